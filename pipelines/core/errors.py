@@ -1,0 +1,94 @@
+"""The family of errors. Each says what went wrong, where, what was got, what was wanted, what to do."""
+
+from __future__ import annotations
+
+
+class GauntletError(Exception):
+    """Something a person can put right.
+
+    Arguments:
+        what: the failure in one clause, without a full stop.
+        where: file, line, key, stream or address concerned.
+        got: what was found there.
+        wanted: what would have been right.
+        do: the next thing to try.
+    """
+
+    exit_code = 1
+    code = "error"
+
+    def __init__(
+        self, what: str, *, where: str = "", got: str = "", wanted: str = "", do: str = ""
+    ) -> None:
+        self.what, self.where, self.got, self.wanted, self.do = what, where, got, wanted, do
+        parts = {"where": where, "got": got, "wanted": wanted, "do": do}
+        lines = [what, *(f"  {label + ':':<8}{text}" for label, text in parts.items() if text)]
+        super().__init__("\n".join(lines))
+
+    def as_dict(self) -> dict[str, str]:
+        """The same facts for ``--json``; empty ones are left out."""
+        facts = {
+            "error": self.code,
+            "what": self.what,
+            "where": self.where,
+            "got": self.got,
+            "wanted": self.wanted,
+            "do": self.do,
+        }
+        return {key: value for key, value in facts.items() if value}
+
+
+class SpecError(GauntletError):
+    """A declaration in ``models/`` or ``expectations/`` is wrong."""
+
+    exit_code = 2
+    code = "declaration"
+
+
+class TimeError(GauntletError):
+    """An instant or duration that cannot be used: naive, impossible, or of unknown form."""
+
+    exit_code = 2
+    code = "time"
+
+
+class DataError(GauntletError):
+    """Events are missing, malformed, or contradict their declaration."""
+
+    exit_code = 3
+    code = "data"
+
+
+class LeakError(GauntletError):
+    """A feature saw what production could not have known at the decision point."""
+
+    exit_code = 3
+    code = "leak"
+
+
+class Damaged(GauntletError):
+    """Stored content no longer has the hash that was recorded for it."""
+
+    exit_code = 4
+    code = "damaged"
+
+
+class Unavailable(GauntletError):
+    """MLflow, a database or an object store did not answer; running again is safe."""
+
+    exit_code = 5
+    code = "unavailable"
+
+
+class Busy(GauntletError):
+    """Another run of the same model holds the lock; running again later is safe."""
+
+    exit_code = 6
+    code = "busy"
+
+
+class Superseded(GauntletError):
+    """The champion changed after the evidence was gathered, so the evidence is void."""
+
+    exit_code = 7
+    code = "superseded"

@@ -1,0 +1,170 @@
+"""Instants, durations and half-open windows. Everything is UTC; naive timestamps are refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from pipelines.core.errors import TimeError
+
+_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+_DURATION = re.compile(r"(?:\d+[wdhms])+")
+_PART = re.compile(r"(\d+)([wdhms])")
+
+
+class Clock(Protocol):
+    """Tells the present. Only ``wiring`` builds one that reads the machine's clock."""
+
+    def now(self) -> datetime:
+        """The present instant, in UTC."""
+        ...
+
+
+@dataclass(frozen=True)
+class FixedClock:
+    """A clock that stands still, for backtests, demos and tests."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        """The instant the clock stands at."""
+        return utc(self.at)
+
+
+def utc(value: datetime) -> datetime:
+    """``value`` in UTC.
+
+    Raises:
+        TimeError: when ``value`` has no time zone.
+    """
+    if value.tzinfo is None:
+        raise TimeError(
+            "a timestamp has no time zone",
+            got=value.isoformat(),
+            wanted="an offset or zone, such as 2026-01-05T00:00:00Z",
+            do="say which zone the time was written in",
+        )
+    return value.astimezone(UTC)
+
+
+def parse_instant(text: str) -> datetime:
+    """An ISO 8601 instant in UTC; a bare date means its midnight UTC.
+
+    >>> parse_instant("2026-01-05").isoformat()
+    '2026-01-05T00:00:00+00:00'
+    >>> parse_instant("2026-01-05T01:00:00+01:00").isoformat()
+    '2026-01-05T00:00:00+00:00'
+
+    Raises:
+        TimeError: when the text is no ISO 8601 date or time, or has a time of day but no zone.
+    """
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError as cause:
+        raise TimeError(
+            "cannot read an instant",
+            got=repr(text),
+            wanted="ISO 8601, such as 2026-01-05 or 2026-01-05T06:00:00Z",
+        ) from cause
+    if value.tzinfo is None and re.fullmatch(r"\d{4}-?\d{2}-?\d{2}", text):
+        value = value.replace(tzinfo=UTC)
+    return utc(value)
+
+
+def instant_text(value: datetime) -> str:
+    """ISO 8601 with a ``Z``, the form used in records, tags and file names' contents.
+
+    >>> instant_text(parse_instant("2026-01-05"))
+    '2026-01-05T00:00:00Z'
+    """
+    return utc(value).isoformat().replace("+00:00", "Z")
+
+
+def parse_duration(text: str) -> timedelta:
+    """A duration such as ``28d``, ``6h``, ``1d12h`` or ``0d``.
+
+    >>> parse_duration("1w") == parse_duration("7d")
+    True
+
+    Raises:
+        TimeError: when the text has another form.
+    """
+    if not _DURATION.fullmatch(text):
+        raise TimeError(
+            "cannot read a duration",
+            got=repr(text),
+            wanted="whole numbers with units w, d, h, m or s, such as 28d or 1d12h",
+        )
+    parts = {unit: 0 for unit in _UNITS}
+    for number, unit in _PART.findall(text):
+        parts[unit] += int(number)
+    return timedelta(**{_UNITS[unit]: number for unit, number in parts.items()})
+
+
+def duration_text(value: timedelta) -> str:
+    """The shortest spelling of a duration that ``parse_duration`` reads back.
+
+    >>> duration_text(timedelta(days=1, hours=12))
+    '1d12h'
+    """
+    seconds, text = int(value.total_seconds()), ""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        number, seconds = divmod(seconds, size)
+        text += f"{number}{unit}" if number else ""
+    return text or "0d"
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """The half-open stretch of time ``[start, end)``, in UTC.
+
+    >>> week = Window(parse_instant("2026-01-05"), parse_instant("2026-01-12"))
+    >>> parse_instant("2026-01-12") in week
+    False
+
+    Raises:
+        TimeError: when a bound is naive or the end lies before the start.
+    """
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", utc(self.start))
+        object.__setattr__(self, "end", utc(self.end))
+        if self.end < self.start:
+            raise TimeError(
+                "a window ends before it starts",
+                got=str(self),
+                wanted="start <= end",
+            )
+
+    def __contains__(self, instant: datetime) -> bool:
+        return self.start <= utc(instant) < self.end
+
+    def __str__(self) -> str:
+        return f"[{instant_text(self.start)}, {instant_text(self.end)})"
+
+    @property
+    def duration(self) -> timedelta:
+        """Length of the window."""
+        return self.end - self.start
+
+    @property
+    def empty(self) -> bool:
+        """Whether no instant lies in the window."""
+        return self.start == self.end
+
+    def overlaps(self, other: Window) -> bool:
+        """Whether some instant lies in both windows."""
+        return max(self.start, other.start) < min(self.end, other.end)
+
+    def steps(self, every: timedelta) -> Iterator[datetime]:
+        """The instants ``start, start + every, ...`` that lie in the window."""
+        at = self.start
+        while at < self.end:
+            yield at
+            at += every

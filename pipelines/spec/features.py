@@ -1,0 +1,61 @@
+"""Features: an attribute of the decision point, a part of its time, or an aggregate of past events."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipelines.spec.fields import Column, Condition, Declaration, Duration, Name
+from pipelines.spec.points import Aggregate
+
+
+class AttributeFeature(Declaration):
+    """A column of the decision point's own row (or one of its keys)."""
+
+    kind: Literal["attribute"]
+    name: Name
+    column: Column | None = Field(default=None, description="default: the feature's name")
+    categorical: bool | None = Field(default=None, description="default: by the column's type")
+
+    @property
+    def source(self) -> str:
+        """The column that is read."""
+        return self.column or self.name
+
+
+class CalendarFeature(Declaration):
+    """A part of the decision time, on the clock of a named zone."""
+
+    kind: Literal["calendar"]
+    name: Name
+    part: Literal["hour", "weekday", "day", "month", "day_of_year"]
+    zone: str = "UTC"
+
+
+class WindowFeature(Declaration):
+    """An aggregate over the events of ``[point - window, point)`` known by then, by some keys.
+
+    ``time_since`` is in days since the last event; ``count`` and ``distinct`` of nothing are 0,
+    every other aggregate of nothing is missing.
+    """
+
+    kind: Literal["window"]
+    name: Name
+    stream: Name
+    by: tuple[Column, ...] = Field(min_length=1, description="keys or attributes of the point")
+    aggregate: Aggregate
+    column: Column | None = None
+    window: Duration
+    where: tuple[Condition, ...] = ()
+
+    @model_validator(mode="after")
+    def _column(self) -> WindowFeature:
+        if (self.column is None) != (self.aggregate in ("count", "time_since")):
+            raise ValueError("count and time_since take no column, every other aggregate needs one")
+        if not self.window:
+            raise ValueError("a window has to be longer than nothing")
+        return self
+
+
+Feature = Annotated[AttributeFeature | CalendarFeature | WindowFeature, Field(discriminator="kind")]

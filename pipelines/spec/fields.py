@@ -1,0 +1,79 @@
+"""The kinds of field that declarations are made of."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from pipelines.core.errors import TimeError
+from pipelines.core.records import digest_of
+from pipelines.core.time import duration_text, parse_duration
+
+
+def _read_duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    try:
+        return parse_duration(str(value))
+    except TimeError as error:
+        raise ValueError(f"{error.what}: wanted {error.wanted}") from error
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_read_duration),
+    PlainSerializer(duration_text, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^(\d+[wdhms])+$", "examples": ["28d", "6h"]}),
+]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=120)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Scalar = bool | int | float | str
+
+
+class Declaration(BaseModel):
+    """A frozen part of a declaration; a key that is not known is an error, not a comment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """The declaration as JSON types, defaults filled in."""
+        return self.model_dump(mode="json")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what is declared, defaults included; comments and key order do not count."""
+        return digest_of(self.as_json())
+
+
+class ColumnType(StrEnum):
+    """Types of event columns. Times are instants with a zone in the files, UTC inside."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    FLOAT = "float"
+    BOOLEAN = "boolean"
+    TIMESTAMP = "timestamp"
+
+
+class Condition(Declaration):
+    """One condition on a column; conditions in a list must all hold. A missing value never holds."""
+
+    column: Column
+    is_: Scalar | None = Field(default=None, alias="is")
+    is_not: Scalar | None = None
+    in_: tuple[Scalar, ...] | None = Field(default=None, alias="in")
+    at_least: float | None = None
+    at_most: float | None = None
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True
+    )
+
+    def model_post_init(self, _: object) -> None:
+        tests = (self.is_, self.is_not, self.in_, self.at_least, self.at_most)
+        if all(test is None for test in tests):
+            raise ValueError("a condition needs one of: is, is_not, in, at_least, at_most")

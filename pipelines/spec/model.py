@@ -1,0 +1,162 @@
+"""The whole declaration of a model, and the cross-checks between its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pipelines.core.records import digest_of
+from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
+from pipelines.spec.fields import Column, ColumnType, Condition, Declaration, Name
+from pipelines.spec.points import EventPoints, LaterEventLabel, AggregateLabel, Label, Points
+from pipelines.spec.streams import Stream, Streams
+from pipelines.spec.training import Estimator, Gates, Guardrail, PrimaryMetric, Slice, Split
+
+
+class ModelSpec(Declaration):
+    """What ``models/<name>.yaml`` says."""
+
+    name: Name
+    description: str = Field(min_length=1)
+    owner: str = Field(min_length=1, description="who is paged")
+    store: str | None = Field(
+        default=None,
+        description="folder or s3://bucket/prefix; default: the setting GAUNTLET_STORE",
+    )
+    streams: Streams = Field(min_length=1)
+    points: Points
+    label: Label
+    features: tuple[Feature, ...] = Field(min_length=1)
+    split: Split
+    estimator: Estimator
+    seeds: tuple[int, ...] = Field(
+        default=(1, 2, 3),
+        min_length=1,
+        description="the first is the candidate; the others measure luck",
+    )
+    metric: PrimaryMetric
+    guardrails: tuple[Guardrail, ...] = ()
+    slices: tuple[Slice, ...] = ()
+    gates: Gates = Gates()
+    schedule: str | None = Field(
+        default=None, description="cron expression in UTC; null: by hand only"
+    )
+    review: Literal["none", "required"] = "none"
+
+    @property
+    def maturity(self) -> timedelta:
+        """How long after its decision a point's label exists: horizon plus delay."""
+        return self.label.horizon + self.label.delay
+
+    @property
+    def point_stream(self) -> Stream:
+        """The stream that makes decision points."""
+        return self.streams[self.points.stream]
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features, in declared order."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def recipe(self) -> str:
+        """Hash of everything that shapes a trained model; owner, schedule and gates do not."""
+        parts = {"points", "label", "features", "split", "estimator", "streams"}
+        return digest_of({key: value for key, value in self.as_json().items() if key in parts})
+
+    @model_validator(mode="after")
+    def _references(self) -> ModelSpec:
+        problems = [*self._stream_problems(), *self._feature_problems(), *self._task_problems()]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def point_columns(self) -> dict[str, ColumnType]:
+        """Columns that a decision point has: its keys, and for event points the whole row."""
+        columns = self.point_stream.columns
+        if isinstance(self.points, EventPoints):
+            return dict(columns)
+        return {key: columns[key] for key in self.points.keys if key in columns}
+
+    def _uses(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        """Where a column of a stream is named: place, stream, columns."""
+
+        def named(column: str | None, where: tuple[Condition, ...]) -> tuple[str, ...]:
+            return tuple(c for c in (column, *(condition.column for condition in where)) if c)
+
+        yield "points", self.points.stream, (*self.points.keys, *named(None, self.points.where))
+        if isinstance(self.label, AggregateLabel | LaterEventLabel):
+            yield (
+                "label",
+                self.label.stream,
+                (*self.label.by, *named(self.label.column, self.label.where)),
+            )
+        for feature in self.features:
+            if isinstance(feature, WindowFeature):
+                yield (
+                    f"features.{feature.name}",
+                    feature.stream,
+                    (*feature.by, *named(feature.column, feature.where)),
+                )
+
+    def _stream_problems(self) -> Iterator[str]:
+        for place, stream, columns in self._uses():
+            if stream not in self.streams:
+                yield f"{place}: stream {stream!r} is not declared; there are {sorted(self.streams)}"
+                continue
+            missing = sorted(set(columns) - set(self.streams[stream].columns))
+            if missing:
+                there = sorted(self.streams[stream].columns)
+                yield f"{place}: stream {stream!r} has no column {missing}; it declares {there}"
+
+    def _feature_problems(self) -> Iterator[str]:
+        names = self.feature_names
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield f"features: the name {name!r} stands twice"
+        if self.points.stream not in self.streams:
+            return
+        point = self.point_columns()
+        for feature in self.features:
+            needed: tuple[Column, ...] = ()
+            if isinstance(feature, AttributeFeature):
+                needed = (feature.source,)
+            elif isinstance(feature, WindowFeature):
+                needed = feature.by
+            missing = sorted(set(needed) - set(point))
+            if missing:
+                yield (
+                    f"features.{feature.name}: a decision point has no {missing}; "
+                    f"it has {sorted(point)}"
+                )
+        if isinstance(self.label, AggregateLabel | LaterEventLabel):
+            missing = sorted(set(self.label.by) - set(point))
+            if missing:
+                yield f"label.by: a decision point has no {missing}; it has {sorted(point)}"
+        elif isinstance(self.points, EventPoints):
+            missing = sorted({self.label.column, self.label.known_at} - set(point))
+            if missing:
+                yield f"label: the point's row has no {missing}; it has {sorted(point)}"
+            leaks = sorted(
+                feature.name
+                for feature in self.features
+                if isinstance(feature, AttributeFeature)
+                and feature.source in (self.label.column, self.label.known_at)
+            )
+            if leaks:
+                yield f"features: {leaks} are the label itself, which no decision point can know"
+        else:
+            yield "label: own_row needs points of kind event"
+
+    def _task_problems(self) -> Iterator[str]:
+        tasks = {self.metric.name.task, *(guard.name.task for guard in self.guardrails)}
+        if len(tasks) > 1:
+            yield "metric and guardrails mix regression and classification"
+        for part in self.slices:
+            if part.column not in {*self.feature_names, *self.points.keys}:
+                yield (
+                    f"slices: {part.column!r} is neither a feature nor a key of the point; "
+                    f"there are {sorted({*self.feature_names, *self.points.keys})}"
+                )

@@ -1,0 +1,133 @@
+"""How a model is trained and judged: split, estimator, metrics, gates."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from pipelines.spec.fields import Column, Declaration, Duration, Share
+
+ALLOWED_ESTIMATORS = ("sklearn.", "lightgbm.", "xgboost.", "catboost.")
+
+
+class Split(Declaration):
+    """Durations only, never rows. The gap follows from the label and is not a choice."""
+
+    train: Duration = Field(description="length of the training span")
+    recent: Duration = Field(default=timedelta(days=28), description="length of the recent window")
+
+    @model_validator(mode="after")
+    def _lengths(self) -> Split:
+        if self.recent < timedelta(days=1) or self.train < timedelta(days=1):
+            raise ValueError("train and recent are at least one day each")
+        return self
+
+
+class Estimator(Declaration):
+    """A scikit-learn compatible estimator by import path."""
+
+    path: str = Field(examples=["sklearn.ensemble.HistGradientBoostingRegressor"])
+    parameters: dict[str, Any] = {}
+
+    @field_validator("path")
+    @classmethod
+    def _allowed(cls, path: str) -> str:
+        if not path.startswith(ALLOWED_ESTIMATORS) or not path.isascii():
+            raise ValueError(f"an estimator's path starts with one of {ALLOWED_ESTIMATORS}")
+        return path
+
+
+class Metric(StrEnum):
+    """Metrics that are a mean of per-row influence values. All but AUC and AP are losses."""
+
+    ABSOLUTE_ERROR = "absolute_error"
+    SQUARED_ERROR = "squared_error"
+    PINBALL = "pinball"
+    SCALED_ABSOLUTE_ERROR = "scaled_absolute_error"
+    LOG_LOSS = "log_loss"
+    BRIER = "brier"
+    AUC = "auc"
+    AVERAGE_PRECISION = "average_precision"
+
+    @property
+    def task(self) -> Literal["regression", "classification"]:
+        """Which kind of label the metric is for."""
+        regression = {"absolute_error", "squared_error", "pinball", "scaled_absolute_error"}
+        return "regression" if self.value in regression else "classification"
+
+    @property
+    def higher_is_better(self) -> bool:
+        """False for losses."""
+        return self.value in {"auc", "average_precision"}
+
+
+class PrimaryMetric(Declaration):
+    """The metric that decides, in its own unit."""
+
+    name: Metric
+    quantile: float | None = Field(default=None, gt=0, lt=1, description="pinball only")
+    denominator: Column | None = Field(
+        default=None,
+        description="scaled_absolute_error: error divided by this feature or the label",
+    )
+    minimum_effect: float = Field(
+        gt=0, description="smallest improvement worth a promotion, in the metric's unit"
+    )
+
+    @model_validator(mode="after")
+    def _parameters(self) -> PrimaryMetric:
+        if (self.name is Metric.PINBALL) != (self.quantile is not None):
+            raise ValueError("pinball needs a quantile, no other metric takes one")
+        if (self.name is Metric.SCALED_ABSOLUTE_ERROR) != (self.denominator is not None):
+            raise ValueError("scaled_absolute_error needs a denominator, no other metric takes one")
+        return self
+
+
+class Guardrail(Declaration):
+    """A metric that must not become worse by more than a margin, in the metric's unit."""
+
+    name: Metric
+    margin: float = Field(ge=0)
+    quantile: float | None = Field(default=None, gt=0, lt=1)
+
+
+class Slice(Declaration):
+    """Groups of rows in which the candidate must do no harm beyond the margin."""
+
+    column: Column
+    margin: float = Field(ge=0, description="tolerated loss in the primary metric's unit")
+    bins: int | None = Field(default=None, ge=2, le=20, description="quantile bins of a number")
+    minimum_rows: int = Field(default=200, ge=30)
+
+
+class ContractGate(Declaration):
+    """How fresh data is held against the hand-written suite and the champion's envelope."""
+
+    fresh: Duration = Field(
+        default=timedelta(days=7), description="known in this long before as-of"
+    )
+    mostly: Share = Field(
+        default=0.9, description="share of rows an envelope's ranges must hold for"
+    )
+
+
+class RecentWindowGate(Declaration):
+    """How sure the recent window has to be."""
+
+    alpha: float = Field(default=0.05, gt=0, lt=0.5, description="one-sided level")
+    strict: bool = Field(default=True, description="t with the long-run variance's own df")
+    minimum_days: int = Field(default=14, ge=7)
+    minimum_rows: int = Field(default=200, ge=30)
+    minimum_label_share: Share = Field(
+        default=0.9, description="matured points that must have a label; else there is no data"
+    )
+
+
+class Gates(Declaration):
+    """Thresholds, by gate."""
+
+    contract: ContractGate = ContractGate()
+    recent_window: RecentWindowGate = RecentWindowGate()
