@@ -1,0 +1,53 @@
+# Every target sets itself up: a clone, Python 3.11 or newer and make are enough.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: help setup demo test check format up down status lock clean
+help:  ## what there is to do
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
+
+setup: $(READY)  ## install the locked dependencies into .venv
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gauntlet needs Python 3.11 or newer")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked dependencies into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet "uv>=0.9"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+demo: setup  ## six weeks of a pharmacy chain, end to end, on files and SQLite
+	@$(BIN)/gauntlet demo
+
+test: setup  ## every test
+	@$(BIN)/python -m pytest
+
+check: setup  ## lint, types, import contracts, doctests, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest --doctest-modules pipelines -q
+	$(BIN)/python -m pytest
+
+format: setup  ## put the code into its one form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+up: setup  ## start MLflow and Airflow on loopback
+	@$(BIN)/python deploy/stack.py up
+
+down:  ## stop what `make up` started
+	@$(BIN)/python deploy/stack.py down
+
+status:  ## what of it is running
+	@$(BIN)/python deploy/stack.py status
+
+lock: setup  ## resolve pyproject.toml anew into requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-header \
+	  --no-annotate --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml -o requirements.lock
+
+clean:  ## remove the environment and everything that was made
+	rm -rf $(VENV) .gauntlet .airflow .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,38 @@
+"""Where things are, read from the environment (prefix ``GAUNTLET_``) and a local ``.env`` file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Addresses and folders. Nothing here changes what a gate decides."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GAUNTLET_", env_file=".env", extra="ignore", frozen=True
+    )
+
+    home: Path = Field(default=Path(".gauntlet"), description="cache, runs, and embedded databases")
+    models: Path = Field(default=Path("models"), description="folder of declarations")
+    expectations: Path = Field(default=Path("expectations"), description="hand-written suites")
+    store: str = Field(default="", description="events: a folder or s3://bucket/prefix")
+    mlflow_uri: str = Field(default="", description="MLflow's tracking address")
+    ledger_url: str = Field(default="", description="the ledger's database, as an SQLAlchemy URL")
+
+    @property
+    def store_address(self) -> str:
+        """The store; embedded default: a folder in the home."""
+        return self.store or str(self.home.resolve() / "store")
+
+    @property
+    def mlflow_address(self) -> str:
+        """MLflow; embedded default: a SQLite file in the home."""
+        return self.mlflow_uri or f"sqlite:///{self.home.resolve() / 'mlflow.db'}"
+
+    @property
+    def ledger_address(self) -> str:
+        """The ledger; embedded default: a SQLite file in the home."""
+        return self.ledger_url or f"sqlite:///{self.home.resolve() / 'ledger.db'}"
