@@ -1,4 +1,4 @@
-"""The family of errors. Each says what went wrong, where, what was got, what was wanted, what to do."""
+"""The family of errors. Each says what went wrong, where, got, wanted, and what to do."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def parse_duration(text: str) -> timedelta:
             got=repr(text),
             wanted="whole numbers with units w, d, h, m or s, such as 28d or 1d12h",
         )
-    parts = {unit: 0 for unit in _UNITS}
+    parts = dict.fromkeys(_UNITS, 0)
     for number, unit in _PART.findall(text):
         parts[unit] += int(number)
     return timedelta(**{_UNITS[unit]: number for unit, number in parts.items()})

@@ -13,7 +13,7 @@ from pipelines.core.records import Record
 class Verdict(StrEnum):
     """The four answers a gate may give."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
     NO_DATA = "no_data"

@@ -1,1 +1,1 @@
-"""One function per step of each job. Collaborators arrive as arguments; DAGs and the shell call these."""
+"""One function per step; collaborators arrive as arguments. DAGs and the shell call these."""

@@ -1,1 +1,1 @@
-"""What a user declares in ``models/<name>.yaml``: frozen, unknown keys refused, schema exportable."""
+"""What a user declares in ``models/<name>.yaml``: frozen, unknown keys refused."""

@@ -1,4 +1,4 @@
-"""Features: an attribute of the decision point, a part of its time, or an aggregate of past events."""
+"""Features: attributes of the decision point, parts of its time, aggregates of past events."""
 
 from __future__ import annotations
 

@@ -6,7 +6,15 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 
 from pipelines.core.errors import TimeError
 from pipelines.core.records import digest_of
@@ -60,7 +68,7 @@ class ColumnType(StrEnum):
 
 
 class Condition(Declaration):
-    """One condition on a column; conditions in a list must all hold. A missing value never holds."""
+    """One condition on a column; in a list all must hold. A missing value never holds."""
 
     column: Column
     is_: Scalar | None = Field(default=None, alias="is")
@@ -73,7 +81,9 @@ class Condition(Declaration):
         frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True
     )
 
-    def model_post_init(self, _: object) -> None:
+    @model_validator(mode="after")
+    def _one_test(self) -> Condition:
         tests = (self.is_, self.is_not, self.in_, self.at_least, self.at_most)
         if all(test is None for test in tests):
             raise ValueError("a condition needs one of: is, is_not, in, at_least, at_most")
+        return self

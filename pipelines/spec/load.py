@@ -74,7 +74,7 @@ def _mistakes(path: Path, tree: yaml.Node | None, error: ValidationError) -> lis
 
 
 def _line(node: Any, place: tuple[int | str, ...]) -> int:
-    """Line of the deepest part of ``place`` that stands in the file; pydantic's union tags do not."""
+    """Line of the deepest part of ``place`` that the file has (it lacks union tags)."""
     line = node.start_mark.line + 1 if node is not None else 1
     for part in place:
         if isinstance(node, yaml.MappingNode):
@@ -82,8 +82,9 @@ def _line(node: Any, place: tuple[int | str, ...]) -> int:
             if not found:
                 continue
             line, node = found[0][0].start_mark.line + 1, found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            if part < len(node.value):
-                node = node.value[part]
-                line = node.start_mark.line + 1
+        elif (
+            isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value)
+        ):
+            node = node.value[part]
+            line = node.start_mark.line + 1
     return line

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from pipelines.core.records import digest_of
 from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
 from pipelines.spec.fields import Column, ColumnType, Condition, Declaration, Name
-from pipelines.spec.points import EventPoints, LaterEventLabel, AggregateLabel, Label, Points
+from pipelines.spec.points import AggregateLabel, EventPoints, Label, LaterEventLabel, Points
 from pipelines.spec.streams import Stream, Streams
 from pipelines.spec.training import Estimator, Gates, Guardrail, PrimaryMetric, Slice, Split
 
@@ -105,7 +105,8 @@ class ModelSpec(Declaration):
     def _stream_problems(self) -> Iterator[str]:
         for place, stream, columns in self._uses():
             if stream not in self.streams:
-                yield f"{place}: stream {stream!r} is not declared; there are {sorted(self.streams)}"
+                yield f"{place}: stream {stream!r} is not declared; there are "
+                f"{sorted(self.streams)}"
                 continue
             missing = sorted(set(columns) - set(self.streams[stream].columns))
             if missing:

@@ -1,4 +1,4 @@
-"""Streams of events: where they are, which columns they have, and which two times each row carries."""
+"""Streams of events: where they are, their columns, and the two times of each row."""
 
 from __future__ import annotations
 

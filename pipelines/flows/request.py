@@ -1,0 +1,48 @@
+"""What a run is asked to do, and what a step answers: ids and verdicts, never tables."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipelines.core.records import Instant, Record
+from pipelines.core.verdict import Verdict
+
+Step = Literal["snapshot", "contract", "features", "train", "evaluate", "register", "decide"]
+STEPS: tuple[Step, ...] = (
+    "snapshot",
+    "contract",
+    "features",
+    "train",
+    "evaluate",
+    "register",
+    "decide",
+)
+LIVE = "live"
+
+
+class Request(Record):
+    """One retraining.
+
+    ``waive`` names findings that a person has looked at and takes responsibility for: they are
+    kept and shown, and no longer block. The ledger records them with the reason.
+    """
+
+    model: str
+    as_of: Instant
+    lineage: str = Field(default=LIVE, pattern=r"^[a-z][a-z0-9_-]*$")
+    reason: str = ""
+    dry_run: bool = Field(default=False, description="judge, but neither register nor decide")
+    waive: tuple[str, ...] = ()
+
+
+class StepReport(Record):
+    """The outcome of one step, small enough to travel between Airflow's tasks."""
+
+    step: Step
+    run: str = Field(description="id of the run, the same whenever the same is asked")
+    verdict: Verdict | None = None
+    skipped: bool = False
+    summary: str
+    ids: dict[str, str] = {}

@@ -1,0 +1,77 @@
+"""The folder of one run: what each step wrote, found again when the step is run again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from pipelines.core.errors import Damaged, GauntletError
+from pipelines.core.records import canonical_json
+
+R = TypeVar("R", bound=BaseModel)
+
+
+class Workspace:
+    """``<home>/runs/<run>/``. A file there is complete or absent."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, name: str) -> Path:
+        """Where ``name`` is or will be."""
+        return self.folder / name
+
+    def once(self, name: str, kind: type[R], make: Callable[[], R]) -> R:
+        """The record called ``name``: read when it is there, else made and written."""
+        path = self.path(f"{name}.json")
+        if path.exists():
+            try:
+                return kind.model_validate_json(path.read_text(encoding="utf-8"))
+            except ValueError as cause:
+                raise Damaged(
+                    "a run's own record cannot be read",
+                    where=str(path),
+                    got=str(cause).splitlines()[0],
+                    do="remove the file and run again: the step is done anew",
+                ) from cause
+        record = make()
+        self.write_json(f"{name}.json", record.model_dump(mode="json"))
+        return record
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """Write JSON whole or not at all."""
+        return self.write(name, lambda path: _put(path, canonical_json(value)))
+
+    def read_json(self, name: str) -> Any:
+        """Read JSON that a former step wrote."""
+        path = self.path(name)
+        if not path.exists():
+            raise GauntletError(
+                "a former step of this run has not been done",
+                where=str(path),
+                do="run the steps in order: `gauntlet retrain` does",
+            )
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def write(self, name: str, put: Callable[[Path], object]) -> Path:
+        """Let ``put`` write a file beside ``name`` and move it there when it is whole."""
+        path = self.path(name)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            put(part)
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        return path
+
+
+def _put(path: Path, text: str) -> None:
+    path.write_text(text + "\n", encoding="utf-8")

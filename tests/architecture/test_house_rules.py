@@ -1,0 +1,69 @@
+"""The rules of the house, kept by a machine. Each message says why the rule is there."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "pipelines").rglob("*.py"))
+LONGEST = 400
+VAGUE = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
+CLOCKS = {"now", "utcnow", "today", "time", "monotonic"}
+MAY_READ_THE_CLOCK = {"wiring.py", "cli.py"}
+
+
+def names() -> list[str]:
+    return [str(path.relative_to(ROOT)) for path in SOURCES]
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_module_has_one_subject(name: str) -> None:
+    lines = (ROOT / name).read_text(encoding="utf-8").count("\n")
+    assert lines <= LONGEST, f"{name} has {lines} lines: split it by subject"
+    assert Path(name).stem not in VAGUE, f"{name}: name the module for what it holds"
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_module_says_what_it_holds(name: str) -> None:
+    tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree), f"{name} has no docstring"
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield node.lineno, ast.unparse(node.func)
+
+
+@pytest.mark.parametrize("name", names())
+def test_time_and_chance_are_passed_in(name: str) -> None:
+    """A run that reads the wall clock or a global generator cannot be replayed."""
+    if Path(name).name in MAY_READ_THE_CLOCK:
+        return
+    tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
+    for line, call in calls(tree):
+        owner, _, method = call.rpartition(".")
+        assert not (method in CLOCKS and owner.split(".")[-1] in {"datetime", "date", "time"}), (
+            f"{name}:{line} reads the wall clock by {call}(): take a Clock or as_of as an argument"
+        )
+        assert not call.startswith(("np.random.seed", "numpy.random.seed", "random.")), (
+            f"{name}:{line} uses a global generator: take a seed or a numpy Generator"
+        )
+
+
+def test_the_project_speaks_of_itself_alone() -> None:
+    """No registry's address and no absolute path of somebody's machine stands in a file."""
+    address = re.compile(
+        "py" + r"pi\.org|python" + r"hosted|registry\.npm" + "js|deb" + r"\.debian"
+    )
+    suffixes = {".py", ".md", ".toml", ".yaml", ".yml", ".json", ".lock", ".txt", ""}
+    for path in ROOT.rglob("*"):
+        parts = path.relative_to(ROOT).parts
+        if (parts[0].startswith(".") and parts[0] != ".ci") or not path.is_file():
+            continue
+        if path.suffix in suffixes and path.stat().st_size < 1_000_000:
+            found = address.search(path.read_text(encoding="utf-8", errors="replace"))
+            assert not found, f"{path.relative_to(ROOT)} names a package registry: {found}"
