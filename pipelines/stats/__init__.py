@@ -1,0 +1,1 @@
+"""Formulas: arrays in, frozen records out, no thresholds."""
