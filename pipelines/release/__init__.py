@@ -1,0 +1,1 @@
+"""What follows from findings: policy, ledger, registry and the switch of the champion."""

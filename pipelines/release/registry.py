@@ -1,0 +1,117 @@
+"""The registry port: model versions, each with its evidence, and the aliases that point at them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import Field
+
+from pipelines.core.records import Instant, Record
+
+CHAMPION = "champion"
+
+
+class Registration(Record):
+    """What is known about a version before it has a number."""
+
+    model: str
+    run: str = Field(description="id of the run that trained it; at most one version per run")
+    recipe: str = Field(description="ModelSpec.recipe: hash of what shapes the trained model")
+    spec: str = Field(description="digest of the whole declaration")
+    snapshot: str = Field(description="id of the snapshot it was trained on")
+    as_of: Instant
+    content: str = Field(
+        pattern=r"^[0-9a-f]{64}$",
+        description="SHA-256 over every path and byte of the version's directory, by our own rule",
+    )
+    split: dict[str, Any] = Field(description="train and recent windows, as JSON")
+    lineage: str
+    created_at: Instant
+    tags: dict[str, str] = {}
+
+
+class VersionInfo(Registration):
+    """A registered version. ``tags`` holds what was given and what was tagged since."""
+
+    version: str
+
+
+class Aliases(Protocol):
+    """The part of a registry that says who serves. Works on hand-made versions as well."""
+
+    def alias(self, model: str, name: str) -> str | None:
+        """The version that the alias points at; None when the model or the alias is not there."""
+        ...
+
+    def set_alias(self, model: str, name: str, version: str | None) -> None:
+        """Point the alias at a version, or remove it (None). The last writer wins; repeatable.
+
+        Raises:
+            GauntletError: there is no such version.
+            Unavailable: the registry did not answer; running again is safe.
+        """
+        ...
+
+    def tags(self, model: str, version: str) -> Mapping[str, str]:
+        """Tags of any version, also of one that somebody registered by hand; empty when absent."""
+        ...
+
+    def tag(self, model: str, version: str, key: str, value: str) -> None:
+        """Set a tag; repeatable.
+
+        Raises:
+            GauntletError: there is no such version.
+        """
+        ...
+
+
+class Registry(Aliases, Protocol):
+    """Versions of models. Implementations: MLflow, and a plain folder for tests and backtests."""
+
+    def find(self, model: str, run: str) -> VersionInfo | None:
+        """The complete version that this run registered; None when there is none (yet)."""
+        ...
+
+    def register(self, registration: Registration, folder: Path) -> VersionInfo:
+        """Upload a prepared directory as a new version, complete or absent.
+
+        A run that has registered already gets its version back. What a killed process left half
+        registered is finished or ignored, and ``find`` and ``versions`` never show it.
+
+        Arguments:
+            registration: facts of the version; ``content`` is the hash of ``folder``.
+            folder: directory whose whole content becomes the version's.
+
+        Raises:
+            Damaged: the folder does not have the hash ``registration.content``, or this run has
+                registered other content before.
+            Unavailable: the registry did not answer; running again is safe.
+        """
+        ...
+
+    def get(self, model: str, version: str) -> VersionInfo:
+        """A version's facts.
+
+        Raises:
+            GauntletError: no such version, or one that was not registered by Gauntlet.
+        """
+        ...
+
+    def versions(self, model: str) -> tuple[VersionInfo, ...]:
+        """Every complete version, oldest first."""
+        ...
+
+    def download(self, info: VersionInfo, into: Path) -> Path:
+        """The version's directory as a local folder inside ``into``.
+
+        Raises:
+            Damaged: the content no longer has the hash ``info.content``.
+            Unavailable: the registry did not answer; running again is safe.
+        """
+        ...
+
+    def describe(self, model: str, version: str, markdown: str) -> None:
+        """Set the text that a reviewer sees beside the version."""
+        ...
