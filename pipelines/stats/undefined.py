@@ -42,6 +42,19 @@ class ZeroDenominator(Undefined):
 
 
 class NoVariation(Undefined):
-    """The two arms differ by the same amount on every cluster: there is no error to estimate."""
+    """The two arms differ by the same amount everywhere: there is no error to estimate.
+
+    Arguments:
+        difference: that amount; exactly zero when both did the same on every row.
+        rows: number of rows.
+    """
 
     code = "no_variation"
+
+    def __init__(self, difference: float, rows: int) -> None:
+        self.difference = difference
+        super().__init__(
+            "the two models differ by the same amount everywhere",
+            got=f"{difference:.6g} on each of {rows} rows",
+            wanted="differences that vary, so that their error can be told",
+        )

@@ -1,0 +1,105 @@
+"""What kind each feature column is, and a frame's features as an estimator takes them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from pipelines.core.errors import DataError, SpecError
+from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
+from pipelines.spec.fields import ColumnType
+from pipelines.spec.model import ModelSpec
+
+
+def categorical_features(spec: ModelSpec) -> tuple[str, ...]:
+    """Names of the features that are categories and not amounts, in declared order.
+
+    Raises:
+        SpecError: when a feature is an instant, or a text declared not to be a category.
+    """
+    return tuple(feature.name for feature in spec.features if _is_category(spec, feature))
+
+
+def _is_category(spec: ModelSpec, feature: Feature) -> bool:
+    kind = _column_type(spec, feature)
+    if kind is ColumnType.TIMESTAMP:
+        raise SpecError(
+            "an instant is no feature",
+            where=f"{spec.name}: features.{feature.name}",
+            got="a column of type timestamp",
+            wanted="a number, a text or a yes/no",
+            do="use a calendar feature, or a window feature with aggregate time_since",
+        )
+    declared = feature.categorical if isinstance(feature, AttributeFeature) else None
+    if kind is ColumnType.STRING and declared is False:
+        raise SpecError(
+            "a text cannot be used as a number",
+            where=f"{spec.name}: features.{feature.name}",
+            got="categorical: false on a column of type string",
+            wanted="categorical: true, or a column that is a number",
+        )
+    return kind is ColumnType.STRING if declared is None else declared
+
+
+def _column_type(spec: ModelSpec, feature: Feature) -> ColumnType:
+    if isinstance(feature, AttributeFeature):
+        return spec.point_columns()[feature.source]
+    same_type = ("min", "max", "last")
+    if isinstance(feature, WindowFeature) and feature.column and feature.aggregate in same_type:
+        return spec.streams[feature.stream].columns[feature.column]
+    return ColumnType.FLOAT
+
+
+def feature_matrix(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame's features by name in declared order: categories as objects, the rest as float64.
+
+    Missing values are NaN in both. Categories that are numbers or yes/no are float64 as well.
+
+    Raises:
+        DataError: when a feature is not in the frame or holds what is not a number.
+    """
+    absent = [name for name in spec.feature_names if name not in frame.columns]
+    if absent:
+        raise DataError(
+            "a frame lacks features",
+            where=spec.name,
+            got=f"columns {sorted(map(str, frame.columns))}",
+            wanted=f"also {absent}",
+            do="build the frame again from this declaration",
+        )
+    texts = {
+        feature.name
+        for feature in spec.features
+        if _column_type(spec, feature) is ColumnType.STRING
+    }
+    columns = {
+        name: _texts(frame[name]) if name in texts else _floats(spec, name, frame[name])
+        for name in spec.feature_names
+    }
+    return pd.DataFrame(columns, index=frame.index)
+
+
+def _texts(column: pd.Series) -> pd.Series:
+    values = column.astype(object)
+    return values.where(column.notna(), np.nan)
+
+
+def _floats(spec: ModelSpec, name: str, column: pd.Series) -> pd.Series:
+    try:
+        values = pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan), index=column.index)
+    except (TypeError, ValueError) as cause:
+        raise DataError(
+            "a feature holds what is not a number",
+            where=f"{spec.name}: {name}",
+            got=str(cause),
+            wanted="numbers, or a declaration as categorical",
+        ) from cause
+    if np.isinf(values).any():
+        raise DataError(
+            "a feature holds infinite values",
+            where=f"{spec.name}: {name}",
+            got=f"{int(np.isinf(values).sum())} of {len(values)} rows",
+            wanted="finite numbers or missing values",
+            do="look for a division by zero in the events",
+        )
+    return values

@@ -1,0 +1,172 @@
+"""The declared estimator with its preprocessing, as one pipeline of scikit-learn's own classes.
+
+Only scikit-learn's classes, so that a saved model loads where this project is not installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import Any
+
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.utils import get_tags
+
+from pipelines.core.errors import SpecError
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.training import ALLOWED_ESTIMATORS
+from pipelines.training.columns import categorical_features
+
+UNKNOWN_CATEGORY = -1
+MISSING_CATEGORY = -2  # only where the estimator takes no NaN
+MOST_COLUMNS_OF_A_CATEGORY = 100
+MOST_HISTOGRAM_CATEGORIES = 255
+
+
+def build_pipeline(spec: ModelSpec, cardinality: dict[str, int], seed: int) -> Pipeline:
+    """The unfitted pipeline: columns picked by name, prepared, then the estimator.
+
+    Estimators that take missing values get numbers as they are and categories as codes (unknown
+    -1, missing NaN). All others get numbers with the median for what is missing, scaled, and one
+    column for each category.
+
+    Arguments:
+        cardinality: number of categories of each categorical feature among the training rows.
+        seed: the estimator's ``random_state``, where it has one.
+
+    Raises:
+        SpecError: when the class does not exist, is of the wrong kind, or knows no such parameter.
+    """
+    estimator = declared_estimator(spec, seed)
+    texts = categorical_features(spec)
+    numbers = tuple(name for name in spec.feature_names if name not in texts)
+    takes_missing = bool(get_tags(estimator).input_tags.allow_nan)
+    if "categorical_features" in estimator.get_params():
+        few = tuple(name for name in texts if cardinality[name] <= MOST_HISTOGRAM_CATEGORIES)
+        if "categorical_features" not in spec.estimator.parameters:
+            ordered = (*few, *(name for name in texts if name not in few))
+            texts = ordered
+            estimator.set_params(categorical_features=list(range(len(few))) or None)
+    prepare = ColumnTransformer(
+        [
+            ("categories", _categories(takes_missing), list(texts)),
+            ("numbers", "passthrough" if takes_missing else _scaled(), list(numbers)),
+        ],
+        remainder="drop",
+        sparse_threshold=0,
+    )
+    return Pipeline([("prepare", prepare), ("estimator", estimator)])
+
+
+def _categories(takes_missing: bool) -> BaseEstimator:
+    if takes_missing:
+        return OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=UNKNOWN_CATEGORY)
+    return OneHotEncoder(
+        handle_unknown="infrequent_if_exist",
+        max_categories=MOST_COLUMNS_OF_A_CATEGORY,
+        sparse_output=False,
+    )
+
+
+def _scaled() -> Pipeline:
+    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+    return make_pipeline(imputer, StandardScaler())
+
+
+def declared_estimator(spec: ModelSpec, seed: int) -> BaseEstimator:
+    """The declared estimator with its parameters and its seed, unfitted.
+
+    Raises:
+        SpecError: as ``build_pipeline``.
+    """
+    where = f"{spec.name}: estimator"
+    made = _class(spec.estimator.path, where)
+    parameters = _checked(made, dict(spec.estimator.parameters), where)
+    if "random_state" in _known(made):
+        parameters["random_state"] = seed
+    try:
+        estimator: BaseEstimator = made(**parameters)
+    except TypeError as cause:
+        raise SpecError(
+            "an estimator cannot be made from its parameters",
+            where=where,
+            got=str(cause),
+            wanted="an estimator whose parameters all fit in YAML",
+        ) from cause
+    _right_kind(estimator, spec, where)
+    return estimator
+
+
+def _class(path: str, where: str) -> type[Any]:
+    module_name, _, class_name = path.rpartition(".")
+    try:
+        found: Any = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as cause:
+        raise SpecError(
+            "there is no such estimator",
+            where=where,
+            got=f"{path} ({cause})",
+            wanted="a class such as sklearn.ensemble.HistGradientBoostingRegressor",
+            do="mend the path, or install the library it names",
+        ) from cause
+    of_a_library = inspect.isclass(found) and found.__module__.startswith(ALLOWED_ESTIMATORS)
+    if not (of_a_library and issubclass(found, BaseEstimator) and hasattr(found, "fit")):
+        raise SpecError(
+            "a path does not lead to an estimator",
+            where=where,
+            got=f"{path} is a {type(found).__name__}",
+            wanted=f"an estimator class of one of {ALLOWED_ESTIMATORS}",
+        )
+    made: type[Any] = found
+    return made
+
+
+def _known(made: type[Any]) -> set[str]:
+    return {name for name in inspect.signature(made).parameters if name != "self"}
+
+
+def _checked(made: type[Any], parameters: dict[str, Any], where: str) -> dict[str, Any]:
+    if "random_state" in parameters:
+        raise SpecError(
+            "the seed is not a parameter",
+            where=f"{where}.parameters",
+            got=f"random_state: {parameters['random_state']}",
+            wanted="seeds: [...] of the model; the first makes the candidate",
+        )
+    open_ended = any(
+        part.kind is inspect.Parameter.VAR_KEYWORD
+        for part in inspect.signature(made).parameters.values()
+    )
+    unknown = sorted(set(parameters) - _known(made))
+    if unknown and not open_ended:
+        raise SpecError(
+            f"{made.__name__} has no parameter {', '.join(unknown)}",
+            where=f"{where}.parameters",
+            got=f"{unknown}",
+            wanted=f"some of {sorted(_known(made) - {'random_state'})}",
+        )
+    return parameters
+
+
+def _right_kind(estimator: BaseEstimator, spec: ModelSpec, where: str) -> None:
+    task = spec.metric.name.task
+    fits = is_regressor(estimator) if task == "regression" else is_classifier(estimator)
+    if not fits:
+        raise SpecError(
+            "an estimator does not fit the metric",
+            where=where,
+            got=f"{type(estimator).__name__} with metric {spec.metric.name.value}",
+            wanted=f"an estimator for {task}",
+        )
+    if task == "classification" and not hasattr(estimator, "predict_proba"):
+        raise SpecError(
+            "a classifier gives no probabilities",
+            where=where,
+            got=type(estimator).__name__,
+            wanted="a classifier with predict_proba",
+            do="set probability: true where the class has it, or wrap another class",
+        )

@@ -1,0 +1,94 @@
+"""A declared metric, applied to predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipelines.core.errors import SpecError
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.training import Guardrail, Metric
+from pipelines.stats import influence
+
+Floats = npt.NDArray[np.float64]
+
+_PLAIN = {
+    Metric.ABSOLUTE_ERROR: influence.absolute_error,
+    Metric.SQUARED_ERROR: influence.squared_error,
+    Metric.LOG_LOSS: influence.log_loss,
+    Metric.BRIER: influence.brier,
+    Metric.AUC: influence.auc,
+    Metric.AVERAGE_PRECISION: influence.average_precision,
+}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric with what it needs beside labels and predictions."""
+
+    metric: Metric
+    quantile: float | None = None
+    denominator: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Unique among the measures of one model, for finding names and tables."""
+        level = "" if self.quantile is None else f"_{self.quantile:g}".replace(".", "_")
+        return f"{self.metric.value}{level}"
+
+    def utilities(self, label: Floats, prediction: Floats, rows: pd.DataFrame) -> Floats:
+        """Influence values of the rows, higher is better; shape (n,).
+
+        Raises:
+            Undefined: when the metric does not exist for these rows.
+        """
+        if self.metric is Metric.PINBALL and self.quantile is not None:
+            return influence.pinball(label, prediction, self.quantile)
+        if self.metric is Metric.SCALED_ABSOLUTE_ERROR and self.denominator is not None:
+            below = rows[self.denominator].to_numpy(dtype=np.float64, na_value=np.nan)
+            return influence.scaled_absolute_error(label, prediction, below)
+        return _PLAIN[self.metric](label, prediction)
+
+    def value(self, utilities: Floats) -> float:
+        """The metric as it is usually told, losses above zero."""
+        mean = float(utilities.mean())
+        return mean if self.metric.higher_is_better else 0.0 - mean
+
+
+def primary_measure(spec: ModelSpec) -> Measure:
+    """The metric that decides.
+
+    Raises:
+        SpecError: when its denominator is neither a feature nor the label.
+    """
+    below = spec.metric.denominator
+    if below is not None and below not in {*spec.feature_names, "label"}:
+        raise SpecError(
+            "a denominator is not on the rows",
+            where=f"{spec.name}: metric.denominator",
+            got=below,
+            wanted=f"label, or one of {sorted(spec.feature_names)}",
+        )
+    return Measure(spec.metric.name, spec.metric.quantile, below)
+
+
+def guardrail_measure(spec: ModelSpec, guardrail: Guardrail) -> Measure:
+    """The metric of a guardrail; a scaled error takes the primary metric's denominator.
+
+    Raises:
+        SpecError: when a quantile or denominator is missing.
+    """
+    lacks_quantile = (guardrail.name is Metric.PINBALL) != (guardrail.quantile is not None)
+    scaled = guardrail.name is Metric.SCALED_ABSOLUTE_ERROR
+    if lacks_quantile or (scaled and spec.metric.denominator is None):
+        raise SpecError(
+            "a guardrail cannot be computed from its declaration",
+            where=f"{spec.name}: guardrails.{guardrail.name.value}",
+            got=f"quantile {guardrail.quantile}, denominator {spec.metric.denominator}",
+            wanted="a quantile for pinball and for nothing else; a scaled_absolute_error only "
+            "beside a metric that declares the denominator",
+        )
+    return Measure(guardrail.name, guardrail.quantile, spec.metric.denominator if scaled else None)

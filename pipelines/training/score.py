@@ -1,0 +1,99 @@
+"""Predictions, tied by a hash to the rows they were made for."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from pipelines.core.errors import DataError
+from pipelines.spec.model import ModelSpec
+from pipelines.training.columns import feature_matrix
+from pipelines.training.fit import class_labels
+from pipelines.training.split import decision_times
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One model's predictions: the label itself, or the probability of the positive class."""
+
+    predictions: Floats
+    rows_digest: str
+    classes: tuple[str, ...] = ()
+
+
+def score(pipeline: Pipeline, spec: ModelSpec, rows: pd.DataFrame) -> Scored:
+    """A fitted pipeline's predictions for every row, labelled or not, in the rows' order.
+
+    Raises:
+        DataError: when a feature is not there, or a prediction is no number.
+    """
+    classification = spec.metric.name.task == "classification"
+    classes = class_labels(pipeline) if classification else ()
+    digest = rows_digest(spec, rows)
+    if not len(rows):  # no estimator predicts nothing; the gate will say that there is no data
+        return Scored(np.empty(0), digest, classes)
+    matrix = feature_matrix(spec, rows)
+    if classification:
+        predictions = np.asarray(pipeline.predict_proba(matrix)[:, 1], dtype=np.float64)
+    else:
+        predictions = np.asarray(pipeline.predict(matrix), dtype=np.float64).reshape(len(rows))
+    wrong = int(np.sum(~np.isfinite(predictions)))
+    if wrong:
+        raise DataError(
+            "a model predicts what is not a number",
+            where=spec.name,
+            got=f"{wrong} of {len(rows)} predictions missing or infinite",
+            wanted="a finite number for every row",
+        )
+    return Scored(predictions, digest, classes)
+
+
+def rows_digest(spec: ModelSpec, rows: pd.DataFrame) -> str:
+    """SHA-256 over the rows' keys, decision times and labels, in their order.
+
+    Two models are compared only on rows with the same digest. Numbers count by value, whatever
+    their width in memory.
+    """
+    whole = hashlib.sha256(f"{len(rows)}".encode())
+    times = decision_times(rows).astype("datetime64[us]").astype("int64").to_numpy()
+    for name in spec.points.keys:
+        _add(whole, name, rows[name])
+    _add(whole, "decision_time", pd.Series(times))
+    _add(whole, "label", rows["label"])
+    return whole.hexdigest()
+
+
+def _add(whole: hashlib._Hash, name: str, column: pd.Series) -> None:
+    whole.update(name.encode() + b"\0")
+    missing = column.isna().to_numpy()
+    if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
+        _add_texts(whole, column, missing)
+        return
+    numbers = column.to_numpy(dtype="<f8", na_value=np.nan)
+    if not missing.any() and np.array_equal(numbers, np.trunc(numbers)):
+        whole.update(b"i" + column.to_numpy(dtype="<i8").tobytes())
+    else:
+        whole.update(b"f" + numbers.tobytes())
+
+
+def _add_texts(whole: hashlib._Hash, column: pd.Series, missing: npt.NDArray[np.bool_]) -> None:
+    """Lengths before the texts, so that no two columns share a spelling."""
+    texts = [
+        b"" if absent else str(value).encode()
+        for value, absent in zip(column, missing, strict=True)
+    ]
+    lengths = np.array([len(text) for text in texts], dtype="<i8")
+    lengths[missing] = -1
+    whole.update(b"s" + lengths.tobytes() + b"".join(texts))
+
+
+def constant_predictions(value: float, like: Scored) -> Scored:
+    """The same prediction for every row that ``like`` was scored on."""
+    return Scored(np.full(len(like.predictions), value), like.rows_digest, like.classes)
