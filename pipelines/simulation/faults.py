@@ -1,0 +1,245 @@
+"""Faults of the record: the world is as before, and what is written about it is wrong."""
+
+# ruff: noqa: ARG002 - every scenario is called alike, whether it needs all of it or not
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+from numpy.typing import NDArray
+from pydantic import Field
+
+from pipelines.core.records import Instant
+from pipelines.simulation.population import Population
+from pipelines.simulation.scenarios import HAPPENED, Mask, Scenario
+from pipelines.spec.fields import Duration, Share
+
+
+pc: Any = pyarrow.compute  # its type stubs know no mix of scalars and columns
+
+
+class Fault(Scenario):
+    """A fault in the record of some rows: by time, by chain, and then by chance."""
+
+    stream: str = "dispensing"
+    share: Share = Field(default=1.0, description="of the rows concerned")
+    chain: str | None = Field(default=None, description="only rows of this chain's system")
+
+    def concerned(self, table: pa.Table, rng: np.random.Generator) -> Mask:
+        """Which rows of a day are touched, (rows,)."""
+        happened = pc.cast(table[HAPPENED], pa.int64()).to_numpy()
+        mask = happened >= _microseconds(self.start)
+        if self.end is not None:
+            mask = mask & (happened < _microseconds(self.end))
+        if self.chain is not None:
+            mask = mask & pc.equal(table["chain"], self.chain).to_numpy()
+        return np.asarray(mask & (rng.random(table.num_rows) < self.share))
+
+    def record(
+        self, stream: str, table: pa.Table, rng: np.random.Generator, population: Population
+    ) -> pa.Table:
+        """Passes the concerned rows of its own stream to ``spoil``."""
+        if stream != self.stream or table.num_rows == 0:
+            return table
+        mask = self.concerned(table, rng)
+        return self.spoil(table, mask, rng, population) if mask.any() else table
+
+    def spoil(
+        self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
+    ) -> pa.Table:
+        """The table with the fault in the rows of ``mask``."""
+        raise NotImplementedError
+
+
+class UnitChange(Fault):
+    """Quantity is recorded in tablets where it was in packs."""
+
+    kind: Literal["unit_change"] = "unit_change"
+
+    def spoil(
+        self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
+    ) -> pa.Table:
+        """Multiplies quantities by the pack size."""
+        sizes = dict(zip(population.medicines, population.pack_size.tolist(), strict=True))
+        size = np.array([sizes[name] for name in table["medicine"].to_numpy()])
+        quantity = table["quantity"].to_numpy()
+        return _with(table, "quantity", np.where(mask, quantity * size, quantity))
+
+
+class FeedStopped(Fault):
+    """A stream delivers nothing."""
+
+    kind: Literal["feed_stopped"] = "feed_stopped"
+    stream: str = "stock"
+
+    def spoil(
+        self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
+    ) -> pa.Table:
+        """Drops the rows."""
+        return table.filter(pa.array(~mask))
+
+
+class ColumnGone(Fault):
+    """A column is empty, or is missing from the files of days that are touched whole."""
+
+    kind: Literal["column_gone"] = "column_gone"
+    column: str
+    missing: bool = False
+
+    def spoil(
+        self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
+    ) -> pa.Table:
+        """Empties or drops the column."""
+        if self.missing and mask.all():
+            return table.drop_columns([self.column])
+        kept = pc.if_else(
+            pa.array(mask), pa.scalar(None, table[self.column].type), table[self.column]
+        )
+        return _with(table, self.column, kept)
+
+
+class NullFilledWithZero(Fault):
+    """A missing value is written as 0, which looks like a value."""
+
+    kind: Literal["null_filled_with_zero"] = "null_filled_with_zero"
+    column: str = "price"
+
+    def spoil(
+        self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
+    ) -> pa.Table:
+        """Fills nulls of the concerned rows."""
+        filled = pc.if_else(
+            pa.array(mask), pc.fill_null(table[self.column], 0.0), table[self.column]
+        )
+        return _with(table, self.column, filled)
+
+
+class DuplicateRows(Fault):
+    """Rows arrive twice: same id, same content, recorded again up to an hour later."""
+
+    kind: Literal["duplicate_rows"] = "duplicate_rows"
+    share: Share = 0.1
+    known_column: str = "recorded_at"
+
+    def spoil(
+        self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
+    ) -> pa.Table:
+        """Appends the copies."""
+        copies = table.filter(pa.array(mask))
+        later = rng.integers(60_000_000, 3_600_000_000, copies.num_rows)
+        return pa.concat_tables([table, _moved(copies, self.known_column, later)])
+
+
+class LateBurst(Fault):
+    """Rows become known days after they normally would, as after an outage."""
+
+    kind: Literal["late_burst"] = "late_burst"
+    known_column: str = "recorded_at"
+    shortest: Duration = timedelta(days=2)
+    longest: Duration = timedelta(days=6)
+
+    def spoil(
+        self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
+    ) -> pa.Table:
+        """Delays the known time."""
+        low, high = (int(d.total_seconds() * 1e6) for d in (self.shortest, self.longest))
+        return _moved(table, self.known_column, rng.integers(low, high + 1, table.num_rows) * mask)
+
+
+class ClockSlip(Fault):
+    """Event times are off by a zone's offset, as when local time is labelled UTC."""
+
+    kind: Literal["clock_slip"] = "clock_slip"
+    event_column: str = "dispensed_at"
+    by_minutes: int = Field(description="positive: events seem later than they were")
+
+    def spoil(
+        self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
+    ) -> pa.Table:
+        """Moves the event time and leaves the known time."""
+        return _moved(table, self.event_column, mask * (self.by_minutes * 60_000_000))
+
+
+class PriceReform(Fault):
+    """Prices of some medicines are multiplied. It is real, and looks like a fault."""
+
+    kind: Literal["price_reform"] = "price_reform"
+    factor: float = Field(gt=0)
+    medicines: tuple[str, ...] = Field(default=(), description="default: all")
+
+    def spoil(
+        self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
+    ) -> pa.Table:
+        """Multiplies prices; it takes a second declaration to change the stream of list prices."""
+        chosen = np.ones(table.num_rows, dtype=bool)
+        if self.medicines:
+            chosen = np.asarray(
+                pc.is_in(table["medicine"], pa.array(self.medicines)).to_numpy(), np.bool_
+            )
+        factor = pa.array(np.where(mask & chosen, self.factor, 1.0))
+        return _with(table, "price", pc.multiply(table["price"], factor))
+
+
+class HospitalBackfill(Fault):
+    """Wards of a hospital that was never seen report what they used, weeks of it at once."""
+
+    kind: Literal["hospital_backfill"] = "hospital_backfill"
+    share: Share = Field(default=0.3, description="rows added, relative to the day's")
+    wards: int = Field(default=3, ge=1)
+    known_column: str = "recorded_at"
+    known_at: Instant = Field(description="when all of it becomes known")
+
+    def spoil(
+        self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
+    ) -> pa.Table:
+        """Appends rows of the wards, like other rows but larger."""
+        rows = table.filter(pa.array(mask))
+        ward = rng.integers(1, self.wards + 1, rows.num_rows)
+        rows = _with(rows, "pharmacy", pa.array([f"ward_{number:02d}" for number in ward]))
+        rows = _with(rows, "quantity", np.asarray(rows["quantity"].to_numpy() * 10))
+        ids = pc.binary_join_element_wise("ward", rows["dispensing_id"], "-")
+        rows = _with(rows, "dispensing_id", ids)
+        known = pc.cast(rows[self.known_column], pa.int64()).to_numpy()
+        later = np.maximum(_microseconds(self.known_at) - known, 0)
+        return pa.concat_tables([table, _moved(rows, self.known_column, later)])
+
+
+class CounterRestart(Fault):
+    """A till's counter starts again, so that new rows carry the ids of rows of long ago."""
+
+    kind: Literal["counter_restart"] = "counter_restart"
+    again_from: date = Field(description="day whose ids are used again from the start on")
+
+    def spoil(
+        self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
+    ) -> pa.Table:
+        """Puts an earlier day into the ids."""
+        back = self.start.date() - self.again_from
+        true_days = pc.subtract(table[HAPPENED], pa.scalar(back, pa.duration("us")))
+        number = pc.utf8_slice_codeunits(table["dispensing_id"], 8)
+        again = pc.binary_join_element_wise(pc.strftime(true_days, "%Y%m%d"), number, "")
+        return _with(
+            table, "dispensing_id", pc.if_else(pa.array(mask), again, table["dispensing_id"])
+        )
+
+
+def _microseconds(instant: datetime) -> int:
+    return round(instant.timestamp() * 1e6)
+
+
+def _with(table: pa.Table, column: str, values: Any) -> pa.Table:
+    """The table with one column's values replaced, its type kept."""
+    field = table.schema.field(column)
+    if isinstance(values, np.ndarray):
+        values = pa.array(values, field.type)
+    return table.set_column(table.schema.get_field_index(column), field, values)
+
+
+def _moved(table: pa.Table, column: str, microseconds: NDArray[np.int64]) -> pa.Table:
+    """The table with a column of instants moved by so much, row by row."""
+    by = pa.array(np.asarray(microseconds, dtype=np.int64)).cast(pa.duration("us"))
+    return _with(table, column, pc.add(table[column], by))
