@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipelines.core.verdict import Finding, Gate, Interval, Verdict
+from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.spec.training import Slice
 from pipelines.stats.holm import holm
 from pipelines.stats.paired import PairedDifference
@@ -35,6 +35,14 @@ class _Group:
     difference: PairedDifference | None
     reason: str = ""  # why there is no difference, when it is not that both did the same
     range: str = ""  # of a bin
+
+    @property
+    def finding_name(self) -> str:
+        return f"recent_window.slice.{self.declared.column}.{_slug(self.value)}"
+
+    @property
+    def place(self) -> str:
+        return f"where {self.declared.column} is {self.value}{self.range}"
 
 
 def slice_findings(
@@ -83,13 +91,14 @@ def slice_findings(
 
 def _groups(part: Slice, rows: pd.DataFrame, compare: Compare) -> Iterator[_Group]:
     column = rows[part.column]
-    values = _values(part, column)
-    counts = values.value_counts()
-    for value, count in counts.iloc[:MOST_VALUES].items():
-        mask = np.asarray(values == value)
-        group = _Group(part, str(value), int(count), None, range=_range(part, column, mask))
-        yield _compared(group, mask, compare)
-    rest = counts.iloc[MOST_VALUES:]
+    codes, values = pd.factorize(_values(part, column))
+    counts = np.bincount(codes)
+    largest_first = np.argsort(-counts, kind="stable")
+    for code in largest_first[:MOST_VALUES]:
+        mask = np.asarray(codes == code)
+        group = _Group(part, str(values[code]), int(counts[code]), None)
+        yield _compared(replace(group, range=_range(part, column, mask)), mask, compare)
+    rest = counts[largest_first[MOST_VALUES:]]
     if len(rest):
         reason = f"{len(rest)} values beyond the {MOST_VALUES} largest"
         yield _Group(part, "all_others", int(rest.sum()), None, reason)
@@ -144,17 +153,16 @@ def _spelled(value: object) -> str:
 
 
 def _finding(group: _Group, difference: PairedDifference, harm: float, unit: str) -> Finding:
-    margin, column = group.declared.margin, group.declared.column
-    failed = harm <= HARM_LEVEL
+    margin, failed = group.declared.margin, harm <= HARM_LEVEL
     said = "is worse by more than the margin" if failed else "shows no harm beyond the margin"
     interval = difference.interval(1 - 2 * HARM_LEVEL)
     return Finding(
         gate=Gate.RECENT_WINDOW,
-        name=f"recent_window.slice.{column}.{_slug(group.value)}",
+        name=group.finding_name,
         verdict=Verdict.FAIL if failed else Verdict.PASS,
-        reason=f"where {column} is {group.value}{group.range}, the candidate {said} of {margin:g}: "
-        f"difference {difference.estimate:.4g} "
-        f"({interval.low:.4g} to {interval.high:.4g}), p {harm:.3g} after correction for all slices",
+        reason=f"{group.place}, the candidate {said} of {margin:g}: "
+        f"difference {difference.estimate:.4g} ({interval.low:.4g} to {interval.high:.4g}), "
+        f"p {harm:.3g} of harm after correction for all slices",
         value=difference.estimate,
         interval=interval,
         threshold=-margin,
@@ -166,10 +174,9 @@ def _finding(group: _Group, difference: PairedDifference, harm: float, unit: str
 def _unchanged(group: _Group) -> Finding:
     return Finding(
         gate=Gate.RECENT_WINDOW,
-        name=f"recent_window.slice.{group.declared.column}.{_slug(group.value)}",
+        name=group.finding_name,
         verdict=Verdict.PASS,
-        reason=f"where {group.declared.column} is {group.value}{group.range}, both models do the same "
-        "on every row",
+        reason=f"{group.place}, both models do the same on every row",
         threshold=-group.declared.margin,
         rows=group.rows,
     )
