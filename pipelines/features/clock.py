@@ -1,0 +1,105 @@
+"""Instants as whole microseconds inside Ibis expressions, steps of time, and zones.
+
+Arithmetic on integers is exact, fast and the same on every engine. The three functions below
+that carry an engine's own name are all that another engine has to rename: Spark calls them
+``unix_micros``, ``timestamp_micros`` and ``from_utc_timestamp``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import ibis
+from ibis.expr import datatypes as dt
+
+from pipelines.core.errors import SpecError
+from pipelines.core.time import utc
+
+MICROSECOND = timedelta(microseconds=1)
+DAY = timedelta(days=1) // MICROSECOND
+
+# A Monday's midnight: steps of a week start on Mondays, steps that divide a day at midnight.
+_ANCHOR = datetime(1970, 1, 5, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@ibis.udf.scalar.builtin(name="epoch_us", signature=((dt.timestamp,), dt.int64))
+def _epoch_us(value):  # type: ignore[no-untyped-def]
+    """Microseconds since 1970."""
+
+
+@ibis.udf.scalar.builtin(name="make_timestamp", signature=((dt.int64,), dt.Timestamp(scale=6)))
+def _make_timestamp(value):  # type: ignore[no-untyped-def]
+    """The instant so many microseconds after 1970."""
+
+
+@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, dt.timestamp), dt.timestamp))
+def _timezone(zone, value):  # type: ignore[no-untyped-def]
+    """From a zone's clock to an instant, and from an instant to a zone's clock."""
+
+
+def micros(value: Any) -> Any:
+    """A timestamp column as microseconds since 1970, int64."""
+    return _epoch_us(value)
+
+
+def instant(value: Any) -> Any:
+    """Microseconds since 1970 as a timestamp column (UTC, without zone)."""
+    return _make_timestamp(value)
+
+
+def span(value: timedelta) -> int:
+    """A duration in microseconds."""
+    return value // MICROSECOND
+
+
+def moment(value: datetime) -> int:
+    """A zoned instant in microseconds since 1970."""
+    return (utc(value) - _EPOCH) // MICROSECOND
+
+
+def on_clock(value: Any, zone: str, place: str) -> Any:
+    """A UTC timestamp column as the wall clock of ``zone`` shows it.
+
+    Raises:
+        SpecError: when the zone is not in the IANA list; ``place`` says where it stands.
+    """
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as cause:
+        raise SpecError(
+            "a time zone is not known",
+            where=place,
+            got=repr(zone),
+            wanted="a name of the IANA list, such as Europe/Paris",
+        ) from cause
+    return value if zone == "UTC" else _timezone(zone, _timezone("UTC", value))
+
+
+class Steps:
+    """Instants ``origin + k * size``: a grid in time on which decision points stand.
+
+    Arguments:
+        size: distance of two instants, microseconds, at least 1.
+        offset: of the instants after midnight UTC (a Monday's, when steps are longer than a day),
+            microseconds.
+    """
+
+    def __init__(self, size: int = 1, offset: int = 0) -> None:
+        self.size = size
+        self.origin = ((_ANCHOR - _EPOCH) // MICROSECOND + offset) % size
+
+    def finer(self, spans: Iterable[int]) -> Steps:
+        """The coarsest grid that holds these instants and is unmoved by each of ``spans``."""
+        return Steps(math.gcd(self.size, *spans), self.origin - (_ANCHOR - _EPOCH) // MICROSECOND)
+
+    def up(self, value: Any) -> Any:
+        """The first instant of the grid that is not before ``value`` (integers or a column)."""
+        if self.size == 1:
+            return value
+        # Twice, because SQL's remainder takes the sign of what is divided and Python's does not.
+        return value + ((self.origin - value) % self.size + self.size) % self.size

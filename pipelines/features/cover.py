@@ -1,0 +1,260 @@
+"""Aggregates over the events whose stretch of time covers a point: the one mechanism of features.
+
+An event is visible to the points of its keys during a half-open stretch ``[seen, born + reach)``:
+from when it has happened and is known, until it is older than the window. At a point ``t`` an
+aggregate is taken over the events whose stretch holds ``t``. Labels are the same with the stretch
+moved to before the event.
+
+1. Both ends may be rounded up to the points' grid without a change in any answer, as no point
+   stands in between. Events with equal rounded ends then collapse into one cell.
+2. Counts, sums and means are running sums of what comes in and what goes out; sums are kept in
+   whole billionths, so they are exact, do not depend on any order, and what went out is gone.
+3. The last value is a running maximum, and missing if even that event is too old by now.
+4. A distinct value counts once while any of its stretches lasts: stretches that touch are merged
+   and then counted like anything else.
+5. Minimum and maximum join points to cells by key and by buckets of time as long as the window.
+
+Missing values are ignored by every aggregate, as in SQL; ``count`` and ``time_since`` have no
+column and see every event. Among events of the same event time, ``last`` takes the latest known
+and among those the largest value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ibis
+from ibis import _
+
+from pipelines.features.clock import DAY, Steps
+from pipelines.spec.fields import Column
+from pipelines.spec.points import Aggregate
+
+# Names with a colon cannot clash with declared columns.
+AT, BORN, SEEN, HAPPENED, KNOWN = ":at", ":born", ":seen", ":happened", ":known"
+_IS_POINT, _BUCKET, _END, _ISLAND, _BEFORE = ":is_point", ":bucket", ":end", ":island", ":before"
+
+UNITS = 1_000_000_000  # a sum is kept in whole billionths
+_EXACT = "decimal(38, 0)"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One aggregate: what it is called, what it takes, and how long an event stays in it."""
+
+    name: str
+    aggregate: Aggregate
+    column: Column | None
+    reach: int  # microseconds from an event's birth until it is gone
+
+    @property
+    def of(self) -> str:
+        """The column as a part of internal names; empty for whole rows."""
+        return self.column or ""
+
+
+def cover(
+    events: ibis.Table, points: ibis.Table, by: Sequence[Column], asks: Sequence[Ask], steps: Steps
+) -> ibis.Table:
+    """Each ask at each point.
+
+    Arguments:
+        events: ``by``, the asked columns, and int64 microseconds ``:born``, ``:seen`` (not before
+            ``:born``), ``:happened`` and ``:known`` (these two order events for ``last``).
+        points: ``by`` and ``:at``, each combination once, ``:at`` on the grid ``steps``.
+        by: key columns. A missing key is nobody's.
+        asks: what to compute.
+        steps: a grid that holds every point and that every reach leaves unmoved.
+
+    Returns:
+        ``by``, ``:at`` and a column for each ask, one row for each point with whole keys.
+    """
+    present = [_[key].notnull() for key in by]
+    rounded = events.filter(present).mutate(
+        **{BORN: steps.up(_[BORN]), SEEN: steps.up(_[SEEN])}
+    )
+    points = points.filter(present)
+    swept = [ask for ask in asks if ask.aggregate not in ("min", "max")]
+    paired = [ask for ask in asks if ask.aggregate in ("min", "max")]
+    cells = _cells(rounded, by, asks)
+    result = _sweep(cells, rounded, points, by, swept) if swept else points
+    for reach in sorted({ask.reach for ask in paired}):
+        extremes = _extremes(cells, points, by, [ask for ask in paired if ask.reach == reach])
+        result = attach(result, extremes, by)
+    return result.select(*by, AT, *(ask.name for ask in asks))
+
+
+def attach(points: ibis.Table, found: ibis.Table, by: Sequence[Column]) -> ibis.Table:
+    """``points`` with the columns of ``found`` for the same keys and instant; missing where none."""
+    joined = points.left_join(found, [*by, AT], rname="right:{name}")
+    return joined.drop(*(f"right:{name}" for name in (*by, AT)))
+
+
+def merge_stretches(
+    table: ibis.Table, keys: Sequence[str], begin: str, end: str
+) -> ibis.Table:
+    """Half-open stretches ``[begin, end)`` of each key, those that overlap or touch made one."""
+    ordered = ibis.window(group_by=list(keys), order_by=[begin, end], rows=(None, 0))
+    before = ibis.window(group_by=list(keys), order_by=[begin, end], rows=(None, -1))
+    marked = table.mutate(**{_BEFORE: _[end].max().over(before)})
+    starts = (_[_BEFORE].isnull() | (_[begin] > _[_BEFORE])).cast("int64")
+    numbered = marked.mutate(**{_ISLAND: starts.sum().over(ordered)})
+    return (
+        numbered.group_by([*keys, _ISLAND])
+        .agg(**{begin: _[begin].min(), end: _[end].max()})
+        .drop(_ISLAND)
+    )
+
+
+def _cells(events: ibis.Table, by: Sequence[Column], asks: Sequence[Ask]) -> ibis.Table:
+    """Events of equal keys and stretch as one row, with what the asks need of them."""
+    parts: dict[str, Any] = {}
+    for ask in asks:
+        if ask.aggregate in ("count", "sum", "mean"):
+            parts[f"n:{ask.of}"] = _[ask.column].count() if ask.column else _.count()
+        if ask.aggregate in ("sum", "mean"):
+            units = (_[ask.column].cast("float64") * float(UNITS)).round(0).cast(_EXACT)
+            parts[f"units:{ask.of}"] = units.sum()
+        if ask.aggregate == "last":
+            parts[f"last:{ask.of}"] = _newest(ask.of).max(where=_[ask.of].notnull())
+        if ask.aggregate == "time_since":
+            parts["newest:"] = _[HAPPENED].max()
+        if ask.aggregate in ("min", "max"):
+            parts[f"{ask.aggregate}:{ask.of}"] = getattr(_[ask.of], ask.aggregate)()
+    return events.group_by([*by, BORN, SEEN]).agg(**parts)
+
+
+def _newest(column: str) -> Any:
+    return ibis.struct({"happened": _[HAPPENED], "known": _[KNOWN], "value": _[column]})
+
+
+def _sweep(
+    cells: ibis.Table,
+    events: ibis.Table,
+    points: ibis.Table,
+    by: Sequence[Column],
+    asks: Sequence[Ask],
+) -> ibis.Table:
+    """Counts, sums, last values and distinct values: one pass over changes and points in order."""
+    sums: dict[str, tuple[str, int]] = {}
+    for ask in asks:
+        if ask.aggregate in ("count", "sum", "mean"):
+            sums[f"n:{ask.of}:{ask.reach}"] = (f"n:{ask.of}", ask.reach)
+        if ask.aggregate in ("sum", "mean"):
+            sums[f"units:{ask.of}:{ask.reach}"] = (f"units:{ask.of}", ask.reach)
+    newest = {f"last:{ask.of}" for ask in asks if ask.aggregate == "last"}
+    newest |= {"newest:" for ask in asks if ask.aggregate == "time_since"}
+    spread = {f"distinct:{a.of}:{a.reach}": a for a in asks if a.aggregate == "distinct"}
+    types = {
+        **{name: cells.schema()[source] for name, (source, _reach) in sums.items()},
+        **{name: cells.schema()[name] for name in newest},
+        **{name: ibis.dtype("int64") for name in spread},
+        _IS_POINT: ibis.dtype("boolean"),
+    }
+
+    def branch(table: ibis.Table, at: Any, values: dict[str, Any]) -> ibis.Table:
+        row = {name: values.get(name, ibis.null()).cast(kind) for name, kind in types.items()}
+        return table.select(*by, **{AT: at}, **row)
+
+    comes = {
+        name: ibis.ifelse(_[SEEN] < _[BORN] + reach, _[source], ibis.null())
+        for name, (source, reach) in sums.items()
+    }
+    branches = [branch(cells, _[SEEN], comes | {name: _[name] for name in newest})]
+    for reach in sorted({reach for _source, reach in sums.values()}):
+        goes = {name: -_[source] for name, (source, own) in sums.items() if own == reach}
+        left = cells.filter(_[SEEN] < _[BORN] + reach)
+        branches.append(branch(left, _[BORN] + reach, goes))
+    for name, ask in spread.items():
+        lasting = _lasting(events, by, ask)
+        branches.append(branch(lasting, _[SEEN], {name: ibis.literal(1)}))
+        branches.append(branch(lasting, _[_END], {name: ibis.literal(-1)}))
+    branches.append(branch(points, _[AT], {_IS_POINT: ibis.literal(True)}))
+
+    # A range, not rows: whatever changes at the very instant of a point counts.
+    until_now = ibis.window(group_by=list(by), order_by=AT, range=(None, 0))
+    running = {name: _[name].sum().over(until_now) for name in (*sums, *spread)}
+    running |= {name: _[name].max().over(until_now) for name in newest}
+    changes = ibis.union(*branches) if len(branches) > 1 else branches[0]
+    swept = changes.mutate(**running).filter(_[_IS_POINT])
+    return swept.select(*by, AT, **{ask.name: _ANSWERS[ask.aggregate](swept, ask) for ask in asks})
+
+
+def _count(swept: ibis.Table, ask: Ask) -> Any:
+    return swept[f"n:{ask.of}:{ask.reach}"].coalesce(0)
+
+
+def _sum(swept: ibis.Table, ask: Ask) -> Any:
+    some = _count(swept, ask) > 0
+    return ibis.ifelse(some, swept[f"units:{ask.of}:{ask.reach}"].cast("float64") / UNITS, None)
+
+
+def _mean(swept: ibis.Table, ask: Ask) -> Any:
+    return _sum(swept, ask) / _count(swept, ask).nullif(0)
+
+
+def _last(swept: ibis.Table, ask: Ask) -> Any:
+    newest = swept[f"last:{ask.of}"]
+    return ibis.ifelse(swept[AT] <= newest["happened"] + ask.reach, newest["value"], None)
+
+
+def _time_since(swept: ibis.Table, ask: Ask) -> Any:
+    age = swept[AT] - swept["newest:"]
+    return ibis.ifelse(age <= ask.reach, age / float(DAY), None)
+
+
+def _distinct(swept: ibis.Table, ask: Ask) -> Any:
+    return swept[f"distinct:{ask.of}:{ask.reach}"].coalesce(0)
+
+
+_ANSWERS: dict[Aggregate, Callable[[ibis.Table, Ask], Any]] = {
+    "count": _count,
+    "sum": _sum,
+    "mean": _mean,
+    "last": _last,
+    "time_since": _time_since,
+    "distinct": _distinct,
+}
+
+
+def _lasting(events: ibis.Table, by: Sequence[Column], ask: Ask) -> ibis.Table:
+    """When each value of each key was in sight, as stretches ``[:seen, :end)`` that do not touch."""
+    value = f"value:{ask.of}"
+    seen = (
+        events.filter(_[ask.of].notnull())
+        .group_by([*by, _[ask.of].name(value), BORN])
+        .agg(**{SEEN: _[SEEN].min()})
+        .mutate(**{_END: _[BORN] + ask.reach})
+        .filter(_[SEEN] < _[_END])
+    )
+    return merge_stretches(seen, [*by, value], SEEN, _END)
+
+
+def _extremes(
+    cells: ibis.Table, points: ibis.Table, by: Sequence[Column], asks: Sequence[Ask]
+) -> ibis.Table:
+    """Minima and maxima of one reach, for the points that see any event."""
+    reach = asks[0].reach
+    parts = sorted({f"{ask.aggregate}:{ask.of}" for ask in asks})
+    ranged = cells.mutate(**{_END: _[BORN] + reach}).filter(_[SEEN] < _[_END])
+    # No stretch is longer than its reach, so it lies in one bucket or in two neighbours.
+    first = ranged.mutate(**{_BUCKET: _[SEEN] // reach})
+    second = ranged.mutate(**{_BUCKET: (_[_END] - 1) // reach}).filter(
+        _[_BUCKET] > _[SEEN] // reach
+    )
+    spread = first.union(second).select(*by, _BUCKET, SEEN, _END, *parts)
+    bucketed = points.select(*by, AT).mutate(**{_BUCKET: _[AT] // reach})
+    seen = bucketed.join(
+        spread,
+        [
+            *by,
+            _BUCKET,
+            bucketed[AT] >= spread[SEEN],
+            bucketed[AT] < spread[_END],
+        ],
+    )
+    best = {part: getattr(_[part], part.partition(":")[0])() for part in parts}
+    found = seen.group_by([*by, AT]).agg(**best)
+    return found.select(*by, AT, **{a.name: found[f"{a.aggregate}:{a.of}"] for a in asks})

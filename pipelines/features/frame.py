@@ -1,0 +1,96 @@
+"""The frame: every decision point with its features as of its instant, and its label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import ibis
+from ibis import _
+
+from pipelines.core.errors import SpecError
+from pipelines.features.clock import instant, moment, on_clock
+from pipelines.features.labels import LABEL, MATURED_AT, with_label
+from pipelines.features.points import DECISION_TIME, decision_points, steps_of
+from pipelines.features.windows import FEATURE, with_windows
+from pipelines.spec.features import AttributeFeature, CalendarFeature
+from pipelines.spec.model import ModelSpec
+
+OWN = ("decision_time", "label", "matured_at")
+
+
+def build_frame(
+    spec: ModelSpec, streams: Mapping[str, ibis.Table], as_of: datetime
+) -> ibis.Table:
+    """Features and label of every decision point up to ``as_of``, as a lazy table.
+
+    A window feature at ``t`` sees the events of ``[t - window, t)`` whose known time is at most
+    ``t``; an event at ``t`` itself is not seen. NaN counts as missing everywhere. Sums are exact
+    to a billionth and come as float64, as do means and ``time_since`` (days); ``count`` and
+    ``distinct`` are int64; ``min``, ``max`` and ``last`` keep the column's type.
+
+    Arguments:
+        spec: the declaration.
+        streams: canonical table of each declared stream: ``event_time``, ``known_time``
+            (timestamps, UTC without zone) and the declared columns.
+        as_of: rows known later are not read, points later than it are not made.
+
+    Returns:
+        The points' keys, ``decision_time``, each feature by name in declared order, ``label``
+        (missing while it has not matured or is absent), ``matured_at``. One row for each
+        decision point, in no particular order. A feature that is a key stands once.
+
+    Raises:
+        SpecError: when a declaration does not fit the types of its columns, or a zone is unknown.
+        DataError: when a value is too large to be summed exactly.
+    """
+    _check_names(spec)
+    known = {name: _as_known(table, as_of) for name, table in streams.items()}
+    steps = steps_of(spec)
+    points = decision_points(spec, known, as_of)
+    points = with_windows(spec, known, points, steps)
+    points = with_label(spec, known, points, steps, as_of)
+    columns: dict[str, Any] = {key: points[key] for key in spec.points.keys}
+    columns["decision_time"] = points[DECISION_TIME]
+    for feature in spec.features:
+        if isinstance(feature, AttributeFeature):
+            columns[feature.name] = points[feature.source]
+        elif isinstance(feature, CalendarFeature):
+            columns[feature.name] = _calendar(points, feature)
+        else:
+            columns[feature.name] = points[FEATURE + feature.name]
+    columns["label"] = points[LABEL]
+    columns["matured_at"] = points[MATURED_AT]
+    return points.select(**columns)
+
+
+def _check_names(spec: ModelSpec) -> None:
+    """A feature called like a key has to be that key; the frame's own names are taken."""
+    for feature in spec.features:
+        is_key = isinstance(feature, AttributeFeature) and feature.source == feature.name
+        if feature.name in OWN or (feature.name in spec.points.keys and not is_key):
+            raise SpecError(
+                "a feature bears a name that the frame gives to another column",
+                where=f"features.{feature.name}",
+                wanted=f"a name other than the keys {list(spec.points.keys)} and {list(OWN)}",
+            )
+
+
+def _as_known(table: ibis.Table, as_of: datetime) -> ibis.Table:
+    numbers = [name for name, kind in table.schema().items() if kind.is_floating()]
+    whole = {name: ibis.ifelse(table[name].isnan(), None, table[name]) for name in numbers}
+    latest = instant(ibis.literal(moment(as_of)))
+    return table.mutate(**whole).filter(_.known_time <= latest)
+
+
+def _calendar(points: ibis.Table, feature: CalendarFeature) -> Any:
+    local = on_clock(points[DECISION_TIME], feature.zone, f"features.{feature.name}.zone")
+    part = {
+        "hour": local.hour,
+        "weekday": local.day_of_week.index,
+        "day": local.day,
+        "month": local.month,
+        "day_of_year": local.day_of_year,
+    }[feature.part]
+    return part().cast("int64")

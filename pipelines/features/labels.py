@@ -1,0 +1,155 @@
+"""Labels: what turned out to be right, for the points that are old enough to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import ibis
+from ibis import _
+
+from pipelines.core.errors import SpecError
+from pipelines.features.clock import Steps, instant, micros, moment, span
+from pipelines.features.conditions import holding
+from pipelines.features.cover import AT, BORN, HAPPENED, KNOWN, SEEN, Ask, attach, cover
+from pipelines.features.windows import check_aggregate, check_keys, check_sums
+from pipelines.spec.fields import ColumnType
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.points import AggregateLabel, LaterEventLabel, OwnRowLabel
+
+LABEL, MATURED_AT = ":label", ":matured_at"
+
+
+def with_label(
+    spec: ModelSpec,
+    streams: Mapping[str, ibis.Table],
+    points: ibis.Table,
+    steps: Steps,
+    as_of: datetime,
+) -> ibis.Table:
+    """The points with ``:label`` and ``:matured_at``.
+
+    The latter is the decision time plus horizon plus delay; before it the label is missing.
+
+    - aggregate: over the events of ``[point, point + horizon)``, with all that is known as of
+      ``as_of``; a float64.
+    - later_event: the column of the first event after the point's instant and before
+      ``point + horizon``. An event of the very instant is the decision's own company (such as its
+      own row) and not later. Events without a value are passed over; of several at one event time
+      the one known first counts, and of those the one with the largest value.
+    - own_row: the row's column, if its own time to be known plus the delay is not after
+      ``as_of``, and that time is not after the end of the horizon.
+
+    Booleans become 0 and 1.
+
+    Raises:
+        SpecError: when the label does not fit the types of its columns.
+        DataError: when a value is too large to be summed.
+    """
+    label = spec.label
+    matures = _[AT] + span(label.horizon) + span(label.delay)
+    points = points.mutate(**{MATURED_AT: instant(matures)})
+    if isinstance(label, AggregateLabel):
+        points = _aggregate(spec, label, streams, points, steps)
+    elif isinstance(label, LaterEventLabel):
+        points = _later_event(spec, label, streams, points)
+    else:
+        points = _own_row(spec, label, points, as_of)
+    matured = matures <= moment(as_of)
+    return points.mutate(**{LABEL: ibis.ifelse(matured, _[LABEL], None)})
+
+
+def _aggregate(
+    spec: ModelSpec,
+    label: AggregateLabel,
+    streams: Mapping[str, ibis.Table],
+    points: ibis.Table,
+    steps: Steps,
+) -> ibis.Table:
+    check_keys(spec, label.stream, label.by, "label")
+    columns = spec.streams[label.stream].columns
+    check_aggregate(label.aggregate, label.column, columns, "label")
+    events = holding(streams[label.stream], label.where, columns, "label")
+    horizon = span(label.horizon)
+    ask = Ask(LABEL, label.aggregate, label.column, horizon)
+    check_sums(events, [ask], label.stream)
+    # t <= event time < t + horizon says the same as event time - horizon < t <= event time.
+    at = micros(_.event_time) - horizon + 1
+    events = events.mutate(**{BORN: at, SEEN: at, HAPPENED: at, KNOWN: at})
+    different = points.select(*label.by, AT).distinct()
+    found = cover(events, different, label.by, [ask], steps.finer([horizon]))
+    value = _[LABEL].cast("float64")
+    if label.aggregate == "count":
+        value = value.nullif(0.0)
+    if label.empty is not None:
+        value = value.coalesce(label.empty)
+    return attach(points, found, label.by).mutate(**{LABEL: value})
+
+
+def _later_event(
+    spec: ModelSpec, label: LaterEventLabel, streams: Mapping[str, ibis.Table], points: ibis.Table
+) -> ibis.Table:
+    """The first event after a point is the last one before it when time runs backwards."""
+    check_keys(spec, label.stream, label.by, "label")
+    columns = spec.streams[label.stream].columns
+    events = holding(streams[label.stream], label.where, columns, "label")
+    born = 1 - micros(_.event_time)
+    events = events.mutate(
+        **{
+            BORN: born,
+            SEEN: born,
+            HAPPENED: -micros(_.event_time),
+            KNOWN: -micros(_.known_time),
+        }
+    )
+    mirrored = points.select(*label.by, **{AT: -_[AT]}).distinct()
+    ask = Ask(LABEL, "last", label.column, span(label.horizon) - 1)
+    found = cover(events, mirrored, label.by, [ask], Steps()).mutate(**{AT: -_[AT]})
+    labelled = attach(points, found, label.by).mutate(**{LABEL: _plain(_[LABEL], columns, label)})
+    if label.absent is None:
+        return labelled
+    return labelled.mutate(**{LABEL: _[LABEL].coalesce(_absent(label, columns[label.column]))})
+
+
+def _own_row(
+    spec: ModelSpec, label: OwnRowLabel, points: ibis.Table, as_of: datetime
+) -> ibis.Table:
+    columns = spec.point_stream.columns
+    if columns[label.known_at] is not ColumnType.TIMESTAMP:
+        raise SpecError(
+            "the time at which a label becomes known is no time",
+            where="label.known_at",
+            got=f"{label.known_at} of type {columns[label.known_at].value}",
+            wanted="a column of type timestamp",
+        )
+    known = micros(_[label.known_at])
+    told = (known + span(label.delay) <= moment(as_of)) & (known <= _[AT] + span(label.horizon))
+    return points.mutate(
+        **{LABEL: ibis.ifelse(told, _plain(_[label.column], columns, label), None)}
+    )
+
+
+def _plain(value: Any, columns: Mapping[str, ColumnType], label: Any) -> Any:
+    return value.cast("int64") if columns[label.column] is ColumnType.BOOLEAN else value
+
+
+def _absent(label: LaterEventLabel, column: ColumnType) -> Any:
+    absent = label.absent
+    fits = {
+        ColumnType.STRING: isinstance(absent, str),
+        ColumnType.FLOAT: isinstance(absent, int | float),
+        ColumnType.INTEGER: isinstance(absent, int),
+        ColumnType.BOOLEAN: isinstance(absent, bool) or absent in (0, 1),
+    }
+    if not fits.get(column, False):
+        raise SpecError(
+            "the label for an absent event is of another type than its column",
+            where="label.absent",
+            got=f"{absent!r} for a column of type {column.value}",
+            wanted=f"a value of type {column.value}, or null",
+        )
+    kinds = {ColumnType.STRING: "string", ColumnType.FLOAT: "float64"}
+    return ibis.literal(int(absent) if isinstance(absent, bool) else absent).cast(
+        kinds.get(column, "int64")
+    )

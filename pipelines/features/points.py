@@ -1,0 +1,76 @@
+"""Decision points: at which instants production would have asked about which entities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import ibis
+from ibis import _
+
+from pipelines.features.clock import Steps, instant, micros, moment, span
+from pipelines.features.conditions import holding
+from pipelines.features.cover import AT, merge_stretches
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.points import EventPoints, GridPoints
+
+_BEGIN, _END = ":begin", ":end"
+DECISION_TIME = ":decision_time"
+
+
+def steps_of(spec: ModelSpec) -> Steps:
+    """The grid of instants on which a model's decision points stand.
+
+    Steps of a grid are counted from a Monday's midnight UTC plus the offset. Event points stand
+    at any microsecond.
+    """
+    points = spec.points
+    if isinstance(points, GridPoints):
+        return Steps(span(points.every), span(points.offset))
+    return Steps()
+
+
+def decision_points(
+    spec: ModelSpec, streams: Mapping[str, ibis.Table], as_of: datetime
+) -> ibis.Table:
+    """All decision points up to ``as_of``.
+
+    Arguments:
+        spec: the declaration.
+        streams: canonical tables; rows known after ``as_of`` are not in them.
+        as_of: no point is later.
+
+    Returns:
+        The columns a point has (its keys; for event points the whole row), ``:decision_time``
+        and ``:at``, the same in int64 microseconds. Event points that coincide are kept each.
+    """
+    points = spec.points
+    place = "points"
+    events = holding(streams[points.stream], points.where, spec.point_stream.columns, place)
+    if isinstance(points, EventPoints):
+        rows = events.mutate(**{DECISION_TIME: _.known_time, AT: micros(_.known_time)})
+        return rows.filter(_[AT] <= moment(as_of))
+    return _grid(points, events, steps_of(spec), as_of)
+
+
+def _grid(points: GridPoints, events: ibis.Table, steps: Steps, as_of: datetime) -> ibis.Table:
+    """An entity has points while an event is known that is younger than ``active_for``."""
+    keys = list(points.keys)
+    past_the_end = moment(as_of) + 1
+    active = (
+        events.filter([_[key].notnull() for key in keys])
+        .select(
+            *keys,
+            **{
+                _BEGIN: steps.up(micros(_.known_time)),
+                _END: steps.up(micros(_.event_time) + span(points.active_for)),
+            },
+        )
+        .group_by([*keys, _BEGIN])
+        .agg(**{_END: ibis.least(_[_END].max(), past_the_end)})
+        .filter(_[_BEGIN] < _[_END])
+    )
+    stretches = merge_stretches(active, keys, _BEGIN, _END)
+    at = ibis.range(stretches[_BEGIN], stretches[_END], steps.size).unnest()
+    dense = stretches.select(*keys, **{AT: at})
+    return dense.mutate(**{DECISION_TIME: instant(_[AT])})
