@@ -1,0 +1,96 @@
+"""Connections to SQLite and PostgreSQL, and their failures as the family of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.pool import NullPool, QueuePool
+
+from pipelines.core.errors import Damaged, Unavailable
+
+_BUSY_TIMEOUT_S = 30
+_CONNECT_TIMEOUT_S = 10
+_WANTED = "sqlite:///<file> or postgresql://<user>:<password>@<host>:<port>/<database>"
+
+
+def open_engine(url: str) -> sa.Engine:
+    """An engine whose every statement is a transaction of its own.
+
+    No connection outlives its use (except in memory), so that a process may fork at any time.
+
+    Arguments:
+        url: ``sqlite:///file``, ``sqlite://`` (in memory, for tests and backtests), or
+            ``postgresql://user:password@host:port/database``.
+
+    Raises:
+        Unavailable: a database of another kind, or an address that cannot be read.
+    """
+    try:
+        address = sa.make_url(url)
+    except exc.ArgumentError as cause:
+        raise Unavailable("cannot read a database's address", wanted=_WANTED) from cause
+    kind = address.get_backend_name()
+    if kind == "postgresql":
+        return sa.create_engine(
+            address.set(drivername="postgresql+psycopg"),
+            isolation_level="AUTOCOMMIT",
+            poolclass=NullPool,
+            connect_args={"connect_timeout": _CONNECT_TIMEOUT_S},
+        )
+    if kind != "sqlite":
+        raise Unavailable("no such kind of database", got=kind, wanted=_WANTED)
+    # In memory the one connection is the database; threads take turns on it.
+    pool: dict[str, Any] = {"poolclass": NullPool}
+    if address.database in (None, "", ":memory:"):
+        pool = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
+    engine = sa.create_engine(
+        address,
+        isolation_level="AUTOCOMMIT",
+        connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False},
+        **pool,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _settle(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+
+    return engine
+
+
+def address_of(engine: sa.Engine) -> str:
+    """The engine's address without its password."""
+    return engine.url.render_as_string(hide_password=True)
+
+
+@contextmanager
+def answered(engine: sa.Engine, what: str) -> Iterator[None]:
+    """Turn the database's failures into ``Unavailable`` or ``Damaged``; broken keys pass through.
+
+    Arguments:
+        engine: whose address is named.
+        what: the database's name in a sentence.
+    """
+    try:
+        yield
+    except exc.IntegrityError:
+        raise
+    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as cause:
+        raise Unavailable(
+            f"{what} did not answer",
+            where=address_of(engine),
+            got=str(getattr(cause, "orig", None) or cause).strip(),
+            do="start the database or mend its address, then run again: nothing is done twice",
+        ) from cause
+    except exc.DatabaseError as cause:
+        raise Damaged(
+            f"{what} refused",
+            where=address_of(engine),
+            got=str(cause.orig).strip(),
+            wanted="a sound database, and the right to read and to append",
+            do="restore the database from its backup, or mend the role's rights",
+        ) from cause

@@ -1,0 +1,240 @@
+"""The ledger in a database: one table definition for SQLite and PostgreSQL.
+
+Every statement is its own transaction, so the database's unique keys are the compare-and-swap: an
+entry is one INSERT, which either takes the next place in its chain or finds it taken. Triggers
+refuse UPDATE, DELETE and, where the database has it, TRUNCATE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import ValidationError
+from sqlalchemy import exc
+
+from pipelines.adapters.database import address_of, answered
+from pipelines.core.records import canonical_json
+from pipelines.core.time import Clock, utc
+from pipelines.release.ledger import LIVE, Draft, Entry, check_place, faults, refuse
+
+_METADATA = sa.MetaData()
+ENTRIES = sa.Table(
+    "gauntlet_ledger",
+    _METADATA,
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("lineage", sa.Text, primary_key=True),
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("recorded_us", sa.BigInteger, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.UniqueConstraint("model", "lineage", "run", "kind"),
+    sa.UniqueConstraint("hash"),
+)
+_REFUSAL = "the ledger is append-only"
+# SQLite's INSERT OR REPLACE deletes without asking the DELETE trigger, hence a guard of its own.
+_TAKEN = (
+    "EXISTS (SELECT 1 FROM gauntlet_ledger WHERE hash = NEW.hash OR "
+    "(model = NEW.model AND lineage = NEW.lineage AND "
+    "(sequence = NEW.sequence OR (run = NEW.run AND kind = NEW.kind))))"
+)
+_GUARDS = {
+    "sqlite": tuple(
+        f"CREATE TRIGGER gauntlet_ledger_{name} BEFORE {event} ON gauntlet_ledger "
+        f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}') WHERE {condition}; END"
+        for name, event, condition in (
+            ("no_update", "UPDATE", "TRUE"),
+            ("no_delete", "DELETE", "TRUE"),
+            ("no_replace", "INSERT", _TAKEN),
+        )
+    ),
+    "postgresql": (
+        f"""CREATE FUNCTION gauntlet_ledger_refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION '{_REFUSAL}' USING ERRCODE = 'restrict_violation'; END $$""",
+        """CREATE TRIGGER gauntlet_ledger_no_change BEFORE UPDATE OR DELETE ON gauntlet_ledger
+        FOR EACH ROW EXECUTE FUNCTION gauntlet_ledger_refuse()""",
+        """CREATE TRIGGER gauntlet_ledger_no_truncate BEFORE TRUNCATE ON gauntlet_ledger
+        FOR EACH STATEMENT EXECUTE FUNCTION gauntlet_ledger_refuse()""",
+    ),
+}
+_GUARD_NAMES = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' "
+    "AND tbl_name = 'gauntlet_ledger'",
+    "postgresql": "SELECT tgname FROM pg_trigger WHERE tgrelid = 'gauntlet_ledger'::regclass "
+    "AND NOT tgisinternal AND tgenabled IN ('O', 'A')",
+}
+_EXPECTED = {
+    "sqlite": {f"gauntlet_ledger_no_{name}" for name in ("update", "delete", "replace")},
+    "postgresql": {f"gauntlet_ledger_no_{name}" for name in ("change", "truncate")},
+}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class SqlLedger:
+    """``pipelines.release.ledger.Ledger`` on SQLite or PostgreSQL.
+
+    Arguments:
+        engine: from ``open_engine``.
+        clock: tells when an entry is recorded.
+    """
+
+    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+        self._engine, self._clock = engine, clock
+        self._ready = False
+
+    def append(self, draft: Draft, after: int) -> Entry:
+        """Add an entry, if nobody was faster; see the port."""
+        if known := self._known(draft):
+            return known
+        head = self.head(draft.model, draft.lineage)
+        check_place(draft, after, head)
+        entry = Entry.place(draft, head, self._clock.now())
+        row = {
+            **{key: getattr(entry, key) for key in ("model", "lineage", "sequence", "run", "kind")},
+            "recorded_us": _microseconds(entry.recorded_at),
+            "hash": entry.hash,
+            "body": canonical_json(entry.as_json()),
+        }
+        try:
+            with self._connection() as connection:
+                connection.execute(ENTRIES.insert().values(row))
+        except exc.IntegrityError:
+            if known := self._known(draft):
+                return known
+            check_place(draft, after, self.head(draft.model, draft.lineage))
+            raise
+        return entry
+
+    def entries(self, model: str, lineage: str = LIVE) -> tuple[Entry, ...]:
+        """The whole chain, oldest first."""
+        return self._read(ENTRIES.c.model == model, ENTRIES.c.lineage == lineage)
+
+    def head(self, model: str, lineage: str = LIVE) -> Entry | None:
+        """The newest entry; None in an empty chain."""
+        return self._newest(model, lineage)
+
+    def of_run(self, model: str, lineage: str, run: str) -> tuple[Entry, ...]:
+        """What this run has recorded, oldest first."""
+        c = ENTRIES.c
+        return self._read(c.model == model, c.lineage == lineage, c.run == run)
+
+    def champion(self, model: str, lineage: str = LIVE, at: datetime | None = None) -> str | None:
+        """The champion, now or as recorded by the instant ``at`` (inclusive)."""
+        until = () if at is None else (ENTRIES.c.recorded_us <= _microseconds(utc(at)),)
+        newest = self._newest(model, lineage, *until)
+        return newest.champion_after if newest else None
+
+    def lineages(self, model: str) -> tuple[str, ...]:
+        """Every lineage that has an entry, in alphabetical order."""
+        query = sa.select(ENTRIES.c.lineage).where(ENTRIES.c.model == model).distinct()
+        with self._connection() as connection:
+            return tuple(sorted(connection.execute(query).scalars()))
+
+    def verify(self, model: str) -> int:
+        """Check every chain of the model, and the database's guards against changes."""
+        kind = self._engine.dialect.name
+        with self._connection() as connection:
+            guards = set(connection.execute(sa.text(_GUARD_NAMES[kind])).scalars())
+        found = [f"the trigger {name} is gone" for name in sorted(_EXPECTED[kind] - guards)]
+        query = sa.select(ENTRIES).where(ENTRIES.c.model == model)
+        chains: dict[str, list[Entry]] = {}
+        with self._connection() as connection:
+            rows = connection.execute(query.order_by(ENTRIES.c.lineage, ENTRIES.c.sequence)).all()
+        for row in rows:
+            entry, wrong = _parse(row)
+            found.extend(wrong)
+            if entry is not None:
+                chains.setdefault(row.lineage, []).append(entry)
+        found.extend(fault for chain in chains.values() for fault in faults(chain))
+        refuse(list(dict.fromkeys(found)), self._where)
+        return len(rows)
+
+    def _known(self, draft: Draft) -> Entry | None:
+        same = self.of_run(draft.model, draft.lineage, draft.run)
+        return next((entry for entry in same if entry.kind == draft.kind), None)
+
+    def _newest(
+        self, model: str, lineage: str, *conditions: sa.ColumnElement[bool]
+    ) -> Entry | None:
+        c = ENTRIES.c
+        found = self._read(
+            c.model == model, c.lineage == lineage, *conditions, order=c.sequence.desc(), limit=1
+        )
+        return found[0] if found else None
+
+    def _read(
+        self,
+        *conditions: sa.ColumnElement[bool],
+        order: sa.ColumnElement[Any] | None = None,
+        limit: int | None = None,
+    ) -> tuple[Entry, ...]:
+        by = ENTRIES.c.sequence if order is None else order
+        query = sa.select(ENTRIES).where(*conditions).order_by(by).limit(limit)
+        with self._connection() as connection:
+            rows = connection.execute(query).all()
+        return tuple(self._sound(row) for row in rows)
+
+    def _sound(self, row: sa.Row[Any]) -> Entry:
+        entry, wrong = _parse(row)
+        refuse(wrong, self._where)
+        assert entry is not None
+        return entry
+
+    @property
+    def _where(self) -> str:
+        return address_of(self._engine)
+
+    @contextmanager
+    def _connection(self) -> Iterator[sa.Connection]:
+        with answered(self._engine, "the ledger's database"):
+            if not self._ready:
+                self._create()
+                self._ready = True
+            with self._engine.connect() as connection:
+                yield connection
+
+    def _create(self) -> None:
+        """Make table and guards together or not at all; processes that start at once take turns."""
+        with self._engine.connect() as connection:
+            if sa.inspect(connection).has_table(ENTRIES.name):
+                return
+            sqlite = self._engine.dialect.name == "sqlite"
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if sqlite else "BEGIN")
+            try:
+                if not sqlite:
+                    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4714119021)")
+                if not sa.inspect(connection).has_table(ENTRIES.name):
+                    connection.execute(sa.schema.CreateTable(ENTRIES))
+                    for guard in _GUARDS[self._engine.dialect.name]:
+                        connection.exec_driver_sql(guard)
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
+
+
+def _parse(row: sa.Row[Any]) -> tuple[Entry | None, Sequence[str]]:
+    """The entry of a row, and what is wrong with it."""
+    place = f"{row.model}/{row.lineage} entry {row.sequence}"
+    try:
+        entry = Entry.model_validate_json(row.body)
+    except ValidationError as cause:
+        return None, [f"{place}: cannot be read: {cause.errors()[0]['msg']}"]
+    wrong = []
+    if entry.hash != entry.seal:
+        wrong.append(f"{place}: the content does not have the hash recorded for it")
+    keys = ("model", "lineage", "sequence", "run", "kind", "hash")
+    if any(getattr(entry, key) != getattr(row, key) for key in keys) or (
+        _microseconds(entry.recorded_at) != row.recorded_us
+    ):
+        wrong.append(f"{place}: the columns beside the body say something else than the body")
+    return entry, wrong
+
+
+def _microseconds(instant: datetime) -> int:
+    return (instant - _EPOCH) // timedelta(microseconds=1)

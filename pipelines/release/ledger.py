@@ -1,0 +1,227 @@
+"""The ledger port: the append-only record of every decision, hash-chained, replayable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Literal, Protocol
+
+from pydantic import Field
+
+from pipelines.core.errors import Damaged, Superseded
+from pipelines.core.records import Instant, Record, digest_of
+from pipelines.core.time import instant_text
+from pipelines.core.verdict import Finding
+from pipelines.release.policy import Decision, Facts, decide, policy_of
+
+LIVE = "live"
+GENESIS = "0" * 64
+Kind = Literal["decision", "review", "promotion", "bootstrap", "rollback", "unexplained"]
+
+
+class Draft(Record):
+    """An entry before it has a place in the chain.
+
+    Kinds: ``decision`` (judged, champion untouched), ``review`` (a person refused what awaited
+    review), ``promotion`` and ``bootstrap`` (judged, and the candidate is champion now),
+    ``rollback`` (a former champion is champion again), ``unexplained`` (the alias was found moved
+    by hand). The first four carry the findings, facts and decision that ``replay`` compares.
+    """
+
+    model: str
+    lineage: str = LIVE
+    kind: Kind
+    run: str = Field(description="id of the run; at most one entry per run and kind")
+    as_of: Instant
+    champion_before: str | None
+    champion_after: str | None
+    reasons: tuple[str, ...] = Field(min_length=1)
+    decision: Decision | None = None
+    facts: Facts | None = None
+    findings: tuple[Finding, ...] = ()
+    spec: str = Field(default="", description="digest of the declaration")
+    recipe: str = ""
+    snapshot: str = Field(default="", description="id of the snapshot")
+
+    @property
+    def outcome(self) -> str:
+        """The decision's outcome; for a move without one, its kind."""
+        return self.decision.outcome.value if self.decision else self.kind
+
+    @property
+    def candidate(self) -> str | None:
+        """The version that was judged, if one was."""
+        return self.facts.candidate if self.facts else None
+
+    @property
+    def moves(self) -> bool:
+        """Whether the champion changed."""
+        return self.champion_before != self.champion_after
+
+
+class Entry(Draft):
+    """An entry in its place. ``hash`` covers everything else, ``previous`` is the former's."""
+
+    sequence: int = Field(ge=1)
+    recorded_at: Instant
+    previous: str = Field(pattern=r"^[0-9a-f]{64}$")
+    hash: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    @classmethod
+    def place(cls, draft: Draft, head: Entry | None, now: datetime) -> Entry:
+        """The entry that follows ``head``. Recorded instants never run backwards in a lineage."""
+        body = {
+            **draft.as_json(),
+            "sequence": head.sequence + 1 if head else 1,
+            "recorded_at": max(now, head.recorded_at) if head else now,
+            "previous": head.hash if head else GENESIS,
+            "hash": GENESIS,
+        }
+        unsealed = cls.model_validate(body)
+        return unsealed.model_copy(update={"hash": unsealed.seal})
+
+    @property
+    def seal(self) -> str:
+        """The hash that the entry should have."""
+        return digest_of({key: value for key, value in self.as_json().items() if key != "hash"})
+
+
+class Ledger(Protocol):
+    """Append-only, one chain per model and lineage. Implementations: SQLite and PostgreSQL."""
+
+    def append(self, draft: Draft, after: int) -> Entry:
+        """Add an entry, if nobody was faster.
+
+        An entry of the same lineage, run and kind is returned as it is and nothing is written, so
+        that a run may be repeated, also when the answer to its first attempt was lost.
+
+        Arguments:
+            draft: what to record; ``champion_before`` is the champion at ``after``.
+            after: sequence of the last entry that the caller has seen; 0 for none.
+
+        Raises:
+            Superseded: the chain has grown since, or has another champion. Says who won.
+            Unavailable: the database did not answer; running again is safe.
+        """
+        ...
+
+    def entries(self, model: str, lineage: str = LIVE) -> tuple[Entry, ...]:
+        """The whole chain, oldest first.
+
+        Raises:
+            Damaged: an entry does not have its hash any more.
+        """
+        ...
+
+    def head(self, model: str, lineage: str = LIVE) -> Entry | None:
+        """The newest entry; None in an empty chain."""
+        ...
+
+    def of_run(self, model: str, lineage: str, run: str) -> tuple[Entry, ...]:
+        """What this run has recorded, oldest first."""
+        ...
+
+    def champion(self, model: str, lineage: str = LIVE, at: datetime | None = None) -> str | None:
+        """The champion, now or as recorded by the instant ``at`` (inclusive)."""
+        ...
+
+    def lineages(self, model: str) -> tuple[str, ...]:
+        """Every lineage that has an entry, in alphabetical order."""
+        ...
+
+    def verify(self, model: str) -> int:
+        """Check every chain of the model, and the database's guards against changes.
+
+        Returns: the number of entries checked.
+
+        Raises:
+            Damaged: with every fault found.
+        """
+        ...
+
+
+def faults(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """What is wrong with a chain, in words; nothing when it is whole.
+
+    A chain that lost its newest entries looks whole: that is found by ``promotion.reconcile``,
+    because the registry keeps the hash of the entry that made a version champion.
+    """
+    found: list[str] = []
+    head: Entry | None = None
+    for number, entry in enumerate(entries, start=1):
+        place = f"{entry.model}/{entry.lineage} entry {entry.sequence}"
+        if entry.sequence != number:
+            found.append(f"{place}: stands where entry {number} should")
+        if entry.hash != entry.seal:
+            found.append(f"{place}: the content does not have the hash recorded for it")
+        if entry.previous != (head.hash if head else GENESIS):
+            found.append(f"{place}: does not follow from the entry before it")
+        if entry.champion_before != (head.champion_after if head else None):
+            found.append(f"{place}: names another champion than the entry before it left")
+        if head and entry.recorded_at < head.recorded_at:
+            found.append(f"{place}: is recorded before the entry that it follows")
+        head = entry
+    return tuple(found)
+
+
+def check_chain(entries: Sequence[Entry], where: str = "") -> None:
+    """Raise ``Damaged`` with every fault of a chain."""
+    refuse(faults(entries), where)
+
+
+def refuse(found: Sequence[str], where: str) -> None:
+    """Raise ``Damaged`` when a fault was found."""
+    if found:
+        raise Damaged(
+            f"the ledger has {len(found)} fault(s)",
+            where=where,
+            got="\n" + "\n".join(f"    {fault}" for fault in found),
+            wanted="a chain in which each entry carries the hash of the one before",
+            do="restore the ledger from its backup, and find out who wrote to the database",
+        )
+
+
+def check_place(draft: Draft, after: int, head: Entry | None) -> None:
+    """Raise ``Superseded`` unless the draft was written for what stands at the head."""
+    seen = (head.sequence, head.champion_after) if head else (0, None)
+    if (after, draft.champion_before) == seen:
+        return
+    won = (
+        f"entry {head.sequence} ({head.kind} of run {head.run}, recorded {instant_text(head.recorded_at)}); "
+        f"champion is {head.champion_after}"
+        if head
+        else "an empty ledger"
+    )
+    raise Superseded(
+        "somebody else was faster",
+        where=f"ledger of {draft.model}, lineage {draft.lineage}",
+        got=won,
+        wanted=f"entry {after} at the head and champion {draft.champion_before}",
+        do="run again: the evidence is gathered anew, against the champion of now",
+    )
+
+
+def replay(entry: Entry) -> Decision:
+    """Judge the stored findings again, under the policy of the time.
+
+    Raises:
+        Damaged: the verdict is another one than was recorded, or the entry holds no judgement.
+    """
+    where = f"ledger of {entry.model}, lineage {entry.lineage}, entry {entry.sequence}"
+    if entry.decision is None or entry.facts is None:
+        raise Damaged(
+            "an entry holds no judgement to replay",
+            where=where,
+            got=f"kind {entry.kind}",
+            wanted="decision, review, promotion or bootstrap",
+        )
+    again = decide(entry.findings, entry.facts, policy_of(entry.decision.policy))
+    if again != entry.decision:
+        raise Damaged(
+            "a replay gives another decision than was recorded",
+            where=where,
+            got=f"{again.outcome}: {'; '.join(again.reasons)}",
+            wanted=f"{entry.decision.outcome}: {'; '.join(entry.decision.reasons)}",
+            do="compare the two; if a policy was edited in place, give the edit a new version",
+        )
+    return again

@@ -1,0 +1,327 @@
+"""What follows from findings: a pure function from findings and facts to a decision.
+
+Everything is data. A policy says which gates are demanded and which findings each of them has to
+bring; a table of rules, read from the top, turns the gates' verdicts into an outcome. To demand
+another gate, write a policy with a new version that has one more ``Demand``, and keep the old one:
+the ledger replays old decisions under the policy that made them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from pipelines.core.errors import Damaged
+from pipelines.core.records import Instant, Record, digest_of
+from pipelines.core.verdict import Finding, Gate, Verdict, overall
+
+Case = Literal["bootstrap", "challenge"]
+BOTH: tuple[Case, ...] = ("bootstrap", "challenge")
+
+
+class Outcome(StrEnum):
+    """What becomes of a candidate. Only the first two change the champion."""
+
+    PROMOTE = "promote"
+    BOOTSTRAP = "bootstrap"
+    AWAIT_REVIEW = "await_review"
+    REJECT = "reject"
+    HOLD = "hold"
+    SUPERSEDED = "superseded"
+    DRY_RUN = "dry_run"
+
+    @property
+    def moves(self) -> bool:
+        """Whether the candidate becomes champion."""
+        return self in (Outcome.PROMOTE, Outcome.BOOTSTRAP)
+
+
+class Demand(Record):
+    """A gate that has to pass. ``needs`` are findings it must bring, by name or its beginning."""
+
+    gate: Gate
+    cases: tuple[Case, ...] = BOTH
+    needs: tuple[str, ...] = ()
+
+
+class Policy(Record):
+    """A numbered set of demands. Never edited once a decision was made under it."""
+
+    version: str
+    demands: tuple[Demand, ...]
+
+
+POLICIES = {
+    policy.version: policy
+    for policy in (
+        Policy(
+            version="1",
+            demands=(
+                Demand(gate=Gate.CONTRACT, needs=("contract.suite",)),
+                Demand(gate=Gate.CONTRACT, cases=("challenge",), needs=("contract.envelope",)),
+                Demand(gate=Gate.AVAILABILITY),
+                Demand(
+                    gate=Gate.RECENT_WINDOW,
+                    cases=("bootstrap",),
+                    needs=("recent_window.bootstrap",),
+                ),
+                Demand(
+                    gate=Gate.RECENT_WINDOW,
+                    cases=("challenge",),
+                    needs=("recent_window.primary",),
+                ),
+            ),
+        ),
+    )
+}
+CURRENT = POLICIES["1"]
+
+
+class Approval(Record):
+    """A person's answer. It is bound to the evidence it was given for, and to nothing else."""
+
+    evidence: str = Field(description="Decision.evidence, as the reviewer saw it")
+    approved: bool
+    by: str = Field(min_length=1)
+    at: Instant
+    note: str = ""
+
+
+class Facts(Record):
+    """What the policy has to know besides the findings."""
+
+    run: str
+    candidate: str | None = Field(description="version in the registry; None: not registered")
+    content: str = Field(default="", description="hash of the candidate's content")
+    champion: str | None = Field(description="version the evidence was gathered against")
+    standing: str | None = Field(description="the lineage's champion at the moment of decision")
+    review: Literal["none", "required"] = "none"
+    approval: Approval | None = None
+    dry_run: bool = False
+    waived: tuple[str, ...] = Field(default=(), description="names of findings, spelled out")
+    reason: str = Field(default="", description="why the run was asked for; a waiver needs one")
+
+    @property
+    def case(self) -> Case:
+        """Without a champion in the lineage there is nothing to compare with."""
+        return "bootstrap" if self.champion is None else "challenge"
+
+
+class GateVerdict(Record):
+    """One gate's answer, and the names of the findings that kept it from passing."""
+
+    gate: Gate
+    demanded: bool
+    verdict: Verdict
+    findings: int = Field(description="findings that count: blocking and not waived")
+    against: tuple[str, ...] = ()
+    missing: tuple[str, ...] = Field(default=(), description="needed findings that are not there")
+    waived: tuple[str, ...] = ()
+
+
+class Decision(Record):
+    """What the policy makes of all findings."""
+
+    outcome: Outcome
+    case: Case
+    reasons: tuple[str, ...]
+    gates: tuple[GateVerdict, ...] = Field(description="in the order in which gates run")
+    evidence: str = Field(description="digest of the findings and of what they are about")
+    policy: str
+
+
+_BOUND = ("run", "candidate", "content", "champion", "waived", "reason")
+
+
+def evidence_digest(findings: Sequence[Finding], facts: Facts) -> str:
+    """The hash that an approval is bound to: findings in any order, the models, the waivers."""
+    about = facts.as_json()
+    bound = {key: about[key] for key in _BOUND}
+    return digest_of({**bound, "findings": sorted(finding.digest for finding in findings)})
+
+
+def decide(findings: Sequence[Finding], facts: Facts, policy: Policy = CURRENT) -> Decision:
+    """Judge a candidate.
+
+    Every blocking finding counts, also one of a gate that the policy does not demand. A waived
+    finding counts as absent; hence a gate whose needed findings are all waived has no data, and
+    no waiver can make a gate pass by itself.
+
+    Arguments:
+        findings: all findings of the run, in any order.
+        facts: what they are about.
+        policy: demands to judge by.
+    """
+    gates = tuple(_gate_verdicts(findings, facts, policy))
+    judged = _Judged(gates, facts, evidence_digest(findings, facts))
+    outcome, reasons = _apply(judged)
+    return Decision(
+        outcome=outcome,
+        case=facts.case,
+        reasons=(*reasons, *_remarks(findings, facts)),
+        gates=gates,
+        evidence=judged.evidence,
+        policy=policy.version,
+    )
+
+
+def policy_of(version: str) -> Policy:
+    """The policy with this version.
+
+    Raises:
+        Damaged: this program does not know it.
+    """
+    if version not in POLICIES:
+        raise Damaged(
+            "a decision was made under a policy that this program does not have",
+            got=f"policy {version!r}",
+            wanted=f"one of {sorted(POLICIES)}",
+            do="replay it with the release of Gauntlet that made the decision",
+        )
+    return POLICIES[version]
+
+
+class _Judged:
+    """What the rules look at."""
+
+    def __init__(self, gates: tuple[GateVerdict, ...], facts: Facts, evidence: str) -> None:
+        self.gates, self.facts, self.evidence = gates, facts, evidence
+
+    @property
+    def approval(self) -> Approval | None:
+        """The approval, if it was given for this evidence."""
+        given = self.facts.approval
+        return given if given is not None and given.evidence == self.evidence else None
+
+
+_Rule = Callable[[_Judged], Iterable[str]]
+
+
+def _failed(judged: _Judged) -> Iterable[str]:
+    return _reasons_of(judged, {Verdict.FAIL})
+
+
+def _unproven(judged: _Judged) -> Iterable[str]:
+    return _reasons_of(judged, set(Verdict) - {Verdict.PASS})
+
+
+def _reasons_of(judged: _Judged, verdicts: set[Verdict]) -> Iterable[str]:
+    for gate in judged.gates:
+        if gate.verdict in verdicts:
+            against = f" because of {', '.join(gate.against)}" if gate.against else ""
+            missing = f"; no finding {', '.join(gate.missing)}" if gate.missing else ""
+            nothing = "; no finding that counts" if not gate.findings else ""
+            yield f"{gate.gate}: {gate.verdict}{against}{missing or nothing}"
+
+
+def _superseded(judged: _Judged) -> Iterable[str]:
+    facts = judged.facts
+    if facts.champion != facts.standing:
+        yield (
+            f"the evidence was gathered against {_named(facts.champion)}, "
+            f"and now {_named(facts.standing)} is champion"
+        )
+
+
+def _dry(judged: _Judged) -> Iterable[str]:
+    if judged.facts.dry_run:
+        yield "every gate passed; a dry run changes nothing"
+
+
+def _unregistered(judged: _Judged) -> Iterable[str]:
+    if judged.facts.candidate is None:
+        yield "every gate passed, and the candidate is not in the registry"
+
+
+def _refused(judged: _Judged) -> Iterable[str]:
+    approval = judged.approval
+    if judged.facts.review == "required" and approval is not None and not approval.approved:
+        yield f"refused by {approval.by}" + (f": {approval.note}" if approval.note else "")
+
+
+def _unreviewed(judged: _Judged) -> Iterable[str]:
+    if judged.facts.review == "required" and judged.approval is None:
+        yield "every gate passed; the declaration asks for a person's approval"
+        if judged.facts.approval is not None:
+            yield f"the approval of {judged.facts.approval.by} was given for other evidence"
+
+
+def _first(judged: _Judged) -> Iterable[str]:
+    if judged.facts.case == "bootstrap":
+        yield "there was no champion in this lineage, and every gate of a first version passed"
+
+
+def _better(_: _Judged) -> Iterable[str]:
+    yield "every gate passed"
+
+
+# Read from the top; the first rule that gives a reason decides. The last one always does.
+_RULES: tuple[tuple[Outcome, _Rule], ...] = (
+    (Outcome.REJECT, _failed),
+    (Outcome.HOLD, _unproven),
+    (Outcome.SUPERSEDED, _superseded),
+    (Outcome.DRY_RUN, _dry),
+    (Outcome.HOLD, _unregistered),
+    (Outcome.REJECT, _refused),
+    (Outcome.AWAIT_REVIEW, _unreviewed),
+    (Outcome.BOOTSTRAP, _first),
+    (Outcome.PROMOTE, _better),
+)
+
+
+def _apply(judged: _Judged) -> tuple[Outcome, tuple[str, ...]]:
+    for outcome, rule in _RULES[:-1]:
+        if reasons := tuple(rule(judged)):
+            return outcome, reasons
+    outcome, rule = _RULES[-1]
+    return outcome, tuple(rule(judged))
+
+
+def _gate_verdicts(
+    findings: Sequence[Finding], facts: Facts, policy: Policy
+) -> Iterable[GateVerdict]:
+    waived = set(facts.waived) if facts.reason.strip() else set()
+    demands = [demand for demand in policy.demands if facts.case in demand.cases]
+    for gate in Gate:
+        blocking = [f for f in findings if f.gate is gate and f.blocking]
+        counting = [finding for finding in blocking if finding.name not in waived]
+        demanded = any(demand.gate is gate for demand in demands)
+        if not demanded and not counting:
+            continue
+        needs = [need for demand in demands if demand.gate is gate for need in demand.needs]
+        missing = [need for need in needs if not any(_meets(f.name, need) for f in counting)]
+        verdict = overall(counting)
+        if missing and verdict is not Verdict.FAIL:
+            verdict = Verdict.NO_DATA
+        yield GateVerdict(
+            gate=gate,
+            demanded=demanded,
+            verdict=verdict,
+            findings=len(counting),
+            against=tuple(sorted({f.name for f in counting if f.verdict is not Verdict.PASS})),
+            missing=tuple(missing),
+            waived=tuple(sorted({f.name for f in blocking if f.name in waived})),
+        )
+
+
+def _remarks(findings: Sequence[Finding], facts: Facts) -> Iterable[str]:
+    """What a reader should see about waivers, whatever the outcome."""
+    names = {finding.name for finding in findings if finding.blocking}
+    for name in facts.waived:
+        if not facts.reason.strip():
+            yield f"the waiver of {name} counts for nothing: it has no reason"
+        elif name in names:
+            yield f"{name} was waived: {facts.reason}"
+        else:
+            yield f"the waiver of {name} met no blocking finding of that name"
+
+
+def _meets(name: str, need: str) -> bool:
+    return name == need or name.startswith(f"{need}.")
+
+
+def _named(version: str | None) -> str:
+    return "no version" if version is None else f"version {version}"
