@@ -1,0 +1,237 @@
+"""``retrain__<model>``: one DAG for each declaration in ``models/``. Order and parameters only.
+
+Each task is one call into ``pipelines``, which is imported when the task runs, so that this file
+stays cheap to parse: from a declaration it reads what a DAG shows and when it runs, and no more.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from airflow.sdk import (
+    DAG,
+    CronDataIntervalTimetable,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+    TriggerRule,
+    chain,
+    get_current_context,
+    get_parsing_context,
+    task,
+)
+
+from pipelines.core.errors import Busy, SpecError, Unavailable
+from pipelines.core.time import parse_instant
+from pipelines.flows.request import LIVE, STEPS, Request
+
+MODELS = Path(os.environ.get("GAUNTLET_MODELS") or Path(__file__).resolve().parents[1] / "models")
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+RETRIES = {
+    "retries": 2,
+    "retry_delay": timedelta(seconds=30),
+    "retry_policy": ExceptionRetryPolicy(
+        rules=[
+            RetryRule(
+                exception=[Unavailable, Busy],
+                action=RetryAction.RETRY,
+                reason="another service or run is in the way; running again is safe",
+            )
+        ],
+        default=RetryAction.FAIL,
+    ),
+}
+
+PARAMS = {
+    "as_of": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        title="As of",
+        description_md="The instant the run stands at: nothing that became known later is read. "
+        "Give an offset, as in `2026-01-05T06:00:00Z`. Empty: the moment of triggering.",
+    ),
+    "reason": Param(
+        None,
+        type=["null", "string"],
+        title="Reason",
+        description_md="Why this run exists; the ledger keeps it.",
+    ),
+    "dry_run": Param(
+        False,
+        type="boolean",
+        title="Dry run",
+        description_md="Judge the candidate, but neither register it nor decide.",
+    ),
+}
+
+NOTES = """\
+{description}
+
+Trains a candidate on the events known at an instant, compares it with the champion on the newest
+matured window, and records a decision. Runs {when}.
+
+**As of.** A scheduled or backfill run stands at the *end* of its own interval; a run by hand at
+the moment of triggering, or at the instant given in the form. The first task fixes it; retries and
+cleared tasks keep it. Backfills write to the lineage `backfill` and cannot touch what serves.
+
+**Normal.** A skipped task is an answer, not a fault: broken data is not trained on, and a
+candidate that did not pass is not registered; the log says why. `decide` runs after skipped tasks.
+A green run without a promotion is the usual outcome.
+
+**Worry** when a task fails, when `request` has waited for an hour (another run of this model is
+active; runs of one model queue), or when a task has taken three times as long as in former runs.
+Only an unavailable service or a busy model is retried, twice; everything else fails at once.
+
+**Find out.** `gauntlet explain {name}` tells the last decision and the findings behind it. The
+last line of a failed task's log says what was got, what was wanted and what to do. Clearing
+a task is always safe: a step that was done is found and returned.
+
+Owner: {owner}. Declaration: `{path}`.
+"""
+
+BROKEN = """\
+**The declaration cannot be read, so this model is not retrained.**
+
+```
+{problem}
+```
+
+Mend `{path}`; the real DAG takes this one's place at the next parse. Until then this DAG runs
+daily and fails, so that the missing runs are noticed. `gauntlet check` reads all declarations.
+"""
+
+
+class Declared(NamedTuple):
+    """What a DAG needs of a declaration."""
+
+    name: str
+    path: Path
+    description: str = ""
+    owner: str = "unknown"
+    timetable: CronDataIntervalTimetable | None = None
+    problem: str = ""
+
+
+def declared(folder: Path, wanted: str | None) -> Iterator[Declared]:
+    """The declarations of a folder, or the one whose DAG is wanted; unreadable ones say why."""
+    for path in sorted(folder.glob("*.yaml")):
+        name = re.sub(r"[^A-Za-z0-9_]", "-", path.stem)
+        if wanted in {None, f"retrain__{name}"}:
+            try:
+                yield read(path)
+            except Exception as problem:  # one bad file must not take the others' DAGs down
+                yield Declared(name, path, problem=f"{type(problem).__name__}: {problem}")
+
+
+def read(path: Path) -> Declared:
+    """The few keys of one declaration; the first task reads and checks the whole of it."""
+    tree = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 (safe loaders)
+    name, description, owner = (tree[key] for key in ("name", "description", "owner"))
+    if name != path.stem or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise ValueError(f"{path.name}: name: {name!r} is not the name of the file")
+    cron = tree.get("schedule")
+    timetable = CronDataIntervalTimetable(cron, timezone="UTC") if cron is not None else None
+    if timetable is not None:
+        timetable.validate()
+    return Declared(name, path, str(description), str(owner), timetable)
+
+
+def standing_at(params: dict[str, Any], run: Any) -> datetime:
+    """The run's as-of: as asked for, else its interval's end, else when it was triggered."""
+    if params["as_of"]:
+        return parse_instant(params["as_of"])
+    if run.run_type in {"scheduled", "backfill"}:
+        return run.data_interval_end
+    return run.run_after
+
+
+@task(task_id="request")
+def ask(model: str) -> dict[str, Any]:
+    """Fix what the run is about, once."""
+    context = get_current_context()
+    params, run = context["params"], context["dag_run"]
+    return Request(
+        model=model,
+        as_of=standing_at(params, run),
+        lineage="backfill" if run.run_type == "backfill" else LIVE,
+        reason=params["reason"] or f"{run.run_type} run of Airflow",
+        dry_run=params["dry_run"],
+    ).as_json()
+
+
+# A step decides by itself whether it has anything to do, as it does in the shell; so it is asked
+# after skipped ones too, and only a failure upstream holds it back.
+@task(trigger_rule=TriggerRule.NONE_FAILED)
+def do(step: str) -> dict[str, Any]:
+    """Do one step of the flow."""
+    from airflow.sdk.exceptions import AirflowSkipException
+    from pipelines.flows.retrain import run_step
+    from pipelines.wiring import connect
+
+    request = Request(**get_current_context()["ti"].xcom_pull(task_ids="request"))
+    report = run_step(step, request, connect())
+    if report.skipped:
+        raise AirflowSkipException(report.summary)
+    return report.as_json()
+
+
+@task(task_id="declaration", retries=0)
+def read_again(path: str, problem: str) -> None:
+    """Fail with what the full reader says about the file, else with what the parser saw."""
+    from pipelines.spec.load import load_model
+
+    load_model(Path(path))
+    raise SpecError("the DAG file could not read a declaration", where=path, got=problem)
+
+
+def retrain(model: Declared) -> DAG:
+    """The DAG of one model."""
+    when = f"on `{model.timetable.expression}` (UTC)" if model.timetable else "by hand only"
+    with DAG(
+        f"retrain__{model.name}",
+        description=model.description,
+        schedule=model.timetable,
+        catchup=False,
+        max_active_runs=1,
+        params=PARAMS,
+        tags={"gauntlet", "retrain", model.name},
+        default_args={"owner": model.owner, **RETRIES},
+        doc_md=NOTES.format(**model._asdict(), when=when),
+    ) as dag:
+        chain(ask(model.name), *(do.override(task_id=step)(step) for step in STEPS))
+    return dag
+
+
+def unreadable(model: Declared) -> DAG:
+    """A DAG in the model's place that fails daily.
+
+    An import error would be the usual sign, but Airflow counts it against the whole file and
+    stops scheduling every model in it.
+    """
+    with DAG(
+        f"retrain__{model.name}",
+        description=f"The declaration {model.path.name} cannot be read",
+        schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
+        catchup=False,
+        max_active_runs=1,
+        tags={"gauntlet", "retrain", "broken"},
+        default_args={"owner": model.owner},
+        doc_md=BROKEN.format(**model._asdict()),
+    ) as dag:
+        read_again(str(model.path), model.problem)
+    return dag
+
+
+# A task's process parses this file again: it needs the one DAG that it belongs to.
+for found in declared(MODELS, get_parsing_context().dag_id):
+    made = unreadable(found) if found.problem else retrain(found)
+    globals()[made.dag_id] = made

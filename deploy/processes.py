@@ -1,0 +1,167 @@
+"""Processes of the local stack: each leads a session, has a pid file and a log, stops whole."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+HOST = "127.0.0.1"
+GRACE_S = 8.0
+
+
+class StackError(Exception):
+    """Something that keeps the stack from running, said so that a person can put it right."""
+
+
+@dataclass(frozen=True, eq=False)
+class Process:
+    """One long-running program.
+
+    Arguments:
+        name: what people call it; also the name of its pid file and log.
+        command: program and arguments.
+        state: folder of pid files.
+        logs: folder of logs.
+        env: its whole environment.
+        port: TCP port on loopback that it will hold, if any.
+        port_setting: the environment variable that moves the port.
+        user: the account to run under, when it is not the caller's.
+        stop_signal: what asks it to end.
+    """
+
+    name: str
+    command: Sequence[str]
+    state: Path
+    logs: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    port: int | None = None
+    port_setting: str = ""
+    user: str | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+
+    @property
+    def pid_file(self) -> Path:
+        """Holds the pid and the start time; together they name one process of this machine."""
+        return self.state / f"{self.name}.pid"
+
+    @property
+    def log(self) -> Path:
+        """Everything that the program prints."""
+        return self.logs / f"{self.name}.log"
+
+    def running(self) -> psutil.Process | None:
+        """The live process, or None; a pid that now belongs to another program does not count."""
+        try:
+            note = json.loads(self.pid_file.read_text(encoding="utf-8"))
+            process = psutil.Process(note["pid"])
+            same = abs(process.create_time() - note["started"]) < 1
+        except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+            return None
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+
+    def start(self) -> bool:
+        """Start it; False when it is running already.
+
+        Raises:
+            StackError: its port is taken, or the program is not there.
+        """
+        if self.running():
+            return False
+        if self.port is not None and port_taken(self.port):
+            raise StackError(
+                f"{self.name} cannot start: port {self.port} is taken by another program.\n"
+                f"  do:     stop that program, or choose another port: "
+                f"{self.port_setting}={self.port + 1} make up"
+            )
+        if shutil.which(self.command[0]) is None:
+            raise StackError(f"{self.name} cannot start: {self.command[0]} is not installed")
+        self.state.mkdir(parents=True, exist_ok=True)
+        self.logs.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            child = subprocess.Popen(
+                self.command,
+                env=dict(self.env),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                user=self.user,
+                group=self.user,
+                extra_groups=[] if self.user else None,
+            )
+        note = {"pid": child.pid, "started": psutil.Process(child.pid).create_time()}
+        part = self.pid_file.with_suffix(".part")
+        part.write_text(json.dumps(note), encoding="utf-8")
+        part.replace(self.pid_file)
+        return True
+
+    def wait_until(self, ready: Callable[[], bool], timeout_s: float) -> float:
+        """Wait until it is ready; the seconds it took.
+
+        Raises:
+            StackError: it ended, or was not ready in time; the end of its log is in the message.
+        """
+        begun = time.monotonic()
+        while not ready():
+            waited = time.monotonic() - begun
+            if not self.running():
+                raise StackError(f"{self.name} ended after {waited:.0f} s.\n{self.tail()}")
+            if waited > timeout_s:
+                raise StackError(f"{self.name} is not ready after {waited:.0f} s.\n{self.tail()}")
+            time.sleep(0.25)
+        return time.monotonic() - begun
+
+    def tail(self, lines: int = 20) -> str:
+        """The end of the log, with its address."""
+        text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+        last = (f"    {line}" for line in text.splitlines()[-lines:])
+        return "\n".join([f"  log:    {self.log}", *last])
+
+
+def stop(processes: Sequence[Process], grace_s: float = GRACE_S) -> list[str]:
+    """Stop processes together with all that they started; the names of those that were running.
+
+    Airflow's daemons do not all end on a polite signal, and ending only the parent orphans its
+    workers; so the whole group is asked, given time, and then killed.
+    """
+    leaders = {process: found for process in processes if (found := process.running())}
+    family = [*leaders.values()]
+    for leader in leaders.values():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family += leader.children(recursive=True)
+    for process, leader in leaders.items():
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(leader.pid, process.stop_signal)
+    _, stubborn = psutil.wait_procs(family, timeout=grace_s)
+    for leader in leaders.values():
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(leader.pid, signal.SIGKILL)
+    for left in stubborn:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            left.kill()
+    psutil.wait_procs(stubborn, timeout=grace_s)
+    for process in processes:
+        process.pid_file.unlink(missing_ok=True)
+    return [process.name for process in leaders]
+
+
+def port_taken(port: int) -> bool:
+    """Whether a server could not listen on this port of loopback."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return True
+    return False
