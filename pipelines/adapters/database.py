@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -44,9 +45,10 @@ def open_engine(url: str) -> sa.Engine:
     if kind != "sqlite":
         raise Unavailable("no such kind of database", got=kind, wanted=_WANTED)
     # In memory the one connection is the database; threads take turns on it.
-    pool: dict[str, Any] = {"poolclass": NullPool}
-    if address.database in (None, "", ":memory:"):
-        pool = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
+    pool: dict[str, Any] = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
+    if address.database and address.database != ":memory:":
+        pool = {"poolclass": NullPool}
+        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(
         address,
         isolation_level="AUTOCOMMIT",

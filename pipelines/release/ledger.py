@@ -22,10 +22,11 @@ Kind = Literal["decision", "review", "promotion", "bootstrap", "rollback", "unex
 class Draft(Record):
     """An entry before it has a place in the chain.
 
-    Kinds: ``decision`` (judged, champion untouched), ``review`` (a person refused what awaited
-    review), ``promotion`` and ``bootstrap`` (judged, and the candidate is champion now),
-    ``rollback`` (a former champion is champion again), ``unexplained`` (the alias was found moved
-    by hand). The first four carry the findings, facts and decision that ``replay`` compares.
+    Kinds: ``decision`` (judged, champion untouched), ``review`` (what awaited review came to
+    nothing: refused, or superseded), ``promotion`` and ``bootstrap`` (judged, and the candidate
+    is champion now), ``rollback`` (a former champion is champion again), ``unexplained`` (the
+    alias was found moved by hand). The first four carry what ``replay`` compares: findings, facts
+    and decision.
     """
 
     model: str
@@ -186,12 +187,12 @@ def check_place(draft: Draft, after: int, head: Entry | None) -> None:
     seen = (head.sequence, head.champion_after) if head else (0, None)
     if (after, draft.champion_before) == seen:
         return
-    won = (
-        f"entry {head.sequence} ({head.kind} of run {head.run}, recorded {instant_text(head.recorded_at)}); "
-        f"champion is {head.champion_after}"
-        if head
-        else "an empty ledger"
-    )
+    won = "an empty ledger"
+    if head:
+        won = (
+            f"entry {head.sequence} ({head.kind} of run {head.run}, recorded "
+            f"{instant_text(head.recorded_at)}); champion is {head.champion_after}"
+        )
     raise Superseded(
         "somebody else was faster",
         where=f"ledger of {draft.model}, lineage {draft.lineage}",

@@ -1,0 +1,81 @@
+"""The lock as a file: the kernel's ``flock``, which dies with the process that holds it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pipelines.core.errors import Unavailable
+from pipelines.core.time import Clock
+from pipelines.release.lock import Holder, refuse
+
+
+class FileLock:
+    """``pipelines.release.lock.Lock`` for one machine.
+
+    A lock file stays for ever; only its lock comes and goes.
+
+    A process forked inside the block shares the lock until both let go; one that is started by
+    ``exec`` does not.
+
+    Arguments:
+        folder: made when it is not there; on a local disk.
+        clock: tells since when the lock is held.
+    """
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder, self._clock = folder, clock
+
+    @contextmanager
+    def hold(self, model: str, lineage: str, who: str) -> Iterator[Holder]:
+        """Hold the lock during a ``with`` block; see the port."""
+        path = self._folder / f"{model}.{lineage}.lock"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as cause:
+            raise Unavailable(
+                "cannot open a lock file",
+                where=str(path),
+                got=str(cause),
+                do="make the folder writable",
+            ) from cause
+        try:
+            self._take(descriptor, path, model, lineage)
+            holder = Holder(who=who, since=self._clock.now())
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, holder.model_dump_json().encode(), 0)
+            try:
+                yield holder
+            finally:
+                os.ftruncate(descriptor, 0)
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+        finally:
+            os.close(descriptor)
+
+    def _take(self, descriptor: int, path: Path, model: str, lineage: str) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as cause:
+            if cause.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise Unavailable(
+                    "this file system has no locks",
+                    where=str(path),
+                    got=str(cause),
+                    do="put GAUNTLET_HOME on a local disk, or the ledger in PostgreSQL",
+                ) from cause
+            raise refuse(model, lineage, _read(path)) from cause
+
+
+def _read(path: Path) -> Holder | None:
+    """Who wrote the file; None in the moment between taking the lock and signing it."""
+    try:
+        return Holder.model_validate_json(path.read_bytes())
+    except ValidationError:
+        return None
