@@ -1,0 +1,227 @@
+"""The decision table, row by row."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from pipelines.core.errors import Damaged
+from pipelines.core.verdict import Finding, Gate, Verdict
+from pipelines.release.policy import (
+    POLICIES,
+    Approval,
+    Demand,
+    Facts,
+    Outcome,
+    decide,
+    evidence_digest,
+    policy_of,
+)
+
+SUITE = "contract.suite.sales.price.not_null"
+ENVELOPE = "contract.envelope.sales.price.range"
+LEAK = "availability.leak_probe"
+PRIMARY = "recent_window.primary"
+FIRST = "recent_window.bootstrap"
+CHALLENGE = (SUITE, ENVELOPE, LEAK, PRIMARY)
+BOOTSTRAP = (SUITE, LEAK, FIRST)
+
+
+def finding(name: str, verdict: str = "pass", blocking: bool = True) -> Finding:
+    return Finding(
+        gate=Gate(name.split(".", maxsplit=1)[0]),
+        name=name,
+        verdict=Verdict(verdict),
+        reason="a test says so",
+        blocking=blocking,
+    )
+
+
+def findings(names: Sequence[str], **changed: str) -> tuple[Finding, ...]:
+    return tuple(finding(name, changed.get(name.split(".")[0], "pass")) for name in names)
+
+
+def facts(**changed: Any) -> Facts:
+    known = {"run": "r", "candidate": "4", "champion": "3", "standing": "3", "content": "c" * 64}
+    return Facts.model_validate(known | changed)
+
+
+NO_CHAMPION = {"champion": None, "standing": None}
+
+
+@pytest.mark.parametrize(
+    ("found", "changed", "outcome"),
+    [
+        pytest.param(findings(CHALLENGE), {}, "promote", id="all pass"),
+        pytest.param(findings(CHALLENGE, contract="fail"), {}, "reject", id="contract fails"),
+        pytest.param(findings(CHALLENGE, availability="fail"), {}, "reject", id="a leak"),
+        pytest.param(findings(CHALLENGE, recent_window="fail"), {}, "reject", id="worse"),
+        pytest.param(
+            findings(CHALLENGE, recent_window="inconclusive"), {}, "hold", id="cannot tell"
+        ),
+        pytest.param(findings(CHALLENGE, recent_window="no_data"), {}, "hold", id="no rows"),
+        pytest.param(
+            findings(CHALLENGE, contract="fail", recent_window="no_data"),
+            {},
+            "reject",
+            id="a failure beats missing data",
+        ),
+        pytest.param((), {}, "hold", id="no finding at all"),
+        *(
+            pytest.param(
+                findings([name for name in CHALLENGE if name != gone]), {}, "hold", id=f"no {gone}"
+            )
+            for gone in CHALLENGE
+        ),
+        pytest.param(
+            (*findings(CHALLENGE), finding("recent_window.slice.region.north", "fail")),
+            {},
+            "reject",
+            id="a slice is harmed",
+        ),
+        pytest.param(
+            (*findings(CHALLENGE), finding("recent_window.slice.region.north", "fail", False)),
+            {},
+            "promote",
+            id="a finding that is only shown",
+        ),
+        pytest.param(
+            (*findings(CHALLENGE), finding("canary.harm", "fail")),
+            {},
+            "reject",
+            id="a gate that was not demanded fails all the same",
+        ),
+        pytest.param(findings(CHALLENGE), {"standing": "9"}, "superseded", id="champion changed"),
+        pytest.param(findings(CHALLENGE), {"standing": None}, "superseded", id="champion gone"),
+        pytest.param(findings(CHALLENGE), {"dry_run": True}, "dry_run", id="dry run"),
+        pytest.param(findings(CHALLENGE), {"candidate": None}, "hold", id="not registered"),
+        pytest.param(findings(BOOTSTRAP), NO_CHAMPION, "bootstrap", id="first version"),
+        pytest.param(
+            findings(BOOTSTRAP), NO_CHAMPION | {"standing": "1"}, "superseded", id="two first ones"
+        ),
+        pytest.param(findings(CHALLENGE), NO_CHAMPION, "hold", id="first needs its own findings"),
+        pytest.param(findings(BOOTSTRAP), {}, "hold", id="a bootstrap's findings beat no champion"),
+        *(
+            pytest.param(
+                findings(BOOTSTRAP, **{gate: verdict}),
+                NO_CHAMPION,
+                outcome,
+                id=f"first version, {gate} {verdict}",
+            )
+            for gate in ("contract", "availability", "recent_window")
+            for verdict, outcome in (
+                ("fail", "reject"),
+                ("inconclusive", "hold"),
+                ("no_data", "hold"),
+            )
+        ),
+        pytest.param(
+            findings(CHALLENGE), {"review": "required"}, "await_review", id="nobody has looked"
+        ),
+        pytest.param(
+            findings(CHALLENGE, contract="fail"),
+            {"review": "required"},
+            "reject",
+            id="nobody is asked about a failure",
+        ),
+    ],
+)
+def test_the_table(found: tuple[Finding, ...], changed: dict[str, Any], outcome: str) -> None:
+    decision = decide(found, facts(**changed))
+    assert decision.outcome == outcome, decision.reasons
+    assert decision.reasons, "a decision without a reason helps nobody"
+
+
+def approval(evidence: str, approved: bool = True) -> Approval:
+    at = datetime(2026, 1, 5, tzinfo=UTC)
+    return Approval(evidence=evidence, approved=approved, by="ada", at=at, note="looked at slices")
+
+
+def test_an_approval_moves_only_the_evidence_it_was_given_for() -> None:
+    asked = facts(review="required")
+    evidence = decide(findings(CHALLENGE), asked).evidence
+    given = asked.model_copy(update={"approval": approval(evidence)})
+    assert decide(findings(CHALLENGE), given).outcome == Outcome.PROMOTE
+
+    more = (*findings(CHALLENGE), finding("recent_window.guardrail.squared_error"))
+    other = decide(more, given)
+    assert other.outcome == Outcome.AWAIT_REVIEW
+    assert "the approval of ada was given for other evidence" in other.reasons
+    for change in ({"candidate": "5"}, {"content": "d" * 64}, {"waived": ("x",)}, {"run": "s"}):
+        changed = given.model_copy(update=change)
+        assert decide(findings(CHALLENGE), changed).outcome == Outcome.AWAIT_REVIEW, change
+
+
+def test_a_refusal_rejects_and_says_who() -> None:
+    asked = facts(review="required")
+    evidence = evidence_digest(findings(CHALLENGE), asked)
+    refused = asked.model_copy(update={"approval": approval(evidence, approved=False)})
+    decision = decide(findings(CHALLENGE), refused)
+    assert decision.outcome == Outcome.REJECT
+    assert decision.reasons == ("refused by ada: looked at slices",)
+
+
+def test_no_approval_overrules_a_gate() -> None:
+    found = findings(CHALLENGE, recent_window="inconclusive")
+    asked = facts(review="required")
+    given = asked.model_copy(update={"approval": approval(evidence_digest(found, asked))})
+    assert decide(found, given).outcome == Outcome.HOLD
+
+
+def test_a_waiver_takes_one_finding_out_and_leaves_a_trace() -> None:
+    harmed = finding("recent_window.slice.region.north", "fail")
+    waived = {"waived": (harmed.name,), "reason": "the shop in the north closed"}
+    decision = decide((*findings(CHALLENGE), harmed), facts(**waived))
+    assert decision.outcome == Outcome.PROMOTE
+    assert f"{harmed.name} was waived: the shop in the north closed" in decision.reasons
+    window = next(gate for gate in decision.gates if gate.gate is Gate.RECENT_WINDOW)
+    assert window.waived == (harmed.name,)
+
+
+def test_a_waiver_without_a_reason_counts_for_nothing() -> None:
+    harmed = finding("recent_window.slice.region.north", "fail")
+    decision = decide((*findings(CHALLENGE), harmed), facts(waived=(harmed.name,), reason=" "))
+    assert decision.outcome == Outcome.REJECT
+    assert any("has no reason" in reason for reason in decision.reasons)
+
+
+@pytest.mark.parametrize("name", CHALLENGE)
+def test_waiving_what_a_gate_needs_leaves_it_without_data(name: str) -> None:
+    waived = {"waived": (name,), "reason": "in a hurry"}
+    assert decide(findings(CHALLENGE), facts(**waived)).outcome == Outcome.HOLD
+
+
+def test_the_record_shows_gates_in_the_order_in_which_they_run() -> None:
+    decision = decide(tuple(reversed(findings(CHALLENGE))), facts())
+    assert [gate.gate for gate in decision.gates] == [
+        Gate.CONTRACT,
+        Gate.AVAILABILITY,
+        Gate.RECENT_WINDOW,
+    ]
+    assert all(gate.demanded for gate in decision.gates)
+    assert decision.policy == "1"
+
+
+def test_adding_a_gate_is_adding_a_demand() -> None:
+    stricter = POLICIES["1"].model_copy(
+        update={"demands": (*POLICIES["1"].demands, Demand(gate=Gate.SHADOW))}
+    )
+    assert decide(findings(CHALLENGE), facts(), stricter).outcome == Outcome.HOLD
+    found = (*findings(CHALLENGE), finding("shadow.agreement"))
+    assert decide(found, facts(), stricter).outcome == Outcome.PROMOTE
+
+
+def test_an_unknown_policy_is_named() -> None:
+    with pytest.raises(Damaged, match="policy '99'"):
+        policy_of("99")
+
+
+def test_policy_1_is_never_edited() -> None:
+    """Ledgers hold decisions made under it. A change of demands is a policy "2".
+
+    The digest was taken from policy 1 when it was first released.
+    """
+    assert POLICIES["1"].digest == (
+        "c75adc9ca5cb97200c1f3755482cbdcb3b1013032a7cedc1d10b7b2d53b955b1"
+    )
