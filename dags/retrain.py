@@ -29,7 +29,7 @@ from airflow.sdk import (
 )
 
 from pipelines.core.errors import Busy, SpecError, Unavailable
-from pipelines.core.time import parse_instant
+from pipelines.core.time import parse_instant, utc
 from pipelines.flows.request import LIVE, STEPS, Request
 
 MODELS = Path(os.environ.get("GAUNTLET_MODELS") or Path(__file__).resolve().parents[1] / "models")
@@ -149,9 +149,8 @@ def standing_at(params: dict[str, Any], run: Any) -> datetime:
     """The run's as-of: as asked for, else its interval's end, else when it was triggered."""
     if params["as_of"]:
         return parse_instant(params["as_of"])
-    if run.run_type in {"scheduled", "backfill"}:
-        return run.data_interval_end
-    return run.run_after
+    own = run.data_interval_end if run.run_type in {"scheduled", "backfill"} else run.run_after
+    return utc(own)
 
 
 @task(task_id="request")

@@ -1,0 +1,72 @@
+"""Which instant a run stands at, and in which lineage it writes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+MONDAY = datetime(2026, 1, 5, 6, tzinfo=UTC)
+WEEK = timedelta(days=7)
+
+
+def run(kind: str) -> SimpleNamespace:
+    """What Airflow tells a task about its run; runs by hand may or may not have an interval."""
+    return SimpleNamespace(
+        run_type=kind,
+        run_after=MONDAY + timedelta(minutes=3),
+        logical_date=None if kind == "manual" else MONDAY - WEEK,
+        data_interval_start=MONDAY - WEEK,
+        data_interval_end=MONDAY,
+    )
+
+
+@pytest.mark.parametrize("kind", ["scheduled", "backfill"])
+def test_a_run_with_an_interval_stands_at_its_end(retrain_file: ModuleType, kind: str) -> None:
+    assert retrain_file.standing_at({"as_of": None}, run(kind)) == MONDAY
+
+
+def test_a_run_by_hand_stands_at_the_moment_of_triggering(retrain_file: ModuleType) -> None:
+    by_hand = run("manual")
+    assert retrain_file.standing_at({"as_of": None}, by_hand) == by_hand.run_after
+
+
+@pytest.mark.parametrize("kind", ["scheduled", "backfill", "manual"])
+def test_an_as_of_that_is_asked_for_wins(retrain_file: ModuleType, kind: str) -> None:
+    asked = {"as_of": "2025-12-01T07:00:00+01:00"}
+    assert retrain_file.standing_at(asked, run(kind)) == datetime(2025, 12, 1, 6, tzinfo=UTC)
+
+
+def test_an_as_of_without_a_zone_is_refused(retrain_file: ModuleType) -> None:
+    from pipelines.core.errors import TimeError
+
+    with pytest.raises(TimeError):
+        retrain_file.standing_at({"as_of": "2025-12-01T07:00:00"}, run("manual"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "lineage"), [("backfill", "backfill"), ("scheduled", "live"), ("manual", "live")]
+)
+def test_only_a_backfill_leaves_the_live_lineage(
+    retrain_file: ModuleType, monkeypatch: pytest.MonkeyPatch, kind: str, lineage: str
+) -> None:
+    params = {"as_of": None, "reason": None, "dry_run": False}
+    context = {"params": params, "dag_run": run(kind)}
+    monkeypatch.setattr(retrain_file, "get_current_context", lambda: context)
+    assert retrain_file.ask.function("demand")["lineage"] == lineage
+
+
+def test_the_interval_of_a_weekly_schedule_ends_where_its_cron_says(bag: Any) -> None:
+    from airflow.serialization.encoders import coerce_to_core_timetable
+    from airflow.timetables.base import TimeRestriction
+
+    timetable = coerce_to_core_timetable(bag.dags["retrain__demand"].timetable)
+    info = timetable.next_dagrun_info(
+        last_automated_data_interval=None,
+        restriction=TimeRestriction(earliest=None, latest=None, catchup=False),
+    )
+    end = info.data_interval.end
+    assert (end.weekday(), end.hour, end.minute, end.utcoffset()) == (0, 6, 0, timedelta(0))
+    assert info.data_interval.start == end - WEEK

@@ -1,0 +1,108 @@
+"""The house rules of DAGs. Each message says which DAG breaks which rule, and what to do."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
+AIRFLOW_FILES = [*DAG_FILES, *sorted((ROOT / "plugins").glob("*.py"))]
+HEAVY = {
+    *("duckdb", "great_expectations", "ibis", "matplotlib", "mlflow", "numpy", "pandas"),
+    *("psycopg", "pyarrow", "scipy", "sklearn", "skops", "sqlalchemy", "boto3"),
+}
+LIGHT_OF_OURS = ("pipelines.core", "pipelines.flows.request")
+LONGEST_BODY = 12
+
+
+def test_every_dag_parses(bag: Any) -> None:
+    assert not bag.import_errors, f"these files in dags/ do not load: {bag.import_errors}"
+
+
+def test_every_declared_model_has_its_dag(bag: Any) -> None:
+    wanted = {f"retrain__{path.stem}" for path in (ROOT / "models").glob("*.yaml")}
+    assert wanted <= set(bag.dags), f"models without a DAG: {sorted(wanted - set(bag.dags))}"
+
+
+def test_every_dag_is_named_job_and_model(bag: Any) -> None:
+    for name in bag.dags:
+        job, _, model = name.partition("__")
+        assert job, f"{name}: DAGs are called <job>__<model>"
+        assert model, f"{name}: DAGs are called <job>__<model>; links and commands rely on it"
+
+
+def test_every_dag_has_a_person_to_page(bag: Any) -> None:
+    for name, dag in bag.dags.items():
+        assert dag.owner not in {"", "airflow"}, f"{name}: set `owner` to who is paged"
+
+
+def test_every_dag_is_tagged_with_its_job_and_model(bag: Any) -> None:
+    for name, dag in bag.dags.items():
+        wanted = {"gauntlet", *name.split("__")}
+        assert wanted <= set(dag.tags), f"{name}: the tags {sorted(wanted)} are for the filter"
+
+
+@pytest.mark.parametrize("heading", ["**Normal.**", "**Worry**", "**Find out.**"])
+def test_every_dag_tells_the_person_on_call_what_to_make_of_it(bag: Any, heading: str) -> None:
+    for name, dag in bag.dags.items():
+        assert heading in (dag.doc_md or ""), f"{name}: doc_md has no triage note {heading}"
+        assert f"gauntlet explain {name.partition('__')[2]}" in dag.doc_md, (
+            f"{name}: doc_md does not name the command that explains a decision"
+        )
+
+
+def test_no_dag_catches_up_or_runs_twice_at_a_time(bag: Any) -> None:
+    for name, dag in bag.dags.items():
+        assert dag.catchup is False, f"{name}: catching up is a backfill's work, asked for by name"
+        assert dag.max_active_runs == 1, f"{name}: two runs of one model compete for its lock"
+
+
+def test_a_failure_that_waiting_cannot_cure_is_not_retried(bag: Any) -> None:
+    from airflow.sdk import RetryAction
+
+    from pipelines.core.errors import Busy, DataError, Unavailable
+
+    for name, dag in bag.dags.items():
+        for task in dag.tasks:
+            if not task.retries:
+                continue
+            policy = task.retry_policy
+            decide = {
+                type(error): policy.evaluate(error, 1, 2).action
+                for error in (Unavailable("x"), Busy("x"), DataError("x"), KeyError("x"))
+            }
+            assert decide[Unavailable] == decide[Busy] == RetryAction.RETRY, f"{name}: {decide}"
+            assert decide[DataError] == decide[KeyError] == RetryAction.FAIL, f"{name}: {decide}"
+
+
+@pytest.mark.parametrize("path", AIRFLOW_FILES, ids=lambda path: path.name)
+def test_nothing_heavy_is_imported_when_a_file_is_parsed(path: Path) -> None:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        for name in names:
+            assert name.split(".")[0] not in HEAVY, (
+                f"{path.name}:{node.lineno}: {name} is imported at each parse; "
+                "import it inside the task's function"
+            )
+            ours = name.startswith("pipelines")
+            assert not ours or name.startswith(LIGHT_OF_OURS), (
+                f"{path.name}:{node.lineno}: of pipelines only {LIGHT_OF_OURS} are cheap enough "
+                f"for module level; import {name} inside the task's function"
+            )
+
+
+@pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.name)
+def test_a_dag_file_computes_nothing(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            statements = sum(isinstance(inner, ast.stmt) for inner in ast.walk(node)) - 1
+            assert statements <= LONGEST_BODY, (
+                f"{path.name}:{node.lineno}: {node.name} has {statements} statements, more than "
+                f"{LONGEST_BODY}; what a step does belongs into pipelines/flows"
+            )
