@@ -32,6 +32,13 @@ class Registration(Record):
     tags: dict[str, str] = {}
 
 
+class Shown(Record):
+    """What a person sees beside a version in the registry's own pages; nothing reads it back."""
+
+    parameters: dict[str, str] = {}
+    metrics: dict[str, float] = {}
+
+
 class VersionInfo(Registration):
     """A registered version. ``tags`` holds what was given and what was tagged since."""
 
@@ -49,7 +56,7 @@ class Aliases(Protocol):
         """Point the alias at a version, or remove it (None). The last writer wins; repeatable.
 
         Raises:
-            GauntletError: there is no such version.
+            GauntletError: there is no such version, or it belongs to another lineage than live.
             Unavailable: the registry did not answer; running again is safe.
         """
         ...
@@ -74,7 +81,9 @@ class Registry(Aliases, Protocol):
         """The complete version that this run registered; None when there is none (yet)."""
         ...
 
-    def register(self, registration: Registration, folder: Path) -> VersionInfo:
+    def register(
+        self, registration: Registration, folder: Path, shown: Shown | None = None
+    ) -> VersionInfo:
         """Upload a prepared directory as a new version, complete or absent.
 
         A run that has registered already gets its version back. What a killed process left half
@@ -83,6 +92,7 @@ class Registry(Aliases, Protocol):
         Arguments:
             registration: facts of the version; ``content`` is the hash of ``folder``.
             folder: directory whose whole content becomes the version's.
+            shown: parameters and metrics for the registry's own pages.
 
         Raises:
             Damaged: the folder does not have the hash ``registration.content``, or this run has
