@@ -1,0 +1,163 @@
+"""Runs a whole suite in Great Expectations, on a pandas frame of bounded size."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+logging.getLogger("great_expectations").setLevel(logging.WARNING)
+
+import great_expectations as gx  # noqa: E402
+import ibis  # noqa: E402
+import pandas as pd  # noqa: E402
+from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: E402
+from great_expectations.expectations.expectation import (  # noqa: E402
+    ColumnMapExpectation,
+    ColumnPairMapExpectation,
+    MulticolumnMapExpectation,
+)
+from great_expectations.expectations.registry import get_expectation_impl  # noqa: E402
+
+from pipelines.quality.suite import ExpectationResult, Suite  # noqa: E402
+from pipelines.quality.times import naive_bounds  # noqa: E402
+
+_ROW_WISE = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
+_NOT_BY_SAMPLE = {"unique", "increasing", "decreasing", "outliers", "z_scores"}
+
+
+class GreatExpectationsRunner:
+    """All expectations in GX on pandas.
+
+    Arguments:
+        rows: the largest table that is loaded whole. From a larger one row-wise expectations see
+            a seeded sample of about that many rows and say so; all others are not answered.
+        seed: of that sample.
+    """
+
+    def __init__(self, rows: int = 1_000_000, seed: int = 0) -> None:
+        self._rows, self._seed = rows, seed
+
+    def run(self, table: ibis.Table, suite: Suite) -> tuple[ExpectationResult, ...]:
+        """One result per expectation, in the suite's order."""
+        expectations = suite["expectations"]
+        if not expectations:
+            return ()
+        total = int(table.count().execute())
+        sampled = total > self._rows
+        results: dict[int, ExpectationResult] = {}
+        asked: list[dict[str, Any]] = []
+        timestamps = {name for name, kind in table.schema().items() if kind.is_timestamp()}
+        for index, expectation in enumerate(expectations):
+            name = expectation["type"]
+            if sampled and not _row_wise(name):
+                results[index] = ExpectationResult(
+                    index=index,
+                    type=name,
+                    success=False,
+                    broken=f"{total:,} rows are too many for this check in memory, and a sample "
+                    f"of {self._rows:,} cannot answer it",
+                )
+                continue
+            asked.append(
+                {
+                    "type": name,
+                    "kwargs": naive_bounds(expectation.get("kwargs") or {}, timestamps),
+                    "severity": expectation.get("severity") or "critical",
+                    "meta": {**(expectation.get("meta") or {}), "_index": index},
+                }
+            )
+        if asked:
+            frame = self._frame(table, total if sampled else None)
+            note = f"in a sample of {len(frame):,} of {total:,} rows" if sampled else ""
+            results |= {
+                result.index: result.model_copy(update={"note": note})
+                for result in _validate(frame, asked)
+            }
+        return tuple(
+            results.get(index)
+            or ExpectationResult(
+                index=index,
+                type=expectation["type"],
+                success=False,
+                broken="Great Expectations returned no result for it",
+            )
+            for index, expectation in enumerate(expectations)
+        )
+
+    def _frame(self, table: ibis.Table, sample_of: int | None) -> pd.DataFrame:
+        if sample_of is not None:
+            table = table.sample(self._rows / sample_of, method="row", seed=self._seed)
+        frame = table.to_pandas()
+        for name, kind in table.schema().items():
+            if kind.is_timestamp():
+                # GX parses text bounds for nanosecond columns only.
+                frame[name] = frame[name].astype("datetime64[ns]")
+            elif kind.is_string():
+                frame[name] = frame[name].astype("str")
+            elif kind.is_numeric() and frame[name].dtype == object:
+                frame[name] = frame[name].astype("float64")
+        return frame
+
+
+def _row_wise(name: str) -> bool:
+    return issubclass(get_expectation_impl(name), _ROW_WISE) and not any(
+        part in name for part in _NOT_BY_SAMPLE
+    )
+
+
+def _validate(frame: pd.DataFrame, asked: list[dict[str, Any]]) -> list[ExpectationResult]:
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    batch = (
+        context.data_sources.add_pandas("frame")
+        .add_dataframe_asset("rows")
+        .add_batch_definition_whole_dataframe("all")
+        .get_batch({"dataframe": frame})
+    )
+    suite = gx.ExpectationSuite(name="run", expectations=asked)
+    results = batch.validate(suite, result_format="BASIC").results
+    return [_result(found) for found in results]
+
+
+def _result(found: Any) -> ExpectationResult:
+    config, result = found.expectation_config, found.result or {}
+    broken = _exception(found.exception_info)
+    return ExpectationResult(
+        index=config.meta["_index"],
+        type=config.type,
+        success=bool(found.success) and broken is None,
+        broken=broken,
+        observed=plain(result.get("observed_value")),
+        element_count=result.get("element_count"),
+        missing_count=result.get("missing_count"),
+        unexpected_count=result.get("unexpected_count"),
+    )
+
+
+def _exception(info: Mapping[str, Any] | None) -> str | None:
+    """The message of an exception inside an expectation; the record is flat or one per metric."""
+    if not info:
+        return None
+    for part in [info] if "raised_exception" in info else info.values():
+        if isinstance(part, Mapping) and part.get("raised_exception"):
+            return str(part.get("exception_message") or "an exception without a message")
+    return None
+
+
+def plain(value: Any) -> Any:
+    """An observed value as JSON types: numbers, text, ISO 8601 times; undefined ones are ``None``."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if value is None or value is pd.NaT:
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool) else str(value)

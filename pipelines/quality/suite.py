@@ -1,0 +1,168 @@
+"""Suites in Great Expectations' own JSON, the port that runs them, and what a run answers."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import ibis
+
+from pipelines.core.errors import SpecError
+from pipelines.core.records import Record
+from pipelines.spec.model import ModelSpec
+
+Suite = Mapping[str, Any]
+CANONICAL = ("event_time", "known_time")
+COLUMN_KEYS = ("column", "column_A", "column_B", "column_list", "column_set")
+
+
+class ExpectationResult(Record):
+    """What one expectation found. ``broken`` says that the check did not run: then there is no answer.
+
+    Counts follow Great Expectations: ``element_count`` are all rows, ``missing_count`` those that
+    value checks leave out, ``unexpected_count`` those that break the expectation.
+    """
+
+    index: int
+    type: str
+    success: bool
+    broken: str | None = None
+    observed: Any = None
+    element_count: int | None = None
+    missing_count: int | None = None
+    unexpected_count: int | None = None
+    note: str = ""
+
+    @property
+    def share(self) -> float | None:
+        """Share of the considered rows for which the expectation holds; ``None`` without rows."""
+        if self.element_count is None or self.unexpected_count is None:
+            return None
+        considered = self.element_count - (self.missing_count or 0)
+        return (considered - self.unexpected_count) / considered if considered else None
+
+
+class SuiteRunner(Protocol):
+    """Runs the expectations of a suite over one table."""
+
+    def run(self, table: ibis.Table, suite: Suite) -> tuple[ExpectationResult, ...]:
+        """One result per expectation, in the suite's order."""
+        ...
+
+
+def streams_of(suite: Suite, default: str) -> dict[str, dict[str, Any]]:
+    """The suite split by stream (``meta.stream``, or ``default``), each part a suite of its own."""
+    parts: dict[str, dict[str, Any]] = {}
+    for expectation in suite["expectations"]:
+        stream = (expectation.get("meta") or {}).get("stream", default)
+        part = parts.setdefault(stream, {**suite, "expectations": []})
+        part["expectations"].append(expectation)
+    return parts
+
+
+def merge_suites(name: str, suites: list[Suite], meta: Mapping[str, Any]) -> dict[str, Any]:
+    """One suite that holds the expectations of all, each of which names its stream in ``meta``."""
+    expectations = [expectation for suite in suites for expectation in suite["expectations"]]
+    return {"name": name, "expectations": expectations, "meta": dict(meta)}
+
+
+def load_suite(path: Path, spec: ModelSpec) -> dict[str, Any]:
+    """The hand-written suite in ``path``, checked against the declared streams and GX's classes.
+
+    Raises:
+        SpecError: with every mistake found: file, number of the expectation, what was got.
+    """
+    if not path.is_file():
+        raise SpecError(
+            f"there is no suite for model {spec.name!r}",
+            where=str(path),
+            wanted="a Great Expectations suite as JSON",
+            do='write {"name": ..., "expectations": []} there, or name the file that holds it',
+        )
+    try:
+        suite = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as cause:
+        raise SpecError(
+            "cannot read JSON", where=f"{path}:{cause.lineno}", got=cause.msg
+        ) from cause
+    if not isinstance(suite, dict) or not isinstance(suite.get("expectations"), list):
+        raise SpecError(
+            "a suite is an object with a name and a list of expectations",
+            where=str(path),
+            got=type(suite).__name__ if not isinstance(suite, dict) else f"keys {sorted(suite)}",
+        )
+    mistakes = [] if isinstance(suite.get("name"), str) else ["name: a suite needs one"]
+    for index, expectation in enumerate(suite["expectations"]):
+        problems = _problems(expectation, spec)
+        mistakes += [f"expectations[{index}]: {problem}" for problem in problems]
+    if mistakes:
+        raise SpecError(
+            f"{len(mistakes)} mistake(s) in a suite",
+            where=str(path),
+            got="\n" + "\n".join(f"    {path}: {mistake}" for mistake in mistakes),
+            do="mend the expectations above",
+        )
+    return suite
+
+
+def columns_of(kwargs: Mapping[str, Any]) -> list[str]:
+    """The columns that an expectation's arguments name."""
+    names: list[str] = []
+    for key in COLUMN_KEYS:
+        value = kwargs.get(key)
+        names += [value] if isinstance(value, str) else list(value or ())
+    return names
+
+
+def _problems(expectation: Any, spec: ModelSpec) -> list[str]:
+    if not isinstance(expectation, dict) or not isinstance(expectation.get("type"), str):
+        return ["an expectation is an object with a type and kwargs"]
+    problems: list[str] = []
+    kwargs = expectation.get("kwargs") or {}
+    stream = (expectation.get("meta") or {}).get("stream", spec.points.stream)
+    if stream not in spec.streams:
+        problems.append(f"stream {stream!r} is not declared; there are {sorted(spec.streams)}")
+    else:
+        there = [*spec.streams[stream].columns, *CANONICAL]
+        problems += [
+            f"stream {stream!r} declares no column {name!r}{_close(name, there)}"
+            for name in columns_of(kwargs)
+            if name not in there
+        ]
+    return problems + _gx_problems(expectation, kwargs)
+
+
+def _gx_problems(expectation: dict[str, Any], kwargs: dict[str, Any]) -> list[str]:
+    """What Great Expectations' own classes say about a type and its arguments."""
+    import logging
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    from great_expectations.exceptions import ExpectationNotFoundError
+    from great_expectations.expectations.registry import (
+        get_expectation_impl,
+        list_registered_expectation_implementations,
+    )
+
+    name = expectation["type"]
+    try:
+        known = get_expectation_impl(name)
+    except ExpectationNotFoundError:
+        there = list_registered_expectation_implementations()
+        return [f"Great Expectations has no type {name!r}{_close(name, there)}"]
+    try:
+        known(
+            **kwargs,
+            meta=expectation.get("meta"),
+            severity=expectation.get("severity") or "critical",
+        )
+    except (ValueError, TypeError) as cause:  # pydantic's ValidationError is a ValueError
+        return [f"{name}: {'; '.join(str(cause).splitlines()[1:]) or cause}"]
+    return []
+
+
+def _close(name: str, there: list[str]) -> str:
+    close = difflib.get_close_matches(name, there, n=3)
+    return f"; did you mean {close}?" if close else f"; there are {sorted(there)}"
