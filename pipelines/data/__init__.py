@@ -1,0 +1,1 @@
+"""Events: stores, streams, imports, and snapshots that stay the same for ever."""

@@ -1,0 +1,90 @@
+"""The content-addressed cache: objects by their SHA-256, and what is known about each of them."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from pipelines.core.errors import Damaged
+from pipelines.core.records import canonical_json, digest_of
+from pipelines.data.durable import complete_or_absent, sha256_of, write_bytes
+
+
+class Cache:
+    """A folder with ``objects/<sha256>``, ``notes/`` about them, and ``snapshots/<id>.json``.
+
+    Losing any of it costs time and nothing else. Objects are verified when they are read; notes
+    carry their own hash, and one that does not match counts as absent.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+
+    def object(self, sha256: str) -> Path:
+        """Where an object of that content is, or would be."""
+        return self.folder / "objects" / sha256[:2] / sha256
+
+    def __contains__(self, sha256: str) -> bool:
+        return self.object(sha256).is_file()
+
+    def add(self, fetch: Callable[[Path], None]) -> str:
+        """Takes in what ``fetch`` writes to the path it is given; returns its SHA-256.
+
+        Raises:
+            Unavailable: when the disk is full; nothing half-written stays.
+        """
+        arrival = self.folder / "arrivals" / uuid.uuid4().hex
+        try:
+            with complete_or_absent(arrival) as draft:
+                fetch(draft)
+            sha256 = sha256_of(arrival)
+            target = self.object(sha256)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            arrival.replace(target)
+        finally:
+            arrival.unlink(missing_ok=True)
+        return sha256
+
+    def verify(self, sha256s: list[str]) -> None:
+        """Reads objects whole and compares their hashes.
+
+        Raises:
+            Damaged: when an object is gone or its content changed.
+        """
+        with ThreadPoolExecutor(2) as pool:
+            for _ in pool.map(self._verify, sha256s):
+                pass
+
+    def _verify(self, sha256: str) -> None:
+        path = self.object(sha256)
+        got = sha256_of(path) if path.is_file() else "no such file"
+        if got != sha256:
+            raise Damaged(
+                "an event object in the cache is not what it was",
+                where=str(path),
+                got=got,
+                wanted=sha256,
+                do="delete that file and run again: it is fetched anew from the store",
+            )
+
+    def note(self, kind: str, about: Any) -> Any | None:
+        """What was noted about something, or ``None``; a damaged note is as good as none."""
+        path = self._note_path(kind, about)
+        try:
+            held = json.loads(path.read_text(encoding="utf-8"))
+            content = held["content"]
+            return content if held["sha256"] == digest_of(content) else None
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+    def keep_note(self, kind: str, about: Any, content: Any) -> None:
+        """Notes JSON about something, atomically, over what was noted before."""
+        held = {"content": content, "sha256": digest_of(content)}
+        write_bytes(self._note_path(kind, about), canonical_json(held).encode())
+
+    def _note_path(self, kind: str, about: Any) -> Path:
+        return self.folder / "notes" / kind / f"{digest_of(about)}.json"

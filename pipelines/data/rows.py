@@ -1,0 +1,187 @@
+"""Canonical rows: both times first, then the declared columns with their declared types.
+
+A row's hash is the MD5 of one text, so that it means the same in every version of every engine.
+The hash of many rows is the sum of theirs: it depends neither on order nor on the layout in files,
+and a row that stands twice counts twice. It guards against accidents and not against forgers;
+objects are pinned by SHA-256 besides.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.types as pt
+
+from pipelines.core.errors import DataError
+from pipelines.spec.fields import ColumnType
+from pipelines.spec.streams import KnownTimeRule, Stream
+
+SQL_TYPES = {
+    ColumnType.STRING: "VARCHAR",
+    ColumnType.INTEGER: "BIGINT",
+    ColumnType.FLOAT: "DOUBLE",
+    ColumnType.BOOLEAN: "BOOLEAN",
+    ColumnType.TIMESTAMP: "TIMESTAMP",
+}
+ARROW_TYPES = {
+    ColumnType.STRING: pa.string(),
+    ColumnType.INTEGER: pa.int64(),
+    ColumnType.FLOAT: pa.float64(),
+    ColumnType.BOOLEAN: pa.bool_(),
+    ColumnType.TIMESTAMP: pa.timestamp("us", tz="UTC"),
+}
+
+
+def quoted(name: str) -> str:
+    """A column's name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A string as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def canonical_types(stream: Stream) -> dict[str, ColumnType]:
+    """Columns of the canonical table and their types, in order."""
+    times = {"event_time": ColumnType.TIMESTAMP, "known_time": ColumnType.TIMESTAMP}
+    return {**times, **stream.columns}
+
+
+def stored_types(stream: Stream) -> dict[str, ColumnType]:
+    """Columns that an object of the stream has to have, under the names that are declared.
+
+    A stream whose known time is a rule stores no known time: it is computed on reading.
+    """
+    names = [stream.event_time]
+    if not isinstance(stream.known_time, KnownTimeRule):
+        names.append(stream.known_time)
+    return {**dict.fromkeys(names, ColumnType.TIMESTAMP), **stream.columns} | dict.fromkeys(
+        names, ColumnType.TIMESTAMP
+    )
+
+
+def check_schema(
+    schema: pa.Schema, wanted: Mapping[str, ColumnType], *, where: str, remark: str = ""
+) -> None:
+    """Holds a file's columns against the declaration.
+
+    Arguments:
+        schema: what the file has.
+        wanted: what is declared; further columns in the file are ignored.
+        where: stream and object, for the error.
+        remark: what is known about other objects, for the error.
+
+    Raises:
+        DataError: naming every column that is missing, of another type, or without a zone.
+    """
+    there = {name: schema.field(name).type for name in schema.names}
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        spare = [name for name in there if name not in wanted]
+        hints = {name: difflib.get_close_matches(name, spare, n=1, cutoff=0.6) for name in missing}
+        renamed = [
+            f"{name!r} may be called {hint[0]!r} now" for name, hint in hints.items() if hint
+        ]
+        raise DataError(
+            f"column(s) missing: {', '.join(missing)}",
+            where=where,
+            got=f"columns {sorted(there)}",
+            wanted="; ".join(filter(None, [f"columns {sorted(wanted)}", remark])),
+            do="; ".join([*renamed, "mend the source, or the declaration if the column is gone"]),
+        )
+    for name, kind in wanted.items():
+        if pt.is_timestamp(there[name]) and there[name].tz is None:
+            raise DataError(
+                f"the times in column {name!r} have no zone",
+                where=where,
+                got=str(there[name]),
+                wanted="timestamp with a zone, such as timestamp[us, tz=UTC]",
+                do="write instants, or import the file and say in which zone it was written",
+            )
+        if not _fits(there[name], kind):
+            raise DataError(
+                f"column {name!r} is of another type than declared",
+                where=where,
+                got=str(there[name]),
+                wanted=kind.value,
+                do="mend the source, or the declaration",
+            )
+
+
+def _fits(arrow: pa.DataType, kind: ColumnType) -> bool:
+    if pt.is_dictionary(arrow):
+        arrow = arrow.value_type
+    small = pt.is_integer(arrow) and arrow != pa.uint64()
+    fits = {
+        ColumnType.STRING: pt.is_string(arrow) or pt.is_large_string(arrow),
+        ColumnType.INTEGER: small,
+        ColumnType.FLOAT: pt.is_floating(arrow) or pt.is_decimal(arrow) or small,
+        ColumnType.BOOLEAN: pt.is_boolean(arrow),
+        ColumnType.TIMESTAMP: pt.is_timestamp(arrow),
+    }
+    return pt.is_null(arrow) or fits[kind]
+
+
+def canonical_columns(stream: Stream, schema: pa.Schema) -> str:
+    """SQL that selects canonical columns from files of a schema that ``check_schema`` accepted.
+
+    Zones are dropped here, after which every time is UTC; NaN is a missing number.
+    """
+
+    def read(name: str, kind: ColumnType) -> str:
+        column = quoted(name)
+        if pt.is_null(schema.field(name).type):
+            return f"NULL::{SQL_TYPES[kind]}"
+        if kind is ColumnType.TIMESTAMP:
+            return f"make_timestamp(epoch_us({column}))"
+        if kind is ColumnType.FLOAT:
+            return f"nullif({column}::DOUBLE, 'nan'::DOUBLE)"
+        return f"{column}::{SQL_TYPES[kind]}"
+
+    event = read(stream.event_time, ColumnType.TIMESTAMP)
+    if isinstance(stream.known_time, KnownTimeRule):
+        seconds = int(stream.known_time.event_time_plus.total_seconds())
+        known = f"{event} + to_seconds({seconds})"
+    else:
+        known = read(stream.known_time, ColumnType.TIMESTAMP)
+    columns = [f"{event} AS event_time", f"{known} AS known_time"]
+    columns += [f"{read(name, kind)} AS {quoted(name)}" for name, kind in stream.columns.items()]
+    return ", ".join(columns)
+
+
+def files_sql(paths: Sequence[str], name_column: str = "") -> str:
+    """SQL of a relation over Parquet files of equal schema, with their path in ``name_column``."""
+    names = ", ".join(literal(path) for path in paths)
+    also = f", filename={literal(name_column)}" if name_column else ""
+    return f"read_parquet([{names}], hive_partitioning=false{also})"
+
+
+def row_hash(columns: Mapping[str, ColumnType]) -> str:
+    """SQL of one row's 128-bit hash: MD5 of the values, strings led by their length in bytes.
+
+    Times count as microseconds since 1970, numbers as DuckDB's shortest text that reads back the
+    same. No two different rows have the same text: only a string could hold a separator, and its
+    length says where it ends; a missing string has no length.
+    """
+    parts = []
+    for name, kind in columns.items():
+        column = quoted(name)
+        if kind is ColumnType.STRING:
+            parts.append(f"strlen({column}), ':', {column}")
+        elif kind is ColumnType.TIMESTAMP:
+            parts.append(f"epoch_us({column})")
+        else:
+            parts.append(column)
+    joined = ", ',', ".join(parts)
+    return f"md5_number(concat({joined}))"
+
+
+def hash_sums(condition: str = "true") -> str:
+    """SQL of the two sums, of upper and lower halves, over rows that have their hash in ``h``."""
+    return (
+        f"coalesce(sum((h >> 64)::UBIGINT) FILTER (WHERE {condition}), 0), "
+        f"coalesce(sum((h & 18446744073709551615)::UBIGINT) FILTER (WHERE {condition}), 0)"
+    )

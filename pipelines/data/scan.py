@@ -1,0 +1,220 @@
+"""Reads each object once: its columns, its times, the hash of its rows visible at an instant."""
+
+# ruff: noqa: S608 - names are quoted by rows.quoted, and text by rows.literal
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.core.errors import DataError
+from pipelines.core.records import Record
+from pipelines.core.time import instant_text, utc
+from pipelines.data.cache import Cache
+from pipelines.data.rows import (
+    canonical_columns,
+    canonical_types,
+    check_schema,
+    files_sql,
+    hash_sums,
+    row_hash,
+    stored_types,
+)
+from pipelines.data.stream import Progress, PulledObject, day_start, partition_day
+from pipelines.spec.streams import Stream
+
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BATCH_BYTES = 64 << 20
+_BATCH_OBJECTS = 256
+
+
+class Scan(Record):
+    """What one object holds; times are microseconds since 1970, sums those of the row hashes."""
+
+    rows: int
+    visible: int
+    high: int = 0
+    low: int = 0
+    first_known: int | None = None
+    last_known: int | None = None
+    first_event: int | None = None
+    last_event: int | None = None
+
+
+def microseconds(instant: datetime) -> int:
+    """Microseconds since 1970."""
+    return (utc(instant) - _EPOCH) // timedelta(microseconds=1)
+
+
+def instant(microseconds_: int) -> datetime:
+    """The instant so many microseconds after 1970."""
+    return _EPOCH + timedelta(microseconds=microseconds_)
+
+
+def scan_objects(
+    name: str,
+    stream: Stream,
+    objects: Sequence[PulledObject],
+    as_of: datetime,
+    *,
+    cache: Cache,
+    progress: Progress,
+) -> dict[str, Scan]:
+    """What each object holds as of an instant, by SHA-256; objects seen before are not read again.
+
+    An object that also holds rows known later is read each time: its part that is visible differs.
+
+    Raises:
+        DataError: when columns, times or the partition of an object contradict the declaration.
+        Damaged: when an object's content is not what was pulled.
+    """
+    declared = {"scan": 1, "stream": stream.digest}
+    found: dict[str, Scan] = {}
+    fresh: dict[str, PulledObject] = {}
+    known_good = ""
+    for pulled in objects:
+        noted = cache.note("scan", {**declared, "object": pulled.sha256})
+        if noted is None:
+            fresh.setdefault(pulled.sha256, pulled)
+            continue
+        known_good = pulled.key
+        held = Scan.model_validate(noted)
+        if held.last_known is None or held.last_known <= microseconds(as_of):
+            found[pulled.sha256] = held
+        else:
+            fresh.setdefault(pulled.sha256, pulled)
+    done = 0
+    for batch in _batches(list(fresh.values())):
+        cache.verify([pulled.sha256 for pulled in batch])
+        remark = f"other objects have them, for instance {known_good}" if known_good else ""
+        for paths, schema in _by_schema(name, stream, batch, cache, remark):
+            scans = _scan(name, stream, paths, schema, as_of)
+            for sha256, scan in scans.items():
+                found[sha256] = scan
+                cache.keep_note("scan", {**declared, "object": sha256}, scan.as_json())
+        known_good = batch[-1].key
+        done += len(batch)
+        progress(f"{name}: read {done} of {len(fresh)} objects")
+    for pulled in objects:
+        _check_partition(name, pulled, found[pulled.sha256])
+    return found
+
+
+def by_schema(
+    name: str, stream: Stream, objects: Sequence[PulledObject], cache: Cache
+) -> list[tuple[dict[str, PulledObject], pa.Schema]]:
+    """Objects of equal columns together, by their path in the cache."""
+    return list(_by_schema(name, stream, objects, cache, ""))
+
+
+def _by_schema(
+    name: str, stream: Stream, objects: Sequence[PulledObject], cache: Cache, remark: str
+) -> Iterator[tuple[dict[str, PulledObject], pa.Schema]]:
+    groups: dict[str, tuple[dict[str, PulledObject], pa.Schema]] = {}
+    wanted = stored_types(stream)
+    for pulled in objects:
+        path = cache.object(pulled.sha256)
+        where = f"stream {name}, object {pulled.key}"
+        try:
+            schema = pq.read_schema(path)
+        except pa.ArrowInvalid as cause:
+            raise DataError(
+                "an object is empty" if not pulled.size else "an object is no Parquet file",
+                where=where,
+                got=str(cause).splitlines()[0],
+                wanted="a Parquet file",
+                do="write the object again, or take it away",
+            ) from cause
+        check_schema(schema, wanted, where=where, remark=remark)
+        used = sorted(str(schema.field(column)) for column in wanted)
+        groups.setdefault("\n".join(used), ({}, schema))[0][str(path)] = pulled
+    yield from groups.values()
+
+
+def _scan(
+    name: str,
+    stream: Stream,
+    paths: dict[str, PulledObject],
+    schema: pa.Schema,
+    as_of: datetime,
+) -> dict[str, Scan]:
+    cut = f"epoch_us(known_time) <= {microseconds(as_of)}"
+    early = f"epoch_us(event_time) < {microseconds(EARLIEST)}"
+    seen = f"FILTER (WHERE {cut})"
+    source = (
+        f"SELECT {canonical_columns(stream, schema)}, _object "
+        f"FROM {files_sql(list(paths), '_object')}"
+    )
+    with duckdb.connect() as connection:
+        connection.execute("SET preserve_insertion_order = false")
+        rows = connection.execute(
+            f"SELECT _object, count(*), count(*) {seen}, {hash_sums(cut)}, "
+            f"epoch_us(min(known_time)), epoch_us(max(known_time)), "
+            f"epoch_us(min(event_time) {seen}), epoch_us(max(event_time) {seen}), "
+            f"count_if(known_time IS NULL OR event_time IS NULL), "
+            f"count_if({cut} AND known_time < event_time), count_if({cut} AND {early}) "
+            f"FROM (SELECT *, {row_hash(canonical_types(stream))} AS h FROM ({source})) "
+            "GROUP BY _object"
+        ).fetchall()
+        for path, *_, missing, backward, ancient in rows:
+            where = f"stream {name}, object {paths[path].key}"
+            problems = (
+                (missing, "a time is missing", "known_time IS NULL OR event_time IS NULL"),
+                (backward, "an event was known before it happened", "known_time < event_time"),
+                (ancient, "an event time is impossible", f"{early} AND {cut}"),
+            )
+            for count, what, condition in problems:
+                if count:
+                    raise DataError(
+                        what,
+                        where=where,
+                        got=f"{count} row(s), such as "
+                        + _sample(connection, source, path, f"({condition})"),
+                        wanted=f"{instant_text(EARLIEST)} <= event time <= known time",
+                        do="mend the source: wrong unit, zone or columns mixed up?",
+                    )
+    scans = {
+        path: Scan(**dict(zip(Scan.model_fields, values, strict=False))) for path, *values in rows
+    }
+    empty = Scan(rows=0, visible=0)
+    return {pulled.sha256: scans.get(path, empty) for path, pulled in paths.items()}
+
+
+def _sample(connection: Any, source: str, path: str, condition: str) -> str:
+    query = f"SELECT * EXCLUDE (_object) FROM ({source}) WHERE _object = ? AND {condition} LIMIT 1"
+    cursor = connection.execute(query, [path])
+    names = [column[0] for column in cursor.description]
+    row = cursor.fetchone()
+    return ", ".join(f"{key}={value}" for key, value in zip(names, row, strict=True))
+
+
+def _check_partition(name: str, pulled: PulledObject, scan: Scan) -> None:
+    at = pulled.key.find("dt=")
+    day = partition_day(pulled.key[at:]) if at >= 0 else None
+    if day is None or scan.first_known is None:
+        return
+    if scan.first_known < microseconds(day_start(day)):
+        raise DataError(
+            "an object holds events that became known before the day of its folder",
+            where=f"stream {name}, object {pulled.key}",
+            got=f"known time {instant_text(instant(scan.first_known))}",
+            wanted=f"no known time before {day.isoformat()}",
+            do="put the object under dt= its first day of known time: there a run looks for it",
+        )
+
+
+def _batches(objects: list[PulledObject]) -> Iterator[list[PulledObject]]:
+    batch: list[PulledObject] = []
+    for pulled in objects:
+        batch.append(pulled)
+        if len(batch) == _BATCH_OBJECTS or sum(one.size for one in batch) >= _BATCH_BYTES:
+            yield batch
+            batch = []
+    yield from itertools.islice([batch], 1 if batch else 0)

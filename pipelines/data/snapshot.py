@@ -1,0 +1,218 @@
+"""Snapshots: what a run as of an instant reads, pinned, with one id for all of its content.
+
+The id is made of the instant and, for each stream, the columns declared and the hash of the rows
+known by then. So it depends on no file layout, on no order, and on nothing that became known later.
+"""
+
+# ruff: noqa: S608 - names are quoted by rows.quoted, and text by rows.literal
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import ibis
+from pydantic import Field
+
+from pipelines.core.errors import Damaged, DataError, SpecError
+from pipelines.core.records import Instant, Record, canonical_json, digest_of
+from pipelines.core.time import instant_text, utc
+from pipelines.data.cache import Cache
+from pipelines.data.durable import write_bytes
+from pipelines.data.rows import canonical_columns, files_sql, quoted
+from pipelines.data.scan import by_schema, instant, microseconds, scan_objects
+from pipelines.data.stream import EventSource, Progress, PulledObject
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.streams import Stream
+
+
+class SnapshotObject(PulledObject):
+    """A pinned object and how many of its rows the snapshot sees."""
+
+    rows: int = Field(ge=0, description="rows known by the snapshot's instant")
+
+
+class StreamSnapshot(Record):
+    """One stream as of an instant."""
+
+    rows: int = Field(ge=0)
+    content_hash: str = Field(
+        description="hash over the declared columns and the rows, in any order"
+    )
+    first_event: Instant | None
+    last_event: Instant | None
+    objects: tuple[SnapshotObject, ...]
+
+
+class Snapshot(Record):
+    """The pinned events of a run."""
+
+    as_of: Instant
+    streams: dict[str, StreamSnapshot]
+
+    @property
+    def id(self) -> str:
+        """64 hexadecimal digits: the same for the same instant and visible rows, for ever."""
+        content = {name: [one.rows, one.content_hash] for name, one in self.streams.items()}
+        return digest_of({"as_of": instant_text(self.as_of), "streams": content})
+
+
+def take_snapshot(
+    spec: ModelSpec,
+    as_of: datetime,
+    sources: Mapping[str, EventSource],
+    cache: Path,
+    progress: Progress | None = None,
+) -> Snapshot:
+    """Pulls what is new, reads what was not read before, and writes the manifest.
+
+    Arguments:
+        spec: declares the streams.
+        as_of: zoned; rows known at or before it are visible.
+        sources: one for each declared stream.
+        cache: folder; may be shared by all models and runs.
+        progress: told a sentence now and then.
+
+    Returns:
+        The snapshot; when one with this id was taken before and its objects are still in the
+        cache, that one.
+
+    Raises:
+        DataError: when events are missing, malformed, or contradict their declaration.
+        Damaged: when a cached object is not what it was.
+        Unavailable: when a source does not answer or the disk is full; running again is safe.
+    """
+    lacking = sorted(set(spec.streams) - set(sources))
+    if lacking:
+        raise SpecError(f"no source was given for stream(s) {', '.join(lacking)}")
+    held, tell = Cache(cache), progress or (lambda _: None)
+    streams = {
+        name: _take(name, stream, utc(as_of), sources[name], cache=held, progress=tell)
+        for name, stream in sorted(spec.streams.items())
+    }
+    snapshot = Snapshot(as_of=as_of, streams=streams)
+    path = _manifest(cache, snapshot.id)
+    if path.is_file():
+        try:
+            earlier = load_snapshot(cache, snapshot.id)
+        except Damaged:
+            path.unlink()
+        else:
+            objects = [one for stream in earlier.streams.values() for one in stream.objects]
+            if all(one.sha256 in held for one in objects):
+                return earlier
+    value = snapshot.as_json()
+    write_bytes(path, canonical_json({"snapshot": value, "sha256": digest_of(value)}).encode())
+    tell(f"snapshot {snapshot.id[:12]} as of {instant_text(snapshot.as_of)}")
+    return snapshot
+
+
+def load_snapshot(cache: Path, snapshot_id: str) -> Snapshot:
+    """The snapshot of that id, from its manifest.
+
+    Raises:
+        DataError: when there is none.
+        Damaged: when the manifest is not what was written.
+    """
+    path = _manifest(cache, snapshot_id)
+    if not path.is_file():
+        raise DataError(
+            f"there is no snapshot {snapshot_id[:12]} in the cache",
+            where=str(path),
+            do="take it again: the same instant gives the same id",
+        )
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        if held["sha256"] != digest_of(held["snapshot"]):
+            raise ValueError("its own hash does not match")
+        snapshot = Snapshot.model_validate(held["snapshot"])
+        if snapshot.id != snapshot_id:
+            raise ValueError(f"it describes {snapshot.id}")
+    except (ValueError, KeyError, TypeError) as cause:
+        raise Damaged(
+            "a snapshot's manifest is not what was written",
+            where=str(path),
+            got=str(cause),
+            do="delete that file and take the snapshot again",
+        ) from cause
+    return snapshot
+
+
+def open_streams(
+    snapshot: Snapshot, spec: ModelSpec, cache: Path, connection: Any
+) -> dict[str, ibis.Table]:
+    """The canonical tables of a snapshot, every object verified.
+
+    Arguments:
+        snapshot: taken with the same declaration of streams.
+        spec: the declaration.
+        cache: the folder it was taken into.
+        connection: ``ibis.duckdb.connect()``; temporary views are made in it.
+
+    Returns:
+        By stream: ``event_time``, ``known_time`` (timestamp(6), UTC, no zone), then the declared
+        columns. No row is known after ``snapshot.as_of``.
+
+    Raises:
+        Damaged: when an object is gone or its content changed.
+    """
+    held, tables = Cache(cache), {}
+    for name, stream in spec.streams.items():
+        objects = [one for one in snapshot.streams[name].objects if one.rows]
+        held.verify([one.sha256 for one in objects])
+        view = f"{name}_{snapshot.id[:12]}_{stream.digest[:6]}"
+        sql = _table_sql(name, stream, snapshot.as_of, objects, held)
+        connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW {quoted(view)} AS {sql}")
+        tables[name] = connection.table(view)
+    return tables
+
+
+def _take(
+    name: str,
+    stream: Stream,
+    as_of: datetime,
+    source: EventSource,
+    *,
+    cache: Cache,
+    progress: Progress,
+) -> StreamSnapshot:
+    pulled = source.pull(name, stream, as_of, cache, progress)
+    scans = scan_objects(name, stream, pulled, as_of, cache=cache, progress=progress)
+    seen = [(one, scans[one.sha256]) for one in pulled]
+    events = [scan for _, scan in seen if scan.visible]
+    if not events:
+        raise DataError(
+            f"stream {name!r} has no event known by {instant_text(as_of)}",
+            where=", ".join(one.key for one in pulled[:3]),
+            do="import events, or choose a later instant",
+        )
+    rows = sum(scan.visible for scan in events)
+    sums = [str(sum(scan.high for scan in events)), str(sum(scan.low for scan in events))]
+    columns = {column: kind.value for column, kind in stream.columns.items()}
+    first = [scan.first_event for scan in events if scan.first_event is not None]
+    last = [scan.last_event for scan in events if scan.last_event is not None]
+    return StreamSnapshot(
+        rows=rows,
+        content_hash=digest_of({"columns": list(columns.items()), "rows": rows, "sums": sums}),
+        first_event=instant(min(first)),
+        last_event=instant(max(last)),
+        objects=tuple(SnapshotObject(**one.model_dump(), rows=scan.visible) for one, scan in seen),
+    )
+
+
+def _table_sql(
+    name: str, stream: Stream, as_of: datetime, objects: list[SnapshotObject], cache: Cache
+) -> str:
+    parts = [
+        f"SELECT {canonical_columns(stream, schema)} FROM {files_sql(list(paths))}"
+        for paths, schema in by_schema(name, stream, objects, cache)
+    ]
+    cut = f"make_timestamp({microseconds(as_of)}::BIGINT)"
+    return f"SELECT * FROM ({' UNION ALL '.join(parts)}) WHERE known_time <= {cut}"
+
+
+def _manifest(cache: Path, snapshot_id: str) -> Path:
+    return cache.absolute() / "snapshots" / f"{snapshot_id}.json"

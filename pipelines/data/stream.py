@@ -1,0 +1,136 @@
+"""One stream's events, wherever they are, as objects in the cache."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from typing import Protocol
+
+from pipelines.core.errors import DataError
+from pipelines.core.records import Record
+from pipelines.core.time import instant_text, utc
+from pipelines.data.cache import Cache
+from pipelines.data.store import ObjectStore, StoredObject
+from pipelines.spec.streams import FilesSource, Stream
+
+Progress = Callable[[str], None]
+_PARTITION = re.compile(r"dt=(\d{4}-\d{2}-\d{2})/")
+
+
+class PulledObject(Record):
+    """An object that is in the cache, and where it came from."""
+
+    key: str
+    sha256: str
+    size: int
+    etag: str
+    version_id: str | None = None
+
+
+class EventSource(Protocol):
+    """Implementations pass ``tests/contract/test_event_source.py``."""
+
+    def pull(
+        self, name: str, stream: Stream, as_of: datetime, cache: Cache, progress: Progress
+    ) -> tuple[PulledObject, ...]:
+        """Brings into the cache what is not there yet of the events known by ``as_of``.
+
+        Arguments:
+            name: the stream's name.
+            stream: its declaration.
+            as_of: zoned; objects may also hold rows that became known later.
+            cache: what was pulled before is in it.
+            progress: told a sentence now and then.
+
+        Returns:
+            Every object with a row known by then, in order of their keys.
+
+        Raises:
+            DataError: when there is none, or the source contradicts what it said before.
+            Unavailable: when the source does not answer, or the disk is full.
+        """
+        ...
+
+
+class FileEvents:
+    """Parquet objects under ``<store>/<path>/dt=YYYY-MM-DD/``, dt being a day of known time.
+
+    No row of a partition may have become known before its day: a run as of an earlier instant does
+    not look into it.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self.store = store
+
+    def pull(
+        self, name: str, stream: Stream, as_of: datetime, cache: Cache, progress: Progress
+    ) -> tuple[PulledObject, ...]:
+        """See ``EventSource.pull``."""
+        prefix = stream_prefix(name, stream)
+        about = {"store": self.store.address, "prefix": prefix}
+        index: dict[str, str] = cache.note("pulled", about) or {}
+        listed = list(self._listed(name, prefix, as_of))
+        if not listed:
+            raise DataError(
+                f"stream {name!r} has no object of events known by {instant_text(as_of)}",
+                where=f"{self.store.address}/{prefix}",
+                wanted=f"{prefix}dt=YYYY-MM-DD/<any name>.parquet",
+                do="import events, or mend the store's address or the stream's path",
+            )
+        fresh = [stored for stored in listed if index.get(_version(stored), "missing") not in cache]
+        try:
+            for number, stored in enumerate(fresh, start=1):
+                index[_version(stored)] = cache.add(
+                    lambda to, stored=stored: self.store.read(stored, to)  # type: ignore[misc]
+                )
+                progress(
+                    f"{name}: pulled {number} of {len(fresh)} new objects"
+                    f" ({len(listed)} in all), {stored.key}"
+                )
+        finally:
+            if fresh:
+                cache.keep_note("pulled", about, index)
+        return tuple(
+            PulledObject(**stored.model_dump(), sha256=index[_version(stored)]) for stored in listed
+        )
+
+    def _listed(self, name: str, prefix: str, as_of: datetime) -> Iterator[StoredObject]:
+        last = utc(as_of).date()
+        for stored in self.store.list(prefix):
+            if not stored.key.endswith(".parquet"):
+                continue
+            day = partition_day(stored.key[len(prefix) :])
+            if day is None:
+                raise DataError(
+                    f"stream {name!r} has an object outside of a day's folder",
+                    where=f"{self.store.address}/{stored.key}",
+                    wanted=f"{prefix}dt=YYYY-MM-DD/<any name>.parquet, the day of known time",
+                    do="bring the file in with `gauntlet import`, or move it to its day",
+                )
+            if day <= last:
+                yield stored
+
+
+def stream_prefix(name: str, stream: Stream) -> str:
+    """Key prefix of a stream's objects, with a slash at its end."""
+    path = stream.source.path if isinstance(stream.source, FilesSource) else None
+    return (path or name).strip("/") + "/"
+
+
+def partition_day(key: str) -> date | None:
+    """The day in the part of a key after the stream's prefix; ``None`` when there is none."""
+    match = _PARTITION.match(key)
+    try:
+        return date.fromisoformat(match[1]) if match else None
+    except ValueError:
+        return None
+
+
+def day_start(day: date) -> datetime:
+    """Midnight UTC at which a day starts."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _version(stored: StoredObject) -> str:
+    return f"{stored.key}|{stored.etag}|{stored.size}|{stored.version_id or ''}"
