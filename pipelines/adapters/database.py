@@ -28,7 +28,7 @@ def open_engine(url: str) -> sa.Engine:
             ``postgresql://user:password@host:port/database``.
 
     Raises:
-        Unavailable: a database of another kind, or an address that cannot be read.
+        Unavailable: a database of another kind, an address that cannot be read, or no folder for it.
     """
     try:
         address = sa.make_url(url)
@@ -48,7 +48,7 @@ def open_engine(url: str) -> sa.Engine:
     pool: dict[str, Any] = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
     if address.database and address.database != ":memory:":
         pool = {"poolclass": NullPool}
-        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(address.database).parent)
     engine = sa.create_engine(
         address,
         isolation_level="AUTOCOMMIT",
@@ -62,6 +62,18 @@ def open_engine(url: str) -> sa.Engine:
         connection.execute("PRAGMA synchronous = FULL")
 
     return engine
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise Unavailable(
+            "cannot make the folder of a database",
+            where=str(folder),
+            got=str(cause),
+            do="make the folder, or name another one",
+        ) from cause
 
 
 def address_of(engine: sa.Engine) -> str:
