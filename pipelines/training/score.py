@@ -84,14 +84,15 @@ def _add(whole: hashlib._Hash, name: str, column: pd.Series) -> None:
 
 
 def _add_texts(whole: hashlib._Hash, column: pd.Series, missing: npt.NDArray[np.bool_]) -> None:
-    """Lengths before the texts, so that no two columns share a spelling."""
-    texts = [
-        b"" if absent else str(value).encode()
-        for value, absent in zip(column, missing, strict=True)
-    ]
-    lengths = np.array([len(text) for text in texts], dtype="<i8")
-    lengths[missing] = -1
-    whole.update(b"s" + lengths.tobytes() + b"".join(texts))
+    """The distinct texts in order, each with its length in front, then each row's place in them."""
+    there = column[~missing].astype(object).map(str)
+    codes, texts = pd.factorize(there, sort=True)
+    for text in texts:
+        encoded = text.encode()
+        whole.update(b"%d:" % len(encoded) + encoded)
+    places = np.full(len(column), -1, dtype="<i8")
+    places[~missing] = codes
+    whole.update(b"s" + places.tobytes())
 
 
 def constant_predictions(value: float, like: Scored) -> Scored:

@@ -126,7 +126,9 @@ def _too_noisy(group: _Group, difference: PairedDifference) -> bool:
 def _values(part: Slice, column: pd.Series) -> pd.Series:
     """The value of each row as text; bins are named by place, for a name that stays."""
     if part.bins is None:
-        return column.astype(object).where(column.notna(), "missing").map(_spelled)
+        codes, values = pd.factorize(column.astype(object).where(column.notna(), "missing"))
+        names = np.array([_spelled(value) for value in values], dtype=object)
+        return pd.Series(names[codes], index=column.index)
     numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
     there = numbers[~np.isnan(numbers)]
     edges = np.unique(np.quantile(there, _inner(part.bins))) if len(there) else np.empty(0)
