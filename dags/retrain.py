@@ -57,7 +57,7 @@ PARAMS = {
         format="date-time",
         title="As of",
         description_md="The instant the run stands at: nothing that became known later is read. "
-        "Give an offset, as in `2026-01-05T06:00:00Z`. Empty: the moment of triggering.",
+        "Empty: the moment of triggering, whatever the logical date above says.",
     ),
     "reason": Param(
         None,
@@ -173,6 +173,7 @@ def ask(model: str) -> dict[str, Any]:
 def do(step: str) -> dict[str, Any]:
     """Do one step of the flow."""
     from airflow.sdk.exceptions import AirflowSkipException
+
     from pipelines.flows.retrain import run_step
     from pipelines.wiring import connect
 

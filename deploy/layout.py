@@ -183,7 +183,7 @@ class Stack:
         command = [
             *(str(BIN / "mlflow"), "server", "--host", HOST, "--port", str(self.mlflow_port)),
             *("--workers", "1", "--backend-store-uri", self.settings.mlflow_address),
-            *("--no-serve-artifacts", "--default-artifact-root", str(self.home / "mlflow-files")),
+            *("--no-serve-artifacts", "--default-artifact-root", str(self.home / "mlartifacts")),
         ]
         return self.process(
             "mlflow",

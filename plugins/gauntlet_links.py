@@ -1,19 +1,17 @@
-"""A tab on each DAG page, and an entry in the menu, that lead to the model in MLflow.
-
-Airflow fills in the DAG's id only, so a small redirect turns ``retrain__demand`` into the page of
-the model ``demand``. It tells nothing that its caller did not say, hence needs no login.
-"""
+"""Ways from Airflow's pages to MLflow: an entry in the menu, and a button on each task instance."""
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from airflow.plugins_manager import AirflowPlugin
-from fastapi import FastAPI
-from fastapi.responses import RedirectResponse
+from airflow.sdk import BaseOperatorLink
 
-PREFIX = "/gauntlet"
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+    from airflow.sdk.types import TaskInstanceKey
 
 
 def mlflow_page() -> str:
@@ -24,41 +22,28 @@ def mlflow_page() -> str:
 
 
 def model_page(mlflow: str, dag_id: str) -> str:
-    """The page of the model that a DAG (``<job>__<model>``) is about; else the list of models."""
+    """The page of the model that a DAG (``<job>__<model>``) is about; "" for other DAGs."""
     model = dag_id.partition("__")[2]
-    return f"{mlflow}/#/models/{quote(model, safe='')}" if model else f"{mlflow}/#/models"
+    return f"{mlflow}/#/models/{quote(model, safe='')}" if mlflow and model else ""
 
 
-def redirects(mlflow: str) -> FastAPI:
-    """The application behind the tab."""
-    app = FastAPI(title="Gauntlet's links", docs_url=None, redoc_url=None, openapi_url=None)
+class ModelInMLflow(BaseOperatorLink):
+    """The button; the API server works it out when somebody looks at the task."""
 
-    @app.get("/models/{dag_id}")
-    def to_model(dag_id: str) -> RedirectResponse:
-        return RedirectResponse(model_page(mlflow, dag_id))
+    name = "Model in MLflow"
 
-    return app
-
-
-def views(mlflow: str) -> list[dict[str, str]]:
-    """The menu's entry and the DAG page's tab."""
-    return [
-        {"name": "Models in MLflow", "href": f"{mlflow}/#/models", "destination": "nav"},
-        {
-            "name": "Model in MLflow",
-            "href": f"{PREFIX}/models/{{DAG_ID}}",
-            "destination": "dag",
-        },
-    ]
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
+        """The address behind the button; "" leaves it out."""
+        return model_page(mlflow_page(), ti_key.dag_id)
 
 
 class GauntletLinks(AirflowPlugin):
     """Shown when MLflow has an address that a browser can open."""
 
     name = "gauntlet_links"
-    fastapi_apps = (
-        [{"app": redirects(mlflow_page()), "url_prefix": PREFIX, "name": "Gauntlet's links"}]
+    external_views = (
+        [{"name": "MLflow", "href": f"{mlflow_page()}/#/models", "destination": "nav"}]
         if mlflow_page()
         else []
     )
-    external_views = views(mlflow_page()) if mlflow_page() else []
+    global_operator_extra_links = [ModelInMLflow()]
