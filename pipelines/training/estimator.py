@@ -46,7 +46,8 @@ def build_pipeline(spec: ModelSpec, cardinality: dict[str, int], seed: int) -> P
     numbers = tuple(name for name in spec.feature_names if name not in texts)
     takes_missing = bool(get_tags(estimator).input_tags.allow_nan)
     if "categorical_features" in estimator.get_params():
-        few = tuple(name for name in texts if cardinality[name] <= MOST_HISTOGRAM_CATEGORIES)
+        most = estimator.get_params().get("max_bins", MOST_HISTOGRAM_CATEGORIES)
+        few = tuple(name for name in texts if cardinality[name] <= most)
         if "categorical_features" not in spec.estimator.parameters:
             ordered = (*few, *(name for name in texts if name not in few))
             texts = ordered
