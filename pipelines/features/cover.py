@@ -9,7 +9,7 @@ moved to before the event.
    stands in between. Events with equal rounded ends then collapse into one cell.
 2. Counts, sums and means are running sums of what comes in and what goes out; sums are kept in
    whole billionths, so they are exact, do not depend on any order, and what went out is gone.
-3. The last value is a running maximum, and missing if even that event is too old by now.
+3. The last value belongs to a running maximum of event time, and is missing if even that event is too old by now.
 4. A distinct value counts once while any of its stretches lasts: stretches that touch are merged
    and then counted like anything else.
 5. Minimum and maximum join points to cells by key and by buckets of time as long as the window.
@@ -118,7 +118,7 @@ def _cells(events: ibis.Table, by: Sequence[Column], asks: Sequence[Ask]) -> ibi
             units = (_[ask.column].cast("float64") * float(UNITS)).round(0).cast(_EXACT)
             parts[f"units:{ask.of}"] = units.sum()
         if ask.aggregate == "last":
-            parts[f"last:{ask.of}"] = _newest(ask.of).max(where=_[ask.of].notnull())
+            parts[f"last:{ask.of}"] = _newest(ask.of).max()
         if ask.aggregate == "time_since":
             parts["newest:"] = _[HAPPENED].max()
         if ask.aggregate in ("min", "max"):
@@ -127,7 +127,8 @@ def _cells(events: ibis.Table, by: Sequence[Column], asks: Sequence[Ask]) -> ibi
 
 
 def _newest(column: str) -> Any:
-    return ibis.struct({"happened": _[HAPPENED], "known": _[KNOWN], "value": _[column]})
+    newest = ibis.struct({"happened": _[HAPPENED], "known": _[KNOWN], "value": _[column]})
+    return ibis.ifelse(_[column].isnull(), None, newest)
 
 
 def _sweep(
@@ -144,7 +145,9 @@ def _sweep(
             sums[f"n:{ask.of}:{ask.reach}"] = (f"n:{ask.of}", ask.reach)
         if ask.aggregate in ("sum", "mean"):
             sums[f"units:{ask.of}:{ask.reach}"] = (f"units:{ask.of}", ask.reach)
-    newest = {f"last:{ask.of}" for ask in asks if ask.aggregate == "last"}
+    last = sorted({ask.of for ask in asks if ask.aggregate == "last"})
+    cells = _ranked(cells, by, last) if last else cells
+    newest = {f"last:{column}:rank" for column in last}
     newest |= {"newest:" for ask in asks if ask.aggregate == "time_since"}
     spread = {f"distinct:{a.of}:{a.reach}": a for a in asks if a.aggregate == "distinct"}
     types = {
@@ -173,13 +176,47 @@ def _sweep(
         branches.append(branch(lasting, _[_END], {name: ibis.literal(-1)}))
     branches.append(branch(points, _[AT], {_IS_POINT: ibis.literal(True)}))
 
-    # A range, not rows: whatever changes at the very instant of a point counts.
-    until_now = ibis.window(group_by=list(by), order_by=AT, range=(None, 0))
+    # One row for each instant of a key: all that changes at the instant of a point counts there.
+    totals = {name: _[name].sum().cast(types[name]) for name in (*sums, *spread)}
+    totals |= {name: _[name].max() for name in newest}
+    changes = ibis.union(*branches) if len(branches) > 1 else branches[0]
+    instants = changes.group_by([*by, AT]).agg(**totals, **{_IS_POINT: _[_IS_POINT].max()})
+    until_now = ibis.window(group_by=list(by), order_by=AT, rows=(None, 0))
     running = {name: _[name].sum().over(until_now) for name in (*sums, *spread)}
     running |= {name: _[name].max().over(until_now) for name in newest}
-    changes = ibis.union(*branches) if len(branches) > 1 else branches[0]
-    swept = changes.mutate(**running).filter(_[_IS_POINT])
+    swept = instants.mutate(**running).filter(_[_IS_POINT])
+    for column in last:
+        swept = _look_up(swept, cells, by, column)
     return swept.select(*by, AT, **{ask.name: _ANSWERS[ask.aggregate](swept, ask) for ask in asks})
+
+
+def _ranked(cells: ibis.Table, by: Sequence[Column], columns: Sequence[str]) -> ibis.Table:
+    """Cells with the rank of their last value among all of the key, as ``last:<column>:rank``.
+
+    Engines are slow at running maxima of structs and fast at those of numbers.
+    """
+    ranks = {}
+    for column in columns:
+        newest = _[f"last:{column}"]
+        order = [newest[field] for field in ("happened", "known", "value")]
+        rank = ibis.row_number().over(ibis.window(group_by=list(by), order_by=order))
+        ranks[f"last:{column}:rank"] = ibis.ifelse(newest.isnull(), None, rank)
+    return cells.mutate(**ranks)
+
+
+def _look_up(
+    swept: ibis.Table, ranked: ibis.Table, by: Sequence[Column], column: str
+) -> ibis.Table:
+    """The event time and value that stand behind the best rank at each point."""
+    name = f"last:{column}"
+    values = ranked.filter(_[f"{name}:rank"].notnull()).select(
+        *by,
+        f"{name}:rank",
+        **{f"{name}:happened": _[name]["happened"], f"{name}:value": _[name]["value"]},
+    )
+    keys = [*by, f"{name}:rank"]
+    found = swept.left_join(values, keys, rname="right:{name}")
+    return found.drop(*(f"right:{key}" for key in keys))
 
 
 def _count(swept: ibis.Table, ask: Ask) -> Any:
@@ -196,8 +233,8 @@ def _mean(swept: ibis.Table, ask: Ask) -> Any:
 
 
 def _last(swept: ibis.Table, ask: Ask) -> Any:
-    newest = swept[f"last:{ask.of}"]
-    return ibis.ifelse(swept[AT] <= newest["happened"] + ask.reach, newest["value"], None)
+    last = f"last:{ask.of}"
+    return ibis.ifelse(swept[AT] <= swept[f"{last}:happened"] + ask.reach, swept[f"{last}:value"], None)
 
 
 def _time_since(swept: ibis.Table, ask: Ask) -> Any:

@@ -40,7 +40,7 @@ def with_windows(
     def source(feature: WindowFeature) -> tuple[str, tuple[str, ...], str]:
         return feature.stream, feature.by, repr(feature.where)
 
-    counts: list[str] = []
+    bare, counts = points, list[str]()
     for _group, members in groupby(sorted(features, key=source), key=source):
         group = list(members)
         first = group[0]
@@ -61,7 +61,7 @@ def with_windows(
                 KNOWN: micros(_.known_time),
             }
         )
-        different = points.select(*first.by, AT).distinct()
+        different = bare.select(*first.by, AT).distinct()
         finer = steps.finer(ask.reach for ask in asks)
         points = attach(points, cover(events, different, first.by, asks, finer), first.by)
         counts += [ask.name for ask in asks if ask.aggregate in ("count", "distinct")]
