@@ -23,6 +23,8 @@ from great_expectations.expectations.registry import get_expectation_impl  # noq
 from pipelines.quality.suite import ExpectationResult, Suite  # noqa: E402
 from pipelines.quality.times import naive_bounds  # noqa: E402
 
+logging.getLogger("great_expectations").setLevel(logging.WARNING)  # the import sets it back
+
 _ROW_WISE = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
 _NOT_BY_SAMPLE = {"unique", "increasing", "decreasing", "outliers", "z_scores"}
 

@@ -25,12 +25,14 @@ Kwargs = Mapping[str, Any]
 class Plan:
     """What to compute, and what to make of it.
 
-    ``aggregates`` are scalars of one query; ``second`` makes further scalars from their values.
+    ``aggregates`` are scalars of one query; ``second`` makes further scalars from their values;
+    ``apart`` are scalars over groups, each a query of its own.
     """
 
     finish: Callable[[Values], dict[str, Any]]
     aggregates: dict[str, Any] = field(default_factory=dict)
     second: Callable[[Values], dict[str, Any]] | None = None
+    apart: dict[str, Any] = field(default_factory=dict)
 
 
 def compile_expectation(table: ibis.Table, name: str, kwargs: Kwargs) -> Plan | None:
@@ -210,9 +212,11 @@ def _unique(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
         .group_by(names)
         .aggregate(group_rows=ibis._.count())
     )
-    repeated = groups.filter(groups.group_rows > 1).group_rows.sum().as_scalar()
-    aggregates = {"rows": table.count(), "missing": left_out.sum(), "unexpected": repeated}
-    return Plan(lambda values: _map_answer(values, kwargs), aggregates)
+    repeated = groups.filter(groups.group_rows > 1).group_rows.sum()
+    aggregates = {"rows": table.count(), "missing": left_out.sum()}
+    return Plan(
+        lambda values: _map_answer(values, kwargs), aggregates, apart={"unexpected": repeated}
+    )
 
 
 # --- checks of the whole column ------------------------------------------------------------------

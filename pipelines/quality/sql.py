@@ -16,7 +16,7 @@ from pipelines.quality.suite import ExpectationResult, Suite, SuiteRunner, colum
 
 
 class SqlRunner:
-    """Known expectations in one Ibis aggregate (and one more for uniqueness and quantiles).
+    """Known expectations in one Ibis aggregate (one more for quantiles, one for each check of uniqueness).
 
     Arguments:
         fallback: runs the expectations that are not known here, on the same table.
@@ -58,7 +58,7 @@ class SqlRunner:
 
 
 def answer_plans(table: ibis.Table, plans: dict[int, Plan]) -> dict[int, dict[str, Any]]:
-    """The answers of all plans: their aggregates in one query, then their second looks."""
+    """The answers of all plans: their aggregates in one query, then what needs another."""
     if not plans:
         return {}
     values = _aggregate(
@@ -82,6 +82,9 @@ def answer_plans(table: ibis.Table, plans: dict[int, Plan]) -> dict[int, dict[st
     for key, value in _aggregate(table, later).items():
         index, name = key.split("_", 1)
         own[int(index)][name] = value
+    for index, plan in plans.items():
+        for name, expression in plan.apart.items():
+            own[index][name] = expression.to_pyarrow().as_py()
     return {index: plan.finish(own[index]) for index, plan in plans.items()}
 
 
