@@ -18,7 +18,6 @@ from pipelines.simulation.population import Population
 from pipelines.simulation.scenarios import HAPPENED, Mask, Scenario
 from pipelines.spec.fields import Duration, Share
 
-
 pc: Any = pyarrow.compute  # its type stubs know no mix of scalars and columns
 
 
