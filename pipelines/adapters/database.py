@@ -28,7 +28,7 @@ def open_engine(url: str) -> sa.Engine:
             ``postgresql://user:password@host:port/database``.
 
     Raises:
-        Unavailable: a database of another kind, an address that cannot be read, or no folder for it.
+        Unavailable: another kind of database, an address that cannot be read, or no folder for it.
     """
     try:
         address = sa.make_url(url)

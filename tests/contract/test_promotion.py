@@ -1,0 +1,424 @@
+"""Ledger and alias together: promotions, rollbacks, moves by hand, killed processes, races.
+
+Everything is real: a ledger in a file, a registry in a folder, processes that die by SIGKILL.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.adapters.database import open_engine
+from pipelines.adapters.ledger_sql import SqlLedger
+from pipelines.adapters.registry_folder import FolderRegistry
+from pipelines.core.errors import Damaged, GauntletError, Superseded
+from pipelines.core.time import FixedClock
+from pipelines.core.verdict import Finding, Gate, Verdict
+from pipelines.release.ledger import LIVE, Draft, check_chain, replay
+from pipelines.release.policy import Approval, Facts
+from pipelines.release.promotion import ENTRY_TAG, Dossier, promote, reconcile, rollback
+from pipelines.release.registry import CHAMPION, Registration
+from pipelines.training.package import content_digest
+
+AT = datetime(2026, 1, 5, tzinfo=UTC)
+CLOCK = FixedClock(AT)
+NAMES = (
+    "contract.suite.sales.price.not_null",
+    "contract.envelope.sales.price.range",
+    "availability.leak_probe",
+    "recent_window.primary",
+    "recent_window.bootstrap",
+)
+
+
+class Home:
+    """A ledger and a registry in one folder, as a process finds them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ledger = SqlLedger(open_engine(f"sqlite:///{folder}/ledger.db"), CLOCK)
+        self.registry = FolderRegistry(folder / "registry")
+
+    def register(self, run: str, lineage: str = LIVE) -> str:
+        package = self.folder / "packages" / run
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "model.txt").write_text(run)
+        registration = Registration(
+            model="demand",
+            run=run,
+            recipe="r",
+            spec="s",
+            snapshot="n",
+            as_of=AT,
+            content=content_digest(package),
+            split={},
+            lineage=lineage,
+            created_at=AT,
+        )
+        return self.registry.register(registration, package).version
+
+    @property
+    def alias(self) -> str | None:
+        return self.registry.alias("demand", CHAMPION)
+
+    def move_by_hand(self, version: str | None) -> None:
+        self.registry.set_alias("demand", CHAMPION, version)
+
+    def promote(self, dossier: Dossier) -> Any:
+        return promote(dossier, self.ledger, self.registry, CLOCK)
+
+    def reconcile(self) -> Any:
+        return reconcile("demand", self.ledger, self.registry, CLOCK)
+
+    def rollback(self, run: str, to: str, reason: str = "it sells nothing") -> Any:
+        return rollback(
+            "demand",
+            run=run,
+            to=to,
+            reason=reason,
+            ledger=self.ledger,
+            aliases=self.registry,
+            clock=CLOCK,
+        )
+
+    def check(self, champion: str | None) -> None:
+        """Ledger and alias agree, the chain is whole, and every judgement replays."""
+        found = self.reconcile()
+        assert (found.action, found.champion, self.alias) == ("agree", champion, champion)
+        chain = self.ledger.entries("demand")
+        check_chain(chain)
+        for entry in chain:
+            if entry.decision is not None:
+                assert replay(entry) == entry.decision
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def dossier(
+    run: str,
+    candidate: str | None,
+    champion: str | None,
+    verdict: Verdict = Verdict.PASS,
+    lineage: str = LIVE,
+    **facts: Any,
+) -> Dossier:
+    return Dossier(
+        model="demand",
+        lineage=lineage,
+        as_of=AT,
+        facts=Facts.model_validate(
+            {"run": run, "candidate": candidate, "champion": champion, "standing": None} | facts
+        ),
+        findings=tuple(
+            Finding(gate=Gate(name.split(".", 1)[0]), name=name, verdict=verdict, reason="x")
+            for name in NAMES
+        ),
+        spec="s",
+        recipe="r",
+        snapshot="n",
+    )
+
+
+@pytest.fixture
+def first(home: Home) -> str:
+    """A home in which one version serves."""
+    version = home.register("run-1")
+    home.promote(dossier("run-1", version, None))
+    return version
+
+
+def test_from_nothing_to_the_second_champion(home: Home) -> None:
+    home.check(None)
+    first = home.register("run-1")
+    assert home.promote(dossier("run-1", first, None)).kind == "bootstrap"
+    home.check(first)
+    second = home.register("run-2")
+    entry = home.promote(dossier("run-2", second, first))
+    assert (entry.kind, entry.champion_before, entry.champion_after) == ("promotion", first, second)
+    home.check(second)
+    assert home.registry.tags("demand", second)[ENTRY_TAG] == entry.hash
+
+
+@pytest.mark.parametrize("verdict", [v for v in Verdict if v is not Verdict.PASS])
+def test_what_does_not_pass_is_recorded_and_changes_nothing(
+    home: Home, first: str, verdict: Verdict
+) -> None:
+    entry = home.promote(dossier("run-2", home.register("run-2"), first, verdict))
+    assert (entry.kind, entry.champion_after) == ("decision", first)
+    assert entry.outcome == ("reject" if verdict is Verdict.FAIL else "hold")
+    home.check(first)
+
+
+def test_a_run_may_be_repeated(home: Home, first: str) -> None:
+    second, third = home.register("run-2"), home.register("run-3")
+    entry = home.promote(dossier("run-2", second, first))
+    assert home.promote(dossier("run-2", second, first)) == entry
+    home.promote(dossier("run-3", third, second))
+    assert home.promote(dossier("run-2", second, first)) == entry, "an old run comes again"
+    home.check(third)
+    assert len(home.ledger.entries("demand")) == 3
+
+
+def test_evidence_against_a_former_champion_is_void(home: Home, first: str) -> None:
+    second, third = home.register("run-2"), home.register("run-3")
+    home.promote(dossier("run-2", second, first))
+    for _ in range(2):
+        with pytest.raises(Superseded, match=f"against version {first}, and now version {second}"):
+            home.promote(dossier("run-3", third, first))
+    home.check(second)
+    assert [e.outcome for e in home.ledger.of_run("demand", LIVE, "run-3")] == ["superseded"]
+
+
+def test_other_lineages_touch_no_alias(home: Home, first: str) -> None:
+    other = home.register("backtest-run", "backtest-1")
+    entry = home.promote(dossier("backtest-run", other, None, lineage="backtest-1"))
+    assert entry.outcome == "bootstrap"
+    assert home.ledger.champion("demand", "backtest-1") == other
+    assert ENTRY_TAG not in home.registry.tags("demand", other)
+    home.check(first)
+
+
+def test_a_dry_run_leaves_no_entry(home: Home, first: str) -> None:
+    with pytest.raises(GauntletError, match="dry run"):
+        home.promote(dossier("run-2", home.register("run-2"), first, dry_run=True))
+    assert len(home.ledger.entries("demand")) == 1
+
+
+def review(home: Home, approved: bool, first: str, second: str) -> Dossier:
+    waiting = home.promote(dossier("run-2", second, first, review="required"))
+    assert waiting.outcome == "await_review"
+    home.check(first)
+    approval = Approval(evidence=waiting.decision.evidence, approved=approved, by="ada", at=AT)
+    return dossier("run-2", second, first, review="required", approval=approval)
+
+
+def test_an_approval_promotes(home: Home, first: str) -> None:
+    second = home.register("run-2")
+    entry = home.promote(review(home, True, first, second))
+    assert (entry.kind, entry.facts.approval.by) == ("promotion", "ada")
+    home.check(second)
+
+
+def test_a_refusal_is_recorded(home: Home, first: str) -> None:
+    second = home.register("run-2")
+    entry = home.promote(review(home, False, first, second))
+    assert (entry.kind, entry.outcome) == ("review", "reject")
+    home.check(first)
+
+
+def test_an_approval_comes_too_late(home: Home, first: str) -> None:
+    second, third = home.register("run-2"), home.register("run-3")
+    approved = review(home, True, first, second)
+    home.promote(dossier("run-3", third, first))
+    with pytest.raises(Superseded):
+        home.promote(approved)
+    made = home.ledger.of_run("demand", LIVE, "run-2")
+    assert [(e.kind, e.outcome) for e in made] == [
+        ("decision", "await_review"),
+        ("review", "superseded"),
+    ]
+    home.check(third)
+
+
+def test_an_approval_for_other_evidence_leaves_the_run_waiting(home: Home, first: str) -> None:
+    second = home.register("run-2")
+    approved = review(home, True, first, second)
+    other = approved.facts.approval.model_copy(update={"evidence": "0" * 64})
+    facts = approved.facts.model_copy(update={"approval": other})
+    waiting = home.promote(approved.model_copy(update={"facts": facts}))
+    assert waiting.outcome == "await_review"
+    assert home.promote(approved).outcome == "promote"
+    home.check(second)
+
+
+def test_a_rollback(home: Home, first: str) -> None:
+    second = home.register("run-2")
+    home.promote(dossier("run-2", second, first))
+    entry = home.rollback("undo-1", first)
+    assert (entry.kind, entry.champion_after) == ("rollback", first)
+    assert home.rollback("undo-1", first) == entry
+    home.check(first)
+    with pytest.raises(GauntletError, match="leads to a former champion"):
+        home.rollback("undo-2", home.register("run-3"))
+    with pytest.raises(GauntletError, match="leads to a former champion"):
+        home.rollback("undo-3", first)
+    with pytest.raises(GauntletError, match="needs a reason"):
+        home.rollback("undo-4", second, " ")
+    home.check(first)
+
+
+def test_an_alias_moved_by_hand_is_shown_and_counts(home: Home, first: str) -> None:
+    second, third = home.register("run-2"), home.register("run-3")
+    home.move_by_hand(second)
+    found = home.reconcile()
+    assert (found.action, found.entry.kind, found.champion) == (
+        "unexplained",
+        "unexplained",
+        second,
+    )
+    home.check(second)
+    with pytest.raises(Superseded):
+        home.promote(dossier("run-3", third, first))
+    home.check(second)
+
+
+def test_a_promotion_notices_a_move_by_hand(home: Home, first: str) -> None:
+    second, third = home.register("run-2"), home.register("run-3")
+    home.move_by_hand(second)
+    with pytest.raises(Superseded):
+        home.promote(dossier("run-3", third, first))
+    assert [e.kind for e in home.ledger.entries("demand")] == [
+        "bootstrap",
+        "unexplained",
+        "decision",
+    ]
+    home.check(second)
+
+
+def test_a_return_by_hand_is_not_taken_for_a_crash(home: Home, first: str) -> None:
+    second = home.register("run-2")
+    home.promote(dossier("run-2", second, first))
+    home.move_by_hand(first)
+    assert home.reconcile().action == "unexplained"
+    home.check(first)
+
+
+def test_an_alias_removed_by_hand(home: Home, first: str) -> None:
+    home.move_by_hand(None)
+    assert home.reconcile().action == "unexplained"
+    home.check(None)
+    second = home.register("run-2")
+    assert home.promote(dossier("run-2", second, None)).kind == "bootstrap"
+    home.check(second)
+
+
+def test_a_champion_from_before_the_ledger(home: Home) -> None:
+    version = home.register("run-0")
+    home.move_by_hand(version)
+    assert home.reconcile().action == "unexplained"
+    home.check(version)
+
+
+def test_a_ledger_restored_from_an_old_backup_is_noticed(home: Home, first: str) -> None:
+    second = home.register("run-2")
+    home.promote(dossier("run-2", second, first))
+    older = SqlLedger(open_engine(f"sqlite:///{home.folder}/older.db"), CLOCK)
+    entry = home.ledger.entries("demand")[0]
+    older.append(Draft(**{name: getattr(entry, name) for name in Draft.model_fields}), 0)
+    with pytest.raises(Damaged, match="the ledger has lost entries"):
+        reconcile("demand", older, home.registry, CLOCK)
+    assert older.entries("demand") == (entry,)
+
+
+MORTAL = """
+    import os, signal, sys
+    from pathlib import Path
+
+    sys.path.insert(0, sys.argv[1])
+    import test_promotion as t
+
+    class Mortal:
+        '''Passes every call on, and dies by SIGKILL before or after one of them.'''
+
+        def __init__(self, inner, method, when):
+            self.inner, self.method, self.when = inner, method, when
+
+        def __getattr__(self, name):
+            call = getattr(self.inner, name)
+            if name != self.method:
+                return call
+
+            def dying(*arguments, **named):
+                if self.when == "after":
+                    call(*arguments, **named)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+            return dying
+
+    home = t.Home(Path(sys.argv[2]))
+    method, when, candidate, champion = sys.argv[3:]
+    home.ledger = Mortal(home.ledger, method, when)
+    home.registry = Mortal(home.registry, method, when)
+    home.promote(t.dossier("run-2", candidate, champion))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("healer", ["the same run", "reconcile", "a later run"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("method", ["append", "set_alias", "tag"])
+def test_a_killed_promotion_ends_as_if_nothing_had_happened(
+    home: Home, first: str, method: str, when: str, healer: str
+) -> None:
+    second = home.register("run-2")
+    script = [sys.executable, "-c", textwrap.dedent(MORTAL), str(Path(__file__).parent)]
+    dead = subprocess.run(
+        [*script, str(home.folder), method, when, second, first], check=False, capture_output=True
+    )
+    assert dead.returncode == -signal.SIGKILL, dead.stderr.decode()
+    recorded = (method, when) != ("append", "before")
+    assert home.ledger.champion("demand") == (second if recorded else first)
+    if healer == "reconcile":
+        behind = recorded and method != "tag" and (method, when) != ("set_alias", "after")
+        assert home.reconcile().action == ("finished" if behind else "agree")
+    elif healer == "a later run":
+        third = home.register("run-3")
+        home.promote(dossier("run-3", third, second if recorded else first, Verdict.FAIL))
+    if healer != "the same run":
+        home.check(second if recorded else first)
+    home.promote(dossier("run-2", second, first))
+    home.check(second)
+    moves = [entry.kind for entry in home.ledger.entries("demand") if entry.moves]
+    assert moves == ["bootstrap", "promotion"]
+
+
+RIVAL = """
+    import sys
+    from pathlib import Path
+
+    sys.path.insert(0, sys.argv[1])
+    import test_promotion as t
+
+    home = t.Home(Path(sys.argv[2]))
+    print("ready", flush=True)
+    sys.stdin.readline()
+    try:
+        print(home.promote(t.dossier(*sys.argv[3:])).outcome)
+    except t.Superseded:
+        print("superseded")
+"""
+
+
+@pytest.mark.slow
+def test_of_two_promoters_exactly_one_wins(home: Home, first: str) -> None:
+    runs = {run: home.register(run) for run in ("run-a", "run-b", "run-c")}
+    script = [sys.executable, "-c", textwrap.dedent(RIVAL), str(Path(__file__).parent)]
+    rivals = [
+        subprocess.Popen(
+            [*script, str(home.folder), run, version, first],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+        for run, version in runs.items()
+    ]
+    for rival in rivals:
+        assert rival.stdout.readline() == "ready\n", rival.stderr.read()
+    for rival in rivals:
+        rival.stdin.write("go\n")
+        rival.stdin.flush()
+    said = [rival.communicate(timeout=120) for rival in rivals]
+    assert sorted(out for out, _ in said) == ["promote\n", "superseded\n", "superseded\n"], said
+    winner = runs[list(runs)[[out for out, _ in said].index("promote\n")]]
+    home.check(winner)
