@@ -242,7 +242,9 @@ class MlflowRegistry:
                 self._client.finalize_logged_model(other.model_id, LoggedModelStatus.FAILED)
         if model.status != LoggedModelStatus.READY:
             data, at = _data(registration).dataset, int(registration.created_at.timestamp() * 1000)
-            self._client.log_outputs(run, [LoggedModelOutput(model.model_id, 0)])
+            known = self._client.get_run(run).outputs
+            if model.model_id not in {one.model_id for one in known.model_outputs}:  # once only
+                self._client.log_outputs(run, [LoggedModelOutput(model.model_id, 0)])
             metrics = [
                 Metric(key, value, at, 0, model.model_id, data.name, data.digest, run)
                 for key, value in shown.metrics.items()

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from pipelines.core.errors import Damaged, GauntletError
 from pipelines.core.records import canonical_json
+from pipelines.release.ledger import LIVE
 from pipelines.release.registry import Registration, VersionInfo
 from pipelines.training.package import content_digest
 
-LIVE = "live"
 RUN, CONTENT, LINEAGE, OUTCOME = (
     f"gauntlet.{name}" for name in ("run", "content", "lineage", "outcome")
 )

@@ -1,0 +1,312 @@
+"""What every registry must do: a folder, MLflow on a file, and a real MLflow server."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+
+from pipelines.adapters.registry_folder import FolderRegistry
+from pipelines.adapters.registry_mlflow import MlflowRegistry
+from pipelines.core.errors import Damaged, GauntletError, Unavailable
+from pipelines.release.registry import Registration, Registry, Shown
+from pipelines.training.package import content_digest
+
+Make = Callable[..., Registration]
+SHOWN = Shown(parameters={"estimator": "HistGradientBoosting"}, metrics={"absolute_error": 4.1})
+
+
+@pytest.fixture(params=["folder", "mlflow_file", "mlflow_server"])
+def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Registry:
+    if request.param == "folder":
+        return FolderRegistry(tmp_path / "registry")
+    address = "database" if request.param == "mlflow_file" else "server"
+    return MlflowRegistry(request.getfixturevalue(address))
+
+
+@pytest.fixture
+def model(request: pytest.FixtureRequest) -> str:
+    """A model name of the test's own, since the MLflow registries outlive a test."""
+    return "m_" + "".join(c if c.isalnum() else "_" for c in request.node.name)
+
+
+def test_a_registered_version_is_found_with_its_facts(
+    registry: Registry, model: str, pack: Callable, registration: Make
+) -> None:
+    given = registration("r1", model)
+    assert registry.find(model, "r1") is None
+    made = registry.register(given, pack("regression").folder, SHOWN)
+    assert made.version == "1"
+    assert made.model_dump(exclude={"version"}) == given.model_dump()
+    assert registry.find(model, "r1") == made
+    assert registry.get(model, "1") == made
+    assert registry.versions(model) == (made,)
+
+
+def test_a_run_that_registers_twice_has_one_version(
+    registry: Registry, model: str, pack: Callable, registration: Make
+) -> None:
+    folder = pack("regression").folder
+    first = registry.register(registration("r1", model), folder, SHOWN)
+    assert registry.register(registration("r1", model), folder, SHOWN) == first
+    second = registry.register(registration("r2", model), folder)
+    assert [info.version for info in registry.versions(model)] == [first.version, second.version]
+
+
+def test_a_run_cannot_register_another_model(
+    registry: Registry, model: str, pack: Callable, registration: Make
+) -> None:
+    registry.register(registration("r1", model), pack("regression").folder)
+    other = pack("classes")
+    with pytest.raises(Damaged, match="another model before"):
+        registry.register(registration("r1", model, content=other.package.content), other.folder)
+    assert len(registry.versions(model)) == 1
+
+
+def test_a_folder_that_is_not_what_the_registration_says_is_refused(
+    registry: Registry, model: str, pack: Callable, registration: Make
+) -> None:
+    with pytest.raises(Damaged, match="recorded content"):
+        registry.register(registration("r1", model, content="0" * 64), pack("regression").folder)
+    assert registry.versions(model) == ()
+
+
+def test_a_download_has_every_byte(
+    registry: Registry, model: str, pack: Callable, registration: Make, tmp_path: Path
+) -> None:
+    made = registry.register(registration("r1", model), pack("regression").folder)
+    got = registry.download(made, tmp_path / "cache")
+    assert content_digest(got) == made.content
+    assert json.loads((got / "extra_files/envelope.json").read_text()) == {"name": "envelope"}
+    assert registry.download(made, tmp_path / "cache") == got
+    (got / "MLmodel").write_text("cut short")
+    again = registry.download(made, tmp_path / "cache")
+    assert content_digest(again) == made.content, "a damaged copy in the cache is fetched again"
+
+
+def _stored_files(registry: Registry, model: str, server_home: Path | None) -> Path:
+    """The stored MLmodel of version 1, found without the registry's own code."""
+    if isinstance(registry, FolderRegistry):
+        return registry._root / model / "1" / "model"
+    source = mlflow.MlflowClient().get_model_version(model, "1").source
+    stored = mlflow.MlflowClient().get_logged_model(source.removeprefix("models:/"))
+    location = stored.artifact_location
+    if location.startswith("mlflow-artifacts:/"):
+        assert server_home is not None
+        return server_home / "files" / location.removeprefix("mlflow-artifacts:/").lstrip("/")
+    return Path(location.removeprefix("file://"))
+
+
+@pytest.mark.parametrize("harm", ["changed", "one_lost", "all_lost"])
+def test_a_damaged_artifact_is_never_handed_out(  # noqa: PLR0917 - fixtures
+    registry: Registry,
+    model: str,
+    harm: str,
+    pack: Callable,
+    registration: Make,
+    tmp_path: Path,
+    server_home: Path,
+) -> None:
+    made = registry.register(registration("r1", model), pack("regression").folder)
+    stored = _stored_files(registry, model, server_home)
+    if harm == "changed":
+        (stored / "extra_files/envelope.json").write_text('{"name": "another"}')
+    else:
+        for path in stored.rglob("*.json" if harm == "one_lost" else "*"):
+            if path.is_file():
+                path.unlink()
+    with pytest.raises(Damaged):
+        registry.download(made, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == [], "nothing half-fetched may stay behind"
+
+
+def test_an_alias_points_moves_and_goes(
+    registry: Registry, model: str, pack: Callable, registration: Make
+) -> None:
+    assert registry.alias(model, "champion") is None
+    folder = pack("regression").folder
+    for run in ("r1", "r2"):
+        registry.register(registration(run, model), folder)
+    registry.set_alias(model, "champion", "1")
+    registry.set_alias(model, "champion", "1")
+    registry.set_alias(model, "challenger", "2")
+    assert registry.alias(model, "champion") == "1"
+    registry.set_alias(model, "champion", "2")
+    assert (registry.alias(model, "champion"), registry.alias(model, "challenger")) == ("2", "2")
+    registry.set_alias(model, "champion", None)
+    registry.set_alias(model, "champion", None)
+    assert registry.alias(model, "champion") is None
+    with pytest.raises(GauntletError, match="no such version"):
+        registry.set_alias(model, "champion", "9")
+
+
+def test_only_the_live_lineage_may_serve(
+    registry: Registry, model: str, pack: Callable, registration: Make
+) -> None:
+    registry.register(registration("r1", model, lineage="backtest"), pack("regression").folder)
+    with pytest.raises(GauntletError, match="outside the live lineage"):
+        registry.set_alias(model, "champion", "1")
+    assert registry.alias(model, "champion") is None
+    assert registry.get(model, "1").lineage == "backtest"
+
+
+def test_tags_and_description_can_be_added(
+    registry: Registry, model: str, pack: Callable, registration: Make
+) -> None:
+    assert registry.tags(model, "1") == {}
+    registry.register(registration("r1", model), pack("regression").folder)
+    registry.tag(model, "1", "gauntlet.outcome", "promoted")
+    registry.describe(model, "1", "Promoted.")
+    assert registry.tags(model, "1")["gauntlet.outcome"] == "promoted"
+    assert registry.get(model, "1").tags == {"gauntlet.outcome": "promoted"}
+    for act in (
+        lambda: registry.tag(model, "9", "key", "value"),
+        lambda: registry.describe(model, "9", "text"),
+        lambda: registry.get(model, "9"),
+    ):
+        with pytest.raises(GauntletError, match="no such version"):
+            act()
+
+
+MLFLOW_POINTS = (
+    "create_run:after",
+    "create_logged_model:after",
+    "log_model_artifacts:before",
+    "finalize_logged_model:before",
+    "create_model_version:before",
+    "create_model_version:after",
+)
+# Forks one process for each point, so that the heavy imports are done once; each kills itself.
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from pipelines.adapters.registry_folder import FolderRegistry
+from pipelines.adapters.registry_mlflow import MlflowRegistry
+from pipelines.release.registry import Registration
+address, folder, facts, *points = sys.argv[1:]
+
+def dying(owner, name, when):
+    true = getattr(owner, name)
+    def die(*args, **kwargs):
+        if when == "after":
+            true(*args, **kwargs)
+        os.kill(os.getpid(), signal.SIGKILL)
+    setattr(owner, name, die)
+
+def run(point):
+    registration = Registration.model_validate_json(facts)
+    name, when = point.split(":")
+    if name == "rename":
+        registry, owner = FolderRegistry(Path(address.removeprefix("sqlite:///") + ".folder")), Path
+    else:
+        registry = MlflowRegistry(address)
+        owner = registry._client
+    dying(owner, name, when)
+    model = "killed_" + point.replace(":", "_")
+    registry.register(registration.model_copy(update={"model": model}), Path(folder))
+
+answers = {}
+for point in points:
+    child = os.fork()
+    if child == 0:
+        try:
+            run(point)
+        finally:
+            os._exit(1)
+    answers[point] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def killed(database: str, pack: Callable, registration: Make) -> dict[str, int]:
+    packed = pack("regression")
+    facts = registration("r1").model_dump_json()
+    arguments = [database, str(packed.folder), facts, *MLFLOW_POINTS, "rename:before"]
+    command = [sys.executable, "-c", KILLED, *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    answers = json.loads(done.stdout.splitlines()[-1])
+    assert set(answers.values()) == {-signal.SIGKILL}, f"{answers}\n{done.stderr}"
+    return answers
+
+
+@pytest.mark.parametrize("point", MLFLOW_POINTS)
+def test_a_registration_killed_anywhere_and_run_again_makes_one_version(  # noqa: PLR0917
+    point: str,
+    killed: dict[str, int],
+    database: str,
+    pack: Callable,
+    registration: Make,
+    tmp_path: Path,
+) -> None:
+    model, folder = "killed_" + point.replace(":", "_"), pack("regression").folder
+    given, registry = registration("r1", model), MlflowRegistry(database)
+    complete = point == "create_model_version:after"
+    assert len(registry.versions(model)) == complete, "half a version must not be shown"
+    made = registry.register(given, folder, SHOWN)
+    assert [info.run for info in registry.versions(model)] == ["r1"]
+    assert content_digest(registry.download(made, tmp_path)) == given.content
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name(model).experiment_id
+    assert [run.info.status for run in client.search_runs([experiment])] == ["FINISHED"]
+    (logged,) = client.search_logged_models([experiment])
+    assert str(logged.status) == "READY", "the model begun by the killed process is finished"
+    assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": model, "version": 1}]
+
+
+def test_a_killed_copy_into_the_folder_is_no_version(
+    killed: dict[str, int], database: str, pack: Callable, registration: Make
+) -> None:
+    registry = FolderRegistry(Path(database.removeprefix("sqlite:///") + ".folder"))
+    model = "killed_rename_before"
+    assert registry.versions(model) == ()
+    given = registration("r1", model)
+    assert registry.register(given, pack("regression").folder).version == "1"
+
+
+def test_a_server_that_is_away_is_unavailable_and_said_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    started = time.monotonic()
+    with pytest.raises(Unavailable) as away:
+        MlflowRegistry(address).find("demand", "r1")
+    assert address in str(away.value)
+    assert "safe to run again" in str(away.value)
+    assert time.monotonic() - started < 20
+
+
+def test_mlflows_own_addresses_work(server: str, pack: Callable, registration: Make) -> None:
+    packed = pack("regression")
+    registry = MlflowRegistry(server)
+    registry.register(registration("r1", "own"), packed.folder, SHOWN)
+    registry.set_alias("own", "champion", "1")
+    wanted = packed.pipeline.predict(packed.rows)
+    for loaded in (
+        mlflow.sklearn.load_model("models:/own/1"),
+        mlflow.pyfunc.load_model("models:/own@champion"),
+    ):
+        np.testing.assert_array_equal(loaded.predict(packed.rows), wanted)
+    envelope = mlflow.artifacts.download_artifacts("models:/own/1/extra_files/envelope.json")
+    assert json.loads(Path(envelope).read_text()) == {"name": "envelope"}
+    client = mlflow.MlflowClient()
+    source = client.get_model_version("own", "1").source
+    logged = client.get_logged_model(source.removeprefix("models:/"))
+    assert {metric.key: metric.value for metric in logged.metrics} == SHOWN.metrics
+    assert logged.params == SHOWN.parameters
+    run = client.get_run(logged.source_run_id)
+    assert run.data.metrics == SHOWN.metrics
+    assert run.inputs.dataset_inputs[0].dataset.digest == "c" * 36
