@@ -25,7 +25,7 @@ SQL_TYPES = {
     ColumnType.BOOLEAN: "BOOLEAN",
     ColumnType.TIMESTAMP: "TIMESTAMP",
 }
-ARROW_TYPES = {
+ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     ColumnType.STRING: pa.string(),
     ColumnType.INTEGER: pa.int64(),
     ColumnType.FLOAT: pa.float64(),

@@ -108,8 +108,9 @@ class FileEvents:
                     wanted=f"{prefix}dt=YYYY-MM-DD/<any name>.parquet, the day of known time",
                     do="bring the file in with `gauntlet import`, or move it to its day",
                 )
-            if day <= last:
-                yield stored
+            if day > last:
+                return  # keys come in order, so only later days follow
+            yield stored
 
 
 def stream_prefix(name: str, stream: Stream) -> str:
