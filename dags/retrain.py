@@ -162,7 +162,7 @@ def ask(model: str) -> dict[str, Any]:
         model=model,
         as_of=standing_at(params, run),
         lineage="backfill" if run.run_type == "backfill" else LIVE,
-        reason=params["reason"] or f"{run.run_type} run of Airflow",
+        reason=params["reason"] or f"{run.run_type.value} run of Airflow",
         dry_run=params["dry_run"],
     ).as_json()
 

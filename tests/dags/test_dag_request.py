@@ -14,8 +14,10 @@ WEEK = timedelta(days=7)
 
 def run(kind: str) -> SimpleNamespace:
     """What Airflow tells a task about its run; runs by hand may or may not have an interval."""
+    from airflow.utils.types import DagRunType
+
     return SimpleNamespace(
-        run_type=kind,
+        run_type=DagRunType(kind),
         run_after=MONDAY + timedelta(minutes=3),
         logical_date=None if kind == "manual" else MONDAY - WEEK,
         data_interval_start=MONDAY - WEEK,
@@ -55,7 +57,9 @@ def test_only_a_backfill_leaves_the_live_lineage(
     params = {"as_of": None, "reason": None, "dry_run": False}
     context = {"params": params, "dag_run": run(kind)}
     monkeypatch.setattr(retrain_file, "get_current_context", lambda: context)
-    assert retrain_file.ask.function("demand")["lineage"] == lineage
+    asked = retrain_file.ask.function("demand")
+    assert asked["lineage"] == lineage
+    assert asked["reason"] == f"{kind} run of Airflow"
 
 
 def test_the_interval_of_a_weekly_schedule_ends_where_its_cron_says(bag: Any) -> None:

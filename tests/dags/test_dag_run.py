@@ -1,0 +1,97 @@
+"""A whole retraining through Airflow, on a small world: it must be the shell's retraining."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+AS_OF = datetime(2025, 7, 7, 6, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home whose store holds half a year of the simulated pharmacies."""
+    from pipelines.adapters.objects_local import LocalStore
+    from pipelines.core.time import Window
+    from pipelines.data.writing import write_events
+    from pipelines.simulation.scale import SMALL
+    from pipelines.simulation.world import KNOWN_COLUMNS, World
+
+    folder = tmp_path_factory.mktemp("home")
+    store = LocalStore(folder / "store")
+    world = World(SMALL, seed=7)
+    events = world.events(Window(SMALL.start, AS_OF))
+    for stream in ("dispensing", "stock"):
+        write_events(store, stream, events[stream], KNOWN_COLUMNS[stream])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAUNTLET_HOME", str(folder))
+        patch.setenv("GAUNTLET_MODELS", str(ROOT / "models"))
+        patch.setenv("GAUNTLET_EXPECTATIONS", str(ROOT / "expectations"))
+        for setting in ("STORE", "MLFLOW_URI", "LEDGER_URL"):
+            patch.delenv(f"GAUNTLET_{setting}", raising=False)
+        yield folder
+
+
+def run(bag: Any, **conf: Any) -> Any:
+    """One run by hand; the finished run."""
+    from airflow.dag_processing.dagbag import sync_bag_to_db
+
+    sync_bag_to_db(bag, "dags-folder", None)
+    return bag.dags["retrain__demand"].test(run_conf=conf)
+
+
+def states(finished: Any) -> dict[str, str]:
+    """State of each task."""
+    return {ti.task_id: str(ti.state) for ti in finished.get_task_instances()}
+
+
+def report(finished: Any, task: str) -> dict[str, Any]:
+    """What a task handed on."""
+    found: dict[str, Any] = finished.get_task_instance(task).xcom_pull(task_ids=task)
+    return found
+
+
+@pytest.mark.slow
+def test_a_run_takes_every_step_and_again_finds_the_same_answers(bag: Any, home: Path) -> None:
+    from pipelines.flows.request import STEPS, Request
+    from pipelines.flows.retrain import run_step
+    from pipelines.wiring import connect
+
+    first = run(bag, as_of="2025-07-07T06:00:00Z", reason="test")
+    assert states(first) == dict.fromkeys(("request", *STEPS), "success")
+    assert report(first, "request")["as_of"] == "2025-07-07T06:00:00Z"
+
+    again = run(bag, as_of="2025-07-07T08:00:00+02:00", reason="another reason")
+    request = Request(model="demand", as_of=AS_OF)
+    for step in STEPS:
+        shell = run_step(step, request, connect()).as_json()
+        assert report(first, step) == report(again, step) == shell, (
+            f"{step}: the same question got another answer from Airflow than from the shell"
+        )
+
+
+@pytest.mark.slow
+def test_a_dry_run_shows_what_it_left_out_as_skipped(bag: Any, home: Path) -> None:
+    finished = run(bag, as_of="2025-06-30T06:00:00Z", dry_run=True)
+    assert states(finished)["register"] == "skipped", "a dry run registers nothing"
+    assert states(finished)["decide"] == "success", "`decide` must run after a skipped step"
+    assert str(finished.state) == "success"
+
+
+@pytest.mark.slow
+def test_a_step_that_fails_holds_back_the_decision(
+    bag: Any, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GAUNTLET_STORE", str(tmp_path / "no_events_here"))
+    finished = run(bag, as_of="2025-06-23T06:00:00Z")
+    found = states(finished)
+    assert found["snapshot"] == "failed"
+    assert found["decide"] == "upstream_failed"
+    assert finished.get_task_instance("snapshot").try_number == 1, (
+        "absent events were retried: only Unavailable and Busy may be"
+    )
