@@ -91,7 +91,7 @@ class GreatExpectationsRunner:
     def _frame(self, table: ibis.Table, sample_of: int | None) -> pd.DataFrame:
         if sample_of is not None:
             table = table.sample(self._rows / sample_of, method="row", seed=self._seed)
-        frame = table.to_pandas()
+        frame: pd.DataFrame = table.to_pandas()
         for name, kind in table.schema().items():
             if kind.is_timestamp():
                 # GX parses text bounds for nanosecond columns only.
@@ -149,7 +149,7 @@ def _exception(info: Mapping[str, Any] | None) -> str | None:
 
 
 def plain(value: Any) -> Any:
-    """An observed value as JSON types: numbers, text, ISO 8601 times; undefined ones are ``None``."""
+    """An observed value as JSON types, times as ISO 8601; an undefined one is ``None``."""
     if isinstance(value, Mapping):
         return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

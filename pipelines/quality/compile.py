@@ -1,4 +1,4 @@
-"""Expectation types as Ibis aggregates: exactly what Great Expectations computes on pandas, or nothing.
+"""Expectation types as Ibis aggregates: exactly what Great Expectations computes, or nothing.
 
 Each compiler returns ``None`` when an argument or a column's type is outside what it can answer
 exactly; the caller then asks Great Expectations itself.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import ibis
@@ -74,7 +75,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _bounds(kind: str, kwargs: Kwargs) -> tuple[Any, Any] | None:
-    """``min_value`` and ``max_value`` in the column's own type; ``None`` when they do not fit it."""
+    """``min_value`` and ``max_value`` in the column's own type; ``None`` when they do not fit."""
     found: list[Any] = []
     for key in ("min_value", "max_value"):
         value = kwargs.get(key)
@@ -410,7 +411,7 @@ _COMPILERS: dict[str, tuple[Callable[[ibis.Table, Kwargs], Plan | None], set[str
     ),
     **{
         f"expect_column_{name}_to_be_between": (
-            lambda table, kwargs, what=what, kinds=kinds: _aggregate(table, kwargs, what, kinds),
+            partial(_aggregate, what=what, kinds=kinds),
             _LIMITS,
         )
         for name, what, kinds in (

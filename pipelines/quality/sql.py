@@ -16,7 +16,7 @@ from pipelines.quality.suite import ExpectationResult, Suite, SuiteRunner, colum
 
 
 class SqlRunner:
-    """Known expectations in one Ibis aggregate (one more for quantiles, one for each check of uniqueness).
+    """Known expectations in one Ibis aggregate; quantiles and uniqueness take another query.
 
     Arguments:
         fallback: runs the expectations that are not known here, on the same table.
@@ -80,8 +80,8 @@ def answer_plans(table: ibis.Table, plans: dict[int, Plan]) -> dict[int, dict[st
         for name, expression in plan.second(own[index]).items()
     }
     for key, value in _aggregate(table, later).items():
-        index, name = key.split("_", 1)
-        own[int(index)][name] = value
+        number, name = key.split("_", 1)
+        own[int(number)][name] = value
     for index, plan in plans.items():
         for name, expression in plan.apart.items():
             own[index][name] = expression.to_pyarrow().as_py()

@@ -20,7 +20,7 @@ COLUMN_KEYS = ("column", "column_A", "column_B", "column_list", "column_set")
 
 
 class ExpectationResult(Record):
-    """What one expectation found. ``broken`` says that the check did not run: then there is no answer.
+    """What one expectation found; ``broken`` says why it could not be run, and gave no answer.
 
     Counts follow Great Expectations: ``element_count`` are all rows, ``missing_count`` those that
     value checks leave out, ``unexpected_count`` those that break the expectation.

@@ -1,4 +1,4 @@
-"""Time bounds in suites: instants with a zone outside, UTC without one inside, as the tables are."""
+"""Time bounds in suites: with a zone outside; UTC without one inside, as the tables are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Both suite runners answer alike: the same successes, the same counts, the same observed values."""
+"""Both suite runners answer alike: the same successes, counts and observed values."""
 
 from __future__ import annotations
 
@@ -95,12 +95,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ),
     between("max", "event_time", **TIMES),
     between("min", "event_time", **TIMES),
-    *(
-        between("unique_value_count", column, min_value=2, max_value=4) for column in SCHEMA.names
-    ),
-    *(
-        between("proportion_of_unique_values", column, min_value=0.5) for column in SCHEMA.names
-    ),
+    *(between("unique_value_count", column, min_value=2, max_value=4) for column in SCHEMA.names),
+    *(between("proportion_of_unique_values", column, min_value=0.5) for column in SCHEMA.names),
     *(
         (
             "expect_column_quantile_values_to_be_between",
@@ -133,8 +129,8 @@ def table_of(rows: list[dict[str, Any]]) -> ibis.Table:
 
 def row() -> st.SearchStrategy[dict[str, Any]]:
     instants = st.datetimes(
-        min_value=datetime(2025, 1, 1),
-        max_value=datetime(2025, 1, 7),
+        min_value=datetime.fromisoformat("2025-01-01"),
+        max_value=datetime.fromisoformat("2025-01-07"),
     )
     return st.fixed_dictionaries(
         {
@@ -205,7 +201,9 @@ def test_most_expectation_types_run_in_sql() -> None:
 def test_a_check_of_a_column_that_is_not_there_is_broken_and_not_bad_data(column: str) -> None:
     suite = {
         "name": "s",
-        "expectations": [{"type": t, "kwargs": k} for t, k in [between("values", column, min_value=0)]],
+        "expectations": [
+            {"type": t, "kwargs": k} for t, k in [between("values", column, min_value=0)]
+        ],
     }
     for runner in (GreatExpectationsRunner(), SqlRunner(GreatExpectationsRunner())):
         (result,) = runner.run(table_of([]), suite)
@@ -219,8 +217,14 @@ def test_a_large_table_is_sampled_for_row_checks_and_refused_for_others() -> Non
     suite = {
         "name": "s",
         "expectations": [
-            {"type": "expect_column_value_lengths_to_be_between", "kwargs": {"column": "text", "max_value": 1}},
-            {"type": "expect_column_sum_to_be_between", "kwargs": {"column": "whole", "min_value": 0}},
+            {
+                "type": "expect_column_value_lengths_to_be_between",
+                "kwargs": {"column": "text", "max_value": 1},
+            },
+            {
+                "type": "expect_column_sum_to_be_between",
+                "kwargs": {"column": "whole", "min_value": 0},
+            },
             {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "whole"}},
         ],
     }

@@ -1,0 +1,117 @@
+"""What a stream looked like in stretches of the training window as long as the fresh one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import ibis
+
+from pipelines.core.errors import DataError
+from pipelines.core.time import Window
+from pipelines.quality.arrival import DAY, HOUR, with_arrival
+
+CHUNK = "chunk_"
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """Facts per chunk, oldest first; a chunk without rows has a zero count and no quantiles."""
+
+    rows: list[int]
+    facts: list[dict[str, Any]]
+
+    def series(self, key: str) -> list[Any]:
+        """One fact over the chunks in which it is defined."""
+        return [fact[key] for fact in self.facts if fact.get(key) is not None]
+
+
+def chunked(table: ibis.Table, window: Window, length: timedelta) -> tuple[ibis.Table, int]:
+    """Rows of the whole chunks that end with the window, numbered from the oldest, and how many.
+
+    Chunk ``i`` holds what became known in ``[end - (n - i) length, end - (n - i - 1) length)``.
+
+    Raises:
+        DataError: when the window holds fewer than three chunks: they could not tell what varies.
+    """
+    number = int(window.duration / length)
+    if number < 3:
+        raise DataError(
+            "the training window is too short for an envelope",
+            got=f"{window}, which holds {number} stretch(es) of {length}",
+            wanted="at least three stretches as long as the fresh window",
+            do="lengthen split.train or shorten gates.contract.fresh",
+        )
+    end, seconds = int(window.end.timestamp()), int(length.total_seconds())
+    age = ((end - 1 - with_arrival(table).known_time.epoch_seconds()) / seconds).floor()
+    numbered = with_arrival(table).mutate(**{CHUNK: (number - 1 - age).cast("int64")})
+    return numbered.filter((numbered[CHUNK] >= 0) & (numbered[CHUNK] < number)), number
+
+
+def measure(
+    table: ibis.Table, number: int, columns: Sequence[str], numbers: Sequence[str], tail: float
+) -> Chunks:
+    """Counts, missing values and quantiles per chunk, in one pass."""
+    aggregates: dict[str, Any] = {
+        "rows": table.count(),
+        "hours": table[HOUR].nunique(),
+        "days": table[DAY].nunique(),
+    }
+    for name in columns:
+        aggregates[f"null.{name}"] = _missing(table, name).sum()
+    for name in numbers:
+        value = ibis.ifelse(_missing(table, name), None, table[name].cast("float64"))
+        aggregates |= {
+            f"low.{name}": value.quantile(tail),
+            f"median.{name}": value.quantile(0.5),
+            f"high.{name}": value.quantile(1 - tail),
+        }
+    found = _by_chunk(table.group_by(CHUNK).aggregate(**aggregates), number)
+    return Chunks([fact.get("rows", 0) for fact in found], found)
+
+
+def count_inside(
+    table: ibis.Table, number: int, ranges: dict[str, tuple[float, float]]
+) -> list[dict[str, Any]]:
+    """Per chunk and column: how many values are there and how many lie in the range."""
+    if not ranges:
+        return [{} for _ in range(number)]
+    aggregates: dict[str, Any] = {}
+    for name, (low, high) in ranges.items():
+        there = ~_missing(table, name)
+        aggregates[f"there.{name}"] = there.sum()
+        inside = there & (table[name] >= low) & (table[name] <= high)
+        aggregates[f"in.{name}"] = inside.fill_null(False).sum()
+    return _by_chunk(table.group_by(CHUNK).aggregate(**aggregates), number)
+
+
+def categories(table: ibis.Table, name: str, limit: int) -> list[tuple[str, int, int]] | None:
+    """Values of a text column with chunk and count; ``None`` when there are too many."""
+    if int(table[name].approx_nunique().to_pyarrow().as_py() or 0) > 1.2 * limit:
+        return None
+    counts = table.filter(table[name].notnull()).group_by([name, CHUNK]).aggregate(n=ibis._.count())
+    found = [(row[name], row[CHUNK], row["n"]) for row in counts.to_pyarrow().to_pylist()]
+    return sorted(found) if len({value for value, _, _ in found}) <= limit else None
+
+
+def repeats(table: ibis.Table, number: int, identity: Sequence[str]) -> list[int]:
+    """Per chunk: rows whose identity another row of the chunk has too; missing ones left out."""
+    there = table.filter([table[name].notnull() for name in identity])
+    groups = there.group_by([CHUNK, *identity]).aggregate(group_rows=ibis._.count())
+    counts = groups.filter(groups.group_rows > 1).group_by(CHUNK)
+    found = _by_chunk(counts.aggregate(n=ibis._.group_rows.sum()), number)
+    return [fact.get("n", 0) for fact in found]
+
+
+def _missing(table: ibis.Table, name: str) -> Any:
+    column = table[name]
+    return column.isnull() | column.isnan() if column.type().is_floating() else column.isnull()
+
+
+def _by_chunk(query: ibis.Table, number: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [{} for _ in range(number)]
+    for row in query.to_pyarrow().to_pylist():
+        found[row[CHUNK]] = row
+    return found

@@ -1,0 +1,301 @@
+"""What fresh data makes of a suite: a finding per expectation, in words for whoever is paged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import ibis
+
+from pipelines.core.verdict import Finding, Gate, Verdict
+from pipelines.quality.arrival import DAY, HOUR, LAG, with_arrival
+from pipelines.quality.suite import (
+    ExpectationResult,
+    Suite,
+    SuiteRunner,
+    columns_of,
+    streams_of,
+)
+
+Source = Literal["suite", "envelope"]
+
+CHECKS = {
+    "expect_table_row_count_to_be_between": "volume",
+    "expect_table_row_count_to_equal": "volume",
+    "expect_column_to_exist": "present",
+    "expect_table_columns_to_match_set": "columns",
+    "expect_column_values_to_be_between": "range",
+    "expect_column_values_to_not_be_null": "missing",
+    "expect_column_values_to_be_in_set": "categories",
+    "expect_column_values_to_not_be_in_set": "forbidden",
+    "expect_column_values_to_be_unique": "unique",
+    "expect_compound_columns_to_be_unique": "unique",
+    "expect_column_values_to_match_regex": "pattern",
+    "expect_column_quantile_values_to_be_between": "quantiles",
+    "expect_column_unique_value_count_to_be_between": "distinct",
+    "expect_column_proportion_of_unique_values_to_be_between": "distinct_share",
+    "expect_column_pair_values_a_to_be_greater_than_b": "order",
+    "expect_column_values_to_be_of_type": "type",
+}
+
+
+def contract_findings(
+    suite: Suite,
+    tables: Mapping[str, ibis.Table],
+    runner: SuiteRunner,
+    source: Source,
+    default_stream: str | None = None,
+) -> list[Finding]:
+    """One finding per expectation of a suite over the fresh rows of each stream.
+
+    Arguments:
+        suite: expectations of any streams, each with ``meta.stream``.
+        tables: the fresh rows of every stream, canonical.
+        runner: answers the expectations.
+        source: which of the two contracts this is, for the findings' names.
+        default_stream: of expectations that name none; needed only when there are such.
+
+    Returns:
+        findings in the suite's order by stream. A stream without fresh rows is ``no_data``; an
+        expectation that could not be run is ``inconclusive``; neither is a pass. An expectation
+        with severity ``warning`` or ``info`` is shown and does not block.
+    """
+    found: list[Finding] = []
+    names: dict[str, int] = {}
+    default = default_stream or next(iter(tables), "")
+    for stream, part in streams_of(suite, default).items():
+        table = tables.get(stream)
+        rows = 0 if table is None else int(table.count().execute())
+        results: tuple[ExpectationResult, ...] | None = None
+        if table is not None and rows:
+            asked = {name for e in part["expectations"] for name in columns_of(e["kwargs"])}
+            extra = asked & {LAG, HOUR, DAY} - set(table.columns)
+            results = runner.run(with_arrival(table) if extra else table, part)
+        medians = _medians(part, results or ())
+        for index, expectation in enumerate(part["expectations"]):
+            name = _name(expectation, stream, source)
+            names[name] = names.get(name, 0) + 1
+            if names[name] > 1:
+                name = f"{name}.{names[name]}"
+            if results is None:
+                found.append(_absent(name, stream, expectation, known=table is not None))
+            else:
+                found.append(_finding(name, rows, expectation, results[index], medians))
+    return found
+
+
+def _name(expectation: Mapping[str, Any], stream: str, source: Source) -> str:
+    meta, kwargs, kind = expectation.get("meta") or {}, expectation["kwargs"], expectation["type"]
+    columns = columns_of(kwargs) if "column_set" not in kwargs else []
+    column = meta.get("column") or ("-".join(columns) if columns else "table")
+    short = re.sub(r"^expect_(column|table|multicolumn)_(values_)?|_to_be_between$", "", kind)
+    check = meta.get("check") or CHECKS.get(kind) or short
+    place = ".".join(re.sub(r"[^A-Za-z0-9_\-]", "_", part) for part in (stream, column, check))
+    return f"contract.{source}.{place}"
+
+
+def _blocking(expectation: Mapping[str, Any]) -> bool:
+    return (expectation.get("severity") or "critical") == "critical"
+
+
+def _absent(name: str, stream: str, expectation: Mapping[str, Any], *, known: bool) -> Finding:
+    why = "brought no fresh rows" if known else "was not read"
+    return Finding(
+        gate=Gate.CONTRACT,
+        name=name,
+        verdict=Verdict.NO_DATA,
+        reason=f"{stream} {why}, so nothing can be said. Has the feed stopped?",
+        rows=0,
+        blocking=_blocking(expectation),
+    )
+
+
+def _finding(
+    name: str,
+    rows: int,
+    expectation: Mapping[str, Any],
+    result: ExpectationResult,
+    medians: Mapping[str, tuple[float, float]],
+) -> Finding:
+    if result.broken is not None:
+        verdict = Verdict.INCONCLUSIVE
+        reason = f"the check could not be run ({_one_line(result.broken)}), so it says nothing"
+        return Finding(
+            gate=Gate.CONTRACT,
+            name=name,
+            verdict=verdict,
+            reason=reason,
+            rows=rows,
+            blocking=_blocking(expectation),
+        )
+    value, threshold, unit = _measured(expectation, result)
+    considered = rows
+    if result.element_count is not None:
+        considered = result.element_count - (result.missing_count or 0)
+    sentence = _sentence(name, expectation, result, considered, medians)
+    return Finding(
+        gate=Gate.CONTRACT,
+        name=name,
+        verdict=Verdict.PASS if result.success else Verdict.FAIL,
+        reason=sentence,
+        value=value,
+        threshold=threshold,
+        unit=unit,
+        rows=considered,
+        blocking=_blocking(expectation),
+    )
+
+
+def _measured(
+    expectation: Mapping[str, Any], result: ExpectationResult
+) -> tuple[float | None, float | None, str]:
+    """The value that was compared, the bound it was held against (the nearer one), and its unit."""
+    kwargs = expectation["kwargs"]
+    if result.share is not None:
+        return result.share, float(kwargs.get("mostly", 1.0)), "share"
+    observed = result.observed
+    if isinstance(observed, bool) or not isinstance(observed, int | float):
+        return None, None, ""
+    bounds = [kwargs.get("min_value"), kwargs.get("max_value"), kwargs.get("value")]
+    limits = [float(bound) for bound in bounds if isinstance(bound, int | float)]
+    nearest = min(limits, key=lambda bound: abs(bound - observed), default=None)
+    unit = "rows" if "row_count" in expectation["type"] else ""
+    return float(observed), nearest, unit
+
+
+def _sentence(
+    name: str,
+    expectation: Mapping[str, Any],
+    result: ExpectationResult,
+    considered: int,
+    medians: Mapping[str, tuple[float, float]],
+) -> str:
+    kind, kwargs = expectation["type"], expectation["kwargs"]
+    meta = expectation.get("meta") or {}
+    subject = " and ".join(columns_of(kwargs)) or "table"
+    note = f" {result.note}" if result.note else ""
+    typical = meta.get("typical")
+    if result.share is not None:
+        wanted = _share(kwargs.get("mostly", 1.0))
+        what = _condition(kind, kwargs)
+        text = f"{subject}: {_share(result.share)} of {considered:,} fresh rows{note} {what}, "
+        text += f"wanted at least {wanted}"
+    elif result.observed is None and result.element_count is not None:
+        text = f"{subject}: none of {result.element_count:,} fresh rows{note} has a value"
+    elif kind == "expect_column_to_exist":
+        text = f"{subject}: the column is {'there' if result.success else 'missing altogether'}"
+    else:
+        text = f"{subject}: {_what(kind, meta)} {_shown(result.observed)}, {_wanted(kwargs)}"
+        if isinstance(typical, int | float):
+            text += f"; {_shown(typical)} in training"
+    if result.success:
+        return text
+    return text + _hint(name, kwargs, result, typical, medians)
+
+
+def _condition(kind: str, kwargs: Mapping[str, Any]) -> str:
+    if kind == "expect_column_values_to_be_between":
+        low, high = kwargs.get("min_value"), kwargs.get("max_value")
+        return f"lie in [{_shown(low)}, {_shown(high)}]"
+    if kind == "expect_column_values_to_be_in_set":
+        return f"are among the {len(kwargs.get('value_set') or ()):,} known values"
+    phrases = {
+        "expect_column_values_to_not_be_null": "have a value",
+        "expect_column_values_to_be_null": "have no value",
+        "expect_column_values_to_not_be_in_set": "are none of the forbidden values",
+        "expect_column_values_to_be_unique": "are the only one of their kind",
+        "expect_compound_columns_to_be_unique": "are the only one of their kind",
+        "expect_column_values_to_match_regex": f"match {kwargs.get('regex')!r}",
+        "expect_column_pair_values_a_to_be_greater_than_b": "are in order",
+    }
+    return phrases.get(kind, f"meet {kind.removeprefix('expect_')}")
+
+
+def _what(kind: str, meta: Mapping[str, Any]) -> str:
+    named = {"days": "days with rows:", "hours": "hours with rows:", "volume": "fresh rows:"}
+    if meta.get("check") in named:
+        return named[meta["check"]]
+    found = re.fullmatch(r"expect_column_(.+)_to_be_between", kind)
+    return found.group(1).replace("_", " ") if found else "observed"
+
+
+def _wanted(kwargs: Mapping[str, Any]) -> str:
+    low, high = kwargs.get("min_value"), kwargs.get("max_value")
+    if low is not None and high is not None:
+        return f"wanted between {_shown(low)} and {_shown(high)}"
+    if low is not None or high is not None:
+        bound, side = (low, "least") if high is None else (high, "most")
+        return f"wanted at {side} {_shown(bound)}"
+    shown = {key: value for key, value in kwargs.items() if key != "column"}
+    return f"wanted {shown}"
+
+
+def _hint(
+    name: str,
+    kwargs: Mapping[str, Any],
+    result: ExpectationResult,
+    typical: Any,
+    medians: Mapping[str, tuple[float, float]],
+) -> str:
+    """What the numbers suggest, as a question."""
+    check = name.rsplit(".", maxsplit=1)[-1]
+    column = kwargs.get("column", "")
+    if check in ("range", "median") and column in medians:
+        now, then = medians[column]
+        text = ""
+        if check == "range":
+            text = f"; median {_shown(now)} against {_shown(then)} in training"
+        if now and then and now * then > 0:
+            factor = max(now / then, then / now)
+            if factor >= 1.8:
+                return f"{text}: a factor of {factor:.3g}. Was a unit changed?"
+        return text + ". Has what it measures changed?"
+    if check == "missing":
+        return ". Was the column dropped or renamed upstream?"
+    if check == "volume" and isinstance(result.observed, int | float) and typical:
+        ratio = result.observed / float(typical)
+        more = "Are rows sent twice?" if ratio > 1 else "Has part of the feed stopped?"
+        return f" (a factor of {ratio:.2g}). {more}"
+    questions = {
+        "days": ". Did the feed stand still?",
+        "hours": ". Did the feed stand still?",
+        "categories": ". Are there new or renamed values?",
+        "unique": ". Are rows sent twice?",
+        "lag": ". Has a clock or a time zone moved?",
+        "lag_median": ". Has a clock or a time zone moved?",
+    }
+    return questions.get(check, "")
+
+
+def _medians(
+    suite: Suite, results: tuple[ExpectationResult, ...]
+) -> dict[str, tuple[float, float]]:
+    """By column: the fresh median and the training one, from the envelope's own median checks."""
+    found: dict[str, tuple[float, float]] = {}
+    for expectation, result in zip(suite["expectations"], results, strict=False):
+        then = (expectation.get("meta") or {}).get("typical")
+        if expectation["type"] != "expect_column_median_to_be_between":
+            continue
+        if isinstance(result.observed, int | float) and isinstance(then, int | float):
+            found[expectation["kwargs"]["column"]] = float(result.observed), float(then)
+    return found
+
+
+def _share(value: float) -> str:
+    text = f"{100 * value:.3g}"
+    if text == "100" and value < 1:
+        text = f"{100 * value:.6g}" if 100 * value < 99.9999 else "nearly 100"
+    return f"{text} %"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "any"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:200]
