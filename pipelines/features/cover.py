@@ -72,9 +72,7 @@ def cover(
         ``by``, ``:at`` and a column for each ask, one row for each point with whole keys.
     """
     present = [_[key].notnull() for key in by]
-    rounded = events.filter(present).mutate(
-        **{BORN: steps.up(_[BORN]), SEEN: steps.up(_[SEEN])}
-    )
+    rounded = events.filter(present).mutate(**{BORN: steps.up(_[BORN]), SEEN: steps.up(_[SEEN])})
     points = points.filter(present)
     swept = [ask for ask in asks if ask.aggregate not in ("min", "max")]
     paired = [ask for ask in asks if ask.aggregate in ("min", "max")]
@@ -92,9 +90,7 @@ def attach(points: ibis.Table, found: ibis.Table, by: Sequence[Column]) -> ibis.
     return joined.drop(*(f"right:{name}" for name in (*by, AT)))
 
 
-def merge_stretches(
-    table: ibis.Table, keys: Sequence[str], begin: str, end: str
-) -> ibis.Table:
+def merge_stretches(table: ibis.Table, keys: Sequence[str], begin: str, end: str) -> ibis.Table:
     """Half-open stretches ``[begin, end)`` of each key, those that overlap or touch made one."""
     ordered = ibis.window(group_by=list(keys), order_by=[begin, end], rows=(None, 0))
     before = ibis.window(group_by=list(keys), order_by=[begin, end], rows=(None, -1))
@@ -234,7 +230,9 @@ def _mean(swept: ibis.Table, ask: Ask) -> Any:
 
 def _last(swept: ibis.Table, ask: Ask) -> Any:
     last = f"last:{ask.of}"
-    return ibis.ifelse(swept[AT] <= swept[f"{last}:happened"] + ask.reach, swept[f"{last}:value"], None)
+    return ibis.ifelse(
+        swept[AT] <= swept[f"{last}:happened"] + ask.reach, swept[f"{last}:value"], None
+    )
 
 
 def _time_since(swept: ibis.Table, ask: Ask) -> Any:

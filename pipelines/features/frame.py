@@ -20,9 +20,7 @@ from pipelines.spec.model import ModelSpec
 OWN = ("decision_time", "label", "matured_at")
 
 
-def build_frame(
-    spec: ModelSpec, streams: Mapping[str, ibis.Table], as_of: datetime
-) -> ibis.Table:
+def build_frame(spec: ModelSpec, streams: Mapping[str, ibis.Table], as_of: datetime) -> ibis.Table:
     """Features and label of every decision point up to ``as_of``, as a lazy table.
 
     A window feature at ``t`` sees the events of ``[t - window, t)`` whose known time is at most

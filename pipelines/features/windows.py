@@ -112,7 +112,9 @@ def check_sums(events: ibis.Table, asks: Sequence[Ask], stream: str) -> None:
     Raises:
         DataError: when a value is infinite or larger than 10 to the 15.
     """
-    columns = sorted({ask.column for ask in asks if ask.column and ask.aggregate in ("sum", "mean")})
+    columns = sorted(
+        {ask.column for ask in asks if ask.column and ask.aggregate in ("sum", "mean")}
+    )
     if not columns:
         return
     sizes = {column: events[column].cast("float64").abs().max() for column in columns}
