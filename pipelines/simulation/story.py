@@ -1,0 +1,124 @@
+"""The demonstration: one world, six Mondays, and what each of them is there to show."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipelines.core.records import Instant, Record
+from pipelines.core.time import Window, parse_instant
+from pipelines.simulation.changes import DemandShift, MonthlyCycle, Substitution
+from pipelines.simulation.faults import (
+    ClockSlip,
+    ColumnGone,
+    CounterRestart,
+    DuplicateRows,
+    FeedStopped,
+    HospitalBackfill,
+    LateBurst,
+    NullFilledWithZero,
+    PriceReform,
+    UnitChange,
+)
+from pipelines.simulation.scale import DEMO, Scale
+from pipelines.simulation.world import World
+
+AnyScenario = Annotated[
+    DemandShift
+    | Substitution
+    | MonthlyCycle
+    | UnitChange
+    | FeedStopped
+    | ColumnGone
+    | NullFilledWithZero
+    | DuplicateRows
+    | LateBurst
+    | ClockSlip
+    | PriceReform
+    | HospitalBackfill
+    | CounterRestart,
+    Field(discriminator="kind"),
+]
+
+
+class Chapter(Record):
+    """One retraining of the story."""
+
+    as_of: Instant
+    title: str
+    planted: str = Field(description="what was done to the world, for the reader")
+    expected: Literal["promoted", "not_promoted", "contract_failed"]
+
+
+class Story(Record):
+    """A world and the instants at which it is retrained."""
+
+    scale: Scale
+    seed: int
+    scenarios: tuple[AnyScenario, ...]
+    chapters: tuple[Chapter, ...]
+
+    @property
+    def window(self) -> Window:
+        """From the world's first day to the last retraining."""
+        return Window(self.scale.start, self.chapters[-1].as_of)
+
+    def world(self) -> World:
+        """The world in which the story plays."""
+        return World(self.scale, self.seed, self.scenarios)
+
+
+DEMO_STORY = Story(
+    scale=DEMO,
+    seed=7,
+    scenarios=(
+        DemandShift(start=parse_instant("2025-07-01"), factor=2.2, chain="beta", over_days=14),
+        Substitution(
+            start=parse_instant("2025-07-07"), medicine="ramipril", by="bisoprolol", share=0.85
+        ),
+        FeedStopped(
+            start=parse_instant("2025-07-11"), end=parse_instant("2025-07-23"), stream="stock"
+        ),
+        UnitChange(start=parse_instant("2025-10-23"), chain="beta"),
+    ),
+    chapters=(
+        Chapter(
+            as_of=parse_instant("2025-05-12"),
+            title="The first model",
+            planted="Eighteen weeks of history, and no champion to beat.",
+            expected="promoted",
+        ),
+        Chapter(
+            as_of=parse_instant("2025-06-16"),
+            title="A quiet week",
+            planted="Nothing. Five weeks more history do not make a better model.",
+            expected="not_promoted",
+        ),
+        Chapter(
+            as_of=parse_instant("2025-07-21"),
+            title="A feed has stopped",
+            planted="No pharmacy has reported its stock since 11 July.",
+            expected="contract_failed",
+        ),
+        Chapter(
+            as_of=parse_instant("2025-10-13"),
+            title="The world has changed",
+            planted="Since July, chain beta supplies care homes and sells more than twice as much, "
+            "and bisoprolol is prescribed instead of ramipril.",
+            expected="promoted",
+        ),
+        Chapter(
+            as_of=parse_instant("2025-10-20"),
+            title="A week later",
+            planted="Nothing. The champion is fresh, and a refit of it is no better.",
+            expected="not_promoted",
+        ),
+        Chapter(
+            as_of=parse_instant("2025-10-27"),
+            title="Tablets instead of packs",
+            planted="Since 23 October, chain beta's new system counts tablets.",
+            expected="contract_failed",
+        ),
+    ),
+)
