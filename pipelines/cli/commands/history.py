@@ -1,0 +1,197 @@
+"""What was decided and why: ``ledger``, ``explain``, ``champion``, ``rollback``, ``approve``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from pipelines.cli.options import Json, Lineage, ModelName, Reason, instant
+from pipelines.cli.output import answer, console, findings_table, mark
+from pipelines.core.errors import GauntletError
+from pipelines.core.time import instant_text
+from pipelines.flows.request import LIVE
+from pipelines.wiring import connect
+
+if TYPE_CHECKING:
+    from pipelines.release.ledger import Entry
+
+Version = Annotated[str | None, typer.Argument(help="a version; default: the newest decision")]
+At = Annotated[str | None, typer.Option(help="an instant, ISO 8601 with a zone; default: now")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    for command in (ledger, explain, champion, rollback, approve):
+        app.command()(command)
+
+
+def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> None:
+    """Every decision about a model, oldest first, its hash chain checked."""
+    book = connect().ledger
+    entries = book.entries(name, lineage)
+    checked = book.verify(name)
+    if as_json:
+        answer(
+            "ledger",
+            {
+                "model": name,
+                "lineage": lineage,
+                "lineages": list(book.lineages(name)),
+                "entries": [entry.as_json() for entry in entries],
+            },
+        )
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("#", "as of", "recorded", "outcome", "candidate", "champion"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("because", ratio=1)
+    for entry in entries:
+        moved = (
+            f"{entry.champion_before or 'none'} -> {entry.champion_after or 'none'}"
+            if entry.moves
+            else str(entry.champion_after or "none")
+        )
+        colour = "green" if entry.moves else "default"
+        table.add_row(
+            str(entry.sequence),
+            instant_text(entry.as_of)[:16],
+            instant_text(entry.recorded_at)[:16],
+            f"[{colour}]{entry.outcome}[/]",
+            entry.candidate or "",
+            moved,
+            escape("; ".join(entry.reasons)),
+        )
+    console.print(table)
+    console.print(f"[dim]{checked} entries of {name} checked, the hash chain is whole[/]")
+
+
+def explain(
+    name: ModelName,
+    version: Version = None,
+    lineage: Lineage = LIVE,
+    as_json: Json = False,
+) -> None:
+    """Why a version was or was not promoted: gates, findings, and a replay of the verdict."""
+    from pipelines.release.ledger import replay
+
+    entry = _entry(name, version, lineage)
+    again = replay(entry)
+    if as_json:
+        answer("explanation", {"entry": entry.as_json(), "replayed": again.as_json()})
+        return
+    subject = f"version {entry.candidate}" if entry.candidate else "no version"
+    console.print(
+        f"[bold]{name}[/] {subject}, as of {instant_text(entry.as_of)}: [bold]{entry.outcome}[/]"
+    )
+    console.print(escape("; ".join(entry.reasons)), soft_wrap=True)
+    console.print()
+    for gate in again.gates:
+        against = f"  {', '.join(gate.against)}" if gate.against else ""
+        console.print(f"  {gate.gate:<14} {mark(gate.verdict)}{escape(against)}", soft_wrap=True)
+    console.print()
+    console.print(findings_table(entry.findings, everything=True))
+    console.print(
+        f"[dim]run {entry.run}, snapshot {entry.snapshot[:12]}, policy {again.policy}, evidence "
+        f"{again.evidence[:12]}; judged again just now from the stored findings: the same[/]"
+    )
+
+
+def champion(
+    name: ModelName, at: At = None, lineage: Lineage = LIVE, as_json: Json = False
+) -> None:
+    """Who was champion at an instant, and since which decision."""
+    parts = connect()
+    moment = instant(at, parts.clock.now())
+    version = parts.ledger.champion(name, lineage, moment)
+    moves = [
+        entry
+        for entry in parts.ledger.entries(name, lineage)
+        if entry.moves and entry.recorded_at <= moment
+    ]
+    if as_json:
+        since = moves[-1].as_json()["recorded_at"] if moves else None
+        answer(
+            "champion",
+            {"model": name, "lineage": lineage, "at": instant_text(moment), "version": version}
+            | {"since": since},
+        )
+    elif version is None:
+        console.print(f"{name} had no champion at {instant_text(moment)}")
+    else:
+        since = instant_text(moves[-1].recorded_at)
+        console.print(f"version {version}, since {since}: {escape('; '.join(moves[-1].reasons))}")
+
+
+def rollback(
+    name: ModelName,
+    to: Annotated[str | None, typer.Option(help="default: the champion before this one")] = None,
+    reason: Reason = "",
+    as_json: Json = False,
+) -> None:
+    """Make a former champion champion again, at once. Needs a reason."""
+    from pipelines.release.promotion import rollback as roll_back
+
+    parts = connect()
+    entries = parts.ledger.entries(name)
+    moves = [entry for entry in entries if entry.moves]
+    target = to or (moves[-1].champion_before if moves else None)
+    if target is None:
+        raise GauntletError(
+            "there is nothing to roll back to",
+            where=name,
+            got=f"{len(moves)} promotion(s) in the ledger",
+            do="`gauntlet ledger` shows who was champion",
+        )
+    entry = roll_back(
+        name,
+        run=f"rollback-after-{entries[-1].sequence}",
+        to=target,
+        reason=reason,
+        ledger=parts.ledger,
+        aliases=parts.registry,
+        clock=parts.clock,
+    )
+    if as_json:
+        answer("rollback", {"entry": entry.as_json()})
+    else:
+        console.print(f"champion of {name}: {entry.champion_before} -> {entry.champion_after}")
+
+
+def approve(
+    name: ModelName,
+    version: Annotated[str, typer.Argument(help="the version that awaits review")],
+    by: Annotated[str, typer.Option(help="who decides")],
+    evidence: Annotated[
+        str, typer.Option(help="the evidence hash shown on the review page, or its first 8 digits")
+    ],
+    refuse: Annotated[bool, typer.Option("--refuse", help="refuse instead of approving")] = False,
+    note: Annotated[str, typer.Option(help="shown in the ledger")] = "",
+    as_json: Json = False,
+) -> None:
+    """Answer for a version that awaits review. The answer is bound to the evidence it names."""
+    from pipelines.flows.review import answer_review
+
+    entry = answer_review(
+        connect(), name, version, by=by, evidence=evidence, approved=not refuse, note=note
+    )
+    if as_json:
+        answer("review", {"entry": entry.as_json()})
+    else:
+        console.print(f"{entry.outcome}: {escape('; '.join(entry.reasons))}")
+
+
+def _entry(name: str, version: str | None, lineage: str) -> Entry:
+    entries = [e for e in connect().ledger.entries(name, lineage) if e.decision is not None]
+    wanted = [e for e in entries if version is None or e.candidate == version]
+    if not wanted:
+        raise GauntletError(
+            "there is no such decision",
+            where=f"ledger of {name}, lineage {lineage}",
+            got=f"version {version}" if version else "an empty ledger",
+            wanted=f"one of {[e.candidate for e in entries if e.candidate]}" if entries else "",
+            do=f"`gauntlet retrain {name}` makes one",
+        )
+    return wanted[-1]

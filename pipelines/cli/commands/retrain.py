@@ -1,0 +1,103 @@
+"""``gauntlet retrain``: one run through all gates, told step by step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from pipelines.cli.options import AsOf, Json, Lineage, ModelName, Reason, instant
+from pipelines.cli.output import answer, console, findings_table, mark
+from pipelines.flows.request import LIVE, Request, StepReport
+from pipelines.wiring import connect
+
+if TYPE_CHECKING:
+    from pipelines.flows.retrain import Retraining
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(retrain)
+
+
+def retrain(
+    name: ModelName,
+    as_of: AsOf = None,
+    lineage: Lineage = LIVE,
+    reason: Reason = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="judge, but neither register nor decide")
+    ] = False,
+    waive: Annotated[
+        list[str] | None, typer.Option(help="finding to look away from; needs a reason; repeatable")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="show findings that passed as well")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a candidate as of an instant, hold it against the champion, decide, record.
+
+    Exit code 0 means that it was decided, whatever the decision.
+    """
+    from pipelines.flows.retrain import retrain as run_all
+
+    with console.status("connecting", spinner="dots") as status:
+
+        def progress(text: str) -> None:
+            if not as_json:
+                status.update(escape(text))
+
+        parts = connect(progress=progress)
+        request = Request(
+            model=name,
+            as_of=instant(as_of, parts.clock.now()),
+            lineage=lineage,
+            reason=reason,
+            dry_run=dry_run,
+            waive=tuple(waive or ()),
+        )
+        done = run_all(request, parts, (lambda _: None) if as_json else tell_step)
+    if as_json:
+        answer("retraining", as_dict(done))
+    else:
+        console.print()
+        show_decision(done, everything=everything)
+
+
+def tell_step(report: StepReport) -> None:
+    """One line for a step that is done."""
+    if report.skipped:
+        sign = "[dim]skipped[/]"
+    else:
+        sign = mark(report.verdict) if report.verdict else "[green]done[/]"
+    console.print(f"  {report.step:<10} {sign}  {escape(report.summary)}", soft_wrap=True)
+
+
+def show_decision(done: Retraining, *, everything: bool) -> None:
+    """The findings that matter and the decision."""
+    decision = done.decision
+    table = findings_table(done.findings, everything=everything)
+    if table.row_count:
+        console.print(table)
+        console.print()
+    colour = "green" if decision.outcome.moves else "yellow"
+    console.print(f"[bold {colour}]{decision.outcome.replace('_', ' ')}[/]", end="  ")
+    console.print(escape("; ".join(decision.reasons)), soft_wrap=True)
+
+
+def as_dict(done: Retraining) -> dict[str, object]:
+    """The answer for scripts."""
+    run = done.run
+    return {
+        "model": run.request.model,
+        "as_of": run.request.as_json()["as_of"],
+        "lineage": run.request.lineage,
+        "run": run.id,
+        "snapshot": done.snapshot.id,
+        "champion": run.champion.version if run.champion else None,
+        "candidate": done.version.version if done.version else None,
+        "decision": done.decision.as_json(),
+        "findings": [finding.as_json() for finding in done.findings],
+    }

@@ -1,0 +1,24 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from pipelines.core.time import parse_instant
+
+ModelName = Annotated[str, typer.Argument(help="a model declared in models/<name>.yaml")]
+Json = Annotated[bool, typer.Option("--json", help="answer with one JSON object")]
+AsOf = Annotated[
+    str | None,
+    typer.Option(help="the instant the run stands at, ISO 8601 with a zone; default: now"),
+]
+Lineage = Annotated[str, typer.Option(help="chain of decisions; only `live` touches what serves")]
+Reason = Annotated[str, typer.Option(help="why, for whoever reads the ledger")]
+
+
+def instant(text: str | None, default: datetime) -> datetime:
+    """The instant that was typed, or a default."""
+    return default if text is None else parse_instant(text)

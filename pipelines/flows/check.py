@@ -1,0 +1,136 @@
+"""Is a model ready? Its events, what its suite says of them, how many points have matured."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from pipelines.core.records import Instant, Record
+from pipelines.core.verdict import Finding, Verdict
+from pipelines.data.facts import StreamFacts, stream_facts
+from pipelines.data.snapshot import take_snapshot
+from pipelines.flows.frames import streams
+from pipelines.flows.run import Parts
+from pipelines.quality.findings import contract_findings
+from pipelines.spec.model import ModelSpec
+from pipelines.training.split import SplitPlan, split_plan
+
+
+class PointFacts(Record):
+    """Decision points as of an instant."""
+
+    points: int
+    entities: int
+    matured: int
+    labelled: int = Field(description="matured points that have a label")
+    train: int = Field(description="labelled points of the training span")
+    recent: int = Field(description="labelled points of the recent window")
+    label_mean: float | None = Field(description="mean label, or the share of the positive class")
+    missing: dict[str, float] = Field(description="share of points at which a feature is missing")
+
+
+class Readiness(Record):
+    """What ``gauntlet check`` found."""
+
+    model: str
+    as_of: Instant
+    plan: SplitPlan
+    streams: dict[str, StreamFacts]
+    points: PointFacts
+    findings: tuple[Finding, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether a retraining as of this instant would come to a comparison."""
+        return not self.problems
+
+
+def check(spec: ModelSpec, as_of: datetime, parts: Parts) -> Readiness:
+    """Read everything a retraining would read, and train nothing.
+
+    Raises:
+        GauntletError: for what cannot even be read; what can be is reported together.
+    """
+    from pipelines.features import build_frame
+
+    suite = parts.load_suite(spec)
+    snapshot = take_snapshot(spec, as_of, parts.open_sources(spec), parts.cache, parts.progress)
+    plan = split_plan(spec, as_of)
+    with streams(parts, spec, snapshot) as tables:
+        parts.progress("looking at the streams")
+        facts = {name: stream_facts(tables[name], spec.streams[name]) for name in tables}
+        findings = contract_findings(suite, tables, parts.suite_runner, "suite", spec.points.stream)
+        parts.progress("making decision points")
+        points = _points(build_frame(spec, tables, as_of), spec, plan)
+    return Readiness(
+        model=spec.name,
+        as_of=as_of,
+        plan=plan,
+        streams=facts,
+        points=points,
+        findings=tuple(findings),
+        problems=tuple(_problems(spec, points, findings)),
+    )
+
+
+def _points(frame: Any, spec: ModelSpec, plan: SplitPlan) -> PointFacts:
+    frame = frame.cache()
+    positive = frame.label if frame.label.type().is_numeric() else None
+    has_label = frame.label.notnull()
+    matured = frame.matured_at <= plan.as_of.replace(tzinfo=None)
+
+    def within(window: Any) -> Any:
+        start, end = (bound.replace(tzinfo=None) for bound in (window.start, window.end))
+        return has_label & (frame.decision_time >= start) & (frame.decision_time < end)
+
+    totals = frame.aggregate(
+        points=frame.count(),
+        matured=matured.sum(),
+        labelled=(matured & has_label).sum(),
+        train=within(plan.train).sum(),
+        recent=within(plan.recent).sum(),
+        label_mean=(positive.mean() if positive is not None else frame.count().nullif(-1) * 0.0),
+        **{f"missing_{name}": frame[name].isnull().mean() for name in spec.feature_names},
+    ).to_pandas()
+    row = totals.iloc[0]
+    entities = frame.select(*spec.points.keys).distinct().count().execute()
+    count = {
+        name: int(row[name]) if row["points"] else 0
+        for name in ("points", "matured", "labelled", "train", "recent")
+    }
+    mean = row["label_mean"] if positive is not None and count["labelled"] else None
+    return PointFacts(
+        **count,
+        entities=int(entities),
+        label_mean=None if mean is None else float(mean),
+        missing={
+            name: float(row[f"missing_{name}"]) if count["points"] else 1.0
+            for name in spec.feature_names
+        },
+    )
+
+
+def _problems(spec: ModelSpec, points: PointFacts, findings: list[Finding]) -> list[str]:
+    enough = spec.gates.recent_window.minimum_rows
+    problems = [
+        f"{finding.name}: {finding.reason}"
+        for finding in findings
+        if finding.blocking and finding.verdict is not Verdict.PASS
+    ]
+    if not points.points:
+        problems.append("there is no decision point: no entity was active, or no event qualifies")
+    for name, rows in (("training span", points.train), ("recent window", points.recent)):
+        if rows < enough:
+            problems.append(
+                f"the {name} holds {rows} labelled points, wanted {enough}: "
+                "wait for more events, or declare a longer one"
+            )
+    problems += [
+        f"feature {name} is missing at every decision point"
+        for name, share in points.missing.items()
+        if share == 1.0 and points.points
+    ]
+    return problems

@@ -1,0 +1,69 @@
+"""Fresh data against the hand-written suite and the champion's own envelope."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pipelines.core.records import Record
+from pipelines.core.time import Window
+from pipelines.core.verdict import Finding
+from pipelines.data.snapshot import Snapshot
+from pipelines.flows.frames import streams
+from pipelines.flows.incumbent import Incumbent
+from pipelines.flows.run import Run
+from pipelines.spec.model import ModelSpec
+from pipelines.training.split import SplitPlan
+
+if TYPE_CHECKING:
+    import ibis
+
+
+class Contract(Record):
+    """What fresh data made of both suites."""
+
+    findings: tuple[Finding, ...]
+
+
+def hold_contract(
+    run: Run, spec: ModelSpec, snapshot: Snapshot, incumbent: Incumbent | None
+) -> Contract:
+    """The findings of both suites on what became known in ``gates.contract.fresh`` before as-of."""
+    from pipelines.quality.findings import contract_findings
+
+    default, runner = run.spec.points.stream, run.parts.suite_runner
+    with streams(run.parts, spec, snapshot) as tables:
+        fresh = {name: _fresh(run, table) for name, table in tables.items()}
+        found = contract_findings(run.suite, fresh, runner, "suite", default)
+        if incumbent is not None:
+            found += contract_findings(incumbent.envelope, fresh, runner, "envelope", default)
+    return Contract(findings=tuple(found))
+
+
+def envelope_of(run: Run, snapshot: Snapshot, plan: SplitPlan) -> dict[str, Any]:
+    """One suite for all declared streams: what they looked like from training until as-of."""
+    from pipelines.quality.envelope import envelope_suite
+    from pipelines.quality.suite import merge_suites
+
+    gate = run.spec.gates.contract
+    window = Window(plan.train.start, plan.as_of)
+    with streams(run.parts, run.spec, snapshot) as tables:
+        suites: list[Mapping[str, Any]] = [
+            envelope_suite(
+                tables[name],
+                name=f"{run.spec.name}.{name}",
+                stream=name,
+                declaration=declaration,
+                window=window,
+                fresh=gate.fresh,
+                mostly=gate.mostly,
+            )
+            for name, declaration in run.spec.streams.items()
+        ]
+    meta = {"model": run.spec.name, "window": str(window), "snapshot": snapshot.id}
+    return merge_suites(f"{run.spec.name}.envelope", suites, meta)
+
+
+def _fresh(run: Run, table: ibis.Table) -> ibis.Table:
+    start = run.request.as_of - run.spec.gates.contract.fresh
+    return table.filter(table.known_time > start.replace(tzinfo=None))

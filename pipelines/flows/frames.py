@@ -1,0 +1,80 @@
+"""Frames of decision points, from a snapshot to Parquet, and back as rows for scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.core.records import Record
+from pipelines.core.time import Window
+from pipelines.core.verdict import Finding
+from pipelines.data.snapshot import Snapshot, open_streams
+from pipelines.flows.run import Parts
+from pipelines.flows.workspace import Workspace
+from pipelines.spec.model import ModelSpec
+from pipelines.training.split import SplitPlan
+
+if TYPE_CHECKING:
+    import ibis
+    import pandas as pd
+
+FRAME = "frame.parquet"
+PROBED_POINTS = 32
+PROBE_SEED = 20260101
+
+
+class Frame(Record):
+    """A written frame: the decision points from the start of training until as-of."""
+
+    plan: SplitPlan
+    rows: int
+    findings: tuple[Finding, ...]
+
+
+@contextmanager
+def streams(parts: Parts, spec: ModelSpec, snapshot: Snapshot) -> Iterator[dict[str, ibis.Table]]:
+    """The snapshot's streams as tables, for as long as the block lasts."""
+    import ibis
+
+    connection = ibis.duckdb.connect()
+    try:
+        yield open_streams(snapshot, spec, parts.cache, connection)
+    finally:
+        connection.disconnect()
+
+
+def write_frame(
+    parts: Parts,
+    spec: ModelSpec,
+    snapshot: Snapshot,
+    plan: SplitPlan,
+    workspace: Workspace,
+) -> Frame:
+    """Build a frame as of the plan's instant, probe it for leaks, and write it as Parquet."""
+    from pipelines.features import build_frame, probe_leaks
+
+    start = plan.train.start.replace(tzinfo=None)
+    with streams(parts, spec, snapshot) as tables:
+        frame = build_frame(spec, tables, plan.as_of)
+        wanted = frame.filter(frame.decision_time >= start)
+        path = workspace.write(FRAME, wanted.to_parquet)
+        written = wanted.get_backend().read_parquet(path)
+        findings = probe_leaks(
+            spec, tables, written, plan.as_of, sample=PROBED_POINTS, seed=PROBE_SEED
+        )
+        rows = int(written.count().execute())
+    return Frame(plan=plan, rows=rows, findings=tuple(findings))
+
+
+def read_rows(spec: ModelSpec, path: Path, window: Window) -> pd.DataFrame:
+    """The frame's rows of a window of decision times, in one order for ever: by time and keys."""
+    import pandas as pd
+
+    start, end = (bound.replace(tzinfo=None) for bound in (window.start, window.end))
+    rows = pd.read_parquet(
+        path, filters=[("decision_time", ">=", start), ("decision_time", "<", end)]
+    )
+    order = ["decision_time", *spec.points.keys, *spec.feature_names]
+    return rows.sort_values(list(dict.fromkeys(order)), kind="stable", ignore_index=True)

@@ -1,0 +1,165 @@
+"""A candidate becomes a version: its directory with all its evidence, and a page to review it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipelines.core.verdict import Finding
+from pipelines.data.snapshot import Snapshot
+from pipelines.flows.candidate import CANDIDATE, Trained, example_rows, recent_rows
+from pipelines.flows.contract import envelope_of
+from pipelines.flows.incumbent import Incumbent
+from pipelines.flows.run import Run
+from pipelines.release.changes import recipe_changes
+from pipelines.release.policy import Decision
+from pipelines.release.registry import Registration, Shown, VersionInfo
+from pipelines.release.review import Review, review_page
+from pipelines.training.evaluation import Evaluation
+from pipelines.training.package import write_package
+from pipelines.training.split import SplitPlan
+
+VERSION = "version"
+LEVEL = 0.9  # of the intervals in plots: both sides of a one-sided 5 %
+PLOTS = (
+    ("gain by day", "daily.png"),
+    ("slices", "slices.png"),
+    ("predicted and actual", "calibration.png"),
+    ("gain by seed", "seeds.png"),
+)
+
+
+def register(
+    run: Run,
+    plan: SplitPlan,
+    snapshot: Snapshot,
+    trained: Trained,
+    evaluation: Evaluation,
+    findings: tuple[Finding, ...],
+) -> VersionInfo:
+    """Register the candidate with its evidence; a run that has done so gets its version back."""
+    found = run.parts.registry.find(run.spec.name, run.id)
+    if found is not None:
+        return found
+    import mlflow.sklearn
+
+    run.parts.progress("registering the version")
+    folder = run.workspace.path(VERSION)
+    package = write_package(
+        folder,
+        mlflow.sklearn.load_model(str(run.workspace.path(CANDIDATE))),
+        example_rows(run, plan),
+        probabilities=run.spec.metric.name.task == "classification",
+        created_at=run.request.as_of,
+        facts={"model": run.spec.name, "run": run.id, "snapshot": snapshot.id},
+        evidence=_evidence(run, plan, snapshot, trained, evaluation, findings),
+    )
+    return run.parts.registry.register(
+        Registration(
+            model=run.spec.name,
+            run=run.id,
+            recipe=run.spec.recipe,
+            spec=run.spec.digest,
+            snapshot=snapshot.id,
+            as_of=run.request.as_of,
+            content=package.content,
+            split=plan.as_json(),
+            lineage=run.request.lineage,
+            created_at=run.parts.clock.now(),
+        ),
+        folder,
+        _shown(run, plan, trained, evaluation),
+    )
+
+
+def describe(
+    run: Run,
+    plan: SplitPlan,
+    snapshot: Snapshot,
+    version: VersionInfo,
+    evaluation: Evaluation,
+    *,
+    findings: tuple[Finding, ...],
+    decision: Decision,
+    incumbent: Incumbent | None,
+) -> None:
+    """Put the review page and the outcome beside the version."""
+    made = run.workspace.path(VERSION) / "extra_files" / "plots"
+    changes = recipe_changes(incumbent.spec.as_json(), run.spec.as_json()) if incumbent else ()
+    page = review_page(
+        Review(
+            spec=run.spec,
+            run=run.id,
+            snapshot=snapshot.id,
+            plan=plan,
+            evaluation=evaluation,
+            findings=findings,
+            champion=run.champion.version if run.champion else None,
+            version=version.version,
+            lineage=run.request.lineage,
+            changes=changes,
+            plots=tuple((words, name) for words, name in PLOTS if (made / name).exists()),
+            decision=decision,
+        )
+    )
+    run.parts.registry.describe(run.spec.name, version.version, page)
+    run.parts.registry.tag(
+        run.spec.name, version.version, "gauntlet.outcome", decision.outcome.value
+    )
+
+
+def _evidence(
+    run: Run,
+    plan: SplitPlan,
+    snapshot: Snapshot,
+    trained: Trained,
+    evaluation: Evaluation,
+    findings: tuple[Finding, ...],
+) -> dict[str, bytes]:
+    """What travels inside the version: declaration, both suites, data, findings, plots."""
+    from pipelines.release.plots import evaluation_plots
+    from pipelines.training.fit import label_numbers
+
+    rows, candidates = recent_rows(run, plan, trained, evaluation.window)
+    known = rows["label"].notna()
+    documents: Mapping[str, Any] = {
+        "spec.json": run.spec.as_json(),
+        "suite.json": dict(run.suite),
+        "envelope.json": envelope_of(run, snapshot, plan),
+        "snapshot.json": snapshot.as_json(),
+        "split.json": plan.as_json(),
+        "evaluation.json": evaluation.as_json(),
+        "findings.json": [finding.as_json() for finding in findings],
+    }
+    plots = evaluation_plots(
+        evaluation,
+        level=LEVEL,
+        actual=label_numbers(rows["label"][known], trained.classes),
+        predicted=candidates[0].predictions[known],
+    )
+    return {
+        **{
+            name: (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
+            for name, value in documents.items()
+        },
+        **{f"plots/{name}": content for name, content in plots.items()},
+    }
+
+
+def _shown(run: Run, plan: SplitPlan, trained: Trained, evaluation: Evaluation) -> Shown:
+    metrics = {"training_rows": float(trained.rows), "recent_rows": float(evaluation.labelled)}
+    for comparison in evaluation.comparisons:
+        metrics[comparison.metric] = comparison.candidate
+        metrics[f"{evaluation.rival}_{comparison.metric}"] = comparison.rival
+        if comparison.difference is not None:
+            metrics[f"{comparison.metric}_gain"] = comparison.difference.estimate
+    return Shown(
+        parameters={
+            "estimator": run.spec.estimator.path,
+            **{name: str(value) for name, value in run.spec.estimator.parameters.items()},
+            "train": str(plan.train),
+            "recent": str(evaluation.window),
+        },
+        metrics=metrics,
+    )

@@ -1,0 +1,323 @@
+"""Retraining: each step finds what it wrote before, or asks the step before it and does its part.
+
+Any step can be run first, again, or after a crash: it ends where an undisturbed run would have.
+Only ``register`` and ``decide`` change anything outside the run's own folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from pipelines.core.verdict import Finding, Verdict, overall
+from pipelines.data.snapshot import Snapshot, take_snapshot
+from pipelines.flows.candidate import Trained, train
+from pipelines.flows.contract import Contract, hold_contract
+from pipelines.flows.frames import Frame, write_frame
+from pipelines.flows.incumbent import Incumbent, common_spec, load_incumbent
+from pipelines.flows.judge import judge
+from pipelines.flows.registration import describe, register
+from pipelines.flows.request import STEPS, Request, Step, StepReport
+from pipelines.flows.run import Parts, Run, open_run
+from pipelines.release.policy import Decision, Facts, decide
+from pipelines.release.promotion import Dossier, promote
+from pipelines.release.registry import VersionInfo
+from pipelines.spec.model import ModelSpec
+from pipelines.training.evaluation import Evaluation
+from pipelines.training.split import SplitPlan, split_plan
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """The steps of one run, as values that are made once and read from then on."""
+
+    run: Run
+
+    @cached_property
+    def incumbent(self) -> Incumbent | None:
+        """The champion, verified."""
+        return load_incumbent(self.run)
+
+    @cached_property
+    def spec(self) -> ModelSpec:
+        """The declaration that snapshot and frame follow: what both models need."""
+        return common_spec(self.run.spec, self.incumbent)
+
+    @property
+    def plan(self) -> SplitPlan:
+        """The windows of the run."""
+        return split_plan(self.run.spec, self.run.request.as_of)
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        """The events that were known as of the run's instant."""
+        parts = self.run.parts
+        return self.run.workspace.once(
+            "snapshot",
+            Snapshot,
+            lambda: take_snapshot(
+                self.spec,
+                self.run.request.as_of,
+                parts.open_sources(self.spec),
+                parts.cache,
+                parts.progress,
+            ),
+        )
+
+    @cached_property
+    def contract(self) -> Contract:
+        """Fresh data against the hand-written suite and the champion's envelope."""
+        return self.run.workspace.once(
+            "contract",
+            Contract,
+            lambda: hold_contract(self.run, self.spec, self.snapshot, self.incumbent),
+        )
+
+    @cached_property
+    def frame(self) -> Frame | None:
+        """The frame; none when the contract is broken: broken data is never trained on."""
+        if not self._passed(self.contract.findings):
+            return None
+        run = self.run
+        return run.workspace.once(
+            "features",
+            Frame,
+            lambda: write_frame(run.parts, self.spec, self.snapshot, self.plan, run.workspace),
+        )
+
+    @cached_property
+    def trained(self) -> Trained | None:
+        """The candidate; none when a gate before it did not pass."""
+        frame = self.frame
+        if frame is None or not self._passed(frame.findings):
+            return None
+        return self.run.workspace.once("train", Trained, lambda: train(self.run, frame.plan))
+
+    @cached_property
+    def evaluation(self) -> Evaluation | None:
+        """The recent window's verdict; none without a candidate."""
+        trained = self.trained
+        if trained is None:
+            return None
+        return self.run.workspace.once(
+            "evaluate",
+            Evaluation,
+            lambda: judge(self.run, self.plan, trained, self.incumbent),
+        )
+
+    @cached_property
+    def version(self) -> VersionInfo | None:
+        """The registered version; none without a candidate, or in a dry run."""
+        trained, evaluation = self.trained, self.evaluation
+        if trained is None or evaluation is None or self.run.request.dry_run:
+            return None
+        return register(
+            self.run,
+            self.plan,
+            self.snapshot,
+            trained,
+            evaluation,
+            self.findings,
+        )
+
+    @cached_property
+    def decision(self) -> Decision:
+        """What the policy makes of all findings; recorded, unless it is a dry run."""
+        run, request = self.run, self.run.request
+        if run.decided is not None and run.decided.decision is not None:
+            return run.decided.decision
+        standing = run.champion.version if run.champion else None
+        facts = Facts(
+            run=run.id,
+            candidate=self.version.version if self.version else None,
+            content=self.version.content if self.version else "",
+            champion=standing,
+            standing=standing,
+            review=run.spec.review,
+            dry_run=request.dry_run,
+            waived=request.waive,
+            reason=request.reason,
+        )
+        if request.dry_run:
+            return decide(self.findings, facts)
+        entry = promote(
+            Dossier(
+                model=request.model,
+                lineage=request.lineage,
+                as_of=request.as_of,
+                facts=facts,
+                findings=self.findings,
+                spec=run.spec.digest,
+                recipe=run.spec.recipe,
+                snapshot=self.snapshot.id,
+            ),
+            run.parts.ledger,
+            run.parts.registry,
+            run.parts.clock,
+        )
+        assert entry.decision is not None
+        if self.version is not None and self.evaluation is not None:
+            describe(
+                run,
+                self.plan,
+                self.snapshot,
+                self.version,
+                self.evaluation,
+                findings=self.findings,
+                decision=entry.decision,
+                incumbent=self.incumbent,
+            )
+        return entry.decision
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Every finding so far, in the order of the gates."""
+        parts = (
+            self.contract.findings,
+            self.frame.findings if self.frame else (),
+            self.trained.package.findings if self.trained else (),
+            self.evaluation.findings if self.evaluation else (),
+        )
+        return tuple(finding for found in parts for finding in found)
+
+    def _passed(self, findings: tuple[Finding, ...]) -> bool:
+        """Whether the run may go on; waived findings are looked away from, with a reason."""
+        waived = self.run.request.waive if self.run.request.reason.strip() else ()
+        return overall(f for f in findings if f.name not in waived) is Verdict.PASS
+
+
+def run_step(step: Step, request: Request, parts: Parts) -> StepReport:
+    """Do one step of a retraining, and whatever before it has not been done.
+
+    Arguments:
+        step: one of ``STEPS``.
+        request: what is asked; equal requests are the same run.
+        parts: the collaborators.
+
+    Raises:
+        Busy: another run of this model and lineage is at work.
+        GauntletError: named by what went wrong; running again is safe.
+    """
+    with parts.lock(request.model, request.lineage):
+        retraining = Retraining(open_run(request, parts))
+        return _REPORTS[step](retraining)
+
+
+def retrain(
+    request: Request, parts: Parts, tell: Callable[[StepReport], None] = lambda _: None
+) -> Retraining:
+    """All steps in order; ``tell`` hears of each when it is done."""
+    with parts.lock(request.model, request.lineage):
+        retraining = Retraining(open_run(request, parts))
+        for step in STEPS:
+            tell(_REPORTS[step](retraining))
+        return retraining
+
+
+def _report(
+    retraining: Retraining,
+    step: Step,
+    summary: str,
+    *,
+    verdict: Verdict | None = None,
+    skipped: bool = False,
+    **ids: str,
+) -> StepReport:
+    return StepReport(
+        step=step,
+        run=retraining.run.id,
+        summary=summary,
+        verdict=verdict,
+        skipped=skipped,
+        ids=ids,
+    )
+
+
+def _snapshot(retraining: Retraining) -> StepReport:
+    snapshot = retraining.snapshot
+    rows = ", ".join(f"{name} {part.rows:,}" for name, part in snapshot.streams.items())
+    return _report(retraining, "snapshot", f"{rows} rows", snapshot=snapshot.id)
+
+
+def _contract(retraining: Retraining) -> StepReport:
+    findings = retraining.contract.findings
+    return _report(retraining, "contract", _told(findings), verdict=overall(findings))
+
+
+def _features(retraining: Retraining) -> StepReport:
+    frame = retraining.frame
+    if frame is None:
+        return _report(retraining, "features", "not built: the contract is broken", skipped=True)
+    summary = f"{frame.rows:,} decision points, training on {frame.plan.train}"
+    return _report(retraining, "features", summary, verdict=overall(frame.findings))
+
+
+def _train(retraining: Retraining) -> StepReport:
+    trained = retraining.trained
+    if trained is None:
+        return _report(retraining, "train", "nothing was trained", skipped=True)
+    summary = f"{trained.rows:,} labelled rows, {len(retraining.run.spec.seeds)} seeds"
+    return _report(retraining, "train", summary)
+
+
+def _evaluate(retraining: Retraining) -> StepReport:
+    evaluation = retraining.evaluation
+    if evaluation is None:
+        return _report(retraining, "evaluate", "nothing to evaluate", skipped=True)
+    primary = evaluation.primary
+    numbers = (
+        f"{primary.metric} {primary.candidate:.4g}, {evaluation.rival} {primary.rival:.4g}; "
+        if primary
+        else ""
+    )
+    return _report(
+        retraining,
+        "evaluate",
+        numbers + _told(evaluation.findings),
+        verdict=evaluation.verdict,
+        rows=evaluation.rows_digest,
+    )
+
+
+def _register(retraining: Retraining) -> StepReport:
+    version = retraining.version
+    if version is None:
+        return _report(retraining, "register", "nothing was registered", skipped=True)
+    return _report(
+        retraining,
+        "register",
+        f"version {version.version}",
+        version=version.version,
+        content=version.content,
+    )
+
+
+def _decide(retraining: Retraining) -> StepReport:
+    decision = retraining.decision
+    return _report(
+        retraining,
+        "decide",
+        f"{decision.outcome}: {'; '.join(decision.reasons)}",
+        evidence=decision.evidence,
+        outcome=decision.outcome,
+    )
+
+
+def _told(findings: tuple[Finding, ...]) -> str:
+    """How many checks there were, and the first that did not pass."""
+    bad = [f for f in findings if f.blocking and f.verdict is not Verdict.PASS]
+    if not bad:
+        return f"{len(findings)} checks passed"
+    return f"{len(bad)} of {len(findings)} checks did not pass: {bad[0].name}: {bad[0].reason}"
+
+
+_REPORTS: dict[Step, Callable[[Retraining], StepReport]] = {
+    "snapshot": _snapshot,
+    "contract": _contract,
+    "features": _features,
+    "train": _train,
+    "evaluate": _evaluate,
+    "register": _register,
+    "decide": _decide,
+}

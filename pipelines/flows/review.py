@@ -1,0 +1,69 @@
+"""A person's answer to a version that awaits review, bound to the evidence that was seen."""
+
+from __future__ import annotations
+
+from pipelines.core.errors import GauntletError
+from pipelines.flows.run import Parts
+from pipelines.release.ledger import Entry
+from pipelines.release.policy import Approval, Outcome
+from pipelines.release.promotion import Dossier, promote
+
+SHORTEST = 8
+
+
+def answer_review(
+    parts: Parts,
+    model: str,
+    version: str,
+    *,
+    by: str,
+    evidence: str,
+    approved: bool,
+    note: str = "",
+) -> Entry:
+    """Judge the stored dossier again, with the approval.
+
+    Arguments:
+        evidence: ``Decision.evidence`` or at least its first 8 digits, as the reviewer saw it.
+
+    Raises:
+        GauntletError: when the version does not await review, or the evidence is another one.
+        Superseded: when the champion changed since the evidence was gathered.
+    """
+    waiting = [
+        entry
+        for entry in parts.ledger.entries(model)
+        if entry.candidate == version and entry.outcome == Outcome.AWAIT_REVIEW
+    ]
+    if not waiting:
+        raise GauntletError(
+            "this version does not await review",
+            where=f"{model} version {version}",
+            do=f"`gauntlet explain {model} {version}` says what became of it",
+        )
+    entry = waiting[-1]
+    assert entry.decision is not None
+    assert entry.facts is not None
+    seen = entry.decision.evidence
+    if len(evidence) < SHORTEST or not seen.startswith(evidence):
+        raise GauntletError(
+            "the answer was given for other evidence",
+            where=f"{model} version {version}",
+            got=evidence,
+            wanted=seen,
+            do="read the review page again, and name the hash that stands on it",
+        )
+    approval = Approval(evidence=seen, approved=approved, by=by, at=parts.clock.now(), note=note)
+    dossier = Dossier(
+        model=model,
+        lineage=entry.lineage,
+        as_of=entry.as_of,
+        facts=entry.facts.model_copy(update={"approval": approval}),
+        findings=entry.findings,
+        spec=entry.spec,
+        recipe=entry.recipe,
+        snapshot=entry.snapshot,
+    )
+    answered = promote(dossier, parts.ledger, parts.registry, parts.clock)
+    parts.registry.tag(model, version, "gauntlet.outcome", answered.outcome)
+    return answered

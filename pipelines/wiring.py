@@ -1,0 +1,140 @@
+"""The one place that plugs real parts together. Nothing is built when this module is imported."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.core.errors import SpecError
+from pipelines.core.time import Clock
+from pipelines.settings import Settings
+from pipelines.spec.load import load_model
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.streams import PostgresSource
+
+if TYPE_CHECKING:
+    from pipelines.data.store import ObjectStore
+    from pipelines.data.stream import EventSource
+    from pipelines.flows.run import Parts, Progress
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """The present instant, in UTC."""
+        return datetime.now(UTC)
+
+
+def connect(
+    settings: Settings | None = None,
+    *,
+    clock: Clock | None = None,
+    progress: Progress = lambda _: None,
+) -> Parts:
+    """The collaborators that the settings name; by default those of the environment.
+
+    Raises:
+        Unavailable: when MLflow or the ledger's database does not answer.
+    """
+    from pipelines.adapters.database import open_engine
+    from pipelines.adapters.great_expectations import GreatExpectationsRunner
+    from pipelines.adapters.ledger_sql import SqlLedger
+    from pipelines.adapters.registry_mlflow import MlflowRegistry
+    from pipelines.flows.run import Parts
+    from pipelines.quality.sql import SqlRunner
+
+    settle_libraries()
+    known, present = settings or Settings(), clock or SystemClock()
+    known.home.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(known.ledger_address)
+    return Parts(
+        home=known.home.resolve(),
+        load_spec=lambda name: load_model(known.models / f"{name}.yaml"),
+        load_suite=lambda spec: _suite(known.expectations, spec),
+        open_sources=lambda spec: open_sources(known, spec),
+        suite_runner=SqlRunner(GreatExpectationsRunner()),
+        registry=MlflowRegistry(known.mlflow_address),
+        ledger=SqlLedger(engine, present),
+        lock=_lock(known, engine, present),
+        clock=present,
+        progress=progress,
+    )
+
+
+def open_store(address: str) -> ObjectStore:
+    """The object store at an address: a folder, or ``s3://bucket/prefix``."""
+    if address.startswith("s3://"):
+        from pipelines.adapters.objects_s3 import S3Store
+
+        return S3Store(address)
+    from pipelines.adapters.objects_local import LocalStore
+
+    return LocalStore(Path(address))
+
+
+def open_sources(settings: Settings, spec: ModelSpec) -> Mapping[str, EventSource]:
+    """One source of events for each declared stream.
+
+    Raises:
+        SpecError: when a stream is in PostgreSQL and its address is not in the environment.
+    """
+    from pipelines.data.stream import FileEvents
+
+    store = open_store(spec.store or settings.store_address)
+    sources: dict[str, EventSource] = {}
+    for name, stream in spec.streams.items():
+        if isinstance(stream.source, PostgresSource):
+            from pipelines.adapters.events_postgres import PostgresEvents
+
+            variable = stream.source.url_env
+            url = os.environ.get(variable)
+            if not url:
+                raise SpecError(
+                    "the address of a PostgreSQL stream is not set",
+                    where=f"{spec.name}: streams.{name}.source",
+                    wanted=f"the environment variable {variable}",
+                    do=f"export {variable}=postgresql://reader:...@host/database",
+                )
+            sources[name] = PostgresEvents.of(stream.source, url)
+        else:
+            sources[name] = FileEvents(store)
+    return sources
+
+
+def settle_libraries() -> None:
+    """Settle the libraries before they load: no telemetry, no chatter, no quarrelling threads."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    # On few cores the threads of OpenMP wait for each other longer than they work.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    for name in ("great_expectations", "mlflow", "alembic", "botocore", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _suite(folder: Path, spec: ModelSpec) -> Mapping[str, Any]:
+    from pipelines.quality.suite import load_suite
+
+    return load_suite(folder / f"{spec.name}.json", spec)
+
+
+def _lock(
+    settings: Settings, engine: Any, clock: Clock
+) -> Callable[[str, str], AbstractContextManager[object]]:
+    """A file's lock beside an embedded ledger, else the database's own."""
+    who = f"process {os.getpid()} on {socket.gethostname()}"
+    if settings.ledger_address.startswith("sqlite"):
+        from pipelines.adapters.lock_file import FileLock
+
+        file = FileLock(settings.home / "locks", clock)
+        return lambda model, lineage: file.hold(model, lineage, who)
+    from pipelines.adapters.lock_postgres import PostgresLock
+
+    database = PostgresLock(engine, clock)
+    return lambda model, lineage: database.hold(model, lineage, who)
