@@ -83,12 +83,12 @@ matured window, and records a decision. Runs {when}.
 the moment of triggering, or at the instant given in the form. The first task fixes it; retries and
 cleared tasks keep it. Backfills write to the lineage `backfill` and cannot touch what serves.
 
-**Normal.** A skipped task is an answer, not a fault: broken data is not trained on, and a
-candidate that did not pass is not registered; the log says why. `decide` runs after skipped tasks.
-A green run without a promotion is the usual outcome.
+**Normal.** A skipped task is an answer, not a fault: nothing is trained on broken data, and a dry
+run registers nothing; the task's log says why. `decide` runs after skipped tasks. A green run
+without a promotion is the usual outcome.
 
-**Worry** when a task fails, when `request` has waited for an hour (another run of this model is
-active; runs of one model queue), or when a task has taken three times as long as in former runs.
+**Worry** when a task fails, when a run has been queued for an hour (runs of one model wait for
+each other), or when a task has taken three times as long as in former runs.
 Only an unavailable service or a busy model is retried, twice; everything else fails at once.
 
 **Find out.** `gauntlet explain {name}` tells the last decision and the findings behind it. The
