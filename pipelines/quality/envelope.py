@@ -32,10 +32,10 @@ from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import Stream
 
 VOLUME_ALLOWANCE = 0.10  # growth or shrinking between training and fresh data, as a share
-MEDIAN_ALLOWANCE = 0.25  # of the median or of the spread, whichever is less
+LEVEL_ALLOWANCE = 0.25  # of a bound or of the spread, whichever is less; see _allowance
 MISSING_ALLOWANCE = 0.01  # of rows, and a quarter of the share that was missing already
 CATEGORY_LIMIT = 1000  # more values than this are identities, not categories
-BUSY_HOUR = 20  # rows per hour from which an hour without any is a sign and not chance
+BUSY_HOUR = 10  # rows per hour from which an hour without any is a sign and not chance
 
 
 def envelope_suite(
@@ -129,7 +129,7 @@ def _volume(build: _Builder, chunks: Chunks) -> None:
         seen = chunks.series(key)
         if key == "hours" and (len(seen) < 2 or typical / max(seen) < BUSY_HOUR):
             continue
-        slack = 0.0 if key == "days" else 3 * stdev(seen)
+        slack = 0.0 if key == "days" else 2 + 3 * stdev(seen)
         wanted = math.floor(min(seen) - slack)
         if wanted > 1:
             build.add(
@@ -165,7 +165,7 @@ def _numbers(
         lows, highs = chunks.series(f"low.{column}"), chunks.series(f"high.{column}")
         if len(medians) < 3 or _runs_away(medians, lows, highs):
             continue
-        ranges[column] = _down(min(lows) - _drift(lows)), _up(max(highs) + _drift(highs))
+        ranges[column] = _range(lows, highs)
     inside = count_inside(rows, len(chunks.rows), ranges)
     for column, (low, high) in ranges.items():
         there = [fact.get(f"there.{column}") or 0 for fact in inside]
@@ -186,11 +186,13 @@ def _numbers(
                 label,
                 {**where, **limits, "mostly": asked},
                 typical=typical,
+                one_sign=_one_sign(chunks, column),
             )
         spread = max(chunks.series(f"high.{column}")) - min(chunks.series(f"low.{column}"))
         # the median of n values has a standard error of about 1.25 sd / sqrt(n); sd <= spread / 2
         noise = 3 * 1.25 * spread / 2 / math.sqrt(max(fmean(there), 1))
-        slack = MEDIAN_ALLOWANCE * min(max(map(abs, medians)), spread) + noise
+        sign = _one_sign(chunks, column)
+        slack = _allowance(max(map(abs, medians)), spread, sign) + noise
         build.add(
             "expect_column_median_to_be_between",
             shown,
@@ -201,6 +203,7 @@ def _numbers(
                 "max_value": _up(max(medians) + _margin(medians) + slack),
             },
             typical=typical,
+            one_sign=sign,
         )
 
 
@@ -272,8 +275,33 @@ def _margin(values: Sequence[float]) -> float:
     return max(max(values) - min(values), 3 * noise)
 
 
-def _drift(values: Sequence[float]) -> float:
-    return max(values) - min(values)
+def _range(lows: Sequence[float], highs: Sequence[float]) -> tuple[float, float]:
+    """Bounds around the chunks' outer quantiles; those of positive values stay positive."""
+    low, high = min(lows), max(highs)
+    positive, negative = low >= 0, high <= 0
+    sign = positive or negative
+    below = low - (max(lows) - low) - _allowance(abs(low), high - low, sign)
+    above = high + (high - min(highs)) + _allowance(abs(high), high - low, sign)
+    if positive:
+        below = max(below, low / 2)
+    if negative:
+        above = min(above, high / 2)
+    return _down(below), _up(above)
+
+
+def _allowance(level: float, spread: float, one_sign: bool) -> float:
+    """A quarter of a level, or of the spread where that is less or where zero is just a point.
+
+    A stretch of training at the turn of a year sees little of the season that follows: a quarter
+    of the spread is what a swing of two standard deviations needs six weeks after its turn.
+    """
+    return LEVEL_ALLOWANCE * (min(level, spread) if one_sign else spread)
+
+
+def _one_sign(chunks: Chunks, column: str) -> bool:
+    """Whether ordinary values have one sign, so that a factor between two of them means much."""
+    lows, highs = chunks.series(f"low.{column}"), chunks.series(f"high.{column}")
+    return bool(min(lows) >= 0 or max(highs) <= 0)
 
 
 def _binomial(share: float, counts: Sequence[int]) -> float:

@@ -191,7 +191,7 @@ def _sentence(
             text += f"; {_shown(typical)} in training"
     if result.success:
         return text
-    return text + _hint(name, kwargs, result, typical, medians)
+    return text + _hint(name, kwargs, result, meta, medians)
 
 
 def _condition(kind: str, kwargs: Mapping[str, Any]) -> str:
@@ -235,18 +235,19 @@ def _hint(
     name: str,
     kwargs: Mapping[str, Any],
     result: ExpectationResult,
-    typical: Any,
+    meta: Mapping[str, Any],
     medians: Mapping[str, tuple[float, float]],
 ) -> str:
     """What the numbers suggest, as a question."""
     check = name.rsplit(".", maxsplit=1)[-1]
     column = kwargs.get("column", "")
+    typical, scale = meta.get("typical"), meta.get("one_sign")
     if check in ("range", "median") and column in medians:
         now, then = medians[column]
         text = ""
         if check == "range":
             text = f"; median {_shown(now)} against {_shown(then)} in training"
-        if now and then and now * then > 0:
+        if scale and now and then and now * then > 0:
             factor = max(now / then, then / now)
             if factor >= 1.8:
                 return f"{text}: a factor of {factor:.3g}. Was a unit changed?"
