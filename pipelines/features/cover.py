@@ -9,7 +9,8 @@ moved to before the event.
    stands in between. Events with equal rounded ends then collapse into one cell.
 2. Counts, sums and means are running sums of what comes in and what goes out; sums are kept in
    whole billionths, so they are exact, do not depend on any order, and what went out is gone.
-3. The last value belongs to a running maximum of event time, and is missing if even that event is too old by now.
+3. The last value belongs to a running maximum of event time, and is missing if even that event is
+   too old by now.
 4. A distinct value counts once while any of its stretches lasts: stretches that touch are merged
    and then counted like anything else.
 5. Minimum and maximum join points to cells by key and by buckets of time as long as the window.
@@ -85,7 +86,7 @@ def cover(
 
 
 def attach(points: ibis.Table, found: ibis.Table, by: Sequence[Column]) -> ibis.Table:
-    """``points`` with the columns of ``found`` for the same keys and instant; missing where none."""
+    """``points`` with the columns of ``found`` for their keys and instant; missing where none."""
     joined = points.left_join(found, [*by, AT], rname="right:{name}")
     return joined.drop(*(f"right:{name}" for name in (*by, AT)))
 
@@ -255,7 +256,7 @@ _ANSWERS: dict[Aggregate, Callable[[ibis.Table, Ask], Any]] = {
 
 
 def _lasting(events: ibis.Table, by: Sequence[Column], ask: Ask) -> ibis.Table:
-    """When each value of each key was in sight, as stretches ``[:seen, :end)`` that do not touch."""
+    """When each value of each key was in sight: stretches ``[:seen, :end)`` that do not touch."""
     value = f"value:{ask.of}"
     seen = (
         events.filter(_[ask.of].notnull())

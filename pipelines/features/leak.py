@@ -35,6 +35,7 @@ def probe_leaks(
     streams: Mapping[str, ibis.Table],
     frame: ibis.Table,
     as_of: datetime,
+    *,
     sample: int = 32,
     seed: int = 0,
     build: Build = build_frame,
@@ -96,8 +97,8 @@ def _sample(spec: ModelSpec, frame: ibis.Table, sample: int, seed: int) -> pa.Ta
     for name in (*keys, "decision_time"):
         text = text + "|" + points[name].cast("string")
     hashed = points.mutate(hash=text.hexdigest("md5")).distinct()
-    chosen = hashed.order_by("hash").limit(sample).drop("hash")
-    return chosen.to_pyarrow()
+    chosen: pa.Table = hashed.order_by("hash").limit(sample).drop("hash").to_pyarrow()
+    return chosen
 
 
 def _points(chosen: pa.Table, keys: Sequence[Column]) -> list[Point]:

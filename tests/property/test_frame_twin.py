@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -182,25 +183,19 @@ def declarations(draw: st.DrawFn) -> ModelSpec:
 
 
 def present(value: Any) -> Any:
-    return None if isinstance(value, float) and value != value else value
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def holds(row: Row, conditions: Any) -> bool:
-    for test in conditions:
-        value = present(row[test.column])
-        if value is None:
-            return False
-        if test.is_ is not None and value != test.is_:
-            return False
-        if test.is_not is not None and value == test.is_not:
-            return False
-        if test.in_ is not None and value not in test.in_:
-            return False
-        if test.at_least is not None and value < test.at_least:
-            return False
-        if test.at_most is not None and value > test.at_most:
-            return False
-    return True
+    return all(
+        (value := present(row[test.column])) is not None
+        and (test.is_ is None or value == test.is_)
+        and (test.is_not is None or value != test.is_not)
+        and (test.in_ is None or value in test.in_)
+        and (test.at_least is None or value >= test.at_least)
+        and (test.at_most is None or value <= test.at_most)
+        for test in conditions
+    )
 
 
 def aggregate(kind: str, column: str | None, rows: list[Row], at: datetime) -> Any:
@@ -211,19 +206,19 @@ def aggregate(kind: str, column: str | None, rows: list[Row], at: datetime) -> A
         return len(rows)
     rows = [row for row in rows if present(row[column]) is not None]
     values = [row[column] for row in rows]
-    if kind == "count":
-        return len(values)
-    if kind == "distinct":
-        return len(set(values))
+    if kind in ("count", "distinct"):
+        return len(values if kind == "count" else set(values))
     if not values:
         return None
-    if kind in ("sum", "mean"):
-        total = sum(round(value * 1e9) for value in values) / 1e9
-        return total if kind == "sum" else total / len(values)
-    if kind == "last":
-        newest = max(rows, key=lambda row: (row["event_time"], row["known_time"], row[column]))
-        return newest[column]
-    return {"min": min, "max": max}[kind](values)
+    newest = max(rows, key=lambda row: (row["event_time"], row["known_time"], row[column]))
+    total = None if kind not in ("sum", "mean") else sum(round(v * 1e9) for v in values) / 1e9
+    return {
+        "sum": total,
+        "mean": total and total / len(values),
+        "min": min(values),
+        "max": max(values),
+        "last": newest[column],
+    }[kind]
 
 
 def same_keys(row: Row, point: Row, by: Any) -> bool:
@@ -239,7 +234,7 @@ def twin_points(spec: ModelSpec, rows: list[Row]) -> list[tuple[Row, datetime]]:
     entities = sorted({(r["shop"], r["item"]) for r in rows if r["shop"] is not None})
     for shop, item in entities:
         own = [row for row in rows if (row["shop"], row["item"]) == (shop, item)]
-        at = datetime(1970, 1, 5) + spec.points.offset
+        at = naive(datetime(1970, 1, 5, tzinfo=UTC)) + spec.points.offset
         at += (naive(START) - timedelta(days=9) - at) // spec.points.every * spec.points.every
         while at <= as_of:
             known = [row["event_time"] for row in own if row["known_time"] <= at]
