@@ -19,9 +19,9 @@ from botocore.exceptions import BotoCoreError
 from sqlalchemy.exc import OperationalError
 
 from pipelines.core.errors import Damaged, GauntletError, Unavailable
+from pipelines.release.ledger import LIVE
 from pipelines.release.registry import Registration, Shown, VersionInfo
 from pipelines.release.versions import (
-    LIVE,
     RUN,
     checked_copy,
     no_such_version,
@@ -32,10 +32,11 @@ from pipelines.release.versions import (
     version_tags,
 )
 
-# All four are read by mlflow itself, the first when it is imported. Whoever set them has the say.
+# All are read by mlflow itself, the first when it is imported. Whoever set them has the say.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # a dead server: 14 s, not minutes
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # stdout is for answers
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
@@ -266,6 +267,7 @@ class MlflowRegistry:
             run_id=run,
             tags=version_tags(registration),
             model_id=model.model_id,
+            await_creation_for=0,  # it is READY at once; waiting only writes to the log
         )
 
     def _link(self, info: VersionInfo) -> None:

@@ -65,11 +65,9 @@ def daily(evaluation: Evaluation, level: float) -> bytes:
     difference = primary.difference if primary else None
     better = int((gains > 0).sum())
     title = f"The candidate was better on {better} of {len(days)} days"
-    interval = difference.interval(level) if difference else None
-    if difference and interval:
-        title += (
-            f"; mean gain {difference.estimate:+.3g} ({interval.low:+.3g} to {interval.high:+.3g})"
-        )
+    ends = _ends(difference, level) if difference else None
+    if difference and ends:
+        title += f"; mean gain {difference.estimate:+.3g} ({ends[0]:+.3g} to {ends[1]:+.3g})"
 
     def draw(axes: Axes) -> None:
         colours = [BLUE if gain > 0 else ORANGE for gain in gains]

@@ -107,7 +107,7 @@ def _stored_files(registry: Registry, model: str, server_home: Path | None) -> P
 
 
 @pytest.mark.parametrize("harm", ["changed", "one_lost", "all_lost"])
-def test_a_damaged_artifact_is_never_handed_out(  # noqa: PLR0917 - fixtures
+def test_a_damaged_artifact_is_never_handed_out(
     registry: Registry,
     model: str,
     harm: str,
@@ -241,7 +241,7 @@ def killed(database: str, pack: Callable, registration: Make) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("point", MLFLOW_POINTS)
-def test_a_registration_killed_anywhere_and_run_again_makes_one_version(  # noqa: PLR0917
+def test_a_registration_killed_anywhere_and_run_again_makes_one_version(
     point: str,
     killed: dict[str, int],
     database: str,

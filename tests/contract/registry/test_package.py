@@ -1,0 +1,145 @@
+"""A model directory must load where this project is not installed, and its hash must mean it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from pipelines.core.errors import Damaged, SpecError
+from pipelines.core.time import parse_instant
+from pipelines.core.verdict import Verdict
+from pipelines.training import package as module
+from pipelines.training.package import content_digest, write_package
+
+STRANGER = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "pipelines":
+            raise ImportError("a stranger has no pipelines")
+sys.meta_path.insert(0, Refuse())
+import json, warnings
+warnings.simplefilter("ignore")
+import mlflow, pandas as pd
+for folder in sys.argv[2:]:
+    rows = pd.read_pickle(sys.argv[1])
+    by_sklearn = mlflow.sklearn.load_model(folder)
+    by_pyfunc = mlflow.pyfunc.load_model(folder)
+    print(json.dumps([by_sklearn.predict(rows).tolist(), by_pyfunc.predict(rows).tolist()]))
+assert not any(name.split(".")[0] == "pipelines" for name in sys.modules)
+"""
+
+
+def test_a_model_loads_and_predicts_without_this_project(pack: Callable, tmp_path: Path) -> None:
+    kinds = [pack("regression"), pack("classes")]
+    rows = kinds[0].rows
+    rows.to_pickle(tmp_path / "rows.pickle")  # exact: bins of the model end at values of the rows
+    command = [sys.executable, "-I", "-c", STRANGER, str(tmp_path / "rows.pickle")]
+    done = subprocess.run(
+        [*command, *(str(packed.folder) for packed in kinds)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    regression, classes = (json.loads(line) for line in done.stdout.splitlines())
+    wanted = kinds[0].pipeline.predict(rows)
+    np.testing.assert_allclose(regression[0], wanted, rtol=1e-12)
+    np.testing.assert_allclose(regression[1], wanted, rtol=1e-12)
+    np.testing.assert_array_equal(classes[0], kinds[1].pipeline.predict(rows))
+    probability = kinds[1].pipeline.predict_proba(rows)
+    np.testing.assert_allclose(classes[1], probability, rtol=1e-12)
+
+
+def test_a_package_says_what_it_needs_and_no_more(pack: Callable) -> None:
+    packed = pack("regression")
+    lines = (packed.folder / "requirements.txt").read_text().split()
+    names = {line.split("==")[0] for line in lines}
+    assert names == {"mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops"}
+    assert all("==" in line for line in lines)
+    saved = mlflow.models.Model.load(str(packed.folder))
+    assert saved.signature is not None
+    assert saved.metadata["gauntlet"] == {"model": "demand", "serialization": "skops"}
+    assert [finding.verdict for finding in packed.package.findings] == [Verdict.PASS]
+
+
+def _write(folder: Path, packed: object, **other: object) -> module.Package:
+    arguments = {
+        "probabilities": False,
+        "created_at": parse_instant("2026-01-05"),
+        "facts": {"model": "demand"},
+        "evidence": {"envelope.json": b'{"name": "envelope"}', "plots/daily.png": b"png"},
+    }
+    return write_package(folder, packed.pipeline, packed.rows.head(60), **(arguments | other))
+
+
+def test_the_same_model_gives_the_same_hash(pack: Callable, tmp_path: Path) -> None:
+    packed = pack("regression")
+    assert _write(tmp_path / "again", packed).content == packed.package.content
+    other = _write(tmp_path / "other", packed, evidence={"envelope.json": b"{}"})
+    assert other.content != packed.package.content
+
+
+def test_the_hash_sees_names_bytes_and_nothing_that_a_reader_adds(
+    pack: Callable, tmp_path: Path
+) -> None:
+    packed = pack("regression")
+    folder = tmp_path / "model"
+    before = _write(folder, packed).content
+    (folder / "registered_model_meta").write_text("model_name: demand")
+    assert content_digest(folder) == before
+    (folder / "conda.yaml").rename(folder / "conda.yml")
+    assert content_digest(folder) != before
+    (folder / "conda.yml").rename(folder / "conda.yaml")
+    assert content_digest(folder) == before
+    with pytest.raises(Damaged, match="empty or absent"):
+        content_digest(tmp_path / "nowhere")
+
+
+def local_function(rows: object) -> object:
+    return rows
+
+
+@pytest.mark.parametrize("function", [local_function, content_digest])
+def test_a_model_made_of_our_own_code_is_refused(
+    function: object, pack: Callable, tmp_path: Path
+) -> None:
+    packed = pack("regression")
+    foreign = make_pipeline(FunctionTransformer(function), packed.pipeline)
+    with pytest.raises(SpecError, match="other code"):
+        write_package(
+            tmp_path / "model",
+            foreign,
+            packed.rows.head(5),
+            probabilities=False,
+            created_at=parse_instant("2026-01-05"),
+            facts={},
+            evidence={},
+        )
+    assert list(tmp_path.iterdir()) == [], "a refused model leaves nothing behind"
+
+
+def test_a_model_that_skops_cannot_store_is_a_pickle_and_says_so(
+    pack: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(*_: object, **__: object) -> None:
+        raise RecursionError("a model that refers to itself")
+
+    packed = pack("regression")
+    monkeypatch.setattr("skops.io.dumps", cannot)
+    made = _write(tmp_path / "model", packed)
+    assert made.serialization == "cloudpickle"
+    assert [finding.verdict for finding in made.findings] == [Verdict.FAIL]
+    assert not made.findings[0].blocking
+    loaded = mlflow.sklearn.load_model(str(tmp_path / "model"))
+    np.testing.assert_array_equal(loaded.predict(packed.rows), packed.pipeline.predict(packed.rows))
