@@ -1,7 +1,8 @@
 """The lock port: one run at a time for each model and lineage.
 
-The lock saves work and spares people confusing races. Nothing is wrong without it: the ledger's
-compare-and-swap decides who wins.
+Whoever promotes, rolls back or reconciles holds it. Who wins is decided by the ledger's
+compare-and-swap, with or without the lock; the lock keeps others from looking at a registry whose
+alias is on its way, and saves the work of a run that would lose.
 """
 
 from __future__ import annotations

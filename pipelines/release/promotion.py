@@ -14,15 +14,17 @@ What if the process dies
   sets the alias.
 - between 2 and 4: alias right, no tag. The tag is set.
 
-What if two race (the lock makes this rare; nothing depends on it)
+What if two race (callers hold the lock, which is for waiting; the ledger decides without it)
 
 - two promoters: both read head n, the database accepts one entry n + 1. The other reads again,
   finds another champion than its evidence was gathered against, records ``superseded``, and raises.
 - a decision that moves nothing against a promotion: it reads again and takes the next place.
 - a slow promoter sets an old alias after a fast one: whoever sets an alias reads the ledger
-  afterwards and corrects it, so the last write is right.
-- two ``reconcile``, or one beside a promotion: they read the ledger before the alias and append by
-  compare-and-swap, so a move in progress is never taken for one made by hand.
+  afterwards and corrects it, so the last write is right. Only the lock keeps a ``reconcile`` from
+  looking in that instant, where it would take the old alias for a move by hand and record it.
+- two ``reconcile``, or one beside a promotion: they read the ledger before and after they read the
+  registry, start again if it has grown, and append by compare-and-swap. So a move in progress is
+  taken neither for one made by hand nor for a ledger that has lost entries.
 - the same run twice at once: one entry, which both return.
 
 What if a person moves the alias
@@ -193,11 +195,14 @@ def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Rec
         chain = ledger.entries(model, LIVE)
         head = chain[-1] if chain else None
         champion = head.champion_after if head else None
-        alias = aliases.alias(model, CHAMPION)
         move = next((entry for entry in reversed(chain) if entry.moves), None)
+        alias = aliases.alias(model, CHAMPION)
+        cited = aliases.tags(model, alias).get(ENTRY_TAG) if alias is not None else None
         arrived = _arrived(model, move, aliases)
+        if ledger.head(model, LIVE) != head:
+            continue  # a promotion was in progress: what was read belongs to two moments
+        _check_witness(model, chain, alias, cited)
         if alias == champion:
-            _check_witness(model, chain, alias, aliases)
             if move and not arrived:
                 _witness(move, aliases)
             return Reconciliation(
@@ -216,7 +221,6 @@ def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Rec
                 entry=move,
                 summary=f"finished the {move.kind} of run {move.run}: {alias} -> {champion}",
             )
-        _check_witness(model, chain, alias, aliases)
         try:
             entry = ledger.append(
                 _unexplained(model, head, alias, clock.now()), head.sequence if head else 0
@@ -319,10 +323,9 @@ def _arrived(model: str, move: Entry | None, aliases: Aliases) -> bool:
 
 
 def _check_witness(
-    model: str, chain: tuple[Entry, ...], alias: str | None, aliases: Aliases
+    model: str, chain: tuple[Entry, ...], alias: str | None, cited: str | None
 ) -> None:
     """Refuse a ledger that does not hold the entry which the serving version cites."""
-    cited = aliases.tags(model, alias).get(ENTRY_TAG) if alias is not None else None
     if cited is not None and cited not in {entry.hash for entry in chain}:
         raise Damaged(
             "the ledger has lost entries",

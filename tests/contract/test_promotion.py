@@ -3,11 +3,13 @@
 Everything is real: a ledger in a file, a registry in a folder, processes that die by SIGKILL.
 """
 
-import os
+import itertools
+import json
 import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -319,8 +321,8 @@ def test_a_ledger_restored_from_an_old_backup_is_noticed(home: Home, first: str)
     assert older.entries("demand") == (entry,)
 
 
-MORTAL = """
-    import os, signal, sys
+NURSERY = """
+    import json, os, signal, sys, traceback
     from pathlib import Path
 
     sys.path.insert(0, sys.argv[1])
@@ -344,27 +346,70 @@ MORTAL = """
 
             return dying
 
-    home = t.Home(Path(sys.argv[2]))
-    method, when, candidate, champion = sys.argv[3:]
-    home.ledger = Mortal(home.ledger, method, when)
-    home.registry = Mortal(home.registry, method, when)
-    home.promote(t.dossier("run-2", candidate, champion))
+    def promote(folder, dossier, method, when):
+        home = t.Home(Path(folder))
+        home.ledger = Mortal(home.ledger, method, when)
+        home.registry = Mortal(home.registry, method, when)
+        try:
+            return 0 if home.promote(t.dossier(*dossier)).outcome == "promote" else 1
+        except t.Superseded as error:
+            return error.exit_code
+
+    for line in sys.stdin:
+        children = []
+        for order in json.loads(line):
+            child = os.fork()
+            if child == 0:
+                status = 99
+                try:
+                    status = promote(*order)
+                except BaseException:
+                    traceback.print_exc()
+                finally:
+                    os._exit(status)
+            children.append(child)
+        ends = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        print(json.dumps(ends), flush=True)
 """
+Order = tuple[str, tuple[str, str, str], str, str]
 
 
-@pytest.mark.slow
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Callable[[list[Order]], list[int]]]:
+    """Promotes in processes of their own, all at once, and tells how each of them ended.
+
+    One process has imported everything and forks a child for each order.
+    """
+    script = [sys.executable, "-c", textwrap.dedent(NURSERY), str(Path(__file__).parent)]
+    with subprocess.Popen(
+        script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as nursery:
+
+        def run(orders: list[Order]) -> list[int]:
+            nursery.stdin.write(json.dumps(orders) + "\n")
+            nursery.stdin.flush()
+            ends: list[int] = json.loads(nursery.stdout.readline())
+            return ends
+
+        yield run
+        nursery.stdin.close()
+
+
 @pytest.mark.parametrize("healer", ["the same run", "reconcile", "a later run"])
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("method", ["append", "set_alias", "tag"])
+@pytest.mark.parametrize(
+    "death", itertools.product(("append", "set_alias", "tag"), ("before", "after"))
+)
 def test_a_killed_promotion_ends_as_if_nothing_had_happened(
-    home: Home, first: str, method: str, when: str, healer: str
+    home: Home,
+    first: str,
+    processes: Callable[[list[Order]], list[int]],
+    death: tuple[str, str],
+    healer: str,
 ) -> None:
+    method, when = death
     second = home.register("run-2")
-    script = [sys.executable, "-c", textwrap.dedent(MORTAL), str(Path(__file__).parent)]
-    dead = subprocess.run(
-        [*script, str(home.folder), method, when, second, first], check=False, capture_output=True
-    )
-    assert dead.returncode == -signal.SIGKILL, dead.stderr.decode()
+    ends = processes([(str(home.folder), ("run-2", second, first), method, when)])
+    assert ends == [-signal.SIGKILL]
     recorded = (method, when) != ("append", "before")
     assert home.ledger.champion("demand") == (second if recorded else first)
     if healer == "reconcile":
@@ -381,44 +426,15 @@ def test_a_killed_promotion_ends_as_if_nothing_had_happened(
     assert moves == ["bootstrap", "promotion"]
 
 
-RIVAL = """
-    import sys
-    from pathlib import Path
-
-    sys.path.insert(0, sys.argv[1])
-    import test_promotion as t
-
-    home = t.Home(Path(sys.argv[2]))
-    print("ready", flush=True)
-    sys.stdin.readline()
-    try:
-        print(home.promote(t.dossier(*sys.argv[3:])).outcome)
-    except t.Superseded:
-        print("superseded")
-"""
-
-
-@pytest.mark.slow
-def test_of_two_promoters_exactly_one_wins(home: Home, first: str) -> None:
-    runs = {run: home.register(run) for run in ("run-a", "run-b", "run-c")}
-    script = [sys.executable, "-c", textwrap.dedent(RIVAL), str(Path(__file__).parent)]
-    rivals = [
-        subprocess.Popen(
-            [*script, str(home.folder), run, version, first],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        )
-        for run, version in runs.items()
-    ]
-    for rival in rivals:
-        assert rival.stdout.readline() == "ready\n", rival.stderr.read()
-    for rival in rivals:
-        rival.stdin.write("go\n")
-        rival.stdin.flush()
-    said = [rival.communicate(timeout=120) for rival in rivals]
-    assert sorted(out for out, _ in said) == ["promote\n", "superseded\n", "superseded\n"], said
-    winner = runs[list(runs)[[out for out, _ in said].index("promote\n")]]
+@pytest.mark.parametrize("attempt", range(5))
+def test_of_many_promoters_exactly_one_wins(
+    home: Home, first: str, processes: Callable[[list[Order]], list[int]], attempt: int
+) -> None:
+    runs = {f"run-{name}": home.register(f"run-{name}") for name in "abcd"}
+    orders = [(str(home.folder), (run, version, first), "", "") for run, version in runs.items()]
+    ends = processes(orders)
+    assert sorted(ends) == [0, *[Superseded.exit_code] * 3]
+    winner = list(runs.values())[ends.index(0)]
     home.check(winner)
+    chain = home.ledger.entries("demand")
+    assert [entry.outcome for entry in chain] == ["bootstrap", "promote", *["superseded"] * 3]
