@@ -98,12 +98,17 @@ class Stack:
         return own if self.own_mlflow else self.settings.mlflow_address
 
     @property
-    def password(self) -> str:
-        """The password of the one user, made once for each home."""
+    def passwords(self) -> Path:
+        """The file of the one user's password, made once for each home."""
         path = self.state / "passwords.json"
         if not path.exists():
             private(path, json.dumps({USER: secrets.token_urlsafe(9)}))
-        return str(json.loads(path.read_text(encoding="utf-8"))[USER])
+        return path
+
+    @property
+    def password(self) -> str:
+        """The password of the one user."""
+        return str(json.loads(self.passwords.read_text(encoding="utf-8"))[USER])
 
     @property
     def jwt_secret(self) -> str:
@@ -159,7 +164,7 @@ class Stack:
             # As many worker processes wait, each holding memory.
             "CORE__PARALLELISM": "4",
             "CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
-            "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.state / "passwords.json"),
+            "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.passwords),
             "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
             # Declarations change without the DAG file: it is read often, which is cheap.
             "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",

@@ -157,8 +157,9 @@ def test_every_address_of_the_stack_is_loopback_and_every_path_absolute(
     for key in ("AIRFLOW__API__BASE_URL", "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"):
         assert environment[key].startswith("http://127.0.0.1:"), key
     assert environment["AIRFLOW__API__HOST"] == "127.0.0.1"
-    mode = (tmp_path / "own" / "stack" / "jwt_secret").stat().st_mode & 0o777
-    assert mode == 0o600, f"others may read the secret: {mode:o}"
+    for secret in ("jwt_secret", "passwords.json"):
+        mode = (tmp_path / "own" / "stack" / secret).stat().st_mode & 0o777
+        assert mode == 0o600, f"others may read {secret}: {mode:o}"
 
 
 def test_a_server_that_the_settings_name_is_used_and_not_started(
