@@ -30,7 +30,7 @@ from airflow.sdk import (
 
 from pipelines.core.errors import Busy, SpecError, Unavailable
 from pipelines.core.time import parse_instant, utc
-from pipelines.flows.request import LIVE, STEPS, Request
+from pipelines.flows.request import LIVE, STEPS, Request, Step
 
 MODELS = Path(os.environ.get("GAUNTLET_MODELS") or Path(__file__).resolve().parents[1] / "models")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -170,7 +170,7 @@ def ask(model: str) -> dict[str, Any]:
 # A step decides by itself whether it has anything to do, as it does in the shell; so it is asked
 # after skipped ones too, and only a failure upstream holds it back.
 @task(trigger_rule=TriggerRule.NONE_FAILED)
-def do(step: str) -> dict[str, Any]:
+def do(step: Step) -> dict[str, Any]:
     """Do one step of the flow."""
     from airflow.sdk.exceptions import AirflowSkipException
 
