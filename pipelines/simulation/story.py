@@ -48,7 +48,7 @@ class Chapter(Record):
     as_of: Instant
     title: str
     planted: str = Field(description="what was done to the world, for the reader")
-    expected: Literal["promoted", "not_promoted", "contract_failed"]
+    expected: Literal["promoted", "not_promoted", "stopped_by_contract"]
 
 
 class Story(Record):
@@ -99,7 +99,7 @@ DEMO_STORY = Story(
             as_of=parse_instant("2025-07-21"),
             title="A feed has stopped",
             planted="No pharmacy has reported its stock since 11 July.",
-            expected="contract_failed",
+            expected="stopped_by_contract",
         ),
         Chapter(
             as_of=parse_instant("2025-10-13"),
@@ -118,7 +118,7 @@ DEMO_STORY = Story(
             as_of=parse_instant("2025-10-27"),
             title="Tablets instead of packs",
             planted="Since 23 October, chain beta's new system counts tablets.",
-            expected="contract_failed",
+            expected="stopped_by_contract",
         ),
     ),
 )

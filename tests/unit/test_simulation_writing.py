@@ -50,5 +50,5 @@ def test_the_story_survives_its_json_and_runs_forward_in_time():
     assert {chapter.expected for chapter in DEMO_STORY.chapters} == {
         "promoted",
         "not_promoted",
-        "contract_failed",
+        "stopped_by_contract",
     }
