@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from pipelines.stats.paired import PairedDifference
@@ -78,8 +79,8 @@ def daily(evaluation: Evaluation, level: float) -> bytes:
             axes.axhspan(*ends, color=GREY, alpha=0.25, label=words)
         axes.axhline(0, color=GREY, linewidth=0.8)
         axes.set_ylabel(f"gain in {primary.metric}" if primary else "gain")
-        axes.tick_params(axis="x", labelrotation=30)
-        axes.legend(frameon=False, fontsize=8)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
+        axes.legend(fontsize=8, framealpha=0.8, edgecolor="none")
 
     return _png(title, draw)
 
@@ -106,7 +107,7 @@ def slices(evaluation: Evaluation, level: float) -> bytes:
         axes.axvline(0, color=GREY, linewidth=0.8)
         names = [f"{part.column} = {part.value} ({part.rows:,})" for part in shown]
         axes.set_yticks(range(len(shown)), names, fontsize=8)
-        axes.invert_yaxis()
+        axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.set_xlabel(f"gain and {level:.0%} interval; right of zero the candidate is better")
 
     return _png(title, draw, height=1.3 + 0.24 * len(shown))
@@ -171,7 +172,8 @@ def _png(title: str, draw: Callable[[Axes], None], height: float = 3.0) -> bytes
         canvas = FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         draw(axes)
-        axes.set_title(textwrap.fill(title, 80), loc="left", fontsize=10, fontweight="bold")
+        words = textwrap.fill(title, 76)
+        figure.suptitle(words, x=0.01, ha="left", fontsize=10, fontweight="bold")
         file = io.BytesIO()
         canvas.print_png(file, metadata={"Software": None})
         return file.getvalue()

@@ -14,20 +14,21 @@ from pipelines.training.evaluation import Comparison, Evaluation
 from pipelines.training.split import SplitPlan
 
 _SIGNS = {
-    Verdict.PASS: "✅ pass",
-    Verdict.FAIL: "❌ fail",
-    Verdict.INCONCLUSIVE: "⚠️ cannot tell",
-    Verdict.NO_DATA: "⚪ no data",
+    Verdict.PASS: "✔ pass",
+    Verdict.FAIL: "✘ fail",
+    Verdict.INCONCLUSIVE: "? cannot tell",
+    Verdict.NO_DATA: "○ no data",
 }
 _HEADLINES = {
-    Outcome.PROMOTE: "✅ Promoted",
-    Outcome.BOOTSTRAP: "✅ Promoted as the first champion",
-    Outcome.AWAIT_REVIEW: "🔔 Waits for your approval",
-    Outcome.REJECT: "❌ Rejected",
-    Outcome.HOLD: "⏸️ Held back: not proved",
-    Outcome.SUPERSEDED: "⚪ Void: the champion changed meanwhile",
-    Outcome.DRY_RUN: "⚪ Dry run: nothing changes",
+    Outcome.PROMOTE: "✔ Promoted",
+    Outcome.BOOTSTRAP: "✔ Promoted as the first champion",
+    Outcome.AWAIT_REVIEW: "? Waits for your approval",
+    Outcome.REJECT: "✘ Rejected",
+    Outcome.HOLD: "○ Held back: not proved",
+    Outcome.SUPERSEDED: "○ Void: the champion changed meanwhile",
+    Outcome.DRY_RUN: "○ Dry run: nothing changes",
 }
+_GAP = "&emsp;"  # MLflow sets cells without any room between them
 _MOST_SLICES, _MOST_CHANGES, _MOST_FINDINGS = 8, 12, 6
 
 
@@ -60,9 +61,9 @@ def review_page(about: Review) -> str:
         _metrics(about),
         _gates(about),
         _slices(about),
-        _pictures(about),
         _origin(about),
         _commands(about),
+        _pictures(about),
     )
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -77,10 +78,10 @@ def _headline(about: Review) -> str:
     deciding = _finding(about, "recent_window.primary", "recent_window.bootstrap")
     said = [_sentence(f.reason) for f in _against(about)]
     if deciding and deciding.reason not in (f.reason for f in _against(about)):
-        said.insert(0, _sentence(deciding.reason))
+        said = [*said[:2], _sentence(deciding.reason)]  # what stands against it comes first
     if not said:
         said = [_sentence(reason) for reason in reasons]
-    lines = [f"## {title}", *said[:3]]
+    lines = [f"{title}\n---", *said[:3]]  # underlined: lists of versions show the bare first line
     remarks = [reason for reason in reasons if "waive" in reason]
     lines += [f"**{_sentence(reason)}**" for reason in remarks]
     return "\n\n".join(lines)
@@ -167,7 +168,7 @@ def _slices(about: Review) -> str:
     untested = len(about.evaluation.slices) - len(seen)
     shown = f"{len(rows)} of {len(seen)}, worst first"
     shown += f"; {untested} had too few rows to tell" if untested else ""
-    table = _table(("slice", "rows", "gain", "interval", "harm from"), rows)
+    table = _table(("slice", "rows", "gain", "interval", "tolerated"), rows)
     return f"### Slices ({shown})\n\n{table}"
 
 
@@ -218,10 +219,10 @@ def _finding(about: Review, *names: str) -> Finding | None:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     def lines() -> Iterator[str]:
-        yield f"| {' | '.join(head)} |"
-        yield f"|{'---|' * len(head)}"
+        yield f"| {' | '.join(cell + _GAP for cell in head)} |"
+        yield f"|{':---|' * len(head)}"
         for row in rows:
-            yield f"| {' | '.join(cell.replace('|', '/') for cell in row)} |"
+            yield f"| {' | '.join(cell.replace('|', '/') + _GAP for cell in row)} |"
 
     return "\n".join(lines())
 

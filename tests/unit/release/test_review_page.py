@@ -39,14 +39,14 @@ def decided(about: Review, review: str = "none") -> Review:
 
 def test_a_promoted_version_says_so_first_and_how_to_go_back(reviewed: Make) -> None:
     page = review_page(decided(reviewed(2.0)))
-    assert page.startswith("## ✅ Promoted")
+    assert page.startswith("✔ Promoted")
     assert "gauntlet explain demand 4" in page
     assert "gauntlet rollback demand --to 3 --reason WHY" in page
 
 
 def test_a_rejected_version_names_the_gate_and_offers_no_approval(reviewed: Make) -> None:
     page = review_page(decided(reviewed(-2.0)))
-    assert page.startswith("## ❌ Rejected")
+    assert page.startswith("✘ Rejected")
     assert "recent_window.primary" in page
     assert "approve" not in page
     assert "rollback" not in page, "it never served, so there is nothing to roll back"
@@ -54,7 +54,7 @@ def test_a_rejected_version_names_the_gate_and_offers_no_approval(reviewed: Make
 
 def test_a_harmed_slice_comes_first_and_is_the_reason(reviewed: Make) -> None:
     page = review_page(decided(reviewed(3.5, harm=5.5)))
-    assert page.startswith("## ❌ Rejected")
+    assert page.startswith("✘ Rejected")
     assert "medicine is insulin" in page.split("|")[0], "the headline must say which slice"
     table = page[page.index("### Slices") :]
     assert table.index("insulin") < table.index("ibuprofen")
@@ -63,7 +63,7 @@ def test_a_harmed_slice_comes_first_and_is_the_reason(reviewed: Make) -> None:
 def test_a_version_that_waits_tells_both_answers_with_its_evidence(reviewed: Make) -> None:
     about = decided(reviewed(2.0), review="required")
     page = review_page(about)
-    assert page.startswith("## 🔔 Waits for your approval")
+    assert page.startswith("? Waits for your approval")
     assert about.decision is not None
     answer = f"gauntlet approve demand 4 --by YOU --evidence {about.decision.evidence[:8]}"
     assert answer in page
