@@ -9,8 +9,9 @@ import urllib.request
 
 def main(url: str, component: str | None = None) -> int:
     """0 when healthy, 1 when not; the reason goes to standard error."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(url, timeout=4) as reply:
+        with opener.open(url, timeout=4) as reply:
             body = reply.read()
     except OSError as error:
         sys.stderr.write(f"{url}: {error}\n")

@@ -1,0 +1,192 @@
+"""A Docker engine to test on: the one that runs here, or a private one that leaves nothing.
+
+The private one needs root. It runs in a network namespace of its own, so that its bridges and
+firewall rules touch nothing of this machine; only images are built with this machine's network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from talk import BlockedError, run, say
+
+NAMESPACE = "gauntlet-compose-test"
+ROOM_GB = 8
+READY_S = 60.0
+# Program: the Debian package that has it.
+PRIVATE = {
+    "docker": "docker.io",
+    "dockerd": "docker.io",
+    "docker-compose": "docker-compose",
+    "debootstrap": "debootstrap",
+    "iptables": "iptables",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "setpriv": "util-linux",
+}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that answers.
+
+    Arguments:
+        address: for ``DOCKER_HOST``; empty: the client's default.
+        enter: a prefix for commands that are to see the ports it publishes.
+    """
+
+    address: str = ""
+    enter: tuple[str, ...] = ()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment for ``docker`` and Compose."""
+        more = {"DOCKER_HOST": self.address} if self.address else {}
+        return {**os.environ, **more}
+
+    def docker(self, *arguments: str, shown: bool = False) -> str:
+        """The output of a docker command."""
+        return run(["docker", *arguments], env=self.environment, shown=shown)
+
+    def compose(self) -> list[str]:
+        """Compose's command: version 2 where there is one, else Debian's 1.29.
+
+        Raises:
+            BlockedError: there is neither.
+        """
+        with contextlib.suppress(BlockedError):
+            self.docker("compose", "version")
+            return ["docker", "compose"]
+        if shutil.which("docker-compose"):
+            return ["docker-compose"]
+        raise BlockedError(
+            "Docker Compose is not installed\n"
+            "  do:     apt-get install docker-compose  (or Docker's own docker-compose-plugin)"
+        )
+
+
+def running_engine() -> Engine | None:
+    """The engine that answers here; None when none does."""
+    with contextlib.suppress(BlockedError, FileNotFoundError):
+        run(["docker", "info"])
+        return Engine()
+    return None
+
+
+def check_private(folder: Path) -> None:
+    """See that a private engine can be started.
+
+    Raises:
+        BlockedError: no, with what is missing.
+    """
+    why = "no Docker engine answers (`docker info`), and a private one cannot be started:"
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        raise BlockedError(f"{why} that needs Linux and root\n  do:     start Docker, or use sudo")
+    missing = [program for program in PRIVATE if shutil.which(program) is None]
+    if missing:
+        packages = " ".join(sorted({PRIVATE[program] for program in missing}))
+        raise BlockedError(
+            f"{why} {', '.join(missing)} not found\n"
+            f"  do:     apt-get install --no-install-recommends {packages}   (Debian's names)\n"
+            f"  or:     start a Docker engine that can pull images"
+        )
+    free_gb = shutil.disk_usage(folder).free / 1e9
+    if free_gb < ROOM_GB:
+        raise BlockedError(f"{why} {folder} has {free_gb:.1f} GB left, wanted {ROOM_GB}")
+
+
+@contextmanager
+def building_engine(folder: Path) -> Iterator[Engine]:
+    """A private engine whose builds use this machine's network, and which touches none of it."""
+    with _daemon(folder, "--bridge=none", "--iptables=false", "--ip-forward=false") as engine:
+        yield engine
+
+
+@contextmanager
+def isolated_engine(folder: Path) -> Iterator[Engine]:
+    """A private engine in its own network namespace, with the images built before.
+
+    Raises:
+        BlockedError: another run is at work, or one was killed.
+    """
+    place = Path("/var/run/netns") / NAMESPACE
+    if place.exists():
+        raise BlockedError(
+            f"the network namespace {NAMESPACE} is there: another run is at work, or was killed\n"
+            f"  do:     wait for it, or: ip netns delete {NAMESPACE}"
+        )
+    run(["ip", "netns", "add", NAMESPACE])
+    try:
+        run(["ip", "-n", NAMESPACE, "link", "set", "lo", "up"])
+        # Not `ip netns exec`: that hides the control groups, and the daemon refuses to start.
+        with _daemon(folder, enter=("nsenter", f"--net={place}")) as engine:
+            yield engine
+    finally:
+        run(["ip", "netns", "delete", NAMESPACE])
+
+
+@contextmanager
+def _daemon(folder: Path, *options: str, enter: Sequence[str] = ()) -> Iterator[Engine]:
+    """A daemon that ends with the block, and with this process should that be killed."""
+    state = folder / "run"
+    shutil.rmtree(state, ignore_errors=True)
+    state.mkdir(mode=0o700)
+    (state / "daemon.json").write_text("{}", encoding="utf-8")  # not the one of this machine
+    address = f"unix://{state}/docker.sock"
+    command = [
+        *("setpriv", "--pdeathsig", "TERM"),
+        *enter,
+        *("dockerd", f"--data-root={folder}/images", f"--exec-root={state}/exec"),
+        *(f"--host={address}", f"--pidfile={state}/pid", f"--config-file={state}/daemon.json"),
+        *(f"--cgroup-parent=/{NAMESPACE}", *options),
+    ]
+    log = folder / "dockerd.log"
+    with log.open("ab") as out:
+        daemon = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+        )
+    try:
+        engine = Engine(address, tuple(enter))
+        _wait(daemon, engine, log)
+        yield engine
+    finally:
+        daemon.terminate()
+        try:
+            daemon.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            daemon.wait()
+            say("the engine did not end when asked and was killed")
+        _remove_groups()
+
+
+def _wait(daemon: subprocess.Popen[bytes], engine: Engine, log: Path) -> None:
+    until = time.monotonic() + READY_S
+    while True:
+        with contextlib.suppress(BlockedError):
+            engine.docker("version")
+            return
+        if daemon.poll() is not None or time.monotonic() > until:
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+            raise BlockedError(f"the Docker engine did not start; the end of its log:\n{tail}")
+        time.sleep(0.25)
+
+
+def _remove_groups() -> None:
+    """Control groups outlive their containers; an empty one is removed as a folder is."""
+    groups = Path("/sys/fs/cgroup")
+    for top in [*groups.glob(NAMESPACE), *groups.glob(f"*/{NAMESPACE}")]:
+        for group in sorted(top.rglob("*/"), reverse=True):
+            with contextlib.suppress(OSError):
+                group.rmdir()
+        with contextlib.suppress(OSError):
+            top.rmdir()

@@ -1,0 +1,102 @@
+"""What `make compose-test` decides before it starts anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = "http://mirror.example"
+
+
+@pytest.fixture
+def folder_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The script's own folder, which Python puts on the path when it runs it."""
+    monkeypatch.syspath_prepend(str(ROOT / "deploy/compose_test"))
+
+
+@pytest.fixture
+def images(folder_on_path: None) -> ModuleType:
+    import images
+
+    return images
+
+
+@pytest.fixture
+def engine(folder_on_path: None) -> ModuleType:
+    import engine
+
+    return engine
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("sources.list", f"# deb {HOST}/old/debian bookworm\ndeb {HOST}/debian bookworm main\n"),
+        ("sources.list", f"deb [arch=amd64 trusted=yes] {HOST}/debian/ bookworm main\n"),
+        (
+            "sources.list.d/debian.sources",
+            f"Types: deb\nURIs: {HOST}/debian-security\nSuites: bookworm-security\n\nTypes: deb\n"
+            + f"URIs: {HOST}/debian\nSuites: bookworm bookworm-updates\n",
+        ),
+    ],
+)
+def test_the_mirror_is_the_machine_s_own(
+    images: ModuleType, tmp_path: Path, name: str, text: str
+) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    assert images.mirror(tmp_path).rstrip("/") == f"{HOST}/debian"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "deb http://mirror.example/ubuntu noble main\n", f"deb {HOST}/debian trixie main\n"],
+)
+def test_no_mirror_is_said_so(images: ModuleType, tmp_path: Path, text: str) -> None:
+    (tmp_path / "sources.list").write_text(text, encoding="utf-8")
+    with pytest.raises(Exception, match="no mirror with Debian bookworm"):
+        images.mirror(tmp_path)
+
+
+def test_missing_programs_are_named_with_their_packages(
+    engine: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    with pytest.raises(Exception, match="apt-get install --no-install-recommends") as stopped:
+        engine.check_private(tmp_path)
+    for package in ("docker.io", "docker-compose", "debootstrap", "iptables", "iproute2"):
+        assert package in str(stopped.value)
+
+
+def test_a_plain_user_is_told_what_to_do(
+    engine: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(Exception, match="start Docker, or use sudo"):
+        engine.check_private(tmp_path)
+
+
+def test_no_engine_is_an_answer_and_not_a_crash(
+    engine: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert engine.running_engine() is None
+
+
+def test_a_run_has_secrets_and_ports_of_its_own(folder_on_path: None, tmp_path: Path) -> None:
+    import stack
+
+    first = stack.write_environment(tmp_path / "one.env", "tag", {"S3_IMAGE": "mine:1"})
+    second = stack.write_environment(tmp_path / "two.env", "tag", {})
+    secrets = ("POSTGRES_PASSWORD", "S3_SECRET_KEY", "AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_JWT_SECRET")
+    for name in secrets:
+        assert len(first[name]) == 64
+        assert first[name] != second[name]
+    assert first["MLFLOW_PORT"] != first["AIRFLOW_PORT"]
+    assert (first["S3_IMAGE"], first["GAUNTLET_TAG"]) == ("mine:1", "tag")
+    assert (tmp_path / "one.env").stat().st_mode & 0o077 == 0, "others may read the secrets"
