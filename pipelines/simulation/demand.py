@@ -24,9 +24,9 @@ _POLLEN_LAG_DAYS = (6.0, 0.0, -6.0, 0.0)  # spring comes to the south first
 
 
 def base_rates(population: Population, scale: Scale) -> Floats:
-    """Prescriptions a day of every pair on a day without season, (P, M).
+    """Prescriptions of every pair on a working day without season, (P, M).
 
-    Scaled so that the whole world has ``scale.prescriptions_per_day`` over an average year.
+    Scaled so that they add up to ``scale.prescriptions_per_day`` over the seasons of a year.
     """
     rates = population.size[:, None] * population.popularity[None, :] * population.affinity
     year = [np.mean([SEASONS[name].at(day) for day in range(1, 366)]) for name in CLASSES]

@@ -15,7 +15,11 @@ class Scale(Record):
     name: str
     pharmacies: int = Field(ge=1)
     medicines: int = Field(ge=1)
-    prescriptions_per_day: float = Field(gt=0, description="mean over the first year, all pairs")
+    prescriptions_per_day: float = Field(
+        gt=0,
+        description="all pairs, over an average year in which every day is a working day and every "
+        "newcomer is there; the first year of a world has about a fifth less",
+    )
     start: Instant = datetime(2025, 1, 6, tzinfo=UTC)
     newcomer_share: float = Field(
         default=0.15, ge=0, le=1, description="pharmacies and medicines that appear after the start"
@@ -26,5 +30,5 @@ class Scale(Record):
 
 SMALL = Scale(name="small", pharmacies=12, medicines=10, prescriptions_per_day=600)
 DEMO = Scale(name="demo", pharmacies=20, medicines=12, prescriptions_per_day=1_500)
-BENCHMARK = Scale(name="benchmark", pharmacies=200, medicines=40, prescriptions_per_day=27_500)
+BENCHMARK = Scale(name="benchmark", pharmacies=200, medicines=40, prescriptions_per_day=36_000)
 SCALES = {scale.name: scale for scale in (SMALL, DEMO, BENCHMARK)}
