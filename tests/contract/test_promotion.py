@@ -321,6 +321,27 @@ def test_a_ledger_restored_from_an_old_backup_is_noticed(home: Home, first: str)
     assert older.entries("demand") == (entry,)
 
 
+class Interrupted:
+    """A registry that lets a rival act just before its first answer about an alias."""
+
+    def __init__(self, registry: FolderRegistry, rival: Callable[[], object]) -> None:
+        self.registry, self.rivals = registry, [rival]
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "alias" and self.rivals:
+            self.rivals.pop()()
+        return getattr(self.registry, name)
+
+
+def test_a_promotion_in_the_middle_of_a_look_is_no_fault(home: Home, first: str) -> None:
+    """It was once taken for a ledger that had lost entries: the look at it was older."""
+    second = home.register("run-2")
+    between = Interrupted(home.registry, lambda: home.promote(dossier("run-2", second, first)))
+    found = reconcile("demand", home.ledger, between, CLOCK)
+    assert (found.action, found.champion) == ("agree", second)
+    home.check(second)
+
+
 NURSERY = """
     import json, os, signal, sys, traceback
     from pathlib import Path
