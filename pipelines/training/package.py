@@ -30,7 +30,8 @@ from pipelines.training.skops_bytes import settle
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
 
 EVIDENCE = "extra_files"
-_STORABLE = (*ALLOWED_ESTIMATORS, "numpy.", "scipy.", "pandas.", "collections.")
+# A partial is stored with the function it calls, whose own name has to be allowed as well.
+_STORABLE = (*ALLOWED_ESTIMATORS, "numpy.", "scipy.", "pandas.", "collections.", "functools.partial")
 _ADDED_BY_A_READER = "registered_model_meta"  # MLflow writes it into what it downloads
 _NEEDED = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy")
 
