@@ -63,12 +63,13 @@ def measure(
         aggregates[f"null.{name}"] = _missing(table, name).sum()
     for name in numbers:
         value = ibis.ifelse(_missing(table, name), None, table[name].cast("float64"))
-        aggregates |= {
-            f"low.{name}": value.quantile(tail),
-            f"median.{name}": value.quantile(0.5),
-            f"high.{name}": value.quantile(1 - tail),
-        }
+        aggregates[f"quantiles.{name}"] = value.quantile([tail, 0.5, 1 - tail])
     found = _by_chunk(table.group_by(CHUNK).aggregate(**aggregates), number)
+    for fact in found:
+        for name in numbers:
+            quantiles = fact.pop(f"quantiles.{name}", None) or (None, None, None)
+            for part, value in zip(("low", "median", "high"), quantiles, strict=True):
+                fact[f"{part}.{name}"] = value
     return Chunks([fact.get("rows", 0) for fact in found], found)
 
 

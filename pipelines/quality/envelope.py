@@ -32,7 +32,7 @@ from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import Stream
 
 VOLUME_ALLOWANCE = 0.10  # growth or shrinking between training and fresh data, as a share
-LEVEL_ALLOWANCE = 0.25  # of a bound or of the spread, whichever is less; see _allowance
+LEVEL_ALLOWANCE = 0.25  # of a level or of the spread; see _allowance
 MISSING_ALLOWANCE = 0.01  # of rows, and a quarter of the share that was missing already
 CATEGORY_LIMIT = 1000  # more values than this are identities, not categories
 BUSY_HOUR = 10  # rows per hour from which an hour without any is a sign and not chance
@@ -191,8 +191,8 @@ def _numbers(
         spread = max(chunks.series(f"high.{column}")) - min(chunks.series(f"low.{column}"))
         # the median of n values has a standard error of about 1.25 sd / sqrt(n); sd <= spread / 2
         noise = 3 * 1.25 * spread / 2 / math.sqrt(max(fmean(there), 1))
-        sign = _one_sign(chunks, column)
-        slack = _allowance(max(map(abs, medians)), spread, sign) + noise
+        moved = max(medians) - min(medians)
+        slack = _allowance(max(map(abs, medians)), spread, moved) + noise
         build.add(
             "expect_column_median_to_be_between",
             shown,
@@ -203,7 +203,7 @@ def _numbers(
                 "max_value": _up(max(medians) + _margin(medians) + slack),
             },
             typical=typical,
-            one_sign=sign,
+            one_sign=_one_sign(chunks, column),
         )
 
 
@@ -276,26 +276,22 @@ def _margin(values: Sequence[float]) -> float:
 
 
 def _range(lows: Sequence[float], highs: Sequence[float]) -> tuple[float, float]:
-    """Bounds around the chunks' outer quantiles; those of positive values stay positive."""
+    """Bounds around the chunks' outer quantiles: as much drift again, and the allowance."""
     low, high = min(lows), max(highs)
-    positive, negative = low >= 0, high <= 0
-    sign = positive or negative
-    below = low - (max(lows) - low) - _allowance(abs(low), high - low, sign)
-    above = high + (high - min(highs)) + _allowance(abs(high), high - low, sign)
-    if positive:
-        below = max(below, low / 2)
-    if negative:
-        above = min(above, high / 2)
+    falls, climbs = max(lows) - low, high - min(highs)
+    below = low - falls - _allowance(abs(low), high - low, falls)
+    above = high + climbs + _allowance(abs(high), high - low, climbs)
     return _down(below), _up(above)
 
 
-def _allowance(level: float, spread: float, one_sign: bool) -> float:
-    """A quarter of a level, or of the spread where that is less or where zero is just a point.
+def _allowance(level: float, spread: float, drift: float) -> float:
+    """A quarter of a level that stays where it is; a quarter of the spread for one that moves.
 
-    A stretch of training at the turn of a year sees little of the season that follows: a quarter
-    of the spread is what a swing of two standard deviations needs six weeks after its turn.
+    A stretch of training at the turn of a year sees little of the season that follows, and a
+    level that moves by a fifth of itself is no scale (temperatures near zero have none at all).
     """
-    return LEVEL_ALLOWANCE * (min(level, spread) if one_sign else spread)
+    steady = drift <= level / 5
+    return LEVEL_ALLOWANCE * (min(level, spread) if steady else spread)
 
 
 def _one_sign(chunks: Chunks, column: str) -> bool:
