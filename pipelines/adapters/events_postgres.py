@@ -18,10 +18,10 @@ from pipelines.core.errors import DataError, Unavailable
 from pipelines.core.records import Record
 from pipelines.core.time import instant_text, parse_instant, utc
 from pipelines.data.cache import Cache
-from pipelines.data.rows import ARROW_TYPES, check_schema, stored_types
+from pipelines.data.rows import ARROW_TYPES, check_schema, stored_types, time_names
 from pipelines.data.stream import Progress, PulledObject
 from pipelines.spec.fields import ColumnType
-from pipelines.spec.streams import PostgresSource, Stream
+from pipelines.spec.streams import KnownTimeRule, PostgresSource, Stream
 
 _BATCH = 20_000
 _ZONED = pa.timestamp("us", tz="UTC")
@@ -82,7 +82,7 @@ class PostgresEvents:
         held = [one.pulled is None or one.pulled.sha256 in cache for one in noted]
         increments = noted[: held.index(False)] if False in held else noted
         if not increments or parse_instant(increments[-1].upto) < utc(as_of):
-            with self._transaction(name) as connection:
+            with self._transaction(name, stream) as connection:
                 self._check_columns(name, stream, connection)
                 self._check_history(name, stream, connection, noted)
                 # an object that was lost is pulled again up to where it ended, then what is new
@@ -170,18 +170,17 @@ class PostgresEvents:
         schema = pa.schema([(column, _ARROW.get(kind, pa.binary())) for column, kind in found])
         kinds = ", ".join(f"{column} {kind}" for column, kind in found)
         check_schema(schema, stored_types(stream), where=where, remark=f"the table has {kinds}")
-        if stream.known_delay is not None:
-            return
+        column = self._time_column(stream)
         missing = connection.execute(
             sql.SQL("SELECT count(*) FROM {} WHERE {} IS NULL").format(
-                self._table(), sql.Identifier(str(stream.known_time))
+                self._table(), sql.Identifier(column)
             )
         ).fetchone()
         if missing and missing[0]:
             raise DataError(
                 "a time is missing",
                 where=where,
-                got=f"{missing[0]} row(s) without {stream.known_time}",
+                got=f"{missing[0]} row(s) without {column}",
                 wanted="a known time in every row",
                 do="mend the table: a row that never became known cannot be an event",
             )
@@ -229,11 +228,14 @@ class PostgresEvents:
         self, stream: Stream, after: str | None, upto: str
     ) -> tuple[sql.Composable, list[datetime]]:
         """Condition on the stored column: with a rule, the bounds move and not the column."""
-        delay = stream.known_delay
-        column = sql.Identifier(stream.event_time if delay is not None else str(stream.known_time))
+        delay, column = stream.known_delay, sql.Identifier(self._time_column(stream))
         bounds = [parse_instant(bound) - (delay or timedelta()) for bound in (upto, after) if bound]
         tests = [sql.SQL("{} <= %s"), sql.SQL("{} > %s")][: len(bounds)]
         return sql.SQL(" AND ").join(test.format(column) for test in tests), bounds
+
+    def _time_column(self, stream: Stream) -> str:
+        known = stream.known_time
+        return stream.event_time if isinstance(known, KnownTimeRule) else known
 
     def _table(self) -> sql.Identifier:
         return sql.Identifier(*self.table.split("."))
@@ -245,7 +247,7 @@ class PostgresEvents:
         )
 
     @contextmanager
-    def _transaction(self, name: str) -> Iterator[psycopg.Connection[Any]]:
+    def _transaction(self, name: str, stream: Stream) -> Iterator[psycopg.Connection[Any]]:
         where = f"stream {name}, table {self.table} at {self._address()}"
         try:
             with psycopg.connect(
@@ -254,12 +256,12 @@ class PostgresEvents:
                 connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
                 connection.read_only = True
                 yield connection
-        except psycopg.DataError as cause:
+        except (psycopg.DataError, psycopg.errors.FeatureNotSupported) as cause:
             raise DataError(
                 "PostgreSQL holds a value that cannot be read",
                 where=where,
                 got=str(cause).strip(),
-                wanted="finite times, and numbers that fit the declared type",
+                wanted=f"finite times and numbers that fit the declared type; {time_names(stream)}",
                 do="mend the row",
             ) from cause
         except (

@@ -31,6 +31,7 @@ from pipelines.data.rows import (
     quoted,
     row_hash,
     stored_types,
+    time_names,
 )
 from pipelines.data.scan import EARLIEST, by_schema, microseconds
 from pipelines.data.staging import Reading, stage_file
@@ -186,7 +187,8 @@ def _check_rows(connection: Any, name: str, stream: Stream) -> None:
                 where=f"stream {name}",
                 got=f"{found} row(s), such as "
                 + ", ".join(f"{key}={value}" for key, value in sample),
-                wanted=f"{instant_text(EARLIEST)} <= event time <= known time",
+                wanted=f"{instant_text(EARLIEST)} <= event time <= known time; "
+                + time_names(stream),
                 do="mend the rows; are two columns mixed up, or is the zone another?",
             )
 

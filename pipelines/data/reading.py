@@ -8,7 +8,6 @@ import pyarrow.types as pt
 from pipelines.data.rows import SQL_TYPES, literal, quoted
 from pipelines.spec.fields import ColumnType
 
-_ZONED_TEXT = r"(?i)\d:\d{2}.*(z|utc|[+-]\d{2}(:?\d{2})?)$"
 _WHOLE = r"[+-]?\d+(\.0*)?"
 
 
@@ -52,7 +51,7 @@ def read_as(
 
 def naive_text(column: str) -> str:
     """SQL that is true for text that is a time without a zone."""
-    return f"NOT regexp_matches(trim({quoted(column)}), {literal(_ZONED_TEXT)})"
+    return f"NOT {_zoned_text(f'trim({quoted(column)})')}"
 
 
 def _from_text(name: str, kind: ColumnType) -> str:
@@ -82,13 +81,24 @@ def _time(
         if "%z" in time_format or "%Z" in time_format:
             return f"make_timestamp(epoch_us({parsed}))"
         return _from_wall_clock(f"{parsed}::TIMESTAMP", zone)
-    # DuckDB wants seconds, and no blank before an offset
-    name = f"regexp_replace({name}, '([T ]\\d{{1,2}}:\\d{{2}})($|[^:0-9])', '\\1:00\\2')"
-    name = f"regexp_replace({name}, '\\s+([+-]\\d{{2}})', '\\1')"
-    instant = f"make_timestamp(epoch_us(try_cast({name} AS TIMESTAMPTZ)))"
-    wall = _from_wall_clock(f"try_cast({name} AS TIMESTAMP)", zone)
-    zoned = f"regexp_matches({name}, {literal(_ZONED_TEXT)})"
-    return f"CASE WHEN {zoned} THEN {instant} ELSE {wall} END"
+    instant = f"make_timestamp(epoch_us({_cast_time(name, 'TIMESTAMPTZ')}))"
+    wall = _from_wall_clock(_cast_time(name, "TIMESTAMP"), zone)
+    return f"CASE WHEN {_zoned_text(name)} THEN {instant} ELSE {wall} END"
+
+
+def _zoned_text(name: str) -> str:
+    """SQL that is true for ISO 8601 text whose part after the date has an offset, Z or UTC."""
+    rest = f"substr({name}, 9)"
+    tail = f"right({name}, 1) IN ('Z', 'z', 'C', 'c')"
+    return f"(strlen({name}) > 10 AND ({tail} OR contains({rest}, '+') OR contains({rest}, '-')))"
+
+
+def _cast_time(name: str, sql_type: str) -> str:
+    """DuckDB wants seconds and no blank before an offset; texts without are rare, and mended."""
+    mended = f"regexp_replace({name}, '([T ]\\d{{1,2}}:\\d{{2}})($|[^:0-9])', '\\1:00\\2')"
+    mended = f"regexp_replace({mended}, '\\s+([+-]\\d{{2}})', '\\1')"
+    plain = f"try_cast({name} AS {sql_type})"
+    return f"CASE WHEN {plain} IS NULL THEN try_cast({mended} AS {sql_type}) ELSE {plain} END"
 
 
 def _from_wall_clock(local: str, zone: str | None) -> str:

@@ -50,6 +50,13 @@ def canonical_types(stream: Stream) -> dict[str, ColumnType]:
     return {**times, **stream.columns}
 
 
+def time_names(stream: Stream) -> str:
+    """The two times of a stream under the names that its files have, for a message."""
+    if isinstance(stream.known_time, KnownTimeRule):
+        return f"event time in {stream.event_time!r}, known time by a rule"
+    return f"event time in {stream.event_time!r}, known time in {stream.known_time!r}"
+
+
 def stored_types(stream: Stream) -> dict[str, ColumnType]:
     """Columns that an object of the stream has to have, under the names that are declared.
 

@@ -25,6 +25,7 @@ from pipelines.data.rows import (
     hash_sums,
     row_hash,
     stored_types,
+    time_names,
 )
 from pipelines.data.stream import Progress, PulledObject, day_start, partition_day
 from pipelines.spec.streams import Stream
@@ -177,7 +178,8 @@ def _scan(
                         where=where,
                         got=f"{count} row(s), such as "
                         + _sample(connection, source, path, f"({condition})"),
-                        wanted=f"{instant_text(EARLIEST)} <= event time <= known time",
+                        wanted=f"{instant_text(EARLIEST)} <= event time <= known time; "
+                        + time_names(stream),
                         do="mend the source: wrong unit, zone or columns mixed up?",
                     )
     scans = {

@@ -1,0 +1,110 @@
+"""What every object store does, run on a folder and on S3 with and without versions."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.adapters.objects_local import LocalStore
+from pipelines.adapters.objects_s3 import S3Store
+from pipelines.adapters.sources import open_store
+from pipelines.core.errors import Damaged, SpecError, Unavailable
+from pipelines.data.store import ObjectStore
+
+
+@pytest.fixture(params=["folder", "s3-versions", "s3-plain"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "folder":
+        return LocalStore(tmp_path / "store")
+    kind = "versioned_bucket" if request.param == "s3-versions" else "plain_bucket"
+    return S3Store(f"s3://{request.getfixturevalue(kind)}/below/here")
+
+
+def _read(store: ObjectStore, key: str, to: Path) -> bytes:
+    [stored] = list(store.list(key))
+    store.read(stored, to)
+    return to.read_bytes()
+
+
+def test_an_empty_store_lists_nothing(store: ObjectStore) -> None:
+    assert list(store.list("stock/")) == []
+
+
+def test_what_was_written_is_listed_and_read(store: ObjectStore, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"from a file")
+    written = store.write("stock/dt=2026-01-05/a.parquet", source)
+    assert list(store.list("stock/")) == [written]
+    assert written.size == len(b"from a file")
+    assert _read(store, "stock/dt=2026-01-05/a.parquet", tmp_path / "copy") == b"from a file"
+
+
+def test_keys_come_in_order_and_only_below_the_prefix(store: ObjectStore) -> None:
+    for key in ("b/2", "a/dt=2026-01-10/x", "a/dt=2026-01-09/y", "ab/1"):
+        store.write(key, b"x")
+    assert [one.key for one in store.list("a/")] == ["a/dt=2026-01-09/y", "a/dt=2026-01-10/x"]
+    assert [one.key for one in store.list("a/dt=2026-01-1")] == ["a/dt=2026-01-10/x"]
+    assert [one.key for one in store.list("")] == sorted(
+        ["b/2", "a/dt=2026-01-10/x", "a/dt=2026-01-09/y", "ab/1"]
+    )
+
+
+def test_writing_if_absent_keeps_what_is_there(store: ObjectStore, tmp_path: Path) -> None:
+    first = store.write("a/x", b"first")
+    assert store.write("a/x", b"second", if_absent=True) == first
+    assert _read(store, "a/x", tmp_path / "copy") == b"first"
+
+
+def test_writing_over_changes_the_etag(store: ObjectStore, tmp_path: Path) -> None:
+    first = store.write("a/x", b"first")
+    second = store.write("a/x", b"other", if_absent=False)
+    assert second.etag != first.etag
+    assert _read(store, "a/x", tmp_path / "copy") == b"other"
+
+
+def test_a_replaced_object_is_the_old_version_or_an_error_never_the_new_content(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    store.write("a/x", b"first")
+    [listed] = list(store.list("a/"))
+    store.write("a/x", b"other", if_absent=False)
+    try:
+        store.read(listed, tmp_path / "copy")
+    except Damaged:
+        assert listed.version_id is None
+    else:
+        assert listed.version_id is not None
+        assert (tmp_path / "copy").read_bytes() == b"first"
+
+
+def test_an_empty_object_is_an_object(store: ObjectStore, tmp_path: Path) -> None:
+    store.write("a/empty", b"")
+    assert _read(store, "a/empty", tmp_path / "copy") == b""
+
+
+def test_an_object_that_never_was_cannot_be_read(store: ObjectStore, tmp_path: Path) -> None:
+    stored = store.write("a/x", b"first")
+    with pytest.raises(Damaged):
+        store.read(stored.model_copy(update={"key": "a/other"}), tmp_path / "copy")
+
+
+def test_an_address_opens_its_kind_of_store(versioned_bucket: str, tmp_path: Path) -> None:
+    assert open_store(str(tmp_path)).address == str(tmp_path)
+    assert open_store(f"s3://{versioned_bucket}/a/").address == f"s3://{versioned_bucket}/a"
+    with pytest.raises(SpecError, match="no such kind of store"):
+        open_store("gs://bucket")
+
+
+def test_a_bucket_that_is_not_there_is_named(s3_environment: str) -> None:
+    with pytest.raises(Unavailable, match="NoSuchBucket") as raised:
+        list(S3Store("s3://nobody-made-this").list("a/"))
+    assert "s3://nobody-made-this" in raised.value.where
+
+
+def test_an_s3_that_is_away_is_unavailable(
+    s3_environment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # the discard port: nobody listens
+    with pytest.raises(Unavailable) as raised:
+        list(S3Store("s3://bucket", connect_timeout_s=1).list("a/"))
+    assert "127.0.0.1:9" in raised.value.where
+    assert raised.value.exit_code == 5
