@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import mlflow
@@ -287,6 +289,28 @@ def test_a_server_that_is_away_is_unavailable_and_said_so(
     assert address in str(away.value)
     assert "safe to run again" in str(away.value)
     assert time.monotonic() - started < 20
+
+
+class _Failing(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(int(self.server.answer))
+
+    do_POST = do_GET
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_a_server_that_fails_is_unavailable(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Failing) as failing:
+        failing.answer = status
+        threading.Thread(target=failing.serve_forever, daemon=True).start()
+        registry = MlflowRegistry(f"http://127.0.0.1:{failing.server_port}")
+        with pytest.raises(Unavailable, match="safe to run again"):
+            registry.alias("demand", "champion")
+        failing.shutdown()
 
 
 def test_mlflows_own_addresses_work(server: str, pack: Callable, registration: Make) -> None:
