@@ -11,7 +11,8 @@ from typing import Any
 
 import ibis
 
-from pipelines.quality.compile import Plan, compile_expectation
+from pipelines.quality.compile import compile_expectation
+from pipelines.quality.plan import Plan
 from pipelines.quality.suite import ExpectationResult, Suite, SuiteRunner, columns_of
 
 

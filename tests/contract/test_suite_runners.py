@@ -62,6 +62,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
         {"column": "whole", "value_set": [0, 1, 2], "mostly": 0.5},
     ),
     ("expect_column_values_to_be_in_set", {"column": "flag", "value_set": [True]}),
+    ("expect_column_distinct_values_to_be_in_set", {"column": "text", "value_set": ["a", "bb"]}),
+    ("expect_column_distinct_values_to_be_in_set", {"column": "whole", "value_set": [1, 2]}),
     ("expect_column_values_to_not_be_in_set", {"column": "text", "value_set": ["a"]}),
     ("expect_column_values_to_not_be_in_set", {"column": "real", "value_set": [0, 1.5]}),
     ("expect_column_values_to_match_regex", {"column": "text", "regex": "^[a-c]+$"}),

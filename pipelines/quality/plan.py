@@ -1,0 +1,84 @@
+"""A plan: what to compute for one expectation, and what to make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import ibis
+
+from pipelines.quality.times import naive_utc
+
+Values = Mapping[str, Any]
+Kwargs = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to compute, and what to make of it.
+
+    ``aggregates`` are scalars of one query; ``second`` makes further scalars from their values;
+    ``apart`` are scalars over groups, each a query of its own.
+    """
+
+    finish: Callable[[Values], dict[str, Any]]
+    aggregates: dict[str, Any] = field(default_factory=dict)
+    second: Callable[[Values], dict[str, Any]] | None = None
+    apart: dict[str, Any] = field(default_factory=dict)
+
+
+def kind_of(table: ibis.Table, name: str) -> str:
+    """What a column holds: number, boolean, time, text, other; or absent."""
+    if name not in table.columns:
+        return "absent"
+    kind = table[name].type()
+    if kind.is_boolean():
+        return "boolean"
+    if kind.is_integer() or kind.is_floating():
+        return "number"
+    if kind.is_timestamp():
+        return "time"
+    return "text" if kind.is_string() else "other"
+
+
+def column_of(table: ibis.Table, name: str) -> Any:
+    """The column with float NaN as missing, as pandas has it."""
+    column = table[name]
+    if column.type().is_floating():
+        return ibis.ifelse(column.isnan(), ibis.null(column.type()), column)
+    return column
+
+
+def is_number(value: Any) -> bool:
+    """Whether a bound or a value of a set is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def bounds_of(kind: str, kwargs: Kwargs) -> tuple[Any, Any] | None:
+    """``min_value`` and ``max_value`` in the column's own type; ``None`` when they do not fit."""
+    found: list[Any] = []
+    for key in ("min_value", "max_value"):
+        value = kwargs.get(key)
+        if value is None or (kind == "number" and is_number(value)):
+            found.append(value)
+        elif kind == "time" and isinstance(value, str | datetime):
+            bound = naive_utc(value)
+            if bound is None:
+                return None
+            found.append(bound)
+        else:
+            return None
+    return found[0], found[1]
+
+
+def holds(value: Any, low: Any, high: Any, kwargs: Kwargs) -> Any:
+    """Whether ``value``, a number or an expression, lies between bounds that may be open."""
+    held: Any = True
+    if low is not None:
+        held = value > low if kwargs.get("strict_min") else value >= low
+    if high is not None:
+        under = value < high if kwargs.get("strict_max") else value <= high
+        held = under if held is True else held & under
+    return held
