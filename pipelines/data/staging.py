@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import shutil
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ from pipelines.data.reading import naive_text, read_as
 from pipelines.data.rows import check_schema, files_sql, literal, quoted, stored_types
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import Stream
+
+_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def stage_file(
     Raises:
         DataError: when the file or a value in it is not what is declared.
     """
-    relation, schema = _relation(connection, file, work, how)
+    relation, schema = _relation(file, work, how)
     wanted, given = stored_types(stream), how.columns or {}
     where = f"stream {name}, file {file}"
     names = {column: given.get(column, column) for column in wanted}
@@ -110,7 +113,7 @@ def stage_file(
         raise DataError(
             "a file cannot be read",
             where=where,
-            got="; ".join(str(cause).splitlines()[:3]),
+            got="; ".join(str(cause).splitlines()[:4]),
             do="mend the line",
         ) from cause
     if _count(connection) == before:
@@ -127,7 +130,7 @@ def _is_missing(source: str, arrow: pa.DataType, kind: ColumnType) -> str:
     return "false"
 
 
-def _relation(connection: Any, file: Path, work: Path, how: Reading) -> tuple[str, pa.Schema]:
+def _relation(file: Path, work: Path, how: Reading) -> tuple[str, pa.Schema]:
     """SQL that reads a file, and its columns: those of a CSV file are all text."""
     head = _head(file)
     if head == b"PAR1" or (packed := _head(file, unpack=True)) == b"PAR1":
@@ -144,24 +147,46 @@ def _relation(connection: Any, file: Path, work: Path, how: Reading) -> tuple[st
             ) from cause
     if not packed:
         raise DataError("a file is empty", where=str(file), wanted="CSV with a header, or Parquet")
+    gz = head[:2] == _GZIP
+    mark, names = _header(file, packed=gz)
     texts = ", ".join(literal(text) for text in how.missing)
-    gz = ", compression='gzip'" if head[:2] == b"\x1f\x8b" else ""
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
     relation = (
-        f"read_csv({literal(str(file))}, header=true, all_varchar=true, nullstr=[{texts}]{gz})"
+        f"read_csv({literal(str(file))}, header=true, auto_detect=false, columns={{{columns}}}, "
+        f"delim={literal(mark)}, quote='\"', escape='\"', nullstr=[{texts}], "
+        f"compression='{'gzip' if gz else 'none'}')"
     )
+    return relation, pa.schema([(name, pa.string()) for name in names])
+
+
+def _header(file: Path, *, packed: bool) -> tuple[str, list[str]]:
+    """The delimiter, which stands most often in the first line, and the names of the columns.
+
+    Left to guess them, DuckDB reads a file with one broken line as one wide column.
+    """
+    with gzip.open(file, "rb") if packed else file.open("rb") as opened:
+        line = opened.readline(1 << 20)
     try:
-        columns = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-    except (duckdb.InvalidInputException, duckdb.IOException) as cause:
+        text = line.decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError as cause:
         raise DataError(
-            "a CSV file cannot be read", where=str(file), got=str(cause).splitlines()[0]
+            "a CSV file is not UTF-8", where=str(file), got=str(cause), do="convert it"
         ) from cause
-    return relation, pa.schema([(column[0], pa.string()) for column in columns])
+    mark = max(",;\t|", key=text.count)
+    names = next(csv.reader([text], delimiter=mark), [])
+    if not all(names) or len({name.lower() for name in names}) < len(names):
+        raise DataError(
+            "the header of a CSV file does not name each column once",
+            where=str(file),
+            got=text[:300],
+        )
+    return mark, names
 
 
 def _head(file: Path, *, unpack: bool = False) -> bytes:
     with file.open("rb") as raw:
         head = raw.read(4)
-    if not unpack or head[:2] != b"\x1f\x8b":
+    if not unpack or head[:2] != _GZIP:
         return head
     try:
         with gzip.open(file, "rb") as unpacked:

@@ -79,6 +79,7 @@ class FileEvents:
                 do="import events, or mend the store's address or the stream's path",
             )
         fresh = [stored for stored in listed if index.get(_version(stored), "missing") not in cache]
+        before = dict(index)
         try:
             for number, stored in enumerate(fresh, start=1):
                 index[_version(stored)] = cache.add(
@@ -89,7 +90,7 @@ class FileEvents:
                     f" ({len(listed)} in all), {stored.key}"
                 )
         finally:
-            if fresh:
+            if index != before:
                 cache.keep_note("pulled", about, index)
         return tuple(
             PulledObject(**stored.model_dump(), sha256=index[_version(stored)]) for stored in listed
