@@ -239,8 +239,8 @@ def test_a_unit_change_is_explained_by_its_factor(
 def test_healthy_weeks_rarely_raise_an_alarm() -> None:
     """One hundred weeks, each against an envelope that ends 36 days before it.
 
-    At most 5 weeks with any finding: one page in five months over all checks of the stream together. A true rate of
-    2 % passes with 98.5 % probability (binomial, n = 100), a rate of 12 % with under 2 %.
+    At most 5 weeks with any finding, over all checks of the stream together. A true rate of 2 %
+    passes with 98.5 % probability (binomial, n = 100), a rate of 12 % with under 2 %.
     """
     world = sales(days=120 + 700, seed=11, rate=120.0)
     table = canonical(world)
