@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -184,8 +184,3 @@ def _hashed_as(sql_type: str) -> ColumnType:
     if sql_type == "VARCHAR" or sql_type.startswith("ENUM"):
         return ColumnType.STRING
     return ColumnType.FLOAT
-
-
-def days_of(objects: tuple[StoredObject, ...]) -> list[date]:
-    """The days that written objects stand under."""
-    return [date.fromisoformat(one.key.rsplit("dt=", 1)[1][:10]) for one in objects]

@@ -6,7 +6,6 @@ import pytest
 
 from pipelines.adapters.objects_local import LocalStore
 from pipelines.adapters.objects_s3 import S3Store
-from pipelines.adapters.sources import open_store
 from pipelines.core.errors import Damaged, SpecError, Unavailable
 from pipelines.data.store import ObjectStore
 
@@ -87,11 +86,10 @@ def test_an_object_that_never_was_cannot_be_read(store: ObjectStore, tmp_path: P
         store.read(stored.model_copy(update={"key": "a/other"}), tmp_path / "copy")
 
 
-def test_an_address_opens_its_kind_of_store(versioned_bucket: str, tmp_path: Path) -> None:
-    assert open_store(str(tmp_path)).address == str(tmp_path)
-    assert open_store(f"s3://{versioned_bucket}/a/").address == f"s3://{versioned_bucket}/a"
-    with pytest.raises(SpecError, match="no such kind of store"):
-        open_store("gs://bucket")
+def test_an_s3_address_has_a_bucket(versioned_bucket: str) -> None:
+    assert S3Store(f"s3://{versioned_bucket}/a/").address == f"s3://{versioned_bucket}/a"
+    with pytest.raises(SpecError, match="cannot read an S3 address"):
+        S3Store("s3:///prefix")
 
 
 def test_a_bucket_that_is_not_there_is_named(s3_environment: str) -> None:
