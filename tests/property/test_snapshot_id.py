@@ -124,3 +124,20 @@ def test_any_change_of_a_known_row_changes_the_id(rows: list[Row], data: st.Data
             ids.append(_id(store, Path(folder, "cache")))
         assert (ids[0] == ids[1]) == same
         assert ids[2] != ids[0], "a row that stands twice has to count twice"
+
+
+@settings(max_examples=15, deadline=None)
+@given(rows=st.lists(row, min_size=1, max_size=12), hours=st.permutations([60, 100, 180, 241]))
+def test_what_a_cache_saw_at_other_instants_changes_nothing(
+    rows: list[Row], hours: list[int]
+) -> None:
+    """One cache serves every run, forwards and backwards in time; each id is that of a new one."""
+    first = min(one["hour"] for one in rows)
+    instants = [START + timedelta(hours=hour) for hour in hours if hour >= first]
+    with tempfile.TemporaryDirectory() as folder:
+        store, shared = Path(folder) / "store", Path(folder) / "shared"
+        _write(store, "visits/dt=2026-01-01/a.parquet", rows)
+        source = {"visits": FileEvents(LocalStore(store))}
+        for number, at in enumerate(instants):
+            alone = take_snapshot(SPEC, at, source, Path(folder) / f"alone{number}")
+            assert take_snapshot(SPEC, at, source, shared).id == alone.id
