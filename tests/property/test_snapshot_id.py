@@ -136,7 +136,7 @@ def test_what_a_cache_saw_at_other_instants_changes_nothing(
     instants = [START + timedelta(hours=hour) for hour in hours if hour >= first]
     with tempfile.TemporaryDirectory() as folder:
         store, shared = Path(folder) / "store", Path(folder) / "shared"
-        _write(store, "visits/dt=2026-01-01/a.parquet", rows)
+        _write(store, "dt=2026-01-01/a.parquet", rows)
         source = {"visits": FileEvents(LocalStore(store))}
         for number, at in enumerate(instants):
             alone = take_snapshot(SPEC, at, source, Path(folder) / f"alone{number}")
