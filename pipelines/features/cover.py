@@ -35,6 +35,7 @@ from pipelines.spec.points import Aggregate
 
 # Names with a colon cannot clash with declared columns.
 AT, BORN, SEEN, HAPPENED, KNOWN = ":at", ":born", ":seen", ":happened", ":known"
+OWNER = ":owner"
 _IS_POINT, _BUCKET, _END, _ISLAND, _BEFORE = ":is_point", ":bucket", ":end", ":island", ":before"
 
 UNITS = 1_000_000_000  # a sum is kept in whole billionths
@@ -57,38 +58,53 @@ class Ask:
 
 
 def cover(
-    events: ibis.Table, points: ibis.Table, by: Sequence[Column], asks: Sequence[Ask], steps: Steps
+    points: ibis.Table,
+    bare: ibis.Table,
+    events: ibis.Table,
+    by: Sequence[Column],
+    asks: Sequence[Ask],
+    steps: Steps,
 ) -> ibis.Table:
-    """Each ask at each point.
+    """The points with each ask as a column; missing where a point saw nothing.
 
     Arguments:
+        points: ``by``, int64 microseconds ``:at`` on the grid ``steps``, and any other columns.
+        bare: the same points before anything was joined to them. What is asked comes from here,
+            so that a frame of many columns stays one chain of joins and is not built twice.
         events: ``by``, the asked columns, and int64 microseconds ``:born``, ``:seen`` (not before
             ``:born``), ``:happened`` and ``:known`` (these two order events for ``last``).
-        points: ``by`` and ``:at``, each combination once, ``:at`` on the grid ``steps``.
         by: key columns. A missing key is nobody's.
         asks: what to compute.
         steps: a grid that holds every point and that every reach leaves unmoved.
 
     Returns:
-        ``by``, ``:at`` and a column for each ask, one row for each point with whole keys.
+        ``points`` with a column for each ask; no row more, no row less.
     """
-    present = [_[key].notnull() for key in by]
-    rounded = events.filter(present).mutate(**{BORN: steps.up(_[BORN]), SEEN: steps.up(_[SEEN])})
-    points = points.filter(present)
+    # Sorting and hashing keys is most of the work, so each combination of keys becomes a number;
+    # in order, as a plan may come to number them twice.
+    keys = bare.select(*by).filter([_[key].notnull() for key in by]).distinct()
+    numbered = ibis.row_number().over(ibis.window(order_by=list(by)))
+    owners = keys.mutate(**{OWNER: numbered})
+    asked = bare.join(owners, list(by)).select(OWNER, AT).distinct()
+    rounded = events.join(owners, list(by)).mutate(
+        **{BORN: steps.up(_[BORN]), SEEN: steps.up(_[SEEN])}
+    )
     swept = [ask for ask in asks if ask.aggregate not in ("min", "max")]
     paired = [ask for ask in asks if ask.aggregate in ("min", "max")]
-    cells = _cells(rounded, by, asks)
-    result = _sweep(cells, rounded, points, by, swept) if swept else points
+    cells = _cells(rounded, asks)
+    points = _attach(points, owners, by)
+    if swept:
+        points = _attach(points, _sweep(cells, rounded, asked, swept), [OWNER, AT])
     for reach in sorted({ask.reach for ask in paired}):
-        extremes = _extremes(cells, points, by, [ask for ask in paired if ask.reach == reach])
-        result = attach(result, extremes, by)
-    return result.select(*by, AT, *(ask.name for ask in asks))
+        extremes = _extremes(cells, asked, [ask for ask in paired if ask.reach == reach])
+        points = _attach(points, extremes, [OWNER, AT])
+    return points.drop(OWNER)
 
 
-def attach(points: ibis.Table, found: ibis.Table, by: Sequence[Column]) -> ibis.Table:
-    """``points`` with the columns of ``found`` for their keys and instant; missing where none."""
-    joined = points.left_join(found, [*by, AT], rname="right:{name}")
-    return joined.drop(*(f"right:{name}" for name in (*by, AT)))
+def _attach(table: ibis.Table, found: ibis.Table, keys: Sequence[str]) -> ibis.Table:
+    """``table`` with the columns that ``found`` has for its keys; missing where it has none."""
+    joined = table.left_join(found, list(keys), rname="right:{name}")
+    return joined.drop(*(f"right:{key}" for key in keys))
 
 
 def merge_stretches(table: ibis.Table, keys: Sequence[str], begin: str, end: str) -> ibis.Table:
@@ -105,14 +121,14 @@ def merge_stretches(table: ibis.Table, keys: Sequence[str], begin: str, end: str
     )
 
 
-def _cells(events: ibis.Table, by: Sequence[Column], asks: Sequence[Ask]) -> ibis.Table:
+def _cells(events: ibis.Table, asks: Sequence[Ask]) -> ibis.Table:
     """Events of equal keys and stretch as one row, with what the asks need of them."""
     parts: dict[str, Any] = {}
     for ask in asks:
         if ask.aggregate in ("count", "sum", "mean"):
             parts[f"n:{ask.of}"] = _[ask.column].count() if ask.column else _.count()
         if ask.aggregate in ("sum", "mean"):
-            units = (_[ask.column].cast("float64") * float(UNITS)).round(0).cast(_EXACT)
+            units = (_[ask.column].cast("float64") * float(UNITS)).cast(_EXACT)
             parts[f"units:{ask.of}"] = units.sum()
         if ask.aggregate == "last":
             parts[f"last:{ask.of}"] = _newest(ask.of).max()
@@ -120,7 +136,7 @@ def _cells(events: ibis.Table, by: Sequence[Column], asks: Sequence[Ask]) -> ibi
             parts["newest:"] = _[HAPPENED].max()
         if ask.aggregate in ("min", "max"):
             parts[f"{ask.aggregate}:{ask.of}"] = getattr(_[ask.of], ask.aggregate)()
-    return events.group_by([*by, BORN, SEEN]).agg(**parts)
+    return events.group_by([OWNER, BORN, SEEN]).agg(**parts)
 
 
 def _newest(column: str) -> Any:
@@ -132,7 +148,6 @@ def _sweep(
     cells: ibis.Table,
     events: ibis.Table,
     points: ibis.Table,
-    by: Sequence[Column],
     asks: Sequence[Ask],
 ) -> ibis.Table:
     """Counts, sums, last values and distinct values: one pass over changes and points in order."""
@@ -143,7 +158,7 @@ def _sweep(
         if ask.aggregate in ("sum", "mean"):
             sums[f"units:{ask.of}:{ask.reach}"] = (f"units:{ask.of}", ask.reach)
     last = sorted({ask.of for ask in asks if ask.aggregate == "last"})
-    cells = _ranked(cells, by, last) if last else cells
+    cells = _ranked(cells, last) if last else cells
     newest = {f"last:{column}:rank" for column in last}
     newest |= {"newest:" for ask in asks if ask.aggregate == "time_since"}
     spread = {f"distinct:{a.of}:{a.reach}": a for a in asks if a.aggregate == "distinct"}
@@ -156,7 +171,7 @@ def _sweep(
 
     def branch(table: ibis.Table, at: Any, values: dict[str, Any]) -> ibis.Table:
         row = {name: values.get(name, ibis.null()).cast(kind) for name, kind in types.items()}
-        return table.select(*by, **{AT: at}, **row)
+        return table.select(OWNER, **{AT: at}, **row)
 
     comes = {
         name: ibis.ifelse(_[SEEN] < _[BORN] + reach, _[source], ibis.null())
@@ -168,7 +183,7 @@ def _sweep(
         left = cells.filter(_[SEEN] < _[BORN] + reach)
         branches.append(branch(left, _[BORN] + reach, goes))
     for name, ask in spread.items():
-        lasting = _lasting(events, by, ask)
+        lasting = _lasting(events, ask)
         branches.append(branch(lasting, _[SEEN], {name: ibis.literal(1)}))
         branches.append(branch(lasting, _[_END], {name: ibis.literal(-1)}))
     branches.append(branch(points, _[AT], {_IS_POINT: ibis.literal(True)}))
@@ -177,17 +192,19 @@ def _sweep(
     totals = {name: _[name].sum().cast(types[name]) for name in (*sums, *spread)}
     totals |= {name: _[name].max() for name in newest}
     changes = ibis.union(*branches) if len(branches) > 1 else branches[0]
-    instants = changes.group_by([*by, AT]).agg(**totals, **{_IS_POINT: _[_IS_POINT].max()})
-    until_now = ibis.window(group_by=list(by), order_by=AT, rows=(None, 0))
+    instants = changes.group_by([OWNER, AT]).agg(**totals, **{_IS_POINT: _[_IS_POINT].max()})
+    until_now = ibis.window(group_by=OWNER, order_by=AT, rows=(None, 0))
     running = {name: _[name].sum().over(until_now) for name in (*sums, *spread)}
     running |= {name: _[name].max().over(until_now) for name in newest}
     swept = instants.mutate(**running).filter(_[_IS_POINT])
     for column in last:
-        swept = _look_up(swept, cells, by, column)
-    return swept.select(*by, AT, **{ask.name: _ANSWERS[ask.aggregate](swept, ask) for ask in asks})
+        swept = _look_up(swept, cells, column)
+    return swept.select(
+        OWNER, AT, **{ask.name: _ANSWERS[ask.aggregate](swept, ask) for ask in asks}
+    )
 
 
-def _ranked(cells: ibis.Table, by: Sequence[Column], columns: Sequence[str]) -> ibis.Table:
+def _ranked(cells: ibis.Table, columns: Sequence[str]) -> ibis.Table:
     """Cells with the rank of their last value among all of the key, as ``last:<column>:rank``.
 
     Engines are slow at running maxima of structs and fast at those of numbers.
@@ -196,24 +213,20 @@ def _ranked(cells: ibis.Table, by: Sequence[Column], columns: Sequence[str]) -> 
     for column in columns:
         newest = _[f"last:{column}"]
         order = [newest[field] for field in ("happened", "known", "value")]
-        rank = ibis.row_number().over(ibis.window(group_by=list(by), order_by=order))
+        rank = ibis.row_number().over(ibis.window(group_by=OWNER, order_by=order))
         ranks[f"last:{column}:rank"] = ibis.ifelse(newest.isnull(), None, rank)
     return cells.mutate(**ranks)
 
 
-def _look_up(
-    swept: ibis.Table, ranked: ibis.Table, by: Sequence[Column], column: str
-) -> ibis.Table:
+def _look_up(swept: ibis.Table, ranked: ibis.Table, column: str) -> ibis.Table:
     """The event time and value that stand behind the best rank at each point."""
     name = f"last:{column}"
     values = ranked.filter(_[f"{name}:rank"].notnull()).select(
-        *by,
+        OWNER,
         f"{name}:rank",
         **{f"{name}:happened": _[name]["happened"], f"{name}:value": _[name]["value"]},
     )
-    keys = [*by, f"{name}:rank"]
-    found = swept.left_join(values, keys, rname="right:{name}")
-    return found.drop(*(f"right:{key}" for key in keys))
+    return _attach(swept, values, [OWNER, f"{name}:rank"])
 
 
 def _count(swept: ibis.Table, ask: Ask) -> Any:
@@ -255,22 +268,20 @@ _ANSWERS: dict[Aggregate, Callable[[ibis.Table, Ask], Any]] = {
 }
 
 
-def _lasting(events: ibis.Table, by: Sequence[Column], ask: Ask) -> ibis.Table:
+def _lasting(events: ibis.Table, ask: Ask) -> ibis.Table:
     """When each value of each key was in sight: stretches ``[:seen, :end)`` that do not touch."""
     value = f"value:{ask.of}"
     seen = (
         events.filter(_[ask.of].notnull())
-        .group_by([*by, _[ask.of].name(value), BORN])
+        .group_by([OWNER, _[ask.of].name(value), BORN])
         .agg(**{SEEN: _[SEEN].min()})
         .mutate(**{_END: _[BORN] + ask.reach})
         .filter(_[SEEN] < _[_END])
     )
-    return merge_stretches(seen, [*by, value], SEEN, _END)
+    return merge_stretches(seen, [OWNER, value], SEEN, _END)
 
 
-def _extremes(
-    cells: ibis.Table, points: ibis.Table, by: Sequence[Column], asks: Sequence[Ask]
-) -> ibis.Table:
+def _extremes(cells: ibis.Table, points: ibis.Table, asks: Sequence[Ask]) -> ibis.Table:
     """Minima and maxima of one reach, for the points that see any event."""
     reach = asks[0].reach
     parts = sorted({f"{ask.aggregate}:{ask.of}" for ask in asks})
@@ -280,17 +291,17 @@ def _extremes(
     second = ranged.mutate(**{_BUCKET: (_[_END] - 1) // reach}).filter(
         _[_BUCKET] > _[SEEN] // reach
     )
-    spread = first.union(second).select(*by, _BUCKET, SEEN, _END, *parts)
-    bucketed = points.select(*by, AT).mutate(**{_BUCKET: _[AT] // reach})
+    spread = first.union(second).select(OWNER, _BUCKET, SEEN, _END, *parts)
+    bucketed = points.select(OWNER, AT).mutate(**{_BUCKET: _[AT] // reach})
     seen = bucketed.join(
         spread,
         [
-            *by,
+            OWNER,
             _BUCKET,
             bucketed[AT] >= spread[SEEN],
             bucketed[AT] < spread[_END],
         ],
     )
     best = {part: getattr(_[part], part.partition(":")[0])() for part in parts}
-    found = seen.group_by([*by, AT]).agg(**best)
-    return found.select(*by, AT, **{a.name: found[f"{a.aggregate}:{a.of}"] for a in asks})
+    found = seen.group_by([OWNER, AT]).agg(**best)
+    return found.select(OWNER, AT, **{a.name: found[f"{a.aggregate}:{a.of}"] for a in asks})

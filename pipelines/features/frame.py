@@ -46,9 +46,9 @@ def build_frame(spec: ModelSpec, streams: Mapping[str, ibis.Table], as_of: datet
     _check_names(spec)
     known = {name: _as_known(table, as_of) for name, table in streams.items()}
     steps = steps_of(spec)
-    points = decision_points(spec, known, as_of)
-    points = with_windows(spec, known, points, steps)
-    points = with_label(spec, known, points, steps, as_of)
+    bare = decision_points(spec, known, as_of)
+    points = with_windows(spec, known, bare, steps)
+    points = with_label(spec, known, points, bare, steps, as_of)
     columns: dict[str, Any] = {key: points[key] for key in spec.points.keys}
     columns["decision_time"] = points[DECISION_TIME]
     for feature in spec.features:

@@ -12,7 +12,7 @@ from ibis import _
 from pipelines.core.errors import SpecError
 from pipelines.features.clock import Steps, instant, micros, moment, span
 from pipelines.features.conditions import holding
-from pipelines.features.cover import AT, BORN, HAPPENED, KNOWN, SEEN, Ask, attach, cover
+from pipelines.features.cover import AT, BORN, HAPPENED, KNOWN, SEEN, Ask, cover
 from pipelines.features.windows import check_aggregate, check_keys, check_sums
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.model import ModelSpec
@@ -25,6 +25,7 @@ def with_label(
     spec: ModelSpec,
     streams: Mapping[str, ibis.Table],
     points: ibis.Table,
+    bare: ibis.Table,
     steps: Steps,
     as_of: datetime,
 ) -> ibis.Table:
@@ -51,9 +52,9 @@ def with_label(
     matures = _[AT] + span(label.horizon) + span(label.delay)
     points = points.mutate(**{MATURED_AT: instant(matures)})
     if isinstance(label, AggregateLabel):
-        points = _aggregate(spec, label, streams, points, steps)
+        points = _aggregate(spec, label, streams, points, bare, steps)
     elif isinstance(label, LaterEventLabel):
-        points = _later_event(spec, label, streams, points)
+        points = _later_event(spec, label, streams, points, bare)
     else:
         points = _own_row(spec, label, points, as_of)
     matured = matures <= moment(as_of)
@@ -65,6 +66,7 @@ def _aggregate(
     label: AggregateLabel,
     streams: Mapping[str, ibis.Table],
     points: ibis.Table,
+    bare: ibis.Table,
     steps: Steps,
 ) -> ibis.Table:
     check_keys(spec, label.stream, label.by, "label")
@@ -77,18 +79,21 @@ def _aggregate(
     # t <= event time < t + horizon says the same as event time - horizon < t <= event time.
     at = micros(_.event_time) - horizon + 1
     events = events.mutate(**{BORN: at, SEEN: at, HAPPENED: at, KNOWN: at})
-    different = points.select(*label.by, AT).distinct()
-    found = cover(events, different, label.by, [ask], steps.finer([horizon]))
+    points = cover(points, bare, events, label.by, [ask], steps.finer([horizon]))
     value = _[LABEL].cast("float64")
     if label.aggregate == "count":
         value = value.nullif(0.0)
     if label.empty is not None:
         value = value.coalesce(label.empty)
-    return attach(points, found, label.by).mutate(**{LABEL: value})
+    return points.mutate(**{LABEL: value})
 
 
 def _later_event(
-    spec: ModelSpec, label: LaterEventLabel, streams: Mapping[str, ibis.Table], points: ibis.Table
+    spec: ModelSpec,
+    label: LaterEventLabel,
+    streams: Mapping[str, ibis.Table],
+    points: ibis.Table,
+    bare: ibis.Table,
 ) -> ibis.Table:
     """The first event after a point is the last one before it when time runs backwards."""
     check_keys(spec, label.stream, label.by, "label")
@@ -103,10 +108,12 @@ def _later_event(
             KNOWN: -micros(_.known_time),
         }
     )
-    mirrored = points.select(*label.by, **{AT: -_[AT]}).distinct()
+    mirrored = {AT: -_[AT]}
     ask = Ask(LABEL, "last", label.column, span(label.horizon) - 1)
-    found = cover(events, mirrored, label.by, [ask], Steps()).mutate(**{AT: -_[AT]})
-    labelled = attach(points, found, label.by).mutate(**{LABEL: _plain(_[LABEL], columns, label)})
+    found = cover(
+        points.mutate(**mirrored), bare.mutate(**mirrored), events, label.by, [ask], Steps()
+    )
+    labelled = found.mutate(**mirrored, **{LABEL: _plain(_[LABEL], columns, label)})
     if label.absent is None:
         return labelled
     return labelled.mutate(**{LABEL: _[LABEL].coalesce(_absent(label, columns[label.column]))})

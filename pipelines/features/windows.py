@@ -11,7 +11,7 @@ from ibis import _
 from pipelines.core.errors import DataError, SpecError
 from pipelines.features.clock import Steps, micros, span
 from pipelines.features.conditions import holding
-from pipelines.features.cover import AT, BORN, HAPPENED, KNOWN, SEEN, Ask, attach, cover
+from pipelines.features.cover import BORN, HAPPENED, KNOWN, SEEN, Ask, cover
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.fields import Column, ColumnType
 from pipelines.spec.model import ModelSpec
@@ -61,9 +61,8 @@ def with_windows(
                 KNOWN: micros(_.known_time),
             }
         )
-        different = bare.select(*first.by, AT).distinct()
         finer = steps.finer(ask.reach for ask in asks)
-        points = attach(points, cover(events, different, first.by, asks, finer), first.by)
+        points = cover(points, bare, events, first.by, asks, finer)
         counts += [ask.name for ask in asks if ask.aggregate in ("count", "distinct")]
     return points.mutate(**{name: _[name].coalesce(0) for name in counts})
 

@@ -1,0 +1,163 @@
+"""Planted leaks: each makes a frame better than production could be, and the probe names it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import ibis
+import pyarrow as pa
+import pytest
+from ibis import _
+
+from pipelines.core.verdict import Finding, Gate, Verdict
+from pipelines.features import build_frame, probe_leaks
+from pipelines.spec.model import ModelSpec
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+AS_OF = START + timedelta(days=20)
+Streams = Mapping[str, ibis.Table]
+
+
+def naive(days: float) -> datetime:
+    return (START + timedelta(days=days)).replace(tzinfo=None)
+
+
+def orders() -> ibis.Table:
+    """Four shops order every six hours; known a day later, every other one corrected after five."""
+    rows = []
+    for shop in range(4):
+        for number in range(60):
+            day = number / 4
+            row = {"event_time": naive(day), "order": f"{shop}-{number}", "shop": f"shop {shop}"}
+            row |= {"refunded": number % 3 == 0, "told_at": naive(day + 4)}
+            amount = float((7 * number + shop) % 11)
+            rows.append(row | {"known_time": naive(day + 1), "amount": amount})
+            if number % 2:
+                rows.append(row | {"known_time": naive(day + 5), "amount": amount + 100})
+    times = [(name, pa.timestamp("us")) for name in ("event_time", "known_time", "told_at")]
+    texts = [("order", pa.string()), ("shop", pa.string())]
+    schema = pa.schema([*times, *texts, ("refunded", pa.bool_()), ("amount", pa.float64())])
+    return ibis.duckdb.connect().create_table("orders", pa.Table.from_pylist(rows, schema=schema))
+
+
+def declare(points: str = "grid", column: str = "amount") -> ModelSpec:
+    columns = {"order": "string", "shop": "string", "amount": "float", "refunded": "boolean"}
+    window = {"kind": "window", "stream": "orders", "by": ["shop"], "window": "7d"}
+    grid = {"kind": "grid", "stream": "orders", "keys": ["shop"], "every": "1d"}
+    events = {"kind": "event", "stream": "orders", "keys": ["shop"]}
+    forecast = {"kind": "aggregate", "stream": "orders", "by": ["shop"], "aggregate": "sum"}
+    refund = {"kind": "own_row", "column": "refunded", "known_at": "told_at", "horizon": "7d"}
+    return ModelSpec.model_validate(
+        {
+            "name": "orders",
+            "description": "planted leaks",
+            "owner": "tests",
+            "streams": {
+                "orders": {
+                    "event_time": "at",
+                    "known_time": "recorded",
+                    "columns": columns | {"told_at": "timestamp"},
+                }
+            },
+            "points": grid if points == "grid" else events,
+            "label": refund
+            if points == "event"
+            else forecast | {"column": "amount", "horizon": "1d"},
+            "features": [
+                {"kind": "calendar", "name": "weekday", "part": "weekday"},
+                window | {"name": "orders_7d", "aggregate": "count"},
+                window | {"name": "mean_7d", "aggregate": "mean", "column": column},
+            ],
+            "split": {"train": "28d"},
+            "estimator": {"path": "sklearn.dummy.DummyRegressor"},
+            "metric": {"name": "absolute_error", "minimum_effect": 0.1},
+        }
+    )
+
+
+def probe(spec: ModelSpec, build: Any, **more: Any) -> Finding:
+    streams = {"orders": orders()}
+    frame = build(spec, streams, AS_OF)
+    [finding] = probe_leaks(spec, streams, frame, AS_OF, build=build, **more)
+    assert (finding.gate, finding.name) == (Gate.AVAILABILITY, "availability.leak_probe")
+    return finding
+
+
+def known_at_once(spec: ModelSpec, streams: Streams, as_of: datetime) -> ibis.Table:
+    """Takes the event's time for the time at which it became known."""
+    early = {name: table.mutate(known_time=_.event_time) for name, table in streams.items()}
+    return build_frame(spec, early, as_of)
+
+
+def corrected(spec: ModelSpec, streams: Streams, as_of: datetime) -> ibis.Table:
+    """Keeps only the latest version of each order, whenever that came."""
+    rows = streams["orders"]
+    keys = [name for name in ("order", "leak_probe") if name in rows.columns]
+    same = ibis.window(group_by=keys)
+    latest = rows.mutate(
+        first=_.known_time.min().over(same), last=_.known_time.max().over(same)
+    ).filter(_.known_time == _.last)
+    return build_frame(spec, {"orders": latest.mutate(known_time=_.first)}, as_of)
+
+
+def against_the_whole(spec: ModelSpec, streams: Streams, as_of: datetime) -> ibis.Table:
+    """Divides by a mean over the whole table, later rows included."""
+    frame = build_frame(spec, streams, as_of)
+    return frame.mutate(mean_7d=_.mean_7d / streams["orders"].amount.mean().as_scalar())
+
+
+@pytest.mark.parametrize("points", ["grid", "event"])
+def test_honest_frame_passes(points: str) -> None:
+    finding = probe(declare(points), build_frame)
+    assert finding.verdict is Verdict.PASS, finding.reason
+    assert finding.rows == 32
+
+
+@pytest.mark.parametrize(
+    ("build", "named"),
+    [
+        pytest.param(known_at_once, "orders_7d", id="the known time is ignored"),
+        pytest.param(corrected, "mean_7d", id="rows are replaced by their corrections"),
+        pytest.param(against_the_whole, "mean_7d", id="a statistic over the whole table"),
+    ],
+)
+def test_leak_is_named(build: Any, named: str) -> None:
+    finding = probe(declare(), build)
+    assert finding.verdict is Verdict.FAIL
+    assert named in finding.reason
+    assert "weekday" not in finding.reason
+    assert finding.value is not None
+    assert finding.value > 0
+
+
+def test_outcome_that_was_not_told_yet_is_no_feature() -> None:
+    """The share of refunds knows of refunds only when they are told, not when orders are known."""
+    finding = probe(declare("event", column="refunded"), build_frame)
+    assert finding.verdict is Verdict.FAIL
+    assert "mean_7d" in finding.reason
+    assert "orders_7d" not in finding.reason
+
+
+def test_frame_built_from_later_rows_than_the_streams_at_hand_is_found() -> None:
+    """The frame saw amounts that the stream does not hold any more."""
+    spec, rows = declare(), orders()
+    frame = build_frame(spec, {"orders": rows}, AS_OF)
+    overwritten = {"orders": rows.mutate(amount=_.amount + 1)}
+    [finding] = probe_leaks(spec, overwritten, frame, AS_OF)
+    assert finding.verdict is Verdict.FAIL
+    assert "mean_7d" in finding.reason
+
+
+def test_nothing_to_probe_is_no_pass() -> None:
+    spec, rows = declare(), orders()
+    frame = build_frame(spec, {"orders": rows}, START - timedelta(days=9))
+    [finding] = probe_leaks(spec, {"orders": rows}, frame, START - timedelta(days=9))
+    assert finding.verdict is Verdict.NO_DATA
+
+
+def test_sample_is_a_choice_of_its_seed() -> None:
+    one, two = (probe(declare(), build_frame, sample=5, seed=seed) for seed in (1, 1))
+    assert one == two
+    assert one.rows == 5
