@@ -19,9 +19,12 @@ from pipelines.spec.model import ModelSpec
 from pipelines.spec.streams import PostgresSource
 
 if TYPE_CHECKING:
+    import ibis
+
     from pipelines.data.store import ObjectStore
     from pipelines.data.stream import EventSource
     from pipelines.flows.run import Parts, Progress
+    from pipelines.quality.suite import ExpectationResult, Suite
 
 
 class SystemClock:
@@ -44,11 +47,11 @@ def connect(
         Unavailable: when MLflow or the ledger's database does not answer.
     """
     from pipelines.adapters.database import open_engine
-    from pipelines.adapters.great_expectations import GreatExpectationsRunner
     from pipelines.adapters.ledger_sql import SqlLedger
     from pipelines.adapters.registry_mlflow import MlflowRegistry
     from pipelines.flows.run import Parts
     from pipelines.quality.sql import SqlRunner
+    from pipelines.quality.suite import load_suite
 
     settle_libraries()
     known, present = settings or Settings(), clock or SystemClock()
@@ -57,9 +60,11 @@ def connect(
     return Parts(
         home=known.home.resolve(),
         load_spec=lambda name: load_model(known.models / f"{name}.yaml"),
-        load_suite=lambda spec: _suite(known.expectations, spec),
+        load_suite=lambda spec, thorough=False: load_suite(
+            known.expectations / f"{spec.name}.json", spec, thorough=thorough
+        ),
         open_sources=lambda spec: open_sources(known, spec),
-        suite_runner=SqlRunner(GreatExpectationsRunner()),
+        suite_runner=SqlRunner(_GreatExpectations()),
         registry=MlflowRegistry(known.mlflow_address),
         ledger=SqlLedger(engine, present),
         lock=_lock(known, engine, present),
@@ -74,6 +79,12 @@ def open_store(address: str) -> ObjectStore:
         from pipelines.adapters.objects_s3 import S3Store
 
         return S3Store(address)
+    if "://" in address:
+        raise SpecError(
+            "cannot use this kind of store",
+            got=address,
+            wanted="a folder, or s3://bucket/prefix",
+        )
     from pipelines.adapters.objects_local import LocalStore
 
     return LocalStore(Path(address))
@@ -118,10 +129,14 @@ def settle_libraries() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _suite(folder: Path, spec: ModelSpec) -> Mapping[str, Any]:
-    from pipelines.quality.suite import load_suite
+class _GreatExpectations:
+    """Great Expectations' runner, imported when a suite needs it: that takes seconds."""
 
-    return load_suite(folder / f"{spec.name}.json", spec)
+    def run(self, table: ibis.Table, suite: Suite) -> tuple[ExpectationResult, ...]:
+        """See ``SuiteRunner.run``."""
+        from pipelines.adapters.great_expectations import GreatExpectationsRunner
+
+        return GreatExpectationsRunner().run(table, suite)
 
 
 def _lock(

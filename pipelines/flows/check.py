@@ -56,7 +56,7 @@ def check(spec: ModelSpec, as_of: datetime, parts: Parts) -> Readiness:
     """
     from pipelines.features import build_frame
 
-    suite = parts.load_suite(spec)
+    suite = parts.load_suite(spec, thorough=True)
     snapshot = take_snapshot(spec, as_of, parts.open_sources(spec), parts.cache, parts.progress)
     plan = split_plan(spec, as_of)
     with streams(parts, spec, snapshot) as tables:

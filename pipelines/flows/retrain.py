@@ -112,6 +112,8 @@ class Retraining:
         trained, evaluation = self.trained, self.evaluation
         if trained is None or evaluation is None or self.run.request.dry_run:
             return None
+        if self.run.decided is not None:
+            return self.run.version(self.run.decided.candidate)
         return register(
             self.run,
             self.plan,
@@ -172,7 +174,9 @@ class Retraining:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Every finding so far, in the order of the gates."""
+        """Every finding so far, in the order of the gates; those of the answer if there is one."""
+        if self.run.decided is not None:
+            return self.run.decided.findings
         parts = (
             self.contract.findings,
             self.frame.findings if self.frame else (),

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pipelines.core.errors import TimeError
 from pipelines.core.records import digest_of
@@ -30,13 +30,21 @@ UNANSWERED = frozenset({Outcome.SUPERSEDED, Outcome.AWAIT_REVIEW})
 Progress = Callable[[str], None]
 
 
+class LoadSuite(Protocol):
+    """Reads a model's hand-written suite; thoroughly, by asking Great Expectations as well."""
+
+    def __call__(self, spec: ModelSpec, thorough: bool = False) -> Mapping[str, Any]:
+        """The suite of a declared model."""
+        ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """The collaborators of every flow; ``wiring`` plugs in the real ones, tests others."""
 
     home: Path
     load_spec: Callable[[str], ModelSpec]
-    load_suite: Callable[[ModelSpec], Mapping[str, Any]]
+    load_suite: LoadSuite
     open_sources: Callable[[ModelSpec], Mapping[str, EventSource]]
     suite_runner: SuiteRunner
     registry: Registry
@@ -89,12 +97,15 @@ class Run:
     def champion(self) -> VersionInfo | None:
         """The version to beat: that of the answer if there is one, else today's."""
         model, lineage = self.request.model, self.request.lineage
-        version = (
+        return self.version(
             self.decided.champion_before
             if self.decided
             else self.parts.ledger.champion(model, lineage)
         )
-        return None if version is None else self.parts.registry.get(model, version)
+
+    def version(self, number: str | None) -> VersionInfo | None:
+        """A version of this model in the registry."""
+        return None if number is None else self.parts.registry.get(self.request.model, number)
 
     @property
     def id(self) -> str:
