@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
 
 from pipelines.core.errors import GauntletError
 from pipelines.core.verdict import Finding, Verdict
@@ -58,21 +59,24 @@ def number(value: float | None, unit: str = "") -> str:
     return f"{text} {unit}".strip()
 
 
-def findings_table(findings: tuple[Finding, ...], *, everything: bool) -> Table:
-    """Findings, those that stop the run first; passes are counted unless all are asked for."""
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
-    for heading in ("verdict", "finding", "value", "threshold"):
-        table.add_column(heading, no_wrap=heading != "finding")
-    table.add_column("reason", ratio=1)
+def show_findings(findings: Iterable[Finding], *, everything: bool, most: int = 12) -> None:
+    """Findings in two lines each, those that stop the run first.
+
+    Arguments:
+        everything: show passes and facts that decide nothing as well, however many.
+        most: how many are shown otherwise; the rest is counted.
+    """
     order = (Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE, Verdict.PASS)
-    for finding in sorted(findings, key=lambda f: (not f.blocking, order.index(f.verdict))):
-        if finding.verdict is Verdict.PASS and not everything:
-            continue
-        table.add_row(
-            mark(finding.verdict) + ("" if finding.blocking else " [dim](shown only)[/]"),
-            escape(finding.name),
-            number(finding.value, finding.unit),
-            number(finding.threshold, finding.unit),
-            escape(finding.reason),
-        )
-    return table
+    ranked = sorted(findings, key=lambda f: (not f.blocking, order.index(f.verdict)))
+    alike: dict[tuple[bool, Verdict, str], list[str]] = {}
+    for finding in ranked:
+        if everything or (finding.blocking and finding.verdict is not Verdict.PASS):
+            key = finding.blocking, finding.verdict, finding.reason
+            alike.setdefault(key, []).append(finding.name)
+    for (blocking, verdict, reason), names in list(alike.items())[: None if everything else most]:
+        aside = "" if blocking else " [dim](shown only)[/]"
+        others = f" [dim]and {len(names) - 1} more with the same answer[/]" if names[1:] else ""
+        console.print(f"  {mark(verdict)}  [bold]{escape(names[0])}[/]{others}{aside}")
+        console.print(Padding(escape(reason), (0, 0, 0, 8)))
+    if len(alike) > most and not everything:
+        console.print(f"  and {len(alike) - most} more; `gauntlet explain` shows all")

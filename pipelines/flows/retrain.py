@@ -27,6 +27,8 @@ from pipelines.spec.model import ModelSpec
 from pipelines.training.evaluation import Evaluation
 from pipelines.training.split import SplitPlan, split_plan
 
+MOST_NAMES = 3
+
 
 @dataclass(frozen=True)
 class Retraining:
@@ -309,11 +311,13 @@ def _decide(retraining: Retraining) -> StepReport:
 
 
 def _told(findings: tuple[Finding, ...]) -> str:
-    """How many checks there were, and the first that did not pass."""
+    """How many checks there were, and the names of those that did not pass."""
     bad = [f for f in findings if f.blocking and f.verdict is not Verdict.PASS]
     if not bad:
         return f"{len(findings)} checks passed"
-    return f"{len(bad)} of {len(findings)} checks did not pass: {bad[0].name}: {bad[0].reason}"
+    names = ", ".join(f.name for f in bad[:MOST_NAMES])
+    more = f" and {len(bad) - MOST_NAMES} more" if len(bad) > MOST_NAMES else ""
+    return f"{len(bad)} of {len(findings)} checks did not pass: {names}{more}"
 
 
 _REPORTS: dict[Step, Callable[[Retraining], StepReport]] = {

@@ -197,6 +197,7 @@ class _Judged:
         return given if given is not None and given.evidence == self.evidence else None
 
 
+_MOST_NAMES = 3
 _Rule = Callable[[_Judged], Iterable[str]]
 
 
@@ -209,9 +210,13 @@ def _unproven(judged: _Judged) -> Iterable[str]:
 
 
 def _reasons_of(judged: _Judged, verdicts: set[Verdict]) -> Iterable[str]:
+    stopped = False
     for gate in judged.gates:
+        if stopped and not gate.findings:
+            continue  # a gate behind a closed one was not reached: that is no reason of its own
+        stopped = stopped or gate.verdict is not Verdict.PASS
         if gate.verdict in verdicts:
-            against = f" because of {', '.join(gate.against)}" if gate.against else ""
+            against = f" because of {_some(gate.against)}" if gate.against else ""
             missing = f"; no finding {', '.join(gate.missing)}" if gate.missing else ""
             nothing = "; no finding that counts" if not gate.findings else ""
             yield f"{gate.gate}: {gate.verdict}{against}{missing or nothing}"
@@ -317,6 +322,12 @@ def _remarks(findings: Sequence[Finding], facts: Facts) -> Iterable[str]:
             yield f"{name} was waived: {facts.reason}"
         else:
             yield f"the waiver of {name} met no blocking finding of that name"
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    shown, more = names[:_MOST_NAMES], len(names) - _MOST_NAMES
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
 def _meets(name: str, need: str) -> bool:

@@ -1,9 +1,147 @@
-"""``gauntlet demo``."""
+"""``gauntlet demo``: a pharmacy chain from its first model to its last bad Monday."""
 
 from __future__ import annotations
 
+import os
+from time import perf_counter
+from typing import TYPE_CHECKING
+
 import typer
+from rich.markup import escape
+from rich.table import Table
+
+from pipelines.cli.commands.retrain import show_decision, tell_step
+from pipelines.cli.options import Json
+from pipelines.cli.output import answer, console
+from pipelines.core.errors import GauntletError
+from pipelines.core.time import FixedClock
+from pipelines.flows.request import Request
+from pipelines.settings import Settings
+from pipelines.wiring import connect, open_store
+
+if TYPE_CHECKING:
+    from pipelines.flows.retrain import Retraining
+    from pipelines.simulation.story import Chapter
+
+MODEL = "demand"
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
+    app.command()(demo)
+
+
+def demo(as_json: Json = False) -> None:
+    """Simulate a pharmacy chain, retrain on six Mondays, and show what each gate found.
+
+    Runs on files and SQLite in the home folder. Run again, it finds what it did before. Exit code
+    1 when a Monday ends otherwise than the story says.
+    """
+    from pipelines.simulation.story import DEMO_STORY
+    from pipelines.simulation.writing import write_world
+
+    settings = _embedded()
+    began = perf_counter()
+    story = DEMO_STORY
+    with console.status("writing the events of ten months", spinner="dots"):
+        rows = write_world(story.world(), open_store(settings.store_address), story.window)
+    if not as_json:
+        listed = ", ".join(f"{count:,} of {stream}" for stream, count in rows.items())
+        console.print(f"A pharmacy chain from {story.window.start:%d %B %Y}: events {listed}.\n")
+    told = []
+    for number, chapter in enumerate(story.chapters, 1):
+        done = _retrain(settings, chapter, number, quiet=as_json)
+        told.append((chapter, done, _became(done)))
+    wrong = [chapter.title for chapter, _, became in told if became != chapter.expected]
+    if as_json:
+        answer("demo", {"chapters": [_as_dict(*one) for one in told], "unexpected": wrong})
+    else:
+        _summary(told)
+        console.print(f"\n{perf_counter() - began:.0f} seconds. What to look at now:")
+        console.print("  gauntlet ledger demand      every decision and why")
+        console.print("  gauntlet explain demand     the last one, judged again from its findings")
+        console.print("  make up                     MLflow and Airflow, with these versions")
+    if wrong:
+        raise GauntletError(
+            "the story ended otherwise than it should",
+            got=f"in {', '.join(wrong)}",
+            do="a gate or the simulation has changed: `gauntlet ledger demand` says what happened",
+        )
+
+
+def _embedded() -> Settings:
+    """The embedded default; the demonstration writes to nobody's real store or registry."""
+    settings = Settings()
+    given = [
+        f"GAUNTLET_{name.upper()}"
+        for name in ("store", "mlflow_uri", "ledger_url")
+        if getattr(settings, name)
+    ]
+    if given:
+        raise GauntletError(
+            "the demonstration runs on the embedded default only",
+            got=f"{', '.join(given)} is set",
+            do=f"unset it: env {' '.join(f'-u {name}' for name in given)} gauntlet demo",
+        )
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    return settings
+
+
+def _retrain(settings: Settings, chapter: Chapter, number: int, *, quiet: bool) -> Retraining:
+    from pipelines.flows.retrain import retrain
+
+    if not quiet:
+        console.rule(f"[bold]{number}. Monday {chapter.as_of:%d %B %Y}: {chapter.title}[/]")
+        console.print(f"[dim]{escape(chapter.planted)}[/]\n")
+    with console.status("retraining", spinner="dots") as status:
+        parts = connect(
+            settings,
+            clock=FixedClock(chapter.as_of),
+            progress=lambda text: status.update(escape(text)),
+        )
+        request = Request(model=MODEL, as_of=chapter.as_of, reason=chapter.title)
+        done = retrain(request, parts, (lambda _: None) if quiet else tell_step)
+    if not quiet:
+        console.print()
+        show_decision(done, everything=False)
+        console.print()
+    return done
+
+
+def _became(done: Retraining) -> str:
+    if done.decision.outcome.moves:
+        return "promoted"
+    return "not_promoted" if done.evaluation else "stopped_by_contract"
+
+
+def _summary(told: list[tuple[Chapter, Retraining, str]]) -> None:
+    console.rule("[bold]What happened[/]")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("as of", "", "outcome", "champion after"):
+        table.add_column(heading)
+    for chapter, done, became in told:
+        colour = {"promoted": "green", "not_promoted": "default"}.get(became, "red")
+        before = done.run.champion.version if done.run.champion else "none"
+        after = done.version.version if became == "promoted" and done.version else before
+        table.add_row(
+            f"{chapter.as_of:%Y-%m-%d}",
+            chapter.title,
+            f"[{colour}]{became.replace('_', ' ')}[/]",
+            f"version {after}",
+        )
+    console.print(table)
+
+
+def _as_dict(chapter: Chapter, done: Retraining, became: str) -> dict[str, object]:
+    return {
+        "as_of": chapter.as_json()["as_of"],
+        "title": chapter.title,
+        "expected": chapter.expected,
+        "became": became,
+        "outcome": done.decision.outcome.value,
+        "against": [
+            finding.name
+            for finding in done.findings
+            if finding.verdict != "pass" and finding.blocking
+        ],
+    }

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli.options import Json, Lineage, ModelName, Reason, instant
-from pipelines.cli.output import answer, console, findings_table, mark
+from pipelines.cli.output import answer, console, mark, show_findings
 from pipelines.core.errors import GauntletError
 from pipelines.core.time import instant_text
 from pipelines.flows.request import LIVE
@@ -92,7 +92,7 @@ def explain(
         against = f"  {', '.join(gate.against)}" if gate.against else ""
         console.print(f"  {gate.gate:<14} {mark(gate.verdict)}{escape(against)}", soft_wrap=True)
     console.print()
-    console.print(findings_table(entry.findings, everything=True))
+    show_findings(entry.findings, everything=True)
     console.print(
         f"[dim]run {entry.run}, snapshot {entry.snapshot[:12]}, policy {again.policy}, evidence "
         f"{again.evidence[:12]}; judged again just now from the stored findings: the same[/]"

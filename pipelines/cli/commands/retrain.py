@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from pipelines.cli.options import AsOf, Json, Lineage, ModelName, Reason, instant
-from pipelines.cli.output import answer, console, findings_table, mark
+from pipelines.cli.output import answer, console, mark, show_findings
 from pipelines.flows.request import LIVE, Request, StepReport
 from pipelines.wiring import connect
 
@@ -67,7 +67,9 @@ def retrain(
 
 
 def tell_step(report: StepReport) -> None:
-    """One line for a step that is done."""
+    """One line for a step that is done; the decision is told at the end, with its findings."""
+    if report.step == "decide":
+        return
     if report.skipped:
         sign = "[dim]skipped[/]"
     else:
@@ -78,10 +80,7 @@ def tell_step(report: StepReport) -> None:
 def show_decision(done: Retraining, *, everything: bool) -> None:
     """The findings that matter and the decision."""
     decision = done.decision
-    table = findings_table(done.findings, everything=everything)
-    if table.row_count:
-        console.print(table)
-        console.print()
+    show_findings(done.findings, everything=everything)
     colour = "green" if decision.outcome.moves else "yellow"
     console.print(f"[bold {colour}]{decision.outcome.replace('_', ' ')}[/]", end="  ")
     console.print(escape("; ".join(decision.reasons)), soft_wrap=True)
