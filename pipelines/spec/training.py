@@ -126,8 +126,52 @@ class RecentWindowGate(Declaration):
     )
 
 
+class AuditGate(Declaration):
+    """When a changed recipe's offline gain is not taken at its word."""
+
+    alpha: float = Field(default=0.05, gt=0, lt=0.5, description="one-sided level on live points")
+    training_area: float = Field(
+        default=0.55,
+        gt=0.5,
+        lt=1,
+        description="area under the curve from which two training populations are different",
+    )
+    live_area_growth: float = Field(
+        default=0.05,
+        gt=0,
+        lt=0.5,
+        description="how much further from the live population the new training rows may be",
+    )
+    effective_share: Share = Field(
+        default=0.3, description="effective share of rows below which a weighted gain is not told"
+    )
+    outside_share: Share = Field(
+        default=0.01, description="live rows unlike any scored one beyond which it is not told"
+    )
+    label_share: Share = Field(
+        default=0.005, description="live rows whose label may differ between two label rules"
+    )
+    unequal_share: Share = Field(
+        default=0.001, description="logged values of a feature that may differ from recomputed ones"
+    )
+    selective_area: float = Field(
+        default=0.95,
+        gt=0.5,
+        le=1,
+        description="how well the champion's own answer may tell which rows have a label",
+    )
+    clip: float = Field(default=0.995, gt=0.5, lt=1, description="quantile that weights end at")
+    refits: int = Field(
+        default=4, ge=3, le=50, description="refits of each recipe on the same data"
+    )
+    classifier_rows: int = Field(
+        default=20_000, ge=500, description="rows of a population that a classifier is shown"
+    )
+
+
 class Gates(Declaration):
     """Thresholds, by gate."""
 
     contract: ContractGate = ContractGate()
     recent_window: RecentWindowGate = RecentWindowGate()
+    audit: AuditGate = AuditGate()
