@@ -81,6 +81,8 @@ def test(engine: Engine, place: Path, *, own: bool) -> None:
             bucket = values.get("ARTIFACTS_BUCKET", "artifacts")
             stack.inside("airflow-scheduler", "check", MODEL, bucket)
         say("memory: " + ", ".join(memory(stack)))
+        with timed("every service stopped when asked"):
+            stack.stop()
     if not own:
         engine.docker("image", "rm", f"gauntlet:{TAG}")
 

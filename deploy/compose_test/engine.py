@@ -12,14 +12,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from talk import BlockedError, run, say
 
-NAMESPACE = "gauntlet-compose-test"
 ROOM_GB = 8
 READY_S = 60.0
 # Program: the Debian package that has it.
@@ -30,9 +29,25 @@ PRIVATE = {
     "debootstrap": "debootstrap",
     "iptables": "iptables",
     "ip": "iproute2",
+    "mount": "mount",
     "nsenter": "util-linux",
     "setpriv": "util-linux",
+    "unshare": "util-linux",
 }
+# Run in namespaces of the daemon's own. What it and its helpers keep beside their folders (a key, a
+# socket) goes to a layer over these three, which vanishes with them; then the program itself.
+APART = """
+for place in etc opt run; do
+    mkdir -p "$0/$place/new" "$0/$place/work"
+done
+cp --dereference /etc/resolv.conf "$0/etc/new/"
+for place in etc opt run; do
+    layers="lowerdir=/$place,upperdir=$0/$place/new,workdir=$0/$place/work"
+    mount -t overlay overlay -o "$layers" "/$place"
+done
+ip link set lo up
+exec "$@"
+"""
 
 
 @dataclass(frozen=True)
@@ -113,49 +128,36 @@ def building_engine(folder: Path) -> Iterator[Engine]:
 
 @contextmanager
 def isolated_engine(folder: Path) -> Iterator[Engine]:
-    """A private engine in its own network namespace, with the images built before.
-
-    Raises:
-        BlockedError: another run is at work, or one was killed.
-    """
-    place = Path("/var/run/netns") / NAMESPACE
-    if place.exists():
-        raise BlockedError(
-            f"the network namespace {NAMESPACE} is there: another run is at work, or was killed\n"
-            f"  do:     wait for it, or: ip netns delete {NAMESPACE}"
-        )
-    run(["ip", "netns", "add", NAMESPACE])
-    try:
-        run(["ip", "-n", NAMESPACE, "link", "set", "lo", "up"])
-        # Not `ip netns exec`: that hides the control groups, and the daemon refuses to start.
-        with _daemon(folder, enter=("nsenter", f"--net={place}")) as engine:
-            yield engine
-    finally:
-        run(["ip", "netns", "delete", NAMESPACE])
+    """A private engine in its own network namespace, with the images built before."""
+    with _daemon(folder, alone=True) as engine:
+        yield engine
 
 
 @contextmanager
-def _daemon(folder: Path, *options: str, enter: Sequence[str] = ()) -> Iterator[Engine]:
-    """A daemon that ends with the block, and with this process should that be killed."""
+def _daemon(folder: Path, *options: str, alone: bool = False) -> Iterator[Engine]:
+    """A daemon that ends with the block, and with this process should that be killed.
+
+    Its namespaces have no name: what it mounts and the network it makes end with it.
+    """
     state = folder / "run"
     shutil.rmtree(state, ignore_errors=True)
     state.mkdir(mode=0o700)
     (state / "daemon.json").write_text("{}", encoding="utf-8")  # not the one of this machine
-    address = f"unix://{state}/docker.sock"
+    address, groups = f"unix://{state}/docker.sock", f"gauntlet-compose-test-{os.getpid()}"
     command = [
-        *("setpriv", "--pdeathsig", "TERM"),
-        *enter,
+        *("setpriv", "--pdeathsig", "TERM", "unshare", "--mount", *(["--net"] if alone else [])),
+        *("sh", "-ec", APART, f"{state}/apart"),
         *("dockerd", f"--data-root={folder}/images", f"--exec-root={state}/exec"),
         *(f"--host={address}", f"--pidfile={state}/pid", f"--config-file={state}/daemon.json"),
-        *(f"--cgroup-parent=/{NAMESPACE}", *options),
+        *(f"--cgroup-parent=/{groups}", *options),
     ]
     log = folder / "dockerd.log"
-    with log.open("ab") as out:
+    with log.open("wb") as out:
         daemon = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
         )
     try:
-        engine = Engine(address, tuple(enter))
+        engine = Engine(address, ("nsenter", f"--target={daemon.pid}", "--net") if alone else ())
         _wait(daemon, engine, log)
         yield engine
     finally:
@@ -166,7 +168,7 @@ def _daemon(folder: Path, *options: str, enter: Sequence[str] = ()) -> Iterator[
             daemon.kill()
             daemon.wait()
             say("the engine did not end when asked and was killed")
-        _remove_groups()
+        _remove_groups(groups)
 
 
 def _wait(daemon: subprocess.Popen[bytes], engine: Engine, log: Path) -> None:
@@ -181,12 +183,10 @@ def _wait(daemon: subprocess.Popen[bytes], engine: Engine, log: Path) -> None:
         time.sleep(0.25)
 
 
-def _remove_groups() -> None:
+def _remove_groups(name: str) -> None:
     """Control groups outlive their containers; an empty one is removed as a folder is."""
     groups = Path("/sys/fs/cgroup")
-    for top in [*groups.glob(NAMESPACE), *groups.glob(f"*/{NAMESPACE}")]:
-        for group in sorted(top.rglob("*/"), reverse=True):
+    for top in [*groups.glob(name), *groups.glob(f"*/{name}")]:
+        for group in [*sorted(top.rglob("*/"), reverse=True), top]:
             with contextlib.suppress(OSError):
                 group.rmdir()
-        with contextlib.suppress(OSError):
-            top.rmdir()

@@ -58,7 +58,9 @@ def _debian(engine: Engine, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as place:
         tree, tar = Path(place) / "tree", Path(place) / "tree.tar"
         packages = f"--include={','.join(PACKAGES)}"
-        run(["debootstrap", "--variant=minbase", packages, SUITE, str(tree), mirror()])
+        # In a mount namespace of its own: what debootstrap mounts ends with it, however it ends.
+        command = ["unshare", "--mount", "debootstrap", "--variant=minbase"]
+        run([*command, packages, SUITE, str(tree), mirror()])
         known = ssl.get_default_verify_paths().cafile or CERTIFICATES
         shutil.copy(os.environ.get("SSL_CERT_FILE") or known, tree / CERTIFICATES.lstrip("/"))
         run(["tar", "--create", f"--file={tar}", f"--directory={tree}", "--exclude=./dev/*", "."])

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"
 HEALTHY_S = 400.0
 ONCE = {"prepare"}
+ENDED = {0, 143}  # by itself, or by the signal that asked it to
 
 
 def write_environment(path: Path, tag: str, more: Mapping[str, str]) -> dict[str, str]:
@@ -133,6 +134,17 @@ class Stack:
                 if any(place["HostIp"] != "127.0.0.1" for place in bound or ()):
                     raise BlockedError(f"{_service(one)} listens beyond loopback: {bound}")
         return pages
+
+    def stop(self) -> None:
+        """Ask every service to end.
+
+        Raises:
+            BlockedError: one had to be killed, or ended with an error.
+        """
+        self.compose("stop")
+        codes = {_service(one): one["State"]["ExitCode"] for one in self.containers()}
+        if bad := {name: code for name, code in codes.items() if code not in ENDED}:
+            raise BlockedError(f"did not end well: {bad}\n{self.logs(*bad)}")
 
     def down(self) -> None:
         """Remove the project with its volumes and networks.

@@ -9,6 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "http://mirror.example"
+SECURITY = f"Types: deb\nURIs: {HOST}/debian-security\nSuites: bookworm-security\n\n"
+DEBIAN = f"Types: deb\nURIs: {HOST}/debian\nSuites: bookworm bookworm-updates\n"
 
 
 @pytest.fixture
@@ -36,11 +38,7 @@ def engine(folder_on_path: None) -> ModuleType:
     [
         ("sources.list", f"# deb {HOST}/old/debian bookworm\ndeb {HOST}/debian bookworm main\n"),
         ("sources.list", f"deb [arch=amd64 trusted=yes] {HOST}/debian/ bookworm main\n"),
-        (
-            "sources.list.d/debian.sources",
-            f"Types: deb\nURIs: {HOST}/debian-security\nSuites: bookworm-security\n\nTypes: deb\n"
-            + f"URIs: {HOST}/debian\nSuites: bookworm bookworm-updates\n",
-        ),
+        ("sources.list.d/debian.sources", SECURITY + DEBIAN),
     ],
 )
 def test_the_mirror_is_the_machine_s_own(
