@@ -169,9 +169,43 @@ class AuditGate(Declaration):
     )
 
 
+class BudgetGate(Declaration):
+    """How often a year may promote what is no better: one level, shared by all tries of a year."""
+
+    alpha_year: float = Field(
+        default=0.05, gt=0, lt=0.5, description="chance of any false promotion in a calendar year"
+    )
+    tries: int = Field(
+        default=60,
+        ge=1,
+        le=10_000,
+        description="comparisons with a champion that a year may hold, each at alpha_year / tries; "
+        "the default is one a week and a few by hand, fewer tries find smaller gains",
+    )
+    refresh: bool = Field(
+        default=False,
+        description="let the same recipe on newer data be promoted when it looks better and is "
+        "shown not to be worse by the margin: promises less than being shown to be better",
+    )
+    margin: float = Field(
+        default=0.5, gt=0, le=1, description="of a refresh, as a share of the minimum effect"
+    )
+
+    @property
+    def level(self) -> float:
+        """The level of one try."""
+        return self.alpha_year / self.tries
+
+
 class Gates(Declaration):
     """Thresholds, by gate."""
 
     contract: ContractGate = ContractGate()
     recent_window: RecentWindowGate = RecentWindowGate()
     audit: AuditGate = AuditGate()
+    budget: BudgetGate = BudgetGate()
+
+    @property
+    def promoting_level(self) -> float:
+        """Level of the comparison that promotes: there is no canary, so it spends the budget."""
+        return min(self.recent_window.alpha, self.budget.level)
