@@ -46,7 +46,6 @@ def envelope_of(run: Run, snapshot: Snapshot, plan: SplitPlan) -> dict[str, Any]
     from pipelines.quality.suite import merge_suites
 
     gate = run.spec.gates.contract
-    window = Window(plan.train.start, plan.as_of)
     with streams(run.parts, run.spec, snapshot) as tables:
         suites: list[Mapping[str, Any]] = [
             envelope_suite(
@@ -54,14 +53,20 @@ def envelope_of(run: Run, snapshot: Snapshot, plan: SplitPlan) -> dict[str, Any]
                 name=f"{run.spec.name}.{name}",
                 stream=name,
                 declaration=declaration,
-                window=window,
+                window=_history(snapshot, name, plan),
                 fresh=gate.fresh,
                 mostly=gate.mostly,
             )
             for name, declaration in run.spec.streams.items()
         ]
-    meta = {"model": run.spec.name, "window": str(window), "snapshot": snapshot.id}
+    meta = {"model": run.spec.name, "as_of": str(plan.as_of), "snapshot": snapshot.id}
     return merge_suites(f"{run.spec.name}.envelope", suites, meta)
+
+
+def _history(snapshot: Snapshot, stream: str, plan: SplitPlan) -> Window:
+    """From the start of training until as-of; a stream that began later has no history before."""
+    first = snapshot.streams[stream].first_event
+    return Window(max(plan.train.start, first) if first else plan.train.start, plan.as_of)
 
 
 def _fresh(run: Run, table: ibis.Table) -> ibis.Table:

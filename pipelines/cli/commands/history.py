@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
 
 from pipelines.cli.options import Json, Lineage, ModelName, Reason, instant
 from pipelines.cli.output import answer, console, mark, show_findings
 from pipelines.core.errors import GauntletError
 from pipelines.core.time import instant_text
+from pipelines.core.verdict import Gate, Verdict
 from pipelines.flows.request import LIVE
 from pipelines.wiring import connect
 
@@ -44,27 +45,15 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
             },
         )
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("#", "as of", "recorded", "outcome", "candidate", "champion"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("because", ratio=1)
     for entry in entries:
-        moved = (
-            f"{entry.champion_before or 'none'} -> {entry.champion_after or 'none'}"
-            if entry.moves
-            else str(entry.champion_after or "none")
+        moved = f"{entry.champion_before or 'none'} -> {entry.champion_after or 'none'}"
+        console.print(
+            f"{entry.sequence:>3}  {instant_text(entry.as_of)[:10]}  "
+            f"[bold {'green' if entry.moves else 'yellow'}]{entry.outcome:<12}[/]  "
+            f"candidate {entry.candidate or '-':<4} champion "
+            f"{moved if entry.moves else entry.champion_after or 'none'}"
         )
-        colour = "green" if entry.moves else "default"
-        table.add_row(
-            str(entry.sequence),
-            instant_text(entry.as_of)[:16],
-            instant_text(entry.recorded_at)[:16],
-            f"[{colour}]{entry.outcome}[/]",
-            entry.candidate or "",
-            moved,
-            escape("; ".join(entry.reasons)),
-        )
-    console.print(table)
+        console.print(Padding(f"[dim]{escape('; '.join(entry.reasons))}[/]", (0, 0, 0, 5)))
     console.print(f"[dim]{checked} entries of {name} checked, the hash chain is whole[/]")
 
 
@@ -72,6 +61,9 @@ def explain(
     name: ModelName,
     version: Version = None,
     lineage: Lineage = LIVE,
+    everything: Annotated[
+        bool, typer.Option("--all", help="show every check of the contract that passed as well")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Why a version was or was not promoted: gates, findings, and a replay of the verdict."""
@@ -89,10 +81,12 @@ def explain(
     console.print(escape("; ".join(entry.reasons)), soft_wrap=True)
     console.print()
     for gate in again.gates:
-        against = f"  {', '.join(gate.against)}" if gate.against else ""
-        console.print(f"  {gate.gate:<14} {mark(gate.verdict)}{escape(against)}", soft_wrap=True)
+        own = [finding for finding in entry.findings if finding.gate is gate.gate]
+        brief = gate.gate is Gate.CONTRACT and not everything
+        told = [f for f in own if not (brief and f.verdict is Verdict.PASS)]
+        console.print(f"{gate.gate.replace('_', ' ')}: {mark(gate.verdict)}, {len(own)} checks")
+        show_findings(told, everything=True)
     console.print()
-    show_findings(entry.findings, everything=True)
     console.print(
         f"[dim]run {entry.run}, snapshot {entry.snapshot[:12]}, policy {again.policy}, evidence "
         f"{again.evidence[:12]}; judged again just now from the stored findings: the same[/]"
