@@ -1,0 +1,50 @@
+"""The guides name every command, setting, exit code and answer; what they link to exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from pipelines.cli.app import app
+from pipelines.core import errors
+from pipelines.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+def test_every_command_is_documented() -> None:
+    group = typer.main.get_command(app)
+    names = group.commands  # type: ignore[attr-defined]
+    missing = [name for name in names if f"`gauntlet {name}" not in COMMANDS]
+    assert not missing, f"docs/commands.md does not mention {missing}"
+
+
+def test_every_setting_is_documented_with_its_name() -> None:
+    missing = [
+        name for name in Settings.model_fields if f"`GAUNTLET_{name.upper()}`" not in COMMANDS
+    ]
+    assert not missing, f"docs/commands.md does not mention the settings {missing}"
+
+
+def family() -> list[type[errors.GauntletError]]:
+    return [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.GauntletError)
+    ]
+
+
+@pytest.mark.parametrize("kind", family(), ids=lambda kind: kind.__name__)
+def test_every_exit_code_is_documented(kind: type[errors.GauntletError]) -> None:
+    row = re.search(rf"^\| {kind.exit_code} \|(.*)$", COMMANDS, re.MULTILINE)
+    assert row, f"docs/commands.md has no row for exit code {kind.exit_code} ({kind.__name__})"
+    assert f"`{kind.code}`" in row[1], f"exit code {kind.exit_code} does not name `{kind.code}`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
