@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -17,7 +16,7 @@ from pydantic import (
 )
 
 from pipelines.core.errors import TimeError
-from pipelines.core.records import digest_of
+from pipelines.core.records import Record
 from pipelines.core.time import duration_text, parse_duration
 
 
@@ -42,19 +41,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Scalar = bool | int | float | str
 
 
-class Declaration(BaseModel):
-    """A frozen part of a declaration; a key that is not known is an error, not a comment."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    def as_json(self) -> dict[str, Any]:
-        """The declaration as JSON types, defaults filled in."""
-        return self.model_dump(mode="json")
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of what is declared, defaults included; comments and key order do not count."""
-        return digest_of(self.as_json())
+class Declaration(Record):
+    """A part of a declaration. Its digest covers defaults; comments and key order do not count."""
 
 
 class ColumnType(StrEnum):
