@@ -78,7 +78,15 @@ def common_spec(spec: ModelSpec, incumbent: Incumbent | None) -> ModelSpec:
     """
     if incumbent is None or incumbent.spec.recipe == spec.recipe:
         return spec
-    old = incumbent.spec
+    return combined_spec(spec, incumbent.spec)
+
+
+def combined_spec(spec: ModelSpec, old: ModelSpec) -> ModelSpec:
+    """One declaration's points and label with the features of another beside its own.
+
+    Raises:
+        SpecError: as ``common_spec``.
+    """
     if (old.points.kind, old.points.keys) != (spec.points.kind, spec.points.keys):
         raise SpecError(
             "champion and candidate answer for different decision points",

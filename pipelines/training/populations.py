@@ -1,0 +1,108 @@
+"""The rows that two recipes train on and are judged on, and which of them are the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipelines.spec.model import ModelSpec
+from pipelines.training.split import decision_times
+
+Side = Literal["champion", "candidate"]
+SIDES: tuple[Side, Side] = ("champion", "candidate")
+Mask = npt.NDArray[np.bool_]
+Hashes = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A recipe, and under which names its features stand in frames that hold both recipes'."""
+
+    spec: ModelSpec
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def view(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows as this recipe's own frame: keys, decision_time, its features, label."""
+        own = {name: rows[self.column(name)] for name in self.spec.feature_names}
+        plain = {name: rows[name] for name in (*self.spec.points.keys, "decision_time", "label")}
+        return pd.DataFrame({**plain, **own}, index=rows.index)
+
+    def column(self, feature: str) -> str:
+        """The column of a feature in a frame of both recipes."""
+        return self.columns.get(feature, feature)
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that an audit reads.
+
+    Every frame holds keys, decision_time, label and the features of both arms; ``describing``
+    names further columns in it, by what to call them, in which rows may be told apart in words.
+
+    ``training`` are the rows each recipe trains on, under its own label rule. ``recent`` are the
+    recent window's rows by whose points and whose label rule: where both recipes agree on points
+    or on labels, the champion's stand for both. The live population are the champion's points:
+    about these production asks today.
+    """
+
+    champion: Arm
+    candidate: Arm
+    training: Mapping[Side, pd.DataFrame]
+    recent: Mapping[tuple[Side, Side], pd.DataFrame]
+    describing: Mapping[str, str] = field(default_factory=dict)
+
+    def arm(self, side: Side) -> Arm:
+        """One of the two."""
+        return self.champion if side == "champion" else self.candidate
+
+    @property
+    def new_points(self) -> bool:
+        """Whether the candidate is judged on other points."""
+        return any(points == "candidate" for points, _ in self.recent)
+
+    @property
+    def new_labels(self) -> bool:
+        """Whether the candidate is judged by other labels."""
+        return any(label == "candidate" for _, label in self.recent)
+
+    def judged(self, points: Side, label: Side) -> pd.DataFrame:
+        """The recent window's rows of one recipe's points with one recipe's labels."""
+        return self.recent[
+            points if self.new_points else "champion", label if self.new_labels else "champion"
+        ]
+
+    @property
+    def live(self) -> pd.DataFrame:
+        """What production asks about, with the labels in force."""
+        return self.judged("champion", "champion")
+
+
+def cells(keys: tuple[str, ...], rows: pd.DataFrame) -> Hashes:
+    """A hash of each row's entity and day: rows of one cell depend on each other."""
+    days = decision_times(rows).to_numpy("datetime64[D]").astype(np.int64)
+    return _hashed({**{key: rows[key] for key in keys}, "day": pd.Series(days, rows.index)})
+
+
+def identities(keys: tuple[str, ...], rows: pd.DataFrame) -> Hashes:
+    """A hash of each row's entity, instant, and number among the rows of that instant."""
+    times = decision_times(rows).astype("datetime64[us]").astype(np.int64)
+    plain = _hashed({**{key: rows[key] for key in keys}, "time": times})
+    number = pd.Series(plain).groupby(plain).cumcount().to_numpy(np.uint64)
+    return np.asarray(plain ^ (number * np.uint64(0x9E3779B97F4A7C15)))
+
+
+def _hashed(columns: Mapping[str, pd.Series]) -> Hashes:
+    """Equal values hash alike, however wide their columns are in memory."""
+    plain = {
+        name: column.to_numpy(np.float64, na_value=np.nan)
+        if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)
+        else column.astype(object).to_numpy()
+        for name, column in columns.items()
+    }
+    hashed = pd.util.hash_pandas_object(pd.DataFrame(plain), index=False)
+    return np.asarray(hashed.to_numpy(), np.uint64)

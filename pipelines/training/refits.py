@@ -1,0 +1,99 @@
+"""Both recipes fitted again on the same data: what of a gain is the luck of the fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from pipelines.training.audit_record import Refits
+from pipelines.training.fit import fit
+from pipelines.training.populations import SIDES, Arm, Material, Side, cells
+from pipelines.training.score import score
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fits:
+    """Predictions of the live rows by the first fit of each arm and by its refits."""
+
+    seeds: tuple[int, ...]
+    resampled: bool
+    predictions: dict[Side, tuple[Floats, ...]]
+
+
+def refit(material: Material, first: dict[Side, Floats], seed: int, refits: int) -> Fits:
+    """Fit both arms again, ``refits`` times each.
+
+    Where the champion's estimator depends on its seed, refits differ in it. Where it does not,
+    they are fitted on resampled training rows: a cell of one entity and one day counts as often
+    as chance says, the same in both arms, so that what both have in common cancels.
+
+    Arguments:
+        first: each arm's predictions of the live rows by the fit with ``seed``.
+
+    Source: Poisson resampling of cells as in Owen, Eckles (2012), AOAS 6, section 3.
+    """
+    live = material.live
+    seeds = tuple(seed + 1 + number for number in range(refits))
+    champion = material.champion
+    again = _predicted(champion, material.training["champion"], live, seeds[0])
+    resampled = bool(np.array_equal(again, first["champion"]))
+    found: dict[Side, tuple[Floats, ...]] = {}
+    for side in SIDES:
+        arm, rows = material.arm(side), material.training[side]
+        made = []
+        for number, other in enumerate(seeds):
+            if side == "champion" and not number and not resampled:
+                made.append(again)
+                continue
+            drawn = rows.iloc[_draw(arm, rows, other)] if resampled else rows
+            made.append(_predicted(arm, drawn, live, other))
+        found[side] = tuple(made)
+    return Fits(seeds, resampled, found)
+
+
+def gain_noise(
+    gain: float, champion: Floats, candidate: Floats, *, alpha: float, resampled: bool
+) -> Refits:
+    """How large a gain fits reach that differ in nothing but luck.
+
+    Arguments:
+        gain: of the first fits.
+        champion: mean utility of each refit of the champion's recipe, shape (k,), k >= 2.
+        candidate: the same for the candidate's; each pair shares what the refit was drawn with.
+        alpha: one-sided level.
+
+    Returns:
+        ``noise`` is ``t s sqrt(1 + 1/k)`` with the standard deviation ``s`` of the ``k`` gains:
+        the prediction interval of one more gain when the mean gain is zero.
+    """
+    gains = candidate - champion
+    k = len(gains)
+    reach = float(stats.t.isf(alpha, k - 1)) * float(np.std(gains, ddof=1))
+    return Refits(
+        how="resampled rows" if resampled else "seeds",
+        gain=gain,
+        gains=tuple(gains.tolist()),
+        spread_champion=float(np.std(champion, ddof=1)),
+        noise=reach * float(np.sqrt(1 + 1 / k)),
+    )
+
+
+def _predicted(arm: Arm, rows: pd.DataFrame, live: pd.DataFrame, seed: int) -> Floats:
+    fitted = fit(arm.spec, arm.view(rows), seed)
+    return score(fitted.pipeline, arm.spec, arm.view(live)).predictions
+
+
+def _draw(arm: Arm, rows: pd.DataFrame, seed: int) -> npt.NDArray[np.intp]:
+    """Positions of rows, each as often as its cell was drawn; decided by cell and seed alone."""
+    cell = cells(arm.spec.points.keys, rows)
+    mixed = (cell ^ np.uint64(seed)) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0x94D049BB133111EB)
+    chance = ((mixed ^ (mixed >> np.uint64(29))) >> np.uint64(11)) * 2.0**-53
+    times = stats.poisson.ppf(chance, 1.0).clip(0).astype(np.intp)
+    return np.repeat(np.arange(len(rows)), times)
