@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 from scipy import stats
+from scipy.optimize import brentq
 
 from pipelines.core.errors import DataError
 from pipelines.core.records import Record
@@ -79,7 +81,19 @@ class PairedDifference(Record):
 
 
 def _detectable(error: float, df: float, alpha: float, power: float) -> float:
-    return float(stats.t.isf(alpha, df) + stats.norm.ppf(power)) * error
+    return _detectable_errors(df, alpha, power) * error
+
+
+@cache
+def _detectable_errors(df: float, alpha: float, power: float) -> float:
+    """The detectable effect in standard errors, which are themselves an estimate with ``df``.
+
+    Source: Owen (1965), Biometrika 52: the power of a t test is the noncentral t's tail. At a
+    thousandth and four degrees of freedom, t plus z would promise 90 % and keep 75 %.
+    """
+    critical = float(stats.t.isf(alpha, df))
+    reach = 2 * (critical + float(stats.norm.ppf(power))) + 10
+    return float(brentq(lambda at: stats.nct.sf(critical, df, at) - power, 0.0, reach))
 
 
 def cosine_terms(days: int) -> int:

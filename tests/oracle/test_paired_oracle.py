@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
 
 from pipelines.core.errors import DataError
 from pipelines.stats.holm import holm
@@ -93,8 +94,9 @@ def test_interval_p_value_and_detectable_effect_belong_together():
     assert result.p_above(interval.low) == pytest.approx(0.05)
     assert result.p_below(interval.high) == pytest.approx(0.05)
     assert result.p_above(0.3) + result.p_below(0.3) == pytest.approx(1)
-    # the table value of t with 4 df at 5 % is 2.132, z at 90 % is 1.282
-    wanted = (2.132 + 1.282) * result.standard_error
+    # statsmodels 0.15, TTestPower: five observations, hence 4 df, at a one-sided 5 %
+    needs = TTestPower().solve_power(nobs=5, alpha=0.05, power=0.9, alternative="larger")
+    wanted = needs * math.sqrt(5) * result.standard_error
     assert result.minimum_detectable_effect(0.05, 0.9) == pytest.approx(wanted, rel=1e-3)
 
 

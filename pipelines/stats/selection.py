@@ -1,0 +1,50 @@
+"""What a gain is worth once it has passed a test: only large ones pass, so they are too large."""
+
+from __future__ import annotations
+
+import math
+
+from scipy import stats
+from scipy.optimize import brentq
+
+
+def gain_given_passed(estimate: float, standard_error: float, critical: float) -> float:
+    """The gain as likely too high as too low among the estimates that pass, never below zero.
+
+    Seen is only what exceeds ``critical`` standard errors, hence a normal law cut off there. The
+    median-unbiased gain ``g`` has half of that law beyond the estimate ``x``::
+
+        P(Z > x / se - g / se) = P(Z > critical - g / se) / 2
+
+    and zero where it would lie below: zero is then as likely as anything that was seen. The
+    standard error stands for the true one; against the noncentral t, which does not need that,
+    this was nearer to the truth in simulations, also with four degrees of freedom.
+
+    Arguments:
+        estimate: the gain as measured, at least ``critical * standard_error``.
+        standard_error: its standard error, above zero.
+        critical: how many standard errors a gain had to exceed to be seen.
+
+    Raises:
+        ValueError: when the estimate did not pass.
+
+    Source: Zhong, Prentice (2008), Biostatistics 9, 621-634, section 2 (estimators from the
+    conditional likelihood); Andrews, Kitagawa, McCloskey (2024), Quarterly Journal of Economics
+    139, 305-358, section 3 (conditional median-unbiasedness).
+
+    >>> round(gain_given_passed(3.5, 1.0, 3.0), 2)
+    2.43
+    >>> round(gain_given_passed(9.0, 1.0, 3.0), 2)
+    9.0
+    """
+    seen = estimate / standard_error
+    if seen < critical:
+        raise ValueError(f"{seen:.3g} standard errors do not exceed the {critical:.3g} to pass")
+
+    def excess(gain: float) -> float:
+        tails = stats.norm.logsf(seen - gain) - stats.norm.logsf(critical - gain)
+        return float(tails) + math.log(2)
+
+    if excess(0.0) >= 0:
+        return 0.0
+    return standard_error * float(brentq(excess, 0.0, seen + 1))
