@@ -5,8 +5,7 @@ from when it has happened and is known, until it is older than the window. At a 
 aggregate is taken over the events whose stretch holds ``t``. Labels are the same with the stretch
 moved to before the event.
 
-1. Both ends may be rounded up to the points' grid without a change in any answer, as no point
-   stands in between. Events with equal rounded ends then collapse into one cell.
+1. Events are cells by now: see there.
 2. Counts, sums and means are running sums of what comes in and what goes out; sums are kept in
    whole billionths, so they are exact, do not depend on any order, and what went out is gone.
 3. The last value belongs to a running maximum of event time, and is missing if even that event is
@@ -23,59 +22,37 @@ and among those the largest value.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import ibis
 from ibis import _
 
-from pipelines.features.clock import DAY, Steps
+from pipelines.features.cells import BORN, NEWEST, SEEN, UNITS, Ask, Collapsed
+from pipelines.features.clock import DAY
 from pipelines.spec.fields import Column
 from pipelines.spec.points import Aggregate
 
-# Names with a colon cannot clash with declared columns.
-AT, BORN, SEEN, HAPPENED, KNOWN = ":at", ":born", ":seen", ":happened", ":known"
-OWNER = ":owner"
+AT, OWNER = ":at", ":owner"
 _IS_POINT, _BUCKET, _END, _ISLAND, _BEFORE = ":is_point", ":bucket", ":end", ":island", ":before"
-
-UNITS = 1_000_000_000  # a sum is kept in whole billionths
-_EXACT = "decimal(38, 0)"
-
-
-@dataclass(frozen=True)
-class Ask:
-    """One aggregate: what it is called, what it takes, and how long an event stays in it."""
-
-    name: str
-    aggregate: Aggregate
-    column: Column | None
-    reach: int  # microseconds from an event's birth until it is gone
-
-    @property
-    def of(self) -> str:
-        """The column as a part of internal names; empty for whole rows."""
-        return self.column or ""
 
 
 def cover(
     points: ibis.Table,
     bare: ibis.Table,
-    events: ibis.Table,
+    source: Collapsed,
     by: Sequence[Column],
     asks: Sequence[Ask],
-    steps: Steps,
 ) -> ibis.Table:
     """The points with each ask as a column; missing where a point saw nothing.
 
     Arguments:
-        points: ``by``, int64 microseconds ``:at`` on the grid ``steps``, and any other columns.
+        points: ``by``, int64 microseconds ``:at``, and any other columns.
         bare: the same points before anything was joined to them. What is asked comes from here,
             so that a frame of many columns stays one chain of joins and is not built twice.
-        events: ``by``, the asked columns, and int64 microseconds ``:born``, ``:seen`` (not before
-            ``:born``), ``:happened`` and ``:known`` (these two order events for ``last``).
+        source: cells (and events, for distinct values) with ``by`` and the asks' parts, on a grid
+            that holds every point and is unmoved by every reach.
         by: key columns. A missing key is nobody's.
         asks: what to compute.
-        steps: a grid that holds every point and that every reach leaves unmoved.
 
     Returns:
         ``points`` with a column for each ask; no row more, no row less.
@@ -86,15 +63,13 @@ def cover(
     numbered = ibis.row_number().over(ibis.window(order_by=list(by)))
     owners = keys.mutate(**{OWNER: numbered})
     asked = bare.join(owners, list(by)).select(OWNER, AT).distinct()
-    rounded = events.join(owners, list(by)).mutate(
-        **{BORN: steps.up(_[BORN]), SEEN: steps.up(_[SEEN])}
-    )
+    cells = source.cells.join(owners, list(by))
     swept = [ask for ask in asks if ask.aggregate not in ("min", "max")]
     paired = [ask for ask in asks if ask.aggregate in ("min", "max")]
-    cells = _cells(rounded, asks)
     points = _attach(points, owners, by)
     if swept:
-        points = _attach(points, _sweep(cells, rounded, asked, swept), [OWNER, AT])
+        events = source.events.join(owners, list(by))
+        points = _attach(points, _sweep(cells, events, asked, swept), [OWNER, AT])
     for reach in sorted({ask.reach for ask in paired}):
         extremes = _extremes(cells, asked, [ask for ask in paired if ask.reach == reach])
         points = _attach(points, extremes, [OWNER, AT])
@@ -121,29 +96,6 @@ def merge_stretches(table: ibis.Table, keys: Sequence[str], begin: str, end: str
     )
 
 
-def _cells(events: ibis.Table, asks: Sequence[Ask]) -> ibis.Table:
-    """Events of equal keys and stretch as one row, with what the asks need of them."""
-    parts: dict[str, Any] = {}
-    for ask in asks:
-        if ask.aggregate in ("count", "sum", "mean"):
-            parts[f"n:{ask.of}"] = _[ask.column].count() if ask.column else _.count()
-        if ask.aggregate in ("sum", "mean"):
-            units = (_[ask.column].cast("float64") * float(UNITS)).cast(_EXACT)
-            parts[f"units:{ask.of}"] = units.sum()
-        if ask.aggregate == "last":
-            parts[f"last:{ask.of}"] = _newest(ask.of).max()
-        if ask.aggregate == "time_since":
-            parts["newest:"] = _[HAPPENED].max()
-        if ask.aggregate in ("min", "max"):
-            parts[f"{ask.aggregate}:{ask.of}"] = getattr(_[ask.of], ask.aggregate)()
-    return events.group_by([OWNER, BORN, SEEN]).agg(**parts)
-
-
-def _newest(column: str) -> Any:
-    newest = ibis.struct({"happened": _[HAPPENED], "known": _[KNOWN], "value": _[column]})
-    return ibis.ifelse(_[column].isnull(), None, newest)
-
-
 def _sweep(
     cells: ibis.Table,
     events: ibis.Table,
@@ -160,7 +112,7 @@ def _sweep(
     last = sorted({ask.of for ask in asks if ask.aggregate == "last"})
     cells = _ranked(cells, last) if last else cells
     newest = {f"last:{column}:rank" for column in last}
-    newest |= {"newest:" for ask in asks if ask.aggregate == "time_since"}
+    newest |= {NEWEST for ask in asks if ask.aggregate == "time_since"}
     spread = {f"distinct:{a.of}:{a.reach}": a for a in asks if a.aggregate == "distinct"}
     types = {
         **{name: cells.schema()[source] for name, (source, _reach) in sums.items()},
@@ -250,7 +202,7 @@ def _last(swept: ibis.Table, ask: Ask) -> Any:
 
 
 def _time_since(swept: ibis.Table, ask: Ask) -> Any:
-    age = swept[AT] - swept["newest:"]
+    age = swept[AT] - swept[NEWEST]
     return ibis.ifelse(age <= ask.reach, age / float(DAY), None)
 
 
@@ -285,7 +237,9 @@ def _extremes(cells: ibis.Table, points: ibis.Table, asks: Sequence[Ask]) -> ibi
     """Minima and maxima of one reach, for the points that see any event."""
     reach = asks[0].reach
     parts = sorted({f"{ask.aggregate}:{ask.of}" for ask in asks})
-    ranged = cells.mutate(**{_END: _[BORN] + reach}).filter(_[SEEN] < _[_END])
+    best = {part: getattr(_[part], part.partition(":")[0])() for part in parts}
+    fewer = cells.group_by([OWNER, BORN, SEEN]).agg(**best)
+    ranged = fewer.mutate(**{_END: _[BORN] + reach}).filter(_[SEEN] < _[_END])
     # No stretch is longer than its reach, so it lies in one bucket or in two neighbours.
     first = ranged.mutate(**{_BUCKET: _[SEEN] // reach})
     second = ranged.mutate(**{_BUCKET: (_[_END] - 1) // reach}).filter(
@@ -302,6 +256,5 @@ def _extremes(cells: ibis.Table, points: ibis.Table, asks: Sequence[Ask]) -> ibi
             bucketed[AT] < spread[_END],
         ],
     )
-    best = {part: getattr(_[part], part.partition(":")[0])() for part in parts}
     found = seen.group_by([OWNER, AT]).agg(**best)
     return found.select(OWNER, AT, **{a.name: found[f"{a.aggregate}:{a.of}"] for a in asks})

@@ -10,10 +10,11 @@ import ibis
 from ibis import _
 
 from pipelines.core.errors import SpecError
+from pipelines.features.cells import collapse
 from pipelines.features.clock import instant, moment, on_clock
-from pipelines.features.labels import LABEL, MATURED_AT, with_label
-from pipelines.features.points import DECISION_TIME, decision_points, steps_of
-from pipelines.features.windows import FEATURE, with_windows
+from pipelines.features.labels import LABEL, MATURED_AT, label_uses, with_label
+from pipelines.features.points import DECISION_TIME, decision_points, point_uses, steps_of
+from pipelines.features.windows import FEATURE, window_uses, with_windows
 from pipelines.spec.features import AttributeFeature, CalendarFeature
 from pipelines.spec.model import ModelSpec
 
@@ -46,9 +47,11 @@ def build_frame(spec: ModelSpec, streams: Mapping[str, ibis.Table], as_of: datet
     _check_names(spec)
     known = {name: _as_known(table, as_of) for name, table in streams.items()}
     steps = steps_of(spec)
-    bare = decision_points(spec, known, as_of)
-    points = with_windows(spec, known, bare, steps)
-    points = with_label(spec, known, points, bare, steps, as_of)
+    windows = window_uses(spec, steps)
+    sources = collapse(spec, known, [*point_uses(spec), *windows, *label_uses(spec, steps)])
+    bare = decision_points(spec, known, sources, as_of)
+    points = with_windows(bare, windows, sources)
+    points = with_label(spec, known, points, bare, sources, as_of)
     columns: dict[str, Any] = {key: points[key] for key in spec.points.keys}
     columns["decision_time"] = points[DECISION_TIME]
     for feature in spec.features:

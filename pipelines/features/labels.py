@@ -10,10 +10,12 @@ import ibis
 from ibis import _
 
 from pipelines.core.errors import SpecError
+from pipelines.features.cells import BORN, HAPPENED, KNOWN, SEEN, Ask, Collapsed, Use, cells_of
 from pipelines.features.clock import Steps, instant, micros, moment, span
 from pipelines.features.conditions import holding
-from pipelines.features.cover import AT, BORN, HAPPENED, KNOWN, SEEN, Ask, cover
-from pipelines.features.windows import check_aggregate, check_keys, check_sums
+from pipelines.features.cover import AT, cover
+from pipelines.features.points import steps_of
+from pipelines.features.windows import check_aggregate, check_keys
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import AggregateLabel, LaterEventLabel, OwnRowLabel
@@ -21,12 +23,29 @@ from pipelines.spec.points import AggregateLabel, LaterEventLabel, OwnRowLabel
 LABEL, MATURED_AT = ":label", ":matured_at"
 
 
+def label_uses(spec: ModelSpec, steps: Steps) -> list[Use]:
+    """What the label reads of cells: an aggregate label its stream, the other kinds nothing.
+
+    Raises:
+        SpecError: when the aggregate or a key does not fit its column's type.
+    """
+    label = spec.label
+    if not isinstance(label, AggregateLabel):
+        return []
+    check_keys(spec, label.stream, label.by, "label")
+    columns = spec.streams[label.stream].columns
+    check_aggregate(label.aggregate, label.column, columns, "label")
+    horizon = span(label.horizon)
+    asks = (Ask(LABEL, label.aggregate, label.column, horizon),)
+    return [Use("label", label.stream, label.where, label.by, asks, steps.finer([horizon]))]
+
+
 def with_label(
     spec: ModelSpec,
     streams: Mapping[str, ibis.Table],
     points: ibis.Table,
     bare: ibis.Table,
-    steps: Steps,
+    sources: Mapping[tuple[str, str, int], Collapsed],
     as_of: datetime,
 ) -> ibis.Table:
     """The points with ``:label`` and ``:matured_at``.
@@ -46,13 +65,13 @@ def with_label(
 
     Raises:
         SpecError: when the label does not fit the types of its columns.
-        DataError: when a value is too large to be summed.
     """
     label = spec.label
     matures = _[AT] + span(label.horizon) + span(label.delay)
     points = points.mutate(**{MATURED_AT: instant(matures)})
     if isinstance(label, AggregateLabel):
-        points = _aggregate(spec, label, streams, points, bare, steps)
+        [use] = label_uses(spec, steps_of(spec))
+        points = _aggregate(label, use, sources[use.source], points, bare)
     elif isinstance(label, LaterEventLabel):
         points = _later_event(spec, label, streams, points, bare)
     else:
@@ -62,24 +81,12 @@ def with_label(
 
 
 def _aggregate(
-    spec: ModelSpec,
-    label: AggregateLabel,
-    streams: Mapping[str, ibis.Table],
-    points: ibis.Table,
-    bare: ibis.Table,
-    steps: Steps,
+    label: AggregateLabel, use: Use, source: Collapsed, points: ibis.Table, bare: ibis.Table
 ) -> ibis.Table:
-    check_keys(spec, label.stream, label.by, "label")
-    columns = spec.streams[label.stream].columns
-    check_aggregate(label.aggregate, label.column, columns, "label")
-    events = holding(streams[label.stream], label.where, columns, "label")
-    horizon = span(label.horizon)
-    ask = Ask(LABEL, label.aggregate, label.column, horizon)
-    check_sums(events, [ask], label.stream)
-    # t <= event time < t + horizon says the same as event time - horizon < t <= event time.
-    at = micros(_.event_time) - horizon + 1
-    events = events.mutate(**{BORN: at, SEEN: at, HAPPENED: at, KNOWN: at})
-    points = cover(points, bare, events, label.by, [ask], steps.finer([horizon]))
+    """Ahead instead of behind: the stretch begins a horizon earlier, and known is known as of."""
+    ahead = {BORN: _[BORN] - span(label.horizon), SEEN: _[BORN] - span(label.horizon)}
+    shifted = Collapsed(source.cells.mutate(**ahead), source.events.mutate(**ahead))
+    points = cover(points, bare, shifted, label.by, use.asks)
     value = _[LABEL].cast("float64")
     if label.aggregate == "count":
         value = value.nullif(0.0)
@@ -99,19 +106,18 @@ def _later_event(
     check_keys(spec, label.stream, label.by, "label")
     columns = spec.streams[label.stream].columns
     events = holding(streams[label.stream], label.where, columns, "label")
-    born = 1 - micros(_.event_time)
-    events = events.mutate(
-        **{
-            BORN: born,
-            SEEN: born,
-            HAPPENED: -micros(_.event_time),
-            KNOWN: -micros(_.known_time),
-        }
-    )
-    mirrored = {AT: -_[AT]}
     ask = Ask(LABEL, "last", label.column, span(label.horizon) - 1)
+    happened = {HAPPENED: -micros(_.event_time), KNOWN: -micros(_.known_time)}
+    born = {BORN: _[HAPPENED] + 1, SEEN: _[HAPPENED] + 1}
+    backwards = events.mutate(**happened).mutate(**born)
+    cells = cells_of(backwards, [*label.by, SEEN], ask.parts, Steps())
+    mirrored = {AT: -_[AT]}
     found = cover(
-        points.mutate(**mirrored), bare.mutate(**mirrored), events, label.by, [ask], Steps()
+        points.mutate(**mirrored),
+        bare.mutate(**mirrored),
+        Collapsed(cells, backwards),
+        label.by,
+        [ask],
     )
     labelled = found.mutate(**mirrored, **{LABEL: _plain(_[LABEL], columns, label)})
     if label.absent is None:

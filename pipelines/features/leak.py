@@ -117,7 +117,8 @@ def _probes(
     extra = sorted(by - set(keys))
     if not extra:
         return sampled
-    points = decision_points(spec, streams, as_of).select(*keys, AT, *extra)
+    # Only event points have columns besides their keys, and those need no cells.
+    points = decision_points(spec, streams, {}, as_of).select(*keys, AT, *extra)
     return sampled.join(points, [*keys, AT]).distinct()
 
 

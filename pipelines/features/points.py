@@ -8,6 +8,7 @@ from datetime import datetime
 import ibis
 from ibis import _
 
+from pipelines.features.cells import FIRST_KNOWN, NEWEST, Collapsed, Use
 from pipelines.features.clock import Steps, instant, micros, moment, span
 from pipelines.features.conditions import holding
 from pipelines.features.cover import AT, merge_stretches
@@ -30,14 +31,26 @@ def steps_of(spec: ModelSpec) -> Steps:
     return Steps()
 
 
+def point_uses(spec: ModelSpec) -> list[Use]:
+    """What points read of cells: those of a grid their stream, event points nothing."""
+    points = spec.points
+    if isinstance(points, EventPoints):
+        return []
+    return [Use("points", points.stream, points.where, points.keys, (), steps_of(spec))]
+
+
 def decision_points(
-    spec: ModelSpec, streams: Mapping[str, ibis.Table], as_of: datetime
+    spec: ModelSpec,
+    streams: Mapping[str, ibis.Table],
+    sources: Mapping[tuple[str, str, int], Collapsed],
+    as_of: datetime,
 ) -> ibis.Table:
     """All decision points up to ``as_of``.
 
     Arguments:
         spec: the declaration.
         streams: canonical tables; rows known after ``as_of`` are not in them.
+        sources: the cells of ``point_uses``.
         as_of: no point is later.
 
     Returns:
@@ -45,29 +58,23 @@ def decision_points(
         and ``:at``, the same in int64 microseconds. Event points that coincide are kept each.
     """
     points = spec.points
-    place = "points"
-    events = holding(streams[points.stream], points.where, spec.point_stream.columns, place)
     if isinstance(points, EventPoints):
+        columns = spec.point_stream.columns
+        events = holding(streams[points.stream], points.where, columns, "points")
         rows = events.mutate(**{DECISION_TIME: _.known_time, AT: micros(_.known_time)})
         return rows.filter(_[AT] <= moment(as_of))
-    return _grid(points, events, steps_of(spec), as_of)
+    [use] = point_uses(spec)
+    return _grid(points, sources[use.source].cells, use.steps, as_of)
 
 
-def _grid(points: GridPoints, events: ibis.Table, steps: Steps, as_of: datetime) -> ibis.Table:
+def _grid(points: GridPoints, cells: ibis.Table, steps: Steps, as_of: datetime) -> ibis.Table:
     """An entity has points while an event is known that is younger than ``active_for``."""
     keys = list(points.keys)
-    past_the_end = moment(as_of) + 1
+    end = steps.up(_[NEWEST].max() + span(points.active_for))
     active = (
-        events.filter([_[key].notnull() for key in keys])
-        .select(
-            *keys,
-            **{
-                _BEGIN: steps.up(micros(_.known_time)),
-                _END: steps.up(micros(_.event_time) + span(points.active_for)),
-            },
-        )
-        .group_by([*keys, _BEGIN])
-        .agg(**{_END: ibis.least(_[_END].max(), past_the_end)})
+        cells.filter([_[key].notnull() for key in keys])
+        .group_by([*keys, _[FIRST_KNOWN].name(_BEGIN)])
+        .agg(**{_END: ibis.least(end, moment(as_of) + 1)})
         .filter(_[_BEGIN] < _[_END])
     )
     stretches = merge_stretches(active, keys, _BEGIN, _END)

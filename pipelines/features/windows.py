@@ -8,40 +8,33 @@ from itertools import groupby
 import ibis
 from ibis import _
 
-from pipelines.core.errors import DataError, SpecError
-from pipelines.features.clock import Steps, micros, span
-from pipelines.features.conditions import holding
-from pipelines.features.cover import BORN, HAPPENED, KNOWN, SEEN, Ask, cover
+from pipelines.core.errors import SpecError
+from pipelines.features.cells import Ask, Collapsed, Use
+from pipelines.features.clock import Steps, span
+from pipelines.features.cover import cover
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.fields import Column, ColumnType
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import Aggregate
 
 FEATURE = "feature:"  # before the names of computed columns: a row may have one of that name
-LARGEST = 1e15  # of a value that is summed: beyond it a double has no room for billionths or units
 _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.BOOLEAN)
 ORDERED = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.STRING, ColumnType.TIMESTAMP)
 
 
-def with_windows(
-    spec: ModelSpec, streams: Mapping[str, ibis.Table], points: ibis.Table, steps: Steps
-) -> ibis.Table:
-    """The points with every window feature as a column ``feature:<name>``.
-
-    Features of one stream, keys and conditions are computed together, once for each different
-    combination of keys and instant.
+def window_uses(spec: ModelSpec, steps: Steps) -> list[Use]:
+    """What the window features read; those of one stream, keys and conditions together.
 
     Raises:
-        SpecError: when an aggregate does not fit its column's type.
-        DataError: when a value is too large to be summed.
+        SpecError: when an aggregate or a key does not fit its column's type.
     """
     features = [feature for feature in spec.features if isinstance(feature, WindowFeature)]
 
-    def source(feature: WindowFeature) -> tuple[str, tuple[str, ...], str]:
+    def together(feature: WindowFeature) -> tuple[str, tuple[str, ...], str]:
         return feature.stream, feature.by, repr(feature.where)
 
-    bare, counts = points, list[str]()
-    for _group, members in groupby(sorted(features, key=source), key=source):
+    uses = []
+    for _group, members in groupby(sorted(features, key=together), key=together):
         group = list(members)
         first = group[0]
         place = f"features.{first.name}"
@@ -49,21 +42,20 @@ def with_windows(
         columns = spec.streams[first.stream].columns
         for feature in group:
             check_aggregate(feature.aggregate, feature.column, columns, f"features.{feature.name}")
-        events = holding(streams[first.stream], first.where, columns, place)
-        asks = [Ask(FEATURE + f.name, f.aggregate, f.column, span(f.window)) for f in group]
-        check_sums(events, asks, first.stream)
-        born = micros(_.event_time) + 1  # an event of the very instant is not seen
-        events = events.mutate(
-            **{
-                BORN: born,
-                SEEN: ibis.greatest(born, micros(_.known_time)),
-                HAPPENED: micros(_.event_time),
-                KNOWN: micros(_.known_time),
-            }
-        )
+        asks = tuple(Ask(FEATURE + f.name, f.aggregate, f.column, span(f.window)) for f in group)
         finer = steps.finer(ask.reach for ask in asks)
-        points = cover(points, bare, events, first.by, asks, finer)
-        counts += [ask.name for ask in asks if ask.aggregate in ("count", "distinct")]
+        uses.append(Use(place, first.stream, first.where, first.by, asks, finer))
+    return uses
+
+
+def with_windows(
+    points: ibis.Table, uses: Sequence[Use], sources: Mapping[tuple[str, str, int], Collapsed]
+) -> ibis.Table:
+    """The points with every window feature as a column ``feature:<name>``."""
+    bare, counts = points, list[str]()
+    for use in uses:
+        points = cover(points, bare, sources[use.source], use.by, use.asks)
+        counts += [ask.name for ask in use.asks if ask.aggregate in ("count", "distinct")]
     return points.mutate(**{name: _[name].coalesce(0) for name in counts})
 
 
@@ -102,28 +94,4 @@ def check_keys(spec: ModelSpec, stream: str, by: Iterable[Column], place: str) -
                 where=place,
                 got=f"{point[key].value} in the point, {there[key].value} in {stream}",
                 wanted="the same type in both streams",
-            )
-
-
-def check_sums(events: ibis.Table, asks: Sequence[Ask], stream: str) -> None:
-    """Refuses values that exact sums have no room for. Runs one small query.
-
-    Raises:
-        DataError: when a value is infinite or larger than 10 to the 15.
-    """
-    columns = sorted(
-        {ask.column for ask in asks if ask.column and ask.aggregate in ("sum", "mean")}
-    )
-    if not columns:
-        return
-    sizes = {column: events[column].cast("float64").abs().max() for column in columns}
-    found = events.aggregate(**sizes).to_pyarrow().to_pylist()[0]
-    for column, size in found.items():
-        if size is not None and size > LARGEST:
-            raise DataError(
-                "a value is too large for an exact sum",
-                where=f"{stream}.{column}",
-                got=f"{size:g}",
-                wanted=f"finite numbers of at most {LARGEST:g} in size",
-                do="correct the event, or exclude it with a condition (at_most, at_least)",
             )
