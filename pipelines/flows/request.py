@@ -36,6 +36,11 @@ class Request(Record):
     dry_run: bool = Field(default=False, description="judge, but neither register nor decide")
     waive: tuple[str, ...] = ()
 
+    @property
+    def waived(self) -> tuple[str, ...]:
+        """The waivers that count: without a reason none does."""
+        return self.waive if self.reason.strip() else ()
+
 
 class StepReport(Record):
     """The outcome of one step, small enough to travel between Airflow's tasks."""

@@ -189,7 +189,7 @@ class Retraining:
 
     def _passed(self, findings: tuple[Finding, ...]) -> bool:
         """Whether the run may go on; waived findings are looked away from, with a reason."""
-        waived = self.run.request.waive if self.run.request.reason.strip() else ()
+        waived = self.run.request.waived
         return overall(f for f in findings if f.name not in waived) is Verdict.PASS
 
 

@@ -21,13 +21,14 @@ def answer_review(
     approved: bool,
     note: str = "",
 ) -> Entry:
-    """Judge the stored dossier again, with the approval.
+    """Judge the stored dossier again, with the approval. The same answer again changes nothing.
 
     Arguments:
         evidence: ``Decision.evidence`` or at least its first 8 digits, as the reviewer saw it.
 
     Raises:
-        GauntletError: when the version does not await review, or the evidence is another one.
+        GauntletError: when the version does not await review, the evidence is another one, or
+            the other answer was given before.
         Superseded: when the champion changed since the evidence was gathered.
     """
     waiting = [
@@ -53,6 +54,18 @@ def answer_review(
             wanted=seen,
             do="read the review page again, and name the hash that stands on it",
         )
+    for former in parts.ledger.of_run(model, entry.lineage, entry.run):
+        given = former.facts.approval if former.facts else None
+        if given is not None and given.approved != approved:
+            raise GauntletError(
+                "this version has been answered for",
+                where=f"{model} version {version}",
+                got="an approval" if approved else "a refusal",
+                wanted=f"nothing more: {given.by} said otherwise, and the outcome is "
+                f"{former.outcome}",
+                do=f"`gauntlet explain {model} {version}` shows it; a promotion is undone with "
+                "`gauntlet rollback`, and a refused model is trained again",
+            )
     approval = Approval(evidence=seen, approved=approved, by=by, at=parts.clock.now(), note=note)
     dossier = Dossier(
         model=model,

@@ -76,7 +76,7 @@ class Run:
                 "model": self.request.model,
                 "as_of": instant_text(self.request.as_of),
                 "lineage": self.request.lineage,
-                "waive": sorted(self.request.waive),
+                "waive": sorted(set(self.request.waived)),
                 "spec": self.spec.digest,
                 "suite": digest_of(dict(self.suite)),
             }
