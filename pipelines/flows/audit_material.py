@@ -45,7 +45,7 @@ def gather(
         SpecError: when the two cannot stand in one frame.
         DataError: when their recent windows have nothing in common, or no row.
     """
-    from pipelines.training.populations import Arm, Material
+    from pipelines.training.populations import LABEL, Arm, Material
 
     both = combined_spec(new, old)
     window = _recent(old, new, as_of)
@@ -84,7 +84,10 @@ def gather(
             "candidate": _within(own["candidate"], plans["candidate"].train),
         },
         recent=recent,
-        describing={feature.name: feature.name.removeprefix(DESCRIBES) for feature in extra},
+        describing={
+            **{feature.name: feature.name.removeprefix(DESCRIBES) for feature in extra},
+            LABEL: new.label.column if isinstance(new.label, OwnRowLabel) else LABEL,
+        },
     )
 
 
@@ -144,8 +147,14 @@ def _describing(old: ModelSpec, new: ModelSpec) -> Iterator[Feature]:
     """Columns of both recipes' point streams that say what kind of row it is."""
     points = new.points
     here, there = old.point_stream, new.point_stream
+    labels = {
+        name
+        for label in (old.label, new.label)
+        if isinstance(label, OwnRowLabel)
+        for name in (label.column, label.known_at)
+    }
     for column, kind in there.columns.items():
-        if column in (*points.keys, *there.id) or here.columns.get(column) is not kind:
+        if column in (*points.keys, *there.id, *labels) or here.columns.get(column) is not kind:
             continue
         name = DESCRIBES + column
         if isinstance(points, EventPoints):
@@ -180,4 +189,5 @@ def _rows(
 def _within(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
     from pipelines.training.split import inside
 
-    return rows[inside(rows, window)].reset_index(drop=True)
+    kept: pd.DataFrame = rows[inside(rows, window)].reset_index(drop=True)
+    return kept

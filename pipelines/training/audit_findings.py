@@ -205,7 +205,7 @@ class _Judge:
     def _growth(self) -> float:
         """How much better the new training rows are told from live ones than the old, at most."""
         areas = {
-            (each.first, each.columns, each.method): each.auc.area
+            (each.first, each.columns, each.method): max(each.auc.area, 0.5)
             for each in self.found.distances
             if each.second == "live"
         }

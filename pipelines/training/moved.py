@@ -23,7 +23,7 @@ from pipelines.training.audit_record import (
     Weighted,
 )
 from pipelines.training.exams import Exams
-from pipelines.training.populations import SIDES, Mask, Material, Side, cells, identities
+from pipelines.training.populations import LABEL, SIDES, Mask, Material, Side, cells, identities
 from pipelines.training.rules import told_apart
 
 TIME_PARTS = ("day", "month", "day_of_year")  # they tell any two stretches of time apart
@@ -133,7 +133,8 @@ class Moved:
     def _columns(self, which: Columns) -> tuple[str, ...]:
         if which == "features":
             return self._feature_columns
-        around = [name for name in self.material.describing if name not in self._feature_columns]
+        known = {*self._feature_columns, LABEL}
+        around = [name for name in self.material.describing if name not in known]
         return (*self.keys, *around, MISSING)
 
     @cached_property

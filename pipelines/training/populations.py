@@ -14,6 +14,7 @@ from pipelines.spec.model import ModelSpec
 from pipelines.training.split import decision_times
 
 Side = Literal["champion", "candidate"]
+LABEL = "label"
 SIDES: tuple[Side, Side] = ("champion", "candidate")
 Mask = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.uint64]
