@@ -39,9 +39,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def run(bag: Any, **conf: Any) -> Any:
     """One run by hand; the finished run."""
-    from airflow.dag_processing.dagbag import sync_bag_to_db
-
-    sync_bag_to_db(bag, "dags-folder", None)
     return bag.dags["retrain__demand"].test(run_conf=conf)
 
 
@@ -57,6 +54,7 @@ def report(finished: Any, task: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # about a minute of computing, several on a busy machine
 def test_a_run_takes_every_step_and_again_finds_the_same_answers(bag: Any, home: Path) -> None:
     from pipelines.flows.request import STEPS, Request
     from pipelines.flows.retrain import run_step
