@@ -47,8 +47,8 @@ def buckets(*names: str) -> None:
 def password_file(path: Path, password: str) -> None:
     """Airflow's simple auth manager reads the administrator's password from a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
     path.write_text(json.dumps({"admin": password}), encoding="utf-8")
-    path.chmod(0o600)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 HISTORY_DAYS = 190
 SEED = 20
-RUN_S = 600.0
+RUN_S = 1200.0
 API = "http://airflow-api:8080"
 
 
