@@ -11,7 +11,7 @@ from typing import Any
 
 from pipelines.core.errors import Damaged
 from pipelines.core.records import canonical_json, digest_of
-from pipelines.data.durable import complete_or_absent, sha256_of, write_bytes
+from pipelines.data.durable import room_on_disk, settle, sha256_of, write_bytes
 
 
 class Cache:
@@ -38,13 +38,15 @@ class Cache:
             Unavailable: when the disk is full; nothing half-written stays.
         """
         arrival = self.folder / "arrivals" / uuid.uuid4().hex
+        arrival.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with complete_or_absent(arrival) as draft:
-                fetch(draft)
-            sha256 = sha256_of(arrival)
-            target = self.object(sha256)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            arrival.replace(target)
+            with room_on_disk(arrival):
+                fetch(arrival)
+                settle(arrival)  # a name that is lost with the power costs a fetch and no more
+                sha256 = sha256_of(arrival)
+                target = self.object(sha256)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                arrival.replace(target)
         finally:
             arrival.unlink(missing_ok=True)
         return sha256

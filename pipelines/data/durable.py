@@ -31,8 +31,7 @@ def complete_or_absent(target: Path, *, if_absent: bool = False) -> Iterator[Pat
     try:
         with room_on_disk(target):
             yield draft
-            with draft.open("rb+") as file:
-                os.fsync(file.fileno())
+            settle(draft)
             if if_absent:
                 try:
                     os.link(draft, target)
@@ -73,6 +72,12 @@ def write_bytes(target: Path, content: bytes) -> None:
     """
     with complete_or_absent(target) as draft:
         draft.write_bytes(content)
+
+
+def settle(path: Path) -> None:
+    """Waits until a file's content is on the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def sha256_of(path: Path) -> str:

@@ -76,12 +76,13 @@ def scan_objects(
         DataError: when columns, times or the partition of an object contradict the declaration.
         Damaged: when an object's content is not what was pulled.
     """
-    declared = {"scan": 2, "stream": stream.digest}
+    declared = {"scan": 3, "stream": stream.digest}
+    notes: dict[str, Any] = cache.note("scans", declared) or {}
     found: dict[str, Scan] = {}
     fresh: dict[str, PulledObject] = {}
     known_good = ""
     for pulled in objects:
-        noted = cache.note("scan", {**declared, "object": pulled.sha256})
+        noted = notes.get(pulled.sha256)
         if noted is None:
             fresh.setdefault(pulled.sha256, pulled)
             continue
@@ -100,7 +101,8 @@ def scan_objects(
             for sha256, scan in scans.items():
                 found[sha256] = scan
                 if scan.visible == scan.rows:  # a part of an object is true of one instant only
-                    cache.keep_note("scan", {**declared, "object": sha256}, scan.as_json())
+                    notes[sha256] = scan.as_json()
+        cache.keep_note("scans", declared, notes)
         known_good = batch[-1].key
         done += len(batch)
         progress(f"{name}: read {done} of {len(fresh)} objects")

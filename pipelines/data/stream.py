@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from pipelines.data.store import ObjectStore, StoredObject
 from pipelines.spec.streams import FilesSource, Stream
 
 Progress = Callable[[str], None]
+_AT_ONCE = 4  # objects fetched at a time: a store's answer and the disk's are waited for together
 _PARTITION = re.compile(r"dt=(\d{4}-\d{2}-\d{2})/")
 
 
@@ -80,16 +82,21 @@ class FileEvents:
             )
         fresh = [stored for stored in listed if index.get(_version(stored), "missing") not in cache]
         before = dict(index)
+
+        def fetch(stored: StoredObject) -> str:
+            return cache.add(lambda to: self.store.read(stored, to))
+
+        pool = ThreadPoolExecutor(_AT_ONCE)
         try:
-            for number, stored in enumerate(fresh, start=1):
-                index[_version(stored)] = cache.add(
-                    lambda to, stored=stored: self.store.read(stored, to)  # type: ignore[misc]
-                )
+            pulled = zip(fresh, pool.map(fetch, fresh), strict=True)
+            for number, (stored, sha256) in enumerate(pulled, start=1):
+                index[_version(stored)] = sha256
                 progress(
                     f"{name}: pulled {number} of {len(fresh)} new objects"
                     f" ({len(listed)} in all), {stored.key}"
                 )
         finally:
+            pool.shutdown(cancel_futures=True)
             if index != before:
                 cache.keep_note("pulled", about, index)
         return tuple(
