@@ -24,7 +24,7 @@ from pipelines.data.cache import Cache
 from pipelines.data.durable import write_bytes
 from pipelines.data.rows import canonical_columns, files_sql, quoted
 from pipelines.data.scan import by_schema, instant, microseconds, scan_objects
-from pipelines.data.stream import EventSource, Progress, PulledObject
+from pipelines.data.stream import EventSource, NoEvents, Progress, PulledObject
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.streams import Stream
 
@@ -184,7 +184,7 @@ def _take(
     seen = [(one, scans[one.sha256]) for one in pulled]
     events = [scan for _, scan in seen if scan.visible]
     if not events:
-        raise DataError(
+        raise NoEvents(
             f"stream {name!r} has no event known by {instant_text(as_of)}",
             where=", ".join(one.key for one in pulled[:3]),
             do="import events, or choose a later instant",

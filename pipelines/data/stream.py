@@ -30,6 +30,12 @@ class PulledObject(Record):
     version_id: str | None = None
 
 
+class NoEvents(DataError):  # noqa: N818 - named as the family in core is
+    """A stream has nothing that was known by then."""
+
+    code = "no_events"
+
+
 class EventSource(Protocol):
     """Implementations pass ``tests/contract/test_event_source.py``."""
 
@@ -74,7 +80,7 @@ class FileEvents:
         index: dict[str, str] = cache.note("pulled", about) or {}
         listed = list(self._listed(name, prefix, as_of))
         if not listed:
-            raise DataError(
+            raise NoEvents(
                 f"stream {name!r} has no object of events known by {instant_text(as_of)}",
                 where=f"{self.store.address}/{prefix}",
                 wanted=f"{prefix}dt=YYYY-MM-DD/<any name>.parquet",

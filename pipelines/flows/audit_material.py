@@ -181,7 +181,7 @@ def _rows(
     start, end = (bound.replace(tzinfo=None) for bound in (window.start, window.end))
     frame = build_frame(spec, {name: tables[name] for name in spec.streams}, as_of)
     wanted = frame.filter((frame.decision_time >= start) & (frame.decision_time < end))
-    rows = wanted.to_pandas()
+    rows: pd.DataFrame = wanted.to_pandas()
     order = ["decision_time", *spec.points.keys, *spec.feature_names]
     return rows.sort_values(list(dict.fromkeys(order)), kind="stable", ignore_index=True)
 

@@ -9,13 +9,16 @@ from pydantic import Field
 from pipelines.core.records import Instant, Record
 from pipelines.core.verdict import Verdict
 
-Step = Literal["snapshot", "contract", "features", "train", "evaluate", "register", "decide"]
+Step = Literal[
+    "snapshot", "contract", "features", "train", "evaluate", "audit", "register", "decide"
+]
 STEPS: tuple[Step, ...] = (
     "snapshot",
     "contract",
     "features",
     "train",
     "evaluate",
+    "audit",
     "register",
     "decide",
 )

@@ -12,6 +12,7 @@ from functools import cached_property
 
 from pipelines.core.verdict import Finding, Verdict, overall
 from pipelines.data.snapshot import Snapshot, take_snapshot
+from pipelines.flows.audit import Audited, audit_run
 from pipelines.flows.candidate import Trained, train
 from pipelines.flows.contract import Contract, hold_contract
 from pipelines.flows.frames import Frame, write_frame
@@ -109,6 +110,17 @@ class Retraining:
         )
 
     @cached_property
+    def audited(self) -> Audited | None:
+        """Parity and the audit of a changed recipe; none without a candidate."""
+        if self.evaluation is None:
+            return None
+        return self.run.workspace.once(
+            "audit",
+            Audited,
+            lambda: audit_run(self.run, self.plan, self.spec, self.snapshot, self.incumbent),
+        )
+
+    @cached_property
     def version(self) -> VersionInfo | None:
         """The registered version; none without a candidate, or in a dry run."""
         trained, evaluation = self.trained, self.evaluation
@@ -184,6 +196,7 @@ class Retraining:
             self.frame.findings if self.frame else (),
             self.trained.package.findings if self.trained else (),
             self.evaluation.findings if self.evaluation else (),
+            self.audited.findings if self.audited else (),
         )
         return tuple(finding for found in parts for finding in found)
 
@@ -286,6 +299,16 @@ def _evaluate(retraining: Retraining) -> StepReport:
     )
 
 
+def _audit(retraining: Retraining) -> StepReport:
+    audited = retraining.audited
+    if audited is None:
+        return _report(retraining, "audit", "nothing to audit", skipped=True)
+    if not audited.findings:
+        return _report(retraining, "audit", "the recipe is the champion's, or the first")
+    verdict = overall(audited.findings)
+    return _report(retraining, "audit", _told(audited.findings), verdict=verdict)
+
+
 def _register(retraining: Retraining) -> StepReport:
     version = retraining.version
     if version is None:
@@ -326,6 +349,7 @@ _REPORTS: dict[Step, Callable[[Retraining], StepReport]] = {
     "features": _features,
     "train": _train,
     "evaluate": _evaluate,
+    "audit": _audit,
     "register": _register,
     "decide": _decide,
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,5 +78,5 @@ def prediction_log(
 
 
 def _objects(rows: pd.DataFrame) -> list[str]:
-    records: list[dict[str, Any]] = rows.astype(object).where(rows.notna(), None).to_dict("records")
+    records = rows.astype(object).where(rows.notna(), None).to_dict("records")
     return [json.dumps(record) for record in records]

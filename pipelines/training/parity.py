@@ -148,7 +148,8 @@ def _thinned(log: pd.DataFrame) -> pd.DataFrame:
     if len(log) <= MOST_REQUESTS:
         return log
     order = pd.util.hash_pandas_object(log["request_id"], index=False).to_numpy(np.uint64)
-    return log[order <= np.sort(order)[MOST_REQUESTS - 1]]
+    kept: pd.DataFrame = log[order <= np.sort(order)[MOST_REQUESTS - 1]]
+    return kept
 
 
 def _objects(column: Iterable[str], name: str) -> list[dict[str, Any]]:
@@ -202,7 +203,7 @@ def _same(logged: Any, computed: Any) -> bool:
         return _missing(logged) and _missing(computed)
     if isinstance(logged, str) or isinstance(computed, str):
         return str(logged) == str(computed)
-    return abs(logged - computed) <= TOLERANCE * max(abs(logged), abs(computed))
+    return bool(abs(logged - computed) <= TOLERANCE * max(abs(logged), abs(computed)))
 
 
 def _shown(value: Any) -> str:
