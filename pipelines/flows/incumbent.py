@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.core.errors import Damaged, SpecError
 from pipelines.flows.run import Run
+from pipelines.release.budget import anchor
 from pipelines.release.registry import VersionInfo
 from pipelines.spec.features import AttributeFeature
 from pipelines.spec.model import ModelSpec
@@ -41,16 +42,33 @@ def load_incumbent(run: Run) -> Incumbent | None:
     Raises:
         Damaged: when the version's content is not what was registered, or lacks its evidence.
     """
-    if run.champion is None:
+    return None if run.champion is None else _load(run, run.champion)
+
+
+def load_anchor(run: Run, incumbent: Incumbent) -> Incumbent | None:
+    """What the champion comes from by refreshes, verified; ``None`` when that is the champion.
+
+    Every refresh has the recipe of what it replaces, so the champion's features serve it as well.
+
+    Raises:
+        Damaged: as for the champion.
+    """
+    version = anchor(run.parts.ledger.entries(run.request.model, run.request.lineage))
+    info = run.version(version)
+    if info is None or info.version == incumbent.info.version:
         return None
-    folder = run.parts.registry.download(run.champion, run.parts.home / "versions")
+    return _load(run, info)
+
+
+def _load(run: Run, info: VersionInfo) -> Incumbent:
+    folder = run.parts.registry.download(info, run.parts.home / "versions")
     try:
         spec, envelope, plan = (
             json.loads((folder / EVIDENCE / name).read_text(encoding="utf-8"))
             for name in ("spec.json", "envelope.json", "split.json")
         )
         return Incumbent(
-            info=run.champion,
+            info=info,
             folder=folder,
             spec=ModelSpec.model_validate(spec),
             envelope=envelope,
@@ -58,8 +76,8 @@ def load_incumbent(run: Run) -> Incumbent | None:
         )
     except (OSError, ValueError) as cause:
         raise Damaged(
-            "the champion's version lacks what was saved inside it",
-            where=f"{run.champion.model} version {run.champion.version}",
+            "a version lacks what was saved inside it",
+            where=f"{info.model} version {info.version}",
             got=str(cause),
             wanted=f"spec.json, envelope.json and split.json in {EVIDENCE}/",
             do="roll back to a version that is whole",

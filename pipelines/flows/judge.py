@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipelines.flows.candidate import Trained, recent_rows
-from pipelines.flows.incumbent import Incumbent, score_incumbent
+from pipelines.flows.incumbent import Incumbent, load_anchor, score_incumbent
 from pipelines.flows.run import Run
 from pipelines.training.evaluation import Evaluation
 from pipelines.training.split import SplitPlan, comparison_window
@@ -13,7 +13,11 @@ def judge(run: Run, plan: SplitPlan, trained: Trained, incumbent: Incumbent | No
     """The evaluation of the recent window."""
     from pipelines.training.evaluate import evaluate
 
-    window = comparison_window(plan, incumbent.plan) if incumbent else plan.recent
+    refresh = incumbent is not None and is_refresh(run, plan, incumbent)
+    anchor = load_anchor(run, incumbent) if incumbent is not None and refresh else None
+    rivals = [rival for rival in (incumbent, anchor) if rival is not None]
+    windows = [comparison_window(plan, rival.plan) for rival in rivals]
+    window = max(windows, key=lambda one: one.start, default=plan.recent)
     rows, candidates = recent_rows(run, plan, trained, window)
     return evaluate(
         run.spec,
@@ -22,4 +26,15 @@ def judge(run: Run, plan: SplitPlan, trained: Trained, incumbent: Incumbent | No
         candidates=candidates,
         champion=score_incumbent(incumbent, run.spec, rows) if incumbent else None,
         constant=trained.constant,
+        refresh=refresh,
+        anchor=(anchor.info.version, score_incumbent(anchor, run.spec, rows)) if anchor else None,
     )
+
+
+def is_refresh(run: Run, plan: SplitPlan, incumbent: Incumbent) -> bool:
+    """Whether the candidate is the champion's recipe on newer data, and such may be refreshed.
+
+    Newer, because the same data with other seeds would be a lottery at the lower bar.
+    """
+    newer = plan.train.end > incumbent.plan.train.end
+    return run.spec.gates.budget.refresh and newer and run.spec.recipe == incumbent.spec.recipe

@@ -36,7 +36,10 @@ class Request(Record):
     as_of: Instant
     lineage: str = Field(default=LIVE, pattern=r"^[a-z][a-z0-9_-]*$")
     reason: str = ""
-    dry_run: bool = Field(default=False, description="judge, but neither register nor decide")
+    dry_run: bool = Field(
+        default=False,
+        description="judge, but neither register nor decide; to have seen a comparison is a try",
+    )
     waive: tuple[str, ...] = ()
 
     @property

@@ -21,8 +21,8 @@ from pipelines.flows.judge import judge
 from pipelines.flows.registration import describe, register
 from pipelines.flows.request import STEPS, Request, Step, StepReport
 from pipelines.flows.run import Parts, Run, open_run
-from pipelines.release.policy import Decision, Facts, decide
-from pipelines.release.promotion import Dossier, promote
+from pipelines.release.policy import Decision, Facts
+from pipelines.release.promotion import Dossier, Judgement, look, promote
 from pipelines.release.registry import VersionInfo
 from pipelines.spec.model import ModelSpec
 from pipelines.training.evaluation import Evaluation
@@ -134,63 +134,68 @@ class Retraining:
             self.snapshot,
             trained,
             evaluation,
-            self.findings,
+            self.gathered,
         )
 
     @cached_property
-    def decision(self) -> Decision:
-        """What the policy makes of all findings; recorded, unless it is a dry run."""
+    def judgement(self) -> Judgement:
+        """What the policy makes of all findings; recorded, and of a dry run that it was seen."""
         run, request = self.run, self.run.request
         if run.decided is not None and run.decided.decision is not None:
-            return run.decided.decision
+            return Judgement(run.decided.decision, run.decided.findings)
+        version = self.version
         standing = run.champion.version if run.champion else None
-        facts = Facts(
-            run=run.id,
-            candidate=self.version.version if self.version else None,
-            content=self.version.content if self.version else "",
-            champion=standing,
-            standing=standing,
-            review=run.spec.review,
-            dry_run=request.dry_run,
-            waived=request.waive,
-            reason=request.reason,
+        dossier = Dossier(
+            model=request.model,
+            lineage=request.lineage,
+            as_of=request.as_of,
+            facts=Facts(
+                run=run.id,
+                candidate=version.version if version else None,
+                content=version.content if version else "",
+                champion=standing,
+                standing=standing,
+                review=run.spec.review,
+                dry_run=request.dry_run,
+                waived=request.waive,
+                reason=request.reason,
+            ),
+            findings=self.gathered,
+            spec=run.spec.digest,
+            recipe=run.spec.recipe,
+            snapshot=self.snapshot.id,
+            budget=run.spec.gates.budget,
         )
         if request.dry_run:
-            return decide(self.findings, facts)
-        entry = promote(
-            Dossier(
-                model=request.model,
-                lineage=request.lineage,
-                as_of=request.as_of,
-                facts=facts,
-                findings=self.findings,
-                spec=run.spec.digest,
-                recipe=run.spec.recipe,
-                snapshot=self.snapshot.id,
-            ),
-            run.parts.ledger,
-            run.parts.registry,
-            run.parts.clock,
-        )
+            return look(dossier, run.parts.ledger, run.parts.clock)
+        entry = promote(dossier, run.parts.ledger, run.parts.registry, run.parts.clock)
         assert entry.decision is not None
-        if self.version is not None and self.evaluation is not None:
+        if version is not None and self.evaluation is not None:
             describe(
                 run,
                 self.plan,
                 self.snapshot,
-                self.version,
+                version,
                 self.evaluation,
-                findings=self.findings,
+                findings=entry.findings,
                 decision=entry.decision,
                 incumbent=self.incumbent,
             )
-        return entry.decision
+        return Judgement(entry.decision, entry.findings)
+
+    @property
+    def decision(self) -> Decision:
+        """What became of the candidate."""
+        return self.judgement.decision
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Every finding so far, in the order of the gates; those of the answer if there is one."""
-        if self.run.decided is not None:
-            return self.run.decided.findings
+        """Every finding that the decision was made from, in the order of the gates."""
+        return self.judgement.findings
+
+    @property
+    def gathered(self) -> tuple[Finding, ...]:
+        """What the steps before the decision found."""
         parts = (
             self.contract.findings,
             self.frame.findings if self.frame else (),

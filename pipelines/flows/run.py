@@ -89,7 +89,9 @@ class Run:
         answers = [
             entry
             for entry in self.parts.ledger.entries(model, lineage)
-            if entry.run.startswith(f"{self.question}.") and entry.outcome not in UNANSWERED
+            if entry.run.startswith(f"{self.question}.")
+            and entry.kind != "peek"
+            and entry.outcome not in UNANSWERED
         ]
         return answers[-1] if answers else None
 

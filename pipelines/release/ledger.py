@@ -16,16 +16,17 @@ from pipelines.release.policy import Decision, Facts, decide, policy_of
 
 LIVE = "live"
 GENESIS = "0" * 64
-Kind = Literal["decision", "review", "promotion", "bootstrap", "rollback", "unexplained"]
+Kind = Literal["decision", "peek", "review", "promotion", "bootstrap", "rollback", "unexplained"]
 
 
 class Draft(Record):
     """An entry before it has a place in the chain.
 
-    Kinds: ``decision`` (judged, champion untouched), ``review`` (what awaited review came to
+    Kinds: ``decision`` (judged, champion untouched), ``peek`` (a dry run that was judged: who has
+    seen the comparison has tried, see ``budget``), ``review`` (what awaited review came to
     nothing: refused, or superseded), ``promotion`` and ``bootstrap`` (judged, and the candidate
     is champion now), ``rollback`` (a former champion is champion again), ``unexplained`` (the
-    alias was found moved by hand). The first four carry what ``replay`` compares: findings, facts
+    alias was found moved by hand). The first five carry what ``replay`` compares: findings, facts
     and decision.
     """
 

@@ -40,7 +40,10 @@ class Outcome(StrEnum):
 
 
 class Demand(Record):
-    """A gate that has to pass. ``needs`` are findings it must bring, by name or its beginning."""
+    """A gate that has to pass. ``needs`` are findings it must bring, by name or its beginning.
+
+    A need that any of several findings meets names them all: ``recent_window.primary|...``.
+    """
 
     gate: Gate
     cases: tuple[Case, ...] = BOTH
@@ -75,9 +78,29 @@ POLICIES = {
                 ),
             ),
         ),
+        # A year's error budget; a refresh of the champion's recipe may pass without being better.
+        Policy(
+            version="2",
+            demands=(
+                Demand(gate=Gate.CONTRACT, needs=("contract.suite",)),
+                Demand(gate=Gate.CONTRACT, cases=("challenge",), needs=("contract.envelope",)),
+                Demand(gate=Gate.AVAILABILITY),
+                Demand(
+                    gate=Gate.RECENT_WINDOW,
+                    cases=("bootstrap",),
+                    needs=("recent_window.bootstrap",),
+                ),
+                Demand(
+                    gate=Gate.RECENT_WINDOW,
+                    cases=("challenge",),
+                    needs=("recent_window.primary|recent_window.refresh",),
+                ),
+                Demand(gate=Gate.BUDGET, cases=("challenge",), needs=("budget.spent",)),
+            ),
+        ),
     )
 }
-CURRENT = POLICIES["1"]
+CURRENT = POLICIES["2"]
 
 
 class Approval(Record):
@@ -217,7 +240,7 @@ def _reasons_of(judged: _Judged, verdicts: set[Verdict]) -> Iterable[str]:
         stopped = stopped or gate.verdict is not Verdict.PASS
         if gate.verdict in verdicts:
             against = f" because of {_some(gate.against)}" if gate.against else ""
-            missing = f"; no finding {', '.join(gate.missing)}" if gate.missing else ""
+            missing = f"; no finding {_either(gate.missing)}" if gate.missing else ""
             nothing = "; no finding that counts" if not gate.findings else ""
             yield f"{gate.gate}: {gate.verdict}{against}{missing or nothing}"
 
@@ -330,8 +353,12 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
+def _either(needs: Sequence[str]) -> str:
+    return ", ".join(need.replace("|", " or ") for need in needs)
+
+
 def _meets(name: str, need: str) -> bool:
-    return name == need or name.startswith(f"{need}.")
+    return any(name == one or name.startswith(f"{one}.") for one in need.split("|"))
 
 
 def _named(version: str | None) -> str:

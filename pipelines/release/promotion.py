@@ -42,7 +42,7 @@ entry that the ledger does not hold, and everything stops with ``Damaged``.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -50,9 +50,11 @@ from pipelines.core.errors import Damaged, GauntletError, Superseded
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import Clock
 from pipelines.core.verdict import Finding
+from pipelines.release.budget import budget_findings, budget_year, compared
 from pipelines.release.ledger import LIVE, Draft, Entry, Kind, Ledger
 from pipelines.release.policy import CURRENT, Decision, Facts, Outcome, Policy, decide
 from pipelines.release.registry import CHAMPION, Aliases
+from pipelines.spec.training import BudgetGate
 
 ENTRY_TAG = "gauntlet.ledger_entry"
 _KINDS: dict[Outcome, Kind] = {Outcome.PROMOTE: "promotion", Outcome.BOOTSTRAP: "bootstrap"}
@@ -72,6 +74,16 @@ class Dossier(Record):
     spec: str = Field(description="digest of the declaration")
     recipe: str
     snapshot: str
+    budget: BudgetGate | None = Field(
+        default=None, description="what its tries cost; None: the findings say so already"
+    )
+
+
+class Judgement(NamedTuple):
+    """A decision, and every finding that it was made from."""
+
+    decision: Decision
+    findings: tuple[Finding, ...]
 
 
 class Reconciliation(Record):
@@ -109,11 +121,11 @@ def promote(
         raise GauntletError(
             "a dry run leaves no entry in the ledger",
             where=f"run {facts.run}",
-            do="judge it with policy.decide",
+            do="judge it with promotion.look",
         )
     if dossier.lineage == LIVE:
         reconcile(dossier.model, ledger, aliases, clock)
-    entry = _decided(dossier, ledger) or _record(dossier, ledger, policy)
+    entry = _decided(dossier, ledger) or _record(dossier, ledger, clock, policy)
     if entry.outcome == Outcome.SUPERSEDED:
         raise Superseded(
             "the champion changed after the evidence was gathered",
@@ -124,6 +136,28 @@ def promote(
     if entry.moves and entry.lineage == LIVE:
         _point(dossier.model, ledger, aliases)
     return entry
+
+
+def look(dossier: Dossier, ledger: Ledger, clock: Clock, policy: Policy = CURRENT) -> Judgement:
+    """Judge a dry run. The champion stays; a comparison that was seen is recorded as a try.
+
+    Safe to repeat. The real run of the same question costs nothing more.
+
+    Raises:
+        GauntletError: the dossier is not that of a dry run.
+        Unavailable: the ledger did not answer; running again is safe.
+    """
+    if not dossier.facts.dry_run:
+        raise GauntletError("only a dry run is looked at", where=f"run {dossier.facts.run}")
+    if compared(dossier.findings) and dossier.budget is not None:
+        entry = _record(dossier, ledger, clock, policy)
+        assert entry.decision is not None
+        return Judgement(entry.decision, entry.findings)
+    chain = ledger.entries(dossier.model, dossier.lineage)
+    findings = _with_budget(dossier, chain, clock)
+    standing = chain[-1].champion_after if chain else None
+    facts = dossier.facts.model_copy(update={"standing": standing})
+    return Judgement(decide(findings, facts, policy), findings)
 
 
 def rollback(
@@ -240,27 +274,47 @@ def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Rec
 def _decided(dossier: Dossier, ledger: Ledger) -> Entry | None:
     """What this run came to; None while it is undecided or awaits review."""
     made = ledger.of_run(dossier.model, dossier.lineage, dossier.facts.run)
-    final = [e for e in made if e.decision and e.outcome != Outcome.AWAIT_REVIEW]
+    final = [
+        entry
+        for entry in made
+        if entry.decision and entry.kind != "peek" and entry.outcome != Outcome.AWAIT_REVIEW
+    ]
     return final[-1] if final else None
 
 
-def _record(dossier: Dossier, ledger: Ledger, policy: Policy) -> Entry:
-    """Judge against the champion of now and append; again whenever somebody was faster."""
-    awaited = bool(ledger.of_run(dossier.model, dossier.lineage, dossier.facts.run))
+def _record(dossier: Dossier, ledger: Ledger, clock: Clock, policy: Policy) -> Entry:
+    """Judge against champion and budget of now and append; again whenever somebody was faster."""
+    made = ledger.of_run(dossier.model, dossier.lineage, dossier.facts.run)
+    awaited = any(entry.kind != "peek" for entry in made)
     while True:
-        head = ledger.head(dossier.model, dossier.lineage)
-        standing = head.champion_after if head else None
+        chain = ledger.entries(dossier.model, dossier.lineage)
+        standing = chain[-1].champion_after if chain else None
         facts = dossier.facts.model_copy(update={"standing": standing})
-        decision = decide(dossier.findings, facts, policy)
-        draft = _judged(dossier, facts, decision, awaited)
+        found = _with_budget(dossier, chain, clock)
+        decision = decide(found, facts, policy)
+        draft = _judged(dossier.model_copy(update={"findings": found}), facts, decision, awaited)
         try:
-            return ledger.append(draft, after=head.sequence if head else 0)
+            return ledger.append(draft, after=chain[-1].sequence if chain else 0)
         except Superseded:
             continue
 
 
+def _with_budget(dossier: Dossier, chain: tuple[Entry, ...], clock: Clock) -> tuple[Finding, ...]:
+    """The dossier's findings and, where a champion is challenged, what the try costs."""
+    if dossier.budget is None or dossier.facts.champion is None:
+        return dossier.findings
+    now = max(clock.now(), chain[-1].recorded_at) if chain else clock.now()
+    year = budget_year(dossier.lineage, dossier.as_of, now)
+    run = dossier.facts.run
+    return (
+        *dossier.findings,
+        *budget_findings(chain, dossier.budget, year, run, dossier.findings),
+    )
+
+
 def _judged(dossier: Dossier, facts: Facts, decision: Decision, awaited: bool) -> Draft:
     ended: Kind = "review" if awaited and decision.outcome != Outcome.AWAIT_REVIEW else "decision"
+    ended = "peek" if facts.dry_run else ended
     return Draft(
         model=dossier.model,
         lineage=dossier.lineage,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -81,6 +81,8 @@ def evaluate(
     candidates: Sequence[Scored],
     champion: Scored | None,
     constant: float,
+    refresh: bool = False,
+    anchor: tuple[str, Scored] | None = None,
 ) -> Evaluation:
     """The recent window's comparisons and findings.
 
@@ -91,6 +93,10 @@ def evaluate(
         candidates: predictions of the candidate, then of its refits with the other seeds.
         champion: the champion's predictions; ``None`` when there is no champion yet.
         constant: ``Fitted.constant``: what stands in for a champion that does not exist.
+        refresh: the champion's recipe on newer data, in a model that lets refreshes in: when it
+            is not shown to be better, it may still be shown not to be worse.
+        anchor: version and predictions that a refresh must not fall behind, when that is not the
+            champion itself.
 
     Raises:
         DifferentRows: when predictions were made for other rows.
@@ -98,7 +104,9 @@ def evaluate(
         DataError: when rows lie outside the window, or a label or denominator cannot be used.
         SpecError: when a guardrail is declared in a way that cannot be computed.
     """
-    digest = _same_rows(spec, window, rows, candidates, champion)
+    others = [] if champion is None else [("champion", champion)]
+    others += [] if anchor is None else [(f"version {anchor[0]}", anchor[1])]
+    digest = _same_rows(spec, window, rows, candidates, others)
     labelled = np.asarray(rows["label"].notna(), dtype=bool)
     other = champion or constant_predictions(constant, candidates[0])
     arms = _arms(spec, rows, labelled, candidates, other)
@@ -125,7 +133,14 @@ def evaluate(
     if undefined:
         found.append(say.no_comparison(rival, undefined))
         return Evaluation(**facts, comparisons=(), findings=tuple(found))
-    found.append(say.primary(spec, comparisons[0], rival))
+    found += _deciding(
+        spec,
+        arms,
+        comparisons[0],
+        rival,
+        refresh=refresh,
+        anchor=None if anchor is None else (anchor[0], anchor[1].predictions[labelled]),
+    )
     for guardrail in spec.guardrails:
         guard = guardrail_measure(spec, guardrail)
         try:
@@ -153,12 +168,48 @@ def evaluate(
     )
 
 
+def _deciding(
+    spec: ModelSpec,
+    arms: _Arms,
+    comparison: Comparison,
+    rival: say.Rival,
+    *,
+    refresh: bool,
+    anchor: tuple[str, Floats] | None,
+) -> list[Finding]:
+    """What decides about a promotion: being better or, for a refresh, being no worse.
+
+    A refresh that is shown to be better is promoted for that, and becomes an anchor itself.
+    Both questions are put to the same try: one is part of the other, so it costs one level.
+    """
+    better = say.primary(spec, comparison, rival)
+    refreshed = refresh and rival == "champion" and better.verdict is not Verdict.PASS
+    found = [better.model_copy(update={"blocking": not refreshed})]
+    if refreshed:
+        found.append(say.refresh(spec, comparison))
+        if anchor is not None:
+            found.append(_against_anchor(spec, arms, anchor))
+    if rival == "champion" and all(f.verdict is Verdict.PASS for f in found if f.blocking):
+        corrected = say.corrected_gain(spec, comparison, refreshed=refreshed)
+        found += [] if corrected is None else [corrected]
+    return found
+
+
+def _against_anchor(spec: ModelSpec, arms: _Arms, anchor: tuple[str, Floats]) -> Finding:
+    version, predictions = anchor
+    try:
+        comparison = _comparison(primary_measure(spec), replace(arms, rival=predictions))
+    except Undefined as problem:
+        return say.no_anchor(version, problem.what)
+    return say.anchor(spec, comparison, version)
+
+
 def _same_rows(
     spec: ModelSpec,
     window: Window,
     rows: pd.DataFrame,
     candidates: Sequence[Scored],
-    champion: Scored | None,
+    others: Sequence[tuple[str, Scored]],
 ) -> str:
     outside = int(np.sum(~inside(rows, window)))
     if outside:
@@ -172,8 +223,7 @@ def _same_rows(
         raise DataError("there is no candidate to judge", where=spec.name)
     digest = rows_digest(spec, rows)
     models = [(f"candidate {place}", scored) for place, scored in enumerate(candidates)]
-    models += [("champion", champion)] if champion is not None else []
-    for name, scored in models:
+    for name, scored in [*models, *others]:
         if scored.rows_digest != digest or len(scored.predictions) != len(rows):
             raise DifferentRows(
                 f"the predictions of {name} were made for other rows",

@@ -12,6 +12,7 @@ from scipy import stats
 from pipelines.core.verdict import Finding, Gate, Interval, Verdict
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.paired import PairedDifference
+from pipelines.stats.selection import gain_given_passed
 from pipelines.training.evaluation import Comparison
 from pipelines.training.measure import Measure
 
@@ -75,19 +76,22 @@ def no_comparison(rival: Rival, why: str) -> Finding:
 def primary(spec: ModelSpec, comparison: Comparison, rival: Rival) -> Finding:
     """Whether the candidate is better on the metric that decides.
 
-    It passes when "not better" is rejected at the declared level, fails when the interval
+    It passes when "not better" is rejected: against a champion at the level of one of the year's
+    tries, against a constant, which is no try, at the declared level. It fails when the interval
     excludes the smallest effect worth a promotion, and is inconclusive in between.
     """
     alpha, effect = spec.gates.recent_window.alpha, spec.metric.minimum_effect
+    level = spec.gates.promoting_level if rival == "champion" else alpha
     difference, other = comparison.difference, f"the {rival}"
     if difference is None:
         return _same(_deciding(rival), comparison, other, effect)
     interval = difference.interval(1 - 2 * alpha)
     gain = (
         f"{comparison.metric} {comparison.candidate:.5g} against {comparison.rival:.5g} "
-        f"of {other}, gain {_spoken(difference.estimate, interval)}, p {difference.p_value:.3g}"
+        f"of {other}, gain {_spoken(difference.estimate, interval)}, "
+        f"p {difference.p_value:.3g} held at {level:.3g}"
     )
-    if difference.p_value <= alpha:
+    if difference.p_value <= level:
         small = interval.high is not None and interval.high < effect
         note = f"; it is less than the {effect:g} worth a promotion" if small else ""
         verdict, reason = Verdict.PASS, f"the candidate is better: {gain}{note}"
@@ -96,7 +100,7 @@ def primary(spec: ModelSpec, comparison: Comparison, rival: Rival) -> Finding:
         reason = f"a gain of {effect:g}, the smallest worth a promotion, is excluded: {gain}"
     else:
         verdict = Verdict.INCONCLUSIVE
-        reason = f"not shown to be better: {gain}; {_settled(difference, effect, alpha)}"
+        reason = f"not shown to be better: {gain}; {_settled(difference, effect, level, alpha)}"
     return _finding(
         _deciding(rival),
         verdict,
@@ -113,12 +117,16 @@ def _spoken(value: float, interval: Interval) -> str:
     return f"{value:.4g} ({interval.level:.0%} interval {interval.low:.4g} to {interval.high:.4g})"
 
 
-def _settled(difference: PairedDifference, effect: float, alpha: float) -> str:
-    seen = difference.minimum_detectable_effect(alpha, POWER)
+def _settled(difference: PairedDifference, effect: float, level: float, single: float) -> str:
+    """What would settle it, and what the year's budget costs: an only test would see less."""
+    seen = difference.minimum_detectable_effect(level, POWER)
     told = f"these {difference.days} days detect {seen:.3g} with {POWER:.0%} power"
+    if level < single:
+        alone = difference.minimum_detectable_effect(single, POWER)
+        told += f" (an only test at {single:g}: {alone:.3g})"
     if seen <= effect:
         return f"{told}, and the gain lies near the limit: wait for other days"
-    days = difference.days_to_detect(effect, alpha, POWER)
+    days = difference.days_to_detect(effect, level, POWER)
     if days is None:
         return f"{told}; no longer window would detect {effect:g}: more entities are needed"
     return f"{told}; about {days} days would detect {effect:g}"
@@ -138,6 +146,108 @@ def _same(name: str, comparison: Comparison, other: str, effect: float) -> Findi
         value=0.0 if equal else gain,
         threshold=effect,
         unit=comparison.metric,
+    )
+
+
+def refresh(spec: ModelSpec, comparison: Comparison) -> Finding:
+    """Whether the same recipe on newer data looks better and is shown not to be worse.
+
+    Worse means by more than the declared share of the minimum effect, at the level of one try.
+    """
+    return _not_worse(spec, comparison, "refresh", "the champion", looks_better=True)
+
+
+def anchor(spec: ModelSpec, comparison: Comparison, version: str) -> Finding:
+    """Whether a refresh is shown not to be worse than the version that was last proved better.
+
+    Without it, refreshes that are each a little worse would add up: every one of them is held
+    against the one before.
+    """
+    return _not_worse(spec, comparison, "anchor", f"the anchor, version {version}")
+
+
+def no_anchor(version: str, why: str) -> Finding:
+    """The finding of a refresh that could not be held against its anchor."""
+    return _finding(
+        "anchor", Verdict.NO_DATA, f"not compared with the anchor, version {version}: {why}"
+    )
+
+
+def _not_worse(
+    spec: ModelSpec, comparison: Comparison, name: str, other: str, *, looks_better: bool = False
+) -> Finding:
+    level, difference = spec.gates.promoting_level, comparison.difference
+    margin = spec.gates.budget.margin * spec.metric.minimum_effect
+    if difference is None:
+        if looks_better:
+            return _same(name, comparison, other, -margin)
+        gain = comparison.candidate - comparison.rival
+        gain = gain if comparison.higher_is_better else -gain
+        return _finding(
+            name,
+            Verdict.PASS if gain > -margin else Verdict.FAIL,
+            f"differs from {other} by the same {gain:.4g} on every row, margin {margin:g}",
+            value=gain,
+            threshold=-margin,
+            unit=comparison.metric,
+        )
+    interval = difference.interval(1 - 2 * spec.gates.recent_window.alpha)
+    p = difference.p_above(-margin)
+    told = (
+        f"{comparison.metric} {comparison.candidate:.5g} against {comparison.rival:.5g}, "
+        f"difference {_spoken(difference.estimate, interval)}, margin {margin:g}, "
+        f"p {p:.3g} of being worse by it, held at {level:.3g}"
+    )
+    if looks_better and difference.estimate <= 0:
+        verdict, reason = (
+            Verdict.INCONCLUSIVE,
+            f"a refresh has to look better, and does not: {told}",
+        )
+    elif p <= level:
+        verdict, reason = Verdict.PASS, f"not worse by the margin than {other}: {told}"
+    elif interval.high is not None and interval.high < -margin:
+        verdict, reason = Verdict.FAIL, f"worse by more than the margin than {other}: {told}"
+    else:
+        seen = difference.minimum_detectable_effect(level, POWER)
+        verdict = Verdict.INCONCLUSIVE
+        reason = f"not shown to be as good as {other}: {told}; these days exclude {seen:.3g}"
+    return _finding(
+        name,
+        verdict,
+        reason,
+        value=difference.estimate,
+        interval=interval,
+        threshold=-margin,
+        unit=comparison.metric,
+        rows=difference.rows,
+    )
+
+
+def corrected_gain(spec: ModelSpec, comparison: Comparison, *, refreshed: bool) -> Finding | None:
+    """The gain of a candidate that has passed, corrected for having passed; it decides nothing.
+
+    Only gains beyond the bar are ever shown to a reviewer, so that they are too large on average,
+    and most so where the bar is high.
+    """
+    difference = comparison.difference
+    if difference is None:
+        return None
+    error, level = difference.standard_error, spec.gates.promoting_level
+    bar = float(stats.t.isf(level, difference.df))
+    if refreshed:
+        bar = max(0.0, bar - spec.gates.budget.margin * spec.metric.minimum_effect / error)
+    if difference.estimate < bar * error:
+        return None
+    gain = gain_given_passed(difference.estimate, error, bar)
+    return _finding(
+        "corrected_gain",
+        Verdict.PASS,
+        f"only gains above {bar * error:.3g} pass: seen in that light, a measured "
+        f"{difference.estimate:.4g} is as likely too high as too low for a gain of {gain:.4g}",
+        value=gain,
+        unit=comparison.metric,
+        rows=difference.rows,
+        blocking=False,
     )
 
 

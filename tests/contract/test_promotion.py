@@ -36,6 +36,7 @@ NAMES = (
     "availability.leak_probe",
     "recent_window.primary",
     "recent_window.bootstrap",
+    "budget.spent",
 )
 
 

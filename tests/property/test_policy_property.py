@@ -14,6 +14,7 @@ NAMES = (
     "contract.envelope.sales.price.range",
     "availability.leak_probe",
     "recent_window.primary",
+    "budget.spent",
     "recent_window.bootstrap",
     "recent_window.slice.region.north",
     "audit.sign_flip",
@@ -27,7 +28,7 @@ VERDICTS = st.sampled_from([*[Verdict.PASS] * 12, *Verdict])
 @st.composite
 def finding_sets(draw: st.DrawFn) -> tuple[Finding, ...]:
     names = draw(st.lists(st.sampled_from(NAMES), max_size=4)) + list(
-        draw(st.sampled_from([NAMES[:4], NAMES[:5], NAMES]))
+        draw(st.sampled_from([NAMES[:5], NAMES[:6], NAMES]))
     )
     return tuple(
         Finding(

@@ -9,6 +9,7 @@ import pytest
 from pipelines.core.errors import Damaged
 from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.release.policy import (
+    CURRENT,
     POLICIES,
     Approval,
     Demand,
@@ -24,7 +25,8 @@ ENVELOPE = "contract.envelope.sales.price.range"
 LEAK = "availability.leak_probe"
 PRIMARY = "recent_window.primary"
 FIRST = "recent_window.bootstrap"
-CHALLENGE = (SUITE, ENVELOPE, LEAK, PRIMARY)
+SPENT = "budget.spent"
+CHALLENGE = (SUITE, ENVELOPE, LEAK, PRIMARY, SPENT)
 BOOTSTRAP = (SUITE, LEAK, FIRST)
 
 
@@ -198,15 +200,14 @@ def test_the_record_shows_gates_in_the_order_in_which_they_run() -> None:
         Gate.CONTRACT,
         Gate.AVAILABILITY,
         Gate.RECENT_WINDOW,
+        Gate.BUDGET,
     ]
     assert all(gate.demanded for gate in decision.gates)
-    assert decision.policy == "1"
+    assert decision.policy == CURRENT.version
 
 
 def test_adding_a_gate_is_adding_a_demand() -> None:
-    stricter = POLICIES["1"].model_copy(
-        update={"demands": (*POLICIES["1"].demands, Demand(gate=Gate.SHADOW))}
-    )
+    stricter = CURRENT.model_copy(update={"demands": (*CURRENT.demands, Demand(gate=Gate.SHADOW))})
     assert decide(findings(CHALLENGE), facts(), stricter).outcome == Outcome.HOLD
     found = (*findings(CHALLENGE), finding("shadow.agreement"))
     assert decide(found, facts(), stricter).outcome == Outcome.PROMOTE
@@ -218,10 +219,38 @@ def test_an_unknown_policy_is_named() -> None:
 
 
 def test_policy_1_is_never_edited() -> None:
-    """Ledgers hold decisions made under it. A change of demands is a policy "2".
+    """Ledgers hold decisions made under it. A change of demands is another policy.
 
     The digest was taken from policy 1 when it was first released.
     """
     assert POLICIES["1"].digest == (
         "c75adc9ca5cb97200c1f3755482cbdcb3b1013032a7cedc1d10b7b2d53b955b1"
     )
+
+
+def test_policy_2_demands_what_a_try_costs_and_policy_1_does_not() -> None:
+    """Decisions made before there was a budget replay as they were."""
+    found = findings([name for name in CHALLENGE if name != SPENT])
+    assert decide(found, facts(), POLICIES["1"]).outcome == Outcome.PROMOTE
+    held = decide(found, facts(), POLICIES["2"])
+    assert held.outcome == Outcome.HOLD
+    assert "budget: no_data; no finding budget.spent" in held.reasons
+
+
+def test_a_refresh_may_stand_where_a_better_candidate_would() -> None:
+    """Its primary finding is only shown then."""
+    refreshed = (
+        *findings([name for name in CHALLENGE if name != PRIMARY]),
+        finding(PRIMARY, "inconclusive", blocking=False),
+    )
+    held = decide(refreshed, facts())
+    assert held.outcome == Outcome.HOLD
+    assert any("recent_window.primary or recent_window.refresh" in said for said in held.reasons)
+    assert decide((*refreshed, finding("recent_window.refresh")), facts()).outcome == "promote"
+
+
+def test_a_used_up_budget_holds_until_a_person_answers_for_it() -> None:
+    found = (*findings(CHALLENGE), finding("budget.exhausted", "inconclusive"))
+    assert decide(found, facts()).outcome == Outcome.HOLD
+    answered = facts(waived=("budget.exhausted",), reason="ada looked at it: the shop has moved")
+    assert decide(found, answered).outcome == Outcome.PROMOTE

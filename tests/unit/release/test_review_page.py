@@ -21,6 +21,7 @@ PASSED = tuple(
         (Gate.CONTRACT, "contract.suite.dispensing.quantity.range"),
         (Gate.CONTRACT, "contract.envelope.dispensing.quantity.range"),
         (Gate.AVAILABILITY, "availability.leak_probe"),
+        (Gate.BUDGET, "budget.spent"),
     )
 )
 

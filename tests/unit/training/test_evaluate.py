@@ -167,7 +167,7 @@ def test_values_that_a_name_cannot_hold_stay_apart(regression, frame, recent, ju
 
 
 def test_a_gain_inside_the_noise_of_refitting_is_called_luck(regression, frame, recent, judge):
-    spec, rows = regression(), frame(recent)
+    spec, rows = regression(gates={"budget": {"tries": 1}}), frame(recent)
     lucky = [errors(rows, sd, seed) for seed, sd in ((1, 1.0), (2, 1.25), (3, 1.4))]
     evaluation = judge(spec, rows, lucky, errors(rows, 1.2, 9))
     assert found(evaluation, "primary").verdict is Verdict.PASS
