@@ -11,6 +11,7 @@ from pipelines.core.records import Instant, Record
 from pipelines.core.verdict import Finding, Verdict
 from pipelines.data.facts import StreamFacts, stream_facts
 from pipelines.data.snapshot import take_snapshot
+from pipelines.flows.contract import fresh_rows
 from pipelines.flows.frames import streams
 from pipelines.flows.run import Parts
 from pipelines.quality.findings import contract_findings
@@ -62,7 +63,8 @@ def check(spec: ModelSpec, as_of: datetime, parts: Parts) -> Readiness:
     with streams(parts, spec, snapshot) as tables:
         parts.progress("looking at the streams")
         facts = {name: stream_facts(tables[name], spec.streams[name]) for name in tables}
-        findings = contract_findings(suite, tables, parts.suite_runner, "suite", spec.points.stream)
+        fresh = fresh_rows(spec, tables, as_of)
+        findings = contract_findings(suite, fresh, parts.suite_runner, "suite", spec.points.stream)
         parts.progress("making decision points")
         points = _points(build_frame(spec, tables, as_of), spec, plan)
     return Readiness(

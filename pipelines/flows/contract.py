@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pipelines.core.records import Record
@@ -33,7 +34,7 @@ def hold_contract(
 
     default, runner = run.spec.points.stream, run.parts.suite_runner
     with streams(run.parts, spec, snapshot) as tables:
-        fresh = {name: _fresh(run, table) for name, table in tables.items()}
+        fresh = fresh_rows(run.spec, tables, run.request.as_of)
         found = contract_findings(run.suite, fresh, runner, "suite", default)
         if incumbent is not None:
             found += contract_findings(incumbent.envelope, fresh, runner, "envelope", default)
@@ -69,6 +70,9 @@ def _history(snapshot: Snapshot, stream: str, plan: SplitPlan) -> Window:
     return Window(max(plan.train.start, first) if first else plan.train.start, plan.as_of)
 
 
-def _fresh(run: Run, table: ibis.Table) -> ibis.Table:
-    start = run.request.as_of - run.spec.gates.contract.fresh
-    return table.filter(table.known_time > start.replace(tzinfo=None))
+def fresh_rows(
+    spec: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime
+) -> dict[str, ibis.Table]:
+    """Every stream's rows that became known in ``gates.contract.fresh`` before ``as_of``."""
+    start = (as_of - spec.gates.contract.fresh).replace(tzinfo=None)
+    return {name: table.filter(table.known_time > start) for name, table in tables.items()}

@@ -118,6 +118,15 @@ def test_the_example_suite_is_sound(spec: ModelSpec) -> None:
     assert set(streams_of(suite, "dispensing")) == {"dispensing", "stock"}
 
 
+def test_a_suite_may_name_when_rows_arrived(spec: ModelSpec, tmp_path: Path) -> None:
+    days = expect("expect_column_unique_value_count_to_be_between", column="known_day", min_value=7)
+    suite = load_suite(suite_file(tmp_path, days), spec)
+    table = parts()
+    rows = table.filter(table.known_time < WINDOW.start.replace(tzinfo=None) + timedelta(days=6))
+    (found,) = contract_findings(suite, {"dispensing": rows}, SqlRunner(Refusing()), "suite")
+    assert (found.verdict, found.value) == (Verdict.FAIL, 6.0), found.reason
+
+
 def test_the_envelope_loads_in_great_expectations_and_is_the_same_each_time() -> None:
     import great_expectations as gx
 

@@ -1,0 +1,265 @@
+"""Three published sets, from their files to the ledger, held against plain pandas.
+
+Every week is a real run: import, check, snapshot, contract, features, three fits, decision. The
+expected outcomes follow from what is published about the sets; the reasons stand beside them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.release.ledger import Entry, check_chain, replay
+
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(900)]
+
+SETS = ["pharma", "hotels", "flights"]
+
+
+@pytest.fixture(params=SETS)
+def real_set(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(request.param)
+
+
+def entries_of(real_set: Any) -> list[Entry]:
+    answer = real_set.gauntlet("ledger", real_set.model)
+    return [Entry.model_validate(entry) for entry in answer["entries"]]
+
+
+def blocking(week: dict[str, Any]) -> dict[str, str]:
+    """Findings that stand against a candidate, with their reasons."""
+    return {
+        finding["name"]: finding["reason"]
+        for finding in week["findings"]
+        if finding["blocking"] and finding["verdict"] != "pass"
+    }
+
+
+def utc_times(column: pd.Series, zone: str, form: str | None = None) -> pd.Series:
+    """A clock's readings as UTC without a zone, which is how frames carry times."""
+    return pd.to_datetime(column, format=form).dt.tz_localize(zone).dt.tz_convert(None)
+
+
+def known_rows(stream: dict[str, Any], known: pd.Series, as_of: pd.Timestamp) -> None:
+    """A stream's facts against its file: rows known by as-of, first and last of them."""
+    seen = known[known <= as_of]
+    assert stream["rows"] == len(seen)
+    for end, expected in (("first_known", seen.min()), ("last_known", seen.max())):
+        assert pd.Timestamp(stream[end]).tz_localize(None) == expected, end
+
+
+def first_then_ordinary_weeks(real_set: Any, envelope: str) -> None:
+    """A first version, and two weeks without a known shift.
+
+    The contract, which now holds the champion's envelope, has nothing against them; whether a
+    week's candidate is better is up to the recent window.
+    """
+    first, *later = real_set.weeks.values()
+    assert first["decision"]["outcome"] == "bootstrap", blocking(first)
+    for week in later:
+        assert any(finding["name"].startswith(envelope) for finding in week["findings"])
+        against = blocking(week)
+        assert not [name for name in against if name.startswith("contract.")], against
+        assert week["decision"]["outcome"] == "promote" or against
+
+
+# What holds of every set.
+
+
+def test_each_week_is_decided_once_and_every_verdict_replays(real_set: Any) -> None:
+    entries = entries_of(real_set)
+    check_chain(entries)
+    told = [(entry.as_of.date().isoformat(), entry.run) for entry in entries]
+    assert told == [(week, answer["run"]) for week, answer in real_set.weeks.items()]
+    for entry in entries:
+        assert entry.decision is not None
+        assert (
+            entry.decision.outcome == real_set.weeks[str(entry.as_of.date())]["decision"]["outcome"]
+        )
+        assert replay(entry) == entry.decision
+    explained = real_set.gauntlet("explain", real_set.model)
+    assert (
+        explained["replayed"] == explained["entry"]["decision"] == entries[-1].as_json()["decision"]
+    )
+
+
+def test_the_same_week_again_is_the_same_run(real_set: Any) -> None:
+    before = entries_of(real_set)
+    week, answer = next(iter(real_set.weeks.items()))
+    assert real_set.gauntlet("retrain", real_set.model, "--as-of", week) == answer
+    assert entries_of(real_set) == before
+
+
+def test_the_champion_is_the_last_that_was_promoted(real_set: Any) -> None:
+    moves = [entry for entry in entries_of(real_set) if entry.moves]
+    answer = real_set.gauntlet("champion", real_set.model)
+    assert answer["version"] == (moves[-1].candidate if moves else None)
+
+
+def test_check_says_ready(real_set: Any) -> None:
+    assert real_set.ready["ready"], real_set.ready["problems"]
+
+
+# Pharmacy sales: eight drug groups of one shop, and an outage that the publisher filled in.
+
+
+def pharma_events(pharma: Any) -> pd.DataFrame:
+    rows = pd.read_csv(pharma.files["sales"])
+    return rows.assign(at=utc_times(rows["datum"], "Europe/Belgrade", "%m/%d/%Y %H:%M"))
+
+
+def test_pharma_check_agrees_with_pandas(pharma: Any) -> None:
+    as_of, rows = pd.Timestamp("2017-01-02"), pharma_events(pharma)
+    assert pharma.imported["sales"]["written"] == len(rows)
+    known_rows(pharma.ready["streams"]["sales"], rows["at"] + pd.Timedelta(hours=1), as_of)
+    points = pharma.ready["points"]
+    # a label is the sum of the seven UTC days from a point on, a day later it is known
+    days = rows.pivot_table(
+        index=rows["at"].dt.floor("D"), columns="drug", values="quantity", aggfunc="sum"
+    )
+    days = days.reindex(pd.date_range(days.index.min(), as_of - pd.Timedelta(days=1))).fillna(0.0)
+    weekly = days[::-1].rolling(7).sum()[::-1]
+    first = (rows["at"] + pd.Timedelta(hours=1)).groupby(rows["drug"]).min().dt.ceil("D")
+    labels = [weekly[drug][start : as_of - pd.Timedelta(days=8)] for drug, start in first.items()]
+    assert points["entities"] == len(first) == 8
+    assert points["labelled"] == sum(map(len, labels))
+    assert points["label_mean"] == pytest.approx(float(np.mean(np.concatenate(labels))))
+
+
+def test_pharma_without_many_entities_has_no_first_version(pharma: Any) -> None:
+    """Eight groups of very different size are too few to take an error from, and that is said."""
+    week = pharma.weeks["2017-01-02"]
+    assert week["decision"]["outcome"] == "hold"
+    against = blocking(week)
+    assert set(against) == {"recent_window.bootstrap"}
+    assert "more entities are needed" in against["recent_window.bootstrap"]
+
+
+@pytest.mark.parametrize("week", ["2017-01-09", "2017-01-16"])
+def test_pharma_filled_outage_is_never_trained_on(pharma: Any, week: str) -> None:
+    """January 2017 is an outage filled with averages: many values where a till has few."""
+    answer = pharma.weeks[week]
+    assert answer["decision"]["outcome"] == "reject"
+    assert set(blocking(answer)) == {"contract.suite.sales.quantity.distinct"}
+    assert answer["candidate"] is None
+    assert not (pharma.home / "runs" / pharma.model / answer["run"] / "candidate").exists()
+
+
+# Hotel bookings: labels that come up to two years late.
+
+
+def hotel_events(hotels: Any) -> pd.DataFrame:
+    rows = pd.read_csv(hotels.files["bookings"], keep_default_na=False)
+    day = pd.Timedelta(days=1)
+    return rows.assign(
+        known=utc_times(rows["booked_at"], "Europe/Lisbon") + day,
+        settled=utc_times(rows["settled_at"], "Europe/Lisbon"),
+    )
+
+
+def matured(rows: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Rows whose label a run as of then may know: 200 days of horizon, one of delay."""
+    horizon, delay = pd.Timedelta(days=200), pd.Timedelta(days=1)
+    in_time = rows["settled"] <= rows["known"] + horizon
+    return rows[in_time & (rows["known"] + horizon + delay <= as_of)]
+
+
+def test_hotels_check_agrees_with_pandas(hotels: Any) -> None:
+    as_of, rows = pd.Timestamp("2017-06-05"), hotel_events(hotels)
+    assert hotels.imported["bookings"]["written"] == len(rows) == 119_390
+    known_rows(hotels.ready["streams"]["bookings"], rows["known"], as_of)
+    points, known = hotels.ready["points"], rows[rows["known"] <= as_of]
+    labelled = matured(known, as_of)
+    assert points["entities"] == known["party"].nunique()
+    assert points["labelled"] == len(labelled)
+    assert points["label_mean"] == pytest.approx(labelled["is_canceled"].mean())
+    missing = hotels.ready["streams"]["bookings"]["missing_share"]
+    assert missing["agent"] == pytest.approx((known["agent"] == "NULL").mean())
+
+
+def test_hotels_no_label_was_known_after_as_of(hotels: Any) -> None:
+    """Per party and moment, a frame has the labels that had come by then, and no other."""
+    rows = hotel_events(hotels)
+    assert (rows["settled"] - rows["known"]).max() > pd.Timedelta(days=700), "labels come late"
+    for week, answer in hotels.weeks.items():
+        as_of = pd.Timestamp(week)
+        frame = hotels.frame(answer["run"])
+        told = matured(rows, as_of)
+        assert (told["settled"] + pd.Timedelta(days=1) <= as_of).all()
+        expected = told[told["known"] >= frame["decision_time"].min()]
+        keys = {"decision_time": "known", "party": "party"}
+        got = frame.dropna(subset=["label"]).groupby(list(keys))["label"].agg(["size", "sum"])
+        want = expected.groupby(list(keys.values()))["is_canceled"].agg(["size", "sum"])
+        pd.testing.assert_frame_equal(
+            got.sort_index(), want.sort_index(), check_names=False, check_dtype=False
+        )
+        late = frame["matured_at"] > as_of
+        assert late.any()
+        assert frame.loc[late, "label"].isna().all()
+
+
+def test_hotels_first_version_and_what_follows(hotels: Any) -> None:
+    """A published baseline has an AUC of 0.85, so a first version beats a constant."""
+    first_then_ordinary_weeks(hotels, "contract.envelope.bookings.")
+
+
+# Flights: their times are local, the weather's are UTC.
+
+
+def test_flights_check_agrees_with_pandas(flights: Any) -> None:
+    as_of = pd.Timestamp("2014-09-01")
+    departures = pd.read_csv(flights.files["departures"], parse_dates=["asked_at", "arrived_at"])
+    asked, arrived = (departures[name].dt.tz_convert(None) for name in ("asked_at", "arrived_at"))
+    streams, points = flights.ready["streams"], flights.ready["points"]
+    known_rows(streams["departures"], asked, as_of)
+    known_rows(
+        streams["arrivals"], arrived[departures["late"].notna()] + pd.Timedelta(minutes=10), as_of
+    )
+    weather = utc_times(pd.read_csv(flights.files["weather"])["date"], "UTC")
+    known_rows(streams["weather"], weather + pd.Timedelta(minutes=15), as_of)
+    horizon = pd.Timedelta(days=2)
+    labelled = departures[
+        departures["late"].notna() & (asked + horizon <= as_of) & (arrived <= asked + horizon)
+    ]
+    assert points["entities"] == departures.loc[asked <= as_of, "aircraft"].nunique()
+    assert points["labelled"] == len(labelled)
+    assert points["label_mean"] == pytest.approx(labelled["late"].mean())
+
+
+def test_flights_see_the_weather_of_their_own_hour(flights: Any) -> None:
+    """The last reading known two hours before departure, joined in UTC; and 7 h off it is not."""
+    frame = flights.frame(flights.weeks["2014-09-01"]["run"])
+    sample = frame.sample(2000, random_state=1).sort_values("decision_time")
+    readings = pd.read_csv(flights.files["weather"]).dropna(subset=["temp"])
+    readings["known"] = utc_times(readings["date"], "UTC") + pd.Timedelta(minutes=15)
+
+    def joined(shift: pd.Timedelta) -> pd.Series:
+        moved = readings.assign(known=readings["known"] + shift).sort_values("known")
+        table = pd.merge_asof(
+            sample[["decision_time", "origin", "temp"]].astype({"decision_time": "datetime64[us]"}),
+            moved[["known", "origin", "temp"]].astype({"known": "datetime64[us]"}),
+            left_on="decision_time",
+            right_on="known",
+            by="origin",
+            suffixes=("", "_read"),
+        )
+        return table["temp"] == table["temp_read"]
+
+    assert joined(pd.Timedelta(0)).all()
+    assert joined(pd.Timedelta(hours=7)).mean() < 0.5
+
+
+def test_flights_hours_are_those_of_the_airport(flights: Any) -> None:
+    frame = flights.frame(flights.weeks["2014-09-01"]["run"])
+    local = frame["decision_time"].dt.tz_localize("UTC").dt.tz_convert("America/Los_Angeles")
+    assert (frame["hour"] == local.dt.hour).all()
+    # two hours before departure: hardly anybody is asked between midnight and three
+    assert frame["hour"].between(0, 2).mean() < 0.05
+
+
+def test_flights_first_version_and_what_follows(flights: Any) -> None:
+    """As with the hotels: published baselines beat the base rate, at an AUC of 0.68."""
+    first_then_ordinary_weeks(flights, "contract.envelope.weather.")
