@@ -26,11 +26,11 @@ def load_model(path: Path) -> ModelSpec:
             wanted=f"one of {there}" if there else "a declaration in that folder",
             do="write the file, or name a model that is declared",
         )
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         value = yaml.safe_load(text)
-    except yaml.YAMLError as cause:
+    except (yaml.YAMLError, UnicodeDecodeError) as cause:
         raise SpecError("cannot read YAML", where=str(path), got=str(cause)) from cause
     if not isinstance(value, dict):
         raise SpecError(

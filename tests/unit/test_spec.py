@@ -102,9 +102,10 @@ def test_a_file_that_is_not_there_lists_those_that_are(tmp_path: Path) -> None:
         load_model(tmp_path / "demnad.yaml")
 
 
-def test_broken_yaml_is_an_error_of_its_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"name: [demand", b"name: d\xe9mand"])
+def test_broken_yaml_is_an_error_of_its_own(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "demand.yaml"
-    path.write_text("name: [demand", encoding="utf-8")
+    path.write_bytes(content)
     with pytest.raises(SpecError, match="cannot read YAML"):
         load_model(path)
 
