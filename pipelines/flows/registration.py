@@ -8,6 +8,7 @@ from typing import Any
 
 from pipelines.core.verdict import Finding
 from pipelines.data.snapshot import Snapshot
+from pipelines.flows.audit import Audited
 from pipelines.flows.candidate import CANDIDATE, Trained, example_rows, recent_rows
 from pipelines.flows.contract import envelope_of
 from pipelines.flows.incumbent import Incumbent
@@ -37,6 +38,7 @@ def register(
     trained: Trained,
     evaluation: Evaluation,
     findings: tuple[Finding, ...],
+    audited: Audited | None = None,
 ) -> VersionInfo:
     """Register the candidate with its evidence; a run that has done so gets its version back."""
     found = run.parts.registry.find(run.spec.name, run.id)
@@ -53,7 +55,7 @@ def register(
         probabilities=run.spec.metric.name.task == "classification",
         created_at=run.request.as_of,
         facts={"model": run.spec.name, "run": run.id, "snapshot": snapshot.id},
-        evidence=_evidence(run, plan, snapshot, trained, evaluation, findings),
+        evidence=_evidence(run, plan, snapshot, trained, evaluation, findings, audited),
     )
     return run.parts.registry.register(
         Registration(
@@ -116,6 +118,7 @@ def _evidence(
     trained: Trained,
     evaluation: Evaluation,
     findings: tuple[Finding, ...],
+    audited: Audited | None,
 ) -> dict[str, bytes]:
     """What travels inside the version: declaration, both suites, data, findings, plots."""
     from pipelines.release.plots import evaluation_plots
@@ -132,6 +135,8 @@ def _evidence(
         "evaluation.json": evaluation.as_json(),
         "findings.json": [finding.as_json() for finding in findings],
     }
+    if audited is not None and (audited.audit or audited.parity):
+        documents = {**documents, "audit.json": audited.as_json()}
     plots = evaluation_plots(
         evaluation,
         level=LEVEL,

@@ -1,0 +1,184 @@
+"""``gauntlet audit``: where the offline difference of two recipes comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from pipelines.cli.options import AsOf, Json, ModelName, instant
+from pipelines.cli.output import answer, console, findings_table
+from pipelines.core.time import instant_text
+from pipelines.core.verdict import Interval, Verdict
+from pipelines.wiring import connect
+
+if TYPE_CHECKING:
+    from pipelines.training.audit_record import Audit
+
+NAMES = {
+    "champion_training": "champion's training rows",
+    "candidate_training": "candidate's training rows",
+    "candidate_holdout": "candidate's own holdout",
+    "live": "live points",
+}
+LEVEL = 0.95
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(audit)
+
+
+def audit(
+    name: ModelName,
+    against: Annotated[
+        str | None,
+        typer.Option(help="a declaration (.yaml) or a version; default: the champion"),
+    ] = None,
+    as_of: AsOf = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="show findings that passed as well")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Split the offline difference of two recipes: model, rows, labels; and what live says.
+
+    Exit code 0 when no flag stops the recipe, 1 when one does.
+    """
+    from pipelines.flows.audit import audit_by_hand, choose_pair
+
+    with console.status("connecting", spinner="dots") as status:
+
+        def progress(text: str) -> None:
+            if not as_json:
+                status.update(escape(text))
+
+        parts = connect(progress=progress)
+        pair = choose_pair(parts, name, against)
+        found = audit_by_hand(parts, pair, instant(as_of, parts.clock.now()))
+    stopped = any(f.blocking and f.verdict is not Verdict.PASS for f in found.findings)
+    if as_json:
+        answer("audit", {"stopped": stopped, **found.as_json()})
+    else:
+        show(found, everything=everything)
+    raise typer.Exit(1 if stopped else 0)
+
+
+def show(found: Audit, *, everything: bool = False) -> None:
+    """The report: what decides first, then why own holdouts say something else."""
+    console.print(
+        f"[bold]{escape(found.model)}[/] against {escape(found.champion)}, "
+        f"as of {instant_text(found.as_of)[:16]}"
+    )
+    for change in found.changes or ("the recipes are the same",):
+        console.print(f"  {escape(change)}", soft_wrap=True)
+    _live(found)
+    _own(found)
+    _moved(found)
+    _distances(found)
+    _luck(found)
+    table = findings_table(found.findings, everything=everything)
+    if table.row_count:
+        console.print()
+        console.print(table)
+    stopped = [f.name for f in found.findings if f.blocking and f.verdict is not Verdict.PASS]
+    colour, word = ("red", "stopped by " + ", ".join(stopped)) if stopped else ("green", "no flag")
+    console.print(f"\n[bold {colour}]{escape(word)}[/]", soft_wrap=True)
+
+
+def _live(found: Audit) -> None:
+    live = found.live
+    if live is None:
+        console.print("\non live points, the two cannot be compared")
+        return
+    line = (
+        f"\n[bold]On live points[/] {found.metric}: candidate {live.candidate:.5g}, "
+        f"champion's recipe {live.rival:.5g}"
+    )
+    if live.difference is not None:
+        interval = live.difference.interval(LEVEL)
+        line += f", gain [bold]{live.difference.estimate:+.4g}[/] ({_spoken(interval)})"
+    console.print(line, soft_wrap=True)
+
+
+def _own(found: Audit) -> None:
+    own = found.own
+    table = Table(box=None, padding=(0, 2, 0, 0), title_justify="left")
+    table.add_column("gain on own holdouts, from", no_wrap=True)
+    table.add_column("", justify="right")
+    table.add_column("which is")
+    rows = (
+        ("new model", own.terms["model"], "same rows, same labels"),
+        ("new rows", own.terms["rows"], "same model, other points to answer for"),
+        ("new labels", own.terms["labels"], "same model, another rule of what is right"),
+        ("together", own.total, "what offline shows; live points decide"),
+    )
+    for what, value, meaning in rows:
+        table.add_row(what, f"{value:+.4g}", f"[dim]{meaning}[/]")
+    if found.weighted is not None:
+        share = found.weighted.effective_share
+        table.add_row(
+            "weighted to live",
+            f"{found.weighted.gain:+.4g}",
+            f"[dim]own holdout by its features, effective share {share:.0%}; "
+            "it cannot see what no feature tells[/]",
+        )
+    for shift in found.shifts:
+        terms = shift.terms
+        table.add_row(
+            f"{shift.model}, holdout to live",
+            f"{terms.total:+.4g}",
+            f"[dim]other features {terms.to_shared + terms.from_shared:+.4g}, "
+            f"other outcome at the same features {terms.outcome:+.4g}[/]",
+        )
+    console.print()
+    console.print(table)
+
+
+def _moved(found: Audit) -> None:
+    from pipelines.training.audit_findings import moved_words
+
+    for moved in found.movements:
+        words = moved_words(moved.left, moved.left_share, moved.entered, moved.entered_share)
+        console.print(f"{moved.population:<9} {escape(words)}", soft_wrap=True)
+
+
+def _distances(found: Audit) -> None:
+    pairs = [(each.first, each.second) for each in found.distances]
+    if not pairs:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("how far apart (0.5: not at all)", "", "area", "by"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("interval")
+    for first, second in dict.fromkeys(pairs):
+        widest = found.distance(first, second)
+        assert widest is not None
+        table.add_row(
+            NAMES[first],
+            NAMES[second],
+            f"{widest.auc.area:.3f}",
+            f"{widest.columns}, {widest.method}",
+            _spoken(widest.auc.interval(LEVEL)),
+        )
+    console.print()
+    console.print(table)
+
+
+def _luck(found: Audit) -> None:
+    refits = found.refits
+    if refits is None:
+        return
+    share = refits.luck_share
+    console.print(
+        f"\nrefits of both recipes ({refits.how}): gain {refits.expected:+.4g} on average, "
+        f"{refits.noise:.3g} by luck alone"
+        + ("" if share is None else f"; [bold]{share:.0%}[/] of the apparent gain is luck"),
+        soft_wrap=True,
+    )
+
+
+def _spoken(interval: Interval) -> str:
+    return f"{interval.level:.0%}: {interval.low:.4g} to {interval.high:.4g}"
