@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli.options import AsOf, Json, ModelName, instant
-from pipelines.cli.output import answer, console, findings_table
+from pipelines.cli.output import answer, console, show_findings
 from pipelines.core.time import instant_text
 from pipelines.core.verdict import Interval, Verdict
 from pipelines.wiring import connect
@@ -79,10 +79,8 @@ def show(found: Audit, *, everything: bool = False) -> None:
     _moved(found)
     _distances(found)
     _luck(found)
-    table = findings_table(found.findings, everything=everything)
-    if table.row_count:
-        console.print()
-        console.print(table)
+    console.print()
+    show_findings(found.findings, everything=everything)
     stopped = [f.name for f in found.findings if f.blocking and f.verdict is not Verdict.PASS]
     colour, word = ("red", "stopped by " + ", ".join(stopped)) if stopped else ("green", "no flag")
     console.print(f"\n[bold {colour}]{escape(word)}[/]", soft_wrap=True)
