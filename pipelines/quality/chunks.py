@@ -51,9 +51,14 @@ def chunked(table: ibis.Table, window: Window, length: timedelta) -> tuple[ibis.
 
 
 def measure(
-    table: ibis.Table, number: int, columns: Sequence[str], numbers: Sequence[str], tail: float
+    table: ibis.Table,
+    number: int,
+    columns: Sequence[str],
+    numbers: Sequence[str],
+    texts: Sequence[str],
+    tail: float,
 ) -> Chunks:
-    """Counts, missing values and quantiles per chunk, in one pass."""
+    """Counts, missing values, quantiles and about how many texts per chunk, in one pass."""
     aggregates: dict[str, Any] = {
         "rows": table.count(),
         "hours": table[HOUR].nunique(),
@@ -64,6 +69,8 @@ def measure(
     for name in numbers:
         value = ibis.ifelse(_missing(table, name), None, table[name].cast("float64"))
         aggregates[f"quantiles.{name}"] = value.quantile([tail, 0.5, 1 - tail])
+    for name in texts:
+        aggregates[f"texts.{name}"] = table[name].approx_nunique()
     found = _by_chunk(table.group_by(CHUNK).aggregate(**aggregates), number)
     for fact in found:
         for name in numbers:
@@ -88,13 +95,26 @@ def count_inside(
     return _by_chunk(table.group_by(CHUNK).aggregate(**aggregates), number)
 
 
-def categories(table: ibis.Table, name: str, limit: int) -> list[tuple[str, int, int]] | None:
-    """Values of a text column with chunk and count; ``None`` when there are too many."""
-    if int(table[name].approx_nunique().to_pyarrow().as_py() or 0) > 1.2 * limit:
-        return None
-    counts = table.filter(table[name].notnull()).group_by([name, CHUNK]).aggregate(n=ibis._.count())
-    found = [(row[name], row[CHUNK], row["n"]) for row in counts.to_pyarrow().to_pylist()]
-    return sorted(found) if len({value for value, _, _ in found}) <= limit else None
+def categories(
+    table: ibis.Table, chunks: Chunks, texts: Sequence[str], limit: int
+) -> dict[str, list[tuple[str, int, int]]]:
+    """Values of text columns with chunk and count; without columns that have too many.
+
+    The columns are counted together once, and each of them from these counts.
+    """
+    few = [name for name in texts if max(chunks.series(f"texts.{name}"), default=0) <= 1.2 * limit]
+    if not few:
+        return {}
+    together = table.group_by([CHUNK, *few]).aggregate(n=ibis._.count()).cache()
+    found = {}
+    for name in few:
+        there = together.filter(together[name].notnull())
+        counts = there.group_by([name, CHUNK]).aggregate(n=ibis._.n.sum())
+        values = there[name].nunique()
+        if int(values.to_pyarrow().as_py()) <= limit:
+            rows = counts.to_pyarrow().to_pylist()
+            found[name] = sorted((row[name], row[CHUNK], row["n"]) for row in rows)
+    return found
 
 
 def repeats(table: ibis.Table, number: int, identity: Sequence[str]) -> list[int]:

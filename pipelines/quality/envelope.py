@@ -68,7 +68,9 @@ def envelope_suite(
     numbers = [c for c in columns if declaration.columns[c] in _NUMBERS]
     if declaration.known_delay is None:
         numbers.append(LAG)
-    chunks = measure(rows, number, columns, numbers, tail=(1 - mostly) / 5)
+    types, identity = declaration.columns, declaration.id
+    texts = [c for c in columns if types[c] is ColumnType.STRING and c not in identity]
+    chunks = measure(rows, number, columns, numbers, texts, tail=(1 - mostly) / 5)
     empty = chunks.rows.count(0)
     if empty * 3 > number:
         raise DataError(
@@ -83,11 +85,10 @@ def envelope_suite(
         build.add("expect_column_to_exist", column, "present", {"column": column})
         _missing(build, chunks, column)
     _numbers(build, rows, chunks, numbers, mostly)
-    for column in columns:
-        if declaration.columns[column] is ColumnType.STRING and column not in declaration.id:
-            _categories(build, rows, chunks, column, mostly)
-    if declaration.id:
-        _identity(build, repeats(rows, number, declaration.id), chunks.rows, declaration.id)
+    for column, counts in categories(rows, chunks, texts, CATEGORY_LIMIT).items():
+        _categories(build, counts, len(chunks.rows), column, mostly)
+    if identity:
+        _identity(build, repeats(rows, number, identity), chunks.rows, identity)
     meta = {"window": str(window), "chunk": duration_text(fresh), "chunks": number}
     return {"name": name, "expectations": build.expectations, "meta": meta}
 
@@ -208,17 +209,13 @@ def _numbers(
 
 
 def _categories(
-    build: _Builder, rows: ibis.Table, chunks: Chunks, column: str, mostly: float
+    build: _Builder, counts: list[tuple[str, int, int]], number: int, column: str, mostly: float
 ) -> None:
     """The values seen in training; less is asked of columns that always bring new ones.
 
     How many rows of a chunk have a value that no earlier chunk had is taken from the later half
     of the chunks, when the early ones have shown what is common.
     """
-    counts = categories(rows, column, CATEGORY_LIMIT)
-    if not counts:
-        return
-    number = len(chunks.rows)
     first: dict[str, int] = {}
     for value, chunk, _ in counts:
         first[value] = min(chunk, first.get(value, chunk))
