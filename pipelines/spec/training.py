@@ -118,7 +118,10 @@ class RecentWindowGate(Declaration):
     """How sure the recent window has to be."""
 
     alpha: float = Field(default=0.05, gt=0, lt=0.5, description="one-sided level")
-    strict: bool = Field(default=True, description="t with the long-run variance's own df")
+    strict: bool = Field(
+        default=False,
+        description="judge as if all noise were that of days: for strongly dependent days",
+    )
     minimum_days: int = Field(default=14, ge=7)
     minimum_rows: int = Field(default=200, ge=30)
     minimum_label_share: Share = Field(

@@ -62,7 +62,8 @@ def test_every_part_equals_a_slow_loop(strict):
     cell /= n**2
     variance = max(time + between - cell, between, cell)
     rest = max(variance - time, 0)
-    df = max(terms, variance**2 / (time**2 / terms + rest**2 / (g - 1)))
+    most = time * terms / stats.chi2.ppf(0.05, terms)
+    df = max(terms, (most + rest) ** 2 / (most**2 / terms + rest**2 / (g - 1)))
     assert result.variance_time == pytest.approx(time, rel=1e-10)
     assert result.variance_entity == pytest.approx(between, rel=1e-10)
     assert result.variance_cell == pytest.approx(cell, rel=1e-10)
