@@ -61,6 +61,15 @@ class Account(Record):
         return sum(one.level for one in self.tries)
 
     @property
+    def told(self) -> str:
+        """The account in words."""
+        made = len(self.tries)
+        return (
+            f"{self.year} has spent {self.spent:.3g} of {self.declared.alpha_year:g} on {made} "
+            f"{'try' if made == 1 else 'tries'}, {self.left} left"
+        )
+
+    @property
     def left(self) -> int:
         """How many tries remain at the level declared now."""
         remains = self.declared.alpha_year * (1 + _ROUNDING) - self.spent
@@ -99,6 +108,14 @@ def account(entries: Iterable[Entry], declared: BudgetGate, year: int) -> Accoun
     return Account(
         year=year, declared=declared, tries=tuple(one for one in made if one.year == year)
     )
+
+
+def accounts(
+    entries: Sequence[Entry], declared: BudgetGate, year: int | None = None
+) -> tuple[Account, ...]:
+    """Every year that holds a try, and ``year`` if it is given, oldest first."""
+    years = {one.year for one in tries(entries, declared)} | ({year} if year else set())
+    return tuple(account(entries, declared, one) for one in sorted(years))
 
 
 def budget_findings(
@@ -184,12 +201,10 @@ def _finding(name: str, verdict: Verdict, reason: str, **facts: float) -> Findin
 
 
 def _spent(now: Account, told: str) -> Finding:
-    made = len(now.tries)
     return _finding(
         SPENT,
         Verdict.PASS,
-        f"{now.year} has spent {now.spent:.3g} of {now.declared.alpha_year:g} on {made} "
-        f"{'try' if made == 1 else 'tries'}, {now.left} left; {told}",
+        f"{now.told}; {told}",
         value=now.spent,
         threshold=now.declared.alpha_year,
     )

@@ -100,6 +100,12 @@ def _metrics(about: Review) -> str:
         return ""
     head = ("metric", rival, "candidate", "gain", "interval", "wanted", "")
     note = "Gain: above zero the candidate is better. The first metric decides."
+    corrected = _finding(about, "recent_window.corrected_gain")
+    if corrected is not None and corrected.value is not None:
+        note += (
+            f" Corrected for having passed, its gain is {_signed(corrected.value)}: "
+            "only large ones pass."
+        )
     return f"{_table(head, rows)}\n\n{note}"
 
 
@@ -178,11 +184,13 @@ def _pictures(about: Review) -> str:
 
 def _origin(about: Review) -> str:
     seeds = _finding(about, "recent_window.seed_noise")
+    spent = _finding(about, "budget.spent")
     found = about.evaluation
     lines = [
         f"judged on {_days(found.window)}: {found.labelled:,} of {found.rows:,} rows have a label",
         f"trained on {_days(about.plan.train)}",
         f"seed noise: {seeds.reason}" if seeds else "",
+        f"error budget: {spent.reason}" if spent else "",
         f"snapshot `{about.snapshot[:16]}`, as of {about.plan.as_of:%Y-%m-%d %H:%M} UTC, "
         f"run `{about.run}`" + ("" if about.lineage == "live" else f", lineage {about.lineage}"),
         f"owner: {about.spec.owner}",

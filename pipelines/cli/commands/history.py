@@ -9,14 +9,18 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from pipelines.cli.options import Json, Lineage, ModelName, Reason, instant
-from pipelines.cli.output import answer, console, mark, show_findings
-from pipelines.core.errors import GauntletError
+from pipelines.cli.output import answer, console, errors, mark, show_findings
+from pipelines.core.errors import GauntletError, SpecError
 from pipelines.core.time import instant_text
 from pipelines.core.verdict import Gate, Verdict
 from pipelines.flows.request import LIVE
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipelines.flows.run import Parts
+    from pipelines.release.budget import Account
     from pipelines.release.ledger import Entry
 
 Version = Annotated[str | None, typer.Argument(help="a version; default: the newest decision")]
@@ -30,8 +34,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> None:
-    """Every decision about a model, oldest first, its hash chain checked."""
-    book = connect().ledger
+    """Every decision about a model, oldest first, its hash chain checked; what each year spent."""
+    parts = connect()
+    book = parts.ledger
     entries = book.entries(name, lineage)
     checked = book.verify(name)
     if as_json:
@@ -42,6 +47,10 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
                 "lineage": lineage,
                 "lineages": list(book.lineages(name)),
                 "entries": [entry.as_json() for entry in entries],
+                "budget": [
+                    {**year.as_json(), "spent": year.spent, "left": year.left}
+                    for year in _budget(parts, name, lineage, entries)
+                ],
             },
         )
         return
@@ -49,11 +58,14 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
         moved = f"{entry.champion_before or 'none'} -> {entry.champion_after or 'none'}"
         console.print(
             f"{entry.sequence:>3}  {instant_text(entry.as_of)[:10]}  "
-            f"[bold {'green' if entry.moves else 'yellow'}]{entry.outcome:<12}[/]  "
+            f"[bold {'green' if entry.moves else 'yellow'}]"
+            f"{'dry run' if entry.kind == 'peek' else entry.outcome:<12}[/]  "
             f"candidate {entry.candidate or '-':<4} champion "
             f"{moved if entry.moves else entry.champion_after or 'none'}"
         )
         console.print(Padding(f"[dim]{escape('; '.join(entry.reasons))}[/]", (0, 0, 0, 5)))
+    for year in _budget(parts, name, lineage, entries):
+        console.print(f"error budget: {year.told}")
     console.print(f"[dim]{checked} entries of {name} checked, the hash chain is whole[/]")
 
 
@@ -175,6 +187,18 @@ def approve(
         answer("review", {"entry": entry.as_json()})
     else:
         console.print(f"{entry.outcome}: {escape('; '.join(entry.reasons))}")
+
+
+def _budget(parts: Parts, name: str, lineage: str, entries: Sequence[Entry]) -> tuple[Account, ...]:
+    """The years' accounts; a ledger is read also when its model is not declared any more."""
+    from pipelines.release.budget import accounts
+
+    try:
+        declared = parts.load_spec(name).gates.budget
+    except SpecError as problem:
+        errors.print(f"[yellow]no error budget is shown:[/] {escape(problem.what)}")
+        return ()
+    return accounts(entries, declared, parts.clock.now().year if lineage == LIVE else None)
 
 
 def _entry(name: str, version: str | None, lineage: str) -> Entry:
