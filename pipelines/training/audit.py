@@ -37,7 +37,6 @@ def audit(
     against: str,
     changes: tuple[str, ...] = (),
     unequal: Mapping[str, float] | None = None,
-    seed: int | None = None,
     progress: Progress = lambda _: None,
 ) -> Audit:
     """Fit both recipes and take their offline difference apart.
@@ -49,7 +48,6 @@ def audit(
         changes: what differs between the declarations, one line each.
         unequal: share of logged values of each feature that differ from recomputed ones; ``None``
             when there is no prediction log.
-        seed: of the fits; default: the candidate's first.
         progress: told a sentence now and then.
 
     Raises:
@@ -60,9 +58,8 @@ def audit(
     and the three terms as in the modules of ``stats`` that hold their formulas.
     """
     spec = material.candidate.spec
-    first = spec.seeds[0] if seed is None else seed
     progress("fitting both recipes")
-    exams = Exams(material, first)
+    exams = Exams(material)
     live = _live(exams, "champion")
     new = _live(exams, "candidate") if material.new_labels else None
     progress("telling the populations apart")
@@ -112,7 +109,7 @@ def _refits(exams: Exams, gain: float) -> Refits:
         "champion": exams.predicted("champion", "champion"),
         "candidate": exams.predicted("candidate", "champion"),
     }
-    fits = refit(exams.material, first, exams.seed, gate.refits)
+    fits = refit(exams.material, first, gate.refits)
     means = {
         side: np.array([exams.graded(made, "champion", "champion").mean() for made in predictions])
         for side, predictions in fits.predictions.items()

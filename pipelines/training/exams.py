@@ -28,25 +28,22 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Exams:
-    """Fits each arm once; scores are in utility, higher is better.
+    """Fits each arm once, with its own first seed; scores are in utility, higher is better.
 
     Arguments:
         material: rows of both recipes.
-        seed: of both fits.
 
     Raises:
         DataError: when a recipe has too few labelled rows.
         SpecError: when an estimator is wrong.
     """
 
-    def __init__(self, material: Material, seed: int) -> None:
-        self.material, self.seed = material, seed
+    def __init__(self, material: Material) -> None:
+        self.material = material
         self.measure = primary_measure(material.candidate.spec)
         self.fitted = {
-            side: fit(
-                material.arm(side).spec, material.arm(side).view(material.training[side]), seed
-            )
-            for side in SIDES
+            side: fit(arm.spec, arm.view(material.training[side]), arm.spec.seeds[0])
+            for side, arm in ((side, material.arm(side)) for side in SIDES)
         }
         self.predicted = cache(self._predicted)
 
@@ -173,7 +170,7 @@ class Exams:
         known = np.flatnonzero(self.labelled("champion", "champion"))[:most_rows]
         rows = arm.view(self.material.live.iloc[known])
         label = self.label("champion", "champion")[known]
-        rng = np.random.default_rng(self.seed)
+        rng = np.random.default_rng(arm.spec.seeds[0])
         order = rng.permutation(len(known))
 
         def utility(shown: pd.DataFrame) -> float:

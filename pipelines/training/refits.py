@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,42 +20,35 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Fits:
-    """Predictions of the live rows by the first fit of each arm and by its refits."""
+    """Predictions of the live rows by the refits of each arm."""
 
-    seeds: tuple[int, ...]
     resampled: bool
     predictions: dict[Side, tuple[Floats, ...]]
 
 
-def refit(material: Material, first: dict[Side, Floats], seed: int, refits: int) -> Fits:
-    """Fit both arms again, ``refits`` times each.
+def refit(material: Material, first: Mapping[Side, Floats], refits: int) -> Fits:
+    """Fit both arms again, ``refits`` times each, with the seeds after their first.
 
     Where the champion's estimator depends on its seed, refits differ in it. Where it does not,
     they are fitted on resampled training rows: a cell of one entity and one day counts as often
     as chance says, the same in both arms, so that what both have in common cancels.
 
     Arguments:
-        first: each arm's predictions of the live rows by the fit with ``seed``.
+        first: each arm's predictions of the live rows by its first fit.
 
     Source: Poisson resampling of cells as in Owen, Eckles (2012), AOAS 6, section 3.
     """
-    live = material.live
-    seeds = tuple(seed + 1 + number for number in range(refits))
-    champion = material.champion
-    again = _predicted(champion, material.training["champion"], live, seeds[0])
+    again = _again(material, "champion", 0, resampled=False)
     resampled = bool(np.array_equal(again, first["champion"]))
     found: dict[Side, tuple[Floats, ...]] = {}
     for side in SIDES:
-        arm, rows = material.arm(side), material.training[side]
-        made = []
-        for number, other in enumerate(seeds):
-            if side == "champion" and not number and not resampled:
-                made.append(again)
-                continue
-            drawn = rows.iloc[_draw(arm, rows, other)] if resampled else rows
-            made.append(_predicted(arm, drawn, live, other))
-        found[side] = tuple(made)
-    return Fits(seeds, resampled, found)
+        found[side] = tuple(
+            again
+            if side == "champion" and not number and not resampled
+            else _again(material, side, number, resampled=resampled)
+            for number in range(refits)
+        )
+    return Fits(resampled, found)
 
 
 def gain_noise(
@@ -84,15 +78,17 @@ def gain_noise(
     )
 
 
-def _predicted(arm: Arm, rows: pd.DataFrame, live: pd.DataFrame, seed: int) -> Floats:
-    fitted = fit(arm.spec, arm.view(rows), seed)
+def _again(material: Material, side: Side, number: int, *, resampled: bool) -> Floats:
+    arm, rows, live = material.arm(side), material.training[side], material.live
+    drawn = rows.iloc[_draw(arm, rows, number)] if resampled else rows
+    fitted = fit(arm.spec, arm.view(drawn), arm.spec.seeds[0] + 1 + number)
     return score(fitted.pipeline, arm.spec, arm.view(live)).predictions
 
 
-def _draw(arm: Arm, rows: pd.DataFrame, seed: int) -> npt.NDArray[np.intp]:
-    """Positions of rows, each as often as its cell was drawn; decided by cell and seed alone."""
+def _draw(arm: Arm, rows: pd.DataFrame, number: int) -> npt.NDArray[np.intp]:
+    """Positions of rows, each as often as its cell was drawn; decided by cell and number alone."""
     cell = cells(arm.spec.points.keys, rows)
-    mixed = (cell ^ np.uint64(seed)) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (cell ^ np.uint64(number + 1)) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0x94D049BB133111EB)
     chance = ((mixed ^ (mixed >> np.uint64(29))) >> np.uint64(11)) * 2.0**-53
     times = stats.poisson.ppf(chance, 1.0).clip(0).astype(np.intp)
