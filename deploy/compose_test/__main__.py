@@ -58,7 +58,15 @@ def private(folder: Path, place: Path) -> None:
     with building_engine(folder) as engine:
         build_all(engine, folder, TAG)
     with isolated_engine(folder) as engine:
+        clear(engine)
         test(engine, place, own=True)
+
+
+def clear(engine: Engine) -> None:
+    """Remove what a killed run left in a folder of images that was kept."""
+    if left := engine.docker("ps", "--all", "--quiet").split():
+        engine.docker("rm", "--force", *left)
+    engine.docker("system", "prune", "--force", "--volumes")
 
 
 def test(engine: Engine, place: Path, *, own: bool) -> None:
@@ -66,10 +74,7 @@ def test(engine: Engine, place: Path, *, own: bool) -> None:
     env_file = place / "compose.env"
     values = write_environment(env_file, TAG, STANDIN_IMAGES if own else {})
     stack = Stack(engine, engine.compose(), project_name(), values, env_file)
-    if not own:
-        with timed("images"):
-            stack.compose("build", shown=True)
-    with brought_up(stack):
+    with brought_up(stack, build=not own):
         with timed("every service healthy"):
             stack.wait_until_healthy()
         say(f"answering on loopback: {', '.join(stack.published())}")
@@ -83,14 +88,15 @@ def test(engine: Engine, place: Path, *, own: bool) -> None:
         say("memory: " + ", ".join(memory(stack)))
         with timed("every service stopped when asked"):
             stack.stop()
-    if not own:
-        engine.docker("image", "rm", f"gauntlet:{TAG}")
 
 
 @contextmanager
-def brought_up(stack: Stack) -> Iterator[None]:
-    """The stack, up; taken down whatever happens."""
+def brought_up(stack: Stack, *, build: bool) -> Iterator[None]:
+    """The stack, up; taken down whatever happens, with the image if that was built for it."""
     try:
+        if build:
+            with timed("images"):
+                stack.compose("build", shown=True)
         with timed("containers started"):
             stack.compose("up", "--detach", "--no-build")
         yield
@@ -100,6 +106,8 @@ def brought_up(stack: Stack) -> Iterator[None]:
     finally:
         with timed("taken down"):
             stack.down()
+            if build and stack.engine.docker("images", "--quiet", f"gauntlet:{TAG}"):
+                stack.engine.docker("image", "rm", f"gauntlet:{TAG}")
 
 
 def memory(stack: Stack) -> Iterator[str]:

@@ -109,7 +109,7 @@ class Stack:
 
     def logs(self, *services: str) -> str:
         """The last lines that services wrote."""
-        return self.compose("logs", "--tail=60", *services)
+        return self.compose("logs", "--no-color", "--tail=60", *services)
 
     def inside(self, service: str, *arguments: str) -> str:
         """Run this folder's ``inside.py`` in a service's container."""
