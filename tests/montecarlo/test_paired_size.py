@@ -1,80 +1,24 @@
 """How often the paired comparison promotes what is no better, and how often it finds what is.
 
-Worlds: 2,000 entities of heavy-tailed activity with about 10 rows each, spread over the days.
-A row's difference is row noise (sd 1) + its entity's lasting difference (sd 0.3, or 0) + its
-day's difference (sd 0.05, or 0, autoregressive with coefficient phi). The truth is 0.
-
-A rate out of R replications is held against the binomial law at 99.9 %: `GAUNTLET_REPLICATIONS`
-sets R for a longer proof, and the bands narrow by themselves.
+The worlds stand in ``worlds.py``. A rate is held against the binomial law at 99.9 %.
 """
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
-from scipy.stats import binom
 
-from pipelines.stats.paired import PairedDifference, paired_difference
-
-REPLICATIONS = int(os.environ.get("GAUNTLET_REPLICATIONS", "300"))
-
-
-@dataclass(frozen=True)
-class World:
-    entity_sd: float
-    day_sd: float
-    phi: float
-    days: int = 28
-    entities: int = 2000
-    rows_per_entity: float = 10.0
-
-
-INDEPENDENT = World(0.0, 0.0, 0.0)
-ENTITIES = World(0.3, 0.0, 0.0)
-IID_DAYS = World(0.3, 0.05, 0.0)
-AR_HALF = World(0.3, 0.05, 0.5)
-
-
-def draw(world: World, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Differences, entities and days of one replication."""
-    activity = rng.pareto(2.5, world.entities) + 0.3
-    counts = rng.poisson(world.rows_per_entity * activity / activity.mean())
-    entity = np.repeat(np.arange(world.entities), counts)
-    day = rng.integers(0, world.days, len(entity))
-    shocks = rng.normal(size=world.days + 50) * world.day_sd * np.sqrt(1 - world.phi**2)
-    effect = np.zeros(world.days + 50)
-    for at in range(1, len(effect)):
-        effect[at] = world.phi * effect[at - 1] + shocks[at]
-    lasting = rng.normal(size=world.entities) * world.entity_sd
-    return rng.normal(size=len(entity)) + lasting[entity] + effect[50:][day], entity, day
-
-
-def simulate(
-    world: World, replications: int, seed: int, *, strict: bool, gain: float = 0.0
-) -> list[PairedDifference]:
-    """The comparison in as many replications of a world; `gain` is the true difference."""
-    rng = np.random.default_rng(seed)
-    results = []
-    for _ in range(replications):
-        difference, entity, day = draw(world, rng)
-        zero = np.zeros(len(difference))
-        results.append(paired_difference(difference + gain, zero, entity, day, strict=strict))
-    return results
-
-
-def share_below(results: list[PairedDifference], alpha: float) -> float:
-    return float(np.mean([result.p_value <= alpha for result in results]))
-
-
-def upper(rate: float) -> float:
-    return float(binom.ppf(0.9995, REPLICATIONS, rate)) / REPLICATIONS
-
-
-def lower(rate: float) -> float:
-    return float(binom.ppf(0.0005, REPLICATIONS, rate)) / REPLICATIONS
+from tests.montecarlo.worlds import (
+    AR_HALF,
+    ENTITIES,
+    IID_DAYS,
+    INDEPENDENT,
+    REPLICATIONS,
+    lower,
+    share_below,
+    simulate,
+    upper,
+)
 
 
 @pytest.mark.parametrize(
