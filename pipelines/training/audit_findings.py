@@ -119,14 +119,19 @@ class _Judge:
         )
 
     def sign_flip(self) -> Finding:
-        """Whether the gain on own holdouts is a gain on live points, and from the model."""
+        """Whether the gain on own holdouts is a gain on live points, and from the model.
+
+        There are two gains offline: each arm on its own holdout, and both on the candidate's.
+        """
         found = self.found
         own, model = found.own.total, found.own.terms["model"]
         rest = sum(found.own.terms.values()) - model
+        shared = self._on_candidates_rows()
         live = gain_of(found.live) if found.live is not None else None
         told = (
             f"on its own holdout the recipe gains {own:.4g} (model {model:.4g}, "
-            f"rows {found.own.terms['rows']:.4g}, labels {found.own.terms['labels']:.4g})"
+            f"rows {found.own.terms['rows']:.4g}, labels {found.own.terms['labels']:.4g}), "
+            f"and {shared:.4g} with both on the candidate's rows"
         )
         facts = {"value": own, "unit": found.metric, "threshold": 0.0}
         if live is None:
@@ -137,22 +142,32 @@ class _Judge:
                 **facts,
                 blocking=self.new_points,
             )
-        flipped = own * live < 0 or (own > 0 and live == 0)
-        if not flipped and abs(rest) <= abs(model):
-            return _finding(
-                "sign_flip", Verdict.PASS, f"{told}, and {live:.4g} on live points", **facts
-            )
-        if flipped and own > 0:
-            verdict = Verdict.FAIL
-            reason = f"the sign flips: {told}, and loses {-live:.4g} on live points"
-        elif flipped:
+        promising = max(own, shared) > 0
+        stops = promising and not self.better
+        told = f"{told}; on live points {live:.4g}"
+        if promising and live <= 0:
+            verdict, reason = Verdict.FAIL, f"the sign flips: {told}"
+        elif not promising and live > 0:
             verdict = Verdict.INCONCLUSIVE
-            reason = f"the sign flips in the candidate's favour: {told}, but {live:.4g} on live"
-        else:
+            reason = f"the sign flips in the candidate's favour: {told}"
+        elif abs(rest) > abs(model):
             verdict = Verdict.INCONCLUSIVE
             reason = f"other rows or labels make more of it than the model does: {told}"
-        stops = not self.better and own > 0
+        else:
+            return _finding("sign_flip", Verdict.PASS, f"the signs agree: {told}", **facts)
         return _finding("sign_flip", verdict, reason, **facts, blocking=stops)
+
+    def _on_candidates_rows(self) -> float:
+        """Gain with both arms on the candidate's points and labels."""
+        points = "candidate" if self.new_points else "champion"
+        labels = "champion" if self.found.labels is None else "candidate"
+        value = {
+            score.model: score.value
+            for score in self.found.scores
+            if (score.points, score.labels) == (points, labels)
+        }
+        gain = value["candidate"] - value["champion"]
+        return gain if self.found.higher_is_better else 0.0 - gain
 
     def training_population(self) -> Finding:
         """Whether the candidate learns from other rows than the champion, or than live ones."""

@@ -153,6 +153,7 @@ def test_a_backfill_from_another_source_is_named() -> None:
     assert training.left_rows == 0
     assert training.entered_share == pytest.approx(0.3 / 1.3, abs=0.02), "0.3 rows for each row"
     assert "ward" in training.entered
+    assert report.finding("audit.sign_flip").verdict is Verdict.FAIL
     assert report.finding("audit.live").verdict is Verdict.FAIL
 
 
