@@ -12,7 +12,7 @@ from pipelines.core.verdict import Finding, Verdict
 from pipelines.data.facts import StreamFacts, stream_facts
 from pipelines.data.snapshot import take_snapshot
 from pipelines.flows.contract import fresh_rows
-from pipelines.flows.frames import streams
+from pipelines.flows.frames import streams, touches
 from pipelines.flows.run import Parts
 from pipelines.quality.findings import contract_findings
 from pipelines.spec.model import ModelSpec
@@ -79,6 +79,8 @@ def check(spec: ModelSpec, as_of: datetime, parts: Parts) -> Readiness:
 
 
 def _points(frame: Any, spec: ModelSpec, plan: SplitPlan) -> PointFacts:
+    for stretch in spec.split.exclude:
+        frame = frame.filter(~touches(stretch, frame.decision_time, frame.matured_at))
     frame = frame.cache()
     positive = frame.label if frame.label.type().is_numeric() else None
     has_label = frame.label.notnull()

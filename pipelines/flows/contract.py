@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pipelines.core.records import Record
 from pipelines.core.time import Window
-from pipelines.core.verdict import Finding
+from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.frames import streams
 from pipelines.flows.incumbent import Incumbent
 from pipelines.flows.run import Run
+from pipelines.release.ledger import Entry
 from pipelines.spec.model import ModelSpec
-from pipelines.training.split import SplitPlan
+from pipelines.training.split import SplitPlan, split_plan
 
 if TYPE_CHECKING:
     import ibis
@@ -38,7 +39,51 @@ def hold_contract(
         found = contract_findings(run.suite, fresh, runner, "suite", default)
         if incumbent is not None:
             found += contract_findings(incumbent.envelope, fresh, runner, "envelope", default)
-    return Contract(findings=tuple(found))
+    return Contract(findings=(*found, *refused_stretches(run)))
+
+
+def refused_stretches(run: Run) -> Iterator[Finding]:
+    """Stretches that the contract refused when they were fresh, and that would be trained on now.
+
+    One finding each, called ``contract.refused.<day>``. It passes when the declaration excludes
+    the stretch; it is silent once a decision of this lineage has waived it, with a reason.
+    """
+    request, gate = run.request, run.spec.gates.contract
+    entries = run.parts.ledger.entries(request.model, request.lineage)
+    accepted = {
+        name for e in entries if e.facts and e.facts.reason.strip() for name in e.facts.waived
+    }
+    start = split_plan(run.spec, request.as_of).train.start
+    refused = {entry.as_of: entry for entry in entries if _refuses(entry)}
+    for at, entry in sorted(refused.items()):
+        stretch = Window(at - gate.fresh, at)
+        name = f"contract.refused.{at:%Y-%m-%d}"
+        if name in accepted or stretch.end <= start or at >= request.as_of:
+            continue
+        out = any(e.start <= stretch.start and stretch.end <= e.end for e in run.spec.split.exclude)
+        against = [f.name for f in entry.findings if f.verdict is Verdict.FAIL and f.blocking]
+        yield Finding(
+            gate=Gate.CONTRACT,
+            name=name,
+            verdict=Verdict.PASS if out else Verdict.FAIL,
+            reason=f"{stretch} is excluded"
+            if out
+            else f"what became known in {stretch} was refused ({against[0]}) and would be trained "
+            f"or judged on: exclude it under split.exclude, or waive {name} with a reason",
+        )
+
+
+def _refuses(entry: Entry) -> bool:
+    """Whether a decision found fresh data broken; a finding that was waived then does not count."""
+    waived = entry.facts.waived if entry.facts else ()
+    return any(
+        finding.gate is Gate.CONTRACT
+        and finding.verdict is Verdict.FAIL
+        and finding.blocking
+        and finding.name not in waived
+        and not finding.name.startswith("contract.refused.")
+        for finding in entry.findings
+    )
 
 
 def envelope_of(run: Run, snapshot: Snapshot, plan: SplitPlan) -> dict[str, Any]:

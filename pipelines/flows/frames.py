@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipelines.core.records import Record
 from pipelines.core.time import Window
@@ -14,6 +14,7 @@ from pipelines.data.snapshot import Snapshot, open_streams
 from pipelines.flows.run import Parts
 from pipelines.flows.workspace import Workspace
 from pipelines.spec.model import ModelSpec
+from pipelines.spec.training import Exclusion
 from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
@@ -69,12 +70,23 @@ def write_frame(
 
 
 def read_rows(spec: ModelSpec, path: Path, window: Window) -> pd.DataFrame:
-    """The frame's rows of a window of decision times, in one order for ever: by time and keys."""
+    """The frame's rows of a window of decision times, in one order for ever: by time and keys.
+
+    Rows that the declaration excludes are not among them.
+    """
     import pandas as pd
 
     start, end = (bound.replace(tzinfo=None) for bound in (window.start, window.end))
     rows = pd.read_parquet(
         path, filters=[("decision_time", ">=", start), ("decision_time", "<", end)]
     )
+    for stretch in spec.split.exclude:
+        rows = rows[~touches(stretch, rows["decision_time"], rows["matured_at"])]
     order = ["decision_time", *spec.points.keys, *spec.feature_names]
     return rows.sort_values(list(dict.fromkeys(order)), kind="stable", ignore_index=True)
+
+
+def touches(stretch: Exclusion, decision_time: Any, matured_at: Any) -> Any:
+    """Which points lie in a stretch or wait for a label from it; columns of pandas or Ibis."""
+    start, end = (bound.replace(tzinfo=None) for bound in (stretch.start, stretch.end))
+    return (decision_time < end) & (matured_at > start)

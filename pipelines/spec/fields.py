@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -17,7 +17,13 @@ from pydantic import (
 
 from pipelines.core.errors import TimeError
 from pipelines.core.records import Record
-from pipelines.core.time import duration_text, parse_duration
+from pipelines.core.time import (
+    duration_text,
+    instant_text,
+    parse_duration,
+    parse_instant,
+    utc,
+)
 
 
 def _read_duration(value: object) -> timedelta:
@@ -34,6 +40,21 @@ Duration = Annotated[
     BeforeValidator(_read_duration),
     PlainSerializer(duration_text, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^(\d+[wdhms])+$", "examples": ["28d", "6h"]}),
+]
+
+
+def _read_instant(value: object) -> datetime:
+    try:
+        return utc(value) if isinstance(value, datetime) else parse_instant(str(value))
+    except TimeError as error:
+        raise ValueError(f"{error.what}: wanted {error.wanted}") from error
+
+
+When = Annotated[
+    datetime,
+    BeforeValidator(_read_instant),
+    PlainSerializer(instant_text, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["2026-01-05", "2026-01-05T06:00:00Z"]}),
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=120)]

@@ -8,9 +8,27 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipelines.spec.fields import Column, Declaration, Duration, Share
+from pipelines.spec.fields import Column, Declaration, Duration, Share, When
 
 ALLOWED_ESTIMATORS = ("sklearn.", "lightgbm.", "xgboost.", "catboost.")
+
+
+class Exclusion(Declaration):
+    """A stretch of time whose events are known to be wrong.
+
+    A decision point in ``[start, end)``, or whose label reaches into it, is neither trained on nor
+    judged on. Its rows stay in the features of later points: production saw them as well.
+    """
+
+    start: When
+    end: When
+    reason: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _order(self) -> Exclusion:
+        if self.end <= self.start:
+            raise ValueError("an exclusion ends after it starts")
+        return self
 
 
 class Split(Declaration):
@@ -18,6 +36,8 @@ class Split(Declaration):
 
     train: Duration = Field(description="length of the training span")
     recent: Duration = Field(default=timedelta(days=28), description="length of the recent window")
+
+    exclude: tuple[Exclusion, ...] = ()
 
     @model_validator(mode="after")
     def _lengths(self) -> Split:
