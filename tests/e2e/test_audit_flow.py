@@ -1,0 +1,105 @@
+"""The audit inside a retraining, and by hand: real parts, a changed recipe, a logged service."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from pipelines.adapters.objects_local import LocalStore
+from pipelines.core.time import instant_text
+from pipelines.core.verdict import Verdict
+from pipelines.data.writing import write_events
+from pipelines.simulation.serving import Skew, prediction_log, served_features
+from pipelines.spec.predictions import prediction_log as declared_log
+from tests.pharmacy import PLAIN, RICH, SECOND, Pharmacy, Told, declaration
+
+
+def log_a_service(pharmacy: Pharmacy, skew: Skew) -> None:
+    """What version 1 was served over its last week of history, written beside the events."""
+    spec = pharmacy.parts().load_spec("demand")
+    (frame,) = (pharmacy.home / "runs" / "demand").glob("*/frame.parquet")
+    rows = pd.read_parquet(frame)
+    rows = rows[rows["decision_time"] >= rows["decision_time"].max() - pd.Timedelta("6d")]
+    served = served_features(spec, rows, (skew,), seed=1)
+    said = rows["sold"].fillna(0).to_numpy(float)
+    stream = declared_log(spec.name)
+    assert stream.source.kind == "files"
+    log = prediction_log(spec, rows, served, said, version="1")
+    write_events(
+        LocalStore(Path(pharmacy.store)), str(stream.source.path), log, str(stream.known_time)
+    )
+
+
+@pytest.fixture(scope="module")
+def changed(champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pharmacy, Told]:
+    """A recipe with another `sold`, judged where half the medicines are served in capitals."""
+    folder = tmp_path_factory.mktemp("audited")
+    shutil.copytree(champion.store, folder / "store")
+    pharmacy = champion.copy(folder / "home").with_store(folder / "store")
+    log_a_service(pharmacy, Skew(feature="medicine", upper=True, share=0.5))
+    pharmacy.declare(RICH)
+    return pharmacy, pharmacy.retrain(SECOND, dry_run=True)
+
+
+def test_a_changed_recipe_is_audited_by_itself(changed: tuple[Pharmacy, Told]) -> None:
+    _, told = changed
+    names = {f.name for f in told.done.findings}
+    assert names >= {
+        "audit.live",
+        "audit.sign_flip",
+        "audit.training_population",
+        "audit.overlap",
+        "audit.feature",
+        "audit.selective_labels",
+        "audit.baseline_instability",
+    }
+    audited = told.done.audited
+    assert audited is not None
+    assert audited.audit is not None
+    assert any(change.startswith("features.on_hand: added") for change in audited.audit["changes"])
+    assert len(audited.as_json()["audit"]["distances"]) <= 24
+
+
+def test_what_was_served_is_held_against_what_is_computed(changed: tuple[Pharmacy, Told]) -> None:
+    _, told = changed
+    named = {f.name: f for f in told.done.findings if f.name.startswith("availability.parity.")}
+    medicine = named["availability.parity.medicine"]
+    assert (medicine.verdict, medicine.blocking) == (Verdict.FAIL, True)
+    assert medicine.interval is not None
+    assert medicine.interval.low is not None
+    assert medicine.interval.high is not None
+    assert medicine.interval.low <= 0.5 <= medicine.interval.high
+    for feature in ("weekday", "sold"):
+        assert named[f"availability.parity.{feature}"].verdict is Verdict.PASS, (
+            "the champion's own features are computed from its columns of the common frame"
+        )
+        assert not named[f"availability.parity.{feature}"].blocking, "the candidate has no such"
+    assert "availability.parity.medicine" in told.against()
+
+
+def test_the_same_recipe_is_replayed_and_not_audited(champion: Pharmacy, tmp_path: Path) -> None:
+    pharmacy = champion.copy(tmp_path / "home")
+    told = pharmacy.retrain(SECOND, dry_run=True)
+    assert told.done.audited is not None
+    assert (told.done.audited.audit, told.done.audited.findings) == (None, ())
+
+
+def test_the_audit_by_hand_says_the_same_to_people_and_to_scripts(
+    changed: tuple[Pharmacy, Told], tmp_path: Path
+) -> None:
+    pharmacy, _ = changed
+    path = tmp_path / "demand.yaml"
+    path.write_text(yaml.safe_dump(declaration(PLAIN)))
+    words = ("audit", "demand", "--against", str(path), "--as-of", instant_text(SECOND))
+    script = pharmacy.cli(*words, "--json")
+    assert script.code == (1 if script.body["stopped"] else 0)
+    terms = script.body["own"]["terms"]
+    assert sum(terms.values()) == pytest.approx(script.body["own"]["total"])
+    people = pharmacy.cli(*words, "--all")
+    assert people.code == script.code
+    for said in ("On live points", "new model", "new rows", "new labels", "audit.live"):
+        assert said in people.out, people.out + people.err
