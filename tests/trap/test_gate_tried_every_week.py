@@ -1,0 +1,159 @@
+"""Planted fault: a gate that is asked until it says yes.
+
+Nothing in these worlds is better than the champion. Who tries often enough is promoted by chance:
+every Monday for a year, or by dry runs of one question after another until one of them shines.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.adapters.database import open_engine
+from pipelines.adapters.ledger_sql import SqlLedger
+from pipelines.adapters.registry_folder import FolderRegistry
+from pipelines.core.time import FixedClock
+from pipelines.core.verdict import Finding, Gate, Verdict
+from pipelines.release.ledger import replay
+from pipelines.release.policy import Facts
+from pipelines.release.promotion import Dossier, Judgement, look, promote
+from pipelines.release.registry import Registration
+from pipelines.spec.training import BudgetGate
+from pipelines.training.package import content_digest
+from tests.montecarlo.worlds import SMALL_AR_HALF
+from tests.montecarlo.year import Gauntlet, one_test, promotions, spec, usual
+
+MONDAY = datetime(2027, 3, 1, 6, tzinfo=UTC)
+YEAR_SEED = 4  # a year in which the test at 5 % is fooled as well, as it is in two of three
+
+
+def test_a_year_of_mondays() -> None:
+    """The same year, the same rows, the same candidates for each gate."""
+
+    def promoted(gate) -> int:
+        return promotions(SMALL_AR_HALF, np.random.default_rng(YEAR_SEED), gate)
+
+    assert promoted(usual) >= 5, "metric above the champion's: a promotion every few weeks"
+    assert promoted(one_test) >= 1, "a sound test, asked 52 times"
+    gauntlet = Gauntlet(spec())
+    assert promoted(gauntlet) == 0
+    assert len(gauntlet.entries) == 52
+    spent = next(f for f in gauntlet.entries[-1].findings if f.name == "budget.spent")
+    assert "52 tries, 8 left" in spent.reason
+
+
+class Home:
+    """A real ledger and a registry of folders, on one Monday."""
+
+    def __init__(self, folder: Path, tries: int) -> None:
+        self.folder, self.budget = folder, BudgetGate(tries=tries)
+        self.clock = FixedClock(MONDAY)
+        self.ledger = SqlLedger(open_engine(f"sqlite:///{folder}/ledger.db"), self.clock)
+        self.registry = FolderRegistry(folder / "registry")
+        self.promote("first", champion=None)
+
+    def dossier(self, run: str, champion: str | None, *, dry: bool, waive: str = "") -> Dossier:
+        deciding = "recent_window.primary" if champion else "recent_window.bootstrap"
+        names = (
+            "contract.suite.rows",
+            "contract.envelope.rows",
+            "availability.leak_probe",
+            deciding,
+        )
+        return Dossier(
+            model="demand",
+            as_of=MONDAY,
+            facts=Facts(
+                run=run,
+                candidate=None if dry else self.register(run),
+                champion=champion,
+                standing=None,
+                dry_run=dry,
+                waived=(waive,) if waive else (),
+                reason="ada has looked at it" if waive else "",
+            ),
+            findings=tuple(
+                Finding(
+                    gate=Gate(name.split(".")[0]), name=name, verdict=Verdict.PASS, reason="luck"
+                )
+                for name in names
+            ),
+            spec="s",
+            recipe="r",
+            snapshot="n",
+            budget=self.budget,
+        )
+
+    def register(self, run: str) -> str:
+        package = self.folder / "packages" / run
+        package.mkdir(parents=True)
+        (package / "model.txt").write_text(run)
+        registration = Registration(
+            model="demand",
+            run=run,
+            recipe="r",
+            spec="s",
+            snapshot="n",
+            as_of=MONDAY,
+            content=content_digest(package),
+            split={},
+            lineage="live",
+            created_at=MONDAY,
+        )
+        return self.registry.register(registration, package).version
+
+    def look(self, run: str) -> Judgement:
+        return look(self.dossier(run, "1", dry=True), self.ledger, self.clock)
+
+    def promote(self, run: str, champion: str | None = "1", waive: str = ""):
+        asked = self.dossier(run, champion, dry=False, waive=waive)
+        return promote(asked, self.ledger, self.registry, self.clock)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path, tries=5)
+
+
+def test_dry_runs_until_one_of_them_shines(home: Home) -> None:
+    for number in range(5):
+        assert home.look(f"recipe-{number}").decision.outcome == "dry_run"
+    entry = home.promote("recipe-5")
+    assert entry.outcome == "hold"
+    assert entry.champion_after == "1"
+    assert "budget.exhausted" in {finding.name for finding in entry.findings}
+    assert any("budget.exhausted" in reason for reason in entry.reasons)
+    assert replay(entry) == entry.decision
+
+
+def test_the_real_run_of_a_question_that_was_looked_at_costs_nothing_more(home: Home) -> None:
+    for _ in range(3):
+        home.look("recipe-0")
+    assert [entry.kind for entry in home.ledger.entries("demand")] == ["bootstrap", "peek"]
+    assert home.promote("recipe-0").outcome == "promote"
+
+
+def test_a_look_changes_no_champion_and_leaves_a_whole_chain(home: Home) -> None:
+    seen = home.look("recipe-0")
+    assert "budget.spent" in {finding.name for finding in seen.findings}
+    assert home.ledger.champion("demand") == "1"
+    assert home.ledger.verify("demand") == 2
+    assert replay(home.ledger.entries("demand")[-1]) == seen.decision
+
+
+def test_a_person_may_answer_for_one_more_and_that_is_on_record(home: Home) -> None:
+    for number in range(5):
+        home.look(f"recipe-{number}")
+    entry = home.promote("recipe-5", waive="budget.exhausted")
+    assert entry.outcome == "promote"
+    assert "budget.exhausted was waived: ada has looked at it" in entry.reasons
+
+
+def test_the_next_year_begins_anew(home: Home) -> None:
+    for number in range(5):
+        home.look(f"recipe-{number}")
+    home.clock = FixedClock(datetime(2028, 1, 3, tzinfo=UTC) + timedelta(hours=6))
+    assert home.promote("recipe-6").outcome == "promote"

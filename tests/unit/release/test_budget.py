@@ -1,0 +1,262 @@
+"""The year's account: what counts as a try, in which year, what it costs, and who is the anchor."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pipelines.core.verdict import Finding, Gate, Verdict, overall
+from pipelines.release.budget import (
+    EXHAUSTED,
+    LEVEL,
+    REFRESH,
+    SPENT,
+    account,
+    accounts,
+    anchor,
+    budget_findings,
+)
+from pipelines.release.ledger import Draft, Entry
+from pipelines.release.policy import Facts
+from pipelines.spec.training import BudgetGate
+
+SUMMER = datetime(2026, 7, 6, 6, tzinfo=UTC)
+NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
+FOUR = BudgetGate(alpha_year=0.05, tries=4)
+
+
+def found(name: str = "recent_window.primary", verdict: str = "inconclusive") -> Finding:
+    return Finding(
+        gate=Gate(name.split(".", maxsplit=1)[0]),
+        name=name,
+        verdict=Verdict(verdict),
+        reason="a test says so",
+    )
+
+
+class Chain:
+    """A lineage's chain, written as a run would."""
+
+    def __init__(self, lineage: str = "live") -> None:
+        self.lineage = lineage
+        self.entries: list[Entry] = []
+
+    def add(
+        self,
+        run: str,
+        at: datetime,
+        findings: tuple[Finding, ...] = (found(),),
+        declared: BudgetGate | None = FOUR,
+        *,
+        as_of: datetime | None = None,
+        kind: str = "decision",
+        after: str | None = None,
+        waived: tuple[str, ...] = (),
+    ) -> tuple[Finding, ...]:
+        """Append a decision and return its findings of the budget."""
+        head = self.entries[-1] if self.entries else None
+        champion = head.champion_after if head else None
+        asked = as_of or at
+        year = (at if self.lineage == "live" else asked).year
+        said = budget_findings(self.entries, declared, year, run, findings) if declared else ()
+        draft = Draft.model_validate(
+            {
+                "model": "demand",
+                "lineage": self.lineage,
+                "kind": kind,
+                "run": run,
+                "as_of": asked,
+                "champion_before": champion,
+                "champion_after": after or champion,
+                "reasons": ("a test",),
+                "facts": Facts(
+                    run=run,
+                    candidate=after,
+                    champion=champion,
+                    standing=champion,
+                    waived=waived,
+                    reason="a person answers for it" if waived else "",
+                ),
+                "findings": (*findings, *said),
+            }
+        )
+        self.entries.append(Entry.place(draft, head, at))
+        return said
+
+    def spent(self, year: int, declared: BudgetGate = FOUR) -> float:
+        return account(self.entries, declared, year).spent
+
+
+def names(findings: tuple[Finding, ...]) -> set[str]:
+    return {finding.name for finding in findings}
+
+
+def test_every_comparison_costs_one_share_and_says_what_is_left() -> None:
+    chain = Chain()
+    first = chain.add("a", SUMMER)
+    assert names(first) == {SPENT, LEVEL}
+    assert overall(first) is Verdict.PASS
+    assert first[0].value == pytest.approx(0.0125)
+    assert first[0].threshold == 0.05
+    assert "1 try, 3 left" in first[0].reason
+    assert chain.spent(2026) == pytest.approx(0.0125)
+    assert "2 tries, 2 left" in chain.add("b", SUMMER)[0].reason
+
+
+@pytest.mark.parametrize("verdict", ["pass", "fail", "inconclusive"])
+def test_what_came_out_does_not_matter(verdict: str) -> None:
+    chain = Chain()
+    chain.add("a", SUMMER, (found(verdict=verdict),))
+    assert chain.spent(2026) == pytest.approx(0.0125)
+
+
+def test_the_fifth_of_four_tries_is_refused_and_costs_nothing() -> None:
+    chain = Chain()
+    for run in "abcd":
+        assert EXHAUSTED not in names(chain.add(run, SUMMER))
+    refused = chain.add("e", SUMMER, (found(verdict="pass"),))
+    assert overall(refused) is Verdict.INCONCLUSIVE
+    exhausted = next(finding for finding in refused if finding.name == EXHAUSTED)
+    assert "until 2027" in exhausted.reason
+    assert "--waive budget.exhausted" in exhausted.reason
+    assert chain.spent(2026) == pytest.approx(0.05)
+
+
+def test_sixty_shares_of_the_default_budget_are_sixty_tries() -> None:
+    """Sixty times a sixtieth of 0.05 is above 0.05 in binary fractions."""
+    chain, declared = Chain(), BudgetGate()
+    refused = [
+        EXHAUSTED in names(chain.add(f"run-{n}", SUMMER, declared=declared)) for n in range(62)
+    ]
+    assert refused == [False] * 60 + [True] * 2
+
+
+def test_a_new_year_begins_anew_and_nothing_is_carried_over() -> None:
+    chain = Chain()
+    for run in "abcd":
+        chain.add(run, NEW_YEAR - timedelta(seconds=1))
+    assert EXHAUSTED in names(chain.add("e", NEW_YEAR - timedelta(seconds=1)))
+    assert "1 try, 3 left" in chain.add("f", NEW_YEAR)[0].reason, "three, and not seven"
+    assert [one.year for one in accounts(chain.entries, FOUR, 2028)] == [2026, 2027, 2028]
+
+
+def test_a_live_try_belongs_to_the_year_it_was_recorded_in() -> None:
+    """Else a question about last December would be paid from what last year left over."""
+    chain = Chain()
+    chain.add("a", NEW_YEAR, as_of=NEW_YEAR - timedelta(days=30))
+    assert chain.spent(2026) == 0
+    assert chain.spent(2027) == pytest.approx(0.0125)
+
+
+def test_a_backtest_spends_the_years_that_it_replays() -> None:
+    chain = Chain(lineage="backtest")
+    for year in range(2020, 2026):
+        for run in "abcd":
+            chain.add(f"{run}-{year}", NEW_YEAR, as_of=datetime(year, 3, 1, tzinfo=UTC))
+    assert [chain.spent(year) for year in range(2020, 2026)] == pytest.approx([0.05] * 6)
+
+
+def test_what_broken_data_stopped_costs_nothing() -> None:
+    chain = Chain()
+    said = chain.add("a", SUMMER, (found("contract.suite.sales.price.range", "fail"),))
+    assert names(said) == {SPENT}
+    assert "costs nothing" in said[0].reason
+    chain.add("b", SUMMER, (found(verdict="no_data"),))
+    assert chain.spent(2026) == 0
+
+
+def test_a_dry_run_is_a_try_and_its_real_run_is_the_same_one() -> None:
+    chain = Chain()
+    chain.add("a", SUMMER, kind="peek")
+    assert chain.spent(2026) == pytest.approx(0.0125)
+    again = chain.add("a", SUMMER)
+    assert "paid for its comparison before, in 2026" in again[0].reason
+    assert chain.spent(2026) == pytest.approx(0.0125)
+
+
+def test_a_run_that_paid_may_be_decided_when_the_budget_is_used_up() -> None:
+    chain = Chain()
+    for run in "abcd":
+        chain.add(run, SUMMER, kind="peek")
+    assert EXHAUSTED not in names(chain.add("a", NEW_YEAR))
+    assert chain.spent(2027) == 0, "it was charged to the year in which it was tried"
+
+
+def test_an_answer_to_a_review_costs_nothing_more() -> None:
+    chain = Chain()
+    chain.add("a", SUMMER)
+    chain.add("a", SUMMER, (*chain.entries[0].findings,), declared=None, kind="review")
+    assert chain.spent(2026) == pytest.approx(0.0125)
+
+
+def test_a_changed_declaration_does_not_give_back_what_was_spent() -> None:
+    chain = Chain()
+    for run in "ab":
+        chain.add(run, SUMMER)  # half of the year, at a quarter each
+    ten = BudgetGate(alpha_year=0.05, tries=10)
+    assert "3 tries, 4 left" in chain.add("c", SUMMER, declared=ten)[0].reason
+    for run in "defg":
+        assert EXHAUSTED not in names(chain.add(run, SUMMER, declared=ten))
+    assert EXHAUSTED in names(chain.add("h", SUMMER, declared=ten))
+    assert EXHAUSTED in names(chain.add("i", SUMMER, declared=FOUR))
+
+
+def test_decisions_older_than_budgets_count_as_tries_of_today() -> None:
+    chain = Chain()
+    for run in "abc":
+        chain.add(run, SUMMER, declared=None)
+    assert chain.spent(2026) == pytest.approx(3 * 0.0125)
+
+
+def test_a_refusal_that_a_person_answers_for_is_spent_all_the_same() -> None:
+    chain = Chain()
+    for run in "abcd":
+        chain.add(run, SUMMER)
+    chain.add("e", SUMMER, waived=(EXHAUSTED,), kind="promotion", after="5")
+    year = account(chain.entries, FOUR, 2026)
+    assert year.spent == pytest.approx(0.0625), "the ledger says that more was tried than declared"
+    assert year.left == 0
+
+
+def promoted(chain: Chain, version: str, *findings: Finding, kind: str = "promotion") -> None:
+    chain.add(f"run-{version}-{len(chain.entries)}", SUMMER, findings, kind=kind, after=version)
+
+
+BETTER, AS_GOOD = found(verdict="pass"), found(REFRESH, "pass")
+SHOWN = found().model_copy(update={"blocking": False})
+
+
+def test_the_anchor_is_the_last_version_that_was_proved() -> None:
+    chain = Chain()
+    assert anchor(chain.entries) is None
+    steps: list[tuple[str, tuple[Finding, ...], str, str]] = [
+        ("1", (), "bootstrap", "1"),
+        ("2", (SHOWN, AS_GOOD), "promotion", "1"),
+        ("3", (SHOWN, AS_GOOD), "promotion", "1"),
+        ("4", (BETTER,), "promotion", "4"),
+        ("5", (SHOWN, AS_GOOD), "promotion", "4"),
+    ]
+    for version, findings, kind, wanted in steps:
+        promoted(chain, version, *findings, kind=kind)
+        assert anchor(chain.entries) == wanted, f"after version {version}"
+    chain.add("nothing", SUMMER)
+    assert anchor(chain.entries) == "4", "what moves nothing leaves the anchor"
+
+
+def test_a_rollback_brings_back_the_anchor_of_its_version() -> None:
+    chain = Chain()
+    promoted(chain, "1", kind="bootstrap")
+    promoted(chain, "2", SHOWN, AS_GOOD)
+    promoted(chain, "3", BETTER)
+    promoted(chain, "2", kind="rollback")
+    assert anchor(chain.entries) == "1"
+
+
+def test_a_version_put_there_by_hand_is_its_own_anchor() -> None:
+    chain = Chain()
+    promoted(chain, "1", kind="bootstrap")
+    extra: dict[str, Any] = {"kind": "unexplained"}
+    promoted(chain, "9", **extra)
+    assert anchor(chain.entries) == "9"
