@@ -1,0 +1,65 @@
+"""Trap: a bad week is refused while it is fresh, and trained on when nobody looks any more."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipelines.core.time import instant_text
+from pipelines.simulation.faults import UnitChange
+from tests.pharmacy import FIRST, SECOND, WEEK, Pharmacy, planted, write_days
+
+THIRD = SECOND + WEEK
+NAME = f"contract.refused.{SECOND:%Y-%m-%d}"
+
+
+@pytest.fixture(scope="module")
+def spoilt(champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
+    """A champion, a week counted in tablets that was refused, and a week as it should be."""
+    folder = tmp_path_factory.mktemp("spoilt")
+    pharmacy = planted(champion, folder, UnitChange(start=FIRST, end=SECOND))
+    write_days(Path(pharmacy.store), SECOND, THIRD)
+    told = pharmacy.retrain(SECOND)
+    assert told.outcome == "reject", told.against()
+    return pharmacy
+
+
+def test_a_refused_week_is_brought_up_while_it_would_be_trained_on(
+    spoilt: Pharmacy, tmp_path: Path
+) -> None:
+    told = spoilt.copy(tmp_path / "home").retrain(THIRD)
+    assert told.against().get(NAME) == "fail"
+    assert "train" in told.skipped, "rows that were refused must not be trained on"
+    reason = next(f.reason for f in told.done.findings if f.name == NAME)
+    assert "split.exclude" in reason
+
+
+def test_an_exclusion_settles_it_and_takes_the_rows_away(spoilt: Pharmacy, tmp_path: Path) -> None:
+    pharmacy = spoilt.copy(tmp_path / "home")
+    stretch = {
+        "start": instant_text(FIRST),
+        "end": instant_text(SECOND),
+        "reason": "the till's new system counted tablets",
+    }
+    pharmacy.declare(split={"train": "28d", "recent": "14d", "exclude": [stretch]})
+    told = pharmacy.retrain(THIRD)
+    assert NAME not in told.against()
+    assert next(f.verdict for f in told.done.findings if f.name == NAME) == "pass"
+
+
+def test_a_waiver_with_a_reason_settles_it_once_and_for_all(
+    spoilt: Pharmacy, tmp_path: Path
+) -> None:
+    pharmacy = spoilt.copy(tmp_path / "home")
+    told = pharmacy.retrain(THIRD, waive=(NAME,), reason="tablets it is, from now on")
+    assert NAME in {name for gate in told.done.decision.gates for name in gate.waived}
+    later = pharmacy.retrain(THIRD, reason="asked again")
+    names = {finding.name for finding in later.done.findings}
+    assert NAME not in names, "what a person has answered for is not asked again"
+
+
+def test_other_lineages_do_not_inherit_the_refusal(spoilt: Pharmacy, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(spoilt.home, home)
+    told = Pharmacy(home, spoilt.store).retrain(THIRD, lineage="backtest")
+    assert NAME not in {finding.name for finding in told.done.findings}
