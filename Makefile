@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help setup demo test check format up down status lock clean
+.PHONY: help setup demo test check format up down status compose-test proof bench lock clean
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -22,7 +22,7 @@ demo: setup  ## six weeks of a pharmacy chain, end to end, on files and SQLite
 	@$(BIN)/gauntlet demo
 
 test: setup  ## every test
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 check: setup  ## lint, types, import contracts, doctests, tests
 	$(BIN)/ruff check .
@@ -30,7 +30,7 @@ check: setup  ## lint, types, import contracts, doctests, tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --doctest-modules pipelines -q
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 format: setup  ## put the code into its one form
 	$(BIN)/ruff check --fix .
@@ -44,6 +44,15 @@ down:  ## stop what `make up` started
 
 status:  ## what of it is running
 	@$(BIN)/python deploy/stack.py status
+
+compose-test: setup  ## the container stack on a real Docker engine: one scheduled retraining
+	@$(BIN)/python deploy/compose_test
+
+proof: setup  ## the long simulations, as a table in docs/proof.md
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.montecarlo.proof --out docs/proof.md
+
+bench: setup  ## every benchmark, into benchmarks/RESULTS.md
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run_all.py
 
 lock: setup  ## resolve pyproject.toml anew into requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-header \
