@@ -18,7 +18,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 
-demo: setup  ## six weeks of a pharmacy chain, end to end, on files and SQLite
+demo: setup  ## six Mondays of a pharmacy chain, end to end, on files and SQLite
 	@$(BIN)/gauntlet demo
 
 test: setup  ## every test
