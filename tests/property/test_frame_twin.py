@@ -85,7 +85,7 @@ def windows() -> st.SearchStrategy[Row]:
         "last": ["amount", "tag", "open"],
         "distinct": ["tag", "pieces", "amount"],
     }
-    choices = [(aggregate, column) for aggregate, of in columns.items() for column in of]
+    choices = {kind: [(kind, column) for column in of] for kind, of in columns.items()}
     wheres: list[list[Row]] = [
         [],
         [],
@@ -104,7 +104,7 @@ def windows() -> st.SearchStrategy[Row]:
             "window": window,
             "where": where,
         },
-        st.sampled_from(choices),
+        st.sampled_from(sorted(columns)).flatmap(lambda kind: st.sampled_from(choices[kind])),
         st.sampled_from(["sales", "visits"]),
         st.sampled_from([["shop"], ["shop", "item"]]),
         st.sampled_from(["1d", "2d", "36h", "5h", "1s"]),
@@ -160,7 +160,7 @@ def declarations(draw: st.DrawFn) -> ModelSpec:
         {"kind": "calendar", "name": part, "part": part, "zone": "Europe/Paris"}
         for part in ("hour", "weekday", "day", "month", "day_of_year")
     ]
-    for number, window in enumerate(draw(st.lists(windows(), min_size=1, max_size=4))):
+    for number, window in enumerate(draw(st.lists(windows(), min_size=3, max_size=6))):
         features.append(window | {"name": f"window_{number}"})
     stream = {"event_time": "at", "known_time": "seen", "columns": COLUMNS}
     return ModelSpec.model_validate(

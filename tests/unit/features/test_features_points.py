@@ -90,13 +90,26 @@ def test_later_event_is_strictly_later_and_within_the_horizon(frame_of: Frame) -
     spec = declare(points=EVENT, label=kind | {"horizon": "10h"})
     sales = [
         {"t": 0, "won": True},  # its own row at the very instant does not count; 9 is the next
-        {"t": 9, "won": False},  # 19 is not within ten hours
-        {"t": 19, "won": None},  # has no answer
+        {"t": 9, "won": False},  # 19 is not within the ten hours: [9, 19)
+        {"t": 19, "won": True},
     ]
     assert [row["label"] for row in frame_of(spec, sales, 100)] == [0, None, None]
     absent = declare(points=EVENT, label=kind | {"horizon": "10h", "absent": True})
     assert [row["label"] for row in frame_of(absent, sales, 28.9)] == [0, 1, None]
     assert [row["label"] for row in frame_of(absent, sales, 100)] == [0, 1, 1]
+
+
+def test_later_event_without_a_value_is_passed_over(frame_of: Frame) -> None:
+    kind = {"kind": "later_event", "stream": "sales", "by": ["shop"], "column": "kind"}
+    spec = declare(points=EVENT, label=kind | {"horizon": "10h"})
+    sales = [
+        {"t": 0, "kind": "first"},
+        {"t": 3, "kind": None},
+        {"t": 4, "k": 6, "kind": "z"},
+        {"t": 4, "k": 5, "kind": "a"},  # known before z: of one event time, the first known
+        {"t": 4, "k": 5, "kind": "b"},  # and of those the largest value
+    ]
+    assert frame_of(spec, sales, 100)[0]["label"] == "b"
 
 
 def test_own_row_label_counts_only_when_told_in_time(frame_of: Frame) -> None:

@@ -68,6 +68,28 @@ def test_aggregate_of_five_sales_and_of_none(
     assert by_day(frame_of(spec, SALES, as_of=48)) == {1: answer, 2: of_nothing}
 
 
+@pytest.mark.parametrize(
+    ("aggregate", "column", "days"),
+    [
+        ("count", None, [0, 1, 1, 1, 1, 2]),
+        ("sum", "amount", [None, 4.0, 4.0, 4.0, 1.0, 8.0]),
+        ("mean", "amount", [None, 4.0, 4.0, 4.0, 1.0, 4.0]),
+        ("min", "amount", [None, 4.0, 4.0, 4.0, 1.0, 1.0]),
+        ("max", "amount", [None, 4.0, 4.0, 4.0, 1.0, 7.0]),
+        ("last", "amount", [None, 4.0, 4.0, 4.0, 1.0, 7.0]),
+        ("distinct", "amount", [0, 1, 1, 1, 1, 2]),
+        ("time_since", None, [None, 1.0, 2.0, 3.0, 0.5, 1.0]),
+    ],
+)
+def test_window_of_three_days_slides_over_sales(
+    frame_of: Frame, aggregate: str, column: str | None, days: list[Any]
+) -> None:
+    """4 at the first midnight is seen for three midnights, the third exactly a window later."""
+    sales = [{"t": 0, "amount": 4.0}, {"t": 84, "amount": 1.0}, {"t": 96, "amount": 7.0}]
+    spec = declare(features=[window(aggregate, column, "3d")])
+    assert by_day(frame_of(spec, sales, 120)) == dict(enumerate(days))
+
+
 def test_sum_is_exact_and_what_has_left_is_gone(frame_of: Frame) -> None:
     """0.1 + 0.2 - 0.3 is no zero in floating point, and 1e12 swallows 1e-9."""
     rows = [{"t": 1, "amount": v} for v in (0.1, 0.2, -0.3)] + [{"t": -20, "amount": 1e12}]
