@@ -1,0 +1,44 @@
+"""The refresh lane through the whole flow: two Mondays of the same recipe, and the anchor.
+
+The margin is generous and seeds are looked away from, so that a refit that looks better by chance
+goes through: what is asked here is who is held against whom, not how strict a default is.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from pipelines.core.verdict import Finding
+from pipelines.release.budget import anchor
+from tests.pharmacy import FIRST, Pharmacy, Told
+
+LENIENT = {
+    "gates": {
+        "budget": {"refresh": True, "tries": 4, "alpha_year": 0.2, "margin": 1.0},
+        "recent_window": {"minimum_days": 7},
+    },
+    "metric": {"name": "absolute_error", "minimum_effect": 50.0},
+}
+ASKED = {"waive": ("recent_window.seed_noise",), "reason": "a test of the lane"}
+
+
+def names(told: Told) -> dict[str, Finding]:
+    return {finding.name: finding for finding in told.done.findings}
+
+
+def test_a_second_refresh_is_held_against_what_was_proved(
+    champion: Pharmacy, tmp_path: Path
+) -> None:
+    pharmacy = champion.copy(tmp_path / "home")
+    pharmacy.declare(**LENIENT)
+    # Two days on, a refit looks better than the first version; a day later, another than that.
+    first, second = (pharmacy.retrain(FIRST + timedelta(days=day), **ASKED) for day in (2, 3))
+    assert (first.outcome, second.outcome) == ("promote", "promote"), second.against()
+    assert "recent_window.anchor" not in names(first), "the champion was the anchor itself"
+    by_name = names(second)
+    held = by_name["recent_window.anchor"]
+    assert "version 1" in held.reason
+    assert held.rows == by_name["recent_window.refresh"].rows, "on the same rows"
+    entries = pharmacy.parts().ledger.entries("demand")
+    assert anchor(entries) == "1", "refreshes are no anchors, however many"
