@@ -44,6 +44,7 @@ def train(run: Run, plan: SplitPlan) -> Trained:
     """
     import pandas as pd
 
+    from pipelines.training.columns import feature_matrix
     from pipelines.training.fit import fit
     from pipelines.training.score import score
 
@@ -59,7 +60,7 @@ def train(run: Run, plan: SplitPlan) -> Trained:
     package = write_package(
         run.workspace.path(CANDIDATE),
         fitted[0].pipeline,
-        example_rows(run, plan),
+        feature_matrix(spec, rows.head(EXAMPLE_ROWS)),
         probabilities=spec.metric.name.task == "classification",
         created_at=run.request.as_of,
         facts={"model": spec.name, "question": run.question},
@@ -73,14 +74,6 @@ def train(run: Run, plan: SplitPlan) -> Trained:
         constant=fitted[0].constant,
         classes=fitted[0].classes,
     )
-
-
-def example_rows(run: Run, plan: SplitPlan) -> pd.DataFrame:
-    """A few rows of the training span, as the estimator takes them."""
-    from pipelines.training.columns import feature_matrix
-
-    rows = read_rows(run.spec, run.workspace.path(FRAME), plan.train)
-    return feature_matrix(run.spec, rows.head(EXAMPLE_ROWS))
 
 
 def recent_rows(

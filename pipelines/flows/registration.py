@@ -9,7 +9,7 @@ from typing import Any
 from pipelines.core.verdict import Finding
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.audit import Audited
-from pipelines.flows.candidate import CANDIDATE, Trained, example_rows, recent_rows
+from pipelines.flows.candidate import CANDIDATE, Trained, recent_rows
 from pipelines.flows.contract import envelope_of
 from pipelines.flows.incumbent import Incumbent
 from pipelines.flows.run import Run
@@ -18,7 +18,7 @@ from pipelines.release.policy import Decision
 from pipelines.release.registry import Registration, Shown, VersionInfo
 from pipelines.release.review import Review, review_page
 from pipelines.training.evaluation import Evaluation
-from pipelines.training.package import write_package
+from pipelines.training.package import complete_package
 from pipelines.training.split import SplitPlan
 
 VERSION = "version"
@@ -44,16 +44,12 @@ def register(
     found = run.parts.registry.find(run.spec.name, run.id)
     if found is not None:
         return found
-    import mlflow.sklearn
-
     run.parts.progress("registering the version")
     folder = run.workspace.path(VERSION)
-    package = write_package(
+    package = complete_package(
+        trained.package,
+        run.workspace.path(CANDIDATE),
         folder,
-        mlflow.sklearn.load_model(str(run.workspace.path(CANDIDATE))),
-        example_rows(run, plan),
-        probabilities=run.spec.metric.name.task == "classification",
-        created_at=run.request.as_of,
         facts={"model": run.spec.name, "run": run.id, "snapshot": snapshot.id},
         evidence=_evidence(run, plan, snapshot, trained, evaluation, findings, audited),
     )

@@ -9,6 +9,7 @@ import pickle
 import pickletools
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -31,7 +32,14 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is
 
 EVIDENCE = "extra_files"
 # A partial is stored with the function it calls, whose own name has to be allowed as well.
-_STORABLE = (*ALLOWED_ESTIMATORS, "numpy.", "scipy.", "pandas.", "collections.", "functools.partial")
+_STORABLE = (
+    *ALLOWED_ESTIMATORS,
+    "numpy.",
+    "scipy.",
+    "pandas.",
+    "collections.",
+    "functools.partial",
+)
 _ADDED_BY_A_READER = "registered_model_meta"  # MLflow writes it into what it downloads
 _NEEDED = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy")
 
@@ -71,13 +79,11 @@ def write_package(
     Raises:
         SpecError: when the model holds a type that loads only where other code is installed.
     """
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        trusted = _storable_types(pipeline)
-        form = "cloudpickle" if trusted is None else "skops"
-        function = "predict_proba" if probabilities else "predict"
-        requirements = _requirements(pipeline, form)
+    trusted = _storable_types(pipeline)
+    form = "cloudpickle" if trusted is None else "skops"
+    function = "predict_proba" if probabilities else "predict"
+    requirements = _requirements(pipeline, form)
+    with _whole_or_not(folder) as part:
         _save(
             part,
             pipeline,
@@ -89,22 +95,87 @@ def write_package(
             created_at=created_at,
             metadata={"gauntlet": {**facts, "serialization": form}},
         )
-        for name, content in evidence.items():
-            path = part / EVIDENCE / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        _put_evidence(part, evidence)
     return Package(
         content=content_digest(folder),
         serialization=form,
         predict_function=function,
         requirements=requirements,
-        size_bytes=sum(path.stat().st_size for path, _ in _files(folder)),
+        size_bytes=_size(folder),
         findings=(_serialization(form),),
     )
+
+
+def complete_package(
+    package: Package,
+    source: Path,
+    folder: Path,
+    *,
+    facts: Mapping[str, Any],
+    evidence: Mapping[str, bytes],
+) -> Package:
+    """A written directory once more, with evidence and other facts; the model's bytes as they are.
+
+    Arguments:
+        package: what ``write_package`` returned for ``source``.
+        source: the directory, which stays as it is.
+        folder: where the new one will be, whole or not at all; replaces an older one.
+        facts: as in ``write_package``, in place of those of the source.
+        evidence: as in ``write_package``, beside what the source has.
+
+    Raises:
+        Damaged: when the source is not what was written.
+    """
+    from mlflow.models import Model
+
+    found = content_digest(source)
+    if found != package.content:
+        raise Damaged(
+            "a model directory is not what was written",
+            where=str(source),
+            got=found,
+            wanted=package.content,
+            do="remove the run's folder and run again",
+        )
+    with _whole_or_not(folder) as part:
+        shutil.copytree(source, part)
+        saved = Model.load(str(part))
+        saved.metadata = {"gauntlet": {**facts, "serialization": package.serialization}}
+        saved.model_uuid = _identifier(saved.metadata)
+        saved.save(str(part / "MLmodel"))
+        _put_evidence(part, evidence)
+    return package.model_copy(
+        update={"content": content_digest(folder), "size_bytes": _size(folder)}
+    )
+
+
+@contextmanager
+def _whole_or_not(folder: Path) -> Iterator[Path]:
+    """A path beside ``folder`` that takes its place once the block ends without an error."""
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        yield part
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _put_evidence(folder: Path, evidence: Mapping[str, bytes]) -> None:
+    for name, content in evidence.items():
+        path = folder / EVIDENCE / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path, _ in _files(folder))
+
+
+def _identifier(metadata: Mapping[str, Any]) -> str:
+    """MLflow's id of a model directory, made of its facts: the same facts give the same bytes."""
+    return hashlib.sha256(repr(sorted(metadata["gauntlet"].items())).encode()).hexdigest()[:32]
 
 
 def content_digest(folder: Path) -> str:
@@ -205,9 +276,7 @@ def _save(
         str(folder),
         mlflow_model=Model(
             utc_time_created=instant_text(created_at),
-            model_uuid=hashlib.sha256(
-                repr(sorted(metadata["gauntlet"].items())).encode()
-            ).hexdigest()[:32],
+            model_uuid=_identifier(metadata),
         ),
         signature=infer_signature(example, predicted),
         input_example=example.head(5),

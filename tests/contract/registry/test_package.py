@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from pipelines.core.errors import Damaged, SpecError
 from pipelines.core.time import parse_instant
 from pipelines.core.verdict import Verdict
 from pipelines.training import package as module
-from pipelines.training.package import content_digest, write_package
+from pipelines.training.package import complete_package, content_digest, write_package
 
 STRANGER = """
 import sys
@@ -81,6 +82,39 @@ def _write(folder: Path, packed: object, **other: object) -> module.Package:
         "evidence": {"envelope.json": b'{"name": "envelope"}', "plots/daily.png": b"png"},
     }
     return write_package(folder, packed.pipeline, packed.rows.head(60), **(arguments | other))
+
+
+def test_a_completed_package_is_what_would_have_been_written_at_once(
+    pack: Callable, tmp_path: Path
+) -> None:
+    packed = pack("regression")
+    facts, evidence = {"model": "demand", "run": "a.1"}, {"plots/new.png": b"new"}
+    before = content_digest(packed.folder)
+    completed = complete_package(
+        packed.package, packed.folder, tmp_path / "later", facts=facts, evidence=evidence
+    )
+    there = {
+        path.relative_to(packed.folder / "extra_files").as_posix(): path.read_bytes()
+        for path in (packed.folder / "extra_files").rglob("*")
+        if path.is_file()
+    }
+    at_once = _write(tmp_path / "at_once", packed, facts=facts, evidence=there | evidence)
+    assert completed == at_once
+    assert content_digest(packed.folder) == before, "the source was changed"
+    np.testing.assert_array_equal(
+        mlflow.sklearn.load_model(str(tmp_path / "later")).predict(packed.rows),
+        packed.pipeline.predict(packed.rows),
+    )
+
+
+def test_a_changed_candidate_is_not_completed(pack: Callable, tmp_path: Path) -> None:
+    packed = pack("regression")
+    source = tmp_path / "source"
+    shutil.copytree(packed.folder, source)
+    (source / "model.skops").write_bytes(b"other")
+    with pytest.raises(Damaged, match="not what was written"):
+        complete_package(packed.package, source, tmp_path / "later", facts={}, evidence={})
+    assert not (tmp_path / "later").exists()
 
 
 def test_the_same_model_gives_the_same_hash(pack: Callable, tmp_path: Path) -> None:
