@@ -86,7 +86,9 @@ def declaration(features: tuple[dict[str, Any], ...] = PLAIN, **changes: Any) ->
         "min_samples_leaf": 10,
         "max_features": 0.9,
     }
-    declared |= {"seeds": [11, 12], "guardrails": [], "slices": [], **changes}
+    # Few tries a year: two weeks of a hundred pairs say little at a sixtieth of five per cent.
+    gates = {"budget": {"alpha_year": 0.2, "tries": 4}, "audit": {"refits": 3}}
+    declared |= {"seeds": [11, 12], "guardrails": [], "slices": [], "gates": gates, **changes}
     return declared
 
 

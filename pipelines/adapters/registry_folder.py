@@ -46,8 +46,9 @@ class FolderRegistry:
             same_run(registration, found)
             return found
         home = self._root / registration.model
+        for left in home.glob(f".{registration.run}.*.part"):  # by a process that was killed
+            shutil.rmtree(left)
         part = home / f".{registration.run}.{os.getpid()}.part"
-        shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         shutil.copytree(folder, part / _MODEL)
         _write(part / _FACTS, {"tags": version_tags(registration), "shown": _json(shown)})

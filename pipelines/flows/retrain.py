@@ -19,11 +19,13 @@ from pipelines.flows.frames import Frame, write_frame
 from pipelines.flows.incumbent import Incumbent, common_spec, load_incumbent
 from pipelines.flows.judge import judge
 from pipelines.flows.registration import describe, register
-from pipelines.flows.request import STEPS, Request, Step, StepReport
+from pipelines.flows.request import LIVE, STEPS, Request, Step, StepReport
 from pipelines.flows.run import Parts, Run, open_run
+from pipelines.release.ledger import Entry
 from pipelines.release.policy import Decision, Facts
-from pipelines.release.promotion import Dossier, Judgement, look, promote
+from pipelines.release.promotion import Dossier, Judgement, look, promote, reconcile
 from pipelines.release.registry import VersionInfo
+from pipelines.release.versions import OUTCOME
 from pipelines.spec.model import ModelSpec
 from pipelines.training.evaluation import Evaluation
 from pipelines.training.split import SplitPlan, split_plan
@@ -135,6 +137,7 @@ class Retraining:
             trained,
             evaluation,
             self.gathered,
+            self.audited,
         )
 
     @cached_property
@@ -142,6 +145,7 @@ class Retraining:
         """What the policy makes of all findings; recorded, and of a dry run that it was seen."""
         run, request = self.run, self.run.request
         if run.decided is not None and run.decided.decision is not None:
+            self._finish(run.decided, run.decided.decision)
             return Judgement(run.decided.decision, run.decided.findings)
         version = self.version
         standing = run.champion.version if run.champion else None
@@ -170,18 +174,31 @@ class Retraining:
             return look(dossier, run.parts.ledger, run.parts.clock)
         entry = promote(dossier, run.parts.ledger, run.parts.registry, run.parts.clock)
         assert entry.decision is not None
-        if version is not None and self.evaluation is not None:
+        self._describe(entry, entry.decision)
+        return Judgement(entry.decision, entry.findings)
+
+    def _finish(self, entry: Entry, decision: Decision) -> None:
+        """What a process that was killed after its decision left undone: the alias, the page."""
+        run, parts = self.run, self.run.parts
+        if run.request.dry_run:
+            return
+        if entry.lineage == LIVE:
+            reconcile(entry.model, parts.ledger, parts.registry, parts.clock)
+        if self.version is not None and self.version.tags.get(OUTCOME) != entry.outcome:
+            self._describe(entry, decision)
+
+    def _describe(self, entry: Entry, decision: Decision) -> None:
+        if self.version is not None and self.evaluation is not None:
             describe(
-                run,
+                self.run,
                 self.plan,
                 self.snapshot,
-                version,
+                self.version,
                 self.evaluation,
                 findings=entry.findings,
-                decision=entry.decision,
+                decision=decision,
                 incumbent=self.incumbent,
             )
-        return Judgement(entry.decision, entry.findings)
 
     @property
     def decision(self) -> Decision:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,11 +18,19 @@ R = TypeVar("R", bound=BaseModel)
 
 
 class Workspace:
-    """``<home>/runs/<run>/``. A file there is complete or absent."""
+    """``<home>/runs/<run>/``. A file there is complete or absent.
+
+    It is opened by who holds the run's lock, so that what is half-written is a dead process's.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        for part in folder.glob(".*.part"):
+            if part.is_dir():
+                shutil.rmtree(part)
+            else:
+                part.unlink()
 
     def path(self, name: str) -> Path:
         """Where ``name`` is or will be."""

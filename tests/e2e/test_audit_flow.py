@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -79,6 +81,20 @@ def test_what_was_served_is_held_against_what_is_computed(changed: tuple[Pharmac
         )
         assert not named[f"availability.parity.{feature}"].blocking, "the candidate has no such"
     assert "availability.parity.medicine" in told.against()
+
+
+def test_a_log_that_cannot_be_read_stops_the_candidate_and_says_why(
+    champion: Pharmacy, tmp_path: Path
+) -> None:
+    shutil.copytree(champion.store, tmp_path / "store")
+    pharmacy = champion.copy(tmp_path / "home").with_store(tmp_path / "store")
+    log_a_service(pharmacy, Skew(feature="medicine"))
+    for path in (tmp_path / "store" / "predictions").rglob("*.parquet"):
+        log = pq.read_table(path)
+        at = log.schema.get_field_index("features")
+        pq.write_table(log.set_column(at, "features", pa.array(["{"] * len(log))), path)
+    told = pharmacy.retrain(SECOND, dry_run=True)
+    assert told.against()["availability.parity"] == "no_data"
 
 
 def test_the_same_recipe_is_replayed_and_not_audited(champion: Pharmacy, tmp_path: Path) -> None:

@@ -116,23 +116,31 @@ def dry(champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     return pharmacy, pharmacy.retrain(SECOND, dry_run=True)
 
 
-def test_a_dry_run_judges_and_leaves_nothing_in_registry_and_ledger(
-    dry: tuple[Pharmacy, Told], champion: Pharmacy, tmp_path: Path
+def test_a_dry_run_judges_registers_nothing_and_is_recorded_as_a_try_only(
+    dry: tuple[Pharmacy, Told],
 ) -> None:
     pharmacy, told = dry
     assert told.outcome == "dry_run", told.against()
     assert told.skipped == ("register",)
-    assert pharmacy.parts().ledger.entries("demand")[:1] == champion.parts().ledger.entries(
-        "demand"
-    )
+    assert (versions(pharmacy), serving(pharmacy)) == (["1"], "1")
+    assert outcomes(pharmacy) == ["bootstrap", "dry_run"]
+    peek = pharmacy.parts().ledger.entries("demand")[-1]
+    assert (peek.kind, peek.moves, peek.candidate) == ("peek", False, None)
+
+
+def test_a_dry_run_that_stops_before_the_comparison_leaves_no_entry(
+    priceless: Pharmacy, tmp_path: Path
+) -> None:
+    pharmacy = priceless.copy(tmp_path / "home")
+    before = pharmacy.parts().ledger.entries("demand")
+    assert pharmacy.retrain(SECOND, dry_run=True).outcome == "reject"
+    assert pharmacy.parts().ledger.entries("demand") == before
 
 
 @pytest.fixture(scope="module")
 def changed(
     dry: tuple[Pharmacy, Told], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Pharmacy, Told]:
-    assert outcomes(dry[0]) == ["bootstrap"]
-    assert (versions(dry[0]), serving(dry[0])) == (["1"], "1")
     pharmacy = dry[0].copy(tmp_path_factory.mktemp("promoted") / "home")
     return pharmacy, pharmacy.retrain(SECOND)
 
@@ -148,7 +156,7 @@ def test_the_run_after_a_dry_run_uses_its_work(
 
 def test_a_better_recipe_is_promoted_on_the_same_rows(changed: tuple[Pharmacy, Told]) -> None:
     pharmacy, told = changed
-    assert outcomes(pharmacy) == ["bootstrap", "promote"]
+    assert outcomes(pharmacy) == ["bootstrap", "dry_run", "promote"]
     assert (versions(pharmacy), serving(pharmacy)) == (["1", "2"], "2")
     evaluation = told.done.evaluation
     assert evaluation is not None

@@ -1,0 +1,208 @@
+"""Retraining killed by SIGKILL at every step and inside steps, and run again.
+
+The killed process is a fork of one that has imported everything (``nursery.py``). It dies
+by its own hand, at an instant that the test names: just before it renames a file into place
+(Python's audit hooks tell), or before or after a call of the ledger or the registry. Nothing of
+the product is changed for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pipelines.core.time import instant_text
+from pipelines.release.ledger import check_chain
+from pipelines.release.registry import CHAMPION
+from tests.pharmacy import FIRST, RICH, ROOT, Pharmacy
+
+# In the order in which a run comes to them.
+PLACES = (
+    "rename versions/*",
+    "rename cache/objects/*/*",
+    "rename cache/snapshots/*.json",
+    "rename snapshot.json",
+    "rename contract.json",
+    "rename frame.parquet",
+    "rename features.json",
+    "rename candidate",
+    "rename train.json",
+    "rename evaluate.json",
+    "rename audit.json",
+    "rename runs/demand/*/version",
+    "rename registry/demand/2",
+    "append before",
+    "append after",
+    "set_alias before",
+    "set_alias after",
+    "tag before",
+    "describe after",
+)
+Live = Callable[[Pharmacy, str], int]
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Live]:
+    """Retrains in a process of its own and says how that ended; place "" is to live on."""
+    script = [sys.executable, str(Path(__file__).with_name("nursery.py"))]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as nursery:
+        assert nursery.stdin is not None
+        assert nursery.stdout is not None
+
+        def run(pharmacy: Pharmacy, place: str) -> int:
+            assert nursery.stdin is not None
+            assert nursery.stdout is not None
+            order = [str(pharmacy.home), pharmacy.store, place]
+            nursery.stdin.write(json.dumps(order) + "\n")
+            nursery.stdin.flush()
+            return int(nursery.stdout.readline())
+
+        yield run
+        nursery.stdin.close()
+
+
+def fresh(champion: Pharmacy, home: Path) -> Pharmacy:
+    pharmacy = champion.copy(home)
+    pharmacy.declare(RICH)
+    return pharmacy
+
+
+def state(pharmacy: Pharmacy) -> dict[str, Any]:
+    """All that a run leaves behind. The clock stands still, so it is the same to the last byte."""
+    registry, parts = pharmacy.registry, pharmacy.parts()
+    entries = parts.ledger.entries("demand")
+    check_chain(entries)
+    home = pharmacy.home
+    files = {
+        path.relative_to(home).as_posix(): content(path)
+        for place in ("runs", "registry")
+        for path in (home / place).rglob("*")
+        if path.is_file()
+    }
+    return {
+        "ledger": [entry.as_json() for entry in entries],
+        "champion": parts.ledger.champion("demand"),
+        "alias": registry.alias("demand", CHAMPION),
+        "versions": [info.as_json() for info in registry.versions("demand")],
+        "files": sorted(files),
+        "content": files,
+    }
+
+
+def content(path: Path) -> bytes:
+    """A file's bytes; of the frame its rows, for it is written by as many threads as there are."""
+    if path.name != "frame.parquet":
+        return path.read_bytes()
+    rows = pd.read_parquet(path)
+    return rows.sort_values([*rows.columns], ignore_index=True).to_csv().encode()
+
+
+def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """What differs, in words that fit on a screen."""
+    told = [
+        f"{key}: {found[key]} instead of {wanted[key]}"
+        for key in ("champion", "alias", "files")
+        if found[key] != wanted[key]
+    ]
+    told += [f"{key} differ" for key in ("ledger", "versions") if found[key] != wanted[key]]
+    return told + [
+        f"{name} has another content"
+        for name in wanted["content"].keys() & found["content"].keys()
+        if found["content"][name] != wanted["content"][name]
+    ]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    champion: Pharmacy, live: Live, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    pharmacy = fresh(champion, tmp_path_factory.mktemp("undisturbed") / "home")
+    assert live(pharmacy, "") == 0
+    return state(pharmacy)
+
+
+@pytest.mark.timeout(1200)
+def test_a_run_killed_at_every_place_one_after_the_other_ends_as_if_never_disturbed(
+    champion: Pharmacy, live: Live, undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    """Each life begins where the last one was killed, and is killed a little later."""
+    pharmacy = fresh(champion, tmp_path / "home")
+    for place in PLACES:
+        assert live(pharmacy, place) == -signal.SIGKILL, f"was never at: {place}"
+        parts = pharmacy.parts()
+        entries = parts.ledger.entries("demand")
+        check_chain(entries)
+        assert len(pharmacy.registry.versions("demand")) <= 2, place
+        assert [entry.outcome for entry in entries] in (["bootstrap"], ["bootstrap", "promote"])
+        assert pharmacy.registry.alias("demand", CHAMPION) in ("1", "2")
+    assert live(pharmacy, "") == 0
+    assert differences(state(pharmacy), undisturbed) == []
+
+
+@pytest.mark.timeout(600)
+def test_a_run_killed_between_ledger_and_alias_is_finished_by_asking_again(
+    champion: Pharmacy, live: Live, undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    """The ledger has its answer then, and the alias still shows the champion before."""
+    pharmacy = fresh(champion, tmp_path / "home")
+    assert live(pharmacy, "append after") == -signal.SIGKILL
+    assert pharmacy.parts().ledger.champion("demand") == "2"
+    assert pharmacy.registry.alias("demand", CHAMPION) == "1"
+    assert live(pharmacy, "") == 0
+    assert differences(state(pharmacy), undisturbed) == []
+
+
+# The real command, killed from outside, with MLflow
+
+
+def killed_when(pharmacy: Pharmacy, appears: str) -> int:
+    """``gauntlet retrain`` as a process, killed as soon as a file is there."""
+    command = Path(sys.executable).with_name("gauntlet")
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "GAUNTLET_HOME": str(pharmacy.home),
+        "GAUNTLET_MODELS": str(pharmacy.home / "models"),
+        "GAUNTLET_EXPECTATIONS": str(ROOT / "expectations"),
+        "GAUNTLET_STORE": pharmacy.store,
+    }
+    words = [str(command), "retrain", "demand", "--as-of", instant_text(FIRST), "--json"]
+    with subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None and not list(pharmacy.home.glob(appears)):
+            time.sleep(0.005)
+        process.kill()
+        return process.wait()
+
+
+def test_the_command_killed_while_mlflow_takes_the_version_in(
+    champion: Pharmacy, tmp_path: Path
+) -> None:
+    """One version in the end, and the same decision; what MLflow had begun is finished."""
+    pharmacy = Pharmacy(tmp_path / "home", champion.store)
+    pharmacy.declare()
+    for name in ("cache", "runs"):  # the work until the version is the champion's own
+        shutil.copytree(champion.home / name, pharmacy.home / name)
+    run = next((pharmacy.home / "runs" / "demand").iterdir())
+    shutil.rmtree(run / "version")
+    assert killed_when(pharmacy, "mlartifacts/**/MLmodel") == -signal.SIGKILL
+    entries = pharmacy.cli("ledger", "demand", "--json").body["entries"]
+    assert entries == []
+    answer = pharmacy.cli_retrain(FIRST, "--json")
+    assert answer.code == 0, answer.err
+    assert (answer.body["decision"]["outcome"], answer.body["candidate"]) == ("bootstrap", "1")
+    assert pharmacy.cli("champion", "demand", "--json").body["version"] == "1"
+    assert answer.body["run"] == run.name
