@@ -1,0 +1,57 @@
+"""A pharmacy chain of about so many prescriptions in 52 weeks, and the model that reads it."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import yaml
+
+from pipelines.adapters.objects_local import LocalStore
+from pipelines.core.time import Window
+from pipelines.simulation.scale import BENCHMARK, Scale
+from pipelines.simulation.world import World
+from pipelines.simulation.writing import write_world
+
+PROJECT = Path(__file__).parents[2]
+HOME = PROJECT / ".gauntlet" / "benchmarks"
+DAYS = 364
+SEED = 7
+FULL = 10_000_000
+TRAIN_DAYS = 252  # with gap, recent window and sixty days of lead, nearly every event counts
+AS_OF: datetime = BENCHMARK.start + timedelta(days=DAYS)
+
+
+def scale(rows: int) -> Scale:
+    """A chain that sells so much in its first 52 weeks: more rows are more pharmacies."""
+    part = rows / FULL
+    return BENCHMARK.model_copy(
+        update={
+            "name": f"benchmark_{rows}",
+            "pharmacies": max(2, round(BENCHMARK.pharmacies * part)),
+            "prescriptions_per_day": BENCHMARK.prescriptions_per_day * part,
+        }
+    )
+
+
+def store(rows: int) -> Path:
+    """The folder with the chain's events; written once and kept."""
+    folder = HOME / f"world-{rows}"
+    finished = folder / ".finished"
+    if not finished.exists():
+        size = scale(rows)
+        write_world(World(size, SEED), LocalStore(folder), Window(size.start, AS_OF))
+        finished.touch()
+    return folder
+
+
+def declare(folder: Path) -> None:
+    """The example model in ``folder``, trained on 36 weeks so that it uses the whole year."""
+    for name in ("models", "expectations"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    shutil.copy(PROJECT / "expectations" / "demand.json", folder / "expectations")
+    declared = yaml.safe_load((PROJECT / "models" / "demand.yaml").read_text(encoding="utf-8"))
+    declared["split"]["train"] = f"{TRAIN_DAYS}d"
+    text = yaml.safe_dump(declared, sort_keys=False)
+    (folder / "models" / "demand.yaml").write_text(text, encoding="utf-8")
