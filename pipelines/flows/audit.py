@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.core.errors import Damaged, SpecError
+from pipelines.core.errors import Damaged, DataError, GauntletError, SpecError
 from pipelines.core.records import Record
 from pipelines.core.time import Window
 from pipelines.core.verdict import Finding, Gate, Verdict
@@ -50,26 +50,41 @@ def audit_run(
     Arguments:
         spec: the common declaration that the run's snapshot and frame follow.
 
-    Raises:
-        SpecError: when the two recipes cannot stand in one frame.
-        DataError: when one of them cannot be fitted or judged.
+    Returns:
+        What was found. Where the log cannot be read, or a recipe cannot be fitted, judged or asked
+        about the other's points, a finding without data says so.
     """
     if incumbent is None:
         return Audited(audit=None, parity=None, findings=())
-    parity = _parity(run, plan, incumbent)
-    findings = _parity_findings(parity, incumbent.spec, run.spec)
+    findings: tuple[Finding, ...]
+    try:
+        parity = _parity(run, plan, incumbent)
+        findings = _parity_findings(parity, incumbent.spec, run.spec)
+    except DataError as problem:
+        parity, findings = None, (_not_done(Gate.AVAILABILITY, "availability.parity", problem),)
     if incumbent.spec.recipe == run.spec.recipe:
         return Audited(audit=None, parity=_json(parity), findings=findings)
-    found = _audit(
-        run.parts,
-        Pair(incumbent.spec, run.spec, f"version {incumbent.info.version}"),
-        spec,
-        snapshot,
-        unequal=None if parity is None else _shared(parity, incumbent.spec, run.spec),
-    )
+    try:
+        found = _audit(
+            run.parts,
+            Pair(incumbent.spec, run.spec, f"version {incumbent.info.version}"),
+            spec,
+            snapshot,
+            unequal=None if parity is None else _shared(parity, incumbent.spec, run.spec),
+        )
+    except (DataError, SpecError) as problem:
+        findings = (*findings, _not_done(Gate.AUDIT, "audit.live", problem))
+        return Audited(audit=None, parity=_json(parity), findings=findings)
     return Audited(
         audit=found.as_json(), parity=_json(parity), findings=(*findings, *found.findings)
     )
+
+
+def _not_done(gate: Gate, name: str, problem: GauntletError) -> Finding:
+    """What could not be looked at stops the candidate, until a person waives it with a reason."""
+    told = f"{problem.what} ({problem.where})" if problem.where else problem.what
+    told += f": {problem.got}" if problem.got else ""
+    return Finding(gate=gate, name=name, verdict=Verdict.NO_DATA, reason=told)
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,7 @@ def audit(
         "higher_is_better": exams.measure.metric.higher_is_better,
         "populations": moved.facts(),
         "movements": moved.movements(),
-        "scores": exams.scores(),
-        "own": exams.own(),
+        **_everywhere(exams),
         "live": live,
         "live_new_labels": new,
         "weighted": weighted,
@@ -101,6 +100,13 @@ def _live(exams: Exams, labels: Side) -> Comparison | None:
         return exams.live(labels)
     except Undefined:
         return None  # the finding `audit.live` says so
+
+
+def _everywhere(exams: Exams) -> dict[str, Any]:
+    try:
+        return {"scores": exams.scores(), "own": exams.own()}
+    except Undefined:
+        return {"scores": (), "own": None}  # the finding `audit.sign_flip` says so
 
 
 def _refits(exams: Exams, gain: float) -> Refits:

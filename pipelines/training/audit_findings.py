@@ -70,7 +70,7 @@ class _Judge:
 
     @property
     def new_points(self) -> bool:
-        return any(score.points == "candidate" for score in self.found.scores)
+        return any(each.name == "candidate_holdout" for each in self.found.populations)
 
     def live(self) -> Finding:
         """Both arms where it counts. Better has to be shown here when offline was elsewhere."""
@@ -124,8 +124,11 @@ class _Judge:
         There are two gains offline: each arm on its own holdout, and both on the candidate's.
         """
         found = self.found
+        if found.own is None:
+            reason = f"{found.metric} does not exist for every population that it is asked of"
+            return _finding("sign_flip", Verdict.NO_DATA, reason, blocking=not self.better)
         own, model = found.own.total, found.own.terms["model"]
-        rest = sum(found.own.terms.values()) - model
+        rest = found.own.terms["rows"] + found.own.terms["labels"]
         shared = self._on_candidates_rows()
         live = gain_of(found.live) if found.live is not None else None
         told = (

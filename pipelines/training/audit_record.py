@@ -117,8 +117,8 @@ class Audit(Record):
     populations: tuple[PopulationFacts, ...]
     movements: tuple[Movement, ...]
     scores: tuple[Score, ...]
-    own: Decomposition = Field(
-        description="own-holdout gain in utility; terms: model, rows, labels"
+    own: Decomposition | None = Field(
+        description="own-holdout gain in utility; terms: model, rows, labels; none: undefined"
     )
     live: Comparison | None = Field(description="both arms on the live population; none: undefined")
     live_new_labels: Comparison | None

@@ -88,7 +88,7 @@ def test_a_log_that_cannot_be_read_stops_the_candidate_and_says_why(
 ) -> None:
     shutil.copytree(champion.store, tmp_path / "store")
     pharmacy = champion.copy(tmp_path / "home").with_store(tmp_path / "store")
-    log_a_service(pharmacy, Skew(feature="medicine"))
+    log_a_service(pharmacy, Skew(feature="medicine", upper=True, share=0.0))
     for path in (tmp_path / "store" / "predictions").rglob("*.parquet"):
         log = pq.read_table(path)
         at = log.schema.get_field_index("features")

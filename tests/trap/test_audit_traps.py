@@ -171,6 +171,7 @@ def test_trimming_outliers_flips_the_sign() -> None:
     assert production_gain(found) < -0.05, "production asks about large prescriptions as well"
 
     report = audited(found)
+    assert report.own is not None
     assert report.own.total > 0 > report.live.difference.estimate  # type: ignore[union-attr]
     assert sum(report.own.terms.values()) == pytest.approx(report.own.total, abs=1e-12)
     caught = report.finding("audit.sign_flip")

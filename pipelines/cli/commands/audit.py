@@ -103,6 +103,9 @@ def _live(found: Audit) -> None:
 
 def _own(found: Audit) -> None:
     own = found.own
+    if own is None:
+        console.print("own holdouts: the metric does not exist for every population")
+        return
     table = Table(box=None, padding=(0, 2, 0, 0), title_justify="left")
     table.add_column("gain on own holdouts, from", no_wrap=True)
     table.add_column("", justify="right")
@@ -148,18 +151,17 @@ def _distances(found: Audit) -> None:
     if not pairs:
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("how far apart (0.5: not at all)", "", "area", "by"):
+    for heading in ("how far apart (0.5: not at all)", "", "area (95 %)", "by"):
         table.add_column(heading, no_wrap=True)
-    table.add_column("interval")
     for first, second in dict.fromkeys(pairs):
         widest = found.distance(first, second)
         assert widest is not None
+        interval = widest.auc.interval(LEVEL)
         table.add_row(
             NAMES[first],
             NAMES[second],
-            f"{widest.auc.area:.3f}",
+            f"{widest.auc.area:.3f} ({interval.low:.3f} to {interval.high:.3f})",
             f"{widest.columns}, {widest.method}",
-            _spoken(widest.auc.interval(LEVEL)),
         )
     console.print()
     console.print(table)

@@ -178,6 +178,7 @@ def test_one_recipe_against_itself_has_nothing_to_flag() -> None:
     found = audit(material(recipe(), recipe()), as_of=AS_OF, against="1")
     stopping = [f.name for f in found.findings if f.blocking and f.verdict is not Verdict.PASS]
     assert stopping == []
+    assert found.own is not None
     assert found.own.total == 0
     assert found.movements[0].left_rows == found.movements[0].entered_rows == 0
 
@@ -196,6 +197,7 @@ def test_a_label_rule_that_pleases_the_candidate_is_flagged() -> None:
     assert report.finding("audit.label").verdict is Verdict.FAIL
     assert report.labels is not None
     assert report.labels.differ_share > 0.99
+    assert report.own is not None
     assert report.own.total > 0, "half the label is half the error"
     assert report.own.terms["labels"] > 0
     assert sum(report.own.terms.values()) == pytest.approx(report.own.total, abs=1e-12)
