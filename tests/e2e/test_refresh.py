@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from pipelines.core.verdict import Finding
 from pipelines.release.budget import anchor
 from tests.pharmacy import FIRST, Pharmacy, Told
@@ -42,3 +44,7 @@ def test_a_second_refresh_is_held_against_what_was_proved(
     assert held.rows == by_name["recent_window.refresh"].rows, "on the same rows"
     entries = pharmacy.parts().ledger.entries("demand")
     assert anchor(entries) == "1", "refreshes are no anchors, however many"
+    told = pharmacy.cli("ledger", "demand", "--json").body["budget"]
+    year = next(one for one in told if one["tries"])
+    assert (len(year["tries"]), year["left"]) == (2, 2)
+    assert year["spent"] == pytest.approx(0.1)

@@ -45,6 +45,13 @@ def test_a_promoted_version_says_so_first_and_how_to_go_back(reviewed: Make) -> 
     assert "gauntlet rollback demand --to 3 --reason WHY" in page
 
 
+def test_the_page_says_what_the_year_has_left_and_corrects_the_gain(reviewed: Make) -> None:
+    page = review_page(decided(reviewed(2.0)))
+    assert "error budget: as declared" in page, "the reason of budget.spent"
+    assert "Corrected for having passed, its gain is +" in page
+    assert "Corrected" not in review_page(decided(reviewed(-2.0))), "what failed has no such gain"
+
+
 def test_a_rejected_version_names_the_gate_and_offers_no_approval(reviewed: Make) -> None:
     page = review_page(decided(reviewed(-2.0)))
     assert page.startswith("✘ Rejected")
