@@ -69,7 +69,8 @@ PARAMS = {
         False,
         type="boolean",
         title="Dry run",
-        description_md="Judge the candidate, but neither register it nor decide.",
+        description_md="Judge the candidate, but neither register it nor decide. To have seen the "
+        "comparison with the champion is one of the tries of the year.",
     ),
 }
 

@@ -37,6 +37,7 @@ from tests.montecarlo.worlds import (
 )
 from tests.montecarlo.year import Decide, Gauntlet, comparison, one_test, spec, usual, years
 
+FULL = 4000
 OUT = Path(__file__).parents[2] / "docs" / "proof.md"
 Promise = Literal["at most", "at least"]
 WORLDS = (
@@ -195,7 +196,7 @@ SECTIONS: tuple[tuple[str, Callable[[int], Iterator[Row]], float], ...] = (
 def main(arguments: list[str] | None = None) -> int:
     """Run every experiment and write the table; 1 when a promise is not kept."""
     parser = argparse.ArgumentParser(description="the long forms of tests/montecarlo, as a table")
-    parser.add_argument("--replications", type=int, default=4000)
+    parser.add_argument("--replications", type=int, default=FULL)
     parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args(arguments)
     began, parts, broken = process_time(), [], 0
@@ -209,7 +210,14 @@ def main(arguments: list[str] | None = None) -> int:
         parts.append("\n".join((f"## {title}", "", about, "", *HEAD, *lines)))
     took = (process_time() - began) / 60
     given.out.write_text(
-        PREFACE.format(replications=f"{given.replications:,}", minutes=f"{took:.0f}", broken=broken)
+        PREFACE.format(
+            replications=f"{given.replications:,}",
+            minutes=f"{took:.0f}",
+            broken=broken,
+            short=""
+            if given.replications >= FULL
+            else f": a short form, the full one has {FULL:,}",
+        )
         + "\n\n".join(parts)
         + "\n",
         encoding="utf-8",
@@ -225,8 +233,8 @@ HEAD = (
 PREFACE = """# What was measured
 
 Written by `make proof` (`tests/montecarlo/proof.py`) with `--replications {replications}`, of
-which each table takes its part (column *tried*), in {minutes} minutes of one core. Promises not
-kept: {broken}.
+which each table takes its part (column *tried*), in {minutes} minutes of one core{short}.
+Promises not kept: {broken}.
 
 Every number comes from made-up rows whose truth is known, through the real functions: the paired
 comparison, the finding, the budget, the policy. Rows share entities (heavy-tailed, some with a

@@ -27,7 +27,10 @@ def retrain(
     lineage: Lineage = LIVE,
     reason: Reason = "",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="judge, but neither register nor decide")
+        bool,
+        typer.Option(
+            "--dry-run", help="judge, but neither register nor decide; to have compared is a try"
+        ),
     ] = False,
     waive: Annotated[
         list[str] | None, typer.Option(help="finding to look away from; needs a reason; repeatable")
