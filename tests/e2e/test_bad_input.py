@@ -1,0 +1,436 @@
+"""Bad input through the command line: what it says, how it exits, and that nothing is left behind.
+
+An error names what, where, got, wanted and do, as far as each makes sense. What is wrong with a
+single object or value is tested where it is found (``tests/unit/data``); here it has come through
+the whole program.
+"""
+
+from __future__ import annotations
+
+import resource
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.core.errors import Busy, Unavailable
+from pipelines.flows.request import StepReport
+from pipelines.release.registry import CHAMPION
+from tests.pharmacy import FIRST, RICH, SECOND, START, WEEK, Answer, Pharmacy, write_days
+
+ORIGIN = datetime(1970, 1, 1)  # noqa: DTZ001 - a Parquet file without zones is the point
+
+
+def refused(answer: Answer, code: int, error: str, **said: str) -> dict[str, Any]:
+    """The error's JSON, after its exit code and name, and words of its parts."""
+    assert answer.code == code, (answer.out, answer.err)
+    told = answer.body
+    assert (told["kind"], told["error"], told["exit_code"]) == ("error", error, code)
+    assert told["what"]
+    for part, words in said.items():
+        assert words in told.get(part, ""), f"{part}: {told.get(part)!r}"
+    return told
+
+
+def untouched(pharmacy: Pharmacy) -> None:
+    """No version, no decision, nothing half-written."""
+    assert pharmacy.cli("ledger", "demand", "--json").body["entries"] == []
+    assert pharmacy.cli("champion", "demand", "--json").body["version"] is None
+    assert pharmacy.half_written() == []
+
+
+@pytest.fixture(scope="module")
+def days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three days of events before ``FIRST``: enough to be read, not to learn from."""
+    store = tmp_path_factory.mktemp("days") / "store"
+    write_days(store, FIRST - timedelta(days=3), FIRST)
+    return store
+
+
+@pytest.fixture
+def pharmacy(days: Path, tmp_path: Path) -> Pharmacy:
+    """A new home and its own copy of the three days."""
+    shutil.copytree(days, tmp_path / "store")
+    pharmacy = Pharmacy(tmp_path / "home", str(tmp_path / "store"))
+    pharmacy.declare()
+    return pharmacy
+
+
+def newest(pharmacy: Pharmacy, stream: str = "dispensing") -> Path:
+    """The newest object of a stream that a run as of ``FIRST`` reads."""
+    before = f"dt={FIRST:%Y-%m-%d}"
+    objects = (Path(pharmacy.store) / stream).glob("dt=*/*.parquet")
+    return max((path for path in objects if path.parent.name < before), key=str)
+
+
+def rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    pq.write_table(change(pq.ParquetFile(path).read()), path)
+
+
+def column(table: pa.Table, name: str, values: Any) -> pa.Table:
+    return table.set_column(table.schema.get_field_index(name), name, values)
+
+
+def shifted(table: pa.Table, name: str, by: timedelta) -> pa.Table:
+    return column(table, name, pc.add(table[name], pa.scalar(by, pa.duration("us"))))
+
+
+# Events that cannot be read
+
+
+def test_no_file(pharmacy: Pharmacy) -> None:
+    shutil.rmtree(Path(pharmacy.store) / "stock")
+    told = refused(pharmacy.cli_retrain(FIRST, "--json"), 3, "no_events", what="'stock'")
+    assert told["where"].endswith("store/stock/")
+    assert told["wanted"]
+    assert "import events" in told["do"]
+    untouched(pharmacy)
+
+
+def test_an_empty_file(pharmacy: Pharmacy) -> None:
+    newest(pharmacy).write_bytes(b"")
+    refused(
+        pharmacy.cli_retrain(FIRST, "--json"),
+        3,
+        "data",
+        what="an object is empty",
+        where="stream dispensing, object dispensing/dt=",
+        wanted="a Parquet file",
+        do="write the object again",
+    )
+    untouched(pharmacy)
+
+
+def as_text(table: pa.Table) -> pa.Table:
+    return column(table, "quantity", table["quantity"].cast(pa.string()))
+
+
+def without_zones(table: pa.Table) -> pa.Table:
+    return column(table, "recorded_at", table["recorded_at"].cast(pa.timestamp("us")))
+
+
+def in_milliseconds(table: pa.Table) -> pa.Table:
+    """Times written in milliseconds and labelled microseconds: all of it happened in 1970."""
+    for name in ("dispensed_at", "recorded_at"):
+        small = pc.divide(table[name].cast(pa.int64()), 1000)
+        table = column(table, name, small.cast(pa.timestamp("us", "UTC")))
+    return table
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param(
+            lambda table: table.drop_columns(["quantity"]), {"got": "quantity"}, id="missing"
+        ),
+        pytest.param(
+            lambda table: table.rename_columns(
+                ["qty" if name == "quantity" else name for name in table.column_names]
+            ),
+            {"got": "quantity"},
+            id="renamed",
+        ),
+        pytest.param(as_text, {"got": "quantity"}, id="another type"),
+        pytest.param(without_zones, {"got": "recorded_at", "wanted": "zone"}, id="naive time"),
+        pytest.param(
+            lambda table: shifted(table, "dispensed_at", timedelta(days=5)),
+            {"what": "known before it happened", "wanted": "event time <= known time"},
+            id="known before it happened",
+        ),
+        pytest.param(
+            lambda table: shifted(table, "dispensed_at", -timedelta(days=365 * 300)),
+            {"what": "event time is impossible", "wanted": "1900-01-01"},
+            id="impossible time",
+        ),
+        pytest.param(
+            in_milliseconds, {"got": "1970", "what": "before the day of its folder"}, id="unit"
+        ),
+    ],
+)
+def test_events_that_contradict_the_declaration(
+    pharmacy: Pharmacy, change: Callable[[pa.Table], pa.Table], said: dict[str, str]
+) -> None:
+    path = newest(pharmacy)
+    rewrite(path, change)
+    told = pharmacy.cli_retrain(FIRST, "--json")
+    whole = refused(told, 3, "data", where="stream dispensing, object dispensing/dt=")
+    everything = " ".join(str(part) for part in whole.values())
+    for words in said.values():
+        assert words in everything
+    assert whole["got"]
+    assert whole["wanted"]
+    untouched(pharmacy)
+
+
+def test_the_words_of_an_error_on_a_terminal(pharmacy: Pharmacy) -> None:
+    newest(pharmacy).write_bytes(b"PAR1")
+    answer = pharmacy.cli_retrain(FIRST)
+    assert answer.code == 3
+    assert answer.err.startswith("error: an object is no Parquet file\n")
+    for part in ("where:", "got:", "wanted:", "do:"):
+        assert f"\n  {part}" in answer.err, answer.err
+
+
+def test_naive_times_are_not_imported(pharmacy: Pharmacy, tmp_path: Path) -> None:
+    table = pq.ParquetFile(newest(pharmacy, "stock")).read()
+    head = ",".join(table.column_names)
+    file = tmp_path / "stock.csv"
+    file.write_text(head + "\n" + ",".join("2025-03-31 21:00" for _ in table.column_names) + "\n")
+    before = sorted(Path(pharmacy.store).rglob("*"))
+    answer = pharmacy.cli("import", "demand", "stock", str(file), "--json")
+    refused(answer, 3, "data", where=str(file))
+    assert sorted(Path(pharmacy.store).rglob("*")) == before
+
+
+# Too little to learn from
+
+
+def test_no_matured_label(champion: Pharmacy, tmp_path: Path) -> None:
+    """Two weeks of history: points there are, and none of the training span."""
+    pharmacy = Pharmacy(tmp_path / "home", champion.store)
+    pharmacy.declare()
+    answer = pharmacy.cli_retrain(START + 2 * WEEK, "--json")
+    told = refused(answer, 3, "no_matured_label", what="no training row has a label")
+    assert told["do"]
+    untouched(pharmacy)
+
+
+def test_a_single_class(champion: Pharmacy, tmp_path: Path) -> None:
+    """A condition that no event meets: every label is 0."""
+    pharmacy = Pharmacy(tmp_path / "home", champion.store)
+    label = pharmacy.declare()["label"]
+    nowhere = [{"column": "region", "is": "nowhere"}]
+    pharmacy.declare(label={**label, "where": nowhere})
+    told = refused(pharmacy.cli_retrain(FIRST, "--json"), 3, "single_class", where="demand: label")
+    assert "0.0" in told["got"]
+    untouched(pharmacy)
+
+
+# Events that can be read and must not be trained on
+
+
+def test_duplicate_events_are_rejected_and_not_trained_on(pharmacy: Pharmacy) -> None:
+    path = newest(pharmacy)
+    rewrite(path, lambda table: pa.concat_tables([table, table]))
+    answer = pharmacy.cli_retrain(FIRST, "--json")
+    assert answer.code == 0, answer.err
+    told = answer.body
+    assert (told["decision"]["outcome"], told["candidate"]) == ("reject", None)
+    (unique,) = (f for f in told["findings"] if f["name"].endswith("dispensing_id.unique"))
+    assert unique["verdict"] == "fail"
+    assert pharmacy.cli("champion", "demand", "--json").body["version"] is None
+
+
+# A champion that is not what was registered
+
+
+def test_a_damaged_champion_is_refused_by_name(champion: Pharmacy, tmp_path: Path) -> None:
+    pharmacy = champion.copy(tmp_path / "home")
+    shutil.rmtree(pharmacy.home / "versions", ignore_errors=True)
+    model = pharmacy.home / "registry" / "demand" / "1" / "model" / "model.skops"
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(bytes(content))
+    with pytest.raises(Exception, match="does not have the recorded content") as caught:
+        pharmacy.retrain(SECOND)
+    assert caught.value.code == "damaged"  # type: ignore[attr-defined]
+    assert caught.value.where == "demand version 1"  # type: ignore[attr-defined]
+    assert len(pharmacy.parts().ledger.entries("demand")) == 1
+    assert pharmacy.registry.alias("demand", CHAMPION) == "1"
+
+
+# Something goes away in the middle of a run
+
+
+def test_mlflow_away_when_the_version_is_to_be_registered(
+    champion: Pharmacy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All before it is kept; with MLflow back, the same command ends the run."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    pharmacy = Pharmacy(tmp_path / "home", champion.store)
+    pharmacy.declare()
+    (pharmacy.home / "cache").parent.mkdir(exist_ok=True)
+    shutil.copytree(champion.home / "cache", pharmacy.home / "cache")
+    away = pharmacy.cli_retrain(FIRST, "--json", GAUNTLET_MLFLOW_URI="http://127.0.0.1:9")
+    refused(
+        away,
+        5,
+        "unavailable",
+        what="MLflow does not answer",
+        where="http://127.0.0.1:9",
+        do="run again",
+    )
+    untouched(pharmacy)
+    trained = next(pharmacy.home.glob("runs/demand/*/train.json"))
+    at = trained.stat().st_mtime_ns
+    back = pharmacy.cli_retrain(FIRST, "--json")
+    assert back.code == 0, back.err
+    assert (back.body["decision"]["outcome"], back.body["candidate"]) == ("bootstrap", "1")
+    assert trained.stat().st_mtime_ns == at  # it was not trained again
+
+
+@contextmanager
+def away(path: Path) -> Iterator[None]:
+    """A database that cannot be opened: a folder stands in its place."""
+    hidden = path.with_name(f"{path.name}.hidden")
+    path.rename(hidden)
+    path.mkdir()
+    try:
+        yield
+    finally:
+        path.rmdir()
+        hidden.rename(path)
+
+
+def test_the_ledger_away_when_the_decision_is_to_be_recorded(
+    champion: Pharmacy, tmp_path: Path
+) -> None:
+    pharmacy = champion.copy(tmp_path / "home")
+    pharmacy.declare(RICH)
+    taken: list[Any] = []
+
+    def tell(report: StepReport) -> None:
+        if report.step == "register":
+            gone = away(pharmacy.home / "ledger.db")
+            gone.__enter__()
+            taken.append(gone)
+
+    with pytest.raises(Unavailable) as caught:
+        pharmacy.retrain(SECOND, tell=tell)
+    taken[0].__exit__(None, None, None)
+    assert (caught.value.exit_code, "ledger.db" in caught.value.where) == (5, True)
+    assert "run again" in caught.value.do
+    assert pharmacy.registry.alias("demand", CHAMPION) == "1"
+    told = pharmacy.retrain(SECOND)
+    assert told.outcome == "promote"
+    assert [entry.outcome for entry in pharmacy.parts().ledger.entries("demand")] == [
+        "bootstrap",
+        "promote",
+    ]
+    assert [info.version for info in pharmacy.registry.versions("demand")] == ["1", "2"]
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A server of S3 that can be stopped and started again on its port with all it holds."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    servers = [server]
+
+    class Switch:
+        address = f"http://127.0.0.1:{port}"
+
+        def off(self) -> None:
+            servers.pop().stop()
+
+        def on(self) -> None:
+            servers.append(ThreadedMotoServer(port=port, verbose=False))
+            servers[-1].start()
+
+    yield Switch()
+    for left in servers:
+        left.stop()
+
+
+def test_s3_away_while_objects_are_pulled(pharmacy: Pharmacy, s3: Any) -> None:
+    """What has been pulled stays; with S3 back, only the rest is pulled."""
+    import boto3
+
+    client = boto3.client("s3")
+    client.create_bucket(
+        Bucket="events", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    for path in Path(pharmacy.store).rglob("*.parquet"):
+        key = path.relative_to(pharmacy.store).as_posix()
+        client.put_object(Bucket="events", Key=key, Body=path.read_bytes())
+    remote = Pharmacy(pharmacy.home, "s3://events")
+    pulled: list[str] = []
+
+    def progress(text: str) -> None:
+        if ": pulled " in text:
+            pulled.append(text)
+            if len(pulled) == 2:
+                s3.off()
+
+    with pytest.raises(Unavailable) as caught:
+        remote.retrain(FIRST, parts=remote.parts(progress=progress), lineage="backfill")
+    assert caught.value.exit_code == 5
+    assert caught.value.do
+    assert remote.half_written() == []
+    s3.on()
+    before = len(pulled)
+    told: list[str] = []
+    with pytest.raises(Exception, match=r"label|training"):  # three days are too little to learn
+        remote.retrain(FIRST, parts=remote.parts(progress=told.append), lineage="backfill")
+    assert next(remote.home.glob("runs/demand/*/snapshot.json"))
+    again = [text for text in told if text.startswith("dispensing: pulled ")]
+    total = int(pulled[0].split(" of ")[1].split()[0])
+    assert len(again) == total - before
+
+
+def test_a_disk_that_is_full_while_events_are_pulled(pharmacy: Pharmacy) -> None:
+    """No file may grow beyond what an open SQLite needs: the operating system itself says so."""
+    path = newest(pharmacy)
+    many = pa.concat_tables([pq.ParquetFile(path).read()] * 20)
+    pq.write_table(many, path, compression="none", use_dictionary=False)
+    assert path.stat().st_size > 100_000
+    assert pharmacy.cli("ledger", "demand", "--json").code == 0  # makes the databases
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, hard))
+    try:
+        answer = pharmacy.cli_retrain(FIRST, "--json")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    refused(answer, 5, "unavailable", what="no room left", do="make room and run again")
+    untouched(pharmacy)
+    assert not list(pharmacy.home.glob("cache/snapshots/*"))
+    again = pharmacy.cli_retrain(FIRST, "--json")
+    assert (again.code, again.body["kind"]) == (0, "retraining")
+    assert list(pharmacy.home.glob("cache/snapshots/*.json"))
+
+
+# Two at once
+
+
+def test_a_second_retraining_of_the_same_model_is_told_who_is_at_work(
+    champion: Pharmacy, tmp_path: Path
+) -> None:
+    """And changes nothing: one version, one promotion."""
+    pharmacy = champion.copy(tmp_path / "home")
+    pharmacy.declare(RICH)
+    answers: dict[str, Answer] = {}
+    errors: list[Busy] = []
+
+    def tell(report: StepReport) -> None:
+        if report.step in ("snapshot", "register"):
+            answers[report.step] = pharmacy.cli_retrain(SECOND, "--json")
+            with pytest.raises(Busy) as caught:
+                pharmacy.retrain(SECOND)
+            errors.append(caught.value)
+
+    told = pharmacy.retrain(SECOND, tell=tell)
+    for answer in answers.values():
+        refused(answer, 6, "busy", got="process", do="wait for it")
+    assert len(errors) == 2
+    assert told.outcome == "promote"
+    entries = pharmacy.parts().ledger.entries("demand")
+    assert [entry.outcome for entry in entries] == ["bootstrap", "promote"]
+    assert [info.version for info in pharmacy.registry.versions("demand")] == ["1", "2"]
