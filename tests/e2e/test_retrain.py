@@ -223,7 +223,7 @@ def test_a_waiver_needs_a_reason_and_leaves_a_trace(priceless: Pharmacy) -> None
     unexplained = priceless.retrain(SECOND, waive=against)
     assert unexplained.done.run.id == refused.done.run.id  # it asks for nothing more
     assert unexplained.outcome == "reject"
-    assert unexplained.skipped == ("features", "train", "evaluate", "register")
+    assert unexplained.skipped == ("features", "train", "evaluate", "audit", "register")
     waived = priceless.retrain(SECOND, waive=against, reason="a till is being repaired")
     assert "train" not in waived.skipped, waived.against()
     entry = priceless.parts().ledger.head("demand")
