@@ -29,6 +29,9 @@ FIRST_KNOWN = ":known_by"  # of a cell: the grid instant by which it is known
 UNITS = 1_000_000_000  # a sum is kept in whole billionths
 LARGEST = 1e15  # of a value that is summed: so large, a double has no room for a digit of units
 _EXACT = "decimal(38, 0)"
+# Whole numbers that add up to less are summed as doubles, which engines do faster: no digit is
+# lost on any way, and divided into billionths and back each such sum would be the same double.
+_DOUBLES_HOLD = 2**53 / 5**9
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def collapse(
         columns = spec.streams[first.stream].columns
         events = holding(streams[first.stream], first.where, columns, first.place)
         parts = frozenset().union(*(ask.parts for use in sharing for ask in use.asks))
-        _check_sums(events, parts, first.stream)
+        whole = _whole_columns(events, parts, first.stream)
         keys = sorted({key for use in sharing for key in use.by})
         happened, known = micros(_.event_time), micros(_.known_time)
         timed = events.mutate(**{HAPPENED: happened, KNOWN: known})
@@ -111,7 +114,7 @@ def collapse(
             **{BORN: first.steps.up(_[HAPPENED] + 1), FIRST_KNOWN: first.steps.up(_[KNOWN])}
         )
         found[source] = Collapsed(
-            cells=with_seen(cells_of(rounded, [*keys, FIRST_KNOWN], parts, first.steps)),
+            cells=with_seen(cells_of(rounded, [*keys, FIRST_KNOWN], parts, first.steps, whole)),
             events=with_seen(rounded),
         )
     return found
@@ -123,23 +126,32 @@ def with_seen(table: ibis.Table) -> ibis.Table:
 
 
 def cells_of(
-    events: ibis.Table, keys: Iterable[str], parts: Iterable[str], steps: Steps
+    events: ibis.Table,
+    keys: Iterable[str],
+    parts: Iterable[str],
+    steps: Steps,
+    whole: frozenset[Column],
 ) -> ibis.Table:
-    """Events of equal ``keys`` and ``:born`` as one row, with the parts asked for."""
+    """Events of equal ``keys`` and ``:born`` as one row, with the parts asked for.
+
+    Counts are doubles; sums are doubles for columns in ``whole`` and whole billionths for others.
+    """
     wanted = sorted({NEWEST, *parts})
     kinds = {part: part.partition(":")[::2] for part in wanted}
-    values = {part: _value(kind, column) for part, (kind, column) in kinds.items()}
+    values = {part: _value(*named, whole) for part, named in kinds.items()}
     if steps.size == 1:  # on the finest of grids there is next to nothing to collapse
         return events.select(*keys, BORN, **values)
     pooled = {part: _POOL[kind](values[part]) for part, (kind, _column) in kinds.items()}
     return events.group_by([*keys, BORN]).agg(**pooled)
 
 
-def _value(kind: str, column: str) -> Any:
+def _value(kind: str, column: str, whole: frozenset[Column]) -> Any:
     """What a single event contributes to a part of its cell."""
     if kind == "n":
-        return _[column or HAPPENED].notnull().cast("int64")
+        return _[column or HAPPENED].notnull().cast("float64")
     if kind == "units":
+        if column in whole:
+            return _[column].cast("float64")
         return (_[column].cast("float64") * float(UNITS)).cast(_EXACT)
     if kind == "happened":
         return _[HAPPENED]
@@ -160,19 +172,33 @@ _POOL: dict[str, Any] = {
 }
 
 
-def _check_sums(events: ibis.Table, parts: Iterable[str], stream: str) -> None:
-    """Refuses values that exact sums have no room for; one small query."""
+def _whole_columns(events: ibis.Table, parts: Iterable[str], stream: str) -> frozenset[Column]:
+    """Which summed columns hold whole numbers of a moderate total; one small query.
+
+    Raises:
+        DataError: for values that exact sums have no room for.
+    """
     columns = sorted(part.partition(":")[2] for part in parts if part.startswith("units:"))
     if not columns:
-        return
-    sizes = {column: events[column].cast("float64").abs().max() for column in columns}
-    found = events.aggregate(**sizes).to_pyarrow().to_pylist()[0]
-    for column, size in found.items():
-        if size is not None and size > LARGEST:
+        return frozenset()
+    facts: dict[str, Any] = {}
+    for column in columns:
+        size = events[column].cast("float64").abs()
+        facts |= {f"largest:{column}": size.max(), f"total:{column}": size.sum()}
+        facts[f"whole:{column}"] = (size % 1.0 == 0.0).all()
+    found = events.aggregate(**facts).to_pyarrow().to_pylist()[0]
+    for column in columns:
+        largest = found[f"largest:{column}"]
+        if largest is not None and largest > LARGEST:
             raise DataError(
                 "a value is too large for an exact sum",
                 where=f"{stream}.{column}",
-                got=f"{size:g}",
+                got=f"{largest:g}",
                 wanted=f"finite numbers of at most {LARGEST:g} in size",
                 do="correct the event, or exclude it with a condition (at_most, at_least)",
             )
+    return frozenset(
+        column
+        for column in columns
+        if found[f"whole:{column}"] and found[f"total:{column}"] < _DOUBLES_HOLD
+    )

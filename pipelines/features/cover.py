@@ -6,7 +6,7 @@ aggregate is taken over the events whose stretch holds ``t``. Labels are the sam
 moved to before the event.
 
 1. Events are cells by now: see there.
-2. Counts, sums and means are running sums of what comes in and what goes out; sums are kept in
+2. Counts, sums and means are running sums of what comes in and what goes out, of whole numbers or
    whole billionths, so they are exact, do not depend on any order, and what went out is gone.
 3. The last value belongs to a running maximum of event time, and is missing if even that event is
    too old by now.
@@ -182,12 +182,13 @@ def _look_up(swept: ibis.Table, ranked: ibis.Table, column: str) -> ibis.Table:
 
 
 def _count(swept: ibis.Table, ask: Ask) -> Any:
-    return swept[f"n:{ask.of}:{ask.reach}"].coalesce(0)
+    return swept[f"n:{ask.of}:{ask.reach}"].coalesce(0).cast("int64")
 
 
 def _sum(swept: ibis.Table, ask: Ask) -> Any:
-    some = _count(swept, ask) > 0
-    return ibis.ifelse(some, swept[f"units:{ask.of}:{ask.reach}"].cast("float64") / UNITS, None)
+    total = swept[f"units:{ask.of}:{ask.reach}"]
+    value = total if total.type().is_floating() else total.cast("float64") / UNITS
+    return ibis.ifelse(_count(swept, ask) > 0, value, None)
 
 
 def _mean(swept: ibis.Table, ask: Ask) -> Any:

@@ -110,7 +110,7 @@ def _later_event(
     happened = {HAPPENED: -micros(_.event_time), KNOWN: -micros(_.known_time)}
     born = {BORN: _[HAPPENED] + 1, SEEN: _[HAPPENED] + 1}
     backwards = events.mutate(**happened).mutate(**born)
-    cells = cells_of(backwards, [*label.by, SEEN], ask.parts, Steps())
+    cells = cells_of(backwards, [*label.by, SEEN], ask.parts, Steps(), frozenset())
     mirrored = {AT: -_[AT]}
     found = cover(
         points.mutate(**mirrored),

@@ -11,11 +11,11 @@ from ibis import _
 from pipelines.features.cells import FIRST_KNOWN, NEWEST, Collapsed, Use
 from pipelines.features.clock import Steps, instant, micros, moment, span
 from pipelines.features.conditions import holding
-from pipelines.features.cover import AT, merge_stretches
+from pipelines.features.cover import AT
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import EventPoints, GridPoints
 
-_BEGIN, _END = ":begin", ":end"
+_BEGIN, _END, _NEXT = ":begin", ":end", ":next"
 DECISION_TIME = ":decision_time"
 
 
@@ -77,7 +77,13 @@ def _grid(points: GridPoints, cells: ibis.Table, steps: Steps, as_of: datetime) 
         .agg(**{_END: ibis.least(end, moment(as_of) + 1)})
         .filter(_[_BEGIN] < _[_END])
     )
-    stretches = merge_stretches(active, keys, _BEGIN, _END)
-    at = ibis.range(stretches[_BEGIN], stretches[_END], steps.size).unnest()
-    dense = stretches.select(*keys, **{AT: at})
+    # Each stretch makes the points until the next one begins: every point once, in one sort.
+    in_order = ibis.window(group_by=keys, order_by=_BEGIN)
+    until_now = ibis.window(group_by=keys, order_by=_BEGIN, rows=(None, 0))
+    past = active.mutate(
+        **{_END: _[_END].max().over(until_now), _NEXT: _[_BEGIN].lead().over(in_order)}
+    )
+    until = ibis.least(past[_END], past[_NEXT].coalesce(past[_END]))
+    at = ibis.range(past[_BEGIN], until, steps.size).unnest()
+    dense = past.select(*keys, **{AT: at})
     return dense.mutate(**{DECISION_TIME: instant(_[AT])})

@@ -97,6 +97,18 @@ def test_sum_is_exact_and_what_has_left_is_gone(frame_of: Frame) -> None:
     assert by_day(frame_of(spec, rows, as_of=24)) == {0: 1e12, 1: 0.0}
 
 
+@pytest.mark.parametrize("elsewhere", [1.0, 0.5, 4e9])
+@pytest.mark.parametrize("amount", [3.0, 1_234_567_891.0, 4_000_000_001.0])
+def test_sum_of_whole_numbers_is_the_same_whatever_the_column_holds_elsewhere(
+    frame_of: Frame, amount: float, elsewhere: float
+) -> None:
+    """Whole numbers of a moderate total are summed as doubles, all others in billionths."""
+    rows = [{"t": 1, "amount": amount}, {"t": 2, "amount": amount + 2}]
+    spec = declare(features=[window("sum", "amount", "1d")])
+    frame = frame_of(spec, [*rows, {"t": -20, "amount": elsewhere}], as_of=24)
+    assert by_day(frame) == {0: elsewhere, 1: 2 * amount + 2}
+
+
 def test_nan_is_missing_in_aggregates_and_conditions(frame_of: Frame) -> None:
     nan = {"t": 1, "amount": float("nan")}
     assert by_day(frame_of(declare(features=[window("max", "amount", "1d")]), [nan], 24)) == {
