@@ -145,7 +145,7 @@ def paired_difference(
     Source: Cameron, Gelbach, Miller (2011), JBES 29, equation 2.13, with the time part as in
     Driscoll, Kraay (1998), Review of Economics and Statistics 80.
     """
-    difference = _difference(candidate, champion, entity, day)
+    difference = row_differences(candidate, champion, entity, day)
     n = len(difference)
     days, day_code = np.unique(day, return_inverse=True)
     entities, entity_code = np.unique(entity, return_inverse=True)
@@ -206,7 +206,12 @@ def _degrees(variance: float, time: float, terms: int, entities: int, strict: bo
     return max(float(terms), (most + rest) ** 2 / (most**2 / terms + rest**2 / (entities - 1)))
 
 
-def _difference(candidate: Floats, champion: Floats, entity: Codes, day: Codes) -> Floats:
+def row_differences(candidate: Floats, champion: Floats, entity: Codes, day: Codes) -> Floats:
+    """Candidate minus champion of each row; shape (n,).
+
+    Raises:
+        DataError: when the arrays differ in length or hold what is not a number.
+    """
     lengths = {len(candidate), len(champion), len(entity), len(day)}
     if len(lengths) > 1:
         raise DataError(
