@@ -10,7 +10,8 @@ The two do not answer the same question: SciPy resamples rows as if each stood f
 estimates must be equal, and the errors are shown beside each other. Whether the errors agree
 is asked where rows do stand for themselves: there the analytic one must equal SciPy's.
 
-The audit (two recipes fitted, populations told apart, refits) has no other side.
+The audit (two recipes fitted, populations told apart, refits) has no other side. A third of its
+rows are judged, the others are trained on.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ TOLERANCE = 0.1  # of the errors of independent rows: 500 resamples tell 3 %
 
 
 def errors(rows: int, *, dependent: bool) -> tuple[np.ndarray, ...]:
-    """Labels, two models' predictions, entities and days; the candidate is better by a little."""
+    """Labels, two models' predictions, entities and days; about as good as each other."""
     rng = np.random.default_rng(SEED)
     entities = max(50, rows // ROWS_OF_AN_ENTITY)
     activity = rng.pareto(2.5, entities) + 0.3
@@ -231,7 +232,12 @@ def show(answer: dict[str, Any]) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=1_000_000, help="rows that are judged")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=1_000_000,
+        help="rows judged; of the audit: trained on or judged",
+    )
     parser.add_argument("--json", action="store_true", help="only the JSON object")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each side; one audit")
     parser.add_argument("--no-audit", action="store_true", help="only the comparison")

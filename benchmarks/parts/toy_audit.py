@@ -19,7 +19,7 @@ def recipe(largest: float | None = None) -> ModelSpec:
     """The declaration; ``largest`` is the candidate's filter of training points."""
     columns = {"shop": "string", "size": "float", "price": "float", "kind": "string"}
     columns |= {"answer": "float", "answered_at": "timestamp"}
-    where = [] if largest is None else [{"column": "size", "is": "<=", "value": largest}]
+    where = [] if largest is None else [{"column": "size", "at_most": largest}]
     return ModelSpec.model_validate(
         {
             "name": "toy",
