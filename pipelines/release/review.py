@@ -158,6 +158,7 @@ def _slices(about: Review) -> str:
         return ""
     level = 1 - 2 * about.spec.gates.recent_window.alpha
     margins = {part.column: part.margin for part in about.spec.slices}
+    search = about.spec.find_slices
     rows = []
     worst = sorted(seen, key=lambda part: part.difference.estimate if part.difference else 0.0)
     for part in worst[:_MOST_SLICES]:
@@ -168,7 +169,7 @@ def _slices(about: Review) -> str:
                 f"{part.rows:,}",
                 _signed(part.difference.estimate),
                 _interval(part.difference.interval(level)),
-                f"{_number(-margins[part.column])}" if part.column in margins else "",
+                _tolerated(margins.get(part.column, search.margin if search else None)),
             )
         )
     untested = len(about.evaluation.slices) - len(seen)
@@ -176,6 +177,10 @@ def _slices(about: Review) -> str:
     shown += f"; {untested} had too few rows to tell" if untested else ""
     table = _table(("slice", "rows", "gain", "interval", "tolerated"), rows)
     return f"### Slices ({shown})\n\n{table}"
+
+
+def _tolerated(margin: float | None) -> str:
+    return "" if margin is None else _number(-margin)
 
 
 def _pictures(about: Review) -> str:

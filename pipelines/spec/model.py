@@ -13,7 +13,15 @@ from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
 from pipelines.spec.fields import Column, ColumnType, Condition, Declaration, Name
 from pipelines.spec.points import AggregateLabel, EventPoints, Label, LaterEventLabel, Points
 from pipelines.spec.streams import Stream, Streams
-from pipelines.spec.training import Estimator, Gates, Guardrail, PrimaryMetric, Slice, Split
+from pipelines.spec.training import (
+    Estimator,
+    Gates,
+    Guardrail,
+    PrimaryMetric,
+    Slice,
+    SliceSearch,
+    Split,
+)
 
 
 class ModelSpec(Declaration):
@@ -40,6 +48,9 @@ class ModelSpec(Declaration):
     metric: PrimaryMetric
     guardrails: tuple[Guardrail, ...] = ()
     slices: tuple[Slice, ...] = ()
+    find_slices: SliceSearch | None = Field(
+        default=None, description="slices by every other key and feature; null: declared ones only"
+    )
     gates: Gates = Gates()
     schedule: str | None = Field(
         default=None, description="cron expression in UTC; null: by hand only"

@@ -123,6 +123,17 @@ class Slice(Declaration):
     minimum_rows: int = Field(default=200, ge=30)
 
 
+class SliceSearch(Declaration):
+    """Slices that nobody has to think of: groups by every key and feature not declared already."""
+
+    margin: float = Field(ge=0, description="tolerated loss in the primary metric's unit")
+    bins: int = Field(default=4, ge=2, le=20, description="quantile bins of a number")
+    minimum_rows: int = Field(default=200, ge=30)
+    most_values: int = Field(
+        default=20, ge=2, le=200, description="a category with more values than this is left out"
+    )
+
+
 class ContractGate(Declaration):
     """How fresh data is held against the hand-written suite and the champion's envelope."""
 

@@ -23,6 +23,7 @@ from pipelines.training.evaluation import Comparison, DayDifference, Evaluation,
 from pipelines.training.fit import label_numbers
 from pipelines.training.measure import Measure, guardrail_measure, primary_measure
 from pipelines.training.score import Scored, constant_predictions, rows_digest
+from pipelines.training.slice_search import found_slices
 from pipelines.training.slices import slice_findings
 from pipelines.training.split import decision_times, inside
 
@@ -150,7 +151,10 @@ def evaluate(
         else:
             found.append(say.guardrail(guard, guardrail.margin, comparisons[-1]))
     slices, said = slice_findings(
-        spec.slices, arms.rows, lambda mask: arms.within(measure, mask), measure.name
+        (*spec.slices, *found_slices(spec, arms.rows)),
+        arms.rows,
+        lambda mask: arms.within(measure, mask),
+        measure.name,
     )
     gains = _gains(measure, arms)
     found += [

@@ -1,0 +1,43 @@
+"""Slices that were not declared: every other key and feature, cut into groups large enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.training import Slice
+from pipelines.training.columns import categorical_features
+
+
+def found_slices(spec: ModelSpec, rows: pd.DataFrame) -> tuple[Slice, ...]:
+    """The slices that ``find_slices`` asks for, keys first, then features in declared order.
+
+    Only the columns' own values are looked at, never labels or predictions, so that the tests
+    that follow keep their level.
+
+    Arguments:
+        rows: labelled rows of the window with keys and features.
+
+    Raises:
+        SpecError: when a feature is neither a category nor a number.
+    """
+    return tuple(_search(spec, rows)) if spec.find_slices is not None else ()
+
+
+def _search(spec: ModelSpec, rows: pd.DataFrame) -> Iterator[Slice]:
+    search = spec.find_slices
+    assert search is not None
+    declared = {part.column for part in spec.slices}
+    categories = {*spec.points.keys, *categorical_features(spec)}
+    for column in dict.fromkeys((*spec.points.keys, *spec.feature_names)):
+        values = rows[column].nunique(dropna=False)
+        if column in declared or values < 2:  # one value is everybody, who are judged already
+            continue
+        if column in categories and values > search.most_values:
+            continue
+        bins = None if column in categories or values <= search.bins else search.bins
+        yield Slice(
+            column=column, margin=search.margin, bins=bins, minimum_rows=search.minimum_rows
+        )
