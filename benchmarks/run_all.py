@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,9 @@ def page(answers: list[dict[str, Any]]) -> str:
     for answer in answers:
         if "steps" in answer:
             lines += ["", f"## {answer['benchmark']}, {answer['rows']:,} rows", "", *_steps(answer)]
+    for first, last in pairwise(answers):
+        if first["benchmark"] == last["benchmark"] and "steps" in first:
+            lines += ["", *_growth(first, last)]
     return "\n".join(lines) + "\n"
 
 
@@ -88,7 +92,25 @@ def _steps(answer: dict[str, Any]) -> list[str]:
     for step in [*answer["steps"], {"step": "**together**", **answer}]:
         cpu = f"{step['ours_cpu_s']:.1f} | {step['theirs_cpu_s']:.1f} | {step['cpu_ratio']:.1f}"
         lines.append(f"| {_row(step['step'].strip(), None, step)} | {cpu} |")
-    return [*lines, "", *answer.get("notes", [])]
+    ours, other = answer["repetitions"]
+    told = f"Repetitions: {ours} of ours, {other} of the other side."
+    return [*lines, "", told, "The same answer from both, checked.", *answer.get("notes", [])]
+
+
+def _growth(first: dict[str, Any], last: dict[str, Any]) -> list[str]:
+    """By how much each step's CPU time and memory grew with the rows."""
+    title = f"## {first['benchmark']}: growth from {first['rows']:,} to {last['rows']:,} rows"
+    lines = [title, "", "| step | ours, CPU | other, CPU | ours, memory | other, memory |"]
+    lines += ["|---|---:|---:|---:|---:|"]
+    keys = ("ours_cpu_s", "theirs_cpu_s", "ours_mib", "theirs_mib")
+    for small, large in zip(
+        [*first["steps"], {"step": "**together**", **first}],
+        [*last["steps"], {"step": "**together**", **last}],
+        strict=True,
+    ):
+        cells = [f"{large[key] / small[key]:.1f} x" if small[key] else "" for key in keys]
+        lines.append(f"| {small['step'].strip()} | {' | '.join(cells)} |")
+    return lines
 
 
 def _row(name: str, rows: int | None, figures: dict[str, Any]) -> str:
