@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from pipelines.core.errors import GauntletError
 from pipelines.core.verdict import Finding, Verdict
@@ -39,6 +41,20 @@ def complain(error: GauntletError, *, as_json: bool) -> None:
         errors.print(f"[bold red]error:[/] {escape(first)}")
         for line in rest:
             errors.print(escape(line), soft_wrap=True)
+
+
+@contextmanager
+def bar(title: str) -> Iterator[Callable[[str], None]]:
+    """A bar on standard error while long work lasts; what is yielded says what is being done."""
+    columns = (
+        SpinnerColumn(),
+        BarColumn(30),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=errors, transient=True) as progress:
+        work = progress.add_task(escape(title), total=None)
+        yield lambda text: progress.update(work, description=escape(text))
 
 
 def mark(verdict: Verdict) -> str:

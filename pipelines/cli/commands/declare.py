@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from pipelines.cli.options import Json, ModelName
-from pipelines.cli.output import answer, console
+from pipelines.cli.output import answer, bar, console
 from pipelines.core.errors import SpecError
 from pipelines.settings import Settings
 from pipelines.spec.load import load_model
@@ -69,7 +69,7 @@ def import_events(
             got=stream,
             wanted=f"one of {sorted(spec.streams)}",
         )
-    with console.status("importing", spinner="dots") as status:
+    with bar("importing") as tell:
         report = import_files(
             files,
             stream,
@@ -81,7 +81,7 @@ def import_events(
                 time_format=time_format,
                 missing=("", *(missing or ())),
             ),
-            progress=lambda text: status.update(escape(text)),
+            progress=tell,
         )
     if as_json:
         answer("import", report.as_json())
