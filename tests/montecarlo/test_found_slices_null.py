@@ -1,7 +1,9 @@
 """Equal models and slices that nobody declared: how often is any of them blamed?
 
 The world is one of ``worlds.py``; five kinds of entities, and two numbers in four bins each. The
-margin is zero, so that every slice stands exactly where harm begins.
+margin is zero, so that every slice stands exactly where harm begins. Measured: 2.3 % of 3,000
+worlds with lasting entities; 1.5 and 1.7 % of 1,500 with days besides, independent and correlated
+at 0.5.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from pipelines.release.changes import recipe_changes
 from pipelines.release.plots import evaluation_plots
 from pipelines.release.policy import Facts, decide
 from pipelines.release.review import Review, review_page
+from pipelines.spec.training import SliceSearch
 
 Make = Callable[..., Review]
 PASSED = tuple(
@@ -66,6 +67,14 @@ def test_a_harmed_slice_comes_first_and_is_the_reason(reviewed: Make) -> None:
     assert "medicine is insulin" in page.split("|")[0], "the headline must say which slice"
     table = page[page.index("### Slices") :]
     assert table.index("insulin") < table.index("ibuprofen")
+
+
+def test_a_found_slice_shows_the_margin_of_the_search(reviewed: Make) -> None:
+    about = reviewed(1.0)
+    spec = about.spec.model_copy(update={"slices": (), "find_slices": SliceSearch(margin=0.7)})
+    lines = review_page(replace(about, spec=spec)).splitlines()
+    row = next(line for line in lines if "medicine = insulin" in line)
+    assert "-0.7" in row, "the review shows what loss is tolerated in a slice that was found"
 
 
 def test_a_version_that_waits_tells_both_answers_with_its_evidence(reviewed: Make) -> None:
