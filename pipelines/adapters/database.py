@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from pipelines.core.errors import Damaged, Unavailable
 
 _BUSY_TIMEOUT_S = 30
 _CONNECT_TIMEOUT_S = 10
+_WAL_TRIES, _WAL_PAUSE_S = 100, 0.05
 _WANTED = "sqlite:///<file> or postgresql://<user>:<password>@<host>:<port>/<database>"
 
 
@@ -58,10 +61,22 @@ def open_engine(url: str) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def _settle(connection: Any, _: Any) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
         connection.execute("PRAGMA synchronous = FULL")
 
     return engine
+
+
+def _write_ahead(connection: Any) -> None:
+    """Switch to the write-ahead log. SQLite does not wait for its turn here, so this does."""
+    for _ in range(_WAL_TRIES):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            time.sleep(_WAL_PAUSE_S)
+        else:
+            return
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _make_folder(folder: Path) -> None:
