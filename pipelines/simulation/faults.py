@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
@@ -47,11 +48,11 @@ class Fault(Scenario):
         mask = self.concerned(table, rng)
         return self.spoil(table, mask, rng, population) if mask.any() else table
 
+    @abstractmethod
     def spoil(
         self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
     ) -> pa.Table:
         """The table with the fault in the rows of ``mask``."""
-        raise NotImplementedError
 
 
 class UnitChange(Fault):
