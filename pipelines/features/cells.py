@@ -20,6 +20,7 @@ from pipelines.features.conditions import holding
 from pipelines.spec.fields import Column, Condition
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import Aggregate
+from pipelines.spec.serving import Refresh
 
 # Names with a colon cannot clash with declared columns.
 BORN, SEEN, HAPPENED, KNOWN = ":born", ":seen", ":happened", ":known"
@@ -68,6 +69,7 @@ class Use:
     by: tuple[Column, ...]
     asks: tuple[Ask, ...]
     steps: Steps
+    refresh: Refresh | None = None
 
     @property
     def source(self) -> tuple[str, str, int]:

@@ -95,7 +95,17 @@ class Steps:
 
     def finer(self, spans: Iterable[int]) -> Steps:
         """The coarsest grid that holds these instants and is unmoved by each of ``spans``."""
-        return Steps(math.gcd(self.size, *spans), self.origin - (_ANCHOR - _EPOCH) // MICROSECOND)
+        return Steps(math.gcd(self.size, *spans)).through(self.origin)
+
+    def through(self, value: int) -> Steps:
+        """The grid of the same size that holds ``value``, microseconds since 1970."""
+        return Steps(self.size, value - (_ANCHOR - _EPOCH) // MICROSECOND)
+
+    def down(self, value: Any) -> Any:
+        """The last instant of the grid that is not after ``value`` (integers or a column)."""
+        if self.size == 1:
+            return value
+        return value - ((value - self.origin) % self.size + self.size) % self.size
 
     def up(self, value: Any) -> Any:
         """The first instant of the grid that is not before ``value`` (integers or a column)."""

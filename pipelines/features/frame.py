@@ -24,8 +24,10 @@ OWN = ("decision_time", "label", "matured_at")
 def build_frame(spec: ModelSpec, streams: Mapping[str, ibis.Table], as_of: datetime) -> ibis.Table:
     """Features and label of every decision point up to ``as_of``, as a lazy table.
 
-    A window feature at ``t`` sees the events of ``[t - window, t)`` whose known time is at most
-    ``t``; an event at ``t`` itself is not seen. NaN counts as missing everywhere. Sums are exact
+    A window feature at ``t`` is what production has at ``t``: its value as of the last refresh
+    that can be read by then, or as of ``t`` itself for a model that declares no serving. As of
+    ``s`` it sees the events of ``[s - window, s)`` whose known time is at most ``s``; an event at
+    ``s`` itself is not seen. NaN counts as missing everywhere. Sums are exact
     to a billionth and come as float64, as do means and ``time_since`` (days); ``count`` and
     ``distinct`` are int64; ``min``, ``max`` and ``last`` keep the column's type.
 

@@ -21,6 +21,7 @@ from pipelines.spec.features import WindowFeature
 from pipelines.spec.fields import Column, ColumnType
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import GridPoints, OwnRowLabel
+from pipelines.spec.views import refresh_of
 
 Build = Callable[[ModelSpec, Mapping[str, ibis.Table], datetime], ibis.Table]
 Point = tuple[Any, ...]
@@ -127,11 +128,18 @@ def _window_features(spec: ModelSpec) -> list[WindowFeature]:
     return [feature for feature in spec.features if isinstance(feature, WindowFeature)]
 
 
+def _reach(spec: ModelSpec, feature: WindowFeature) -> timedelta:
+    """How far before its point a feature may look."""
+    refresh = refresh_of(spec, feature)
+    stale = refresh.cadence + refresh.delay if refresh else timedelta(0)
+    return feature.window + stale
+
+
 def _cut(spec: ModelSpec, name: str, table: ibis.Table, probes: ibis.Table) -> ibis.Table:
     """One stream once for each probe: known by its instant, young enough, and of its keys."""
     declared = table.columns
     sets = {feature.by for feature in _window_features(spec) if feature.stream == name}
-    spans = [feature.window for feature in _window_features(spec) if feature.stream == name]
+    spans = [_reach(spec, each) for each in _window_features(spec) if each.stream == name]
     is_own = spec.points.stream == name
     if is_own:
         sets.add(spec.points.keys)

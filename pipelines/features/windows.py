@@ -11,12 +11,15 @@ from ibis import _
 from pipelines.core.errors import SpecError
 from pipelines.features.cells import Ask, Collapsed, Use
 from pipelines.features.clock import Steps, span
-from pipelines.features.cover import cover
+from pipelines.features.cover import AT, cover
+from pipelines.features.served import served_at, served_steps
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.fields import Column, ColumnType
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import Aggregate
+from pipelines.spec.views import refresh_of
 
+ASKED = ":asked"  # a point's own instant, while features are looked up at another
 FEATURE = "feature:"  # before the names of computed columns: a row may have one of that name
 _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.BOOLEAN)
 ORDERED = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.STRING, ColumnType.TIMESTAMP)
@@ -43,18 +46,27 @@ def window_uses(spec: ModelSpec, steps: Steps) -> list[Use]:
         for feature in group:
             check_aggregate(feature.aggregate, feature.column, columns, f"features.{feature.name}")
         asks = tuple(Ask(FEATURE + f.name, f.aggregate, f.column, span(f.window)) for f in group)
-        finer = steps.finer(ask.reach for ask in asks)
-        uses.append(Use(place, first.stream, first.where, first.by, asks, finer))
+        refresh = refresh_of(spec, first)
+        finer = served_steps(steps, refresh).finer(ask.reach for ask in asks)
+        uses.append(Use(place, first.stream, first.where, first.by, asks, finer, refresh))
     return uses
 
 
 def with_windows(
     points: ibis.Table, uses: Sequence[Use], sources: Mapping[tuple[str, str, int], Collapsed]
 ) -> ibis.Table:
-    """The points with every window feature as a column ``feature:<name>``."""
+    """The points with every window feature, as production has it, as ``feature:<name>``."""
     bare, counts = points, list[str]()
     for use in uses:
-        points = cover(points, bare, sources[use.source], use.by, use.asks)
+        seen, asked = ({AT: served_at(table[AT], use.refresh)} for table in (points, bare))
+        found = cover(
+            points.mutate(**{ASKED: points[AT]}, **seen),
+            bare.mutate(**asked),
+            sources[use.source],
+            use.by,
+            use.asks,
+        )
+        points = found.mutate(**{AT: found[ASKED]}).drop(ASKED)
         counts += [ask.name for ask in use.asks if ask.aggregate in ("count", "distinct")]
     return points.mutate(**{name: _[name].coalesce(0) for name in counts})
 

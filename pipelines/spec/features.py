@@ -49,6 +49,11 @@ class WindowFeature(Declaration):
     window: Duration
     where: tuple[Condition, ...] = ()
 
+    @property
+    def view(self) -> str:
+        """The feature view it belongs to: one for each stream and entity."""
+        return f"{self.stream}_by_{'_'.join(self.by)}".lower()
+
     @model_validator(mode="after")
     def _column(self) -> WindowFeature:
         if (self.column is None) != (self.aggregate in ("count", "time_since")):

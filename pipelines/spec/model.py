@@ -12,6 +12,7 @@ from pipelines.core.records import digest_of
 from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
 from pipelines.spec.fields import Column, ColumnType, Condition, Declaration, Name
 from pipelines.spec.points import AggregateLabel, EventPoints, Label, LaterEventLabel, Points
+from pipelines.spec.serving import Serving
 from pipelines.spec.streams import Stream, Streams
 from pipelines.spec.training import (
     Estimator,
@@ -38,6 +39,10 @@ class ModelSpec(Declaration):
     points: Points
     label: Label
     features: tuple[Feature, ...] = Field(min_length=1)
+    serving: Serving | None = Field(
+        default=None,
+        description="how fresh production's window features are; null: computed when asked",
+    )
     split: Split
     estimator: Estimator
     seeds: tuple[int, ...] = Field(
@@ -75,12 +80,17 @@ class ModelSpec(Declaration):
     @property
     def recipe(self) -> str:
         """Hash of everything that shapes a trained model; owner, schedule and gates do not."""
-        parts = {"points", "label", "features", "split", "estimator", "streams"}
+        parts = {"points", "label", "features", "serving", "split", "estimator", "streams"}
         return digest_of({key: value for key, value in self.as_json().items() if key in parts})
 
     @model_validator(mode="after")
     def _references(self) -> ModelSpec:
-        problems = [*self._stream_problems(), *self._feature_problems(), *self._task_problems()]
+        problems = [
+            *self._stream_problems(),
+            *self._feature_problems(),
+            *self._serving_problems(),
+            *self._task_problems(),
+        ]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -161,6 +171,12 @@ class ModelSpec(Declaration):
                 yield f"features: {leaks} are the label itself, which no decision point can know"
         else:
             yield "label: own_row needs points of kind event"
+
+    def _serving_problems(self) -> Iterator[str]:
+        views = sorted({f.view for f in self.features if isinstance(f, WindowFeature)})
+        for name in self.serving.views if self.serving else ():
+            if name not in views:
+                yield f"serving.views: there is no view {name!r}; the features make {views}"
 
     def _task_problems(self) -> Iterator[str]:
         tasks = {self.metric.name.task, *(guard.name.task for guard in self.guardrails)}

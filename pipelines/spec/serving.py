@@ -1,0 +1,51 @@
+"""Serving: how fresh production's features are, which is how fresh training may see them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import Field, model_validator
+
+from pipelines.spec.fields import Declaration, Duration, Name
+
+
+class Refresh(Declaration):
+    """When the online store is filled, and until when it is believed.
+
+    It is filled as of ``offset + k * cadence``, counted from midnight UTC (a Monday's, for a
+    cadence of more than a day), and the values can be read ``delay`` later. A decision at ``t``
+    therefore sees them as of the last such instant that is not after ``t - delay``.
+    """
+
+    cadence: Duration = Field(description="from one materialization to the next")
+    offset: Duration = Field(default=timedelta(0), description="of the first one after midnight")
+    delay: Duration = Field(
+        default=timedelta(0), description="from its instant until its values can be read"
+    )
+    ttl: Duration | None = Field(
+        default=None,
+        description="older values are not served but missing; default: two cadences and the delay",
+    )
+
+    @property
+    def lifetime(self) -> timedelta:
+        """How old a materialization may be and still be served."""
+        return 2 * self.cadence + self.delay if self.ttl is None else self.ttl
+
+    @model_validator(mode="after")
+    def _lengths(self) -> Refresh:
+        if not self.cadence:
+            raise ValueError("a cadence has to be longer than nothing")
+        if self.lifetime < self.cadence + self.delay:
+            raise ValueError("a ttl below cadence and delay lets values vanish between two fills")
+        return self
+
+
+class Serving(Refresh):
+    """The refresh of a model's feature views; those listed by name have their own."""
+
+    views: dict[Name, Refresh] = {}
+
+    def of(self, view: str) -> Refresh:
+        """The refresh of a feature view."""
+        return self.views.get(view, self)

@@ -1,0 +1,66 @@
+"""Feature views: the window features of one entity and stream, which are stored and read as one.
+
+The words are those of the feature stores: an *entity* is the columns that a value belongs to, a
+*feature view* its features of one stream, a *feature service* the views that a model reads.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pipelines.core.records import Record, digest_of
+from pipelines.spec.features import WindowFeature
+from pipelines.spec.fields import Column, Name
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.serving import Refresh
+
+
+class FeatureView(Record):
+    """Features that are materialized together."""
+
+    model: Name
+    name: Name
+    stream: Name
+    entity: tuple[Column, ...]
+    features: tuple[WindowFeature, ...]
+    refresh: Refresh | None = Field(description="none: computed when asked, never stored")
+
+
+def feature_views(spec: ModelSpec) -> tuple[FeatureView, ...]:
+    """The views of a model's window features, in the order in which they are first declared."""
+    groups: dict[tuple[str, tuple[Column, ...]], list[WindowFeature]] = {}
+    for feature in spec.features:
+        if isinstance(feature, WindowFeature):
+            groups.setdefault((feature.stream, feature.by), []).append(feature)
+    return tuple(
+        FeatureView(
+            model=spec.name,
+            name=features[0].view,
+            stream=stream,
+            entity=by,
+            features=tuple(features),
+            refresh=refresh_of(spec, features[0]),
+        )
+        for (stream, by), features in groups.items()
+    )
+
+
+def refresh_of(spec: ModelSpec, feature: WindowFeature) -> Refresh | None:
+    """When the feature is refreshed online; none when the model declares no serving."""
+    return None if spec.serving is None else spec.serving.of(feature.view)
+
+
+def definition_of(spec: ModelSpec, feature: WindowFeature) -> str:
+    """Hash of all that decides the feature's value as of an instant, 16 hexadecimal digits.
+
+    Its name is not in it: what two models, or a champion and its challenger, call by one name
+    may differ, and what they call by two may be the same.
+    """
+    stream = spec.streams[feature.stream]
+    read = {*feature.by, *(c.column for c in feature.where), *(filter(None, (feature.column,)))}
+    return digest_of(
+        {
+            "stream": stream.as_json() | {"columns": {c: stream.columns[c] for c in sorted(read)}},
+            "feature": {key: v for key, v in feature.as_json().items() if key != "name"},
+        }
+    )[:16]
