@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
-from functools import cache
+from bisect import bisect_left
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 from scipy import stats
-from scipy.optimize import brentq
 
 from pipelines.core.errors import DataError
 from pipelines.core.records import Record
 from pipelines.core.verdict import Interval
+from pipelines.stats.detectable import Noise
 from pipelines.stats.undefined import NoVariation, TooFewDays, TooFewEntities
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.generic]
 
 FEWEST_DAYS = 3  # the two slowest cosines are not defined on fewer
-DOUBT = 0.05  # chance that the time part is larger than it is taken to be for its noise
-LONGEST_DAYS = 1096  # how far ahead a longer window is looked for
+LONGEST_WEEKS = 156  # how far ahead a longer window is looked for
 
 
 class PairedDifference(Record):
@@ -64,37 +63,32 @@ class PairedDifference(Record):
 
     def minimum_detectable_effect(self, alpha: float, power: float = 0.9) -> float:
         """True difference that a one-sided test at ``alpha`` finds with probability ``power``."""
-        return _detectable(self.standard_error, self.df, alpha, power)
+        return self._noise.detectable_effect(alpha, power)
 
     def days_to_detect(self, effect: float, alpha: float, power: float = 0.9) -> int | None:
         """Whole weeks, in days, of a window that would detect ``effect`` at these entities.
 
-        Noise of days and cells shrinks with the number of days; lasting differences between
-        entities do not, so that ``None`` (not within three years) means: more entities.
+        Lasting differences between entities do not shrink with time, so that ``None`` (not within
+        three years) means: more entities.
         """
-        lasting = max(self.variance_entity - self.variance_cell, 0.0)
-        passing = max(self.standard_error**2 - lasting, 0.0)
-        for days in range(7, LONGEST_DAYS, 7):
-            error = math.sqrt(lasting + passing * self.days / days)
-            if _detectable(error, cosine_terms(days), alpha, power) <= effect:
-                return days
-        return None
 
+        def lacks(weeks: int) -> bool:
+            noise = self._noise.on_window(7 * weeks / self.days, cosine_terms(7 * weeks))
+            return noise.detectable_effect(alpha, power) > effect
 
-def _detectable(error: float, df: float, alpha: float, power: float) -> float:
-    return _detectable_errors(df, alpha, power) * error
+        weeks = 1 + bisect_left(range(1, LONGEST_WEEKS + 1), True, key=lambda at: not lacks(at))
+        return 7 * weeks if weeks <= LONGEST_WEEKS else None
 
-
-@cache
-def _detectable_errors(df: float, alpha: float, power: float) -> float:
-    """The detectable effect in standard errors, which are themselves an estimate with ``df``.
-
-    Source: Owen (1965), Biometrika 52: the power of a t test is the noncentral t's tail. At a
-    thousandth and four degrees of freedom, t plus z would promise 90 % and keep 75 %.
-    """
-    critical = float(stats.t.isf(alpha, df))
-    reach = 2 * (critical + float(stats.norm.ppf(power))) + 10
-    return float(brentq(lambda at: stats.nct.sf(critical, df, at) - power, 0.0, reach))
+    @property
+    def _noise(self) -> Noise:
+        return Noise(
+            time=self.variance_time,
+            entity=self.variance_entity,
+            cell=self.variance_cell,
+            terms=cosine_terms(self.days),
+            entities=self.entities,
+            strict=self.strict,
+        )
 
 
 def cosine_terms(days: int) -> int:
@@ -170,14 +164,14 @@ def paired_difference(
     between *= many / (many - 1)
     _, cell_code = np.unique(entity_code * len(days) + day_code, return_inverse=True)
     cell = float(np.sum(np.square(np.bincount(cell_code, weights=share))))
-    variance = max(time + between - cell, between, cell)
+    noise = Noise(time, between, cell, cosine_terms(len(days)), many, strict)
     scale = max(float(np.abs(candidate).max()), float(np.abs(champion).max()))
-    if math.sqrt(variance) <= 8 * np.finfo(np.float64).eps * scale:
+    if math.sqrt(noise.variance) <= 8 * np.finfo(np.float64).eps * scale:
         raise NoVariation(estimate if difference.any() else 0.0, n)
     return PairedDifference(
         estimate=estimate,
-        standard_error=math.sqrt(variance),
-        df=_degrees(variance, time, cosine_terms(len(days)), many, strict),
+        standard_error=math.sqrt(noise.variance),
+        df=noise.df,
         variance_time=time,
         variance_entity=between,
         variance_cell=cell,
@@ -187,23 +181,6 @@ def paired_difference(
         largest_entity_share=float(np.bincount(entity_code).max() / n),
         strict=strict,
     )
-
-
-def _degrees(variance: float, time: float, terms: int, entities: int, strict: bool) -> float:
-    """Degrees of freedom of the variance, as if its time part were as large as it may well be.
-
-    The time part is an average of a few squares. Where chance made it small, it counts for little
-    in Satterthwaite's formula, which then reports many degrees of freedom just when the standard
-    error is too small; at a level of a thousandth that multiplied false promotions by seven where
-    days are dependent (tests/montecarlo/). So its upper limit stands in the formula.
-
-    Source: Satterthwaite (1946), Biometrics Bulletin 2, equation 17; never below the cosines.
-    """
-    if strict:
-        return float(terms)
-    rest = max(variance - time, 0.0)
-    most = time * terms / float(stats.chi2.ppf(DOUBT, terms))
-    return max(float(terms), (most + rest) ** 2 / (most**2 / terms + rest**2 / (entities - 1)))
 
 
 def row_differences(candidate: Floats, champion: Floats, entity: Codes, day: Codes) -> Floats:

@@ -53,13 +53,13 @@ def test_the_effect_that_a_finding_says_it_detects_is_detected_nine_times_in_ten
     declaration = spec()
     level = declaration.gates.promoting_level
     nothing = simulate(SMALL_ENTITIES, REPLICATIONS, 4, strict=strict)
-    # What a typical window says of itself, in units of the true standard error.
-    told = np.median([r.minimum_detectable_effect(level) / r.standard_error for r in nothing])
-    effect = float(told * np.std([r.estimate for r in nothing]))
+    effect = float(np.median([r.minimum_detectable_effect(level) for r in nothing]))
     found = simulate(SMALL_ENTITIES, REPLICATIONS, 5, strict=strict, gain=effect)
     verdicts = [primary(declaration, comparison(r), "champion").verdict for r in found]
     rate = float(np.mean([verdict is Verdict.PASS for verdict in verdicts]))
-    assert rate >= lower(0.87), f"power {rate:.3f} at an effect said to be found with 0.90"
+    assert rate >= lower(0.84 if strict else 0.87), (
+        f"power {rate:.3f} at an effect said to be found with 0.90"
+    )
 
 
 def test_slices_at_the_limit_of_what_is_tolerated_are_rarely_blamed():
