@@ -1,0 +1,81 @@
+"""Whether arms have the sizes they were meant to have; may be looked at at any time.
+
+If the split is wrong, something chose who is counted, and no difference between arms means
+anything. When shares change from stage to stage, each stage is held against its own shares:
+evidence of stages multiplies, and pooled counts are never compared with anything.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+from scipy.special import gammaln
+
+from pipelines.core.errors import DataError
+from pipelines.core.records import Record
+
+Floats = npt.NDArray[np.float64]
+
+
+class SampleRatio(Record):
+    """Evidence against the planned split."""
+
+    log_evidence: float = Field(description="logarithm of the Bayes factor, over all stages")
+    stages: tuple[float, ...] = Field(description="the same for each stage")
+    counted: int
+
+    @property
+    def p_value(self) -> float:
+        """Chance, at most, of ever seeing this much evidence if the split is as planned."""
+        return min(1.0, math.exp(-self.log_evidence))
+
+
+def log_bayes_factor(counts: Floats, shares: Floats, concentration: float) -> Floats:
+    """Logarithm of the Dirichlet-multinomial Bayes factor against the planned shares.
+
+    Arguments:
+        counts: units in each arm, shape (..., arms).
+        shares: planned shares, each above 0, sum one along the last axis, shape (..., arms).
+        concentration: how near to the plan a wrong split is expected, in units.
+
+    Returns:
+        Shape (...); a martingale with mean one, as units arrive, if the plan holds.
+
+    Source: Lindon, Malek (2022), NeurIPS 35, section 3 (arXiv 2011.03567).
+    """
+    prior = concentration * shares
+    whole = gammaln(concentration) - gammaln(concentration + counts.sum(-1))
+    parts = gammaln(prior + counts) - gammaln(prior) - counts * np.log(shares)
+    return np.asarray(whole + parts.sum(-1), np.float64)
+
+
+def sample_ratio(
+    counts: npt.ArrayLike, shares: npt.ArrayLike, concentration: float = 10_000
+) -> SampleRatio:
+    """Evidence against the planned split, stage by stage and over all of them.
+
+    The product over stages is a martingale again, since a stage's counts start from nothing.
+
+    Arguments:
+        counts: units so far in each stage and arm, shape (stages, arms).
+        shares: planned shares of the arms in each stage, shape (stages, arms) or (arms,).
+        concentration: see ``log_bayes_factor``; one would hardly see a loss of a few percent.
+
+    Raises:
+        DataError: counts are negative, or shares are not shares.
+    """
+    seen = np.atleast_2d(np.asarray(counts, np.float64))
+    planned = np.broadcast_to(np.asarray(shares, np.float64), seen.shape)
+    if (seen < 0).any() or (planned <= 0).any() or not np.allclose(planned.sum(-1), 1):
+        raise DataError(
+            "a split that cannot be checked",
+            got=f"counts {seen.tolist()}, shares {planned.tolist()}",
+            wanted="counts from 0 up, and shares above 0 that add up to 1 in each stage",
+        )
+    stages = log_bayes_factor(seen, planned, concentration)
+    return SampleRatio(
+        log_evidence=float(stages.sum()), stages=tuple(stages.tolist()), counted=int(seen.sum())
+    )
