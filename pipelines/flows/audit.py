@@ -212,7 +212,7 @@ def read_log(parts: Parts, spec: ModelSpec, window: Window) -> pd.DataFrame | No
     with streams(parts, declared, snapshot) as tables:
         log = tables[LOG]
         wanted = log.filter((log.event_time >= start) & (log.event_time < end))
-        rows: pd.DataFrame = wanted.order_by(["event_time", "request_id"]).to_pandas()
+        rows: pd.DataFrame = wanted.order_by(["event_time", "request_id", "version"]).to_pandas()
     return rows
 
 

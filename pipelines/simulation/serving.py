@@ -13,7 +13,9 @@ from pydantic import Field
 from pipelines.core.records import Record
 from pipelines.spec.fields import Share
 from pipelines.spec.model import ModelSpec
+from pipelines.spec.predictions import Arm
 
+LATENCY_MS = 5.0
 INSTANT = pa.timestamp("us", tz="UTC")
 
 
@@ -58,17 +60,21 @@ def prediction_log(
     served: pd.DataFrame,
     predictions: NDArray[np.float64],
     version: str,
+    arm: Arm = Arm.CHAMPION,
 ) -> pa.Table:
-    """Rows of ``spec.predictions.prediction_log``, written a second after each decision."""
+    """Rows of ``spec.predictions.prediction_log``, in the store a second after each decision."""
     entity = rows[list(spec.points.keys)]
     decided = pd.to_datetime(rows["decision_time"]).to_numpy("datetime64[us]")
     return pa.table(
         {
             "request_id": pa.array([f"{version}-{number:08d}" for number in range(len(rows))]),
             "version": pa.array([version] * len(rows), pa.string()),
+            "arm": pa.array([arm.value] * len(rows), pa.string()),
             "entity": pa.array(_objects(entity), pa.string()),
             "features": pa.array(_objects(served), pa.string()),
+            "freshness": pa.array(["{}"] * len(rows), pa.string()),
             "prediction": pa.array(predictions, pa.float64()),
+            "latency_ms": pa.array([LATENCY_MS] * len(rows), pa.float64()),
             "decided_at": pa.array(decided).cast(pa.timestamp("us")).cast(INSTANT),
             "recorded_at": pa.array(decided + np.timedelta64(1, "s"))
             .cast(pa.timestamp("us"))

@@ -21,7 +21,7 @@ from pipelines.data.stream import FileEvents
 from pipelines.data.writing import write_events
 from pipelines.simulation.serving import Skew, prediction_log, served_features
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.predictions import LOG
+from pipelines.spec.predictions import LOG, Arm
 from pipelines.spec.predictions import prediction_log as declared_log
 from pipelines.training.audit import audit
 from pipelines.training.audit_record import Audit
@@ -81,7 +81,7 @@ def through_the_log(
 ) -> Parity:
     """Written to the store as any stream, read back as any stream, and replayed."""
     store, stream = LocalStore(home / "store"), declared_log(spec.name)
-    log = prediction_log(spec, rows, served, said, version="2")
+    log = prediction_log(spec, rows, served, said, version="2", arm=Arm.SHADOW)
     assert stream.source.kind == "files"
     write_events(store, str(stream.source.path), log, str(stream.known_time))
     declared = spec.model_copy(update={"streams": {LOG: stream}})

@@ -1,0 +1,1 @@
+"""What answers requests, and the log of what was answered."""

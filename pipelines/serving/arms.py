@@ -1,0 +1,121 @@
+"""Who answers whom: arms by a keyed hash of the entity, shadow by one of the request.
+
+Every process that knows the salt comes to the same answer, and nothing is stored. An entity's
+place is an integer below 2**64, HMAC-SHA256 (RFC 2104) of its canonical JSON under the salt; arms
+are stretches of places. They only ever grow at their upper end, so a ramp moves entities from
+champion into an arm and none from arm to arm. Bucketing by a salted hash: Kohavi, Tang, Xu,
+"Trustworthy Online Controlled Experiments" (2020), section 4.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import Field
+
+from pipelines.core.errors import DataError, SpecError
+from pipelines.core.records import Record, canonical_json
+from pipelines.spec.fields import Share
+from pipelines.spec.predictions import Arm
+
+PLACES = 1 << 64
+_HALF = PLACES // 2
+
+
+class Allocation(Record):
+    """How a rollout divides the traffic of one model at one moment.
+
+    ``share`` of the entities go to the challenger, as many to the concurrent control, which the
+    champion's version answers, and the others stay outside of the experiment.
+    """
+
+    salt: str = Field(min_length=1, description="a rollout's own: used again, effects carry over")
+    share: float = Field(default=0.0, ge=0, le=0.5, description="of entities, in each arm")
+    shadow_share: Share = Field(default=0.0, description="of requests")
+
+
+def arm_of(entity: Mapping[str, Any], allocation: Allocation) -> Arm:
+    """The arm that answers an entity; the same on every call, process and machine.
+
+    >>> [arm_of({"shop": n}, Allocation(salt="demo", share=0.3)).value for n in (1, 2, 8)]
+    ['control', 'champion', 'challenger']
+
+    Arguments:
+        entity: all of the model's keys, with values of their declared types.
+        allocation: of the moment.
+
+    Raises:
+        DataError: when the entity has no keys, or a value that is no JSON.
+    """
+    return _arm(_entity_place(entity, allocation.salt), allocation.share)
+
+
+def stage_of(entity: Mapping[str, Any], salt: str, shares: Sequence[float]) -> int | None:
+    """The stage of a ramp at which an entity came into its arm, from 0; none if it did not.
+
+    Stages are separate strata of the analysis: entities are compared with those that came in beside
+    them.
+
+    Arguments:
+        entity: as for ``arm_of``.
+        salt: the rollout's.
+        shares: of every stage so far, each larger than the one before, in (0, 0.5].
+
+    Raises:
+        DataError: as ``arm_of``.
+        SpecError: when the shares do not grow.
+    """
+    bounds = (0.0, *shares)
+    if any(low >= high for low, high in itertools.pairwise(bounds)) or bounds[-1] > 0.5:
+        raise SpecError(
+            "the stages of a ramp do not grow",
+            got=f"shares {list(shares)}",
+            wanted="each larger than the one before, the last at most 0.5",
+            do="a smaller share is another experiment: begin it with a salt of its own",
+        )
+    place = _entity_place(entity, salt)
+    entered = (n for n, share in enumerate(shares) if _arm(place, share) is not Arm.CHAMPION)
+    return next(entered, None)
+
+
+def in_shadow(request_id: str, allocation: Allocation) -> bool:
+    """Whether the challenger answers a request in shadow, whatever the arm of its entity."""
+    return _place("request", request_id, allocation.salt) < _below(allocation.shadow_share)
+
+
+def _arm(place: int, share: float) -> Arm:
+    if place < _below(share):
+        return Arm.CHALLENGER
+    return Arm.CONTROL if _HALF <= place < _HALF + _below(share) else Arm.CHAMPION
+
+
+def _below(share: float) -> int:
+    """How many places a share is: exact, since scaling a float by a power of two is."""
+    return int(share * PLACES)
+
+
+def _entity_place(entity: Mapping[str, Any], salt: str) -> int:
+    if not entity:
+        raise DataError("an entity without keys has no arm", wanted="a value for every key")
+    try:
+        return _place("entity", canonical_json({k: _whole(v) for k, v in entity.items()}), salt)
+    except (TypeError, ValueError) as cause:
+        raise DataError(
+            "an entity's key is no text, number or truth value",
+            got=f"{dict(entity)!r}: {cause}",
+            wanted="values of the types that the declaration gives its columns",
+        ) from cause
+
+
+def _whole(value: Any) -> Any:
+    """JSON has one kind of number: 7 and 7.0 are the same key."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _place(kind: str, text: str, salt: str) -> int:
+    spelled = f"{kind}\n{text}".encode()
+    return int.from_bytes(hmac.digest(salt.encode(), spelled, hashlib.sha256)[:8])

@@ -1,0 +1,40 @@
+"""One answer, as the service hands it to its journal."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pipelines.core.records import Instant, Record, canonical_json
+from pipelines.spec.fields import Scalar
+from pipelines.spec.predictions import Arm, prediction_log
+
+COLUMNS = tuple(prediction_log("any").columns)
+_OBJECTS = ("entity", "features", "freshness")
+
+
+class Prediction(Record):
+    """What one version answered to one request, and what it had seen."""
+
+    request_id: str = Field(min_length=1, description="the service's own: no two requests share it")
+    version: str = Field(min_length=1)
+    arm: Arm
+    decided_at: Instant = Field(description="the decision point's instant")
+    entity: dict[str, Scalar] = Field(min_length=1, description="the keys that were asked about")
+    features: dict[str, Scalar | None] = Field(description="as served; null where one was missing")
+    freshness: dict[str, float | None] = Field(
+        default={}, description="age of each online view, s; null where it had nothing"
+    )
+    prediction: float
+    latency_ms: float = Field(ge=0, description="from the request's arrival to its answer")
+
+    def values(self) -> tuple[str | float, ...]:
+        """The log's columns, in the order of its declaration.
+
+        Raises:
+            UnicodeEncodeError: when a text is no Unicode.
+        """
+        found = [
+            canonical_json(getattr(self, name)) if name in _OBJECTS else getattr(self, name)
+            for name in COLUMNS
+        ]
+        return tuple(str(each) if isinstance(each, Arm) else each for each in found)
