@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from pipelines.core.errors import SpecError
 from pipelines.spec.model import ModelSpec
+from pipelines.spec.shared import Include, entry, expand, place_of, read_nodes, value_of
 
 
 def load_model(path: Path) -> ModelSpec:
@@ -26,12 +28,9 @@ def load_model(path: Path) -> ModelSpec:
             wanted=f"one of {there}" if there else "a declaration in that folder",
             do="write the file, or name a model that is declared",
         )
-    try:
-        text = path.read_text(encoding="utf-8")
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as cause:
-        raise SpecError("cannot read YAML", where=str(path), got=str(cause)) from cause
+    tree = read_nodes(path)
+    expand(tree, path.parent)
+    value = value_of(tree)
     if not isinstance(value, dict):
         raise SpecError(
             "a declaration is a mapping of keys to values",
@@ -44,13 +43,13 @@ def load_model(path: Path) -> ModelSpec:
         raise SpecError(
             f"{cause.error_count()} mistake(s) in a declaration",
             where=str(path),
-            got="\n" + "\n".join(_mistakes(path, tree, cause)),
+            got="\n" + "\n".join(_mistakes(tree, cause)),
             do="mend the lines above; `gauntlet schema` prints all that is allowed",
         ) from cause
     if spec.name != path.stem:
         raise SpecError(
             "a file is called after its model",
-            where=f"{path}:{_line(tree, ('name',))}",
+            where=_place(tree, ("name",)),
             got=f"name: {spec.name}",
             wanted=f"name: {path.stem}, or a file {spec.name}.yaml",
         )
@@ -62,29 +61,51 @@ def load_models(folder: Path) -> dict[str, ModelSpec]:
     return {path.stem: load_model(path) for path in sorted(folder.glob("*.yaml"))}
 
 
-def _mistakes(path: Path, tree: yaml.Node | None, error: ValidationError) -> list[str]:
+def written_schema() -> dict[str, Any]:
+    """The JSON Schema of a declaration as it is written: its features may be included."""
+    schema = ModelSpec.model_json_schema()
+    features = schema["properties"]["features"]
+    features["items"] = {"anyOf": [features["items"], {"$ref": "#/$defs/Include"}]}
+    schema["$defs"]["Include"] = Include.model_json_schema()
+    return schema
+
+
+def _mistakes(tree: yaml.Node | None, error: ValidationError) -> list[str]:
     lines = []
     for mistake in error.errors(include_url=False):
         place = tuple(mistake["loc"])
         got = mistake.get("input")
         shown = "" if isinstance(got, dict | list) else f" (got {got!r})"
         key = ".".join(str(part) for part in place) or "whole file"
-        lines.append(f"    {path}:{_line(tree, place)}: {key}: {mistake['msg']}{shown}")
+        lines.append(f"    {_place(tree, place)}: {key}: {mistake['msg']}{shown}")
+        lines += [
+            f"    {place_of(feature)}: there stands {name}"
+            for name, feature in _named(tree)
+            if not place and f"features.{name}:" in mistake["msg"]
+        ]
     return lines
 
 
-def _line(node: Any, place: tuple[int | str, ...]) -> int:
-    """Line of the deepest part of ``place`` that the file has (it lacks union tags)."""
-    line = node.start_mark.line + 1 if node is not None else 1
+def _named(tree: Any) -> Iterator[tuple[str, Any]]:
+    """The features' nodes by name."""
+    features = entry(tree, "features")
+    for feature in features.value if isinstance(features, yaml.SequenceNode) else ():
+        name = entry(feature, "name")
+        if name is not None:
+            yield name.value, feature
+
+
+def _place(node: Any, place: tuple[int | str, ...]) -> str:
+    """File and line of the deepest part of ``place`` that is there (union tags are not)."""
+    deepest = node
     for part in place:
         if isinstance(node, yaml.MappingNode):
             found = [(key, value) for key, value in node.value if key.value == str(part)]
             if not found:
                 continue
-            line, node = found[0][0].start_mark.line + 1, found[0][1]
+            deepest, node = found[0]
         elif (
             isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value)
         ):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-    return line
+            deepest = node = node.value[part]
+    return place_of(deepest)

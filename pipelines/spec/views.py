@@ -9,7 +9,12 @@ from __future__ import annotations
 from pydantic import Field
 
 from pipelines.core.records import Record, digest_of
-from pipelines.spec.features import WindowFeature
+from pipelines.spec.features import (
+    AttributeFeature,
+    CalendarFeature,
+    Feature,
+    WindowFeature,
+)
 from pipelines.spec.fields import Column, Name
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.serving import Refresh
@@ -50,17 +55,25 @@ def refresh_of(spec: ModelSpec, feature: WindowFeature) -> Refresh | None:
     return None if spec.serving is None else spec.serving.of(feature.view)
 
 
-def definition_of(spec: ModelSpec, feature: WindowFeature) -> str:
+def definitions(spec: ModelSpec) -> dict[str, str]:
+    """The definition of each of a model's features, by name in declared order."""
+    return {feature.name: definition_of(spec, feature) for feature in spec.features}
+
+
+def definition_of(spec: ModelSpec, feature: Feature) -> str:
     """Hash of all that decides the feature's value as of an instant, 16 hexadecimal digits.
 
     Its name is not in it: what two models, or a champion and its challenger, call by one name
     may differ, and what they call by two may be the same.
     """
-    stream = spec.streams[feature.stream]
-    read = {*feature.by, *(c.column for c in feature.where), *(filter(None, (feature.column,)))}
-    return digest_of(
-        {
-            "stream": stream.as_json() | {"columns": {c: stream.columns[c] for c in sorted(read)}},
-            "feature": {key: v for key, v in feature.as_json().items() if key != "name"},
-        }
-    )[:16]
+    if isinstance(feature, CalendarFeature):
+        return digest_of({"part": feature.part, "zone": feature.zone})[:16]
+    if isinstance(feature, AttributeFeature):
+        stream, read = spec.point_stream, {feature.source}
+        value = {"column": feature.source}
+    else:
+        stream = spec.streams[feature.stream]
+        read = {*feature.by, *(c.column for c in feature.where), *filter(None, (feature.column,))}
+        value = {key: v for key, v in feature.as_json().items() if key != "name"}
+    columns = {"columns": {c: stream.columns[c] for c in sorted(read)}}
+    return digest_of({"stream": stream.as_json() | columns, "feature": value})[:16]

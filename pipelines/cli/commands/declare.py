@@ -14,8 +14,7 @@ from pipelines.cli.options import Json, ModelName
 from pipelines.cli.output import answer, bar, console
 from pipelines.core.errors import SpecError
 from pipelines.settings import Settings
-from pipelines.spec.load import load_model
-from pipelines.spec.model import ModelSpec
+from pipelines.spec.load import load_model, written_schema
 from pipelines.wiring import open_store
 
 
@@ -29,7 +28,7 @@ def schema(
     out: Annotated[Path | None, typer.Option(help="write it there; default: print it")] = None,
 ) -> None:
     """The JSON Schema of models/<name>.yaml, from which editors complete it."""
-    text = json.dumps(ModelSpec.model_json_schema(), indent=2) + "\n"
+    text = json.dumps(written_schema(), indent=2) + "\n"
     if out is None:
         sys.stdout.write(text)
     else:

@@ -1,0 +1,167 @@
+"""Shared features: a declaration's ``- include:`` entries, replaced by what the named files hold.
+
+Works on YAML's nodes, not on values: every node knows the file and line that it came from, so a
+mistake in a shared feature is named where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from pipelines.core.errors import SpecError
+from pipelines.spec.fields import Declaration, Name
+
+
+class Include(Declaration):
+    """Features of a file that several models share, in the place of this entry."""
+
+    include: str = Field(
+        pattern=r"^features/[A-Za-z0-9_\-]+\.yaml$",
+        description="features/<file>.yaml beside the declaration: a list of features",
+    )
+    only: tuple[Name, ...] | None = Field(
+        default=None, min_length=1, description="names of those to take; default: all"
+    )
+
+
+def read_nodes(path: Path) -> yaml.Node | None:
+    """The file as YAML's nodes, whose marks bear its path; none for an empty one.
+
+    Raises:
+        SpecError: when it is not YAML.
+    """
+    try:
+        with path.open("rb") as file:
+            return yaml.compose(file, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as cause:
+        raise SpecError("cannot read YAML", where=str(path), got=str(cause)) from cause
+
+
+def value_of(node: yaml.Node | None) -> Any:
+    """The value that a node stands for, as ``yaml.safe_load`` makes it.
+
+    Raises:
+        SpecError: when it has a tag that plain data does not have.
+    """
+    if node is None:
+        return None
+    try:
+        return yaml.SafeLoader("").construct_document(node)
+    except yaml.YAMLError as cause:
+        raise SpecError("cannot read YAML", where=place_of(node), got=str(cause)) from cause
+
+
+def place_of(node: yaml.Node) -> str:
+    """File and line at which a node starts."""
+    return f"{node.start_mark.name}:{node.start_mark.line + 1}"
+
+
+def entry(node: Any, key: str) -> Any:
+    """The node under a key of a mapping's node; none when there is none."""
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    return next((value for name, value in node.value if name.value == key), None)
+
+
+def expand(tree: yaml.Node | None, folder: Path) -> None:
+    """Put shared features in the place of the entries that include them.
+
+    Arguments:
+        tree: a declaration's nodes; changed in place.
+        folder: where the declaration is.
+
+    Raises:
+        SpecError: an include that cannot be read, is not a list of features, includes another,
+            lacks a feature that is asked for, or brings a name that stands elsewhere as well.
+    """
+    features = entry(tree, "features")
+    if not isinstance(features, yaml.SequenceNode):
+        return
+    own, shared = [], []
+    whole: list[yaml.Node] = []
+    for node in features.value:
+        if entry(node, "include") is None:
+            own.append(node)
+            whole.append(node)
+        else:
+            taken = list(_included(node, folder))
+            shared += taken
+            whole += taken
+    _refuse_doubled([*own, *shared] if shared else [])
+    features.value = whole
+
+
+def _included(node: yaml.Node, folder: Path) -> Iterator[yaml.Node]:
+    try:
+        asked = Include.model_validate(value_of(node))
+    except ValidationError as cause:
+        first = cause.errors(include_url=False)[0]
+        raise SpecError(
+            "cannot read an include of shared features",
+            where=f"{place_of(node)}: {'.'.join(map(str, first['loc']))}",
+            got=f"{first['msg']} (got {first['input']!r})",
+            wanted="{include: features/<file>.yaml} and, for some of them, only: [<names>]",
+        ) from cause
+    path = folder / asked.include
+    if not path.is_file():
+        there = sorted(f"features/{one.name}" for one in path.parent.glob("*.yaml"))
+        raise SpecError(
+            "a file of shared features is not there",
+            where=place_of(node),
+            got=str(path),
+            wanted=f"one of {there}" if there else "a list of features in that file",
+        )
+    content = read_nodes(path)
+    if not isinstance(content, yaml.SequenceNode) or not content.value:
+        raise SpecError(
+            "a file of shared features is a list of features",
+            where=str(path),
+            got="nothing" if content is None else content.tag.rpartition(":")[2],
+            wanted="- {kind: ..., name: ...} for each feature",
+        )
+    for feature in content.value:
+        if entry(feature, "include") is not None:
+            raise SpecError(
+                "shared features cannot include others",
+                where=place_of(feature),
+                do="include both files in the model's declaration",
+            )
+    if asked.only is None:
+        yield from content.value
+        return
+    named = [_name(feature) for feature in content.value]
+    lacking = sorted(set(asked.only) - set(named))
+    if lacking:
+        raise SpecError(
+            "a file of shared features lacks what is asked of it",
+            where=place_of(node),
+            got=f"only: {lacking}",
+            wanted=f"names that {path} has: {named}",
+        )
+    yield from (feature for feature in content.value if _name(feature) in asked.only)
+
+
+def _refuse_doubled(features: list[yaml.Node]) -> None:
+    seen: dict[str, yaml.Node] = {}
+    for feature in features:
+        name = _name(feature)
+        if name is not None and name in seen:
+            raise SpecError(
+                f"the feature {name!r} stands twice",
+                where=place_of(feature),
+                got=f"the same name at {place_of(seen[name])}",
+                wanted="one feature of a name in a model",
+                do="rename one, or take only: the others of the shared file",
+            )
+        if name is not None:
+            seen[name] = feature
+
+
+def _name(feature: yaml.Node) -> str | None:
+    node = entry(feature, "name")
+    return node.value if isinstance(node, yaml.ScalarNode) else None
