@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.core.verdict import Finding
 from pipelines.data.snapshot import Snapshot
@@ -20,6 +20,9 @@ from pipelines.release.review import Review, review_page
 from pipelines.training.evaluation import Evaluation
 from pipelines.training.package import complete_package
 from pipelines.training.split import SplitPlan
+
+if TYPE_CHECKING:
+    from pipelines.training.audit_record import Audit
 
 VERSION = "version"
 LEVEL = 0.9  # of the intervals in plots: both sides of a one-sided 5 %
@@ -81,6 +84,7 @@ def describe(
     findings: tuple[Finding, ...],
     decision: Decision,
     incumbent: Incumbent | None,
+    audited: Audited | None = None,
 ) -> None:
     """Put the review page and the outcome beside the version."""
     made = run.workspace.path(VERSION) / "extra_files" / "plots"
@@ -99,12 +103,21 @@ def describe(
             changes=changes,
             plots=tuple((words, name) for words, name in PLOTS if (made / name).exists()),
             decision=decision,
+            audit=_audit(audited),
         )
     )
     run.parts.registry.describe(run.spec.name, version.version, page)
     run.parts.registry.tag(
         run.spec.name, version.version, "gauntlet.outcome", decision.outcome.value
     )
+
+
+def _audit(audited: Audited | None) -> Audit | None:
+    from pipelines.training.audit_record import Audit
+
+    if audited is None or audited.audit is None:
+        return None
+    return Audit.model_validate(audited.audit)
 
 
 def _evidence(

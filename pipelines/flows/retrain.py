@@ -198,6 +198,7 @@ class Retraining:
                 findings=entry.findings,
                 decision=decision,
                 incumbent=self.incumbent,
+                audited=self.audited,
             )
 
     @property

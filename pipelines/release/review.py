@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pipelines.core.time import Window
-from pipelines.core.verdict import Finding, Gate, Interval, Verdict, overall
+from pipelines.core.verdict import Finding, Gate, Verdict, overall
+from pipelines.release.markdown import SIGNS, number, sentence, signed, spoken, table
 from pipelines.release.policy import Decision, Outcome
+from pipelines.release.review_audit import audit_section
 from pipelines.spec.model import ModelSpec
 from pipelines.training.evaluation import Comparison, Evaluation
 from pipelines.training.split import SplitPlan
 
-_SIGNS = {
-    Verdict.PASS: "✔ pass",
-    Verdict.FAIL: "✘ fail",
-    Verdict.INCONCLUSIVE: "? cannot tell",
-    Verdict.NO_DATA: "○ no data",
-}
+if TYPE_CHECKING:
+    from pipelines.training.audit_record import Audit
+
 _HEADLINES = {
     Outcome.PROMOTE: "✔ Promoted",
     Outcome.BOOTSTRAP: "✔ Promoted as the first champion",
@@ -28,7 +27,6 @@ _HEADLINES = {
     Outcome.SUPERSEDED: "○ Void: the champion changed meanwhile",
     Outcome.DRY_RUN: "○ Dry run: nothing changes",
 }
-_GAP = "&emsp;"  # MLflow sets cells without any room between them
 _MOST_SLICES, _MOST_CHANGES, _MOST_FINDINGS = 8, 12, 6
 
 
@@ -52,6 +50,7 @@ class Review:
     changes: tuple[str, ...] = ()
     plots: tuple[tuple[str, str], ...] = ()
     decision: Decision | None = None
+    audit: Audit | None = None
 
 
 def review_page(about: Review) -> str:
@@ -60,6 +59,7 @@ def review_page(about: Review) -> str:
         _headline(about),
         _metrics(about),
         _gates(about),
+        audit_section(about.audit, about.findings),
         _slices(about),
         _origin(about),
         _commands(about),
@@ -71,19 +71,19 @@ def review_page(about: Review) -> str:
 def _headline(about: Review) -> str:
     decision = about.decision
     if decision is None:
-        title = f"{_SIGNS[overall(about.findings)]}: not decided yet"
+        title = f"{SIGNS[overall(about.findings)]}: not decided yet"
         reasons: Sequence[str] = ()
     else:
         title, reasons = _HEADLINES[decision.outcome], decision.reasons
     deciding = _finding(about, "recent_window.primary", "recent_window.bootstrap")
-    said = [_sentence(f.reason) for f in _against(about)]
+    said = [sentence(f.reason) for f in _against(about)]
     if deciding and deciding.reason not in (f.reason for f in _against(about)):
-        said = [*said[:2], _sentence(deciding.reason)]  # what stands against it comes first
+        said = [*said[:2], sentence(deciding.reason)]  # what stands against it comes first
     if not said:
-        said = [_sentence(reason) for reason in reasons]
+        said = [sentence(reason) for reason in reasons]
     lines = [f"{title}\n---", *said[:3]]  # underlined: lists of versions show the bare first line
     remarks = [reason for reason in reasons if "waive" in reason]
-    lines += [f"**{_sentence(reason)}**" for reason in remarks]
+    lines += [f"**{sentence(reason)}**" for reason in remarks]
     return "\n\n".join(lines)
 
 
@@ -103,10 +103,10 @@ def _metrics(about: Review) -> str:
     corrected = _finding(about, "recent_window.corrected_gain")
     if corrected is not None and corrected.value is not None:
         note += (
-            f" Corrected for having passed, its gain is {_signed(corrected.value)}: "
+            f" Corrected for having passed, its gain is {signed(corrected.value)}: "
             "only large ones pass."
         )
-    return f"{_table(head, rows)}\n\n{note}"
+    return f"{table(head, rows)}\n\n{note}"
 
 
 def _metric_row(about: Review, comparison: Comparison) -> tuple[str, ...]:
@@ -116,17 +116,17 @@ def _metric_row(about: Review, comparison: Comparison) -> tuple[str, ...]:
         finding = _finding(about, "recent_window.primary", "recent_window.bootstrap")
     gain = comparison.difference.estimate if comparison.difference else None
     margin = finding.threshold if finding else None
-    wanted = "" if margin is None else f"{'worth it from' if first else 'above'} {_number(margin)}"
+    wanted = "" if margin is None else f"{'worth it from' if first else 'above'} {number(margin)}"
     if first:
         wanted = "above 0" + (f", {wanted}" if wanted else "")
     return (
         f"**{comparison.metric}**" if first else comparison.metric,
-        _number(comparison.rival),
-        _number(comparison.candidate),
-        _signed(gain),
-        _interval(finding.interval if finding else None),
+        number(comparison.rival),
+        number(comparison.candidate),
+        signed(gain),
+        spoken(finding.interval if finding else None),
         wanted,
-        _SIGNS[finding.verdict] if finding else "",
+        SIGNS[finding.verdict] if finding else "",
     )
 
 
@@ -145,11 +145,11 @@ def _gates(about: Review) -> str:
         rows.append(
             (
                 gate.value.replace("_", " "),
-                _SIGNS[overall(found)],
+                SIGNS[overall(found)],
                 f"{passed} of {len(counted)} checks passed" + (f"; not {words}" if words else ""),
             )
         )
-    return f"### Gates\n\n{_table(('gate', '', 'what it says'), rows)}"
+    return f"### Gates\n\n{table(('gate', '', 'what it says'), rows)}"
 
 
 def _slices(about: Review) -> str:
@@ -167,20 +167,20 @@ def _slices(about: Review) -> str:
             (
                 f"{part.column} = {part.value}",
                 f"{part.rows:,}",
-                _signed(part.difference.estimate),
-                _interval(part.difference.interval(level)),
+                signed(part.difference.estimate),
+                spoken(part.difference.interval(level)),
                 _tolerated(margins.get(part.column, search.margin if search else None)),
             )
         )
     untested = len(about.evaluation.slices) - len(seen)
     shown = f"{len(rows)} of {len(seen)}, worst first"
     shown += f"; {untested} had too few rows to tell" if untested else ""
-    table = _table(("slice", "rows", "gain", "interval", "tolerated"), rows)
-    return f"### Slices ({shown})\n\n{table}"
+    heads = ("slice", "rows", "gain", "interval", "tolerated")
+    return f"### Slices ({shown})\n\n{table(heads, rows)}"
 
 
 def _tolerated(margin: float | None) -> str:
-    return "" if margin is None else _number(-margin)
+    return "" if margin is None else number(-margin)
 
 
 def _pictures(about: Review) -> str:
@@ -230,36 +230,5 @@ def _finding(about: Review, *names: str) -> Finding | None:
     return next((finding for finding in about.findings if finding.name in names), None)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    def lines() -> Iterator[str]:
-        yield f"| {' | '.join(cell + _GAP for cell in head)} |"
-        yield f"|{':---|' * len(head)}"
-        for row in rows:
-            yield f"| {' | '.join(cell.replace('|', '/') + _GAP for cell in row)} |"
-
-    return "\n".join(lines())
-
-
 def _days(window: Window) -> str:
     return f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}"
-
-
-def _sentence(text: str) -> str:
-    short = textwrap.shorten(text, 400, placeholder="...")
-    return short[:1].upper() + short[1:] + ("" if short.endswith((".", "...")) else ".")
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}"
-
-
-def _signed(value: float | None) -> str:
-    return "same on every row" if value is None else f"{value:+.3g}"
-
-
-def _interval(interval: Interval | None) -> str:
-    if interval is None:
-        return ""
-    low = "-∞" if interval.low is None else f"{interval.low:+.3g}"
-    high = "∞" if interval.high is None else f"{interval.high:+.3g}"
-    return f"{low} to {high} ({interval.level:.0%})"

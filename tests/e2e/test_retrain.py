@@ -183,6 +183,7 @@ def test_the_champion_is_scored_as_it_scored_itself_whatever_the_candidate_calls
 
 def test_the_review_page_names_what_changed_in_the_recipe(changed: tuple[Pharmacy, Told]) -> None:
     page = (changed[0].home / "registry" / "demand" / "2" / "description.md").read_text()
+    assert "### Audit: where the offline gain comes from" in page
     for feature in ("weekday", "sold", "on_hand"):
         assert re.search(rf"\b{feature}\b", page), feature
 
