@@ -8,23 +8,26 @@ evidence of stages multiplies, and pooled counts are never compared with anythin
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from scipy.special import gammaln
+from scipy.special import gammaln, logsumexp
 
 from pipelines.core.errors import DataError
 from pipelines.core.records import Record
 
 Floats = npt.NDArray[np.float64]
 
+CONCENTRATIONS = (100.0, 1_000.0, 10_000.0)
+
 
 class SampleRatio(Record):
     """Evidence against the planned split."""
 
     log_evidence: float = Field(description="logarithm of the Bayes factor, over all stages")
-    stages: tuple[float, ...] = Field(description="the same for each stage")
+    stages: tuple[float, ...] = Field(description="the same for each stage alone")
     counted: int
 
     @property
@@ -53,16 +56,20 @@ def log_bayes_factor(counts: Floats, shares: Floats, concentration: float) -> Fl
 
 
 def sample_ratio(
-    counts: npt.ArrayLike, shares: npt.ArrayLike, concentration: float = 10_000
+    counts: npt.ArrayLike,
+    shares: npt.ArrayLike,
+    concentrations: Sequence[float] = CONCENTRATIONS,
 ) -> SampleRatio:
     """Evidence against the planned split, stage by stage and over all of them.
 
-    The product over stages is a martingale again, since a stage's counts start from nothing.
+    The product over stages is a martingale again, since a stage's counts start from nothing, and
+    so is the mean over concentrations: no single one sees both a tenth of a thousand units and a
+    hundredth of a million go missing.
 
     Arguments:
         counts: units so far in each stage and arm, shape (stages, arms).
         shares: planned shares of the arms in each stage, shape (stages, arms) or (arms,).
-        concentration: see ``log_bayes_factor``; one would hardly see a loss of a few percent.
+        concentrations: see ``log_bayes_factor``; their Bayes factors are averaged.
 
     Raises:
         DataError: counts are negative, or shares are not shares.
@@ -75,7 +82,13 @@ def sample_ratio(
             got=f"counts {seen.tolist()}, shares {planned.tolist()}",
             wanted="counts from 0 up, and shares above 0 that add up to 1 in each stage",
         )
-    stages = log_bayes_factor(seen, planned, concentration)
+    stages = np.array([log_bayes_factor(seen, planned, one) for one in concentrations])
     return SampleRatio(
-        log_evidence=float(stages.sum()), stages=tuple(stages.tolist()), counted=int(seen.sum())
+        log_evidence=_log_mean(stages.sum(axis=1)),
+        stages=tuple(_log_mean(stage) for stage in stages.T),
+        counted=int(seen.sum()),
     )
+
+
+def _log_mean(logs: Floats) -> float:
+    return float(logsumexp(logs) - math.log(len(logs)))

@@ -235,7 +235,7 @@ def test_the_sample_ratio_is_the_product_of_a_predictor_that_learns():
             belief = prior * shares[stage] + counts[stage]
             product += math.log(belief[arm] / belief.sum() / shares[stage, arm])
             counts[stage, arm] += 1
-    found = sample_ratio(counts, shares, prior)
+    found = sample_ratio(counts, shares, [prior])
     assert found.log_evidence == pytest.approx(product, abs=1e-9)
     assert sum(found.stages) == pytest.approx(found.log_evidence)
 
@@ -243,9 +243,16 @@ def test_the_sample_ratio_is_the_product_of_a_predictor_that_learns():
 @pytest.mark.parametrize(("prior", "expected"), [(2, 4.459), (100, 6.532), (10_000, 8.766)])
 def test_the_sample_ratio_of_a_published_mismatch(prior, expected):
     """821,588 against 815,482, the worked example of Fabijan et al. (2019), KDD."""
-    assert sample_ratio([[821_588, 815_482]], [0.5, 0.5], prior).log_evidence == pytest.approx(
-        expected, abs=5e-4
-    )
+    found = sample_ratio([[821_588, 815_482]], [0.5, 0.5], [prior])
+    assert found.log_evidence == pytest.approx(expected, abs=5e-4)
+
+
+def test_small_and_large_losses_are_seen_by_one_check():
+    """A fifth of a small arm, and a fiftieth of a large one: a single prior misses one of them."""
+    small, large = [[840, 672]], [[140_000, 137_200]]
+    assert sample_ratio(small, [0.5, 0.5], [10_000]).p_value > 0.01
+    assert sample_ratio(small, [0.5, 0.5]).p_value < 0.005
+    assert sample_ratio(large, [0.5, 0.5]).p_value < 1e-4
 
 
 def test_a_ramp_alarms_when_pooled_and_not_when_told_by_stage():

@@ -1,0 +1,138 @@
+"""Rollout: what a challenger has to show on live traffic, first in shadow, then in a canary."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from pipelines.spec.fields import Declaration, Duration, Name, Share
+
+Part = Annotated[float, Field(gt=0, lt=1)]
+
+
+class LiveMetric(Declaration):
+    """A number that every entity has on live traffic: its mean, or one sum over another."""
+
+    name: Name
+    higher_is_better: bool = False
+    ratio: bool = Field(
+        default=False,
+        description="sum of values over sum of weights (errors over requests); needed where an "
+        "entity has several rows",
+    )
+
+
+class LiveOutcome(LiveMetric):
+    """The metric that decides the canary."""
+
+    minimum_effect: float = Field(
+        gt=0, description="smallest improvement worth a promotion, in the metric's unit"
+    )
+
+
+class LiveGuardrail(LiveMetric):
+    """A live metric that must be shown not to be worse by more than the margin."""
+
+    margin: float = Field(gt=0, description="tolerated loss in the metric's unit")
+    largest: float | None = Field(
+        default=None,
+        gt=0,
+        description="largest value an entity can have, 1 for a share of errors; without it, a "
+        "metric that never moved has no data",
+    )
+
+
+class Shadow(Declaration):
+    """The challenger answers beside the champion, and nobody acts on what it says."""
+
+    share: Part = Field(default=0.1, description="share of entities whose requests it sees")
+    length: Duration = timedelta(days=7)
+    minimum_requests: int = Field(default=1000, ge=1)
+    error_share: Share = Field(
+        default=0.001, description="share of requests that may fail beyond the champion's"
+    )
+    slower_share: float = Field(
+        default=0.5, gt=0, description="by how much its 99 % latency may exceed the champion's"
+    )
+    acts: bool = Field(
+        default=True,
+        description="predictions change outcomes; if not, shadow also compares matured losses",
+    )
+
+
+class Canary(Declaration):
+    """Two arms of equal size, one answered by the challenger, one by the champion."""
+
+    outcome: LiveOutcome
+    guardrails: tuple[LiveGuardrail, ...] = ()
+    covariates: tuple[Name, ...] = Field(
+        default=(), description="what was known of an entity before the canary began"
+    )
+    stages: tuple[Part, ...] = Field(
+        default=(0.05, 0.10),
+        min_length=1,
+        description="share of entities in each of the two arms, growing from stage to stage",
+    )
+    stage: Duration = Field(default=timedelta(days=2), description="from a stage to the next")
+    weeks: int = Field(default=4, ge=2, le=26, description="whole matured weeks until the end")
+    looks: tuple[int, ...] = Field(
+        default=(2, 3, 4), min_length=1, description="whole matured weeks at which it may win"
+    )
+    power: float = Field(
+        default=0.9, gt=0.5, lt=1, description="at the minimum effect; plans the information"
+    )
+    harm_alpha: Part = Field(
+        default=0.01, description="chance of a false rollback by the outcome, however often checked"
+    )
+    guardrail_alpha: Part = Field(
+        default=0.05,
+        description="level at which each guardrail is shown not to be worse, and chance of a "
+        "false rollback by any of them, however often checked",
+    )
+    sample_ratio_alpha: Part = Field(
+        default=0.01, description="chance of a false alarm over the arms' sizes"
+    )
+    futility: Share = Field(
+        default=0.2, description="chance of still winning at the minimum effect below which it ends"
+    )
+    holdback: Share = Field(
+        default=0.05, description="share of entities left to the old champion after a promotion"
+    )
+    minimum_entities: int = Field(
+        default=200, ge=20, description="in each arm, before anything is said of it"
+    )
+    label_share: Share = Field(
+        default=0.95, description="matured rows of each arm that must have an outcome"
+    )
+
+    @model_validator(mode="after")
+    def _sound(self) -> Canary:
+        problems = []
+        if any(b <= a for a, b in itertools.pairwise(self.stages)):
+            problems.append("stages grow: each is a larger share than the one before")
+        if 2 * self.stages[-1] > 1:
+            problems.append(
+                "both arms are as large as the last stage, and together no more than all entities"
+            )
+        if self.stage * (len(self.stages) - 1) >= timedelta(weeks=self.weeks):
+            problems.append("the last stage begins before the canary ends")
+        if any(b <= a for a, b in itertools.pairwise(self.looks)) or self.looks[0] < 2:
+            problems.append("looks are weeks that grow, from week 2: every weekday counts twice")
+        if self.looks[-1] != self.weeks:
+            problems.append("the last look is at the end")
+        names = [self.outcome.name, *(guard.name for guard in self.guardrails)]
+        if len(set(names)) < len(names):
+            problems.append("each metric stands once among outcome and guardrails")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+class Rollout(Declaration):
+    """From a candidate that passed offline to a champion."""
+
+    shadow: Shadow = Shadow()
+    canary: Canary
