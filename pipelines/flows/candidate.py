@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CANDIDATE = "candidate"
 PREDICTIONS = "predictions.parquet"
+NAIVE = "naive"
 EXAMPLE_ROWS = 5
 
 
@@ -31,7 +32,6 @@ class Trained(Record):
     rows: int = Field(description="labelled rows of the training span")
     recent_rows: int
     rows_digest: str = Field(description="of the recent window's rows that were scored")
-    constant: float = Field(description="best constant prediction: what a first model has to beat")
     classes: tuple[str, ...]
 
 
@@ -46,6 +46,7 @@ def train(run: Run, plan: SplitPlan) -> Trained:
 
     from pipelines.training.columns import feature_matrix
     from pipelines.training.fit import fit
+    from pipelines.training.naive import naive_predictions
     from pipelines.training.score import score
 
     spec, frame = run.spec, run.workspace.path(FRAME)
@@ -56,6 +57,8 @@ def train(run: Run, plan: SplitPlan) -> Trained:
         fitted.append(fit(spec, rows, seed))
     scored = [score(each.pipeline, spec, recent) for each in fitted]
     columns = {f"seed_{number}": each.predictions for number, each in enumerate(scored)}
+    labelled = rows[rows["label"].notna()]
+    columns[NAIVE] = naive_predictions(spec, labelled, recent, fitted[0].classes)
     run.workspace.write(PREDICTIONS, lambda part: pd.DataFrame(columns).to_parquet(part))
     package = write_package(
         run.workspace.path(CANDIDATE),
@@ -71,15 +74,14 @@ def train(run: Run, plan: SplitPlan) -> Trained:
         rows=fitted[0].rows,
         recent_rows=len(recent),
         rows_digest=scored[0].rows_digest,
-        constant=fitted[0].constant,
         classes=fitted[0].classes,
     )
 
 
 def recent_rows(
     run: Run, plan: SplitPlan, trained: Trained, window: Window
-) -> tuple[pd.DataFrame, list[Scored]]:
-    """The rows of a part of the recent window with every seed's predictions, candidate first."""
+) -> tuple[pd.DataFrame, list[Scored], Scored]:
+    """The rows of a part of the recent window, every seed's predictions, and the naive forecast."""
     import pandas as pd
 
     from pipelines.training.score import Scored, rows_digest
@@ -99,6 +101,9 @@ def recent_rows(
     mask = inside(recent, window)
     rows = recent[mask].reset_index(drop=True)
     digest = rows_digest(run.spec, rows)
-    return rows, [
-        Scored(table[name].to_numpy()[mask], digest, trained.classes) for name in table.columns
-    ]
+    scored = {
+        name: Scored(table[name].to_numpy()[mask], digest, trained.classes)
+        for name in table.columns
+    }
+    naive = scored.pop(NAIVE)
+    return rows, list(scored.values()), naive

@@ -18,14 +18,14 @@ def judge(run: Run, plan: SplitPlan, trained: Trained, incumbent: Incumbent | No
     rivals = [rival for rival in (incumbent, anchor) if rival is not None]
     windows = [comparison_window(plan, rival.plan) for rival in rivals]
     window = max(windows, key=lambda one: one.start, default=plan.recent)
-    rows, candidates = recent_rows(run, plan, trained, window)
+    rows, candidates, naive = recent_rows(run, plan, trained, window)
     return evaluate(
         run.spec,
         window,
         rows,
         candidates=candidates,
         champion=score_incumbent(incumbent, run.spec, rows) if incumbent else None,
-        constant=trained.constant,
+        naive=naive,
         refresh=refresh,
         anchor=(anchor.info.version, score_incumbent(anchor, run.spec, rows)) if anchor else None,
     )

@@ -133,7 +133,7 @@ def _evidence(
     from pipelines.release.plots import evaluation_plots
     from pipelines.training.fit import label_numbers
 
-    rows, candidates = recent_rows(run, plan, trained, evaluation.window)
+    rows, candidates, _ = recent_rows(run, plan, trained, evaluation.window)
     known = rows["label"].notna()
     documents: Mapping[str, Any] = {
         "spec.json": run.spec.as_json(),

@@ -94,7 +94,7 @@ def _against(about: Review) -> list[Finding]:
 
 
 def _metrics(about: Review) -> str:
-    rival = f"champion (v{about.champion})" if about.champion else "best constant"
+    rival = f"champion (v{about.champion})" if about.champion else "naive forecast"
     rows = [_metric_row(about, comparison) for comparison in about.evaluation.comparisons]
     if not rows:
         return ""

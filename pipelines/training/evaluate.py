@@ -22,7 +22,7 @@ from pipelines.training import findings as say
 from pipelines.training.evaluation import Comparison, DayDifference, Evaluation, SeedGain
 from pipelines.training.fit import label_numbers
 from pipelines.training.measure import Measure, guardrail_measure, primary_measure
-from pipelines.training.score import Scored, constant_predictions, rows_digest
+from pipelines.training.score import Scored, rows_digest
 from pipelines.training.slice_search import found_slices
 from pipelines.training.slices import slice_findings
 from pipelines.training.split import decision_times, inside
@@ -81,7 +81,7 @@ def evaluate(
     *,
     candidates: Sequence[Scored],
     champion: Scored | None,
-    constant: float,
+    naive: Scored,
     refresh: bool = False,
     anchor: tuple[str, Scored] | None = None,
 ) -> Evaluation:
@@ -93,7 +93,7 @@ def evaluate(
             null where none came.
         candidates: predictions of the candidate, then of its refits with the other seeds.
         champion: the champion's predictions; ``None`` when there is no champion yet.
-        constant: ``Fitted.constant``: what stands in for a champion that does not exist.
+        naive: what stands in for a champion that does not exist: a forecast without a model.
         refresh: the champion's recipe on newer data, in a model that lets refreshes in: when it
             is not shown to be better, it may still be shown not to be worse.
         anchor: version and predictions that a refresh must not fall behind, when that is not the
@@ -105,16 +105,16 @@ def evaluate(
         DataError: when rows lie outside the window, or a label or denominator cannot be used.
         SpecError: when a guardrail is declared in a way that cannot be computed.
     """
-    others = [] if champion is None else [("champion", champion)]
+    rival: say.Rival = "naive" if champion is None else "champion"
+    other = champion or naive
+    others: list[tuple[str, Scored]] = [(rival, other)]
     others += [] if anchor is None else [(f"version {anchor[0]}", anchor[1])]
     digest = _same_rows(spec, window, rows, candidates, others)
     labelled = np.asarray(rows["label"].notna(), dtype=bool)
-    other = champion or constant_predictions(constant, candidates[0])
     arms = _arms(spec, rows, labelled, candidates, other)
     days, entities = len(np.unique(arms.day)), len(np.unique(arms.entity))
     matured = say.maturity(spec, len(rows), int(labelled.sum()), days)
     found: list[Finding] = [matured]
-    rival: say.Rival = "constant" if champion is None else "champion"
     facts: dict[str, Any] = {
         "window": window,
         "rival": rival,

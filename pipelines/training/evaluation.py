@@ -53,10 +53,10 @@ class SeedGain(Record):
 
 
 class Evaluation(Record):
-    """Candidate against rival (the champion, or a constant where there is none)."""
+    """Candidate against rival (the champion, or the naive forecast where there is none)."""
 
     window: Window
-    rival: Literal["champion", "constant"]
+    rival: Literal["champion", "naive"]
     rows_digest: str
     rows: int = Field(description="matured decision points in the window")
     labelled: int = Field(description="of these, with a label")

@@ -16,7 +16,7 @@ from pipelines.stats.selection import gain_given_passed
 from pipelines.training.evaluation import Comparison
 from pipelines.training.measure import Measure
 
-Rival = Literal["champion", "constant"]
+Rival = Literal["champion", "naive"]
 
 GUARDRAIL_LEVEL = 0.05  # of each guardrail by itself: all have to hold, so none is corrected
 POWER = 0.9  # with which a window is said to settle a question
@@ -77,12 +77,13 @@ def primary(spec: ModelSpec, comparison: Comparison, rival: Rival) -> Finding:
     """Whether the candidate is better on the metric that decides.
 
     It passes when "not better" is rejected: against a champion at the level of one of the year's
-    tries, against a constant, which is no try, at the declared level. It fails when the interval
-    excludes the smallest effect worth a promotion, and is inconclusive in between.
+    tries, against the naive forecast, which is no try, at the declared level. It fails when the
+    interval excludes the smallest effect worth a promotion, and is inconclusive in between.
     """
     alpha, effect = spec.gates.recent_window.alpha, spec.metric.minimum_effect
     level = spec.gates.promoting_level if rival == "champion" else alpha
-    difference, other = comparison.difference, f"the {rival}"
+    difference = comparison.difference
+    other = "the champion" if rival == "champion" else "the naive forecast"
     if difference is None:
         return _same(_deciding(rival), comparison, other, effect)
     interval = difference.interval(1 - 2 * alpha)

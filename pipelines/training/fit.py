@@ -12,7 +12,6 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from pipelines.core.errors import DataError, SpecError
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.training import Metric
 from pipelines.training.columns import categorical_features, feature_matrix
 from pipelines.training.estimator import build_pipeline
 
@@ -40,15 +39,13 @@ class Fitted:
     """A fitted pipeline and what a judge has to know about its training.
 
     ``classes`` are the two labels of a classifier, sorted: the second is the positive class, and
-    ``score`` predicts its probability. ``constant`` is the best constant prediction for the
-    primary metric on the training labels: what a first model has to beat.
+    ``score`` predicts its probability.
     """
 
     pipeline: Pipeline
     seed: int
     rows: int
     classes: tuple[str, ...]
-    constant: float
 
 
 def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
@@ -89,8 +86,7 @@ def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
             do="look at the label's values, and at parameters that restrict them, such as loss",
         ) from cause
     classes = class_labels(pipeline) if spec.metric.name.task == "classification" else ()
-    numbers = label_numbers(labelled["label"], classes)
-    return Fitted(pipeline, seed, len(labelled), classes, best_constant(spec, numbers))
+    return Fitted(pipeline, seed, len(labelled), classes)
 
 
 def class_labels(pipeline: Pipeline) -> tuple[str, ...]:
@@ -115,17 +111,6 @@ def label_numbers(label: pd.Series, classes: tuple[str, ...]) -> npt.NDArray[np.
             wanted=f"one of {list(classes)}",
         )
     return np.asarray(texts == classes[1], dtype=np.float64)
-
-
-def best_constant(spec: ModelSpec, labels: npt.NDArray[np.float64]) -> float:
-    """The constant that does best on these labels: median, mean, quantile or share of positives."""
-    match spec.metric.name:
-        case Metric.ABSOLUTE_ERROR | Metric.SCALED_ABSOLUTE_ERROR:
-            return float(np.median(labels))
-        case Metric.PINBALL if spec.metric.quantile is not None:
-            return float(np.quantile(labels, spec.metric.quantile))
-        case _:
-            return float(np.mean(labels))
 
 
 def _label_text(value: object) -> str:

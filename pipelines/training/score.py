@@ -93,8 +93,3 @@ def _add_texts(whole: hashlib._Hash, column: pd.Series, missing: npt.NDArray[np.
     places = np.full(len(column), -1, dtype="<i8")
     places[~missing] = codes
     whole.update(b"s" + places.tobytes())
-
-
-def constant_predictions(value: float, like: Scored) -> Scored:
-    """The same prediction for every row that ``like`` was scored on."""
-    return Scored(np.full(len(like.predictions), value), like.rows_digest, like.classes)

@@ -207,7 +207,7 @@ def test_hotels_no_label_was_known_after_as_of(hotels: Any) -> None:
 
 
 def test_hotels_first_version_and_what_follows(hotels: Any) -> None:
-    """A published baseline has an AUC of 0.85, so a first version beats a constant."""
+    """A published baseline has an AUC of 0.85, so a first version beats the base rate."""
     first_then_ordinary_weeks(hotels, "contract.envelope.bookings.")
 
 

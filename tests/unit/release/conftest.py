@@ -56,7 +56,7 @@ def reviewed() -> Callable[..., Review]:
             rows,
             candidates=candidates,
             champion=Scored(label + sign * error, digest, ()) if champion else None,
-            constant=30.0,
+            naive=Scored(np.full(len(label), 30.0), digest, ()),
         )
         return Review(
             spec=spec,

@@ -87,9 +87,9 @@ def test_a_version_that_waits_tells_both_answers_with_its_evidence(reviewed: Mak
     assert f"{answer} --refuse" in page
 
 
-def test_a_first_version_is_held_against_a_constant(reviewed: Make) -> None:
+def test_a_first_version_is_held_against_the_naive_forecast(reviewed: Make) -> None:
     page = review_page(decided(reviewed(2.0, champion=False)))
-    assert "best constant" in page
+    assert "naive forecast" in page
     assert "There is no champion" in page
 
 

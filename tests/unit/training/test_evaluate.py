@@ -27,7 +27,7 @@ def judge(recent) -> Judge:
         rows: pd.DataFrame,
         candidates: list[np.ndarray],
         champion: np.ndarray | None,
-        constant: float = 0.0,
+        naive: float = 0.0,
     ) -> Evaluation:
         digest = rows_digest(spec, rows)
         label = rows["label"].fillna(0).to_numpy()
@@ -41,7 +41,7 @@ def judge(recent) -> Judge:
             rows,
             candidates=[scored(error) for error in candidates],
             champion=None if champion is None else scored(champion),
-            constant=constant,
+            naive=Scored(np.full(len(rows), naive), digest),
         )
 
     return run
@@ -241,28 +241,28 @@ def test_predictions_for_other_rows_are_refused(regression, frame, recent):
     mine = Scored(np.zeros(len(rows)), rows_digest(spec, rows))
     theirs = Scored(np.zeros(len(rows)), rows_digest(spec, other))
     with pytest.raises(DifferentRows, match="champion"):
-        evaluate(spec, recent, rows, candidates=[mine], champion=theirs, constant=0.0)
+        evaluate(spec, recent, rows, candidates=[mine], champion=theirs, naive=mine)
     with pytest.raises(DifferentRows, match="candidate 1"):
-        evaluate(spec, recent, rows, candidates=[mine, theirs], champion=None, constant=0.0)
+        evaluate(spec, recent, rows, candidates=[mine, theirs], champion=None, naive=mine)
     unlike = Scored(mine.predictions, mine.rows_digest, ("0", "1"))
     with pytest.raises(DifferentClasses):
-        evaluate(spec, recent, rows, candidates=[mine], champion=unlike, constant=0.0)
+        evaluate(spec, recent, rows, candidates=[mine], champion=unlike, naive=mine)
 
 
 def test_rows_outside_the_window_are_refused(regression, frame, recent, train):
     spec, rows = regression(), frame(train)
     mine = Scored(np.zeros(len(rows)), rows_digest(spec, rows))
     with pytest.raises(DataError, match="outside the window"):
-        evaluate(spec, recent, rows, candidates=[mine], champion=None, constant=0.0)
+        evaluate(spec, recent, rows, candidates=[mine], champion=None, naive=mine)
 
 
-def test_the_first_model_is_held_against_a_constant(regression, frame, recent, judge):
+def test_the_first_model_is_held_against_the_naive_forecast(regression, frame, recent, judge):
     spec, rows = regression(), frame(recent)
-    good = judge(spec, rows, [errors(rows, 1, seed) for seed in (1, 2)], None, constant=1.0)
+    good = judge(spec, rows, [errors(rows, 1, seed) for seed in (1, 2)], None, naive=1.0)
     assert found(good, "bootstrap").verdict is Verdict.PASS
-    assert good.rival == "constant"
+    assert good.rival == "naive"
     assert good.primary.rival == pytest.approx((rows["label"] - 1.0).abs().mean())
-    useless = judge(spec, rows, [errors(rows, 6, 1)], None, constant=1.0)
+    useless = judge(spec, rows, [errors(rows, 6, 1)], None, naive=1.0)
     assert found(useless, "bootstrap").verdict is Verdict.FAIL
 
 
@@ -290,7 +290,7 @@ def test_probabilities_are_judged_by_log_loss_auc_and_average_precision(classifi
         rows,
         candidates=[scored(1.5), scored(1.5)],
         champion=scored(0.5),
-        constant=0.5,
+        naive=scored(0.0),
     )
     assert evaluation.verdict is Verdict.PASS, [f.reason for f in evaluation.findings]
     kinds = {part.metric: part.higher_is_better for part in evaluation.comparisons}
@@ -301,7 +301,7 @@ def test_a_window_of_one_class_cannot_be_ranked(classifier, binary, recent):
     spec = classifier(metric={"name": "auc", "minimum_effect": 0.01})
     rows = binary(recent).assign(label=0.0)
     scored = Scored(np.full(len(rows), 0.5), rows_digest(spec, rows), ("0", "1"))
-    evaluation = evaluate(spec, recent, rows, candidates=[scored], champion=scored, constant=0.1)
+    evaluation = evaluate(spec, recent, rows, candidates=[scored], champion=scored, naive=scored)
     assert found(evaluation, "primary").verdict is Verdict.NO_DATA
     assert "one class" in found(evaluation, "primary").reason
 

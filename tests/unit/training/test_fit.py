@@ -11,7 +11,6 @@ from pipelines.training.fit import (
     NoMaturedLabel,
     SingleClass,
     TooFewTrainingRows,
-    best_constant,
     class_labels,
     fit,
 )
@@ -71,7 +70,6 @@ def test_two_texts_are_two_classes_and_the_second_in_order_is_positive(classifie
         score(by_number.pipeline, spec, numbers).predictions,
         score(by_text.pipeline, spec, texts).predictions,
     )
-    assert by_number.constant == pytest.approx(numbers["label"].mean()), "the class prior"
 
 
 def test_yes_and_no_are_one_and_zero(classifier, frame, train):
@@ -84,23 +82,6 @@ def test_more_than_two_classes_are_refused_with_a_way_out(classifier, frame, tra
     rows = frame(train, per_day=20)
     with pytest.raises(SpecError, match="one model for each class"):
         fit(classifier(), rows.assign(label=rows["kind"]), 1)
-
-
-def test_the_best_constant_follows_the_metric(regression):
-    labels = np.array([0.0, 0.0, 1.0, 9.0, 100.0])
-    metrics = {
-        "absolute_error": (regression(), 1.0),
-        "squared_error": (
-            regression(metric={"name": "squared_error", "minimum_effect": 1}),
-            22.0,
-        ),
-        "pinball": (
-            regression(metric={"name": "pinball", "quantile": 0.75, "minimum_effect": 1}),
-            9.0,
-        ),
-    }
-    for name, (spec, wanted) in metrics.items():
-        assert best_constant(spec, labels) == wanted, name
 
 
 def test_the_digest_is_of_keys_times_and_labels(regression, frame, recent):

@@ -23,7 +23,7 @@ def judged(spec, window, rows, candidate_sd, champion_sd=1.2):
         Scored(label + rng.normal(size=len(rows)) * sd, digest)
         for sd in (candidate_sd, champion_sd)
     )
-    return evaluate(spec, window, rows, candidates=[candidate], champion=champion, constant=0.0)
+    return evaluate(spec, window, rows, candidates=[candidate], champion=champion, naive=champion)
 
 
 def verdicts(evaluation):

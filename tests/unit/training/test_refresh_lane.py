@@ -45,7 +45,7 @@ def judge(regression, frame, recent) -> Judge:
             rows,
             candidates=[scored(candidate, 0)],
             champion=scored(champion, 1),
-            constant=0.0,
+            naive=scored(0.0, 3),
             refresh=refresh,
             anchor=None
             if anchor is None
@@ -131,7 +131,7 @@ def test_the_level_is_that_of_one_try(regression, frame, recent) -> None:
             rows,
             candidates=[Scored(label + 0.92 * noise[0], digest)],
             champion=Scored(label + noise[1], digest),
-            constant=0.0,
+            naive=Scored(0 * label, digest),
         )
         one = next(f for f in found.findings if f.name == "recent_window.primary")
         return one.verdict, one.reason
