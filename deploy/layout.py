@@ -143,6 +143,7 @@ class Stack:
             "GAUNTLET_EXPECTATIONS": str(self.settings.expectations.resolve()),
             "GAUNTLET_STORE": self.settings.store_address,
             "GAUNTLET_LEDGER_URL": self.settings.ledger_address,
+            "GAUNTLET_ONLINE_URL": self.settings.online_address,
             "GAUNTLET_MLFLOW_URI": self.mlflow_url,
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",

@@ -21,6 +21,9 @@ class Settings(BaseSettings):
     store: str = Field(default="", description="events: a folder or s3://bucket/prefix")
     mlflow_uri: str = Field(default="", description="MLflow's tracking address")
     ledger_url: str = Field(default="", description="the ledger's database, as an SQLAlchemy URL")
+    online_url: str = Field(
+        default="", description="the online store: sqlite:///file, redis://host:port/0 or memory://"
+    )
 
     @property
     def store_address(self) -> str:
@@ -36,3 +39,8 @@ class Settings(BaseSettings):
     def ledger_address(self) -> str:
         """The ledger; embedded default: a SQLite file in the home."""
         return self.ledger_url or f"sqlite:///{self.home.resolve() / 'ledger.db'}"
+
+    @property
+    def online_address(self) -> str:
+        """The online store; embedded default: a SQLite file in the home."""
+        return self.online_url or f"sqlite:///{self.home.resolve() / 'online.db'}"

