@@ -14,6 +14,7 @@ Rows leave in batches. ``seal`` fixes the end of a batch before anything is done
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ MOST_BYTES = 4 << 30
 GATHER_S = 0.0003  # a fraction of what the disk takes
 MOST_SET_BACK = timedelta(hours=1)
 BATCH_ROWS = 20_000
+_NUMBER = 8  # bytes
 _STORED = ("size", "decided_us", *COLUMNS)
 _INSERT = (
     f"INSERT INTO predictions ({', '.join(_STORED)}) VALUES ({', '.join('?' for _ in _STORED)})"
@@ -145,7 +147,7 @@ class Journal:
 
         Raises:
             JournalFull: when there would be more unshipped than the bounds allow.
-            DataError: when a text is no Unicode.
+            DataError: when a text is no Unicode, or a number not finite.
             Unavailable: when the disk is full or the file cannot be written.
             Damaged: when the file is no sound database any more.
         """
@@ -304,13 +306,21 @@ class Journal:
 
 
 def _stored(prediction: Prediction) -> tuple[Any, ...]:
+    """The row, and its size; refused here, a bad one cannot spoil the others' transaction."""
     try:
         values = prediction.values()
-        size = sum(len(each.encode()) if isinstance(each, str) else 8 for each in values)
-    except UnicodeEncodeError as cause:
+        size = sum(len(each.encode()) if isinstance(each, str) else _bytes(each) for each in values)
+    except (TypeError, ValueError) as cause:
         raise DataError(
-            "a prediction holds a text that is no Unicode",
+            "a prediction cannot be logged",
             where=f"request {prediction.request_id!r}",
             got=str(cause),
+            wanted="texts in Unicode, and numbers that are finite",
         ) from cause
-    return (size + 8, microseconds(prediction.decided_at), *values)
+    return (size + _NUMBER, microseconds(prediction.decided_at), *values)
+
+
+def _bytes(number: float) -> int:
+    if not math.isfinite(number):
+        raise ValueError(f"the number {number}")
+    return _NUMBER

@@ -70,7 +70,6 @@ class JournalFile:
             Unavailable: when the disk is full or the file cannot be written.
             Damaged: when the file is no sound database any more.
         """
-        self._check_process()
         with self._answered(), self._writer, self._own_turn():
             self._write.execute("BEGIN IMMEDIATE")
             try:
@@ -84,8 +83,8 @@ class JournalFile:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """One state of the file for all that the block reads; writers are not held up."""
-        self._check_process()
         with self._answered(), self._reader:
+            self._check_open()
             self._read.execute("BEGIN")
             try:
                 yield self._read
@@ -128,6 +127,7 @@ class JournalFile:
 
     @contextmanager
     def _own_turn(self) -> Iterator[None]:
+        self._check_open()
         # SQLite's own waiting is by sleeping and asking again: unfair, and slow under load.
         fcntl.flock(self._turn, fcntl.LOCK_EX)
         try:
@@ -135,7 +135,9 @@ class JournalFile:
         finally:
             fcntl.flock(self._turn, fcntl.LOCK_UN)
 
-    def _check_process(self) -> None:
+    def _check_open(self) -> None:
+        if self._turn < 0:
+            raise OSError("it was closed")
         if os.getpid() != self._process:
             raise Unavailable(
                 "a prediction journal was opened before this process was forked",

@@ -31,7 +31,7 @@ class Prediction(Record):
         """The log's columns, in the order of its declaration.
 
         Raises:
-            UnicodeEncodeError: when a text is no Unicode.
+            ValueError: when a feature is a number that is not finite.
         """
         found = [
             canonical_json(getattr(self, name)) if name in _OBJECTS else getattr(self, name)

@@ -1,0 +1,51 @@
+"""A worker of a service: threads that append and say so, and a shipper that never rests.
+
+    log_life.py <journal> <store> <name>
+
+Prints the request id of every prediction whose append has returned. Lives until it is killed.
+"""
+
+import os
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
+from pipelines.adapters.objects_local import LocalStore
+from pipelines.adapters.objects_s3 import S3Store
+from pipelines.core.time import FixedClock
+from pipelines.data.store import ObjectStore
+from pipelines.serving.journal import Journal
+from pipelines.serving.shipping import ship
+from tests.answers import answer
+
+THREADS = 4  # of each worker that append: none has more than one prediction on its way
+BATCH_ROWS = 20  # small, so that most kills meet a shipment
+
+
+def open_store(address: str) -> ObjectStore:
+    return S3Store(address) if address.startswith("s3://") else LocalStore(Path(address))
+
+
+def append_on(journal: Journal, name: str) -> None:
+    number = 0
+    while True:
+        request = f"{name}-{number}"
+        journal.append([answer(request)])
+        os.write(1, f"{request}\n".encode())  # a pipe takes it whole, and keeps it
+        number += 1
+
+
+def main(path: str, address: str, name: str) -> None:
+    journal, store = Journal(Path(path), batch_rows=BATCH_ROWS), open_store(address)
+    for thread in range(THREADS):
+        work = threading.Thread(target=append_on, args=(journal, f"{name}-{thread}"), daemon=True)
+        work.start()
+    while True:
+        ship(journal, store, "demand", FixedClock(datetime.now(UTC)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

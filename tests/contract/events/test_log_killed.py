@@ -1,0 +1,84 @@
+"""``kill -9`` of the workers of a service, again and again: what was acknowledged is in the log.
+
+Two workers share one journal, append from several threads, and both ship without a pause. They are
+killed at random moments, so in the middle of transactions, of writes to the store and between the
+steps. Then everything that any of them had acknowledged stands in the store exactly once.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pipelines.core.time import FixedClock
+from pipelines.serving.journal import Journal
+from pipelines.serving.shipping import ship
+from tests.answers import logged
+from tests.contract.events.log_life import BATCH_ROWS, THREADS, open_store
+
+SCRIPT = Path(__file__).with_name("log_life.py")
+LIVES, WORKERS = 6, 2
+
+
+@pytest.fixture(params=["folder", "s3"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "folder":
+        return str(tmp_path / "store")
+    return f"s3://{request.getfixturevalue('plain_bucket')}/below"
+
+
+def one_life(path: Path, address: str, life: int, rng: random.Random) -> list[str]:
+    """Starts the workers, kills each at a moment of its own; what they had acknowledged."""
+    workers = [
+        subprocess.Popen(
+            [sys.executable, str(SCRIPT), str(path), address, f"{life}-{number}"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        for number in range(WORKERS)
+    ]
+    said = []
+    for worker in workers:
+        assert worker.stdout is not None
+        said.append(worker.stdout.readline())  # it is at work
+    for worker in workers:
+        time.sleep(rng.uniform(0.02, 0.5))
+        worker.kill()
+    for worker in workers:
+        rest, _ = worker.communicate()
+        assert worker.returncode == -signal.SIGKILL, "it died by itself"
+        said.append(rest)
+    return "".join(said).split()
+
+
+@pytest.mark.slow
+def test_what_was_acknowledged_is_in_the_log_exactly_once(address: str, tmp_path: Path) -> None:
+    path, rng = tmp_path / "journal" / "demand.db", random.Random(20260105)
+    store = open_store(address)
+    acknowledged = [one for life in range(LIVES) for one in one_life(path, address, life, rng)]
+    shipped_by_the_dead = {row["request_id"] for row in logged(store)}
+    with Journal(path, batch_rows=BATCH_ROWS) as journal:
+        ship(journal, store, "demand", FixedClock(datetime.now(UTC)))
+        assert journal.backlog().rows == 0
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    found = [row["request_id"] for row in logged(store)]
+    assert len(acknowledged) > LIVES * WORKERS * THREADS, "they hardly lived"
+    assert shipped_by_the_dead, "nobody was killed while shipping"
+    lost = set(acknowledged) - set(found)
+    assert not lost, f"{len(lost)} of {len(acknowledged)} acknowledged are lost: {sorted(lost)[:5]}"
+    assert len(found) == len(set(found)), f"{len(found) - len(set(found))} rows stand twice"
+    unanswered = set(found) - set(acknowledged)
+    assert len(unanswered) <= LIVES * WORKERS * THREADS, (
+        "a kill leaves at most one prediction of each thread that was durable and not yet said"
+    )
