@@ -17,6 +17,7 @@ from pipelines.core.records import Record
 from pipelines.core.verdict import Finding, Verdict, overall
 from pipelines.release.canary_evidence import CanaryEvidence
 from pipelines.release.canary_findings import (
+    alarm,
     corrected_gain,
     futility,
     guardrail,
@@ -96,13 +97,8 @@ def judge_canary(
 def _step(
     deciding: tuple[Finding, ...], chance: Finding | None, last: bool
 ) -> tuple[CanaryStep, tuple[str, ...]]:
-    failed = [finding for finding in deciding if finding.verdict is Verdict.FAIL]
-    for step, beginning in (
-        (CanaryStep.VOID, "canary.sample_ratio."),
-        (CanaryStep.ROLL_BACK, "canary.harm."),
-    ):
-        if reasons := tuple(f.reason for f in failed if f.name.startswith(beginning)):
-            return step, reasons
+    if ended := alarm(deciding):
+        return CanaryStep(ended[0]), tuple(ended[1])
     if overall(deciding) is Verdict.PASS:
         return CanaryStep.PROMOTE, ("better at a planned look, and nothing speaks against it",)
     open_ = tuple(f"{f.name}: {f.verdict}" for f in deciding if f.verdict is not Verdict.PASS)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 from pipelines.core.verdict import Finding, Gate, Interval, Verdict
 from pipelines.release.canary_evidence import ARMS, WEEK, CanaryEvidence, Group
@@ -18,6 +19,16 @@ from pipelines.stats.undefined import NoVariation, Undefined
 EQUAL = (0.5, 0.5)
 TUNED = 0.15  # of the planned information: where harm should be seen soonest
 CORRECTED = 0.05  # one-sided doubt of the corrected gain's lower limit
+
+
+def alarm(findings: Iterable[Finding]) -> tuple[Literal["void", "roll_back"], list[str]] | None:
+    """What ends a comparison at once, with its reasons: unequal arms before harm; None: nothing."""
+    failed = [finding for finding in findings if finding.verdict is Verdict.FAIL]
+    if unequal := [f.reason for f in failed if f.name.startswith("canary.sample_ratio.")]:
+        return "void", unequal
+    if harmed := [f.reason for f in failed if f.name.startswith("canary.harm.")]:
+        return "roll_back", harmed
+    return None
 
 
 def sample_ratios(evidence: CanaryEvidence, canary: Canary) -> Iterator[Finding]:
