@@ -92,7 +92,7 @@ class Run:
             entry
             for entry in self.parts.ledger.entries(model, lineage)
             if entry.run.startswith(f"{self.question}.")
-            and entry.kind != "peek"
+            and entry.kind not in ("peek", "audit")
             and entry.outcome not in UNANSWERED
         ]
         return answers[-1] if answers else None
@@ -130,6 +130,8 @@ def open_run(request: Request, parts: Parts) -> Run:
         TimeError: when as-of lies in the future, which nobody can stand in.
     """
     spec = parts.load_spec(request.model)
+    if request.lineage != LIVE:  # no traffic reaches it, so there the recent window promotes
+        spec = spec.model_copy(update={"rollout": None})
     now = parts.clock.now()
     if request.as_of > now:
         raise TimeError(

@@ -8,8 +8,11 @@ overlap from week to week, and champions are shared.
 
 - A try is a run that compared a candidate with a champion on the recent window, promoted or not,
   with whatever lane. What broken data stopped before costs nothing, nor does a first version.
+  Where a rollout is declared the recent window only admits to it and costs nothing: the try is the
+  canary, paid when it begins.
 - A dry run that came to the comparison is a try as well: who has seen the p-value has tried. The
   real run of the same question is the same test, and the two cost one.
+- So is an audit by hand of another recipe than the champion's: it shows the same rows.
 - A try belongs to the year in which the ledger recorded it first: as-of is chosen by whoever asks,
   and would let this week's question be paid from last year's budget. Lineages other than live run
   through years in an afternoon and touch nothing that serves, so there as-of counts.
@@ -32,11 +35,12 @@ from pydantic import Field
 from pipelines.core.records import Record
 from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.release.ledger import LIVE, Entry
+from pipelines.release.trial import Stage
 from pipelines.spec.training import BudgetGate
 
 SPENT, LEVEL, EXHAUSTED = "budget.spent", "budget.level", "budget.exhausted"
 REFRESH = "recent_window.refresh"
-_COMPARISONS = ("recent_window.primary", REFRESH)
+_COMPARISONS = ("recent_window.primary", REFRESH, "audit.live")
 _ROUNDING = 1e-9  # sixty sixtieths are not to exceed the whole
 
 
@@ -123,33 +127,33 @@ def budget_findings(
     declared: BudgetGate,
     year: int,
     run: str,
-    findings: Sequence[Finding],
+    findings: Iterable[Finding],
+    free: str = "",
 ) -> tuple[Finding, ...]:
-    """What this run's comparison costs, what the year has left, and whether that is enough.
+    """What this run's try costs, what the year has left, and whether that is enough.
 
     Arguments:
         entries: the lineage's chain, oldest first, without the entry that is about to be written.
         run: id of the run; one that has paid before does not pay again.
-        findings: all other findings of the run.
+        findings: all other findings of the run; when they compare nothing, it costs nothing.
+        free: why it costs nothing all the same.
     """
     before = account(entries, declared, year)
     paid = next((one for one in tries(entries, declared) if one.run == run), None)
-    if not compared(findings):
-        return (
-            _spent(before, "nothing was compared with the champion, so this run costs nothing"),
-        )
+    if free or not compared(findings):
+        return (_spent(before, free or "nothing was compared with the champion: it costs nothing"),)
     if paid is not None:
-        told = f"this run has paid for its comparison before, in {paid.year}"
+        told = f"this run has paid for its try before, in {paid.year}"
         return (_spent(before, told), _level(declared, paid.level))
     if not before.left:
         return (
-            _spent(before, "this run was compared beyond them and may not promote"),
+            _spent(before, "this run came after them and may not promote"),
             _level(declared, declared.level),
             _exhausted(before),
         )
     mine = Try(run=run, year=year, level=declared.level)
     after = before.model_copy(update={"tries": (*before.tries, mine)})
-    return (_spent(after, "this run's comparison included"), _level(declared, declared.level))
+    return (_spent(after, "this run's try included"), _level(declared, declared.level))
 
 
 def anchor(entries: Iterable[Entry]) -> str | None:
@@ -180,13 +184,21 @@ def is_refresh(findings: Iterable[Finding]) -> bool:
 
 
 def _price(entry: Entry, declared: BudgetGate) -> float:
-    if not compared(entry.findings):
+    if not _costs(entry):
         return 0.0
     by_name = {finding.name: finding for finding in entry.findings}
     if EXHAUSTED in by_name and not _waived(entry):
         return 0.0
     level = by_name[LEVEL].value if LEVEL in by_name else None
     return declared.level if level is None else level
+
+
+def _costs(entry: Entry) -> bool:
+    """A canary costs when it begins; a comparison that only admits to one costs nothing."""
+    if entry.move is not None:
+        return entry.move.stage is Stage.CANARY and entry.move.step == 0
+    live_decides = entry.facts is not None and entry.facts.trial != "none"
+    return not live_decides and compared(entry.findings)
 
 
 def _waived(entry: Entry) -> bool:
@@ -214,8 +226,8 @@ def _level(declared: BudgetGate, level: float) -> Finding:
     return _finding(
         LEVEL,
         Verdict.PASS,
-        f"a comparison costs {level:.3g}, one of {declared.tries} shares of the year's "
-        f"{declared.alpha_year:g}; without a canary, the recent window alone spends it",
+        f"a try costs {level:.3g}, one of {declared.tries} shares of the year's "
+        f"{declared.alpha_year:g}; where no rollout is declared, the recent window spends it",
         value=level,
     )
 

@@ -12,22 +12,35 @@ from pipelines.core.errors import Damaged, Superseded
 from pipelines.core.records import Instant, Record, digest_of
 from pipelines.core.time import instant_text
 from pipelines.core.verdict import Finding
-from pipelines.release.policy import Decision, Facts, decide, policy_of
+from pipelines.release.demands import policy_of
+from pipelines.release.policy import Decision, Facts, decide
+from pipelines.release.trial import Move
 
 LIVE = "live"
 GENESIS = "0" * 64
-Kind = Literal["decision", "peek", "review", "promotion", "bootstrap", "rollback", "unexplained"]
+Kind = Literal[
+    "decision",
+    "peek",
+    "audit",
+    "review",
+    "promotion",
+    "bootstrap",
+    "rollout",
+    "rollback",
+    "unexplained",
+]
 
 
 class Draft(Record):
     """An entry before it has a place in the chain.
 
     Kinds: ``decision`` (judged, champion untouched), ``peek`` (a dry run that was judged: who has
-    seen the comparison has tried, see ``budget``), ``review`` (what awaited review came to
+    seen the comparison has tried, see ``budget``), ``audit`` (the same by hand, without a
+    judgement), ``review`` (what awaited review came to
     nothing: refused, or superseded), ``promotion`` and ``bootstrap`` (judged, and the candidate
-    is champion now), ``rollback`` (a former champion is champion again), ``unexplained`` (the
-    alias was found moved by hand). The first five carry what ``replay`` compares: findings, facts
-    and decision.
+    is champion now), ``rollout`` (a challenger's trial went on, or ended without promotion),
+    ``rollback`` (a former champion is champion again), ``unexplained`` (the alias was found moved
+    by hand). Those that were judged carry what ``replay`` compares: findings, facts, decision.
     """
 
     model: str
@@ -44,11 +57,18 @@ class Draft(Record):
     spec: str = Field(default="", description="digest of the declaration")
     recipe: str = ""
     snapshot: str = Field(default="", description="id of the snapshot")
+    move: Move | None = Field(
+        default=None,
+        exclude_if=lambda move: move is None,
+        description="of a trial on live traffic",
+    )
 
     @property
     def outcome(self) -> str:
-        """The decision's outcome; for a move without one, its kind."""
-        return self.decision.outcome.value if self.decision else self.kind
+        """The decision's outcome; of a trial its stage; for a move without either, its kind."""
+        if self.decision:
+            return self.decision.outcome.value
+        return self.move.stage.value if self.move else self.kind
 
     @property
     def candidate(self) -> str | None:
@@ -145,7 +165,7 @@ class Ledger(Protocol):
 def faults(entries: Iterable[Entry]) -> tuple[str, ...]:
     """What is wrong with a chain, in words; nothing when it is whole.
 
-    A chain that lost its newest entries looks whole: that is found by ``promotion.reconcile``,
+    A chain that lost its newest entries looks whole: that is found by ``reconciliation.reconcile``,
     because the registry keeps the hash of the entry that made a version champion.
     """
     found: list[str] = []

@@ -14,12 +14,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipelines.core.errors import Damaged
 from pipelines.core.records import Instant, Record, digest_of
 from pipelines.core.verdict import Finding, Gate, Verdict, overall
-
-Case = Literal["bootstrap", "challenge"]
-BOTH: tuple[Case, ...] = ("bootstrap", "challenge")
+from pipelines.release.demands import CURRENT, Case, Policy
 
 
 class Outcome(StrEnum):
@@ -27,6 +24,7 @@ class Outcome(StrEnum):
 
     PROMOTE = "promote"
     BOOTSTRAP = "bootstrap"
+    CHALLENGE = "challenge"
     AWAIT_REVIEW = "await_review"
     REJECT = "reject"
     HOLD = "hold"
@@ -37,70 +35,6 @@ class Outcome(StrEnum):
     def moves(self) -> bool:
         """Whether the candidate becomes champion."""
         return self in (Outcome.PROMOTE, Outcome.BOOTSTRAP)
-
-
-class Demand(Record):
-    """A gate that has to pass. ``needs`` are findings it must bring, by name or its beginning.
-
-    A need that any of several findings meets names them all: ``recent_window.primary|...``.
-    """
-
-    gate: Gate
-    cases: tuple[Case, ...] = BOTH
-    needs: tuple[str, ...] = ()
-
-
-class Policy(Record):
-    """A numbered set of demands. Never edited once a decision was made under it."""
-
-    version: str
-    demands: tuple[Demand, ...]
-
-
-POLICIES = {
-    policy.version: policy
-    for policy in (
-        Policy(
-            version="1",
-            demands=(
-                Demand(gate=Gate.CONTRACT, needs=("contract.suite",)),
-                Demand(gate=Gate.CONTRACT, cases=("challenge",), needs=("contract.envelope",)),
-                Demand(gate=Gate.AVAILABILITY),
-                Demand(
-                    gate=Gate.RECENT_WINDOW,
-                    cases=("bootstrap",),
-                    needs=("recent_window.bootstrap",),
-                ),
-                Demand(
-                    gate=Gate.RECENT_WINDOW,
-                    cases=("challenge",),
-                    needs=("recent_window.primary",),
-                ),
-            ),
-        ),
-        # A year's error budget; a refresh of the champion's recipe may pass without being better.
-        Policy(
-            version="2",
-            demands=(
-                Demand(gate=Gate.CONTRACT, needs=("contract.suite",)),
-                Demand(gate=Gate.CONTRACT, cases=("challenge",), needs=("contract.envelope",)),
-                Demand(gate=Gate.AVAILABILITY),
-                Demand(
-                    gate=Gate.RECENT_WINDOW,
-                    cases=("bootstrap",),
-                    needs=("recent_window.bootstrap",),
-                ),
-                Demand(
-                    gate=Gate.RECENT_WINDOW,
-                    cases=("challenge",),
-                    needs=("recent_window.primary|recent_window.refresh",),
-                ),
-                Demand(gate=Gate.BUDGET, cases=("challenge",), needs=("budget.spent",)),
-            ),
-        ),
-    )
-}
-CURRENT = POLICIES["2"]
 
 
 class Approval(Record):
@@ -124,13 +58,25 @@ class Facts(Record):
     review: Literal["none", "required"] = "none"
     approval: Approval | None = None
     dry_run: bool = False
+    trial: Literal["none", "ahead", "done"] = Field(
+        default="none",
+        exclude_if=lambda trial: trial == "none",
+        description="on live traffic: not declared, still to come, or over",
+    )
+    on_trial: str | None = Field(
+        default=None,
+        exclude_if=lambda version: version is None,
+        description="another version that has the place",
+    )
     waived: tuple[str, ...] = Field(default=(), description="names of findings, spelled out")
     reason: str = Field(default="", description="why the run was asked for; a waiver needs one")
 
     @property
     def case(self) -> Case:
         """Without a champion in the lineage there is nothing to compare with."""
-        return "bootstrap" if self.champion is None else "challenge"
+        if self.champion is None:
+            return "bootstrap"
+        return "trial" if self.trial == "done" else "challenge"
 
 
 class GateVerdict(Record):
@@ -189,22 +135,6 @@ def decide(findings: Sequence[Finding], facts: Facts, policy: Policy = CURRENT) 
         evidence=judged.evidence,
         policy=policy.version,
     )
-
-
-def policy_of(version: str) -> Policy:
-    """The policy with this version.
-
-    Raises:
-        Damaged: this program does not know it.
-    """
-    if version not in POLICIES:
-        raise Damaged(
-            "a decision was made under a policy that this program does not have",
-            got=f"policy {version!r}",
-            wanted=f"one of {sorted(POLICIES)}",
-            do="replay it with the release of Gauntlet that made the decision",
-        )
-    return POLICIES[version]
 
 
 class _Judged:
@@ -277,6 +207,17 @@ def _unreviewed(judged: _Judged) -> Iterable[str]:
             yield f"the approval of {judged.facts.approval.by} was given for other evidence"
 
 
+def _occupied(judged: _Judged) -> Iterable[str]:
+    facts = judged.facts
+    if facts.case == "challenge" and facts.trial == "ahead" and facts.on_trial is not None:
+        yield f"every offline gate passed, and version {facts.on_trial} is on trial"
+
+
+def _admitted(judged: _Judged) -> Iterable[str]:
+    if judged.facts.case == "challenge" and judged.facts.trial == "ahead":
+        yield "every offline gate passed: live traffic decides"
+
+
 def _first(judged: _Judged) -> Iterable[str]:
     if judged.facts.case == "bootstrap":
         yield "there was no champion in this lineage, and every gate of a first version passed"
@@ -295,6 +236,8 @@ _RULES: tuple[tuple[Outcome, _Rule], ...] = (
     (Outcome.HOLD, _unregistered),
     (Outcome.REJECT, _refused),
     (Outcome.AWAIT_REVIEW, _unreviewed),
+    (Outcome.HOLD, _occupied),
+    (Outcome.CHALLENGE, _admitted),
     (Outcome.BOOTSTRAP, _first),
     (Outcome.PROMOTE, _better),
 )

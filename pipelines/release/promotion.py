@@ -27,36 +27,33 @@ What if two race (callers hold the lock, which is for waiting; the ledger decide
   taken neither for one made by hand nor for a ledger that has lost entries.
 - the same run twice at once: one entry, which both return.
 
-What if a person moves the alias
-
-- the alias then serves, so that version is champion: recorded as ``unexplained``, and evidence
-  against the former champion is void. Moving it back to the champion before is told from a crash
-  by the tag of step 4: with the tag, a person did it. One gap is left: a person who moves the alias
-  back before any process has come to step 4 is taken for the crash, and the promotion is finished.
-- a deleted alias means that nothing serves: recorded, and the next version is a bootstrap.
-
-What if the ledger loses its newest entries (a restored backup): the serving version's tag names an
-entry that the ledger does not hold, and everything stops with ``Damaged``.
+What if a person moves the alias, or the ledger loses entries: see ``reconciliation``.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from pydantic import Field
 
-from pipelines.core.errors import Damaged, GauntletError, Superseded
+from pipelines.core.errors import GauntletError, Superseded
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import Clock
 from pipelines.core.verdict import Finding
 from pipelines.release.budget import budget_findings, budget_year, compared
+from pipelines.release.demands import CURRENT, Policy
 from pipelines.release.ledger import LIVE, Draft, Entry, Kind, Ledger
-from pipelines.release.policy import CURRENT, Decision, Facts, Outcome, Policy, decide
-from pipelines.release.registry import CHAMPION, Aliases
+from pipelines.release.policy import Decision, Facts, Outcome, decide
+from pipelines.release.reconciliation import point, reconcile
+from pipelines.release.registry import Aliases
+from pipelines.release.rollout import trial
+from pipelines.release.trial import Move
 from pipelines.spec.training import BudgetGate
 
-ENTRY_TAG = "gauntlet.ledger_entry"
+_FREE = {
+    "ahead": "the recent window only admits to live traffic: the canary pays",
+    "done": "the canary has paid",
+}
 _KINDS: dict[Outcome, Kind] = {Outcome.PROMOTE: "promotion", Outcome.BOOTSTRAP: "bootstrap"}
 
 
@@ -77,6 +74,9 @@ class Dossier(Record):
     budget: BudgetGate | None = Field(
         default=None, description="what its tries cost; None: the findings say so already"
     )
+    move: Move | None = Field(
+        default=None, description="what ends the candidate's trial if it is promoted"
+    )
 
 
 class Judgement(NamedTuple):
@@ -84,16 +84,6 @@ class Judgement(NamedTuple):
 
     decision: Decision
     findings: tuple[Finding, ...]
-
-
-class Reconciliation(Record):
-    """What was found on start. Everything but ``agree`` is worth a person's look."""
-
-    action: Literal["agree", "finished", "unexplained"]
-    champion: str | None
-    alias_before: str | None
-    entry: Entry | None = Field(description="the entry that made the champion, or records the move")
-    summary: str
 
 
 def promote(
@@ -134,7 +124,7 @@ def promote(
             do="run again: the evidence is gathered anew, against the champion of now",
         )
     if entry.moves and entry.lineage == LIVE:
-        _point(dossier.model, ledger, aliases)
+        point(dossier.model, ledger, aliases)
     return entry
 
 
@@ -154,9 +144,7 @@ def look(dossier: Dossier, ledger: Ledger, clock: Clock, policy: Policy = CURREN
         assert entry.decision is not None
         return Judgement(entry.decision, entry.findings)
     chain = ledger.entries(dossier.model, dossier.lineage)
-    findings = _with_budget(dossier, chain, clock)
-    standing = chain[-1].champion_after if chain else None
-    facts = dossier.facts.model_copy(update={"standing": standing})
+    findings, facts = _with_budget(dossier, chain, clock), _facts(dossier, chain)
     return Judgement(decide(findings, facts, policy), findings)
 
 
@@ -212,63 +200,8 @@ def rollback(
     )
     entry = ledger.append(draft, after=chain[-1].sequence)
     if lineage == LIVE:
-        _point(model, ledger, aliases)
+        point(model, ledger, aliases)
     return entry
-
-
-def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Reconciliation:
-    """Bring ledger and alias of the lineage ``live`` together; see this module's text.
-
-    Returns: what was found and done.
-
-    Raises:
-        Damaged: the ledger has lost the entry that made the serving version champion.
-        Unavailable: ledger or registry did not answer; running again is safe.
-    """
-    while True:
-        chain = ledger.entries(model, LIVE)
-        head = chain[-1] if chain else None
-        champion = head.champion_after if head else None
-        move = next((entry for entry in reversed(chain) if entry.moves), None)
-        alias = aliases.alias(model, CHAMPION)
-        cited = aliases.tags(model, alias).get(ENTRY_TAG) if alias is not None else None
-        arrived = _arrived(model, move, aliases)
-        if ledger.head(model, LIVE) != head:
-            continue  # a promotion was in progress: what was read belongs to two moments
-        _check_witness(model, chain, alias, cited)
-        if alias == champion:
-            if move and not arrived:
-                _witness(move, aliases)
-            return Reconciliation(
-                action="agree",
-                champion=champion,
-                alias_before=alias,
-                entry=move,
-                summary=f"ledger and alias agree on {champion}",
-            )
-        if move and alias == move.champion_before and not arrived:
-            _point(model, ledger, aliases)
-            return Reconciliation(
-                action="finished",
-                champion=champion,
-                alias_before=alias,
-                entry=move,
-                summary=f"finished the {move.kind} of run {move.run}: {alias} -> {champion}",
-            )
-        try:
-            entry = ledger.append(
-                _unexplained(model, head, alias, clock.now()), head.sequence if head else 0
-            )
-        except Superseded:
-            continue  # a promotion was in progress: look again
-        _witness(entry, aliases)
-        return Reconciliation(
-            action="unexplained",
-            champion=alias,
-            alias_before=alias,
-            entry=entry,
-            summary=f"the alias was moved by hand: {champion} -> {alias}",
-        )
 
 
 def _decided(dossier: Dossier, ledger: Ledger) -> Entry | None:
@@ -285,11 +218,10 @@ def _decided(dossier: Dossier, ledger: Ledger) -> Entry | None:
 def _record(dossier: Dossier, ledger: Ledger, clock: Clock, policy: Policy) -> Entry:
     """Judge against champion and budget of now and append; again whenever somebody was faster."""
     made = ledger.of_run(dossier.model, dossier.lineage, dossier.facts.run)
-    awaited = any(entry.kind != "peek" for entry in made)
+    awaited = any(entry.decision and entry.kind != "peek" for entry in made)
     while True:
         chain = ledger.entries(dossier.model, dossier.lineage)
-        standing = chain[-1].champion_after if chain else None
-        facts = dossier.facts.model_copy(update={"standing": standing})
+        facts = _facts(dossier, chain)
         found = _with_budget(dossier, chain, clock)
         decision = decide(found, facts, policy)
         draft = _judged(dossier.model_copy(update={"findings": found}), facts, decision, awaited)
@@ -299,17 +231,26 @@ def _record(dossier: Dossier, ledger: Ledger, clock: Clock, policy: Policy) -> E
             continue
 
 
+def _facts(dossier: Dossier, chain: tuple[Entry, ...]) -> Facts:
+    """The dossier's facts with what the ledger says now: who is champion, and who is on trial."""
+    facts, other = dossier.facts, trial(chain)
+    taken = facts.trial == "ahead" and other is not None and other.challenger != facts.candidate
+    update = {
+        "standing": chain[-1].champion_after if chain else None,
+        "on_trial": other.challenger if taken and other else None,
+    }
+    return facts.model_copy(update=update)
+
+
 def _with_budget(dossier: Dossier, chain: tuple[Entry, ...], clock: Clock) -> tuple[Finding, ...]:
     """The dossier's findings and, where a champion is challenged, what the try costs."""
     if dossier.budget is None or dossier.facts.champion is None:
         return dossier.findings
     now = max(clock.now(), chain[-1].recorded_at) if chain else clock.now()
     year = budget_year(dossier.lineage, dossier.as_of, now)
-    run = dossier.facts.run
-    return (
-        *dossier.findings,
-        *budget_findings(chain, dossier.budget, year, run, dossier.findings),
-    )
+    facts = dossier.facts
+    found, free = dossier.findings, _FREE.get(facts.trial, "")
+    return (*found, *budget_findings(chain, dossier.budget, year, facts.run, found, free))
 
 
 def _judged(dossier: Dossier, facts: Facts, decision: Decision, awaited: bool) -> Draft:
@@ -330,62 +271,5 @@ def _judged(dossier: Dossier, facts: Facts, decision: Decision, awaited: bool) -
         spec=dossier.spec,
         recipe=dossier.recipe,
         snapshot=dossier.snapshot,
+        move=dossier.move if decision.outcome.moves else None,
     )
-
-
-def _unexplained(model: str, head: Entry | None, alias: str | None, now: datetime) -> Draft:
-    before, after = (head.champion_after, head.sequence) if head else (None, 0)
-    return Draft(
-        model=model,
-        kind="unexplained",
-        run=f"by-hand-after-{after}",
-        as_of=now,
-        champion_before=before,
-        champion_after=alias,
-        reasons=(
-            f"the alias {CHAMPION} shows {alias} where the ledger has {before}: moved by hand",
-        ),
-    )
-
-
-def _point(model: str, ledger: Ledger, aliases: Aliases) -> None:
-    """Point the alias at the ledger's champion, and stay until the two agree."""
-    while True:
-        champion = ledger.champion(model, LIVE)
-        aliases.set_alias(model, CHAMPION, champion)
-        chain = ledger.entries(model, LIVE)
-        move = next((entry for entry in reversed(chain) if entry.moves), None)
-        if move is None or move.champion_after == champion:
-            if move is not None:
-                _witness(move, aliases)
-            return
-
-
-def _witness(move: Entry, aliases: Aliases) -> None:
-    if move.champion_after is not None:
-        aliases.tag(move.model, move.champion_after, ENTRY_TAG, move.hash)
-
-
-def _arrived(model: str, move: Entry | None, aliases: Aliases) -> bool:
-    """Whether the alias did get to where the newest move sent it.
-
-    A move to no version is only ever recorded after the fact, so it has arrived.
-    """
-    if move is None or move.champion_after is None:
-        return True
-    return aliases.tags(model, move.champion_after).get(ENTRY_TAG) == move.hash
-
-
-def _check_witness(
-    model: str, chain: tuple[Entry, ...], alias: str | None, cited: str | None
-) -> None:
-    """Refuse a ledger that does not hold the entry which the serving version cites."""
-    if cited is not None and cited not in {entry.hash for entry in chain}:
-        raise Damaged(
-            "the ledger has lost entries",
-            where=f"{model}, lineage {LIVE}",
-            got=f"version {alias} serves since entry {cited}, which is not in the ledger",
-            wanted="every entry that was ever written",
-            do="restore the newest backup of the ledger's database; to begin anew without it, "
-            f"remove the tag {ENTRY_TAG} from version {alias}",
-        )

@@ -11,6 +11,7 @@ from pydantic import Field
 from pipelines.core.records import Instant, Record
 
 CHAMPION = "champion"
+CHALLENGER = "challenger"
 
 
 class Registration(Record):

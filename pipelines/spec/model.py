@@ -12,6 +12,7 @@ from pipelines.core.records import digest_of
 from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
 from pipelines.spec.fields import Column, ColumnType, Condition, Declaration, Name
 from pipelines.spec.points import AggregateLabel, EventPoints, Label, LaterEventLabel, Points
+from pipelines.spec.rollout import Rollout
 from pipelines.spec.serving import Serving
 from pipelines.spec.streams import Stream, Streams
 from pipelines.spec.training import (
@@ -57,6 +58,10 @@ class ModelSpec(Declaration):
         default=None, description="slices by every other key and feature; null: declared ones only"
     )
     gates: Gates = Gates()
+    rollout: Rollout | None = Field(
+        default=None,
+        description="shadow and canary before a promotion; null: the recent window promotes",
+    )
     schedule: str | None = Field(
         default=None, description="cron expression in UTC; null: by hand only"
     )
@@ -66,6 +71,12 @@ class ModelSpec(Declaration):
     def maturity(self) -> timedelta:
         """How long after its decision a point's label exists: horizon plus delay."""
         return self.label.horizon + self.label.delay
+
+    @property
+    def promoting_level(self) -> float:
+        """One-sided level of the recent window: where it promotes, it spends the year's budget."""
+        alpha = self.gates.recent_window.alpha
+        return alpha if self.rollout else min(alpha, self.gates.budget.level)
 
     @property
     def point_stream(self) -> Stream:

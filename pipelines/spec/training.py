@@ -238,8 +238,3 @@ class Gates(Declaration):
     recent_window: RecentWindowGate = RecentWindowGate()
     audit: AuditGate = AuditGate()
     budget: BudgetGate = BudgetGate()
-
-    @property
-    def promoting_level(self) -> float:
-        """Level of the comparison that promotes: there is no canary, so it spends the budget."""
-        return min(self.recent_window.alpha, self.budget.level)

@@ -81,7 +81,7 @@ def primary(spec: ModelSpec, comparison: Comparison, rival: Rival) -> Finding:
     interval excludes the smallest effect worth a promotion, and is inconclusive in between.
     """
     alpha, effect = spec.gates.recent_window.alpha, spec.metric.minimum_effect
-    level = spec.gates.promoting_level if rival == "champion" else alpha
+    level = spec.promoting_level if rival == "champion" else alpha
     difference = comparison.difference
     other = "the champion" if rival == "champion" else "the naive forecast"
     if difference is None:
@@ -177,7 +177,7 @@ def no_anchor(version: str, why: str) -> Finding:
 def _not_worse(
     spec: ModelSpec, comparison: Comparison, name: str, other: str, *, looks_better: bool = False
 ) -> Finding:
-    level, difference = spec.gates.promoting_level, comparison.difference
+    level, difference = spec.promoting_level, comparison.difference
     margin = spec.gates.budget.margin * spec.metric.minimum_effect
     if difference is None:
         if looks_better:
@@ -233,7 +233,7 @@ def corrected_gain(spec: ModelSpec, comparison: Comparison, *, refreshed: bool) 
     difference = comparison.difference
     if difference is None:
         return None
-    error, level = difference.standard_error, spec.gates.promoting_level
+    error, level = difference.standard_error, spec.promoting_level
     bar = float(stats.t.isf(level, difference.df))
     if refreshed:
         bar = max(0.0, bar - spec.gates.budget.margin * spec.metric.minimum_effect / error)

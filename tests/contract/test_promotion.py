@@ -24,7 +24,8 @@ from pipelines.core.time import FixedClock
 from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.release.ledger import LIVE, Draft, check_chain, replay
 from pipelines.release.policy import Approval, Facts
-from pipelines.release.promotion import ENTRY_TAG, Dossier, promote, reconcile, rollback
+from pipelines.release.promotion import Dossier, promote, rollback
+from pipelines.release.reconciliation import ENTRY_TAG, reconcile
 from pipelines.release.registry import CHAMPION, Registration
 from pipelines.training.package import content_digest
 

@@ -12,18 +12,18 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import process_time
-from typing import Literal
 
 import numpy as np
-from scipy.stats import binomtest
 
 from pipelines.core.verdict import Verdict
 from pipelines.stats.paired import PairedDifference
 from pipelines.training.findings import primary
 from tests.montecarlo import creep as creeping
+from tests.montecarlo.canary_rows import canaries, canary_years
+from tests.montecarlo.row import Row
 from tests.montecarlo.slices import blamed
 from tests.montecarlo.test_audit_null import stopped_by
 from tests.montecarlo.test_bootstrap_size import missed
@@ -42,7 +42,6 @@ from tests.montecarlo.year import Decide, Gauntlet, comparison, one_test, spec, 
 
 FULL = 4000
 OUT = Path(__file__).parents[2] / "docs" / "proof.md"
-Promise = Literal["at most", "at least"]
 WORLDS = (
     ("independent rows", INDEPENDENT),
     ("lasting entities", ENTITIES),
@@ -56,52 +55,13 @@ NOISY = (
 )
 
 
-@dataclass(frozen=True)
-class Row:
-    what: str
-    where: str
-    hits: int
-    tries: int
-    promise: Promise | None = None
-    rate: float = 0.0
-    more: str = ""
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Where the true rate lies, with 99 % confidence."""
-        found = binomtest(self.hits, self.tries).proportion_ci(0.99, "exact")
-        return float(found.low), float(found.high)
-
-    @property
-    def kept(self) -> bool:
-        """Whether the limits allow what was promised."""
-        low, high = self.limits
-        if self.promise is None:
-            return True
-        return low <= self.rate if self.promise == "at most" else high >= self.rate
-
-    @property
-    def line(self) -> str:
-        low, high = self.limits
-        promised = "" if self.promise is None else f"{self.promise} {_number(self.rate)}"
-        answer = "" if self.promise is None else "yes" if self.kept else "**no**"
-        return (
-            f"| {self.what} | {self.where} | {self.tries:,} | {_number(self.hits / self.tries)}"
-            f"{self.more} | {_number(low)} to {_number(high)} | {promised} | {answer} |"
-        )
-
-
-def _number(value: float) -> str:
-    return f"{value:.2g}" if 0 < value < 0.01 else f"{value:.3f}".rstrip("0").rstrip(".")
-
-
 def _hits(results: list[PairedDifference], alpha: float) -> int:
     return sum(result.p_value <= alpha for result in results)
 
 
 def size(replications: int) -> Iterator[Row]:
     """False promotions of one comparison, at 5 % and at the level of one of the year's tries."""
-    level = spec().gates.promoting_level
+    level = spec().promoting_level
     for strict, mode in ((False, "default"), (True, "strict")):
         for seed, (name, world) in enumerate(WORLDS, 110):
             results = simulate(world, replications, seed, strict=strict)
@@ -138,7 +98,7 @@ def first_version(replications: int) -> Iterator[Row]:
 def power(replications: int) -> Iterator[Row]:
     """Promotions at the effect that the middle one of all findings says it detects at 90 %."""
     declared = spec()
-    level = declared.gates.promoting_level
+    level = declared.promoting_level
     for strict, mode, promised in ((False, "default", 0.87), (True, "strict", 0.84)):
         for seed, (name, world) in enumerate(NOISY, 140):
             nothing = simulate(world, replications, seed, strict=strict)
@@ -231,6 +191,8 @@ SECTIONS: tuple[tuple[str, Callable[[int], Iterator[Row]], float], ...] = (
     ("Slices found", found_slices, 0.5),
     ("The audit of a recipe that has not changed", audits, 0.1),
     ("Refreshes and creep", creep, 0.25),
+    ("A year of weekly candidates through both gates", canary_years, 1.0),
+    ("One canary", canaries, 1.0),
 )
 
 

@@ -51,7 +51,7 @@ def test_a_sound_test_every_week_is_not_sound_over_a_year():
 @pytest.mark.parametrize("strict", [False, True])
 def test_the_effect_that_a_finding_says_it_detects_is_detected_nine_times_in_ten(strict):
     declaration = spec()
-    level = declaration.gates.promoting_level
+    level = declaration.promoting_level
     nothing = simulate(SMALL_ENTITIES, REPLICATIONS, 4, strict=strict)
     effect = float(np.median([r.minimum_detectable_effect(level) for r in nothing]))
     found = simulate(SMALL_ENTITIES, REPLICATIONS, 5, strict=strict, gain=effect)

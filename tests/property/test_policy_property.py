@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.core.verdict import Finding, Gate, Verdict, overall
+from pipelines.release.demands import CURRENT
 from pipelines.release.ledger import Draft, Entry, faults, replay
-from pipelines.release.policy import CURRENT, Approval, Facts, decide, evidence_digest
+from pipelines.release.policy import Approval, Facts, decide, evidence_digest
 
 NAMES = (
     "contract.suite.sales.price.not_null",

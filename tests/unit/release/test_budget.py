@@ -172,7 +172,7 @@ def test_a_dry_run_is_a_try_and_its_real_run_is_the_same_one() -> None:
     chain.add("a", SUMMER, kind="peek")
     assert chain.spent(2026) == pytest.approx(0.0125)
     again = chain.add("a", SUMMER)
-    assert "paid for its comparison before, in 2026" in again[0].reason
+    assert "paid for its try before, in 2026" in again[0].reason
     assert chain.spent(2026) == pytest.approx(0.0125)
 
 

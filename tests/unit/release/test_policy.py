@@ -8,17 +8,8 @@ import pytest
 
 from pipelines.core.errors import Damaged
 from pipelines.core.verdict import Finding, Gate, Verdict
-from pipelines.release.policy import (
-    CURRENT,
-    POLICIES,
-    Approval,
-    Demand,
-    Facts,
-    Outcome,
-    decide,
-    evidence_digest,
-    policy_of,
-)
+from pipelines.release.demands import CURRENT, POLICIES, Demand, policy_of
+from pipelines.release.policy import Approval, Facts, Outcome, decide, evidence_digest
 
 SUITE = "contract.suite.sales.price.not_null"
 ENVELOPE = "contract.envelope.sales.price.range"
