@@ -47,7 +47,7 @@ def build_frame(spec: ModelSpec, streams: Mapping[str, ibis.Table], as_of: datet
         DataError: when a value is too large to be summed exactly.
     """
     _check_names(spec)
-    known = {name: _as_known(table, as_of) for name, table in streams.items()}
+    known = {name: as_known(table, as_of) for name, table in streams.items()}
     steps = steps_of(spec)
     windows = window_uses(spec, steps)
     sources = collapse(spec, known, [*point_uses(spec), *windows, *label_uses(spec, steps)])
@@ -60,7 +60,7 @@ def build_frame(spec: ModelSpec, streams: Mapping[str, ibis.Table], as_of: datet
         if isinstance(feature, AttributeFeature):
             columns[feature.name] = points[feature.source]
         elif isinstance(feature, CalendarFeature):
-            columns[feature.name] = _calendar(points, feature)
+            columns[feature.name] = calendar_part(points[DECISION_TIME], feature)
         else:
             columns[feature.name] = points[FEATURE + feature.name]
     columns["label"] = points[LABEL]
@@ -80,15 +80,17 @@ def _check_names(spec: ModelSpec) -> None:
             )
 
 
-def _as_known(table: ibis.Table, as_of: datetime) -> ibis.Table:
+def as_known(table: ibis.Table, as_of: datetime) -> ibis.Table:
+    """The rows of a stream that were known by an instant; NaN is missing in them."""
     numbers = [name for name, kind in table.schema().items() if kind.is_floating()]
     whole = {name: ibis.ifelse(table[name].isnan(), None, table[name]) for name in numbers}
     latest = instant(ibis.literal(moment(as_of)))
     return table.mutate(**whole).filter(_.known_time <= latest)
 
 
-def _calendar(points: ibis.Table, feature: CalendarFeature) -> Any:
-    local = on_clock(points[DECISION_TIME], feature.zone, f"features.{feature.name}.zone")
+def calendar_part(at: Any, feature: CalendarFeature) -> Any:
+    """A part of instants (a timestamp column in UTC) on the feature's clock, int64."""
+    local = on_clock(at, feature.zone, f"features.{feature.name}.zone")
     part = {
         "hour": local.hour,
         "weekday": local.day_of_week.index,

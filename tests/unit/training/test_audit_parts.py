@@ -276,7 +276,7 @@ def test_values_that_differ_are_counted_and_one_is_shown() -> None:
     found = replay(recipe(), RECENT, log(RECENT, size=wrong))
     size, kind = found.features
     assert (size.unequal, kind.unequal) == (len(RECENT) // 10, 0)
-    assert "served" in size.example
+    assert "served" in size.examples[0]
     named = {finding.name: finding for finding in parity_findings(found, recipe())}
     assert named["availability.parity.size"].verdict is Verdict.FAIL
     assert named["availability.parity.kind"].verdict is Verdict.PASS

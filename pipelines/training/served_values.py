@@ -1,0 +1,38 @@
+"""A value as it was served beside the same value computed: equal or not, and how to show it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+TOLERANCE = 1e-9  # relative: a number may have been written as text and read back
+
+
+def missing(value: Any) -> bool:
+    """Whether nothing is there, whatever a library calls it."""
+    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+
+
+def same(served: Any, computed: Any) -> bool:
+    """Equal to a billionth; missing on both sides is equal."""
+    if missing(served) or missing(computed):
+        return missing(served) and missing(computed)
+    if isinstance(served, str) or isinstance(computed, str):
+        return str(served) == str(computed)
+    return bool(abs(served - computed) <= TOLERANCE * max(abs(served), abs(computed)))
+
+
+def number(value: Any) -> float | None:
+    """The value as a number, if it is one."""
+    if missing(value) or isinstance(value, str):
+        return None
+    return float(value)
+
+
+def shown(value: Any) -> str:
+    """The value for a sentence."""
+    if missing(value):
+        return "nothing"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
