@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import ibis
 from ibis import _
@@ -35,12 +35,18 @@ _EXACT = "decimal(38, 0)"
 _DOUBLES_HOLD = 2**53 / 5**9
 
 
+Source = tuple[str, str, int, int]  # stream, conditions, and the grid's size and origin
+
+
 @dataclass(frozen=True)
 class Ask:
-    """One aggregate: what it is called, what it takes, and how long an event stays in it."""
+    """One aggregate: what it is called, what it takes, and how long an event stays in it.
+
+    ``newest`` is when the newest event happened: what ``time_since`` is counted from.
+    """
 
     name: str
-    aggregate: Aggregate
+    aggregate: Aggregate | Literal["newest"]
     column: Column | None
     reach: int  # microseconds from an event's birth until it is gone
 
@@ -53,7 +59,7 @@ class Ask:
     def parts(self) -> frozenset[str]:
         """What a cell has to keep for it, as ``<kind>:<column>``."""
         kinds = {"count": ("n",), "sum": ("n", "units"), "mean": ("n", "units")}
-        kinds |= {"time_since": ("happened",), "distinct": ()}
+        kinds |= {"time_since": ("happened",), "newest": ("happened",), "distinct": ()}
         return frozenset(
             f"{kind}:{self.of}" for kind in kinds.get(self.aggregate, (self.aggregate,))
         )
@@ -72,9 +78,9 @@ class Use:
     refresh: Refresh | None = None
 
     @property
-    def source(self) -> tuple[str, str, int]:
+    def source(self) -> Source:
         """Uses of one source share their cells."""
-        return self.stream, repr(self.where), self.steps.size
+        return self.stream, repr(self.where), self.steps.size, self.steps.origin
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ class Collapsed:
 
 def collapse(
     spec: ModelSpec, streams: Mapping[str, ibis.Table], uses: Iterable[Use]
-) -> dict[tuple[str, str, int], Collapsed]:
+) -> dict[Source, Collapsed]:
     """The cells of each source that is used.
 
     Returns:
@@ -99,7 +105,7 @@ def collapse(
         DataError: when a value is too large to be summed.
         SpecError: when a condition does not fit its column.
     """
-    sources: dict[tuple[str, str, int], list[Use]] = {}
+    sources: dict[Source, list[Use]] = {}
     for use in uses:
         sources.setdefault(use.source, []).append(use)
     found = {}

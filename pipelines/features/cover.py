@@ -30,7 +30,6 @@ from ibis import _
 from pipelines.features.cells import BORN, NEWEST, SEEN, UNITS, Ask, Collapsed
 from pipelines.features.clock import DAY
 from pipelines.spec.fields import Column
-from pipelines.spec.points import Aggregate
 
 AT, OWNER = ":at", ":owner"
 _IS_POINT, _BUCKET, _END, _ISLAND, _BEFORE = ":is_point", ":bucket", ":end", ":island", ":before"
@@ -112,7 +111,7 @@ def _sweep(
     last = sorted({ask.of for ask in asks if ask.aggregate == "last"})
     cells = _ranked(cells, last) if last else cells
     newest = {f"last:{column}:rank" for column in last}
-    newest |= {NEWEST for ask in asks if ask.aggregate == "time_since"}
+    newest |= {NEWEST for ask in asks if ask.aggregate in ("time_since", "newest")}
     spread = {f"distinct:{a.of}:{a.reach}": a for a in asks if a.aggregate == "distinct"}
     types = {
         **{name: cells.schema()[source] for name, (source, _reach) in sums.items()},
@@ -202,20 +201,25 @@ def _last(swept: ibis.Table, ask: Ask) -> Any:
     )
 
 
+def _newest(swept: ibis.Table, ask: Ask) -> Any:
+    newest = swept[NEWEST]
+    return ibis.ifelse(swept[AT] <= newest + ask.reach, newest, None)
+
+
 def _time_since(swept: ibis.Table, ask: Ask) -> Any:
-    age = swept[AT] - swept[NEWEST]
-    return ibis.ifelse(age <= ask.reach, age / float(DAY), None)
+    return (swept[AT] - _newest(swept, ask)) / float(DAY)
 
 
 def _distinct(swept: ibis.Table, ask: Ask) -> Any:
     return swept[f"distinct:{ask.of}:{ask.reach}"].coalesce(0)
 
 
-_ANSWERS: dict[Aggregate, Callable[[ibis.Table, Ask], Any]] = {
+_ANSWERS: dict[str, Callable[[ibis.Table, Ask], Any]] = {
     "count": _count,
     "sum": _sum,
     "mean": _mean,
     "last": _last,
+    "newest": _newest,
     "time_since": _time_since,
     "distinct": _distinct,
 }

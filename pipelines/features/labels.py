@@ -10,7 +10,17 @@ import ibis
 from ibis import _
 
 from pipelines.core.errors import SpecError
-from pipelines.features.cells import BORN, HAPPENED, KNOWN, SEEN, Ask, Collapsed, Use, cells_of
+from pipelines.features.cells import (
+    BORN,
+    HAPPENED,
+    KNOWN,
+    SEEN,
+    Ask,
+    Collapsed,
+    Source,
+    Use,
+    cells_of,
+)
 from pipelines.features.clock import Steps, instant, micros, moment, span
 from pipelines.features.conditions import holding
 from pipelines.features.cover import AT, cover
@@ -45,7 +55,7 @@ def with_label(
     streams: Mapping[str, ibis.Table],
     points: ibis.Table,
     bare: ibis.Table,
-    sources: Mapping[tuple[str, str, int], Collapsed],
+    sources: Mapping[Source, Collapsed],
     as_of: datetime,
 ) -> ibis.Table:
     """The points with ``:label`` and ``:matured_at``.

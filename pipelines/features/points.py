@@ -8,7 +8,7 @@ from datetime import datetime
 import ibis
 from ibis import _
 
-from pipelines.features.cells import FIRST_KNOWN, NEWEST, Collapsed, Use
+from pipelines.features.cells import FIRST_KNOWN, NEWEST, Collapsed, Source, Use
 from pipelines.features.clock import Steps, instant, micros, moment, span
 from pipelines.features.conditions import holding
 from pipelines.features.cover import AT
@@ -42,7 +42,7 @@ def point_uses(spec: ModelSpec) -> list[Use]:
 def decision_points(
     spec: ModelSpec,
     streams: Mapping[str, ibis.Table],
-    sources: Mapping[tuple[str, str, int], Collapsed],
+    sources: Mapping[Source, Collapsed],
     as_of: datetime,
 ) -> ibis.Table:
     """All decision points up to ``as_of``.

@@ -9,7 +9,7 @@ import ibis
 from ibis import _
 
 from pipelines.core.errors import SpecError
-from pipelines.features.cells import Ask, Collapsed, Use
+from pipelines.features.cells import Ask, Collapsed, Source, Use
 from pipelines.features.clock import Steps, span
 from pipelines.features.cover import AT, cover
 from pipelines.features.served import served_at, served_steps
@@ -53,7 +53,7 @@ def window_uses(spec: ModelSpec, steps: Steps) -> list[Use]:
 
 
 def with_windows(
-    points: ibis.Table, uses: Sequence[Use], sources: Mapping[tuple[str, str, int], Collapsed]
+    points: ibis.Table, uses: Sequence[Use], sources: Mapping[Source, Collapsed]
 ) -> ibis.Table:
     """The points with every window feature, as production has it, as ``feature:<name>``."""
     bare, counts = points, list[str]()

@@ -1,0 +1,84 @@
+"""The frame of logged requests: what a service was asked, at the very instants at which it was.
+
+A service is asked whenever somebody wants an answer, not when a grid has an instant. So its
+requests are taken for decision points of their own, and go through the same mechanism as any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import ibis
+from ibis import _
+
+from pipelines.features.frame import build_frame
+from pipelines.spec.features import AttributeFeature, WindowFeature
+from pipelines.spec.fields import Column, ColumnType
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.points import AggregateLabel, EventPoints, OwnRowLabel
+from pipelines.spec.streams import FilesSource, Stream
+
+REQUESTS = "requests"
+_FOUND = ":found"
+_NO_TIME = timedelta(microseconds=1)
+
+
+def logged_frame(
+    spec: ModelSpec,
+    streams: Mapping[str, ibis.Table],
+    requests: ibis.Table,
+    as_of: datetime,
+) -> ibis.Table:
+    """Features and label of each request, as ``build_frame`` gives them for decision points.
+
+    Arguments:
+        spec: the declaration.
+        streams: canonical tables of its streams.
+        requests: the columns of ``request_columns`` and ``decision_time``, timestamp, UTC.
+        as_of: requests later than it are left out.
+
+    Returns:
+        The frame's columns, one row for each different request. The label of an ``own_row``
+        declaration is that of the entity's last point that is not after the request.
+
+    Raises:
+        SpecError: as ``build_frame``.
+    """
+    asked = requests.distinct().mutate(event_time=_.decision_time, known_time=_.decision_time)
+    stream = Stream(
+        source=FilesSource(path=REQUESTS),
+        event_time="decision_time",
+        known_time="decision_time",
+        columns=request_columns(spec),
+    )
+    update = {
+        "points": EventPoints(kind="event", stream=REQUESTS, keys=spec.points.keys),
+        "streams": {**spec.streams, REQUESTS: stream},
+    }
+    tables = {**streams, REQUESTS: asked.drop("decision_time")}
+    if not isinstance(spec.label, OwnRowLabel):
+        return build_frame(spec.model_copy(update=update), tables, as_of)
+    # The label is in the point's own row, so features come from requests and labels from points.
+    nothing = AggregateLabel(
+        kind="aggregate", stream=REQUESTS, by=spec.points.keys, aggregate="count", horizon=_NO_TIME
+    )
+    bare = spec.model_copy(update={**update, "label": nothing})
+    features = build_frame(bare, tables, as_of).drop("label", "matured_at")
+    points = build_frame(spec, streams, as_of).select(
+        *spec.points.keys, "decision_time", "label", "matured_at"
+    )
+    keys = list(spec.points.keys)
+    joined = features.asof_join(points, "decision_time", predicates=keys, rname=_FOUND + "{name}")
+    return joined.drop(*(name for name in joined.columns if name.startswith(_FOUND)))
+
+
+def request_columns(spec: ModelSpec) -> dict[Column, ColumnType]:
+    """The columns that a request brings: keys, and what features are made of or looked up by."""
+    there, needed = spec.point_columns(), list(spec.points.keys)
+    for feature in spec.features:
+        if isinstance(feature, AttributeFeature):
+            needed.append(feature.source)
+        elif isinstance(feature, WindowFeature):
+            needed += feature.by
+    return {column: there[column] for column in dict.fromkeys(needed)}
