@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help setup demo test check format up down status compose-test proof bench lock clean
+.PHONY: help setup demo test check format up down status compose-test proof bench real-backtest lock clean
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -53,6 +53,9 @@ proof: setup  ## the long simulations, as a table in docs/proof.md
 
 bench: setup  ## every benchmark, into benchmarks/RESULTS.md
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run_all.py
+
+real-backtest: setup  ## weekly retrains of real sets under four gates, into docs/real-backtest.md
+	@$(BIN)/python benchmarks/real_backtest.py
 
 lock: setup  ## resolve pyproject.toml anew into requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-header \

@@ -74,6 +74,28 @@ def hotel_bookings(out: Path) -> dict[str, Path]:
     return {"bookings": path}
 
 
+def bike_sharing(out: Path) -> dict[str, Path]:
+    """Hours with their weather, known as they begin, and the rides of an hour, known as it ends.
+
+    The weather of an hour stands for its forecast. An hour without a ride is not in the file.
+    """
+    rows = pd.read_csv(DATA / "bike_sharing" / "hour.csv.gz")
+    begins = (
+        (pd.to_datetime(rows["dteday"]) + pd.to_timedelta(rows["hr"], unit="h"))
+        .dt.tz_localize("America/New_York", ambiguous=True)
+        .dt.tz_convert("UTC")
+    )
+    table = rows[["weathersit", "temp", "hum", "windspeed", "holiday", "workingday", "cnt"]].assign(
+        system="dc",
+        hour="h" + rows["hr"].astype(str).str.zfill(2),
+        begins_at=begins.dt.strftime(STAMP),
+        ends_at=(begins + pd.Timedelta(hours=1)).dt.strftime(STAMP),
+    )
+    table.to_csv(out / "hours.csv", index=False)
+    table[["system", "hour", "cnt", "ends_at"]].to_csv(out / "rides.csv", index=False)
+    return {"hours": out / "hours.csv", "rides": out / "rides.csv"}
+
+
 def pnw_flights(out: Path) -> dict[str, Path]:
     """Departures asked about two hours before schedule, their arrivals, and the weather as it is.
 
