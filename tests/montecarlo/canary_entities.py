@@ -11,8 +11,8 @@ from scipy import stats
 from pipelines.release.canary import CanaryStep, judge_canary
 from pipelines.release.canary_evidence import Entities, Outcomes, gather
 from pipelines.release.canary_findings import EQUAL, TUNED
-from pipelines.spec.rollout import LiveOutcome
-from pipelines.stats.anytime import log_evidence, mixing
+from pipelines.spec.rollout import Canary, LiveOutcome, Rollout
+from pipelines.stats.anytime import anytime_interval, log_evidence, mixing
 from pipelines.stats.group_sequential import planned_information
 from pipelines.stats.sample_ratio import CONCENTRATIONS, log_bayes_factor
 from tests.canaries import Live, evidence, rollout
@@ -116,6 +116,56 @@ def covered(many: int, rng: np.random.Generator, *, at: float = 21.0) -> tuple[F
             assert ends.high is not None
             kept[place] = ends.low <= 0 <= ends.high
     return right, naive
+
+
+def always_covered(many: int, rng: np.random.Generator) -> Flags:
+    """Whether 90 % intervals that may be watched hold the truth at every hour of four weeks."""
+    known = np.arange(1, HOURS + 1) * (17.4 / HOURS)  # of the planned information, by hours
+    reach = np.array([anytime_interval(0.0, one**-0.5, 0.9, 17.4).high for one in known])
+    held = np.full(many, True)
+    for part in np.array_split(np.arange(many), max(1, many // 500)):
+        noise = rng.normal(size=(len(part), HOURS)) * math.sqrt(known[0])
+        held[part] = (np.abs(np.cumsum(noise, axis=1) / known) <= reach).all(axis=1)
+    return held
+
+
+def long_lived(many: int, seed: int) -> list[CanaryStep]:
+    """How equal arms end, at 0.05, if entities stay: 400 of them, there on three days of five.
+
+    They differ among each other as much as their days do, and half of them come late; the metric
+    is a ratio, so that whoever was there more often counts more.
+    """
+    metric = LiveOutcome(name="gain", higher_is_better=True, ratio=True, minimum_effect=0.3)
+    declared = Rollout(canary=Canary(outcome=metric, futility=0.0, minimum_entities=100))
+    return [_long_lived(np.random.default_rng([seed, one]), declared) for one in range(many)]
+
+
+def _long_lived(rng: np.random.Generator, declared: Rollout) -> CanaryStep:
+    n, days = 400, 28
+    challenger, lasting = rng.random(n) < 0.5, rng.normal(size=n)
+    entity, day = np.repeat(np.arange(n), days), np.tile(np.arange(days), n)
+    came = rng.integers(0, 14, n) * (rng.random(n) < 0.5)
+    there = (rng.random(n * days) < 0.6) & (day >= came[entity])
+    entity, day = entity[there], day[there]
+    value = lasting[entity] + rng.normal(size=len(entity))
+    first = np.full(n, days)
+    np.minimum.at(first, entity, day)
+    step = CanaryStep.CONTINUE
+    for at in (7, 14, 21, 28):
+        who, rows = np.flatnonzero(first < at), day < at
+        many = int(rows.sum())
+        known = gather(
+            Entities(who, challenger[who], np.zeros(len(who), int), first[who]),
+            {"gain": Outcomes(entity[rows], day[rows], value[rows], np.ones(many, bool),
+                              np.ones(many))},
+            outcome="gain",
+            elapsed_days=float(at),
+            weeks=4,
+        )  # fmt: skip
+        step = judge_canary(known, declared, 0.05).step
+        if step.ends:
+            break
+    return step
 
 
 def outcomes(

@@ -13,7 +13,9 @@ from tests.canaries import Live, rollout
 from tests.montecarlo.canary_entities import (
     LEVEL,
     alarms,
+    always_covered,
     covered,
+    long_lived,
     mismatches,
     outcomes,
     t_test_alarms,
@@ -138,6 +140,18 @@ def test_intervals_hold_the_truth_though_one_arm_is_quicker():
     right, naive = covered(ENTITIES, np.random.default_rng(11))
     assert right.mean() >= lower(0.9, ENTITIES)
     assert naive.mean() < 0.5, "then waiting for outcomes to mature would not be needed"
+
+
+def test_intervals_that_may_be_watched_hold_the_truth_at_every_hour():
+    many = max(500, REPLICATIONS)
+    assert always_covered(many, np.random.default_rng(12)).mean() >= lower(0.9, many)
+
+
+def test_entities_that_stay_for_weeks_do_not_win_by_being_counted_again():
+    """Each is one unit, however many days it has; looks share their entities."""
+    many = ENTITIES // 2
+    ended = long_lived(many, 13)
+    assert np.mean([step is CanaryStep.PROMOTE for step in ended]) <= upper(0.05, many)
 
 
 def test_equal_arms_through_the_whole_thing_win_as_often_as_the_level_says():
