@@ -1,15 +1,12 @@
-"""Runs the audit: beside every retraining whose recipe differs from the champion's, or by hand."""
+"""Runs the audit, beside every retraining whose recipe differs from the champion's."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.core.errors import Damaged, DataError, GauntletError, SpecError
+from pipelines.core.errors import DataError, GauntletError, SpecError
 from pipelines.core.records import Record
 from pipelines.core.time import Window
 from pipelines.core.verdict import Finding, Gate, Verdict
@@ -17,14 +14,11 @@ from pipelines.data.snapshot import Snapshot, take_snapshot
 from pipelines.data.stream import NoEvents
 from pipelines.flows.audit_material import gather
 from pipelines.flows.frames import FRAME, read_rows, streams
-from pipelines.flows.incumbent import OTHER, Incumbent, combined_spec
+from pipelines.flows.incumbent import OTHER, Incumbent
 from pipelines.flows.run import Parts, Run
 from pipelines.release.changes import recipe_changes
-from pipelines.release.ledger import LIVE
-from pipelines.spec.load import load_model
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import LOG, prediction_log
-from pipelines.training.package import EVIDENCE
 from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
@@ -65,7 +59,7 @@ def audit_run(
     if incumbent.spec.recipe == run.spec.recipe:
         return Audited(audit=None, parity=_json(parity), findings=findings)
     try:
-        found = _audit(
+        found = audit_pair(
             run.parts,
             Pair(incumbent.spec, run.spec, f"version {incumbent.info.version}"),
             spec,
@@ -96,53 +90,7 @@ class Pair:
     against: str
 
 
-def audit_by_hand(parts: Parts, pair: Pair, as_of: datetime) -> Audit:
-    """The audit of two declarations as of an instant. Writes nothing but the cache.
-
-    Raises:
-        SpecError: when the two recipes cannot stand in one frame.
-        DataError: when one of them cannot be fitted or judged.
-    """
-    spec = combined_spec(pair.new, pair.old)
-    sources = parts.open_sources(spec)
-    snapshot = take_snapshot(spec, as_of, sources, parts.cache, parts.progress)
-    return _audit(parts, pair, spec, snapshot, unequal=None)
-
-
-def choose_pair(parts: Parts, model: str, against: str | None) -> Pair:
-    """The declared recipe against another declaration, a version, or the champion.
-
-    Arguments:
-        model: a declared model: the candidate.
-        against: path of a declaration, or a version; default: the live champion.
-
-    Raises:
-        SpecError: when there is no such declaration, or nothing to hold it against.
-    """
-    new = parts.load_spec(model)
-    if against is not None and against.endswith((".yaml", ".yml")):
-        return Pair(load_model(Path(against)), new, against)
-    version = against or parts.ledger.champion(model, LIVE)
-    if version is None:
-        raise SpecError(
-            "there is nothing to audit against",
-            where=model,
-            got="no champion",
-            wanted="--against a declaration or a version",
-            do=f"`gauntlet retrain {model}` makes a first version",
-        )
-    info = parts.registry.get(model, version)
-    path = parts.registry.download(info, parts.home / "versions") / EVIDENCE / "spec.json"
-    try:
-        old = ModelSpec.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as cause:
-        raise Damaged(
-            "a version lacks its declaration", where=f"{model} version {version}", got=str(cause)
-        ) from cause
-    return Pair(old, new, f"version {version}")
-
-
-def _audit(
+def audit_pair(
     parts: Parts,
     pair: Pair,
     spec: ModelSpec,
@@ -150,6 +98,17 @@ def _audit(
     *,
     unequal: Mapping[str, float] | None,
 ) -> Audit:
+    """The audit of two recipes on one snapshot.
+
+    Arguments:
+        spec: the common declaration that the snapshot follows.
+        unequal: share of logged values that differ from recomputed ones, by feature; ``None``
+            without a prediction log.
+
+    Raises:
+        SpecError: when the two recipes cannot stand in one frame.
+        DataError: when one of them cannot be fitted or judged.
+    """
     from pipelines.training.audit import audit
 
     parts.progress("gathering both recipes' rows")

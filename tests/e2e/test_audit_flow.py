@@ -5,44 +5,32 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from pipelines.adapters.objects_local import LocalStore
 from pipelines.core.time import instant_text
 from pipelines.core.verdict import Verdict
-from pipelines.data.writing import write_events
-from pipelines.simulation.serving import Skew, prediction_log, served_features
-from pipelines.spec.predictions import prediction_log as declared_log
+from pipelines.flows.audit_by_hand import ByHand, audit_by_hand, choose_pair
+from pipelines.release.budget import tries
+from pipelines.simulation.serving import Skew, served_features
 from tests.pharmacy import PLAIN, RICH, SECOND, Pharmacy, Told, declaration
+from tests.served import log_a_service
 
 
-def log_a_service(pharmacy: Pharmacy, skew: Skew) -> None:
-    """What version 1 was served over its last week of history, written beside the events."""
-    spec = pharmacy.parts().load_spec("demand")
-    (frame,) = (pharmacy.home / "runs" / "demand").glob("*/frame.parquet")
-    rows = pd.read_parquet(frame)
-    rows = rows[rows["decision_time"] >= rows["decision_time"].max() - pd.Timedelta("6d")]
-    served = served_features(spec, rows, (skew,), seed=1)
-    said = rows["sold"].fillna(0).to_numpy(float)
-    stream = declared_log(spec.name)
-    assert stream.source.kind == "files"
-    log = prediction_log(spec, rows, served, said, version="1")
-    write_events(
-        LocalStore(Path(pharmacy.store)), str(stream.source.path), log, str(stream.known_time)
-    )
+def logged(champion: Pharmacy, folder: Path, *skews: Skew) -> Pharmacy:
+    """The champion's service, logged for six days, with what goes wrong in it."""
+    shutil.copytree(champion.store, folder / "store")
+    pharmacy = champion.copy(folder / "home").with_store(folder / "store")
+    log_a_service(pharmacy, lambda spec, rows: served_features(spec, rows, skews, seed=1))
+    return pharmacy
 
 
 @pytest.fixture(scope="module")
 def changed(champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pharmacy, Told]:
-    """A recipe with another `sold`, judged where half the medicines are served in capitals."""
-    folder = tmp_path_factory.mktemp("audited")
-    shutil.copytree(champion.store, folder / "store")
-    pharmacy = champion.copy(folder / "home").with_store(folder / "store")
-    log_a_service(pharmacy, Skew(feature="medicine", upper=True, share=0.5))
+    """A recipe with another `sold`, beside a service that is as it should be."""
+    pharmacy = logged(champion, tmp_path_factory.mktemp("audited"))
     pharmacy.declare(RICH)
     return pharmacy, pharmacy.retrain(SECOND, dry_run=True)
 
@@ -66,8 +54,14 @@ def test_a_changed_recipe_is_audited_by_itself(changed: tuple[Pharmacy, Told]) -
     assert len(audited.as_json()["audit"]["distances"]) <= 24
 
 
-def test_what_was_served_is_held_against_what_is_computed(changed: tuple[Pharmacy, Told]) -> None:
-    _, told = changed
+def test_what_was_served_is_held_against_what_is_computed_before_anything_is_trained(
+    champion: Pharmacy, tmp_path: Path
+) -> None:
+    capitals = Skew(feature="medicine", upper=True, share=0.5)
+    pharmacy = logged(champion, tmp_path, capitals)
+    pharmacy.declare(RICH)
+    told = pharmacy.retrain(SECOND, dry_run=True)
+    assert told.skipped == ("train", "evaluate", "audit", "register")
     named = {f.name: f for f in told.done.findings if f.name.startswith("availability.parity.")}
     medicine = named["availability.parity.medicine"]
     assert (medicine.verdict, medicine.blocking) == (Verdict.FAIL, True)
@@ -75,20 +69,42 @@ def test_what_was_served_is_held_against_what_is_computed(changed: tuple[Pharmac
     assert medicine.interval.low is not None
     assert medicine.interval.high is not None
     assert medicine.interval.low <= 0.5 <= medicine.interval.high
+    assert "likely cause: type" in medicine.reason
     for feature in ("weekday", "sold"):
         assert named[f"availability.parity.{feature}"].verdict is Verdict.PASS, (
             "the champion's own features are computed from its columns of the common frame"
         )
         assert not named[f"availability.parity.{feature}"].blocking, "the candidate has no such"
-    assert "availability.parity.medicine" in told.against()
+    assert set(told.against()) == {"availability.parity.medicine"}, (
+        "what the service made of the capitals is what the version makes of them"
+    )
+
+    name = "availability.parity.medicine"
+    waived = pharmacy.retrain(SECOND, dry_run=True, waive=(name,), reason="seen, is mended")
+    assert waived.skipped == ("register",)
+    assert waived.done.audited is not None
+    by_name = {f.name: f for f in waived.done.audited.findings}
+    assert "medicine" in by_name["audit.feature"].reason, "the audit still knows what was unequal"
+
+
+def test_a_service_that_is_as_it_should_be_leaves_nothing_against_the_candidate(
+    changed: tuple[Pharmacy, Told],
+) -> None:
+    _, told = changed
+    found = {f.name: f.verdict for f in told.done.findings if "parity" in f.name}
+    assert {
+        "availability.parity.medicine",
+        "availability.parity.preprocessing",
+        "availability.parity.prediction",
+        "availability.parity.candidate_preprocessing",
+    } <= set(found)
+    assert set(found.values()) == {Verdict.PASS}
 
 
 def test_a_log_that_cannot_be_read_stops_the_candidate_and_says_why(
     champion: Pharmacy, tmp_path: Path
 ) -> None:
-    shutil.copytree(champion.store, tmp_path / "store")
-    pharmacy = champion.copy(tmp_path / "home").with_store(tmp_path / "store")
-    log_a_service(pharmacy, Skew(feature="medicine", upper=True, share=0.0))
+    pharmacy = logged(champion, tmp_path)
     for path in (tmp_path / "store" / "predictions").rglob("*.parquet"):
         log = pq.read_table(path)
         at = log.schema.get_field_index("features")
@@ -107,15 +123,72 @@ def test_the_same_recipe_is_replayed_and_not_audited(champion: Pharmacy, tmp_pat
 def test_the_audit_by_hand_says_the_same_to_people_and_to_scripts(
     changed: tuple[Pharmacy, Told], tmp_path: Path
 ) -> None:
-    pharmacy, _ = changed
+    pharmacy = Pharmacy(tmp_path / "home", changed[0].store)
+    pharmacy.declare(RICH)
     path = tmp_path / "demand.yaml"
     path.write_text(yaml.safe_dump(declaration(PLAIN)))
     words = ("audit", "demand", "--against", str(path), "--as-of", instant_text(SECOND))
     script = pharmacy.cli(*words, "--json")
-    assert script.code == (1 if script.body["stopped"] else 0)
+    assert script.code == (1 if script.body["stopped"] else 0), script.err
     terms = script.body["own"]["terms"]
     assert sum(terms.values()) == pytest.approx(script.body["own"]["total"])
+    assert script.body["look"] is None, "there is no champion, so nothing was challenged"
     people = pharmacy.cli(*words, "--all")
     assert people.code == script.code
-    for said in ("On live points", "new model", "new rows", "new labels", "audit.live"):
+    for said in ("On live points", "new model", "new rows", "new labels", "audit.live", "no try"):
         assert said in people.out, people.out + people.err
+
+
+# An audit by hand shows what the error budget rations
+
+
+def spent(pharmacy: Pharmacy) -> tuple[list[str], int]:
+    """Kinds of the ledger's entries, and how many tries they are."""
+    parts = pharmacy.parts()
+    entries, budget = parts.ledger.entries("demand"), parts.load_spec("demand").gates.budget
+    return [entry.kind for entry in entries], len(tries(entries, budget))
+
+
+def other_home(folder: Path) -> Path:
+    (folder / "models").mkdir()
+    return folder / "models" / "demand.yaml"
+
+
+def by_hand(pharmacy: Pharmacy, against: str | None = None) -> ByHand:
+    parts = pharmacy.parts()
+    return audit_by_hand(parts, choose_pair(parts, "demand", against), SECOND)
+
+
+def test_a_look_at_a_new_recipe_is_a_try_once_and_its_retraining_costs_no_more(
+    champion: Pharmacy, tmp_path: Path
+) -> None:
+    pharmacy = champion.copy(tmp_path / "home")
+    pharmacy.declare(RICH)
+    first = by_hand(pharmacy)
+    assert first.look is not None
+    assert "recorded as a look: 2026 has spent 0.05 of 0.2 on 1 try, 3 left" in first.told
+    assert spent(pharmacy) == (["bootstrap", "audit"], 1)
+    path = other_home(tmp_path)
+    path.write_text(yaml.safe_dump(declaration(PLAIN)))
+    assert by_hand(pharmacy, str(path)).look == first.look, (
+        "the same recipe on the same rows, whatever it is held against, is one look"
+    )
+    dry = pharmacy.retrain(SECOND, dry_run=True)
+    assert dry.done.run.id == first.look.run
+    assert "recent_window.primary" in {finding.name for finding in dry.done.findings}, (
+        "a dry run after an audit is judged by its own findings"
+    )
+    done = pharmacy.retrain(SECOND)
+    assert done.outcome in {"promote", "hold", "reject"}
+    assert spent(pharmacy)[1] == 1, "an audit, a dry run and the run of one question are one try"
+    assert pharmacy.parts().ledger.verify("demand") == 4
+
+
+def test_the_champions_own_recipe_may_be_audited_freely(champion: Pharmacy, tmp_path: Path) -> None:
+    pharmacy = champion.copy(tmp_path / "home")
+    path = other_home(tmp_path)
+    path.write_text(yaml.safe_dump(declaration(RICH)))
+    seen = by_hand(pharmacy, str(path))
+    assert seen.look is None
+    assert seen.told == "no try: the recipe is the champion's"
+    assert spent(pharmacy) == (["bootstrap"], 0)

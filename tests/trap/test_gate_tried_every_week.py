@@ -1,7 +1,7 @@
 """Planted fault: a gate that is asked until it says yes.
 
 Nothing in these worlds is better than the champion. Who tries often enough is promoted by chance:
-every Monday for a year, or by dry runs of one question after another until one of them shines.
+every Monday for a year, or by dry runs and audits of one question after another until one shines.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from pipelines.adapters.ledger_sql import SqlLedger
 from pipelines.adapters.registry_folder import FolderRegistry
 from pipelines.core.time import FixedClock
 from pipelines.core.verdict import Finding, Gate, Verdict
-from pipelines.release.ledger import replay
+from pipelines.release.ledger import Draft, Entry, replay
 from pipelines.release.policy import Facts
 from pipelines.release.promotion import Dossier, Judgement, look, promote
 from pipelines.release.registry import Registration
+from pipelines.release.seen import record_look
 from pipelines.spec.training import BudgetGate
 from pipelines.training.package import content_digest
 from tests.montecarlo.worlds import SMALL_AR_HALF
@@ -108,6 +109,20 @@ class Home:
     def look(self, run: str) -> Judgement:
         return look(self.dossier(run, "1", dry=True), self.ledger, self.clock)
 
+    def audit(self, run: str) -> Entry:
+        live = Finding(gate=Gate.AUDIT, name="audit.live", verdict=Verdict.PASS, reason="luck")
+        seen = Draft(
+            model="demand",
+            kind="audit",
+            run=run,
+            as_of=MONDAY,
+            champion_before=None,
+            champion_after=None,
+            reasons=("audit by hand",),
+            findings=(live,),
+        )
+        return record_look(seen, self.budget, self.ledger, self.clock)
+
     def promote(self, run: str, champion: str | None = "1", waive: str = ""):
         asked = self.dossier(run, champion, dry=False, waive=waive)
         return promote(asked, self.ledger, self.registry, self.clock)
@@ -127,6 +142,17 @@ def test_dry_runs_until_one_of_them_shines(home: Home) -> None:
     assert "budget.exhausted" in {finding.name for finding in entry.findings}
     assert any("budget.exhausted" in reason for reason in entry.reasons)
     assert replay(entry) == entry.decision
+
+
+def test_audits_by_hand_until_one_of_them_shines(home: Home) -> None:
+    for number in range(5):
+        assert home.audit(f"recipe-{number}") == home.audit(f"recipe-{number}")
+    assert home.ledger.champion("demand") == "1"
+    assert home.ledger.verify("demand") == 6, "the first version and five looks, each once"
+    entry = home.promote("recipe-5")
+    assert entry.outcome == "hold"
+    assert any("budget.exhausted" in reason for reason in entry.reasons)
+    assert home.promote("recipe-4").outcome == "promote", "what was looked at is paid for"
 
 
 def test_the_real_run_of_a_question_that_was_looked_at_costs_nothing_more(home: Home) -> None:

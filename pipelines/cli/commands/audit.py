@@ -45,9 +45,10 @@ def audit(
 ) -> None:
     """Split the offline difference of two recipes: model, rows, labels; and what live says.
 
+    To see another recipe than the champion's on recent rows is a try of the year's error budget.
     Exit code 0 when no flag stops the recipe, 1 when one does.
     """
-    from pipelines.flows.audit import audit_by_hand, choose_pair
+    from pipelines.flows.audit_by_hand import audit_by_hand, choose_pair
 
     with console.status("connecting", spinner="dots") as status:
 
@@ -57,12 +58,15 @@ def audit(
 
         parts = connect(progress=progress)
         pair = choose_pair(parts, name, against)
-        found = audit_by_hand(parts, pair, instant(as_of, parts.clock.now()))
+        asked = audit_by_hand(parts, pair, instant(as_of, parts.clock.now()))
+    found = asked.audit
     stopped = any(f.blocking and f.verdict is not Verdict.PASS for f in found.findings)
     if as_json:
-        answer("audit", {"stopped": stopped, **found.as_json()})
+        look = None if asked.look is None else asked.look.as_json()
+        answer("audit", {"stopped": stopped, **found.as_json(), "look": look})
     else:
         show(found, everything=everything)
+        console.print(f"[dim]{escape(asked.told)}[/]", soft_wrap=True)
     raise typer.Exit(1 if stopped else 0)
 
 
