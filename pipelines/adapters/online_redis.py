@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from itertools import chain, islice
+from itertools import accumulate, chain, islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,7 +37,8 @@ _TIMEOUT_S = 5
 _UNKNOWN_FOR_S = 3600  # how long rows that no head names are kept after their last change
 _NO_ROW = b""
 
-# Whoever reads gets the head and, in the order of the keys, the newer row or else the older one.
+# The head; the sizes of the rows in the order of the keys, of newer ones before older, -1 where
+# there is none; the rows, one after the other: a client takes long to read many answers.
 _READ = """
 local head = redis.call('HGET', KEYS[1], ARGV[1])
 if not head or #ARGV == 1 then return {head} end
@@ -49,7 +50,12 @@ if at.newer ~= '' then
     if row then rows[i] = row ~= '' and row end
   end
 end
-return {head, rows}
+local sizes, whole = {}, {}
+for i, row in ipairs(rows) do
+  sizes[i] = row and #row or -1
+  whole[i] = row or ''
+end
+return {head, table.concat(sizes, ' '), table.concat(whole)}
 """
 # 1: the head is the wanted one; 0: it was another than expected; -1: what was staged is gone.
 _SWAP = """
@@ -151,12 +157,15 @@ class RedisOnline:
         head: bytes | None = self._client.hget(_HEADS, view)
         return head
 
-    def _part(
-        self, view: str, keys: Sequence[bytes]
-    ) -> tuple[bytes | None, Sequence[bytes | None]]:
-        answer = self._scripts["read"](keys=[_HEADS], args=[view, *keys])
-        head = answer[0] if answer else None
-        return head, answer[1] if len(answer) > 1 else [None] * len(keys)
+    def _part(self, view: str, keys: Sequence[bytes]) -> tuple[bytes | None, list[bytes | None]]:
+        """The head of a view, and the stored rows of some keys."""
+        head, *answer = self._scripts["read"](keys=[_HEADS], args=[view, *keys])
+        if not answer:
+            return head, [None] * len(keys)
+        sizes = [int(size) for size in answer[0].split()]
+        ends = accumulate(max(size, 0) for size in sizes)
+        found = zip(ends, sizes, strict=True)
+        return head, [None if size < 0 else answer[1][end - size : end] for end, size in found]
 
     def _stage(self, staged: str, changes: Iterable[tuple[bytes, bytes]]) -> int:
         """Put changes aside where nobody looks; how many the server has taken."""

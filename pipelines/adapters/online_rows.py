@@ -56,7 +56,7 @@ def row_bytes(row: OnlineRow, width: int) -> bytes:
 def row_of(key: Key, stored: bytes) -> OnlineRow:
     """The row that ``row_bytes`` spelled."""
     event, written = _TIMES.unpack_from(stored)
-    values = json.loads(stored[_TIMES.size :], object_hook=_read)
+    values, _end = _decode(stored[_TIMES.size :].decode("utf-8", "surrogatepass"))
     return OnlineRow(key, tuple(values), _at(event), _at(written))
 
 
@@ -124,6 +124,7 @@ def _read(found: dict[str, Any]) -> datetime:
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_other).encode
+_decode = json.JSONDecoder(object_hook=_read).raw_decode
 
 
 def _us(value: datetime) -> int:

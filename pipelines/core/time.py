@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pipelines.core.errors import TimeError
+from pipelines.core.errors import SpecError, TimeError
 
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _DURATION = re.compile(r"(?:\d+[wdhms])+")
@@ -48,6 +49,23 @@ def utc(value: datetime) -> datetime:
             do="say which zone the time was written in",
         )
     return value.astimezone(UTC)
+
+
+def zone_of(name: str, place: str) -> ZoneInfo:
+    """A zone by its name; ``place`` says where the name stands.
+
+    Raises:
+        SpecError: when it is not in the IANA list.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as cause:
+        raise SpecError(
+            "a time zone is not known",
+            where=place,
+            got=repr(name),
+            wanted="a name of the IANA list, such as Europe/Paris",
+        ) from cause
 
 
 def parse_instant(text: str) -> datetime:

@@ -11,13 +11,11 @@ import math
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import ibis
 from ibis.expr import datatypes as dt
 
-from pipelines.core.errors import SpecError
-from pipelines.core.time import utc
+from pipelines.core.time import utc, zone_of
 
 MICROSECOND = timedelta(microseconds=1)
 DAY = timedelta(days=1) // MICROSECOND
@@ -68,15 +66,7 @@ def on_clock(value: Any, zone: str, place: str) -> Any:
     Raises:
         SpecError: when the zone is not in the IANA list; ``place`` says where it stands.
     """
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as cause:
-        raise SpecError(
-            "a time zone is not known",
-            where=place,
-            got=repr(zone),
-            wanted="a name of the IANA list, such as Europe/Paris",
-        ) from cause
+    zone_of(zone, place)
     return value if zone == "UTC" else _timezone(zone, _timezone("UTC", value))
 
 
