@@ -25,6 +25,10 @@ class Settings(BaseSettings):
         default="", description="the online store: sqlite:///file, redis://host:port/0 or memory://"
     )
 
+    reader_profile: str = Field(
+        default="", description="AWS profile that `explore` reads S3 with; default: as ever"
+    )
+
     @property
     def store_address(self) -> str:
         """The store; embedded default: a folder in the home."""

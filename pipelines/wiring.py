@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipelines.data.store import ObjectStore
     from pipelines.data.stream import EventSource
     from pipelines.features.online import OnlineStore
+    from pipelines.flows.explore import Readers
     from pipelines.flows.run import Parts, Progress
     from pipelines.quality.suite import ExpectationResult, Suite
 
@@ -75,12 +76,40 @@ def connect(
     )
 
 
-def open_store(address: str) -> ObjectStore:
-    """The object store at an address: a folder, or ``s3://bucket/prefix``."""
+def connect_readers(
+    settings: Settings | None = None,
+    *,
+    clock: Clock | None = None,
+    progress: Progress = lambda _: None,
+) -> Readers:
+    """What exploring reads with: readers' credentials where there are some, and nothing to write.
+
+    A stream in PostgreSQL is read at ``<url_env>_READER`` when the environment has that, S3 with
+    the AWS profile that ``GAUNTLET_READER_PROFILE`` names.
+    """
+    from pipelines.flows.explore import Readers
+
+    settle_libraries()
+    known = settings or Settings()
+    return Readers(
+        home=known.home.resolve(),
+        load_spec=lambda name: load_model(known.models / f"{name}.yaml"),
+        open_sources=lambda spec: open_sources(known, spec, reading=True),
+        clock=clock or SystemClock(),
+        progress=progress,
+    )
+
+
+def open_store(address: str, profile: str | None = None) -> ObjectStore:
+    """The object store at an address: a folder, or ``s3://bucket/prefix``.
+
+    Arguments:
+        profile: of AWS's files, to read S3 with; none: as boto3 always does.
+    """
     if address.startswith("s3://"):
         from pipelines.adapters.objects_s3 import S3Store
 
-        return S3Store(address)
+        return S3Store(address, profile=profile)
     if "://" in address:
         raise SpecError(
             "cannot use this kind of store",
@@ -119,22 +148,29 @@ def open_online(settings: Settings) -> OnlineStore:
     )
 
 
-def open_sources(settings: Settings, spec: ModelSpec) -> Mapping[str, EventSource]:
+def open_sources(
+    settings: Settings, spec: ModelSpec, *, reading: bool = False
+) -> Mapping[str, EventSource]:
     """One source of events for each declared stream.
+
+    Arguments:
+        reading: use readers' credentials where there are some, see ``connect_readers``.
 
     Raises:
         SpecError: when a stream is in PostgreSQL and its address is not in the environment.
     """
     from pipelines.data.stream import FileEvents
 
-    store = open_store(spec.store or settings.store_address)
+    profile = settings.reader_profile if reading else None
+    store = open_store(spec.store or settings.store_address, profile or None)
     sources: dict[str, EventSource] = {}
     for name, stream in spec.streams.items():
         if isinstance(stream.source, PostgresSource):
             from pipelines.adapters.events_postgres import PostgresEvents
 
             variable = stream.source.url_env
-            url = os.environ.get(variable)
+            url = os.environ.get(f"{variable}_READER") if reading else None
+            url = url or os.environ.get(variable)
             if not url:
                 raise SpecError(
                     "the address of a PostgreSQL stream is not set",

@@ -23,10 +23,13 @@ _EXISTS = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
 class S3Store:
     """Objects below ``s3://bucket/prefix``, pinned by ETag and, where kept, version id.
 
-    Credentials, region and ``AWS_ENDPOINT_URL`` are read by boto3 from where it always does.
+    Credentials, region and ``AWS_ENDPOINT_URL`` are read by boto3 from where it always does; a
+    profile of AWS's files comes before what the environment says.
     """
 
-    def __init__(self, address: str, *, connect_timeout_s: float = 10) -> None:
+    def __init__(
+        self, address: str, *, profile: str | None = None, connect_timeout_s: float = 10
+    ) -> None:
         bucket, _, prefix = address.removeprefix("s3://").partition("/")
         if not address.startswith("s3://") or not bucket:
             raise SpecError(
@@ -39,7 +42,7 @@ class S3Store:
             retries={"mode": "standard", "total_max_attempts": 3},
         )
         with self._answers(""):
-            self.client: Any = boto3.client("s3", config=config)
+            self.client: Any = boto3.Session(profile_name=profile).client("s3", config=config)
         self._versioned: bool | None = None
 
     @property

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from pipelines.core.errors import GauntletError
 from pipelines.core.verdict import Finding, Verdict
@@ -19,6 +20,7 @@ from pipelines.core.verdict import Finding, Verdict
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 SCHEMA_VERSION = 1
+WIDEST = 4000
 MARKS = {
     Verdict.PASS: ("green", "pass"),
     Verdict.FAIL: ("red", "FAIL"),
@@ -55,6 +57,12 @@ def bar(title: str) -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=errors, transient=True) as progress:
         work = progress.add_task(escape(title), total=None)
         yield lambda text: progress.update(work, description=escape(text))
+
+
+def show_table(table: Table) -> None:
+    """A table as wide as the terminal, or in a file or pipe as wide as its cells need."""
+    wide = console if console.is_terminal else Console(width=WIDEST, highlight=False)
+    wide.print(table)
 
 
 def mark(verdict: Verdict) -> str:

@@ -1,0 +1,156 @@
+"""``gauntlet features``: the catalogue of features, and its export to Feast."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+from typer.core import TyperGroup
+
+from pipelines.cli.options import AsOf, Json, instant
+from pipelines.cli.output import answer, bar, console, errors, show_table
+from pipelines.settings import Settings
+from pipelines.spec.load import load_model, load_models
+from pipelines.wiring import connect
+
+if TYPE_CHECKING:
+    from pipelines.flows.catalogue import Catalogue, Defined, Online, Use
+    from pipelines.spec.model import ModelSpec
+
+Models = Annotated[list[str] | None, typer.Argument(help="declared models; default: all")]
+STATES = {
+    "request": ("dim", "in the request"),
+    "computed": ("dim", "computed when asked"),
+    "fresh": ("green", "fresh"),
+    "stale": ("red", "STALE"),
+    "absent": ("red", "ABSENT"),
+    "empty": ("yellow", "never filled"),
+    "unknown": ("dim", "-"),
+}
+
+
+class ListsByDefault(TyperGroup):
+    """``gauntlet features demand`` is ``gauntlet features list demand``."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Put the missing word in."""
+        if not args or (args[0] not in self.commands and args[0] != "--help"):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = typer.Typer(
+        cls=ListsByDefault, help="Every feature: its definition, who uses it, how it is served."
+    )
+    group.command("list")(list_features)
+    group.command("export")(export)
+    app.add_typer(group, name="features")
+
+
+def list_features(models: Models = None, as_json: Json = False) -> None:
+    """Features of declared models and their champions: definition, users, availability, drift."""
+    from pipelines.flows.catalogue import catalogue
+
+    parts = connect()
+    found = catalogue(_declared(models), parts)
+    if as_json:
+        answer("features", found.as_json())
+        return
+    show(found)
+
+
+def export(
+    feast: Annotated[Path, typer.Option(help="folder of the Feast repository to be")],
+    models: Models = None,
+    values: Annotated[
+        bool, typer.Option("--values", help="with the values of each view, for `feast materialize`")
+    ] = False,
+    as_of: AsOf = None,
+    as_json: Json = False,
+) -> None:
+    """Write the definitions as a repository that ``feast apply`` accepts."""
+    from pipelines.flows.feast_export import export_feast
+
+    specs = _declared(models)
+    if values:
+        with bar("exporting") as tell:
+            parts = connect(progress=tell)
+            files = export_feast(feast, specs, (parts, instant(as_of, parts.clock.now())))
+    else:
+        files = export_feast(feast, specs)
+    if as_json:
+        answer("feast", {"folder": str(feast), "files": list(files)})
+    else:
+        console.print(f"wrote {escape(str(feast))}: {escape(', '.join(files))}", soft_wrap=True)
+
+
+def show(found: Catalogue) -> None:
+    """The catalogue as a table, a line for each use."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("feature", "definition"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("view", "used by", "online"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("missing", justify="right", no_wrap=True)
+    table.add_column("drift", overflow="fold")
+    for feature in found.features:
+        named = [f"[bold]{feature.name}[/]", f"[dim]{feature.definition[:10]}[/]", _view(feature)]
+        for number, use in enumerate(feature.uses):
+            first = named if number == 0 else ["", "", ""]
+            missing = "-" if use.missing_share is None else f"{use.missing_share:.1%}"
+            table.add_row(*first, _user(use), _online(use.online), missing, _drift(use))
+    show_table(table)
+    for problem in found.problems:
+        errors.print(f"[yellow]not looked at:[/] {escape(problem)}", soft_wrap=True)
+
+
+def _view(feature: Defined) -> str:
+    return feature.view or f"[dim]{feature.kind}[/]"
+
+
+def _user(use: Use) -> str:
+    if use.champion is None:
+        return use.model
+    version = f"{use.model} [green]version {use.champion}[/]"
+    return version if use.declared else f"{version} [yellow](declared otherwise)[/]"
+
+
+def _online(online: Online) -> str:
+    colour, word = STATES[online.state]
+    if online.age_s is not None and online.ttl_s is not None:
+        word += f", {_span(online.age_s)} of {_span(online.ttl_s)}"
+    return f"[{colour}]{word}[/]"
+
+
+def _span(seconds: float) -> str:
+    """A length of time as people say it.
+
+    >>> _span(5400), _span(200000), _span(20)
+    ('90min', '56h', '0min')
+    """
+    span = timedelta(seconds=seconds)
+    if span < timedelta(hours=3):
+        return f"{span // timedelta(minutes=1)}min"
+    if span < timedelta(days=3):
+        return f"{span // timedelta(hours=1)}h"
+    return f"{span // timedelta(days=1)}d"
+
+
+def _drift(use: Use) -> str:
+    if use.drift is None:
+        return "-"
+    checks = sorted({name.removeprefix("contract.envelope.") for name in use.drift})
+    return f"[red]{escape(', '.join(checks))}[/]" if checks else "[green]no[/]"
+
+
+def _declared(names: list[str] | None) -> list[ModelSpec]:
+    folder = Settings().models
+    if not names:
+        return list(load_models(folder).values())
+    return [load_model(folder / f"{name}.yaml") for name in names]

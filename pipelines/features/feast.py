@@ -1,0 +1,243 @@
+"""A Feast feature repository that says what the declarations say, as files of text.
+
+Written against Feast 0.67, which is not a dependency: it wants pandas below 3. Its repository is
+Python that ``feast apply`` runs in an environment of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from pipelines.core.errors import SpecError
+from pipelines.core.time import duration_text
+from pipelines.spec.features import AttributeFeature, CalendarFeature, WindowFeature
+from pipelines.spec.fields import ColumnType
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.views import FeatureView, definition_of, feature_views
+
+EVENT_TIME, WRITE_TIME = "event_timestamp", "created_timestamp"
+MARK = "Written by `gauntlet features export --feast`"
+README = "README.md"
+_TYPES = {
+    ColumnType.STRING: ("String", "STRING"),
+    ColumnType.INTEGER: ("Int64", "INT64"),
+    ColumnType.FLOAT: ("Float64", "DOUBLE"),
+    ColumnType.BOOLEAN: ("Bool", "BOOL"),
+    ColumnType.TIMESTAMP: ("UnixTimestamp", "UNIX_TIMESTAMP"),
+}
+_AGGREGATES = {
+    "count": ColumnType.INTEGER,
+    "distinct": ColumnType.INTEGER,
+    "sum": ColumnType.FLOAT,
+    "mean": ColumnType.FLOAT,
+    "time_since": ColumnType.FLOAT,
+}
+_STORE = """\
+# {mark}; an export replaces it.
+project: {project}
+provider: local
+registry: data/registry.db
+online_store:
+  type: sqlite
+  path: data/online_store.db
+offline_store:
+  type: file
+entity_key_serialization_version: 3
+"""
+_README = """\
+# Features for Feast
+
+{mark} from the declarations of {models}. Do not edit: an export replaces this folder.
+
+    feast apply                              # entities, feature views, feature services
+    feast materialize-incremental <now>      # when the export had --values
+
+Feast wants pandas below 3: give it an environment of its own. Times are UTC. `time_since` is in
+days as of the materialization, where Gauntlet counts it up to the moment of the request. A view
+without a ttl of its own is one that Gauntlet computes when it is asked, so it is not stored online.
+{notes}"""
+
+
+def feast_repository(specs: Sequence[ModelSpec], project: str = "gauntlet") -> dict[str, str]:
+    """The files of the repository, by name.
+
+    Arguments:
+        specs: declarations; each becomes a feature service of its own feature views.
+        project: Feast's name for all of it.
+
+    Raises:
+        SpecError: when two views would bear one name, or a feature one that Feast keeps.
+    """
+    entities = _entities(specs)
+    names = [view_name(view) for spec in specs for view in feature_views(spec)]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise SpecError(
+            "two feature views bear one name in Feast", got=f"{doubled}", do="rename a model"
+        )
+    blocks = ["\n".join(_imports(specs, entities))]
+    blocks += [
+        f"{variable} = Entity(name={_text(name)}, join_keys=[{_text(column)}], "
+        f"value_type=ValueType.{_TYPES[kind][1]})"
+        for (column, kind), (name, variable) in entities.items()
+    ]
+    for spec in specs:
+        blocks += [_view(spec, view, entities) for view in feature_views(spec)]
+        blocks.append(_service(spec))
+    return {
+        README: _README.format(
+            mark=MARK, models=", ".join(spec.name for spec in specs), notes=_requested(specs)
+        ),
+        "feature_store.yaml": _STORE.format(mark=MARK, project=project),
+        "features.py": "\n\n".join(blocks) + "\n",
+        ".feastignore": "data\n",
+    }
+
+
+def view_name(view: FeatureView) -> str:
+    """A view's name in Feast, where the views of all models stand together."""
+    return f"{view.model}_{view.name}"
+
+
+def values_file(view: FeatureView) -> str:
+    """Where the view's values are, below the repository."""
+    return f"data/{view_name(view)}.parquet"
+
+
+def feature_type(spec: ModelSpec, feature: WindowFeature) -> ColumnType:
+    """The type of a feature's values."""
+    if feature.aggregate in _AGGREGATES:
+        return _AGGREGATES[feature.aggregate]
+    assert feature.column is not None
+    return spec.streams[feature.stream].columns[feature.column]
+
+
+Entities = Mapping[tuple[str, ColumnType], tuple[str, str]]
+
+
+def _entities(specs: Sequence[ModelSpec]) -> Entities:
+    """Entities by column and type; Feast's have one column each, and a type is part of a name
+    where models disagree about it."""
+    found = dict.fromkeys(
+        (column, spec.streams[view.stream].columns[column])
+        for spec in specs
+        for view in feature_views(spec)
+        for column in view.entity
+    )
+    columns = [column for column, _ in found]
+    names = {
+        key: key[0] if columns.count(key[0]) == 1 else f"{key[0]}_{key[1].value}" for key in found
+    }
+    return {key: (name, f"entity_{name}") for key, name in names.items()}
+
+
+def _imports(specs: Sequence[ModelSpec], entities: Entities) -> Iterator[str]:
+    types = {_TYPES[kind][0] for _, kind in entities} | {
+        _TYPES[feature_type(spec, feature)][0]
+        for spec in specs
+        for view in feature_views(spec)
+        for feature in view.features
+    }
+    yield f'"""{MARK}; an export replaces it."""\n'
+    yield "from datetime import timedelta\n"
+    yield "from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType"
+    if types:
+        yield f"from feast.types import {', '.join(sorted(types))}"
+
+
+def _view(spec: ModelSpec, view: FeatureView, entities: Entities) -> str:
+    columns = spec.streams[view.stream].columns
+    name, refresh = view_name(view), view.refresh
+    tags = {"model": spec.name, "stream": view.stream}
+    if refresh is not None:
+        tags |= {
+            "cadence": duration_text(refresh.cadence),
+            "offset": duration_text(refresh.offset),
+            "delay": duration_text(refresh.delay),
+        }
+    fields = [f"Field(name={_text(c)}, dtype={_TYPES[columns[c]][0]})" for c in view.entity]
+    fields += [_field(spec, feature) for feature in view.features]
+    ttl = refresh.lifetime if refresh else timedelta(0)
+    lines = [
+        f"view_{name} = FeatureView(",
+        f"    name={_text(name)},",
+        f"    entities=[{', '.join(entities[c, columns[c]][1] for c in view.entity)}],",
+        f"    ttl=timedelta(seconds={ttl.total_seconds():.0f}),",
+        f"    online={refresh is not None},",
+        "    schema=[",
+        *(f"        {field}," for field in fields),
+        "    ],",
+        "    source=FileSource(",
+        f"        name={_text(name + '_values')},",
+        f"        path={_text(values_file(view))},",
+        f"        timestamp_field={_text(EVENT_TIME)},",
+        f"        created_timestamp_column={_text(WRITE_TIME)},",
+        "    ),",
+        f"    owner={_text(spec.owner)},",
+        f"    tags={_text(tags)},",
+        ")",
+    ]
+    return "\n".join(lines)
+
+
+def _field(spec: ModelSpec, feature: WindowFeature) -> str:
+    if feature.name in (EVENT_TIME, WRITE_TIME):
+        raise SpecError(
+            "Feast keeps this name to itself",
+            where=f"{spec.name}: features.{feature.name}",
+            do="give the feature another name",
+        )
+    what = f"{feature.aggregate} of {feature.column or 'events'} over {_long(feature)}"
+    return (
+        f"Field(name={_text(feature.name)}, dtype={_TYPES[feature_type(spec, feature)][0]}, "
+        f"description={_text(what)}, "
+        f"tags={_text({'definition': definition_of(spec, feature)})})"
+    )
+
+
+def _long(feature: WindowFeature) -> str:
+    tests = [one.model_dump(mode="json", exclude_none=True) for one in feature.where]
+    where = ", ".join(_text(test) for test in tests)
+    return duration_text(feature.window) + (f" where {where}" if where else "")
+
+
+def _service(spec: ModelSpec) -> str:
+    return "\n".join(
+        [
+            *(f"# {line}" for line in _asked(spec)),
+            f"service_{spec.name} = FeatureService(",
+            f"    name={_text(spec.name)},",
+            "    features=[",
+            *(f"        view_{view_name(view)}," for view in feature_views(spec)),
+            "    ],",
+            f"    description={_text(spec.description)},",
+            f"    owner={_text(spec.owner)},",
+            f"    tags={_text({'recipe': spec.recipe[:16]})},",
+            ")",
+        ]
+    )
+
+
+def _asked(spec: ModelSpec) -> Iterator[str]:
+    """What a request for a prediction brings itself, for no store has it."""
+    for feature in spec.features:
+        if isinstance(feature, AttributeFeature):
+            yield f"on demand: {feature.name} is {feature.source} of the request"
+        elif isinstance(feature, CalendarFeature):
+            yield (
+                f"on demand: {feature.name} is the {feature.part} of the decision time "
+                f"in {_text(feature.zone)}"
+            )
+
+
+def _requested(specs: Sequence[ModelSpec]) -> str:
+    lines = [f"- {spec.name}: {line}" for spec in specs for line in _asked(spec)]
+    return "\n".join(["\nNot stored, but part of a request:\n", *lines, ""]) if lines else ""
+
+
+def _text(value: str | dict[str, Any]) -> str:
+    """Text, or a mapping of it, as Python writes it: JSON spells it the same way."""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,202 @@
+"""Exploring what production knows as of an instant: read through readers' eyes, and locked.
+
+What is read is copied into a database of the session's own, which is then opened read-only, with
+no way out to files or the network and its settings locked. Production sees reads and nothing else:
+ledger, registry and online store are not even opened. Pulled events are kept in ``<home>/explore``,
+apart from the cache that retraining trusts: a reader that is shown fewer rows than production
+would leave notes there that a retraining takes for rewritten history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from pipelines.core.errors import GauntletError, SpecError, TimeError
+from pipelines.core.time import Clock, instant_text
+from pipelines.data.rows import quoted
+from pipelines.data.snapshot import Snapshot, open_streams, take_snapshot
+from pipelines.data.stream import EventSource
+from pipelines.spec.model import ModelSpec
+
+if TYPE_CHECKING:
+    import ibis
+    import pandas as pd
+    import pyarrow as pa
+
+FRAME = "frame"
+FOLDER = "explore"
+
+
+@dataclass(frozen=True)
+class Readers:
+    """What exploring needs; ``wiring.connect_readers`` plugs in readers' credentials."""
+
+    home: Path
+    load_spec: Callable[[str], ModelSpec]
+    open_sources: Callable[[ModelSpec], Mapping[str, EventSource]]
+    clock: Clock
+    progress: Callable[[str], None] = lambda _: None
+
+    @property
+    def folder(self) -> Path:
+        """Where events that were pulled for exploring stay, with the shell's history."""
+        return self.home / FOLDER
+
+
+class Exploration:
+    """A model's streams and decision points as of an instant, in a database that only reads.
+
+    Close it, or use it as a context: the database goes with it.
+    """
+
+    def __init__(
+        self, spec: ModelSpec, snapshot: Snapshot, connection: Any, folder: TemporaryDirectory[str]
+    ) -> None:
+        self.spec, self.snapshot, self.connection = spec, snapshot, connection
+        self._folder = folder
+
+    @property
+    def streams(self) -> dict[str, ibis.Table]:
+        """Each declared stream as a lazy Ibis table."""
+        return {name: self.connection.table(name) for name in self.spec.streams}
+
+    @property
+    def frame(self) -> ibis.Table:
+        """Every decision point with its features and label, as training sees them; lazy."""
+        table: ibis.Table = self.connection.table(FRAME)
+        return table
+
+    def sql(self, query: str) -> pd.DataFrame:
+        """The answer to a query about the streams by name, and ``frame``.
+
+        Raises:
+            GauntletError: when DuckDB cannot answer it, or it would write.
+        """
+        with _answers(query):
+            found: pd.DataFrame = self.connection.con.execute(query).df()
+        return found
+
+    def rows(self, query: str, most: int | None = None) -> pa.Table:
+        """The answer as Arrow's table, or its first rows.
+
+        Raises:
+            GauntletError: as ``sql``.
+        """
+        import pyarrow as pa
+
+        with _answers(query):
+            reader = self.connection.con.execute(query).fetch_record_batch(most or 100_000)
+            batches: list[pa.RecordBatch] = []
+            while most is None or sum(map(len, batches)) < most:
+                try:
+                    batches.append(reader.read_next_batch())
+                except StopIteration:
+                    break
+            return pa.Table.from_batches(batches, reader.schema).slice(0, most)
+
+    def close(self) -> None:
+        """Let the database go."""
+        self.connection.disconnect()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Exploration:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_exploration(model: str, as_of: datetime | None, readers: Readers) -> Exploration:
+    """A model's production streams as of an instant, to look at.
+
+    Arguments:
+        model: a declared model.
+        as_of: zoned, not in the future; none: now.
+        readers: where to read.
+
+    Raises:
+        TimeError: when as-of lies in the future.
+        DataError: when events are missing or contradict their declaration.
+        Unavailable: when a source does not answer, or refuses the reader.
+    """
+    spec, now = readers.load_spec(model), readers.clock.now()
+    moment = now if as_of is None else as_of
+    if moment > now:
+        raise TimeError(
+            "as-of lies in the future",
+            where=f"model {model}",
+            got=instant_text(moment),
+            wanted=f"at most the present, {instant_text(now)}",
+        )
+    if FRAME in spec.streams:
+        raise SpecError(
+            f"a stream called {FRAME!r} cannot be explored",
+            where=f"{model}: streams",
+            do="rename the stream: this is what the decision points are called",
+        )
+    cache = readers.folder / "cache"
+    snapshot = take_snapshot(spec, moment, readers.open_sources(spec), cache, readers.progress)
+    readers.progress("copying the streams")
+    folder = TemporaryDirectory(prefix="gauntlet-explore-")
+    try:
+        database = Path(folder.name) / f"{model}.duckdb"
+        _prepare(database, spec, snapshot, cache)
+        return Exploration(spec, snapshot, _locked(database), folder)
+    except BaseException:
+        folder.cleanup()
+        raise
+
+
+def _prepare(database: Path, spec: ModelSpec, snapshot: Snapshot, cache: Path) -> None:
+    """Copy the streams into a database, with the frame as a view of them."""
+    import ibis
+
+    from pipelines.features import build_frame
+
+    connection = ibis.duckdb.connect(database)
+    try:
+        for name, table in open_streams(snapshot, spec, cache, connection).items():
+            connection.raw_sql(f"CREATE TABLE {quoted(name)} AS {ibis.to_sql(table, 'duckdb')}")
+        tables = {name: connection.table(name) for name in spec.streams}
+        frame = ibis.to_sql(build_frame(spec, tables, snapshot.as_of), "duckdb")
+        connection.raw_sql(f"CREATE VIEW {FRAME} AS {frame}")
+    finally:
+        connection.disconnect()
+
+
+def _locked(database: Path) -> Any:
+    """The database read-only, without a way out, for good."""
+    import ibis
+
+    connection = ibis.duckdb.connect(database, read_only=True)
+    connection.raw_sql("SET enable_external_access = false")
+    connection.raw_sql("SET lock_configuration = true")
+    return connection
+
+
+@contextmanager
+def _answers(query: str) -> Iterator[None]:
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as cause:
+        raise GauntletError(
+            "DuckDB did not do this",
+            where=" ".join(query.split())[:200],
+            got=str(cause).strip(),
+            wanted="a query; this session reads the snapshot and writes nowhere",
+            do="`SHOW TABLES` and `DESCRIBE <table>` say what there is",
+        ) from cause
