@@ -48,7 +48,9 @@ class LiveGuardrail(LiveMetric):
 class Shadow(Declaration):
     """The challenger answers beside the champion, and nobody acts on what it says."""
 
-    share: Part = Field(default=0.1, description="share of requests that it answers beside the champion")
+    share: Part = Field(
+        default=0.1, description="share of requests that it answers beside the champion"
+    )
     length: Duration = timedelta(days=7)
     minimum_requests: int = Field(default=1000, ge=1)
     error_share: Share = Field(
