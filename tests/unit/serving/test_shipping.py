@@ -187,6 +187,16 @@ def test_a_write_that_took_longer_than_its_lead_is_reported(
     assert ship(journal, store, "demand", slow, lead=timedelta(seconds=40)).late_rows == 1
 
 
+def test_rows_that_are_equal_in_everything_are_still_two_answers(
+    journal: Journal, store: LocalStore
+) -> None:
+    """An object's name tells which rows it holds, not only what stands in them."""
+    for _ in range(2):
+        journal.append([answer("a")])
+        ship(journal, store, "demand", FixedClock(NOON))
+    assert [row["request_id"] for row in logged(store)] == ["a", "a"]
+
+
 def test_two_shippers_at_once_write_each_row_once(tmp_path: Path, store: LocalStore) -> None:
     """The second is overtaken between its read and its write, by one that ships two batches."""
     path = tmp_path / "demand.db"
