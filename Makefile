@@ -51,8 +51,8 @@ compose-test: setup  ## the container stack on a real Docker engine: one schedul
 proof: setup  ## the long simulations, as a table in docs/proof.md
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.montecarlo.proof --out docs/proof.md
 
-bench: setup  ## every benchmark, into benchmarks/RESULTS.md
-	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run_all.py
+bench: setup  ## benchmarks against another side, into benchmarks/RESULTS.md; ROWS=1000000 for one size
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run_all.py $(if $(ROWS),--rows $(ROWS))
 
 real-backtest: setup  ## weekly retrains of real sets under four gates, into docs/real-backtest.md
 	@$(BIN)/python benchmarks/real_backtest.py

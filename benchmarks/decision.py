@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from parts.measuring import Meter, machine, median_steps, run_side, total
+from parts.measuring import Meter, Step, machine, median_steps, run_side, total
 
 RESAMPLES = 2000
 DAYS = 28
@@ -170,9 +170,10 @@ def summary(
         "theirs_mib": round(two.peak_mib),
         "ours_cpu_s": round(one.cpu_s, 2),
         "theirs_cpu_s": round(two.cpu_s, 2),
+        "cpu_ratio": round(two.cpu_s / one.cpu_s, 1),
         "parts_of_ours": {name: round(step.wall_s, 2) for name, step in steps["ours"].items()},
         "resampling_ratio": round(two.wall_s / resampling, 1),
-        "repetitions": len(runs["ours"]),
+        "repetitions": [len(found) for found in runs.values()],
         "spread_s": {
             side: [round(sum(s["wall_s"] for s in run["steps"].values()), 2) for run in found]
             for side, found in runs.items()
@@ -202,13 +203,58 @@ def summary(
             "scored_rows": audited["scored_rows"],
             "findings": audited["findings"],
         }
+    answer["steps"] = _table(steps, answer)
+    answer["notes"] = _notes(answer)
     return answer
+
+
+def _table(steps: dict[str, dict[str, Step]], answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each step; the audit last, which is in no total."""
+    rows: list[dict[str, Any]] = []
+    for name, ours_took in steps["ours"].items():
+        row = {"step": name, **_figures("ours", ours_took)}
+        if name in steps["theirs"]:
+            took = steps["theirs"][name]
+            row |= _figures("theirs", took)
+            row |= {
+                "ratio": took.wall_s / ours_took.wall_s,
+                "cpu_ratio": took.cpu_s / ours_took.cpu_s,
+            }
+        rows.append(row)
+    if "audit" in answer:
+        took = answer["audit"]
+        named = {"ours_s": took["s"], "ours_cpu_s": took["cpu_s"], "ours_mib": took["mib"]}
+        rows.append({"step": "audit, in no total", **named})
+    return rows
+
+
+def _figures(side: str, took: Step) -> dict[str, float]:
+    return {f"{side}_s": took.wall_s, f"{side}_cpu_s": took.cpu_s, f"{side}_mib": took.peak_mib}
+
+
+def _notes(answer: dict[str, Any]) -> list[str]:
+    """What the reader has to know of the two sides."""
+    told, alone = answer["answers"], answer["answers"]["error_of_independent_rows"]
+    both = f"resampled {told['error'][0]:.5f}, analytic {told['error_analytic']:.5f}"
+    notes = [
+        f"The other side is `scipy.stats.bootstrap`, {RESAMPLES:,} resamples of the difference.",
+        f"Standard error with {answer['entities']:,} entities and {DAYS} days as noise: {both};",
+        f"with rows that stand for themselves, as SciPy takes them: {told['error'][1]:.5f}.",
+        f"Where rows do stand for themselves: analytic {alone[0]:.5f}, SciPy {alone[1]:.5f}.",
+    ]
+    if "audit" in answer:
+        scored, trained = answer["audit"]["scored_rows"], answer["audit"]["training_rows"]
+        notes.append(
+            f"The audit, its refits included, has no other side: {trained['champion']:,} and "
+            f"{trained['candidate']:,} rows to train on, {scored:,} to score."
+        )
+    return notes
 
 
 def show(answer: dict[str, Any]) -> None:
     """The figures as text."""
     print(f"\ndecision: {answer['rows']:,} rows of {answer['entities']:,} entities on {DAYS} days")
-    print(f"{answer['machine']}; medians of {answer['repetitions']} runs a side\n")
+    print(f"{answer['machine']}; medians of {answer['repetitions'][0]} runs a side\n")
     for name, took in answer["parts_of_ours"].items():
         print(f"ours, {name:20} {took:8.2f} s")
     print(f"ours, together             {answer['ours_s']:8.2f} s {answer['ours_mib']:8,} MiB")

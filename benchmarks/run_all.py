@@ -1,4 +1,4 @@
-"""Every benchmark, one after the other, and their figures in RESULTS.md beside this file.
+"""Benchmarks that have another side, one after the other; figures in RESULTS.md beside this file.
 
 python benchmarks/run_all.py                  the sizes named below
 python benchmarks/run_all.py --rows 1000000   every benchmark at this size only
@@ -30,20 +30,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, help="one size for all")
     rows = parser.parse_args().rows
-    answers, broken = [], []
-    for script in sorted(HERE.glob("*.py")):
-        if script.stem in NOT_HERE:
-            continue
-        sizes = [["--rows", str(rows)]] if rows else SIZES.get(script.stem, [[]])
-        for arguments in sizes:
-            print(f"{script.stem} {' '.join(arguments)}", flush=True)
-            answer = run(script, arguments)
+    answers, broken, loads = [], [], []
+    for name, sizes in SIZES.items():
+        for arguments in [["--rows", str(rows)]] if rows else sizes:
+            print(f"{name} {' '.join(arguments)}", flush=True)
+            loads.append(os.getloadavg()[0])
+            answer = run(HERE / f"{name}.py", arguments)
             if answer is None:
-                broken.append(script.stem)
+                broken.append(name)
             else:
                 answers.append(answer)
     if answers:
-        (HERE / "RESULTS.md").write_text(page(answers), encoding="utf-8")
+        (HERE / "RESULTS.md").write_text(page(answers, max(loads)), encoding="utf-8")
     if broken:
         raise SystemExit(f"did not come to an end: {', '.join(broken)}")
 
@@ -62,14 +60,15 @@ def run(script: Path, arguments: list[str]) -> dict[str, Any] | None:
     return found
 
 
-def page(answers: list[dict[str, Any]]) -> str:
-    """All figures as Markdown."""
+def page(answers: list[dict[str, Any]], load: float) -> str:
+    """All figures as Markdown; ``load`` is how many processes wanted a core when they began."""
     lines = [
         "# Benchmarks",
         "",
         f"`make bench` writes this page. Machine: {machine()}.",
         "Seconds are wall clock; ratios are the other side's seconds by ours. CPU seconds say more",
         "than wall clock on a machine that does other things as well.",
+        _load(load),
         "",
         "| benchmark | rows | ours, s | other, s | ratio | ours, MiB | other, MiB |",
         "|---|---:|---:|---:|---:|---:|---:|",
@@ -84,6 +83,13 @@ def page(answers: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _load(load: float) -> str:
+    told = f"up to {load:.1f} processes wanted a core when a benchmark began"
+    if load <= (os.cpu_count() or 1):
+        return f"Load: {told}."
+    return f"**The machine was busy**: {told}, so that wall clock is too long."
+
+
 def _steps(answer: dict[str, Any]) -> list[str]:
     heads = "step | ours, s | other, s | ratio | ours, MiB | other, MiB"
     lines = [
@@ -91,8 +97,8 @@ def _steps(answer: dict[str, Any]) -> list[str]:
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for step in [*answer["steps"], {"step": "**together**", **answer}]:
-        cpu = f"{step['ours_cpu_s']:.1f} | {step['theirs_cpu_s']:.1f} | {step['cpu_ratio']:.1f}"
-        lines.append(f"| {_row(step['step'].strip(), None, step)} | {cpu} |")
+        cpu = _cells(step, ("ours_cpu_s", "theirs_cpu_s", "cpu_ratio"))
+        lines.append(f"| {_row(step['step'].strip(), None, step)} | {' | '.join(cpu)} |")
     ours, other = answer["repetitions"]
     told = f"Repetitions: {ours} of ours, {other} of the other side."
     return [*lines, "", told, "The same answer from both, checked.", *answer.get("notes", [])]
@@ -109,16 +115,26 @@ def _growth(first: dict[str, Any], last: dict[str, Any]) -> list[str]:
         [*last["steps"], {"step": "**together**", **last}],
         strict=True,
     ):
-        cells = [f"{large[key] / small[key]:.1f} x" if small[key] else "" for key in keys]
+        cells = [f"{large[key] / small[key]:.1f} x" if small.get(key) else "" for key in keys]
         lines.append(f"| {small['step'].strip()} | {' | '.join(cells)} |")
     return lines
 
 
 def _row(name: str, rows: int | None, figures: dict[str, Any]) -> str:
     cells = [name] if rows is None else [name, f"{rows:,}"]
-    cells += [f"{figures[key]:,.1f}" for key in ("ours_s", "theirs_s", "ratio")]
-    cells += [f"{figures[key]:,.0f}" if figures[key] else "" for key in ("ours_mib", "theirs_mib")]
-    return " | ".join(cells)
+    cells += _cells(figures, ("ours_s", "theirs_s", "ratio"))
+    return " | ".join(cells + _cells(figures, ("ours_mib", "theirs_mib"), digits=0))
+
+
+def _cells(figures: dict[str, Any], keys: tuple[str, ...], digits: int = 1) -> list[str]:
+    """Numbers; empty where a step has no other side, or no memory of its own."""
+    return [_cell(figures.get(key), digits) for key in keys]
+
+
+def _cell(value: float | None, digits: int) -> str:
+    if not value:
+        return ""
+    return f"{value:,.{2 if digits and value < 1 else digits}f}"
 
 
 if __name__ == "__main__":
