@@ -1,0 +1,175 @@
+"""What an online store says when it is away, damaged, full or misnamed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from pipelines.core.errors import Damaged, GauntletError, SpecError, Superseded, Unavailable
+from pipelines.features.online import OnlineRow, OnlineStore, ViewState
+from pipelines.settings import Settings
+from pipelines.wiring import open_online
+
+T = datetime(2026, 1, 5, tzinfo=UTC)
+VIEW = "demand.stock_by_shop"
+
+
+def store_at(url: str) -> OnlineStore:
+    return open_online(Settings(online_url=url))
+
+
+def state_at(hour: int) -> ViewState:
+    return ViewState(VIEW, T + timedelta(hours=hour), T, ("a1",))
+
+
+def row(number: int, value: Any = 1) -> OnlineRow:
+    return OnlineRow((number,), (value,), T, T)
+
+
+CALLS: list[Callable[[OnlineStore], object]] = [
+    lambda store: store.state(VIEW),
+    lambda store: store.read(VIEW, [("s1",)]),
+    lambda store: store.views(),
+    lambda store: store.write(state_at(0), [row(1)], (), replaces=None),
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_no_server_is_said_with_its_address_and_without_its_password(
+    call: Callable[[OnlineStore], object],
+) -> None:
+    with pytest.raises(Unavailable) as told:
+        call(store_at("redis://:hush-hush@127.0.0.1:1/3"))
+    assert told.value.where == "redis://127.0.0.1:1/3"
+    assert "hush" not in str(told.value)
+    assert told.value.do.startswith("start it")
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_file_that_cannot_be_made_is_said_with_its_path(
+    call: Callable[[OnlineStore], object], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(Unavailable) as told:
+        call(store_at(f"sqlite:///{tmp_path / 'file' / 'online.db'}"))
+    assert told.value.where == str(tmp_path / "file" / "online.db")
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_file_that_is_no_database_is_damaged(
+    call: Callable[[OnlineStore], object], tmp_path: Path
+) -> None:
+    (tmp_path / "online.db").write_text("not what you think " * 100)
+    with pytest.raises(Damaged, match="cannot be read") as told:
+        call(store_at(f"sqlite:///{tmp_path / 'online.db'}"))
+    assert "materialize again" in told.value.do
+
+
+@pytest.mark.parametrize("url", ["postgresql://host/db", "online.db", "sqlite://"])
+def test_a_store_of_an_unknown_kind_is_refused(url: str) -> None:
+    with pytest.raises(SpecError, match="GAUNTLET_ONLINE_URL"):
+        store_at(url)
+
+
+def test_a_port_that_is_none_is_refused_when_the_store_is_asked() -> None:
+    with pytest.raises(SpecError, match="GAUNTLET_ONLINE_URL"):
+        store_at("redis://host:many/0").views()
+
+
+def test_nothing_is_opened_before_it_is_asked(tmp_path: Path) -> None:
+    store_at(f"sqlite:///{tmp_path / 'deep' / 'online.db'}")
+    store_at("redis://127.0.0.1:1/0")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_default_is_a_file_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GAUNTLET_ONLINE_URL", raising=False)
+    settings = Settings(home=tmp_path, _env_file=None)  # type: ignore[call-arg]
+    open_online(settings).write(state_at(0), (), (), replaces=None)
+    assert (tmp_path / "online.db").is_file()
+
+
+def test_rows_that_the_server_lost_on_the_way_are_noticed(redis_url: str) -> None:
+    store, server = store_at(redis_url), redis.Redis.from_url(redis_url)
+    store.write(state_at(0), [row(i, 0) for i in range(2000)], (), replaces=None)
+
+    def rows() -> Iterator[OnlineRow]:
+        for number in range(2000):
+            if number == 1500:
+                server.delete(f"gauntlet:online:{VIEW}:2")
+            yield row(number)
+
+    with pytest.raises(Unavailable, match="lost rows"):
+        store.write(state_at(1), rows(), (), replaces=state_at(0))
+    reading = store.read(VIEW, [(0,), (1999,)])
+    assert reading.state == state_at(0)
+    assert [found and found.values for found in reading.rows] == [(0,), (0,)]
+
+
+def test_a_server_without_memory_refuses_and_keeps_what_it_has(redis_url: str) -> None:
+    store, server = store_at(redis_url), redis.Redis.from_url(redis_url)
+    store.write(state_at(0), [row(1, 0)], (), replaces=None)
+    try:
+        server.config_set("maxmemory", "1mb")
+        server.config_set("maxmemory-policy", "noeviction")
+        rows = (row(number, "x" * 1000) for number in range(20_000))
+        with pytest.raises(Unavailable, match="memory"):
+            store.write(state_at(1), rows, (), replaces=state_at(0))
+        assert store.read(VIEW, [(1,)]).state == state_at(0)
+    finally:
+        server.config_set("maxmemory", "0")
+
+
+def test_a_large_write_never_holds_the_server_up(redis_url: str) -> None:
+    """No command of it takes the server a tenth of a second, where one for all would."""
+    store, server = store_at(redis_url), redis.Redis.from_url(redis_url)
+    before = server.config_get("slowlog-log-slower-than")["slowlog-log-slower-than"]  # type: ignore[index]
+    try:
+        server.config_set("slowlog-log-slower-than", 100_000)  # microseconds
+        server.slowlog_reset()
+        store.write(state_at(0), (row(i, "a" * 30) for i in range(60_000)), (), replaces=None)
+        store.write(
+            state_at(1), (row(i, "b" * 30) for i in range(60_000)), (), replaces=state_at(0)
+        )
+        store.read(VIEW, [(i,) for i in range(60_000)])
+        assert server.slowlog_get() == []
+    finally:
+        server.config_set("slowlog-log-slower-than", before)
+
+
+def test_redis_keeps_a_head_a_counter_and_one_hash_for_each_view(redis_url: str) -> None:
+    store, server = store_at(redis_url), redis.Redis.from_url(redis_url)
+    store.write(state_at(0), [row(1), row(2)], (), replaces=None)
+    store.write(state_at(1), [row(3)], [(1,)], replaces=state_at(0))
+    other = ViewState(VIEW, T, T, ("b2",))
+    store.write(other, [row(5)], (), replaces=state_at(1))
+    with pytest.raises(Superseded):
+        store.write(state_at(2), [row(6)], (), replaces=state_at(1))
+    names = {name.decode() for name in server.scan_iter()}
+    assert names == {"gauntlet:online", "gauntlet:online:number", f"gauntlet:online:{VIEW}:3"}
+    assert all(server.ttl(name) == -1 for name in names), "what is known would expire"
+
+
+def test_a_writer_that_was_slow_does_not_move_old_rows_over_new_ones(redis_url: str) -> None:
+    """A move asks with each chunk whether the head is still the one whose rows it moves."""
+    store = store_at(redis_url)
+    store.write(state_at(0), [row(1, "old")], (), replaces=None)
+    stale = redis.Redis.from_url(redis_url).hget("gauntlet:online", VIEW)
+    store.write(state_at(1), [row(1, "new")], (), replaces=state_at(0))
+    move = store._scripts["move"]  # type: ignore[attr-defined]
+    assert move(keys=["gauntlet:online"], args=[VIEW, stale, "0", 500]) is None
+    [found] = store.read(VIEW, [(1,)]).rows
+    assert found is not None
+    assert found.values == ("new",)
+
+
+def test_every_failure_is_of_the_family(redis_url: str) -> None:
+    """A key of another program under our name is no crash."""
+    redis.Redis.from_url(redis_url).set("gauntlet:online", "taken")
+    with pytest.raises(GauntletError, match="WRONGTYPE"):
+        store_at(redis_url).views()
