@@ -1,6 +1,6 @@
-"""Images for an engine without a registry: stand-ins for Python, PostgreSQL and S3, and our own.
+"""Images for an engine without a registry: stand-ins for Python, PostgreSQL, Redis and S3, and our own.
 
-One Debian system, made from packages, serves as Python's image and as PostgreSQL's; moto's server
+One Debian system, made from packages, serves as Python's image, as PostgreSQL's and Redis's; moto's server
 from our own lock serves as S3. They answer to what docker-compose.yml says to the real ones.
 """
 
@@ -21,13 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 STANDINS = Path(__file__).with_name("standins")
 BASE = "standin/python:debian"
 SUITE = "bookworm"
-PACKAGES = ("python3", "python3-venv", "ca-certificates", "libgomp1", "postgresql")
+PACKAGES = ("python3", "python3-venv", "ca-certificates", "libgomp1", "postgresql", "redis-server")
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 # What a generated .env says in place of the images of .env.example.
 STANDIN_IMAGES = {
     "BASE_IMAGE": BASE,
     "POSTGRES_IMAGE": "standin/postgres:debian",
+    "REDIS_IMAGE": "standin/redis:debian",
     "S3_IMAGE": "standin/s3:moto",
     "S3_HEALTH": "python deploy/healthy.py http://127.0.0.1:9000/moto-api/",
 }
@@ -44,8 +45,9 @@ def build_all(engine: Engine, folder: Path, tag: str) -> None:
             *_arguments({"BASE_IMAGE": BASE, **_network()}),
             str(ROOT),
         )
-    with timed("stand-ins for PostgreSQL and S3"):
-        for variable, base in (("POSTGRES_IMAGE", BASE), ("S3_IMAGE", f"gauntlet:{tag}")):
+    with timed("stand-ins for PostgreSQL, Redis and S3"):
+        bases = {"POSTGRES_IMAGE": BASE, "REDIS_IMAGE": BASE, "S3_IMAGE": f"gauntlet:{tag}"}
+        for variable, base in bases.items():
             image = STANDIN_IMAGES[variable]
             kind = image.partition("/")[2].partition(":")[0]
             file = str(STANDINS / f"{kind}.Dockerfile")

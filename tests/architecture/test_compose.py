@@ -127,7 +127,7 @@ def test_everything_comes_from_one_env_file() -> None:
 def test_a_secret_has_no_default() -> None:
     """A default that everybody can read is no secret: without .env the file is refused."""
     secrets = [name for name in environment() if re.search("PASSWORD|SECRET", name)]
-    assert len(secrets) == 4
+    assert len(secrets) == 5
     for name in secrets:
         rest = variables(TEXT)[name]
         assert not any(one.startswith(":-") for one in rest), f"{name} has a default"
@@ -238,4 +238,4 @@ def test_only_who_needs_a_secret_gets_it() -> None:
         n for n, s in SERVICES.items() if "AIRFLOW__API_AUTH__JWT_SECRET" in s["environment"]
     }
     assert admin == {"prepare"}
-    assert not signing & {"mlflow", "postgres", "s3"}
+    assert not signing & {"mlflow", "postgres", "redis", "s3"}
