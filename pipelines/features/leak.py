@@ -194,12 +194,28 @@ def _with_key(spec: ModelSpec) -> ModelSpec:
         else feature
         for feature in spec.features
     )
+    # A view is called by its keys, and has to be as fresh under its new name.
+    serving = spec.serving and spec.serving.model_copy(
+        update={
+            "views": {
+                with_key.view: spec.serving.of(feature.view)
+                for feature, with_key in zip(spec.features, features, strict=True)
+                if isinstance(feature, WindowFeature) and isinstance(with_key, WindowFeature)
+            }
+        }
+    )
     points = spec.points.model_copy(update={"keys": (*spec.points.keys, PROBE)})
     label = spec.label
     if not isinstance(label, OwnRowLabel):
         label = label.model_copy(update={"by": (*label.by, PROBE)})
     return spec.model_copy(
-        update={"streams": streams, "features": features, "points": points, "label": label}
+        update={
+            "streams": streams,
+            "features": features,
+            "serving": serving,
+            "points": points,
+            "label": label,
+        }
     )
 
 

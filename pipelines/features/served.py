@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from pipelines.features.clock import Steps, span
+from pipelines.features.clock import MICROSECOND, Steps, moment, span
 from pipelines.spec.serving import Refresh
 
 
 def refresh_steps(refresh: Refresh) -> Steps:
     """The instants as of which a view is materialized."""
     return Steps(span(refresh.cadence), span(refresh.offset))
+
+
+def last_refresh(at: datetime, refresh: Refresh) -> datetime:
+    """The newest materialization that is not after an instant; it may not be readable yet."""
+    now = moment(at)
+    passed: int = now - refresh_steps(refresh).down(now)
+    return at - passed * MICROSECOND
 
 
 def served_at(at: Any, refresh: Refresh | None) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.core.errors import Damaged, SpecError
-from pipelines.flows.run import Run
+from pipelines.flows.run import Parts, Run
 from pipelines.release.budget import anchor
 from pipelines.release.registry import VersionInfo
 from pipelines.spec.features import AttributeFeature
@@ -42,7 +42,7 @@ def load_incumbent(run: Run) -> Incumbent | None:
     Raises:
         Damaged: when the version's content is not what was registered, or lacks its evidence.
     """
-    return None if run.champion is None else _load(run, run.champion)
+    return None if run.champion is None else load_version(run.parts, run.champion)
 
 
 def load_anchor(run: Run, incumbent: Incumbent) -> Incumbent | None:
@@ -57,11 +57,16 @@ def load_anchor(run: Run, incumbent: Incumbent) -> Incumbent | None:
     info = run.version(version)
     if info is None or info.version == incumbent.info.version:
         return None
-    return _load(run, info)
+    return load_version(run.parts, info)
 
 
-def _load(run: Run, info: VersionInfo) -> Incumbent:
-    folder = run.parts.registry.download(info, run.parts.home / "versions")
+def load_version(parts: Parts, info: VersionInfo) -> Incumbent:
+    """A version, its content verified, and what was saved inside it.
+
+    Raises:
+        Damaged: when the version's content is not what was registered, or lacks its evidence.
+    """
+    folder = parts.registry.download(info, parts.home / "versions")
     try:
         spec, envelope, plan = (
             json.loads((folder / EVIDENCE / name).read_text(encoding="utf-8"))

@@ -1,0 +1,222 @@
+"""Fill the online store: each view of a model as of the newest instant of its refresh.
+
+What the champion needs is filled beside what the declaration says, so that a change of a feature
+takes nothing from the model that answers: values are told apart by their definitions.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from pipelines.core.errors import SpecError, TimeError
+from pipelines.core.records import Instant, Record
+from pipelines.core.time import instant_text, utc
+from pipelines.data.cache import Cache
+from pipelines.data.snapshot import Snapshot, StreamSnapshot, take_snapshot
+from pipelines.features.online import ViewState
+from pipelines.features.served import last_refresh
+from pipelines.flows.frames import streams
+from pipelines.flows.incumbent import common_spec, load_version
+from pipelines.flows.request import LIVE
+from pipelines.flows.run import Parts
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.serving import Refresh
+from pipelines.spec.views import FeatureView, feature_views
+
+
+class Materialized(Record):
+    """What was done about one view."""
+
+    view: str = Field(description="<model>.<view>, as the store knows it")
+    outcome: Literal["whole", "increment", "unchanged", "newer_is_stored"]
+    reason: str
+    as_of: Instant = Field(description="of what is stored now")
+    before: Instant | None = Field(description="of what was stored; null: nothing was")
+    definitions: int
+    rows: int = Field(description="entities written")
+    gone: int = Field(description="entities that may have been taken away: no window sees them")
+    events: int | None = Field(description="known since `before`; null: they were not counted")
+    last_event: Instant | None = Field(description="of the stream, when it was read")
+
+    @property
+    def silent(self) -> bool:
+        """Whether the stream has brought nothing since the previous materialization."""
+        return self.events == 0
+
+
+class MaterializeReport(Record):
+    """What a materialization did."""
+
+    model: str
+    asked: Instant
+    champion: str | None = Field(description="version whose features are filled as well")
+    views: tuple[Materialized, ...]
+
+
+def materialize(
+    model: str, as_of: datetime, parts: Parts, *, force: bool = False
+) -> MaterializeReport:
+    """Bring the online store to the newest refresh that is not after an instant.
+
+    Done again, it finds nothing to do. Only what has changed is written, as long as the events
+    that were known by the stored instant are still those that were known then; else, and for
+    other definitions, the view is made whole. Each view changes at once or not at all.
+
+    Arguments:
+        model: its name.
+        as_of: zoned, not in the future.
+        parts: the collaborators.
+        force: make every view whole, and put it in the place of a newer one too.
+
+    Raises:
+        SpecError: when the model declares no serving, or cannot stand beside the champion.
+        TimeError: when as-of lies in the future.
+        DataError: when events are missing, malformed, or contradict their declaration.
+        Superseded: when somebody else wrote the view meanwhile; running again is safe.
+        Unavailable: when a source, the registry or the store does not answer.
+    """
+    spec, champion = served_spec(model, parts)
+    now = parts.clock.now()
+    if as_of > now:
+        raise TimeError(
+            "as-of lies in the future",
+            where=f"model {model}",
+            got=instant_text(as_of),
+            wanted=f"at most the present, {instant_text(now)}",
+        )
+    done = []
+    for view in feature_views(spec):
+        if view.refresh is None:
+            raise SpecError(
+                "the model does not say when its features are materialized",
+                where=f"{model}: serving",
+                wanted="a cadence, and how long after its instant the values can be read",
+                do="add `serving: {cadence: 1h, delay: 15m}` to the declaration, "
+                "with what production can keep up",
+            )
+        done.append(_Work(spec, view, view.refresh, parts).bring_to(as_of, force=force))
+    return MaterializeReport(model=model, asked=as_of, champion=champion, views=tuple(done))
+
+
+def served_spec(model: str, parts: Parts) -> tuple[ModelSpec, str | None]:
+    """The declaration with what the champion reads beside it, and the champion's version.
+
+    Raises:
+        SpecError: when the two cannot stand in one declaration.
+        Damaged: when the champion's version is not what was registered.
+    """
+    spec = parts.load_spec(model)
+    champion = parts.ledger.champion(model, LIVE)
+    info = None if champion is None else parts.registry.get(model, champion)
+    if info is None:
+        return spec, None
+    return common_spec(spec, load_version(parts, info)), champion
+
+
+class _Work:
+    """One view of a model, and the stream it reads."""
+
+    def __init__(self, spec: ModelSpec, view: FeatureView, refresh: Refresh, parts: Parts) -> None:
+        from pipelines.features.views import view_definitions
+
+        self.spec, self.view, self.refresh, self.parts = spec, view, refresh, parts
+        self.name = f"{spec.name}.{view.name}"
+        self.definitions = tuple(view_definitions(spec, view))
+        self.alone = spec.model_copy(update={"streams": {view.stream: spec.streams[view.stream]}})
+
+    def bring_to(self, as_of: datetime, *, force: bool) -> Materialized:
+        """Bring what is stored of the view to the newest refresh not after ``as_of``."""
+        from pipelines.features.fill import fill
+
+        at, stored = last_refresh(utc(as_of), self.refresh), self.parts.online.state(self.name)
+        if stored is not None and not force:
+            if stored.as_of > at:
+                return self._left(stored, "newer_is_stored", "--force puts an older state there")
+            if stored.as_of == at and stored.definitions == self.definitions:
+                return self._left(stored, "unchanged", "this refresh is stored already")
+        # A state that is put back knew entities that were not known by its new instant.
+        read_by = max(at, stored.as_of) if stored else at
+        snapshot = self._snapshot(read_by)
+        earlier = self._snapshot(stored.as_of) if stored and stored.as_of < read_by else None
+        reason = self._why_whole(stored, earlier, force=force)
+        self.parts.progress(f"{self.name}: {'all entities' if reason else 'what has changed'}")
+        state = ViewState(self.name, at, self.parts.clock.now(), self.definitions)
+        with streams(self.parts, self.alone, snapshot) as tables:
+            filled = fill(
+                self.parts.online,
+                self.spec,
+                self.view,
+                tables,
+                state,
+                replaces=stored,
+                whole=bool(reason),
+            )
+        if read_by == at:
+            self._note(state, snapshot)
+        return Materialized(
+            view=self.name,
+            outcome="whole" if reason else "increment",
+            reason=reason or "what came into the windows and left them",
+            as_of=at,
+            before=stored.as_of if stored else None,
+            definitions=len(self.definitions),
+            rows=filled.rows,
+            gone=filled.gone,
+            events=self._read(snapshot).rows - self._read(earlier).rows if earlier else None,
+            last_event=self._read(snapshot).last_event,
+        )
+
+    def _left(
+        self, stored: ViewState, outcome: Literal["unchanged", "newer_is_stored"], reason: str
+    ) -> Materialized:
+        return Materialized(
+            view=self.name,
+            outcome=outcome,
+            reason=reason,
+            as_of=stored.as_of,
+            before=stored.as_of,
+            definitions=len(stored.definitions),
+            rows=0,
+            gone=0,
+            events=None,
+            last_event=None,
+        )
+
+    def _snapshot(self, at: datetime) -> Snapshot:
+        sources = self.parts.open_sources(self.alone)
+        return take_snapshot(self.alone, at, sources, self.parts.cache, self.parts.progress)
+
+    def _read(self, snapshot: Snapshot) -> StreamSnapshot:
+        return snapshot.streams[self.view.stream]
+
+    def _why_whole(self, stored: ViewState | None, earlier: Snapshot | None, *, force: bool) -> str:
+        """Why an increment would not do; empty when it does.
+
+        A known time is a claim: a file may be delivered after the instant by which its rows say
+        they were known. Then what is stored lacks them, and no increment would bring them.
+        """
+        if stored is None:
+            return "nothing was stored"
+        if force:
+            return "asked for with --force"
+        if stored.definitions != self.definitions:
+            return "other definitions were stored"
+        noted = Cache(self.parts.cache).note("materialized", self.name)
+        if (
+            earlier is None
+            or noted is None
+            or noted["written_at"] != instant_text(stored.written_at)
+        ):
+            return "what the stored state was made from is not noted here"
+        if noted["content"] != self._read(earlier).content_hash:
+            return "events came in that say they were known before"
+        return ""
+
+    def _note(self, state: ViewState, snapshot: Snapshot) -> None:
+        """Note what a state was made from. Losing it costs one whole materialization."""
+        content = self._read(snapshot).content_hash
+        noted = {"written_at": instant_text(state.written_at), "content": content}
+        Cache(self.parts.cache).keep_note("materialized", self.name, noted)
