@@ -1,7 +1,7 @@
-"""Images for an engine without a registry: stand-ins for Python, PostgreSQL, Redis and S3, and our own.
+"""Images for an engine without a registry: stand-ins for those of others, and our own.
 
-One Debian system, made from packages, serves as Python's image, as PostgreSQL's and Redis's; moto's server
-from our own lock serves as S3. They answer to what docker-compose.yml says to the real ones.
+One Debian system, made from packages, serves as Python's image, PostgreSQL's and Redis's; moto's
+server from our own lock serves as S3. They answer to what docker-compose.yml says to the real ones.
 """
 
 from __future__ import annotations
