@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,9 @@ import pandas as pd
 
 from pipelines.adapters.objects_local import LocalStore
 from pipelines.data.writing import write_events
+from pipelines.features.lookup import look_up
+from pipelines.flows.materialize import materialize
+from pipelines.flows.run import Parts
 from pipelines.simulation.serving import prediction_log
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import prediction_log as declared_log
@@ -73,3 +79,71 @@ def log_a_service(
     write_events(
         LocalStore(Path(pharmacy.store)), str(stream.source.path), log, str(stream.known_time)
     )
+
+
+Spoil = Callable[[str, list[Any], pd.DataFrame], list[Any]]
+
+
+@dataclass(frozen=True)
+class Production:
+    """A service with its online store, filled and asked through the real flows.
+
+    Arguments:
+        pharmacy: whose home holds the online store and whose store gets the log.
+        store: events that production materializes from; default: the pharmacy's own.
+        serving: changes of the declared serving, when production does not do what it says.
+        down: days, counted from the first, on which nothing is materialized.
+        spoil: what the service makes of a feature's values at some points.
+    """
+
+    pharmacy: Pharmacy
+    store: Path | None = None
+    serving: Mapping[str, str] = field(default_factory=dict)
+    down: tuple[int, ...] = ()
+    spoil: Spoil = lambda _name, values, _points: values
+
+    def parts(self) -> Parts:
+        """The collaborators that production has."""
+        parts = self.pharmacy.parts()
+        other = self.pharmacy if self.store is None else self.pharmacy.with_store(self.store)
+        sources = other.parts().open_sources
+        return dataclasses.replace(parts, open_sources=sources, load_spec=self.declared)
+
+    def declared(self, name: str) -> ModelSpec:
+        """The declaration that production follows."""
+        spec = self.pharmacy.parts().load_spec(name)
+        if not self.serving:
+            return spec
+        changed = spec.as_json()
+        changed["serving"] = {**changed["serving"], **self.serving}
+        return ModelSpec.model_validate(changed)
+
+    def materialize(self, at: datetime) -> None:
+        """Fill the online store as of the newest refresh."""
+        materialize("demand", at, self.parts())
+
+    def serve(self, first: datetime, days: int = 7) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+        """Every pair is asked about each midnight: the points of each day, and what was served."""
+        spec, parts = self.declared("demand"), self.parts()
+        pairs = frame_rows(self.pharmacy)[["pharmacy", "medicine"]].drop_duplicates()
+        points: list[Any] = pairs.sort_values(["pharmacy", "medicine"]).to_dict("records")
+        answered = []
+        for day in range(days):
+            at = first + timedelta(days=day)
+            if day not in self.down:
+                self.materialize(at)
+            rows = pd.DataFrame(points).assign(decision_time=at.replace(tzinfo=None), label=None)
+            values = look_up(spec, parts.online, points, at).values
+            given = {name: self.spoil(name, values[name], rows) for name in values}
+            answered.append((rows, pd.DataFrame(given, dtype=object)))
+        return answered
+
+
+def log_days(
+    pharmacy: Pharmacy,
+    answered: list[tuple[pd.DataFrame, pd.DataFrame]],
+    answers: Callable[[Any], Any] = lambda said: said,
+) -> None:
+    """What was served on some days, and what version 1 answered to it, in the log."""
+    rows, served = (pd.concat(part, ignore_index=True) for part in zip(*answered, strict=True))
+    log_a_service(pharmacy, lambda *_: served, rows=rows, answers=answers)

@@ -17,6 +17,7 @@ from pipelines.flows.frames import FRAME, read_rows, streams
 from pipelines.flows.incumbent import OTHER, Incumbent
 from pipelines.flows.run import Parts, Run
 from pipelines.spec.model import ModelSpec
+from pipelines.spec.points import EventPoints
 from pipelines.spec.predictions import LOG, prediction_log
 from pipelines.training.split import SplitPlan
 
@@ -33,10 +34,15 @@ NAME = "availability.parity"
 
 
 class Replayed(Record):
-    """What a replay found. ``unequal`` are unequal shares of features that both recipes use."""
+    """What a replay found about features that both recipes use, by name.
+
+    ``unequal`` are unequal shares. ``nulls`` are of the newest days (``gates.availability.fresh``):
+    requests for which there is a value, and how many of these were served none.
+    """
 
     parity: dict[str, Any] | None = None
     unequal: dict[str, float] = {}
+    nulls: dict[str, tuple[int, int]] = {}
     findings: tuple[Finding, ...] = ()
 
 
@@ -65,11 +71,16 @@ def replay_run(
         log = champion_log(run, incumbent, window)
         if log is None:
             return Replayed()
-        rows = champion_rows(run, incumbent, window)
+        log = thinned(log)
         with streams(run.parts, spec, snapshot) as tables:
+            rows = with_requests(
+                incumbent.spec, tables, champion_rows(run, incumbent, window), log, plan.as_of
+            )
             elsewhen = recomputed(incumbent.spec, tables, plan.as_of)
             parity = replay(incumbent.spec, rows, log, elsewhen)
-        asked, again, served = logged_requests(incumbent.spec, rows, thinned(log))
+        newest = (plan.as_of - run.spec.gates.availability.fresh).replace(tzinfo=None)
+        lately = replay(incumbent.spec, rows, log[log["event_time"] >= newest])
+        asked, again, served = logged_requests(incumbent.spec, rows, log)
         pipeline = mlflow.sklearn.load_model(str(incumbent.folder))
         findings = (
             *_parity_findings(parity, incumbent.spec, run.spec),
@@ -82,6 +93,11 @@ def replay_run(
     return Replayed(
         parity=parity.as_json(),
         unequal=_shared(parity, incumbent.spec, run.spec),
+        nulls={
+            each.feature: (each.present, each.lost)
+            for each in lately.features
+            if each.feature in _shared(lately, incumbent.spec, run.spec)
+        },
         findings=findings,
     )
 
@@ -139,6 +155,38 @@ def champion_rows(run: Run, incumbent: Incumbent, window: Window) -> pd.DataFram
     return Arm(incumbent.spec, renamed).view(rows)
 
 
+def with_requests(
+    spec: ModelSpec,
+    tables: Mapping[str, ibis.Table],
+    rows: pd.DataFrame,
+    log: pd.DataFrame,
+    as_of: datetime,
+) -> pd.DataFrame:
+    """A frame of points on a grid with a row for each logged request that is on none of them.
+
+    A service is asked at any moment. Event points are requests themselves, and all in the frame.
+    """
+    import ibis
+    import pandas as pd
+
+    from pipelines.features.logged import logged_frame
+    from pipelines.training.parity import requests_of
+    from pipelines.training.populations import identities
+
+    if isinstance(spec.points, EventPoints):
+        return rows
+    keys, asked = spec.points.keys, requests_of(spec, log)
+    there = set(identities(keys, rows).tolist())
+    between = asked[[one not in there for one in identities(keys, asked).tolist()]]
+    if not len(between):
+        return rows
+    streams = {name: tables[name] for name in spec.streams}
+    requests = ibis.memtable(between.drop_duplicates().reset_index(drop=True))
+    found = logged_frame(spec, streams, requests, as_of).to_pandas()
+    whole: pd.DataFrame = pd.concat([rows, found[list(rows.columns)]], ignore_index=True)
+    return whole
+
+
 def read_log(parts: Parts, spec: ModelSpec, window: Window) -> pd.DataFrame | None:
     """Rows of a model's prediction log about decisions in a window; none when nothing was logged.
 
@@ -155,7 +203,7 @@ def read_log(parts: Parts, spec: ModelSpec, window: Window) -> pd.DataFrame | No
     with streams(parts, declared, snapshot) as tables:
         log = tables[LOG]
         wanted = log.filter((log.event_time >= start) & (log.event_time < end))
-        rows: pd.DataFrame = wanted.order_by(["event_time", "request_id"]).to_pandas()
+        rows: pd.DataFrame = wanted.order_by(["event_time", "request_id", "version"]).to_pandas()
     return rows
 
 

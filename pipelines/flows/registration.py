@@ -10,6 +10,7 @@ from pipelines.core.verdict import Finding
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.audit import Audited
 from pipelines.flows.candidate import CANDIDATE, Trained, recent_rows
+from pipelines.flows.catalogue import FEATURES, save_features
 from pipelines.flows.contract import envelope_of
 from pipelines.flows.incumbent import Incumbent
 from pipelines.flows.run import Run
@@ -143,8 +144,9 @@ def _evidence(
         "split.json": plan.as_json(),
         "evaluation.json": evaluation.as_json(),
         "findings.json": [finding.as_json() for finding in findings],
+        FEATURES: save_features(run.spec, rows),
     }
-    if audited is not None and (audited.audit or audited.parity):
+    if audited is not None and audited.audit:
         documents = {**documents, "audit.json": audited.as_json()}
     plots = evaluation_plots(
         evaluation,

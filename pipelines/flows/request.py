@@ -10,12 +10,21 @@ from pipelines.core.records import Instant, Record
 from pipelines.core.verdict import Verdict
 
 Step = Literal[
-    "snapshot", "contract", "features", "train", "evaluate", "audit", "register", "decide"
+    "snapshot",
+    "contract",
+    "features",
+    "availability",
+    "train",
+    "evaluate",
+    "audit",
+    "register",
+    "decide",
 ]
 STEPS: tuple[Step, ...] = (
     "snapshot",
     "contract",
     "features",
+    "availability",
     "train",
     "evaluate",
     "audit",

@@ -13,24 +13,25 @@ from functools import cached_property
 from pipelines.core.verdict import Finding, Verdict, overall
 from pipelines.data.snapshot import Snapshot, take_snapshot
 from pipelines.flows.audit import Audited, audit_run
+from pipelines.flows.availability import Available, look_for_features
 from pipelines.flows.candidate import Trained, train
 from pipelines.flows.contract import Contract, hold_contract
 from pipelines.flows.frames import Frame, write_frame
 from pipelines.flows.incumbent import Incumbent, common_spec, load_incumbent
 from pipelines.flows.judge import judge
 from pipelines.flows.registration import describe, register
+from pipelines.flows.reports import REPORTS
 from pipelines.flows.request import LIVE, STEPS, Request, Step, StepReport
 from pipelines.flows.run import Parts, Run, open_run
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Decision, Facts
-from pipelines.release.promotion import Dossier, Judgement, look, promote, reconcile
+from pipelines.release.promotion import Dossier, Judgement, look, promote
+from pipelines.release.reconciliation import reconcile
 from pipelines.release.registry import VersionInfo
 from pipelines.release.versions import OUTCOME
 from pipelines.spec.model import ModelSpec
 from pipelines.training.evaluation import Evaluation
 from pipelines.training.split import SplitPlan, split_plan
-
-MOST_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,26 @@ class Retraining:
         )
 
     @cached_property
-    def trained(self) -> Trained | None:
-        """The candidate; none when a gate before it did not pass."""
+    def available(self) -> Available | None:
+        """Parity and presence of the features in production; none without a sound frame."""
         frame = self.frame
         if frame is None or not self._passed(frame.findings):
+            return None
+        return self.run.workspace.once(
+            "availability",
+            Available,
+            lambda: look_for_features(
+                self.run, frame.plan, self.spec, self.snapshot, self.incumbent
+            ),
+        )
+
+    @cached_property
+    def trained(self) -> Trained | None:
+        """The candidate; none when a gate before it did not pass."""
+        frame, available = self.frame, self.available
+        if frame is None or available is None:
+            return None
+        if self._hindered(available.findings):
             return None
         return self.run.workspace.once("train", Trained, lambda: train(self.run, frame.plan))
 
@@ -113,13 +130,21 @@ class Retraining:
 
     @cached_property
     def audited(self) -> Audited | None:
-        """Parity and the audit of a changed recipe; none without a candidate."""
-        if self.evaluation is None:
+        """The audit of a changed recipe; none without a candidate."""
+        available = self.available
+        if self.evaluation is None or available is None:
             return None
         return self.run.workspace.once(
             "audit",
             Audited,
-            lambda: audit_run(self.run, self.plan, self.spec, self.snapshot, self.incumbent),
+            lambda: audit_run(
+                self.run,
+                self.plan,
+                self.spec,
+                self.snapshot,
+                self.incumbent,
+                available.unequal,
+            ),
         )
 
     @cached_property
@@ -161,6 +186,7 @@ class Retraining:
                 standing=standing,
                 review=run.spec.review,
                 dry_run=request.dry_run,
+                trial="ahead" if run.spec.rollout else "none",
                 waived=request.waive,
                 reason=request.reason,
             ),
@@ -217,6 +243,7 @@ class Retraining:
         parts = (
             self.contract.findings,
             self.frame.findings if self.frame else (),
+            self.available.findings if self.available else (),
             self.trained.package.findings if self.trained else (),
             self.evaluation.findings if self.evaluation else (),
             self.audited.findings if self.audited else (),
@@ -227,6 +254,13 @@ class Retraining:
         """Whether the run may go on; waived findings are looked away from, with a reason."""
         waived = self.run.request.waived
         return overall(f for f in findings if f.name not in waived) is Verdict.PASS
+
+    def _hindered(self, findings: tuple[Finding, ...]) -> bool:
+        """Whether one of them holds the run up; a gate that had nothing to ask does not."""
+        waived = self.run.request.waived
+        return any(
+            f.blocking and f.verdict is not Verdict.PASS for f in findings if f.name not in waived
+        )
 
 
 def run_step(step: Step, request: Request, parts: Parts) -> StepReport:
@@ -243,7 +277,7 @@ def run_step(step: Step, request: Request, parts: Parts) -> StepReport:
     """
     with parts.lock(request.model, request.lineage):
         retraining = Retraining(open_run(request, parts))
-        return _REPORTS[step](retraining)
+        return REPORTS[step](retraining)
 
 
 def retrain(
@@ -253,126 +287,5 @@ def retrain(
     with parts.lock(request.model, request.lineage):
         retraining = Retraining(open_run(request, parts))
         for step in STEPS:
-            tell(_REPORTS[step](retraining))
+            tell(REPORTS[step](retraining))
         return retraining
-
-
-def _report(
-    retraining: Retraining,
-    step: Step,
-    summary: str,
-    *,
-    verdict: Verdict | None = None,
-    skipped: bool = False,
-    **ids: str,
-) -> StepReport:
-    return StepReport(
-        step=step,
-        run=retraining.run.id,
-        summary=summary,
-        verdict=verdict,
-        skipped=skipped,
-        ids=ids,
-    )
-
-
-def _snapshot(retraining: Retraining) -> StepReport:
-    snapshot = retraining.snapshot
-    rows = ", ".join(f"{name} {part.rows:,}" for name, part in snapshot.streams.items())
-    return _report(retraining, "snapshot", f"{rows} rows", snapshot=snapshot.id)
-
-
-def _contract(retraining: Retraining) -> StepReport:
-    findings = retraining.contract.findings
-    return _report(retraining, "contract", _told(findings), verdict=overall(findings))
-
-
-def _features(retraining: Retraining) -> StepReport:
-    frame = retraining.frame
-    if frame is None:
-        return _report(retraining, "features", "not built: the contract is broken", skipped=True)
-    summary = f"{frame.rows:,} decision points, training on {frame.plan.train}"
-    return _report(retraining, "features", summary, verdict=overall(frame.findings))
-
-
-def _train(retraining: Retraining) -> StepReport:
-    trained = retraining.trained
-    if trained is None:
-        return _report(retraining, "train", "nothing was trained", skipped=True)
-    summary = f"{trained.rows:,} labelled rows, {len(retraining.run.spec.seeds)} seeds"
-    return _report(retraining, "train", summary)
-
-
-def _evaluate(retraining: Retraining) -> StepReport:
-    evaluation = retraining.evaluation
-    if evaluation is None:
-        return _report(retraining, "evaluate", "nothing to evaluate", skipped=True)
-    primary = evaluation.primary
-    numbers = (
-        f"{primary.metric} {primary.candidate:.4g}, {evaluation.rival} {primary.rival:.4g}; "
-        if primary
-        else ""
-    )
-    return _report(
-        retraining,
-        "evaluate",
-        numbers + _told(evaluation.findings),
-        verdict=evaluation.verdict,
-        rows=evaluation.rows_digest,
-    )
-
-
-def _audit(retraining: Retraining) -> StepReport:
-    audited = retraining.audited
-    if audited is None:
-        return _report(retraining, "audit", "nothing to audit", skipped=True)
-    if not audited.findings:
-        return _report(retraining, "audit", "the recipe is the champion's, or the first")
-    verdict = overall(audited.findings)
-    return _report(retraining, "audit", _told(audited.findings), verdict=verdict)
-
-
-def _register(retraining: Retraining) -> StepReport:
-    version = retraining.version
-    if version is None:
-        return _report(retraining, "register", "nothing was registered", skipped=True)
-    return _report(
-        retraining,
-        "register",
-        f"version {version.version}",
-        version=version.version,
-        content=version.content,
-    )
-
-
-def _decide(retraining: Retraining) -> StepReport:
-    decision = retraining.decision
-    return _report(
-        retraining,
-        "decide",
-        f"{decision.outcome}: {'; '.join(decision.reasons)}",
-        evidence=decision.evidence,
-        outcome=decision.outcome,
-    )
-
-
-def _told(findings: tuple[Finding, ...]) -> str:
-    """How many checks there were, and the names of those that did not pass."""
-    bad = [f for f in findings if f.blocking and f.verdict is not Verdict.PASS]
-    if not bad:
-        return f"{len(findings)} checks passed"
-    names = ", ".join(f.name for f in bad[:MOST_NAMES])
-    more = f" and {len(bad) - MOST_NAMES} more" if len(bad) > MOST_NAMES else ""
-    return f"{len(bad)} of {len(findings)} checks did not pass: {names}{more}"
-
-
-_REPORTS: dict[Step, Callable[[Retraining], StepReport]] = {
-    "snapshot": _snapshot,
-    "contract": _contract,
-    "features": _features,
-    "train": _train,
-    "evaluate": _evaluate,
-    "audit": _audit,
-    "register": _register,
-    "decide": _decide,
-}

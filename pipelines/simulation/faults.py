@@ -59,11 +59,15 @@ class UnitChange(Fault):
     """Quantity is recorded in tablets where it was in packs."""
 
     kind: Literal["unit_change"] = "unit_change"
+    factor: float | None = Field(default=None, gt=0, description="null: each medicine's pack size")
 
     def spoil(
         self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
     ) -> pa.Table:
-        """Multiplies quantities by the pack size."""
+        """Multiplies quantities by the pack size, or all by one factor."""
+        if self.factor is not None:
+            quantity = table["quantity"].to_numpy()
+            return _with(table, "quantity", np.where(mask, quantity * self.factor, quantity))
         sizes = dict(zip(population.medicines, population.pack_size.tolist(), strict=True))
         size = np.array([sizes[name] for name in table["medicine"].to_numpy()])
         quantity = table["quantity"].to_numpy()

@@ -145,6 +145,19 @@ class ContractGate(Declaration):
     )
 
 
+class AvailabilityGate(Declaration):
+    """When production has a feature: looked up for the newest decision points before training."""
+
+    fresh: Duration = Field(
+        default=timedelta(days=7), description="decision points this long before as-of are taken"
+    )
+    points: int = Field(default=20_000, ge=100, description="the newest of them, at most so many")
+    online_share: Share = Field(
+        default=0.98,
+        description="of the values that the events give, the share that production has to have",
+    )
+
+
 class RecentWindowGate(Declaration):
     """How sure the recent window has to be."""
 
@@ -235,6 +248,7 @@ class Gates(Declaration):
     """Thresholds, by gate."""
 
     contract: ContractGate = ContractGate()
+    availability: AvailabilityGate = AvailabilityGate()
     recent_window: RecentWindowGate = RecentWindowGate()
     audit: AuditGate = AuditGate()
     budget: BudgetGate = BudgetGate()

@@ -58,7 +58,7 @@ class FeatureParity(Record):
 class Parity(Record):
     """A replay of logged requests."""
 
-    requests: int = Field(description="logged in the window")
+    requests: int = Field(description="logged in the window, or those of them that were taken")
     compared: int
     unknown: int = Field(description="about points that the recipe does not have")
     features: tuple[FeatureParity, ...]
@@ -112,6 +112,25 @@ def logged_requests(
     Raises:
         DataError: as ``replay``.
     """
+    keys, requests = spec.points.keys, requests_of(spec, log)
+    place = pd.Series(np.arange(len(rows)), index=pd.Index(identities(keys, rows)))
+    found = place.reindex(identities(keys, requests)).to_numpy(np.float64)
+    known = np.flatnonzero(~np.isnan(found))
+    order = known[np.argsort(requests["decision_time"].to_numpy()[known], kind="stable")]
+    features = _objects(log["features"], "features")
+    return (
+        log.iloc[order].reset_index(drop=True),
+        rows.iloc[found[order].astype(np.intp)].reset_index(drop=True),
+        [features[at] for at in order],
+    )
+
+
+def requests_of(spec: ModelSpec, log: pd.DataFrame) -> pd.DataFrame:
+    """Whom each logged request was about and when: keys and ``decision_time``.
+
+    Raises:
+        DataError: as ``replay``.
+    """
     entity = _objects(log["entity"], "entity")
     keys = spec.points.keys
     lacking = [key for key in keys if entity and key not in entity[0]]
@@ -122,21 +141,11 @@ def logged_requests(
             got=f"keys {sorted(entity[0])}",
             wanted=f"keys {list(keys)}",
         )
-    requests = pd.DataFrame(
+    return pd.DataFrame(
         {
             **{key: [one.get(key) for one in entity] for key in keys},
             "decision_time": pd.to_datetime(log["event_time"]).to_numpy(),
         }
-    )
-    place = pd.Series(np.arange(len(rows)), index=pd.Index(identities(keys, rows)))
-    found = place.reindex(identities(keys, requests)).to_numpy(np.float64)
-    known = np.flatnonzero(~np.isnan(found))
-    order = known[np.argsort(requests["decision_time"].to_numpy()[known], kind="stable")]
-    features = _objects(log["features"], "features")
-    return (
-        log.iloc[order].reset_index(drop=True),
-        rows.iloc[found[order].astype(np.intp)].reset_index(drop=True),
-        [features[at] for at in order],
     )
 
 

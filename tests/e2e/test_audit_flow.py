@@ -5,46 +5,32 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from pipelines.adapters.objects_local import LocalStore
 from pipelines.core.time import instant_text
 from pipelines.core.verdict import Verdict
-from pipelines.data.writing import write_events
 from pipelines.flows.audit_by_hand import ByHand, audit_by_hand, choose_pair
 from pipelines.release.budget import tries
-from pipelines.simulation.serving import Skew, prediction_log, served_features
-from pipelines.spec.predictions import prediction_log as declared_log
+from pipelines.simulation.serving import Skew, served_features
 from tests.pharmacy import PLAIN, RICH, SECOND, Pharmacy, Told, declaration
+from tests.served import log_a_service
 
 
-def log_a_service(pharmacy: Pharmacy, skew: Skew) -> None:
-    """What version 1 was served over its last week of history, written beside the events."""
-    spec = pharmacy.parts().load_spec("demand")
-    (frame,) = (pharmacy.home / "runs" / "demand").glob("*/frame.parquet")
-    rows = pd.read_parquet(frame)
-    rows = rows[rows["decision_time"] >= rows["decision_time"].max() - pd.Timedelta("6d")]
-    served = served_features(spec, rows, (skew,), seed=1)
-    said = rows["sold"].fillna(0).to_numpy(float)
-    stream = declared_log(spec.name)
-    assert stream.source.kind == "files"
-    log = prediction_log(spec, rows, served, said, version="1")
-    write_events(
-        LocalStore(Path(pharmacy.store)), str(stream.source.path), log, str(stream.known_time)
-    )
+def logged(champion: Pharmacy, folder: Path, *skews: Skew) -> Pharmacy:
+    """The champion's service, logged for six days, with what goes wrong in it."""
+    shutil.copytree(champion.store, folder / "store")
+    pharmacy = champion.copy(folder / "home").with_store(folder / "store")
+    log_a_service(pharmacy, lambda spec, rows: served_features(spec, rows, skews, seed=1))
+    return pharmacy
 
 
 @pytest.fixture(scope="module")
 def changed(champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pharmacy, Told]:
-    """A recipe with another `sold`, judged where half the medicines are served in capitals."""
-    folder = tmp_path_factory.mktemp("audited")
-    shutil.copytree(champion.store, folder / "store")
-    pharmacy = champion.copy(folder / "home").with_store(folder / "store")
-    log_a_service(pharmacy, Skew(feature="medicine", upper=True, share=0.5))
+    """A recipe with another `sold`, beside a service that is as it should be."""
+    pharmacy = logged(champion, tmp_path_factory.mktemp("audited"))
     pharmacy.declare(RICH)
     return pharmacy, pharmacy.retrain(SECOND, dry_run=True)
 
@@ -68,8 +54,14 @@ def test_a_changed_recipe_is_audited_by_itself(changed: tuple[Pharmacy, Told]) -
     assert len(audited.as_json()["audit"]["distances"]) <= 24
 
 
-def test_what_was_served_is_held_against_what_is_computed(changed: tuple[Pharmacy, Told]) -> None:
-    _, told = changed
+def test_what_was_served_is_held_against_what_is_computed_before_anything_is_trained(
+    champion: Pharmacy, tmp_path: Path
+) -> None:
+    capitals = Skew(feature="medicine", upper=True, share=0.5)
+    pharmacy = logged(champion, tmp_path, capitals)
+    pharmacy.declare(RICH)
+    told = pharmacy.retrain(SECOND, dry_run=True)
+    assert told.skipped == ("train", "evaluate", "audit", "register")
     named = {f.name: f for f in told.done.findings if f.name.startswith("availability.parity.")}
     medicine = named["availability.parity.medicine"]
     assert (medicine.verdict, medicine.blocking) == (Verdict.FAIL, True)
@@ -77,20 +69,42 @@ def test_what_was_served_is_held_against_what_is_computed(changed: tuple[Pharmac
     assert medicine.interval.low is not None
     assert medicine.interval.high is not None
     assert medicine.interval.low <= 0.5 <= medicine.interval.high
+    assert "likely cause: type" in medicine.reason
     for feature in ("weekday", "sold"):
         assert named[f"availability.parity.{feature}"].verdict is Verdict.PASS, (
             "the champion's own features are computed from its columns of the common frame"
         )
         assert not named[f"availability.parity.{feature}"].blocking, "the candidate has no such"
-    assert "availability.parity.medicine" in told.against()
+    assert set(told.against()) == {"availability.parity.medicine"}, (
+        "what the service made of the capitals is what the version makes of them"
+    )
+
+    name = "availability.parity.medicine"
+    waived = pharmacy.retrain(SECOND, dry_run=True, waive=(name,), reason="seen, is mended")
+    assert waived.skipped == ("register",)
+    assert waived.done.audited is not None
+    by_name = {f.name: f for f in waived.done.audited.findings}
+    assert "medicine" in by_name["audit.feature"].reason, "the audit still knows what was unequal"
+
+
+def test_a_service_that_is_as_it_should_be_leaves_nothing_against_the_candidate(
+    changed: tuple[Pharmacy, Told],
+) -> None:
+    _, told = changed
+    found = {f.name: f.verdict for f in told.done.findings if "parity" in f.name}
+    assert {
+        "availability.parity.medicine",
+        "availability.parity.preprocessing",
+        "availability.parity.prediction",
+        "availability.parity.candidate_preprocessing",
+    } <= set(found)
+    assert set(found.values()) == {Verdict.PASS}
 
 
 def test_a_log_that_cannot_be_read_stops_the_candidate_and_says_why(
     champion: Pharmacy, tmp_path: Path
 ) -> None:
-    shutil.copytree(champion.store, tmp_path / "store")
-    pharmacy = champion.copy(tmp_path / "home").with_store(tmp_path / "store")
-    log_a_service(pharmacy, Skew(feature="medicine", upper=True, share=0.0))
+    pharmacy = logged(champion, tmp_path)
     for path in (tmp_path / "store" / "predictions").rglob("*.parquet"):
         log = pq.read_table(path)
         at = log.schema.get_field_index("features")

@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.core.errors import GauntletError
 from pipelines.core.verdict import Verdict
+from pipelines.flows.request import STEPS
 from pipelines.flows.review import answer_review
 from pipelines.release.ledger import check_chain, replay
 from pipelines.release.registry import CHAMPION
@@ -121,7 +122,7 @@ def test_a_dry_run_judges_registers_nothing_and_is_recorded_as_a_try_only(
 ) -> None:
     pharmacy, told = dry
     assert told.outcome == "dry_run", told.against()
-    assert told.skipped == ("register",)
+    assert told.skipped == ("availability", "register"), "no serving is declared"
     assert (versions(pharmacy), serving(pharmacy)) == (["1"], "1")
     assert outcomes(pharmacy) == ["bootstrap", "dry_run"]
     peek = pharmacy.parts().ledger.entries("demand")[-1]
@@ -224,7 +225,7 @@ def test_a_waiver_needs_a_reason_and_leaves_a_trace(priceless: Pharmacy) -> None
     unexplained = priceless.retrain(SECOND, waive=against)
     assert unexplained.done.run.id == refused.done.run.id  # it asks for nothing more
     assert unexplained.outcome == "reject"
-    assert unexplained.skipped == ("features", "train", "evaluate", "audit", "register")
+    assert unexplained.skipped == STEPS[2:-1], "from the contract on, nothing but the decision"
     waived = priceless.retrain(SECOND, waive=against, reason="a till is being repaired")
     assert "train" not in waived.skipped, waived.against()
     entry = priceless.parts().ledger.head("demand")

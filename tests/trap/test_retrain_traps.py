@@ -36,7 +36,7 @@ from pipelines.simulation.world import KNOWN_COLUMNS, World
 from tests.pharmacy import FIRST, RICH, SECOND, START, WEEKDAY, Pharmacy, Told, planted
 
 DAY = timedelta(days=1)
-UNDONE = ("features", "train", "evaluate", "audit", "register")
+UNDONE = ("features", "availability", "train", "evaluate", "audit", "register")
 SUITE, ENVELOPE = "contract.suite", "contract.envelope"
 
 # What is planted, and the findings that must name it: of the hand-written suite, where somebody
@@ -263,7 +263,7 @@ def test_an_outcome_used_before_it_was_told_is_found_by_the_leak_probe(
     (probe,) = (f for f in told.done.findings if f.name == "availability.leak_probe")
     assert "complaints" in probe.reason
     assert told.outcome == "reject"
-    assert told.skipped == ("train", "evaluate", "audit", "register")
+    assert told.skipped == ("availability", "train", "evaluate", "audit", "register")
     assert pharmacy.registry.versions("demand") == ()
 
 

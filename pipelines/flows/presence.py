@@ -1,0 +1,213 @@
+"""Looks a recipe's features up where production would, for the newest decision points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pipelines.core.errors import DataError
+from pipelines.core.time import Window
+from pipelines.core.verdict import Finding
+from pipelines.data.snapshot import Snapshot
+from pipelines.features.online import ViewState
+from pipelines.flows.frames import FRAME, read_rows, streams
+from pipelines.flows.incumbent import Incumbent
+from pipelines.flows.run import Run
+from pipelines.spec.features import WindowFeature
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.points import EventPoints
+from pipelines.spec.views import FeatureView, definition_of, feature_views
+from pipelines.training.split import SplitPlan
+
+if TYPE_CHECKING:
+    import ibis
+    import numpy as np
+    import pandas as pd
+
+    from pipelines.training.looked_up import LookedUp
+    from pipelines.training.masked import MaskedLoss
+    from pipelines.training.presence import Freshness, Presence
+
+MASK_SEED = 20260101
+MICROSECOND = timedelta(microseconds=1)
+Nulls = Mapping[str, tuple[int, int]]
+
+
+def look_online(
+    run: Run,
+    plan: SplitPlan,
+    common: ModelSpec,
+    snapshot: Snapshot,
+    incumbent: Incumbent | None,
+    nulls: Nulls,
+) -> tuple[Finding, ...]:
+    """Findings about every feature of the run's recipe that production keeps in its online store.
+
+    Attributes come with the request and parts of the time from its clock; what a log tells of
+    them, parity has looked at.
+
+    Arguments:
+        common: the declaration that the run's snapshot and frame follow.
+        nulls: from the champion's log of the newest days, by feature: requests for which there is
+            a value, and how many of these were served none.
+
+    Raises:
+        Unavailable: when the online store does not answer.
+    """
+    from pipelines.training.looked_up import looked_up
+    from pipelines.training.presence import freshness_finding, lacking, presence_findings
+
+    spec, store = run.spec, run.parts.online
+    views = feature_views(spec)
+    states = {view.name: store.state(f"{view.model}.{view.name}") for view in views}
+    fresh = [_freshness(view, state, plan.as_of) for view in views if (state := states[view.name])]
+    expired = {each.view for each in fresh if each.expired}
+    run.parts.progress("looking features up where production does")
+    with streams(run.parts, common, snapshot) as tables:
+        points = _recent_points(run, plan, tables)
+        found = [
+            (view, each)
+            for view in views
+            if view.name not in expired
+            for each in looked_up(spec, view, store, tables, points, plan.as_of)
+        ]
+    presence = _presence(run, plan, found, incumbent, nulls)
+    wanting = [
+        (each, looked)
+        for each, (_, looked) in zip(presence, found, strict=True)
+        if lacking(spec, each)
+    ]
+    return (
+        *(freshness_finding(each) for each in fresh),
+        *presence_findings(spec, presence, _losses(run, plan, wanting)),
+    )
+
+
+def _freshness(view: FeatureView, state: ViewState, as_of: datetime) -> Freshness:
+    from pipelines.training.presence import Freshness
+
+    assert view.refresh is not None
+    return Freshness(
+        view=view.name,
+        age_s=max((as_of - state.as_of).total_seconds(), 0.0),
+        lifetime_s=view.refresh.lifetime.total_seconds(),
+        features=tuple(feature.name for feature in view.features),
+    )
+
+
+def _recent_points(run: Run, plan: SplitPlan, tables: Mapping[str, ibis.Table]) -> pd.DataFrame:
+    """Who was asked about lately: each different combination of entities, and how often."""
+    from pipelines.features.cover import AT
+    from pipelines.features.frame import as_known
+    from pipelines.features.points import DECISION_TIME, decision_points
+    from pipelines.training.looked_up import POINTS
+
+    spec, gate = run.spec, run.spec.gates.availability
+    columns = list(dict.fromkeys(c for view in feature_views(spec) for c in view.entity))
+    if isinstance(spec.points, EventPoints):
+        known = {spec.points.stream: as_known(tables[spec.points.stream], plan.as_of)}
+        events = decision_points(spec, known, {}, plan.as_of)
+        start = (plan.as_of - gate.fresh).replace(tzinfo=None)
+        newest = events.filter(events[DECISION_TIME] > start)
+        newest = newest.order_by([newest[AT].desc(), *spec.points.keys]).limit(gate.points)
+        rows: pd.DataFrame = newest.select(*columns).to_pandas()
+    else:
+        window = Window(plan.as_of - gate.fresh, plan.as_of + MICROSECOND)
+        rows = read_rows(spec, run.workspace.path(FRAME), window)[columns].tail(gate.points)
+    counted: pd.DataFrame = rows.value_counts(dropna=False).rename(POINTS).reset_index()
+    return counted.sort_values(columns, ignore_index=True)
+
+
+def _presence(
+    run: Run,
+    plan: SplitPlan,
+    found: Sequence[tuple[FeatureView, LookedUp]],
+    incumbent: Incumbent | None,
+    nulls: Nulls,
+) -> tuple[Presence, ...]:
+    from pipelines.training.looked_up import there_is
+    from pipelines.training.presence import Presence
+
+    spec, frame = run.spec, run.workspace.path(FRAME)
+    recent = Window(plan.as_of - spec.gates.availability.fresh, plan.as_of + MICROSECOND)
+    rows = {window: read_rows(spec, frame, window) for window in (plan.train, recent)}
+    old = () if incumbent is None else incumbent.spec.features
+    champions = {
+        definition_of(incumbent.spec, feature)
+        for feature in old
+        if incumbent is not None and isinstance(feature, WindowFeature)
+    }
+
+    def share(window: Window, feature: WindowFeature) -> float:
+        values = rows[window][feature.name].tolist()
+        return sum(there_is(feature, value) for value in values) / max(len(values), 1)
+
+    def asked(feature: WindowFeature) -> dict[str, int]:
+        requests, lost = nulls.get(feature.name, (0, 0))
+        return {"asked": requests, "lost": lost}
+
+    return tuple(
+        Presence(
+            feature=each.feature.name,
+            view=view.name,
+            points=len(rows[recent]),
+            offline=each.offline,
+            online=each.online,
+            entities=each.entities,
+            unequal=each.unequal,
+            likely=each.likely,
+            stored=each.stored,
+            champions=definition_of(spec, each.feature) in champions,
+            trained_share=share(plan.train, each.feature),
+            recent_share=share(recent, each.feature),
+            **asked(each.feature),
+        )
+        for view, each in found
+    )
+
+
+def _losses(
+    run: Run, plan: SplitPlan, wanting: Sequence[tuple[Presence, LookedUp]]
+) -> dict[str, MaskedLoss | str]:
+    """What each missing feature costs, by the recipe's first seed; it is fitted for this alone."""
+    from pipelines.training.fit import fit
+    from pipelines.training.masked import masked_loss
+
+    if not wanting:
+        return {}
+    spec, frame = run.spec, run.workspace.path(FRAME)
+    losses: dict[str, MaskedLoss | str] = {}
+    try:
+        run.parts.progress("fitting once, to tell what the missing features cost")
+        fitted = fit(spec, read_rows(spec, frame, plan.train), spec.seeds[0])
+    except DataError as problem:
+        return {each.feature: _untold(problem) for each, _ in wanting}
+    recent = read_rows(spec, frame, plan.recent)
+    for each, looked in wanting:
+        try:
+            masked = _masked(recent, each, looked)
+            losses[each.feature] = masked_loss(spec, fitted, recent, each.feature, masked)
+        except DataError as problem:
+            losses[each.feature] = _untold(problem)
+    return losses
+
+
+def _untold(problem: DataError) -> str:
+    return f"what that costs cannot be told: {problem.what}"
+
+
+def _masked(rows: pd.DataFrame, each: Presence, looked: LookedUp) -> np.ndarray[Any, Any]:
+    """The rows that would not have the feature live: of the entities that lack it now, where the
+    store tells them, else so many at random."""
+    import numpy as np
+
+    from pipelines.training.presence import Kind
+
+    if each.kind is not Kind.ONLINE:
+        return np.ones(len(rows), dtype=bool)
+    by, in_store = list(looked.feature.by), each.online / each.offline if each.offline else 1.0
+    if set(by) <= set(rows.columns) and in_store <= each.share:
+        keys = rows[by].itertuples(index=False, name=None)
+        return np.array([key in looked.lacking for key in keys], dtype=bool)
+    return np.random.default_rng(MASK_SEED).random(len(rows)) >= each.share
