@@ -1,6 +1,6 @@
 """The long forms of these tests, as a table: ``make proof`` writes ``docs/proof.md``.
 
-    python -m tests.montecarlo.proof [--replications 2000] [--out docs/proof.md]
+    python -m tests.montecarlo.proof [--replications 2000] [--only slices audits]
 
 Each row is a promise, how often it was tried, what came out, and between which limits the true
 rate lies with 99 % confidence (Clopper, Pearson 1934, Biometrika 26). A promise is kept when those
@@ -85,12 +85,12 @@ def coverage(replications: int) -> Iterator[Row]:
 
 
 def first_version(replications: int) -> Iterator[Row]:
-    """First versions no better than the best constant that `recent_window.bootstrap` lets in."""
+    """First versions no better than the naive forecast that `recent_window.bootstrap` lets in."""
     declared = spec()
     for seed, (name, world) in enumerate((*WORLDS, *NOISY[1:]), 145):
         found = simulate(world, replications, seed, strict=False)
         passed = sum(
-            primary(declared, comparison(r), "constant").verdict is Verdict.PASS for r in found
+            primary(declared, comparison(r), "naive").verdict is Verdict.PASS for r in found
         )
         yield Row("first version let in, at 0.05", name, passed, replications, "at most", 0.065)
 
@@ -197,36 +197,45 @@ SECTIONS: tuple[tuple[str, Callable[[int], Iterator[Row]], float], ...] = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run every experiment and write the table; 1 when a promise is not kept."""
+    """Run the experiments and write their tables; 1 when a promise on the page is not kept."""
+    names = [experiment.__name__ for _, experiment, _ in SECTIONS]
     parser = argparse.ArgumentParser(description="the long forms of tests/montecarlo, as a table")
     parser.add_argument("--replications", type=int, default=FULL)
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="EXPERIMENT")
     given = parser.parse_args(arguments)
-    began, parts, broken = process_time(), [], 0
+    tables = _read(given.out)
     for title, experiment, share in SECTIONS:
-        about = (experiment.__doc__ or "").strip()
-        lines = []
+        if experiment.__name__ not in given.only:
+            continue
+        began, about, lines = process_time(), (experiment.__doc__ or "").strip(), []
         for row in experiment(max(20, int(given.replications * share))):
             print(row.line, flush=True)
             lines.append(row.line)
-            broken += not row.kept
-        parts.append("\n".join((f"## {title}", "", about, "", *HEAD, *lines)))
-    took = (process_time() - began) / 60
-    given.out.write_text(
-        PREFACE.format(
-            replications=f"{given.replications:,}",
-            minutes=f"{took:.0f}",
-            broken=broken,
-            short=""
-            if given.replications >= FULL
-            else f": a short form, the full one has {FULL:,}",
-        )
-        + "\n\n".join(parts)
-        + "\n",
-        encoding="utf-8",
-    )
+        took = (process_time() - began) / 60
+        stamp = f"`--replications {given.replications}`, {took:.1f} minutes of one core."
+        tables[title] = "\n".join((f"{about} {stamp}", "", *HEAD, *lines))
+        broken = _write(given.out, tables)  # now: a long run may be cut
     print(f"wrote {given.out}; {broken} promise(s) not kept")
     return 1 if broken else 0
+
+
+def _read(page: Path) -> dict[str, str]:
+    """The tables that a page has, by title."""
+    if not page.exists():
+        return {}
+    parts = page.read_text(encoding="utf-8").split("\n## ")[1:]
+    return {title: text.strip() for title, text in (part.split("\n", 1) for part in parts)}
+
+
+def _write(page: Path, tables: dict[str, str]) -> int:
+    """The page with the tables that there are; how many promises on it are not kept."""
+    ordered = {title: tables[title] for title, *_ in SECTIONS if title in tables}
+    broken = sum(text.count("| **no** |") for text in ordered.values())
+    parts = [f"## {title}\n\n{text}" for title, text in ordered.items()]
+    text = PREFACE.format(full=f"{FULL:,}", broken=broken) + "\n\n".join(parts) + "\n"
+    page.write_text(text, encoding="utf-8")
+    return broken
 
 
 HEAD = (
@@ -235,9 +244,9 @@ HEAD = (
 )
 PREFACE = """# What was measured
 
-Written by `make proof` (`tests/montecarlo/proof.py`) with `--replications {replications}`, of
-which each table takes its part (column *tried*), in {minutes} minutes of one core{short}.
-Promises not kept: {broken}.
+Written by `make proof` (`tests/montecarlo/proof.py`), table by table; each says with how many
+replications, of which it takes its part (column *tried*). The full form has {full}. Promises not
+kept: {broken}.
 
 Every number comes from made-up rows whose truth is known, through the real functions: the paired
 comparison, the finding, the budget, the policy. Rows share entities (heavy-tailed, some with a
