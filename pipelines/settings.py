@@ -25,6 +25,10 @@ class Settings(BaseSettings):
         default="", description="the online store: sqlite:///file, redis://host:port/0 or memory://"
     )
 
+    serve_models: str = Field(default="", description="names that a service answers for, by comma")
+    serve_tokens: str = Field(default="", description="bearer tokens, by comma; none: everybody")
+    serve_rows: int = Field(default=1000, ge=1, description="points in one request, at most")
+    serve_body_bytes: int = Field(default=1 << 20, ge=1, description="of one request, at most")
     reader_profile: str = Field(
         default="", description="AWS profile that `explore` reads S3 with; default: as ever"
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from pipelines.spec.streams import PostgresSource
 
 if TYPE_CHECKING:
     import ibis
+    from fastapi import FastAPI
 
     from pipelines.data.store import ObjectStore
     from pipelines.data.stream import EventSource
@@ -66,6 +67,7 @@ def connect(
             known.expectations / f"{spec.name}.json", spec, thorough=thorough
         ),
         open_sources=lambda spec: open_sources(known, spec),
+        open_store=lambda spec: open_store(spec.store or known.store_address),
         suite_runner=SqlRunner(_GreatExpectations()),
         registry=MlflowRegistry(known.mlflow_address),
         ledger=SqlLedger(engine, present),
@@ -98,6 +100,53 @@ def connect_readers(
         clock=clock or SystemClock(),
         progress=progress,
     )
+
+
+def serving_app() -> FastAPI:
+    """The application of one worker of ``gauntlet serve``; what it serves is in the environment."""
+    from pipelines.adapters.metrics import Metrics
+    from pipelines.adapters.serving_process import Beside, following
+    from pipelines.adapters.web import Desk, Limits, build_app
+    from pipelines.flows.serve import journal_path, plans_folder
+    from pipelines.serving.deployment import Deployment
+    from pipelines.serving.journal import Journal
+    from pipelines.serving.service import ModelService
+
+    settle_libraries()
+    known, clock = Settings(), SystemClock()
+    home, store, beside = known.home.resolve(), open_online(known), Beside()
+    journals = {name: Journal(journal_path(home, name)) for name in known.serve_models.split(",")}
+
+    def backlog() -> dict[str, tuple[int, float]]:
+        found = {name: journal.backlog() for name, journal in journals.items()}
+        return {name: (one.rows, one.age_s(clock.now())) for name, one in found.items()}
+
+    metrics, desks = Metrics(backlog), {}
+    for name, journal in journals.items():
+        service = ModelService(
+            name,
+            store=store,
+            record=journal.append,
+            clock=clock,
+            watcher=metrics,
+            later=beside,
+        )
+        desks[name] = Desk(service, Deployment(service, plans_folder(home)))
+    limits = Limits(
+        body_bytes=known.serve_body_bytes,
+        rows=known.serve_rows,
+        tokens=tuple(filter(None, known.serve_tokens.split(","))),
+    )
+
+    @contextmanager
+    def around() -> Iterator[None]:
+        with following([desk.deployment for desk in desks.values()]):
+            yield
+        beside.close()
+        for journal in journals.values():
+            journal.close()
+
+    return build_app(desks, metrics, limits, around)
 
 
 def open_store(address: str, profile: str | None = None) -> ObjectStore:

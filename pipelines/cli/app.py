@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from pipelines.cli.commands import audit, check, declare, demo, explore, features, history, retrain
+from pipelines.cli.commands import audit, check, declare, demo, explore, features, history, retrain, serve
 from pipelines.cli.output import complain, errors
 from pipelines.core.errors import GauntletError
 
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for part in (declare, features, explore, check, retrain, audit, history, demo):
+for part in (declare, features, explore, check, retrain, audit, history, serve, demo):
     part.add_to(app)
 
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from pipelines.core.errors import TimeError
 from pipelines.core.records import digest_of
 from pipelines.core.time import Clock, instant_text
+from pipelines.data.store import ObjectStore
 from pipelines.data.stream import EventSource
 from pipelines.features.online import OnlineStore
 from pipelines.flows.request import LIVE, Request
@@ -47,6 +48,7 @@ class Parts:
     load_spec: Callable[[str], ModelSpec]
     load_suite: LoadSuite
     open_sources: Callable[[ModelSpec], Mapping[str, EventSource]]
+    open_store: Callable[[ModelSpec], ObjectStore]
     suite_runner: SuiteRunner
     registry: Registry
     ledger: Ledger

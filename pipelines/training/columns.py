@@ -50,6 +50,15 @@ def _column_type(spec: ModelSpec, feature: Feature) -> ColumnType:
     return ColumnType.FLOAT
 
 
+def text_features(spec: ModelSpec) -> frozenset[str]:
+    """Names of the features that are texts; all others come to an estimator as float64."""
+    return frozenset(
+        feature.name
+        for feature in spec.features
+        if _column_type(spec, feature) is ColumnType.STRING
+    )
+
+
 def feature_matrix(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     """The frame's features by name in declared order: categories as objects, the rest as float64.
 
@@ -67,11 +76,7 @@ def feature_matrix(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
             wanted=f"also {absent}",
             do="build the frame again from this declaration",
         )
-    texts = {
-        feature.name
-        for feature in spec.features
-        if _column_type(spec, feature) is ColumnType.STRING
-    }
+    texts = text_features(spec)
     columns = {
         name: _texts(frame[name]) if name in texts else _floats(spec, name, frame[name])
         for name in spec.feature_names

@@ -1,0 +1,101 @@
+"""What a service counts, for Prometheus; with several workers, over all of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+from pipelines.spec.predictions import Arm
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the library's own variable: where workers pool their counts
+SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
+
+
+class Metrics:
+    """Counts of one process; ``exposition`` shows those of all that share a folder.
+
+    Arguments:
+        backlog: rows and seconds that the oldest prediction waits to be shipped, by model.
+    """
+
+    def __init__(self, backlog: Callable[[], dict[str, tuple[int, float]]]) -> None:
+        self._backlog = backlog
+        self._own = CollectorRegistry()
+        self._latency = Histogram(
+            "gauntlet_request_seconds",
+            "From a request's arrival to its prediction, log not included.",
+            ["model", "version", "arm"],
+            buckets=SECONDS,
+            registry=self._own,
+        )
+        self._rows = Counter(
+            "gauntlet_predictions",
+            "Rows answered.",
+            ["model", "version", "arm"],
+            registry=self._own,
+        )
+        self._failures = Counter(
+            "gauntlet_failures",
+            "Requests that a version could not answer.",
+            ["model", "version", "arm"],
+            registry=self._own,
+        )
+        self._rejections = Counter(
+            "gauntlet_rejected",
+            "Requests refused, by reason.",
+            ["model", "reason"],
+            registry=self._own,
+        )
+        self._skipped = Counter(
+            "gauntlet_shadow_skipped",
+            "Requests that the challenger had no time for in shadow.",
+            ["model"],
+            registry=self._own,
+        )
+
+    def answered(self, model: str, version: str, arm: Arm, latency_s: float, rows: int) -> None:
+        """See ``service.Watcher``."""
+        self._latency.labels(model, version, arm.value).observe(latency_s)
+        self._rows.labels(model, version, arm.value).inc(rows)
+
+    def failed(self, model: str, version: str, arm: Arm) -> None:
+        """See ``service.Watcher``."""
+        self._failures.labels(model, version, arm.value).inc()
+
+    def skipped_shadow(self, model: str) -> None:
+        """See ``service.Watcher``."""
+        self._skipped.labels(model).inc()
+
+    def rejected(self, model: str, reason: str) -> None:
+        """A request was refused."""
+        self._rejections.labels(model, reason).inc()
+
+    def exposition(self) -> tuple[bytes, str]:
+        """The page for Prometheus and its content type."""
+        pooled = CollectorRegistry()
+        if SHARED in os.environ:
+            multiprocess.MultiProcessCollector(pooled)  # type: ignore[no-untyped-call]
+            counted = generate_latest(pooled)
+        else:
+            counted = generate_latest(self._own)
+        waiting = CollectorRegistry()
+        rows = Gauge(
+            "gauntlet_log_rows", "Predictions not shipped yet.", ["model"], registry=waiting
+        )
+        age = Gauge(
+            "gauntlet_log_lag_seconds", "Age of the oldest of them.", ["model"], registry=waiting
+        )
+        for model, (number, seconds) in self._backlog().items():
+            rows.labels(model).set(number)
+            age.labels(model).set(seconds)
+        return counted + generate_latest(waiting), CONTENT_TYPE_LATEST

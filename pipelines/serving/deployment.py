@@ -1,0 +1,87 @@
+"""Blue-green: a planned version is loaded, checked and warm before the first request sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pipelines.core.errors import GauntletError
+from pipelines.serving.plan import Plan, Serving, read_plan
+from pipelines.serving.service import Deployed, ModelService
+from pipelines.serving.version import LoadedVersion, load_version
+
+KEPT = 4  # versions of a model that stay loaded: today's two and those that a rollback may want
+
+
+class Deployment:
+    """Keeps one model's service at what its plan says.
+
+    Arguments:
+        service: whose versions are switched.
+        folder: where plans are.
+        load: makes a version ready to answer.
+    """
+
+    def __init__(
+        self,
+        service: ModelService,
+        folder: Path,
+        load: Callable[[Serving], LoadedVersion] = load_version,
+    ) -> None:
+        self._service, self._folder, self._load = service, folder, load
+        self._loaded: dict[Serving, LoadedVersion] = {}
+        self._refused: str | None = None
+        self.problem: GauntletError | None = None
+
+    @property
+    def told(self) -> str:
+        """Who answers, in words."""
+        deployed = self._service.deployed
+        if deployed is None:
+            return f"{self._service.model}: nobody answers"
+        beside = f", {deployed.challenger.number} on trial" if deployed.challenger else ""
+        return f"{self._service.model}: version {deployed.champion.number} answers{beside}"
+
+    def follow(self) -> bool:
+        """Switch to the plan if it changed; what cannot be loaded leaves everything as it is.
+
+        A plan that was refused is not tried again until it changes. ``problem`` says what is in
+        the way, for as long as it is.
+
+        Returns:
+            Whether there was a switch.
+        """
+        try:
+            plan = read_plan(self._folder, self._service.model)
+            if plan is None or plan.digest == self._refused:
+                return False
+            standing = self._service.deployed
+            if standing is not None and standing.plan == plan:
+                self.problem, self._refused = None, None
+                return False
+        except GauntletError as cause:
+            self.problem = cause
+            return False
+        try:
+            deployed = self._made(plan)
+        except GauntletError as cause:
+            self.problem, self._refused = cause, plan.digest
+            return False
+        self._service.deployed = deployed
+        self.problem, self._refused = None, None
+        for old in list(self._loaded)[:-KEPT]:
+            del self._loaded[old]
+        return True
+
+    def _made(self, plan: Plan) -> Deployed:
+        return Deployed(
+            plan=plan,
+            champion=self._version(plan.champion),
+            challenger=self._version(plan.challenger) if plan.challenger else None,
+        )
+
+    def _version(self, serving: Serving) -> LoadedVersion:
+        """A version of one content hash never changes, so it is loaded once."""
+        found = self._loaded.pop(serving, None) or self._load(serving)
+        self._loaded[serving] = found  # the newest used stand last
+        return found

@@ -1,0 +1,70 @@
+"""The plan: which versions answer for a model, and for whom. One small file that workers watch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from pipelines.core.errors import Damaged
+from pipelines.core.records import Record, canonical_json
+from pipelines.data.durable import write_bytes
+from pipelines.serving.arms import Allocation
+from pipelines.spec.fields import Name
+
+
+class Serving(Record):
+    """A version that is to be loaded."""
+
+    version: str
+    content: str = Field(pattern=r"^[0-9a-f]{64}$", description="hash of its directory")
+    folder: str = Field(description="the verified copy on this machine")
+
+
+class Plan(Record):
+    """Who answers a model's requests from now on.
+
+    Without a challenger the allocation plays no part: the champion answers everybody.
+    """
+
+    model: Name
+    champion: Serving
+    challenger: Serving | None = None
+    allocation: Allocation = Allocation(salt="none")
+
+
+def write_plan(folder: Path, plan: Plan) -> None:
+    """Put a plan where workers look for it; complete or absent, and untouched when it is the same.
+
+    Raises:
+        Unavailable: when the disk is full.
+    """
+    path = plan_path(folder, plan.model)
+    content = canonical_json(plan.as_json()).encode()
+    if not (path.is_file() and path.read_bytes() == content):
+        write_bytes(path, content)
+
+
+def read_plan(folder: Path, model: str) -> Plan | None:
+    """The plan of a model; none when nothing was planned yet.
+
+    Raises:
+        Damaged: when the file is no plan.
+    """
+    path = plan_path(folder, model)
+    try:
+        return Plan.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as cause:
+        raise Damaged(
+            "a serving plan cannot be read",
+            where=str(path),
+            got=str(cause),
+            do="delete the file: the service writes it again",
+        ) from cause
+
+
+def plan_path(folder: Path, model: str) -> Path:
+    """The file of a model's plan."""
+    return folder / f"{model}.json"
