@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from pipelines.core.errors import SpecError
-from pipelines.spec.load import load_model, load_models
+from pipelines.spec.load import load_model, load_models, written_schema
 from pipelines.spec.views import definitions
 
 EXAMPLE = Path(__file__).parents[2] / "models" / "demand.yaml"
@@ -120,3 +121,11 @@ def test_every_kind_of_feature_has_a_definition_and_its_name_is_not_in_it(tmp_pa
     found = definitions(load_model(write(tmp_path, ALL, attribute, calendar, other)))
     assert found["drug"] == found["medicine"], "one column under two names is one definition"
     assert len(set(found.values())) == len(found) - 1, "features that differ share a definition"
+
+
+def test_the_schema_for_editors_knows_an_include(tmp_path: Path) -> None:
+    schema = Draft202012Validator(written_schema())
+    declared = yaml.safe_load(write(tmp_path, ALL | {"only": ["sold_7d"]}).read_text())
+    assert list(schema.iter_errors(declared)) == []
+    declared["features"].append({"include": "features/sold.yaml", "onyl": ["sold_7d"]})
+    assert list(schema.iter_errors(declared)), "a key that no include has is not marked"

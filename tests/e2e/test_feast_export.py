@@ -1,0 +1,175 @@
+"""What is exported is a repository that Feast applies, fills and answers from with our values."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.core.errors import SpecError
+from pipelines.features.feast import feast_repository
+from pipelines.flows.feast_export import export_feast
+from pipelines.spec.model import ModelSpec
+from tests.pharmacy import ON_HAND, PLAIN, SECOND, Pharmacy, declaration
+
+FEAST = "feast>=0.67,<0.68"  # the version that the export is written against
+SERVING = {"cadence": "1d", "delay": "2h"}
+AGO = {
+    "kind": "window",
+    "name": "sold_ago",
+    "stream": "dispensing",
+    "by": ["medicine"],
+    "aggregate": "time_since",
+    "window": "28d",
+}
+KIND = AGO | {"name": "last_kind", "aggregate": "last", "column": "kind"}
+TIMES = AGO | {
+    "name": "times",
+    "aggregate": "count",
+    "where": [{"column": "chain", "in": ['"beta"', "alpha"]}],
+}
+Feast = Callable[..., str]
+
+
+def model(**changes: Any) -> ModelSpec:
+    return ModelSpec.model_validate(declaration((*PLAIN, ON_HAND, AGO, KIND, TIMES), **changes))
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of an environment that has Feast and, because of it, another pandas."""
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if uv is None:
+        pytest.skip("uv is not installed, so no environment for Feast can be made")
+    folder = tmp_path_factory.mktemp("feast") / "venv"
+    for words in (
+        ["venv", "--quiet", "--python", sys.executable, str(folder)],
+        ["pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), FEAST],
+    ):
+        done = subprocess.run([uv, *words], capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"Feast cannot be installed here: {done.stderr.strip()[-300:]}")
+    return folder / "bin"
+
+
+def run(environment: Path, repository: Path, program: str, *words: str) -> str:
+    done = subprocess.run(
+        [environment / program, *words],
+        cwd=repository,
+        env={**os.environ, "FEAST_USAGE": "False", "PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{program} {' '.join(words)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+ASK = """
+import json, sys
+from feast import FeatureStore
+store = FeatureStore(repo_path=".")
+found = store.get_online_features(
+    features=store.get_feature_service("demand"), entity_rows=[json.loads(sys.argv[1])]
+)
+print(json.dumps(found.to_dict()))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_feast_applies_it_and_answers_with_the_values_that_were_exported(
+    environment: Path, champion: Pharmacy, tmp_path: Path
+) -> None:
+    repository, pharmacy = tmp_path / "repository", champion.copy(tmp_path / "home")
+    specs = [model(serving=SERVING), model(name="refills")]
+    files = export_feast(repository, specs, (pharmacy.parts(), SECOND))
+    assert "data/demand_stock_by_pharmacy_medicine.parquet" in files
+
+    told = run(environment, repository, "feast", "apply")
+    assert "Created feature service demand" in told
+    listed = run(environment, repository, "feast", "feature-views", "list")
+    for view in (
+        "dispensing_by_pharmacy_medicine",
+        "dispensing_by_medicine",
+        "stock_by_pharmacy_medicine",
+    ):
+        assert f"demand_{view} " in listed, listed
+        assert f"refills_{view} " in listed, listed
+    described = run(
+        environment,
+        repository,
+        "feast",
+        "feature-views",
+        "describe",
+        "demand_dispensing_by_medicine",
+    )
+    assert "180000s" in described, f"two cadences of a day and the delay of 2 h\n{described}"
+
+    rows = pq.read_table(repository / "data/demand_dispensing_by_medicine.parquet").to_pylist()
+    sales = pq.read_table(
+        repository / "data/demand_dispensing_by_pharmacy_medicine.parquet"
+    ).to_pylist()
+    assert all(row["event_timestamp"] == SECOND for row in rows)
+    assert all(0 <= row["sold_ago"] < 28 for row in rows), "days since the last sale"
+    run(
+        environment,
+        repository,
+        "feast",
+        "materialize",
+        "2025-01-01T00:00:00",
+        "2027-01-01T00:00:00",
+    )
+    pair = {name: sales[0][name] for name in ("pharmacy", "medicine")}
+    found = json.loads(run(environment, repository, "python", "-c", ASK, json.dumps(pair)))
+    (ours,) = [row for row in rows if row["medicine"] == pair["medicine"]]
+    assert found["sold"] == [sales[0]["sold"]]
+    for name in ("sold_ago", "last_kind", "times"):
+        assert found[name] == [ours[name]], f"Feast has another value of {name}"
+
+
+def test_the_repository_says_what_the_declaration_says() -> None:
+    files = feast_repository([model(serving=SERVING, description='Packs: "many"\nand more')])
+    tree = ast.parse(files["features.py"])
+    calls = {
+        node.targets[0].id: {word.arg: word.value for word in node.value.keywords}
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Call)
+    }
+    service = calls["service_demand"]
+    assert ast.literal_eval(service["description"]) == 'Packs: "many"\nand more'
+    view = calls["view_demand_dispensing_by_medicine"]
+    assert [entity.id for entity in view["entities"].elts] == ["entity_medicine"]  # type: ignore[attr-defined]
+    assert "attribute" not in files["features.py"]
+    assert "on demand: weekday is the weekday of the decision time" in files["features.py"]
+    assert "on demand: medicine is medicine of the request" in files["README.md"]
+
+
+def test_an_entity_of_two_types_is_two_entities() -> None:
+    other = model(name="refills").as_json()
+    other["streams"]["dispensing"]["columns"]["medicine"] = "integer"
+    other["streams"]["stock"]["columns"]["medicine"] = "integer"
+    text = feast_repository([model(), ModelSpec.model_validate(other)])["features.py"]
+    assert 'Entity(name="medicine_string", join_keys=["medicine"]' in text
+    assert 'Entity(name="medicine_integer", join_keys=["medicine"]' in text
+    assert 'Entity(name="pharmacy", join_keys=["pharmacy"]' in text
+
+
+def test_names_that_feast_cannot_have_are_refused() -> None:
+    taken = model().as_json()
+    taken["features"][2]["name"] = "event_timestamp"
+    with pytest.raises(SpecError, match="keeps this name"):
+        feast_repository([ModelSpec.model_validate(taken)])
+    with pytest.raises(SpecError, match="bear one name"):
+        feast_repository([model(), model()])
