@@ -6,7 +6,17 @@ import sys
 
 import typer
 
-from pipelines.cli.commands import audit, check, declare, demo, explore, features, history, retrain, serve
+from pipelines.cli.commands import (
+    audit,
+    check,
+    declare,
+    demo,
+    explore,
+    features,
+    history,
+    retrain,
+    serve,
+)
 from pipelines.cli.output import complain, errors
 from pipelines.core.errors import GauntletError
 
