@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from pipelines.core.records import digest_of
 from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
 from pipelines.spec.fields import Column, ColumnType, Condition, Declaration, Name
+from pipelines.spec.live import rollout_problems
 from pipelines.spec.points import AggregateLabel, EventPoints, Label, LaterEventLabel, Points
 from pipelines.spec.rollout import Rollout
 from pipelines.spec.serving import Serving
@@ -101,6 +102,7 @@ class ModelSpec(Declaration):
             *self._feature_problems(),
             *self._serving_problems(),
             *self._task_problems(),
+            *(rollout_problems(self, self.rollout) if self.rollout else ()),
         ]
         if problems:
             raise ValueError("; ".join(problems))

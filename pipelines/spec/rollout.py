@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.spec.fields import Declaration, Duration, Name, Share
+from pipelines.spec.fields import Column, Condition, Declaration, Duration, Name, Share
 
 Part = Annotated[float, Field(gt=0, lt=1)]
 
@@ -45,6 +45,25 @@ class LiveGuardrail(LiveMetric):
     )
 
 
+class LiveMeasure(Declaration):
+    """A business measure: what a stream says of each entity on each day."""
+
+    stream: Name
+    aggregate: Literal["sum", "count", "mean"] = "sum"
+    column: Column | None = Field(default=None, description="not for count")
+    by: tuple[Column, ...] | None = Field(
+        default=None, min_length=1, description="the stream's columns for the keys; default: those"
+    )
+    where: tuple[Condition, ...] = ()
+    delay: Duration = Field(default=timedelta(0), description="until all events of a day are known")
+
+    @model_validator(mode="after")
+    def _column(self) -> LiveMeasure:
+        if (self.aggregate == "count") != (self.column is None):
+            raise ValueError("sum and mean need a column, count takes none")
+        return self
+
+
 class Shadow(Declaration):
     """The challenger answers beside the champion, and nobody acts on what it says."""
 
@@ -59,6 +78,14 @@ class Shadow(Declaration):
     slower_share: float = Field(
         default=0.5, gt=0, description="by how much its 99 % latency may exceed the champion's"
     )
+    tolerance: float | None = Field(
+        default=None,
+        gt=0,
+        description="answers further apart than this disagree; null: shown, and decides nothing",
+    )
+    disagree_share: Share = Field(
+        default=0.1, description="share of answers that may disagree, also in each declared slice"
+    )
     acts: bool = Field(
         default=True,
         description="predictions change outcomes; if not, shadow also compares matured losses",
@@ -71,7 +98,8 @@ class Canary(Declaration):
     outcome: LiveOutcome
     guardrails: tuple[LiveGuardrail, ...] = ()
     covariates: tuple[Name, ...] = Field(
-        default=(), description="what was known of an entity before the canary began"
+        default=(),
+        description="live metrics of an entity in an equally long stretch before the canary",
     )
     stages: tuple[Part, ...] = Field(
         default=(0.05, 0.10),
@@ -109,6 +137,14 @@ class Canary(Declaration):
     label_share: Share = Field(
         default=0.95, description="matured rows of each arm that must have an outcome"
     )
+    check: Duration = Field(
+        default=timedelta(hours=6), description="from one look for harm to the next"
+    )
+
+    @property
+    def metrics(self) -> tuple[LiveOutcome | LiveGuardrail, ...]:
+        """The outcome and the guardrails."""
+        return (self.outcome, *self.guardrails)
 
     @model_validator(mode="after")
     def _sound(self) -> Canary:
@@ -119,6 +155,8 @@ class Canary(Declaration):
             problems.append(
                 "both arms are as large as the last stage, and together no more than all entities"
             )
+        if not self.check:
+            problems.append("check is longer than nothing")
         if self.stage * (len(self.stages) - 1) >= timedelta(weeks=self.weeks):
             problems.append("the last stage begins before the canary ends")
         if any(b <= a for a, b in itertools.pairwise(self.looks)) or self.looks[0] < 2:
@@ -138,3 +176,6 @@ class Rollout(Declaration):
 
     shadow: Shadow = Shadow()
     canary: Canary
+    measures: dict[Name, LiveMeasure] = Field(
+        default={}, description="business measures that outcome, guardrails and covariates name"
+    )

@@ -1,0 +1,88 @@
+"""Live metrics: what the names of a rollout's outcome, guardrails and covariates stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from pipelines.spec.fields import ColumnType
+from pipelines.spec.rollout import LiveMeasure, Rollout
+from pipelines.spec.training import Metric
+
+if TYPE_CHECKING:
+    from pipelines.spec.model import ModelSpec
+
+ERROR_SHARE, LATENCY = "error_share", "latency_ms"
+OF_THE_LOG = (ERROR_SHARE, LATENCY)
+_RANKS = (Metric.AUC, Metric.AVERAGE_PRECISION)
+_PARAMETERS = (Metric.PINBALL, Metric.SCALED_ABSOLUTE_ERROR)
+_NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT)
+
+
+def losses_of(spec: ModelSpec) -> tuple[str, ...]:
+    """The losses that every answer of a model has once its label has matured.
+
+    Those that take a parameter are there when the metric or a guardrail of the model gives it.
+    """
+    declared = {spec.metric.name, *(guard.name for guard in spec.guardrails)}
+    return tuple(
+        metric.value
+        for metric in Metric
+        if metric.task == spec.metric.name.task
+        and metric not in _RANKS
+        and (metric not in _PARAMETERS or metric in declared)
+    )
+
+
+def live_metrics(spec: ModelSpec, measures: Mapping[str, LiveMeasure]) -> tuple[str, ...]:
+    """Every name that a rollout of the model can use."""
+    return (*losses_of(spec), *OF_THE_LOG, *measures)
+
+
+def rollout_problems(spec: ModelSpec, rollout: Rollout) -> Iterator[str]:
+    """What is wrong with a rollout in the declaration around it, in words."""
+    there = live_metrics(spec, rollout.measures)
+    lower = (*losses_of(spec), *OF_THE_LOG)
+    canary = rollout.canary
+    for place, metric in (
+        ("outcome", canary.outcome),
+        *((f"guardrails.{guard.name}", guard) for guard in canary.guardrails),
+    ):
+        where = f"rollout.canary.{place}"
+        if metric.name not in there:
+            yield (
+                f"{where}: there is no live metric {metric.name!r}; there are {list(there)}, and "
+                "rollout.measures may add others"
+            )
+        if not metric.ratio:
+            yield f"{where}: an entity has several rows of {metric.name}: declare `ratio: true`"
+        if metric.name in lower and metric.higher_is_better:
+            yield f"{where}: less of {metric.name} is better: leave higher_is_better out"
+    for name in canary.covariates:
+        if name not in there:
+            yield f"rollout.canary.covariates: no live metric {name!r}; there are {list(there)}"
+    for name, measure in rollout.measures.items():
+        yield from _measure_problems(spec, name, measure, lower)
+
+
+def _measure_problems(
+    spec: ModelSpec, name: str, measure: LiveMeasure, taken: tuple[str, ...]
+) -> Iterator[str]:
+    place, keys = f"rollout.measures.{name}", spec.points.keys
+    if name in taken:
+        yield f"{place}: the name is taken by a live metric of its own"
+    if measure.stream not in spec.streams:
+        yield f"{place}: stream {measure.stream!r} is not declared; there are {sorted(spec.streams)}"
+        return
+    columns, by = spec.streams[measure.stream].columns, measure.by or keys
+    if len(by) != len(keys):
+        yield f"{place}.by: one column for each key of the point, {list(keys)}, in their order"
+    named = [*by, *(one.column for one in measure.where), *filter(None, [measure.column])]
+    missing = sorted(set(named) - set(columns))
+    if missing:
+        yield (
+            f"{place}: stream {measure.stream!r} has no column {missing}; it declares "
+            f"{sorted(columns)}"
+        )
+    elif measure.column is not None and columns[measure.column] not in _NUMBERS:
+        yield f"{place}.column: {measure.column!r} is no number"
