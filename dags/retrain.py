@@ -84,8 +84,9 @@ matured window, and records a decision. Runs {when}.
 the moment of triggering, or at the instant given in the form. The first task fixes it; retries and
 cleared tasks keep it. Backfills write to the lineage `backfill` and cannot touch what serves.
 
-**Normal.** A skipped task is an answer, not a fault: nothing is trained on broken data, and a dry
-run registers nothing; the task's log says why. `decide` runs after skipped tasks. A green run
+**Normal.** A skipped task is an answer, not a fault: nothing is trained on broken data or on
+features that production lacks, a model without `serving` has nothing to look up, and a dry run
+registers nothing; the task's log says why. `decide` runs after skipped tasks. A green run
 without a promotion is the usual outcome.
 
 **Worry** when a task fails, when a run has been queued for an hour (runs of one model wait for

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.core.verdict import Finding
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.audit import Audited
+from pipelines.flows.availability import Available
 from pipelines.flows.candidate import CANDIDATE, Trained, recent_rows
 from pipelines.flows.catalogue import FEATURES, save_features
 from pipelines.flows.contract import envelope_of
@@ -43,6 +44,7 @@ def register(
     evaluation: Evaluation,
     findings: tuple[Finding, ...],
     audited: Audited | None = None,
+    available: Available | None = None,
 ) -> VersionInfo:
     """Register the candidate with its evidence; a run that has done so gets its version back."""
     found = run.parts.registry.find(run.spec.name, run.id)
@@ -55,7 +57,7 @@ def register(
         run.workspace.path(CANDIDATE),
         folder,
         facts={"model": run.spec.name, "run": run.id, "snapshot": snapshot.id},
-        evidence=_evidence(run, plan, snapshot, trained, evaluation, findings, audited),
+        evidence=_evidence(run, plan, snapshot, trained, evaluation, findings, audited, available),
     )
     return run.parts.registry.register(
         Registration(
@@ -129,6 +131,7 @@ def _evidence(
     evaluation: Evaluation,
     findings: tuple[Finding, ...],
     audited: Audited | None,
+    available: Available | None,
 ) -> dict[str, bytes]:
     """What travels inside the version: declaration, both suites, data, findings, plots."""
     from pipelines.release.plots import evaluation_plots
@@ -148,6 +151,8 @@ def _evidence(
     }
     if audited is not None and audited.audit:
         documents = {**documents, "audit.json": audited.as_json()}
+    if available is not None and available.findings:
+        documents = {**documents, "availability.json": available.as_json()}
     plots = evaluation_plots(
         evaluation,
         level=LEVEL,

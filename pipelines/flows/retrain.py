@@ -163,6 +163,7 @@ class Retraining:
             evaluation,
             self.gathered,
             self.audited,
+            self.available,
         )
 
     @cached_property

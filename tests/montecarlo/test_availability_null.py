@@ -1,0 +1,82 @@
+"""How often the availability findings are wrong in worlds that are on the right side of a limit.
+
+Both gates say `fail` only when a 95 % interval lies wholly beyond the limit, so that in the worst
+world that is still allowed, exactly at the limit, one in forty says so; further inside none does.
+Wilson's interval is not exact at small shares: the bound is 5 %, the tolerance binomial.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from pipelines.core.verdict import Verdict
+from pipelines.spec.model import ModelSpec
+from pipelines.stats.shares import share_interval
+from pipelines.training.parity import LEVEL, beyond
+from pipelines.training.presence import Presence, lacking, presence_findings
+from tests.pharmacy import declaration
+
+TRIALS = 2_000
+RATE = 0.05
+MOST = RATE + 3 * math.sqrt(RATE * (1 - RATE) / TRIALS)
+SPEC = ModelSpec.model_validate(declaration())
+
+
+def presence(entities: int, online: int, unequal: int = 0) -> Presence:
+    """A feature asked about once for each entity."""
+    return Presence(
+        feature="sold",
+        view="dispensing_by_pharmacy_medicine",
+        points=entities,
+        offline=entities,
+        online=online,
+        entities=entities,
+        unequal=unequal,
+        likely=None,
+        stored=True,
+        champions=True,
+        trained_share=1.0,
+        recent_share=1.0,
+    )
+
+
+def failed(found: Presence) -> bool:
+    return any(f.verdict is Verdict.FAIL for f in presence_findings(SPEC, (found,), {}))
+
+
+@pytest.mark.parametrize("entities", [200, 2_000, 20_000])
+def test_a_share_at_the_limit_fails_rarely(entities: int) -> None:
+    rng = np.random.default_rng(entities)
+    least = SPEC.gates.availability.online_share
+    wrong = sum(
+        failed(presence(entities, int(there))) for there in rng.binomial(entities, least, TRIALS)
+    )
+    assert wrong / TRIALS <= MOST, f"{wrong} of {TRIALS} stopped at a share that is allowed"
+
+
+@pytest.mark.parametrize("requests", [2_000, 20_000, 100_000])
+def test_unequal_values_at_the_limit_fail_rarely(requests: int) -> None:
+    rng = np.random.default_rng(requests)
+    limit = SPEC.gates.audit.unequal_share
+    hits = rng.binomial(requests, limit, TRIALS)
+    wrong = sum(
+        beyond(hit / requests, share_interval(int(hit), requests, LEVEL), limit) is Verdict.FAIL
+        for hit in hits
+    )
+    assert wrong / TRIALS <= MOST
+
+
+def test_a_share_well_beyond_the_limit_is_found() -> None:
+    """What the issue asks for: 99 % offline and 60 % online, on two hundred entities."""
+    rng = np.random.default_rng(1)
+    found = [presence(200, int(there)) for there in rng.binomial(200, 0.6, 200)]
+    assert all(failed(each) for each in found)
+    assert all(lacking(SPEC, each) for each in found)
+
+
+def test_all_there_and_all_equal_never_fails() -> None:
+    assert not failed(presence(20, 20))
+    assert not failed(presence(20_000, 20_000))

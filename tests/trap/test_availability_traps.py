@@ -1,0 +1,262 @@
+"""Six ways in which a feature that is fine offline is not in production, each named and stopped.
+
+Production is real here: an online store filled by the real flow, a week of requests looked up in it
+and logged. Where a fault is planted, it is in what production has: its events, its clock, its jobs,
+its service. The warehouse that training reads is right all along.
+"""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pipelines.core.verdict import Finding, Verdict
+from pipelines.release.budget import tries
+from pipelines.simulation.faults import ColumnGone, FeedStopped, UnitChange
+from pipelines.simulation.scenarios import Scenario
+from tests.pharmacy import FIRST, ON_HAND, SECOND, START, WEEKDAY, Pharmacy, Told, sold, write_days
+from tests.served import Production, log_days
+
+DAY = timedelta(days=1)
+SERVING = {"cadence": "1d", "offset": "22h", "delay": "1h"}
+SALES = {**sold(28), "name": "sales", "aggregate": "count", "column": None}
+PRICE = {**sold(1), "name": "price", "aggregate": "last", "column": "price"}
+MEDICINE = {"kind": "attribute", "name": "medicine"}
+FEATURES = (MEDICINE, WEEKDAY, sold(14), SALES, PRICE, ON_HAND)
+NEW = {**sold(7), "name": "medicine_sold", "by": ["medicine"]}
+
+
+WEEK = FIRST + timedelta(days=1)  # its first midnight; the last one is a run's as-of
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
+    """A champion that reads an online store, and the quiet week after it. Only to be copied."""
+    folder = tmp_path_factory.mktemp("served")
+    pharmacy = Pharmacy(folder / "home", str(folder / "store"))
+    write_days(folder / "store", START, SECOND)
+    pharmacy.declare(FEATURES, serving=SERVING)
+    Production(pharmacy).materialize(FIRST)
+    told = pharmacy.retrain(FIRST)
+    assert told.outcome == "bootstrap", told.against()
+    return pharmacy
+
+
+@pytest.fixture
+def pharmacy(served: Pharmacy, tmp_path: Path) -> Pharmacy:
+    """A copy with a store of its own, for a log to be written to."""
+    shutil.copytree(served.store, tmp_path / "store")
+    return served.copy(tmp_path / "home").with_store(tmp_path / "store")
+
+
+def elsewhere(folder: Path, *scenarios: Scenario, start: datetime = START) -> Path:
+    """Other events than the warehouse has: what production reads."""
+    write_days(folder / "production", start, SECOND, *scenarios)
+    return folder / "production"
+
+
+def findings(told: Told) -> dict[str, Finding]:
+    return {f.name: f for f in told.done.findings if f.name.startswith("availability.")}
+
+
+def stopped(pharmacy: Pharmacy, **asked: Any) -> tuple[Told, dict[str, Finding]]:
+    """A retraining that stops before anything is trained, and costs the year nothing."""
+    parts = pharmacy.parts()
+    budget = parts.load_spec("demand").gates.budget
+    before = len(tries(parts.ledger.entries("demand"), budget))
+    told = pharmacy.retrain(SECOND, **asked)
+    assert told.outcome == "reject", f"{told.outcome}: nothing stopped it"
+    assert told.skipped == ("train", "evaluate", "audit", "register")
+    assert all(name.startswith("availability.") for name in told.against())
+    assert len(pharmacy.registry.versions("demand")) == 1, "nothing was registered"
+    assert len(tries(parts.ledger.entries("demand"), budget)) == before, "it was no comparison"
+    assert parts.ledger.champion("demand", "live") == "1"
+    return told, findings(told)
+
+
+def test_production_as_it_should_be_raises_no_alarm(pharmacy: Pharmacy) -> None:
+    log_days(pharmacy, Production(pharmacy).serve(WEEK))
+    told = pharmacy.retrain(SECOND)
+    found = findings(told)
+    windows = ("sold", "sales", "price", "on_hand")
+    assert found.keys() >= {
+        *(f"availability.online.{name}" for name in windows),
+        *(f"availability.stored.{name}" for name in windows),
+        *(f"availability.parity.{name}" for name in (*windows, "medicine", "weekday")),
+        *(f"availability.fresh.{view}" for view in ("dispensing_by_pharmacy_medicine",)),
+        "availability.fresh.stock_by_pharmacy_medicine",
+        "availability.parity.preprocessing",
+        "availability.parity.prediction",
+    }
+    assert {f.verdict for f in found.values()} == {Verdict.PASS}
+    assert "train" not in told.skipped
+
+
+def test_a_unit_that_differs_online_is_named(pharmacy: Pharmacy, tmp_path: Path) -> None:
+    """Production's feed counts tablets, thirty of them in a pack."""
+    tablets = elsewhere(tmp_path, UnitChange(start=START, factor=30))
+    log_days(pharmacy, Production(pharmacy, store=tablets).serve(WEEK))
+    told, found = stopped(pharmacy)
+    assert set(told.against()) == {"availability.parity.sold", "availability.stored.sold"}
+    for finding in (found["availability.parity.sold"], found["availability.stored.sold"]):
+        assert finding.verdict is Verdict.FAIL
+        assert "likely cause: unit: every served value is 30 times" in finding.reason
+
+
+def test_a_clock_of_another_zone_is_named(pharmacy: Pharmacy) -> None:
+    """The job that is to run at 22:00 UTC runs at 22:00 in a zone seven hours ahead of it."""
+    log_days(pharmacy, Production(pharmacy, serving={"offset": "15h"}).serve(WEEK))
+    _, found = stopped(pharmacy)
+    for name in ("sold", "sales"):
+        finding = found[f"availability.parity.{name}"]
+        assert finding.verdict is Verdict.FAIL
+        assert "likely cause: time_zone: its value as of 7 h earlier is served" in finding.reason
+    assert found["availability.parity.medicine"].verdict is Verdict.PASS
+
+
+def test_a_feed_that_stopped_for_a_day_is_named_when_it_is_back(pharmacy: Pharmacy) -> None:
+    log_days(pharmacy, Production(pharmacy, down=(3,)).serve(WEEK))
+    _, found = stopped(pharmacy)
+    for name in ("sold", "sales"):
+        finding = found[f"availability.parity.{name}"]
+        assert finding.verdict is Verdict.FAIL
+        assert "likely cause: stale" in finding.reason
+        assert finding.value is not None
+        assert finding.value <= 1 / 6, "it was served on one of the six days in the window"
+    assert found["availability.fresh.dispensing_by_pharmacy_medicine"].verdict is Verdict.PASS
+
+
+def test_a_feed_that_is_still_down_is_named(pharmacy: Pharmacy) -> None:
+    """Nothing was materialized for longer than values are believed: all of them are missing."""
+    Production(pharmacy).materialize(SECOND - 3 * DAY)
+    told, found = stopped(pharmacy)
+    assert set(told.against()) == {
+        "availability.fresh.dispensing_by_pharmacy_medicine",
+        "availability.fresh.stock_by_pharmacy_medicine",
+    }
+    stock = found["availability.fresh.stock_by_pharmacy_medicine"]
+    assert stock.value == timedelta(days=3, hours=2).total_seconds()
+    assert "on_hand" in stock.reason
+
+
+def test_a_feature_dropped_upstream_has_vanished(pharmacy: Pharmacy, tmp_path: Path) -> None:
+    """The shelves are still reported, with nothing in the column that the champion reads."""
+    gone = ColumnGone(start=START, stream="stock", column="on_hand")
+    production = Production(pharmacy, store=elsewhere(tmp_path, gone))
+    log_days(pharmacy, production.serve(WEEK))
+    told, found = stopped(pharmacy)
+    assert set(told.against()) == {
+        "availability.vanished.on_hand",
+        "availability.parity.on_hand",
+    }
+    vanished = found["availability.vanished.on_hand"]
+    assert vanished.value == 0
+    assert "masked in 100% of the recent window" in vanished.reason
+    assert "absolute_error" in vanished.reason
+    assert "likely cause: missing" in found["availability.parity.on_hand"].reason
+
+
+def test_nulls_filled_with_zero_online_only_are_named(pharmacy: Pharmacy) -> None:
+    """The service puts a price of 0 where nothing was sold yesterday."""
+
+    def filled(name: str, values: list[Any], _: pd.DataFrame) -> list[Any]:
+        return [0.0 if one is None else one for one in values] if name == "price" else values
+
+    log_days(pharmacy, Production(pharmacy, spoil=filled).serve(WEEK))
+    told, found = stopped(pharmacy)
+    assert set(told.against()) == {"availability.parity.price"}
+    assert "likely cause: null_filled: 0.0 is served" in found["availability.parity.price"].reason
+
+
+def test_a_counter_that_restarts_from_0_is_named(pharmacy: Pharmacy, tmp_path: Path) -> None:
+    """From the fourth day on, production counts what it saw in the two days before it, and on."""
+    lost = WEEK + DAY - timedelta(hours=2)
+    before = Production(pharmacy).serve(WEEK, days=3)
+    anew = Production(pharmacy, store=elsewhere(tmp_path, start=lost))
+    log_days(pharmacy, [*before, *anew.serve(WEEK + 3 * DAY, days=4)])
+    _, found = stopped(pharmacy)
+    parity = found["availability.parity.sales"]
+    assert parity.verdict is Verdict.FAIL
+    assert "likely cause: restarted: served values begin again near 0 and grow" in parity.reason
+    assert found["availability.stored.sales"].verdict is Verdict.FAIL
+
+
+# What production has for some and not for others
+
+
+def test_a_feature_that_production_has_for_some_stops_the_candidate_with_what_it_would_cost(
+    pharmacy: Pharmacy, tmp_path: Path
+) -> None:
+    """Production was set up without the feed of one chain."""
+    for file in pharmacy.home.glob("online.db*"):
+        file.unlink()
+    silent = FeedStopped(start=START, stream="dispensing", chain="alpha")
+    Production(pharmacy, store=elsewhere(tmp_path, silent)).materialize(SECOND)
+    told, found = stopped(pharmacy)
+    assert set(told.against()) == {f"availability.online.{f}" for f in ("sold", "sales", "price")}
+    sold_online = found["availability.online.sold"]
+    assert sold_online.value is not None
+    assert 0.2 < sold_online.value < 0.95, "one chain of three is missing"
+    assert sold_online.threshold == 0.98
+    assert "it would be live, the recipe loses" in sold_online.reason
+    assert found["availability.online.on_hand"].verdict is Verdict.PASS
+
+
+def test_the_same_question_has_the_same_answer_when_production_was_mended_meanwhile(
+    pharmacy: Pharmacy,
+) -> None:
+    Production(pharmacy).materialize(SECOND - 3 * DAY)
+    first, _ = stopped(pharmacy)
+    Production(pharmacy).materialize(SECOND)
+    again = pharmacy.retrain(SECOND)
+    assert again.done.findings == first.done.findings
+    assert len(pharmacy.parts().ledger.entries("demand")) == 2
+    later = pharmacy.retrain(SECOND + timedelta(minutes=1))
+    assert "train" not in later.skipped, "asked as of another instant, it is looked up again"
+
+
+def test_a_new_feature_is_told_from_one_that_vanished(pharmacy: Pharmacy) -> None:
+    """Declared and never materialized: nobody has lost it, somebody has to fill it first."""
+    Production(pharmacy).materialize(SECOND)
+    pharmacy.declare((*FEATURES, NEW), serving=SERVING)
+    told, found = stopped(pharmacy)
+    assert set(told.against()) == {"availability.new.medicine_sold"}
+    assert (
+        "materialize it before it is trained on" in found["availability.new.medicine_sold"].reason
+    )
+    Production(pharmacy).materialize(SECOND)
+    later = pharmacy.retrain(SECOND + timedelta(minutes=1), dry_run=True)
+    assert "availability.online.medicine_sold" in findings(later)
+    assert "train" not in later.skipped, later.against()
+
+
+def test_a_first_version_is_not_trained_on_what_nobody_has_materialized(
+    served: Pharmacy, tmp_path: Path
+) -> None:
+    fresh = Pharmacy(tmp_path / "home", served.store)
+    fresh.declare(FEATURES, serving=SERVING)
+    told = fresh.retrain(FIRST)
+    assert told.outcome == "reject"
+    assert set(told.against()) == {
+        f"availability.new.{name}" for name in ("sold", "sales", "price", "on_hand")
+    }
+
+
+def test_a_lineage_that_serves_nobody_looks_nothing_up(pharmacy: Pharmacy) -> None:
+    told = pharmacy.retrain(SECOND, lineage="backtest", dry_run=True)
+    assert "availability" in told.skipped
+    [report] = (each for each in told.steps if each.step == "availability")
+    assert "serves nobody" in report.summary
+
+
+def test_a_service_that_answers_with_another_model_is_named(pharmacy: Pharmacy) -> None:
+    """Its log says version 1; what it answers, version 1 does not."""
+    log_days(pharmacy, Production(pharmacy).serve(WEEK), answers=lambda said: said * 1.1)
+    told, found = stopped(pharmacy)
+    assert set(told.against()) == {"availability.parity.prediction"}
+    assert "another model is loaded there" in found["availability.parity.prediction"].reason
