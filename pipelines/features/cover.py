@@ -116,7 +116,8 @@ def _sweep(
     types = {
         **{name: cells.schema()[source] for name, (source, _reach) in sums.items()},
         **{name: cells.schema()[name] for name in newest},
-        **{name: ibis.dtype("int64") for name in spread},
+        # As counts: DuckDB's sums of integers are wider than any column type that is stored.
+        **{name: ibis.dtype("float64") for name in spread},
         _IS_POINT: ibis.dtype("boolean"),
     }
 
@@ -211,7 +212,7 @@ def _time_since(swept: ibis.Table, ask: Ask) -> Any:
 
 
 def _distinct(swept: ibis.Table, ask: Ask) -> Any:
-    return swept[f"distinct:{ask.of}:{ask.reach}"].coalesce(0)
+    return swept[f"distinct:{ask.of}:{ask.reach}"].coalesce(0).cast("int64")
 
 
 _ANSWERS: dict[str, Callable[[ibis.Table, Ask], Any]] = {
