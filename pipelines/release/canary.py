@@ -59,7 +59,12 @@ class CanaryVerdict(Record):
 
 
 def judge_canary(
-    evidence: CanaryEvidence, rollout: Rollout, level: float, *, margin: float = 0.0
+    evidence: CanaryEvidence,
+    rollout: Rollout,
+    level: float,
+    *,
+    margin: float = 0.0,
+    served: tuple[Finding, ...] = (),
 ) -> CanaryVerdict:
     """Judge a canary as it stands; may be asked at any time and as often as one likes.
 
@@ -69,11 +74,13 @@ def judge_canary(
         level: one-sided, of this canary alone: the year's level over its tries.
         margin: of a refresh, at least 0: it only has to look better, and to be shown not to be
             worse by this much in the outcome's unit. 0: shown to be better.
+        served: findings about how the arms were served; they decide as its own do.
     """
     canary = rollout.canary
     looks = taken_looks(evidence, canary, level, margin)
     chance = futility(evidence, canary, level, looks, margin)
     deciding = (
+        *served,
         *sample_ratios(evidence, canary),
         *harms(evidence, canary, level, margin),
         maturity(evidence, canary),

@@ -42,7 +42,13 @@ class HoldbackVerdict(Record):
 
 
 def judge_holdback(
-    evidence: CanaryEvidence, rollout: Rollout, level: float, promised: float, *, last: bool
+    evidence: CanaryEvidence,
+    rollout: Rollout,
+    level: float,
+    promised: float,
+    *,
+    last: bool,
+    served: tuple[Finding, ...] = (),
 ) -> HoldbackVerdict:
     """Judge a promotion by what came after it; may be asked at any time.
 
@@ -57,10 +63,12 @@ def judge_holdback(
         promised: the corrected gain at the promotion, above zero better.
         last: whether nothing more is to come: the canary's last outcome has matured. A holdback
             also ends by itself after as many whole weeks as the canary may have.
+        served: findings about how the arms were served; they decide as its own do.
     """
     canary, whole = rollout.canary, len(evidence.weeks)
     over = last or whole >= canary.weeks
     found = (
+        *served,
         *sample_ratios(evidence, canary),
         *harms(evidence, canary, level),
         maturity(evidence, canary),

@@ -1,9 +1,11 @@
 """Rollouts: a challenger's way from shadow to champion, as moves in the ledger.
 
-``challenge`` (every offline gate passed) -> shadow -> canary, stage by stage -> promoted, or ended.
+``challenge`` (every offline gate passed) -> shadow -> canary, stage by stage -> promoted, or ended;
+after a promotion, a holdback with the former champion.
 What stands is a fold over the ledger's entries: nothing else is stored, so a process that is killed
 finds it again. One challenger is on trial at a time. When the champion changes under it, by a
-rollback or by hand, what it was measured against is gone: the trial can only be ended.
+rollback or by hand, what it was measured against is gone: the trial can only be ended. A holdback
+that loses its champion is over by itself.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ _LEGAL: dict[Stage | None, tuple[Stage, ...]] = {
     None: (Stage.SHADOW,),
     Stage.SHADOW: (Stage.CANARY, Stage.ENDED),
     Stage.CANARY: (Stage.CANARY, Stage.PROMOTED, Stage.ENDED),
+    Stage.HOLDBACK: (Stage.ENDED,),
 }
 
 
@@ -46,6 +49,72 @@ class Trial(Record):
     def run(self) -> str:
         """What the runs of its moves begin with."""
         return self.question.run
+
+
+class Holdback(Record):
+    """A promotion that is watched: the former champion answers a share of the entities."""
+
+    model: str
+    champion: str
+    promotion: Entry
+    move: Move
+    since: Instant
+
+    @property
+    def former(self) -> str:
+        """The champion before, which stands beside the present one."""
+        return self.move.challenger
+
+
+def holdback(entries: Iterable[Entry]) -> Holdback | None:
+    """The holdback that stands; none when there is none."""
+    standing: Holdback | None = None
+    promotion: Entry | None = None
+    for entry in entries:
+        if entry.moves:
+            promotion, standing = entry if _promotes(entry) else None, None
+        elif entry.move is not None and promotion is not None:
+            standing = None
+            if entry.move.stage is Stage.HOLDBACK:
+                assert promotion.champion_after is not None
+                standing = Holdback(
+                    model=entry.model,
+                    champion=promotion.champion_after,
+                    promotion=promotion,
+                    move=entry.move,
+                    since=entry.recorded_at,
+                )
+    return standing
+
+
+def unwatched(entries: Iterable[Entry]) -> Entry | None:
+    """The promotion that made the present champion, if nothing was put on trial since."""
+    found: Entry | None = None
+    for entry in entries:
+        if entry.moves:
+            found = entry if _promotes(entry) else None
+        elif entry.move is not None:
+            found = None
+    return found
+
+
+def _promotes(entry: Entry) -> bool:
+    return entry.move is not None and entry.move.stage is Stage.PROMOTED
+
+
+def holdback_move(promotion: Entry, rollout: Rollout) -> Move:
+    """The former champion beside the promoted one, with a salt of its own.
+
+    In the log, the arm ``challenger`` is then what the former champion answers.
+    """
+    assert promotion.champion_before is not None
+    about = {"model": promotion.model, "run": promotion.run, "entry": promotion.hash}
+    return Move(
+        challenger=promotion.champion_before,
+        stage=Stage.HOLDBACK,
+        share=rollout.canary.holdback,
+        salt=digest_of(about)[:32],
+    )
 
 
 def waiting(entries: Iterable[Entry]) -> Entry | None:
@@ -122,7 +191,7 @@ def next_move(standing: Trial, rollout: Rollout) -> Move | None:
     return move.model_copy(update=update)
 
 
-def last_move(standing: Trial, stage: Stage) -> Move:
+def last_move(standing: Trial | Holdback, stage: Stage) -> Move:
     """Off live traffic: promoted, or ended."""
     return standing.move.model_copy(update={"stage": stage, "share": 0.0, "shadow_share": 0.0})
 
@@ -146,7 +215,7 @@ def record_move(
     """Append a move of a trial that does not change the champion; the same move once.
 
     Arguments:
-        question: the decision that made the version a challenger.
+        question: the decision that made the version a challenger; for a holdback the promotion.
         move: where to.
         findings: what it follows from.
         why: in words.
@@ -161,7 +230,7 @@ def record_move(
     done = [entry for entry in chain if entry.run == run and entry.kind == "rollout"]
     if done:
         return done[0]
-    _check_legal(question, trial(chain), move)
+    _check_legal(question, chain, move)
     draft = Draft(
         model=question.model,
         lineage=question.lineage,
@@ -181,36 +250,54 @@ def record_move(
 
 
 def show(model: str, ledger: Ledger, aliases: Aliases) -> Trial | None:
-    """Point the alias ``challenger`` at whoever is on trial, or at nobody; returns the trial.
+    """Point the alias ``challenger`` at what stands beside the champion; returns the trial.
 
     The ledger decides, so this is safe to repeat, and to do after any move.
     """
     while True:
-        standing = trial(ledger.entries(model))
-        version = standing.challenger if standing and not standing.void else None
+        chain = ledger.entries(model)
+        move = beside(chain)
+        version = move.challenger if move else None
         if aliases.alias(model, CHALLENGER) != version:
             aliases.set_alias(model, CHALLENGER, version)
-        again = trial(ledger.entries(model))
-        if again == standing:
-            return standing
+        if ledger.head(model) == (chain[-1] if chain else None):
+            return trial(chain)
 
 
-def _check_legal(question: Entry, standing: Trial | None, move: Move) -> None:
+def beside(entries: Iterable[Entry]) -> Move | None:
+    """The move by which a version stands beside the champion on live traffic; none: alone."""
+    chain = list(entries)
+    standing, watched = trial(chain), holdback(chain)
+    if standing is not None:
+        return None if standing.void else standing.move
+    return watched.move if watched else None
+
+
+def _check_legal(question: Entry, chain: tuple[Entry, ...], move: Move) -> None:
+    standing, watched = trial(chain), holdback(chain)
     mine = standing is not None and standing.challenger == move.challenger
     before = standing.move if standing and mine else None
+    if standing is None and watched is not None:
+        mine = watched.former == move.challenger
+        before = watched.move
     legal = move.stage in _LEGAL[before.stage if before else None]
+    if before is None and move.stage is Stage.HOLDBACK:
+        legal = unwatched(chain) == question
     if before and move.stage is Stage.CANARY:
         follows = before.step + 1 if before.stage is Stage.CANARY else 0
         legal = legal and move.step == follows
-    if standing is not None and (not mine or (standing.void and move.stage is not Stage.ENDED)):
+    on_trial = standing or watched
+    if on_trial is not None and not mine:
+        legal = False
+    if standing is not None and standing.void and move.stage is not Stage.ENDED:
         legal = False
     if not legal:
-        there = f"{standing.challenger} in {standing.move.stage}" if standing else "nobody on trial"
+        there = f"{on_trial.move.challenger} in {on_trial.move.stage}" if on_trial else ""
         void = ", whose champion changed since" if standing and standing.void else ""
         raise GauntletError(
             f"version {move.challenger} cannot go to {move.stage}",
             where=f"{question.model}, lineage {question.lineage}",
-            got=there + void,
+            got=(there or "nobody on trial") + void,
             wanted="shadow, canary stage by stage, then promoted or ended",
             do=f"`gauntlet release {question.model}` makes the next legal move",
         )

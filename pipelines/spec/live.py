@@ -72,7 +72,8 @@ def _measure_problems(
     if name in taken:
         yield f"{place}: the name is taken by a live metric of its own"
     if measure.stream not in spec.streams:
-        yield f"{place}: stream {measure.stream!r} is not declared; there are {sorted(spec.streams)}"
+        there = sorted(spec.streams)
+        yield f"{place}: stream {measure.stream!r} is not declared; there are {there}"
         return
     columns, by = spec.streams[measure.stream].columns, measure.by or keys
     if len(by) != len(keys):

@@ -1,0 +1,134 @@
+"""What a canary or a holdback has shown so far: the sums of its two arms.
+
+As of an instant, from snapshots of the prediction log and of the streams: done again, it is the
+same, whatever came since.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
+
+from pipelines.core.time import Window, utc
+from pipelines.core.verdict import Finding, Gate, Verdict
+from pipelines.flows.incumbent import Incumbent
+from pipelines.flows.live_log import (
+    ASSIGNMENT,
+    Ramp,
+    assigned,
+    assignment,
+    in_arms,
+    live_log,
+)
+from pipelines.flows.live_outcomes import live, version_classes
+from pipelines.flows.run import Parts
+from pipelines.release.canary_evidence import (
+    WEEK,
+    CanaryEvidence,
+    Entities,
+    Standing,
+    gather,
+)
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.predictions import Arm
+
+_EMPTY = Standing(groups=())
+
+
+class Shown(NamedTuple):
+    """Sums of two arms, and whether they were served as they were drawn."""
+
+    evidence: CanaryEvidence
+    served: tuple[Finding, ...]
+
+
+def canary_evidence(
+    parts: Parts,
+    version: Incumbent,
+    ramp: Ramp,
+    as_of: datetime,
+    *,
+    beside: str,
+    swapped: bool = False,
+    until: datetime | None = None,
+) -> Shown:
+    """The arms of a ramp as of an instant.
+
+    Arguments:
+        version: the one that is judged; its own declaration says by what.
+        ramp: from the ledger.
+        beside: version of the other arm.
+        swapped: the log's arm ``challenger`` is answered by ``beside``: a holdback.
+        until: decisions and days from then on do not count: the arms were dissolved.
+
+    Returns:
+        Sums by the stage in which entities came in, and findings about how they were served.
+    """
+    spec = version.spec
+    assert spec.rollout is not None
+    canary = spec.rollout.canary
+    length = timedelta(weeks=canary.weeks)
+    end = min(as_of, until) if until else as_of
+    elapsed = (utc(end) - utc(ramp.began)) / timedelta(days=1)
+    past_since = ramp.began - (length if canary.covariates else timedelta(0))
+    whole = live_log(parts, spec, Window(past_since, as_of))
+    log = whole.within(ramp.began, end) if whole else None
+    if whole is None or log is None or not len(log.rows):
+        nothing = CanaryEvidence(
+            elapsed_days=max(elapsed, 0.0), weeks=(), latest=_EMPTY, now=_EMPTY, weekdays=()
+        )
+        return Shown(nothing, (_nothing_logged(),))
+    where = assigned(log.entities, ramp)
+    served = assignment(log, where, ramp)
+    mine = log.taken(in_arms(log, where))
+    code = mine.rows["code"].to_numpy(np.int64)
+    judged = where.challenger ^ swapped
+    versions = (version.info.version, beside)
+    meant = np.where(judged[code], versions[0], versions[1]).astype(object)
+    names = tuple(metric.name for metric in canary.metrics)
+    wanted = tuple(dict.fromkeys((*names, *canary.covariates)))
+    people = np.unique(code)
+    days = mine.days(ramp.began)
+    entered = np.full(len(log.entities), np.iinfo(np.int64).max)
+    np.minimum.at(entered, code, days)
+    with live(parts, spec, as_of, versions, wanted, version_classes(version)) as source:
+        outcomes = {name: source.rows(name, mine, meant, ramp.began, end) for name in names}
+        callers = whole.taken(whole.rows["arm"] != Arm.SHADOW.value)
+        past = [source.past(name, callers, ramp.began, length) for name in canary.covariates]
+    entities = Entities(
+        entity=people,
+        challenger=judged[people],
+        stage=where.stage[people],
+        day=entered[people],
+        past=np.column_stack(past)[people] if past else None,
+    )
+    found = gather(
+        entities,
+        outcomes,
+        outcome=canary.outcome.name,
+        elapsed_days=max(elapsed, 0.0),
+        weeks=canary.weeks,
+    )
+    return Shown(found, (served,))
+
+
+def matured_until(spec: ModelSpec, began: datetime, week: int) -> datetime:
+    """When all outcomes of the first weeks have had their time."""
+    assert spec.rollout is not None
+    measures = spec.rollout.measures
+    waits = [
+        measures[metric.name].delay if metric.name in measures else spec.maturity
+        for metric in spec.rollout.canary.metrics
+    ]
+    return began + timedelta(days=WEEK * week) + max(waits)
+
+
+def _nothing_logged() -> Finding:
+    return Finding(
+        gate=Gate.CANARY,
+        name=ASSIGNMENT,
+        verdict=Verdict.NO_DATA,
+        reason="no answer was logged since the arms were drawn",
+    )
