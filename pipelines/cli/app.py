@@ -13,7 +13,9 @@ from pipelines.cli.commands import (
     demo,
     explore,
     features,
+    freshness,
     history,
+    materialize,
     retrain,
     serve,
 )
@@ -28,7 +30,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for part in (declare, features, explore, check, retrain, audit, history, serve, demo):
+for part in (
+    *(declare, features, materialize, freshness, explore, check),
+    *(retrain, audit, history, serve, demo),
+):
     part.add_to(app)
 
 

@@ -1,0 +1,111 @@
+"""The DAG that fills the online store: when it runs, for whom, and that it is the shell's run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.dags.conftest import ROOT, load
+from tests.pharmacy import FIRST, RICH, Pharmacy, declaration, write_days
+
+SERVING = {
+    "cadence": "1h",
+    "delay": "15m",
+    "views": {"stock_by_pharmacy_medicine": {"cadence": "1d", "offset": "2h30m"}},
+}
+
+
+@pytest.fixture
+def materialize_file(airflow_database: Path) -> ModuleType:
+    """``dags/materialize.py`` as a module."""
+    return load(ROOT / "dags" / "materialize.py")
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A model that is served, one that is not, and one that nobody can read."""
+    served = declaration(RICH, serving=SERVING)
+    (tmp_path / "demand.yaml").write_text(yaml.safe_dump(served))
+    (tmp_path / "plain.yaml").write_text(yaml.safe_dump(declaration(RICH) | {"name": "plain"}))
+    (tmp_path / "broken.yaml").write_text("serving: {cadence: soon}")
+    return tmp_path
+
+
+def test_only_models_that_say_how_they_are_served_have_one(
+    materialize_file: ModuleType, models: Path
+) -> None:
+    assert [model.name for model in materialize_file.served(models, None)] == ["demand"]
+    assert list(materialize_file.served(models, "retrain__demand")) == []
+
+
+def test_it_runs_at_every_instant_of_every_view(materialize_file: ModuleType, models: Path) -> None:
+    [model] = materialize_file.served(models, None)
+    assert set(model.crons) == {"0 * * * *", "30 2 * * *"}
+    dag = materialize_file.refresh(model)
+    assert (dag.catchup, dag.max_active_runs) == (False, 1)
+    assert {"gauntlet", "materialize", "demand"} <= set(dag.tags)
+
+
+def test_a_race_is_run_again_and_a_fault_is_not(materialize_file: ModuleType, models: Path) -> None:
+    from airflow.sdk import RetryAction
+
+    from pipelines.core.errors import DataError, SpecError, Superseded, Unavailable
+
+    [model] = materialize_file.served(models, None)
+    [task] = materialize_file.refresh(model).tasks
+    decide = {
+        kind: task.retry_policy.evaluate(kind("x"), 1, 2).action
+        for kind in (
+            Unavailable,
+            Superseded,
+            DataError,
+            SpecError,
+        )
+    }
+    assert decide[Unavailable] == decide[Superseded] == RetryAction.RETRY
+    assert decide[DataError] == decide[SpecError] == RetryAction.FAIL
+
+
+@pytest.fixture
+def home(tmp_path: Path, models: Path) -> Iterator[Path]:
+    """A home whose store holds a fortnight, without a champion."""
+    write_days(tmp_path / "store", FIRST - timedelta(days=14), FIRST)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAUNTLET_HOME", str(tmp_path / "home"))
+        patch.setenv("GAUNTLET_MODELS", str(models))
+        patch.setenv("GAUNTLET_STORE", str(tmp_path / "store"))
+        for setting in ("MLFLOW_URI", "LEDGER_URL", "ONLINE_URL"):
+            patch.delenv(f"GAUNTLET_{setting}", raising=False)
+        yield tmp_path / "home"
+
+
+@pytest.mark.slow
+def test_a_run_fills_what_the_shell_then_finds_done(
+    materialize_file: ModuleType, models: Path, home: Path
+) -> None:
+    [model] = materialize_file.served(models, None)
+    dag = materialize_file.refresh(model)
+    finished = dag.test(run_conf={"as_of": "2025-03-31T04:20:00Z"})
+    assert str(finished.state) == "success"
+    told: dict[str, Any] = finished.get_task_instance("materialize").xcom_pull("materialize")
+    assert {view["outcome"] for view in told["views"]} == {"whole"}
+    pharmacy = Pharmacy(home, str(home.parent / "store"))
+    shell = pharmacy.cli(
+        "materialize",
+        "demand",
+        "--as-of",
+        "2025-03-31T04:20:00Z",
+        "--json",
+        GAUNTLET_MODELS=str(models),
+    )
+    assert {view["outcome"] for view in shell.body["views"]} == {"unchanged"}, shell.err
+    assert {view["as_of"] for view in shell.body["views"]} == {
+        "2025-03-31T04:00:00Z",
+        "2025-03-31T02:30:00Z",
+    }, "each view stands at its own refresh"

@@ -1,0 +1,181 @@
+"""Materialization of a model that retrains: what is stored, what is left alone, and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.adapters.online_memory import MemoryOnline
+from pipelines.core.errors import SpecError, TimeError
+from pipelines.core.time import instant_text
+from pipelines.data.snapshot import take_snapshot
+from pipelines.features.online import OnlineStore
+from pipelines.flows.frames import streams
+from pipelines.flows.materialize import MaterializeReport, materialize
+from pipelines.flows.run import Parts
+from tests.pharmacy import FIRST, PLAIN, RICH, WEEK, Pharmacy, sold
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+SERVING = {"cadence": "6h", "delay": "15m"}
+SALES, STOCK = "demand.dispensing_by_pharmacy_medicine", "demand.stock_by_pharmacy_medicine"
+
+
+@pytest.fixture
+def online() -> OnlineStore:
+    return MemoryOnline()
+
+
+@pytest.fixture
+def parts(champion: Pharmacy, tmp_path: Path, online: OnlineStore) -> Parts:
+    """A home of its own, with a champion and an empty online store."""
+    pharmacy = champion.copy(tmp_path / "home")
+    pharmacy.declare(RICH, serving=SERVING)
+    return dataclasses.replace(pharmacy.parts(), online=online)
+
+
+def outcomes(report: MaterializeReport) -> dict[str, str]:
+    return {view.view: view.outcome for view in report.views}
+
+
+def contents(store: OnlineStore, parts: Parts) -> dict[str, Any]:
+    """All rows of all views."""
+    keys = entities(parts)
+    return {
+        state.name: {
+            key: row.values
+            for key, row in zip(keys, store.read(state.name, keys).rows, strict=True)
+            if row is not None
+        }
+        for state in store.views()
+    }
+
+
+def entities(parts: Parts) -> list[tuple[str, str]]:
+    """Everybody who sold anything by a week later."""
+    spec = parts.load_spec("demand")
+    snapshot = take_snapshot(spec, FIRST + WEEK, parts.open_sources(spec), parts.cache)
+    with streams(parts, spec, snapshot) as tables:
+        found = tables["dispensing"].select("pharmacy", "medicine").distinct().to_pyarrow()
+    return sorted((row["pharmacy"], row["medicine"]) for row in found.to_pylist())
+
+
+def test_champion_and_declaration_are_filled_together(parts: Parts, online: OnlineStore) -> None:
+    """The champion sums two days, the declaration a fortnight; one view holds both."""
+    report = materialize("demand", FIRST, parts)
+    assert outcomes(report) == {SALES: "whole", STOCK: "whole"}
+    assert report.champion == "1"
+    [sales] = [state for state in online.views() if state.name == SALES]
+    assert len(sales.definitions) == 2, "the champion's own definition of `sold` is not stored"
+    assert contents(online, parts)[SALES], "nothing was stored"
+
+
+def test_again_there_is_nothing_to_do(parts: Parts, online: OnlineStore) -> None:
+    materialize("demand", FIRST, parts)
+    before = online.views()
+    again = materialize("demand", FIRST + 5 * HOUR, parts)
+    assert set(outcomes(again).values()) == {"unchanged"}, "the refresh at six is still to come"
+    assert online.views() == before
+
+
+def test_steps_come_to_what_one_stride_comes_to(parts: Parts, online: OnlineStore) -> None:
+    for hours in (0, 6, 30, 31, 54):
+        report = materialize("demand", FIRST + hours * HOUR, parts)
+    assert set(outcomes(report).values()) == {"increment"}
+    assert all(view.events for view in report.views)
+    assert max(view.rows for view in report.views) <= 100
+    at_once = MemoryOnline()
+    materialize("demand", FIRST + 54 * HOUR, dataclasses.replace(parts, online=at_once))
+    assert contents(online, parts) == contents(at_once, parts)
+
+
+def test_an_older_instant_leaves_a_newer_state(parts: Parts, online: OnlineStore) -> None:
+    materialize("demand", FIRST + DAY, parts)
+    before = online.views()
+    report = materialize("demand", FIRST, parts)
+    assert set(outcomes(report).values()) == {"newer_is_stored"}
+    assert online.views() == before
+
+
+def test_force_puts_an_older_state_back_exactly(parts: Parts, online: OnlineStore) -> None:
+    materialize("demand", FIRST, parts)
+    before = contents(online, parts)
+    materialize("demand", FIRST + WEEK, parts)
+    assert contents(online, parts) != before
+    report = materialize("demand", FIRST, parts, force=True)
+    assert set(outcomes(report).values()) == {"whole"}
+    assert contents(online, parts) == before, "an entity of the later week is still there"
+
+
+def test_a_changed_definition_makes_the_view_whole(parts: Parts, online: OnlineStore) -> None:
+    materialize("demand", FIRST, parts)
+    Pharmacy(parts.home, "").declare((*PLAIN, sold(7) | {"name": "other"}), serving=SERVING)
+    [view] = materialize("demand", FIRST + DAY, parts).views
+    assert (view.outcome, view.reason) == ("whole", "other definitions were stored")
+
+
+def test_events_delivered_late_under_an_old_known_time_are_not_lost(
+    champion: Pharmacy, tmp_path: Path, online: OnlineStore
+) -> None:
+    """A file of the past appears after the instant by which its rows say that they were known."""
+    store = tmp_path / "store"
+    shutil.copytree(champion.store, store)
+    held_back = sorted((store / "dispensing").rglob(f"dt={FIRST - 2 * DAY:%Y-%m-%d}/*.parquet"))
+    aside = [(path, path.read_bytes()) for path in held_back]
+    for path in held_back:
+        path.unlink()
+    pharmacy = champion.copy(tmp_path / "home").with_store(store)
+    pharmacy.declare(RICH, serving=SERVING)
+    parts = dataclasses.replace(pharmacy.parts(), online=online)
+    materialize("demand", FIRST, parts)
+    for path, content in aside:
+        path.write_bytes(content)
+    report = {view.view: view for view in materialize("demand", FIRST + DAY, parts).views}
+    assert aside, "the world has no such day"
+    assert report[SALES].reason == "events came in that say they were known before"
+    assert report[STOCK].outcome == "increment"
+    at_once = MemoryOnline()
+    materialize("demand", FIRST + DAY, dataclasses.replace(parts, online=at_once))
+    assert contents(online, parts) == contents(at_once, parts)
+
+
+def test_a_feed_that_fell_silent_is_named(
+    champion: Pharmacy, tmp_path: Path, online: OnlineStore
+) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(champion.store, store)
+    for folder in (store / "stock").glob("dt=*"):
+        if folder.name > f"dt={FIRST:%Y-%m-%d}":
+            shutil.rmtree(folder)
+    pharmacy = champion.copy(tmp_path / "home").with_store(store)
+    pharmacy.declare(RICH, serving=SERVING)
+    parts = dataclasses.replace(pharmacy.parts(), online=online)
+    materialize("demand", FIRST + DAY, parts)
+    report = {view.view: view for view in materialize("demand", FIRST + 2 * DAY, parts).views}
+    assert report[STOCK].silent
+    assert not report[SALES].silent
+
+
+def test_a_model_that_does_not_say_how_it_is_served_is_told_what_to_add(parts: Parts) -> None:
+    Pharmacy(parts.home, "").declare(RICH)
+    with pytest.raises(SpecError, match="add `serving:"):
+        materialize("demand", FIRST, parts)
+
+
+def test_nobody_can_stand_in_the_future(parts: Parts) -> None:
+    with pytest.raises(TimeError, match="as-of lies in the future"):
+        materialize("demand", parts.clock.now() + HOUR, parts)
+
+
+def test_the_command_line_fills_the_embedded_store(champion: Pharmacy, tmp_path: Path) -> None:
+    pharmacy = Pharmacy(tmp_path / "home", champion.store)
+    pharmacy.declare(RICH, serving=SERVING)
+    told = pharmacy.cli("materialize", "demand", "--as-of", instant_text(FIRST))
+    assert told.code == 0, told.err
+    assert SALES in told.out
+    again = pharmacy.cli("materialize", "demand", "--as-of", instant_text(FIRST), "--json")
+    assert {view["outcome"] for view in again.body["views"]} == {"unchanged"}
