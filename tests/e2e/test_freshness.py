@@ -1,0 +1,43 @@
+"""What a model would claim with features that production never has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.core.errors import SpecError
+from pipelines.core.time import instant_text
+from pipelines.flows.freshness import freshness
+from tests.pharmacy import FIRST, RICH, Pharmacy
+
+
+def test_stale_features_cost_what_the_claim_hides(champion: Pharmacy, tmp_path: Path) -> None:
+    """Filled once a week and a day late, a fortnight's sales tell less of the week to come."""
+    pharmacy = champion.copy(tmp_path / "home")
+    pharmacy.declare(RICH, serving={"cadence": "7d", "delay": "1d"})
+    before = pharmacy.parts().ledger.entries("demand", "live")
+    told = freshness("demand", FIRST, pharmacy.parts()).comparison
+    claimed, honest, surprised = told.ways
+    assert claimed.interval is None, "the claimed way has no difference from itself"
+    assert claimed.metric < honest.metric, "staleness cost nothing"
+    assert claimed.metric < surprised.metric, "a model that leans on them lost nothing"
+    assert honest.difference == pytest.approx(claimed.metric - honest.metric)
+    assert surprised.difference == pytest.approx(claimed.metric - surprised.metric)
+    assert pharmacy.parts().ledger.entries("demand", "live") == before, "a try was charged"
+
+
+def test_served_at_once_all_three_ways_are_one(champion: Pharmacy, tmp_path: Path) -> None:
+    pharmacy = champion.copy(tmp_path / "home")
+    pharmacy.declare(RICH, serving={"cadence": "1d"})
+    told = pharmacy.cli("freshness", "demand", "--as-of", instant_text(FIRST), "--json")
+    assert told.code == 0, told.err
+    [metric] = {way["metric"] for way in told.body["comparison"]["ways"]}
+    assert metric > 0
+
+
+def test_a_model_without_serving_is_told_what_to_add(champion: Pharmacy, tmp_path: Path) -> None:
+    pharmacy = champion.copy(tmp_path / "home")
+    pharmacy.declare(RICH)
+    with pytest.raises(SpecError, match="add `serving:"):
+        freshness("demand", FIRST, pharmacy.parts())
