@@ -12,7 +12,7 @@ from pipelines.spec.model import ModelSpec
 from tests.pharmacy import WEEKDAY, declaration, sold
 
 DAY = timedelta(days=1)
-START = datetime(2025, 3, 3)
+START = pd.Timestamp("2025-03-03")
 AS_OF = datetime(2025, 3, 31, tzinfo=UTC)
 KEYS = ["pharmacy", "medicine"]
 
