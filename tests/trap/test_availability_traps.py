@@ -80,7 +80,8 @@ def stopped(pharmacy: Pharmacy, **asked: Any) -> tuple[Told, dict[str, Finding]]
 
 
 def test_production_as_it_should_be_raises_no_alarm(pharmacy: Pharmacy) -> None:
-    log_days(pharmacy, Production(pharmacy).serve(WEEK))
+    """It is asked at half past eight, when no decision point of the grid is: all is replayed."""
+    log_days(pharmacy, Production(pharmacy).serve(WEEK + timedelta(hours=8, minutes=30), days=6))
     told = pharmacy.retrain(SECOND)
     found = findings(told)
     windows = ("sold", "sales", "price", "on_hand")
@@ -95,6 +96,10 @@ def test_production_as_it_should_be_raises_no_alarm(pharmacy: Pharmacy) -> None:
     }
     assert {f.verdict for f in found.values()} == {Verdict.PASS}
     assert "train" not in told.skipped
+    available = told.done.available
+    assert available is not None
+    assert available.parity is not None
+    assert available.parity["unknown"] == 0, "requests between the points of the grid count as well"
 
 
 def test_a_unit_that_differs_online_is_named(pharmacy: Pharmacy, tmp_path: Path) -> None:
