@@ -186,7 +186,7 @@ def _by_time(compared: Compared, elsewhen: Elsewhen) -> Iterator[Likely]:
     yield Likely(cause=Cause.STALE, share=late[1], told=f"its value {_ago(late[0])} is served")
     yield from _stopped(compared, at, [column[shift] for shift in earlier])
     if zone[0] != late[0]:
-        told = f"its value as of {_ago(zone[0])} is served, as on a clock of another zone"
+        told = f"its value as of {_reach(column, zone)} is served, as on a clock of another zone"
         yield Likely(cause=Cause.TIME_ZONE, share=zone[1], told=told)
     longer = _constant(column, earlier)
     if longer[0] not in ZONES:
@@ -208,6 +208,20 @@ def _constant(
         key=lambda shift: (shares[shift], not shift % timedelta(hours=1), -abs(shift), shift),
     )
     return best, shares[best]
+
+
+def _reach(column: dict[timedelta, Mask], best: tuple[timedelta, float]) -> str:
+    """The shift in words; with the furthest of the whole hours that explain as much."""
+    shift, share = best
+    equal = [
+        abs(other)
+        for other in ZONES
+        if not other % timedelta(hours=1)
+        and (other < timedelta(0)) == (shift < timedelta(0))
+        and float(column[other].mean()) == share
+    ]
+    furthest = max(equal, default=abs(shift))
+    return _ago(shift) if furthest <= abs(shift) else f"{_hours(shift)} to {_ago(furthest, shift)}"
 
 
 def _stopped(
@@ -235,9 +249,13 @@ def _stopped(
     )
 
 
-def _ago(shift: timedelta) -> str:
-    hours = shown(abs(shift) / timedelta(hours=1))
-    return f"{hours} h {'earlier' if shift < timedelta(0) else 'later'}"
+def _hours(shift: timedelta) -> str:
+    return shown(abs(shift) / timedelta(hours=1))
+
+
+def _ago(shift: timedelta, sign: timedelta | None = None) -> str:
+    before = (shift if sign is None else sign) < timedelta(0)
+    return f"{_hours(shift)} h {'earlier' if before else 'later'}"
 
 
 def _restarted(compared: Compared) -> Iterator[Likely]:
