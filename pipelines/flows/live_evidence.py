@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipelines.core.errors import SpecError
 from pipelines.core.time import Window, utc
 from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.flows.incumbent import Incumbent
@@ -33,6 +34,7 @@ from pipelines.release.canary_evidence import (
 )
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm
+from pipelines.spec.rollout import Rollout
 
 _EMPTY = Standing(groups=())
 
@@ -66,9 +68,7 @@ def canary_evidence(
     Returns:
         Sums by the stage in which entities came in, and findings about how they were served.
     """
-    spec = version.spec
-    assert spec.rollout is not None
-    canary = spec.rollout.canary
+    spec, canary = version.spec, rollout_of(version).canary
     length = timedelta(weeks=canary.weeks)
     end = min(as_of, until) if until else as_of
     elapsed = (utc(end) - utc(ramp.began)) / timedelta(days=1)
@@ -112,6 +112,22 @@ def canary_evidence(
         weeks=canary.weeks,
     )
     return Shown(found, (served,))
+
+
+def rollout_of(version: Incumbent) -> Rollout:
+    """The rollout that a version was declared with; what is declared since does not touch it.
+
+    Raises:
+        SpecError: it was declared without one.
+    """
+    if version.spec.rollout is None:
+        raise SpecError(
+            "a version was trained under a declaration without a rollout",
+            where=f"{version.info.model} version {version.info.version}",
+            wanted="rollout: {canary: {outcome: ...}}",
+            do="train it again with the declaration of now",
+        )
+    return version.spec.rollout
 
 
 def matured_until(spec: ModelSpec, began: datetime, week: int) -> datetime:

@@ -32,6 +32,7 @@ from datetime import datetime
 
 from pydantic import Field
 
+from pipelines.core.errors import Damaged
 from pipelines.core.records import Record
 from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.release.ledger import LIVE, Entry
@@ -154,6 +155,28 @@ def budget_findings(
     mine = Try(run=run, year=year, level=declared.level)
     after = before.model_copy(update={"tries": (*before.tries, mine)})
     return (_spent(after, "this run's try included"), _level(declared, declared.level))
+
+
+def paid_level(entries: Iterable[Entry], run: str) -> float:
+    """The level that a try has paid for, as the ledger says.
+
+    Arguments:
+        run: the run whose first entry paid; of a canary that of its first stage.
+
+    Raises:
+        Damaged: no entry of the run names a level.
+    """
+    for entry in entries:
+        if entry.run == run:
+            for finding in entry.findings:
+                if finding.name == LEVEL and finding.value is not None:
+                    return finding.value
+    raise Damaged(
+        "a canary goes on that nobody has paid for",
+        where=f"run {run}",
+        wanted=f"an entry with the finding {LEVEL}",
+        do="end it: `gauntlet rollback` to the champion before, or move the alias by hand",
+    )
 
 
 def anchor(entries: Iterable[Entry]) -> str | None:
