@@ -104,8 +104,11 @@ def common_spec(spec: ModelSpec, incumbent: Incumbent | None) -> ModelSpec:
     return combined_spec(spec, incumbent.spec)
 
 
-def combined_spec(spec: ModelSpec, old: ModelSpec) -> ModelSpec:
+def combined_spec(spec: ModelSpec, old: ModelSpec, prefix: str = OTHER) -> ModelSpec:
     """One declaration's points and label with the features of another beside its own.
+
+    Arguments:
+        prefix: of the names that features of the other get.
 
     Raises:
         SpecError: as ``common_spec``.
@@ -120,7 +123,7 @@ def combined_spec(spec: ModelSpec, old: ModelSpec) -> ModelSpec:
         )
     others = [
         feature.model_copy(
-            update={"name": OTHER + feature.name}
+            update={"name": prefix + feature.name}
             | ({"column": feature.source} if isinstance(feature, AttributeFeature) else {})
         )
         for feature in old.features

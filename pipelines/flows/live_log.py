@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.core.errors import DataError
-from pipelines.core.records import Instant, Record
+from pipelines.core.records import Instant, Record, canonical_json
 from pipelines.core.time import Window, utc
 from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.flows.parity import read_log
@@ -102,7 +102,11 @@ def live_log(parts: Parts, spec: ModelSpec, window: Window) -> LiveLog | None:
     rows = read_log(parts, spec, window)
     if rows is None or not len(rows):
         return None
-    codes, texts = pd.factorize(rows["entity"].astype(object), sort=True)
+    spelled, forms = pd.factorize(rows["entity"].astype(object))
+    same, texts = pd.factorize(
+        np.array([canonical_json(json.loads(form)) for form in forms], object), sort=True
+    )
+    codes = np.asarray(same)[spelled]
     keys, entities = list(spec.points.keys), [json.loads(text) for text in texts]
     lacking = [text for text, one in zip(texts, entities, strict=True) if set(one) != set(keys)]
     if lacking:

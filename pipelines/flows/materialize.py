@@ -1,7 +1,8 @@
 """Fill the online store: each view of a model as of the newest instant of its refresh.
 
-What the champion needs is filled beside what the declaration says, so that a change of a feature
-takes nothing from the model that answers: values are told apart by their definitions.
+What the champion needs, and whatever stands beside it on live traffic, is filled beside what the
+declaration says, so that a change of a feature takes nothing from the models that answer: values
+are told apart by their definitions.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from pipelines.data.snapshot import Snapshot, StreamSnapshot, take_snapshot
 from pipelines.features.online import ViewState
 from pipelines.features.served import last_refresh
 from pipelines.flows.frames import streams
-from pipelines.flows.incumbent import common_spec, load_version
+from pipelines.flows.incumbent import combined_spec, common_spec, load_version
 from pipelines.flows.request import LIVE
 from pipelines.flows.run import Parts
+from pipelines.release.rollout import beside
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.serving import Refresh
 from pipelines.spec.views import FeatureView, feature_views
+
+BESIDE = "beside_"
 
 
 class Materialized(Record):
@@ -102,18 +106,27 @@ def materialize(
 
 
 def served_spec(model: str, parts: Parts) -> tuple[ModelSpec, str | None]:
-    """The declaration with what the champion reads beside it, and the champion's version.
+    """The declaration with what else answers reads beside it, and the champion's version.
+
+    What else answers is the champion, and on live traffic whatever stands beside it.
 
     Raises:
-        SpecError: when the two cannot stand in one declaration.
+        SpecError: when they cannot stand in one declaration.
         Damaged: when the champion's version is not what was registered.
     """
     spec = parts.load_spec(model)
-    champion = parts.ledger.champion(model, LIVE)
-    info = None if champion is None else parts.registry.get(model, champion)
-    if info is None:
+    chain = parts.ledger.entries(model, LIVE)
+    champion = chain[-1].champion_after if chain else None
+    if champion is None:
         return spec, None
-    return common_spec(spec, load_version(parts, info)), champion
+    old = load_version(parts, parts.registry.get(model, champion))
+    whole, move = common_spec(spec, old), beside(chain)
+    if move is None:
+        return whole, champion
+    third = load_version(parts, parts.registry.get(model, move.challenger)).spec
+    if third.recipe not in (spec.recipe, old.spec.recipe):
+        whole = combined_spec(whole, third, BESIDE)
+    return whole, champion
 
 
 class _Work:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from pipelines.core.errors import GauntletError
 from pipelines.flows.run import Parts
-from pipelines.release.registry import CHAMPION
+from pipelines.release.registry import CHALLENGER, CHAMPION
+from pipelines.release.rollout import beside
+from pipelines.serving.arms import Allocation
 from pipelines.serving.journal import Journal
 from pipelines.serving.plan import Plan, Serving, write_plan
 from pipelines.serving.shipping import ShipReport, ship
@@ -25,6 +27,9 @@ def journal_path(home: Path, model: str) -> Path:
 def publish_plan(model: str, parts: Parts) -> Plan:
     """Fetch the versions that the aliases name and put the plan where workers look for it.
 
+    Who stands beside the champion, and for whom, is what the ledger says, as long as the alias
+    ``challenger`` says the same: whoever removes it takes that version off live traffic.
+
     Raises:
         GauntletError: when no version is champion.
         Damaged: when a version's content is not what was registered; the plan stays as it is.
@@ -38,7 +43,7 @@ def publish_plan(model: str, parts: Parts) -> Plan:
             wanted=f"a version with the alias {CHAMPION}",
             do=f"`gauntlet retrain {model}` makes a first version",
         )
-    plan = Plan(model=model, champion=champion)
+    plan = _with_challenger(Plan(model=model, champion=champion), parts)
     write_plan(plans_folder(parts.home), plan)
     return plan
 
@@ -54,6 +59,22 @@ def ship_log(model: str, parts: Parts) -> ShipReport | None:
         return None
     with Journal(path) as journal:
         return ship(journal, parts.open_store(parts.load_spec(model)), model, parts.clock)
+
+
+def _with_challenger(plan: Plan, parts: Parts) -> Plan:
+    """The plan with whoever stands beside this very champion."""
+    named = parts.registry.alias(plan.model, CHALLENGER)
+    if named is None:
+        return plan
+    chain = parts.ledger.entries(plan.model)
+    move = beside(chain)
+    if move is None or move.challenger != named:
+        return plan
+    if chain[-1].champion_after != plan.champion.version:
+        return plan  # an alias is on its way: what stands beside whom is of two moments
+    allocation = Allocation(salt=move.salt, share=move.share, shadow_share=move.shadow_share)
+    challenger = _serving(plan.model, CHALLENGER, parts)
+    return plan.model_copy(update={"challenger": challenger, "allocation": allocation})
 
 
 def _serving(model: str, alias: str, parts: Parts) -> Serving | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pipelines.core.records import Record
+from pipelines.serving.arms import Allocation, arm_of, in_shadow
 from pipelines.spec.fields import Share
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm
@@ -61,26 +64,88 @@ def prediction_log(
     predictions: NDArray[np.float64],
     version: str,
     arm: Arm = Arm.CHAMPION,
+    *,
+    requests: Sequence[str] | None = None,
+    latency_ms: float = LATENCY_MS,
 ) -> pa.Table:
     """Rows of ``spec.predictions.prediction_log``, in the store a second after each decision."""
+    named = requests or [f"{version}-{number:08d}" for number in range(len(rows))]
     entity = rows[list(spec.points.keys)]
     decided = pd.to_datetime(rows["decision_time"]).to_numpy("datetime64[us]")
     return pa.table(
         {
-            "request_id": pa.array([f"{version}-{number:08d}" for number in range(len(rows))]),
+            "request_id": pa.array(named, pa.string()),
             "version": pa.array([version] * len(rows), pa.string()),
             "arm": pa.array([arm.value] * len(rows), pa.string()),
             "entity": pa.array(_objects(entity), pa.string()),
             "features": pa.array(_objects(served), pa.string()),
             "freshness": pa.array(["{}"] * len(rows), pa.string()),
             "prediction": pa.array(predictions, pa.float64()),
-            "latency_ms": pa.array([LATENCY_MS] * len(rows), pa.float64()),
+            "latency_ms": pa.array([latency_ms] * len(rows), pa.float64()),
             "decided_at": pa.array(decided).cast(pa.timestamp("us")).cast(INSTANT),
             "recorded_at": pa.array(decided + np.timedelta64(1, "s"))
             .cast(pa.timestamp("us"))
             .cast(INSTANT),
         }
     )
+
+
+class Service(Record):
+    """Who answers, and for whom."""
+
+    champion: str
+    challenger: str | None = None
+    allocation: Allocation = Allocation(salt="none")
+    slower: float = Field(default=1.0, gt=0, description="latency of the challenger's answers")
+    failing: Share = Field(
+        default=0.0, description="requests that the challenger cannot answer; the champion does"
+    )
+
+
+def service_log(
+    spec: ModelSpec, rows: pd.DataFrame, service: Service, answers: Mapping[str, Any], seed: int = 0
+) -> pa.Table:
+    """What a service with arms and shadow logs about decision points.
+
+    Arguments:
+        rows: keys, decision_time, and features where they are to be logged.
+        service: who answers.
+        answers: predictions of each version for all rows, shape (n,).
+        seed: of which requests the challenger fails.
+    """
+    alone = service.challenger is None
+    entities: list[Any] = rows[list(spec.points.keys)].to_dict("records")
+    arms = np.array(
+        [Arm.CHAMPION if alone else arm_of(one, service.allocation) for one in entities], object
+    )
+    times = pd.to_datetime(rows["decision_time"]).astype("int64")
+    named = np.array([f"{time:x}-{n:x}" for n, time in enumerate(times)], object)
+    fails = np.random.default_rng(seed).random(len(rows)) < service.failing
+    served = rows[[name for name in spec.feature_names if name in rows.columns]]
+
+    def part(which: NDArray[np.bool_], version: str, arm: Arm) -> pa.Table:
+        slower = service.slower if version == service.challenger else 1.0
+        return prediction_log(
+            spec,
+            rows[which],
+            served[which],
+            np.asarray(answers[version], np.float64)[which],
+            version,
+            arm,
+            requests=[f"{name}.0" for name in named[which]],
+            latency_ms=LATENCY_MS * slower,
+        )
+
+    champion, challenger = service.champion, service.challenger
+    parts = [part(arms == arm, champion, arm) for arm in (Arm.CHAMPION, Arm.CONTROL)]
+    if challenger is not None:
+        shadowed = np.array([in_shadow(name, service.allocation) for name in named], np.bool_)
+        parts += [
+            part((arms == Arm.CHALLENGER) & ~fails, challenger, Arm.CHALLENGER),
+            part((arms == Arm.CHALLENGER) & fails, champion, Arm.CHALLENGER),
+            part(shadowed & ~fails, challenger, Arm.SHADOW),
+        ]
+    return pa.concat_tables(parts)
 
 
 def _objects(rows: pd.DataFrame) -> list[str]:
