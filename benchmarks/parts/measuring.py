@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +105,21 @@ def total(steps: dict[str, Step]) -> Step:
         sum(step.cpu_s for step in counted),
         max(step.peak_mib for step in counted),
     )
+
+
+def latencies(read: Callable[[list[int]], Any], users: list[int]) -> dict[str, Any]:
+    """How long a lookup of 1 and of 100 entities takes, and the first answer for a comparison."""
+    found: dict[str, Any] = {"answer": read(users[:100])}
+    for size, times in ((1, 2000), (100, 300)):
+        took = []
+        for number in range(times):
+            asked = [users[(number * size + i) % len(users)] for i in range(size)]
+            began = perf_counter()
+            read(asked)
+            took.append(1000 * (perf_counter() - began))
+        took.sort()
+        found[f"read_{size}_ms"] = [took[len(took) // 2], took[len(took) * 99 // 100]]
+    return found
 
 
 def peak_mib() -> float:
