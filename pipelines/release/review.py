@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _HEADLINES = {
     Outcome.PROMOTE: "✔ Promoted",
     Outcome.BOOTSTRAP: "✔ Promoted as the first champion",
+    Outcome.CHALLENGE: "✔ Passed offline: live traffic decides",
     Outcome.AWAIT_REVIEW: "? Waits for your approval",
     Outcome.REJECT: "✘ Rejected",
     Outcome.HOLD: "○ Held back: not proved",

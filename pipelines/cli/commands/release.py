@@ -1,0 +1,90 @@
+"""``gauntlet release``: one step of a challenger's way through live traffic, and what stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from pipelines.cli.options import AsOf, Json, ModelName, instant
+from pipelines.cli.output import answer, console, mark, number, show_findings, show_table
+from pipelines.core.time import instant_text
+from pipelines.core.verdict import Verdict
+from pipelines.wiring import connect
+
+if TYPE_CHECKING:
+    from pipelines.flows.release_report import ReleaseReport
+
+_COLOURS = {"promoted": "green", "kept": "green", "ended": "red", "rolled_back": "red"}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(release)
+
+
+def release(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
+    """Take a challenger one step further: shadow, canary, promoted, or rolled back.
+
+    At most one legal move; asked again, it goes on from what stands. Exit code 0 means that the
+    step was taken, whatever came of it.
+    """
+    from pipelines.flows.release import advance
+
+    with console.status("looking at live traffic", spinner="dots") as status:
+
+        def progress(text: str) -> None:
+            if not as_json:
+                status.update(escape(text))
+
+        parts = connect(progress=progress)
+        report = advance(name, instant(as_of, parts.clock.now()), parts)
+    if as_json:
+        answer("release", report.as_json())
+    else:
+        _show(report)
+
+
+def _show(report: ReleaseReport) -> None:
+    """What was done, what stands, the looks, and when to look again."""
+    act = report.act
+    colour = _COLOURS.get(act, "yellow" if act.moves else "default")
+    console.print(f"[bold {colour}]{act.replace('_', ' ')}[/]  {escape(report.summary)}")
+    show_findings(report.findings, everything=not act.moves and bool(report.of_weeks))
+    if report.beside is None:
+        console.print(f"champion {report.champion or 'none'} answers everybody")
+    else:
+        share = f", {report.share:.1%} of entities in each arm" if report.share else ""
+        since = f" since {instant_text(report.since)}" if report.since else ""
+        console.print(
+            f"champion {report.champion}, beside it version {report.beside} in {report.stage}"
+            f"{share}{since}"
+        )
+    if report.of_weeks:
+        done = "█" * report.weeks + "░" * (report.of_weeks - report.weeks)
+        console.print(f"matured weeks {done} {report.weeks} of {report.of_weeks}")
+    if report.planned_looks:
+        show_table(_looks(report))
+    if report.do:
+        console.print(f"[bold]do:[/] {escape(report.do)}", soft_wrap=True)
+    if report.next_look:
+        console.print(f"[dim]look again at {instant_text(report.next_look)}[/]")
+
+
+def _looks(report: ReleaseReport) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("look", "gain", "z", "needed", ""):
+        table.add_column(heading, justify="left" if heading in ("look", "") else "right")
+    taken = {look.week: look for look in report.looks}
+    for week in report.planned_looks:
+        look = taken.get(week)
+        if look is None:
+            table.add_row(f"week {week}", "", "", "", "[dim]to come[/]")
+            continue
+        needed = "" if look.bound is None else f"{look.bound:.2f}"
+        crossed = mark(Verdict.PASS if look.crossed else Verdict.INCONCLUSIVE)
+        gain = number(look.estimate)
+        table.add_row(f"week {week}", gain, f"{look.statistic:.2f}", needed, crossed)
+    return table
