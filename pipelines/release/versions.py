@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -133,14 +134,25 @@ def checked_copy(info: VersionInfo, into: Path, fetch: Callable[[Path], object])
     try:
         same_content(info, target)
     except Damaged:
-        part = into / f".{info.content}.{os.getpid()}.part"
+        part = into / f".{info.content}.{os.getpid()}.{threading.get_ident()}.part"
         shutil.rmtree(part, ignore_errors=True)
         into.mkdir(parents=True, exist_ok=True)
         try:
             fetch(part)
             same_content(info, part, f"{info.model} version {info.version}")
-            shutil.rmtree(target, ignore_errors=True)
-            part.rename(target)
+            _put(info, part, target)
         finally:
             shutil.rmtree(part, ignore_errors=True)
     return target
+
+
+def _put(info: VersionInfo, part: Path, target: Path) -> None:
+    """Move a sound copy into place; one that somebody else has put there meanwhile stays."""
+    try:
+        part.rename(target)
+    except OSError:
+        try:
+            same_content(info, target)
+        except Damaged:
+            shutil.rmtree(target, ignore_errors=True)
+            part.rename(target)

@@ -1,0 +1,36 @@
+"""Triggers: what a task waits for without holding a worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+LONGEST_NAP_S = 60.0  # between two looks at the clock: it may be set, and a machine may sleep
+
+
+class UntilTrigger(BaseTrigger):
+    """Waits until an instant. What is stored is the instant itself, so that any restart of any
+    component, however long it takes, goes on waiting for the same one.
+
+    Arguments:
+        instant: ISO 8601 with a zone.
+    """
+
+    def __init__(self, instant: str) -> None:
+        super().__init__()
+        self.instant = instant
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """How Airflow's database keeps it."""
+        return ("gauntlet_triggers.UntilTrigger", {"instant": self.instant})
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Sleep, and say so when the instant has come."""
+        until = datetime.fromisoformat(self.instant)
+        while (left := (until - datetime.now(UTC)).total_seconds()) > 0:
+            await asyncio.sleep(min(left, LONGEST_NAP_S))
+        yield TriggerEvent(self.instant)

@@ -1,0 +1,125 @@
+"""The DAG of a release: who has one, and that it waits deferred until nothing is awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.dags.conftest import ROOT, load
+from tests.pharmacy import RICH, Pharmacy, declaration
+from tests.rollouts import ROLLOUT, challenged
+
+
+@pytest.fixture
+def triggers_file(airflow_database: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """``plugins/gauntlet_triggers.py``, importable by the name that Airflow stores."""
+    monkeypatch.syspath_prepend(str(ROOT / "plugins"))
+    import importlib
+
+    return importlib.import_module("gauntlet_triggers")
+
+
+@pytest.fixture
+def release_file(triggers_file: ModuleType) -> ModuleType:
+    """``dags/release.py`` as a module."""
+    return load(ROOT / "dags" / "release.py")
+
+
+def test_only_models_with_a_rollout_and_a_schedule_have_one(
+    release_file: ModuleType, tmp_path: Path
+) -> None:
+    whole = declaration(RICH, rollout=ROLLOUT)
+    (tmp_path / "demand.yaml").write_text(yaml.safe_dump(whole))
+    (tmp_path / "by_hand.yaml").write_text(yaml.safe_dump(whole | {"schedule": None}))
+    (tmp_path / "plain.yaml").write_text(yaml.safe_dump(declaration(RICH)))
+    (tmp_path / "broken.yaml").write_text("rollout: {")
+    assert [model.name for model in release_file.rolled(tmp_path, None)] == ["demand"]
+    assert list(release_file.rolled(tmp_path, "retrain__demand")) == []
+
+
+def test_it_is_tagged_explained_and_retried_only_where_that_helps(
+    release_file: ModuleType, tmp_path: Path
+) -> None:
+    from airflow.sdk import RetryAction
+
+    from pipelines.core.errors import Busy, Damaged, DataError, Superseded, Unavailable
+
+    model = release_file.Rolled("demand", tmp_path / "demand.yaml", "what", "who")
+    dag = release_file.release(model)
+    assert (dag.catchup, dag.max_active_runs) == (False, 1)
+    assert {"gauntlet", "release", "demand"} <= set(dag.tags)
+    assert "gauntlet explain demand" in str(dag.doc_md)
+    [task] = dag.tasks
+    decide = {
+        kind: task.retry_policy.evaluate(kind("x"), 1, 5).action
+        for kind in (Unavailable, Busy, Superseded, DataError, Damaged)
+    }
+    assert decide[Unavailable] == decide[Busy] == decide[Superseded] == RetryAction.RETRY
+    assert decide[DataError] == decide[Damaged] == RetryAction.FAIL
+
+
+def test_the_trigger_waits_for_an_instant_and_keeps_nothing_else(
+    triggers_file: ModuleType,
+) -> None:
+    instant = (datetime.now(UTC) + timedelta(seconds=0.3)).isoformat()
+    path, stored = triggers_file.UntilTrigger(instant).serialize()
+    assert path == "gauntlet_triggers.UntilTrigger"
+    assert stored == {"instant": instant}, "a restarted triggerer has to wait for the same instant"
+    again = triggers_file.UntilTrigger(**stored)
+
+    async def first() -> Any:
+        async for event in again.run():
+            return event
+        return None
+
+    event = asyncio.run(first())
+    assert event.payload == instant
+    assert datetime.now(UTC) >= datetime.fromisoformat(instant)
+    assert asyncio.run(first()).payload == instant, "an instant that is long past fires at once"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A home with MLflow in which version 2 waits; its shadow lasts two seconds."""
+    from pipelines.wiring import connect
+
+    shadow = {**ROLLOUT["shadow"], "length": "2s"}
+    canary = {**ROLLOUT["canary"], "check": "1s"}
+    short = {**ROLLOUT, "shadow": shadow, "canary": canary}
+
+    def parts(pharmacy: Pharmacy) -> dict[str, Any]:
+        return {"registry": connect(pharmacy.settings).registry}
+
+    pharmacy = challenged(tmp_path, short, parts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAUNTLET_HOME", str(pharmacy.home))
+        patch.setenv("GAUNTLET_MODELS", str(pharmacy.home / "models"))
+        patch.setenv("GAUNTLET_EXPECTATIONS", str(ROOT / "expectations"))
+        patch.setenv("GAUNTLET_STORE", pharmacy.store)
+        for setting in ("MLFLOW_URI", "LEDGER_URL", "ONLINE_URL"):
+            patch.delenv(f"GAUNTLET_{setting}", raising=False)
+        yield pharmacy.home
+
+
+@pytest.mark.slow
+def test_a_run_waits_deferred_until_the_trial_has_ended(
+    release_file: ModuleType, home: Path
+) -> None:
+    """Nothing is logged: the shadow cannot be told, and is ended after twice its length."""
+    from pipelines.wiring import connect
+
+    [model] = release_file.rolled(home / "models", None)
+    finished = release_file.release(model).test()
+    assert str(finished.state) == "success"
+    report: dict[str, Any] = finished.get_task_instance("release").xcom_pull("release")
+    assert report["act"] == "ended"
+    assert report["next_look"] is None
+    moves = [e.move.stage.value for e in connect().ledger.entries("demand") if e.move]
+    assert moves == ["shadow", "ended"], "the ledger has the whole way of one run"

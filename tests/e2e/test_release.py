@@ -1,0 +1,213 @@
+"""A challenger on live traffic, from shadow to the holdback, over a small world that reacts."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from pipelines.core.errors import Superseded, TimeError
+from pipelines.flows.release import advance
+from pipelines.flows.release_report import ReleaseReport
+from pipelines.flows.serve import publish_plan
+from pipelines.release.ledger import check_chain, replay
+from pipelines.release.registry import CHALLENGER, CHAMPION
+from pipelines.spec.predictions import Arm
+from tests.pharmacy import SECOND, Pharmacy
+from tests.rollouts import CANARY, DAY, HOUR, VERDICT, Traffic, at, challenged, lived, step
+
+
+@pytest.fixture(scope="module")
+def waits(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
+    """Version 2 passed every offline gate and waits. Copy it before changing anything."""
+    return challenged(tmp_path_factory.mktemp("waits"))
+
+
+@pytest.fixture
+def pharmacy(waits: Pharmacy, tmp_path: Path) -> Pharmacy:
+    """One with its own home and its own store."""
+    shutil.copytree(waits.store, tmp_path / "store")
+    return waits.copy(tmp_path / "home").with_store(tmp_path / "store")
+
+
+def factor(challenger: float) -> Callable[[Arm], float]:
+    return lambda arm: challenger if arm is Arm.CHALLENGER else 1.0
+
+
+def found(report: ReleaseReport) -> dict[str, str]:
+    return {finding.name: finding.verdict.value for finding in report.findings}
+
+
+def serves(pharmacy: Pharmacy) -> tuple[str | None, str | None]:
+    registry = pharmacy.registry
+    return registry.alias("demand", CHAMPION), registry.alias("demand", CHALLENGER)
+
+
+@pytest.mark.slow
+def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pharmacy) -> None:
+    report = lived(pharmacy, factor(1.4))
+    assert report.act == "canary", (report.summary, found(report))
+    assert serves(pharmacy) == ("1", "2")
+    plan = publish_plan("demand", at(pharmacy, CANARY))
+    assert plan.challenger is not None
+    assert (plan.champion.version, plan.challenger.version) == ("1", "2")
+    assert plan.allocation.share == 0.5
+
+    early = step(pharmacy, CANARY + 9 * DAY)
+    assert (early.act, early.weeks) == ("waits", 0), "a week counts when its sales are known"
+    assert early.next_look == CANARY + 10 * DAY
+
+    report = step(pharmacy, VERDICT)
+    assert report.act == "promoted", (report.summary, found(report))
+    assert [look.week for look in report.looks] == [2]
+    assert serves(pharmacy) == ("2", None)
+    chain = at(pharmacy, VERDICT).ledger.entries("demand")
+    check_chain(chain)
+    assert replay(chain[-1]).outcome == "promote"
+    assert len(list((pharmacy.home / "releases" / "demand").glob("*.json"))) == 2
+
+    assert step(pharmacy, VERDICT).act == "holdback"
+    assert serves(pharmacy) == ("2", "1"), "the former champion answers what is held back"
+    kept = step(pharmacy, VERDICT + DAY)
+    assert kept.act == "waits"
+    assert kept.of_weeks == 2
+
+
+@pytest.mark.slow
+def test_what_only_the_canary_can_tell_is_rolled_back_at_once(pharmacy: Pharmacy) -> None:
+    """Offline and in shadow nothing is wrong: its answers are as the champion's."""
+    assert lived(pharmacy, factor(0.5)).act == "canary"
+    report = step(pharmacy, CANARY + 9 * DAY)
+    assert report.act == "ended", (report.summary, found(report))
+    assert found(report)["canary.harm.packs_sold"] == "fail"
+    assert serves(pharmacy) == ("1", None)
+    assert publish_plan("demand", at(pharmacy, CANARY + 9 * DAY)).challenger is None
+    assert step(pharmacy, CANARY + 10 * DAY).act == "nothing", "it does not begin again"
+
+
+@pytest.mark.slow
+def test_where_nothing_differs_nothing_is_promoted(pharmacy: Pharmacy) -> None:
+    assert lived(pharmacy, factor(1.0)).act == "canary"
+    report = step(pharmacy, VERDICT)
+    assert report.act == "ended", (report.summary, found(report))
+    assert "inconclusive" in report.summary
+    assert serves(pharmacy) == ("1", None)
+
+
+class Dies(Exception):
+    """The process ends here."""
+
+
+@pytest.mark.slow
+def test_a_promotion_that_is_killed_before_the_alias_is_finished(
+    pharmacy: Pharmacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lived(pharmacy, factor(1.4))
+    registry = pharmacy.registry
+    real = type(registry).set_alias
+
+    def die(self: object, model: str, name: str, version: str | None) -> None:
+        if (name, version) == (CHAMPION, "2"):
+            raise Dies
+        real(registry, model, name, version)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(registry), "set_alias", die)
+        with pytest.raises(Dies):
+            step(pharmacy, VERDICT)
+    assert serves(pharmacy) == ("1", "2"), "the ledger is ahead of the aliases"
+    before = at(pharmacy, VERDICT).ledger.entries("demand")
+    assert before[-1].champion_after == "2"
+
+    assert step(pharmacy, VERDICT).act == "holdback"
+    assert serves(pharmacy) == ("2", "1")
+    assert len(at(pharmacy, VERDICT).ledger.entries("demand")) == len(before) + 1
+
+
+@pytest.mark.slow
+def test_two_at_once_make_one_move_and_a_clock_set_back_none(pharmacy: Pharmacy) -> None:
+    ready, said = threading.Barrier(2), []
+
+    def run() -> None:
+        parts = at(pharmacy, SECOND)
+        ready.wait()
+        try:
+            said.append(advance("demand", SECOND, parts).act.value)
+        except Superseded:
+            said.append("superseded")
+
+    both = [threading.Thread(target=run) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    chain = at(pharmacy, SECOND).ledger.entries("demand")
+    assert sum(entry.move is not None for entry in chain) == 1, said
+    assert len(said) == 2
+
+    back = step(pharmacy, SECOND - DAY)
+    assert back.act == "waits"
+    assert back.next_look == SECOND
+    assert at(pharmacy, SECOND).ledger.entries("demand") == chain
+    with pytest.raises(TimeError):
+        advance("demand", SECOND + DAY, at(pharmacy, SECOND))
+
+
+@pytest.mark.slow
+def test_without_a_log_shadow_has_no_data_and_ends(pharmacy: Pharmacy) -> None:
+    assert step(pharmacy, SECOND).act == "shadow"
+    report = step(pharmacy, CANARY)
+    assert (report.act, found(report)["shadow.requests"]) == ("waits", "no_data")
+    report = step(pharmacy, CANARY + 2 * DAY)
+    assert report.act == "ended"
+    assert "no_data" in report.summary
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("traffic", "name"),
+    [
+        (Traffic(slower=3.0), "shadow.latency"),
+        (Traffic(failing=0.2), "shadow.errors"),
+    ],
+    ids=["slow", "failing"],
+)
+def test_shadow_stops_what_is_broken(pharmacy: Pharmacy, traffic: Traffic, name: str) -> None:
+    report = lived(pharmacy, factor(1.0), traffic)
+    assert report.act == "ended"
+    assert found(report)[name] == "fail"
+
+
+@pytest.mark.slow
+def test_answers_in_the_wrong_arm_make_a_canary_void(pharmacy: Pharmacy) -> None:
+    def spoil(table: pa.Table) -> pa.Table:
+        """One entity of the control arm is answered as if it were in the other."""
+        arm, entity = table["arm"], table["entity"]
+        control = pc.equal(arm, "control")
+        if not pc.any(control).as_py():
+            return table  # before the canary
+        odd = pc.and_(control, pc.equal(entity, entity.filter(control)[0]))
+        changed = pc.if_else(odd, "challenger", arm)
+        return table.set_column(table.schema.get_field_index("arm"), "arm", changed)
+
+    lived(pharmacy, factor(1.0), Traffic(spoil=spoil))
+    report = step(pharmacy, CANARY + 9 * DAY)
+    assert report.act == "ended"
+    assert found(report)["canary.sample_ratio.assignment"] == "fail"
+    assert "void" in report.summary
+
+
+@pytest.mark.slow
+def test_a_rollback_under_a_trial_makes_it_void(pharmacy: Pharmacy) -> None:
+    step(pharmacy, SECOND)
+    pharmacy.registry.set_alias("demand", CHAMPION, "2")  # by hand
+    report = step(pharmacy, SECOND + HOUR)
+    assert report.act == "ended"
+    assert "void" in report.summary
+    kinds = [entry.kind for entry in at(pharmacy, SECOND).ledger.entries("demand")]
+    assert "unexplained" in kinds
