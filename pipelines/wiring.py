@@ -51,6 +51,7 @@ def connect(
     """
     from pipelines.adapters.database import open_engine
     from pipelines.adapters.ledger_sql import SqlLedger
+    from pipelines.adapters.online_memory import MemoryOnline
     from pipelines.adapters.registry_mlflow import MlflowRegistry
     from pipelines.flows.run import Parts
     from pipelines.quality.sql import SqlRunner
@@ -72,6 +73,7 @@ def connect(
         registry=MlflowRegistry(known.mlflow_address),
         ledger=SqlLedger(engine, present),
         online=open_online(known),
+        scratch_online=MemoryOnline,
         lock=_lock(known, engine, present),
         clock=present,
         progress=progress,

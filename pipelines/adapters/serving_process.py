@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +46,12 @@ class Beside:
             self._room.release()
 
 
+def orphaned() -> bool:
+    """Whether this is a worker whose first process died: nobody would bring it new plans."""
+    first = multiprocessing.parent_process()
+    return first is not None and not first.is_alive()
+
+
 @contextmanager
 def following(deployments: Sequence[Deployment], every_s: float = EVERY_S) -> Iterator[None]:
     """Keep services at their plans for as long as the block lasts; the first look is before it."""
@@ -63,6 +72,10 @@ def following(deployments: Sequence[Deployment], every_s: float = EVERY_S) -> It
 
     def keep_looking() -> None:
         while not ended.wait(every_s):
+            if orphaned():
+                log.error("the service's first process is gone: this worker ends")
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
             look()
 
     look()

@@ -16,7 +16,9 @@ from pipelines.cli.commands import (
     freshness,
     history,
     materialize,
+    release,
     retrain,
+    score,
     serve,
 )
 from pipelines.cli.output import complain, errors
@@ -32,7 +34,7 @@ app = typer.Typer(
 )
 for part in (
     *(declare, features, materialize, freshness, explore, check),
-    *(retrain, audit, history, serve, demo),
+    *(retrain, audit, release, history, serve, score, demo),
 ):
     part.add_to(app)
 

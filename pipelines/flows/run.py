@@ -53,6 +53,7 @@ class Parts:
     registry: Registry
     ledger: Ledger
     online: OnlineStore
+    scratch_online: Callable[[], OnlineStore]  # empty, and gone with the process
     lock: Callable[[str, str], AbstractContextManager[object]]
     clock: Clock
     progress: Progress = lambda _: None

@@ -19,7 +19,8 @@ sealed for: there a reader looks for what becomes known on that day or later.
 from __future__ import annotations
 
 import io
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -32,7 +33,7 @@ from pipelines.data.rows import ARROW_TYPES, stored_types
 from pipelines.data.scan import instant, microseconds
 from pipelines.data.store import ObjectStore
 from pipelines.data.stream import stream_prefix
-from pipelines.serving.journal import Batch, Journal
+from pipelines.serving.journal import Journal
 from pipelines.serving.prediction import COLUMNS
 from pipelines.spec.predictions import LOG, prediction_log
 from pipelines.spec.streams import Stream
@@ -72,7 +73,8 @@ def ship(
     while batch is not None:
         if batch.rows:
             key = f"{stream_prefix(LOG, stream)}dt={batch.day}/{batch.name}.parquet"
-            store.write(key, _parquet(batch, stream))
+            decided = [(instant(row[1]), row[2:]) for row in batch.rows]
+            store.write(key, log_object(decided, instant(batch.known_us), stream))
             journal.forget(batch)
             late += len(batch.rows) if microseconds(clock.now()) > batch.known_us else 0
             rows, known = rows + len(batch.rows), instant(batch.known_us)
@@ -81,11 +83,20 @@ def ship(
     return ShipReport(rows=rows, objects=tuple(objects), late_rows=late, known=known)
 
 
-def _parquet(batch: Batch, stream: Stream) -> bytes:
-    _, decided, *columns = zip(*batch.rows, strict=True)
+def log_object(
+    rows: Sequence[tuple[datetime, Sequence[Any]]], known: datetime, stream: Stream
+) -> bytes:
+    """An object of a prediction log, as Parquet.
+
+    Arguments:
+        rows: the decision's instant and ``Prediction.values`` of each; at least one.
+        known: from when on they may be read; a decision that is later is known then.
+        stream: the log's declaration.
+    """
+    columns = zip(*(row for _, row in rows), strict=True)
     values: dict[str, Any] = dict(zip(COLUMNS, columns, strict=True))
-    values[stream.event_time] = decided
-    values[str(stream.known_time)] = [max(batch.known_us, each) for each in decided]
+    values[stream.event_time] = [decided for decided, _ in rows]
+    values[str(stream.known_time)] = [max(known, decided) for decided, _ in rows]
     types = {name: ARROW_TYPES[kind] for name, kind in stored_types(stream).items()}
     written = io.BytesIO()
     table = pa.table({name: pa.array(values[name], kind) for name, kind in types.items()})

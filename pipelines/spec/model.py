@@ -66,6 +66,10 @@ class ModelSpec(Declaration):
     schedule: str | None = Field(
         default=None, description="cron expression in UTC; null: by hand only"
     )
+    score: str | None = Field(
+        default=None,
+        description="cron expression in UTC of batch scoring; null: by hand only",
+    )
     review: Literal["none", "required"] = "none"
 
     @property
@@ -102,6 +106,7 @@ class ModelSpec(Declaration):
             *self._feature_problems(),
             *self._serving_problems(),
             *self._task_problems(),
+            *self._batch_problems(),
             *(rollout_problems(self, self.rollout) if self.rollout else ()),
         ]
         if problems:
@@ -190,6 +195,10 @@ class ModelSpec(Declaration):
         for name in self.serving.views if self.serving else ():
             if name not in views:
                 yield f"serving.views: there is no view {name!r}; the features make {views}"
+
+    def _batch_problems(self) -> Iterator[str]:
+        if self.score is not None and isinstance(self.points, EventPoints):
+            yield "score: nobody is asked about until an event comes; it needs points of kind grid"
 
     def _task_problems(self) -> Iterator[str]:
         tasks = {self.metric.name.task, *(guard.name.task for guard in self.guardrails)}

@@ -6,18 +6,23 @@ import logging
 import os
 import tempfile
 import threading
+from collections.abc import Callable
+from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.cli.output import console
-from pipelines.core.errors import GauntletError
+from pipelines.core.errors import GauntletError, Unavailable
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
     from pipelines.flows.run import Parts
+    from pipelines.serving.plan import Plan
 
 SHIP_EVERY = 10  # looks at the registry between two shippings of the log
+KEEP_ALIVE_S = 75  # longer than the 60 s that proxies keep an idle connection for
+UNWELL_S = 30  # a worker that is silent for so long is replaced; a busy machine is not a dead one
 
 log = logging.getLogger(__name__)
 
@@ -36,23 +41,29 @@ def serve(
 ) -> None:
     """Answer for the champions, and for challengers on trial, until stopped.
 
-    A switch of an alias is picked up without a restart and without a failed request.
+    A switch of an alias is picked up without a restart and without a failed request. A worker that
+    dies is replaced.
     """
     import uvicorn
 
-    from pipelines.flows.serve import publish_plan
+    from pipelines.flows.serve import publish_plan, ship_log
 
-    parts = connect()
+    parts = cache(connect)
     for name in names:
-        plan = publish_plan(name, parts)
-        console.print(f"{name}: version {plan.champion.version} answers")
+        console.print(f"{name}: version {_first_plan(name, parts).champion.version} answers")
     console.print(f"http://{host}:{port}/docs")
     os.environ["GAUNTLET_SERVE_MODELS"] = ",".join(names)
     ended = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(names, parts, every, ended), daemon=True)
+    # Each waits for nobody but whom it asks: a registry that hangs does not keep the log here.
+    keepers = [
+        threading.Thread(target=_keep, args=(partial(do, name), parts, wait, ended), daemon=True)
+        for name in names
+        for do, wait in ((publish_plan, every), (ship_log, every * SHIP_EVERY))
+    ]
     with tempfile.TemporaryDirectory(prefix="gauntlet-metrics-") as pool:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = pool
-        keeper.start()
+        for keeper in keepers:
+            keeper.start()
         try:
             uvicorn.run(
                 "pipelines.wiring:serving_app",
@@ -62,30 +73,47 @@ def serve(
                 workers=workers,
                 log_level="warning",
                 access_log=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_worker_healthcheck=UNWELL_S,
             )
         finally:
             ended.set()
-            keeper.join()
+            for keeper in keepers:
+                keeper.join()
 
 
-def _keep(names: list[str], parts: Parts, every: float, ended: threading.Event) -> None:
-    """Follow the aliases and ship the log; what is away now is asked again, and said once."""
-    from pipelines.flows.serve import publish_plan, ship_log
+def _first_plan(name: str, parts: Callable[[], Parts]) -> Plan:
+    """What the registry says; when it is away, what it said last."""
+    from pipelines.flows.serve import plans_folder, publish_plan
+    from pipelines.serving.plan import read_plan
+    from pipelines.settings import Settings
 
-    said: dict[str, str] = {}
-    look = 0
-    while True:
+    try:
+        return publish_plan(name, parts())
+    except Unavailable as away:
+        known = read_plan(plans_folder(Settings().home.resolve()), name)
+        if known is None:
+            raise
+        log.warning("%s; %s: the last known plan is served", away, name)
+        return known
+
+
+def _keep(
+    do: Callable[[Parts], object],
+    parts: Callable[[], Parts],
+    every: float,
+    ended: threading.Event,
+) -> None:
+    """Do it again and again, and once more at the end; what is in the way is said once."""
+    said, last = "", False
+    while not last:
         last = ended.wait(every)
-        look += 1
-        for name in names:
-            try:
-                publish_plan(name, parts)
-                if last or look % SHIP_EVERY == 0:
-                    ship_log(name, parts)
-                said.pop(name, None)
-            except GauntletError as problem:
-                if said.get(name) != str(problem):
-                    log.warning("%s", problem)
-                said[name] = str(problem)
-        if last:
-            return
+        try:
+            do(parts())
+            said = ""
+        except GauntletError as problem:
+            if said != str(problem):
+                log.warning("%s", problem)
+            said = str(problem)
+        except Exception:  # the next look may do better, and somebody has to look
+            log.exception("a look at the registry or the log failed")

@@ -1,0 +1,63 @@
+"""``gauntlet score``: predictions for all current entities."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from pipelines.cli.options import AsOf, Json, ModelName, instant
+from pipelines.cli.output import answer, bar, console
+from pipelines.core.time import instant_text
+from pipelines.wiring import connect
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(score)
+
+
+def score(
+    name: ModelName,
+    as_of: AsOf = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="score nothing; exit code 1 when the scores are stale")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Score every active entity as of the newest step of the grid; once, and safe to repeat."""
+    if check:
+        _check(name, as_json=as_json)
+        return
+    from pipelines.flows.score import score as predict
+
+    with bar("scoring") as tell:
+        parts = connect(progress=tell)
+        found = predict(name, instant(as_of, parts.clock.now()), parts)
+    if as_json:
+        answer("scores", found.as_json())
+        return
+    known = "scored" if found.outcome == "scored" else "was scored before"
+    console.print(f"{escape(name)} as of {instant_text(found.at)}: {known}")
+    told = ", ".join(f"{number:,} by version {each}" for each, number in found.versions.items())
+    console.print(f"{found.entities:,} entities: {told}")
+    if found.fell_back:
+        console.print(f"[yellow]the challenger could not answer for {found.fell_back:,}[/]")
+    console.print(f"valid until {instant_text(found.valid_until)}: {escape(found.scores)}")
+
+
+def _check(name: str, *, as_json: bool) -> None:
+    from pipelines.flows.score import score_status
+
+    found = score_status(name, connect())
+    if as_json:
+        answer("score_status", found.as_json())
+    else:
+        told = "[red]stale since[/]" if found.stale else "valid until"
+        console.print(
+            f"{escape(name)} as of {instant_text(found.at)}, {found.entities:,} entities: "
+            f"{told} {instant_text(found.valid_until)}"
+        )
+    if found.stale:
+        raise typer.Exit(1)

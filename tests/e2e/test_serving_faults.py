@@ -1,0 +1,152 @@
+"""The real service under load while something is killed, taken away or switched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipelines.adapters.objects_local import LocalStore
+from pipelines.flows.serve import ship_log
+from pipelines.wiring import connect
+from tests.answering import calling, make_champion, points_of, serving
+from tests.answers import logged
+from tests.pharmacy import Pharmacy
+
+POINT = {"pharmacy": "pharmacy_001", "medicine": "amoxicillin"}
+
+
+@pytest.fixture
+def pharmacy(answering: Pharmacy, tmp_path: Path) -> Pharmacy:
+    """A copy of the home and the store that a test may harm."""
+    shutil.copytree(answering.store, tmp_path / "store")
+    return answering.copy(tmp_path / "home").with_store(tmp_path / "store")
+
+
+def until(true: Callable[[], bool], within_s: float, otherwise: str) -> None:
+    end = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < end, otherwise
+        time.sleep(0.1)
+
+
+def log_of(pharmacy: Pharmacy) -> Counter[str]:
+    """Every request id in the store, after all that was journalled has been shipped."""
+    ship_log("demand", connect(pharmacy.settings))
+    return Counter(row["request_id"] for row in logged(LocalStore(Path(pharmacy.store))))
+
+
+def check_log(pharmacy: Pharmacy, acknowledged: list[str]) -> None:
+    found = log_of(pharmacy)
+    lost = set(acknowledged) - set(found)
+    assert acknowledged, "the load was never answered, so that nothing was tried"
+    assert not lost, f"{len(lost)} of {len(acknowledged)} acknowledged answers are not in the log"
+    doubled = [each for each, times in found.items() if times > 1]
+    assert not doubled, f"{len(doubled)} answers stand in the log twice"
+
+
+def test_a_killed_worker_is_replaced_and_takes_no_answer_with_it(
+    pharmacy: Pharmacy, tmp_path: Path
+) -> None:
+    with serving(pharmacy) as service:
+        load = calling(service, points_of(pharmacy), tmp_path, rate=60, seconds=8)
+        until(lambda: service.backlog() > 30, 60, "no request was answered")
+        victim = service.workers()[0]
+        os.kill(victim.pid, signal.SIGKILL)
+        until(
+            lambda: len(service.workers()) == 2 and victim.pid not in map(_pid, service.workers()),
+            60,
+            "the worker that was killed was not replaced",
+        )
+        report = load.done()
+        assert report["answered"] > report["sent"] / 2, "the other worker did not go on"
+        assert service.predict(POINT)[0] == 200
+    check_log(pharmacy, load.acknowledged())
+
+
+def _pid(process: object) -> int:
+    return int(process.pid)  # type: ignore[attr-defined]
+
+
+def test_a_killed_service_loses_and_doubles_nothing_and_leaves_nobody_behind(
+    pharmacy: Pharmacy, tmp_path: Path
+) -> None:
+    """First its first process alone, whose workers end by themselves; then all at once."""
+    with serving(pharmacy, "--every", "0.2") as service:
+        load = calling(service, points_of(pharmacy), tmp_path, rate=60, seconds=4)
+        until(lambda: service.backlog() > 30, 60, "no request was answered")
+        workers = service.workers()
+        os.kill(service.process.pid, signal.SIGKILL)
+        until(
+            lambda: not any(one.is_running() for one in workers),
+            30,
+            "workers go on without the process that follows the registry and ships the log",
+        )
+        load.done()
+    check_log(pharmacy, load.acknowledged())
+    again = tmp_path / "again"
+    again.mkdir()
+    with serving(pharmacy, "--every", "0.2") as service:  # ships while it is killed
+        load = calling(service, points_of(pharmacy), again, rate=60, seconds=6)
+        until(lambda: len(logged(LocalStore(Path(pharmacy.store)))) > 200, 60, "nothing shipped")
+        for process in (*service.workers(), service.process):
+            os.kill(process.pid, signal.SIGKILL)
+        load.done()
+    check_log(pharmacy, load.acknowledged())
+
+
+def test_the_store_is_away_and_serving_goes_on(pharmacy: Pharmacy, tmp_path: Path) -> None:
+    store, away = Path(pharmacy.store), tmp_path / "away"
+    with serving(pharmacy, "--every", "0.1") as service:
+        store.rename(away)
+        store.write_bytes(b"no folder")
+        load = calling(service, points_of(pharmacy), tmp_path, rate=60, seconds=3)
+        assert load.done()["failed"] == 0, load.report
+        assert service.backlog() == load.report["answered"], "the metrics do not say what waits"
+        until(
+            lambda: "cannot write to the event store" in service.log.read_text(),
+            30,
+            "the service does not say that the store is away",
+        )
+        store.unlink()
+        away.rename(store)
+        until(lambda: service.backlog() == 0, 60, "the log was not shipped when the store was back")
+    check_log(pharmacy, load.acknowledged())
+
+
+def test_mlflow_is_away_and_the_known_version_answers(pharmacy: Pharmacy, tmp_path: Path) -> None:
+    known, away = pharmacy.home / "mlflow.db", tmp_path / "mlflow.db"
+    with serving(pharmacy, "--every", "0.1") as service:
+        known.rename(away)
+        known.write_bytes(b"no database" * 1000)
+        time.sleep(1)
+        load = calling(service, points_of(pharmacy), tmp_path, rate=30, seconds=2)
+        assert load.done()["failed"] == 0, load.report
+        until(lambda: service.backlog() == 0, 60, "the log waits for a registry that is away")
+        known.unlink()
+        away.rename(known)
+        make_champion(connect(pharmacy.settings), "2")
+        until(lambda: service.version() == "2", 60, "the registry is back and is not followed")
+    check_log(pharmacy, load.acknowledged())
+
+
+def test_the_champion_is_switched_ten_times_under_load(pharmacy: Pharmacy, tmp_path: Path) -> None:
+    """The same as ``make serving-load``, at a rate that any machine has."""
+    parts = connect(pharmacy.settings)
+    with serving(pharmacy, "--every", "0.1") as service:
+        load = calling(service, points_of(pharmacy), tmp_path, rate=60, seconds=8)
+        until(lambda: service.backlog() > 0, 60, "no request was answered")
+        for number in range(10):
+            make_champion(parts, "21"[number % 2])
+            time.sleep(0.5)
+        report = load.done()
+    assert report["failed"] == 0, report
+    check_log(pharmacy, load.acknowledged())
+    versions = Counter(row["version"] for row in logged(LocalStore(Path(pharmacy.store))))
+    assert set(versions) == {"1", "2"}, f"there was no switch under load: {versions}"
