@@ -1,0 +1,239 @@
+"""Where a release waits for a person, for money, or for the time after a promotion."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipelines.core.time import Window
+from pipelines.core.verdict import Finding, Gate, Verdict
+from pipelines.flows.incumbent import load_incumbent, load_version
+from pipelines.flows.live_log import live_log
+from pipelines.flows.live_outcomes import live
+from pipelines.flows.live_shadow import shadow_evidence
+from pipelines.flows.materialize import served_spec
+from pipelines.flows.request import Request
+from pipelines.flows.run import Parts, open_run
+from pipelines.release.ledger import Draft
+from pipelines.release.registry import CHALLENGER, CHAMPION
+from pipelines.release.rollout import trial
+from pipelines.release.seen import record_look
+from pipelines.serving.arms import Allocation, arm_of
+from pipelines.spec.predictions import Arm
+from pipelines.wiring import connect
+from tests.pharmacy import SECOND, Pharmacy, write_days
+from tests.rollouts import (
+    CANARY,
+    DAY,
+    HOUR,
+    VERDICT,
+    Traffic,
+    at,
+    challenged,
+    lived,
+    salt_of,
+    sell,
+    step,
+)
+
+
+@pytest.fixture(scope="module")
+def waits(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
+    """Version 2 passed every offline gate and waits; its year has one try."""
+    return challenged(
+        tmp_path_factory.mktemp("waits"),
+        gates={"budget": {"alpha_year": 0.05, "tries": 1}, "audit": {"refits": 3}},
+    )
+
+
+@pytest.fixture
+def pharmacy(waits: Pharmacy, tmp_path: Path) -> Pharmacy:
+    """One with its own home and its own store."""
+    shutil.copytree(waits.store, tmp_path / "store")
+    return waits.copy(tmp_path / "home").with_store(tmp_path / "store")
+
+
+def found(report: Any) -> dict[str, str]:
+    return {finding.name: finding.verdict.value for finding in report.findings}
+
+
+def more(arm: Arm) -> float:
+    return 1.5 if arm is Arm.CHALLENGER else 1.0
+
+
+@pytest.mark.slow
+def test_a_promotion_that_harms_later_is_taken_back_and_brings_everything_back(
+    pharmacy: Pharmacy,
+) -> None:
+    """The novelty has worn off: in the holdback, the promoted version sells half."""
+    store = Path(pharmacy.store)
+    lived(pharmacy, more)
+    assert step(pharmacy, VERDICT).act == "promoted"
+    old = served_spec("demand", at(pharmacy, VERDICT))[0]
+    assert not [name for name in old.feature_names if name.startswith("beside")]
+
+    assert step(pharmacy, VERDICT).act == "holdback"
+    parts = at(pharmacy, VERDICT)
+    assert any(name.startswith("beside_") for name in served_spec("demand", parts)[0].feature_names)
+    move = parts.ledger.entries("demand")[-1].move
+    assert move is not None
+    # In the log the former champion answers the arm `challenger`, the new one `control`.
+    after = {Arm.CHALLENGER: 1.0, Arm.CONTROL: 0.4, Arm.CHAMPION: 0.4}
+    sell(store, VERDICT, VERDICT + 14 * DAY, move.salt, 0.5, lambda arm: after[arm])
+    Traffic().log(pharmacy, VERDICT + HOUR, VERDICT + 14 * DAY)
+    report = step(pharmacy, VERDICT + 12 * DAY)
+    assert report.act == "rolled_back", (report.summary, found(report))
+    assert pharmacy.registry.alias("demand", CHAMPION) == "1"
+    assert pharmacy.registry.alias("demand", CHALLENGER) is None
+
+    now = VERDICT + 12 * DAY
+    spec, champion = served_spec("demand", at(pharmacy, now))
+    assert champion == "1"
+    assert any(name.startswith("champion_") for name in spec.feature_names), (
+        "the features of the version that is back have to be materialized"
+    )
+    run = open_run(Request(model="demand", as_of=now), at(pharmacy, now))
+    incumbent = load_incumbent(run)
+    assert incumbent is not None
+    assert (
+        incumbent.envelope
+        == load_version(run.parts, run.parts.registry.get("demand", "1")).envelope
+    )
+
+
+@pytest.mark.slow
+def test_a_year_without_tries_left_holds_the_canary_back(pharmacy: Pharmacy) -> None:
+    """Somebody has held another recipe against the champion by hand: that was the year's try."""
+    parts = at(pharmacy, SECOND)
+    champion = parts.ledger.champion("demand")
+    seen = Finding(
+        gate=Gate.RECENT_WINDOW, name="recent_window.primary", verdict=Verdict.PASS, reason="seen"
+    )
+    look = Draft(
+        model="demand",
+        kind="audit",
+        run="by-hand",
+        as_of=SECOND,
+        champion_before=champion,
+        champion_after=champion,
+        reasons=("a look",),
+        findings=(seen,),
+    )
+    record_look(look, parts.load_spec("demand").gates.budget, parts.ledger, parts.clock)
+    report = lived(pharmacy, more)
+    assert report.act == "held", (report.summary, found(report))
+    assert "gates.budget" in report.do
+    assert found(report)["budget.exhausted"] == "inconclusive"
+    standing = trial(at(pharmacy, CANARY).ledger.entries("demand"))
+    assert standing is not None
+    assert standing.move.stage == "shadow", "it stays where nobody acts on what it says"
+
+
+@pytest.mark.slow
+def test_losses_of_logged_answers_are_those_counted_by_hand(pharmacy: Pharmacy) -> None:
+    """Absolute errors in shadow and in arms, from events added up without the product's help."""
+    store = Path(pharmacy.store)
+    assert step(pharmacy, SECOND).act == "shadow"
+    Traffic().log(pharmacy, SECOND + HOUR, CANARY)
+    end = SECOND + 14 * DAY
+    write_days(store, SECOND, end)
+    parts = at(pharmacy, end)
+    version = load_version(parts, parts.registry.get("demand", "2"))
+    log = live_log(parts, version.spec, Window(SECOND, end))
+    assert log is not None
+    with live(parts, version.spec, end, ("2", "1"), ("absolute_error",)) as source:
+        values, matured = source.losses("absolute_error", log)
+        events = source.tables["dispensing"].to_pandas()
+    wait = version.spec.maturity.days
+    decided = log.rows["event_time"]
+    assert list(matured) == list(
+        decided + timedelta(days=wait) <= np.datetime64(end.replace(tzinfo=None))
+    )
+    for place in (0, 7, len(values) // 2):
+        row, keys = log.rows.iloc[place], log.entities.iloc[log.rows["code"].iloc[place]]
+        hit = (events["pharmacy"] == keys["pharmacy"]) & (events["medicine"] == keys["medicine"])
+        within = (events["event_time"] >= row["event_time"]) & (
+            events["event_time"] < row["event_time"] + timedelta(days=7)
+        )
+        sold = events.loc[hit & within, "quantity"].sum()
+        assert values[place] == pytest.approx(abs(sold - row["prediction"]))
+
+    standing = trial(parts.ledger.entries("demand"))
+    assert standing is not None
+    rollout = version.spec.rollout
+    assert rollout is not None
+    shadow = rollout.shadow.model_copy(update={"acts": False, "tolerance": 0.05})
+    spec = version.spec.model_copy(
+        update={"rollout": rollout.model_copy(update={"shadow": shadow})}
+    )
+    evidence = shadow_evidence(
+        parts,
+        dataclasses.replace(version, spec=spec),
+        Allocation(salt=standing.move.salt, shadow_share=0.5),
+        standing.since,
+        end,
+        champion="1",
+    )
+    assert evidence.answered == evidence.requests > 100
+    assert evidence.disagreeing is not None
+    assert evidence.disagreeing.hits == evidence.answered, "answers are 0.1 apart"
+    assert evidence.losses is None
+    assert "days" in evidence.no_losses, "two days of requests cannot tell the noise between days"
+
+
+@pytest.mark.slow
+def test_arms_of_the_simulated_service_are_those_of_the_hash(pharmacy: Pharmacy) -> None:
+    salt = salt_of(pharmacy)
+    lived(pharmacy, lambda _: 1.0)
+    log = live_log(
+        at(pharmacy, VERDICT), pharmacy.parts().load_spec("demand"), Window(CANARY, VERDICT)
+    )
+    assert log is not None
+    rows = log.rows[log.rows["arm"] != "shadow"]
+    for row in rows.iloc[:: max(1, len(rows) // 50)].itertuples():
+        keys = log.entities.iloc[row.code].to_dict()
+        assert arm_of(keys, Allocation(salt=salt, share=0.5)).value == row.arm
+
+
+@pytest.mark.slow
+def test_an_approval_by_a_tag_in_mlflow_counts_for_the_evidence_it_names(tmp_path: Path) -> None:
+    def in_mlflow(pharmacy: Pharmacy) -> dict[str, Any]:
+        return {"registry": connect(pharmacy.settings).registry}
+
+    pharmacy = challenged(tmp_path, with_parts=in_mlflow, review="required")
+
+    def now() -> Parts:
+        return at(pharmacy, SECOND, **in_mlflow(pharmacy))
+
+    def go() -> Any:
+        return step(pharmacy, SECOND, **in_mlflow(pharmacy))
+
+    report = go()
+    assert report.act == "awaits_person"
+    waiting = now().ledger.entries("demand")[-1]
+    assert waiting.decision is not None
+    evidence = waiting.decision.evidence
+    assert evidence in report.do
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=pharmacy.settings.mlflow_address)
+    client.set_model_version_tag("demand", "2", "gauntlet.approval", "0" * 64)
+    other = go()
+    assert other.act == "awaits_person"
+    assert "other evidence" in other.summary
+
+    client.set_model_version_tag("demand", "2", "gauntlet.approval", evidence)
+    assert go().act == "approved"
+    entry = now().ledger.entries("demand")[-1]
+    assert entry.outcome == "challenge"
+    assert entry.facts is not None
+    assert entry.facts.approval is not None
+    assert entry.facts.approval.evidence == evidence
+    assert go().act == "shadow"
