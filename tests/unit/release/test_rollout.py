@@ -12,12 +12,16 @@ from pipelines.release.budget import account
 from pipelines.release.ledger import Draft, Entry
 from pipelines.release.policy import Decision, Facts, Outcome
 from pipelines.release.rollout import (
+    beside,
     first_move,
+    holdback,
+    holdback_move,
     is_due,
     last_move,
     next_move,
     record_move,
     trial,
+    unwatched,
     waiting,
 )
 from pipelines.release.trial import Stage
@@ -175,3 +179,77 @@ def test_only_the_begin_of_a_canary_is_a_try(ledger: SqlLedger) -> None:
     spent = account(ledger.entries("demand"), budget, 2026)
     assert [one.run for one in spent.tries] == ["aaaa.1.canary.0"]
     assert spent.spent == budget.level
+
+
+def promoted(ledger: SqlLedger) -> Entry:
+    """Version 2 went all the way and is champion."""
+    question = challenged(ledger, "2", "aaaa.1")
+    record_move(question, first_move(question, ROLLOUT), (), "begins", ledger, NOW)
+    for _ in ROLLOUT.canary.stages:
+        standing = trial(ledger.entries("demand"))
+        assert standing is not None
+        move = next_move(standing, ROLLOUT)
+        assert move is not None
+        record_move(question, move, (), "goes on", ledger, NOW)
+    standing = trial(ledger.entries("demand"))
+    assert standing is not None
+    ended = draft("promotion", "aaaa.1.promoted", "1", "2")
+    ended = ended.model_copy(update={"move": last_move(standing, Stage.PROMOTED)})
+    return ledger.append(ended, after=ledger.entries("demand")[-1].sequence)
+
+
+def test_after_a_promotion_the_former_champion_stands_beside(ledger: SqlLedger) -> None:
+    promotion = promoted(ledger)
+    assert unwatched(ledger.entries("demand")) == promotion
+    assert beside(ledger.entries("demand")) is None
+    record_move(promotion, holdback_move(promotion, ROLLOUT), (), "watched", ledger, NOW)
+    watched = holdback(ledger.entries("demand"))
+    assert watched is not None
+    assert (watched.champion, watched.former) == ("2", "1")
+    assert beside(ledger.entries("demand")) == watched.move
+    assert unwatched(ledger.entries("demand")) is None
+    assert trial(ledger.entries("demand")) is None, "a holdback is no trial of anybody new"
+    assert promotion.move is not None
+    assert watched.move.salt != promotion.move.salt, "who was in which arm must not carry over"
+
+    record_move(promotion, last_move(watched, Stage.ENDED), (), "kept", ledger, NOW)
+    assert beside(ledger.entries("demand")) is None
+    assert holdback(ledger.entries("demand")) is None
+    assert unwatched(ledger.entries("demand")) is None, "it is not watched twice"
+
+
+def test_a_rollback_ends_a_holdback_by_itself(ledger: SqlLedger) -> None:
+    promotion = promoted(ledger)
+    record_move(promotion, holdback_move(promotion, ROLLOUT), (), "watched", ledger, NOW)
+    chain = ledger.entries("demand")
+    ledger.append(draft("rollback", "back", "2", "1"), after=chain[-1].sequence)
+    assert holdback(ledger.entries("demand")) is None
+    assert beside(ledger.entries("demand")) is None
+
+
+def test_nobody_is_put_on_trial_while_a_promotion_is_watched(ledger: SqlLedger) -> None:
+    promotion = promoted(ledger)
+    record_move(promotion, holdback_move(promotion, ROLLOUT), (), "watched", ledger, NOW)
+    facts = Facts(run="bbbb.2", candidate="3", champion="2", standing="2", trial="ahead")
+    decision = Decision(
+        outcome=Outcome.CHALLENGE,
+        case="challenge",
+        reasons=("live traffic decides",),
+        gates=(),
+        evidence="e",
+        policy="3",
+    )
+    asked = draft("decision", "bbbb.2", "2", "2").model_copy(
+        update={"facts": facts, "decision": decision}
+    )
+    question = ledger.append(asked, after=ledger.entries("demand")[-1].sequence)
+    with pytest.raises(GauntletError, match="version 3 cannot go to shadow"):
+        record_move(question, first_move(question, ROLLOUT), (), "begins", ledger, NOW)
+    assert waiting(ledger.entries("demand")) == question
+
+
+def test_a_holdback_needs_a_promotion(ledger: SqlLedger) -> None:
+    question = challenged(ledger, "2", "aaaa.1")
+    false = question.model_copy(update={"champion_before": "1"})
+    with pytest.raises(GauntletError, match="cannot go to holdback"):
+        record_move(question, holdback_move(false, ROLLOUT), (), "watched", ledger, NOW)
