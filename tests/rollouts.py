@@ -33,17 +33,21 @@ SHADOW = timedelta(days=2)
 CANARY = SECOND + SHADOW  # when the canary begins, if shadow passes at its end
 WAIT = timedelta(days=4)  # until a day's sales are known
 VERDICT = CANARY + timedelta(weeks=2) + WAIT
+BUDGET = {"budget": {"alpha_year": 0.004, "tries": 4}, "audit": {"refits": 3}}
 ROLLOUT: dict[str, Any] = {
     "shadow": {"share": 0.5, "length": "2d", "minimum_requests": 100, "error_share": 0.02},
     "canary": {
         "outcome": {
-            "name": "packs_sold",
-            "minimum_effect": 0.5,
+            "name": "packs_a_sale",
+            "minimum_effect": 0.2,
             "ratio": True,
             "higher_is_better": True,
         },
         "guardrails": [{"name": "error_share", "margin": 0.2, "ratio": True, "largest": 1}],
-        "covariates": ["packs_sold"],
+        "covariates": ["packs_a_sale"],
+        # Who is in which arm differs from run to run: a test must not fail once in a hundred.
+        "harm_alpha": 0.001,
+        "sample_ratio_alpha": 0.001,
         "stages": [0.5],
         "weeks": 2,
         "looks": [2],
@@ -52,7 +56,12 @@ ROLLOUT: dict[str, Any] = {
         "check": "1d",
     },
     "measures": {
-        "packs_sold": {"stream": "dispensing", "column": "quantity", "delay": "4d"},
+        "packs_a_sale": {
+            "stream": "dispensing",
+            "aggregate": "mean",
+            "column": "quantity",
+            "delay": "4d",
+        },
     },
 }
 Effect = Callable[[Arm], float]
@@ -83,7 +92,7 @@ def challenged(
     pharmacy.declare()
     told = pharmacy.retrain(FIRST, parts=at(pharmacy, FIRST, **with_parts(pharmacy)))
     assert told.outcome == "bootstrap", told.against()
-    pharmacy.declare(RICH, rollout=rollout or ROLLOUT, **changes)
+    pharmacy.declare(RICH, **{"rollout": rollout or ROLLOUT, "gates": BUDGET, **changes})
     told = pharmacy.retrain(SECOND, parts=at(pharmacy, SECOND, **with_parts(pharmacy)))
     wanted = "await_review" if changes.get("review") == "required" else "challenge"
     assert told.outcome == wanted, (told.outcome, told.against())

@@ -98,7 +98,7 @@ class _Step:
                 Act.WAITS,
                 f"in shadow until {instant_text(ends)}",
                 findings=findings,
-                next_look=min(ends, again),
+                next_look=ends,
             )
         verdict = overall(findings)
         against = ", ".join(f.name for f in findings if f.blocking and f.verdict != Verdict.PASS)

@@ -17,9 +17,10 @@ from pipelines.flows.release_report import ReleaseReport
 from pipelines.flows.serve import publish_plan
 from pipelines.release.ledger import check_chain, replay
 from pipelines.release.registry import CHALLENGER, CHAMPION
+from pipelines.release.rollout import beside
 from pipelines.spec.predictions import Arm
 from tests.pharmacy import SECOND, Pharmacy
-from tests.rollouts import CANARY, DAY, HOUR, VERDICT, Traffic, at, challenged, lived, step
+from tests.rollouts import CANARY, DAY, HOUR, VERDICT, Traffic, at, challenged, lived, sell, step
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,13 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
     assert (plan.champion.version, plan.challenger.version) == ("1", "2")
     assert plan.allocation.share == 0.5
 
+    pharmacy.registry.set_alias("demand", CHALLENGER, None)
+    assert publish_plan("demand", at(pharmacy, CANARY)).challenger is None, (
+        "whoever removes the alias takes the challenger off live traffic"
+    )
+
     early = step(pharmacy, CANARY + 9 * DAY)
+    assert serves(pharmacy) == ("1", "2"), "the ledger decides, so a step puts it back"
     assert (early.act, early.weeks) == ("waits", 0), "a week counts when its sales are known"
     assert early.next_look == CANARY + 10 * DAY
 
@@ -73,9 +80,19 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
 
     assert step(pharmacy, VERDICT).act == "holdback"
     assert serves(pharmacy) == ("2", "1"), "the former champion answers what is held back"
-    kept = step(pharmacy, VERDICT + DAY)
-    assert kept.act == "waits"
-    assert kept.of_weeks == 2
+    move = beside(at(pharmacy, VERDICT).ledger.entries("demand"))
+    assert move is not None
+    after = {Arm.CHALLENGER: 1.0, Arm.CONTROL: 1.4, Arm.CHAMPION: 1.4}  # the roles are swapped
+    end = VERDICT + 18 * DAY
+    sell(Path(pharmacy.store), VERDICT, end, move.salt, 0.5, lambda arm: after[arm])
+    Traffic().log(pharmacy, VERDICT + HOUR, end)
+    watched = step(pharmacy, VERDICT + 13 * DAY)
+    assert (watched.act, watched.weeks, watched.of_weeks) == ("waits", 1, 2)
+    kept = step(pharmacy, end)
+    assert kept.act == "kept", (kept.summary, found(kept))
+    assert "canary.promised" in found(kept)
+    assert serves(pharmacy) == ("2", None)
+    assert step(pharmacy, end).act == "nothing"
 
 
 @pytest.mark.slow
@@ -84,7 +101,7 @@ def test_what_only_the_canary_can_tell_is_rolled_back_at_once(pharmacy: Pharmacy
     assert lived(pharmacy, factor(0.5)).act == "canary"
     report = step(pharmacy, CANARY + 9 * DAY)
     assert report.act == "ended", (report.summary, found(report))
-    assert found(report)["canary.harm.packs_sold"] == "fail"
+    assert found(report)["canary.harm.packs_a_sale"] == "fail"
     assert serves(pharmacy) == ("1", None)
     assert publish_plan("demand", at(pharmacy, CANARY + 9 * DAY)).challenger is None
     assert step(pharmacy, CANARY + 10 * DAY).act == "nothing", "it does not begin again"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.core.time import Window
+from pipelines.core.time import Window, instant_text
 from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.flows.incumbent import load_incumbent, load_version
 from pipelines.flows.live_log import live_log
@@ -237,3 +237,16 @@ def test_an_approval_by_a_tag_in_mlflow_counts_for_the_evidence_it_names(tmp_pat
     assert entry.facts.approval is not None
     assert entry.facts.approval.evidence == evidence
     assert go().act == "shadow"
+
+    later = instant_text(SECOND + HOUR)
+    told = pharmacy.cli("release", "demand", "--as-of", later, "--json")
+    assert told.code == 0, told.err
+    assert (told.body["kind"], told.body["act"], told.body["stage"]) == (
+        "release",
+        "waits",
+        "shadow",
+    )
+    assert told.body["next_look"] == instant_text(CANARY)
+    shown = pharmacy.cli("release", "demand", "--as-of", later)
+    assert "version 2 in shadow" in shown.out
+    assert f"look again at {instant_text(CANARY)}" in shown.out

@@ -28,7 +28,7 @@ def test_a_model_has_its_losses_the_logs_metrics_and_its_own_measures() -> None:
         "squared_error",
         "error_share",
         "latency_ms",
-        "packs_sold",
+        "packs_a_sale",
     )
 
 
@@ -39,11 +39,11 @@ WRONG = {
         name="absolute_error"
     ),
     "canary.covariates": lambda r: r["canary"].update(covariates=["weather"]),
-    "'till' is not declared": lambda r: r["measures"]["packs_sold"].update(stream="till"),
-    r"has no column \['packs'\]": lambda r: r["measures"]["packs_sold"].update(column="packs"),
-    "'region' is no number": lambda r: r["measures"]["packs_sold"].update(column="region"),
-    "one column for each key": lambda r: r["measures"]["packs_sold"].update(by=["pharmacy"]),
-    "count takes none": lambda r: r["measures"]["packs_sold"].update(aggregate="count"),
+    "'till' is not declared": lambda r: r["measures"]["packs_a_sale"].update(stream="till"),
+    r"has no column \['packs'\]": lambda r: r["measures"]["packs_a_sale"].update(column="packs"),
+    "'region' is no number": lambda r: r["measures"]["packs_a_sale"].update(column="region"),
+    "one column for each key": lambda r: r["measures"]["packs_a_sale"].update(by=["pharmacy"]),
+    "count takes none": lambda r: r["measures"]["packs_a_sale"].update(aggregate="count"),
     "name is taken": lambda r: r["measures"].update(
         absolute_error={"stream": "dispensing", "aggregate": "count"}
     ),

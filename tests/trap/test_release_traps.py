@@ -1,0 +1,110 @@
+"""What live evidence could be fooled by: the arms' own effect in the past, and what came early."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.core.time import Window
+from pipelines.flows.incumbent import load_version
+from pipelines.flows.live_evidence import canary_evidence
+from pipelines.flows.live_log import live_log, ramp_of
+from pipelines.flows.live_outcomes import live
+from pipelines.release.canary_evidence import ARMS
+from pipelines.spec.predictions import Arm
+from tests.pharmacy import SECOND, Pharmacy
+from tests.rollouts import (
+    CANARY,
+    DAY,
+    HOUR,
+    ROLLOUT,
+    VERDICT,
+    Traffic,
+    at,
+    challenged,
+    salt_of,
+    sell,
+    step,
+)
+
+
+@pytest.fixture(scope="module")
+def waits(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
+    """Version 2 passed every offline gate and waits."""
+    sold = {"stream": "dispensing", "column": "quantity", "delay": "4d"}
+    canary = ROLLOUT["canary"]
+    outcome = {**canary["outcome"], "name": "packs_sold"}
+    canary = {**canary, "outcome": outcome, "covariates": ["packs_sold"]}
+    rollout = {**ROLLOUT, "canary": canary, "measures": {"packs_sold": sold}}
+    return challenged(tmp_path_factory.mktemp("waits"), rollout)
+
+
+def in_canary(waits: Pharmacy, folder: Path, factor: float) -> Pharmacy:
+    """In a canary in which the challenger's arm sells so many times as much."""
+    shutil.copytree(waits.store, folder / "store")
+    pharmacy = waits.copy(folder / "home").with_store(folder / "store")
+    store, salt = folder / "store", salt_of(pharmacy)
+    Traffic().log(pharmacy, SECOND - 14 * DAY, SECOND)
+    assert step(pharmacy, SECOND).act == "shadow"
+    Traffic().log(pharmacy, SECOND + HOUR, CANARY)
+    sell(store, SECOND, CANARY, "", 0, lambda _: 1.0)
+    assert step(pharmacy, CANARY).act == "canary"
+    sell(store, CANARY, VERDICT, salt, 0.5, lambda arm: factor if arm is Arm.CHALLENGER else 1.0)
+    Traffic().log(pharmacy, CANARY + HOUR, VERDICT)
+    return pharmacy
+
+
+@pytest.mark.slow
+def test_a_covariate_sees_nothing_of_what_the_arms_did(waits: Pharmacy, tmp_path: Path) -> None:
+    """Answers of the last week before the canary have labels that reach into it.
+
+    Were they counted, the covariate would explain away the very effect that is looked for.
+    """
+    past = []
+    for factor in (1.0, 10.0):
+        pharmacy = in_canary(waits, tmp_path / str(factor), factor)
+        parts = at(pharmacy, VERDICT)
+        version = load_version(parts, parts.registry.get("demand", "2"))
+        log = live_log(parts, version.spec, Window(CANARY - 14 * DAY, VERDICT))
+        assert log is not None
+        names = ("absolute_error", "packs_sold")
+        with live(parts, version.spec, VERDICT, ("2", "1"), names) as source:
+            past.append([source.past(name, log, CANARY, timedelta(days=14)) for name in names])
+            reaching = log.within(CANARY - 7 * DAY, CANARY)
+            values, _ = source.losses("absolute_error", reaching)
+        past[-1].append(values)
+    for quiet, loud in zip(past[0][:2], past[1][:2], strict=True):
+        assert np.isfinite(quiet).any()
+        np.testing.assert_array_equal(quiet, loud)
+    assert not np.array_equal(past[0][2], past[1][2], equal_nan=True), (
+        "the trap is set: labels of the last week do change with what the arms did"
+    )
+
+
+@pytest.mark.slow
+def test_a_day_counts_when_its_late_sales_are_known(waits: Pharmacy, tmp_path: Path) -> None:
+    """A till that reports late would look like a shop that sells little."""
+    pharmacy = in_canary(waits, tmp_path, 1.0)
+    now = CANARY + 5 * DAY + HOUR
+    parts = at(pharmacy, now)
+    version = load_version(parts, parts.registry.get("demand", "2"))
+    move = next(e.move for e in reversed(parts.ledger.entries("demand")) if e.move)
+    ramp = ramp_of(parts.ledger.entries("demand"), move.salt)
+    shown = canary_evidence(parts, version, ramp, now, beside="1")
+    assert not shown.evidence.weeks
+    for arm in ARMS:
+        [group] = shown.evidence.now.arm(arm)
+        reading = group.readings["packs_sold"]
+        assert reading.due == reading.seen == group.entities, "of five days, one is complete"
+    later = canary_evidence(parts, version, ramp, VERDICT, beside="1", until=None)
+    assert len(later.evidence.weeks) == 2
+    assert later.evidence.weekdays == (7, 7)
+    assert all(one.verdict == "pass" for one in later.served)
+    outcome = version.spec.rollout.canary.outcome if version.spec.rollout else None
+    assert outcome is not None
+    found = later.evidence.weeks[-1].difference(outcome)
+    assert found.explained_share > 0.5, "pairs that sold much go on selling much"
