@@ -60,7 +60,7 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
             f"{entry.sequence:>3}  {instant_text(entry.as_of)[:10]}  "
             f"[bold {'green' if entry.moves else 'yellow'}]"
             f"{'dry run' if entry.kind == 'peek' else entry.outcome:<12}[/]  "
-            f"candidate {entry.candidate or '-':<4} champion "
+            f"candidate {_subject(entry):<4} champion "
             f"{moved if entry.moves else entry.champion_after or 'none'}"
         )
         console.print(Padding(f"[dim]{escape('; '.join(entry.reasons))}[/]", (0, 0, 0, 5)))
@@ -187,6 +187,11 @@ def approve(
         answer("review", {"entry": entry.as_json()})
     else:
         console.print(f"{entry.outcome}: {escape('; '.join(entry.reasons))}")
+
+
+def _subject(entry: Entry) -> str:
+    """The version that an entry is about: judged, or moved on live traffic."""
+    return entry.candidate or (entry.move.challenger if entry.move else "-")
 
 
 def _budget(parts: Parts, name: str, lineage: str, entries: Sequence[Entry]) -> tuple[Account, ...]:
