@@ -29,19 +29,21 @@ from tests.pharmacy import FIRST, RICH, ROOT, SECOND, START, WEEK, Pharmacy, wri
 SERVING = {"cadence": "1h", "delay": "15m", "ttl": "9000d"}
 
 
-def build_answering(folder: Path) -> Pharmacy:
+def build_answering(folder: Path, **changes: Any) -> Pharmacy:
     """MLflow, ledger and online store in the home; version 1 is champion, 2 was made after it."""
     pharmacy = Pharmacy(folder / "home", str(folder / "store"))
     write_days(folder / "store", START, SECOND + WEEK)
-    pharmacy.declare(RICH, serving=SERVING)
+    pharmacy.declare(RICH, serving=SERVING, **changes)
     materialize("demand", FIRST, connect(pharmacy.settings))
     for as_of in (FIRST, SECOND):
         told = pharmacy.cli_retrain(as_of)
         assert told.code == 0, told.err
         pharmacy.declare(
-            (*RICH, {"kind": "calendar", "name": "weekday", "part": "weekday"}), serving=SERVING
+            (*RICH, {"kind": "calendar", "name": "weekday", "part": "weekday"}),
+            serving=SERVING,
+            **changes,
         )
-    pharmacy.declare(RICH, serving=SERVING)
+    pharmacy.declare(RICH, serving=SERVING, **changes)
     materialize("demand", SECOND, connect(pharmacy.settings))
     return pharmacy
 
@@ -130,12 +132,17 @@ class Service:
         self.process.wait(60)
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def serving(pharmacy: Pharmacy, *options: str, **environment: str) -> Iterator[Service]:
     """``gauntlet serve demand`` in processes of its own, ready to answer."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     settled = {
         "GAUNTLET_HOME": str(pharmacy.home),
         "GAUNTLET_MODELS": str(pharmacy.home / "models"),
@@ -198,20 +205,19 @@ def calling(
     seconds: float,
 ) -> Load:
     """Begin to put a load on a service."""
-    asked, answers = folder / "points.json", folder / "answers.jsonl"
-    asked.write_text(json.dumps(list(points)))
-    command = [sys.executable, "-m", "pipelines.simulation.load", service.address, "demand"]
+    bodies = [{"points": [point]} for point in points]
+    return call(service.address, "/v1/models/demand/predict", bodies, folder, rate, seconds)
+
+
+def call(
+    address: str, path: str, bodies: Sequence[Any], folder: Path, rate: float, seconds: float
+) -> Load:
+    """Begin to put a load on whatever answers at an address."""
+    asked, answers = folder / "bodies.json", folder / "answers.jsonl"
+    asked.write_text(json.dumps(list(bodies)))
+    options = ["--rate", str(rate), "--seconds", str(seconds), "--answers", str(answers)]
     process = subprocess.Popen(
-        [
-            *command,
-            str(asked),
-            "--rate",
-            str(rate),
-            "--seconds",
-            str(seconds),
-            "--answers",
-            str(answers),
-        ],
+        [sys.executable, "-m", "pipelines.simulation.load", address, path, str(asked), *options],
         cwd=ROOT,
         stdout=subprocess.PIPE,
     )

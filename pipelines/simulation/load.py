@@ -2,7 +2,7 @@
 
 A request is due at its time whether or not the one before was answered (an open loop), and waits
 count from when it was due: a service that stalls is not asked less. Run it as a process of its own:
-``python -m pipelines.simulation.load http://127.0.0.1:8000 demand points.json --rate 500``
+``python -m pipelines.simulation.load http://127.0.0.1:8000 /v1/models/m/predict bodies.json``
 """
 
 from __future__ import annotations
@@ -180,24 +180,18 @@ def main() -> None:
     """Put a load on a service; the report is one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("address")
-    parser.add_argument("model")
-    parser.add_argument("points", type=Path, help="a JSON list of decision points")
+    parser.add_argument("path")
+    parser.add_argument("bodies", type=Path, help="a JSON list of requests, taken in turn")
     parser.add_argument("--rate", type=float, default=500.0)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--connections", type=int, default=16)
-    parser.add_argument("--rows", type=int, default=1, help="decision points in each request")
     parser.add_argument("--token", default="")
     parser.add_argument("--answers", type=Path, help="file for the bodies of answers")
     given = parser.parse_args()
-    points = json.loads(given.points.read_bytes())
-    bodies = [
-        json.dumps({"points": (points[place:] + points * given.rows)[: given.rows]}).encode()
-        for place in range(len(points))
-    ]
     report = put_load(
         given.address,
-        f"/v1/models/{given.model}/predict",
-        bodies,
+        given.path,
+        [json.dumps(body).encode() for body in json.loads(given.bodies.read_bytes())],
         rate=given.rate,
         seconds=given.seconds,
         connections=given.connections,

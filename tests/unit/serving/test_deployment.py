@@ -1,0 +1,103 @@
+"""Blue-green: what is loaded when, and that what cannot be loaded changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.core.errors import Damaged
+from pipelines.serving.deployment import KEPT, Deployment
+from pipelines.serving.plan import Plan, Serving, plan_path, write_plan
+from pipelines.serving.version import LoadedVersion
+from tests.unit.serving.conftest import Desk, point, says, serving_of, version
+
+
+class Loader:
+    """Loads versions that say their own number; ``bad`` ones are damaged."""
+
+    def __init__(self, *bad: str) -> None:
+        self.bad, self.loaded = set(bad), list[str]()
+
+    def __call__(self, serving: Serving) -> LoadedVersion:
+        self.loaded.append(serving.version)
+        if serving.version in self.bad:
+            raise Damaged("a version cannot be served", where=serving.version)
+        return version(serving.version, says(float(serving.version)))
+
+
+def planned(folder: Path, champion: str, challenger: str | None = None) -> None:
+    beside = serving_of(challenger) if challenger else None
+    write_plan(folder, Plan(model="demand", champion=serving_of(champion), challenger=beside))
+
+
+def said(desk: Desk) -> float:
+    return desk.service.answer([point(1)], "r")[0].prediction
+
+
+def test_a_switch_is_one_step_and_a_rollback_loads_nothing(desk: Desk, tmp_path: Path) -> None:
+    load = Loader()
+    deployment = Deployment(desk.service, tmp_path, load)
+    assert not deployment.follow(), "there is no plan yet"
+    for champion in ("1", "2", "1", "2"):
+        planned(tmp_path, champion)
+        assert deployment.follow()
+        assert not deployment.follow(), "the same plan is no switch"
+        assert said(desk) == float(champion)
+    assert load.loaded == ["1", "2"]
+
+
+def test_only_the_newest_few_stay_loaded(desk: Desk, tmp_path: Path) -> None:
+    load = Loader()
+    deployment = Deployment(desk.service, tmp_path, load)
+    for number in range(1, KEPT + 2):
+        planned(tmp_path, str(number))
+        deployment.follow()
+    planned(tmp_path, "1")
+    deployment.follow()
+    assert load.loaded.count("1") == 2, "it was the oldest of more than are kept"
+
+
+@pytest.mark.parametrize("plan", [("2", None), ("1", "2")])
+def test_a_damaged_version_is_refused_once_and_the_old_one_answers(
+    desk: Desk, tmp_path: Path, plan: tuple[str, str | None]
+) -> None:
+    load = Loader("2")
+    deployment = Deployment(desk.service, tmp_path, load)
+    planned(tmp_path, "1")
+    deployment.follow()
+    planned(tmp_path, *plan)
+    for _ in range(3):
+        assert not deployment.follow()
+    assert load.loaded.count("2") == 1, "a refused plan is not tried again until it changes"
+    assert deployment.problem is not None
+    assert said(desk) == 1.0
+    planned(tmp_path, "3")
+    assert deployment.follow()
+    assert deployment.problem is None
+    assert said(desk) == 3.0
+
+
+def test_the_former_plan_ends_the_problem(desk: Desk, tmp_path: Path) -> None:
+    deployment = Deployment(desk.service, tmp_path, Loader("2"))
+    for champion in ("1", "2", "1"):
+        planned(tmp_path, champion)
+        deployment.follow()
+    assert deployment.problem is None
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"model": "demand"}', "[]"])
+def test_a_plan_that_cannot_be_read_is_a_problem_until_it_is_mended(
+    desk: Desk, tmp_path: Path, text: str
+) -> None:
+    deployment = Deployment(desk.service, tmp_path, Loader())
+    planned(tmp_path, "1")
+    deployment.follow()
+    plan_path(tmp_path, "demand").write_text(text)
+    assert not deployment.follow()
+    assert deployment.problem is not None
+    assert "plan cannot be read" in deployment.problem.what
+    assert said(desk) == 1.0
+    planned(tmp_path, "2")
+    assert deployment.follow()
+    assert said(desk) == 2.0
