@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help setup demo test check format up down status compose-test proof bench real-backtest lock clean
+.PHONY: help setup demo test check format up down status compose-test proof bench serving-load real-backtest lock clean
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -53,6 +53,10 @@ proof: setup  ## the long simulations, as a table in docs/proof.md
 
 bench: setup  ## benchmarks against another side, into benchmarks/RESULTS.md; ROWS=1000000 for one size
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run_all.py $(if $(ROWS),--rows $(ROWS))
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/serving.py
+
+serving-load: setup  ## a minute at RATE=500 requests a second while the champion is switched ten times
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/serving.py --load $(or $(RATE),500)
 
 real-backtest: setup  ## weekly retrains of real sets under four gates, into docs/real-backtest.md
 	@$(BIN)/python benchmarks/real_backtest.py
