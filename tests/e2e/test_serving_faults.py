@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from pipelines.adapters.objects_local import LocalStore
-from pipelines.flows.serve import ship_log
-from pipelines.wiring import connect
-from tests.answering import calling, make_champion, points_of, serving
+from pipelines.flows.serve import journal_path, publish_plan
+from pipelines.serving.journal import Journal
+from pipelines.serving.shipping import ship
+from pipelines.wiring import SystemClock, connect
+from tests.answering import calling, free_port, make_champion, points_of, serving
 from tests.answers import logged
 from tests.pharmacy import Pharmacy
 
@@ -38,7 +40,8 @@ def until(true: Callable[[], bool], within_s: float, otherwise: str) -> None:
 
 def log_of(pharmacy: Pharmacy) -> Counter[str]:
     """Every request id in the store, after all that was journalled has been shipped."""
-    ship_log("demand", connect(pharmacy.settings))
+    with Journal(journal_path(pharmacy.home, "demand")) as journal:
+        ship(journal, LocalStore(Path(pharmacy.store)), "demand", SystemClock())
     return Counter(row["request_id"] for row in logged(LocalStore(Path(pharmacy.store))))
 
 
@@ -134,6 +137,17 @@ def test_mlflow_is_away_and_the_known_version_answers(pharmacy: Pharmacy, tmp_pa
         make_champion(connect(pharmacy.settings), "2")
         until(lambda: service.version() == "2", 60, "the registry is back and is not followed")
     check_log(pharmacy, load.acknowledged())
+
+
+def test_a_service_starts_and_stops_while_mlflow_is_away(pharmacy: Pharmacy) -> None:
+    publish_plan("demand", connect(pharmacy.settings))  # as the service before has left it
+    nobody = f"http://127.0.0.1:{free_port()}"
+    with serving(pharmacy, GAUNTLET_MLFLOW_URI=nobody) as service:
+        assert service.version() == "1"
+        assert "the last known plan is served" in service.log.read_text()
+        began = time.monotonic()
+        service.stop()
+        assert time.monotonic() - began < 45, "an operator waits for a client that tries again"
 
 
 def test_the_champion_is_switched_ten_times_under_load(pharmacy: Pharmacy, tmp_path: Path) -> None:

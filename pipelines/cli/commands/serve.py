@@ -6,6 +6,7 @@ import logging
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli.output import console
-from pipelines.core.errors import GauntletError, Unavailable
+from pipelines.core.errors import GauntletError
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 SHIP_EVERY = 10  # looks at the registry between two shippings of the log
 KEEP_ALIVE_S = 75  # longer than the 60 s that proxies keep an idle connection for
+PATIENCE_S = 10  # for a registry or a store, at the start and at the end
 UNWELL_S = 30  # a worker that is silent for so long is replaced; a busy machine is not a dead one
 
 log = logging.getLogger(__name__)
@@ -78,24 +80,34 @@ def serve(
             )
         finally:
             ended.set()
+            end = time.monotonic() + PATIENCE_S  # the journal keeps what is not shipped by then
             for keeper in keepers:
-                keeper.join()
+                keeper.join(max(0.0, end - time.monotonic()))
 
 
 def _first_plan(name: str, parts: Callable[[], Parts]) -> Plan:
-    """What the registry says; when it is away, what it said last."""
+    """What the registry says; when it does not answer in time, what it said last."""
     from pipelines.flows.serve import plans_folder, publish_plan
     from pipelines.serving.plan import read_plan
     from pipelines.settings import Settings
 
-    try:
+    known = read_plan(plans_folder(Settings().home.resolve()), name)
+    if known is None:
         return publish_plan(name, parts())
-    except Unavailable as away:
-        known = read_plan(plans_folder(Settings().home.resolve()), name)
-        if known is None:
-            raise
-        log.warning("%s; %s: the last known plan is served", away, name)
-        return known
+    found: list[Plan] = []
+    once = threading.Event()
+    once.set()
+
+    def ask(connected: Parts) -> None:
+        found.append(publish_plan(name, connected))
+
+    # A client may try again for minutes, so nobody waits for the end of it.
+    look = threading.Thread(target=_keep, args=(ask, parts, 0, once), daemon=True)
+    look.start()
+    look.join(PATIENCE_S)
+    if not found:
+        log.warning("%s: the registry does not answer, the last known plan is served", name)
+    return found[0] if found else known
 
 
 def _keep(

@@ -1,0 +1,88 @@
+"""Real versions loaded by the service: whole ones answer, damaged ones are refused."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipelines.core.errors import Damaged, SpecError
+from pipelines.core.time import FixedClock
+from pipelines.flows.serve import plans_folder, publish_plan
+from pipelines.serving.deployment import Deployment
+from pipelines.serving.plan import Plan, Serving, write_plan
+from pipelines.serving.service import ModelService
+from pipelines.serving.version import load_version
+from pipelines.wiring import connect
+from tests.pharmacy import SECOND, Pharmacy
+from tests.unit.serving.conftest import Watched
+
+POINT = {"pharmacy": "pharmacy_002", "medicine": "amoxicillin"}
+
+
+@pytest.fixture
+def pharmacy(answering: Pharmacy, tmp_path: Path) -> Pharmacy:
+    """A copy of the home that a test may harm."""
+    return answering.copy(tmp_path / "home")
+
+
+def damage(folder: Path, how: str) -> None:
+    if how == "bytes":
+        [model] = folder.glob("model.*")
+        content = bytearray(model.read_bytes())
+        content[len(content) // 2] ^= 1
+        model.write_bytes(content)
+    elif how == "a file more":
+        (folder / "extra.txt").write_text("x")
+    elif how == "a file less":
+        (folder / "MLmodel").unlink()
+    else:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("how", ["bytes", "a file more", "a file less", "gone"])
+def test_a_damaged_version_is_refused_and_the_old_one_answers(pharmacy: Pharmacy, how: str) -> None:
+    parts = connect(pharmacy.settings)
+    plan, other = publish_plan("demand", parts), parts.registry.get("demand", "2")
+    service = ModelService(
+        "demand",
+        store=parts.online,
+        record=lambda _: None,
+        clock=FixedClock(SECOND),
+        watcher=Watched(),
+        later=lambda _: True,
+    )
+    deployment = Deployment(service, plans_folder(pharmacy.home))
+    assert deployment.follow(), deployment.problem
+    [before] = service.answer([POINT], "r")
+    folder = parts.registry.download(other, pharmacy.home / "versions")
+    damage(folder, how)
+    damaged = Serving(version="2", content=other.content, folder=str(folder))
+    write_plan(plans_folder(pharmacy.home), Plan(model="demand", champion=damaged))
+    assert not deployment.follow()
+    assert isinstance(deployment.problem, Damaged)
+    [after] = service.answer([POINT], "r")
+    assert (
+        (after.version, after.prediction)
+        == ("1", before.prediction)
+        == (
+            plan.champion.version,
+            before.prediction,
+        )
+    )
+
+
+def test_a_registered_version_is_compiled(pharmacy: Pharmacy) -> None:
+    loaded = load_version(publish_plan("demand", connect(pharmacy.settings)).champion)
+    assert loaded.is_compiled, "the project's own form of pipeline answers without data frames"
+
+
+def test_window_features_that_are_nowhere_online_are_refused(champion: Pharmacy) -> None:
+    parts = champion.parts()
+    info = parts.registry.get("demand", "1")
+    folder = parts.registry.download(info, champion.home / "versions")
+    serving = Serving(version="1", content=info.content, folder=str(folder))
+    with pytest.raises(SpecError, match="does not say how fresh they are online"):
+        load_version(serving)
+    assert load_version(serving, online=False).number == "1"
