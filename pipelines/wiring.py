@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,8 +104,14 @@ def connect_readers(
     )
 
 
-def serving_app() -> FastAPI:
-    """The application of one worker of ``gauntlet serve``; what it serves is in the environment."""
+def serving_app(
+    settings: Settings | None = None, clock: Clock | None = None, *, follows: bool = True
+) -> FastAPI:
+    """The application of one worker of ``gauntlet serve``; by default what the environment says.
+
+    Arguments:
+        follows: by itself, at every moment; else whoever runs it says when.
+    """
     from pipelines.adapters.metrics import Metrics
     from pipelines.adapters.serving_process import Beside, following
     from pipelines.adapters.web import Desk, Limits, build_app
@@ -115,13 +121,13 @@ def serving_app() -> FastAPI:
     from pipelines.serving.service import ModelService
 
     settle_libraries()
-    known, clock = Settings(), SystemClock()
+    known, present = settings or Settings(), clock or SystemClock()
     home, store, beside = known.home.resolve(), open_online(known), Beside()
     journals = {name: Journal(journal_path(home, name)) for name in known.serve_models.split(",")}
 
     def backlog() -> dict[str, tuple[int, float]]:
         found = {name: journal.backlog() for name, journal in journals.items()}
-        return {name: (one.rows, one.age_s(clock.now())) for name, one in found.items()}
+        return {name: (one.rows, one.age_s(present.now())) for name, one in found.items()}
 
     metrics, desks = Metrics(backlog), {}
     for name, journal in journals.items():
@@ -129,7 +135,7 @@ def serving_app() -> FastAPI:
             name,
             store=store,
             record=journal.append,
-            clock=clock,
+            clock=present,
             watcher=metrics,
             later=beside,
         )
@@ -142,13 +148,35 @@ def serving_app() -> FastAPI:
 
     @contextmanager
     def around() -> Iterator[None]:
-        with following([desk.deployment for desk in desks.values()]):
+        with following([desk.deployment for desk in desks.values()]) if follows else nullcontext():
             yield
         beside.close()
         for journal in journals.values():
             journal.close()
 
-    return build_app(desks, metrics, limits, around)
+    app = build_app(desks, metrics, limits, around)
+    app.state.desks, app.state.beside = desks, beside
+    return app
+
+
+@contextmanager
+def service_here(settings: Settings, clock: Clock) -> Iterator[tuple[int, Callable[[], None]]]:
+    """The service over HTTP in a thread of this process, for worlds that have a clock of their own.
+
+    Yields:
+        Its port; and what makes it follow the newest plan at once, its shadows' work all done.
+    """
+    from pipelines.adapters.served_here import served_here
+
+    app = serving_app(settings, clock, follows=False)
+
+    def follow() -> None:
+        app.state.beside.finish()
+        for desk in app.state.desks.values():
+            desk.deployment.follow()
+
+    with served_here(app) as port:
+        yield port, follow
 
 
 def open_store(address: str, profile: str | None = None) -> ObjectStore:

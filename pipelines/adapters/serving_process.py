@@ -33,8 +33,12 @@ class Beside:
         self._thread.submit(self._do, work)
         return True
 
+    def finish(self) -> None:
+        """Wait until all that waits now is done."""
+        self._thread.submit(lambda: None).result()
+
     def close(self) -> None:
-        """Finish what waits."""
+        """Finish what waits, and take nothing more."""
         self._thread.shutdown()
 
     def _do(self, work: Callable[[], None]) -> None:

@@ -1,5 +1,7 @@
 """Real changes of demand: the world changes, and the truth with it."""
 
+# ruff: noqa: ARG002 - every scenario is called alike, whether it needs all of it or not
+
 from __future__ import annotations
 
 from datetime import date, timedelta
@@ -9,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from pipelines.simulation.catalogue import CHAINS
-from pipelines.simulation.population import Floats, Population
+from pipelines.simulation.population import Floats, Population, generator
 from pipelines.simulation.scenarios import Change
 from pipelines.spec.fields import Share
 
@@ -74,6 +76,25 @@ class MonthlyCycle(Change):
         ).days
         extra = self.share * length / self.days if day.day <= self.days else 0.0
         return np.where(chosen[None, :], expected * (1 - self.share + extra), expected)
+
+
+class BulkOrders(Change):
+    """A share of all prescriptions is fetched in bulk: by a care home, for weeks, unannounced.
+
+    Each pair has such days of its own. Demand in the long run stays what it was and becomes
+    skewed: the median of a week lies far below its mean. The truth knows the days.
+    """
+
+    kind: Literal["bulk_orders"] = "bulk_orders"
+    moved: Share = Field(default=0.75, description="of the prescriptions")
+    days: float = Field(default=0.07, gt=0, le=1, description="share of days on which one comes")
+    seed: int = Field(default=0, ge=0)
+
+    def expect(self, expected: Floats, day: date, population: Population) -> Floats:
+        """Concentrates the demand of each pair on its days."""
+        rng = generator(self.seed, "bulk orders", day.toordinal())
+        comes = rng.random(expected.shape) < self.days
+        return expected * np.where(comes, 1 - self.moved + self.moved / self.days, 1 - self.moved)
 
 
 def _progress(start: date, day: date, over_days: int) -> float:

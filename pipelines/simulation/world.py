@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
@@ -114,6 +114,42 @@ class World:
         """The scenarios in force at an instant."""
         return tuple(scenario for scenario in self.scenarios if scenario.active(utc(instant)))
 
+    def wanted(self, day: date) -> tuple[Ints, Ints]:
+        """What customers ask for on a day, in the order in which they come.
+
+        Returns:
+            Cell in the flat (P, M) and packs of each prescription, (prescriptions,).
+        """
+        return self._sales(day)
+
+    def shelf(self, day: date) -> Floats:
+        """Packs on the shelf of an evening, (P, M), as long as pharmacies order by themselves.
+
+        They follow from the last delivery and the sales since.
+        """
+        shelf = np.empty_like(self._base)
+        for weekday in range(5):
+            rows = self.population.delivery_weekday == weekday
+            delivery = day - (day.weekday() - weekday) % 7 * _DAY
+            sold = sum(self._sold(delivery + k * _DAY) for k in range((day - delivery).days + 1))
+            shelf[rows] = (self._cover(delivery) - sold)[rows]
+        return np.maximum(shelf, 0)
+
+    def recorded(
+        self, day: date, cells: Ints, packs: Ints, *, shelf: Floats, delivered: Floats
+    ) -> dict[str, pa.Table]:
+        """The tables that a day leaves, every scenario applied.
+
+        Arguments:
+            cells: of each sale, in the flat (P, M), (sales,).
+            packs: of each sale, above 0, (sales,).
+            shelf: packs in the evening, (P, M).
+            delivered: packs that came in the morning, (P, M).
+        """
+        tables = self._tables(day, cells, packs, shelf, delivered)
+        everything = Window(*(_midnight(one) for one in (day, day + _DAY)))
+        return {stream: _within(tables[stream], everything) for stream in STREAMS}
+
     def _draw_rates(self, day: date) -> Floats:
         rates = prescriptions(self.population, self._base, self.seed, self.start, day)
         for scenario in self.scenarios:
@@ -153,25 +189,19 @@ class World:
         want = ahead * (1 + self.population.extra_packs[:, None]) * judgement * _COVER_DAYS / 7
         return np.asarray(np.ceil(want) + 2)
 
-    def _shelf(self, day: date) -> Floats:
-        """Packs on the shelf of an evening, (P, M), from the last delivery and the sales since."""
-        shelf = np.empty_like(self._base)
-        for weekday in range(5):
-            rows = self.population.delivery_weekday == weekday
-            delivery = day - (day.weekday() - weekday) % 7 * _DAY
-            sold = sum(self._sold(delivery + k * _DAY) for k in range((day - delivery).days + 1))
-            shelf[rows] = (self._cover(delivery) - sold)[rows]
-        return np.maximum(shelf, 0)
-
     def _day(self, day: date) -> dict[str, pa.Table]:
-        """The four tables of a day, every scenario applied."""
-        population, prices = self.population, self._prices(day)
-        cells, packs = self._sales(day)
+        """The four tables of a day on which pharmacies order by themselves."""
         delivered = np.zeros_like(self._base)
-        rows = population.delivery_weekday == day.weekday()
+        rows = self.population.delivery_weekday == day.weekday()
         if rows.any():
-            missing = self._cover(day) - self._shelf(day - _DAY)
+            missing = self._cover(day) - self.shelf(day - _DAY)
             delivered[rows] = np.maximum(missing, 0)[rows]
+        return self._tables(day, *self._sales(day), self.shelf(day), delivered)
+
+    def _tables(
+        self, day: date, cells: Ints, packs: Ints, shelf: Floats, delivered: Floats
+    ) -> dict[str, pa.Table]:
+        population, prices = self.population, self._prices(day)
 
         def rng(subject: str) -> np.random.Generator:
             return generator(self.seed, subject, day.toordinal())
@@ -186,9 +216,7 @@ class World:
                 prices=prices,
                 rng=rng("dispensing"),
             ),
-            "stock": stock_rows(
-                population, day, self._shelf(day), self._rates(day) > 0, rng("stock")
-            ),
+            "stock": stock_rows(population, day, shelf, self._rates(day) > 0, rng("stock")),
             "delivery": delivery_rows(population, day, delivered, rng("delivery")),
             "price": price_rows(population, day, prices),
         }
@@ -198,6 +226,10 @@ class World:
                 chance = generator(self.seed, subject, zlib.crc32(stream.encode()), day.toordinal())
                 tables[stream] = scenario.record(stream, tables[stream], chance, population)
         return tables
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, datetime.min.time(), UTC)
 
 
 def _within(table: pa.Table, window: Window) -> pa.Table:

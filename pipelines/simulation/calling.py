@@ -1,0 +1,101 @@
+"""Pharmacies that ask a service over HTTP for their coming week."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Mapping
+from datetime import date
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from pipelines.core.errors import Unavailable
+from pipelines.simulation.catalogue import CHAINS, KIND_NAMES, REGIONS
+from pipelines.simulation.population import Floats
+from pipelines.simulation.world import World
+
+TIMEOUT_S = 30.0
+
+
+class Callers:
+    """All pharmacies of a world: one request for each of them, a night's on one connection.
+
+    Arguments:
+        world: who asks, and about which medicines.
+        model: whose predictions they ask for.
+        port: of the service, on loopback.
+        columns: what they send beside the keys: region, chain, kind.
+        without: columns that the systems of a chain do not send, by chain.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        model: str,
+        port: int,
+        *,
+        columns: tuple[str, ...] = (),
+        without: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        self.world, self._path = world, f"/v1/models/{model}/predict"
+        self._columns, self._without = columns, without or {}
+        self._line = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+
+    def forecast(self, day: date) -> Floats:
+        """What the service says of each pair that is sold on a day, (P, M); NaN for the others.
+
+        Raises:
+            Unavailable: when a request is not answered.
+        """
+        self._line.close()  # a day has passed: no service keeps it for so long
+        there = self.world.prescriptions(day) > 0
+        said = np.full(there.shape, np.nan)
+        for pharmacy in np.flatnonzero(there.any(axis=1)).tolist():
+            medicines = np.flatnonzero(there[pharmacy])
+            said[pharmacy, medicines] = self._ask(
+                [self._point(pharmacy, medicine) for medicine in medicines.tolist()]
+            )
+        return said
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        cause: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._line.close()
+
+    def _point(self, pharmacy: int, medicine: int) -> dict[str, str]:
+        people = self.world.population
+        known = {
+            "region": REGIONS[people.region[pharmacy]],
+            "chain": CHAINS[people.chain[pharmacy]],
+            "kind": KIND_NAMES[people.kind[pharmacy]],
+        }
+        sent = [c for c in self._columns if c not in self._without.get(known["chain"], ())]
+        keys = {"pharmacy": people.pharmacies[pharmacy], "medicine": people.medicines[medicine]}
+        return keys | {column: known[column] for column in sent}
+
+    def _ask(self, points: list[dict[str, str]]) -> list[float]:
+        try:
+            self._line.request("POST", self._path, json.dumps({"points": points}).encode())
+            answer = self._line.getresponse()
+            body: Any = json.loads(answer.read())
+        except (OSError, http.client.HTTPException, ValueError) as cause:
+            self._line.close()
+            raise Unavailable(
+                "the service did not answer a pharmacy", where=self._path, got=repr(cause)
+            ) from cause
+        if answer.status != 200:
+            raise Unavailable(
+                "the service did not answer a pharmacy",
+                where=self._path,
+                got=f"{answer.status}: {json.dumps(body)[:300]}",
+                wanted="200 and a prediction for each point",
+            )
+        return [float(one["prediction"]) for one in body["predictions"]]

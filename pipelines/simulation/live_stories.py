@@ -1,0 +1,177 @@
+"""Challengers on live traffic with a known truth, each in a chain of its own.
+
+The chains order by what is predicted. What a story declares is ``models/demand.yaml`` made quick:
+one month of training, few tries a year, a canary of two weeks with half of the pairs in each arm.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pipelines.core.records import Instant, Record
+from pipelines.core.time import parse_instant
+from pipelines.simulation.changes import BulkOrders
+from pipelines.simulation.scale import Scale
+from pipelines.simulation.world import World
+
+_WEEK = timedelta(weeks=1)
+_SUMMER = parse_instant("2025-07-07")  # no season until November
+_ESTIMATOR = "sklearn.ensemble.HistGradientBoostingRegressor"
+MEAN, MEDIAN = "poisson", "absolute_error"
+PACKS_SOLD: dict[str, Any] = {"name": "packs_sold", "higher_is_better": True, "ratio": True}
+ABSOLUTE_ERROR: dict[str, Any] = {"name": "absolute_error", "ratio": True}
+
+
+class Recipe(Record):
+    """What a version is made of."""
+
+    sold_days: tuple[int, ...] = Field(description="packs sold in so many days are its features")
+    loss: str = MEAN
+
+
+class LiveStory(Record):
+    """A champion, a challenger, and the chain in which they meet."""
+
+    model: str
+    title: str
+    planted: str = Field(description="what is true, for the reader")
+    scale: Scale
+    seed: int = 7
+    scenarios: tuple[BulkOrders, ...] = ()
+    cover: float = Field(default=1.0, description="packs ordered for each one that is forecast")
+    made: Instant = Field(description="when the champion is")
+    challenged: Instant = Field(description="when its challenger is, and live traffic begins")
+    champion: Recipe
+    challenger: Recipe
+    outcome: dict[str, Any]
+    guardrails: tuple[dict[str, Any], ...] = ()
+    expected: Literal["promoted", "rolled_back", "inconclusive"]
+    days: int = Field(default=35, description="after which it has to be over")
+
+    def world(self) -> World:
+        """The world in which it plays."""
+        return World(self.scale, self.seed, self.scenarios)
+
+    def declared(self, demand: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+        """A declaration of the model.
+
+        Arguments:
+            demand: that of ``models/demand.yaml``, read.
+            recipe: of the version that it makes.
+        """
+        medicine = {"kind": "attribute", "name": "medicine"}
+        parameters = {"max_iter": 40, "learning_rate": 0.15, "min_samples_leaf": 20}
+        return demand | {
+            "name": self.model,
+            "description": f"{demand['description']} {self.title}.",
+            "points": demand["points"] | {"active_for": "28d"},
+            "features": [medicine, *(_sold(days) for days in recipe.sold_days)],
+            "serving": {"cadence": "1h", "delay": "15m"},
+            "split": {"train": "28d", "recent": "14d"},
+            "estimator": {"path": _ESTIMATOR, "parameters": parameters | {"loss": recipe.loss}},
+            "seeds": [11, 12],
+            "metric": {"name": "absolute_error", "minimum_effect": 0.3},
+            "guardrails": [],
+            "slices": [],
+            "gates": {"budget": {"alpha_year": 0.2, "tries": 4}, "audit": {"refits": 3}},
+            "rollout": self._rollout(),
+            "schedule": None,
+        }
+
+    def _rollout(self) -> dict[str, Any]:
+        return {
+            # Some hundred requests, answered while the machine does everything else.
+            "shadow": {
+                "share": 0.9,
+                "length": "2d",
+                "minimum_requests": 100,
+                "slower_share": 20.0,
+            },
+            "canary": {
+                "outcome": self.outcome,
+                "guardrails": list(self.guardrails),
+                "covariates": ["packs_sold"],
+                "stages": [0.5],
+                "weeks": 2,
+                "looks": [2],
+                "minimum_entities": 20,
+                "holdback": 0.0,
+                "check": "2d",
+            },
+            "measures": {
+                "packs_sold": {"stream": "dispensing", "column": "quantity", "delay": "4d"}
+            },
+        }
+
+
+def _sold(days: int) -> dict[str, Any]:
+    return {
+        "kind": "window",
+        "name": f"sold_{days}d",
+        "stream": "dispensing",
+        "by": ["pharmacy", "medicine"],
+        "aggregate": "sum",
+        "column": "quantity",
+        "window": f"{days}d",
+    }
+
+
+def _chain(name: str, pharmacies: int) -> Scale:
+    return Scale(
+        name=name,
+        pharmacies=pharmacies,
+        medicines=5,
+        prescriptions_per_day=15.0 * pharmacies,
+        newcomer_share=0,
+        start=_SUMMER,
+    )
+
+
+BETTER = LiveStory(
+    model="orders",
+    title="Four weeks of sales instead of a day's",
+    planted="The champion forecasts a week from the sales of one day, the challenger from those of "
+    "one and of four weeks. Pharmacies order what is forecast.",
+    scale=_chain("orders", 40),
+    made=_SUMMER + 9 * _WEEK,
+    challenged=_SUMMER + 9 * _WEEK,
+    champion=Recipe(sold_days=(1,)),
+    challenger=Recipe(sold_days=(7, 28)),
+    outcome=ABSOLUTE_ERROR | {"minimum_effect": 3.0},
+    guardrails=(PACKS_SOLD | {"margin": 0.5},),
+    expected="promoted",
+)
+MEDIAN_ORDERS = LiveStory(
+    model="care_homes",
+    title="Tuned to the metric",
+    planted="Care homes fetch most packs in bulk, on days that nothing announces: the median of a "
+    "week is far below its mean. The challenger is trained for the median. Its absolute error is "
+    "smaller, and whoever orders by it runs out.",
+    scale=_chain("care homes", 40),
+    scenarios=(BulkOrders(start=_SUMMER + 8 * _WEEK),),
+    cover=1.5,
+    made=_SUMMER + 9 * _WEEK,
+    challenged=_SUMMER + 15 * _WEEK,
+    champion=Recipe(sold_days=(7, 28)),
+    challenger=Recipe(sold_days=(7, 28), loss=MEDIAN),
+    outcome=ABSOLUTE_ERROR | {"minimum_effect": 3.0},
+    guardrails=(PACKS_SOLD | {"margin": 0.1},),
+    expected="rolled_back",
+)
+FULL_SHELVES = LiveStory(
+    model="full_shelves",
+    title="A better forecast that nobody needs",
+    planted="The challenger forecasts better, and shelves hold five times what is forecast: nobody "
+    "runs out with either, and both sell the same.",
+    scale=_chain("full shelves", 40),
+    cover=5.0,
+    made=_SUMMER + 9 * _WEEK,
+    challenged=_SUMMER + 9 * _WEEK,
+    champion=Recipe(sold_days=(1,)),
+    challenger=Recipe(sold_days=(7, 28)),
+    outcome=PACKS_SOLD | {"minimum_effect": 0.5},
+    expected="inconclusive",
+)

@@ -1,0 +1,86 @@
+"""Shelves that a forecast fills: what is dispensed is the smaller of demand and stock.
+
+The world's customers come as they would anyway. Whether they find what they ask for depends on
+what was ordered, so that here predictions change outcomes.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from pipelines.core.errors import DataError
+from pipelines.simulation.population import Floats, Ints
+from pipelines.simulation.world import World
+
+_DAY = timedelta(days=1)
+
+
+class Shelves:
+    """The stock of every pair, from a day on.
+
+    Each pharmacy is delivered to once a week, before it opens, and then has what it ordered: its
+    forecast of the coming seven days, times ``cover``. What it had beyond that goes back. Until
+    the next delivery it has what is left.
+
+    Arguments:
+        world: its demand; its own shelves are what the first day begins with.
+        first: the first day.
+        cover: packs ordered for each pack that is forecast. Large, and nobody runs out whatever is
+            forecast: then predictions change nothing.
+    """
+
+    def __init__(self, world: World, first: date, cover: float = 1.0) -> None:
+        self.world, self.cover, self._next = world, cover, first
+        self.stock = world.shelf(first - _DAY)
+        self.wanted, self.sold = np.zeros_like(self.stock), np.zeros_like(self.stock)
+
+    def day(self, day: date, forecast: Floats) -> dict[str, pa.Table]:
+        """A day in the pharmacies, and the rows that it leaves in each stream.
+
+        Arguments:
+            day: the day after the one before.
+            forecast: packs of the coming seven days, (P, M); NaN where nobody asked. It counts for
+                the pharmacies whose delivery comes on that day.
+
+        Raises:
+            DataError: when a day is left out or comes twice.
+        """
+        if day != self._next:
+            raise DataError(
+                "shelves live one day after the other", got=str(day), wanted=str(self._next)
+            )
+        self._next = day + _DAY
+        due = self.world.population.delivery_weekday == day.weekday()
+        target = np.ceil(np.maximum(forecast, 0) * self.cover)
+        ordered = due[:, None] & ~np.isnan(target)
+        delivered = np.where(ordered, np.maximum(target - self.stock, 0), 0.0)
+        self.stock = np.where(ordered, target, self.stock)
+        cells, packs = self.world.wanted(day)
+        given = _given(cells, packs, self.stock.ravel())
+        self.wanted += self._by_pair(cells, packs)
+        sold = self._by_pair(cells, given)
+        self.sold += sold
+        self.stock = self.stock - sold
+        some = given > 0
+        return self.world.recorded(
+            day, cells[some], given[some], shelf=self.stock, delivered=delivered
+        )
+
+    def _by_pair(self, cells: Ints, packs: Ints) -> Floats:
+        flat = np.bincount(cells, weights=packs, minlength=self.stock.size)
+        return np.asarray(flat.reshape(self.stock.shape))
+
+
+def _given(cells: Ints, packs: Ints, stock: Floats) -> Ints:
+    """Packs that each customer gets, first come, first served, (prescriptions,)."""
+    order = np.argsort(cells, kind="stable")
+    asked = np.cumsum(packs[order])
+    begins = np.r_[True, np.diff(cells[order]) != 0][: len(cells)]
+    before = asked - packs[order]
+    before = before - np.maximum.accumulate(np.where(begins, before, 0))
+    given = np.empty_like(packs)
+    given[order] = np.clip(stock[cells[order]] - before, 0, packs[order]).astype(np.int64)
+    return given
