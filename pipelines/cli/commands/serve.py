@@ -6,7 +6,6 @@ import logging
 import os
 import tempfile
 import threading
-import time
 from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated
@@ -80,9 +79,8 @@ def serve(
             )
         finally:
             ended.set()
-            end = time.monotonic() + PATIENCE_S  # the journal keeps what is not shipped by then
-            for keeper in keepers:
-                keeper.join(max(0.0, end - time.monotonic()))
+            for keeper in keepers:  # the journal keeps what is not shipped by then
+                keeper.join(PATIENCE_S / len(keepers))
 
 
 def _first_plan(name: str, parts: Callable[[], Parts]) -> Plan:
