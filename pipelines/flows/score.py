@@ -153,10 +153,11 @@ def _predicted(model: str, at: datetime, parts: Parts) -> bytes:
         parts.progress("who is active")
         entities = active_entities(spec, tables, at)
         if not entities:
+            silence = duration_text(grid_of(spec).active_for)
             raise DataError(
                 "there is nobody to score",
                 where=f"model {model} as of {instant_text(at)}",
-                wanted=f"an entity with an event in the last {duration_text(grid_of(spec).active_for)}",
+                wanted=f"an entity with an event in the last {silence}",
                 do="look at the feed of the points' stream: it may have fallen silent",
             )
         _fill(online, spec, tables, at, parts)
