@@ -14,8 +14,7 @@ from pipelines.core.errors import Unavailable
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-PATIENCE_S = 60.0
-_LOOK_S = 0.01
+LOOK_S, MOST_LOOKS = 0.01, 6000  # a minute
 
 
 @contextmanager
@@ -41,12 +40,14 @@ def served_here(app: FastAPI) -> Iterator[int]:
 
 
 def _wait(server: object, thread: threading.Thread) -> None:
-    given_up = time.monotonic() + PATIENCE_S
-    while not getattr(server, "started", False):
-        if not thread.is_alive() or time.monotonic() > given_up:
-            raise Unavailable(
-                "the service did not start",
-                wanted=f"an answer within {PATIENCE_S:g} s",
-                do="read what it wrote to standard error",
-            )
-        time.sleep(_LOOK_S)
+    for _ in range(MOST_LOOKS):
+        if getattr(server, "started", False):
+            return
+        if not thread.is_alive():
+            break
+        time.sleep(LOOK_S)
+    raise Unavailable(
+        "the service did not start",
+        wanted=f"an answer within {MOST_LOOKS * LOOK_S:g} s",
+        do="read what it wrote to standard error",
+    )
