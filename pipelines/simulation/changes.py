@@ -86,7 +86,7 @@ class BulkOrders(Change):
     """
 
     kind: Literal["bulk_orders"] = "bulk_orders"
-    moved: Share = Field(default=0.75, description="of the prescriptions")
+    moved: Share = Field(default=0.8, description="of the prescriptions")
     days: float = Field(default=0.07, gt=0, le=1, description="share of days on which one comes")
     seed: int = Field(default=0, ge=0)
 

@@ -6,7 +6,7 @@ one month of training, few tries a year, a canary of two weeks with half of the 
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import Field
@@ -19,6 +19,7 @@ from pipelines.simulation.world import World
 
 _WEEK = timedelta(weeks=1)
 _SUMMER = parse_instant("2025-07-07")  # no season until November
+_MAY = parse_instant("2025-05-19")
 _ESTIMATOR = "sklearn.ensemble.HistGradientBoostingRegressor"
 MEAN, MEDIAN = "poisson", "absolute_error"
 PACKS_SOLD: dict[str, Any] = {"name": "packs_sold", "higher_is_better": True, "ratio": True}
@@ -49,7 +50,8 @@ class LiveStory(Record):
     outcome: dict[str, Any]
     guardrails: tuple[dict[str, Any], ...] = ()
     expected: Literal["promoted", "rolled_back", "inconclusive"]
-    days: int = Field(default=35, description="after which it has to be over")
+    weeks: int = Field(default=2, description="of the canary")
+    days: int = Field(default=42, description="after which it has to be over")
 
     def world(self) -> World:
         """The world in which it plays."""
@@ -95,8 +97,8 @@ class LiveStory(Record):
                 "guardrails": list(self.guardrails),
                 "covariates": ["packs_sold"],
                 "stages": [0.5],
-                "weeks": 2,
-                "looks": [2],
+                "weeks": self.weeks,
+                "looks": [self.weeks],
                 "minimum_entities": 20,
                 "holdback": 0.0,
                 "check": "2d",
@@ -119,15 +121,9 @@ def _sold(days: int) -> dict[str, Any]:
     }
 
 
-def _chain(name: str, pharmacies: int) -> Scale:
-    return Scale(
-        name=name,
-        pharmacies=pharmacies,
-        medicines=5,
-        prescriptions_per_day=15.0 * pharmacies,
-        newcomer_share=0,
-        start=_SUMMER,
-    )
+def _chain(name: str, start: datetime = _SUMMER, **size: int) -> Scale:
+    declared = {"pharmacies": 40, "medicines": 5, "prescriptions_per_day": 600} | size
+    return Scale(name=name, newcomer_share=0, start=start, **declared)
 
 
 BETTER = LiveStory(
@@ -135,7 +131,7 @@ BETTER = LiveStory(
     title="Four weeks of sales instead of a day's",
     planted="The champion forecasts a week from the sales of one day, the challenger from those of "
     "one and of four weeks. Pharmacies order what is forecast.",
-    scale=_chain("orders", 40),
+    scale=_chain("orders"),
     made=_SUMMER + 9 * _WEEK,
     challenged=_SUMMER + 9 * _WEEK,
     champion=Recipe(sold_days=(1,)),
@@ -150,15 +146,16 @@ MEDIAN_ORDERS = LiveStory(
     planted="Care homes fetch most packs in bulk, on days that nothing announces: the median of a "
     "week is far below its mean. The challenger is trained for the median. Its absolute error is "
     "smaller, and whoever orders by it runs out.",
-    scale=_chain("care homes", 40),
-    scenarios=(BulkOrders(start=_SUMMER + 8 * _WEEK),),
+    scale=_chain("care homes", _MAY, medicines=10, prescriptions_per_day=800),
+    scenarios=(BulkOrders(start=_MAY + 12 * _WEEK),),
     cover=1.5,
-    made=_SUMMER + 9 * _WEEK,
-    challenged=_SUMMER + 15 * _WEEK,
-    champion=Recipe(sold_days=(7, 28)),
-    challenger=Recipe(sold_days=(7, 28), loss=MEDIAN),
+    made=_MAY + 13 * _WEEK,
+    challenged=_MAY + 23 * _WEEK,
+    champion=Recipe(sold_days=(42,)),
+    challenger=Recipe(sold_days=(42,), loss=MEDIAN),
     outcome=ABSOLUTE_ERROR | {"minimum_effect": 3.0},
     guardrails=(PACKS_SOLD | {"margin": 0.1},),
+    weeks=3,
     expected="rolled_back",
 )
 FULL_SHELVES = LiveStory(
@@ -166,7 +163,7 @@ FULL_SHELVES = LiveStory(
     title="A better forecast that nobody needs",
     planted="The challenger forecasts better, and shelves hold five times what is forecast: nobody "
     "runs out with either, and both sell the same.",
-    scale=_chain("full shelves", 40),
+    scale=_chain("full shelves"),
     cover=5.0,
     made=_SUMMER + 9 * _WEEK,
     challenged=_SUMMER + 9 * _WEEK,

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -22,6 +21,10 @@ from pipelines.flows.release_report import Act, ReleaseReport
 from pipelines.flows.request import Request
 from pipelines.flows.retrain import Retraining, retrain
 from pipelines.flows.run import Parts
+from pipelines.release.ledger import Entry
+from pipelines.release.policy import Outcome
+from pipelines.release.trial import Stage
+from pipelines.settings import Settings
 from pipelines.simulation.calling import Callers
 from pipelines.simulation.live_stories import LiveStory, Recipe
 from pipelines.simulation.living import Living, MovingClock
@@ -67,32 +70,50 @@ class Declarations:
         (self.expectations / f"{story.model}.json").write_bytes(self.suite.read_bytes())
 
 
-@dataclass
+@dataclass(frozen=True)
 class Told:
-    """What became of a story."""
+    """What became of a story.
+
+    Arguments:
+        chain: its ledger.
+        steps: of the release, in this telling.
+        sold_share: of what customers asked for; none when it was told before.
+    """
 
     story: LiveStory
-    champion: Retraining
-    challenger: Retraining
-    reports: list[ReleaseReport] = field(default_factory=list)
-    sold_share: float = 1.0
+    chain: tuple[Entry, ...]
+    steps: tuple[ReleaseReport, ...] = ()
+    sold_share: float | None = None
+
+    @property
+    def last(self) -> Entry:
+        """The newest move, or the decision after which there was none."""
+        moves = [entry for entry in self.chain if entry.move]
+        return moves[-1] if moves else self.chain[-1]
+
+    @property
+    def over(self) -> bool:
+        """Whether the trial has ended."""
+        move = self.last.move
+        return move is not None and move.stage in (Stage.PROMOTED, Stage.ENDED)
 
     @property
     def became(self) -> str:
-        """How the trial ended: promoted, rolled_back, inconclusive, or something else."""
-        last = self.reports[-1] if self.reports else None
-        if last is None or last.act not in (Act.PROMOTED, Act.ENDED):
-            return last.act.value if last else self.challenger.decision.outcome.value
-        if last.act is Act.PROMOTED:
-            return "promoted"
-        return "rolled_back" if self.harms else "inconclusive"
+        """How it ended: promoted, rolled_back, inconclusive, or where it stands."""
+        move = self.last.move
+        if move is None:
+            return str(self.last.outcome)
+        if move.stage is Stage.ENDED:
+            return "rolled_back" if self.harms else "inconclusive"
+        return move.stage.value
 
     @property
     def harms(self) -> tuple[str, ...]:
         """Names of the findings that showed harm."""
-        found = self.reports[-1].findings if self.reports else ()
         return tuple(
-            one.name for one in found if one.name.startswith(HARM) and one.verdict is Verdict.FAIL
+            one.name
+            for one in self.last.findings
+            if one.name.startswith(HARM) and one.verdict is Verdict.FAIL
         )
 
 
@@ -104,7 +125,7 @@ def tell_live(
     service: Service,
     tell: Tell = lambda _: None,
 ) -> Told:
-    """Live a story to its end.
+    """Live a story to its end; one that was told before is only looked up.
 
     Arguments:
         story: which.
@@ -118,44 +139,49 @@ def tell_live(
         GauntletError: as the flows do, and when the service does not answer.
     """
     world, model = story.world(), story.model
-    parts.progress("writing what happened before")
+    before = parts.ledger.entries(model)
+    if before:
+        return Told(story, before)
+    steps: list[ReleaseReport] = []
 
-    def make(recipe: Recipe, reason: str) -> Retraining:
+    def make(recipe: Recipe, at: datetime, reason: str) -> Told:
+        clock.move(at)
         declarations.declare(story, recipe)
-        materialize(model, clock.now(), parts)
-        done = retrain(Request(model=model, as_of=clock.now(), reason=reason), parts)
-        tell(done)
-        return done
+        materialize(model, at, parts)
+        tell(retrain(Request(model=model, as_of=at, reason=reason), parts))
+        return Told(story, parts.ledger.entries(model))
 
     declarations.declare(story, story.champion)
+    parts.progress("writing what happened before")
     store = parts.open_store(parts.load_spec(model))
     write_world(world, store, Window(story.scale.start, story.challenged))
-    clock.move(story.made)
-    champion = make(story.champion, "the first version")
-    clock.move(story.challenged)
-    told = Told(story, champion, make(story.challenger, story.title))
-    if told.became != "challenge":
-        return told
+    made = make(story.champion, story.made, "the first version")
+    if made.became != Outcome.BOOTSTRAP:
+        return made
+    asked = make(story.challenger, story.challenged, story.title)
+    if asked.became != Outcome.CHALLENGE:
+        return asked
     first = story.challenged.date()
     shelves = Shelves(world, first, story.cover)
     with service() as (port, follow), Callers(world, model, port) as callers:
         living = Living(model, shelves, callers, parts, clock, follow, first)
         for report in living.days(first + timedelta(days=story.days)):
-            told.reports.append(report)
+            steps.append(report)
             tell(report)
             if report.act in (Act.PROMOTED, Act.ENDED):
                 break
-    told.sold_share = float(shelves.sold.sum() / shelves.wanted.sum())
-    return told
+    share = float(shelves.sold.sum() / shelves.wanted.sum())
+    return Told(story, parts.ledger.entries(model), tuple(steps), share)
 
 
-def settled(settings: Any, story: LiveStory, declarations: Declarations) -> Any:
-    """Settings under which a story's parts and service are connected."""
-    return settings.model_copy(
-        update={
-            "models": declarations.models,
-            "expectations": declarations.expectations,
-            "store": str(settings.home.resolve() / "live" / story.model),
-            "serve_models": story.model,
-        }
-    )
+def settled(settings: Settings, story: LiveStory) -> Settings:
+    """Settings of a story's own home in another: its model, its events, its ledger."""
+    home = settings.home.resolve() / "live" / story.model
+    own = {
+        "home": home,
+        "models": home / "models",
+        "expectations": home / "expectations",
+        "serve_models": story.model,
+    }
+    empty = dict.fromkeys(("store", "mlflow_uri", "ledger_url", "online_url"), "")
+    return settings.model_copy(update=own | empty)

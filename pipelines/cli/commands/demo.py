@@ -1,4 +1,4 @@
-"""``gauntlet demo``: a pharmacy chain from its first model to its last bad Monday."""
+"""``gauntlet demo``: a pharmacy chain on six Mondays, and two challengers on live traffic."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from pipelines.cli.commands.demo_live import show_moves, tell_live_stories
 from pipelines.cli.commands.retrain import show_decision, tell_step
 from pipelines.cli.options import Json
 from pipelines.cli.output import answer, console
@@ -21,6 +22,7 @@ from pipelines.wiring import connect, open_store
 
 if TYPE_CHECKING:
     from pipelines.flows.retrain import Retraining
+    from pipelines.simulation.live_story import Told
     from pipelines.simulation.story import Chapter
 
 MODEL = "demand"
@@ -32,10 +34,11 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(as_json: Json = False) -> None:
-    """Simulate a pharmacy chain, retrain on six Mondays, and show what each gate found.
+    """Simulate pharmacies: six Mondays of retraining, then two challengers on live traffic.
 
-    Runs on files and SQLite in the home folder. Run again, it finds what it did before. Exit code
-    1 when a Monday ends otherwise than the story says.
+    Runs on files and SQLite in the home folder, with the service in this process. Run again, it
+    finds the Mondays as they were and lives the live traffic anew. Exit code 1 when something
+    ends otherwise than the story says.
     """
     from pipelines.simulation.story import DEMO_STORY
     from pipelines.simulation.writing import write_world
@@ -52,11 +55,17 @@ def demo(as_json: Json = False) -> None:
     for number, chapter in enumerate(story.chapters, 1):
         done = _retrain(settings, chapter, number, quiet=as_json)
         told.append((chapter, done, _became(done)))
+    lived = tell_live_stories(settings, len(told) + 1, quiet=as_json)
     wrong = [chapter.title for chapter, _, became in told if became != chapter.expected]
+    wrong += [one.story.title for one in lived if one.became != one.story.expected]
     if as_json:
-        answer("demo", {"chapters": [_as_dict(*one) for one in told], "unexpected": wrong})
+        chapters = [_as_dict(*one) for one in told]
+        live = [_live_as_dict(one) for one in lived]
+        answer("demo", {"chapters": chapters, "live": live, "unexpected": wrong})
     else:
         _summary(told)
+        console.rule("[bold]Live traffic, move by move[/]")
+        show_moves(lived)
         console.print(f"\n{perf_counter() - began:.0f} seconds. What to look at now:")
         console.print("  gauntlet ledger demand      every decision and why")
         console.print("  gauntlet explain demand     the last one, judged again from its findings")
@@ -143,5 +152,20 @@ def _as_dict(chapter: Chapter, done: Retraining, became: str) -> dict[str, objec
             finding.name
             for finding in done.findings
             if finding.verdict != "pass" and finding.blocking
+        ],
+    }
+
+
+def _live_as_dict(told: Told) -> dict[str, object]:
+    return {
+        "model": told.story.model,
+        "title": told.story.title,
+        "expected": told.story.expected,
+        "became": told.became,
+        "harms": list(told.harms),
+        "moves": [
+            {"as_of": entry.as_json()["as_of"], "stage": entry.move.stage.value}
+            for entry in told.chain
+            if entry.move
         ],
     }

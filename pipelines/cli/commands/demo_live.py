@@ -1,0 +1,140 @@
+"""The demonstration's second half: challengers on live traffic, told step by step."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from pipelines.cli.commands.retrain import show_decision
+from pipelines.cli.output import console, show_findings, show_table
+from pipelines.settings import Settings
+from pipelines.wiring import connect, service_here
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipelines.flows.release_report import ReleaseReport
+    from pipelines.flows.retrain import Retraining
+    from pipelines.release.ledger import Entry
+    from pipelines.simulation.live_stories import LiveStory
+    from pipelines.simulation.live_story import Told
+
+ENDED = "told"  # stands in a story's home when it was told to its end
+_COLOURS = {"promoted": "green", "rolled_back": "red", "ended": "red"}
+_TOLD = ("canary.harm.", "canary.primary", "canary.guardrail.", "canary.corrected_gain")
+
+
+def tell_live_stories(settings: Settings, first: int, *, quiet: bool) -> list[Told]:
+    """One challenger that is promoted by its canary, and one that is rolled back.
+
+    Arguments:
+        settings: of the demonstration; each story has its own home under ``<home>/live``.
+        first: number of the first story.
+        quiet: say nothing.
+    """
+    from pipelines.simulation.live_stories import BETTER, MEDIAN_ORDERS
+
+    return [
+        _live(settings, story, first + number, quiet=quiet)
+        for number, story in enumerate((BETTER, MEDIAN_ORDERS))
+    ]
+
+
+def show_moves(told: list[Told]) -> None:
+    """Every decision and move that the ledgers of the stories have."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("as of", "model", "in the ledger", "version", "champion after", "share"):
+        table.add_column(heading)
+    for one in told:
+        for entry in one.chain:
+            table.add_row(*_row(entry))
+    show_table(table)
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    move = entry.move
+    what = move.stage.value if move else str(entry.outcome)
+    share = (
+        f"{move.share or move.shadow_share:.0%}" if move and move.share + move.shadow_share else ""
+    )
+    colour = "green" if entry.moves else "red" if what == "ended" else "default"
+    return (
+        f"{entry.as_of:%Y-%m-%d}",
+        entry.model,
+        f"[{colour}]{what}[/]",
+        str(move.challenger if move else entry.candidate or ""),
+        f"version {entry.champion_after}" if entry.champion_after else "none",
+        share,
+    )
+
+
+def _live(settings: Settings, story: LiveStory, number: int, *, quiet: bool) -> Told:
+    from pipelines.adapters.registry_folder import FolderRegistry
+    from pipelines.flows.release_report import ReleaseReport
+    from pipelines.simulation.live_story import Declarations, settled, tell_live
+    from pipelines.simulation.living import MovingClock
+
+    known, clock = settled(settings, story), MovingClock(story.made)
+    declarations = Declarations(
+        known.home, settings.models / "demand.yaml", settings.expectations / "demand.json"
+    )
+    _clear_what_was_cut_off(known.home)
+    if not quiet:
+        console.rule(f"[bold]{number}. Live traffic: {story.title}[/]")
+        console.print(f"[dim]{escape(story.planted)}[/]\n")
+    with console.status(story.title, spinner="dots") as status:
+
+        def progress(text: str) -> None:
+            status.update(f"{clock.now():%d %B %Y}: {escape(text)}")
+
+        def tell(what: Retraining | ReleaseReport) -> None:
+            if quiet:
+                return
+            if isinstance(what, ReleaseReport):
+                _tell_step(what)
+            else:
+                _tell_retraining(what)
+
+        registry = FolderRegistry(known.home / "registry")
+        parts = replace(connect(known, clock=clock, progress=progress), registry=registry)
+        service = partial(service_here, known, clock)
+        told = tell_live(story, declarations, parts, clock, service, tell)
+    (known.home / ENDED).touch()
+    if not quiet and told.sold_share is None:
+        console.print(f"  [dim]told before: {told.became.replace('_', ' ')}[/]\n")
+    elif not quiet:
+        sold = f"{told.sold_share:.0%} of what customers asked for was on the shelf"
+        console.print(f"\n  [dim]{sold}[/]\n")
+    return told
+
+
+def _clear_what_was_cut_off(home: Path) -> None:
+    """A telling that was killed cannot go on: what was on its shelves is forgotten."""
+    if home.exists() and not (home / ENDED).exists():
+        shutil.rmtree(home)
+
+
+def _tell_retraining(done: Retraining) -> None:
+    version = done.version.version if done.version else "none"
+    console.print(f"  {done.run.request.as_of:%d %B}  version {version}: ", end="")
+    show_decision(done, everything=False)
+
+
+def _tell_step(report: ReleaseReport) -> None:
+    """Moves, and what ended them; what waits is told by its weeks."""
+    act, day = report.act, f"{report.as_of:%d %B}"
+    if not act.moves:
+        weeks = (
+            f"  {report.weeks} of {report.of_weeks} weeks have matured" if report.of_weeks else ""
+        )
+        console.print(f"  [dim]{day}  {act.replace('_', ' ')}{weeks}[/]")
+        return
+    console.print(f"  {day}  [bold {_COLOURS.get(act, 'yellow')}]{act}[/]", end="  ")
+    console.print(escape(report.summary), soft_wrap=True)
+    if report.beside is None:
+        show_findings([f for f in report.findings if f.name.startswith(_TOLD)], everything=True)

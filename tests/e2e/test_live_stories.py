@@ -1,0 +1,57 @@
+"""Challengers in chains that order by what the real service predicts, each with a known truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.release.ledger import check_chain
+from pipelines.release.registry import CHALLENGER, CHAMPION
+from pipelines.simulation.live_stories import BETTER, FULL_SHELVES, MEDIAN_ORDERS
+from tests.stories import told
+
+
+def verdicts(story_told: object) -> dict[str, str]:
+    return {one.name: one.verdict.value for one in story_told.last.findings}  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+def test_a_better_forecast_is_promoted_by_its_canary(tmp_path: Path) -> None:
+    found, parts = told(BETTER, tmp_path)
+    assert found.became == "promoted", (found.last.reasons, verdicts(found))
+    stages = [str(entry.move.stage) for entry in found.chain if entry.move]
+    assert stages == ["shadow", "canary", "promoted"]
+    check_chain(found.chain)
+    assert verdicts(found)["canary.primary"] == "pass"
+    assert parts.registry.alias("orders", CHAMPION) == "2"
+    again, _ = told(BETTER, tmp_path)
+    assert again.chain == found.chain, "told again, it is only looked up"
+
+
+@pytest.mark.slow
+def test_only_the_canary_tells_that_orders_by_the_median_leave_shelves_empty(
+    tmp_path: Path,
+) -> None:
+    """Its absolute error is smaller offline and live: nothing but the packs sold is against it."""
+    found, parts = told(MEDIAN_ORDERS, tmp_path)
+    assert found.became == "rolled_back", (found.last.reasons, verdicts(found))
+    assert found.harms == ("canary.harm.packs_sold",)
+    offline = [entry for entry in found.chain if entry.outcome == "challenge"]
+    primary = [one for one in offline[-1].findings if one.name == "recent_window.primary"]
+    assert primary[0].verdict == "pass"
+    assert primary[0].value is not None
+    assert primary[0].value > 0, "offline it looks better"
+    canary = [entry for entry in found.chain if entry.move and str(entry.move.stage) == "canary"]
+    shadow = [one for one in canary[0].findings if one.name.startswith("shadow.")]
+    assert shadow, "the move into the canary says what shadow found"
+    assert all(one.verdict == "pass" for one in shadow if one.blocking)
+    assert parts.registry.alias("care_homes", CHAMPION) == "1"
+    assert parts.registry.alias("care_homes", CHALLENGER) is None
+
+
+@pytest.mark.slow
+def test_a_better_forecast_that_changes_nothing_is_not_promoted(tmp_path: Path) -> None:
+    found, parts = told(FULL_SHELVES, tmp_path)
+    assert found.became == "inconclusive", (found.last.reasons, verdicts(found))
+    assert parts.registry.alias("full_shelves", CHAMPION) == "1"
