@@ -18,7 +18,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 
-demo: setup  ## six Mondays of a pharmacy chain, end to end, on files and SQLite
+demo: setup  ## six Mondays of a pharmacy chain, then two challengers on live traffic
 	@$(BIN)/gauntlet demo
 
 test: setup  ## every test
