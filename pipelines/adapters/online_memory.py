@@ -34,18 +34,18 @@ class MemoryOnline:
         self,
         state: ViewState,
         rows: Iterable[OnlineRow],
-        gone: Iterable[Key],
+        gone: Iterable[Key] | None,
         *,
         replaces: ViewState | None,
     ) -> None:
         """Put new rows and the new state in the place of the old ones; see the port."""
         width = len(state.definitions)
         change = {key_bytes(row.key): row_bytes(row, width) for row in rows}
-        left = {key_bytes(key) for key in gone}
+        left = {key_bytes(key) for key in gone or ()}
         with self._writing:
             before, stored = self._views.get(state.name, _NOTHING)
             check_state(before, replaces, f"{state.name} in memory")
-            kept = {} if begins_anew(state, replaces) else stored
+            kept = {} if begins_anew(state, gone, replaces) else stored
             after = {key: row for key, row in kept.items() if key not in left} | change
             self._views[state.name] = (state, after)
 

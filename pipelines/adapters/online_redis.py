@@ -116,15 +116,15 @@ class RedisOnline:
         self,
         state: ViewState,
         rows: Iterable[OnlineRow],
-        gone: Iterable[Key],
+        gone: Iterable[Key] | None,
         *,
         replaces: ViewState | None,
     ) -> None:
         """Stage rows, make them known at once, and lay them into the others; see the port."""
         where = f"{state.name} at {self.address}"
-        anew, width = begins_anew(state, replaces), len(state.definitions)
+        anew, width = begins_anew(state, gone, replaces), len(state.definitions)
         changes = chain(
-            ((key_bytes(key), _NO_ROW) for key in (() if anew else gone)),
+            ((key_bytes(key), _NO_ROW) for key in (() if anew or gone is None else gone)),
             ((key_bytes(row.key), row_bytes(row, width)) for row in rows),
         )
         with self._failures():

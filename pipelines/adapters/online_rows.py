@@ -8,7 +8,7 @@ separator can occur in it and ``1``, ``1.0``, ``True`` and ``"1"`` are four keys
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import Any, NoReturn
@@ -72,9 +72,9 @@ def state_of(text: str | bytes) -> ViewState:
     return ViewState(name, _at(as_of), _at(written), tuple(definitions))
 
 
-def begins_anew(state: ViewState, replaces: ViewState | None) -> bool:
+def begins_anew(state: ViewState, gone: Iterable[Key] | None, replaces: ViewState | None) -> bool:
     """Whether a write brings all the rows there are, and what was stored is dropped."""
-    return replaces is None or replaces.definitions != state.definitions
+    return gone is None or replaces is None or replaces.definitions != state.definitions
 
 
 def check_state(stored: ViewState | None, replaces: ViewState | None, where: str) -> None:

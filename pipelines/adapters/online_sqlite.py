@@ -72,7 +72,7 @@ class SqliteOnline:
         self,
         state: ViewState,
         rows: Iterable[OnlineRow],
-        gone: Iterable[Key],
+        gone: Iterable[Key] | None,
         *,
         replaces: ViewState | None,
     ) -> None:
@@ -81,12 +81,12 @@ class SqliteOnline:
         with self._failures():
             check_state(self.state(state.name), replaces, where)  # before the work is done
             with closing(self._open()) as writer:
-                _stage(writer, ((key_bytes(key), None) for key in gone))
+                _stage(writer, ((key_bytes(key), None) for key in gone or ()))
                 _stage(writer, ((key_bytes(row.key), row_bytes(row, width)) for row in rows))
                 with _transaction(writer, "IMMEDIATE"):
                     number, before = _stored(writer, state.name)
                     check_state(before, replaces, where)
-                    _change(writer, number, state, begins_anew(state, replaces))
+                    _change(writer, number, state, begins_anew(state, gone, replaces))
 
     def views(self) -> tuple[ViewState, ...]:
         """All that is stored, by name."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pipelines.core.records import Record
 from pipelines.features.online import OnlineRow, OnlineStore, ViewState
-from pipelines.features.views import changed_rows, known_entities, view_rows
+from pipelines.features.views import changed_rows, view_rows
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import FeatureView
 
@@ -22,10 +22,13 @@ BATCH_ROWS = 50_000
 
 
 class Filled(Record):
-    """How many entities were written, and how many were taken away if they were there."""
+    """How many entities were written, and how many were taken away if they were there.
+
+    ``gone`` is none of a whole view: whoever is not in it is taken away, and nobody counts them.
+    """
 
     rows: int
-    gone: int
+    gone: int | None
 
 
 def fill(
@@ -44,8 +47,7 @@ def fill(
         store: where to.
         spec: the declaration.
         view: one of its views.
-        streams: canonical tables that hold all events known by ``state.as_of``, and for a state
-            that is put back to an earlier instant those known by ``replaces.as_of``.
+        streams: canonical tables that hold all events known by ``state.as_of``.
         state: of what is stored from now on; its definitions are ``view_definitions``.
         replaces: what is stored now.
         whole: write every entity; else those whose values may have changed since ``replaces``,
@@ -55,15 +57,11 @@ def fill(
         Superseded: when something else is stored by now than ``replaces``; nothing was changed.
     """
     gone: ibis.Table | None = None
-    if replaces is not None and not whole:
+    if replaces is None or whole:
+        rows = view_rows(spec, view, streams, state.as_of)
+    else:
         changes = changed_rows(spec, view, streams, replaces.as_of, state.as_of)
         rows, gone = changes.rows, changes.gone
-    else:
-        rows = view_rows(spec, view, streams, state.as_of)
-        if replaces is not None and replaces.definitions == state.definitions:
-            # The store keeps whom it is not told of, so everybody else is taken away by name.
-            rows = rows.cache()
-            gone = known_entities(view, streams).anti_join(rows, list(view.entity))
     keys, written, taken = len(view.entity), itertools.count(), itertools.count()
     store.write(
         state,
@@ -71,10 +69,10 @@ def fill(
             OnlineRow(row[:keys], row[keys:], state.as_of, state.written_at)
             for row in _counted(_tuples(rows), written)
         ),
-        _counted(() if gone is None else _tuples(gone), taken),
+        None if gone is None else _counted(_tuples(gone), taken),
         replaces=replaces,
     )
-    return Filled(rows=next(written), gone=next(taken))
+    return Filled(rows=next(written), gone=None if gone is None else next(taken))
 
 
 def _counted(items: Iterable[tuple[Any, ...]], counter: Iterator[int]) -> Iterator[tuple[Any, ...]]:

@@ -65,7 +65,7 @@ class OnlineStore(Protocol):
         self,
         state: ViewState,
         rows: Iterable[OnlineRow],
-        gone: Iterable[Key],
+        gone: Iterable[Key] | None,
         *,
         replaces: ViewState | None,
     ) -> None:
@@ -73,9 +73,9 @@ class OnlineStore(Protocol):
 
         Arguments:
             state: what the view is from now on.
-            rows: new and changed ones; the others stay as they are. When ``replaces`` is none or
-                has other definitions, these are all there are and what was stored is dropped.
-            gone: entities that have no row any more.
+            rows: new and changed ones; the others stay as they are.
+            gone: entities that have no row any more; none: ``rows`` are all there are, and what was
+                stored is dropped, as it is when ``replaces`` is none or has other definitions.
             replaces: the state that the change was worked out from.
 
         Raises:

@@ -113,11 +113,6 @@ def changed_rows(
     )
 
 
-def known_entities(view: FeatureView, streams: Mapping[str, ibis.Table]) -> ibis.Table:
-    """The keys of all entities that the view's stream names at any time."""
-    return _named([streams[view.stream]], view)
-
-
 def _uses(spec: ModelSpec, view: FeatureView, as_of: datetime) -> list[Use]:
     """What the view reads, on the coarsest grid that holds the one instant."""
     features = tuple(view_definitions(spec, view).values())

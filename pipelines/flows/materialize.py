@@ -17,6 +17,7 @@ from pipelines.core.records import Instant, Record
 from pipelines.core.time import instant_text, utc
 from pipelines.data.cache import Cache
 from pipelines.data.snapshot import Snapshot, StreamSnapshot, take_snapshot
+from pipelines.data.stream import NoEvents
 from pipelines.features.online import ViewState
 from pipelines.features.served import last_refresh
 from pipelines.flows.frames import streams
@@ -41,7 +42,10 @@ class Materialized(Record):
     before: Instant | None = Field(description="of what was stored; null: nothing was")
     definitions: int
     rows: int = Field(description="entities written")
-    gone: int = Field(description="entities that may have been taken away: no window sees them")
+    gone: int | None = Field(
+        description="entities that may have been taken away: no window sees them; null: of a whole "
+        "view, everybody who was not written"
+    )
     events: int | None = Field(description="known since `before`; null: they were not counted")
     last_event: Instant | None = Field(description="of the stream, when it was read")
 
@@ -147,14 +151,11 @@ class _Work:
         at, stored = last_refresh(utc(as_of), self.refresh), self.parts.online.state(self.name)
         if stored is not None and not force:
             if stored.as_of > at:
-                return self._left(stored, "newer_is_stored", "--force puts an older state there")
+                return self._left(stored, "newer_is_stored", self._kept(stored))
             if stored.as_of == at and stored.definitions == self.definitions:
                 return self._left(stored, "unchanged", "this refresh is stored already")
-        # A state that is put back knew entities that were not known by its new instant.
-        read_by = max(at, stored.as_of) if stored else at
-        snapshot = self._snapshot(read_by)
-        earlier = self._snapshot(stored.as_of) if stored and stored.as_of < read_by else None
-        reason = self._why_whole(stored, earlier, force=force)
+        snapshot, earlier = self._snapshot(at), self._earlier(stored, at)
+        read, reason = self._read(snapshot), self._why_whole(stored, earlier, force=force)
         self.parts.progress(f"{self.name}: {'all entities' if reason else 'what has changed'}")
         state = ViewState(self.name, at, self.parts.clock.now(), self.definitions)
         with streams(self.parts, self.alone, snapshot) as tables:
@@ -167,8 +168,7 @@ class _Work:
                 replaces=stored,
                 whole=bool(reason),
             )
-        if read_by == at:
-            self._note(state, snapshot)
+        self._note(state, read)
         return Materialized(
             view=self.name,
             outcome="whole" if reason else "increment",
@@ -178,8 +178,8 @@ class _Work:
             definitions=len(self.definitions),
             rows=filled.rows,
             gone=filled.gone,
-            events=self._read(snapshot).rows - self._read(earlier).rows if earlier else None,
-            last_event=self._read(snapshot).last_event,
+            events=read.rows - earlier.rows if earlier else None,
+            last_event=read.last_event,
         )
 
     def _left(
@@ -198,6 +198,14 @@ class _Work:
             last_event=None,
         )
 
+    def _kept(self, stored: ViewState) -> str:
+        """What it means that a newer state is left alone."""
+        lacking = len(set(self.definitions) - set(stored.definitions))
+        without = (
+            f"it lacks {lacking} definition(s), which a later --as-of fills; " if lacking else ""
+        )
+        return f"{without}--force puts the older one in its place"
+
     def _snapshot(self, at: datetime) -> Snapshot:
         sources = self.parts.open_sources(self.alone)
         return take_snapshot(self.alone, at, sources, self.parts.cache, self.parts.progress)
@@ -205,31 +213,52 @@ class _Work:
     def _read(self, snapshot: Snapshot) -> StreamSnapshot:
         return snapshot.streams[self.view.stream]
 
-    def _why_whole(self, stored: ViewState | None, earlier: Snapshot | None, *, force: bool) -> str:
-        """Why an increment would not do; empty when it does.
+    def _earlier(self, stored: ViewState | None, at: datetime) -> StreamSnapshot | None:
+        """The stream as of an earlier state; none when there is no such state, or no event of it:
+        the source may keep its events for some days only."""
+        if stored is None or stored.as_of >= at:
+            return None
+        try:
+            return self._read(self._snapshot(stored.as_of))
+        except NoEvents:
+            return None
 
-        A known time is a claim: a file may be delivered after the instant by which its rows say
-        they were known. Then what is stored lacks them, and no increment would bring them.
-        """
+    def _why_whole(
+        self, stored: ViewState | None, earlier: StreamSnapshot | None, *, force: bool
+    ) -> str:
+        """Why an increment would not do; empty when it does."""
         if stored is None:
             return "nothing was stored"
         if force:
             return "asked for with --force"
         if stored.definitions != self.definitions:
             return "other definitions were stored"
-        noted = Cache(self.parts.cache).note("materialized", self.name)
-        if (
-            earlier is None
-            or noted is None
-            or noted["written_at"] != instant_text(stored.written_at)
-        ):
-            return "what the stored state was made from is not noted here"
-        if noted["content"] != self._read(earlier).content_hash:
-            return "events came in that say they were known before"
-        return ""
+        return self._moved(stored, earlier)
 
-    def _note(self, state: ViewState, snapshot: Snapshot) -> None:
+    def _moved(self, stored: ViewState, earlier: StreamSnapshot | None) -> str:
+        """How what was known by the stored instant is not what it was then; empty when it is.
+
+        A known time is a claim: a file may be delivered after the instant by which its rows say
+        they were known. Then what is stored lacks them, and no increment would bring them.
+        """
+        if earlier is None:
+            return "the source holds no event any more that was known before"
+        noted = Cache(self.parts.cache).note("materialized", self.name)
+        if noted is None or noted["written_at"] != instant_text(stored.written_at):
+            return "what the stored state was made from is not noted here"
+        if noted["content"] == earlier.content_hash:
+            return ""
+        if earlier.rows < noted.get("rows", 0):
+            return (
+                f"the source has lost events: {earlier.rows:,} of {noted['rows']:,} that were known"
+            )
+        return "events came in that say they were known before"
+
+    def _note(self, state: ViewState, read: StreamSnapshot) -> None:
         """Note what a state was made from. Losing it costs one whole materialization."""
-        content = self._read(snapshot).content_hash
-        noted = {"written_at": instant_text(state.written_at), "content": content}
+        noted = {
+            "written_at": instant_text(state.written_at),
+            "content": read.content_hash,
+            "rows": read.rows,
+        }
         Cache(self.parts.cache).keep_note("materialized", self.name, noted)

@@ -89,6 +89,7 @@ def _freshness(view: FeatureView, state: ViewState, as_of: datetime) -> Freshnes
 
     assert view.refresh is not None
     return Freshness(
+        model=view.model,
         view=view.name,
         age_s=max((as_of - state.as_of).total_seconds(), 0.0),
         lifetime_s=view.refresh.lifetime.total_seconds(),

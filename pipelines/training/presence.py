@@ -73,6 +73,7 @@ class Presence(Record):
 class Freshness(Record):
     """A stored view."""
 
+    model: str
     view: str
     age_s: float = Field(description="seconds from what it is as of until the run; 0 when later")
     lifetime_s: float = Field(description="older values are not served")
@@ -91,7 +92,8 @@ def freshness_finding(fresh: Freshness) -> Finding:
         verdict = Verdict.FAIL
         told += (
             f", and values older than {_hours(fresh.lifetime_s)} are served as missing: "
-            f"{', '.join(fresh.features)}; materialize, and find out why it stopped"
+            f"{', '.join(fresh.features)}; run `gauntlet materialize {fresh.model}`, and find out "
+            "why that stopped"
         )
     else:
         verdict, told = Verdict.PASS, f"{told}, within {_hours(fresh.lifetime_s)}"
@@ -157,7 +159,7 @@ def _interval(hits: int, rows: int, entities: int) -> Interval | None:
 
 def _presence(spec: ModelSpec, each: Presence, loss: MaskedLoss | str | None) -> Finding:
     verdict, interval = _verdict(spec, each)
-    told = [_told(each)]
+    told = [_told(spec.name, each)]
     if each.asked:
         told.append(
             f"{each.lost} of {each.asked} logged requests for which there is a value were served "
@@ -179,8 +181,12 @@ def _presence(spec: ModelSpec, each: Presence, loss: MaskedLoss | str | None) ->
     )
 
 
-def _told(each: Presence) -> str:
-    name, training = each.feature, f"{each.trained_share:.1%} of the training rows have it"
+def _told(model: str, each: Presence) -> str:
+    name, do = (
+        each.feature,
+        f"run `gauntlet materialize {model}`, then retrain as of a later instant",
+    )
+    training = f"{each.trained_share:.1%} of the training rows have it"
     store = (
         f"the online store has {each.online} of the {each.offline} values that the events give "
         f"for {each.points} recent decision points of {each.entities} entities"
@@ -188,12 +194,12 @@ def _told(each: Presence) -> str:
     if each.kind is Kind.NEW:
         return (
             f"{name} is new: its definition was never materialized and the champion does not read "
-            f"it ({training}); materialize it before it is trained on"
+            f"it ({training}); {do}"
         )
     if each.kind is Kind.VANISHED and not each.stored:
         return (
             f"{name} has vanished: the champion reads it, and the online store has no such "
-            f"definition any more ({training})"
+            f"definition any more ({training}); {do}"
         )
     if each.dried_up:
         return f"{name} has vanished from the events: no recent point has it, and {training}"

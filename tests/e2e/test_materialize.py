@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pipelines.core.errors import SpecError, TimeError
 from pipelines.core.time import instant_text
 from pipelines.data.snapshot import take_snapshot
 from pipelines.features.online import OnlineStore
+from pipelines.flows.check import check
 from pipelines.flows.frames import streams
 from pipelines.flows.materialize import MaterializeReport, materialize
 from pipelines.flows.run import Parts
@@ -101,6 +102,16 @@ def test_an_older_instant_leaves_a_newer_state(parts: Parts, online: OnlineStore
     assert online.views() == before
 
 
+def test_a_newer_state_without_a_new_feature_says_what_it_lacks(
+    parts: Parts, online: OnlineStore
+) -> None:
+    materialize("demand", FIRST + DAY, parts)
+    Pharmacy(parts.home, "").declare((*RICH, sold(7) | {"name": "other"}), serving=SERVING)
+    sales, stock = materialize("demand", FIRST, parts).views
+    assert sales.reason.startswith("it lacks 1 definition(s)")
+    assert "lacks" not in stock.reason
+
+
 def test_force_puts_an_older_state_back_exactly(parts: Parts, online: OnlineStore) -> None:
     materialize("demand", FIRST, parts)
     before = contents(online, parts)
@@ -143,6 +154,44 @@ def test_events_delivered_late_under_an_old_known_time_are_not_lost(
     assert contents(online, parts) == contents(at_once, parts)
 
 
+def without_days(champion: Pharmacy, folder: Path, before: datetime) -> Pharmacy:
+    """The same model over a store that has lost what it knew before an instant."""
+    store = folder / "short"
+    shutil.copytree(champion.store, store)
+    for day in store.glob("*/dt=*"):
+        if day.name < f"dt={before:%Y-%m-%d}":
+            shutil.rmtree(day)
+    return Pharmacy(folder / "home", str(store))
+
+
+@pytest.mark.parametrize(
+    ("kept_from", "reason"),
+    [
+        (FIRST + 1 * DAY, "the source holds no event any more that was known before"),
+        (FIRST - 14 * DAY, "the source has lost events: "),
+    ],
+)
+def test_a_source_that_keeps_its_events_for_some_days_makes_the_view_whole(
+    parts: Parts,
+    champion: Pharmacy,
+    tmp_path: Path,
+    online: OnlineStore,
+    kept_from: datetime,
+    reason: str,
+) -> None:
+    materialize("demand", FIRST, parts)
+    short = without_days(champion, tmp_path, kept_from).parts()
+    later = dataclasses.replace(short, online=online)
+    report = materialize("demand", FIRST + 3 * DAY, later)
+    assert set(outcomes(report).values()) == {"whole"}
+    assert all(view.reason.startswith(reason) for view in report.views), report.views
+    at_once = MemoryOnline()
+    materialize("demand", FIRST + 3 * DAY, dataclasses.replace(short, online=at_once))
+    assert contents(online, parts) == contents(at_once, parts), "who is gone is still there"
+    report = materialize("demand", FIRST + 4 * DAY, later)
+    assert set(outcomes(report).values()) == {"increment"}, "the next one is small again"
+
+
 def test_a_feed_that_fell_silent_is_named(
     champion: Pharmacy, tmp_path: Path, online: OnlineStore
 ) -> None:
@@ -171,11 +220,37 @@ def test_nobody_can_stand_in_the_future(parts: Parts) -> None:
         materialize("demand", parts.clock.now() + HOUR, parts)
 
 
+def test_check_says_what_a_retraining_would_miss_in_the_online_store(parts: Parts) -> None:
+    spec = parts.load_spec("demand")
+    empty = check(spec, FIRST, parts).problems
+    assert any("has never had on_hand" in problem for problem in empty), empty
+    assert all("run `gauntlet materialize demand`" in problem for problem in empty), empty
+    materialize("demand", FIRST, parts)
+    assert check(spec, FIRST, parts).ready
+    [sales, _] = check(spec, FIRST + DAY, parts).problems
+    assert "as of 2025-03-31T00:00:00Z, older than its ttl of 12h15m" in sales
+    Pharmacy(parts.home, "").declare((*RICH, sold(7) | {"name": "other"}), serving=SERVING)
+    [new] = check(parts.load_spec("demand"), FIRST, parts).problems
+    assert "has never had other of the view dispensing_by_pharmacy_medicine" in new
+
+
+def test_a_first_version_needs_one_materialization_and_nothing_else(
+    champion: Pharmacy, tmp_path: Path
+) -> None:
+    pharmacy = Pharmacy(tmp_path / "new", champion.store)
+    pharmacy.declare(RICH, serving=SERVING)
+    parts = pharmacy.parts()
+    assert materialize("demand", FIRST, parts).champion is None
+    assert pharmacy.retrain(FIRST, parts=parts).outcome == "bootstrap"
+
+
 def test_the_command_line_fills_the_embedded_store(champion: Pharmacy, tmp_path: Path) -> None:
     pharmacy = Pharmacy(tmp_path / "home", champion.store)
     pharmacy.declare(RICH, serving=SERVING)
     told = pharmacy.cli("materialize", "demand", "--as-of", instant_text(FIRST))
     assert told.code == 0, told.err
-    assert SALES in told.out
+    assert f"{SALES}  written whole, as of 2025-03-31T00:00:00Z" in told.out
+    assert "nothing was stored" in told.out
+    assert max(len(line) for line in told.out.splitlines()) <= 100, "unreadable in a terminal"
     again = pharmacy.cli("materialize", "demand", "--as-of", instant_text(FIRST), "--json")
     assert {view["outcome"] for view in again.body["views"]} == {"unchanged"}

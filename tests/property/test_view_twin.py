@@ -122,11 +122,11 @@ class AllAtOnce:
         self,
         state: ViewState,
         rows: Iterable[OnlineRow],
-        gone: Iterable[Key],
+        gone: Iterable[Key] | None,
         *,
         replaces: ViewState | None,
     ) -> None:
-        written, taken = list(rows), list(gone)
+        written, taken = list(rows), None if gone is None else list(gone)
         for store in self.stores:
             store.write(state, written, taken, replaces=replaces)
 

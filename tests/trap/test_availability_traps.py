@@ -231,9 +231,7 @@ def test_a_new_feature_is_told_from_one_that_vanished(pharmacy: Pharmacy) -> Non
     pharmacy.declare((*FEATURES, NEW), serving=SERVING)
     told, found = stopped(pharmacy)
     assert set(told.against()) == {"availability.new.medicine_sold"}
-    assert (
-        "materialize it before it is trained on" in found["availability.new.medicine_sold"].reason
-    )
+    assert "run `gauntlet materialize demand`" in found["availability.new.medicine_sold"].reason
     Production(pharmacy).materialize(SECOND)
     later = pharmacy.retrain(SECOND + timedelta(minutes=1), dry_run=True)
     assert "availability.online.medicine_sold" in findings(later)

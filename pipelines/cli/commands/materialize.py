@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
 
 from pipelines.cli.options import AsOf, Json, ModelName, instant
-from pipelines.cli.output import answer, bar, console, show_table
+from pipelines.cli.output import answer, bar, console
 from pipelines.core.time import instant_text
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
-    from pipelines.flows.materialize import MaterializeReport
+    from pipelines.flows.materialize import Materialized, MaterializeReport
 
 OUTCOMES = {
     "whole": "[green]written whole[/]",
@@ -50,22 +50,32 @@ def materialize(
 
 
 def show_materialized(found: MaterializeReport) -> None:
-    """What became of each view, in a table."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("view", "", "as of", "written", "gone", "events since", "last event", "why"):
-        table.add_column(heading)
+    """What became of each view, and why: three lines that fit a narrow terminal."""
+    beside = f", with what champion version {found.champion} reads" if found.champion else ""
+    console.print(
+        f"[bold]{escape(found.model)}[/], asked as of {instant_text(found.asked)}{beside}"
+    )
     for view in found.views:
-        silent = " [red]silent[/]" if view.silent else ""
-        table.add_row(
-            escape(view.view),
-            OUTCOMES[view.outcome],
-            instant_text(view.as_of),
-            f"{view.rows:,}",
-            f"{view.gone:,}",
-            "" if view.events is None else f"{view.events:,}{silent}",
-            "" if view.last_event is None else instant_text(view.last_event),
-            escape(view.reason),
+        console.print(
+            f"\n{escape(view.view)}  {OUTCOMES[view.outcome]}, as of {instant_text(view.as_of)}",
+            soft_wrap=True,
         )
-    show_table(table)
+        told = [view.reason, *_written(view)]
+        if view.silent:
+            told.append("[red]silent[/]: the stream brought no event in this time")
+        for line in told:
+            console.print(Padding(line, (0, 0, 0, 4)))
     if not found.views:
         console.print("the model has no window features: there is nothing to store")
+
+
+def _written(view: Materialized) -> list[str]:
+    """How much was written, and from what; nothing of a view that was left alone."""
+    if view.last_event is None:
+        return []
+    rows = f"{view.rows:,} entities written"
+    if view.gone is not None:
+        rows += f", {view.gone:,} taken away"
+    if view.events is not None and view.before is not None:
+        rows += f"; {view.events:,} events since {instant_text(view.before)}"
+    return [f"{rows}; the stream's last event happened at {instant_text(view.last_event)[:19]}Z"]

@@ -114,6 +114,22 @@ def test_other_definitions_drop_what_was_stored(store: OnlineStore) -> None:
     assert store.state(VIEW) == other
 
 
+def test_whoever_a_whole_write_does_not_bring_is_dropped(opens: Opens) -> None:
+    store = opens()
+    first = [row((f"s{i}",), i) for i in range(1200)]
+    store.write(state_at(), first, (), replaces=None)
+    store.write(state_at(1), [row(("s2",), 20, hours=1)], None, replaces=state_at())
+    assert values(opens(), *(("s1",), ("s2",), ("s1199",))) == [None, (20,), None], (
+        "of the same definitions, an entity that was not written again is still there"
+    )
+    assert store.state(VIEW) == state_at(1)
+    store.write(state_at(2), [row(("s1",), 11, hours=2)], (), replaces=state_at(1))
+    assert values(opens(), ("s1",), ("s2",)) == [(11,), (20,)]
+    with pytest.raises(Superseded):
+        store.write(state_at(3), (), None, replaces=state_at(1))
+    assert values(opens(), ("s1",), ("s2",)) == [(11,), (20,)]
+
+
 def test_views_do_not_touch_each_other(store: OnlineStore) -> None:
     names = [VIEW, f"{VIEW}:1", "demand", "visits.stock_by_shop"]
     for number, name in enumerate(names):

@@ -93,7 +93,9 @@ def test_stored_values_are_held_against_recomputed_ones() -> None:
 
 
 def test_an_expired_view_names_what_is_missing() -> None:
-    fresh = Freshness(view="stock", age_s=7_200, lifetime_s=3_600, features=("on_hand",))
+    fresh = Freshness(
+        model="demand", view="stock", age_s=7_200, lifetime_s=3_600, features=("on_hand",)
+    )
     finding = freshness_finding(fresh)
     assert finding.verdict is Verdict.FAIL
     assert "on_hand" in finding.reason
