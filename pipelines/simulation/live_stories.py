@@ -101,7 +101,7 @@ class LiveStory(Record):
                 "looks": [self.weeks],
                 "minimum_entities": 20,
                 "holdback": 0.0,
-                "check": "2d",
+                "check": "3d",
             },
             "measures": {
                 "packs_sold": {"stream": "dispensing", "column": "quantity", "delay": "4d"}

@@ -92,13 +92,17 @@ def _live(settings: Settings, story: LiveStory, number: int, *, quiet: bool) -> 
         def progress(text: str) -> None:
             status.update(f"{clock.now():%d %B %Y}: {escape(text)}")
 
+        weeks = 0
+
         def tell(what: Retraining | ReleaseReport) -> None:
+            nonlocal weeks
             if quiet:
                 return
-            if isinstance(what, ReleaseReport):
-                _tell_step(what)
-            else:
+            if not isinstance(what, ReleaseReport):
                 _tell_retraining(what)
+            elif what.act.moves or what.weeks > weeks:
+                _tell_step(what)
+                weeks = what.weeks
 
         registry = FolderRegistry(known.home / "registry")
         parts = replace(connect(known, clock=clock, progress=progress), registry=registry)
@@ -126,13 +130,11 @@ def _tell_retraining(done: Retraining) -> None:
 
 
 def _tell_step(report: ReleaseReport) -> None:
-    """Moves, and what ended them; what waits is told by its weeks."""
+    """A move, and what it came from; or how far it is."""
     act, day = report.act, f"{report.as_of:%d %B}"
     if not act.moves:
-        weeks = (
-            f"  {report.weeks} of {report.of_weeks} weeks have matured" if report.of_weeks else ""
-        )
-        console.print(f"  [dim]{day}  {act.replace('_', ' ')}{weeks}[/]")
+        weeks = f"{report.weeks} of {report.of_weeks} weeks have matured"
+        console.print(f"  [dim]{day}  {act.replace('_', ' ')}  {weeks}[/]")
         return
     console.print(f"  {day}  [bold {_COLOURS.get(act, 'yellow')}]{act}[/]", end="  ")
     console.print(escape(report.summary), soft_wrap=True)
