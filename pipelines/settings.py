@@ -33,6 +33,13 @@ class Settings(BaseSettings):
         default="", description="AWS profile that `explore` reads S3 with; default: as ever"
     )
 
+    def apart(self, model: str) -> Settings:
+        """Settings of one model in a home of its own inside this one, embedded throughout."""
+        home = self.home.resolve() / "live" / model
+        own = {"home": home, "models": home / "models", "expectations": home / "expectations"}
+        empty = dict.fromkeys(("store", "mlflow_uri", "ledger_url", "online_url"), "")
+        return self.model_copy(update={**own, **empty, "serve_models": model})
+
     @property
     def store_address(self) -> str:
         """The store; embedded default: a folder in the home."""

@@ -24,7 +24,6 @@ from pipelines.flows.run import Parts
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Outcome
 from pipelines.release.trial import Stage
-from pipelines.settings import Settings
 from pipelines.simulation.calling import Callers
 from pipelines.simulation.live_stories import LiveStory, Recipe
 from pipelines.simulation.living import Living, MovingClock
@@ -172,16 +171,3 @@ def tell_live(
                 break
     share = float(shelves.sold.sum() / shelves.wanted.sum())
     return Told(story, parts.ledger.entries(model), tuple(steps), share)
-
-
-def settled(settings: Settings, story: LiveStory) -> Settings:
-    """Settings of a story's own home in another: its model, its events, its ledger."""
-    home = settings.home.resolve() / "live" / story.model
-    own = {
-        "home": home,
-        "models": home / "models",
-        "expectations": home / "expectations",
-        "serve_models": story.model,
-    }
-    empty = dict.fromkeys(("store", "mlflow_uri", "ledger_url", "online_url"), "")
-    return settings.model_copy(update=own | empty)

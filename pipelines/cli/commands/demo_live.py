@@ -76,10 +76,10 @@ def _row(entry: Entry) -> tuple[str, ...]:
 def _live(settings: Settings, story: LiveStory, number: int, *, quiet: bool) -> Told:
     from pipelines.adapters.registry_folder import FolderRegistry
     from pipelines.flows.release_report import ReleaseReport
-    from pipelines.simulation.live_story import Declarations, settled, tell_live
+    from pipelines.simulation.live_story import Declarations, tell_live
     from pipelines.simulation.living import MovingClock
 
-    known, clock = settled(settings, story), MovingClock(story.made)
+    known, clock = settings.apart(story.model), MovingClock(story.made)
     declarations = Declarations(
         known.home, settings.models / "demand.yaml", settings.expectations / "demand.json"
     )
