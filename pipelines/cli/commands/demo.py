@@ -37,8 +37,7 @@ def demo(as_json: Json = False) -> None:
     """Simulate pharmacies: six Mondays of retraining, then two challengers on live traffic.
 
     Runs on files and SQLite in the home folder, with the service in this process. Run again, it
-    finds the Mondays as they were and lives the live traffic anew. Exit code 1 when something
-    ends otherwise than the story says.
+    finds what it did before. Exit code 1 when something ends otherwise than the story says.
     """
     from pipelines.simulation.story import DEMO_STORY
     from pipelines.simulation.writing import write_world
@@ -68,6 +67,11 @@ def demo(as_json: Json = False) -> None:
         show_moves(lived)
         console.print(f"\n{perf_counter() - began:.0f} seconds. What to look at now:")
         console.print("  gauntlet ledger demand      every decision and why")
+        home = settings.home / "live" / lived[0].story.model
+        console.print(
+            f"  GAUNTLET_HOME={home} gauntlet ledger {lived[0].story.model}", soft_wrap=True
+        )
+        console.print("                              the same of a challenger on live traffic")
         console.print("  gauntlet explain demand     the last one, judged again from its findings")
         console.print("  make up                     MLflow and Airflow, with these versions")
     if wrong:
