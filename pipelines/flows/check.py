@@ -147,11 +147,11 @@ def _unfilled(spec: ModelSpec, as_of: datetime, parts: Parts) -> list[str]:
 
 def _problems(spec: ModelSpec, points: PointFacts, findings: list[Finding]) -> list[str]:
     enough = spec.gates.recent_window.minimum_rows
-    problems = [
-        f"{finding.name}: {finding.reason}"
-        for finding in findings
-        if finding.blocking and finding.verdict is not Verdict.PASS
-    ]
+    alike: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.blocking and finding.verdict is not Verdict.PASS:
+            alike.setdefault(finding.reason, []).append(finding.name)
+    problems = [f"{', '.join(names)}: {reason}" for reason, names in alike.items()]
     if not points.points:
         problems.append("there is no decision point: no entity was active, or no event qualifies")
     for name, rows in (("training span", points.train), ("recent window", points.recent)):

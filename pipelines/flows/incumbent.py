@@ -143,7 +143,11 @@ def _merged(old: dict[str, Stream], new: dict[str, Stream]) -> dict[str, Stream]
     merged = {**old, **new}
     for name in old.keys() & new.keys():
         before, after = old[name], new[name]
-        columns = {**before.columns, **after.columns}
+        # In the order of the declaration, which is part of a snapshot's id.
+        columns = {
+            **after.columns,
+            **{c: k for c, k in before.columns.items() if c not in after.columns},
+        }
         same = before.model_copy(update={"columns": columns, "id": after.id})
         wanted = after.model_copy(update={"columns": columns})
         clash = [c for c in before.columns if columns[c] is not before.columns[c]]

@@ -144,6 +144,12 @@ class _Work:
         self.definitions = tuple(view_definitions(spec, view))
         self.alone = spec.model_copy(update={"streams": {view.stream: spec.streams[view.stream]}})
 
+    @property
+    def _columns(self) -> list[list[str]]:
+        """The stream's declared columns and types: a change of them changes the content's hash."""
+        columns = self.spec.streams[self.view.stream].columns
+        return [[column, kind.value] for column, kind in columns.items()]
+
     def bring_to(self, as_of: datetime, *, force: bool) -> Materialized:
         """Bring what is stored of the view to the newest refresh not after ``as_of``."""
         from pipelines.features.fill import fill
@@ -248,6 +254,8 @@ class _Work:
             return "what the stored state was made from is not noted here"
         if noted["content"] == earlier.content_hash:
             return ""
+        if noted.get("columns") != self._columns:
+            return "the stream's columns are declared otherwise than they were"
         if earlier.rows < noted.get("rows", 0):
             return (
                 f"the source has lost events: {earlier.rows:,} of {noted['rows']:,} that were known"
@@ -260,5 +268,6 @@ class _Work:
             "written_at": instant_text(state.written_at),
             "content": read.content_hash,
             "rows": read.rows,
+            "columns": self._columns,
         }
         Cache(self.parts.cache).keep_note("materialized", self.name, noted)

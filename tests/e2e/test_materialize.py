@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pipelines.adapters.online_memory import MemoryOnline
 from pipelines.core.errors import SpecError, TimeError
@@ -92,6 +93,33 @@ def test_steps_come_to_what_one_stride_comes_to(parts: Parts, online: OnlineStor
     at_once = MemoryOnline()
     materialize("demand", FIRST + 54 * HOUR, dataclasses.replace(parts, online=at_once))
     assert contents(online, parts) == contents(at_once, parts)
+
+
+def test_a_champion_of_another_recipe_leaves_a_view_of_the_same_definitions_an_increment(
+    parts: Parts, tmp_path: Path
+) -> None:
+    """Beside the champion's, a stream is read as it is declared: its columns in their order."""
+    nobody = Pharmacy(tmp_path / "new", "").parts().ledger
+    report = materialize("demand", FIRST, dataclasses.replace(parts, ledger=nobody))
+    assert report.champion is None
+    views = {view.view: view for view in materialize("demand", FIRST + DAY, parts).views}
+    assert views[SALES].reason == "other definitions were stored", "the champion has its own"
+    assert views[STOCK].outcome == "increment", views[STOCK].reason
+
+
+def test_a_column_that_is_declared_no_more_is_the_reason_for_a_whole_view(
+    parts: Parts, tmp_path: Path
+) -> None:
+    nobody = Pharmacy(tmp_path / "new", "").parts().ledger
+    alone = dataclasses.replace(parts, ledger=nobody)
+    materialize("demand", FIRST, alone)
+    path = parts.home / "models" / "demand.yaml"
+    declared = yaml.safe_load(path.read_text())
+    del declared["streams"]["dispensing"]["columns"]["chain"]
+    path.write_text(yaml.safe_dump(declared, sort_keys=False))
+    views = {view.view: view for view in materialize("demand", FIRST + DAY, alone).views}
+    assert views[SALES].reason == "the stream's columns are declared otherwise than they were"
+    assert views[STOCK].outcome == "increment"
 
 
 def test_an_older_instant_leaves_a_newer_state(parts: Parts, online: OnlineStore) -> None:

@@ -58,7 +58,7 @@ def check(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
         listed = ", ".join(f"{feature} {share:.1%}" for feature, share in gaps.items())
         console.print(f"missing at decision points: {listed}")
     if found.ready:
-        console.print(f"\n[bold green]ready[/]  `gauntlet retrain {name}` makes a first version")
+        console.print(f"\n[bold green]ready[/]  next: `gauntlet retrain {name}`")
         return
     console.print(f"\n[bold red]not ready[/], {len(found.problems)} problem(s):")
     for problem in found.problems:

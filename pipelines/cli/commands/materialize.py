@@ -62,7 +62,7 @@ def show_materialized(found: MaterializeReport) -> None:
         )
         told = [view.reason, *_written(view)]
         if view.silent:
-            told.append("[red]silent[/]: the stream brought no event in this time")
+            told.append("[yellow]silent[/]: the stream brought no event in this time")
         for line in told:
             console.print(Padding(line, (0, 0, 0, 4)))
     if not found.views:
