@@ -33,10 +33,16 @@ def test_a_better_forecast_is_promoted_by_its_canary(tmp_path: Path) -> None:
 def test_only_the_canary_tells_that_orders_by_the_median_leave_shelves_empty(
     tmp_path: Path,
 ) -> None:
-    """Its absolute error is smaller offline and live: nothing but the packs sold is against it."""
+    """Its absolute error is smaller offline and live: nothing but the packs sold is against it.
+
+    Who is in which arm is drawn anew with every version's content, so that some draws end it as
+    inconclusive; no draw may promote it, and no other metric may be what speaks against it.
+    """
     found, parts = told(MEDIAN_ORDERS, tmp_path)
-    assert found.became == "rolled_back", (found.last.reasons, verdicts(found))
-    assert found.harms == ("canary.harm.packs_sold",)
+    said = verdicts(found)
+    assert found.became in ("rolled_back", "inconclusive"), (found.last.reasons, said)
+    assert set(found.harms) <= {"canary.harm.packs_sold"}
+    assert said["canary.guardrail.packs_sold"] != "pass"
     offline = [entry for entry in found.chain if entry.outcome == "challenge"]
     primary = [one for one in offline[-1].findings if one.name == "recent_window.primary"]
     assert primary[0].verdict == "pass"

@@ -109,6 +109,9 @@ def _live(settings: Settings, story: LiveStory, number: int, *, quiet: bool) -> 
         service = partial(service_here, known, clock)
         told = tell_live(story, declarations, parts, clock, service, tell)
     (known.home / ENDED).touch()
+    if not quiet and told.became != story.expected:
+        meant = story.expected.replace("_", " ")
+        console.print(f"  [yellow]meant to be {meant}: this draw of the arms showed too little[/]")
     if not quiet and told.sold_share is None:
         console.print(f"  [dim]told before: {told.became.replace('_', ' ')}[/]\n")
     elif not quiet:
