@@ -22,7 +22,7 @@ demo: setup  ## six Mondays of a pharmacy chain, then two challengers on live tr
 	@$(BIN)/gauntlet demo
 
 test: setup  ## every test
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup  ## lint, types, import contracts, doctests, tests
 	$(BIN)/ruff check .
@@ -30,7 +30,7 @@ check: setup  ## lint, types, import contracts, doctests, tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --doctest-modules pipelines -q
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 format: setup  ## put the code into its one form
 	$(BIN)/ruff check --fix .
