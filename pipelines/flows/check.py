@@ -8,16 +8,15 @@ from typing import Any
 from pydantic import Field
 
 from pipelines.core.records import Instant, Record
-from pipelines.core.time import duration_text, instant_text
 from pipelines.core.verdict import Finding, Verdict
 from pipelines.data.facts import StreamFacts, stream_facts
 from pipelines.data.snapshot import take_snapshot
 from pipelines.flows.contract import fresh_rows
 from pipelines.flows.frames import streams, touches
 from pipelines.flows.run import Parts
+from pipelines.flows.unfilled import unfilled
 from pipelines.quality.findings import contract_findings
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.views import definition_of, feature_views
 from pipelines.training.split import SplitPlan, split_plan
 
 
@@ -59,7 +58,7 @@ def check(spec: ModelSpec, as_of: datetime, parts: Parts) -> Readiness:
     """
     from pipelines.features import build_frame
 
-    suite, unfilled = parts.load_suite(spec, thorough=True), _unfilled(spec, as_of, parts)
+    suite, lacking = parts.load_suite(spec, thorough=True), unfilled(spec, as_of, parts)
     snapshot = take_snapshot(spec, as_of, parts.open_sources(spec), parts.cache, parts.progress)
     plan = split_plan(spec, as_of)
     with streams(parts, spec, snapshot) as tables:
@@ -76,7 +75,7 @@ def check(spec: ModelSpec, as_of: datetime, parts: Parts) -> Readiness:
         streams=facts,
         points=points,
         findings=tuple(findings),
-        problems=(*_problems(spec, points, findings), *unfilled),
+        problems=(*_problems(spec, points, findings), *lacking),
     )
 
 
@@ -117,32 +116,6 @@ def _points(frame: Any, spec: ModelSpec, plan: SplitPlan) -> PointFacts:
             for name in spec.feature_names
         },
     )
-
-
-def _unfilled(spec: ModelSpec, as_of: datetime, parts: Parts) -> list[str]:
-    """What the online store lacks, so that a retraining would stop at its features' availability.
-
-    Raises:
-        Unavailable: when the store does not answer.
-    """
-    problems, do = [], f"run `gauntlet materialize {spec.name}`"
-    for view in feature_views(spec):
-        if view.refresh is None:
-            continue
-        state = parts.online.state(f"{view.model}.{view.name}")
-        stored = () if state is None else state.definitions
-        lacking = [one.name for one in view.features if definition_of(spec, one) not in stored]
-        if lacking:
-            problems.append(
-                f"the online store has never had {', '.join(lacking)} of the view {view.name}: {do}"
-            )
-        elif state is not None and as_of - state.as_of > view.refresh.lifetime:
-            problems.append(
-                f"what the online store has of the view {view.name} is as of "
-                f"{instant_text(state.as_of)}, older than its ttl of "
-                f"{duration_text(view.refresh.lifetime)}: {do}, and find out why that stopped"
-            )
-    return problems
 
 
 def _problems(spec: ModelSpec, points: PointFacts, findings: list[Finding]) -> list[str]:

@@ -160,10 +160,25 @@ def rollback(
         aliases=parts.registry,
         clock=parts.clock,
     )
+    unfilled = _unfilled(parts, name, target)
     if as_json:
-        answer("rollback", {"entry": entry.as_json()})
+        answer("rollback", {"entry": entry.as_json(), "unfilled": unfilled})
     else:
         console.print(f"champion of {name}: {entry.champion_before} -> {entry.champion_after}")
+        for problem in unfilled:
+            console.print(f"[yellow]to do:[/] {escape(problem)}", soft_wrap=True)
+
+
+def _unfilled(parts: Parts, name: str, version: str) -> list[str]:
+    """What production lacks of a version's features; the rollback stands, whatever is away."""
+    from pipelines.flows.incumbent import load_version
+    from pipelines.flows.unfilled import unfilled
+
+    try:
+        spec = load_version(parts, parts.registry.get(name, version)).spec
+        return unfilled(spec, parts.clock.now(), parts)
+    except GauntletError as problem:
+        return [f"look whether version {version} has its features online: {problem.what}"]
 
 
 def approve(
