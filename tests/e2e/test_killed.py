@@ -77,6 +77,7 @@ def live() -> Iterator[Live]:
 
 def fresh(champion: Pharmacy, home: Path) -> Pharmacy:
     pharmacy = champion.copy(home)
+    shutil.rmtree(home / "versions", ignore_errors=True)  # other tests may have read a version
     pharmacy.declare(RICH)
     return pharmacy
 
