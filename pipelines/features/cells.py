@@ -30,6 +30,7 @@ FIRST_KNOWN = ":known_by"  # of a cell: the grid instant by which it is known
 UNITS = 1_000_000_000  # a sum is kept in whole billionths
 LARGEST = 1e15  # of a value that is summed: so large, a double has no room for a digit of units
 _EXACT = "decimal(38, 0)"
+_LIMB = 2**32  # what the upper of two integers counts: both then have room, and a double for each
 # Whole numbers that add up to less are summed as doubles, which engines do faster: no digit is
 # lost on any way, and divided into billionths and back each such sum would be the same double.
 _DOUBLES_HOLD = 2**53 / 5**9
@@ -160,7 +161,7 @@ def _value(kind: str, column: str, whole: frozenset[Column]) -> Any:
     if kind == "units":
         if column in whole:
             return _[column].cast("float64")
-        return (_[column].cast("float64") * float(UNITS)).cast(_EXACT)
+        return _units(_[column].cast("float64"))
     if kind == "happened":
         return _[HAPPENED]
     if kind == "last":
@@ -168,6 +169,17 @@ def _value(kind: str, column: str, whole: frozenset[Column]) -> Any:
         newest = ibis.struct({**times, "value": _[column]})
         return ibis.ifelse(_[column].isnull(), None, newest)
     return _[column]
+
+
+def _units(value: Any) -> Any:
+    """Doubles in whole billionths, by way of two integers.
+
+    Engines turn a large double into a decimal in two ways: Spark goes by its shortest digits.
+    """
+    sign, size = value.sign().cast("int64"), value.abs() * float(UNITS)
+    high = (size / float(_LIMB)).floor()
+    low = (size - high.cast("float64") * float(_LIMB)).round()
+    return ((sign * high).cast(_EXACT) * _LIMB + (sign * low).cast(_EXACT)).cast(_EXACT)
 
 
 _POOL: dict[str, Any] = {

@@ -1,8 +1,7 @@
 """Instants as whole microseconds inside Ibis expressions, steps of time, and zones.
 
-Arithmetic on integers is exact, fast and the same on every engine. The three functions below
-that carry an engine's own name are all that another engine has to rename: Spark calls them
-``unix_micros``, ``timestamp_micros`` and ``from_utc_timestamp``.
+Arithmetic on integers is exact, fast and the same on every engine; the three functions below lead
+from an engine's timestamps to integers and back, and are all that has another name on each.
 """
 
 from __future__ import annotations
@@ -25,29 +24,35 @@ _ANCHOR = datetime(1970, 1, 5, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@ibis.udf.scalar.builtin(name="epoch_us", signature=((dt.timestamp,), dt.int64))
-def _epoch_us(value):  # type: ignore[no-untyped-def]
+# Named as SQLGlot calls them, which spells each as its engine does: EPOCH_US or UNIX_MICROS, and so
+# on. An engine that SQLGlot has no spelling for says so by the name of an unknown function.
+@ibis.udf.scalar.builtin(name="unix_micros", signature=((dt.timestamp,), dt.int64))
+def _unix_micros(value):  # type: ignore[no-untyped-def]
     """Microseconds since 1970."""
 
 
-@ibis.udf.scalar.builtin(name="make_timestamp", signature=((dt.int64,), dt.Timestamp(scale=6)))
-def _make_timestamp(value):  # type: ignore[no-untyped-def]
-    """The instant so many microseconds after 1970."""
+@ibis.udf.scalar.builtin(
+    name="unix_to_time", signature=((dt.int64, dt.int8), dt.Timestamp(scale=6))
+)
+def _unix_to_time(value, digits):  # type: ignore[no-untyped-def]
+    """The instant so many seconds after 1970, of which the last ``digits`` are behind the point."""
 
 
-@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, dt.timestamp), dt.timestamp))
-def _timezone(zone, value):  # type: ignore[no-untyped-def]
-    """From a zone's clock to an instant, and from an instant to a zone's clock."""
+@ibis.udf.scalar.builtin(
+    name="convert_timezone", signature=((dt.string, dt.string, dt.timestamp), dt.timestamp)
+)
+def _convert_timezone(source, target, value):  # type: ignore[no-untyped-def]
+    """What the clock of one zone shows when that of another shows ``value``."""
 
 
 def micros(value: Any) -> Any:
     """A timestamp column as microseconds since 1970, int64."""
-    return _epoch_us(value)
+    return _unix_micros(value)
 
 
 def instant(value: Any) -> Any:
     """Microseconds since 1970 as a timestamp column (UTC, without zone)."""
-    return _make_timestamp(value)
+    return _unix_to_time(value, 6)
 
 
 def span(value: timedelta) -> int:
@@ -67,7 +72,7 @@ def on_clock(value: Any, zone: str, place: str) -> Any:
         SpecError: when the zone is not in the IANA list; ``place`` says where it stands.
     """
     zone_of(zone, place)
-    return value if zone == "UTC" else _timezone(zone, _timezone("UTC", value))
+    return value if zone == "UTC" else _convert_timezone("UTC", zone, value)
 
 
 class Steps:

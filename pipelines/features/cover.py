@@ -208,7 +208,8 @@ def _newest(swept: ibis.Table, ask: Ask) -> Any:
 
 
 def _time_since(swept: ibis.Table, ask: Ask) -> Any:
-    return (swept[AT] - _newest(swept, ask)) / float(DAY)
+    # Doubles both: some engines take a number with a point in it for a decimal, and round.
+    return (swept[AT] - _newest(swept, ask)).cast("float64") / DAY
 
 
 def _distinct(swept: ibis.Table, ask: Ask) -> Any:

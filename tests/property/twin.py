@@ -344,13 +344,15 @@ def twin(spec: ModelSpec, streams: dict[str, list[Row]]) -> list[Row]:
     return frame
 
 
-def tables(streams: dict[str, list[Row]]) -> dict[str, ibis.Table]:
+def arrow(rows: list[Row]) -> pa.Table:
     kinds = {"event_time": "timestamp", "known_time": "timestamp", **COLUMNS}
     schema = pa.schema([(name, ARROW[kind]) for name, kind in kinds.items()])
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def tables(streams: dict[str, list[Row]]) -> dict[str, ibis.Table]:
     return {
-        name: CONNECTION.create_table(
-            name, pa.Table.from_pylist(rows, schema=schema), temp=True, overwrite=True
-        )
+        name: CONNECTION.create_table(name, arrow(rows), temp=True, overwrite=True)
         for name, rows in streams.items()
     }
 
