@@ -182,6 +182,16 @@ def _units(value: Any) -> Any:
     return ((sign * high).cast(_EXACT) * _LIMB + (sign * low).cast(_EXACT)).cast(_EXACT)
 
 
+def number_of(units: Any) -> Any:
+    """Whole billionths as a double, divided back.
+
+    Two parts, each of which is a double: their sum is the nearest one then. Engines that turn a
+    decimal of many digits into a double at once differ in the last bit.
+    """
+    low = units % _LIMB
+    return ((units - low).cast("float64") + low.cast("float64")) / float(UNITS)
+
+
 _POOL: dict[str, Any] = {
     "n": lambda value: value.sum(),
     "units": lambda value: value.sum(),

@@ -27,7 +27,7 @@ from typing import Any
 import ibis
 from ibis import _
 
-from pipelines.features.cells import BORN, NEWEST, SEEN, UNITS, Ask, Collapsed
+from pipelines.features.cells import BORN, NEWEST, SEEN, Ask, Collapsed, number_of
 from pipelines.features.clock import DAY
 from pipelines.spec.fields import Column
 
@@ -187,7 +187,7 @@ def _count(swept: ibis.Table, ask: Ask) -> Any:
 
 def _sum(swept: ibis.Table, ask: Ask) -> Any:
     total = swept[f"units:{ask.of}:{ask.reach}"]
-    value = total if total.type().is_floating() else total.cast("float64") / UNITS
+    value = total if total.type().is_floating() else number_of(total)
     return ibis.ifelse(_count(swept, ask) > 0, value, None)
 
 

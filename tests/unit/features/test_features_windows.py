@@ -97,6 +97,15 @@ def test_sum_is_exact_and_what_has_left_is_gone(frame_of: Frame) -> None:
     assert by_day(frame_of(spec, rows, as_of=24)) == {0: 1e12, 1: 0.0}
 
 
+def test_sum_of_many_digits_is_no_neighbour_of_the_total(frame_of: Frame) -> None:
+    """Python's integers tell the total; DuckDB alone turns such a decimal into its neighbour."""
+    for small in (0.006000006, 0.007000007, 0.022000022):
+        rows = [{"t": 1, "amount": 50_000_000_000.1}, {"t": 2, "amount": small}]
+        total = sum(round(row["amount"] * 1e9) for row in rows)
+        frame = frame_of(declare(features=[window("sum", "amount", "1d")]), rows, as_of=24)
+        assert by_day(frame) == {1: float(total) / 1e9}
+
+
 @pytest.mark.parametrize("elsewhere", [1.0, 0.5, 4e9])
 @pytest.mark.parametrize("amount", [3.0, 1_234_567_891.0, 4_000_000_001.0])
 def test_sum_of_whole_numbers_is_the_same_whatever_the_column_holds_elsewhere(
