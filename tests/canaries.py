@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipelines.release.canary_evidence import CanaryEvidence, Entities, Outcomes, gather
+from pipelines.release.canary_evidence import CanaryEvidence, Entities, Outcomes, Part, gather
 from pipelines.spec.rollout import Canary, LiveGuardrail, LiveOutcome, Rollout
 
 RAMP_DAY = 2  # from which the second stage takes new entities in
@@ -23,6 +23,12 @@ def rollout(effect: float = 0.2, margin: float | None = None, **canary: object) 
     )
 
 
+def kinds(many: int, margin: float, metric: str = "gain") -> list[dict[str, object]]:
+    """The declaration of as many segments of the column ``kind``."""
+    values = tuple(str(value) for value in range(many))
+    return [{"column": "kind", "values": values, "metric": metric, "margin": margin}]
+
+
 @dataclass(frozen=True)
 class Live:
     """What happens on live traffic. ``delay`` is in days, of each arm: challenger, control."""
@@ -37,6 +43,8 @@ class Live:
     wait: int = 0  # days until an outcome has matured
     days: int = 28
     seed: int = 0
+    segments: int = 0  # as many equal ones, 0, 1, ... of the column ``kind``
+    harmed: float = 0.0  # what is added to the gain in the first segment
     skip: frozenset[int] = field(default_factory=frozenset)  # days without traffic
 
 
@@ -51,6 +59,8 @@ def arrays(live: Live) -> tuple[Entities, Outcomes, Outcomes]:
     noise = live.past * past + np.sqrt(1 - live.past**2) * rng.normal(size=n)
     effect = live.effect + live.novelty * (day < 7)
     gain = noise + challenger * effect
+    if live.segments:
+        gain += challenger * live.harmed * (np.arange(n) % live.segments == 0)
     gain[challenger & (rng.random(n) < live.lost)] = np.nan
     wrong = (rng.random(n) < np.where(challenger, *live.errors)).astype(float)
     entity, matured = np.arange(n), np.ones(n, bool)
@@ -93,4 +103,9 @@ def evidence(
         entities.past[pick],
     )
     outcomes = {"gain": rows(gain, live.wait)} | ({"errors": rows(errors, 0)} if guards else {})
-    return gather(shown, outcomes, outcome="gain", elapsed_days=at, weeks=4)
+    parts = {
+        f"{metric}.kind.{value}": Part(metric, shown.entity % live.segments == value)
+        for metric in outcomes
+        for value in range(live.segments)
+    }
+    return gather(shown, outcomes, outcome="gain", elapsed_days=at, weeks=4, parts=parts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -58,6 +60,18 @@ class Finding(Record):
     unit: str = ""
     rows: int | None = None
     blocking: bool = True
+
+
+def slug(value: str) -> str:
+    """A value as a finding's name allows it; where that changes it, a hash keeps it apart.
+
+    >>> slug("north"), slug("a b")
+    ('north', 'a_b-c8687a')
+    """
+    plain = re.sub(r"[^A-Za-z0-9_\-]+", "_", value)[:60]
+    if plain == value and plain:
+        return plain
+    return f"{plain or 'empty'}-{hashlib.sha256(value.encode()).hexdigest()[:6]}"
 
 
 def overall(findings: Iterable[Finding]) -> Verdict:

@@ -24,6 +24,7 @@ from pipelines.flows.live_log import (
     live_log,
 )
 from pipelines.flows.live_outcomes import live, version_classes
+from pipelines.flows.live_segments import segment_parts
 from pipelines.flows.run import Parts
 from pipelines.release.canary_evidence import (
     WEEK,
@@ -32,6 +33,7 @@ from pipelines.release.canary_evidence import (
     Standing,
     gather,
 )
+from pipelines.spec.live import segment_stream
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm
 from pipelines.spec.rollout import Rollout
@@ -93,7 +95,10 @@ def canary_evidence(
     days = mine.days(ramp.began)
     entered = np.full(len(log.entities), np.iinfo(np.int64).max)
     np.minimum.at(entered, code, days)
-    with live(parts, spec, as_of, versions, wanted, version_classes(version)) as source:
+    belong = {segment_stream(spec, part) for part in canary.segments}
+    also = tuple(name for name in belong if name is not None)
+    with live(parts, spec, as_of, versions, wanted, version_classes(version), also) as source:
+        segments = segment_parts(source, log.entities, people, ramp.began)
         outcomes = {name: source.rows(name, mine, meant, ramp.began, end) for name in names}
         callers = whole.taken(whole.rows["arm"] != Arm.SHADOW.value)
         past = [source.past(name, callers, ramp.began, length) for name in canary.covariates]
@@ -110,6 +115,7 @@ def canary_evidence(
         outcome=canary.outcome.name,
         elapsed_days=max(elapsed, 0.0),
         weeks=canary.weeks,
+        parts=segments,
     )
     return Shown(found, (served,))
 

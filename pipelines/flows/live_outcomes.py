@@ -234,17 +234,19 @@ def live(
     versions: tuple[str, str],
     names: tuple[str, ...],
     classes: tuple[str, ...] = (),
+    also: tuple[str, ...] = (),
 ) -> Iterator[Live]:
     """What some live metrics of a version are computed from, for as long as the block lasts.
 
     Arguments:
         spec: the declaration of the version on trial; it has a rollout.
         names: of the metrics.
+        also: streams that are needed for something else.
     """
     assert spec.rollout is not None
     measured = {one.stream for name, one in spec.rollout.measures.items() if name in names}
     labelled = any(name not in (*OF_THE_LOG, *spec.rollout.measures) for name in names)
-    wanted = measured | (set(label_only(spec).streams) if labelled else set())
+    wanted = measured | set(also) | (set(label_only(spec).streams) if labelled else set())
     bare = spec.model_copy(
         update={"streams": {name: spec.streams[name] for name in sorted(wanted)}}
     )

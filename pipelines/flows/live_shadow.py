@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.core.time import Window, utc
+from pipelines.core.verdict import slug
 from pipelines.flows.incumbent import Incumbent
 from pipelines.flows.live_log import GRACE, LiveLog, live_log
 from pipelines.flows.live_outcomes import Live, live, loss_measure, version_classes
@@ -129,7 +129,7 @@ def _slices(
             yield SliceAgreement(
                 column=part.column,
                 value=str(value),
-                slug=re.sub(r"[^A-Za-z0-9_\-]", "_", str(value)) or "_",
+                slug=slug(str(value)),
                 disagreeing=counted,
                 mean_difference=float(gap[at].mean()),
             )

@@ -3,7 +3,8 @@
 - Arms of another size than planned make everything void: something chose who is counted.
 - Harm ends it at once, on whatever has matured, at any time.
 - Success waits for a planned look at whole matured weeks, and then needs everything at once:
-  the bound crossed, guardrails shown not to be worse, outcomes complete, every weekday counted.
+  the bound crossed, guardrails and declared segments shown not to be worse, outcomes complete,
+  every weekday counted.
 - Hopeless, or at its end without success, it is inconclusive, and that is no promotion.
 """
 
@@ -86,7 +87,7 @@ def judge_canary(
         maturity(evidence, canary),
         weekdays(evidence),
         primary(evidence, canary, level, looks, margin),
-        *(guardrail(evidence, canary, guard) for guard in canary.guardrails),
+        *(guardrail(evidence, canary, guard) for guard in canary.guards),
         last_week(evidence, canary),
     )
     step, reasons = _step(deciding, chance, len(evidence.weeks) >= canary.weeks)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -67,6 +68,20 @@ class Outcomes:
     weight: Floats | None = None
 
 
+@dataclass(frozen=True)
+class Part:
+    """A metric of some of the entities.
+
+    Arguments:
+        metric: whose rows.
+        whom: the entities that count, in the order in which they are given, shape (n,). Fixed
+            before any of them saw its arm.
+    """
+
+    metric: str
+    whom: Flags
+
+
 class Reading(Record):
     """One metric in one arm of one stage."""
 
@@ -81,7 +96,7 @@ class Group(Record):
     stage: int
     arm: Arm
     entities: int = Field(description="first seen in that stretch")
-    readings: dict[str, Reading]
+    readings: dict[str, Reading] = Field(description="by metric, or by segment of one")
 
 
 class Standing(Record):
@@ -105,7 +120,7 @@ class Standing(Record):
             Undefined: there is nothing to compare, or no error to hold it against.
         """
         challenger, control = (
-            [group.readings[metric.name].moments for group in self.arm(arm)] for arm in ARMS
+            [group.readings[metric.key].moments for group in self.arm(arm)] for arm in ARMS
         )
         found = arms_difference(challenger, control, ratio=metric.ratio)
         return found if metric.higher_is_better else found.turned()
@@ -121,6 +136,9 @@ class CanaryEvidence(Record):
     weekdays: tuple[int, ...] = Field(description="days of each whole week that have rows")
 
 
+NO_PARTS: Mapping[str, Part] = MappingProxyType({})
+
+
 def gather(
     entities: Entities,
     outcomes: Mapping[str, Outcomes],
@@ -128,6 +146,7 @@ def gather(
     outcome: str,
     elapsed_days: float,
     weeks: int,
+    parts: Mapping[str, Part] = NO_PARTS,
 ) -> CanaryEvidence:
     """Sums of a canary, the same whatever the order of entities and rows.
 
@@ -137,6 +156,7 @@ def gather(
         outcome: which of them decides.
         elapsed_days: since the canary began.
         weeks: after which it ends; later rows count for harm only.
+        parts: what is also summed for some of the entities alone, by name.
 
     Raises:
         DataError: an entity stands twice, a row is of nobody in the canary, or an entity has
@@ -154,7 +174,7 @@ def gather(
     )
 
     def standing(start: int, end: int) -> Standing:
-        return Standing(groups=tuple(_groups(people, rows, start, end)))
+        return Standing(groups=tuple(_groups(people, rows, parts, start, end)))
 
     days = rows[outcome].day
     return CanaryEvidence(
@@ -181,6 +201,7 @@ class _People:
                 wanted="each entity once, in one arm and in the stage in which it was first seen",
                 do="see whether entities were merged, or moved between arms",
             )
+        self.order = order
         self.challenger = np.asarray(given.challenger, np.bool_)[order]
         self.stage = np.asarray(given.stage, np.int64)[order]
         self.day = np.asarray(given.day, np.int64)[order]
@@ -221,7 +242,9 @@ class _Rows:
         self.matured, self.ratio = given.matured[order], given.weight is not None
 
 
-def _groups(people: _People, rows: Mapping[str, _Rows], start: int, end: int) -> Iterator[Group]:
+def _groups(
+    people: _People, rows: Mapping[str, _Rows], parts: Mapping[str, Part], start: int, end: int
+) -> Iterator[Group]:
     summed = {name: _summed(people, one, start, end) for name, one in rows.items()}
     entered = (people.day >= start) & (people.day < end)
     for stage in np.unique(people.stage).tolist():
@@ -231,7 +254,13 @@ def _groups(people: _People, rows: Mapping[str, _Rows], start: int, end: int) ->
                 stage=stage,
                 arm=arm,
                 entities=int((mine & entered).sum()),
-                readings={name: one.reading(mine, entered) for name, one in summed.items()},
+                readings={
+                    **{name: one.reading(mine, entered) for name, one in summed.items()},
+                    **{
+                        name: summed[part.metric].reading(mine & part.whom[people.order], entered)
+                        for name, part in parts.items()
+                    },
+                },
             )
 
 

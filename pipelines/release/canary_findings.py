@@ -64,13 +64,17 @@ def _counted(group: Group, canary: Canary, name: str) -> int:
 def harms(
     evidence: CanaryEvidence, canary: Canary, level: float, margin: float = 0.0
 ) -> Iterator[Finding]:
-    """Whether harm is shown, by evidence that may be watched at all times."""
+    """Whether harm is shown, by evidence that may be watched at all times.
+
+    Guardrails and segments share their level equally, so that by chance any of them is harmed no
+    more often than it says (union bound: it holds however they depend on each other).
+    """
     yield _harm(
         evidence, canary, canary.outcome, 0.0 - margin, planned(canary, level), canary.harm_alpha
     )
-    for guard in canary.guardrails:
+    for guard in canary.guards:
         information = planned_information(guard.margin, canary.guardrail_alpha, canary.power)
-        alpha = canary.guardrail_alpha / len(canary.guardrails)
+        alpha = canary.guardrail_alpha / len(canary.guards)
         yield _harm(evidence, canary, guard, -guard.margin, information, alpha)
 
 
@@ -82,16 +86,18 @@ def _harm(
     information: float,
     alpha: float,
 ) -> Finding:
-    name, units = f"harm.{metric.name}", evidence.now.units(metric.name)
+    name, units = f"harm.{metric.key}", evidence.now.units(metric.key)
     if min(units) < canary.minimum_entities:
-        return _finding(name, Verdict.NO_DATA, _few(units, canary), rows=sum(units))
+        return _finding(name, Verdict.NO_DATA, metric.where + _few(units, canary), rows=sum(units))
     try:
         difference = evidence.now.difference(metric)
     except NoVariation as same:
         verdict = Verdict.PASS if same.difference == 0 else Verdict.NO_DATA
-        return _finding(name, verdict, f"{metric.name} never moved in either arm", rows=sum(units))
+        return _finding(
+            name, verdict, f"{metric.where}{metric.name} never moved in either arm", rows=sum(units)
+        )
     except Undefined as undefined:
-        return _finding(name, Verdict.NO_DATA, undefined.what, rows=sum(units))
+        return _finding(name, Verdict.NO_DATA, metric.where + undefined.what, rows=sum(units))
     bound = anytime_below(
         difference.estimate, difference.standard_error, limit, TUNED * information, alpha
     )
@@ -99,7 +105,7 @@ def _harm(
     return _finding(
         name,
         Verdict.FAIL if shown else Verdict.PASS,
-        f"{'worse' if shown else 'not shown to be worse'} than {limit:g}: "
+        f"{metric.where}{'worse' if shown else 'not shown to be worse'} than {limit:g}: "
         f"{_told(metric, difference)}, at most {bound.at_most:.4g} at any time, "
         f"p {bound.p_value:.2g} held at {alpha:.3g}",
         value=difference.estimate,
@@ -195,18 +201,18 @@ def guardrail(evidence: CanaryEvidence, canary: Canary, guard: LiveGuardrail) ->
     Source: intersection-union, as in Schultzberg, Ankargren, Franberg (2024), arXiv 2402.11609: all
     guardrails have to hold, so none is corrected.
     """
-    name = f"guardrail.{guard.name}"
+    name = f"guardrail.{guard.key}"
     if not evidence.weeks:
         return _finding(name, Verdict.NO_DATA, "no whole week has matured yet", unit=guard.name)
-    units = evidence.weeks[-1].units(guard.name)
+    units = evidence.weeks[-1].units(guard.key)
     if min(units) < canary.minimum_entities:
-        return _finding(name, Verdict.NO_DATA, _few(units, canary), unit=guard.name)
+        return _finding(name, Verdict.NO_DATA, guard.where + _few(units, canary), unit=guard.name)
     try:
         found = evidence.weeks[-1].difference(guard)
     except NoVariation as same:
         return _unmoved(canary, guard, same.difference, min(units))
     except Undefined as undefined:
-        return _finding(name, Verdict.NO_DATA, undefined.what, unit=guard.name)
+        return _finding(name, Verdict.NO_DATA, guard.where + undefined.what, unit=guard.name)
     interval = found.interval(1 - 2 * canary.guardrail_alpha)
     told = f"{_told(guard, found)}, margin {guard.margin:g}"
     if interval.low is not None and interval.low > -guard.margin:
@@ -218,7 +224,7 @@ def guardrail(evidence: CanaryEvidence, canary: Canary, guard: LiveGuardrail) ->
     return _finding(
         name,
         verdict,
-        f"{reason}: {told}",
+        f"{guard.where}{reason}: {told}",
         value=found.estimate,
         interval=interval,
         threshold=-guard.margin,
@@ -239,9 +245,10 @@ def _unmoved(canary: Canary, guard: LiveGuardrail, gap: float, units: int) -> Fi
         verdict = Verdict.PASS if most < guard.margin else Verdict.INCONCLUSIVE
         reason = f"which leaves a loss of {most:.3g} possible, margin {guard.margin:g}"
     return _finding(
-        f"guardrail.{guard.name}",
+        f"guardrail.{guard.key}",
         verdict,
-        f"{guard.name} is the same for all of at least {units} entities in each arm, {reason}",
+        f"{guard.where}{guard.name} is the same for all of at least {units} entities in each arm, "
+        f"{reason}",
         value=None if most is None else -most,
         threshold=-guard.margin,
         unit=guard.name,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pipelines.spec.fields import ColumnType
-from pipelines.spec.rollout import LiveMeasure, Rollout
+from pipelines.spec.rollout import LiveMeasure, Rollout, Segments
 from pipelines.spec.training import Metric
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ OF_THE_LOG = (ERROR_SHARE, LATENCY)
 _RANKS = (Metric.AUC, Metric.AVERAGE_PRECISION)
 _PARAMETERS = (Metric.PINBALL, Metric.SCALED_ABSOLUTE_ERROR)
 _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT)
+_GROUPS = (ColumnType.STRING, ColumnType.INTEGER, ColumnType.BOOLEAN)
 
 
 def losses_of(spec: ModelSpec) -> tuple[str, ...]:
@@ -39,6 +40,13 @@ def live_metrics(spec: ModelSpec, measures: Mapping[str, LiveMeasure]) -> tuple[
     return (*losses_of(spec), *OF_THE_LOG, *measures)
 
 
+def segment_stream(spec: ModelSpec, part: Segments) -> str | None:
+    """The stream that says where entities belong; none: their keys do."""
+    if part.stream is None and part.column in spec.points.keys:
+        return None
+    return part.stream or spec.points.stream
+
+
 def rollout_problems(spec: ModelSpec, rollout: Rollout) -> Iterator[str]:
     """What is wrong with a rollout in the declaration around it, in words."""
     there = live_metrics(spec, rollout.measures)
@@ -58,11 +66,28 @@ def rollout_problems(spec: ModelSpec, rollout: Rollout) -> Iterator[str]:
             yield f"{where}: an entity has several rows of {metric.name}: declare `ratio: true`"
         if metric.name in lower and metric.higher_is_better:
             yield f"{where}: less of {metric.name} is better: leave higher_is_better out"
+    for part in canary.segments:
+        yield from _segment_problems(spec, part)
     for name in canary.covariates:
         if name not in there:
             yield f"rollout.canary.covariates: no live metric {name!r}; there are {list(there)}"
     for name, measure in rollout.measures.items():
         yield from _measure_problems(spec, name, measure, lower)
+
+
+def _segment_problems(spec: ModelSpec, part: Segments) -> Iterator[str]:
+    place, name = f"rollout.canary.segments.{part.column}", segment_stream(spec, part)
+    if name is None:
+        return
+    if name not in spec.streams:
+        yield f"{place}: stream {name!r} is not declared; there are {sorted(spec.streams)}"
+        return
+    columns = spec.streams[name].columns
+    missing = sorted({*spec.points.keys, part.column} - set(columns))
+    if missing:
+        yield f"{place}: stream {name!r} has no column {missing}; it declares {sorted(columns)}"
+    elif columns[part.column] not in _GROUPS:
+        yield f"{place}: {part.column!r} is a {columns[part.column]}, which makes no groups"
 
 
 def _measure_problems(

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from pipelines.core.verdict import slug
 from pipelines.spec.fields import Column, Condition, Declaration, Duration, Name, Share
 
 Part = Annotated[float, Field(gt=0, lt=1)]
@@ -23,6 +24,16 @@ class LiveMetric(Declaration):
         description="sum of values over sum of weights (errors over requests); needed where an "
         "entity has several rows",
     )
+
+    @property
+    def key(self) -> str:
+        """What its sums and findings are called."""
+        return self.name
+
+    @property
+    def where(self) -> str:
+        """Whom it is about, for the reader; nothing when that is everybody."""
+        return ""
 
 
 class LiveOutcome(LiveMetric):
@@ -43,6 +54,39 @@ class LiveGuardrail(LiveMetric):
         description="largest value an entity can have, 1 for a share of errors; without it, a "
         "metric that never moved has no data",
     )
+
+
+class SegmentGuard(LiveGuardrail):
+    """A guardrail of the entities of one segment."""
+
+    column: Column
+    value: str
+
+    @property
+    def key(self) -> str:
+        """The metric, the column and the value."""
+        return f"{self.name}.{self.column}.{slug(self.value)}"
+
+    @property
+    def where(self) -> str:
+        """The segment."""
+        return f"where {self.column} is {self.value}: "
+
+
+class Segments(Declaration):
+    """Groups of entities that must not be harmed, however much better it is for all the others."""
+
+    column: Column = Field(description="a key of the point, or a column of the stream")
+    values: tuple[str, ...] = Field(
+        min_length=1, description="each is a segment with a guardrail of its own; as text"
+    )
+    stream: Name | None = Field(
+        default=None, description="whose column says where an entity belongs; default: the points'"
+    )
+    metric: Name | None = Field(
+        default=None, description="the outcome's name, or a guardrail's; default: the outcome"
+    )
+    margin: float = Field(gt=0, description="tolerated loss of a segment in the metric's unit")
 
 
 class LiveMeasure(Declaration):
@@ -97,6 +141,7 @@ class Canary(Declaration):
 
     outcome: LiveOutcome
     guardrails: tuple[LiveGuardrail, ...] = ()
+    segments: tuple[Segments, ...] = ()
     covariates: tuple[Name, ...] = Field(
         default=(),
         description="live metrics of an entity in an equally long stretch before the canary",
@@ -119,8 +164,8 @@ class Canary(Declaration):
     )
     guardrail_alpha: Part = Field(
         default=0.05,
-        description="level at which each guardrail is shown not to be worse, and chance of a "
-        "false rollback by any of them, however often checked",
+        description="level at which each guardrail and segment is shown not to be worse, and "
+        "chance of a false rollback by any of them, however often checked",
     )
     sample_ratio_alpha: Part = Field(
         default=0.01, description="chance of a false alarm over the arms' sizes"
@@ -146,6 +191,30 @@ class Canary(Declaration):
         """The outcome and the guardrails."""
         return (self.outcome, *self.guardrails)
 
+    @property
+    def segment_guards(self) -> tuple[SegmentGuard, ...]:
+        """One guardrail for each declared segment, with the direction of its metric."""
+        known = {metric.name: metric for metric in self.metrics}
+        return tuple(
+            SegmentGuard(
+                name=metric.name,
+                higher_is_better=metric.higher_is_better,
+                ratio=metric.ratio,
+                margin=part.margin,
+                largest=metric.largest if isinstance(metric, LiveGuardrail) else None,
+                column=part.column,
+                value=value,
+            )
+            for part in self.segments
+            for metric in [known[part.metric or self.outcome.name]]
+            for value in part.values
+        )
+
+    @property
+    def guards(self) -> tuple[LiveGuardrail, ...]:
+        """Whatever must not be harmed: the guardrails, and the segments."""
+        return (*self.guardrails, *self.segment_guards)
+
     @model_validator(mode="after")
     def _sound(self) -> Canary:
         problems = []
@@ -166,6 +235,13 @@ class Canary(Declaration):
         names = [self.outcome.name, *(guard.name for guard in self.guardrails)]
         if len(set(names)) < len(names):
             problems.append("each metric stands once among outcome and guardrails")
+        strange = sorted({part.metric for part in self.segments if part.metric} - set(names))
+        if strange:
+            problems.append(f"segments: {strange} is neither the outcome nor a guardrail")
+        else:
+            keys = [guard.key for guard in self.segment_guards]
+            if twice := sorted({key for key in keys if keys.count(key) > 1}):
+                problems.append(f"segments: {twice} stands twice")
         if problems:
             raise ValueError("; ".join(problems))
         return self

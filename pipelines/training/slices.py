@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -11,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipelines.core.verdict import Finding, Gate, Verdict
+from pipelines.core.verdict import Finding, Gate, Verdict, slug
 from pipelines.spec.training import Slice
 from pipelines.stats.holm import holm
 from pipelines.stats.paired import PairedDifference
@@ -38,7 +36,7 @@ class _Group:
 
     @property
     def finding_name(self) -> str:
-        return f"recent_window.slice.{self.declared.column}.{_slug(self.value)}"
+        return f"recent_window.slice.{self.declared.column}.{slug(self.value)}"
 
     @property
     def place(self) -> str:
@@ -203,11 +201,3 @@ def _untested(groups: list[tuple[_Group, str]]) -> list[Finding]:
             blocking=False,
         )
     ]
-
-
-def _slug(value: str) -> str:
-    """The value as a finding's name allows it; where that changes it, a hash keeps it apart."""
-    slug = re.sub(r"[^A-Za-z0-9_\-]+", "_", value)[:60]
-    if slug == value:
-        return slug
-    return f"{slug or 'empty'}-{hashlib.sha256(value.encode()).hexdigest()[:6]}"

@@ -32,6 +32,10 @@ def test_a_model_has_its_losses_the_logs_metrics_and_its_own_measures() -> None:
     )
 
 
+def _of(column: str, **more: str) -> dict[str, Any]:
+    return {"column": column, "values": ["north"], "margin": 1.0, **more}
+
+
 WRONG = {
     "no live metric": lambda r: r["canary"]["outcome"].update(name="revenue"),
     "several rows": lambda r: r["canary"]["outcome"].update(ratio=False),
@@ -44,6 +48,14 @@ WRONG = {
     "'region' is no number": lambda r: r["measures"]["packs_a_sale"].update(column="region"),
     "one column for each key": lambda r: r["measures"]["packs_a_sale"].update(by=["pharmacy"]),
     "count takes none": lambda r: r["measures"]["packs_a_sale"].update(aggregate="count"),
+    r"has no column \['weather'\]": lambda r: r["canary"].update(segments=[_of("weather")]),
+    "segments.kind: stream 'till'": lambda r: r["canary"].update(
+        segments=[_of("kind", stream="till")]
+    ),
+    "'quantity' is a float": lambda r: r["canary"].update(segments=[_of("quantity")]),
+    r"has no column \['kind'\]": lambda r: r["canary"].update(
+        segments=[_of("kind", stream="stock")]
+    ),
     "name is taken": lambda r: r["measures"].update(
         absolute_error={"stream": "dispensing", "aggregate": "count"}
     ),

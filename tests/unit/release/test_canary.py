@@ -13,7 +13,7 @@ from pipelines.core.verdict import Finding, Verdict
 from pipelines.release.canary import CanaryStep, CanaryVerdict, judge_canary
 from pipelines.release.canary_evidence import CanaryEvidence, Entities, Outcomes, gather
 from pipelines.spec.rollout import Rollout
-from tests.canaries import Live, evidence, rollout
+from tests.canaries import Live, evidence, kinds, rollout
 
 LEVEL = 0.05 / 26
 END = (7.0, 14.0, 21.0, 28.0)
@@ -70,6 +70,43 @@ def test_a_harmed_guardrail_rolls_back_what_looks_better():
     verdict = run(live, rollout(margin=0.02), np.arange(1, 28).tolist(), guards=True)
     assert verdict.step is CanaryStep.ROLL_BACK
     assert found(verdict, "harm.errors").verdict is Verdict.FAIL
+
+
+HARMED = Live(effect=0.5, segments=8, harmed=-1.5, per_day=200)
+
+
+def test_a_harmed_segment_rolls_back_what_is_better_on_the_whole():
+    """An eighth of the entities loses one standard deviation, all others win half of one."""
+    assert run(HARMED, rollout()).step is CanaryStep.PROMOTE, "a mean over all hides it"
+    declared = rollout(segments=kinds(8, 0.2), minimum_entities=50)
+    verdict = run(HARMED, declared, np.arange(1, 28).tolist())
+    assert verdict.step is CanaryStep.ROLL_BACK
+    failed = [f.name for f in verdict.findings if f.verdict is Verdict.FAIL]
+    assert "canary.harm.gain.kind.0" in failed
+    assert not set(failed) - {"canary.harm.gain.kind.0", "canary.guardrail.gain.kind.0"}
+    assert "where kind is 0" in found(verdict, "harm.gain.kind.0").reason
+
+
+def test_guardrails_and_segments_share_one_level():
+    known = evidence(HARMED, 7.0, guards=True)
+    declared = rollout(margin=0.02, segments=kinds(4, 0.2), minimum_entities=20)
+    harms = [f for f in judge_canary(known, declared, LEVEL).findings if ".harm." in f.name]
+    levels = {f.name: 1 - f.interval.level for f in harms}
+    assert levels.pop("canary.harm.gain") == pytest.approx(0.01)
+    assert sum(levels.values()) == pytest.approx(0.05), "harm_alpha and guardrail_alpha, no more"
+    assert len(levels) == 5
+
+
+@pytest.mark.parametrize(
+    ("margin", "fewest", "verdict"),
+    [(1.0, 20, Verdict.PASS), (0.01, 20, Verdict.INCONCLUSIVE), (1.0, 500, Verdict.NO_DATA)],
+)
+def test_a_segment_that_is_not_shown_to_be_unharmed_holds_promotion_back(margin, fewest, verdict):
+    live = Live(effect=0.5, segments=4, harmed=-0.5, per_day=60)
+    declared = rollout(segments=kinds(4, margin), minimum_entities=fewest)
+    judged = judge_canary(evidence(live, 28.0), declared, LEVEL)
+    assert found(judged, "guardrail.gain.kind.0").verdict is verdict
+    assert (judged.step is CanaryStep.PROMOTE) == (verdict is Verdict.PASS)
 
 
 def test_a_guardrail_that_is_not_shown_holds_promotion_back():
@@ -241,6 +278,9 @@ def test_what_cannot_be_gathered_is_refused():
         ({"looks": (1, 4)}, "from week 2"),
         ({"looks": (2, 3)}, "last look is at the end"),
         ({"guardrails": [{"name": "gain", "margin": 1.0}]}, "stands once"),
+        ({"segments": kinds(2, 1.0, "sales")}, "neither the outcome nor a guardrail"),
+        ({"segments": kinds(2, 1.0) + kinds(1, 0.5)}, "stands twice"),
+        ({"segments": kinds(0, 1.0)}, "at least 1 item"),
     ],
 )
 def test_a_canary_that_cannot_work_is_refused(change, told):
