@@ -28,7 +28,12 @@ def skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.f
 
 
 def alarms(
-    many: int, rng: np.random.Generator, *, worse: float = 0.0, per_hour: int = 20
+    many: int,
+    rng: np.random.Generator,
+    *,
+    worse: float = 0.0,
+    per_hour: int = 20,
+    alpha: float = 0.01,
 ) -> npt.NDArray[np.int64]:
     """The hour of the first alarm over harm, checked every hour for four weeks; 0: none.
 
@@ -38,11 +43,12 @@ def alarms(
     Arguments:
         worse: by how many minimum effects the challenger is; the effect is as large as these
             entities find with 90 % power.
+        alpha: of the bound.
     """
     variance = 0.05 * math.exp(2 * 0.25) - (0.05 * math.exp(0.125)) ** 2
     information = per_hour * HOURS / (2 * variance)
     effect = 4.172 / math.sqrt(information)  # z of 0.05 / 26 and of 90 % power
-    rho = mixing(TUNED * planned_information(effect, LEVEL, 0.9), 0.01)
+    rho = mixing(TUNED * planned_information(effect, LEVEL, 0.9), alpha)
     sums, squares = np.zeros((2, 2, many))
     first = np.zeros(many, np.int64)
     for hour in range(1, HOURS + 1):
@@ -56,7 +62,7 @@ def alarms(
         spread = (squares - np.square(sums) / n) / (n - 1) / n
         known = 1 / spread.sum(axis=0)
         score = (sums[0] - sums[1]) / n * known
-        alarm = log_evidence(score, known, rho) >= math.log(100)
+        alarm = log_evidence(score, known, rho) >= math.log(1 / alpha)
         first[alarm & (first == 0)] = hour
     return first
 

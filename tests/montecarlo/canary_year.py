@@ -123,7 +123,15 @@ def paths(truth: Floats, rng: np.random.Generator, information: Floats = INFORMA
     return np.cumsum(truth[:, None] * steps + np.sqrt(steps) * noise, axis=1)
 
 
-def judged(score: Floats, how: Rule, harm_every: int = 1) -> Ended:
+@dataclass(frozen=True)
+class Guarded:
+    """What guards say: whether harm is shown on a day, (n, days); whether all hold, (n, weeks)."""
+
+    harmed: npt.NDArray[np.bool_]
+    holds: npt.NDArray[np.bool_]
+
+
+def judged(score: Floats, how: Rule, harm_every: int = 1, guarded: Guarded | None = None) -> Ended:
     """What the canary's rule makes of daily scores, shape (n, days).
 
     Harm is looked for every so many days, promotion and futility after whole weeks.
@@ -131,12 +139,17 @@ def judged(score: Floats, how: Rule, harm_every: int = 1) -> Ended:
     many = len(score)
     step, weeks = np.full(many, GO_ON), np.full(many, WEEKS)
     evidence = log_evidence(-score, np.broadcast_to(INFORMATION, score.shape), how.rho)
-    alarms = (evidence >= how.alarm) & (np.arange(1, DAYS + 1) % harm_every == 0)
+    alarms = evidence >= how.alarm
+    if guarded is not None:
+        alarms |= guarded.harmed
+    alarms &= np.arange(1, DAYS + 1) % harm_every == 0
     for week in range(1, WEEKS + 1):
         day, known = 7 * week - 1, INFORMATION[7 * week - 1]
         before = score[:, day - 7] if week > 1 else 0.0
         harmed = alarms[:, 7 * (week - 1) : 7 * week].any(axis=1)
         won = (score[:, day] >= how.bounds[week - 1] * math.sqrt(known)) & (score[:, day] > before)
+        if guarded is not None:
+            won &= guarded.holds[:, week - 1]
         over = np.full(many, True)
         if week < WEEKS:
             over = score[:, day] / known < how.hopeless[week - 1]
