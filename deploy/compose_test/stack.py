@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from engine import Engine
 from talk import BlockedError, run, say
 
@@ -86,12 +87,14 @@ class Stack:
         return list(json.loads(self.engine.docker("inspect", *ids))) if ids else []
 
     def wait_until_healthy(self) -> dict[str, float]:
-        """Wait for every service; the seconds from each container's start to its health.
+        """Wait for every service that was asked for; each one's seconds until its health.
 
         Raises:
             BlockedError: a container ended, or one is not healthy in time.
         """
-        services = set(self.compose("config", "--services").split())
+        # Compose 1.29 lists the services of profiles that nobody asked for as well.
+        known = yaml.safe_load(self.compose("config"))["services"]
+        services = {name for name, one in known.items() if not one.get("profiles")}
         begun, seen = time.monotonic(), dict[str, float]()
         while True:
             states = {_service(one): _state(one) for one in self.containers()}
