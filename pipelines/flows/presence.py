@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pipelines.core.errors import DataError
 from pipelines.core.time import Window
 from pipelines.core.verdict import Finding
-from pipelines.data.snapshot import Snapshot
+from pipelines.data.snapshot import Snapshot, take_snapshot
 from pipelines.features.online import ViewState
 from pipelines.flows.frames import FRAME, read_rows, streams
 from pipelines.flows.incumbent import Incumbent
@@ -64,14 +65,17 @@ def look_online(
     fresh = [_freshness(view, state, plan.as_of) for view in views if (state := states[view.name])]
     expired = {each.view for each in fresh if each.expired}
     run.parts.progress("looking features up where production does")
+    found: list[tuple[FeatureView, LookedUp]] = []
     with streams(run.parts, common, snapshot) as tables:
         points = _recent_points(run, plan, tables)
-        found = [
-            (view, each)
-            for view in views
-            if view.name not in expired
-            for each in looked_up(spec, view, store, tables, points, plan.as_of)
-        ]
+        for view in views:
+            if view.name in expired:
+                continue
+            state = states[view.name]
+            at = plan.as_of if state is None else max(plan.as_of, state.as_of)
+            with _known_by(run, view, tables, plan.as_of, at) as known:
+                looked = looked_up(spec, view, store, known, points, at)
+            found += [(view, each) for each in looked]
     presence = _presence(run, plan, found, incumbent, nulls)
     wanting = [
         (each, looked)
@@ -82,6 +86,22 @@ def look_online(
         *(freshness_finding(each) for each in fresh),
         *presence_findings(spec, presence, _losses(run, plan, wanting)),
     )
+
+
+@contextmanager
+def _known_by(
+    run: Run, view: FeatureView, tables: Mapping[str, ibis.Table], as_of: datetime, at: datetime
+) -> Iterator[Mapping[str, ibis.Table]]:
+    """The events that the store could know of: a run that is late, or stands in the past, meets a
+    store that has gone on. Nothing but the comparison with that store sees what came later."""
+    if at == as_of:
+        yield tables
+        return
+    spec, parts = run.spec, run.parts
+    alone = spec.model_copy(update={"streams": {view.stream: spec.streams[view.stream]}})
+    later = take_snapshot(alone, at, parts.open_sources(alone), parts.cache, parts.progress)
+    with streams(parts, alone, later) as known:
+        yield known
 
 
 def _freshness(view: FeatureView, state: ViewState, as_of: datetime) -> Freshness:

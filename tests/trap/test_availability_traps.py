@@ -250,11 +250,33 @@ def test_a_first_version_is_not_trained_on_what_nobody_has_materialized(
     }
 
 
-def test_a_lineage_that_serves_nobody_looks_nothing_up(pharmacy: Pharmacy) -> None:
-    told = pharmacy.retrain(SECOND, lineage="backtest", dry_run=True)
-    assert "availability" in told.skipped
+@pytest.mark.parametrize("late", [timedelta(hours=1), 2 * DAY])
+def test_a_store_that_has_gone_on_is_no_fault_of_a_run_that_is_late_or_stands_in_the_past(
+    pharmacy: Pharmacy, late: timedelta
+) -> None:
+    """The store is held against the events as of its own instant, also when that is after the
+    run's: a run waits in a queue, and the schedule's last whole interval ended days ago."""
+    pharmacy.declare(FEATURES, serving={"cadence": "1h", "delay": "15m"})
+    Production(pharmacy).materialize(SECOND)
+    told = pharmacy.retrain(SECOND - late, dry_run=True)
+    found = findings(told)
+    assert found["availability.stored.sold"].verdict is Verdict.PASS
+    assert {name for name in told.against() if name.startswith("availability.")} == set()
+    assert "train" not in told.skipped
+
+
+@pytest.mark.parametrize("lineage", ["backtest", "backfill"])
+def test_a_lineage_that_serves_nobody_looks_nothing_up(
+    served: Pharmacy, tmp_path: Path, lineage: str
+) -> None:
+    """Past Mondays are made up for in a home whose online store was never filled."""
+    fresh = Pharmacy(tmp_path / "home", served.store)
+    fresh.declare(FEATURES, serving=SERVING)
+    told = fresh.retrain(FIRST, lineage=lineage)
     [report] = (each for each in told.steps if each.step == "availability")
-    assert "serves nobody" in report.summary
+    assert report.skipped
+    assert f"the lineage {lineage} serves nobody" in report.summary
+    assert told.outcome == "bootstrap", told.against()
 
 
 def test_a_service_that_answers_with_another_model_is_named(pharmacy: Pharmacy) -> None:
