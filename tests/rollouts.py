@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,7 @@ ROLLOUT: dict[str, Any] = {
     },
 }
 Effect = Callable[[Arm], float]
+NOWHERE_ELSE: Mapping[str, Effect] = MappingProxyType({})
 
 
 def at(pharmacy: Pharmacy, instant: datetime, **others: Any) -> Parts:
@@ -107,22 +109,34 @@ def salt_of(pharmacy: Pharmacy) -> str:
 
 
 def sell(
-    store: Path, start: datetime, end: datetime, salt: str, share: float, effect: Effect
+    store: Path,
+    start: datetime,
+    end: datetime,
+    salt: str,
+    share: float,
+    effect: Effect,
+    elsewhere: Mapping[str, Effect] = NOWHERE_ELSE,
 ) -> None:
-    """What is sold while arms act on it: each sale in an arm is so many times as large."""
+    """What is sold while arms act on it: each sale in an arm is so many times as large.
+
+    Arguments:
+        elsewhere: the effect in kinds of pharmacy where it is another one.
+    """
     world = World(SCALE, SEED)
     for stream, known in (("dispensing", "recorded_at"), ("stock", "reported_at")):
         table = world.events(Window(start, end))[stream]
         if stream == "dispensing" and salt:
             allocation = Allocation(salt=salt, share=share)
-            pairs = zip(table["pharmacy"].to_pylist(), table["medicine"].to_pylist(), strict=True)
-            arms: dict[tuple[str, str], float] = {}
+            columns = (table[name].to_pylist() for name in ("pharmacy", "medicine", "kind"))
+            arms: dict[tuple[str, str, str], float] = {}
             factors = [
                 arms.setdefault(
-                    pair,
-                    effect(arm_of({"pharmacy": pair[0], "medicine": pair[1]}, allocation)),
+                    one,
+                    elsewhere.get(one[2], effect)(
+                        arm_of({"pharmacy": one[0], "medicine": one[1]}, allocation)
+                    ),
                 )
-                for pair in pairs
+                for one in zip(*columns, strict=True)
             ]
             quantity = np.asarray(table["quantity"].to_numpy()) * np.array(factors)
             place = table.schema.get_field_index("quantity")
@@ -199,7 +213,12 @@ def step(pharmacy: Pharmacy, instant: datetime, **others: Any) -> ReleaseReport:
     return advance("demand", instant, at(pharmacy, instant, **others))
 
 
-def lived(pharmacy: Pharmacy, effect: Effect, traffic: Traffic | None = None) -> ReleaseReport:
+def lived(
+    pharmacy: Pharmacy,
+    effect: Effect,
+    traffic: Traffic | None = None,
+    elsewhere: Mapping[str, Effect] = NOWHERE_ELSE,
+) -> ReleaseReport:
     """Through shadow into the canary, two weeks of it, and until its last sale is known."""
     traffic = traffic or Traffic()
     store, salt = Path(pharmacy.store), salt_of(pharmacy)
@@ -208,6 +227,6 @@ def lived(pharmacy: Pharmacy, effect: Effect, traffic: Traffic | None = None) ->
     sell(store, SECOND, CANARY, "", 0, effect)
     report = step(pharmacy, CANARY)
     if report.act == "canary":
-        sell(store, CANARY, VERDICT, salt, 0.5, effect)
+        sell(store, CANARY, VERDICT, salt, 0.5, effect, elsewhere)
         traffic.log(pharmacy, CANARY + HOUR, VERDICT)
     return report

@@ -21,6 +21,7 @@ from pipelines.flows.release_report import Act, ReleaseReport
 from pipelines.flows.request import Request
 from pipelines.flows.retrain import Retraining, retrain
 from pipelines.flows.run import Parts
+from pipelines.release.ending import ended_how
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Outcome
 from pipelines.release.trial import Stage
@@ -103,7 +104,7 @@ class Told:
         if move is None:
             return str(self.last.outcome)
         if move.stage is Stage.ENDED:
-            return "rolled_back" if self.harms else "inconclusive"
+            return ended_how(self.last).replace(" ", "_")
         return move.stage.value
 
     @property

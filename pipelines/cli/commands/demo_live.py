@@ -57,16 +57,18 @@ def show_moves(told: list[Told]) -> None:
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
-    move = entry.move
+    from pipelines.release.ending import ended_how
+
+    move, how = entry.move, ended_how(entry)
     what = move.stage.value if move else str(entry.outcome)
     share = (
         f"{move.share or move.shadow_share:.0%}" if move and move.share + move.shadow_share else ""
     )
-    colour = "green" if entry.moves else "red" if what == "ended" else "default"
+    colour = "green" if entry.moves else "red" if how else "default"
     return (
         f"{entry.as_of:%Y-%m-%d}",
         entry.model,
-        f"[{colour}]{what}[/]",
+        f"[{colour}]{what}{f': {how}' if how else ''}[/]",
         str(move.challenger if move else entry.candidate or ""),
         f"version {entry.champion_after}" if entry.champion_after else "none",
         share,
