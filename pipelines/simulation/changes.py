@@ -1,7 +1,5 @@
 """Real changes of demand: the world changes, and the truth with it."""
 
-# ruff: noqa: ARG002 - every scenario is called alike, whether it needs all of it or not
-
 from __future__ import annotations
 
 from datetime import date, timedelta
@@ -10,7 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from pipelines.simulation.catalogue import CHAINS
+from pipelines.simulation.catalogue import CHAINS, REGIONS
 from pipelines.simulation.population import Floats, Population, generator
 from pipelines.simulation.scenarios import Change
 from pipelines.spec.fields import Share
@@ -88,13 +86,18 @@ class BulkOrders(Change):
     kind: Literal["bulk_orders"] = "bulk_orders"
     moved: Share = Field(default=0.8, description="of the prescriptions")
     days: float = Field(default=0.07, gt=0, le=1, description="share of days on which one comes")
+    region: str | None = Field(default=None, description="whose pharmacies; default: all")
     seed: int = Field(default=0, ge=0)
 
     def expect(self, expected: Floats, day: date, population: Population) -> Floats:
         """Concentrates the demand of each pair on its days."""
         rng = generator(self.seed, "bulk orders", day.toordinal())
         comes = rng.random(expected.shape) < self.days
-        return expected * np.where(comes, 1 - self.moved + self.moved / self.days, 1 - self.moved)
+        factor = np.where(comes, 1 - self.moved + self.moved / self.days, 1 - self.moved)
+        if self.region is not None:
+            there = population.region == REGIONS.index(self.region)
+            factor = np.where(there[:, None], factor, 1.0)
+        return expected * factor
 
 
 def _progress(start: date, day: date, over_days: int) -> float:

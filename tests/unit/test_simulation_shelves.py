@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pytest
 
 from pipelines.core.errors import DataError
+from pipelines.simulation.catalogue import REGIONS
 from pipelines.simulation.changes import BulkOrders
 from pipelines.simulation.scale import Scale
 from pipelines.simulation.shelves import Shelves
@@ -80,3 +81,14 @@ def test_bulk_orders_leave_the_mean_and_skew_the_week() -> None:
     error = bulk.moved * np.sqrt((1 - bulk.days) / bulk.days / np.size(days))
     assert abs(np.mean(days) - 1) < 4 * error
     assert np.median(weeks) < 0.5 * np.mean(weeks)
+
+
+def test_bulk_orders_of_one_region_leave_the_others_alone() -> None:
+    people = World(SCALE, 3).population
+    ones = np.ones((len(people.pharmacies), 5))
+    found = BulkOrders(start=SCALE.start, region="north").expect(ones, FIRST, people)
+    north = people.region == REGIONS.index("north")
+    everywhere = BulkOrders(start=SCALE.start).expect(ones, FIRST, people)
+    np.testing.assert_array_equal(found[north], everywhere[north])
+    np.testing.assert_array_equal(found[~north], 1.0)
+    assert (found[north] != 1.0).all()
