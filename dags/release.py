@@ -1,8 +1,9 @@
 """``release__<model>``: one DAG for each model that declares a rollout and a schedule.
 
-A run takes whoever waits through shadow, canary and holdback, one step at a time. Between two
-steps its task is deferred: no worker is held, and restarts of any component change nothing. A
-declaration that cannot be read has no DAG here: its retraining's DAG fails daily and says why.
+A run asks a person where one is awaited, and takes whoever waits through shadow, canary and
+holdback, one step at a time. Between two steps, and until a person answers, no worker is held, and
+restarts of any component change nothing. A declaration that cannot be read has no DAG here: its
+retraining's DAG fails daily and says why.
 """
 
 from __future__ import annotations
@@ -15,15 +16,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import (
     DAG,
     BaseOperator,
     CronDataIntervalTimetable,
     ExceptionRetryPolicy,
+    Param,
     RetryAction,
     RetryRule,
+    TriggerRule,
     get_parsing_context,
 )
+from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 
 from pipelines.core.errors import Busy, Superseded, Unavailable
 
@@ -45,18 +50,36 @@ RETRIES = {
     ),
 }
 
+LOOK_AGAIN = timedelta(hours=1)  # for an answer that was given in MLflow or in a shell
+FIELDS = {
+    "evidence": Param(
+        "",
+        type="string",
+        title="Evidence",
+        description_md="The hash that your answer is bound to. Leave it as it is.",
+    ),
+    "note": Param(
+        "",
+        type="string",
+        title="Note",
+        description_md="Why; the ledger keeps it.",
+    ),
+}
+
 NOTES = """\
 {description}
 
 Takes a challenger that passed offline through live traffic: shadow, canary, promoted or rolled
 back, then the holdback. Looks every hour whether somebody waits; a run then lasts for weeks.
 
-**Normal.** Most runs end in seconds: nobody waits. One that has something to wait for is
-*deferred*; its last log line says until when and for what. `ended` is the usual outcome of a
-canary, and a green run.
+**Normal.** Most runs end in seconds: nobody waits. `approval` is skipped unless a version waits
+for a person; then it stands under *Required Actions* until somebody answers there, in MLflow or
+with `gauntlet approve`. A `release` that has something to wait for is *deferred*; its last log
+line says until when and for what. `ended` is the usual outcome of a canary, and a green run.
 
-**Worry** when the task fails, or when it has been deferred to an instant that is long past: then no
-triggerer runs. The champion serves all the same; only harm would be noticed later.
+**Worry** when a task fails, or when `release` has been deferred to an instant that is long past:
+then no triggerer runs. The champion serves all the same; only harm would be noticed later. An
+`approval` that failed had an answer that does not count; its log says why, and the next run asks.
 
 **Find out.** `gauntlet release {name}` takes the same step in a shell, at any time, beside this
 DAG: the ledger takes each move once. `gauntlet explain {name}` tells the last decision, `gauntlet
@@ -76,8 +99,62 @@ class Rolled(NamedTuple):
     owner: str
 
 
+class Approval(ApprovalOperator):
+    """A question to a person where one is awaited, bound to the evidence that it shows."""
+
+    def __init__(self, *, model: str, **others: Any) -> None:
+        super().__init__(subject="", params=FIELDS, response_timeout=LOOK_AGAIN, **others)
+        self.model = model
+
+    def execute(self, context: Any, asked: str = "") -> None:
+        """Ask, or ask on; skip when there is nothing (more) to ask."""
+        from pipelines.flows.review import awaited
+        from pipelines.wiring import connect
+
+        question = awaited(self.model, connect())
+        # Airflow never changes a question that it has shown: another one needs another run.
+        if question is None or asked not in ("", question.evidence):
+            raise AirflowSkipException("no person is awaited" if not asked else "asked no more")
+        self.show(question)
+        try:
+            super().execute(context)
+        except TaskAwaitingInput as waits:
+            waits.kwargs = {"version": question.version, "asked": question.evidence}
+            raise
+
+    def show(self, question: Any) -> None:
+        """Put a question on the form."""
+        from gauntlet_links import version_page
+
+        page = version_page(self.model, question.version)
+        self.subject = f"{self.model}: put version {question.version} on live traffic?"
+        self.body = question.page + (f"\n\n[All of the evidence]({page})" if page else "")
+        self.params["evidence"] = question.evidence
+
+    def execute_complete(self, context: Any, event: Any, version: str = "", asked: str = "") -> Any:
+        """Somebody has answered; or an hour has passed, and somebody may have, elsewhere."""
+        from pipelines.flows.review import answer_review
+        from pipelines.wiring import connect
+
+        if event.get("error_type") == "timeout":
+            return self.execute(context, asked)
+        answer = super().execute_complete(context, event)
+        said, who = answer["params_input"], answer["responded_by_user"]["name"]
+        entry = answer_review(
+            connect(),
+            self.model,
+            version,
+            by=f"{who}, in Airflow",
+            evidence=said.get("evidence", ""),
+            approved=answer["chosen_options"] == [self.APPROVE],
+            note=said.get("note", ""),
+        )
+        self.log.info("%s: %s", entry.outcome, "; ".join(entry.reasons))
+        return answer
+
+
 class Release(BaseOperator):
-    """Steps of a release, deferred between them, until nothing is awaited any more."""
+    """Steps of a release, deferred between them, until nothing but a person is awaited."""
 
     def __init__(self, *, model: str, **others: Any) -> None:
         super().__init__(**others)
@@ -93,7 +170,8 @@ class Release(BaseOperator):
         parts = connect()
         report = advance(self.model, parts.clock.now(), parts).as_json()
         self.log.info("%s: %s; next look %s", *(report[k] for k in ("act", "summary", "next_look")))
-        if report["next_look"]:
+        # A person is asked by the first task of the next run, which is due by then.
+        if report["next_look"] and report["act"] != "awaits_person":
             self.defer(trigger=UntilTrigger(report["next_look"]), method_name="resume")
         return report
 
@@ -132,7 +210,8 @@ def release(model: Rolled) -> DAG:
         default_args={"owner": model.owner, **RETRIES},
         doc_md=NOTES.format(**model._asdict()),
     ) as dag:
-        Release(task_id="release", model=model.name)
+        ask = Approval(task_id="approval", model=model.name)
+        ask >> Release(task_id="release", model=model.name, trigger_rule=TriggerRule.NONE_FAILED)
     return dag
 
 

@@ -27,6 +27,12 @@ def model_page(mlflow: str, dag_id: str) -> str:
     return f"{mlflow}/#/models/{quote(model, safe='')}" if mlflow and model else ""
 
 
+def version_page(model: str, version: str) -> str:
+    """The page of a version, with all its evidence; "" where MLflow has no address."""
+    mlflow = mlflow_page()
+    return f"{mlflow}/#/models/{quote(model, safe='')}/versions/{version}" if mlflow else ""
+
+
 class ModelInMLflow(BaseOperatorLink):
     """The button; the API server works it out when somebody looks at the task."""
 

@@ -16,11 +16,11 @@ from pipelines.flows.incumbent import Incumbent, load_version
 from pipelines.flows.live_evidence import rollout_of
 from pipelines.flows.on_trial import go_on
 from pipelines.flows.release_report import Act, ReleaseReport, report
-from pipelines.flows.review import SHORTEST, answer_review
+from pipelines.flows.review import APPROVAL, answer_review, names, tagged
 from pipelines.flows.run import Parts
 from pipelines.flows.watch import watch
 from pipelines.release.ledger import LIVE, Entry
-from pipelines.release.policy import Outcome
+from pipelines.release.question import open_question
 from pipelines.release.reconciliation import reconcile
 from pipelines.release.rollout import (
     first_move,
@@ -32,8 +32,6 @@ from pipelines.release.rollout import (
     unwatched,
     waiting,
 )
-
-APPROVAL = "gauntlet.approval"  # a person sets it in MLflow, to the evidence that he saw
 
 
 def advance(model: str, as_of: datetime, parts: Parts) -> ReleaseReport:
@@ -94,6 +92,8 @@ class _Step:
     def begin(self, question: Entry) -> ReleaseReport:
         """Nobody is on trial and somebody waits: into shadow."""
         assert question.candidate is not None
+        if self.as_of < question.as_of:
+            return self._early(question)
         rollout = rollout_of(self._version(question.candidate))
         move = first_move(question, rollout)
         why = f"every offline gate passed; {move.shadow_share:.0%} of requests in shadow"
@@ -108,6 +108,8 @@ class _Step:
     def begin_holdback(self, promotion: Entry) -> ReleaseReport | None:
         """After a promotion: a share of entities goes back to the former champion, to compare."""
         assert promotion.champion_after is not None
+        if self.as_of < promotion.as_of:
+            return self._early(promotion)
         canary = rollout_of(self._version(promotion.champion_after)).canary
         if not canary.holdback or promotion.champion_before is None:
             return None
@@ -117,29 +119,26 @@ class _Step:
         self._show()
         return self.told(Act.HOLDBACK, why, next_look=self.as_of + canary.check)
 
+    def _early(self, decided: Entry) -> ReleaseReport:
+        """What is to be followed was decided later than this step stands at."""
+        return self.told(
+            Act.WAITS,
+            f"as of {instant_text(self.as_of)} version {decided.candidate} had not come so far",
+            next_look=decided.as_of,
+        )
+
     def idle(self) -> ReleaseReport:
         """Nobody is on trial or waits to be; perhaps somebody waits for a person."""
-        champion = self.chain[-1].champion_after if self.chain else None
-        asked = [
-            entry
-            for entry in self.chain
-            if entry.outcome == Outcome.AWAIT_REVIEW and entry.champion_after == champion
-        ]
-        answered = {
-            entry.run
-            for entry in self.chain
-            if entry.decision and entry.kind != "peek" and entry.outcome != Outcome.AWAIT_REVIEW
-        }
-        open_ = [entry for entry in asked if entry.run not in answered]
-        if not open_:
+        entry = open_question(self.chain)
+        if entry is None:
             return self.told(Act.NOTHING, "nobody is on trial, and nobody waits to be")
-        return self._review(open_[-1])
+        return self._review(entry)
 
     def _review(self, entry: Entry) -> ReleaseReport:
         assert entry.decision is not None
         version, evidence = str(entry.candidate), entry.decision.evidence
-        tag = self.parts.registry.tags(self.model, version).get(APPROVAL, "").strip()
-        if tag and len(tag) >= SHORTEST and evidence.startswith(tag):
+        tag = tagged(self.parts, entry)
+        if names(evidence, tag):
             answer = answer_review(
                 self.parts,
                 self.model,

@@ -7,8 +7,39 @@ from pipelines.flows.run import Parts
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Approval, Outcome
 from pipelines.release.promotion import Dossier, promote
+from pipelines.release.question import Question, open_question, question
+from pipelines.release.rollout import holdback, trial, waiting
 
+APPROVAL = "gauntlet.approval"  # a person sets it in MLflow, to the evidence that he saw
 SHORTEST = 8
+
+
+def names(evidence: str, said: str) -> bool:
+    """Whether what a person said is this evidence, or at least its first 8 digits."""
+    return len(said) >= SHORTEST and evidence.startswith(said)
+
+
+def tagged(parts: Parts, entry: Entry) -> str:
+    """What a person has said in MLflow about the version of an entry; "" for nothing."""
+    tags = parts.registry.tags(entry.model, str(entry.candidate))
+    return tags.get(APPROVAL, "").strip()
+
+
+def awaited(model: str, parts: Parts) -> Question | None:
+    """What a person has to be asked now, before a release can go on.
+
+    Returns: None while somebody is on trial, watched, or may begin without a person; when nobody
+        waits; and when the answer stands in MLflow already.
+    """
+    chain = parts.ledger.entries(model)
+    if trial(chain) or holdback(chain) or waiting(chain):
+        return None
+    entry = open_question(chain)
+    if entry is None or entry.decision is None:
+        return None
+    if names(entry.decision.evidence, tagged(parts, entry)):
+        return None
+    return question(chain, entry)
 
 
 def answer_review(
@@ -46,7 +77,7 @@ def answer_review(
     assert entry.decision is not None
     assert entry.facts is not None
     seen = entry.decision.evidence
-    if len(evidence) < SHORTEST or not seen.startswith(evidence):
+    if not names(seen, evidence):
         raise GauntletError(
             "the answer was given for other evidence",
             where=f"{model} version {version}",

@@ -56,13 +56,14 @@ def test_it_is_tagged_explained_and_retried_only_where_that_helps(
     assert (dag.catchup, dag.max_active_runs) == (False, 1)
     assert {"gauntlet", "release", "demand"} <= set(dag.tags)
     assert "gauntlet explain demand" in str(dag.doc_md)
-    [task] = dag.tasks
-    decide = {
-        kind: task.retry_policy.evaluate(kind("x"), 1, 5).action
-        for kind in (Unavailable, Busy, Superseded, DataError, Damaged)
-    }
-    assert decide[Unavailable] == decide[Busy] == decide[Superseded] == RetryAction.RETRY
-    assert decide[DataError] == decide[Damaged] == RetryAction.FAIL
+    assert [task.task_id for task in dag.topological_sort()] == ["approval", "release"]
+    for task in dag.tasks:
+        decide = {
+            kind: task.retry_policy.evaluate(kind("x"), 1, 5).action
+            for kind in (Unavailable, Busy, Superseded, DataError, Damaged)
+        }
+        assert decide[Unavailable] == decide[Busy] == decide[Superseded] == RetryAction.RETRY
+        assert decide[DataError] == decide[Damaged] == RetryAction.FAIL
 
 
 def test_the_trigger_waits_for_an_instant_and_keeps_nothing_else(
@@ -118,6 +119,8 @@ def test_a_run_waits_deferred_until_the_trial_has_ended(
     [model] = release_file.rolled(home / "models", None)
     finished = release_file.release(model).test()
     assert str(finished.state) == "success"
+    asked = finished.get_task_instance("approval")
+    assert str(asked.state) == "skipped", "without `review: required` no person is asked"
     report: dict[str, Any] = finished.get_task_instance("release").xcom_pull("release")
     assert report["act"] == "ended"
     assert report["next_look"] is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from pipelines.flows.live_outcomes import live
 from pipelines.flows.live_shadow import shadow_evidence
 from pipelines.flows.materialize import served_spec
 from pipelines.flows.request import Request
+from pipelines.flows.review import awaited
 from pipelines.flows.run import Parts, open_run
 from pipelines.release.ledger import Draft
 from pipelines.release.registry import CHALLENGER, CHAMPION
@@ -27,6 +29,7 @@ from pipelines.release.seen import record_look
 from pipelines.serving.arms import Allocation, arm_of
 from pipelines.spec.predictions import Arm
 from pipelines.wiring import connect
+from tests.contract.registry.conftest import mlflow_server
 from tests.pharmacy import SECOND, Pharmacy, write_days
 from tests.rollouts import (
     CANARY,
@@ -201,12 +204,27 @@ def test_arms_of_the_simulated_service_are_those_of_the_hash(pharmacy: Pharmacy)
         assert arm_of(keys, Allocation(salt=salt, share=0.5)).value == row.arm
 
 
-@pytest.mark.slow
-def test_an_approval_by_a_tag_in_mlflow_counts_for_the_evidence_it_names(tmp_path: Path) -> None:
-    def in_mlflow(pharmacy: Pharmacy) -> dict[str, Any]:
-        return {"registry": connect(pharmacy.settings).registry}
+def in_mlflow(pharmacy: Pharmacy) -> dict[str, Any]:
+    """Its registry: MLflow's database, or the server that the environment names."""
+    return {"registry": connect(pharmacy.settings).registry}
 
+
+@pytest.fixture
+def unanswered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pharmacy]:
+    """Version 2 awaits review, and MLflow's server is asked about it over HTTP."""
     pharmacy = challenged(tmp_path, with_parts=in_mlflow, review="required")
+    database = Path(pharmacy.settings.mlflow_address.removeprefix("sqlite:///"))
+    shutil.copy(database, tmp_path / "server.db")
+    with mlflow_server(tmp_path) as address:
+        monkeypatch.setenv("GAUNTLET_MLFLOW_URI", address)
+        yield pharmacy
+
+
+@pytest.mark.slow
+def test_an_approval_by_a_tag_in_mlflow_counts_for_the_evidence_it_names(
+    unanswered: Pharmacy,
+) -> None:
+    pharmacy = unanswered
 
     def now() -> Parts:
         return at(pharmacy, SECOND, **in_mlflow(pharmacy))
@@ -214,6 +232,7 @@ def test_an_approval_by_a_tag_in_mlflow_counts_for_the_evidence_it_names(tmp_pat
     def go() -> Any:
         return step(pharmacy, SECOND, **in_mlflow(pharmacy))
 
+    assert pharmacy.settings.mlflow_address.startswith("http://")
     report = go()
     assert report.act == "awaits_person"
     waiting = now().ledger.entries("demand")[-1]
@@ -229,7 +248,12 @@ def test_an_approval_by_a_tag_in_mlflow_counts_for_the_evidence_it_names(tmp_pat
     assert other.act == "awaits_person"
     assert "other evidence" in other.summary
 
+    question = awaited("demand", now())
+    assert question is not None, "a person is asked while the tag names other evidence"
+    assert (question.version, question.evidence) == ("2", evidence)
+
     client.set_model_version_tag("demand", "2", "gauntlet.approval", evidence)
+    assert awaited("demand", now()) is None, "who has answered in MLflow is not asked elsewhere"
     assert go().act == "approved"
     entry = now().ledger.entries("demand")[-1]
     assert entry.outcome == "challenge"
