@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.core.verdict import Verdict
 from pipelines.release.holdback import HoldbackStep, HoldbackVerdict, judge_holdback
-from tests.canaries import Live, evidence, rollout
+from tests.canaries import Live, evidence, kinds, rollout
 
 LEVEL = 0.05 / 26
 
@@ -37,6 +37,14 @@ def test_a_gain_smaller_than_promised_is_told_and_kept():
 
 def test_harm_takes_it_back_before_the_end():
     assert judged(Live(effect=-0.6), 10.0).step is HoldbackStep.ROLL_BACK
+
+
+def test_harm_in_a_segment_takes_it_back_though_the_whole_gains():
+    live = Live(effect=0.5, segments=8, harmed=-1.5, per_day=200)
+    declared = rollout(segments=kinds(8, 0.2), minimum_entities=50)
+    known = evidence(live, 14.0)
+    assert judge_holdback(known, rollout(), LEVEL, 0.3, last=False).step is HoldbackStep.CONTINUE
+    assert judge_holdback(known, declared, LEVEL, 0.3, last=False).step is HoldbackStep.ROLL_BACK
 
 
 def test_entities_that_vanish_make_the_picture_void():
