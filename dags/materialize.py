@@ -79,9 +79,10 @@ faults. Runs that were missed need not be made up: the next one brings everythin
 believes in features that production does not have yet. A view older than its `ttl` is not served
 at all. Only an unavailable service is retried, and a race with another writer.
 
-**Find out.** The task's log ends in what was got, what was wanted and what to do. `gauntlet
-materialize {name}` does the same in a shell; a feed that fell silent is marked there. `gauntlet
-explain {name}` tells the last decision, `gauntlet features {name}` how fresh each feature is.
+**Find out.** The task's log ends in what was got, what was wanted and what to do.
+`gauntlet materialize {name}` does the same in a shell; a feed that fell silent is marked there.
+`gauntlet explain {name}` tells the last decision, `gauntlet features {name}` how fresh each
+feature is.
 
 Owner: {owner}. Declaration: `{path}`.
 """

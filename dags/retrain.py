@@ -28,7 +28,7 @@ from airflow.sdk import (
     task,
 )
 
-from pipelines.core.errors import Busy, SpecError, Unavailable
+from pipelines.core.errors import Busy, SpecError, Superseded, Unavailable
 from pipelines.core.time import parse_instant, utc
 from pipelines.flows.request import LIVE, STEPS, Request, Step
 
@@ -41,9 +41,9 @@ RETRIES = {
     "retry_policy": ExceptionRetryPolicy(
         rules=[
             RetryRule(
-                exception=[Unavailable, Busy],
+                exception=[Unavailable, Busy, Superseded],
                 action=RetryAction.RETRY,
-                reason="another service or run is in the way; running again is safe",
+                reason="another service, run or writer is in the way; running again is safe",
             )
         ],
         default=RetryAction.FAIL,
@@ -87,7 +87,9 @@ cleared tasks keep it. Backfills write to the lineage `backfill` and cannot touc
 **Normal.** A skipped task is an answer, not a fault: nothing is trained on broken data or on
 features that production lacks, a model without `serving` has nothing to look up, and a dry run
 registers nothing; the task's log says why. `decide` runs after skipped tasks. A green run
-without a promotion is the usual outcome.
+without a promotion is the usual outcome. Of a model with `serving`, `first_fill` fills an online
+store that was never filled, before the first version; from then on `materialize__{name}` has to
+run, and this run stops where that has not.
 
 **Worry** when a task fails, when a run has been queued for an hour (runs of one model wait for
 each other), or when a task has taken three times as long as in former runs.
@@ -121,6 +123,7 @@ class Declared(NamedTuple):
     owner: str = "unknown"
     timetable: CronDataIntervalTimetable | None = None
     problem: str = ""
+    served: bool = False
 
 
 def declared(folder: Path, wanted: str | None) -> Iterator[Declared]:
@@ -144,7 +147,8 @@ def read(path: Path) -> Declared:
     timetable = CronDataIntervalTimetable(cron, timezone="UTC") if cron is not None else None
     if timetable is not None:
         timetable.validate()
-    return Declared(name, path, str(description), str(owner), timetable)
+    served = bool(tree.get("serving"))
+    return Declared(name, path, str(description), str(owner), timetable, served=served)
 
 
 def standing_at(params: dict[str, Any], run: Any) -> datetime:
@@ -186,6 +190,22 @@ def do(step: Step) -> dict[str, Any]:
     return report.as_json()
 
 
+# With the usual rule: nothing is filled from data that break the contract.
+@task
+def first_fill() -> dict[str, Any]:
+    """Fill an online store that nobody has filled before there was a first version."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from pipelines.flows.materialize import fill_first
+    from pipelines.wiring import connect
+
+    request = Request(**get_current_context()["ti"].xcom_pull(task_ids="request"))
+    filled = fill_first(request, connect())
+    if filled is None:
+        raise AirflowSkipException("nothing to do: there is a champion, or all was filled before")
+    return filled.as_json()
+
+
 @task(task_id="declaration", retries=0)
 def read_again(path: str, problem: str) -> None:
     """Fail with what the full reader says about the file, else with what the parser saw."""
@@ -209,7 +229,12 @@ def retrain(model: Declared) -> DAG:
         default_args={"owner": model.owner, **RETRIES},
         doc_md=NOTES.format(**model._asdict(), when=when),
     ) as dag:
-        chain(ask(model.name), *(do.override(task_id=step)(step) for step in STEPS))
+        tasks = [ask(model.name)]
+        for step in STEPS:
+            if step == "availability" and model.served:
+                tasks.append(first_fill())
+            tasks.append(do.override(task_id=step)(step))
+        chain(*tasks)
     return dag
 
 

@@ -138,7 +138,11 @@ def bring_up(stack: Stack, started: list[Process]) -> None:
         ready(mlflow, lambda: ask(f"{stack.mlflow_url}/health") is not None, "MLflow answers")
     ready(daemons[0], lambda: healthy(stack), "Airflow is healthy")
     wanted = len(list(stack.settings.models.resolve().glob("*.yaml")))
-    ready(daemons[2], lambda: len(dags(stack)) >= wanted, f"DAGs of {wanted} model(s) are there")
+
+    def parsed() -> bool:
+        return sum(name.startswith("retrain__") for name in dags(stack)) >= wanted
+
+    ready(daemons[2], parsed, f"DAGs of {wanted} model(s) are there")
 
 
 def migrate(stack: Stack) -> None:
@@ -165,6 +169,7 @@ def addresses(stack: Stack) -> None:
     """Say where to go and how to log in."""
     say(f"Airflow  {stack.airflow_url}  user {USER}, password {stack.password}")
     say(f"MLflow   {stack.mlflow_url}")
+    say("Service  is not among these: `gauntlet serve <model>`, once it has a champion")
     say(f"Logs     {stack.logs}")
     say("New DAGs are paused: the trigger form offers to unpause. Stop everything: make down")
 

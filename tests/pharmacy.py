@@ -12,6 +12,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -74,8 +75,12 @@ RICH = ({"kind": "attribute", "name": "medicine"}, sold(14), ON_HAND)
 
 
 def declaration(features: tuple[dict[str, Any], ...] = PLAIN, **changes: Any) -> dict[str, Any]:
-    """``models/demand.yaml`` made quick: a month of training, two weeks to be judged on."""
+    """``models/demand.yaml`` made quick: a month of training, two weeks to be judged on.
+
+    It is neither served nor rolled out, unless changes say so: each is a subject of its own.
+    """
     declared: dict[str, Any] = yaml.safe_load((ROOT / "models" / "demand.yaml").read_text())
+    del declared["serving"], declared["rollout"]
     declared["points"]["active_for"] = "28d"
     declared["features"] = list(features)
     declared["split"] = {"train": "28d", "recent": "14d"}
@@ -99,6 +104,12 @@ class Answer:
     code: int
     out: str
     err: str
+
+    @classmethod
+    def of(cls, process: subprocess.Popen[str], within_s: float = 120) -> Answer:
+        """Of a process, when it has ended."""
+        out, err = process.communicate(timeout=within_s)
+        return cls(process.returncode, out, err)
 
     @property
     def body(self) -> dict[str, Any]:
@@ -151,15 +162,30 @@ class Pharmacy:
         done = retrain(request, parts or self.parts(), tell or said.append)
         return Told(done, tuple(said))
 
-    def cli(self, *words: str, **environment: str) -> Answer:
-        """``gauntlet <words>`` in this process, with MLflow and the ledger in the home."""
-        settled = {
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings as a process finds them."""
+        return {
             "GAUNTLET_HOME": str(self.home),
             "GAUNTLET_MODELS": str(self.home / "models"),
             "GAUNTLET_EXPECTATIONS": str(ROOT / "expectations"),
             "GAUNTLET_STORE": self.store,
-            **environment,
         }
+
+    def process(self, *words: str, **environment: str) -> subprocess.Popen[str]:
+        """``gauntlet <words>`` in a process of its own; what it says waits in its pipes."""
+        return subprocess.Popen(
+            [str(Path(sys.executable).with_name("gauntlet")), *words],
+            env=os.environ | self.environment | {"OMP_NUM_THREADS": "1"} | environment,
+            cwd=self.home,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def cli(self, *words: str, **environment: str) -> Answer:
+        """``gauntlet <words>`` in this process, with MLflow and the ledger in the home."""
+        settled = self.environment | environment
         out, err, code = io.StringIO(), io.StringIO(), 0
         with (
             patch.dict(os.environ, settled),

@@ -1,5 +1,7 @@
 """``make compose-test``: docker-compose.yml's stack on a real engine, one scheduled retraining.
 
+Then the service that the profile `serving` adds answers with the version that this made.
+
 With an engine running, its images are those of .env (or .env.example). With none, and as root on
 Debian, a private engine is started in a network namespace of its own, with stand-ins for the
 images that a registry would give. Either way nothing is left in the end.
@@ -18,7 +20,7 @@ from pathlib import Path
 
 from engine import Engine, building_engine, check_private, isolated_engine, running_engine
 from images import STANDIN_IMAGES, build_all
-from stack import Stack, project_name, write_environment
+from stack import SERVING, Stack, project_name, write_environment
 from talk import BlockedError, say, timed
 
 TAG = "compose-test"
@@ -70,7 +72,8 @@ def clear(engine: Engine) -> None:
 
 
 def test(engine: Engine, place: Path, *, own: bool) -> None:
-    """Bring the stack up, run one scheduled retraining, look at what it left, take all down."""
+    """Bring the stack up, run one scheduled retraining, look at what it left, ask the service, take
+    all down."""
     env_file = place / "compose.env"
     values = write_environment(env_file, TAG, STANDIN_IMAGES if own else {})
     stack = Stack(engine, engine.compose(), project_name(), values, env_file)
@@ -85,6 +88,12 @@ def test(engine: Engine, place: Path, *, own: bool) -> None:
         with timed("what it left"):
             bucket = values.get("ARTIFACTS_BUCKET", "artifacts")
             stack.inside("airflow-scheduler", "check", MODEL, bucket)
+        with timed("the online store brought to now"):
+            stack.inside("airflow-scheduler", "materialize", MODEL)
+        with timed("the service healthy"):
+            stack.up(SERVING)
+            stack.wait_until_healthy(SERVING)
+        stack.inside(SERVING, "predict", MODEL)
         say("memory: " + ", ".join(memory(stack)))
         with timed("every service stopped when asked"):
             stack.stop()
@@ -98,7 +107,7 @@ def brought_up(stack: Stack, *, build: bool) -> Iterator[None]:
             with timed("images"):
                 stack.compose("build", shown=True)
         with timed("containers started"):
-            stack.compose("up", "--detach", "--no-build")
+            stack.up()
         yield
     except (BlockedError, KeyboardInterrupt, SystemExit):
         sys.stderr.write(stack.logs())

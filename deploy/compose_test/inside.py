@@ -1,7 +1,8 @@
 """The part of the test that runs in a container of the stack: write events, let the scheduler run.
 
 ``events MODEL`` fills the streams of a declared model, ``run MODEL`` takes its DAG off pause and
-waits for the run that the scheduler makes, ``check MODEL BUCKET`` looks for what that run left.
+waits for the run that the scheduler makes, ``check MODEL BUCKET`` looks for what that run left,
+``materialize MODEL`` brings the online store to now, ``predict MODEL`` asks the service.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipelines.simulation.world import World
 
 HISTORY_DAYS = 190
 SEED = 20
 RUN_S = 1200.0
 API = "http://airflow-api:8080"
+SERVICE = "http://127.0.0.1:8000"
 
 
 def say(text: str) -> None:
@@ -28,12 +33,18 @@ def say(text: str) -> None:
     sys.stderr.write(f"          {text}\n")
 
 
+def world_from(start: datetime) -> World:
+    """The chain, whose shops and medicines do not depend on when it starts."""
+    from pipelines.simulation.scale import DEMO
+    from pipelines.simulation.world import World
+
+    return World(DEMO.model_copy(update={"start": start}), SEED)
+
+
 def events(model: str) -> None:
     """Write the newest half year of a simulated pharmacy chain into the model's streams."""
     from pipelines.core.time import Window
     from pipelines.settings import Settings
-    from pipelines.simulation.scale import SMALL
-    from pipelines.simulation.world import World
     from pipelines.simulation.writing import write_world
     from pipelines.spec.load import load_model
     from pipelines.wiring import open_store
@@ -42,14 +53,20 @@ def events(model: str) -> None:
     streams = tuple(load_model(settings.models / f"{model}.yaml").streams)
     end = datetime.now(UTC)
     start = end.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=HISTORY_DAYS)
-    world = World(SMALL.model_copy(update={"start": start}), SEED)
+    world = world_from(start)
     store = open_store(settings.store_address)
     for name, rows in write_world(world, store, Window(start, end), streams).items():
         say(f"{name}: {rows:,} rows")
 
 
-def ask(path: str, body: Mapping[str, Any] | None = None, token: str = "", verb: str = "") -> Any:
-    """JSON from Airflow's API.
+def ask(
+    path: str,
+    body: Mapping[str, Any] | None = None,
+    token: str = "",
+    verb: str = "",
+    server: str = API,
+) -> Any:
+    """JSON from Airflow's API, or from another server.
 
     Raises:
         SystemExit: it refused.
@@ -59,37 +76,56 @@ def ask(path: str, body: Mapping[str, Any] | None = None, token: str = "", verb:
         headers["Authorization"] = f"Bearer {token}"
     data = None if body is None else json.dumps(body).encode()
     call = urllib.request.Request(  # noqa: S310 (http only)
-        f"{API}{path}", data, headers, method=verb or None
+        f"{server}{path}", data, headers, method=verb or None
     )
     try:
         with urllib.request.urlopen(call, timeout=30) as answer:  # noqa: S310
             return json.loads(answer.read())
     except urllib.error.HTTPError as error:
-        raise SystemExit(f"Airflow refused {path}: {error} {error.read()[:500]!r}") from error
+        raise SystemExit(f"{server} refused {path}: {error} {error.read()[:500]!r}") from error
 
 
 def run(model: str) -> None:
-    """Take the DAG off pause and wait for its scheduled run.
+    """Take the retraining's DAG off pause and wait for its scheduled run.
 
     Raises:
         SystemExit: no run came, or it failed; with the ends of the logs of the tasks that failed.
     """
+    dag, token = off_pause(f"retrain__{model}")
+    follow(dag, "scheduled", token)
+
+
+def materialize(model: str) -> None:
+    """Take the materialization's DAG off pause, trigger it, and wait for that run.
+
+    Raises:
+        SystemExit: no run came, or it failed; with the ends of the logs of the tasks that failed.
+    """
+    dag, token = off_pause(f"materialize__{model}")
+    ask(f"{dag}/dagRuns", {"logical_date": None}, token)
+    follow(dag, "manual", token)
+
+
+def off_pause(name: str) -> tuple[str, str]:
+    """The address of a DAG, once it is there and not paused, and a token for Airflow's API."""
     passwords = Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
     login = {"username": "admin", "password": json.loads(passwords.read_text())["admin"]}
     token = ask("/auth/token", login)["access_token"]
-    dag = f"/api/v2/dags/retrain__{model}"
     until = time.monotonic() + RUN_S
-    while f"retrain__{model}" not in [
-        d["dag_id"] for d in ask("/api/v2/dags?limit=1000", token=token)["dags"]
-    ]:
+    while name not in [d["dag_id"] for d in ask("/api/v2/dags?limit=1000", token=token)["dags"]]:
         if time.monotonic() > until:
-            raise SystemExit(f"no DAG of {model} after {RUN_S:.0f} s")
+            raise SystemExit(f"no DAG {name} after {RUN_S:.0f} s")
         time.sleep(1)
-    begun = time.monotonic()
+    dag = f"/api/v2/dags/{name}"
     ask(dag, {"is_paused": False}, token, "PATCH")
-    told = dict[str, str]()
+    return dag, token
+
+
+def follow(dag: str, kind: str, token: str) -> None:
+    """Wait for the one run of a kind, and accept it."""
+    begun, told = time.monotonic(), dict[str, str]()
     while True:
-        runs = ask(f"{dag}/dagRuns?run_type=scheduled", token=token)["dag_runs"]
+        runs = ask(f"{dag}/dagRuns?run_type={kind}", token=token)["dag_runs"]
         for one in runs[:1]:
             place = f"{dag}/dagRuns/{one['dag_run_id']}/taskInstances"
             tasks = ask(place, token=token)["task_instances"]
@@ -98,7 +134,7 @@ def run(model: str) -> None:
                 say(f"{one['dag_run_id']}: {one['state']}")
                 return finish(one, tasks, place, token)
         if time.monotonic() - begun > RUN_S:
-            raise SystemExit(f"the scheduled run is not over after {RUN_S:.0f} s: {told}")
+            raise SystemExit(f"the {kind} run is not over after {RUN_S:.0f} s: {told}")
         time.sleep(1)
 
 
@@ -161,6 +197,28 @@ def check(model: str, bucket: str) -> None:
         raise SystemExit(f"no model of {version.source} in S3, only {sorted(sizes)}")
 
 
+def predict(model: str) -> None:
+    """Ask the service that runs beside this about one pair.
+
+    Raises:
+        SystemExit: it refused, or a feature view was not there for it.
+    """
+    who = world_from(datetime.now(UTC)).population
+    point = {"pharmacy": who.pharmacies[0], "medicine": who.medicines[0]}
+    token = os.environ.get("GAUNTLET_SERVE_TOKENS", "").partition(",")[0]
+    path = f"/v1/models/{model}/predict"
+    [said] = ask(path, {"points": [point]}, token, server=SERVICE)["predictions"]
+    say(f"{point}: {said['prediction']:.1f} by version {said['version']}, {said['freshness_s']}")
+    if missing := [view for view, age in said["freshness_s"].items() if age is None]:
+        raise SystemExit(f"the online store has nothing of {missing}")
+
+
 if __name__ == "__main__":
-    tasks: dict[str, Callable[..., None]] = {"events": events, "run": run, "check": check}
+    tasks: dict[str, Callable[..., None]] = {
+        "events": events,
+        "run": run,
+        "check": check,
+        "materialize": materialize,
+        "predict": predict,
+    }
     tasks[sys.argv[1]](*sys.argv[2:])

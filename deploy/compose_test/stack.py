@@ -19,6 +19,7 @@ from talk import BlockedError, run, say
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"
 HEALTHY_S = 400.0
+SERVING = "serving"  # a profile, and its one service
 ONCE = {"prepare"}
 ENDED = {0, 143}  # by itself, or by the signal that asked it to
 
@@ -37,12 +38,26 @@ def write_environment(path: Path, tag: str, more: Mapping[str, str]) -> dict[str
     values = dict(line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
     secret = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "S3_SECRET_KEY")
     secret += ("AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_JWT_SECRET")
-    ports = dict(zip(("MLFLOW_PORT", "AIRFLOW_PORT"), free_ports(2), strict=True))
+    names = ("MLFLOW_PORT", "AIRFLOW_PORT", "SERVING_PORT")
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
     values |= {name: secrets.token_hex(32) for name in secret} | ports
     values |= {"GAUNTLET_TAG": tag, **more}
     path.touch(mode=0o600)
     path.write_text("".join(f"{k}={v}\n" for k, v in values.items()), encoding="utf-8")
     return values
+
+
+def services(*profiles: str) -> set[str]:
+    """The services that belong to no profile, or to one of these.
+
+    From the file itself: Compose 1.29 lists the services of profiles that nobody asked for as well.
+    """
+    declared = yaml.safe_load(FILE.read_text(encoding="utf-8"))["services"]
+    return {
+        name
+        for name, one in declared.items()
+        if not one.get("profiles") or set(one["profiles"]) & set(profiles)
+    }
 
 
 def free_ports(number: int) -> list[str]:
@@ -73,8 +88,9 @@ class Stack:
     env_file: Path
 
     def compose(self, *arguments: str, shown: bool = False) -> str:
-        """The output of a Compose command about this project."""
+        """The output of a Compose command about this project, with the services of all profiles."""
         place = [f"--project-name={self.project}", f"--project-directory={ROOT}", f"--file={FILE}"]
+        place += [f"--profile={SERVING}"]
         # What our shell exports would win over the file.
         env = {k: v for k, v in self.engine.environment.items() if k not in self.values}
         command = [*self.command, *place, f"--env-file={self.env_file}", *arguments]
@@ -86,15 +102,17 @@ class Stack:
         ids = self.engine.docker("ps", "--all", "--quiet", f"--filter={label}").split()
         return list(json.loads(self.engine.docker("inspect", *ids))) if ids else []
 
-    def wait_until_healthy(self) -> dict[str, float]:
+    def up(self, *profiles: str) -> None:
+        """Start the services of no profile, and those of these."""
+        self.compose("up", "--detach", "--no-build", *sorted(services(*profiles)))
+
+    def wait_until_healthy(self, *profiles: str) -> dict[str, float]:
         """Wait for every service that was asked for; each one's seconds until its health.
 
         Raises:
             BlockedError: a container ended, or one is not healthy in time.
         """
-        # Compose 1.29 lists the services of profiles that nobody asked for as well.
-        known = yaml.safe_load(self.compose("config"))["services"]
-        services = {name for name, one in known.items() if not one.get("profiles")}
+        wanted = services(*profiles)
         begun, seen = time.monotonic(), dict[str, float]()
         while True:
             states = {_service(one): _state(one) for one in self.containers()}
@@ -104,10 +122,10 @@ class Stack:
                     seen[name] = waited
                     say(f"  {name}: {state} after {waited:.0f} s")
             bad = [name for name, state in states.items() if state.startswith("ended")]
-            if set(seen) == services and all(s in {"healthy", "done"} for s in states.values()):
+            if set(seen) == wanted and all(s in {"healthy", "done"} for s in states.values()):
                 return seen
             if bad or waited > HEALTHY_S:
-                late = bad or sorted(services - set(seen))
+                late = bad or sorted(wanted - set(seen))
                 raise BlockedError(f"not healthy: {states}\n{self.logs(*late)}")
             time.sleep(1)
 

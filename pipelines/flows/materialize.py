@@ -22,7 +22,7 @@ from pipelines.features.online import ViewState
 from pipelines.features.served import last_refresh
 from pipelines.flows.frames import streams
 from pipelines.flows.incumbent import combined_spec, common_spec, load_version
-from pipelines.flows.request import LIVE
+from pipelines.flows.request import LIVE, Request
 from pipelines.flows.run import Parts
 from pipelines.release.rollout import beside
 from pipelines.spec.model import ModelSpec
@@ -107,6 +107,32 @@ def materialize(
             )
         done.append(_Work(spec, view, view.refresh, parts).bring_to(as_of, force=force))
     return MaterializeReport(model=model, asked=as_of, champion=champion, views=tuple(done))
+
+
+def fill_first(request: Request, parts: Parts) -> MaterializeReport | None:
+    """Fill the store for a first version: nobody is served yet, and nothing was ever stored.
+
+    A retraining is stopped by what production lacks. Before the first one that is nobody's fault,
+    and after it a store that is empty is one: then it is left as it is, and the gates say so.
+
+    Arguments:
+        request: of the retraining; what it asks about is filled as of its instant.
+
+    Returns:
+        What was done; none when there is nothing to do.
+
+    Raises:
+        As ``materialize``.
+    """
+    spec = parts.load_spec(request.model)
+    if request.lineage != LIVE or spec.serving is None:
+        return None
+    if parts.ledger.champion(request.model, LIVE) is not None:
+        return None
+    stored = [parts.online.state(f"{view.model}.{view.name}") for view in feature_views(spec)]
+    if all(state is not None for state in stored):
+        return None
+    return materialize(request.model, request.as_of, parts)
 
 
 def served_spec(model: str, parts: Parts) -> tuple[ModelSpec, str | None]:

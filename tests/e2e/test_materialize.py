@@ -18,7 +18,8 @@ from pipelines.data.snapshot import take_snapshot
 from pipelines.features.online import OnlineStore
 from pipelines.flows.check import check
 from pipelines.flows.frames import streams
-from pipelines.flows.materialize import MaterializeReport, materialize
+from pipelines.flows.materialize import MaterializeReport, fill_first, materialize
+from pipelines.flows.request import Request
 from pipelines.flows.run import Parts
 from tests.pharmacy import FIRST, PLAIN, RICH, WEEK, Pharmacy, sold
 
@@ -285,9 +286,21 @@ def test_a_first_version_needs_one_materialization_and_nothing_else(
 ) -> None:
     pharmacy = Pharmacy(tmp_path / "new", champion.store)
     pharmacy.declare(RICH, serving=SERVING)
-    parts = pharmacy.parts()
-    assert materialize("demand", FIRST, parts).champion is None
+    parts, request = pharmacy.parts(), Request(model="demand", as_of=FIRST)
+    backfill = request.model_copy(update={"lineage": "backfill"})
+    assert fill_first(backfill, parts) is None, "that lineage serves nobody"
+    filled = fill_first(request, parts)
+    assert filled is not None
+    assert {view.as_of for view in filled.views} == {FIRST}, "as of the run, not of the present"
+    assert fill_first(request, parts) is None, "it was filled: from now on that is another's work"
     assert pharmacy.retrain(FIRST, parts=parts).outcome == "bootstrap"
+
+
+def test_a_store_that_is_empty_beside_a_champion_is_a_fault_and_left_as_it_is(
+    parts: Parts, online: OnlineStore
+) -> None:
+    assert fill_first(Request(model="demand", as_of=FIRST), parts) is None
+    assert list(online.views()) == []
 
 
 def test_the_command_line_fills_the_embedded_store(champion: Pharmacy, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from datetime import timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -15,17 +17,23 @@ from pipelines.cli.commands.retrain import show_decision, tell_step
 from pipelines.cli.options import Json
 from pipelines.cli.output import answer, console
 from pipelines.core.errors import GauntletError
-from pipelines.core.time import FixedClock
+from pipelines.core.time import FixedClock, instant_text
 from pipelines.flows.request import Request
 from pipelines.settings import Settings
 from pipelines.wiring import connect, open_store
 
 if TYPE_CHECKING:
+    from pipelines.flows.materialize import MaterializeReport
     from pipelines.flows.retrain import Retraining
     from pipelines.simulation.live_story import Told
     from pipelines.simulation.story import Chapter
 
 MODEL = "demand"
+_NO_TRAFFIC = (
+    "models/demand.yaml declares a rollout. On these Mondays nobody asks for predictions, so they "
+    "leave it out, and whoever passes offline is promoted. Live traffic comes after them."
+)
+_QUIET = timedelta(days=2)  # every feed has events of every day
 
 
 def add_to(app: typer.Typer) -> None:
@@ -50,7 +58,8 @@ def demo(as_json: Json = False) -> None:
         rows = write_world(story.world(), open_store(settings.store_address), story.window)
     if not as_json:
         listed = ", ".join(f"{count:,} of {stream}" for stream, count in rows.items())
-        console.print(f"A pharmacy chain from {story.window.start:%d %B %Y}: events {listed}.\n")
+        console.print(f"A pharmacy chain from {story.window.start:%d %B %Y}: events {listed}.")
+        console.print(f"[dim]{_NO_TRAFFIC}[/]\n")
     told = []
     for number, chapter in enumerate(story.chapters, 1):
         done = _retrain(settings, chapter, number, quiet=as_json)
@@ -102,6 +111,7 @@ def _embedded() -> Settings:
 
 
 def _retrain(settings: Settings, chapter: Chapter, number: int, *, quiet: bool) -> Retraining:
+    from pipelines.flows.materialize import materialize
     from pipelines.flows.retrain import retrain
 
     if not quiet:
@@ -113,6 +123,11 @@ def _retrain(settings: Settings, chapter: Chapter, number: int, *, quiet: bool) 
             clock=FixedClock(chapter.as_of),
             progress=lambda text: status.update(escape(text)),
         )
+        offline = parts.load_spec(MODEL).model_copy(update={"rollout": None})
+        parts = replace(parts, load_spec=lambda _: offline)
+        filled = materialize(MODEL, chapter.as_of, parts)
+        if not quiet:
+            _tell_filled(filled)
         request = Request(model=MODEL, as_of=chapter.as_of, reason=chapter.title)
         done = retrain(request, parts, (lambda _: None) if quiet else tell_step)
     if not quiet:
@@ -120,6 +135,17 @@ def _retrain(settings: Settings, chapter: Chapter, number: int, *, quiet: bool) 
         show_decision(done, everything=False)
         console.print()
     return done
+
+
+def _tell_filled(filled: MaterializeReport) -> None:
+    """What became of the online store, and which feeds have stopped."""
+    rows = sum(view.rows for view in filled.views)
+    told = f"{len(filled.views)} views, {rows:,} entities written"
+    console.print(f"  {'materialize':<12} [green]done[/]  {told}", soft_wrap=True)
+    for view in filled.views:
+        if view.last_event and filled.asked - view.last_event > _QUIET:
+            told = f"{view.view}: newest event {instant_text(view.last_event)}"
+            console.print(f"  {'':<12} [yellow]silent[/]  {told}", soft_wrap=True)
 
 
 def _became(done: Retraining) -> str:

@@ -77,7 +77,7 @@ def tell_step(report: StepReport) -> None:
         sign = "[dim]skipped[/]"
     else:
         sign = mark(report.verdict) if report.verdict else "[green]done[/]"
-    console.print(f"  {report.step:<10} {sign}  {escape(report.summary)}", soft_wrap=True)
+    console.print(f"  {report.step:<12} {sign}  {escape(report.summary)}", soft_wrap=True)
 
 
 def show_decision(done: Retraining, *, everything: bool) -> None:
