@@ -31,6 +31,7 @@ class Recipe(Record):
 
     sold_days: tuple[int, ...] = Field(description="packs sold in so many days are its features")
     loss: str = MEAN
+    keys: tuple[str, ...] = Field(default=("medicine",), description="of a pair, that it knows")
 
 
 class LiveStory(Record):
@@ -49,6 +50,7 @@ class LiveStory(Record):
     challenger: Recipe
     outcome: dict[str, Any]
     guardrails: tuple[dict[str, Any], ...] = ()
+    segments: tuple[dict[str, Any], ...] = ()
     expected: Literal["promoted", "rolled_back", "inconclusive"]
     weeks: int = Field(default=2, description="of the canary")
     days: int = Field(default=42, description="after which it has to be over")
@@ -64,13 +66,15 @@ class LiveStory(Record):
             demand: that of ``models/demand.yaml``, read.
             recipe: of the version that it makes.
         """
-        medicine = {"kind": "attribute", "name": "medicine"}
         parameters = {"max_iter": 40, "learning_rate": 0.15, "min_samples_leaf": 20}
         return demand | {
             "name": self.model,
             "description": f"{demand['description']} {self.title}.",
             "points": demand["points"] | {"active_for": "28d"},
-            "features": [medicine, *(_sold(days) for days in recipe.sold_days)],
+            "features": [
+                *({"kind": "attribute", "name": key} for key in recipe.keys),
+                *(_sold(days) for days in recipe.sold_days),
+            ],
             "serving": {"cadence": "1h", "delay": "15m"},
             "split": {"train": "28d", "recent": "14d"},
             "estimator": {"path": _ESTIMATOR, "parameters": parameters | {"loss": recipe.loss}},
@@ -95,6 +99,7 @@ class LiveStory(Record):
             "canary": {
                 "outcome": self.outcome,
                 "guardrails": list(self.guardrails),
+                "segments": list(self.segments),
                 "covariates": ["packs_sold"],
                 "stages": [0.5],
                 "weeks": self.weeks,
@@ -156,6 +161,26 @@ MEDIAN_ORDERS = LiveStory(
     outcome=ABSOLUTE_ERROR | {"minimum_effect": 3.0},
     guardrails=(PACKS_SOLD | {"margin": 0.1},),
     weeks=3,
+    expected="rolled_back",
+)
+ONE_REGION = LiveStory(
+    model="one_region",
+    title="Better on the whole",
+    planted="Care homes of the north fetch most packs in bulk, on days that nothing announces. The "
+    "challenger knows every pharmacy and is trained for the median. Its absolute error is smaller, "
+    "three regions sell as before, and the shelves of the north run empty.",
+    scale=_chain("one region", _MAY, medicines=20, prescriptions_per_day=1600),
+    scenarios=(BulkOrders(start=_MAY + 12 * _WEEK, region="north", moved=0.9, days=0.08),),
+    cover=1.5,
+    made=_MAY + 13 * _WEEK,
+    challenged=_MAY + 23 * _WEEK,
+    champion=Recipe(sold_days=(42,)),
+    challenger=Recipe(sold_days=(42,), loss=MEDIAN, keys=("pharmacy", "medicine")),
+    outcome=ABSOLUTE_ERROR | {"minimum_effect": 3.0},
+    guardrails=(PACKS_SOLD | {"margin": 0.5},),
+    segments=({"column": "region", "values": ["north"], "metric": "packs_sold", "margin": 0.1},),
+    weeks=4,
+    days=44,
     expected="rolled_back",
 )
 FULL_SHELVES = LiveStory(
