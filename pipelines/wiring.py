@@ -129,7 +129,11 @@ def serving_app(
         found = {name: journal.backlog() for name, journal in journals.items()}
         return {name: (one.rows, one.age_s(present.now())) for name, one in found.items()}
 
-    metrics, desks = Metrics(backlog), {}
+    def silence() -> dict[str, float]:
+        return {name: desk.deployment.silence_s for name, desk in desks.items()}
+
+    desks: dict[str, Desk] = {}
+    metrics = Metrics(backlog, silence)
     for name, journal in journals.items():
         service = ModelService(
             name,

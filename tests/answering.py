@@ -11,7 +11,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +20,15 @@ from typing import Any
 
 import psutil
 
+from pipelines.data.store import ObjectStore
 from pipelines.flows.materialize import materialize
 from pipelines.flows.run import Parts
+from pipelines.flows.serve import journal_path
 from pipelines.release.registry import CHAMPION
-from pipelines.wiring import connect
+from pipelines.serving.journal import Journal
+from pipelines.serving.shipping import ship
+from pipelines.wiring import SystemClock, connect
+from tests.answers import logged
 from tests.pharmacy import FIRST, RICH, ROOT, SECOND, START, WEEK, Pharmacy, write_days
 
 # The world ended years ago, so what is in the online store is served for as long as it takes.
@@ -97,12 +103,13 @@ class Service:
 
     def backlog(self) -> int:
         """Rows that ``/metrics`` says are not shipped."""
+        return int(self.measured("gauntlet_log_rows{"))
+
+    def measured(self, beginning: str) -> float:
+        """The sum of what ``/metrics`` says in lines that begin so."""
         _, page = self.get("/metrics")
-        return sum(
-            int(float(line.rpartition(" ")[2]))
-            for line in page.decode().splitlines()
-            if line.startswith("gauntlet_log_rows{")
-        )
+        lines = page.decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(beginning))
 
     def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -143,14 +150,7 @@ def free_port() -> int:
 def serving(pharmacy: Pharmacy, *options: str, **environment: str) -> Iterator[Service]:
     """``gauntlet serve demand`` in processes of its own, ready to answer."""
     port = free_port()
-    settled = {
-        "GAUNTLET_HOME": str(pharmacy.home),
-        "GAUNTLET_MODELS": str(pharmacy.home / "models"),
-        "GAUNTLET_EXPECTATIONS": str(ROOT / "expectations"),
-        "GAUNTLET_STORE": pharmacy.store,
-        "OMP_NUM_THREADS": "1",
-        **environment,
-    }
+    settled = pharmacy.environment | {"OMP_NUM_THREADS": "1"} | environment
     log = pharmacy.home / f"serve-{port}.log"
     command = [str(Path(sys.executable).parent / "gauntlet"), "serve", "demand"]
     with log.open("wb") as file:
@@ -222,6 +222,30 @@ def call(
         stdout=subprocess.PIPE,
     )
     return Load(process, answers)
+
+
+def until(true: Callable[[], bool], within_s: float, otherwise: str) -> None:
+    """Look again and again until something is true; fail when it does not become so."""
+    end = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < end, otherwise
+        time.sleep(0.1)
+
+
+def check_log(pharmacy: Pharmacy, acknowledged: list[str], store: ObjectStore) -> int:
+    """What was acknowledged is in the store once, after all that was journalled was shipped.
+
+    Returns: how many answers are there.
+    """
+    with Journal(journal_path(pharmacy.home, "demand")) as journal:
+        ship(journal, store, "demand", SystemClock())
+    found = Counter(row["request_id"] for row in logged(store))
+    lost = set(acknowledged) - set(found)
+    assert acknowledged, "the load was never answered, so that nothing was tried"
+    assert not lost, f"{len(lost)} of {len(acknowledged)} acknowledged answers are not in the log"
+    doubled = [each for each, times in found.items() if times > 1]
+    assert not doubled, f"{len(doubled)} answers stand in the log twice"
+    return len(found)
 
 
 def make_champion(parts: Parts, version: str) -> None:

@@ -26,10 +26,15 @@ class Metrics:
 
     Arguments:
         backlog: rows and seconds that the oldest prediction waits to be shipped, by model.
+        silence: seconds since the registry last said who answers, by model.
     """
 
-    def __init__(self, backlog: Callable[[], dict[str, tuple[int, float]]]) -> None:
-        self._backlog = backlog
+    def __init__(
+        self,
+        backlog: Callable[[], dict[str, tuple[int, float]]],
+        silence: Callable[[], dict[str, float]],
+    ) -> None:
+        self._backlog, self._silence = backlog, silence
         self._own = CollectorRegistry()
         self._latency = Histogram(
             "gauntlet_request_seconds",
@@ -98,4 +103,12 @@ class Metrics:
         for model, (number, seconds) in self._backlog().items():
             rows.labels(model).set(number)
             age.labels(model).set(seconds)
+        silent = Gauge(
+            "gauntlet_registry_silence_seconds",
+            "Since the registry last said who answers.",
+            ["model"],
+            registry=waiting,
+        )
+        for model, seconds in self._silence().items():
+            silent.labels(model).set(seconds)
         return counted + generate_latest(waiting), CONTENT_TYPE_LATEST

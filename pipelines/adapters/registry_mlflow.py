@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import requests
 from botocore.exceptions import BotoCoreError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from pipelines.core.errors import Damaged, GauntletError, Unavailable
 from pipelines.release.ledger import LIVE
@@ -320,6 +320,14 @@ class MlflowRegistry:
             ConnectionError,
         ) as cause:
             raise self._away(cause) from cause
+        except DatabaseError as cause:
+            raise Damaged(
+                "MLflow's database cannot be read",
+                where=self._uri,
+                got=_first_line(cause),
+                wanted="a database that MLflow made, as sqlite:///<file>, or http://<its server>",
+                do="mend GAUNTLET_MLFLOW_URI, or restore the database from its backup",
+            ) from cause
 
     def _away(self, cause: Exception) -> Unavailable:
         return Unavailable(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from pipelines.core.errors import GauntletError
-from pipelines.serving.plan import Plan, Serving, read_plan
+from pipelines.serving.plan import Plan, Serving, plan_stamp, read_plan
 from pipelines.serving.service import Deployed, ModelService
 from pipelines.serving.version import LoadedVersion, load_version
 
@@ -32,6 +33,16 @@ class Deployment:
         self._loaded: dict[Serving, LoadedVersion] = {}
         self._refused: str | None = None
         self.problem: GauntletError | None = None
+        self._stamp = plan_stamp(folder, service.model)
+        self._heard = time.perf_counter()
+
+    @property
+    def silence_s(self) -> float:
+        """Seconds since the registry last said who answers, or since this process began.
+
+        No clock that somebody sets has a part in it.
+        """
+        return time.perf_counter() - self._heard
 
     @property
     def told(self) -> str:
@@ -51,6 +62,9 @@ class Deployment:
         Returns:
             Whether there was a switch.
         """
+        stamp = plan_stamp(self._folder, self._service.model)
+        if stamp != self._stamp:
+            self._stamp, self._heard = stamp, time.perf_counter()
         try:
             plan = read_plan(self._folder, self._service.model)
             if plan is None or plan.digest == self._refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -34,15 +35,27 @@ class Plan(Record):
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
-    """Put a plan where workers look for it; complete or absent, and untouched when it is the same.
+    """Put a plan where workers look for it; complete or absent.
+
+    One that stands there already is only stamped: the registry has said it again.
 
     Raises:
         Unavailable: when the disk is full.
     """
     path = plan_path(folder, plan.model)
     content = canonical_json(plan.as_json()).encode()
-    if not (path.is_file() and path.read_bytes() == content):
+    if path.is_file() and path.read_bytes() == content:
+        os.utime(path)
+    else:
         write_bytes(path, content)
+
+
+def plan_stamp(folder: Path, model: str) -> int | None:
+    """Another number whenever the registry has said who answers; none without a plan."""
+    try:
+        return plan_path(folder, model).stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
 
 
 def read_plan(folder: Path, model: str) -> Plan | None:

@@ -7,17 +7,22 @@ import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipelines.adapters.objects_local import LocalStore
-from pipelines.flows.serve import journal_path, publish_plan
-from pipelines.serving.journal import Journal
-from pipelines.serving.shipping import ship
-from pipelines.wiring import SystemClock, connect
-from tests.answering import calling, free_port, make_champion, points_of, serving
+from pipelines.flows.serve import publish_plan
+from pipelines.wiring import connect
+from tests.answering import (
+    calling,
+    check_log,
+    free_port,
+    make_champion,
+    points_of,
+    serving,
+    until,
+)
 from tests.answers import logged
 from tests.pharmacy import Pharmacy
 
@@ -31,27 +36,8 @@ def pharmacy(answering: Pharmacy, tmp_path: Path) -> Pharmacy:
     return answering.copy(tmp_path / "home").with_store(tmp_path / "store")
 
 
-def until(true: Callable[[], bool], within_s: float, otherwise: str) -> None:
-    end = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < end, otherwise
-        time.sleep(0.1)
-
-
-def log_of(pharmacy: Pharmacy) -> Counter[str]:
-    """Every request id in the store, after all that was journalled has been shipped."""
-    with Journal(journal_path(pharmacy.home, "demand")) as journal:
-        ship(journal, LocalStore(Path(pharmacy.store)), "demand", SystemClock())
-    return Counter(row["request_id"] for row in logged(LocalStore(Path(pharmacy.store))))
-
-
-def check_log(pharmacy: Pharmacy, acknowledged: list[str]) -> None:
-    found = log_of(pharmacy)
-    lost = set(acknowledged) - set(found)
-    assert acknowledged, "the load was never answered, so that nothing was tried"
-    assert not lost, f"{len(lost)} of {len(acknowledged)} acknowledged answers are not in the log"
-    doubled = [each for each, times in found.items() if times > 1]
-    assert not doubled, f"{len(doubled)} answers stand in the log twice"
+def check(pharmacy: Pharmacy, acknowledged: list[str]) -> None:
+    check_log(pharmacy, acknowledged, LocalStore(Path(pharmacy.store)))
 
 
 def test_a_killed_worker_is_replaced_and_takes_no_answer_with_it(
@@ -70,7 +56,7 @@ def test_a_killed_worker_is_replaced_and_takes_no_answer_with_it(
         report = load.done()
         assert report["answered"] > report["sent"] / 2, "the other worker did not go on"
         assert service.predict(POINT)[0] == 200
-    check_log(pharmacy, load.acknowledged())
+    check(pharmacy, load.acknowledged())
 
 
 def _pid(process: object) -> int:
@@ -92,7 +78,7 @@ def test_a_killed_service_loses_and_doubles_nothing_and_leaves_nobody_behind(
             "workers go on without the process that follows the registry and ships the log",
         )
         load.done()
-    check_log(pharmacy, load.acknowledged())
+    check(pharmacy, load.acknowledged())
     again = tmp_path / "again"
     again.mkdir()
     with serving(pharmacy, "--every", "0.2") as service:  # ships while it is killed
@@ -101,7 +87,7 @@ def test_a_killed_service_loses_and_doubles_nothing_and_leaves_nobody_behind(
         for process in (*service.workers(), service.process):
             os.kill(process.pid, signal.SIGKILL)
         load.done()
-    check_log(pharmacy, load.acknowledged())
+    check(pharmacy, load.acknowledged())
 
 
 def test_the_store_is_away_and_serving_goes_on(pharmacy: Pharmacy, tmp_path: Path) -> None:
@@ -120,7 +106,7 @@ def test_the_store_is_away_and_serving_goes_on(pharmacy: Pharmacy, tmp_path: Pat
         store.unlink()
         away.rename(store)
         until(lambda: service.backlog() == 0, 60, "the log was not shipped when the store was back")
-    check_log(pharmacy, load.acknowledged())
+    check(pharmacy, load.acknowledged())
 
 
 def test_mlflow_is_away_and_the_known_version_answers(pharmacy: Pharmacy, tmp_path: Path) -> None:
@@ -136,7 +122,7 @@ def test_mlflow_is_away_and_the_known_version_answers(pharmacy: Pharmacy, tmp_pa
         away.rename(known)
         make_champion(connect(pharmacy.settings), "2")
         until(lambda: service.version() == "2", 60, "the registry is back and is not followed")
-    check_log(pharmacy, load.acknowledged())
+    check(pharmacy, load.acknowledged())
 
 
 def test_a_service_starts_and_stops_while_mlflow_is_away(pharmacy: Pharmacy) -> None:
@@ -161,6 +147,6 @@ def test_the_champion_is_switched_ten_times_under_load(pharmacy: Pharmacy, tmp_p
             time.sleep(0.5)
         report = load.done()
     assert report["failed"] == 0, report
-    check_log(pharmacy, load.acknowledged())
+    check(pharmacy, load.acknowledged())
     versions = Counter(row["version"] for row in logged(LocalStore(Path(pharmacy.store))))
     assert set(versions) == {"1", "2"}, f"there was no switch under load: {versions}"

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +21,7 @@ from pipelines.adapters.registry_mlflow import MlflowRegistry
 from pipelines.core.time import parse_instant
 from pipelines.release.registry import Registration
 from pipelines.training.package import Package, write_package
+from tests.servers import mlflow
 
 
 @dataclass(frozen=True)
@@ -106,41 +101,12 @@ def registration(pack: Callable[[str], Packed]) -> Callable[..., Registration]:
 
 @contextlib.contextmanager
 def mlflow_server(home: Path) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{home / 'server.db'}"]
-    command += ["--artifacts-destination", str(home / "files")]
-    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    inherited = {key: value for key, value in os.environ.items() if "MLFLOW" not in key}
-    log = (home / "server.log").open("wb")
-    server = subprocess.Popen(
-        command,
-        env=inherited | settings,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-        cwd=home,
-    )
+    server, address = mlflow(home)
     try:
-        _wait(f"http://127.0.0.1:{port}/health", server, home / "server.log")
-        yield f"http://127.0.0.1:{port}"
+        server.start()
+        yield address
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, 9)
-        server.wait()
-        log.close()
-
-
-def _wait(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(240):
-        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=1):
-            return
-        if server.poll() is not None:
-            break
-        time.sleep(0.25)
-    pytest.fail(f"the MLflow server did not start:\n{log.read_text()[-2000:]}")
+        server.stop()
 
 
 @pytest.fixture(scope="session")

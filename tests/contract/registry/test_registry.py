@@ -276,6 +276,18 @@ def test_a_killed_copy_into_the_folder_is_no_version(
     assert registry.register(given, pack("regression").folder).version == "1"
 
 
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    """The process's address is a database's; what is there is none."""
+    path = tmp_path / "notes.txt"
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(Damaged, match="MLflow's database cannot be read") as found:
+        MlflowRegistry(f"sqlite:///{path}").alias("demand", "champion")
+    assert str(path) in found.value.where
+    assert "not a database" in found.value.got
+    assert "GAUNTLET_MLFLOW_URI" in found.value.do
+    assert path.read_bytes() == b"no database" * 1000, "it was written to"
+
+
 def test_a_server_that_is_away_is_unavailable_and_said_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

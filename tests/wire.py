@@ -1,0 +1,132 @@
+"""A wire between a process and a server, which a test holds, cuts and mends from outside.
+
+Neither end knows of it: what is cut here is what a network cuts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from types import TracebackType
+from typing import Literal
+
+Fate = Literal["held", "answer lost"]
+
+
+class Wire:
+    """Listens on a port of its own and passes everything on to another.
+
+    Arguments:
+        port: of the server, on this machine.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.to = port
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listening.getsockname()[1])
+        self._ends: list[socket.socket] = []
+        self._trap: tuple[bytes, Fate] | None = None
+        self._turn = threading.Lock()
+        self.caught = threading.Event()
+        self._open = threading.Event()
+        self._open.set()
+        self._accept()
+
+    @property
+    def address(self) -> str:
+        """``http://host:port``."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.cut()
+
+    def catch(self, words: bytes, fate: Fate = "held") -> None:
+        """Lie in wait for the first request that has these words; ``caught`` is set then.
+
+        Arguments:
+            fate: ``held``: neither it nor any other arrives before ``let_go``. ``answer lost``: it
+                arrives and is done, and the wire is torn before the answer.
+        """
+        self.caught.clear()
+        with self._turn:
+            self._trap = (words, fate)
+
+    def let_go(self) -> None:
+        """Pass on what is held. What a dead caller has sent arrives as well: then ``cut`` first."""
+        self._open.set()
+
+    def cut(self) -> None:
+        """Nobody comes through, and who is under way is torn off. What is held never arrives."""
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        with self._turn:
+            ends, self._ends = self._ends, []
+        for end in ends:
+            _close(end)
+        self._open.set()
+
+    def mend(self) -> None:
+        """Listen again on the same port."""
+        self._listening = socket.create_server(("127.0.0.1", self.port))
+        self._accept()
+
+    def _accept(self) -> None:
+        threading.Thread(target=self._listen, args=(self._listening,), daemon=True).start()
+
+    def _listen(self, listening: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # it was cut
+            while True:
+                caller, _ = listening.accept()
+                try:
+                    server = socket.create_connection(("127.0.0.1", self.to))
+                except OSError:
+                    _close(caller)
+                    continue
+                with self._turn:
+                    self._ends += [caller, server]
+                torn = threading.Event()
+                for way in ((caller, server, torn, True), (server, caller, torn, False)):
+                    threading.Thread(target=self._pass, args=way, daemon=True).start()
+
+    def _pass(
+        self, source: socket.socket, sink: socket.socket, torn: threading.Event, asks: bool
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                if asks and (fate := self._fate(data)):
+                    if fate == "answer lost":
+                        torn.set()
+                    else:
+                        self._open.clear()
+                        self.caught.set()
+                elif not asks and torn.is_set() and b" 100 " not in data[:16]:
+                    self.caught.set()
+                    break
+                if asks:  # a server ends what is idle, and the caller asks anew: that waits too
+                    self._open.wait()
+                sink.sendall(data)
+        for end in (source, sink):
+            _close(end)
+
+    def _fate(self, data: bytes) -> Fate | None:
+        with self._turn:
+            if self._trap is None or self._trap[0] not in data:
+                return None
+            fate, self._trap = self._trap[1], None
+            return fate
+
+
+def _close(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+    end.close()
