@@ -56,13 +56,14 @@ FIELDS = {
         "",
         type="string",
         title="Evidence",
-        description_md="The hash that your answer is bound to. Leave it as it is.",
+        description="The hash that your answer is bound to. Leave it as it is.",
     ),
+    # One that may not be null must be filled in before the form's buttons can be pressed.
     "note": Param(
-        "",
-        type="string",
+        None,
+        type=["null", "string"],
         title="Note",
-        description_md="Why; the ledger keeps it.",
+        description="Why, if you like; the ledger keeps it.",
     ),
 }
 
@@ -147,7 +148,7 @@ class Approval(ApprovalOperator):
             by=f"{who}, in Airflow",
             evidence=said.get("evidence", ""),
             approved=answer["chosen_options"] == [self.APPROVE],
-            note=said.get("note", ""),
+            note=said.get("note") or "",
         )
         self.log.info("%s: %s", entry.outcome, "; ".join(entry.reasons))
         return answer
