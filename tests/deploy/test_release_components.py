@@ -1,0 +1,328 @@
+"""A release in real Airflow: a person is asked, everything is killed, and it goes on to its end.
+
+MLflow's server and Airflow's four daemons are those of ``make up``, in a home of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from sqlalchemy import create_engine, text
+
+from pipelines.release.ledger import Entry
+from pipelines.release.promotion import Dossier, promote
+from pipelines.wiring import connect
+from tests.pharmacy import ROOT, SECOND, Pharmacy
+from tests.rollouts import ROLLOUT, at, challenged
+
+DAG = "release__demand"
+PATIENCE_S = 120.0  # for any one thing, on a machine that does other work as well
+SHADOW_S = 30  # its requests count an hour after it begins; so it ends after twice as long, untold
+WATCHED = {
+    "airflow-scheduler": ("scheduler", "latest_scheduler_heartbeat"),
+    "airflow-triggerer": ("triggerer", "latest_triggerer_heartbeat"),
+    "airflow-dag-processor": ("dag_processor", "latest_dag_processor_heartbeat"),
+}
+DAEMONS = ("airflow-api-server", *WATCHED)
+
+
+def until(what: str, found: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
+    """Look again and again until something is found."""
+    begun = time.monotonic()
+    while not (seen := found()):
+        if time.monotonic() - begun > patience_s:
+            pytest.fail(f"not within {patience_s:.0f} s: {what}")
+        time.sleep(0.3)
+    return seen
+
+
+@dataclass
+class Live:
+    """The stack of one home, and the ways to look at it and to hurt it."""
+
+    stack: Any
+    pharmacy: Pharmacy
+    token: str = ""
+
+    def ask(self, path: str, body: Any = None, method: str = "GET") -> Any:
+        """Airflow's REST API, as the one user; None while nobody listens."""
+        request = urllib.request.Request(
+            f"{self.stack.airflow_url}{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            method=method,
+            headers={"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=20) as answer:
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            pytest.fail(f"{method} {path}: {error.code} {error.read().decode()[:500]}")
+        except OSError:
+            return None
+
+    def login(self) -> None:
+        """The token of the one user."""
+        body = {"username": "admin", "password": self.stack.password}
+        self.token = self.ask("/auth/token", body, "POST")["access_token"]
+
+    def runs(self) -> list[str]:
+        """Ids of the DAG's runs, oldest first."""
+        found = self.ask(f"/api/v2/dags/{DAG}/dagRuns?order_by=id") or {}
+        return [run["dag_run_id"] for run in found.get("dag_runs", [])]
+
+    def task(self, run: str, task: str) -> dict[str, Any]:
+        """A task instance as the metadata database has it."""
+        path = f"/api/v2/dags/{DAG}/dagRuns/{run}/taskInstances/{task}"
+        found: dict[str, Any] = self.ask(path) or {}
+        return found
+
+    def wait(self, run: str, task: str, state: str, patience_s: float = PATIENCE_S) -> None:
+        """Wait for a task's state; fail at once when it has ended in another one."""
+
+        def there() -> bool:
+            seen = self.task(run, task).get("state")
+            if seen != state and seen in ("success", "failed", "skipped", "upstream_failed"):
+                pytest.fail(f"{task} is {seen}, not {state}:\n{self.log(run, task)}")
+            return bool(seen == state)
+
+        until(f"{task} is {state}", there, patience_s)
+
+    def log(self, run: str, task: str) -> str:
+        """What a task's processes said."""
+        folder = self.stack.home / "airflow" / "logs"
+        files = sorted(folder.glob(f"dag_id={DAG}/run_id={run}/task_id={task}/*.log"))
+        lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
+        return "\n".join(line for line in lines if "DeprecatedImportWarning" not in line)
+
+    def question(self, run: str) -> dict[str, Any]:
+        """What the person is shown."""
+        path = f"/api/v2/dags/{DAG}/dagRuns/{run}/taskInstances/approval/-1/hitlDetails"
+        found: dict[str, Any] = self.ask(path)
+        return found
+
+    def answer(self, run: str, option: str, evidence: str, note: str = "") -> None:
+        """What the form of Airflow's page sends."""
+        path = f"/api/v2/dags/{DAG}/dagRuns/{run}/taskInstances/approval/-1/hitlDetails"
+        time.sleep(2)  # as a person would: answered in the same second, Airflow 3.3 retries it
+        said = {"evidence": evidence, "note": note}
+        assert self.ask(path, {"chosen_options": [option], "params_input": said}, "PATCH")
+
+    def an_hour_passes(self, run: str) -> None:
+        """The limit of the open question is moved into the past, where the scheduler finds it."""
+        waits = "Waiting for response"
+        before = self.log(run, "approval").count(waits)
+        airflow = f"sqlite:///{self.stack.home / 'airflow' / 'airflow.db'}"
+        own = self.stack.environment.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", airflow)
+        statement = (
+            "UPDATE task_instance SET trigger_timeout = :past WHERE state = 'awaiting_input'"
+        )
+        with create_engine(own).begin() as connection:
+            past = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)
+            assert connection.execute(text(statement), {"past": past}).rowcount == 1
+        until("it asks on", lambda: self.log(run, "approval").count(waits) > before)
+        self.wait(run, "approval", "awaiting_input")
+
+    def nobody_works(self) -> None:
+        """No slot of a worker is taken, and no process of a task runs, soon after the state."""
+
+        def idle() -> bool:
+            pool = self.ask("/api/v2/pools/default_pool")
+            workers = self.daemon("airflow-scheduler").running().children()
+            tasks = [task for worker in workers for task in worker.children()]
+            ended = all(task.status() == psutil.STATUS_ZOMBIE for task in tasks)
+            return ended and (pool["running_slots"], pool["queued_slots"]) == (0, 0)
+
+        until("all workers are idle", idle, 10)
+
+    def daemon(self, name: str) -> Any:
+        """One of Airflow's four."""
+        return next(one for one in self.stack.airflow() if one.name == name)
+
+    def kill(self, name: str) -> None:
+        """``kill -9`` of a daemon and all that it started."""
+        from processes import port_taken
+
+        daemon = self.daemon(name)
+        os.killpg(daemon.running().pid, signal.SIGKILL)
+        until(f"{name} is dead", lambda: daemon.running() is None)
+        until(f"{name} let go of its port", lambda: not (daemon.port and port_taken(daemon.port)))
+
+    def revived(self, begun: datetime) -> None:
+        """Wait until each has said that it lives, after an instant."""
+
+        def beating() -> bool:
+            health = self.ask("/api/v2/monitor/health") or {}
+            beats = [health.get(part, {}).get(key) for part, key in WATCHED.values()]
+            return bool(health) and all(
+                beat is not None and datetime.fromisoformat(beat) > begun for beat in beats
+            )
+
+        until("every daemon lives again", beating)
+
+    def chain(self) -> tuple[Entry, ...]:
+        """The ledger."""
+        return connect(self.stack.settings).ledger.entries("demand")
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def below(home: Path) -> list[psutil.Process]:
+    """Live processes whose environment names this home."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            ours = process.environ().get("AIRFLOW_HOME", "").startswith(str(home))
+            if ours and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+@pytest.fixture
+def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+    """Version 2 awaits review; MLflow and Airflow run over its home."""
+    for setting in [key for key in os.environ if key.startswith(("AIRFLOW", "GAUNTLET"))]:
+        monkeypatch.delenv(setting)
+    monkeypatch.setenv("AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL", "1")
+    monkeypatch.setenv("AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT", "60")
+    monkeypatch.syspath_prepend(str(ROOT / "deploy"))
+    import layout
+    import processes
+    import stack as up
+
+    shadow = {**ROLLOUT["shadow"], "length": f"{SHADOW_S}s"}
+    # Checks are far apart: it is looked at when shadow ends, and at its very end.
+    pharmacy = challenged(
+        tmp_path,
+        {**ROLLOUT, "shadow": shadow, "canary": {**ROLLOUT["canary"], "check": "1h"}},
+        lambda made: {"registry": connect(made.settings).registry},
+        review="required",
+    )
+    ports = [free_port() for _ in range(3)]
+    live = Live(layout.Stack(pharmacy.settings, *ports), pharmacy)
+    try:
+        up.bring_up(live.stack, [])
+        live.login()
+        yield live
+    finally:
+        found = live.stack.names()
+        processes.stop([one for one in found if one.name != "postgres"], grace_s=4)
+        processes.stop([one for one in found if one.name == "postgres"])
+        left = below(live.stack.home)
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=10)
+        assert below(live.stack.home) == [], "processes of the stack outlive the test"
+
+
+def judged_again(live: Live) -> str:
+    """The same version, judged by another run: new evidence, which awaits review anew."""
+    asked = live.chain()[-1]
+    assert asked.facts is not None
+    parts = at(live.pharmacy, SECOND, registry=connect(live.stack.settings).registry)
+    entry = promote(
+        Dossier(
+            model="demand",
+            as_of=asked.as_of,
+            facts=asked.facts.model_copy(update={"run": f"{asked.run}-again"}),
+            findings=asked.findings,
+            spec=asked.spec,
+            recipe=asked.recipe,
+            snapshot=asked.snapshot,
+        ),
+        parts.ledger,
+        parts.registry,
+        parts.clock,
+    )
+    assert entry.outcome == "await_review"
+    assert entry.decision is not None
+    return entry.decision.evidence
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_release_goes_on_after_a_person_and_after_every_component_was_killed(
+    live: Live,
+) -> None:
+    asked = live.chain()[-1].decision
+    assert asked is not None
+    live.ask(f"/api/v2/dags/{DAG}", {"is_paused": False}, "PATCH")
+    [first, *_] = until("a run", live.runs)
+
+    # A person is asked for the evidence, and nobody works meanwhile.
+    live.wait(first, "approval", "awaiting_input")
+    question = live.question(first)
+    assert question["options"] == ["Approve", "Reject"]
+    assert question["params"]["evidence"]["value"] == asked.evidence
+    assert asked.evidence in question["body"]
+    assert "primary" in question["body"]
+    assert f"{live.stack.mlflow_url}/#/models/demand/versions/2" in question["body"]
+    live.nobody_works()
+
+    # An hour without an answer: it looks whether somebody has answered elsewhere, and asks on.
+    live.an_hour_passes(first)
+    assert live.question(first)["response_received"] is False
+
+    # An answer for evidence that has changed does not count, and the next run asks anew.
+    evidence = judged_again(live)
+    live.answer(first, "Approve", asked.evidence)
+    live.wait(first, "approval", "failed")
+    assert "the answer was given for other evidence" in live.log(first, "approval")
+    assert live.chain()[-1].outcome == "await_review", "an answer for other evidence counted"
+    made = live.ask(f"/api/v2/dags/{DAG}/dagRuns", {"logical_date": None}, "POST")
+    run = made["dag_run_id"]
+    live.wait(run, "approval", "awaiting_input")
+    body = live.question(run)["body"]
+    assert evidence in body
+    assert f"an answer for `{asked.evidence[:12]}` does not count any more" in body
+
+    # All four die at once while a person thinks.
+    for name in DAEMONS:
+        live.kill(name)
+    killed = datetime.now(UTC)
+    for name in DAEMONS:
+        assert live.daemon(name).start()
+    live.revived(killed)
+    assert live.task(run, "approval")["state"] == "awaiting_input"
+    live.answer(run, "Approve", evidence, "seen")
+    live.wait(run, "release", "deferred")
+    approvals = [entry.facts.approval for entry in live.chain() if entry.facts]
+    [approval] = [one for one in approvals if one is not None]
+    assert (approval.by, approval.note) == ("admin, in Airflow", "seen")
+    assert approval.evidence == evidence
+
+    # Deferred to the end of shadow: each dies in turn, and comes back.
+    begun = live.chain()[-1].recorded_at
+    live.nobody_works()
+    for name in DAEMONS:
+        live.kill(name)
+        killed = datetime.now(UTC)
+        assert live.daemon(name).start()
+    live.revived(killed)
+    undisturbed = live.task(run, "release")["state"] == "deferred"
+    live.wait(run, "release", "success", 2 * SHADOW_S + 2 * PATIENCE_S)
+    # On a machine so slow that its moment came meanwhile, a step was killed as well, and repeated.
+    again = live.task(run, "release")["try_number"] > 1
+    assert not (undisturbed and again), "it did not go on, it began anew"
+    last = live.chain()[-1]
+    assert [one.move.stage.value for one in live.chain() if one.move] == ["shadow", "ended"]
+    assert last.as_of >= begun + timedelta(seconds=2 * SHADOW_S), "it did not wait for its moment"
