@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.flows.incumbent import load_version
+from pipelines.release.canary import judge_canary
+from pipelines.release.canary_evidence import CanaryEvidence
 from pipelines.release.ledger import check_chain
 from pipelines.release.registry import CHALLENGER, CHAMPION
-from pipelines.simulation.live_stories import BETTER, FULL_SHELVES, MEDIAN_ORDERS
+from pipelines.simulation.live_stories import BETTER, FULL_SHELVES, MEDIAN_ORDERS, ONE_REGION
 from tests.stories import told
+
+LEVEL = 0.05  # of one canary: 0.2 a year over 4 tries, as stories declare
 
 
 def verdicts(story_told: object) -> dict[str, str]:
@@ -54,6 +59,36 @@ def test_only_the_canary_tells_that_orders_by_the_median_leave_shelves_empty(
     assert all(one.verdict == "pass" for one in shadow if one.blocking)
     assert parts.registry.alias("care_homes", CHAMPION) == "1"
     assert parts.registry.alias("care_homes", CHALLENGER) is None
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_only_the_segments_guardrail_tells_that_the_north_runs_empty(tmp_path: Path) -> None:
+    """Better offline, in shadow and live; one region in four sells less, which the mean hides.
+
+    Some draws of the arms end it as inconclusive; no draw may promote it.
+    """
+    found, parts = told(ONE_REGION, tmp_path)
+    said = verdicts(found)
+    assert found.became in ("rolled_back", "inconclusive"), (found.last.reasons, said)
+    assert set(found.harms) <= {"canary.harm.packs_sold.region.north"}
+    assert said["canary.guardrail.packs_sold.region.north"] != "pass"
+    offline = [entry for entry in found.chain if entry.outcome == "challenge"]
+    assert {f.name: f.verdict for f in offline[-1].findings}["recent_window.primary"] == "pass"
+    stages = [str(entry.move.stage) for entry in found.chain if entry.move]
+    assert stages == ["shadow", "canary", "ended"], "shadow saw nothing"
+
+    [kept] = (parts.home / "releases" / "one_region").glob("*.ended.json")
+    evidence = CanaryEvidence.model_validate_json(kept.read_text("utf-8"))
+    rollout = load_version(parts, parts.registry.get("one_region", "2")).spec.rollout
+    assert rollout is not None
+    whole = rollout.canary.model_copy(update={"segments": ()})
+    assert evidence.now.difference(whole.outcome).estimate > 0
+    blind = judge_canary(evidence, rollout.model_copy(update={"canary": whole}), LEVEL)
+    assert not [one.name for one in blind.findings if one.verdict == "fail"], (
+        "without the segment, nothing speaks against it"
+    )
+    assert parts.registry.alias("one_region", CHAMPION) == "1"
 
 
 @pytest.mark.slow
