@@ -44,7 +44,8 @@ def train(run: Run, plan: SplitPlan) -> Trained:
     """
     import pandas as pd
 
-    from pipelines.training.columns import feature_matrix
+    from pipelines.serving.form import form_finding
+    from pipelines.training.columns import feature_matrix, text_features
     from pipelines.training.fit import fit
     from pipelines.training.naive import naive_predictions
     from pipelines.training.score import score
@@ -69,8 +70,9 @@ def train(run: Run, plan: SplitPlan) -> Trained:
         facts={"model": spec.name, "question": run.question},
         evidence={},
     )
+    form = form_finding(fitted[0].pipeline, text_features(spec), feature_matrix(spec, recent))
     return Trained(
-        package=package,
+        package=package.model_copy(update={"findings": (*package.findings, form)}),
         rows=fitted[0].rows,
         recent_rows=len(recent),
         rows_digest=scored[0].rows_digest,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from pipelines.core.errors import Damaged, SpecError
 from pipelines.core.time import FixedClock
 from pipelines.flows.serve import plans_folder, publish_plan
 from pipelines.serving.deployment import Deployment
+from pipelines.serving.form import NAME
 from pipelines.serving.plan import Plan, Serving, write_plan
 from pipelines.serving.service import ModelService
 from pipelines.serving.version import load_version
+from pipelines.training.package import EVIDENCE, content_digest
 from pipelines.wiring import connect
 from tests.pharmacy import SECOND, Pharmacy
 from tests.unit.serving.conftest import Watched
@@ -74,8 +77,34 @@ def test_a_damaged_version_is_refused_and_the_old_one_answers(pharmacy: Pharmacy
 
 
 def test_a_registered_version_is_compiled(pharmacy: Pharmacy) -> None:
-    loaded = load_version(publish_plan("demand", connect(pharmacy.settings)).champion)
+    plan = publish_plan("demand", connect(pharmacy.settings))
+    loaded = load_version(plan.champion)
     assert loaded.is_compiled, "the project's own form of pipeline answers without data frames"
+    findings = json.loads((Path(plan.champion.folder) / EVIDENCE / "findings.json").read_text())
+    [said] = [one for one in findings if one["name"] == NAME]
+    assert (said["verdict"], said["value"]) == ("pass", 0.0), said["reason"]
+    parts = connect(pharmacy.settings)
+    [entry] = [one for one in parts.ledger.entries("demand") if one.candidate == "1"]
+    assert NAME in [finding.name for finding in entry.findings], "the reviewer saw it"
+
+
+@pytest.mark.parametrize(("said", "compiles"), [("fail", False), ("no_data", False), (None, True)])
+def test_what_registration_found_decides_the_form(
+    pharmacy: Pharmacy, said: str | None, compiles: bool
+) -> None:
+    """None: a version from before registration asked, whose forms are compared when it loads."""
+    champion = publish_plan("demand", connect(pharmacy.settings)).champion
+    as_registered = load_version(champion)
+    example = [dict.fromkeys(as_registered.spec.feature_names)]
+    path = Path(champion.folder) / EVIDENCE / "findings.json"
+    findings = [one for one in json.loads(path.read_text()) if one["name"] != NAME or said]
+    for one in findings:
+        one["verdict"] = said if one["name"] == NAME else one["verdict"]
+    path.write_text(json.dumps(findings))
+    other = champion.model_copy(update={"content": content_digest(Path(champion.folder))})
+    loaded = load_version(other)
+    assert loaded.is_compiled is compiles
+    assert loaded.answer(example) == as_registered.answer(example)
 
 
 def test_window_features_that_are_nowhere_online_are_refused(champion: Pharmacy) -> None:
