@@ -111,9 +111,10 @@ class SqlLedger:
             raise
         return entry
 
-    def entries(self, model: str, lineage: str = LIVE) -> tuple[Entry, ...]:
-        """The whole chain, oldest first."""
-        return self._read(ENTRIES.c.model == model, ENTRIES.c.lineage == lineage)
+    def entries(self, model: str, lineage: str = LIVE, after: int = 0) -> tuple[Entry, ...]:
+        """The chain, oldest first; see the port."""
+        c = ENTRIES.c
+        return self._read(c.model == model, c.lineage == lineage, c.sequence > after)
 
     def head(self, model: str, lineage: str = LIVE) -> Entry | None:
         """The newest entry; None in an empty chain."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipelines.core.errors import GauntletError
 from pipelines.flows.run import Parts
+from pipelines.release.ledger import Entry
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.release.rollout import beside
 from pipelines.serving.arms import Allocation
@@ -24,11 +25,15 @@ def journal_path(home: Path, model: str) -> Path:
     return home / "journal" / f"{model}.db"
 
 
-def publish_plan(model: str, parts: Parts) -> Plan:
+def publish_plan(model: str, parts: Parts, chain: list[Entry] | None = None) -> Plan:
     """Fetch the versions that the aliases name and put the plan where workers look for it.
 
     Who stands beside the champion, and for whom, is what the ledger says, as long as the alias
     ``challenger`` says the same: whoever removes it takes that version off live traffic.
+
+    Arguments:
+        chain: the model's ledger as far as earlier looks have read it, which this one extends: who
+            looks each second reads each entry once.
 
     Raises:
         GauntletError: when no version is champion.
@@ -43,7 +48,8 @@ def publish_plan(model: str, parts: Parts) -> Plan:
             wanted=f"a version with the alias {CHAMPION}",
             do=f"`gauntlet retrain {model}` makes a first version",
         )
-    plan = _with_challenger(Plan(model=model, champion=champion), parts)
+    known = [] if chain is None else chain
+    plan = _with_challenger(Plan(model=model, champion=champion), parts, known)
     write_plan(plans_folder(parts.home), plan)
     return plan
 
@@ -61,12 +67,12 @@ def ship_log(model: str, parts: Parts) -> ShipReport | None:
         return ship(journal, parts.open_store(parts.load_spec(model)), model, parts.clock)
 
 
-def _with_challenger(plan: Plan, parts: Parts) -> Plan:
+def _with_challenger(plan: Plan, parts: Parts, chain: list[Entry]) -> Plan:
     """The plan with whoever stands beside this very champion."""
     named = parts.registry.alias(plan.model, CHALLENGER)
     if named is None:
         return plan
-    chain = parts.ledger.entries(plan.model)
+    chain += parts.ledger.entries(plan.model, after=len(chain))
     move = beside(chain)
     if move is None or move.challenger != named:
         return plan

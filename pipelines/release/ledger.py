@@ -127,8 +127,11 @@ class Ledger(Protocol):
         """
         ...
 
-    def entries(self, model: str, lineage: str = LIVE) -> tuple[Entry, ...]:
-        """The whole chain, oldest first.
+    def entries(self, model: str, lineage: str = LIVE, after: int = 0) -> tuple[Entry, ...]:
+        """The chain, oldest first.
+
+        Arguments:
+            after: sequence of the last entry that the caller has read; 0 for the whole chain.
 
         Raises:
             Damaged: an entry does not have its hash any more.

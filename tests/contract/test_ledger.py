@@ -112,6 +112,16 @@ def test_entries_come_back_as_they_were_written(ledger: SqlLedger, engine: sa.En
     assert replay(ledger.entries("demand")[0]) == judged("a").decision
 
 
+def test_what_was_appended_since_the_last_look(ledger: SqlLedger) -> None:
+    written = [ledger.append(judged("a"), 0), ledger.append(move("b", "1", "2"), 1)]
+    assert [ledger.entries("demand", after=n) for n in range(3)] == [
+        tuple(written),
+        (written[1],),
+        (),
+    ]
+    assert ledger.entries("demand", "other", after=0) == ()
+
+
 def test_the_champion_at_an_instant(ledger: SqlLedger, clock: Ticking) -> None:
     ledger.append(move("a", None, "1"), 0)
     clock.at = MONDAY + timedelta(days=7, microseconds=500)

@@ -59,7 +59,10 @@ def serve(
     keepers = [
         threading.Thread(target=_keep, args=(partial(do, name), parts, wait, ended), daemon=True)
         for name in names
-        for do, wait in ((publish_plan, every), (ship_log, every * SHIP_EVERY))
+        for do, wait in (
+            (partial(publish_plan, chain=[]), every),
+            (ship_log, every * SHIP_EVERY),
+        )
     ]
     with tempfile.TemporaryDirectory(prefix="gauntlet-metrics-") as pool:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = pool
