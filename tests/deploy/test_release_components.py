@@ -131,6 +131,7 @@ class Live:
         statement = (
             "UPDATE task_instance SET trigger_timeout = :past WHERE state = 'awaiting_input'"
         )
+        time.sleep(2)  # as in `answer`
         with create_engine(own).begin() as connection:
             past = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)
             assert connection.execute(text(statement), {"past": past}).rowcount == 1
