@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+SPARK  := .venv-spark
 
-.PHONY: help setup demo test check format up down status compose-test proof bench serving-load real-backtest lock clean
+.PHONY: help setup demo test spark-test check format up down status compose-test proof bench serving-load real-backtest lock clean
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -23,6 +24,16 @@ demo: setup  ## six Mondays of a pharmacy chain, then two challengers on live tr
 
 test: setup  ## every test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# PySpark and its jars are half a gigabyte, and nothing else needs them: an environment of its own.
+$(SPARK)/.ready: $(READY)
+	@test -x $(SPARK)/bin/python || $(PYTHON) -m venv $(SPARK)
+	@echo "Installing the locked dependencies and PySpark into $(SPARK) ..."
+	@$(BIN)/uv pip install --quiet --python $(SPARK)/bin/python -c requirements.lock -e '.[dev,spark]'
+	@touch $@
+
+spark-test: $(SPARK)/.ready  ## the same features on Spark as on DuckDB and in each store; needs Java 17
+	@OMP_NUM_THREADS=1 $(SPARK)/bin/python -m pytest tests/property/test_spark_twin.py
 
 check: setup  ## lint, types, import contracts, doctests, tests
 	$(BIN)/ruff check .
@@ -66,4 +77,4 @@ lock: setup  ## resolve pyproject.toml anew into requirements.lock
 	  --no-annotate --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml -o requirements.lock
 
 clean:  ## remove the environment and everything that was made
-	rm -rf $(VENV) .gauntlet .airflow .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(SPARK) .gauntlet .airflow .pytest_cache .mypy_cache .ruff_cache .hypothesis
