@@ -2,53 +2,19 @@
 
 A run asks a person where one is awaited, and takes whoever waits through shadow, canary and
 holdback, one step at a time. Between two steps, and until a person answers, no worker is held, and
-restarts of any component change nothing. A declaration that cannot be read has no DAG here: its
-retraining's DAG fails daily and says why.
+restarts of any component change nothing.
 """
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import yaml
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import (
-    DAG,
-    BaseOperator,
-    CronDataIntervalTimetable,
-    ExceptionRetryPolicy,
-    Param,
-    RetryAction,
-    RetryRule,
-    TriggerRule,
-    get_parsing_context,
-)
+from airflow.sdk import BaseOperator, CronDataIntervalTimetable, Param, TriggerRule
 from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
-
-from pipelines.core.errors import Busy, Superseded, Unavailable
-
-MODELS = Path(os.environ.get("GAUNTLET_MODELS") or Path(__file__).resolve().parents[1] / "models")
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-RETRIES = {
-    "retries": 5,
-    "retry_delay": timedelta(minutes=1),
-    "retry_policy": ExceptionRetryPolicy(
-        rules=[
-            RetryRule(
-                exception=[Unavailable, Busy, Superseded],
-                action=RetryAction.RETRY,
-                reason="another service or process is in the way; asking again is safe",
-            )
-        ],
-        default=RetryAction.FAIL,
-    ),
-}
+from gauntlet_dags import dag_of, declared
+from gauntlet_triggers import UntilTrigger
 
 LOOK_AGAIN = timedelta(hours=1)  # for an answer that was given in MLflow or in a shell
 FIELDS = {
@@ -91,13 +57,11 @@ Owner: {owner}. Declaration: `{path}`.
 """
 
 
-class Rolled(NamedTuple):
-    """What a DAG needs of a declaration."""
-
-    name: str
-    path: Path
-    description: str
-    owner: str
+def when(tree: dict[str, Any]) -> CronDataIntervalTimetable | None:
+    """Every hour, if what is retrained on a schedule has to pass live traffic."""
+    if not (tree.get("rollout") and tree.get("schedule")):
+        return None
+    return CronDataIntervalTimetable("@hourly", timezone="UTC")
 
 
 class Approval(ApprovalOperator):
@@ -163,8 +127,6 @@ class Release(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002, Airflow's signature
         """Take one step, and wait for the next if there is one."""
-        from gauntlet_triggers import UntilTrigger
-
         from pipelines.flows.release import advance
         from pipelines.wiring import connect
 
@@ -181,42 +143,9 @@ class Release(BaseOperator):
         return self.execute(context)
 
 
-def rolled(folder: Path, wanted: str | None) -> Iterator[Rolled]:
-    """The readable declarations with a rollout and a schedule, or the one that is wanted."""
-    for path in sorted(folder.glob("*.yaml")):
-        if wanted in {None, f"release__{path.stem}"}:
-            try:
-                tree = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506
-                yield from read(path, tree)
-            except Exception:  # noqa: S112, the retraining's DAG says what is wrong with the file
-                continue
-
-
-def read(path: Path, tree: dict[str, Any]) -> Iterator[Rolled]:
-    """The few keys of one declaration; nothing for a model without rollout or schedule."""
-    named = re.fullmatch(r"[a-z][a-z0-9_]*", path.stem)
-    if named and tree.get("rollout") and tree.get("schedule"):
-        yield Rolled(path.stem, path, tree["description"], tree["owner"])
-
-
-def release(model: Rolled) -> DAG:
-    """The DAG of one model."""
-    with DAG(
-        f"release__{model.name}",
-        description=f"Live traffic of challengers of {model.name}",
-        schedule=CronDataIntervalTimetable("@hourly", timezone="UTC"),
-        catchup=False,
-        max_active_runs=1,
-        tags={"gauntlet", "release", model.name},
-        default_args={"owner": model.owner, **RETRIES},
-        doc_md=NOTES.format(**model._asdict()),
-    ) as dag:
+for model, timetable in declared("release", when):
+    about, pause = f"Live traffic of challengers of {model.name}", timedelta(minutes=1)
+    with dag_of("release", model, about, timetable, NOTES, retries=5, retry_delay=pause) as dag:
         ask = Approval(task_id="approval", model=model.name)
         ask >> Release(task_id="release", model=model.name, trigger_rule=TriggerRule.NONE_FAILED)
-    return dag
-
-
-# A task's process parses this file again: it needs the one DAG that it belongs to.
-for found in rolled(MODELS, get_parsing_context().dag_id):
-    made = release(found)
-    globals()[made.dag_id] = made
+    globals()[dag.dag_id] = dag

@@ -6,59 +6,27 @@ stays cheap to parse: from a declaration it reads what a DAG shows and when it r
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import yaml
 from airflow.sdk import (
     DAG,
     CronDataIntervalTimetable,
-    ExceptionRetryPolicy,
     Param,
-    RetryAction,
-    RetryRule,
     TriggerRule,
     chain,
     get_current_context,
-    get_parsing_context,
     task,
 )
+from gauntlet_dags import Model, as_of_param, dag_of, read, standing_at, wanted
 
-from pipelines.core.errors import Busy, SpecError, Superseded, Unavailable
-from pipelines.core.time import parse_instant, utc
+from pipelines.core.errors import SpecError
 from pipelines.flows.request import LIVE, STEPS, Request, Step
 
-MODELS = Path(os.environ.get("GAUNTLET_MODELS") or Path(__file__).resolve().parents[1] / "models")
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-RETRIES = {
-    "retries": 2,
-    "retry_delay": timedelta(seconds=30),
-    "retry_policy": ExceptionRetryPolicy(
-        rules=[
-            RetryRule(
-                exception=[Unavailable, Busy, Superseded],
-                action=RetryAction.RETRY,
-                reason="another service, run or writer is in the way; running again is safe",
-            )
-        ],
-        default=RetryAction.FAIL,
-    ),
-}
-
-PARAMS = {
-    "as_of": Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        title="As of",
-        description_md="The instant the run stands at: nothing that became known later is read. "
-        "Empty: the moment of triggering, whatever the logical date above says.",
-    ),
+PARAMS = as_of_param(
+    "The instant the run stands at: nothing that became known later is read. Empty: the moment of "
+    "triggering, whatever the logical date above says."
+) | {
     "reason": Param(
         None,
         type=["null", "string"],
@@ -112,51 +80,6 @@ BROKEN = """\
 Mend `{path}`; the real DAG takes this one's place at the next parse. Until then this DAG runs
 daily and fails, so that the missing runs are noticed. `gauntlet check` reads all declarations.
 """
-
-
-class Declared(NamedTuple):
-    """What a DAG needs of a declaration."""
-
-    name: str
-    path: Path
-    description: str = ""
-    owner: str = "unknown"
-    timetable: CronDataIntervalTimetable | None = None
-    problem: str = ""
-    served: bool = False
-
-
-def declared(folder: Path, wanted: str | None) -> Iterator[Declared]:
-    """The declarations of a folder, or the one whose DAG is wanted; unreadable ones say why."""
-    for path in sorted(folder.glob("*.yaml")):
-        name = re.sub(r"[^A-Za-z0-9_]", "-", path.stem)
-        if wanted in {None, f"retrain__{name}"}:
-            try:
-                yield read(path)
-            except Exception as problem:  # one bad file must not take the others' DAGs down
-                yield Declared(name, path, problem=f"{type(problem).__name__}: {problem}")
-
-
-def read(path: Path) -> Declared:
-    """The few keys of one declaration; the first task reads and checks the whole of it."""
-    tree = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 (safe loaders)
-    name, description, owner = (tree[key] for key in ("name", "description", "owner"))
-    if name != path.stem or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise ValueError(f"{path.name}: name: {name!r} is not the name of the file")
-    cron = tree.get("schedule")
-    timetable = CronDataIntervalTimetable(cron, timezone="UTC") if cron is not None else None
-    if timetable is not None:
-        timetable.validate()
-    served = bool(tree.get("serving"))
-    return Declared(name, path, str(description), str(owner), timetable, served=served)
-
-
-def standing_at(params: dict[str, Any], run: Any) -> datetime:
-    """The run's as-of: as asked for, else its interval's end, else when it was triggered."""
-    if params["as_of"]:
-        return parse_instant(params["as_of"])
-    own = run.data_interval_end if run.run_type in {"scheduled", "backfill"} else run.run_after
-    return utc(own)
 
 
 @task(task_id="request")
@@ -215,50 +138,48 @@ def read_again(path: str, problem: str) -> None:
     raise SpecError("the DAG file could not read a declaration", where=path, got=problem)
 
 
-def retrain(model: Declared) -> DAG:
+def when(tree: dict[str, Any]) -> CronDataIntervalTimetable | None:
+    """As the declaration says; none: by hand only."""
+    if tree.get("schedule") is None:
+        return None
+    timetable = CronDataIntervalTimetable(tree["schedule"], timezone="UTC")
+    timetable.validate()
+    return timetable
+
+
+def retrain(model: Model, timetable: CronDataIntervalTimetable | None, *, served: bool) -> DAG:
     """The DAG of one model."""
-    when = f"on `{model.timetable.expression}` (UTC)" if model.timetable else "by hand only"
-    with DAG(
-        f"retrain__{model.name}",
-        description=model.description,
-        schedule=model.timetable,
-        catchup=False,
-        max_active_runs=1,
-        params=PARAMS,
-        tags={"gauntlet", "retrain", model.name},
-        default_args={"owner": model.owner, **RETRIES},
-        doc_md=NOTES.format(**model._asdict(), when=when),
-    ) as dag:
+    runs = f"on `{timetable.expression}` (UTC)" if timetable else "by hand only"
+    with dag_of("retrain", model, model.description, timetable, NOTES, PARAMS, when=runs) as dag:
         tasks = [ask(model.name)]
         for step in STEPS:
-            if step == "availability" and model.served:
+            if step == "availability" and served:
                 tasks.append(first_fill())
             tasks.append(do.override(task_id=step)(step))
         chain(*tasks)
     return dag
 
 
-def unreadable(model: Declared) -> DAG:
+def unreadable(model: Model, problem: str) -> DAG:
     """A DAG in the model's place that fails daily.
 
     An import error would be the usual sign, but Airflow counts it against the whole file and
     stops scheduling every model in it.
     """
-    with DAG(
-        f"retrain__{model.name}",
-        description=f"The declaration {model.path.name} cannot be read",
-        schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
-        catchup=False,
-        max_active_runs=1,
-        tags={"gauntlet", "retrain", "broken"},
-        default_args={"owner": model.owner},
-        doc_md=BROKEN.format(**model._asdict()),
-    ) as dag:
-        read_again(str(model.path), model.problem)
+    about = f"The declaration {model.path.name} cannot be read"
+    daily = CronDataIntervalTimetable("@daily", timezone="UTC")
+    with dag_of("retrain", model, about, daily, BROKEN, problem=problem) as dag:
+        dag.tags.add("broken")
+        read_again(str(model.path), problem)
     return dag
 
 
-# A task's process parses this file again: it needs the one DAG that it belongs to.
-for found in declared(MODELS, get_parsing_context().dag_id):
-    made = unreadable(found) if found.problem else retrain(found)
-    globals()[made.dag_id] = made
+for name, path in wanted("retrain"):
+    try:
+        model, tree = read(path)
+        timetable = when(tree)
+    except Exception as problem:  # one bad file must not take the others' DAGs down
+        dag = unreadable(Model(name, path), f"{type(problem).__name__}: {problem}")
+    else:
+        dag = retrain(model, timetable, served=bool(tree.get("serving")))
+    globals()[dag.dag_id] = dag

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +16,15 @@ import pytest
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
+    from airflow.sdk import DAG
 
 ROOT = Path(__file__).resolve().parents[2]
+PLUGINS = str(ROOT / "plugins")
 HOME = Path(tempfile.mkdtemp(prefix="gauntlet-airflow-"))
 os.environ |= {
     "AIRFLOW_HOME": str(HOME),
     "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-    "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+    "AIRFLOW__CORE__PLUGINS_FOLDER": PLUGINS,
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME / 'airflow.db'}",
@@ -29,6 +32,8 @@ os.environ |= {
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     "GAUNTLET_MODELS": str(ROOT / "models"),
 }
+
+sys.path.append(PLUGINS)  # as Airflow's processes do
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +62,22 @@ def load(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def dags(job: str, models: Path, only: str = "") -> dict[str, DAG]:
+    """The DAGs that ``dags/<job>.py`` makes of a folder of declarations, by model.
+
+    Arguments:
+        only: the DAG of the task whose process this is.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAUNTLET_MODELS", str(models))
+        if only:
+            patch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", only)
+        made = vars(load(ROOT / "dags" / f"{job}.py"))
+    return {
+        name.partition("__")[2]: dag for name, dag in made.items() if name.startswith(f"{job}__")
+    }
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.dags.conftest import ROOT, load
+from tests.dags.conftest import dags
 from tests.pharmacy import FIRST, RICH, Pharmacy, declaration, write_days
 
 SERVING = {
@@ -22,13 +21,7 @@ SERVING = {
 
 
 @pytest.fixture
-def materialize_file(airflow_database: Path) -> ModuleType:
-    """``dags/materialize.py`` as a module."""
-    return load(ROOT / "dags" / "materialize.py")
-
-
-@pytest.fixture
-def models(tmp_path: Path) -> Path:
+def models(tmp_path: Path, airflow_database: Path) -> Path:
     """A model that is served, one that is not, and one that nobody can read."""
     served = declaration(RICH, serving=SERVING)
     (tmp_path / "demand.yaml").write_text(yaml.safe_dump(served))
@@ -37,28 +30,26 @@ def models(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_only_models_that_say_how_they_are_served_have_one(
-    materialize_file: ModuleType, models: Path
-) -> None:
-    assert [model.name for model in materialize_file.served(models, None)] == ["demand"]
-    assert list(materialize_file.served(models, "retrain__demand")) == []
+def test_only_models_that_say_how_they_are_served_have_one(models: Path) -> None:
+    assert list(dags("materialize", models)) == ["demand"]
+    assert not dags("materialize", models, only="retrain__demand")
 
 
-def test_it_runs_at_every_instant_of_every_view(materialize_file: ModuleType, models: Path) -> None:
-    [model] = materialize_file.served(models, None)
-    assert set(model.crons) == {"0 * * * *", "30 2 * * *"}
-    dag = materialize_file.refresh(model)
+def test_it_runs_at_every_instant_of_every_view(models: Path) -> None:
+    dag = dags("materialize", models)["demand"]
+    crons = {one.expression for one in dag.timetable.timetables}
+    assert crons == {"0 * * * *", "30 2 * * *"}
+    assert all(cron in str(dag.doc_md) for cron in crons)
     assert (dag.catchup, dag.max_active_runs) == (False, 1)
     assert {"gauntlet", "materialize", "demand"} <= set(dag.tags)
 
 
-def test_a_race_is_run_again_and_a_fault_is_not(materialize_file: ModuleType, models: Path) -> None:
+def test_a_race_is_run_again_and_a_fault_is_not(models: Path) -> None:
     from airflow.sdk import RetryAction
 
     from pipelines.core.errors import DataError, SpecError, Superseded, Unavailable
 
-    [model] = materialize_file.served(models, None)
-    [task] = materialize_file.refresh(model).tasks
+    [task] = dags("materialize", models)["demand"].tasks
     decide = {
         kind: task.retry_policy.evaluate(kind("x"), 1, 2).action
         for kind in (
@@ -86,12 +77,10 @@ def home(tmp_path: Path, models: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_a_run_fills_what_the_shell_then_finds_done(
-    materialize_file: ModuleType, models: Path, home: Path
-) -> None:
-    [model] = materialize_file.served(models, None)
-    dag = materialize_file.refresh(model)
-    finished = dag.test(run_conf={"as_of": "2025-03-31T04:20:00Z"})
+def test_a_run_fills_what_the_shell_then_finds_done(models: Path, home: Path) -> None:
+    finished = dags("materialize", models)["demand"].test(
+        run_conf={"as_of": "2025-03-31T04:20:00Z"}
+    )
     assert str(finished.state) == "success"
     told: dict[str, Any] = finished.get_task_instance("materialize").xcom_pull("materialize")
     assert {view["outcome"] for view in told["views"]} == {"whole"}

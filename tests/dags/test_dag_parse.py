@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pipelines.flows.request import STEPS
+from tests.dags.conftest import PLUGINS
 
 ROOT = Path(__file__).resolve().parents[2]
 DAG_FILE = ROOT / "dags" / "retrain.py"
@@ -55,7 +56,7 @@ def parse(models: Path, **environment: str) -> dict[str, Any]:
     """Parse the DAG file in a fresh process."""
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, str(DAG_FILE)],
-        env={**os.environ, "GAUNTLET_MODELS": str(models), **environment},
+        env={**os.environ, "PYTHONPATH": PLUGINS, "GAUNTLET_MODELS": str(models), **environment},
         capture_output=True,
         text=True,
         check=False,

@@ -12,47 +12,41 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.dags.conftest import ROOT, load
+from tests.dags.conftest import ROOT, dags
 from tests.pharmacy import RICH, Pharmacy, declaration
 from tests.rollouts import ROLLOUT, challenged
 
 
 @pytest.fixture
-def triggers_file(airflow_database: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def triggers_file(airflow_database: Path) -> ModuleType:
     """``plugins/gauntlet_triggers.py``, importable by the name that Airflow stores."""
-    monkeypatch.syspath_prepend(str(ROOT / "plugins"))
     import importlib
 
     return importlib.import_module("gauntlet_triggers")
 
 
-@pytest.fixture
-def release_file(triggers_file: ModuleType) -> ModuleType:
-    """``dags/release.py`` as a module."""
-    return load(ROOT / "dags" / "release.py")
-
-
 def test_only_models_with_a_rollout_and_a_schedule_have_one(
-    release_file: ModuleType, tmp_path: Path
+    airflow_database: Path, tmp_path: Path
 ) -> None:
     whole = declaration(RICH, rollout=ROLLOUT)
     (tmp_path / "demand.yaml").write_text(yaml.safe_dump(whole))
-    (tmp_path / "by_hand.yaml").write_text(yaml.safe_dump(whole | {"schedule": None}))
-    (tmp_path / "plain.yaml").write_text(yaml.safe_dump(declaration(RICH)))
+    by_hand, plain = {"name": "by_hand", "schedule": None}, {"name": "plain"}
+    (tmp_path / "by_hand.yaml").write_text(yaml.safe_dump(whole | by_hand))
+    (tmp_path / "plain.yaml").write_text(yaml.safe_dump(declaration(RICH) | plain))
     (tmp_path / "broken.yaml").write_text("rollout: {")
-    assert [model.name for model in release_file.rolled(tmp_path, None)] == ["demand"]
-    assert list(release_file.rolled(tmp_path, "retrain__demand")) == []
+    assert list(dags("release", tmp_path)) == ["demand"]
+    assert not dags("release", tmp_path, only="retrain__demand")
 
 
 def test_it_is_tagged_explained_and_retried_only_where_that_helps(
-    release_file: ModuleType, tmp_path: Path
+    airflow_database: Path, tmp_path: Path
 ) -> None:
     from airflow.sdk import RetryAction
 
     from pipelines.core.errors import Busy, Damaged, DataError, Superseded, Unavailable
 
-    model = release_file.Rolled("demand", tmp_path / "demand.yaml", "what", "who")
-    dag = release_file.release(model)
+    (tmp_path / "demand.yaml").write_text(yaml.safe_dump(declaration(RICH, rollout=ROLLOUT)))
+    dag = dags("release", tmp_path)["demand"]
     assert (dag.catchup, dag.max_active_runs) == (False, 1)
     assert {"gauntlet", "release", "demand"} <= set(dag.tags)
     assert "gauntlet explain demand" in str(dag.doc_md)
@@ -110,14 +104,11 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_a_run_waits_deferred_until_the_trial_has_ended(
-    release_file: ModuleType, home: Path
-) -> None:
+def test_a_run_waits_deferred_until_the_trial_has_ended(airflow_database: Path, home: Path) -> None:
     """Nothing is logged: the shadow cannot be told, and is ended after twice its length."""
     from pipelines.wiring import connect
 
-    [model] = release_file.rolled(home / "models", None)
-    finished = release_file.release(model).test()
+    finished = dags("release", home / "models")["demand"].test()
     assert str(finished.state) == "success"
     asked = finished.get_task_instance("approval")
     assert str(asked.state) == "skipped", "without `review: required` no person is asked"

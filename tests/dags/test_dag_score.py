@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.dags.conftest import ROOT, load
+from tests.dags.conftest import dags
 from tests.pharmacy import RICH, Pharmacy, declaration, shared
 
 
 @pytest.fixture
-def score_file(airflow_database: Path) -> ModuleType:
-    """``dags/score.py`` as a module."""
-    return load(ROOT / "dags" / "score.py")
-
-
-@pytest.fixture
-def models(tmp_path: Path) -> Path:
+def models(tmp_path: Path, airflow_database: Path) -> Path:
     """A model that is scored daily, one that is not, and two that nobody can read."""
     folder = tmp_path / "models"
     folder.mkdir()
@@ -33,34 +26,27 @@ def models(tmp_path: Path) -> Path:
     return folder
 
 
-def test_only_models_that_say_when_they_are_scored_have_one(
-    score_file: ModuleType, models: Path
-) -> None:
-    assert [(one.name, one.cron) for one in score_file.scored(models, None)] == [
-        ("demand", "30 0 * * *")
-    ]
-    assert list(score_file.scored(models, "retrain__demand")) == []
-    assert [one.name for one in score_file.scored(models, "score__demand")] == ["demand"]
+def test_only_models_that_say_when_they_are_scored_have_one(models: Path) -> None:
+    [(name, dag)] = dags("score", models).items()
+    assert (name, dag.timetable.expression) == ("demand", "30 0 * * *")
+    assert not dags("score", models, only="retrain__demand")
+    assert list(dags("score", models, only="score__demand")) == ["demand"]
 
 
-def test_its_notes_are_for_the_person_on_call(score_file: ModuleType, models: Path) -> None:
-    [model] = score_file.scored(models, None)
-    dag = score_file.batch(model)
+def test_its_notes_are_for_the_person_on_call(models: Path) -> None:
+    dag = dags("score", models)["demand"]
     assert (dag.catchup, dag.max_active_runs) == (False, 1)
     assert {"gauntlet", "score", "demand"} <= set(dag.tags)
     for wanted in ("**Normal.**", "**Worry**", "**Find out.**", "gauntlet explain demand"):
         assert wanted in dag.doc_md
 
 
-def test_a_store_that_is_away_is_tried_again_and_a_fault_is_not(
-    score_file: ModuleType, models: Path
-) -> None:
+def test_a_store_that_is_away_is_tried_again_and_a_fault_is_not(models: Path) -> None:
     from airflow.sdk import RetryAction
 
     from pipelines.core.errors import DataError, Unavailable
 
-    [model] = score_file.scored(models, None)
-    [task] = score_file.batch(model).tasks
+    [task] = dags("score", models)["demand"].tasks
     evaluate = task.retry_policy.evaluate
     assert evaluate(Unavailable("x"), 1, 2).action == RetryAction.RETRY
     assert evaluate(DataError("x"), 1, 2).action == RetryAction.FAIL
@@ -68,7 +54,7 @@ def test_a_store_that_is_away_is_tried_again_and_a_fault_is_not(
 
 @pytest.mark.slow
 def test_a_run_scores_what_the_shell_then_finds_done(
-    score_file: ModuleType, models: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    models: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     first = shared(tmp_path_factory.getbasetemp() / "pharmacy")
     pharmacy = Pharmacy(tmp_path / "home", first.store)
@@ -76,14 +62,14 @@ def test_a_run_scores_what_the_shell_then_finds_done(
     (pharmacy.home / "models").symlink_to(models)
     told = pharmacy.cli("retrain", "demand", "--as-of", "2025-03-31T00:00:00Z")
     assert told.code == 0, told.err
-    [model] = score_file.scored(models, None)
+    dag = dags("score", models)["demand"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GAUNTLET_HOME", str(pharmacy.home))
         patch.setenv("GAUNTLET_MODELS", str(models))
         patch.setenv("GAUNTLET_STORE", pharmacy.store)
         for setting in ("MLFLOW_URI", "LEDGER_URL", "ONLINE_URL"):
             patch.delenv(f"GAUNTLET_{setting}", raising=False)
-        finished = score_file.batch(model).test(run_conf={"as_of": "2025-04-01T04:20:00Z"})
+        finished = dag.test(run_conf={"as_of": "2025-04-01T04:20:00Z"})
     assert str(finished.state) == "success"
     done: dict[str, Any] = finished.get_task_instance("score").xcom_pull("score")
     assert (done["outcome"], done["at"]) == ("scored", "2025-04-01T00:00:00Z")
