@@ -9,15 +9,21 @@ from pathlib import Path
 from pipelines.adapters.registry_folder import FolderRegistry
 from pipelines.flows.run import Parts
 from pipelines.settings import Settings
+from pipelines.simulation.asking import MovingClock, in_batch, over_http
 from pipelines.simulation.live_stories import LiveStory
 from pipelines.simulation.live_story import Declarations, Tell, Told, tell_live
-from pipelines.simulation.living import MovingClock
 from pipelines.wiring import connect, service_here
 from tests.pharmacy import ROOT
 
 
-def told(story: LiveStory, folder: Path, tell: Tell = lambda _: None) -> tuple[Told, Parts]:
-    """A story to its end, on files and SQLite; and the collaborators that were in it."""
+def told(
+    story: LiveStory, folder: Path, tell: Tell = lambda _: None, *, batch: bool = False
+) -> tuple[Told, Parts]:
+    """A story to its end, on files and SQLite; and the collaborators that were in it.
+
+    Arguments:
+        batch: forecasts are scored every night; else pharmacies ask for them over HTTP.
+    """
     settings = Settings(home=folder).apart(story.model)
     declarations = Declarations(
         settings.home, ROOT / "models" / "demand.yaml", ROOT / "expectations" / "demand.json"
@@ -26,5 +32,5 @@ def told(story: LiveStory, folder: Path, tell: Tell = lambda _: None) -> tuple[T
     parts = dataclasses.replace(
         connect(settings, clock=clock), registry=FolderRegistry(settings.home / "registry")
     )
-    service = partial(service_here, settings, clock)
-    return tell_live(story, declarations, parts, clock, service, tell), parts
+    asking = in_batch if batch else over_http(partial(service_here, settings, clock))
+    return tell_live(story, declarations, parts, clock, asking, tell), parts

@@ -111,6 +111,26 @@ def score_status(model: str, parts: Parts) -> ScoreStatus:
         DataError: when the model was never scored.
         Unavailable: when the store does not answer.
     """
+    rows = newest_scores(model, parts)
+    asked = parts.clock.now()
+    valid_until: datetime = rows[0]["valid_until"]
+    return ScoreStatus(
+        model=model,
+        at=rows[0]["decided_at"],
+        valid_until=valid_until,
+        entities=len(rows),
+        asked=asked,
+        stale=asked > valid_until,
+    )
+
+
+def newest_scores(model: str, parts: Parts) -> list[dict[str, Any]]:
+    """The rows of the newest scores, as consumers find them; see ``spec.scores.score_stream``.
+
+    Raises:
+        DataError: when the model was never scored.
+        Unavailable: when the store does not answer.
+    """
     spec = parts.load_spec(model)
     store = parts.open_store(spec)
     newest = max(
@@ -125,17 +145,7 @@ def score_status(model: str, parts: Parts) -> ScoreStatus:
             wanted="scores in the store",
             do=f"`gauntlet score {model}`",
         )
-    rows = _read(store, newest)
-    asked = parts.clock.now()
-    valid_until: datetime = rows[0]["valid_until"]
-    return ScoreStatus(
-        model=model,
-        at=rows[0]["decided_at"],
-        valid_until=valid_until,
-        entities=len(rows),
-        asked=asked,
-        stale=asked > valid_until,
-    )
+    return _read(store, newest)
 
 
 def _predicted(model: str, at: datetime, parts: Parts) -> bytes:

@@ -1,13 +1,12 @@
 """Tells a story of live traffic: from the champion's training to the end of its challenger's trial.
 
 Everything is real but the customers: both versions pass every offline gate, the service answers
-over HTTP, and the release judges what its log and the tills say.
+over HTTP or a batch is scored each night, and the release judges what the log and the tills say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,13 +24,12 @@ from pipelines.release.ending import ended_how
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Outcome
 from pipelines.release.trial import Stage
-from pipelines.simulation.calling import Callers
+from pipelines.simulation.asking import Asking, MovingClock
 from pipelines.simulation.live_stories import LiveStory, Recipe
-from pipelines.simulation.living import Living, MovingClock
+from pipelines.simulation.living import Living
 from pipelines.simulation.shelves import Shelves
 from pipelines.simulation.writing import write_world
 
-Service = Callable[[], AbstractContextManager[tuple[int, Callable[[], None]]]]
 Tell = Callable[[Retraining | ReleaseReport], None]
 HARM = "canary.harm."
 
@@ -122,7 +120,7 @@ def tell_live(
     declarations: Declarations,
     parts: Parts,
     clock: MovingClock,
-    service: Service,
+    asking: Asking,
     tell: Tell = lambda _: None,
 ) -> Told:
     """Live a story to its end; one that was told before is only looked up.
@@ -132,11 +130,11 @@ def tell_live(
         declarations: where its model is declared; the parts read it there.
         parts: the collaborators, on ``clock``, with a store of the story's own.
         clock: moved through the story.
-        service: the service that answers for its model, on the same clock.
+        asking: how forecasts are asked for.
         tell: hears of each retraining, and of each step of the release.
 
     Raises:
-        GauntletError: as the flows do, and when the service does not answer.
+        GauntletError: as the flows do, and when a service does not answer.
     """
     world, model = story.world(), story.model
     before = parts.ledger.entries(model)
@@ -163,8 +161,8 @@ def tell_live(
         return asked
     first = story.challenged.date()
     shelves = Shelves(world, first, story.cover)
-    with service() as (port, follow), Callers(world, model, port) as callers:
-        living = Living(model, shelves, callers, parts, clock, follow, first)
+    with asking(world, model, parts, clock) as asker:
+        living = Living(model, shelves, asker, parts, clock, first)
         for report in living.days(first + timedelta(days=story.days)):
             steps.append(report)
             tell(report)

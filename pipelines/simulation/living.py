@@ -1,46 +1,26 @@
-"""A world that acts on what the real service predicts, day by day, while a release goes on.
+"""A world that acts on what is predicted, day by day, while a release goes on.
 
-Each night the online store is filled and every pharmacy asks for its coming week. In the morning
-those whose delivery comes get what they ordered by it, then customers come. What was sold reaches
-the store as late as tills report it, the prediction log is shipped, and the release takes a step.
+Each night the coming week is forecast. In the morning those whose delivery comes get what they
+ordered by it, then customers come. What was sold reaches the store as late as tills report it, and
+the release takes a step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
-from pipelines.core.time import utc
 from pipelines.data.writing import write_events
-from pipelines.flows.materialize import materialize
 from pipelines.flows.release import advance
 from pipelines.flows.release_report import ReleaseReport
 from pipelines.flows.run import Parts
-from pipelines.flows.serve import publish_plan, ship_log
-from pipelines.simulation.calling import Callers
+from pipelines.simulation.asking import Asker, MovingClock
 from pipelines.simulation.shelves import Shelves
 from pipelines.simulation.world import KNOWN_COLUMNS
 
-ASKED = timedelta(minutes=30)  # after midnight
-SHIPPED = timedelta(hours=1)
-STEPPED = timedelta(hours=2)
+STEPPED = timedelta(hours=2)  # after midnight
 STREAMS = ("dispensing", "stock")
 _DAY = timedelta(days=1)
-
-
-class MovingClock:
-    """A clock that stands where it was put last."""
-
-    def __init__(self, at: datetime) -> None:
-        self._at = utc(at)
-
-    def now(self) -> datetime:
-        """The instant at which it stands."""
-        return self._at
-
-    def move(self, to: datetime) -> None:
-        """Put it forward, or back."""
-        self._at = utc(to)
 
 
 class Living:
@@ -49,10 +29,9 @@ class Living:
     Arguments:
         model: its name; it declares ``serving`` and has a champion.
         shelves: of the world.
-        callers: who ask the service.
-        parts: the collaborators of every flow, on the same clock as the service.
+        asker: who asks for forecasts, by the same parts and clock.
+        parts: the collaborators of every flow.
         clock: moved through each day.
-        follow: makes the service follow the newest plan, its shadows' work all done.
         first: the first day.
     """
 
@@ -60,14 +39,13 @@ class Living:
         self,
         model: str,
         shelves: Shelves,
-        callers: Callers,
+        asker: Asker,
         parts: Parts,
         clock: MovingClock,
-        follow: Callable[[], None],
         first: date,
     ) -> None:
         self.model, self.shelves, self.parts, self.clock = model, shelves, parts, clock
-        self._callers, self._follow, self.next = callers, follow, first
+        self._asker, self.next = asker, first
         self._look: datetime | None = None
 
     def days(self, until: date) -> Iterator[ReleaseReport]:
@@ -84,14 +62,7 @@ class Living:
             GauntletError: as the flows do, and when the service does not answer.
         """
         day, midnight = self.next, datetime.combine(self.next, time(), UTC)
-        self.clock.move(midnight + ASKED)
-        materialize(self.model, self.clock.now(), self.parts)
-        publish_plan(self.model, self.parts)
-        self._follow()
-        forecast = self._callers.forecast(day)
-        self._follow()
-        self.clock.move(midnight + SHIPPED)
-        ship_log(self.model, self.parts)
+        forecast = self._asker.forecast(day)
         store = self.parts.open_store(self.parts.load_spec(self.model))
         tables = self.shelves.day(day, forecast)
         for stream in STREAMS:

@@ -78,8 +78,8 @@ def _row(entry: Entry) -> tuple[str, ...]:
 def _live(settings: Settings, story: LiveStory, number: int, *, quiet: bool) -> Told:
     from pipelines.adapters.registry_folder import FolderRegistry
     from pipelines.flows.release_report import ReleaseReport
+    from pipelines.simulation.asking import MovingClock, over_http
     from pipelines.simulation.live_story import Declarations, tell_live
-    from pipelines.simulation.living import MovingClock
 
     known, clock = settings.apart(story.model), MovingClock(story.made)
     declarations = Declarations(
@@ -108,8 +108,8 @@ def _live(settings: Settings, story: LiveStory, number: int, *, quiet: bool) -> 
 
         registry = FolderRegistry(known.home / "registry")
         parts = replace(connect(known, clock=clock, progress=progress), registry=registry)
-        service = partial(service_here, known, clock)
-        told = tell_live(story, declarations, parts, clock, service, tell)
+        asking = over_http(partial(service_here, known, clock))
+        told = tell_live(story, declarations, parts, clock, asking, tell)
     (known.home / ENDED).touch()
     if not quiet and told.became != story.expected:
         meant = story.expected.replace("_", " ")

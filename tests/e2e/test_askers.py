@@ -1,0 +1,78 @@
+"""Who asks for a night's forecasts: one suite for pharmacies over HTTP and for a batch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.adapters.objects_local import LocalStore
+from pipelines.core.time import parse_instant
+from pipelines.flows.score import score_status
+from pipelines.simulation.asking import KNOWN, Asking, MovingClock, in_batch, over_http
+from pipelines.simulation.population import Floats
+from pipelines.simulation.world import World
+from pipelines.wiring import connect, service_here
+from tests.answers import logged
+from tests.pharmacy import SCALE, SECOND, SEED, Pharmacy
+
+NIGHT = SECOND.date()
+ASKERS = ("over_http", "in_batch")
+
+
+@pytest.fixture
+def pharmacy(answering: Pharmacy, tmp_path: Path) -> Pharmacy:
+    """The answering pharmacy, with a store of its own."""
+    shutil.copytree(answering.store, tmp_path / "store")
+    return answering.copy(tmp_path / "home").with_store(tmp_path / "store")
+
+
+def night(pharmacy: Pharmacy, how: str) -> tuple[Floats, World, MovingClock]:
+    world, clock = World(SCALE, SEED), MovingClock(SECOND)
+    settings = pharmacy.settings.model_copy(update={"serve_models": "demand"})
+    over: Asking = over_http(partial(service_here, settings, clock))
+    asking = {"over_http": over, "in_batch": in_batch}[how]
+    parts = connect(pharmacy.settings, clock=clock)
+    with asking(world, "demand", parts, clock) as asker:
+        said = asker.forecast(NIGHT)
+    return said, world, clock
+
+
+@pytest.mark.parametrize("how", ASKERS)
+def test_every_pair_that_sells_has_a_forecast_and_every_forecast_is_in_the_log(
+    pharmacy: Pharmacy, how: str
+) -> None:
+    said, world, clock = night(pharmacy, how)
+    people = world.population
+    assert said.shape == (len(people.pharmacies), len(people.medicines))
+    assert clock.now() == SECOND + KNOWN
+    sells = world.prescriptions(NIGHT) > 0
+    assert not np.isnan(said[sells]).any()
+    rows = logged(LocalStore(Path(pharmacy.store)))
+    assert len(rows) == np.isfinite(said).sum() > 50, "one answer for each forecast, and no other"
+    for row in rows:
+        entity = json.loads(row["entity"])
+        place = (
+            people.pharmacy_index(entity["pharmacy"]),
+            people.medicine_index(entity["medicine"]),
+        )
+        assert said[place] == row["prediction"], entity
+        assert SECOND <= parse_instant(row["decided_at"].isoformat()) <= SECOND + KNOWN
+
+
+def test_a_batch_orders_what_pharmacies_would_have_been_answered(
+    pharmacy: Pharmacy, tmp_path: Path
+) -> None:
+    """They ask half an hour later, so that a sale of the last hour may stand between them."""
+    other = pharmacy.copy(tmp_path / "other")
+    answered, _, _ = night(pharmacy, "over_http")
+    scored, _, clock = night(other, "in_batch")
+    both = np.isfinite(answered) & np.isfinite(scored)
+    assert both.sum() > 50
+    assert (answered[both] == scored[both]).mean() > 0.9
+    assert np.corrcoef(answered[both], scored[both])[0, 1] > 0.99
+    assert not score_status("demand", connect(other.settings, clock=clock)).stale
