@@ -11,6 +11,7 @@ from pipelines.core.records import Instant, Record
 from pipelines.core.verdict import Finding, Verdict
 from pipelines.data.facts import StreamFacts, stream_facts
 from pipelines.data.snapshot import take_snapshot
+from pipelines.flows.canary_size import canary_problems
 from pipelines.flows.contract import fresh_rows
 from pipelines.flows.frames import streams, touches
 from pipelines.flows.run import Parts
@@ -46,7 +47,7 @@ class Readiness(Record):
 
     @property
     def ready(self) -> bool:
-        """Whether a retraining as of this instant would come to a comparison."""
+        """Whether a retraining as of this instant could come to a verdict, its canary included."""
         return not self.problems
 
 
@@ -67,7 +68,10 @@ def check(spec: ModelSpec, as_of: datetime, parts: Parts) -> Readiness:
         fresh = fresh_rows(spec, tables, as_of)
         findings = contract_findings(suite, fresh, parts.suite_runner, "suite", spec.points.stream)
         parts.progress("making decision points")
-        points = _points(build_frame(spec, tables, as_of), spec, plan)
+        frame = build_frame(spec, tables, as_of)
+        points = _points(frame, spec, plan)
+        parts.progress("counting who a canary would have")
+        lacking += canary_problems(spec, frame, tables, as_of)
     return Readiness(
         model=spec.name,
         as_of=as_of,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from pipelines.core.time import utc
 from pipelines.flows.live_outcomes import Live
 from pipelines.release.canary_evidence import Part
 from pipelines.spec.live import segment_stream
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.rollout import Segments
 
 if TYPE_CHECKING:
     import ibis
@@ -38,7 +41,9 @@ def segment_parts(
     for part in canary.segments:
         where = part.column, segment_stream(source.spec, part)
         if where not in belongs:
-            belongs[where] = _texts(source, *where, entities, began)
+            belongs[where] = segment_values(
+                source.spec, part, source.tables, entities, source.as_of, began
+            )
     members = [
         belongs[part.column, segment_stream(source.spec, part)][code] == value
         for part in canary.segments
@@ -50,15 +55,33 @@ def segment_parts(
     }
 
 
-def _texts(
-    source: Live, column: str, stream: str | None, entities: pd.DataFrame, began: datetime
+def segment_values(
+    spec: ModelSpec,
+    part: Segments,
+    tables: Mapping[str, ibis.Table],
+    entities: pd.DataFrame,
+    as_of: datetime,
+    began: datetime,
 ) -> Texts:
-    """A column of each entity as text, by code; None where nothing is known."""
+    """What each entity has in a segment's column, as text; None where nothing is known.
+
+    Arguments:
+        spec: the declaration around the segment.
+        part: which column, of which stream.
+        tables: streams, that of ``segment_stream`` among them.
+        entities: the keys of each entity.
+        as_of: rows known later are not read.
+        began: when the canary did, or would.
+
+    Returns:
+        In the order of ``entities``.
+    """
     from pipelines.features.frame import as_known
 
+    stream = segment_stream(spec, part)
     if stream is None:
-        return np.asarray(entities[column].map(_text).to_numpy(object))
-    return _of_stream(as_known(source.tables[stream], source.as_of), column, entities, began)
+        return np.asarray(entities[part.column].map(_text).to_numpy(object))
+    return _of_stream(as_known(tables[stream], as_of), part.column, entities, began)
 
 
 def _of_stream(table: ibis.Table, column: str, entities: pd.DataFrame, began: datetime) -> Texts:
