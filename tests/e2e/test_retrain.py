@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.cli.commands.retrain import show_decision
+from pipelines.cli.output import console
 from pipelines.core.errors import GauntletError
+from pipelines.core.time import instant_text
 from pipelines.core.verdict import Verdict
 from pipelines.flows.request import STEPS
 from pipelines.flows.review import answer_review
@@ -67,6 +70,11 @@ def test_the_same_question_again_has_the_same_answer(champion: Pharmacy, tmp_pat
     assert told.done.version.version == "1"
     assert pharmacy.parts().ledger.entries("demand") == before
     assert versions(pharmacy) == ["1"]
+    with console.capture() as said:
+        show_decision(told.done, everything=False)
+    assert f"decided at {instant_text(before[0].recorded_at)}" in said.get(), (
+        "an old answer looks new"
+    )
 
 
 # A week later, with the same recipe

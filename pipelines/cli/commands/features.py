@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from pipelines.spec.model import ModelSpec
 
 Models = Annotated[list[str] | None, typer.Argument(help="declared models; default: all")]
+REQUEST = "in the request"
 STATES = {
-    "request": ("dim", "in the request"),
+    "request": ("dim", "yes"),
     "computed": ("dim", "computed when asked"),
     "fresh": ("green", "fresh"),
     "stale": ("red", "STALE"),
@@ -91,34 +93,40 @@ def export(
 
 
 def show(found: Catalogue) -> None:
-    """The catalogue as a table, a line for each use."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("feature", "definition"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("view", "used by", "online"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("missing", justify="right", no_wrap=True)
-    table.add_column("drift", overflow="fold")
-    for feature in found.features:
-        named = [f"[bold]{feature.name}[/]", f"[dim]{feature.definition[:10]}[/]", _view(feature)]
-        for number, use in enumerate(feature.uses):
-            first = named if number == 0 else ["", "", ""]
-            missing = "-" if use.missing_share is None else f"{use.missing_share:.1%}"
-            table.add_row(*first, _user(use), _online(use.online), missing, _drift(use))
-    show_table(table)
+    """The catalogue, a table for each view with a line for each use."""
+    for view, features in groupby(sorted(found.features, key=_view), _view):
+        console.print(f"[bold cyan]{view or REQUEST}[/]")
+        show_table(_table(tuple(features)))
+        console.print()
     for problem in found.problems:
         errors.print(f"[yellow]not looked at:[/] {escape(problem)}", soft_wrap=True)
 
 
 def _view(feature: Defined) -> str:
-    return feature.view or f"[dim]{feature.kind}[/]"
+    return feature.view or ""
+
+
+def _table(features: tuple[Defined, ...]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("feature", "definition", "used by"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("online", overflow="fold")
+    table.add_column("missing", justify="right", no_wrap=True)
+    table.add_column("drift", overflow="fold")
+    for feature in features:
+        named = [f"[bold]{feature.name}[/]", f"[dim]{feature.definition[:10]}[/]"]
+        for number, use in enumerate(feature.uses):
+            first = named if number == 0 else ["", ""]
+            missing = "-" if use.missing_share is None else f"{use.missing_share:.1%}"
+            table.add_row(*first, _user(use), _online(use.online), missing, _drift(use))
+    return table
 
 
 def _user(use: Use) -> str:
     if use.champion is None:
         return use.model
-    version = f"{use.model} [green]version {use.champion}[/]"
-    return version if use.declared else f"{version} [yellow](declared otherwise)[/]"
+    version = f"{use.model} [green]v{use.champion}[/]"
+    return version if use.declared else f"{version} [yellow]other[/]"
 
 
 def _online(online: Online) -> str:
@@ -145,8 +153,12 @@ def _span(seconds: float) -> str:
 def _drift(use: Use) -> str:
     if use.drift is None:
         return "-"
-    checks = sorted({name.removeprefix("contract.envelope.") for name in use.drift})
-    return f"[red]{escape(', '.join(checks))}[/]" if checks else "[green]no[/]"
+    checks: dict[str, list[str]] = {}
+    for name in sorted(set(use.drift)):
+        _, column, check = name.removeprefix("contract.envelope.").split(".", 2)
+        checks.setdefault(column, []).append(check)
+    told = ", ".join(f"{column} {'/'.join(names)}" for column, names in checks.items())
+    return f"[red]{escape(told)}[/]" if told else "[green]no[/]"
 
 
 def _declared(names: list[str] | None) -> list[ModelSpec]:

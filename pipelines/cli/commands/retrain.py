@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from pipelines.cli.options import AsOf, Json, Lineage, ModelName, Reason, instant
 from pipelines.cli.output import answer, console, mark, show_findings
+from pipelines.core.time import instant_text
 from pipelines.flows.request import LIVE, Request, StepReport
 from pipelines.wiring import connect
 
@@ -87,6 +88,9 @@ def show_decision(done: Retraining, *, everything: bool) -> None:
     colour = "green" if decision.outcome.moves else "yellow"
     console.print(f"[bold {colour}]{decision.outcome.replace('_', ' ')}[/]", end="  ")
     console.print(escape("; ".join(decision.reasons)), soft_wrap=True)
+    if before := done.run.decided:
+        told = f"decided at {instant_text(before.recorded_at)}: the same question, the same answer"
+        console.print(f"[dim]{told}[/]", soft_wrap=True)
 
 
 def as_dict(done: Retraining) -> dict[str, object]:
