@@ -136,7 +136,7 @@ BETTER = LiveStory(
     title="Four weeks of sales instead of a day's",
     planted="The champion forecasts a week from the sales of one day, the challenger from those of "
     "one and of four weeks. Pharmacies order what is forecast.",
-    scale=_chain("orders"),
+    scale=_chain("orders", medicines=10, prescriptions_per_day=1200),
     made=_SUMMER + 9 * _WEEK,
     challenged=_SUMMER + 9 * _WEEK,
     champion=Recipe(sold_days=(1,)),

@@ -1,4 +1,7 @@
-"""Challengers in chains that order by what the real service predicts, each with a known truth."""
+"""Challengers in chains that order by what is predicted, each with a known truth.
+
+Over HTTP from the real service, and scored in batch every night.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.data.stream import stream_prefix
 from pipelines.flows.incumbent import load_version
 from pipelines.release.canary import judge_canary
 from pipelines.release.canary_evidence import CanaryEvidence
 from pipelines.release.ledger import check_chain
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.simulation.live_stories import BETTER, FULL_SHELVES, MEDIAN_ORDERS, ONE_REGION
+from pipelines.spec.predictions import LOG, prediction_log
+from pipelines.spec.scores import SCORES
 from tests.stories import told
 
 LEVEL = 0.05  # of one canary: 0.2 a year over 4 tries, as stories declare
+BOTH_WAYS = pytest.mark.parametrize("batch", [False, True], ids=["over_http", "in_batch"])
 
 
 def verdicts(story_told: object) -> dict[str, str]:
@@ -22,28 +29,36 @@ def verdicts(story_told: object) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_a_better_forecast_is_promoted_by_its_canary(tmp_path: Path) -> None:
-    found, parts = told(BETTER, tmp_path)
+@BOTH_WAYS
+def test_a_better_forecast_is_promoted_by_its_canary(tmp_path: Path, batch: bool) -> None:
+    found, parts = told(BETTER, tmp_path, batch=batch)
     assert found.became == "promoted", (found.last.reasons, verdicts(found))
     stages = [str(entry.move.stage) for entry in found.chain if entry.move]
     assert stages == ["shadow", "canary", "promoted"]
     check_chain(found.chain)
     assert verdicts(found)["canary.primary"] == "pass"
     assert parts.registry.alias("orders", CHAMPION) == "2"
-    again, _ = told(BETTER, tmp_path)
+    store = parts.open_store(parts.load_spec("orders"))
+    logged = [one.key for one in store.list(stream_prefix(LOG, prediction_log("orders")))]
+    scored = [one.key for one in store.list(f"{SCORES}/orders/")]
+    nights = (found.last.as_of - BETTER.challenged).days + 1
+    assert len(scored) == sum("/batch-" in key for key in logged) == (nights if batch else 0)
+    assert len(logged) >= nights
+    again, _ = told(BETTER, tmp_path, batch=batch)
     assert again.chain == found.chain, "told again, it is only looked up"
 
 
 @pytest.mark.slow
+@BOTH_WAYS
 def test_only_the_canary_tells_that_orders_by_the_median_leave_shelves_empty(
-    tmp_path: Path,
+    tmp_path: Path, batch: bool
 ) -> None:
     """Its absolute error is smaller offline and live: nothing but the packs sold is against it.
 
     Who is in which arm is drawn anew with every version's content, so that some draws end it as
     inconclusive; no draw may promote it, and no other metric may be what speaks against it.
     """
-    found, parts = told(MEDIAN_ORDERS, tmp_path)
+    found, parts = told(MEDIAN_ORDERS, tmp_path, batch=batch)
     said = verdicts(found)
     assert found.became in ("rolled_back", "inconclusive"), (found.last.reasons, said)
     assert set(found.harms) <= {"canary.harm.packs_sold"}

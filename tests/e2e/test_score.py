@@ -236,6 +236,8 @@ def test_a_store_that_is_away_is_an_error_and_nothing_is_half_written(
 
 
 def test_the_shell_says_what_was_scored_and_what_is_stale(pharmacy: Pharmacy) -> None:
+    never = pharmacy.cli("score", "demand", "--check")
+    assert never.code == 3, "a job must not take scores that were never made for stale ones"
     told = pharmacy.cli("score", "demand", "--as-of", "2025-04-08T03:00:00Z", "--json")
     assert told.code == 0, told.err
     assert told.body["outcome"] == "scored"
