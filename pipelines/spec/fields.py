@@ -56,6 +56,17 @@ When = Annotated[
     PlainSerializer(instant_text, return_type=str),
     WithJsonSchema({"type": "string", "examples": ["2026-01-05", "2026-01-05T06:00:00Z"]}),
 ]
+
+
+def _read_cron(value: object) -> object:
+    from croniter import croniter  # Airflow's own reader of schedules
+
+    if isinstance(value, str) and not croniter.is_valid(value):
+        raise ValueError("not a cron expression: wanted five fields such as '0 6 * * 1', or @daily")
+    return value
+
+
+Cron = Annotated[str, BeforeValidator(_read_cron)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=120)]
 Share = Annotated[float, Field(ge=0, le=1)]

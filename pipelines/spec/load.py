@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,11 @@ def load_model(path: Path) -> ModelSpec:
     try:
         spec = ModelSpec.model_validate(value)
     except ValidationError as cause:
+        mistakes = list(_mistakes(tree, cause))
         raise SpecError(
-            f"{cause.error_count()} mistake(s) in a declaration",
+            f"{len(mistakes)} mistake(s) in a declaration",
             where=str(path),
-            got="\n" + "\n".join(_mistakes(tree, cause)),
+            got="\n".join(["", *mistakes]),
             do="mend the lines above; `gauntlet schema` prints all that is allowed",
         ) from cause
     if spec.name != path.stem:
@@ -70,33 +72,31 @@ def written_schema() -> dict[str, Any]:
     return schema
 
 
-def _mistakes(tree: yaml.Node | None, error: ValidationError) -> list[str]:
-    lines = []
+def _mistakes(tree: yaml.Node | None, error: ValidationError) -> Iterator[str]:
     for mistake in error.errors(include_url=False):
-        place = tuple(mistake["loc"])
-        got = mistake.get("input")
+        place, got = tuple(mistake["loc"]), mistake.get("input")
         shown = "" if isinstance(got, dict | list) else f" (got {got!r})"
-        key = ".".join(str(part) for part in place) or "whole file"
-        lines.append(f"    {_place(tree, place)}: {key}: {mistake['msg']}{shown}")
-        lines += [
-            f"    {place_of(feature)}: there stands {name}"
-            for name, feature in _named(tree)
-            if not place and f"features.{name}:" in mistake["msg"]
-        ]
-    return lines
+        ours = mistake.get("ctx", {}).get("error") if mistake["type"] == "value_error" else None
+        for told in str(ours or mistake["msg"]).splitlines():
+            further, text = _said(told) if ours else ((), told)
+            whole = (*place, *further)
+            key = ".".join(str(part) for part in whole) or "whole file"
+            yield f"    {_place(tree, whole)}: {key}: {text}{shown}"
 
 
-def _named(tree: Any) -> Iterator[tuple[str, Any]]:
-    """The features' nodes by name."""
-    features = entry(tree, "features")
-    for feature in features.value if isinstance(features, yaml.SequenceNode) else ():
-        name = entry(feature, "name")
-        if name is not None:
-            yield name.value, feature
+def _said(problem: str) -> tuple[tuple[str, ...], str]:
+    """Place and text of what a validator says: ``serving.views.stock: there is no such view``."""
+    place, colon, text = problem.partition(": ")
+    if colon and re.fullmatch(r"\w+(\.\w+)*", place):
+        return tuple(place.split(".")), text
+    return (), problem
 
 
 def _place(node: Any, place: tuple[int | str, ...]) -> str:
-    """File and line of the deepest part of ``place`` that is there (union tags are not)."""
+    """File and line of the deepest part of ``place`` that is there (union tags are not).
+
+    What stands in a list is found by its number, or by its name.
+    """
     deepest = node
     for part in place:
         if isinstance(node, yaml.MappingNode):
@@ -104,8 +104,11 @@ def _place(node: Any, place: tuple[int | str, ...]) -> str:
             if not found:
                 continue
             deepest, node = found[0]
-        elif (
-            isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value)
-        ):
-            deepest = node = node.value[part]
+        elif isinstance(node, yaml.SequenceNode):
+            found = [
+                one
+                for number, one in enumerate(node.value)
+                if part == number or part == getattr(entry(one, "name"), "value", None)
+            ]
+            deepest = node = found[0] if found else node
     return place_of(deepest)

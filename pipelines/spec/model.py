@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from pipelines.core.records import digest_of
 from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
-from pipelines.spec.fields import Column, ColumnType, Condition, Declaration, Name
+from pipelines.spec.fields import Column, ColumnType, Condition, Cron, Declaration, Name
 from pipelines.spec.live import rollout_problems
 from pipelines.spec.points import AggregateLabel, EventPoints, Label, LaterEventLabel, Points
 from pipelines.spec.rollout import Rollout
@@ -63,10 +63,10 @@ class ModelSpec(Declaration):
         default=None,
         description="shadow and canary before a promotion; null: the recent window promotes",
     )
-    schedule: str | None = Field(
+    schedule: Cron | None = Field(
         default=None, description="cron expression in UTC; null: by hand only"
     )
-    score: str | None = Field(
+    score: Cron | None = Field(
         default=None,
         description="cron expression in UTC of batch scoring; null: by hand only",
     )
@@ -110,7 +110,7 @@ class ModelSpec(Declaration):
             *(rollout_problems(self, self.rollout) if self.rollout else ()),
         ]
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))
         return self
 
     def point_columns(self) -> dict[str, ColumnType]:
@@ -144,8 +144,8 @@ class ModelSpec(Declaration):
     def _stream_problems(self) -> Iterator[str]:
         for place, stream, columns in self._uses():
             if stream not in self.streams:
-                yield f"{place}: stream {stream!r} is not declared; there are "
-                f"{sorted(self.streams)}"
+                there = sorted(self.streams)
+                yield f"{place}: stream {stream!r} is not declared; there are {there}"
                 continue
             missing = sorted(set(columns) - set(self.streams[stream].columns))
             if missing:
@@ -194,7 +194,7 @@ class ModelSpec(Declaration):
         views = sorted({f.view for f in self.features if isinstance(f, WindowFeature)})
         for name in self.serving.views if self.serving else ():
             if name not in views:
-                yield f"serving.views: there is no view {name!r}; the features make {views}"
+                yield f"serving.views.{name}: there is no such view; the features make {views}"
 
     def _batch_problems(self) -> Iterator[str]:
         if self.score is not None and isinstance(self.points, EventPoints):

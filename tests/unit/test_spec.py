@@ -96,6 +96,36 @@ def test_the_line_of_a_mistake_is_the_line_in_the_file(tmp_path: Path) -> None:
         load_model(path)
 
 
+@pytest.mark.parametrize(
+    ("start", "wrong", "told"),
+    [
+        ("serving:", ("ttl: 12h", "views: {stok: {cadence: 1d}}"), "serving.views.stok: there is"),
+        ("rollout:", ("rollout:", "score: soon\nrollout:"), "score: "),
+        ("      - {name: packs_sold", ("name: packs_sold", "name: sold_out"), "sold_out: there is"),
+        (
+            "  - {kind: window, name: on_hand",
+            ("stream: stock", "stream: stocks"),
+            "on_hand: stream",
+        ),
+    ],
+)
+def test_so_is_that_of_a_mistake_between_two_places(
+    start: str, wrong: tuple[str, str], told: str, tmp_path: Path
+) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    line = next(i for i, row in enumerate(text.splitlines(), 1) if row.startswith(start))
+    row = text.splitlines()[line - 1]
+    path = tmp_path / "demand.yaml"
+    path.write_text(text.replace(row, row.replace(*wrong)), encoding="utf-8")
+    with pytest.raises(SpecError) as caught:
+        load_model(path)
+    assert f"{path}:{line}: " in str(caught.value)
+    assert told in str(caught.value)
+    assert "Value error" not in str(caught.value), (
+        "pydantic speaks, and not the declaration's reader"
+    )
+
+
 def test_a_file_that_is_not_there_lists_those_that_are(tmp_path: Path) -> None:
     write(tmp_path, lambda _: None)
     with pytest.raises(SpecError, match=r"one of \['demand'\]"):
