@@ -140,7 +140,7 @@ def _span(seconds: float) -> str:
     """A length of time as people say it.
 
     >>> _span(5400), _span(200000), _span(20)
-    ('90min', '56h', '0min')
+    ('90min', '55h', '0min')
     """
     span = timedelta(seconds=seconds)
     if span < timedelta(hours=3):
