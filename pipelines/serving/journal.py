@@ -101,7 +101,8 @@ class Journal:
     Arguments:
         path: on a local disk (``flock`` and shared memory do not work on every network disk).
         most_rows: unshipped rows from which on ``append`` refuses.
-        most_bytes: unshipped bytes of content, likewise; the file is larger by up to a half.
+        most_bytes: unshipped bytes of content, likewise; the file is larger by up to a half, and
+            the write-ahead log beside it takes some 64 MiB at most.
         batch_rows: rows of one object in the store, at most.
 
     Raises:
@@ -180,6 +181,14 @@ class Journal:
         with self._file.reading() as connection:
             (last,) = connection.execute("SELECT max(number) FROM predictions").fetchone()
         return int(last or 0)
+
+    def clear(self) -> None:
+        """Do beside the callers what one of them would have to do now and then: see its file.
+
+        Raises:
+            Unavailable: when the file cannot be written.
+        """
+        self._file.clear()
 
     def seal(self, known: datetime) -> Batch | None:
         """The batch to ship next: the one that was sealed and not forgotten, else a new one.

@@ -18,6 +18,7 @@ from pipelines.spec.fields import ColumnType
 from pipelines.spec.predictions import prediction_log
 
 _BUSY_TIMEOUT_S = 30
+WAL_PAGES = 16_384  # of 4 KiB: nobody ships, and a caller has to clear the write-ahead log himself
 _SQL_TYPES = {ColumnType.STRING: "TEXT", ColumnType.FLOAT: "REAL"}
 _LAYOUT = canonical_json({"journal": 1, "columns": COLUMNS})
 _TYPED = ", ".join(
@@ -33,6 +34,8 @@ _STATE = (
     "id TEXT NOT NULL, layout TEXT NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL, "
     "stamp_us INTEGER NOT NULL, sealed_through INTEGER, sealed_us INTEGER)"
 )
+# It waits for nobody: what a reader still needs stays for the next time.
+_CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
 
 
 class JournalFile:
@@ -91,6 +94,23 @@ class JournalFile:
             finally:
                 self._read.execute("ROLLBACK")
 
+    def clear(self) -> None:
+        """Move the write-ahead log into the file, so that no caller's commit has to.
+
+        First all that it holds, while others write; then, in a turn of its own, the little that
+        they wrote meanwhile: only an empty log starts again at its beginning.
+
+        Raises:
+            Unavailable: when the disk is full or the file cannot be written.
+            Damaged: when the file is no sound database any more.
+        """
+        with self._answered():
+            with self._reader:
+                self._check_open()
+                self._read.execute(_CHECKPOINT).fetchall()
+            with self._writer, self._own_turn():
+                self._write.execute(_CHECKPOINT).fetchall()
+
     def close(self) -> None:
         """Let the file go."""
         with self._writer, self._reader:
@@ -107,7 +127,9 @@ class JournalFile:
     def _settle(self) -> None:
         with self._own_turn():
             self._write.execute("PRAGMA journal_mode = WAL")
-        self._write.execute("PRAGMA synchronous = FULL")
+        for connection in (self._write, self._read):
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
         with self.writing() as connection:
             connection.execute(_PREDICTIONS)
             connection.execute(_STATE)

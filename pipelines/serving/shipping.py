@@ -67,6 +67,7 @@ def ship(
             the next run moves it.
     """
     stream = prediction_log(model)
+    journal.clear()  # first: also when the store is away
     goal, rows, late, objects = journal.newest(), 0, 0, []
     batch = journal.seal(clock.now() + lead) if goal else None
     known = None

@@ -48,6 +48,23 @@ def test_the_write_ahead_log_waits_for_the_disk_at_every_commit(tmp_path: Path) 
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,), "2 is FULL"
 
 
+def test_no_caller_clears_the_write_ahead_log_while_somebody_ships(tmp_path: Path) -> None:
+    path = tmp_path / "demand.db"
+    wal = Path(f"{path}-wal")
+    with Journal(path) as worker, Journal(path) as shipper:
+        for number in range(600):  # three pages each: SQLite by itself moves them after 1,000
+            worker.append([answer(f"{number}")])
+        grown, moved = wal.stat().st_size, path.stat().st_size
+        assert grown > 1000 * 4096, "a commit moved the log into the file: its caller waited"
+        assert moved <= 4096, f"a commit wrote {moved} bytes into the file"
+        shipper.clear()
+        assert path.stat().st_size > moved, "nothing was moved"
+        for number in range(600, 1100):
+            worker.append([answer(f"{number}")])
+        assert wal.stat().st_size == grown, "the log grows on instead of starting again"
+        assert len(ids(worker)) == 1100
+
+
 def test_callers_at_the_same_time_share_transactions_and_lose_nothing(tmp_path: Path) -> None:
     with Journal(tmp_path / "demand.db") as journal:
         commits: list[str] = []
