@@ -22,7 +22,8 @@ $(READY): requirements.lock pyproject.toml
 demo: setup  ## six Mondays of a pharmacy chain, then two challengers on live traffic
 	@$(BIN)/gauntlet demo
 
-test: setup  ## every test
+test: setup  ## every test, the examples in docstrings among them
+	@$(BIN)/python -m pytest --doctest-modules pipelines -q
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # PySpark and its jars are half a gigabyte, and nothing else needs them: an environment of its own.
@@ -35,13 +36,12 @@ $(SPARK)/.ready: $(READY)
 spark-test: $(SPARK)/.ready  ## the same features on Spark as on DuckDB and in each store; needs Java 17
 	@OMP_NUM_THREADS=1 $(SPARK)/bin/python -m pytest tests/property/test_spark_twin.py
 
-check: setup  ## lint, types, import contracts, doctests, tests
+check: setup  ## lint, types, import contracts, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --doctest-modules pipelines -q
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(MAKE) --no-print-directory test
 
 format: setup  ## put the code into its one form
 	$(BIN)/ruff check --fix .

@@ -80,7 +80,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
-    builder = SparkSession.builder.master("local[2]")
+    builder = SparkSession.builder.master("local-cluster[2,1,1024]")
     for name, value in options.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
