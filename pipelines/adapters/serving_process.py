@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -83,6 +84,10 @@ def following(deployments: Sequence[Deployment], every_s: float = EVERY_S) -> It
             look()
 
     look()
+    # Libraries and the first version are objects by the hundred thousand that stay: a collection
+    # in the midst of a request would walk them all. Later versions are left to be collected.
+    gc.collect()
+    gc.freeze()
     thread = threading.Thread(target=keep_looking, name="plans", daemon=True)
     thread.start()
     try:
