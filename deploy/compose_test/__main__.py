@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from containers import SERVING, Stack, project_name, write_environment
 from engine import Engine, building_engine, check_private, isolated_engine, running_engine
 from images import STANDIN_IMAGES, build_all
-from stack import SERVING, Stack, project_name, write_environment
 from talk import BlockedError, say, timed
 
 TAG = "compose-test"

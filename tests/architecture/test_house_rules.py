@@ -54,6 +54,12 @@ def test_time_and_chance_are_passed_in(name: str) -> None:
         )
 
 
+def test_scripts_have_names_of_their_own() -> None:
+    """Scripts import each other by bare names: of two with one name, whoever is first wins."""
+    names = [path.stem for path in (ROOT / "deploy").rglob("*.py") if path.stem != "__main__"]
+    assert sorted(set(names)) == sorted(names), "two scripts under deploy/ have the same name"
+
+
 def test_the_project_speaks_of_itself_alone() -> None:
     """No registry's address and no absolute path of somebody's machine stands in a file."""
     address = re.compile(

@@ -87,10 +87,10 @@ def test_no_engine_is_an_answer_and_not_a_crash(
 
 
 def test_a_run_has_secrets_and_ports_of_its_own(folder_on_path: None, tmp_path: Path) -> None:
-    import stack
+    import containers
 
-    first = stack.write_environment(tmp_path / "one.env", "tag", {"S3_IMAGE": "mine:1"})
-    second = stack.write_environment(tmp_path / "two.env", "tag", {})
+    first = containers.write_environment(tmp_path / "one.env", "tag", {"S3_IMAGE": "mine:1"})
+    second = containers.write_environment(tmp_path / "two.env", "tag", {})
     secrets = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "S3_SECRET_KEY")
     secrets += ("AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_JWT_SECRET")
     for name in secrets:

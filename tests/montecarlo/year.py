@@ -39,8 +39,8 @@ Decide = Callable[[PairedDifference], bool]
 
 
 def spec(**budget: object) -> ModelSpec:
-    """The example's declaration, with another budget."""
-    declared = load_model(ROOT / "models" / "demand.yaml").as_json()
+    """The example's declaration with another budget, and no rollout: offline alone promotes."""
+    declared = load_model(ROOT / "models" / "demand.yaml").as_json() | {"rollout": None}
     declared["gates"]["budget"] |= budget
     return ModelSpec.model_validate(declared)
 
