@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 
@@ -21,6 +22,9 @@ SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the library's own variable: where workers
 SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 
+log = logging.getLogger(__name__)
+
+
 class Metrics:
     """Counts of one process; ``exposition`` shows those of all that share a folder.
 
@@ -35,6 +39,7 @@ class Metrics:
         silence: Callable[[], dict[str, float]],
     ) -> None:
         self._backlog, self._silence = backlog, silence
+        self._told: set[tuple[str, str, Arm, type[Exception]]] = set()
         self._own = CollectorRegistry()
         self._latency = Histogram(
             "gauntlet_request_seconds",
@@ -73,9 +78,13 @@ class Metrics:
         self._latency.labels(model, version, arm.value).observe(latency_s)
         self._rows.labels(model, version, arm.value).inc(rows)
 
-    def failed(self, model: str, version: str, arm: Arm) -> None:
-        """See ``service.Watcher``."""
+    def failed(self, model: str, version: str, arm: Arm, cause: Exception) -> None:
+        """See ``service.Watcher``. The first of its kind is told in the service's log."""
         self._failures.labels(model, version, arm.value).inc()
+        kind = (model, version, arm, type(cause))
+        if kind not in self._told:
+            self._told.add(kind)
+            log.error("%s version %s failed as %s", model, version, arm.value, exc_info=cause)
 
     def skipped_shadow(self, model: str) -> None:
         """See ``service.Watcher``."""

@@ -138,9 +138,9 @@ def build_app(
     )
     async def predict(model: str, request: Request) -> Response:
         """Predictions for one decision point or more, as of now."""
-        _check_token(request, limits.tokens)
-        desk = _desk(desks, model)
         try:
+            _check_token(request, limits.tokens)
+            desk = _desk(desks, model)
             points = _points(await _body(request, limits.body_bytes), limits.rows)
             request_id = uuid.uuid4().hex
             answers = await run_in_threadpool(desk.service.answer, points, request_id)
@@ -148,11 +148,14 @@ def build_app(
             metrics.rejected(model, "point")
             raise RefusedError(422, **_told(cause)) from cause
         except RefusedError as cause:
-            metrics.rejected(model, str(cause.problem["error"]))
+            metrics.rejected(model if model in desks else "", str(cause.problem["error"]))
             raise
         except Unavailable as cause:
             metrics.rejected(model, cause.code)
             raise RefusedError(503, **_told(cause)) from cause
+        except Exception:
+            metrics.rejected(model, "internal")
+            raise
         return Response(_spelled(model, answers), media_type="application/json")
 
     @app.get("/v1/models/{model}", responses=problems)
@@ -283,11 +286,12 @@ def _told(cause: GauntletError) -> dict[str, str]:
 async def _refused(_: Request, cause: Any) -> Response:
     assert isinstance(cause, RefusedError)
     headers = {"Retry-After": "1"} if cause.status == 503 else None
-    return JSONResponse(cause.problem, status_code=cause.status, headers=headers)
+    content = json.dumps(cause.problem)  # in ASCII: what a caller sent may be no Unicode
+    return Response(content, cause.status, headers, media_type="application/json")
 
 
 async def _broken(request: Request, cause: Any) -> Response:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=cause)
+    log.error("%s %s failed: %r", request.method, request.url.path, cause)  # uvicorn says why
     return JSONResponse(
         {"error": "internal", "what": "the service failed; its log says why"}, status_code=500
     )

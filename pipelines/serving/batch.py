@@ -67,7 +67,7 @@ class _Unwatched:
     def answered(self, model: str, version: str, arm: Arm, latency_s: float, rows: int) -> None:
         """See ``service.Watcher``."""
 
-    def failed(self, model: str, version: str, arm: Arm) -> None:
+    def failed(self, model: str, version: str, arm: Arm, cause: Exception) -> None:
         """See ``service.Watcher``."""
 
     def skipped_shadow(self, model: str) -> None:

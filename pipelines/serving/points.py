@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,7 @@ _WANTED = {
     ColumnType.TIMESTAMP: "an instant with a zone, such as 2026-01-05T06:00:00Z",
 }
 _LARGEST = 2**63 - 1
+_HALVES = re.compile("[\ud800-\udfff]")  # JSON can spell half a character; nothing can store it
 
 
 class WrongPointError(DataError):
@@ -88,7 +90,7 @@ def _value(value: Any, kind: ColumnType, number: int, name: str) -> Any:
         return None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = {
-        ColumnType.STRING: isinstance(value, str),
+        ColumnType.STRING: isinstance(value, str) and not _HALVES.search(value),
         ColumnType.INTEGER: is_number and value == value // 1 and abs(value) <= _LARGEST,
         ColumnType.FLOAT: is_number and abs(value) <= 1e308,
         ColumnType.BOOLEAN: isinstance(value, bool),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from pipelines.core.errors import GauntletError, Unavailable
+from pipelines.core.errors import Unavailable
 from pipelines.core.time import Clock
 from pipelines.features.logged import request_columns
 from pipelines.features.lookup import look_up
@@ -53,7 +53,7 @@ class Watcher(Protocol):
         """Rows of one request were answered by a version."""
         ...
 
-    def failed(self, model: str, version: str, arm: Arm) -> None:
+    def failed(self, model: str, version: str, arm: Arm, cause: Exception) -> None:
         """A version could not answer; the champion did in its place, or nobody had to."""
         ...
 
@@ -172,8 +172,8 @@ class ModelService:
             return self._predict(version, arm, asked, now)
         except Unavailable:
             raise
-        except (GauntletError, ValueError, TypeError) as _cause:
-            self._watcher.failed(self.model, version.number, arm)
+        except Exception as cause:  # a model may raise whatever it likes
+            self._watcher.failed(self.model, version.number, arm, cause)
             if version is champion:
                 raise
             return self._predict(champion, arm, asked, now)
@@ -208,8 +208,8 @@ class ModelService:
             made = self._predict(challenger, Arm.SHADOW, asked, now)
             taken = time.perf_counter() - began
             self._record([_timed(each, taken) for each in made])
-        except (GauntletError, ValueError, TypeError):
-            self._watcher.failed(self.model, challenger.number, Arm.SHADOW)
+        except Exception as cause:
+            self._watcher.failed(self.model, challenger.number, Arm.SHADOW, cause)
             return
         self._watcher.answered(self.model, challenger.number, Arm.SHADOW, taken, len(made))
 

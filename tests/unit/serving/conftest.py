@@ -57,7 +57,7 @@ class Watched:
     def answered(self, model: str, version: str, arm: Arm, latency_s: float, rows: int) -> None:
         self.answers.append((version, arm, rows))
 
-    def failed(self, model: str, version: str, arm: Arm) -> None:
+    def failed(self, model: str, version: str, arm: Arm, cause: Exception) -> None:
         self.failures.append((version, arm))
 
     def skipped_shadow(self, model: str) -> None:

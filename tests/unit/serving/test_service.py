@@ -24,6 +24,10 @@ def breaks(rows: Sequence[Row]) -> Floats:
     raise ValueError("it cannot")
 
 
+def breaks_oddly(rows: Sequence[Row]) -> Floats:
+    raise LookupError("no such leaf")
+
+
 def no_number(rows: Sequence[Row]) -> Floats:
     return np.full(len(rows), np.nan)
 
@@ -55,7 +59,7 @@ def test_every_entity_is_answered_by_its_own_arm(desk: Desk) -> None:
     assert [row.entity for row in desk.logged] == [point(n) for n in range(200)]
 
 
-@pytest.mark.parametrize("fault", [breaks, no_number])
+@pytest.mark.parametrize("fault", [breaks, breaks_oddly, no_number])
 def test_the_champion_answers_for_a_challenger_that_cannot(desk: Desk, fault: object) -> None:
     """Intention to treat: the entity stays in the arm, so that the failure counts against it."""
     desk.deploy(version("7", says(7)), version("8", fault), share=0.5)
@@ -76,7 +80,7 @@ def test_a_champion_that_cannot_is_an_error_and_leaves_nothing_in_the_log(desk: 
     assert desk.watched.failures == [("7", Arm.CHAMPION)]
 
 
-@pytest.mark.parametrize("fault", [breaks, no_number])
+@pytest.mark.parametrize("fault", [breaks, breaks_oddly, no_number])
 def test_a_shadow_is_worked_out_after_the_answer_and_fails_alone(desk: Desk, fault: object) -> None:
     desk.deploy(version("7", says(7)), version("8", fault), shadow_share=1.0)
     [answer] = desk.service.answer([point(1)], "r")

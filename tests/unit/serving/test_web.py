@@ -22,6 +22,7 @@ from pipelines.serving.compiled import Floats, Row
 from pipelines.serving.deployment import Deployment
 from pipelines.serving.journal import Journal
 from pipelines.serving.service import ModelService
+from pipelines.spec.predictions import Arm
 from tests.answers import NOON
 from tests.pharmacy import ROOT
 from tests.unit.serving.conftest import Desk, Watched, filled, point, says, version
@@ -100,6 +101,14 @@ def test_an_answer_says_who_when_and_how_fresh(tmp_path: Path) -> None:
             "wrong_point",
             "column medicine",
         ),
+        (
+            PATH,
+            rb'{"points": [{"pharmacy": "p", "medicine": "\ud800"}]}',
+            422,
+            "wrong_point",
+            "column medicine",
+        ),
+        (PATH, rb'{"points": [{"\ud800": "p"}]}', 422, "wrong_point", "column \ud800"),
         (PATH, json.dumps({"points": [point(1)] * 6}).encode(), 413, "too_many", ""),
         (PATH, b'{"points": [' + b" " * 2000 + b"]}", 413, "too_large", ""),
         ("/v1/models/other/predict", b"{}", 404, "no_such_model", ""),
@@ -144,6 +153,8 @@ def test_who_has_no_token_is_not_answered(tmp_path: Path, header: str | None) ->
             known = {"Authorization": f"bearer {token}"}
             assert client.post(PATH, json=GOOD, headers=known).status_code == 200
         assert client.get("/healthz").status_code == 200, "probes have no token"
+        page = client.get("/metrics").text
+    assert 'gauntlet_rejected_total{model="demand",reason="unauthorized"} 1.0' in page
 
 
 def test_a_fault_of_ours_shows_a_caller_nothing(tmp_path: Path) -> None:
@@ -152,7 +163,11 @@ def test_a_fault_of_ours_shows_a_caller_nothing(tmp_path: Path) -> None:
 
     with caller(tmp_path, predict=breaks) as client:
         answer = client.post(PATH, json=GOOD)
+        page = client.get("/metrics").text
     assert answer.status_code == 500
+    assert 'gauntlet_rejected_total{model="demand",reason="internal"} 1.0' in page
+    failed = 'gauntlet_failures_total{arm="champion",model="demand",version="7"} 1.0'
+    assert failed in page, "a model raises whatever it likes"
     assert answer.json() == {
         "error": "internal",
         "what": "the service failed; its log says why",
@@ -236,3 +251,13 @@ def test_metrics_are_those_of_all_workers_the_dead_among_them(tmp_path: Path) ->
     page = worker("12", "tell")
     told = 'arm="champion",model="demand",version="7"'
     assert f"gauntlet_predictions_total{{{told}}} 42.0" in page
+
+
+def test_the_log_says_once_why_a_version_fails(caplog: pytest.LogCaptureFixture) -> None:
+    metrics = Metrics(dict, dict)
+    for cause in (ValueError("no leaf"), ValueError("no leaf"), LookupError("no branch")):
+        metrics.failed("demand", "8", Arm.CHALLENGER, cause)
+    assert [str(told.exc_info[1]) for told in caplog.records if told.exc_info] == [
+        "no leaf",
+        "no branch",
+    ], "whoever is paged by gauntlet_failures_total looks there; a failure a request is no page"
