@@ -29,6 +29,11 @@ class Settings(BaseSettings):
     serve_tokens: str = Field(default="", description="bearer tokens, by comma; none: everybody")
     serve_rows: int = Field(default=1000, ge=1, description="points in one request, at most")
     serve_body_bytes: int = Field(default=1 << 20, ge=1, description="of one request, at most")
+    serve_fsync: bool = Field(
+        default=True,
+        description="an answer waits until its log is on the disk; off: a kill still loses "
+        "nothing, a power cut the last moments",
+    )
     reader_profile: str = Field(
         default="", description="AWS profile that `explore` reads S3 with; default: as ever"
     )

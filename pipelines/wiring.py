@@ -123,7 +123,10 @@ def serving_app(
     settle_libraries()
     known, present = settings or Settings(), clock or SystemClock()
     home, store, beside = known.home.resolve(), open_online(known), Beside()
-    journals = {name: Journal(journal_path(home, name)) for name in known.serve_models.split(",")}
+    journals = {
+        name: Journal(journal_path(home, name), fsync=known.serve_fsync)
+        for name in known.serve_models.split(",")
+    }
 
     def backlog() -> dict[str, tuple[int, float]]:
         found = {name: journal.backlog() for name, journal in journals.items()}

@@ -1,9 +1,10 @@
 """A transactional local journal of predictions: what it has taken, no kill can lose.
 
 One SQLite file for each model on a machine, for all worker processes, with a write-ahead log that
-is on the disk before ``append`` returns. Callers that come at the same time share one transaction
-and one wait for the disk; processes take turns by ``flock``, which dies with its holder. So a
-killed worker leaves nothing behind that somebody would have to find.
+is on the disk before ``append`` returns; with the kernel, where ``fsync`` is off. Callers that
+come at the same time share one transaction and one wait for the disk; processes take turns by
+``flock``, which dies with its holder. So a killed worker leaves nothing behind that somebody would
+have to find.
 
 Rows leave in batches. ``seal`` fixes the end of a batch before anything is done with it, and
 ``forget`` deletes it afterwards: see ``serving.shipping``.
@@ -104,6 +105,7 @@ class Journal:
         most_bytes: unshipped bytes of content, likewise; the file is larger by up to a half, and
             the write-ahead log beside it takes some 64 MiB at most.
         batch_rows: rows of one object in the store, at most.
+        fsync: ``append`` waits for the disk; see its file for what a power cut takes without it.
 
     Raises:
         Unavailable: when the file cannot be opened or made.
@@ -118,9 +120,11 @@ class Journal:
         most_rows: int = MOST_ROWS,
         most_bytes: int = MOST_BYTES,
         batch_rows: int = BATCH_ROWS,
+        fsync: bool = True,
     ) -> None:
         self.most_rows, self.most_bytes, self.batch_rows = most_rows, most_bytes, batch_rows
-        self._file = JournalFile(path)
+        self._file = JournalFile(path, fsync=fsync)
+        self._gather_s = GATHER_S if fsync else 0.0
         self._changed = threading.Condition()
         self._waiting: list[_Ticket] = []
         self._committing = self._company = False
@@ -257,7 +261,7 @@ class Journal:
         group: list[_Ticket] = []
         try:
             if self._company:  # the others of the last group are about to be back
-                time.sleep(GATHER_S)
+                time.sleep(self._gather_s)
             with self._file.writing() as connection:
                 group = self._all_who_wait()
                 rows, size = connection.execute("SELECT rows, bytes FROM state").fetchone()

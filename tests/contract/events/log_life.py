@@ -1,6 +1,6 @@
 """A worker of a service: threads that append and say so, and a shipper that never rests.
 
-    log_life.py <journal> <store> <name>
+    log_life.py <journal> <store> <name> <fsync: 0 or 1>
 
 Prints the request id of every prediction whose append has returned. Lives until it is killed.
 """
@@ -38,8 +38,9 @@ def append_on(journal: Journal, name: str) -> None:
         number += 1
 
 
-def main(path: str, address: str, name: str) -> None:
-    journal, store = Journal(Path(path), batch_rows=BATCH_ROWS), open_store(address)
+def main(path: str, address: str, name: str, fsync: str) -> None:
+    journal = Journal(Path(path), batch_rows=BATCH_ROWS, fsync=fsync == "1")
+    store = open_store(address)
     for thread in range(THREADS):
         work = threading.Thread(target=append_on, args=(journal, f"{name}-{thread}"), daemon=True)
         work.start()

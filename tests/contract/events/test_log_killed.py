@@ -29,18 +29,18 @@ SCRIPT = Path(__file__).with_name("log_life.py")
 LIVES, MOST_LIVES, WORKERS = 6, 40, 2  # more lives on a slow machine, until a ship was caught
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "folder":
         return str(tmp_path / "store")
     return f"s3://{request.getfixturevalue('plain_bucket')}/below"
 
 
-def one_life(path: Path, address: str, life: int, rng: random.Random) -> list[str]:
+def one_life(path: Path, address: str, life: int, fsync: str, rng: random.Random) -> list[str]:
     """Starts the workers, kills each at a moment of its own; what they had acknowledged."""
     workers = [
         subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(path), address, f"{life}-{number}"],
+            [sys.executable, str(SCRIPT), str(path), address, f"{life}-{number}", fsync],
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -62,13 +62,21 @@ def one_life(path: Path, address: str, life: int, rng: random.Random) -> list[st
 
 
 @pytest.mark.slow
-def test_what_was_acknowledged_is_in_the_log_exactly_once(address: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("address", "fsync"),
+    [("folder", "1"), ("s3", "1"), ("folder", "0")],
+    ids=["folder", "s3", "folder, no fsync"],
+    indirect=["address"],
+)
+def test_what_was_acknowledged_is_in_the_log_exactly_once(
+    address: str, fsync: str, tmp_path: Path
+) -> None:
     path, rng = tmp_path / "journal" / "demand.db", random.Random(20260105)
     store = open_store(address)
     acknowledged: list[str] = []
     lives = 0
     while lives < LIVES or (lives < MOST_LIVES and not list(logged(store))):
-        acknowledged += one_life(path, address, lives, rng)
+        acknowledged += one_life(path, address, lives, fsync, rng)
         lives += 1
     assert list(logged(store)), "nobody was killed while shipping"
     with Journal(path, batch_rows=BATCH_ROWS) as journal:
