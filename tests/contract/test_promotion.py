@@ -80,7 +80,7 @@ class Home:
     def reconcile(self) -> Any:
         return reconcile("demand", self.ledger, self.registry, CLOCK)
 
-    def rollback(self, run: str, to: str, reason: str = "it sells nothing") -> Any:
+    def rollback(self, run: str, to: str | None = None, reason: str = "it sells nothing") -> Any:
         return rollback(
             "demand",
             run=run,
@@ -258,6 +258,55 @@ def test_a_rollback(home: Home, first: str) -> None:
     with pytest.raises(GauntletError, match="needs a reason"):
         home.rollback("undo-4", second, " ")
     home.check(first)
+
+
+def test_a_second_rollback_leads_further_back_and_never_forth(home: Home, first: str) -> None:
+    second, third = home.register("run-2"), home.register("run-3")
+    home.promote(dossier("run-2", second, first))
+    home.promote(dossier("run-3", third, second))
+    assert home.rollback("undo-1").champion_after == second
+    assert home.rollback("undo-2").champion_after == first, "the harmful one is back"
+    with pytest.raises(GauntletError, match="nothing to roll back to") as told:
+        home.rollback("undo-3")
+    assert f"champion is {first}" in told.value.got
+    home.check(first)
+    assert home.rollback("redo-1", third).champion_after == third, "a person may name it"
+    assert home.rollback("undo-4").champion_after == first
+    home.check(first)
+
+
+def test_a_rollback_takes_back_a_move_by_hand_that_nobody_had_seen_yet(
+    home: Home, first: str
+) -> None:
+    second = home.register("run-2")
+    home.move_by_hand(second)
+    assert home.rollback("undo-1").champion_after == first
+    home.check(first)
+    home.promote(dossier("run-3", third := home.register("run-3"), first))
+    home.move_by_hand(first)
+    assert home.rollback("undo-2").champion_after == third, "the hand had gone back"
+    home.move_by_hand(None)
+    assert home.rollback("undo-3").champion_after == third, "nothing served"
+    home.check(third)
+
+
+def test_a_rollback_that_was_killed_is_finished_by_asking_again(home: Home, first: str) -> None:
+    second, third = home.register("run-2"), home.register("run-3")
+    home.promote(dossier("run-2", second, first))
+    home.promote(dossier("run-3", third, second))
+    chain = home.ledger.entries("demand")
+    killed = Draft(
+        model="demand",
+        kind="rollback",
+        run="undo-1",
+        as_of=AT,
+        champion_before=third,
+        champion_after=second,
+        reasons=("it sells nothing",),
+    )
+    home.ledger.append(killed, after=chain[-1].sequence)
+    assert (home.alias, home.rollback("undo-2").run) == (third, "undo-1")
+    home.check(second)
 
 
 def test_an_alias_moved_by_hand_is_shown_and_counts(home: Home, first: str) -> None:

@@ -133,34 +133,33 @@ def champion(
 
 def rollback(
     name: ModelName,
-    to: Annotated[str | None, typer.Option(help="default: the champion before this one")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="default: the champion before this one came")
+    ] = None,
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
-    """Make a former champion champion again, at once. Needs a reason."""
+    """Make a former champion champion again, at once. Needs a reason.
+
+    Without --to, a second rollback leads further back.
+    """
     from pipelines.release.promotion import rollback as roll_back
 
     parts = connect()
-    entries = parts.ledger.entries(name)
-    moves = [entry for entry in entries if entry.moves]
-    target = to or (moves[-1].champion_before if moves else None)
-    if target is None:
-        raise GauntletError(
-            "there is nothing to roll back to",
-            where=name,
-            got=f"{len(moves)} promotion(s) in the ledger",
-            do="`gauntlet ledger` shows who was champion",
-        )
+    head = parts.ledger.head(name)
+    if head is None:
+        parts.load_spec(name)  # a name that is not declared is a slip of the keyboard
     entry = roll_back(
         name,
-        run=f"rollback-after-{entries[-1].sequence}",
-        to=target,
+        run=f"rollback-after-{head.sequence if head else 0}",
+        to=to,
         reason=reason,
         ledger=parts.ledger,
         aliases=parts.registry,
         clock=parts.clock,
     )
-    unfilled = _unfilled(parts, name, target)
+    assert entry.champion_after is not None
+    unfilled = _unfilled(parts, name, entry.champion_after)
     if as_json:
         answer("rollback", {"entry": entry.as_json(), "unfilled": unfilled})
     else:
