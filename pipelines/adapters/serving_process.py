@@ -72,7 +72,7 @@ def following(deployments: Sequence[Deployment], every_s: float = EVERY_S) -> It
                 continue
             if switched:
                 log.info("%s", deployment.told)
-            elif deployment.problem is not None and deployment.problem is not known:
+            if deployment.problem is not None and deployment.problem is not known:
                 log.error("%s", deployment.problem)
 
     def keep_looking() -> None:

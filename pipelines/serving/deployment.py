@@ -54,10 +54,11 @@ class Deployment:
         return f"{self._service.model}: version {deployed.champion.number} answers{beside}"
 
     def follow(self) -> bool:
-        """Switch to the plan if it changed; what cannot be loaded leaves everything as it is.
+        """Switch to the plan if it changed; a champion that cannot be loaded leaves all as it is.
 
-        A plan that was refused is not tried again until it changes. ``problem`` says what is in
-        the way, for as long as it is.
+        A challenger that cannot be loaded is left out: nobody lacks the champion's answer for it.
+        What was refused is not tried again until the plan changes. ``problem`` says what is in the
+        way, for as long as it is.
 
         Returns:
             Whether there was a switch.
@@ -76,26 +77,26 @@ class Deployment:
         except GauntletError as cause:
             self.problem = cause
             return False
-        try:
-            deployed = self._made(plan)
-        except GauntletError as cause:
-            self.problem, self._refused = cause, plan.digest
-            return False
-        self._service.deployed = deployed
         self.problem, self._refused = None, None
+        champion = self._version(plan.champion, plan)
+        if champion is None:
+            return False
+        challenger = self._version(plan.challenger, plan) if plan.challenger else None
+        if challenger is None:
+            plan = plan.model_copy(update={"challenger": None})
+            if standing is not None and standing.plan == plan:
+                return False
+        self._service.deployed = Deployed(plan, champion, challenger)
         for old in list(self._loaded)[:-KEPT]:
             del self._loaded[old]
         return True
 
-    def _made(self, plan: Plan) -> Deployed:
-        return Deployed(
-            plan=plan,
-            champion=self._version(plan.champion),
-            challenger=self._version(plan.challenger) if plan.challenger else None,
-        )
-
-    def _version(self, serving: Serving) -> LoadedVersion:
-        """A version of one content hash never changes, so it is loaded once."""
-        found = self._loaded.pop(serving, None) or self._load(serving)
+    def _version(self, serving: Serving, plan: Plan) -> LoadedVersion | None:
+        """A version of one content hash never changes, so it is loaded once; None: it cannot be."""
+        try:
+            found = self._loaded.pop(serving, None) or self._load(serving)
+        except GauntletError as cause:
+            self.problem, self._refused = cause, plan.digest
+            return None
         self._loaded[serving] = found  # the newest used stand last
         return found

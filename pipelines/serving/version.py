@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.core.errors import Damaged, SpecError
+from pipelines.core.errors import Damaged, GauntletError, SpecError
 from pipelines.core.verdict import Verdict
 from pipelines.serving.compiled import Floats, Predict, Row, agree, compiled, plain, trial_rows
 from pipelines.serving.form import recorded, rows_of
@@ -31,7 +30,6 @@ class LoadedVersion:
     spec: ModelSpec
     predict: Predict
     is_compiled: bool
-    load_s: float
 
     def answer(self, rows: Sequence[Row]) -> Floats:
         """Predictions of rows of features by name, float64 (n,).
@@ -63,7 +61,6 @@ def load_version(serving: Serving, *, online: bool = True) -> LoadedVersion:
         Damaged: when its content is not what was registered, or cannot be loaded and used.
         SpecError: when its features cannot be had online.
     """
-    began = time.perf_counter()
     folder = Path(serving.folder)
     found = content_digest(folder)
     if found != serving.content:
@@ -84,10 +81,11 @@ def load_version(serving: Serving, *, online: bool = True) -> LoadedVersion:
             spec=spec,
             predict=fast if fast is not None and equal else slow,
             is_compiled=equal,
-            load_s=time.perf_counter() - began,
         )
         loaded.answer(example)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError) as cause:
+    except GauntletError:
+        raise
+    except Exception as cause:  # what a file that is unpickled raises, nobody can list
         raise _damaged(serving, repr(cause), "a model that predicts its own example") from cause
     return loaded
 

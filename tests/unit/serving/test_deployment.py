@@ -91,6 +91,23 @@ def test_a_damaged_version_is_refused_once_and_the_old_one_answers(
     assert said(desk) == 3.0
 
 
+@pytest.mark.parametrize("before", [None, "3"])
+def test_a_damaged_challenger_costs_nobody_the_champions_answer(
+    desk: Desk, tmp_path: Path, before: str | None
+) -> None:
+    """A worker that starts, and one that another champion has been answering in."""
+    deployment = Deployment(desk.service, tmp_path, load := Loader("2"))
+    if before:
+        planned(tmp_path, before)
+        deployment.follow()
+    planned(tmp_path, "1", "2")
+    assert deployment.follow()
+    assert said(desk) == 1.0
+    assert not deployment.follow()
+    assert load.loaded.count("2") == 1
+    assert deployment.problem is not None, "/readyz says nothing of it"
+
+
 def test_the_former_plan_ends_the_problem(desk: Desk, tmp_path: Path) -> None:
     deployment = Deployment(desk.service, tmp_path, Loader("2"))
     for champion in ("1", "2", "1"):
