@@ -59,13 +59,6 @@ class DataError(GauntletError):
     code = "data"
 
 
-class LeakError(GauntletError):
-    """A feature saw what production could not have known at the decision point."""
-
-    exit_code = 3
-    code = "leak"
-
-
 class Damaged(GauntletError):
     """Stored content no longer has the hash that was recorded for it."""
 

@@ -31,7 +31,6 @@ class Gate(StrEnum):
     BUDGET = "budget"
     SHADOW = "shadow"
     CANARY = "canary"
-    PROMOTION = "promotion"
 
 
 class Interval(Record):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -20,17 +20,7 @@ Step = Literal[
     "register",
     "decide",
 ]
-STEPS: tuple[Step, ...] = (
-    "snapshot",
-    "contract",
-    "features",
-    "availability",
-    "train",
-    "evaluate",
-    "audit",
-    "register",
-    "decide",
-)
+STEPS: tuple[Step, ...] = get_args(Step)
 LIVE = "live"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from pipelines.core.errors import Damaged, GauntletError
+from pipelines.core.errors import Damaged
 from pipelines.core.records import canonical_json
 
 R = TypeVar("R", bound=BaseModel)
@@ -56,17 +55,6 @@ class Workspace:
     def write_json(self, name: str, value: Any) -> Path:
         """Write JSON whole or not at all."""
         return self.write(name, lambda path: _put(path, canonical_json(value)))
-
-    def read_json(self, name: str) -> Any:
-        """Read JSON that a former step wrote."""
-        path = self.path(name)
-        if not path.exists():
-            raise GauntletError(
-                "a former step of this run has not been done",
-                where=str(path),
-                do="run the steps in order: `gauntlet retrain` does",
-            )
-        return json.loads(path.read_text(encoding="utf-8"))
 
     def write(self, name: str, put: Callable[[Path], object]) -> Path:
         """Let ``put`` write a file beside ``name`` and move it there when it is whole."""

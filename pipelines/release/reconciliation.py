@@ -33,7 +33,6 @@ class Reconciliation(Record):
 
     action: Literal["agree", "finished", "unexplained"]
     champion: str | None
-    alias_before: str | None
     entry: Entry | None = Field(description="the entry that made the champion, or records the move")
     summary: str
 
@@ -64,7 +63,6 @@ def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Rec
             return Reconciliation(
                 action="agree",
                 champion=champion,
-                alias_before=alias,
                 entry=move,
                 summary=f"ledger and alias agree on {champion}",
             )
@@ -73,7 +71,6 @@ def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Rec
             return Reconciliation(
                 action="finished",
                 champion=champion,
-                alias_before=alias,
                 entry=move,
                 summary=f"finished the {move.kind} of run {move.run}: {alias} -> {champion}",
             )
@@ -87,7 +84,6 @@ def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Rec
         return Reconciliation(
             action="unexplained",
             champion=alias,
-            alias_before=alias,
             entry=entry,
             summary=f"the alias was moved by hand: {champion} -> {alias}",
         )

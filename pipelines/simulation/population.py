@@ -62,17 +62,9 @@ class Population:
         """Mean packs of a prescription beyond the first, (P,)."""
         return np.array([KINDS[name].extra_packs for name in KIND_NAMES])[self.kind]
 
-    def pharmacy_index(self, name: str) -> int:
-        """Position of a pharmacy."""
-        return self.pharmacies.index(name)
-
     def medicine_index(self, name: str) -> int:
         """Position of a medicine."""
         return self.medicines.index(name)
-
-    def class_of(self, name: str) -> str:
-        """Class of a medicine."""
-        return CLASSES[int(self.medicine_class[self.medicine_index(name)])]
 
 
 def draw_population(scale: Scale, seed: int) -> Population:

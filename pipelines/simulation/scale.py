@@ -31,4 +31,3 @@ class Scale(Record):
 SMALL = Scale(name="small", pharmacies=12, medicines=10, prescriptions_per_day=600)
 DEMO = Scale(name="demo", pharmacies=20, medicines=12, prescriptions_per_day=1_500)
 BENCHMARK = Scale(name="benchmark", pharmacies=200, medicines=40, prescriptions_per_day=36_000)
-SCALES = {scale.name: scale for scale in (SMALL, DEMO, BENCHMARK)}

@@ -105,11 +105,6 @@ class World:
             total += self._rates(step.date()) * each
         return total
 
-    def expected_demand(self, pharmacy: str, medicine: str, window: Window) -> float:
-        """Expected packs of one medicine dispensed by one pharmacy in a window of whole days."""
-        row = self.population.pharmacy_index(pharmacy)
-        return float(self.expected_packs(window)[row, self.population.medicine_index(medicine)])
-
     def active(self, instant: datetime) -> tuple[Scenario, ...]:
         """The scenarios in force at an instant."""
         return tuple(scenario for scenario in self.scenarios if scenario.active(utc(instant)))

@@ -22,7 +22,6 @@ from pipelines.spec.training import ALLOWED_ESTIMATORS
 from pipelines.training.columns import categorical_features
 
 UNKNOWN_CATEGORY = -1
-MISSING_CATEGORY = -2  # only where the estimator takes no NaN
 MOST_COLUMNS_OF_A_CATEGORY = 100
 MOST_HISTOGRAM_CATEGORIES = 255
 

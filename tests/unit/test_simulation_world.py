@@ -92,13 +92,11 @@ def test_simulated_packs_agree_with_the_truth_for_every_medicine_and_pharmacy(wo
             )
 
 
-def test_expected_demand_is_one_cell_of_the_truth_and_adds_up_over_time(world):
-    name, medicine = world.population.pharmacies[2], world.population.medicines[1]
+def test_expected_packs_add_up_over_time(world):
     middle = parse_instant("2025-01-20")
-    halves = [Window(FOUR_WEEKS.start, middle), Window(middle, FOUR_WEEKS.end)]
-    whole = world.expected_demand(name, medicine, FOUR_WEEKS)
-    assert whole == pytest.approx(sum(world.expected_demand(name, medicine, w) for w in halves))
-    assert whole == pytest.approx(world.expected_packs(FOUR_WEEKS)[2, 1])
+    first, second = Window(FOUR_WEEKS.start, middle), Window(middle, FOUR_WEEKS.end)
+    halves = world.expected_packs(first) + world.expected_packs(second)
+    assert world.expected_packs(FOUR_WEEKS) == pytest.approx(halves)
 
 
 def test_a_year_has_the_prescriptions_that_the_scale_declares():

@@ -39,7 +39,7 @@ def says(number: float) -> Callable[[Sequence[Row]], Floats]:
 
 
 def version(number: str, predict: Callable[[Sequence[Row]], Floats]) -> LoadedVersion:
-    return LoadedVersion(number, "0" * 64, SPEC, predict, is_compiled=False, load_s=0.0)
+    return LoadedVersion(number, "0" * 64, SPEC, predict, is_compiled=False)
 
 
 def serving_of(number: str) -> Serving:
