@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from sqlalchemy import exc
 
 from pipelines.adapters.database import address_of, answered
 from pipelines.core.records import canonical_json
-from pipelines.core.time import Clock, utc
+from pipelines.core.time import Clock, epoch_us
 from pipelines.release.ledger import LIVE, Draft, Entry, check_place, faults, refuse
 
 _METADATA = sa.MetaData()
@@ -72,7 +72,6 @@ _EXPECTED = {
     "sqlite": {f"gauntlet_ledger_no_{name}" for name in ("update", "delete", "replace")},
     "postgresql": {f"gauntlet_ledger_no_{name}" for name in ("change", "truncate")},
 }
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SqlLedger:
@@ -97,7 +96,7 @@ class SqlLedger:
         entry = Entry.place(draft, head, self._clock.now())
         row = {
             **{key: getattr(entry, key) for key in ("model", "lineage", "sequence", "run", "kind")},
-            "recorded_us": _microseconds(entry.recorded_at),
+            "recorded_us": epoch_us(entry.recorded_at),
             "hash": entry.hash,
             "body": canonical_json(entry.as_json()),
         }
@@ -127,7 +126,7 @@ class SqlLedger:
 
     def champion(self, model: str, lineage: str = LIVE, at: datetime | None = None) -> str | None:
         """The champion, now or as recorded by the instant ``at`` (inclusive)."""
-        until = () if at is None else (ENTRIES.c.recorded_us <= _microseconds(utc(at)),)
+        until = () if at is None else (ENTRIES.c.recorded_us <= epoch_us(at),)
         newest = self._newest(model, lineage, *until)
         return newest.champion_after if newest else None
 
@@ -232,11 +231,7 @@ def _parse(row: sa.Row[Any]) -> tuple[Entry | None, Sequence[str]]:
         wrong.append(f"{place}: the content does not have the hash recorded for it")
     keys = ("model", "lineage", "sequence", "run", "kind", "hash")
     if any(getattr(entry, key) != getattr(row, key) for key in keys) or (
-        _microseconds(entry.recorded_at) != row.recorded_us
+        epoch_us(entry.recorded_at) != row.recorded_us
     ):
         wrong.append(f"{place}: the columns beside the body say something else than the body")
     return entry, wrong
-
-
-def _microseconds(instant: datetime) -> int:
-    return (instant - _EPOCH) // timedelta(microseconds=1)

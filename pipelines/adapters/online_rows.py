@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from struct import Struct
 from typing import Any, NoReturn
 
 from pipelines.core.errors import DataError, Superseded
-from pipelines.core.time import instant_text, utc
+from pipelines.core.time import epoch_us, from_epoch_us, instant_text
 from pipelines.features.online import Key, OnlineRow, Value, ViewState
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _TIMES = Struct(">qq")
 _WANTED = "str, int, float, bool, datetime with a zone, or (as a value) None; no NaN"
 
@@ -50,26 +48,26 @@ def row_bytes(row: OnlineRow, width: int) -> bytes:
             got=f"{len(row.values)} values",
             wanted=f"one for each of the {width} definitions",
         )
-    return _TIMES.pack(_us(row.event_time), _us(row.written_at)) + _bytes(row.values)
+    return _TIMES.pack(epoch_us(row.event_time), epoch_us(row.written_at)) + _bytes(row.values)
 
 
 def row_of(key: Key, stored: bytes) -> OnlineRow:
     """The row that ``row_bytes`` spelled."""
     event, written = _TIMES.unpack_from(stored)
     values, _end = _decode(stored[_TIMES.size :].decode("utf-8", "surrogatepass"))
-    return OnlineRow(key, tuple(values), _at(event), _at(written))
+    return OnlineRow(key, tuple(values), from_epoch_us(event), from_epoch_us(written))
 
 
 def state_text(state: ViewState) -> str:
     """A view's state."""
-    times = [_us(state.as_of), _us(state.written_at)]
+    times = [epoch_us(state.as_of), epoch_us(state.written_at)]
     return json.dumps([state.name, *times, *state.definitions])
 
 
 def state_of(text: str | bytes) -> ViewState:
     """The state that ``state_text`` spelled."""
     name, as_of, written, *definitions = json.loads(text)
-    return ViewState(name, _at(as_of), _at(written), tuple(definitions))
+    return ViewState(name, from_epoch_us(as_of), from_epoch_us(written), tuple(definitions))
 
 
 def begins_anew(state: ViewState, gone: Iterable[Key] | None, replaces: ViewState | None) -> bool:
@@ -115,24 +113,16 @@ def _bytes(values: Sequence[Value]) -> bytes:
 def _other(value: object) -> dict[str, int]:
     """What JSON has no word for."""
     if isinstance(value, datetime):
-        return {"us": _us(value)}
+        return {"us": epoch_us(value)}
     raise TypeError
 
 
 def _read(found: dict[str, Any]) -> datetime:
-    return _at(found["us"])
+    return from_epoch_us(found["us"])
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_other).encode
 _decode = json.JSONDecoder(object_hook=_read).raw_decode
-
-
-def _us(value: datetime) -> int:
-    return (utc(value) - _EPOCH) // _MICROSECOND
-
-
-def _at(value: int) -> datetime:
-    return _EPOCH + value * _MICROSECOND
 
 
 def _refuse(values: Sequence[object]) -> NoReturn:

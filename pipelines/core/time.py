@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pipelines.core.errors import SpecError, TimeError
 
+MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _DURATION = re.compile(r"(?:\d+[wdhms])+")
 _PART = re.compile(r"(\d+)([wdhms])")
@@ -99,6 +101,20 @@ def instant_text(value: datetime) -> str:
     '2026-01-05T00:00:00Z'
     """
     return utc(value).isoformat().replace("+00:00", "Z")
+
+
+def epoch_us(value: datetime) -> int:
+    """Microseconds since 1970 UTC, exact.
+
+    >>> epoch_us(parse_instant("1970-01-02"))
+    86400000000
+    """
+    return (utc(value) - _EPOCH) // MICROSECOND
+
+
+def from_epoch_us(value: int) -> datetime:
+    """The instant so many microseconds after 1970 UTC."""
+    return _EPOCH + value * MICROSECOND
 
 
 def parse_duration(text: str) -> timedelta:

@@ -20,7 +20,7 @@ import duckdb
 
 from pipelines.core.errors import DataError, TimeError, Unavailable
 from pipelines.core.records import Record
-from pipelines.core.time import instant_text
+from pipelines.core.time import epoch_us, instant_text
 from pipelines.data.cache import Cache
 from pipelines.data.durable import room_on_disk, sha256_of
 from pipelines.data.rows import (
@@ -33,7 +33,7 @@ from pipelines.data.rows import (
     stored_types,
     time_names,
 )
-from pipelines.data.scan import EARLIEST, by_schema, microseconds
+from pipelines.data.scan import EARLIEST, by_schema
 from pipelines.data.staging import Reading, stage_file
 from pipelines.data.store import ObjectStore, StoredObject
 from pipelines.data.stream import Progress, PulledObject, partition_day, stream_prefix
@@ -169,7 +169,7 @@ def _check_files(files: Sequence[Path], how: Reading) -> None:
 
 def _check_rows(connection: Any, name: str, stream: Stream) -> None:
     event, known = quoted(stream.event_time), _known_sql(stream)
-    early = f"epoch_us({event}) < {microseconds(EARLIEST)}"
+    early = f"epoch_us({event}) < {epoch_us(EARLIEST)}"
     for what, condition in (
         ("a time is missing", f"{event} IS NULL OR {known} IS NULL"),
         ("an event was known before it happened", f"{known} < {event}"),

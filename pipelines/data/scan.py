@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from pipelines.core.errors import DataError
 from pipelines.core.records import Record
-from pipelines.core.time import instant_text, utc
+from pipelines.core.time import epoch_us, from_epoch_us, instant_text
 from pipelines.data.cache import Cache
 from pipelines.data.rows import (
     canonical_columns,
@@ -31,7 +31,6 @@ from pipelines.data.stream import Progress, PulledObject, day_start, partition_d
 from pipelines.spec.streams import Stream
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH_BYTES = 64 << 20
 _BATCH_OBJECTS = 256
 
@@ -47,16 +46,6 @@ class Scan(Record):
     last_known: int | None = None
     first_event: int | None = None
     last_event: int | None = None
-
-
-def microseconds(instant: datetime) -> int:
-    """Microseconds since 1970."""
-    return (utc(instant) - _EPOCH) // timedelta(microseconds=1)
-
-
-def instant(microseconds_: int) -> datetime:
-    """The instant so many microseconds after 1970."""
-    return _EPOCH + timedelta(microseconds=microseconds_)
 
 
 def scan_objects(
@@ -88,7 +77,7 @@ def scan_objects(
             continue
         known_good = pulled.key
         held = Scan.model_validate(noted)
-        if held.last_known is None or held.last_known <= microseconds(as_of):
+        if held.last_known is None or held.last_known <= epoch_us(as_of):
             found[pulled.sha256] = held
         else:
             fresh.setdefault(pulled.sha256, pulled)
@@ -149,8 +138,8 @@ def _scan(
     schema: pa.Schema,
     as_of: datetime,
 ) -> dict[str, Scan]:
-    cut = f"epoch_us(known_time) <= {microseconds(as_of)}"
-    early = f"epoch_us(event_time) < {microseconds(EARLIEST)}"
+    cut = f"epoch_us(known_time) <= {epoch_us(as_of)}"
+    early = f"epoch_us(event_time) < {epoch_us(EARLIEST)}"
     seen = f"FILTER (WHERE {cut})"
     source = (
         f"SELECT {canonical_columns(stream, schema)}, _object "
@@ -205,11 +194,11 @@ def _check_partition(name: str, pulled: PulledObject, scan: Scan) -> None:
     day = partition_day(pulled.key[at:]) if at >= 0 else None
     if day is None or scan.first_known is None:
         return
-    if scan.first_known < microseconds(day_start(day)):
+    if scan.first_known < epoch_us(day_start(day)):
         raise DataError(
             "an object holds events that became known before the day of its folder",
             where=f"stream {name}, object {pulled.key}",
-            got=f"known time {instant_text(instant(scan.first_known))}",
+            got=f"known time {instant_text(from_epoch_us(scan.first_known))}",
             wanted=f"no known time before {day.isoformat()}",
             do="put the object under dt= its first day of known time: there a run looks for it",
         )

@@ -19,11 +19,11 @@ from pydantic import Field
 
 from pipelines.core.errors import Damaged, DataError, SpecError
 from pipelines.core.records import Instant, Record, canonical_json, digest_of
-from pipelines.core.time import instant_text, utc
+from pipelines.core.time import epoch_us, from_epoch_us, instant_text, utc
 from pipelines.data.cache import Cache
 from pipelines.data.durable import write_bytes
 from pipelines.data.rows import canonical_columns, files_sql, quoted
-from pipelines.data.scan import by_schema, instant, microseconds, scan_objects
+from pipelines.data.scan import by_schema, scan_objects
 from pipelines.data.stream import EventSource, NoEvents, Progress, PulledObject
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.streams import Stream
@@ -199,8 +199,8 @@ def _take(
     return StreamSnapshot(
         rows=rows,
         content_hash=digest_of({"columns": list(columns.items()), "rows": rows, "sums": sums}),
-        first_event=instant(min(first)),
-        last_event=instant(max(last)),
+        first_event=from_epoch_us(min(first)),
+        last_event=from_epoch_us(max(last)),
         objects=tuple(SnapshotObject(**one.model_dump(), rows=scan.visible) for one, scan in seen),
     )
 
@@ -212,7 +212,7 @@ def _table_sql(
         f"SELECT {canonical_columns(stream, schema)} FROM {files_sql(list(paths))}"
         for paths, schema in by_schema(name, stream, objects, cache)
     ]
-    cut = f"make_timestamp({microseconds(as_of)}::BIGINT)"
+    cut = f"make_timestamp({epoch_us(as_of)}::BIGINT)"
     return f"SELECT * FROM ({' UNION ALL '.join(parts)}) WHERE known_time <= {cut}"
 
 

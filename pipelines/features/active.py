@@ -8,8 +8,8 @@ from datetime import datetime
 import ibis
 from ibis import _
 
+from pipelines.core.time import MICROSECOND, epoch_us
 from pipelines.features.cells import collapse
-from pipelines.features.clock import MICROSECOND, moment
 from pipelines.features.cover import AT
 from pipelines.features.frame import as_known
 from pipelines.features.points import decision_points, point_uses, steps_of
@@ -18,7 +18,7 @@ from pipelines.spec.model import ModelSpec
 
 def newest_step(spec: ModelSpec, at: datetime) -> datetime:
     """The newest instant of a grid model's clock that is not after another."""
-    now = moment(at)
+    now = epoch_us(at)
     passed: int = now - steps_of(spec).down(now)
     return at - passed * MICROSECOND
 
@@ -36,7 +36,7 @@ def active_entities(
     known = {name: as_known(table, at) for name, table in streams.items()}
     sources = collapse(spec, known, point_uses(spec))
     keys = list(spec.points.keys)
-    points = decision_points(spec, known, sources, at).filter(_[AT] == moment(at))
+    points = decision_points(spec, known, sources, at).filter(_[AT] == epoch_us(at))
     found: list[dict[str, object]] = (
         points.select(keys).distinct().order_by(keys).to_pyarrow().to_pylist()
     )

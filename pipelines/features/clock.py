@@ -14,14 +14,12 @@ from typing import Any
 import ibis
 from ibis.expr import datatypes as dt
 
-from pipelines.core.time import utc, zone_of
+from pipelines.core.time import MICROSECOND, epoch_us, zone_of
 
-MICROSECOND = timedelta(microseconds=1)
 DAY = timedelta(days=1) // MICROSECOND
 
 # A Monday's midnight: steps of a week start on Mondays, steps that divide a day at midnight.
-_ANCHOR = datetime(1970, 1, 5, tzinfo=UTC)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ANCHOR = epoch_us(datetime(1970, 1, 5, tzinfo=UTC))
 
 
 # Named as SQLGlot calls them, which spells each as its engine does: EPOCH_US or UNIX_MICROS, and so
@@ -60,11 +58,6 @@ def span(value: timedelta) -> int:
     return value // MICROSECOND
 
 
-def moment(value: datetime) -> int:
-    """A zoned instant in microseconds since 1970."""
-    return (utc(value) - _EPOCH) // MICROSECOND
-
-
 def on_clock(value: Any, zone: str, place: str) -> Any:
     """A UTC timestamp column as the wall clock of ``zone`` shows it.
 
@@ -86,7 +79,7 @@ class Steps:
 
     def __init__(self, size: int = 1, offset: int = 0) -> None:
         self.size = size
-        self.origin = ((_ANCHOR - _EPOCH) // MICROSECOND + offset) % size
+        self.origin = (_ANCHOR + offset) % size
 
     def finer(self, spans: Iterable[int]) -> Steps:
         """The coarsest grid that holds these instants and is unmoved by each of ``spans``."""
@@ -94,7 +87,7 @@ class Steps:
 
     def through(self, value: int) -> Steps:
         """The grid of the same size that holds ``value``, microseconds since 1970."""
-        return Steps(self.size, value - (_ANCHOR - _EPOCH) // MICROSECOND)
+        return Steps(self.size, value - _ANCHOR)
 
     def down(self, value: Any) -> Any:
         """The last instant of the grid that is not after ``value`` (integers or a column)."""

@@ -10,8 +10,9 @@ import ibis
 from ibis import _
 
 from pipelines.core.errors import SpecError
+from pipelines.core.time import epoch_us
 from pipelines.features.cells import collapse
-from pipelines.features.clock import instant, moment, on_clock
+from pipelines.features.clock import instant, on_clock
 from pipelines.features.labels import LABEL, MATURED_AT, label_uses, with_label
 from pipelines.features.points import DECISION_TIME, decision_points, point_uses, steps_of
 from pipelines.features.windows import FEATURE, window_uses, with_windows
@@ -84,7 +85,7 @@ def as_known(table: ibis.Table, as_of: datetime) -> ibis.Table:
     """The rows of a stream that were known by an instant; NaN is missing in them."""
     numbers = [name for name, kind in table.schema().items() if kind.is_floating()]
     whole = {name: ibis.ifelse(table[name].isnan(), None, table[name]) for name in numbers}
-    latest = instant(ibis.literal(moment(as_of)))
+    latest = instant(ibis.literal(epoch_us(as_of)))
     return table.mutate(**whole).filter(_.known_time <= latest)
 
 

@@ -10,6 +10,7 @@ import ibis
 from ibis import _
 
 from pipelines.core.errors import SpecError
+from pipelines.core.time import epoch_us
 from pipelines.features.cells import (
     BORN,
     HAPPENED,
@@ -21,7 +22,7 @@ from pipelines.features.cells import (
     Use,
     cells_of,
 )
-from pipelines.features.clock import Steps, instant, micros, moment, span
+from pipelines.features.clock import Steps, instant, micros, span
 from pipelines.features.conditions import holding
 from pipelines.features.cover import AT, cover
 from pipelines.features.points import steps_of
@@ -86,7 +87,7 @@ def with_label(
         points = _later_event(spec, label, streams, points, bare)
     else:
         points = _own_row(spec, label, points, as_of)
-    matured = matures <= moment(as_of)
+    matured = matures <= epoch_us(as_of)
     return points.mutate(**{LABEL: ibis.ifelse(matured, _[LABEL], None)})
 
 
@@ -147,7 +148,7 @@ def _own_row(
             wanted="a column of type timestamp",
         )
     known = micros(_[label.known_at])
-    told = (known + span(label.delay) <= moment(as_of)) & (known <= _[AT] + span(label.horizon))
+    told = (known + span(label.delay) <= epoch_us(as_of)) & (known <= _[AT] + span(label.horizon))
     return points.mutate(
         **{LABEL: ibis.ifelse(told, _plain(_[label.column], columns, label), None)}
     )

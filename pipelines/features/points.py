@@ -8,8 +8,9 @@ from datetime import datetime
 import ibis
 from ibis import _
 
+from pipelines.core.time import epoch_us
 from pipelines.features.cells import FIRST_KNOWN, NEWEST, Collapsed, Source, Use
-from pipelines.features.clock import Steps, instant, micros, moment, span
+from pipelines.features.clock import Steps, instant, micros, span
 from pipelines.features.conditions import holding
 from pipelines.features.cover import AT
 from pipelines.spec.model import ModelSpec
@@ -62,7 +63,7 @@ def decision_points(
         columns = spec.point_stream.columns
         events = holding(streams[points.stream], points.where, columns, "points")
         rows = events.mutate(**{DECISION_TIME: _.known_time, AT: micros(_.known_time)})
-        return rows.filter(_[AT] <= moment(as_of))
+        return rows.filter(_[AT] <= epoch_us(as_of))
     [use] = point_uses(spec)
     return _grid(points, sources[use.source].cells, use.steps, as_of)
 
@@ -74,7 +75,7 @@ def _grid(points: GridPoints, cells: ibis.Table, steps: Steps, as_of: datetime) 
     active = (
         cells.filter([_[key].notnull() for key in keys])
         .group_by([*keys, _[FIRST_KNOWN].name(_BEGIN)])
-        .agg(**{_END: ibis.least(end, moment(as_of) + 1)})
+        .agg(**{_END: ibis.least(end, epoch_us(as_of) + 1)})
         .filter(_[_BEGIN] < _[_END])
     )
     # Each stretch makes the points until the next one begins: every point once, in one sort.

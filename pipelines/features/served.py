@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pipelines.features.clock import MICROSECOND, Steps, moment, span
+from pipelines.core.time import MICROSECOND, epoch_us
+from pipelines.features.clock import Steps, span
 from pipelines.spec.serving import Refresh
 
 
@@ -16,7 +17,7 @@ def refresh_steps(refresh: Refresh) -> Steps:
 
 def last_refresh(at: datetime, refresh: Refresh) -> datetime:
     """The newest materialization that is not after an instant; it may not be readable yet."""
-    now = moment(at)
+    now = epoch_us(at)
     passed: int = now - refresh_steps(refresh).down(now)
     return at - passed * MICROSECOND
 

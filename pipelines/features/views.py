@@ -17,9 +17,9 @@ import ibis
 from ibis import _
 
 from pipelines.core.errors import TimeError
-from pipelines.core.time import instant_text
+from pipelines.core.time import MICROSECOND, epoch_us, instant_text
 from pipelines.features.cells import Ask, Use, collapse
-from pipelines.features.clock import MICROSECOND, Steps, instant, moment, span
+from pipelines.features.clock import Steps, instant, span
 from pipelines.features.conditions import holding
 from pipelines.features.cover import AT
 from pipelines.features.frame import as_known
@@ -117,7 +117,7 @@ def _uses(spec: ModelSpec, view: FeatureView, as_of: datetime) -> list[Use]:
     """What the view reads, on the coarsest grid that holds the one instant."""
     features = tuple(view_definitions(spec, view).values())
     alone = spec.model_copy(update={"features": features, "serving": None})
-    steps = Steps(span(_longest(view))).through(moment(as_of))
+    steps = Steps(span(_longest(view))).through(epoch_us(as_of))
     return [
         replace(use, asks=tuple(_storable(ask) for ask in use.asks))
         for use in window_uses(alone, steps)
@@ -134,7 +134,7 @@ def _longest(view: FeatureView) -> timedelta:
 
 
 def _at(value: datetime) -> Any:
-    return instant(ibis.literal(moment(value)))
+    return instant(ibis.literal(epoch_us(value)))
 
 
 def _within(begin: datetime, end: datetime) -> Any:
@@ -206,7 +206,7 @@ def _rows(
 ) -> ibis.Table:
     sources = collapse(spec, {view.stream: events}, uses)
     entities = _entities(spec, view, uses, events, as_of)
-    points = entities.mutate(**{AT: ibis.literal(moment(as_of), "int64")})
+    points = entities.mutate(**{AT: ibis.literal(epoch_us(as_of), "int64")})
     found = with_windows(points, uses, sources)
     values: dict[str, Any] = {}
     for definition, feature in view_definitions(spec, view).items():

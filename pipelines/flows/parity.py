@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.core.errors import DataError
 from pipelines.core.records import Record
-from pipelines.core.time import Window
+from pipelines.core.time import MICROSECOND, Window
 from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.data.snapshot import Snapshot, take_snapshot
 from pipelines.data.stream import NoEvents
@@ -230,7 +230,7 @@ def recomputed(spec: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetim
                 strict=True,
             )
         )
-        moves = [shift // timedelta(microseconds=1) for shift in shifts]
+        moves = [shift // MICROSECOND for shift in shifts]
         return [
             [known.get((*point, move)) for move in moves]
             for point in asked[keys].itertuples(index=False, name=None)

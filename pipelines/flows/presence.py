@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pipelines.core.errors import DataError
-from pipelines.core.time import Window
+from pipelines.core.time import MICROSECOND, Window
 from pipelines.core.verdict import Finding
 from pipelines.data.snapshot import Snapshot, take_snapshot
 from pipelines.features.online import ViewState
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from pipelines.training.presence import Freshness, Presence
 
 MASK_SEED = 20260101
-MICROSECOND = timedelta(microseconds=1)
 Nulls = Mapping[str, tuple[int, int]]
 
 

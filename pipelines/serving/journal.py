@@ -29,8 +29,7 @@ from pydantic import Field
 
 from pipelines.core.errors import DataError, Unavailable
 from pipelines.core.records import Instant, Record, canonical_json
-from pipelines.core.time import duration_text, instant_text
-from pipelines.data.scan import instant, microseconds
+from pipelines.core.time import duration_text, epoch_us, from_epoch_us, instant_text
 from pipelines.serving.journal_file import JournalFile
 from pipelines.serving.prediction import COLUMNS, Prediction
 
@@ -178,7 +177,7 @@ class Journal:
             first = connection.execute(
                 "SELECT decided_us FROM predictions ORDER BY number LIMIT 1"
             ).fetchone()
-        return Backlog(rows=rows, bytes=size, oldest=instant(first[0]) if first else None)
+        return Backlog(rows=rows, bytes=size, oldest=from_epoch_us(first[0]) if first else None)
 
     def newest(self) -> int:
         """Number of the last unshipped row; 0 when there is none."""
@@ -218,7 +217,7 @@ class Journal:
                 "SELECT sealed_through, sealed_us, stamp_us FROM state"
             ).fetchone()
             self._check_clock(known, stamp)
-            stamp = max(stamp, microseconds(known))
+            stamp = max(stamp, epoch_us(known))
             if through is None:
                 (through,) = connection.execute(
                     "SELECT max(number) FROM "
@@ -239,7 +238,7 @@ class Journal:
                 "WHERE number <= ? ORDER BY number",
                 (through,),
             ).fetchall()
-        return Batch(journal, through, instant(sealed_us).date(), stamp, rows)
+        return Batch(journal, through, from_epoch_us(sealed_us).date(), stamp, rows)
 
     def forget(self, batch: Batch) -> None:
         """Delete a batch that the store has; done already, it does nothing."""
@@ -296,11 +295,11 @@ class Journal:
         return group
 
     def _check_clock(self, known: datetime, stamp: int) -> None:
-        if instant(stamp) - known > MOST_SET_BACK:
+        if from_epoch_us(stamp) - known > MOST_SET_BACK:
             raise Unavailable(
                 "the clock was set back: predictions are not shipped until it is right again",
                 where=str(self._file.path),
-                got=f"{instant_text(known)}, after {instant_text(instant(stamp))}",
+                got=f"{instant_text(known)}, after {instant_text(from_epoch_us(stamp))}",
                 wanted=f"a clock that goes back by at most {duration_text(MOST_SET_BACK)}",
                 do="set the clock right; if it was ahead before and is right now, see"
                 " docs/prediction-log.md",
@@ -330,7 +329,7 @@ def _stored(prediction: Prediction) -> tuple[Any, ...]:
             got=str(cause),
             wanted="texts in Unicode, and numbers that are finite",
         ) from cause
-    return (size + _NUMBER, microseconds(prediction.decided_at), *values)
+    return (size + _NUMBER, epoch_us(prediction.decided_at), *values)
 
 
 def _bytes(number: float) -> int:

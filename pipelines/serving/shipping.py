@@ -28,9 +28,8 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from pipelines.core.records import Instant, Record
-from pipelines.core.time import Clock
+from pipelines.core.time import Clock, epoch_us, from_epoch_us
 from pipelines.data.rows import ARROW_TYPES, stored_types
-from pipelines.data.scan import instant, microseconds
 from pipelines.data.store import ObjectStore
 from pipelines.data.stream import stream_prefix
 from pipelines.serving.journal import Journal
@@ -74,11 +73,11 @@ def ship(
     while batch is not None:
         if batch.rows:
             key = f"{stream_prefix(LOG, stream)}dt={batch.day}/{batch.name}.parquet"
-            decided = [(instant(row[1]), row[2:]) for row in batch.rows]
-            store.write(key, log_object(decided, instant(batch.known_us), stream))
+            decided = [(from_epoch_us(row[1]), row[2:]) for row in batch.rows]
+            store.write(key, log_object(decided, from_epoch_us(batch.known_us), stream))
             journal.forget(batch)
-            late += len(batch.rows) if microseconds(clock.now()) > batch.known_us else 0
-            rows, known = rows + len(batch.rows), instant(batch.known_us)
+            late += len(batch.rows) if epoch_us(clock.now()) > batch.known_us else 0
+            rows, known = rows + len(batch.rows), from_epoch_us(batch.known_us)
             objects.append(key)
         batch = journal.seal(clock.now() + lead) if batch.through < goal else None
     return ShipReport(rows=rows, objects=tuple(objects), late_rows=late, known=known)

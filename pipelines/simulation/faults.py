@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pipelines.core.records import Instant
+from pipelines.core.time import epoch_us
 from pipelines.simulation.population import Population
 from pipelines.simulation.scenarios import HAPPENED, Mask, Scenario
 from pipelines.spec.fields import Duration, Share
@@ -32,9 +33,9 @@ class Fault(Scenario):
     def concerned(self, table: pa.Table, rng: np.random.Generator) -> Mask:
         """Which rows of a day are touched, (rows,)."""
         happened = pc.cast(table[HAPPENED], pa.int64()).to_numpy()
-        mask = happened >= _microseconds(self.start)
+        mask = happened >= epoch_us(self.start)
         if self.end is not None:
-            mask = mask & (happened < _microseconds(self.end))
+            mask = mask & (happened < epoch_us(self.end))
         if self.chain is not None:
             mask = mask & pc.equal(table["chain"], self.chain).to_numpy()
         return np.asarray(mask & (rng.random(table.num_rows) < self.share))
@@ -208,7 +209,7 @@ class HospitalBackfill(Fault):
         ids = pc.binary_join_element_wise("ward", rows["dispensing_id"], "-")
         rows = _with(rows, "dispensing_id", ids)
         known = pc.cast(rows[self.known_column], pa.int64()).to_numpy()
-        later = np.maximum(_microseconds(self.known_at) - known, 0)
+        later = np.maximum(epoch_us(self.known_at) - known, 0)
         return pa.concat_tables([table, _moved(rows, self.known_column, later)])
 
 
@@ -229,10 +230,6 @@ class CounterRestart(Fault):
         return _with(
             table, "dispensing_id", pc.if_else(pa.array(mask), again, table["dispensing_id"])
         )
-
-
-def _microseconds(instant: datetime) -> int:
-    return round(instant.timestamp() * 1e6)
 
 
 def _with(table: pa.Table, column: str, values: Any) -> pa.Table:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.core.errors import SpecError
-from pipelines.features.clock import moment
+from pipelines.core.time import MICROSECOND, epoch_us
 from pipelines.features.lookup import look_up, served_value
 from pipelines.features.online import OnlineStore, ViewState
 from pipelines.features.served import served_at
@@ -24,7 +24,6 @@ from pipelines.training.parity_cause import Compared, Likely, likely_cause
 from pipelines.training.served_values import missing, same
 
 POINTS = "points"
-MICROSECOND = timedelta(microseconds=1)
 Entity = tuple[Any, ...]
 
 
@@ -99,7 +98,7 @@ def _instant(view: FeatureView, state: ViewState | None, as_of: datetime) -> dat
         raise SpecError(
             "a view that is never stored cannot be looked up", where=f"{view.model}.{view.name}"
         )
-    return as_of - (moment(as_of) - int(served_at(moment(as_of), view.refresh))) * MICROSECOND
+    return as_of - (epoch_us(as_of) - int(served_at(epoch_us(as_of), view.refresh))) * MICROSECOND
 
 
 def _tuples(rows: pd.DataFrame, columns: list[str]) -> list[Entity]:

@@ -18,6 +18,7 @@ import pandas as pd
 from pydantic import Field
 
 from pipelines.core.records import Record
+from pipelines.core.time import MICROSECOND
 from pipelines.training.served_values import missing, number, same, shown
 
 EXPLAINS = 0.9  # of the unequal values
@@ -165,7 +166,7 @@ def _by_time(compared: Compared, elsewhen: Elsewhen) -> Iterator[Likely]:
     """What the same feature says at other instants."""
     at = compared.where
     stretch = int(compared.seen_at[at].max() - compared.seen_at[at].min())
-    steps = min(stretch // int(compared.step / timedelta(microseconds=1)) + 2, MOST_STEPS)
+    steps = min(stretch // int(compared.step / MICROSECOND) + 2, MOST_STEPS)
     earlier = [-k * compared.step for k in range(1, steps + 1)]
     shifts = sorted({*ZONES, *earlier})
     most = max(min(SAMPLE, MOST_LOOKED_UP // len(shifts)), FEWEST)
@@ -228,7 +229,7 @@ def _stopped(
     compared: Compared, at: npt.NDArray[np.intp], hits: Sequence[Mask]
 ) -> Iterator[Likely]:
     """One materialization that all of them were served from: none came after it for a while."""
-    step = int(compared.step / timedelta(microseconds=1))
+    step = int(compared.step / MICROSECOND)
     seen = compared.seen_at[at]
     if len({int(one) % step for one in seen}) > 1:
         return  # values are computed when asked, on no grid

@@ -22,8 +22,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from pipelines.core.time import MICROSECOND
 from pipelines.features import build_frame
-from pipelines.features.clock import MICROSECOND
 from pipelines.features.fill import fill
 from pipelines.features.views import view_rows
 from pipelines.spec.model import ModelSpec

@@ -12,9 +12,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from pipelines.core.time import parse_instant
+from pipelines.core.time import MICROSECOND, epoch_us, parse_instant
 from pipelines.features import build_frame
-from pipelines.features.clock import MICROSECOND, moment
 from pipelines.features.fill import fill
 from pipelines.features.lookup import look_up
 from pipelines.features.served import served_at
@@ -89,7 +88,7 @@ def test_a_lookup_is_the_row_that_training_sees_as_served(
     stored, asked = None, list[Row]()
     for point in points:
         at = point["decision_time"].replace(tzinfo=UTC)
-        filled = EPOCH + served_at(moment(at), view.refresh) * MICROSECOND
+        filled = EPOCH + served_at(epoch_us(at), view.refresh) * MICROSECOND
         if stored is None or filled > stored.as_of:
             state = state_of(spec, view, filled)
             fill(store, spec, view, streams, state, replaces=stored, whole=stored is None)
