@@ -32,6 +32,11 @@ class Gate(StrEnum):
     SHADOW = "shadow"
     CANARY = "canary"
 
+    def finding(self, name: str, verdict: Verdict, reason: str, **facts: object) -> Finding:
+        """A finding of this gate, whose name comes before the finding's own."""
+        about = {"gate": self, "name": f"{self}.{name}", "verdict": verdict, "reason": reason}
+        return Finding.model_validate(about | facts)
+
 
 class Interval(Record):
     """A confidence interval; an open side is ``None``."""

@@ -19,6 +19,7 @@ from pipelines.stats.undefined import NoVariation, Undefined
 EQUAL = (0.5, 0.5)
 TUNED = 0.15  # of the planned information: where harm should be seen soonest
 CORRECTED = 0.05  # one-sided doubt of the corrected gain's lower limit
+_finding = Gate.CANARY.finding
 
 
 def alarm(findings: Iterable[Finding]) -> tuple[Literal["void", "roll_back"], list[str]] | None:
@@ -333,16 +334,4 @@ def _told(metric: LiveMetric, found: ArmsDifference) -> str:
         f"{metric.name} {sign * found.challenger:.5g} against {sign * found.control:.5g}, gain "
         f"{found.estimate:.4g} with error {found.standard_error:.3g}"
         + (spared if found.explained_share > 0.005 else "")
-    )
-
-
-def _finding(name: str, verdict: Verdict, reason: str, **facts: object) -> Finding:
-    return Finding.model_validate(
-        {
-            "gate": Gate.CANARY,
-            "name": f"canary.{name}",
-            "verdict": verdict,
-            "reason": reason,
-            **facts,
-        }
     )

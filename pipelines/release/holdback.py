@@ -85,10 +85,9 @@ def _told(
 ) -> Finding:
     """The gain on whole weeks, and whether it can be what was promised."""
     found = until(evidence, canary, len(evidence.weeks))
-    about = {"gate": Gate.CANARY, "name": "canary.promised", "blocking": False}
     if found is None:
-        return Finding.model_validate(
-            {**about, "verdict": Verdict.NO_DATA, "reason": "no whole week can be compared yet"}
+        return Gate.CANARY.finding(
+            "promised", Verdict.NO_DATA, "no whole week can be compared yet", blocking=False
         )
     interval = found.interval(LEVEL)
     if not over:  # watched until then: an interval that may be
@@ -96,17 +95,15 @@ def _told(
             found.estimate, found.standard_error, LEVEL, planned(canary, level)
         )
     less = interval.high is not None and interval.high < promised
-    return Finding.model_validate(
-        {
-            **about,
-            "verdict": Verdict.INCONCLUSIVE if less else Verdict.PASS,
-            "reason": f"promised {promised:.4g}, measured {found.estimate:.4g} on "
-            f"{len(evidence.weeks)} whole week(s): {'less than' if less else 'may well be what'} "
-            "was promised",
-            "value": found.estimate,
-            "interval": interval,
-            "threshold": promised,
-            "unit": canary.outcome.name,
-            "rows": found.challengers + found.controls,
-        }
+    return Gate.CANARY.finding(
+        "promised",
+        Verdict.INCONCLUSIVE if less else Verdict.PASS,
+        f"promised {promised:.4g}, measured {found.estimate:.4g} on {len(evidence.weeks)} whole "
+        f"week(s): {'less than' if less else 'may well be what'} was promised",
+        value=found.estimate,
+        interval=interval,
+        threshold=promised,
+        unit=canary.outcome.name,
+        rows=found.challengers + found.controls,
+        blocking=False,
     )

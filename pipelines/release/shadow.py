@@ -18,6 +18,7 @@ from pipelines.stats.shares import share_interval
 
 LEVEL = 0.95  # of intervals of shares and quantiles
 HARM_LEVEL = 0.05  # one-sided: chance that equal losses are called worse
+_finding = Gate.SHADOW.finding
 
 
 class Counted(Record):
@@ -194,16 +195,4 @@ def _share(name: str, told: str, counted: Counted, limit: float) -> Finding:
         threshold=limit,
         unit="share of requests",
         rows=counted.of,
-    )
-
-
-def _finding(name: str, verdict: Verdict, reason: str, **facts: object) -> Finding:
-    return Finding.model_validate(
-        {
-            "gate": Gate.SHADOW,
-            "name": f"shadow.{name}",
-            "verdict": verdict,
-            "reason": reason,
-            **facts,
-        }
     )

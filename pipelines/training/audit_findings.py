@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pipelines.core.verdict import Finding, Gate, Interval, Verdict
+from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.training import AuditGate
 from pipelines.stats.paired import PairedDifference
 from pipelines.stats.two_samples import TwoSampleAuc
 from pipelines.training.audit_record import Audit
 from pipelines.training.exams import gain_of
+from pipelines.training.findings import spoken
 
 LEVEL = 0.95  # of the intervals of areas
+_finding = Gate.AUDIT.finding
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,6 @@ def audit_findings(found: Audit, spec: ModelSpec, further: Further) -> tuple[Fin
         *judge.feature(),
         judge.selective_labels(),
         *judge.baseline_instability(),
-    )
-
-
-def _finding(name: str, verdict: Verdict, reason: str, **facts: object) -> Finding:
-    return Finding.model_validate(
-        {"gate": Gate.AUDIT, "name": f"audit.{name}", "verdict": verdict, "reason": reason, **facts}
     )
 
 
@@ -95,7 +91,7 @@ class _Judge:
                 blocking=self.new_points,
             )
         interval = difference.interval(1 - 2 * self.gate.alpha)
-        told = f"{told} on live points, gain {_spoken(difference.estimate, interval)}"
+        told = f"{told} on live points, gain {spoken(difference.estimate, interval)}"
         blocking = True
         if self.better:
             verdict, reason = Verdict.PASS, f"the recipe is better where it counts: {told}"
@@ -200,7 +196,7 @@ class _Judge:
         interval = apart.auc.interval(LEVEL)
         told = (
             f"it {words}; {apart.method} tell the two training populations apart by "
-            f"{apart.columns} with area {_spoken(apart.auc.area, interval)}, and the new one from "
+            f"{apart.columns} with area {spoken(apart.auc.area, interval)}, and the new one from "
             f"live points by {growth:+.3f} more than the old"
         )
         facts = {
@@ -368,10 +364,6 @@ def moved_words(left: str, left_share: float, entered: str, entered_share: float
     if entered:
         said.append(f"adds {entered}, {entered_share:.1%} of its rows")
     return "; ".join(said) or "keeps every row"
-
-
-def _spoken(value: float, interval: Interval) -> str:
-    return f"{value:.4g} ({interval.level:.0%} interval {interval.low:.4g} to {interval.high:.4g})"
 
 
 def _maybe(value: float | None) -> str:

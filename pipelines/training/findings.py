@@ -23,18 +23,7 @@ POWER = 0.9  # with which a window is said to settle a question
 LARGEST_SHARE = 0.20  # of the rows in one entity: beyond it, its noise is the comparison's
 WARNING_SHARE = 0.05
 FEW_ENTITIES = 50  # fewer are a handful of numbers to take a variance of
-
-
-def _finding(name: str, verdict: Verdict, reason: str, **facts: object) -> Finding:
-    return Finding.model_validate(
-        {
-            "gate": Gate.RECENT_WINDOW,
-            "name": f"recent_window.{name}",
-            "verdict": verdict,
-            "reason": reason,
-            **facts,
-        }
-    )
+_finding = Gate.RECENT_WINDOW.finding
 
 
 def maturity(spec: ModelSpec, rows: int, labelled: int, days: int) -> Finding:
@@ -89,7 +78,7 @@ def primary(spec: ModelSpec, comparison: Comparison, rival: Rival) -> Finding:
     interval = difference.interval(1 - 2 * alpha)
     gain = (
         f"{comparison.metric} {comparison.candidate:.5g} against {comparison.rival:.5g} "
-        f"of {other}, gain {_spoken(difference.estimate, interval)}, "
+        f"of {other}, gain {spoken(difference.estimate, interval)}, "
         f"p {difference.p_value:.3g} held at {level:.3g}"
     )
     if difference.p_value <= level:
@@ -114,7 +103,8 @@ def primary(spec: ModelSpec, comparison: Comparison, rival: Rival) -> Finding:
     )
 
 
-def _spoken(value: float, interval: Interval) -> str:
+def spoken(value: float, interval: Interval) -> str:
+    """A number with its interval, both sides of it known."""
     return f"{value:.4g} ({interval.level:.0%} interval {interval.low:.4g} to {interval.high:.4g})"
 
 
@@ -196,7 +186,7 @@ def _not_worse(
     p = difference.p_above(-margin)
     told = (
         f"{comparison.metric} {comparison.candidate:.5g} against {comparison.rival:.5g}, "
-        f"difference {_spoken(difference.estimate, interval)}, margin {margin:g}, "
+        f"difference {spoken(difference.estimate, interval)}, margin {margin:g}, "
         f"p {p:.3g} of being worse by it, held at {level:.3g}"
     )
     if looks_better and difference.estimate <= 0:
@@ -272,7 +262,7 @@ def guardrail(measure: Measure, margin: float, comparison: Comparison) -> Findin
     interval = difference.interval(1 - 2 * GUARDRAIL_LEVEL)
     told = (
         f"{measure.name} {comparison.candidate:.5g} against {comparison.rival:.5g}, "
-        f"difference {_spoken(difference.estimate, interval)}, margin {margin:g}"
+        f"difference {spoken(difference.estimate, interval)}, margin {margin:g}"
     )
     low, high = interval.low, interval.high
     if low is not None and low > -margin:
