@@ -103,6 +103,21 @@ def instant_text(value: datetime) -> str:
     return utc(value).isoformat().replace("+00:00", "Z")
 
 
+def refuse_future(as_of: datetime, now: datetime, where: str) -> None:
+    """Let only an instant pass that a run can stand in.
+
+    Raises:
+        TimeError: when ``as_of`` lies after ``now``.
+    """
+    if as_of > now:
+        raise TimeError(
+            "as-of lies in the future",
+            where=where,
+            got=instant_text(as_of),
+            wanted=f"at most the present, {instant_text(now)}",
+        )
+
+
 def epoch_us(value: datetime) -> int:
     """Microseconds since 1970 UTC, exact.
 

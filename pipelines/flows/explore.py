@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from pipelines.core.errors import GauntletError, SpecError, TimeError
-from pipelines.core.time import Clock, instant_text
+from pipelines.core.errors import GauntletError, SpecError
+from pipelines.core.time import Clock, refuse_future
 from pipelines.data.rows import quoted
 from pipelines.data.snapshot import Snapshot, open_streams, take_snapshot
 from pipelines.data.stream import EventSource
@@ -133,13 +133,7 @@ def open_exploration(model: str, as_of: datetime | None, readers: Readers) -> Ex
     """
     spec, now = readers.load_spec(model), readers.clock.now()
     moment = now if as_of is None else as_of
-    if moment > now:
-        raise TimeError(
-            "as-of lies in the future",
-            where=f"model {model}",
-            got=instant_text(moment),
-            wanted=f"at most the present, {instant_text(now)}",
-        )
+    refuse_future(moment, now, f"model {model}")
     if FRAME in spec.streams:
         raise SpecError(
             f"a stream called {FRAME!r} cannot be explored",

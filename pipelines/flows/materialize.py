@@ -12,9 +12,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipelines.core.errors import SpecError, TimeError
+from pipelines.core.errors import SpecError
 from pipelines.core.records import Instant, Record
-from pipelines.core.time import instant_text, utc
+from pipelines.core.time import instant_text, refuse_future, utc
 from pipelines.data.cache import Cache
 from pipelines.data.snapshot import Snapshot, StreamSnapshot, take_snapshot
 from pipelines.data.stream import NoEvents
@@ -87,14 +87,7 @@ def materialize(
         Unavailable: when a source, the registry or the store does not answer.
     """
     spec, champion = served_spec(model, parts)
-    now = parts.clock.now()
-    if as_of > now:
-        raise TimeError(
-            "as-of lies in the future",
-            where=f"model {model}",
-            got=instant_text(as_of),
-            wanted=f"at most the present, {instant_text(now)}",
-        )
+    refuse_future(as_of, parts.clock.now(), f"model {model}")
     done = []
     for view in feature_views(spec):
         if view.refresh is None:

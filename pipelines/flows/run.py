@@ -14,9 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipelines.core.errors import TimeError
 from pipelines.core.records import digest_of
-from pipelines.core.time import Clock, instant_text
+from pipelines.core.time import Clock, instant_text, refuse_future
 from pipelines.data.store import ObjectStore
 from pipelines.data.stream import EventSource
 from pipelines.features.online import OnlineStore
@@ -135,12 +134,5 @@ def open_run(request: Request, parts: Parts) -> Run:
     spec = parts.load_spec(request.model)
     if request.lineage != LIVE:  # no traffic reaches it, so there the recent window promotes
         spec = spec.model_copy(update={"rollout": None})
-    now = parts.clock.now()
-    if request.as_of > now:
-        raise TimeError(
-            "as-of lies in the future",
-            where=f"model {request.model}",
-            got=instant_text(request.as_of),
-            wanted=f"at most the present, {instant_text(now)}",
-        )
+    refuse_future(request.as_of, parts.clock.now(), f"model {request.model}")
     return Run(request=request, spec=spec, suite=parts.load_suite(spec), parts=parts)

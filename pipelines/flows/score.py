@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from pipelines.core.errors import DataError, TimeError
+from pipelines.core.errors import DataError
 from pipelines.core.records import Instant, Record
-from pipelines.core.time import duration_text, instant_text, parse_instant, utc
+from pipelines.core.time import duration_text, instant_text, parse_instant, refuse_future, utc
 from pipelines.data.rows import ARROW_TYPES, stored_types
 from pipelines.data.snapshot import take_snapshot
 from pipelines.data.store import ObjectStore, StoredObject
@@ -86,14 +86,7 @@ def score(model: str, as_of: datetime, parts: Parts) -> ScoreReport:
 
     spec = parts.load_spec(model)
     grid_of(spec)
-    now = parts.clock.now()
-    if as_of > now:
-        raise TimeError(
-            "as-of lies in the future",
-            where=f"model {model}",
-            got=instant_text(as_of),
-            wanted=f"at most the present, {instant_text(now)}",
-        )
+    refuse_future(as_of, parts.clock.now(), f"model {model}")
     at, store = newest_step(spec, utc(as_of)), parts.open_store(spec)
     log = _key(stream_prefix(LOG, prediction_log(model)), at, "batch-")
     found = _stored(store, log)
