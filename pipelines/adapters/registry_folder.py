@@ -20,7 +20,8 @@ from pipelines.release.versions import (
     version_tags,
 )
 
-_FACTS, _MODEL, _ALIASES = "version.json", "model", "aliases.json"
+_FACTS, _PAGE, _MODEL = "version.json", "description.md", "model"
+_ALIASES = "aliases.json"
 
 
 class FolderRegistry:
@@ -78,7 +79,13 @@ class FolderRegistry:
     def describe(self, model: str, version: str, markdown: str) -> None:
         """Write the text beside the version's facts."""
         self.get(model, version)
-        (self._root / model / version / "description.md").write_text(markdown, encoding="utf-8")
+        (self._root / model / version / _PAGE).write_text(markdown, encoding="utf-8")
+
+    def described(self, model: str, version: str) -> str:
+        """The text beside the version's facts."""
+        self.get(model, version)
+        page = self._root / model / version / _PAGE
+        return page.read_text(encoding="utf-8") if page.exists() else ""
 
     def alias(self, model: str, name: str) -> str | None:
         """The version that the alias points at; None when there is none."""

@@ -149,6 +149,11 @@ class MlflowRegistry:
             text = markdown.replace("](extra_files/", f"]({_files_of(found)}extra_files%2F")
             self._client.update_model_version(model, version, description=text)
 
+    def described(self, model: str, version: str) -> str:
+        """The text on the version's page; pictures in it are those of this server."""
+        with self._talking():
+            return self._version(model, version).description or ""
+
     def alias(self, model: str, name: str) -> str | None:
         """The version that the alias points at; None when the model or the alias is not there."""
         with self._talking():

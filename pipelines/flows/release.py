@@ -14,6 +14,7 @@ from pipelines.core.errors import Busy, TimeError
 from pipelines.core.time import instant_text
 from pipelines.flows.incumbent import Incumbent, load_version
 from pipelines.flows.live_evidence import rollout_of
+from pipelines.flows.live_page import put_on_pages
 from pipelines.flows.on_trial import go_on
 from pipelines.flows.release_report import Act, ReleaseReport, report
 from pipelines.flows.review import APPROVAL, answer_review, names, tagged
@@ -49,6 +50,12 @@ def advance(model: str, as_of: datetime, parts: Parts) -> ReleaseReport:
         Busy: a retraining of this model decides just now; only a promotion waits for it.
         Unavailable: ledger, registry or store did not answer; running again is safe.
     """
+    told = _step(model, as_of, parts)
+    put_on_pages(model, parts, told)
+    return told
+
+
+def _step(model: str, as_of: datetime, parts: Parts) -> ReleaseReport:
     now = parts.clock.now()
     if as_of > now:
         raise TimeError(
@@ -74,13 +81,14 @@ def advance(model: str, as_of: datetime, parts: Parts) -> ReleaseReport:
 
 
 def _finish(model: str, parts: Parts) -> None:
-    """Bring both aliases to where the ledger says."""
+    """Bring both aliases, and what the registry shows, to where the ledger says."""
     try:
         with parts.lock(model, LIVE):
             reconcile(model, parts.ledger, parts.registry, parts.clock)
     except Busy:
         pass  # whoever holds it reconciles by himself before he decides
     show(model, parts.ledger, parts.registry)
+    put_on_pages(model, parts)
 
 
 class _Step:

@@ -126,3 +126,11 @@ class Registry(Aliases, Protocol):
     def describe(self, model: str, version: str, markdown: str) -> None:
         """Set the text that a reviewer sees beside the version."""
         ...
+
+    def described(self, model: str, version: str) -> str:
+        """The text that a reviewer sees, as ``describe`` takes it back; empty without one.
+
+        Raises:
+            GauntletError: there is no such version.
+        """
+        ...

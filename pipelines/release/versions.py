@@ -17,8 +17,8 @@ from pipelines.release.ledger import LIVE
 from pipelines.release.registry import Registration, VersionInfo
 from pipelines.training.package import content_digest
 
-RUN, CONTENT, LINEAGE, OUTCOME = (
-    f"gauntlet.{name}" for name in ("run", "content", "lineage", "outcome")
+RUN, CONTENT, LINEAGE, OUTCOME, STANDS = (
+    f"gauntlet.{name}" for name in ("run", "content", "lineage", "outcome", "stands")
 )
 _FACTS = ("run", "recipe", "spec", "snapshot", "as_of", "content", "lineage", "created_at")
 _SPLIT = "gauntlet.split"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -76,7 +75,6 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 
 def _live(settings: Settings, story: LiveStory, number: int, *, quiet: bool) -> Told:
-    from pipelines.adapters.registry_folder import FolderRegistry
     from pipelines.flows.release_report import ReleaseReport
     from pipelines.simulation.asking import MovingClock, over_http
     from pipelines.simulation.live_story import Declarations, tell_live
@@ -106,8 +104,7 @@ def _live(settings: Settings, story: LiveStory, number: int, *, quiet: bool) -> 
                 _tell_step(what)
                 weeks = what.weeks
 
-        registry = FolderRegistry(known.home / "registry")
-        parts = replace(connect(known, clock=clock, progress=progress), registry=registry)
+        parts = connect(known, clock=clock, progress=progress)
         asking = over_http(partial(service_here, known, clock))
         told = tell_live(story, declarations, parts, clock, asking, tell)
     (known.home / ENDED).touch()

@@ -159,13 +159,24 @@ def rollback(
         clock=parts.clock,
     )
     assert entry.champion_after is not None
-    unfilled = _unfilled(parts, name, entry.champion_after)
+    unfilled = [*_untold(parts, name), *_unfilled(parts, name, entry.champion_after)]
     if as_json:
         answer("rollback", {"entry": entry.as_json(), "unfilled": unfilled})
     else:
         console.print(f"champion of {name}: {entry.champion_before} -> {entry.champion_after}")
         for problem in unfilled:
             console.print(f"[yellow]to do:[/] {escape(problem)}", soft_wrap=True)
+
+
+def _untold(parts: Parts, name: str) -> list[str]:
+    """What is wrong with the pages in MLflow; the rollback stands, whatever is away."""
+    from pipelines.flows.live_page import put_on_pages
+
+    try:
+        put_on_pages(name, parts)
+    except GauntletError as problem:
+        return [f"the next `gauntlet release {name}` tells it in MLflow: {problem.what}"]
+    return []
 
 
 def _unfilled(parts: Parts, name: str, version: str) -> list[str]:

@@ -167,12 +167,20 @@ def test_tags_and_description_can_be_added(
     assert registry.tags(model, "1") == {}
     registry.register(registration("r1", model), pack("regression").folder)
     registry.tag(model, "1", "gauntlet.outcome", "promoted")
-    registry.describe(model, "1", "Promoted.")
+    assert registry.described(model, "1") == ""
+    registry.describe(model, "1", "Promoted, ![so](extra_files/plots/a.png).")
+    page = registry.described(model, "1")
+    assert page.startswith("Promoted, ![so](")
+    registry.describe(model, "1", f"Since then.\n{page}")
+    assert registry.described(model, "1") == f"Since then.\n{page}", (
+        "a page is taken as it was given"
+    )
     assert registry.tags(model, "1")["gauntlet.outcome"] == "promoted"
     assert registry.get(model, "1").tags == {"gauntlet.outcome": "promoted"}
     for act in (
         lambda: registry.tag(model, "9", "key", "value"),
         lambda: registry.describe(model, "9", "text"),
+        lambda: registry.described(model, "9"),
         lambda: registry.get(model, "9"),
     ):
         with pytest.raises(GauntletError, match="no such version"):
