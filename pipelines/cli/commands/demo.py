@@ -82,6 +82,9 @@ def demo(as_json: Json = False) -> None:
             f"  GAUNTLET_HOME={home} gauntlet ledger {lived[0].story.model}", soft_wrap=True
         )
         console.print("                              the same of a challenger on live traffic")
+        pages = f"mlflow ui --backend-store-uri sqlite:///{home / 'mlflow.db'}"
+        console.print(f"  {pages}", soft_wrap=True)
+        console.print("                              its page, with what live traffic said")
         console.print("  gauntlet explain demand     the last one, judged again from its findings")
         console.print("  make up                     MLflow and Airflow, with these versions")
     if wrong:
