@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ from pipelines.serving.shipping import ship
 from pipelines.wiring import SystemClock, connect
 from tests.answers import logged
 from tests.pharmacy import FIRST, RICH, ROOT, SECOND, START, WEEK, Pharmacy, write_days
+from tests.servers import free_port
 
 # The world ended years ago, so what is in the online store is served for as long as it takes.
 SERVING = {"cadence": "1h", "delay": "15m", "ttl": "9000d"}
@@ -137,13 +137,6 @@ class Service:
         if self.process.poll() is None:
             self.process.send_signal(how)
         self.process.wait(60)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

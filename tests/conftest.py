@@ -1,14 +1,20 @@
-"""A real PostgreSQL and a real Redis for every test that asks, started once, removed at the end."""
+"""What is made once for every test that asks: a real PostgreSQL and Redis, and a pharmacy."""
+
+from __future__ import annotations
 
 import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import servers
+
+if TYPE_CHECKING:
+    from tests.pharmacy import Pharmacy
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +66,11 @@ def redis_server() -> Iterator[str]:
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def champion(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
+    """A first version made on ``FIRST``. Copy it before changing anything."""
+    from tests.pharmacy import shared
+
+    return shared(tmp_path_factory.getbasetemp() / "pharmacy")

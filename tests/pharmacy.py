@@ -17,7 +17,7 @@ import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from unittest.mock import patch
 
 import yaml
@@ -203,14 +203,19 @@ class Pharmacy:
         """``gauntlet retrain demand --as-of <as_of>``."""
         return self.cli("retrain", "demand", "--as-of", instant_text(as_of), *words, **environment)
 
-    def with_store(self, store: Path) -> Pharmacy:
+    def with_store(self, store: Path) -> Self:
         """The same home with other events."""
-        return Pharmacy(self.home, str(store))
+        return dataclasses.replace(self, store=str(store))
 
-    def copy(self, home: Path) -> Pharmacy:
+    def copy(self, home: Path) -> Self:
         """Another home in the same state, with the same store."""
         shutil.copytree(self.home, home)
-        return Pharmacy(home, self.store)
+        return dataclasses.replace(self, home=home)
+
+    def twin(self, folder: Path) -> Self:
+        """Another home and another store, both in the same state; a test may harm them."""
+        shutil.copytree(self.store, folder / "store")
+        return self.copy(folder / "home").with_store(folder / "store")
 
     def half_written(self) -> list[str]:
         """Files in the home that nobody finished."""

@@ -27,6 +27,7 @@ from pipelines.simulation.serving import Service, service_log
 from pipelines.simulation.world import World
 from pipelines.spec.predictions import Arm, prediction_log
 from pipelines.spec.rollout import Rollout
+from pipelines.wiring import connect
 from tests.pharmacy import FIRST, RICH, SCALE, SECOND, SEED, START, Pharmacy, write_days
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -206,6 +207,21 @@ def _pairs(pharmacy: Pharmacy) -> pd.DataFrame:
     paths = sorted((pharmacy.home / "runs" / "demand").glob("*/frame.parquet"))
     rows = pd.concat([pd.read_parquet(path, columns=["pharmacy", "medicine"]) for path in paths])
     return rows.drop_duplicates().sort_values(["pharmacy", "medicine"], ignore_index=True)
+
+
+def sells(factor: float) -> Effect:
+    """Sales in the challenger's arm are so many times as large."""
+    return lambda arm: factor if arm is Arm.CHALLENGER else 1.0
+
+
+def verdicts(report: ReleaseReport) -> dict[str, str]:
+    """The verdict of each finding, by name."""
+    return {finding.name: finding.verdict.value for finding in report.findings}
+
+
+def in_mlflow(pharmacy: Pharmacy) -> dict[str, Any]:
+    """Its registry: MLflow's database, or the server that the environment names."""
+    return {"registry": connect(pharmacy.settings).registry}
 
 
 def step(pharmacy: Pharmacy, instant: datetime, **others: Any) -> ReleaseReport:

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from tests.dags.conftest import ROOT, dags
-from tests.pharmacy import RICH, Pharmacy, declaration
-from tests.rollouts import ROLLOUT, challenged
+from tests.pharmacy import RICH, declaration
+from tests.rollouts import ROLLOUT, challenged, in_mlflow
 
 
 @pytest.fixture
@@ -83,16 +83,11 @@ def test_the_trigger_waits_for_an_instant_and_keeps_nothing_else(
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
     """A home with MLflow in which version 2 waits; its shadow lasts two seconds."""
-    from pipelines.wiring import connect
-
     shadow = {**ROLLOUT["shadow"], "length": "2s"}
     canary = {**ROLLOUT["canary"], "check": "1s"}
     short = {**ROLLOUT, "shadow": shadow, "canary": canary}
 
-    def parts(pharmacy: Pharmacy) -> dict[str, Any]:
-        return {"registry": connect(pharmacy.settings).registry}
-
-    pharmacy = challenged(tmp_path, short, parts)
+    pharmacy = challenged(tmp_path, short, in_mlflow)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GAUNTLET_HOME", str(pharmacy.home))
         patch.setenv("GAUNTLET_MODELS", str(pharmacy.home / "models"))

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -28,6 +27,7 @@ from pipelines.release.promotion import Dossier, promote
 from pipelines.wiring import connect
 from tests.pharmacy import ROOT, SECOND, Pharmacy
 from tests.rollouts import ROLLOUT, at, challenged
+from tests.servers import free_port
 
 DAG = "release__demand"
 PATIENCE_S = 120.0  # for any one thing, on a machine that does other work as well
@@ -178,12 +178,6 @@ class Live:
     def chain(self) -> tuple[Entry, ...]:
         """The ledger."""
         return connect(self.stack.settings).ledger.entries("demand")
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def below(home: Path) -> list[psutil.Process]:

@@ -1,14 +1,8 @@
-"""One pharmacy with a champion, built once for all tests that retrain."""
+"""One pharmacy that answers, built once for all tests that serve."""
 
 import pytest
 
-from tests.pharmacy import Pharmacy, shared
-
-
-@pytest.fixture(scope="session")
-def champion(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
-    """A first version made on ``FIRST``. Copy it before changing anything."""
-    return shared(tmp_path_factory.getbasetemp() / "pharmacy")
+from tests.pharmacy import Pharmacy
 
 
 @pytest.fixture(scope="session")

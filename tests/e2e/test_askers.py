@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from functools import partial
 from pathlib import Path
 
@@ -27,8 +26,7 @@ ASKERS = ("over_http", "in_batch")
 @pytest.fixture
 def pharmacy(answering: Pharmacy, tmp_path: Path) -> Pharmacy:
     """The answering pharmacy, with a store of its own."""
-    shutil.copytree(answering.store, tmp_path / "store")
-    return answering.copy(tmp_path / "home").with_store(tmp_path / "store")
+    return answering.twin(tmp_path)
 
 
 def night(pharmacy: Pharmacy, how: str) -> tuple[Floats, World, MovingClock]:
@@ -57,8 +55,8 @@ def test_every_pair_that_sells_has_a_forecast_and_every_forecast_is_in_the_log(
     for row in rows:
         entity = json.loads(row["entity"])
         place = (
-            people.pharmacy_index(entity["pharmacy"]),
-            people.medicine_index(entity["medicine"]),
+            people.pharmacies.index(entity["pharmacy"]),
+            people.medicines.index(entity["medicine"]),
         )
         assert said[place] == row["prediction"], entity
         assert SECOND <= parse_instant(row["decided_at"].isoformat()) <= SECOND + KNOWN

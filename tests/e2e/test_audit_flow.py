@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,8 +20,7 @@ from tests.served import log_a_service
 
 def logged(champion: Pharmacy, folder: Path, *skews: Skew) -> Pharmacy:
     """The champion's service, logged for six days, with what goes wrong in it."""
-    shutil.copytree(champion.store, folder / "store")
-    pharmacy = champion.copy(folder / "home").with_store(folder / "store")
+    pharmacy = champion.twin(folder)
     log_a_service(pharmacy, lambda spec, rows: served_features(spec, rows, skews, seed=1))
     return pharmacy
 

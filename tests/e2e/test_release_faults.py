@@ -6,7 +6,6 @@ and has not come to the alias is then as a network and a ``kill -9`` leave it.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,10 +21,20 @@ from pipelines.flows.serve import publish_plan
 from pipelines.release.ledger import Entry, check_chain
 from pipelines.release.promotion import rollback
 from pipelines.release.registry import CHALLENGER, CHAMPION
-from pipelines.spec.predictions import Arm
 from pipelines.wiring import connect
 from tests.pharmacy import SECOND, Answer, Pharmacy
-from tests.rollouts import CANARY, DAY, SHADOW, VERDICT, at, challenged, lived, step
+from tests.rollouts import (
+    CANARY,
+    DAY,
+    SHADOW,
+    VERDICT,
+    at,
+    challenged,
+    in_mlflow,
+    lived,
+    sells,
+    step,
+)
 from tests.servers import Server, mlflow
 from tests.wire import Wire
 
@@ -44,26 +53,20 @@ class InMlflow(Pharmacy):
         """As its settings say."""
         return connect(self.settings).registry
 
-    def copy(self, home: Path) -> InMlflow:
-        """Another home in the same state."""
-        return InMlflow(super().copy(home).home, self.store)
-
 
 @pytest.fixture(scope="module")
 def waits(tmp_path_factory: pytest.TempPathFactory) -> InMlflow:
     """Version 2 passed every offline gate and waits."""
     folder = tmp_path_factory.mktemp("waits")
-    made = challenged(folder, with_parts=lambda one: {"registry": connect(one.settings).registry})
+    made = challenged(folder, with_parts=in_mlflow)
     return InMlflow(made.home, made.store)
 
 
 @pytest.fixture(scope="module")
 def due(waits: InMlflow, tmp_path_factory: pytest.TempPathFactory) -> InMlflow:
     """The next step promotes version 2."""
-    folder = tmp_path_factory.mktemp("due")
-    shutil.copytree(waits.store, folder / "store")
-    pharmacy = InMlflow(waits.copy(folder / "home").home, str(folder / "store"))
-    began = lived(pharmacy, lambda arm: 1.4 if arm is Arm.CHALLENGER else 1.0)
+    pharmacy = waits.twin(tmp_path_factory.mktemp("due"))
+    began = lived(pharmacy, sells(1.4))
     assert began.act == "canary", began.summary
     return pharmacy
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -40,8 +39,7 @@ AT = SECOND + DAY
 @pytest.fixture
 def pharmacy(answering: Pharmacy, tmp_path: Path) -> Pharmacy:
     """The answering pharmacy, with a store of its own."""
-    shutil.copytree(answering.store, tmp_path / "store")
-    return answering.copy(tmp_path / "home").with_store(tmp_path / "store")
+    return answering.twin(tmp_path)
 
 
 def parts_of(pharmacy: Pharmacy, **others: Any) -> Parts:

@@ -43,8 +43,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def pharmacy(answering: Pharmacy, tmp_path: Path) -> Pharmacy:
     """A copy of the home and the store that a test may harm."""
-    shutil.copytree(answering.store, tmp_path / "store")
-    return answering.copy(tmp_path / "home").with_store(tmp_path / "store")
+    return answering.twin(tmp_path)
 
 
 @dataclass

@@ -7,7 +7,6 @@ its service. The warehouse that training reads is right all along.
 
 from __future__ import annotations
 
-import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -50,8 +49,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
 @pytest.fixture
 def pharmacy(served: Pharmacy, tmp_path: Path) -> Pharmacy:
     """A copy with a store of its own, for a log to be written to."""
-    shutil.copytree(served.store, tmp_path / "store")
-    return served.copy(tmp_path / "home").with_store(tmp_path / "store")
+    return served.twin(tmp_path)
 
 
 def elsewhere(folder: Path, *scenarios: Scenario, start: datetime = START) -> Path:

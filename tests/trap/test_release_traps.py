@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -45,8 +44,7 @@ def waits(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
 
 def in_canary(waits: Pharmacy, folder: Path, factor: float) -> Pharmacy:
     """In a canary in which the challenger's arm sells so many times as much."""
-    shutil.copytree(waits.store, folder / "store")
-    pharmacy = waits.copy(folder / "home").with_store(folder / "store")
+    pharmacy = waits.twin(folder)
     store, salt = folder / "store", salt_of(pharmacy)
     Traffic().log(pharmacy, SECOND - 14 * DAY, SECOND)
     assert step(pharmacy, SECOND).act == "shadow"

@@ -12,16 +12,10 @@ from pipelines.flows.live_evidence import canary_evidence
 from pipelines.flows.live_log import ramp_of
 from pipelines.release.canary import judge_canary
 from pipelines.release.registry import CHALLENGER, CHAMPION
-from pipelines.spec.predictions import Arm
 from tests.pharmacy import Pharmacy
-from tests.rollouts import CANARY, DAY, ROLLOUT, at, challenged, lived, step
+from tests.rollouts import CANARY, DAY, ROLLOUT, at, challenged, lived, sells, step
 
 HARM = "canary.harm.packs_a_sale.kind.community"
-
-
-def times(factor: float):
-    """Sales in the challenger's arm are so many times as large."""
-    return lambda arm: factor if arm is Arm.CHALLENGER else 1.0
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +30,8 @@ def waits(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
 @pytest.mark.slow
 def test_harm_in_a_segment_that_the_mean_hides_is_rolled_back(waits: Pharmacy) -> None:
     """Hospitals and online pharmacies sell four times as much a sale, the community half."""
-    gains = {"hospital": times(4.0), "online": times(4.0)}
-    assert lived(waits, times(0.5), elsewhere=gains).act == "canary"
+    gains = {"hospital": sells(4.0), "online": sells(4.0)}
+    assert lived(waits, sells(0.5), elsewhere=gains).act == "canary"
     now = CANARY + 9 * DAY
     parts = at(waits, now)
     version = load_version(parts, parts.registry.get("demand", "2"))
