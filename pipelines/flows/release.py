@@ -10,8 +10,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from pipelines.core.errors import Busy, TimeError
-from pipelines.core.time import instant_text
+from pipelines.core.errors import Busy
+from pipelines.core.time import instant_text, refuse_future
 from pipelines.flows.incumbent import Incumbent, load_version
 from pipelines.flows.live_evidence import rollout_of
 from pipelines.flows.live_page import put_on_pages
@@ -56,14 +56,7 @@ def advance(model: str, as_of: datetime, parts: Parts) -> ReleaseReport:
 
 
 def _step(model: str, as_of: datetime, parts: Parts) -> ReleaseReport:
-    now = parts.clock.now()
-    if as_of > now:
-        raise TimeError(
-            "as-of lies in the future",
-            where=f"release of {model}",
-            got=instant_text(as_of),
-            wanted=f"at most the present, {instant_text(now)}",
-        )
+    refuse_future(as_of, parts.clock.now(), f"release of {model}")
     _finish(model, parts)
     chain = parts.ledger.entries(model)
     if standing := trial(chain):
