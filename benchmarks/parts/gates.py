@@ -7,12 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from parts.real_weeks import WEEK, Home, Week, truth
+from pipelines.core.arrays import Floats, Mask
 
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 GATES = ("naive", "never", "usual", "always", "ours")
 FOLLOWING = timedelta(weeks=4)
 NAIVE = -1  # in force before our first version: each entity's own constant of that Monday

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.core.arrays import Integers, Mask
 from pipelines.core.errors import DataError
 from pipelines.core.records import Instant, Record, canonical_json
 from pipelines.core.time import Window, utc
@@ -25,8 +26,6 @@ from pipelines.spec.predictions import Arm
 if TYPE_CHECKING:
     import pandas as pd
 
-Integers = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 ASSIGNMENT = "canary.sample_ratio.assignment"
 NOWHERE = np.iinfo(np.int64).max  # the stage of an entity that is in no arm
@@ -129,7 +128,7 @@ class Assigned:
     """
 
     stage: Integers
-    challenger: Flags
+    challenger: Mask
 
 
 def assigned(entities: pd.DataFrame, ramp: Ramp) -> Assigned:
@@ -144,7 +143,7 @@ def assigned(entities: pd.DataFrame, ramp: Ramp) -> Assigned:
     )
 
 
-def in_arms(log: LiveLog, where: Assigned) -> Flags:
+def in_arms(log: LiveLog, where: Assigned) -> Mask:
     """Rows that were answered in the very arm that the hash gives their entity."""
     code = log.rows["code"].to_numpy()
     arm = log.rows["arm"].to_numpy(object)

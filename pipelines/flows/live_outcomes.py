@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from pipelines.core.arrays import Floats, Integers, Mask
 from pipelines.core.time import utc
 from pipelines.data.snapshot import take_snapshot
 from pipelines.flows.frames import streams
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from pipelines.training.measure import Measure
 
-Floats = npt.NDArray[np.float64]
 DAY = timedelta(days=1)
 _DAY_OF = ":day"
 
@@ -79,7 +78,7 @@ class Live:
         code = rows["code"].to_numpy(np.int64)
         return Outcomes(code, days, value, matured, np.ones(len(rows)))
 
-    def losses(self, name: str, log: LiveLog) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    def losses(self, name: str, log: LiveLog) -> tuple[Floats, Mask]:
         """The loss of each answer, NaN without a label; and whether its time has come."""
         labels = self._labels(log)
         matured = labels["matured_at"].to_numpy("datetime64[us]") <= _plain(self.as_of)
@@ -113,9 +112,7 @@ class Live:
     def _horizon(self) -> timedelta:
         return self.spec.label.horizon
 
-    def _loss(
-        self, name: str, log: LiveLog, labels: pd.DataFrame, known: npt.NDArray[np.bool_]
-    ) -> Floats:
+    def _loss(self, name: str, log: LiveLog, labels: pd.DataFrame, known: Mask) -> Floats:
         from pipelines.training.fit import label_numbers
 
         measure = loss_measure(self.spec, name)
@@ -163,8 +160,8 @@ class Live:
         self,
         measure: LiveMeasure,
         entities: pd.DataFrame,
-        who: npt.NDArray[np.int64],
-        entered: npt.NDArray[np.int64],
+        who: Integers,
+        entered: Integers,
         began: datetime,
         end: datetime,
     ) -> Outcomes:

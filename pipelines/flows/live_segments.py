@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.core.arrays import Integers
 from pipelines.core.time import utc
 from pipelines.flows.live_outcomes import Live
 from pipelines.release.canary_evidence import Part
@@ -24,7 +25,7 @@ Texts = npt.NDArray[np.object_]
 
 
 def segment_parts(
-    source: Live, entities: pd.DataFrame, code: npt.NDArray[np.int64], began: datetime
+    source: Live, entities: pd.DataFrame, code: Integers, began: datetime
 ) -> dict[str, Part]:
     """Whom each declared segment is made of, under the name of its guardrail.
 

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from pipelines.core.arrays import Floats, Mask
 from pipelines.core.time import Window, utc
 from pipelines.core.verdict import slug
 from pipelines.flows.incumbent import Incumbent
@@ -28,7 +28,6 @@ from pipelines.stats.undefined import Undefined
 if TYPE_CHECKING:
     import pandas as pd
 
-Floats = npt.NDArray[np.float64]
 SLOWEST = 0.99
 _LAST_ROWS = timedelta(minutes=5)  # a shadow's answer may be in a later shipment than the caller's
 
@@ -111,7 +110,7 @@ def _losses(source: Live, name: str, both: LiveLog) -> tuple[PairedDifference | 
 
 
 def _slices(
-    spec: ModelSpec, both: LiveLog, gap: Floats, apart: npt.NDArray[np.bool_] | None
+    spec: ModelSpec, both: LiveLog, gap: Floats, apart: Mask | None
 ) -> Iterator[SliceAgreement]:
     served: list[dict[str, object]] = []
     for part in spec.slices:

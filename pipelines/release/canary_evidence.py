@@ -13,18 +13,15 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
+from pipelines.core.arrays import Codes, Floats, Integers, Mask
 from pipelines.core.errors import DataError
 from pipelines.core.records import Record
 from pipelines.spec.rollout import LiveMetric
 from pipelines.stats.cuped import ArmsDifference, arms_difference
 from pipelines.stats.moments import Moments, moments
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 Arm = Literal["challenger", "control"]
 ARMS: tuple[Arm, Arm] = ("challenger", "control")
 WEEK = 7
@@ -42,8 +39,8 @@ class Entities:
         past: covariates from before the canary, shape (n, covariates); NaN: not known.
     """
 
-    entity: npt.NDArray[np.generic]
-    challenger: Flags
+    entity: Codes
+    challenger: Mask
     stage: Integers
     day: Integers
     past: Floats | None = None
@@ -61,10 +58,10 @@ class Outcomes:
         weight: denominators of a ratio, shape (m,); without it, one row for each entity.
     """
 
-    entity: npt.NDArray[np.generic]
+    entity: Codes
     day: Integers
     value: Floats
-    matured: Flags
+    matured: Mask
     weight: Floats | None = None
 
 
@@ -79,7 +76,7 @@ class Part:
     """
 
     metric: str
-    whom: Flags
+    whom: Mask
 
 
 class Reading(Record):
@@ -271,9 +268,9 @@ class _Summed:
     columns: Floats
     due: Integers
     seen: Integers
-    waiting: Flags
+    waiting: Mask
 
-    def reading(self, mine: Flags, entered: Flags) -> Reading:
+    def reading(self, mine: Mask, entered: Mask) -> Reading:
         """Of some entities; whoever entered and has no row, come or to come, lacks one."""
         lacking = int((mine & entered & (self.due == 0) & ~self.waiting).sum())
         return Reading(
@@ -289,7 +286,7 @@ def _summed(people: _People, rows: _Rows, start: int, end: int) -> _Summed:
     due = within & rows.matured
     seen = due & ~np.isnan(rows.value)
 
-    def added(which: Flags, values: Floats | None = None) -> Floats:
+    def added(which: Mask, values: Floats | None = None) -> Floats:
         weights = None if values is None else values[which]
         return np.bincount(rows.place[which], weights, many).astype(np.float64)
 

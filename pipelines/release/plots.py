@@ -13,16 +13,14 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
+from pipelines.core.arrays import Floats
 from pipelines.stats.paired import PairedDifference
 from pipelines.training.evaluation import Evaluation, SliceDifference
-
-Floats = npt.NDArray[np.float64]
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6b6b6b"
 _MOST_SLICES = 16

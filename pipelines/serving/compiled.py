@@ -21,9 +21,9 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
+from pipelines.core.arrays import Floats
 from pipelines.serving.forest import Codes, forest
 
-Floats = npt.NDArray[np.float64]
 Row = Mapping[str, Any]  # features by name; None where one is missing
 Predict = Callable[[Sequence[Row]], Floats]
 Fill = Callable[[Any], float]

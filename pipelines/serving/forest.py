@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 
-Floats = npt.NDArray[np.float64]
+from pipelines.core.arrays import Floats
+
 Codes = Mapping[float, float]
 MOST_WALKS = 50_000  # from here on calls for each tree are no longer what takes the time
 _ONE_THREAD = 1

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.core.arrays import Floats
 from pipelines.core.errors import Damaged, GauntletError, SpecError
 from pipelines.core.verdict import Verdict
-from pipelines.serving.compiled import Floats, Predict, Row, agree, compiled, plain, trial_rows
+from pipelines.serving.compiled import Predict, Row, agree, compiled, plain, trial_rows
 from pipelines.serving.form import recorded, rows_of
 from pipelines.serving.plan import Serving
 from pipelines.spec.features import WindowFeature

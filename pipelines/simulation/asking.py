@@ -13,13 +13,13 @@ from typing import Protocol
 
 import numpy as np
 
+from pipelines.core.arrays import Floats
 from pipelines.core.time import utc
 from pipelines.flows.materialize import materialize
 from pipelines.flows.run import Parts
 from pipelines.flows.score import newest_scores, score
 from pipelines.flows.serve import publish_plan, ship_log
 from pipelines.simulation.calling import Callers
-from pipelines.simulation.population import Floats
 from pipelines.simulation.world import World
 
 ASKED = timedelta(minutes=30)  # after midnight

@@ -11,9 +11,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from pipelines.core.arrays import Floats
 from pipelines.core.errors import Unavailable
 from pipelines.simulation.catalogue import CHAINS, KIND_NAMES, REGIONS
-from pipelines.simulation.population import Floats
 from pipelines.simulation.world import World
 
 TIMEOUT_S = 30.0

@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from pipelines.core.arrays import Floats
 from pipelines.simulation.catalogue import CHAINS, REGIONS
-from pipelines.simulation.population import Floats, Population, generator
+from pipelines.simulation.population import Population, generator
 from pipelines.simulation.scenarios import Change
 from pipelines.spec.fields import Share
 

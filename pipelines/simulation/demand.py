@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from pipelines.core.arrays import Floats
 from pipelines.simulation.catalogue import (
     CLASSES,
     EPIDEMIC_CLASSES,
@@ -14,7 +15,7 @@ from pipelines.simulation.catalogue import (
     REGIONS,
     SEASONS,
 )
-from pipelines.simulation.population import Floats, Population, generator
+from pipelines.simulation.population import Population, generator
 from pipelines.simulation.scale import Scale
 
 _RAMP_DAYS = 21.0  # a newcomer reaches three quarters of its level within about four weeks

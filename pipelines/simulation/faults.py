@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
-from numpy.typing import NDArray
 from pydantic import Field
 
+from pipelines.core.arrays import Integers, Mask
 from pipelines.core.records import Instant
 from pipelines.core.time import epoch_us
 from pipelines.simulation.population import Population
-from pipelines.simulation.scenarios import HAPPENED, Mask, Scenario
+from pipelines.simulation.scenarios import HAPPENED, Scenario
 from pipelines.spec.fields import Duration, Share
 
 pc: Any = pyarrow.compute  # its type stubs know no mix of scalars and columns
@@ -240,7 +240,7 @@ def _with(table: pa.Table, column: str, values: Any) -> pa.Table:
     return table.set_column(table.schema.get_field_index(column), field, values)
 
 
-def _moved(table: pa.Table, column: str, microseconds: NDArray[np.int64]) -> pa.Table:
+def _moved(table: pa.Table, column: str, microseconds: Integers) -> pa.Table:
     """The table with a column of instants moved by so much, row by row."""
     by = pa.array(np.asarray(microseconds, dtype=np.int64)).cast(pa.duration("us"))
     return _with(table, column, pc.add(table[column], by))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pipelines.core.arrays import Floats, Integers
 from pipelines.simulation.catalogue import (
     CHAINS,
     CLASSES,
@@ -19,9 +19,6 @@ from pipelines.simulation.catalogue import (
     medicine_names,
 )
 from pipelines.simulation.scale import Scale
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 def generator(seed: int, subject: str, *numbers: int) -> np.random.Generator:
@@ -38,16 +35,16 @@ class Population:
 
     pharmacies: tuple[str, ...]
     medicines: tuple[str, ...]
-    region: Ints  # (P,) into REGIONS
-    chain: Ints  # (P,) into CHAINS
-    kind: Ints  # (P,) into KINDS
+    region: Integers  # (P,) into REGIONS
+    chain: Integers  # (P,) into CHAINS
+    kind: Integers  # (P,) into KINDS
     size: Floats  # (P,) relative
     opened: Floats  # (P,) day of the world; before 0: older than the world
     growth: Floats  # (P,) log growth in a year
-    delivery_weekday: Ints  # (P,) 0 is Monday
+    delivery_weekday: Integers  # (P,) 0 is Monday
     markup: Floats  # (P,) factor on the list price
-    medicine_class: Ints  # (M,) into CLASSES
-    pack_size: Ints  # (M,) tablets or doses in a pack
+    medicine_class: Integers  # (M,) into CLASSES
+    pack_size: Integers  # (M,) tablets or doses in a pack
     list_price: Floats  # (M,) euro a pack at the start
     price_drift: Floats  # (M,) log change in a year
     popularity: Floats  # (M,) relative
@@ -102,7 +99,7 @@ def draw_population(scale: Scale, seed: int) -> Population:
     )
 
 
-def _shares(number: int, weights: list[float]) -> Ints:
+def _shares(number: int, weights: list[float]) -> Integers:
     """``number`` labels that follow the weights as closely as whole numbers can."""
     edges = np.cumsum(weights) / np.sum(weights)
     return np.searchsorted(edges, (np.arange(number) + 0.5) / number).astype(np.int64)

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
-from numpy.typing import NDArray
 
+from pipelines.core.arrays import Floats, Integers, Mask
 from pipelines.simulation.catalogue import CHAINS, KIND_NAMES, KINDS, REGIONS, ZONE
-from pipelines.simulation.population import Floats, Ints, Population
+from pipelines.simulation.population import Population
 from pipelines.simulation.scale import Scale
 from pipelines.simulation.scenarios import HAPPENED
 
@@ -33,8 +33,8 @@ def midnight(day: date) -> int:
 def dispensing_rows(
     population: Population,
     day: date,
-    cells: Ints,
-    packs: Ints,
+    cells: Integers,
+    packs: Integers,
     *,
     scale: Scale,
     prices: Floats,
@@ -79,7 +79,7 @@ def stock_rows(
     population: Population,
     day: date,
     on_hand: Floats,
-    sold_here: NDArray[np.bool_],
+    sold_here: Mask,
     rng: np.random.Generator,
 ) -> pa.Table:
     """The evening's count of every medicine that a pharmacy keeps; ``on_hand`` is (P, M)."""
@@ -137,7 +137,7 @@ def price_rows(population: Population, day: date, prices: Floats) -> pa.Table:
     )
 
 
-def _delays(n: int, late_share: float, rng: np.random.Generator) -> NDArray[np.int64]:
+def _delays(n: int, late_share: float, rng: np.random.Generator) -> Integers:
     """From event to record: minutes, for some a nightly batch's hours, for the late 1 to 4 days."""
     delay = np.minimum(rng.lognormal(np.log(5), 1.0, n), 180) * MINUTE
     draw = rng.random(n)
@@ -147,9 +147,9 @@ def _delays(n: int, late_share: float, rng: np.random.Generator) -> NDArray[np.i
     return np.where(late, rng.uniform(1, 4, n) * DAY, delay).astype(np.int64)
 
 
-def _named(names: tuple[str, ...], index: Ints) -> pa.Array[Any]:
+def _named(names: tuple[str, ...], index: Integers) -> pa.Array[Any]:
     return pa.array(names, pa.string()).take(pa.array(index, pa.int64()))
 
 
-def _instants(microseconds: NDArray[np.int64]) -> pa.Array[Any]:
+def _instants(microseconds: Integers) -> pa.Array[Any]:
     return pa.array(microseconds, pa.int64()).cast(INSTANT)

@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from pydantic import model_validator
 
+from pipelines.core.arrays import Floats
 from pipelines.core.records import Instant, Record
-from pipelines.simulation.population import Floats, Population
+from pipelines.simulation.population import Population
 
 HAPPENED = "_happened"  # true time of a row, dropped before a table leaves the world
-Mask = NDArray[np.bool_]
 
 
 class Scenario(Record):

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 from pydantic import Field
 
+from pipelines.core.arrays import Floats, Mask
 from pipelines.core.records import Record
 from pipelines.serving.arms import Allocation, arm_of, in_shadow
 from pipelines.spec.fields import Share
@@ -61,7 +61,7 @@ def prediction_log(
     spec: ModelSpec,
     rows: pd.DataFrame,
     served: pd.DataFrame,
-    predictions: NDArray[np.float64],
+    predictions: Floats,
     version: str,
     arm: Arm = Arm.CHAMPION,
     *,
@@ -123,7 +123,7 @@ def service_log(
     fails = np.random.default_rng(seed).random(len(rows)) < service.failing
     served = rows[[name for name in spec.feature_names if name in rows.columns]]
 
-    def part(which: NDArray[np.bool_], version: str, arm: Arm) -> pa.Table:
+    def part(which: Mask, version: str, arm: Arm) -> pa.Table:
         slower = service.slower if version == service.challenger else 1.0
         return prediction_log(
             spec,

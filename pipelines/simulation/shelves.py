@@ -11,8 +11,8 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow as pa
 
+from pipelines.core.arrays import Floats, Integers
 from pipelines.core.errors import DataError
-from pipelines.simulation.population import Floats, Ints
 from pipelines.simulation.world import World
 
 _DAY = timedelta(days=1)
@@ -69,12 +69,12 @@ class Shelves:
             day, cells[some], given[some], shelf=self.stock, delivered=delivered
         )
 
-    def _by_pair(self, cells: Ints, packs: Ints) -> Floats:
+    def _by_pair(self, cells: Integers, packs: Integers) -> Floats:
         flat = np.bincount(cells, weights=packs, minlength=self.stock.size)
         return np.asarray(flat.reshape(self.stock.shape))
 
 
-def _given(cells: Ints, packs: Ints, stock: Floats) -> Ints:
+def _given(cells: Integers, packs: Integers, stock: Floats) -> Integers:
     """Packs that each customer gets, first come, first served, (prescriptions,)."""
     order = np.argsort(cells, kind="stable")
     asked = np.cumsum(packs[order])

@@ -11,11 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.core.arrays import Floats, Integers
 from pipelines.core.errors import DataError, TimeError
 from pipelines.core.records import canonical_json
 from pipelines.core.time import Window, utc
 from pipelines.simulation.demand import base_rates, prescriptions
-from pipelines.simulation.population import Floats, Ints, draw_population, generator
+from pipelines.simulation.population import draw_population, generator
 from pipelines.simulation.recording import (
     delivery_rows,
     dispensing_rows,
@@ -109,7 +110,7 @@ class World:
         """The scenarios in force at an instant."""
         return tuple(scenario for scenario in self.scenarios if scenario.active(utc(instant)))
 
-    def wanted(self, day: date) -> tuple[Ints, Ints]:
+    def wanted(self, day: date) -> tuple[Integers, Integers]:
         """What customers ask for on a day, in the order in which they come.
 
         Returns:
@@ -131,7 +132,7 @@ class World:
         return np.maximum(shelf, 0)
 
     def recorded(
-        self, day: date, cells: Ints, packs: Ints, *, shelf: Floats, delivered: Floats
+        self, day: date, cells: Integers, packs: Integers, *, shelf: Floats, delivered: Floats
     ) -> dict[str, pa.Table]:
         """The tables that a day leaves, every scenario applied.
 
@@ -152,7 +153,7 @@ class World:
                 rates = scenario.expect(rates, day, self.population)
         return rates
 
-    def _draw_sales(self, day: date) -> tuple[Ints, Ints]:
+    def _draw_sales(self, day: date) -> tuple[Integers, Integers]:
         """Cell in the flat (P, M) and packs of each prescription of a day."""
         rng = generator(self.seed, "sales", day.toordinal())
         counts = rng.poisson(self._rates(day)).ravel()
@@ -194,7 +195,7 @@ class World:
         return self._tables(day, *self._sales(day), self.shelf(day), delivered)
 
     def _tables(
-        self, day: date, cells: Ints, packs: Ints, shelf: Floats, delivered: Floats
+        self, day: date, cells: Integers, packs: Integers, shelf: Floats, delivered: Floats
     ) -> dict[str, pa.Table]:
         population, prices = self.population, self._prices(day)
 

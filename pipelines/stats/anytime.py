@@ -10,15 +10,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 from scipy.optimize import brentq
 from scipy.special import log_ndtr
 
+from pipelines.core.arrays import Floats
 from pipelines.core.records import Record
 from pipelines.core.verdict import Interval
-
-Floats = npt.NDArray[np.float64]
 
 
 class AnytimeBound(Record):

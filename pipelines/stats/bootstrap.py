@@ -7,13 +7,13 @@ two check each other. Resampling days alone rejects far too often on windows of 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
+from pipelines.core.arrays import Codes, Floats
 from pipelines.core.errors import DataError
 from pipelines.core.records import Record
 from pipelines.core.verdict import Interval
-from pipelines.stats.paired import Codes, Floats, row_differences
+from pipelines.stats.paired import row_differences
 from pipelines.stats.undefined import NoVariation, TooFewDays, TooFewEntities
 
 RESAMPLES = 2000
@@ -22,7 +22,7 @@ FEWEST_BLOCKS = 2  # of one block every resample would hold the same days, only 
 FEWEST_ENTITIES = 20  # with fewer, a resample may hold nobody at all
 WEIGHTS_AT_ONCE = 2**21  # 16 MiB of weights in memory, however many entities there are
 
-Counts = npt.NDArray[np.float64]
+Counts = Floats
 
 
 class BootstrapDifference(Record):

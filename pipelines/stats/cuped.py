@@ -10,17 +10,15 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 from scipy import stats
 
+from pipelines.core.arrays import Floats
 from pipelines.core.errors import DataError
 from pipelines.core.records import Record
 from pipelines.core.verdict import Interval
 from pipelines.stats.moments import Moments
 from pipelines.stats.undefined import NoVariation, TooFewEntities, ZeroDenominator
-
-Floats = npt.NDArray[np.float64]
 
 
 class ArmsDifference(Record):

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 from scipy import special
 from scipy.optimize import brentq
 
-Floats = npt.NDArray[np.float64]
+from pipelines.core.arrays import Floats
 
 DOUBT = 0.05  # chance that the time part is larger than it is taken to be for its noise
 NODES = 16  # of the quadrature over each variance: the noncentral t to three digits

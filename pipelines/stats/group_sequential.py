@@ -12,14 +12,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
+from pipelines.core.arrays import Floats
 from pipelines.core.errors import DataError
-
-Floats = npt.NDArray[np.float64]
 
 FINENESS = 24  # r of the grid: with 16 already, bounds are right to six digits
 FARTHEST = 40.0  # standard errors; what lies beyond has no weight in double precision

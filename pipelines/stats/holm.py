@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.core.arrays import Floats
 
-def holm(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+
+def holm(p_values: npt.ArrayLike) -> Floats:
     """Adjusted p-values in the order given; rejecting those <= alpha keeps any false at alpha.
 
     Source: Holm (1979), Scandinavian Journal of Statistics 6, section 3.

@@ -8,13 +8,11 @@ plus the rows' influence on it, whose mean is zero.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import rankdata
 
+from pipelines.core.arrays import Floats, Mask
 from pipelines.core.errors import DataError
 from pipelines.stats.undefined import OneClass, TooFewRows, ZeroDenominator
-
-Floats = npt.NDArray[np.float64]
 
 SMALLEST_PROBABILITY = 1e-15  # a probability of exactly 0 would cost infinitely much
 
@@ -161,7 +159,7 @@ def _probabilities(label: Floats, probability: Floats) -> tuple[Floats, Floats]:
     return label, probability
 
 
-def _two_classes(label: Floats) -> npt.NDArray[np.bool_]:
+def _two_classes(label: Floats) -> Mask:
     _zero_or_one(label)
     positive = np.asarray(label == 1)
     if positive.all() or not positive.any():

@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from pipelines.core.arrays import Floats
 from pipelines.core.errors import DataError
 from pipelines.core.records import Record
-
-Floats = npt.NDArray[np.float64]
 
 
 class Moments(Record):

@@ -6,18 +6,15 @@ import math
 from bisect import bisect_left
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 from scipy import stats
 
+from pipelines.core.arrays import Codes, Floats
 from pipelines.core.errors import DataError
 from pipelines.core.records import Record
 from pipelines.core.verdict import Interval
 from pipelines.stats.detectable import Noise
 from pipelines.stats.undefined import NoVariation, TooFewDays, TooFewEntities
-
-Floats = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.generic]
 
 FEWEST_DAYS = 3  # the two slowest cosines are not defined on fewer
 LONGEST_WEEKS = 156  # how far ahead a longer window is looked for

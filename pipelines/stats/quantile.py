@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import binom
 
+from pipelines.core.arrays import Floats
 from pipelines.stats.undefined import TooFewRows
-
-Floats = npt.NDArray[np.float64]
 
 
 def quantile_bounds(values: Floats, share: float, level: float) -> tuple[float, float, float]:

@@ -9,14 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
+from pipelines.core.arrays import Floats
 from pipelines.core.errors import DataError
 from pipelines.core.records import Record
 from pipelines.stats.undefined import TooFewRows
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

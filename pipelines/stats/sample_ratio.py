@@ -15,10 +15,9 @@ import numpy.typing as npt
 from pydantic import Field
 from scipy.special import gammaln, logsumexp
 
+from pipelines.core.arrays import Floats
 from pipelines.core.errors import DataError
 from pipelines.core.records import Record
-
-Floats = npt.NDArray[np.float64]
 
 CONCENTRATIONS = (100.0, 1_000.0, 10_000.0)
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 from scipy.stats import norm
 
+from pipelines.core.arrays import Codes, Floats, Mask
 from pipelines.core.records import Record
 from pipelines.core.verdict import Interval
 from pipelines.stats.influence import auc
-
-Floats = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.generic]
 
 
 class TwoSampleAuc(Record):
@@ -32,7 +29,7 @@ class TwoSampleAuc(Record):
         return Interval(low=low, high=high, level=level)
 
 
-def two_sample_auc(score: Floats, second: npt.NDArray[np.bool_], cluster: Codes) -> TwoSampleAuc:
+def two_sample_auc(score: Floats, second: Mask, cluster: Codes) -> TwoSampleAuc:
     """The area under the curve of a classifier that tells two samples apart, with its error.
 
     Rows of one cluster may depend on each other; a row that stands in both samples is one cluster,

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from pipelines.core.arrays import Floats, Mask
 from pipelines.stats.two_samples import TwoSampleAuc, two_sample_auc
 from pipelines.stats.undefined import TooFewRows
 from pipelines.training.populations import Hashes
 
-Floats = npt.NDArray[np.float64]
 Method = Literal["trees", "logistic"]
 
 FOLDS = 2
@@ -33,7 +32,7 @@ class Sample:
     rows: pd.DataFrame
     cells: Hashes
 
-    def kept(self, most: int) -> npt.NDArray[np.bool_]:
+    def kept(self, most: int) -> Mask:
         """At most about so many rows, in whole cells; the same cells of every population.
 
         Cells are taken in the order of their hashes: a row of two populations is kept in both.

@@ -9,9 +9,9 @@ from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from pipelines.core.arrays import Floats, Integers, Mask
 from pipelines.core.errors import DataError
 from pipelines.core.time import Window
 from pipelines.core.verdict import Finding, Verdict
@@ -27,7 +27,6 @@ from pipelines.training.slice_search import found_slices
 from pipelines.training.slices import slice_findings
 from pipelines.training.split import decision_times, inside
 
-Floats = npt.NDArray[np.float64]
 EPOCH = date(1970, 1, 1)
 
 
@@ -51,8 +50,8 @@ class _Arms:
     label: Floats
     candidates: tuple[Floats, ...]
     rival: Floats
-    entity: npt.NDArray[np.int64]
-    day: npt.NDArray[np.int64]
+    entity: Integers
+    day: Integers
     strict: bool
 
     def utilities(self, measure: Measure, seed: int = 0) -> tuple[Floats, Floats]:
@@ -62,7 +61,7 @@ class _Arms:
             measure.utilities(self.label, self.rival, self.rows),
         )
 
-    def within(self, measure: Measure, mask: npt.NDArray[np.bool_]) -> PairedDifference:
+    def within(self, measure: Measure, mask: Mask) -> PairedDifference:
         """The paired difference of a metric computed on some of the rows only."""
         label, rows = self.label[mask], self.rows[mask]
         return paired_difference(
@@ -250,7 +249,7 @@ def _same_rows(
 def _arms(
     spec: ModelSpec,
     rows: pd.DataFrame,
-    labelled: npt.NDArray[np.bool_],
+    labelled: Mask,
     candidates: Sequence[Scored],
     rival: Scored,
 ) -> _Arms:

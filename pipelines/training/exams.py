@@ -8,9 +8,9 @@ from functools import cache
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from pipelines.core.arrays import Floats, Mask
 from pipelines.spec.training import Metric
 from pipelines.stats.decomposition import Decomposition, symmetric_decomposition
 from pipelines.stats.paired import PairedDifference, paired_difference
@@ -22,9 +22,6 @@ from pipelines.training.measure import primary_measure
 from pipelines.training.populations import SIDES, Material, Side
 from pipelines.training.score import score
 from pipelines.training.split import decision_times
-
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 
 class Exams:

@@ -6,9 +6,9 @@ import math
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 
+from pipelines.core.arrays import Integers
 from pipelines.core.verdict import Finding, Gate, Interval, Verdict
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.paired import PairedDifference
@@ -334,7 +334,7 @@ def seed_noise(spec: ModelSpec, gains: list[float], unit: str) -> Finding:
     return _finding(name, verdict, reason, value=gain, threshold=noise, unit=unit)
 
 
-def concentration(entity: npt.NDArray[np.int64]) -> Finding:
+def concentration(entity: Integers) -> Finding:
     """Whether one entity, or a handful, carries the comparison."""
     counts = np.bincount(entity)
     share, many = float(counts.max() / len(entity)), len(counts)

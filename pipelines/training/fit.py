@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import InvalidParameterError
 
+from pipelines.core.arrays import Floats
 from pipelines.core.errors import DataError, SpecError
 from pipelines.spec.model import ModelSpec
 from pipelines.training.columns import categorical_features, feature_matrix
@@ -94,7 +95,7 @@ def class_labels(pipeline: Pipeline) -> tuple[str, ...]:
     return tuple(_label_text(value) for value in pipeline.classes_)
 
 
-def label_numbers(label: pd.Series, classes: tuple[str, ...]) -> npt.NDArray[np.float64]:
+def label_numbers(label: pd.Series, classes: tuple[str, ...]) -> Floats:
     """Labels as numbers: as they are, or 1 for the positive of two classes and 0 for the other.
 
     Raises:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
+from pipelines.core.arrays import Mask
 from pipelines.core.records import Record
 from pipelines.core.verdict import Interval
 from pipelines.spec.features import WindowFeature
@@ -48,7 +48,7 @@ def masked_loss(
     fitted: Fitted,
     rows: pd.DataFrame,
     feature: str,
-    masked: npt.NDArray[np.bool_],
+    masked: Mask,
 ) -> MaskedLoss:
     """The paired difference between the same model with a feature and with it masked.
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from pipelines.core.arrays import Floats
 from pipelines.core.errors import SpecError
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.training import Guardrail, Metric
 from pipelines.stats import influence
-
-Floats = npt.NDArray[np.float64]
 
 _PLAIN = {
     Metric.ABSOLUTE_ERROR: influence.absolute_error,

@@ -10,6 +10,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from pipelines.core.arrays import Mask
 from pipelines.spec.features import CalendarFeature
 from pipelines.stats.reweighting import importance_weights, outside_support, three_terms
 from pipelines.stats.undefined import Undefined
@@ -23,7 +24,7 @@ from pipelines.training.audit_record import (
     Weighted,
 )
 from pipelines.training.exams import Exams
-from pipelines.training.populations import LABEL, SIDES, Mask, Material, Side, cells, identities
+from pipelines.training.populations import LABEL, SIDES, Material, Side, cells, identities
 from pipelines.training.rules import told_apart
 
 TIME_PARTS = ("day", "month", "day_of_year")  # they tell any two stretches of time apart

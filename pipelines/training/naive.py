@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from pipelines.core.arrays import Floats, Integers
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.training import Metric
 from pipelines.training.fit import label_numbers
-
-Floats = npt.NDArray[np.float64]
 
 PRIOR_LABELS = 30  # everybody's constant counts as this many labels of each entity
 
@@ -58,22 +56,20 @@ def _level(spec: ModelSpec) -> float | None:
             return None
 
 
-def _means(label: Floats, code: npt.NDArray[np.int64], entities: int, prior: float) -> Floats:
+def _means(label: Floats, code: Integers, entities: int, prior: float) -> Floats:
     count = np.bincount(code, minlength=entities) + PRIOR_LABELS
     total = np.bincount(code, weights=label, minlength=entities) + PRIOR_LABELS * prior
     return np.asarray(total / count, dtype=np.float64)
 
 
-def _quantiles(
-    label: Floats, code: npt.NDArray[np.int64], entities: int, prior: float, level: float
-) -> Floats:
+def _quantiles(label: Floats, code: Integers, entities: int, prior: float, level: float) -> Floats:
     """Quantiles, linear between neighbours, without writing the prior's copies down."""
     ordered = label[np.lexsort((label, code))]
     count = np.bincount(code, minlength=entities)
     first = np.cumsum(count) - count
     below = np.bincount(code, weights=label < prior, minlength=entities).astype(np.int64)
 
-    def standing(place: npt.NDArray[np.int64]) -> Floats:
+    def standing(place: Integers) -> Floats:
         own = first + np.where(place < below, place, place - PRIOR_LABELS)
         found = ordered[np.clip(own, 0, len(ordered) - 1)]
         return np.where((place < below) | (place >= below + PRIOR_LABELS), found, prior)

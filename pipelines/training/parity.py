@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
+from pipelines.core.arrays import Integers
 from pipelines.core.errors import DataError
 from pipelines.core.records import Record
 from pipelines.core.verdict import Finding, Gate, Interval, Verdict
@@ -252,9 +252,7 @@ def _feature(
     )
 
 
-def _rhythm(
-    spec: ModelSpec, name: str, points: pd.DataFrame
-) -> tuple[npt.NDArray[np.int64], timedelta]:
+def _rhythm(spec: ModelSpec, name: str, points: pd.DataFrame) -> tuple[Integers, timedelta]:
     """As of which instants production computed a feature, and how far apart these are."""
     at = decision_times(points).to_numpy("datetime64[us]").astype(np.int64)
     feature = next(one for one in spec.features if one.name == name)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
+from pipelines.core.arrays import Integers, Mask
 from pipelines.core.records import Record
 from pipelines.core.time import MICROSECOND
 from pipelines.training.served_values import missing, number, same, shown
@@ -29,7 +30,6 @@ MOST_STEPS = 200  # materializations back
 HALF_HOUR = timedelta(minutes=30)
 ZONES = tuple(k * HALF_HOUR for k in range(-28, 29) if k)  # no clock is 14 hours from UTC
 LATE_STEPS = 2  # so many materializations late are late; more on every value are another clock
-Mask = npt.NDArray[np.bool_]
 
 
 class Cause(StrEnum):
@@ -75,7 +75,7 @@ class Compared:
     computed: list[Any]
     unequal: Mask
     asked: pd.DataFrame
-    seen_at: npt.NDArray[np.int64]
+    seen_at: Integers
     step: timedelta
 
     @property

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from pipelines.core.arrays import Floats, Mask
 from pipelines.core.verdict import Finding, Gate
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.shares import share_interval
@@ -19,7 +19,6 @@ from pipelines.training.score import score
 from pipelines.training.served_values import same, shown
 
 ANSWERS_ALIKE = 1e-6  # relative: an answer may be rounded on its way into the log
-Mask = npt.NDArray[np.bool_]
 
 
 def preprocessing_finding(
@@ -71,7 +70,7 @@ def prediction_finding(
     pipeline: Pipeline,
     rows: pd.DataFrame,
     served: Sequence[dict[str, Any]],
-    answers: npt.NDArray[np.float64],
+    answers: Floats,
     version: str,
 ) -> Finding | None:
     """The answers in the log against those of the registered version to the same inputs.

@@ -16,7 +16,6 @@ from pipelines.training.split import decision_times
 Side = Literal["champion", "candidate"]
 LABEL = "label"
 SIDES: tuple[Side, Side] = ("champion", "candidate")
-Mask = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.uint64]
 
 

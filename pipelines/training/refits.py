@@ -10,12 +10,11 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from pipelines.core.arrays import Floats
 from pipelines.training.audit_record import Refits
 from pipelines.training.fit import fit
 from pipelines.training.populations import SIDES, Arm, Material, Side, cells
 from pipelines.training.score import score
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

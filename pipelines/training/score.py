@@ -6,17 +6,15 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from pipelines.core.arrays import Floats, Mask
 from pipelines.core.errors import DataError
 from pipelines.spec.model import ModelSpec
 from pipelines.training.columns import feature_matrix
 from pipelines.training.fit import class_labels
 from pipelines.training.split import decision_times
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def _add(whole: hashlib._Hash, name: str, column: pd.Series) -> None:
         whole.update(b"f" + numbers.tobytes())
 
 
-def _add_texts(whole: hashlib._Hash, column: pd.Series, missing: npt.NDArray[np.bool_]) -> None:
+def _add_texts(whole: hashlib._Hash, column: pd.Series, missing: Mask) -> None:
     """The distinct texts in order, each with its length in front, then each row's place in them."""
     there = column[~missing].astype(object).map(str)
     codes, texts = pd.factorize(there, sort=True)

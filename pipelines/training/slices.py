@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from pipelines.core.arrays import Floats, Mask
 from pipelines.core.verdict import Finding, Gate, Verdict, slug
 from pipelines.spec.training import Slice
 from pipelines.stats.holm import holm
@@ -21,7 +21,6 @@ RESOLVED = 2.5  # standard errors that have to fit into the margin, else a slice
 MOST_VALUES = 200  # of a column, by rows; the rest is listed as not tested
 NAMED = 8  # values spelled out in a reason
 
-Mask = npt.NDArray[np.bool_]
 Compare = Callable[[Mask], PairedDifference]
 
 
@@ -135,7 +134,7 @@ def _values(part: Slice, column: pd.Series) -> pd.Series:
     return named.where(~np.isnan(numbers), "missing")
 
 
-def _inner(bins: int) -> npt.NDArray[np.float64]:
+def _inner(bins: int) -> Floats:
     return np.linspace(0, 1, bins + 1)[1:-1]
 
 

@@ -17,9 +17,9 @@ from __future__ import annotations
 from datetime import datetime
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from pipelines.core.arrays import Mask
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import Window
 from pipelines.spec.fields import Duration
@@ -63,7 +63,7 @@ def comparison_window(plan: SplitPlan, champion: SplitPlan) -> Window:
     return Window(min(start, plan.recent.end), plan.recent.end)
 
 
-def inside(frame: pd.DataFrame, window: Window) -> npt.NDArray[np.bool_]:
+def inside(frame: pd.DataFrame, window: Window) -> Mask:
     """Which rows of a frame have their decision time in the window, shape (rows,)."""
     times = decision_times(frame)
     start, end = (pd.Timestamp(bound).tz_localize(None) for bound in (window.start, window.end))

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from pipelines.adapters.objects_local import LocalStore
+from pipelines.core.arrays import Floats
 from pipelines.core.time import parse_instant
 from pipelines.flows.score import score_status
 from pipelines.simulation.asking import KNOWN, Asking, MovingClock, in_batch, over_http
-from pipelines.simulation.population import Floats
 from pipelines.simulation.world import World
 from pipelines.wiring import connect, service_here
 from tests.answers import logged

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from pipelines.core.arrays import Mask
 from pipelines.release.canary import CanaryStep, judge_canary
 from pipelines.release.canary_evidence import Entities, Outcomes, gather
 from pipelines.release.canary_findings import EQUAL, TUNED
@@ -17,7 +18,6 @@ from pipelines.stats.group_sequential import planned_information
 from pipelines.stats.sample_ratio import CONCENTRATIONS, log_bayes_factor
 from tests.canaries import Live, evidence, rollout
 
-Flags = npt.NDArray[np.bool_]
 HOURS, FEWEST = 24 * 28, 200
 LEVEL = 0.05 / 26
 
@@ -67,7 +67,7 @@ def alarms(
     return first
 
 
-def t_test_alarms(many: int, rng: np.random.Generator, level: float = 0.01) -> Flags:
+def t_test_alarms(many: int, rng: np.random.Generator, level: float = 0.01) -> Mask:
     """Whether a t-test, looked at every hour for four weeks, ever calls equal arms harmed."""
     z = np.cumsum(rng.normal(size=(many, HOURS)), axis=1) / np.sqrt(np.arange(1, HOURS + 1))
     return (z[:, 10:] >= stats.norm.isf(level)).any(axis=1)
@@ -75,7 +75,7 @@ def t_test_alarms(many: int, rng: np.random.Generator, level: float = 0.01) -> F
 
 def mismatches(
     many: int, rng: np.random.Generator, *, lost: float = 0.0, per_day: int = 20_000
-) -> Flags:
+) -> Mask:
     """Whether arms of one size are ever called unequal: a ramp of three stages, daily for 28 days.
 
     Arguments:
@@ -97,7 +97,7 @@ def mismatches(
     return found
 
 
-def covered(many: int, rng: np.random.Generator, *, at: float = 21.0) -> tuple[Flags, Flags]:
+def covered(many: int, rng: np.random.Generator, *, at: float = 21.0) -> tuple[Mask, Mask]:
     """Whether 90 % intervals hold the truth, nothing, when one arm's outcomes come sooner.
 
     Three of ten entities convert in both arms; with the challenger within 2 days, with the control
@@ -124,7 +124,7 @@ def covered(many: int, rng: np.random.Generator, *, at: float = 21.0) -> tuple[F
     return right, naive
 
 
-def always_covered(many: int, rng: np.random.Generator) -> Flags:
+def always_covered(many: int, rng: np.random.Generator) -> Mask:
     """Whether 90 % intervals that may be watched hold the truth at every hour of four weeks."""
     known = np.arange(1, HOURS + 1) * (17.4 / HOURS)  # of the planned information, by hours
     reach = np.array([anytime_interval(0.0, one**-0.5, 0.9, 17.4).high for one in known])

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from pipelines.core.arrays import Floats
 from pipelines.release.canary_findings import TUNED
 from pipelines.stats.anytime import log_evidence, mixing
 from pipelines.stats.group_sequential import planned_information
@@ -26,7 +27,6 @@ from tests.montecarlo.canary_year import (
     TRIES,
     Canaries,
     Ended,
-    Floats,
     Gate,
     Guarded,
     judged,

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from scipy import stats
 from scipy.optimize import brentq
 
+from pipelines.core.arrays import Floats
 from pipelines.release.canary import CanaryStep
 from pipelines.release.canary_evidence import ARMS, CanaryEvidence, Group, Reading, Standing
 from pipelines.release.canary_findings import TUNED
@@ -29,7 +30,6 @@ from pipelines.stats.anytime import log_evidence, mixing
 from pipelines.stats.moments import Moments
 from tests.canaries import rollout
 
-Floats = npt.NDArray[np.float64]
 WEEKS, DAYS, YEAR = 4, 28, 52
 TRIES = 26  # canaries of a year: one every two weeks
 ERROR = 0.241  # of the difference after four weeks, in minimum effects: 90 % power

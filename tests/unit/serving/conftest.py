@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from pipelines.adapters.online_memory import MemoryOnline
+from pipelines.core.arrays import Floats
 from pipelines.core.time import FixedClock
 from pipelines.features.online import OnlineRow, ViewState
 from pipelines.serving.arms import Allocation
-from pipelines.serving.compiled import Floats, Row
+from pipelines.serving.compiled import Row
 from pipelines.serving.plan import Plan, Serving
 from pipelines.serving.prediction import Prediction
 from pipelines.serving.service import Deployed, ModelService

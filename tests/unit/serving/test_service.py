@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipelines.core.arrays import Floats
 from pipelines.core.errors import Damaged, Unavailable
 from pipelines.core.time import FixedClock
 from pipelines.serving.arms import Allocation, arm_of
-from pipelines.serving.compiled import Floats, Row
+from pipelines.serving.compiled import Row
 from pipelines.serving.journal import Journal, JournalFull
 from pipelines.serving.service import ModelService
 from pipelines.spec.predictions import Arm
