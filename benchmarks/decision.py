@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from parts.measuring import Meter, Step, machine, median_steps, run_side, total
+from parts.measuring import Meter, Step, machine, median_steps, run_side, side_by_side, total
 
 RESAMPLES = 2000
 DAYS = 28
@@ -163,14 +163,7 @@ def summary(
     answer: dict[str, Any] = {
         "benchmark": "decision",
         "rows": rows,
-        "ours_s": round(one.wall_s, 2),
-        "theirs_s": round(two.wall_s, 2),
-        "ratio": round(two.wall_s / one.wall_s, 1),
-        "ours_mib": round(one.peak_mib),
-        "theirs_mib": round(two.peak_mib),
-        "ours_cpu_s": round(one.cpu_s, 2),
-        "theirs_cpu_s": round(two.cpu_s, 2),
-        "cpu_ratio": round(two.cpu_s / one.cpu_s, 1),
+        **side_by_side(one, two, ratio_digits=1),
         "parts_of_ours": {name: round(step.wall_s, 2) for name, step in steps["ours"].items()},
         "resampling_ratio": round(two.wall_s / resampling, 1),
         "repetitions": [len(found) for found in runs.values()],

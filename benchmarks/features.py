@@ -28,7 +28,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import redis
-from parts.measuring import Meter, Step, latencies, machine, run_side, total
+from parts.measuring import Meter, Step, latencies, machine, run_side, side_by_side, total
 
 from pipelines.features.fill import fill
 from pipelines.features.lookup import look_up
@@ -208,12 +208,12 @@ def measure(rows: int) -> dict[str, Any]:
                 check(runs)
                 for side, run in runs.items():
                     sides[side][step] = Step(**run["steps"][step])
-                table.append({"step": step} | pair(*(sides[side][step] for side in sides)))
+                table.append({"step": step} | side_by_side(*(sides[side][step] for side in sides)))
                 reads += [read_row(kind, size, runs) for size in (1, 100)]
     return {
         "benchmark": "features",
         "rows": rows,
-        **pair(*(total(steps) for steps in sides.values())),
+        **side_by_side(*(total(steps) for steps in sides.values())),
         "steps": table,
         "repetitions": [1, 1],
         "notes": [
@@ -237,20 +237,6 @@ def read_row(kind: str, size: int, runs: dict[str, dict[str, Any]]) -> str:
     """One line of the table of reads."""
     times = [f"{ms:.2f}" for run in runs.values() for ms in run[f"read_{size}_ms"]]
     return f"| {size} of {kind} | {' | '.join(times)} |"
-
-
-def pair(one: Step, two: Step) -> dict[str, float]:
-    """Both sides of a line."""
-    return {
-        "ours_s": round(one.wall_s, 2),
-        "theirs_s": round(two.wall_s, 2),
-        "ratio": round(two.wall_s / one.wall_s, 2),
-        "ours_mib": round(one.peak_mib),
-        "theirs_mib": round(two.peak_mib),
-        "ours_cpu_s": round(one.cpu_s, 2),
-        "theirs_cpu_s": round(two.cpu_s, 2),
-        "cpu_ratio": round(two.cpu_s / one.cpu_s, 2),
-    }
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from parts.chain import AS_OF, HOME, declare, store
-from parts.measuring import Meter, Step, machine, median_steps, run_side, total
+from parts.measuring import Meter, Step, machine, median_steps, run_side, side_by_side, total
 
 ALL_ROWS = "validate every row"
 FROM_FILES = "  from the files"
@@ -251,15 +251,15 @@ def summary(rows: int, runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     for name, our_steps, their_steps in ROWS_OF_STEPS:
         a = _together([steps["ours"][step] for step in our_steps])
         b = _together([steps["theirs"][step] for step in their_steps])
-        table.append({"step": name} | _pair(a, b))
+        table.append({"step": name} | side_by_side(a, b))
         if name == "features and labels":
             a = Step(a.wall_s - parts["leak probe"].wall_s, a.cpu_s - parts["leak probe"].cpu_s)
-            table.append({"step": NO_PROBE} | _pair(a, b))
+            table.append({"step": NO_PROBE} | side_by_side(a, b))
         if name == ALL_ROWS:
             b = _together([steps["theirs"]["load"], b])
-            table.append({"step": FROM_FILES} | _pair(a, b))
+            table.append({"step": FROM_FILES} | side_by_side(a, b))
     by_name = {row["step"]: row for row in table}
-    whole = _pair(one, two)
+    whole = side_by_side(one, two)
     return {
         "benchmark": "retrain_cycle",
         "rows": rows,
@@ -306,19 +306,6 @@ def show(answer: dict[str, Any]) -> None:
     )
     print("\n".join(DIFFERENCES))
     print()
-
-
-def _pair(one: Step, two: Step) -> dict[str, float]:
-    return {
-        "ours_s": round(one.wall_s, 2),
-        "theirs_s": round(two.wall_s, 2),
-        "ratio": round(two.wall_s / one.wall_s, 2),
-        "ours_mib": round(one.peak_mib),
-        "theirs_mib": round(two.peak_mib),
-        "ours_cpu_s": round(one.cpu_s, 2),
-        "theirs_cpu_s": round(two.cpu_s, 2),
-        "cpu_ratio": round(two.cpu_s / one.cpu_s, 2),
-    }
 
 
 def _together(steps: list[Step]) -> Step:

@@ -31,6 +31,20 @@ class Step:
     counted: bool = True  # in the side's total
 
 
+def side_by_side(one: Step, two: Step, ratio_digits: int = 2) -> dict[str, float]:
+    """Ours and theirs, and how many times ours theirs takes."""
+    return {
+        "ours_s": round(one.wall_s, 2),
+        "theirs_s": round(two.wall_s, 2),
+        "ratio": round(two.wall_s / one.wall_s, ratio_digits),
+        "ours_mib": round(one.peak_mib),
+        "theirs_mib": round(two.peak_mib),
+        "ours_cpu_s": round(one.cpu_s, 2),
+        "theirs_cpu_s": round(two.cpu_s, 2),
+        "cpu_ratio": round(two.cpu_s / one.cpu_s, ratio_digits),
+    }
+
+
 @dataclass
 class Meter:
     """Steps in order; parts are stretches inside a step, wall and CPU only."""
