@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,14 +11,26 @@ import pytest
 
 from pipelines.core.errors import Superseded, TimeError
 from pipelines.flows.release import advance
-from pipelines.flows.release_report import ReleaseReport
 from pipelines.flows.serve import publish_plan
 from pipelines.release.ledger import check_chain, replay
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.release.rollout import beside
 from pipelines.spec.predictions import Arm
 from tests.pharmacy import SECOND, Pharmacy
-from tests.rollouts import CANARY, DAY, HOUR, VERDICT, Traffic, at, challenged, lived, sell, step
+from tests.rollouts import (
+    CANARY,
+    DAY,
+    HOUR,
+    VERDICT,
+    Traffic,
+    at,
+    challenged,
+    lived,
+    sell,
+    sells,
+    step,
+    verdicts,
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +42,7 @@ def waits(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
 @pytest.fixture
 def pharmacy(waits: Pharmacy, tmp_path: Path) -> Pharmacy:
     """One with its own home and its own store."""
-    shutil.copytree(waits.store, tmp_path / "store")
-    return waits.copy(tmp_path / "home").with_store(tmp_path / "store")
-
-
-def factor(challenger: float) -> Callable[[Arm], float]:
-    return lambda arm: challenger if arm is Arm.CHALLENGER else 1.0
-
-
-def found(report: ReleaseReport) -> dict[str, str]:
-    return {finding.name: finding.verdict.value for finding in report.findings}
+    return waits.twin(tmp_path)
 
 
 def serves(pharmacy: Pharmacy) -> tuple[str | None, str | None]:
@@ -49,10 +50,21 @@ def serves(pharmacy: Pharmacy) -> tuple[str | None, str | None]:
     return registry.alias("demand", CHAMPION), registry.alias("demand", CHALLENGER)
 
 
+def page(pharmacy: Pharmacy, stands: str) -> str:
+    """What the registry says of version 2 on live traffic; what it said before is still there."""
+    registry = pharmacy.registry
+    assert registry.tags("demand", "2")["gauntlet.stands"] == stands
+    live, before = registry.described("demand", "2").split("*What was said before live traffic:*")
+    assert before.strip().startswith("✔ Passed offline: live traffic decides\n---")
+    return live
+
+
 @pytest.mark.slow
 def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pharmacy) -> None:
-    report = lived(pharmacy, factor(1.4))
-    assert report.act == "canary", (report.summary, found(report))
+    report = lived(pharmacy, sells(1.4))
+    assert report.act == "canary", (report.summary, verdicts(report))
+    assert page(pharmacy, "canary").startswith("◔ In its canary")
+    assert "| shadow.errors" in page(pharmacy, "canary")
     assert serves(pharmacy) == ("1", "2")
     plan = publish_plan("demand", at(pharmacy, CANARY))
     assert plan.challenger is not None
@@ -68,11 +80,16 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
     assert serves(pharmacy) == ("1", "2"), "the ledger decides, so a step puts it back"
     assert (early.act, early.weeks) == ("waits", 0), "a week counts when its sales are known"
     assert early.next_look == CANARY + 10 * DAY
+    assert "0 of 2 weeks have matured; next look 20" in page(pharmacy, "canary")
 
     report = step(pharmacy, VERDICT)
-    assert report.act == "promoted", (report.summary, found(report))
+    assert report.act == "promoted", (report.summary, verdicts(report))
     assert [look.week for look in report.looks] == [2]
     assert serves(pharmacy) == ("2", None)
+    won = page(pharmacy, "promoted")
+    assert won.startswith("✔ Champion: its canary was won\n---")
+    assert "| canary.primary&emsp; | ✔ pass" in won
+    assert "| promoted&emsp; |" in won
     chain = at(pharmacy, VERDICT).ledger.entries("demand")
     check_chain(chain)
     assert replay(chain[-1]).outcome == "promote"
@@ -89,8 +106,9 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
     watched = step(pharmacy, VERDICT + 13 * DAY)
     assert (watched.act, watched.weeks, watched.of_weeks) == ("waits", 1, 2)
     kept = step(pharmacy, end)
-    assert kept.act == "kept", (kept.summary, found(kept))
-    assert "canary.promised" in found(kept)
+    assert kept.act == "kept", (kept.summary, verdicts(kept))
+    assert "canary.promised" in verdicts(kept)
+    assert page(pharmacy, "kept").startswith("✔ Champion")
     assert serves(pharmacy) == ("2", None)
     assert step(pharmacy, end).act == "nothing"
 
@@ -98,21 +116,26 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
 @pytest.mark.slow
 def test_what_only_the_canary_can_tell_is_rolled_back_at_once(pharmacy: Pharmacy) -> None:
     """Offline and in shadow nothing is wrong: its answers are as the champion's."""
-    assert lived(pharmacy, factor(0.5)).act == "canary"
+    assert lived(pharmacy, sells(0.5)).act == "canary"
     report = step(pharmacy, CANARY + 9 * DAY)
-    assert report.act == "ended", (report.summary, found(report))
-    assert found(report)["canary.harm.packs_a_sale"] == "fail"
+    assert report.act == "ended", (report.summary, verdicts(report))
+    assert verdicts(report)["canary.harm.packs_a_sale"] == "fail"
     assert serves(pharmacy) == ("1", None)
     assert publish_plan("demand", at(pharmacy, CANARY + 9 * DAY)).challenger is None
+    told = page(pharmacy, "rolled back")
+    assert told.startswith("✘ Rolled back: it did harm\n---\n\nHarm is shown")
+    assert told.index("canary.harm.packs_a_sale") < told.index("canary.primary"), "harm comes first"
     assert step(pharmacy, CANARY + 10 * DAY).act == "nothing", "it does not begin again"
+    assert page(pharmacy, "rolled back") == told
 
 
 @pytest.mark.slow
 def test_where_nothing_differs_nothing_is_promoted(pharmacy: Pharmacy) -> None:
-    assert lived(pharmacy, factor(1.0)).act == "canary"
+    assert lived(pharmacy, sells(1.0)).act == "canary"
     report = step(pharmacy, VERDICT)
-    assert report.act == "ended", (report.summary, found(report))
+    assert report.act == "ended", (report.summary, verdicts(report))
     assert "inconclusive" in report.summary
+    assert page(pharmacy, "inconclusive").startswith("○ Not promoted")
     assert serves(pharmacy) == ("1", None)
 
 
@@ -124,7 +147,7 @@ class Dies(Exception):
 def test_a_promotion_that_is_killed_before_the_alias_is_finished(
     pharmacy: Pharmacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lived(pharmacy, factor(1.4))
+    lived(pharmacy, sells(1.4))
     registry = pharmacy.registry
     real = type(registry).set_alias
 
@@ -140,9 +163,11 @@ def test_a_promotion_that_is_killed_before_the_alias_is_finished(
     assert serves(pharmacy) == ("1", "2"), "the ledger is ahead of the aliases"
     before = at(pharmacy, VERDICT).ledger.entries("demand")
     assert before[-1].champion_after == "2"
+    page(pharmacy, "canary")
 
     assert step(pharmacy, VERDICT).act == "holdback"
     assert serves(pharmacy) == ("2", "1")
+    assert page(pharmacy, "holdback").startswith("✔ Champion, watched")
     assert len(at(pharmacy, VERDICT).ledger.entries("demand")) == len(before) + 1
 
 
@@ -179,7 +204,7 @@ def test_two_at_once_make_one_move_and_a_clock_set_back_none(pharmacy: Pharmacy)
 def test_without_a_log_shadow_has_no_data_and_ends(pharmacy: Pharmacy) -> None:
     assert step(pharmacy, SECOND).act == "shadow"
     report = step(pharmacy, CANARY)
-    assert (report.act, found(report)["shadow.requests"]) == ("waits", "no_data")
+    assert (report.act, verdicts(report)["shadow.requests"]) == ("waits", "no_data")
     report = step(pharmacy, CANARY + 2 * DAY)
     assert report.act == "ended"
     assert "no_data" in report.summary
@@ -195,9 +220,10 @@ def test_without_a_log_shadow_has_no_data_and_ends(pharmacy: Pharmacy) -> None:
     ids=["slow", "failing"],
 )
 def test_shadow_stops_what_is_broken(pharmacy: Pharmacy, traffic: Traffic, name: str) -> None:
-    report = lived(pharmacy, factor(1.0), traffic)
+    report = lived(pharmacy, sells(1.0), traffic)
     assert report.act == "ended"
-    assert found(report)[name] == "fail"
+    assert verdicts(report)[name] == "fail"
+    assert f"- `{name}`: " in page(pharmacy, "failed in shadow")
 
 
 @pytest.mark.slow
@@ -212,10 +238,10 @@ def test_answers_in_the_wrong_arm_make_a_canary_void(pharmacy: Pharmacy) -> None
         changed = pc.if_else(odd, "challenger", arm)
         return table.set_column(table.schema.get_field_index("arm"), "arm", changed)
 
-    lived(pharmacy, factor(1.0), Traffic(spoil=spoil))
+    lived(pharmacy, sells(1.0), Traffic(spoil=spoil))
     report = step(pharmacy, CANARY + 9 * DAY)
     assert report.act == "ended"
-    assert found(report)["canary.sample_ratio.assignment"] == "fail"
+    assert verdicts(report)["canary.sample_ratio.assignment"] == "fail"
     assert "void" in report.summary
 
 
@@ -228,3 +254,4 @@ def test_a_rollback_under_a_trial_makes_it_void(pharmacy: Pharmacy) -> None:
     assert "void" in report.summary
     kinds = [entry.kind for entry in at(pharmacy, SECOND).ledger.entries("demand")]
     assert "unexplained" in kinds
+    assert page(pharmacy, "void").startswith("○ Void")

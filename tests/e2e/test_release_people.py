@@ -28,7 +28,6 @@ from pipelines.release.rollout import trial
 from pipelines.release.seen import record_look
 from pipelines.serving.arms import Allocation, arm_of
 from pipelines.spec.predictions import Arm
-from pipelines.wiring import connect
 from tests.contract.registry.conftest import mlflow_server
 from tests.pharmacy import SECOND, Pharmacy, write_days
 from tests.rollouts import (
@@ -39,10 +38,13 @@ from tests.rollouts import (
     Traffic,
     at,
     challenged,
+    in_mlflow,
     lived,
     salt_of,
     sell,
+    sells,
     step,
+    verdicts,
 )
 
 
@@ -58,16 +60,7 @@ def waits(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
 @pytest.fixture
 def pharmacy(waits: Pharmacy, tmp_path: Path) -> Pharmacy:
     """One with its own home and its own store."""
-    shutil.copytree(waits.store, tmp_path / "store")
-    return waits.copy(tmp_path / "home").with_store(tmp_path / "store")
-
-
-def found(report: Any) -> dict[str, str]:
-    return {finding.name: finding.verdict.value for finding in report.findings}
-
-
-def more(arm: Arm) -> float:
-    return 1.5 if arm is Arm.CHALLENGER else 1.0
+    return waits.twin(tmp_path)
 
 
 @pytest.mark.slow
@@ -76,7 +69,7 @@ def test_a_promotion_that_harms_later_is_taken_back_and_brings_everything_back(
 ) -> None:
     """The novelty has worn off: in the holdback, the promoted version sells half."""
     store = Path(pharmacy.store)
-    lived(pharmacy, more)
+    lived(pharmacy, sells(1.5))
     assert step(pharmacy, VERDICT).act == "promoted"
     old = served_spec("demand", at(pharmacy, VERDICT))[0]
     assert not [name for name in old.feature_names if name.startswith("beside")]
@@ -91,9 +84,12 @@ def test_a_promotion_that_harms_later_is_taken_back_and_brings_everything_back(
     sell(store, VERDICT, VERDICT + 14 * DAY, move.salt, 0.5, lambda arm: after[arm])
     Traffic().log(pharmacy, VERDICT + HOUR, VERDICT + 14 * DAY)
     report = step(pharmacy, VERDICT + 12 * DAY)
-    assert report.act == "rolled_back", (report.summary, found(report))
+    assert report.act == "rolled_back", (report.summary, verdicts(report))
     assert pharmacy.registry.alias("demand", CHAMPION) == "1"
     assert pharmacy.registry.alias("demand", CHALLENGER) is None
+    assert pharmacy.registry.tags("demand", "2")["gauntlet.stands"] == "taken back"
+    told = pharmacy.registry.described("demand", "2")
+    assert told.startswith("○ Champion no more: version 1 is\n---\n\nHarm after the promotion")
 
     now = VERDICT + 12 * DAY
     spec, champion = served_spec("demand", at(pharmacy, now))
@@ -129,10 +125,10 @@ def test_a_year_without_tries_left_holds_the_canary_back(pharmacy: Pharmacy) -> 
         findings=(seen,),
     )
     record_look(look, parts.load_spec("demand").gates.budget, parts.ledger, parts.clock)
-    report = lived(pharmacy, more)
-    assert report.act == "held", (report.summary, found(report))
+    report = lived(pharmacy, sells(1.5))
+    assert report.act == "held", (report.summary, verdicts(report))
     assert "gates.budget" in report.do
-    assert found(report)["budget.exhausted"] == "inconclusive"
+    assert verdicts(report)["budget.exhausted"] == "inconclusive"
     standing = trial(at(pharmacy, CANARY).ledger.entries("demand"))
     assert standing is not None
     assert standing.move.stage == "shadow", "it stays where nobody acts on what it says"
@@ -202,11 +198,6 @@ def test_arms_of_the_simulated_service_are_those_of_the_hash(pharmacy: Pharmacy)
     for row in rows.iloc[:: max(1, len(rows) // 50)].itertuples():
         keys = log.entities.iloc[row.code].to_dict()
         assert arm_of(keys, Allocation(salt=salt, share=0.5)).value == row.arm
-
-
-def in_mlflow(pharmacy: Pharmacy) -> dict[str, Any]:
-    """Its registry: MLflow's database, or the server that the environment names."""
-    return {"registry": connect(pharmacy.settings).registry}
 
 
 @pytest.fixture
