@@ -59,6 +59,13 @@ def bar(title: str) -> Iterator[Callable[[str], None]]:
         yield lambda text: progress.update(work, description=escape(text))
 
 
+@contextmanager
+def spinner(title: str) -> Iterator[Callable[[str], None]]:
+    """A line under what is printed while work lasts; what is yielded says what is being done."""
+    with console.status(escape(title), spinner="dots") as status:
+        yield lambda text: status.update(escape(text))
+
+
 def show_table(table: Table) -> None:
     """A table as wide as the terminal, or in a file or pipe as wide as its cells need."""
     wide = console if console.is_terminal else Console(width=WIDEST, highlight=False)

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli.options import AsOf, Json, ModelName, instant
-from pipelines.cli.output import answer, console, show_findings
+from pipelines.cli.output import answer, console, show_findings, spinner
 from pipelines.core.time import instant_text
 from pipelines.core.verdict import Interval, Verdict
 from pipelines.wiring import connect
@@ -50,13 +50,8 @@ def audit(
     """
     from pipelines.flows.audit_by_hand import audit_by_hand, choose_pair
 
-    with console.status("connecting", spinner="dots") as status:
-
-        def progress(text: str) -> None:
-            if not as_json:
-                status.update(escape(text))
-
-        parts = connect(progress=progress)
+    with spinner("connecting") as tell:
+        parts = connect(progress=tell)
         pair = choose_pair(parts, name, against)
         asked = audit_by_hand(parts, pair, instant(as_of, parts.clock.now()))
     found = asked.audit

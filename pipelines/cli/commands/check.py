@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli.options import AsOf, Json, ModelName, instant
-from pipelines.cli.output import answer, console, number
+from pipelines.cli.output import answer, console, number, spinner
 from pipelines.core.time import instant_text
 from pipelines.wiring import connect
 
@@ -24,8 +24,8 @@ def check(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
     """
     from pipelines.flows.check import check as look
 
-    with console.status("reading", spinner="dots") as status:
-        parts = connect(progress=lambda text: status.update(escape(text)))
+    with spinner("reading") as tell:
+        parts = connect(progress=tell)
         spec = parts.load_spec(name)
         found = look(spec, instant(as_of, parts.clock.now()), parts)
     if as_json:

@@ -15,7 +15,7 @@ from rich.table import Table
 from pipelines.cli.commands.demo_live import show_moves, tell_live_stories
 from pipelines.cli.commands.retrain import show_decision, tell_step
 from pipelines.cli.options import Json
-from pipelines.cli.output import answer, console
+from pipelines.cli.output import answer, console, spinner
 from pipelines.core.errors import GauntletError
 from pipelines.core.time import FixedClock, instant_text
 from pipelines.flows.request import Request
@@ -54,7 +54,7 @@ def demo(as_json: Json = False) -> None:
     settings = _embedded()
     began = perf_counter()
     story = DEMO_STORY
-    with console.status("writing the events of ten months", spinner="dots"):
+    with spinner("writing the events of ten months"):
         rows = write_world(story.world(), open_store(settings.store_address), story.window)
     if not as_json:
         listed = ", ".join(f"{count:,} of {stream}" for stream, count in rows.items())
@@ -120,12 +120,8 @@ def _retrain(settings: Settings, chapter: Chapter, number: int, *, quiet: bool) 
     if not quiet:
         console.rule(f"[bold]{number}. Monday {chapter.as_of:%d %B %Y}: {chapter.title}[/]")
         console.print(f"[dim]{escape(chapter.planted)}[/]\n")
-    with console.status("retraining", spinner="dots") as status:
-        parts = connect(
-            settings,
-            clock=FixedClock(chapter.as_of),
-            progress=lambda text: status.update(escape(text)),
-        )
+    with spinner("retraining") as tell:
+        parts = connect(settings, clock=FixedClock(chapter.as_of), progress=tell)
         offline = parts.load_spec(MODEL).model_copy(update={"rollout": None})
         parts = replace(parts, load_spec=lambda _: offline)
         filled = materialize(MODEL, chapter.as_of, parts)

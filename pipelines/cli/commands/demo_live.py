@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli.commands.retrain import show_decision
-from pipelines.cli.output import console, show_findings, show_table
+from pipelines.cli.output import console, show_findings, show_table, spinner
 from pipelines.settings import Settings
 from pipelines.wiring import connect, service_here
 
@@ -87,10 +87,10 @@ def _live(settings: Settings, story: LiveStory, number: int, *, quiet: bool) -> 
     if not quiet:
         console.rule(f"[bold]{number}. Live traffic: {story.title}[/]")
         console.print(f"[dim]{escape(story.planted)}[/]\n")
-    with console.status(story.title, spinner="dots") as status:
+    with spinner(story.title) as say:
 
         def progress(text: str) -> None:
-            status.update(f"{clock.now():%d %B %Y}: {escape(text)}")
+            say(f"{clock.now():%d %B %Y}: {text}")
 
         weeks = 0
 

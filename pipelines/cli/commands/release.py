@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli.options import AsOf, Json, ModelName, instant
-from pipelines.cli.output import answer, console, mark, number, show_findings, show_table
+from pipelines.cli.output import answer, console, mark, number, show_findings, show_table, spinner
 from pipelines.core.time import instant_text
 from pipelines.core.verdict import Verdict
 from pipelines.wiring import connect
@@ -33,13 +33,8 @@ def release(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
     """
     from pipelines.flows.release import advance
 
-    with console.status("looking at live traffic", spinner="dots") as status:
-
-        def progress(text: str) -> None:
-            if not as_json:
-                status.update(escape(text))
-
-        parts = connect(progress=progress)
+    with spinner("looking at live traffic") as tell:
+        parts = connect(progress=tell)
         report = advance(name, instant(as_of, parts.clock.now()), parts)
     if as_json:
         answer("release", report.as_json())

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from pipelines.cli.options import AsOf, Json, Lineage, ModelName, Reason, instant
-from pipelines.cli.output import answer, console, mark, show_findings
+from pipelines.cli.output import answer, console, mark, show_findings, spinner
 from pipelines.core.time import instant_text
 from pipelines.flows.request import LIVE, Request, StepReport
 from pipelines.wiring import connect
@@ -47,13 +47,8 @@ def retrain(
     """
     from pipelines.flows.retrain import retrain as run_all
 
-    with console.status("connecting", spinner="dots") as status:
-
-        def progress(text: str) -> None:
-            if not as_json:
-                status.update(escape(text))
-
-        parts = connect(progress=progress)
+    with spinner("connecting") as tell:
+        parts = connect(progress=tell)
         request = Request(
             model=name,
             as_of=instant(as_of, parts.clock.now()),
