@@ -6,7 +6,6 @@ import http.client
 import json
 from collections.abc import Mapping
 from datetime import date
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -62,12 +61,7 @@ class Callers:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        cause: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         self._line.close()
 
     def _point(self, pharmacy: int, medicine: int) -> dict[str, str]:

@@ -26,8 +26,8 @@ from pipelines.release.ledger import LIVE, Draft, check_chain, replay
 from pipelines.release.policy import Approval, Facts
 from pipelines.release.promotion import Dossier, promote, rollback
 from pipelines.release.reconciliation import ENTRY_TAG, reconcile
-from pipelines.release.registry import CHAMPION, Registration
-from pipelines.training.package import content_digest
+from pipelines.release.registry import CHAMPION
+from tests.registering import register
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 CLOCK = FixedClock(AT)
@@ -50,22 +50,7 @@ class Home:
         self.registry = FolderRegistry(folder / "registry")
 
     def register(self, run: str, lineage: str = LIVE) -> str:
-        package = self.folder / "packages" / run
-        package.mkdir(parents=True, exist_ok=True)
-        (package / "model.txt").write_text(run)
-        registration = Registration(
-            model="demand",
-            run=run,
-            recipe="r",
-            spec="s",
-            snapshot="n",
-            as_of=AT,
-            content=content_digest(package),
-            split={},
-            lineage=lineage,
-            created_at=AT,
-        )
-        return self.registry.register(registration, package).version
+        return register(self.registry, self.folder, run, AT, lineage)
 
     @property
     def alias(self) -> str | None:

@@ -20,12 +20,11 @@ from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.release.ledger import Draft, Entry, replay
 from pipelines.release.policy import Facts
 from pipelines.release.promotion import Dossier, Judgement, look, promote
-from pipelines.release.registry import Registration
 from pipelines.release.seen import record_look
 from pipelines.spec.training import BudgetGate
-from pipelines.training.package import content_digest
 from tests.montecarlo.worlds import SMALL_AR_HALF
 from tests.montecarlo.year import Gauntlet, one_test, promotions, spec, usual
+from tests.registering import register
 
 MONDAY = datetime(2027, 3, 1, 6, tzinfo=UTC)
 YEAR_SEED = 4  # a year in which the test at 5 % is fooled as well, as it is in two of three
@@ -89,22 +88,7 @@ class Home:
         )
 
     def register(self, run: str) -> str:
-        package = self.folder / "packages" / run
-        package.mkdir(parents=True)
-        (package / "model.txt").write_text(run)
-        registration = Registration(
-            model="demand",
-            run=run,
-            recipe="r",
-            spec="s",
-            snapshot="n",
-            as_of=MONDAY,
-            content=content_digest(package),
-            split={},
-            lineage="live",
-            created_at=MONDAY,
-        )
-        return self.registry.register(registration, package).version
+        return register(self.registry, self.folder, run, MONDAY)
 
     def look(self, run: str) -> Judgement:
         return look(self.dossier(run, "1", dry=True), self.ledger, self.clock)

@@ -55,12 +55,12 @@ def draft(kind: str, run: str, before: str | None, after: str | None) -> Draft:
     )
 
 
-def challenged(ledger: SqlLedger, version: str, run: str) -> Entry:
-    """A decision by which ``version`` passed every offline gate against champion 1."""
+def challenged(ledger: SqlLedger, version: str, run: str, champion: str = "1") -> Entry:
+    """A decision by which ``version`` passed every offline gate against the champion."""
     chain = ledger.entries("demand")
     if not chain:
-        chain = (ledger.append(draft("bootstrap", "first", None, "1"), after=0),)
-    facts = Facts(run=run, candidate=version, champion="1", standing="1", trial="ahead")
+        chain = (ledger.append(draft("bootstrap", "first", None, champion), after=0),)
+    facts = Facts(run=run, candidate=version, champion=champion, standing=champion, trial="ahead")
     decision = Decision(
         outcome=Outcome.CHALLENGE,
         case="challenge",
@@ -69,7 +69,7 @@ def challenged(ledger: SqlLedger, version: str, run: str) -> Entry:
         evidence="e",
         policy="3",
     )
-    asked = draft("decision", run, "1", "1").model_copy(
+    asked = draft("decision", run, champion, champion).model_copy(
         update={"facts": facts, "decision": decision}
     )
     return ledger.append(asked, after=chain[-1].sequence)
@@ -230,19 +230,7 @@ def test_a_rollback_ends_a_holdback_by_itself(ledger: SqlLedger) -> None:
 def test_nobody_is_put_on_trial_while_a_promotion_is_watched(ledger: SqlLedger) -> None:
     promotion = promoted(ledger)
     record_move(promotion, holdback_move(promotion, ROLLOUT), (), "watched", ledger, NOW)
-    facts = Facts(run="bbbb.2", candidate="3", champion="2", standing="2", trial="ahead")
-    decision = Decision(
-        outcome=Outcome.CHALLENGE,
-        case="challenge",
-        reasons=("live traffic decides",),
-        gates=(),
-        evidence="e",
-        policy="3",
-    )
-    asked = draft("decision", "bbbb.2", "2", "2").model_copy(
-        update={"facts": facts, "decision": decision}
-    )
-    question = ledger.append(asked, after=ledger.entries("demand")[-1].sequence)
+    question = challenged(ledger, "3", "bbbb.2", champion="2")
     with pytest.raises(GauntletError, match="version 3 cannot go to shadow"):
         record_move(question, first_move(question, ROLLOUT), (), "begins", ledger, NOW)
     assert waiting(ledger.entries("demand")) == question
