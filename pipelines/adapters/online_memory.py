@@ -27,7 +27,7 @@ class MemoryOnline:
         state, stored = self._views.get(view, _NOTHING)
         found = ((key, stored.get(key_bytes(key))) for key in keys)
         return Reading(
-            state, tuple(None if row is None else row_of(key, row) for key, row in found)
+            state, tuple(None if row is None else row_of(key, row, view) for key, row in found)
         )
 
     def write(

@@ -19,8 +19,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipelines.adapters.online_rows import (
+    UNREADABLE,
     begins_anew,
     check_state,
+    damaged_state,
     key_bytes,
     row_bytes,
     row_of,
@@ -97,19 +99,19 @@ class RedisOnline:
     def state(self, view: str) -> ViewState | None:
         """What is stored of a view; see the port."""
         with self._failures():
-            return _state(self._head(view))
+            return _state(self._head(view), self._where(view))
 
     def read(self, view: str, keys: Sequence[Key]) -> Reading:
         """The rows of some entities; see the port. Long questions are asked in parts."""
-        asked = [key_bytes(key) for key in keys]
+        asked, where = [key_bytes(key) for key in keys], self._where(view)
         with self._failures():
             while True:
                 parts = [self._part(view, asked[i : i + _CHUNK]) for i in _starts(asked)]
-                states = {_state(head) for head, _rows in parts}
+                states = {_state(head, where) for head, _rows in parts}
                 if len(states) == 1:  # else a write came between two parts
                     break
         found = zip(keys, chain.from_iterable(rows for _head, rows in parts), strict=True)
-        rows = (None if row is None else row_of(key, row) for key, row in found)
+        rows = (None if row is None else row_of(key, row, where) for key, row in found)
         return Reading(states.pop(), tuple(rows))
 
     def write(
@@ -121,7 +123,7 @@ class RedisOnline:
         replaces: ViewState | None,
     ) -> None:
         """Stage rows, make them known at once, and lay them into the others; see the port."""
-        where = f"{state.name} at {self.address}"
+        where = self._where(state.name)
         anew, width = begins_anew(state, gone, replaces), len(state.definitions)
         changes = chain(
             ((key_bytes(key), _NO_ROW) for key in (() if anew or gone is None else gone)),
@@ -136,22 +138,25 @@ class RedisOnline:
             while not done:  # a swap that fails means that somebody else's went through
                 with self._dropped_if_it_fails(staged):
                     before = self._settled(state.name)
-                    check_state(_state(before), replaces, where)
+                    check_state(_state(before, where), replaces, where)
                 done = self._turn(before, state, staged, number, anew)
             self._settled(state.name)
 
     def views(self) -> tuple[ViewState, ...]:
         """All that is stored, by name."""
         with self._failures():
-            heads = self._client.hvals(_HEADS)
-        found = (_state(head) for head in heads)
+            heads = self._client.hgetall(_HEADS)
+        found = (_state(head, self._where(name.decode())) for name, head in heads.items())
         return tuple(sorted((one for one in found if one), key=lambda state: state.name))
+
+    def _where(self, view: str) -> str:
+        return f"{view} at {self.address}"
 
     @cached_property
     def address(self) -> str:
-        """The server's address without its password."""
+        """The server's address without its password, which may stand in the query as well."""
         parts = urlsplit(self._url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
     def _head(self, view: str) -> bytes | None:
         head: bytes | None = self._client.hget(_HEADS, view)
@@ -220,7 +225,7 @@ class RedisOnline:
         if done < 0:
             raise Unavailable(
                 "the Redis server lost rows that were being written",
-                where=f"{view} at {self.address}",
+                where=self._where(view),
                 got="they are no longer there: the server restarted, evicts, or the write was "
                 f"at rest for more than {_UNKNOWN_FOR_S} s",
                 do="set maxmemory-policy to noeviction, then materialize again",
@@ -273,8 +278,14 @@ class RedisOnline:
             ) from cause
 
 
-def _state(head: bytes | None) -> ViewState | None:
-    return None if head is None else state_of(json.loads(head)["state"])
+def _state(head: bytes | None, where: str) -> ViewState | None:
+    if head is None:
+        return None
+    try:
+        text = json.loads(head)["state"]
+    except UNREADABLE as cause:
+        raise damaged_state(where, head) from cause
+    return state_of(text, where)
 
 
 def _starts(keys: Sequence[bytes]) -> range:

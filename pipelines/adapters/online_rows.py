@@ -8,16 +8,17 @@ separator can occur in it and ``1``, ``1.0``, ``True`` and ``"1"`` are four keys
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from struct import Struct
 from typing import Any, NoReturn
 
-from pipelines.core.errors import DataError, Superseded
+from pipelines.core.errors import Damaged, DataError, Superseded
 from pipelines.core.time import epoch_us, from_epoch_us, instant_text
 from pipelines.features.online import Key, OnlineRow, Value, ViewState
 
-_TIMES = Struct(">qq")
+_TIMES = struct.Struct(">qq")
+UNREADABLE = (ValueError, TypeError, KeyError, OverflowError, struct.error)
 _WANTED = "str, int, float, bool, datetime with a zone, or (as a value) None; no NaN"
 
 
@@ -51,11 +52,24 @@ def row_bytes(row: OnlineRow, width: int) -> bytes:
     return _TIMES.pack(epoch_us(row.event_time), epoch_us(row.written_at)) + _bytes(row.values)
 
 
-def row_of(key: Key, stored: bytes) -> OnlineRow:
-    """The row that ``row_bytes`` spelled."""
-    event, written = _TIMES.unpack_from(stored)
-    values, _end = _decode(stored[_TIMES.size :].decode("utf-8", "surrogatepass"))
-    return OnlineRow(key, tuple(values), from_epoch_us(event), from_epoch_us(written))
+def row_of(key: Key, stored: bytes, where: str) -> OnlineRow:
+    """The row that ``row_bytes`` spelled.
+
+    Raises:
+        Damaged: when the bytes are not such a row.
+    """
+    try:
+        event, written = _TIMES.unpack_from(stored)
+        values, _end = _decode(stored[_TIMES.size :].decode("utf-8", "surrogatepass"))
+        return OnlineRow(key, tuple(values), from_epoch_us(event), from_epoch_us(written))
+    except UNREADABLE as cause:
+        raise Damaged(
+            "a stored row cannot be read",
+            where=f"{where}, entity {key}",
+            got=repr(stored[:80]),
+            wanted="a row as a materialization writes it",
+            do="materialize with --force: it writes all rows anew",
+        ) from cause
 
 
 def state_text(state: ViewState) -> str:
@@ -64,10 +78,29 @@ def state_text(state: ViewState) -> str:
     return json.dumps([state.name, *times, *state.definitions])
 
 
-def state_of(text: str | bytes) -> ViewState:
-    """The state that ``state_text`` spelled."""
-    name, as_of, written, *definitions = json.loads(text)
-    return ViewState(name, from_epoch_us(as_of), from_epoch_us(written), tuple(definitions))
+def state_of(text: str | bytes, where: str) -> ViewState:
+    """The state that ``state_text`` spelled.
+
+    Raises:
+        Damaged: when the text is no such state.
+    """
+    try:
+        name, as_of, written, *definitions = json.loads(text)
+        return ViewState(name, from_epoch_us(as_of), from_epoch_us(written), tuple(definitions))
+    except UNREADABLE as cause:
+        raise damaged_state(where, text) from cause
+
+
+def damaged_state(where: str, got: str | bytes) -> Damaged:
+    """What to say of a view's state that cannot be read."""
+    return Damaged(
+        "the state of a stored view cannot be read",
+        where=where,
+        got=repr(got[:80]),
+        wanted="a state as a materialization writes it",
+        do="empty the store (SQLite: remove the file; Redis: DEL gauntlet:online), then "
+        "materialize again: all in it comes from the events",
+    )
 
 
 def begins_anew(state: ViewState, gone: Iterable[Key] | None, replaces: ViewState | None) -> bool:

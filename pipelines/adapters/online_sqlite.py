@@ -61,12 +61,14 @@ class SqliteOnline:
 
     def read(self, view: str, keys: Sequence[Key]) -> Reading:
         """The rows of some entities, in one read transaction; see the port."""
-        asked = [key_bytes(key) for key in keys]
+        asked, where = [key_bytes(key) for key in keys], self._where(view)
         with self._reading() as reader:
-            number, state = _stored(reader, view)
+            number, state = self._stored(reader, view)
             found = dict(_found(reader, number, list(dict.fromkeys(asked)))) if number else {}
         rows = ((key, found.get(name)) for key, name in zip(keys, asked, strict=True))
-        return Reading(state, tuple(None if row is None else row_of(key, row) for key, row in rows))
+        return Reading(
+            state, tuple(None if row is None else row_of(key, row, where) for key, row in rows)
+        )
 
     def write(
         self,
@@ -77,22 +79,33 @@ class SqliteOnline:
         replaces: ViewState | None,
     ) -> None:
         """Change rows and state in one transaction; see the port."""
-        width, where = len(state.definitions), f"{state.name} in {self._path}"
+        width, where = len(state.definitions), self._where(state.name)
         with self._failures():
             check_state(self.state(state.name), replaces, where)  # before the work is done
             with closing(self._open()) as writer:
                 _stage(writer, ((key_bytes(key), None) for key in gone or ()))
                 _stage(writer, ((key_bytes(row.key), row_bytes(row, width)) for row in rows))
                 with _transaction(writer, "IMMEDIATE"):
-                    number, before = _stored(writer, state.name)
+                    number, before = self._stored(writer, state.name)
                     check_state(before, replaces, where)
                     _change(writer, number, state, begins_anew(state, gone, replaces))
 
     def views(self) -> tuple[ViewState, ...]:
         """All that is stored, by name."""
         with self._reading() as reader:
-            found = reader.execute("SELECT state FROM online_view ORDER BY name").fetchall()
-        return tuple(state_of(text) for (text,) in found)
+            found = reader.execute("SELECT name, state FROM online_view ORDER BY name").fetchall()
+        return tuple(state_of(text, self._where(name)) for name, text in found)
+
+    def _where(self, view: str) -> str:
+        return f"{view} in {self._path}"
+
+    def _stored(
+        self, connection: sqlite3.Connection, view: str
+    ) -> tuple[int | None, ViewState | None]:
+        """The number and the state of a view."""
+        query = "SELECT id, state FROM online_view WHERE name = ?"
+        found = connection.execute(query, (view,)).fetchone()
+        return (None, None) if found is None else (found[0], state_of(found[1], self._where(view)))
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -147,13 +160,6 @@ class SqliteOnline:
                 wanted="a SQLite file that Gauntlet made",
                 do="remove the file and materialize again: all in it comes from the events",
             ) from cause
-
-
-def _stored(connection: sqlite3.Connection, view: str) -> tuple[int | None, ViewState | None]:
-    """The number and the state of a view."""
-    query = "SELECT id, state FROM online_view WHERE name = ?"
-    found = connection.execute(query, (view,)).fetchone()
-    return (None, None) if found is None else (found[0], state_of(found[1]))
 
 
 def _found(

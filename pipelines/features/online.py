@@ -51,7 +51,8 @@ class Reading:
 
 
 class OnlineStore(Protocol):
-    """Rows of feature views by entity. Every call raises Unavailable when the store is away."""
+    """Rows of feature views by entity. Every call raises Unavailable when the store is away, and
+    Damaged when what it holds cannot be read."""
 
     def state(self, view: str) -> ViewState | None:
         """What is stored of a view; none when it was never materialized."""

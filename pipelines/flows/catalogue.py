@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter
 
-from pipelines.core.errors import Damaged, GauntletError, Unavailable
+from pipelines.core.errors import Damaged, GauntletError
 from pipelines.core.records import Instant, Record
 from pipelines.core.verdict import Finding, Verdict
 from pipelines.features.online import ViewState
@@ -41,7 +41,7 @@ class Online(Record):
 
     ``request``: asked for with the prediction; ``computed``: from the events, when asked;
     ``fresh`` or ``stale``: stored, younger or older than its ttl; ``absent``: its view is stored
-    without it; ``empty``: its view was never materialized; ``unknown``: the store is away.
+    without it; ``empty``: its view was never materialized; ``unknown``: the store cannot be looked at.
     """
 
     state: State
@@ -130,8 +130,8 @@ def catalogue(specs: Iterable[ModelSpec], parts: Parts) -> Catalogue:
     views: dict[str, ViewState] | None = None
     try:
         views = {state.name: state for state in parts.online.views()}
-    except Unavailable as away:
-        problems.append(f"the online store is away ({away.what}: {away.got or away.where})")
+    except GauntletError as problem:
+        problems.append(f"the online store ({problem.what}: {problem.got or problem.where})")
     rows: dict[tuple[str, str], _Row] = {}
     for spec in specs:
         findings = _newest(parts.ledger.entries(spec.name, LIVE))

@@ -115,14 +115,14 @@ def test_what_the_store_has_is_told_by_definition_and_age(pharmacy: Pharmacy) ->
 def test_a_store_that_is_away_is_said_and_fails_nothing(pharmacy: Pharmacy) -> None:
     pharmacy.declare(serving=SERVING)
     found = look(pharmacy, RedisOnline(NOBODY))
-    assert "the online store is away" in found.problems[0]
+    assert "the online store did not answer" in found.problems[0]
     assert all(use.online.state == "unknown" for use in uses(found, "sold").values()), (
         "nothing was seen, so nothing can be said"
     )
     # By the command line the registry is MLflow, where this home's champion is not.
     told = pharmacy.cli("features", "demand", GAUNTLET_ONLINE_URL=NOBODY)
     assert told.code == 0, told.err
-    assert "online store is away" in told.err
+    assert "not looked at: the online store (the online store did not answer" in told.err
     assert "champion of demand cannot be read" in told.err
     assert [row.split()[0] for row in told.out.splitlines() if row] == [
         *("in", "feature", "medicine", "weekday"),
@@ -131,6 +131,14 @@ def test_a_store_that_is_away_is_said_and_fails_nothing(pharmacy: Pharmacy) -> N
     body = pharmacy.cli("features", "--json", GAUNTLET_ONLINE_URL=NOBODY).body
     assert body["kind"] == "features"
     assert len(body["problems"]) == 2
+
+
+def test_a_store_that_is_damaged_is_said_and_fails_nothing(pharmacy: Pharmacy) -> None:
+    pharmacy.declare(serving=SERVING)
+    (pharmacy.home / "online.db").write_text("not what you think " * 100)
+    told = pharmacy.cli("features", "demand")
+    assert told.code == 0, told.err
+    assert "not looked at: the online store (the online store cannot be read" in told.err
 
 
 def test_drift_is_the_newest_runs_and_a_dash_before_there_was_one(

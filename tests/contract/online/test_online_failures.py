@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,11 +41,14 @@ CALLS: list[Callable[[OnlineStore], object]] = [
 
 
 @pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    "url", ["redis://:hush-hush@127.0.0.1:1/3", "redis://127.0.0.1:1/3?password=hush-hush"]
+)
 def test_no_server_is_said_with_its_address_and_without_its_password(
-    call: Callable[[OnlineStore], object],
+    call: Callable[[OnlineStore], object], url: str
 ) -> None:
     with pytest.raises(Unavailable) as told:
-        call(store_at("redis://:hush-hush@127.0.0.1:1/3"))
+        call(store_at(url))
     assert told.value.where == "redis://127.0.0.1:1/3"
     assert "hush" not in str(told.value)
     assert told.value.do.startswith("start it")
@@ -68,6 +72,47 @@ def test_a_file_that_is_no_database_is_damaged(
     with pytest.raises(Damaged, match="cannot be read") as told:
         call(store_at(f"sqlite:///{tmp_path / 'online.db'}"))
     assert "materialize again" in told.value.do
+
+
+def spoil_sqlite(url: str, column: str, content: bytes) -> None:
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
+        table = {"state": "online_view", "row": "online_row"}[column]
+        database.execute(f"UPDATE {table} SET {column} = ?", (content,))
+
+
+def spoil_redis(url: str, column: str, content: bytes) -> None:
+    server = redis.Redis.from_url(url)
+    name = {"state": "gauntlet:online", "row": f"gauntlet:online:{VIEW}:1"}[column]
+    server.hset(name, mapping=dict.fromkeys(server.hgetall(name), content))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("content", [b"{half a", b'{"other": "program"}', b"[1]", b"\xff", b"5"])
+def test_a_state_that_is_none_of_ours_is_damaged(shared_url: str, content: bytes) -> None:
+    store_at(shared_url).write(state_at(0), [row(1)], (), replaces=None)
+    spoil = spoil_sqlite if shared_url.startswith("sqlite") else spoil_redis
+    spoil(shared_url, "state", content)
+    for call in (CALLS[0], CALLS[2], CALLS[3]):
+        with pytest.raises(Damaged, match="state of a stored view") as told:
+            call(store_at(shared_url))
+        assert VIEW in told.value.where
+        assert "materialize again" in told.value.do
+
+
+@pytest.mark.parametrize("content", [b"short", b"0" * 16 + b"[1", b"0" * 16 + b"7", b"\x7f" * 30])
+def test_a_row_that_is_none_of_ours_is_damaged_and_written_anew(
+    shared_url: str, content: bytes
+) -> None:
+    store = store_at(shared_url)
+    store.write(state_at(0), [row(1)], (), replaces=None)
+    spoil = spoil_sqlite if shared_url.startswith("sqlite") else spoil_redis
+    spoil(shared_url, "row", content)
+    with pytest.raises(Damaged, match="a stored row") as told:
+        store.read(VIEW, [(1,)])
+    assert VIEW in told.value.where
+    assert "(1,)" in told.value.where
+    assert "--force" in told.value.do
+    store.write(state_at(1), [row(1)], None, replaces=state_at(0))
+    assert store.read(VIEW, [(1,)]).rows == (row(1),)
 
 
 @pytest.mark.parametrize("url", ["postgresql://host/db", "online.db", "sqlite://"])
