@@ -176,7 +176,7 @@ def _rows(
     spec: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime, window: Window
 ) -> pd.DataFrame:
     """A frame's rows in one order for ever."""
-    from pipelines.features import build_frame
+    from pipelines.features.frame import build_frame
 
     start, end = (bound.replace(tzinfo=None) for bound in (window.start, window.end))
     frame = build_frame(spec, {name: tables[name] for name in spec.streams}, as_of)

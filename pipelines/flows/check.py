@@ -57,7 +57,7 @@ def check(spec: ModelSpec, as_of: datetime, parts: Parts) -> Readiness:
     Raises:
         GauntletError: for what cannot even be read; what can be is reported together.
     """
-    from pipelines.features import build_frame
+    from pipelines.features.frame import build_frame
 
     suite, lacking = parts.load_suite(spec, thorough=True), unfilled(spec, as_of, parts)
     snapshot = take_snapshot(spec, as_of, parts.open_sources(spec), parts.cache, parts.progress)

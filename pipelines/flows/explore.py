@@ -157,7 +157,7 @@ def _prepare(database: Path, spec: ModelSpec, snapshot: Snapshot, cache: Path) -
     """Copy the streams into a database, with the frame as a view of them."""
     import ibis
 
-    from pipelines.features import build_frame
+    from pipelines.features.frame import build_frame
 
     connection = ibis.duckdb.connect(database)
     try:

@@ -54,7 +54,8 @@ def write_frame(
     workspace: Workspace,
 ) -> Frame:
     """Build a frame as of the plan's instant, probe it for leaks, and write it as Parquet."""
-    from pipelines.features import build_frame, probe_leaks
+    from pipelines.features.frame import build_frame
+    from pipelines.features.leak import probe_leaks
 
     start = plan.train.start.replace(tzinfo=None)
     with streams(parts, spec, snapshot) as tables:

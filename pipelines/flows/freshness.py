@@ -38,7 +38,7 @@ def freshness(model: str, as_of: datetime, parts: Parts) -> FreshnessReport:
         SpecError: when the model declares no serving.
         DataError: when there is too little to learn from or to be judged on.
     """
-    from pipelines.features import build_frame
+    from pipelines.features.frame import build_frame
 
     spec = parts.load_spec(model)
     if spec.serving is None:

@@ -76,7 +76,7 @@ def on_trial(monkeypatch: pytest.MonkeyPatch, **allocation: Any) -> None:
 
 
 def test_features_are_those_of_training_and_those_of_the_online_store(pharmacy: Pharmacy) -> None:
-    from pipelines.features import build_frame
+    from pipelines.features.frame import build_frame
 
     parts = parts_of(pharmacy)
     report = score("demand", AT + timedelta(hours=5), parts)

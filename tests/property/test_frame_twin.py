@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.features import build_frame, probe_leaks
+from pipelines.features.frame import build_frame
+from pipelines.features.leak import probe_leaks
 from pipelines.spec.model import ModelSpec
 from tests.property.twin import AS_OF, Row, declarations, events, in_order, tables, twin
 

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pipelines.core.time import MICROSECOND, epoch_us, parse_instant
-from pipelines.features import build_frame
 from pipelines.features.fill import fill
+from pipelines.features.frame import build_frame
 from pipelines.features.lookup import look_up
 from pipelines.features.served import served_at
 from pipelines.spec.model import ModelSpec

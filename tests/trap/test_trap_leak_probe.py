@@ -12,7 +12,8 @@ import pytest
 from ibis import _
 
 from pipelines.core.verdict import Finding, Gate, Verdict
-from pipelines.features import build_frame, probe_leaks
+from pipelines.features.frame import build_frame
+from pipelines.features.leak import probe_leaks
 from pipelines.spec.model import ModelSpec
 
 START = datetime(2026, 1, 5, tzinfo=UTC)

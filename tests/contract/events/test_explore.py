@@ -27,7 +27,7 @@ from pipelines.core.time import FixedClock
 from pipelines.data.snapshot import open_streams, take_snapshot
 from pipelines.data.store import ObjectStore
 from pipelines.data.writing import write_events
-from pipelines.features import build_frame
+from pipelines.features.frame import build_frame
 from pipelines.flows.explore import Exploration, open_exploration
 from pipelines.settings import Settings
 from pipelines.spec.model import ModelSpec

@@ -10,7 +10,7 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from pipelines.features import build_frame
+from pipelines.features.frame import build_frame
 from pipelines.spec.model import ModelSpec
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)

@@ -9,7 +9,7 @@ import ibis
 import pandas as pd
 import pytest
 
-from pipelines.features import build_frame
+from pipelines.features.frame import build_frame
 from pipelines.features.shifted import SHIFT, movable, shifted_feature
 from pipelines.spec.model import ModelSpec
 from tests.unit.features.conftest import MONDAY, at, declare, table, window

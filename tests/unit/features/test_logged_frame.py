@@ -6,7 +6,7 @@ import ibis
 import pandas as pd
 import pytest
 
-from pipelines.features import build_frame
+from pipelines.features.frame import build_frame
 from pipelines.features.logged import logged_frame
 from pipelines.spec.model import ModelSpec
 from tests.pharmacy import WEEKDAY, declaration, sold

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.core.verdict import Verdict
-from pipelines.features import build_frame
+from pipelines.features.frame import build_frame
 from pipelines.flows.parity import recomputed
 from pipelines.spec.model import ModelSpec
 from pipelines.training.parity import FeatureParity, parity_findings, replay
