@@ -189,11 +189,6 @@ def faults(entries: Iterable[Entry]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def check_chain(entries: Sequence[Entry], where: str = "") -> None:
-    """Raise ``Damaged`` with every fault of a chain."""
-    refuse(faults(entries), where)
-
-
 def refuse(found: Sequence[str], where: str) -> None:
     """Raise ``Damaged`` when a fault was found."""
     if found:

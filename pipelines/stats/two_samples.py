@@ -59,20 +59,3 @@ def two_sample_auc(score: Floats, second: Mask, cluster: Codes) -> TwoSampleAuc:
         first_rows=int(n - second.sum()),
         second_rows=int(second.sum()),
     )
-
-
-def null_deviation(first: int, second: int) -> float:
-    """Standard deviation of the area between two samples of one population, rows independent.
-
-    Source: Mann, Whitney (1947), Annals of Mathematical Statistics 18, equation 4.
-    """
-    return math.sqrt((first + second + 1) / (12 * first * second))
-
-
-def area_of_shift(shift: float) -> float:
-    """The best area for two normal samples whose means differ by ``shift`` standard deviations.
-
-    >>> [round(area_of_shift(delta), 3) for delta in (0.1, 0.2, 0.25, 0.5)]
-    [0.528, 0.556, 0.57, 0.638]
-    """
-    return float(norm.cdf(shift / math.sqrt(2)))

@@ -22,7 +22,7 @@ from pipelines.adapters.registry_folder import FolderRegistry
 from pipelines.core.errors import Damaged, GauntletError, Superseded
 from pipelines.core.time import FixedClock
 from pipelines.core.verdict import Finding, Gate, Verdict
-from pipelines.release.ledger import LIVE, Draft, check_chain, replay
+from pipelines.release.ledger import LIVE, Draft, faults, replay
 from pipelines.release.policy import Approval, Facts
 from pipelines.release.promotion import Dossier, promote, rollback
 from pipelines.release.reconciliation import ENTRY_TAG, reconcile
@@ -81,7 +81,7 @@ class Home:
         found = self.reconcile()
         assert (found.action, found.champion, self.alias) == ("agree", champion, champion)
         chain = self.ledger.entries("demand")
-        check_chain(chain)
+        assert not faults(chain)
         for entry in chain:
             if entry.decision is not None:
                 assert replay(entry) == entry.decision

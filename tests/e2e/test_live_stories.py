@@ -13,7 +13,7 @@ from pipelines.data.stream import stream_prefix
 from pipelines.flows.incumbent import load_version
 from pipelines.release.canary import judge_canary
 from pipelines.release.canary_evidence import CanaryEvidence
-from pipelines.release.ledger import check_chain
+from pipelines.release.ledger import faults
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.simulation.live_stories import BETTER, FULL_SHELVES, MEDIAN_ORDERS, ONE_REGION
 from pipelines.spec.predictions import LOG, prediction_log
@@ -35,7 +35,7 @@ def test_a_better_forecast_is_promoted_by_its_canary(tmp_path: Path, batch: bool
     assert found.became == "promoted", (found.last.reasons, verdicts(found))
     stages = [str(entry.move.stage) for entry in found.chain if entry.move]
     assert stages == ["shadow", "canary", "promoted"]
-    check_chain(found.chain)
+    assert not faults(found.chain)
     assert verdicts(found)["canary.primary"] == "pass"
     assert parts.registry.alias("orders", CHAMPION) == "2"
     store = parts.open_store(parts.load_spec("orders"))

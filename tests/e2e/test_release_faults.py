@@ -18,7 +18,7 @@ from pipelines.core.errors import TimeError
 from pipelines.core.time import instant_text
 from pipelines.flows.release import advance
 from pipelines.flows.serve import publish_plan
-from pipelines.release.ledger import Entry, check_chain
+from pipelines.release.ledger import Entry, faults
 from pipelines.release.promotion import rollback
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.wiring import connect
@@ -95,7 +95,7 @@ class Town:
     def chain(self) -> tuple[Entry, ...]:
         """The ledger, as long as it is sound."""
         found = at(self.pharmacy, VERDICT).ledger.entries("demand")
-        check_chain(found)
+        assert not faults(found)
         return found
 
     @property
@@ -376,7 +376,7 @@ def test_a_clock_that_goes_back_makes_no_look_twice_and_no_entry_early(
     assert step(pharmacy, VERDICT, **others).act == "promoted"
     assert falling.at < VERDICT - DAY, "the clock did not go back under the promotion"
     chain = ledger.entries("demand")
-    check_chain(chain)
+    assert not faults(chain)
     recorded = [one.recorded_at for one in chain]
     assert recorded == sorted(recorded), "an entry is recorded before the one that it follows"
     assert chain[-1].as_of == VERDICT
