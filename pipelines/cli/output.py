@@ -54,7 +54,8 @@ def bar(title: str) -> Iterator[Callable[[str], None]]:
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns, console=errors, transient=True) as progress:
+    quiet = not errors.is_terminal  # what is left of a bar in a file is an empty line
+    with Progress(*columns, console=errors, transient=True, disable=quiet) as progress:
         work = progress.add_task(escape(title), total=None)
         yield lambda text: progress.update(work, description=escape(text))
 

@@ -41,7 +41,7 @@ class Online(Record):
 
     ``request``: asked for with the prediction; ``computed``: from the events, when asked;
     ``fresh`` or ``stale``: stored, younger or older than its ttl; ``absent``: its view is stored
-    without it; ``empty``: its view was never materialized; ``unknown``: the store cannot be looked at.
+    without it; ``empty``: its view was never materialized; ``unknown``: the store was not read.
     """
 
     state: State

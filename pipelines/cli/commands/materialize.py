@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,32 +51,28 @@ def materialize(
 
 
 def show_materialized(found: MaterializeReport) -> None:
-    """What became of each view, and why: three lines that fit a narrow terminal."""
+    """What became of each view, and why: a few lines that fit a narrow terminal."""
     beside = f", with what champion version {found.champion} reads" if found.champion else ""
     console.print(
         f"[bold]{escape(found.model)}[/], asked as of {instant_text(found.asked)}{beside}"
     )
     for view in found.views:
-        console.print(
-            f"\n{escape(view.view)}  {OUTCOMES[view.outcome]}, as of {instant_text(view.as_of)}",
-            soft_wrap=True,
-        )
-        told = [view.reason, *_written(view)]
-        if view.silent:
-            told.append("[yellow]silent[/]: the stream brought no event in this time")
-        for line in told:
-            console.print(Padding(line, (0, 0, 0, 4)))
+        console.print(f"\n{escape(view.view)}", soft_wrap=True)
+        told = [f"{OUTCOMES[view.outcome]}, as of {instant_text(view.as_of)}", view.reason]
+        for line in (*told, *_written(view)):
+            console.print(Padding(line, (0, 0, 0, 4), expand=False))
     if not found.views:
         console.print("the model has no window features: there is nothing to store")
 
 
-def _written(view: Materialized) -> list[str]:
+def _written(view: Materialized) -> Iterator[str]:
     """How much was written, and from what; nothing of a view that was left alone."""
     if view.last_event is None:
-        return []
-    rows = f"{view.rows:,} entities written"
-    if view.gone is not None:
-        rows += f", {view.gone:,} taken away"
+        return
+    gone = "" if view.gone is None else f", {view.gone:,} taken away"
+    yield f"{view.rows:,} entities written{gone}"
     if view.events is not None and view.before is not None:
-        rows += f"; {view.events:,} events since {instant_text(view.before)}"
-    return [f"{rows}; the stream's last event happened at {instant_text(view.last_event)[:19]}Z"]
+        yield f"{view.events:,} events since {instant_text(view.before)}"
+    yield f"the stream's last event happened at {instant_text(view.last_event)[:19]}Z"
+    if view.silent:
+        yield "[yellow]silent[/]: the stream brought no event in this time"
