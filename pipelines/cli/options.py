@@ -9,7 +9,7 @@ import typer
 
 from pipelines.core.time import parse_instant
 
-ModelName = Annotated[str, typer.Argument(help="a model declared in models/<name>.yaml")]
+ModelName = Annotated[str, typer.Argument(help="a model declared in `models/<name>.yaml`")]
 Json = Annotated[bool, typer.Option("--json", help="answer with one JSON object")]
 AsOf = Annotated[
     str | None,

@@ -128,6 +128,12 @@ def test_what_only_the_canary_can_tell_is_rolled_back_at_once(pharmacy: Pharmacy
     assert step(pharmacy, CANARY + 10 * DAY).act == "nothing", "it does not begin again"
     assert page(pharmacy, "rolled back") == told
 
+    explained = pharmacy.cli("explain", "demand", "2")
+    assert "live traffic: rolled back" in explained.out
+    assert "FAIL  canary.harm.packs_a_sale" in explained.out
+    since = pharmacy.cli("explain", "demand", "2", "--json").body["since"]
+    assert [one["move"]["stage"] for one in since] == ["shadow", "canary", "ended"]
+
 
 @pytest.mark.slow
 def test_where_nothing_differs_nothing_is_promoted(pharmacy: Pharmacy) -> None:

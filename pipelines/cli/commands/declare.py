@@ -27,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
 def schema(
     out: Annotated[Path | None, typer.Option(help="write it there; default: print it")] = None,
 ) -> None:
-    """The JSON Schema of models/<name>.yaml, from which editors complete it."""
+    """The JSON Schema of `models/<name>.yaml`, from which editors complete it."""
     text = json.dumps(written_schema(), indent=2) + "\n"
     if out is None:
         sys.stdout.write(text)

@@ -78,13 +78,19 @@ def explain(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Why a version was or was not promoted: gates, findings, and a replay of the verdict."""
+    """Why a version was or was not promoted: gates, findings, and a replay of the verdict.
+
+    Of a version on live traffic also what became of it there since.
+    """
+    from pipelines.release.ending import ended_how
     from pipelines.release.ledger import replay
 
-    entry = _entry(name, version, lineage)
-    again = replay(entry)
+    chain = connect().ledger.entries(name, lineage)
+    entry = _judged(name, version, lineage, chain)
+    again, since = replay(entry), _since(entry, chain)
     if as_json:
-        answer("explanation", {"entry": entry.as_json(), "replayed": again.as_json()})
+        body = {"entry": entry.as_json(), "replayed": again.as_json()}
+        answer("explanation", body | {"since": [each.as_json() for each in since]})
         return
     subject = f"version {entry.candidate}" if entry.candidate else "no version"
     console.print(
@@ -98,6 +104,12 @@ def explain(
         told = [f for f in own if not (brief and f.verdict is Verdict.PASS)]
         console.print(f"{gate.gate.replace('_', ' ')}: {mark(gate.verdict)}, {len(own)} checks")
         show_findings(told, everything=True)
+    if since:
+        console.print(f"live traffic: [bold]{ended_how(since[-1]) or since[-1].outcome}[/]")
+    for move in since:
+        told = f"{instant_text(move.as_of)[:10]}  {escape('; '.join(move.reasons))}"
+        console.print(Padding(told, (0, 0, 0, 2)))
+    show_findings(since[-1].findings if since else (), everything=True)
     console.print()
     console.print(
         f"[dim]run {entry.run}, snapshot {entry.snapshot[:12]}, policy {again.policy}, evidence "
@@ -231,8 +243,9 @@ def _budget(parts: Parts, name: str, lineage: str, entries: Sequence[Entry]) -> 
     return accounts(entries, declared, parts.clock.now().year if lineage == LIVE else None)
 
 
-def _entry(name: str, version: str | None, lineage: str) -> Entry:
-    entries = [e for e in connect().ledger.entries(name, lineage) if e.decision is not None]
+def _judged(name: str, version: str | None, lineage: str, chain: Sequence[Entry]) -> Entry:
+    """The newest decision, or the newest about a version."""
+    entries = [entry for entry in chain if entry.decision is not None]
     wanted = [e for e in entries if version is None or e.candidate == version]
     if not wanted:
         raise GauntletError(
@@ -243,3 +256,12 @@ def _entry(name: str, version: str | None, lineage: str) -> Entry:
             do=f"`gauntlet retrain {name}` makes one",
         )
     return wanted[-1]
+
+
+def _since(entry: Entry, chain: Sequence[Entry]) -> list[Entry]:
+    """What became of a version on live traffic after it was judged."""
+    from pipelines.release.review_live import histories
+
+    mine = [one for one in histories(chain) if one.version == entry.candidate]
+    moves = [move for one in mine for move in (*one.moves, one.replaced) if move is not None]
+    return [move for move in moves if move.sequence > entry.sequence]
