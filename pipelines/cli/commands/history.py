@@ -107,8 +107,8 @@ def explain(
     if since:
         console.print(f"live traffic: [bold]{ended_how(since[-1]) or since[-1].outcome}[/]")
     for move in since:
-        told = f"{instant_text(move.as_of)[:10]}  {escape('; '.join(move.reasons))}"
-        console.print(Padding(told, (0, 0, 0, 2)))
+        line = f"{instant_text(move.as_of)[:10]}  {escape('; '.join(move.reasons))}"
+        console.print(Padding(line, (0, 0, 0, 2)))
     show_findings(since[-1].findings if since else (), everything=True)
     console.print()
     console.print(
