@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import timedelta
-from itertools import pairwise
 from statistics import fmean, stdev
 from typing import Any
 
@@ -20,6 +19,17 @@ import ibis
 from pipelines.core.errors import DataError
 from pipelines.core.time import Window, duration_text, instant_text
 from pipelines.quality.arrival import DAY, HOUR, LAG
+from pipelines.quality.bounds import (
+    allowance,
+    margin_of,
+    outer_range,
+    rounded,
+    rounded_down,
+    rounded_up,
+    runs_away,
+    share_error,
+    spread_of,
+)
 from pipelines.quality.chunks import (
     Chunks,
     categories,
@@ -32,7 +42,6 @@ from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import Stream
 
 VOLUME_ALLOWANCE = 0.10  # growth or shrinking between training and fresh data, as a share
-LEVEL_ALLOWANCE = 0.25  # of a level or of the spread; see _allowance
 MISSING_ALLOWANCE = 0.01  # of rows, and a quarter of the share that was missing already
 CATEGORY_LIMIT = 1000  # more values than this are identities, not categories
 BUSY_HOUR = 10  # rows per hour from which an hour without any is a sign and not chance
@@ -117,7 +126,7 @@ class _Builder:
 def _volume(build: _Builder, chunks: Chunks) -> None:
     """Rows per stretch on the log scale, where growth is a shift; days and hours with rows."""
     logs = [math.log(rows) for rows in chunks.rows if rows]
-    margin = _margin(logs) + math.log1p(VOLUME_ALLOWANCE)
+    margin = margin_of(logs) + math.log1p(VOLUME_ALLOWANCE)
     typical = sorted(chunks.rows)[len(chunks.rows) // 2]
     noise = 3 / math.sqrt(max(min(chunks.rows), 1))  # of a Poisson count, as a share
     low = math.exp(min(logs) - margin) * (1 - min(noise, 1.0))
@@ -145,14 +154,14 @@ def _volume(build: _Builder, chunks: Chunks) -> None:
 def _missing(build: _Builder, chunks: Chunks, column: str) -> None:
     shares = [fact[f"null.{column}"] / fact["rows"] for fact in chunks.facts if fact.get("rows")]
     allowed = max(shares) + MISSING_ALLOWANCE + max(shares) / 4
-    allowed += 3 * max(_spread(shares), _binomial(fmean(shares), chunks.rows))
+    allowed += 3 * max(spread_of(shares), share_error(fmean(shares), chunks.rows))
     if allowed < 1:  # a column that was always missing says nothing when it is missing again
         build.add(
             "expect_column_values_to_not_be_null",
             column,
             "missing",
-            {"column": column, "mostly": _down(1 - allowed)},
-            typical=_round(fmean(shares)),
+            {"column": column, "mostly": rounded_down(1 - allowed)},
+            typical=rounded(fmean(shares)),
         )
 
 
@@ -164,22 +173,22 @@ def _numbers(
     for column in numbers:
         medians = chunks.series(f"median.{column}")
         lows, highs = chunks.series(f"low.{column}"), chunks.series(f"high.{column}")
-        if len(medians) < 3 or _runs_away(medians, lows, highs):
+        if len(medians) < 3 or runs_away(medians, lows, highs):
             continue
-        ranges[column] = _range(lows, highs)
+        ranges[column] = outer_range(lows, highs)
     inside = count_inside(rows, len(chunks.rows), ranges)
     for column, (low, high) in ranges.items():
         there = [fact.get(f"there.{column}") or 0 for fact in inside]
         shares = [
             fact[f"in.{column}"] / count for fact, count in zip(inside, there, strict=True) if count
         ]
-        error = max(_spread(shares), _binomial(fmean(shares), there))
-        asked = _down(min(mostly, min(shares) - 3 * error))
+        error = max(spread_of(shares), share_error(fmean(shares), there))
+        asked = rounded_down(min(mostly, min(shares) - 3 * error))
         medians = chunks.series(f"median.{column}")
         where = {"column": column}
         limits = {"min_value": low, "max_value": high}
         shown, label = ("table", "lag") if column == LAG else (column, "range")
-        typical = _round(fmean(medians))
+        typical = rounded(fmean(medians))
         if asked > 0:
             build.add(
                 "expect_column_values_to_be_between",
@@ -193,15 +202,15 @@ def _numbers(
         # the median of n values has a standard error of about 1.25 sd / sqrt(n); sd <= spread / 2
         noise = 3 * 1.25 * spread / 2 / math.sqrt(max(fmean(there), 1))
         moved = max(medians) - min(medians)
-        slack = _allowance(max(map(abs, medians)), spread, moved) + noise
+        slack = allowance(max(map(abs, medians)), spread, moved) + noise
         build.add(
             "expect_column_median_to_be_between",
             shown,
             "median" if label == "range" else "lag_median",
             {
                 **where,
-                "min_value": _down(min(medians) - _margin(medians) - slack),
-                "max_value": _up(max(medians) + _margin(medians) + slack),
+                "min_value": rounded_down(min(medians) - margin_of(medians) - slack),
+                "max_value": rounded_up(max(medians) + margin_of(medians) + slack),
             },
             typical=typical,
             one_sign=_one_sign(chunks, column),
@@ -228,13 +237,13 @@ def _categories(
     if not shares:
         return
     # a fresh stretch lies several chunks after the window: allow the new values of three
-    asked = min(mostly, 1 - 3 * (max(shares) + 3 * _binomial(max(shares), total)))
+    asked = min(mostly, 1 - 3 * (max(shares) + 3 * share_error(max(shares), total)))
     if asked >= 0.5:
         build.add(
             "expect_column_values_to_be_in_set",
             column,
             "categories",
-            {"column": column, "value_set": sorted(first), "mostly": _down(asked)},
+            {"column": column, "value_set": sorted(first), "mostly": rounded_down(asked)},
             typical=float(len(first)),
         )
 
@@ -245,7 +254,7 @@ def _identity(
     """No event twice; where training had repeats, no more than that."""
     shares = [count / total for count, total in zip(repeated, rows, strict=True) if total]
     worst = max(shares)
-    asked = 1.0 if not worst else _down(1 - worst - 3 * max(_spread(shares), worst / 3))
+    asked = 1.0 if not worst else rounded_down(1 - worst - 3 * max(spread_of(shares), worst / 3))
     single = len(identity) == 1
     kind = "expect_column_values_to_be_unique" if single else "expect_compound_columns_to_be_unique"
     where: dict[str, Any] = {"column": identity[0]} if single else {"column_list": list(identity)}
@@ -253,78 +262,11 @@ def _identity(
         where["ignore_row_if"] = "any_value_is_missing"
     if asked > 0:
         build.add(
-            kind, "table", "unique", {**where, "mostly": asked}, typical=_round(fmean(shares))
+            kind, "table", "unique", {**where, "mostly": asked}, typical=rounded(fmean(shares))
         )
-
-
-def _spread(values: Sequence[float]) -> float:
-    return stdev(values) if len(values) > 1 else 0.0
-
-
-def _margin(values: Sequence[float]) -> float:
-    """How far the next stretches may lie outside what the chunks showed.
-
-    The chunks' own range (as much drift again), or three standard deviations of one chunk about a
-    slow trend: the differences of neighbours have twice its variance (von Neumann 1941).
-    """
-    steps = [later - earlier for earlier, later in pairwise(values)]
-    noise = math.sqrt(fmean([step * step for step in steps]) / 2) if steps else 0.0
-    return max(max(values) - min(values), 3 * noise)
-
-
-def _range(lows: Sequence[float], highs: Sequence[float]) -> tuple[float, float]:
-    """Bounds around the chunks' outer quantiles: as much drift again, and the allowance."""
-    low, high = min(lows), max(highs)
-    falls, climbs = max(lows) - low, high - min(highs)
-    below = low - falls - _allowance(abs(low), high - low, falls)
-    above = high + climbs + _allowance(abs(high), high - low, climbs)
-    return _down(below), _up(above)
-
-
-def _allowance(level: float, spread: float, drift: float) -> float:
-    """A quarter of a level that stays where it is; a quarter of the spread for one that moves.
-
-    A stretch of training at the turn of a year sees little of the season that follows, and a
-    level that moves by a fifth of itself is no scale (temperatures near zero have none at all).
-    """
-    steady = drift <= level / 5
-    return LEVEL_ALLOWANCE * (min(level, spread) if steady else spread)
 
 
 def _one_sign(chunks: Chunks, column: str) -> bool:
     """Whether ordinary values have one sign, so that a factor between two of them means much."""
     lows, highs = chunks.series(f"low.{column}"), chunks.series(f"high.{column}")
     return bool(min(lows) >= 0 or max(highs) <= 0)
-
-
-def _binomial(share: float, counts: Sequence[int]) -> float:
-    """Standard error of a share in a chunk of ordinary size; a share of 0 counts as one row."""
-    rows = sorted(counts)[len(counts) // 2] or 1
-    held = min(max(share, 1 / rows), 1 - 1 / rows) if rows > 1 else 0.5
-    return math.sqrt(held * (1 - held) / rows)
-
-
-def _runs_away(medians: Sequence[float], lows: Sequence[float], highs: Sequence[float]) -> bool:
-    """Whether a column only climbs or falls, by more than it varies: a counter, no measurement."""
-    steps = [later - earlier for earlier, later in pairwise(medians)]
-    one_way = all(step > 0 for step in steps) or all(step < 0 for step in steps)
-    width = max(high - low for low, high in zip(lows, highs, strict=True))
-    return one_way and abs(medians[-1] - medians[0]) > width
-
-
-def _round(value: float) -> float:
-    return float(f"{value:.6g}")
-
-
-def _down(value: float) -> float:
-    """Rounded to six digits, never upwards."""
-    rounded = _round(value)
-    return rounded if rounded <= value else _round(rounded - _digit(value))
-
-
-def _up(value: float) -> float:
-    return -_down(-value)
-
-
-def _digit(value: float) -> float:
-    return 10.0 ** (math.floor(math.log10(abs(value))) - 5) if value else 0.0

@@ -5,43 +5,28 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import pickle
-import pickletools
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from pydantic import Field
 from sklearn.pipeline import Pipeline
-from skops import io as skops_io
-from skops.io.exceptions import UnsupportedTypeException
 
-from pipelines.core.errors import Damaged, SpecError
+from pipelines.core.errors import Damaged
 from pipelines.core.records import Record
 from pipelines.core.time import instant_text
-from pipelines.core.verdict import Finding, Gate, Verdict
-from pipelines.spec.training import ALLOWED_ESTIMATORS
+from pipelines.core.verdict import Finding
+from pipelines.training.serialization import requirements_of, serialization_finding, storable_types
 from pipelines.training.skops_bytes import settle
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
 
 EVIDENCE = "extra_files"
-# A partial is stored with the function it calls, whose own name has to be allowed as well.
-_STORABLE = (
-    *ALLOWED_ESTIMATORS,
-    "numpy.",
-    "scipy.",
-    "pandas.",
-    "collections.",
-    "functools.partial",
-)
 _ADDED_BY_A_READER = "registered_model_meta"  # MLflow writes it into what it downloads
-_NEEDED = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy")
 
 
 class Package(Record):
@@ -79,10 +64,10 @@ def write_package(
     Raises:
         SpecError: when the model holds a type that loads only where other code is installed.
     """
-    trusted = _storable_types(pipeline)
+    trusted = storable_types(pipeline)
     form = "cloudpickle" if trusted is None else "skops"
     function = "predict_proba" if probabilities else "predict"
-    requirements = _requirements(pipeline, form)
+    requirements = requirements_of(pipeline, form)
     with _whole_or_not(folder) as part:
         _save(
             part,
@@ -102,7 +87,7 @@ def write_package(
         predict_function=function,
         requirements=requirements,
         size_bytes=_size(folder),
-        findings=(_serialization(form),),
+        findings=(serialization_finding(form),),
     )
 
 
@@ -210,50 +195,6 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
     yield from ((named[name], name) for name in sorted(named))
 
 
-def _storable_types(pipeline: Pipeline) -> list[str] | None:
-    """Types that a reader has to trust, or None where skops cannot store the model.
-
-    Raises:
-        SpecError: for a type outside the allowed libraries.
-    """
-    try:
-        types = sorted(skops_io.get_untrusted_types(data=skops_io.dumps(pipeline)))
-    except (UnsupportedTypeException, RecursionError, AttributeError, TypeError, ValueError):
-        _refuse_foreign(_pickled_modules(pipeline))
-        return None
-    _refuse_foreign(types)
-    return types
-
-
-def _refuse_foreign(names: list[str]) -> None:
-    foreign = [name for name in names if not name.startswith((*_STORABLE, "builtins."))]
-    if foreign:
-        raise SpecError(
-            "the fitted model holds types that load only where other code is installed",
-            where="estimator",
-            got=f"{foreign}",
-            wanted=f"types of {', '.join(prefix.rstrip('.') for prefix in _STORABLE)}",
-            do="use an estimator of one of these libraries",
-        )
-
-
-def _pickled_modules(pipeline: Pipeline) -> list[str]:
-    """Modules that a pickle of the model imports when it is loaded, each with a dot at its end."""
-    content = pickle.dumps(pipeline, protocol=2)  # names each import in a GLOBAL, a plain text
-    imports = {
-        str(argument).split(" ")[0]
-        for code, argument, _ in pickletools.genops(content)
-        if code.name == "GLOBAL"
-    }
-    return sorted(f"{name}." for name in imports - {"copy_reg", "__builtin__", "_codecs"})
-
-
-def _requirements(pipeline: Pipeline, form: str) -> tuple[str, ...]:
-    library = type(pipeline[-1]).__module__.split(".")[0]
-    needed = {*_NEEDED, form} | ({library} if library != "sklearn" else set())
-    return tuple(f"{name}=={version(name)}" for name in sorted(needed))
-
-
 def _save(
     folder: Path,
     pipeline: Pipeline,
@@ -291,17 +232,3 @@ def _save(
         saved = Model.load(str(folder))
         saved.model_size_bytes = (folder / "model.skops").stat().st_size
         saved.save(str(folder / "MLmodel"))
-
-
-def _serialization(form: str) -> Finding:
-    safe = form == "skops"
-    return Finding(
-        gate=Gate.AVAILABILITY,
-        name="availability.serialization",
-        verdict=Verdict.PASS if safe else Verdict.FAIL,
-        reason="the model is stored with skops: loading it runs no code from the file"
-        if safe
-        else "skops cannot store this estimator, so it is a pickle: load it only from a registry "
-        "you trust",
-        blocking=False,
-    )
