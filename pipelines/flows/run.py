@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.core.records import digest_of
 from pipelines.core.time import Clock, instant_text, refuse_future
@@ -21,11 +21,13 @@ from pipelines.data.stream import EventSource
 from pipelines.features.online import OnlineStore
 from pipelines.flows.request import LIVE, Request
 from pipelines.flows.workspace import Workspace
-from pipelines.quality.suite import SuiteRunner
 from pipelines.release.ledger import Entry, Ledger
 from pipelines.release.policy import Outcome
 from pipelines.release.registry import Registry, VersionInfo
 from pipelines.spec.model import ModelSpec
+
+if TYPE_CHECKING:
+    from pipelines.quality.suite import SuiteRunner
 
 UNANSWERED = frozenset({Outcome.SUPERSEDED, Outcome.AWAIT_REVIEW})
 Progress = Callable[[str], None]

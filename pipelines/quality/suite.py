@@ -6,14 +6,15 @@ import difflib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
-
-import ibis
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.core.errors import SpecError
 from pipelines.core.records import Record
 from pipelines.quality.arrival import DAY, HOUR, LAG
 from pipelines.spec.model import ModelSpec
+
+if TYPE_CHECKING:
+    import ibis
 
 Suite = Mapping[str, Any]
 CANONICAL = ("event_time", "known_time", LAG, HOUR, DAY)
