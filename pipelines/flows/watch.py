@@ -15,7 +15,7 @@ from pipelines.flows.run import Parts
 from pipelines.release.budget import paid_level
 from pipelines.release.holdback import HoldbackStep, HoldbackVerdict, judge_holdback
 from pipelines.release.ledger import Entry
-from pipelines.release.promotion import rollback
+from pipelines.release.rollback import rollback
 from pipelines.release.rollout import Holdback, last_move, record_move, show
 from pipelines.release.trial import Stage
 

@@ -32,7 +32,6 @@ What if a person moves the alias, or the ledger loses entries: see ``reconciliat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from pydantic import Field
@@ -147,92 +146,6 @@ def look(dossier: Dossier, ledger: Ledger, clock: Clock, policy: Policy = CURREN
     chain = ledger.entries(dossier.model, dossier.lineage)
     findings, facts = _with_budget(dossier, chain, clock), _facts(dossier, chain)
     return Judgement(decide(findings, facts, policy), findings)
-
-
-def rollback(
-    model: str,
-    *,
-    run: str,
-    to: str | None = None,
-    reason: str,
-    ledger: Ledger,
-    aliases: Aliases,
-    clock: Clock,
-    lineage: str = LIVE,
-) -> Entry:
-    """Make a former champion of the lineage champion again, at once and on a person's word.
-
-    Arguments:
-        run: id of this rollback; repeating it with the same id does nothing more.
-        to: a version that has been champion in this lineage; None: see ``champion_before``.
-        reason: why, for whoever reads the ledger.
-
-    Raises:
-        GauntletError: the version has never been champion here, is it now, there was none before,
-            or no reason is given.
-        Superseded: the champion changed meanwhile.
-    """
-    where = f"{model}, lineage {lineage}"
-    if not reason.strip():
-        raise GauntletError("a rollback needs a reason", where=where, do="say why: --reason ...")
-    if lineage == LIVE:
-        found = reconcile(model, ledger, aliases, clock)
-        begun = found.entry if found.action == "finished" else None
-        if begun and begun.kind == "rollback" and to in (None, begun.champion_after):
-            return begun  # it was killed on its way, and asking again means this one
-    done = [entry for entry in ledger.of_run(model, lineage, run) if entry.kind == "rollback"]
-    if done:
-        return done[0]
-    chain = ledger.entries(model, lineage)
-    before = chain[-1].champion_after if chain else None
-    former = {entry.champion_after for entry in chain} - {before, None}
-    to = to or champion_before(chain)
-    if to is None:
-        raise GauntletError(
-            "there is nothing to roll back to",
-            where=where,
-            got=f"champion is {before}, and none stood before it",
-            do=f"`gauntlet ledger {model}` shows who was champion; --to names one of them",
-        )
-    if to not in former:
-        raise GauntletError(
-            "a rollback leads to a former champion",
-            where=where,
-            got=f"version {to}; champion is {before}",
-            wanted=f"one of {sorted(str(version) for version in former)}",
-        )
-    draft = Draft(
-        model=model,
-        lineage=lineage,
-        kind="rollback",
-        run=run,
-        as_of=clock.now(),
-        champion_before=before,
-        champion_after=to,
-        reasons=(reason,),
-    )
-    entry = ledger.append(draft, after=chain[-1].sequence)
-    if lineage == LIVE:
-        point(model, ledger, aliases)
-    return entry
-
-
-def champion_before(chain: Sequence[Entry]) -> str | None:
-    """The champion that a rollback leads to: the one before the present one came.
-
-    A rollback ends the time of the versions that came after where it leads, so a second one goes
-    further back, and never forth to what the first one has taken away.
-    """
-    stood: list[str | None] = []
-    for entry in chain:
-        to = entry.champion_after
-        if entry.kind == "rollback" and to in stood:
-            while stood[-1] != to:
-                stood.pop()
-        elif entry.moves:
-            stood.append(to)
-    present = chain[-1].champion_after if chain else None
-    return next((one for one in reversed(stood) if one not in (None, present)), None)
 
 
 def _decided(dossier: Dossier, ledger: Ledger) -> Entry | None:

@@ -24,9 +24,10 @@ from pipelines.core.time import FixedClock
 from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.release.ledger import LIVE, Draft, faults, replay
 from pipelines.release.policy import Approval, Facts
-from pipelines.release.promotion import Dossier, promote, rollback
+from pipelines.release.promotion import Dossier, promote
 from pipelines.release.reconciliation import ENTRY_TAG, reconcile
 from pipelines.release.registry import CHAMPION
+from pipelines.release.rollback import rollback
 from tests.registering import register
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)

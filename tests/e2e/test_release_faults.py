@@ -19,8 +19,8 @@ from pipelines.core.time import instant_text
 from pipelines.flows.release import advance
 from pipelines.flows.serve import publish_plan
 from pipelines.release.ledger import Entry, faults
-from pipelines.release.promotion import rollback
 from pipelines.release.registry import CHALLENGER, CHAMPION
+from pipelines.release.rollback import rollback
 from pipelines.wiring import connect
 from tests.pharmacy import SECOND, Answer, Pharmacy
 from tests.rollouts import (

@@ -155,7 +155,7 @@ def rollback(
 
     Without --to, a second rollback leads further back.
     """
-    from pipelines.release.promotion import rollback as roll_back
+    from pipelines.release.rollback import rollback as roll_back
 
     parts = connect()
     head = parts.ledger.head(name)
