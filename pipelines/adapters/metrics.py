@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
-    Gauge,
     Histogram,
     generate_latest,
     multiprocess,
 )
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from pipelines.spec.predictions import Arm
 
@@ -96,28 +97,42 @@ class Metrics:
 
     def exposition(self) -> tuple[bytes, str]:
         """The page for Prometheus and its content type."""
-        pooled = CollectorRegistry()
+        page = CollectorRegistry()
         if SHARED in os.environ:
-            multiprocess.MultiProcessCollector(pooled)  # type: ignore[no-untyped-call]
-            counted = generate_latest(pooled)
+            multiprocess.MultiProcessCollector(page)  # type: ignore[no-untyped-call]
         else:
-            counted = generate_latest(self._own)
-        waiting = CollectorRegistry()
-        rows = Gauge(
-            "gauntlet_log_rows", "Predictions not shipped yet.", ["model"], registry=waiting
-        )
-        age = Gauge(
-            "gauntlet_log_lag_seconds", "Age of the oldest of them.", ["model"], registry=waiting
-        )
-        for model, (number, seconds) in self._backlog().items():
-            rows.labels(model).set(number)
-            age.labels(model).set(seconds)
-        silent = Gauge(
-            "gauntlet_registry_silence_seconds",
-            "Since the registry last said who answers.",
-            ["model"],
-            registry=waiting,
-        )
-        for model, seconds in self._silence().items():
-            silent.labels(model).set(seconds)
-        return counted + generate_latest(waiting), CONTENT_TYPE_LATEST
+            page.register(self._own)
+        page.register(_Present(self._backlog, self._silence))
+        return generate_latest(page), CONTENT_TYPE_LATEST
+
+
+class _Present(Collector):
+    """What stands now. It is asked for, never pooled: a dead worker's would stand for ever."""
+
+    def __init__(
+        self,
+        backlog: Callable[[], dict[str, tuple[int, float]]],
+        silence: Callable[[], dict[str, float]],
+    ) -> None:
+        self._backlog, self._silence = backlog, silence
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauges, for every model."""
+        waiting = self._backlog()
+        for name, told, values in (
+            ("log_rows", "Predictions not shipped yet.", {m: r for m, (r, _) in waiting.items()}),
+            (
+                "log_lag_seconds",
+                "Age of the oldest of them.",
+                {m: s for m, (_, s) in waiting.items()},
+            ),
+            (
+                "registry_silence_seconds",
+                "Since the registry last said who answers.",
+                self._silence(),
+            ),
+        ):
+            gauge = GaugeMetricFamily(f"gauntlet_{name}", told, labels=["model"])
+            for model, value in values.items():
+                gauge.add_metric([model], value)
+            yield gauge

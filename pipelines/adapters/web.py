@@ -19,6 +19,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
 
 from pipelines.adapters.metrics import Metrics
 from pipelines.core.errors import DataError, GauntletError, Unavailable
@@ -228,12 +229,15 @@ def _check_token(request: Request, tokens: tuple[str, ...]) -> None:
 async def _body(request: Request, most: int) -> bytes:
     """The body, read no further than it may go."""
     content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > most:
-            raise RefusedError(
-                413, "too_large", "the body is too large", wanted=f"at most {most:,} bytes"
-            )
+    try:
+        async for chunk in request.stream():
+            content += chunk
+            if len(content) > most:
+                raise RefusedError(
+                    413, "too_large", "the body is too large", wanted=f"at most {most:,} bytes"
+                )
+    except ClientDisconnect as cause:
+        raise RefusedError(400, "cut_off", "the caller left before the end of it") from cause
     return bytes(content)
 
 

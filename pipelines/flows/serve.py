@@ -36,12 +36,14 @@ def publish_plan(model: str, parts: Parts, chain: list[Entry] | None = None) -> 
             looks each second reads each entry once.
 
     Raises:
+        SpecError: when no such model is declared.
         GauntletError: when no version is champion.
         Damaged: when a version's content is not what was registered; the plan stays as it is.
         Unavailable: when the registry does not answer; likewise.
     """
     champion = _serving(model, CHAMPION, parts)
     if champion is None:
+        parts.load_spec(model)  # who is not declared has no champion either, and needs other help
         raise GauntletError(
             "there is no champion to serve",
             where=model,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.adapters.objects_local import LocalStore
-from pipelines.flows.serve import publish_plan
+from pipelines.flows.serve import journal_path, publish_plan
 from pipelines.wiring import connect
 from tests.answering import (
     calling,
@@ -88,6 +88,37 @@ def test_a_killed_service_loses_and_doubles_nothing_and_leaves_nobody_behind(
             os.kill(process.pid, signal.SIGKILL)
         load.done()
     check(pharmacy, load.acknowledged())
+
+
+def test_an_operators_stop_answers_ships_and_leaves_nothing(
+    pharmacy: Pharmacy, tmp_path: Path
+) -> None:
+    """One worker, which is no other case than many; the folder of its counts is in ``tmp_path``."""
+    options, hour = ("--workers", "1", "--every"), "3600"
+    with serving(pharmacy, *options, hour, TMPDIR=str(tmp_path)) as service:
+        told = [service.predict(POINT)[1]["predictions"][0]["request_id"] for _ in range(3)]
+        taken = pharmacy.cli("serve", "demand", "--port", str(service.port))
+        assert taken.code == 2, taken.err
+        assert "Address already in use" in taken.err
+        assert str(service.port) in taken.err
+        assert list(tmp_path.glob("gauntlet-metrics-*"))
+        service.stop()
+        assert service.process.returncode == 0, "a service manager takes it for a crash"
+    assert not list(tmp_path.glob("gauntlet-metrics-*"))
+    shipped = {row["request_id"] for row in logged(LocalStore(Path(pharmacy.store)))}
+    assert set(told) <= shipped, "the last answers wait for the next service"
+
+
+def test_who_cannot_start_says_so(pharmacy: Pharmacy) -> None:
+    unknown = pharmacy.cli("serve", "demnad")
+    assert (unknown.code, "there is no model 'demnad'" in unknown.err) == (2, True), unknown.err
+    publish_plan("demand", connect(pharmacy.settings))
+    journal = journal_path(pharmacy.home, "demand")
+    journal.parent.mkdir(exist_ok=True)
+    journal.write_text("no database, but long enough that nobody takes it for an empty one" * 9)
+    broken = pharmacy.cli("serve", "demand", "--port", str(free_port()))
+    assert broken.code == 4, "one worker after the other would have died of it"
+    assert "the prediction journal is no sound database" in broken.err
 
 
 def test_the_store_is_away_and_serving_goes_on(pharmacy: Pharmacy, tmp_path: Path) -> None:

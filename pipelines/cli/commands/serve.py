@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import tempfile
 import threading
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli.output import console
-from pipelines.core.errors import GauntletError
+from pipelines.core.errors import GauntletError, SpecError
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 SHIP_EVERY = 10  # looks at the registry between two shippings of the log
 KEEP_ALIVE_S = 75  # longer than the 60 s that proxies keep an idle connection for
 PATIENCE_S = 10  # for a registry or a store, at the start and at the end
+DRAIN_S = 30  # for requests under way at the end; who never ends his question is left
 UNWELL_S = 30  # a worker that is silent for so long is replaced; a busy machine is not a dead one
 
 log = logging.getLogger(__name__)
@@ -36,7 +38,7 @@ def add_to(app: typer.Typer) -> None:
 def serve(
     names: Annotated[list[str], typer.Argument(help="declared models")],
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="port to listen on")] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="port to listen on")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="processes that answer")] = 2,
     every: Annotated[float, typer.Option(min=0.1, help="seconds between looks at the aliases")] = 1,
 ) -> None:
@@ -45,14 +47,19 @@ def serve(
     A switch of an alias is picked up without a restart and without a failed request. A worker that
     dies is replaced.
     """
-    import uvicorn
+    from uvicorn import Config
+    from uvicorn.config import STARTUP_FAILURE
+    from uvicorn.supervisors import Multiprocess
 
-    from pipelines.flows.serve import publish_plan, ship_log
+    from pipelines.flows.serve import journal_path, publish_plan, ship_log
+    from pipelines.serving.journal import Journal
+    from pipelines.settings import Settings
 
-    parts = cache(connect)
+    parts, listening, names = cache(connect), _listening(host, port), list(dict.fromkeys(names))
     for name in names:
-        console.print(f"{name}: version {_first_plan(name, parts).champion.version} answers")
-    console.print(f"http://{host}:{port}/docs")
+        console.print(f"{name}: version {_first_plan(name, parts).champion.version}")
+        Journal(journal_path(Settings().home, name)).close()  # else workers would fail one by one
+    console.print(f"http://{host}:{port}/docs answers in some seconds; /readyz says for whom")
     os.environ["GAUNTLET_SERVE_MODELS"] = ",".join(names)
     ended = threading.Event()
     # Each waits for nobody but whom it asks: a registry that hangs does not keep the log here.
@@ -68,22 +75,44 @@ def serve(
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = pool
         for keeper in keepers:
             keeper.start()
+        config = Config(
+            "pipelines.wiring:serving_app",
+            factory=True,
+            workers=workers,
+            log_level="warning",
+            access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=DRAIN_S,
+            timeout_worker_healthcheck=UNWELL_S,
+        )
+        supervisor = Multiprocess(config, [listening])
         try:
-            uvicorn.run(
-                "pipelines.wiring:serving_app",
-                factory=True,
-                host=host,
-                port=port,
-                workers=workers,
-                log_level="warning",
-                access_log=False,
-                timeout_keep_alive=KEEP_ALIVE_S,
-                timeout_worker_healthcheck=UNWELL_S,
-            )
+            supervisor.run()
         finally:
             ended.set()
             for keeper in keepers:  # the journal keeps what is not shipped by then
                 keeper.join(PATIENCE_S / len(keepers))
+    if any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes):
+        raise GauntletError(
+            "the service could not start",
+            where=", ".join(names),
+            do="read above what its workers said",
+        )
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """The socket that all workers answer at; callers who come too early wait in its queue."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as cause:
+        raise SpecError(
+            "cannot listen there",
+            where=f"--host {host} --port {port}",
+            got=str(cause),
+            wanted="an address of this machine, and a port that nobody listens on",
+            do=f"another --port; `ss -ltnp sport = :{port}` says who has this one",
+        ) from cause
 
 
 def _first_plan(name: str, parts: Callable[[], Parts]) -> Plan:

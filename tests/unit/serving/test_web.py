@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from pipelines.adapters.metrics import Metrics
@@ -229,8 +230,9 @@ WORKER = """
 import sys
 from pipelines.adapters.metrics import Metrics
 from pipelines.spec.predictions import Arm
-metrics = Metrics(dict, dict)
+metrics = Metrics(lambda: {"demand": (3, 5.0)}, lambda: {"demand": 7.5})
 metrics.answered("demand", "7", Arm.CHAMPION, 0.001, int(sys.argv[1]))
+metrics.exposition()
 if len(sys.argv) > 2:
     print(metrics.exposition()[0].decode())
 """
@@ -251,6 +253,10 @@ def test_metrics_are_those_of_all_workers_the_dead_among_them(tmp_path: Path) ->
     page = worker("12", "tell")
     told = 'arm="champion",model="demand",version="7"'
     assert f"gauntlet_predictions_total{{{told}}} 42.0" in page
+    families = [family.name for family in text_string_to_metric_families(page)]
+    assert len(families) == len(set(families)), "no valid page: a family stands in it twice"
+    assert 'gauntlet_log_lag_seconds{model="demand"} 5.0' in page
+    assert "pid=" not in page, "what a dead worker said last would stand for ever"
 
 
 def test_the_log_says_once_why_a_version_fails(caplog: pytest.LogCaptureFixture) -> None:
