@@ -80,7 +80,7 @@ class Exploration:
             GauntletError: when DuckDB cannot answer it, or it would write.
         """
         with _answers(query):
-            found: pd.DataFrame = self.connection.con.execute(query).df()
+            found: pd.DataFrame = self._done(query).df()
         return found
 
     def rows(self, query: str, most: int | None = None) -> pa.Table:
@@ -92,7 +92,7 @@ class Exploration:
         import pyarrow as pa
 
         with _answers(query):
-            reader = self.connection.con.execute(query).fetch_record_batch(most or 100_000)
+            reader = self._done(query).to_arrow_reader(most or 100_000)
             batches: list[pa.RecordBatch] = []
             while most is None or sum(map(len, batches)) < most:
                 try:
@@ -100,6 +100,18 @@ class Exploration:
                 except StopIteration:
                     break
             return pa.Table.from_batches(batches, reader.schema).slice(0, most)
+
+    def _done(self, query: str) -> Any:
+        """What DuckDB answers; it answers nothing when there is no statement in the text."""
+        done = self.connection.con.execute(query)
+        if done is None:
+            raise GauntletError(
+                "there is nothing to answer",
+                where="the query",
+                got=repr(query),
+                wanted="a statement, such as SELECT count(*) FROM frame",
+            )
+        return done
 
     def close(self) -> None:
         """Let the database go."""

@@ -40,6 +40,8 @@ def explore(
 
     if as_json and sql is None:
         raise SpecError("--json answers a query", wanted="--sql '<query>' beside it")
+    if python and sql is not None:
+        raise SpecError("--sql answers one query and leaves", wanted="--sql or --python, not both")
     with bar("reading") as tell:
         readers = connect_readers(progress=tell)
         moment = None if as_of is None else parse_instant(as_of)

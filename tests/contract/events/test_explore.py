@@ -197,6 +197,15 @@ def test_a_mistake_in_a_query_is_named(look: tuple[Exploration, Path]) -> None:
         look[0].sql("SELECT unts FROM sales")
 
 
+@pytest.mark.parametrize("query", ["", ";", "-- a thought"])
+def test_a_text_without_a_statement_has_no_answer(
+    look: tuple[Exploration, Path], query: str
+) -> None:
+    for asked in (look[0].sql, look[0].rows):
+        with pytest.raises(GauntletError, match="nothing to answer"):
+            asked(query)
+
+
 def test_an_instant_that_has_not_come_is_refused(
     tmp_path: Path, sales_model: Callable[..., ModelSpec]
 ) -> None:
@@ -360,6 +369,7 @@ def test_one_query_is_answered_as_a_table_or_as_json(shop: Pharmacy) -> None:
     assert body["columns"] == ["shop", "sales", "last"]
     assert body["rows"][0] == ["shop-0", 4, "2026-01-10 18:00:00+00:00"]
     assert shop.cli(*AT, "--json").code == 2, "--json without a query"
+    assert shop.cli(*AT, "--python", "--sql", query).code == 2, "which of the two?"
 
 
 def test_a_pipe_is_answered_statement_by_statement_and_ends_with_a_mistake(
