@@ -68,9 +68,9 @@ class Engine:
         more = {"DOCKER_HOST": self.address} if self.address else {}
         return {**os.environ, **more}
 
-    def docker(self, *arguments: str, shown: bool = False) -> str:
+    def docker(self, *arguments: str) -> str:
         """The output of a docker command."""
-        return run(["docker", *arguments], env=self.environment, shown=shown)
+        return run(["docker", *arguments], env=self.environment)
 
     def compose(self) -> list[str]:
         """Compose's command: version 2 where there is one, else Debian's 1.29.

@@ -79,16 +79,15 @@ def mark(verdict: Verdict) -> str:
     return f"[{colour}]{word}[/]"
 
 
-def number(value: float | None, unit: str = "") -> str:
+def number(value: float | None) -> str:
     """A number as people write it: four significant digits, thousands apart.
 
-    >>> number(12345.6), number(0.012345), number(None), number(3.0, "days")
-    ('12,346', '0.01235', '', '3 days')
+    >>> number(12345.6), number(0.012345), number(None)
+    ('12,346', '0.01235', '')
     """
     if value is None:
         return ""
-    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    return f"{text} {unit}".strip()
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def show_findings(findings: Iterable[Finding], *, everything: bool, most: int = 12) -> None:

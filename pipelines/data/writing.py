@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ def write_events(
     stream_path: str,
     table: pa.Table,
     known_time: str,
-    known_delay: timedelta | None = None,
 ) -> tuple[StoredObject, ...]:
     """Adds rows to a stream; writing the same rows of a day again changes nothing.
 
@@ -38,9 +36,7 @@ def write_events(
         store: where the stream is.
         stream_path: its folder below the store.
         table: rows with the declared column names; every time with a zone.
-        known_time: the column that says when a row became known; with ``known_delay``, the event
-            time's column.
-        known_delay: the declared rule, for a stream whose rows do not say when they became known.
+        known_time: the column that says when a row became known.
 
     Returns:
         One object for each day of known time that has rows, in order of days.
@@ -53,8 +49,7 @@ def write_events(
     with duckdb.connect() as connection, tempfile.TemporaryDirectory() as folder:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("rows_to_write", table)
-        delay = f" + to_seconds({int(known_delay.total_seconds())})" if known_delay else ""
-        day = f"(make_timestamp(epoch_us({quoted(known_time)})){delay})::DATE"
+        day = f"make_timestamp(epoch_us({quoted(known_time)}))::DATE"
         return tuple(
             write_partitions(
                 connection,

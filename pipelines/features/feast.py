@@ -37,7 +37,7 @@ _AGGREGATES = {
 }
 _STORE = """\
 # {mark}; an export replaces it.
-project: {project}
+project: gauntlet
 provider: local
 registry: data/registry.db
 online_store:
@@ -61,12 +61,11 @@ without a ttl of its own is one that Gauntlet computes when it is asked, so it i
 {notes}"""
 
 
-def feast_repository(specs: Sequence[ModelSpec], project: str = "gauntlet") -> dict[str, str]:
+def feast_repository(specs: Sequence[ModelSpec]) -> dict[str, str]:
     """The files of the repository, by name.
 
     Arguments:
         specs: declarations; each becomes a feature service of its own feature views.
-        project: Feast's name for all of it.
 
     Raises:
         SpecError: when two views would bear one name, or a feature one that Feast keeps.
@@ -91,7 +90,7 @@ def feast_repository(specs: Sequence[ModelSpec], project: str = "gauntlet") -> d
         README: _README.format(
             mark=MARK, models=", ".join(spec.name for spec in specs), notes=_requested(specs)
         ),
-        "feature_store.yaml": _STORE.format(mark=MARK, project=project),
+        "feature_store.yaml": _STORE.format(mark=MARK),
         "features.py": "\n\n".join(blocks) + "\n",
         ".feastignore": "data\n",
     }

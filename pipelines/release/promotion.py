@@ -41,7 +41,6 @@ from pipelines.core.records import Instant, Record
 from pipelines.core.time import Clock
 from pipelines.core.verdict import Finding
 from pipelines.release.budget import budget_findings, budget_year, compared
-from pipelines.release.demands import CURRENT, Policy
 from pipelines.release.ledger import LIVE, Draft, Entry, Kind, Ledger
 from pipelines.release.policy import Decision, Facts, Outcome, decide
 from pipelines.release.reconciliation import point, reconcile
@@ -86,13 +85,7 @@ class Judgement(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-def promote(
-    dossier: Dossier,
-    ledger: Ledger,
-    aliases: Aliases,
-    clock: Clock,
-    policy: Policy = CURRENT,
-) -> Entry:
+def promote(dossier: Dossier, ledger: Ledger, aliases: Aliases, clock: Clock) -> Entry:
     """Judge a dossier, record the decision, and promote the candidate if the decision says so.
 
     Safe to repeat: a run that has been decided gets its entry back. One that awaits review is
@@ -115,7 +108,7 @@ def promote(
         )
     if dossier.lineage == LIVE:
         reconcile(dossier.model, ledger, aliases, clock)
-    entry = _decided(dossier, ledger) or _record(dossier, ledger, clock, policy)
+    entry = _decided(dossier, ledger) or _record(dossier, ledger, clock)
     if entry.outcome == Outcome.SUPERSEDED:
         raise Superseded(
             "the champion changed after the evidence was gathered",
@@ -128,7 +121,7 @@ def promote(
     return entry
 
 
-def look(dossier: Dossier, ledger: Ledger, clock: Clock, policy: Policy = CURRENT) -> Judgement:
+def look(dossier: Dossier, ledger: Ledger, clock: Clock) -> Judgement:
     """Judge a dry run. The champion stays; a comparison that was seen is recorded as a try.
 
     Safe to repeat. The real run of the same question costs nothing more.
@@ -140,12 +133,12 @@ def look(dossier: Dossier, ledger: Ledger, clock: Clock, policy: Policy = CURREN
     if not dossier.facts.dry_run:
         raise GauntletError("only a dry run is looked at", where=f"run {dossier.facts.run}")
     if compared(dossier.findings) and dossier.budget is not None:
-        entry = _record(dossier, ledger, clock, policy)
+        entry = _record(dossier, ledger, clock)
         assert entry.decision is not None
         return Judgement(entry.decision, entry.findings)
     chain = ledger.entries(dossier.model, dossier.lineage)
     findings, facts = _with_budget(dossier, chain, clock), _facts(dossier, chain)
-    return Judgement(decide(findings, facts, policy), findings)
+    return Judgement(decide(findings, facts), findings)
 
 
 def _decided(dossier: Dossier, ledger: Ledger) -> Entry | None:
@@ -159,7 +152,7 @@ def _decided(dossier: Dossier, ledger: Ledger) -> Entry | None:
     return final[-1] if final else None
 
 
-def _record(dossier: Dossier, ledger: Ledger, clock: Clock, policy: Policy) -> Entry:
+def _record(dossier: Dossier, ledger: Ledger, clock: Clock) -> Entry:
     """Judge against champion and budget of now and append; again whenever somebody was faster."""
     made = ledger.of_run(dossier.model, dossier.lineage, dossier.facts.run)
     awaited = any(entry.decision and entry.kind != "peek" for entry in made)
@@ -167,7 +160,7 @@ def _record(dossier: Dossier, ledger: Ledger, clock: Clock, policy: Policy) -> E
         chain = ledger.entries(dossier.model, dossier.lineage)
         facts = _facts(dossier, chain)
         found = _with_budget(dossier, chain, clock)
-        decision = decide(found, facts, policy)
+        decision = decide(found, facts)
         draft = _judged(dossier.model_copy(update={"findings": found}), facts, decision, awaited)
         try:
             return ledger.append(draft, after=chain[-1].sequence if chain else 0)
