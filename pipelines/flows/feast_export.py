@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.core.errors import SpecError
+from pipelines.core.errors import SpecError, Unavailable
+from pipelines.core.time import refuse_future
 from pipelines.data.snapshot import take_snapshot
 from pipelines.features.feast import (
     EVENT_TIME,
@@ -47,9 +48,14 @@ def export_feast(
 
     Raises:
         SpecError: when the folder holds something else, or the names do not suit Feast.
+        TimeError: when the values' instant lies in the future.
         DataError: when events are missing or contradict their declaration.
+        Unavailable: when the folder cannot be written.
     """
     files = feast_repository(specs)
+    if values is not None:
+        parts, as_of = values
+        refuse_future(as_of, parts.clock.now(), "the values to export")
     with _replaced(folder) as part:
         for name, text in files.items():
             (part / name).write_text(text, encoding="utf-8")
@@ -97,24 +103,39 @@ def _table(spec: ModelSpec, view: FeatureView, tables: Any, as_of: datetime) -> 
 @contextmanager
 def _replaced(folder: Path) -> Iterator[Path]:
     """A path beside ``folder`` that takes its place once the block ends without an error."""
-    readme = folder / README
-    ours = readme.is_file() and MARK in readme.read_text(encoding="utf-8")
-    if folder.exists() and not ours:
-        raise SpecError(
-            "the folder holds something that is no export",
-            where=str(folder),
-            wanted=f"a new name, or an export of before: its {README} says so",
-            do="name another folder",
-        )
-    target = folder.absolute()
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = folder.resolve()
     part, old = (target.with_name(f".{target.name}.{os.getpid()}.{end}") for end in ("part", "old"))
     try:
+        if target.exists() and not _may_go(target):
+            raise SpecError(
+                "what is there is no export",
+                where=str(folder),
+                wanted=f"a new name, an empty folder, or an export of before: its {README} says so",
+                do="name another folder",
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
         part.mkdir()
         yield part
-        if ours:
+        if target.exists():
             target.rename(old)
         part.rename(target)
+    except OSError as cause:
+        raise Unavailable(
+            "the repository cannot be written",
+            where=str(folder),
+            got=str(cause),
+            wanted="a folder that this account may write, with room for it",
+            do="mend it or name another folder; what was there before is untouched",
+        ) from cause
     finally:
+        if old.exists() and not target.exists():  # it could not be replaced
+            old.rename(target)
         for left in (part, old):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _may_go(target: Path) -> bool:
+    """Whether nothing but an earlier export would be lost."""
+    readme = target / README
+    ours = readme.is_file() and MARK.encode() in readme.read_bytes()
+    return ours or (target.is_dir() and not any(target.iterdir()))

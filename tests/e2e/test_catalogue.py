@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.adapters.online_memory import MemoryOnline
 from pipelines.adapters.online_redis import RedisOnline
-from pipelines.core.errors import SpecError
+from pipelines.core.errors import DataError, SpecError, Unavailable
 from pipelines.features.online import ViewState
 from pipelines.flows.catalogue import Catalogue, Use, catalogue
 from pipelines.flows.feast_export import export_feast
@@ -171,11 +171,44 @@ def test_an_export_replaces_an_export_and_nothing_else(pharmacy: Pharmacy, tmp_p
         "feature_store.yaml",
         "features.py",
     ]
+
+
+def test_an_export_takes_the_place_of_nothing_else(pharmacy: Pharmacy, tmp_path: Path) -> None:
+    specs = list(load_models(pharmacy.home / "models").values())
     other = tmp_path / "other"
     other.mkdir()
-    (other / "README.md").write_text("mine")
-    specs = list(load_models(pharmacy.home / "models").values())
+    assert export_feast(other, specs), "an empty folder holds nothing that could be lost"
+    (other / "README.md").write_bytes(b"mine, \xff")
     with pytest.raises(SpecError, match="no export"):
         export_feast(other, specs)
-    assert (other / "README.md").read_text() == "mine"
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    with pytest.raises(SpecError, match="no export"):
+        export_feast(other / "README.md", specs)
+    assert (other / "README.md").read_bytes() == b"mine, \xff"
+    with pytest.raises(Unavailable, match="cannot be written"):
+        export_feast(other / "README.md" / "below", specs)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_an_export_that_fails_leaves_the_one_of_before(pharmacy: Pharmacy, tmp_path: Path) -> None:
+    """There are no events, so the values cannot be computed."""
+    specs, folder = list(load_models(pharmacy.home / "models").values()), tmp_path / "feast"
+    export_feast(folder, specs)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    empty = pharmacy.with_store(tmp_path / "nothing").parts()
+    with pytest.raises(DataError):
+        export_feast(folder, specs, (empty, FIRST))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_values_are_of_an_instant_that_has_come_and_no_instant_goes_unheard(
+    pharmacy: Pharmacy, tmp_path: Path
+) -> None:
+    export = ("features", "export", "--feast", str(tmp_path / "feast"))
+    future = pharmacy.cli(*export, "--values", "--as-of", "2999-01-01")
+    assert future.code == 2
+    assert "as-of lies in the future" in future.err
+    unheard = pharmacy.cli(*export, "--as-of", "2025-01-01")
+    assert unheard.code == 2
+    assert "--values beside it" in unheard.err
+    assert not (tmp_path / "feast").exists()

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from pipelines.cli.options import AsOf, Json, instant
 from pipelines.cli.output import answer, bar, console, errors, show_table
+from pipelines.core.errors import SpecError
 from pipelines.settings import Settings
 from pipelines.spec.load import load_model, load_models
 from pipelines.wiring import connect
@@ -79,6 +80,8 @@ def export(
     """Write the definitions as a repository that ``feast apply`` accepts."""
     from pipelines.flows.feast_export import export_feast
 
+    if as_of is not None and not values:
+        raise SpecError("--as-of says as of when values are written", wanted="--values beside it")
     specs = _declared(models)
     if values:
         with bar("exporting") as tell:
