@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipelines.core.errors import SpecError
 
 
 class Settings(BaseSettings):
@@ -37,6 +40,22 @@ class Settings(BaseSettings):
     reader_profile: str = Field(
         default="", description="AWS profile that `explore` reads S3 with; default: as ever"
     )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _told(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """A mistake in the environment, by the variable's name."""
+        try:
+            return handler(values)
+        except ValidationError as cause:
+            first = cause.errors(include_url=False)[0]
+            raise SpecError(
+                "a setting cannot be used",
+                where=f"GAUNTLET_{str(first['loc'][0]).upper()}",
+                got=repr(first["input"]),
+                wanted=first["msg"],
+                do="mend it in the environment, or in .env",
+            ) from cause
 
     def apart(self, model: str) -> Settings:
         """Settings of one model in a home of its own inside this one, embedded throughout."""

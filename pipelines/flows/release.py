@@ -44,6 +44,7 @@ def advance(model: str, as_of: datetime, parts: Parts) -> ReleaseReport:
         parts: the collaborators.
 
     Raises:
+        SpecError: nothing stands on live traffic, and no such model is declared.
         TimeError: as-of lies in the future.
         DataError: log or streams contradict their declaration.
         Superseded: somebody else moved meanwhile; running again is safe.
@@ -132,7 +133,15 @@ class _Step:
         """Nobody is on trial or waits to be; perhaps somebody waits for a person."""
         entry = open_question(self.chain)
         if entry is None:
-            return self.told(Act.NOTHING, "nobody is on trial, and nobody waits to be")
+            decides = self.parts.load_spec(self.model).rollout is not None
+            return self.told(
+                Act.NOTHING,
+                "nobody is on trial, and nobody waits to be",
+                do=""
+                if decides
+                else "declare a `rollout`, if live traffic is to decide: without "
+                "one whoever passes offline is champion at once",
+            )
         return self._review(entry)
 
     def _review(self, entry: Entry) -> ReleaseReport:

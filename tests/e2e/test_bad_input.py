@@ -94,6 +94,23 @@ def test_no_file(pharmacy: Pharmacy) -> None:
     untouched(pharmacy)
 
 
+def test_who_is_not_declared_is_not_released_and_not_rolled_back(pharmacy: Pharmacy) -> None:
+    """A slip of the keyboard at night: "nobody is on trial" would be taken for an answer."""
+    for words in (["release", "demnad"], ["rollback", "demnad", "--reason", "harm"]):
+        refused(pharmacy.cli(*words, "--json"), 2, "declaration", what="there is no model 'demnad'")
+
+
+def test_without_a_rollout_release_says_who_decides(pharmacy: Pharmacy) -> None:
+    pharmacy.declare()
+    told = pharmacy.cli("release", "demand", "--json").body
+    assert (told["act"], "declare a `rollout`" in told["do"]) == ("nothing", True), told
+
+
+def test_a_setting_that_cannot_be_used_is_told_by_its_variable(pharmacy: Pharmacy) -> None:
+    answer = pharmacy.cli("ledger", "demand", "--json", GAUNTLET_SERVE_ROWS="many")
+    refused(answer, 2, "declaration", where="GAUNTLET_SERVE_ROWS", got="many", wanted="integer")
+
+
 def test_an_empty_file(pharmacy: Pharmacy) -> None:
     newest(pharmacy).write_bytes(b"")
     refused(
