@@ -40,12 +40,12 @@ from tests.answering import (  # noqa: E402 - the tests are no installed package
     build_answering,
     call,
     calling,
-    free_port,
     make_champion,
     points_of,
     serving,
 )
 from tests.pharmacy import Pharmacy  # noqa: E402
+from tests.servers import free_port  # noqa: E402
 
 RATES = (50.0, 200.0)
 SECONDS = 15.0

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from pipelines.data.store import ObjectStore
-    from pipelines.data.stream import EventSource
+    from pipelines.data.stream import EventSource, Progress
     from pipelines.features.online import OnlineStore
     from pipelines.flows.explore import Readers
-    from pipelines.flows.run import Parts, Progress
+    from pipelines.flows.run import Parts
     from pipelines.quality.suite import ExpectationResult, Suite
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pipelines.core.errors import DataError
 from pipelines.data.durable import room_on_disk
 from pipelines.data.rows import hash_sums, literal, quoted, row_hash
 from pipelines.data.store import ObjectStore, StoredObject
+from pipelines.data.stream import Progress
 from pipelines.spec.fields import ColumnType
 
 pc: Any = pyarrow.compute
@@ -70,7 +71,7 @@ def write_partitions(
     store: ObjectStore,
     stream_path: str,
     folder: Path,
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Progress = lambda _: None,
 ) -> Iterator[StoredObject]:
     """Writes a relation's rows, one object for each day, in bounded memory.
 

@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pipelines.core.errors import GauntletError, SpecError
 from pipelines.core.time import Clock, refuse_future
 from pipelines.data.rows import quoted
 from pipelines.data.snapshot import Snapshot, open_streams, take_snapshot
-from pipelines.data.stream import EventSource
+from pipelines.data.stream import EventSource, Progress
 from pipelines.spec.model import ModelSpec
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class Readers:
     load_spec: Callable[[str], ModelSpec]
     open_sources: Callable[[ModelSpec], Mapping[str, EventSource]]
     clock: Clock
-    progress: Callable[[str], None] = lambda _: None
+    progress: Progress = lambda _: None
 
     @property
     def folder(self) -> Path:
@@ -121,12 +120,7 @@ class Exploration:
     def __enter__(self) -> Exploration:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         self.close()
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pipelines.core.records import digest_of
 from pipelines.core.time import Clock, instant_text, refuse_future
 from pipelines.data.store import ObjectStore
-from pipelines.data.stream import EventSource
+from pipelines.data.stream import EventSource, Progress
 from pipelines.features.online import OnlineStore
 from pipelines.flows.request import LIVE, Request
 from pipelines.flows.workspace import Workspace
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pipelines.quality.suite import SuiteRunner
 
 UNANSWERED = frozenset({Outcome.SUPERSEDED, Outcome.AWAIT_REVIEW})
-Progress = Callable[[str], None]
 
 
 class LoadSuite(Protocol):

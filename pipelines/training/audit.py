@@ -7,12 +7,13 @@ production asks about.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
+from pipelines.data.stream import Progress
 from pipelines.stats.two_samples import TwoSampleAuc, two_sample_auc
 from pipelines.stats.undefined import Undefined
 from pipelines.training.audit_findings import Further, audit_findings
@@ -22,8 +23,6 @@ from pipelines.training.exams import Exams, gain_of, halves
 from pipelines.training.moved import Moved
 from pipelines.training.populations import Material, Side, cells
 from pipelines.training.refits import gain_noise, refit
-
-Progress = Callable[[str], None]
 
 MOST_CHANGES = 40
 IMPORTANCE_ROWS = 5_000

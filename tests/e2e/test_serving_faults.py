@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import time
 from collections import Counter
@@ -17,7 +16,6 @@ from pipelines.wiring import connect
 from tests.answering import (
     calling,
     check_log,
-    free_port,
     make_champion,
     points_of,
     serving,
@@ -25,6 +23,7 @@ from tests.answering import (
 )
 from tests.answers import logged
 from tests.pharmacy import Pharmacy
+from tests.servers import free_port
 
 POINT = {"pharmacy": "pharmacy_001", "medicine": "amoxicillin"}
 
@@ -32,8 +31,7 @@ POINT = {"pharmacy": "pharmacy_001", "medicine": "amoxicillin"}
 @pytest.fixture
 def pharmacy(answering: Pharmacy, tmp_path: Path) -> Pharmacy:
     """A copy of the home and the store that a test may harm."""
-    shutil.copytree(answering.store, tmp_path / "store")
-    return answering.copy(tmp_path / "home").with_store(tmp_path / "store")
+    return answering.twin(tmp_path)
 
 
 def check(pharmacy: Pharmacy, acknowledged: list[str]) -> None:

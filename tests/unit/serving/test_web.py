@@ -18,8 +18,9 @@ from starlette.testclient import TestClient
 from pipelines.adapters.metrics import Metrics
 from pipelines.adapters.web import Desk as WebDesk
 from pipelines.adapters.web import Limits, build_app
+from pipelines.core.arrays import Floats
 from pipelines.core.time import FixedClock
-from pipelines.serving.compiled import Floats, Row
+from pipelines.serving.compiled import Row
 from pipelines.serving.deployment import Deployment
 from pipelines.serving.journal import Journal
 from pipelines.serving.service import ModelService
