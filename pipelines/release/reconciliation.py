@@ -8,6 +8,9 @@ What if a person moves the alias
   back before any process has come to step 4 is taken for the crash, and the promotion is finished.
 - a deleted alias means that nothing serves: recorded, and the next version is a bootstrap.
 
+What if the registry is another one, or empty: it knows none of the versions that ever were
+champion, and everything stops with ``Damaged`` before its emptiness is recorded as a move by hand.
+
 What if the ledger loses its newest entries (a restored backup): the serving version's tag names an
 entry that the ledger does not hold, and everything stops with ``Damaged``.
 """
@@ -43,7 +46,8 @@ def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Rec
     Returns: what was found and done.
 
     Raises:
-        Damaged: the ledger has lost the entry that made the serving version champion.
+        Damaged: the ledger has lost the entry that made the serving version champion, or the
+            registry every version that ever was.
         Unavailable: ledger or registry did not answer; running again is safe.
     """
     while True:
@@ -57,6 +61,8 @@ def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Rec
         if ledger.head(model, LIVE) != head:
             continue  # a promotion was in progress: what was read belongs to two moments
         _check_witness(model, chain, alias, cited)
+        if alias is None:
+            _check_registry(model, chain, aliases)
         if alias == champion:
             if move and not arrived:
                 _witness(move, aliases)
@@ -144,4 +150,18 @@ def _check_witness(
             wanted="every entry that was ever written",
             do="restore the newest backup of the ledger's database; to begin anew without it, "
             f"remove the tag {ENTRY_TAG} from version {alias}",
+        )
+
+
+def _check_registry(model: str, chain: tuple[Entry, ...], aliases: Aliases) -> None:
+    """Refuse a registry that is not the one the ledger's versions were registered in."""
+    former = sorted({entry.champion_after for entry in chain if entry.champion_after}, key=int)
+    if former and not any(aliases.tags(model, version) for version in former):
+        raise Damaged(
+            "the registry knows no version that ever was champion",
+            where=f"{model}, lineage {LIVE}",
+            got=f"no version {', '.join(former)}",
+            wanted="the registry that belongs to this ledger",
+            do="set GAUNTLET_MLFLOW_URI and GAUNTLET_LEDGER_URL to two that belong together; if "
+            "the versions are lost, restore them, or begin anew under another name",
         )

@@ -9,6 +9,7 @@ from pipelines.core.time import Clock
 from pipelines.release.ledger import LIVE, Draft, Entry, Ledger
 from pipelines.release.reconciliation import point, reconcile
 from pipelines.release.registry import Aliases
+from pipelines.release.versions import no_such_version
 
 
 def rollback(
@@ -30,8 +31,8 @@ def rollback(
         reason: why, for whoever reads the ledger.
 
     Raises:
-        GauntletError: the version has never been champion here, is it now, there was none before,
-            or no reason is given.
+        GauntletError: the version has never been champion here, is it now, is in the registry no
+            more, there was none before, or no reason is given.
         Superseded: the champion changed meanwhile.
     """
     where = f"{model}, lineage {lineage}"
@@ -63,6 +64,8 @@ def rollback(
             got=f"version {to}; champion is {before}",
             wanted=f"one of {sorted(str(version) for version in former)}",
         )
+    if lineage == LIVE and not aliases.tags(model, to):
+        raise no_such_version(model, to)  # before the ledger says what cannot be
     draft = Draft(
         model=model,
         lineage=lineage,

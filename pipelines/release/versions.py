@@ -84,7 +84,7 @@ def no_such_version(model: str, version: str) -> GauntletError:
         "there is no such version",
         where=model,
         got=f"version {version}",
-        do="list the versions with `gauntlet history`",
+        do=f"`gauntlet ledger {model}` shows which there were; is GAUNTLET_MLFLOW_URI right?",
     )
 
 

@@ -5,6 +5,7 @@ Everything is real: a ledger in a file, a registry in a folder, processes that d
 
 import itertools
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -292,6 +293,32 @@ def test_a_rollback_that_was_killed_is_finished_by_asking_again(home: Home, firs
     )
     home.ledger.append(killed, after=chain[-1].sequence)
     assert (home.alias, home.rollback("undo-2").run) == (third, "undo-1")
+    home.check(second)
+
+
+def test_a_registry_of_somebody_else_is_no_move_by_hand(
+    home: Home, first: str, tmp_path: Path
+) -> None:
+    """Where GAUNTLET_MLFLOW_URI is missing, an empty registry in the home is what answers."""
+    before = home.ledger.entries("demand")
+    right, home.registry = home.registry, FolderRegistry(tmp_path / "another")
+    with pytest.raises(Damaged, match="knows no version that ever was champion"):
+        home.reconcile()
+    with pytest.raises(Damaged, match="knows no version that ever was champion"):
+        home.rollback("undo-1")
+    assert home.ledger.entries("demand") == before
+    home.registry = right
+    home.check(first)
+
+
+def test_a_rollback_to_a_version_that_was_deleted_is_refused_before_it_is_recorded(
+    home: Home, first: str
+) -> None:
+    second = home.register("run-2")
+    home.promote(dossier("run-2", second, first))
+    shutil.rmtree(home.folder / "registry" / "demand" / first)
+    with pytest.raises(GauntletError, match="no such version"):
+        home.rollback("undo-1")
     home.check(second)
 
 
