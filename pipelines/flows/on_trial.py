@@ -17,6 +17,7 @@ from pipelines.flows.run import Parts
 from pipelines.release.budget import EXHAUSTED, budget_findings, budget_year, is_refresh, paid_level
 from pipelines.release.canary import CanaryStep, CanaryVerdict, judge_canary
 from pipelines.release.ledger import LIVE, Entry
+from pipelines.release.move import Stage
 from pipelines.release.promotion import Dossier, promote
 from pipelines.release.rollout import (
     Trial,
@@ -28,7 +29,6 @@ from pipelines.release.rollout import (
     waiting,
 )
 from pipelines.release.shadow import judge_shadow
-from pipelines.release.trial import Stage
 from pipelines.release.versions import OUTCOME
 from pipelines.serving.arms import Allocation
 from pipelines.spec.rollout import Rollout

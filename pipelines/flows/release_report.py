@@ -13,8 +13,8 @@ from pipelines.core.verdict import Finding
 from pipelines.data.durable import write_bytes
 from pipelines.flows.run import Parts
 from pipelines.release.canary_looks import Look
+from pipelines.release.move import Stage
 from pipelines.release.rollout import beside
-from pipelines.release.trial import Stage
 
 
 class Act(StrEnum):

@@ -15,9 +15,9 @@ from pipelines.flows.run import Parts
 from pipelines.release.budget import paid_level
 from pipelines.release.holdback import HoldbackStep, HoldbackVerdict, judge_holdback
 from pipelines.release.ledger import Entry
+from pipelines.release.move import Stage
 from pipelines.release.rollback import rollback
 from pipelines.release.rollout import Holdback, last_move, record_move, show
-from pipelines.release.trial import Stage
 
 GAIN = "canary.corrected_gain"
 

@@ -36,7 +36,7 @@ from pipelines.core.errors import Damaged
 from pipelines.core.records import Record
 from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.release.ledger import LIVE, Entry
-from pipelines.release.trial import Stage
+from pipelines.release.move import Stage
 from pipelines.spec.training import BudgetGate
 
 SPENT, LEVEL, EXHAUSTED = "budget.spent", "budget.level", "budget.exhausted"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.release.canary_findings import alarm
 from pipelines.release.ledger import Draft
-from pipelines.release.trial import Stage
+from pipelines.release.move import Stage
 
 _WORDS = {"roll_back": "rolled back", "void": "void"}
 

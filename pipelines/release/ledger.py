@@ -13,8 +13,8 @@ from pipelines.core.records import Instant, Record, digest_of
 from pipelines.core.time import instant_text
 from pipelines.core.verdict import Finding
 from pipelines.release.demands import policy_of
+from pipelines.release.move import Move
 from pipelines.release.policy import Decision, Facts, decide
-from pipelines.release.trial import Move
 
 LIVE = "live"
 GENESIS = "0" * 64

@@ -42,11 +42,11 @@ from pipelines.core.time import Clock
 from pipelines.core.verdict import Finding
 from pipelines.release.budget import budget_findings, budget_year, compared
 from pipelines.release.ledger import LIVE, Draft, Entry, Kind, Ledger
+from pipelines.release.move import Move
 from pipelines.release.policy import Decision, Facts, Outcome, decide
 from pipelines.release.reconciliation import point, reconcile
 from pipelines.release.registry import Aliases
 from pipelines.release.rollout import trial
-from pipelines.release.trial import Move
 from pipelines.spec.training import BudgetGate
 
 _FREE = {

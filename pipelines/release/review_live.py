@@ -12,7 +12,7 @@ from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.release.ending import ended_how
 from pipelines.release.ledger import Entry
 from pipelines.release.markdown import SIGNS, number, sentence, spoken, table
-from pipelines.release.trial import Stage
+from pipelines.release.move import Stage
 
 _BEFORE = "*What was said before live traffic:*\n\n"
 _LIVE = (Gate.SHADOW, Gate.CANARY)

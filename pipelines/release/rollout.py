@@ -19,9 +19,9 @@ from pipelines.core.errors import GauntletError
 from pipelines.core.records import Instant, Record, digest_of
 from pipelines.core.verdict import Finding
 from pipelines.release.ledger import Draft, Entry, Ledger
+from pipelines.release.move import Move, Stage
 from pipelines.release.policy import Outcome
 from pipelines.release.registry import CHALLENGER, Aliases
-from pipelines.release.trial import Move, Stage
 from pipelines.spec.rollout import Rollout
 
 ON_TRIAL = (Stage.SHADOW, Stage.CANARY)

@@ -22,8 +22,8 @@ from pipelines.flows.retrain import Retraining, retrain
 from pipelines.flows.run import Parts
 from pipelines.release.ending import ended_how
 from pipelines.release.ledger import Entry
+from pipelines.release.move import Stage
 from pipelines.release.policy import Outcome
-from pipelines.release.trial import Stage
 from pipelines.simulation.asking import Asking, MovingClock
 from pipelines.simulation.live_stories import LiveStory, Recipe
 from pipelines.simulation.living import Living

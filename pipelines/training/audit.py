@@ -20,7 +20,7 @@ from pipelines.training.audit_findings import Further, audit_findings
 from pipelines.training.audit_record import Audit, Refits
 from pipelines.training.evaluation import Comparison
 from pipelines.training.exams import Exams, gain_of, halves
-from pipelines.training.moved import Moved
+from pipelines.training.population_shift import PopulationShift
 from pipelines.training.populations import Material, Side, cells
 from pipelines.training.refits import gain_noise, refit
 
@@ -62,7 +62,7 @@ def audit(
     live = _live(exams, "champion")
     new = _live(exams, "candidate") if material.new_labels else None
     progress("telling the populations apart")
-    moved = Moved(material, spec.gates.audit.classifier_rows)
+    moved = PopulationShift(material, spec.gates.audit.classifier_rows)
     weighted, shifts = moved.weighted(exams, spec.gates.audit.clip)
     distances = moved.distances()
     progress("fitting both recipes again, to measure luck")

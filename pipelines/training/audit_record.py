@@ -11,7 +11,7 @@ from pipelines.core.verdict import Finding, Verdict, overall
 from pipelines.stats.decomposition import Decomposition
 from pipelines.stats.reweighting import ThreeTerms
 from pipelines.stats.two_samples import TwoSampleAuc
-from pipelines.training.apart import Method
+from pipelines.training.domain_classifier import Method
 from pipelines.training.evaluation import Comparison
 from pipelines.training.populations import Side
 

@@ -9,7 +9,7 @@ import pytest
 from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.release.ending import ended_how
 from pipelines.release.ledger import Draft
-from pipelines.release.trial import Move, Stage
+from pipelines.release.move import Move, Stage
 
 
 def found(name: str, verdict: Verdict, gate: Gate = Gate.CANARY) -> Finding:

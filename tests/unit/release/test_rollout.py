@@ -10,6 +10,7 @@ from pipelines.core.errors import GauntletError
 from pipelines.core.time import FixedClock
 from pipelines.release.budget import account
 from pipelines.release.ledger import Draft, Entry
+from pipelines.release.move import Stage
 from pipelines.release.policy import Decision, Facts, Outcome
 from pipelines.release.rollout import (
     beside,
@@ -24,7 +25,6 @@ from pipelines.release.rollout import (
     unwatched,
     waiting,
 )
-from pipelines.release.trial import Stage
 from pipelines.spec.rollout import Canary, LiveOutcome, Rollout
 from pipelines.spec.training import BudgetGate
 

@@ -14,8 +14,8 @@ from pipelines.core.time import parse_instant
 from pipelines.core.verdict import Verdict
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.undefined import TooFewRows
-from pipelines.training.apart import Sample, tell_apart
 from pipelines.training.audit import audit
+from pipelines.training.domain_classifier import Sample, tell_apart
 from pipelines.training.parity import parity_findings, replay
 from pipelines.training.populations import Arm, Material, cells, identities
 from pipelines.training.refits import gain_noise

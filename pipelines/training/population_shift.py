@@ -14,7 +14,6 @@ from pipelines.core.arrays import Mask
 from pipelines.spec.features import CalendarFeature
 from pipelines.stats.reweighting import importance_weights, outside_support, three_terms
 from pipelines.stats.undefined import Undefined
-from pipelines.training.apart import Method, Sample, tell_apart
 from pipelines.training.audit_record import (
     Columns,
     Distance,
@@ -23,6 +22,7 @@ from pipelines.training.audit_record import (
     ShiftTerms,
     Weighted,
 )
+from pipelines.training.domain_classifier import Method, Sample, tell_apart
 from pipelines.training.exams import Exams
 from pipelines.training.populations import LABEL, SIDES, Material, Side, cells, identities
 from pipelines.training.rules import told_apart
@@ -36,7 +36,7 @@ METHODS: tuple[Method, Method] = ("trees", "logistic")
 
 
 @dataclass(frozen=True)
-class Moved:
+class PopulationShift:
     """The populations of an audit. Classifiers are shown ``most`` rows of each."""
 
     material: Material
