@@ -13,7 +13,7 @@ from typing import Any
 
 from pipelines.core.errors import SpecError
 from pipelines.core.time import duration_text
-from pipelines.spec.features import AttributeFeature, CalendarFeature, WindowFeature
+from pipelines.spec.features import WindowFeature
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import FeatureView, definition_of, feature_views
@@ -189,18 +189,11 @@ def _field(spec: ModelSpec, feature: WindowFeature) -> str:
             where=f"{spec.name}: features.{feature.name}",
             do="give the feature another name",
         )
-    what = f"{feature.aggregate} of {feature.column or 'events'} over {_long(feature)}"
     return (
         f"Field(name={_text(feature.name)}, dtype={_TYPES[feature_type(spec, feature)][0]}, "
-        f"description={_text(what)}, "
+        f"description={_text(feature.in_words)}, "
         f"tags={_text({'definition': definition_of(spec, feature)})})"
     )
-
-
-def _long(feature: WindowFeature) -> str:
-    tests = [one.model_dump(mode="json", exclude_none=True) for one in feature.where]
-    where = ", ".join(_text(test) for test in tests)
-    return duration_text(feature.window) + (f" where {where}" if where else "")
 
 
 def _service(spec: ModelSpec) -> str:
@@ -223,13 +216,8 @@ def _service(spec: ModelSpec) -> str:
 def _asked(spec: ModelSpec) -> Iterator[str]:
     """What a request for a prediction brings itself, for no store has it."""
     for feature in spec.features:
-        if isinstance(feature, AttributeFeature):
-            yield f"on demand: {feature.name} is {feature.source} of the request"
-        elif isinstance(feature, CalendarFeature):
-            yield (
-                f"on demand: {feature.name} is the {feature.part} of the decision time "
-                f"in {_text(feature.zone)}"
-            )
+        if not isinstance(feature, WindowFeature):
+            yield f"on demand: {feature.name} is {feature.in_words}"
 
 
 def _requested(specs: Sequence[ModelSpec]) -> str:

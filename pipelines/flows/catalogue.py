@@ -69,6 +69,7 @@ class Defined(Record):
 
     name: str
     definition: str
+    what: str = Field(description="the definition in words")
     kind: Literal["attribute", "calendar", "window"]
     view: str | None = Field(description="its feature view; null: it comes with the request")
     entity: tuple[str, ...] = Field(description="columns that a value belongs to")
@@ -162,6 +163,7 @@ def catalogue(specs: Iterable[ModelSpec], parts: Parts) -> Catalogue:
             Defined(
                 name=name,
                 definition=definition,
+                what=row.feature.in_words,
                 kind=row.feature.kind,
                 view=row.feature.view if isinstance(row.feature, WindowFeature) else None,
                 entity=_entity(row.spec, row.feature),

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from pipelines.core.time import duration_text
 from pipelines.spec.fields import Column, Condition, Declaration, Duration, Name
 from pipelines.spec.points import Aggregate
 
@@ -23,6 +24,11 @@ class AttributeFeature(Declaration):
         """The column that is read."""
         return self.column or self.name
 
+    @property
+    def in_words(self) -> str:
+        """Its definition, for people."""
+        return f"{self.source} of the request"
+
 
 class CalendarFeature(Declaration):
     """A part of the decision time, on the clock of a named zone."""
@@ -31,6 +37,11 @@ class CalendarFeature(Declaration):
     name: Name
     part: Literal["hour", "weekday", "day", "month", "day_of_year"]
     zone: str = "UTC"
+
+    @property
+    def in_words(self) -> str:
+        """Its definition, for people."""
+        return f"the {self.part} of the decision time in {self.zone!r}"
 
 
 class WindowFeature(Declaration):
@@ -53,6 +64,13 @@ class WindowFeature(Declaration):
     def view(self) -> str:
         """The feature view it belongs to: one for each stream and entity."""
         return f"{self.stream}_by_{'_'.join(self.by)}".lower()
+
+    @property
+    def in_words(self) -> str:
+        """Its definition, for people; stream and keys are those of its view."""
+        where = " and ".join(condition.in_words for condition in self.where)
+        of = f"{self.aggregate} of {self.column or 'events'} over {duration_text(self.window)}"
+        return f"{of} where {where}" if where else of
 
     @model_validator(mode="after")
     def _column(self) -> WindowFeature:

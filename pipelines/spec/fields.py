@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
@@ -107,3 +108,12 @@ class Condition(Declaration):
         if all(test is None for test in tests):
             raise ValueError("a condition needs one of: is, is_not, in, at_least, at_most")
         return self
+
+    @property
+    def in_words(self) -> str:
+        """What it asks, for people."""
+        tests = self.model_dump(mode="json", exclude_none=True, exclude={"column"})
+        return " and ".join(
+            f"{self.column} {test.replace('_', ' ')} {json.dumps(value, ensure_ascii=False)}"
+            for test, value in tests.items()
+        )

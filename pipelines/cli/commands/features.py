@@ -111,17 +111,17 @@ def _view(feature: Defined) -> str:
 
 def _table(features: tuple[Defined, ...]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("feature", "definition", "used by"):
-        table.add_column(heading, no_wrap=True)
+    table.add_column("feature", overflow="fold")
+    table.add_column("used by", no_wrap=True)
     table.add_column("online", overflow="fold")
     table.add_column("missing", justify="right", no_wrap=True)
     table.add_column("drift", overflow="fold")
     for feature in features:
-        named = [f"[bold]{feature.name}[/]", f"[dim]{feature.definition[:10]}[/]"]
+        told = f"[bold]{feature.name}[/]\n[dim]{feature.definition[:10]} {escape(feature.what)}[/]"
         for number, use in enumerate(feature.uses):
-            first = named if number == 0 else ["", ""]
             missing = "-" if use.missing_share is None else f"{use.missing_share:.1%}"
-            table.add_row(*first, _user(use), _online(use.online), missing, _drift(use))
+            first = told if number == 0 else ""
+            table.add_row(first, _user(use), _online(use.online), missing, _drift(use))
     return table
 
 
@@ -160,7 +160,7 @@ def _drift(use: Use) -> str:
     for name in sorted(set(use.drift)):
         _, column, check = name.removeprefix("contract.envelope.").split(".", 2)
         checks.setdefault(column, []).append(check)
-    told = ", ".join(f"{column} {'/'.join(names)}" for column, names in checks.items())
+    told = "; ".join(f"{column} {', '.join(names)}" for column, names in checks.items())
     return f"[red]{escape(told)}[/]" if told else "[green]no[/]"
 
 
