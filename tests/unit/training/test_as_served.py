@@ -9,48 +9,19 @@ import pytest
 from pipelines.core.errors import DataError
 from pipelines.spec.model import ModelSpec
 from pipelines.training.as_served import Sight, compare_freshness
+from tests.unit.features.conftest import declare, window
 
 DAYS, SHOPS = 40, 250
 
 
 def spec() -> ModelSpec:
-    return ModelSpec.model_validate(
-        {
-            "name": "small",
-            "description": "a small world",
-            "owner": "tests",
-            "streams": {
-                "sales": {
-                    "event_time": "t",
-                    "known_time": "k",
-                    "columns": {"shop": "integer", "amount": "float"},
-                }
-            },
-            "points": {"kind": "grid", "stream": "sales", "keys": ["shop"], "every": "1d"},
-            "label": {
-                "kind": "aggregate",
-                "stream": "sales",
-                "by": ["shop"],
-                "aggregate": "sum",
-                "column": "amount",
-                "horizon": "1d",
-            },
-            "features": [
-                {
-                    "kind": "window",
-                    "name": "sold",
-                    "stream": "sales",
-                    "by": ["shop"],
-                    "aggregate": "sum",
-                    "column": "amount",
-                    "window": "1d",
-                }
-            ],
-            "serving": {"cadence": "1d", "delay": "1d"},
-            "split": {"train": "28d"},
-            "estimator": {"path": "sklearn.linear_model.LinearRegression"},
-            "metric": {"name": "squared_error", "minimum_effect": 0.1},
-        }
+    columns = {"shop": "integer", "amount": "float"}
+    return declare(
+        streams={"sales": {"event_time": "t", "known_time": "k", "columns": columns}},
+        features=[window("sum", "amount", "1d", name="sold")],
+        serving={"cadence": "1d", "delay": "1d"},
+        estimator={"path": "sklearn.linear_model.LinearRegression"},
+        metric={"name": "squared_error", "minimum_effect": 0.1},
     )
 
 

@@ -24,6 +24,7 @@ from pipelines.flows.parity import recomputed
 from pipelines.spec.model import ModelSpec
 from pipelines.training.parity import FeatureParity, parity_findings, replay
 from pipelines.training.parity_cause import Cause
+from tests.unit.features.conftest import declare, window
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 AS_OF = START + timedelta(days=21)
@@ -31,52 +32,20 @@ LOGGED = START + timedelta(days=17)  # four days of requests
 HOUR = timedelta(hours=1)
 
 
-def window(name: str, aggregate: str, column: str | None, length: str) -> dict[str, Any]:
-    return {
-        "kind": "window",
-        "name": name,
-        "stream": "sales",
-        "by": ["shop"],
-        "aggregate": aggregate,
-        "column": column,
-        "window": length,
-    }
-
-
 def declared(**serving: str) -> ModelSpec:
-    return ModelSpec.model_validate(
-        {
-            "name": "small",
-            "description": "eight shops",
-            "owner": "tests",
-            "streams": {
-                "sales": {
-                    "event_time": "t",
-                    "known_time": "k",
-                    "columns": {"shop": "string", "amount": "float", "till": "string"},
-                }
-            },
-            "points": {"kind": "grid", "stream": "sales", "keys": ["shop"], "every": "1h"},
-            "label": {
-                "kind": "aggregate",
-                "stream": "sales",
-                "by": ["shop"],
-                "aggregate": "sum",
-                "column": "amount",
-                "horizon": "1d",
-            },
-            "features": [
-                {"kind": "attribute", "name": "shop"},
-                {"kind": "calendar", "name": "hour", "part": "hour"},
-                window("sold", "sum", "amount", "2d"),
-                window("sales", "count", None, "7d"),
-                window("till", "last", "till", "3h"),
-            ],
-            "serving": serving or {"cadence": "1h", "delay": "10m"},
-            "split": {"train": "7d", "recent": "4d"},
-            "estimator": {"path": "sklearn.dummy.DummyRegressor"},
-            "metric": {"name": "absolute_error", "minimum_effect": 0.1},
-        }
+    columns = {"shop": "string", "amount": "float", "till": "string"}
+    return declare(
+        streams={"sales": {"event_time": "t", "known_time": "k", "columns": columns}},
+        points={"kind": "grid", "stream": "sales", "keys": ["shop"], "every": "1h"},
+        features=[
+            {"kind": "attribute", "name": "shop"},
+            {"kind": "calendar", "name": "hour", "part": "hour"},
+            window("sum", "amount", "2d", name="sold"),
+            window("count", None, "7d", name="sales"),
+            window("last", "till", "3h", name="till"),
+        ],
+        serving=serving or {"cadence": "1h", "delay": "10m"},
+        split={"train": "7d", "recent": "4d"},
     )
 
 
