@@ -108,12 +108,11 @@ def holdback_move(promotion: Entry, rollout: Rollout) -> Move:
     In the log, the arm ``challenger`` is then what the former champion answers.
     """
     assert promotion.champion_before is not None
-    about = {"model": promotion.model, "run": promotion.run, "entry": promotion.hash}
     return Move(
         challenger=promotion.champion_before,
         stage=Stage.HOLDBACK,
         share=rollout.canary.holdback,
-        salt=digest_of(about)[:32],
+        salt=_salt(promotion),
     )
 
 
@@ -168,15 +167,19 @@ def _begun(entry: Entry, move: Move, question: Entry) -> Trial:
     )
 
 
+def _salt(began: Entry) -> str:
+    """Of whatever begins with this entry alone: who is in which arm carries over from no other."""
+    return digest_of({"model": began.model, "run": began.run, "entry": began.hash})[:32]
+
+
 def first_move(question: Entry, rollout: Rollout) -> Move:
-    """Into shadow, with a salt of its own: who is in which arm carries over from no other."""
+    """Into shadow, with a salt of its own."""
     assert question.candidate is not None
-    about = {"model": question.model, "run": question.run, "entry": question.hash}
     return Move(
         challenger=question.candidate,
         stage=Stage.SHADOW,
         shadow_share=rollout.shadow.share,
-        salt=digest_of(about)[:32],
+        salt=_salt(question),
     )
 
 
