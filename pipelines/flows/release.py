@@ -58,7 +58,12 @@ def advance(model: str, as_of: datetime, parts: Parts) -> ReleaseReport:
 
 def _step(model: str, as_of: datetime, parts: Parts) -> ReleaseReport:
     refuse_future(as_of, parts.clock.now(), f"release of {model}")
-    _finish(model, parts)
+    surprise = _finish(model, parts)
+    told = _moved(model, as_of, parts)
+    return told.model_copy(update={"summary": f"{surprise}{told.summary}"})
+
+
+def _moved(model: str, as_of: datetime, parts: Parts) -> ReleaseReport:
     chain = parts.ledger.entries(model)
     if standing := trial(chain):
         return go_on(standing, as_of, parts, chain)
@@ -74,15 +79,21 @@ def _step(model: str, as_of: datetime, parts: Parts) -> ReleaseReport:
     return step.idle()
 
 
-def _finish(model: str, parts: Parts) -> None:
-    """Bring both aliases, and what the registry shows, to where the ledger says."""
+def _finish(model: str, parts: Parts) -> str:
+    """Bring both aliases, and what the registry shows, to where the ledger says.
+
+    Returns: what a person has to be told of it; else nothing.
+    """
+    told = ""
     try:
         with parts.lock(model, LIVE):
-            reconcile(model, parts.ledger, parts.registry, parts.clock)
+            found = reconcile(model, parts.ledger, parts.registry, parts.clock)
+        told = "" if found.action == "agree" else f"{found.summary}; "
     except Busy:
         pass  # whoever holds it reconciles by himself before he decides
     show(model, parts.ledger, parts.registry)
     put_on_pages(model, parts)
+    return told
 
 
 class _Step:

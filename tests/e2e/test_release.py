@@ -258,6 +258,7 @@ def test_a_rollback_under_a_trial_makes_it_void(pharmacy: Pharmacy) -> None:
     report = step(pharmacy, SECOND + HOUR)
     assert report.act == "ended"
     assert "void" in report.summary
+    assert "the alias was moved by hand: 1 -> 2" in report.summary, "only the ledger tells of it"
     kinds = [entry.kind for entry in at(pharmacy, SECOND).ledger.entries("demand")]
     assert "unexplained" in kinds
     assert page(pharmacy, "void").startswith("○ Void")
