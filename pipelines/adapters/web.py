@@ -24,7 +24,6 @@ from starlette.requests import ClientDisconnect
 from pipelines.adapters.metrics import Metrics
 from pipelines.core.errors import DataError, GauntletError, Unavailable
 from pipelines.core.time import instant_text
-from pipelines.features.logged import request_columns
 from pipelines.serving.deployment import Deployment
 from pipelines.serving.points import WrongPointError
 from pipelines.serving.service import Answer, ModelService
@@ -172,7 +171,7 @@ def build_app(
             "champion": deployed.champion.number,
             "challenger": challenger.number if challenger else None,
             "columns": {
-                name: kind.value for name, kind in request_columns(deployed.champion.spec).items()
+                name: kind.value for name, kind in deployed.champion.spec.request_columns().items()
             },
             "compiled": deployed.champion.is_compiled,
         }

@@ -13,8 +13,6 @@ import ibis
 from ibis import _
 
 from pipelines.features.frame import build_frame
-from pipelines.spec.features import AttributeFeature, WindowFeature
-from pipelines.spec.fields import Column, ColumnType
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import AggregateLabel, EventPoints, OwnRowLabel
 from pipelines.spec.streams import FilesSource, Stream
@@ -35,7 +33,7 @@ def logged_frame(
     Arguments:
         spec: the declaration.
         streams: canonical tables of its streams.
-        requests: the columns of ``request_columns`` and ``decision_time``, timestamp, UTC.
+        requests: the columns of ``spec.request_columns()`` and ``decision_time``, timestamp, UTC.
         as_of: requests later than it are left out.
 
     Returns:
@@ -50,7 +48,7 @@ def logged_frame(
         source=FilesSource(path=REQUESTS),
         event_time="decision_time",
         known_time="decision_time",
-        columns=request_columns(spec),
+        columns=spec.request_columns(),
     )
     update = {
         "points": EventPoints(kind="event", stream=REQUESTS, keys=spec.points.keys),
@@ -71,14 +69,3 @@ def logged_frame(
     keys = list(spec.points.keys)
     joined = features.asof_join(points, "decision_time", predicates=keys, rname=_FOUND + "{name}")
     return joined.drop(*(name for name in joined.columns if name.startswith(_FOUND)))
-
-
-def request_columns(spec: ModelSpec) -> dict[Column, ColumnType]:
-    """The columns that a request brings: keys, and what features are made of or looked up by."""
-    there, needed = spec.point_columns(), list(spec.points.keys)
-    for feature in spec.features:
-        if isinstance(feature, AttributeFeature):
-            needed.append(feature.source)
-        elif isinstance(feature, WindowFeature):
-            needed += feature.by
-    return {column: there[column] for column in dict.fromkeys(needed)}

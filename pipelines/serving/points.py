@@ -9,7 +9,6 @@ from typing import Any
 
 from pipelines.core.errors import DataError, TimeError
 from pipelines.core.time import parse_instant
-from pipelines.features.logged import request_columns
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.model import ModelSpec
 
@@ -44,7 +43,7 @@ def checked_points(
     Raises:
         WrongPointError: for the first row and column that is absent, unknown, or of another type.
     """
-    columns, keys = request_columns(spec), spec.points.keys
+    columns, keys = spec.request_columns(), spec.points.keys
     known = {**(also or {}), **columns}
     return [_checked(row, number, columns, known, keys) for number, row in enumerate(rows)]
 

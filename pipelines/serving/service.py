@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 from pipelines.core.errors import Unavailable
 from pipelines.core.time import Clock
-from pipelines.features.logged import request_columns
 from pipelines.features.lookup import look_up
 from pipelines.features.online import OnlineStore
 from pipelines.serving.arms import arm_of, in_shadow
@@ -111,7 +110,7 @@ class ModelService:
         began = time.perf_counter()
         now, deployed = self._clock.now(), self._standing()
         champion, challenger = deployed.champion, deployed.challenger
-        also = request_columns(challenger.spec) if challenger else None
+        also = challenger.spec.request_columns() if challenger else None
         checked = checked_points(points, champion.spec, also)
         keys = champion.spec.points.keys
         entities = [{key: point[key] for key in keys} for point in checked]

@@ -120,6 +120,16 @@ class ModelSpec(Declaration):
             return dict(columns)
         return {key: columns[key] for key in self.points.keys if key in columns}
 
+    def request_columns(self) -> dict[str, ColumnType]:
+        """Columns that a request brings: keys, and what features are made of or looked up by."""
+        there, needed = self.point_columns(), list(self.points.keys)
+        for feature in self.features:
+            if isinstance(feature, AttributeFeature):
+                needed.append(feature.source)
+            elif isinstance(feature, WindowFeature):
+                needed += feature.by
+        return {column: there[column] for column in dict.fromkeys(needed)}
+
     def _uses(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         """Where a column of a stream is named: place, stream, columns."""
 
