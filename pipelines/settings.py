@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     mlflow_uri: str = Field(default="", description="MLflow's tracking address")
     ledger_url: str = Field(default="", description="the ledger's database, as an SQLAlchemy URL")
     online_url: str = Field(
-        default="", description="the online store: sqlite:///file, redis://host:port/0 or memory://"
+        default="", description="the online store: sqlite:///file or redis://host:port/0"
     )
 
     serve_models: str = Field(default="", description="names that a service answers for, by comma")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.core.errors import SpecError
+from pipelines.core.errors import SpecError, Unavailable
 from pipelines.core.time import Clock
 from pipelines.settings import Settings
 from pipelines.spec.load import load_model
@@ -47,7 +47,7 @@ def connect(
     """The collaborators that the settings name; by default those of the environment.
 
     Raises:
-        Unavailable: when MLflow or the ledger's database does not answer.
+        Unavailable: when the home cannot be made, or MLflow or the ledger's database is away.
     """
     from pipelines.adapters.database import open_engine
     from pipelines.adapters.ledger_sql import SqlLedger
@@ -59,7 +59,16 @@ def connect(
 
     settle_libraries()
     known, present = settings or Settings(), clock or SystemClock()
-    known.home.mkdir(parents=True, exist_ok=True)
+    try:
+        known.home.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise Unavailable(
+            "the home folder cannot be made",
+            where=str(known.home),
+            got=str(cause),
+            wanted="a folder that this account may write",
+            do="mend the path, the rights or GAUNTLET_HOME, then run again",
+        ) from cause
     engine = open_engine(known.ledger_address)
     return Parts(
         home=known.home.resolve(),
@@ -222,15 +231,11 @@ def open_online(settings: Settings) -> OnlineStore:
         from pipelines.adapters.online_redis import RedisOnline
 
         return RedisOnline(address)
-    if address == "memory://":
-        from pipelines.adapters.online_memory import MemoryOnline
-
-        return MemoryOnline()
     raise SpecError(
         "cannot use this kind of online store",
         where="GAUNTLET_ONLINE_URL",
         got=f"{address.partition('://')[0]}://...",
-        wanted="sqlite:///<file>, redis://:<password>@<host>:<port>/<database>, or memory://",
+        wanted="sqlite:///<file>, or redis://:<password>@<host>:<port>/<database>",
     )
 
 

@@ -98,8 +98,8 @@ def damaged_state(where: str, got: str | bytes) -> Damaged:
         where=where,
         got=repr(got[:80]),
         wanted="a state as a materialization writes it",
-        do="empty the store (SQLite: remove the file; Redis: DEL gauntlet:online), then "
-        "materialize again: all in it comes from the events",
+        do="empty the store (SQLite: remove the file; Redis: remove the keys gauntlet:online*), "
+        "then materialize again: all in it comes from the events",
     )
 
 

@@ -111,6 +111,14 @@ def test_a_setting_that_cannot_be_used_is_told_by_its_variable(pharmacy: Pharmac
     refused(answer, 2, "declaration", where="GAUNTLET_SERVE_ROWS", got="many", wanted="integer")
 
 
+def test_a_home_that_cannot_be_made_is_told_by_its_path(pharmacy: Pharmacy) -> None:
+    home = Path(pharmacy.store) / "file" / "home"
+    home.parent.write_text("no folder")
+    for words in (("materialize", "demand"), ("features",), ("ledger", "demand")):
+        told = pharmacy.cli(*words, "--json", GAUNTLET_HOME=str(home))
+        refused(told, 5, "unavailable", where=str(home), do="GAUNTLET_HOME")
+
+
 def test_an_empty_file(pharmacy: Pharmacy) -> None:
     newest(pharmacy).write_bytes(b"")
     refused(

@@ -11,6 +11,7 @@ from typing import Any
 import redis
 from hypothesis import strategies as st
 
+from pipelines.adapters.online_memory import MemoryOnline
 from pipelines.features.online import Key, OnlineRow, OnlineStore, Reading, ViewState
 from pipelines.features.views import view_definitions
 from pipelines.settings import Settings
@@ -113,8 +114,8 @@ def new_stores(folder: Path, redis_server: str) -> AllAtOnce:
     """An empty store of each kind."""
     redis.Redis.from_url(redis_server).flushall()
     file = f"sqlite:///{folder / f'{next(_NUMBERS)}.db'}"
-    urls = "memory://", file, redis_server
-    return AllAtOnce(*(open_online(Settings(online_url=url)) for url in urls))
+    shared = (open_online(Settings(online_url=url)) for url in (file, redis_server))
+    return AllAtOnce(MemoryOnline(), *shared)
 
 
 @st.composite

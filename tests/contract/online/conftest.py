@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from pipelines.adapters.online_memory import MemoryOnline
 from pipelines.features.online import OnlineStore
 from pipelines.settings import Settings
 from pipelines.wiring import open_online
@@ -34,7 +35,7 @@ def shared_url(request: pytest.FixtureRequest) -> str:
 def opens(request: pytest.FixtureRequest) -> Callable[[], OnlineStore]:
     """Opens the one store of this test; in memory it is the same object each time."""
     if request.param == "memory":
-        store = open_online(Settings(online_url="memory://"))
+        store = MemoryOnline()
         return lambda: store
     url = request.getfixturevalue(f"{request.param}_url")
     return lambda: open_online(Settings(online_url=url))

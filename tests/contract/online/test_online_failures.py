@@ -115,7 +115,7 @@ def test_a_row_that_is_none_of_ours_is_damaged_and_written_anew(
     assert store.read(VIEW, [(1,)]).rows == (row(1),)
 
 
-@pytest.mark.parametrize("url", ["postgresql://host/db", "online.db", "sqlite://"])
+@pytest.mark.parametrize("url", ["postgresql://host/db", "online.db", "sqlite://", "memory://"])
 def test_a_store_of_an_unknown_kind_is_refused(url: str) -> None:
     with pytest.raises(SpecError, match="GAUNTLET_ONLINE_URL"):
         store_at(url)
