@@ -173,8 +173,12 @@ class Canary(Declaration):
     futility: Share = Field(
         default=0.2, description="chance of still winning at the minimum effect below which it ends"
     )
-    holdback: Share = Field(
-        default=0.05, description="share of entities left to the old champion after a promotion"
+    holdback: float = Field(
+        default=0.05,
+        ge=0,
+        le=0.5,
+        description="share of entities left to the old champion after a promotion; as many others "
+        "are compared with them",
     )
     minimum_entities: int = Field(
         default=200, ge=20, description="in each arm, before anything is said of it"
