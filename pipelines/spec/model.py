@@ -201,10 +201,19 @@ class ModelSpec(Declaration):
             yield "label: own_row needs points of kind event"
 
     def _serving_problems(self) -> Iterator[str]:
-        views = sorted({f.view for f in self.features if isinstance(f, WindowFeature)})
+        windows = [feature for feature in self.features if isinstance(feature, WindowFeature)]
+        views = {feature.view: feature for feature in reversed(windows)}  # the first of each
         for name in self.serving.views if self.serving else ():
             if name not in views:
-                yield f"serving.views.{name}: there is no such view; the features make {views}"
+                there = sorted(views)
+                yield f"serving.views.{name}: there is no such view; the features make {there}"
+        for feature in windows:
+            other = views[feature.view]
+            if (feature.stream, feature.by) != (other.stream, other.by):
+                yield (
+                    f"features.{feature.name}: its view bears the name of that of {other.name}, "
+                    f"{feature.view!r}; rename a stream or a column"
+                )
 
     def _batch_problems(self) -> Iterator[str]:
         if self.score is not None and isinstance(self.points, EventPoints):

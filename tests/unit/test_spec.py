@@ -33,6 +33,16 @@ def test_the_declaration_survives_its_own_json() -> None:
     assert ModelSpec.model_validate(spec.as_json()).digest == spec.digest
 
 
+def two_entities_of_one_view(declaration: dict[str, Any]) -> None:
+    """[pharmacy, medicine] and [pharmacy_medicine]: each would overwrite the other's rows."""
+    declaration["streams"]["dispensing"]["columns"]["pharmacy_medicine"] = "string"
+    declaration["points"]["keys"].append("pharmacy_medicine")
+    pair = {"kind": "window", "name": "pair_sold", "stream": "dispensing", "window": "7d"}
+    declaration["features"].append(
+        pair | {"by": ["pharmacy_medicine"], "aggregate": "sum", "column": "quantity"}
+    )
+
+
 MISTAKES: dict[str, tuple[Edit, str]] = {
     "an unknown key": (lambda d: d.update(seed=[1]), "seed: Extra inputs"),
     "a missing key": (lambda d: d.pop("owner"), "owner: Field required"),
@@ -52,6 +62,10 @@ MISTAKES: dict[str, tuple[Edit, str]] = {
     "two features of one name": (
         lambda d: d["features"].append(d["features"][0]),
         "stands twice",
+    ),
+    "two feature views of one name": (
+        two_entities_of_one_view,
+        "features.pair_sold: its view bears the name of that of sold_7d",
     ),
     "metrics of two tasks": (
         lambda d: d["guardrails"].append({"name": "auc", "margin": 0.1}),
