@@ -111,6 +111,8 @@ def test_who_cannot_start_says_so(pharmacy: Pharmacy) -> None:
     unknown = pharmacy.cli("serve", "demnad")
     assert (unknown.code, "there is no model 'demnad'" in unknown.err) == (2, True), unknown.err
     publish_plan("demand", connect(pharmacy.settings))
+    online = pharmacy.cli("serve", "demand", GAUNTLET_ONLINE_URL="redi://redis/0")
+    assert (online.code, "GAUNTLET_ONLINE_URL" in online.err) == (2, True), online.err
     journal = journal_path(pharmacy.home, "demand")
     journal.parent.mkdir(exist_ok=True)
     journal.write_text("no database, but long enough that nobody takes it for an empty one" * 9)

@@ -15,7 +15,7 @@ import typer
 
 from pipelines.cli.output import console
 from pipelines.core.errors import GauntletError, SpecError
-from pipelines.wiring import connect
+from pipelines.wiring import connect, open_online
 
 if TYPE_CHECKING:
     from pipelines.flows.run import Parts
@@ -56,9 +56,10 @@ def serve(
     from pipelines.settings import Settings
 
     parts, listening, names = cache(connect), _listening(host, port), list(dict.fromkeys(names))
+    open_online(Settings())  # what a worker needs is tried here: there, one after another would die
     for name in names:
         console.print(f"{name}: version {_first_plan(name, parts).champion.version}")
-        Journal(journal_path(Settings().home, name)).close()  # else workers would fail one by one
+        Journal(journal_path(Settings().home, name)).close()
     console.print(f"http://{host}:{port}/docs answers in some seconds; /readyz says for whom")
     os.environ["GAUNTLET_SERVE_MODELS"] = ",".join(names)
     ended = threading.Event()
