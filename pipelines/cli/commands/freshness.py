@@ -40,7 +40,7 @@ def freshness(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> Non
         "better than claimed by",
         "95 % interval",
     ):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading == told.metric)
     for way in told.ways:
         first = way.name == "claimed" or way.interval is None
         table.add_row(
