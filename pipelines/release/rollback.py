@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pipelines.core.errors import GauntletError
 from pipelines.core.time import Clock
@@ -22,6 +22,7 @@ def rollback(
     aliases: Aliases,
     clock: Clock,
     lineage: str = LIVE,
+    whole: Callable[[str], object] = lambda _: None,
 ) -> Entry:
     """Make a former champion of the lineage champion again, at once and on a person's word.
 
@@ -29,6 +30,7 @@ def rollback(
         run: id of this rollback; repeating it with the same id does nothing more.
         to: a version that has been champion in this lineage; None: see ``champion_before``.
         reason: why, for whoever reads the ledger.
+        whole: raises where a version could not be served; asked before anything is recorded.
 
     Raises:
         GauntletError: the version has never been champion here, is it now, is in the registry no
@@ -66,6 +68,7 @@ def rollback(
         )
     if lineage == LIVE and not aliases.tags(model, to):
         raise no_such_version(model, to)  # before the ledger says what cannot be
+    whole(to)
     draft = Draft(
         model=model,
         lineage=lineage,

@@ -17,7 +17,9 @@ from pipelines.flows.request import STEPS
 from pipelines.flows.review import answer_review
 from pipelines.release.ledger import faults, replay
 from pipelines.release.registry import CHAMPION
+from pipelines.release.versions import CONTENT
 from pipelines.simulation.faults import ColumnGone
+from pipelines.wiring import connect
 from tests.pharmacy import FIRST, RICH, SECOND, WEEK, Answer, Pharmacy, Told, planted
 
 
@@ -326,6 +328,19 @@ def test_approval_promotes_and_a_rollback_goes_back(waiting: tuple[Pharmacy, str
 
     kinds = [e["kind"] for e in pharmacy.cli("ledger", "demand", "--json").body["entries"]]
     assert kinds == ["bootstrap", "decision", "promotion", "rollback"]
+
+
+def test_nothing_is_rolled_back_to_a_damaged_version(waiting: tuple[Pharmacy, str]) -> None:
+    """Services would refuse it, and go on with the one that somebody wants to be rid of."""
+    pharmacy, evidence = waiting
+    said = ("approve", "demand", "2", "--by", "ana", "--evidence", evidence[:8])
+    assert pharmacy.cli(*said).code == 0
+    connect(pharmacy.settings).registry.tag("demand", "1", CONTENT, "0" * 64)
+    answer = pharmacy.cli("rollback", "demand", "--reason", "orders doubled", "--json")
+    assert (answer.code, answer.body["error"]) == (4, "damaged")
+    assert "--to" in answer.body["do"]
+    assert serves(pharmacy) == "2"
+    assert pharmacy.cli("ledger", "demand", "--json").body["entries"][-1]["kind"] == "promotion"
 
 
 def test_a_refusal_is_recorded_with_its_words(waiting: tuple[Pharmacy, str]) -> None:

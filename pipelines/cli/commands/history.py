@@ -10,7 +10,7 @@ from rich.padding import Padding
 
 from pipelines.cli.options import Json, Lineage, ModelName, Reason, instant
 from pipelines.cli.output import answer, console, errors, mark, show_findings
-from pipelines.core.errors import GauntletError, SpecError
+from pipelines.core.errors import Damaged, GauntletError, SpecError, Unavailable
 from pipelines.core.time import instant_text
 from pipelines.core.verdict import Gate, Verdict
 from pipelines.flows.request import LIVE
@@ -169,6 +169,7 @@ def rollback(
         ledger=parts.ledger,
         aliases=parts.registry,
         clock=parts.clock,
+        whole=lambda version: _whole(parts, name, version),
     )
     assert entry.champion_after is not None
     unfilled = [*_untold(parts, name), *_unfilled(parts, name, entry.champion_after)]
@@ -189,6 +190,24 @@ def _untold(parts: Parts, name: str) -> list[str]:
     except GauntletError as problem:
         return [f"the next `gauntlet release {name}` tells it in MLflow: {problem.what}"]
     return []
+
+
+def _whole(parts: Parts, name: str, version: str) -> None:
+    """Refuse a damaged version: services would, and go on with the one that is to be rid of."""
+    from pipelines.flows.incumbent import load_version
+
+    try:
+        load_version(parts, parts.registry.get(name, version))
+    except Damaged as cause:
+        raise Damaged(
+            f"version {version} is damaged, nothing was rolled back",
+            where=f"{name} version {version}",
+            got=f"{cause.what}: {cause.got}",
+            wanted=cause.wanted,
+            do="name another former champion with --to, or restore its files",
+        ) from cause
+    except Unavailable:
+        return  # at once: services have their own copies
 
 
 def _unfilled(parts: Parts, name: str, version: str) -> list[str]:
