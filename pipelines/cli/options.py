@@ -20,5 +20,5 @@ Reason = Annotated[str, typer.Option(help="why, for whoever reads the ledger")]
 
 
 def instant(text: str | None, default: datetime) -> datetime:
-    """The instant that was typed, or a default."""
-    return default if text is None else parse_instant(text)
+    """The instant that was typed behind ``--as-of`` or ``--at``, or a default."""
+    return default if text is None else parse_instant(text, "the instant on the command line")

@@ -37,8 +37,8 @@ class FixedClock:
         return utc(self.at)
 
 
-def utc(value: datetime) -> datetime:
-    """``value`` in UTC.
+def utc(value: datetime, where: str = "") -> datetime:
+    """``value`` in UTC; ``where`` says in an error where it stands.
 
     Raises:
         TimeError: when ``value`` has no time zone.
@@ -46,6 +46,7 @@ def utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise TimeError(
             "a timestamp has no time zone",
+            where=where,
             got=value.isoformat(),
             wanted="an offset or zone, such as 2026-01-05T00:00:00Z",
             do="say which zone the time was written in",
@@ -70,8 +71,10 @@ def zone_of(name: str, place: str) -> ZoneInfo:
         ) from cause
 
 
-def parse_instant(text: str) -> datetime:
+def parse_instant(text: str, where: str = "") -> datetime:
     """An ISO 8601 instant in UTC; a bare date means its midnight UTC.
+
+    ``where`` says in an error where the text stands.
 
     >>> parse_instant("2026-01-05").isoformat()
     '2026-01-05T00:00:00+00:00'
@@ -86,12 +89,13 @@ def parse_instant(text: str) -> datetime:
     except ValueError as cause:
         raise TimeError(
             "cannot read an instant",
+            where=where,
             got=repr(text),
             wanted="ISO 8601, such as 2026-01-05 or 2026-01-05T06:00:00Z",
         ) from cause
     if value.tzinfo is None and re.fullmatch(r"\d{4}-?\d{2}-?\d{2}", text):
         value = value.replace(tzinfo=UTC)
-    return utc(value)
+    return utc(value, where)
 
 
 def instant_text(value: datetime) -> str:

@@ -111,6 +111,16 @@ def test_a_setting_that_cannot_be_used_is_told_by_its_variable(pharmacy: Pharmac
     refused(answer, 2, "declaration", where="GAUNTLET_SERVE_ROWS", got="many", wanted="integer")
 
 
+@pytest.mark.parametrize("typed", ["2025-05-12T10:00", "yesterday", ""])
+def test_an_instant_without_a_zone_or_sense_is_told_by_its_place(
+    pharmacy: Pharmacy, typed: str
+) -> None:
+    for command in ("materialize", "explore", "check"):
+        words = ["--sql", "SELECT 1"] if command == "explore" else []
+        told = pharmacy.cli(command, "demand", "--as-of", typed, "--json", *words)
+        refused(told, 2, "time", where="the command line", got=typed, wanted="2026-01-05")
+
+
 def test_a_home_that_cannot_be_made_is_told_by_its_path(pharmacy: Pharmacy) -> None:
     home = Path(pharmacy.store) / "file" / "home"
     home.parent.write_text("no folder")

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from pipelines.cli.options import AsOf, Json, ModelName
+from pipelines.cli.options import AsOf, Json, ModelName, instant
 from pipelines.cli.output import answer, bar, errors
 from pipelines.cli.shell import records, run_shell, show_rows
 from pipelines.core.errors import SpecError
-from pipelines.core.time import instant_text, parse_instant
+from pipelines.core.time import instant_text
 from pipelines.wiring import connect_readers
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ def explore(
         raise SpecError("--sql answers one query and leaves", wanted="--sql or --python, not both")
     with bar("reading") as tell:
         readers = connect_readers(progress=tell)
-        moment = None if as_of is None else parse_instant(as_of)
-        exploration = open_exploration(name, moment, readers)
+        exploration = open_exploration(name, instant(as_of, readers.clock.now()), readers)
     with exploration:
         if sql is not None and as_json:
             answer("query", records(exploration, sql))
