@@ -62,15 +62,14 @@ def answer_review(
             the other answer was given before.
         Superseded: when the champion changed since the evidence was gathered.
     """
-    waiting = [
-        entry
-        for entry in parts.ledger.entries(model)
-        if entry.candidate == version and entry.outcome == Outcome.AWAIT_REVIEW
-    ]
+    about = [one for one in parts.ledger.entries(model) if one.candidate == version]
+    waiting = [one for one in about if one.outcome == Outcome.AWAIT_REVIEW]
     if not waiting:
         raise GauntletError(
             "this version does not await review",
             where=f"{model} version {version}",
+            got=about[-1].outcome if about else "no decision about it",
+            wanted=Outcome.AWAIT_REVIEW.value,
             do=f"`gauntlet explain {model} {version}` says what became of it",
         )
     entry = waiting[-1]
