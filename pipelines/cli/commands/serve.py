@@ -137,7 +137,7 @@ def _first_plan(name: str, parts: Callable[[], Parts]) -> Plan:
     look.start()
     look.join(PATIENCE_S)
     if not found:
-        log.warning("%s: no newer plan could be had, the last known one is served", name)
+        log.warning("%s: no newer plan could be had, the last known plan is served", name)
     return found[0] if found else known
 
 
