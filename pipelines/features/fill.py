@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import ibis
@@ -56,22 +57,25 @@ def fill(
     Raises:
         Superseded: when something else is stored by now than ``replaces``; nothing was changed.
     """
-    gone: ibis.Table | None = None
-    if replaces is None or whole:
-        rows = view_rows(spec, view, streams, state.as_of)
-    else:
-        changes = changed_rows(spec, view, streams, replaces.as_of, state.as_of)
-        rows, gone = changes.rows, changes.gone
     keys, written, taken = len(view.entity), itertools.count(), itertools.count()
-    store.write(
-        state,
-        (
-            OnlineRow(row[:keys], row[keys:], state.as_of, state.written_at)
-            for row in _counted(_tuples(rows), written)
-        ),
-        None if gone is None else _counted(_tuples(gone), taken),
-        replaces=replaces,
-    )
+    with ExitStack() as stack:
+        gone: ibis.Table | None = None
+        if replaces is None or whole:
+            rows = view_rows(spec, view, streams, state.as_of)
+        else:
+            changes = stack.enter_context(
+                changed_rows(spec, view, streams, replaces.as_of, state.as_of)
+            )
+            rows, gone = changes.rows, changes.gone
+        store.write(
+            state,
+            (
+                OnlineRow(row[:keys], row[keys:], state.as_of, state.written_at)
+                for row in _counted(_tuples(rows), written)
+            ),
+            None if gone is None else _counted(_tuples(gone), taken),
+            replaces=replaces,
+        )
     return Filled(rows=next(written), gone=None if gone is None else next(taken))
 
 

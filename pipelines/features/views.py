@@ -8,7 +8,8 @@ see. That is exact for every aggregate, and as both instants can be looked at ag
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -70,13 +71,14 @@ def view_rows(
     return _rows(spec, view, uses, _young(spec, view, streams, as_of), as_of)
 
 
+@contextmanager
 def changed_rows(
     spec: ModelSpec,
     view: FeatureView,
     streams: Mapping[str, ibis.Table],
     before: datetime,
     as_of: datetime,
-) -> Changes:
+) -> Iterator[Changes]:
     """What a view as of one instant needs to become that of a later one.
 
     Late arrivals count from when they became known, so they are among what came into sight.
@@ -88,8 +90,9 @@ def changed_rows(
         before: the instant whose rows are there.
         as_of: the instant whose rows are wanted; not before ``before``.
 
-    Returns:
-        Rows to write and keys to take away. Some may be what they were.
+    Yields:
+        Rows to write and keys to take away, which can be read as long as the block lasts. Some may
+        be what they were.
 
     Raises:
         TimeError: when ``as_of`` lies before ``before``.
@@ -103,14 +106,15 @@ def changed_rows(
             got=f"from {instant_text(before)} to {instant_text(as_of)}",
         )
     uses = _uses(spec, view, as_of)
-    touched = _touched(spec, view, uses, streams, before, as_of).cache()
-    # All that these entities see is read more than once below, and is little after a small step.
-    events = _young(spec, view, streams, as_of).semi_join(touched, list(view.entity)).cache()
-    there = _entities(spec, view, uses, events, as_of)
-    return Changes(
-        rows=_rows(spec, view, uses, events, as_of),
-        gone=touched.anti_join(there, list(view.entity)),
-    )
+    # All that the touched entities see is read more than once, and is little after a small step.
+    with _touched(spec, view, uses, streams, before, as_of).cache() as touched:
+        seen = _young(spec, view, streams, as_of).semi_join(touched, list(view.entity))
+        with seen.cache() as events:
+            there = _entities(spec, view, uses, events, as_of)
+            yield Changes(
+                rows=_rows(spec, view, uses, events, as_of),
+                gone=touched.anti_join(there, list(view.entity)),
+            )
 
 
 def _uses(spec: ModelSpec, view: FeatureView, as_of: datetime) -> list[Use]:

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from pipelines.core.errors import TimeError
-from pipelines.features.views import changed_rows, view_rows
+from pipelines.adapters.online_memory import MemoryOnline
+from pipelines.core.errors import Superseded, TimeError
+from pipelines.features.fill import fill
+from pipelines.features.online import ViewState
+from pipelines.features.views import changed_rows, view_definitions, view_rows
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import feature_views
 
@@ -23,9 +26,9 @@ def moved(spec: ModelSpec, rows: list[Row], before: float, as_of: float) -> tupl
     """Value by shop of the rows to write, and the shops to take away."""
     [view] = feature_views(spec)
     instants = (MONDAY + timedelta(hours=hours) for hours in (before, as_of))
-    changes = changed_rows(spec, view, {"sales": table(rows)}, *instants)
-    written = dict(changes.rows.to_pyarrow().to_pandas().to_numpy())
-    return written, sorted(changes.gone.to_pyarrow()["shop"].to_pylist())
+    with changed_rows(spec, view, {"sales": table(rows)}, *instants) as changes:
+        written = dict(changes.rows.to_pyarrow().to_pandas().to_numpy())
+        return written, sorted(changes.gone.to_pyarrow()["shop"].to_pylist())
 
 
 def test_fresh_events_alone_move_their_own_keys_alone() -> None:
@@ -54,10 +57,10 @@ def test_of_two_windows_the_longer_one_keeps_the_row() -> None:
     [view] = feature_views(spec := declare(features=features))
     streams = {"sales": table(OLD[:1])}
     instants = [MONDAY + timedelta(hours=hours) for hours in (24, 26)]
-    changes = changed_rows(spec, view, streams, *instants)
-    [row] = changes.rows.to_pyarrow().to_pylist()
-    assert sorted(row.values(), key=str) == [1, None, "a"]
-    assert changes.gone.to_pyarrow().num_rows == 0
+    with changed_rows(spec, view, streams, *instants) as changes:
+        [row] = changes.rows.to_pyarrow().to_pylist()
+        assert sorted(row.values(), key=str) == [1, None, "a"]
+        assert changes.gone.to_pyarrow().num_rows == 0
 
 
 def test_an_age_is_stored_as_the_instant_it_is_counted_from() -> None:
@@ -73,3 +76,16 @@ def test_an_age_is_stored_as_the_instant_it_is_counted_from() -> None:
 def test_a_step_backwards_is_refused() -> None:
     with pytest.raises(TimeError, match="cannot be brought back"):
         moved(declare(features=[SUM]), OLD, 6, 5)
+
+
+def test_a_write_that_fails_leaves_no_table_in_the_engine() -> None:
+    """Else it is dropped when the engine is closed already, which is noise over the error."""
+    [view] = feature_views(spec := declare(features=[SUM]))
+    sales = table([*OLD, {"t": 5.5, "shop": "b", "amount": 2.0}])
+    engine = sales.get_backend()
+    at_5, at_6 = (MONDAY + timedelta(hours=hours) for hours in (5, 6))
+    definitions = tuple(view_definitions(spec, view))
+    lost, state = (ViewState("small.sales", when, at_6, definitions) for when in (at_5, at_6))
+    with pytest.raises(Superseded) as told:
+        fill(MemoryOnline(), spec, view, {"sales": sales}, state, replaces=lost, whole=False)
+    assert engine.list_tables() == ["sales"], f"left while {told.value.what!r} is told"
