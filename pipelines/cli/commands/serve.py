@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pipelines.serving.plan import Plan
 
 SHIP_EVERY = 10  # looks at the registry between two shippings of the log
+LATER = 10  # priority of looks and shipping, as of `nice`
 KEEP_ALIVE_S = 75  # longer than the 60 s that proxies keep an idle connection for
 PATIENCE_S = 10  # for a registry or a store, at the start and at the end
 DRAIN_S = 30  # for requests under way at the end; who never ends his question is left
@@ -148,6 +150,8 @@ def _keep(
     ended: threading.Event,
 ) -> None:
     """Do it again and again, and once more at the end; what is in the way is said once."""
+    if sys.platform == "linux":  # where each thread has a priority of its own: callers come first
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LATER)
     said, last = "", False
     while not last:
         last = ended.wait(every)
