@@ -94,7 +94,7 @@ def compared(pharmacy: Pharmacy, scratch: Path) -> tuple[str, dict[str, Any]]:
     began = os.getloadavg()[0]
     with (
         serving(pharmacy) as service,
-        serving(pharmacy, GAUNTLET_SERVE_FSYNC="false") as without,
+        serving(pharmacy.twin(scratch / "twin"), GAUNTLET_SERVE_FSYNC="false") as without,
         mlflow_server(folder, scratch) as (pid, address),
     ):
         path = "/v1/models/demand/predict"
