@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import time
 import urllib.error
@@ -37,6 +38,7 @@ WATCHED = {
     "airflow-triggerer": ("triggerer", "latest_triggerer_heartbeat"),
     "airflow-dag-processor": ("dag_processor", "latest_dag_processor_heartbeat"),
 }
+WAITS = "Waiting for response"  # what Airflow's log says whenever it asks
 DAEMONS = ("airflow-api-server", *WATCHED)
 
 
@@ -109,6 +111,23 @@ class Live:
         lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
         return "\n".join(line for line in lines if "DeprecatedImportWarning" not in line)
 
+    def asked(self, run: str) -> None:
+        """Wait for the question, and until the scheduler knows that its worker is done.
+
+        Airflow 3.3 takes an answer that comes in between, some seconds, for a lost task: the state
+        is then another one than the worker's late message leads it to expect.
+        """
+        self.wait(run, "approval", "awaiting_input")
+        line = f"'approval', run_id='{re.escape(run)}'"
+        message = re.compile(f"executor event with state success.*{line}")
+        log = self.daemon("airflow-scheduler").log
+
+        def known() -> bool:
+            said = log.read_text(encoding="utf-8")
+            return len(message.findall(said)) >= self.log(run, "approval").count(WAITS)
+
+        until("the scheduler knows of the question", known)
+
     def question(self, run: str) -> dict[str, Any]:
         """What the person is shown."""
         path = f"/api/v2/dags/{DAG}/dagRuns/{run}/taskInstances/approval/-1/hitlDetails"
@@ -118,25 +137,22 @@ class Live:
     def answer(self, run: str, option: str, evidence: str, note: str = "") -> None:
         """What the form of Airflow's page sends."""
         path = f"/api/v2/dags/{DAG}/dagRuns/{run}/taskInstances/approval/-1/hitlDetails"
-        time.sleep(2)  # as a person would: answered in the same second, Airflow 3.3 retries it
         said = {"evidence": evidence, "note": note}
         assert self.ask(path, {"chosen_options": [option], "params_input": said}, "PATCH")
 
     def an_hour_passes(self, run: str) -> None:
         """The limit of the open question is moved into the past, where the scheduler finds it."""
-        waits = "Waiting for response"
-        before = self.log(run, "approval").count(waits)
+        before = self.log(run, "approval").count(WAITS)
         airflow = f"sqlite:///{self.stack.home / 'airflow' / 'airflow.db'}"
         own = self.stack.environment.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", airflow)
         statement = (
             "UPDATE task_instance SET trigger_timeout = :past WHERE state = 'awaiting_input'"
         )
-        time.sleep(2)  # as in `answer`
         with create_engine(own).begin() as connection:
             past = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)
             assert connection.execute(text(statement), {"past": past}).rowcount == 1
-        until("it asks on", lambda: self.log(run, "approval").count(waits) > before)
-        self.wait(run, "approval", "awaiting_input")
+        until("it asks on", lambda: self.log(run, "approval").count(WAITS) > before)
+        self.asked(run)
 
     def nobody_works(self) -> None:
         """No slot of a worker is taken, and no process of a task runs, soon after the state."""
@@ -264,7 +280,7 @@ def test_a_release_goes_on_after_a_person_and_after_every_component_was_killed(
     [first, *_] = until("a run", live.runs)
 
     # A person is asked for the evidence, and nobody works meanwhile.
-    live.wait(first, "approval", "awaiting_input")
+    live.asked(first)
     question = live.question(first)
     assert question["options"] == ["Approve", "Reject"]
     assert question["params"]["evidence"]["value"] == asked.evidence
@@ -285,7 +301,7 @@ def test_a_release_goes_on_after_a_person_and_after_every_component_was_killed(
     assert live.chain()[-1].outcome == "await_review", "an answer for other evidence counted"
     made = live.ask(f"/api/v2/dags/{DAG}/dagRuns", {"logical_date": None}, "POST")
     run = made["dag_run_id"]
-    live.wait(run, "approval", "awaiting_input")
+    live.asked(run)
     body = live.question(run)["body"]
     assert evidence in body
     assert f"an answer for `{asked.evidence[:12]}` does not count any more" in body
