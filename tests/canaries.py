@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipelines.release.canary_evidence import CanaryEvidence, Entities, Outcomes, Part, gather
+from pipelines.spec.live import OVERDUE
 from pipelines.spec.rollout import Canary, LiveGuardrail, LiveOutcome, Rollout
 
 RAMP_DAY = 2  # from which the second stage takes new entities in
@@ -41,6 +42,7 @@ class Live:
     dropped: float = 0.0  # share of the challenger's entities that vanish
     novelty: float = 0.0  # effect of the first week alone
     wait: int = 0  # days until an outcome has matured
+    late: tuple[float, float] | None = None  # share of events that come later, in each arm
     days: int = 28
     seed: int = 0
     segments: int = 0  # as many equal ones, 0, 1, ... of the column ``kind``
@@ -103,6 +105,11 @@ def evidence(
         entities.past[pick],
     )
     outcomes = {"gain": rows(gain, live.wait)} | ({"errors": rows(errors, 0)} if guards else {})
+    if live.late:
+        share = np.where(shown.challenger, *live.late)
+        late = (np.random.default_rng([live.seed, 1]).random(len(share)) < share).astype(float)
+        always = np.ones(len(share), bool)
+        outcomes[OVERDUE] = Outcomes(shown.entity, shown.day, late, always, np.ones(len(share)))
     parts = {
         f"{metric}.kind.{value}": Part(metric, shown.entity % live.segments == value)
         for metric in outcomes

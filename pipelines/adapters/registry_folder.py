@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -27,7 +28,8 @@ _ALIASES = "aliases.json"
 class FolderRegistry:
     """Versions under ``<root>/<model>/<number>/``: facts and tags in one file, the model beside.
 
-    A version appears by one rename. For one writer at a time for each model.
+    A version appears by one rename. For one writer at a time for each model; of several, the last
+    one's alias or tag stands, and none reads half of it.
     """
 
     def __init__(self, root: Path) -> None:
@@ -137,6 +139,6 @@ def _json(shown: Shown | None) -> object:
 
 
 def _write(path: Path, value: object) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     part.write_text(canonical_json(value) + "\n", encoding="utf-8")
     part.replace(path)

@@ -33,7 +33,7 @@ from pipelines.release.canary_evidence import (
     Standing,
     gather,
 )
-from pipelines.spec.live import segment_stream
+from pipelines.spec.live import OVERDUE, segment_stream
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm
 from pipelines.spec.rollout import Rollout
@@ -92,26 +92,24 @@ def canary_evidence(
     names = tuple(metric.name for metric in canary.metrics)
     wanted = tuple(dict.fromkeys((*names, *canary.covariates)))
     people = np.unique(code)
-    days = mine.days(ramp.began)
-    entered = np.full(len(log.entities), np.iinfo(np.int64).max)
-    np.minimum.at(entered, code, days)
     belong = {segment_stream(spec, part) for part in canary.segments}
     also = tuple(name for name in belong if name is not None)
     with live(parts, spec, as_of, versions, wanted, version_classes(version), also) as source:
         segments = segment_parts(source, log.entities, people, ramp.began)
         outcomes = {name: source.rows(name, mine, meant, ramp.began, end) for name in names}
+        overdue = source.overdue(mine, ramp.began, end)
         callers = whole.taken(whole.rows["arm"] != Arm.SHADOW.value)
         past = [source.past(name, callers, ramp.began, length) for name in canary.covariates]
     entities = Entities(
         entity=people,
         challenger=judged[people],
         stage=where.stage[people],
-        day=entered[people],
+        day=mine.entered(ramp.began)[people],
         past=np.column_stack(past)[people] if past else None,
     )
     found = gather(
         entities,
-        outcomes,
+        outcomes if overdue is None else {**outcomes, OVERDUE: overdue},
         outcome=canary.outcome.name,
         elapsed_days=max(elapsed, 0.0),
         weeks=canary.weeks,

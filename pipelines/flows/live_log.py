@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 ASSIGNMENT = "canary.sample_ratio.assignment"
 NOWHERE = np.iinfo(np.int64).max  # the stage of an entity that is in no arm
+NEVER = np.iinfo(np.int64).max  # the first day of an entity that has no row
 GRACE = timedelta(hours=1)  # from a move until every process follows it
 _EXAMPLES = 3
 
@@ -82,6 +83,12 @@ class LiveLog:
     def days(self, since: datetime) -> Integers:
         """The day of each row, counted from an instant."""
         return days_since(self.rows["event_time"].to_numpy("datetime64[us]"), since)
+
+    def entered(self, since: datetime) -> Integers:
+        """The first day of each entity, by code; ``NEVER`` where it has no row."""
+        first = np.full(len(self.entities), NEVER)
+        np.minimum.at(first, self.rows["code"].to_numpy(np.int64), self.days(since))
+        return first
 
 
 def days_since(times: npt.NDArray[np.datetime64], since: datetime) -> Integers:

@@ -16,7 +16,8 @@ from pipelines.core.time import utc
 from pipelines.data.snapshot import take_snapshot
 from pipelines.flows.frames import streams
 from pipelines.flows.incumbent import Incumbent
-from pipelines.flows.live_log import LiveLog, days_since
+from pipelines.flows.live_events import DAY, DAY_OF, Events, by_day, measured, outcome_events
+from pipelines.flows.live_log import NEVER, LiveLog
 from pipelines.flows.run import Parts
 from pipelines.release.canary_evidence import Outcomes
 from pipelines.spec.live import ERROR_SHARE, LATENCY, OF_THE_LOG
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipelines.training.measure import Measure
-
-DAY = timedelta(days=1)
-_DAY_OF = ":day"
 
 
 @dataclass(frozen=True)
@@ -146,14 +144,28 @@ class Live:
         found = found.drop_duplicates([*keys, "decision_time"])
         return asked.merge(found, on=[*keys, "decision_time"], how="left", sort=False)
 
+    def overdue(self, log: LiveLog, began: datetime, end: datetime) -> Outcomes | None:
+        """Of the events that the outcome is made of, those that came when they had to be known.
+
+        A ratio: events that were too late over all that came, of each entity and day. None where
+        the outcome is not made of events.
+        """
+        events = outcome_events(self.spec, self.rollout)
+        if events is None:
+            return None
+        entered = log.entered(began)
+        found = self._sums(events, log.entities, began, end)
+        code, day = (found[name].to_numpy(np.int64) for name in ("code", DAY_OF))
+        mine = day > entered[code]
+        late, count = (found[name].to_numpy(np.float64)[mine] for name in ("overdue", "count"))
+        return Outcomes(code[mine], day[mine], late, np.ones(len(late), np.bool_), count)
+
     def _measured(
         self, measure: LiveMeasure, log: LiveLog, began: datetime, end: datetime
     ) -> Outcomes:
         """Each entity's days since it came into its arm, the first one whole."""
-        code, days = log.rows["code"].to_numpy(np.int64), log.days(began)
-        entered = np.full(len(log.entities), np.iinfo(np.int64).max)
-        np.minimum.at(entered, code, days)
-        who = np.flatnonzero(entered < np.iinfo(np.int64).max).astype(np.int64)
+        entered = log.entered(began)
+        who = np.flatnonzero(entered < NEVER).astype(np.int64)
         return self._by_day(measure, log.entities, who, entered[who], began, end)
 
     def _by_day(
@@ -172,17 +184,15 @@ class Live:
         grid = pd.DataFrame(
             {
                 "code": np.repeat(who, spans),
-                _DAY_OF: np.concatenate([np.arange(0), *(np.arange(one, last) for one in entered)]),
+                DAY_OF: np.concatenate([np.arange(0), *(np.arange(one, last) for one in entered)]),
             }
         ).astype("int64")
-        keys = list(self.spec.points.keys)
-        sums = self._sums(measure, began, end)
-        sums = sums.merge(entities.assign(code=np.arange(len(entities))), on=keys, how="inner")
+        sums = self._sums(measured(self.spec, measure), entities, began, end)
         found = grid.merge(
-            sums[["code", _DAY_OF, "total", "count"]], on=["code", _DAY_OF], how="left"
+            sums[["code", DAY_OF, "total", "count"]], on=["code", DAY_OF], how="left"
         )
         total, count = (found[name].fillna(0.0).to_numpy(np.float64) for name in ("total", "count"))
-        day = found[_DAY_OF].to_numpy(np.int64)
+        day = found[DAY_OF].to_numpy(np.int64)
         over = _plain(began) + (day + 1) * np.timedelta64(DAY) + np.timedelta64(measure.delay)
         matured = np.asarray(over <= _plain(self.as_of), np.bool_)
         mean = measure.aggregate == "mean"
@@ -197,30 +207,17 @@ class Live:
             weight[there],
         )
 
-    def _sums(self, measure: LiveMeasure, began: datetime, end: datetime) -> pd.DataFrame:
-        """``total`` and ``count`` of a measure by the model's keys and day."""
-        from pipelines.features.conditions import holding
+    def _sums(
+        self, events: Events, entities: pd.DataFrame, began: datetime, end: datetime
+    ) -> pd.DataFrame:
+        """Events of known entities by ``code`` and day."""
         from pipelines.features.frame import as_known
 
-        columns = self.spec.streams[measure.stream].columns
-        table = as_known(self.tables[measure.stream], self.as_of)
-        events = holding(table, measure.where, columns, "rollout.measures")
-        low, high = (utc(bound).replace(tzinfo=None) for bound in (began, end))
-        events = events.filter((events.event_time >= low) & (events.event_time < high))
-        if measure.column is not None:
-            events = events.filter(events[measure.column].notnull())
-        keys = self.spec.points.keys
-        named = dict(zip(keys, measure.by or keys, strict=True))
-        value = events[measure.column].cast("float64") if measure.column else 1.0
-        rows = events.select(
-            **{key: events[column] for key, column in named.items()},
-            at=events.event_time,
-            value=value,
-        ).to_pandas()
-        rows[_DAY_OF] = days_since(rows["at"].to_numpy("datetime64[us]"), began)
-        grouped = rows.groupby([*keys, _DAY_OF], sort=True)["value"]
-        sums: pd.DataFrame = grouped.agg(total="sum", count="count").reset_index()
-        return sums
+        table = as_known(self.tables[events.stream], self.as_of)
+        sums = by_day(events, self.spec, table, began, end)
+        return sums.merge(
+            entities.assign(code=np.arange(len(entities))), on=list(events.by), how="inner"
+        )
 
 
 @contextmanager

@@ -6,18 +6,22 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
+from scipy.stats import norm
+
 from pipelines.core.verdict import Finding, Gate, Interval, Verdict
 from pipelines.release.canary_evidence import ARMS, WEEK, CanaryEvidence, Group
 from pipelines.release.canary_looks import Look, chance_to_win, planned, until
+from pipelines.spec.live import OVERDUE
 from pipelines.spec.rollout import Canary, LiveGuardrail, LiveMetric
 from pipelines.stats.anytime import anytime_below, anytime_interval
-from pipelines.stats.cuped import ArmsDifference
+from pipelines.stats.cuped import ArmsDifference, arms_difference
 from pipelines.stats.group_sequential import effect_given_stopped, planned_information
 from pipelines.stats.sample_ratio import sample_ratio
 from pipelines.stats.undefined import NoVariation, Undefined
 
 EQUAL = (0.5, 0.5)
 TUNED = 0.15  # of the planned information: where harm should be seen soonest
+SHOWN = 0.05  # one-sided doubt at which one arm's outcome is said to come later than the other's
 CORRECTED = 0.05  # one-sided doubt of the corrected gain's lower limit
 _finding = Gate.CANARY.finding
 
@@ -139,6 +143,48 @@ def maturity(evidence: CanaryEvidence, canary: Canary) -> Finding:
         threshold=canary.label_share,
         unit="share of rows",
         rows=rows,
+    )
+
+
+def overdue(evidence: CanaryEvidence, canary: Canary) -> Iterator[Finding]:
+    """Whether as much of the outcome comes after its delay in either arm; nothing if none can.
+
+    On the weeks before the newest, of which late events have had a week to come. What is late in
+    one arm only makes that arm's newest week look smaller than it is.
+    """
+    if not any(OVERDUE in group.readings for group in evidence.now.groups):
+        return
+    name, allowed = "overdue", canary.overdue_share
+    if len(evidence.weeks) < 2:
+        yield _finding(name, Verdict.NO_DATA, "late events of no whole week have had time to come")
+        return
+    before = [
+        [group.readings[OVERDUE].moments for group in evidence.weeks[-2].arm(arm)] for arm in ARMS
+    ]
+    gap, least, ends, told = 0.0, 0.0, None, "too few events came to tell"
+    try:
+        found = arms_difference(*before, ratio=True)
+    except NoVariation as same:
+        gap, least, told = same.difference, abs(same.difference), "all came late, or none"
+    except Undefined:
+        pass  # whether there are outcomes at all is asked elsewhere
+    else:
+        gap, ends = found.estimate, found.interval(1 - 2 * SHOWN)
+        least = abs(gap) - float(norm.isf(SHOWN)) * found.standard_error
+        told = (
+            f"{found.challenger:.1%} of the events that {canary.outcome.name} is made of came "
+            f"after their delay with the challenger, {found.control:.1%} with the control"
+        )
+    apart = least > allowed
+    yield _finding(
+        name,
+        Verdict.INCONCLUSIVE if apart else Verdict.PASS,
+        told + ("; one arm's newest week is not complete: declare a longer delay" * apart),
+        value=gap,
+        interval=ends,
+        threshold=allowed,
+        unit="share of events",
+        rows=sum(one.count for arm in before for one in arm),
     )
 
 

@@ -186,6 +186,11 @@ class Canary(Declaration):
     label_share: Share = Field(
         default=0.95, description="matured rows of each arm that must have an outcome"
     )
+    overdue_share: Share = Field(
+        default=0.02,
+        description="by how much the arms may be shown to differ in the share of the outcome's "
+        "events that come after their delay",
+    )
     check: Duration = Field(
         default=timedelta(hours=6), description="from one look for harm to the next"
     )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from pipelines.core.arrays import Mask
+from pipelines.core.arrays import Floats, Integers, Mask
 from pipelines.release.canary import CanaryStep, judge_canary
 from pipelines.release.canary_evidence import Entities, Outcomes, gather
 from pipelines.release.canary_findings import EQUAL, TUNED
+from pipelines.spec.live import OVERDUE
 from pipelines.spec.rollout import Canary, LiveOutcome, Rollout
 from pipelines.stats.anytime import anytime_interval, log_evidence, mixing
 from pipelines.stats.group_sequential import planned_information
@@ -122,6 +124,81 @@ def covered(many: int, rng: np.random.Generator, *, at: float = 21.0) -> tuple[M
             assert ends.high is not None
             kept[place] = ends.low <= 0 <= ends.high
     return right, naive
+
+
+def declared_too_short(
+    many: int,
+    seed: int,
+    *,
+    delay: tuple[float, float],
+    better: float = 0.0,
+    per_day: int = 400,
+    wait: int = 7,
+) -> tuple[list[CanaryStep], list[CanaryStep]]:
+    """How canaries end, at 0.05, if some outcomes come after they were declared to have come.
+
+    Three of ten entities convert, after an exponential time.
+
+    Arguments:
+        delay: its mean in days, with the challenger and with the control.
+        better: what is added to the challenger's share of conversions.
+        per_day: entities in both arms.
+        wait: days after which a conversion is declared to be known.
+
+    Returns:
+        Ends of canaries that are not told which conversions came late, and of the same if told.
+    """
+    worlds = [_conversions(np.random.default_rng([seed, one]), delay, better, per_day)
+              for one in range(many)]  # fmt: skip
+    untold, told = ([_ended(world, wait, watched=one) for world in worlds] for one in (False, True))
+    return untold, told
+
+
+@dataclass(frozen=True)
+class _Conversions:
+    """Entities of 28 days: their day, arm, whether they convert, and when that is known."""
+
+    day: Integers
+    challenger: Mask
+    converts: Mask
+    known: Floats
+
+
+def _conversions(
+    rng: np.random.Generator, delay: tuple[float, float], better: float, per_day: int
+) -> _Conversions:
+    day = np.repeat(np.arange(28), per_day)
+    challenger = rng.random(len(day)) < 0.5
+    converts = rng.random(len(day)) < 0.3 + better * challenger
+    return _Conversions(
+        day, challenger, converts, day + rng.exponential(np.where(challenger, *delay))
+    )
+
+
+def _ended(world: _Conversions, wait: int, *, watched: bool) -> CanaryStep:
+    metric = LiveOutcome(name="converted", higher_is_better=True, minimum_effect=0.03)
+    declared = Rollout(canary=Canary(outcome=metric, futility=0.0))
+    step = CanaryStep.CONTINUE
+    for at in (7 + wait, 14 + wait, 21 + wait, 28 + wait):
+        who = np.flatnonzero(world.day < at)
+        day, seen = world.day[who], (world.converts & (world.known <= at))[who]
+        complete = day + 1 + wait
+        outcomes = {"converted": Outcomes(who, day, seen.astype(float), complete <= at)}
+        if watched:
+            late = (world.known[who] > complete)[seen].astype(float)
+            ones = np.ones(len(late))
+            outcomes[OVERDUE] = Outcomes(who[seen], day[seen], late, ones > 0, ones)
+        known = gather(
+            Entities(who, world.challenger[who], np.zeros(len(who), int), day),
+            outcomes,
+            outcome="converted",
+            elapsed_days=float(at),
+            weeks=4,
+        )
+        step = judge_canary(known, declared, 0.05).step
+        if step.ends:
+            break
+    return step
 
 
 def always_covered(many: int, rng: np.random.Generator) -> Mask:

@@ -14,6 +14,7 @@ from tests.montecarlo.canary_entities import (
     alarms,
     always_covered,
     covered,
+    declared_too_short,
     long_lived,
     mismatches,
     outcomes,
@@ -125,3 +126,24 @@ def canaries(replications: int) -> Iterator[Row]:
     held = always_covered(many, next(seeds))
     yield Row("90 % interval that may be watched holds the truth at all times", HOURLY,
               int(held.sum()), many, "at least", 0.9)  # fmt: skip
+
+
+def late_outcomes(replications: int) -> Iterator[Row]:
+    """A canary of which some outcomes come after they were declared to have come, at 0.05.
+
+    400 entities a day, of which three of ten convert; conversions are declared to be known after
+    seven days and take an exponential time. The same draws, first if nobody tells which came late.
+    """
+    worlds = (
+        ("nothing differs; 3 days with the challenger, 5 with the control", (3.0, 5.0), 0.0),
+        ("nothing differs; 4 days in both arms", (4.0, 4.0), 0.0),
+        ("nothing differs; 2 days in both arms", (2.0, 2.0), 0.0),
+        ("0.03 better; 4 days in both arms", (4.0, 4.0), 0.03),
+        ("0.03 better; 2 days in both arms", (2.0, 2.0), 0.03),
+    )
+    for seed, (where, delay, better) in enumerate(worlds, 210):
+        untold, told = declared_too_short(replications, seed, delay=delay, better=better)
+        for what, ended in (("promoted, late events not watched", untold), ("promoted", told)):
+            promise = "at most" if ended is told and not better else None
+            hits = sum(step is CanaryStep.PROMOTE for step in ended)
+            yield Row(what, where, hits, replications, promise, 0.05)

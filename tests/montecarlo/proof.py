@@ -22,7 +22,7 @@ from pipelines.core.verdict import Verdict
 from pipelines.stats.paired import PairedDifference
 from pipelines.training.findings import primary
 from tests.montecarlo import creep as creeping
-from tests.montecarlo.canary_rows import canaries, canary_years
+from tests.montecarlo.canary_rows import canaries, canary_years, late_outcomes
 from tests.montecarlo.canary_segments import segments
 from tests.montecarlo.row import Row
 from tests.montecarlo.slices import blamed
@@ -194,6 +194,7 @@ SECTIONS: tuple[tuple[str, Callable[[int], Iterator[Row]], float], ...] = (
     ("Refreshes and creep", creep, 0.25),
     ("A year of weekly candidates through both gates", canary_years, 1.0),
     ("One canary", canaries, 1.0),
+    ("One canary whose outcomes come late", late_outcomes, 0.25),
     ("One canary with segments", segments, 1.0),
 )
 

@@ -15,6 +15,7 @@ from tests.montecarlo.canary_entities import (
     alarms,
     always_covered,
     covered,
+    declared_too_short,
     long_lived,
     mismatches,
     outcomes,
@@ -140,6 +141,15 @@ def test_intervals_hold_the_truth_though_one_arm_is_quicker():
     right, naive = covered(ENTITIES, np.random.default_rng(11))
     assert right.mean() >= lower(0.9, ENTITIES)
     assert naive.mean() < 0.5, "then waiting for outcomes to mature would not be needed"
+
+
+def test_an_outcome_declared_to_be_known_too_soon_promotes_nothing_that_is_only_quicker():
+    many = 60
+    untold, told = declared_too_short(many, 15, delay=(3.0, 5.0))
+    assert sum(step is CanaryStep.PROMOTE for step in untold) / many > 0.2, "the trap is set"
+    assert sum(step is CanaryStep.PROMOTE for step in told) / many <= upper(0.05, many)
+    untold, told = declared_too_short(many, 16, delay=(4.0, 4.0), better=0.05)
+    assert told == untold, "where both are late alike, it costs nothing"
 
 
 def test_intervals_that_may_be_watched_hold_the_truth_at_every_hour():
