@@ -109,6 +109,11 @@ def salt_of(pharmacy: Pharmacy) -> str:
     return first_move(question, Rollout.model_validate(ROLLOUT)).salt
 
 
+def in_time(_: Arm) -> float:
+    """Every till reports within the four days that are declared."""
+    return 0.0
+
+
 def sell(
     store: Path,
     start: datetime,
@@ -117,32 +122,47 @@ def sell(
     share: float,
     effect: Effect,
     elsewhere: Mapping[str, Effect] = NOWHERE_ELSE,
+    late: Effect = in_time,
 ) -> None:
     """What is sold while arms act on it: each sale in an arm is so many times as large.
 
     Arguments:
         elsewhere: the effect in kinds of pharmacy where it is another one.
+        late: share of an arm's sales that are reported six days later.
     """
     world = World(SCALE, SEED)
     for stream, known in (("dispensing", "recorded_at"), ("stock", "reported_at")):
         table = world.events(Window(start, end))[stream]
         if stream == "dispensing" and salt:
-            allocation = Allocation(salt=salt, share=share)
-            columns = (table[name].to_pylist() for name in ("pharmacy", "medicine", "kind"))
-            arms: dict[tuple[str, str, str], float] = {}
+            seen = _arms(table, Allocation(salt=salt, share=share))
+            kinds = table["kind"].to_pylist()
             factors = [
-                arms.setdefault(
-                    one,
-                    elsewhere.get(one[2], effect)(
-                        arm_of({"pharmacy": one[0], "medicine": one[1]}, allocation)
-                    ),
-                )
-                for one in zip(*columns, strict=True)
+                elsewhere.get(kind, effect)(arm) for kind, arm in zip(kinds, seen, strict=True)
             ]
-            quantity = np.asarray(table["quantity"].to_numpy()) * np.array(factors)
-            place = table.schema.get_field_index("quantity")
-            table = table.set_column(place, "quantity", pa.array(quantity, pa.float64()))
+            drawn = np.random.default_rng(0).random(len(seen))
+            waits = np.where(drawn < [late(arm) for arm in seen], 6, 0)
+            reported = table[known].to_numpy() + waits.astype("timedelta64[D]")
+            table = _with(table, "quantity", table["quantity"].to_numpy() * np.array(factors))
+            table = _with(table, known, reported)
         write_events(LocalStore(store), stream, table, known)
+
+
+def _arms(table: pa.Table, allocation: Allocation) -> list[Arm]:
+    arms: dict[tuple[str, str], Arm] = {}
+    pairs = zip(table["pharmacy"].to_pylist(), table["medicine"].to_pylist(), strict=True)
+    found = []
+    for pharmacy, medicine in pairs:
+        one = {"pharmacy": pharmacy, "medicine": medicine}
+        if (pharmacy, medicine) not in arms:
+            arms[pharmacy, medicine] = arm_of(one, allocation)
+        found.append(arms[pharmacy, medicine])
+    return found
+
+
+def _with(table: pa.Table, column: str, values: Any) -> pa.Table:
+    place = table.schema.get_field_index(column)
+    kind = pa.float64() if column == "quantity" else table.schema.field(column).type
+    return table.set_column(place, column, pa.array(values, kind))
 
 
 @dataclass(frozen=True)
@@ -234,6 +254,7 @@ def lived(
     effect: Effect,
     traffic: Traffic | None = None,
     elsewhere: Mapping[str, Effect] = NOWHERE_ELSE,
+    late: Effect = in_time,
 ) -> ReleaseReport:
     """Through shadow into the canary, two weeks of it, and until its last sale is known."""
     traffic = traffic or Traffic()
@@ -243,6 +264,6 @@ def lived(
     sell(store, SECOND, CANARY, "", 0, effect)
     report = step(pharmacy, CANARY)
     if report.act == "canary":
-        sell(store, CANARY, VERDICT, salt, 0.5, effect, elsewhere)
+        sell(store, CANARY, VERDICT, salt, 0.5, effect, elsewhere, late)
         traffic.log(pharmacy, CANARY + HOUR, VERDICT)
     return report

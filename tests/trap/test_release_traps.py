@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,9 +26,12 @@ from tests.rollouts import (
     Traffic,
     at,
     challenged,
+    lived,
     salt_of,
     sell,
+    sells,
     step,
+    verdicts,
 )
 
 
@@ -106,3 +110,21 @@ def test_a_day_counts_when_its_late_sales_are_known(waits: Pharmacy, tmp_path: P
     assert outcome is not None
     found = later.evidence.weeks[-1].difference(outcome)
     assert found.explained_share > 0.5, "pairs that sold much go on selling much"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("slow", list(ARMS))
+def test_tills_that_report_later_in_one_arm_promote_nothing(
+    waits: Pharmacy, tmp_path: Path, slow: str
+) -> None:
+    """A fifth of one arm's sales comes after the four days in which all were declared to come."""
+    pharmacy = waits.twin(tmp_path)
+    later = {Arm.CHALLENGER: slow == "challenger", Arm.CONTROL: slow == "control"}
+    lived(pharmacy, sells(1.4), late=lambda arm: 0.2 * later.get(arm, False))
+    report = step(pharmacy, VERDICT)
+    assert verdicts(report)["canary.overdue"] == "inconclusive"
+    assert report.act == "ended", report.summary
+    [told] = [one for one in report.findings if one.name == "canary.overdue"]
+    assert "declare a longer delay" in told.reason
+    challenger, control = (float(share) for share in re.findall(r"([\d.]+)%", told.reason)[:2])
+    assert (challenger > control) == (slow == "challenger"), told.reason
