@@ -60,9 +60,9 @@ def ours(rows: int, work: Path) -> dict[str, Any]:
         import mlflow.sklearn  # noqa: F401
         import sklearn.ensemble  # noqa: F401
 
-        from pipelines import features
         from pipelines.core.time import FixedClock
         from pipelines.core.verdict import Verdict
+        from pipelines.features import leak
         from pipelines.flows import registration
         from pipelines.flows.frames import FRAME, streams
         from pipelines.flows.request import Request
@@ -71,7 +71,7 @@ def ours(rows: int, work: Path) -> dict[str, Any]:
         from pipelines.settings import Settings
         from pipelines.wiring import connect
 
-    features.probe_leaks = _timed(meter, "leak probe", features.probe_leaks)
+    leak.probe_leaks = _timed(meter, "leak probe", leak.probe_leaks)
     registration.envelope_of = _timed(meter, "envelope", registration.envelope_of)
     settings = Settings(
         home=home,

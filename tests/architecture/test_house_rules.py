@@ -1,9 +1,12 @@
 """The rules of the house, kept by a machine. Each message says why the rule is there."""
 
 import ast
+import contextlib
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -52,6 +55,36 @@ def test_time_and_chance_are_passed_in(name: str) -> None:
         assert not call.startswith(("np.random.seed", "numpy.random.seed", "random.")), (
             f"{name}:{line} uses a global generator: take a seed or a numpy Generator"
         )
+
+
+OUTSIDE = sorted(
+    str(path.relative_to(ROOT))
+    for folder in ("benchmarks", "dags", "deploy", "plugins")
+    for path in (ROOT / folder).rglob("*.py")
+)
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_what_a_script_takes_from_the_product_is_there(name: str) -> None:
+    """Nobody type-checks scripts, and a benchmark is run once a month."""
+    tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
+    modules: dict[str, ModuleType] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "pipelines":
+            source = importlib.import_module(str(node.module))
+            for taken in node.names:
+                with contextlib.suppress(ModuleNotFoundError):
+                    importlib.import_module(f"{node.module}.{taken.name}")
+                where = f"{name}:{node.lineno}: {node.module} has no {taken.name}"
+                assert hasattr(source, taken.name), where
+                found = getattr(source, taken.name)
+                if isinstance(found, ModuleType):
+                    modules[taken.asname or taken.name] = found
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module = modules.get(node.value.id)
+            where = f"{name}:{node.lineno}: {node.value.id} has no {node.attr}"
+            assert module is None or hasattr(module, node.attr), where
 
 
 def test_scripts_have_names_of_their_own() -> None:
