@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -180,6 +182,15 @@ def test_entities_and_days_may_be_any_codes():
     assert same(one, paired_difference(candidate, champion, names, days, strict=True))
 
 
+@pytest.fixture(scope="module")
+def little_garbage() -> Iterator[None]:
+    """Statsmodels collects garbage at each call: a second each beside all that tests import."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("little_garbage")
 @settings(max_examples=50)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_holm_is_that_of_statsmodels(p_values):
