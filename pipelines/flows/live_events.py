@@ -33,6 +33,7 @@ class Events:
         by: the stream's column for each key of the point that it has one for.
         column: what is added up; none where events are only counted.
         delay: from the end of a day until all of its events are known.
+        place: in the declaration, for errors.
     """
 
     stream: str

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -149,6 +150,24 @@ def test_an_alias_points_moves_and_goes(
     assert registry.alias(model, "champion") is None
     with pytest.raises(GauntletError, match="no such version"):
         registry.set_alias(model, "champion", "9")
+
+
+def test_two_writers_at_once_both_come_to_their_end(
+    registry: Registry, model: str, pack: Callable, registration: Make
+) -> None:
+    """Two steps of one release may meet here; the ledger knows which of them counts."""
+    registry.register(registration("r1", model), pack("regression").folder)
+    turns = 300 if isinstance(registry, FolderRegistry) else 10  # a database is slower to meet in
+
+    def write(who: int) -> None:
+        for turn in range(turns):
+            registry.set_alias(model, "challenger", "1")
+            registry.tag(model, "1", "note", f"{who}, {turn}")
+
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(write, range(2)))
+    assert registry.alias(model, "challenger") == "1"
+    assert registry.tags(model, "1")["note"] in [f"{who}, {turns - 1}" for who in range(2)]
 
 
 def test_only_the_live_lineage_may_serve(
