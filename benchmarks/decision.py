@@ -114,7 +114,7 @@ def audit(rows: int) -> dict[str, Any]:
     import sklearn.ensemble  # noqa: F401
     from parts.toy_audit import AS_OF, material
 
-    from pipelines.training.audit import audit
+    from pipelines.gates.audit.audit import audit
 
     meter = Meter()
     found = material(rows, SEED)

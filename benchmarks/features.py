@@ -30,10 +30,10 @@ import pyarrow.parquet as pq
 import redis
 from parts.measuring import Meter, Step, latencies, machine, run_side, side_by_side, total
 
-from pipelines.features.fill import fill
-from pipelines.features.lookup import look_up
-from pipelines.features.online import ViewState
-from pipelines.features.views import view_definitions, view_rows
+from pipelines.features.online.lookup import look_up
+from pipelines.features.online.materialize import fill
+from pipelines.features.online.store import ViewState
+from pipelines.features.online.views import view_definitions, view_rows
 from pipelines.settings import Settings
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import FeatureView, feature_views

@@ -19,11 +19,11 @@ from pathlib import Path
 from time import perf_counter, sleep
 from typing import Any
 
-from pipelines.adapters.objects_local import LocalStore
+from pipelines.adapters.objects.local import LocalStore
 from pipelines.core.time import FixedClock
-from pipelines.serving.journal import Journal
-from pipelines.serving.prediction import Prediction
-from pipelines.serving.shipping import ship
+from pipelines.predictions.journal import Journal
+from pipelines.predictions.record import Prediction
+from pipelines.predictions.shipping import ship
 from pipelines.spec.predictions import Arm
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)

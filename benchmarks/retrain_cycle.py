@@ -60,14 +60,14 @@ def ours(rows: int, work: Path) -> dict[str, Any]:
         import mlflow.sklearn  # noqa: F401
         import sklearn.ensemble  # noqa: F401
 
+        from pipelines.core.findings import Verdict
         from pipelines.core.time import FixedClock
-        from pipelines.core.verdict import Verdict
-        from pipelines.features import leak
-        from pipelines.flows import registration
         from pipelines.flows.frames import FRAME, streams
-        from pipelines.flows.request import Request
-        from pipelines.flows.retrain import Retraining, open_run, run_step
-        from pipelines.quality.findings import contract_findings
+        from pipelines.flows.retrain import register as registration
+        from pipelines.flows.retrain.request import Request
+        from pipelines.flows.retrain.steps import Retraining, open_run, run_step
+        from pipelines.gates.availability import leak_probe as leak
+        from pipelines.gates.contract.findings import contract_findings
         from pipelines.settings import Settings
         from pipelines.wiring import connect
 

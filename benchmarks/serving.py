@@ -34,9 +34,10 @@ from run_all import PAGE, _read, page
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pipelines.features.lookup import look_up  # noqa: E402
+from pipelines.features.online.lookup import look_up  # noqa: E402
 from pipelines.wiring import connect  # noqa: E402
-from tests.answering import (  # noqa: E402 - the tests are no installed package
+from tests.support.pharmacy import Pharmacy  # noqa: E402
+from tests.support.running_service import (  # noqa: E402 - the tests are no installed package
     build_answering,
     call,
     calling,
@@ -44,8 +45,7 @@ from tests.answering import (  # noqa: E402 - the tests are no installed package
     points_of,
     serving,
 )
-from tests.pharmacy import Pharmacy  # noqa: E402
-from tests.servers import free_port  # noqa: E402
+from tests.support.servers import free_port  # noqa: E402
 
 RATES = (50.0, 200.0)
 SECONDS = 15.0
@@ -216,7 +216,7 @@ def switched(
 
 def version_folder(pharmacy: Pharmacy) -> Path:
     """The champion's directory."""
-    from pipelines.flows.serve import publish_plan
+    from pipelines.flows.serving.publish import publish_plan
 
     return Path(publish_plan("demand", connect(pharmacy.settings)).champion.folder)
 

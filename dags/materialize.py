@@ -64,7 +64,7 @@ def when(tree: dict[str, Any]) -> MultipleCronTriggerTimetable | None:
 @task(task_id="materialize")
 def fill(model: str) -> dict[str, Any]:
     """Bring the online store to the newest refresh by the run's instant."""
-    from pipelines.flows.materialize import materialize
+    from pipelines.flows.features.materialize import materialize
     from pipelines.wiring import connect
 
     context = get_current_context()

@@ -73,7 +73,7 @@ class Approval(ApprovalOperator):
 
     def execute(self, context: Any, asked: str = "") -> None:
         """Ask, or ask on; skip when there is nothing (more) to ask."""
-        from pipelines.flows.review import awaited
+        from pipelines.flows.release.approval import awaited
         from pipelines.wiring import connect
 
         question = awaited(self.model, connect())
@@ -98,7 +98,7 @@ class Approval(ApprovalOperator):
 
     def execute_complete(self, context: Any, event: Any, version: str = "", asked: str = "") -> Any:
         """Somebody has answered; or an hour has passed, and somebody may have, elsewhere."""
-        from pipelines.flows.review import answer_review
+        from pipelines.flows.release.approval import answer_review
         from pipelines.wiring import connect
 
         if event.get("error_type") == "timeout":
@@ -127,7 +127,7 @@ class Release(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002, Airflow's signature
         """Take one step, and wait for the next if there is one."""
-        from pipelines.flows.release import advance
+        from pipelines.flows.release.advance import advance
         from pipelines.wiring import connect
 
         parts = connect()

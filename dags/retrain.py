@@ -21,7 +21,7 @@ from airflow.sdk import (
 from gauntlet_dags import Model, as_of_param, dag_of, read, standing_at, wanted
 
 from pipelines.core.errors import SpecError
-from pipelines.flows.request import LIVE, STEPS, Request, Step
+from pipelines.flows.retrain.request import LIVE, STEPS, Request, Step
 
 PARAMS = as_of_param(
     "The instant the run stands at: nothing that became known later is read. Empty: the moment of "
@@ -103,7 +103,7 @@ def do(step: Step) -> dict[str, Any]:
     """Do one step of the flow."""
     from airflow.sdk.exceptions import AirflowSkipException
 
-    from pipelines.flows.retrain import run_step
+    from pipelines.flows.retrain.steps import run_step
     from pipelines.wiring import connect
 
     request = Request(**get_current_context()["ti"].xcom_pull(task_ids="request"))
@@ -119,7 +119,7 @@ def first_fill() -> dict[str, Any]:
     """Fill an online store that nobody has filled before there was a first version."""
     from airflow.sdk.exceptions import AirflowSkipException
 
-    from pipelines.flows.materialize import fill_first
+    from pipelines.flows.features.materialize import fill_first
     from pipelines.wiring import connect
 
     request = Request(**get_current_context()["ti"].xcom_pull(task_ids="request"))

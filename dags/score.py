@@ -47,7 +47,7 @@ def when(tree: dict[str, Any]) -> CronTriggerTimetable | None:
 @task(task_id="score")
 def predict(model: str) -> dict[str, Any]:
     """Score the newest step of the grid by the run's instant."""
-    from pipelines.flows.score import score
+    from pipelines.flows.serving.batch_score import score
     from pipelines.wiring import connect
 
     context = get_current_context()

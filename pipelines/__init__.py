@@ -1,14 +1,20 @@
-"""Gauntlet: retrains models on fresh events and promotes nothing that has not beaten the champion.
+"""Gauntlet retrains models on fresh events and promotes a version only when it beats the champion.
 
-The floors, from the ground up (imports go down only):
+Floors, top to bottom. Imports go down only; ``|`` separates neighbours that do not import each
+other. import-linter keeps this (``pyproject.toml``).
 
-- ``core``: errors, windows of time, records, verdicts.
-- ``spec``, ``stats``: what a user declares; formulas.
-- ``data``: streams of events and snapshots of them.
-- ``features``, ``quality``: point-in-time features; suites.
-- ``training``: split, fit, evaluate.
-- ``release``: policy, ledger, promotion.
-- ``flows``: one function per step, collaborators passed in.
-- ``adapters``, ``settings``, ``simulation``: the outside, and a world with known truth.
-- ``wiring``, ``cli``: the one place that plugs real parts in; the same flows from a shell.
+    cli                                 commands for people and scripts
+    wiring                              builds the real collaborators
+    settings | adapters | simulation    environment | ports made real | a world with known truth
+    flows                               orchestration: lock, read, call, write
+    reporting                           pages and plots
+    release | serving                   decisions, ledger, rollouts | answering requests
+    gates                               one folder a gate: evidence in, findings out
+    outcomes                            the prediction log joined with what happened
+    predictions | packaging             the prediction log | the version folder
+    training                            fit, score, split
+    features | quality | drift          point-in-time features | suites | what moved
+    data                                snapshots and ingestion
+    spec | stats                        what a user declares | formulas
+    core                                errors, time, findings, records, files
 """

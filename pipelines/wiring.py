@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     import ibis
     from fastapi import FastAPI
 
-    from pipelines.data.store import ObjectStore
-    from pipelines.data.stream import EventSource, Progress
-    from pipelines.features.online import OnlineStore
+    from pipelines.data.events import EventSource, Progress
+    from pipelines.data.objects import ObjectStore
+    from pipelines.features.online.store import OnlineStore
+    from pipelines.flows.collaborators import Parts
     from pipelines.flows.explore import Readers
-    from pipelines.flows.run import Parts
     from pipelines.quality.suite import ExpectationResult, Suite
 
 
@@ -50,11 +50,11 @@ def connect(
         Unavailable: when the home cannot be made, or MLflow or the ledger's database is away.
     """
     from pipelines.adapters.database import open_engine
-    from pipelines.adapters.ledger_sql import SqlLedger
-    from pipelines.adapters.online_memory import MemoryOnline
-    from pipelines.adapters.registry_mlflow import MlflowRegistry
-    from pipelines.flows.run import Parts
-    from pipelines.quality.sql import SqlRunner
+    from pipelines.adapters.ledger.sql import SqlLedger
+    from pipelines.adapters.online.memory import MemoryOnline
+    from pipelines.adapters.registry.mlflow import MlflowRegistry
+    from pipelines.flows.collaborators import Parts
+    from pipelines.quality.sql.runner import SqlRunner
     from pipelines.quality.suite import load_suite
 
     settle_libraries()
@@ -121,12 +121,12 @@ def serving_app(
     Arguments:
         follows: by itself, at every moment; else whoever runs it says when.
     """
-    from pipelines.adapters.metrics import Metrics
-    from pipelines.adapters.serving_process import Beside, following
-    from pipelines.adapters.web import Desk, Limits, build_app
-    from pipelines.flows.serve import journal_path, plans_folder
+    from pipelines.adapters.http.metrics import Metrics
+    from pipelines.adapters.http.web import Desk, Limits, build_app
+    from pipelines.adapters.http.worker import Beside, following
+    from pipelines.flows.serving.publish import journal_path, plans_folder
+    from pipelines.predictions.journal import Journal
     from pipelines.serving.deployment import Deployment
-    from pipelines.serving.journal import Journal
     from pipelines.serving.service import ModelService
 
     settle_libraries()
@@ -182,7 +182,7 @@ def service_here(settings: Settings, clock: Clock) -> Iterator[tuple[int, Callab
     Yields:
         Its port; and what makes it follow the newest plan at once, its shadows' work all done.
     """
-    from pipelines.adapters.served_here import served_here
+    from pipelines.adapters.http.in_process_server import served_here
 
     app = serving_app(settings, clock, follows=False)
 
@@ -202,7 +202,7 @@ def open_store(address: str, profile: str | None = None) -> ObjectStore:
         profile: of AWS's files, to read S3 with; none: as boto3 always does.
     """
     if address.startswith("s3://"):
-        from pipelines.adapters.objects_s3 import S3Store
+        from pipelines.adapters.objects.s3 import S3Store
 
         return S3Store(address, profile=profile)
     if "://" in address:
@@ -211,7 +211,7 @@ def open_store(address: str, profile: str | None = None) -> ObjectStore:
             got=address,
             wanted="a folder, or s3://bucket/prefix",
         )
-    from pipelines.adapters.objects_local import LocalStore
+    from pipelines.adapters.objects.local import LocalStore
 
     return LocalStore(Path(address))
 
@@ -224,11 +224,11 @@ def open_online(settings: Settings) -> OnlineStore:
     """
     address = settings.online_address
     if address.startswith("sqlite:///"):
-        from pipelines.adapters.online_sqlite import SqliteOnline
+        from pipelines.adapters.online.sqlite import SqliteOnline
 
         return SqliteOnline(Path(address.removeprefix("sqlite:///")))
     if address.startswith(("redis://", "rediss://", "unix://")):
-        from pipelines.adapters.online_redis import RedisOnline
+        from pipelines.adapters.online.redis import RedisOnline
 
         return RedisOnline(address)
     raise SpecError(
@@ -250,14 +250,14 @@ def open_sources(
     Raises:
         SpecError: when a stream is in PostgreSQL and its address is not in the environment.
     """
-    from pipelines.data.stream import FileEvents
+    from pipelines.data.events import FileEvents
 
     profile = settings.reader_profile if reading else None
     store = open_store(spec.store or settings.store_address, profile or None)
     sources: dict[str, EventSource] = {}
     for name, stream in spec.streams.items():
         if isinstance(stream.source, PostgresSource):
-            from pipelines.adapters.events_postgres import PostgresEvents
+            from pipelines.adapters.events.postgres import PostgresEvents
 
             variable = stream.source.url_env
             url = os.environ.get(f"{variable}_READER") if reading else None
@@ -290,7 +290,7 @@ class _GreatExpectations:
 
     def run(self, table: ibis.Table, suite: Suite) -> tuple[ExpectationResult, ...]:
         """See ``SuiteRunner.run``."""
-        from pipelines.adapters.great_expectations import GreatExpectationsRunner
+        from pipelines.adapters.expectations.great_expectations import GreatExpectationsRunner
 
         return GreatExpectationsRunner().run(table, suite)
 
@@ -301,11 +301,11 @@ def _lock(
     """A file's lock beside an embedded ledger, else the database's own."""
     who = f"process {os.getpid()} on {socket.gethostname()}"
     if settings.ledger_address.startswith("sqlite"):
-        from pipelines.adapters.lock_file import FileLock
+        from pipelines.adapters.lock.file import FileLock
 
         file = FileLock(settings.home / "locks", clock)
         return lambda model, lineage: file.hold(model, lineage, who)
-    from pipelines.adapters.lock_postgres import PostgresLock
+    from pipelines.adapters.lock.postgres import PostgresLock
 
     database = PostgresLock(engine, clock)
     return lambda model, lineage: database.hold(model, lineage, who)

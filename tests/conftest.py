@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import servers
+from tests.support import servers
 
 if TYPE_CHECKING:
-    from tests.pharmacy import Pharmacy
+    from tests.support.pharmacy import Pharmacy
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +71,6 @@ def redis_server() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def champion(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
     """A first version made on ``FIRST``. Copy it before changing anything."""
-    from tests.pharmacy import shared
+    from tests.support.pharmacy import shared
 
     return shared(tmp_path_factory.getbasetemp() / "pharmacy")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from pipelines.adapters.objects_local import LocalStore
+from pipelines.adapters.objects.local import LocalStore
 from pipelines.core.time import Window
 from pipelines.simulation.scale import BENCHMARK, Scale
 from pipelines.simulation.world import World

@@ -33,9 +33,9 @@ class Arena:
     def __init__(self, home: Home) -> None:
         import mlflow.sklearn
 
+        from pipelines.training.baseline import naive_predictions
         from pipelines.training.fit import label_numbers
-        from pipelines.training.measure import primary_measure
-        from pipelines.training.naive import naive_predictions
+        from pipelines.training.metrics import primary_measure
         from pipelines.training.score import score
         from pipelines.training.split import inside, split_plan
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipelines.flows.retrain import Retraining
-    from pipelines.flows.run import Parts
+    from pipelines.flows.collaborators import Parts
+    from pipelines.flows.retrain.steps import Retraining
     from pipelines.settings import Settings
     from pipelines.spec.model import ModelSpec
 
@@ -81,7 +81,7 @@ class Home:
 
     def parts(self, at: datetime) -> Parts:
         """The real parts, with a registry in a folder and a clock that stands still."""
-        from pipelines.adapters.registry_folder import FolderRegistry
+        from pipelines.adapters.registry.folder import FolderRegistry
         from pipelines.core.time import FixedClock
         from pipelines.wiring import connect
 
@@ -128,9 +128,9 @@ def retrain_weekly(home: Home, weeks: int) -> None:
     has been looked at since, and is waived as true, and so are the refused weeks.
     """
     from pipelines.core.time import parse_instant
-    from pipelines.flows.candidate import CANDIDATE
-    from pipelines.flows.request import Request
-    from pipelines.flows.retrain import retrain
+    from pipelines.flows.retrain.request import Request
+    from pipelines.flows.retrain.steps import retrain
+    from pipelines.flows.retrain.train import CANDIDATE
 
     first = parse_instant(SETS[home.name].first)
     waive: set[str] = set()

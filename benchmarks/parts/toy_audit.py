@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipelines.core.time import parse_instant
 from pipelines.spec.model import ModelSpec
-from pipelines.training.populations import Arm, Material
+from pipelines.training.row_sets import Arm, Material
 
 AS_OF = parse_instant("2026-04-01")
 TRAINING_DAYS, RECENT_DAYS = 56, 28

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from pipelines.core.errors import GauntletError
-from pipelines.core.verdict import Finding, Verdict
+from pipelines.core.findings import Finding, Verdict
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)

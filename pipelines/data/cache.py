@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.core.errors import Damaged
+from pipelines.core.files import room_on_disk, settle, sha256_of, write_bytes
 from pipelines.core.records import canonical_json, digest_of
-from pipelines.data.durable import room_on_disk, settle, sha256_of, write_bytes
 
 
 class Cache:

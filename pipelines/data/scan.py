@@ -17,7 +17,7 @@ from pipelines.core.errors import DataError
 from pipelines.core.records import Record
 from pipelines.core.time import epoch_us, from_epoch_us, instant_text
 from pipelines.data.cache import Cache
-from pipelines.data.rows import (
+from pipelines.data.canonical import (
     canonical_columns,
     canonical_types,
     check_schema,
@@ -27,7 +27,7 @@ from pipelines.data.rows import (
     stored_types,
     time_names,
 )
-from pipelines.data.stream import Progress, PulledObject, day_start, partition_day
+from pipelines.data.events import Progress, PulledObject, day_start, partition_day
 from pipelines.spec.streams import Stream
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)

@@ -18,13 +18,13 @@ import ibis
 from pydantic import Field
 
 from pipelines.core.errors import Damaged, DataError, SpecError
+from pipelines.core.files import write_bytes
 from pipelines.core.records import Instant, Record, canonical_json, digest_of
 from pipelines.core.time import epoch_us, from_epoch_us, instant_text, utc
 from pipelines.data.cache import Cache
-from pipelines.data.durable import write_bytes
-from pipelines.data.rows import canonical_columns, files_sql, quoted
+from pipelines.data.canonical import canonical_columns, files_sql, quoted
+from pipelines.data.events import EventSource, NoEvents, Progress, PulledObject
 from pipelines.data.scan import by_schema, scan_objects
-from pipelines.data.stream import EventSource, NoEvents, Progress, PulledObject
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.streams import Stream
 

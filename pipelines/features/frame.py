@@ -11,10 +11,10 @@ from ibis import _
 
 from pipelines.core.errors import SpecError
 from pipelines.core.time import epoch_us
-from pipelines.features.cells import collapse
-from pipelines.features.clock import instant, on_clock
+from pipelines.features.decision_points import DECISION_TIME, decision_points, point_uses, steps_of
+from pipelines.features.engine.pre_aggregation import collapse
+from pipelines.features.engine.time_grid import instant, on_clock
 from pipelines.features.labels import LABEL, MATURED_AT, label_uses, with_label
-from pipelines.features.points import DECISION_TIME, decision_points, point_uses, steps_of
 from pipelines.features.windows import FEATURE, window_uses, with_windows
 from pipelines.spec.features import AttributeFeature, CalendarFeature
 from pipelines.spec.model import ModelSpec

@@ -11,7 +11,10 @@ from ibis import _
 
 from pipelines.core.errors import SpecError
 from pipelines.core.time import epoch_us
-from pipelines.features.cells import (
+from pipelines.features.conditions import holding
+from pipelines.features.decision_points import steps_of
+from pipelines.features.engine.interval_join import AT, cover
+from pipelines.features.engine.pre_aggregation import (
     BORN,
     HAPPENED,
     KNOWN,
@@ -22,10 +25,7 @@ from pipelines.features.cells import (
     Use,
     cells_of,
 )
-from pipelines.features.clock import Steps, instant, micros, span
-from pipelines.features.conditions import holding
-from pipelines.features.cover import AT, cover
-from pipelines.features.points import steps_of
+from pipelines.features.engine.time_grid import Steps, instant, micros, span
 from pipelines.features.windows import check_aggregate, check_keys
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.model import ModelSpec

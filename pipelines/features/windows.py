@@ -9,10 +9,10 @@ import ibis
 from ibis import _
 
 from pipelines.core.errors import SpecError
-from pipelines.features.cells import Ask, Collapsed, Source, Use
-from pipelines.features.clock import Steps, span
-from pipelines.features.cover import AT, cover
-from pipelines.features.served import served_at, served_steps
+from pipelines.features.engine.interval_join import AT, cover
+from pipelines.features.engine.pre_aggregation import Ask, Collapsed, Source, Use
+from pipelines.features.engine.time_grid import Steps, span
+from pipelines.features.online.refresh import served_at, served_steps
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.fields import Column, ColumnType
 from pipelines.spec.model import ModelSpec

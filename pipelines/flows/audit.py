@@ -1,127 +1,135 @@
-"""Runs the audit, beside every retraining whose recipe differs from the champion's."""
+"""The audit when a person asks for it. What is seen of a new recipe on recent rows is a try."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipelines.core.errors import DataError, GauntletError, SpecError
-from pipelines.core.records import Record
-from pipelines.core.verdict import Finding, Gate, Verdict
-from pipelines.data.snapshot import Snapshot
-from pipelines.flows.audit_material import gather
-from pipelines.flows.frames import streams
-from pipelines.flows.incumbent import Incumbent
-from pipelines.flows.parity import candidate_preprocessing
-from pipelines.flows.run import Parts, Run
-from pipelines.release.changes import recipe_changes
+from pipelines.core.errors import Damaged, SpecError
+from pipelines.core.time import instant_text
+from pipelines.data.snapshot import Snapshot, take_snapshot
+from pipelines.flows.collaborators import Parts, Run, open_run
+from pipelines.flows.retrain.audit import Pair, audit_pair
+from pipelines.flows.retrain.request import Request
+from pipelines.flows.versions import combined_spec
+from pipelines.packaging.package import EVIDENCE
+from pipelines.release.budget import SPENT, compared
+from pipelines.release.dry_run import record_look
+from pipelines.release.ledger import LIVE, Draft, Entry
+from pipelines.spec.load import load_model
 from pipelines.spec.model import ModelSpec
-from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
-    from pipelines.training.audit_record import Audit
-
-
-class Audited(Record):
-    """What a retraining keeps of its audit: JSON of the record, none where nothing was done."""
-
-    audit: dict[str, Any] | None
-    findings: tuple[Finding, ...]
-
-
-def audit_run(
-    run: Run,
-    plan: SplitPlan,
-    spec: ModelSpec,
-    snapshot: Snapshot,
-    incumbent: Incumbent | None,
-    unequal: Mapping[str, float] | None = None,
-) -> Audited:
-    """The candidate's preprocessing of what was served, and the audit of a changed recipe.
-
-    Arguments:
-        spec: the common declaration that the run's snapshot and frame follow.
-        unequal: share of logged values that differ from recomputed ones, by feature; ``None``
-            without a prediction log.
-
-    Returns:
-        What was found. Where a recipe cannot be fitted, judged or asked about the other's points,
-        a finding without data says so.
-    """
-    if incumbent is None:
-        return Audited(audit=None, findings=())
-    findings = candidate_preprocessing(run, plan, incumbent)
-    if incumbent.spec.recipe == run.spec.recipe:
-        return Audited(audit=None, findings=findings)
-    try:
-        found = audit_pair(
-            run.parts,
-            Pair(incumbent.spec, run.spec, f"version {incumbent.info.version}"),
-            spec,
-            snapshot,
-            unequal=unequal,
-        )
-    except (DataError, SpecError) as problem:
-        return Audited(audit=None, findings=(*findings, _not_done(problem)))
-    return Audited(audit=found.as_json(), findings=(*findings, *found.findings))
-
-
-def _not_done(problem: GauntletError) -> Finding:
-    """What could not be looked at stops the candidate, until a person waives it with a reason."""
-    told = f"{problem.what} ({problem.where})" if problem.where else problem.what
-    told += f": {problem.got}" if problem.got else ""
-    return Finding(gate=Gate.AUDIT, name="audit.live", verdict=Verdict.NO_DATA, reason=told)
+    from pipelines.gates.audit.record import Audit
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two recipes to hold against each other."""
+class ByHand:
+    """An audit that a person asked for.
 
-    old: ModelSpec
-    new: ModelSpec
-    against: str
+    ``look`` is its entry in the ledger; where it has none, ``free`` says why it is no try.
+    """
+
+    audit: Audit
+    look: Entry | None = None
+    free: str = ""
+
+    @property
+    def told(self) -> str:
+        """What it cost, for whoever asked."""
+        if self.look is None:
+            return f"no try: {self.free}"
+        spent = next(finding for finding in self.look.findings if finding.name == SPENT)
+        return (
+            f"recorded as a look: {spent.reason}; `--as-of {instant_text(self.look.as_of)}` shows "
+            "it again, and retrains it, at no further cost"
+        )
 
 
-def audit_pair(
-    parts: Parts,
-    pair: Pair,
-    spec: ModelSpec,
-    snapshot: Snapshot,
-    *,
-    unequal: Mapping[str, float] | None,
-) -> Audit:
-    """The audit of two recipes on one snapshot.
+def audit_by_hand(parts: Parts, pair: Pair, as_of: datetime) -> ByHand:
+    """The audit of two declarations as of an instant.
 
-    Arguments:
-        spec: the common declaration that the snapshot follows.
-        unequal: share of logged values that differ from recomputed ones, by feature; ``None``
-            without a prediction log.
+    Where it shows how another recipe than the live champion's does on the recent window, that is
+    what the error budget rations, whatever the recipe is held against. So it is recorded before it
+    is shown, under the run that a retraining of the same question has: the two are one try.
 
     Raises:
         SpecError: when the two recipes cannot stand in one frame.
         DataError: when one of them cannot be fitted or judged.
+        TimeError: when as-of lies in the future.
+        Unavailable: the ledger did not answer, and nothing is shown; running again is safe.
     """
-    from pipelines.training.audit import audit
+    run = open_run(Request(model=pair.new.name, as_of=as_of), parts)
+    free = _free(run)
+    spec = combined_spec(pair.new, pair.old)
+    sources = parts.open_sources(spec)
+    snapshot = take_snapshot(spec, as_of, sources, parts.cache, parts.progress)
+    found = audit_pair(parts, pair, spec, snapshot, unequal=None)
+    if not free and not compared(found.findings):
+        free = "the two could not be compared on live points"
+    return ByHand(found, free=free) if free else ByHand(found, _record(run, pair, snapshot, found))
 
-    parts.progress("gathering both recipes' rows")
-    with streams(parts, spec, snapshot) as tables:
-        material = gather(pair.old, pair.new, tables, snapshot.as_of)
-    return audit(
-        material,
-        as_of=snapshot.as_of,
-        against=pair.against,
-        changes=_changes(pair),
-        unequal=unequal,
-        progress=parts.progress,
+
+def _free(run: Run) -> str:
+    """Why nothing that is rationed can be seen of the recipe; empty when it can."""
+    if run.parts.ledger.champion(run.spec.name, LIVE) is None:
+        return "there is no champion to challenge"
+    if run.spec.rollout is not None:
+        return "the recent window only admits to a canary, which pays for itself"
+    champion = run.champion
+    if champion is not None and champion.recipe == run.spec.recipe:
+        return "the recipe is the champion's"
+    return ""
+
+
+def _record(run: Run, pair: Pair, snapshot: Snapshot, found: Audit) -> Entry:
+    draft = Draft(
+        model=run.spec.name,
+        kind="audit",
+        run=run.id,
+        as_of=run.request.as_of,
+        champion_before=None,
+        champion_after=None,
+        reasons=(f"audit by hand against {pair.against}: {found.finding('audit.live').reason}",),
+        findings=found.findings,
+        spec=run.spec.digest,
+        recipe=run.spec.recipe,
+        snapshot=snapshot.id,
     )
+    return record_look(draft, run.spec.gates.budget, run.parts.ledger, run.parts.clock)
 
 
-def _changes(pair: Pair) -> tuple[str, ...]:
-    """What shapes the model and differs."""
-    shaping = {"points", "label", "features", "split", "estimator", "streams"}
-    before, after = (
-        {key: value for key, value in spec.as_json().items() if key in shaping}
-        for spec in (pair.old, pair.new)
-    )
-    return recipe_changes(before, after)
+def choose_pair(parts: Parts, model: str, against: str | None) -> Pair:
+    """The declared recipe against another declaration, a version, or the champion.
+
+    Arguments:
+        model: a declared model: the candidate.
+        against: path of a declaration, or a version; default: the live champion.
+
+    Raises:
+        SpecError: when there is no such declaration, or nothing to hold it against.
+    """
+    new = parts.load_spec(model)
+    if against is not None and against.endswith((".yaml", ".yml")):
+        return Pair(load_model(Path(against)), new, against)
+    version = against or parts.ledger.champion(model, LIVE)
+    if version is None:
+        raise SpecError(
+            "there is nothing to audit against",
+            where=model,
+            got="no champion",
+            wanted="--against a declaration or a version",
+            do=f"`gauntlet retrain {model}` makes a first version",
+        )
+    info = parts.registry.get(model, version)
+    path = parts.registry.download(info, parts.home / "versions") / EVIDENCE / "spec.json"
+    try:
+        old = ModelSpec.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as cause:
+        raise Damaged(
+            "a version lacks its declaration", where=f"{model} version {version}", got=str(cause)
+        ) from cause
+    return Pair(old, new, f"version {version}")

@@ -7,16 +7,16 @@ from typing import Any
 
 from pydantic import Field
 
+from pipelines.core.findings import Finding, Verdict
 from pipelines.core.records import Instant, Record
-from pipelines.core.verdict import Finding, Verdict
-from pipelines.data.facts import StreamFacts, stream_facts
+from pipelines.data.profile import StreamFacts, stream_facts
 from pipelines.data.snapshot import take_snapshot
-from pipelines.flows.canary_size import canary_problems
-from pipelines.flows.contract import fresh_rows
+from pipelines.flows.collaborators import Parts
+from pipelines.flows.features.store_gaps import unfilled
 from pipelines.flows.frames import streams, touches
-from pipelines.flows.run import Parts
-from pipelines.flows.unfilled import unfilled
-from pipelines.quality.findings import contract_findings
+from pipelines.flows.retrain.contract import fresh_rows
+from pipelines.gates.canary.sample_size import canary_problems
+from pipelines.gates.contract.findings import contract_findings
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan, split_plan
 

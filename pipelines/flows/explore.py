@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.core.errors import GauntletError, SpecError
 from pipelines.core.time import Clock, refuse_future
-from pipelines.data.rows import quoted
+from pipelines.data.canonical import quoted
+from pipelines.data.events import EventSource, Progress
 from pipelines.data.snapshot import Snapshot, open_streams, take_snapshot
-from pipelines.data.stream import EventSource, Progress
 from pipelines.spec.model import ModelSpec
 
 if TYPE_CHECKING:

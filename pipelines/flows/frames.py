@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import Window
-from pipelines.core.verdict import Finding
 from pipelines.data.snapshot import Snapshot, open_streams
-from pipelines.flows.run import Parts
+from pipelines.flows.collaborators import Parts
 from pipelines.flows.workspace import Workspace
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.training import Exclusion
@@ -55,7 +55,7 @@ def write_frame(
 ) -> Frame:
     """Build a frame as of the plan's instant, probe it for leaks, and write it as Parquet."""
     from pipelines.features.frame import build_frame
-    from pipelines.features.leak import probe_leaks
+    from pipelines.gates.availability.leak_probe import probe_leaks
 
     start = plan.train.start.replace(tzinfo=None)
     with streams(parts, spec, snapshot) as tables:

@@ -33,10 +33,10 @@ from datetime import datetime
 from pydantic import Field
 
 from pipelines.core.errors import Damaged
+from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.records import Record
-from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.release.ledger import LIVE, Entry
-from pipelines.release.move import Stage
+from pipelines.release.rollout.transition import Stage
 from pipelines.spec.training import BudgetGate
 
 SPENT, LEVEL, EXHAUSTED = "budget.spent", "budget.level", "budget.exhausted"

@@ -9,12 +9,12 @@ from typing import Literal, Protocol
 from pydantic import Field
 
 from pipelines.core.errors import Damaged, Superseded
+from pipelines.core.findings import Finding
 from pipelines.core.records import Instant, Record, digest_of
 from pipelines.core.time import instant_text
-from pipelines.core.verdict import Finding
-from pipelines.release.demands import policy_of
-from pipelines.release.move import Move
+from pipelines.release.policies import policy_of
 from pipelines.release.policy import Decision, Facts, decide
+from pipelines.release.rollout.transition import Move
 
 LIVE = "live"
 GENESIS = "0" * 64

@@ -14,9 +14,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from pipelines.core.findings import Finding, Gate, Verdict, overall
 from pipelines.core.records import Instant, Record, digest_of
-from pipelines.core.verdict import Finding, Gate, Verdict, overall
-from pipelines.release.demands import CURRENT, Case, Policy
+from pipelines.release.policies import CURRENT, Case, Policy
 
 
 class Outcome(StrEnum):

@@ -37,16 +37,16 @@ from typing import NamedTuple
 from pydantic import Field
 
 from pipelines.core.errors import GauntletError, Superseded
+from pipelines.core.findings import Finding
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import Clock
-from pipelines.core.verdict import Finding
 from pipelines.release.budget import budget_findings, budget_year, compared
 from pipelines.release.ledger import LIVE, Draft, Entry, Kind, Ledger
-from pipelines.release.move import Move
 from pipelines.release.policy import Decision, Facts, Outcome, decide
 from pipelines.release.reconciliation import point, reconcile
 from pipelines.release.registry import Aliases
-from pipelines.release.rollout import trial
+from pipelines.release.rollout.state import trial
+from pipelines.release.rollout.transition import Move
 from pipelines.spec.training import BudgetGate
 
 _FREE = {

@@ -9,7 +9,7 @@ from pipelines.core.time import Clock
 from pipelines.release.ledger import LIVE, Draft, Entry, Ledger
 from pipelines.release.reconciliation import point, reconcile
 from pipelines.release.registry import Aliases
-from pipelines.release.versions import no_such_version
+from pipelines.release.version_facts import no_such_version
 
 
 def rollback(

@@ -12,8 +12,8 @@ from typing import Any
 
 from pipelines.core.records import digest_of
 from pipelines.core.time import FixedClock, instant_text
-from pipelines.features.online import OnlineStore
-from pipelines.serving.prediction import Prediction
+from pipelines.features.online.store import OnlineStore
+from pipelines.predictions.record import Prediction
 from pipelines.serving.service import Deployed, ModelService
 from pipelines.spec.predictions import Arm
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipelines.core.errors import GauntletError
+from pipelines.serving.loaded_version import LoadedVersion, load_version
 from pipelines.serving.plan import Plan, Serving, plan_stamp, read_plan
 from pipelines.serving.service import Deployed, ModelService
-from pipelines.serving.version import LoadedVersion, load_version
 
 KEPT = 4  # versions of a model that stay loaded: today's two and those that a rollback may want
 

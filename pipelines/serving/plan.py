@@ -8,9 +8,9 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from pipelines.core.errors import Damaged
+from pipelines.core.files import write_bytes
 from pipelines.core.records import Record, canonical_json
-from pipelines.data.durable import write_bytes
-from pipelines.serving.arms import Allocation
+from pipelines.predictions.assignment import Allocation
 from pipelines.spec.fields import Name
 
 

@@ -14,13 +14,13 @@ from typing import Any, Protocol
 
 from pipelines.core.errors import Unavailable
 from pipelines.core.time import Clock
-from pipelines.features.lookup import look_up
-from pipelines.features.online import OnlineStore
-from pipelines.serving.arms import arm_of, in_shadow
+from pipelines.features.online.lookup import look_up
+from pipelines.features.online.store import OnlineStore
+from pipelines.predictions.assignment import arm_of, in_shadow
+from pipelines.predictions.record import Prediction
+from pipelines.serving.loaded_version import LoadedVersion
 from pipelines.serving.plan import Plan
-from pipelines.serving.points import Point, checked_points
-from pipelines.serving.prediction import Prediction
-from pipelines.serving.version import LoadedVersion
+from pipelines.serving.request import Point, checked_points
 from pipelines.spec.predictions import Arm
 
 

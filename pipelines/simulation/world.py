@@ -17,14 +17,14 @@ from pipelines.core.records import canonical_json
 from pipelines.core.time import Window, utc
 from pipelines.simulation.demand import base_rates, prescriptions
 from pipelines.simulation.population import draw_population, generator
-from pipelines.simulation.recording import (
+from pipelines.simulation.scale import Scale
+from pipelines.simulation.scenarios import HAPPENED, Scenario
+from pipelines.simulation.stream_rows import (
     delivery_rows,
     dispensing_rows,
     price_rows,
     stock_rows,
 )
-from pipelines.simulation.scale import Scale
-from pipelines.simulation.scenarios import HAPPENED, Scenario
 
 STREAMS = ("dispensing", "stock", "delivery", "price")
 KNOWN_COLUMNS = {

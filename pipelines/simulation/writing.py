@@ -7,8 +7,8 @@ from datetime import timedelta
 import pyarrow as pa
 
 from pipelines.core.time import Window
-from pipelines.data.store import ObjectStore
-from pipelines.data.writing import write_events
+from pipelines.data.ingest.partitions import write_events
+from pipelines.data.objects import ObjectStore
 from pipelines.simulation.world import KNOWN_COLUMNS, World
 
 _CHUNK = timedelta(days=7)

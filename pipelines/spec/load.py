@@ -11,8 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from pipelines.core.errors import SpecError
+from pipelines.spec.include import Include, entry, expand, place_of, read_nodes, value_of
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.shared import Include, entry, expand, place_of, read_nodes, value_of
 
 
 def load_model(path: Path) -> ModelSpec:

@@ -11,10 +11,10 @@ from pydantic import Field, model_validator
 from pipelines.core.records import digest_of
 from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
 from pipelines.spec.fields import Column, ColumnType, Condition, Cron, Declaration, Name
-from pipelines.spec.live import rollout_problems
+from pipelines.spec.live_metrics import rollout_problems
 from pipelines.spec.points import AggregateLabel, EventPoints, Label, LaterEventLabel, Points
+from pipelines.spec.refresh import Serving
 from pipelines.spec.rollout import Rollout
-from pipelines.spec.serving import Serving
 from pipelines.spec.streams import Stream, Streams
 from pipelines.spec.training import (
     Estimator,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.core.verdict import slug
+from pipelines.core.findings import slug
 from pipelines.spec.fields import Column, Condition, Declaration, Duration, Name, Share
 
 Part = Annotated[float, Field(gt=0, lt=1)]

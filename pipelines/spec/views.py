@@ -17,7 +17,7 @@ from pipelines.spec.features import (
 )
 from pipelines.spec.fields import Column, Name
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.serving import Refresh
+from pipelines.spec.refresh import Refresh
 
 
 class FeatureView(Record):

@@ -15,8 +15,8 @@ from scipy.optimize import brentq
 from scipy.special import log_ndtr
 
 from pipelines.core.arrays import Floats
+from pipelines.core.findings import Interval
 from pipelines.core.records import Record
-from pipelines.core.verdict import Interval
 
 
 class AnytimeBound(Record):

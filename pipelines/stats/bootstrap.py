@@ -11,8 +11,8 @@ from pydantic import Field
 
 from pipelines.core.arrays import Codes, Floats
 from pipelines.core.errors import DataError
+from pipelines.core.findings import Interval
 from pipelines.core.records import Record
-from pipelines.core.verdict import Interval
 from pipelines.stats.paired import row_differences
 from pipelines.stats.undefined import NoVariation, TooFewDays, TooFewEntities
 

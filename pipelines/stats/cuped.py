@@ -15,8 +15,8 @@ from scipy import stats
 
 from pipelines.core.arrays import Floats
 from pipelines.core.errors import DataError
+from pipelines.core.findings import Interval
 from pipelines.core.records import Record
-from pipelines.core.verdict import Interval
 from pipelines.stats.moments import Moments
 from pipelines.stats.undefined import NoVariation, TooFewEntities, ZeroDenominator
 

@@ -11,9 +11,9 @@ from scipy import stats
 
 from pipelines.core.arrays import Codes, Floats
 from pipelines.core.errors import DataError
+from pipelines.core.findings import Interval
 from pipelines.core.records import Record
-from pipelines.core.verdict import Interval
-from pipelines.stats.detectable import Noise
+from pipelines.stats.power import Noise
 from pipelines.stats.undefined import NoVariation, TooFewDays, TooFewEntities
 
 FEWEST_DAYS = 3  # the two slowest cosines are not defined on fewer

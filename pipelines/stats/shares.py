@@ -6,7 +6,7 @@ import math
 
 from scipy.stats import norm
 
-from pipelines.core.verdict import Interval
+from pipelines.core.findings import Interval
 from pipelines.stats.undefined import TooFewRows
 
 

@@ -15,10 +15,10 @@ import pytest
 import sqlalchemy as sa
 
 from pipelines.adapters.database import open_engine
-from pipelines.adapters.ledger_sql import ENTRIES, SqlLedger
+from pipelines.adapters.ledger.sql import ENTRIES, SqlLedger
 from pipelines.core.errors import Damaged, Superseded, Unavailable
+from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.records import canonical_json, digest_of
-from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.release.ledger import LIVE, Draft, Entry, replay
 from pipelines.release.policy import Facts, decide
 
@@ -215,7 +215,7 @@ RACER = """
     import sys
     from datetime import UTC, datetime
     from pipelines.adapters.database import open_engine
-    from pipelines.adapters.ledger_sql import SqlLedger
+    from pipelines.adapters.ledger.sql import SqlLedger
     from pipelines.core.errors import Superseded
     from pipelines.core.time import FixedClock
     from pipelines.release.ledger import Draft

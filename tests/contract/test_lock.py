@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.adapters.database import open_engine
-from pipelines.adapters.lock_file import FileLock
-from pipelines.adapters.lock_postgres import PostgresLock
+from pipelines.adapters.lock.file import FileLock
+from pipelines.adapters.lock.postgres import PostgresLock
 from pipelines.core.errors import Busy, Unavailable
 from pipelines.core.time import FixedClock
 from pipelines.release.lock import Lock
@@ -94,8 +94,8 @@ HOLDER = """
     from datetime import UTC, datetime
     from pathlib import Path
     from pipelines.adapters.database import open_engine
-    from pipelines.adapters.lock_file import FileLock
-    from pipelines.adapters.lock_postgres import PostgresLock
+    from pipelines.adapters.lock.file import FileLock
+    from pipelines.adapters.lock.postgres import PostgresLock
     from pipelines.core.time import FixedClock
 
     clock = FixedClock(datetime(2026, 1, 5, 7, tzinfo=UTC))

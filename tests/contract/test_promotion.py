@@ -18,18 +18,18 @@ from typing import Any
 import pytest
 
 from pipelines.adapters.database import open_engine
-from pipelines.adapters.ledger_sql import SqlLedger
-from pipelines.adapters.registry_folder import FolderRegistry
+from pipelines.adapters.ledger.sql import SqlLedger
+from pipelines.adapters.registry.folder import FolderRegistry
 from pipelines.core.errors import Damaged, GauntletError, Superseded
+from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.time import FixedClock
-from pipelines.core.verdict import Finding, Gate, Verdict
 from pipelines.release.ledger import LIVE, Draft, faults, replay
 from pipelines.release.policy import Approval, Facts
 from pipelines.release.promotion import Dossier, promote
 from pipelines.release.reconciliation import ENTRY_TAG, reconcile
 from pipelines.release.registry import CHAMPION
 from pipelines.release.rollback import rollback
-from tests.registering import register
+from tests.support.version_factory import register
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 CLOCK = FixedClock(AT)

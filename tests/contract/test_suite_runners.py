@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from pipelines.adapters.great_expectations import GreatExpectationsRunner
-from pipelines.quality.compile import compile_expectation
-from pipelines.quality.sql import SqlRunner
+from pipelines.adapters.expectations.great_expectations import GreatExpectationsRunner
+from pipelines.quality.sql.compile import compile_expectation
+from pipelines.quality.sql.runner import SqlRunner
 
 SCHEMA = pa.schema(
     [

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.dags.conftest import dags
-from tests.pharmacy import FIRST, RICH, Pharmacy, declaration, write_days
+from tests.support.pharmacy import FIRST, RICH, Pharmacy, declaration, write_days
 
 SERVING = {
     "cadence": "1h",

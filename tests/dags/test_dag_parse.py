@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.flows.request import STEPS
+from pipelines.flows.retrain.request import STEPS
 from tests.dags.conftest import PLUGINS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from tests.dags.conftest import ROOT, dags
-from tests.pharmacy import RICH, declaration
-from tests.rollouts import ROLLOUT, challenged, in_mlflow
+from tests.support.pharmacy import RICH, declaration
+from tests.support.rollout_factory import ROLLOUT, challenged, in_mlflow
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ HEAVY = {
     *("duckdb", "great_expectations", "ibis", "matplotlib", "mlflow", "numpy", "pandas"),
     *("psycopg", "pyarrow", "scipy", "sklearn", "skops", "sqlalchemy", "boto3"),
 }
-LIGHT_OF_OURS = ("pipelines.core", "pipelines.flows.request")
+LIGHT_OF_OURS = ("pipelines.core", "pipelines.flows.retrain.request")
 LONGEST_BODY = 12
 
 

@@ -16,9 +16,9 @@ AS_OF = datetime(2025, 7, 7, 6, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A home whose store holds half a year of the simulated pharmacies."""
-    from pipelines.adapters.objects_local import LocalStore
+    from pipelines.adapters.objects.local import LocalStore
     from pipelines.core.time import Window
-    from pipelines.data.writing import write_events
+    from pipelines.data.ingest.partitions import write_events
     from pipelines.simulation.scale import SMALL
     from pipelines.simulation.world import KNOWN_COLUMNS, World
 
@@ -56,8 +56,8 @@ def report(finished: Any, task: str) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # about a minute of computing, several on a busy machine
 def test_a_run_takes_every_step_and_again_finds_the_same_answers(bag: Any, home: Path) -> None:
-    from pipelines.flows.request import STEPS, Request
-    from pipelines.flows.retrain import run_step
+    from pipelines.flows.retrain.request import STEPS, Request
+    from pipelines.flows.retrain.steps import run_step
     from pipelines.wiring import connect
 
     first = run(bag, as_of="2025-07-07T06:00:00Z", reason="test")

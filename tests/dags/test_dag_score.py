@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.dags.conftest import dags
-from tests.pharmacy import RICH, Pharmacy, declaration, shared
+from tests.support.pharmacy import RICH, Pharmacy, declaration, shared
 
 
 @pytest.fixture

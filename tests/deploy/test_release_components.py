@@ -26,9 +26,9 @@ from sqlalchemy import create_engine, text
 from pipelines.release.ledger import Entry
 from pipelines.release.promotion import Dossier, promote
 from pipelines.wiring import connect
-from tests.pharmacy import ROOT, SECOND, Pharmacy
-from tests.rollouts import ROLLOUT, at, challenged
-from tests.servers import free_port
+from tests.support.pharmacy import ROOT, SECOND, Pharmacy
+from tests.support.rollout_factory import ROLLOUT, at, challenged
+from tests.support.servers import free_port
 
 DAG = "release__demand"
 PATIENCE_S = 120.0  # for any one thing, on a machine that does other work as well

@@ -9,15 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.adapters.objects_local import LocalStore
+from pipelines.adapters.objects.local import LocalStore
 from pipelines.core.arrays import Floats
 from pipelines.core.time import parse_instant
-from pipelines.flows.score import score_status
-from pipelines.simulation.asking import KNOWN, Asking, MovingClock, in_batch, over_http
+from pipelines.flows.serving.batch_score import score_status
+from pipelines.simulation.people.forecast_clients import (
+    KNOWN,
+    Asking,
+    MovingClock,
+    in_batch,
+    over_http,
+)
 from pipelines.simulation.world import World
 from pipelines.wiring import connect, service_here
-from tests.answers import logged
-from tests.pharmacy import SCALE, SECOND, SEED, Pharmacy
+from tests.support.pharmacy import SCALE, SECOND, SEED, Pharmacy
+from tests.support.prediction_factory import logged
 
 NIGHT = SECOND.date()
 ASKERS = ("over_http", "in_batch")

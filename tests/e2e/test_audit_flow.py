@@ -9,13 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from pipelines.core.findings import Verdict
 from pipelines.core.time import instant_text
-from pipelines.core.verdict import Verdict
-from pipelines.flows.audit_by_hand import ByHand, audit_by_hand, choose_pair
+from pipelines.flows.audit import ByHand, audit_by_hand, choose_pair
 from pipelines.release.budget import tries
-from pipelines.simulation.serving import Skew, served_features
-from tests.pharmacy import PLAIN, RICH, SECOND, Pharmacy, Told, declaration
-from tests.served import log_a_service
+from tests.support.pharmacy import PLAIN, RICH, SECOND, Pharmacy, Told, declaration
+from tests.support.served_log import log_a_service
+from tests.support.simulated_log import Skew, served_features
 
 
 def logged(champion: Pharmacy, folder: Path, *skews: Skew) -> Pharmacy:

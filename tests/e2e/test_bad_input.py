@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.core.errors import Busy, Unavailable
-from pipelines.flows.request import StepReport
+from pipelines.flows.retrain.request import StepReport
 from pipelines.release.registry import CHAMPION
-from tests.pharmacy import FIRST, RICH, SECOND, START, WEEK, Answer, Pharmacy, write_days
+from tests.support.pharmacy import FIRST, RICH, SECOND, START, WEEK, Answer, Pharmacy, write_days
 
 ORIGIN = datetime(1970, 1, 1)  # noqa: DTZ001 - a Parquet file without zones is the point
 

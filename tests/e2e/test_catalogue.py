@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from pipelines.adapters.online_memory import MemoryOnline
-from pipelines.adapters.online_redis import RedisOnline
+from pipelines.adapters.online.memory import MemoryOnline
+from pipelines.adapters.online.redis import RedisOnline
 from pipelines.core.errors import DataError, SpecError, Unavailable
-from pipelines.features.online import ViewState
-from pipelines.flows.catalogue import Catalogue, Use, catalogue
-from pipelines.flows.feast_export import export_feast
+from pipelines.features.online.store import ViewState
+from pipelines.flows.features.catalogue import Catalogue, Use, catalogue
+from pipelines.flows.features.feast_export import export_feast
 from pipelines.simulation.faults import UnitChange
 from pipelines.spec.load import load_models
 from pipelines.spec.views import definitions
-from tests.pharmacy import CLOCK, FIRST, ON_HAND, PLAIN, SECOND, Pharmacy, planted, sold
+from tests.support.pharmacy import CLOCK, FIRST, ON_HAND, PLAIN, SECOND, Pharmacy, planted, sold
 
 SERVING = {"cadence": "1d", "ttl": "2d"}
 NOBODY = "redis://127.0.0.1:1/0"

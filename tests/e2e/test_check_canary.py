@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.core.time import instant_text
-from tests.pharmacy import RICH, SECOND, Answer, Pharmacy
-from tests.rollouts import ROLLOUT
+from tests.support.pharmacy import RICH, SECOND, Answer, Pharmacy
+from tests.support.rollout_factory import ROLLOUT
 
 
 def checked(pharmacy: Pharmacy, **canary: Any) -> Answer:

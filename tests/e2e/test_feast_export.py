@@ -17,9 +17,9 @@ import pytest
 
 from pipelines.core.errors import SpecError
 from pipelines.features.feast import feast_repository
-from pipelines.flows.feast_export import export_feast
+from pipelines.flows.features.feast_export import export_feast
 from pipelines.spec.model import ModelSpec
-from tests.pharmacy import ON_HAND, PLAIN, SECOND, Pharmacy, declaration
+from tests.support.pharmacy import ON_HAND, PLAIN, SECOND, Pharmacy, declaration
 
 FEAST = "feast>=0.67,<0.68"  # the version that the export is written against
 SERVING = {"cadence": "1d", "delay": "2h"}

@@ -8,8 +8,8 @@ import pytest
 
 from pipelines.core.errors import SpecError
 from pipelines.core.time import instant_text
-from pipelines.flows.freshness import freshness
-from tests.pharmacy import FIRST, RICH, Pharmacy
+from pipelines.flows.features.freshness import freshness
+from tests.support.pharmacy import FIRST, RICH, Pharmacy
 
 
 def test_stale_features_cost_what_the_claim_hides(champion: Pharmacy, tmp_path: Path) -> None:

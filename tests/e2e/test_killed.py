@@ -25,7 +25,7 @@ import pytest
 from pipelines.core.time import instant_text
 from pipelines.release.ledger import faults
 from pipelines.release.registry import CHAMPION
-from tests.pharmacy import FIRST, RICH, ROOT, Pharmacy
+from tests.support.pharmacy import FIRST, RICH, ROOT, Pharmacy
 
 # In the order in which a run comes to them.
 PLACES = (

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.data.stream import stream_prefix
-from pipelines.flows.incumbent import load_version
-from pipelines.release.canary import judge_canary
-from pipelines.release.canary_evidence import CanaryEvidence
+from pipelines.data.events import stream_prefix
+from pipelines.flows.versions import load_version
+from pipelines.gates.canary.sums import CanaryEvidence
+from pipelines.gates.canary.verdict import judge_canary
 from pipelines.release.ledger import faults
 from pipelines.release.registry import CHALLENGER, CHAMPION
-from pipelines.simulation.live_stories import BETTER, FULL_SHELVES, MEDIAN_ORDERS, ONE_REGION
+from pipelines.simulation.demo.scenarios import BETTER, FULL_SHELVES, MEDIAN_ORDERS, ONE_REGION
 from pipelines.spec.predictions import LOG, prediction_log
 from pipelines.spec.scores import SCORES
-from tests.stories import told
+from tests.support.scenario_runner import told
 
 LEVEL = 0.05  # of one canary: 0.2 a year over 4 tries, as stories declare
 BOTH_WAYS = pytest.mark.parametrize("batch", [False, True], ids=["over_http", "in_batch"])

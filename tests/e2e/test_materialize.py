@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.adapters.online_memory import MemoryOnline
+from pipelines.adapters.online.memory import MemoryOnline
 from pipelines.core.errors import SpecError, TimeError
 from pipelines.core.time import instant_text
 from pipelines.data.snapshot import take_snapshot
-from pipelines.features.online import OnlineStore
+from pipelines.features.online.store import OnlineStore
 from pipelines.flows.check import check
+from pipelines.flows.collaborators import Parts
+from pipelines.flows.features.materialize import MaterializeReport, fill_first, materialize
 from pipelines.flows.frames import streams
-from pipelines.flows.materialize import MaterializeReport, fill_first, materialize
-from pipelines.flows.request import Request
-from pipelines.flows.run import Parts
-from tests.pharmacy import FIRST, PLAIN, RICH, WEEK, Pharmacy, sold
+from pipelines.flows.retrain.request import Request
+from tests.support.pharmacy import FIRST, PLAIN, RICH, WEEK, Pharmacy, sold
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SERVING = {"cadence": "6h", "delay": "15m"}

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.core.verdict import Finding
+from pipelines.core.findings import Finding
 from pipelines.release.budget import anchor
-from tests.pharmacy import FIRST, Pharmacy, Told
+from tests.support.pharmacy import FIRST, Pharmacy, Told
 
 LENIENT = {
     "gates": {

@@ -10,14 +10,14 @@ import pyarrow.compute as pc
 import pytest
 
 from pipelines.core.errors import Superseded, TimeError
-from pipelines.flows.release import advance
-from pipelines.flows.serve import publish_plan
+from pipelines.flows.release.advance import advance
+from pipelines.flows.serving.publish import publish_plan
 from pipelines.release.ledger import faults, replay
 from pipelines.release.registry import CHALLENGER, CHAMPION
-from pipelines.release.rollout import beside
+from pipelines.release.rollout.state import beside
 from pipelines.spec.predictions import Arm
-from tests.pharmacy import SECOND, Pharmacy
-from tests.rollouts import (
+from tests.support.pharmacy import SECOND, Pharmacy
+from tests.support.rollout_factory import (
     CANARY,
     DAY,
     HOUR,

@@ -16,14 +16,15 @@ import pytest
 
 from pipelines.core.errors import TimeError
 from pipelines.core.time import instant_text
-from pipelines.flows.release import advance
-from pipelines.flows.serve import publish_plan
+from pipelines.flows.release.advance import advance
+from pipelines.flows.serving.publish import publish_plan
 from pipelines.release.ledger import Entry, faults
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.release.rollback import rollback
 from pipelines.wiring import connect
-from tests.pharmacy import SECOND, Answer, Pharmacy
-from tests.rollouts import (
+from tests.support.fault_proxy import Wire
+from tests.support.pharmacy import SECOND, Answer, Pharmacy
+from tests.support.rollout_factory import (
     CANARY,
     DAY,
     SHADOW,
@@ -35,8 +36,7 @@ from tests.rollouts import (
     sells,
     step,
 )
-from tests.servers import Server, mlflow
-from tests.wire import Wire
+from tests.support.servers import Server, mlflow
 
 WITHIN_S = 90.0  # for a process to come to an instant, on a machine that does other work as well
 MOVES_ALIAS = b"POST /api/2.0/mlflow/registered-models/alias"
@@ -369,7 +369,7 @@ def test_a_clock_that_goes_back_makes_no_look_twice_and_no_entry_early(
 
     falling = Falling(VERDICT)
     from pipelines.adapters.database import open_engine
-    from pipelines.adapters.ledger_sql import SqlLedger
+    from pipelines.adapters.ledger.sql import SqlLedger
 
     engine = open_engine(pharmacy.settings.ledger_address)
     others = {"clock": falling, "ledger": SqlLedger(engine, falling)}

@@ -12,25 +12,25 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.time import Window, instant_text
-from pipelines.core.verdict import Finding, Gate, Verdict
-from pipelines.flows.incumbent import load_incumbent, load_version
-from pipelines.flows.live_log import live_log
-from pipelines.flows.live_outcomes import live
-from pipelines.flows.live_shadow import shadow_evidence
-from pipelines.flows.materialize import served_spec
-from pipelines.flows.request import Request
-from pipelines.flows.review import awaited
-from pipelines.flows.run import Parts, open_run
+from pipelines.flows.collaborators import Parts, open_run
+from pipelines.flows.features.materialize import served_spec
+from pipelines.flows.release.approval import awaited
+from pipelines.flows.retrain.request import Request
+from pipelines.flows.versions import load_incumbent, load_version
+from pipelines.gates.shadow.evidence import shadow_evidence
+from pipelines.outcomes.log import live_log
+from pipelines.outcomes.metrics import live
+from pipelines.predictions.assignment import Allocation, arm_of
+from pipelines.release.dry_run import record_look
 from pipelines.release.ledger import Draft
 from pipelines.release.registry import CHALLENGER, CHAMPION
-from pipelines.release.rollout import trial
-from pipelines.release.seen import record_look
-from pipelines.serving.arms import Allocation, arm_of
+from pipelines.release.rollout.state import trial
 from pipelines.spec.predictions import Arm
 from tests.contract.registry.conftest import mlflow_server
-from tests.pharmacy import SECOND, Pharmacy, write_days
-from tests.rollouts import (
+from tests.support.pharmacy import SECOND, Pharmacy, write_days
+from tests.support.rollout_factory import (
     CANARY,
     DAY,
     HOUR,

@@ -11,16 +11,16 @@ import pytest
 from pipelines.cli.commands.retrain import show_decision
 from pipelines.cli.output import console
 from pipelines.core.errors import GauntletError
+from pipelines.core.findings import Verdict
 from pipelines.core.time import instant_text
-from pipelines.core.verdict import Verdict
-from pipelines.flows.request import STEPS
-from pipelines.flows.review import answer_review
+from pipelines.flows.release.approval import answer_review
+from pipelines.flows.retrain.request import STEPS
 from pipelines.release.ledger import faults, replay
 from pipelines.release.registry import CHAMPION
-from pipelines.release.versions import CONTENT
+from pipelines.release.version_facts import CONTENT
 from pipelines.simulation.faults import ColumnGone
 from pipelines.wiring import connect
-from tests.pharmacy import FIRST, RICH, SECOND, WEEK, Answer, Pharmacy, Told, planted
+from tests.support.pharmacy import FIRST, RICH, SECOND, WEEK, Answer, Pharmacy, Told, planted
 
 
 def outcomes(pharmacy: Pharmacy, lineage: str = "live") -> list[str]:

@@ -12,25 +12,25 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.adapters.objects_local import LocalStore
+from pipelines.adapters.objects.local import LocalStore
 from pipelines.core.errors import DataError, SpecError, TimeError, Unavailable
 from pipelines.core.time import FixedClock
+from pipelines.data.events import NoEvents
 from pipelines.data.snapshot import take_snapshot
-from pipelines.data.stream import NoEvents
-from pipelines.features.lookup import look_up
-from pipelines.flows import score as flow
+from pipelines.features.online.lookup import look_up
+from pipelines.flows.collaborators import Parts
+from pipelines.flows.features.materialize import materialize
 from pipelines.flows.frames import streams
-from pipelines.flows.materialize import materialize
-from pipelines.flows.run import Parts
-from pipelines.flows.score import score, score_status
-from pipelines.serving.arms import Allocation, arm_of
+from pipelines.flows.serving import batch_score as flow
+from pipelines.flows.serving.batch_score import score, score_status
+from pipelines.predictions.assignment import Allocation, arm_of
 from pipelines.serving.plan import Plan
 from pipelines.spec.points import EventPoints
 from pipelines.spec.predictions import Arm
 from pipelines.spec.scores import score_stream
 from pipelines.wiring import connect
-from tests.answers import logged
-from tests.pharmacy import CLOCK, SECOND, Pharmacy
+from tests.support.pharmacy import CLOCK, SECOND, Pharmacy
+from tests.support.prediction_factory import logged
 
 DAY = timedelta(days=1)
 AT = SECOND + DAY

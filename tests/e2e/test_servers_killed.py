@@ -12,17 +12,20 @@ import pytest
 import sqlalchemy as sa
 
 from pipelines.adapters.database import open_engine
-from pipelines.adapters.ledger_sql import ENTRIES
-from pipelines.adapters.objects_local import LocalStore
-from pipelines.adapters.objects_s3 import S3Store
+from pipelines.adapters.ledger.sql import ENTRIES
+from pipelines.adapters.objects.local import LocalStore
+from pipelines.adapters.objects.s3 import S3Store
 from pipelines.core.time import instant_text
-from pipelines.flows.run import Parts
+from pipelines.flows.collaborators import Parts
 from pipelines.release.ledger import faults
 from pipelines.release.reconciliation import ENTRY_TAG
 from pipelines.release.registry import Registration
 from pipelines.wiring import connect
-from tests import servers
-from tests.answering import (
+from tests.support import servers
+from tests.support.fault_proxy import Wire
+from tests.support.pharmacy import SECOND, Answer, Pharmacy
+from tests.support.prediction_factory import logged
+from tests.support.running_service import (
     Service,
     calling,
     check_log,
@@ -31,9 +34,6 @@ from tests.answering import (
     serving,
     until,
 )
-from tests.answers import logged
-from tests.pharmacy import SECOND, Answer, Pharmacy
-from tests.wire import Wire
 
 POINT = {"pharmacy": "pharmacy_001", "medicine": "amoxicillin"}
 SILENCE = "gauntlet_registry_silence_seconds"

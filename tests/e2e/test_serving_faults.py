@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.adapters.objects_local import LocalStore
-from pipelines.flows.serve import journal_path, publish_plan
+from pipelines.adapters.objects.local import LocalStore
+from pipelines.flows.serving.publish import journal_path, publish_plan
 from pipelines.wiring import connect
-from tests.answering import (
+from tests.support.pharmacy import Pharmacy
+from tests.support.prediction_factory import logged
+from tests.support.running_service import (
     calling,
     check_log,
     make_champion,
@@ -21,9 +23,7 @@ from tests.answering import (
     serving,
     until,
 )
-from tests.answers import logged
-from tests.pharmacy import Pharmacy
-from tests.servers import free_port
+from tests.support.servers import free_port
 
 POINT = {"pharmacy": "pharmacy_001", "medicine": "amoxicillin"}
 

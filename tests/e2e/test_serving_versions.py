@@ -10,16 +10,16 @@ import pytest
 
 from pipelines.core.errors import Damaged, SpecError
 from pipelines.core.time import FixedClock
-from pipelines.flows.serve import plans_folder, publish_plan
+from pipelines.flows.serving.publish import plans_folder, publish_plan
+from pipelines.gates.availability.fast_predict import NAME
+from pipelines.packaging.package import EVIDENCE, content_digest
 from pipelines.serving.deployment import Deployment
-from pipelines.serving.form import NAME
+from pipelines.serving.loaded_version import load_version
 from pipelines.serving.plan import Plan, Serving, write_plan
 from pipelines.serving.service import ModelService
-from pipelines.serving.version import load_version
-from pipelines.training.package import EVIDENCE, content_digest
 from pipelines.wiring import connect
-from tests.pharmacy import SECOND, Pharmacy
-from tests.unit.serving.conftest import Watched
+from tests.support.model_service import Watched
+from tests.support.pharmacy import SECOND, Pharmacy
 
 POINT = {"pharmacy": "pharmacy_002", "medicine": "amoxicillin"}
 

@@ -10,15 +10,15 @@ import numpy.typing as npt
 from scipy import stats
 
 from pipelines.core.arrays import Floats, Integers, Mask
-from pipelines.release.canary import CanaryStep, judge_canary
-from pipelines.release.canary_evidence import Entities, Outcomes, gather
-from pipelines.release.canary_findings import EQUAL, TUNED
-from pipelines.spec.live import OVERDUE
+from pipelines.gates.canary.findings import EQUAL, TUNED
+from pipelines.gates.canary.sums import Entities, Outcomes, gather
+from pipelines.gates.canary.verdict import CanaryStep, judge_canary
+from pipelines.spec.live_metrics import OVERDUE
 from pipelines.spec.rollout import Canary, LiveOutcome, Rollout
 from pipelines.stats.anytime import anytime_interval, log_evidence, mixing
 from pipelines.stats.group_sequential import planned_information
 from pipelines.stats.sample_ratio import CONCENTRATIONS, log_bayes_factor
-from tests.canaries import Live, evidence, rollout
+from tests.support.canary_factory import Live, evidence, rollout
 
 HOURS, FEWEST = 24 * 28, 200
 LEVEL = 0.05 / 26

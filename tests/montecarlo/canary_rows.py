@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.stats import norm
 
-from pipelines.release.canary import CanaryStep
-from tests.canaries import Live
+from pipelines.gates.canary.verdict import CanaryStep
 from tests.montecarlo.canary_entities import (
     alarms,
     always_covered,
@@ -35,6 +34,7 @@ from tests.montecarlo.canary_year import (
     years,
 )
 from tests.montecarlo.row import Row
+from tests.support.canary_factory import Live
 
 HOURLY, SOONER = "every hour for 28 days", "one arm's outcomes come sooner"
 DIFFERING = (

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from pipelines.core.arrays import Floats
-from pipelines.release.canary_findings import TUNED
+from pipelines.gates.canary.findings import TUNED
 from pipelines.stats.anytime import log_evidence, mixing
 from pipelines.stats.group_sequential import planned_information
 from tests.montecarlo.canary_entities import LEVEL

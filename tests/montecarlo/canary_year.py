@@ -22,13 +22,13 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from pipelines.core.arrays import Floats
-from pipelines.release.canary import CanaryStep
-from pipelines.release.canary_evidence import ARMS, CanaryEvidence, Group, Reading, Standing
-from pipelines.release.canary_findings import TUNED
-from pipelines.release.canary_looks import chance_to_win, planned, taken_looks
+from pipelines.gates.canary.findings import TUNED
+from pipelines.gates.canary.looks import chance_to_win, planned, taken_looks
+from pipelines.gates.canary.sums import ARMS, CanaryEvidence, Group, Reading, Standing
+from pipelines.gates.canary.verdict import CanaryStep
 from pipelines.stats.anytime import log_evidence, mixing
 from pipelines.stats.moments import Moments
-from tests.canaries import rollout
+from tests.support.canary_factory import rollout
 
 WEEKS, DAYS, YEAR = 4, 28, 52
 TRIES = 26  # canaries of a year: one every two weeks

@@ -18,9 +18,9 @@ from time import process_time
 
 import numpy as np
 
-from pipelines.core.verdict import Verdict
+from pipelines.core.findings import Verdict
+from pipelines.gates.recent_window.findings import primary
 from pipelines.stats.paired import PairedDifference
-from pipelines.training.findings import primary
 from tests.montecarlo import creep as creeping
 from tests.montecarlo.canary_rows import canaries, canary_years, late_outcomes
 from tests.montecarlo.canary_segments import segments

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from pipelines.core.verdict import Verdict
+from pipelines.core.findings import Verdict
+from pipelines.gates.recent_window.slices import slice_findings
 from pipelines.spec.training import Slice
 from pipelines.stats.paired import paired_difference
-from pipelines.training.slices import slice_findings
 from tests.montecarlo.worlds import World, draw
 
 SLICES, MARGIN = 10, 0.3

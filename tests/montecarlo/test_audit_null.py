@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
+from pipelines.core.findings import Verdict
 from pipelines.core.time import parse_instant
-from pipelines.core.verdict import Verdict
+from pipelines.gates.audit.audit import audit
+from pipelines.gates.audit.record import Audit
 from pipelines.spec.model import ModelSpec
-from pipelines.training.audit import audit
-from pipelines.training.audit_record import Audit
-from pipelines.training.populations import Arm, Material
+from pipelines.training.row_sets import Arm, Material
 
 REPLICATIONS = int(os.environ.get("GAUNTLET_REPLICATIONS", "15"))
 AS_OF = parse_instant("2026-04-01")

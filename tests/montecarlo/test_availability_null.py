@@ -12,12 +12,12 @@ import math
 import numpy as np
 import pytest
 
-from pipelines.core.verdict import Verdict
+from pipelines.core.findings import Verdict
+from pipelines.gates.availability.feature_availability import Presence, lacking, presence_findings
+from pipelines.gates.availability.parity import LEVEL, beyond
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.shares import share_interval
-from pipelines.training.parity import LEVEL, beyond
-from pipelines.training.presence import Presence, lacking, presence_findings
-from tests.pharmacy import declaration
+from tests.support.pharmacy import declaration
 
 TRIALS = 2_000
 RATE = 0.05

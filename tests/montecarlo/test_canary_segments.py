@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipelines.release.canary import CanaryStep, judge_canary
-from pipelines.release.canary_evidence import CanaryEvidence, Standing
-from tests.canaries import kinds, rollout
+from pipelines.gates.canary.sums import CanaryEvidence, Standing
+from pipelines.gates.canary.verdict import CanaryStep, judge_canary
 from tests.montecarlo.canary_entities import LEVEL, alarms
 from tests.montecarlo.canary_segments import (
     GUARDRAIL_ALPHA,
@@ -35,6 +34,7 @@ from tests.montecarlo.canary_year import (
     years,
 )
 from tests.montecarlo.worlds import REPLICATIONS, lower, upper
+from tests.support.canary_factory import kinds, rollout
 
 MANY = 10 * REPLICATIONS
 SEGMENTS = 4

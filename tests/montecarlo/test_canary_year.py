@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from pipelines.release.canary import CanaryStep, judge_canary
-from tests.canaries import Live, rollout
+from pipelines.gates.canary.verdict import CanaryStep, judge_canary
 from tests.montecarlo.canary_entities import (
     LEVEL,
     alarms,
@@ -43,6 +42,7 @@ from tests.montecarlo.canary_year import (
     years,
 )
 from tests.montecarlo.worlds import REPLICATIONS, lower, upper
+from tests.support.canary_factory import Live, rollout
 
 YEARS = 10 * REPLICATIONS
 ENTITIES = max(100, REPLICATIONS // 2)

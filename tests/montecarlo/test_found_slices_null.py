@@ -12,11 +12,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from pipelines.core.verdict import Verdict
+from pipelines.core.findings import Verdict
+from pipelines.gates.recent_window.slice_search import found_slices
+from pipelines.gates.recent_window.slices import slice_findings
 from pipelines.spec.training import SliceSearch
 from pipelines.stats.paired import paired_difference
-from pipelines.training.slice_search import found_slices
-from pipelines.training.slices import slice_findings
 from tests.montecarlo.test_audit_null import recipe
 from tests.montecarlo.worlds import REPLICATIONS, SMALL_ENTITIES, World, draw, upper
 

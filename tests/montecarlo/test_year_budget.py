@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipelines.core.verdict import Verdict
-from pipelines.training.findings import primary
-from tests.montecarlo.creep import GATES, creep, declared
+from pipelines.core.findings import Verdict
+from pipelines.gates.recent_window.findings import primary
+from tests.montecarlo.refresh_drift import GATES, creep, declared
 from tests.montecarlo.slices import blamed
 from tests.montecarlo.worlds import (
     REPLICATIONS,

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.core.verdict import Finding, Gate, Verdict
+from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.gates.recent_window.findings import primary
+from pipelines.gates.recent_window.record import Comparison
 from pipelines.release.budget import budget_findings
 from pipelines.release.ledger import Draft, Entry
 from pipelines.release.policy import Facts, decide
 from pipelines.spec.load import load_model
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.paired import PairedDifference, paired_difference
-from pipelines.training.evaluation import Comparison
-from pipelines.training.findings import primary
 from tests.montecarlo.worlds import World, days_of, rows_of
 
 ROOT = Path(__file__).parents[2]

@@ -13,10 +13,10 @@ from statsmodels.stats.oaxaca import OaxacaBlinder
 from statsmodels.stats.proportion import proportion_confint
 
 from pipelines.core.errors import DataError
-from pipelines.stats.decomposition import Decomposition, symmetric_decomposition
 from pipelines.stats.reweighting import importance_weights, outside_support, three_terms
+from pipelines.stats.shapley import Decomposition, symmetric_decomposition
 from pipelines.stats.shares import share_interval
-from pipelines.stats.two_samples import two_sample_auc
+from pipelines.stats.two_sample_auc import two_sample_auc
 from pipelines.stats.undefined import OneClass, TooFewRows
 
 # The symmetric decomposition

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from pipelines.stats.detectable import Noise
+from pipelines.stats.power import Noise
 
 LEVELS = (0.05, 0.05 / 12, 0.05 / 60)
 MEDIAN = {df: stats.chi2.median(df) / df for df in (4, 6, 9)}  # of a variance's estimate

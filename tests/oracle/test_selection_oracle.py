@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipelines.stats.selection import gain_given_passed
+from pipelines.stats.post_selection import gain_given_passed
 
 
 @pytest.mark.parametrize("truth", [1.5, 3.0, 4.5])

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.core.verdict import Finding, Gate, Verdict
+from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.release.budget import EXHAUSTED, LEVEL, account, budget_findings, budget_year
 from pipelines.release.ledger import Draft, Entry
 from pipelines.spec.training import BudgetGate

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.features.frame import build_frame
-from pipelines.features.leak import probe_leaks
+from pipelines.gates.availability.leak_probe import probe_leaks
 from pipelines.spec.model import ModelSpec
 from tests.property.twin import AS_OF, Row, declarations, events, in_order, tables, twin
 

@@ -16,13 +16,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pipelines.adapters.objects_local import LocalStore
+from pipelines.adapters.objects.local import LocalStore
 from pipelines.core.errors import Unavailable
 from pipelines.core.time import FixedClock
-from pipelines.data.store import StoredObject
-from pipelines.serving.journal import Journal, JournalFull
-from pipelines.serving.shipping import LEAD, ship
-from tests.answers import NOON, answer, logged
+from pipelines.data.objects import StoredObject
+from pipelines.predictions.journal import Journal, JournalFull
+from pipelines.predictions.shipping import LEAD, ship
+from tests.support.prediction_factory import NOON, answer, logged
 
 MOST_ROWS, BATCH_ROWS = 12, 3
 

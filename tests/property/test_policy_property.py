@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.core.verdict import Finding, Gate, Verdict, overall
-from pipelines.release.demands import CURRENT
+from pipelines.core.findings import Finding, Gate, Verdict, overall
 from pipelines.release.ledger import Draft, Entry, faults, replay
+from pipelines.release.policies import CURRENT
 from pipelines.release.policy import Approval, Facts, decide, evidence_digest
 
 NAMES = (

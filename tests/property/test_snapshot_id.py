@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.adapters.objects_local import LocalStore
+from pipelines.adapters.objects.local import LocalStore
+from pipelines.data.events import FileEvents
 from pipelines.data.snapshot import take_snapshot
-from pipelines.data.stream import FileEvents
 from pipelines.spec.model import ModelSpec
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -23,9 +23,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pipelines.core.time import MICROSECOND
-from pipelines.features.fill import fill
 from pipelines.features.frame import build_frame
-from pipelines.features.views import view_rows
+from pipelines.features.online.materialize import fill
+from pipelines.features.online.views import view_rows
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import feature_views
 from tests.property.twin import (

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pipelines.core.time import MICROSECOND, epoch_us, parse_instant
-from pipelines.features.fill import fill
 from pipelines.features.frame import build_frame
-from pipelines.features.lookup import look_up
-from pipelines.features.served import served_at
+from pipelines.features.online.lookup import look_up
+from pipelines.features.online.materialize import fill
+from pipelines.features.online.refresh import served_at
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import feature_views
 from tests.property.twin import AS_OF, START, Row, events, tables

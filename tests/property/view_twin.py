@@ -11,9 +11,9 @@ from typing import Any
 import redis
 from hypothesis import strategies as st
 
-from pipelines.adapters.online_memory import MemoryOnline
-from pipelines.features.online import Key, OnlineRow, OnlineStore, Reading, ViewState
-from pipelines.features.views import view_definitions
+from pipelines.adapters.online.memory import MemoryOnline
+from pipelines.features.online.store import Key, OnlineRow, OnlineStore, Reading, ViewState
+from pipelines.features.online.views import view_definitions
 from pipelines.settings import Settings
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import FeatureView

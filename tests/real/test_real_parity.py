@@ -15,13 +15,13 @@ import mlflow.sklearn
 import pandas as pd
 import pytest
 
-from pipelines.adapters.objects_local import LocalStore
-from pipelines.data.writing import write_events
+from pipelines.adapters.objects.local import LocalStore
+from pipelines.data.ingest.partitions import write_events
 from pipelines.settings import Settings
-from pipelines.simulation.serving import prediction_log
 from pipelines.spec.predictions import prediction_log as declared_log
 from pipelines.training.score import score
 from pipelines.wiring import connect
+from tests.support.simulated_log import prediction_log
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(900)]
 

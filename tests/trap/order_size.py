@@ -20,14 +20,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.core.time import Window, parse_instant
-from pipelines.flows.audit_material import gather
+from pipelines.gates.audit.inputs import gather
 from pipelines.simulation.faults import HospitalBackfill
 from pipelines.simulation.scale import Scale
 from pipelines.simulation.scenarios import Scenario
 from pipelines.simulation.world import World
 from pipelines.spec.model import ModelSpec
 from pipelines.training.fit import fit
-from pipelines.training.populations import Arm, Material
+from pipelines.training.row_sets import Arm, Material
 from pipelines.training.score import score
 
 SCALE = Scale(name="trap", pharmacies=12, medicines=8, prescriptions_per_day=130)

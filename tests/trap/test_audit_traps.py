@@ -14,21 +14,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.adapters.objects_local import LocalStore
-from pipelines.core.verdict import Gate, Verdict
+from pipelines.adapters.objects.local import LocalStore
+from pipelines.core.findings import Gate, Verdict
+from pipelines.data.events import FileEvents
+from pipelines.data.ingest.partitions import write_events
 from pipelines.data.snapshot import open_streams, take_snapshot
-from pipelines.data.stream import FileEvents
-from pipelines.data.writing import write_events
-from pipelines.simulation.serving import Skew, prediction_log, served_features
+from pipelines.gates.audit.audit import audit
+from pipelines.gates.audit.record import Audit
+from pipelines.gates.availability.parity import Parity, parity_findings, replay
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import LOG, Arm
 from pipelines.spec.predictions import prediction_log as declared_log
-from pipelines.training.audit import audit
-from pipelines.training.audit_record import Audit
 from pipelines.training.fit import fit
-from pipelines.training.parity import Parity, parity_findings, replay
-from pipelines.training.populations import Material
+from pipelines.training.row_sets import Material
 from pipelines.training.score import score
+from tests.support.simulated_log import Skew, prediction_log, served_features
 from tests.trap.order_size import (
     AS_OF,
     CHAIN,

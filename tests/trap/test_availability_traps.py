@@ -14,12 +14,22 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pipelines.core.verdict import Finding, Verdict
+from pipelines.core.findings import Finding, Verdict
 from pipelines.release.budget import tries
 from pipelines.simulation.faults import ColumnGone, FeedStopped, UnitChange
 from pipelines.simulation.scenarios import Scenario
-from tests.pharmacy import FIRST, ON_HAND, SECOND, START, WEEKDAY, Pharmacy, Told, sold, write_days
-from tests.served import Production, log_days
+from tests.support.pharmacy import (
+    FIRST,
+    ON_HAND,
+    SECOND,
+    START,
+    WEEKDAY,
+    Pharmacy,
+    Told,
+    sold,
+    write_days,
+)
+from tests.support.served_log import Production, log_days
 
 DAY = timedelta(days=1)
 SERVING = {"cadence": "1d", "offset": "22h", "delay": "1h"}

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.adapters.great_expectations import GreatExpectationsRunner
+from pipelines.adapters.expectations.great_expectations import GreatExpectationsRunner
+from pipelines.core.findings import Finding, Verdict
 from pipelines.core.time import Window, parse_instant
-from pipelines.core.verdict import Finding, Verdict
-from pipelines.quality.envelope import envelope_suite
-from pipelines.quality.findings import contract_findings
-from pipelines.quality.sql import SqlRunner
+from pipelines.gates.contract.findings import contract_findings
+from pipelines.quality.envelope.suite import envelope_suite
+from pipelines.quality.sql.runner import SqlRunner
 from pipelines.spec.streams import Stream
 
 DAY0 = datetime.fromisoformat("2025-01-06")  # a Monday

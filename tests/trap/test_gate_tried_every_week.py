@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 
 from pipelines.adapters.database import open_engine
-from pipelines.adapters.ledger_sql import SqlLedger
-from pipelines.adapters.registry_folder import FolderRegistry
+from pipelines.adapters.ledger.sql import SqlLedger
+from pipelines.adapters.registry.folder import FolderRegistry
+from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.time import FixedClock
-from pipelines.core.verdict import Finding, Gate, Verdict
+from pipelines.release.dry_run import record_look
 from pipelines.release.ledger import Draft, Entry, replay
 from pipelines.release.policy import Facts
 from pipelines.release.promotion import Dossier, Judgement, look, promote
-from pipelines.release.seen import record_look
 from pipelines.spec.training import BudgetGate
 from tests.montecarlo.worlds import SMALL_AR_HALF
 from tests.montecarlo.year import Gauntlet, one_test, promotions, spec, usual
-from tests.registering import register
+from tests.support.version_factory import register
 
 MONDAY = datetime(2027, 3, 1, 6, tzinfo=UTC)
 YEAR_SEED = 4  # a year in which the test at 5 % is fooled as well, as it is in two of three

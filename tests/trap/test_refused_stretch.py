@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.core.time import instant_text
 from pipelines.simulation.faults import UnitChange
-from tests.pharmacy import FIRST, SECOND, WEEK, Pharmacy, planted, write_days
+from tests.support.pharmacy import FIRST, SECOND, WEEK, Pharmacy, planted, write_days
 
 THIRD = SECOND + WEEK
 NAME = f"contract.refused.{SECOND:%Y-%m-%d}"

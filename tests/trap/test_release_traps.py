@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from pipelines.core.time import Window
-from pipelines.flows.incumbent import load_version
-from pipelines.flows.live_evidence import canary_evidence
-from pipelines.flows.live_log import live_log, ramp_of
-from pipelines.flows.live_outcomes import live
-from pipelines.release.canary_evidence import ARMS
+from pipelines.flows.versions import load_version
+from pipelines.gates.canary.evidence import canary_evidence
+from pipelines.gates.canary.sums import ARMS
+from pipelines.outcomes.log import live_log, ramp_of
+from pipelines.outcomes.metrics import live
 from pipelines.spec.predictions import Arm
-from tests.pharmacy import SECOND, Pharmacy
-from tests.rollouts import (
+from tests.support.pharmacy import SECOND, Pharmacy
+from tests.support.rollout_factory import (
     CANARY,
     DAY,
     HOUR,

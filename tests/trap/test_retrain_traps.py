@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from pipelines.adapters.objects_local import LocalStore
+from pipelines.adapters.objects.local import LocalStore
 from pipelines.core.errors import DataError, SpecError
+from pipelines.core.findings import Verdict
 from pipelines.core.time import Window
-from pipelines.core.verdict import Verdict
-from pipelines.data.writing import write_events
+from pipelines.data.ingest.partitions import write_events
 from pipelines.release.registry import CHAMPION
 from pipelines.simulation.faults import (
     ClockSlip,
@@ -33,7 +33,7 @@ from pipelines.simulation.faults import (
 from pipelines.simulation.scale import Scale
 from pipelines.simulation.scenarios import Scenario
 from pipelines.simulation.world import KNOWN_COLUMNS, World
-from tests.pharmacy import FIRST, RICH, SECOND, START, WEEKDAY, Pharmacy, Told, planted
+from tests.support.pharmacy import FIRST, RICH, SECOND, START, WEEKDAY, Pharmacy, Told, planted
 
 DAY = timedelta(days=1)
 UNDONE = ("features", "availability", "train", "evaluate", "audit", "register")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.flows.incumbent import load_version
-from pipelines.flows.live_evidence import canary_evidence
-from pipelines.flows.live_log import ramp_of
-from pipelines.release.canary import judge_canary
+from pipelines.flows.versions import load_version
+from pipelines.gates.canary.evidence import canary_evidence
+from pipelines.gates.canary.verdict import judge_canary
+from pipelines.outcomes.log import ramp_of
 from pipelines.release.registry import CHALLENGER, CHAMPION
-from tests.pharmacy import Pharmacy
-from tests.rollouts import CANARY, DAY, ROLLOUT, at, challenged, lived, sells, step
+from tests.support.pharmacy import Pharmacy
+from tests.support.rollout_factory import CANARY, DAY, ROLLOUT, at, challenged, lived, sells, step
 
 HARM = "canary.harm.packs_a_sale.kind.community"
 

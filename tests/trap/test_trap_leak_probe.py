@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 from ibis import _
 
-from pipelines.core.verdict import Finding, Gate, Verdict
+from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.features.frame import build_frame
-from pipelines.features.leak import probe_leaks
+from pipelines.gates.availability.leak_probe import probe_leaks
 from pipelines.spec.model import ModelSpec
 
 START = datetime(2026, 1, 5, tzinfo=UTC)

@@ -10,12 +10,12 @@ from rich.table import Table
 
 from pipelines.cli.options import AsOf, Json, ModelName, instant
 from pipelines.cli.output import answer, console, show_findings, spinner
+from pipelines.core.findings import Interval, Verdict
 from pipelines.core.time import instant_text
-from pipelines.core.verdict import Interval, Verdict
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
-    from pipelines.training.audit_record import Audit
+    from pipelines.gates.audit.record import Audit
 
 NAMES = {
     "champion_training": "champion's training rows",
@@ -48,7 +48,7 @@ def audit(
     To see another recipe than the champion's on recent rows is a try of the year's error budget.
     Exit code 0 when no flag stops the recipe, 1 when one does.
     """
-    from pipelines.flows.audit_by_hand import audit_by_hand, choose_pair
+    from pipelines.flows.audit import audit_by_hand, choose_pair
 
     with spinner("connecting") as tell:
         parts = connect(progress=tell)
@@ -138,7 +138,7 @@ def _own(found: Audit) -> None:
 
 
 def _moved(found: Audit) -> None:
-    from pipelines.training.audit_findings import moved_words
+    from pipelines.gates.audit.findings import moved_words
 
     for moved in found.movements:
         words = moved_words(moved.left, moved.left_share, moved.entered, moved.entered_share)

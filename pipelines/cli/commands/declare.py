@@ -56,8 +56,8 @@ def import_events(
     as_json: Json = False,
 ) -> None:
     """Bring files into a stream's store; safe to repeat, each day complete or untouched."""
-    from pipelines.data.importing import import_files
-    from pipelines.data.staging import Reading
+    from pipelines.data.ingest.files import import_files
+    from pipelines.data.ingest.staging import Reading
 
     settings = Settings()
     spec = load_model(settings.models / f"{name}.yaml")

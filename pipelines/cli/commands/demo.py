@@ -18,15 +18,15 @@ from pipelines.cli.options import Json
 from pipelines.cli.output import answer, console, spinner
 from pipelines.core.errors import GauntletError
 from pipelines.core.time import FixedClock, instant_text
-from pipelines.flows.request import Request
+from pipelines.flows.retrain.request import Request
 from pipelines.settings import Settings
 from pipelines.wiring import connect, open_store
 
 if TYPE_CHECKING:
-    from pipelines.flows.materialize import MaterializeReport
-    from pipelines.flows.retrain import Retraining
-    from pipelines.simulation.live_story import Told
-    from pipelines.simulation.story import Chapter
+    from pipelines.flows.features.materialize import MaterializeReport
+    from pipelines.flows.retrain.steps import Retraining
+    from pipelines.simulation.demo.retrain_demo import Chapter
+    from pipelines.simulation.demo.rollout_demo import Told
 
 MODEL = "demand"
 _NO_TRAFFIC = (
@@ -48,7 +48,7 @@ def demo(as_json: Json = False) -> None:
     finds what it did before. Exit code 1 when a Monday ends otherwise than the story says; a canary
     draws its arms anew and may, rarely, see too little: that is told.
     """
-    from pipelines.simulation.story import DEMO_STORY
+    from pipelines.simulation.demo.retrain_demo import DEMO_STORY
     from pipelines.simulation.writing import write_world
 
     settings = _embedded()
@@ -114,8 +114,8 @@ def _embedded() -> Settings:
 
 
 def _retrain(settings: Settings, chapter: Chapter, number: int, *, quiet: bool) -> Retraining:
-    from pipelines.flows.materialize import materialize
-    from pipelines.flows.retrain import retrain
+    from pipelines.flows.features.materialize import materialize
+    from pipelines.flows.retrain.steps import retrain
 
     if not quiet:
         console.rule(f"[bold]{number}. Monday {chapter.as_of:%d %B %Y}: {chapter.title}[/]")

@@ -17,11 +17,11 @@ from pipelines.wiring import connect, service_here
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipelines.flows.release_report import ReleaseReport
-    from pipelines.flows.retrain import Retraining
+    from pipelines.flows.release.report import ReleaseReport
+    from pipelines.flows.retrain.steps import Retraining
     from pipelines.release.ledger import Entry
-    from pipelines.simulation.live_stories import LiveStory
-    from pipelines.simulation.live_story import Told
+    from pipelines.simulation.demo.rollout_demo import Told
+    from pipelines.simulation.demo.scenarios import LiveStory
 
 ENDED = "told"  # stands in a story's home when it was told to its end
 _COLOURS = {"promoted": "green", "rolled_back": "red", "ended": "red"}
@@ -36,7 +36,7 @@ def tell_live_stories(settings: Settings, first: int, *, quiet: bool) -> list[To
         first: number of the first story.
         quiet: say nothing.
     """
-    from pipelines.simulation.live_stories import BETTER, MEDIAN_ORDERS
+    from pipelines.simulation.demo.scenarios import BETTER, MEDIAN_ORDERS
 
     return [
         _live(settings, story, first + number, quiet=quiet)
@@ -56,7 +56,7 @@ def show_moves(told: list[Told]) -> None:
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
-    from pipelines.release.ending import ended_how
+    from pipelines.release.rollout.outcome import ended_how
 
     move, how = entry.move, ended_how(entry)
     what = move.stage.value if move else str(entry.outcome)
@@ -75,9 +75,9 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 
 def _live(settings: Settings, story: LiveStory, number: int, *, quiet: bool) -> Told:
-    from pipelines.flows.release_report import ReleaseReport
-    from pipelines.simulation.asking import MovingClock, over_http
-    from pipelines.simulation.live_story import Declarations, tell_live
+    from pipelines.flows.release.report import ReleaseReport
+    from pipelines.simulation.demo.rollout_demo import Declarations, tell_live
+    from pipelines.simulation.people.forecast_clients import MovingClock, over_http
 
     known, clock = settings.apart(story.model), MovingClock(story.made)
     declarations = Declarations(

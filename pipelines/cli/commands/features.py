@@ -20,7 +20,7 @@ from pipelines.spec.load import load_model, load_models
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
-    from pipelines.flows.catalogue import Catalogue, Defined, Online, Use
+    from pipelines.flows.features.catalogue import Catalogue, Defined, Online, Use
     from pipelines.spec.model import ModelSpec
 
 Models = Annotated[list[str] | None, typer.Argument(help="declared models; default: all")]
@@ -58,7 +58,7 @@ def add_to(app: typer.Typer) -> None:
 
 def list_features(models: Models = None, as_json: Json = False) -> None:
     """Features of declared models and their champions: definition, users, availability, drift."""
-    from pipelines.flows.catalogue import catalogue
+    from pipelines.flows.features.catalogue import catalogue
 
     parts = connect()
     found = catalogue(_declared(models), parts)
@@ -78,7 +78,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write the definitions as a repository that ``feast apply`` accepts."""
-    from pipelines.flows.feast_export import export_feast
+    from pipelines.flows.features.feast_export import export_feast
 
     if as_of is not None and not values:
         raise SpecError("--as-of says as of when values are written", wanted="--values beside it")

@@ -22,7 +22,7 @@ def freshness(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> Non
 
     No champion is compared, so nothing is charged to the year's error budget.
     """
-    from pipelines.flows.freshness import freshness as compare
+    from pipelines.flows.features.freshness import freshness as compare
 
     with bar("comparing") as tell:
         parts = connect(progress=tell)

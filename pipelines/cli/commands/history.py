@@ -11,15 +11,15 @@ from rich.padding import Padding
 from pipelines.cli.options import Json, Lineage, ModelName, Reason, instant
 from pipelines.cli.output import answer, console, errors, mark, show_findings
 from pipelines.core.errors import Damaged, GauntletError, SpecError, Unavailable
+from pipelines.core.findings import Gate, Verdict
 from pipelines.core.time import instant_text
-from pipelines.core.verdict import Gate, Verdict
-from pipelines.flows.request import LIVE
+from pipelines.flows.retrain.request import LIVE
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipelines.flows.run import Parts
+    from pipelines.flows.collaborators import Parts
     from pipelines.release.budget import Account
     from pipelines.release.ledger import Entry
 
@@ -82,8 +82,8 @@ def explain(
 
     Of a version on live traffic also what became of it there since.
     """
-    from pipelines.release.ending import ended_how
     from pipelines.release.ledger import replay
+    from pipelines.release.rollout.outcome import ended_how
 
     chain = connect().ledger.entries(name, lineage)
     entry = _judged(name, version, lineage, chain)
@@ -183,7 +183,7 @@ def rollback(
 
 def _untold(parts: Parts, name: str) -> list[str]:
     """What is wrong with the pages in MLflow; the rollback stands, whatever is away."""
-    from pipelines.flows.live_page import put_on_pages
+    from pipelines.flows.release.pages import put_on_pages
 
     try:
         put_on_pages(name, parts)
@@ -194,7 +194,7 @@ def _untold(parts: Parts, name: str) -> list[str]:
 
 def _whole(parts: Parts, name: str, version: str) -> None:
     """Refuse a damaged version: services would, and go on with the one that is to be rid of."""
-    from pipelines.flows.incumbent import load_version
+    from pipelines.flows.versions import load_version
 
     try:
         load_version(parts, parts.registry.get(name, version))
@@ -212,8 +212,8 @@ def _whole(parts: Parts, name: str, version: str) -> None:
 
 def _unfilled(parts: Parts, name: str, version: str) -> list[str]:
     """What production lacks of a version's features; the rollback stands, whatever is away."""
-    from pipelines.flows.incumbent import load_version
-    from pipelines.flows.unfilled import unfilled
+    from pipelines.flows.features.store_gaps import unfilled
+    from pipelines.flows.versions import load_version
 
     try:
         spec = load_version(parts, parts.registry.get(name, version)).spec
@@ -234,7 +234,7 @@ def approve(
     as_json: Json = False,
 ) -> None:
     """Answer for a version that awaits review. The answer is bound to the evidence it names."""
-    from pipelines.flows.review import answer_review
+    from pipelines.flows.release.approval import answer_review
 
     entry = answer_review(
         connect(), name, version, by=by, evidence=evidence, approved=not refuse, note=note
@@ -279,7 +279,7 @@ def _judged(name: str, version: str | None, lineage: str, chain: Sequence[Entry]
 
 def _since(entry: Entry, chain: Sequence[Entry]) -> list[Entry]:
     """What became of a version on live traffic after it was judged."""
-    from pipelines.release.review_live import histories
+    from pipelines.reporting.rollout_page import histories
 
     mine = [one for one in histories(chain) if one.version == entry.candidate]
     moves = [move for one in mine for move in (*one.moves, one.replaced) if move is not None]

@@ -15,7 +15,7 @@ from pipelines.core.time import instant_text
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
-    from pipelines.flows.materialize import Materialized, MaterializeReport
+    from pipelines.flows.features.materialize import Materialized, MaterializeReport
 
 OUTCOMES = {
     "whole": "[green]written whole[/]",
@@ -39,7 +39,7 @@ def materialize(
     as_json: Json = False,
 ) -> None:
     """Fill the online store as of the newest refresh; only what changed, safe to repeat."""
-    from pipelines.flows.materialize import materialize as fill
+    from pipelines.flows.features.materialize import materialize as fill
 
     with bar("materializing") as tell:
         parts = connect(progress=tell)

@@ -10,12 +10,12 @@ from rich.table import Table
 
 from pipelines.cli.options import AsOf, Json, ModelName, instant
 from pipelines.cli.output import answer, console, mark, number, show_findings, show_table, spinner
+from pipelines.core.findings import Verdict
 from pipelines.core.time import instant_text
-from pipelines.core.verdict import Verdict
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
-    from pipelines.flows.release_report import ReleaseReport
+    from pipelines.flows.release.report import ReleaseReport
 
 _COLOURS = {"promoted": "green", "kept": "green", "ended": "red", "rolled_back": "red"}
 
@@ -31,7 +31,7 @@ def release(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
     At most one legal move; asked again, it goes on from what stands. Exit code 0 means that the
     step was taken, whatever came of it.
     """
-    from pipelines.flows.release import advance
+    from pipelines.flows.release.advance import advance
 
     with spinner("looking at live traffic") as tell:
         parts = connect(progress=tell)

@@ -10,11 +10,11 @@ from rich.markup import escape
 from pipelines.cli.options import AsOf, Json, Lineage, ModelName, Reason, instant
 from pipelines.cli.output import answer, console, mark, show_findings, spinner
 from pipelines.core.time import instant_text
-from pipelines.flows.request import LIVE, Request, StepReport
+from pipelines.flows.retrain.request import LIVE, Request, StepReport
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
-    from pipelines.flows.retrain import Retraining
+    from pipelines.flows.retrain.steps import Retraining
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,7 +45,7 @@ def retrain(
 
     Exit code 0 means that it was decided, whatever the decision.
     """
-    from pipelines.flows.retrain import retrain as run_all
+    from pipelines.flows.retrain.steps import retrain as run_all
 
     with spinner("connecting") as tell:
         parts = connect(progress=tell)

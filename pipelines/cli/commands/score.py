@@ -30,7 +30,7 @@ def score(
     if check:
         _check(name, as_json=as_json)
         return
-    from pipelines.flows.score import score as predict
+    from pipelines.flows.serving.batch_score import score as predict
 
     with bar("scoring") as tell:
         parts = connect(progress=tell)
@@ -48,7 +48,7 @@ def score(
 
 
 def _check(name: str, *, as_json: bool) -> None:
-    from pipelines.flows.score import score_status
+    from pipelines.flows.serving.batch_score import score_status
 
     found = score_status(name, connect())
     if as_json:

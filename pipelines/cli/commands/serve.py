@@ -19,7 +19,7 @@ from pipelines.core.errors import GauntletError, SpecError
 from pipelines.wiring import connect, open_online
 
 if TYPE_CHECKING:
-    from pipelines.flows.run import Parts
+    from pipelines.flows.collaborators import Parts
     from pipelines.serving.plan import Plan
 
 SHIP_EVERY = 10  # looks at the registry between two shippings of the log
@@ -53,8 +53,8 @@ def serve(
     from uvicorn.config import STARTUP_FAILURE
     from uvicorn.supervisors import Multiprocess
 
-    from pipelines.flows.serve import journal_path, publish_plan, ship_log
-    from pipelines.serving.journal import Journal
+    from pipelines.flows.serving.publish import journal_path, publish_plan, ship_log
+    from pipelines.predictions.journal import Journal
     from pipelines.settings import Settings
 
     parts, listening, names = cache(connect), _listening(host, port), list(dict.fromkeys(names))
@@ -120,7 +120,7 @@ def _listening(host: str, port: int) -> socket.socket:
 
 def _first_plan(name: str, parts: Callable[[], Parts]) -> Plan:
     """What the registry says; when it does not answer in time, what it said last."""
-    from pipelines.flows.serve import plans_folder, publish_plan
+    from pipelines.flows.serving.publish import plans_folder, publish_plan
     from pipelines.serving.plan import read_plan
     from pipelines.settings import Settings
 

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.sales import sales_model, sales_rows
+from tests.support.sales import sales_model, sales_rows
 
 __all__ = ["sales_model", "sales_rows"]
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from pipelines.adapters.objects_local import LocalStore
-from pipelines.adapters.objects_s3 import S3Store
+from pipelines.adapters.objects.local import LocalStore
+from pipelines.adapters.objects.s3 import S3Store
 from pipelines.core.time import FixedClock
-from pipelines.data.store import ObjectStore
-from pipelines.serving.journal import Journal
-from pipelines.serving.shipping import ship
-from tests.answers import answer
+from pipelines.data.objects import ObjectStore
+from pipelines.predictions.journal import Journal
+from pipelines.predictions.shipping import ship
+from tests.support.prediction_factory import answer
 
 THREADS = 4  # of each worker that append: none has more than one prediction on its way
 BATCH_ROWS = 20  # small, so that most kills meet a shipment

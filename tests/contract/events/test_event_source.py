@@ -11,14 +11,14 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from pipelines.adapters.events_postgres import PostgresEvents
-from pipelines.adapters.objects_local import LocalStore
-from pipelines.adapters.objects_s3 import S3Store
+from pipelines.adapters.events.postgres import PostgresEvents
+from pipelines.adapters.objects.local import LocalStore
+from pipelines.adapters.objects.s3 import S3Store
 from pipelines.core.errors import DataError, Unavailable
+from pipelines.data.events import EventSource, FileEvents
+from pipelines.data.ingest.partitions import write_events
+from pipelines.data.objects import ObjectStore
 from pipelines.data.snapshot import Snapshot, open_streams, take_snapshot
-from pipelines.data.store import ObjectStore
-from pipelines.data.stream import EventSource, FileEvents
-from pipelines.data.writing import write_events
 from pipelines.spec.model import ModelSpec
 
 Rows = Callable[..., pa.Table]

@@ -19,20 +19,20 @@ import yaml
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-from pipelines.adapters.events_postgres import PostgresEvents
-from pipelines.adapters.objects_local import LocalStore
-from pipelines.adapters.objects_s3 import S3Store
+from pipelines.adapters.events.postgres import PostgresEvents
+from pipelines.adapters.objects.local import LocalStore
+from pipelines.adapters.objects.s3 import S3Store
 from pipelines.core.errors import GauntletError, SpecError, TimeError, Unavailable
 from pipelines.core.time import FixedClock
+from pipelines.data.ingest.partitions import write_events
+from pipelines.data.objects import ObjectStore
 from pipelines.data.snapshot import open_streams, take_snapshot
-from pipelines.data.store import ObjectStore
-from pipelines.data.writing import write_events
 from pipelines.features.frame import build_frame
 from pipelines.flows.explore import Exploration, open_exploration
 from pipelines.settings import Settings
 from pipelines.spec.model import ModelSpec
 from pipelines.wiring import connect_readers, open_sources
-from tests.pharmacy import Pharmacy
+from tests.support.pharmacy import Pharmacy
 
 Rows = Callable[..., pa.Table]
 NOW = datetime(2026, 2, 1, tzinfo=UTC)

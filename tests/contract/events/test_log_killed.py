@@ -20,10 +20,10 @@ from pathlib import Path
 import pytest
 
 from pipelines.core.time import FixedClock
-from pipelines.serving.journal import Journal
-from pipelines.serving.shipping import ship
-from tests.answers import logged
+from pipelines.predictions.journal import Journal
+from pipelines.predictions.shipping import ship
 from tests.contract.events.log_life import BATCH_ROWS, THREADS, open_store
+from tests.support.prediction_factory import logged
 
 SCRIPT = Path(__file__).with_name("log_life.py")
 LIVES, MOST_LIVES, WORKERS = 6, 40, 2  # more lives on a slow machine, until a ship was caught

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.adapters.objects_local import LocalStore
-from pipelines.adapters.objects_s3 import S3Store
+from pipelines.adapters.objects.local import LocalStore
+from pipelines.adapters.objects.s3 import S3Store
 from pipelines.core.errors import Damaged, SpecError, Unavailable
-from pipelines.data.store import ObjectStore
+from pipelines.data.objects import ObjectStore
 
 
 @pytest.fixture(params=["folder", "s3-versions", "s3-plain"])

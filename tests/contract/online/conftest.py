@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from pipelines.adapters.online_memory import MemoryOnline
-from pipelines.features.online import OnlineStore
+from pipelines.adapters.online.memory import MemoryOnline
+from pipelines.features.online.store import OnlineStore
 from pipelines.settings import Settings
 from pipelines.wiring import open_online
 

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from pipelines.core.errors import Damaged, GauntletError, SpecError, Superseded, Unavailable
-from pipelines.features.online import OnlineRow, OnlineStore, ViewState
+from pipelines.features.online.store import OnlineRow, OnlineStore, ViewState
 from pipelines.settings import Settings
 from pipelines.wiring import open_online
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 
-from pipelines.features.online import Key, OnlineRow, OnlineStore, ViewState
+from pipelines.features.online.store import Key, OnlineRow, OnlineStore, ViewState
 from pipelines.settings import Settings
 from pipelines.wiring import open_online
 
@@ -29,7 +29,7 @@ WRITER = textwrap.dedent("""
     import sys
     from datetime import UTC, datetime, timedelta
     from pipelines.core.errors import Superseded
-    from pipelines.features.online import OnlineRow, ViewState
+    from pipelines.features.online.store import OnlineRow, ViewState
     from pipelines.settings import Settings
     from pipelines.wiring import open_online
 

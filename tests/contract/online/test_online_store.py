@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.core.errors import DataError, Superseded, TimeError
-from pipelines.features.online import Key, OnlineRow, OnlineStore, Value, ViewState
+from pipelines.features.online.store import Key, OnlineRow, OnlineStore, Value, ViewState
 
 T = datetime(2026, 1, 5, tzinfo=UTC)
 VIEW = "demand.stock_by_shop"

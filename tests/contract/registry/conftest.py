@@ -17,11 +17,11 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-from pipelines.adapters.registry_mlflow import MlflowRegistry
+from pipelines.adapters.registry.mlflow import MlflowRegistry
 from pipelines.core.time import parse_instant
+from pipelines.packaging.package import Package, write_package
 from pipelines.release.registry import Registration
-from pipelines.training.package import Package, write_package
-from tests.servers import mlflow
+from tests.support.servers import mlflow
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from pipelines.core.errors import Damaged, SpecError
+from pipelines.core.findings import Verdict
 from pipelines.core.time import parse_instant
-from pipelines.core.verdict import Verdict
-from pipelines.training import package as module
-from pipelines.training.package import complete_package, content_digest, write_package
+from pipelines.packaging import package as module
+from pipelines.packaging.package import complete_package, content_digest, write_package
 
 STRANGER = """
 import sys

@@ -18,11 +18,11 @@ import mlflow
 import numpy as np
 import pytest
 
-from pipelines.adapters.registry_folder import FolderRegistry
-from pipelines.adapters.registry_mlflow import MlflowRegistry
+from pipelines.adapters.registry.folder import FolderRegistry
+from pipelines.adapters.registry.mlflow import MlflowRegistry
 from pipelines.core.errors import Damaged, GauntletError, Unavailable
+from pipelines.packaging.package import content_digest
 from pipelines.release.registry import Registration, Registry, Shown
-from pipelines.training.package import content_digest
 
 Make = Callable[..., Registration]
 SHOWN = Shown(parameters={"estimator": "HistGradientBoosting"}, metrics={"absolute_error": 4.1})
@@ -218,8 +218,8 @@ MLFLOW_POINTS = (
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-from pipelines.adapters.registry_folder import FolderRegistry
-from pipelines.adapters.registry_mlflow import MlflowRegistry
+from pipelines.adapters.registry.folder import FolderRegistry
+from pipelines.adapters.registry.mlflow import MlflowRegistry
 from pipelines.release.registry import Registration
 address, folder, facts, *points = sys.argv[1:]
 

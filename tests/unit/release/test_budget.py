@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.core.verdict import Finding, Gate, Verdict, overall
+from pipelines.core.findings import Finding, Gate, Verdict, overall
 from pipelines.release.budget import (
     EXHAUSTED,
     LEVEL,

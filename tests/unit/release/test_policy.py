@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pipelines.core.errors import Damaged
-from pipelines.core.verdict import Finding, Gate, Verdict
-from pipelines.release.demands import CURRENT, POLICIES, Demand, policy_of
+from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.release.policies import CURRENT, POLICIES, Demand, policy_of
 from pipelines.release.policy import Approval, Facts, Outcome, decide, evidence_digest
 
 SUITE = "contract.suite.sales.price.not_null"

@@ -8,9 +8,9 @@ import pytest
 
 from pipelines.core.errors import Damaged
 from pipelines.serving.deployment import KEPT, Deployment
+from pipelines.serving.loaded_version import LoadedVersion
 from pipelines.serving.plan import Plan, Serving, plan_path, plan_stamp, write_plan
-from pipelines.serving.version import LoadedVersion
-from tests.unit.serving.conftest import Desk, point, says, serving_of, version
+from tests.support.model_service import Desk, point, says, serving_of, version
 
 
 class Loader:

@@ -12,13 +12,13 @@ import pytest
 from pipelines.core.arrays import Floats
 from pipelines.core.errors import Damaged, Unavailable
 from pipelines.core.time import FixedClock
-from pipelines.serving.arms import Allocation, arm_of
-from pipelines.serving.compiled import Row
-from pipelines.serving.journal import Journal, JournalFull
+from pipelines.packaging.fast_predict import Row
+from pipelines.predictions.assignment import Allocation, arm_of
+from pipelines.predictions.journal import Journal, JournalFull
 from pipelines.serving.service import ModelService
 from pipelines.spec.predictions import Arm
-from tests.answers import NOON
-from tests.unit.serving.conftest import Desk, Watched, filled, point, says, version
+from tests.support.model_service import Desk, Watched, filled, point, says, version
+from tests.support.prediction_factory import NOON
 
 
 def breaks(rows: Sequence[Row]) -> Floats:

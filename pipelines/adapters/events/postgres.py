@@ -1,0 +1,277 @@
+"""Events that are rows of a PostgreSQL table, pulled in increments of known time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from pipelines.core.errors import DataError, Unavailable
+from pipelines.core.records import Record
+from pipelines.core.time import instant_text, parse_instant, utc
+from pipelines.data.cache import Cache
+from pipelines.data.canonical import ARROW_TYPES, check_schema, stored_types, time_names
+from pipelines.data.events import Progress, PulledObject
+from pipelines.spec.fields import ColumnType
+from pipelines.spec.streams import KnownTimeRule, PostgresSource, Stream
+
+_BATCH = 20_000
+_ZONED = pa.timestamp("us", tz="UTC")
+_ARROW: dict[str, pa.DataType] = {
+    "text": pa.string(),
+    "character varying": pa.string(),
+    "character": pa.string(),
+    "uuid": pa.string(),
+    "smallint": pa.int16(),
+    "integer": pa.int32(),
+    "bigint": pa.int64(),
+    "real": pa.float32(),
+    "double precision": pa.float64(),
+    "numeric": pa.float64(),
+    "boolean": pa.bool_(),
+    "timestamp with time zone": _ZONED,
+    "timestamp without time zone": pa.timestamp("us"),
+}
+_CASTS = {
+    ColumnType.STRING: "{}::text",
+    ColumnType.INTEGER: "{}::int8",
+    ColumnType.FLOAT: "{}::float8",
+    ColumnType.BOOLEAN: "{}",
+    ColumnType.TIMESTAMP: "(extract(epoch from {}) * 1000000)::int8",
+}
+
+
+class Increment(Record):
+    """Rows known after the increment before and until ``upto``, and a sum over them to compare."""
+
+    upto: str
+    rows: int
+    checksum: str
+    pulled: PulledObject | None
+
+
+class PostgresEvents:
+    """One table. The connection is read-only, at the isolation level repeatable read.
+
+    What was pulled stays in the cache and is not asked for again; but each pull compares a count
+    and a checksum of all earlier rows, made by the database, with what they were.
+    """
+
+    def __init__(self, url: str, table: str) -> None:
+        self.url, self.table = url, table
+
+    @classmethod
+    def of(cls, source: PostgresSource, url: str) -> PostgresEvents:
+        """The source that a declaration names, at an address."""
+        return cls(url, source.table)
+
+    def pull(
+        self, name: str, stream: Stream, as_of: datetime, cache: Cache, progress: Progress
+    ) -> tuple[PulledObject, ...]:
+        """See ``EventSource.pull``."""
+        about = {"address": self._address(), "table": self.table, "stream": stream.digest}
+        noted = [Increment.model_validate(one) for one in cache.note("increments", about) or []]
+        held = [one.pulled is None or one.pulled.sha256 in cache for one in noted]
+        increments = noted[: held.index(False)] if False in held else noted
+        if not increments or parse_instant(increments[-1].upto) < utc(as_of):
+            with self._transaction(name, stream) as connection:
+                self._check_columns(name, stream, connection)
+                self._check_history(name, stream, connection, noted)
+                # an object that was lost is pulled again up to where it ended, then what is new
+                ends = [one.upto for one in noted[len(increments) :]]
+                if not ends or parse_instant(ends[-1]) < utc(as_of):
+                    ends.append(instant_text(as_of))
+                for end in ends:
+                    after = increments[-1].upto if increments else None
+                    increments.append(
+                        self._increment(
+                            name,
+                            stream,
+                            connection,
+                            after=after,
+                            upto=end,
+                            cache=cache,
+                            progress=progress,
+                        )
+                    )
+            cache.keep_note("increments", about, [one.as_json() for one in increments])
+        return tuple(one.pulled for one in increments if one.pulled is not None)
+
+    def _increment(
+        self,
+        name: str,
+        stream: Stream,
+        connection: psycopg.Connection[Any],
+        *,
+        after: str | None,
+        upto: str,
+        cache: Cache,
+        progress: Progress,
+    ) -> Increment:
+        rows, checksum = self._checksum(stream, connection, after, upto)
+        key = f"{self.table}/known-{after or 'ever'}-to-{upto}"
+        if not rows:
+            return Increment(upto=upto, rows=0, checksum=checksum, pulled=None)
+        wanted = stored_types(stream)
+        columns = sql.SQL(", ").join(
+            sql.SQL(_CASTS[kind]).format(sql.Identifier(column)) for column, kind in wanted.items()
+        )
+        where, values = self._between(stream, after, upto)
+        query = sql.SQL("SELECT {} FROM {} WHERE {}").format(columns, self._table(), where)
+        schema = pa.schema([(column, ARROW_TYPES[kind]) for column, kind in wanted.items()])
+
+        def fetch(to: Path) -> None:
+            done = 0
+            with (
+                connection.cursor("gauntlet_events", binary=True) as cursor,
+                pq.ParquetWriter(to, schema, compression="zstd") as writer,
+            ):
+                cursor.itersize = _BATCH
+                cursor.execute(query, values)
+                while batch := cursor.fetchmany(_BATCH):
+                    arrays = [
+                        pa.array(column, pa.int64()).cast(kind)
+                        if pa.types.is_timestamp(kind)
+                        else pa.array(column, kind)
+                        for column, kind in zip(zip(*batch, strict=True), schema.types, strict=True)
+                    ]
+                    writer.write_batch(pa.record_batch(arrays, schema=schema))
+                    done += len(batch)
+                    progress(f"{name}: pulled {done} of {rows} new rows")
+
+        sha256 = cache.add(fetch)
+        size = cache.object(sha256).stat().st_size
+        pulled = PulledObject(key=key, sha256=sha256, size=size, etag=checksum)
+        return Increment(upto=upto, rows=rows, checksum=checksum, pulled=pulled)
+
+    def _check_columns(
+        self, name: str, stream: Stream, connection: psycopg.Connection[Any]
+    ) -> None:
+        found = connection.execute(
+            "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute "
+            "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
+            [self._table().as_string(connection)],
+        ).fetchall()
+        where = f"stream {name}, table {self.table} at {self._address()}"
+        if not found:
+            raise DataError(
+                "there is no such table, or it cannot be seen",
+                where=where,
+                do="mend `source.table`, or grant USAGE and SELECT",
+            )
+        schema = pa.schema([(column, _ARROW.get(kind, pa.binary())) for column, kind in found])
+        kinds = ", ".join(f"{column} {kind}" for column, kind in found)
+        check_schema(schema, stored_types(stream), where=where, remark=f"the table has {kinds}")
+        column = self._time_column(stream)
+        missing = connection.execute(
+            sql.SQL("SELECT count(*) FROM {} WHERE {} IS NULL").format(
+                self._table(), sql.Identifier(column)
+            )
+        ).fetchone()
+        if missing and missing[0]:
+            raise DataError(
+                "a time is missing",
+                where=where,
+                got=f"{missing[0]} row(s) without {column}",
+                wanted="a known time in every row",
+                do="mend the table: a row that never became known cannot be an event",
+            )
+
+    def _check_history(
+        self,
+        name: str,
+        stream: Stream,
+        connection: psycopg.Connection[Any],
+        increments: list[Increment],
+    ) -> None:
+        if not increments:
+            return
+        before = sum(one.rows for one in increments), sum(int(one.checksum) for one in increments)
+        rows, checksum = self._checksum(stream, connection, None, increments[-1].upto)
+        if (rows, int(checksum)) != before:
+            raise DataError(
+                "the source rewrote history that was already read",
+                where=f"stream {name}, table {self.table}, known by {increments[-1].upto}",
+                got=f"{rows} rows"
+                + (" with other values" if rows == before[0] else f", there were {before[0]}"),
+                wanted="rows that are only added, with a known time later than all that was read",
+                do="find who changed the rows or wrote a known time in the past; a changed fact is"
+                " a new row with its own known time",
+            )
+
+    def _checksum(
+        self,
+        stream: Stream,
+        connection: psycopg.Connection[Any],
+        after: str | None,
+        upto: str,
+    ) -> tuple[int, str]:
+        columns = sql.SQL(", ").join(map(sql.Identifier, stored_types(stream)))
+        where, values = self._between(stream, after, upto)
+        query = sql.SQL(
+            "SELECT count(*), coalesce(sum(hashtextextended(ROW({})::text, 0)::numeric), 0)::text "
+            "FROM {} WHERE {}"
+        ).format(columns, self._table(), where)
+        row = connection.execute(query, values).fetchone()
+        assert row is not None
+        return int(row[0]), str(row[1])
+
+    def _between(
+        self, stream: Stream, after: str | None, upto: str
+    ) -> tuple[sql.Composable, list[datetime]]:
+        """Condition on the stored column: with a rule, the bounds move and not the column."""
+        delay, column = stream.known_delay, sql.Identifier(self._time_column(stream))
+        bounds = [parse_instant(bound) - (delay or timedelta()) for bound in (upto, after) if bound]
+        tests = [sql.SQL("{} <= %s"), sql.SQL("{} > %s")][: len(bounds)]
+        return sql.SQL(" AND ").join(test.format(column) for test in tests), bounds
+
+    def _time_column(self, stream: Stream) -> str:
+        known = stream.known_time
+        return stream.event_time if isinstance(known, KnownTimeRule) else known
+
+    def _table(self) -> sql.Identifier:
+        return sql.Identifier(*self.table.split("."))
+
+    def _address(self) -> str:
+        parts = conninfo_to_dict(self.url)
+        return (
+            f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
+        )
+
+    @contextmanager
+    def _transaction(self, name: str, stream: Stream) -> Iterator[psycopg.Connection[Any]]:
+        where = f"stream {name}, table {self.table} at {self._address()}"
+        try:
+            with psycopg.connect(
+                self.url, connect_timeout=10, options="-c timezone=UTC -c datestyle=ISO"
+            ) as connection:
+                connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+                connection.read_only = True
+                yield connection
+        except (psycopg.DataError, psycopg.errors.FeatureNotSupported) as cause:
+            raise DataError(
+                "PostgreSQL holds a value that cannot be read",
+                where=where,
+                got=str(cause).strip(),
+                wanted=f"finite times and numbers that fit the declared type; {time_names(stream)}",
+                do="mend the row",
+            ) from cause
+        except (
+            psycopg.OperationalError,
+            psycopg.InterfaceError,
+            psycopg.ProgrammingError,
+        ) as cause:
+            raise Unavailable(
+                "PostgreSQL did not answer what was asked",
+                where=where,
+                got=str(cause).strip(),
+                do="run again when it does: what was pulled is kept",
+            ) from cause

@@ -1,0 +1,1 @@
+"""Great Expectations as a suite runner."""

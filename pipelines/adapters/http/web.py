@@ -1,0 +1,300 @@
+"""The service over HTTP: what may be asked, how much of it, by whom, and what is said when not.
+
+Nothing here knows a model. Predictions run in threads, so that requests which come together share
+one wait for the prediction log's disk.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
+
+from pipelines.adapters.http.metrics import Metrics
+from pipelines.core.errors import DataError, GauntletError, Unavailable
+from pipelines.core.time import instant_text
+from pipelines.serving.deployment import Deployment
+from pipelines.serving.request import WrongPointError
+from pipelines.serving.service import Answer, ModelService
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may ask for, and who may ask; no token means everybody."""
+
+    body_bytes: int = 1 << 20
+    rows: int = 1000
+    tokens: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One model's service and what keeps it at its plan."""
+
+    service: ModelService
+    deployment: Deployment
+
+
+class Asked(BaseModel):
+    """A request: one decision point or more."""
+
+    points: list[dict[str, Any]] = Field(
+        description="keys of the entity and attributes of the decision point, by column"
+    )
+
+
+class Predicted(BaseModel):
+    """One prediction."""
+
+    request_id: str
+    prediction: float
+    version: str
+    arm: str
+    decided_at: str = Field(description="the instant at which features were looked up")
+    freshness_s: dict[str, float | None] = Field(
+        description="age of each feature view, s; null where the online store had nothing"
+    )
+
+
+class Predictions(BaseModel):
+    """One prediction for each point, in their order."""
+
+    model: str
+    predictions: list[Predicted]
+
+
+class Problem(BaseModel):
+    """Why a request was not answered."""
+
+    error: str
+    what: str
+    where: str = ""
+    got: str = ""
+    wanted: str = ""
+    do: str = ""
+
+
+class RefusedError(Exception):
+    """A request that is not answered."""
+
+    def __init__(self, status: int, error: str, what: str, **more: str) -> None:
+        super().__init__(what)
+        self.status, self.problem = status, {"error": error, "what": what, **more}
+
+
+def build_app(
+    desks: Mapping[str, Desk],
+    metrics: Metrics,
+    limits: Limits,
+    around: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> FastAPI:
+    """The application that answers for some models.
+
+    Arguments:
+        desks: by the model's name.
+        metrics: what ``/metrics`` shows.
+        limits: of each request.
+        around: entered before the first request, left after the last.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with around():
+            yield
+
+    app = FastAPI(
+        lifespan=lifespan,
+        title="Gauntlet",
+        description="Predictions of the champion, and of a challenger on trial.",
+        exception_handlers={RefusedError: _refused, Exception: _broken},
+    )
+    problems: dict[int | str, dict[str, Any]] = {
+        code: {"model": Problem} for code in (400, 401, 404, 413, 422, 503)
+    }
+
+    @app.post(
+        "/v1/models/{model}/predict",
+        response_model=Predictions,
+        responses=problems,
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": Asked.model_json_schema()}},
+            }
+        },
+    )
+    async def predict(model: str, request: Request) -> Response:
+        """Predictions for one decision point or more, as of now."""
+        try:
+            _check_token(request, limits.tokens)
+            desk = _desk(desks, model)
+            points = _points(await _body(request, limits.body_bytes), limits.rows)
+            request_id = uuid.uuid4().hex
+            answers = await run_in_threadpool(desk.service.answer, points, request_id)
+        except WrongPointError as cause:
+            metrics.rejected(model, "point")
+            raise RefusedError(422, **_told(cause)) from cause
+        except RefusedError as cause:
+            metrics.rejected(model if model in desks else "", str(cause.problem["error"]))
+            raise
+        except Unavailable as cause:
+            metrics.rejected(model, cause.code)
+            raise RefusedError(503, **_told(cause)) from cause
+        except Exception:
+            metrics.rejected(model, "internal")
+            raise
+        return Response(_spelled(model, answers), media_type="application/json")
+
+    @app.get("/v1/models/{model}", responses=problems)
+    def described(model: str, request: Request) -> dict[str, Any]:
+        """Which versions answer, and what they ask a caller for."""
+        _check_token(request, limits.tokens)
+        deployed = _desk(desks, model).service.deployed
+        if deployed is None:
+            raise RefusedError(503, "unavailable", "no version is deployed", where=model)
+        challenger = deployed.challenger
+        return {
+            "model": model,
+            "champion": deployed.champion.number,
+            "challenger": challenger.number if challenger else None,
+            "columns": {
+                name: kind.value for name, kind in deployed.champion.spec.request_columns().items()
+            },
+            "compiled": deployed.champion.is_compiled,
+        }
+
+    @app.get("/healthz")
+    def healthy() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    def ready(response: Response) -> dict[str, Any]:
+        """Every model has a version that answers; 503 until then."""
+        models = {name: _readiness(desk) for name, desk in desks.items()}
+        done = all(one["version"] is not None for one in models.values())
+        response.status_code = 200 if done else 503
+        return {"ready": done, "models": models}
+
+    @app.get("/metrics")
+    def measured() -> Response:
+        """What happened so far, for Prometheus."""
+        content, kind = metrics.exposition()
+        return Response(content, media_type=kind)
+
+    return app
+
+
+def _readiness(desk: Desk) -> dict[str, Any]:
+    deployed, problem = desk.service.deployed, desk.deployment.problem
+    return {
+        "version": deployed.champion.number if deployed else None,
+        "problem": problem.what if problem else None,
+    }
+
+
+def _desk(desks: Mapping[str, Desk], model: str) -> Desk:
+    if model not in desks:
+        raise RefusedError(
+            404, "no_such_model", f"there is no model {model!r} here", wanted=f"{sorted(desks)}"
+        )
+    return desks[model]
+
+
+def _check_token(request: Request, tokens: tuple[str, ...]) -> None:
+    kind, _, given = request.headers.get("authorization", "").partition(" ")
+    known = kind.lower() == "bearer" and any(
+        hmac.compare_digest(given.encode(), token.encode()) for token in tokens
+    )
+    if tokens and not known:
+        raise RefusedError(
+            401, "unauthorized", "the bearer token is missing or unknown", where="Authorization"
+        )
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """The body, read no further than it may go."""
+    content = bytearray()
+    try:
+        async for chunk in request.stream():
+            content += chunk
+            if len(content) > most:
+                raise RefusedError(
+                    413, "too_large", "the body is too large", wanted=f"at most {most:,} bytes"
+                )
+    except ClientDisconnect as cause:
+        raise RefusedError(400, "cut_off", "the caller left before the end of it") from cause
+    return bytes(content)
+
+
+def _points(body: bytes, most: int) -> list[Any]:
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError) as cause:
+        raise RefusedError(400, "no_json", "the body is no JSON", got=str(cause)[:200]) from cause
+    points = asked.get("points") if isinstance(asked, dict) else None
+    if not isinstance(points, list) or not points or set(asked) != {"points"}:
+        raise RefusedError(
+            422,
+            "no_points",
+            "a request is an object with a list of points",
+            wanted='{"points": [{...}, ...]}, at least one',
+        )
+    if len(points) > most:
+        raise RefusedError(
+            413,
+            "too_many",
+            "there are too many points in one request",
+            got=f"{len(points):,}",
+            wanted=f"at most {most:,}",
+        )
+    return points
+
+
+def _spelled(model: str, answers: list[Answer]) -> str:
+    predictions = [
+        {
+            "request_id": one.request_id,
+            "prediction": one.prediction,
+            "version": one.version,
+            "arm": one.arm.value,
+            "decided_at": instant_text(one.decided_at),
+            "freshness_s": dict(one.freshness_s),
+        }
+        for one in answers
+    ]
+    return json.dumps({"model": model, "predictions": predictions})
+
+
+def _told(cause: GauntletError) -> dict[str, str]:
+    """What a caller may know: of his own mistakes all, of our own state that it is away."""
+    if isinstance(cause, DataError):
+        return cause.as_dict()
+    return {"error": cause.code, "what": cause.what}
+
+
+async def _refused(_: Request, cause: Any) -> Response:
+    assert isinstance(cause, RefusedError)
+    headers = {"Retry-After": "1"} if cause.status == 503 else None
+    content = json.dumps(cause.problem)  # in ASCII: what a caller sent may be no Unicode
+    return Response(content, cause.status, headers, media_type="application/json")
+
+
+async def _broken(request: Request, cause: Any) -> Response:
+    log.error("%s %s failed: %r", request.method, request.url.path, cause)  # uvicorn says why
+    return JSONResponse(
+        {"error": "internal", "what": "the service failed; its log says why"}, status_code=500
+    )

@@ -1,0 +1,1 @@
+"""Locks: a file, or a PostgreSQL advisory lock."""

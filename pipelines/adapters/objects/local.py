@@ -1,0 +1,81 @@
+"""An object store in a local folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipelines.core.errors import Damaged, Unavailable
+from pipelines.core.files import complete_or_absent
+from pipelines.data.objects import StoredObject
+
+
+class LocalStore:
+    """Objects are files below ``folder``; a file's inode, size and time of change are its ETag.
+
+    Hidden files are not objects. Safe for concurrent writers on one machine.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+
+    @property
+    def address(self) -> str:
+        """The folder."""
+        return str(self.folder)
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """See ``ObjectStore.list``."""
+        start = (self.folder / prefix.rpartition("/")[0]).resolve()
+        paths = start.rglob("*") if start.is_dir() else ()
+        found = {path.relative_to(self.folder.resolve()).as_posix(): path for path in paths}
+        for key in sorted(found):
+            hidden = any(part.startswith(".") for part in key.split("/"))
+            if key.startswith(prefix) and not hidden and found[key].is_file():
+                yield _described(key, found[key])
+
+    def read(self, stored: StoredObject, to: Path) -> None:
+        """See ``ObjectStore.read``."""
+        path = self._path(stored.key)
+        if not path.is_file() or _described(stored.key, path).etag != stored.etag:
+            raise _changed(path)
+        shutil.copyfile(path, to)
+        if not path.is_file() or _described(stored.key, path).etag != stored.etag:
+            raise _changed(path)
+
+    def write(self, key: str, content: Path | bytes, *, if_absent: bool = True) -> StoredObject:
+        """See ``ObjectStore.write``."""
+        path = self._path(key)
+        try:
+            if not (if_absent and path.is_file()):
+                with complete_or_absent(path, if_absent=if_absent) as draft:
+                    if isinstance(content, bytes):
+                        draft.write_bytes(content)
+                    else:
+                        shutil.copyfile(content, draft)
+            return _described(key, path)
+        except (PermissionError, NotADirectoryError, IsADirectoryError) as cause:
+            raise Unavailable(
+                "cannot write to the event store", where=str(path), got=str(cause)
+            ) from cause
+
+    def _path(self, key: str) -> Path:
+        path = self.folder / key
+        if not key or key.startswith("/") or ".." in key.split("/"):
+            raise ValueError(f"not a key below a store: {key!r}")
+        return path
+
+
+def _described(key: str, path: Path) -> StoredObject:
+    facts = path.stat()
+    etag = f"{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}"
+    return StoredObject(key=key, size=facts.st_size, etag=etag)
+
+
+def _changed(path: Path) -> Damaged:
+    return Damaged(
+        "an object was replaced or deleted between listing and reading",
+        where=str(path),
+        do="run again once nothing writes to it any more",
+    )

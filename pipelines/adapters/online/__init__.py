@@ -1,0 +1,1 @@
+"""Online stores: Redis, SQLite, memory, and how their rows are encoded."""

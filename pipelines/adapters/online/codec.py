@@ -1,0 +1,166 @@
+"""Rows of feature views as bytes: one spelling for every online store.
+
+A row is two instants (16 bytes) and its values as JSON; a key is JSON as well, so that no
+separator can occur in it and ``1``, ``1.0``, ``True`` and ``"1"`` are four keys. A datetime is
+``{"us": <microseconds since 1970>}``. Numbers come back as the very numbers that were stored.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NoReturn
+
+from pipelines.core.errors import Damaged, DataError, Superseded
+from pipelines.core.time import epoch_us, from_epoch_us, instant_text
+from pipelines.features.online.store import Key, OnlineRow, Value, ViewState
+
+_TIMES = struct.Struct(">qq")
+UNREADABLE = (ValueError, TypeError, KeyError, OverflowError, struct.error)
+_WANTED = "str, int, float, bool, datetime with a zone, or (as a value) None; no NaN"
+
+
+def key_bytes(key: Key) -> bytes:
+    """An entity's key. Instants are equal in every zone, and -0.0 is 0.0.
+
+    Raises:
+        DataError: when a part of it is of another kind, missing, or NaN.
+    """
+    if None in key:
+        _refuse(key)
+    return _bytes([part + 0.0 if isinstance(part, float) else part for part in key])
+
+
+def row_bytes(row: OnlineRow, width: int) -> bytes:
+    """A row without its key.
+
+    Arguments:
+        width: how many values it has to have.
+
+    Raises:
+        DataError: when it has others, or one of a kind that cannot be stored.
+    """
+    if len(row.values) != width:
+        raise DataError(
+            "a row does not fit its view",
+            where=f"entity {row.key}",
+            got=f"{len(row.values)} values",
+            wanted=f"one for each of the {width} definitions",
+        )
+    return _TIMES.pack(epoch_us(row.event_time), epoch_us(row.written_at)) + _bytes(row.values)
+
+
+def row_of(key: Key, stored: bytes, where: str) -> OnlineRow:
+    """The row that ``row_bytes`` spelled.
+
+    Raises:
+        Damaged: when the bytes are not such a row.
+    """
+    try:
+        event, written = _TIMES.unpack_from(stored)
+        values, _end = _decode(stored[_TIMES.size :].decode("utf-8", "surrogatepass"))
+        return OnlineRow(key, tuple(values), from_epoch_us(event), from_epoch_us(written))
+    except UNREADABLE as cause:
+        raise Damaged(
+            "a stored row cannot be read",
+            where=f"{where}, entity {key}",
+            got=repr(stored[:80]),
+            wanted="a row as a materialization writes it",
+            do="materialize with --force: it writes all rows anew",
+        ) from cause
+
+
+def state_text(state: ViewState) -> str:
+    """A view's state."""
+    times = [epoch_us(state.as_of), epoch_us(state.written_at)]
+    return json.dumps([state.name, *times, *state.definitions])
+
+
+def state_of(text: str | bytes, where: str) -> ViewState:
+    """The state that ``state_text`` spelled.
+
+    Raises:
+        Damaged: when the text is no such state.
+    """
+    try:
+        name, as_of, written, *definitions = json.loads(text)
+        return ViewState(name, from_epoch_us(as_of), from_epoch_us(written), tuple(definitions))
+    except UNREADABLE as cause:
+        raise damaged_state(where, text) from cause
+
+
+def damaged_state(where: str, got: str | bytes) -> Damaged:
+    """What to say of a view's state that cannot be read."""
+    return Damaged(
+        "the state of a stored view cannot be read",
+        where=where,
+        got=repr(got[:80]),
+        wanted="a state as a materialization writes it",
+        do="empty the store (SQLite: remove the file; Redis: remove the keys gauntlet:online*), "
+        "then materialize again: all in it comes from the events",
+    )
+
+
+def begins_anew(state: ViewState, gone: Iterable[Key] | None, replaces: ViewState | None) -> bool:
+    """Whether a write brings all the rows there are, and what was stored is dropped."""
+    return gone is None or replaces is None or replaces.definitions != state.definitions
+
+
+def check_state(stored: ViewState | None, replaces: ViewState | None, where: str) -> None:
+    """The comparison of a compare-and-swap.
+
+    Raises:
+        Superseded: when another state is stored than the change was worked out from.
+    """
+    if stored != replaces:
+        raise Superseded(
+            "another materialization of the view was written meanwhile",
+            where=where,
+            got=_told(stored),
+            wanted=_told(replaces),
+            do="materialize again: it starts from what is stored now",
+        )
+
+
+def _told(state: ViewState | None) -> str:
+    if state is None:
+        return "nothing stored"
+    times = f"as of {instant_text(state.as_of)}, written {instant_text(state.written_at)}"
+    return f"{times}, {len(state.definitions)} definitions"
+
+
+def _bytes(values: Sequence[Value]) -> bytes:
+    try:
+        text = _encode(values)
+    except TypeError:
+        _refuse(values)
+    # A string may say NaN; a number may not be it.
+    if "NaN" in text and any(value != value for value in values):  # noqa: PLR0124
+        _refuse(values)
+    # Half of a surrogate pair is no character, but Python's strings hold it.
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _other(value: object) -> dict[str, int]:
+    """What JSON has no word for."""
+    if isinstance(value, datetime):
+        return {"us": epoch_us(value)}
+    raise TypeError
+
+
+def _read(found: dict[str, Any]) -> datetime:
+    return from_epoch_us(found["us"])
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_other).encode
+_decode = json.JSONDecoder(object_hook=_read).raw_decode
+
+
+def _refuse(values: Sequence[object]) -> NoReturn:
+    raise DataError(
+        "a value cannot be stored online",
+        got=", ".join(f"{value!r} ({type(value).__name__})" for value in values),
+        wanted=_WANTED,
+    )

@@ -1,0 +1,1 @@
+"""The model registry: MLflow, or a folder for tests and backtests."""

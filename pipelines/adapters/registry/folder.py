@@ -1,0 +1,144 @@
+"""A registry in a plain folder, for tests and backtests: what a version is, without a server."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pipelines.core.records import canonical_json
+from pipelines.release.registry import Registration, Shown, VersionInfo
+from pipelines.release.version_facts import (
+    checked_copy,
+    no_such_version,
+    refuse_alias,
+    same_content,
+    same_run,
+    version_from_tags,
+    version_tags,
+)
+
+_FACTS, _PAGE, _MODEL = "version.json", "description.md", "model"
+_ALIASES = "aliases.json"
+
+
+class FolderRegistry:
+    """Versions under ``<root>/<model>/<number>/``: facts and tags in one file, the model beside.
+
+    A version appears by one rename. For one writer at a time for each model; of several, the last
+    one's alias or tag stands, and none reads half of it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def find(self, model: str, run: str) -> VersionInfo | None:
+        """The complete version that this run registered; None when there is none (yet)."""
+        return next((info for info in self.versions(model) if info.run == run), None)
+
+    def register(
+        self, registration: Registration, folder: Path, shown: Shown | None = None
+    ) -> VersionInfo:
+        """Copy a prepared directory in as a new version, complete or absent."""
+        same_content(registration, folder)
+        found = self.find(registration.model, registration.run)
+        if found is not None:
+            same_run(registration, found)
+            return found
+        home = self._root / registration.model
+        for left in home.glob(f".{registration.run}.*.part"):  # by a process that was killed
+            shutil.rmtree(left)
+        part = home / f".{registration.run}.{os.getpid()}.part"
+        part.mkdir(parents=True)
+        shutil.copytree(folder, part / _MODEL)
+        _write(part / _FACTS, {"tags": version_tags(registration), "shown": _json(shown)})
+        number = str(
+            max((int(path.name) for path in self._numbers(registration.model)), default=0) + 1
+        )
+        part.rename(home / number)
+        return self.get(registration.model, number)
+
+    def get(self, model: str, version: str) -> VersionInfo:
+        """A version's facts."""
+        tags = self.tags(model, version)
+        if not tags:
+            raise no_such_version(model, version)
+        return version_from_tags(model, version, tags)
+
+    def versions(self, model: str) -> tuple[VersionInfo, ...]:
+        """Every complete version, oldest first."""
+        numbers = sorted(self._numbers(model), key=lambda path: int(path.name))
+        return tuple(self.get(model, path.name) for path in numbers)
+
+    def download(self, info: VersionInfo, into: Path) -> Path:
+        """A checked copy of the version's directory inside ``into``."""
+        found = self._root / info.model / info.version / _MODEL
+        return checked_copy(info, into, lambda part: shutil.copytree(found, part))
+
+    def describe(self, model: str, version: str, markdown: str) -> None:
+        """Write the text beside the version's facts."""
+        self.get(model, version)
+        (self._root / model / version / _PAGE).write_text(markdown, encoding="utf-8")
+
+    def described(self, model: str, version: str) -> str:
+        """The text beside the version's facts."""
+        self.get(model, version)
+        page = self._root / model / version / _PAGE
+        return page.read_text(encoding="utf-8") if page.exists() else ""
+
+    def alias(self, model: str, name: str) -> str | None:
+        """The version that the alias points at; None when there is none."""
+        return self._aliases(model).get(name)
+
+    def set_alias(self, model: str, name: str, version: str | None) -> None:
+        """Point the alias at a version, or remove it (None)."""
+        aliases = self._aliases(model)
+        aliases.pop(name, None)
+        if version is not None:
+            tags = self.tags(model, version)
+            if not tags:
+                raise no_such_version(model, version)
+            refuse_alias(model, name, version, tags)
+            aliases[name] = version
+        if aliases or (self._root / model).exists():
+            _write(self._root / model / _ALIASES, aliases)
+
+    def tags(self, model: str, version: str) -> Mapping[str, str]:
+        """Tags of a version; empty when absent."""
+        path = self._root / model / version / _FACTS
+        if not path.exists():
+            return {}
+        tags: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["tags"]
+        return tags
+
+    def tag(self, model: str, version: str, key: str, value: str) -> None:
+        """Set a tag."""
+        path = self._root / model / version / _FACTS
+        if not path.exists():
+            raise no_such_version(model, version)
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        _write(path, {**facts, "tags": {**facts["tags"], key: value}})
+
+    def _numbers(self, model: str) -> Iterator[Path]:
+        home = self._root / model
+        return (path for path in home.glob("*") if path.name.isdigit())
+
+    def _aliases(self, model: str) -> dict[str, str]:
+        path = self._root / model / _ALIASES
+        found: dict[str, str] = (
+            json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        )
+        return found
+
+
+def _json(shown: Shown | None) -> object:
+    return None if shown is None else shown.as_json()
+
+
+def _write(path: Path, value: object) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    part.write_text(canonical_json(value) + "\n", encoding="utf-8")
+    part.replace(path)

@@ -1,0 +1,151 @@
+"""One stream's events, wherever they are, as objects in the cache."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from typing import Protocol
+
+from pipelines.core.errors import DataError
+from pipelines.core.records import Record
+from pipelines.core.time import instant_text, utc
+from pipelines.data.cache import Cache
+from pipelines.data.objects import ObjectStore, StoredObject
+from pipelines.spec.streams import FilesSource, Stream
+
+Progress = Callable[[str], None]
+_AT_ONCE = 4  # objects fetched at a time: a store's answer and the disk's are waited for together
+_PARTITION = re.compile(r"dt=(\d{4}-\d{2}-\d{2})/")
+
+
+class PulledObject(Record):
+    """An object that is in the cache, and where it came from."""
+
+    key: str
+    sha256: str
+    size: int
+    etag: str
+    version_id: str | None = None
+
+
+class NoEvents(DataError):  # noqa: N818 - named as the family in core is
+    """A stream has nothing that was known by then."""
+
+    code = "no_events"
+
+
+class EventSource(Protocol):
+    """Implementations pass ``tests/contract/test_event_source.py``."""
+
+    def pull(
+        self, name: str, stream: Stream, as_of: datetime, cache: Cache, progress: Progress
+    ) -> tuple[PulledObject, ...]:
+        """Brings into the cache what is not there yet of the events known by ``as_of``.
+
+        Arguments:
+            name: the stream's name.
+            stream: its declaration.
+            as_of: zoned; objects may also hold rows that became known later.
+            cache: what was pulled before is in it.
+            progress: told a sentence now and then.
+
+        Returns:
+            Every object with a row known by then, in order of their keys.
+
+        Raises:
+            DataError: when there is none, or the source contradicts what it said before.
+            Unavailable: when the source does not answer, or the disk is full.
+        """
+        ...
+
+
+class FileEvents:
+    """Parquet objects under ``<store>/<path>/dt=YYYY-MM-DD/``, dt being a day of known time.
+
+    No row of a partition may have become known before its day: a run as of an earlier instant does
+    not look into it.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self.store = store
+
+    def pull(
+        self, name: str, stream: Stream, as_of: datetime, cache: Cache, progress: Progress
+    ) -> tuple[PulledObject, ...]:
+        """See ``EventSource.pull``."""
+        prefix = stream_prefix(name, stream)
+        about = {"store": self.store.address, "prefix": prefix}
+        index: dict[str, str] = cache.note("pulled", about) or {}
+        listed = list(self._listed(name, prefix, as_of))
+        if not listed:
+            raise NoEvents(
+                f"stream {name!r} has no object of events known by {instant_text(as_of)}",
+                where=f"{self.store.address}/{prefix}",
+                wanted=f"{prefix}dt=YYYY-MM-DD/<any name>.parquet",
+                do="import events, or mend the store's address or the stream's path",
+            )
+        fresh = [stored for stored in listed if index.get(_version(stored), "missing") not in cache]
+        before = dict(index)
+
+        def fetch(stored: StoredObject) -> str:
+            return cache.add(lambda to: self.store.read(stored, to))
+
+        pool = ThreadPoolExecutor(_AT_ONCE)
+        try:
+            pulled = zip(fresh, pool.map(fetch, fresh), strict=True)
+            for number, (stored, sha256) in enumerate(pulled, start=1):
+                index[_version(stored)] = sha256
+                progress(
+                    f"{name}: pulled {number} of {len(fresh)} new objects"
+                    f" ({len(listed)} in all), {stored.key}"
+                )
+        finally:
+            pool.shutdown(cancel_futures=True)
+            if index != before:
+                cache.keep_note("pulled", about, index)
+        return tuple(
+            PulledObject(**stored.model_dump(), sha256=index[_version(stored)]) for stored in listed
+        )
+
+    def _listed(self, name: str, prefix: str, as_of: datetime) -> Iterator[StoredObject]:
+        last = utc(as_of).date()
+        for stored in self.store.list(prefix):
+            if not stored.key.endswith(".parquet"):
+                continue
+            day = partition_day(stored.key[len(prefix) :])
+            if day is None:
+                raise DataError(
+                    f"stream {name!r} has an object outside of a day's folder",
+                    where=f"{self.store.address}/{stored.key}",
+                    wanted=f"{prefix}dt=YYYY-MM-DD/<any name>.parquet, the day of known time",
+                    do="bring the file in with `gauntlet import`, or move it to its day",
+                )
+            if day > last:
+                return  # keys come in order, so only later days follow
+            yield stored
+
+
+def stream_prefix(name: str, stream: Stream) -> str:
+    """Key prefix of a stream's objects, with a slash at its end."""
+    path = stream.source.path if isinstance(stream.source, FilesSource) else None
+    return (path or name).strip("/") + "/"
+
+
+def partition_day(key: str) -> date | None:
+    """The day in the part of a key after the stream's prefix; ``None`` when there is none."""
+    match = _PARTITION.match(key)
+    try:
+        return date.fromisoformat(match[1]) if match else None
+    except ValueError:
+        return None
+
+
+def day_start(day: date) -> datetime:
+    """Midnight UTC at which a day starts."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _version(stored: StoredObject) -> str:
+    return f"{stored.key}|{stored.etag}|{stored.size}|{stored.version_id or ''}"

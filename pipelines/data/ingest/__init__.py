@@ -1,0 +1,1 @@
+"""Ingestion: foreign CSV and Parquet files become typed, canonical partitions of a stream."""

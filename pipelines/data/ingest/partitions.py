@@ -1,0 +1,182 @@
+"""Writes events into a stream's partitions: by day of known time, each object named by its rows."""
+
+# ruff: noqa: S608 - names are quoted by rows.quoted, and text by rows.literal
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet as pq
+
+from pipelines.core.errors import DataError
+from pipelines.core.files import room_on_disk
+from pipelines.data.canonical import hash_sums, literal, quoted, row_hash
+from pipelines.data.events import Progress
+from pipelines.data.objects import ObjectStore, StoredObject
+from pipelines.spec.fields import ColumnType
+
+pc: Any = pyarrow.compute
+_GROUP_ROWS = 131_072
+
+
+def write_events(
+    store: ObjectStore,
+    stream_path: str,
+    table: pa.Table,
+    known_time: str,
+) -> tuple[StoredObject, ...]:
+    """Adds rows to a stream; writing the same rows of a day again changes nothing.
+
+    Arguments:
+        store: where the stream is.
+        stream_path: its folder below the store.
+        table: rows with the declared column names; every time with a zone.
+        known_time: the column that says when a row became known.
+
+    Returns:
+        One object for each day of known time that has rows, in order of days.
+
+    Raises:
+        DataError: when the column is absent, has no zone, or lacks a value.
+        Unavailable: when the store does not answer or is full.
+    """
+    _check_times(table, known_time, stream_path)
+    with duckdb.connect() as connection, tempfile.TemporaryDirectory() as folder:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("rows_to_write", table)
+        day = f"make_timestamp(epoch_us({quoted(known_time)}))::DATE"
+        return tuple(
+            write_partitions(
+                connection,
+                "rows_to_write",
+                day,
+                store=store,
+                stream_path=stream_path,
+                folder=Path(folder),
+            )
+        )
+
+
+def write_partitions(
+    connection: Any,
+    relation: str,
+    day: str,
+    *,
+    store: ObjectStore,
+    stream_path: str,
+    folder: Path,
+    progress: Progress = lambda _: None,
+) -> Iterator[StoredObject]:
+    """Writes a relation's rows, one object for each day, in bounded memory.
+
+    Arguments:
+        connection: DuckDB, its time zone UTC.
+        relation: name of a table or view with the columns to store.
+        day: SQL of the day of known time.
+        store: where to.
+        stream_path: the stream's folder.
+        folder: for drafts.
+        progress: told after each day.
+    """
+    described = connection.execute(f"DESCRIBE {relation}").fetchall()
+    columns = {name: _hashed_as(kind) for name, kind, *_ in described}
+    hashed = f"SELECT {row_hash(columns)} AS h, {day} AS day FROM {relation}"
+    sums = connection.execute(
+        f"SELECT day::VARCHAR, count(*), {hash_sums()} FROM ({hashed}) GROUP BY day ORDER BY day"
+    ).fetchall()
+    prefix = stream_path.strip("/") + "/"
+    names = {
+        text: f"{prefix}dt={text}/{count:x}-{(int(high) << 64) + int(low) & (1 << 128) - 1:032x}"
+        for text, count, high, low in sums
+    }
+    there = {stored.key: stored for stored in store.list(prefix)}
+    todo = [text for text, key in names.items() if f"{key}.parquet" not in there]
+    written: dict[str, StoredObject] = {}
+    if todo:
+        wanted = ", ".join(literal(text) for text in todo)
+        order = ", ".join(quoted(name) for name in columns)
+        rows = connection.execute(
+            f"SELECT *, ({day})::VARCHAR AS _day FROM {relation} "
+            f"WHERE ({day})::VARCHAR IN ({wanted}) ORDER BY _day, {order}"
+        ).to_arrow_reader(_GROUP_ROWS)
+        for text, draft in _drafts(rows, folder):
+            written[text] = store.write(f"{names[text]}.parquet", draft)
+            progress(f"{prefix}dt={text}: {len(written)} of {len(todo)} days")
+    for text, key in names.items():
+        yield written[text] if text in written else there[f"{key}.parquet"]
+
+
+def _drafts(rows: pa.RecordBatchReader, folder: Path) -> Iterator[tuple[str, Path]]:
+    """A Parquet file for each run of equal ``_day``; each is deleted when the next is asked for."""
+    draft, writer, current = folder / "draft.parquet", None, ""
+    schema = rows.schema.remove(rows.schema.get_field_index("_day"))
+    with room_on_disk(folder):
+        for batch in rows:
+            for day, part in _by_day(batch):
+                if day != current:
+                    if writer is not None:
+                        writer.close()
+                        yield current, draft
+                    writer = pq.ParquetWriter(draft, schema, compression="zstd")
+                    current = day
+                assert writer is not None
+                writer.write_batch(part)
+        if writer is not None:
+            writer.close()
+            yield current, draft
+
+
+def _by_day(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
+    days = batch.column("_day")
+    rest = batch.drop_columns(["_day"])
+    start = 0
+    while start < len(days):
+        day = days[start].as_py()
+        run = pc.equal(days.slice(start), day).index(False).as_py()
+        length = run if run >= 0 else len(days) - start
+        yield day, rest.slice(start, length)
+        start += length
+
+
+def _check_times(table: pa.Table, known_time: str, stream_path: str) -> None:
+    if known_time not in table.column_names:
+        raise DataError(
+            f"no column {known_time!r} says when a row became known",
+            where=f"events for {stream_path}",
+            got=f"columns {sorted(table.column_names)}",
+        )
+    if not pa.types.is_timestamp(table.schema.field(known_time).type):
+        raise DataError(
+            f"column {known_time!r} is no time",
+            where=f"events for {stream_path}",
+            got=str(table.schema.field(known_time).type),
+            wanted="timestamp[us, tz=UTC]",
+        )
+    for field in table.schema:
+        if pa.types.is_timestamp(field.type) and field.type.tz is None:
+            raise DataError(
+                f"the times in column {field.name!r} have no zone",
+                where=f"events for {stream_path}",
+                got=str(field.type),
+                wanted="timestamp[us, tz=UTC]",
+            )
+    if table.column(known_time).null_count:
+        raise DataError(
+            "rows do not say when they became known",
+            where=f"events for {stream_path}, column {known_time}",
+            got=f"{table.column(known_time).null_count} of {table.num_rows} missing",
+        )
+
+
+def _hashed_as(sql_type: str) -> ColumnType:
+    if sql_type.startswith("TIMESTAMP"):
+        return ColumnType.TIMESTAMP
+    if sql_type == "VARCHAR" or sql_type.startswith("ENUM"):
+        return ColumnType.STRING
+    return ColumnType.FLOAT

@@ -1,0 +1,1 @@
+"""What moved between two populations, and how to describe it."""

@@ -1,0 +1,43 @@
+"""Whom production would ask about at one instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import ibis
+from ibis import _
+
+from pipelines.core.time import MICROSECOND, epoch_us
+from pipelines.features.decision_points import decision_points, point_uses, steps_of
+from pipelines.features.engine.interval_join import AT
+from pipelines.features.engine.pre_aggregation import collapse
+from pipelines.features.frame import as_known
+from pipelines.spec.model import ModelSpec
+
+
+def newest_step(spec: ModelSpec, at: datetime) -> datetime:
+    """The newest instant of a grid model's clock that is not after another."""
+    now = epoch_us(at)
+    passed: int = now - steps_of(spec).down(now)
+    return at - passed * MICROSECOND
+
+
+def active_entities(
+    spec: ModelSpec, streams: Mapping[str, ibis.Table], at: datetime
+) -> list[dict[str, object]]:
+    """The keys of every entity that has a decision point at an instant of the grid, in order.
+
+    Arguments:
+        spec: of a model whose points stand on a grid.
+        streams: canonical tables.
+        at: an instant of the grid; rows known later are not read.
+    """
+    known = {name: as_known(table, at) for name, table in streams.items()}
+    sources = collapse(spec, known, point_uses(spec))
+    keys = list(spec.points.keys)
+    points = decision_points(spec, known, sources, at).filter(_[AT] == epoch_us(at))
+    found: list[dict[str, object]] = (
+        points.select(keys).distinct().order_by(keys).to_pyarrow().to_pylist()
+    )
+    return found

@@ -1,0 +1,90 @@
+"""Decision points: at which instants production would have asked about which entities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import ibis
+from ibis import _
+
+from pipelines.core.time import epoch_us
+from pipelines.features.conditions import holding
+from pipelines.features.engine.interval_join import AT
+from pipelines.features.engine.pre_aggregation import FIRST_KNOWN, NEWEST, Collapsed, Source, Use
+from pipelines.features.engine.time_grid import Steps, instant, micros, span
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.points import EventPoints, GridPoints
+
+_BEGIN, _END, _NEXT = ":begin", ":end", ":next"
+DECISION_TIME = ":decision_time"
+
+
+def steps_of(spec: ModelSpec) -> Steps:
+    """The grid of instants on which a model's decision points stand.
+
+    Steps of a grid are counted from a Monday's midnight UTC plus the offset. Event points stand
+    at any microsecond.
+    """
+    points = spec.points
+    if isinstance(points, GridPoints):
+        return Steps(span(points.every), span(points.offset))
+    return Steps()
+
+
+def point_uses(spec: ModelSpec) -> list[Use]:
+    """What points read of cells: those of a grid their stream, event points nothing."""
+    points = spec.points
+    if isinstance(points, EventPoints):
+        return []
+    return [Use("points", points.stream, points.where, points.keys, (), steps_of(spec))]
+
+
+def decision_points(
+    spec: ModelSpec,
+    streams: Mapping[str, ibis.Table],
+    sources: Mapping[Source, Collapsed],
+    as_of: datetime,
+) -> ibis.Table:
+    """All decision points up to ``as_of``.
+
+    Arguments:
+        spec: the declaration.
+        streams: canonical tables; rows known after ``as_of`` are not in them.
+        sources: the cells of ``point_uses``.
+        as_of: no point is later.
+
+    Returns:
+        The columns a point has (its keys; for event points the whole row), ``:decision_time``
+        and ``:at``, the same in int64 microseconds. Event points that coincide are kept each.
+    """
+    points = spec.points
+    if isinstance(points, EventPoints):
+        columns = spec.point_stream.columns
+        events = holding(streams[points.stream], points.where, columns, "points")
+        rows = events.mutate(**{DECISION_TIME: _.known_time, AT: micros(_.known_time)})
+        return rows.filter(_[AT] <= epoch_us(as_of))
+    [use] = point_uses(spec)
+    return _grid(points, sources[use.source].cells, use.steps, as_of)
+
+
+def _grid(points: GridPoints, cells: ibis.Table, steps: Steps, as_of: datetime) -> ibis.Table:
+    """An entity has points while an event is known that is younger than ``active_for``."""
+    keys = list(points.keys)
+    end = steps.up(_[NEWEST].max() + span(points.active_for))
+    active = (
+        cells.filter([_[key].notnull() for key in keys])
+        .group_by([*keys, _[FIRST_KNOWN].name(_BEGIN)])
+        .agg(**{_END: ibis.least(end, epoch_us(as_of) + 1)})
+        .filter(_[_BEGIN] < _[_END])
+    )
+    # Each stretch makes the points until the next one begins: every point once, in one sort.
+    in_order = ibis.window(group_by=keys, order_by=_BEGIN)
+    until_now = ibis.window(group_by=keys, order_by=_BEGIN, rows=(None, 0))
+    past = active.mutate(
+        **{_END: _[_END].max().over(until_now), _NEXT: _[_BEGIN].lead().over(in_order)}
+    )
+    until = ibis.least(past[_END], past[_NEXT].coalesce(past[_END]))
+    at = ibis.range(past[_BEGIN], until, steps.size).unnest()
+    dense = past.select(*keys, **{AT: at})
+    return dense.mutate(**{DECISION_TIME: instant(_[AT])})

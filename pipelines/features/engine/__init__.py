@@ -1,0 +1,1 @@
+"""The aggregate engine: point-in-time windows as Ibis expressions."""

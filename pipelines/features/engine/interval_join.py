@@ -1,0 +1,267 @@
+"""Aggregates over the events whose stretch of time covers a point: the one mechanism of features.
+
+An event is visible to the points of its keys during a half-open stretch ``[seen, born + reach)``:
+from when it has happened and is known, until it is older than the window. At a point ``t`` an
+aggregate is taken over the events whose stretch holds ``t``. Labels are the same with the stretch
+moved to before the event.
+
+1. Events are cells by now: see there.
+2. Counts, sums and means are running sums of what comes in and what goes out, of whole numbers or
+   whole billionths, so they are exact, do not depend on any order, and what went out is gone.
+3. The last value belongs to a running maximum of event time, and is missing if even that event is
+   too old by now.
+4. A distinct value counts once while any of its stretches lasts: stretches that touch are merged
+   and then counted like anything else.
+5. Minimum and maximum join points to cells by key and by buckets of time as long as the window.
+
+Missing values are ignored by every aggregate, as in SQL; ``count`` and ``time_since`` have no
+column and see every event. Among events of the same event time, ``last`` takes the latest known
+and among those the largest value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ibis
+from ibis import _
+
+from pipelines.features.engine.pre_aggregation import BORN, NEWEST, SEEN, Ask, Collapsed, number_of
+from pipelines.features.engine.time_grid import DAY
+from pipelines.spec.fields import Column
+
+AT, OWNER = ":at", ":owner"
+_IS_POINT, _BUCKET, _END, _ISLAND, _BEFORE = ":is_point", ":bucket", ":end", ":island", ":before"
+
+
+def cover(
+    points: ibis.Table,
+    bare: ibis.Table,
+    source: Collapsed,
+    by: Sequence[Column],
+    asks: Sequence[Ask],
+) -> ibis.Table:
+    """The points with each ask as a column; missing where a point saw nothing.
+
+    Arguments:
+        points: ``by``, int64 microseconds ``:at``, and any other columns.
+        bare: the same points before anything was joined to them. What is asked comes from here,
+            so that a frame of many columns stays one chain of joins and is not built twice.
+        source: cells (and events, for distinct values) with ``by`` and the asks' parts, on a grid
+            that holds every point and is unmoved by every reach.
+        by: key columns. A missing key is nobody's.
+        asks: what to compute.
+
+    Returns:
+        ``points`` with a column for each ask; no row more, no row less.
+    """
+    # Sorting and hashing keys is most of the work, so each combination of keys becomes a number;
+    # in order, as a plan may come to number them twice.
+    keys = bare.select(*by).filter([_[key].notnull() for key in by]).distinct()
+    numbered = ibis.row_number().over(ibis.window(order_by=list(by)))
+    owners = keys.mutate(**{OWNER: numbered})
+    asked = bare.join(owners, list(by)).select(OWNER, AT).distinct()
+    cells = source.cells.join(owners, list(by))
+    swept = [ask for ask in asks if ask.aggregate not in ("min", "max")]
+    paired = [ask for ask in asks if ask.aggregate in ("min", "max")]
+    points = _attach(points, owners, by)
+    if swept:
+        events = source.events.join(owners, list(by))
+        points = _attach(points, _sweep(cells, events, asked, swept), [OWNER, AT])
+    for reach in sorted({ask.reach for ask in paired}):
+        extremes = _extremes(cells, asked, [ask for ask in paired if ask.reach == reach])
+        points = _attach(points, extremes, [OWNER, AT])
+    return points.drop(OWNER)
+
+
+def _attach(table: ibis.Table, found: ibis.Table, keys: Sequence[str]) -> ibis.Table:
+    """``table`` with the columns that ``found`` has for its keys; missing where it has none."""
+    joined = table.left_join(found, list(keys), rname="right:{name}")
+    return joined.drop(*(f"right:{key}" for key in keys))
+
+
+def merge_stretches(table: ibis.Table, keys: Sequence[str], begin: str, end: str) -> ibis.Table:
+    """Half-open stretches ``[begin, end)`` of each key, those that overlap or touch made one."""
+    ordered = ibis.window(group_by=list(keys), order_by=[begin, end], rows=(None, 0))
+    before = ibis.window(group_by=list(keys), order_by=[begin, end], rows=(None, -1))
+    marked = table.mutate(**{_BEFORE: _[end].max().over(before)})
+    starts = (_[_BEFORE].isnull() | (_[begin] > _[_BEFORE])).cast("int64")
+    numbered = marked.mutate(**{_ISLAND: starts.sum().over(ordered)})
+    return (
+        numbered.group_by([*keys, _ISLAND])
+        .agg(**{begin: _[begin].min(), end: _[end].max()})
+        .drop(_ISLAND)
+    )
+
+
+def _sweep(
+    cells: ibis.Table,
+    events: ibis.Table,
+    points: ibis.Table,
+    asks: Sequence[Ask],
+) -> ibis.Table:
+    """Counts, sums, last values and distinct values: one pass over changes and points in order."""
+    sums: dict[str, tuple[str, int]] = {}
+    for ask in asks:
+        if ask.aggregate in ("count", "sum", "mean"):
+            sums[f"n:{ask.of}:{ask.reach}"] = (f"n:{ask.of}", ask.reach)
+        if ask.aggregate in ("sum", "mean"):
+            sums[f"units:{ask.of}:{ask.reach}"] = (f"units:{ask.of}", ask.reach)
+    last = sorted({ask.of for ask in asks if ask.aggregate == "last"})
+    cells = _ranked(cells, last) if last else cells
+    newest = {f"last:{column}:rank" for column in last}
+    newest |= {NEWEST for ask in asks if ask.aggregate in ("time_since", "newest")}
+    spread = {f"distinct:{a.of}:{a.reach}": a for a in asks if a.aggregate == "distinct"}
+    types = {
+        **{name: cells.schema()[source] for name, (source, _reach) in sums.items()},
+        **{name: cells.schema()[name] for name in newest},
+        # As counts: DuckDB's sums of integers are wider than any column type that is stored.
+        **{name: ibis.dtype("float64") for name in spread},
+        _IS_POINT: ibis.dtype("boolean"),
+    }
+
+    def branch(table: ibis.Table, at: Any, values: dict[str, Any]) -> ibis.Table:
+        row = {name: values.get(name, ibis.null()).cast(kind) for name, kind in types.items()}
+        return table.select(OWNER, **{AT: at}, **row)
+
+    comes = {
+        name: ibis.ifelse(_[SEEN] < _[BORN] + reach, _[source], ibis.null())
+        for name, (source, reach) in sums.items()
+    }
+    branches = [branch(cells, _[SEEN], comes | {name: _[name] for name in newest})]
+    for reach in sorted({reach for _source, reach in sums.values()}):
+        goes = {name: -_[source] for name, (source, own) in sums.items() if own == reach}
+        left = cells.filter(_[SEEN] < _[BORN] + reach)
+        branches.append(branch(left, _[BORN] + reach, goes))
+    for name, ask in spread.items():
+        lasting = _lasting(events, ask)
+        branches.append(branch(lasting, _[SEEN], {name: ibis.literal(1)}))
+        branches.append(branch(lasting, _[_END], {name: ibis.literal(-1)}))
+    branches.append(branch(points, _[AT], {_IS_POINT: ibis.literal(True)}))
+
+    # One row for each instant of a key: all that changes at the instant of a point counts there.
+    totals = {name: _[name].sum().cast(types[name]) for name in (*sums, *spread)}
+    totals |= {name: _[name].max() for name in newest}
+    changes = ibis.union(*branches) if len(branches) > 1 else branches[0]
+    instants = changes.group_by([OWNER, AT]).agg(**totals, **{_IS_POINT: _[_IS_POINT].max()})
+    until_now = ibis.window(group_by=OWNER, order_by=AT, rows=(None, 0))
+    running = {name: _[name].sum().over(until_now) for name in (*sums, *spread)}
+    running |= {name: _[name].max().over(until_now) for name in newest}
+    swept = instants.mutate(**running).filter(_[_IS_POINT])
+    for column in last:
+        swept = _look_up(swept, cells, column)
+    return swept.select(
+        OWNER, AT, **{ask.name: _ANSWERS[ask.aggregate](swept, ask) for ask in asks}
+    )
+
+
+def _ranked(cells: ibis.Table, columns: Sequence[str]) -> ibis.Table:
+    """Cells with the rank of their last value among all of the key, as ``last:<column>:rank``.
+
+    Engines are slow at running maxima of structs and fast at those of numbers.
+    """
+    ranks = {}
+    for column in columns:
+        newest = _[f"last:{column}"]
+        order = [newest[field] for field in ("happened", "known", "value")]
+        rank = ibis.row_number().over(ibis.window(group_by=OWNER, order_by=order))
+        ranks[f"last:{column}:rank"] = ibis.ifelse(newest.isnull(), None, rank)
+    return cells.mutate(**ranks)
+
+
+def _look_up(swept: ibis.Table, ranked: ibis.Table, column: str) -> ibis.Table:
+    """The event time and value that stand behind the best rank at each point."""
+    name = f"last:{column}"
+    values = ranked.filter(_[f"{name}:rank"].notnull()).select(
+        OWNER,
+        f"{name}:rank",
+        **{f"{name}:happened": _[name]["happened"], f"{name}:value": _[name]["value"]},
+    )
+    return _attach(swept, values, [OWNER, f"{name}:rank"])
+
+
+def _count(swept: ibis.Table, ask: Ask) -> Any:
+    return swept[f"n:{ask.of}:{ask.reach}"].coalesce(0).cast("int64")
+
+
+def _sum(swept: ibis.Table, ask: Ask) -> Any:
+    total = swept[f"units:{ask.of}:{ask.reach}"]
+    value = total if total.type().is_floating() else number_of(total)
+    return ibis.ifelse(_count(swept, ask) > 0, value, None)
+
+
+def _mean(swept: ibis.Table, ask: Ask) -> Any:
+    return _sum(swept, ask) / _count(swept, ask).nullif(0)
+
+
+def _last(swept: ibis.Table, ask: Ask) -> Any:
+    last = f"last:{ask.of}"
+    return ibis.ifelse(
+        swept[AT] <= swept[f"{last}:happened"] + ask.reach, swept[f"{last}:value"], None
+    )
+
+
+def _newest(swept: ibis.Table, ask: Ask) -> Any:
+    newest = swept[NEWEST]
+    return ibis.ifelse(swept[AT] <= newest + ask.reach, newest, None)
+
+
+def _time_since(swept: ibis.Table, ask: Ask) -> Any:
+    # Doubles both: some engines take a number with a point in it for a decimal, and round.
+    return (swept[AT] - _newest(swept, ask)).cast("float64") / DAY
+
+
+def _distinct(swept: ibis.Table, ask: Ask) -> Any:
+    return swept[f"distinct:{ask.of}:{ask.reach}"].coalesce(0).cast("int64")
+
+
+_ANSWERS: dict[str, Callable[[ibis.Table, Ask], Any]] = {
+    "count": _count,
+    "sum": _sum,
+    "mean": _mean,
+    "last": _last,
+    "newest": _newest,
+    "time_since": _time_since,
+    "distinct": _distinct,
+}
+
+
+def _lasting(events: ibis.Table, ask: Ask) -> ibis.Table:
+    """When each value of each key was in sight: stretches ``[:seen, :end)`` that do not touch."""
+    value = f"value:{ask.of}"
+    seen = (
+        events.filter(_[ask.of].notnull())
+        .group_by([OWNER, _[ask.of].name(value), BORN])
+        .agg(**{SEEN: _[SEEN].min()})
+        .mutate(**{_END: _[BORN] + ask.reach})
+        .filter(_[SEEN] < _[_END])
+    )
+    return merge_stretches(seen, [OWNER, value], SEEN, _END)
+
+
+def _extremes(cells: ibis.Table, points: ibis.Table, asks: Sequence[Ask]) -> ibis.Table:
+    """Minima and maxima of one reach, for the points that see any event."""
+    reach = asks[0].reach
+    parts = sorted({f"{ask.aggregate}:{ask.of}" for ask in asks})
+    best = {part: getattr(_[part], part.partition(":")[0])() for part in parts}
+    fewer = cells.group_by([OWNER, BORN, SEEN]).agg(**best)
+    ranged = fewer.mutate(**{_END: _[BORN] + reach}).filter(_[SEEN] < _[_END])
+    # No stretch is longer than its reach, so it lies in one bucket or in two neighbours.
+    first = ranged.mutate(**{_BUCKET: _[SEEN] // reach})
+    second = ranged.mutate(**{_BUCKET: (_[_END] - 1) // reach}).filter(
+        _[_BUCKET] > _[SEEN] // reach
+    )
+    spread = first.union(second).select(OWNER, _BUCKET, SEEN, _END, *parts)
+    bucketed = points.select(OWNER, AT).mutate(**{_BUCKET: _[AT] // reach})
+    seen = bucketed.join(
+        spread,
+        [
+            OWNER,
+            _BUCKET,
+            bucketed[AT] >= spread[SEEN],
+            bucketed[AT] < spread[_END],
+        ],
+    )
+    found = seen.group_by([OWNER, AT]).agg(**best)
+    return found.select(OWNER, AT, **{a.name: found[f"{a.aggregate}:{a.of}"] for a in asks})

@@ -1,0 +1,190 @@
+"""What production sees at decision points: their own columns, the clock, and the online store."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pipelines.core.errors import DataError, TimeError
+from pipelines.core.time import utc, zone_of
+from pipelines.features.online.store import Key, OnlineStore, Value
+from pipelines.spec.features import AttributeFeature, CalendarFeature, WindowFeature
+from pipelines.spec.fields import Column, ColumnType
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.views import FeatureView, definition_of, feature_views
+
+_DAY = timedelta(days=1)
+_PARTS: Mapping[str, Callable[[datetime], int]] = {
+    "hour": lambda local: local.hour,
+    "weekday": lambda local: local.weekday(),
+    "day": lambda local: local.day,
+    "month": lambda local: local.month,
+    "day_of_year": lambda local: local.timetuple().tm_yday,
+}
+# Keys keep their types in the store, and who asks may write 3 for 3.0.
+_AS_DECLARED: Mapping[ColumnType, Callable[[Any], Any]] = {
+    ColumnType.INTEGER: operator.index,
+    ColumnType.FLOAT: float,
+    ColumnType.TIMESTAMP: utc,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What decision points are given.
+
+    ``values`` has of each feature, in declared order, one value for each point; None is missing.
+    ``freshness`` has of each feature view the seconds from the instant that its values are as of
+    until the decision; None when it was never materialized or is older than its ttl.
+    """
+
+    values: dict[str, list[Any]]
+    freshness: dict[str, float | None]
+
+
+def look_up(
+    spec: ModelSpec, store: OnlineStore, points: Sequence[Mapping[str, Any]], at: datetime
+) -> Served:
+    """The features of some decision points, as production has them at an instant.
+
+    Arguments:
+        spec: the declaration; what follows from it is worked out once for each object.
+        store: read once for each feature view, whatever the number of points.
+        points: the columns of each: its keys and attributes. Absent, None and NaN: missing.
+        at: the instant of the decisions.
+
+    Raises:
+        DataError: when a key is not of its column's type.
+        SpecError: when a zone is unknown.
+        Unavailable: when the store does not answer.
+    """
+    return _plan(_Same(spec)).serve(store, points, at)
+
+
+def served_value(feature: WindowFeature, stored: Value, as_of: datetime) -> Value:
+    """A feature's value from what is stored of it; None stands for an entity without a row.
+
+    Arguments:
+        stored: of ``time_since`` it is the instant that the days are counted from.
+        as_of: of the view's state.
+    """
+    if stored is None:
+        return 0 if feature.aggregate in ("count", "distinct") else None
+    if feature.aggregate == "time_since" and isinstance(stored, datetime):
+        return (as_of - stored) / _DAY
+    return stored
+
+
+class _View:
+    """A feature view, ready to be asked."""
+
+    def __init__(self, spec: ModelSpec, view: FeatureView) -> None:
+        types = spec.streams[view.stream].columns
+        self.name, self.stored = view.name, f"{view.model}.{view.name}"
+        self.lifetime = None if view.refresh is None else view.refresh.lifetime
+        self.entity = tuple((column, _AS_DECLARED.get(types[column])) for column in view.entity)
+        self.features = tuple((one, definition_of(spec, one)) for one in view.features)
+
+    def serve(
+        self, store: OnlineStore, points: Sequence[Mapping[str, Any]], at: datetime
+    ) -> tuple[dict[str, list[Any]], float | None]:
+        """The values of its features, and how fresh they are."""
+        values: dict[str, list[Any]] = {one.name: [None] * len(points) for one, _ in self.features}
+        if self.lifetime is None:
+            return values, None
+        keys = [self._key(point) for point in points]
+        reading = store.read(self.stored, [key for key in keys if key is not None])
+        state, found = reading.state, iter(reading.rows)
+        if state is None or at - state.as_of > self.lifetime:
+            return values, None
+        rows = [None if key is None else next(found) for key in keys]
+        for feature, definition in self.features:
+            if definition in state.definitions:
+                place, as_of = state.definitions.index(definition), state.as_of
+                values[feature.name] = [
+                    served_value(feature, None if row is None else row.values[place], as_of)
+                    for row in rows
+                ]
+        return values, (at - state.as_of).total_seconds()
+
+    def _key(self, point: Mapping[str, Any]) -> Key | None:
+        """The entity that a point belongs to; none when a part of its key is missing."""
+        key = []
+        for column, as_declared in self.entity:
+            value = _known(point, column)
+            if value is None:
+                return None
+            key.append(value if as_declared is None else _declared(as_declared, column, value))
+        return tuple(key)
+
+
+class _Plan:
+    """What a declaration asks of a point, of the clock and of the store."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._names = spec.feature_names
+        self._attributes = [
+            (one.name, one.source) for one in spec.features if isinstance(one, AttributeFeature)
+        ]
+        self._calendar: list[tuple[str, ZoneInfo, Callable[[datetime], int]]] = [
+            (one.name, zone_of(one.zone, f"features.{one.name}.zone"), _PARTS[one.part])
+            for one in spec.features
+            if isinstance(one, CalendarFeature)
+        ]
+        self._views = [_View(spec, view) for view in feature_views(spec)]
+
+    def serve(
+        self, store: OnlineStore, points: Sequence[Mapping[str, Any]], at: datetime
+    ) -> Served:
+        """See ``look_up``."""
+        values: dict[str, list[Any]] = {}
+        freshness: dict[str, float | None] = {}
+        for name, column in self._attributes:
+            values[name] = [_known(point, column) for point in points]
+        for name, zone, part in self._calendar:
+            values[name] = [part(utc(at).astimezone(zone))] * len(points)
+        for view in self._views:
+            found, freshness[view.name] = view.serve(store, points, at)
+            values |= found
+        return Served({name: values[name] for name in self._names}, freshness)
+
+
+class _Same:
+    """A declaration as a key: the very object, since its hash would be that of all it says."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec = spec
+
+    def __hash__(self) -> int:
+        return id(self.spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.spec is self.spec
+
+
+@lru_cache(maxsize=64)
+def _plan(key: _Same) -> _Plan:
+    return _Plan(key.spec)
+
+
+def _known(point: Mapping[str, Any], column: Column) -> Any:
+    """A column of a point; NaN is the one value that does not equal itself, and is missing."""
+    value = point.get(column)
+    return value if value == value else None  # noqa: PLR0124
+
+
+def _declared(as_declared: Callable[[Any], Any], column: Column, value: Any) -> Any:
+    try:
+        return as_declared(value)
+    except (TypeError, ValueError, AttributeError, TimeError) as cause:
+        raise DataError(
+            "a key is not of its column's type",
+            where=column,
+            got=f"{value!r} ({type(value).__name__})",
+            wanted="an instant with a zone" if as_declared is utc else as_declared.__name__,
+        ) from cause

@@ -1,0 +1,94 @@
+"""One materialization of a feature view: from tables of events into an online store."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import ibis
+import pyarrow as pa
+
+from pipelines.core.records import Record
+from pipelines.features.online.store import OnlineRow, OnlineStore, ViewState
+from pipelines.features.online.views import changed_rows, view_rows
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.views import FeatureView
+
+if TYPE_CHECKING:
+    from typing import Any
+
+BATCH_ROWS = 50_000
+
+
+class Filled(Record):
+    """How many entities were written, and how many were taken away if they were there.
+
+    ``gone`` is none of a whole view: whoever is not in it is taken away, and nobody counts them.
+    """
+
+    rows: int
+    gone: int | None
+
+
+def fill(
+    store: OnlineStore,
+    spec: ModelSpec,
+    view: FeatureView,
+    streams: Mapping[str, ibis.Table],
+    state: ViewState,
+    *,
+    replaces: ViewState | None,
+    whole: bool,
+) -> Filled:
+    """Write a view as of ``state.as_of``, whole or what has changed, all at once.
+
+    Arguments:
+        store: where to.
+        spec: the declaration.
+        view: one of its views.
+        streams: canonical tables that hold all events known by ``state.as_of``.
+        state: of what is stored from now on; its definitions are ``view_definitions``.
+        replaces: what is stored now.
+        whole: write every entity; else those whose values may have changed since ``replaces``,
+            which has to be of the same definitions and of no later instant.
+
+    Raises:
+        Superseded: when something else is stored by now than ``replaces``; nothing was changed.
+    """
+    keys, written, taken = len(view.entity), itertools.count(), itertools.count()
+    with ExitStack() as stack:
+        gone: ibis.Table | None = None
+        if replaces is None or whole:
+            rows = view_rows(spec, view, streams, state.as_of)
+        else:
+            changes = stack.enter_context(
+                changed_rows(spec, view, streams, replaces.as_of, state.as_of)
+            )
+            rows, gone = changes.rows, changes.gone
+        store.write(
+            state,
+            (
+                OnlineRow(row[:keys], row[keys:], state.as_of, state.written_at)
+                for row in _counted(_tuples(rows), written)
+            ),
+            None if gone is None else _counted(_tuples(gone), taken),
+            replaces=replaces,
+        )
+    return Filled(rows=next(written), gone=None if gone is None else next(taken))
+
+
+def _counted(items: Iterable[tuple[Any, ...]], counter: Iterator[int]) -> Iterator[tuple[Any, ...]]:
+    # The counter stands second, so that it does not move on when there is no item any more.
+    return (item for item, _number in zip(items, counter, strict=False))
+
+
+def _tuples(table: ibis.Table) -> Iterator[tuple[Any, ...]]:
+    """The rows of a table, a batch at a time in memory; instants in UTC."""
+    for batch in table.to_pyarrow_batches(chunk_size=BATCH_ROWS):
+        yield from zip(*(_zoned(column).to_pylist() for column in batch.columns), strict=True)
+
+
+def _zoned(column: pa.Array[Any]) -> pa.Array[Any]:
+    return column.cast(pa.timestamp("us", "UTC")) if pa.types.is_timestamp(column.type) else column

@@ -1,0 +1,48 @@
+"""As served: at which instant production computed the features that a decision point sees."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pipelines.core.time import MICROSECOND, epoch_us
+from pipelines.features.engine.time_grid import Steps, span
+from pipelines.spec.refresh import Refresh
+
+
+def refresh_steps(refresh: Refresh) -> Steps:
+    """The instants as of which a view is materialized."""
+    return Steps(span(refresh.cadence), span(refresh.offset))
+
+
+def last_refresh(at: datetime, refresh: Refresh) -> datetime:
+    """The newest materialization that is not after an instant; it may not be readable yet."""
+    now = epoch_us(at)
+    passed: int = now - refresh_steps(refresh).down(now)
+    return at - passed * MICROSECOND
+
+
+def served_at(at: Any, refresh: Refresh | None) -> Any:
+    """The newest materialization that can be read at ``at``.
+
+    Arguments:
+        at: microseconds since 1970: an integer, or an int64 column.
+        refresh: of the view; without one features are computed when asked, as of ``at`` itself.
+
+    Returns:
+        Microseconds since 1970, like ``at``.
+    """
+    if refresh is None:
+        return at
+    return refresh_steps(refresh).down(at - span(refresh.delay))
+
+
+def served_steps(points: Steps, refresh: Refresh | None) -> Steps:
+    """The coarsest grid known to hold ``served_at`` of every instant of ``points``."""
+    if refresh is None:
+        return points
+    cadence = span(refresh.cadence)
+    if points.size % cadence:
+        return refresh_steps(refresh)
+    # Every point stands equally long after a materialization: its own grid, moved by that much.
+    return points.through(served_at(points.origin, refresh))

@@ -1,0 +1,219 @@
+"""Feature views as of an instant: what a materialization stores, whole or what has changed.
+
+An entity's values follow from the events that it sees. So they can only change with an event that
+comes into sight or leaves it, and the entities of those events are computed anew from all they
+see. That is exact for every aggregate, and as both instants can be looked at again at any time
+(rows are never changed, only added), nothing has to be read back from the store for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import ibis
+from ibis import _
+
+from pipelines.core.errors import TimeError
+from pipelines.core.time import MICROSECOND, epoch_us, instant_text
+from pipelines.features.conditions import holding
+from pipelines.features.engine.interval_join import AT
+from pipelines.features.engine.pre_aggregation import Ask, Use, collapse
+from pipelines.features.engine.time_grid import Steps, instant, span
+from pipelines.features.frame import as_known
+from pipelines.features.windows import FEATURE, window_uses, with_windows
+from pipelines.spec.features import WindowFeature
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.views import FeatureView, definition_of
+
+
+@dataclass(frozen=True)
+class Changes:
+    """From one instant to another: the rows that may differ, as of the second, and who has none.
+
+    ``rows`` is as ``view_rows`` returns it; ``gone`` holds the keys of entities without a row.
+    """
+
+    rows: ibis.Table
+    gone: ibis.Table
+
+
+def view_definitions(spec: ModelSpec, view: FeatureView) -> dict[str, WindowFeature]:
+    """The features of a view by their definitions, in the order of these; equal ones once."""
+    found = {definition_of(spec, feature): feature for feature in view.features}
+    return dict(sorted(found.items()))
+
+
+def view_rows(
+    spec: ModelSpec, view: FeatureView, streams: Mapping[str, ibis.Table], as_of: datetime
+) -> ibis.Table:
+    """All entities of a view and their values as of an instant.
+
+    Arguments:
+        spec: the declaration.
+        view: one of its views.
+        streams: canonical tables; only the view's is read.
+        as_of: of the values: as a decision point at this instant with fresh features sees them.
+
+    Returns:
+        The entity's columns, then one for each definition, called by its hash, in the order of
+        ``view_definitions``. Instead of ``time_since`` there is the instant that it is counted
+        from. An entity has a row while any of the windows sees an event of it.
+
+    Raises:
+        SpecError: when a declaration does not fit the types of its columns.
+        DataError: when a value is too large to be summed exactly.
+    """
+    uses = _uses(spec, view, as_of)
+    return _rows(spec, view, uses, _young(spec, view, streams, as_of), as_of)
+
+
+@contextmanager
+def changed_rows(
+    spec: ModelSpec,
+    view: FeatureView,
+    streams: Mapping[str, ibis.Table],
+    before: datetime,
+    as_of: datetime,
+) -> Iterator[Changes]:
+    """What a view as of one instant needs to become that of a later one.
+
+    Late arrivals count from when they became known, so they are among what came into sight.
+
+    Arguments:
+        spec: the declaration.
+        view: one of its views.
+        streams: canonical tables; only the view's is read.
+        before: the instant whose rows are there.
+        as_of: the instant whose rows are wanted; not before ``before``.
+
+    Yields:
+        Rows to write and keys to take away, which can be read as long as the block lasts. Some may
+        be what they were.
+
+    Raises:
+        TimeError: when ``as_of`` lies before ``before``.
+        SpecError: as ``view_rows``.
+        DataError: as ``view_rows``.
+    """
+    if as_of < before:
+        raise TimeError(
+            "a view cannot be brought back to an earlier instant",
+            where=f"{view.model}.{view.name}",
+            got=f"from {instant_text(before)} to {instant_text(as_of)}",
+        )
+    uses = _uses(spec, view, as_of)
+    # All that the touched entities see is read more than once, and is little after a small step.
+    with _touched(spec, view, uses, streams, before, as_of).cache() as touched:
+        seen = _young(spec, view, streams, as_of).semi_join(touched, list(view.entity))
+        with seen.cache() as events:
+            there = _entities(spec, view, uses, events, as_of)
+            yield Changes(
+                rows=_rows(spec, view, uses, events, as_of),
+                gone=touched.anti_join(there, list(view.entity)),
+            )
+
+
+def _uses(spec: ModelSpec, view: FeatureView, as_of: datetime) -> list[Use]:
+    """What the view reads, on the coarsest grid that holds the one instant."""
+    features = tuple(view_definitions(spec, view).values())
+    alone = spec.model_copy(update={"features": features, "serving": None})
+    steps = Steps(span(_longest(view))).through(epoch_us(as_of))
+    return [
+        replace(use, asks=tuple(_storable(ask) for ask in use.asks))
+        for use in window_uses(alone, steps)
+    ]
+
+
+def _storable(ask: Ask) -> Ask:
+    """An age changes with the clock, the instant that it is counted from only with an event."""
+    return replace(ask, aggregate="newest") if ask.aggregate == "time_since" else ask
+
+
+def _longest(view: FeatureView) -> timedelta:
+    return max(feature.window for feature in view.features)
+
+
+def _at(value: datetime) -> Any:
+    return instant(ibis.literal(epoch_us(value)))
+
+
+def _within(begin: datetime, end: datetime) -> Any:
+    """Whether an event happened in ``[begin, end)``."""
+    return (_.event_time >= _at(begin)) & (_.event_time < _at(end))
+
+
+def _young(
+    spec: ModelSpec, view: FeatureView, streams: Mapping[str, ibis.Table], as_of: datetime
+) -> ibis.Table:
+    """The columns and events that any of the windows could see."""
+    read = {*view.entity}
+    for feature in view.features:
+        read |= {condition.column for condition in feature.where}
+        read |= {feature.column} if feature.column else set()
+    columns = [column for column in spec.streams[view.stream].columns if column in read]
+    known = as_known(streams[view.stream], as_of).select("event_time", "known_time", *columns)
+    return known.filter(_within(as_of - _longest(view), as_of))
+
+
+def _entities(
+    spec: ModelSpec, view: FeatureView, uses: Sequence[Use], events: ibis.Table, as_of: datetime
+) -> ibis.Table:
+    """Who sees an event of the table, with the window and conditions of any feature."""
+    columns = spec.streams[view.stream].columns
+    seen = [
+        holding(events, use.where, columns, use.place).filter(
+            _within(as_of - _reaches(use)[-1], as_of)
+        )
+        for use in uses
+    ]
+    return _named(seen, view)
+
+
+def _named(events: Sequence[ibis.Table], view: FeatureView) -> ibis.Table:
+    """The different entities of some events; a missing key is nobody's."""
+    keys = [table.select(*view.entity) for table in events]
+    every = ibis.union(*keys) if len(keys) > 1 else keys[0]
+    return every.filter([_[key].notnull() for key in view.entity]).distinct()
+
+
+def _reaches(use: Use) -> list[timedelta]:
+    return [reach * MICROSECOND for reach in sorted({ask.reach for ask in use.asks})]
+
+
+def _touched(
+    spec: ModelSpec,
+    view: FeatureView,
+    uses: Sequence[Use],
+    streams: Mapping[str, ibis.Table],
+    before: datetime,
+    as_of: datetime,
+) -> ibis.Table:
+    """The entities of the events that come into a window's sight, or leave it."""
+    table, columns = as_known(streams[view.stream], as_of), spec.streams[view.stream].columns
+    found = []
+    for use in uses:
+        reaches = _reaches(use)
+        came = (_.known_time > _at(before)) | (_.event_time >= _at(before))
+        moved = came & _within(as_of - reaches[-1], as_of)
+        for reach in reaches:
+            moved = moved | _within(before - reach, as_of - reach)
+        found.append(holding(table, use.where, columns, use.place).filter(moved))
+    return _named(found, view)
+
+
+def _rows(
+    spec: ModelSpec, view: FeatureView, uses: Sequence[Use], events: ibis.Table, as_of: datetime
+) -> ibis.Table:
+    sources = collapse(spec, {view.stream: events}, uses)
+    entities = _entities(spec, view, uses, events, as_of)
+    points = entities.mutate(**{AT: ibis.literal(epoch_us(as_of), "int64")})
+    found = with_windows(points, uses, sources)
+    values: dict[str, Any] = {}
+    for definition, feature in view_definitions(spec, view).items():
+        value = found[FEATURE + feature.name]
+        values[definition] = instant(value) if feature.aggregate == "time_since" else value
+    return found.select(*view.entity, **values)

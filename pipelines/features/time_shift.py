@@ -1,0 +1,96 @@
+"""Features of decision points as another instant would have seen them: what explains a difference.
+
+A value that was served hours too late, or on another clock, is the right value of another instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import ibis
+from ibis import _
+
+from pipelines.features.conditions import holding
+from pipelines.features.decision_points import DECISION_TIME
+from pipelines.features.engine.interval_join import AT, cover
+from pipelines.features.engine.pre_aggregation import collapse
+from pipelines.features.engine.time_grid import Steps, instant, micros, span
+from pipelines.features.frame import as_known, calendar_part
+from pipelines.features.online.refresh import served_at
+from pipelines.features.windows import FEATURE, window_uses
+from pipelines.spec.features import AttributeFeature, CalendarFeature, WindowFeature
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.points import EventPoints
+
+SHIFT = "shift_us"
+_SERVED = ":served"
+
+
+def shifted_feature(
+    spec: ModelSpec,
+    feature: WindowFeature | CalendarFeature,
+    streams: Mapping[str, ibis.Table],
+    as_of: datetime,
+    asked: ibis.Table,
+    shifts: Sequence[timedelta],
+) -> ibis.Table:
+    """One feature of some points, seen from instants that lie before or after their own.
+
+    Arguments:
+        spec: the declaration.
+        feature: one of its features; an attribute belongs to no instant and is not asked for.
+        streams: canonical table of each declared stream.
+        as_of: rows known later are not read.
+        asked: the points' keys and ``decision_time``.
+        shifts: added to the instant as of which production computed the value, which is the
+            newest readable materialization of a model that declares serving.
+
+    Returns:
+        The keys, ``decision_time``, ``shift_us`` (int64 microseconds) and the value under the
+        feature's name: a row for each point of the declaration that is asked about and each shift.
+
+    Raises:
+        SpecError: when the declaration does not fit its columns.
+        DataError: when a value is too large to be summed.
+    """
+    known = {name: as_known(table, as_of) for name, table in streams.items()}
+    keys = list(spec.points.keys)
+    moves = ibis.memtable({SHIFT: [span(shift) for shift in shifts]})
+    points = _points(spec, known, asked).cross_join(moves)
+    if isinstance(feature, CalendarFeature):
+        seen = points.mutate(**{_SERVED: instant(_[AT] + _[SHIFT])})
+        value: Any = calendar_part(seen[_SERVED], feature)
+        return seen.select(*keys, SHIFT, decision_time=_[DECISION_TIME], **{feature.name: value})
+    alone = spec.model_copy(update={"features": (feature,)})
+    [use] = window_uses(alone, Steps())
+    exact = replace(use, steps=Steps(), refresh=None)
+    moved = points.mutate(**{_SERVED: _[AT], AT: served_at(_[AT], use.refresh) + _[SHIFT]})
+    source = collapse(alone, known, [exact])[exact.source]
+    found = cover(moved, moved, source, use.by, use.asks)
+    value = found[FEATURE + feature.name]
+    if feature.aggregate in ("count", "distinct"):
+        value = value.coalesce(0)
+    return found.select(*keys, SHIFT, decision_time=_[DECISION_TIME], **{feature.name: value})
+
+
+def _points(spec: ModelSpec, known: Mapping[str, ibis.Table], asked: ibis.Table) -> ibis.Table:
+    """The points that are asked about: their columns, ``:decision_time`` and ``:at``."""
+    points = spec.points
+    wanted = asked.rename({DECISION_TIME: "decision_time"})
+    if isinstance(points, EventPoints):
+        events = holding(
+            known[points.stream], points.where, spec.point_stream.columns, "points"
+        ).mutate(**{DECISION_TIME: _.known_time})
+        found = events.semi_join(wanted, [*points.keys, DECISION_TIME])
+    else:
+        found = wanted.select(*points.keys, DECISION_TIME)
+    return found.mutate(**{AT: micros(_[DECISION_TIME])})
+
+
+def movable(spec: ModelSpec, name: str) -> WindowFeature | CalendarFeature | None:
+    """The feature of that name if its value belongs to an instant."""
+    feature = next(each for each in spec.features if each.name == name)
+    return None if isinstance(feature, AttributeFeature) else feature

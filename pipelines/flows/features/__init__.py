@@ -1,0 +1,1 @@
+"""Flows of features: materialization, catalogue, export, freshness."""

@@ -1,0 +1,259 @@
+"""The catalogue of features: their definitions, who uses each, and how it stands with each user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pydantic import Field, TypeAdapter
+
+from pipelines.core.errors import Damaged, GauntletError
+from pipelines.core.findings import Finding, Verdict
+from pipelines.core.records import Instant, Record
+from pipelines.features.online.store import ViewState
+from pipelines.flows.collaborators import Parts
+from pipelines.packaging.package import EVIDENCE
+from pipelines.release.ledger import LIVE, Entry
+from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.views import definition_of, definitions, refresh_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEATURES = "features.json"
+ENVELOPE = "contract.envelope."
+State = Literal["request", "computed", "fresh", "stale", "absent", "empty", "unknown"]
+
+
+class Saved(Record):
+    """A feature as a version has it, saved inside the version."""
+
+    definition: str = Field(description="hash of all that decides the value")
+    missing_share: float | None = Field(
+        default=None, description="of the recent window's decision points, when it was judged"
+    )
+
+
+class Online(Record):
+    """How a feature reaches a prediction.
+
+    ``request``: asked for with the prediction; ``computed``: from the events, when asked;
+    ``fresh`` or ``stale``: stored, younger or older than its ttl; ``absent``: its view is stored
+    without it; ``empty``: its view was never materialized; ``unknown``: the store was not read.
+    """
+
+    state: State
+    as_of: Instant | None = None
+    age_s: float | None = None
+    ttl_s: float | None = None
+
+
+class Use(Record):
+    """A definition in one model."""
+
+    model: str
+    declared: bool = Field(description="whether the declaration has it; else only the champion")
+    champion: str | None = Field(description="the champion's version, when that uses it")
+    online: Online
+    missing_share: float | None = Field(description="offline, of the champion's recent window")
+    drift: tuple[str, ...] | None = Field(
+        description="findings of the champion's envelope that did not pass in the newest run, of "
+        "the columns that it reads; null: nothing compared them"
+    )
+
+
+class Defined(Record):
+    """A feature: a name and a definition."""
+
+    name: str
+    definition: str
+    what: str = Field(description="the definition in words")
+    kind: Literal["attribute", "calendar", "window"]
+    view: str | None = Field(description="its feature view; null: it comes with the request")
+    entity: tuple[str, ...] = Field(description="columns that a value belongs to")
+    uses: tuple[Use, ...]
+
+
+class Catalogue(Record):
+    """Every feature of some models and their champions."""
+
+    as_of: Instant
+    features: tuple[Defined, ...]
+    problems: tuple[str, ...] = Field(description="what could not be looked at, and why")
+
+
+class _User(NamedTuple):
+    """A declaration that uses features: the one in the folder, or the champion's own."""
+
+    spec: ModelSpec
+    version: str | None
+    saved: Mapping[str, Saved]
+
+
+class _Row(NamedTuple):
+    """A definition as its first user has it, and all its users by model."""
+
+    spec: ModelSpec
+    feature: Feature
+    uses: dict[str, Use]
+
+
+def save_features(spec: ModelSpec, rows: pd.DataFrame) -> dict[str, object]:
+    """What a version keeps about its features, as JSON, by name.
+
+    Arguments:
+        spec: the version's declaration.
+        rows: decision points of the recent window, a column for each feature.
+    """
+    return {
+        name: Saved(
+            definition=definition,
+            missing_share=float(rows[name].isna().mean()) if len(rows) else None,
+        ).as_json()
+        for name, definition in definitions(spec).items()
+    }
+
+
+def catalogue(specs: Iterable[ModelSpec], parts: Parts) -> Catalogue:
+    """The features of declared models and of their champions.
+
+    Arguments:
+        specs: the declared models.
+        parts: ledger, registry and online store are read, the champions' files land in the home.
+
+    Returns:
+        one row for each name and definition, in declared order. A store or a champion that
+        cannot be looked at is among the problems and does not fail the others.
+    """
+    problems: list[str] = []
+    views: dict[str, ViewState] | None = None
+    try:
+        views = {state.name: state for state in parts.online.views()}
+    except GauntletError as problem:
+        problems.append(f"the online store ({problem.what}: {problem.got or problem.where})")
+    rows: dict[tuple[str, str], _Row] = {}
+    for spec in specs:
+        findings = _newest(parts.ledger.entries(spec.name, LIVE))
+        users = [_User(spec, None, {})]
+        try:
+            users += _champion(spec.name, parts)
+        except GauntletError as problem:
+            problems.append(f"the champion of {spec.name} cannot be read: {problem.what}")
+        for own, version, kept in users:
+            for feature in own.features:
+                saved = kept.get(feature.name) or Saved(definition=definition_of(own, feature))
+                key = feature.name, saved.definition
+                uses = rows.setdefault(key, _Row(own, feature, {})).uses
+                told = {"champion": version, "missing_share": saved.missing_share}
+                if spec.name in uses:
+                    uses[spec.name] = uses[spec.name].model_copy(update=told)
+                else:
+                    uses[spec.name] = Use(
+                        model=spec.name,
+                        declared=version is None,
+                        online=_online(own, feature, saved.definition, views, parts),
+                        drift=_drift(own, feature, findings),
+                        **told,
+                    )
+    return Catalogue(
+        as_of=parts.clock.now(),
+        features=tuple(
+            Defined(
+                name=name,
+                definition=definition,
+                what=row.feature.in_words,
+                kind=row.feature.kind,
+                view=row.feature.view if isinstance(row.feature, WindowFeature) else None,
+                entity=_entity(row.spec, row.feature),
+                uses=tuple(row.uses.values()),
+            )
+            for (name, definition), row in rows.items()
+        ),
+        problems=tuple(problems),
+    )
+
+
+def _champion(model: str, parts: Parts) -> list[_User]:
+    version = parts.ledger.champion(model, LIVE)
+    if version is None:
+        return []
+    info = parts.registry.get(model, version)
+    folder = parts.registry.download(info, parts.home / "versions") / EVIDENCE
+    try:
+        spec = ModelSpec.model_validate_json((folder / "spec.json").read_text(encoding="utf-8"))
+        path = folder / FEATURES  # versions of before features were saved have none
+        saved = _SAVED.validate_json(path.read_bytes()) if path.is_file() else {}
+    except (OSError, ValueError) as cause:
+        raise Damaged(
+            f"version {version} lacks what was saved inside it", where=model, got=str(cause)
+        ) from cause
+    return [_User(spec, version, saved)]
+
+
+_SAVED = TypeAdapter(dict[str, Saved])
+
+
+def _entity(spec: ModelSpec, feature: Feature) -> tuple[str, ...]:
+    if isinstance(feature, WindowFeature):
+        return feature.by
+    return spec.points.keys if isinstance(feature, AttributeFeature) else ()
+
+
+def _online(
+    spec: ModelSpec,
+    feature: Feature,
+    definition: str,
+    views: Mapping[str, ViewState] | None,
+    parts: Parts,
+) -> Online:
+    if not isinstance(feature, WindowFeature):
+        return Online(state="request")
+    refresh = refresh_of(spec, feature)
+    if refresh is None:
+        return Online(state="computed")
+    ttl = refresh.lifetime.total_seconds()
+    if views is None:
+        return Online(state="unknown", ttl_s=ttl)
+    state = views.get(f"{spec.name}.{feature.view}")
+    if state is None:
+        return Online(state="empty", ttl_s=ttl)
+    age = parts.clock.now() - state.as_of
+    there: State = "fresh" if age <= timedelta(seconds=ttl) else "stale"
+    return Online(
+        state=there if definition in state.definitions else "absent",
+        as_of=state.as_of,
+        age_s=age.total_seconds(),
+        ttl_s=ttl,
+    )
+
+
+def _newest(entries: Sequence[Entry]) -> tuple[Finding, ...]:
+    """The envelope's findings of the newest decision that has some."""
+    for entry in reversed(entries):
+        found = tuple(f for f in entry.findings if f.name.startswith(ENVELOPE))
+        if found:
+            return found
+    return ()
+
+
+def _drift(
+    spec: ModelSpec, feature: Feature, findings: Sequence[Finding]
+) -> tuple[str, ...] | None:
+    if isinstance(feature, AttributeFeature):
+        stream, read = spec.points.stream, {feature.source}
+    elif isinstance(feature, WindowFeature):
+        stream = feature.stream
+        read = {*feature.by, *(one.column for one in feature.where)}
+        read |= {feature.column} if feature.column else set()
+    else:
+        return None
+    about = {}
+    for finding in findings:
+        where, column = finding.name.removeprefix(ENVELOPE).split(".")[:2]
+        if where == stream and (read & set(column.split("-"))):
+            about[finding.name] = finding.verdict
+    if not about:
+        return None
+    return tuple(name for name, verdict in about.items() if verdict is not Verdict.PASS)

@@ -1,0 +1,141 @@
+"""Writes a Feast feature repository into a folder, and the views' values if they are wanted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.core.errors import SpecError, Unavailable
+from pipelines.core.time import refuse_future
+from pipelines.data.snapshot import take_snapshot
+from pipelines.features.feast import (
+    EVENT_TIME,
+    MARK,
+    README,
+    WRITE_TIME,
+    feast_repository,
+    values_file,
+)
+from pipelines.flows.collaborators import Parts
+from pipelines.flows.frames import streams
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.views import FeatureView, definition_of, feature_views
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_DAY_S = 86_400
+
+
+def export_feast(
+    folder: Path, specs: Sequence[ModelSpec], values: tuple[Parts, datetime] | None = None
+) -> tuple[str, ...]:
+    """Write the repository of some models, whole or not at all; replaces an older export.
+
+    Arguments:
+        folder: where it will be.
+        specs: declared models.
+        values: where to read events, and as of when to write each view's values as its Parquet
+            file; none: definitions only, which is enough for ``feast apply``.
+
+    Returns:
+        the files, by name.
+
+    Raises:
+        SpecError: when the folder holds something else, or the names do not suit Feast.
+        TimeError: when the values' instant lies in the future.
+        DataError: when events are missing or contradict their declaration.
+        Unavailable: when the folder cannot be written.
+    """
+    files = feast_repository(specs)
+    if values is not None:
+        parts, as_of = values
+        refuse_future(as_of, parts.clock.now(), "the values to export")
+    with _replaced(folder) as part:
+        for name, text in files.items():
+            (part / name).write_text(text, encoding="utf-8")
+        written = (
+            [name for spec in specs for name in _values(part, spec, *values)] if values else []
+        )
+    return (*files, *written)
+
+
+def _values(part: Path, spec: ModelSpec, parts: Parts, as_of: datetime) -> Iterator[str]:
+    import pyarrow.parquet as pq
+
+    sources = parts.open_sources(spec)
+    snapshot = take_snapshot(spec, as_of, sources, parts.cache, parts.progress)
+    with streams(parts, spec, snapshot) as tables:
+        for view in feature_views(spec):
+            parts.progress(f"computing {view.name} of {spec.name}")
+            path = part / values_file(view)
+            path.parent.mkdir(exist_ok=True)
+            pq.write_table(_table(spec, view, tables, as_of), path)
+            yield values_file(view)
+
+
+def _table(spec: ModelSpec, view: FeatureView, tables: Any, as_of: datetime) -> pa.Table:
+    import ibis
+    import pyarrow as pa
+
+    from pipelines.features.online.views import view_rows
+
+    rows = view_rows(spec, view, tables, as_of)
+    columns = {name: rows[name] for name in view.entity}
+    for feature in view.features:
+        value = rows[definition_of(spec, feature)]
+        if feature.aggregate == "time_since":  # stored as the instant that it is counted from
+            now = ibis.literal(as_of.replace(tzinfo=None)).cast("timestamp(6)")
+            value = (now.epoch_seconds() - value.epoch_seconds()) / _DAY_S
+        columns[feature.name] = value
+    found: pa.Table = rows.select(**columns).to_pyarrow()
+    zoned = pa.timestamp("us", tz="UTC")
+    for name in (EVENT_TIME, WRITE_TIME):
+        found = found.append_column(name, pa.array([as_of] * len(found), zoned))
+    return found
+
+
+@contextmanager
+def _replaced(folder: Path) -> Iterator[Path]:
+    """A path beside ``folder`` that takes its place once the block ends without an error."""
+    target = folder.resolve()
+    part, old = (target.with_name(f".{target.name}.{os.getpid()}.{end}") for end in ("part", "old"))
+    try:
+        if target.exists() and not _may_go(target):
+            raise SpecError(
+                "what is there is no export",
+                where=str(folder),
+                wanted=f"a new name, an empty folder, or an export of before: its {README} says so",
+                do="name another folder",
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.mkdir()
+        yield part
+        if target.exists():
+            target.rename(old)
+        part.rename(target)
+    except OSError as cause:
+        raise Unavailable(
+            "the repository cannot be written",
+            where=str(folder),
+            got=str(cause),
+            wanted="a folder that this account may write, with room for it",
+            do="mend it or name another folder; what was there before is untouched",
+        ) from cause
+    finally:
+        if old.exists() and not target.exists():  # it could not be replaced
+            old.rename(target)
+        for left in (part, old):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _may_go(target: Path) -> bool:
+    """Whether nothing but an earlier export would be lost."""
+    readme = target / README
+    ours = readme.is_file() and MARK.encode() in readme.read_bytes()
+    return ours or (target.is_dir() and not any(target.iterdir()))

@@ -1,0 +1,76 @@
+"""What the features' freshness is worth, on one snapshot. Nothing is registered or decided."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from pipelines.core.errors import SpecError
+from pipelines.core.records import Instant, Record
+from pipelines.data.snapshot import take_snapshot
+from pipelines.flows.collaborators import Parts
+from pipelines.flows.frames import read_rows, streams
+from pipelines.gates.availability.staleness_cost import Freshness, Sight, compare_freshness
+from pipelines.spec.model import ModelSpec
+from pipelines.training.split import split_plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class FreshnessReport(Record):
+    """The comparison, and what it was made from."""
+
+    model: str
+    as_of: Instant
+    snapshot: str
+    comparison: Freshness
+
+
+def freshness(model: str, as_of: datetime, parts: Parts) -> FreshnessReport:
+    """The declared recipe with fresh features, as served, and trained fresh but served.
+
+    No champion is looked at, so that this is not a try of the year's error budget.
+
+    Raises:
+        SpecError: when the model declares no serving.
+        DataError: when there is too little to learn from or to be judged on.
+    """
+    from pipelines.features.frame import build_frame
+
+    spec = parts.load_spec(model)
+    if spec.serving is None:
+        raise SpecError(
+            "the model does not say when its features are materialized",
+            where=f"{model}: serving",
+            wanted="a cadence, and how long after its instant the values can be read",
+            do="add `serving: {cadence: 1h, delay: 15m}` to see what that would cost",
+        )
+    plan = split_plan(spec, as_of)
+    snapshot = take_snapshot(spec, as_of, parts.open_sources(spec), parts.cache, parts.progress)
+    fresh = spec.model_copy(update={"serving": None})
+    sights: tuple[tuple[Sight, ModelSpec], ...] = (("fresh", fresh), ("served", spec))
+    train: dict[Sight, pd.DataFrame] = {}
+    recent: dict[Sight, pd.DataFrame] = {}
+    with TemporaryDirectory(dir=parts.home) as folder:
+        with streams(parts, spec, snapshot) as tables:
+            for sight, declared in sights:
+                parts.progress(f"decision points with {sight} features")
+                frame = build_frame(declared, tables, as_of)
+                start = plan.train.start.replace(tzinfo=None)
+                frame.filter(frame.decision_time >= start).to_parquet(
+                    Path(folder) / f"{sight}.parquet"
+                )
+        for sight, _declared in sights:
+            path = Path(folder) / f"{sight}.parquet"
+            train[sight] = read_rows(spec, path, plan.train)
+            recent[sight] = read_rows(spec, path, plan.recent)
+    parts.progress("training twice, judging three times")
+    return FreshnessReport(
+        model=model,
+        as_of=as_of,
+        snapshot=snapshot.id,
+        comparison=compare_freshness(spec, train, recent),
+    )

@@ -1,0 +1,292 @@
+"""Fill the online store: each view of a model as of the newest instant of its refresh.
+
+What the champion needs, and whatever stands beside it on live traffic, is filled beside what the
+declaration says, so that a change of a feature takes nothing from the models that answer: values
+are told apart by their definitions.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from pipelines.core.errors import SpecError
+from pipelines.core.records import Instant, Record
+from pipelines.core.time import instant_text, refuse_future, utc
+from pipelines.data.cache import Cache
+from pipelines.data.events import NoEvents
+from pipelines.data.snapshot import Snapshot, StreamSnapshot, take_snapshot
+from pipelines.features.online.refresh import last_refresh
+from pipelines.features.online.store import ViewState
+from pipelines.flows.collaborators import Parts
+from pipelines.flows.frames import streams
+from pipelines.flows.retrain.request import LIVE, Request
+from pipelines.flows.versions import combined_spec, common_spec, load_version
+from pipelines.release.rollout.state import beside
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.refresh import Refresh
+from pipelines.spec.views import FeatureView, feature_views
+
+BESIDE = "beside_"
+
+
+class Materialized(Record):
+    """What was done about one view."""
+
+    view: str = Field(description="<model>.<view>, as the store knows it")
+    outcome: Literal["whole", "increment", "unchanged", "newer_is_stored"]
+    reason: str
+    as_of: Instant = Field(description="of what is stored now")
+    before: Instant | None = Field(description="of what was stored; null: nothing was")
+    definitions: int
+    rows: int = Field(description="entities written")
+    gone: int | None = Field(
+        description="entities that may have been taken away: no window sees them; null: of a whole "
+        "view, everybody who was not written"
+    )
+    events: int | None = Field(description="known since `before`; null: they were not counted")
+    last_event: Instant | None = Field(description="of the stream, when it was read")
+
+    @property
+    def silent(self) -> bool:
+        """Whether the stream has brought nothing since the previous materialization."""
+        return self.events == 0
+
+
+class MaterializeReport(Record):
+    """What a materialization did."""
+
+    model: str
+    asked: Instant
+    champion: str | None = Field(description="version whose features are filled as well")
+    views: tuple[Materialized, ...]
+
+
+def materialize(
+    model: str, as_of: datetime, parts: Parts, *, force: bool = False
+) -> MaterializeReport:
+    """Bring the online store to the newest refresh that is not after an instant.
+
+    Done again, it finds nothing to do. Only what has changed is written, as long as the events
+    that were known by the stored instant are still those that were known then; else, and for
+    other definitions, the view is made whole. Each view changes at once or not at all.
+
+    Arguments:
+        model: its name.
+        as_of: zoned, not in the future.
+        parts: the collaborators.
+        force: make every view whole, and put it in the place of a newer one too.
+
+    Raises:
+        SpecError: when the model declares no serving, or cannot stand beside the champion.
+        TimeError: when as-of lies in the future.
+        DataError: when events are missing, malformed, or contradict their declaration.
+        Superseded: when somebody else wrote the view meanwhile; running again is safe.
+        Unavailable: when a source, the registry or the store does not answer.
+    """
+    spec, champion = served_spec(model, parts)
+    refuse_future(as_of, parts.clock.now(), f"model {model}")
+    done = []
+    for view in feature_views(spec):
+        if view.refresh is None:
+            raise SpecError(
+                "the model does not say when its features are materialized",
+                where=f"{model}: serving",
+                wanted="a cadence, and how long after its instant the values can be read",
+                do="add `serving: {cadence: 1h, delay: 15m}` to the declaration, "
+                "with what production can keep up",
+            )
+        done.append(_Work(spec, view, view.refresh, parts).bring_to(as_of, force=force))
+    return MaterializeReport(model=model, asked=as_of, champion=champion, views=tuple(done))
+
+
+def fill_first(request: Request, parts: Parts) -> MaterializeReport | None:
+    """Fill the store for a first version: nobody is served yet, and nothing was ever stored.
+
+    A retraining is stopped by what production lacks. Before the first one that is nobody's fault,
+    and after it a store that is empty is one: then it is left as it is, and the gates say so.
+
+    Arguments:
+        request: of the retraining; what it asks about is filled as of its instant.
+
+    Returns:
+        What was done; none when there is nothing to do.
+
+    Raises:
+        As ``materialize``.
+    """
+    spec = parts.load_spec(request.model)
+    if request.lineage != LIVE or spec.serving is None:
+        return None
+    if parts.ledger.champion(request.model, LIVE) is not None:
+        return None
+    stored = [parts.online.state(f"{view.model}.{view.name}") for view in feature_views(spec)]
+    if all(state is not None for state in stored):
+        return None
+    return materialize(request.model, request.as_of, parts)
+
+
+def served_spec(model: str, parts: Parts) -> tuple[ModelSpec, str | None]:
+    """The declaration with what else answers reads beside it, and the champion's version.
+
+    What else answers is the champion, and on live traffic whatever stands beside it.
+
+    Raises:
+        SpecError: when they cannot stand in one declaration.
+        Damaged: when the champion's version is not what was registered.
+    """
+    spec = parts.load_spec(model)
+    chain = parts.ledger.entries(model, LIVE)
+    champion = chain[-1].champion_after if chain else None
+    if champion is None:
+        return spec, None
+    old = load_version(parts, parts.registry.get(model, champion))
+    whole, move = common_spec(spec, old), beside(chain)
+    if move is None:
+        return whole, champion
+    third = load_version(parts, parts.registry.get(model, move.challenger)).spec
+    if third.recipe not in (spec.recipe, old.spec.recipe):
+        whole = combined_spec(whole, third, BESIDE)
+    return whole, champion
+
+
+class _Work:
+    """One view of a model, and the stream it reads."""
+
+    def __init__(self, spec: ModelSpec, view: FeatureView, refresh: Refresh, parts: Parts) -> None:
+        from pipelines.features.online.views import view_definitions
+
+        self.spec, self.view, self.refresh, self.parts = spec, view, refresh, parts
+        self.name = f"{spec.name}.{view.name}"
+        self.definitions = tuple(view_definitions(spec, view))
+        self.alone = spec.model_copy(update={"streams": {view.stream: spec.streams[view.stream]}})
+
+    @property
+    def _columns(self) -> list[list[str]]:
+        """The stream's declared columns and types: a change of them changes the content's hash."""
+        columns = self.spec.streams[self.view.stream].columns
+        return [[column, kind.value] for column, kind in columns.items()]
+
+    def bring_to(self, as_of: datetime, *, force: bool) -> Materialized:
+        """Bring what is stored of the view to the newest refresh not after ``as_of``."""
+        from pipelines.features.online.materialize import fill
+
+        at, stored = last_refresh(utc(as_of), self.refresh), self.parts.online.state(self.name)
+        if stored is not None and not force:
+            if stored.as_of > at:
+                return self._left(stored, "newer_is_stored", self._kept(stored))
+            if stored.as_of == at and stored.definitions == self.definitions:
+                return self._left(stored, "unchanged", "this refresh is stored already")
+        snapshot, earlier = self._snapshot(at), self._earlier(stored, at)
+        read, reason = self._read(snapshot), self._why_whole(stored, earlier, force=force)
+        self.parts.progress(f"{self.name}: {'all entities' if reason else 'what has changed'}")
+        state = ViewState(self.name, at, self.parts.clock.now(), self.definitions)
+        with streams(self.parts, self.alone, snapshot) as tables:
+            filled = fill(
+                self.parts.online,
+                self.spec,
+                self.view,
+                tables,
+                state,
+                replaces=stored,
+                whole=bool(reason),
+            )
+        self._note(state, read)
+        return Materialized(
+            view=self.name,
+            outcome="whole" if reason else "increment",
+            reason=reason or "what came into the windows and left them",
+            as_of=at,
+            before=stored.as_of if stored else None,
+            definitions=len(self.definitions),
+            rows=filled.rows,
+            gone=filled.gone,
+            events=read.rows - earlier.rows if earlier else None,
+            last_event=read.last_event,
+        )
+
+    def _left(
+        self, stored: ViewState, outcome: Literal["unchanged", "newer_is_stored"], reason: str
+    ) -> Materialized:
+        return Materialized(
+            view=self.name,
+            outcome=outcome,
+            reason=reason,
+            as_of=stored.as_of,
+            before=stored.as_of,
+            definitions=len(stored.definitions),
+            rows=0,
+            gone=0,
+            events=None,
+            last_event=None,
+        )
+
+    def _kept(self, stored: ViewState) -> str:
+        """What it means that a newer state is left alone."""
+        lacking = len(set(self.definitions) - set(stored.definitions))
+        without = (
+            f"it lacks {lacking} definition(s), which a later --as-of fills; " if lacking else ""
+        )
+        return f"{without}--force puts the older one in its place"
+
+    def _snapshot(self, at: datetime) -> Snapshot:
+        sources = self.parts.open_sources(self.alone)
+        return take_snapshot(self.alone, at, sources, self.parts.cache, self.parts.progress)
+
+    def _read(self, snapshot: Snapshot) -> StreamSnapshot:
+        return snapshot.streams[self.view.stream]
+
+    def _earlier(self, stored: ViewState | None, at: datetime) -> StreamSnapshot | None:
+        """The stream as of an earlier state; none when there is no such state, or no event of it:
+        the source may keep its events for some days only."""
+        if stored is None or stored.as_of >= at:
+            return None
+        try:
+            return self._read(self._snapshot(stored.as_of))
+        except NoEvents:
+            return None
+
+    def _why_whole(
+        self, stored: ViewState | None, earlier: StreamSnapshot | None, *, force: bool
+    ) -> str:
+        """Why an increment would not do; empty when it does."""
+        if stored is None:
+            return "nothing was stored"
+        if force:
+            return "asked for with --force"
+        if stored.definitions != self.definitions:
+            return "other definitions were stored"
+        return self._moved(stored, earlier)
+
+    def _moved(self, stored: ViewState, earlier: StreamSnapshot | None) -> str:
+        """How what was known by the stored instant is not what it was then; empty when it is.
+
+        A known time is a claim: a file may be delivered after the instant by which its rows say
+        they were known. Then what is stored lacks them, and no increment would bring them.
+        """
+        if earlier is None:
+            return "the source holds no event any more that was known before"
+        noted = Cache(self.parts.cache).note("materialized", self.name)
+        if noted is None or noted["written_at"] != instant_text(stored.written_at):
+            return "what the stored state was made from is not noted here"
+        if noted["content"] == earlier.content_hash:
+            return ""
+        if noted.get("columns") != self._columns:
+            return "the stream's columns are declared otherwise than they were"
+        if earlier.rows < noted.get("rows", 0):
+            return (
+                f"the source has lost events: {earlier.rows:,} of {noted['rows']:,} that were known"
+            )
+        return "events came in that say they were known before"
+
+    def _note(self, state: ViewState, read: StreamSnapshot) -> None:
+        """Note what a state was made from. Losing it costs one whole materialization."""
+        noted = {
+            "written_at": instant_text(state.written_at),
+            "content": read.content_hash,
+            "rows": read.rows,
+            "columns": self._columns,
+        }
+        Cache(self.parts.cache).keep_note("materialized", self.name, noted)

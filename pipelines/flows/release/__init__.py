@@ -1,0 +1,1 @@
+"""Release: shadow, canary, promotion and holdback, one step at a time."""

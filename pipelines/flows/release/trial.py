@@ -1,0 +1,257 @@
+"""A challenger on trial: what shadow and canary have shown, and the move that follows."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from pipelines.core.findings import Finding, Gate, Verdict, overall
+from pipelines.core.records import Record
+from pipelines.core.time import instant_text
+from pipelines.flows.collaborators import Parts
+from pipelines.flows.release.report import Act, ReleaseReport, keep_evidence, report
+from pipelines.flows.versions import Incumbent, load_version
+from pipelines.gates.canary.evidence import canary_evidence, matured_until, rollout_of
+from pipelines.gates.canary.verdict import CanaryStep, CanaryVerdict, judge_canary
+from pipelines.gates.shadow.evidence import shadow_evidence
+from pipelines.gates.shadow.findings import judge_shadow
+from pipelines.outcomes.log import ramp_of
+from pipelines.predictions.assignment import Allocation
+from pipelines.release.budget import EXHAUSTED, budget_findings, budget_year, is_refresh, paid_level
+from pipelines.release.ledger import LIVE, Entry
+from pipelines.release.promotion import Dossier, promote
+from pipelines.release.rollout.state import (
+    Trial,
+    is_due,
+    last_move,
+    next_move,
+    record_move,
+    show,
+    waiting,
+)
+from pipelines.release.rollout.transition import Stage
+from pipelines.release.version_facts import OUTCOME
+from pipelines.spec.rollout import Rollout
+
+PATIENCE = 2  # times its length that a shadow may take to be told
+_DAY = timedelta(days=1)
+_ENDS = {
+    CanaryStep.ROLL_BACK: "harm is shown, rolled back",
+    CanaryStep.VOID: "void",
+    CanaryStep.STOP_INCONCLUSIVE: "inconclusive, which is no promotion",
+}
+
+
+def go_on(
+    standing: Trial, as_of: datetime, parts: Parts, chain: tuple[Entry, ...]
+) -> ReleaseReport:
+    """One step of a trial.
+
+    Arguments:
+        standing: what the chain says.
+        chain: the ledger as it was read.
+    """
+    return _Step(standing, as_of, parts, chain).take()
+
+
+class _Step:
+    def __init__(
+        self, standing: Trial, as_of: datetime, parts: Parts, chain: tuple[Entry, ...]
+    ) -> None:
+        self.standing, self.as_of, self.parts, self.chain = standing, as_of, parts, chain
+        self.model = standing.model
+
+    def take(self) -> ReleaseReport:
+        """Whatever stands in shadow or canary."""
+        standing = self.standing
+        if standing.void:
+            why = f"void: champion {standing.champion} was replaced while it was measured against"
+            return self._end(why)
+        if self.as_of < standing.since:
+            return self.told(
+                Act.WAITS,
+                f"as of {instant_text(self.as_of)} this stage had not begun",
+                next_look=standing.since,
+            )
+        version = load_version(self.parts, self.parts.registry.get(self.model, standing.challenger))
+        if standing.move.stage is Stage.SHADOW:
+            return self._shadow(version)
+        return self._canary(version)
+
+    def _shadow(self, version: Incumbent) -> ReleaseReport:
+        standing = self.standing
+        rollout = rollout_of(version)
+        allocation = Allocation(salt=standing.move.salt, shadow_share=standing.move.shadow_share)
+        evidence = shadow_evidence(
+            self.parts,
+            version,
+            allocation,
+            standing.since,
+            self.as_of,
+            champion=standing.champion,
+        )
+        findings = judge_shadow(evidence, rollout.shadow)
+        ends = standing.since + rollout.shadow.length
+        again = self.as_of + rollout.canary.check
+        if not is_due(standing, rollout, self.as_of):
+            return self.told(
+                Act.WAITS,
+                f"in shadow until {instant_text(ends)}",
+                findings=findings,
+                next_look=ends,
+            )
+        verdict = overall(findings)
+        against = ", ".join(f.name for f in findings if f.blocking and f.verdict != Verdict.PASS)
+        if verdict is Verdict.PASS:
+            self._keep(Stage.SHADOW, evidence)
+            return self._begin_canary(rollout, findings)
+        patience = standing.since + PATIENCE * rollout.shadow.length
+        if verdict is Verdict.FAIL or self.as_of >= patience:
+            self._keep(Stage.SHADOW, evidence)
+            return self._end(f"shadow: {verdict} because of {against}", findings=findings)
+        return self.told(
+            Act.WAITS,
+            f"shadow cannot be told yet ({against}); it ends at {instant_text(patience)}",
+            findings=findings,
+            next_look=min(patience, again),
+        )
+
+    def _begin_canary(self, rollout: Rollout, findings: tuple[Finding, ...]) -> ReleaseReport:
+        """From here on, a try of the year is paid."""
+        standing = self.standing
+        question, move = standing.question, next_move(standing, rollout)
+        assert move is not None
+        declared = self.parts.load_spec(self.model).gates.budget
+        now = max(self.parts.clock.now(), self.chain[-1].recorded_at)
+        run, year = f"{question.run}.{move.stage}.{move.step}", budget_year(LIVE, self.as_of, now)
+        paid = budget_findings(self.chain, declared, year, run, question.findings)
+        facts = question.facts
+        waived = facts is not None and EXHAUSTED in facts.waived and bool(facts.reason.strip())
+        if any(one.name == EXHAUSTED for one in paid) and not waived:
+            return self.told(
+                Act.HELD,
+                f"shadow passed, and the tries of {year} are used up: no canary until {year + 1}",
+                findings=(*findings, *paid),
+                do="leave it in shadow until then; or declare more under gates.budget; or train it "
+                f"again with --waive {EXHAUSTED} --reason WHY, and answer for it",
+                next_look=self.as_of + _DAY,
+            )
+        price = tuple(one for one in paid if one.name != EXHAUSTED)
+        why = f"shadow passed; {move.share:.0%} of entities in each arm"
+        record_move(question, move, (*findings, *price), why, self.parts.ledger, self.as_of)
+        return self.told(
+            Act.CANARY,
+            f"version {move.challenger} answers {move.share:.0%} of entities beside as many of "
+            "the champion",
+            findings=(*findings, *price),
+            next_look=self.as_of + rollout.canary.check,
+        )
+
+    def _canary(self, version: Incumbent) -> ReleaseReport:
+        standing = self.standing
+        rollout, question = rollout_of(version), standing.question
+        ramp = ramp_of(self.chain, standing.move.salt)
+        shown = canary_evidence(self.parts, version, ramp, self.as_of, beside=standing.champion)
+        gate = version.spec.gates.budget
+        refresh = is_refresh(question.findings)
+        verdict = judge_canary(
+            shown.evidence,
+            rollout,
+            paid_level(self.chain, f"{question.run}.{Stage.CANARY}.0"),
+            margin=gate.margin * rollout.canary.outcome.minimum_effect if refresh else 0.0,
+            served=shown.served,
+        )
+        facts: dict[str, Any] = {
+            "findings": verdict.findings,
+            "looks": verdict.looks,
+            "weeks": verdict.weeks,
+            "of_weeks": rollout.canary.weeks,
+            "planned_looks": rollout.canary.looks,
+        }
+        if verdict.step.ends:
+            ended = Stage.PROMOTED if verdict.step is CanaryStep.PROMOTE else Stage.ENDED
+            self._keep(ended, shown.evidence)
+        if verdict.step is CanaryStep.PROMOTE:
+            return self._promote(verdict, facts)
+        if verdict.step.ends:
+            why = f"{_ENDS[verdict.step]}: {'; '.join(verdict.reasons)}"
+            return self._end(why, **facts)
+        awaited = [
+            self.as_of + rollout.canary.check,
+            *(
+                matured_until(version.spec, ramp.began, week)
+                for week in range(verdict.weeks + 1, rollout.canary.weeks + 1)
+            ),
+        ]
+        further = next_move(standing, rollout)
+        if further is not None and is_due(standing, rollout, self.as_of):
+            why = f"no harm is shown; {further.share:.0%} of entities in each arm"
+            record_move(question, further, verdict.findings, why, self.parts.ledger, self.as_of)
+            return self.told(Act.CANARY, why, next_look=awaited[0], **facts)
+        if further is not None:
+            awaited.append(standing.since + rollout.canary.stage)
+        return self.told(
+            Act.WAITS,
+            f"{verdict.weeks} of {rollout.canary.weeks} weeks have matured; open: "
+            + "; ".join(verdict.reasons),
+            next_look=min(at for at in awaited if at > self.as_of),
+            **facts,
+        )
+
+    def _promote(self, verdict: CanaryVerdict, told: dict[str, Any]) -> ReleaseReport:
+        """By the policy, from what was found offline and live; a person was asked before."""
+        standing, question = self.standing, self.standing.question
+        assert question.facts is not None
+        run = f"{question.run}.{Stage.PROMOTED}"
+        facts = question.facts.model_copy(
+            update={"run": run, "trial": "done", "review": "none", "on_trial": None}
+        )
+        before = tuple(one for one in question.findings if one.gate is not Gate.BUDGET)
+        dossier = Dossier(
+            model=self.model,
+            as_of=self.as_of,
+            facts=facts,
+            findings=(*before, *verdict.findings),
+            spec=question.spec,
+            recipe=question.recipe,
+            snapshot=question.snapshot,
+            budget=self.parts.load_spec(self.model).gates.budget,
+            move=last_move(standing, Stage.PROMOTED),
+        )
+        with self.parts.lock(self.model, LIVE):
+            entry = promote(dossier, self.parts.ledger, self.parts.registry, self.parts.clock)
+        if not entry.moves:
+            return self._end(f"not promoted: {entry.reasons[0]}", **told)
+        self._show()
+        self.parts.registry.tag(self.model, standing.challenger, OUTCOME, entry.outcome)
+        return self.told(
+            Act.PROMOTED,
+            f"version {standing.challenger} is champion: {verdict.reasons[0]}",
+            next_look=self.as_of,
+            **told,
+        )
+
+    def _end(self, why: str, findings: tuple[Finding, ...] = (), **told: Any) -> ReleaseReport:
+        """Off live traffic at once; the champion is untouched."""
+        standing, ledger = self.standing, self.parts.ledger
+        move = last_move(standing, Stage.ENDED)
+        record_move(standing.question, move, findings, why, ledger, self.as_of)
+        self._show()
+        more = waiting(ledger.entries(self.model)) is not None
+        return self.told(
+            Act.ENDED,
+            f"version {standing.challenger}: {why}",
+            next_look=self.as_of if more else None,
+            findings=findings,
+            **told,
+        )
+
+    def _keep(self, stage: Stage, evidence: Record) -> None:
+        keep_evidence(self.parts, self.model, f"{self.standing.run}.{stage}", evidence)
+
+    def _show(self) -> None:
+        show(self.model, self.parts.ledger, self.parts.registry)
+
+    def told(self, act: Act, summary: str, **more: Any) -> ReleaseReport:
+        """The report, with what stands now."""
+        return report(self.model, self.as_of, self.parts, act, summary, **more)

@@ -1,0 +1,1 @@
+"""Retraining, one module a step."""

@@ -1,0 +1,127 @@
+"""Runs the audit, beside every retraining whose recipe differs from the champion's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipelines.core.errors import DataError, GauntletError, SpecError
+from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.records import Record
+from pipelines.data.snapshot import Snapshot
+from pipelines.flows.collaborators import Parts, Run
+from pipelines.flows.frames import streams
+from pipelines.flows.retrain.parity import candidate_preprocessing
+from pipelines.flows.versions import Incumbent
+from pipelines.gates.audit.inputs import gather
+from pipelines.gates.audit.recipe_diff import recipe_changes
+from pipelines.spec.model import ModelSpec
+from pipelines.training.split import SplitPlan
+
+if TYPE_CHECKING:
+    from pipelines.gates.audit.record import Audit
+
+
+class Audited(Record):
+    """What a retraining keeps of its audit: JSON of the record, none where nothing was done."""
+
+    audit: dict[str, Any] | None
+    findings: tuple[Finding, ...]
+
+
+def audit_run(
+    run: Run,
+    plan: SplitPlan,
+    spec: ModelSpec,
+    snapshot: Snapshot,
+    incumbent: Incumbent | None,
+    unequal: Mapping[str, float] | None = None,
+) -> Audited:
+    """The candidate's preprocessing of what was served, and the audit of a changed recipe.
+
+    Arguments:
+        spec: the common declaration that the run's snapshot and frame follow.
+        unequal: share of logged values that differ from recomputed ones, by feature; ``None``
+            without a prediction log.
+
+    Returns:
+        What was found. Where a recipe cannot be fitted, judged or asked about the other's points,
+        a finding without data says so.
+    """
+    if incumbent is None:
+        return Audited(audit=None, findings=())
+    findings = candidate_preprocessing(run, plan, incumbent)
+    if incumbent.spec.recipe == run.spec.recipe:
+        return Audited(audit=None, findings=findings)
+    try:
+        found = audit_pair(
+            run.parts,
+            Pair(incumbent.spec, run.spec, f"version {incumbent.info.version}"),
+            spec,
+            snapshot,
+            unequal=unequal,
+        )
+    except (DataError, SpecError) as problem:
+        return Audited(audit=None, findings=(*findings, _not_done(problem)))
+    return Audited(audit=found.as_json(), findings=(*findings, *found.findings))
+
+
+def _not_done(problem: GauntletError) -> Finding:
+    """What could not be looked at stops the candidate, until a person waives it with a reason."""
+    told = f"{problem.what} ({problem.where})" if problem.where else problem.what
+    told += f": {problem.got}" if problem.got else ""
+    return Finding(gate=Gate.AUDIT, name="audit.live", verdict=Verdict.NO_DATA, reason=told)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two recipes to hold against each other."""
+
+    old: ModelSpec
+    new: ModelSpec
+    against: str
+
+
+def audit_pair(
+    parts: Parts,
+    pair: Pair,
+    spec: ModelSpec,
+    snapshot: Snapshot,
+    *,
+    unequal: Mapping[str, float] | None,
+) -> Audit:
+    """The audit of two recipes on one snapshot.
+
+    Arguments:
+        spec: the common declaration that the snapshot follows.
+        unequal: share of logged values that differ from recomputed ones, by feature; ``None``
+            without a prediction log.
+
+    Raises:
+        SpecError: when the two recipes cannot stand in one frame.
+        DataError: when one of them cannot be fitted or judged.
+    """
+    from pipelines.gates.audit.audit import audit
+
+    parts.progress("gathering both recipes' rows")
+    with streams(parts, spec, snapshot) as tables:
+        material = gather(pair.old, pair.new, tables, snapshot.as_of)
+    return audit(
+        material,
+        as_of=snapshot.as_of,
+        against=pair.against,
+        changes=_changes(pair),
+        unequal=unequal,
+        progress=parts.progress,
+    )
+
+
+def _changes(pair: Pair) -> tuple[str, ...]:
+    """What shapes the model and differs."""
+    shaping = {"points", "label", "features", "split", "estimator", "streams"}
+    before, after = (
+        {key: value for key, value in spec.as_json().items() if key in shaping}
+        for spec in (pair.old, pair.new)
+    )
+    return recipe_changes(before, after)

@@ -1,0 +1,123 @@
+"""Fresh data against the hand-written suite and the champion's own envelope."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.records import Record
+from pipelines.core.time import Window
+from pipelines.data.snapshot import Snapshot
+from pipelines.flows.collaborators import Run
+from pipelines.flows.frames import streams
+from pipelines.flows.versions import Incumbent
+from pipelines.release.ledger import Entry
+from pipelines.spec.model import ModelSpec
+from pipelines.training.split import SplitPlan, split_plan
+
+if TYPE_CHECKING:
+    import ibis
+
+
+class Contract(Record):
+    """What fresh data made of both suites."""
+
+    findings: tuple[Finding, ...]
+
+
+def hold_contract(
+    run: Run, spec: ModelSpec, snapshot: Snapshot, incumbent: Incumbent | None
+) -> Contract:
+    """The findings of both suites on what became known in ``gates.contract.fresh`` before as-of."""
+    from pipelines.gates.contract.findings import contract_findings
+
+    default, runner = run.spec.points.stream, run.parts.suite_runner
+    with streams(run.parts, spec, snapshot) as tables:
+        fresh = fresh_rows(run.spec, tables, run.request.as_of)
+        found = contract_findings(run.suite, fresh, runner, "suite", default)
+        if incumbent is not None:
+            found += contract_findings(incumbent.envelope, fresh, runner, "envelope", default)
+    return Contract(findings=(*found, *refused_stretches(run)))
+
+
+def refused_stretches(run: Run) -> Iterator[Finding]:
+    """Stretches that the contract refused when they were fresh, and that would be trained on now.
+
+    One finding each, called ``contract.refused.<day>``. It passes when the declaration excludes
+    the stretch; it is silent once a decision of this lineage has waived it, with a reason.
+    """
+    request, gate = run.request, run.spec.gates.contract
+    entries = run.parts.ledger.entries(request.model, request.lineage)
+    accepted = {
+        name for e in entries if e.facts and e.facts.reason.strip() for name in e.facts.waived
+    }
+    start = split_plan(run.spec, request.as_of).train.start
+    refused = {entry.as_of: entry for entry in entries if _refuses(entry)}
+    for at, entry in sorted(refused.items()):
+        stretch = Window(at - gate.fresh, at)
+        name = f"contract.refused.{at:%Y-%m-%d}"
+        if name in accepted or stretch.end <= start or at >= request.as_of:
+            continue
+        out = any(e.start <= stretch.start and stretch.end <= e.end for e in run.spec.split.exclude)
+        against = [f.name for f in entry.findings if f.verdict is Verdict.FAIL and f.blocking]
+        yield Finding(
+            gate=Gate.CONTRACT,
+            name=name,
+            verdict=Verdict.PASS if out else Verdict.FAIL,
+            reason=f"{stretch} is excluded"
+            if out
+            else f"what became known in {stretch} was refused ({against[0]}) and would be trained "
+            f"or judged on: exclude it under split.exclude, or waive {name} with a reason",
+        )
+
+
+def _refuses(entry: Entry) -> bool:
+    """Whether a decision found fresh data broken; a finding that was waived then does not count."""
+    waived = entry.facts.waived if entry.facts else ()
+    return any(
+        finding.gate is Gate.CONTRACT
+        and finding.verdict is Verdict.FAIL
+        and finding.blocking
+        and finding.name not in waived
+        and not finding.name.startswith("contract.refused.")
+        for finding in entry.findings
+    )
+
+
+def envelope_of(run: Run, snapshot: Snapshot, plan: SplitPlan) -> dict[str, Any]:
+    """One suite for all declared streams: what they looked like from training until as-of."""
+    from pipelines.quality.envelope.suite import envelope_suite
+    from pipelines.quality.suite import merge_suites
+
+    gate = run.spec.gates.contract
+    with streams(run.parts, run.spec, snapshot) as tables:
+        suites: list[Mapping[str, Any]] = [
+            envelope_suite(
+                tables[name],
+                name=f"{run.spec.name}.{name}",
+                stream=name,
+                declaration=declaration,
+                window=_history(snapshot, name, plan),
+                fresh=gate.fresh,
+                mostly=gate.mostly,
+            )
+            for name, declaration in run.spec.streams.items()
+        ]
+    meta = {"model": run.spec.name, "as_of": str(plan.as_of), "snapshot": snapshot.id}
+    return merge_suites(f"{run.spec.name}.envelope", suites, meta)
+
+
+def _history(snapshot: Snapshot, stream: str, plan: SplitPlan) -> Window:
+    """From the start of training until as-of; a stream that began later has no history before."""
+    first = snapshot.streams[stream].first_event
+    return Window(max(plan.train.start, first) if first else plan.train.start, plan.as_of)
+
+
+def fresh_rows(
+    spec: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime
+) -> dict[str, ibis.Table]:
+    """Every stream's rows that became known in ``gates.contract.fresh`` before ``as_of``."""
+    start = (as_of - spec.gates.contract.fresh).replace(tzinfo=None)
+    return {name: table.filter(table.known_time > start) for name, table in tables.items()}

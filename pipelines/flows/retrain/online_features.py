@@ -1,0 +1,237 @@
+"""Looks a recipe's features up where production would, for the newest decision points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pipelines.core.errors import DataError
+from pipelines.core.findings import Finding
+from pipelines.core.time import MICROSECOND, Window
+from pipelines.data.snapshot import Snapshot, take_snapshot
+from pipelines.features.online.store import ViewState
+from pipelines.flows.collaborators import Run
+from pipelines.flows.frames import FRAME, read_rows, streams
+from pipelines.flows.versions import Incumbent
+from pipelines.spec.features import WindowFeature
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.points import EventPoints
+from pipelines.spec.views import FeatureView, definition_of, feature_views
+from pipelines.training.split import SplitPlan
+
+if TYPE_CHECKING:
+    import ibis
+    import numpy as np
+    import pandas as pd
+
+    from pipelines.gates.availability.feature_ablation import MaskedLoss
+    from pipelines.gates.availability.feature_availability import Freshness, Presence
+    from pipelines.gates.availability.store_lookup import LookedUp
+
+MASK_SEED = 20260101
+Nulls = Mapping[str, tuple[int, int]]
+
+
+def look_online(
+    run: Run,
+    plan: SplitPlan,
+    common: ModelSpec,
+    snapshot: Snapshot,
+    incumbent: Incumbent | None,
+    nulls: Nulls,
+) -> tuple[Finding, ...]:
+    """Findings about every feature of the run's recipe that production keeps in its online store.
+
+    Attributes come with the request and parts of the time from its clock; what a log tells of
+    them, parity has looked at.
+
+    Arguments:
+        common: the declaration that the run's snapshot and frame follow.
+        nulls: from the champion's log of the newest days, by feature: requests for which there is
+            a value, and how many of these were served none.
+
+    Raises:
+        Unavailable: when the online store does not answer.
+    """
+    from pipelines.gates.availability.feature_availability import (
+        freshness_finding,
+        lacking,
+        presence_findings,
+    )
+    from pipelines.gates.availability.store_lookup import looked_up
+
+    spec, store = run.spec, run.parts.online
+    views = feature_views(spec)
+    states = {view.name: store.state(f"{view.model}.{view.name}") for view in views}
+    fresh = [_freshness(view, state, plan.as_of) for view in views if (state := states[view.name])]
+    expired = {each.view for each in fresh if each.expired}
+    run.parts.progress("looking features up where production does")
+    found: list[tuple[FeatureView, LookedUp]] = []
+    with streams(run.parts, common, snapshot) as tables:
+        points = _recent_points(run, plan, tables)
+        for view in views:
+            if view.name in expired:
+                continue
+            state = states[view.name]
+            at = plan.as_of if state is None else max(plan.as_of, state.as_of)
+            with _known_by(run, view, tables, plan.as_of, at) as known:
+                looked = looked_up(spec, view, store, known, points, at)
+            found += [(view, each) for each in looked]
+    presence = _presence(run, plan, found, incumbent, nulls)
+    wanting = [
+        (each, looked)
+        for each, (_, looked) in zip(presence, found, strict=True)
+        if lacking(spec, each)
+    ]
+    return (
+        *(freshness_finding(each) for each in fresh),
+        *presence_findings(spec, presence, _losses(run, plan, wanting)),
+    )
+
+
+@contextmanager
+def _known_by(
+    run: Run, view: FeatureView, tables: Mapping[str, ibis.Table], as_of: datetime, at: datetime
+) -> Iterator[Mapping[str, ibis.Table]]:
+    """The events that the store could know of: a run that is late, or stands in the past, meets a
+    store that has gone on. Nothing but the comparison with that store sees what came later."""
+    if at == as_of:
+        yield tables
+        return
+    spec, parts = run.spec, run.parts
+    alone = spec.model_copy(update={"streams": {view.stream: spec.streams[view.stream]}})
+    later = take_snapshot(alone, at, parts.open_sources(alone), parts.cache, parts.progress)
+    with streams(parts, alone, later) as known:
+        yield known
+
+
+def _freshness(view: FeatureView, state: ViewState, as_of: datetime) -> Freshness:
+    from pipelines.gates.availability.feature_availability import Freshness
+
+    assert view.refresh is not None
+    return Freshness(
+        model=view.model,
+        view=view.name,
+        age_s=max((as_of - state.as_of).total_seconds(), 0.0),
+        lifetime_s=view.refresh.lifetime.total_seconds(),
+        features=tuple(feature.name for feature in view.features),
+    )
+
+
+def _recent_points(run: Run, plan: SplitPlan, tables: Mapping[str, ibis.Table]) -> pd.DataFrame:
+    """Who was asked about lately: each different combination of entities, and how often."""
+    from pipelines.features.decision_points import DECISION_TIME, decision_points
+    from pipelines.features.engine.interval_join import AT
+    from pipelines.features.frame import as_known
+    from pipelines.gates.availability.store_lookup import POINTS
+
+    spec, gate = run.spec, run.spec.gates.availability
+    columns = list(dict.fromkeys(c for view in feature_views(spec) for c in view.entity))
+    if isinstance(spec.points, EventPoints):
+        known = {spec.points.stream: as_known(tables[spec.points.stream], plan.as_of)}
+        events = decision_points(spec, known, {}, plan.as_of)
+        start = (plan.as_of - gate.fresh).replace(tzinfo=None)
+        newest = events.filter(events[DECISION_TIME] > start)
+        newest = newest.order_by([newest[AT].desc(), *spec.points.keys]).limit(gate.points)
+        rows: pd.DataFrame = newest.select(*columns).to_pandas()
+    else:
+        window = Window(plan.as_of - gate.fresh, plan.as_of + MICROSECOND)
+        rows = read_rows(spec, run.workspace.path(FRAME), window)[columns].tail(gate.points)
+    counted: pd.DataFrame = rows.value_counts(dropna=False).rename(POINTS).reset_index()
+    return counted.sort_values(columns, ignore_index=True)
+
+
+def _presence(
+    run: Run,
+    plan: SplitPlan,
+    found: Sequence[tuple[FeatureView, LookedUp]],
+    incumbent: Incumbent | None,
+    nulls: Nulls,
+) -> tuple[Presence, ...]:
+    from pipelines.gates.availability.feature_availability import Presence
+    from pipelines.gates.availability.store_lookup import there_is
+
+    spec, frame = run.spec, run.workspace.path(FRAME)
+    recent = Window(plan.as_of - spec.gates.availability.fresh, plan.as_of + MICROSECOND)
+    rows = {window: read_rows(spec, frame, window) for window in (plan.train, recent)}
+    old = () if incumbent is None else incumbent.spec.features
+    champions = {
+        definition_of(incumbent.spec, feature)
+        for feature in old
+        if incumbent is not None and isinstance(feature, WindowFeature)
+    }
+
+    def share(window: Window, feature: WindowFeature) -> float:
+        values = rows[window][feature.name].tolist()
+        return sum(there_is(feature, value) for value in values) / max(len(values), 1)
+
+    def asked(feature: WindowFeature) -> dict[str, int]:
+        requests, lost = nulls.get(feature.name, (0, 0))
+        return {"asked": requests, "lost": lost}
+
+    return tuple(
+        Presence(
+            feature=each.feature.name,
+            view=view.name,
+            points=len(rows[recent]),
+            offline=each.offline,
+            online=each.online,
+            entities=each.entities,
+            unequal=each.unequal,
+            likely=each.likely,
+            stored=each.stored,
+            champions=definition_of(spec, each.feature) in champions,
+            trained_share=share(plan.train, each.feature),
+            recent_share=share(recent, each.feature),
+            **asked(each.feature),
+        )
+        for view, each in found
+    )
+
+
+def _losses(
+    run: Run, plan: SplitPlan, wanting: Sequence[tuple[Presence, LookedUp]]
+) -> dict[str, MaskedLoss | str]:
+    """What each missing feature costs, by the recipe's first seed; it is fitted for this alone."""
+    from pipelines.gates.availability.feature_ablation import masked_loss
+    from pipelines.training.fit import fit
+
+    if not wanting:
+        return {}
+    spec, frame = run.spec, run.workspace.path(FRAME)
+    losses: dict[str, MaskedLoss | str] = {}
+    try:
+        run.parts.progress("fitting once, to tell what the missing features cost")
+        fitted = fit(spec, read_rows(spec, frame, plan.train), spec.seeds[0])
+    except DataError as problem:
+        return {each.feature: _untold(problem) for each, _ in wanting}
+    recent = read_rows(spec, frame, plan.recent)
+    for each, looked in wanting:
+        try:
+            masked = _masked(recent, each, looked)
+            losses[each.feature] = masked_loss(spec, fitted, recent, each.feature, masked)
+        except DataError as problem:
+            losses[each.feature] = _untold(problem)
+    return losses
+
+
+def _untold(problem: DataError) -> str:
+    return f"what that costs cannot be told: {problem.what}"
+
+
+def _masked(rows: pd.DataFrame, each: Presence, looked: LookedUp) -> np.ndarray[Any, Any]:
+    """The rows that would not have the feature live: of the entities that lack it now, where the
+    store tells them, else so many at random."""
+    import numpy as np
+
+    from pipelines.gates.availability.feature_availability import Kind
+
+    if each.kind is not Kind.ONLINE:
+        return np.ones(len(rows), dtype=bool)
+    by, in_store = list(looked.feature.by), each.online / each.offline if each.offline else 1.0
+    if set(by) <= set(rows.columns) and in_store <= each.share:
+        keys = rows[by].itertuples(index=False, name=None)
+        return np.array([key in looked.lacking for key in keys], dtype=bool)
+    return np.random.default_rng(MASK_SEED).random(len(rows)) >= each.share

@@ -1,0 +1,292 @@
+"""The champion's logged answers against the same definitions computed again from the events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pipelines.core.errors import DataError
+from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.records import Record
+from pipelines.core.time import MICROSECOND, Window
+from pipelines.data.events import NoEvents
+from pipelines.data.snapshot import Snapshot, take_snapshot
+from pipelines.flows.collaborators import Parts, Run
+from pipelines.flows.frames import FRAME, read_rows, streams
+from pipelines.flows.retrain.train import CANDIDATE
+from pipelines.flows.versions import OTHER, Incumbent
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.points import EventPoints
+from pipelines.spec.predictions import LOG, prediction_log
+from pipelines.training.split import SplitPlan
+
+if TYPE_CHECKING:
+    import ibis
+    import numpy as np
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
+
+    from pipelines.gates.availability.parity import Parity
+    from pipelines.gates.availability.parity_cause import Elsewhen
+
+NAME = "availability.parity"
+
+
+class Replayed(Record):
+    """What a replay found about features that both recipes use, by name.
+
+    ``unequal`` are unequal shares. ``nulls`` are of the newest days (``gates.availability.fresh``):
+    requests for which there is a value, and how many of these were served none.
+    """
+
+    parity: dict[str, Any] | None = None
+    unequal: dict[str, float] = {}
+    nulls: dict[str, tuple[int, int]] = {}
+    findings: tuple[Finding, ...] = ()
+
+
+def replay_run(
+    run: Run, plan: SplitPlan, spec: ModelSpec, snapshot: Snapshot, incumbent: Incumbent | None
+) -> Replayed:
+    """Features, preprocessing and answers of the champion's log in the newest stretch.
+
+    The stretch is as long as the recent window and ends as of the run.
+
+    Arguments:
+        spec: the common declaration that the run's snapshot and frame follow.
+
+    Returns:
+        What was found, nothing where no answer was logged. Where the log cannot be read, a finding
+        without data says so.
+    """
+    import mlflow.sklearn
+
+    from pipelines.gates.availability.parity import logged_requests, replay, thinned
+
+    if incumbent is None:
+        return Replayed()
+    window = Window(plan.as_of - run.spec.split.recent, plan.as_of)
+    try:
+        log = champion_log(run, incumbent, window)
+        if log is None:
+            return Replayed()
+        log = thinned(log)
+        with streams(run.parts, spec, snapshot) as tables:
+            rows = with_requests(
+                incumbent.spec, tables, champion_rows(run, incumbent, window), log, plan.as_of
+            )
+            elsewhen = recomputed(incumbent.spec, tables, plan.as_of)
+            parity = replay(incumbent.spec, rows, log, elsewhen)
+        newest = (plan.as_of - run.spec.gates.availability.fresh).replace(tzinfo=None)
+        lately = replay(incumbent.spec, rows, log[log["event_time"] >= newest])
+        asked, again, served = logged_requests(incumbent.spec, rows, log)
+        pipeline = mlflow.sklearn.load_model(str(incumbent.folder))
+        findings = (
+            *_parity_findings(parity, incumbent.spec, run.spec),
+            *_model_findings(
+                incumbent, pipeline, again, served, asked["prediction"].to_numpy("float64")
+            ),
+        )
+    except DataError as problem:
+        return Replayed(findings=(_not_done(problem),))
+    return Replayed(
+        parity=parity.as_json(),
+        unequal=_shared(parity, incumbent.spec, run.spec),
+        nulls={
+            each.feature: (each.present, each.lost)
+            for each in lately.features
+            if each.feature in _shared(lately, incumbent.spec, run.spec)
+        },
+        findings=findings,
+    )
+
+
+def candidate_preprocessing(run: Run, plan: SplitPlan, incumbent: Incumbent) -> tuple[Finding, ...]:
+    """The candidate's fitted preprocessing on what the champion was served; nothing without a log.
+
+    Features that the candidate declares otherwise, or alone, are taken as they are computed.
+
+    Arguments:
+        run: whose candidate has been trained.
+    """
+    import mlflow.sklearn
+
+    from pipelines.gates.availability.parity import logged_requests, thinned
+    from pipelines.gates.availability.parity_model import preprocessing_finding
+
+    window = Window(plan.as_of - run.spec.split.recent, plan.as_of)
+    try:
+        log = champion_log(run, incumbent, window)
+        if log is None:
+            return ()
+        rows = read_rows(run.spec, run.workspace.path(FRAME), window)
+        _, again, served = logged_requests(run.spec, rows, thinned(log))
+        shared = {f.name for f in incumbent.spec.features if f in run.spec.features}
+        served = [{name: one[name] for name in shared & one.keys()} for one in served]
+        pipeline = mlflow.sklearn.load_model(str(run.workspace.path(CANDIDATE)))
+        found = preprocessing_finding(run.spec, pipeline, again, served, "candidate_preprocessing")
+    except DataError as problem:
+        return (_not_done(problem),)
+    return () if found is None else (found,)
+
+
+def champion_log(run: Run, incumbent: Incumbent, window: Window) -> pd.DataFrame | None:
+    """What the champion's version answered in a window; none when nothing was logged.
+
+    Raises:
+        DataError: when the log is not what ``spec.predictions`` declares.
+    """
+    log = read_log(run.parts, run.spec, window)
+    log = None if log is None else log[log["version"] == incumbent.info.version]
+    return log if log is not None and len(log) else None
+
+
+def champion_rows(run: Run, incumbent: Incumbent, window: Window) -> pd.DataFrame:
+    """The run's frame in a window as the champion's own frame."""
+    from pipelines.training.row_sets import Arm
+
+    renamed = {
+        feature.name: OTHER + feature.name
+        for feature in incumbent.spec.features
+        if feature not in run.spec.features
+    }
+    rows = read_rows(run.spec, run.workspace.path(FRAME), window)
+    return Arm(incumbent.spec, renamed).view(rows)
+
+
+def with_requests(
+    spec: ModelSpec,
+    tables: Mapping[str, ibis.Table],
+    rows: pd.DataFrame,
+    log: pd.DataFrame,
+    as_of: datetime,
+) -> pd.DataFrame:
+    """A frame of points on a grid with a row for each logged request that is on none of them.
+
+    A service is asked at any moment. Event points are requests themselves, and all in the frame.
+    """
+    import ibis
+    import pandas as pd
+
+    from pipelines.features.request_frame import logged_frame
+    from pipelines.gates.availability.parity import requests_of
+    from pipelines.training.row_sets import identities
+
+    if isinstance(spec.points, EventPoints):
+        return rows
+    keys, asked = spec.points.keys, requests_of(spec, log)
+    there = set(identities(keys, rows).tolist())
+    between = asked[[one not in there for one in identities(keys, asked).tolist()]]
+    if not len(between):
+        return rows
+    streams = {name: tables[name] for name in spec.streams}
+    requests = ibis.memtable(between.drop_duplicates().reset_index(drop=True))
+    found = logged_frame(spec, streams, requests, as_of).to_pandas()
+    whole: pd.DataFrame = pd.concat([rows, found[list(rows.columns)]], ignore_index=True)
+    return whole
+
+
+def read_log(parts: Parts, spec: ModelSpec, window: Window) -> pd.DataFrame | None:
+    """Rows of a model's prediction log about decisions in a window; none when nothing was logged.
+
+    Raises:
+        DataError: when the log is not what ``spec.predictions`` declares.
+    """
+    declared = spec.model_copy(update={"streams": {LOG: prediction_log(spec.name)}})
+    sources = parts.open_sources(declared)
+    try:
+        snapshot = take_snapshot(declared, window.end, sources, parts.cache, parts.progress)
+    except NoEvents:
+        return None
+    start, end = (bound.replace(tzinfo=None) for bound in (window.start, window.end))
+    with streams(parts, declared, snapshot) as tables:
+        log = tables[LOG]
+        wanted = log.filter((log.event_time >= start) & (log.event_time < end))
+        rows: pd.DataFrame = wanted.order_by(["event_time", "request_id", "version"]).to_pandas()
+    return rows
+
+
+def recomputed(spec: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime) -> Elsewhen:
+    """Computes features of logged points as of other instants, from the events known as of one."""
+    import ibis
+
+    from pipelines.features.time_shift import SHIFT, movable, shifted_feature
+
+    def values(
+        feature: str, asked: pd.DataFrame, shifts: Sequence[timedelta]
+    ) -> list[list[Any]] | None:
+        found = movable(spec, feature)
+        if found is None:
+            return None
+        points = ibis.memtable(asked.drop_duplicates())
+        streams = {each: tables[each] for each in spec.streams}
+        table = shifted_feature(spec, found, streams, as_of, points, shifts).to_pandas()
+        keys = [*spec.points.keys, "decision_time"]
+        known = dict(
+            zip(
+                table[[*keys, SHIFT]].itertuples(index=False, name=None),
+                table[feature].tolist(),
+                strict=True,
+            )
+        )
+        moves = [shift // MICROSECOND for shift in shifts]
+        return [
+            [known.get((*point, move)) for move in moves]
+            for point in asked[keys].itertuples(index=False, name=None)
+        ]
+
+    return values
+
+
+def _model_findings(
+    incumbent: Incumbent,
+    pipeline: Pipeline,
+    rows: pd.DataFrame,
+    served: list[dict[str, Any]],
+    answers: np.ndarray,
+) -> tuple[Finding, ...]:
+    from pipelines.gates.availability.parity_model import prediction_finding, preprocessing_finding
+
+    found = (
+        preprocessing_finding(incumbent.spec, pipeline, rows, served, "preprocessing"),
+        prediction_finding(incumbent.spec, pipeline, rows, served, answers, incumbent.info.version),
+    )
+    return tuple(each for each in found if each is not None)
+
+
+def _not_done(problem: DataError) -> Finding:
+    """What could not be looked at stops the candidate, until a person waives it with a reason."""
+    told = f"{problem.what} ({problem.where})" if problem.where else problem.what
+    told += f": {problem.got}" if problem.got else ""
+    return Finding(gate=Gate.AVAILABILITY, name=NAME, verdict=Verdict.NO_DATA, reason=told)
+
+
+def _shared(parity: Parity, old: ModelSpec, new: ModelSpec) -> dict[str, float]:
+    """Unequal shares of the logged features that the candidate uses as the champion does."""
+    kept = {feature.name for feature in old.features if feature in new.features}
+    return {name: share for name, share in parity.shares().items() if name in kept}
+
+
+def _parity_findings(parity: Parity, old: ModelSpec, new: ModelSpec) -> tuple[Finding, ...]:
+    """A feature that the candidate no longer uses is shown and does not decide."""
+    from pipelines.gates.availability.parity import parity_findings
+
+    if not parity.compared:
+        return (
+            Finding(
+                gate=Gate.AVAILABILITY,
+                name=NAME,
+                verdict=Verdict.INCONCLUSIVE,
+                reason=f"{parity.requests} logged requests are about no decision point that the "
+                "declaration makes, so that what was served cannot be computed again",
+                blocking=False,
+            ),
+        )
+    kept = _shared(parity, old, new)
+    return tuple(
+        finding
+        if finding.name.removeprefix(f"{NAME}.") in kept
+        else finding.model_copy(update={"blocking": False})
+        for finding in parity_findings(parity, new)
+    )

@@ -1,0 +1,186 @@
+"""A candidate becomes a version: its directory with all its evidence, and a page to review it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pipelines.core.findings import Finding
+from pipelines.data.snapshot import Snapshot
+from pipelines.flows.collaborators import Run
+from pipelines.flows.features.catalogue import FEATURES, save_features
+from pipelines.flows.retrain.audit import Audited
+from pipelines.flows.retrain.availability import Available
+from pipelines.flows.retrain.contract import envelope_of
+from pipelines.flows.retrain.train import CANDIDATE, Trained, recent_rows
+from pipelines.flows.versions import Incumbent
+from pipelines.gates.audit.recipe_diff import recipe_changes
+from pipelines.gates.recent_window.record import Evaluation
+from pipelines.packaging.package import complete_package
+from pipelines.release.policy import Decision
+from pipelines.release.registry import Registration, Shown, VersionInfo
+from pipelines.reporting.version_page import Review, review_page
+from pipelines.training.split import SplitPlan
+
+if TYPE_CHECKING:
+    from pipelines.gates.audit.record import Audit
+
+VERSION = "version"
+LEVEL = 0.9  # of the intervals in plots: both sides of a one-sided 5 %
+PLOTS = (
+    ("gain by day", "daily.png"),
+    ("slices", "slices.png"),
+    ("predicted and actual", "calibration.png"),
+    ("gain by seed", "seeds.png"),
+)
+
+
+def register(
+    run: Run,
+    plan: SplitPlan,
+    snapshot: Snapshot,
+    trained: Trained,
+    evaluation: Evaluation,
+    findings: tuple[Finding, ...],
+    audited: Audited | None = None,
+    available: Available | None = None,
+) -> VersionInfo:
+    """Register the candidate with its evidence; a run that has done so gets its version back."""
+    found = run.parts.registry.find(run.spec.name, run.id)
+    if found is not None:
+        return found
+    run.parts.progress("registering the version")
+    folder = run.workspace.path(VERSION)
+    package = complete_package(
+        trained.package,
+        run.workspace.path(CANDIDATE),
+        folder,
+        facts={"model": run.spec.name, "run": run.id, "snapshot": snapshot.id},
+        evidence=_evidence(run, plan, snapshot, trained, evaluation, findings, audited, available),
+    )
+    return run.parts.registry.register(
+        Registration(
+            model=run.spec.name,
+            run=run.id,
+            recipe=run.spec.recipe,
+            spec=run.spec.digest,
+            snapshot=snapshot.id,
+            as_of=run.request.as_of,
+            content=package.content,
+            split=plan.as_json(),
+            lineage=run.request.lineage,
+            created_at=run.parts.clock.now(),
+        ),
+        folder,
+        _shown(run, plan, trained, evaluation),
+    )
+
+
+def describe(
+    run: Run,
+    plan: SplitPlan,
+    snapshot: Snapshot,
+    version: VersionInfo,
+    evaluation: Evaluation,
+    *,
+    findings: tuple[Finding, ...],
+    decision: Decision,
+    incumbent: Incumbent | None,
+    audited: Audited | None = None,
+) -> None:
+    """Put the review page and the outcome beside the version."""
+    made = run.workspace.path(VERSION) / "extra_files" / "plots"
+    changes = recipe_changes(incumbent.spec.as_json(), run.spec.as_json()) if incumbent else ()
+    page = review_page(
+        Review(
+            spec=run.spec,
+            run=run.id,
+            snapshot=snapshot.id,
+            plan=plan,
+            evaluation=evaluation,
+            findings=findings,
+            champion=run.champion.version if run.champion else None,
+            version=version.version,
+            lineage=run.request.lineage,
+            changes=changes,
+            plots=tuple((words, name) for words, name in PLOTS if (made / name).exists()),
+            decision=decision,
+            audit=_audit(audited),
+        )
+    )
+    run.parts.registry.describe(run.spec.name, version.version, page)
+    run.parts.registry.tag(
+        run.spec.name, version.version, "gauntlet.outcome", decision.outcome.value
+    )
+
+
+def _audit(audited: Audited | None) -> Audit | None:
+    from pipelines.gates.audit.record import Audit
+
+    if audited is None or audited.audit is None:
+        return None
+    return Audit.model_validate(audited.audit)
+
+
+def _evidence(
+    run: Run,
+    plan: SplitPlan,
+    snapshot: Snapshot,
+    trained: Trained,
+    evaluation: Evaluation,
+    findings: tuple[Finding, ...],
+    audited: Audited | None,
+    available: Available | None,
+) -> dict[str, bytes]:
+    """What travels inside the version: declaration, both suites, data, findings, plots."""
+    from pipelines.reporting.plots import evaluation_plots
+    from pipelines.training.fit import label_numbers
+
+    rows, candidates, _ = recent_rows(run, plan, trained, evaluation.window)
+    known = rows["label"].notna()
+    documents: Mapping[str, Any] = {
+        "spec.json": run.spec.as_json(),
+        "suite.json": dict(run.suite),
+        "envelope.json": envelope_of(run, snapshot, plan),
+        "snapshot.json": snapshot.as_json(),
+        "split.json": plan.as_json(),
+        "evaluation.json": evaluation.as_json(),
+        "findings.json": [finding.as_json() for finding in findings],
+        FEATURES: save_features(run.spec, rows),
+    }
+    if audited is not None and audited.audit:
+        documents = {**documents, "audit.json": audited.as_json()}
+    if available is not None and available.findings:
+        documents = {**documents, "availability.json": available.as_json()}
+    plots = evaluation_plots(
+        evaluation,
+        level=LEVEL,
+        actual=label_numbers(rows["label"][known], trained.classes),
+        predicted=candidates[0].predictions[known],
+    )
+    return {
+        **{
+            name: (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
+            for name, value in documents.items()
+        },
+        **{f"plots/{name}": content for name, content in plots.items()},
+    }
+
+
+def _shown(run: Run, plan: SplitPlan, trained: Trained, evaluation: Evaluation) -> Shown:
+    metrics = {"training_rows": float(trained.rows), "recent_rows": float(evaluation.labelled)}
+    for comparison in evaluation.comparisons:
+        metrics[comparison.metric] = comparison.candidate
+        metrics[f"{evaluation.rival}_{comparison.metric}"] = comparison.rival
+        if comparison.difference is not None:
+            metrics[f"{comparison.metric}_gain"] = comparison.difference.estimate
+    return Shown(
+        parameters={
+            "estimator": run.spec.estimator.path,
+            **{name: str(value) for name, value in run.spec.estimator.parameters.items()},
+            "train": str(plan.train),
+            "recent": str(evaluation.window),
+        },
+        metrics=metrics,
+    )

@@ -1,0 +1,58 @@
+"""What a run is asked to do, and what a step answers: ids and verdicts, never tables."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from pydantic import Field
+
+from pipelines.core.findings import Verdict
+from pipelines.core.records import Instant, Record
+
+Step = Literal[
+    "snapshot",
+    "contract",
+    "features",
+    "availability",
+    "train",
+    "evaluate",
+    "audit",
+    "register",
+    "decide",
+]
+STEPS: tuple[Step, ...] = get_args(Step)
+LIVE = "live"
+
+
+class Request(Record):
+    """One retraining.
+
+    ``waive`` names findings that a person has looked at and takes responsibility for: they are
+    kept and shown, and no longer block. The ledger records them with the reason.
+    """
+
+    model: str
+    as_of: Instant
+    lineage: str = Field(default=LIVE, pattern=r"^[a-z][a-z0-9_-]*$")
+    reason: str = ""
+    dry_run: bool = Field(
+        default=False,
+        description="judge, but neither register nor decide; to have seen a comparison is a try",
+    )
+    waive: tuple[str, ...] = ()
+
+    @property
+    def waived(self) -> tuple[str, ...]:
+        """The waivers that count: without a reason none does."""
+        return self.waive if self.reason.strip() else ()
+
+
+class StepReport(Record):
+    """The outcome of one step, small enough to travel between Airflow's tasks."""
+
+    step: Step
+    run: str = Field(description="id of the run, the same whenever the same is asked")
+    verdict: Verdict | None = None
+    skipped: bool = False
+    summary: str
+    ids: dict[str, str] = {}

@@ -1,0 +1,111 @@
+"""A candidate: fits with every seed, and their predictions of the recent window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from pipelines.core.errors import Damaged
+from pipelines.core.records import Record
+from pipelines.core.time import Window
+from pipelines.flows.collaborators import Run
+from pipelines.flows.frames import FRAME, read_rows
+from pipelines.packaging.package import Package, write_package
+from pipelines.training.split import SplitPlan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipelines.training.score import Scored
+
+CANDIDATE = "candidate"
+PREDICTIONS = "predictions.parquet"
+NAIVE = "naive"
+EXAMPLE_ROWS = 5
+
+
+class Trained(Record):
+    """A fitted candidate. Its directory and predictions stand beside this record."""
+
+    package: Package
+    rows: int = Field(description="labelled rows of the training span")
+    recent_rows: int
+    rows_digest: str = Field(description="of the recent window's rows that were scored")
+    classes: tuple[str, ...]
+
+
+def train(run: Run, plan: SplitPlan) -> Trained:
+    """Fit the first seed as the candidate and the others to measure luck; score all of them.
+
+    Raises:
+        DataError: when there is too little to learn from, or to be judged on.
+        SpecError: when the estimator or its parameters are wrong.
+    """
+    import pandas as pd
+
+    from pipelines.gates.availability.fast_predict import form_finding
+    from pipelines.training.baseline import naive_predictions
+    from pipelines.training.columns import feature_matrix, text_features
+    from pipelines.training.fit import fit
+    from pipelines.training.score import score
+
+    spec, frame = run.spec, run.workspace.path(FRAME)
+    rows, recent = (read_rows(spec, frame, window) for window in (plan.train, plan.recent))
+    fitted = []
+    for number, seed in enumerate(spec.seeds, 1):
+        run.parts.progress(f"fitting seed {number} of {len(spec.seeds)} on {len(rows):,} rows")
+        fitted.append(fit(spec, rows, seed))
+    scored = [score(each.pipeline, spec, recent) for each in fitted]
+    columns = {f"seed_{number}": each.predictions for number, each in enumerate(scored)}
+    labelled = rows[rows["label"].notna()]
+    columns[NAIVE] = naive_predictions(spec, labelled, recent, fitted[0].classes)
+    run.workspace.write(PREDICTIONS, lambda part: pd.DataFrame(columns).to_parquet(part))
+    package = write_package(
+        run.workspace.path(CANDIDATE),
+        fitted[0].pipeline,
+        feature_matrix(spec, rows.head(EXAMPLE_ROWS)),
+        probabilities=spec.metric.name.task == "classification",
+        created_at=run.request.as_of,
+        facts={"model": spec.name, "question": run.question},
+        evidence={},
+    )
+    form = form_finding(fitted[0].pipeline, text_features(spec), feature_matrix(spec, recent))
+    return Trained(
+        package=package.model_copy(update={"findings": (*package.findings, form)}),
+        rows=fitted[0].rows,
+        recent_rows=len(recent),
+        rows_digest=scored[0].rows_digest,
+        classes=fitted[0].classes,
+    )
+
+
+def recent_rows(
+    run: Run, plan: SplitPlan, trained: Trained, window: Window
+) -> tuple[pd.DataFrame, list[Scored], Scored]:
+    """The rows of a part of the recent window, every seed's predictions, and the naive forecast."""
+    import pandas as pd
+
+    from pipelines.training.score import Scored, rows_digest
+    from pipelines.training.split import inside
+
+    recent = read_rows(run.spec, run.workspace.path(FRAME), plan.recent)
+    table = pd.read_parquet(run.workspace.path(PREDICTIONS))
+    whole = rows_digest(run.spec, recent)
+    if whole != trained.rows_digest or len(table) != len(recent):
+        raise Damaged(
+            "the candidate's predictions belong to other rows than the run's frame",
+            where=str(run.workspace.folder),
+            got=whole,
+            wanted=trained.rows_digest,
+            do="remove that folder and run again",
+        )
+    mask = inside(recent, window)
+    rows = recent[mask].reset_index(drop=True)
+    digest = rows_digest(run.spec, rows)
+    scored = {
+        name: Scored(table[name].to_numpy()[mask], digest, trained.classes)
+        for name in table.columns
+    }
+    naive = scored.pop(NAIVE)
+    return rows, list(scored.values()), naive

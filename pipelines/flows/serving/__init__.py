@@ -1,0 +1,1 @@
+"""Flows of serving: what a service follows, and batch scoring."""

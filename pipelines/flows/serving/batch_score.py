@@ -1,0 +1,295 @@
+"""Batch scoring: predictions for all current entities, logged and published exactly once.
+
+The batch's rows in the prediction log are one object, whose key follows from model and instant and
+which is written only if it is absent. That write is what decides: whoever comes later, after a kill
+or at the same time, reads the object and publishes what stands in it, whoever is champion by then.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pipelines.core.errors import DataError
+from pipelines.core.records import Instant, Record
+from pipelines.core.time import duration_text, instant_text, parse_instant, refuse_future, utc
+from pipelines.data.canonical import ARROW_TYPES, stored_types
+from pipelines.data.events import stream_prefix
+from pipelines.data.objects import ObjectStore, StoredObject
+from pipelines.data.snapshot import take_snapshot
+from pipelines.features.online.refresh import last_refresh
+from pipelines.features.online.store import OnlineStore, ViewState
+from pipelines.flows.collaborators import Parts
+from pipelines.flows.frames import streams
+from pipelines.flows.serving.publish import publish_plan
+from pipelines.flows.versions import combined_spec
+from pipelines.predictions.shipping import LEAD, log_object
+from pipelines.serving.plan import Plan
+from pipelines.serving.service import Deployed
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.predictions import LOG, Arm, prediction_log
+from pipelines.spec.refresh import Serving
+from pipelines.spec.scores import SCORES, grid_of, score_stream, validity
+from pipelines.spec.views import feature_views
+
+
+class ScoreReport(Record):
+    """What a batch has published."""
+
+    model: str
+    at: Instant = Field(description="instant of the decisions")
+    outcome: Literal["scored", "already_scored"]
+    entities: int
+    versions: dict[str, int] = Field(description="entities by the version that answered")
+    arms: dict[str, int] = Field(description="answers by arm, the shadow's among them")
+    fell_back: int = Field(description="entities whose challenger could not answer")
+    valid_until: Instant
+    log: str = Field(description="object of the prediction log")
+    scores: str = Field(description="object of the scores")
+
+
+class ScoreStatus(Record):
+    """Whether the newest scores may still be used."""
+
+    model: str
+    at: Instant
+    valid_until: Instant
+    entities: int
+    asked: Instant
+    stale: bool
+
+
+def score(model: str, as_of: datetime, parts: Parts) -> ScoreReport:
+    """Score the newest instant of the model's grid that is not after ``as_of``.
+
+    Done again it finds what was published and changes nothing.
+
+    Arguments:
+        model: its name.
+        as_of: zoned, not in the future.
+        parts: the collaborators.
+
+    Raises:
+        SpecError: for a model of event points, or versions that cannot stand in one run.
+        TimeError: when as-of lies in the future.
+        DataError: when nobody is active, or events contradict their declaration.
+        Damaged: when a version is not what was registered.
+        Unavailable: when a source, the registry or the store does not answer.
+    """
+    from pipelines.features.active_entities import newest_step
+
+    spec = parts.load_spec(model)
+    grid_of(spec)
+    refuse_future(as_of, parts.clock.now(), f"model {model}")
+    at, store = newest_step(spec, utc(as_of)), parts.open_store(spec)
+    log = _key(stream_prefix(LOG, prediction_log(model)), at, "batch-")
+    found = _stored(store, log)
+    outcome: Literal["scored", "already_scored"] = "already_scored"
+    if found is None:
+        content = _predicted(model, at, parts)
+        found, outcome = store.write(log, content), "scored"
+    return _published(spec, at, outcome, found, store, parts)
+
+
+def score_status(model: str, parts: Parts) -> ScoreStatus:
+    """What the newest scores are as of, and whether they may still be used.
+
+    Raises:
+        DataError: when the model was never scored.
+        Unavailable: when the store does not answer.
+    """
+    rows = newest_scores(model, parts)
+    asked = parts.clock.now()
+    valid_until: datetime = rows[0]["valid_until"]
+    return ScoreStatus(
+        model=model,
+        at=rows[0]["decided_at"],
+        valid_until=valid_until,
+        entities=len(rows),
+        asked=asked,
+        stale=asked > valid_until,
+    )
+
+
+def newest_scores(model: str, parts: Parts) -> list[dict[str, Any]]:
+    """The rows of the newest scores, as consumers find them; see ``spec.scores.score_stream``.
+
+    Raises:
+        DataError: when the model was never scored.
+        Unavailable: when the store does not answer.
+    """
+    spec = parts.load_spec(model)
+    store = parts.open_store(spec)
+    newest = max(
+        store.list(stream_prefix(SCORES, score_stream(spec))),
+        key=lambda stored: stored.key,
+        default=None,
+    )
+    if newest is None:
+        raise DataError(
+            "the model was never scored",
+            where=f"{SCORES}/{model}",
+            wanted="scores in the store",
+            do=f"`gauntlet score {model}`",
+        )
+    return _read(store, newest)
+
+
+def _predicted(model: str, at: datetime, parts: Parts) -> bytes:
+    """The batch's rows of the prediction log, as Parquet."""
+    from pipelines.features.active_entities import active_entities
+    from pipelines.serving.batch import score_entities
+
+    deployed = _deployed(publish_plan(model, parts))
+    spec = deployed.champion.spec
+    if deployed.challenger is not None:
+        spec = combined_spec(spec, deployed.challenger.spec)
+    snapshot = take_snapshot(spec, at, parts.open_sources(spec), parts.cache, parts.progress)
+    online = parts.scratch_online()
+    with streams(parts, spec, snapshot) as tables:
+        parts.progress("who is active")
+        entities = active_entities(spec, tables, at)
+        if not entities:
+            silence = duration_text(grid_of(spec).active_for)
+            raise DataError(
+                "there is nobody to score",
+                where=f"model {model} as of {instant_text(at)}",
+                wanted=f"an entity with an event in the last {silence}",
+                do="look at the feed of the points' stream: it may have fallen silent",
+            )
+        _fill(online, spec, tables, at, parts)
+    parts.progress(f"{len(entities):,} entities")
+    made = score_entities(deployed, online, entities, at)
+    return log_object(
+        [(at, each.values()) for each in made], parts.clock.now() + LEAD, prediction_log(model)
+    )
+
+
+def _deployed(plan: Plan) -> Deployed:
+    """The plan's versions. Features are computed for the batch, so they need not be online."""
+    from dataclasses import replace
+
+    from pipelines.serving.loaded_version import LoadedVersion, load_version
+
+    def loaded(serving: Any) -> LoadedVersion:
+        version = load_version(serving, online=False)
+        return replace(version, spec=_refreshed(version.spec))
+
+    challenger = loaded(plan.challenger) if plan.challenger else None
+    return Deployed(plan=plan, champion=loaded(plan.champion), challenger=challenger)
+
+
+def _refreshed(spec: ModelSpec) -> ModelSpec:
+    """A model that does not say how fresh its features are online has them as of each point."""
+    if spec.serving is not None:
+        return spec
+    grid = grid_of(spec)
+    serving = Serving(cadence=grid.every, offset=grid.offset)
+    return spec.model_copy(update={"serving": serving})
+
+
+def _fill(online: OnlineStore, spec: ModelSpec, tables: Any, at: datetime, parts: Parts) -> None:
+    """Every view as it can be read online at an instant."""
+    from pipelines.features.online.materialize import fill
+    from pipelines.features.online.views import view_definitions
+
+    for view in feature_views(spec):
+        assert view.refresh is not None  # see _refreshed
+        parts.progress(f"{spec.name}.{view.name}")
+        state = ViewState(
+            f"{spec.name}.{view.name}",
+            last_refresh(at - view.refresh.delay, view.refresh),
+            at,
+            tuple(view_definitions(spec, view)),
+        )
+        fill(online, spec, view, tables, state, replaces=None, whole=True)
+
+
+def _published(
+    spec: ModelSpec,
+    at: datetime,
+    outcome: Literal["scored", "already_scored"],
+    log: StoredObject,
+    store: ObjectStore,
+    parts: Parts,
+) -> ScoreReport:
+    stream = score_stream(spec)
+    key = _key(stream_prefix(SCORES, stream), at)
+    logged = _read(store, log)
+    answered = [row for row in logged if row["arm"] != Arm.SHADOW]
+    until = at + validity(spec)
+    if _stored(store, key) is None:
+        known = parts.clock.now() + LEAD
+        rows = [
+            {
+                **_keys(spec, json.loads(row["entity"])),
+                **{name: row[name] for name in ("request_id", "prediction", "version", "arm")},
+                "valid_until": until,
+                "decided_at": at,
+                "recorded_at": known,
+            }
+            for row in answered
+        ]
+        store.write(key, _parquet(rows, stored_types(stream)))
+    versions = Counter(row["version"] for row in answered)
+    champions = {row["version"] for row in logged if row["arm"] in {Arm.CHAMPION, Arm.CONTROL}}
+    return ScoreReport(
+        model=spec.name,
+        at=at,
+        outcome=outcome,
+        entities=len(answered),
+        versions=dict(sorted(versions.items())),
+        arms=dict(sorted(Counter(row["arm"] for row in logged).items())),
+        fell_back=sum(
+            row["arm"] == Arm.CHALLENGER and row["version"] in champions for row in answered
+        ),
+        valid_until=until,
+        log=log.key,
+        scores=key,
+    )
+
+
+def _keys(spec: ModelSpec, entity: dict[str, Any]) -> dict[str, Any]:
+    """An entity's keys with their types: JSON has no instants."""
+    types = spec.point_stream.columns
+    return {
+        key: parse_instant(value) if types[key].value == "timestamp" else value
+        for key, value in entity.items()
+    }
+
+
+def _key(prefix: str, at: datetime, kind: str = "") -> str:
+    """Readers look for a row under the day on which it becomes known, or an earlier one."""
+    return f"{prefix}dt={at.date()}/{kind}{instant_text(at).replace(':', '')}.parquet"
+
+
+def _stored(store: ObjectStore, key: str) -> StoredObject | None:
+    return next((stored for stored in store.list(key) if stored.key == key), None)
+
+
+def _read(store: ObjectStore, stored: StoredObject) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "object.parquet"
+        store.read(stored, path)
+        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return rows
+
+
+def _parquet(rows: list[dict[str, Any]], types: Any) -> bytes:
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([(name, ARROW_TYPES[kind]) for name, kind in types.items()])
+    written = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), written, compression="zstd")
+    return written.getvalue()

@@ -1,0 +1,94 @@
+"""What a service follows: the registry's aliases, as plans of verified copies on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipelines.core.errors import GauntletError
+from pipelines.flows.collaborators import Parts
+from pipelines.predictions.assignment import Allocation
+from pipelines.predictions.journal import Journal
+from pipelines.predictions.shipping import ShipReport, ship
+from pipelines.release.ledger import Entry
+from pipelines.release.registry import CHALLENGER, CHAMPION
+from pipelines.release.rollout.state import beside
+from pipelines.serving.plan import Plan, Serving, write_plan
+
+
+def plans_folder(home: Path) -> Path:
+    """Where the plans of this machine's services are."""
+    return home / "serving"
+
+
+def journal_path(home: Path, model: str) -> Path:
+    """The journal of a model's predictions on this machine."""
+    return home / "journal" / f"{model}.db"
+
+
+def publish_plan(model: str, parts: Parts, chain: list[Entry] | None = None) -> Plan:
+    """Fetch the versions that the aliases name and put the plan where workers look for it.
+
+    Who stands beside the champion, and for whom, is what the ledger says, as long as the alias
+    ``challenger`` says the same: whoever removes it takes that version off live traffic.
+
+    Arguments:
+        chain: the model's ledger as far as earlier looks have read it, which this one extends: who
+            looks each second reads each entry once.
+
+    Raises:
+        SpecError: when no such model is declared.
+        GauntletError: when no version is champion.
+        Damaged: when a version's content is not what was registered; the plan stays as it is.
+        Unavailable: when the registry does not answer; likewise.
+    """
+    champion = _serving(model, CHAMPION, parts)
+    if champion is None:
+        parts.load_spec(model)  # who is not declared has no champion either, and needs other help
+        raise GauntletError(
+            "there is no champion to serve",
+            where=model,
+            wanted=f"a version with the alias {CHAMPION}",
+            do=f"`gauntlet retrain {model}` makes a first version",
+        )
+    known = [] if chain is None else chain
+    plan = _with_challenger(Plan(model=model, champion=champion), parts, known)
+    write_plan(plans_folder(parts.home), plan)
+    return plan
+
+
+def ship_log(model: str, parts: Parts) -> ShipReport | None:
+    """Move what this machine's service has journalled into the store; none without a journal.
+
+    Raises:
+        Unavailable: when the store does not answer; nothing is lost, and the next run moves it.
+    """
+    path = journal_path(parts.home, model)
+    if not path.exists():
+        return None
+    with Journal(path) as journal:
+        return ship(journal, parts.open_store(parts.load_spec(model)), model, parts.clock)
+
+
+def _with_challenger(plan: Plan, parts: Parts, chain: list[Entry]) -> Plan:
+    """The plan with whoever stands beside this very champion."""
+    named = parts.registry.alias(plan.model, CHALLENGER)
+    if named is None:
+        return plan
+    chain += parts.ledger.entries(plan.model, after=len(chain))
+    move = beside(chain)
+    if move is None or move.challenger != named:
+        return plan
+    if chain[-1].champion_after != plan.champion.version:
+        return plan  # an alias is on its way: what stands beside whom is of two moments
+    allocation = Allocation(salt=move.salt, share=move.share, shadow_share=move.shadow_share)
+    challenger = _serving(plan.model, CHALLENGER, parts)
+    return plan.model_copy(update={"challenger": challenger, "allocation": allocation})
+
+
+def _serving(model: str, alias: str, parts: Parts) -> Serving | None:
+    number = parts.registry.alias(model, alias)
+    if number is None:
+        return None
+    info = parts.registry.get(model, number)
+    folder = parts.registry.download(info, parts.home / "versions")
+    return Serving(version=info.version, content=info.content, folder=str(folder.resolve()))

@@ -1,0 +1,1 @@
+"""The gates, one folder each: evidence in, findings out."""

@@ -1,0 +1,213 @@
+"""Both arms of an audit, fitted, and scored on every population under every label rule."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from pipelines.core.arrays import Floats, Mask
+from pipelines.gates.audit.record import LabelRules, Score
+from pipelines.gates.recent_window.record import Comparison
+from pipelines.spec.training import Metric
+from pipelines.stats.paired import PairedDifference, paired_difference
+from pipelines.stats.shapley import Decomposition, symmetric_decomposition
+from pipelines.stats.undefined import NoVariation
+from pipelines.training.fit import fit, label_numbers
+from pipelines.training.metrics import primary_measure
+from pipelines.training.row_sets import SIDES, Material, Side
+from pipelines.training.score import score
+from pipelines.training.split import decision_times
+
+
+class Exams:
+    """Fits each arm once, with its own first seed; scores are in utility, higher is better.
+
+    Arguments:
+        material: rows of both recipes.
+
+    Raises:
+        DataError: when a recipe has too few labelled rows.
+        SpecError: when an estimator is wrong.
+    """
+
+    def __init__(self, material: Material) -> None:
+        self.material = material
+        self.measure = primary_measure(material.candidate.spec)
+        self.fitted = {
+            side: fit(arm.spec, arm.view(material.training[side]), arm.spec.seeds[0])
+            for side, arm in ((side, material.arm(side)) for side in SIDES)
+        }
+        self.predicted = cache(self._predicted)
+
+    @property
+    def points(self) -> tuple[Side, ...]:
+        """Whose points differ."""
+        return SIDES if self.material.new_points else ("champion",)
+
+    @property
+    def labels(self) -> tuple[Side, ...]:
+        """Whose label rules differ."""
+        return SIDES if self.material.new_labels else ("champion",)
+
+    @property
+    def additive(self) -> bool:
+        """Whether the metric is a plain mean over rows, so that rows can be weighted."""
+        return self.measure.metric not in (Metric.AUC, Metric.AVERAGE_PRECISION)
+
+    def _predicted(self, model: Side, points: Side) -> Floats:
+        """Predictions of every row; label rules do not matter."""
+        arm, rows = self.material.arm(model), self.material.judged(points, "champion")
+        return score(self.fitted[model].pipeline, arm.spec, arm.view(rows)).predictions
+
+    def labelled(self, points: Side, labels: Side) -> Mask:
+        """Which rows have a label."""
+        return self.material.judged(points, labels)["label"].notna().to_numpy()
+
+    def label(self, points: Side, labels: Side) -> Floats:
+        """Labels as numbers, NaN where there is none."""
+        rows = self.material.judged(points, labels)
+        known = self.labelled(points, labels)
+        numbers = np.full(len(rows), np.nan)
+        numbers[known] = label_numbers(rows["label"][known], self.fitted["champion"].classes)
+        return numbers
+
+    def utilities(self, model: Side, points: Side, labels: Side) -> Floats:
+        """Influence values of the labelled rows.
+
+        Raises:
+            Undefined: when the metric does not exist for them.
+        """
+        return self.graded(self.predicted(model, points), points, labels)
+
+    def graded(self, predictions: Floats, points: Side, labels: Side) -> Floats:
+        """Influence values of any predictions of a population's rows."""
+        known, label = self.labelled(points, labels), self.label(points, labels)
+        rows = self.material.candidate.view(self.material.judged(points, labels)[known])
+        return self.measure.utilities(
+            label[known], predictions[known], rows.assign(label=label[known])
+        )
+
+    def scores(self) -> tuple[Score, ...]:
+        """The metric of both arms everywhere."""
+        return tuple(
+            Score(
+                model=model,
+                points=points,
+                labels=labels,
+                value=self.measure.value(self.utilities(model, points, labels)),
+            )
+            for model, points, labels in product(SIDES, self.points, self.labels)
+        )
+
+    def own(self) -> Decomposition:
+        """The difference of each arm on its own holdout, split among model, rows and labels."""
+        changed = {"model": True, "rows": len(self.points) > 1, "labels": len(self.labels) > 1}
+        factors = tuple(name for name, differs in changed.items() if differs)
+        values = {}
+        for new in product((False, True), repeat=len(factors)):
+            these = frozenset(name for name, is_new in zip(factors, new, strict=True) if is_new)
+            model, points, labels = (SIDES[name in these] for name in ("model", "rows", "labels"))
+            values[these] = float(self.utilities(model, points, labels).mean())
+        found = symmetric_decomposition(factors, values)
+        zeros = dict.fromkeys((name for name in changed if name not in factors), 0.0)
+        return found.model_copy(update={"terms": {**found.terms, **zeros}})
+
+    def live(self, labels: Side) -> Comparison:
+        """Both arms on the live population, paired."""
+        rows = self.material.judged("champion", labels)[self.labelled("champion", labels)]
+        candidate, champion = (
+            self.utilities(model, "champion", labels) for model in ("candidate", "champion")
+        )
+        keys = list(self.material.candidate.spec.points.keys)
+        difference: PairedDifference | None = None
+        with contextlib.suppress(NoVariation):
+            difference = paired_difference(
+                candidate,
+                champion,
+                rows.groupby(keys, dropna=False).ngroup().to_numpy().astype(np.int64),
+                decision_times(rows).to_numpy("datetime64[D]").astype(np.int64),
+                strict=self.material.candidate.spec.gates.recent_window.strict,
+            )
+        return Comparison(
+            metric=self.measure.name,
+            higher_is_better=self.measure.metric.higher_is_better,
+            candidate=self.measure.value(candidate),
+            rival=self.measure.value(champion),
+            difference=difference,
+        )
+
+    def label_rules(self, old: Comparison | None, new: Comparison | None) -> LabelRules | None:
+        """Both label rules on the same live rows; none when there is one rule."""
+        if not self.material.new_labels:
+            return None
+        before, after = (self.label("champion", side) for side in SIDES)
+        either = ~(np.isnan(before) & np.isnan(after))
+        differ = (before != after)[either]  # a label under one rule only differs as well
+        both = ~np.isnan(before) & ~np.isnan(after)
+        classes = bool(self.fitted["champion"].classes)
+        return LabelRules(
+            rows=int(either.sum()),
+            differ_share=float(differ.mean()) if either.any() else 0.0,
+            kappa=_kappa(before[both], after[both]) if classes else None,
+            gain_old=_gain(old),
+            gain_new=_gain(new),
+        )
+
+    def importance(self, most_rows: int) -> dict[str, float]:
+        """Loss of utility on live points when the candidate's features are shuffled, one by one.
+
+        Source: Breiman (2001), Machine Learning 45, section 10.
+        """
+        arm = self.material.candidate
+        known = np.flatnonzero(self.labelled("champion", "champion"))[:most_rows]
+        rows = arm.view(self.material.live.iloc[known])
+        label = self.label("champion", "champion")[known]
+        rng = np.random.default_rng(arm.spec.seeds[0])
+        order = rng.permutation(len(known))
+
+        def utility(shown: pd.DataFrame) -> float:
+            made = score(self.fitted["candidate"].pipeline, arm.spec, shown).predictions
+            return float(self.measure.utilities(label, made, rows.assign(label=label)).mean())
+
+        whole = utility(rows)
+        return {
+            name: whole - utility(rows.assign(**{name: rows[name].to_numpy()[order]}))
+            for name in arm.spec.feature_names
+        }
+
+
+def _gain(comparison: Comparison | None) -> float | None:
+    if comparison is None:
+        return None
+    if comparison.difference is not None:
+        return comparison.difference.estimate
+    gain = comparison.candidate - comparison.rival
+    return gain if comparison.higher_is_better else 0.0 - gain
+
+
+def gain_of(comparison: Comparison) -> float:
+    """Candidate minus champion in utility."""
+    gain = _gain(comparison)
+    assert gain is not None
+    return gain
+
+
+def _kappa(first: Floats, second: Floats) -> float | None:
+    """Source: Cohen (1960), Educational and Psychological Measurement 20, equation 1."""
+    if not len(first):
+        return None
+    agree = float(np.mean(first == second))
+    p, q = float(first.mean()), float(second.mean())
+    chance = p * q + (1 - p) * (1 - q)
+    return None if chance == 1 else (agree - chance) / (1 - chance)
+
+
+def halves(importance: dict[str, float]) -> Iterator[str]:
+    """The features in the more important half, at least one."""
+    order = sorted(importance, key=lambda name: importance[name], reverse=True)
+    yield from order[: max(1, -(-len(order) // 2))]

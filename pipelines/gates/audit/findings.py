@@ -1,0 +1,370 @@
+"""The audit's gate: where its numbers meet the thresholds of the declaration.
+
+A flag says that offline numbers of two recipes cannot be compared. It stops the candidate unless
+the candidate is shown to be better where it counts: on the points that production asks about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.gates.audit.cross_scores import gain_of
+from pipelines.gates.audit.record import Audit
+from pipelines.gates.recent_window.findings import spoken
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.training import AuditGate
+from pipelines.stats.paired import PairedDifference
+from pipelines.stats.two_sample_auc import TwoSampleAuc
+
+LEVEL = 0.95  # of the intervals of areas
+_finding = Gate.AUDIT.finding
+
+
+@dataclass(frozen=True)
+class Further:
+    """What the findings need beside the record.
+
+    ``unequal`` are shares of logged values that differ from recomputed ones, by feature; ``None``
+    without a prediction log. ``important`` are the candidate's more important features.
+    ``selective`` is how well the champion's answers tell which live rows have a label; ``None``
+    where nearly all have one.
+    """
+
+    unequal: Mapping[str, float] | None = None
+    important: tuple[str, ...] = ()
+    selective: TwoSampleAuc | None = None
+
+
+def audit_findings(found: Audit, spec: ModelSpec, further: Further) -> tuple[Finding, ...]:
+    """The findings of an audit whose numbers are complete."""
+    judge = _Judge(found, spec, further)
+    return (
+        judge.live(),
+        judge.sign_flip(),
+        judge.training_population(),
+        judge.overlap(),
+        *judge.label(),
+        *judge.feature(),
+        judge.selective_labels(),
+        *judge.baseline_instability(),
+    )
+
+
+class _Judge:
+    def __init__(self, found: Audit, spec: ModelSpec, further: Further) -> None:
+        self.found, self.further = found, further
+        self.gate: AuditGate = spec.gates.audit
+        self.worth = spec.metric.minimum_effect
+
+    @property
+    def better(self) -> bool:
+        """Whether the candidate is shown to be better on the live population."""
+        live = self.found.live
+        return live is not None and _better(live.difference, self.gate.alpha)
+
+    @property
+    def new_points(self) -> bool:
+        return any(each.name == "candidate_holdout" for each in self.found.populations)
+
+    def live(self) -> Finding:
+        """Both arms where it counts. Better has to be shown here when offline was elsewhere."""
+        live, unit = self.found.live, self.found.metric
+        if live is None:
+            return _finding(
+                "live",
+                Verdict.NO_DATA,
+                "the arms cannot be compared on the points that production asks about",
+                unit=unit,
+            )
+        difference = live.difference
+        told = f"{unit} {live.candidate:.5g} against {live.rival:.5g} of the champion's recipe"
+        if difference is None:
+            gain = gain_of(live)
+            return _finding(
+                "live",
+                Verdict.INCONCLUSIVE,
+                f"both recipes differ by {gain:.4g} on every live row: {told}",
+                value=gain,
+                unit=unit,
+                blocking=self.new_points,
+            )
+        interval = difference.interval(1 - 2 * self.gate.alpha)
+        told = f"{told} on live points, gain {spoken(difference.estimate, interval)}"
+        blocking = True
+        if self.better:
+            verdict, reason = Verdict.PASS, f"the recipe is better where it counts: {told}"
+        elif difference.p_below(-self.worth) <= self.gate.alpha:
+            verdict = Verdict.FAIL
+            reason = f"the recipe loses more than {self.worth:g} where it counts: {told}"
+        else:
+            verdict, blocking = Verdict.INCONCLUSIVE, self.new_points
+            needed = ", and its own holdout is another population" if blocking else ""
+            reason = f"the recipe is not shown to be better where it counts{needed}: {told}"
+        return _finding(
+            "live",
+            verdict,
+            reason,
+            value=difference.estimate,
+            interval=interval,
+            threshold=0.0,
+            unit=unit,
+            rows=difference.rows,
+            blocking=blocking,
+        )
+
+    def sign_flip(self) -> Finding:
+        """Whether the gain on own holdouts is a gain on live points, and from the model.
+
+        There are two gains offline: each arm on its own holdout, and both on the candidate's.
+        """
+        found = self.found
+        if found.own is None:
+            reason = f"{found.metric} does not exist for every population that it is asked of"
+            return _finding("sign_flip", Verdict.NO_DATA, reason, blocking=not self.better)
+        own, model = found.own.total, found.own.terms["model"]
+        rest = found.own.terms["rows"] + found.own.terms["labels"]
+        shared = self._on_candidates_rows()
+        live = gain_of(found.live) if found.live is not None else None
+        told = (
+            f"on its own holdout the recipe gains {own:.4g} (model {model:.4g}, "
+            f"rows {found.own.terms['rows']:.4g}, labels {found.own.terms['labels']:.4g}), "
+            f"and {shared:.4g} with both on the candidate's rows"
+        )
+        facts = {"value": own, "unit": found.metric, "threshold": 0.0}
+        if live is None:
+            return _finding(
+                "sign_flip",
+                Verdict.NO_DATA,
+                f"{told}; on live points it cannot be told",
+                **facts,
+                blocking=self.new_points,
+            )
+        promising = max(own, shared) > 0
+        stops = promising and not self.better
+        told = f"{told}; on live points {live:.4g}"
+        if promising and live <= 0:
+            verdict, reason = Verdict.FAIL, f"the sign flips: {told}"
+        elif not promising and live > 0:
+            verdict = Verdict.INCONCLUSIVE
+            reason = f"the sign flips in the candidate's favour: {told}"
+        elif abs(rest) > abs(model):
+            verdict = Verdict.INCONCLUSIVE
+            reason = f"other rows or labels make more of it than the model does: {told}"
+        else:
+            return _finding("sign_flip", Verdict.PASS, f"the signs agree: {told}", **facts)
+        return _finding("sign_flip", verdict, reason, **facts, blocking=stops)
+
+    def _on_candidates_rows(self) -> float:
+        """Gain with both arms on the candidate's points and labels."""
+        points = "candidate" if self.new_points else "champion"
+        labels = "champion" if self.found.labels is None else "candidate"
+        value = {
+            score.model: score.value
+            for score in self.found.scores
+            if (score.points, score.labels) == (points, labels)
+        }
+        gain = value["candidate"] - value["champion"]
+        return gain if self.found.higher_is_better else 0.0 - gain
+
+    def training_population(self) -> Finding:
+        """Whether the candidate learns from other rows than the champion, or than live ones."""
+        found, gate = self.found, self.gate
+        moved = next(each for each in found.movements if each.population == "training")
+        if not any(each.name == "candidate_training" for each in found.populations):
+            return _finding(
+                "training_population",
+                Verdict.PASS,
+                "both recipes train on the same rows",
+                value=0.5,
+                threshold=gate.training_area,
+                unit="area under the curve",
+            )
+        words = moved_words(moved.left, moved.left_share, moved.entered, moved.entered_share)
+        apart = found.distance("champion_training", "candidate_training")
+        if apart is None:
+            return _finding(
+                "training_population",
+                Verdict.NO_DATA,
+                f"the recipe {words}; too few rows to tell how far that leads",
+                unit="area under the curve",
+                blocking=not self.better,
+            )
+        growth = self._growth()
+        shifted = apart.auc.area >= gate.training_area or growth >= gate.live_area_growth
+        interval = apart.auc.interval(LEVEL)
+        told = (
+            f"it {words}; {apart.method} tell the two training populations apart by "
+            f"{apart.columns} with area {spoken(apart.auc.area, interval)}, and the new one from "
+            f"live points by {growth:+.3f} more than the old"
+        )
+        facts = {
+            "value": apart.auc.area,
+            "interval": interval,
+            "threshold": gate.training_area,
+            "unit": "area under the curve",
+            "rows": apart.auc.first_rows + apart.auc.second_rows,
+        }
+        if not shifted:
+            return _finding("training_population", Verdict.PASS, f"hardly moved: {told}", **facts)
+        if self.better:
+            reason = f"the recipe trains on another population, and is better live: {told}"
+            return _finding(
+                "training_population", Verdict.INCONCLUSIVE, reason, **facts, blocking=False
+            )
+        reason = f"the recipe trains on another population and is not shown better live: {told}"
+        return _finding("training_population", Verdict.FAIL, reason, **facts)
+
+    def _growth(self) -> float:
+        """How much better the new training rows are told from live ones than the old, at most."""
+        areas = {
+            (each.first, each.columns, each.method): max(each.auc.area, 0.5)
+            for each in self.found.distances
+            if each.second == "live"
+        }
+        grown = [
+            area - areas["champion_training", columns, method]
+            for (first, columns, method), area in areas.items()
+            if first == "candidate_training" and ("champion_training", columns, method) in areas
+        ]
+        return max(grown, default=0.0)
+
+    def overlap(self) -> Finding:
+        """Whether the holdout can be weighted to the live population. Never decides."""
+        weighted, gate = self.found.weighted, self.gate
+        if weighted is None:
+            told = (
+                "the holdouts share nothing with live points that weights could use, or the "
+                "metric is no mean"
+            )
+            verdict = Verdict.NO_DATA if self.new_points else Verdict.PASS
+            reason = told if self.new_points else "both recipes are judged on live points"
+            return _finding("overlap", verdict, reason, blocking=False)
+        told = (
+            f"effective share {weighted.effective_share:.0%} of the holdout's rows, "
+            f"{weighted.outside_share:.1%} of live rows unlike any of them, "
+            f"{weighted.clipped_share:.1%} of weights cut back"
+        )
+        few = weighted.effective_share < gate.effective_share
+        facts = {
+            "value": weighted.effective_share,
+            "threshold": gate.effective_share,
+            "unit": "share of rows",
+            "blocking": False,
+        }
+        if few or weighted.outside_share > gate.outside_share:
+            reason = f"the holdout cannot stand for live points, so no weighted gain: {told}"
+            return _finding("overlap", Verdict.INCONCLUSIVE, reason, **facts)
+        reason = f"weighted to live points, the holdout's gain is {weighted.gain:.4g}: {told}"
+        return _finding("overlap", Verdict.PASS, reason, **facts)
+
+    def label(self) -> Iterator[Finding]:
+        """Whether the candidate changed what counts as right."""
+        rules = self.found.labels
+        if rules is None:
+            return
+        kappa = "" if rules.kappa is None else f", kappa {rules.kappa:.3f}"
+        told = (
+            f"two label rules differ on {rules.differ_share:.1%} of {rules.rows} live rows{kappa}; "
+            f"gain {_maybe(rules.gain_old)} under the champion's rule, "
+            f"{_maybe(rules.gain_new)} under the candidate's"
+        )
+        facts = {
+            "value": rules.differ_share,
+            "threshold": self.gate.label_share,
+            "unit": "share of rows",
+            "rows": rules.rows,
+        }
+        if rules.differ_share <= self.gate.label_share:
+            yield _finding("label", Verdict.PASS, told, **facts)
+            return
+        new = self.found.live_new_labels
+        both = self.better and new is not None and _better(new.difference, self.gate.alpha)
+        if both:
+            reason = f"better under both label rules: {told}"
+            yield _finding("label", Verdict.INCONCLUSIVE, reason, **facts, blocking=False)
+        else:
+            reason = f"what counts as right has changed, and the gain depends on it: {told}"
+            yield _finding("label", Verdict.FAIL, reason, **facts)
+
+    def feature(self) -> Iterator[Finding]:
+        """Whether features that matter were served with other values than they are trained on."""
+        unequal = self.further.unequal
+        if unequal is None:
+            return
+        worst = sorted(unequal, key=lambda name: unequal[name], reverse=True)
+        wrong = [name for name in worst if unequal[name] > self.gate.unequal_share]
+        heavy = [name for name in wrong if name in self.further.important]
+        named = ", ".join(f"{name} {unequal[name]:.1%}" for name in (heavy or wrong)[:6])
+        facts = {
+            "value": max(unequal.values(), default=0.0),
+            "threshold": self.gate.unequal_share,
+            "unit": "share of logged values",
+        }
+        if heavy:
+            reason = f"features that matter are served with other values: {named}"
+            yield _finding("feature", Verdict.FAIL, reason, **facts)
+        elif wrong:
+            reason = f"features of little weight are served with other values: {named}"
+            yield _finding("feature", Verdict.INCONCLUSIVE, reason, **facts, blocking=False)
+        else:
+            reason = f"{len(unequal)} features are served as they are trained on"
+            yield _finding("feature", Verdict.PASS, reason, **facts)
+
+    def selective_labels(self) -> Finding:
+        """Whether labels exist for one side of the champion's own answers only."""
+        area, gate = self.further.selective, self.gate
+        if area is None:
+            return _finding(
+                "selective_labels", Verdict.PASS, "nearly every live row has a label, or none does"
+            )
+        told = f"the champion's answer tells rows with a label from others: area {area.area:.3f}"
+        facts = {"value": area.area, "threshold": gate.selective_area, "unit": "area"}
+        if area.area < gate.selective_area:
+            return _finding("selective_labels", Verdict.PASS, told, **facts)
+        reason = f"labels exist for one decision only, so that offline cannot judge: {told}"
+        return _finding("selective_labels", Verdict.FAIL, reason, **facts)
+
+    def baseline_instability(self) -> Iterator[Finding]:
+        """Whether fits that differ in nothing but luck reach such a gain."""
+        refits = self.found.refits
+        if refits is None:
+            return
+        share = refits.luck_share
+        luck = "" if share is None else f"{share:.0%} of it is luck; "
+        told = (
+            f"an apparent gain of {refits.gain:.4g} on live points; {luck}"
+            f"{len(refits.gains)} refits of both recipes ({refits.how}) gain "
+            f"{refits.expected:.4g} on average, and {refits.noise:.3g} with no better recipe; "
+            f"the champion's own refits vary with standard deviation {refits.spread_champion:.3g}"
+        )
+        facts = {"value": refits.gain, "threshold": refits.noise, "unit": self.found.metric}
+        name = "baseline_instability"
+        if refits.gain <= 0:
+            yield _finding(name, Verdict.PASS, f"no gain to explain: {told}", **facts)
+        elif refits.gain > refits.noise and refits.expected > 0:
+            yield _finding(name, Verdict.PASS, f"more than luck: {told}", **facts)
+        else:
+            matters = refits.gain >= self.worth
+            verdict = Verdict.FAIL if matters and refits.expected <= 0 else Verdict.INCONCLUSIVE
+            reason = f"within the noise of refitting: {told}"
+            yield _finding(name, verdict, reason, **facts, blocking=matters)
+
+
+def _better(difference: PairedDifference | None, alpha: float) -> bool:
+    return difference is not None and difference.p_value <= alpha
+
+
+def moved_words(left: str, left_share: float, entered: str, entered_share: float) -> str:
+    """Who left and who entered, as one clause."""
+    said = []
+    if left:
+        said.append(f"drops {left}, {left_share:.1%} of rows")
+    if entered:
+        said.append(f"adds {entered}, {entered_share:.1%} of its rows")
+    return "; ".join(said) or "keeps every row"
+
+
+def _maybe(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4g}"

@@ -1,0 +1,193 @@
+"""What an audit reads: the rows of two recipes from the same events, with both recipes' features.
+
+Frames carry further columns by which rows can be told apart in words: of event points the rest of
+their row, of points on a grid what the entity's latest event said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from pipelines.core.errors import DataError, SpecError
+from pipelines.core.time import Window
+from pipelines.flows.versions import OTHER, combined_spec
+from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
+from pipelines.spec.fields import ColumnType
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.points import EventPoints, OwnRowLabel
+from pipelines.training.split import split_plan
+
+if TYPE_CHECKING:
+    import ibis
+    import pandas as pd
+
+    from pipelines.training.row_sets import Material, Side
+
+DESCRIBES = "describes_"
+
+
+def gather(
+    old: ModelSpec, new: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime
+) -> Material:
+    """The rows of both recipes as of an instant.
+
+    Arguments:
+        old: the champion's declaration.
+        new: the candidate's.
+        tables: canonical table of each stream that either declares.
+        as_of: rows known later are not in the tables.
+
+    Raises:
+        SpecError: when the two cannot stand in one frame.
+        DataError: when their recent windows have nothing in common, or no row.
+    """
+    from pipelines.training.row_sets import LABEL, Arm, Material
+
+    both = combined_spec(new, old)
+    window = _recent(old, new, as_of)
+    plans = {"champion": split_plan(old, as_of), "candidate": split_plan(new, as_of)}
+    specs: dict[Side, ModelSpec] = {"champion": old, "candidate": new}
+    extra = tuple(_describing(old, new))
+    start = min(plan.train.start for plan in plans.values())
+    point_sides, label_sides = _sides(_points_differ(old, new)), _sides(_labels_differ(old, new))
+
+    def frame(points: Side, label: Side) -> pd.DataFrame:
+        spec = _audited(both, specs[points], specs[label], extra)
+        return _rows(spec, tables, as_of, Window(start, window.end))
+
+    frames = {(p, label): frame(p, label) for p in point_sides for label in label_sides}
+    own = {
+        "champion": frames["champion", "champion"],
+        "candidate": frames[point_sides[-1], label_sides[-1]],
+    }
+    renamed = {
+        feature.name: OTHER + feature.name
+        for feature in old.features
+        if feature not in new.features
+    }
+    recent = {place: _within(rows, window) for place, rows in frames.items()}
+    if not len(recent["champion", "champion"]):
+        raise DataError(
+            "production asks about nothing in the recent window",
+            where=f"{new.name}: {window}",
+            got="no decision point of the champion's recipe",
+        )
+    return Material(
+        champion=Arm(old, renamed),
+        candidate=Arm(new),
+        training={
+            "champion": _within(own["champion"], plans["champion"].train),
+            "candidate": _within(own["candidate"], plans["candidate"].train),
+        },
+        recent=recent,
+        describing={
+            **{feature.name: feature.name.removeprefix(DESCRIBES) for feature in extra},
+            LABEL: new.label.column if isinstance(new.label, OwnRowLabel) else LABEL,
+        },
+    )
+
+
+def _sides(differ: bool) -> tuple[Side, ...]:
+    return ("champion", "candidate") if differ else ("champion",)
+
+
+def _points_differ(old: ModelSpec, new: ModelSpec) -> bool:
+    return (old.points, old.point_stream.source) != (new.points, new.point_stream.source)
+
+
+def _labels_differ(old: ModelSpec, new: ModelSpec) -> bool:
+    if isinstance(old.label, OwnRowLabel) or isinstance(new.label, OwnRowLabel):
+        return old.label != new.label or old.points.stream != new.points.stream
+    before, after = old.streams[old.label.stream], new.streams[new.label.stream]
+    return (old.label, before.source) != (new.label, after.source)
+
+
+def _recent(old: ModelSpec, new: ModelSpec, as_of: datetime) -> Window:
+    """Points that have matured for both, after both trainings."""
+    first, second = split_plan(old, as_of).recent, split_plan(new, as_of).recent
+    if not first.overlaps(second):
+        raise DataError(
+            "two recipes have no recent window in common",
+            where=new.name,
+            got=f"{first} and {second}",
+            wanted="label horizons that differ by less than the recent window",
+            do="lengthen split.recent for the audit, or audit the change of label by itself",
+        )
+    return Window(max(first.start, second.start), min(first.end, second.end))
+
+
+def _audited(
+    both: ModelSpec, points: ModelSpec, label: ModelSpec, extra: tuple[Feature, ...]
+) -> ModelSpec:
+    """Features of both recipes at one's points with one's labels."""
+    changed = both.model_copy(
+        update={
+            "points": points.points,
+            "label": label.label,
+            "features": (*both.features, *extra),
+            "slices": (),
+        }
+    )
+    try:
+        return ModelSpec.model_validate(changed.as_json())
+    except ValidationError as cause:
+        raise SpecError(
+            "a recipe cannot be asked about the other's decision points",
+            where=f"{both.name}: points of stream {points.points.stream}",
+            got="; ".join(str(mistake["msg"]) for mistake in cause.errors()),
+            wanted="features and labels that exist at the points production asks about today",
+        ) from cause
+
+
+def _describing(old: ModelSpec, new: ModelSpec) -> Iterator[Feature]:
+    """Columns of both recipes' point streams that say what kind of row it is."""
+    points = new.points
+    here, there = old.point_stream, new.point_stream
+    labels = {
+        name
+        for label in (old.label, new.label)
+        if isinstance(label, OwnRowLabel)
+        for name in (label.column, label.known_at)
+    }
+    for column, kind in there.columns.items():
+        if column in (*points.keys, *there.id, *labels) or here.columns.get(column) is not kind:
+            continue
+        name = DESCRIBES + column
+        if isinstance(points, EventPoints):
+            if kind is not ColumnType.TIMESTAMP:
+                yield AttributeFeature(kind="attribute", name=name, column=column)
+        elif kind is ColumnType.STRING:
+            yield WindowFeature(
+                kind="window",
+                name=name,
+                stream=points.stream,
+                by=points.keys,
+                aggregate="last",
+                column=column,
+                window=points.active_for,
+            )
+
+
+def _rows(
+    spec: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime, window: Window
+) -> pd.DataFrame:
+    """A frame's rows in one order for ever."""
+    from pipelines.features.frame import build_frame
+
+    start, end = (bound.replace(tzinfo=None) for bound in (window.start, window.end))
+    frame = build_frame(spec, {name: tables[name] for name in spec.streams}, as_of)
+    wanted = frame.filter((frame.decision_time >= start) & (frame.decision_time < end))
+    rows: pd.DataFrame = wanted.to_pandas()
+    order = ["decision_time", *spec.points.keys, *spec.feature_names]
+    return rows.sort_values(list(dict.fromkeys(order)), kind="stable", ignore_index=True)
+
+
+def _within(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
+    from pipelines.training.split import inside
+
+    kept: pd.DataFrame = rows[inside(rows, window)].reset_index(drop=True)
+    return kept

@@ -1,0 +1,219 @@
+"""How the populations of two recipes differ: who left, who entered, how far apart they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from pipelines.core.arrays import Mask
+from pipelines.drift.describe_subgroup import told_apart
+from pipelines.drift.domain_classifier import Method, Sample, tell_apart
+from pipelines.gates.audit.cross_scores import Exams
+from pipelines.gates.audit.record import (
+    Columns,
+    Distance,
+    Movement,
+    PopulationFacts,
+    ShiftTerms,
+    Weighted,
+)
+from pipelines.spec.features import CalendarFeature
+from pipelines.stats.reweighting import importance_weights, outside_support, three_terms
+from pipelines.stats.undefined import Undefined
+from pipelines.training.row_sets import LABEL, SIDES, Material, Side, cells, identities
+
+TIME_PARTS = ("day", "month", "day_of_year")  # they tell any two stretches of time apart
+SEED = 20260101  # of the classifiers; nothing that is decided hangs on it
+MISSING = "features missing"
+HERE_AND_LIVE: tuple[Side, Side] = ("candidate", "champion")
+WHICH: tuple[Columns, Columns] = ("features", "surroundings")
+METHODS: tuple[Method, Method] = ("trees", "logistic")
+
+
+@dataclass(frozen=True)
+class PopulationShift:
+    """The populations of an audit. Classifiers are shown ``most`` rows of each."""
+
+    material: Material
+    most: int
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The entity's columns."""
+        return self.material.candidate.spec.points.keys
+
+    @cached_property
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """Each population's rows, by name; equal populations of both arms stand once."""
+        material = self.material
+        found = {"champion_training": material.training["champion"]}
+        if not self._same_training:
+            found["candidate_training"] = material.training["candidate"]
+        found["live"] = material.live
+        if material.new_points:
+            found["candidate_holdout"] = material.judged("candidate", "candidate")
+        return found
+
+    @cached_property
+    def _same_training(self) -> bool:
+        first, second = (identities(self.keys, self.material.training[side]) for side in SIDES)
+        return len(first) == len(second) and not len(np.setdiff1d(first, second))
+
+    def facts(self) -> tuple[PopulationFacts, ...]:
+        """Sizes; populations that are the champion's own are not repeated."""
+        return tuple(
+            PopulationFacts(
+                name=name,
+                rows=len(rows),
+                labelled=int(rows["label"].notna().sum()),
+                entities=int(rows.groupby(list(self.keys), dropna=False).ngroups),
+                mean_label=_mean(rows["label"]),
+            )
+            for name, rows in self.frames.items()
+        )
+
+    def movements(self) -> tuple[Movement, ...]:
+        """Who left and who entered the training and the scored rows."""
+        material = self.material
+        holdout = (material.live, material.judged("candidate", "champion"))
+        training = (material.training["champion"], material.training["candidate"])
+        return (self._movement("training", *training), self._movement("holdout", *holdout))
+
+    def _movement(self, which: str, old: pd.DataFrame, new: pd.DataFrame) -> Movement:
+        before, after = identities(self.keys, old), identities(self.keys, new)
+        left, entered = ~np.isin(before, after), ~np.isin(after, before)
+        return Movement.model_validate(
+            {
+                "population": which,
+                "left_rows": int(left.sum()),
+                "left_share": float(left.mean()) if len(left) else 0.0,
+                "left": self._words(old, left),
+                "entered_rows": int(entered.sum()),
+                "entered_share": float(entered.mean()) if len(entered) else 0.0,
+                "entered": self._words(new, entered),
+            }
+        )
+
+    def _words(self, rows: pd.DataFrame, picked: Mask) -> str:
+        if not picked.any():
+            return ""
+        if picked.all():
+            return "all rows"
+        features = {
+            name: name for name in self._feature_columns if name not in self.material.describing
+        }
+        columns = {**self.material.describing, **{key: key for key in self.keys}, **features}
+        shown = rows
+        if "decision_time" not in columns:
+            start = rows["decision_time"].min()
+            days = (rows["decision_time"] - start) / pd.Timedelta(days=1)
+            shown = rows.assign(_day=days)
+            columns["_day"] = f"days after {start:%Y-%m-%d}"
+        there = {name: word for name, word in columns.items() if name in shown.columns}
+        return told_apart(shown, picked, there)
+
+    @cached_property
+    def _feature_columns(self) -> tuple[str, ...]:
+        """Features of both arms but those that are keys or tell the date."""
+        found = []
+        for side in SIDES:
+            arm = self.material.arm(side)
+            found += [
+                arm.column(feature.name)
+                for feature in arm.spec.features
+                if feature.name not in self.keys
+                and not (isinstance(feature, CalendarFeature) and feature.part in TIME_PARTS)
+            ]
+        return tuple(dict.fromkeys(found))
+
+    def _columns(self, which: Columns) -> tuple[str, ...]:
+        if which == "features":
+            return self._feature_columns
+        known = {*self._feature_columns, LABEL}
+        around = [name for name in self.material.describing if name not in known]
+        return (*self.keys, *around, MISSING)
+
+    @cached_property
+    def _samples(self) -> dict[str, Sample]:
+        found = {}
+        for name, rows in self.frames.items():
+            thin = Sample(rows, cells(self.keys, rows)).thinned(self.most)
+            missing = thin.rows[list(self._feature_columns)].isna().sum(axis=1)
+            found[name] = Sample(thin.rows.assign(**{MISSING: missing}), thin.cells)
+        return found
+
+    def distances(self) -> tuple[Distance, ...]:
+        """Every pair of populations that differ, both classifiers, features and surroundings."""
+        return tuple(self._distances())
+
+    def _distances(self) -> Iterator[Distance]:
+        for first, second in combinations(self.frames, 2):
+            for which in WHICH:
+                columns = self._columns(which)
+                for method in METHODS:
+                    if not columns:
+                        continue
+                    try:
+                        told = tell_apart(
+                            self._samples[first], self._samples[second], columns, method, SEED
+                        )
+                    except Undefined:
+                        continue  # the finding says that nothing was told apart
+                    yield Distance(
+                        first=first,
+                        second=second,
+                        columns=which,
+                        method=method,
+                        auc=told.apart,
+                    )
+
+    def weighted(self, exams: Exams, clip: float) -> tuple[Weighted | None, tuple[ShiftTerms, ...]]:
+        """The candidate's own holdout against the live population, by its features.
+
+        None where both are the same rows, nothing overlaps, or the metric is no mean over rows.
+        """
+        if not self.material.new_points or not exams.additive:
+            return None, ()
+        samples, known = [], []
+        for points in HERE_AND_LIVE:
+            rows = self.material.judged(points, "candidate")
+            labelled = exams.labelled(points, "candidate")
+            whole = Sample(rows[labelled], cells(self.keys, rows[labelled]))
+            keep = whole.kept(self.most)
+            samples.append(Sample(whole.rows[keep], whole.cells[keep]))
+            known.append(keep)
+        utility = {
+            (model, points): exams.utilities(model, points, "candidate")[keep]
+            for points, keep in zip(HERE_AND_LIVE, known, strict=True)
+            for model in SIDES
+        }
+        try:
+            told = tell_apart(samples[0], samples[1], self._feature_columns, "trees", SEED)
+            weights = importance_weights(told.first, len(told.second), clip)
+            terms = three_terms(
+                utility["candidate", "candidate"],
+                utility["candidate", "champion"],
+                (told.first, told.second),
+            )
+        except Undefined:
+            return None, ()
+        gain = utility["candidate", "candidate"] - utility["champion", "candidate"]
+        found = Weighted(
+            gain=float(weights.values @ gain),
+            effective_share=weights.effective_share,
+            clipped_share=weights.clipped_share,
+            outside_share=outside_support(told.first, told.second),
+        )
+        return found, (ShiftTerms(model="candidate", terms=terms),)
+
+
+def _mean(label: pd.Series) -> float | None:
+    known = label.dropna()
+    if not len(known) or not pd.api.types.is_numeric_dtype(known):
+        return None
+    return float(known.mean())

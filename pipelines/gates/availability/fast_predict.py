@@ -1,0 +1,105 @@
+"""Which form of a version serves: the compiled one only where registration saw it answer the same.
+
+The comparison is a finding, so it is on the review page and travels inside the version. A service
+reads it there, and never compiles what was found to differ.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.packaging.fast_predict import (
+    TOLERANCE,
+    Predict,
+    Row,
+    compiled,
+    largest_difference,
+    plain,
+    trial_rows,
+)
+
+NAME = "availability.serving.compiled"
+REAL_ROWS = 200
+ODD_ROWS = 5  # of them, once more with values that are missing, unknown or extreme
+
+
+def rows_of(matrix: pd.DataFrame) -> list[Row]:
+    """Features by name, None where one is missing, of each row of a feature matrix."""
+    whole = matrix.astype(object).where(matrix.notna(), None)
+    return [dict(zip(map(str, matrix.columns), row, strict=True)) for row in whole.to_numpy()]
+
+
+def form_finding(pipeline: Pipeline, texts: frozenset[str], matrix: pd.DataFrame) -> Finding:
+    """Which form of a fitted pipeline will serve, why, and the largest difference that was seen.
+
+    Shown, not blocking: both forms answer, one of them faster.
+
+    Arguments:
+        pipeline: fitted.
+        texts: features that are texts; all others are numbers.
+        matrix: real rows as the pipeline takes them, every feature in declared order, at least one;
+            two hundred of them are tried, spread evenly.
+    """
+    names = tuple(map(str, matrix.columns))
+    places = np.unique(np.linspace(0, len(matrix) - 1, REAL_ROWS).astype(int))
+    real = rows_of(matrix.iloc[places])
+    rows = [*real, *trial_rows(real[:ODD_ROWS], texts)]
+    fast = compiled(pipeline, texts, names)
+    if fast is None:
+        return _told(
+            Verdict.NO_DATA, "the pipeline itself serves: its form is none that is compiled"
+        )
+    return _compared(plain(pipeline, texts, names), fast, rows)
+
+
+def recorded(evidence: Path) -> Verdict | None:
+    """What registration found; None in a version that was made before this was asked.
+
+    Arguments:
+        evidence: the folder of a version's evidence.
+
+    Raises:
+        OSError, ValueError: when the findings cannot be read.
+    """
+    path = evidence / "findings.json"
+    if not path.is_file():
+        return None
+    found = [one for one in json.loads(path.read_text("utf-8")) if one["name"] == NAME]
+    return Finding.model_validate(found[0]).verdict if found else None
+
+
+def _compared(slow: Predict, fast: Predict, rows: Sequence[Row]) -> Finding:
+    try:
+        gap = largest_difference(slow, fast, rows)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as cause:
+        reason = f"the pipeline itself serves: its compiled form cannot answer ({cause!r})"
+        return _told(Verdict.FAIL, reason, rows=len(rows))
+    if gap <= TOLERANCE:
+        reason = f"the compiled form serves: {len(rows)} rows the same to the last bit"
+        return _told(Verdict.PASS, f"{reason}, alone and together", gap, len(rows))
+    told = f"by up to {gap:.3g}" if math.isfinite(gap) else "where one of them is no number"
+    reason = f"the pipeline itself serves: its compiled form differs {told} on {len(rows)} rows"
+    return _told(Verdict.FAIL, reason, gap, len(rows))
+
+
+def _told(
+    verdict: Verdict, reason: str, gap: float | None = None, rows: int | None = None
+) -> Finding:
+    return Finding(
+        gate=Gate.AVAILABILITY,
+        name=NAME,
+        verdict=verdict,
+        reason=reason,
+        value=gap if gap is not None and math.isfinite(gap) else None,
+        threshold=TOLERANCE,
+        rows=rows,
+        blocking=False,
+    )

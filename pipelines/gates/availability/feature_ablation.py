@@ -1,0 +1,95 @@
+"""What a recipe loses when a feature is not there: the recent window scored with it hidden."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from pipelines.core.arrays import Mask
+from pipelines.core.findings import Interval
+from pipelines.core.records import Record
+from pipelines.spec.features import WindowFeature
+from pipelines.spec.model import ModelSpec
+from pipelines.stats.paired import paired_difference
+from pipelines.stats.undefined import NoVariation
+from pipelines.training.fit import Fitted, label_numbers
+from pipelines.training.metrics import primary_measure
+from pipelines.training.score import score
+from pipelines.training.split import decision_times
+
+LEVEL = 0.95
+
+
+class MaskedLoss(Record):
+    """Loss in the primary metric's unit; above zero, the model is worse without the feature."""
+
+    feature: str
+    metric: str
+    share: float = Field(description="rows that were masked, 0 to 1")
+    loss: float
+    interval: Interval | None = Field(description="none: the same loss on every row")
+
+    @property
+    def told(self) -> str:
+        """For the reason of a finding."""
+        reach = ""
+        if self.interval is not None:
+            low, high = self.interval.low or 0.0, self.interval.high or 0.0
+            reach = f" ({self.interval.level:.0%} interval {low:+.3g} to {high:+.3g})"
+        return (
+            f"masked in {self.share:.0%} of the recent window, as it would be live, the recipe "
+            f"loses {self.loss:+.3g} in {self.metric}{reach}"
+        )
+
+
+def masked_loss(
+    spec: ModelSpec,
+    fitted: Fitted,
+    rows: pd.DataFrame,
+    feature: str,
+    masked: Mask,
+) -> MaskedLoss:
+    """The paired difference between the same model with a feature and with it masked.
+
+    Arguments:
+        spec: the recipe.
+        fitted: its first seed.
+        rows: the recent window: keys, decision_time, features and label.
+        feature: what is masked, as production would serve it: a count of nothing is 0, all else
+            is missing.
+        masked: in which rows, shape (rows,).
+
+    Raises:
+        Undefined: when the metric or its error does not exist on these rows.
+    """
+    there = rows["label"].notna().to_numpy(dtype=bool)
+    known, hidden = rows[there], masked[there]
+    declared = next(one for one in spec.features if one.name == feature)
+    counts = isinstance(declared, WindowFeature) and declared.aggregate in ("count", "distinct")
+    column = known[feature].astype(object)
+    without = known.assign(
+        **{feature: column.mask(pd.Series(hidden, known.index), 0 if counts else None)}
+    )
+    label = label_numbers(known["label"], fitted.classes)
+    measure = primary_measure(spec)
+    whole, lacking = (
+        measure.utilities(label, score(fitted.pipeline, spec, each).predictions, known)
+        for each in (known, without)
+    )
+    entity = known.groupby(list(spec.points.keys), dropna=False).ngroup().to_numpy()
+    day = decision_times(known).to_numpy("datetime64[D]").astype(np.int64)
+    strict = spec.gates.recent_window.strict
+    interval: Interval | None = None
+    try:
+        difference = paired_difference(whole, lacking, entity, day, strict=strict)
+        loss, interval = difference.estimate, difference.interval(LEVEL)
+    except NoVariation as same:
+        loss = same.difference
+    return MaskedLoss(
+        feature=feature,
+        metric=measure.name,
+        share=float(hidden.mean()) if len(hidden) else 0.0,
+        loss=loss,
+        interval=interval,
+    )

@@ -1,0 +1,236 @@
+"""Whether production has a recipe's features: what was looked up, and the findings from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from pydantic import Field
+
+from pipelines.core.findings import Finding, Gate, Interval, Verdict
+from pipelines.core.records import Record
+from pipelines.gates.availability.feature_ablation import MaskedLoss
+from pipelines.gates.availability.parity import beyond
+from pipelines.gates.availability.parity_cause import Likely
+from pipelines.spec.model import ModelSpec
+from pipelines.stats.shares import share_interval
+
+LEVEL = 0.95
+FEWEST = 10  # values that were to be expected, from which on none at all means something
+_ORDER = (Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE, Verdict.PASS)
+
+
+class Kind(StrEnum):
+    """Why a feature that is not there is not there; the middle part of its finding's name."""
+
+    ONLINE = "online"  # it is, for some share
+    NEW = "new"  # nobody has materialized it yet
+    VANISHED = "vanished"  # it was there before
+
+
+class Presence(Record):
+    """One feature at recent decision points: in the events and in the online store.
+
+    The events are looked at as of the same instant as the store, so that both see the same.
+    """
+
+    feature: str
+    view: str
+    points: int
+    offline: int = Field(description="points with a value in the events")
+    online: int = Field(description="of these, with one in the online store")
+    entities: int = Field(description="different entities of these")
+    unequal: int = Field(description="of those with both, the values differ")
+    likely: Likely | None = Field(description="what explains nearly all of these")
+    stored: bool = Field(description="whether the definition was ever materialized")
+    champions: bool = Field(description="whether the champion reads the same definition")
+    trained_share: float = Field(description="rows of the training span with a value")
+    recent_share: float = Field(description="rows of the newest days with a value, as served")
+    asked: int = Field(default=0, description="logged requests for which there is a value")
+    lost: int = Field(default=0, description="of these, served as missing")
+
+    @property
+    def kind(self) -> Kind:
+        """How it is missing, if it is."""
+        if not self.stored:
+            return Kind.VANISHED if self.champions else Kind.NEW
+        gone = self.offline and not self.online
+        return Kind.VANISHED if gone or self.dried_up else Kind.ONLINE
+
+    @property
+    def dried_up(self) -> bool:
+        """Whether the events themselves have stopped giving it."""
+        return not self.recent_share and self.trained_share * self.points >= FEWEST
+
+    @property
+    def share(self) -> float:
+        """Of the values that the events give, the share that is served; the worse of both looks."""
+        shares = [self.online / self.offline] if self.offline else []
+        shares += [1 - self.lost / self.asked] if self.asked else []
+        return min(shares, default=0.0)
+
+
+class Freshness(Record):
+    """A stored view."""
+
+    model: str
+    view: str
+    age_s: float = Field(description="seconds from what it is as of until the run; 0 when later")
+    lifetime_s: float = Field(description="older values are not served")
+    features: tuple[str, ...]
+
+    @property
+    def expired(self) -> bool:
+        """Whether production serves none of its values any more."""
+        return self.age_s > self.lifetime_s
+
+
+def freshness_finding(fresh: Freshness) -> Finding:
+    """Whether a view is young enough to be served."""
+    told = f"is as of {_hours(fresh.age_s)} before the run"
+    if fresh.expired:
+        verdict = Verdict.FAIL
+        told += (
+            f", and values older than {_hours(fresh.lifetime_s)} are served as missing: "
+            f"{', '.join(fresh.features)}; run `gauntlet materialize {fresh.model}`, and find out "
+            "why that stopped"
+        )
+    else:
+        verdict, told = Verdict.PASS, f"{told}, within {_hours(fresh.lifetime_s)}"
+    return Finding(
+        gate=Gate.AVAILABILITY,
+        name=f"availability.fresh.{fresh.view}",
+        verdict=verdict,
+        reason=f"the view {fresh.view} {told}",
+        value=fresh.age_s,
+        threshold=fresh.lifetime_s,
+        unit="seconds",
+    )
+
+
+def presence_findings(
+    spec: ModelSpec, found: tuple[Presence, ...], losses: Mapping[str, MaskedLoss | str]
+) -> tuple[Finding, ...]:
+    """Each feature's presence, and where both are there whether the values are the same.
+
+    Arguments:
+        losses: of features that are missing, what that would cost, or why it cannot be told.
+    """
+    findings = []
+    for each in found:
+        findings.append(_presence(spec, each, losses.get(each.feature)))
+        if each.online and each.kind is Kind.ONLINE:
+            findings.append(_stored(spec, each))
+    return tuple(findings)
+
+
+def lacking(spec: ModelSpec, each: Presence) -> bool:
+    """Whether the candidate is stopped for want of the feature."""
+    verdict, _ = _verdict(spec, each)
+    return verdict is not Verdict.PASS and bool(each.offline or each.kind is not Kind.ONLINE)
+
+
+def _verdict(spec: ModelSpec, each: Presence) -> tuple[Verdict, Interval | None]:
+    if each.kind is not Kind.ONLINE:
+        return Verdict.FAIL, _interval(each.online, each.offline, each.entities)
+    if not each.offline:
+        return Verdict.NO_DATA, None
+    looks = [_interval(each.online, each.offline, each.entities)]
+    verdicts = [_least(each.online / each.offline, looks[0], spec)]
+    if each.asked:
+        looks.append(_interval(each.asked - each.lost, each.asked, each.asked))
+        verdicts.append(_least(1 - each.lost / each.asked, looks[1], spec))
+    worst = min(range(len(looks)), key=lambda at: (_ORDER.index(verdicts[at]), at))
+    return verdicts[worst], looks[worst]
+
+
+def _least(share: float, interval: Interval | None, spec: ModelSpec) -> Verdict:
+    least = spec.gates.availability.online_share
+    if share >= least:
+        return Verdict.PASS
+    high = 1.0 if interval is None or interval.high is None else interval.high
+    return Verdict.FAIL if high < least else Verdict.INCONCLUSIVE
+
+
+def _interval(hits: int, rows: int, entities: int) -> Interval | None:
+    """Points of one entity are looked up as one, so entities are what is counted."""
+    return share_interval(round(hits / rows * entities), entities, LEVEL) if rows else None
+
+
+def _presence(spec: ModelSpec, each: Presence, loss: MaskedLoss | str | None) -> Finding:
+    verdict, interval = _verdict(spec, each)
+    told = [_told(spec.name, each)]
+    if each.asked:
+        told.append(
+            f"{each.lost} of {each.asked} logged requests for which there is a value were served "
+            "none"
+        )
+    if loss is not None:
+        told.append(loss if isinstance(loss, str) else loss.told)
+    return Finding(
+        gate=Gate.AVAILABILITY,
+        name=f"availability.{each.kind}.{each.feature}",
+        verdict=verdict,
+        reason="; ".join(told),
+        value=each.share if each.offline or each.asked else None,
+        interval=interval,
+        threshold=spec.gates.availability.online_share,
+        unit="share of values that production has",
+        rows=each.points,
+        blocking=verdict is not Verdict.NO_DATA,
+    )
+
+
+def _told(model: str, each: Presence) -> str:
+    name, do = (
+        each.feature,
+        f"run `gauntlet materialize {model}`, then retrain as of a later instant",
+    )
+    training = f"{each.trained_share:.1%} of the training rows have it"
+    store = (
+        f"the online store has {each.online} of the {each.offline} values that the events give "
+        f"for {each.points} recent decision points of {each.entities} entities"
+    )
+    if each.kind is Kind.NEW:
+        return (
+            f"{name} is new: its definition was never materialized and the champion does not read "
+            f"it ({training}); {do}"
+        )
+    if each.kind is Kind.VANISHED and not each.stored:
+        return (
+            f"{name} has vanished: the champion reads it, and the online store has no such "
+            f"definition any more ({training}); {do}"
+        )
+    if each.dried_up:
+        return f"{name} has vanished from the events: no recent point has it, and {training}"
+    if each.kind is Kind.VANISHED:
+        return f"{name} has vanished: {store}; {training}"
+    if not each.offline:
+        return f"{name}: the events give no value as of the store's instant, so nothing is compared"
+    return f"{name}: {store}; {training}"
+
+
+def _stored(spec: ModelSpec, each: Presence) -> Finding:
+    """Values in the store against the same computed again, weighted as the points ask for them."""
+    limit, entities = spec.gates.audit.unequal_share, each.entities
+    share = each.unequal / each.online
+    interval = share_interval(round(share * entities), entities, LEVEL)
+    verdict = beyond(share, interval, limit)
+    told = f"{each.unequal} of {each.online} values in the online store differ from recomputed ones"
+    if each.likely is not None:
+        told += f"; likely cause: {each.likely.cause}: {each.likely.told}"
+    return Finding(
+        gate=Gate.AVAILABILITY,
+        name=f"availability.stored.{each.feature}",
+        verdict=verdict,
+        reason=f"{each.feature}: {told}",
+        value=share,
+        interval=interval,
+        threshold=limit,
+        unit="share of stored values",
+        rows=each.online,
+    )
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h"

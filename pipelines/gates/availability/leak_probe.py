@@ -1,0 +1,287 @@
+"""The leak probe: features of sampled points, once more from what was known at their instant."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import ibis
+import pyarrow as pa
+from ibis import _
+
+from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.features.decision_points import decision_points
+from pipelines.features.engine.interval_join import AT
+from pipelines.features.engine.time_grid import instant, micros, span
+from pipelines.features.frame import build_frame
+from pipelines.spec.features import WindowFeature
+from pipelines.spec.fields import Column, ColumnType
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.points import GridPoints, OwnRowLabel
+from pipelines.spec.views import refresh_of
+
+Build = Callable[[ModelSpec, Mapping[str, ibis.Table], datetime], ibis.Table]
+Point = tuple[Any, ...]
+
+NAME = "availability.leak_probe"
+_ROW = ":row"
+PROBE = "leak_probe"  # the key that keeps the sampled points apart
+
+
+def probe_leaks(
+    spec: ModelSpec,
+    streams: Mapping[str, ibis.Table],
+    frame: ibis.Table,
+    as_of: datetime,
+    *,
+    sample: int = 32,
+    seed: int = 0,
+    build: Build = build_frame,
+) -> list[Finding]:
+    """Whether the frame's features can be had from what was known at each point's instant.
+
+    Each sampled point gets its own copy of the streams, cut to rows whose known time is not after
+    the point, and with the label columns of an ``own_row`` label emptied until they are told.
+    All copies are built in one pass, apart by an additional key. Then each feature has to be
+    equal to the frame's, to the last bit; missing equals missing.
+
+    It finds what depends on later rows: a known time that is ignored, a row replaced by its later
+    correction, a statistic over the whole table, an outcome used before it was told. It cannot
+    find a row that was changed in place before it ever came here.
+
+    Arguments:
+        spec: the declaration.
+        streams: the streams that the frame was built from.
+        frame: as ``build`` returned it.
+        as_of: the instant of the run.
+        sample: number of points, at least 1; chosen by a hash of ``seed`` and the point.
+        seed: of the sample.
+        build: what makes frames.
+
+    Returns:
+        One finding: ``fail`` names the features that differ and shows an example.
+    """
+    chosen = _sample(spec, frame, sample, seed)
+    if not chosen:
+        return [_finding(Verdict.NO_DATA, "there is no decision point to probe", 0)]
+    keys = list(spec.points.keys)
+    names = [name for name in spec.feature_names if name not in keys]
+    probes = _probes(spec, streams, chosen, as_of)
+    # Few rows, and read more than once: taken out of all events in one pass over each stream.
+    cut = {name: _cut(spec, name, table, probes).cache() for name, table in streams.items()}
+    at = probes.select(PROBE, asked=instant(probes[AT])).distinct()
+    rebuilt = build(_with_key(spec), cut, as_of)
+    again = (
+        rebuilt.join(at, PROBE)
+        .filter(_.decision_time == _.asked)
+        .select(PROBE, *keys, "decision_time", *names)
+    )
+    wanted = frame.join(ibis.memtable(chosen), [*keys, "decision_time"], how="semi")
+    before = _rows(wanted.select(*keys, "decision_time", *names), keys)
+    # A copy holds neighbours of its point too; only the point itself is looked at.
+    number = {point: index for index, point in enumerate(_points(chosen, keys))}
+    after: dict[Point, list[Point]] = defaultdict(list)
+    for row in again.to_pyarrow().to_pylist():
+        point = tuple(row[name] for name in (*keys, "decision_time"))
+        if number.get(point) == row[PROBE]:
+            after[point].append(tuple(row[name] for name in names))
+    return [_compare(names, keys, before, after)]
+
+
+def _sample(spec: ModelSpec, frame: ibis.Table, sample: int, seed: int) -> pa.Table:
+    """Up to ``sample`` different points of the frame, as keys and decision time."""
+    keys = list(spec.points.keys)
+    points = frame.filter([_[key].notnull() for key in keys]).select(*keys, "decision_time")
+    text = ibis.literal(str(seed))
+    for name in (*keys, "decision_time"):
+        text = text + "|" + points[name].cast("string")
+    hashed = points.mutate(hash=text.hexdigest("md5")).distinct()
+    chosen: pa.Table = hashed.order_by("hash").limit(sample).drop("hash").to_pyarrow()
+    return chosen
+
+
+def _points(chosen: pa.Table, keys: Sequence[Column]) -> list[Point]:
+    return [tuple(row[n] for n in (*keys, "decision_time")) for row in chosen.to_pylist()]
+
+
+def _probes(
+    spec: ModelSpec, streams: Mapping[str, ibis.Table], chosen: pa.Table, as_of: datetime
+) -> ibis.Table:
+    """The sampled points with their number, instant and all columns that features look up by."""
+    keys = list(spec.points.keys)
+    by = {key for feature in _window_features(spec) for key in feature.by}
+    numbered = chosen.append_column(PROBE, pa.array(range(chosen.num_rows), pa.int64()))
+    sampled = ibis.memtable(numbered)
+    sampled = sampled.mutate(**{AT: micros(sampled["decision_time"])}).drop("decision_time")
+    extra = sorted(by - set(keys))
+    if not extra:
+        return sampled
+    # Only event points have columns besides their keys, and those need no cells.
+    points = decision_points(spec, streams, {}, as_of).select(*keys, AT, *extra)
+    return sampled.join(points, [*keys, AT]).distinct()
+
+
+def _window_features(spec: ModelSpec) -> list[WindowFeature]:
+    return [feature for feature in spec.features if isinstance(feature, WindowFeature)]
+
+
+def _reach(spec: ModelSpec, feature: WindowFeature) -> timedelta:
+    """How far before its point a feature may look."""
+    refresh = refresh_of(spec, feature)
+    stale = refresh.cadence + refresh.delay if refresh else timedelta(0)
+    return feature.window + stale
+
+
+def _cut(spec: ModelSpec, name: str, table: ibis.Table, probes: ibis.Table) -> ibis.Table:
+    """One stream once for each probe: known by its instant, young enough, and of its keys."""
+    declared = table.columns
+    sets = {feature.by for feature in _window_features(spec) if feature.stream == name}
+    spans = [_reach(spec, each) for each in _window_features(spec) if each.stream == name]
+    is_own = spec.points.stream == name
+    if is_own:
+        sets.add(spec.points.keys)
+        spans.append(
+            spec.points.active_for if isinstance(spec.points, GridPoints) else timedelta(0)
+        )
+    shared = sorted(set.intersection(*map(set, sets))) if sets else []
+    columns = {column for each in sets for column in each}
+    asked = probes.select(PROBE, AT, *sorted(columns)).distinct()
+    asked = asked.rename({f"probe:{column}": column for column in (AT, *sorted(columns))})
+
+    if len(sets) > 1:
+        table = table.mutate(**{_ROW: ibis.row_number()})
+
+    def same(keys: Sequence[Column]) -> Any:
+        tests = [table[key] == asked[f"probe:{key}"] for key in keys]
+        return ibis.and_(*tests)
+
+    known = micros(table["known_time"]) <= asked[f"probe:{AT}"]
+    young = micros(table["event_time"]) >= asked[f"probe:{AT}"] - span(
+        max(spans, default=timedelta(0))
+    )
+    own = is_own and not isinstance(spec.points, GridPoints)
+    if own:  # the point's own row may be older than any window
+        young = young | (micros(table["known_time"]) == asked[f"probe:{AT}"])
+    tests = [table[key] == asked[f"probe:{key}"] for key in shared]
+    of_keys = [ibis.or_(*(same(each) for each in sorted(sets)))] if len(sets) > 1 else []
+    cut = table.join(asked, [*tests, known, young, *of_keys])
+    if of_keys:  # a row that two keys of one probe ask for is still one row
+        cut = cut.select(*table.columns, PROBE, f"probe:{AT}").distinct().drop(_ROW)
+    label = spec.label
+    if own and isinstance(label, OwnRowLabel):
+        told = micros(cut[label.known_at]) <= cut[f"probe:{AT}"]
+        cut = cut.mutate(
+            **{
+                label.column: ibis.ifelse(told, cut[label.column], None),
+                label.known_at: ibis.ifelse(told, cut[label.known_at], None),
+            }
+        )
+    return cut.select(*declared, PROBE)
+
+
+def _with_key(spec: ModelSpec) -> ModelSpec:
+    """The declaration with the probe's number as one more column and one more key everywhere."""
+    streams = {
+        name: stream.model_copy(update={"columns": {**stream.columns, PROBE: ColumnType.INTEGER}})
+        for name, stream in spec.streams.items()
+    }
+    features = tuple(
+        feature.model_copy(update={"by": (*feature.by, PROBE)})
+        if isinstance(feature, WindowFeature)
+        else feature
+        for feature in spec.features
+    )
+    # A view is called by its keys, and has to be as fresh under its new name.
+    serving = spec.serving and spec.serving.model_copy(
+        update={
+            "views": {
+                with_key.view: spec.serving.of(feature.view)
+                for feature, with_key in zip(spec.features, features, strict=True)
+                if isinstance(feature, WindowFeature) and isinstance(with_key, WindowFeature)
+            }
+        }
+    )
+    points = spec.points.model_copy(update={"keys": (*spec.points.keys, PROBE)})
+    label = spec.label
+    if not isinstance(label, OwnRowLabel):
+        label = label.model_copy(update={"by": (*label.by, PROBE)})
+    return spec.model_copy(
+        update={
+            "streams": streams,
+            "features": features,
+            "serving": serving,
+            "points": points,
+            "label": label,
+        }
+    )
+
+
+def _rows(table: ibis.Table, keys: Sequence[Column]) -> dict[Point, list[Point]]:
+    rows: dict[Point, list[Point]] = defaultdict(list)
+    width = len(keys) + 1
+    for row in table.to_pyarrow().to_pylist():
+        values = tuple(row.values())
+        rows[values[:width]].append(values[width:])
+    return rows
+
+
+def _compare(
+    names: Sequence[str],
+    keys: Sequence[Column],
+    before: Mapping[Point, list[Point]],
+    after: Mapping[Point, list[Point]],
+) -> Finding:
+    differing: dict[str, str] = {}
+    gone: list[str] = []
+    unequal = 0
+    for point, rows in sorted(before.items(), key=lambda item: str(item[0])):
+        place = ", ".join(f"{k}={v}" for k, v in zip((*keys, "decision_time"), point, strict=True))
+        again = after.get(point, [])
+        if len(again) != len(rows):
+            gone.append(f"{place}: {len(rows)} rows in the frame, {len(again)} from what was known")
+        pairs = zip(_sorted(rows), _sorted(again), strict=False)
+        found = [
+            (n, a, b) for x, y in pairs for n, a, b in zip(names, x, y, strict=True) if _other(a, b)
+        ]
+        for name, was, now in found:
+            differing.setdefault(
+                name, f"{place}: {was!r} in the frame, {now!r} from what was known"
+            )
+        unequal += bool(found) or len(again) != len(rows)
+    if differing:
+        first = next(iter(sorted(differing)))
+        reason = (
+            f"features that production could not have had: {', '.join(sorted(differing))}; "
+            f"for example {first} at {differing[first]}"
+        )
+    elif gone:
+        reason = f"points that production would not have asked about; for example {gone[0]}"
+    else:
+        reason = f"{len(before)} points have the same features from what was known at their instant"
+        return _finding(Verdict.PASS, reason, len(before), 0)
+    return _finding(Verdict.FAIL, reason, len(before), unequal)
+
+
+def _sorted(rows: Sequence[Point]) -> list[Point]:
+    return sorted(rows, key=lambda row: tuple(map(str, row)))
+
+
+def _other(one: Any, two: Any) -> bool:
+    both_nan = all(isinstance(value, float) and math.isnan(value) for value in (one, two))
+    return not both_nan and one != two
+
+
+def _finding(verdict: Verdict, reason: str, rows: int, unequal: int | None = None) -> Finding:
+    return Finding(
+        gate=Gate.AVAILABILITY,
+        name=NAME,
+        verdict=verdict,
+        reason=reason,
+        value=unequal,
+        threshold=0,
+        unit="points that differ",
+        rows=rows,
+    )

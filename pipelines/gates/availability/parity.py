@@ -1,0 +1,281 @@
+"""Features as they were served against the same features computed again from the events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from pipelines.core.arrays import Integers
+from pipelines.core.errors import DataError
+from pipelines.core.findings import Finding, Gate, Interval, Verdict
+from pipelines.core.records import Record
+from pipelines.features.online.refresh import served_at
+from pipelines.gates.availability.parity_cause import Compared, Elsewhen, Likely, likely_cause
+from pipelines.gates.availability.value_comparison import missing, number, same, shown
+from pipelines.spec.features import WindowFeature
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.points import GridPoints
+from pipelines.spec.views import refresh_of
+from pipelines.stats.shares import share_interval
+from pipelines.training.row_sets import identities
+from pipelines.training.split import decision_times
+
+MOST_REQUESTS = 100_000  # compared; which ones is decided by the hash of their ids
+MOST_EXAMPLES = 3
+LEVEL = 0.95
+DAY = timedelta(days=1)
+
+
+class FeatureParity(Record):
+    """One feature's logged values against recomputed ones."""
+
+    feature: str
+    requests: int = Field(description="whose log has a value, or null, for the feature")
+    unequal: int
+    interval: Interval = Field(description="of the unequal share")
+    filled_share: float = Field(description="requests that were served null where there is a value")
+    present: int = Field(description="requests for which there is a value")
+    examples: tuple[str, ...] = Field(description="unequal values, the largest difference first")
+    likely: Likely | None = Field(description="what explains nearly all unequal values")
+
+    @property
+    def share(self) -> float:
+        """Unequal share, 0 to 1."""
+        return self.unequal / self.requests
+
+    @property
+    def lost(self) -> int:
+        """Requests that were served null where there is a value."""
+        return round(self.filled_share * self.requests)
+
+
+class Parity(Record):
+    """A replay of logged requests."""
+
+    requests: int = Field(description="logged in the window, or those of them that were taken")
+    compared: int
+    unknown: int = Field(description="about points that the recipe does not have")
+    features: tuple[FeatureParity, ...]
+    unlogged: tuple[str, ...] = Field(description="features of the recipe that no log has")
+
+    def shares(self) -> dict[str, float]:
+        """Unequal share by feature."""
+        return {each.feature: each.share for each in self.features}
+
+
+def replay(
+    spec: ModelSpec, rows: pd.DataFrame, log: pd.DataFrame, elsewhen: Elsewhen | None = None
+) -> Parity:
+    """Compare every logged feature value with the frame's.
+
+    Arguments:
+        spec: the recipe whose features are compared; a logged feature of another name is not.
+        rows: its frame: keys, decision_time and features, as of the present.
+        log: rows of a prediction log of the same stretch of time: event_time, entity, features.
+        elsewhen: computes features at other instants, to tell causes in time.
+
+    Raises:
+        DataError: when a log's row is no JSON object of the model's keys.
+    """
+    few = thinned(log)
+    _, again, served = logged_requests(spec, rows, few)
+    parts = [
+        part
+        for name in spec.feature_names
+        if (part := _feature(spec, name, again, served, elsewhen)) is not None
+    ]
+    compared = {part.feature for part in parts}
+    known = len(served)
+    return Parity(
+        requests=len(log),
+        compared=known,
+        unknown=len(few) - known,
+        features=tuple(parts),
+        unlogged=tuple(name for name in spec.feature_names if name not in compared),
+    )
+
+
+def logged_requests(
+    spec: ModelSpec, rows: pd.DataFrame, log: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, list[dict[str, Any]]]:
+    """The logged requests that are about points of a frame, in order of time.
+
+    Returns:
+        The log's rows, the frame's row of each, and each one's features as served.
+
+    Raises:
+        DataError: as ``replay``.
+    """
+    keys, requests = spec.points.keys, requests_of(spec, log)
+    place = pd.Series(np.arange(len(rows)), index=pd.Index(identities(keys, rows)))
+    found = place.reindex(identities(keys, requests)).to_numpy(np.float64)
+    known = np.flatnonzero(~np.isnan(found))
+    order = known[np.argsort(requests["decision_time"].to_numpy()[known], kind="stable")]
+    features = _objects(log["features"], "features")
+    return (
+        log.iloc[order].reset_index(drop=True),
+        rows.iloc[found[order].astype(np.intp)].reset_index(drop=True),
+        [features[at] for at in order],
+    )
+
+
+def requests_of(spec: ModelSpec, log: pd.DataFrame) -> pd.DataFrame:
+    """Whom each logged request was about and when: keys and ``decision_time``.
+
+    Raises:
+        DataError: as ``replay``.
+    """
+    entity = _objects(log["entity"], "entity")
+    keys = spec.points.keys
+    lacking = [key for key in keys if entity and key not in entity[0]]
+    if lacking:
+        raise DataError(
+            "a prediction log is about other entities",
+            where=f"{spec.name}: prediction log",
+            got=f"keys {sorted(entity[0])}",
+            wanted=f"keys {list(keys)}",
+        )
+    return pd.DataFrame(
+        {
+            **{key: [one.get(key) for one in entity] for key in keys},
+            "decision_time": pd.to_datetime(log["event_time"]).to_numpy(),
+        }
+    )
+
+
+def parity_findings(parity: Parity, spec: ModelSpec) -> tuple[Finding, ...]:
+    """One finding for each feature: it fails when more is unequal than the declaration allows.
+
+    A share above the limit whose interval reaches below it is inconclusive. Whatever the limit,
+    the reason shows an example of what was served and what it should have been.
+    """
+    limit = spec.gates.audit.unequal_share
+    return tuple(_finding(each, limit) for each in parity.features)
+
+
+def beyond(share: float, interval: Interval, limit: float) -> Verdict:
+    """A share is above a limit when its whole interval is; else it cannot be told."""
+    if share <= limit:
+        return Verdict.PASS
+    return Verdict.FAIL if (interval.low or 0.0) > limit else Verdict.INCONCLUSIVE
+
+
+def _finding(each: FeatureParity, limit: float) -> Finding:
+    low, verdict = each.interval.low or 0.0, beyond(each.share, each.interval, limit)
+    told = (
+        f"{each.unequal} of {each.requests} logged values differ from recomputed ones "
+        f"({each.share:.2%}, {each.interval.level:.0%} interval {low:.2%} to "
+        f"{each.interval.high or 0:.2%})"
+    )
+    if each.likely is not None:
+        told += f"; likely cause: {each.likely.cause}: {each.likely.told}"
+    elif each.unequal:
+        told += "; no single cause explains it"
+    told += f"; such as {'; '.join(each.examples)}" if each.examples else ""
+    if each.filled_share:
+        told += f"; {each.filled_share:.2%} were served as missing and are not"
+    said = "is served as it is computed" if verdict is Verdict.PASS else "is served differently"
+    return Finding(
+        gate=Gate.AVAILABILITY,
+        name=f"availability.parity.{each.feature}",
+        verdict=verdict,
+        reason=f"{each.feature} {said}: {told}",
+        value=each.share,
+        interval=each.interval,
+        threshold=limit,
+        unit="share of logged values",
+        rows=each.requests,
+    )
+
+
+def thinned(log: pd.DataFrame) -> pd.DataFrame:
+    """At most ``MOST_REQUESTS`` rows of a log, always the same ones."""
+    if len(log) <= MOST_REQUESTS:
+        return log
+    order = pd.util.hash_pandas_object(log["request_id"], index=False).to_numpy(np.uint64)
+    kept: pd.DataFrame = log[order <= np.sort(order)[MOST_REQUESTS - 1]]
+    return kept
+
+
+def _objects(column: Iterable[str], name: str) -> list[dict[str, Any]]:
+    try:
+        found = [json.loads(text) for text in column]
+    except (ValueError, TypeError) as cause:
+        raise DataError(
+            "a prediction log cannot be read", where=f"column {name}", got=str(cause)
+        ) from cause
+    wrong = next((one for one in found if not isinstance(one, dict)), None)
+    if wrong is not None:
+        raise DataError(
+            "a prediction log cannot be read",
+            where=f"column {name}",
+            got=repr(wrong),
+            wanted="a JSON object of names and values",
+        )
+    return found
+
+
+def _feature(
+    spec: ModelSpec,
+    name: str,
+    again: pd.DataFrame,
+    served: list[dict[str, Any]],
+    elsewhen: Elsewhen | None,
+) -> FeatureParity | None:
+    there = np.array([name in one for one in served], dtype=bool)
+    if not there.any():
+        return None
+    points = again.loc[there, list(dict.fromkeys((*spec.points.keys, "decision_time")))]
+    logged = [one[name] for one in served if name in one]
+    computed = again.loc[there, name].tolist()
+    unequal = ~np.array([same(*pair) for pair in zip(logged, computed, strict=True)], dtype=bool)
+    filled = np.array(
+        [missing(was) and not missing(now) for was, now in zip(logged, computed, strict=True)]
+    )
+    seen_at, step = _rhythm(spec, name, points)
+    compared = Compared(name, logged, computed, unequal, points, seen_at, step)
+    return FeatureParity(
+        feature=name,
+        requests=len(logged),
+        unequal=int(unequal.sum()),
+        interval=share_interval(int(unequal.sum()), len(logged), LEVEL),
+        filled_share=float(filled.mean()),
+        present=sum(not missing(now) for now in computed),
+        examples=_worst(compared),
+        likely=likely_cause(compared, elsewhen),
+    )
+
+
+def _rhythm(spec: ModelSpec, name: str, points: pd.DataFrame) -> tuple[Integers, timedelta]:
+    """As of which instants production computed a feature, and how far apart these are."""
+    at = decision_times(points).to_numpy("datetime64[us]").astype(np.int64)
+    feature = next(one for one in spec.features if one.name == name)
+    refresh = refresh_of(spec, feature) if isinstance(feature, WindowFeature) else None
+    if refresh is not None:
+        return np.asarray(served_at(at, refresh), np.int64), refresh.cadence
+    return at, spec.points.every if isinstance(spec.points, GridPoints) else DAY
+
+
+def _worst(compared: Compared) -> tuple[str, ...]:
+    """The largest differences of numbers, then others; one of each pair of values."""
+
+    def size(at: int) -> float:
+        was, now = number(compared.served[at]), number(compared.computed[at])
+        return -1.0 if was is None or now is None else abs(was - now)
+
+    told: dict[tuple[str, str], str] = {}
+    for at in sorted(compared.where.tolist(), key=size, reverse=True):
+        pair = shown(compared.served[at]), shown(compared.computed[at])
+        if pair not in told:
+            place: Mapping[Any, Any] = compared.asked.iloc[at].to_dict()
+            about = ", ".join(f"{key} {value}" for key, value in place.items())
+            told[pair] = f"{pair[0]} served, {pair[1]} computed ({about})"
+        if len(told) == MOST_EXAMPLES:
+            break
+    return tuple(told.values())

@@ -1,0 +1,152 @@
+"""A model on logged inputs: its preprocessing against training's, its answers against the log's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from pipelines.core.arrays import Floats, Mask
+from pipelines.core.findings import Finding, Gate
+from pipelines.gates.availability.parity import LEVEL, beyond
+from pipelines.gates.availability.value_comparison import same, shown
+from pipelines.spec.model import ModelSpec
+from pipelines.stats.shares import share_interval
+from pipelines.training.columns import feature_matrix
+from pipelines.training.score import score
+
+ANSWERS_ALIKE = 1e-6  # relative: an answer may be rounded on its way into the log
+
+
+def preprocessing_finding(
+    spec: ModelSpec,
+    pipeline: Pipeline,
+    rows: pd.DataFrame,
+    served: Sequence[dict[str, Any]],
+    name: str,
+) -> Finding | None:
+    """The fitted preprocessing on logged inputs against its output on recomputed ones.
+
+    Only requests whose features are equal value by value are looked at: what is left is what types
+    and spellings make of equal values. A feature that is not logged is taken as computed.
+
+    Arguments:
+        spec: the recipe that the pipeline was fitted for.
+        pipeline: all steps before the last prepare; the last one predicts.
+        rows: the frame's row of each request.
+        served: each request's features as served.
+        name: of the finding, after ``availability.parity.``.
+
+    Returns:
+        The finding; none when no request is equal.
+    """
+    equal = _all_equal(spec, rows, served)
+    if not equal.any():
+        return None
+    here = rows[equal].reset_index(drop=True)
+    logged = _as_served(spec, here, [one for one, kept in zip(served, equal, strict=True) if kept])
+    before, after = (
+        np.asarray(pipeline[:-1].transform(feature_matrix(spec, each)), np.float64)
+        for each in (logged, here)
+    )
+    close = np.isclose(before, after, rtol=ANSWERS_ALIKE, atol=0, equal_nan=True)
+    unequal: Mask = np.logical_not(close.all(axis=1))
+    columns = np.flatnonzero(~close.all(axis=0)).tolist()
+    return _finding(
+        spec,
+        name,
+        unequal,
+        good="the fitted preprocessing makes the same of served inputs as of computed ones",
+        bad=f"the fitted preprocessing makes something else of served inputs: of its columns "
+        f"{columns} differ",
+    )
+
+
+def prediction_finding(
+    spec: ModelSpec,
+    pipeline: Pipeline,
+    rows: pd.DataFrame,
+    served: Sequence[dict[str, Any]],
+    answers: Floats,
+    version: str,
+) -> Finding | None:
+    """The answers in the log against those of the registered version to the same inputs.
+
+    Arguments:
+        rows: the frame's row of each request.
+        served: each request's features as served; those that lack one are left out.
+        answers: as logged, shape (requests,).
+        version: that the log names.
+
+    Returns:
+        The finding; none when no request was logged with all features.
+    """
+    whole = np.array([set(spec.feature_names) <= one.keys() for one in served], dtype=bool)
+    if not whole.any():
+        return None
+    asked = [one for one, kept in zip(served, whole, strict=True) if kept]
+    inputs = _as_served(spec, rows[whole].reset_index(drop=True), asked)
+    again = score(pipeline, spec, inputs).predictions
+    said = answers[whole]
+    unequal = ~np.isclose(said, again, rtol=ANSWERS_ALIKE, atol=ANSWERS_ALIKE)
+    example = ""
+    if unequal.any():
+        at = int(np.argmax(np.where(unequal, np.abs(said - again), -1.0)))
+        example = f", such as {shown(float(said[at]))} for {shown(float(again[at]))}"
+    return _finding(
+        spec,
+        "prediction",
+        unequal,
+        good=f"the service answers as version {version} does",
+        bad=f"the service does not answer as version {version} does, which its log names: another "
+        f"model is loaded there, or it prepares inputs in another way{example}",
+    )
+
+
+def _finding(spec: ModelSpec, name: str, unequal: Mask, *, good: str, bad: str) -> Finding:
+    limit, rows = spec.gates.audit.unequal_share, len(unequal)
+    hits = int(unequal.sum())
+    interval = share_interval(hits, rows, LEVEL)
+    return Finding(
+        gate=Gate.AVAILABILITY,
+        name=f"availability.parity.{name}",
+        verdict=beyond(hits / rows, interval, limit),
+        reason=f"{bad if hits else good} ({hits} of {rows} logged requests differ)",
+        value=hits / rows,
+        interval=interval,
+        threshold=limit,
+        unit="share of logged requests",
+        rows=rows,
+    )
+
+
+def _all_equal(spec: ModelSpec, rows: pd.DataFrame, served: Sequence[dict[str, Any]]) -> Mask:
+    equal = np.ones(len(rows), dtype=bool)
+    for name in spec.feature_names:
+        computed = rows[name].tolist()
+        equal &= np.array(
+            [
+                name not in one or same(one[name], now)
+                for one, now in zip(served, computed, strict=True)
+            ],
+            dtype=bool,
+        )
+    return equal
+
+
+def _as_served(
+    spec: ModelSpec, rows: pd.DataFrame, served: Sequence[dict[str, Any]]
+) -> pd.DataFrame:
+    """The rows with their features as they were logged."""
+    logged = {
+        name: pd.Series(
+            [one.get(name, now) for one, now in zip(served, rows[name].tolist(), strict=True)],
+            index=rows.index,
+            dtype=object,
+        )
+        for name in spec.feature_names
+    }
+    return rows.assign(**logged)

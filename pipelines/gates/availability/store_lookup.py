@@ -1,0 +1,141 @@
+"""A feature view looked up where production would, beside what the events give at that instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from pipelines.core.errors import SpecError
+from pipelines.core.time import MICROSECOND, epoch_us
+from pipelines.features.online.lookup import look_up, served_value
+from pipelines.features.online.refresh import served_at
+from pipelines.features.online.store import OnlineStore, ViewState
+from pipelines.features.online.views import view_rows
+from pipelines.gates.availability.parity_cause import Compared, Likely, likely_cause
+from pipelines.gates.availability.value_comparison import missing, same
+from pipelines.spec.features import Feature, WindowFeature
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.views import FeatureView, definition_of
+
+POINTS = "points"
+Entity = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class LookedUp:
+    """One feature at recent points; numbers are points, ``lacking`` the entities it is not at."""
+
+    feature: WindowFeature
+    offline: int
+    online: int
+    entities: int
+    unequal: int
+    likely: Likely | None
+    stored: bool
+    lacking: frozenset[Entity]
+
+
+def looked_up(
+    spec: ModelSpec,
+    view: FeatureView,
+    store: OnlineStore,
+    streams: Mapping[str, ibis.Table],
+    points: pd.DataFrame,
+    as_of: datetime,
+) -> tuple[LookedUp, ...]:
+    """Every feature of a view at some points, as production serves it and as it should be.
+
+    Both are as of what the store is as of, so that time passing is no difference between them.
+
+    Arguments:
+        spec: the declaration.
+        view: one of its views, which is kept in the store.
+        store: where production looks.
+        streams: canonical tables of what was known by ``as_of``.
+        points: different points with the view's entity and how many there are of each, ``points``.
+        as_of: the instant of asking; a store that is older than the view's ttl serves nothing.
+
+    Raises:
+        SpecError: when the view is never stored.
+        Unavailable: when the store does not answer.
+    """
+    state = store.state(f"{view.model}.{view.name}")
+    entity = list(view.entity)
+    asked = points.groupby(entity, dropna=False, sort=True)[POINTS].sum().reset_index()
+    records = [dict(zip(entity, key, strict=True)) for key in _tuples(asked, entity)]
+    served = look_up(spec, store, records, as_of).values
+    at = _instant(view, state, as_of)
+    there = view_rows(spec, view, {view.stream: streams[view.stream]}, at).to_pandas()
+    place = {key: row for row, key in enumerate(_tuples(there, entity))}
+    rows = [place.get(key) for key in _tuples(asked, entity)]
+    found = []
+    for feature in view.features:
+        column = there[definition_of(spec, feature)].tolist()
+        stored = [None if row is None or pd.isna(column[row]) else column[row] for row in rows]
+        computed = [served_value(feature, value, at.replace(tzinfo=None)) for value in stored]
+        given = served[feature.name]
+        whose = asked[[*entity, POINTS]]
+        found.append(_compare(spec, feature, state, whose, given, computed))
+    return tuple(found)
+
+
+def there_is(feature: Feature, value: Any) -> bool:
+    """Whether a value says anything; a count of nothing is what an unknown entity has as well."""
+    counts = isinstance(feature, WindowFeature) and feature.aggregate in ("count", "distinct")
+    return not missing(value) and not (counts and value == 0)
+
+
+def _instant(view: FeatureView, state: ViewState | None, as_of: datetime) -> datetime:
+    if state is not None:
+        return min(state.as_of, as_of)
+    if view.refresh is None:
+        raise SpecError(
+            "a view that is never stored cannot be looked up", where=f"{view.model}.{view.name}"
+        )
+    return as_of - (epoch_us(as_of) - int(served_at(epoch_us(as_of), view.refresh))) * MICROSECOND
+
+
+def _tuples(rows: pd.DataFrame, columns: list[str]) -> list[Entity]:
+    return list(rows[columns].itertuples(index=False, name=None))
+
+
+def _compare(
+    spec: ModelSpec,
+    feature: WindowFeature,
+    state: ViewState | None,
+    asked: pd.DataFrame,
+    given: list[Any],
+    computed: list[Any],
+) -> LookedUp:
+    weight = asked[POINTS].to_numpy(np.int64)
+    offline = np.array([there_is(feature, value) for value in computed], dtype=bool)
+    online = offline & np.array([there_is(feature, value) for value in given], dtype=bool)
+    pairs = zip(given, computed, strict=True)
+    unequal = online & ~np.array([same(*pair) for pair in pairs], dtype=bool)
+    both = np.flatnonzero(online)
+    compared = Compared(
+        feature=feature.name,
+        served=[given[at] for at in both],
+        computed=[computed[at] for at in both],
+        unequal=unequal[online],
+        asked=asked[list(feature.by)].iloc[both],
+        seen_at=np.zeros(len(both), np.int64),
+        step=timedelta(days=1),
+    )
+    keys = _tuples(asked, list(feature.by))
+    return LookedUp(
+        feature=feature,
+        offline=int(weight[offline].sum()),
+        online=int(weight[online].sum()),
+        entities=int(offline.sum()),
+        unequal=int(weight[unequal].sum()),
+        likely=likely_cause(compared, None),
+        stored=state is not None and definition_of(spec, feature) in state.definitions,
+        lacking=frozenset(keys[at] for at in np.flatnonzero(offline & ~online)),
+    )

@@ -1,0 +1,1 @@
+"""Canary: does the challenger win on randomised live traffic?"""

@@ -1,0 +1,154 @@
+"""What a canary or a holdback has shown so far: the sums of its two arms.
+
+As of an instant, from snapshots of the prediction log and of the streams: done again, it is the
+same, whatever came since.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
+
+from pipelines.core.errors import SpecError
+from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.time import Window, utc
+from pipelines.flows.collaborators import Parts
+from pipelines.flows.versions import Incumbent
+from pipelines.gates.canary.sums import (
+    WEEK,
+    CanaryEvidence,
+    Entities,
+    Standing,
+    gather,
+)
+from pipelines.outcomes.log import (
+    ASSIGNMENT,
+    Ramp,
+    assigned,
+    assignment,
+    in_arms,
+    live_log,
+)
+from pipelines.outcomes.metrics import live, version_classes
+from pipelines.outcomes.segments import segment_parts
+from pipelines.spec.live_metrics import OVERDUE, segment_stream
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.predictions import Arm
+from pipelines.spec.rollout import Rollout
+
+_EMPTY = Standing(groups=())
+
+
+class Shown(NamedTuple):
+    """Sums of two arms, and whether they were served as they were drawn."""
+
+    evidence: CanaryEvidence
+    served: tuple[Finding, ...]
+
+
+def canary_evidence(
+    parts: Parts,
+    version: Incumbent,
+    ramp: Ramp,
+    as_of: datetime,
+    *,
+    beside: str,
+    swapped: bool = False,
+    until: datetime | None = None,
+) -> Shown:
+    """The arms of a ramp as of an instant.
+
+    Arguments:
+        version: the one that is judged; its own declaration says by what.
+        ramp: from the ledger.
+        beside: version of the other arm.
+        swapped: the log's arm ``challenger`` is answered by ``beside``: a holdback.
+        until: decisions and days from then on do not count: the arms were dissolved.
+
+    Returns:
+        Sums by the stage in which entities came in, and findings about how they were served.
+    """
+    spec, canary = version.spec, rollout_of(version).canary
+    length = timedelta(weeks=canary.weeks)
+    end = min(as_of, until) if until else as_of
+    elapsed = (utc(end) - utc(ramp.began)) / timedelta(days=1)
+    past_since = ramp.began - (length if canary.covariates else timedelta(0))
+    whole = live_log(parts, spec, Window(past_since, as_of))
+    log = whole.within(ramp.began, end) if whole else None
+    if whole is None or log is None or not len(log.rows):
+        nothing = CanaryEvidence(
+            elapsed_days=max(elapsed, 0.0), weeks=(), latest=_EMPTY, now=_EMPTY, weekdays=()
+        )
+        return Shown(nothing, (_nothing_logged(),))
+    where = assigned(log.entities, ramp)
+    served = assignment(log, where, ramp)
+    mine = log.taken(in_arms(log, where))
+    code = mine.rows["code"].to_numpy(np.int64)
+    judged = where.challenger ^ swapped
+    versions = (version.info.version, beside)
+    meant = np.where(judged[code], versions[0], versions[1]).astype(object)
+    names = tuple(metric.name for metric in canary.metrics)
+    wanted = tuple(dict.fromkeys((*names, *canary.covariates)))
+    people = np.unique(code)
+    belong = {segment_stream(spec, part) for part in canary.segments}
+    also = tuple(name for name in belong if name is not None)
+    with live(parts, spec, as_of, versions, wanted, version_classes(version), also) as source:
+        segments = segment_parts(source, log.entities, people, ramp.began)
+        outcomes = {name: source.rows(name, mine, meant, ramp.began, end) for name in names}
+        overdue = source.overdue(mine, ramp.began, end)
+        callers = whole.taken(whole.rows["arm"] != Arm.SHADOW.value)
+        past = [source.past(name, callers, ramp.began, length) for name in canary.covariates]
+    entities = Entities(
+        entity=people,
+        challenger=judged[people],
+        stage=where.stage[people],
+        day=mine.entered(ramp.began)[people],
+        past=np.column_stack(past)[people] if past else None,
+    )
+    found = gather(
+        entities,
+        outcomes if overdue is None else {**outcomes, OVERDUE: overdue},
+        outcome=canary.outcome.name,
+        elapsed_days=max(elapsed, 0.0),
+        weeks=canary.weeks,
+        parts=segments,
+    )
+    return Shown(found, (served,))
+
+
+def rollout_of(version: Incumbent) -> Rollout:
+    """The rollout that a version was declared with; what is declared since does not touch it.
+
+    Raises:
+        SpecError: it was declared without one.
+    """
+    if version.spec.rollout is None:
+        raise SpecError(
+            "a version was trained under a declaration without a rollout",
+            where=f"{version.info.model} version {version.info.version}",
+            wanted="rollout: {canary: {outcome: ...}}",
+            do="train it again with the declaration of now",
+        )
+    return version.spec.rollout
+
+
+def matured_until(spec: ModelSpec, began: datetime, week: int) -> datetime:
+    """When all outcomes of the first weeks have had their time."""
+    assert spec.rollout is not None
+    measures = spec.rollout.measures
+    waits = [
+        measures[metric.name].delay if metric.name in measures else spec.maturity
+        for metric in spec.rollout.canary.metrics
+    ]
+    return began + timedelta(days=WEEK * week) + max(waits)
+
+
+def _nothing_logged() -> Finding:
+    return Finding(
+        gate=Gate.CANARY,
+        name=ASSIGNMENT,
+        verdict=Verdict.NO_DATA,
+        reason="no answer was logged since the arms were drawn",
+    )

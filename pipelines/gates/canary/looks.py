@@ -1,0 +1,127 @@
+"""The canary's planned looks: what each needs, from the information and the level there is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from pydantic import Field
+
+from pipelines.core.records import Record
+from pipelines.gates.canary.sums import CanaryEvidence
+from pipelines.spec.rollout import Canary
+from pipelines.stats.cuped import ArmsDifference
+from pipelines.stats.group_sequential import (
+    conditional_power,
+    efficacy_bounds,
+    planned_information,
+    spent,
+)
+from pipelines.stats.undefined import Undefined
+
+NEW = 1.01  # a look has to bring this much more information than the one before
+
+
+class Look(Record):
+    """One planned look at whole matured weeks."""
+
+    week: int
+    estimate: float = Field(description="above zero, the challenger is better")
+    statistic: float = Field(description="estimate, and margin if there is one, over its error")
+    information: float
+    share: float = Field(description="of the level, spent here")
+    bound: float | None = Field(description="what the statistic needs; null: nothing to spend")
+
+    @property
+    def crossed(self) -> bool:
+        """Whether it was enough."""
+        return self.bound is not None and self.statistic >= self.bound
+
+
+def planned(canary: Canary, level: float) -> float:
+    """Information at which the minimum effect is found with the declared power."""
+    return planned_information(canary.outcome.minimum_effect, level, canary.power)
+
+
+def until(evidence: CanaryEvidence, canary: Canary, week: int) -> ArmsDifference | None:
+    """The outcome's difference on the first whole weeks; None where there is nothing to compare."""
+    if not 0 < week <= len(evidence.weeks):
+        return None
+    try:
+        return evidence.weeks[week - 1].difference(canary.outcome)
+    except Undefined:
+        return None
+
+
+def taken_looks(
+    evidence: CanaryEvidence, canary: Canary, level: float, margin: float = 0.0
+) -> tuple[Look, ...]:
+    """The planned looks so far, with the bounds that their realised information allows.
+
+    Until a look, as much of the level is spent as the slower of two clocks says: information over
+    planned information, and weeks over all weeks; at the end, what is left. The share of the weeks
+    before the first look is never spent.
+
+    Source: Lan, DeMets (1989), Biometrics 45 (both clocks are fixed by other things than the
+    difference seen).
+    """
+    found = {week: until(evidence, canary, week) for week in range(1, len(evidence.weeks) + 1)}
+    seen = {week: difference for week, difference in found.items() if difference is not None}
+    before = _spent(seen, canary, level, canary.looks[0] - 1)
+    weeks: list[int] = []
+    shares: list[float] = []
+    for week in canary.looks:
+        if week not in seen:
+            continue
+        if weeks and seen[week].information < NEW * seen[weeks[-1]].information:
+            continue
+        now = max(before, _spent(seen, canary, level, week))
+        weeks.append(week)
+        shares.append(now - before)
+        before = now
+    bounds = efficacy_bounds([seen[week].information for week in weeks], shares)
+    return tuple(
+        Look(
+            week=week,
+            estimate=seen[week].estimate,
+            statistic=(seen[week].estimate + margin) / seen[week].standard_error,
+            information=seen[week].information,
+            share=share,
+            bound=bound if math.isfinite(bound) else None,
+        )
+        for week, share, bound in zip(weeks, shares, bounds, strict=True)
+    )
+
+
+def _spent(seen: Mapping[int, ArmsDifference], canary: Canary, level: float, week: int) -> float:
+    if week == canary.weeks:
+        return level
+    if week not in seen:
+        return 0.0
+    share = seen[week].information / planned(canary, level)
+    return spent(level, min(share, week / canary.weeks))
+
+
+def chance_to_win(
+    evidence: CanaryEvidence,
+    canary: Canary,
+    level: float,
+    looks: Sequence[Look],
+    margin: float = 0.0,
+) -> float | None:
+    """Conditional power of the last look at the minimum effect; None if there is no later look.
+
+    Information at the end is taken to be what was planned, or more if it comes faster.
+    """
+    whole = len(evidence.weeks)
+    found = until(evidence, canary, whole)
+    if found is None or whole >= canary.weeks:
+        return None
+    final = max(planned(canary, level), found.information * canary.weeks / whole)
+    past = [look for look in looks if NEW * look.information < final]
+    left = level - sum(look.share for look in past)
+    bounds = efficacy_bounds(
+        [*(look.information for look in past), final], [*(look.share for look in past), left]
+    )
+    effect = canary.outcome.minimum_effect + margin
+    return conditional_power(found.estimate + margin, found.information, final, bounds[-1], effect)

@@ -1,0 +1,81 @@
+"""Whether a declared canary could come to a verdict with the entities that there are.
+
+One that could not is found out after weeks, and has cost a try of the year's budget.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from pipelines.core.time import utc
+from pipelines.outcomes.segments import segment_values
+from pipelines.spec.model import ModelSpec
+
+if TYPE_CHECKING:
+    import ibis
+
+TOLD = 10  # values of a column that are named
+
+
+def canary_problems(
+    spec: ModelSpec, frame: ibis.Table, tables: Mapping[str, ibis.Table], as_of: datetime
+) -> list[str]:
+    """Why no challenger could be promoted, however good it is.
+
+    Counted are entities that had a decision point lately: within as many weeks as a canary has.
+
+    Arguments:
+        spec: of a declaration; without a rollout nothing is wrong.
+        frame: its decision points as of the instant.
+        tables: its streams.
+        as_of: zoned.
+
+    Returns:
+        A sentence for each mistake.
+    """
+    if spec.rollout is None:
+        return []
+    canary = spec.rollout.canary
+    share, wanted, keys = canary.stages[-1], canary.minimum_entities, list(spec.points.keys)
+    since = (utc(as_of) - timedelta(weeks=canary.weeks)).replace(tzinfo=None)
+    entities = frame.filter(frame.decision_time >= since).select(keys).distinct().to_pandas()
+    lately = f"in the last {canary.weeks} weeks"
+    never = "no challenger could be promoted"
+    remedy = f"{never}: declare a larger last stage, or a smaller minimum_entities"
+
+    def in_arm(number: int) -> str:
+        return (
+            f"{number:,} entities {lately}, {share:g} of which are in each arm at the last stage, "
+            f"about {number * share:.0f}; wanted minimum_entities {wanted}"
+        )
+
+    problems, enough = list[str](), len(entities) * share >= wanted
+    if not enough:
+        problems.append(f"rollout.canary: {in_arm(len(entities))}; {remedy}")
+    for part in canary.segments:
+        where = f"rollout.canary.segments.{part.column}"
+        values = segment_values(spec, part, tables, entities, as_of, as_of)
+        there = Counter(value for value in values if value is not None)
+        for value in part.values:
+            if value not in there:
+                told = _instead(value, there)
+                problems.append(f"{where}: no entity {lately} is {value!r}{told}; {never}")
+            elif enough and there[value] * share < wanted:
+                problems.append(
+                    f"{where}: {value!r} has {in_arm(there[value])}; {remedy}, or leave it out"
+                )
+    return problems
+
+
+def _instead(value: str, there: Counter[str]) -> str:
+    if not there:
+        return ", and nothing is known of any"
+    close = difflib.get_close_matches(value, there, n=3)
+    named = close or [name for name, _ in there.most_common(TOLD)]
+    told = ", ".join(f"{name!r} ({there[name]:,})" for name in named)
+    others = len(there) - len(named)
+    return f"; there are {told}" + (f" and {others:,} others" if others else "")

@@ -1,0 +1,1 @@
+"""Contract: does fresh data look as it must?"""

@@ -1,0 +1,182 @@
+"""What fresh data makes of a suite: a finding per expectation, in words for whoever is paged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import ibis
+
+from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.gates.contract.messages import sentence
+from pipelines.quality.arrival import DAY, HOUR, LAG, with_arrival
+from pipelines.quality.suite import (
+    ExpectationResult,
+    Suite,
+    SuiteRunner,
+    columns_of,
+    streams_of,
+)
+
+Source = Literal["suite", "envelope"]
+
+CHECKS = {
+    "expect_table_row_count_to_be_between": "volume",
+    "expect_table_row_count_to_equal": "volume",
+    "expect_column_to_exist": "present",
+    "expect_table_columns_to_match_set": "columns",
+    "expect_column_values_to_be_between": "range",
+    "expect_column_values_to_not_be_null": "missing",
+    "expect_column_values_to_be_in_set": "categories",
+    "expect_column_values_to_not_be_in_set": "forbidden",
+    "expect_column_values_to_be_unique": "unique",
+    "expect_compound_columns_to_be_unique": "unique",
+    "expect_column_values_to_match_regex": "pattern",
+    "expect_column_quantile_values_to_be_between": "quantiles",
+    "expect_column_unique_value_count_to_be_between": "distinct",
+    "expect_column_proportion_of_unique_values_to_be_between": "distinct_share",
+    "expect_column_pair_values_a_to_be_greater_than_b": "order",
+    "expect_column_values_to_be_of_type": "type",
+}
+
+
+def contract_findings(
+    suite: Suite,
+    tables: Mapping[str, ibis.Table],
+    runner: SuiteRunner,
+    source: Source,
+    default_stream: str | None = None,
+) -> list[Finding]:
+    """One finding per expectation of a suite over the fresh rows of each stream.
+
+    Arguments:
+        suite: expectations of any streams, each with ``meta.stream``.
+        tables: the fresh rows of every stream, canonical.
+        runner: answers the expectations.
+        source: which of the two contracts this is, for the findings' names.
+        default_stream: of expectations that name none; needed only when there are such.
+
+    Returns:
+        findings in the suite's order by stream. A stream without fresh rows is ``no_data``; an
+        expectation that could not be run is ``inconclusive``; neither is a pass. An expectation
+        with severity ``warning`` or ``info`` is shown and does not block.
+    """
+    found: list[Finding] = []
+    names: dict[str, int] = {}
+    default = default_stream or next(iter(tables), "")
+    for stream, part in streams_of(suite, default).items():
+        table = tables.get(stream)
+        rows = 0 if table is None else int(table.count().execute())
+        results: tuple[ExpectationResult, ...] | None = None
+        if table is not None and rows:
+            asked = {name for e in part["expectations"] for name in columns_of(e["kwargs"])}
+            extra = asked & {LAG, HOUR, DAY} - set(table.columns)
+            results = runner.run(with_arrival(table) if extra else table, part)
+        medians = _medians(part, results or ())
+        for index, expectation in enumerate(part["expectations"]):
+            name = _name(expectation, stream, source)
+            names[name] = names.get(name, 0) + 1
+            if names[name] > 1:
+                name = f"{name}.{names[name]}"
+            if results is None:
+                found.append(_absent(name, stream, expectation, known=table is not None))
+            else:
+                found.append(_finding(name, rows, expectation, results[index], medians))
+    return found
+
+
+def _name(expectation: Mapping[str, Any], stream: str, source: Source) -> str:
+    meta, kwargs, kind = expectation.get("meta") or {}, expectation["kwargs"], expectation["type"]
+    columns = columns_of(kwargs) if "column_set" not in kwargs else []
+    column = meta.get("column") or ("-".join(columns) if columns else "table")
+    short = re.sub(r"^expect_(column|table|multicolumn)_(values_)?|_to_be_between$", "", kind)
+    check = meta.get("check") or CHECKS.get(kind) or short
+    place = ".".join(re.sub(r"[^A-Za-z0-9_\-]", "_", part) for part in (stream, column, check))
+    return f"contract.{source}.{place}"
+
+
+def _blocking(expectation: Mapping[str, Any]) -> bool:
+    return (expectation.get("severity") or "critical") == "critical"
+
+
+def _absent(name: str, stream: str, expectation: Mapping[str, Any], *, known: bool) -> Finding:
+    why = "brought no fresh rows" if known else "was not read"
+    return Finding(
+        gate=Gate.CONTRACT,
+        name=name,
+        verdict=Verdict.NO_DATA,
+        reason=f"{stream} {why}, so nothing can be said. Has the feed stopped?",
+        rows=0,
+        blocking=_blocking(expectation),
+    )
+
+
+def _finding(
+    name: str,
+    rows: int,
+    expectation: Mapping[str, Any],
+    result: ExpectationResult,
+    medians: Mapping[str, tuple[float, float]],
+) -> Finding:
+    if result.broken is not None:
+        verdict = Verdict.INCONCLUSIVE
+        reason = f"the check could not be run ({_one_line(result.broken)}), so it says nothing"
+        return Finding(
+            gate=Gate.CONTRACT,
+            name=name,
+            verdict=verdict,
+            reason=reason,
+            rows=rows,
+            blocking=_blocking(expectation),
+        )
+    value, threshold, unit = _measured(expectation, result)
+    considered = rows
+    if result.element_count is not None:
+        considered = result.element_count - (result.missing_count or 0)
+    return Finding(
+        gate=Gate.CONTRACT,
+        name=name,
+        verdict=Verdict.PASS if result.success else Verdict.FAIL,
+        reason=sentence(name, expectation, result, considered, medians),
+        value=value,
+        threshold=threshold,
+        unit=unit,
+        rows=considered,
+        blocking=_blocking(expectation),
+    )
+
+
+def _measured(
+    expectation: Mapping[str, Any], result: ExpectationResult
+) -> tuple[float | None, float | None, str]:
+    """The value that was compared, the bound it was held against (the nearer one), and its unit."""
+    kwargs = expectation["kwargs"]
+    if result.share is not None:
+        return result.share, float(kwargs.get("mostly", 1.0)), "share"
+    observed = result.observed
+    if isinstance(observed, bool) or not isinstance(observed, int | float):
+        return None, None, ""
+    bounds = [kwargs.get("min_value"), kwargs.get("max_value"), kwargs.get("value")]
+    limits = [float(bound) for bound in bounds if isinstance(bound, int | float)]
+    nearest = min(limits, key=lambda bound: abs(bound - observed), default=None)
+    unit = "rows" if "row_count" in expectation["type"] else ""
+    return float(observed), nearest, unit
+
+
+def _medians(
+    suite: Suite, results: tuple[ExpectationResult, ...]
+) -> dict[str, tuple[float, float]]:
+    """By column: the fresh median and the training one, from the envelope's own median checks."""
+    found: dict[str, tuple[float, float]] = {}
+    for expectation, result in zip(suite["expectations"], results, strict=False):
+        then = (expectation.get("meta") or {}).get("typical")
+        if expectation["type"] != "expect_column_median_to_be_between":
+            continue
+        if isinstance(result.observed, int | float) and isinstance(then, int | float):
+            found[expectation["kwargs"]["column"]] = float(result.observed), float(then)
+    return found
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:200]

@@ -1,0 +1,1 @@
+"""Recent window: does the candidate beat the champion on the newest matured rows?"""

@@ -1,0 +1,357 @@
+"""The recent window's gate: where numbers meet the thresholds of the declaration."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from pipelines.core.arrays import Integers
+from pipelines.core.findings import Finding, Gate, Interval, Verdict
+from pipelines.gates.recent_window.record import Comparison
+from pipelines.spec.model import ModelSpec
+from pipelines.stats.paired import PairedDifference
+from pipelines.stats.post_selection import gain_given_passed
+from pipelines.training.metrics import Measure
+
+Rival = Literal["champion", "naive"]
+
+GUARDRAIL_LEVEL = 0.05  # of each guardrail by itself: all have to hold, so none is corrected
+POWER = 0.9  # with which a window is said to settle a question
+LARGEST_SHARE = 0.20  # of the rows in one entity: beyond it, its noise is the comparison's
+WARNING_SHARE = 0.05
+FEW_ENTITIES = 50  # fewer are a handful of numbers to take a variance of
+_finding = Gate.RECENT_WINDOW.finding
+
+
+def maturity(spec: ModelSpec, rows: int, labelled: int, days: int) -> Finding:
+    """Whether the window holds enough matured points that have a label."""
+    gate = spec.gates.recent_window
+    share = labelled / rows if rows else None
+    problems = []
+    if share is None:
+        problems.append("the window holds no decision point")
+    elif share < gate.minimum_label_share:
+        problems.append(
+            f"only {share:.1%} of {rows} matured points have a label, "
+            f"wanted {gate.minimum_label_share:.0%}"
+        )
+    if labelled < gate.minimum_rows:
+        problems.append(f"{labelled} labelled rows, wanted {gate.minimum_rows}")
+    if days < gate.minimum_days:
+        problems.append(f"labels on {days} days, wanted {gate.minimum_days}")
+    return _finding(
+        "maturity",
+        Verdict.NO_DATA if problems else Verdict.PASS,
+        "; ".join(problems) or f"{labelled} of {rows} matured points have a label, on {days} days",
+        value=share,
+        threshold=gate.minimum_label_share,
+        unit="share of points",
+        rows=rows,
+    )
+
+
+def _deciding(rival: Rival) -> str:
+    return "primary" if rival == "champion" else "bootstrap"
+
+
+def no_comparison(rival: Rival, why: str) -> Finding:
+    """The deciding finding of a window that cannot be used."""
+    return _finding(_deciding(rival), Verdict.NO_DATA, f"nothing was compared: {why}")
+
+
+def primary(spec: ModelSpec, comparison: Comparison, rival: Rival) -> Finding:
+    """Whether the candidate is better on the metric that decides.
+
+    It passes when "not better" is rejected: against a champion at the level of one of the year's
+    tries, against the naive forecast, which is no try, at the declared level. It fails when the
+    interval excludes the smallest effect worth a promotion, and is inconclusive in between.
+    """
+    alpha, effect = spec.gates.recent_window.alpha, spec.metric.minimum_effect
+    level = spec.promoting_level if rival == "champion" else alpha
+    difference = comparison.difference
+    other = "the champion" if rival == "champion" else "the naive forecast"
+    if difference is None:
+        return _same(_deciding(rival), comparison, other, effect)
+    interval = difference.interval(1 - 2 * alpha)
+    gain = (
+        f"{comparison.metric} {comparison.candidate:.5g} against {comparison.rival:.5g} "
+        f"of {other}, gain {spoken(difference.estimate, interval)}, "
+        f"p {difference.p_value:.3g} held at {level:.3g}"
+    )
+    if difference.p_value <= level:
+        small = interval.high is not None and interval.high < effect
+        note = f"; it is less than the {effect:g} worth a promotion" if small else ""
+        verdict, reason = Verdict.PASS, f"the candidate is better: {gain}{note}"
+    elif interval.high is not None and interval.high < effect:
+        verdict = Verdict.FAIL
+        reason = f"a gain of {effect:g}, the smallest worth a promotion, is excluded: {gain}"
+    else:
+        verdict = Verdict.INCONCLUSIVE
+        reason = f"not shown to be better: {gain}; {_settled(difference, effect, level, alpha)}"
+    return _finding(
+        _deciding(rival),
+        verdict,
+        reason,
+        value=difference.estimate,
+        interval=interval,
+        threshold=effect,
+        unit=comparison.metric,
+        rows=difference.rows,
+    )
+
+
+def spoken(value: float, interval: Interval) -> str:
+    """A number with its interval, both sides of it known."""
+    return f"{value:.4g} ({interval.level:.0%} interval {interval.low:.4g} to {interval.high:.4g})"
+
+
+def _settled(difference: PairedDifference, effect: float, level: float, single: float) -> str:
+    """What would settle it, and what the year's budget costs: an only test would see less."""
+    seen = difference.minimum_detectable_effect(level, POWER)
+    told = f"these {difference.days} days detect {seen:.3g} with {POWER:.0%} power"
+    if level < single:
+        alone = difference.minimum_detectable_effect(single, POWER)
+        told += f" (an only test at {single:g}: {alone:.3g})"
+    if seen <= effect:
+        return f"{told}, and the gain lies near the limit: wait for other days"
+    days = difference.days_to_detect(effect, level, POWER)
+    if days is None:
+        return f"{told}; no longer window would detect {effect:g}: more entities are needed"
+    return f"{told}; about {days} days would detect {effect:g}"
+
+
+def _same(name: str, comparison: Comparison, other: str, effect: float) -> Finding:
+    gain = comparison.candidate - comparison.rival
+    gain = gain if comparison.higher_is_better else -gain
+    equal = abs(gain) <= 1e-12 * max(abs(comparison.candidate), abs(comparison.rival))
+    return _finding(
+        name,
+        Verdict.FAIL if equal else Verdict.INCONCLUSIVE,
+        f"the candidate does exactly as {other} on every row: there is no gain"
+        if equal
+        else f"the candidate differs from {other} by the same {gain:.4g} on every row, so that "
+        "the difference has no error to hold it against",
+        value=0.0 if equal else gain,
+        threshold=effect,
+        unit=comparison.metric,
+    )
+
+
+def refresh(spec: ModelSpec, comparison: Comparison) -> Finding:
+    """Whether the same recipe on newer data looks better and is shown not to be worse.
+
+    Worse means by more than the declared share of the minimum effect, at the level of one try.
+    """
+    return _not_worse(spec, comparison, "refresh", "the champion", looks_better=True)
+
+
+def anchor(spec: ModelSpec, comparison: Comparison, version: str) -> Finding:
+    """Whether a refresh is shown not to be worse than the version that was last proved better.
+
+    Without it, refreshes that are each a little worse would add up: every one of them is held
+    against the one before.
+    """
+    return _not_worse(spec, comparison, "anchor", f"the anchor, version {version}")
+
+
+def no_anchor(version: str, why: str) -> Finding:
+    """The finding of a refresh that could not be held against its anchor."""
+    return _finding(
+        "anchor", Verdict.NO_DATA, f"not compared with the anchor, version {version}: {why}"
+    )
+
+
+def _not_worse(
+    spec: ModelSpec, comparison: Comparison, name: str, other: str, *, looks_better: bool = False
+) -> Finding:
+    level, difference = spec.promoting_level, comparison.difference
+    margin = spec.gates.budget.margin * spec.metric.minimum_effect
+    if difference is None:
+        if looks_better:
+            return _same(name, comparison, other, -margin)
+        gain = comparison.candidate - comparison.rival
+        gain = gain if comparison.higher_is_better else -gain
+        return _finding(
+            name,
+            Verdict.PASS if gain > -margin else Verdict.FAIL,
+            f"differs from {other} by the same {gain:.4g} on every row, margin {margin:g}",
+            value=gain,
+            threshold=-margin,
+            unit=comparison.metric,
+        )
+    interval = difference.interval(1 - 2 * spec.gates.recent_window.alpha)
+    p = difference.p_above(-margin)
+    told = (
+        f"{comparison.metric} {comparison.candidate:.5g} against {comparison.rival:.5g}, "
+        f"difference {spoken(difference.estimate, interval)}, margin {margin:g}, "
+        f"p {p:.3g} of being worse by it, held at {level:.3g}"
+    )
+    if looks_better and difference.estimate <= 0:
+        verdict, reason = (
+            Verdict.INCONCLUSIVE,
+            f"a refresh has to look better, and does not: {told}",
+        )
+    elif p <= level:
+        verdict, reason = Verdict.PASS, f"not worse by the margin than {other}: {told}"
+    elif interval.high is not None and interval.high < -margin:
+        verdict, reason = Verdict.FAIL, f"worse by more than the margin than {other}: {told}"
+    else:
+        seen = difference.minimum_detectable_effect(level, POWER)
+        verdict = Verdict.INCONCLUSIVE
+        reason = f"not shown to be as good as {other}: {told}; these days exclude {seen:.3g}"
+    return _finding(
+        name,
+        verdict,
+        reason,
+        value=difference.estimate,
+        interval=interval,
+        threshold=-margin,
+        unit=comparison.metric,
+        rows=difference.rows,
+    )
+
+
+def corrected_gain(spec: ModelSpec, comparison: Comparison, *, refreshed: bool) -> Finding | None:
+    """The gain of a candidate that has passed, corrected for having passed; it decides nothing.
+
+    Only gains beyond the bar are ever shown to a reviewer, so that they are too large on average,
+    and most so where the bar is high.
+    """
+    difference = comparison.difference
+    if difference is None:
+        return None
+    error, level = difference.standard_error, spec.promoting_level
+    bar = float(stats.t.isf(level, difference.df))
+    if refreshed:
+        bar = max(0.0, bar - spec.gates.budget.margin * spec.metric.minimum_effect / error)
+    if difference.estimate < bar * error:
+        return None
+    gain = gain_given_passed(difference.estimate, error, bar)
+    return _finding(
+        "corrected_gain",
+        Verdict.PASS,
+        f"only gains above {bar * error:.3g} pass: seen in that light, a measured "
+        f"{difference.estimate:.4g} is as likely too high as too low for a gain of {gain:.4g}",
+        value=gain,
+        unit=comparison.metric,
+        rows=difference.rows,
+        blocking=False,
+    )
+
+
+def guardrail(measure: Measure, margin: float, comparison: Comparison) -> Finding:
+    """Whether the candidate is shown not to be worse by the margin; not shown worse is not enough.
+
+    Source: intersection-union, as in Schultzberg, Ankargren, Franberg (2024), arXiv 2402.11609.
+    """
+    difference = comparison.difference
+    if difference is None:
+        gain = comparison.candidate - comparison.rival
+        gain = gain if comparison.higher_is_better else -gain
+        return _finding(
+            f"guardrail.{measure.name}",
+            Verdict.PASS if gain == 0 or gain > -margin else Verdict.FAIL,
+            f"{measure.name} differs by the same {gain:.4g} on every row, margin {margin:g}",
+            value=gain,
+            threshold=-margin,
+            unit=measure.name,
+        )
+    interval = difference.interval(1 - 2 * GUARDRAIL_LEVEL)
+    told = (
+        f"{measure.name} {comparison.candidate:.5g} against {comparison.rival:.5g}, "
+        f"difference {spoken(difference.estimate, interval)}, margin {margin:g}"
+    )
+    low, high = interval.low, interval.high
+    if low is not None and low > -margin:
+        verdict, reason = Verdict.PASS, f"not worse by the margin: {told}"
+    elif high is not None and high < -margin:
+        verdict, reason = Verdict.FAIL, f"worse by more than the margin: {told}"
+    else:
+        seen = difference.minimum_detectable_effect(GUARDRAIL_LEVEL, POWER)
+        verdict = Verdict.INCONCLUSIVE
+        reason = f"harm beyond the margin is not excluded: {told}; these rows exclude {seen:.3g}"
+    return _finding(
+        f"guardrail.{measure.name}",
+        verdict,
+        reason,
+        value=difference.estimate,
+        interval=interval,
+        threshold=-margin,
+        unit=measure.name,
+        rows=difference.rows,
+    )
+
+
+def no_guardrail(measure: Measure, why: str) -> Finding:
+    """The finding of a guardrail whose metric does not exist for these rows."""
+    return _finding(
+        f"guardrail.{measure.name}",
+        Verdict.NO_DATA,
+        f"{measure.name} cannot be computed: {why}",
+        unit=measure.name,
+    )
+
+
+def seed_noise(spec: ModelSpec, gains: list[float], unit: str) -> Finding:
+    """Whether the gain is more than the luck of a seed.
+
+    It passes when the candidate's gain exceeds what two refits that differ in nothing but their
+    seeds may differ by, ``t s sqrt(1 + 1/k)`` with the standard deviation ``s`` of ``k`` gains:
+    then another refit would be expected to gain as well.
+    """
+    gain, name = gains[0], "seed_noise"
+    if len(gains) < 2:
+        return _finding(
+            name,
+            Verdict.NO_DATA,
+            "one seed cannot tell a better recipe from a lucky fit; declare two or more seeds",
+            value=gain,
+            unit=unit,
+            blocking=False,
+        )
+    mean, spread = float(np.mean(gains)), float(np.std(gains, ddof=1))
+    level = spec.gates.recent_window.alpha
+    noise = float(stats.t.isf(level, len(gains) - 1)) * spread * math.sqrt(1 + 1 / len(gains))
+    luck = gain - mean
+    told = (
+        f"the candidate gains {gain:.4g}, the mean of {len(gains)} seeds {mean:.4g}, "
+        f"their standard deviation {spread:.3g}"
+    )
+    if gain <= 0:
+        verdict, reason = Verdict.INCONCLUSIVE, f"there is no gain to explain: {told}"
+    elif gain <= noise:
+        verdict = Verdict.INCONCLUSIVE
+        reason = f"a gain within {noise:.4g} may be a lucky seed and nothing else: {told}"
+    elif not spread:
+        verdict = Verdict.PASS
+        reason = f"the estimator does not depend on its seed, so that no luck is in it: {told}"
+    else:
+        share = "" if luck <= 0 else f", {luck / gain:.0%} of it the luck of this seed"
+        verdict, reason = Verdict.PASS, f"the gain exceeds the noise of refitting: {told}{share}"
+    return _finding(name, verdict, reason, value=gain, threshold=noise, unit=unit)
+
+
+def concentration(entity: Integers) -> Finding:
+    """Whether one entity, or a handful, carries the comparison."""
+    counts = np.bincount(entity)
+    share, many = float(counts.max() / len(entity)), len(counts)
+    told = f"the largest of {many} entities has {share:.1%} of {len(entity)} rows"
+    if share > LARGEST_SHARE:
+        verdict, reason, blocking = Verdict.INCONCLUSIVE, "one entity decides", True
+    elif share > WARNING_SHARE or many < FEW_ENTITIES:
+        verdict, reason, blocking = Verdict.INCONCLUSIVE, "few entities carry the error", False
+    else:
+        verdict, reason, blocking = Verdict.PASS, "no entity dominates", True
+    return _finding(
+        "concentration",
+        verdict,
+        f"{reason}: {told}",
+        value=share,
+        threshold=LARGEST_SHARE if blocking else WARNING_SHARE,
+        unit="share of rows",
+        rows=len(entity),
+        blocking=blocking,
+    )

@@ -1,0 +1,79 @@
+"""What the recent window said: the record that gates, plots and the ledger read."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+from pydantic import Field
+
+from pipelines.core.findings import Finding, Verdict, overall
+from pipelines.core.records import Record
+from pipelines.core.time import Window
+from pipelines.stats.paired import PairedDifference
+
+
+class Comparison(Record):
+    """One metric of both arms on the same rows."""
+
+    metric: str
+    higher_is_better: bool
+    candidate: float
+    rival: float
+    difference: PairedDifference | None = Field(
+        description="in utility, above zero the candidate is better; none where it is undefined"
+    )
+
+
+class DayDifference(Record):
+    """Mean utility of candidate minus rival on one day."""
+
+    day: date
+    rows: int
+    difference: float
+
+
+class SliceDifference(Record):
+    """The primary metric on one group of rows."""
+
+    column: str
+    value: str
+    rows: int
+    difference: PairedDifference | None
+    harm_p: float | None = Field(
+        description="one-sided p-value of harm beyond the margin, after Holm; none: not testable"
+    )
+
+
+class SeedGain(Record):
+    """The gain of one refit of the candidate, in the primary metric's utility."""
+
+    index: int = Field(description="position in the model's seeds; 0 is the candidate")
+    gain: float
+
+
+class Evaluation(Record):
+    """Candidate against rival (the champion, or the naive forecast where there is none)."""
+
+    window: Window
+    rival: Literal["champion", "naive"]
+    rows_digest: str
+    rows: int = Field(description="matured decision points in the window")
+    labelled: int = Field(description="of these, with a label")
+    days: int
+    entities: int
+    comparisons: tuple[Comparison, ...] = Field(description="primary metric first")
+    slices: tuple[SliceDifference, ...] = ()
+    seeds: tuple[SeedGain, ...] = ()
+    daily: tuple[DayDifference, ...] = ()
+    findings: tuple[Finding, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict over all blocking findings."""
+        return overall(self.findings)
+
+    @property
+    def primary(self) -> Comparison | None:
+        """The comparison that decides, when there is one."""
+        return self.comparisons[0] if self.comparisons else None

@@ -1,0 +1,1 @@
+"""Shadow: does the challenger answer like the champion, and fast enough?"""

@@ -1,0 +1,171 @@
+"""What a challenger has shown in shadow: its answers beside the champion's, request by request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipelines.core.arrays import Floats, Mask
+from pipelines.core.findings import slug
+from pipelines.core.time import Window, utc
+from pipelines.flows.collaborators import Parts
+from pipelines.flows.versions import Incumbent
+from pipelines.gates.shadow.findings import LEVEL, Counted, ShadowEvidence, SliceAgreement, Slowness
+from pipelines.outcomes.log import GRACE, LiveLog, live_log
+from pipelines.outcomes.metrics import Live, live, loss_measure, version_classes
+from pipelines.predictions.assignment import Allocation, in_shadow
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.predictions import Arm
+from pipelines.spec.training import Slice
+from pipelines.stats.paired import PairedDifference, paired_difference
+from pipelines.stats.quantile import quantile_bounds
+from pipelines.stats.undefined import Undefined
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SLOWEST = 0.99
+_LAST_ROWS = timedelta(minutes=5)  # a shadow's answer may be in a later shipment than the caller's
+
+
+def shadow_evidence(
+    parts: Parts,
+    version: Incumbent,
+    allocation: Allocation,
+    since: datetime,
+    as_of: datetime,
+    *,
+    champion: str,
+) -> ShadowEvidence:
+    """The requests that the challenger was to answer in shadow, and what it said.
+
+    Requests of the first hour count from its first answer on: until then, a process may not have
+    known of it.
+    """
+    spec = version.spec
+    assert spec.rollout is not None
+    shadow = spec.rollout.shadow
+    log = live_log(parts, spec, Window(since, as_of))
+    if log is None:
+        return _no_shadow()
+    is_shadow = (log.rows["arm"] == Arm.SHADOW.value) & (
+        log.rows["version"] == version.info.version
+    )
+    said = log.rows[is_shadow].drop_duplicates("request_id")
+    asked = log.rows[log.rows["arm"] != Arm.SHADOW.value].drop_duplicates("request_id")
+    latest = log.rows["event_time"].max() - _LAST_ROWS
+    begun = utc(since + GRACE).replace(tzinfo=None)
+    if len(said):
+        begun = min(begun, said["event_time"].min())
+    asked = asked[(asked["event_time"] >= begun) & (asked["event_time"] <= latest)]
+    bases = asked["request_id"].map(_request)
+    chosen = {base: in_shadow(base, allocation) for base in bases.unique()}
+    asked = asked[bases.map(chosen).to_numpy(np.bool_)]
+    answers = said[["request_id", "prediction", "latency_ms"]]
+    both = asked.merge(answers, on="request_id", suffixes=("", "_shadow"))
+    if not len(both):
+        return _no_shadow().model_copy(update={"requests": len(asked)})
+    gap = np.abs((both["prediction_shadow"] - both["prediction"]).to_numpy(np.float64))
+    apart = gap > shadow.tolerance if shadow.tolerance is not None else None
+    losses, no_losses = None, ""
+    if not shadow.acts:
+        versions = (version.info.version, champion)
+        name = spec.metric.name.value
+        with live(parts, spec, as_of, versions, (name,), version_classes(version)) as source:
+            losses, no_losses = _losses(source, name, LiveLog(both, log.entities))
+    return ShadowEvidence(
+        requests=len(asked),
+        answered=len(both),
+        mean_difference=float(gap.mean()),
+        disagreeing=None if apart is None else Counted(hits=int(apart.sum()), of=len(apart)),
+        slices=tuple(_slices(spec, LiveLog(both, log.entities), gap, apart)),
+        champion_ms=_slowness(both["latency_ms"].to_numpy(np.float64)),
+        challenger_ms=_slowness(both["latency_ms_shadow"].to_numpy(np.float64)),
+        losses=losses,
+        no_losses=no_losses,
+    )
+
+
+def _losses(source: Live, name: str, both: LiveLog) -> tuple[PairedDifference | None, str]:
+    """The two versions' losses on the same requests, by the model's own metric."""
+    if loss_measure(source.spec, name).metric.higher_is_better:
+        return None, f"{name} ranks answers and is no loss of each: it cannot be paired"
+    champion, matured = source.losses(name, both)
+    shown = both.rows.assign(prediction=both.rows["prediction_shadow"])
+    challenger, _ = source.losses(name, LiveLog(shown, both.entities))
+    known = matured & ~np.isnan(champion)
+    if not known.any():
+        return None, f"none of {len(known)} requests has a matured label"
+    days = both.rows["event_time"].to_numpy("datetime64[D]")[known]
+    code = both.rows["code"].to_numpy()[known]
+    try:
+        found = paired_difference(-challenger[known], -champion[known], code, days, strict=False)
+    except Undefined as undefined:
+        return None, undefined.what
+    return found, ""
+
+
+def _slices(
+    spec: ModelSpec, both: LiveLog, gap: Floats, apart: Mask | None
+) -> Iterator[SliceAgreement]:
+    served: list[dict[str, object]] = []
+    for part in spec.slices:
+        if part.column in spec.points.keys:
+            values = both.entities[part.column].iloc[both.rows["code"].to_numpy()]
+        else:
+            served = served or [json.loads(text) for text in both.rows["features"]]
+            values = _series([one.get(part.column) for one in served])
+        groups = _groups(part, values.reset_index(drop=True))
+        for value, rows in groups.groupby(groups).groups.items():
+            if len(rows) < part.minimum_rows:
+                continue
+            at = rows.to_numpy()
+            counted = None if apart is None else Counted(hits=int(apart[at].sum()), of=len(at))
+            yield SliceAgreement(
+                column=part.column,
+                value=str(value),
+                slug=slug(str(value)),
+                disagreeing=counted,
+                mean_difference=float(gap[at].mean()),
+            )
+
+
+def _groups(part: Slice, values: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    if part.bins is None:
+        return values.astype(object).where(values.notna(), "missing").map(str)
+    numbers = pd.to_numeric(values, errors="coerce")
+    bins = pd.qcut(numbers, part.bins, labels=False, duplicates="drop")
+    return bins.map(lambda one: f"bin_{int(one) + 1}", na_action="ignore").fillna("missing")
+
+
+def _series(values: list[object]) -> pd.Series:
+    import pandas as pd
+
+    return pd.Series(values, dtype=object)
+
+
+def _slowness(latency: Floats) -> Slowness:
+    value, low, high = quantile_bounds(latency, SLOWEST, LEVEL)
+    return Slowness(value=value, low=low, high=high)
+
+
+def _request(row: str) -> str:
+    """The request that a row of the log belongs to: rows are called ``<request>.<number>``."""
+    return row.rpartition(".")[0] or row
+
+
+def _no_shadow() -> ShadowEvidence:
+    return ShadowEvidence(
+        requests=0,
+        answered=0,
+        mean_difference=None,
+        disagreeing=None,
+        champion_ms=None,
+        challenger_ms=None,
+    )

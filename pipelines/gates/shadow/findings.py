@@ -1,0 +1,198 @@
+"""Shadow's gate: the challenger answers beside the champion, and nobody acts on what it says.
+
+It looks for what is broken, not for what is better: a challenger that fails, is slow, or says
+something else altogether. What is better, only a canary can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from pipelines.core.findings import Finding, Gate, Interval, Verdict
+from pipelines.core.records import Record
+from pipelines.spec.rollout import Shadow
+from pipelines.stats.paired import PairedDifference
+from pipelines.stats.shares import share_interval
+
+LEVEL = 0.95  # of intervals of shares and quantiles
+HARM_LEVEL = 0.05  # one-sided: chance that equal losses are called worse
+_finding = Gate.SHADOW.finding
+
+
+class Counted(Record):
+    """A share of requests."""
+
+    hits: int = Field(ge=0)
+    of: int = Field(ge=0)
+
+
+class Slowness(Record):
+    """The 99 % latency of one version on the shadowed requests, ms."""
+
+    value: float
+    low: float = Field(description="lower bound by order statistics, at LEVEL together with high")
+    high: float
+
+
+class SliceAgreement(Record):
+    """How often answers disagree in one group."""
+
+    column: str
+    value: str
+    slug: str = Field(pattern=r"^[A-Za-z0-9_\-]+$", description="of the value, for names")
+    disagreeing: Counted | None = Field(description="none: no tolerance is declared")
+    mean_difference: float
+
+
+class ShadowEvidence(Record):
+    """Sums over the requests that the challenger was to answer beside the champion."""
+
+    requests: int = Field(description="answered by the champion and meant for shadow")
+    answered: int = Field(description="of them, by the challenger as well")
+    mean_difference: float | None = Field(description="mean absolute difference of the answers")
+    disagreeing: Counted | None = Field(description="none: no tolerance is declared")
+    slices: tuple[SliceAgreement, ...] = ()
+    champion_ms: Slowness | None
+    challenger_ms: Slowness | None
+    losses: PairedDifference | None = Field(
+        default=None, description="matured, above zero the challenger is better"
+    )
+    no_losses: str = Field(default="", description="why there is no comparison of losses")
+
+
+def judge_shadow(evidence: ShadowEvidence, shadow: Shadow) -> tuple[Finding, ...]:
+    """Findings of the gate ``shadow``; all blocking ones have to pass before a canary.
+
+    Too few requests are no data, whatever they show. A share above its limit whose interval
+    reaches below it is inconclusive: more requests will tell.
+
+    Arguments:
+        evidence: of the whole time in shadow so far.
+        shadow: as declared.
+    """
+    return (
+        _requests(evidence, shadow),
+        _errors(evidence, shadow),
+        _latency(evidence, shadow),
+        *_agreement(evidence, shadow),
+        *([] if shadow.acts else [_losses(evidence)]),
+    )
+
+
+def _requests(evidence: ShadowEvidence, shadow: Shadow) -> Finding:
+    enough = evidence.answered >= shadow.minimum_requests
+    return _finding(
+        "requests",
+        Verdict.PASS if enough else Verdict.NO_DATA,
+        f"{evidence.answered} of {evidence.requests} requests were answered in shadow, wanted "
+        f"{shadow.minimum_requests}",
+        value=float(evidence.answered),
+        threshold=float(shadow.minimum_requests),
+        rows=evidence.requests,
+    )
+
+
+def _errors(evidence: ShadowEvidence, shadow: Shadow) -> Finding:
+    failed = Counted(hits=evidence.requests - evidence.answered, of=evidence.requests)
+    if not failed.of:
+        return _finding("errors", Verdict.NO_DATA, "no request was meant for shadow")
+    return _share(
+        "errors", "have no answer of the challenger in the log", failed, shadow.error_share
+    )
+
+
+def _latency(evidence: ShadowEvidence, shadow: Shadow) -> Finding:
+    one, other = evidence.challenger_ms, evidence.champion_ms
+    if one is None or other is None:
+        return _finding("latency", Verdict.NO_DATA, "no request was answered in shadow", unit="ms")
+    limit = 1 + shadow.slower_share
+    verdict = Verdict.PASS
+    if one.value > limit * other.value:
+        shown = one.low > limit * other.high
+        verdict = Verdict.FAIL if shown else Verdict.INCONCLUSIVE
+    return _finding(
+        "latency",
+        verdict,
+        f"99 % of its answers came within {one.value:.4g} ms ({one.low:.4g} to {one.high:.4g}), of "
+        f"the champion's within {other.value:.4g} ms, allowed are {limit:g} times as much",
+        value=one.value,
+        interval=Interval(low=one.low, high=one.high, level=LEVEL),
+        threshold=limit * other.value,
+        unit="ms",
+        rows=evidence.answered,
+    )
+
+
+def _agreement(evidence: ShadowEvidence, shadow: Shadow) -> Iterator[Finding]:
+    if evidence.mean_difference is None:
+        yield _finding("agreement", Verdict.NO_DATA, "no request was answered in shadow")
+        return
+    told = f"answers differ by {evidence.mean_difference:.4g} on average"
+    if evidence.disagreeing is None:
+        yield _finding(
+            "agreement",
+            Verdict.PASS,
+            f"{told}; without a declared tolerance this decides nothing",
+            value=evidence.mean_difference,
+            rows=evidence.answered,
+            blocking=False,
+        )
+    else:
+        wide = f"lie more than {shadow.tolerance:g} apart; {told}"
+        yield _share("agreement", wide, evidence.disagreeing, shadow.disagree_share)
+    for part in evidence.slices:
+        where = f"where {part.column} is {part.value}"
+        name = f"slice.{part.column}.{part.slug}"
+        if part.disagreeing is None:
+            yield _finding(
+                name,
+                Verdict.PASS,
+                f"{where}, answers differ by {part.mean_difference:.4g} on average",
+                value=part.mean_difference,
+                blocking=False,
+            )
+        else:
+            found = _share(name, f"disagree {where}", part.disagreeing, shadow.disagree_share)
+            # A small group cannot be told from its limit: only what is shown stops the challenger.
+            yield found.model_copy(update={"blocking": found.verdict is Verdict.FAIL})
+
+
+def _losses(evidence: ShadowEvidence) -> Finding:
+    found = evidence.losses
+    if found is None:
+        return _finding("losses", Verdict.NO_DATA, evidence.no_losses or "no label has matured")
+    harm = found.p_below(0.0)
+    verdict = Verdict.PASS if found.estimate >= 0 else Verdict.INCONCLUSIVE
+    if harm <= HARM_LEVEL:
+        verdict = Verdict.FAIL
+    return _finding(
+        "losses",
+        verdict,
+        f"on the same matured requests its gain is {found.estimate:.4g} with error "
+        f"{found.standard_error:.3g}; worse with p {harm:.2g}, held at {HARM_LEVEL:g}",
+        value=found.estimate,
+        interval=found.interval(LEVEL),
+        threshold=0.0,
+        rows=found.rows,
+    )
+
+
+def _share(name: str, told: str, counted: Counted, limit: float) -> Finding:
+    share = counted.hits / counted.of
+    interval = share_interval(counted.hits, counted.of, LEVEL)
+    verdict = Verdict.PASS
+    if share > limit:
+        shown = (interval.low or 0.0) > limit
+        verdict = Verdict.FAIL if shown else Verdict.INCONCLUSIVE
+    return _finding(
+        name,
+        verdict,
+        f"{counted.hits} of {counted.of} ({share:.3%}) {told}; allowed are {limit:.3%}",
+        value=share,
+        interval=interval,
+        threshold=limit,
+        unit="share of requests",
+        rows=counted.of,
+    )

@@ -1,0 +1,1 @@
+"""Outcomes: the prediction log joined with what happened."""

@@ -1,0 +1,195 @@
+"""The prediction log of a trial: who was answered in which arm, and who should have been."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.core.arrays import Integers, Mask
+from pipelines.core.errors import DataError
+from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.records import Instant, Record, canonical_json
+from pipelines.core.time import Window, utc
+from pipelines.flows.collaborators import Parts
+from pipelines.flows.retrain.parity import read_log
+from pipelines.predictions.assignment import Allocation, arm_of, stage_of
+from pipelines.release.ledger import Entry
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.predictions import Arm
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+ASSIGNMENT = "canary.sample_ratio.assignment"
+NOWHERE = np.iinfo(np.int64).max  # the stage of an entity that is in no arm
+NEVER = np.iinfo(np.int64).max  # the first day of an entity that has no row
+GRACE = timedelta(hours=1)  # from a move until every process follows it
+_EXAMPLES = 3
+
+
+class Ramp(Record):
+    """Which share stood since when, under one salt; in the order of time, growing."""
+
+    salt: str
+    since: tuple[Instant, ...]
+    shares: tuple[float, ...]
+
+    @property
+    def began(self) -> datetime:
+        """When the first entities came into an arm."""
+        return self.since[0]
+
+
+def ramp_of(chain: Iterable[Entry], salt: str) -> Ramp:
+    """The stages that a salt has been through so far, from the ledger."""
+    moves = [(e.recorded_at, e.move.share) for e in chain if e.move and e.move.salt == salt]
+    stood = [(since, share) for since, share in moves if share > 0]
+    return Ramp(
+        salt=salt,
+        since=tuple(since for since, _ in stood),
+        shares=tuple(share for _, share in stood),
+    )
+
+
+@dataclass(frozen=True)
+class LiveLog:
+    """Rows of a log, and their entities.
+
+    Arguments:
+        rows: the log's columns, ``code``: the place of the row's entity in ``entities``.
+        entities: the keys of each entity, one row each, in the order of codes.
+    """
+
+    rows: pd.DataFrame
+    entities: pd.DataFrame
+
+    def taken(self, which: Any) -> LiveLog:
+        """Some of the rows; the same entities."""
+        return LiveLog(self.rows[which], self.entities)
+
+    def within(self, start: datetime, end: datetime) -> LiveLog:
+        """The rows about decisions of a stretch."""
+        decided = self.rows["event_time"]
+        low, high = (utc(bound).replace(tzinfo=None) for bound in (start, end))
+        return self.taken((decided >= low) & (decided < high))
+
+    def days(self, since: datetime) -> Integers:
+        """The day of each row, counted from an instant."""
+        return days_since(self.rows["event_time"].to_numpy("datetime64[us]"), since)
+
+    def entered(self, since: datetime) -> Integers:
+        """The first day of each entity, by code; ``NEVER`` where it has no row."""
+        first = np.full(len(self.entities), NEVER)
+        np.minimum.at(first, self.rows["code"].to_numpy(np.int64), self.days(since))
+        return first
+
+
+def days_since(times: npt.NDArray[np.datetime64], since: datetime) -> Integers:
+    """Whole days from an instant until each time; below 0 before it."""
+    origin = np.datetime64(utc(since).replace(tzinfo=None), "us")
+    return np.asarray((times - origin) // np.timedelta64(1, "D"), np.int64)
+
+
+def live_log(parts: Parts, spec: ModelSpec, window: Window) -> LiveLog | None:
+    """What was logged about decisions in a window, known at its end; none when nothing was.
+
+    Raises:
+        DataError: when the log is not what ``spec.predictions`` declares.
+    """
+    import pandas as pd
+
+    rows = read_log(parts, spec, window)
+    if rows is None or not len(rows):
+        return None
+    spelled, forms = pd.factorize(rows["entity"].astype(object))
+    same, texts = pd.factorize(
+        np.array([canonical_json(json.loads(form)) for form in forms], object), sort=True
+    )
+    codes = np.asarray(same)[spelled]
+    keys, entities = list(spec.points.keys), [json.loads(text) for text in texts]
+    lacking = [text for text, one in zip(texts, entities, strict=True) if set(one) != set(keys)]
+    if lacking:
+        raise DataError(
+            "a prediction log is about other entities",
+            where=f"{spec.name}: prediction log",
+            got=lacking[0],
+            wanted=f"keys {keys}",
+        )
+    return LiveLog(rows.assign(code=codes), pd.DataFrame(entities, columns=keys))
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """Where the hash puts each entity, by code.
+
+    Arguments:
+        stage: of the ramp at which it came into its arm; ``NOWHERE`` for none.
+        challenger: whether that is the challenger's arm.
+    """
+
+    stage: Integers
+    challenger: Mask
+
+
+def assigned(entities: pd.DataFrame, ramp: Ramp) -> Assigned:
+    """The arms of entities under a ramp; nothing that was served plays a part."""
+    allocation = Allocation(salt=ramp.salt, share=ramp.shares[-1])
+    records: list[Any] = entities.to_dict("records")
+    stages = [stage_of(one, ramp.salt, ramp.shares) for one in records]
+    arms = [arm_of(one, allocation) for one in records]
+    return Assigned(
+        np.array([NOWHERE if stage is None else stage for stage in stages], np.int64),
+        np.array([arm is Arm.CHALLENGER for arm in arms], np.bool_),
+    )
+
+
+def in_arms(log: LiveLog, where: Assigned) -> Mask:
+    """Rows that were answered in the very arm that the hash gives their entity."""
+    code = log.rows["code"].to_numpy()
+    arm = log.rows["arm"].to_numpy(object)
+    meant = np.where(where.challenger[code], Arm.CHALLENGER.value, Arm.CONTROL.value)
+    return np.asarray((where.stage[code] != NOWHERE) & (arm == meant), np.bool_)
+
+
+def assignment(log: LiveLog, where: Assigned, ramp: Ramp) -> Finding:
+    """Whether everybody was answered in the arm that the hash says.
+
+    An answer followed some allocation that stood between an hour before its decision (a process
+    that had not seen the newest move) and the time at which it was in the store.
+    """
+    rows = log.rows[log.rows["arm"] != Arm.SHADOW.value]
+    code, arm = rows["code"].to_numpy(), rows["arm"].to_numpy(object)
+    first = _standing(ramp.since, (rows["event_time"] - GRACE).to_numpy("datetime64[us]"))
+    last = _standing(ramp.since, rows["known_time"].to_numpy("datetime64[us]"))
+    stage = where.stage[code]
+    outside = arm == Arm.CHAMPION.value
+    right = np.where(outside, stage > first, in_arms(LiveLog(rows, log.entities), where))
+    right &= outside | (stage <= last)
+    wrong = int(np.count_nonzero(~right))
+    examples = sorted(set(rows["entity"].to_numpy(object)[~right]))[:_EXAMPLES]
+    told = f": {', '.join(examples)}" if examples else ""
+    verdict = Verdict.FAIL if wrong else Verdict.PASS
+    return Finding(
+        gate=Gate.CANARY,
+        name=ASSIGNMENT,
+        verdict=verdict if len(rows) else Verdict.NO_DATA,
+        reason=f"{wrong} of {len(rows)} answers were not given in the arm that the hash of their "
+        f"entity says{told}",
+        value=float(wrong),
+        threshold=0.0,
+        unit="answers",
+        rows=len(rows),
+    )
+
+
+def _standing(since: Sequence[datetime], times: npt.NDArray[np.datetime64]) -> Integers:
+    """The stage that stood at each time; -1 before the first."""
+    began = np.array([utc(one).replace(tzinfo=None) for one in since], "datetime64[us]")
+    return np.asarray(np.searchsorted(began, times, side="right") - 1, np.int64)

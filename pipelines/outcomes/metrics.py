@@ -1,0 +1,298 @@
+"""Rows of live metrics, by entity and day: of the log, of matured labels, of business events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipelines.core.arrays import Floats, Integers, Mask
+from pipelines.core.time import utc
+from pipelines.data.snapshot import take_snapshot
+from pipelines.flows.collaborators import Parts
+from pipelines.flows.frames import streams
+from pipelines.flows.versions import Incumbent
+from pipelines.gates.canary.sums import Outcomes
+from pipelines.outcomes.events import DAY, DAY_OF, Events, by_day, measured, outcome_events
+from pipelines.outcomes.log import NEVER, LiveLog
+from pipelines.spec.live_metrics import ERROR_SHARE, LATENCY, OF_THE_LOG
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.points import OwnRowLabel
+from pipelines.spec.rollout import LiveMeasure, Rollout
+from pipelines.spec.training import Metric
+
+if TYPE_CHECKING:
+    import ibis
+    import pandas as pd
+
+    from pipelines.training.metrics import Measure
+
+
+@dataclass(frozen=True)
+class Live:
+    """What live metrics are computed from.
+
+    Arguments:
+        spec: the declaration of the version on trial.
+        rollout: its rollout.
+        tables: streams as known as of the instant; those that the metrics need.
+        as_of: the instant.
+        versions: of the challenger's and of the control's arm.
+        classes: of a classifier; else empty.
+    """
+
+    spec: ModelSpec
+    rollout: Rollout
+    tables: Mapping[str, ibis.Table]
+    as_of: datetime
+    versions: tuple[str, str]
+    classes: tuple[str, ...] = ()
+
+    def rows(self, name: str, log: LiveLog, meant: Any, began: datetime, end: datetime) -> Outcomes:
+        """A metric of answers, or of the entities that they are about, until an instant.
+
+        Arguments:
+            name: a live metric.
+            log: answers in arms.
+            meant: version that each row's arm is for, shape (rows,).
+            began: from which days are counted.
+            end: measures count days that end by then.
+        """
+        if name in self.rollout.measures:
+            return self._measured(self.rollout.measures[name], log, began, end)
+        rows, days = log.rows, log.days(began)
+        matured = np.ones(len(rows), np.bool_)
+        if name == LATENCY:
+            value = rows["latency_ms"].to_numpy(np.float64)
+        elif name == ERROR_SHARE:
+            value = (rows["version"].to_numpy(object) != meant).astype(np.float64)
+        else:
+            value, matured = self.losses(name, log)
+        code = rows["code"].to_numpy(np.int64)
+        return Outcomes(code, days, value, matured, np.ones(len(rows)))
+
+    def losses(self, name: str, log: LiveLog) -> tuple[Floats, Mask]:
+        """The loss of each answer, NaN without a label; and whether its time has come."""
+        labels = self._labels(log)
+        matured = labels["matured_at"].to_numpy("datetime64[us]") <= _plain(self.as_of)
+        known = np.asarray(matured & labels["label"].notna().to_numpy())
+        value = np.full(len(log.rows), np.nan)
+        if known.any():
+            value[known] = self._loss(name, log, labels, known)
+        return value, np.asarray(matured, np.bool_)
+
+    def past(self, name: str, log: LiveLog, began: datetime, length: timedelta) -> Floats:
+        """A metric of each entity before an instant, by code; NaN where there is none.
+
+        Labels count if all that they are made of happened before: later, the arms play a part.
+
+        Arguments:
+            log: all answers that callers saw in the stretch.
+        """
+        many = len(log.entities)
+        start = began - length
+        if name in self.rollout.measures:
+            everybody = np.arange(many, dtype=np.int64)
+            first = np.zeros(many, np.int64)
+            measure = self.rollout.measures[name]
+            found = self._by_day(measure, log.entities, everybody, first, start, began)
+            return _means(found, many)
+        before = log.within(start, began - (self._horizon if name not in OF_THE_LOG else DAY * 0))
+        meant = np.full(len(before.rows), self.versions[1], object)
+        return _means(self.rows(name, before, meant, start, began), many)
+
+    @property
+    def _horizon(self) -> timedelta:
+        return self.spec.label.horizon
+
+    def _loss(self, name: str, log: LiveLog, labels: pd.DataFrame, known: Mask) -> Floats:
+        from pipelines.training.fit import label_numbers
+
+        measure = loss_measure(self.spec, name)
+        rows = labels[known]
+        if measure.denominator not in (None, "label"):
+            served = [json.loads(text) for text in log.rows["features"].to_numpy(object)[known]]
+            rows = rows.assign(
+                **{str(measure.denominator): [one.get(measure.denominator) for one in served]}
+            )
+        numbers = label_numbers(rows["label"], self.classes)
+        predictions = log.rows["prediction"].to_numpy(np.float64)[known]
+        return 0.0 - measure.utilities(numbers, predictions, rows)
+
+    def _labels(self, log: LiveLog) -> pd.DataFrame:
+        """``label`` and ``matured_at`` of each row, in the rows' order."""
+        import ibis
+
+        from pipelines.features.request_frame import logged_frame
+
+        keys = list(self.spec.points.keys)
+        asked = log.entities.iloc[log.rows["code"].to_numpy()].reset_index(drop=True)
+        asked["decision_time"] = log.rows["event_time"].to_numpy("datetime64[us]")
+        if not len(asked):
+            return asked.assign(label=[], matured_at=np.array([], "datetime64[us]"))
+        bare = label_only(self.spec)
+        tables = {name: self.tables[name] for name in bare.streams}
+        requests = ibis.memtable(asked.drop_duplicates())
+        found = logged_frame(bare, tables, requests, self.as_of).to_pandas()
+        found["decision_time"] = found["decision_time"].astype("datetime64[us]")
+        # Event points may coincide: the answer is the same for each.
+        found = found.drop_duplicates([*keys, "decision_time"])
+        return asked.merge(found, on=[*keys, "decision_time"], how="left", sort=False)
+
+    def overdue(self, log: LiveLog, began: datetime, end: datetime) -> Outcomes | None:
+        """Of the events that the outcome is made of, those that came when they had to be known.
+
+        A ratio: events that were too late over all that came, of each entity and day. None where
+        the outcome is not made of events.
+        """
+        events = outcome_events(self.spec, self.rollout)
+        if events is None:
+            return None
+        entered = log.entered(began)
+        found = self._sums(events, log.entities, began, end)
+        code, day = (found[name].to_numpy(np.int64) for name in ("code", DAY_OF))
+        mine = day > entered[code]
+        late, count = (found[name].to_numpy(np.float64)[mine] for name in ("overdue", "count"))
+        return Outcomes(code[mine], day[mine], late, np.ones(len(late), np.bool_), count)
+
+    def _measured(
+        self, measure: LiveMeasure, log: LiveLog, began: datetime, end: datetime
+    ) -> Outcomes:
+        """Each entity's days since it came into its arm, the first one whole."""
+        entered = log.entered(began)
+        who = np.flatnonzero(entered < NEVER).astype(np.int64)
+        return self._by_day(measure, log.entities, who, entered[who], began, end)
+
+    def _by_day(
+        self,
+        measure: LiveMeasure,
+        entities: pd.DataFrame,
+        who: Integers,
+        entered: Integers,
+        began: datetime,
+        end: datetime,
+    ) -> Outcomes:
+        import pandas as pd
+
+        last = int((utc(end) - utc(began)) // DAY)  # days that are over
+        spans = np.maximum(last - entered, 0)
+        grid = pd.DataFrame(
+            {
+                "code": np.repeat(who, spans),
+                DAY_OF: np.concatenate([np.arange(0), *(np.arange(one, last) for one in entered)]),
+            }
+        ).astype("int64")
+        sums = self._sums(measured(self.spec, measure), entities, began, end)
+        found = grid.merge(
+            sums[["code", DAY_OF, "total", "count"]], on=["code", DAY_OF], how="left"
+        )
+        total, count = (found[name].fillna(0.0).to_numpy(np.float64) for name in ("total", "count"))
+        day = found[DAY_OF].to_numpy(np.int64)
+        over = _plain(began) + (day + 1) * np.timedelta64(DAY) + np.timedelta64(measure.delay)
+        matured = np.asarray(over <= _plain(self.as_of), np.bool_)
+        mean = measure.aggregate == "mean"
+        value = np.where(matured, count if measure.aggregate == "count" else total, np.nan)
+        there = count > 0 if mean else np.ones(len(found), np.bool_)
+        weight = count if mean else np.ones(len(found))
+        return Outcomes(
+            found["code"].to_numpy(np.int64)[there],
+            day[there],
+            value[there],
+            matured[there],
+            weight[there],
+        )
+
+    def _sums(
+        self, events: Events, entities: pd.DataFrame, began: datetime, end: datetime
+    ) -> pd.DataFrame:
+        """Events of known entities by ``code`` and day."""
+        from pipelines.features.frame import as_known
+
+        table = as_known(self.tables[events.stream], self.as_of)
+        sums = by_day(events, self.spec, table, began, end)
+        return sums.merge(
+            entities.assign(code=np.arange(len(entities))), on=list(events.by), how="inner"
+        )
+
+
+@contextmanager
+def live(
+    parts: Parts,
+    spec: ModelSpec,
+    as_of: datetime,
+    versions: tuple[str, str],
+    names: tuple[str, ...],
+    classes: tuple[str, ...] = (),
+    also: tuple[str, ...] = (),
+) -> Iterator[Live]:
+    """What some live metrics of a version are computed from, for as long as the block lasts.
+
+    Arguments:
+        spec: the declaration of the version on trial; it has a rollout.
+        names: of the metrics.
+        also: streams that are needed for something else.
+    """
+    assert spec.rollout is not None
+    measured = {one.stream for name, one in spec.rollout.measures.items() if name in names}
+    labelled = any(name not in (*OF_THE_LOG, *spec.rollout.measures) for name in names)
+    wanted = measured | set(also) | (set(label_only(spec).streams) if labelled else set())
+    bare = spec.model_copy(
+        update={"streams": {name: spec.streams[name] for name in sorted(wanted)}}
+    )
+    about = (spec, spec.rollout)
+    if not wanted:
+        yield Live(*about, {}, as_of, versions, classes)
+        return
+    snapshot = take_snapshot(bare, as_of, parts.open_sources(bare), parts.cache, parts.progress)
+    with streams(parts, bare, snapshot) as tables:
+        yield Live(*about, tables, as_of, versions, classes)
+
+
+def label_only(spec: ModelSpec) -> ModelSpec:
+    """The declaration with nothing but points and label; not a declaration that would be read."""
+    wanted = {spec.points.stream}
+    if not isinstance(spec.label, OwnRowLabel):
+        wanted.add(spec.label.stream)
+    return spec.model_copy(
+        update={"features": (), "streams": {name: spec.streams[name] for name in sorted(wanted)}}
+    )
+
+
+def loss_measure(spec: ModelSpec, name: str) -> Measure:
+    """A per-row loss with the parameters that the model declares for it."""
+    from pipelines.training.metrics import Measure, guardrail_measure, primary_measure
+
+    metric = Metric(name)
+    if spec.metric.name is metric:
+        return primary_measure(spec)
+    guards = [guard for guard in spec.guardrails if guard.name is metric]
+    return guardrail_measure(spec, guards[0]) if guards else Measure(metric)
+
+
+def _means(found: Outcomes, many: int) -> Floats:
+    """Sum of values over sum of weights of each entity, by code."""
+    assert found.weight is not None
+    seen = found.matured & ~np.isnan(found.value)
+    total = np.bincount(found.entity[seen], found.value[seen], many)
+    weight = np.bincount(found.entity[seen], found.weight[seen], many)
+    return np.asarray(np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.nan))
+
+
+def _plain(value: datetime) -> np.datetime64:
+    return np.datetime64(utc(value).replace(tzinfo=None), "us")
+
+
+def version_classes(version: Incumbent) -> tuple[str, ...]:
+    """The labels of a classifier; nothing of a regression."""
+    if version.spec.metric.name.task != "classification":
+        return ()
+    import mlflow.sklearn
+
+    from pipelines.training.fit import class_labels
+
+    return class_labels(mlflow.sklearn.load_model(str(version.folder)))

@@ -1,0 +1,234 @@
+"""The directory of a fitted model: loads without this project, and carries its evidence with it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import Field
+from sklearn.pipeline import Pipeline
+
+from pipelines.core.errors import Damaged
+from pipelines.core.findings import Finding
+from pipelines.core.records import Record
+from pipelines.core.time import instant_text
+from pipelines.packaging.serialization import requirements_of, serialization_finding, storable_types
+from pipelines.packaging.skops_canonical import settle
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
+
+EVIDENCE = "extra_files"
+_ADDED_BY_A_READER = "registered_model_meta"  # MLflow writes it into what it downloads
+
+
+class Package(Record):
+    """A written model directory."""
+
+    content: str = Field(description="content_digest of the directory")
+    serialization: str = Field(description="skops, or cloudpickle where skops cannot")
+    predict_function: str = Field(description="what the generic (pyfunc) form of the model calls")
+    requirements: tuple[str, ...]
+    size_bytes: int
+    findings: tuple[Finding, ...]
+
+
+def write_package(
+    folder: Path,
+    pipeline: Pipeline,
+    example: pd.DataFrame,
+    *,
+    probabilities: bool,
+    created_at: datetime,
+    facts: Mapping[str, Any],
+    evidence: Mapping[str, bytes],
+) -> Package:
+    """Write a model directory in MLflow's format, whole or not at all; replaces an older one.
+
+    Arguments:
+        folder: where it will be; the parent must exist.
+        pipeline: fitted, made of storable libraries' classes only.
+        example: a few rows as the pipeline takes them; they become the signature and the example.
+        probabilities: whether the generic form of the model returns probabilities.
+        created_at: written into the directory; with the same input the bytes are the same.
+        facts: JSON values for the directory's ``metadata`` under ``gauntlet``.
+        evidence: files for ``extra_files/``, by relative path.
+
+    Raises:
+        SpecError: when the model holds a type that loads only where other code is installed.
+    """
+    trusted = storable_types(pipeline)
+    form = "cloudpickle" if trusted is None else "skops"
+    function = "predict_proba" if probabilities else "predict"
+    requirements = requirements_of(pipeline, form)
+    with _whole_or_not(folder) as part:
+        _save(
+            part,
+            pipeline,
+            example,
+            function=function,
+            form=form,
+            trusted=trusted,
+            requirements=requirements,
+            created_at=created_at,
+            metadata={"gauntlet": {**facts, "serialization": form}},
+        )
+        _put_evidence(part, evidence)
+    return Package(
+        content=content_digest(folder),
+        serialization=form,
+        predict_function=function,
+        requirements=requirements,
+        size_bytes=_size(folder),
+        findings=(serialization_finding(form),),
+    )
+
+
+def complete_package(
+    package: Package,
+    source: Path,
+    folder: Path,
+    *,
+    facts: Mapping[str, Any],
+    evidence: Mapping[str, bytes],
+) -> Package:
+    """A written directory once more, with evidence and other facts; the model's bytes as they are.
+
+    Arguments:
+        package: what ``write_package`` returned for ``source``.
+        source: the directory, which stays as it is.
+        folder: where the new one will be, whole or not at all; replaces an older one.
+        facts: as in ``write_package``, in place of those of the source.
+        evidence: as in ``write_package``, beside what the source has.
+
+    Raises:
+        Damaged: when the source is not what was written.
+    """
+    from mlflow.models import Model
+
+    found = content_digest(source)
+    if found != package.content:
+        raise Damaged(
+            "a model directory is not what was written",
+            where=str(source),
+            got=found,
+            wanted=package.content,
+            do="remove the run's folder and run again",
+        )
+    with _whole_or_not(folder) as part:
+        shutil.copytree(source, part)
+        saved = Model.load(str(part))
+        saved.metadata = {"gauntlet": {**facts, "serialization": package.serialization}}
+        saved.model_uuid = _identifier(saved.metadata)
+        saved.save(str(part / "MLmodel"))
+        _put_evidence(part, evidence)
+    return package.model_copy(
+        update={"content": content_digest(folder), "size_bytes": _size(folder)}
+    )
+
+
+@contextmanager
+def _whole_or_not(folder: Path) -> Iterator[Path]:
+    """A path beside ``folder`` that takes its place once the block ends without an error."""
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        yield part
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _put_evidence(folder: Path, evidence: Mapping[str, bytes]) -> None:
+    for name, content in evidence.items():
+        path = folder / EVIDENCE / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path, _ in _files(folder))
+
+
+def _identifier(metadata: Mapping[str, Any]) -> str:
+    """MLflow's id of a model directory, made of its facts: the same facts give the same bytes."""
+    return hashlib.sha256(repr(sorted(metadata["gauntlet"].items())).encode()).hexdigest()[:32]
+
+
+def content_digest(folder: Path) -> str:
+    """SHA-256 over the sorted relative paths and the bytes of every file, 64 hexadecimal digits.
+
+    Each path and each file is hashed by itself first, so no two directories spell the same
+    stream. The one file that MLflow adds to what a reader downloads does not count.
+
+    Raises:
+        Damaged: when there is no such directory, or it is empty, or has a link in it.
+    """
+    whole = hashlib.sha256()
+    found = list(_files(folder))
+    if not found:
+        raise Damaged("a model directory is empty or absent", where=str(folder))
+    for path, name in found:
+        if path.is_symlink():
+            raise Damaged("a model directory holds a link", where=str(path), wanted="plain files")
+        whole.update(hashlib.sha256(name.encode()).digest())
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, str]]:
+    named = {
+        path.relative_to(folder).as_posix(): path
+        for path in folder.rglob("*")
+        if path.is_file() or path.is_symlink()
+    }
+    named.pop(_ADDED_BY_A_READER, None)
+    yield from ((named[name], name) for name in sorted(named))
+
+
+def _save(
+    folder: Path,
+    pipeline: Pipeline,
+    example: pd.DataFrame,
+    *,
+    function: str,
+    form: str,
+    trusted: list[str] | None,
+    requirements: tuple[str, ...],
+    created_at: datetime,
+    metadata: dict[str, Any],
+) -> None:
+    import mlflow.sklearn
+    from mlflow.models import Model, infer_signature
+
+    predicted = getattr(pipeline, function)(example)
+    logging.getLogger("mlflow.sklearn").setLevel(logging.ERROR)  # its pickle warning: our finding
+    mlflow.sklearn.save_model(
+        pipeline,
+        str(folder),
+        mlflow_model=Model(
+            utc_time_created=instant_text(created_at),
+            model_uuid=_identifier(metadata),
+        ),
+        signature=infer_signature(example, predicted),
+        input_example=example.head(5),
+        pip_requirements=list(requirements),
+        serialization_format=form,
+        skops_trusted_types=trusted,
+        pyfunc_predict_fn=function,
+        metadata=metadata,
+    )
+    if form == "skops":
+        settle(folder / "model.skops")
+        saved = Model.load(str(folder))
+        saved.model_size_bytes = (folder / "model.skops").stat().st_size
+        saved.save(str(folder / "MLmodel"))

@@ -1,0 +1,86 @@
+"""In which form a fitted pipeline is stored: skops, which runs no code when read, or a pickle."""
+
+from __future__ import annotations
+
+import pickle
+import pickletools
+from importlib.metadata import version
+
+from sklearn.pipeline import Pipeline
+from skops import io as skops_io
+from skops.io.exceptions import UnsupportedTypeException
+
+from pipelines.core.errors import SpecError
+from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.spec.training import ALLOWED_ESTIMATORS
+
+# A partial is stored with the function it calls, whose own name has to be allowed as well.
+_STORABLE = (
+    *ALLOWED_ESTIMATORS,
+    "numpy.",
+    "scipy.",
+    "pandas.",
+    "collections.",
+    "functools.partial",
+)
+_NEEDED = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy")
+
+
+def storable_types(pipeline: Pipeline) -> list[str] | None:
+    """Types that a reader has to trust, or None where skops cannot store the model.
+
+    Raises:
+        SpecError: for a type outside the allowed libraries.
+    """
+    try:
+        types = sorted(skops_io.get_untrusted_types(data=skops_io.dumps(pipeline)))
+    except (UnsupportedTypeException, RecursionError, AttributeError, TypeError, ValueError):
+        _refuse_foreign(_pickled_modules(pipeline))
+        return None
+    _refuse_foreign(types)
+    return types
+
+
+def _refuse_foreign(names: list[str]) -> None:
+    foreign = [name for name in names if not name.startswith((*_STORABLE, "builtins."))]
+    if foreign:
+        raise SpecError(
+            "the fitted model holds types that load only where other code is installed",
+            where="estimator",
+            got=f"{foreign}",
+            wanted=f"types of {', '.join(prefix.rstrip('.') for prefix in _STORABLE)}",
+            do="use an estimator of one of these libraries",
+        )
+
+
+def _pickled_modules(pipeline: Pipeline) -> list[str]:
+    """Modules that a pickle of the model imports when it is loaded, each with a dot at its end."""
+    content = pickle.dumps(pipeline, protocol=2)  # names each import in a GLOBAL, a plain text
+    imports = {
+        str(argument).split(" ")[0]
+        for code, argument, _ in pickletools.genops(content)
+        if code.name == "GLOBAL"
+    }
+    return sorted(f"{name}." for name in imports - {"copy_reg", "__builtin__", "_codecs"})
+
+
+def requirements_of(pipeline: Pipeline, form: str) -> tuple[str, ...]:
+    """What has to be installed to load it, each pinned to the version that is here."""
+    library = type(pipeline[-1]).__module__.split(".")[0]
+    needed = {*_NEEDED, form} | ({library} if library != "sklearn" else set())
+    return tuple(f"{name}=={version(name)}" for name in sorted(needed))
+
+
+def serialization_finding(form: str) -> Finding:
+    """Whether loading the model can run code; shown, and stops nothing."""
+    safe = form == "skops"
+    return Finding(
+        gate=Gate.AVAILABILITY,
+        name="availability.serialization",
+        verdict=Verdict.PASS if safe else Verdict.FAIL,
+        reason="the model is stored with skops: loading it runs no code from the file"
+        if safe
+        else "skops cannot store this estimator, so it is a pickle: load it only from a registry "
+        "you trust",
+        blocking=False,
+    )

@@ -1,0 +1,1 @@
+"""The envelope: a suite generated from the training window."""

@@ -1,0 +1,1 @@
+"""Suites compiled to one aggregate query."""

@@ -1,0 +1,173 @@
+"""Checks of whole columns and of the table as Ibis aggregates: one value each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import ibis
+
+from pipelines.quality.sql.plan import (
+    Kwargs,
+    Plan,
+    Values,
+    bounds_of,
+    column_of,
+    holds,
+    is_number,
+    kind_of,
+)
+from pipelines.quality.sql.row_checks import in_set
+
+
+def aggregate(table: ibis.Table, kwargs: Kwargs, what: str, kinds: tuple[str, ...]) -> Plan | None:
+    """Minimum, maximum, mean, median, deviation or sum; of nothing, only a sum is a number."""
+    kind = kind_of(table, kwargs["column"])
+    if kind not in kinds:
+        return None
+    bounds = bounds_of(kind, kwargs)
+    if bounds is None:
+        return None
+    column = column_of(table, kwargs["column"])
+    aggregate = column.std(how="sample") if what == "std" else getattr(column, what)()
+    empty = 0 if what == "sum" else None
+    return _value_plan({"value": aggregate}, lambda values: values["value"], bounds, kwargs, empty)
+
+
+def distinct(table: ibis.Table, kwargs: Kwargs, of_rows: bool) -> Plan | None:
+    """How many values there are, as a count or as a share of the rows that have one."""
+    bounds = bounds_of("number", kwargs)
+    if kind_of(table, kwargs["column"]) in ("absent", "other") or bounds is None:
+        return None
+    column = column_of(table, kwargs["column"])
+    aggregates = {"distinct": column.nunique()}
+    if not of_rows:
+        return _value_plan(aggregates, lambda values: values["distinct"], bounds, kwargs, 0)
+    aggregates["present"] = column.count()
+    return _value_plan(
+        aggregates,
+        lambda values: values["distinct"] / values["present"] if values["present"] else 0,
+        bounds,
+        kwargs,
+        0,
+    )
+
+
+def distinct_in_set(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
+    """No value is outside a set; what is counted are values, not rows."""
+    rows = in_set(table, kwargs, True)
+    if rows is None:
+        return None
+    column = column_of(table, kwargs["column"])
+    strange = column.nunique(where=~column.isin(list(kwargs["value_set"])))
+    return Plan(
+        lambda values: {"success": not values["n"], "unexpected_count": values["n"]},
+        {"n": strange},
+    )
+
+
+def _value_plan(
+    aggregates: dict[str, Any],
+    value: Callable[[Values], Any],
+    bounds: tuple[Any, Any],
+    kwargs: Kwargs,
+    empty: float | None,
+) -> Plan:
+    def finish(values: Values) -> dict[str, Any]:
+        observed = value(values)
+        if observed is None:
+            observed = empty
+        if observed is None:
+            return {"success": False, "observed": None}
+        held = bool(holds(observed, *bounds, kwargs))
+        shown = observed.isoformat() if isinstance(observed, datetime) else observed
+        return {"success": held, "observed": shown}
+
+    return Plan(finish, aggregates)
+
+
+def quantiles(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
+    """Order statistics at the nearest rank, as pandas has them by default, or interpolated ones.
+
+    A rank ``k`` of ``n`` is the value at cumulated share ``(k + 1/2) / n``, which no rounding
+    moves to a neighbour; ``n`` has to be known first, hence the second look.
+    """
+    ranges = kwargs.get("quantile_ranges")
+    way = kwargs.get("allow_relative_error") or "nearest"
+    if kind_of(table, kwargs["column"]) != "number" or way not in ("nearest", "linear"):
+        return None
+    if not isinstance(ranges, Mapping) or set(ranges) != {"quantiles", "value_ranges"}:
+        return None
+    quantiles, limits = ranges["quantiles"], ranges["value_ranges"]
+    column = column_of(table, kwargs["column"])
+
+    def second(values: Values) -> dict[str, Any]:
+        rows = values["present"]
+        if not rows:
+            return {}
+        if way == "linear":
+            return {f"q{i}": column.quantile(q) for i, q in enumerate(quantiles)}
+        ranks = [round((rows - 1) * (q * 100.0 / 100)) for q in quantiles]
+        return {f"q{i}": _ranked(column, (k + 0.5) / rows) for i, k in enumerate(ranks)}
+
+    def finish(values: Values) -> dict[str, Any]:
+        observed = [values.get(f"q{i}") for i in range(len(quantiles))]
+        held = all(map(_in_range, observed, limits))
+        return {"success": held, "observed": {"quantiles": list(quantiles), "values": observed}}
+
+    return Plan(finish, {"present": column.count()}, second)
+
+
+def _in_range(value: Any, limits: Any) -> bool:
+    """Within the limits, or within GX's relative tolerance of 1e-4 of one of them."""
+    if value is None:
+        return False
+    low, high = limits
+    return (
+        ((low is None or low <= value) and (high is None or value <= high))
+        or (low is not None and abs(value - low) <= 1e-8 + 1e-4 * abs(low))
+        or (high is not None and abs(value - high) <= 1e-8 + 1e-4 * abs(high))
+    )
+
+
+@ibis.udf.agg.builtin(name="quantile_disc", signature=(("float64", "float64"), "float64"))  # type: ignore[untyped-decorator]
+def _quantile_disc(column: float, share: float) -> float:  # type: ignore[empty-body]
+    """DuckDB's discrete quantile."""
+
+
+def _ranked(column: Any, share: float) -> Any:
+    return _quantile_disc(column.cast("float64"), share)
+
+
+def row_count(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
+    """How many rows there are."""
+    bounds = bounds_of("number", kwargs)
+    if bounds is None:
+        return None
+    return _value_plan({"rows": table.count()}, lambda values: values["rows"], bounds, kwargs, 0)
+
+
+def row_count_equal(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
+    """Exactly so many rows."""
+    if not is_number(kwargs.get("value")):
+        return None
+    same = {"min_value": kwargs["value"], "max_value": kwargs["value"]}
+    return row_count(table, same)
+
+
+def column_exists(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
+    """A column is there, whatever it holds."""
+    there = kwargs["column"] in table.columns
+    return Plan(lambda _: {"success": there})
+
+
+def column_set(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
+    """The columns are these, or at least these."""
+    wanted = kwargs.get("column_set")
+    if not isinstance(wanted, list | tuple | set):
+        return None
+    there = set(table.columns)
+    exact = kwargs.get("exact_match", True)
+    held = set(wanted) == there if exact else set(wanted) <= there
+    return Plan(lambda _: {"success": held, "observed": sorted(there)})

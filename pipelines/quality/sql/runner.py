@@ -1,0 +1,97 @@
+"""Runs a suite as one aggregate query; what it cannot express exactly goes to another runner.
+
+The meaning of every expectation is Great Expectations' on pandas: value checks leave missing values
+out (a float NaN is missing), ``mostly`` compares the share of the considered rows, a check of no
+rows holds, an aggregate of no rows does not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ibis
+
+from pipelines.quality.sql.compile import compile_expectation
+from pipelines.quality.sql.plan import Plan
+from pipelines.quality.suite import ExpectationResult, Suite, SuiteRunner, columns_of
+
+
+class SqlRunner:
+    """Known expectations in one Ibis aggregate; quantiles and uniqueness take another query.
+
+    Arguments:
+        fallback: runs the expectations that are not known here, on the same table.
+    """
+
+    def __init__(self, fallback: SuiteRunner) -> None:
+        self._fallback = fallback
+
+    def run(self, table: ibis.Table, suite: Suite) -> tuple[ExpectationResult, ...]:
+        """One result per expectation, in the suite's order."""
+        expectations = suite["expectations"]
+        plans: dict[int, Plan] = {}
+        results: dict[int, ExpectationResult] = {}
+        others: list[int] = []
+        for index, expectation in enumerate(expectations):
+            kwargs = expectation.get("kwargs") or {}
+            missing = [name for name in columns_of(kwargs) if name not in table.columns]
+            plan = compile_expectation(table, expectation["type"], kwargs)
+            if plan is not None:
+                plans[index] = plan
+            elif missing:
+                results[index] = ExpectationResult(
+                    index=index,
+                    type=expectation["type"],
+                    success=False,
+                    broken=f"the table has no column {missing[0]!r}; it has {list(table.columns)}",
+                )
+            else:
+                others.append(index)
+        for index, answer in answer_plans(table, plans).items():
+            results[index] = ExpectationResult(
+                index=index, type=expectations[index]["type"], **answer
+            )
+        if others:
+            rest = {**suite, "expectations": [expectations[index] for index in others]}
+            for index, result in zip(others, self._fallback.run(table, rest), strict=True):
+                results[index] = result.model_copy(update={"index": index})
+        return tuple(results[index] for index in range(len(expectations)))
+
+
+def answer_plans(table: ibis.Table, plans: dict[int, Plan]) -> dict[int, dict[str, Any]]:
+    """The answers of all plans: their aggregates in one query, then what needs another."""
+    if not plans:
+        return {}
+    values = _aggregate(
+        table,
+        {
+            f"{index}_{name}": expression
+            for index, plan in plans.items()
+            for name, expression in plan.aggregates.items()
+        },
+    )
+    own = {
+        index: {name: values[f"{index}_{name}"] for name in plan.aggregates}
+        for index, plan in plans.items()
+    }
+    later = {
+        f"{index}_{name}": expression
+        for index, plan in plans.items()
+        if plan.second is not None
+        for name, expression in plan.second(own[index]).items()
+    }
+    for key, value in _aggregate(table, later).items():
+        number, name = key.split("_", 1)
+        own[int(number)][name] = value
+    for index, plan in plans.items():
+        for name, expression in plan.apart.items():
+            own[index][name] = expression.to_pyarrow().as_py()
+    return {index: plan.finish(own[index]) for index, plan in plans.items()}
+
+
+def _aggregate(table: ibis.Table, expressions: dict[str, Any]) -> dict[str, Any]:
+    if not expressions:
+        return {}
+    query = table.aggregate(**expressions)
+    row: dict[str, Any] = query.to_pyarrow().to_pylist()[0]
+    return row

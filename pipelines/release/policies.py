@@ -1,0 +1,115 @@
+"""Numbered policies: which gates have to pass, and which findings each of them has to bring."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pipelines.core.errors import Damaged
+from pipelines.core.findings import Gate
+from pipelines.core.records import Record
+
+Case = Literal["bootstrap", "challenge", "trial"]
+BOTH: tuple[Case, ...] = ("bootstrap", "challenge")
+ALL: tuple[Case, ...] = (*BOTH, "trial")
+OFFLINE: tuple[Case, ...] = ("challenge", "trial")
+
+
+class Demand(Record):
+    """A gate that has to pass. ``needs`` are findings it must bring, by name or its beginning.
+
+    A need that any of several findings meets names them all: ``recent_window.primary|...``.
+    """
+
+    gate: Gate
+    cases: tuple[Case, ...] = BOTH
+    needs: tuple[str, ...] = ()
+
+
+class Policy(Record):
+    """A numbered set of demands. Never edited once a decision was made under it."""
+
+    version: str
+    demands: tuple[Demand, ...]
+
+
+POLICIES = {
+    policy.version: policy
+    for policy in (
+        Policy(
+            version="1",
+            demands=(
+                Demand(gate=Gate.CONTRACT, needs=("contract.suite",)),
+                Demand(gate=Gate.CONTRACT, cases=("challenge",), needs=("contract.envelope",)),
+                Demand(gate=Gate.AVAILABILITY),
+                Demand(
+                    gate=Gate.RECENT_WINDOW,
+                    cases=("bootstrap",),
+                    needs=("recent_window.bootstrap",),
+                ),
+                Demand(
+                    gate=Gate.RECENT_WINDOW,
+                    cases=("challenge",),
+                    needs=("recent_window.primary",),
+                ),
+            ),
+        ),
+        # A year's error budget; a refresh of the champion's recipe may pass without being better.
+        Policy(
+            version="2",
+            demands=(
+                Demand(gate=Gate.CONTRACT, needs=("contract.suite",)),
+                Demand(gate=Gate.CONTRACT, cases=("challenge",), needs=("contract.envelope",)),
+                Demand(gate=Gate.AVAILABILITY),
+                Demand(
+                    gate=Gate.RECENT_WINDOW,
+                    cases=("bootstrap",),
+                    needs=("recent_window.bootstrap",),
+                ),
+                Demand(
+                    gate=Gate.RECENT_WINDOW,
+                    cases=("challenge",),
+                    needs=("recent_window.primary|recent_window.refresh",),
+                ),
+                Demand(gate=Gate.BUDGET, cases=("challenge",), needs=("budget.spent",)),
+            ),
+        ),
+        # Where a rollout is declared, the canary promotes and the offline gates only admit to it.
+        Policy(
+            version="3",
+            demands=(
+                Demand(gate=Gate.CONTRACT, cases=ALL, needs=("contract.suite",)),
+                Demand(gate=Gate.CONTRACT, cases=OFFLINE, needs=("contract.envelope",)),
+                Demand(gate=Gate.AVAILABILITY, cases=ALL),
+                Demand(
+                    gate=Gate.RECENT_WINDOW,
+                    cases=("bootstrap",),
+                    needs=("recent_window.bootstrap",),
+                ),
+                Demand(
+                    gate=Gate.RECENT_WINDOW,
+                    cases=OFFLINE,
+                    needs=("recent_window.primary|recent_window.refresh",),
+                ),
+                Demand(gate=Gate.BUDGET, cases=OFFLINE, needs=("budget.spent",)),
+                Demand(gate=Gate.CANARY, cases=("trial",), needs=("canary.primary",)),
+            ),
+        ),
+    )
+}
+CURRENT = POLICIES["3"]
+
+
+def policy_of(version: str) -> Policy:
+    """The policy with this version.
+
+    Raises:
+        Damaged: this program does not know it.
+    """
+    if version not in POLICIES:
+        raise Damaged(
+            "a decision was made under a policy that this program does not have",
+            got=f"policy {version!r}",
+            wanted=f"one of {sorted(POLICIES)}",
+            do="replay it with the release of Gauntlet that made the decision",
+        )
+    return POLICIES[version]

@@ -1,0 +1,1 @@
+"""The state of a rollout, its transitions and its outcome."""

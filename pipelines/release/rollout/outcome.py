@@ -1,0 +1,33 @@
+"""How a trial ended, from what the ledger says of it."""
+
+from __future__ import annotations
+
+from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.gates.canary.findings import alarm
+from pipelines.release.ledger import Draft
+from pipelines.release.rollout.transition import Stage
+
+_WORDS = {"roll_back": "rolled back", "void": "void"}
+
+
+def ended_how(entry: Draft) -> str:
+    """In a word or two: rolled back, void, failed in shadow, kept, inconclusive.
+
+    Arguments:
+        entry: of any kind; nothing is said of one that does not end a trial or a holdback.
+    """
+    if entry.move is None or entry.move.stage is not Stage.ENDED:
+        return ""
+    if ended := alarm(entry.findings):
+        return _WORDS[ended[0]]
+    if not entry.findings:
+        return "void"  # its champion was replaced: nothing was judged
+    if any(one.gate is Gate.SHADOW and _speaks_against(one) for one in entry.findings):
+        return "failed in shadow"
+    if any(one.name == "canary.promised" for one in entry.findings):
+        return "kept"
+    return "inconclusive"
+
+
+def _speaks_against(one: Finding) -> bool:
+    return one.blocking and one.verdict is not Verdict.PASS

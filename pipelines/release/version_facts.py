@@ -1,0 +1,158 @@
+"""What every registry does alike: a version's facts as tags, and the checks on its content."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pipelines.core.errors import Damaged, GauntletError
+from pipelines.core.records import canonical_json
+from pipelines.packaging.package import content_digest
+from pipelines.release.ledger import LIVE
+from pipelines.release.registry import Registration, VersionInfo
+
+RUN, CONTENT, LINEAGE, OUTCOME, STANDS = (
+    f"gauntlet.{name}" for name in ("run", "content", "lineage", "outcome", "stands")
+)
+_FACTS = ("run", "recipe", "spec", "snapshot", "as_of", "content", "lineage", "created_at")
+_SPLIT = "gauntlet.split"
+
+
+def version_tags(registration: Registration) -> dict[str, str]:
+    """The registration's facts and its own tags, as one mapping."""
+    facts = registration.as_json()
+    return {
+        **registration.tags,
+        **{f"gauntlet.{name}": str(facts[name]) for name in _FACTS},
+        _SPLIT: canonical_json(facts["split"]),
+    }
+
+
+def version_from_tags(model: str, version: str, tags: Mapping[str, str]) -> VersionInfo:
+    """The version that ``version_tags`` described.
+
+    Raises:
+        GauntletError: when the tags are not those of a version that Gauntlet registered.
+    """
+    named = {f"gauntlet.{name}" for name in _FACTS} | {_SPLIT}
+    try:
+        return VersionInfo.model_validate(
+            {
+                "model": model,
+                "version": version,
+                **{name: tags[f"gauntlet.{name}"] for name in _FACTS},
+                "split": json.loads(tags[_SPLIT]),
+                "tags": {key: value for key, value in tags.items() if key not in named},
+            }
+        )
+    except (KeyError, ValidationError, json.JSONDecodeError) as cause:
+        raise GauntletError(
+            "a version was not registered by Gauntlet",
+            where=f"{model} version {version}",
+            got=f"tags {sorted(tags)}",
+            wanted=f"tags {sorted(named)}",
+            do="register it with `gauntlet retrain`, or leave it out of what Gauntlet decides on",
+        ) from cause
+
+
+def refuse_alias(model: str, name: str, version: str, tags: Mapping[str, str]) -> None:
+    """Refuse to let anything but the live lineage serve.
+
+    Raises:
+        GauntletError: when the version was made by a backfill or a backtest.
+    """
+    lineage = tags.get(LINEAGE, LIVE)
+    if lineage != LIVE:
+        raise GauntletError(
+            f"a version outside the live lineage cannot be made {name}",
+            where=f"{model} version {version}",
+            got=f"lineage {lineage}",
+            wanted="a version of the live lineage, or one registered by hand",
+            do="retrain live; backfills and backtests never touch what serves",
+        )
+
+
+def no_such_version(model: str, version: str) -> GauntletError:
+    """The error for a version that is not there."""
+    return GauntletError(
+        "there is no such version",
+        where=model,
+        got=f"version {version}",
+        do=f"`gauntlet ledger {model}` shows which there were; is GAUNTLET_MLFLOW_URI right?",
+    )
+
+
+def same_content(registration: Registration, folder: Path, where: str = "") -> None:
+    """Refuse a directory whose content is not the one that was recorded.
+
+    Raises:
+        Damaged: when the hashes differ.
+    """
+    found = content_digest(folder) if folder.exists() else "nothing there"
+    if found != registration.content:
+        raise Damaged(
+            "a model directory does not have the recorded content",
+            where=where or str(folder),
+            got=found,
+            wanted=registration.content,
+            do="do not serve it; train this run again under a new as-of, or restore the files",
+        )
+
+
+def same_run(registration: Registration, found: VersionInfo) -> None:
+    """Refuse to register a second, other model under one run's id.
+
+    Raises:
+        Damaged: when the run has registered other content.
+    """
+    if registration.content != found.content:
+        raise Damaged(
+            "this run has registered another model before",
+            where=f"{found.model} version {found.version}, run {found.run}",
+            got=registration.content,
+            wanted=found.content,
+            do="remove the run's folder in the home and run again: the registered model is used",
+        )
+
+
+def checked_copy(info: VersionInfo, into: Path, fetch: Callable[[Path], object]) -> Path:
+    """The version's directory as ``into/<content>``, fetched unless a sound copy is there.
+
+    Arguments:
+        fetch: writes the directory to the path that it is given.
+
+    Raises:
+        Damaged: when what was fetched does not have the recorded content.
+    """
+    target = into / info.content
+    try:
+        same_content(info, target)
+    except Damaged:
+        part = into / f".{info.content}.{os.getpid()}.{threading.get_ident()}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        into.mkdir(parents=True, exist_ok=True)
+        try:
+            fetch(part)
+            same_content(info, part, f"{info.model} version {info.version}")
+            _put(info, part, target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return target
+
+
+def _put(info: VersionInfo, part: Path, target: Path) -> None:
+    """Move a sound copy into place; one that somebody else has put there meanwhile stays."""
+    try:
+        part.rename(target)
+    except OSError:
+        try:
+            same_content(info, target)
+        except Damaged:
+            shutil.rmtree(target, ignore_errors=True)
+            part.rename(target)

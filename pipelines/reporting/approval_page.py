@@ -1,0 +1,103 @@
+"""What a person is asked about a version that awaits review, in one short page of Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from pydantic import Field
+
+from pipelines.core.findings import Finding, Gate
+from pipelines.core.records import Record
+from pipelines.release.ledger import Entry
+from pipelines.release.policy import Outcome
+from pipelines.reporting.markdown import SIGNS, number, sentence, signed, spoken, table
+
+_DECIDES = ("primary", "bootstrap", "corrected_gain", "guardrail", "slice")
+
+
+class Question(Record):
+    """One version, and the evidence that an answer has to name."""
+
+    model: str
+    version: str
+    evidence: str = Field(description="Decision.evidence")
+    page: str = Field(description="Markdown: what was found, gate by gate")
+
+
+def open_question(chain: Sequence[Entry]) -> Entry | None:
+    """The newest entry that awaits review against the champion of now, and has no answer.
+
+    Arguments:
+        chain: a model's ledger, oldest first.
+    """
+    champion = chain[-1].champion_after if chain else None
+    answered = {
+        entry.run
+        for entry in chain
+        if entry.decision and entry.kind != "peek" and entry.outcome != Outcome.AWAIT_REVIEW
+    }
+    asked = [
+        entry
+        for entry in chain
+        if entry.outcome == Outcome.AWAIT_REVIEW
+        and entry.champion_after == champion
+        and entry.run not in answered
+    ]
+    return asked[-1] if asked else None
+
+
+def question(chain: Sequence[Entry], entry: Entry) -> Question:
+    """What a person is asked by an entry that awaits review.
+
+    Arguments:
+        chain: a model's ledger, oldest first; earlier questions about the version are named void.
+    """
+    assert entry.decision is not None
+    evidence, version = entry.decision.evidence, str(entry.candidate)
+    champion = f"version {entry.champion_before}" if entry.champion_before else "no champion"
+    bound = f"An answer counts for the evidence `{evidence}` and for no other."
+    parts = [
+        f"Version {version} of `{entry.model}` against {champion}. {bound}",
+        *_void(chain, entry, evidence),
+        table(("what", "", "gain", "interval", "wanted", "in words"), [*_rows(entry)]),
+    ]
+    page = "\n\n".join(parts)
+    return Question(model=entry.model, version=version, evidence=evidence, page=page)
+
+
+def _void(chain: Iterable[Entry], entry: Entry, evidence: str) -> Iterator[str]:
+    """Whoever saw another hash before has to be told that it was replaced."""
+    former = dict.fromkeys(
+        one.decision.evidence[:12]
+        for one in chain
+        if one.decision is not None
+        and one.outcome == Outcome.AWAIT_REVIEW
+        and one.candidate == entry.candidate
+        and one.decision.evidence != evidence
+    )
+    if former:
+        hashes = ", ".join(f"`{one}`" for one in former)
+        yield f"**The evidence has changed: an answer for {hashes} does not count any more.**"
+
+
+def _rows(entry: Entry) -> Iterator[tuple[str, ...]]:
+    assert entry.decision is not None
+    for finding in entry.findings:
+        if finding.gate is Gate.RECENT_WINDOW and finding.name.split(".")[1] in _DECIDES:
+            yield _row(finding)
+    for gate in entry.decision.gates:
+        against = f"; not {', '.join(gate.against)}" if gate.against else ""
+        waived = f"; waived: {', '.join(gate.waived)}" if gate.waived else ""
+        said = f"{gate.findings} checks{against}{waived}"
+        yield (f"gate {gate.gate.replace('_', ' ')}", SIGNS[gate.verdict], "", "", "", said)
+
+
+def _row(finding: Finding) -> tuple[str, ...]:
+    return (
+        " ".join(finding.name.split(".")[1:]).replace("_", " "),
+        SIGNS[finding.verdict] + ("" if finding.blocking else " (shown only)"),
+        "" if finding.value is None else signed(finding.value),
+        spoken(finding.interval),
+        "" if finding.threshold is None else number(finding.threshold),
+        sentence(finding.reason),
+    )

@@ -1,0 +1,99 @@
+"""The audit on the review page: what of the offline gain is the model, and what live points say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from pipelines.core.findings import Finding, Verdict
+from pipelines.reporting.markdown import SIGNS, sentence, signed, spoken, table
+
+if TYPE_CHECKING:
+    from pipelines.gates.audit.record import Audit, Distance
+
+LEVEL = 0.95  # of areas; the interval of the live gain is that of its finding
+_MOVED = {"training": "training rows", "holdout": "rows scored"}
+_NAMED = {
+    "champion_training": "the champion's training rows",
+    "candidate_training": "the candidate's training rows",
+    "candidate_holdout": "the candidate's own scored rows",
+}
+
+
+def audit_section(found: Audit | None, findings: Sequence[Finding]) -> str:
+    """Empty when the recipe has not changed; what was in the way when it could not be audited.
+
+    Arguments:
+        found: the audit, none where there was none.
+        findings: all findings of the run.
+    """
+    named = {finding.name: finding for finding in findings}
+    if found is None:
+        live = named.get("audit.live")
+        return "" if live is None else f"### Audit: not done\n\n{sentence(live.reason)}"
+    parts = (
+        "### Audit: where the offline gain comes from",
+        _flip(named.get("audit.sign_flip")),
+        table(("gain, each recipe fitted anew", "", ""), list(_gains(found, named))),
+        "\n".join(f"- {line}" for line in (*_moved(found), *_apart(found), *_luck(found))),
+    )
+    return "\n\n".join(part for part in parts if part)
+
+
+def _flip(finding: Finding | None) -> str:
+    """What the signs say, without the numbers: they stand below."""
+    if finding is None:
+        return ""
+    said = f"{SIGNS[finding.verdict]}: {finding.reason.split(':')[0]}"
+    return said if finding.verdict is Verdict.PASS else f"**{said}**"
+
+
+def _gains(found: Audit, named: dict[str, Finding]) -> Iterator[tuple[str, str, str]]:
+    from pipelines.gates.audit.cross_scores import gain_of
+
+    if found.live is not None:
+        live = named.get("audit.live")
+        told = spoken(live.interval) if live is not None else ""
+        yield "**on live points, which decide**", f"**{signed(gain_of(found.live))}**", told
+    if found.own is not None:
+        terms = found.own.terms
+        yield "offline, each on its own rows", signed(found.own.total), "of which"
+        yield "- new model", signed(terms["model"]), "same rows, same labels"
+        yield "- new rows", signed(terms["rows"]), "same model, another exam"
+        yield "- new labels", signed(terms["labels"]), "same model, another rule"
+    if found.weighted is not None:
+        share = f"effective share {found.weighted.effective_share:.0%}; never decides"
+        yield "own rows weighted to live", signed(found.weighted.gain), share
+
+
+def _moved(found: Audit) -> Iterator[str]:
+    from pipelines.gates.audit.findings import moved_words
+
+    for moved in found.movements:
+        words = moved_words(moved.left, moved.left_share, moved.entered, moved.entered_share)
+        yield f"{_MOVED[moved.population]}: {words}"
+
+
+def _apart(found: Audit) -> Iterator[str]:
+    """Every population's distance from live points; 0.5 is none."""
+    told = []
+    for name, words in _NAMED.items():
+        widest = found.distance(name, "live")
+        if widest is not None:
+            told.append(f"{words} {_area(widest)}")
+    if told:
+        yield f"how far from live points (area, 0.5 is not at all): {'; '.join(told)}"
+
+
+def _area(widest: Distance) -> str:
+    interval = widest.auc.interval(LEVEL)
+    return f"{widest.auc.area:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+
+
+def _luck(found: Audit) -> Iterator[str]:
+    refits = found.refits
+    if refits is not None and refits.luck_share is not None:
+        yield (
+            f"{refits.luck_share:.0%} of the live gain is luck of fitting; "
+            f"luck alone reaches {refits.noise:.3g}"
+        )

@@ -1,0 +1,177 @@
+"""Four small pictures of an evaluation, each with the finding as its title.
+
+Drawn without pyplot, so that no global state is touched. Colours are those of Okabe and Ito (2008),
+which people with any common form of colour blindness can tell apart.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.dates import ConciseDateFormatter
+from matplotlib.figure import Figure
+
+from pipelines.core.arrays import Floats
+from pipelines.gates.recent_window.record import Evaluation, SliceDifference
+from pipelines.stats.paired import PairedDifference
+
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6b6b6b"
+_MOST_SLICES = 16
+_BINS = 10
+
+
+def evaluation_plots(
+    evaluation: Evaluation,
+    *,
+    level: float,
+    actual: Floats | None = None,
+    predicted: Floats | None = None,
+) -> dict[str, bytes]:
+    """PNG files by name: ``daily``, ``slices``, ``seeds`` and ``calibration``, where there is data.
+
+    Arguments:
+        evaluation: what the recent window said.
+        level: coverage of the intervals, between 0 and 1.
+        actual: labels of the window, shape (n,); 0 and 1 for a classifier.
+        predicted: the candidate's predictions for them, shape (n,).
+    """
+    made: dict[str, bytes] = {}
+    if evaluation.daily and evaluation.primary is not None:
+        made["daily.png"] = daily(evaluation, level)
+    if any(part.difference is not None for part in evaluation.slices):
+        made["slices.png"] = slices(evaluation, level)
+    if actual is not None and predicted is not None and len(actual) >= _BINS:
+        made["calibration.png"] = calibration(actual, predicted)
+    if len(evaluation.seeds) > 1:
+        made["seeds.png"] = seeds(evaluation)
+    return made
+
+
+def daily(evaluation: Evaluation, level: float) -> bytes:
+    """Each day's mean gain, the mean up to each day, and the interval of the whole window."""
+    days: Any = [part.day for part in evaluation.daily]  # matplotlib knows dates
+    gains = np.array([part.difference for part in evaluation.daily])
+    rows = np.array([part.rows for part in evaluation.daily])
+    running = np.cumsum(gains * rows) / np.cumsum(rows)
+    primary = evaluation.primary
+    difference = primary.difference if primary else None
+    better = int((gains > 0).sum())
+    title = f"The candidate was better on {better} of {len(days)} days"
+    ends = _ends(difference, level) if difference else None
+    if difference and ends:
+        title += f"; mean gain {difference.estimate:+.3g} ({ends[0]:+.3g} to {ends[1]:+.3g})"
+
+    def draw(axes: Axes) -> None:
+        colours = [BLUE if gain > 0 else ORANGE for gain in gains]
+        axes.bar(days, gains, color=colours, alpha=0.55, width=0.8)
+        axes.plot(days, running, color="black", linewidth=1.6, label="mean up to the day")
+        if ends:
+            words = f"{level:.0%} interval of the mean"
+            axes.axhspan(*ends, color=GREY, alpha=0.25, label=words)
+        axes.axhline(0, color=GREY, linewidth=0.8)
+        axes.set_ylabel(f"gain in {primary.metric}" if primary else "gain")
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
+        axes.legend(fontsize=8, framealpha=0.8, edgecolor="none")
+
+    return _png(title, draw)
+
+
+def slices(evaluation: Evaluation, level: float) -> bytes:
+    """A forest plot, worst slice on top."""
+    seen = [part for part in evaluation.slices if part.difference is not None]
+    seen.sort(key=_estimate)
+    shown = seen[:_MOST_SLICES]
+    ends = [_ends(part.difference, level) for part in shown if part.difference]
+    worse = sum(high < 0 for _, high in ends)
+    worst = shown[0]
+    title = (
+        f"{worse} of {len(shown)} slices clearly lose"
+        if worse
+        else f"No slice clearly loses; the worst is {worst.value} ({_estimate(worst):+.3g})"
+    )
+
+    def draw(axes: Axes) -> None:
+        for place, (part, end) in enumerate(zip(shown, ends, strict=True)):
+            colour = ORANGE if end[1] < 0 else BLUE
+            axes.plot(end, (place, place), color=colour, linewidth=2)
+            axes.plot(_estimate(part), place, marker="o", color=colour, markersize=5)
+        axes.axvline(0, color=GREY, linewidth=0.8)
+        names = [f"{part.column} = {part.value} ({part.rows:,})" for part in shown]
+        axes.set_yticks(range(len(shown)), names, fontsize=8)
+        axes.set_ylim(len(shown) - 0.4, -0.6)
+        axes.set_xlabel(f"gain and {level:.0%} interval; right of zero the candidate is better")
+
+    return _png(title, draw, height=1.3 + 0.24 * len(shown))
+
+
+def calibration(actual: Floats, predicted: Floats) -> bytes:
+    """Mean label against mean prediction, in ten groups of rows with similar predictions."""
+    order = np.argsort(predicted, kind="stable")
+    groups = [group for group in np.array_split(order, _BINS) if len(group)]
+    means = np.array([(predicted[group].mean(), actual[group].mean()) for group in groups])
+    bias = float(predicted.mean() - actual.mean())
+    size = float(actual.mean())
+    share = f" ({abs(bias / size):.1%})" if size else ""
+    words = "high" if bias > 0 else "low"
+    title = f"Predictions are {abs(bias):.3g}{share} too {words} on average"
+
+    def draw(axes: Axes) -> None:
+        low, high = float(means.min()), float(means.max())
+        axes.plot([low, high], [low, high], color=GREY, linewidth=0.8, label="perfect")
+        axes.plot(means[:, 0], means[:, 1], color=BLUE, marker="o", markersize=4, label="candidate")
+        axes.set_xlabel("mean prediction, in tenths of the rows")
+        axes.set_ylabel("mean label")
+        axes.legend(frameon=False, fontsize=8)
+
+    return _png(title, draw)
+
+
+def seeds(evaluation: Evaluation) -> bytes:
+    """The gain of each refit that differs in its seed only."""
+    gains = [part.gain for part in evaluation.seeds]
+    title = (
+        f"The candidate gains {gains[0]:+.3g}; refits with other seeds "
+        f"{min(gains[1:]):+.3g} to {max(gains[1:]):+.3g}"
+    )
+
+    def draw(axes: Axes) -> None:
+        axes.scatter(gains[1:], [0] * (len(gains) - 1), color=GREY, s=45, label="other seeds")
+        axes.scatter(gains[:1], [0], color=BLUE, s=90, marker="D", label="candidate")
+        axes.axvline(0, color=GREY, linewidth=0.8)
+        axes.set_yticks([])
+        axes.set_xlabel("gain")
+        axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper center")
+
+    return _png(title, draw, height=1.9)
+
+
+def _ends(difference: PairedDifference, level: float) -> tuple[float, float]:
+    interval = difference.interval(level)
+    assert interval.low is not None
+    assert interval.high is not None
+    return interval.low, interval.high
+
+
+def _estimate(part: SliceDifference) -> float:
+    assert part.difference is not None
+    return part.difference.estimate
+
+
+def _png(title: str, draw: Callable[[Axes], None], height: float = 3.0) -> bytes:
+    with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(6.6, height), dpi=100, layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        draw(axes)
+        words = textwrap.fill(title, 76)
+        figure.suptitle(words, x=0.01, ha="left", fontsize=10, fontweight="bold")
+        file = io.BytesIO()
+        canvas.print_png(file, metadata={"Software": None})
+        return file.getvalue()

@@ -1,0 +1,185 @@
+"""What live traffic says of a version, above what its review page said before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from pydantic import Field
+
+from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.records import Instant, Record
+from pipelines.release.ledger import Entry
+from pipelines.release.rollout.outcome import ended_how
+from pipelines.release.rollout.transition import Stage
+from pipelines.reporting.markdown import SIGNS, number, sentence, spoken, table
+
+_BEFORE = "*What was said before live traffic:*\n\n"
+_LIVE = (Gate.SHADOW, Gate.CANARY)
+_WORST = (Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE, Verdict.PASS)
+_STANDS = {
+    Stage.SHADOW: "◔ In shadow: it answers beside the champion, unheard",
+    Stage.CANARY: "◔ In its canary: it answers some entities",
+    Stage.PROMOTED: "✔ Champion: its canary was won",
+    Stage.HOLDBACK: "✔ Champion, watched: its canary was won",
+}
+_ENDED = {
+    "rolled back": "✘ Rolled back: it did harm",
+    "failed in shadow": "✘ Failed in shadow",
+    "inconclusive": "○ Not promoted: its canary could not tell",
+    "void": "○ Void: its trial proves nothing",
+}
+
+
+class LiveHistory(Record):
+    """One version's way through live traffic, as the ledger has it."""
+
+    version: str
+    moves: tuple[Entry, ...] = Field(min_length=1, description="from shadow on, oldest first")
+    replaced: Entry | None = Field(default=None, description="what changed the champion since")
+
+    @property
+    def promoted(self) -> bool:
+        """Whether it became champion."""
+        return any(_stage(entry) is Stage.PROMOTED for entry in self.moves)
+
+    @property
+    def stood(self) -> bool:
+        """Whether it was on trial or champion until now."""
+        return self.replaced is None and (
+            self.promoted or _stage(self.moves[-1]) is not Stage.ENDED
+        )
+
+    @property
+    def stands(self) -> str:
+        """How it stands, in a word or two."""
+        last = self.moves[-1]
+        if self.replaced is not None:
+            taken_back = "taken back" if self.replaced.kind == "rollback" else "replaced"
+            return taken_back if self.promoted else "void"
+        if self.promoted and _stage(last) is Stage.ENDED:
+            return "kept"
+        return ended_how(last) or _stage(last).value
+
+
+class Glance(Record):
+    """What the newest look at live traffic found."""
+
+    as_of: Instant
+    summary: str
+    findings: tuple[Finding, ...] = ()
+    weeks: int = Field(default=0, description="whole matured weeks that counted")
+    of_weeks: int = 0
+    next_look: Instant | None = None
+
+
+def histories(chain: Iterable[Entry]) -> list[LiveHistory]:
+    """Every version's that was ever on live traffic, in the order in which they came there."""
+    found: list[LiveHistory] = []
+    for entry in chain:
+        own = entry.move is not None
+        if entry.move is not None and entry.move.stage is Stage.SHADOW:
+            found.append(LiveHistory(version=entry.move.challenger, moves=(entry,)))
+        elif own and found:
+            last = found[-1]
+            found[-1] = last.model_copy(update={"moves": (*last.moves, entry)})
+        if entry.moves:
+            found = [
+                one.model_copy(update={"replaced": entry})
+                if one.stood and not (own and one is found[-1])
+                else one
+                for one in found
+            ]
+    return found
+
+
+def live_page(history: LiveHistory, glance: Glance | None, page: str) -> str:
+    """A version's page with its live traffic on top; put there before, it is replaced.
+
+    Arguments:
+        history: the version's.
+        glance: the newest look, if one was made; else what its moves followed from is shown.
+        page: the page as it is.
+    """
+    before = page.split(_BEFORE, 1)[-1]
+    parts = (_headline(history, glance), _found(history, glance), _moves(history))
+    return "\n\n".join(part for part in parts if part) + f"\n\n{_BEFORE}{before}"
+
+
+def _headline(history: LiveHistory, glance: Glance | None) -> str:
+    if history.replaced is not None:
+        title = f"○ Champion no more: version {history.replaced.champion_after} is"
+        if not history.promoted:
+            title = _ENDED["void"]
+        said = list(history.replaced.reasons)
+    else:
+        last = history.moves[-1]
+        ended = _stage(last) is Stage.ENDED
+        stood = _STANDS[Stage.PROMOTED] if history.promoted and ended else ""
+        title = stood or _ENDED.get(ended_how(last), "") or _STANDS[_stage(last)]
+        said = [glance.summary] if glance is not None and not ended else list(last.reasons)
+    return "\n\n".join([f"{title}\n---", *(sentence(reason) for reason in said[:2])])
+
+
+def _found(history: LiveHistory, glance: Glance | None) -> str:
+    """What was measured and what did not pass, the worst first; how many others passed."""
+    findings = glance.findings if glance is not None else ()
+    findings = tuple(f for f in findings if f.gate in _LIVE)
+    for entry in reversed(history.moves):
+        findings = findings or tuple(f for f in entry.findings if f.gate in _LIVE)
+    if not findings:
+        return ""
+    told = [one for one in findings if one.interval is not None or _against(one)]
+    told.sort(key=lambda one: (not one.blocking, _WORST.index(one.verdict)))
+    rows = [(one.name, SIGNS[one.verdict], *_numbers(one)) for one in told]
+    note = (
+        f"{len(findings) - len(told)} further checks passed. Above zero the challenger is better."
+    )
+    lines = "\n".join(f"- `{one.name}`: {sentence(one.reason)}" for one in told if _against(one))
+    head = ("finding", "", "gain or value", "interval", "held against", "unit")
+    parts = ("### What live traffic says", _when(glance), table(head, rows), note, lines)
+    return "\n\n".join(part for part in parts if part)
+
+
+def _against(one: Finding) -> bool:
+    return one.blocking and one.verdict is not Verdict.PASS
+
+
+def _numbers(one: Finding) -> tuple[str, ...]:
+    value = "" if one.value is None else number(one.value)
+    threshold = "" if one.threshold is None else number(one.threshold)
+    return value, spoken(one.interval), threshold, one.unit if one.blocking else "shown only"
+
+
+def _when(glance: Glance | None) -> str:
+    if glance is None:
+        return ""
+    weeks = f", {glance.weeks} of {glance.of_weeks} weeks have matured" if glance.of_weeks else ""
+    later = glance.next_look is not None and glance.next_look > glance.as_of
+    again = f"; next look {_minute(glance.next_look)}" if glance.next_look and later else ""
+    return f"As of {_minute(glance.as_of)}{weeks}{again}."
+
+
+def _moves(history: LiveHistory) -> str:
+    rows = list(_rows((*history.moves, *([history.replaced] if history.replaced else []))))
+    return "### Its way\n\n" + table(("as of", "in the ledger", "share", "because"), rows)
+
+
+def _rows(entries: Sequence[Entry]) -> Iterator[tuple[str, ...]]:
+    for entry in entries:
+        how, share = ended_how(entry), 0.0
+        what = entry.move.stage.value if entry.move else entry.kind
+        if entry.move is not None:
+            share = entry.move.share or entry.move.shadow_share
+        why = sentence("; ".join(entry.reasons).split(": ")[0])
+        told = f"{share:.0%}" if share else ""
+        yield _minute(entry.as_of), f"{what}: {how}" if how else what, told, why
+
+
+def _minute(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M} UTC"
+
+
+def _stage(entry: Entry) -> Stage:
+    assert entry.move is not None
+    return entry.move.stage

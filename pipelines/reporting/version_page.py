@@ -1,0 +1,235 @@
+"""The page beside a version, in Markdown: enough to decide in one minute, rejected or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipelines.core.findings import Finding, Gate, Verdict, overall
+from pipelines.core.time import Window
+from pipelines.gates.recent_window.record import Comparison, Evaluation
+from pipelines.release.policy import Decision, Outcome
+from pipelines.reporting.audit_section import audit_section
+from pipelines.reporting.markdown import SIGNS, number, sentence, signed, spoken, table
+from pipelines.spec.model import ModelSpec
+from pipelines.training.split import SplitPlan
+
+if TYPE_CHECKING:
+    from pipelines.gates.audit.record import Audit
+
+_HEADLINES = {
+    Outcome.PROMOTE: "✔ Promoted",
+    Outcome.BOOTSTRAP: "✔ Promoted as the first champion",
+    Outcome.CHALLENGE: "✔ Passed offline: live traffic decides",
+    Outcome.AWAIT_REVIEW: "? Waits for your approval",
+    Outcome.REJECT: "✘ Rejected",
+    Outcome.HOLD: "○ Held back: not proved",
+    Outcome.SUPERSEDED: "○ Void: the champion changed meanwhile",
+    Outcome.DRY_RUN: "○ Dry run: nothing changes",
+}
+_MOST_SLICES, _MOST_CHANGES, _MOST_FINDINGS = 8, 12, 6
+
+
+@dataclass(frozen=True)
+class Review:
+    """What the page is about.
+
+    ``plots`` are file names by the words that describe them, in the order shown; they lie in the
+    version's ``extra_files/plots``. Without a decision the page says what the gates say so far.
+    """
+
+    spec: ModelSpec
+    run: str
+    snapshot: str
+    plan: SplitPlan
+    evaluation: Evaluation
+    findings: tuple[Finding, ...]
+    champion: str | None
+    version: str | None = None
+    lineage: str = "live"
+    changes: tuple[str, ...] = ()
+    plots: tuple[tuple[str, str], ...] = ()
+    decision: Decision | None = None
+    audit: Audit | None = None
+
+
+def review_page(about: Review) -> str:
+    """The whole page, in Markdown as MLflow shows it."""
+    parts = (
+        _headline(about),
+        _metrics(about),
+        _gates(about),
+        audit_section(about.audit, about.findings),
+        _slices(about),
+        _origin(about),
+        _commands(about),
+        _pictures(about),
+    )
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _headline(about: Review) -> str:
+    decision = about.decision
+    if decision is None:
+        title = f"{SIGNS[overall(about.findings)]}: not decided yet"
+        reasons: Sequence[str] = ()
+    else:
+        title, reasons = _HEADLINES[decision.outcome], decision.reasons
+    deciding = _finding(about, "recent_window.primary", "recent_window.bootstrap")
+    said = [sentence(f.reason) for f in _against(about)]
+    if deciding and deciding.reason not in (f.reason for f in _against(about)):
+        said = [*said[:2], sentence(deciding.reason)]  # what stands against it comes first
+    if not said:
+        said = [sentence(reason) for reason in reasons]
+    lines = [f"{title}\n---", *said[:3]]  # underlined: lists of versions show the bare first line
+    remarks = [reason for reason in reasons if "waive" in reason]
+    lines += [f"**{sentence(reason)}**" for reason in remarks]
+    return "\n\n".join(lines)
+
+
+def _against(about: Review) -> list[Finding]:
+    order = (Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE)
+    worst = [f for f in about.findings if f.blocking and f.verdict in order]
+    return sorted(worst, key=lambda finding: order.index(finding.verdict))
+
+
+def _metrics(about: Review) -> str:
+    rival = f"champion (v{about.champion})" if about.champion else "naive forecast"
+    rows = [_metric_row(about, comparison) for comparison in about.evaluation.comparisons]
+    if not rows:
+        return ""
+    head = ("metric", rival, "candidate", "gain", "interval", "wanted", "")
+    note = "Gain: above zero the candidate is better. The first metric decides."
+    corrected = _finding(about, "recent_window.corrected_gain")
+    if corrected is not None and corrected.value is not None:
+        note += (
+            f" Corrected for having passed, its gain is {signed(corrected.value)}: "
+            "only large ones pass."
+        )
+    return f"{table(head, rows)}\n\n{note}"
+
+
+def _metric_row(about: Review, comparison: Comparison) -> tuple[str, ...]:
+    finding = _finding(about, f"recent_window.guardrail.{comparison.metric}")
+    first = comparison is about.evaluation.comparisons[0]
+    if first:
+        finding = _finding(about, "recent_window.primary", "recent_window.bootstrap")
+    gain = comparison.difference.estimate if comparison.difference else None
+    margin = finding.threshold if finding else None
+    wanted = "" if margin is None else f"{'worth it from' if first else 'above'} {number(margin)}"
+    if first:
+        wanted = "above 0" + (f", {wanted}" if wanted else "")
+    return (
+        f"**{comparison.metric}**" if first else comparison.metric,
+        number(comparison.rival),
+        number(comparison.candidate),
+        signed(gain),
+        spoken(finding.interval if finding else None),
+        wanted,
+        SIGNS[finding.verdict] if finding else "",
+    )
+
+
+def _gates(about: Review) -> str:
+    rows = []
+    for gate in Gate:
+        found = [finding for finding in about.findings if finding.gate is gate]
+        if not found:
+            continue
+        counted = [finding for finding in found if finding.blocking]
+        passed = sum(finding.verdict is Verdict.PASS for finding in counted)
+        against = [finding for finding in _against(about) if finding.gate is gate]
+        words = "; ".join(f"`{finding.name}`" for finding in against[:_MOST_FINDINGS])
+        more = len(against) - _MOST_FINDINGS
+        words += f"; and {more} more" if more > 0 else ""
+        rows.append(
+            (
+                gate.value.replace("_", " "),
+                SIGNS[overall(found)],
+                f"{passed} of {len(counted)} checks passed" + (f"; not {words}" if words else ""),
+            )
+        )
+    return f"### Gates\n\n{table(('gate', '', 'what it says'), rows)}"
+
+
+def _slices(about: Review) -> str:
+    seen = [part for part in about.evaluation.slices if part.difference is not None]
+    if not seen:
+        return ""
+    level = 1 - 2 * about.spec.gates.recent_window.alpha
+    margins = {part.column: part.margin for part in about.spec.slices}
+    search = about.spec.find_slices
+    rows = []
+    worst = sorted(seen, key=lambda part: part.difference.estimate if part.difference else 0.0)
+    for part in worst[:_MOST_SLICES]:
+        assert part.difference is not None
+        rows.append(
+            (
+                f"{part.column} = {part.value}",
+                f"{part.rows:,}",
+                signed(part.difference.estimate),
+                spoken(part.difference.interval(level)),
+                _tolerated(margins.get(part.column, search.margin if search else None)),
+            )
+        )
+    untested = len(about.evaluation.slices) - len(seen)
+    shown = f"{len(rows)} of {len(seen)}, worst first"
+    shown += f"; {untested} had too few rows to tell" if untested else ""
+    heads = ("slice", "rows", "gain", "interval", "tolerated")
+    return f"### Slices ({shown})\n\n{table(heads, rows)}"
+
+
+def _tolerated(margin: float | None) -> str:
+    return "" if margin is None else number(-margin)
+
+
+def _pictures(about: Review) -> str:
+    return "\n".join(f"![{words}](extra_files/plots/{name})" for words, name in about.plots)
+
+
+def _origin(about: Review) -> str:
+    seeds = _finding(about, "recent_window.seed_noise")
+    spent = _finding(about, "budget.spent")
+    found = about.evaluation
+    lines = [
+        f"judged on {_days(found.window)}: {found.labelled:,} of {found.rows:,} rows have a label",
+        f"trained on {_days(about.plan.train)}",
+        f"seed noise: {seeds.reason}" if seeds else "",
+        f"error budget: {spent.reason}" if spent else "",
+        f"snapshot `{about.snapshot[:16]}`, as of {about.plan.as_of:%Y-%m-%d %H:%M} UTC, "
+        f"run `{about.run}`" + ("" if about.lineage == "live" else f", lineage {about.lineage}"),
+        f"owner: {about.spec.owner}",
+    ]
+    text = "\n".join(f"- {line}" for line in lines if line)
+    return f"### Where it comes from\n\n{text}\n\n{_changed(about)}"
+
+
+def _changed(about: Review) -> str:
+    if about.champion is None:
+        return "There is no champion, so no recipe to compare with."
+    if not about.changes:
+        return f"The recipe is that of version {about.champion}; only the data are newer."
+    shown = [f"- `{change}`" for change in about.changes[:_MOST_CHANGES]]
+    more = len(about.changes) - _MOST_CHANGES
+    shown += [f"- and {more} more"] if more > 0 else []
+    return "\n".join([f"Changed since version {about.champion}:", "", *shown])
+
+
+def _commands(about: Review) -> str:
+    name, version, decision = about.spec.name, about.version or "", about.decision
+    lines = [f"gauntlet explain {name} {version}".strip()]
+    if decision is not None and decision.outcome is Outcome.AWAIT_REVIEW:
+        answer = f"gauntlet approve {name} {version} --by YOU --evidence {decision.evidence[:8]}"
+        lines += [answer, f"{answer} --refuse --note WHY"]
+    if decision is not None and decision.outcome.moves and about.champion is not None:
+        lines.append(f"gauntlet rollback {name} --to {about.champion} --reason WHY")
+    return "```\n" + "\n".join(lines) + "\n```"
+
+
+def _finding(about: Review, *names: str) -> Finding | None:
+    return next((finding for finding in about.findings if finding.name in names), None)
+
+
+def _days(window: Window) -> str:
+    return f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}"

@@ -1,0 +1,126 @@
+"""A version as a service holds it: verified, loaded, and warm before the first request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipelines.core.arrays import Floats
+from pipelines.core.errors import Damaged, GauntletError, SpecError
+from pipelines.core.findings import Verdict
+from pipelines.gates.availability.fast_predict import recorded, rows_of
+from pipelines.packaging.fast_predict import Predict, Row, agree, compiled, plain, trial_rows
+from pipelines.packaging.package import EVIDENCE, content_digest
+from pipelines.serving.plan import Serving
+from pipelines.spec.features import WindowFeature
+from pipelines.spec.model import ModelSpec
+from pipelines.training.columns import text_features
+
+
+@dataclass(frozen=True)
+class LoadedVersion:
+    """A version that can answer."""
+
+    number: str
+    content: str
+    spec: ModelSpec
+    predict: Predict
+    is_compiled: bool
+
+    def answer(self, rows: Sequence[Row]) -> Floats:
+        """Predictions of rows of features by name, float64 (n,).
+
+        Raises:
+            Damaged: when a prediction is no finite number.
+        """
+        found = self.predict(rows)
+        if not np.isfinite(found).all():
+            raise Damaged(
+                "a model predicts what is not a number",
+                where=f"{self.spec.name} version {self.number}",
+                got=f"{found[~np.isfinite(found)][:3].tolist()}",
+            )
+        return found
+
+
+def load_version(serving: Serving, *, online: bool = True) -> LoadedVersion:
+    """Check a version's hash, load it, and predict its own example with it.
+
+    A pipeline of a known form is compiled, unless registration found that to differ, and where it
+    answers its example in the same way with the libraries that are here.
+
+    Arguments:
+        serving: what to load.
+        online: whether its window features have to be in the online store.
+
+    Raises:
+        Damaged: when its content is not what was registered, or cannot be loaded and used.
+        SpecError: when its features cannot be had online.
+    """
+    folder = Path(serving.folder)
+    found = content_digest(folder)
+    if found != serving.content:
+        raise _damaged(serving, f"content {found}", f"content {serving.content}")
+    try:
+        spec, example, pipeline = _read(folder)
+        if online:
+            _check_features(serving, spec)
+        texts, names = text_features(spec), spec.feature_names
+        may = recorded(folder / EVIDENCE) in (Verdict.PASS, None)
+        slow = plain(pipeline, texts, names)
+        fast = compiled(pipeline, texts, names) if may else None
+        trials = trial_rows(example, texts)
+        equal = fast is not None and agree(slow, fast, trials)
+        loaded = LoadedVersion(
+            number=serving.version,
+            content=serving.content,
+            spec=spec,
+            predict=fast if fast is not None and equal else slow,
+            is_compiled=equal,
+        )
+        loaded.answer(example)
+    except GauntletError:
+        raise
+    except Exception as cause:  # what a file that is unpickled raises, nobody can list
+        raise _damaged(serving, repr(cause), "a model that predicts its own example") from cause
+    return loaded
+
+
+def _read(folder: Path) -> tuple[ModelSpec, list[Row], Any]:
+    import mlflow.sklearn
+    from mlflow.models import Model
+
+    saved = json.loads((folder / EVIDENCE / "spec.json").read_text(encoding="utf-8"))
+    spec = ModelSpec.model_validate(saved)
+    example = Model.load(str(folder)).load_input_example(str(folder))
+    if example is None or not len(example):
+        raise ValueError("there is no example of its input")
+    return spec, rows_of(example), mlflow.sklearn.load_model(str(folder))
+
+
+def _check_features(serving: Serving, spec: ModelSpec) -> None:
+    """Refuse a version whose window features are nowhere to be found when a request comes."""
+    windows = [feature.name for feature in spec.features if isinstance(feature, WindowFeature)]
+    if windows and spec.serving is None:
+        raise SpecError(
+            "a version has window features and does not say how fresh they are online",
+            where=f"{spec.name} version {serving.version}",
+            got=f"{', '.join(windows[:3])}, and no serving",
+            wanted="serving: {cadence: ..., delay: ...} in the declaration it was trained under",
+            do=f"declare it and retrain, then `gauntlet materialize {spec.name}`",
+        )
+
+
+def _damaged(serving: Serving, got: str, wanted: str) -> Damaged:
+    return Damaged(
+        "a version cannot be served",
+        where=f"version {serving.version}: {serving.folder}",
+        got=got,
+        wanted=wanted,
+        do="the version before goes on serving; roll back, or remove the copy to fetch it again",
+    )

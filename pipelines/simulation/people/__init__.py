@@ -1,0 +1,1 @@
+"""Simulated users of predictions: pharmacies that ask, and shelves that they fill."""

@@ -1,0 +1,77 @@
+"""A world that acts on what is predicted, day by day, while a release goes on.
+
+Each night the coming week is forecast. In the morning those whose delivery comes get what they
+ordered by it, then customers come. What was sold reaches the store as late as tills report it, and
+the release takes a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+
+from pipelines.data.ingest.partitions import write_events
+from pipelines.flows.collaborators import Parts
+from pipelines.flows.release.advance import advance
+from pipelines.flows.release.report import ReleaseReport
+from pipelines.simulation.people.forecast_clients import Asker, MovingClock
+from pipelines.simulation.people.inventory import Shelves
+from pipelines.simulation.world import KNOWN_COLUMNS
+
+STEPPED = timedelta(hours=2)  # after midnight
+STREAMS = ("dispensing", "stock")
+_DAY = timedelta(days=1)
+
+
+class Living:
+    """Days of a world in which a model's champion and its challenger answer.
+
+    Arguments:
+        model: its name; it declares ``serving`` and has a champion.
+        shelves: of the world.
+        asker: who asks for forecasts, by the same parts and clock.
+        parts: the collaborators of every flow.
+        clock: moved through each day.
+        first: the first day.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        shelves: Shelves,
+        asker: Asker,
+        parts: Parts,
+        clock: MovingClock,
+        first: date,
+    ) -> None:
+        self.model, self.shelves, self.parts, self.clock = model, shelves, parts, clock
+        self._asker, self.next = asker, first
+        self._look: datetime | None = None
+
+    def days(self, until: date) -> Iterator[ReleaseReport]:
+        """Live until the morning of a day; what each step of the release came to."""
+        while self.next < until:
+            report = self.day()
+            if report is not None:
+                yield report
+
+    def day(self) -> ReleaseReport | None:
+        """Live one day more; the release's step, if it was time for one.
+
+        Raises:
+            GauntletError: as the flows do, and when the service does not answer.
+        """
+        day, midnight = self.next, datetime.combine(self.next, time(), UTC)
+        forecast = self._asker.forecast(day)
+        store = self.parts.open_store(self.parts.load_spec(self.model))
+        tables = self.shelves.day(day, forecast)
+        for stream in STREAMS:
+            if tables[stream].num_rows:
+                write_events(store, stream, tables[stream], KNOWN_COLUMNS[stream])
+        self.next = day + _DAY
+        self.clock.move(midnight + STEPPED)
+        if self._look is not None and self.clock.now() < self._look:
+            return None
+        report = advance(self.model, self.clock.now(), self.parts)
+        self._look = report.next_look
+        return report

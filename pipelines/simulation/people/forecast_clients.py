@@ -1,0 +1,132 @@
+"""Who asks, each night, for what the shelves are filled by: a port, over HTTP and in batch.
+
+Over HTTP every pharmacy asks the service for its own coming week. In batch one run scores all
+pairs, and orders are made from the scores that it leaves in the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Protocol
+
+import numpy as np
+
+from pipelines.core.arrays import Floats
+from pipelines.core.time import utc
+from pipelines.flows.collaborators import Parts
+from pipelines.flows.features.materialize import materialize
+from pipelines.flows.serving.batch_score import newest_scores, score
+from pipelines.flows.serving.publish import publish_plan, ship_log
+from pipelines.simulation.people.http_pharmacies import Callers
+from pipelines.simulation.world import World
+
+ASKED = timedelta(minutes=30)  # after midnight
+KNOWN = timedelta(hours=1)
+Service = Callable[[], AbstractContextManager[tuple[int, Callable[[], None]]]]
+
+
+class MovingClock:
+    """A clock that stands where it was put last."""
+
+    def __init__(self, at: datetime) -> None:
+        self._at = utc(at)
+
+    def now(self) -> datetime:
+        """The instant at which it stands."""
+        return self._at
+
+    def move(self, to: datetime) -> None:
+        """Put it forward, or back."""
+        self._at = utc(to)
+
+
+class Asker(Protocol):
+    """Implementations pass ``tests/e2e/test_askers.py``."""
+
+    def forecast(self, day: date) -> Floats:
+        """Packs of the seven days that begin with a day, as they are forecast in its first hour.
+
+        Every answer is in the store's prediction log afterwards, and the clock at one o'clock.
+
+        Returns:
+            Of each pair, (P, M); NaN where there is no answer.
+
+        Raises:
+            GauntletError: as the flows do, and when the service does not answer.
+        """
+        ...
+
+
+Asking = Callable[[World, str, Parts, MovingClock], AbstractContextManager[Asker]]
+
+
+def over_http(service: Service) -> Asking:
+    """Pharmacies that ask a service, which reads the online store.
+
+    Arguments:
+        service: opens it; gives its port, and what makes it follow the newest plan at once, its
+            shadows' work all done.
+    """
+
+    @contextmanager
+    def asking(world: World, model: str, parts: Parts, clock: MovingClock) -> Iterator[Asker]:
+        with service() as (port, follow), Callers(world, model, port) as callers:
+            yield _OverHttp(model, callers, parts, clock, follow)
+
+    return asking
+
+
+@contextmanager
+def in_batch(world: World, model: str, parts: Parts, clock: MovingClock) -> Iterator[Asker]:
+    """What ``gauntlet score`` does, every night."""
+    yield _InBatch(world, model, parts, clock)
+
+
+class _OverHttp:
+    def __init__(
+        self,
+        model: str,
+        callers: Callers,
+        parts: Parts,
+        clock: MovingClock,
+        follow: Callable[[], None],
+    ) -> None:
+        self._model, self._callers, self._parts = model, callers, parts
+        self._clock, self._follow = clock, follow
+
+    def forecast(self, day: date) -> Floats:
+        """See ``Asker.forecast``."""
+        self._clock.move(_midnight(day) + ASKED)
+        materialize(self._model, self._clock.now(), self._parts)
+        publish_plan(self._model, self._parts)
+        self._follow()
+        said = self._callers.forecast(day)
+        self._follow()
+        self._clock.move(_midnight(day) + KNOWN)
+        ship_log(self._model, self._parts)
+        return said
+
+
+class _InBatch:
+    def __init__(self, world: World, model: str, parts: Parts, clock: MovingClock) -> None:
+        people = world.population
+        self._row = {name: place for place, name in enumerate(people.pharmacies)}
+        self._column = {name: place for place, name in enumerate(people.medicines)}
+        self._model, self._parts, self._clock = model, parts, clock
+
+    def forecast(self, day: date) -> Floats:
+        """See ``Asker.forecast``."""
+        self._clock.move(_midnight(day) + ASKED)
+        score(self._model, self._clock.now(), self._parts)
+        self._clock.move(_midnight(day) + KNOWN)
+        said = np.full((len(self._row), len(self._column)), np.nan)
+        for one in newest_scores(self._model, self._parts):
+            place = self._row[one["pharmacy"]], self._column[one["medicine"]]
+            said[place] = one["prediction"]
+        return said
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

@@ -1,0 +1,254 @@
+"""A pharmacy whose model answers: two versions, a filled online store, the service's process."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pipelines.data.objects import ObjectStore
+from pipelines.flows.collaborators import Parts
+from pipelines.flows.features.materialize import materialize
+from pipelines.flows.serving.publish import journal_path
+from pipelines.predictions.journal import Journal
+from pipelines.predictions.shipping import ship
+from pipelines.release.registry import CHAMPION
+from pipelines.wiring import SystemClock, connect
+from tests.support.pharmacy import FIRST, RICH, ROOT, SECOND, START, WEEK, Pharmacy, write_days
+from tests.support.prediction_factory import logged
+from tests.support.servers import free_port
+
+# The world ended years ago, so what is in the online store is served for as long as it takes.
+SERVING = {"cadence": "1h", "delay": "15m", "ttl": "9000d"}
+
+
+def build_answering(folder: Path, **changes: Any) -> Pharmacy:
+    """MLflow, ledger and online store in the home; version 1 is champion, 2 was made after it."""
+    pharmacy = Pharmacy(folder / "home", str(folder / "store"))
+    write_days(folder / "store", START, SECOND + WEEK)
+    pharmacy.declare(RICH, serving=SERVING, **changes)
+    materialize("demand", FIRST, connect(pharmacy.settings))
+    for as_of in (FIRST, SECOND):
+        told = pharmacy.cli_retrain(as_of)
+        assert told.code == 0, told.err
+        pharmacy.declare(
+            (*RICH, {"kind": "calendar", "name": "weekday", "part": "weekday"}),
+            serving=SERVING,
+            **changes,
+        )
+    pharmacy.declare(RICH, serving=SERVING, **changes)
+    materialize("demand", SECOND, connect(pharmacy.settings))
+    return pharmacy
+
+
+def points_of(pharmacy: Pharmacy) -> list[dict[str, str]]:
+    """Every pair that was ever asked about in training."""
+    import pandas as pd
+
+    frame = next((pharmacy.home / "runs" / "demand").glob("*/frame.parquet"))
+    pairs = pd.read_parquet(frame, columns=["pharmacy", "medicine"]).drop_duplicates()
+    points: list[dict[str, str]] = pairs.sort_values(["pharmacy", "medicine"]).to_dict("records")
+    return points
+
+
+@dataclass
+class Service:
+    """A running ``gauntlet serve demand``."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @property
+    def address(self) -> str:
+        """``http://host:port``."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that answer; the spawning's own tracker is none of them."""
+        found = []
+        for one in psutil.Process(self.process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it died while it was looked at
+                found += [one] if "spawn_main" in " ".join(one.cmdline()) else []
+        return found
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """One GET request."""
+        return self._ask("GET", path, None)
+
+    def predict(self, *points: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """One prediction request."""
+        body = json.dumps({"points": points}).encode()
+        status, answer = self._ask("POST", "/v1/models/demand/predict", body)
+        return status, json.loads(answer)
+
+    def version(self) -> str:
+        """Which version answers for the first pair of all."""
+        status, answer = self.predict({"pharmacy": "pharmacy_001", "medicine": "amoxicillin"})
+        assert status == 200, answer
+        return str(answer["predictions"][0]["version"])
+
+    def backlog(self) -> int:
+        """Rows that ``/metrics`` says are not shipped."""
+        return int(self.measured("gauntlet_log_rows{"))
+
+    def measured(self, beginning: str) -> float:
+        """The sum of what ``/metrics`` says in lines that begin so."""
+        _, page = self.get("/metrics")
+        lines = page.decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(beginning))
+
+    def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def ready(self, within_s: float = 120) -> None:
+        """Wait until every model has a version that answers."""
+        end = time.monotonic() + within_s
+        while time.monotonic() < end:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                if self.get("/readyz")[0] == 200:
+                    return
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError(f"it is not ready:\n{self.log.read_text()}")
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it; by default as an operator does."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        self.process.wait(60)
+
+
+@contextmanager
+def serving(pharmacy: Pharmacy, *options: str, **environment: str) -> Iterator[Service]:
+    """``gauntlet serve demand`` in processes of its own, ready to answer."""
+    port = free_port()
+    settled = pharmacy.environment | {"OMP_NUM_THREADS": "1"} | environment
+    log = pharmacy.home / f"serve-{port}.log"
+    command = [str(Path(sys.executable).parent / "gauntlet"), "serve", "demand"]
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [*command, "--port", str(port), *options],
+            env=os.environ | settled,
+            cwd=pharmacy.home,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    service = Service(process, port, log)
+    family: list[psutil.Process] = []
+    try:
+        service.ready()
+        family = psutil.Process(process.pid).children(recursive=True)
+        yield service
+    finally:
+        if process.poll() is None:
+            family += psutil.Process(process.pid).children(recursive=True)
+        service.stop()
+        for left in psutil.wait_procs(family, timeout=20)[1]:
+            left.kill()
+
+
+@dataclass
+class Load:
+    """Callers in a process of their own."""
+
+    process: subprocess.Popen[bytes]
+    answers: Path
+    report: dict[str, Any] = field(default_factory=dict)
+
+    def done(self) -> dict[str, Any]:
+        """What became of the requests."""
+        out, _ = self.process.communicate(timeout=300)
+        assert self.process.returncode == 0, out
+        self.report = json.loads(out)
+        return self.report
+
+    def acknowledged(self) -> list[str]:
+        """Ids of the rows that callers were told about."""
+        lines = self.answers.read_bytes().splitlines()
+        return [row["request_id"] for line in lines for row in json.loads(line)["predictions"]]
+
+
+def calling(
+    service: Service,
+    points: Sequence[dict[str, str]],
+    folder: Path,
+    *,
+    rate: float,
+    seconds: float,
+) -> Load:
+    """Begin to put a load on a service."""
+    bodies = [{"points": [point]} for point in points]
+    return call(service.address, "/v1/models/demand/predict", bodies, folder, rate, seconds)
+
+
+def call(
+    address: str, path: str, bodies: Sequence[Any], folder: Path, rate: float, seconds: float
+) -> Load:
+    """Begin to put a load on whatever answers at an address."""
+    asked, answers = folder / "bodies.json", folder / "answers.jsonl"
+    asked.write_text(json.dumps(list(bodies)))
+    options = ["--rate", str(rate), "--seconds", str(seconds), "--answers", str(answers)]
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "pipelines.simulation.load_test",
+            address,
+            path,
+            str(asked),
+            *options,
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    return Load(process, answers)
+
+
+def until(true: Callable[[], bool], within_s: float, otherwise: str) -> None:
+    """Look again and again until something is true; fail when it does not become so."""
+    end = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < end, otherwise
+        time.sleep(0.1)
+
+
+def check_log(pharmacy: Pharmacy, acknowledged: list[str], store: ObjectStore) -> int:
+    """What was acknowledged is in the store once, after all that was journalled was shipped.
+
+    Returns: how many answers are there.
+    """
+    with Journal(journal_path(pharmacy.home, "demand")) as journal:
+        ship(journal, store, "demand", SystemClock())
+    found = Counter(row["request_id"] for row in logged(store))
+    lost = set(acknowledged) - set(found)
+    assert acknowledged, "the load was never answered, so that nothing was tried"
+    assert not lost, f"{len(lost)} of {len(acknowledged)} acknowledged answers are not in the log"
+    doubled = [each for each, times in found.items() if times > 1]
+    assert not doubled, f"{len(doubled)} answers stand in the log twice"
+    return len(found)
+
+
+def make_champion(parts: Parts, version: str) -> None:
+    """Move the alias that the service follows."""
+    parts.registry.set_alias("demand", CHAMPION, version)

@@ -1,0 +1,5 @@
+"""A model that answers in memory."""
+
+from tests.support.model_service import desk
+
+__all__ = ["desk"]

@@ -1,0 +1,270 @@
+"""HTTP: every refusal by its status and name, limits, tokens, and what ``/metrics`` shows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
+
+from pipelines.adapters.http.metrics import Metrics
+from pipelines.adapters.http.web import Desk as WebDesk
+from pipelines.adapters.http.web import Limits, build_app
+from pipelines.core.arrays import Floats
+from pipelines.core.time import FixedClock
+from pipelines.packaging.fast_predict import Row
+from pipelines.predictions.journal import Journal
+from pipelines.serving.deployment import Deployment
+from pipelines.serving.service import ModelService
+from pipelines.spec.predictions import Arm
+from tests.support.model_service import Desk, Watched, filled, point, says, version
+from tests.support.pharmacy import ROOT
+from tests.support.prediction_factory import NOON
+
+PATH = "/v1/models/demand/predict"
+GOOD = {"points": [point(3)]}
+Caller = Callable[..., Any]
+
+
+@contextmanager
+def caller(
+    tmp_path: Path,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    predict: Callable[[Sequence[Row]], Floats] = says(7),  # noqa: B008
+    most_rows: int = 1000,
+) -> Iterator[TestClient]:
+    with Journal(tmp_path / "demand.db", most_rows=most_rows) as journal:
+        service = ModelService(
+            "demand",
+            store=filled(),
+            record=journal.append,
+            clock=FixedClock(NOON),
+            watcher=(
+                metrics := Metrics(
+                    lambda: {"demand": (journal.backlog().rows, 5.0)}, lambda: {"demand": 7.5}
+                )
+            ),
+            later=lambda _: True,
+        )
+        Desk(service, [], Watched(), []).deploy(version("7", predict))
+        empty = ModelService(
+            "empty",
+            store=filled(),
+            record=journal.append,
+            clock=FixedClock(NOON),
+            watcher=metrics,
+            later=lambda _: True,
+        )
+        desks = {one.model: WebDesk(one, Deployment(one, tmp_path)) for one in (service, empty)}
+        app = build_app(desks, metrics, limits)
+        with TestClient(app, raise_server_exceptions=False) as client:
+            yield client
+
+
+def test_an_answer_says_who_when_and_how_fresh(tmp_path: Path) -> None:
+    with caller(tmp_path) as client:
+        answer = client.post(PATH, json=GOOD)
+    assert answer.status_code == 200
+    [said] = answer.json()["predictions"]
+    assert len(said.pop("request_id")) > 30
+    assert said == {
+        "prediction": 7.0,
+        "version": "7",
+        "arm": "champion",
+        "decided_at": "2026-01-05T12:00:00Z",
+        "freshness_s": {"dispensing_by_pharmacy_medicine": 3600.0},
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "error", "told"),
+    [
+        (PATH, b"{", 400, "no_json", ""),
+        (PATH, b"\xff", 400, "no_json", ""),
+        (PATH, b"[" * 100_000, 400, "no_json", ""),
+        (PATH, b"[]", 422, "no_points", ""),
+        (PATH, b'{"points": []}', 422, "no_points", ""),
+        (PATH, b'{"points": [{}], "more": 1}', 422, "no_points", ""),
+        (PATH, b'{"points": {}}', 422, "no_points", ""),
+        (PATH, b'{"points": [3]}', 422, "wrong_point", "row 0"),
+        (PATH, b'{"points": [{"pharmacy": "p"}]}', 422, "wrong_point", "column medicine"),
+        (
+            PATH,
+            b'{"points": [{"pharmacy": "p", "medicine": NaN}]}',
+            422,
+            "wrong_point",
+            "column medicine",
+        ),
+        (
+            PATH,
+            rb'{"points": [{"pharmacy": "p", "medicine": "\ud800"}]}',
+            422,
+            "wrong_point",
+            "column medicine",
+        ),
+        (PATH, rb'{"points": [{"\ud800": "p"}]}', 422, "wrong_point", "column \ud800"),
+        (PATH, json.dumps({"points": [point(1)] * 6}).encode(), 413, "too_many", ""),
+        (PATH, b'{"points": [' + b" " * 2000 + b"]}", 413, "too_large", ""),
+        ("/v1/models/other/predict", b"{}", 404, "no_such_model", ""),
+        ("/v1/models/empty/predict", json.dumps(GOOD).encode(), 503, "unavailable", ""),
+    ],
+)
+def test_what_is_not_answered_has_a_status_and_a_name(
+    tmp_path: Path, path: str, body: bytes, status: int, error: str, told: str
+) -> None:
+    with caller(tmp_path, Limits(body_bytes=150_000 if len(body) > 5000 else 1000, rows=5)) as one:
+        answer = one.post(path, content=body)
+        found = answer.json()
+        assert (answer.status_code, found["error"]) == (status, error)
+        assert told in found.get("where", "")
+        assert one.post(PATH, json=GOOD).status_code == 200, "the next caller pays for it"
+
+
+def test_a_body_that_does_not_say_its_length_is_cut_off_at_the_limit(tmp_path: Path) -> None:
+    def long() -> Iterator[bytes]:
+        for _ in range(1000):
+            yield b" " * 100
+
+    with caller(tmp_path, Limits(body_bytes=1000)) as client:
+        answer = client.post(PATH, content=long())
+        assert "content-length" not in answer.request.headers
+    assert (answer.status_code, answer.json()["error"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize(
+    "header", [None, "Bearer wrong", "Basic one", "one", "Bearer", "Bearer \u00fc"]
+)
+def test_who_has_no_token_is_not_answered(tmp_path: Path, header: str | None) -> None:
+    headers = {"Authorization": header.encode()} if header else {}
+    with caller(tmp_path, Limits(tokens=("one", "two"))) as client:
+        for ask in (
+            lambda: client.post(PATH, json=GOOD, headers=headers),
+            lambda: client.get("/v1/models/demand", headers=headers),
+        ):
+            answer = ask()
+            assert (answer.status_code, answer.json()["error"]) == (401, "unauthorized")
+        for token in ("one", "two"):
+            known = {"Authorization": f"bearer {token}"}
+            assert client.post(PATH, json=GOOD, headers=known).status_code == 200
+        assert client.get("/healthz").status_code == 200, "probes have no token"
+        page = client.get("/metrics").text
+    assert 'gauntlet_rejected_total{model="demand",reason="unauthorized"} 1.0' in page
+
+
+def test_a_fault_of_ours_shows_a_caller_nothing(tmp_path: Path) -> None:
+    def breaks(rows: Sequence[Row]) -> Floats:
+        raise ZeroDivisionError("the password is hunter2")
+
+    with caller(tmp_path, predict=breaks) as client:
+        answer = client.post(PATH, json=GOOD)
+        page = client.get("/metrics").text
+    assert answer.status_code == 500
+    assert 'gauntlet_rejected_total{model="demand",reason="internal"} 1.0' in page
+    failed = 'gauntlet_failures_total{arm="champion",model="demand",version="7"} 1.0'
+    assert failed in page, "a model raises whatever it likes"
+    assert answer.json() == {
+        "error": "internal",
+        "what": "the service failed; its log says why",
+    }
+
+
+def test_a_full_journal_is_503_and_says_when_to_come_again(tmp_path: Path) -> None:
+    with caller(tmp_path, most_rows=1) as client:
+        assert client.post(PATH, json=GOOD).status_code == 200
+        answer = client.post(PATH, json=GOOD)
+        page = client.get("/metrics").text
+    assert (answer.status_code, answer.json()["error"]) == (503, "journal_full")
+    assert answer.headers["retry-after"] == "1"
+    assert str(tmp_path) not in answer.text, "where our files are is not the caller's affair"
+    assert 'gauntlet_rejected_total{model="demand",reason="journal_full"} 1.0' in page
+
+
+def test_ready_is_who_has_a_version_for_every_model(tmp_path: Path) -> None:
+    with caller(tmp_path) as client:
+        answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["models"]["demand"]["version"] == "7"
+    assert answer.json()["models"]["empty"]["version"] is None
+
+
+def test_metrics_count_answers_refusals_and_what_waits(tmp_path: Path) -> None:
+    with caller(tmp_path) as client:
+        client.post(PATH, json={"points": [point(1), point(2)]})
+        client.post(PATH, content=b"{")
+        page = client.get("/metrics").text
+    told = 'arm="champion",model="demand",version="7"'
+    assert f"gauntlet_predictions_total{{{told}}} 2.0" in page
+    assert f"gauntlet_request_seconds_count{{{told}}} 1.0" in page
+    assert 'gauntlet_rejected_total{model="demand",reason="no_json"} 1.0' in page
+    assert 'gauntlet_log_rows{model="demand"} 2.0' in page
+    assert 'gauntlet_log_lag_seconds{model="demand"} 5.0' in page
+    assert 'gauntlet_registry_silence_seconds{model="demand"} 7.5' in page
+
+
+def test_the_openapi_page_describes_question_answer_and_problem(tmp_path: Path) -> None:
+    with caller(tmp_path) as client:
+        described = client.get("/openapi.json").json()
+        assert client.get("/docs").status_code == 200
+    asked = described["paths"]["/v1/models/{model}/predict"]["post"]
+    question = asked["requestBody"]["content"]["application/json"]["schema"]
+    assert set(question["properties"]) == {"points"}
+    assert {"200", "400", "401", "404", "413", "422", "503"} <= set(asked["responses"])
+    assert {"Predictions", "Problem"} <= set(described["components"]["schemas"])
+
+
+def test_a_model_says_what_it_asks_for(tmp_path: Path) -> None:
+    with caller(tmp_path) as client:
+        told = client.get("/v1/models/demand").json()
+    assert told["columns"] == {"pharmacy": "string", "medicine": "string"}
+    assert (told["champion"], told["challenger"]) == ("7", None)
+
+
+WORKER = """
+import sys
+from pipelines.adapters.http.metrics import Metrics
+from pipelines.spec.predictions import Arm
+metrics = Metrics(lambda: {"demand": (3, 5.0)}, lambda: {"demand": 7.5})
+metrics.answered("demand", "7", Arm.CHAMPION, 0.001, int(sys.argv[1]))
+metrics.exposition()
+if len(sys.argv) > 2:
+    print(metrics.exposition()[0].decode())
+"""
+
+
+def test_metrics_are_those_of_all_workers_the_dead_among_them(tmp_path: Path) -> None:
+    def worker(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(WORKER), *arguments],
+            env={"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    worker("30")
+    page = worker("12", "tell")
+    told = 'arm="champion",model="demand",version="7"'
+    assert f"gauntlet_predictions_total{{{told}}} 42.0" in page
+    families = [family.name for family in text_string_to_metric_families(page)]
+    assert len(families) == len(set(families)), "no valid page: a family stands in it twice"
+    assert 'gauntlet_log_lag_seconds{model="demand"} 5.0' in page
+    assert "pid=" not in page, "what a dead worker said last would stand for ever"
+
+
+def test_the_log_says_once_why_a_version_fails(caplog: pytest.LogCaptureFixture) -> None:
+    metrics = Metrics(dict, dict)
+    for cause in (ValueError("no leaf"), ValueError("no leaf"), LookupError("no branch")):
+        metrics.failed("demand", "8", Arm.CHALLENGER, cause)
+    assert [str(told.exc_info[1]) for told in caplog.records if told.exc_info] == [
+        "no leaf",
+        "no branch",
+    ], "whoever is paged by gauntlet_failures_total looks there; a failure a request is no page"

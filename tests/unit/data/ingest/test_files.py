@@ -1,0 +1,319 @@
+"""Bringing foreign files in: what is understood, what is refused, and what happens twice."""
+
+import gzip
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.adapters.objects.local import LocalStore
+from pipelines.core.errors import DataError, TimeError
+from pipelines.data.events import FileEvents
+from pipelines.data.ingest.files import ImportReport, import_files
+from pipelines.data.ingest.staging import Reading
+from pipelines.data.objects import StoredObject
+from pipelines.data.snapshot import open_streams, take_snapshot
+from pipelines.spec.model import ModelSpec
+
+COLUMNS = {"sale": "string", "shop": "string", "units": "integer", "price": "float"}
+HEAD = "sale,shop,units,price,sold_at,told_at\n"
+GOOD = (
+    HEAD + "s1,north,3,1.5,2026-01-05T10:00:00Z,2026-01-05T11:00:00Z\n"
+    "s2,south,,2,2026-01-05T12:00:00+02:00,2026-01-06T00:00:00.25Z\n"
+    "s3,south,4.0,,2026-01-06 09:00 +00:00,2026-01-06 09:30Z\n"
+)
+
+
+class Imports:
+    """A store that files are imported into."""
+
+    def __init__(self, folder: Path, spec: ModelSpec) -> None:
+        self.folder, self.spec = folder, spec
+        self.store = LocalStore(folder / "store")
+
+    def file(self, content: str | bytes, name: str = "sales.csv") -> Path:
+        path = self.folder / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def run(self, *files: Path, told: list[str] | None = None, **reading: Any) -> ImportReport:
+        return import_files(
+            files,
+            "sales",
+            self.spec.streams["sales"],
+            self.store,
+            reading=Reading(**reading),
+            progress=told.append if told is not None else lambda _: None,
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        as_of, cache = datetime(2030, 1, 1, tzinfo=UTC), self.folder / "cache"
+        taken = take_snapshot(self.spec, as_of, {"sales": FileEvents(self.store)}, cache)
+        table = open_streams(taken, self.spec, cache, ibis.duckdb.connect())["sales"]
+        rows: list[dict[str, Any]] = table.order_by("sale").to_pyarrow().to_pylist()
+        return rows
+
+
+@pytest.fixture
+def imports(tmp_path: Path, sales_model: Callable[..., ModelSpec]) -> Imports:
+    return Imports(tmp_path, sales_model(columns=COLUMNS))
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def test_a_csv_file_becomes_rows_of_a_stream(imports: Imports) -> None:
+    told: list[str] = []
+    report = imports.run(imports.file(GOOD), told=told)
+    assert (report.rows, report.written, report.already_there) == (3, 3, 0)
+    assert report.known_time == "column told_at"
+    assert [one.key[:20] for one in report.objects] == [
+        "sales/dt=2026-01-05/",
+        "sales/dt=2026-01-06/",
+    ]
+    first, second, third = imports.rows()
+    assert first == {
+        "event_time": _at("2026-01-05T10:00"),
+        "known_time": _at("2026-01-05T11:00"),
+        "sale": "s1",
+        "shop": "north",
+        "units": 3,
+        "price": 1.5,
+    }
+    assert (second["event_time"], second["known_time"]) == (
+        _at("2026-01-05T10:00"),
+        _at("2026-01-06T00:00:00.250"),
+    )
+    assert second["units"] is None
+    assert (third["units"], third["price"]) == (4, None)
+    assert third["known_time"] == _at("2026-01-06T09:30")
+    assert any("1 of 1 files" in line for line in told)
+    assert any("2 of 2 days" in line for line in told)
+
+
+def test_a_file_from_a_spreadsheet(imports: Imports) -> None:
+    """A byte order mark, semicolons, carriage returns, quoted text with a delimiter in it."""
+    text = GOOD.replace(",", ";").replace("north", '"no;""rth"').replace("\n", "\r\n")
+    assert imports.run(imports.file(b"\xef\xbb\xbf" + text.encode())).written == 3
+    assert imports.rows()[0]["shop"] == 'no;"rth'
+
+
+def test_importing_again_writes_nothing(imports: Imports) -> None:
+    file = imports.file(GOOD)
+    imports.run(file)
+    before = list(imports.store.list(""))
+    report = imports.run(file)
+    assert (report.written, report.already_there) == (0, 3)
+    assert list(imports.store.list("")) == before
+
+
+def test_a_file_that_has_grown_adds_only_its_new_rows(imports: Imports) -> None:
+    imports.run(imports.file(GOOD))
+    grown = GOOD + "s4,north,1,1,2026-01-06T01:00:00Z,2026-01-06T02:00:00Z\n"
+    report = imports.run(imports.file(grown))
+    assert (report.written, report.already_there) == (1, 3)
+    assert [row["sale"] for row in imports.rows()] == ["s1", "s2", "s3", "s4"]
+
+
+def test_a_row_that_stands_twice_in_a_file_stays_twice(imports: Imports) -> None:
+    line = "s1,north,3,1.5,2026-01-05T10:00:00Z,2026-01-05T11:00:00Z\n"
+    file = imports.file(HEAD + line + line)
+    imports.run(file)
+    imports.run(file)
+    assert len(imports.rows()) == 2
+
+
+def test_an_interrupted_import_is_finished_by_the_next(imports: Imports) -> None:
+    class Interrupted(Exception):
+        pass
+
+    class Failing(LocalStore):
+        """Dies at the second object, like a process that is killed."""
+
+        writes = 0
+
+        def write(self, key: str, content: Path | bytes, *, if_absent: bool = True) -> StoredObject:
+            self.writes += 1
+            if self.writes == 2:
+                raise Interrupted
+            return super().write(key, content, if_absent=if_absent)
+
+    file, whole = imports.file(GOOD), imports.store
+    imports.store = Failing(whole.folder)
+    with pytest.raises(Interrupted):
+        imports.run(file)
+    imports.store = whole
+    assert len(list(whole.list(""))) == 1
+    report = imports.run(file)
+    assert (report.written, report.already_there) == (2, 1)
+    assert len(imports.rows()) == 3
+
+
+def test_packed_files_parquet_and_other_names(imports: Imports, tmp_path: Path) -> None:
+    imports.run(imports.file(gzip.compress(GOOD.encode()), "sales.csv.gz"))
+    zoned = pa.timestamp("ms", "Europe/Lisbon")
+    table = pa.table(
+        {
+            "Sale No": ["s8", "s9"],
+            "shop": pa.array(["east", None]),
+            "units": pa.array([1, 2], pa.int32()),
+            "price": pa.array([1, 2], pa.int8()),
+            "at": pa.array([datetime(2026, 2, 1, tzinfo=UTC)] * 2, zoned),
+            "told_at": ["2026-02-01T00:00:00Z", "2026-02-01T00:00:01Z"],
+            "another": [1, 2],
+        }
+    )
+    pq.write_table(table, tmp_path / "plain.parquet")
+    names = {"sale": "Sale No", "sold_at": "at"}
+    assert imports.run(tmp_path / "plain.parquet", columns=names).written == 2
+    packed = imports.file(
+        gzip.compress((tmp_path / "plain.parquet").read_bytes()), "packed.parquet.gz"
+    )
+    assert imports.run(packed, columns=names).already_there == 2
+    assert [row["sale"] for row in imports.rows()] == ["s1", "s2", "s3", "s8", "s9"]
+
+
+def test_known_time_by_rule_is_reported_and_computed_on_reading(
+    tmp_path: Path, sales_model: Callable[..., ModelSpec]
+) -> None:
+    rule = sales_model(columns=COLUMNS, known_time={"event_time_plus": "1d12h"})
+    imports = Imports(tmp_path, rule)
+    report = imports.run(imports.file(GOOD))
+    assert report.known_time == "sold_at plus 1d12h"
+    assert [one.key[:19] for one in report.objects] == [
+        "sales/dt=2026-01-06",
+        "sales/dt=2026-01-07",
+    ]
+    stored = pq.read_schema(imports.store.folder / report.objects[0].key)
+    assert "told_at" not in stored.names
+    for row in imports.rows():
+        assert row["known_time"] - row["event_time"] == timedelta(days=1, hours=12)
+
+
+def test_times_of_a_named_zone(imports: Imports) -> None:
+    text = HEAD + "s1,a,1,1,2026-03-29 01:30:00,2026-10-25 02:30:00\n"
+    imports.run(imports.file(text), zone="Europe/Berlin")
+    [row] = imports.rows()
+    assert row["event_time"] == _at("2026-03-29T00:30")  # winter: one hour behind
+    assert row["known_time"] == _at("2026-10-25T01:30")  # shown twice: counts as standard time
+
+
+def test_times_of_another_format_and_texts_for_nothing(imports: Imports) -> None:
+    text = HEAD + "s1,NA,NA,NA,05/01/2026 10.00,06/01/2026 23.30\n"
+    imports.run(imports.file(text), zone="UTC", time_format="%d/%m/%Y %H.%M", missing=("", "NA"))
+    [row] = imports.rows()
+    assert row["known_time"] == _at("2026-01-06T23:30")
+    assert (row["shop"], row["units"], row["price"]) == (None, None, None)
+
+
+GOOD_TIMES = "2026-01-05T10:00:00Z,2026-01-05T11:00:00Z\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "reading", "message", "got"),
+    [
+        ("", {}, "a file is empty", ""),
+        (HEAD, {}, "a file has no rows", ""),
+        (HEAD.replace(",price", "") + "s1,a,1," + GOOD_TIMES, {}, "missing: price", "'units'"),
+        (
+            HEAD.replace("units", "unit") + "s1,a,1,1," + GOOD_TIMES,
+            {},
+            "'units' may be called 'unit' now",
+            "",
+        ),
+        (HEAD + "s1,a,few,1," + GOOD_TIMES, {}, "'units' holds values", "1 row(s), such as 'few'"),
+        (HEAD + "s1,a,1.5,1," + GOOD_TIMES, {}, "'units' holds values", "'1.5'"),
+        (HEAD + "s1,a,1,1e999," + GOOD_TIMES, {}, "'price' holds values", "'1e999'"),
+        (HEAD + "s1,a,1,inf," + GOOD_TIMES, {}, "'price' holds values", "'inf'"),
+        (
+            HEAD + "s1,a,1,1,2026-02-30T10:00:00Z,2026-03-05T11:00:00Z\n",
+            {},
+            "'sold_at' holds values that are impossible",
+            "2026-02-30",
+        ),
+        (
+            HEAD + "s1,a,1,1,2026-03-29 02:30:00,2026-03-30 00:00:00\n",
+            {"zone": "Europe/Berlin"},
+            "'sold_at' holds values that are impossible",
+            "2026-03-29 02:30:00",
+        ),
+        (
+            HEAD + "s1,a,1,1,2026-01-05 10:00:00,2026-01-05T11:00:00Z\n",
+            {},
+            "times in column 'sold_at' have no zone",
+            "2026-01-05 10:00:00",
+        ),
+        (
+            HEAD + "s1,a,1,1,2026-01-05,2026-01-06T11:00:00Z\n",
+            {},
+            "times in column 'sold_at' have no zone",
+            "2026-01-05",
+        ),
+        (HEAD + "s1,a,1,1,," + GOOD_TIMES[21:], {}, "a time is missing", "1 row(s)"),
+        (
+            HEAD + "s1,a,1,1,2026-01-05T10:00:00Z,2026-01-05T09:59:59Z\n" * 2,
+            {},
+            "known before it happened",
+            "2 row(s), such as sold_at=2026-01-05 10:00:00",
+        ),
+        (
+            HEAD + "s1,a,1,1,1026-01-05T10:00:00Z,2026-01-05T09:59:59Z\n",
+            {},
+            "an event time is impossible",
+            "1026",
+        ),
+        (HEAD + 's1,"a,1,1,' + GOOD_TIMES, {}, "cannot be read", "unterminated quote"),
+        (HEAD + "s1,a,1,1," + GOOD_TIMES + "s2,a,1\n", {}, "cannot be read", "Line: 3"),
+        (
+            HEAD.replace(",", ";") + "s1;a;few;1;" + GOOD_TIMES.replace(",", ";"),
+            {},
+            "'units'",
+            "few",
+        ),
+    ],
+)
+def test_what_cannot_be_imported_says_why_and_writes_nothing(
+    imports: Imports, text: str, reading: dict[str, Any], message: str, got: str
+) -> None:
+    with pytest.raises(DataError, match=message.replace("(", r"\(")) as raised:
+        imports.run(imports.file(text), **reading)
+    assert got in raised.value.got
+    assert "sales" in raised.value.where
+    assert list(imports.store.list("")) == []
+
+
+def test_one_bad_file_of_two_keeps_both_out(imports: Imports) -> None:
+    good = imports.file(GOOD, "good.csv")
+    bad = imports.file(HEAD + "s1,a,few,1," + GOOD_TIMES, "bad.csv")
+    with pytest.raises(DataError, match="few"):
+        imports.run(good, bad)
+    assert list(imports.store.list("")) == []
+
+
+def test_files_that_are_not_there(imports: Imports, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no file to import"):
+        imports.run()
+    with pytest.raises(DataError, match="no such file"):
+        imports.run(tmp_path / "nobody.csv")
+    same = imports.file(GOOD, "a.csv"), imports.file(GOOD, "b.csv")
+    with pytest.raises(DataError, match="same content"):
+        imports.run(*same)
+    with pytest.raises(DataError, match="packed file is damaged"):
+        imports.run(imports.file(b"\x1f\x8b\x08\x00broken", "c.csv.gz"))
+    with pytest.raises(TimeError, match="no such time zone"):
+        imports.run(same[0], zone="Europe/Atlantis")
+
+
+def test_parquet_of_another_type_is_refused(imports: Imports, tmp_path: Path) -> None:
+    times = pa.array([datetime(2026, 2, 1, tzinfo=UTC)], pa.timestamp("us", "UTC"))
+    columns = {"sale": ["a"], "shop": ["b"], "price": [1.0], "sold_at": times, "told_at": times}
+    pq.write_table(pa.table(columns | {"units": [1.5]}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="'units' is of another type") as raised:
+        imports.run(tmp_path / "a.parquet")
+    assert (raised.value.got, raised.value.wanted) == ("double", "integer")

@@ -1,0 +1,5 @@
+"""A judged candidate on made-up rows."""
+
+from tests.support.reviewed_candidate import reviewed
+
+__all__ = ["reviewed"]

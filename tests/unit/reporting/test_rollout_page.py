@@ -1,0 +1,93 @@
+"""Pages of versions on live traffic: whose they are, and what becomes of one after the next."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pipelines.release.ledger import Draft, Entry
+from pipelines.reporting.rollout_page import histories, live_page
+
+NOW = datetime(2026, 3, 2, 6, tzinfo=UTC)
+OFFLINE = "✔ Passed offline: live traffic decides\n---\n\nIt is better.\n"
+
+
+def chain(*steps: tuple[str, str, str | None]) -> list[Entry]:
+    """Entries: a stage or kind, the version that it is about, and who is champion after it."""
+    entries: list[Entry] = []
+    champion: str | None = None
+    for number, (what, version, after) in enumerate(steps):
+        stages = ("shadow", "canary", "promoted", "holdback", "ended")
+        body: dict[str, Any] = {
+            "model": "demand",
+            "kind": "rollout" if what in stages else what,
+            "run": f"run-{number}",
+            "as_of": NOW + timedelta(days=number),
+            "champion_before": champion,
+            "champion_after": after,
+            "reasons": (f"because {what}",),
+        }
+        if what in stages:
+            body["move"] = {"challenger": version, "stage": what, "salt": version}
+        draft = Draft.model_validate(body)
+        entries.append(Entry.place(draft, entries[-1] if entries else None, NOW))
+        champion = after
+    return entries
+
+
+WON = (
+    ("bootstrap", "1", "1"),
+    ("shadow", "2", "1"),
+    ("canary", "2", "1"),
+    ("promoted", "2", "2"),
+    ("holdback", "1", "2"),
+    ("ended", "1", "2"),
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "stands"),
+    [
+        ((), {"2": "kept"}),
+        ((("rollback", "1", "1"),), {"2": "taken back"}),
+        ((("shadow", "3", "2"),), {"2": "kept", "3": "shadow"}),
+        ((("shadow", "3", "2"), ("ended", "3", "2")), {"2": "kept", "3": "void"}),
+        (
+            (("shadow", "3", "2"), ("canary", "3", "2"), ("promoted", "3", "3")),
+            {"2": "replaced", "3": "promoted"},
+        ),
+        ((("shadow", "3", "2"), ("unexplained", "1", "1")), {"2": "replaced", "3": "void"}),
+    ],
+    ids=["kept", "rolled back by hand", "the next", "the next ended", "the next won", "by hand"],
+)
+def test_what_becomes_of_a_version_is_told(
+    more: tuple[tuple[str, str, str]], stands: dict[str, str]
+) -> None:
+    assert {one.version: one.stands for one in histories(chain(*WON, *more))} == stands
+
+
+def test_a_version_that_ended_stays_so_whoever_is_champion_later() -> None:
+    steps = (("bootstrap", "1", "1"), ("shadow", "2", "1"), ("ended", "2", "1"))
+    (before,) = histories(chain(*steps))
+    (after,) = histories(chain(*steps, ("promotion", "3", "3")))
+    assert (before.stands, after.stands) == ("void", "void")
+    assert after.replaced is None
+
+
+def test_a_page_is_told_again_and_what_was_said_before_stays() -> None:
+    entries = chain(*WON)
+    page, seen = OFFLINE, []
+    for length in range(2, len(entries) + 1):
+        (history,) = histories(entries[:length])
+        page = live_page(history, None, page)
+        assert live_page(history, None, page) == page, "the same again changes nothing"
+        assert page.endswith(OFFLINE)
+        assert page.count("*What was said before live traffic:*") == 1
+        seen.append(page.splitlines()[0])
+    assert seen == [
+        "◔ In shadow: it answers beside the champion, unheard",
+        "◔ In its canary: it answers some entities",
+        "✔ Champion: its canary was won",
+        "✔ Champion, watched: its canary was won",
+        "✔ Champion: its canary was won",
+    ]
