@@ -21,7 +21,7 @@ import numpy as np
 from pipelines.core.findings import Verdict
 from pipelines.gates.recent_window.findings import primary
 from pipelines.stats.paired import PairedDifference
-from tests.montecarlo import creep as creeping
+from tests.montecarlo import refresh_drift
 from tests.montecarlo.canary_rows import canaries, canary_years, late_outcomes
 from tests.montecarlo.canary_segments import segments
 from tests.montecarlo.row import Row
@@ -168,12 +168,12 @@ def year(replications: int) -> Iterator[Row]:
 def creep(replications: int) -> Iterator[Row]:
     """A year of refreshes that are a little worse on average; normal estimates, a cheap level."""
     settings = (
-        ("margin 1, level 0.05, error 0.2", creeping.declared(0.05, 1.0, 1.0), 0.2),
-        ("margin 0.5, level 0.05/60, error 0.1", creeping.declared(0.05 / 60, 0.5, 1.0), 0.1),
+        ("margin 1, level 0.05, error 0.2", refresh_drift.declared(0.05, 1.0, 1.0), 0.2),
+        ("margin 0.5, level 0.05/60, error 0.1", refresh_drift.declared(0.05 / 60, 0.5, 1.0), 0.1),
     )
     for where, model, error in settings:
-        for gate in creeping.GATES:
-            ended = creeping.creep(gate, model, error, replications, 18)
+        for gate in refresh_drift.GATES:
+            ended = refresh_drift.creep(gate, model, error, replications, 18)
             lane = gate == "refresh lane and anchor"
             yield Row(f"worse than at the start by the margin, {gate}", where,
                       int(ended.worse.sum()), replications, "at most" if lane else None, 0.05,
