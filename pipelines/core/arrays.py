@@ -9,3 +9,4 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.generic]  # of whatever kind: only equal or not counts
+Hashes = npt.NDArray[np.uint64]

@@ -13,10 +13,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from pipelines.core.arrays import Floats, Mask
+from pipelines.core.arrays import Floats, Hashes, Mask
 from pipelines.stats.two_sample_auc import TwoSampleAuc, two_sample_auc
 from pipelines.stats.undefined import TooFewRows
-from pipelines.training.row_sets import Hashes
 
 Method = Literal["trees", "logistic"]
 

@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from pipelines.core.arrays import Hashes
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import decision_times
 
 Side = Literal["champion", "candidate"]
 LABEL = "label"
 SIDES: tuple[Side, Side] = ("champion", "candidate")
-Hashes = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
