@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,11 @@ import numpy.typing as npt
 from pipelines.core.arrays import Integers, Mask
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding, Gate, Verdict
-from pipelines.core.records import Instant, Record, canonical_json
+from pipelines.core.records import canonical_json
 from pipelines.core.time import Window, utc
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.retrain.parity import read_log
-from pipelines.predictions.assignment import Allocation, arm_of, stage_of
-from pipelines.release.ledger import Entry
+from pipelines.predictions.assignment import Allocation, Ramp, arm_of, stage_of
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm
 
@@ -32,30 +31,6 @@ NOWHERE = np.iinfo(np.int64).max  # the stage of an entity that is in no arm
 NEVER = np.iinfo(np.int64).max  # the first day of an entity that has no row
 GRACE = timedelta(hours=1)  # from a move until every process follows it
 _EXAMPLES = 3
-
-
-class Ramp(Record):
-    """Which share stood since when, under one salt; in the order of time, growing."""
-
-    salt: str
-    since: tuple[Instant, ...]
-    shares: tuple[float, ...]
-
-    @property
-    def began(self) -> datetime:
-        """When the first entities came into an arm."""
-        return self.since[0]
-
-
-def ramp_of(chain: Iterable[Entry], salt: str) -> Ramp:
-    """The stages that a salt has been through so far, from the ledger."""
-    moves = [(e.recorded_at, e.move.share) for e in chain if e.move and e.move.salt == salt]
-    stood = [(since, share) for since, share in moves if share > 0]
-    return Ramp(
-        salt=salt,
-        since=tuple(since for since, _ in stood),
-        shares=tuple(share for _, share in stood),
-    )
 
 
 @dataclass(frozen=True)

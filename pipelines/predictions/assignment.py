@@ -13,12 +13,13 @@ import hashlib
 import hmac
 import itertools
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from pydantic import Field
 
 from pipelines.core.errors import DataError, SpecError
-from pipelines.core.records import Record, canonical_json
+from pipelines.core.records import Instant, Record, canonical_json
 from pipelines.spec.fields import Share
 from pipelines.spec.predictions import Arm
 
@@ -36,6 +37,22 @@ class Allocation(Record):
     salt: str = Field(min_length=1, description="a rollout's own: used again, effects carry over")
     share: float = Field(default=0.0, ge=0, le=0.5, description="of entities, in each arm")
     shadow_share: Share = Field(default=0.0, description="of requests")
+
+
+class Ramp(Record):
+    """The shares that a rollout has been through so far, oldest first, each larger than the last.
+
+    ``shares[n]`` of the entities are in each arm from ``since[n]`` on.
+    """
+
+    salt: str
+    since: tuple[Instant, ...]
+    shares: tuple[float, ...]
+
+    @property
+    def began(self) -> datetime:
+        """When the first entities came into an arm."""
+        return self.since[0]
 
 
 def arm_of(entity: Mapping[str, Any], allocation: Allocation) -> Arm:

@@ -13,8 +13,9 @@ from pipelines.core.time import Window
 from pipelines.flows.versions import load_version
 from pipelines.gates.canary.evidence import canary_evidence
 from pipelines.gates.canary.sums import ARMS
-from pipelines.outcomes.log import live_log, ramp_of
+from pipelines.outcomes.log import live_log
 from pipelines.outcomes.metrics import live
+from pipelines.release.rollout.state import ramp_of
 from pipelines.spec.predictions import Arm
 from tests.support.pharmacy import SECOND, Pharmacy
 from tests.support.rollout_factory import (

@@ -10,8 +10,8 @@ import pytest
 from pipelines.flows.versions import load_version
 from pipelines.gates.canary.evidence import canary_evidence
 from pipelines.gates.canary.verdict import judge_canary
-from pipelines.outcomes.log import ramp_of
 from pipelines.release.registry import CHALLENGER, CHAMPION
+from pipelines.release.rollout.state import ramp_of
 from tests.support.pharmacy import Pharmacy
 from tests.support.rollout_factory import CANARY, DAY, ROLLOUT, at, challenged, lived, sells, step
 

@@ -12,11 +12,10 @@ from pipelines.flows.release.report import Act, ReleaseReport, keep_evidence, re
 from pipelines.flows.versions import Incumbent, load_version
 from pipelines.gates.canary.evidence import Shown, canary_evidence, matured_until, rollout_of
 from pipelines.gates.canary.holdback import HoldbackStep, HoldbackVerdict, judge_holdback
-from pipelines.outcomes.log import ramp_of
 from pipelines.release.budget import paid_level
 from pipelines.release.ledger import Entry
 from pipelines.release.rollback import rollback
-from pipelines.release.rollout.state import Holdback, last_move, record_move, show
+from pipelines.release.rollout.state import Holdback, last_move, ramp_of, record_move, show
 from pipelines.release.rollout.transition import Stage
 
 GAIN = "canary.corrected_gain"

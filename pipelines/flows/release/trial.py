@@ -15,7 +15,6 @@ from pipelines.gates.canary.evidence import canary_evidence, matured_until, roll
 from pipelines.gates.canary.verdict import CanaryStep, CanaryVerdict, judge_canary
 from pipelines.gates.shadow.evidence import shadow_evidence
 from pipelines.gates.shadow.findings import judge_shadow
-from pipelines.outcomes.log import ramp_of
 from pipelines.predictions.assignment import Allocation
 from pipelines.release.budget import EXHAUSTED, budget_findings, budget_year, is_refresh, paid_level
 from pipelines.release.ledger import LIVE, Entry
@@ -25,6 +24,7 @@ from pipelines.release.rollout.state import (
     is_due,
     last_move,
     next_move,
+    ramp_of,
     record_move,
     show,
     waiting,

@@ -25,7 +25,6 @@ from pipelines.gates.canary.sums import (
 )
 from pipelines.outcomes.log import (
     ASSIGNMENT,
-    Ramp,
     assigned,
     assignment,
     in_arms,
@@ -33,6 +32,7 @@ from pipelines.outcomes.log import (
 )
 from pipelines.outcomes.metrics import live, version_classes
 from pipelines.outcomes.segments import segment_parts
+from pipelines.predictions.assignment import Ramp
 from pipelines.spec.live_metrics import OVERDUE, segment_stream
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm

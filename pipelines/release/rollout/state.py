@@ -18,6 +18,7 @@ from pydantic import Field
 from pipelines.core.errors import GauntletError
 from pipelines.core.findings import Finding
 from pipelines.core.records import Instant, Record, digest_of
+from pipelines.predictions.assignment import Ramp
 from pipelines.release.ledger import Draft, Entry, Ledger
 from pipelines.release.policy import Outcome
 from pipelines.release.registry import CHALLENGER, Aliases
@@ -265,6 +266,22 @@ def show(model: str, ledger: Ledger, aliases: Aliases) -> Trial | None:
             aliases.set_alias(model, CHALLENGER, version)
         if ledger.head(model) == (chain[-1] if chain else None):
             return trial(chain)
+
+
+def ramp_of(entries: Iterable[Entry], salt: str) -> Ramp:
+    """The shares that the moves under one salt have set so far.
+
+    Arguments:
+        entries: a model's ledger, oldest first.
+        salt: of a canary or a holdback.
+    """
+    moves = [(e.recorded_at, e.move.share) for e in entries if e.move and e.move.salt == salt]
+    shares = [(since, share) for since, share in moves if share > 0]
+    return Ramp(
+        salt=salt,
+        since=tuple(since for since, _ in shares),
+        shares=tuple(share for _, share in shares),
+    )
 
 
 def beside(entries: Iterable[Entry]) -> Move | None:

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from pipelines.core.findings import Verdict
-from pipelines.outcomes.log import NOWHERE, LiveLog, Ramp, assigned, assignment, in_arms
-from pipelines.predictions.assignment import Allocation, arm_of, stage_of
+from pipelines.outcomes.log import NOWHERE, LiveLog, assigned, assignment, in_arms
+from pipelines.predictions.assignment import Allocation, Ramp, arm_of, stage_of
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 RAMP = Ramp(salt="spring", since=(START, START + timedelta(days=2)), shares=(0.1, 0.3))
