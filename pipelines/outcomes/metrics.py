@@ -17,9 +17,9 @@ from pipelines.data.snapshot import take_snapshot
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.frames import streams
 from pipelines.flows.versions import Incumbent
-from pipelines.gates.canary.sums import Outcomes
 from pipelines.outcomes.events import DAY, DAY_OF, Events, by_day, measured, outcome_events
 from pipelines.outcomes.log import NEVER, LiveLog
+from pipelines.outcomes.metric_rows import Outcomes
 from pipelines.spec.live_metrics import ERROR_SHARE, LATENCY, OF_THE_LOG
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import OwnRowLabel

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pipelines.core.arrays import Integers
 from pipelines.core.time import utc
-from pipelines.gates.canary.sums import Part
+from pipelines.outcomes.metric_rows import Part
 from pipelines.outcomes.metrics import Live
 from pipelines.spec.live_metrics import segment_stream
 from pipelines.spec.model import ModelSpec

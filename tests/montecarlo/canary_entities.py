@@ -11,8 +11,9 @@ from scipy import stats
 
 from pipelines.core.arrays import Floats, Integers, Mask
 from pipelines.gates.canary.findings import EQUAL, TUNED
-from pipelines.gates.canary.sums import Entities, Outcomes, gather
+from pipelines.gates.canary.sums import Entities, gather
 from pipelines.gates.canary.verdict import CanaryStep, judge_canary
+from pipelines.outcomes.metric_rows import Outcomes
 from pipelines.spec.live_metrics import OVERDUE
 from pipelines.spec.rollout import Canary, LiveOutcome, Rollout
 from pipelines.stats.anytime import anytime_interval, log_evidence, mixing

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipelines.gates.canary.sums import CanaryEvidence, Entities, Outcomes, Part, gather
+from pipelines.gates.canary.sums import CanaryEvidence, Entities, gather
+from pipelines.outcomes.metric_rows import Outcomes, Part
 from pipelines.spec.live_metrics import OVERDUE
 from pipelines.spec.rollout import Canary, LiveGuardrail, LiveOutcome, Rollout
 

@@ -18,6 +18,7 @@ from pydantic import Field
 from pipelines.core.arrays import Codes, Floats, Integers, Mask
 from pipelines.core.errors import DataError
 from pipelines.core.records import Record
+from pipelines.outcomes.metric_rows import Outcomes, Part
 from pipelines.spec.rollout import LiveMetric
 from pipelines.stats.cuped import ArmsDifference, arms_difference
 from pipelines.stats.moments import Moments, moments
@@ -44,39 +45,6 @@ class Entities:
     stage: Integers
     day: Integers
     past: Floats | None = None
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """Rows of one metric.
-
-    Arguments:
-        entity: whose row it is, shape (m,).
-        day: on which the prediction was made, counted from the canary's start, shape (m,).
-        value: NaN where none came, shape (m,).
-        matured: whether its time to come has passed, whatever came, shape (m,).
-        weight: denominators of a ratio, shape (m,); without it, one row for each entity.
-    """
-
-    entity: Codes
-    day: Integers
-    value: Floats
-    matured: Mask
-    weight: Floats | None = None
-
-
-@dataclass(frozen=True)
-class Part:
-    """A metric of some of the entities.
-
-    Arguments:
-        metric: whose rows.
-        whom: the entities that count, in the order in which they are given, shape (n,). Fixed
-            before any of them saw its arm.
-    """
-
-    metric: str
-    whom: Mask
 
 
 class Reading(Record):

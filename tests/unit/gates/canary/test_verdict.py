@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding, Verdict
-from pipelines.gates.canary.sums import CanaryEvidence, Entities, Outcomes, gather
+from pipelines.gates.canary.sums import CanaryEvidence, Entities, gather
 from pipelines.gates.canary.verdict import CanaryStep, CanaryVerdict, judge_canary
+from pipelines.outcomes.metric_rows import Outcomes
 from pipelines.spec.rollout import Rollout
 from tests.support.canary_factory import Live, evidence, kinds, rollout
 
