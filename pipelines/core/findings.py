@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from pydantic import Field
@@ -31,11 +32,6 @@ class Gate(StrEnum):
     BUDGET = "budget"
     SHADOW = "shadow"
     CANARY = "canary"
-
-    def finding(self, name: str, verdict: Verdict, reason: str, **facts: object) -> Finding:
-        """A finding of this gate, whose name comes before the finding's own."""
-        about = {"gate": self, "name": f"{self}.{name}", "verdict": verdict, "reason": reason}
-        return Finding.model_validate(about | facts)
 
 
 class Interval(Record):
@@ -64,6 +60,57 @@ class Finding(Record):
     unit: str = ""
     rows: int | None = None
     blocking: bool = True
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The number behind a finding: its interval, the threshold it is compared with, unit, rows."""
+
+    value: float | None = None
+    interval: Interval | None = None
+    threshold: float | None = None
+    unit: str = ""
+    rows: int | None = None
+
+
+NOT_MEASURED = Measurement()
+
+
+def make_finding(
+    name: str,
+    verdict: Verdict,
+    reason: str,
+    measured: Measurement = NOT_MEASURED,
+    *,
+    blocking: bool = True,
+) -> Finding:
+    """Make a finding; its gate is the first part of its name.
+
+    Arguments:
+        name: full dotted name, for instance ``canary.primary``.
+        verdict: the answer.
+        reason: one sentence for the person who is paged.
+        measured: the number that was compared, if there is one.
+        blocking: whether the finding decides; false if it is only shown.
+
+    Raises:
+        ValueError: if the name does not start with a gate's name.
+
+    >>> make_finding("audit.live", Verdict.PASS, "better on live points").gate.value
+    'audit'
+    """
+    return Finding(
+        gate=Gate(name.partition(".")[0]),
+        name=name,
+        verdict=verdict,
+        reason=reason,
+        value=measured.value,
+        interval=measured.interval,
+        threshold=measured.threshold,
+        unit=measured.unit,
+        rows=measured.rows,
+        blocking=blocking,
+    )
 
 
 def slug(value: str) -> str:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pipelines.core.arrays import Integers, Mask
 from pipelines.core.errors import DataError
-from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.core.records import canonical_json
 from pipelines.core.time import Window, utc
 from pipelines.flows.collaborators import Parts
@@ -151,16 +151,12 @@ def assignment(log: LiveLog, where: Assigned, ramp: Ramp) -> Finding:
     examples = sorted(set(rows["entity"].to_numpy(object)[~right]))[:_EXAMPLES]
     told = f": {', '.join(examples)}" if examples else ""
     verdict = Verdict.FAIL if wrong else Verdict.PASS
-    return Finding(
-        gate=Gate.CANARY,
-        name=ASSIGNMENT,
-        verdict=verdict if len(rows) else Verdict.NO_DATA,
-        reason=f"{wrong} of {len(rows)} answers were not given in the arm that the hash of their "
+    return make_finding(
+        ASSIGNMENT,
+        verdict if len(rows) else Verdict.NO_DATA,
+        f"{wrong} of {len(rows)} answers were not given in the arm that the hash of their "
         f"entity says{told}",
-        value=float(wrong),
-        threshold=0.0,
-        unit="answers",
-        rows=len(rows),
+        Measurement(value=float(wrong), threshold=0.0, unit="answers", rows=len(rows)),
     )
 
 

@@ -33,7 +33,7 @@ from datetime import datetime
 from pydantic import Field
 
 from pipelines.core.errors import Damaged
-from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.core.records import Record
 from pipelines.release.ledger import LIVE, Entry
 from pipelines.release.rollout.transition import Stage
@@ -229,38 +229,30 @@ def _waived(entry: Entry) -> bool:
     return facts is not None and EXHAUSTED in facts.waived and bool(facts.reason.strip())
 
 
-def _finding(name: str, verdict: Verdict, reason: str, **facts: float) -> Finding:
-    return Finding.model_validate(
-        {"gate": Gate.BUDGET, "name": name, "verdict": verdict, "reason": reason, **facts}
-    )
-
-
 def _spent(now: Account, told: str) -> Finding:
-    return _finding(
+    return make_finding(
         SPENT,
         Verdict.PASS,
         f"{now.told}; {told}",
-        value=now.spent,
-        threshold=now.declared.alpha_year,
+        Measurement(value=now.spent, threshold=now.declared.alpha_year),
     )
 
 
 def _level(declared: BudgetGate, level: float) -> Finding:
-    return _finding(
+    return make_finding(
         LEVEL,
         Verdict.PASS,
         f"a try costs {level:.3g}, one of {declared.tries} shares of the year's "
         f"{declared.alpha_year:g}; where no rollout is declared, the recent window spends it",
-        value=level,
+        Measurement(value=level),
     )
 
 
 def _exhausted(now: Account) -> Finding:
-    return _finding(
+    return make_finding(
         EXHAUSTED,
         Verdict.INCONCLUSIVE,
         f"the tries of {now.year} are used up: until {now.year + 1} a promotion needs a person, "
         f"who answers for it with --waive {EXHAUSTED} --reason WHY",
-        value=now.spent,
-        threshold=now.declared.alpha_year,
+        Measurement(value=now.spent, threshold=now.declared.alpha_year),
     )

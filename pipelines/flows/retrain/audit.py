@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipelines.core.errors import DataError, GauntletError, SpecError
-from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.findings import Finding, Verdict, make_finding
 from pipelines.core.records import Record
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.collaborators import Parts, Run
@@ -71,7 +71,7 @@ def _not_done(problem: GauntletError) -> Finding:
     """What could not be looked at stops the candidate, until a person waives it with a reason."""
     told = f"{problem.what} ({problem.where})" if problem.where else problem.what
     told += f": {problem.got}" if problem.got else ""
-    return Finding(gate=Gate.AUDIT, name="audit.live", verdict=Verdict.NO_DATA, reason=told)
+    return make_finding("audit.live", Verdict.NO_DATA, told)
 
 
 @dataclass(frozen=True)

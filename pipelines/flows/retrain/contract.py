@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.findings import Finding, Gate, Verdict, make_finding
 from pipelines.core.records import Record
 from pipelines.core.time import Window
 from pipelines.data.snapshot import Snapshot
@@ -62,11 +62,10 @@ def refused_stretches(run: Run) -> Iterator[Finding]:
             continue
         out = any(e.start <= stretch.start and stretch.end <= e.end for e in run.spec.split.exclude)
         against = [f.name for f in entry.findings if f.verdict is Verdict.FAIL and f.blocking]
-        yield Finding(
-            gate=Gate.CONTRACT,
-            name=name,
-            verdict=Verdict.PASS if out else Verdict.FAIL,
-            reason=f"{stretch} is excluded"
+        yield make_finding(
+            name,
+            Verdict.PASS if out else Verdict.FAIL,
+            f"{stretch} is excluded"
             if out
             else f"what became known in {stretch} was refused ({against[0]}) and would be trained "
             f"or judged on: exclude it under split.exclude, or waive {name} with a reason",

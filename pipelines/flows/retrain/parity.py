@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pipelines.core.errors import DataError
-from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.findings import Finding, Verdict, make_finding
 from pipelines.core.records import Record
 from pipelines.core.time import MICROSECOND, Window
 from pipelines.data.events import NoEvents
@@ -259,7 +259,7 @@ def _not_done(problem: DataError) -> Finding:
     """What could not be looked at stops the candidate, until a person waives it with a reason."""
     told = f"{problem.what} ({problem.where})" if problem.where else problem.what
     told += f": {problem.got}" if problem.got else ""
-    return Finding(gate=Gate.AVAILABILITY, name=NAME, verdict=Verdict.NO_DATA, reason=told)
+    return make_finding(NAME, Verdict.NO_DATA, told)
 
 
 def _shared(parity: Parity, old: ModelSpec, new: ModelSpec) -> dict[str, float]:
@@ -274,11 +274,10 @@ def _parity_findings(parity: Parity, old: ModelSpec, new: ModelSpec) -> tuple[Fi
 
     if not parity.compared:
         return (
-            Finding(
-                gate=Gate.AVAILABILITY,
-                name=NAME,
-                verdict=Verdict.INCONCLUSIVE,
-                reason=f"{parity.requests} logged requests are about no decision point that the "
+            make_finding(
+                NAME,
+                Verdict.INCONCLUSIVE,
+                f"{parity.requests} logged requests are about no decision point that the "
                 "declaration makes, so that what was served cannot be computed again",
                 blocking=False,
             ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.gates.audit.cross_scores import gain_of
 from pipelines.gates.audit.record import Audit
 from pipelines.gates.recent_window.findings import spoken
@@ -19,7 +19,6 @@ from pipelines.stats.paired import PairedDifference
 from pipelines.stats.two_sample_auc import TwoSampleAuc
 
 LEVEL = 0.95  # of the intervals of areas
-_finding = Gate.AUDIT.finding
 
 
 @dataclass(frozen=True)
@@ -72,22 +71,21 @@ class _Judge:
         """Both arms where it counts. Better has to be shown here when offline was elsewhere."""
         live, unit = self.found.live, self.found.metric
         if live is None:
-            return _finding(
-                "live",
+            return make_finding(
+                "audit.live",
                 Verdict.NO_DATA,
                 "the arms cannot be compared on the points that production asks about",
-                unit=unit,
+                Measurement(unit=unit),
             )
         difference = live.difference
         told = f"{unit} {live.candidate:.5g} against {live.rival:.5g} of the champion's recipe"
         if difference is None:
             gain = gain_of(live)
-            return _finding(
-                "live",
+            return make_finding(
+                "audit.live",
                 Verdict.INCONCLUSIVE,
                 f"both recipes differ by {gain:.4g} on every live row: {told}",
-                value=gain,
-                unit=unit,
+                Measurement(value=gain, unit=unit),
                 blocking=self.new_points,
             )
         interval = difference.interval(1 - 2 * self.gate.alpha)
@@ -102,15 +100,17 @@ class _Judge:
             verdict, blocking = Verdict.INCONCLUSIVE, self.new_points
             needed = ", and its own holdout is another population" if blocking else ""
             reason = f"the recipe is not shown to be better where it counts{needed}: {told}"
-        return _finding(
-            "live",
+        return make_finding(
+            "audit.live",
             verdict,
             reason,
-            value=difference.estimate,
-            interval=interval,
-            threshold=0.0,
-            unit=unit,
-            rows=difference.rows,
+            Measurement(
+                value=difference.estimate,
+                interval=interval,
+                threshold=0.0,
+                unit=unit,
+                rows=difference.rows,
+            ),
             blocking=blocking,
         )
 
@@ -122,7 +122,9 @@ class _Judge:
         found = self.found
         if found.own is None:
             reason = f"{found.metric} does not exist for every population that it is asked of"
-            return _finding("sign_flip", Verdict.NO_DATA, reason, blocking=not self.better)
+            return make_finding(
+                "audit.sign_flip", Verdict.NO_DATA, reason, blocking=not self.better
+            )
         own, model = found.own.total, found.own.terms["model"]
         rest = found.own.terms["rows"] + found.own.terms["labels"]
         shared = self._on_candidates_rows()
@@ -132,13 +134,13 @@ class _Judge:
             f"rows {found.own.terms['rows']:.4g}, labels {found.own.terms['labels']:.4g}), "
             f"and {shared:.4g} with both on the candidate's rows"
         )
-        facts = {"value": own, "unit": found.metric, "threshold": 0.0}
+        measured = Measurement(value=own, unit=found.metric, threshold=0.0)
         if live is None:
-            return _finding(
-                "sign_flip",
+            return make_finding(
+                "audit.sign_flip",
                 Verdict.NO_DATA,
                 f"{told}; on live points it cannot be told",
-                **facts,
+                measured,
                 blocking=self.new_points,
             )
         promising = max(own, shared) > 0
@@ -153,8 +155,10 @@ class _Judge:
             verdict = Verdict.INCONCLUSIVE
             reason = f"other rows or labels make more of it than the model does: {told}"
         else:
-            return _finding("sign_flip", Verdict.PASS, f"the signs agree: {told}", **facts)
-        return _finding("sign_flip", verdict, reason, **facts, blocking=stops)
+            return make_finding(
+                "audit.sign_flip", Verdict.PASS, f"the signs agree: {told}", measured
+            )
+        return make_finding("audit.sign_flip", verdict, reason, measured, blocking=stops)
 
     def _on_candidates_rows(self) -> float:
         """Gain with both arms on the candidate's points and labels."""
@@ -173,22 +177,20 @@ class _Judge:
         found, gate = self.found, self.gate
         moved = next(each for each in found.movements if each.population == "training")
         if not any(each.name == "candidate_training" for each in found.populations):
-            return _finding(
-                "training_population",
+            return make_finding(
+                "audit.training_population",
                 Verdict.PASS,
                 "both recipes train on the same rows",
-                value=0.5,
-                threshold=gate.training_area,
-                unit="area under the curve",
+                Measurement(value=0.5, threshold=gate.training_area, unit="area under the curve"),
             )
         words = moved_words(moved.left, moved.left_share, moved.entered, moved.entered_share)
         apart = found.distance("champion_training", "candidate_training")
         if apart is None:
-            return _finding(
-                "training_population",
+            return make_finding(
+                "audit.training_population",
                 Verdict.NO_DATA,
                 f"the recipe {words}; too few rows to tell how far that leads",
-                unit="area under the curve",
+                Measurement(unit="area under the curve"),
                 blocking=not self.better,
             )
         growth = self._growth()
@@ -199,22 +201,24 @@ class _Judge:
             f"{apart.columns} with area {spoken(apart.auc.area, interval)}, and the new one from "
             f"live points by {growth:+.3f} more than the old"
         )
-        facts = {
-            "value": apart.auc.area,
-            "interval": interval,
-            "threshold": gate.training_area,
-            "unit": "area under the curve",
-            "rows": apart.auc.first_rows + apart.auc.second_rows,
-        }
+        measured = Measurement(
+            value=apart.auc.area,
+            interval=interval,
+            threshold=gate.training_area,
+            unit="area under the curve",
+            rows=apart.auc.first_rows + apart.auc.second_rows,
+        )
         if not shifted:
-            return _finding("training_population", Verdict.PASS, f"hardly moved: {told}", **facts)
+            return make_finding(
+                "audit.training_population", Verdict.PASS, f"hardly moved: {told}", measured
+            )
         if self.better:
             reason = f"the recipe trains on another population, and is better live: {told}"
-            return _finding(
-                "training_population", Verdict.INCONCLUSIVE, reason, **facts, blocking=False
+            return make_finding(
+                "audit.training_population", Verdict.INCONCLUSIVE, reason, measured, blocking=False
             )
         reason = f"the recipe trains on another population and is not shown better live: {told}"
-        return _finding("training_population", Verdict.FAIL, reason, **facts)
+        return make_finding("audit.training_population", Verdict.FAIL, reason, measured)
 
     def _growth(self) -> float:
         """How much better the new training rows are told from live ones than the old, at most."""
@@ -240,24 +244,23 @@ class _Judge:
             )
             verdict = Verdict.NO_DATA if self.new_points else Verdict.PASS
             reason = told if self.new_points else "both recipes are judged on live points"
-            return _finding("overlap", verdict, reason, blocking=False)
+            return make_finding("audit.overlap", verdict, reason, blocking=False)
         told = (
             f"effective share {weighted.effective_share:.0%} of the holdout's rows, "
             f"{weighted.outside_share:.1%} of live rows unlike any of them, "
             f"{weighted.clipped_share:.1%} of weights cut back"
         )
         few = weighted.effective_share < gate.effective_share
-        facts = {
-            "value": weighted.effective_share,
-            "threshold": gate.effective_share,
-            "unit": "share of rows",
-            "blocking": False,
-        }
+        measured = Measurement(
+            value=weighted.effective_share, threshold=gate.effective_share, unit="share of rows"
+        )
         if few or weighted.outside_share > gate.outside_share:
             reason = f"the holdout cannot stand for live points, so no weighted gain: {told}"
-            return _finding("overlap", Verdict.INCONCLUSIVE, reason, **facts)
+            return make_finding(
+                "audit.overlap", Verdict.INCONCLUSIVE, reason, measured, blocking=False
+            )
         reason = f"weighted to live points, the holdout's gain is {weighted.gain:.4g}: {told}"
-        return _finding("overlap", Verdict.PASS, reason, **facts)
+        return make_finding("audit.overlap", Verdict.PASS, reason, measured, blocking=False)
 
     def label(self) -> Iterator[Finding]:
         """Whether the candidate changed what counts as right."""
@@ -270,23 +273,25 @@ class _Judge:
             f"gain {_maybe(rules.gain_old)} under the champion's rule, "
             f"{_maybe(rules.gain_new)} under the candidate's"
         )
-        facts = {
-            "value": rules.differ_share,
-            "threshold": self.gate.label_share,
-            "unit": "share of rows",
-            "rows": rules.rows,
-        }
+        measured = Measurement(
+            value=rules.differ_share,
+            threshold=self.gate.label_share,
+            unit="share of rows",
+            rows=rules.rows,
+        )
         if rules.differ_share <= self.gate.label_share:
-            yield _finding("label", Verdict.PASS, told, **facts)
+            yield make_finding("audit.label", Verdict.PASS, told, measured)
             return
         new = self.found.live_new_labels
         both = self.better and new is not None and _better(new.difference, self.gate.alpha)
         if both:
             reason = f"better under both label rules: {told}"
-            yield _finding("label", Verdict.INCONCLUSIVE, reason, **facts, blocking=False)
+            yield make_finding(
+                "audit.label", Verdict.INCONCLUSIVE, reason, measured, blocking=False
+            )
         else:
             reason = f"what counts as right has changed, and the gain depends on it: {told}"
-            yield _finding("label", Verdict.FAIL, reason, **facts)
+            yield make_finding("audit.label", Verdict.FAIL, reason, measured)
 
     def feature(self) -> Iterator[Finding]:
         """Whether features that matter were served with other values than they are trained on."""
@@ -297,34 +302,38 @@ class _Judge:
         wrong = [name for name in worst if unequal[name] > self.gate.unequal_share]
         heavy = [name for name in wrong if name in self.further.important]
         named = ", ".join(f"{name} {unequal[name]:.1%}" for name in (heavy or wrong)[:6])
-        facts = {
-            "value": max(unequal.values(), default=0.0),
-            "threshold": self.gate.unequal_share,
-            "unit": "share of logged values",
-        }
+        measured = Measurement(
+            value=max(unequal.values(), default=0.0),
+            threshold=self.gate.unequal_share,
+            unit="share of logged values",
+        )
         if heavy:
             reason = f"features that matter are served with other values: {named}"
-            yield _finding("feature", Verdict.FAIL, reason, **facts)
+            yield make_finding("audit.feature", Verdict.FAIL, reason, measured)
         elif wrong:
             reason = f"features of little weight are served with other values: {named}"
-            yield _finding("feature", Verdict.INCONCLUSIVE, reason, **facts, blocking=False)
+            yield make_finding(
+                "audit.feature", Verdict.INCONCLUSIVE, reason, measured, blocking=False
+            )
         else:
             reason = f"{len(unequal)} features are served as they are trained on"
-            yield _finding("feature", Verdict.PASS, reason, **facts)
+            yield make_finding("audit.feature", Verdict.PASS, reason, measured)
 
     def selective_labels(self) -> Finding:
         """Whether labels exist for one side of the champion's own answers only."""
         area, gate = self.further.selective, self.gate
         if area is None:
-            return _finding(
-                "selective_labels", Verdict.PASS, "nearly every live row has a label, or none does"
+            return make_finding(
+                "audit.selective_labels",
+                Verdict.PASS,
+                "nearly every live row has a label, or none does",
             )
         told = f"the champion's answer tells rows with a label from others: area {area.area:.3f}"
-        facts = {"value": area.area, "threshold": gate.selective_area, "unit": "area"}
+        measured = Measurement(value=area.area, threshold=gate.selective_area, unit="area")
         if area.area < gate.selective_area:
-            return _finding("selective_labels", Verdict.PASS, told, **facts)
+            return make_finding("audit.selective_labels", Verdict.PASS, told, measured)
         reason = f"labels exist for one decision only, so that offline cannot judge: {told}"
-        return _finding("selective_labels", Verdict.FAIL, reason, **facts)
+        return make_finding("audit.selective_labels", Verdict.FAIL, reason, measured)
 
     def baseline_instability(self) -> Iterator[Finding]:
         """Whether fits that differ in nothing but luck reach such a gain."""
@@ -339,17 +348,17 @@ class _Judge:
             f"{refits.expected:.4g} on average, and {refits.noise:.3g} with no better recipe; "
             f"the champion's own refits vary with standard deviation {refits.spread_champion:.3g}"
         )
-        facts = {"value": refits.gain, "threshold": refits.noise, "unit": self.found.metric}
-        name = "baseline_instability"
+        measured = Measurement(value=refits.gain, threshold=refits.noise, unit=self.found.metric)
+        name = "audit.baseline_instability"
         if refits.gain <= 0:
-            yield _finding(name, Verdict.PASS, f"no gain to explain: {told}", **facts)
+            yield make_finding(name, Verdict.PASS, f"no gain to explain: {told}", measured)
         elif refits.gain > refits.noise and refits.expected > 0:
-            yield _finding(name, Verdict.PASS, f"more than luck: {told}", **facts)
+            yield make_finding(name, Verdict.PASS, f"more than luck: {told}", measured)
         else:
             matters = refits.gain >= self.worth
             verdict = Verdict.FAIL if matters and refits.expected <= 0 else Verdict.INCONCLUSIVE
             reason = f"within the noise of refitting: {told}"
-            yield _finding(name, verdict, reason, **facts, blocking=matters)
+            yield make_finding(name, verdict, reason, measured, blocking=matters)
 
 
 def _better(difference: PairedDifference | None, alpha: float) -> bool:

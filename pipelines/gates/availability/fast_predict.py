@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.packaging.fast_predict import (
     TOLERANCE,
     Predict,
@@ -93,13 +93,14 @@ def _compared(slow: Predict, fast: Predict, rows: Sequence[Row]) -> Finding:
 def _told(
     verdict: Verdict, reason: str, gap: float | None = None, rows: int | None = None
 ) -> Finding:
-    return Finding(
-        gate=Gate.AVAILABILITY,
-        name=NAME,
-        verdict=verdict,
-        reason=reason,
-        value=gap if gap is not None and math.isfinite(gap) else None,
-        threshold=TOLERANCE,
-        rows=rows,
+    return make_finding(
+        NAME,
+        verdict,
+        reason,
+        Measurement(
+            value=gap if gap is not None and math.isfinite(gap) else None,
+            threshold=TOLERANCE,
+            rows=rows,
+        ),
         blocking=False,
     )

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from pipelines.core.findings import Finding, Gate, Interval, Verdict
+from pipelines.core.findings import Finding, Interval, Measurement, Verdict, make_finding
 from pipelines.core.records import Record
 from pipelines.gates.availability.feature_ablation import MaskedLoss
 from pipelines.gates.availability.parity import beyond
@@ -97,14 +97,11 @@ def freshness_finding(fresh: Freshness) -> Finding:
         )
     else:
         verdict, told = Verdict.PASS, f"{told}, within {_hours(fresh.lifetime_s)}"
-    return Finding(
-        gate=Gate.AVAILABILITY,
-        name=f"availability.fresh.{fresh.view}",
-        verdict=verdict,
-        reason=f"the view {fresh.view} {told}",
-        value=fresh.age_s,
-        threshold=fresh.lifetime_s,
-        unit="seconds",
+    return make_finding(
+        f"availability.fresh.{fresh.view}",
+        verdict,
+        f"the view {fresh.view} {told}",
+        Measurement(value=fresh.age_s, threshold=fresh.lifetime_s, unit="seconds"),
     )
 
 
@@ -167,16 +164,17 @@ def _presence(spec: ModelSpec, each: Presence, loss: MaskedLoss | str | None) ->
         )
     if loss is not None:
         told.append(loss if isinstance(loss, str) else loss.told)
-    return Finding(
-        gate=Gate.AVAILABILITY,
-        name=f"availability.{each.kind}.{each.feature}",
-        verdict=verdict,
-        reason="; ".join(told),
-        value=each.share if each.offline or each.asked else None,
-        interval=interval,
-        threshold=spec.gates.availability.online_share,
-        unit="share of values that production has",
-        rows=each.points,
+    return make_finding(
+        f"availability.{each.kind}.{each.feature}",
+        verdict,
+        "; ".join(told),
+        Measurement(
+            value=each.share if each.offline or each.asked else None,
+            interval=interval,
+            threshold=spec.gates.availability.online_share,
+            unit="share of values that production has",
+            rows=each.points,
+        ),
         blocking=verdict is not Verdict.NO_DATA,
     )
 
@@ -219,16 +217,17 @@ def _stored(spec: ModelSpec, each: Presence) -> Finding:
     told = f"{each.unequal} of {each.online} values in the online store differ from recomputed ones"
     if each.likely is not None:
         told += f"; likely cause: {each.likely.cause}: {each.likely.told}"
-    return Finding(
-        gate=Gate.AVAILABILITY,
-        name=f"availability.stored.{each.feature}",
-        verdict=verdict,
-        reason=f"{each.feature}: {told}",
-        value=share,
-        interval=interval,
-        threshold=limit,
-        unit="share of stored values",
-        rows=each.online,
+    return make_finding(
+        f"availability.stored.{each.feature}",
+        verdict,
+        f"{each.feature}: {told}",
+        Measurement(
+            value=share,
+            interval=interval,
+            threshold=limit,
+            unit="share of stored values",
+            rows=each.online,
+        ),
     )
 
 

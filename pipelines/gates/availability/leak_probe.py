@@ -12,7 +12,7 @@ import ibis
 import pyarrow as pa
 from ibis import _
 
-from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.features.decision_points import decision_points
 from pipelines.features.engine.interval_join import AT
 from pipelines.features.engine.time_grid import instant, micros, span
@@ -275,13 +275,9 @@ def _other(one: Any, two: Any) -> bool:
 
 
 def _finding(verdict: Verdict, reason: str, rows: int, unequal: int | None = None) -> Finding:
-    return Finding(
-        gate=Gate.AVAILABILITY,
-        name=NAME,
-        verdict=verdict,
-        reason=reason,
-        value=unequal,
-        threshold=0,
-        unit="points that differ",
-        rows=rows,
+    return make_finding(
+        NAME,
+        verdict,
+        reason,
+        Measurement(value=unequal, threshold=0, unit="points that differ", rows=rows),
     )

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from pipelines.core.arrays import Integers
 from pipelines.core.errors import DataError
-from pipelines.core.findings import Finding, Gate, Interval, Verdict
+from pipelines.core.findings import Finding, Interval, Measurement, Verdict, make_finding
 from pipelines.core.records import Record
 from pipelines.features.online.refresh import served_at
 from pipelines.gates.availability.parity_cause import Compared, Elsewhen, Likely, likely_cause
@@ -181,16 +181,17 @@ def _finding(each: FeatureParity, limit: float) -> Finding:
     if each.filled_share:
         told += f"; {each.filled_share:.2%} were served as missing and are not"
     said = "is served as it is computed" if verdict is Verdict.PASS else "is served differently"
-    return Finding(
-        gate=Gate.AVAILABILITY,
-        name=f"availability.parity.{each.feature}",
-        verdict=verdict,
-        reason=f"{each.feature} {said}: {told}",
-        value=each.share,
-        interval=each.interval,
-        threshold=limit,
-        unit="share of logged values",
-        rows=each.requests,
+    return make_finding(
+        f"availability.parity.{each.feature}",
+        verdict,
+        f"{each.feature} {said}: {told}",
+        Measurement(
+            value=each.share,
+            interval=each.interval,
+            threshold=limit,
+            unit="share of logged values",
+            rows=each.requests,
+        ),
     )
 
 

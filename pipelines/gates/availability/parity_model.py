@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from pipelines.core.arrays import Floats, Mask
-from pipelines.core.findings import Finding, Gate
+from pipelines.core.findings import Finding, Measurement, make_finding
 from pipelines.gates.availability.parity import LEVEL, beyond
 from pipelines.gates.availability.value_comparison import same, shown
 from pipelines.spec.model import ModelSpec
@@ -110,16 +110,17 @@ def _finding(spec: ModelSpec, name: str, unequal: Mask, *, good: str, bad: str) 
     limit, rows = spec.gates.audit.unequal_share, len(unequal)
     hits = int(unequal.sum())
     interval = share_interval(hits, rows, LEVEL)
-    return Finding(
-        gate=Gate.AVAILABILITY,
-        name=f"availability.parity.{name}",
-        verdict=beyond(hits / rows, interval, limit),
-        reason=f"{bad if hits else good} ({hits} of {rows} logged requests differ)",
-        value=hits / rows,
-        interval=interval,
-        threshold=limit,
-        unit="share of logged requests",
-        rows=rows,
+    return make_finding(
+        f"availability.parity.{name}",
+        beyond(hits / rows, interval, limit),
+        f"{bad if hits else good} ({hits} of {rows} logged requests differ)",
+        Measurement(
+            value=hits / rows,
+            interval=interval,
+            threshold=limit,
+            unit="share of logged requests",
+            rows=rows,
+        ),
     )
 
 

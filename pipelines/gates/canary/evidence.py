@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.core.errors import SpecError
-from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.findings import Finding, Verdict, make_finding
 from pipelines.core.time import Window, utc
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.versions import Incumbent
@@ -146,9 +146,6 @@ def matured_until(spec: ModelSpec, began: datetime, week: int) -> datetime:
 
 
 def _nothing_logged() -> Finding:
-    return Finding(
-        gate=Gate.CANARY,
-        name=ASSIGNMENT,
-        verdict=Verdict.NO_DATA,
-        reason="no answer was logged since the arms were drawn",
+    return make_finding(
+        ASSIGNMENT, Verdict.NO_DATA, "no answer was logged since the arms were drawn"
     )

@@ -8,7 +8,7 @@ from typing import Literal
 
 from scipy.stats import norm
 
-from pipelines.core.findings import Finding, Gate, Interval, Verdict
+from pipelines.core.findings import Finding, Interval, Measurement, Verdict, make_finding
 from pipelines.gates.canary.looks import Look, chance_to_win, planned, until
 from pipelines.gates.canary.sums import ARMS, WEEK, CanaryEvidence, Group
 from pipelines.spec.live_metrics import OVERDUE
@@ -23,7 +23,6 @@ EQUAL = (0.5, 0.5)
 TUNED = 0.15  # of the planned information: where harm should be seen soonest
 SHOWN = 0.05  # one-sided doubt at which one arm's outcome is said to come later than the other's
 CORRECTED = 0.05  # one-sided doubt of the corrected gain's lower limit
-_finding = Gate.CANARY.finding
 
 
 def alarm(findings: Iterable[Finding]) -> tuple[Literal["void", "roll_back"], list[str]] | None:
@@ -46,17 +45,15 @@ def sample_ratios(evidence: CanaryEvidence, canary: Canary) -> Iterator[Finding]
         found, alpha = sample_ratio(counts, EQUAL), canary.sample_ratio_alpha / 2
         sizes = " and ".join(str(sum(column)) for column in zip(*counts, strict=True))
         alarm = found.p_value <= alpha
-        yield _finding(
-            f"sample_ratio.{name}",
+        yield make_finding(
+            f"canary.sample_ratio.{name}",
             Verdict.FAIL if alarm else Verdict.PASS if found.counted else Verdict.NO_DATA,
             f"{sizes} {whom} in challenger and control arm, p {found.p_value:.2g} at any time, "
             f"held at {alpha:g}"
             + (
                 "; something chose who is counted, so no difference means anything" if alarm else ""
             ),
-            value=found.p_value,
-            threshold=alpha,
-            rows=found.counted,
+            Measurement(value=found.p_value, threshold=alpha, rows=found.counted),
         )
 
 
@@ -91,41 +88,50 @@ def _harm(
     information: float,
     alpha: float,
 ) -> Finding:
-    name, units = f"harm.{metric.key}", evidence.now.units(metric.key)
+    name, units = f"canary.harm.{metric.key}", evidence.now.units(metric.key)
     if min(units) < canary.minimum_entities:
-        return _finding(name, Verdict.NO_DATA, metric.where + _few(units, canary), rows=sum(units))
+        return make_finding(
+            name, Verdict.NO_DATA, metric.where + _few(units, canary), Measurement(rows=sum(units))
+        )
     try:
         difference = evidence.now.difference(metric)
     except NoVariation as same:
         verdict = Verdict.PASS if same.difference == 0 else Verdict.NO_DATA
-        return _finding(
-            name, verdict, f"{metric.where}{metric.name} never moved in either arm", rows=sum(units)
+        return make_finding(
+            name,
+            verdict,
+            f"{metric.where}{metric.name} never moved in either arm",
+            Measurement(rows=sum(units)),
         )
     except Undefined as undefined:
-        return _finding(name, Verdict.NO_DATA, metric.where + undefined.what, rows=sum(units))
+        return make_finding(
+            name, Verdict.NO_DATA, metric.where + undefined.what, Measurement(rows=sum(units))
+        )
     bound = anytime_below(
         difference.estimate, difference.standard_error, limit, TUNED * information, alpha
     )
     shown = bound.p_value <= alpha
-    return _finding(
+    return make_finding(
         name,
         Verdict.FAIL if shown else Verdict.PASS,
         f"{metric.where}{'worse' if shown else 'not shown to be worse'} than {limit:g}: "
         f"{_told(metric, difference)}, at most {bound.at_most:.4g} at any time, "
         f"p {bound.p_value:.2g} held at {alpha:.3g}",
-        value=difference.estimate,
-        interval=Interval(low=None, high=bound.at_most, level=bound.level),
-        threshold=limit,
-        unit=metric.name,
-        rows=sum(units),
+        Measurement(
+            value=difference.estimate,
+            interval=Interval(low=None, high=bound.at_most, level=bound.level),
+            threshold=limit,
+            unit=metric.name,
+            rows=sum(units),
+        ),
     )
 
 
 def maturity(evidence: CanaryEvidence, canary: Canary) -> Finding:
     """Whether the whole weeks have the outcomes that should have come, in both arms."""
-    name, metric = "maturity", canary.outcome.name
+    name, metric = "canary.maturity", canary.outcome.name
     if not evidence.weeks:
-        return _finding(name, Verdict.NO_DATA, "no whole week has matured yet")
+        return make_finding(name, Verdict.NO_DATA, "no whole week has matured yet")
     shares, rows = [], 0
     for arm in ARMS:
         readings = [group.readings[metric] for group in evidence.weeks[-1].arm(arm)]
@@ -133,16 +139,15 @@ def maturity(evidence: CanaryEvidence, canary: Canary) -> Finding:
         shares.append(sum(reading.seen for reading in readings) / due if due else 0.0)
         rows += due
     complete = min(shares) >= canary.label_share
-    return _finding(
+    return make_finding(
         name,
         Verdict.PASS if complete else Verdict.NO_DATA,
         f"of what has matured in {len(evidence.weeks)} whole week(s), {shares[0]:.1%} has an "
         f"outcome with the challenger and {shares[1]:.1%} with the control, wanted "
         f"{canary.label_share:.0%} in each",
-        value=min(shares),
-        threshold=canary.label_share,
-        unit="share of rows",
-        rows=rows,
+        Measurement(
+            value=min(shares), threshold=canary.label_share, unit="share of rows", rows=rows
+        ),
     )
 
 
@@ -154,9 +159,11 @@ def overdue(evidence: CanaryEvidence, canary: Canary) -> Iterator[Finding]:
     """
     if not any(OVERDUE in group.readings for group in evidence.now.groups):
         return
-    name, allowed = "overdue", canary.overdue_share
+    name, allowed = "canary.overdue", canary.overdue_share
     if len(evidence.weeks) < 2:
-        yield _finding(name, Verdict.NO_DATA, "late events of no whole week have had time to come")
+        yield make_finding(
+            name, Verdict.NO_DATA, "late events of no whole week have had time to come"
+        )
         return
     before = [
         [group.readings[OVERDUE].moments for group in evidence.weeks[-2].arm(arm)] for arm in ARMS
@@ -176,15 +183,17 @@ def overdue(evidence: CanaryEvidence, canary: Canary) -> Iterator[Finding]:
             f"after their delay with the challenger, {found.control:.1%} with the control"
         )
     apart = least > allowed
-    yield _finding(
+    yield make_finding(
         name,
         Verdict.INCONCLUSIVE if apart else Verdict.PASS,
         told + ("; one arm's newest week is not complete: declare a longer delay" * apart),
-        value=gap,
-        interval=ends,
-        threshold=allowed,
-        unit="share of events",
-        rows=sum(one.count for arm in before for one in arm),
+        Measurement(
+            value=gap,
+            interval=ends,
+            threshold=allowed,
+            unit="share of events",
+            rows=sum(one.count for arm in before for one in arm),
+        ),
     )
 
 
@@ -194,13 +203,11 @@ def weekdays(evidence: CanaryEvidence) -> Finding:
     gaps = [week for week, days in enumerate(evidence.weekdays, 1) if days < WEEK]
     enough = whole >= 2 and not gaps
     lacking = f"; days are missing in week {', '.join(map(str, gaps))}" if gaps else ""
-    return _finding(
-        "weekdays",
+    return make_finding(
+        "canary.weekdays",
         Verdict.PASS if enough else Verdict.NO_DATA,
         f"{whole} whole matured week(s), wanted at least 2 of {WEEK} days each{lacking}",
-        value=float(sum(evidence.weekdays)),
-        threshold=2.0 * WEEK,
-        unit="days",
+        Measurement(value=float(sum(evidence.weekdays)), threshold=2.0 * WEEK, unit="days"),
     )
 
 
@@ -212,11 +219,11 @@ def primary(
     margin: float = 0.0,
 ) -> Finding:
     """Whether the challenger is better, at a planned look and by that look's bound."""
-    name, metric, whole = "primary", canary.outcome, len(evidence.weeks)
+    name, metric, whole = "canary.primary", canary.outcome, len(evidence.weeks)
     found = until(evidence, canary, whole) if whole else None
     if found is None or min(found.challengers, found.controls) < canary.minimum_entities:
         units = (found.challengers, found.controls) if found else evidence.now.units(metric.name)
-        return _finding(name, Verdict.NO_DATA, f"whole weeks: {_few(units, canary)}")
+        return make_finding(name, Verdict.NO_DATA, f"whole weeks: {_few(units, canary)}")
     look = looks[-1] if looks and looks[-1].week == whole else None
     told = _told(metric, found) + (f", margin {margin:g}" if margin else "")
     passed = look is not None and look.crossed and (found.estimate > 0 or not margin)
@@ -228,17 +235,19 @@ def primary(
             f"{'shown' if passed else 'not shown'} to be better in week {look.week} of "
             f"{canary.weeks}: z {look.statistic:.2f}, needed {needed} at {level:.3g}"
         )
-    return _finding(
+    return make_finding(
         name,
         Verdict.PASS if passed else Verdict.INCONCLUSIVE,
         f"{reason}: {told}",
-        value=found.estimate,
-        interval=anytime_interval(
-            found.estimate, found.standard_error, 0.9, planned(canary, level)
+        Measurement(
+            value=found.estimate,
+            interval=anytime_interval(
+                found.estimate, found.standard_error, 0.9, planned(canary, level)
+            ),
+            threshold=0.0 - margin,
+            unit=metric.name,
+            rows=found.challengers + found.controls,
         ),
-        threshold=0.0 - margin,
-        unit=metric.name,
-        rows=found.challengers + found.controls,
     )
 
 
@@ -248,18 +257,24 @@ def guardrail(evidence: CanaryEvidence, canary: Canary, guard: LiveGuardrail) ->
     Source: intersection-union, as in Schultzberg, Ankargren, Franberg (2024), arXiv 2402.11609: all
     guardrails have to hold, so none is corrected.
     """
-    name = f"guardrail.{guard.key}"
+    name = f"canary.guardrail.{guard.key}"
     if not evidence.weeks:
-        return _finding(name, Verdict.NO_DATA, "no whole week has matured yet", unit=guard.name)
+        return make_finding(
+            name, Verdict.NO_DATA, "no whole week has matured yet", Measurement(unit=guard.name)
+        )
     units = evidence.weeks[-1].units(guard.key)
     if min(units) < canary.minimum_entities:
-        return _finding(name, Verdict.NO_DATA, guard.where + _few(units, canary), unit=guard.name)
+        return make_finding(
+            name, Verdict.NO_DATA, guard.where + _few(units, canary), Measurement(unit=guard.name)
+        )
     try:
         found = evidence.weeks[-1].difference(guard)
     except NoVariation as same:
         return _unmoved(canary, guard, same.difference, min(units))
     except Undefined as undefined:
-        return _finding(name, Verdict.NO_DATA, guard.where + undefined.what, unit=guard.name)
+        return make_finding(
+            name, Verdict.NO_DATA, guard.where + undefined.what, Measurement(unit=guard.name)
+        )
     interval = found.interval(1 - 2 * canary.guardrail_alpha)
     told = f"{_told(guard, found)}, margin {guard.margin:g}"
     if interval.low is not None and interval.low > -guard.margin:
@@ -268,15 +283,17 @@ def guardrail(evidence: CanaryEvidence, canary: Canary, guard: LiveGuardrail) ->
         verdict, reason = Verdict.FAIL, "worse by more than the margin"
     else:
         verdict, reason = Verdict.INCONCLUSIVE, "harm beyond the margin is not excluded"
-    return _finding(
+    return make_finding(
         name,
         verdict,
         f"{guard.where}{reason}: {told}",
-        value=found.estimate,
-        interval=interval,
-        threshold=-guard.margin,
-        unit=guard.name,
-        rows=sum(units),
+        Measurement(
+            value=found.estimate,
+            interval=interval,
+            threshold=-guard.margin,
+            unit=guard.name,
+            rows=sum(units),
+        ),
     )
 
 
@@ -291,14 +308,14 @@ def _unmoved(canary: Canary, guard: LiveGuardrail, gap: float, units: int) -> Fi
         most = guard.largest * (1 - canary.guardrail_alpha ** (1 / units))
         verdict = Verdict.PASS if most < guard.margin else Verdict.INCONCLUSIVE
         reason = f"which leaves a loss of {most:.3g} possible, margin {guard.margin:g}"
-    return _finding(
-        f"guardrail.{guard.key}",
+    return make_finding(
+        f"canary.guardrail.{guard.key}",
         verdict,
         f"{guard.where}{guard.name} is the same for all of at least {units} entities in each arm, "
         f"{reason}",
-        value=None if most is None else -most,
-        threshold=-guard.margin,
-        unit=guard.name,
+        Measurement(
+            value=None if most is None else -most, threshold=-guard.margin, unit=guard.name
+        ),
     )
 
 
@@ -308,16 +325,16 @@ def last_week(evidence: CanaryEvidence, canary: Canary) -> Finding:
     try:
         found = evidence.latest.difference(metric)
     except Undefined as undefined:
-        return _finding("last_week", Verdict.NO_DATA, undefined.what, unit=metric.name)
+        return make_finding(
+            "canary.last_week", Verdict.NO_DATA, undefined.what, Measurement(unit=metric.name)
+        )
     better = found.estimate > 0
-    return _finding(
-        "last_week",
+    return make_finding(
+        "canary.last_week",
         Verdict.PASS if better else Verdict.INCONCLUSIVE,
         f"the newest whole week alone {'looks' if better else 'does not look'} better: "
         f"{_told(metric, found)}",
-        value=found.estimate,
-        threshold=0.0,
-        unit=metric.name,
+        Measurement(value=found.estimate, threshold=0.0, unit=metric.name),
     )
 
 
@@ -332,13 +349,12 @@ def futility(
     chance = chance_to_win(evidence, canary, level, looks, margin)
     if chance is None:
         return None
-    return _finding(
-        "futility",
+    return make_finding(
+        "canary.futility",
         Verdict.PASS if chance >= canary.futility else Verdict.INCONCLUSIVE,
         f"if the minimum effect were true, it would still win with a chance of {chance:.1%}, "
         f"wanted {canary.futility:.0%}",
-        value=chance,
-        threshold=canary.futility,
+        Measurement(value=chance, threshold=canary.futility),
         blocking=False,
     )
 
@@ -354,14 +370,16 @@ def corrected_gain(looks: Sequence[Look], canary: Canary, margin: float = 0.0) -
         effect_given_stopped(looks[-1].statistic, information, before, chance) - margin
         for chance in (CORRECTED, 0.5)
     )
-    return _finding(
-        "corrected_gain",
+    return make_finding(
+        "canary.corrected_gain",
         Verdict.PASS,
         f"canaries are stopped when they look good: taking that into account, the measured "
         f"{looks[-1].estimate:.4g} is as often too high as too low if the gain is {middle:.4g}",
-        value=middle,
-        interval=Interval(low=low, high=None, level=1 - CORRECTED),
-        unit=canary.outcome.name,
+        Measurement(
+            value=middle,
+            interval=Interval(low=low, high=None, level=1 - CORRECTED),
+            unit=canary.outcome.name,
+        ),
         blocking=False,
     )
 

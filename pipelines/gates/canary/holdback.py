@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.core.records import Record
 from pipelines.gates.canary.findings import alarm, harms, maturity, sample_ratios
 from pipelines.gates.canary.looks import planned, until
@@ -86,8 +86,8 @@ def _told(
     """The gain on whole weeks, and whether it can be what was promised."""
     found = until(evidence, canary, len(evidence.weeks))
     if found is None:
-        return Gate.CANARY.finding(
-            "promised", Verdict.NO_DATA, "no whole week can be compared yet", blocking=False
+        return make_finding(
+            "canary.promised", Verdict.NO_DATA, "no whole week can be compared yet", blocking=False
         )
     interval = found.interval(LEVEL)
     if not over:  # watched until then: an interval that may be
@@ -95,15 +95,17 @@ def _told(
             found.estimate, found.standard_error, LEVEL, planned(canary, level)
         )
     less = interval.high is not None and interval.high < promised
-    return Gate.CANARY.finding(
-        "promised",
+    return make_finding(
+        "canary.promised",
         Verdict.INCONCLUSIVE if less else Verdict.PASS,
         f"promised {promised:.4g}, measured {found.estimate:.4g} on {len(evidence.weeks)} whole "
         f"week(s): {'less than' if less else 'may well be what'} was promised",
-        value=found.estimate,
-        interval=interval,
-        threshold=promised,
-        unit=canary.outcome.name,
-        rows=found.challengers + found.controls,
+        Measurement(
+            value=found.estimate,
+            interval=interval,
+            threshold=promised,
+            unit=canary.outcome.name,
+            rows=found.challengers + found.controls,
+        ),
         blocking=False,
     )

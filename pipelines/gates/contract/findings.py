@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import ibis
 
-from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.gates.contract.messages import sentence
 from pipelines.quality.arrival import DAY, HOUR, LAG, with_arrival
 from pipelines.quality.suite import (
@@ -102,12 +102,11 @@ def _blocking(expectation: Mapping[str, Any]) -> bool:
 
 def _absent(name: str, stream: str, expectation: Mapping[str, Any], *, known: bool) -> Finding:
     why = "brought no fresh rows" if known else "was not read"
-    return Finding(
-        gate=Gate.CONTRACT,
-        name=name,
-        verdict=Verdict.NO_DATA,
-        reason=f"{stream} {why}, so nothing can be said. Has the feed stopped?",
-        rows=0,
+    return make_finding(
+        name,
+        Verdict.NO_DATA,
+        f"{stream} {why}, so nothing can be said. Has the feed stopped?",
+        Measurement(rows=0),
         blocking=_blocking(expectation),
     )
 
@@ -122,27 +121,18 @@ def _finding(
     if result.broken is not None:
         verdict = Verdict.INCONCLUSIVE
         reason = f"the check could not be run ({_one_line(result.broken)}), so it says nothing"
-        return Finding(
-            gate=Gate.CONTRACT,
-            name=name,
-            verdict=verdict,
-            reason=reason,
-            rows=rows,
-            blocking=_blocking(expectation),
+        return make_finding(
+            name, verdict, reason, Measurement(rows=rows), blocking=_blocking(expectation)
         )
     value, threshold, unit = _measured(expectation, result)
     considered = rows
     if result.element_count is not None:
         considered = result.element_count - (result.missing_count or 0)
-    return Finding(
-        gate=Gate.CONTRACT,
-        name=name,
-        verdict=Verdict.PASS if result.success else Verdict.FAIL,
-        reason=sentence(name, expectation, result, considered, medians),
-        value=value,
-        threshold=threshold,
-        unit=unit,
-        rows=considered,
+    return make_finding(
+        name,
+        Verdict.PASS if result.success else Verdict.FAIL,
+        sentence(name, expectation, result, considered, medians),
+        Measurement(value=value, threshold=threshold, unit=unit, rows=considered),
         blocking=_blocking(expectation),
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from pipelines.core.arrays import Integers
-from pipelines.core.findings import Finding, Gate, Interval, Verdict
+from pipelines.core.findings import Finding, Interval, Measurement, Verdict, make_finding
 from pipelines.gates.recent_window.record import Comparison
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.paired import PairedDifference
@@ -23,7 +23,6 @@ POWER = 0.9  # with which a window is said to settle a question
 LARGEST_SHARE = 0.20  # of the rows in one entity: beyond it, its noise is the comparison's
 WARNING_SHARE = 0.05
 FEW_ENTITIES = 50  # fewer are a handful of numbers to take a variance of
-_finding = Gate.RECENT_WINDOW.finding
 
 
 def maturity(spec: ModelSpec, rows: int, labelled: int, days: int) -> Finding:
@@ -42,24 +41,23 @@ def maturity(spec: ModelSpec, rows: int, labelled: int, days: int) -> Finding:
         problems.append(f"{labelled} labelled rows, wanted {gate.minimum_rows}")
     if days < gate.minimum_days:
         problems.append(f"labels on {days} days, wanted {gate.minimum_days}")
-    return _finding(
-        "maturity",
+    return make_finding(
+        "recent_window.maturity",
         Verdict.NO_DATA if problems else Verdict.PASS,
         "; ".join(problems) or f"{labelled} of {rows} matured points have a label, on {days} days",
-        value=share,
-        threshold=gate.minimum_label_share,
-        unit="share of points",
-        rows=rows,
+        Measurement(
+            value=share, threshold=gate.minimum_label_share, unit="share of points", rows=rows
+        ),
     )
 
 
 def _deciding(rival: Rival) -> str:
-    return "primary" if rival == "champion" else "bootstrap"
+    return "recent_window.primary" if rival == "champion" else "recent_window.bootstrap"
 
 
 def no_comparison(rival: Rival, why: str) -> Finding:
     """The deciding finding of a window that cannot be used."""
-    return _finding(_deciding(rival), Verdict.NO_DATA, f"nothing was compared: {why}")
+    return make_finding(_deciding(rival), Verdict.NO_DATA, f"nothing was compared: {why}")
 
 
 def primary(spec: ModelSpec, comparison: Comparison, rival: Rival) -> Finding:
@@ -91,15 +89,17 @@ def primary(spec: ModelSpec, comparison: Comparison, rival: Rival) -> Finding:
     else:
         verdict = Verdict.INCONCLUSIVE
         reason = f"not shown to be better: {gain}; {_settled(difference, effect, level, alpha)}"
-    return _finding(
+    return make_finding(
         _deciding(rival),
         verdict,
         reason,
-        value=difference.estimate,
-        interval=interval,
-        threshold=effect,
-        unit=comparison.metric,
-        rows=difference.rows,
+        Measurement(
+            value=difference.estimate,
+            interval=interval,
+            threshold=effect,
+            unit=comparison.metric,
+            rows=difference.rows,
+        ),
     )
 
 
@@ -127,16 +127,14 @@ def _same(name: str, comparison: Comparison, other: str, effect: float) -> Findi
     gain = comparison.candidate - comparison.rival
     gain = gain if comparison.higher_is_better else -gain
     equal = abs(gain) <= 1e-12 * max(abs(comparison.candidate), abs(comparison.rival))
-    return _finding(
+    return make_finding(
         name,
         Verdict.FAIL if equal else Verdict.INCONCLUSIVE,
         f"the candidate does exactly as {other} on every row: there is no gain"
         if equal
         else f"the candidate differs from {other} by the same {gain:.4g} on every row, so that "
         "the difference has no error to hold it against",
-        value=0.0 if equal else gain,
-        threshold=effect,
-        unit=comparison.metric,
+        Measurement(value=0.0 if equal else gain, threshold=effect, unit=comparison.metric),
     )
 
 
@@ -145,7 +143,7 @@ def refresh(spec: ModelSpec, comparison: Comparison) -> Finding:
 
     Worse means by more than the declared share of the minimum effect, at the level of one try.
     """
-    return _not_worse(spec, comparison, "refresh", "the champion", looks_better=True)
+    return _not_worse(spec, comparison, "recent_window.refresh", "the champion", looks_better=True)
 
 
 def anchor(spec: ModelSpec, comparison: Comparison, version: str) -> Finding:
@@ -154,13 +152,15 @@ def anchor(spec: ModelSpec, comparison: Comparison, version: str) -> Finding:
     Without it, refreshes that are each a little worse would add up: every one of them is held
     against the one before.
     """
-    return _not_worse(spec, comparison, "anchor", f"the anchor, version {version}")
+    return _not_worse(spec, comparison, "recent_window.anchor", f"the anchor, version {version}")
 
 
 def no_anchor(version: str, why: str) -> Finding:
     """The finding of a refresh that could not be held against its anchor."""
-    return _finding(
-        "anchor", Verdict.NO_DATA, f"not compared with the anchor, version {version}: {why}"
+    return make_finding(
+        "recent_window.anchor",
+        Verdict.NO_DATA,
+        f"not compared with the anchor, version {version}: {why}",
     )
 
 
@@ -174,13 +174,11 @@ def _not_worse(
             return _same(name, comparison, other, -margin)
         gain = comparison.candidate - comparison.rival
         gain = gain if comparison.higher_is_better else -gain
-        return _finding(
+        return make_finding(
             name,
             Verdict.PASS if gain > -margin else Verdict.FAIL,
             f"differs from {other} by the same {gain:.4g} on every row, margin {margin:g}",
-            value=gain,
-            threshold=-margin,
-            unit=comparison.metric,
+            Measurement(value=gain, threshold=-margin, unit=comparison.metric),
         )
     interval = difference.interval(1 - 2 * spec.gates.recent_window.alpha)
     p = difference.p_above(-margin)
@@ -202,15 +200,17 @@ def _not_worse(
         seen = difference.minimum_detectable_effect(level, POWER)
         verdict = Verdict.INCONCLUSIVE
         reason = f"not shown to be as good as {other}: {told}; these days exclude {seen:.3g}"
-    return _finding(
+    return make_finding(
         name,
         verdict,
         reason,
-        value=difference.estimate,
-        interval=interval,
-        threshold=-margin,
-        unit=comparison.metric,
-        rows=difference.rows,
+        Measurement(
+            value=difference.estimate,
+            interval=interval,
+            threshold=-margin,
+            unit=comparison.metric,
+            rows=difference.rows,
+        ),
     )
 
 
@@ -230,14 +230,12 @@ def corrected_gain(spec: ModelSpec, comparison: Comparison, *, refreshed: bool) 
     if difference.estimate < bar * error:
         return None
     gain = gain_given_passed(difference.estimate, error, bar)
-    return _finding(
-        "corrected_gain",
+    return make_finding(
+        "recent_window.corrected_gain",
         Verdict.PASS,
         f"only gains above {bar * error:.3g} pass: seen in that light, a measured "
         f"{difference.estimate:.4g} is as likely too high as too low for a gain of {gain:.4g}",
-        value=gain,
-        unit=comparison.metric,
-        rows=difference.rows,
+        Measurement(value=gain, unit=comparison.metric, rows=difference.rows),
         blocking=False,
     )
 
@@ -251,13 +249,11 @@ def guardrail(measure: Measure, margin: float, comparison: Comparison) -> Findin
     if difference is None:
         gain = comparison.candidate - comparison.rival
         gain = gain if comparison.higher_is_better else -gain
-        return _finding(
-            f"guardrail.{measure.name}",
+        return make_finding(
+            f"recent_window.guardrail.{measure.name}",
             Verdict.PASS if gain == 0 or gain > -margin else Verdict.FAIL,
             f"{measure.name} differs by the same {gain:.4g} on every row, margin {margin:g}",
-            value=gain,
-            threshold=-margin,
-            unit=measure.name,
+            Measurement(value=gain, threshold=-margin, unit=measure.name),
         )
     interval = difference.interval(1 - 2 * GUARDRAIL_LEVEL)
     told = (
@@ -273,25 +269,27 @@ def guardrail(measure: Measure, margin: float, comparison: Comparison) -> Findin
         seen = difference.minimum_detectable_effect(GUARDRAIL_LEVEL, POWER)
         verdict = Verdict.INCONCLUSIVE
         reason = f"harm beyond the margin is not excluded: {told}; these rows exclude {seen:.3g}"
-    return _finding(
-        f"guardrail.{measure.name}",
+    return make_finding(
+        f"recent_window.guardrail.{measure.name}",
         verdict,
         reason,
-        value=difference.estimate,
-        interval=interval,
-        threshold=-margin,
-        unit=measure.name,
-        rows=difference.rows,
+        Measurement(
+            value=difference.estimate,
+            interval=interval,
+            threshold=-margin,
+            unit=measure.name,
+            rows=difference.rows,
+        ),
     )
 
 
 def no_guardrail(measure: Measure, why: str) -> Finding:
     """The finding of a guardrail whose metric does not exist for these rows."""
-    return _finding(
-        f"guardrail.{measure.name}",
+    return make_finding(
+        f"recent_window.guardrail.{measure.name}",
         Verdict.NO_DATA,
         f"{measure.name} cannot be computed: {why}",
-        unit=measure.name,
+        Measurement(unit=measure.name),
     )
 
 
@@ -302,14 +300,13 @@ def seed_noise(spec: ModelSpec, gains: list[float], unit: str) -> Finding:
     seeds may differ by, ``t s sqrt(1 + 1/k)`` with the standard deviation ``s`` of ``k`` gains:
     then another refit would be expected to gain as well.
     """
-    gain, name = gains[0], "seed_noise"
+    gain, name = gains[0], "recent_window.seed_noise"
     if len(gains) < 2:
-        return _finding(
+        return make_finding(
             name,
             Verdict.NO_DATA,
             "one seed cannot tell a better recipe from a lucky fit; declare two or more seeds",
-            value=gain,
-            unit=unit,
+            Measurement(value=gain, unit=unit),
             blocking=False,
         )
     mean, spread = float(np.mean(gains)), float(np.std(gains, ddof=1))
@@ -331,7 +328,7 @@ def seed_noise(spec: ModelSpec, gains: list[float], unit: str) -> Finding:
     else:
         share = "" if luck <= 0 else f", {luck / gain:.0%} of it the luck of this seed"
         verdict, reason = Verdict.PASS, f"the gain exceeds the noise of refitting: {told}{share}"
-    return _finding(name, verdict, reason, value=gain, threshold=noise, unit=unit)
+    return make_finding(name, verdict, reason, Measurement(value=gain, threshold=noise, unit=unit))
 
 
 def concentration(entity: Integers) -> Finding:
@@ -345,13 +342,15 @@ def concentration(entity: Integers) -> Finding:
         verdict, reason, blocking = Verdict.INCONCLUSIVE, "few entities carry the error", False
     else:
         verdict, reason, blocking = Verdict.PASS, "no entity dominates", True
-    return _finding(
-        "concentration",
+    return make_finding(
+        "recent_window.concentration",
         verdict,
         f"{reason}: {told}",
-        value=share,
-        threshold=LARGEST_SHARE if blocking else WARNING_SHARE,
-        unit="share of rows",
-        rows=len(entity),
+        Measurement(
+            value=share,
+            threshold=LARGEST_SHARE if blocking else WARNING_SHARE,
+            unit="share of rows",
+            rows=len(entity),
+        ),
         blocking=blocking,
     )

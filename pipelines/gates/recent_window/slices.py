@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.core.arrays import Floats, Mask
-from pipelines.core.findings import Finding, Gate, Verdict, slug
+from pipelines.core.findings import Finding, Measurement, Verdict, make_finding, slug
 from pipelines.gates.recent_window.record import SliceDifference
 from pipelines.spec.training import Slice
 from pipelines.stats.holm import holm
@@ -155,29 +155,28 @@ def _finding(group: _Group, difference: PairedDifference, harm: float, unit: str
     margin, failed = group.declared.margin, harm <= HARM_LEVEL
     said = "is worse by more than the margin" if failed else "shows no harm beyond the margin"
     interval = difference.interval(1 - 2 * HARM_LEVEL)
-    return Finding(
-        gate=Gate.RECENT_WINDOW,
-        name=group.finding_name,
-        verdict=Verdict.FAIL if failed else Verdict.PASS,
-        reason=f"{group.place}, the candidate {said} of {margin:g}: "
+    return make_finding(
+        group.finding_name,
+        Verdict.FAIL if failed else Verdict.PASS,
+        f"{group.place}, the candidate {said} of {margin:g}: "
         f"difference {difference.estimate:.4g} ({interval.low:.4g} to {interval.high:.4g}), "
         f"p {harm:.3g} of harm after correction for all slices",
-        value=difference.estimate,
-        interval=interval,
-        threshold=-margin,
-        unit=unit,
-        rows=group.rows,
+        Measurement(
+            value=difference.estimate,
+            interval=interval,
+            threshold=-margin,
+            unit=unit,
+            rows=group.rows,
+        ),
     )
 
 
 def _unchanged(group: _Group) -> Finding:
-    return Finding(
-        gate=Gate.RECENT_WINDOW,
-        name=group.finding_name,
-        verdict=Verdict.PASS,
-        reason=f"{group.place}, both models do the same on every row",
-        threshold=-group.declared.margin,
-        rows=group.rows,
+    return make_finding(
+        group.finding_name,
+        Verdict.PASS,
+        f"{group.place}, both models do the same on every row",
+        Measurement(threshold=-group.declared.margin, rows=group.rows),
     )
 
 
@@ -189,14 +188,13 @@ def _untested(groups: list[tuple[_Group, str]]) -> list[Finding]:
     )
     more = f"; and {len(groups) - NAMED} more" if len(groups) > NAMED else ""
     return [
-        Finding(
-            gate=Gate.RECENT_WINDOW,
-            name="recent_window.slices_not_testable",
-            verdict=Verdict.INCONCLUSIVE,
-            reason=f"not testable, so neither passed nor failed: {named}{more}",
-            value=float(len(groups)),
-            unit="slices",
-            rows=sum(group.rows for group, _ in groups),
+        make_finding(
+            "recent_window.slices_not_testable",
+            Verdict.INCONCLUSIVE,
+            f"not testable, so neither passed nor failed: {named}{more}",
+            Measurement(
+                value=float(len(groups)), unit="slices", rows=sum(group.rows for group, _ in groups)
+            ),
             blocking=False,
         )
     ]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from pipelines.core.findings import Finding, Gate, Interval, Verdict
+from pipelines.core.findings import Finding, Interval, Measurement, Verdict, make_finding
 from pipelines.core.records import Record
 from pipelines.spec.rollout import Shadow
 from pipelines.stats.paired import PairedDifference
@@ -18,7 +18,6 @@ from pipelines.stats.shares import share_interval
 
 LEVEL = 0.95  # of intervals of shares and quantiles
 HARM_LEVEL = 0.05  # one-sided: chance that equal losses are called worse
-_finding = Gate.SHADOW.finding
 
 
 class Counted(Record):
@@ -83,74 +82,82 @@ def judge_shadow(evidence: ShadowEvidence, shadow: Shadow) -> tuple[Finding, ...
 
 def _requests(evidence: ShadowEvidence, shadow: Shadow) -> Finding:
     enough = evidence.answered >= shadow.minimum_requests
-    return _finding(
-        "requests",
+    return make_finding(
+        "shadow.requests",
         Verdict.PASS if enough else Verdict.NO_DATA,
         f"{evidence.answered} of {evidence.requests} requests were answered in shadow, wanted "
         f"{shadow.minimum_requests}",
-        value=float(evidence.answered),
-        threshold=float(shadow.minimum_requests),
-        rows=evidence.requests,
+        Measurement(
+            value=float(evidence.answered),
+            threshold=float(shadow.minimum_requests),
+            rows=evidence.requests,
+        ),
     )
 
 
 def _errors(evidence: ShadowEvidence, shadow: Shadow) -> Finding:
     failed = Counted(hits=evidence.requests - evidence.answered, of=evidence.requests)
     if not failed.of:
-        return _finding("errors", Verdict.NO_DATA, "no request was meant for shadow")
+        return make_finding("shadow.errors", Verdict.NO_DATA, "no request was meant for shadow")
     return _share(
-        "errors", "have no answer of the challenger in the log", failed, shadow.error_share
+        "shadow.errors", "have no answer of the challenger in the log", failed, shadow.error_share
     )
 
 
 def _latency(evidence: ShadowEvidence, shadow: Shadow) -> Finding:
     one, other = evidence.challenger_ms, evidence.champion_ms
     if one is None or other is None:
-        return _finding("latency", Verdict.NO_DATA, "no request was answered in shadow", unit="ms")
+        return make_finding(
+            "shadow.latency",
+            Verdict.NO_DATA,
+            "no request was answered in shadow",
+            Measurement(unit="ms"),
+        )
     limit = 1 + shadow.slower_share
     verdict = Verdict.PASS
     if one.value > limit * other.value:
         shown = one.low > limit * other.high
         verdict = Verdict.FAIL if shown else Verdict.INCONCLUSIVE
-    return _finding(
-        "latency",
+    return make_finding(
+        "shadow.latency",
         verdict,
         f"99 % of its answers came within {one.value:.4g} ms ({one.low:.4g} to {one.high:.4g}), of "
         f"the champion's within {other.value:.4g} ms, allowed are {limit:g} times as much",
-        value=one.value,
-        interval=Interval(low=one.low, high=one.high, level=LEVEL),
-        threshold=limit * other.value,
-        unit="ms",
-        rows=evidence.answered,
+        Measurement(
+            value=one.value,
+            interval=Interval(low=one.low, high=one.high, level=LEVEL),
+            threshold=limit * other.value,
+            unit="ms",
+            rows=evidence.answered,
+        ),
     )
 
 
 def _agreement(evidence: ShadowEvidence, shadow: Shadow) -> Iterator[Finding]:
     if evidence.mean_difference is None:
-        yield _finding("agreement", Verdict.NO_DATA, "no request was answered in shadow")
+        yield make_finding("shadow.agreement", Verdict.NO_DATA, "no request was answered in shadow")
         return
     told = f"answers differ by {evidence.mean_difference:.4g} on average"
     if evidence.disagreeing is None:
-        yield _finding(
-            "agreement",
+        yield make_finding(
+            "shadow.agreement",
             Verdict.PASS,
             f"{told}; without a declared tolerance this decides nothing",
-            value=evidence.mean_difference,
-            rows=evidence.answered,
+            Measurement(value=evidence.mean_difference, rows=evidence.answered),
             blocking=False,
         )
     else:
         wide = f"lie more than {shadow.tolerance:g} apart; {told}"
-        yield _share("agreement", wide, evidence.disagreeing, shadow.disagree_share)
+        yield _share("shadow.agreement", wide, evidence.disagreeing, shadow.disagree_share)
     for part in evidence.slices:
         where = f"where {part.column} is {part.value}"
-        name = f"slice.{part.column}.{part.slug}"
+        name = f"shadow.slice.{part.column}.{part.slug}"
         if part.disagreeing is None:
-            yield _finding(
+            yield make_finding(
                 name,
                 Verdict.PASS,
                 f"{where}, answers differ by {part.mean_difference:.4g} on average",
-                value=part.mean_difference,
+                Measurement(value=part.mean_difference),
                 blocking=False,
             )
         else:
@@ -162,20 +169,21 @@ def _agreement(evidence: ShadowEvidence, shadow: Shadow) -> Iterator[Finding]:
 def _losses(evidence: ShadowEvidence) -> Finding:
     found = evidence.losses
     if found is None:
-        return _finding("losses", Verdict.NO_DATA, evidence.no_losses or "no label has matured")
+        return make_finding(
+            "shadow.losses", Verdict.NO_DATA, evidence.no_losses or "no label has matured"
+        )
     harm = found.p_below(0.0)
     verdict = Verdict.PASS if found.estimate >= 0 else Verdict.INCONCLUSIVE
     if harm <= HARM_LEVEL:
         verdict = Verdict.FAIL
-    return _finding(
-        "losses",
+    return make_finding(
+        "shadow.losses",
         verdict,
         f"on the same matured requests its gain is {found.estimate:.4g} with error "
         f"{found.standard_error:.3g}; worse with p {harm:.2g}, held at {HARM_LEVEL:g}",
-        value=found.estimate,
-        interval=found.interval(LEVEL),
-        threshold=0.0,
-        rows=found.rows,
+        Measurement(
+            value=found.estimate, interval=found.interval(LEVEL), threshold=0.0, rows=found.rows
+        ),
     )
 
 
@@ -186,13 +194,15 @@ def _share(name: str, told: str, counted: Counted, limit: float) -> Finding:
     if share > limit:
         shown = (interval.low or 0.0) > limit
         verdict = Verdict.FAIL if shown else Verdict.INCONCLUSIVE
-    return _finding(
+    return make_finding(
         name,
         verdict,
         f"{counted.hits} of {counted.of} ({share:.3%}) {told}; allowed are {limit:.3%}",
-        value=share,
-        interval=interval,
-        threshold=limit,
-        unit="share of requests",
-        rows=counted.of,
+        Measurement(
+            value=share,
+            interval=interval,
+            threshold=limit,
+            unit="share of requests",
+            rows=counted.of,
+        ),
     )
