@@ -54,7 +54,7 @@ class Settings(BaseSettings):
                 where=f"GAUNTLET_{str(first['loc'][0]).upper()}",
                 got=repr(first["input"]),
                 wanted=first["msg"],
-                do="mend it in the environment, or in .env",
+                hint="mend it in the environment, or in .env",
             ) from cause
 
     def apart(self, model: str) -> Settings:

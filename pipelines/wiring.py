@@ -67,7 +67,7 @@ def connect(
             where=str(known.home),
             got=str(cause),
             wanted="a folder that this account may write",
-            do="mend the path, the rights or GAUNTLET_HOME, then run again",
+            hint="mend the path, the rights or GAUNTLET_HOME, then run again",
         ) from cause
     engine = open_engine(known.ledger_address)
     return Parts(
@@ -267,7 +267,7 @@ def open_sources(
                     "the address of a PostgreSQL stream is not set",
                     where=f"{spec.name}: streams.{name}.source",
                     wanted=f"the environment variable {variable}",
-                    do=f"export {variable}=postgresql://reader:...@host/database",
+                    hint=f"export {variable}=postgresql://reader:...@host/database",
                 )
             sources[name] = PostgresEvents.of(stream.source, url)
         else:

@@ -23,14 +23,14 @@ from airflow.sdk import (
     get_parsing_context,
 )
 
-from pipelines.core.errors import Busy, Superseded, Unavailable
+from pipelines.core.errors import LockedError, StaleEvidenceError, Unavailable
 from pipelines.core.time import parse_instant, utc
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 CURED_BY_WAITING = ExceptionRetryPolicy(
     rules=[
         RetryRule(
-            exception=[Unavailable, Busy, Superseded],
+            exception=[Unavailable, LockedError, StaleEvidenceError],
             action=RetryAction.RETRY,
             reason="another service, run or writer is in the way; running again is safe",
         )

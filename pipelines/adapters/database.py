@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.pool import NullPool, QueuePool
 
-from pipelines.core.errors import Damaged, Unavailable
+from pipelines.core.errors import IntegrityError, Unavailable
 
 _BUSY_TIMEOUT_S = 30
 _CONNECT_TIMEOUT_S = 10
@@ -87,7 +87,7 @@ def _make_folder(folder: Path) -> None:
             "cannot make the folder of a database",
             where=str(folder),
             got=str(cause),
-            do="make the folder, or name another one",
+            hint="make the folder, or name another one",
         ) from cause
 
 
@@ -98,7 +98,7 @@ def address_of(engine: sa.Engine) -> str:
 
 @contextmanager
 def answered(engine: sa.Engine, what: str) -> Iterator[None]:
-    """Turn the database's failures into ``Unavailable`` or ``Damaged``; broken keys pass through.
+    """Map database failures to ``Unavailable`` or ``IntegrityError``; key conflicts pass through.
 
     Arguments:
         engine: whose address is named.
@@ -113,13 +113,13 @@ def answered(engine: sa.Engine, what: str) -> Iterator[None]:
             f"{what} did not answer",
             where=address_of(engine),
             got=str(getattr(cause, "orig", None) or cause).strip(),
-            do="start the database or mend its address, then run again: nothing is done twice",
+            hint="start the database or mend its address, then run again: nothing is done twice",
         ) from cause
     except exc.DatabaseError as cause:
-        raise Damaged(
+        raise IntegrityError(
             f"{what} refused",
             where=address_of(engine),
             got=str(cause.orig).strip(),
             wanted="a sound database, and the right to read and to append",
-            do="restore the database from its backup, or mend the role's rights",
+            hint="restore the database from its backup, or mend the role's rights",
         ) from cause

@@ -1,27 +1,27 @@
-"""The family of errors. Each says what went wrong, where, got, wanted, and what to do."""
+"""Errors of the product: what went wrong, where, what was found, what is valid, and a hint."""
 
 from __future__ import annotations
 
 
 class GauntletError(Exception):
-    """Something a person can put right.
+    """An error that a user or operator can fix.
 
     Arguments:
         what: the failure in one clause, without a full stop.
         where: file, line, key, stream or address concerned.
         got: what was found there.
         wanted: what would have been right.
-        do: the next thing to try.
+        hint: the next thing to try.
     """
 
     exit_code = 1
     code = "error"
 
     def __init__(
-        self, what: str, *, where: str = "", got: str = "", wanted: str = "", do: str = ""
+        self, what: str, *, where: str = "", got: str = "", wanted: str = "", hint: str = ""
     ) -> None:
-        self.what, self.where, self.got, self.wanted, self.do = what, where, got, wanted, do
-        parts = {"where": where, "got": got, "wanted": wanted, "do": do}
+        self.what, self.where, self.got, self.wanted, self.hint = what, where, got, wanted, hint
+        parts = {"where": where, "got": got, "wanted": wanted, "hint": hint}
         lines = [what, *(f"  {label + ':':<8}{text}" for label, text in parts.items() if text)]
         super().__init__("\n".join(lines))
 
@@ -33,7 +33,7 @@ class GauntletError(Exception):
             "where": self.where,
             "got": self.got,
             "wanted": self.wanted,
-            "do": self.do,
+            "hint": self.hint,
         }
         return {key: value for key, value in facts.items() if value}
 
@@ -59,11 +59,11 @@ class DataError(GauntletError):
     code = "data"
 
 
-class Damaged(GauntletError):
+class IntegrityError(GauntletError):
     """Stored content no longer has the hash that was recorded for it."""
 
     exit_code = 4
-    code = "damaged"
+    code = "integrity"
 
 
 class Unavailable(GauntletError):
@@ -73,15 +73,15 @@ class Unavailable(GauntletError):
     code = "unavailable"
 
 
-class Busy(GauntletError):
+class LockedError(GauntletError):
     """Another run of the same model holds the lock; running again later is safe."""
 
     exit_code = 6
-    code = "busy"
+    code = "locked"
 
 
-class Superseded(GauntletError):
+class StaleEvidenceError(GauntletError):
     """The champion changed after the evidence was gathered, so the evidence is void."""
 
     exit_code = 7
-    code = "superseded"
+    code = "stale_evidence"

@@ -59,7 +59,7 @@ def room_on_disk(place: Path) -> Iterator[None]:
                 "there is no room left to write a file",
                 where=str(place),
                 got=str(cause),
-                do="make room and run again: nothing half-written was kept",
+                hint="make room and run again: nothing half-written was kept",
             ) from cause
         raise
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from pipelines.core.errors import Superseded, Unavailable
+from pipelines.core.errors import StaleEvidenceError, Unavailable
 
 R = TypeVar("R")
 
@@ -16,7 +16,7 @@ _LONGEST_PAUSE_S = 0.1
 def compare_and_swap(
     attempt: Callable[[], R],
     *,
-    retry_on: type[Exception] = Superseded,
+    retry_on: type[Exception] = StaleEvidenceError,
     attempts: int = 100,
     pause_s: float = 0.001,
 ) -> R:
@@ -41,7 +41,7 @@ def compare_and_swap(
     >>> turn = count(1)
     >>> def third_time_lucky() -> str:
     ...     if (number := next(turn)) < 3:
-    ...         raise Superseded("another writer was faster")
+    ...         raise StaleEvidenceError("another writer was faster")
     ...     return f"written at attempt {number}"
     >>> compare_and_swap(third_time_lucky)
     'written at attempt 3'
@@ -54,7 +54,7 @@ def compare_and_swap(
                 raise Unavailable(
                     "the update was overtaken by other writers every time",
                     got=f"{attempts} attempts; the last one: {str(overtaken).splitlines()[0]}",
-                    do="run again: nothing was changed",
+                    hint="run again: nothing was changed",
                 ) from overtaken
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

@@ -49,7 +49,7 @@ def utc(value: datetime, where: str = "") -> datetime:
             where=where,
             got=value.isoformat(),
             wanted="an offset or zone, such as 2026-01-05T00:00:00Z",
-            do="say which zone the time was written in",
+            hint="say which zone the time was written in",
         )
     return value.astimezone(UTC)
 

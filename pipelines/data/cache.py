@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from pipelines.core.errors import Damaged
+from pipelines.core.errors import IntegrityError
 from pipelines.core.files import room_on_disk, settle, sha256_of, write_bytes
 from pipelines.core.records import canonical_json, digest_of
 
@@ -55,7 +55,7 @@ class Cache:
         """Reads objects whole and compares their hashes.
 
         Raises:
-            Damaged: when an object is gone or its content changed.
+            IntegrityError: when an object is gone or its content changed.
         """
         with ThreadPoolExecutor(2) as pool:
             for _ in pool.map(self._verify, sha256s):
@@ -65,12 +65,12 @@ class Cache:
         path = self.object(sha256)
         got = sha256_of(path) if path.is_file() else "no such file"
         if got != sha256:
-            raise Damaged(
+            raise IntegrityError(
                 "an event object in the cache is not what it was",
                 where=str(path),
                 got=got,
                 wanted=sha256,
-                do="delete that file and run again: it is fetched anew from the store",
+                hint="delete that file and run again: it is fetched anew from the store",
             )
 
     def note(self, kind: str, about: Any) -> Any | None:

@@ -97,7 +97,7 @@ def check_schema(
             where=where,
             got=f"columns {sorted(there)}",
             wanted="; ".join(filter(None, [f"columns {sorted(wanted)}", remark])),
-            do="; ".join([*renamed, "mend the source, or the declaration if the column is gone"]),
+            hint="; ".join([*renamed, "mend the source, or the declaration if the column is gone"]),
         )
     for name, kind in wanted.items():
         if pt.is_timestamp(there[name]) and there[name].tz is None:
@@ -106,7 +106,7 @@ def check_schema(
                 where=where,
                 got=str(there[name]),
                 wanted="timestamp with a zone, such as timestamp[us, tz=UTC]",
-                do="write instants, or import the file and say in which zone it was written",
+                hint="write instants, or import the file and say in which zone it was written",
             )
         if not _fits(there[name], kind):
             raise DataError(
@@ -114,7 +114,7 @@ def check_schema(
                 where=where,
                 got=str(there[name]),
                 wanted=kind.value,
-                do="mend the source, or the declaration",
+                hint="mend the source, or the declaration",
             )
 
 

@@ -84,7 +84,7 @@ class FileEvents:
                 f"stream {name!r} has no object of events known by {instant_text(as_of)}",
                 where=f"{self.store.address}/{prefix}",
                 wanted=f"{prefix}dt=YYYY-MM-DD/<any name>.parquet",
-                do="import events, or mend the store's address or the stream's path",
+                hint="import events, or mend the store's address or the stream's path",
             )
         fresh = [stored for stored in listed if index.get(_version(stored), "missing") not in cache]
         before = dict(index)
@@ -120,7 +120,7 @@ class FileEvents:
                     f"stream {name!r} has an object outside of a day's folder",
                     where=f"{self.store.address}/{stored.key}",
                     wanted=f"{prefix}dt=YYYY-MM-DD/<any name>.parquet, the day of known time",
-                    do="bring the file in with `gauntlet import`, or move it to its day",
+                    hint="bring the file in with `gauntlet import`, or move it to its day",
                 )
             if day > last:
                 return  # keys come in order, so only later days follow

@@ -40,7 +40,7 @@ class ObjectStore(Protocol):
         """Copies exactly the version that was listed to the file ``to``.
 
         Raises:
-            Damaged: when that version is gone or its content was replaced.
+            IntegrityError: when that version is gone or its content was replaced.
             Unavailable: when the store does not answer.
         """
         ...

@@ -63,7 +63,7 @@ def scan_objects(
 
     Raises:
         DataError: when columns, times or the partition of an object contradict the declaration.
-        Damaged: when an object's content is not what was pulled.
+        IntegrityError: when an object's content is not what was pulled.
     """
     declared = {"scan": 3, "stream": stream.digest}
     notes: dict[str, Any] = cache.note("scans", declared) or {}
@@ -123,7 +123,7 @@ def _by_schema(
                 where=where,
                 got=str(cause).splitlines()[0],
                 wanted="a Parquet file",
-                do="write the object again, or take it away",
+                hint="write the object again, or take it away",
             ) from cause
         check_schema(schema, wanted, where=where, remark=remark)
         used = sorted(str(schema.field(column)) for column in wanted)
@@ -172,7 +172,7 @@ def _scan(
                         + _sample(connection, source, path, f"({condition})"),
                         wanted=f"{instant_text(EARLIEST)} <= event time <= known time; "
                         + time_names(stream),
-                        do="mend the source: wrong unit, zone or columns mixed up?",
+                        hint="mend the source: wrong unit, zone or columns mixed up?",
                     )
     scans = {
         path: Scan(**dict(zip(Scan.model_fields, values, strict=False))) for path, *values in rows
@@ -200,7 +200,7 @@ def _check_partition(name: str, pulled: PulledObject, scan: Scan) -> None:
             where=f"stream {name}, object {pulled.key}",
             got=f"known time {instant_text(from_epoch_us(scan.first_known))}",
             wanted=f"no known time before {day.isoformat()}",
-            do="put the object under dt= its first day of known time: there a run looks for it",
+            hint="put the object under dt= its first day of known time: there a run looks for it",
         )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import ibis
 from pydantic import Field
 
-from pipelines.core.errors import Damaged, DataError, SpecError
+from pipelines.core.errors import DataError, IntegrityError, SpecError
 from pipelines.core.files import write_bytes
 from pipelines.core.records import Instant, Record, canonical_json, digest_of
 from pipelines.core.time import epoch_us, from_epoch_us, instant_text, utc
@@ -82,7 +82,7 @@ def take_snapshot(
 
     Raises:
         DataError: when events are missing, malformed, or contradict their declaration.
-        Damaged: when a cached object is not what it was.
+        IntegrityError: when a cached object is not what it was.
         Unavailable: when a source does not answer or the disk is full; running again is safe.
     """
     lacking = sorted(set(spec.streams) - set(sources))
@@ -98,7 +98,7 @@ def take_snapshot(
     if path.is_file():
         try:
             earlier = load_snapshot(cache, snapshot.id)
-        except Damaged:
+        except IntegrityError:
             path.unlink()
         else:
             objects = [one for stream in earlier.streams.values() for one in stream.objects]
@@ -115,14 +115,14 @@ def load_snapshot(cache: Path, snapshot_id: str) -> Snapshot:
 
     Raises:
         DataError: when there is none.
-        Damaged: when the manifest is not what was written.
+        IntegrityError: when the manifest is not what was written.
     """
     path = _manifest(cache, snapshot_id)
     if not path.is_file():
         raise DataError(
             f"there is no snapshot {snapshot_id[:12]} in the cache",
             where=str(path),
-            do="take it again: the same instant gives the same id",
+            hint="take it again: the same instant gives the same id",
         )
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
@@ -132,11 +132,11 @@ def load_snapshot(cache: Path, snapshot_id: str) -> Snapshot:
         if snapshot.id != snapshot_id:
             raise ValueError(f"it describes {snapshot.id}")
     except (ValueError, KeyError, TypeError) as cause:
-        raise Damaged(
+        raise IntegrityError(
             "a snapshot's manifest is not what was written",
             where=str(path),
             got=str(cause),
-            do="delete that file and take the snapshot again",
+            hint="delete that file and take the snapshot again",
         ) from cause
     return snapshot
 
@@ -157,7 +157,7 @@ def open_streams(
         columns. No row is known after ``snapshot.as_of``.
 
     Raises:
-        Damaged: when an object is gone or its content changed.
+        IntegrityError: when an object is gone or its content changed.
     """
     held, tables = Cache(cache), {}
     # Each query opens every object; what stands at their ends is read once, as they never change.
@@ -189,7 +189,7 @@ def _take(
         raise NoEvents(
             f"stream {name!r} has no event known by {instant_text(as_of)}",
             where=", ".join(one.key for one in pulled[:3]),
-            do="import events, or choose a later instant",
+            hint="import events, or choose a later instant",
         )
     rows = sum(scan.visible for scan in events)
     sums = [str(sum(scan.high for scan in events)), str(sum(scan.low for scan in events))]

@@ -75,7 +75,7 @@ def feast_repository(specs: Sequence[ModelSpec]) -> dict[str, str]:
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise SpecError(
-            "two feature views bear one name in Feast", got=f"{doubled}", do="rename a model"
+            "two feature views bear one name in Feast", got=f"{doubled}", hint="rename a model"
         )
     blocks = ["\n".join(_imports(specs, entities))]
     blocks += [
@@ -187,7 +187,7 @@ def _field(spec: ModelSpec, feature: WindowFeature) -> str:
         raise SpecError(
             "Feast keeps this name to itself",
             where=f"{spec.name}: features.{feature.name}",
-            do="give the feature another name",
+            hint="give the feature another name",
         )
     return (
         f"Field(name={_text(feature.name)}, dtype={_TYPES[feature_type(spec, feature)][0]}, "

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.core.errors import Damaged, SpecError
+from pipelines.core.errors import IntegrityError, SpecError
 from pipelines.core.time import instant_text
 from pipelines.data.snapshot import Snapshot, take_snapshot
 from pipelines.flows.collaborators import Parts, Run, open_run
@@ -122,14 +122,14 @@ def choose_pair(parts: Parts, model: str, against: str | None) -> Pair:
             where=model,
             got="no champion",
             wanted="--against a declaration or a version",
-            do=f"`gauntlet retrain {model}` makes a first version",
+            hint=f"`gauntlet retrain {model}` makes a first version",
         )
     info = parts.registry.get(model, version)
     path = parts.registry.download(info, parts.home / "versions") / EVIDENCE / "spec.json"
     try:
         old = ModelSpec.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as cause:
-        raise Damaged(
+        raise IntegrityError(
             "a version lacks its declaration", where=f"{model} version {version}", got=str(cause)
         ) from cause
     return Pair(old, new, f"version {version}")

@@ -144,7 +144,7 @@ def open_exploration(model: str, as_of: datetime | None, readers: Readers) -> Ex
         raise SpecError(
             f"a stream called {FRAME!r} cannot be explored",
             where=f"{model}: streams",
-            do="rename the stream: this is what the decision points are called",
+            hint="rename the stream: this is what the decision points are called",
         )
     cache = readers.folder / "cache"
     snapshot = take_snapshot(spec, moment, readers.open_sources(spec), cache, readers.progress)
@@ -198,5 +198,5 @@ def _answers(query: str) -> Iterator[None]:
             where=" ".join(query.split())[:200],
             got=str(cause).strip(),
             wanted="a query; this session reads the snapshot and writes nowhere",
-            do="`SHOW TABLES` and `DESCRIBE <table>` say what there is",
+            hint="`SHOW TABLES` and `DESCRIBE <table>` say what there is",
         ) from cause

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.core.errors import Damaged, SpecError
+from pipelines.core.errors import IntegrityError, SpecError
 from pipelines.flows.collaborators import Parts, Run
 from pipelines.packaging.package import EVIDENCE
 from pipelines.release.budget import anchor
@@ -40,7 +40,8 @@ def load_incumbent(run: Run) -> Incumbent | None:
     """The champion, its content verified; ``None`` when there is none yet.
 
     Raises:
-        Damaged: when the version's content is not what was registered, or lacks its evidence.
+        IntegrityError: when the version's content is not what was registered, or lacks its
+            evidence.
     """
     return None if run.champion is None else load_version(run.parts, run.champion)
 
@@ -51,7 +52,7 @@ def load_anchor(run: Run, incumbent: Incumbent) -> Incumbent | None:
     Every refresh has the recipe of what it replaces, so the champion's features serve it as well.
 
     Raises:
-        Damaged: as for the champion.
+        IntegrityError: as for the champion.
     """
     version = anchor(run.parts.ledger.entries(run.request.model, run.request.lineage))
     info = run.version(version)
@@ -64,7 +65,8 @@ def load_version(parts: Parts, info: VersionInfo) -> Incumbent:
     """A version, its content verified, and what was saved inside it.
 
     Raises:
-        Damaged: when the version's content is not what was registered, or lacks its evidence.
+        IntegrityError: when the version's content is not what was registered, or lacks its
+            evidence.
     """
     folder = parts.registry.download(info, parts.home / "versions")
     try:
@@ -80,12 +82,12 @@ def load_version(parts: Parts, info: VersionInfo) -> Incumbent:
             plan=SplitPlan.model_validate(plan),
         )
     except (OSError, ValueError) as cause:
-        raise Damaged(
+        raise IntegrityError(
             "a version lacks what was saved inside it",
             where=f"{info.model} version {info.version}",
             got=str(cause),
             wanted=f"spec.json, envelope.json and split.json in {EVIDENCE}/",
-            do="roll back to a version that is whole",
+            hint="roll back to a version that is whole",
         ) from cause
 
 
@@ -119,7 +121,7 @@ def combined_spec(spec: ModelSpec, old: ModelSpec, prefix: str = OTHER) -> Model
             where=f"{spec.name}: points",
             got=f"{spec.points.kind} of {list(spec.points.keys)}",
             wanted=f"{old.points.kind} of {list(old.points.keys)}, as the champion's",
-            do="a model that is asked something else is a new model: give it another name",
+            hint="a model that is asked something else is a new model: give it another name",
         )
     others = [
         feature.model_copy(
@@ -157,7 +159,7 @@ def _merged(old: dict[str, Stream], new: dict[str, Stream]) -> dict[str, Stream]
                 where=f"streams.{name}",
                 got=f"other times, source or column types than the champion's {sorted(clash)}",
                 wanted="the same source, times and column types, so that both see the same rows",
-                do="declare the changed reading as a stream of another name",
+                hint="declare the changed reading as a stream of another name",
             )
         merged[name] = wanted
     return merged

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from pipelines.core.errors import Damaged
+from pipelines.core.errors import IntegrityError
 from pipelines.core.records import canonical_json
 
 R = TypeVar("R", bound=BaseModel)
@@ -42,11 +42,11 @@ class Workspace:
             try:
                 return kind.model_validate_json(path.read_text(encoding="utf-8"))
             except ValueError as cause:
-                raise Damaged(
+                raise IntegrityError(
                     "a run's own record cannot be read",
                     where=str(path),
                     got=str(cause).splitlines()[0],
-                    do="remove the file and run again: the step is done anew",
+                    hint="remove the file and run again: the step is done anew",
                 ) from cause
         record = make()
         self.write_json(f"{name}.json", record.model_dump(mode="json"))

@@ -16,7 +16,7 @@ import pandas as pd
 from pydantic import Field
 from sklearn.pipeline import Pipeline
 
-from pipelines.core.errors import Damaged
+from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import instant_text
@@ -109,18 +109,18 @@ def complete_package(
         evidence: as in ``write_package``, beside what the source has.
 
     Raises:
-        Damaged: when the source is not what was written.
+        IntegrityError: when the source is not what was written.
     """
     from mlflow.models import Model
 
     found = content_digest(source)
     if found != package.content:
-        raise Damaged(
+        raise IntegrityError(
             "a model directory is not what was written",
             where=str(source),
             got=found,
             wanted=package.content,
-            do="remove the run's folder and run again",
+            hint="remove the run's folder and run again",
         )
     with _whole_or_not(folder) as part:
         shutil.copytree(source, part)
@@ -170,15 +170,17 @@ def content_digest(folder: Path) -> str:
     stream. The one file that MLflow adds to what a reader downloads does not count.
 
     Raises:
-        Damaged: when there is no such directory, or it is empty, or has a link in it.
+        IntegrityError: when there is no such directory, or it is empty, or has a link in it.
     """
     whole = hashlib.sha256()
     found = list(_files(folder))
     if not found:
-        raise Damaged("a model directory is empty or absent", where=str(folder))
+        raise IntegrityError("a model directory is empty or absent", where=str(folder))
     for path, name in found:
         if path.is_symlink():
-            raise Damaged("a model directory holds a link", where=str(path), wanted="plain files")
+            raise IntegrityError(
+                "a model directory holds a link", where=str(path), wanted="plain files"
+            )
         whole.update(hashlib.sha256(name.encode()).digest())
         with path.open("rb") as file:
             whole.update(hashlib.file_digest(file, "sha256").digest())

@@ -49,7 +49,7 @@ def _refuse_foreign(names: list[str]) -> None:
             where="estimator",
             got=f"{foreign}",
             wanted=f"types of {', '.join(prefix.rstrip('.') for prefix in _STORABLE)}",
-            do="use an estimator of one of these libraries",
+            hint="use an estimator of one of these libraries",
         )
 
 

@@ -92,7 +92,7 @@ def stage_of(entity: Mapping[str, Any], salt: str, shares: Sequence[float]) -> i
             "the stages of a ramp do not grow",
             got=f"shares {list(shares)}",
             wanted="each larger than the one before, the last at most 0.5",
-            do="a smaller share is another experiment: begin it with a salt of its own",
+            hint="a smaller share is another experiment: begin it with a salt of its own",
         )
     place = _entity_place(entity, salt)
     entered = (n for n, share in enumerate(shares) if _arm(place, share) is not Arm.CHAMPION)

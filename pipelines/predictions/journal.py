@@ -107,7 +107,7 @@ class Journal:
 
     Raises:
         Unavailable: when the file cannot be opened or made.
-        Damaged: when it is no journal.
+        IntegrityError: when it is no journal.
         SpecError: when it was written with other columns.
     """
 
@@ -147,7 +147,7 @@ class Journal:
             JournalFull: when there would be more unshipped than the bounds allow.
             DataError: when a text is no Unicode, or a number not finite.
             Unavailable: when the disk is full or the file cannot be written.
-            Damaged: when the file is no sound database any more.
+            IntegrityError: when the file is no sound database any more.
         """
         ticket = _Ticket([_stored(each) for each in predictions])
         with self._changed:
@@ -295,7 +295,7 @@ class Journal:
                 where=str(self._file.path),
                 got=f"{instant_text(known)}, after {instant_text(from_epoch_us(stamp))}",
                 wanted=f"a clock that goes back by at most {duration_text(MOST_SET_BACK)}",
-                do="set the clock right; if it was ahead before and is right now, see"
+                hint="set the clock right; if it was ahead before and is right now, see"
                 " docs/prediction-log.md",
             )
 
@@ -307,7 +307,7 @@ class Journal:
             where=str(self._file.path),
             got=f"{rows:,} rows, {size:,} bytes",
             wanted=f"at most {self.most_rows:,} rows and {self.most_bytes:,} bytes",
-            do="bring the store back, or shipping; nothing that was acknowledged is lost",
+            hint="bring the store back, or shipping; nothing that was acknowledged is lost",
         )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipelines.core.errors import Damaged, SpecError, Unavailable
+from pipelines.core.errors import IntegrityError, SpecError, Unavailable
 from pipelines.core.records import canonical_json
 from pipelines.predictions.record import COLUMNS
 from pipelines.spec.fields import ColumnType
@@ -48,7 +48,7 @@ class JournalFile:
 
     Raises:
         Unavailable: when the file cannot be opened or made.
-        Damaged: when it is no journal.
+        IntegrityError: when it is no journal.
         SpecError: when it was written with other columns.
     """
 
@@ -73,7 +73,7 @@ class JournalFile:
 
         Raises:
             Unavailable: when the disk is full or the file cannot be written.
-            Damaged: when the file is no sound database any more.
+            IntegrityError: when the file is no sound database any more.
         """
         with self._answered(), self._writer, self._own_turn():
             self._write.execute("BEGIN IMMEDIATE")
@@ -104,7 +104,7 @@ class JournalFile:
 
         Raises:
             Unavailable: when the disk is full or the file cannot be written.
-            Damaged: when the file is no sound database any more.
+            IntegrityError: when the file is no sound database any more.
         """
         with self._answered():
             with self._reader:
@@ -146,7 +146,7 @@ class JournalFile:
                 where=str(self.path),
                 got=layout,
                 wanted=_LAYOUT,
-                do="ship it with the release that wrote it, then take the file away",
+                hint="ship it with the release that wrote it, then take the file away",
             )
 
     @contextmanager
@@ -166,7 +166,7 @@ class JournalFile:
             raise Unavailable(
                 "a prediction journal was opened before this process was forked",
                 where=str(self.path),
-                do="open the journal in every worker, after it has started",
+                hint="open the journal in every worker, after it has started",
             )
 
     @contextmanager
@@ -178,13 +178,13 @@ class JournalFile:
                 "the prediction journal cannot be used",
                 where=str(self.path),
                 got=str(cause),
-                do="make room and make the file writable: what was acknowledged is in it",
+                hint="make room and make the file writable: what was acknowledged is in it",
             ) from cause
         except sqlite3.DatabaseError as cause:
-            raise Damaged(
+            raise IntegrityError(
                 "the prediction journal is no sound database",
                 where=str(self.path),
                 got=str(cause),
-                do="keep the file, move it away with its -wal and restart; sqlite3's .recover"
+                hint="keep the file, move it away with its -wal and restart; sqlite3's .recover"
                 " reads what can be read",
             ) from cause

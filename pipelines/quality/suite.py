@@ -87,7 +87,7 @@ def load_suite(path: Path, spec: ModelSpec, *, thorough: bool = True) -> dict[st
             f"there is no suite for model {spec.name!r}",
             where=str(path),
             wanted="a Great Expectations suite as JSON",
-            do='write {"name": ..., "expectations": []} there, or name the file that holds it',
+            hint='write {"name": ..., "expectations": []} there, or name the file that holds it',
         )
     try:
         suite = json.loads(path.read_text(encoding="utf-8"))
@@ -110,7 +110,7 @@ def load_suite(path: Path, spec: ModelSpec, *, thorough: bool = True) -> dict[st
             f"{len(mistakes)} mistake(s) in a suite",
             where=str(path),
             got="\n" + "\n".join(f"    {path}: {mistake}" for mistake in mistakes),
-            do="mend the expectations above",
+            hint="mend the expectations above",
         )
     return suite
 

@@ -32,7 +32,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from pipelines.core.errors import Damaged
+from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.core.records import Record
 from pipelines.release.ledger import LIVE, Entry
@@ -164,18 +164,18 @@ def paid_level(entries: Iterable[Entry], run: str) -> float:
         run: the run whose first entry paid; of a canary that of its first stage.
 
     Raises:
-        Damaged: no entry of the run names a level.
+        IntegrityError: no entry of the run names a level.
     """
     for entry in entries:
         if entry.run == run:
             for finding in entry.findings:
                 if finding.name == LEVEL and finding.value is not None:
                     return finding.value
-    raise Damaged(
+    raise IntegrityError(
         "a canary goes on that nobody has paid for",
         where=f"run {run}",
         wanted=f"an entry with the finding {LEVEL}",
-        do="end it: `gauntlet rollback` to the champion before, or move the alias by hand",
+        hint="end it: `gauntlet rollback` to the champion before, or move the alias by hand",
     )
 
 

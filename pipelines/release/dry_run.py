@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.core.errors import Superseded
+from pipelines.core.errors import StaleEvidenceError
 from pipelines.core.time import Clock
 from pipelines.release.budget import budget_findings, budget_year
 from pipelines.release.ledger import Draft, Entry, Ledger
@@ -38,5 +38,5 @@ def record_look(draft: Draft, budget: BudgetGate, ledger: Ledger, clock: Clock) 
         )
         try:
             return ledger.append(priced, after=head.sequence if head else 0)
-        except Superseded:
+        except StaleEvidenceError:
             continue

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from pydantic import Field
 
-from pipelines.core.errors import Damaged, Superseded
+from pipelines.core.errors import IntegrityError, StaleEvidenceError
 from pipelines.core.findings import Finding
 from pipelines.core.records import Instant, Record, digest_of
 from pipelines.core.time import instant_text
@@ -122,7 +122,7 @@ class Ledger(Protocol):
             after: sequence of the last entry that the caller has seen; 0 for none.
 
         Raises:
-            Superseded: the chain has grown since, or has another champion. Says who won.
+            StaleEvidenceError: the chain has grown since, or has another champion. Says who won.
             Unavailable: the database did not answer; running again is safe.
         """
         ...
@@ -134,7 +134,7 @@ class Ledger(Protocol):
             after: sequence of the last entry that the caller has read; 0 for the whole chain.
 
         Raises:
-            Damaged: an entry does not have its hash any more.
+            IntegrityError: an entry does not have its hash any more.
         """
         ...
 
@@ -160,7 +160,7 @@ class Ledger(Protocol):
         Returns: the number of entries checked.
 
         Raises:
-            Damaged: with every fault found.
+            IntegrityError: with every fault found.
         """
         ...
 
@@ -190,19 +190,19 @@ def faults(entries: Iterable[Entry]) -> tuple[str, ...]:
 
 
 def refuse(found: Sequence[str], where: str) -> None:
-    """Raise ``Damaged`` when a fault was found."""
+    """Raise ``IntegrityError`` when a fault was found."""
     if found:
-        raise Damaged(
+        raise IntegrityError(
             f"the ledger has {len(found)} fault(s)",
             where=where,
             got="\n" + "\n".join(f"    {fault}" for fault in found),
             wanted="a chain in which each entry carries the hash of the one before",
-            do="restore the ledger from its backup, and find out who wrote to the database",
+            hint="restore the ledger from its backup, and find out who wrote to the database",
         )
 
 
 def check_place(draft: Draft, after: int, head: Entry | None) -> None:
-    """Raise ``Superseded`` unless the draft was written for what stands at the head."""
+    """Raise ``StaleEvidenceError`` unless the draft was written for what stands at the head."""
     seen = (head.sequence, head.champion_after) if head else (0, None)
     if (after, draft.champion_before) == seen:
         return
@@ -212,12 +212,12 @@ def check_place(draft: Draft, after: int, head: Entry | None) -> None:
             f"entry {head.sequence} ({head.kind} of run {head.run}, recorded "
             f"{instant_text(head.recorded_at)}); champion is {head.champion_after}"
         )
-    raise Superseded(
+    raise StaleEvidenceError(
         "somebody else was faster",
         where=f"ledger of {draft.model}, lineage {draft.lineage}",
         got=won,
         wanted=f"entry {after} at the head and champion {draft.champion_before}",
-        do="run again: the evidence is gathered anew, against the champion of now",
+        hint="run again: the evidence is gathered anew, against the champion of now",
     )
 
 
@@ -225,11 +225,12 @@ def replay(entry: Entry) -> Decision:
     """Judge the stored findings again, under the policy of the time.
 
     Raises:
-        Damaged: the verdict is another one than was recorded, or the entry holds no judgement.
+        IntegrityError: the verdict is another one than was recorded, or the entry holds no
+            judgement.
     """
     where = f"ledger of {entry.model}, lineage {entry.lineage}, entry {entry.sequence}"
     if entry.decision is None or entry.facts is None:
-        raise Damaged(
+        raise IntegrityError(
             "an entry holds no judgement to replay",
             where=where,
             got=f"kind {entry.kind}",
@@ -237,11 +238,11 @@ def replay(entry: Entry) -> Decision:
         )
     again = decide(entry.findings, entry.facts, policy_of(entry.decision.policy))
     if again != entry.decision:
-        raise Damaged(
+        raise IntegrityError(
             "a replay gives another decision than was recorded",
             where=where,
             got=f"{again.outcome}: {'; '.join(again.reasons)}",
             wanted=f"{entry.decision.outcome}: {'; '.join(entry.decision.reasons)}",
-            do="compare the two; if a policy was edited in place, give the edit a new version",
+            hint="compare the two; if a policy was edited in place, give the edit a new version",
         )
     return again

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from pipelines.core.errors import Busy
+from pipelines.core.errors import LockedError
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import instant_text
 
@@ -34,18 +34,18 @@ class Lock(Protocol):
             who: shown to whoever comes meanwhile: run, host, process.
 
         Raises:
-            Busy: somebody else holds it. Says who, and since when.
+            LockedError: somebody else holds it. Says who, and since when.
             Unavailable: the database did not answer.
         """
         ...
 
 
-def refuse(model: str, lineage: str, holder: Holder | None) -> Busy:
+def refuse(model: str, lineage: str, holder: Holder | None) -> LockedError:
     """The error that tells a newcomer who is at work."""
     who = f"{holder.who} since {instant_text(holder.since)}" if holder else "not yet known"
-    return Busy(
+    return LockedError(
         "another run of this model is at work",
         where=f"{model}, lineage {lineage}",
         got=f"held by {who}",
-        do="wait for it, or end that process: the lock ends with it",
+        hint="wait for it, or end that process: the lock ends with it",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pipelines.core.errors import Damaged
+from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Gate
 from pipelines.core.records import Record
 
@@ -103,13 +103,13 @@ def policy_of(version: str) -> Policy:
     """The policy with this version.
 
     Raises:
-        Damaged: this program does not know it.
+        IntegrityError: this program does not know it.
     """
     if version not in POLICIES:
-        raise Damaged(
+        raise IntegrityError(
             "a decision was made under a policy that this program does not have",
             got=f"policy {version!r}",
             wanted=f"one of {sorted(POLICIES)}",
-            do="replay it with the release of Gauntlet that made the decision",
+            hint="replay it with the release of Gauntlet that made the decision",
         )
     return POLICIES[version]

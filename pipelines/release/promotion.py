@@ -36,7 +36,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from pipelines.core.errors import GauntletError, Superseded
+from pipelines.core.errors import GauntletError, StaleEvidenceError
 from pipelines.core.findings import Finding
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import Clock
@@ -94,27 +94,27 @@ def promote(dossier: Dossier, ledger: Ledger, aliases: Aliases, clock: Clock) ->
     Returns: the entry of the decision; ``entry.outcome`` and ``entry.moves`` say what became of it.
 
     Raises:
-        Superseded: the champion is not the one the evidence was gathered against. That is recorded
-            as well; the evidence has to be gathered anew, by a run with another id.
+        StaleEvidenceError: the champion is not the one the evidence was gathered against. That is
+            recorded as well; the evidence has to be gathered anew, by a run with another id.
         Unavailable: ledger or registry did not answer; running again is safe.
-        Damaged: the ledger is damaged, or has lost what the registry cites.
+        IntegrityError: the ledger is damaged, or has lost what the registry cites.
     """
     facts = dossier.facts
     if facts.dry_run:
         raise GauntletError(
             "a dry run leaves no entry in the ledger",
             where=f"run {facts.run}",
-            do="judge it with promotion.look",
+            hint="judge it with promotion.look",
         )
     if dossier.lineage == LIVE:
         reconcile(dossier.model, ledger, aliases, clock)
     entry = _decided(dossier, ledger) or _record(dossier, ledger, clock)
     if entry.outcome == Outcome.SUPERSEDED:
-        raise Superseded(
+        raise StaleEvidenceError(
             "the champion changed after the evidence was gathered",
             where=f"run {facts.run} of {dossier.model}, lineage {dossier.lineage}",
             got="; ".join(entry.reasons),
-            do="run again: the evidence is gathered anew, against the champion of now",
+            hint="run again: the evidence is gathered anew, against the champion of now",
         )
     if entry.moves and entry.lineage == LIVE:
         point(dossier.model, ledger, aliases)
@@ -164,7 +164,7 @@ def _record(dossier: Dossier, ledger: Ledger, clock: Clock) -> Entry:
         draft = _judged(dossier.model_copy(update={"findings": found}), facts, decision, awaited)
         try:
             return ledger.append(draft, after=chain[-1].sequence if chain else 0)
-        except Superseded:
+        except StaleEvidenceError:
             continue
 
 

@@ -9,10 +9,11 @@ What if a person moves the alias
 - a deleted alias means that nothing serves: recorded, and the next version is a bootstrap.
 
 What if the registry is another one, or empty: it knows none of the versions that ever were
-champion, and everything stops with ``Damaged`` before its emptiness is recorded as a move by hand.
+champion, and everything stops with ``IntegrityError`` before its emptiness is recorded as a move by
+hand.
 
 What if the ledger loses its newest entries (a restored backup): the serving version's tag names an
-entry that the ledger does not hold, and everything stops with ``Damaged``.
+entry that the ledger does not hold, and everything stops with ``IntegrityError``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipelines.core.errors import Damaged, Superseded
+from pipelines.core.errors import IntegrityError, StaleEvidenceError
 from pipelines.core.records import Record
 from pipelines.core.time import Clock
 from pipelines.release.ledger import LIVE, Draft, Entry, Ledger
@@ -46,7 +47,7 @@ def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Rec
     Returns: what was found and done.
 
     Raises:
-        Damaged: the ledger has lost the entry that made the serving version champion, or the
+        IntegrityError: the ledger has lost the entry that made the serving version champion, or the
             registry every version that ever was.
         Unavailable: ledger or registry did not answer; running again is safe.
     """
@@ -84,7 +85,7 @@ def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Rec
             entry = ledger.append(
                 _unexplained(model, head, alias, clock.now()), head.sequence if head else 0
             )
-        except Superseded:
+        except StaleEvidenceError:
             continue  # a promotion was in progress: look again
         _witness(entry, aliases)
         return Reconciliation(
@@ -143,12 +144,12 @@ def _check_witness(
 ) -> None:
     """Refuse a ledger that does not hold the entry which the serving version cites."""
     if cited is not None and cited not in {entry.hash for entry in chain}:
-        raise Damaged(
+        raise IntegrityError(
             "the ledger has lost entries",
             where=f"{model}, lineage {LIVE}",
             got=f"version {alias} serves since entry {cited}, which is not in the ledger",
             wanted="every entry that was ever written",
-            do="restore the newest backup of the ledger's database; to begin anew without it, "
+            hint="restore the newest backup of the ledger's database; to begin anew without it, "
             f"remove the tag {ENTRY_TAG} from version {alias}",
         )
 
@@ -157,11 +158,11 @@ def _check_registry(model: str, chain: tuple[Entry, ...], aliases: Aliases) -> N
     """Refuse a registry that is not the one the ledger's versions were registered in."""
     former = sorted({entry.champion_after for entry in chain if entry.champion_after}, key=int)
     if former and not any(aliases.tags(model, version) for version in former):
-        raise Damaged(
+        raise IntegrityError(
             "the registry knows no version that ever was champion",
             where=f"{model}, lineage {LIVE}",
             got=f"no version {', '.join(former)}",
             wanted="the registry that belongs to this ledger",
-            do="set GAUNTLET_MLFLOW_URI and GAUNTLET_LEDGER_URL to two that belong together; if "
+            hint="set GAUNTLET_MLFLOW_URI and GAUNTLET_LEDGER_URL to two that belong together; if "
             "the versions are lost, restore them, or begin anew under another name",
         )

@@ -96,8 +96,8 @@ class Registry(Aliases, Protocol):
             shown: parameters and metrics for the registry's own pages.
 
         Raises:
-            Damaged: the folder does not have the hash ``registration.content``, or this run has
-                registered other content before.
+            IntegrityError: the folder does not have the hash ``registration.content``, or this run
+                has registered other content before.
             Unavailable: the registry did not answer; running again is safe.
         """
         ...
@@ -118,7 +118,7 @@ class Registry(Aliases, Protocol):
         """The version's directory as a local folder inside ``into``.
 
         Raises:
-            Damaged: the content no longer has the hash ``info.content``.
+            IntegrityError: the content no longer has the hash ``info.content``.
             Unavailable: the registry did not answer; running again is safe.
         """
         ...

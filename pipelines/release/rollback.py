@@ -35,11 +35,11 @@ def rollback(
     Raises:
         GauntletError: the version has never been champion here, is it now, is in the registry no
             more, there was none before, or no reason is given.
-        Superseded: the champion changed meanwhile.
+        StaleEvidenceError: the champion changed meanwhile.
     """
     where = f"{model}, lineage {lineage}"
     if not reason.strip():
-        raise GauntletError("a rollback needs a reason", where=where, do="say why: --reason ...")
+        raise GauntletError("a rollback needs a reason", where=where, hint="say why: --reason ...")
     if lineage == LIVE:
         found = reconcile(model, ledger, aliases, clock)
         begun = found.entry if found.action == "finished" else None
@@ -57,7 +57,7 @@ def rollback(
             "there is nothing to roll back to",
             where=where,
             got=f"champion is {before}, and none stood before it",
-            do=f"`gauntlet ledger {model}` shows who was champion; --to names one of them",
+            hint=f"`gauntlet ledger {model}` shows who was champion; --to names one of them",
         )
     if to not in former:
         raise GauntletError(

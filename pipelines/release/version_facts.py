@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pipelines.core.errors import Damaged, GauntletError
+from pipelines.core.errors import GauntletError, IntegrityError
 from pipelines.core.records import canonical_json
 from pipelines.packaging.package import content_digest
 from pipelines.release.ledger import LIVE
@@ -57,7 +57,7 @@ def version_from_tags(model: str, version: str, tags: Mapping[str, str]) -> Vers
             where=f"{model} version {version}",
             got=f"tags {sorted(tags)}",
             wanted=f"tags {sorted(named)}",
-            do="register it with `gauntlet retrain`, or leave it out of what Gauntlet decides on",
+            hint="register it with `gauntlet retrain`, or leave it out of what Gauntlet decides on",
         ) from cause
 
 
@@ -74,7 +74,7 @@ def refuse_alias(model: str, name: str, version: str, tags: Mapping[str, str]) -
             where=f"{model} version {version}",
             got=f"lineage {lineage}",
             wanted="a version of the live lineage, or one registered by hand",
-            do="retrain live; backfills and backtests never touch what serves",
+            hint="retrain live; backfills and backtests never touch what serves",
         )
 
 
@@ -84,7 +84,7 @@ def no_such_version(model: str, version: str) -> GauntletError:
         "there is no such version",
         where=model,
         got=f"version {version}",
-        do=f"`gauntlet ledger {model}` shows which there were; is GAUNTLET_MLFLOW_URI right?",
+        hint=f"`gauntlet ledger {model}` shows which there were; is GAUNTLET_MLFLOW_URI right?",
     )
 
 
@@ -92,16 +92,16 @@ def same_content(registration: Registration, folder: Path, where: str = "") -> N
     """Refuse a directory whose content is not the one that was recorded.
 
     Raises:
-        Damaged: when the hashes differ.
+        IntegrityError: when the hashes differ.
     """
     found = content_digest(folder) if folder.exists() else "nothing there"
     if found != registration.content:
-        raise Damaged(
+        raise IntegrityError(
             "a model directory does not have the recorded content",
             where=where or str(folder),
             got=found,
             wanted=registration.content,
-            do="do not serve it; train this run again under a new as-of, or restore the files",
+            hint="do not serve it; train this run again under a new as-of, or restore the files",
         )
 
 
@@ -109,15 +109,15 @@ def same_run(registration: Registration, found: VersionInfo) -> None:
     """Refuse to register a second, other model under one run's id.
 
     Raises:
-        Damaged: when the run has registered other content.
+        IntegrityError: when the run has registered other content.
     """
     if registration.content != found.content:
-        raise Damaged(
+        raise IntegrityError(
             "this run has registered another model before",
             where=f"{found.model} version {found.version}, run {found.run}",
             got=registration.content,
             wanted=found.content,
-            do="remove the run's folder in the home and run again: the registered model is used",
+            hint="remove the run's folder in the home and run again: the registered model is used",
         )
 
 
@@ -128,12 +128,12 @@ def checked_copy(info: VersionInfo, into: Path, fetch: Callable[[Path], object])
         fetch: writes the directory to the path that it is given.
 
     Raises:
-        Damaged: when what was fetched does not have the recorded content.
+        IntegrityError: when what was fetched does not have the recorded content.
     """
     target = into / info.content
     try:
         same_content(info, target)
-    except Damaged:
+    except IntegrityError:
         part = into / f".{info.content}.{os.getpid()}.{threading.get_ident()}.part"
         shutil.rmtree(part, ignore_errors=True)
         into.mkdir(parents=True, exist_ok=True)
@@ -153,6 +153,6 @@ def _put(info: VersionInfo, part: Path, target: Path) -> None:
     except OSError:
         try:
             same_content(info, target)
-        except Damaged:
+        except IntegrityError:
             shutil.rmtree(target, ignore_errors=True)
             part.rename(target)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.core.arrays import Floats
-from pipelines.core.errors import Damaged, GauntletError, SpecError
+from pipelines.core.errors import GauntletError, IntegrityError, SpecError
 from pipelines.core.findings import Verdict
 from pipelines.gates.availability.fast_predict import recorded, rows_of
 from pipelines.packaging.fast_predict import Predict, Row, agree, compiled, plain, trial_rows
@@ -36,11 +36,11 @@ class LoadedVersion:
         """Predictions of rows of features by name, float64 (n,).
 
         Raises:
-            Damaged: when a prediction is no finite number.
+            IntegrityError: when a prediction is no finite number.
         """
         found = self.predict(rows)
         if not np.isfinite(found).all():
-            raise Damaged(
+            raise IntegrityError(
                 "a model predicts what is not a number",
                 where=f"{self.spec.name} version {self.number}",
                 got=f"{found[~np.isfinite(found)][:3].tolist()}",
@@ -59,7 +59,7 @@ def load_version(serving: Serving, *, online: bool = True) -> LoadedVersion:
         online: whether its window features have to be in the online store.
 
     Raises:
-        Damaged: when its content is not what was registered, or cannot be loaded and used.
+        IntegrityError: when its content is not what was registered, or cannot be loaded and used.
         SpecError: when its features cannot be had online.
     """
     folder = Path(serving.folder)
@@ -112,15 +112,15 @@ def _check_features(serving: Serving, spec: ModelSpec) -> None:
             where=f"{spec.name} version {serving.version}",
             got=f"{', '.join(windows[:3])}, and no serving",
             wanted="serving: {cadence: ..., delay: ...} in the declaration it was trained under",
-            do=f"declare it and retrain, then `gauntlet materialize {spec.name}`",
+            hint=f"declare it and retrain, then `gauntlet materialize {spec.name}`",
         )
 
 
-def _damaged(serving: Serving, got: str, wanted: str) -> Damaged:
-    return Damaged(
+def _damaged(serving: Serving, got: str, wanted: str) -> IntegrityError:
+    return IntegrityError(
         "a version cannot be served",
         where=f"version {serving.version}: {serving.folder}",
         got=got,
         wanted=wanted,
-        do="the version before goes on serving; roll back, or remove the copy to fetch it again",
+        hint="the version before goes on serving; roll back, or remove the copy to fetch it again",
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from pipelines.core.errors import Damaged
+from pipelines.core.errors import IntegrityError
 from pipelines.core.files import write_bytes
 from pipelines.core.records import Record, canonical_json
 from pipelines.predictions.assignment import Allocation
@@ -62,7 +62,7 @@ def read_plan(folder: Path, model: str) -> Plan | None:
     """The plan of a model; none when nothing was planned yet.
 
     Raises:
-        Damaged: when the file is no plan.
+        IntegrityError: when the file is no plan.
     """
     path = plan_path(folder, model)
     try:
@@ -70,11 +70,11 @@ def read_plan(folder: Path, model: str) -> Plan | None:
     except FileNotFoundError:
         return None
     except ValidationError as cause:
-        raise Damaged(
+        raise IntegrityError(
             "a serving plan cannot be read",
             where=str(path),
             got=str(cause),
-            do="delete the file: the service writes it again",
+            hint="delete the file: the service writes it again",
         ) from cause
 
 

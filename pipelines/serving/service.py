@@ -149,7 +149,7 @@ class ModelService:
             raise Unavailable(
                 "no version is deployed",
                 where=self.model,
-                do=f"look at /readyz; `gauntlet champion {self.model}` says who should answer",
+                hint=f"look at /readyz; `gauntlet champion {self.model}` says who should answer",
             )
         return self.deployed
 

@@ -129,7 +129,7 @@ def _included(node: yaml.Node, folder: Path) -> Iterator[yaml.Node]:
             raise SpecError(
                 "shared features cannot include others",
                 where=place_of(feature),
-                do="include both files in the model's declaration",
+                hint="include both files in the model's declaration",
             )
     if asked.only is None:
         yield from content.value
@@ -156,7 +156,7 @@ def _refuse_doubled(features: list[yaml.Node]) -> None:
                 where=place_of(feature),
                 got=f"the same name at {place_of(seen[name])}",
                 wanted="one feature of a name in a model",
-                do="rename one, or take only: the others of the shared file",
+                hint="rename one, or take only: the others of the shared file",
             )
         if name is not None:
             seen[name] = feature

@@ -27,7 +27,7 @@ def load_model(path: Path) -> ModelSpec:
             f"there is no model {path.stem!r}",
             where=str(path),
             wanted=f"one of {there}" if there else "a declaration in that folder",
-            do="write the file, or name a model that is declared",
+            hint="write the file, or name a model that is declared",
         )
     tree = read_nodes(path)
     expand(tree, path.parent)
@@ -46,7 +46,7 @@ def load_model(path: Path) -> ModelSpec:
             f"{len(mistakes)} mistake(s) in a declaration",
             where=str(path),
             got="\n".join(["", *mistakes]),
-            do="mend the lines above; `gauntlet schema` prints all that is allowed",
+            hint="mend the lines above; `gauntlet schema` prints all that is allowed",
         ) from cause
     if spec.name != path.stem:
         raise SpecError(

@@ -61,7 +61,7 @@ def grid_of(spec: ModelSpec) -> GridPoints:
         where=f"{spec.name}: points",
         got="kind: event, so nobody is asked about until an event comes",
         wanted="kind: grid",
-        do=f"ask it when the event comes: `gauntlet serve {spec.name}`",
+        hint=f"ask it when the event comes: `gauntlet serve {spec.name}`",
     )
 
 

@@ -52,7 +52,7 @@ def scaled_absolute_error(label: Floats, prediction: Floats, denominator: Floats
             "an error cannot be divided by its declared denominator",
             got=f"{wrong} of {len(label)} rows whose denominator is missing, zero or negative",
             wanted="a denominator above zero on every row",
-            do="name another column under metric.denominator, or use absolute_error",
+            hint="name another column under metric.denominator, or use absolute_error",
         )
     return -np.abs(label - prediction) / denominator
 

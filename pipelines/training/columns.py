@@ -28,7 +28,7 @@ def _is_category(spec: ModelSpec, feature: Feature) -> bool:
             where=f"{spec.name}: features.{feature.name}",
             got="a column of type timestamp",
             wanted="a number, a text or a yes/no",
-            do="use a calendar feature, or a window feature with aggregate time_since",
+            hint="use a calendar feature, or a window feature with aggregate time_since",
         )
     declared = feature.categorical if isinstance(feature, AttributeFeature) else None
     if kind is ColumnType.STRING and declared is False:
@@ -74,7 +74,7 @@ def feature_matrix(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
             where=spec.name,
             got=f"columns {sorted(map(str, frame.columns))}",
             wanted=f"also {absent}",
-            do="build the frame again from this declaration",
+            hint="build the frame again from this declaration",
         )
     texts = text_features(spec)
     columns = {
@@ -105,6 +105,6 @@ def _floats(spec: ModelSpec, name: str, column: pd.Series) -> pd.Series:
             where=f"{spec.name}: {name}",
             got=f"{int(np.isinf(values).sum())} of {len(values)} rows",
             wanted="finite numbers or missing values",
-            do="look for a division by zero in the events",
+            hint="look for a division by zero in the events",
         )
     return values

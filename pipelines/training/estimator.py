@@ -111,7 +111,7 @@ def _class(path: str, where: str) -> type[Any]:
             where=where,
             got=f"{path} ({cause})",
             wanted="a class such as sklearn.ensemble.HistGradientBoostingRegressor",
-            do="mend the path, or install the library it names",
+            hint="mend the path, or install the library it names",
         ) from cause
     of_a_library = inspect.isclass(found) and found.__module__.startswith(ALLOWED_ESTIMATORS)
     if not (of_a_library and issubclass(found, BaseEstimator) and hasattr(found, "fit")):
@@ -168,5 +168,5 @@ def _right_kind(estimator: BaseEstimator, spec: ModelSpec, where: str) -> None:
             where=where,
             got=type(estimator).__name__,
             wanted="a classifier with predict_proba",
-            do="set probability: true where the class has it, or wrap another class",
+            hint="set probability: true where the class has it, or wrap another class",
         )

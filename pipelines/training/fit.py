@@ -84,7 +84,7 @@ def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
             "the estimator cannot be fitted on these rows",
             where=f"{spec.name}: {spec.estimator.path}",
             got=str(cause),
-            do="look at the label's values, and at parameters that restrict them, such as loss",
+            hint="look at the label's values, and at parameters that restrict them, such as loss",
         ) from cause
     classes = class_labels(pipeline) if spec.metric.name.task == "classification" else ()
     return Fitted(pipeline, seed, len(labelled), classes)
@@ -129,7 +129,7 @@ def _enough(spec: ModelSpec, labelled: int, rows: int) -> None:
             where=where,
             got=f"{rows} rows, none with a label",
             wanted="labels that have matured",
-            do="check that the streams reach back over split.train and the label's delay",
+            hint="check that the streams reach back over split.train and the label's delay",
         )
     fewest = spec.gates.recent_window.minimum_rows
     if labelled < fewest:
@@ -138,7 +138,7 @@ def _enough(spec: ModelSpec, labelled: int, rows: int) -> None:
             where=where,
             got=f"{labelled} rows with a label",
             wanted=f"at least {fewest}, as many as the recent window needs to judge the model",
-            do="import more history, lengthen split.train, or lower "
+            hint="import more history, lengthen split.train, or lower "
             "gates.recent_window.minimum_rows",
         )
 
@@ -151,7 +151,7 @@ def _target(spec: ModelSpec, label: pd.Series) -> npt.NDArray[np.generic]:
             where=f"{spec.name}: label",
             got=f"{len(label)} times {label.iloc[0]!r}",
             wanted="labels that differ",
-            do="check the label's declaration and its conditions",
+            hint="check the label's declaration and its conditions",
         )
     if spec.metric.name.task == "regression":
         return label_numbers(label, ())
@@ -161,7 +161,7 @@ def _target(spec: ModelSpec, label: pd.Series) -> npt.NDArray[np.generic]:
             where=f"{spec.name}: label",
             got=f"{found} classes, such as {sorted(map(str, label.unique()))[:5]}",
             wanted="two: 0 and 1, or two texts of which the second in order is the positive one",
-            do="declare one model for each class, with a label that is 1 for it and 0 otherwise",
+            hint="declare one model for each class, with a label that is 1 for it and 0 otherwise",
         )
     if isinstance(label.iloc[0], str):
         return label.to_numpy(dtype=object)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from pipelines.adapters.database import open_engine
 from pipelines.adapters.ledger.sql import ENTRIES, SqlLedger
-from pipelines.core.errors import Damaged, Superseded, Unavailable
+from pipelines.core.errors import IntegrityError, StaleEvidenceError, Unavailable
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.records import canonical_json, digest_of
 from pipelines.release.ledger import LIVE, Draft, Entry, replay
@@ -154,11 +154,11 @@ def test_the_same_run_again_writes_nothing(ledger: SqlLedger) -> None:
 def test_a_lost_race_says_who_won(ledger: SqlLedger) -> None:
     ledger.append(move("a", None, "1"), 0)
     ledger.append(move("fast", "1", "2"), 1)
-    with pytest.raises(Superseded, match=r"entry 2 \(promotion of run fast.*champion is 2"):
+    with pytest.raises(StaleEvidenceError, match=r"entry 2 \(promotion of run fast.*champion is 2"):
         ledger.append(move("slow", "1", "3"), 1)
-    with pytest.raises(Superseded):
+    with pytest.raises(StaleEvidenceError):
         ledger.append(move("blind", "1", "3"), 2)
-    with pytest.raises(Superseded):
+    with pytest.raises(StaleEvidenceError):
         ledger.append(move("early", "2", "3"), 7)
     assert ledger.champion("demand") == "2"
 
@@ -181,7 +181,7 @@ def test_two_threads_and_one_place(ledger: SqlLedger) -> None:
         rivals = [move(f"{after}-{n}", before, f"{after}.{n}") for n in range(4)]
         won, lost = race([partial(ledger.append, rival, after) for rival in rivals])
         assert len(won) == 1, "exactly one of the promoters may win"
-        assert all(isinstance(error, Superseded) for error in lost), lost
+        assert all(isinstance(error, StaleEvidenceError) for error in lost), lost
         assert ledger.champion("demand") == won[0].champion_after
     assert ledger.verify("demand") == 9
 
@@ -216,7 +216,7 @@ RACER = """
     from datetime import UTC, datetime
     from pipelines.adapters.database import open_engine
     from pipelines.adapters.ledger.sql import SqlLedger
-    from pipelines.core.errors import Superseded
+    from pipelines.core.errors import StaleEvidenceError
     from pipelines.core.time import FixedClock
     from pipelines.release.ledger import Draft
 
@@ -232,7 +232,7 @@ RACER = """
         try:
             ledger.append(draft, after)
             print("won", flush=True)
-        except Superseded:
+        except StaleEvidenceError:
             print("lost", flush=True)
 """
 
@@ -321,9 +321,11 @@ def test_a_changed_entry_is_named(
     forged = three[1].as_json() | {"reasons": ["all was well"]}
     where = ENTRIES.c.sequence == 2
     tamper(engine, ENTRIES.update().where(where).values(body=canonical_json(forged)))
-    with pytest.raises(Damaged, match="demand/live entry 2: the content does not have the hash"):
+    with pytest.raises(
+        IntegrityError, match="demand/live entry 2: the content does not have the hash"
+    ):
         ledger.verify("demand")
-    with pytest.raises(Damaged, match="entry 2"):
+    with pytest.raises(IntegrityError, match="entry 2"):
         ledger.entries("demand")
     assert ledger.champion("demand") == "3", "the other entries can be read"
 
@@ -336,7 +338,9 @@ def test_a_changed_entry_with_a_new_hash_breaks_the_chain(
     where = ENTRIES.c.sequence == 2
     changed = {"body": canonical_json(forged), "hash": forged["hash"]}
     tamper(engine, ENTRIES.update().where(where).values(**changed))
-    with pytest.raises(Damaged, match="demand/live entry 3: does not follow from the entry before"):
+    with pytest.raises(
+        IntegrityError, match="demand/live entry 3: does not follow from the entry before"
+    ):
         ledger.verify("demand")
 
 
@@ -344,7 +348,7 @@ def test_a_removed_entry_is_named(
     ledger: SqlLedger, engine: sa.Engine, three: tuple[Entry, ...]
 ) -> None:
     tamper(engine, ENTRIES.delete().where(ENTRIES.c.sequence == 2))
-    with pytest.raises(Damaged, match="demand/live entry 3: stands where entry 2 should"):
+    with pytest.raises(IntegrityError, match="demand/live entry 3: stands where entry 2 should"):
         ledger.verify("demand")
 
 
@@ -352,7 +356,7 @@ def test_a_column_that_contradicts_the_body_is_named(
     ledger: SqlLedger, engine: sa.Engine, three: tuple[Entry, ...]
 ) -> None:
     tamper(engine, ENTRIES.update().where(ENTRIES.c.sequence == 1).values(recorded_us=0))
-    with pytest.raises(Damaged, match="entry 1: the columns beside the body"):
+    with pytest.raises(IntegrityError, match="entry 1: the columns beside the body"):
         ledger.verify("demand")
 
 
@@ -360,7 +364,7 @@ def test_a_body_that_is_no_entry_is_named(
     ledger: SqlLedger, engine: sa.Engine, three: tuple[Entry, ...]
 ) -> None:
     tamper(engine, ENTRIES.update().where(ENTRIES.c.sequence == 3).values(body='{"model":'))
-    with pytest.raises(Damaged, match="entry 3: cannot be read"):
+    with pytest.raises(IntegrityError, match="entry 3: cannot be read"):
         ledger.verify("demand")
 
 
@@ -372,7 +376,7 @@ def test_missing_guards_are_named(
             connection.exec_driver_sql("DROP TRIGGER gauntlet_ledger_no_delete")
         else:
             connection.exec_driver_sql("ALTER TABLE gauntlet_ledger DISABLE TRIGGER USER")
-    with pytest.raises(Damaged, match=r"the trigger gauntlet_ledger_no_.* is gone"):
+    with pytest.raises(IntegrityError, match=r"the trigger gauntlet_ledger_no_.* is gone"):
         ledger.verify("demand")
 
 
@@ -380,9 +384,9 @@ def test_a_replay_that_differs_is_named(ledger: SqlLedger) -> None:
     entry = ledger.append(judged("a"), 0)
     failed = entry.findings[0].model_copy(update={"verdict": Verdict.FAIL})
     forged = entry.model_copy(update={"findings": (failed, *entry.findings[1:])})
-    with pytest.raises(Damaged, match="another decision than was recorded"):
+    with pytest.raises(IntegrityError, match="another decision than was recorded"):
         replay(forged)
-    with pytest.raises(Damaged, match="holds no judgement"):
+    with pytest.raises(IntegrityError, match="holds no judgement"):
         replay(ledger.append(move("b", "1", "2", kind="rollback"), 1))
 
 
@@ -413,5 +417,5 @@ def test_a_database_that_is_away_is_unavailable(address: str) -> None:
 def test_a_file_that_is_no_database_is_damaged(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     path.write_bytes(b"not a database, but long enough to look like one" * 100)
-    with pytest.raises(Damaged, match="ledger"):
+    with pytest.raises(IntegrityError, match="ledger"):
         SqlLedger(open_engine(f"sqlite:///{path}"), Ticking(MONDAY)).champion("demand")

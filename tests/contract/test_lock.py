@@ -15,7 +15,7 @@ import pytest
 from pipelines.adapters.database import open_engine
 from pipelines.adapters.lock.file import FileLock
 from pipelines.adapters.lock.postgres import PostgresLock
-from pipelines.core.errors import Busy, Unavailable
+from pipelines.core.errors import LockedError, Unavailable
 from pipelines.core.time import FixedClock
 from pipelines.release.lock import Lock
 
@@ -44,7 +44,7 @@ def test_a_newcomer_is_told_who_holds_it_since_when(lock: Lock, address: str) ->
     with lock.hold("demand", "live", "run-1 on host-a"):
         for other in (lock, lock_at(address)):
             with (
-                pytest.raises(Busy, match=r"run-1 on host-a since 2026-01-05T06:00:00Z"),
+                pytest.raises(LockedError, match=r"run-1 on host-a since 2026-01-05T06:00:00Z"),
                 other.hold("demand", "live", "run-2"),
             ):
                 pytest.fail("two held one lock")
@@ -76,7 +76,7 @@ def test_one_thread_at_a_time(lock: Lock) -> None:
                 time.sleep(0.2)
                 with guard:
                     inside -= 1
-        except Busy:
+        except LockedError:
             with guard:
                 busy += 1
 
@@ -115,7 +115,7 @@ def test_it_dies_with_its_process(lock: Lock, address: str) -> None:
     try:
         assert process.stdout.readline() == "held\n"
         with (
-            pytest.raises(Busy, match="the other process since 2026-01-05T07:00:00Z"),
+            pytest.raises(LockedError, match="the other process since 2026-01-05T07:00:00Z"),
             lock.hold("demand", "live", "me"),
         ):
             pytest.fail("two processes held one lock")
@@ -128,7 +128,7 @@ def test_it_dies_with_its_process(lock: Lock, address: str) -> None:
         try:
             with lock.hold("demand", "live", "me"):
                 return
-        except Busy:
+        except LockedError:
             assert time.monotonic() < deadline, "the lock outlived its process"
             time.sleep(0.05)
 

@@ -20,7 +20,7 @@ import pytest
 from pipelines.adapters.database import open_engine
 from pipelines.adapters.ledger.sql import SqlLedger
 from pipelines.adapters.registry.folder import FolderRegistry
-from pipelines.core.errors import Damaged, GauntletError, Superseded
+from pipelines.core.errors import GauntletError, IntegrityError, StaleEvidenceError
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.time import FixedClock
 from pipelines.release.ledger import LIVE, Draft, faults, replay
@@ -163,7 +163,9 @@ def test_evidence_against_a_former_champion_is_void(home: Home, first: str) -> N
     second, third = home.register("run-2"), home.register("run-3")
     home.promote(dossier("run-2", second, first))
     for _ in range(2):
-        with pytest.raises(Superseded, match=f"against version {first}, and now version {second}"):
+        with pytest.raises(
+            StaleEvidenceError, match=f"against version {first}, and now version {second}"
+        ):
             home.promote(dossier("run-3", third, first))
     home.check(second)
     assert [e.outcome for e in home.ledger.of_run("demand", LIVE, "run-3")] == ["superseded"]
@@ -210,7 +212,7 @@ def test_an_approval_comes_too_late(home: Home, first: str) -> None:
     second, third = home.register("run-2"), home.register("run-3")
     approved = review(home, True, first, second)
     home.promote(dossier("run-3", third, first))
-    with pytest.raises(Superseded):
+    with pytest.raises(StaleEvidenceError):
         home.promote(approved)
     made = home.ledger.of_run("demand", LIVE, "run-2")
     assert [(e.kind, e.outcome) for e in made] == [
@@ -302,9 +304,9 @@ def test_a_registry_of_somebody_else_is_no_move_by_hand(
     """Where GAUNTLET_MLFLOW_URI is missing, an empty registry in the home is what answers."""
     before = home.ledger.entries("demand")
     right, home.registry = home.registry, FolderRegistry(tmp_path / "another")
-    with pytest.raises(Damaged, match="knows no version that ever was champion"):
+    with pytest.raises(IntegrityError, match="knows no version that ever was champion"):
         home.reconcile()
-    with pytest.raises(Damaged, match="knows no version that ever was champion"):
+    with pytest.raises(IntegrityError, match="knows no version that ever was champion"):
         home.rollback("undo-1")
     assert home.ledger.entries("demand") == before
     home.registry = right
@@ -332,7 +334,7 @@ def test_an_alias_moved_by_hand_is_shown_and_counts(home: Home, first: str) -> N
         second,
     )
     home.check(second)
-    with pytest.raises(Superseded):
+    with pytest.raises(StaleEvidenceError):
         home.promote(dossier("run-3", third, first))
     home.check(second)
 
@@ -340,7 +342,7 @@ def test_an_alias_moved_by_hand_is_shown_and_counts(home: Home, first: str) -> N
 def test_a_promotion_notices_a_move_by_hand(home: Home, first: str) -> None:
     second, third = home.register("run-2"), home.register("run-3")
     home.move_by_hand(second)
-    with pytest.raises(Superseded):
+    with pytest.raises(StaleEvidenceError):
         home.promote(dossier("run-3", third, first))
     assert [e.kind for e in home.ledger.entries("demand")] == [
         "bootstrap",
@@ -380,7 +382,7 @@ def test_a_ledger_restored_from_an_old_backup_is_noticed(home: Home, first: str)
     older = SqlLedger(open_engine(f"sqlite:///{home.folder}/older.db"), CLOCK)
     entry = home.ledger.entries("demand")[0]
     older.append(Draft(**{name: getattr(entry, name) for name in Draft.model_fields}), 0)
-    with pytest.raises(Damaged, match="the ledger has lost entries"):
+    with pytest.raises(IntegrityError, match="the ledger has lost entries"):
         reconcile("demand", older, home.registry, CLOCK)
     assert older.entries("demand") == (entry,)
 
@@ -437,7 +439,7 @@ NURSERY = """
         home.registry = Mortal(home.registry, method, when)
         try:
             return 0 if home.promote(t.dossier(*dossier)).outcome == "promote" else 1
-        except t.Superseded as error:
+        except t.StaleEvidenceError as error:
             return error.exit_code
 
     for line in sys.stdin:
@@ -518,7 +520,7 @@ def test_of_many_promoters_exactly_one_wins(
     runs = {f"run-{name}": home.register(f"run-{name}") for name in "abcd"}
     orders = [(str(home.folder), (run, version, first), "", "") for run, version in runs.items()]
     ends = processes(orders)
-    assert sorted(ends) == [0, *[Superseded.exit_code] * 3]
+    assert sorted(ends) == [0, *[StaleEvidenceError.exit_code] * 3]
     winner = list(runs.values())[ends.index(0)]
     home.check(winner)
     chain = home.ledger.entries("demand")

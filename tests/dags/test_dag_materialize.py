@@ -47,19 +47,19 @@ def test_it_runs_at_every_instant_of_every_view(models: Path) -> None:
 def test_a_race_is_run_again_and_a_fault_is_not(models: Path) -> None:
     from airflow.sdk import RetryAction
 
-    from pipelines.core.errors import DataError, SpecError, Superseded, Unavailable
+    from pipelines.core.errors import DataError, SpecError, StaleEvidenceError, Unavailable
 
     [task] = dags("materialize", models)["demand"].tasks
     decide = {
         kind: task.retry_policy.evaluate(kind("x"), 1, 2).action
         for kind in (
             Unavailable,
-            Superseded,
+            StaleEvidenceError,
             DataError,
             SpecError,
         )
     }
-    assert decide[Unavailable] == decide[Superseded] == RetryAction.RETRY
+    assert decide[Unavailable] == decide[StaleEvidenceError] == RetryAction.RETRY
     assert decide[DataError] == decide[SpecError] == RetryAction.FAIL
 
 

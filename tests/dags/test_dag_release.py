@@ -43,7 +43,13 @@ def test_it_is_tagged_explained_and_retried_only_where_that_helps(
 ) -> None:
     from airflow.sdk import RetryAction
 
-    from pipelines.core.errors import Busy, Damaged, DataError, Superseded, Unavailable
+    from pipelines.core.errors import (
+        DataError,
+        IntegrityError,
+        LockedError,
+        StaleEvidenceError,
+        Unavailable,
+    )
 
     (tmp_path / "demand.yaml").write_text(yaml.safe_dump(declaration(RICH, rollout=ROLLOUT)))
     dag = dags("release", tmp_path)["demand"]
@@ -54,10 +60,15 @@ def test_it_is_tagged_explained_and_retried_only_where_that_helps(
     for task in dag.tasks:
         decide = {
             kind: task.retry_policy.evaluate(kind("x"), 1, 5).action
-            for kind in (Unavailable, Busy, Superseded, DataError, Damaged)
+            for kind in (Unavailable, LockedError, StaleEvidenceError, DataError, IntegrityError)
         }
-        assert decide[Unavailable] == decide[Busy] == decide[Superseded] == RetryAction.RETRY
-        assert decide[DataError] == decide[Damaged] == RetryAction.FAIL
+        assert (
+            decide[Unavailable]
+            == decide[LockedError]
+            == decide[StaleEvidenceError]
+            == RetryAction.RETRY
+        )
+        assert decide[DataError] == decide[IntegrityError] == RetryAction.FAIL
 
 
 def test_the_trigger_waits_for_an_instant_and_keeps_nothing_else(

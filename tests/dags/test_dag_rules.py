@@ -64,7 +64,7 @@ def test_no_dag_catches_up_or_runs_twice_at_a_time(bag: Any) -> None:
 def test_a_failure_that_waiting_cannot_cure_is_not_retried(bag: Any) -> None:
     from airflow.sdk import RetryAction
 
-    from pipelines.core.errors import Busy, DataError, Unavailable
+    from pipelines.core.errors import DataError, LockedError, Unavailable
 
     for name, dag in bag.dags.items():
         for task in dag.tasks:
@@ -73,9 +73,11 @@ def test_a_failure_that_waiting_cannot_cure_is_not_retried(bag: Any) -> None:
             policy = task.retry_policy
             decide = {
                 type(error): policy.evaluate(error, 1, 2).action
-                for error in (Unavailable("x"), Busy("x"), DataError("x"), KeyError("x"))
+                for error in (Unavailable("x"), LockedError("x"), DataError("x"), KeyError("x"))
             }
-            assert decide[Unavailable] == decide[Busy] == RetryAction.RETRY, f"{name}: {decide}"
+            assert decide[Unavailable] == decide[LockedError] == RetryAction.RETRY, (
+                f"{name}: {decide}"
+            )
             assert decide[DataError] == decide[KeyError] == RetryAction.FAIL, f"{name}: {decide}"
 
 

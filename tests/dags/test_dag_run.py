@@ -99,5 +99,5 @@ def test_a_step_that_fails_holds_back_the_decision(
     assert found["snapshot"] == "failed"
     assert found["decide"] == "upstream_failed"
     assert finished.get_task_instance("snapshot").try_number == 1, (
-        "absent events were retried: only Unavailable and Busy may be"
+        "absent events were retried: only Unavailable and LockedError may be"
     )

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.core.errors import Busy, Unavailable
+from pipelines.core.errors import LockedError, Unavailable
 from pipelines.flows.retrain.request import StepReport
 from pipelines.release.registry import CHAMPION
 from tests.support.pharmacy import FIRST, RICH, SECOND, START, WEEK, Answer, Pharmacy, write_days
@@ -90,7 +90,7 @@ def test_no_file(pharmacy: Pharmacy) -> None:
     told = refused(pharmacy.cli_retrain(FIRST, "--json"), 3, "no_events", what="'stock'")
     assert told["where"].endswith("store/stock/")
     assert told["wanted"]
-    assert "import events" in told["do"]
+    assert "import events" in told["hint"]
     untouched(pharmacy)
 
 
@@ -126,7 +126,7 @@ def test_a_home_that_cannot_be_made_is_told_by_its_path(pharmacy: Pharmacy) -> N
     home.parent.write_text("no folder")
     for words in (("materialize", "demand"), ("features",), ("ledger", "demand")):
         told = pharmacy.cli(*words, "--json", GAUNTLET_HOME=str(home))
-        refused(told, 5, "unavailable", where=str(home), do="GAUNTLET_HOME")
+        refused(told, 5, "unavailable", where=str(home), hint="GAUNTLET_HOME")
 
 
 def test_an_empty_file(pharmacy: Pharmacy) -> None:
@@ -138,7 +138,7 @@ def test_an_empty_file(pharmacy: Pharmacy) -> None:
         what="an object is empty",
         where="stream dispensing, object dispensing/dt=",
         wanted="a Parquet file",
-        do="write the object again",
+        hint="write the object again",
     )
     untouched(pharmacy)
 
@@ -209,7 +209,7 @@ def test_the_words_of_an_error_on_a_terminal(pharmacy: Pharmacy) -> None:
     answer = pharmacy.cli_retrain(FIRST)
     assert answer.code == 3
     assert answer.err.startswith("error: an object is no Parquet file\n")
-    for part in ("where:", "got:", "wanted:", "do:"):
+    for part in ("where:", "got:", "wanted:", "hint:"):
         assert f"\n  {part}" in answer.err, answer.err
 
 
@@ -233,7 +233,7 @@ def test_no_matured_label(champion: Pharmacy, tmp_path: Path) -> None:
     pharmacy.declare()
     answer = pharmacy.cli_retrain(START + 2 * WEEK, "--json")
     told = refused(answer, 3, "no_matured_label", what="no training row has a label")
-    assert told["do"]
+    assert told["hint"]
     untouched(pharmacy)
 
 
@@ -275,7 +275,7 @@ def test_a_damaged_champion_is_refused_by_name(champion: Pharmacy, tmp_path: Pat
     model.write_bytes(bytes(content))
     with pytest.raises(Exception, match="does not have the recorded content") as caught:
         pharmacy.retrain(SECOND)
-    assert caught.value.code == "damaged"  # type: ignore[attr-defined]
+    assert caught.value.code == "integrity"  # type: ignore[attr-defined]
     assert caught.value.where == "demand version 1"  # type: ignore[attr-defined]
     assert len(pharmacy.parts().ledger.entries("demand")) == 1
     assert pharmacy.registry.alias("demand", CHAMPION) == "1"
@@ -300,7 +300,7 @@ def test_mlflow_away_when_the_version_is_to_be_registered(
         "unavailable",
         what="MLflow does not answer",
         where="http://127.0.0.1:9",
-        do="run again",
+        hint="run again",
     )
     untouched(pharmacy)
     trained = next(pharmacy.home.glob("runs/demand/*/train.json"))
@@ -341,7 +341,7 @@ def test_the_ledger_away_when_the_decision_is_to_be_recorded(
         pharmacy.retrain(SECOND, tell=tell)
     taken[0].__exit__(None, None, None)
     assert (caught.value.exit_code, "ledger.db" in caught.value.where) == (5, True)
-    assert "run again" in caught.value.do
+    assert "run again" in caught.value.hint
     assert pharmacy.registry.alias("demand", CHAMPION) == "1"
     told = pharmacy.retrain(SECOND)
     assert told.outcome == "promote"
@@ -408,7 +408,7 @@ def test_s3_away_while_objects_are_pulled(pharmacy: Pharmacy, s3: Any) -> None:
     with pytest.raises(Unavailable) as caught:
         remote.retrain(FIRST, parts=remote.parts(progress=progress), lineage="backfill")
     assert caught.value.exit_code == 5
-    assert caught.value.do
+    assert caught.value.hint
     assert remote.half_written() == []
     s3.on()
     before = len(pulled)
@@ -434,7 +434,7 @@ def test_a_disk_that_is_full_while_events_are_pulled(pharmacy: Pharmacy) -> None
         answer = pharmacy.cli_retrain(FIRST, "--json")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    refused(answer, 5, "unavailable", what="no room left", do="make room and run again")
+    refused(answer, 5, "unavailable", what="no room left", hint="make room and run again")
     untouched(pharmacy)
     assert not list(pharmacy.home.glob("cache/snapshots/*"))
     again = pharmacy.cli_retrain(FIRST, "--json")
@@ -452,18 +452,18 @@ def test_a_second_retraining_of_the_same_model_is_told_who_is_at_work(
     pharmacy = champion.copy(tmp_path / "home")
     pharmacy.declare(RICH)
     answers: dict[str, Answer] = {}
-    errors: list[Busy] = []
+    errors: list[LockedError] = []
 
     def tell(report: StepReport) -> None:
         if report.step in ("snapshot", "register"):
             answers[report.step] = pharmacy.cli_retrain(SECOND, "--json")
-            with pytest.raises(Busy) as caught:
+            with pytest.raises(LockedError) as caught:
                 pharmacy.retrain(SECOND)
             errors.append(caught.value)
 
     told = pharmacy.retrain(SECOND, tell=tell)
     for answer in answers.values():
-        refused(answer, 6, "busy", got="process", do="wait for it")
+        refused(answer, 6, "locked", got="process", hint="wait for it")
     assert len(errors) == 2
     assert told.outcome == "promote"
     entries = pharmacy.parts().ledger.entries("demand")

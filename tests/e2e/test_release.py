@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from pipelines.core.errors import Superseded, TimeError
+from pipelines.core.errors import StaleEvidenceError, TimeError
 from pipelines.flows.release.advance import advance
 from pipelines.flows.serving.publish import publish_plan
 from pipelines.release.ledger import faults, replay
@@ -186,7 +186,7 @@ def test_two_at_once_make_one_move_and_a_clock_set_back_none(pharmacy: Pharmacy)
         ready.wait()
         try:
             said.append(advance("demand", SECOND, parts).act.value)
-        except Superseded:
+        except StaleEvidenceError:
             said.append("superseded")
 
     both = [threading.Thread(target=run) for _ in range(2)]

@@ -248,8 +248,8 @@ def check_said(said: list[Answer]) -> None:
     for one in said:
         if one.code:
             assert one.code in (6, 7), one.err
-            assert one.body["error"] in ("busy", "superseded")
-            assert one.body["do"], "it does not say what to do"
+            assert one.body["error"] in ("locked", "stale_evidence")
+            assert one.body["hint"], "it does not say what to do"
         else:
             assert one.body["act"] in ("promoted", "holdback"), one.body
 
@@ -284,7 +284,7 @@ def test_a_promotion_beside_a_retraining_waits_and_a_killed_one_is_not_waited_fo
         before = town.chain
         with Wire(town.wire.to) as other:
             busy = Answer.of(town.release(VERDICT, other))
-        assert (busy.code, busy.body["error"]) == (6, "busy"), busy
+        assert (busy.code, busy.body["error"]) == (6, "locked"), busy
         assert f"process {retraining.pid}" in busy.body["got"], "it does not say who is at work"
         assert town.chain == before
         assert town.aliases == ("1", "2")
@@ -323,7 +323,7 @@ def test_mlflow_is_killed_before_a_promotion_and_under_it(town: Town) -> None:
 def check_waits(answer: Answer) -> None:
     """It says that MLflow is away, and that asking again is safe."""
     assert (answer.code, answer.body["error"]) == (5, "unavailable"), answer
-    assert "safe to run again" in answer.body["do"]
+    assert "safe to run again" in answer.body["hint"]
 
 
 def releases(pharmacy: Pharmacy) -> set[str]:

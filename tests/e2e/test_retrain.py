@@ -337,8 +337,8 @@ def test_nothing_is_rolled_back_to_a_damaged_version(waiting: tuple[Pharmacy, st
     assert pharmacy.cli(*said).code == 0
     connect(pharmacy.settings).registry.tag("demand", "1", CONTENT, "0" * 64)
     answer = pharmacy.cli("rollback", "demand", "--reason", "orders doubled", "--json")
-    assert (answer.code, answer.body["error"]) == (4, "damaged")
-    assert "--to" in answer.body["do"]
+    assert (answer.code, answer.body["error"]) == (4, "integrity")
+    assert "--to" in answer.body["hint"]
     assert serves(pharmacy) == "2"
     assert pharmacy.cli("ledger", "demand", "--json").body["entries"][-1]["kind"] == "promotion"
 
@@ -368,7 +368,7 @@ def test_an_answer_that_comes_after_another_promotion_is_void(
     promoted = pharmacy.cli_retrain(SECOND + WEEK, "--json").body
     assert promoted["decision"]["outcome"] == "promote"
     late = pharmacy.cli("approve", "demand", "2", "--by", "ana", "--evidence", evidence, "--json")
-    assert (late.code, late.body["error"]) == (7, "superseded")
+    assert (late.code, late.body["error"]) == (7, "stale_evidence")
     assert serves(pharmacy) == promoted["candidate"]
 
 

@@ -121,7 +121,7 @@ def test_mlflow_and_then_postgres_are_killed_and_everybody_is_answered(
             until(lambda: silent(service) > 2, 60, f"{SILENCE} does not say that it is away")
             answer = town.ask("release", "demand")
             assert (answer.code, answer.body["error"]) == (5, "unavailable"), answer
-            assert "again" in answer.body["do"]
+            assert "again" in answer.body["hint"]
             assert service.version() == "1"
             killed.start()
             until(lambda: silent(service) < 2, 60, f"{SILENCE} does not say that it is back")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.core.errors import Damaged, SpecError
+from pipelines.core.errors import IntegrityError, SpecError
 from pipelines.core.time import FixedClock
 from pipelines.flows.serving.publish import plans_folder, publish_plan
 from pipelines.gates.availability.fast_predict import NAME
@@ -64,7 +64,7 @@ def test_a_damaged_version_is_refused_and_the_old_one_answers(pharmacy: Pharmacy
     damaged = Serving(version="2", content=other.content, folder=str(folder))
     write_plan(plans_folder(pharmacy.home), Plan(model="demand", champion=damaged))
     assert not deployment.follow()
-    assert isinstance(deployment.problem, Damaged)
+    assert isinstance(deployment.problem, IntegrityError)
     [after] = service.answer([POINT], "r")
     assert (
         (after.version, after.prediction)

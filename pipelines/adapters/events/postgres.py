@@ -165,7 +165,7 @@ class PostgresEvents:
             raise DataError(
                 "there is no such table, or it cannot be seen",
                 where=where,
-                do="mend `source.table`, or grant USAGE and SELECT",
+                hint="mend `source.table`, or grant USAGE and SELECT",
             )
         schema = pa.schema([(column, _ARROW.get(kind, pa.binary())) for column, kind in found])
         kinds = ", ".join(f"{column} {kind}" for column, kind in found)
@@ -182,7 +182,7 @@ class PostgresEvents:
                 where=where,
                 got=f"{missing[0]} row(s) without {column}",
                 wanted="a known time in every row",
-                do="mend the table: a row that never became known cannot be an event",
+                hint="mend the table: a row that never became known cannot be an event",
             )
 
     def _check_history(
@@ -203,8 +203,8 @@ class PostgresEvents:
                 got=f"{rows} rows"
                 + (" with other values" if rows == before[0] else f", there were {before[0]}"),
                 wanted="rows that are only added, with a known time later than all that was read",
-                do="find who changed the rows or wrote a known time in the past; a changed fact is"
-                " a new row with its own known time",
+                hint="find who changed the rows or wrote a known time in the past; a changed fact"
+                " is a new row with its own known time",
             )
 
     def _checksum(
@@ -262,7 +262,7 @@ class PostgresEvents:
                 where=where,
                 got=str(cause).strip(),
                 wanted=f"finite times and numbers that fit the declared type; {time_names(stream)}",
-                do="mend the row",
+                hint="mend the row",
             ) from cause
         except (
             psycopg.OperationalError,
@@ -273,5 +273,5 @@ class PostgresEvents:
                 "PostgreSQL did not answer what was asked",
                 where=where,
                 got=str(cause).strip(),
-                do="run again when it does: what was pulled is kept",
+                hint="run again when it does: what was pulled is kept",
             ) from cause

@@ -49,5 +49,5 @@ def _wait(server: object, thread: threading.Thread) -> None:
     raise Unavailable(
         "the service did not start",
         wanted=f"an answer within {MOST_LOOKS * LOOK_S:g} s",
-        do="read what it wrote to standard error",
+        hint="read what it wrote to standard error",
     )

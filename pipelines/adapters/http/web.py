@@ -84,7 +84,7 @@ class Problem(BaseModel):
     where: str = ""
     got: str = ""
     wanted: str = ""
-    do: str = ""
+    hint: str = ""
 
 
 class RefusedError(Exception):

@@ -44,7 +44,7 @@ class FileLock:
                 "cannot open a lock file",
                 where=str(path),
                 got=str(cause),
-                do="make the folder writable",
+                hint="make the folder writable",
             ) from cause
         try:
             self._take(descriptor, path, model, lineage)
@@ -68,7 +68,7 @@ class FileLock:
                     "this file system has no locks",
                     where=str(path),
                     got=str(cause),
-                    do="put GAUNTLET_HOME on a local disk, or the ledger in PostgreSQL",
+                    hint="put GAUNTLET_HOME on a local disk, or the ledger in PostgreSQL",
                 ) from cause
             raise refuse(model, lineage, _read(path)) from cause
 

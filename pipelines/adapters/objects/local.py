@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipelines.core.errors import Damaged, Unavailable
+from pipelines.core.errors import IntegrityError, Unavailable
 from pipelines.core.files import complete_or_absent
 from pipelines.data.objects import StoredObject
 
@@ -73,9 +73,9 @@ def _described(key: str, path: Path) -> StoredObject:
     return StoredObject(key=key, size=facts.st_size, etag=etag)
 
 
-def _changed(path: Path) -> Damaged:
-    return Damaged(
+def _changed(path: Path) -> IntegrityError:
+    return IntegrityError(
         "an object was replaced or deleted between listing and reading",
         where=str(path),
-        do="run again once nothing writes to it any more",
+        hint="run again once nothing writes to it any more",
     )

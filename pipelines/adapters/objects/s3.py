@@ -12,7 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipelines.core.errors import Damaged, SpecError, Unavailable
+from pipelines.core.errors import IntegrityError, SpecError, Unavailable
 from pipelines.core.files import room_on_disk
 from pipelines.data.objects import StoredObject
 
@@ -81,11 +81,11 @@ class S3Store:
                 )
             except ClientError as cause:
                 if cause.response["Error"]["Code"] in _GONE:
-                    raise Damaged(
+                    raise IntegrityError(
                         "an object was replaced or deleted between listing and reading",
                         where=f"{self.address}/{stored.key}",
                         wanted=f"ETag {stored.etag}, version {stored.version_id or 'not kept'}",
-                        do="run again once nothing writes to it any more",
+                        hint="run again once nothing writes to it any more",
                     ) from cause
                 raise
             with room_on_disk(to), to.open("wb") as file:
@@ -133,12 +133,12 @@ class S3Store:
         except (BotoCoreError, ConnectionError) as cause:
             self._fail(key, cause, "run again when it answers: nothing half-written was kept")
 
-    def _fail(self, key: str, cause: Exception, do: str) -> NoReturn:
+    def _fail(self, key: str, cause: Exception, hint: str) -> NoReturn:
         endpoint = getattr(getattr(self, "client", None), "meta", None)
         raise Unavailable(
             "the object store did not do what was asked",
             where=f"{self.address}/{key}"
             + (f" at {endpoint.endpoint_url}" if endpoint is not None else ""),
             got=f"{type(cause).__name__}: {cause}",
-            do=do,
+            hint=hint,
         ) from cause

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
-from pipelines.core.errors import Damaged, DataError, Superseded
+from pipelines.core.errors import DataError, IntegrityError, StaleEvidenceError
 from pipelines.core.time import epoch_us, from_epoch_us, instant_text
 from pipelines.features.online.store import Key, OnlineRow, Value, ViewState
 
@@ -56,19 +56,19 @@ def row_of(key: Key, stored: bytes, where: str) -> OnlineRow:
     """The row that ``row_bytes`` spelled.
 
     Raises:
-        Damaged: when the bytes are not such a row.
+        IntegrityError: when the bytes are not such a row.
     """
     try:
         event, written = _TIMES.unpack_from(stored)
         values, _end = _decode(stored[_TIMES.size :].decode("utf-8", "surrogatepass"))
         return OnlineRow(key, tuple(values), from_epoch_us(event), from_epoch_us(written))
     except UNREADABLE as cause:
-        raise Damaged(
+        raise IntegrityError(
             "a stored row cannot be read",
             where=f"{where}, entity {key}",
             got=repr(stored[:80]),
             wanted="a row as a materialization writes it",
-            do="materialize with --force: it writes all rows anew",
+            hint="materialize with --force: it writes all rows anew",
         ) from cause
 
 
@@ -82,7 +82,7 @@ def state_of(text: str | bytes, where: str) -> ViewState:
     """The state that ``state_text`` spelled.
 
     Raises:
-        Damaged: when the text is no such state.
+        IntegrityError: when the text is no such state.
     """
     try:
         name, as_of, written, *definitions = json.loads(text)
@@ -91,14 +91,14 @@ def state_of(text: str | bytes, where: str) -> ViewState:
         raise damaged_state(where, text) from cause
 
 
-def damaged_state(where: str, got: str | bytes) -> Damaged:
+def damaged_state(where: str, got: str | bytes) -> IntegrityError:
     """What to say of a view's state that cannot be read."""
-    return Damaged(
+    return IntegrityError(
         "the state of a stored view cannot be read",
         where=where,
         got=repr(got[:80]),
         wanted="a state as a materialization writes it",
-        do="empty the store (SQLite: remove the file; Redis: remove the keys gauntlet:online*), "
+        hint="empty the store (SQLite: remove the file; Redis: remove the keys gauntlet:online*), "
         "then materialize again: all in it comes from the events",
     )
 
@@ -112,15 +112,15 @@ def check_state(stored: ViewState | None, replaces: ViewState | None, where: str
     """The comparison of a compare-and-swap.
 
     Raises:
-        Superseded: when another state is stored than the change was worked out from.
+        StaleEvidenceError: when another state is stored than the change was worked out from.
     """
     if stored != replaces:
-        raise Superseded(
+        raise StaleEvidenceError(
             "another materialization of the view was written meanwhile",
             where=where,
             got=_told(stored),
             wanted=_told(replaces),
-            do="materialize again: it starts from what is stored now",
+            hint="materialize again: it starts from what is stored now",
         )
 
 

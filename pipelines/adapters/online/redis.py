@@ -230,7 +230,7 @@ class RedisOnline:
                 where=self._where(view),
                 got="they are no longer there: the server restarted, evicts, or the write was "
                 f"at rest for more than {_UNKNOWN_FOR_S} s",
-                do="set maxmemory-policy to noeviction, then materialize again",
+                hint="set maxmemory-policy to noeviction, then materialize again",
             )
         return bool(done)
 
@@ -275,7 +275,7 @@ class RedisOnline:
                 where=self.address,
                 got=str(cause),
                 wanted="a Redis server, version 6 or newer, that takes this address's password",
-                do="start it, give it memory or mend GAUNTLET_ONLINE_URL, then run again: "
+                hint="start it, give it memory or mend GAUNTLET_ONLINE_URL, then run again: "
                 "nothing half-written can be seen",
             ) from cause
 

@@ -24,7 +24,7 @@ from pipelines.adapters.online.codec import (
     state_of,
     state_text,
 )
-from pipelines.core.errors import Damaged, Unavailable
+from pipelines.core.errors import IntegrityError, Unavailable
 from pipelines.features.online.store import Key, OnlineRow, Reading, ViewState
 
 _BUSY_TIMEOUT_S = 30
@@ -149,16 +149,16 @@ class SqliteOnline:
                 where=str(self._path),
                 got=str(cause),
                 wanted="a file on a disk of this machine that this account may write",
-                do="mend the path, the rights or GAUNTLET_ONLINE_URL, then run again: "
+                hint="mend the path, the rights or GAUNTLET_ONLINE_URL, then run again: "
                 "nothing half-written was kept",
             ) from cause
         except sqlite3.DatabaseError as cause:
-            raise Damaged(
+            raise IntegrityError(
                 "the online store cannot be read",
                 where=str(self._path),
                 got=str(cause),
                 wanted="a SQLite file that Gauntlet made",
-                do="remove the file and materialize again: all in it comes from the events",
+                hint="remove the file and materialize again: all in it comes from the events",
             ) from cause
 
 

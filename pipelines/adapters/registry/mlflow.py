@@ -18,7 +18,7 @@ import requests
 from botocore.exceptions import BotoCoreError
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from pipelines.core.errors import Damaged, GauntletError, Unavailable
+from pipelines.core.errors import GauntletError, IntegrityError, Unavailable
 from pipelines.release.ledger import LIVE
 from pipelines.release.registry import Registration, Shown, VersionInfo
 from pipelines.release.version_facts import (
@@ -99,7 +99,7 @@ class MlflowRegistry:
                 raise Unavailable(
                     "MLflow does not show the version that it has just made",
                     where=f"{self._uri}, {registration.model}",
-                    do="run again: it is safe",
+                    hint="run again: it is safe",
                 )
         same_run(registration, found)
         with self._talking():
@@ -316,7 +316,7 @@ class MlflowRegistry:
                 "MLflow refuses a request",
                 where=self._uri,
                 got=f"{_code(cause)}: {_first_line(cause)}",
-                do="look at the server's log; check that its version is 3.17",
+                hint="look at the server's log; check that its version is 3.17",
             ) from cause
         except (
             requests.RequestException,
@@ -326,12 +326,12 @@ class MlflowRegistry:
         ) as cause:
             raise self._away(cause) from cause
         except DatabaseError as cause:
-            raise Damaged(
+            raise IntegrityError(
                 "MLflow's database cannot be read",
                 where=self._uri,
                 got=_first_line(cause),
                 wanted="a database that MLflow made, as sqlite:///<file>, or http://<its server>",
-                do="mend GAUNTLET_MLFLOW_URI, or restore the database from its backup",
+                hint="mend GAUNTLET_MLFLOW_URI, or restore the database from its backup",
             ) from cause
 
     def _away(self, cause: Exception) -> Unavailable:
@@ -340,7 +340,7 @@ class MlflowRegistry:
             where=self._uri,
             got=_first_line(cause),
             wanted="an answer from the tracking server and its artifact store",
-            do="check that the server is up, then run again: it is safe to run again",
+            hint="check that the server is up, then run again: it is safe to run again",
         )
 
 
@@ -380,11 +380,11 @@ def _missing_files(error: MlflowException) -> bool:
     return "No such artifact" in str(error) or "No such file" in str(error)
 
 
-def _lost(info: VersionInfo, cause: Exception) -> Damaged:
-    return Damaged(
+def _lost(info: VersionInfo, cause: Exception) -> IntegrityError:
+    return IntegrityError(
         "the files of a version are gone",
         where=f"{info.model} version {info.version}",
         got=_first_line(cause),
         wanted=f"content {info.content}",
-        do="restore the artifact store, or roll back to another version",
+        hint="restore the artifact store, or roll back to another version",
     )

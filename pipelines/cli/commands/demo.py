@@ -91,7 +91,7 @@ def demo(as_json: Json = False) -> None:
         raise GauntletError(
             "the story ended otherwise than it should",
             got=f"in {', '.join(wrong)}",
-            do="a gate or the simulation has changed: `gauntlet ledger demand` says what happened",
+            hint="a gate or the simulation has changed: see `gauntlet ledger demand`",
         )
 
 
@@ -107,7 +107,7 @@ def _embedded() -> Settings:
         raise GauntletError(
             "the demonstration runs on the embedded default only",
             got=f"{', '.join(given)} is set",
-            do=f"unset it: env {' '.join(f'-u {name}' for name in given)} gauntlet demo",
+            hint=f"unset it: env {' '.join(f'-u {name}' for name in given)} gauntlet demo",
         )
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return settings

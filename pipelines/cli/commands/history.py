@@ -10,7 +10,7 @@ from rich.padding import Padding
 
 from pipelines.cli.options import Json, Lineage, ModelName, Reason, instant
 from pipelines.cli.output import answer, console, errors, mark, show_findings
-from pipelines.core.errors import Damaged, GauntletError, SpecError, Unavailable
+from pipelines.core.errors import GauntletError, IntegrityError, SpecError, Unavailable
 from pipelines.core.findings import Gate, Verdict
 from pipelines.core.time import instant_text
 from pipelines.flows.retrain.request import LIVE
@@ -198,13 +198,13 @@ def _whole(parts: Parts, name: str, version: str) -> None:
 
     try:
         load_version(parts, parts.registry.get(name, version))
-    except Damaged as cause:
-        raise Damaged(
+    except IntegrityError as cause:
+        raise IntegrityError(
             f"version {version} is damaged, nothing was rolled back",
             where=f"{name} version {version}",
             got=f"{cause.what}: {cause.got}",
             wanted=cause.wanted,
-            do="name another former champion with --to, or restore its files",
+            hint="name another former champion with --to, or restore its files",
         ) from cause
     except Unavailable:
         return  # at once: services have their own copies
@@ -272,7 +272,7 @@ def _judged(name: str, version: str | None, lineage: str, chain: Sequence[Entry]
             where=f"ledger of {name}, lineage {lineage}",
             got=f"version {version}" if version else "an empty ledger",
             wanted=f"one of {[e.candidate for e in entries if e.candidate]}" if entries else "",
-            do=f"`gauntlet retrain {name}` makes one",
+            hint=f"`gauntlet retrain {name}` makes one",
         )
     return wanted[-1]
 

@@ -99,7 +99,7 @@ def serve(
         raise GauntletError(
             "the service could not start",
             where=", ".join(names),
-            do="read above what its workers said",
+            hint="read above what its workers said",
         )
 
 
@@ -114,7 +114,7 @@ def _listening(host: str, port: int) -> socket.socket:
             where=f"--host {host} --port {port}",
             got=str(cause),
             wanted="an address of this machine, and a port that nobody listens on",
-            do=f"another --port; `ss -ltnp sport = :{port}` says who has this one",
+            hint=f"another --port; `ss -ltnp sport = :{port}` says who has this one",
         ) from cause
 
 

@@ -135,16 +135,16 @@ def _room_for_staging(work: Path) -> Iterator[None]:
             "there is no room left to stage an import",
             where=str(work),
             got=str(cause).splitlines()[0],
-            do="make room, or set TMPDIR to a larger disk, and run again",
+            hint="make room, or set TMPDIR to a larger disk, and run again",
         ) from cause
 
 
 def _check_files(files: Sequence[Path], how: Reading) -> None:
     if not files:
-        raise DataError("no file to import was named", do="name CSV or Parquet files")
+        raise DataError("no file to import was named", hint="name CSV or Parquet files")
     for file in files:
         if not file.is_file():
-            raise DataError("there is no such file", where=str(file), do="mend the path")
+            raise DataError("there is no such file", where=str(file), hint="mend the path")
         if not file.stat().st_size:
             raise DataError(
                 "a file is empty", where=str(file), wanted="CSV with a header, or Parquet"
@@ -156,7 +156,7 @@ def _check_files(files: Sequence[Path], how: Reading) -> None:
             raise DataError(
                 "two files to import have the same content",
                 where=f"{first} and {file}",
-                do="name one of them",
+                hint="name one of them",
             )
     if how.zone is not None:
         try:
@@ -189,7 +189,7 @@ def _check_rows(connection: Any, name: str, stream: Stream) -> None:
                 + ", ".join(f"{key}={value}" for key, value in sample),
                 wanted=f"{instant_text(EARLIEST)} <= event time <= known time; "
                 + time_names(stream),
-                do="mend the rows; are two columns mixed up, or is the zone another?",
+                hint="mend the rows; are two columns mixed up, or is the zone another?",
             )
 
 

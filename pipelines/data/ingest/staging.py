@@ -90,7 +90,7 @@ def stage_file(
                 where=where,
                 got=str(arrow),
                 wanted=kind.value,
-                do="mend the file, or the declaration",
+                hint="mend the file, or the declaration",
             )
         values.append(f"{value} AS {quoted(column)}")
         naive = naive_text(source) if pa.types.is_string(arrow) else "true"
@@ -114,7 +114,7 @@ def stage_file(
             "a file cannot be read",
             where=where,
             got="; ".join(str(cause).splitlines()[:4]),
-            do="mend the line",
+            hint="mend the line",
         ) from cause
     if _count(connection) == before:
         raise DataError("a file has no rows", where=where, wanted="at least one row")
@@ -170,7 +170,7 @@ def _header(file: Path, *, packed: bool) -> tuple[str, list[str]]:
         text = line.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as cause:
         raise DataError(
-            "a CSV file is not UTF-8", where=str(file), got=str(cause), do="convert it"
+            "a CSV file is not UTF-8", where=str(file), got=str(cause), hint="convert it"
         ) from cause
     mark = max(",;\t|", key=text.count)
     names = next(csv.reader([text], delimiter=mark), [])
@@ -210,7 +210,7 @@ def _check_values(connection: Any, where: str) -> None:
             where=where,
             got=f"{count} row(s), such as {sample!r}",
             wanted="an offset in the file, or the zone it was written in",
-            do="say the zone, for instance Europe/Berlin or UTC",
+            hint="say the zone, for instance Europe/Berlin or UTC",
         )
     raise DataError(
         f"column {column!r} holds values that are impossible or of another type",
@@ -218,7 +218,7 @@ def _check_values(connection: Any, where: str) -> None:
         got=f"{count} row(s), such as {sample!r}"
         + (f"; {others} more in other columns" if others else ""),
         wanted="what is declared, and times that exist on the clock of their zone",
-        do="mend the rows, or say which text means that there is no value",
+        hint="mend the rows, or say which text means that there is no value",
     )
 
 

@@ -225,7 +225,7 @@ def _whole_columns(events: ibis.Table, parts: Iterable[str], stream: str) -> fro
                 where=f"{stream}.{column}",
                 got=f"{largest:g}",
                 wanted=f"finite numbers of at most {LARGEST:g} in size",
-                do="correct the event, or exclude it with a condition (at_most, at_least)",
+                hint="correct the event, or exclude it with a condition (at_most, at_least)",
             )
     return frozenset(
         column

@@ -55,7 +55,8 @@ def fill(
             which has to be of the same definitions and of no later instant.
 
     Raises:
-        Superseded: when something else is stored by now than ``replaces``; nothing was changed.
+        StaleEvidenceError: when something else is stored by now than ``replaces``; nothing was
+            changed.
     """
     keys, written, taken = len(view.entity), itertools.count(), itertools.count()
     with ExitStack() as stack:

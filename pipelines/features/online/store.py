@@ -52,7 +52,7 @@ class Reading:
 
 class OnlineStore(Protocol):
     """Rows of feature views by entity. Every call raises Unavailable when the store is away, and
-    Damaged when what it holds cannot be read."""
+    IntegrityError when what it holds cannot be read."""
 
     def state(self, view: str) -> ViewState | None:
         """What is stored of a view; none when it was never materialized."""
@@ -80,7 +80,7 @@ class OnlineStore(Protocol):
             replaces: the state that the change was worked out from.
 
         Raises:
-            Superseded: when the stored state is another one by now; nothing was changed.
+            StaleEvidenceError: when the stored state is another one by now; nothing was changed.
         """
         ...
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter
 
-from pipelines.core.errors import Damaged, GauntletError
+from pipelines.core.errors import GauntletError, IntegrityError
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.records import Instant, Record
 from pipelines.features.online.store import ViewState
@@ -186,7 +186,7 @@ def _champion(model: str, parts: Parts) -> list[_User]:
         path = folder / FEATURES  # versions of before features were saved have none
         saved = _SAVED.validate_json(path.read_bytes()) if path.is_file() else {}
     except (OSError, ValueError) as cause:
-        raise Damaged(
+        raise IntegrityError(
             f"version {version} lacks what was saved inside it", where=model, got=str(cause)
         ) from cause
     return [_User(spec, version, saved)]

@@ -111,7 +111,7 @@ def _replaced(folder: Path) -> Iterator[Path]:
                 "what is there is no export",
                 where=str(folder),
                 wanted=f"a new name, an empty folder, or an export of before: its {README} says so",
-                do="name another folder",
+                hint="name another folder",
             )
         target.parent.mkdir(parents=True, exist_ok=True)
         part.mkdir()
@@ -125,7 +125,7 @@ def _replaced(folder: Path) -> Iterator[Path]:
             where=str(folder),
             got=str(cause),
             wanted="a folder that this account may write, with room for it",
-            do="mend it or name another folder; what was there before is untouched",
+            hint="mend it or name another folder; what was there before is untouched",
         ) from cause
     finally:
         if old.exists() and not target.exists():  # it could not be replaced

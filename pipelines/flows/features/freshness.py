@@ -46,7 +46,7 @@ def freshness(model: str, as_of: datetime, parts: Parts) -> FreshnessReport:
             "the model does not say when its features are materialized",
             where=f"{model}: serving",
             wanted="a cadence, and how long after its instant the values can be read",
-            do="add `serving: {cadence: 1h, delay: 15m}` to see what that would cost",
+            hint="add `serving: {cadence: 1h, delay: 15m}` to see what that would cost",
         )
     plan = split_plan(spec, as_of)
     snapshot = take_snapshot(spec, as_of, parts.open_sources(spec), parts.cache, parts.progress)

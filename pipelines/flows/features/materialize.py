@@ -83,7 +83,7 @@ def materialize(
         SpecError: when the model declares no serving, or cannot stand beside the champion.
         TimeError: when as-of lies in the future.
         DataError: when events are missing, malformed, or contradict their declaration.
-        Superseded: when somebody else wrote the view meanwhile; running again is safe.
+        StaleEvidenceError: when somebody else wrote the view meanwhile; running again is safe.
         Unavailable: when a source, the registry or the store does not answer.
     """
     spec, champion = served_spec(model, parts)
@@ -95,7 +95,7 @@ def materialize(
                 "the model does not say when its features are materialized",
                 where=f"{model}: serving",
                 wanted="a cadence, and how long after its instant the values can be read",
-                do="add `serving: {cadence: 1h, delay: 15m}` to the declaration, "
+                hint="add `serving: {cadence: 1h, delay: 15m}` to the declaration, "
                 "with what production can keep up",
             )
         done.append(_Work(spec, view, view.refresh, parts).bring_to(as_of, force=force))
@@ -135,7 +135,7 @@ def served_spec(model: str, parts: Parts) -> tuple[ModelSpec, str | None]:
 
     Raises:
         SpecError: when they cannot stand in one declaration.
-        Damaged: when the champion's version is not what was registered.
+        IntegrityError: when the champion's version is not what was registered.
     """
     spec = parts.load_spec(model)
     chain = parts.ledger.entries(model, LIVE)

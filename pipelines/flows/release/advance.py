@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from pipelines.core.errors import Busy
+from pipelines.core.errors import LockedError
 from pipelines.core.time import instant_text, refuse_future
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.release.approval import APPROVAL, answer_review, names, tagged
@@ -47,8 +47,8 @@ def advance(model: str, as_of: datetime, parts: Parts) -> ReleaseReport:
         SpecError: nothing stands on live traffic, and no such model is declared.
         TimeError: as-of lies in the future.
         DataError: log or streams contradict their declaration.
-        Superseded: somebody else moved meanwhile; running again is safe.
-        Busy: a retraining of this model decides just now; only a promotion waits for it.
+        StaleEvidenceError: somebody else moved meanwhile; running again is safe.
+        LockedError: a retraining of this model decides just now; only a promotion waits for it.
         Unavailable: ledger, registry or store did not answer; running again is safe.
     """
     told = _step(model, as_of, parts)
@@ -89,7 +89,7 @@ def _finish(model: str, parts: Parts) -> str:
         with parts.lock(model, LIVE):
             found = reconcile(model, parts.ledger, parts.registry, parts.clock)
         told = "" if found.action == "agree" else f"{found.summary}; "
-    except Busy:
+    except LockedError:
         pass  # whoever holds it reconciles by himself before he decides
     show(model, parts.ledger, parts.registry)
     put_on_pages(model, parts)

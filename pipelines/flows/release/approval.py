@@ -60,7 +60,7 @@ def answer_review(
     Raises:
         GauntletError: when the version does not await review, the evidence is another one, or
             the other answer was given before.
-        Superseded: when the champion changed since the evidence was gathered.
+        StaleEvidenceError: when the champion changed since the evidence was gathered.
     """
     about = [one for one in parts.ledger.entries(model) if one.candidate == version]
     waiting = [one for one in about if one.outcome == Outcome.AWAIT_REVIEW]
@@ -70,7 +70,7 @@ def answer_review(
             where=f"{model} version {version}",
             got=about[-1].outcome if about else "no decision about it",
             wanted=Outcome.AWAIT_REVIEW.value,
-            do=f"`gauntlet explain {model} {version}` says what became of it",
+            hint=f"`gauntlet explain {model} {version}` says what became of it",
         )
     entry = waiting[-1]
     assert entry.decision is not None
@@ -82,7 +82,7 @@ def answer_review(
             where=f"{model} version {version}",
             got=evidence,
             wanted=seen,
-            do="read the review page again, and name the hash that stands on it",
+            hint="read the review page again, and name the hash that stands on it",
         )
     for former in parts.ledger.of_run(model, entry.lineage, entry.run):
         given = former.facts.approval if former.facts else None
@@ -93,7 +93,7 @@ def answer_review(
                 got="an approval" if approved else "a refusal",
                 wanted=f"nothing more: {given.by} said otherwise, and the outcome is "
                 f"{former.outcome}",
-                do=f"`gauntlet explain {model} {version}` shows it; a promotion is undone with "
+                hint=f"`gauntlet explain {model} {version}` shows it; a promotion is undone with "
                 "`gauntlet rollback`, and a refused model is trained again",
             )
     approval = Approval(evidence=seen, approved=approved, by=by, at=parts.clock.now(), note=note)

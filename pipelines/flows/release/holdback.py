@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from pipelines.core.errors import Damaged
+from pipelines.core.errors import IntegrityError
 from pipelines.core.time import instant_text
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.release.report import Act, ReleaseReport, keep_evidence, report
@@ -143,12 +143,12 @@ def _promised(promotion: Entry) -> float:
     """The corrected gain at the promotion.
 
     Raises:
-        Damaged: the entry does not say.
+        IntegrityError: the entry does not say.
     """
     for finding in promotion.findings:
         if finding.name == GAIN and finding.value is not None:
             return finding.value
-    raise Damaged(
+    raise IntegrityError(
         "a promotion does not say what it promised",
         where=f"ledger of {promotion.model}, entry {promotion.sequence}",
         wanted=f"the finding {GAIN}",

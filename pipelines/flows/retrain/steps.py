@@ -273,7 +273,7 @@ def run_step(step: Step, request: Request, parts: Parts) -> StepReport:
         parts: the collaborators.
 
     Raises:
-        Busy: another run of this model and lineage is at work.
+        LockedError: another run of this model and lineage is at work.
         GauntletError: named by what went wrong; running again is safe.
     """
     with parts.lock(request.model, request.lineage):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipelines.core.errors import Damaged
+from pipelines.core.errors import IntegrityError
 from pipelines.core.records import Record
 from pipelines.core.time import Window
 from pipelines.flows.collaborators import Run
@@ -93,12 +93,12 @@ def recent_rows(
     table = pd.read_parquet(run.workspace.path(PREDICTIONS))
     whole = rows_digest(run.spec, recent)
     if whole != trained.rows_digest or len(table) != len(recent):
-        raise Damaged(
+        raise IntegrityError(
             "the candidate's predictions belong to other rows than the run's frame",
             where=str(run.workspace.folder),
             got=whole,
             wanted=trained.rows_digest,
-            do="remove that folder and run again",
+            hint="remove that folder and run again",
         )
     mask = inside(recent, window)
     rows = recent[mask].reset_index(drop=True)

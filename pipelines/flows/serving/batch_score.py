@@ -79,7 +79,7 @@ def score(model: str, as_of: datetime, parts: Parts) -> ScoreReport:
         SpecError: for a model of event points, or versions that cannot stand in one run.
         TimeError: when as-of lies in the future.
         DataError: when nobody is active, or events contradict their declaration.
-        Damaged: when a version is not what was registered.
+        IntegrityError: when a version is not what was registered.
         Unavailable: when a source, the registry or the store does not answer.
     """
     from pipelines.features.active_entities import newest_step
@@ -136,7 +136,7 @@ def newest_scores(model: str, parts: Parts) -> list[dict[str, Any]]:
             "the model was never scored",
             where=f"{SCORES}/{model}",
             wanted="scores in the store",
-            do=f"`gauntlet score {model}`",
+            hint=f"`gauntlet score {model}`",
         )
     return _read(store, newest)
 
@@ -161,7 +161,7 @@ def _predicted(model: str, at: datetime, parts: Parts) -> bytes:
                 "there is nobody to score",
                 where=f"model {model} as of {instant_text(at)}",
                 wanted=f"an entity with an event in the last {silence}",
-                do="look at the feed of the points' stream: it may have fallen silent",
+                hint="look at the feed of the points' stream: it may have fallen silent",
             )
         _fill(online, spec, tables, at, parts)
     parts.progress(f"{len(entities):,} entities")

@@ -38,7 +38,8 @@ def publish_plan(model: str, parts: Parts, chain: list[Entry] | None = None) -> 
     Raises:
         SpecError: when no such model is declared.
         GauntletError: when no version is champion.
-        Damaged: when a version's content is not what was registered; the plan stays as it is.
+        IntegrityError: when a version's content is not what was registered; the plan stays as it
+            is.
         Unavailable: when the registry does not answer; likewise.
     """
     champion = _serving(model, CHAMPION, parts)
@@ -48,7 +49,7 @@ def publish_plan(model: str, parts: Parts, chain: list[Entry] | None = None) -> 
             "there is no champion to serve",
             where=model,
             wanted=f"a version with the alias {CHAMPION}",
-            do=f"`gauntlet retrain {model}` makes a first version",
+            hint=f"`gauntlet retrain {model}` makes a first version",
         )
     known = [] if chain is None else chain
     plan = _with_challenger(Plan(model=model, champion=champion), parts, known)

@@ -115,7 +115,7 @@ def _recent(old: ModelSpec, new: ModelSpec, as_of: datetime) -> Window:
             where=new.name,
             got=f"{first} and {second}",
             wanted="label horizons that differ by less than the recent window",
-            do="lengthen split.recent for the audit, or audit the change of label by itself",
+            hint="lengthen split.recent for the audit, or audit the change of label by itself",
         )
     return Window(max(first.start, second.start), min(first.end, second.end))
 

@@ -123,5 +123,5 @@ def _same_rows(spec: ModelSpec, scored: list[Scored]) -> None:
             "fresh and served features stand on different points",
             where=spec.name,
             wanted="the same keys, decision times and labels in the same order",
-            do="points that coincide in keys and time cannot be told apart: declare another key",
+            hint="points that coincide in keys and time cannot be told apart: declare another key",
         )

@@ -129,7 +129,7 @@ def rollout_of(version: Incumbent) -> Rollout:
             "a version was trained under a declaration without a rollout",
             where=f"{version.info.model} version {version.info.version}",
             wanted="rollout: {canary: {outcome: ...}}",
-            do="train it again with the declaration of now",
+            hint="train it again with the declaration of now",
         )
     return version.spec.rollout
 

@@ -164,7 +164,7 @@ class _People:
                 "an entity stands twice among those in the canary",
                 got=f"{len(given.entity)} rows of {len(order)} entities",
                 wanted="each entity once, in one arm and in the stage in which it was first seen",
-                do="see whether entities were merged, or moved between arms",
+                hint="see whether entities were merged, or moved between arms",
             )
         self.order = order
         self.challenger = np.asarray(given.challenger, np.bool_)[order]
@@ -197,7 +197,7 @@ class _Rows:
                 where=name,
                 got=f"{len(place)} rows of {busy} entities",
                 wanted="one row for each entity, or weights to divide by",
-                do="declare the metric as a ratio, or count each entity's first days only",
+                hint="declare the metric as a ratio, or count each entity's first days only",
             )
         weight = np.zeros(len(place)) if given.weight is None else given.weight
         # Sums of floating-point numbers depend on their order: one order, whatever came.

@@ -233,7 +233,7 @@ def _same_rows(
                 where=spec.name,
                 got=f"rows {scored.rows_digest[:12]}, {len(scored.predictions)} predictions",
                 wanted=f"rows {digest[:12]}, {len(rows)} predictions",
-                do="score every model again on the rows that are judged",
+                hint="score every model again on the rows that are judged",
             )
         if scored.classes != candidates[0].classes:
             raise DifferentClasses(
@@ -241,7 +241,7 @@ def _same_rows(
                 where=spec.name,
                 got=f"{list(scored.classes)}",
                 wanted=f"{list(candidates[0].classes)}",
-                do="a model whose label changed is a new model: give it another name",
+                hint="a model whose label changed is a new model: give it another name",
             )
     return digest
 

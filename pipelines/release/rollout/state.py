@@ -227,7 +227,7 @@ def record_move(
 
     Raises:
         GauntletError: when the move is not a legal one from where the trial stands.
-        Superseded: when somebody else was faster.
+        StaleEvidenceError: when somebody else was faster.
     """
     chain = ledger.entries(question.model, question.lineage)
     run = f"{question.run}.{move.stage}.{move.step}"
@@ -319,5 +319,5 @@ def _check_legal(question: Entry, chain: tuple[Entry, ...], move: Move) -> None:
             where=f"{question.model}, lineage {question.lineage}",
             got=(there or "nobody on trial") + void,
             wanted="shadow, canary stage by stage, then promoted or ended",
-            do=f"`gauntlet release {question.model}` makes the next legal move",
+            hint=f"`gauntlet release {question.model}` makes the next legal move",
         )

@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.adapters.objects.s3 import S3Store
-from pipelines.core.errors import Damaged, SpecError, Unavailable
+from pipelines.core.errors import IntegrityError, SpecError, Unavailable
 from pipelines.data.objects import ObjectStore
 
 
@@ -68,7 +68,7 @@ def test_a_replaced_object_is_the_old_version_or_an_error_never_the_new_content(
     store.write("a/x", b"other", if_absent=False)
     try:
         store.read(listed, tmp_path / "copy")
-    except Damaged:
+    except IntegrityError:
         assert listed.version_id is None
     else:
         assert listed.version_id is not None
@@ -82,7 +82,7 @@ def test_an_empty_object_is_an_object(store: ObjectStore, tmp_path: Path) -> Non
 
 def test_an_object_that_never_was_cannot_be_read(store: ObjectStore, tmp_path: Path) -> None:
     stored = store.write("a/x", b"first")
-    with pytest.raises(Damaged):
+    with pytest.raises(IntegrityError):
         store.read(stored.model_copy(update={"key": "a/other"}), tmp_path / "copy")
 
 

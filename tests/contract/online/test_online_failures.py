@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 import redis
 
-from pipelines.core.errors import Damaged, GauntletError, SpecError, Superseded, Unavailable
+from pipelines.core.errors import (
+    GauntletError,
+    IntegrityError,
+    SpecError,
+    StaleEvidenceError,
+    Unavailable,
+)
 from pipelines.features.online.store import OnlineRow, OnlineStore, ViewState
 from pipelines.settings import Settings
 from pipelines.wiring import open_online
@@ -51,7 +57,7 @@ def test_no_server_is_said_with_its_address_and_without_its_password(
         call(store_at(url))
     assert told.value.where == "redis://127.0.0.1:1/3"
     assert "hush" not in str(told.value)
-    assert told.value.do.startswith("start it")
+    assert told.value.hint.startswith("start it")
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -69,9 +75,9 @@ def test_a_file_that_is_no_database_is_damaged(
     call: Callable[[OnlineStore], object], tmp_path: Path
 ) -> None:
     (tmp_path / "online.db").write_text("not what you think " * 100)
-    with pytest.raises(Damaged, match="cannot be read") as told:
+    with pytest.raises(IntegrityError, match="cannot be read") as told:
         call(store_at(f"sqlite:///{tmp_path / 'online.db'}"))
-    assert "materialize again" in told.value.do
+    assert "materialize again" in told.value.hint
 
 
 def spoil_sqlite(url: str, column: str, content: bytes) -> None:
@@ -92,10 +98,10 @@ def test_a_state_that_is_none_of_ours_is_damaged(shared_url: str, content: bytes
     spoil = spoil_sqlite if shared_url.startswith("sqlite") else spoil_redis
     spoil(shared_url, "state", content)
     for call in (CALLS[0], CALLS[2], CALLS[3]):
-        with pytest.raises(Damaged, match="state of a stored view") as told:
+        with pytest.raises(IntegrityError, match="state of a stored view") as told:
             call(store_at(shared_url))
         assert VIEW in told.value.where
-        assert "materialize again" in told.value.do
+        assert "materialize again" in told.value.hint
 
 
 @pytest.mark.parametrize("content", [b"short", b"0" * 16 + b"[1", b"0" * 16 + b"7", b"\x7f" * 30])
@@ -106,11 +112,11 @@ def test_a_row_that_is_none_of_ours_is_damaged_and_written_anew(
     store.write(state_at(0), [row(1)], (), replaces=None)
     spoil = spoil_sqlite if shared_url.startswith("sqlite") else spoil_redis
     spoil(shared_url, "row", content)
-    with pytest.raises(Damaged, match="a stored row") as told:
+    with pytest.raises(IntegrityError, match="a stored row") as told:
         store.read(VIEW, [(1,)])
     assert VIEW in told.value.where
     assert "(1,)" in told.value.where
-    assert "--force" in told.value.do
+    assert "--force" in told.value.hint
     store.write(state_at(1), [row(1)], None, replaces=state_at(0))
     assert store.read(VIEW, [(1,)]).rows == (row(1),)
 
@@ -193,7 +199,7 @@ def test_redis_keeps_a_head_a_counter_and_one_hash_for_each_view(redis_url: str)
     store.write(state_at(1), [row(3)], [(1,)], replaces=state_at(0))
     other = ViewState(VIEW, T, T, ("b2",))
     store.write(other, [row(5)], (), replaces=state_at(1))
-    with pytest.raises(Superseded):
+    with pytest.raises(StaleEvidenceError):
         store.write(state_at(2), [row(6)], (), replaces=state_at(1))
     names = {name.decode() for name in server.scan_iter()}
     assert names == {"gauntlet:online", "gauntlet:online:number", f"gauntlet:online:{VIEW}:3"}

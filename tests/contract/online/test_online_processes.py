@@ -28,7 +28,7 @@ KEYS: list[Key] = [(f"s{i}",) for i in range(SIZE)]
 WRITER = textwrap.dedent("""
     import sys
     from datetime import UTC, datetime, timedelta
-    from pipelines.core.errors import Superseded
+    from pipelines.core.errors import StaleEvidenceError
     from pipelines.features.online.store import OnlineRow, ViewState
     from pipelines.settings import Settings
     from pipelines.wiring import open_online
@@ -43,7 +43,7 @@ WRITER = textwrap.dedent("""
     print("begun", flush=True)
     try:
         store.write(state(hour), rows, (), replaces=state(before))
-    except Superseded:
+    except StaleEvidenceError:
         print("superseded")
     else:
         print("written")

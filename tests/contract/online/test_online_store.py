@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.core.errors import DataError, Superseded, TimeError
+from pipelines.core.errors import DataError, StaleEvidenceError, TimeError
 from pipelines.features.online.store import Key, OnlineRow, OnlineStore, Value, ViewState
 
 T = datetime(2026, 1, 5, tzinfo=UTC)
@@ -125,7 +125,7 @@ def test_whoever_a_whole_write_does_not_bring_is_dropped(opens: Opens) -> None:
     assert store.state(VIEW) == state_at(1)
     store.write(state_at(2), [row(("s1",), 11, hours=2)], (), replaces=state_at(1))
     assert values(opens(), ("s1",), ("s2",)) == [(11,), (20,)]
-    with pytest.raises(Superseded):
+    with pytest.raises(StaleEvidenceError):
         store.write(state_at(3), (), None, replaces=state_at(1))
     assert values(opens(), ("s1",), ("s2",)) == [(11,), (20,)]
 
@@ -144,7 +144,7 @@ def test_a_change_of_another_state_is_refused(
     store: OnlineStore, replaces: ViewState | None
 ) -> None:
     store.write(state_at(), [row(("s1",), 1)], (), replaces=None)
-    with pytest.raises(Superseded, match="as of 2026-01-05T00:00:00Z") as refused:
+    with pytest.raises(StaleEvidenceError, match="as of 2026-01-05T00:00:00Z") as refused:
         store.write(state_at(6), [row(("s1",), 9)], [("s1",)], replaces=replaces)
     assert VIEW in refused.value.where
     assert store.read(VIEW, [("s1",)]) == store.read(VIEW, [("s1",)])
@@ -152,7 +152,7 @@ def test_a_change_of_another_state_is_refused(
 
 
 def test_a_change_of_what_is_not_there_is_refused(store: OnlineStore) -> None:
-    with pytest.raises(Superseded, match="nothing stored"):
+    with pytest.raises(StaleEvidenceError, match="nothing stored"):
         store.write(state_at(1), [row(("s1",), 9)], (), replaces=state_at())
     assert store.views() == ()
 
@@ -166,7 +166,7 @@ def test_a_writer_that_was_overtaken_while_it_wrote_changes_nothing(opens: Opens
         quick.write(state_at(2), [row(("s2",), 2)], (), replaces=state_at())
         yield row(("s2",), 1)
 
-    with pytest.raises(Superseded):
+    with pytest.raises(StaleEvidenceError):
         slow.write(state_at(1), rows(), (), replaces=state_at())
     assert values(opens(), ("s1",), ("s2",)) == [(0,), (2,)]
     assert opens().state(VIEW) == state_at(2)
@@ -202,7 +202,7 @@ def test_one_of_many_threads_wins(opens: Opens) -> None:
                 state_at(1 + number), [row(("all",), number), *mine], (), replaces=state_at()
             )
             outcomes.append(number)
-        except Superseded:
+        except StaleEvidenceError:
             outcomes.append("superseded")
 
     threads = [threading.Thread(target=race, args=(number,)) for number in range(6)]

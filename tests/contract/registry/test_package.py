@@ -15,7 +15,7 @@ import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from pipelines.core.errors import Damaged, SpecError
+from pipelines.core.errors import IntegrityError, SpecError
 from pipelines.core.findings import Verdict
 from pipelines.core.time import parse_instant
 from pipelines.packaging import package as module
@@ -112,7 +112,7 @@ def test_a_changed_candidate_is_not_completed(pack: Callable, tmp_path: Path) ->
     source = tmp_path / "source"
     shutil.copytree(packed.folder, source)
     (source / "model.skops").write_bytes(b"other")
-    with pytest.raises(Damaged, match="not what was written"):
+    with pytest.raises(IntegrityError, match="not what was written"):
         complete_package(packed.package, source, tmp_path / "later", facts={}, evidence={})
     assert not (tmp_path / "later").exists()
 
@@ -136,7 +136,7 @@ def test_the_hash_sees_names_bytes_and_nothing_that_a_reader_adds(
     assert content_digest(folder) != before
     (folder / "conda.yml").rename(folder / "conda.yaml")
     assert content_digest(folder) == before
-    with pytest.raises(Damaged, match="empty or absent"):
+    with pytest.raises(IntegrityError, match="empty or absent"):
         content_digest(tmp_path / "nowhere")
 
 

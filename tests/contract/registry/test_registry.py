@@ -20,7 +20,7 @@ import pytest
 
 from pipelines.adapters.registry.folder import FolderRegistry
 from pipelines.adapters.registry.mlflow import MlflowRegistry
-from pipelines.core.errors import Damaged, GauntletError, Unavailable
+from pipelines.core.errors import GauntletError, IntegrityError, Unavailable
 from pipelines.packaging.package import content_digest
 from pipelines.release.registry import Registration, Registry, Shown
 
@@ -70,7 +70,7 @@ def test_a_run_cannot_register_another_model(
 ) -> None:
     registry.register(registration("r1", model), pack("regression").folder)
     other = pack("classes")
-    with pytest.raises(Damaged, match="another model before"):
+    with pytest.raises(IntegrityError, match="another model before"):
         registry.register(registration("r1", model, content=other.package.content), other.folder)
     assert len(registry.versions(model)) == 1
 
@@ -78,7 +78,7 @@ def test_a_run_cannot_register_another_model(
 def test_a_folder_that_is_not_what_the_registration_says_is_refused(
     registry: Registry, model: str, pack: Callable, registration: Make
 ) -> None:
-    with pytest.raises(Damaged, match="recorded content"):
+    with pytest.raises(IntegrityError, match="recorded content"):
         registry.register(registration("r1", model, content="0" * 64), pack("regression").folder)
     assert registry.versions(model) == ()
 
@@ -127,7 +127,7 @@ def test_a_damaged_artifact_is_never_handed_out(
         for path in stored.rglob("*.json" if harm == "one_lost" else "*"):
             if path.is_file():
                 path.unlink()
-    with pytest.raises(Damaged):
+    with pytest.raises(IntegrityError):
         registry.download(made, tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == [], "nothing half-fetched may stay behind"
 
@@ -307,11 +307,11 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     """The process's address is a database's; what is there is none."""
     path = tmp_path / "notes.txt"
     path.write_bytes(b"no database" * 1000)
-    with pytest.raises(Damaged, match="MLflow's database cannot be read") as found:
+    with pytest.raises(IntegrityError, match="MLflow's database cannot be read") as found:
         MlflowRegistry(f"sqlite:///{path}").alias("demand", "champion")
     assert str(path) in found.value.where
     assert "not a database" in found.value.got
-    assert "GAUNTLET_MLFLOW_URI" in found.value.do
+    assert "GAUNTLET_MLFLOW_URI" in found.value.hint
     assert path.read_bytes() == b"no database" * 1000, "it was written to"
 
 

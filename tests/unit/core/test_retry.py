@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.core.errors import Busy, Superseded, Unavailable
+from pipelines.core.errors import LockedError, StaleEvidenceError, Unavailable
 from pipelines.core.retry import compare_and_swap
 
 
@@ -19,7 +19,7 @@ class Register:
             self.overtaken -= 1
             self.value += 10
         if self.value != read:
-            raise Superseded("another writer was faster")
+            raise StaleEvidenceError("another writer was faster")
         self.value = read + 1
         return self.value
 
@@ -39,7 +39,7 @@ def test_it_gives_up_after_the_given_number_of_attempts() -> None:
     with pytest.raises(Unavailable, match="5 attempts; the last one: another writer") as caught:
         compare_and_swap(register.add_one, attempts=5, pause_s=0)
     assert register.attempts == 5
-    assert isinstance(caught.value.__cause__, Superseded)
+    assert isinstance(caught.value.__cause__, StaleEvidenceError)
 
 
 def test_other_errors_are_not_retried() -> None:
@@ -47,9 +47,9 @@ def test_other_errors_are_not_retried() -> None:
 
     def broken() -> None:
         calls.append(1)
-        raise Busy("the lock is held")
+        raise LockedError("the lock is held")
 
-    with pytest.raises(Busy):
+    with pytest.raises(LockedError):
         compare_and_swap(broken)
     assert len(calls) == 1
 

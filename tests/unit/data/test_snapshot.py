@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.adapters.objects.local import LocalStore
-from pipelines.core.errors import Damaged, DataError, SpecError
+from pipelines.core.errors import DataError, IntegrityError, SpecError
 from pipelines.data.events import FileEvents
 from pipelines.data.ingest.partitions import write_events
 from pipelines.data.snapshot import Snapshot, load_snapshot, open_streams, take_snapshot
@@ -216,7 +216,7 @@ def test_a_damaged_cached_object_is_found_and_heals_once_deleted(
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(Damaged) as raised:
+    with pytest.raises(IntegrityError) as raised:
         open_streams(taken, sales_model(), tmp_path / "cache", ibis.duckdb.connect())
     assert raised.value.where == str(path)
     path.unlink()
@@ -235,7 +235,7 @@ def test_a_manifest_is_not_trusted(
     held = json.loads(path.read_text())
     held["snapshot"]["streams"]["sales"]["objects"].pop()
     path.write_text(json.dumps(held))
-    with pytest.raises(Damaged, match="manifest"):
+    with pytest.raises(IntegrityError, match="manifest"):
         load_snapshot(tmp_path / "cache", taken.id)
     assert take() == taken
     assert load_snapshot(tmp_path / "cache", taken.id) == taken

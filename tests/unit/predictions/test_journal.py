@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.core.errors import Damaged, DataError, SpecError, Unavailable
+from pipelines.core.errors import DataError, IntegrityError, SpecError, Unavailable
 from pipelines.predictions.journal import Journal, JournalFull
 from pipelines.predictions.record import Prediction
 from tests.support.prediction_factory import NOON, answer
@@ -161,7 +161,7 @@ def test_a_prediction_that_cannot_be_logged_is_refused_before_it_meets_others(
 def test_a_file_that_is_no_journal_is_named(tmp_path: Path) -> None:
     path = tmp_path / "demand.db"
     path.write_bytes(b"something else " * 500)
-    with pytest.raises(Damaged, match="no sound database") as raised:
+    with pytest.raises(IntegrityError, match="no sound database") as raised:
         Journal(path)
     assert raised.value.where == str(path)
 

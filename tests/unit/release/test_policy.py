@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.core.errors import Damaged
+from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.release.policies import CURRENT, POLICIES, Demand, policy_of
 from pipelines.release.policy import Approval, Facts, Outcome, decide, evidence_digest
@@ -205,7 +205,7 @@ def test_adding_a_gate_is_adding_a_demand() -> None:
 
 
 def test_an_unknown_policy_is_named() -> None:
-    with pytest.raises(Damaged, match="policy '99'"):
+    with pytest.raises(IntegrityError, match="policy '99'"):
         policy_of("99")
 
 

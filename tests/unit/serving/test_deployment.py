@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.core.errors import Damaged
+from pipelines.core.errors import IntegrityError
 from pipelines.serving.deployment import KEPT, Deployment
 from pipelines.serving.loaded_version import LoadedVersion
 from pipelines.serving.plan import Plan, Serving, plan_path, plan_stamp, write_plan
@@ -22,7 +22,7 @@ class Loader:
     def __call__(self, serving: Serving) -> LoadedVersion:
         self.loaded.append(serving.version)
         if serving.version in self.bad:
-            raise Damaged("a version cannot be served", where=serving.version)
+            raise IntegrityError("a version cannot be served", where=serving.version)
         return version(serving.version, says(float(serving.version)))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipelines.core.arrays import Floats
-from pipelines.core.errors import Damaged, Unavailable
+from pipelines.core.errors import IntegrityError, Unavailable
 from pipelines.core.time import FixedClock
 from pipelines.packaging.fast_predict import Row
 from pipelines.predictions.assignment import Allocation, arm_of
@@ -75,7 +75,7 @@ def test_the_champion_answers_for_a_challenger_that_cannot(desk: Desk, fault: ob
 
 def test_a_champion_that_cannot_is_an_error_and_leaves_nothing_in_the_log(desk: Desk) -> None:
     desk.deploy(version("7", no_number))
-    with pytest.raises(Damaged, match="not a number"):
+    with pytest.raises(IntegrityError, match="not a number"):
         desk.service.answer([point(1)], "r")
     assert desk.logged == []
     assert desk.watched.failures == [("7", Arm.CHAMPION)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipelines.adapters.online.memory import MemoryOnline
-from pipelines.core.errors import Superseded, TimeError
+from pipelines.core.errors import StaleEvidenceError, TimeError
 from pipelines.features.online.materialize import fill
 from pipelines.features.online.store import ViewState
 from pipelines.features.online.views import changed_rows, view_definitions, view_rows
@@ -85,6 +85,6 @@ def test_a_write_that_fails_leaves_no_table_in_the_engine() -> None:
     at_5, at_6 = (MONDAY + timedelta(hours=hours) for hours in (5, 6))
     definitions = tuple(view_definitions(spec, view))
     lost, state = (ViewState("small.sales", when, at_6, definitions) for when in (at_5, at_6))
-    with pytest.raises(Superseded) as told:
+    with pytest.raises(StaleEvidenceError) as told:
         fill(MemoryOnline(), spec, view, {"sales": sales}, state, replaces=lost, whole=False)
     assert engine.list_tables() == ["sales"], f"left while {told.value.what!r} is told"
