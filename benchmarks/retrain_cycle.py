@@ -62,7 +62,7 @@ def ours(rows: int, work: Path) -> dict[str, Any]:
 
         from pipelines.core.findings import Verdict
         from pipelines.core.time import FixedClock
-        from pipelines.flows.frames import FRAME, streams
+        from pipelines.flows.frames import FRAME
         from pipelines.flows.retrain import register as registration
         from pipelines.flows.retrain.request import Request
         from pipelines.flows.retrain.steps import Retraining, open_run, run_step
@@ -86,7 +86,10 @@ def ours(rows: int, work: Path) -> dict[str, Any]:
         with meter.step(step):
             run_step(step, request, parts)
     done = Retraining(open_run(request, parts))
-    with meter.step(ALL_ROWS, counted=False), streams(parts, done.spec, done.snapshot) as tables:
+    with (
+        meter.step(ALL_ROWS, counted=False),
+        parts.open_events(done.spec).tables(done.snapshot, done.spec.streams) as tables,
+    ):
         found = contract_findings(
             done.run.suite, tables, parts.suite_runner, "suite", done.spec.points.stream
         )

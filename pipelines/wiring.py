@@ -16,7 +16,7 @@ from pipelines.core.time import Clock
 from pipelines.settings import Settings
 from pipelines.spec.load import load_model
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.streams import PostgresSource
+from pipelines.spec.streams import PostgresSource, Stream
 
 if TYPE_CHECKING:
     import ibis
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pipelines.data.events import EventSource, Progress
     from pipelines.data.objects import ObjectStore
+    from pipelines.data.reader import EventReader
     from pipelines.features.online.store import OnlineStore
     from pipelines.flows.collaborators import Parts
     from pipelines.flows.explore import Readers
@@ -76,7 +77,7 @@ def connect(
         load_suite=lambda spec, thorough=False: load_suite(
             known.expectations / f"{spec.name}.json", spec, thorough=thorough
         ),
-        open_sources=lambda spec: open_sources(known, spec),
+        open_events=lambda spec: open_events(known, spec, known.home.resolve() / "cache", progress),
         open_store=lambda spec: open_store(spec.store or known.store_address),
         suite_runner=SqlRunner(_GreatExpectations()),
         registry=MlflowRegistry(known.mlflow_address),
@@ -100,14 +101,17 @@ def connect_readers(
     A stream in PostgreSQL is read at ``<url_env>_READER`` when the environment has that, S3 with
     the AWS profile that ``GAUNTLET_READER_PROFILE`` names.
     """
-    from pipelines.flows.explore import Readers
+    from pipelines.flows.explore import FOLDER, Readers
 
     settle_libraries()
     known = settings or Settings()
+    home = known.home.resolve()
     return Readers(
-        home=known.home.resolve(),
+        home=home,
         load_spec=lambda name: load_model(known.models / f"{name}.yaml"),
-        open_sources=lambda spec: open_sources(known, spec, reading=True),
+        open_events=lambda spec: open_events(
+            known, spec, home / FOLDER / "cache", progress, reading=True
+        ),
         clock=clock or SystemClock(),
         progress=progress,
     )
@@ -239,12 +243,39 @@ def open_online(settings: Settings) -> OnlineStore:
     )
 
 
+def open_events(
+    settings: Settings,
+    spec: ModelSpec,
+    cache: Path,
+    progress: Progress = lambda _: None,
+    *,
+    reading: bool = False,
+) -> EventReader:
+    """The reader of a model's events, and of other streams in the same store.
+
+    Arguments:
+        cache: folder for pulled objects.
+        reading: use readers' credentials where there are some, see ``connect_readers``.
+    """
+    from pipelines.data.reader import EventReader
+
+    def sources(streams: Mapping[str, Stream]) -> Mapping[str, EventSource]:
+        return open_sources(settings, streams, spec.store, reading=reading)
+
+    return EventReader(sources, cache, progress)
+
+
 def open_sources(
-    settings: Settings, spec: ModelSpec, *, reading: bool = False
+    settings: Settings,
+    streams: Mapping[str, Stream],
+    store: str | None = None,
+    *,
+    reading: bool = False,
 ) -> Mapping[str, EventSource]:
     """One source of events for each declared stream.
 
     Arguments:
+        store: address of the files' store; default: the one that the settings name.
         reading: use readers' credentials where there are some, see ``connect_readers``.
 
     Raises:
@@ -253,9 +284,9 @@ def open_sources(
     from pipelines.data.events import FileEvents
 
     profile = settings.reader_profile if reading else None
-    store = open_store(spec.store or settings.store_address, profile or None)
+    files = open_store(store or settings.store_address, profile or None)
     sources: dict[str, EventSource] = {}
-    for name, stream in spec.streams.items():
+    for name, stream in streams.items():
         if isinstance(stream.source, PostgresSource):
             from pipelines.adapters.events.postgres import PostgresEvents
 
@@ -265,13 +296,13 @@ def open_sources(
             if not url:
                 raise SpecError(
                     "the address of a PostgreSQL stream is not set",
-                    where=f"{spec.name}: streams.{name}.source",
+                    where=f"streams.{name}.source",
                     wanted=f"the environment variable {variable}",
                     hint=f"export {variable}=postgresql://reader:...@host/database",
                 )
             sources[name] = PostgresEvents.of(stream.source, url)
         else:
-            sources[name] = FileEvents(store)
+            sources[name] = FileEvents(files)
     return sources
 
 

@@ -168,7 +168,6 @@ def _against(done: Retraining) -> list[str]:
 def truth(home: Home) -> pd.DataFrame:
     """All decision points from the first training span on, with the labels that came in the end."""
     from pipelines.core.time import Window
-    from pipelines.data.snapshot import take_snapshot
     from pipelines.flows.frames import FRAME, read_rows, write_frame
     from pipelines.flows.workspace import Workspace
     from pipelines.training.split import split_plan
@@ -177,10 +176,11 @@ def truth(home: Home) -> pd.DataFrame:
     end = home.weeks[-1].at + WEEK
     last = end + spec.maturity
     parts = home.parts(last)
-    snapshot = take_snapshot(spec, last, parts.open_sources(spec), parts.cache)
+    events = parts.open_events(spec)
+    snapshot = events.snapshot(spec.streams, last)
     plan, start = split_plan(spec, last), split_plan(spec, first).train.start
     plan = plan.model_copy(update={"train": Window(start, plan.train.end)})
     space = Workspace(home.place / "truth")
-    write_frame(parts, spec, snapshot, plan, space)
+    write_frame(events, spec, snapshot, plan, space)
     rows: Any = read_rows(spec, space.path(FRAME), Window(start, end))
     return rows[rows["label"].notna()].reset_index(drop=True)

@@ -25,7 +25,6 @@ from pipelines.data.cache import Cache
 from pipelines.data.canonical import canonical_columns, files_sql, quoted
 from pipelines.data.events import EventSource, NoEvents, Progress, PulledObject
 from pipelines.data.scan import by_schema, scan_objects
-from pipelines.spec.model import ModelSpec
 from pipelines.spec.streams import Stream
 
 
@@ -61,7 +60,7 @@ class Snapshot(Record):
 
 
 def take_snapshot(
-    spec: ModelSpec,
+    streams: Mapping[str, Stream],
     as_of: datetime,
     sources: Mapping[str, EventSource],
     cache: Path,
@@ -70,7 +69,7 @@ def take_snapshot(
     """Pulls what is new, reads what was not read before, and writes the manifest.
 
     Arguments:
-        spec: declares the streams.
+        streams: declared streams, by name.
         as_of: zoned; rows known at or before it are visible.
         sources: one for each declared stream.
         cache: folder; may be shared by all models and runs.
@@ -85,15 +84,15 @@ def take_snapshot(
         IntegrityError: when a cached object is not what it was.
         Unavailable: when a source does not answer or the disk is full; running again is safe.
     """
-    lacking = sorted(set(spec.streams) - set(sources))
+    lacking = sorted(set(streams) - set(sources))
     if lacking:
         raise SpecError(f"no source was given for stream(s) {', '.join(lacking)}")
     held, tell = Cache(cache), progress or (lambda _: None)
-    streams = {
+    taken = {
         name: _take(name, stream, utc(as_of), sources[name], cache=held, progress=tell)
-        for name, stream in sorted(spec.streams.items())
+        for name, stream in sorted(streams.items())
     }
-    snapshot = Snapshot(as_of=as_of, streams=streams)
+    snapshot = Snapshot(as_of=as_of, streams=taken)
     path = _manifest(cache, snapshot.id)
     if path.is_file():
         try:
@@ -142,13 +141,13 @@ def load_snapshot(cache: Path, snapshot_id: str) -> Snapshot:
 
 
 def open_streams(
-    snapshot: Snapshot, spec: ModelSpec, cache: Path, connection: Any
+    snapshot: Snapshot, streams: Mapping[str, Stream], cache: Path, connection: Any
 ) -> dict[str, ibis.Table]:
     """The canonical tables of a snapshot, every object verified.
 
     Arguments:
-        snapshot: taken with the same declaration of streams.
-        spec: the declaration.
+        snapshot: taken with the same declarations.
+        streams: the declared streams to open, by name; all of them are in the snapshot.
         cache: the folder it was taken into.
         connection: ``ibis.duckdb.connect()``; temporary views are made in it.
 
@@ -162,7 +161,7 @@ def open_streams(
     held, tables = Cache(cache), {}
     # Each query opens every object; what stands at their ends is read once, as they never change.
     connection.raw_sql("SET parquet_metadata_cache = true")
-    for name, stream in spec.streams.items():
+    for name, stream in streams.items():
         objects = [one for one in snapshot.streams[name].objects if one.rows]
         held.verify([one.sha256 for one in objects])
         view = f"{name}_{snapshot.id[:12]}_{stream.digest[:6]}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,17 +9,16 @@ from typing import TYPE_CHECKING
 
 from pipelines.core.errors import IntegrityError, SpecError
 from pipelines.core.time import instant_text
-from pipelines.data.snapshot import Snapshot, take_snapshot
+from pipelines.data.snapshot import Snapshot
 from pipelines.flows.collaborators import Parts, Run, open_run
 from pipelines.flows.retrain.audit import Pair, audit_pair
 from pipelines.flows.retrain.request import Request
-from pipelines.flows.versions import combined_spec
-from pipelines.packaging.package import EVIDENCE
+from pipelines.packaging.version import read_spec
 from pipelines.release.budget import SPENT, compared
 from pipelines.release.dry_run import record_look
 from pipelines.release.ledger import LIVE, Draft, Entry
+from pipelines.spec.combine import combined_spec
 from pipelines.spec.load import load_model
-from pipelines.spec.model import ModelSpec
 
 if TYPE_CHECKING:
     from pipelines.gates.audit.record import Audit
@@ -65,8 +63,7 @@ def audit_by_hand(parts: Parts, pair: Pair, as_of: datetime) -> ByHand:
     run = open_run(Request(model=pair.new.name, as_of=as_of), parts)
     free = _free(run)
     spec = combined_spec(pair.new, pair.old)
-    sources = parts.open_sources(spec)
-    snapshot = take_snapshot(spec, as_of, sources, parts.cache, parts.progress)
+    snapshot = parts.open_events(spec).snapshot(spec.streams, as_of)
     found = audit_pair(parts, pair, spec, snapshot, unequal=None)
     if not free and not compared(found.findings):
         free = "the two could not be compared on live points"
@@ -124,10 +121,8 @@ def choose_pair(parts: Parts, model: str, against: str | None) -> Pair:
             wanted="--against a declaration or a version",
             hint=f"`gauntlet retrain {model}` makes a first version",
         )
-    info = parts.registry.get(model, version)
-    path = parts.registry.download(info, parts.home / "versions") / EVIDENCE / "spec.json"
     try:
-        old = ModelSpec.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        old = read_spec(parts.versions.download(model, version))
     except (OSError, ValueError) as cause:
         raise IntegrityError(
             "a version lacks its declaration", where=f"{model} version {version}", got=str(cause)

@@ -10,10 +10,9 @@ from pydantic import Field
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.records import Instant, Record
 from pipelines.data.profile import StreamFacts, stream_facts
-from pipelines.data.snapshot import take_snapshot
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.features.store_gaps import unfilled
-from pipelines.flows.frames import streams, touches
+from pipelines.flows.frames import touches
 from pipelines.flows.retrain.contract import fresh_rows
 from pipelines.gates.canary.sample_size import canary_problems
 from pipelines.gates.contract.findings import contract_findings
@@ -60,9 +59,9 @@ def check(spec: ModelSpec, as_of: datetime, parts: Parts) -> Readiness:
     from pipelines.features.frame import build_frame
 
     suite, lacking = parts.load_suite(spec, thorough=True), unfilled(spec, as_of, parts)
-    snapshot = take_snapshot(spec, as_of, parts.open_sources(spec), parts.cache, parts.progress)
+    snapshot = parts.open_events(spec).snapshot(spec.streams, as_of)
     plan = split_plan(spec, as_of)
-    with streams(parts, spec, snapshot) as tables:
+    with parts.open_events(spec).tables(snapshot, spec.streams) as tables:
         parts.progress("looking at the streams")
         facts = {name: stream_facts(tables[name], spec.streams[name]) for name in tables}
         fresh = fresh_rows(spec, tables, as_of)

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.core.records import digest_of
 from pipelines.core.time import Clock, instant_text, refuse_future
-from pipelines.data.events import EventSource, Progress
+from pipelines.data.events import Progress
 from pipelines.data.objects import ObjectStore
+from pipelines.data.reader import EventReader
 from pipelines.features.online.store import OnlineStore
 from pipelines.flows.retrain.request import LIVE, Request
 from pipelines.flows.workspace import Workspace
@@ -27,6 +28,7 @@ from pipelines.release.registry import Registry, VersionInfo
 from pipelines.spec.model import ModelSpec
 
 if TYPE_CHECKING:
+    from pipelines.flows.versions import VersionReader
     from pipelines.quality.suite import SuiteRunner
 
 UNANSWERED = frozenset({Outcome.SUPERSEDED, Outcome.AWAIT_REVIEW})
@@ -47,7 +49,7 @@ class Parts:
     home: Path
     load_spec: Callable[[str], ModelSpec]
     load_suite: LoadSuite
-    open_sources: Callable[[ModelSpec], Mapping[str, EventSource]]
+    open_events: Callable[[ModelSpec], EventReader]
     open_store: Callable[[ModelSpec], ObjectStore]
     suite_runner: SuiteRunner
     registry: Registry
@@ -62,6 +64,13 @@ class Parts:
     def cache(self) -> Path:
         """Content-addressed copies of event objects, and the manifests of snapshots."""
         return self.home / "cache"
+
+    @property
+    def versions(self) -> VersionReader:
+        """Verified copies of registered versions."""
+        from pipelines.flows.versions import VersionReader
+
+        return VersionReader(self.registry, self.home / "versions")
 
 
 @dataclass(frozen=True)

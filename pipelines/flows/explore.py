@@ -9,7 +9,7 @@ would leave notes there that a retraining takes for rewritten history.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 from pipelines.core.errors import GauntletError, SpecError
 from pipelines.core.time import Clock, refuse_future
 from pipelines.data.canonical import quoted
-from pipelines.data.events import EventSource, Progress
-from pipelines.data.snapshot import Snapshot, open_streams, take_snapshot
+from pipelines.data.events import Progress
+from pipelines.data.reader import EventReader
+from pipelines.data.snapshot import Snapshot
 from pipelines.spec.model import ModelSpec
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Readers:
 
     home: Path
     load_spec: Callable[[str], ModelSpec]
-    open_sources: Callable[[ModelSpec], Mapping[str, EventSource]]
+    open_events: Callable[[ModelSpec], EventReader]
     clock: Clock
     progress: Progress = lambda _: None
 
@@ -146,20 +147,20 @@ def open_exploration(model: str, as_of: datetime | None, readers: Readers) -> Ex
             where=f"{model}: streams",
             hint="rename the stream: this is what the decision points are called",
         )
-    cache = readers.folder / "cache"
-    snapshot = take_snapshot(spec, moment, readers.open_sources(spec), cache, readers.progress)
+    events = readers.open_events(spec)
+    snapshot = events.snapshot(spec.streams, moment)
     readers.progress("copying the streams")
     folder = TemporaryDirectory(prefix="gauntlet-explore-")
     try:
         database = Path(folder.name) / f"{model}.duckdb"
-        _prepare(database, spec, snapshot, cache)
+        _prepare(database, spec, snapshot, events)
         return Exploration(spec, snapshot, _locked(database), folder)
     except BaseException:
         folder.cleanup()
         raise
 
 
-def _prepare(database: Path, spec: ModelSpec, snapshot: Snapshot, cache: Path) -> None:
+def _prepare(database: Path, spec: ModelSpec, snapshot: Snapshot, events: EventReader) -> None:
     """Copy the streams into a database, with the frame as a view of them."""
     import ibis
 
@@ -167,7 +168,7 @@ def _prepare(database: Path, spec: ModelSpec, snapshot: Snapshot, cache: Path) -
 
     connection = ibis.duckdb.connect(database)
     try:
-        for name, table in open_streams(snapshot, spec, cache, connection).items():
+        for name, table in events.attach(connection, snapshot, spec.streams).items():
             connection.raw_sql(f"CREATE TABLE {quoted(name)} AS {ibis.to_sql(table, 'duckdb')}")
         tables = {name: connection.table(name) for name in spec.streams}
         frame = ibis.to_sql(build_frame(spec, tables, snapshot.as_of), "duckdb")

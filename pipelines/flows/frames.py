@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import Window
-from pipelines.data.snapshot import Snapshot, open_streams
-from pipelines.flows.collaborators import Parts
+from pipelines.data.reader import EventReader
+from pipelines.data.snapshot import Snapshot
 from pipelines.flows.workspace import Workspace
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.training import Exclusion
 from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
-    import ibis
     import pandas as pd
 
 FRAME = "frame.parquet"
@@ -34,20 +31,8 @@ class Frame(Record):
     findings: tuple[Finding, ...]
 
 
-@contextmanager
-def streams(parts: Parts, spec: ModelSpec, snapshot: Snapshot) -> Iterator[dict[str, ibis.Table]]:
-    """The snapshot's streams as tables, for as long as the block lasts."""
-    import ibis
-
-    connection = ibis.duckdb.connect()
-    try:
-        yield open_streams(snapshot, spec, parts.cache, connection)
-    finally:
-        connection.disconnect()
-
-
 def write_frame(
-    parts: Parts,
+    events: EventReader,
     spec: ModelSpec,
     snapshot: Snapshot,
     plan: SplitPlan,
@@ -58,7 +43,7 @@ def write_frame(
     from pipelines.gates.availability.leak_probe import probe_leaks
 
     start = plan.train.start.replace(tzinfo=None)
-    with streams(parts, spec, snapshot) as tables:
+    with events.tables(snapshot, spec.streams) as tables:
         frame = build_frame(spec, tables, plan.as_of)
         wanted = frame.filter(frame.decision_time >= start)
         path = workspace.write(FRAME, wanted.to_parquet)

@@ -16,9 +16,9 @@ from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.core.records import canonical_json
 from pipelines.core.time import Window, utc
-from pipelines.flows.collaborators import Parts
-from pipelines.flows.retrain.parity import read_log
+from pipelines.data.reader import EventReader
 from pipelines.predictions.assignment import Allocation, Ramp, arm_of, stage_of
+from pipelines.predictions.reader import read_log
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm
 
@@ -72,7 +72,7 @@ def days_since(times: npt.NDArray[np.datetime64], since: datetime) -> Integers:
     return np.asarray((times - origin) // np.timedelta64(1, "D"), np.int64)
 
 
-def live_log(parts: Parts, spec: ModelSpec, window: Window) -> LiveLog | None:
+def live_log(events: EventReader, spec: ModelSpec, window: Window) -> LiveLog | None:
     """What was logged about decisions in a window, known at its end; none when nothing was.
 
     Raises:
@@ -80,7 +80,7 @@ def live_log(parts: Parts, spec: ModelSpec, window: Window) -> LiveLog | None:
     """
     import pandas as pd
 
-    rows = read_log(parts, spec, window)
+    rows = read_log(events, spec.name, window)
     if rows is None or not len(rows):
         return None
     spelled, forms = pd.factorize(rows["entity"].astype(object))

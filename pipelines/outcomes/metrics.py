@@ -13,13 +13,11 @@ import numpy as np
 
 from pipelines.core.arrays import Floats, Integers, Mask
 from pipelines.core.time import utc
-from pipelines.data.snapshot import take_snapshot
-from pipelines.flows.collaborators import Parts
-from pipelines.flows.frames import streams
-from pipelines.flows.versions import Incumbent
+from pipelines.data.reader import EventReader
 from pipelines.outcomes.events import DAY, DAY_OF, Events, by_day, measured, outcome_events
 from pipelines.outcomes.log import NEVER, LiveLog
 from pipelines.outcomes.metric_rows import Outcomes
+from pipelines.packaging.version import ModelVersion
 from pipelines.spec.live_metrics import ERROR_SHARE, LATENCY, OF_THE_LOG
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import OwnRowLabel
@@ -222,7 +220,7 @@ class Live:
 
 @contextmanager
 def live(
-    parts: Parts,
+    events: EventReader,
     spec: ModelSpec,
     as_of: datetime,
     versions: tuple[str, str],
@@ -233,6 +231,7 @@ def live(
     """What some live metrics of a version are computed from, for as long as the block lasts.
 
     Arguments:
+        events: reads the streams.
         spec: the declaration of the version on trial; it has a rollout.
         names: of the metrics.
         also: streams that are needed for something else.
@@ -241,15 +240,12 @@ def live(
     measured = {one.stream for name, one in spec.rollout.measures.items() if name in names}
     labelled = any(name not in (*OF_THE_LOG, *spec.rollout.measures) for name in names)
     wanted = measured | set(also) | (set(label_only(spec).streams) if labelled else set())
-    bare = spec.model_copy(
-        update={"streams": {name: spec.streams[name] for name in sorted(wanted)}}
-    )
+    needed = {name: spec.streams[name] for name in sorted(wanted)}
     about = (spec, spec.rollout)
     if not wanted:
         yield Live(*about, {}, as_of, versions, classes)
         return
-    snapshot = take_snapshot(bare, as_of, parts.open_sources(bare), parts.cache, parts.progress)
-    with streams(parts, bare, snapshot) as tables:
+    with events.tables(events.snapshot(needed, as_of), needed) as tables:
         yield Live(*about, tables, as_of, versions, classes)
 
 
@@ -287,12 +283,10 @@ def _plain(value: datetime) -> np.datetime64:
     return np.datetime64(utc(value).replace(tzinfo=None), "us")
 
 
-def version_classes(version: Incumbent) -> tuple[str, ...]:
+def version_classes(version: ModelVersion) -> tuple[str, ...]:
     """The labels of a classifier; nothing of a regression."""
     if version.spec.metric.name.task != "classification":
         return ()
-    import mlflow.sklearn
-
     from pipelines.training.fit import class_labels
 
-    return class_labels(mlflow.sklearn.load_model(str(version.folder)))
+    return class_labels(version.load_pipeline())

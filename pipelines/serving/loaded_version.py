@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from pipelines.core.errors import GauntletError, IntegrityError, SpecError
 from pipelines.core.findings import Verdict
 from pipelines.gates.availability.fast_predict import recorded, rows_of
 from pipelines.packaging.fast_predict import Predict, Row, agree, compiled, plain, trial_rows
-from pipelines.packaging.package import EVIDENCE, content_digest
+from pipelines.packaging.package import content_digest
+from pipelines.packaging.version import load_pipeline, read_spec
 from pipelines.serving.plan import Serving
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.model import ModelSpec
@@ -71,7 +71,7 @@ def load_version(serving: Serving, *, online: bool = True) -> LoadedVersion:
         if online:
             _check_features(serving, spec)
         texts, names = text_features(spec), spec.feature_names
-        may = recorded(folder / EVIDENCE) in (Verdict.PASS, None)
+        may = recorded(folder) in (Verdict.PASS, None)
         slow = plain(pipeline, texts, names)
         fast = compiled(pipeline, texts, names) if may else None
         trials = trial_rows(example, texts)
@@ -92,15 +92,12 @@ def load_version(serving: Serving, *, online: bool = True) -> LoadedVersion:
 
 
 def _read(folder: Path) -> tuple[ModelSpec, list[Row], Any]:
-    import mlflow.sklearn
     from mlflow.models import Model
 
-    saved = json.loads((folder / EVIDENCE / "spec.json").read_text(encoding="utf-8"))
-    spec = ModelSpec.model_validate(saved)
     example = Model.load(str(folder)).load_input_example(str(folder))
     if example is None or not len(example):
         raise ValueError("there is no example of its input")
-    return spec, rows_of(example), mlflow.sklearn.load_model(str(folder))
+    return read_spec(folder), rows_of(example), load_pipeline(folder)
 
 
 def _check_features(serving: Serving, spec: ModelSpec) -> None:

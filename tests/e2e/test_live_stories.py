@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from pipelines.data.events import stream_prefix
-from pipelines.flows.versions import load_version
 from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.gates.canary.verdict import judge_canary
 from pipelines.release.ledger import faults
@@ -95,7 +94,7 @@ def test_only_the_segments_guardrail_tells_that_the_north_runs_empty(tmp_path: P
 
     [kept] = (parts.home / "releases" / "one_region").glob("*.ended.json")
     evidence = CanaryEvidence.model_validate_json(kept.read_text("utf-8"))
-    rollout = load_version(parts, parts.registry.get("one_region", "2")).spec.rollout
+    rollout = parts.versions.load("one_region", "2").spec.rollout
     assert rollout is not None
     whole = rollout.canary.model_copy(update={"segments": ()})
     assert evidence.now.difference(whole.outcome).estimate > 0

@@ -14,12 +14,10 @@ import yaml
 from pipelines.adapters.online.memory import MemoryOnline
 from pipelines.core.errors import SpecError, TimeError
 from pipelines.core.time import instant_text
-from pipelines.data.snapshot import take_snapshot
 from pipelines.features.online.store import OnlineStore
 from pipelines.flows.check import check
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.features.materialize import MaterializeReport, fill_first, materialize
-from pipelines.flows.frames import streams
 from pipelines.flows.retrain.request import Request
 from tests.support.pharmacy import FIRST, PLAIN, RICH, WEEK, Pharmacy, sold
 
@@ -61,8 +59,8 @@ def contents(store: OnlineStore, parts: Parts) -> dict[str, Any]:
 def entities(parts: Parts) -> list[tuple[str, str]]:
     """Everybody who sold anything by a week later."""
     spec = parts.load_spec("demand")
-    snapshot = take_snapshot(spec, FIRST + WEEK, parts.open_sources(spec), parts.cache)
-    with streams(parts, spec, snapshot) as tables:
+    snapshot = parts.open_events(spec).snapshot(spec.streams, FIRST + WEEK)
+    with parts.open_events(spec).tables(snapshot, spec.streams) as tables:
         found = tables["dispensing"].select("pharmacy", "medicine").distinct().to_pyarrow()
     return sorted((row["pharmacy"], row["medicine"]) for row in found.to_pylist())
 

@@ -18,7 +18,7 @@ from pipelines.flows.collaborators import Parts, open_run
 from pipelines.flows.features.materialize import served_spec
 from pipelines.flows.release.approval import awaited
 from pipelines.flows.retrain.request import Request
-from pipelines.flows.versions import load_incumbent, load_version
+from pipelines.flows.versions import load_incumbent
 from pipelines.gates.shadow.evidence import shadow_evidence
 from pipelines.outcomes.log import live_log
 from pipelines.outcomes.metrics import live
@@ -100,10 +100,7 @@ def test_a_promotion_that_harms_later_is_taken_back_and_brings_everything_back(
     run = open_run(Request(model="demand", as_of=now), at(pharmacy, now))
     incumbent = load_incumbent(run)
     assert incumbent is not None
-    assert (
-        incumbent.envelope
-        == load_version(run.parts, run.parts.registry.get("demand", "1")).envelope
-    )
+    assert incumbent.envelope == run.parts.versions.load("demand", "1").envelope
 
 
 @pytest.mark.slow
@@ -143,7 +140,7 @@ def test_losses_of_logged_answers_are_those_counted_by_hand(pharmacy: Pharmacy) 
     end = SECOND + 14 * DAY
     write_days(store, SECOND, end)
     parts = at(pharmacy, end)
-    version = load_version(parts, parts.registry.get("demand", "2"))
+    version = parts.versions.load("demand", "2")
     log = live_log(parts, version.spec, Window(SECOND, end))
     assert log is not None
     with live(parts, version.spec, end, ("2", "1"), ("absolute_error",)) as source:

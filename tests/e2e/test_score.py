@@ -16,11 +16,9 @@ from pipelines.adapters.objects.local import LocalStore
 from pipelines.core.errors import DataError, SpecError, TimeError, Unavailable
 from pipelines.core.time import FixedClock
 from pipelines.data.events import NoEvents
-from pipelines.data.snapshot import take_snapshot
 from pipelines.features.online.lookup import look_up
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.features.materialize import materialize
-from pipelines.flows.frames import streams
 from pipelines.flows.serving import batch_score as flow
 from pipelines.flows.serving.batch_score import score, score_status
 from pipelines.predictions.assignment import Allocation, arm_of
@@ -83,8 +81,8 @@ def test_features_are_those_of_training_and_those_of_the_online_store(pharmacy: 
     assert report.at == AT
     rows = {pair(json.loads(row["entity"])): row for row in log(pharmacy)}
     spec = parts.load_spec("demand")
-    taken = take_snapshot(spec, AT, parts.open_sources(spec), parts.cache)
-    with streams(parts, spec, taken) as tables:
+    taken = parts.open_events(spec).snapshot(spec.streams, AT)
+    with parts.open_events(spec).tables(taken, spec.streams) as tables:
         frame = build_frame(spec, tables, AT).to_pyarrow().to_pylist()
     trained = {
         pair(row): {name: row[name] for name in spec.feature_names}
@@ -181,15 +179,12 @@ def test_scores_are_a_stream_and_say_until_when_they_hold(pharmacy: Pharmacy) ->
     parts = parts_of(pharmacy)
     report = score("demand", AT, parts)
     spec = parts.load_spec("demand")
-    alone = spec.model_copy(update={"streams": {"scores": score_stream(spec)}})
-    sources = {"scores": next(iter(parts.open_sources(alone).values()))}
+    events, declared = parts.open_events(spec), {"scores": score_stream(spec)}
     now = CLOCK.now()
     with pytest.raises(NoEvents):  # nobody reads a row as of an instant before it could be read
-        take_snapshot(alone, now, sources, parts.cache)
+        events.snapshot(declared, now)
     later = now + timedelta(minutes=2)
-    assert take_snapshot(alone, later, sources, parts.cache).streams["scores"].rows == (
-        report.entities
-    )
+    assert events.snapshot(declared, later).streams["scores"].rows == report.entities
     assert report.valid_until == AT + 2 * DAY
     assert score_status("demand", parts).stale
     in_time = parts_of(pharmacy, clock=FixedClock(AT + DAY))

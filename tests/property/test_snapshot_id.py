@@ -79,7 +79,7 @@ def _write(store: Path, key: str, rows: list[Row], group_rows: int = 100) -> Non
 
 def _id(store: Path, cache: Path) -> str:
     source = FileEvents(LocalStore(store))
-    return take_snapshot(SPEC, AS_OF, {"visits": source}, cache).id
+    return take_snapshot(SPEC.streams, AS_OF, {"visits": source}, cache).id
 
 
 @settings(max_examples=25, deadline=None)
@@ -139,5 +139,5 @@ def test_what_a_cache_saw_at_other_instants_changes_nothing(
         _write(store, "dt=2026-01-01/a.parquet", rows)
         source = {"visits": FileEvents(LocalStore(store))}
         for number, at in enumerate(instants):
-            alone = take_snapshot(SPEC, at, source, Path(folder) / f"alone{number}")
-            assert take_snapshot(SPEC, at, source, shared).id == alone.id
+            alone = take_snapshot(SPEC.streams, at, source, Path(folder) / f"alone{number}")
+            assert take_snapshot(SPEC.streams, at, source, shared).id == alone.id

@@ -142,7 +142,8 @@ class Pharmacy:
 
     def parts(self, **others: Any) -> Parts:
         """The real parts, with the registry in a folder and a clock that stands still."""
-        parts = connect(self.settings, clock=CLOCK)
+        progress = others.pop("progress", lambda _: None)
+        parts = connect(self.settings, clock=CLOCK, progress=progress)
         return dataclasses.replace(parts, **{"registry": self.registry, **others})
 
     def declare(

@@ -106,8 +106,8 @@ class Production:
         """The collaborators that production has."""
         parts = self.pharmacy.parts()
         other = self.pharmacy if self.store is None else self.pharmacy.with_store(self.store)
-        sources = other.parts().open_sources
-        return dataclasses.replace(parts, open_sources=sources, load_spec=self.declared)
+        events = other.parts().open_events
+        return dataclasses.replace(parts, open_events=events, load_spec=self.declared)
 
     def declared(self, name: str) -> ModelSpec:
         """The declaration that production follows."""

@@ -85,8 +85,8 @@ def through_the_log(
     assert stream.source.kind == "files"
     write_events(store, str(stream.source.path), log, str(stream.known_time))
     declared = spec.model_copy(update={"streams": {LOG: stream}})
-    snapshot = take_snapshot(declared, AS_OF, {LOG: FileEvents(store)}, home / "cache")
-    opened = open_streams(snapshot, declared, home / "cache", ibis.duckdb.connect())[LOG]
+    snapshot = take_snapshot(declared.streams, AS_OF, {LOG: FileEvents(store)}, home / "cache")
+    opened = open_streams(snapshot, declared.streams, home / "cache", ibis.duckdb.connect())[LOG]
     read = opened.order_by(["event_time", "request_id"]).to_pandas()
     return replay(spec, rows, read)
 

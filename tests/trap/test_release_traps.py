@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from pipelines.core.time import Window
-from pipelines.flows.versions import load_version
 from pipelines.gates.canary.evidence import canary_evidence
 from pipelines.gates.canary.sums import ARMS
 from pipelines.outcomes.log import live_log
@@ -71,7 +70,7 @@ def test_a_covariate_sees_nothing_of_what_the_arms_did(waits: Pharmacy, tmp_path
     for factor in (1.0, 10.0):
         pharmacy = in_canary(waits, tmp_path / str(factor), factor)
         parts = at(pharmacy, VERDICT)
-        version = load_version(parts, parts.registry.get("demand", "2"))
+        version = parts.versions.load("demand", "2")
         log = live_log(parts, version.spec, Window(CANARY - 14 * DAY, VERDICT))
         assert log is not None
         names = ("absolute_error", "packs_sold")
@@ -94,7 +93,7 @@ def test_a_day_counts_when_its_late_sales_are_known(waits: Pharmacy, tmp_path: P
     pharmacy = in_canary(waits, tmp_path, 1.0)
     now = CANARY + 5 * DAY + HOUR
     parts = at(pharmacy, now)
-    version = load_version(parts, parts.registry.get("demand", "2"))
+    version = parts.versions.load("demand", "2")
     move = next(e.move for e in reversed(parts.ledger.entries("demand")) if e.move)
     ramp = ramp_of(parts.ledger.entries("demand"), move.salt)
     shown = canary_evidence(parts, version, ramp, now, beside="1")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.flows.versions import load_version
 from pipelines.gates.canary.evidence import canary_evidence
 from pipelines.gates.canary.verdict import judge_canary
 from pipelines.release.registry import CHALLENGER, CHAMPION
@@ -34,7 +33,7 @@ def test_harm_in_a_segment_that_the_mean_hides_is_rolled_back(waits: Pharmacy) -
     assert lived(waits, sells(0.5), elsewhere=gains).act == "canary"
     now = CANARY + 9 * DAY
     parts = at(waits, now)
-    version = load_version(parts, parts.registry.get("demand", "2"))
+    version = parts.versions.load("demand", "2")
     assert version.spec.rollout is not None
     chain = parts.ledger.entries("demand")
     move = next(entry.move for entry in reversed(chain) if entry.move)

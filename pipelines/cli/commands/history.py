@@ -194,10 +194,8 @@ def _untold(parts: Parts, name: str) -> list[str]:
 
 def _whole(parts: Parts, name: str, version: str) -> None:
     """Refuse a damaged version: services would, and go on with the one that is to be rid of."""
-    from pipelines.flows.versions import load_version
-
     try:
-        load_version(parts, parts.registry.get(name, version))
+        parts.versions.load(name, version)
     except IntegrityError as cause:
         raise IntegrityError(
             f"version {version} is damaged, nothing was rolled back",
@@ -213,10 +211,9 @@ def _whole(parts: Parts, name: str, version: str) -> None:
 def _unfilled(parts: Parts, name: str, version: str) -> list[str]:
     """What production lacks of a version's features; the rollback stands, whatever is away."""
     from pipelines.flows.features.store_gaps import unfilled
-    from pipelines.flows.versions import load_version
 
     try:
-        spec = load_version(parts, parts.registry.get(name, version)).spec
+        spec = parts.versions.load(name, version).spec
         return unfilled(spec, parts.clock.now(), parts)
     except GauntletError as problem:
         return [f"look whether version {version} has its features online: {problem.what}"]

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
-from pipelines.core.errors import GauntletError, IntegrityError
+from pipelines.core.errors import GauntletError
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.records import Instant, Record
 from pipelines.features.online.store import ViewState
 from pipelines.flows.collaborators import Parts
-from pipelines.packaging.package import EVIDENCE
+from pipelines.packaging.version import SavedFeature
 from pipelines.release.ledger import LIVE, Entry
 from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
 from pipelines.spec.model import ModelSpec
@@ -22,18 +22,8 @@ from pipelines.spec.views import definition_of, definitions, refresh_of
 if TYPE_CHECKING:
     import pandas as pd
 
-FEATURES = "features.json"
 ENVELOPE = "contract.envelope."
 State = Literal["request", "computed", "fresh", "stale", "absent", "empty", "unknown"]
-
-
-class Saved(Record):
-    """A feature as a version has it, saved inside the version."""
-
-    definition: str = Field(description="hash of all that decides the value")
-    missing_share: float | None = Field(
-        default=None, description="of the recent window's decision points, when it was judged"
-    )
 
 
 class Online(Record):
@@ -89,7 +79,7 @@ class _User(NamedTuple):
 
     spec: ModelSpec
     version: str | None
-    saved: Mapping[str, Saved]
+    saved: Mapping[str, SavedFeature]
 
 
 class _Row(NamedTuple):
@@ -108,7 +98,7 @@ def save_features(spec: ModelSpec, rows: pd.DataFrame) -> dict[str, object]:
         rows: decision points of the recent window, a column for each feature.
     """
     return {
-        name: Saved(
+        name: SavedFeature(
             definition=definition,
             missing_share=float(rows[name].isna().mean()) if len(rows) else None,
         ).as_json()
@@ -143,7 +133,9 @@ def catalogue(specs: Iterable[ModelSpec], parts: Parts) -> Catalogue:
             problems.append(f"the champion of {spec.name} cannot be read: {problem.what}")
         for own, version, kept in users:
             for feature in own.features:
-                saved = kept.get(feature.name) or Saved(definition=definition_of(own, feature))
+                saved = kept.get(feature.name) or SavedFeature(
+                    definition=definition_of(own, feature)
+                )
                 key = feature.name, saved.definition
                 uses = rows.setdefault(key, _Row(own, feature, {})).uses
                 told = {"champion": version, "missing_share": saved.missing_share}
@@ -179,20 +171,8 @@ def _champion(model: str, parts: Parts) -> list[_User]:
     version = parts.ledger.champion(model, LIVE)
     if version is None:
         return []
-    info = parts.registry.get(model, version)
-    folder = parts.registry.download(info, parts.home / "versions") / EVIDENCE
-    try:
-        spec = ModelSpec.model_validate_json((folder / "spec.json").read_text(encoding="utf-8"))
-        path = folder / FEATURES  # versions of before features were saved have none
-        saved = _SAVED.validate_json(path.read_bytes()) if path.is_file() else {}
-    except (OSError, ValueError) as cause:
-        raise IntegrityError(
-            f"version {version} lacks what was saved inside it", where=model, got=str(cause)
-        ) from cause
-    return [_User(spec, version, saved)]
-
-
-_SAVED = TypeAdapter(dict[str, Saved])
+    champion = parts.versions.load(model, version)
+    return [_User(champion.spec, version, champion.features)]
 
 
 def _entity(spec: ModelSpec, feature: Feature) -> tuple[str, ...]:

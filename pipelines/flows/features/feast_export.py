@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.core.errors import SpecError, Unavailable
 from pipelines.core.time import refuse_future
-from pipelines.data.snapshot import take_snapshot
 from pipelines.features.feast import (
     EVENT_TIME,
     MARK,
@@ -22,7 +21,6 @@ from pipelines.features.feast import (
     values_file,
 )
 from pipelines.flows.collaborators import Parts
-from pipelines.flows.frames import streams
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import FeatureView, definition_of, feature_views
 
@@ -68,9 +66,8 @@ def export_feast(
 def _values(part: Path, spec: ModelSpec, parts: Parts, as_of: datetime) -> Iterator[str]:
     import pyarrow.parquet as pq
 
-    sources = parts.open_sources(spec)
-    snapshot = take_snapshot(spec, as_of, sources, parts.cache, parts.progress)
-    with streams(parts, spec, snapshot) as tables:
+    snapshot = parts.open_events(spec).snapshot(spec.streams, as_of)
+    with parts.open_events(spec).tables(snapshot, spec.streams) as tables:
         for view in feature_views(spec):
             parts.progress(f"computing {view.name} of {spec.name}")
             path = part / values_file(view)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from pipelines.core.errors import SpecError
 from pipelines.core.records import Instant, Record
-from pipelines.data.snapshot import take_snapshot
 from pipelines.flows.collaborators import Parts
-from pipelines.flows.frames import read_rows, streams
+from pipelines.flows.frames import read_rows
 from pipelines.gates.availability.staleness_cost import Freshness, Sight, compare_freshness
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import split_plan
@@ -49,13 +48,13 @@ def freshness(model: str, as_of: datetime, parts: Parts) -> FreshnessReport:
             hint="add `serving: {cadence: 1h, delay: 15m}` to see what that would cost",
         )
     plan = split_plan(spec, as_of)
-    snapshot = take_snapshot(spec, as_of, parts.open_sources(spec), parts.cache, parts.progress)
+    snapshot = parts.open_events(spec).snapshot(spec.streams, as_of)
     fresh = spec.model_copy(update={"serving": None})
     sights: tuple[tuple[Sight, ModelSpec], ...] = (("fresh", fresh), ("served", spec))
     train: dict[Sight, pd.DataFrame] = {}
     recent: dict[Sight, pd.DataFrame] = {}
     with TemporaryDirectory(dir=parts.home) as folder:
-        with streams(parts, spec, snapshot) as tables:
+        with parts.open_events(spec).tables(snapshot, spec.streams) as tables:
             for sight, declared in sights:
                 parts.progress(f"decision points with {sight} features")
                 frame = build_frame(declared, tables, as_of)

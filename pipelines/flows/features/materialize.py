@@ -17,14 +17,13 @@ from pipelines.core.records import Instant, Record
 from pipelines.core.time import instant_text, refuse_future, utc
 from pipelines.data.cache import Cache
 from pipelines.data.events import NoEvents
-from pipelines.data.snapshot import Snapshot, StreamSnapshot, take_snapshot
+from pipelines.data.snapshot import Snapshot, StreamSnapshot
 from pipelines.features.online.refresh import last_refresh
 from pipelines.features.online.store import ViewState
 from pipelines.flows.collaborators import Parts
-from pipelines.flows.frames import streams
 from pipelines.flows.retrain.request import LIVE, Request
-from pipelines.flows.versions import combined_spec, common_spec, load_version
 from pipelines.release.rollout.state import beside
+from pipelines.spec.combine import combined_spec, common_spec
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.refresh import Refresh
 from pipelines.spec.views import FeatureView, feature_views
@@ -142,11 +141,11 @@ def served_spec(model: str, parts: Parts) -> tuple[ModelSpec, str | None]:
     champion = chain[-1].champion_after if chain else None
     if champion is None:
         return spec, None
-    old = load_version(parts, parts.registry.get(model, champion))
-    whole, move = common_spec(spec, old), beside(chain)
+    old = parts.versions.load(model, champion)
+    whole, move = common_spec(spec, old.spec), beside(chain)
     if move is None:
         return whole, champion
-    third = load_version(parts, parts.registry.get(model, move.challenger)).spec
+    third = parts.versions.load(model, move.challenger).spec
     if third.recipe not in (spec.recipe, old.spec.recipe):
         whole = combined_spec(whole, third, BESIDE)
     return whole, champion
@@ -161,7 +160,8 @@ class _Work:
         self.spec, self.view, self.refresh, self.parts = spec, view, refresh, parts
         self.name = f"{spec.name}.{view.name}"
         self.definitions = tuple(view_definitions(spec, view))
-        self.alone = spec.model_copy(update={"streams": {view.stream: spec.streams[view.stream]}})
+        self.events = parts.open_events(spec)
+        self.stream = {view.stream: spec.streams[view.stream]}
 
     @property
     def _columns(self) -> list[list[str]]:
@@ -183,7 +183,7 @@ class _Work:
         read, reason = self._read(snapshot), self._why_whole(stored, earlier, force=force)
         self.parts.progress(f"{self.name}: {'all entities' if reason else 'what has changed'}")
         state = ViewState(self.name, at, self.parts.clock.now(), self.definitions)
-        with streams(self.parts, self.alone, snapshot) as tables:
+        with self.events.tables(snapshot, self.stream) as tables:
             filled = fill(
                 self.parts.online,
                 self.spec,
@@ -232,8 +232,7 @@ class _Work:
         return f"{without}--force puts the older one in its place"
 
     def _snapshot(self, at: datetime) -> Snapshot:
-        sources = self.parts.open_sources(self.alone)
-        return take_snapshot(self.alone, at, sources, self.parts.cache, self.parts.progress)
+        return self.events.snapshot(self.stream, at)
 
     def _read(self, snapshot: Snapshot) -> StreamSnapshot:
         return snapshot.streams[self.view.stream]

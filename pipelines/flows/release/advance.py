@@ -18,8 +18,8 @@ from pipelines.flows.release.holdback import watch
 from pipelines.flows.release.pages import put_on_pages
 from pipelines.flows.release.report import Act, ReleaseReport, report
 from pipelines.flows.release.trial import go_on
-from pipelines.flows.versions import Incumbent, load_version
 from pipelines.gates.canary.evidence import rollout_of
+from pipelines.packaging.version import ModelVersion
 from pipelines.release.ledger import LIVE, Entry
 from pipelines.release.reconciliation import reconcile
 from pipelines.release.rollout.state import (
@@ -190,5 +190,5 @@ class _Step:
     def _show(self) -> None:
         show(self.model, self.parts.ledger, self.parts.registry)
 
-    def _version(self, number: str) -> Incumbent:
-        return load_version(self.parts, self.parts.registry.get(self.model, number))
+    def _version(self, number: str) -> ModelVersion:
+        return self.parts.versions.load(self.model, number)

@@ -9,9 +9,9 @@ from pipelines.core.errors import IntegrityError
 from pipelines.core.time import instant_text
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.release.report import Act, ReleaseReport, keep_evidence, report
-from pipelines.flows.versions import Incumbent, load_version
 from pipelines.gates.canary.evidence import Shown, canary_evidence, matured_until, rollout_of
 from pipelines.gates.canary.holdback import HoldbackStep, HoldbackVerdict, judge_holdback
+from pipelines.packaging.version import ModelVersion
 from pipelines.release.budget import paid_level
 from pipelines.release.ledger import Entry
 from pipelines.release.rollback import rollback
@@ -43,8 +43,7 @@ class _Watch:
         self, standing: Holdback, as_of: datetime, parts: Parts, chain: tuple[Entry, ...]
     ) -> None:
         self.standing, self.as_of, self.parts, self.chain = standing, as_of, parts, chain
-        info = parts.registry.get(standing.model, standing.champion)
-        self.version: Incumbent = load_version(parts, info)
+        self.version: ModelVersion = parts.versions.load(standing.model, standing.champion)
         self.rollout = rollout_of(self.version)
 
     def step(self) -> ReleaseReport:
@@ -89,7 +88,7 @@ class _Watch:
 
     def _judged(self, salt: str, until: datetime | None, *, last: bool) -> HoldbackVerdict:
         shown: Shown = canary_evidence(
-            self.parts,
+            self.parts.open_events(self.version.spec),
             self.version,
             ramp_of(self.chain, salt),
             self.as_of,

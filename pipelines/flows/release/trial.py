@@ -10,11 +10,11 @@ from pipelines.core.records import Record
 from pipelines.core.time import instant_text
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.release.report import Act, ReleaseReport, keep_evidence, report
-from pipelines.flows.versions import Incumbent, load_version
 from pipelines.gates.canary.evidence import canary_evidence, matured_until, rollout_of
 from pipelines.gates.canary.verdict import CanaryStep, CanaryVerdict, judge_canary
 from pipelines.gates.shadow.evidence import shadow_evidence
 from pipelines.gates.shadow.findings import judge_shadow
+from pipelines.packaging.version import ModelVersion
 from pipelines.predictions.assignment import Allocation
 from pipelines.release.budget import EXHAUSTED, budget_findings, budget_year, is_refresh, paid_level
 from pipelines.release.ledger import LIVE, Entry
@@ -73,17 +73,17 @@ class _Step:
                 f"as of {instant_text(self.as_of)} this stage had not begun",
                 next_look=standing.since,
             )
-        version = load_version(self.parts, self.parts.registry.get(self.model, standing.challenger))
+        version = self.parts.versions.load(self.model, standing.challenger)
         if standing.move.stage is Stage.SHADOW:
             return self._shadow(version)
         return self._canary(version)
 
-    def _shadow(self, version: Incumbent) -> ReleaseReport:
+    def _shadow(self, version: ModelVersion) -> ReleaseReport:
         standing = self.standing
         rollout = rollout_of(version)
         allocation = Allocation(salt=standing.move.salt, shadow_share=standing.move.shadow_share)
         evidence = shadow_evidence(
-            self.parts,
+            self.parts.open_events(version.spec),
             version,
             allocation,
             standing.since,
@@ -147,11 +147,17 @@ class _Step:
             next_look=self.as_of + rollout.canary.check,
         )
 
-    def _canary(self, version: Incumbent) -> ReleaseReport:
+    def _canary(self, version: ModelVersion) -> ReleaseReport:
         standing = self.standing
         rollout, question = rollout_of(version), standing.question
         ramp = ramp_of(self.chain, standing.move.salt)
-        shown = canary_evidence(self.parts, version, ramp, self.as_of, beside=standing.champion)
+        shown = canary_evidence(
+            self.parts.open_events(version.spec),
+            version,
+            ramp,
+            self.as_of,
+            beside=standing.champion,
+        )
         gate = version.spec.gates.budget
         refresh = is_refresh(question.findings)
         verdict = judge_canary(

@@ -11,11 +11,10 @@ from pipelines.core.findings import Finding, Verdict, make_finding
 from pipelines.core.records import Record
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.collaborators import Parts, Run
-from pipelines.flows.frames import streams
 from pipelines.flows.retrain.parity import candidate_preprocessing
-from pipelines.flows.versions import Incumbent
 from pipelines.gates.audit.inputs import gather
 from pipelines.gates.audit.recipe_diff import recipe_changes
+from pipelines.packaging.version import ModelVersion
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan
 
@@ -35,7 +34,7 @@ def audit_run(
     plan: SplitPlan,
     spec: ModelSpec,
     snapshot: Snapshot,
-    incumbent: Incumbent | None,
+    incumbent: ModelVersion | None,
     unequal: Mapping[str, float] | None = None,
 ) -> Audited:
     """The candidate's preprocessing of what was served, and the audit of a changed recipe.
@@ -57,7 +56,7 @@ def audit_run(
     try:
         found = audit_pair(
             run.parts,
-            Pair(incumbent.spec, run.spec, f"version {incumbent.info.version}"),
+            Pair(incumbent.spec, run.spec, f"version {incumbent.number}"),
             spec,
             snapshot,
             unequal=unequal,
@@ -105,7 +104,7 @@ def audit_pair(
     from pipelines.gates.audit.audit import audit
 
     parts.progress("gathering both recipes' rows")
-    with streams(parts, spec, snapshot) as tables:
+    with parts.open_events(spec).tables(snapshot, spec.streams) as tables:
         material = gather(pair.old, pair.new, tables, snapshot.as_of)
     return audit(
         material,

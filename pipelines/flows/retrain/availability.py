@@ -18,7 +18,7 @@ from pipelines.flows.collaborators import Run
 from pipelines.flows.retrain.online_features import look_online
 from pipelines.flows.retrain.parity import replay_run
 from pipelines.flows.retrain.request import LIVE
-from pipelines.flows.versions import Incumbent
+from pipelines.packaging.version import ModelVersion
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan
@@ -34,7 +34,7 @@ class Available(Record):
 
 
 def look_for_features(
-    run: Run, plan: SplitPlan, spec: ModelSpec, snapshot: Snapshot, incumbent: Incumbent | None
+    run: Run, plan: SplitPlan, spec: ModelSpec, snapshot: Snapshot, incumbent: ModelVersion | None
 ) -> Available:
     """Parity where the champion's answers were logged, presence where the model declares serving.
 

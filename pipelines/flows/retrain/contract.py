@@ -11,8 +11,7 @@ from pipelines.core.records import Record
 from pipelines.core.time import Window
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.collaborators import Run
-from pipelines.flows.frames import streams
-from pipelines.flows.versions import Incumbent
+from pipelines.packaging.version import ModelVersion
 from pipelines.release.ledger import Entry
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan, split_plan
@@ -28,13 +27,13 @@ class Contract(Record):
 
 
 def hold_contract(
-    run: Run, spec: ModelSpec, snapshot: Snapshot, incumbent: Incumbent | None
+    run: Run, spec: ModelSpec, snapshot: Snapshot, incumbent: ModelVersion | None
 ) -> Contract:
     """The findings of both suites on what became known in ``gates.contract.fresh`` before as-of."""
     from pipelines.gates.contract.findings import contract_findings
 
     default, runner = run.spec.points.stream, run.parts.suite_runner
-    with streams(run.parts, spec, snapshot) as tables:
+    with run.parts.open_events(spec).tables(snapshot, spec.streams) as tables:
         fresh = fresh_rows(run.spec, tables, run.request.as_of)
         found = contract_findings(run.suite, fresh, runner, "suite", default)
         if incumbent is not None:
@@ -91,7 +90,7 @@ def envelope_of(run: Run, snapshot: Snapshot, plan: SplitPlan) -> dict[str, Any]
     from pipelines.quality.suite import merge_suites
 
     gate = run.spec.gates.contract
-    with streams(run.parts, run.spec, snapshot) as tables:
+    with run.parts.open_events(run.spec).tables(snapshot, run.spec.streams) as tables:
         suites: list[Mapping[str, Any]] = [
             envelope_suite(
                 tables[name],

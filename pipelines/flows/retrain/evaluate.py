@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pipelines.flows.collaborators import Run
 from pipelines.flows.retrain.train import Trained, recent_rows
-from pipelines.flows.versions import Incumbent, load_anchor, score_incumbent
+from pipelines.flows.versions import load_anchor, score_incumbent
 from pipelines.gates.recent_window.record import Evaluation
+from pipelines.packaging.version import ModelVersion
 from pipelines.training.split import SplitPlan, comparison_window
 
 
-def judge(run: Run, plan: SplitPlan, trained: Trained, incumbent: Incumbent | None) -> Evaluation:
+def judge(
+    run: Run, plan: SplitPlan, trained: Trained, incumbent: ModelVersion | None
+) -> Evaluation:
     """The evaluation of the recent window."""
     from pipelines.gates.recent_window.evaluate import evaluate
 
@@ -27,11 +30,11 @@ def judge(run: Run, plan: SplitPlan, trained: Trained, incumbent: Incumbent | No
         champion=score_incumbent(incumbent, run.spec, rows) if incumbent else None,
         naive=naive,
         refresh=refresh,
-        anchor=(anchor.info.version, score_incumbent(anchor, run.spec, rows)) if anchor else None,
+        anchor=(anchor.number, score_incumbent(anchor, run.spec, rows)) if anchor else None,
     )
 
 
-def is_refresh(run: Run, plan: SplitPlan, incumbent: Incumbent) -> bool:
+def is_refresh(run: Run, plan: SplitPlan, incumbent: ModelVersion) -> bool:
     """Whether the candidate is the champion's recipe on newer data, and such may be refreshed.
 
     Newer, because the same data with other seeds would be a lottery at the lower bar.

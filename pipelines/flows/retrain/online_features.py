@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding
 from pipelines.core.time import MICROSECOND, Window
-from pipelines.data.snapshot import Snapshot, take_snapshot
+from pipelines.data.snapshot import Snapshot
 from pipelines.features.online.store import ViewState
 from pipelines.flows.collaborators import Run
-from pipelines.flows.frames import FRAME, read_rows, streams
-from pipelines.flows.versions import Incumbent
+from pipelines.flows.frames import FRAME, read_rows
+from pipelines.packaging.version import ModelVersion
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import EventPoints
@@ -39,7 +39,7 @@ def look_online(
     plan: SplitPlan,
     common: ModelSpec,
     snapshot: Snapshot,
-    incumbent: Incumbent | None,
+    incumbent: ModelVersion | None,
     nulls: Nulls,
 ) -> tuple[Finding, ...]:
     """Findings about every feature of the run's recipe that production keeps in its online store.
@@ -69,7 +69,7 @@ def look_online(
     expired = {each.view for each in fresh if each.expired}
     run.parts.progress("looking features up where production does")
     found: list[tuple[FeatureView, LookedUp]] = []
-    with streams(run.parts, common, snapshot) as tables:
+    with run.parts.open_events(common).tables(snapshot, common.streams) as tables:
         points = _recent_points(run, plan, tables)
         for view in views:
             if view.name in expired:
@@ -101,9 +101,8 @@ def _known_by(
         yield tables
         return
     spec, parts = run.spec, run.parts
-    alone = spec.model_copy(update={"streams": {view.stream: spec.streams[view.stream]}})
-    later = take_snapshot(alone, at, parts.open_sources(alone), parts.cache, parts.progress)
-    with streams(parts, alone, later) as known:
+    events, stream = parts.open_events(spec), {view.stream: spec.streams[view.stream]}
+    with events.tables(events.snapshot(stream, at), stream) as known:
         yield known
 
 
@@ -147,7 +146,7 @@ def _presence(
     run: Run,
     plan: SplitPlan,
     found: Sequence[tuple[FeatureView, LookedUp]],
-    incumbent: Incumbent | None,
+    incumbent: ModelVersion | None,
     nulls: Nulls,
 ) -> tuple[Presence, ...]:
     from pipelines.gates.availability.feature_availability import Presence

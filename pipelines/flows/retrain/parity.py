@@ -10,15 +10,15 @@ from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding, Verdict, make_finding
 from pipelines.core.records import Record
 from pipelines.core.time import MICROSECOND, Window
-from pipelines.data.events import NoEvents
-from pipelines.data.snapshot import Snapshot, take_snapshot
-from pipelines.flows.collaborators import Parts, Run
-from pipelines.flows.frames import FRAME, read_rows, streams
+from pipelines.data.snapshot import Snapshot
+from pipelines.flows.collaborators import Run
+from pipelines.flows.frames import FRAME, read_rows
 from pipelines.flows.retrain.train import CANDIDATE
-from pipelines.flows.versions import OTHER, Incumbent
+from pipelines.packaging.version import ModelVersion, load_pipeline
+from pipelines.predictions.reader import read_log
+from pipelines.spec.combine import other_names
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import EventPoints
-from pipelines.spec.predictions import LOG, prediction_log
 from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Replayed(Record):
 
 
 def replay_run(
-    run: Run, plan: SplitPlan, spec: ModelSpec, snapshot: Snapshot, incumbent: Incumbent | None
+    run: Run, plan: SplitPlan, spec: ModelSpec, snapshot: Snapshot, incumbent: ModelVersion | None
 ) -> Replayed:
     """Features, preprocessing and answers of the champion's log in the newest stretch.
 
@@ -60,8 +60,6 @@ def replay_run(
         What was found, nothing where no answer was logged. Where the log cannot be read, a finding
         without data says so.
     """
-    import mlflow.sklearn
-
     from pipelines.gates.availability.parity import logged_requests, replay, thinned
 
     if incumbent is None:
@@ -72,7 +70,7 @@ def replay_run(
         if log is None:
             return Replayed()
         log = thinned(log)
-        with streams(run.parts, spec, snapshot) as tables:
+        with run.parts.open_events(spec).tables(snapshot, spec.streams) as tables:
             rows = with_requests(
                 incumbent.spec, tables, champion_rows(run, incumbent, window), log, plan.as_of
             )
@@ -81,7 +79,7 @@ def replay_run(
         newest = (plan.as_of - run.spec.gates.availability.fresh).replace(tzinfo=None)
         lately = replay(incumbent.spec, rows, log[log["event_time"] >= newest])
         asked, again, served = logged_requests(incumbent.spec, rows, log)
-        pipeline = mlflow.sklearn.load_model(str(incumbent.folder))
+        pipeline = incumbent.load_pipeline()
         findings = (
             *_parity_findings(parity, incumbent.spec, run.spec),
             *_model_findings(
@@ -102,7 +100,9 @@ def replay_run(
     )
 
 
-def candidate_preprocessing(run: Run, plan: SplitPlan, incumbent: Incumbent) -> tuple[Finding, ...]:
+def candidate_preprocessing(
+    run: Run, plan: SplitPlan, incumbent: ModelVersion
+) -> tuple[Finding, ...]:
     """The candidate's fitted preprocessing on what the champion was served; nothing without a log.
 
     Features that the candidate declares otherwise, or alone, are taken as they are computed.
@@ -110,8 +110,6 @@ def candidate_preprocessing(run: Run, plan: SplitPlan, incumbent: Incumbent) -> 
     Arguments:
         run: whose candidate has been trained.
     """
-    import mlflow.sklearn
-
     from pipelines.gates.availability.parity import logged_requests, thinned
     from pipelines.gates.availability.parity_model import preprocessing_finding
 
@@ -124,33 +122,29 @@ def candidate_preprocessing(run: Run, plan: SplitPlan, incumbent: Incumbent) -> 
         _, again, served = logged_requests(run.spec, rows, thinned(log))
         shared = {f.name for f in incumbent.spec.features if f in run.spec.features}
         served = [{name: one[name] for name in shared & one.keys()} for one in served]
-        pipeline = mlflow.sklearn.load_model(str(run.workspace.path(CANDIDATE)))
+        pipeline = load_pipeline(run.workspace.path(CANDIDATE))
         found = preprocessing_finding(run.spec, pipeline, again, served, "candidate_preprocessing")
     except DataError as problem:
         return (_not_done(problem),)
     return () if found is None else (found,)
 
 
-def champion_log(run: Run, incumbent: Incumbent, window: Window) -> pd.DataFrame | None:
+def champion_log(run: Run, incumbent: ModelVersion, window: Window) -> pd.DataFrame | None:
     """What the champion's version answered in a window; none when nothing was logged.
 
     Raises:
         DataError: when the log is not what ``spec.predictions`` declares.
     """
-    log = read_log(run.parts, run.spec, window)
-    log = None if log is None else log[log["version"] == incumbent.info.version]
+    log = read_log(run.parts.open_events(run.spec), run.spec.name, window)
+    log = None if log is None else log[log["version"] == incumbent.number]
     return log if log is not None and len(log) else None
 
 
-def champion_rows(run: Run, incumbent: Incumbent, window: Window) -> pd.DataFrame:
+def champion_rows(run: Run, incumbent: ModelVersion, window: Window) -> pd.DataFrame:
     """The run's frame in a window as the champion's own frame."""
     from pipelines.training.row_sets import Arm
 
-    renamed = {
-        feature.name: OTHER + feature.name
-        for feature in incumbent.spec.features
-        if feature not in run.spec.features
-    }
+    renamed = other_names(run.spec, incumbent.spec)
     rows = read_rows(run.spec, run.workspace.path(FRAME), window)
     return Arm(incumbent.spec, renamed).view(rows)
 
@@ -187,26 +181,6 @@ def with_requests(
     return whole
 
 
-def read_log(parts: Parts, spec: ModelSpec, window: Window) -> pd.DataFrame | None:
-    """Rows of a model's prediction log about decisions in a window; none when nothing was logged.
-
-    Raises:
-        DataError: when the log is not what ``spec.predictions`` declares.
-    """
-    declared = spec.model_copy(update={"streams": {LOG: prediction_log(spec.name)}})
-    sources = parts.open_sources(declared)
-    try:
-        snapshot = take_snapshot(declared, window.end, sources, parts.cache, parts.progress)
-    except NoEvents:
-        return None
-    start, end = (bound.replace(tzinfo=None) for bound in (window.start, window.end))
-    with streams(parts, declared, snapshot) as tables:
-        log = tables[LOG]
-        wanted = log.filter((log.event_time >= start) & (log.event_time < end))
-        rows: pd.DataFrame = wanted.order_by(["event_time", "request_id", "version"]).to_pandas()
-    return rows
-
-
 def recomputed(spec: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime) -> Elsewhen:
     """Computes features of logged points as of other instants, from the events known as of one."""
     import ibis
@@ -240,7 +214,7 @@ def recomputed(spec: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetim
 
 
 def _model_findings(
-    incumbent: Incumbent,
+    incumbent: ModelVersion,
     pipeline: Pipeline,
     rows: pd.DataFrame,
     served: list[dict[str, Any]],
@@ -250,7 +224,7 @@ def _model_findings(
 
     found = (
         preprocessing_finding(incumbent.spec, pipeline, rows, served, "preprocessing"),
-        prediction_finding(incumbent.spec, pipeline, rows, served, answers, incumbent.info.version),
+        prediction_finding(incumbent.spec, pipeline, rows, served, answers, incumbent.number),
     )
     return tuple(each for each in found if each is not None)
 

@@ -9,15 +9,29 @@ from typing import TYPE_CHECKING, Any
 from pipelines.core.findings import Finding
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.collaborators import Run
-from pipelines.flows.features.catalogue import FEATURES, save_features
+from pipelines.flows.features.catalogue import save_features
 from pipelines.flows.retrain.audit import Audited
 from pipelines.flows.retrain.availability import Available
 from pipelines.flows.retrain.contract import envelope_of
 from pipelines.flows.retrain.train import CANDIDATE, Trained, recent_rows
-from pipelines.flows.versions import Incumbent
 from pipelines.gates.audit.recipe_diff import recipe_changes
 from pipelines.gates.recent_window.record import Evaluation
 from pipelines.packaging.package import complete_package
+from pipelines.packaging.version import (
+    AUDIT,
+    AVAILABILITY,
+    ENVELOPE,
+    EVALUATION,
+    FEATURES,
+    FINDINGS,
+    PLOTS,
+    SNAPSHOT,
+    SPEC,
+    SPLIT,
+    SUITE,
+    ModelVersion,
+    evidence_path,
+)
 from pipelines.release.policy import Decision
 from pipelines.release.registry import Registration, Shown, VersionInfo
 from pipelines.reporting.version_page import Review, review_page
@@ -28,7 +42,7 @@ if TYPE_CHECKING:
 
 VERSION = "version"
 LEVEL = 0.9  # of the intervals in plots: both sides of a one-sided 5 %
-PLOTS = (
+PAGE_PLOTS = (
     ("gain by day", "daily.png"),
     ("slices", "slices.png"),
     ("predicted and actual", "calibration.png"),
@@ -86,11 +100,11 @@ def describe(
     *,
     findings: tuple[Finding, ...],
     decision: Decision,
-    incumbent: Incumbent | None,
+    incumbent: ModelVersion | None,
     audited: Audited | None = None,
 ) -> None:
     """Put the review page and the outcome beside the version."""
-    made = run.workspace.path(VERSION) / "extra_files" / "plots"
+    made = evidence_path(run.workspace.path(VERSION), PLOTS)
     changes = recipe_changes(incumbent.spec.as_json(), run.spec.as_json()) if incumbent else ()
     page = review_page(
         Review(
@@ -104,7 +118,7 @@ def describe(
             version=version.version,
             lineage=run.request.lineage,
             changes=changes,
-            plots=tuple((words, name) for words, name in PLOTS if (made / name).exists()),
+            plots=tuple((words, name) for words, name in PAGE_PLOTS if (made / name).exists()),
             decision=decision,
             audit=_audit(audited),
         )
@@ -140,19 +154,19 @@ def _evidence(
     rows, candidates, _ = recent_rows(run, plan, trained, evaluation.window)
     known = rows["label"].notna()
     documents: Mapping[str, Any] = {
-        "spec.json": run.spec.as_json(),
-        "suite.json": dict(run.suite),
-        "envelope.json": envelope_of(run, snapshot, plan),
-        "snapshot.json": snapshot.as_json(),
-        "split.json": plan.as_json(),
-        "evaluation.json": evaluation.as_json(),
-        "findings.json": [finding.as_json() for finding in findings],
+        SPEC: run.spec.as_json(),
+        SUITE: dict(run.suite),
+        ENVELOPE: envelope_of(run, snapshot, plan),
+        SNAPSHOT: snapshot.as_json(),
+        SPLIT: plan.as_json(),
+        EVALUATION: evaluation.as_json(),
+        FINDINGS: [finding.as_json() for finding in findings],
         FEATURES: save_features(run.spec, rows),
     }
     if audited is not None and audited.audit:
-        documents = {**documents, "audit.json": audited.as_json()}
+        documents = {**documents, AUDIT: audited.as_json()}
     if available is not None and available.findings:
-        documents = {**documents, "availability.json": available.as_json()}
+        documents = {**documents, AVAILABILITY: available.as_json()}
     plots = evaluation_plots(
         evaluation,
         level=LEVEL,
@@ -164,7 +178,7 @@ def _evidence(
             name: (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
             for name, value in documents.items()
         },
-        **{f"plots/{name}": content for name, content in plots.items()},
+        **{f"{PLOTS}/{name}": content for name, content in plots.items()},
     }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pipelines.core.findings import Finding, Verdict, overall
-from pipelines.data.snapshot import Snapshot, take_snapshot
+from pipelines.data.snapshot import Snapshot
 from pipelines.flows.collaborators import Parts, Run, open_run
 from pipelines.flows.frames import Frame, write_frame
 from pipelines.flows.retrain.audit import Audited, audit_run
@@ -22,14 +22,16 @@ from pipelines.flows.retrain.register import describe, register
 from pipelines.flows.retrain.request import LIVE, STEPS, Request, Step, StepReport
 from pipelines.flows.retrain.step_reports import REPORTS
 from pipelines.flows.retrain.train import Trained, train
-from pipelines.flows.versions import Incumbent, common_spec, load_incumbent
+from pipelines.flows.versions import load_incumbent
 from pipelines.gates.recent_window.record import Evaluation
+from pipelines.packaging.version import ModelVersion
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Decision, Facts
 from pipelines.release.promotion import Dossier, Judgement, look, promote
 from pipelines.release.reconciliation import reconcile
 from pipelines.release.registry import VersionInfo
 from pipelines.release.version_facts import OUTCOME
+from pipelines.spec.combine import common_spec
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan, split_plan
 
@@ -41,14 +43,14 @@ class Retraining:
     run: Run
 
     @cached_property
-    def incumbent(self) -> Incumbent | None:
+    def incumbent(self) -> ModelVersion | None:
         """The champion, verified."""
         return load_incumbent(self.run)
 
     @cached_property
     def spec(self) -> ModelSpec:
         """The declaration that snapshot and frame follow: what both models need."""
-        return common_spec(self.run.spec, self.incumbent)
+        return common_spec(self.run.spec, self.incumbent.spec if self.incumbent else None)
 
     @property
     def plan(self) -> SplitPlan:
@@ -62,12 +64,8 @@ class Retraining:
         return self.run.workspace.once(
             "snapshot",
             Snapshot,
-            lambda: take_snapshot(
-                self.spec,
-                self.run.request.as_of,
-                parts.open_sources(self.spec),
-                parts.cache,
-                parts.progress,
+            lambda: parts.open_events(self.spec).snapshot(
+                self.spec.streams, self.run.request.as_of
             ),
         )
 
@@ -89,7 +87,13 @@ class Retraining:
         return run.workspace.once(
             "features",
             Frame,
-            lambda: write_frame(run.parts, self.spec, self.snapshot, self.plan, run.workspace),
+            lambda: write_frame(
+                run.parts.open_events(self.spec),
+                self.spec,
+                self.snapshot,
+                self.plan,
+                run.workspace,
+            ),
         )
 
     @cached_property

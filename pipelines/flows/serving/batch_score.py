@@ -22,16 +22,14 @@ from pipelines.core.time import duration_text, instant_text, parse_instant, refu
 from pipelines.data.canonical import ARROW_TYPES, stored_types
 from pipelines.data.events import stream_prefix
 from pipelines.data.objects import ObjectStore, StoredObject
-from pipelines.data.snapshot import take_snapshot
 from pipelines.features.online.refresh import last_refresh
 from pipelines.features.online.store import OnlineStore, ViewState
 from pipelines.flows.collaborators import Parts
-from pipelines.flows.frames import streams
 from pipelines.flows.serving.publish import publish_plan
-from pipelines.flows.versions import combined_spec
 from pipelines.predictions.shipping import LEAD, log_object
 from pipelines.serving.plan import Plan
 from pipelines.serving.service import Deployed
+from pipelines.spec.combine import combined_spec
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import LOG, Arm, prediction_log
 from pipelines.spec.refresh import Serving
@@ -150,9 +148,9 @@ def _predicted(model: str, at: datetime, parts: Parts) -> bytes:
     spec = deployed.champion.spec
     if deployed.challenger is not None:
         spec = combined_spec(spec, deployed.challenger.spec)
-    snapshot = take_snapshot(spec, at, parts.open_sources(spec), parts.cache, parts.progress)
+    snapshot = parts.open_events(spec).snapshot(spec.streams, at)
     online = parts.scratch_online()
-    with streams(parts, spec, snapshot) as tables:
+    with parts.open_events(spec).tables(snapshot, spec.streams) as tables:
         parts.progress("who is active")
         entities = active_entities(spec, tables, at)
         if not entities:

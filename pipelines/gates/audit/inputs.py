@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from pipelines.core.errors import DataError, SpecError
 from pipelines.core.time import Window
-from pipelines.flows.versions import OTHER, combined_spec
+from pipelines.spec.combine import combined_spec, other_names
 from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.model import ModelSpec
@@ -64,11 +64,7 @@ def gather(
         "champion": frames["champion", "champion"],
         "candidate": frames[point_sides[-1], label_sides[-1]],
     }
-    renamed = {
-        feature.name: OTHER + feature.name
-        for feature in old.features
-        if feature not in new.features
-    }
+    renamed = other_names(new, old)
     recent = {place: _within(rows, window) for place, rows in frames.items()}
     if not len(recent["champion", "champion"]):
         raise DataError(

@@ -6,7 +6,6 @@ reads it there, and never compiles what was found to differ.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from pipelines.packaging.fast_predict import (
     plain,
     trial_rows,
 )
+from pipelines.packaging.version import read_findings
 
 NAME = "availability.serving.compiled"
 REAL_ROWS = 200
@@ -60,20 +60,17 @@ def form_finding(pipeline: Pipeline, texts: frozenset[str], matrix: pd.DataFrame
     return _compared(plain(pipeline, texts, names), fast, rows)
 
 
-def recorded(evidence: Path) -> Verdict | None:
+def recorded(folder: Path) -> Verdict | None:
     """What registration found; None in a version that was made before this was asked.
 
     Arguments:
-        evidence: the folder of a version's evidence.
+        folder: a version's directory.
 
     Raises:
         OSError, ValueError: when the findings cannot be read.
     """
-    path = evidence / "findings.json"
-    if not path.is_file():
-        return None
-    found = [one for one in json.loads(path.read_text("utf-8")) if one["name"] == NAME]
-    return Finding.model_validate(found[0]).verdict if found else None
+    found = [one for one in read_findings(folder) if one.name == NAME]
+    return found[0].verdict if found else None
 
 
 def _compared(slow: Predict, fast: Predict, rows: Sequence[Row]) -> Finding:

@@ -14,8 +14,7 @@ import numpy as np
 from pipelines.core.errors import SpecError
 from pipelines.core.findings import Finding, Verdict, make_finding
 from pipelines.core.time import Window, utc
-from pipelines.flows.collaborators import Parts
-from pipelines.flows.versions import Incumbent
+from pipelines.data.reader import EventReader
 from pipelines.gates.canary.sums import (
     WEEK,
     CanaryEvidence,
@@ -32,6 +31,7 @@ from pipelines.outcomes.log import (
 )
 from pipelines.outcomes.metrics import live, version_classes
 from pipelines.outcomes.segments import segment_parts
+from pipelines.packaging.version import ModelVersion
 from pipelines.predictions.assignment import Ramp
 from pipelines.spec.live_metrics import OVERDUE, segment_stream
 from pipelines.spec.model import ModelSpec
@@ -49,8 +49,8 @@ class Shown(NamedTuple):
 
 
 def canary_evidence(
-    parts: Parts,
-    version: Incumbent,
+    events: EventReader,
+    version: ModelVersion,
     ramp: Ramp,
     as_of: datetime,
     *,
@@ -61,6 +61,7 @@ def canary_evidence(
     """The arms of a ramp as of an instant.
 
     Arguments:
+        events: reads the prediction log and the streams.
         version: the one that is judged; its own declaration says by what.
         ramp: from the ledger.
         beside: version of the other arm.
@@ -75,7 +76,7 @@ def canary_evidence(
     end = min(as_of, until) if until else as_of
     elapsed = (utc(end) - utc(ramp.began)) / timedelta(days=1)
     past_since = ramp.began - (length if canary.covariates else timedelta(0))
-    whole = live_log(parts, spec, Window(past_since, as_of))
+    whole = live_log(events, spec, Window(past_since, as_of))
     log = whole.within(ramp.began, end) if whole else None
     if whole is None or log is None or not len(log.rows):
         nothing = CanaryEvidence(
@@ -87,14 +88,14 @@ def canary_evidence(
     mine = log.taken(in_arms(log, where))
     code = mine.rows["code"].to_numpy(np.int64)
     judged = where.challenger ^ swapped
-    versions = (version.info.version, beside)
+    versions = (version.number, beside)
     meant = np.where(judged[code], versions[0], versions[1]).astype(object)
     names = tuple(metric.name for metric in canary.metrics)
     wanted = tuple(dict.fromkeys((*names, *canary.covariates)))
     people = np.unique(code)
     belong = {segment_stream(spec, part) for part in canary.segments}
     also = tuple(name for name in belong if name is not None)
-    with live(parts, spec, as_of, versions, wanted, version_classes(version), also) as source:
+    with live(events, spec, as_of, versions, wanted, version_classes(version), also) as source:
         segments = segment_parts(source, log.entities, people, ramp.began)
         outcomes = {name: source.rows(name, mine, meant, ramp.began, end) for name in names}
         overdue = source.overdue(mine, ramp.began, end)
@@ -118,7 +119,7 @@ def canary_evidence(
     return Shown(found, (served,))
 
 
-def rollout_of(version: Incumbent) -> Rollout:
+def rollout_of(version: ModelVersion) -> Rollout:
     """The rollout that a version was declared with; what is declared since does not touch it.
 
     Raises:
@@ -127,7 +128,7 @@ def rollout_of(version: Incumbent) -> Rollout:
     if version.spec.rollout is None:
         raise SpecError(
             "a version was trained under a declaration without a rollout",
-            where=f"{version.info.model} version {version.info.version}",
+            where=f"{version.model} version {version.number}",
             wanted="rollout: {canary: {outcome: ...}}",
             hint="train it again with the declaration of now",
         )

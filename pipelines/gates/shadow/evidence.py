@@ -12,11 +12,11 @@ import numpy as np
 from pipelines.core.arrays import Floats, Mask
 from pipelines.core.findings import slug
 from pipelines.core.time import Window, utc
-from pipelines.flows.collaborators import Parts
-from pipelines.flows.versions import Incumbent
+from pipelines.data.reader import EventReader
 from pipelines.gates.shadow.findings import LEVEL, Counted, ShadowEvidence, SliceAgreement, Slowness
 from pipelines.outcomes.log import GRACE, LiveLog, live_log
 from pipelines.outcomes.metrics import Live, live, loss_measure, version_classes
+from pipelines.packaging.version import ModelVersion
 from pipelines.predictions.assignment import Allocation, in_shadow
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm
@@ -33,8 +33,8 @@ _LAST_ROWS = timedelta(minutes=5)  # a shadow's answer may be in a later shipmen
 
 
 def shadow_evidence(
-    parts: Parts,
-    version: Incumbent,
+    events: EventReader,
+    version: ModelVersion,
     allocation: Allocation,
     since: datetime,
     as_of: datetime,
@@ -49,12 +49,10 @@ def shadow_evidence(
     spec = version.spec
     assert spec.rollout is not None
     shadow = spec.rollout.shadow
-    log = live_log(parts, spec, Window(since, as_of))
+    log = live_log(events, spec, Window(since, as_of))
     if log is None:
         return _no_shadow()
-    is_shadow = (log.rows["arm"] == Arm.SHADOW.value) & (
-        log.rows["version"] == version.info.version
-    )
+    is_shadow = (log.rows["arm"] == Arm.SHADOW.value) & (log.rows["version"] == version.number)
     said = log.rows[is_shadow].drop_duplicates("request_id")
     asked = log.rows[log.rows["arm"] != Arm.SHADOW.value].drop_duplicates("request_id")
     latest = log.rows["event_time"].max() - _LAST_ROWS
@@ -73,9 +71,9 @@ def shadow_evidence(
     apart = gap > shadow.tolerance if shadow.tolerance is not None else None
     losses, no_losses = None, ""
     if not shadow.acts:
-        versions = (version.info.version, champion)
+        versions = (version.number, champion)
         name = spec.metric.name.value
-        with live(parts, spec, as_of, versions, (name,), version_classes(version)) as source:
+        with live(events, spec, as_of, versions, (name,), version_classes(version)) as source:
             losses, no_losses = _losses(source, name, LiveLog(both, log.entities))
     return ShadowEvidence(
         requests=len(asked),

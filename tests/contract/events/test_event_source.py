@@ -36,10 +36,10 @@ class World:
 
     def snapshot(self, as_of: datetime, told: list[str] | None = None) -> Snapshot:
         tell = told.append if told is not None else None
-        return take_snapshot(self.spec, as_of, {"sales": self.source}, self.cache, tell)
+        return take_snapshot(self.spec.streams, as_of, {"sales": self.source}, self.cache, tell)
 
     def sales(self, snapshot: Snapshot) -> list[dict[str, Any]]:
-        tables = open_streams(snapshot, self.spec, self.cache, ibis.duckdb.connect())
+        tables = open_streams(snapshot, self.spec.streams, self.cache, ibis.duckdb.connect())
         rows: list[dict[str, Any]] = tables["sales"].order_by("sale").to_pyarrow().to_pylist()
         return rows
 

@@ -121,9 +121,10 @@ def test_streams_and_frame_are_those_of_the_instant(world: World, tmp_path: Path
         assert look.streams["sales"].count().execute() == 10
         seen = look.frame.order_by(["decision_time", "shop"]).to_pandas()
     cache = tmp_path / "apart"
-    sources = connect_readers(world.settings, clock=CLOCK).open_sources(world.spec)
-    snapshot = take_snapshot(world.spec, DAY_10, sources, cache)
-    tables = open_streams(snapshot, world.spec, cache, ibis.duckdb.connect())
+    readers = connect_readers(world.settings, clock=CLOCK)
+    sources = readers.open_events(world.spec).open_sources(world.spec.streams)
+    snapshot = take_snapshot(world.spec.streams, DAY_10, sources, cache)
+    tables = open_streams(snapshot, world.spec.streams, cache, ibis.duckdb.connect())
     frame = build_frame(world.spec, tables, DAY_10).order_by(["decision_time", "shop"])
     assert len(seen) > 0
     assert seen.equals(frame.to_pandas()), "what is explored is not what training would see"
@@ -342,9 +343,9 @@ def test_a_reader_who_is_shown_less_leaves_nothing_that_retraining_trusts(
     monkeypatch.setenv("SALES_URL_READER", url)
     with world.explore() as look:
         assert len(look.sql("FROM sales")) == 4, "rows 0, 3, 6 and 9 are of shop-0"
-    sources = open_sources(world.settings, world.spec)
+    sources = open_sources(world.settings, world.spec.streams)
     assert isinstance(sources["sales"], PostgresEvents)
-    snapshot = take_snapshot(world.spec, NOW, sources, tmp_path / "home" / "cache")
+    snapshot = take_snapshot(world.spec.streams, NOW, sources, tmp_path / "home" / "cache")
     assert snapshot.streams["sales"].rows == 20
 
 

@@ -24,8 +24,8 @@ def _facts(tables: list[pa.Table], spec: ModelSpec, folder: Path) -> StreamFacts
     for table in tables:
         write_events(store, "sales", table, "told_at")
     as_of = datetime(2026, 3, 1, tzinfo=UTC)
-    taken = take_snapshot(spec, as_of, {"sales": FileEvents(store)}, folder / "cache")
-    opened = open_streams(taken, spec, folder / "cache", ibis.duckdb.connect())
+    taken = take_snapshot(spec.streams, as_of, {"sales": FileEvents(store)}, folder / "cache")
+    opened = open_streams(taken, spec.streams, folder / "cache", ibis.duckdb.connect())
     return stream_facts(opened["sales"], spec.streams["sales"])
 
 

@@ -35,7 +35,7 @@ def take(
 ) -> Callable[..., Snapshot]:
     def snapshot(spec: ModelSpec | None = None, as_of: datetime = AS_OF) -> Snapshot:
         sources = {"sales": FileEvents(store)}
-        return take_snapshot(spec or sales_model(), as_of, sources, tmp_path / "cache")
+        return take_snapshot((spec or sales_model()).streams, as_of, sources, tmp_path / "cache")
 
     return snapshot
 
@@ -161,7 +161,7 @@ def test_types_that_mean_the_same_are_taken(
 ) -> None:
     _put(store, "dt=2026-01-02/a.parquet", sales_rows([1], **{column: values}))
     _put(store, "dt=2026-01-01/b.parquet", sales_rows([0]))
-    tables = open_streams(take(), sales_model(), tmp_path / "cache", ibis.duckdb.connect())
+    tables = open_streams(take(), sales_model().streams, tmp_path / "cache", ibis.duckdb.connect())
     schema = {name: str(kind) for name, kind in tables["sales"].schema().items()}
     assert schema == {
         "event_time": "timestamp(6)",
@@ -199,7 +199,7 @@ def test_a_stream_without_a_source_is_named(
     sales_model: Callable[..., ModelSpec], tmp_path: Path
 ) -> None:
     with pytest.raises(SpecError, match="sales"):
-        take_snapshot(sales_model(), AS_OF, {}, tmp_path)
+        take_snapshot(sales_model().streams, AS_OF, {}, tmp_path)
 
 
 def test_a_damaged_cached_object_is_found_and_heals_once_deleted(
@@ -217,11 +217,11 @@ def test_a_damaged_cached_object_is_found_and_heals_once_deleted(
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(IntegrityError) as raised:
-        open_streams(taken, sales_model(), tmp_path / "cache", ibis.duckdb.connect())
+        open_streams(taken, sales_model().streams, tmp_path / "cache", ibis.duckdb.connect())
     assert raised.value.where == str(path)
     path.unlink()
     assert take() == taken
-    tables = open_streams(taken, sales_model(), tmp_path / "cache", ibis.duckdb.connect())
+    tables = open_streams(taken, sales_model().streams, tmp_path / "cache", ibis.duckdb.connect())
     assert tables["sales"].count().execute() == 5
 
 
@@ -278,7 +278,8 @@ if int(sys.argv[4]):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), int(sys.argv[4])))
 try:
     source = FileEvents(LocalStore(Path(sys.argv[2])))
-    taken = take_snapshot(spec, parse_instant("2026-01-21"), {"sales": source}, Path(sys.argv[3]))
+    as_of, cache = parse_instant("2026-01-21"), Path(sys.argv[3])
+    taken = take_snapshot(spec.streams, as_of, {"sales": source}, cache)
 except GauntletError as error:
     print(error)
     sys.exit(error.exit_code)

@@ -59,7 +59,7 @@ def snapshot(store: LocalStore, tmp_path: Path) -> Callable[[datetime], Snapshot
 
     def take(as_of: datetime) -> Snapshot:
         shutil.rmtree(tmp_path / "cache", ignore_errors=True)
-        return take_snapshot(LOG_ALONE, as_of, {LOG: FileEvents(store)}, tmp_path / "cache")
+        return take_snapshot(LOG_ALONE.streams, as_of, {LOG: FileEvents(store)}, tmp_path / "cache")
 
     return take
 
@@ -75,7 +75,7 @@ def test_the_log_is_a_stream_like_any_other(
     assert report.objects[0].startswith("predictions/demand/dt=2026-01-05/2-")
     taken = snapshot(known)
     assert taken.streams[LOG].rows == 2
-    tables = open_streams(taken, LOG_ALONE, tmp_path / "cache", ibis.duckdb.connect())
+    tables = open_streams(taken, LOG_ALONE.streams, tmp_path / "cache", ibis.duckdb.connect())
     first, second = tables[LOG].order_by("version").to_pandas().to_dict("records")
     assert first["event_time"].to_pydatetime() == NOON.replace(tzinfo=None)
     assert first["known_time"].to_pydatetime() == known.replace(tzinfo=None)

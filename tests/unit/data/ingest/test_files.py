@@ -53,8 +53,8 @@ class Imports:
 
     def rows(self) -> list[dict[str, Any]]:
         as_of, cache = datetime(2030, 1, 1, tzinfo=UTC), self.folder / "cache"
-        taken = take_snapshot(self.spec, as_of, {"sales": FileEvents(self.store)}, cache)
-        table = open_streams(taken, self.spec, cache, ibis.duckdb.connect())["sales"]
+        taken = take_snapshot(self.spec.streams, as_of, {"sales": FileEvents(self.store)}, cache)
+        table = open_streams(taken, self.spec.streams, cache, ibis.duckdb.connect())["sales"]
         rows: list[dict[str, Any]] = table.order_by("sale").to_pyarrow().to_pylist()
         return rows
 

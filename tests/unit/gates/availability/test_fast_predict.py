@@ -15,6 +15,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from pipelines.core.findings import Verdict
 from pipelines.gates.availability.fast_predict import form_finding, recorded
+from pipelines.packaging.version import FINDINGS, evidence_path
 
 TEXTS = frozenset({"shop"})
 UNKNOWN = {"handle_unknown": "use_encoded_value", "unknown_value": -1}
@@ -66,14 +67,20 @@ def test_a_form_that_is_unknown_is_no_comparison() -> None:
     assert "the pipeline itself serves" in found.reason
 
 
+def write(folder: Path, findings: str) -> None:
+    path = evidence_path(folder, FINDINGS)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(findings)
+
+
 @pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.FAIL])
 def test_what_was_found_is_read_from_the_evidence(tmp_path: Path, verdict: Verdict) -> None:
     found = form_finding(fitted(OrdinalEncoder(**UNKNOWN)), TEXTS, rows())
-    (tmp_path / "findings.json").write_text(json.dumps([found.as_json() | {"verdict": verdict}]))
+    write(tmp_path, json.dumps([found.as_json() | {"verdict": verdict}]))
     assert recorded(tmp_path) is verdict
 
 
 def test_a_version_from_before_says_nothing(tmp_path: Path) -> None:
     assert recorded(tmp_path) is None
-    (tmp_path / "findings.json").write_text("[]")
+    write(tmp_path, "[]")
     assert recorded(tmp_path) is None

@@ -1,0 +1,70 @@
+"""Reading event streams as of an instant: a snapshot, and its streams as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.data.events import EventSource, Progress
+from pipelines.data.snapshot import Snapshot, open_streams, take_snapshot
+from pipelines.spec.streams import Stream
+
+if TYPE_CHECKING:
+    import ibis
+
+Streams = Mapping[str, Stream]
+OpenSources = Callable[[Streams], Mapping[str, EventSource]]
+
+
+class EventReader:
+    """Reads the events of declared streams as they were known at an instant.
+
+    Arguments:
+        open_sources: returns one event source for each declared stream.
+        cache: folder for pulled objects and snapshot manifests; models and runs can share it.
+        progress: called with a short message now and then.
+    """
+
+    def __init__(
+        self, open_sources: OpenSources, cache: Path, progress: Progress = lambda _: None
+    ) -> None:
+        self.open_sources, self.cache, self.progress = open_sources, cache, progress
+
+    def snapshot(self, streams: Streams, as_of: datetime) -> Snapshot:
+        """Pin the events of some streams that were known by an instant.
+
+        Raises:
+            DataError: when events are missing, malformed, or contradict their declaration.
+            IntegrityError: when a cached object has changed.
+            Unavailable: when a source does not answer or the disk is full; it is safe to retry.
+        """
+        sources = self.open_sources(streams)
+        return take_snapshot(streams, as_of, sources, self.cache, self.progress)
+
+    @contextmanager
+    def tables(self, snapshot: Snapshot, streams: Streams) -> Iterator[dict[str, ibis.Table]]:
+        """The canonical tables of a snapshot, by stream; readable inside the block only.
+
+        Arguments:
+            snapshot: taken by ``snapshot`` with the same declarations.
+            streams: the declared streams to open.
+
+        Raises:
+            IntegrityError: when a cached object is missing or has changed.
+        """
+        import ibis
+
+        connection = ibis.duckdb.connect()
+        try:
+            yield self.attach(connection, snapshot, streams)
+        finally:
+            connection.disconnect()
+
+    def attach(
+        self, connection: Any, snapshot: Snapshot, streams: Streams
+    ) -> dict[str, ibis.Table]:
+        """As ``tables``, as temporary views of an open DuckDB connection of Ibis."""
+        return open_streams(snapshot, streams, self.cache, connection)

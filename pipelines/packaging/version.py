@@ -1,0 +1,146 @@
+"""The directory of a registered version: the one module that knows which files are in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, TypeAdapter
+
+from pipelines.core.errors import IntegrityError
+from pipelines.core.findings import Finding
+from pipelines.core.records import Record
+from pipelines.packaging.package import EVIDENCE
+from pipelines.spec.model import ModelSpec
+from pipelines.training.split import SplitPlan
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+SPEC = "spec.json"
+SUITE = "suite.json"
+ENVELOPE = "envelope.json"
+SNAPSHOT = "snapshot.json"
+SPLIT = "split.json"
+EVALUATION = "evaluation.json"
+FINDINGS = "findings.json"
+FEATURES = "features.json"
+AUDIT = "audit.json"
+AVAILABILITY = "availability.json"
+PLOTS = "plots"
+
+
+class SavedFeature(Record):
+    """What a version keeps about one of its features."""
+
+    definition: str = Field(description="hash of all that decides the value")
+    missing_share: float | None = Field(
+        default=None, description="share of the recent window's decision points without a value"
+    )
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A registered version with the evidence that was saved inside it.
+
+    Arguments:
+        model: the model's name.
+        number: the version's number in the registry.
+        folder: its directory on this machine.
+        spec: the declaration that it was trained with.
+        envelope: the suite generated from its training window.
+        plan: its training and recent windows.
+        features: by name; empty for a version that saved none.
+    """
+
+    model: str
+    number: str
+    folder: Path
+    spec: ModelSpec
+    envelope: Mapping[str, Any]
+    plan: SplitPlan
+    features: Mapping[str, SavedFeature]
+
+    def load_pipeline(self) -> Pipeline:
+        """The fitted pipeline."""
+        return load_pipeline(self.folder)
+
+
+def read_version(folder: Path, model: str, number: str) -> ModelVersion:
+    """Read what was saved inside a version. Its content was verified when it was downloaded.
+
+    Arguments:
+        folder: the version's directory.
+        model: the model's name.
+        number: the version's number in the registry.
+
+    Raises:
+        IntegrityError: when evidence is missing or cannot be read.
+    """
+    try:
+        features = evidence_path(folder, FEATURES)
+        return ModelVersion(
+            model=model,
+            number=number,
+            folder=folder,
+            spec=read_spec(folder),
+            envelope=read_evidence(folder, ENVELOPE),
+            plan=SplitPlan.model_validate(read_evidence(folder, SPLIT)),
+            features=_SAVED.validate_json(features.read_bytes()) if features.is_file() else {},
+        )
+    except (OSError, ValueError) as cause:
+        raise IntegrityError(
+            "a version lacks the evidence that was saved inside it",
+            where=f"{model} version {number}",
+            got=str(cause),
+            wanted=f"{SPEC}, {ENVELOPE} and {SPLIT} in {EVIDENCE}/",
+            hint="roll back to a version that is complete",
+        ) from cause
+
+
+def read_spec(folder: Path) -> ModelSpec:
+    """The declaration inside a version's directory.
+
+    Raises:
+        OSError, ValueError: when it is missing or cannot be read.
+    """
+    return ModelSpec.model_validate(read_evidence(folder, SPEC))
+
+
+def read_findings(folder: Path) -> tuple[Finding, ...]:
+    """The findings inside a version's directory; empty for a version that saved none.
+
+    Raises:
+        OSError, ValueError: when they cannot be read.
+    """
+    if not evidence_path(folder, FINDINGS).is_file():
+        return ()
+    return tuple(Finding.model_validate(one) for one in read_evidence(folder, FINDINGS))
+
+
+def read_evidence(folder: Path, name: str) -> Any:
+    """A JSON document of a version's evidence.
+
+    Raises:
+        OSError, ValueError: when it is missing or is no JSON.
+    """
+    return json.loads(evidence_path(folder, name).read_text(encoding="utf-8"))
+
+
+def evidence_path(folder: Path, name: str) -> Path:
+    """Where a document of a version's evidence is."""
+    return folder / EVIDENCE / name
+
+
+def load_pipeline(folder: Path) -> Pipeline:
+    """The fitted pipeline in a model directory."""
+    import mlflow.sklearn
+
+    pipeline: Pipeline = mlflow.sklearn.load_model(str(folder))
+    return pipeline
+
+
+_SAVED = TypeAdapter(dict[str, SavedFeature])
