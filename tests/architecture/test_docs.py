@@ -45,7 +45,7 @@ def test_every_exit_code_is_documented(kind: type[errors.GauntletError]) -> None
 
 
 def anchors(page: Path) -> set[str]:
-    """The fragments that a link into a page may have: its headings as GitHub spells them, and ids."""
+    """The fragments that links into a page may have: headings as GitHub spells them, and ids."""
     text = page.read_text(encoding="utf-8")
     headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
     slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
