@@ -14,7 +14,7 @@ from pipelines.flows.collaborators import Parts
 from pipelines.flows.features.store_gaps import unfilled
 from pipelines.flows.frames import touches
 from pipelines.flows.retrain.contract import fresh_rows
-from pipelines.gates.canary.sample_size import canary_problems
+from pipelines.gates.canary.sample_size import sample_size_problems
 from pipelines.gates.contract.findings import contract_findings
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan, split_plan
@@ -70,7 +70,7 @@ def check(spec: ModelSpec, as_of: datetime, parts: Parts) -> Readiness:
         frame = build_frame(spec, tables, as_of)
         points = _points(frame, spec, plan)
         parts.progress("counting who a canary would have")
-        lacking += canary_problems(spec, frame, tables, as_of)
+        lacking += sample_size_problems(spec, frame, tables, as_of)
     return Readiness(
         model=spec.name,
         as_of=as_of,

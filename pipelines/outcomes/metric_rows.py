@@ -8,7 +8,7 @@ from pipelines.core.arrays import Codes, Floats, Integers, Mask
 
 
 @dataclass(frozen=True)
-class Outcomes:
+class MetricRows:
     """Rows of one metric.
 
     Arguments:
@@ -27,14 +27,14 @@ class Outcomes:
 
 
 @dataclass(frozen=True)
-class Part:
+class SegmentMembers:
     """A metric of some of the entities.
 
     Arguments:
         metric: whose rows.
-        whom: the entities that count, in the order in which they are given, shape (n,). Fixed
+        members: the entities that count, in the order in which they are given, shape (n,). Fixed
             before any of them saw its arm.
     """
 
     metric: str
-    whom: Mask
+    members: Mask

@@ -16,7 +16,7 @@ from pipelines.core.time import utc
 from pipelines.data.reader import EventReader
 from pipelines.outcomes.events import DAY, DAY_OF, Events, by_day, measured, outcome_events
 from pipelines.outcomes.log import NEVER, LiveLog
-from pipelines.outcomes.metric_rows import Outcomes
+from pipelines.outcomes.metric_rows import MetricRows
 from pipelines.packaging.version import ModelVersion
 from pipelines.spec.live_metrics import ERROR_SHARE, LATENCY, OF_THE_LOG
 from pipelines.spec.model import ModelSpec
@@ -51,7 +51,9 @@ class Live:
     versions: tuple[str, str]
     classes: tuple[str, ...] = ()
 
-    def rows(self, name: str, log: LiveLog, meant: Any, began: datetime, end: datetime) -> Outcomes:
+    def rows(
+        self, name: str, log: LiveLog, meant: Any, began: datetime, end: datetime
+    ) -> MetricRows:
         """A metric of answers, or of the entities that they are about, until an instant.
 
         Arguments:
@@ -72,7 +74,7 @@ class Live:
         else:
             value, matured = self.losses(name, log)
         code = rows["code"].to_numpy(np.int64)
-        return Outcomes(code, days, value, matured, np.ones(len(rows)))
+        return MetricRows(code, days, value, matured, np.ones(len(rows)))
 
     def losses(self, name: str, log: LiveLog) -> tuple[Floats, Mask]:
         """The loss of each answer, NaN without a label; and whether its time has come."""
@@ -142,7 +144,7 @@ class Live:
         found = found.drop_duplicates([*keys, "decision_time"])
         return asked.merge(found, on=[*keys, "decision_time"], how="left", sort=False)
 
-    def overdue(self, log: LiveLog, began: datetime, end: datetime) -> Outcomes | None:
+    def overdue(self, log: LiveLog, began: datetime, end: datetime) -> MetricRows | None:
         """Of the events that the outcome is made of, those that came when they had to be known.
 
         A ratio: events that were too late over all that came, of each entity and day. None where
@@ -156,11 +158,11 @@ class Live:
         code, day = (found[name].to_numpy(np.int64) for name in ("code", DAY_OF))
         mine = day > entered[code]
         late, count = (found[name].to_numpy(np.float64)[mine] for name in ("overdue", "count"))
-        return Outcomes(code[mine], day[mine], late, np.ones(len(late), np.bool_), count)
+        return MetricRows(code[mine], day[mine], late, np.ones(len(late), np.bool_), count)
 
     def _measured(
         self, measure: LiveMeasure, log: LiveLog, began: datetime, end: datetime
-    ) -> Outcomes:
+    ) -> MetricRows:
         """Each entity's days since it came into its arm, the first one whole."""
         entered = log.entered(began)
         who = np.flatnonzero(entered < NEVER).astype(np.int64)
@@ -174,7 +176,7 @@ class Live:
         entered: Integers,
         began: datetime,
         end: datetime,
-    ) -> Outcomes:
+    ) -> MetricRows:
         import pandas as pd
 
         last = int((utc(end) - utc(began)) // DAY)  # days that are over
@@ -197,7 +199,7 @@ class Live:
         value = np.where(matured, count if measure.aggregate == "count" else total, np.nan)
         there = count > 0 if mean else np.ones(len(found), np.bool_)
         weight = count if mean else np.ones(len(found))
-        return Outcomes(
+        return MetricRows(
             found["code"].to_numpy(np.int64)[there],
             day[there],
             value[there],
@@ -270,7 +272,7 @@ def loss_measure(spec: ModelSpec, name: str) -> Measure:
     return guardrail_measure(spec, guards[0]) if guards else Measure(metric)
 
 
-def _means(found: Outcomes, many: int) -> Floats:
+def _means(found: MetricRows, many: int) -> Floats:
     """Sum of values over sum of weights of each entity, by code."""
     assert found.weight is not None
     seen = found.matured & ~np.isnan(found.value)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pipelines.core.arrays import Integers
 from pipelines.core.time import utc
-from pipelines.outcomes.metric_rows import Part
+from pipelines.outcomes.metric_rows import SegmentMembers
 from pipelines.outcomes.metrics import Live
 from pipelines.spec.live_metrics import segment_stream
 from pipelines.spec.model import ModelSpec
@@ -26,7 +26,7 @@ Texts = npt.NDArray[np.object_]
 
 def segment_parts(
     source: Live, entities: pd.DataFrame, code: Integers, began: datetime
-) -> dict[str, Part]:
+) -> dict[str, SegmentMembers]:
     """Whom each declared segment is made of, under the name of its guardrail.
 
     Arguments:
@@ -51,7 +51,7 @@ def segment_parts(
         for value in part.values
     ]
     return {
-        guard.key: Part(guard.name, np.asarray(whom, np.bool_))
+        guard.key: SegmentMembers(guard.name, np.asarray(whom, np.bool_))
         for guard, whom in zip(canary.segment_guards, members, strict=True)
     }
 

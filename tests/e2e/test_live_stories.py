@@ -97,7 +97,7 @@ def test_only_the_segments_guardrail_tells_that_the_north_runs_empty(tmp_path: P
     rollout = parts.versions.load("one_region", "2").spec.rollout
     assert rollout is not None
     whole = rollout.canary.model_copy(update={"segments": ()})
-    assert evidence.now.difference(whole.outcome).estimate > 0
+    assert evidence.to_date.difference(whole.outcome).estimate > 0
     blind = judge_canary(evidence, rollout.model_copy(update={"canary": whole}), LEVEL)
     assert not [one.name for one in blind.findings if one.verdict == "fail"], (
         "without the segment, nothing speaks against it"

@@ -10,10 +10,10 @@ import numpy.typing as npt
 from scipy import stats
 
 from pipelines.core.arrays import Floats, Integers, Mask
-from pipelines.gates.canary.findings import EQUAL, TUNED
-from pipelines.gates.canary.sums import Entities, gather
+from pipelines.gates.canary.findings import EQUAL_ARMS, HARM_TUNING
+from pipelines.gates.canary.sums import EnrolledEntities, canary_sums
 from pipelines.gates.canary.verdict import CanaryStep, judge_canary
-from pipelines.outcomes.metric_rows import Outcomes
+from pipelines.outcomes.metric_rows import MetricRows
 from pipelines.spec.live_metrics import OVERDUE
 from pipelines.spec.rollout import Canary, LiveOutcome, Rollout
 from pipelines.stats.anytime import anytime_interval, log_evidence, mixing
@@ -51,7 +51,7 @@ def alarms(
     variance = 0.05 * math.exp(2 * 0.25) - (0.05 * math.exp(0.125)) ** 2
     information = per_hour * HOURS / (2 * variance)
     effect = 4.172 / math.sqrt(information)  # z of 0.05 / 26 and of 90 % power
-    rho = mixing(TUNED * planned_information(effect, LEVEL, 0.9), alpha)
+    rho = mixing(HARM_TUNING * planned_information(effect, LEVEL, 0.9), alpha)
     sums, squares = np.zeros((2, 2, many))
     first = np.zeros(many, np.int64)
     for hour in range(1, HOURS + 1):
@@ -85,7 +85,7 @@ def mismatches(
         lost: share of the challenger's entities that go missing.
         per_day: entities in both arms of the last stage.
     """
-    shares = np.asarray(EQUAL)
+    shares = np.asarray(EQUAL_ARMS)
     found, total = np.full(many, False), np.zeros((len(CONCENTRATIONS), many))
     for days, size in ((2, 0.1), (5, 0.5), (21, 1.0)):
         counts = np.zeros((many, 2))
@@ -116,11 +116,13 @@ def covered(many: int, rng: np.random.Generator, *, at: float = 21.0) -> tuple[M
         delay = rng.random(n) * np.where(challenger, 2, 12)
         converts = rng.random(n) < 0.3
         seen = (converts & (day + delay <= at)).astype(float)
-        who = Entities(np.arange(n), challenger, np.zeros(n, int), day)
+        who = EnrolledEntities(np.arange(n), challenger, np.zeros(n, int), day)
         for matured, kept in ((day + 1 + 12 <= at, right), (np.ones(n, bool), naive)):
-            rows = Outcomes(np.arange(n), day, seen, matured)
-            known = gather(who, {"converted": rows}, outcome="converted", elapsed_days=at, weeks=4)
-            ends = known.weeks[-1].difference(metric).interval(0.9)
+            rows = MetricRows(np.arange(n), day, seen, matured)
+            known = canary_sums(
+                who, {"converted": rows}, outcome="converted", elapsed_days=at, weeks=4
+            )
+            ends = known.cumulative_weeks[-1].difference(metric).interval(0.9)
             assert ends.low is not None
             assert ends.high is not None
             kept[place] = ends.low <= 0 <= ends.high
@@ -157,7 +159,7 @@ def declared_too_short(
 
 @dataclass(frozen=True)
 class _Conversions:
-    """Entities of 28 days: their day, arm, whether they convert, and when that is known."""
+    """EnrolledEntities of 28 days: their day, arm, whether they convert, and when that is known."""
 
     day: Integers
     challenger: Mask
@@ -184,13 +186,13 @@ def _ended(world: _Conversions, wait: int, *, watched: bool) -> CanaryStep:
         who = np.flatnonzero(world.day < at)
         day, seen = world.day[who], (world.converts & (world.known <= at))[who]
         complete = day + 1 + wait
-        outcomes = {"converted": Outcomes(who, day, seen.astype(float), complete <= at)}
+        outcomes = {"converted": MetricRows(who, day, seen.astype(float), complete <= at)}
         if watched:
             late = (world.known[who] > complete)[seen].astype(float)
             ones = np.ones(len(late))
-            outcomes[OVERDUE] = Outcomes(who[seen], day[seen], late, ones > 0, ones)
-        known = gather(
-            Entities(who, world.challenger[who], np.zeros(len(who), int), day),
+            outcomes[OVERDUE] = MetricRows(who[seen], day[seen], late, ones > 0, ones)
+        known = canary_sums(
+            EnrolledEntities(who, world.challenger[who], np.zeros(len(who), int), day),
             outcomes,
             outcome="converted",
             elapsed_days=float(at),
@@ -238,9 +240,9 @@ def _long_lived(rng: np.random.Generator, declared: Rollout) -> CanaryStep:
     for at in (7, 14, 21, 28):
         who, rows = np.flatnonzero(first < at), day < at
         many = int(rows.sum())
-        known = gather(
-            Entities(who, challenger[who], np.zeros(len(who), int), first[who]),
-            {"gain": Outcomes(entity[rows], day[rows], value[rows], np.ones(many, bool),
+        known = canary_sums(
+            EnrolledEntities(who, challenger[who], np.zeros(len(who), int), first[who]),
+            {"gain": MetricRows(entity[rows], day[rows], value[rows], np.ones(many, bool),
                               np.ones(many))},
             outcome="gain",
             elapsed_days=float(at),

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from pipelines.core.arrays import Floats
-from pipelines.gates.canary.findings import TUNED
+from pipelines.gates.canary.findings import HARM_TUNING
 from pipelines.stats.anytime import log_evidence, mixing
 from pipelines.stats.group_sequential import planned_information
 from tests.montecarlo.canary_entities import LEVEL
@@ -49,10 +49,10 @@ def guarded(score: Floats, margin: float, alpha: float, information: Floats) -> 
         alpha: its share of the level.
         information: at the end of each day, shape (days,).
     """
-    planned = planned_information(margin, GUARDRAIL_ALPHA, POWER)
+    target_information = planned_information(margin, GUARDRAIL_ALPHA, POWER)
     against = -(score + margin * information)
     wealth = log_evidence(against, np.broadcast_to(information, score.shape),
-                          mixing(TUNED * planned, alpha))  # fmt: skip
+                          mixing(HARM_TUNING * target_information, alpha))  # fmt: skip
     known = information[6::7]
     lowest = score[:, 6::7] / known - stats.norm.isf(GUARDRAIL_ALPHA) / np.sqrt(known)
     return Guarded(wealth >= math.log(1 / alpha), lowest > -margin)

@@ -22,9 +22,9 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from pipelines.core.arrays import Floats
-from pipelines.gates.canary.findings import TUNED
-from pipelines.gates.canary.looks import chance_to_win, planned, taken_looks
-from pipelines.gates.canary.sums import ARMS, CanaryEvidence, Group, Reading, Standing
+from pipelines.gates.canary.findings import HARM_TUNING
+from pipelines.gates.canary.looks import interim_looks, remaining_power, target_information
+from pipelines.gates.canary.sums import ARMS, ArmSums, CanaryEvidence, MetricSums, PeriodSums
 from pipelines.gates.canary.verdict import CanaryStep
 from pipelines.stats.anytime import log_evidence, mixing
 from pipelines.stats.moments import Moments
@@ -47,25 +47,25 @@ INFORMATION = ERROR**-2 * np.arange(1, DAYS + 1) / DAYS
 def synthetic(estimates: Floats, information: Floats, latest: float) -> CanaryEvidence:
     """Sums of whole weeks whose differences and errors are these; gain, more is better."""
 
-    def standing(estimate: float, known: float) -> Standing:
+    def standing(estimate: float, known: float) -> PeriodSums:
         many = 2000
         spread = many / (2 * known)  # variance of a unit, with which the error comes out right
         groups = []
         for arm in ARMS:
             mean = estimate if arm == "challenger" else 0.0
             found = Moments(count=many, mean=(mean,), scatter=((spread * (many - 1),),))
-            reading = Reading(due=many, seen=many, moments=found)
-            groups.append(Group(stage=0, arm=arm, entities=many, readings={"gain": reading}))
-        return Standing(groups=tuple(groups))
+            reading = MetricSums(matured=many, observed=many, moments=found)
+            groups.append(ArmSums(stage=0, arm=arm, entities=many, metrics={"gain": reading}))
+        return PeriodSums(arms=tuple(groups))
 
     whole = len(estimates)
     weeks = tuple(standing(float(e), float(i)) for e, i in zip(estimates, information, strict=True))
     return CanaryEvidence(
         elapsed_days=7.0 * whole,
-        weeks=weeks,
-        latest=standing(latest, float(information[0])),
-        now=weeks[-1],
-        weekdays=(7,) * whole,
+        cumulative_weeks=weeks,
+        latest_week=standing(latest, float(information[0])),
+        to_date=weeks[-1],
+        days_in_week=(7,) * whole,
     )
 
 
@@ -84,13 +84,13 @@ def rule(level: float, futility: float = 0.2) -> Rule:
     """The bounds that the product's own functions make of four equal weeks."""
     canary = rollout(1.0, covariates=(), futility=futility).canary
     weekly = INFORMATION[6::7]
-    last = taken_looks(synthetic(np.zeros(4), weekly, 0.0), canary, level)
+    last = interim_looks(synthetic(np.zeros(4), weekly, 0.0), canary, level)
     bounds = {look.week: look.bound for look in last}
 
     def short(estimate: float, week: int) -> float:
         known = synthetic(np.full(week, estimate), weekly[:week], 0.0)
-        looks = taken_looks(known, canary, level)
-        chance = chance_to_win(known, canary, level, looks)
+        looks = interim_looks(known, canary, level)
+        chance = remaining_power(known, canary, level, looks)
         assert chance is not None
         return chance - futility
 
@@ -100,7 +100,7 @@ def rule(level: float, futility: float = 0.2) -> Rule:
             float(brentq(short, -20, 20, (week,))) if futility else -math.inf
             for week in range(1, WEEKS)
         ),
-        rho=mixing(TUNED * planned(canary, level), canary.harm_alpha),
+        rho=mixing(HARM_TUNING * target_information(canary, level), canary.harm_alpha),
         alarm=math.log(1 / canary.harm_alpha),
     )
 

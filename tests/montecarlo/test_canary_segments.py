@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipelines.gates.canary.sums import CanaryEvidence, Standing
+from pipelines.gates.canary.sums import CanaryEvidence, PeriodSums
 from pipelines.gates.canary.verdict import CanaryStep, judge_canary
 from tests.montecarlo.canary_entities import LEVEL, alarms
 from tests.montecarlo.canary_segments import (
@@ -52,27 +52,27 @@ def known(scores: list[np.ndarray], week: int) -> CanaryEvidence:
     whole = one(np.sum(scores, axis=0), weekly)
     parts = [one(score, weekly / len(scores)) for score in scores]
 
-    def with_parts(standing: Standing, others: list[Standing]) -> Standing:
-        return Standing(
-            groups=tuple(
+    def with_parts(standing: PeriodSums, others: list[PeriodSums]) -> PeriodSums:
+        return PeriodSums(
+            arms=tuple(
                 group.model_copy(
                     update={
-                        "readings": group.readings
+                        "metrics": group.metrics
                         | {
-                            f"gain.kind.{place}": other.groups[at].readings["gain"]
+                            f"gain.kind.{place}": other.arms[at].metrics["gain"]
                             for place, other in enumerate(others)
                         }
                     }
                 )
-                for at, group in enumerate(standing.groups)
+                for at, group in enumerate(standing.arms)
             )
         )
 
     weeks = tuple(
-        with_parts(standing, [part.weeks[at] for part in parts])
-        for at, standing in enumerate(whole.weeks)
+        with_parts(standing, [part.cumulative_weeks[at] for part in parts])
+        for at, standing in enumerate(whole.cumulative_weeks)
     )
-    return whole.model_copy(update={"weeks": weeks, "now": weeks[-1]})
+    return whole.model_copy(update={"cumulative_weeks": weeks, "to_date": weeks[-1]})
 
 
 def test_paths_with_segments_are_judged_as_the_real_verdict_judges_them():

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipelines.gates.canary.sums import CanaryEvidence, Entities, gather
-from pipelines.outcomes.metric_rows import Outcomes, Part
+from pipelines.gates.canary.sums import CanaryEvidence, EnrolledEntities, canary_sums
+from pipelines.outcomes.metric_rows import MetricRows, SegmentMembers
 from pipelines.spec.live_metrics import OVERDUE
 from pipelines.spec.rollout import Canary, LiveGuardrail, LiveOutcome, Rollout
 
@@ -51,7 +51,7 @@ class Live:
     skip: frozenset[int] = field(default_factory=frozenset)  # days without traffic
 
 
-def arrays(live: Live) -> tuple[Entities, Outcomes, Outcomes]:
+def arrays(live: Live) -> tuple[EnrolledEntities, MetricRows, MetricRows]:
     """Everything that will have happened: entities, their gain, their errors; all matured."""
     rng = np.random.default_rng(live.seed)
     day = np.repeat([d for d in range(live.days) if d not in live.skip], live.per_day)
@@ -68,7 +68,7 @@ def arrays(live: Live) -> tuple[Entities, Outcomes, Outcomes]:
     wrong = (rng.random(n) < np.where(challenger, *live.errors)).astype(float)
     entity, matured = np.arange(n), np.ones(n, bool)
     keep_day = day[keep]
-    entities = Entities(
+    entities = EnrolledEntities(
         entity[keep],
         challenger[keep],
         (keep_day >= RAMP_DAY).astype(int),
@@ -78,8 +78,8 @@ def arrays(live: Live) -> tuple[Entities, Outcomes, Outcomes]:
     rows = (entity[keep], keep_day)
     return (
         entities,
-        Outcomes(*rows, gain[keep], matured[keep]),
-        Outcomes(*rows, wrong[keep], matured[keep], np.ones(keep.sum())),
+        MetricRows(*rows, gain[keep], matured[keep]),
+        MetricRows(*rows, wrong[keep], matured[keep], np.ones(keep.sum())),
     )
 
 
@@ -91,29 +91,29 @@ def evidence(
     there = entities.day < at
     pick = np.flatnonzero(there) if order is None else order[there[order]]
 
-    def rows(one: Outcomes, wait: int) -> Outcomes:
+    def rows(one: MetricRows, wait: int) -> MetricRows:
         matured = one.day[pick] + 1 + wait <= at
         weight = None if one.weight is None else one.weight[pick]
         value = np.where(matured, one.value[pick], np.nan)
-        return Outcomes(one.entity[pick], one.day[pick], value, matured, weight)
+        return MetricRows(one.entity[pick], one.day[pick], value, matured, weight)
 
-    assert entities.past is not None
-    shown = Entities(
+    assert entities.covariates is not None
+    shown = EnrolledEntities(
         entities.entity[pick],
         entities.challenger[pick],
         entities.stage[pick],
         entities.day[pick],
-        entities.past[pick],
+        entities.covariates[pick],
     )
     outcomes = {"gain": rows(gain, live.wait)} | ({"errors": rows(errors, 0)} if guards else {})
     if live.late:
         share = np.where(shown.challenger, *live.late)
         late = (np.random.default_rng([live.seed, 1]).random(len(share)) < share).astype(float)
         always = np.ones(len(share), bool)
-        outcomes[OVERDUE] = Outcomes(shown.entity, shown.day, late, always, np.ones(len(share)))
+        outcomes[OVERDUE] = MetricRows(shown.entity, shown.day, late, always, np.ones(len(share)))
     parts = {
-        f"{metric}.kind.{value}": Part(metric, shown.entity % live.segments == value)
+        f"{metric}.kind.{value}": SegmentMembers(metric, shown.entity % live.segments == value)
         for metric in outcomes
         for value in range(live.segments)
     }
-    return gather(shown, outcomes, outcome="gain", elapsed_days=at, weeks=4, parts=parts)
+    return canary_sums(shown, outcomes, outcome="gain", elapsed_days=at, weeks=4, segments=parts)

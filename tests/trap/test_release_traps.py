@@ -96,19 +96,21 @@ def test_a_day_counts_when_its_late_sales_are_known(waits: Pharmacy, tmp_path: P
     version = parts.versions.load("demand", "2")
     move = next(e.move for e in reversed(parts.ledger.entries("demand")) if e.move)
     ramp = ramp_of(parts.ledger.entries("demand"), move.salt)
-    shown = canary_evidence(parts, version, ramp, now, beside="1")
-    assert not shown.evidence.weeks
+    shown = canary_evidence(parts, version, ramp, now, other_version="1")
+    assert not shown.evidence.cumulative_weeks
     for arm in ARMS:
-        [group] = shown.evidence.now.arm(arm)
-        reading = group.readings["packs_sold"]
-        assert reading.due == reading.seen == group.entities, "of five days, one is complete"
-    later = canary_evidence(parts, version, ramp, VERDICT, beside="1", until=None)
-    assert len(later.evidence.weeks) == 2
-    assert later.evidence.weekdays == (7, 7)
-    assert all(one.verdict == "pass" for one in later.served)
+        [group] = shown.evidence.to_date.arm(arm)
+        reading = group.metrics["packs_sold"]
+        assert reading.matured == reading.observed == group.entities, (
+            "of five days, one is complete"
+        )
+    later = canary_evidence(parts, version, ramp, VERDICT, other_version="1", until=None)
+    assert len(later.evidence.cumulative_weeks) == 2
+    assert later.evidence.days_in_week == (7, 7)
+    assert all(one.verdict == "pass" for one in later.assignment)
     outcome = version.spec.rollout.canary.outcome if version.spec.rollout else None
     assert outcome is not None
-    found = later.evidence.weeks[-1].difference(outcome)
+    found = later.evidence.cumulative_weeks[-1].difference(outcome)
     assert found.explained_share > 0.5, "pairs that sold much go on selling much"
 
 

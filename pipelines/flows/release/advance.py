@@ -18,7 +18,7 @@ from pipelines.flows.release.holdback import watch
 from pipelines.flows.release.pages import put_on_pages
 from pipelines.flows.release.report import Act, ReleaseReport, report
 from pipelines.flows.release.trial import go_on
-from pipelines.gates.canary.evidence import rollout_of
+from pipelines.gates.canary.evidence import declared_rollout
 from pipelines.packaging.version import ModelVersion
 from pipelines.release.ledger import LIVE, Entry
 from pipelines.release.reconciliation import reconcile
@@ -107,7 +107,7 @@ class _Step:
         assert question.candidate is not None
         if self.as_of < question.as_of:
             return self._early(question)
-        rollout = rollout_of(self._version(question.candidate))
+        rollout = declared_rollout(self._version(question.candidate))
         move = first_move(question, rollout)
         why = f"every offline gate passed; {move.shadow_share:.0%} of requests in shadow"
         record_move(question, move, (), why, self.parts.ledger, self.as_of)
@@ -123,10 +123,10 @@ class _Step:
         assert promotion.champion_after is not None
         if self.as_of < promotion.as_of:
             return self._early(promotion)
-        canary = rollout_of(self._version(promotion.champion_after)).canary
+        canary = declared_rollout(self._version(promotion.champion_after)).canary
         if not canary.holdback or promotion.champion_before is None:
             return None
-        move = holdback_move(promotion, rollout_of(self._version(promotion.champion_after)))
+        move = holdback_move(promotion, declared_rollout(self._version(promotion.champion_after)))
         why = f"the former champion answers {move.share:.0%} of entities, to measure the gain"
         record_move(promotion, move, (), why, self.parts.ledger, self.as_of)
         self._show()

@@ -9,7 +9,12 @@ from pipelines.core.errors import IntegrityError
 from pipelines.core.time import instant_text
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.release.report import Act, ReleaseReport, keep_evidence, report
-from pipelines.gates.canary.evidence import Shown, canary_evidence, matured_until, rollout_of
+from pipelines.gates.canary.evidence import (
+    CanaryInputs,
+    canary_evidence,
+    declared_rollout,
+    maturity_time,
+)
 from pipelines.gates.canary.holdback import HoldbackStep, HoldbackVerdict, judge_holdback
 from pipelines.packaging.version import ModelVersion
 from pipelines.release.budget import paid_level
@@ -44,7 +49,7 @@ class _Watch:
     ) -> None:
         self.standing, self.as_of, self.parts, self.chain = standing, as_of, parts, chain
         self.version: ModelVersion = parts.versions.load(standing.model, standing.champion)
-        self.rollout = rollout_of(self.version)
+        self.rollout = declared_rollout(self.version)
 
     def step(self) -> ReleaseReport:
         """Take it back, keep it, or wait."""
@@ -82,17 +87,17 @@ class _Watch:
         """Of the holdback, and of the canary's own arms when their last outcome has matured."""
         yield self._judged(self.standing.move.salt, None, last=False)
         promoted = self.standing.promotion.recorded_at
-        if self.as_of >= matured_until(self.version.spec, promoted, 0):
+        if self.as_of >= maturity_time(self.version.spec, promoted, 0):
             assert self.standing.promotion.move is not None
             yield self._judged(self.standing.promotion.move.salt, promoted, last=True)
 
     def _judged(self, salt: str, until: datetime | None, *, last: bool) -> HoldbackVerdict:
-        shown: Shown = canary_evidence(
+        shown: CanaryInputs = canary_evidence(
             self.parts.open_events(self.version.spec),
             self.version,
             ramp_of(self.chain, salt),
             self.as_of,
-            beside=self.standing.former,
+            other_version=self.standing.former,
             swapped=not last,
             until=until,
         )
@@ -107,7 +112,7 @@ class _Watch:
             paid_level(self.chain, f"{asked}.{Stage.CANARY}.0"),
             _promised(self.standing.promotion),
             last=last,
-            served=shown.served,
+            assignment=shown.assignment,
         )
 
     def _take_back(self, verdict: HoldbackVerdict, facts: dict[str, object]) -> ReleaseReport:
@@ -129,7 +134,7 @@ class _Watch:
     def _next(self, weeks: int) -> datetime:
         awaited = [self.as_of + self.rollout.canary.check]
         for week in range(weeks + 1, self.rollout.canary.weeks + 1):
-            at = matured_until(self.version.spec, self.standing.since, week)
+            at = maturity_time(self.version.spec, self.standing.since, week)
             awaited += [at] if at > self.as_of else []
         return min(awaited)
 

@@ -10,7 +10,7 @@ from pipelines.core.records import Record
 from pipelines.core.time import instant_text
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.release.report import Act, ReleaseReport, keep_evidence, report
-from pipelines.gates.canary.evidence import canary_evidence, matured_until, rollout_of
+from pipelines.gates.canary.evidence import canary_evidence, declared_rollout, maturity_time
 from pipelines.gates.canary.verdict import CanaryStep, CanaryVerdict, judge_canary
 from pipelines.gates.shadow.evidence import shadow_evidence
 from pipelines.gates.shadow.findings import judge_shadow
@@ -80,7 +80,7 @@ class _Step:
 
     def _shadow(self, version: ModelVersion) -> ReleaseReport:
         standing = self.standing
-        rollout = rollout_of(version)
+        rollout = declared_rollout(version)
         allocation = Allocation(salt=standing.move.salt, shadow_share=standing.move.shadow_share)
         evidence = shadow_evidence(
             self.parts.open_events(version.spec),
@@ -149,14 +149,14 @@ class _Step:
 
     def _canary(self, version: ModelVersion) -> ReleaseReport:
         standing = self.standing
-        rollout, question = rollout_of(version), standing.question
+        rollout, question = declared_rollout(version), standing.question
         ramp = ramp_of(self.chain, standing.move.salt)
         shown = canary_evidence(
             self.parts.open_events(version.spec),
             version,
             ramp,
             self.as_of,
-            beside=standing.champion,
+            other_version=standing.champion,
         )
         gate = version.spec.gates.budget
         refresh = is_refresh(question.findings)
@@ -165,7 +165,7 @@ class _Step:
             rollout,
             paid_level(self.chain, f"{question.run}.{Stage.CANARY}.0"),
             margin=gate.margin * rollout.canary.outcome.minimum_effect if refresh else 0.0,
-            served=shown.served,
+            assignment=shown.assignment,
         )
         facts: dict[str, Any] = {
             "findings": verdict.findings,
@@ -185,7 +185,7 @@ class _Step:
         awaited = [
             self.as_of + rollout.canary.check,
             *(
-                matured_until(version.spec, ramp.began, week)
+                maturity_time(version.spec, ramp.began, week)
                 for week in range(verdict.weeks + 1, rollout.canary.weeks + 1)
             ),
         ]

@@ -18,9 +18,9 @@ from pipelines.data.reader import EventReader
 from pipelines.gates.canary.sums import (
     WEEK,
     CanaryEvidence,
-    Entities,
-    Standing,
-    gather,
+    EnrolledEntities,
+    PeriodSums,
+    canary_sums,
 )
 from pipelines.outcomes.log import (
     ASSIGNMENT,
@@ -38,14 +38,14 @@ from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm
 from pipelines.spec.rollout import Rollout
 
-_EMPTY = Standing(groups=())
+_EMPTY = PeriodSums(arms=())
 
 
-class Shown(NamedTuple):
+class CanaryInputs(NamedTuple):
     """Sums of two arms, and whether they were served as they were drawn."""
 
     evidence: CanaryEvidence
-    served: tuple[Finding, ...]
+    assignment: tuple[Finding, ...]
 
 
 def canary_evidence(
@@ -54,24 +54,24 @@ def canary_evidence(
     ramp: Ramp,
     as_of: datetime,
     *,
-    beside: str,
+    other_version: str,
     swapped: bool = False,
     until: datetime | None = None,
-) -> Shown:
+) -> CanaryInputs:
     """The arms of a ramp as of an instant.
 
     Arguments:
         events: reads the prediction log and the streams.
         version: the one that is judged; its own declaration says by what.
         ramp: from the ledger.
-        beside: version of the other arm.
-        swapped: the log's arm ``challenger`` is answered by ``beside``: a holdback.
+        other_version: version of the other arm.
+        swapped: the log's arm ``challenger`` is answered by ``other_version``: a holdback.
         until: decisions and days from then on do not count: the arms were dissolved.
 
     Returns:
         Sums by the stage in which entities came in, and findings about how they were served.
     """
-    spec, canary = version.spec, rollout_of(version).canary
+    spec, canary = version.spec, declared_rollout(version).canary
     length = timedelta(weeks=canary.weeks)
     end = min(as_of, until) if until else as_of
     elapsed = (utc(end) - utc(ramp.began)) / timedelta(days=1)
@@ -80,15 +80,19 @@ def canary_evidence(
     log = whole.within(ramp.began, end) if whole else None
     if whole is None or log is None or not len(log.rows):
         nothing = CanaryEvidence(
-            elapsed_days=max(elapsed, 0.0), weeks=(), latest=_EMPTY, now=_EMPTY, weekdays=()
+            elapsed_days=max(elapsed, 0.0),
+            cumulative_weeks=(),
+            latest_week=_EMPTY,
+            to_date=_EMPTY,
+            days_in_week=(),
         )
-        return Shown(nothing, (_nothing_logged(),))
+        return CanaryInputs(nothing, (_nothing_logged(),))
     where = assigned(log.entities, ramp)
     served = assignment(log, where, ramp)
     mine = log.taken(in_arms(log, where))
     code = mine.rows["code"].to_numpy(np.int64)
     judged = where.challenger ^ swapped
-    versions = (version.number, beside)
+    versions = (version.number, other_version)
     meant = np.where(judged[code], versions[0], versions[1]).astype(object)
     names = tuple(metric.name for metric in canary.metrics)
     wanted = tuple(dict.fromkeys((*names, *canary.covariates)))
@@ -101,25 +105,25 @@ def canary_evidence(
         overdue = source.overdue(mine, ramp.began, end)
         callers = whole.taken(whole.rows["arm"] != Arm.SHADOW.value)
         past = [source.past(name, callers, ramp.began, length) for name in canary.covariates]
-    entities = Entities(
+    entities = EnrolledEntities(
         entity=people,
         challenger=judged[people],
         stage=where.stage[people],
         day=mine.entered(ramp.began)[people],
-        past=np.column_stack(past)[people] if past else None,
+        covariates=np.column_stack(past)[people] if past else None,
     )
-    found = gather(
+    found = canary_sums(
         entities,
         outcomes if overdue is None else {**outcomes, OVERDUE: overdue},
         outcome=canary.outcome.name,
         elapsed_days=max(elapsed, 0.0),
         weeks=canary.weeks,
-        parts=segments,
+        segments=segments,
     )
-    return Shown(found, (served,))
+    return CanaryInputs(found, (served,))
 
 
-def rollout_of(version: ModelVersion) -> Rollout:
+def declared_rollout(version: ModelVersion) -> Rollout:
     """The rollout that a version was declared with; what is declared since does not touch it.
 
     Raises:
@@ -135,7 +139,7 @@ def rollout_of(version: ModelVersion) -> Rollout:
     return version.spec.rollout
 
 
-def matured_until(spec: ModelSpec, began: datetime, week: int) -> datetime:
+def maturity_time(spec: ModelSpec, began: datetime, week: int) -> datetime:
     """When all outcomes of the first weeks have had their time."""
     assert spec.rollout is not None
     measures = spec.rollout.measures

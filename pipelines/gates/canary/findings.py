@@ -9,8 +9,13 @@ from typing import Literal
 from scipy.stats import norm
 
 from pipelines.core.findings import Finding, Interval, Measurement, Verdict, make_finding
-from pipelines.gates.canary.looks import Look, chance_to_win, planned, until
-from pipelines.gates.canary.sums import ARMS, WEEK, CanaryEvidence, Group
+from pipelines.gates.canary.looks import (
+    Look,
+    cumulative_difference,
+    remaining_power,
+    target_information,
+)
+from pipelines.gates.canary.sums import ARMS, WEEK, ArmSums, CanaryEvidence
 from pipelines.spec.live_metrics import OVERDUE
 from pipelines.spec.rollout import Canary, LiveGuardrail, LiveMetric
 from pipelines.stats.anytime import anytime_below, anytime_interval
@@ -19,13 +24,17 @@ from pipelines.stats.group_sequential import effect_given_stopped, planned_infor
 from pipelines.stats.sample_ratio import sample_ratio
 from pipelines.stats.undefined import NoVariation, Undefined
 
-EQUAL = (0.5, 0.5)
-TUNED = 0.15  # of the planned information: where harm should be seen soonest
-SHOWN = 0.05  # one-sided doubt at which one arm's outcome is said to come later than the other's
-CORRECTED = 0.05  # one-sided doubt of the corrected gain's lower limit
+EQUAL_ARMS = (0.5, 0.5)
+HARM_TUNING = 0.15  # of the planned information: where harm should be seen soonest
+LATE_ALPHA = (
+    0.05  # one-sided doubt at which one arm's outcome is said to come later than the other's
+)
+GAIN_ALPHA = 0.05  # one-sided doubt of the corrected gain's lower limit
 
 
-def alarm(findings: Iterable[Finding]) -> tuple[Literal["void", "roll_back"], list[str]] | None:
+def stopping_reason(
+    findings: Iterable[Finding],
+) -> tuple[Literal["void", "roll_back"], list[str]] | None:
     """What ends a comparison at once, with its reasons: unequal arms before harm; None: nothing."""
     failed = [finding for finding in findings if finding.verdict is Verdict.FAIL]
     if unequal := [f.reason for f in failed if f.name.startswith("canary.sample_ratio.")]:
@@ -35,35 +44,37 @@ def alarm(findings: Iterable[Finding]) -> tuple[Literal["void", "roll_back"], li
     return None
 
 
-def sample_ratios(evidence: CanaryEvidence, canary: Canary) -> Iterator[Finding]:
+def sample_ratio_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[Finding]:
     """Whether both arms are of one size, in each stage, among all and among those with outcomes."""
     for name, whom in (("assigned", "entities"), ("labelled", "entities with an outcome")):
         counts = [
-            [_counted(group, canary, name) for group in pair]
-            for pair in zip(*(evidence.now.arm(arm) for arm in ARMS), strict=True)
+            [_unit_count(group, canary, name) for group in pair]
+            for pair in zip(*(evidence.to_date.arm(arm) for arm in ARMS), strict=True)
         ] or [[0, 0]]
-        found, alpha = sample_ratio(counts, EQUAL), canary.sample_ratio_alpha / 2
+        found, alpha = sample_ratio(counts, EQUAL_ARMS), canary.sample_ratio_alpha / 2
         sizes = " and ".join(str(sum(column)) for column in zip(*counts, strict=True))
-        alarm = found.p_value <= alpha
+        unequal = found.p_value <= alpha
         yield make_finding(
             f"canary.sample_ratio.{name}",
-            Verdict.FAIL if alarm else Verdict.PASS if found.counted else Verdict.NO_DATA,
+            Verdict.FAIL if unequal else Verdict.PASS if found.counted else Verdict.NO_DATA,
             f"{sizes} {whom} in challenger and control arm, p {found.p_value:.2g} at any time, "
             f"held at {alpha:g}"
             + (
-                "; something chose who is counted, so no difference means anything" if alarm else ""
+                "; something chose who is counted, so no difference means anything"
+                if unequal
+                else ""
             ),
             Measurement(value=found.p_value, threshold=alpha, rows=found.counted),
         )
 
 
-def _counted(group: Group, canary: Canary, name: str) -> int:
+def _unit_count(group: ArmSums, canary: Canary, name: str) -> int:
     if name == "assigned":
         return group.entities
-    return group.readings[canary.outcome.name].moments.count
+    return group.metrics[canary.outcome.name].moments.count
 
 
-def harms(
+def harm_findings(
     evidence: CanaryEvidence, canary: Canary, level: float, margin: float = 0.0
 ) -> Iterator[Finding]:
     """Whether harm is shown, by evidence that may be watched at all times.
@@ -72,7 +83,12 @@ def harms(
     more often than it says (union bound: it holds however they depend on each other).
     """
     yield _harm(
-        evidence, canary, canary.outcome, 0.0 - margin, planned(canary, level), canary.harm_alpha
+        evidence,
+        canary,
+        canary.outcome,
+        0.0 - margin,
+        target_information(canary, level),
+        canary.harm_alpha,
     )
     for guard in canary.guards:
         information = planned_information(guard.margin, canary.guardrail_alpha, canary.power)
@@ -88,13 +104,16 @@ def _harm(
     information: float,
     alpha: float,
 ) -> Finding:
-    name, units = f"canary.harm.{metric.key}", evidence.now.units(metric.key)
+    name, units = f"canary.harm.{metric.key}", evidence.to_date.units(metric.key)
     if min(units) < canary.minimum_entities:
         return make_finding(
-            name, Verdict.NO_DATA, metric.where + _few(units, canary), Measurement(rows=sum(units))
+            name,
+            Verdict.NO_DATA,
+            metric.where + _too_few(units, canary),
+            Measurement(rows=sum(units)),
         )
     try:
-        difference = evidence.now.difference(metric)
+        difference = evidence.to_date.difference(metric)
     except NoVariation as same:
         verdict = Verdict.PASS if same.difference == 0 else Verdict.NO_DATA
         return make_finding(
@@ -108,14 +127,14 @@ def _harm(
             name, Verdict.NO_DATA, metric.where + undefined.what, Measurement(rows=sum(units))
         )
     bound = anytime_below(
-        difference.estimate, difference.standard_error, limit, TUNED * information, alpha
+        difference.estimate, difference.standard_error, limit, HARM_TUNING * information, alpha
     )
     shown = bound.p_value <= alpha
     return make_finding(
         name,
         Verdict.FAIL if shown else Verdict.PASS,
         f"{metric.where}{'worse' if shown else 'not shown to be worse'} than {limit:g}: "
-        f"{_told(metric, difference)}, at most {bound.at_most:.4g} at any time, "
+        f"{_describe(metric, difference)}, at most {bound.at_most:.4g} at any time, "
         f"p {bound.p_value:.2g} held at {alpha:.3g}",
         Measurement(
             value=difference.estimate,
@@ -127,23 +146,23 @@ def _harm(
     )
 
 
-def maturity(evidence: CanaryEvidence, canary: Canary) -> Finding:
+def maturity_finding(evidence: CanaryEvidence, canary: Canary) -> Finding:
     """Whether the whole weeks have the outcomes that should have come, in both arms."""
     name, metric = "canary.maturity", canary.outcome.name
-    if not evidence.weeks:
+    if not evidence.cumulative_weeks:
         return make_finding(name, Verdict.NO_DATA, "no whole week has matured yet")
     shares, rows = [], 0
     for arm in ARMS:
-        readings = [group.readings[metric] for group in evidence.weeks[-1].arm(arm)]
-        due = sum(reading.due for reading in readings)
-        shares.append(sum(reading.seen for reading in readings) / due if due else 0.0)
+        readings = [group.metrics[metric] for group in evidence.cumulative_weeks[-1].arm(arm)]
+        due = sum(reading.matured for reading in readings)
+        shares.append(sum(reading.observed for reading in readings) / due if due else 0.0)
         rows += due
     complete = min(shares) >= canary.label_share
     return make_finding(
         name,
         Verdict.PASS if complete else Verdict.NO_DATA,
-        f"of what has matured in {len(evidence.weeks)} whole week(s), {shares[0]:.1%} has an "
-        f"outcome with the challenger and {shares[1]:.1%} with the control, wanted "
+        f"of what has matured in {len(evidence.cumulative_weeks)} whole week(s), {shares[0]:.1%} "
+        f"has an outcome with the challenger and {shares[1]:.1%} with the control, wanted "
         f"{canary.label_share:.0%} in each",
         Measurement(
             value=min(shares), threshold=canary.label_share, unit="share of rows", rows=rows
@@ -151,22 +170,23 @@ def maturity(evidence: CanaryEvidence, canary: Canary) -> Finding:
     )
 
 
-def overdue(evidence: CanaryEvidence, canary: Canary) -> Iterator[Finding]:
+def late_outcome_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[Finding]:
     """Whether as much of the outcome comes after its delay in either arm; nothing if none can.
 
     On the weeks before the newest, of which late events have had a week to come. What is late in
     one arm only makes that arm's newest week look smaller than it is.
     """
-    if not any(OVERDUE in group.readings for group in evidence.now.groups):
+    if not any(OVERDUE in group.metrics for group in evidence.to_date.arms):
         return
     name, allowed = "canary.overdue", canary.overdue_share
-    if len(evidence.weeks) < 2:
+    if len(evidence.cumulative_weeks) < 2:
         yield make_finding(
             name, Verdict.NO_DATA, "late events of no whole week have had time to come"
         )
         return
     before = [
-        [group.readings[OVERDUE].moments for group in evidence.weeks[-2].arm(arm)] for arm in ARMS
+        [group.metrics[OVERDUE].moments for group in evidence.cumulative_weeks[-2].arm(arm)]
+        for arm in ARMS
     ]
     gap, least, ends, told = 0.0, 0.0, None, "too few events came to tell"
     try:
@@ -176,8 +196,8 @@ def overdue(evidence: CanaryEvidence, canary: Canary) -> Iterator[Finding]:
     except Undefined:
         pass  # whether there are outcomes at all is asked elsewhere
     else:
-        gap, ends = found.estimate, found.interval(1 - 2 * SHOWN)
-        least = abs(gap) - float(norm.isf(SHOWN)) * found.standard_error
+        gap, ends = found.estimate, found.interval(1 - 2 * LATE_ALPHA)
+        least = abs(gap) - float(norm.isf(LATE_ALPHA)) * found.standard_error
         told = (
             f"{found.challenger:.1%} of the events that {canary.outcome.name} is made of came "
             f"after their delay with the challenger, {found.control:.1%} with the control"
@@ -197,21 +217,21 @@ def overdue(evidence: CanaryEvidence, canary: Canary) -> Iterator[Finding]:
     )
 
 
-def weekdays(evidence: CanaryEvidence) -> Finding:
+def weekdays_finding(evidence: CanaryEvidence) -> Finding:
     """Whether every weekday counts as often as every other, and at least twice."""
-    whole = len(evidence.weekdays)
-    gaps = [week for week, days in enumerate(evidence.weekdays, 1) if days < WEEK]
+    whole = len(evidence.days_in_week)
+    gaps = [week for week, days in enumerate(evidence.days_in_week, 1) if days < WEEK]
     enough = whole >= 2 and not gaps
     lacking = f"; days are missing in week {', '.join(map(str, gaps))}" if gaps else ""
     return make_finding(
         "canary.weekdays",
         Verdict.PASS if enough else Verdict.NO_DATA,
         f"{whole} whole matured week(s), wanted at least 2 of {WEEK} days each{lacking}",
-        Measurement(value=float(sum(evidence.weekdays)), threshold=2.0 * WEEK, unit="days"),
+        Measurement(value=float(sum(evidence.days_in_week)), threshold=2.0 * WEEK, unit="days"),
     )
 
 
-def primary(
+def primary_finding(
     evidence: CanaryEvidence,
     canary: Canary,
     level: float,
@@ -219,13 +239,15 @@ def primary(
     margin: float = 0.0,
 ) -> Finding:
     """Whether the challenger is better, at a planned look and by that look's bound."""
-    name, metric, whole = "canary.primary", canary.outcome, len(evidence.weeks)
-    found = until(evidence, canary, whole) if whole else None
+    name, metric, whole = "canary.primary", canary.outcome, len(evidence.cumulative_weeks)
+    found = cumulative_difference(evidence, canary, whole) if whole else None
     if found is None or min(found.challengers, found.controls) < canary.minimum_entities:
-        units = (found.challengers, found.controls) if found else evidence.now.units(metric.name)
-        return make_finding(name, Verdict.NO_DATA, f"whole weeks: {_few(units, canary)}")
+        units = (
+            (found.challengers, found.controls) if found else evidence.to_date.units(metric.name)
+        )
+        return make_finding(name, Verdict.NO_DATA, f"whole weeks: {_too_few(units, canary)}")
     look = looks[-1] if looks and looks[-1].week == whole else None
-    told = _told(metric, found) + (f", margin {margin:g}" if margin else "")
+    told = _describe(metric, found) + (f", margin {margin:g}" if margin else "")
     passed = look is not None and look.crossed and (found.estimate > 0 or not margin)
     if look is None:
         reason = f"week {whole} is no look, or brought nothing new"
@@ -242,7 +264,7 @@ def primary(
         Measurement(
             value=found.estimate,
             interval=anytime_interval(
-                found.estimate, found.standard_error, 0.9, planned(canary, level)
+                found.estimate, found.standard_error, 0.9, target_information(canary, level)
             ),
             threshold=0.0 - margin,
             unit=metric.name,
@@ -251,32 +273,35 @@ def primary(
     )
 
 
-def guardrail(evidence: CanaryEvidence, canary: Canary, guard: LiveGuardrail) -> Finding:
+def guardrail_finding(evidence: CanaryEvidence, canary: Canary, guard: LiveGuardrail) -> Finding:
     """Whether the challenger is shown not to be worse by the margin, on the whole weeks.
 
     Source: intersection-union, as in Schultzberg, Ankargren, Franberg (2024), arXiv 2402.11609: all
     guardrails have to hold, so none is corrected.
     """
     name = f"canary.guardrail.{guard.key}"
-    if not evidence.weeks:
+    if not evidence.cumulative_weeks:
         return make_finding(
             name, Verdict.NO_DATA, "no whole week has matured yet", Measurement(unit=guard.name)
         )
-    units = evidence.weeks[-1].units(guard.key)
+    units = evidence.cumulative_weeks[-1].units(guard.key)
     if min(units) < canary.minimum_entities:
         return make_finding(
-            name, Verdict.NO_DATA, guard.where + _few(units, canary), Measurement(unit=guard.name)
+            name,
+            Verdict.NO_DATA,
+            guard.where + _too_few(units, canary),
+            Measurement(unit=guard.name),
         )
     try:
-        found = evidence.weeks[-1].difference(guard)
+        found = evidence.cumulative_weeks[-1].difference(guard)
     except NoVariation as same:
-        return _unmoved(canary, guard, same.difference, min(units))
+        return _constant_guardrail(canary, guard, same.difference, min(units))
     except Undefined as undefined:
         return make_finding(
             name, Verdict.NO_DATA, guard.where + undefined.what, Measurement(unit=guard.name)
         )
     interval = found.interval(1 - 2 * canary.guardrail_alpha)
-    told = f"{_told(guard, found)}, margin {guard.margin:g}"
+    told = f"{_describe(guard, found)}, margin {guard.margin:g}"
     if interval.low is not None and interval.low > -guard.margin:
         verdict, reason = Verdict.PASS, "not worse by the margin"
     elif interval.high is not None and interval.high < -guard.margin:
@@ -297,7 +322,7 @@ def guardrail(evidence: CanaryEvidence, canary: Canary, guard: LiveGuardrail) ->
     )
 
 
-def _unmoved(canary: Canary, guard: LiveGuardrail, gap: float, units: int) -> Finding:
+def _constant_guardrail(canary: Canary, guard: LiveGuardrail, gap: float, units: int) -> Finding:
     """A guardrail that was the same for every entity: how much a rare event may still cost.
 
     Source: Clopper, Pearson (1934), Biometrika 26, with no event among ``units``.
@@ -319,11 +344,11 @@ def _unmoved(canary: Canary, guard: LiveGuardrail, gap: float, units: int) -> Fi
     )
 
 
-def last_week(evidence: CanaryEvidence, canary: Canary) -> Finding:
+def last_week_finding(evidence: CanaryEvidence, canary: Canary) -> Finding:
     """Whether the newest whole week alone still looks better: novelty wears off."""
     metric = canary.outcome
     try:
-        found = evidence.latest.difference(metric)
+        found = evidence.latest_week.difference(metric)
     except Undefined as undefined:
         return make_finding(
             "canary.last_week", Verdict.NO_DATA, undefined.what, Measurement(unit=metric.name)
@@ -333,12 +358,12 @@ def last_week(evidence: CanaryEvidence, canary: Canary) -> Finding:
         "canary.last_week",
         Verdict.PASS if better else Verdict.INCONCLUSIVE,
         f"the newest whole week alone {'looks' if better else 'does not look'} better: "
-        f"{_told(metric, found)}",
+        f"{_describe(metric, found)}",
         Measurement(value=found.estimate, threshold=0.0, unit=metric.name),
     )
 
 
-def futility(
+def futility_finding(
     evidence: CanaryEvidence,
     canary: Canary,
     level: float,
@@ -346,7 +371,7 @@ def futility(
     margin: float = 0.0,
 ) -> Finding | None:
     """The chance of still winning if the minimum effect is true; not asked in the last week."""
-    chance = chance_to_win(evidence, canary, level, looks, margin)
+    chance = remaining_power(evidence, canary, level, looks, margin)
     if chance is None:
         return None
     return make_finding(
@@ -359,7 +384,7 @@ def futility(
     )
 
 
-def corrected_gain(looks: Sequence[Look], canary: Canary, margin: float = 0.0) -> Finding:
+def corrected_gain_finding(looks: Sequence[Look], canary: Canary, margin: float = 0.0) -> Finding:
     """The gain of a challenger that has won, corrected for having won; it decides nothing.
 
     A look before that was enough did not stop the canary: something else was still open.
@@ -368,7 +393,7 @@ def corrected_gain(looks: Sequence[Look], canary: Canary, margin: float = 0.0) -
     before = [math.inf if look.bound is None or look.crossed else look.bound for look in looks[:-1]]
     low, middle = (
         effect_given_stopped(looks[-1].statistic, information, before, chance) - margin
-        for chance in (CORRECTED, 0.5)
+        for chance in (GAIN_ALPHA, 0.5)
     )
     return make_finding(
         "canary.corrected_gain",
@@ -377,21 +402,21 @@ def corrected_gain(looks: Sequence[Look], canary: Canary, margin: float = 0.0) -
         f"{looks[-1].estimate:.4g} is as often too high as too low if the gain is {middle:.4g}",
         Measurement(
             value=middle,
-            interval=Interval(low=low, high=None, level=1 - CORRECTED),
+            interval=Interval(low=low, high=None, level=1 - GAIN_ALPHA),
             unit=canary.outcome.name,
         ),
         blocking=False,
     )
 
 
-def _few(units: tuple[int, int], canary: Canary) -> str:
+def _too_few(units: tuple[int, int], canary: Canary) -> str:
     return (
         f"{units[0]} and {units[1]} entities with a value in challenger and control arm, wanted "
         f"{canary.minimum_entities} in each"
     )
 
 
-def _told(metric: LiveMetric, found: ArmsDifference) -> str:
+def _describe(metric: LiveMetric, found: ArmsDifference) -> str:
     sign = 1 if metric.higher_is_better else -1
     spared = f", {found.explained_share:.0%} of the variance explained by the past"
     return (

@@ -14,8 +14,13 @@ from pydantic import Field
 
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.core.records import Record
-from pipelines.gates.canary.findings import alarm, harms, maturity, sample_ratios
-from pipelines.gates.canary.looks import planned, until
+from pipelines.gates.canary.findings import (
+    harm_findings,
+    maturity_finding,
+    sample_ratio_findings,
+    stopping_reason,
+)
+from pipelines.gates.canary.looks import cumulative_difference, target_information
 from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.spec.rollout import Canary, Rollout
 from pipelines.stats.anytime import anytime_interval
@@ -45,10 +50,10 @@ def judge_holdback(
     evidence: CanaryEvidence,
     rollout: Rollout,
     level: float,
-    promised: float,
+    expected_gain: float,
     *,
     last: bool,
-    served: tuple[Finding, ...] = (),
+    assignment: tuple[Finding, ...] = (),
 ) -> HoldbackVerdict:
     """Judge a promotion by what came after it; may be asked at any time.
 
@@ -56,35 +61,36 @@ def judge_holdback(
     told and takes nothing back.
 
     Arguments:
-        evidence: from ``gather``: the new champion's entities as challenger, those left to the old
-            one as control; or the canary's own arms again.
+        evidence: from ``canary_sums``: the new champion's entities as challenger, those left to the
+            old one as control; or the canary's own arms again.
         rollout: as declared when the canary began.
         level: one-sided, of the canary.
-        promised: the corrected gain at the promotion, above zero better.
+        expected_gain: the corrected gain at the promotion, above zero better.
         last: whether nothing more is to come: the canary's last outcome has matured. A holdback
             also ends by itself after as many whole weeks as the canary may have.
-        served: findings about how the arms were served; they decide as its own do.
+        assignment: findings about how the arms were served; they decide as its own do.
     """
-    canary, whole = rollout.canary, len(evidence.weeks)
+    canary, whole = rollout.canary, len(evidence.cumulative_weeks)
     over = last or whole >= canary.weeks
     found = (
-        *served,
-        *sample_ratios(evidence, canary),
-        *harms(evidence, canary, level),
-        maturity(evidence, canary),
+        *assignment,
+        *sample_ratio_findings(evidence, canary),
+        *harm_findings(evidence, canary, level),
+        maturity_finding(evidence, canary),
     )
-    told = _told(evidence, canary, level, promised, over=over)
+    told = _realised_gain(evidence, canary, level, expected_gain, over=over)
     step, reasons = HoldbackStep.KEEP if over else HoldbackStep.CONTINUE, [told.reason]
-    if ended := alarm(found):
+    if ended := stopping_reason(found):
         step, reasons = HoldbackStep(ended[0]), ended[1]
     return HoldbackVerdict(step=step, reasons=tuple(reasons), findings=(*found, told), weeks=whole)
 
 
-def _told(
-    evidence: CanaryEvidence, canary: Canary, level: float, promised: float, *, over: bool
+def _realised_gain(
+    evidence: CanaryEvidence, canary: Canary, level: float, expected_gain: float, *, over: bool
 ) -> Finding:
     """The gain on whole weeks, and whether it can be what was promised."""
-    found = until(evidence, canary, len(evidence.weeks))
+    whole = len(evidence.cumulative_weeks)
+    found = cumulative_difference(evidence, canary, whole)
     if found is None:
         return make_finding(
             "canary.promised", Verdict.NO_DATA, "no whole week can be compared yet", blocking=False
@@ -92,18 +98,18 @@ def _told(
     interval = found.interval(LEVEL)
     if not over:  # watched until then: an interval that may be
         interval = anytime_interval(
-            found.estimate, found.standard_error, LEVEL, planned(canary, level)
+            found.estimate, found.standard_error, LEVEL, target_information(canary, level)
         )
-    less = interval.high is not None and interval.high < promised
+    less = interval.high is not None and interval.high < expected_gain
     return make_finding(
         "canary.promised",
         Verdict.INCONCLUSIVE if less else Verdict.PASS,
-        f"promised {promised:.4g}, measured {found.estimate:.4g} on {len(evidence.weeks)} whole "
+        f"promised {expected_gain:.4g}, measured {found.estimate:.4g} on {whole} whole "
         f"week(s): {'less than' if less else 'may well be what'} was promised",
         Measurement(
             value=found.estimate,
             interval=interval,
-            threshold=promised,
+            threshold=expected_gain,
             unit=canary.outcome.name,
             rows=found.challengers + found.controls,
         ),

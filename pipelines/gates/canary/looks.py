@@ -19,7 +19,7 @@ from pipelines.stats.group_sequential import (
 )
 from pipelines.stats.undefined import Undefined
 
-NEW = 1.01  # a look has to bring this much more information than the one before
+MINIMUM_GAIN = 1.01  # a look has to bring this much more information than the one before
 
 
 class Look(Record):
@@ -38,22 +38,24 @@ class Look(Record):
         return self.bound is not None and self.statistic >= self.bound
 
 
-def planned(canary: Canary, level: float) -> float:
+def target_information(canary: Canary, level: float) -> float:
     """Information at which the minimum effect is found with the declared power."""
     return planned_information(canary.outcome.minimum_effect, level, canary.power)
 
 
-def until(evidence: CanaryEvidence, canary: Canary, week: int) -> ArmsDifference | None:
+def cumulative_difference(
+    evidence: CanaryEvidence, canary: Canary, week: int
+) -> ArmsDifference | None:
     """The outcome's difference on the first whole weeks; None where there is nothing to compare."""
-    if not 0 < week <= len(evidence.weeks):
+    if not 0 < week <= len(evidence.cumulative_weeks):
         return None
     try:
-        return evidence.weeks[week - 1].difference(canary.outcome)
+        return evidence.cumulative_weeks[week - 1].difference(canary.outcome)
     except Undefined:
         return None
 
 
-def taken_looks(
+def interim_looks(
     evidence: CanaryEvidence, canary: Canary, level: float, margin: float = 0.0
 ) -> tuple[Look, ...]:
     """The planned looks so far, with the bounds that their realised information allows.
@@ -65,17 +67,20 @@ def taken_looks(
     Source: Lan, DeMets (1989), Biometrics 45 (both clocks are fixed by other things than the
     difference seen).
     """
-    found = {week: until(evidence, canary, week) for week in range(1, len(evidence.weeks) + 1)}
+    found = {
+        week: cumulative_difference(evidence, canary, week)
+        for week in range(1, len(evidence.cumulative_weeks) + 1)
+    }
     seen = {week: difference for week, difference in found.items() if difference is not None}
-    before = _spent(seen, canary, level, canary.looks[0] - 1)
+    before = _alpha_spent(seen, canary, level, canary.looks[0] - 1)
     weeks: list[int] = []
     shares: list[float] = []
     for week in canary.looks:
         if week not in seen:
             continue
-        if weeks and seen[week].information < NEW * seen[weeks[-1]].information:
+        if weeks and seen[week].information < MINIMUM_GAIN * seen[weeks[-1]].information:
             continue
-        now = max(before, _spent(seen, canary, level, week))
+        now = max(before, _alpha_spent(seen, canary, level, week))
         weeks.append(week)
         shares.append(now - before)
         before = now
@@ -93,16 +98,18 @@ def taken_looks(
     )
 
 
-def _spent(seen: Mapping[int, ArmsDifference], canary: Canary, level: float, week: int) -> float:
+def _alpha_spent(
+    seen: Mapping[int, ArmsDifference], canary: Canary, level: float, week: int
+) -> float:
     if week == canary.weeks:
         return level
     if week not in seen:
         return 0.0
-    share = seen[week].information / planned(canary, level)
+    share = seen[week].information / target_information(canary, level)
     return spent(level, min(share, week / canary.weeks))
 
 
-def chance_to_win(
+def remaining_power(
     evidence: CanaryEvidence,
     canary: Canary,
     level: float,
@@ -113,12 +120,12 @@ def chance_to_win(
 
     Information at the end is taken to be what was planned, or more if it comes faster.
     """
-    whole = len(evidence.weeks)
-    found = until(evidence, canary, whole)
+    whole = len(evidence.cumulative_weeks)
+    found = cumulative_difference(evidence, canary, whole)
     if found is None or whole >= canary.weeks:
         return None
-    final = max(planned(canary, level), found.information * canary.weeks / whole)
-    past = [look for look in looks if NEW * look.information < final]
+    final = max(target_information(canary, level), found.information * canary.weeks / whole)
+    past = [look for look in looks if MINIMUM_GAIN * look.information < final]
     left = level - sum(look.share for look in past)
     bounds = efficacy_bounds(
         [*(look.information for look in past), final], [*(look.share for look in past), left]

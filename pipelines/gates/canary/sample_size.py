@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TOLD = 10  # values of a column that are named
 
 
-def canary_problems(
+def sample_size_problems(
     spec: ModelSpec, frame: ibis.Table, tables: Mapping[str, ibis.Table], as_of: datetime
 ) -> list[str]:
     """Why no challenger could be promoted, however good it is.

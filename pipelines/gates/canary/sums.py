@@ -18,7 +18,7 @@ from pydantic import Field
 from pipelines.core.arrays import Codes, Floats, Integers, Mask
 from pipelines.core.errors import DataError
 from pipelines.core.records import Record
-from pipelines.outcomes.metric_rows import Outcomes, Part
+from pipelines.outcomes.metric_rows import MetricRows, SegmentMembers
 from pipelines.spec.rollout import LiveMetric
 from pipelines.stats.cuped import ArmsDifference, arms_difference
 from pipelines.stats.moments import Moments, moments
@@ -29,7 +29,7 @@ WEEK = 7
 
 
 @dataclass(frozen=True)
-class Entities:
+class EnrolledEntities:
     """Whoever was put into one of the two arms, each once.
 
     Arguments:
@@ -37,45 +37,45 @@ class Entities:
         challenger: whether it is answered by the challenger, shape (n,).
         stage: of the ramp, when it was first seen in its arm, from 0, shape (n,).
         day: on which that was, counted from the canary's start, shape (n,).
-        past: covariates from before the canary, shape (n, covariates); NaN: not known.
+        covariates: from before the canary, shape (n, covariates); NaN: not known.
     """
 
     entity: Codes
     challenger: Mask
     stage: Integers
     day: Integers
-    past: Floats | None = None
+    covariates: Floats | None = None
 
 
-class Reading(Record):
+class MetricSums(Record):
     """One metric in one arm of one stage."""
 
-    due: int = Field(description="rows that have matured; an entity without any counts as one")
-    seen: int = Field(description="of them, rows with a value")
+    matured: int = Field(description="rows that have matured; an entity without any counts as one")
+    observed: int = Field(description="of them, rows with a value")
     moments: Moments = Field(description="over entities: value, weight of a ratio, covariates")
 
 
-class Group(Record):
+class ArmSums(Record):
     """One arm of one stage."""
 
     stage: int
     arm: Arm
     entities: int = Field(description="first seen in that stretch")
-    readings: dict[str, Reading] = Field(description="by metric, or by segment of one")
+    metrics: dict[str, MetricSums] = Field(description="by metric, or by segment of one")
 
 
-class Standing(Record):
+class PeriodSums(Record):
     """All stages and arms over some stretch of the canary."""
 
-    groups: tuple[Group, ...]
+    arms: tuple[ArmSums, ...]
 
-    def arm(self, arm: Arm) -> tuple[Group, ...]:
+    def arm(self, arm: Arm) -> tuple[ArmSums, ...]:
         """An arm's groups, by stage."""
-        return tuple(group for group in self.groups if group.arm == arm)
+        return tuple(group for group in self.arms if group.arm == arm)
 
     def units(self, metric: str) -> tuple[int, int]:
         """Entities with a value of the metric in the challenger's and in the control arm."""
-        one, other = (sum(g.readings[metric].moments.count for g in self.arm(arm)) for arm in ARMS)
+        one, other = (sum(g.metrics[metric].moments.count for g in self.arm(arm)) for arm in ARMS)
         return one, other
 
     def difference(self, metric: LiveMetric) -> ArmsDifference:
@@ -85,7 +85,7 @@ class Standing(Record):
             Undefined: there is nothing to compare, or no error to hold it against.
         """
         challenger, control = (
-            [group.readings[metric.key].moments for group in self.arm(arm)] for arm in ARMS
+            [group.metrics[metric.key].moments for group in self.arm(arm)] for arm in ARMS
         )
         found = arms_difference(challenger, control, ratio=metric.ratio)
         return found if metric.higher_is_better else found.turned()
@@ -95,23 +95,25 @@ class CanaryEvidence(Record):
     """Everything that the canary's verdict is made of."""
 
     elapsed_days: float = Field(ge=0)
-    weeks: tuple[Standing, ...] = Field(description="until the first, second, ... whole week")
-    latest: Standing = Field(description="the last of those weeks alone")
-    now: Standing = Field(description="all that has matured, and everybody who is in an arm")
-    weekdays: tuple[int, ...] = Field(description="days of each whole week that have rows")
+    cumulative_weeks: tuple[PeriodSums, ...] = Field(
+        description="until the first, second, ... whole week"
+    )
+    latest_week: PeriodSums = Field(description="the last of those weeks alone")
+    to_date: PeriodSums = Field(description="all that has matured, and everybody who is in an arm")
+    days_in_week: tuple[int, ...] = Field(description="days of each whole week that have rows")
 
 
-NO_PARTS: Mapping[str, Part] = MappingProxyType({})
+NO_SEGMENTS: Mapping[str, SegmentMembers] = MappingProxyType({})
 
 
-def gather(
-    entities: Entities,
-    outcomes: Mapping[str, Outcomes],
+def canary_sums(
+    entities: EnrolledEntities,
+    outcomes: Mapping[str, MetricRows],
     *,
     outcome: str,
     elapsed_days: float,
     weeks: int,
-    parts: Mapping[str, Part] = NO_PARTS,
+    segments: Mapping[str, SegmentMembers] = NO_SEGMENTS,
 ) -> CanaryEvidence:
     """Sums of a canary, the same whatever the order of entities and rows.
 
@@ -121,43 +123,43 @@ def gather(
         outcome: which of them decides.
         elapsed_days: since the canary began.
         weeks: after which it ends; later rows count for harm only.
-        parts: what is also summed for some of the entities alone, by name.
+        segments: what is also summed for some of the entities alone, by name.
 
     Raises:
         DataError: an entity stands twice, a row is of nobody in the canary, or an entity has
             several rows of a metric that is no ratio.
     """
-    people = _People(entities)
-    rows = {name: _Rows(name, people, outcomes[name]) for name in sorted(outcomes)}
+    enrolled = _Enrolled(entities)
+    rows = {name: _SortedRows(name, enrolled, outcomes[name]) for name in sorted(outcomes)}
     whole = 0
     for week in range(1, min(weeks, int(elapsed_days // WEEK)) + 1):
         if all(one.matured[one.day < WEEK * week].all() for one in rows.values()):
             whole = week
     everything = 1 + max(
-        (int(one.max()) for one in (people.day, *(r.day for r in rows.values())) if len(one)),
+        (int(one.max()) for one in (enrolled.day, *(r.day for r in rows.values())) if len(one)),
         default=0,
     )
 
-    def standing(start: int, end: int) -> Standing:
-        return Standing(groups=tuple(_groups(people, rows, parts, start, end)))
+    def sums_between(start: int, end: int) -> PeriodSums:
+        return PeriodSums(arms=tuple(_arm_sums(enrolled, rows, segments, start, end)))
 
     days = rows[outcome].day
     return CanaryEvidence(
         elapsed_days=elapsed_days,
-        weeks=tuple(standing(0, WEEK * week) for week in range(1, whole + 1)),
-        latest=standing(WEEK * max(whole - 1, 0), WEEK * whole),
-        now=standing(0, everything),
-        weekdays=tuple(
+        cumulative_weeks=tuple(sums_between(0, WEEK * week) for week in range(1, whole + 1)),
+        latest_week=sums_between(WEEK * max(whole - 1, 0), WEEK * whole),
+        to_date=sums_between(0, everything),
+        days_in_week=tuple(
             len(np.unique(days[(days >= WEEK * week) & (days < WEEK * (week + 1))]))
             for week in range(whole)
         ),
     )
 
 
-class _People:
-    """Entities in the order of their codes, and the columns of their past."""
+class _Enrolled:
+    """EnrolledEntities in the order of their codes, and the columns of their past."""
 
-    def __init__(self, given: Entities) -> None:
+    def __init__(self, given: EnrolledEntities) -> None:
         self.entity, order = np.unique(given.entity, return_index=True)
         if len(order) < len(given.entity):
             raise DataError(
@@ -170,19 +172,21 @@ class _People:
         self.challenger = np.asarray(given.challenger, np.bool_)[order]
         self.stage = np.asarray(given.stage, np.int64)[order]
         self.day = np.asarray(given.day, np.int64)[order]
-        past = np.zeros((len(order), 0)) if given.past is None else given.past[order]
-        unknown = np.isnan(past)
+        covariates = (
+            np.zeros((len(order), 0)) if given.covariates is None else given.covariates[order]
+        )
+        unknown = np.isnan(covariates)
         lacking = unknown[:, unknown.any(axis=0)].astype(np.float64)
-        self.past = np.column_stack([np.where(unknown, 0.0, past), lacking])
+        self.covariates = np.column_stack([np.where(unknown, 0.0, covariates), lacking])
 
 
-class _Rows:
+class _SortedRows:
     """A metric's rows, sorted, with the place of their entity."""
 
-    def __init__(self, name: str, people: _People, given: Outcomes) -> None:
-        many = len(people.entity)
-        place = np.minimum(np.searchsorted(people.entity, given.entity), max(many - 1, 0))
-        strange = int(np.sum(people.entity[place] != given.entity)) if many else len(place)
+    def __init__(self, name: str, enrolled: _Enrolled, given: MetricRows) -> None:
+        many = len(enrolled.entity)
+        place = np.minimum(np.searchsorted(enrolled.entity, given.entity), max(many - 1, 0))
+        strange = int(np.sum(enrolled.entity[place] != given.entity)) if many else len(place)
         if strange:
             raise DataError(
                 "a row belongs to nobody in the canary",
@@ -207,49 +211,55 @@ class _Rows:
         self.matured, self.ratio = given.matured[order], given.weight is not None
 
 
-def _groups(
-    people: _People, rows: Mapping[str, _Rows], parts: Mapping[str, Part], start: int, end: int
-) -> Iterator[Group]:
-    summed = {name: _summed(people, one, start, end) for name, one in rows.items()}
-    entered = (people.day >= start) & (people.day < end)
-    for stage in np.unique(people.stage).tolist():
+def _arm_sums(
+    enrolled: _Enrolled,
+    rows: Mapping[str, _SortedRows],
+    segments: Mapping[str, SegmentMembers],
+    start: int,
+    end: int,
+) -> Iterator[ArmSums]:
+    summed = {name: _sum_by_entity(enrolled, one, start, end) for name, one in rows.items()}
+    entered = (enrolled.day >= start) & (enrolled.day < end)
+    for stage in np.unique(enrolled.stage).tolist():
         for arm in ARMS:
-            mine = (people.stage == stage) & (people.challenger == (arm == "challenger"))
-            yield Group(
+            mine = (enrolled.stage == stage) & (enrolled.challenger == (arm == "challenger"))
+            yield ArmSums(
                 stage=stage,
                 arm=arm,
                 entities=int((mine & entered).sum()),
-                readings={
-                    **{name: one.reading(mine, entered) for name, one in summed.items()},
+                metrics={
+                    **{name: one.metric_sums(mine, entered) for name, one in summed.items()},
                     **{
-                        name: summed[part.metric].reading(mine & part.whom[people.order], entered)
-                        for name, part in parts.items()
+                        name: summed[part.metric].metric_sums(
+                            mine & part.members[enrolled.order], entered
+                        )
+                        for name, part in segments.items()
                     },
                 },
             )
 
 
 @dataclass(frozen=True)
-class _Summed:
+class _EntitySums:
     """A metric's rows, added up for each entity."""
 
     columns: Floats
-    due: Integers
-    seen: Integers
+    matured: Integers
+    observed: Integers
     waiting: Mask
 
-    def reading(self, mine: Mask, entered: Mask) -> Reading:
+    def metric_sums(self, mine: Mask, entered: Mask) -> MetricSums:
         """Of some entities; whoever entered and has no row, come or to come, lacks one."""
-        lacking = int((mine & entered & (self.due == 0) & ~self.waiting).sum())
-        return Reading(
-            due=int(self.due[mine].sum()) + lacking,
-            seen=int(self.seen[mine].sum()),
-            moments=moments(self.columns[mine & (self.seen > 0)]),
+        lacking = int((mine & entered & (self.matured == 0) & ~self.waiting).sum())
+        return MetricSums(
+            matured=int(self.matured[mine].sum()) + lacking,
+            observed=int(self.observed[mine].sum()),
+            moments=moments(self.columns[mine & (self.observed > 0)]),
         )
 
 
-def _summed(people: _People, rows: _Rows, start: int, end: int) -> _Summed:
-    many = len(people.entity)
+def _sum_by_entity(enrolled: _Enrolled, rows: _SortedRows, start: int, end: int) -> _EntitySums:
+    many = len(enrolled.entity)
     within = (rows.day >= start) & (rows.day < end)
     due = within & rows.matured
     seen = due & ~np.isnan(rows.value)
@@ -259,9 +269,9 @@ def _summed(people: _People, rows: _Rows, start: int, end: int) -> _Summed:
         return np.bincount(rows.place[which], weights, many).astype(np.float64)
 
     lead = [added(seen, rows.value), *([added(seen, rows.weight)] if rows.ratio else [])]
-    return _Summed(
-        columns=np.column_stack([*lead, people.past]),
-        due=added(due).astype(np.int64),
-        seen=added(seen).astype(np.int64),
+    return _EntitySums(
+        columns=np.column_stack([*lead, enrolled.covariates]),
+        matured=added(due).astype(np.int64),
+        observed=added(seen).astype(np.int64),
         waiting=added(within & ~rows.matured) > 0,
     )

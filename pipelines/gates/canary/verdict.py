@@ -17,19 +17,19 @@ from pydantic import Field
 from pipelines.core.findings import Finding, Verdict, overall
 from pipelines.core.records import Record
 from pipelines.gates.canary.findings import (
-    alarm,
-    corrected_gain,
-    futility,
-    guardrail,
-    harms,
-    last_week,
-    maturity,
-    overdue,
-    primary,
-    sample_ratios,
-    weekdays,
+    corrected_gain_finding,
+    futility_finding,
+    guardrail_finding,
+    harm_findings,
+    last_week_finding,
+    late_outcome_findings,
+    maturity_finding,
+    primary_finding,
+    sample_ratio_findings,
+    stopping_reason,
+    weekdays_finding,
 )
-from pipelines.gates.canary.looks import Look, taken_looks
+from pipelines.gates.canary.looks import Look, interim_looks
 from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.spec.rollout import Rollout
 
@@ -66,40 +66,40 @@ def judge_canary(
     level: float,
     *,
     margin: float = 0.0,
-    served: tuple[Finding, ...] = (),
+    assignment: tuple[Finding, ...] = (),
 ) -> CanaryVerdict:
     """Judge a canary as it stands; may be asked at any time and as often as one likes.
 
     Arguments:
-        evidence: from ``gather``.
+        evidence: from ``canary_sums``.
         rollout: as declared when the canary began.
         level: one-sided, of this canary alone: the year's level over its tries.
         margin: of a refresh, at least 0: it only has to look better, and to be shown not to be
             worse by this much in the outcome's unit. 0: shown to be better.
-        served: findings about how the arms were served; they decide as its own do.
+        assignment: findings about how the arms were served; they decide as its own do.
     """
     canary = rollout.canary
-    looks = taken_looks(evidence, canary, level, margin)
-    chance = futility(evidence, canary, level, looks, margin)
+    looks = interim_looks(evidence, canary, level, margin)
+    chance = futility_finding(evidence, canary, level, looks, margin)
     deciding = (
-        *served,
-        *sample_ratios(evidence, canary),
-        *harms(evidence, canary, level, margin),
-        maturity(evidence, canary),
-        *overdue(evidence, canary),
-        weekdays(evidence),
-        primary(evidence, canary, level, looks, margin),
-        *(guardrail(evidence, canary, guard) for guard in canary.guards),
-        last_week(evidence, canary),
+        *assignment,
+        *sample_ratio_findings(evidence, canary),
+        *harm_findings(evidence, canary, level, margin),
+        maturity_finding(evidence, canary),
+        *late_outcome_findings(evidence, canary),
+        weekdays_finding(evidence),
+        primary_finding(evidence, canary, level, looks, margin),
+        *(guardrail_finding(evidence, canary, guard) for guard in canary.guards),
+        last_week_finding(evidence, canary),
     )
-    step, reasons = _step(deciding, chance, len(evidence.weeks) >= canary.weeks)
-    told = (corrected_gain(looks, canary, margin),) if step is CanaryStep.PROMOTE else ()
+    step, reasons = _step(deciding, chance, len(evidence.cumulative_weeks) >= canary.weeks)
+    told = (corrected_gain_finding(looks, canary, margin),) if step is CanaryStep.PROMOTE else ()
     return CanaryVerdict(
         step=step,
         reasons=reasons,
         findings=(*deciding, *(() if chance is None else (chance,)), *told),
         looks=looks,
-        weeks=len(evidence.weeks),
+        weeks=len(evidence.cumulative_weeks),
         level=level,
     )
 
@@ -107,7 +107,7 @@ def judge_canary(
 def _step(
     deciding: tuple[Finding, ...], chance: Finding | None, last: bool
 ) -> tuple[CanaryStep, tuple[str, ...]]:
-    if ended := alarm(deciding):
+    if ended := stopping_reason(deciding):
         return CanaryStep(ended[0]), tuple(ended[1])
     if overall(deciding) is Verdict.PASS:
         return CanaryStep.PROMOTE, ("better at a planned look, and nothing speaks against it",)

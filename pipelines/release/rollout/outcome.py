@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipelines.core.findings import Finding, Gate, Verdict
-from pipelines.gates.canary.findings import alarm
+from pipelines.gates.canary.findings import stopping_reason
 from pipelines.release.ledger import Draft
 from pipelines.release.rollout.transition import Stage
 
@@ -18,7 +18,7 @@ def ended_how(entry: Draft) -> str:
     """
     if entry.move is None or entry.move.stage is not Stage.ENDED:
         return ""
-    if ended := alarm(entry.findings):
+    if ended := stopping_reason(entry.findings):
         return _WORDS[ended[0]]
     if not entry.findings:
         return "void"  # its champion was replaced: nothing was judged

@@ -53,7 +53,7 @@ def members(of: Live) -> dict[str, list[str]]:
     code = np.array([3, 2, 0, 1])
     parts = segment_parts(of, ENTITIES, code, BEGAN)
     pharmacies = ENTITIES["pharmacy"].to_numpy()[code]
-    return {name: sorted(pharmacies[part.whom]) for name, part in parts.items()}
+    return {name: sorted(pharmacies[part.members]) for name, part in parts.items()}
 
 
 def kind(*values: str, **more: Any) -> dict[str, Any]:

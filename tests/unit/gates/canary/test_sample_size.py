@@ -9,7 +9,7 @@ from typing import Any
 import ibis
 import pandas as pd
 
-from pipelines.gates.canary.sample_size import TOLD, canary_problems
+from pipelines.gates.canary.sample_size import TOLD, sample_size_problems
 from pipelines.spec.model import ModelSpec
 from tests.support.pharmacy import RICH, declaration
 from tests.support.rollout_factory import ROLLOUT
@@ -37,7 +37,9 @@ def asked(
     points = rows.assign(decision_time=at)
     events = rows.assign(event_time=at, known_time=at)
     twice = pd.concat([points, points])  # an entity counts once, however often it is asked about
-    return canary_problems(spec, ibis.memtable(twice), {"dispensing": ibis.memtable(events)}, NOW)
+    return sample_size_problems(
+        spec, ibis.memtable(twice), {"dispensing": ibis.memtable(events)}, NOW
+    )
 
 
 def of_kind(*values: str) -> dict[str, Any]:
@@ -100,4 +102,4 @@ def test_a_column_that_nobody_fills_is_told_as_such() -> None:
 
 def test_without_a_rollout_nothing_is_counted() -> None:
     spec = ModelSpec.model_validate(declaration(RICH))
-    assert canary_problems(spec, ibis.memtable({"nothing": [1]}), {}, NOW) == []
+    assert sample_size_problems(spec, ibis.memtable({"nothing": [1]}), {}, NOW) == []

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding, Verdict
-from pipelines.gates.canary.sums import CanaryEvidence, Entities, gather
+from pipelines.gates.canary.sums import CanaryEvidence, EnrolledEntities, canary_sums
 from pipelines.gates.canary.verdict import CanaryStep, CanaryVerdict, judge_canary
-from pipelines.outcomes.metric_rows import Outcomes
+from pipelines.outcomes.metric_rows import MetricRows
 from pipelines.spec.rollout import Rollout
 from tests.support.canary_factory import Live, evidence, kinds, rollout
 
@@ -162,9 +162,9 @@ def test_outcomes_lost_in_one_arm_are_never_a_promotion():
 
 def test_a_week_counts_when_its_last_outcome_has_matured():
     live = Live(effect=0.5, wait=10)
-    assert len(evidence(live, 21.0).weeks) == 1
-    assert len(evidence(live, 23.9).weeks) == 1
-    assert len(evidence(live, 24.0).weeks) == 2
+    assert len(evidence(live, 21.0).cumulative_weeks) == 1
+    assert len(evidence(live, 23.9).cumulative_weeks) == 1
+    assert len(evidence(live, 24.0).cumulative_weeks) == 2
 
 
 def test_a_day_without_traffic_is_seen():
@@ -188,9 +188,9 @@ def test_no_difference_ends_early_or_at_the_horizon_and_is_no_promotion():
 
 
 def test_no_data_at_all_is_no_promotion():
-    nobody = gather(
-        Entities(*(np.zeros(0, kind) for kind in (int, bool, int, int))),
-        {"gain": Outcomes(*(np.zeros(0, kind) for kind in (int, int, float, bool)))},
+    nobody = canary_sums(
+        EnrolledEntities(*(np.zeros(0, kind) for kind in (int, bool, int, int))),
+        {"gain": MetricRows(*(np.zeros(0, kind) for kind in (int, int, float, bool)))},
         outcome="gain",
         elapsed_days=28.0,
         weeks=4,
@@ -241,9 +241,9 @@ def test_a_better_outcome_never_turns_a_promotion_down(one, other, at):
         assert steps[0] is CanaryStep.ROLL_BACK
 
 
-def people(n: int = 4) -> Entities:
+def people(n: int = 4) -> EnrolledEntities:
     half = np.arange(n) % 2 == 0
-    return Entities(np.arange(n), half, np.zeros(n, int), np.zeros(n, int))
+    return EnrolledEntities(np.arange(n), half, np.zeros(n, int), np.zeros(n, int))
 
 
 def test_entities_with_several_rows_count_once():
@@ -251,43 +251,45 @@ def test_entities_with_several_rows_count_once():
     rng = np.random.default_rng(0)
     entity, day = np.repeat(np.arange(20), 5), np.tile(np.arange(5), 20)
     value, weight = rng.normal(size=100), np.ones(100)
-    rows = Outcomes(entity, day, value, np.ones(100, bool), weight)
-    known = gather(people(20), {"gain": rows}, outcome="gain", elapsed_days=7.0, weeks=4)
-    group = known.now.arm("challenger")[0].readings["gain"]
-    assert (group.moments.count, group.due, group.seen) == (10, 50, 50)
+    rows = MetricRows(entity, day, value, np.ones(100, bool), weight)
+    known = canary_sums(people(20), {"gain": rows}, outcome="gain", elapsed_days=7.0, weeks=4)
+    group = known.to_date.arm("challenger")[0].metrics["gain"]
+    assert (group.moments.count, group.matured, group.observed) == (10, 50, 50)
     assert group.moments.mean[0] == pytest.approx(value[entity % 2 == 0].sum() / 10)
 
 
 def test_an_entity_that_was_assigned_and_has_no_row_lacks_an_outcome():
-    rows = Outcomes(np.array([0, 1, 2]), np.zeros(3, int), np.ones(3), np.ones(3, bool))
-    known = gather(people(4), {"gain": rows}, outcome="gain", elapsed_days=7.0, weeks=4)
-    control = known.weeks[0].arm("control")[0].readings["gain"]
-    assert (control.due, control.seen) == (2, 1)
+    rows = MetricRows(np.array([0, 1, 2]), np.zeros(3, int), np.ones(3), np.ones(3, bool))
+    known = canary_sums(people(4), {"gain": rows}, outcome="gain", elapsed_days=7.0, weeks=4)
+    control = known.cumulative_weeks[0].arm("control")[0].metrics["gain"]
+    assert (control.matured, control.observed) == (2, 1)
 
 
 def test_a_missing_past_is_a_covariate_of_its_own():
     n = 6
     past = np.array([1.0, np.nan, 2.0, 3.0, np.nan, 4.0])[:, None]
-    who = Entities(np.arange(n), np.arange(n) % 2 == 0, np.zeros(n, int), np.zeros(n, int), past)
-    rows = Outcomes(np.arange(n), np.zeros(n, int), np.ones(n), np.ones(n, bool))
-    known = gather(who, {"gain": rows}, outcome="gain", elapsed_days=1.0, weeks=4)
-    assert len(known.now.groups[0].readings["gain"].moments.mean) == 3
+    who = EnrolledEntities(
+        np.arange(n), np.arange(n) % 2 == 0, np.zeros(n, int), np.zeros(n, int), past
+    )
+    rows = MetricRows(np.arange(n), np.zeros(n, int), np.ones(n), np.ones(n, bool))
+    known = canary_sums(who, {"gain": rows}, outcome="gain", elapsed_days=1.0, weeks=4)
+    assert len(known.to_date.arms[0].metrics["gain"].moments.mean) == 3
 
 
 def test_what_cannot_be_gathered_is_refused():
-    rows = Outcomes(np.arange(4), np.zeros(4, int), np.ones(4), np.ones(4, bool))
-    twice = Entities(
+    rows = MetricRows(np.arange(4), np.zeros(4, int), np.ones(4), np.ones(4, bool))
+    twice = EnrolledEntities(
         *(np.tile(a, 2) for a in (np.arange(4), np.ones(4, bool), *[np.zeros(4, int)] * 2))
     )
-    stranger = Outcomes(np.array([9]), np.zeros(1, int), np.ones(1), np.ones(1, bool))
-    several = Outcomes(np.zeros(2, int), np.zeros(2, int), np.ones(2), np.ones(2, bool))
+    stranger = MetricRows(np.array([9]), np.zeros(1, int), np.ones(1), np.ones(1, bool))
+    several = MetricRows(np.zeros(2, int), np.zeros(2, int), np.ones(2), np.ones(2, bool))
     for who, what, told in (
         (twice, rows, "stands twice"),
         (people(), stranger, "nobody in the canary"),
         (people(), several, "several rows"),
     ):
         with pytest.raises(DataError, match=told):
-            gather(who, {"gain": what}, outcome="gain", elapsed_days=7.0, weeks=4)
+            canary_sums(who, {"gain": what}, outcome="gain", elapsed_days=7.0, weeks=4)
 
 
 @pytest.mark.parametrize(
