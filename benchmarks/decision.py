@@ -112,12 +112,12 @@ def _scipy(bootstrap: Any, difference: np.ndarray, resamples: int) -> Any:
 def audit(rows: int) -> dict[str, Any]:
     """A candidate that trims its training rows, held against the recipe that does not."""
     import sklearn.ensemble  # noqa: F401
-    from parts.toy_audit import AS_OF, material
+    from parts.toy_audit import AS_OF, audit_data
 
     from pipelines.gates.audit.audit import audit
 
     meter = Meter()
-    found = material(rows, SEED)
+    found = audit_data(rows, SEED)
     with meter.step("audit"):
         said = audit(found, as_of=AS_OF, against="the recipe that trims nothing")
     return meter.as_json() | {

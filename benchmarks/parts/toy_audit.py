@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipelines.core.time import parse_instant
 from pipelines.spec.model import ModelSpec
-from pipelines.training.row_sets import Arm, Material
+from pipelines.training.row_sets import AuditData, RecipeView
 
 AS_OF = parse_instant("2026-04-01")
 TRAINING_DAYS, RECENT_DAYS = 56, 28
@@ -45,16 +45,16 @@ def recipe(largest: float | None = None) -> ModelSpec:
     )
 
 
-def material(rows: int, seed: int) -> Material:
+def audit_data(rows: int, seed: int) -> AuditData:
     """What the audit reads: ``rows`` points of both windows together, before trimming."""
     rng = np.random.default_rng(seed)
     recent_rows = rows * RECENT_DAYS // (TRAINING_DAYS + RECENT_DAYS)
     training = _rows(rng, "2026-01-05", TRAINING_DAYS, rows - recent_rows)
     recent = _rows(rng, "2026-03-04", RECENT_DAYS, recent_rows)
     small = [part[part["size"] <= LARGEST] for part in (training, recent)]
-    return Material(
-        champion=Arm(recipe()),
-        candidate=Arm(recipe(LARGEST)),
+    return AuditData(
+        champion=RecipeView(recipe()),
+        candidate=RecipeView(recipe(LARGEST)),
         training={"champion": training, "candidate": small[0]},
         recent={("champion", "champion"): recent, ("candidate", "champion"): small[1]},
     )

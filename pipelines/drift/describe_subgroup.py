@@ -40,7 +40,7 @@ class Condition:
             numbers > self.value if self.test == "above" else numbers <= self.value, dtype=bool
         )
 
-    def spoken(self, words: Mapping[str, str]) -> str:
+    def as_text(self, words: Mapping[str, str]) -> str:
         """The condition as one says it."""
         name = words.get(self.column, self.column)
         if self.test == "missing":
@@ -50,7 +50,7 @@ class Condition:
         return f"{name} {self.test} {self.value:.6g}"
 
 
-def told_apart(rows: pd.DataFrame, picked: Mask, columns: Mapping[str, str]) -> str:
+def describe_subgroup(rows: pd.DataFrame, picked: Mask, columns: Mapping[str, str]) -> str:
     """What distinguishes the picked rows, in words; greedy, so a good rule and not the best one.
 
     Arguments:
@@ -62,7 +62,7 @@ def told_apart(rows: pd.DataFrame, picked: Mask, columns: Mapping[str, str]) -> 
         For instance ``quantity above 90, and of these 62 % kind hospital``; or that no rule of
         two conditions is close.
     """
-    few = _thinned(len(rows))
+    few = _subsample(len(rows))
     sample, target = rows.iloc[few], picked[few]
     if not target.any():
         return "too few to say more"
@@ -71,7 +71,7 @@ def told_apart(rows: pd.DataFrame, picked: Mask, columns: Mapping[str, str]) -> 
     if rule:
         hit = _all(rule, rows)
         caught, right = float(np.mean(hit[picked])), float(np.mean(picked[hit]))
-        said.append(" and ".join(condition.spoken(columns) for condition in rule))
+        said.append(" and ".join(condition.as_text(columns) for condition in rule))
         if caught < 0.99:
             said[0] += f" ({caught:.0%} of them)"
         if right < 0.99:
@@ -172,7 +172,7 @@ def _all(rule: tuple[Condition, ...], rows: pd.DataFrame) -> Mask:
     return hit
 
 
-def _thinned(rows: int) -> npt.NDArray[np.intp]:
+def _subsample(rows: int) -> npt.NDArray[np.intp]:
     step = max(1, -(-rows // SEARCHED_ROWS))
     return np.arange(0, rows, step)
 

@@ -29,35 +29,35 @@ class Sample:
     """Rows of one population for a classifier, and the cell that each belongs to."""
 
     rows: pd.DataFrame
-    cells: Hashes
+    clusters: Hashes
 
-    def kept(self, most: int) -> Mask:
-        """At most about so many rows, in whole cells; the same cells of every population.
+    def subsample_mask(self, most: int) -> Mask:
+        """At most about so many rows, in whole clusters; the same clusters of every population.
 
         Cells are taken in the order of their hashes: a row of two populations is kept in both.
         """
-        if len(self.cells) <= most:
-            return np.ones(len(self.cells), dtype=bool)
-        return np.asarray(self.cells <= np.sort(self.cells)[most - 1])
+        if len(self.clusters) <= most:
+            return np.ones(len(self.clusters), dtype=bool)
+        return np.asarray(self.clusters <= np.sort(self.clusters)[most - 1])
 
-    def thinned(self, most: int) -> Sample:
+    def subsample(self, most: int) -> Sample:
         """The rows that ``kept`` keeps."""
-        keep = self.kept(most)
-        return Sample(self.rows[keep], self.cells[keep])
+        keep = self.subsample_mask(most)
+        return Sample(self.rows[keep], self.clusters[keep])
 
 
 @dataclass(frozen=True)
-class Told:
+class DomainScores:
     """What a classifier says of each row: its chance of being of the second population."""
 
     first: Floats
     second: Floats
-    apart: TwoSampleAuc
+    auc: TwoSampleAuc
 
 
-def tell_apart(
+def domain_scores(
     first: Sample, second: Sample, columns: Sequence[str], method: Method, seed: int
-) -> Told:
+) -> DomainScores:
     """Chances of every row from a classifier that was fitted without the row's cell.
 
     Arguments:
@@ -75,9 +75,9 @@ def tell_apart(
     Wasserman (2021), Annals of Statistics 49, section 9.
     """
     rows = pd.concat([first.rows[list(columns)], second.rows[list(columns)]], ignore_index=True)
-    cells = np.concatenate([first.cells, second.cells])
-    side = np.r_[np.zeros(len(first.cells), bool), np.ones(len(second.cells), bool)]
-    fold = (cells >> np.uint64(17)) % np.uint64(FOLDS)
+    clusters = np.concatenate([first.clusters, second.clusters])
+    side = np.r_[np.zeros(len(first.clusters), bool), np.ones(len(second.clusters), bool)]
+    fold = (clusters >> np.uint64(17)) % np.uint64(FOLDS)
     matrix = _coded(rows) if method == "trees" else _spread(rows)
     chance = np.empty(len(rows))
     for part in range(FOLDS):
@@ -86,13 +86,13 @@ def tell_apart(
         if min(counts) < FEWEST_ROWS / FOLDS or not test.any():
             raise TooFewRows(
                 "two populations are too small to be told apart",
-                got=f"{len(first.cells)} and {len(second.cells)} rows",
+                got=f"{len(first.clusters)} and {len(second.clusters)} rows",
                 wanted=f"at least {FEWEST_ROWS} of each",
             )
         model = _classifier(method, seed).fit(matrix[train], side[train])
         chance[test] = model.predict_proba(matrix[test])[:, 1]
-    apart = two_sample_auc(chance, side, cells)
-    return Told(chance[~side], chance[side], apart)
+    auc = two_sample_auc(chance, side, clusters)
+    return DomainScores(chance[~side], chance[side], auc)
 
 
 def _classifier(method: Method, seed: int) -> ClassifierMixin:

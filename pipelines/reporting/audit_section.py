@@ -67,10 +67,10 @@ def _gains(found: Audit, named: dict[str, Finding]) -> Iterator[tuple[str, str, 
 
 
 def _moved(found: Audit) -> Iterator[str]:
-    from pipelines.gates.audit.findings import moved_words
+    from pipelines.gates.audit.findings import describe_movement
 
     for moved in found.movements:
-        words = moved_words(moved.left, moved.left_share, moved.entered, moved.entered_share)
+        words = describe_movement(moved.left, moved.left_share, moved.entered, moved.entered_share)
         yield f"{_MOVED[moved.population]}: {words}"
 
 

@@ -19,7 +19,7 @@ SIDES: tuple[Side, Side] = ("champion", "candidate")
 
 
 @dataclass(frozen=True)
-class Arm:
+class RecipeView:
     """A recipe, and under which names its features stand in frames that hold both recipes'."""
 
     spec: ModelSpec
@@ -37,11 +37,12 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Material:
+class AuditData:
     """All that an audit reads.
 
-    Every frame holds keys, decision_time, label and the features of both arms; ``describing``
-    names further columns in it, by what to call them, in which rows may be told apart in words.
+    Every frame holds keys, decision_time, label and the features of both arms.
+    ``descriptive_columns`` maps further columns to the words that reports use for them: columns
+    that may describe a group of rows.
 
     ``training`` are the rows each recipe trains on, under its own label rule. ``recent`` are the
     recent window's rows by whose points and whose label rule: where both recipes agree on points
@@ -49,13 +50,13 @@ class Material:
     about these production asks today.
     """
 
-    champion: Arm
-    candidate: Arm
+    champion: RecipeView
+    candidate: RecipeView
     training: Mapping[Side, pd.DataFrame]
     recent: Mapping[tuple[Side, Side], pd.DataFrame]
-    describing: Mapping[str, str] = field(default_factory=dict)
+    descriptive_columns: Mapping[str, str] = field(default_factory=dict)
 
-    def arm(self, side: Side) -> Arm:
+    def arm(self, side: Side) -> RecipeView:
         """One of the two."""
         return self.champion if side == "champion" else self.candidate
 
@@ -69,7 +70,7 @@ class Material:
         """Whether the candidate is judged by other labels."""
         return any(label == "candidate" for _, label in self.recent)
 
-    def judged(self, points: Side, label: Side) -> pd.DataFrame:
+    def recent_rows(self, points: Side, label: Side) -> pd.DataFrame:
         """The recent window's rows of one recipe's points with one recipe's labels."""
         return self.recent[
             points if self.new_points else "champion", label if self.new_labels else "champion"
@@ -78,16 +79,16 @@ class Material:
     @property
     def live(self) -> pd.DataFrame:
         """What production asks about, with the labels in force."""
-        return self.judged("champion", "champion")
+        return self.recent_rows("champion", "champion")
 
 
-def cells(keys: tuple[str, ...], rows: pd.DataFrame) -> Hashes:
+def cluster_ids(keys: tuple[str, ...], rows: pd.DataFrame) -> Hashes:
     """A hash of each row's entity and day: rows of one cell depend on each other."""
     days = decision_times(rows).to_numpy("datetime64[D]").astype(np.int64)
     return _hashed({**{key: rows[key] for key in keys}, "day": pd.Series(days, rows.index)})
 
 
-def identities(keys: tuple[str, ...], rows: pd.DataFrame) -> Hashes:
+def row_ids(keys: tuple[str, ...], rows: pd.DataFrame) -> Hashes:
     """A hash of each row's entity, instant, and number among the rows of that instant."""
     times = decision_times(rows).astype("datetime64[us]").astype(np.int64)
     plain = _hashed({**{key: rows[key] for key in keys}, "time": times})

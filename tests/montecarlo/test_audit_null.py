@@ -21,7 +21,7 @@ from pipelines.core.time import parse_instant
 from pipelines.gates.audit.audit import audit
 from pipelines.gates.audit.record import Audit
 from pipelines.spec.model import ModelSpec
-from pipelines.training.row_sets import Arm, Material
+from pipelines.training.row_sets import AuditData, RecipeView
 
 REPLICATIONS = int(os.environ.get("GAUNTLET_REPLICATIONS", "15"))
 AS_OF = parse_instant("2026-04-01")
@@ -81,9 +81,9 @@ def rows(rng: np.random.Generator, start: str, days: int, per_day: int = 25) -> 
 def null_audit(seed: int) -> Audit:
     rng = np.random.default_rng([2026, seed])
     training, recent = rows(rng, "2026-01-05", 56), rows(rng, "2026-03-04", 28)
-    found = Material(
-        champion=Arm(recipe(100 * seed)),
-        candidate=Arm(recipe(100 * seed + 50)),
+    found = AuditData(
+        champion=RecipeView(recipe(100 * seed)),
+        candidate=RecipeView(recipe(100 * seed + 50)),
         training={"champion": training, "candidate": training},
         recent={("champion", "champion"): recent},
     )

@@ -20,14 +20,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.core.time import Window, parse_instant
-from pipelines.gates.audit.inputs import gather
+from pipelines.gates.audit.inputs import build_audit_data
 from pipelines.simulation.faults import HospitalBackfill
 from pipelines.simulation.scale import Scale
 from pipelines.simulation.scenarios import Scenario
 from pipelines.simulation.world import World
 from pipelines.spec.model import ModelSpec
 from pipelines.training.fit import fit
-from pipelines.training.row_sets import Arm, Material
+from pipelines.training.row_sets import AuditData, RecipeView
 from pipelines.training.score import score
 
 SCALE = Scale(name="trap", pharmacies=12, medicines=8, prescriptions_per_day=130)
@@ -150,11 +150,11 @@ def tables(spec: ModelSpec, rows: Mapping[str, pa.Table]) -> dict[str, ibis.Tabl
     return found
 
 
-def material(old: ModelSpec, new: ModelSpec, **streams: pa.Table) -> Material:
+def audit_data(old: ModelSpec, new: ModelSpec, **streams: pa.Table) -> AuditData:
     """Both recipes' rows; ``streams`` are those that the plain dispensing stream is not."""
     rows = {"dispensing": events(), **streams}
     found = {**tables(old, rows), **tables(new, rows)} if streams else tables(old, rows)
-    return gather(old, new, found, AS_OF)
+    return build_audit_data(old, new, found, AS_OF)
 
 
 def truth(rows: pd.DataFrame) -> np.ndarray:
@@ -164,13 +164,13 @@ def truth(rows: pd.DataFrame) -> np.ndarray:
     return rows["pharmacy"].map(best).to_numpy()
 
 
-def answers(arm: Arm, training: pd.DataFrame, rows: pd.DataFrame, seed: int) -> np.ndarray:
+def answers(arm: RecipeView, training: pd.DataFrame, rows: pd.DataFrame, seed: int) -> np.ndarray:
     """What a recipe, fitted on some rows, says of others."""
     fitted = fit(arm.spec, arm.view(training), seed)
     return score(fitted.pipeline, arm.spec, arm.view(rows)).predictions
 
 
-def plain_harness(found: Material) -> float:
+def plain_harness(found: AuditData) -> float:
     """Mean gain over four seeds, both arms on one split: the candidate's own recent rows.
 
     This is what most teams do before they ship: retrain with and without the change, score both
@@ -190,7 +190,7 @@ def plain_harness(found: Material) -> float:
     return float(losses["champion"] - losses["candidate"])
 
 
-def production_gain(found: Material, seeds: tuple[int, ...] = (1, 2, 3, 4)) -> float:
+def production_gain(found: AuditData, seeds: tuple[int, ...] = (1, 2, 3, 4)) -> float:
     """Mean gain against the truth on the points that production asks about."""
     live = found.live
     best = truth(live)

@@ -26,7 +26,7 @@ from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import LOG, Arm
 from pipelines.spec.predictions import prediction_log as declared_log
 from pipelines.training.fit import fit
-from pipelines.training.row_sets import Material
+from pipelines.training.row_sets import AuditData
 from pipelines.training.score import score
 from tests.support.simulated_log import Skew, prediction_log, served_features
 from tests.trap.order_size import (
@@ -40,16 +40,16 @@ from tests.trap.order_size import (
     WARDS,
     WEEKDAY,
     answers,
+    audit_data,
     declare,
     events,
-    material,
     plain_harness,
     production_gain,
     truth,
 )
 
 
-def audited(found: Material, **more: object) -> Audit:
+def audited(found: AuditData, **more: object) -> Audit:
     return audit(found, as_of=AS_OF, against="the champion", **more)  # type: ignore[arg-type]
 
 
@@ -61,12 +61,12 @@ def blocking(found: Audit) -> set[str]:
 
 
 @cache
-def skewed() -> Material:
+def skewed() -> AuditData:
     old, new = declare(MEDICINE, REGION, WEEKDAY), declare(MEDICINE, REGION, WEEKDAY, USUAL)
-    return material(old, new)
+    return audit_data(old, new)
 
 
-def in_shadow(found: Material, skews: tuple[Skew, ...]) -> tuple[pd.DataFrame, np.ndarray]:
+def in_shadow(found: AuditData, skews: tuple[Skew, ...]) -> tuple[pd.DataFrame, np.ndarray]:
     """The candidate in shadow: features as served, and what it answers to them."""
     arm = found.candidate
     fitted = fit(arm.spec, arm.view(found.training["candidate"]), 1)
@@ -134,8 +134,8 @@ def test_features_served_as_they_are_computed_pass(tmp_path: Path) -> None:
 
 
 @cache
-def backfilled() -> Material:
-    return material(declare(), declare(stream="with_wards"), with_wards=events(WARDS))
+def backfilled() -> AuditData:
+    return audit_data(declare(), declare(stream="with_wards"), with_wards=events(WARDS))
 
 
 def test_a_backfill_from_another_source_is_named() -> None:
@@ -161,8 +161,8 @@ def test_a_backfill_from_another_source_is_named() -> None:
 
 
 @cache
-def trimmed() -> Material:
-    return material(declare(), declare(where=({"column": "quantity", "at_most": 3},)))
+def trimmed() -> AuditData:
+    return audit_data(declare(), declare(where=({"column": "quantity", "at_most": 3},)))
 
 
 def test_trimming_outliers_flips_the_sign() -> None:
@@ -192,9 +192,9 @@ def test_trimming_outliers_flips_the_sign() -> None:
 
 
 @cache
-def encoded() -> Material:
+def encoded() -> AuditData:
     usual = (MEDICINE, REGION, CHAIN, WEEKDAY)
-    return material(
+    return audit_data(
         declare(*usual, estimator=SMALL_FOREST), declare(*usual, DAY, estimator=SMALL_FOREST)
     )
 

@@ -138,10 +138,10 @@ def _own(found: Audit) -> None:
 
 
 def _moved(found: Audit) -> None:
-    from pipelines.gates.audit.findings import moved_words
+    from pipelines.gates.audit.findings import describe_movement
 
     for moved in found.movements:
-        words = moved_words(moved.left, moved.left_share, moved.entered, moved.entered_share)
+        words = describe_movement(moved.left, moved.left_share, moved.entered, moved.entered_share)
         console.print(f"{moved.population:<9} {escape(words)}", soft_wrap=True)
 
 

@@ -12,7 +12,7 @@ from pipelines.core.records import Record
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.collaborators import Parts, Run
 from pipelines.flows.retrain.parity import candidate_preprocessing
-from pipelines.gates.audit.inputs import gather
+from pipelines.gates.audit.inputs import build_audit_data
 from pipelines.gates.audit.recipe_diff import recipe_changes
 from pipelines.packaging.version import ModelVersion
 from pipelines.spec.model import ModelSpec
@@ -105,9 +105,9 @@ def audit_pair(
 
     parts.progress("gathering both recipes' rows")
     with parts.open_events(spec).tables(snapshot, spec.streams) as tables:
-        material = gather(pair.old, pair.new, tables, snapshot.as_of)
+        data = build_audit_data(pair.old, pair.new, tables, snapshot.as_of)
     return audit(
-        material,
+        data,
         as_of=snapshot.as_of,
         against=pair.against,
         changes=_changes(pair),

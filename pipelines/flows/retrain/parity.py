@@ -142,11 +142,11 @@ def champion_log(run: Run, incumbent: ModelVersion, window: Window) -> pd.DataFr
 
 def champion_rows(run: Run, incumbent: ModelVersion, window: Window) -> pd.DataFrame:
     """The run's frame in a window as the champion's own frame."""
-    from pipelines.training.row_sets import Arm
+    from pipelines.training.row_sets import RecipeView
 
     renamed = other_names(run.spec, incumbent.spec)
     rows = read_rows(run.spec, run.workspace.path(FRAME), window)
-    return Arm(incumbent.spec, renamed).view(rows)
+    return RecipeView(incumbent.spec, renamed).view(rows)
 
 
 def with_requests(
@@ -165,13 +165,13 @@ def with_requests(
 
     from pipelines.features.request_frame import logged_frame
     from pipelines.gates.availability.parity import requests_of
-    from pipelines.training.row_sets import identities
+    from pipelines.training.row_sets import row_ids
 
     if isinstance(spec.points, EventPoints):
         return rows
     keys, asked = spec.points.keys, requests_of(spec, log)
-    there = set(identities(keys, rows).tolist())
-    between = asked[[one not in there for one in identities(keys, asked).tolist()]]
+    there = set(row_ids(keys, rows).tolist())
+    between = asked[[one not in there for one in row_ids(keys, asked).tolist()]]
     if not len(between):
         return rows
     streams = {name: tables[name] for name in spec.streams}

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 
 from pipelines.data.events import Progress
-from pipelines.gates.audit.cross_scores import Exams, gain_of, halves
-from pipelines.gates.audit.findings import Further, audit_findings
+from pipelines.gates.audit.cross_scores import CrossEvaluation, gain_of, top_half
+from pipelines.gates.audit.findings import AuditExtras, audit_findings
 from pipelines.gates.audit.population_shift import PopulationShift
 from pipelines.gates.audit.record import Audit, Refits
 from pipelines.gates.audit.refits import gain_noise, refit
 from pipelines.gates.recent_window.record import Comparison
 from pipelines.stats.two_sample_auc import TwoSampleAuc, two_sample_auc
 from pipelines.stats.undefined import Undefined
-from pipelines.training.row_sets import Material, Side, cells
+from pipelines.training.row_sets import AuditData, Side, cluster_ids
 
 MOST_CHANGES = 40
 IMPORTANCE_ROWS = 5_000
@@ -30,7 +30,7 @@ UNLABELLED = 0.01  # share of live rows from which it is asked why they have no 
 
 
 def audit(
-    material: Material,
+    data: AuditData,
     *,
     as_of: datetime,
     against: str,
@@ -41,7 +41,7 @@ def audit(
     """Fit both recipes and take their offline difference apart.
 
     Arguments:
-        material: rows of both recipes.
+        data: rows of both recipes.
         as_of: the instant the audit stands at.
         against: what the candidate is held against, for the reader.
         changes: what differs between the declarations, one line each.
@@ -56,14 +56,14 @@ def audit(
     Source: own, crossed and common populations as in Kitagawa (1955), JASA 50; the weighted view
     and the three terms as in the modules of ``stats`` that hold their formulas.
     """
-    spec = material.candidate.spec
+    spec = data.candidate.spec
     progress("fitting both recipes")
-    exams = Exams(material)
-    live = _live(exams, "champion")
-    new = _live(exams, "candidate") if material.new_labels else None
+    cross = CrossEvaluation(data)
+    live = _live(cross, "champion")
+    new = _live(cross, "candidate") if data.new_labels else None
     progress("telling the populations apart")
-    moved = PopulationShift(material, spec.gates.audit.classifier_rows)
-    weighted, shifts = moved.weighted(exams, spec.gates.audit.clip)
+    moved = PopulationShift(data, spec.gates.audit.classifier_rows)
+    weighted, shifts = moved.weighted(cross, spec.gates.audit.clip)
     distances = moved.distances()
     progress("fitting both recipes again, to measure luck")
     facts: dict[str, Any] = {
@@ -71,52 +71,54 @@ def audit(
         "as_of": as_of,
         "champion": against,
         "changes": changes[:MOST_CHANGES],
-        "metric": exams.measure.name,
-        "higher_is_better": exams.measure.metric.higher_is_better,
+        "metric": cross.measure.name,
+        "higher_is_better": cross.measure.metric.higher_is_better,
         "populations": moved.facts(),
         "movements": moved.movements(),
-        **_everywhere(exams),
+        **_everywhere(cross),
         "live": live,
         "live_new_labels": new,
         "weighted": weighted,
         "shifts": shifts,
         "distances": distances,
         "classifier_rows": spec.gates.audit.classifier_rows,
-        "labels": exams.label_rules(live, new),
-        "refits": None if live is None else _refits(exams, gain_of(live)),
+        "labels": cross.label_rules(live, new),
+        "refits": None if live is None else _refits(cross, gain_of(live)),
     }
-    further = Further(
+    extras = AuditExtras(
         unequal=unequal,
-        important=tuple(halves(exams.importance(IMPORTANCE_ROWS))) if unequal else (),
-        selective=_selective(exams),
+        important=tuple(top_half(cross.importance(IMPORTANCE_ROWS))) if unequal else (),
+        selective=_selective(cross),
     )
     bare = Audit(**facts, findings=())
-    return Audit(**facts, findings=audit_findings(bare, spec, further))
+    return Audit(**facts, findings=audit_findings(bare, spec, extras))
 
 
-def _live(exams: Exams, labels: Side) -> Comparison | None:
+def _live(cross: CrossEvaluation, labels: Side) -> Comparison | None:
     try:
-        return exams.live(labels)
+        return cross.live_comparison(labels)
     except Undefined:
         return None  # the finding `audit.live` says so
 
 
-def _everywhere(exams: Exams) -> dict[str, Any]:
+def _everywhere(cross: CrossEvaluation) -> dict[str, Any]:
     try:
-        return {"scores": exams.scores(), "own": exams.own()}
+        return {"scores": cross.scores(), "own": cross.own_gain()}
     except Undefined:
         return {"scores": (), "own": None}  # the finding `audit.sign_flip` says so
 
 
-def _refits(exams: Exams, gain: float) -> Refits:
-    gate = exams.material.candidate.spec.gates.audit
+def _refits(cross: CrossEvaluation, gain: float) -> Refits:
+    gate = cross.data.candidate.spec.gates.audit
     first: dict[Side, Any] = {
-        "champion": exams.predicted("champion", "champion"),
-        "candidate": exams.predicted("candidate", "champion"),
+        "champion": cross.predicted("champion", "champion"),
+        "candidate": cross.predicted("candidate", "champion"),
     }
-    fits = refit(exams.material, first, gate.refits)
+    fits = refit(cross.data, first, gate.refits)
     means = {
-        side: np.array([exams.graded(made, "champion", "champion").mean() for made in predictions])
+        side: np.array(
+            [cross.utilities_of(made, "champion", "champion").mean() for made in predictions]
+        )
         for side, predictions in fits.predictions.items()
     }
     return gain_noise(
@@ -128,13 +130,13 @@ def _refits(exams: Exams, gain: float) -> Refits:
     )
 
 
-def _selective(exams: Exams) -> TwoSampleAuc | None:
+def _selective(cross: CrossEvaluation) -> TwoSampleAuc | None:
     """How well the champion's answer, high or low, tells which live rows have a label."""
-    known = exams.labelled("champion", "champion")
+    known = cross.labelled("champion", "champion")
     if not UNLABELLED <= 1 - known.mean() < 1:
         return None
-    rows = exams.material.live
-    answer = exams.predicted("champion", "champion")
-    cell = cells(exams.material.champion.spec.points.keys, rows)
+    rows = cross.data.live
+    answer = cross.predicted("champion", "champion")
+    cell = cluster_ids(cross.data.champion.spec.points.keys, rows)
     up, down = (two_sample_auc(score, known, cell) for score in (answer, -answer))
     return up if up.area >= down.area else down

@@ -19,40 +19,40 @@ from pipelines.stats.shapley import Decomposition, symmetric_decomposition
 from pipelines.stats.undefined import NoVariation
 from pipelines.training.fit import fit, label_numbers
 from pipelines.training.metrics import primary_measure
-from pipelines.training.row_sets import SIDES, Material, Side
+from pipelines.training.row_sets import SIDES, AuditData, Side
 from pipelines.training.score import score
 from pipelines.training.split import decision_times
 
 
-class Exams:
+class CrossEvaluation:
     """Fits each arm once, with its own first seed; scores are in utility, higher is better.
 
     Arguments:
-        material: rows of both recipes.
+        data: rows of both recipes.
 
     Raises:
         DataError: when a recipe has too few labelled rows.
         SpecError: when an estimator is wrong.
     """
 
-    def __init__(self, material: Material) -> None:
-        self.material = material
-        self.measure = primary_measure(material.candidate.spec)
+    def __init__(self, data: AuditData) -> None:
+        self.data = data
+        self.measure = primary_measure(data.candidate.spec)
         self.fitted = {
-            side: fit(arm.spec, arm.view(material.training[side]), arm.spec.seeds[0])
-            for side, arm in ((side, material.arm(side)) for side in SIDES)
+            side: fit(arm.spec, arm.view(data.training[side]), arm.spec.seeds[0])
+            for side, arm in ((side, data.arm(side)) for side in SIDES)
         }
         self.predicted = cache(self._predicted)
 
     @property
-    def points(self) -> tuple[Side, ...]:
+    def point_sides(self) -> tuple[Side, ...]:
         """Whose points differ."""
-        return SIDES if self.material.new_points else ("champion",)
+        return SIDES if self.data.new_points else ("champion",)
 
     @property
-    def labels(self) -> tuple[Side, ...]:
+    def label_sides(self) -> tuple[Side, ...]:
         """Whose label rules differ."""
-        return SIDES if self.material.new_labels else ("champion",)
+        return SIDES if self.data.new_labels else ("champion",)
 
     @property
     def additive(self) -> bool:
@@ -61,16 +61,16 @@ class Exams:
 
     def _predicted(self, model: Side, points: Side) -> Floats:
         """Predictions of every row; label rules do not matter."""
-        arm, rows = self.material.arm(model), self.material.judged(points, "champion")
+        arm, rows = self.data.arm(model), self.data.recent_rows(points, "champion")
         return score(self.fitted[model].pipeline, arm.spec, arm.view(rows)).predictions
 
     def labelled(self, points: Side, labels: Side) -> Mask:
         """Which rows have a label."""
-        return self.material.judged(points, labels)["label"].notna().to_numpy()
+        return self.data.recent_rows(points, labels)["label"].notna().to_numpy()
 
     def label(self, points: Side, labels: Side) -> Floats:
         """Labels as numbers, NaN where there is none."""
-        rows = self.material.judged(points, labels)
+        rows = self.data.recent_rows(points, labels)
         known = self.labelled(points, labels)
         numbers = np.full(len(rows), np.nan)
         numbers[known] = label_numbers(rows["label"][known], self.fitted["champion"].classes)
@@ -82,12 +82,12 @@ class Exams:
         Raises:
             Undefined: when the metric does not exist for them.
         """
-        return self.graded(self.predicted(model, points), points, labels)
+        return self.utilities_of(self.predicted(model, points), points, labels)
 
-    def graded(self, predictions: Floats, points: Side, labels: Side) -> Floats:
+    def utilities_of(self, predictions: Floats, points: Side, labels: Side) -> Floats:
         """Influence values of any predictions of a population's rows."""
         known, label = self.labelled(points, labels), self.label(points, labels)
-        rows = self.material.candidate.view(self.material.judged(points, labels)[known])
+        rows = self.data.candidate.view(self.data.recent_rows(points, labels)[known])
         return self.measure.utilities(
             label[known], predictions[known], rows.assign(label=label[known])
         )
@@ -101,12 +101,16 @@ class Exams:
                 labels=labels,
                 value=self.measure.value(self.utilities(model, points, labels)),
             )
-            for model, points, labels in product(SIDES, self.points, self.labels)
+            for model, points, labels in product(SIDES, self.point_sides, self.label_sides)
         )
 
-    def own(self) -> Decomposition:
+    def own_gain(self) -> Decomposition:
         """The difference of each arm on its own holdout, split among model, rows and labels."""
-        changed = {"model": True, "rows": len(self.points) > 1, "labels": len(self.labels) > 1}
+        changed = {
+            "model": True,
+            "rows": len(self.point_sides) > 1,
+            "labels": len(self.label_sides) > 1,
+        }
         factors = tuple(name for name, differs in changed.items() if differs)
         values = {}
         for new in product((False, True), repeat=len(factors)):
@@ -117,13 +121,13 @@ class Exams:
         zeros = dict.fromkeys((name for name in changed if name not in factors), 0.0)
         return found.model_copy(update={"terms": {**found.terms, **zeros}})
 
-    def live(self, labels: Side) -> Comparison:
+    def live_comparison(self, labels: Side) -> Comparison:
         """Both arms on the live population, paired."""
-        rows = self.material.judged("champion", labels)[self.labelled("champion", labels)]
+        rows = self.data.recent_rows("champion", labels)[self.labelled("champion", labels)]
         candidate, champion = (
             self.utilities(model, "champion", labels) for model in ("candidate", "champion")
         )
-        keys = list(self.material.candidate.spec.points.keys)
+        keys = list(self.data.candidate.spec.points.keys)
         difference: PairedDifference | None = None
         with contextlib.suppress(NoVariation):
             difference = paired_difference(
@@ -131,7 +135,7 @@ class Exams:
                 champion,
                 rows.groupby(keys, dropna=False).ngroup().to_numpy().astype(np.int64),
                 decision_times(rows).to_numpy("datetime64[D]").astype(np.int64),
-                strict=self.material.candidate.spec.gates.recent_window.strict,
+                strict=self.data.candidate.spec.gates.recent_window.strict,
             )
         return Comparison(
             metric=self.measure.name,
@@ -143,7 +147,7 @@ class Exams:
 
     def label_rules(self, old: Comparison | None, new: Comparison | None) -> LabelRules | None:
         """Both label rules on the same live rows; none when there is one rule."""
-        if not self.material.new_labels:
+        if not self.data.new_labels:
             return None
         before, after = (self.label("champion", side) for side in SIDES)
         either = ~(np.isnan(before) & np.isnan(after))
@@ -163,9 +167,9 @@ class Exams:
 
         Source: Breiman (2001), Machine Learning 45, section 10.
         """
-        arm = self.material.candidate
+        arm = self.data.candidate
         known = np.flatnonzero(self.labelled("champion", "champion"))[:most_rows]
-        rows = arm.view(self.material.live.iloc[known])
+        rows = arm.view(self.data.live.iloc[known])
         label = self.label("champion", "champion")[known]
         rng = np.random.default_rng(arm.spec.seeds[0])
         order = rng.permutation(len(known))
@@ -207,7 +211,7 @@ def _kappa(first: Floats, second: Floats) -> float | None:
     return None if chance == 1 else (agree - chance) / (1 - chance)
 
 
-def halves(importance: dict[str, float]) -> Iterator[str]:
+def top_half(importance: dict[str, float]) -> Iterator[str]:
     """The features in the more important half, at least one."""
     order = sorted(importance, key=lambda name: importance[name], reverse=True)
     yield from order[: max(1, -(-len(order) // 2))]

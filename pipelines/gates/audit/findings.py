@@ -22,7 +22,7 @@ LEVEL = 0.95  # of the intervals of areas
 
 
 @dataclass(frozen=True)
-class Further:
+class AuditExtras:
     """What the findings need beside the record.
 
     ``unequal`` are shares of logged values that differ from recomputed ones, by feature; ``None``
@@ -36,9 +36,9 @@ class Further:
     selective: TwoSampleAuc | None = None
 
 
-def audit_findings(found: Audit, spec: ModelSpec, further: Further) -> tuple[Finding, ...]:
+def audit_findings(found: Audit, spec: ModelSpec, extras: AuditExtras) -> tuple[Finding, ...]:
     """The findings of an audit whose numbers are complete."""
-    judge = _Judge(found, spec, further)
+    judge = _Judge(found, spec, extras)
     return (
         judge.live(),
         judge.sign_flip(),
@@ -52,8 +52,8 @@ def audit_findings(found: Audit, spec: ModelSpec, further: Further) -> tuple[Fin
 
 
 class _Judge:
-    def __init__(self, found: Audit, spec: ModelSpec, further: Further) -> None:
-        self.found, self.further = found, further
+    def __init__(self, found: Audit, spec: ModelSpec, extras: AuditExtras) -> None:
+        self.found, self.extras = found, extras
         self.gate: AuditGate = spec.gates.audit
         self.worth = spec.metric.minimum_effect
 
@@ -183,7 +183,7 @@ class _Judge:
                 "both recipes train on the same rows",
                 Measurement(value=0.5, threshold=gate.training_area, unit="area under the curve"),
             )
-        words = moved_words(moved.left, moved.left_share, moved.entered, moved.entered_share)
+        words = describe_movement(moved.left, moved.left_share, moved.entered, moved.entered_share)
         apart = found.distance("champion_training", "candidate_training")
         if apart is None:
             return make_finding(
@@ -295,12 +295,12 @@ class _Judge:
 
     def feature(self) -> Iterator[Finding]:
         """Whether features that matter were served with other values than they are trained on."""
-        unequal = self.further.unequal
+        unequal = self.extras.unequal
         if unequal is None:
             return
         worst = sorted(unequal, key=lambda name: unequal[name], reverse=True)
         wrong = [name for name in worst if unequal[name] > self.gate.unequal_share]
-        heavy = [name for name in wrong if name in self.further.important]
+        heavy = [name for name in wrong if name in self.extras.important]
         named = ", ".join(f"{name} {unequal[name]:.1%}" for name in (heavy or wrong)[:6])
         measured = Measurement(
             value=max(unequal.values(), default=0.0),
@@ -321,7 +321,7 @@ class _Judge:
 
     def selective_labels(self) -> Finding:
         """Whether labels exist for one side of the champion's own answers only."""
-        area, gate = self.further.selective, self.gate
+        area, gate = self.extras.selective, self.gate
         if area is None:
             return make_finding(
                 "audit.selective_labels",
@@ -365,7 +365,7 @@ def _better(difference: PairedDifference | None, alpha: float) -> bool:
     return difference is not None and difference.p_value <= alpha
 
 
-def moved_words(left: str, left_share: float, entered: str, entered_share: float) -> str:
+def describe_movement(left: str, left_share: float, entered: str, entered_share: float) -> str:
     """Who left and who entered, as one clause."""
     said = []
     if left:

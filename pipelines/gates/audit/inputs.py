@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     import ibis
     import pandas as pd
 
-    from pipelines.training.row_sets import Material, Side
+    from pipelines.training.row_sets import AuditData, Side
 
 DESCRIBES = "describes_"
 
 
-def gather(
+def build_audit_data(
     old: ModelSpec, new: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime
-) -> Material:
+) -> AuditData:
     """The rows of both recipes as of an instant.
 
     Arguments:
@@ -45,7 +45,7 @@ def gather(
         SpecError: when the two cannot stand in one frame.
         DataError: when their recent windows have nothing in common, or no row.
     """
-    from pipelines.training.row_sets import LABEL, Arm, Material
+    from pipelines.training.row_sets import LABEL, AuditData, RecipeView
 
     both = combined_spec(new, old)
     window = _recent(old, new, as_of)
@@ -72,15 +72,15 @@ def gather(
             where=f"{new.name}: {window}",
             got="no decision point of the champion's recipe",
         )
-    return Material(
-        champion=Arm(old, renamed),
-        candidate=Arm(new),
+    return AuditData(
+        champion=RecipeView(old, renamed),
+        candidate=RecipeView(new),
         training={
             "champion": _within(own["champion"], plans["champion"].train),
             "candidate": _within(own["candidate"], plans["candidate"].train),
         },
         recent=recent,
-        describing={
+        descriptive_columns={
             **{feature.name: feature.name.removeprefix(DESCRIBES) for feature in extra},
             LABEL: new.label.column if isinstance(new.label, OwnRowLabel) else LABEL,
         },

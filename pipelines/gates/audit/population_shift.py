@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from pipelines.core.arrays import Mask
-from pipelines.drift.describe_subgroup import told_apart
-from pipelines.drift.domain_classifier import Method, Sample, tell_apart
-from pipelines.gates.audit.cross_scores import Exams
+from pipelines.drift.describe_subgroup import describe_subgroup
+from pipelines.drift.domain_classifier import Method, Sample, domain_scores
+from pipelines.gates.audit.cross_scores import CrossEvaluation
 from pipelines.gates.audit.record import (
     Columns,
     Distance,
@@ -25,7 +25,7 @@ from pipelines.gates.audit.record import (
 from pipelines.spec.features import CalendarFeature
 from pipelines.stats.reweighting import importance_weights, outside_support, three_terms
 from pipelines.stats.undefined import Undefined
-from pipelines.training.row_sets import LABEL, SIDES, Material, Side, cells, identities
+from pipelines.training.row_sets import LABEL, SIDES, AuditData, Side, cluster_ids, row_ids
 
 TIME_PARTS = ("day", "month", "day_of_year")  # they tell any two stretches of time apart
 SEED = 20260101  # of the classifiers; nothing that is decided hangs on it
@@ -39,29 +39,29 @@ METHODS: tuple[Method, Method] = ("trees", "logistic")
 class PopulationShift:
     """The populations of an audit. Classifiers are shown ``most`` rows of each."""
 
-    material: Material
+    data: AuditData
     most: int
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The entity's columns."""
-        return self.material.candidate.spec.points.keys
+        return self.data.candidate.spec.points.keys
 
     @cached_property
     def frames(self) -> dict[str, pd.DataFrame]:
         """Each population's rows, by name; equal populations of both arms stand once."""
-        material = self.material
-        found = {"champion_training": material.training["champion"]}
+        data = self.data
+        found = {"champion_training": data.training["champion"]}
         if not self._same_training:
-            found["candidate_training"] = material.training["candidate"]
-        found["live"] = material.live
-        if material.new_points:
-            found["candidate_holdout"] = material.judged("candidate", "candidate")
+            found["candidate_training"] = data.training["candidate"]
+        found["live"] = data.live
+        if data.new_points:
+            found["candidate_holdout"] = data.recent_rows("candidate", "candidate")
         return found
 
     @cached_property
     def _same_training(self) -> bool:
-        first, second = (identities(self.keys, self.material.training[side]) for side in SIDES)
+        first, second = (row_ids(self.keys, self.data.training[side]) for side in SIDES)
         return len(first) == len(second) and not len(np.setdiff1d(first, second))
 
     def facts(self) -> tuple[PopulationFacts, ...]:
@@ -79,13 +79,13 @@ class PopulationShift:
 
     def movements(self) -> tuple[Movement, ...]:
         """Who left and who entered the training and the scored rows."""
-        material = self.material
-        holdout = (material.live, material.judged("candidate", "champion"))
-        training = (material.training["champion"], material.training["candidate"])
+        data = self.data
+        holdout = (data.live, data.recent_rows("candidate", "champion"))
+        training = (data.training["champion"], data.training["candidate"])
         return (self._movement("training", *training), self._movement("holdout", *holdout))
 
     def _movement(self, which: str, old: pd.DataFrame, new: pd.DataFrame) -> Movement:
-        before, after = identities(self.keys, old), identities(self.keys, new)
+        before, after = row_ids(self.keys, old), row_ids(self.keys, new)
         left, entered = ~np.isin(before, after), ~np.isin(after, before)
         return Movement.model_validate(
             {
@@ -105,9 +105,11 @@ class PopulationShift:
         if picked.all():
             return "all rows"
         features = {
-            name: name for name in self._feature_columns if name not in self.material.describing
+            name: name
+            for name in self._feature_columns
+            if name not in self.data.descriptive_columns
         }
-        columns = {**self.material.describing, **{key: key for key in self.keys}, **features}
+        columns = {**self.data.descriptive_columns, **{key: key for key in self.keys}, **features}
         shown = rows
         if "decision_time" not in columns:
             start = rows["decision_time"].min()
@@ -115,14 +117,14 @@ class PopulationShift:
             shown = rows.assign(_day=days)
             columns["_day"] = f"days after {start:%Y-%m-%d}"
         there = {name: word for name, word in columns.items() if name in shown.columns}
-        return told_apart(shown, picked, there)
+        return describe_subgroup(shown, picked, there)
 
     @cached_property
     def _feature_columns(self) -> tuple[str, ...]:
         """Features of both arms but those that are keys or tell the date."""
         found = []
         for side in SIDES:
-            arm = self.material.arm(side)
+            arm = self.data.arm(side)
             found += [
                 arm.column(feature.name)
                 for feature in arm.spec.features
@@ -135,16 +137,16 @@ class PopulationShift:
         if which == "features":
             return self._feature_columns
         known = {*self._feature_columns, LABEL}
-        around = [name for name in self.material.describing if name not in known]
+        around = [name for name in self.data.descriptive_columns if name not in known]
         return (*self.keys, *around, MISSING)
 
     @cached_property
     def _samples(self) -> dict[str, Sample]:
         found = {}
         for name, rows in self.frames.items():
-            thin = Sample(rows, cells(self.keys, rows)).thinned(self.most)
+            thin = Sample(rows, cluster_ids(self.keys, rows)).subsample(self.most)
             missing = thin.rows[list(self._feature_columns)].isna().sum(axis=1)
-            found[name] = Sample(thin.rows.assign(**{MISSING: missing}), thin.cells)
+            found[name] = Sample(thin.rows.assign(**{MISSING: missing}), thin.clusters)
         return found
 
     def distances(self) -> tuple[Distance, ...]:
@@ -159,7 +161,7 @@ class PopulationShift:
                     if not columns:
                         continue
                     try:
-                        told = tell_apart(
+                        scores = domain_scores(
                             self._samples[first], self._samples[second], columns, method, SEED
                         )
                     except Undefined:
@@ -169,36 +171,38 @@ class PopulationShift:
                         second=second,
                         columns=which,
                         method=method,
-                        auc=told.apart,
+                        auc=scores.auc,
                     )
 
-    def weighted(self, exams: Exams, clip: float) -> tuple[Weighted | None, tuple[ShiftTerms, ...]]:
+    def weighted(
+        self, cross: CrossEvaluation, clip: float
+    ) -> tuple[Weighted | None, tuple[ShiftTerms, ...]]:
         """The candidate's own holdout against the live population, by its features.
 
         None where both are the same rows, nothing overlaps, or the metric is no mean over rows.
         """
-        if not self.material.new_points or not exams.additive:
+        if not self.data.new_points or not cross.additive:
             return None, ()
         samples, known = [], []
         for points in HERE_AND_LIVE:
-            rows = self.material.judged(points, "candidate")
-            labelled = exams.labelled(points, "candidate")
-            whole = Sample(rows[labelled], cells(self.keys, rows[labelled]))
-            keep = whole.kept(self.most)
-            samples.append(Sample(whole.rows[keep], whole.cells[keep]))
+            rows = self.data.recent_rows(points, "candidate")
+            labelled = cross.labelled(points, "candidate")
+            whole = Sample(rows[labelled], cluster_ids(self.keys, rows[labelled]))
+            keep = whole.subsample_mask(self.most)
+            samples.append(Sample(whole.rows[keep], whole.clusters[keep]))
             known.append(keep)
         utility = {
-            (model, points): exams.utilities(model, points, "candidate")[keep]
+            (model, points): cross.utilities(model, points, "candidate")[keep]
             for points, keep in zip(HERE_AND_LIVE, known, strict=True)
             for model in SIDES
         }
         try:
-            told = tell_apart(samples[0], samples[1], self._feature_columns, "trees", SEED)
-            weights = importance_weights(told.first, len(told.second), clip)
+            scores = domain_scores(samples[0], samples[1], self._feature_columns, "trees", SEED)
+            weights = importance_weights(scores.first, len(scores.second), clip)
             terms = three_terms(
                 utility["candidate", "candidate"],
                 utility["candidate", "champion"],
-                (told.first, told.second),
+                (scores.first, scores.second),
             )
         except Undefined:
             return None, ()
@@ -207,7 +211,7 @@ class PopulationShift:
             gain=float(weights.values @ gain),
             effective_share=weights.effective_share,
             clipped_share=weights.clipped_share,
-            outside_share=outside_support(told.first, told.second),
+            outside_share=outside_support(scores.first, scores.second),
         )
         return found, (ShiftTerms(model="candidate", terms=terms),)
 

@@ -13,7 +13,7 @@ from scipy import stats
 from pipelines.core.arrays import Floats
 from pipelines.gates.audit.record import Refits
 from pipelines.training.fit import fit
-from pipelines.training.row_sets import SIDES, Arm, Material, Side, cells
+from pipelines.training.row_sets import SIDES, AuditData, RecipeView, Side, cluster_ids
 from pipelines.training.score import score
 
 
@@ -25,7 +25,7 @@ class Fits:
     predictions: dict[Side, tuple[Floats, ...]]
 
 
-def refit(material: Material, first: Mapping[Side, Floats], refits: int) -> Fits:
+def refit(data: AuditData, first: Mapping[Side, Floats], refits: int) -> Fits:
     """Fit both arms again, ``refits`` times each, with the seeds after their first.
 
     Where the champion's estimator depends on its seed, refits differ in it. Where it does not,
@@ -37,14 +37,14 @@ def refit(material: Material, first: Mapping[Side, Floats], refits: int) -> Fits
 
     Source: Poisson resampling of cells as in Owen, Eckles (2012), AOAS 6, section 3.
     """
-    again = _again(material, "champion", 0, resampled=False)
+    again = _again(data, "champion", 0, resampled=False)
     resampled = bool(np.array_equal(again, first["champion"]))
     found: dict[Side, tuple[Floats, ...]] = {}
     for side in SIDES:
         found[side] = tuple(
             again
             if side == "champion" and not number and not resampled
-            else _again(material, side, number, resampled=resampled)
+            else _again(data, side, number, resampled=resampled)
             for number in range(refits)
         )
     return Fits(resampled, found)
@@ -77,16 +77,16 @@ def gain_noise(
     )
 
 
-def _again(material: Material, side: Side, number: int, *, resampled: bool) -> Floats:
-    arm, rows, live = material.arm(side), material.training[side], material.live
+def _again(data: AuditData, side: Side, number: int, *, resampled: bool) -> Floats:
+    arm, rows, live = data.arm(side), data.training[side], data.live
     drawn = rows.iloc[_draw(arm, rows, number)] if resampled else rows
     fitted = fit(arm.spec, arm.view(drawn), arm.spec.seeds[0] + 1 + number)
     return score(fitted.pipeline, arm.spec, arm.view(live)).predictions
 
 
-def _draw(arm: Arm, rows: pd.DataFrame, number: int) -> npt.NDArray[np.intp]:
+def _draw(arm: RecipeView, rows: pd.DataFrame, number: int) -> npt.NDArray[np.intp]:
     """Positions of rows, each as often as its cell was drawn; decided by cell and number alone."""
-    cell = cells(arm.spec.points.keys, rows)
+    cell = cluster_ids(arm.spec.points.keys, rows)
     mixed = (cell ^ np.uint64(number + 1)) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0x94D049BB133111EB)
     chance = ((mixed ^ (mixed >> np.uint64(29))) >> np.uint64(11)) * 2.0**-53

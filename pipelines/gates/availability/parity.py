@@ -23,7 +23,7 @@ from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import GridPoints
 from pipelines.spec.views import refresh_of
 from pipelines.stats.shares import share_interval
-from pipelines.training.row_sets import identities
+from pipelines.training.row_sets import row_ids
 from pipelines.training.split import decision_times
 
 MOST_REQUESTS = 100_000  # compared; which ones is decided by the hash of their ids
@@ -113,8 +113,8 @@ def logged_requests(
         DataError: as ``replay``.
     """
     keys, requests = spec.points.keys, requests_of(spec, log)
-    place = pd.Series(np.arange(len(rows)), index=pd.Index(identities(keys, rows)))
-    found = place.reindex(identities(keys, requests)).to_numpy(np.float64)
+    place = pd.Series(np.arange(len(rows)), index=pd.Index(row_ids(keys, rows)))
+    found = place.reindex(row_ids(keys, requests)).to_numpy(np.float64)
     known = np.flatnonzero(~np.isnan(found))
     order = known[np.argsort(requests["decision_time"].to_numpy()[known], kind="stable")]
     features = _objects(log["features"], "features")

@@ -13,7 +13,7 @@ from pipelines.gates.audit.audit import audit
 from pipelines.gates.audit.record import Audit
 from pipelines.reporting.markdown import signed
 from pipelines.reporting.version_page import Review, review_page
-from pipelines.training.row_sets import Arm, Material
+from pipelines.training.row_sets import AuditData, RecipeView
 from tests.montecarlo.test_audit_null import AS_OF, recipe, rows
 
 Make = Callable[..., Review]
@@ -28,13 +28,13 @@ def trimmed() -> Audit:
     for part in (training, recent):
         part["label"] += (part["size"] > 1.0) * rng.normal(0, 3, len(part))
     small = [part[part["size"] <= 1.0] for part in (training, recent)]
-    material = Material(
-        champion=Arm(recipe(1)),
-        candidate=Arm(recipe(1)),
+    audit_data = AuditData(
+        champion=RecipeView(recipe(1)),
+        candidate=RecipeView(recipe(1)),
         training={"champion": training, "candidate": small[0]},
         recent={("champion", "champion"): recent, ("candidate", "champion"): small[1]},
     )
-    return audit(material, as_of=AS_OF, against="version 3")
+    return audit(audit_data, as_of=AS_OF, against="version 3")
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ import pytest
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Verdict
 from pipelines.core.time import parse_instant
-from pipelines.drift.describe_subgroup import told_apart
-from pipelines.drift.domain_classifier import Sample, tell_apart
+from pipelines.drift.describe_subgroup import describe_subgroup
+from pipelines.drift.domain_classifier import Sample, domain_scores
 from pipelines.gates.audit.audit import audit
 from pipelines.gates.audit.refits import gain_noise
 from pipelines.gates.availability.parity import parity_findings, replay
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.undefined import TooFewRows
-from pipelines.training.row_sets import Arm, Material, cells, identities
+from pipelines.training.row_sets import AuditData, RecipeView, cluster_ids, row_ids
 
 AS_OF = parse_instant("2026-04-01")
 
@@ -70,15 +70,15 @@ def rows(start: str, days: int, seed: int, per_day: int = 20) -> pd.DataFrame:
 TRAINING, RECENT = rows("2026-01-05", 56, 1), rows("2026-03-04", 28, 2)
 
 
-def material(old: ModelSpec, new: ModelSpec, **others: Any) -> Material:
+def audit_data(old: ModelSpec, new: ModelSpec, **others: Any) -> AuditData:
     same = {
         "training": {"champion": TRAINING, "candidate": TRAINING},
         "recent": {("champion", "champion"): RECENT},
     }
-    return Material(champion=Arm(old), candidate=Arm(new), **{**same, **others})
+    return AuditData(champion=RecipeView(old), candidate=RecipeView(new), **{**same, **others})
 
 
-def verdicts(found: Material) -> dict[str, Verdict]:
+def verdicts(found: AuditData) -> dict[str, Verdict]:
     report = audit(found, as_of=AS_OF, against="1")
     return {finding.name: finding.verdict for finding in report.findings}
 
@@ -102,14 +102,14 @@ WORDS = {"quantity": "quantity", "kind": "kind", "region": "region"}
 def test_rows_above_a_limit_are_told_by_the_limit_and_by_what_is_typical(
     sales: pd.DataFrame,
 ) -> None:
-    words = told_apart(sales, (sales["quantity"] > 90).to_numpy(), WORDS)
+    words = describe_subgroup(sales, (sales["quantity"] > 90).to_numpy(), WORDS)
     assert words.startswith("quantity above 90, 6")
     assert words.endswith("of them kind hospital")
 
 
 def test_two_conditions_are_found_where_one_does_not_do(sales: pd.DataFrame) -> None:
     picked = ((sales["quantity"] > 90) & (sales["region"] == "n")).to_numpy()
-    words = told_apart(sales, picked, WORDS)
+    words = describe_subgroup(sales, picked, WORDS)
     assert "quantity above 90" in words
     assert "region n" in words
     assert " and " in words
@@ -117,14 +117,17 @@ def test_two_conditions_are_found_where_one_does_not_do(sales: pd.DataFrame) -> 
 
 def test_missing_values_are_a_rule_of_their_own(sales: pd.DataFrame) -> None:
     holes = sales.assign(quantity=sales["quantity"].where(sales["quantity"] < 150))
-    assert told_apart(holes, holes["quantity"].isna().to_numpy(), WORDS).startswith(
+    assert describe_subgroup(holes, holes["quantity"].isna().to_numpy(), WORDS).startswith(
         "quantity missing"
     )
 
 
 def test_rows_drawn_by_chance_are_told_by_no_rule(sales: pd.DataFrame) -> None:
     picked = np.random.default_rng(2).random(len(sales)) < 0.1
-    assert told_apart(sales, picked, WORDS) == "by no rule of two conditions on declared columns"
+    assert (
+        describe_subgroup(sales, picked, WORDS)
+        == "by no rule of two conditions on declared columns"
+    )
 
 
 # Rows
@@ -133,49 +136,49 @@ def test_rows_drawn_by_chance_are_told_by_no_rule(sales: pd.DataFrame) -> None:
 def test_rows_are_the_same_whatever_the_width_and_order_of_their_columns() -> None:
     first = pd.DataFrame({"shop": [1, 1, 2], "decision_time": pd.to_datetime(["2026-01-01"] * 3)})
     second = first.astype({"shop": "float64"}).iloc[::-1].reset_index(drop=True)
-    assert set(identities(("shop",), first)) == set(identities(("shop",), second))
-    assert len(set(identities(("shop",), first))) == 3, "two points of one instant are two rows"
-    assert len(set(cells(("shop",), first))) == 2, "and one cell of one entity and day"
+    assert set(row_ids(("shop",), first)) == set(row_ids(("shop",), second))
+    assert len(set(row_ids(("shop",), first))) == 3, "two points of one instant are two rows"
+    assert len(set(cluster_ids(("shop",), first))) == 2, "and one cell of one entity and day"
 
 
 def test_a_sample_keeps_whole_cells_and_the_same_ones_of_every_population() -> None:
-    whole = Sample(TRAINING, cells(("shop",), TRAINING))
-    turned = Sample(TRAINING[::-1], whole.cells[::-1])
-    kept = set(whole.thinned(300).cells)
-    assert 280 <= len(whole.thinned(300).cells) <= 320
-    assert kept == set(turned.thinned(300).cells)
-    assert sum(cell in kept for cell in whole.cells) == len(whole.thinned(300).cells)
+    whole = Sample(TRAINING, cluster_ids(("shop",), TRAINING))
+    turned = Sample(TRAINING[::-1], whole.clusters[::-1])
+    kept = set(whole.subsample(300).clusters)
+    assert 280 <= len(whole.subsample(300).clusters) <= 320
+    assert kept == set(turned.subsample(300).clusters)
+    assert sum(cell in kept for cell in whole.clusters) == len(whole.subsample(300).clusters)
 
 
 def test_equal_populations_cannot_be_told_apart_and_shifted_ones_can() -> None:
     here, there = rows("2026-01-05", 56, 3), rows("2026-01-05", 56, 4)
-    samples = [Sample(each, cells(("shop",), each)) for each in (here, there)]
+    samples = [Sample(each, cluster_ids(("shop",), each)) for each in (here, there)]
     for method in ("trees", "logistic"):
-        told = tell_apart(samples[0], samples[1], ["size", "kind"], method, 1)
-        assert abs(told.apart.area - 0.5) < 4 * told.apart.standard_error
-        moved = Sample(there.assign(size=there["size"] + 1), samples[1].cells)
-        assert tell_apart(samples[0], moved, ["size", "kind"], method, 1).apart.area > 0.7
+        scores = domain_scores(samples[0], samples[1], ["size", "kind"], method, 1)
+        assert abs(scores.auc.area - 0.5) < 4 * scores.auc.standard_error
+        moved = Sample(there.assign(size=there["size"] + 1), samples[1].clusters)
+        assert domain_scores(samples[0], moved, ["size", "kind"], method, 1).auc.area > 0.7
 
 
 def test_logistic_regression_is_blind_to_a_change_of_scale_and_trees_are_not() -> None:
     here, there = rows("2026-01-05", 56, 3), rows("2026-01-05", 56, 4)
     wide = there.assign(size=there["size"] * 3)
-    first, second = (Sample(each, cells(("shop",), each)) for each in (here, wide))
-    assert tell_apart(first, second, ["size"], "logistic", 1).apart.area < 0.55
-    assert tell_apart(first, second, ["size"], "trees", 1).apart.area > 0.65
+    first, second = (Sample(each, cluster_ids(("shop",), each)) for each in (here, wide))
+    assert domain_scores(first, second, ["size"], "logistic", 1).auc.area < 0.55
+    assert domain_scores(first, second, ["size"], "trees", 1).auc.area > 0.65
 
 
 def test_a_handful_of_rows_is_refused() -> None:
-    few = Sample(TRAINING[:10], cells(("shop",), TRAINING[:10]))
+    few = Sample(TRAINING[:10], cluster_ids(("shop",), TRAINING[:10]))
     with pytest.raises(TooFewRows, match="too small"):
-        tell_apart(few, few, ["size"], "trees", 1)
+        domain_scores(few, few, ["size"], "trees", 1)
 
 
 # Flags
 
 
 def test_one_recipe_against_itself_has_nothing_to_flag() -> None:
-    found = audit(material(recipe(), recipe()), as_of=AS_OF, against="1")
+    found = audit(audit_data(recipe(), recipe()), as_of=AS_OF, against="1")
     stopping = [f.name for f in found.findings if f.blocking and f.verdict is not Verdict.PASS]
     assert stopping == []
     assert found.own is not None
@@ -187,7 +190,7 @@ def test_a_label_rule_that_pleases_the_candidate_is_flagged() -> None:
     def halved(part: pd.DataFrame) -> pd.DataFrame:
         return part.assign(label=part["label"] / 2)
 
-    found = material(
+    found = audit_data(
         recipe(),
         recipe(),
         training={"champion": TRAINING, "candidate": halved(TRAINING)},
@@ -206,7 +209,7 @@ def test_a_label_rule_that_pleases_the_candidate_is_flagged() -> None:
 
 def test_labels_that_exist_for_one_answer_only_are_flagged() -> None:
     high = RECENT["size"] * 2 + 3 * (RECENT["kind"] == "b") > 1.5
-    found = material(
+    found = audit_data(
         recipe(),
         recipe("size"),
         recent={("champion", "champion"): RECENT.assign(label=RECENT["label"].where(high))},
@@ -216,7 +219,7 @@ def test_labels_that_exist_for_one_answer_only_are_flagged() -> None:
 
 def test_labels_that_are_missing_by_chance_are_not() -> None:
     seen = np.random.default_rng(5).random(len(RECENT)) < 0.7
-    found = material(
+    found = audit_data(
         recipe(),
         recipe("size"),
         recent={("champion", "champion"): RECENT.assign(label=RECENT["label"].where(seen))},
@@ -227,7 +230,7 @@ def test_labels_that_are_missing_by_chance_are_not() -> None:
 def test_a_holdout_of_other_rows_is_not_weighted_to_live() -> None:
     """Half the live rows have features that no row of the candidate's holdout has."""
     kept = (RECENT["size"] > 0).to_numpy()
-    found = material(
+    found = audit_data(
         recipe(),
         recipe(),
         recent={("champion", "champion"): RECENT, ("candidate", "champion"): RECENT[kept]},
@@ -240,7 +243,7 @@ def test_a_holdout_of_other_rows_is_not_weighted_to_live() -> None:
 
 def test_a_feature_that_only_the_champion_calls_by_that_name_is_found_in_its_own_column() -> None:
     frame = RECENT.assign(champion_size=RECENT["size"] * 10)
-    view = Arm(recipe("size"), {"size": "champion_size"}).view(frame)
+    view = RecipeView(recipe("size"), {"size": "champion_size"}).view(frame)
     assert view["size"].tolist() == frame["champion_size"].tolist()
     assert list(view.columns) == ["shop", "decision_time", "label", "size"]
 
