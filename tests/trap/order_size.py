@@ -176,7 +176,7 @@ def plain_harness(found: AuditData) -> float:
     This is what most teams do before they ship: retrain with and without the change, score both
     on the same held-out rows, repeat with four seeds, compare the means. Above zero says "ship".
     """
-    exam = found.judged("candidate", "candidate")
+    exam = found.recent_rows("candidate", "candidate")
     label = exam["label"].to_numpy(np.float64)
     losses = {
         side: np.mean(
