@@ -16,6 +16,8 @@ from pathlib import Path
 
 from processes import HOST, Process, StackError
 
+from pipelines.core.files import atomic_folder
+
 ROLE = DATABASE = "airflow"
 
 
@@ -108,15 +110,13 @@ class Cluster:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         self._own(self.folder)
-        part = self.folder / "data.part"
-        shutil.rmtree(part, ignore_errors=True)
         _ = self.password
-        self._run(
-            str(self.programs / "initdb"),
-            *("-D", str(part), "-U", ROLE, "-A", "scram-sha-256"),
-            *("--pwfile", str(self._password_file), "-E", "UTF8", "--locale=C", "--no-sync"),
-        )
-        part.replace(self.data)
+        with atomic_folder(self.data) as draft:
+            self._run(
+                str(self.programs / "initdb"),
+                *("-D", str(draft), "-U", ROLE, "-A", "scram-sha-256"),
+                *("--pwfile", str(self._password_file), "-E", "UTF8", "--locale=C", "--no-sync"),
+            )
 
     def answers(self) -> bool:
         """Whether it takes connections."""

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import psutil
 
+from pipelines.core.files import write_bytes
+
 HOST = "127.0.0.1"
 GRACE_S = 8.0
 
@@ -101,9 +103,7 @@ class Process:
                 extra_groups=[] if self.user else None,
             )
         note = {"pid": child.pid, "started": psutil.Process(child.pid).create_time()}
-        part = self.pid_file.with_suffix(".part")
-        part.write_text(json.dumps(note), encoding="utf-8")
-        part.replace(self.pid_file)
+        write_bytes(self.pid_file, json.dumps(note).encode())
         return True
 
     def wait_until(self, ready: Callable[[], bool], timeout_s: float) -> float:

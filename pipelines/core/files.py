@@ -1,60 +1,169 @@
-"""Files that are complete or absent, whatever kills the process; a full disk said by name."""
+"""Atomic and durable files and folders: each is complete or absent, even after a power cut.
+
+A file or folder is written under a hidden draft name in the same folder, flushed to the disk, and
+renamed. A full disk becomes an ``Unavailable`` error, and the draft is removed.
+"""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipelines.core.errors import Unavailable
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DRAFT = ".draft-"
 
 
 @contextmanager
-def complete_or_absent(target: Path, *, if_absent: bool = False) -> Iterator[Path]:
-    """A fresh path beside ``target`` that takes its name once the block ends without an error.
+def atomic_file(target: Path, *, if_absent: bool = False) -> Iterator[Path]:
+    """A draft path to write to, renamed to ``target`` when the block ends without an error.
 
     Arguments:
-        target: the file to be; its folder is made.
-        if_absent: leave a file that is there already as it is.
+        target: the file to write; its folder is made if needed.
+        if_absent: keep a file that already exists.
 
     Raises:
         Unavailable: when the disk is full; nothing half-written stays.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.parent / f".draft-{uuid.uuid4().hex}"
-    try:
-        with room_on_disk(target):
-            yield draft
-            settle(draft)
-            if if_absent:
-                try:
-                    os.link(draft, target)
-                except FileExistsError:
-                    return
-            else:
-                draft.replace(target)
-            _sync_folder(target.parent)
-    finally:
-        draft.unlink(missing_ok=True)
+    with draft_in(target.parent) as draft:
+        yield draft
+        publish_file(draft, target, if_absent=if_absent)
 
 
 @contextmanager
-def room_on_disk(place: Path) -> Iterator[None]:
-    """Turns the operating system's "no room" into an error for the person at the keyboard.
+def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A draft folder path, renamed to ``target`` when the block ends without an error.
+
+    The block makes the folder itself, for example with ``shutil.copytree``.
+
+    Arguments:
+        target: the folder to write; its parent is made if needed.
+        replace: put the draft in the place of a folder that already exists.
 
     Raises:
-        Unavailable: when the block failed for want of room.
+        Unavailable: when the disk is full; nothing half-written stays.
+        FileExistsError: when ``target`` exists, is not empty, and ``replace`` is false.
+    """
+    with draft_in(target.parent) as draft:
+        yield draft
+        publish_folder(draft, target, replace=replace)
+
+
+@contextmanager
+def draft_in(folder: Path) -> Iterator[Path]:
+    """An unused hidden path in ``folder``; what is still there at the end of the block is removed.
+
+    For drafts whose final name depends on their content. Otherwise use ``atomic_file`` or
+    ``atomic_folder``.
+
+    Raises:
+        Unavailable: when the disk is full.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f"{_DRAFT}{uuid.uuid4().hex}"
+    try:
+        with disk_full_as_error(folder):
+            yield draft
+    finally:
+        _remove(draft)
+
+
+def publish_file(draft: Path, target: Path, *, if_absent: bool = False) -> None:
+    """Flush a draft file to the disk and rename it to ``target``.
+
+    Arguments:
+        draft: a complete file in a folder of the same file system.
+        target: its final path; the folder exists.
+        if_absent: keep a file that already exists at ``target``.
+    """
+    fsync(draft)
+    if if_absent:
+        with suppress(FileExistsError):
+            os.link(draft, target)
+    else:
+        draft.replace(target)
+    fsync(target.parent)
+
+
+def publish_folder(draft: Path, target: Path, *, replace: bool = False) -> None:
+    """Flush a draft folder and all in it to the disk, and rename it to ``target``.
+
+    The operating system has no atomic exchange of folders here: with ``replace`` there is a moment
+    at which ``target`` is absent. If the rename fails, the old folder is put back.
+
+    Arguments:
+        draft: a complete folder in the same file system.
+        target: its final path; the parent exists.
+        replace: replace a folder that already exists at ``target``.
+
+    Raises:
+        FileExistsError: when ``target`` exists, is not empty, and ``replace`` is false.
+    """
+    for path in draft.rglob("*"):
+        if not path.is_symlink():
+            fsync(path)
+    fsync(draft)
+    try:
+        draft.rename(target)
+    except OSError as cause:
+        if cause.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        if not replace:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        _exchange(draft, target)
+    fsync(target.parent)
+
+
+def _exchange(draft: Path, target: Path) -> None:
+    with draft_in(target.parent) as old:
+        target.rename(old)
+        try:
+            draft.rename(target)
+        except OSError:
+            old.rename(target)
+            raise
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove the drafts that killed processes left in ``folder``.
+
+    Call it only while no other process can be writing there, for example under a lock.
+    """
+    for draft in folder.glob(f"{_DRAFT}*"):
+        _remove(draft)
+
+
+def write_bytes(target: Path, content: bytes) -> None:
+    """Write ``content`` to ``target``, atomically and durably.
+
+    Raises:
+        Unavailable: when the disk is full.
+    """
+    with atomic_file(target) as draft:
+        draft.write_bytes(content)
+
+
+@contextmanager
+def disk_full_as_error(place: Path) -> Iterator[None]:
+    """Turn the operating system's "no space left" into an ``Unavailable`` error.
+
+    Arguments:
+        place: the file or folder that is being written, for the message.
+
+    Raises:
+        Unavailable: when the block failed because the disk or the quota is full.
     """
     try:
         yield
     except OSError as cause:
-        if cause.errno in _NO_ROOM or "No space left" in str(cause):
+        if cause.errno in _DISK_FULL or "No space left" in str(cause):
             raise Unavailable(
                 "there is no room left to write a file",
                 where=str(place),
@@ -64,20 +173,13 @@ def room_on_disk(place: Path) -> Iterator[None]:
         raise
 
 
-def write_bytes(target: Path, content: bytes) -> None:
-    """Puts ``content`` into ``target``, atomically and durably.
-
-    Raises:
-        Unavailable: when the disk is full.
-    """
-    with complete_or_absent(target) as draft:
-        draft.write_bytes(content)
-
-
-def settle(path: Path) -> None:
-    """Waits until a file's content is on the disk."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
+def fsync(path: Path) -> None:
+    """Wait until the content of a file, or the list of names in a folder, is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def sha256_of(path: Path) -> str:
@@ -86,9 +188,8 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -53,9 +53,13 @@ def compare_and_swap(
             if number == attempts:
                 raise Unavailable(
                     "the update was overtaken by other writers every time",
-                    got=f"{attempts} attempts; the last one: {str(overtaken).splitlines()[0]}",
+                    got=f"{attempts} attempts; the last one: {_first_line(overtaken)}",
                     hint="run again: nothing was changed",
                 ) from overtaken
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
     raise ValueError(f"attempts must be at least 1, not {attempts}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from pipelines.core.errors import IntegrityError
-from pipelines.core.files import room_on_disk, settle, sha256_of, write_bytes
+from pipelines.core.files import draft_in, publish_file, sha256_of, write_bytes
 from pipelines.core.records import canonical_json, digest_of
 
 
@@ -37,18 +36,12 @@ class Cache:
         Raises:
             Unavailable: when the disk is full; nothing half-written stays.
         """
-        arrival = self.folder / "arrivals" / uuid.uuid4().hex
-        arrival.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with room_on_disk(arrival):
-                fetch(arrival)
-                settle(arrival)  # a name that is lost with the power costs a fetch and no more
-                sha256 = sha256_of(arrival)
-                target = self.object(sha256)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                arrival.replace(target)
-        finally:
-            arrival.unlink(missing_ok=True)
+        with draft_in(self.folder / "arrivals") as draft:
+            fetch(draft)
+            sha256 = sha256_of(draft)
+            target = self.object(sha256)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            publish_file(draft, target)
         return sha256
 
     def verify(self, sha256s: list[str]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from pipelines.core.errors import IntegrityError
+from pipelines.core.files import atomic_file, remove_drafts
 from pipelines.core.records import canonical_json
 
 R = TypeVar("R", bound=BaseModel)
@@ -25,11 +24,7 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        for part in folder.glob(".*.part"):
-            if part.is_dir():
-                shutil.rmtree(part)
-            else:
-                part.unlink()
+        remove_drafts(folder)
 
     def path(self, name: str) -> Path:
         """Where ``name`` is or will be."""
@@ -57,16 +52,10 @@ class Workspace:
         return self.write(name, lambda path: _put(path, canonical_json(value)))
 
     def write(self, name: str, put: Callable[[Path], object]) -> Path:
-        """Let ``put`` write a file beside ``name`` and move it there when it is whole."""
+        """Write the file ``name`` with ``put``, atomically."""
         path = self.path(name)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            put(part)
-            with part.open("rb") as file:
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with atomic_file(path) as draft:
+            put(draft)
         return path
 
 

@@ -7,7 +7,6 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,12 @@ from pydantic import Field
 from sklearn.pipeline import Pipeline
 
 from pipelines.core.errors import IntegrityError
+from pipelines.core.files import atomic_folder
 from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import instant_text
 from pipelines.packaging.serialization import requirements_of, serialization_finding, storable_types
-from pipelines.packaging.skops_canonical import settle
+from pipelines.packaging.skops_canonical import make_canonical
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
 
@@ -68,7 +68,7 @@ def write_package(
     form = "cloudpickle" if trusted is None else "skops"
     function = "predict_proba" if probabilities else "predict"
     requirements = requirements_of(pipeline, form)
-    with _whole_or_not(folder) as part:
+    with atomic_folder(folder, replace=True) as part:
         _save(
             part,
             pipeline,
@@ -122,7 +122,7 @@ def complete_package(
             wanted=package.content,
             hint="remove the run's folder and run again",
         )
-    with _whole_or_not(folder) as part:
+    with atomic_folder(folder, replace=True) as part:
         shutil.copytree(source, part)
         saved = Model.load(str(part))
         saved.metadata = {"gauntlet": {**facts, "serialization": package.serialization}}
@@ -132,19 +132,6 @@ def complete_package(
     return package.model_copy(
         update={"content": content_digest(folder), "size_bytes": _size(folder)}
     )
-
-
-@contextmanager
-def _whole_or_not(folder: Path) -> Iterator[Path]:
-    """A path beside ``folder`` that takes its place once the block ends without an error."""
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        yield part
-        shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _put_evidence(folder: Path, evidence: Mapping[str, bytes]) -> None:
@@ -230,7 +217,7 @@ def _save(
         metadata=metadata,
     )
     if form == "skops":
-        settle(folder / "model.skops")
+        make_canonical(folder / "model.skops")
         saved = Model.load(str(folder))
         saved.model_size_bytes = (folder / "model.skops").stat().st_size
         saved.save(str(folder / "MLmodel"))

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
+from pipelines.core.files import atomic_file
+
 _SCHEMA = "schema.json"
 
 
-def settle(path: Path) -> None:
+def make_canonical(path: Path) -> None:
     """Number objects and members in the order of the schema, drop times of day, and compress.
 
     skops names objects and members by their address in memory and stamps them with the present.
@@ -22,12 +24,10 @@ def settle(path: Path) -> None:
     objects: dict[int, int] = {}
     names: dict[str, str] = {}
     renumbered = _renumber(schema, objects, names)
-    part = path.with_name(path.name + ".part")
-    with ZipFile(part, "w") as file:
+    with atomic_file(path) as draft, ZipFile(draft, "w") as file:
         _put(file, _SCHEMA, json.dumps(renumbered, indent=1).encode())
         for old, new in names.items():
             _put(file, new, members[old])
-    part.replace(path)
 
 
 def _renumber(node: Any, objects: dict[int, int], names: dict[str, str]) -> Any:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from pipelines.core.errors import GauntletError, IntegrityError
+from pipelines.core.files import draft_in, publish_folder
 from pipelines.core.records import canonical_json
 from pipelines.packaging.package import content_digest
 from pipelines.release.ledger import LIVE
@@ -134,25 +132,19 @@ def checked_copy(info: VersionInfo, into: Path, fetch: Callable[[Path], object])
     try:
         same_content(info, target)
     except IntegrityError:
-        part = into / f".{info.content}.{os.getpid()}.{threading.get_ident()}.part"
-        shutil.rmtree(part, ignore_errors=True)
-        into.mkdir(parents=True, exist_ok=True)
-        try:
-            fetch(part)
-            same_content(info, part, f"{info.model} version {info.version}")
-            _put(info, part, target)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+        with draft_in(into) as draft:
+            fetch(draft)
+            same_content(info, draft, f"{info.model} version {info.version}")
+            _put(info, draft, target)
     return target
 
 
-def _put(info: VersionInfo, part: Path, target: Path) -> None:
-    """Move a sound copy into place; one that somebody else has put there meanwhile stays."""
+def _put(info: VersionInfo, draft: Path, target: Path) -> None:
+    """Move a verified copy into place, unless another process did so meanwhile."""
     try:
-        part.rename(target)
-    except OSError:
+        publish_folder(draft, target)
+    except FileExistsError:
         try:
             same_content(info, target)
         except IntegrityError:
-            shutil.rmtree(target, ignore_errors=True)
-            part.rename(target)
+            publish_folder(draft, target, replace=True)

@@ -223,7 +223,7 @@ class Pharmacy:
         return sorted(
             path.relative_to(self.home).as_posix()
             for path in self.home.rglob("*")
-            if path.name.endswith(".part") or path.name.startswith(".draft")
+            if path.name.startswith(".draft")
         )
 
 

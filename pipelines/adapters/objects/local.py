@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipelines.core.errors import IntegrityError, Unavailable
-from pipelines.core.files import complete_or_absent
+from pipelines.core.files import atomic_file
 from pipelines.data.objects import StoredObject
 
 
@@ -49,7 +49,7 @@ class LocalStore:
         path = self._path(key)
         try:
             if not (if_absent and path.is_file()):
-                with complete_or_absent(path, if_absent=if_absent) as draft:
+                with atomic_file(path, if_absent=if_absent) as draft:
                     if isinstance(content, bytes):
                         draft.write_bytes(content)
                     else:

@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipelines.core.errors import IntegrityError, SpecError, Unavailable
-from pipelines.core.files import room_on_disk
+from pipelines.core.files import disk_full_as_error
 from pipelines.data.objects import StoredObject
 
 _GONE = {"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "412", "MethodNotAllowed"}
@@ -88,7 +88,7 @@ class S3Store:
                         hint="run again once nothing writes to it any more",
                     ) from cause
                 raise
-            with room_on_disk(to), to.open("wb") as file:
+            with disk_full_as_error(to), to.open("wb") as file:
                 shutil.copyfileobj(answer["Body"], file, 1 << 20)
 
     def write(self, key: str, content: Path | bytes, *, if_absent: bool = True) -> StoredObject:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from pipelines.core.files import atomic_folder, write_bytes
 from pipelines.core.records import canonical_json
 from pipelines.release.registry import Registration, Shown, VersionInfo
 from pipelines.release.version_facts import (
@@ -49,16 +48,12 @@ class FolderRegistry:
             same_run(registration, found)
             return found
         home = self._root / registration.model
-        for left in home.glob(f".{registration.run}.*.part"):  # by a process that was killed
-            shutil.rmtree(left)
-        part = home / f".{registration.run}.{os.getpid()}.part"
-        part.mkdir(parents=True)
-        shutil.copytree(folder, part / _MODEL)
-        _write(part / _FACTS, {"tags": version_tags(registration), "shown": _json(shown)})
         number = str(
             max((int(path.name) for path in self._numbers(registration.model)), default=0) + 1
         )
-        part.rename(home / number)
+        with atomic_folder(home / number) as draft:
+            shutil.copytree(folder, draft / _MODEL)
+            _write(draft / _FACTS, {"tags": version_tags(registration), "shown": _json(shown)})
         return self.get(registration.model, number)
 
     def get(self, model: str, version: str) -> VersionInfo:
@@ -139,6 +134,4 @@ def _json(shown: Shown | None) -> object:
 
 
 def _write(path: Path, value: object) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
-    part.write_text(canonical_json(value) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_bytes(path, (canonical_json(value) + "\n").encode())

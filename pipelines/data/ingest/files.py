@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import duckdb
 
 from pipelines.core.errors import DataError, TimeError, Unavailable
-from pipelines.core.files import room_on_disk, sha256_of
+from pipelines.core.files import disk_full_as_error, sha256_of
 from pipelines.core.records import Record
 from pipelines.core.time import epoch_us, instant_text
 from pipelines.data.cache import Cache
@@ -128,7 +128,7 @@ def import_files(
 @contextmanager
 def _room_for_staging(work: Path) -> Iterator[None]:
     try:
-        with room_on_disk(work):
+        with disk_full_as_error(work):
             yield
     except (duckdb.IOException, duckdb.OutOfMemoryException) as cause:
         raise Unavailable(

@@ -15,7 +15,7 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 
 from pipelines.core.errors import DataError
-from pipelines.core.files import room_on_disk
+from pipelines.core.files import disk_full_as_error
 from pipelines.data.canonical import hash_sums, literal, quoted, row_hash
 from pipelines.data.events import Progress
 from pipelines.data.objects import ObjectStore, StoredObject
@@ -116,7 +116,7 @@ def _drafts(rows: pa.RecordBatchReader, folder: Path) -> Iterator[tuple[str, Pat
     """A Parquet file for each run of equal ``_day``; each is deleted when the next is asked for."""
     draft, writer, current = folder / "draft.parquet", None, ""
     schema = rows.schema.remove(rows.schema.get_field_index("_day"))
-    with room_on_disk(folder):
+    with disk_full_as_error(folder):
         for batch in rows:
             for day, part in _by_day(batch):
                 if day != current:

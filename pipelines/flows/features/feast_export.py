@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.core.errors import SpecError, Unavailable
+from pipelines.core.files import atomic_folder
 from pipelines.core.time import refuse_future
 from pipelines.features.feast import (
     EVENT_TIME,
@@ -101,7 +100,6 @@ def _table(spec: ModelSpec, view: FeatureView, tables: Any, as_of: datetime) -> 
 def _replaced(folder: Path) -> Iterator[Path]:
     """A path beside ``folder`` that takes its place once the block ends without an error."""
     target = folder.resolve()
-    part, old = (target.with_name(f".{target.name}.{os.getpid()}.{end}") for end in ("part", "old"))
     try:
         if target.exists() and not _may_go(target):
             raise SpecError(
@@ -110,12 +108,9 @@ def _replaced(folder: Path) -> Iterator[Path]:
                 wanted=f"a new name, an empty folder, or an export of before: its {README} says so",
                 hint="name another folder",
             )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part.mkdir()
-        yield part
-        if target.exists():
-            target.rename(old)
-        part.rename(target)
+        with atomic_folder(target, replace=True) as draft:
+            draft.mkdir()
+            yield draft
     except OSError as cause:
         raise Unavailable(
             "the repository cannot be written",
@@ -124,11 +119,6 @@ def _replaced(folder: Path) -> Iterator[Path]:
             wanted="a folder that this account may write, with room for it",
             hint="mend it or name another folder; what was there before is untouched",
         ) from cause
-    finally:
-        if old.exists() and not target.exists():  # it could not be replaced
-            old.rename(target)
-        for left in (part, old):
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def _may_go(target: Path) -> bool:

@@ -66,6 +66,14 @@ def test_the_exception_that_means_overtaken_can_be_chosen() -> None:
     assert compare_and_swap(attempt, retry_on=BlockingIOError, pause_s=0) == 7
 
 
+def test_an_error_without_a_message_is_reported_by_its_type() -> None:
+    def attempt() -> None:
+        raise BlockingIOError
+
+    with pytest.raises(Unavailable, match="the last one: BlockingIOError"):
+        compare_and_swap(attempt, retry_on=BlockingIOError, attempts=2, pause_s=0)
+
+
 def test_pauses_double_up_to_a_tenth_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     monkeypatch.setattr("time.sleep", pauses.append)
