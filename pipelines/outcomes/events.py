@@ -26,33 +26,33 @@ DAY_OF = ":day"
 
 
 @dataclass(frozen=True)
-class Events:
+class MetricEvents:
     """Events of a stream that a metric is made of.
 
     Arguments:
-        by: the stream's column for each key of the point that it has one for.
+        key_columns: the stream's column for each key of the point that it has one for.
         column: what is added up; none where events are only counted.
         delay: from the end of a day until all of its events are known.
-        place: in the declaration, for errors.
+        declared_at: in the declaration, for errors.
     """
 
     stream: str
-    by: Mapping[Column, Column]
+    key_columns: Mapping[Column, Column]
     where: tuple[Condition, ...]
     column: Column | None
     delay: timedelta
-    place: str
+    declared_at: str
 
 
-def measured(spec: ModelSpec, measure: LiveMeasure) -> Events:
+def measure_events(spec: ModelSpec, measure: LiveMeasure) -> MetricEvents:
     """What a business measure is made of."""
     keys = spec.points.keys
     by = dict(zip(keys, measure.by or keys, strict=True))
     where, column = measure.where, measure.column
-    return Events(measure.stream, by, where, column, measure.delay, "rollout.measures")
+    return MetricEvents(measure.stream, by, where, column, measure.delay, "rollout.measures")
 
 
-def outcome_events(spec: ModelSpec, rollout: Rollout) -> Events | None:
+def outcome_events(spec: ModelSpec, rollout: Rollout) -> MetricEvents | None:
     """What a canary's outcome is made of; none when it comes with the answer, or stands in its row.
 
     A label that stands in its own row is there or is missing, which is counted elsewhere. One
@@ -60,17 +60,17 @@ def outcome_events(spec: ModelSpec, rollout: Rollout) -> Events | None:
     """
     name, label = rollout.canary.outcome.name, spec.label
     if name in rollout.measures:
-        return measured(spec, rollout.measures[name])
+        return measure_events(spec, rollout.measures[name])
     if name in OF_THE_LOG or isinstance(label, OwnRowLabel):
         return None
     if set(label.by) - set(spec.points.keys):
         return None
     by = {key: key for key in label.by}
-    return Events(label.stream, by, label.where, None, label.delay, "label")
+    return MetricEvents(label.stream, by, label.where, None, label.delay, "label")
 
 
-def by_day(
-    events: Events, spec: ModelSpec, table: ibis.Table, began: datetime, end: datetime
+def sum_by_day(
+    events: MetricEvents, spec: ModelSpec, table: ibis.Table, began: datetime, end: datetime
 ) -> pd.DataFrame:
     """Sums of events of a stretch.
 
@@ -79,18 +79,18 @@ def by_day(
         began: from which days are counted.
 
     Returns:
-        The keys, ``:day``, ``total``, ``count``, and ``overdue``: how many of them became known
+        The keys, ``:day``, ``total``, ``count``, and ``late``: how many of them became known
         when their day had counted as complete.
     """
     from pipelines.features.conditions import holding
 
-    found = holding(table, events.where, spec.streams[events.stream].columns, events.place)
+    found = holding(table, events.where, spec.streams[events.stream].columns, events.declared_at)
     low, high = (utc(bound).replace(tzinfo=None) for bound in (began, end))
     found = found.filter((found.event_time >= low) & (found.event_time < high))
     if events.column is not None:
         found = found.filter(found[events.column].notnull())
     rows = found.select(
-        **{key: found[column] for key, column in events.by.items()},
+        **{key: found[column] for key, column in events.key_columns.items()},
         at=found.event_time,
         known=found.known_time,
         total=found[events.column].cast("float64") if events.column else 1.0,
@@ -98,7 +98,7 @@ def by_day(
     day = days_since(rows["at"].to_numpy("datetime64[us]"), began)
     due = np.datetime64(low, "us") + (day + 1) * np.timedelta64(DAY) + np.timedelta64(events.delay)
     rows[DAY_OF], rows["count"] = day, 1.0
-    rows["overdue"] = (rows["known"].to_numpy("datetime64[us]") > due).astype(np.float64)
-    columns = ["total", "count", "overdue"]
-    sums: pd.DataFrame = rows.groupby([*events.by, DAY_OF], sort=True)[columns].sum()
+    rows["late"] = (rows["known"].to_numpy("datetime64[us]") > due).astype(np.float64)
+    columns = ["total", "count", "late"]
+    sums: pd.DataFrame = rows.groupby([*events.key_columns, DAY_OF], sort=True)[columns].sum()
     return sums.reset_index()

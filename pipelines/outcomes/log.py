@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 ASSIGNMENT = "canary.sample_ratio.assignment"
-NOWHERE = np.iinfo(np.int64).max  # the stage of an entity that is in no arm
-NEVER = np.iinfo(np.int64).max  # the first day of an entity that has no row
-GRACE = timedelta(hours=1)  # from a move until every process follows it
+NO_STAGE = np.iinfo(np.int64).max  # the stage of an entity that is in no arm
+NO_DAY = np.iinfo(np.int64).max  # the first day of an entity that has no row
+PROPAGATION_TIME = timedelta(hours=1)  # from a move until every process follows it
 _EXAMPLES = 3
 
 
 @dataclass(frozen=True)
-class LiveLog:
+class EntityLog:
     """Rows of a log, and their entities.
 
     Arguments:
@@ -45,23 +45,23 @@ class LiveLog:
     rows: pd.DataFrame
     entities: pd.DataFrame
 
-    def taken(self, which: Any) -> LiveLog:
+    def select(self, which: Any) -> EntityLog:
         """Some of the rows; the same entities."""
-        return LiveLog(self.rows[which], self.entities)
+        return EntityLog(self.rows[which], self.entities)
 
-    def within(self, start: datetime, end: datetime) -> LiveLog:
+    def within(self, start: datetime, end: datetime) -> EntityLog:
         """The rows about decisions of a stretch."""
         decided = self.rows["event_time"]
         low, high = (utc(bound).replace(tzinfo=None) for bound in (start, end))
-        return self.taken((decided >= low) & (decided < high))
+        return self.select((decided >= low) & (decided < high))
 
     def days(self, since: datetime) -> Integers:
         """The day of each row, counted from an instant."""
         return days_since(self.rows["event_time"].to_numpy("datetime64[us]"), since)
 
-    def entered(self, since: datetime) -> Integers:
-        """The first day of each entity, by code; ``NEVER`` where it has no row."""
-        first = np.full(len(self.entities), NEVER)
+    def enrolment_day(self, since: datetime) -> Integers:
+        """The first day of each entity, by code; ``NO_DAY`` where it has no row."""
+        first = np.full(len(self.entities), NO_DAY)
         np.minimum.at(first, self.rows["code"].to_numpy(np.int64), self.days(since))
         return first
 
@@ -72,7 +72,7 @@ def days_since(times: npt.NDArray[np.datetime64], since: datetime) -> Integers:
     return np.asarray((times - origin) // np.timedelta64(1, "D"), np.int64)
 
 
-def live_log(events: EventReader, spec: ModelSpec, window: Window) -> LiveLog | None:
+def load_entity_log(events: EventReader, spec: ModelSpec, window: Window) -> EntityLog | None:
     """What was logged about decisions in a window, known at its end; none when nothing was.
 
     Raises:
@@ -97,15 +97,15 @@ def live_log(events: EventReader, spec: ModelSpec, window: Window) -> LiveLog | 
             got=lacking[0],
             wanted=f"keys {keys}",
         )
-    return LiveLog(rows.assign(code=codes), pd.DataFrame(entities, columns=keys))
+    return EntityLog(rows.assign(code=codes), pd.DataFrame(entities, columns=keys))
 
 
 @dataclass(frozen=True)
-class Assigned:
+class Assignment:
     """Where the hash puts each entity, by code.
 
     Arguments:
-        stage: of the ramp at which it came into its arm; ``NOWHERE`` for none.
+        stage: of the ramp at which it came into its arm; ``NO_STAGE`` for none.
         challenger: whether that is the challenger's arm.
     """
 
@@ -113,27 +113,27 @@ class Assigned:
     challenger: Mask
 
 
-def assigned(entities: pd.DataFrame, ramp: Ramp) -> Assigned:
+def assign_entities(entities: pd.DataFrame, ramp: Ramp) -> Assignment:
     """The arms of entities under a ramp; nothing that was served plays a part."""
     allocation = Allocation(salt=ramp.salt, share=ramp.shares[-1])
     records: list[Any] = entities.to_dict("records")
     stages = [stage_of(one, ramp.salt, ramp.shares) for one in records]
     arms = [arm_of(one, allocation) for one in records]
-    return Assigned(
-        np.array([NOWHERE if stage is None else stage for stage in stages], np.int64),
+    return Assignment(
+        np.array([NO_STAGE if stage is None else stage for stage in stages], np.int64),
         np.array([arm is Arm.CHALLENGER for arm in arms], np.bool_),
     )
 
 
-def in_arms(log: LiveLog, where: Assigned) -> Mask:
+def answered_in_own_arm(log: EntityLog, where: Assignment) -> Mask:
     """Rows that were answered in the very arm that the hash gives their entity."""
     code = log.rows["code"].to_numpy()
     arm = log.rows["arm"].to_numpy(object)
     meant = np.where(where.challenger[code], Arm.CHALLENGER.value, Arm.CONTROL.value)
-    return np.asarray((where.stage[code] != NOWHERE) & (arm == meant), np.bool_)
+    return np.asarray((where.stage[code] != NO_STAGE) & (arm == meant), np.bool_)
 
 
-def assignment(log: LiveLog, where: Assigned, ramp: Ramp) -> Finding:
+def assignment_finding(log: EntityLog, where: Assignment, ramp: Ramp) -> Finding:
     """Whether everybody was answered in the arm that the hash says.
 
     An answer followed some allocation that stood between an hour before its decision (a process
@@ -141,11 +141,15 @@ def assignment(log: LiveLog, where: Assigned, ramp: Ramp) -> Finding:
     """
     rows = log.rows[log.rows["arm"] != Arm.SHADOW.value]
     code, arm = rows["code"].to_numpy(), rows["arm"].to_numpy(object)
-    first = _standing(ramp.since, (rows["event_time"] - GRACE).to_numpy("datetime64[us]"))
-    last = _standing(ramp.since, rows["known_time"].to_numpy("datetime64[us]"))
+    first = _stage_at(
+        ramp.since, (rows["event_time"] - PROPAGATION_TIME).to_numpy("datetime64[us]")
+    )
+    last = _stage_at(ramp.since, rows["known_time"].to_numpy("datetime64[us]"))
     stage = where.stage[code]
     outside = arm == Arm.CHAMPION.value
-    right = np.where(outside, stage > first, in_arms(LiveLog(rows, log.entities), where))
+    right = np.where(
+        outside, stage > first, answered_in_own_arm(EntityLog(rows, log.entities), where)
+    )
     right &= outside | (stage <= last)
     wrong = int(np.count_nonzero(~right))
     examples = sorted(set(rows["entity"].to_numpy(object)[~right]))[:_EXAMPLES]
@@ -160,7 +164,7 @@ def assignment(log: LiveLog, where: Assigned, ramp: Ramp) -> Finding:
     )
 
 
-def _standing(since: Sequence[datetime], times: npt.NDArray[np.datetime64]) -> Integers:
+def _stage_at(since: Sequence[datetime], times: npt.NDArray[np.datetime64]) -> Integers:
     """The stage that stood at each time; -1 before the first."""
     began = np.array([utc(one).replace(tzinfo=None) for one in since], "datetime64[us]")
     return np.asarray(np.searchsorted(began, times, side="right") - 1, np.int64)

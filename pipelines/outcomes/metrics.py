@@ -14,8 +14,15 @@ import numpy as np
 from pipelines.core.arrays import Floats, Integers, Mask
 from pipelines.core.time import utc
 from pipelines.data.reader import EventReader
-from pipelines.outcomes.events import DAY, DAY_OF, Events, by_day, measured, outcome_events
-from pipelines.outcomes.log import NEVER, LiveLog
+from pipelines.outcomes.events import (
+    DAY,
+    DAY_OF,
+    MetricEvents,
+    measure_events,
+    outcome_events,
+    sum_by_day,
+)
+from pipelines.outcomes.log import NO_DAY, EntityLog
 from pipelines.outcomes.metric_rows import MetricRows
 from pipelines.packaging.version import ModelVersion
 from pipelines.spec.live_metrics import ERROR_SHARE, LATENCY, OF_THE_LOG
@@ -32,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Live:
+class MetricSource:
     """What live metrics are computed from.
 
     Arguments:
@@ -51,8 +58,8 @@ class Live:
     versions: tuple[str, str]
     classes: tuple[str, ...] = ()
 
-    def rows(
-        self, name: str, log: LiveLog, meant: Any, began: datetime, end: datetime
+    def metric_rows(
+        self, name: str, log: EntityLog, meant: Any, began: datetime, end: datetime
     ) -> MetricRows:
         """A metric of answers, or of the entities that they are about, until an instant.
 
@@ -64,7 +71,7 @@ class Live:
             end: measures count days that end by then.
         """
         if name in self.rollout.measures:
-            return self._measured(self.rollout.measures[name], log, began, end)
+            return self._measure_rows(self.rollout.measures[name], log, began, end)
         rows, days = log.rows, log.days(began)
         matured = np.ones(len(rows), np.bool_)
         if name == LATENCY:
@@ -76,17 +83,17 @@ class Live:
         code = rows["code"].to_numpy(np.int64)
         return MetricRows(code, days, value, matured, np.ones(len(rows)))
 
-    def losses(self, name: str, log: LiveLog) -> tuple[Floats, Mask]:
+    def losses(self, name: str, log: EntityLog) -> tuple[Floats, Mask]:
         """The loss of each answer, NaN without a label; and whether its time has come."""
         labels = self._labels(log)
-        matured = labels["matured_at"].to_numpy("datetime64[us]") <= _plain(self.as_of)
+        matured = labels["matured_at"].to_numpy("datetime64[us]") <= _naive_utc(self.as_of)
         known = np.asarray(matured & labels["label"].notna().to_numpy())
         value = np.full(len(log.rows), np.nan)
         if known.any():
             value[known] = self._loss(name, log, labels, known)
         return value, np.asarray(matured, np.bool_)
 
-    def past(self, name: str, log: LiveLog, began: datetime, length: timedelta) -> Floats:
+    def pre_period(self, name: str, log: EntityLog, began: datetime, length: timedelta) -> Floats:
         """A metric of each entity before an instant, by code; NaN where there is none.
 
         Labels count if all that they are made of happened before: later, the arms play a part.
@@ -100,17 +107,17 @@ class Live:
             everybody = np.arange(many, dtype=np.int64)
             first = np.zeros(many, np.int64)
             measure = self.rollout.measures[name]
-            found = self._by_day(measure, log.entities, everybody, first, start, began)
-            return _means(found, many)
+            found = self._daily_rows(measure, log.entities, everybody, first, start, began)
+            return _entity_means(found, many)
         before = log.within(start, began - (self._horizon if name not in OF_THE_LOG else DAY * 0))
         meant = np.full(len(before.rows), self.versions[1], object)
-        return _means(self.rows(name, before, meant, start, began), many)
+        return _entity_means(self.metric_rows(name, before, meant, start, began), many)
 
     @property
     def _horizon(self) -> timedelta:
         return self.spec.label.horizon
 
-    def _loss(self, name: str, log: LiveLog, labels: pd.DataFrame, known: Mask) -> Floats:
+    def _loss(self, name: str, log: EntityLog, labels: pd.DataFrame, known: Mask) -> Floats:
         from pipelines.training.fit import label_numbers
 
         measure = loss_measure(self.spec, name)
@@ -124,7 +131,7 @@ class Live:
         predictions = log.rows["prediction"].to_numpy(np.float64)[known]
         return 0.0 - measure.utilities(numbers, predictions, rows)
 
-    def _labels(self, log: LiveLog) -> pd.DataFrame:
+    def _labels(self, log: EntityLog) -> pd.DataFrame:
         """``label`` and ``matured_at`` of each row, in the rows' order."""
         import ibis
 
@@ -135,7 +142,7 @@ class Live:
         asked["decision_time"] = log.rows["event_time"].to_numpy("datetime64[us]")
         if not len(asked):
             return asked.assign(label=[], matured_at=np.array([], "datetime64[us]"))
-        bare = label_only(self.spec)
+        bare = without_features(self.spec)
         tables = {name: self.tables[name] for name in bare.streams}
         requests = ibis.memtable(asked.drop_duplicates())
         found = logged_frame(bare, tables, requests, self.as_of).to_pandas()
@@ -144,7 +151,7 @@ class Live:
         found = found.drop_duplicates([*keys, "decision_time"])
         return asked.merge(found, on=[*keys, "decision_time"], how="left", sort=False)
 
-    def overdue(self, log: LiveLog, began: datetime, end: datetime) -> MetricRows | None:
+    def late_ratio(self, log: EntityLog, began: datetime, end: datetime) -> MetricRows | None:
         """Of the events that the outcome is made of, those that came when they had to be known.
 
         A ratio: events that were too late over all that came, of each entity and day. None where
@@ -153,22 +160,22 @@ class Live:
         events = outcome_events(self.spec, self.rollout)
         if events is None:
             return None
-        entered = log.entered(began)
-        found = self._sums(events, log.entities, began, end)
+        entered = log.enrolment_day(began)
+        found = self._daily_sums(events, log.entities, began, end)
         code, day = (found[name].to_numpy(np.int64) for name in ("code", DAY_OF))
         mine = day > entered[code]
-        late, count = (found[name].to_numpy(np.float64)[mine] for name in ("overdue", "count"))
+        late, count = (found[name].to_numpy(np.float64)[mine] for name in ("late", "count"))
         return MetricRows(code[mine], day[mine], late, np.ones(len(late), np.bool_), count)
 
-    def _measured(
-        self, measure: LiveMeasure, log: LiveLog, began: datetime, end: datetime
+    def _measure_rows(
+        self, measure: LiveMeasure, log: EntityLog, began: datetime, end: datetime
     ) -> MetricRows:
         """Each entity's days since it came into its arm, the first one whole."""
-        entered = log.entered(began)
-        who = np.flatnonzero(entered < NEVER).astype(np.int64)
-        return self._by_day(measure, log.entities, who, entered[who], began, end)
+        entered = log.enrolment_day(began)
+        who = np.flatnonzero(entered < NO_DAY).astype(np.int64)
+        return self._daily_rows(measure, log.entities, who, entered[who], began, end)
 
-    def _by_day(
+    def _daily_rows(
         self,
         measure: LiveMeasure,
         entities: pd.DataFrame,
@@ -187,14 +194,14 @@ class Live:
                 DAY_OF: np.concatenate([np.arange(0), *(np.arange(one, last) for one in entered)]),
             }
         ).astype("int64")
-        sums = self._sums(measured(self.spec, measure), entities, began, end)
+        sums = self._daily_sums(measure_events(self.spec, measure), entities, began, end)
         found = grid.merge(
             sums[["code", DAY_OF, "total", "count"]], on=["code", DAY_OF], how="left"
         )
         total, count = (found[name].fillna(0.0).to_numpy(np.float64) for name in ("total", "count"))
         day = found[DAY_OF].to_numpy(np.int64)
-        over = _plain(began) + (day + 1) * np.timedelta64(DAY) + np.timedelta64(measure.delay)
-        matured = np.asarray(over <= _plain(self.as_of), np.bool_)
+        over = _naive_utc(began) + (day + 1) * np.timedelta64(DAY) + np.timedelta64(measure.delay)
+        matured = np.asarray(over <= _naive_utc(self.as_of), np.bool_)
         mean = measure.aggregate == "mean"
         value = np.where(matured, count if measure.aggregate == "count" else total, np.nan)
         there = count > 0 if mean else np.ones(len(found), np.bool_)
@@ -207,21 +214,21 @@ class Live:
             weight[there],
         )
 
-    def _sums(
-        self, events: Events, entities: pd.DataFrame, began: datetime, end: datetime
+    def _daily_sums(
+        self, events: MetricEvents, entities: pd.DataFrame, began: datetime, end: datetime
     ) -> pd.DataFrame:
         """Events of known entities by ``code`` and day."""
         from pipelines.features.frame import as_known
 
         table = as_known(self.tables[events.stream], self.as_of)
-        sums = by_day(events, self.spec, table, began, end)
+        sums = sum_by_day(events, self.spec, table, began, end)
         return sums.merge(
-            entities.assign(code=np.arange(len(entities))), on=list(events.by), how="inner"
+            entities.assign(code=np.arange(len(entities))), on=list(events.key_columns), how="inner"
         )
 
 
 @contextmanager
-def live(
+def open_metric_source(
     events: EventReader,
     spec: ModelSpec,
     as_of: datetime,
@@ -229,7 +236,7 @@ def live(
     names: tuple[str, ...],
     classes: tuple[str, ...] = (),
     also: tuple[str, ...] = (),
-) -> Iterator[Live]:
+) -> Iterator[MetricSource]:
     """What some live metrics of a version are computed from, for as long as the block lasts.
 
     Arguments:
@@ -241,17 +248,17 @@ def live(
     assert spec.rollout is not None
     measured = {one.stream for name, one in spec.rollout.measures.items() if name in names}
     labelled = any(name not in (*OF_THE_LOG, *spec.rollout.measures) for name in names)
-    wanted = measured | set(also) | (set(label_only(spec).streams) if labelled else set())
+    wanted = measured | set(also) | (set(without_features(spec).streams) if labelled else set())
     needed = {name: spec.streams[name] for name in sorted(wanted)}
     about = (spec, spec.rollout)
     if not wanted:
-        yield Live(*about, {}, as_of, versions, classes)
+        yield MetricSource(*about, {}, as_of, versions, classes)
         return
     with events.tables(events.snapshot(needed, as_of), needed) as tables:
-        yield Live(*about, tables, as_of, versions, classes)
+        yield MetricSource(*about, tables, as_of, versions, classes)
 
 
-def label_only(spec: ModelSpec) -> ModelSpec:
+def without_features(spec: ModelSpec) -> ModelSpec:
     """The declaration with nothing but points and label; not a declaration that would be read."""
     wanted = {spec.points.stream}
     if not isinstance(spec.label, OwnRowLabel):
@@ -272,7 +279,7 @@ def loss_measure(spec: ModelSpec, name: str) -> Measure:
     return guardrail_measure(spec, guards[0]) if guards else Measure(metric)
 
 
-def _means(found: MetricRows, many: int) -> Floats:
+def _entity_means(found: MetricRows, many: int) -> Floats:
     """Sum of values over sum of weights of each entity, by code."""
     assert found.weight is not None
     seen = found.matured & ~np.isnan(found.value)
@@ -281,7 +288,7 @@ def _means(found: MetricRows, many: int) -> Floats:
     return np.asarray(np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.nan))
 
 
-def _plain(value: datetime) -> np.datetime64:
+def _naive_utc(value: datetime) -> np.datetime64:
     return np.datetime64(utc(value).replace(tzinfo=None), "us")
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pipelines.core.arrays import Integers
 from pipelines.core.time import utc
 from pipelines.outcomes.metric_rows import SegmentMembers
-from pipelines.outcomes.metrics import Live
+from pipelines.outcomes.metrics import MetricSource
 from pipelines.spec.live_metrics import segment_stream
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.rollout import Segments
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Texts = npt.NDArray[np.object_]
 
 
-def segment_parts(
-    source: Live, entities: pd.DataFrame, code: Integers, began: datetime
+def segment_members(
+    source: MetricSource, entities: pd.DataFrame, code: Integers, began: datetime
 ) -> dict[str, SegmentMembers]:
     """Whom each declared segment is made of, under the name of its guardrail.
 
@@ -82,10 +82,12 @@ def segment_values(
     stream = segment_stream(spec, part)
     if stream is None:
         return np.asarray(entities[part.column].map(_text).to_numpy(object))
-    return _of_stream(as_known(tables[stream], as_of), part.column, entities, began)
+    return _values_from_stream(as_known(tables[stream], as_of), part.column, entities, began)
 
 
-def _of_stream(table: ibis.Table, column: str, entities: pd.DataFrame, began: datetime) -> Texts:
+def _values_from_stream(
+    table: ibis.Table, column: str, entities: pd.DataFrame, began: datetime
+) -> Texts:
     """As the newest event says that was known when the canary began, or else the first one known.
 
     Later events could have been made by what the arms did.

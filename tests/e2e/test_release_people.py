@@ -20,8 +20,8 @@ from pipelines.flows.release.approval import awaited
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.versions import load_incumbent
 from pipelines.gates.shadow.evidence import shadow_evidence
-from pipelines.outcomes.log import live_log
-from pipelines.outcomes.metrics import live
+from pipelines.outcomes.log import load_entity_log
+from pipelines.outcomes.metrics import open_metric_source
 from pipelines.predictions.assignment import Allocation, arm_of
 from pipelines.release.dry_run import record_look
 from pipelines.release.ledger import Draft
@@ -141,9 +141,11 @@ def test_losses_of_logged_answers_are_those_counted_by_hand(pharmacy: Pharmacy) 
     write_days(store, SECOND, end)
     parts = at(pharmacy, end)
     version = parts.versions.load("demand", "2")
-    log = live_log(parts, version.spec, Window(SECOND, end))
+    log = load_entity_log(parts.open_events(version.spec), version.spec, Window(SECOND, end))
     assert log is not None
-    with live(parts, version.spec, end, ("2", "1"), ("absolute_error",)) as source:
+    with open_metric_source(
+        parts.open_events(version.spec), version.spec, end, ("2", "1"), ("absolute_error",)
+    ) as source:
         values, matured = source.losses("absolute_error", log)
         events = source.tables["dispensing"].to_pandas()
     wait = version.spec.maturity.days
@@ -169,7 +171,7 @@ def test_losses_of_logged_answers_are_those_counted_by_hand(pharmacy: Pharmacy) 
         update={"rollout": rollout.model_copy(update={"shadow": shadow})}
     )
     evidence = shadow_evidence(
-        parts,
+        parts.open_events(spec),
         dataclasses.replace(version, spec=spec),
         Allocation(salt=standing.move.salt, shadow_share=0.5),
         standing.since,
@@ -180,16 +182,17 @@ def test_losses_of_logged_answers_are_those_counted_by_hand(pharmacy: Pharmacy) 
     assert evidence.disagreeing is not None
     assert evidence.disagreeing.hits == evidence.answered, "answers are 0.1 apart"
     assert evidence.losses is None
-    assert "days" in evidence.no_losses, "two days of requests cannot tell the noise between days"
+    assert "days" in evidence.losses_missing, (
+        "two days of requests cannot tell the noise between days"
+    )
 
 
 @pytest.mark.slow
 def test_arms_of_the_simulated_service_are_those_of_the_hash(pharmacy: Pharmacy) -> None:
     salt = salt_of(pharmacy)
     lived(pharmacy, lambda _: 1.0)
-    log = live_log(
-        at(pharmacy, VERDICT), pharmacy.parts().load_spec("demand"), Window(CANARY, VERDICT)
-    )
+    parts, spec = at(pharmacy, VERDICT), pharmacy.parts().load_spec("demand")
+    log = load_entity_log(parts.open_events(spec), spec, Window(CANARY, VERDICT))
     assert log is not None
     rows = log.rows[log.rows["arm"] != "shadow"]
     for row in rows.iloc[:: max(1, len(rows) // 50)].itertuples():

@@ -12,8 +12,8 @@ import pytest
 from pipelines.core.time import Window
 from pipelines.gates.canary.evidence import canary_evidence
 from pipelines.gates.canary.sums import ARMS
-from pipelines.outcomes.log import live_log
-from pipelines.outcomes.metrics import live
+from pipelines.outcomes.log import load_entity_log
+from pipelines.outcomes.metrics import open_metric_source
 from pipelines.release.rollout.state import ramp_of
 from pipelines.spec.predictions import Arm
 from tests.support.pharmacy import SECOND, Pharmacy
@@ -71,11 +71,17 @@ def test_a_covariate_sees_nothing_of_what_the_arms_did(waits: Pharmacy, tmp_path
         pharmacy = in_canary(waits, tmp_path / str(factor), factor)
         parts = at(pharmacy, VERDICT)
         version = parts.versions.load("demand", "2")
-        log = live_log(parts, version.spec, Window(CANARY - 14 * DAY, VERDICT))
+        log = load_entity_log(
+            parts.open_events(version.spec), version.spec, Window(CANARY - 14 * DAY, VERDICT)
+        )
         assert log is not None
         names = ("absolute_error", "packs_sold")
-        with live(parts, version.spec, VERDICT, ("2", "1"), names) as source:
-            past.append([source.past(name, log, CANARY, timedelta(days=14)) for name in names])
+        with open_metric_source(
+            parts.open_events(version.spec), version.spec, VERDICT, ("2", "1"), names
+        ) as source:
+            past.append(
+                [source.pre_period(name, log, CANARY, timedelta(days=14)) for name in names]
+            )
             reaching = log.within(CANARY - 7 * DAY, CANARY)
             values, _ = source.losses("absolute_error", reaching)
         past[-1].append(values)
@@ -96,7 +102,7 @@ def test_a_day_counts_when_its_late_sales_are_known(waits: Pharmacy, tmp_path: P
     version = parts.versions.load("demand", "2")
     move = next(e.move for e in reversed(parts.ledger.entries("demand")) if e.move)
     ramp = ramp_of(parts.ledger.entries("demand"), move.salt)
-    shown = canary_evidence(parts, version, ramp, now, other_version="1")
+    shown = canary_evidence(parts.open_events(version.spec), version, ramp, now, other_version="1")
     assert not shown.evidence.cumulative_weeks
     for arm in ARMS:
         [group] = shown.evidence.to_date.arm(arm)
@@ -104,7 +110,9 @@ def test_a_day_counts_when_its_late_sales_are_known(waits: Pharmacy, tmp_path: P
         assert reading.matured == reading.observed == group.entities, (
             "of five days, one is complete"
         )
-    later = canary_evidence(parts, version, ramp, VERDICT, other_version="1", until=None)
+    later = canary_evidence(
+        parts.open_events(version.spec), version, ramp, VERDICT, other_version="1", until=None
+    )
     assert len(later.evidence.cumulative_weeks) == 2
     assert later.evidence.days_in_week == (7, 7)
     assert all(one.verdict == "pass" for one in later.assignment)

@@ -37,7 +37,9 @@ def test_harm_in_a_segment_that_the_mean_hides_is_rolled_back(waits: Pharmacy) -
     assert version.spec.rollout is not None
     chain = parts.ledger.entries("demand")
     move = next(entry.move for entry in reversed(chain) if entry.move)
-    shown = canary_evidence(parts, version, ramp_of(chain, move.salt), now, other_version="1")
+    shown = canary_evidence(
+        parts.open_events(version.spec), version, ramp_of(chain, move.salt), now, other_version="1"
+    )
     whole = version.spec.rollout.canary
     assert shown.evidence.to_date.difference(whole.outcome).estimate > whole.outcome.minimum_effect
     blind = version.spec.rollout.model_copy(

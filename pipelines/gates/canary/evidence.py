@@ -24,13 +24,13 @@ from pipelines.gates.canary.sums import (
 )
 from pipelines.outcomes.log import (
     ASSIGNMENT,
-    assigned,
-    assignment,
-    in_arms,
-    live_log,
+    answered_in_own_arm,
+    assign_entities,
+    assignment_finding,
+    load_entity_log,
 )
-from pipelines.outcomes.metrics import live, version_classes
-from pipelines.outcomes.segments import segment_parts
+from pipelines.outcomes.metrics import open_metric_source, version_classes
+from pipelines.outcomes.segments import segment_members
 from pipelines.packaging.version import ModelVersion
 from pipelines.predictions.assignment import Ramp
 from pipelines.spec.live_metrics import OVERDUE, segment_stream
@@ -76,7 +76,7 @@ def canary_evidence(
     end = min(as_of, until) if until else as_of
     elapsed = (utc(end) - utc(ramp.began)) / timedelta(days=1)
     past_since = ramp.began - (length if canary.covariates else timedelta(0))
-    whole = live_log(events, spec, Window(past_since, as_of))
+    whole = load_entity_log(events, spec, Window(past_since, as_of))
     log = whole.within(ramp.began, end) if whole else None
     if whole is None or log is None or not len(log.rows):
         nothing = CanaryEvidence(
@@ -87,9 +87,9 @@ def canary_evidence(
             days_in_week=(),
         )
         return CanaryInputs(nothing, (_nothing_logged(),))
-    where = assigned(log.entities, ramp)
-    served = assignment(log, where, ramp)
-    mine = log.taken(in_arms(log, where))
+    where = assign_entities(log.entities, ramp)
+    served = assignment_finding(log, where, ramp)
+    mine = log.select(answered_in_own_arm(log, where))
     code = mine.rows["code"].to_numpy(np.int64)
     judged = where.challenger ^ swapped
     versions = (version.number, other_version)
@@ -99,17 +99,19 @@ def canary_evidence(
     people = np.unique(code)
     belong = {segment_stream(spec, part) for part in canary.segments}
     also = tuple(name for name in belong if name is not None)
-    with live(events, spec, as_of, versions, wanted, version_classes(version), also) as source:
-        segments = segment_parts(source, log.entities, people, ramp.began)
-        outcomes = {name: source.rows(name, mine, meant, ramp.began, end) for name in names}
-        overdue = source.overdue(mine, ramp.began, end)
-        callers = whole.taken(whole.rows["arm"] != Arm.SHADOW.value)
-        past = [source.past(name, callers, ramp.began, length) for name in canary.covariates]
+    with open_metric_source(
+        events, spec, as_of, versions, wanted, version_classes(version), also
+    ) as source:
+        segments = segment_members(source, log.entities, people, ramp.began)
+        outcomes = {name: source.metric_rows(name, mine, meant, ramp.began, end) for name in names}
+        overdue = source.late_ratio(mine, ramp.began, end)
+        callers = whole.select(whole.rows["arm"] != Arm.SHADOW.value)
+        past = [source.pre_period(name, callers, ramp.began, length) for name in canary.covariates]
     entities = EnrolledEntities(
         entity=people,
         challenger=judged[people],
         stage=where.stage[people],
-        day=mine.entered(ramp.began)[people],
+        day=mine.enrolment_day(ramp.began)[people],
         covariates=np.column_stack(past)[people] if past else None,
     )
     found = canary_sums(

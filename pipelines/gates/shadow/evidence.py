@@ -13,9 +13,20 @@ from pipelines.core.arrays import Floats, Mask
 from pipelines.core.findings import slug
 from pipelines.core.time import Window, utc
 from pipelines.data.reader import EventReader
-from pipelines.gates.shadow.findings import LEVEL, Counted, ShadowEvidence, SliceAgreement, Slowness
-from pipelines.outcomes.log import GRACE, LiveLog, live_log
-from pipelines.outcomes.metrics import Live, live, loss_measure, version_classes
+from pipelines.gates.shadow.findings import (
+    LEVEL,
+    LatencyQuantile,
+    Proportion,
+    ShadowEvidence,
+    SliceAgreement,
+)
+from pipelines.outcomes.log import PROPAGATION_TIME, EntityLog, load_entity_log
+from pipelines.outcomes.metrics import (
+    MetricSource,
+    loss_measure,
+    open_metric_source,
+    version_classes,
+)
 from pipelines.packaging.version import ModelVersion
 from pipelines.predictions.assignment import Allocation, in_shadow
 from pipelines.spec.model import ModelSpec
@@ -28,8 +39,10 @@ from pipelines.stats.undefined import Undefined
 if TYPE_CHECKING:
     import pandas as pd
 
-SLOWEST = 0.99
-_LAST_ROWS = timedelta(minutes=5)  # a shadow's answer may be in a later shipment than the caller's
+LATENCY_QUANTILE = 0.99
+SHIPPING_MARGIN = timedelta(
+    minutes=5
+)  # a shadow's answer may be in a later shipment than the caller's
 
 
 def shadow_evidence(
@@ -49,18 +62,18 @@ def shadow_evidence(
     spec = version.spec
     assert spec.rollout is not None
     shadow = spec.rollout.shadow
-    log = live_log(events, spec, Window(since, as_of))
+    log = load_entity_log(events, spec, Window(since, as_of))
     if log is None:
         return _no_shadow()
     is_shadow = (log.rows["arm"] == Arm.SHADOW.value) & (log.rows["version"] == version.number)
     said = log.rows[is_shadow].drop_duplicates("request_id")
     asked = log.rows[log.rows["arm"] != Arm.SHADOW.value].drop_duplicates("request_id")
-    latest = log.rows["event_time"].max() - _LAST_ROWS
-    begun = utc(since + GRACE).replace(tzinfo=None)
+    latest = log.rows["event_time"].max() - SHIPPING_MARGIN
+    begun = utc(since + PROPAGATION_TIME).replace(tzinfo=None)
     if len(said):
         begun = min(begun, said["event_time"].min())
     asked = asked[(asked["event_time"] >= begun) & (asked["event_time"] <= latest)]
-    bases = asked["request_id"].map(_request)
+    bases = asked["request_id"].map(_request_id)
     chosen = {base: in_shadow(base, allocation) for base in bases.unique()}
     asked = asked[bases.map(chosen).to_numpy(np.bool_)]
     answers = said[["request_id", "prediction", "latency_ms"]]
@@ -69,32 +82,36 @@ def shadow_evidence(
         return _no_shadow().model_copy(update={"requests": len(asked)})
     gap = np.abs((both["prediction_shadow"] - both["prediction"]).to_numpy(np.float64))
     apart = gap > shadow.tolerance if shadow.tolerance is not None else None
-    losses, no_losses = None, ""
+    losses, losses_missing = None, ""
     if not shadow.acts:
         versions = (version.number, champion)
         name = spec.metric.name.value
-        with live(events, spec, as_of, versions, (name,), version_classes(version)) as source:
-            losses, no_losses = _losses(source, name, LiveLog(both, log.entities))
+        with open_metric_source(
+            events, spec, as_of, versions, (name,), version_classes(version)
+        ) as source:
+            losses, losses_missing = _losses(source, name, EntityLog(both, log.entities))
     return ShadowEvidence(
         requests=len(asked),
         answered=len(both),
         mean_difference=float(gap.mean()),
-        disagreeing=None if apart is None else Counted(hits=int(apart.sum()), of=len(apart)),
-        slices=tuple(_slices(spec, LiveLog(both, log.entities), gap, apart)),
-        champion_ms=_slowness(both["latency_ms"].to_numpy(np.float64)),
-        challenger_ms=_slowness(both["latency_ms_shadow"].to_numpy(np.float64)),
+        disagreeing=None if apart is None else Proportion(hits=int(apart.sum()), of=len(apart)),
+        slices=tuple(_slices(spec, EntityLog(both, log.entities), gap, apart)),
+        champion_ms=_latency_quantile(both["latency_ms"].to_numpy(np.float64)),
+        challenger_ms=_latency_quantile(both["latency_ms_shadow"].to_numpy(np.float64)),
         losses=losses,
-        no_losses=no_losses,
+        losses_missing=losses_missing,
     )
 
 
-def _losses(source: Live, name: str, both: LiveLog) -> tuple[PairedDifference | None, str]:
+def _losses(
+    source: MetricSource, name: str, both: EntityLog
+) -> tuple[PairedDifference | None, str]:
     """The two versions' losses on the same requests, by the model's own metric."""
     if loss_measure(source.spec, name).metric.higher_is_better:
         return None, f"{name} ranks answers and is no loss of each: it cannot be paired"
     champion, matured = source.losses(name, both)
     shown = both.rows.assign(prediction=both.rows["prediction_shadow"])
-    challenger, _ = source.losses(name, LiveLog(shown, both.entities))
+    challenger, _ = source.losses(name, EntityLog(shown, both.entities))
     known = matured & ~np.isnan(champion)
     if not known.any():
         return None, f"none of {len(known)} requests has a matured label"
@@ -108,7 +125,7 @@ def _losses(source: Live, name: str, both: LiveLog) -> tuple[PairedDifference | 
 
 
 def _slices(
-    spec: ModelSpec, both: LiveLog, gap: Floats, apart: Mask | None
+    spec: ModelSpec, both: EntityLog, gap: Floats, apart: Mask | None
 ) -> Iterator[SliceAgreement]:
     served: list[dict[str, object]] = []
     for part in spec.slices:
@@ -122,7 +139,7 @@ def _slices(
             if len(rows) < part.minimum_rows:
                 continue
             at = rows.to_numpy()
-            counted = None if apart is None else Counted(hits=int(apart[at].sum()), of=len(at))
+            counted = None if apart is None else Proportion(hits=int(apart[at].sum()), of=len(at))
             yield SliceAgreement(
                 column=part.column,
                 value=str(value),
@@ -148,12 +165,12 @@ def _series(values: list[object]) -> pd.Series:
     return pd.Series(values, dtype=object)
 
 
-def _slowness(latency: Floats) -> Slowness:
-    value, low, high = quantile_bounds(latency, SLOWEST, LEVEL)
-    return Slowness(value=value, low=low, high=high)
+def _latency_quantile(latency: Floats) -> LatencyQuantile:
+    value, low, high = quantile_bounds(latency, LATENCY_QUANTILE, LEVEL)
+    return LatencyQuantile(value=value, low=low, high=high)
 
 
-def _request(row: str) -> str:
+def _request_id(row: str) -> str:
     """The request that a row of the log belongs to: rows are called ``<request>.<number>``."""
     return row.rpartition(".")[0] or row
 

@@ -20,14 +20,14 @@ LEVEL = 0.95  # of intervals of shares and quantiles
 HARM_LEVEL = 0.05  # one-sided: chance that equal losses are called worse
 
 
-class Counted(Record):
+class Proportion(Record):
     """A share of requests."""
 
     hits: int = Field(ge=0)
     of: int = Field(ge=0)
 
 
-class Slowness(Record):
+class LatencyQuantile(Record):
     """The 99 % latency of one version on the shadowed requests, ms."""
 
     value: float
@@ -41,7 +41,7 @@ class SliceAgreement(Record):
     column: str
     value: str
     slug: str = Field(pattern=r"^[A-Za-z0-9_\-]+$", description="of the value, for names")
-    disagreeing: Counted | None = Field(description="none: no tolerance is declared")
+    disagreeing: Proportion | None = Field(description="none: no tolerance is declared")
     mean_difference: float
 
 
@@ -51,14 +51,14 @@ class ShadowEvidence(Record):
     requests: int = Field(description="answered by the champion and meant for shadow")
     answered: int = Field(description="of them, by the challenger as well")
     mean_difference: float | None = Field(description="mean absolute difference of the answers")
-    disagreeing: Counted | None = Field(description="none: no tolerance is declared")
+    disagreeing: Proportion | None = Field(description="none: no tolerance is declared")
     slices: tuple[SliceAgreement, ...] = ()
-    champion_ms: Slowness | None
-    challenger_ms: Slowness | None
+    champion_ms: LatencyQuantile | None
+    challenger_ms: LatencyQuantile | None
     losses: PairedDifference | None = Field(
         default=None, description="matured, above zero the challenger is better"
     )
-    no_losses: str = Field(default="", description="why there is no comparison of losses")
+    losses_missing: str = Field(default="", description="why there is no comparison of losses")
 
 
 def judge_shadow(evidence: ShadowEvidence, shadow: Shadow) -> tuple[Finding, ...]:
@@ -96,10 +96,10 @@ def _requests(evidence: ShadowEvidence, shadow: Shadow) -> Finding:
 
 
 def _errors(evidence: ShadowEvidence, shadow: Shadow) -> Finding:
-    failed = Counted(hits=evidence.requests - evidence.answered, of=evidence.requests)
+    failed = Proportion(hits=evidence.requests - evidence.answered, of=evidence.requests)
     if not failed.of:
         return make_finding("shadow.errors", Verdict.NO_DATA, "no request was meant for shadow")
-    return _share(
+    return _proportion_finding(
         "shadow.errors", "have no answer of the challenger in the log", failed, shadow.error_share
     )
 
@@ -148,7 +148,9 @@ def _agreement(evidence: ShadowEvidence, shadow: Shadow) -> Iterator[Finding]:
         )
     else:
         wide = f"lie more than {shadow.tolerance:g} apart; {told}"
-        yield _share("shadow.agreement", wide, evidence.disagreeing, shadow.disagree_share)
+        yield _proportion_finding(
+            "shadow.agreement", wide, evidence.disagreeing, shadow.disagree_share
+        )
     for part in evidence.slices:
         where = f"where {part.column} is {part.value}"
         name = f"shadow.slice.{part.column}.{part.slug}"
@@ -161,7 +163,9 @@ def _agreement(evidence: ShadowEvidence, shadow: Shadow) -> Iterator[Finding]:
                 blocking=False,
             )
         else:
-            found = _share(name, f"disagree {where}", part.disagreeing, shadow.disagree_share)
+            found = _proportion_finding(
+                name, f"disagree {where}", part.disagreeing, shadow.disagree_share
+            )
             # A small group cannot be told from its limit: only what is shown stops the challenger.
             yield found.model_copy(update={"blocking": found.verdict is Verdict.FAIL})
 
@@ -170,7 +174,7 @@ def _losses(evidence: ShadowEvidence) -> Finding:
     found = evidence.losses
     if found is None:
         return make_finding(
-            "shadow.losses", Verdict.NO_DATA, evidence.no_losses or "no label has matured"
+            "shadow.losses", Verdict.NO_DATA, evidence.losses_missing or "no label has matured"
         )
     harm = found.p_below(0.0)
     verdict = Verdict.PASS if found.estimate >= 0 else Verdict.INCONCLUSIVE
@@ -187,7 +191,7 @@ def _losses(evidence: ShadowEvidence) -> Finding:
     )
 
 
-def _share(name: str, told: str, counted: Counted, limit: float) -> Finding:
+def _proportion_finding(name: str, told: str, counted: Proportion, limit: float) -> Finding:
     share = counted.hits / counted.of
     interval = share_interval(counted.hits, counted.of, LEVEL)
     verdict = Verdict.PASS

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from pipelines.outcomes.events import outcome_events
-from pipelines.outcomes.log import LiveLog
-from pipelines.outcomes.metrics import Live
+from pipelines.outcomes.log import EntityLog
+from pipelines.outcomes.metrics import MetricSource
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import OwnRowLabel
 from tests.support.pharmacy import RICH, declaration
@@ -39,7 +39,7 @@ def declared(outcome: str) -> ModelSpec:
     return ModelSpec.model_validate(declaration(RICH, rollout=rollout))
 
 
-def source(spec: ModelSpec) -> Live:
+def source(spec: ModelSpec) -> MetricSource:
     table = pd.DataFrame(SOLD, columns=["pharmacy", "event_time", "known_time"])
     table = table.assign(medicine="m1", kind="community", quantity=2.0)
     for column in ("event_time", "known_time"):
@@ -47,19 +47,19 @@ def source(spec: ModelSpec) -> Live:
         table[column] = at.astype("datetime64[us]")
     assert spec.rollout is not None
     tables = {"dispensing": ibis.memtable(table)}
-    return Live(spec, spec.rollout, tables, END + timedelta(days=4), ("2", "1"))
+    return MetricSource(spec, spec.rollout, tables, END + timedelta(days=4), ("2", "1"))
 
 
-def log() -> LiveLog:
+def log() -> EntityLog:
     """The first pair is answered on day 0, the second one on day 2."""
     decided = [BEGAN.replace(tzinfo=None) + timedelta(days=days) for days in (0, 2)]
     rows = pd.DataFrame({"event_time": pd.to_datetime(decided), "code": [0, 1]})
-    return LiveLog(rows, ENTITIES)
+    return EntityLog(rows, ENTITIES)
 
 
 def late(spec: ModelSpec) -> list[tuple[Any, ...]]:
     """Place of the entity, day, events that were late, events."""
-    found = source(spec).overdue(log(), BEGAN, END)
+    found = source(spec).late_ratio(log(), BEGAN, END)
     assert found is not None
     assert found.weight is not None
     assert found.matured.all()

@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 
 from pipelines.core.findings import Verdict
-from pipelines.outcomes.log import NOWHERE, LiveLog, assigned, assignment, in_arms
+from pipelines.outcomes.log import (
+    NO_STAGE,
+    EntityLog,
+    answered_in_own_arm,
+    assign_entities,
+    assignment_finding,
+)
 from pipelines.predictions.assignment import Allocation, Ramp, arm_of, stage_of
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -17,7 +23,7 @@ RAMP = Ramp(salt="spring", since=(START, START + timedelta(days=2)), shares=(0.1
 ENTITIES = pd.DataFrame({"shop": [f"s-{n}" for n in range(300)]})
 
 
-def answered(hours: float, *, late: float = 0.0, share: float) -> LiveLog:
+def answered(hours: float, *, late: float = 0.0, share: float) -> EntityLog:
     """Everybody once, by a service that follows a share, in the store so many hours later."""
     decided = pd.Timestamp(START.replace(tzinfo=None)) + pd.Timedelta(hours=hours)
     allocation = Allocation(salt="spring", share=share)
@@ -31,19 +37,19 @@ def answered(hours: float, *, late: float = 0.0, share: float) -> LiveLog:
             "code": np.arange(len(ENTITIES)),
         }
     )
-    return LiveLog(rows, ENTITIES)
+    return EntityLog(rows, ENTITIES)
 
 
-def verdict(log: LiveLog) -> Verdict:
-    return assignment(log, assigned(ENTITIES, RAMP), RAMP).verdict
+def verdict(log: EntityLog) -> Verdict:
+    return assignment_finding(log, assign_entities(ENTITIES, RAMP), RAMP).verdict
 
 
 def test_stages_and_arms_are_those_of_serving() -> None:
-    where = assigned(ENTITIES, RAMP)
+    where = assign_entities(ENTITIES, RAMP)
     for n, shop in enumerate(ENTITIES["shop"]):
         stage = stage_of({"shop": shop}, "spring", (0.1, 0.3))
-        assert where.stage[n] == (NOWHERE if stage is None else stage)
-    assert set(where.stage.tolist()) == {0, 1, NOWHERE}
+        assert where.stage[n] == (NO_STAGE if stage is None else stage)
+    assert set(where.stage.tolist()) == {0, 1, NO_STAGE}
 
 
 @pytest.mark.parametrize(
@@ -68,14 +74,14 @@ def test_another_salt_is_found_and_does_not_count() -> None:
     log = answered(1, share=0.1)
     other = Allocation(salt="autumn", share=0.1)
     log.rows["arm"] = [arm_of({"shop": shop}, other).value for shop in ENTITIES["shop"]]
-    found = assignment(log, assigned(ENTITIES, RAMP), RAMP)
+    found = assignment_finding(log, assign_entities(ENTITIES, RAMP), RAMP)
     assert found.verdict is Verdict.FAIL
     assert found.name == "canary.sample_ratio.assignment"
-    rows = in_arms(log, assigned(ENTITIES, RAMP))
+    rows = answered_in_own_arm(log, assign_entities(ENTITIES, RAMP))
     right = [arm_of({"shop": s}, Allocation(salt="spring", share=0.3)) for s in ENTITIES["shop"]]
     assert all(log.rows["arm"][n] == right[n].value for n in np.flatnonzero(rows))
 
 
 def test_no_answer_is_no_data() -> None:
     log = answered(1, share=0.1)
-    assert verdict(log.taken(log.rows["event_time"].isna())) is Verdict.NO_DATA
+    assert verdict(log.select(log.rows["event_time"].isna())) is Verdict.NO_DATA

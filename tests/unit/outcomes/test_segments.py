@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.outcomes.metrics import Live
-from pipelines.outcomes.segments import segment_parts
+from pipelines.outcomes.metrics import MetricSource
+from pipelines.outcomes.segments import segment_members
 from pipelines.spec.model import ModelSpec
 from tests.support.pharmacy import RICH, declaration
 from tests.support.rollout_factory import ROLLOUT
@@ -36,7 +36,7 @@ SAID = [
 COLUMNS = ["pharmacy", "kind", "event_time", "known_time"]
 
 
-def source(*segments: dict[str, Any], rows: list[tuple[Any, ...]] = SAID) -> Live:
+def source(*segments: dict[str, Any], rows: list[tuple[Any, ...]] = SAID) -> MetricSource:
     rollout = copy.deepcopy(ROLLOUT)
     rollout["canary"]["segments"] = list(segments)
     spec = ModelSpec.model_validate(declaration(RICH, rollout=rollout))
@@ -46,12 +46,12 @@ def source(*segments: dict[str, Any], rows: list[tuple[Any, ...]] = SAID) -> Liv
         at = BEGAN.replace(tzinfo=None) + pd.to_timedelta(table[column], unit="D")
         table[column] = at.astype("datetime64[us]")
     tables = {"dispensing": ibis.memtable(table)}
-    return Live(spec, spec.rollout, tables, BEGAN + timedelta(days=28), ("2", "1"))
+    return MetricSource(spec, spec.rollout, tables, BEGAN + timedelta(days=28), ("2", "1"))
 
 
-def members(of: Live) -> dict[str, list[str]]:
+def members(of: MetricSource) -> dict[str, list[str]]:
     code = np.array([3, 2, 0, 1])
-    parts = segment_parts(of, ENTITIES, code, BEGAN)
+    parts = segment_members(of, ENTITIES, code, BEGAN)
     pharmacies = ENTITIES["pharmacy"].to_numpy()[code]
     return {name: sorted(pharmacies[part.members]) for name, part in parts.items()}
 
@@ -85,7 +85,7 @@ def test_a_key_says_it_by_itself_and_a_segment_may_be_of_a_guardrail() -> None:
 
 def test_as_of_an_instant_nothing_later_is_known() -> None:
     of = source(kind("community"))
-    early = Live(of.spec, of.rollout, of.tables, BEGAN + timedelta(days=1), of.versions)
+    early = MetricSource(of.spec, of.rollout, of.tables, BEGAN + timedelta(days=1), of.versions)
     assert members(early) == {"packs_a_sale.kind.community": ["p2"]}
 
 

@@ -9,17 +9,17 @@ import pytest
 
 from pipelines.core.findings import Verdict, overall
 from pipelines.gates.shadow.findings import (
-    Counted,
+    LatencyQuantile,
+    Proportion,
     ShadowEvidence,
     SliceAgreement,
-    Slowness,
     judge_shadow,
 )
 from pipelines.spec.rollout import Shadow
 from pipelines.stats.paired import paired_difference
 
 SHADOW = Shadow(minimum_requests=1000, error_share=0.001, slower_share=0.5)
-MS = Slowness(value=10.0, low=9.5, high=10.5)
+MS = LatencyQuantile(value=10.0, low=9.5, high=10.5)
 SOUND = ShadowEvidence(
     requests=2000,
     answered=2000,
@@ -70,17 +70,17 @@ def test_a_share_of_failures_above_its_limit_fails_only_when_it_is_shown(
     ],
 )
 def test_slower_than_allowed(value: float, low: float, verdict: Verdict) -> None:
-    slow = Slowness(value=value, low=low, high=value + 1)
+    slow = LatencyQuantile(value=value, low=low, high=value + 1)
     assert verdicts(challenger_ms=slow)["shadow.latency"] is verdict
 
 
 def test_answers_far_apart_decide_only_under_a_declared_tolerance() -> None:
-    apart = Counted(hits=800, of=2000)
+    apart = Proportion(hits=800, of=2000)
     part = SliceAgreement(
         column="shop",
         value="a b",
         slug="a_b",
-        disagreeing=Counted(hits=200, of=200),
+        disagreeing=Proportion(hits=200, of=200),
         mean_difference=9.0,
     )
     told = judge_shadow(SOUND.model_copy(update={"mean_difference": 50.0}), SHADOW)
