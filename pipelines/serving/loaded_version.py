@@ -12,7 +12,7 @@ import numpy as np
 from pipelines.core.arrays import Floats
 from pipelines.core.errors import GauntletError, IntegrityError, SpecError
 from pipelines.core.findings import Verdict
-from pipelines.gates.availability.fast_predict import recorded, rows_of
+from pipelines.gates.availability.fast_predict import recorded_verdict, rows_of
 from pipelines.packaging.fast_predict import Predict, Row, agree, compiled, plain, trial_rows
 from pipelines.packaging.package import content_digest
 from pipelines.packaging.version import load_pipeline, read_spec
@@ -71,7 +71,7 @@ def load_version(serving: Serving, *, online: bool = True) -> LoadedVersion:
         if online:
             _check_features(serving, spec)
         texts, names = text_features(spec), spec.feature_names
-        may = recorded(folder) in (Verdict.PASS, None)
+        may = recorded_verdict(folder) in (Verdict.PASS, None)
         slow = plain(pipeline, texts, names)
         fast = compiled(pipeline, texts, names) if may else None
         trials = trial_rows(example, texts)

@@ -17,22 +17,22 @@ def test_stale_features_cost_what_the_claim_hides(champion: Pharmacy, tmp_path: 
     pharmacy = champion.copy(tmp_path / "home")
     pharmacy.declare(RICH, serving={"cadence": "7d", "delay": "1d"})
     before = pharmacy.parts().ledger.entries("demand", "live")
-    told = freshness("demand", FIRST, pharmacy.parts()).comparison
-    claimed, honest, surprised = told.ways
-    assert claimed.interval is None, "the claimed way has no difference from itself"
-    assert claimed.metric < honest.metric, "staleness cost nothing"
-    assert claimed.metric < surprised.metric, "a model that leans on them lost nothing"
-    assert honest.difference == pytest.approx(claimed.metric - honest.metric)
-    assert surprised.difference == pytest.approx(claimed.metric - surprised.metric)
+    comparison = freshness("demand", FIRST, pharmacy.parts()).comparison
+    fresh, served, mismatched = comparison.variants
+    assert fresh.interval is None, "the fresh variant has no difference from itself"
+    assert fresh.metric < served.metric, "staleness cost nothing"
+    assert fresh.metric < mismatched.metric, "a model that leans on them lost nothing"
+    assert served.difference == pytest.approx(fresh.metric - served.metric)
+    assert mismatched.difference == pytest.approx(fresh.metric - mismatched.metric)
     assert pharmacy.parts().ledger.entries("demand", "live") == before, "a try was charged"
 
 
 def test_served_at_once_all_three_ways_are_one(champion: Pharmacy, tmp_path: Path) -> None:
     pharmacy = champion.copy(tmp_path / "home")
     pharmacy.declare(RICH, serving={"cadence": "1d"})
-    told = pharmacy.cli("freshness", "demand", "--as-of", instant_text(FIRST), "--json")
-    assert told.code == 0, told.err
-    [metric] = {way["metric"] for way in told.body["comparison"]["ways"]}
+    done = pharmacy.cli("freshness", "demand", "--as-of", instant_text(FIRST), "--json")
+    assert done.code == 0, done.err
+    [metric] = {variant["metric"] for variant in done.body["comparison"]["variants"]}
     assert metric > 0
 
 

@@ -13,7 +13,11 @@ import numpy as np
 import pytest
 
 from pipelines.core.findings import Verdict
-from pipelines.gates.availability.feature_availability import Presence, lacking, presence_findings
+from pipelines.gates.availability.feature_availability import (
+    FeatureAvailability,
+    below_required_share,
+    online_findings,
+)
 from pipelines.gates.availability.parity import LEVEL, beyond
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.shares import share_interval
@@ -25,9 +29,9 @@ MOST = RATE + 3 * math.sqrt(RATE * (1 - RATE) / TRIALS)
 SPEC = ModelSpec.model_validate(declaration())
 
 
-def presence(entities: int, online: int, unequal: int = 0) -> Presence:
+def presence(entities: int, online: int, unequal: int = 0) -> FeatureAvailability:
     """A feature asked about once for each entity."""
-    return Presence(
+    return FeatureAvailability(
         feature="sold",
         view="dispensing_by_pharmacy_medicine",
         points=entities,
@@ -43,8 +47,8 @@ def presence(entities: int, online: int, unequal: int = 0) -> Presence:
     )
 
 
-def failed(found: Presence) -> bool:
-    return any(f.verdict is Verdict.FAIL for f in presence_findings(SPEC, (found,), {}))
+def failed(found: FeatureAvailability) -> bool:
+    return any(f.verdict is Verdict.FAIL for f in online_findings(SPEC, (found,), {}))
 
 
 @pytest.mark.parametrize("entities", [200, 2_000, 20_000])
@@ -74,7 +78,7 @@ def test_a_share_well_beyond_the_limit_is_found() -> None:
     rng = np.random.default_rng(1)
     found = [presence(200, int(there)) for there in rng.binomial(200, 0.6, 200)]
     assert all(failed(each) for each in found)
-    assert all(lacking(SPEC, each) for each in found)
+    assert all(below_required_share(SPEC, each) for each in found)
 
 
 def test_all_there_and_all_equal_never_fails() -> None:

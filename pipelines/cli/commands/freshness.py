@@ -9,7 +9,7 @@ from pipelines.cli.options import AsOf, Json, ModelName, instant
 from pipelines.cli.output import answer, bar, console, number, show_table
 from pipelines.wiring import connect
 
-SIGHTS = {"fresh": "as of the point", "served": "as served"}
+SOURCES = {"fresh": "as of the point", "served": "as served"}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,31 +30,31 @@ def freshness(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> Non
     if as_json:
         answer("freshness", found.as_json())
         return
-    told = found.comparison
+    comparison = found.comparison
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in (
         "",
         "trained",
         "judged",
-        told.metric,
-        "better than claimed by",
+        comparison.metric,
+        "better than fresh by",
         "95 % interval",
     ):
-        table.add_column(heading, no_wrap=heading == told.metric)
-    for way in told.ways:
-        first = way.name == "claimed" or way.interval is None
+        table.add_column(heading, no_wrap=heading == comparison.metric)
+    for variant in comparison.variants:
+        first = variant.name == "fresh" or variant.interval is None
         table.add_row(
-            f"[bold]{way.name}[/]",
-            SIGHTS[way.trained],
-            SIGHTS[way.judged],
-            number(way.metric),
-            "" if first else number(way.difference),
+            f"[bold]{variant.name}[/]",
+            SOURCES[variant.trained],
+            SOURCES[variant.judged],
+            number(variant.metric),
+            "" if first else number(variant.difference),
             ""
-            if first or way.interval is None
-            else f"{number(way.interval.low)} to {number(way.interval.high)}",
+            if first or variant.interval is None
+            else f"{number(variant.interval.low)} to {number(variant.interval.high)}",
         )
     show_table(table)
     console.print(
-        f"{told.rows:,} labelled points. Honest is what retraining reports; surprised is a model "
-        "that was trained on features it is not given. Intervals hold 95 %."
+        f"{comparison.rows:,} labelled points. Retraining reports the row `served`; `mismatched` "
+        "is a model trained on fresh features and served older ones. Intervals have 95 % coverage."
     )

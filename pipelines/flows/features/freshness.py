@@ -11,7 +11,11 @@ from pipelines.core.errors import SpecError
 from pipelines.core.records import Instant, Record
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.frames import read_rows
-from pipelines.gates.availability.staleness_cost import Freshness, Sight, compare_freshness
+from pipelines.gates.availability.staleness_cost import (
+    FeatureSource,
+    FreshnessComparison,
+    compare_freshness,
+)
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import split_plan
 
@@ -25,7 +29,7 @@ class FreshnessReport(Record):
     model: str
     as_of: Instant
     snapshot: str
-    comparison: Freshness
+    comparison: FreshnessComparison
 
 
 def freshness(model: str, as_of: datetime, parts: Parts) -> FreshnessReport:
@@ -50,22 +54,22 @@ def freshness(model: str, as_of: datetime, parts: Parts) -> FreshnessReport:
     plan = split_plan(spec, as_of)
     snapshot = parts.open_events(spec).snapshot(spec.streams, as_of)
     fresh = spec.model_copy(update={"serving": None})
-    sights: tuple[tuple[Sight, ModelSpec], ...] = (("fresh", fresh), ("served", spec))
-    train: dict[Sight, pd.DataFrame] = {}
-    recent: dict[Sight, pd.DataFrame] = {}
+    sources: tuple[tuple[FeatureSource, ModelSpec], ...] = (("fresh", fresh), ("served", spec))
+    train: dict[FeatureSource, pd.DataFrame] = {}
+    recent: dict[FeatureSource, pd.DataFrame] = {}
     with TemporaryDirectory(dir=parts.home) as folder:
         with parts.open_events(spec).tables(snapshot, spec.streams) as tables:
-            for sight, declared in sights:
-                parts.progress(f"decision points with {sight} features")
+            for source, declared in sources:
+                parts.progress(f"decision points with {source} features")
                 frame = build_frame(declared, tables, as_of)
                 start = plan.train.start.replace(tzinfo=None)
                 frame.filter(frame.decision_time >= start).to_parquet(
-                    Path(folder) / f"{sight}.parquet"
+                    Path(folder) / f"{source}.parquet"
                 )
-        for sight, _declared in sights:
-            path = Path(folder) / f"{sight}.parquet"
-            train[sight] = read_rows(spec, path, plan.train)
-            recent[sight] = read_rows(spec, path, plan.recent)
+        for source, _declared in sources:
+            path = Path(folder) / f"{source}.parquet"
+            train[source] = read_rows(spec, path, plan.train)
+            recent[source] = read_rows(spec, path, plan.recent)
     parts.progress("training twice, judging three times")
     return FreshnessReport(
         model=model,

@@ -15,7 +15,7 @@ from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.collaborators import Run
-from pipelines.flows.retrain.online_features import look_online
+from pipelines.flows.retrain.online_features import check_online_features
 from pipelines.flows.retrain.parity import replay_run
 from pipelines.flows.retrain.request import LIVE
 from pipelines.packaging.version import ModelVersion
@@ -45,7 +45,11 @@ def look_for_features(
         Unavailable: when the online store does not answer.
     """
     replayed, unasked = replay_run(run, plan, spec, snapshot, incumbent), _unasked(run)
-    looked = () if unasked else look_online(run, plan, spec, snapshot, incumbent, replayed.nulls)
+    looked = (
+        ()
+        if unasked
+        else check_online_features(run, plan, spec, snapshot, incumbent, replayed.nulls)
+    )
     return Available(
         parity=replayed.parity,
         unequal=None if replayed.parity is None else replayed.unequal,

@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from pipelines.gates.availability.feature_ablation import MaskedLoss
-    from pipelines.gates.availability.feature_availability import Freshness, Presence
-    from pipelines.gates.availability.store_lookup import LookedUp
+    from pipelines.gates.availability.feature_ablation import AblationLoss
+    from pipelines.gates.availability.feature_availability import FeatureAvailability, ViewAge
+    from pipelines.gates.availability.store_lookup import FeatureLookup
 
 MASK_SEED = 20260101
 Nulls = Mapping[str, tuple[int, int]]
 
 
-def look_online(
+def check_online_features(
     run: Run,
     plan: SplitPlan,
     common: ModelSpec,
@@ -56,19 +56,19 @@ def look_online(
         Unavailable: when the online store does not answer.
     """
     from pipelines.gates.availability.feature_availability import (
-        freshness_finding,
-        lacking,
-        presence_findings,
+        below_required_share,
+        online_findings,
+        staleness_finding,
     )
-    from pipelines.gates.availability.store_lookup import looked_up
+    from pipelines.gates.availability.store_lookup import look_up_view
 
     spec, store = run.spec, run.parts.online
     views = feature_views(spec)
     states = {view.name: store.state(f"{view.model}.{view.name}") for view in views}
-    fresh = [_freshness(view, state, plan.as_of) for view in views if (state := states[view.name])]
+    fresh = [_view_age(view, state, plan.as_of) for view in views if (state := states[view.name])]
     expired = {each.view for each in fresh if each.expired}
     run.parts.progress("looking features up where production does")
-    found: list[tuple[FeatureView, LookedUp]] = []
+    found: list[tuple[FeatureView, FeatureLookup]] = []
     with run.parts.open_events(common).tables(snapshot, common.streams) as tables:
         points = _recent_points(run, plan, tables)
         for view in views:
@@ -77,17 +77,17 @@ def look_online(
             state = states[view.name]
             at = plan.as_of if state is None else max(plan.as_of, state.as_of)
             with _known_by(run, view, tables, plan.as_of, at) as known:
-                looked = looked_up(spec, view, store, known, points, at)
+                looked = look_up_view(spec, view, store, known, points, at)
             found += [(view, each) for each in looked]
     presence = _presence(run, plan, found, incumbent, nulls)
     wanting = [
         (each, looked)
         for each, (_, looked) in zip(presence, found, strict=True)
-        if lacking(spec, each)
+        if below_required_share(spec, each)
     ]
     return (
-        *(freshness_finding(each) for each in fresh),
-        *presence_findings(spec, presence, _losses(run, plan, wanting)),
+        *(staleness_finding(each) for each in fresh),
+        *online_findings(spec, presence, _losses(run, plan, wanting)),
     )
 
 
@@ -106,11 +106,11 @@ def _known_by(
         yield known
 
 
-def _freshness(view: FeatureView, state: ViewState, as_of: datetime) -> Freshness:
-    from pipelines.gates.availability.feature_availability import Freshness
+def _view_age(view: FeatureView, state: ViewState, as_of: datetime) -> ViewAge:
+    from pipelines.gates.availability.feature_availability import ViewAge
 
     assert view.refresh is not None
-    return Freshness(
+    return ViewAge(
         model=view.model,
         view=view.name,
         age_s=max((as_of - state.as_of).total_seconds(), 0.0),
@@ -145,12 +145,12 @@ def _recent_points(run: Run, plan: SplitPlan, tables: Mapping[str, ibis.Table]) 
 def _presence(
     run: Run,
     plan: SplitPlan,
-    found: Sequence[tuple[FeatureView, LookedUp]],
+    found: Sequence[tuple[FeatureView, FeatureLookup]],
     incumbent: ModelVersion | None,
     nulls: Nulls,
-) -> tuple[Presence, ...]:
-    from pipelines.gates.availability.feature_availability import Presence
-    from pipelines.gates.availability.store_lookup import there_is
+) -> tuple[FeatureAvailability, ...]:
+    from pipelines.gates.availability.feature_availability import FeatureAvailability
+    from pipelines.gates.availability.store_lookup import is_present
 
     spec, frame = run.spec, run.workspace.path(FRAME)
     recent = Window(plan.as_of - spec.gates.availability.fresh, plan.as_of + MICROSECOND)
@@ -164,14 +164,14 @@ def _presence(
 
     def share(window: Window, feature: WindowFeature) -> float:
         values = rows[window][feature.name].tolist()
-        return sum(there_is(feature, value) for value in values) / max(len(values), 1)
+        return sum(is_present(feature, value) for value in values) / max(len(values), 1)
 
     def asked(feature: WindowFeature) -> dict[str, int]:
         requests, lost = nulls.get(feature.name, (0, 0))
         return {"asked": requests, "lost": lost}
 
     return tuple(
-        Presence(
+        FeatureAvailability(
             feature=each.feature.name,
             view=view.name,
             points=len(rows[recent]),
@@ -191,16 +191,16 @@ def _presence(
 
 
 def _losses(
-    run: Run, plan: SplitPlan, wanting: Sequence[tuple[Presence, LookedUp]]
-) -> dict[str, MaskedLoss | str]:
+    run: Run, plan: SplitPlan, wanting: Sequence[tuple[FeatureAvailability, FeatureLookup]]
+) -> dict[str, AblationLoss | str]:
     """What each missing feature costs, by the recipe's first seed; it is fitted for this alone."""
-    from pipelines.gates.availability.feature_ablation import masked_loss
+    from pipelines.gates.availability.feature_ablation import ablation_loss
     from pipelines.training.fit import fit
 
     if not wanting:
         return {}
     spec, frame = run.spec, run.workspace.path(FRAME)
-    losses: dict[str, MaskedLoss | str] = {}
+    losses: dict[str, AblationLoss | str] = {}
     try:
         run.parts.progress("fitting once, to tell what the missing features cost")
         fitted = fit(spec, read_rows(spec, frame, plan.train), spec.seeds[0])
@@ -210,7 +210,7 @@ def _losses(
     for each, looked in wanting:
         try:
             masked = _masked(recent, each, looked)
-            losses[each.feature] = masked_loss(spec, fitted, recent, each.feature, masked)
+            losses[each.feature] = ablation_loss(spec, fitted, recent, each.feature, masked)
         except DataError as problem:
             losses[each.feature] = _untold(problem)
     return losses
@@ -220,17 +220,19 @@ def _untold(problem: DataError) -> str:
     return f"what that costs cannot be told: {problem.what}"
 
 
-def _masked(rows: pd.DataFrame, each: Presence, looked: LookedUp) -> np.ndarray[Any, Any]:
+def _masked(
+    rows: pd.DataFrame, each: FeatureAvailability, looked: FeatureLookup
+) -> np.ndarray[Any, Any]:
     """The rows that would not have the feature live: of the entities that lack it now, where the
     store tells them, else so many at random."""
     import numpy as np
 
-    from pipelines.gates.availability.feature_availability import Kind
+    from pipelines.gates.availability.feature_availability import AvailabilityStatus
 
-    if each.kind is not Kind.ONLINE:
+    if each.kind is not AvailabilityStatus.ONLINE:
         return np.ones(len(rows), dtype=bool)
     by, in_store = list(looked.feature.by), each.online / each.offline if each.offline else 1.0
     if set(by) <= set(rows.columns) and in_store <= each.share:
         keys = rows[by].itertuples(index=False, name=None)
-        return np.array([key in looked.lacking for key in keys], dtype=bool)
+        return np.array([key in looked.absent_entities for key in keys], dtype=bool)
     return np.random.default_rng(MASK_SEED).random(len(rows)) >= each.share

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
     from pipelines.gates.availability.parity import Parity
-    from pipelines.gates.availability.parity_cause import Elsewhen
+    from pipelines.gates.availability.parity_cause import FeatureAtOffsets
 
 NAME = "availability.parity"
 
@@ -60,7 +60,7 @@ def replay_run(
         What was found, nothing where no answer was logged. Where the log cannot be read, a finding
         without data says so.
     """
-    from pipelines.gates.availability.parity import logged_requests, replay, thinned
+    from pipelines.gates.availability.parity import logged_requests, replay, subsample_log
 
     if incumbent is None:
         return Replayed()
@@ -69,13 +69,13 @@ def replay_run(
         log = champion_log(run, incumbent, window)
         if log is None:
             return Replayed()
-        log = thinned(log)
+        log = subsample_log(log)
         with run.parts.open_events(spec).tables(snapshot, spec.streams) as tables:
             rows = with_requests(
                 incumbent.spec, tables, champion_rows(run, incumbent, window), log, plan.as_of
             )
-            elsewhen = recomputed(incumbent.spec, tables, plan.as_of)
-            parity = replay(incumbent.spec, rows, log, elsewhen)
+            at_offsets = recomputed(incumbent.spec, tables, plan.as_of)
+            parity = replay(incumbent.spec, rows, log, at_offsets)
         newest = (plan.as_of - run.spec.gates.availability.fresh).replace(tzinfo=None)
         lately = replay(incumbent.spec, rows, log[log["event_time"] >= newest])
         asked, again, served = logged_requests(incumbent.spec, rows, log)
@@ -110,7 +110,7 @@ def candidate_preprocessing(
     Arguments:
         run: whose candidate has been trained.
     """
-    from pipelines.gates.availability.parity import logged_requests, thinned
+    from pipelines.gates.availability.parity import logged_requests, subsample_log
     from pipelines.gates.availability.parity_model import preprocessing_finding
 
     window = Window(plan.as_of - run.spec.split.recent, plan.as_of)
@@ -119,7 +119,7 @@ def candidate_preprocessing(
         if log is None:
             return ()
         rows = read_rows(run.spec, run.workspace.path(FRAME), window)
-        _, again, served = logged_requests(run.spec, rows, thinned(log))
+        _, again, served = logged_requests(run.spec, rows, subsample_log(log))
         shared = {f.name for f in incumbent.spec.features if f in run.spec.features}
         served = [{name: one[name] for name in shared & one.keys()} for one in served]
         pipeline = load_pipeline(run.workspace.path(CANDIDATE))
@@ -181,7 +181,9 @@ def with_requests(
     return whole
 
 
-def recomputed(spec: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime) -> Elsewhen:
+def recomputed(
+    spec: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime
+) -> FeatureAtOffsets:
     """Computes features of logged points as of other instants, from the events known as of one."""
     import ibis
 

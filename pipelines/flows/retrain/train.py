@@ -44,7 +44,7 @@ def train(run: Run, plan: SplitPlan) -> Trained:
     """
     import pandas as pd
 
-    from pipelines.gates.availability.fast_predict import form_finding
+    from pipelines.gates.availability.fast_predict import fast_predict_finding
     from pipelines.training.baseline import naive_predictions
     from pipelines.training.columns import feature_matrix, text_features
     from pipelines.training.fit import fit
@@ -70,7 +70,9 @@ def train(run: Run, plan: SplitPlan) -> Trained:
         facts={"model": spec.name, "question": run.question},
         evidence={},
     )
-    form = form_finding(fitted[0].pipeline, text_features(spec), feature_matrix(spec, recent))
+    form = fast_predict_finding(
+        fitted[0].pipeline, text_features(spec), feature_matrix(spec, recent)
+    )
     return Trained(
         package=package.model_copy(update={"findings": (*package.findings, form)}),
         rows=fitted[0].rows,

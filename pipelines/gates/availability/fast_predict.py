@@ -37,7 +37,9 @@ def rows_of(matrix: pd.DataFrame) -> list[Row]:
     return [dict(zip(map(str, matrix.columns), row, strict=True)) for row in whole.to_numpy()]
 
 
-def form_finding(pipeline: Pipeline, texts: frozenset[str], matrix: pd.DataFrame) -> Finding:
+def fast_predict_finding(
+    pipeline: Pipeline, texts: frozenset[str], matrix: pd.DataFrame
+) -> Finding:
     """Which form of a fitted pipeline will serve, why, and the largest difference that was seen.
 
     Shown, not blocking: both forms answer, one of them faster.
@@ -60,7 +62,7 @@ def form_finding(pipeline: Pipeline, texts: frozenset[str], matrix: pd.DataFrame
     return _compared(plain(pipeline, texts, names), fast, rows)
 
 
-def recorded(folder: Path) -> Verdict | None:
+def recorded_verdict(folder: Path) -> Verdict | None:
     """What registration found; None in a version that was made before this was asked.
 
     Arguments:

@@ -21,7 +21,7 @@ from pipelines.training.split import decision_times
 LEVEL = 0.95
 
 
-class MaskedLoss(Record):
+class AblationLoss(Record):
     """Loss in the primary metric's unit; above zero, the model is worse without the feature."""
 
     feature: str
@@ -31,7 +31,7 @@ class MaskedLoss(Record):
     interval: Interval | None = Field(description="none: the same loss on every row")
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """For the reason of a finding."""
         reach = ""
         if self.interval is not None:
@@ -43,13 +43,13 @@ class MaskedLoss(Record):
         )
 
 
-def masked_loss(
+def ablation_loss(
     spec: ModelSpec,
     fitted: Fitted,
     rows: pd.DataFrame,
     feature: str,
     masked: Mask,
-) -> MaskedLoss:
+) -> AblationLoss:
     """The paired difference between the same model with a feature and with it masked.
 
     Arguments:
@@ -86,7 +86,7 @@ def masked_loss(
         loss, interval = difference.estimate, difference.interval(LEVEL)
     except NoVariation as same:
         loss = same.difference
-    return MaskedLoss(
+    return AblationLoss(
         feature=feature,
         metric=measure.name,
         share=float(hidden.mean()) if len(hidden) else 0.0,

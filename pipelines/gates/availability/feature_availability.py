@@ -9,9 +9,9 @@ from pydantic import Field
 
 from pipelines.core.findings import Finding, Interval, Measurement, Verdict, make_finding
 from pipelines.core.records import Record
-from pipelines.gates.availability.feature_ablation import MaskedLoss
+from pipelines.gates.availability.feature_ablation import AblationLoss
 from pipelines.gates.availability.parity import beyond
-from pipelines.gates.availability.parity_cause import Likely
+from pipelines.gates.availability.parity_cause import LikelyCause
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.shares import share_interval
 
@@ -20,7 +20,7 @@ FEWEST = 10  # values that were to be expected, from which on none at all means 
 _ORDER = (Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE, Verdict.PASS)
 
 
-class Kind(StrEnum):
+class AvailabilityStatus(StrEnum):
     """Why a feature that is not there is not there; the middle part of its finding's name."""
 
     ONLINE = "online"  # it is, for some share
@@ -28,7 +28,7 @@ class Kind(StrEnum):
     VANISHED = "vanished"  # it was there before
 
 
-class Presence(Record):
+class FeatureAvailability(Record):
     """One feature at recent decision points: in the events and in the online store.
 
     The events are looked at as of the same instant as the store, so that both see the same.
@@ -41,7 +41,7 @@ class Presence(Record):
     online: int = Field(description="of these, with one in the online store")
     entities: int = Field(description="different entities of these")
     unequal: int = Field(description="of those with both, the values differ")
-    likely: Likely | None = Field(description="what explains nearly all of these")
+    likely: LikelyCause | None = Field(description="what explains nearly all of these")
     stored: bool = Field(description="whether the definition was ever materialized")
     champions: bool = Field(description="whether the champion reads the same definition")
     trained_share: float = Field(description="rows of the training span with a value")
@@ -50,15 +50,19 @@ class Presence(Record):
     lost: int = Field(default=0, description="of these, served as missing")
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> AvailabilityStatus:
         """How it is missing, if it is."""
         if not self.stored:
-            return Kind.VANISHED if self.champions else Kind.NEW
+            return AvailabilityStatus.VANISHED if self.champions else AvailabilityStatus.NEW
         gone = self.offline and not self.online
-        return Kind.VANISHED if gone or self.dried_up else Kind.ONLINE
+        return (
+            AvailabilityStatus.VANISHED
+            if gone or self.stopped_arriving
+            else AvailabilityStatus.ONLINE
+        )
 
     @property
-    def dried_up(self) -> bool:
+    def stopped_arriving(self) -> bool:
         """Whether the events themselves have stopped giving it."""
         return not self.recent_share and self.trained_share * self.points >= FEWEST
 
@@ -70,7 +74,7 @@ class Presence(Record):
         return min(shares, default=0.0)
 
 
-class Freshness(Record):
+class ViewAge(Record):
     """A stored view."""
 
     model: str
@@ -85,7 +89,7 @@ class Freshness(Record):
         return self.age_s > self.lifetime_s
 
 
-def freshness_finding(fresh: Freshness) -> Finding:
+def staleness_finding(fresh: ViewAge) -> Finding:
     """Whether a view is young enough to be served."""
     told = f"is as of {_hours(fresh.age_s)} before the run"
     if fresh.expired:
@@ -105,8 +109,10 @@ def freshness_finding(fresh: Freshness) -> Finding:
     )
 
 
-def presence_findings(
-    spec: ModelSpec, found: tuple[Presence, ...], losses: Mapping[str, MaskedLoss | str]
+def online_findings(
+    spec: ModelSpec,
+    found: tuple[FeatureAvailability, ...],
+    losses: Mapping[str, AblationLoss | str],
 ) -> tuple[Finding, ...]:
     """Each feature's presence, and where both are there whether the values are the same.
 
@@ -116,32 +122,34 @@ def presence_findings(
     findings = []
     for each in found:
         findings.append(_presence(spec, each, losses.get(each.feature)))
-        if each.online and each.kind is Kind.ONLINE:
+        if each.online and each.kind is AvailabilityStatus.ONLINE:
             findings.append(_stored(spec, each))
     return tuple(findings)
 
 
-def lacking(spec: ModelSpec, each: Presence) -> bool:
+def below_required_share(spec: ModelSpec, each: FeatureAvailability) -> bool:
     """Whether the candidate is stopped for want of the feature."""
     verdict, _ = _verdict(spec, each)
-    return verdict is not Verdict.PASS and bool(each.offline or each.kind is not Kind.ONLINE)
+    return verdict is not Verdict.PASS and bool(
+        each.offline or each.kind is not AvailabilityStatus.ONLINE
+    )
 
 
-def _verdict(spec: ModelSpec, each: Presence) -> tuple[Verdict, Interval | None]:
-    if each.kind is not Kind.ONLINE:
+def _verdict(spec: ModelSpec, each: FeatureAvailability) -> tuple[Verdict, Interval | None]:
+    if each.kind is not AvailabilityStatus.ONLINE:
         return Verdict.FAIL, _interval(each.online, each.offline, each.entities)
     if not each.offline:
         return Verdict.NO_DATA, None
     looks = [_interval(each.online, each.offline, each.entities)]
-    verdicts = [_least(each.online / each.offline, looks[0], spec)]
+    verdicts = [_share_verdict(each.online / each.offline, looks[0], spec)]
     if each.asked:
         looks.append(_interval(each.asked - each.lost, each.asked, each.asked))
-        verdicts.append(_least(1 - each.lost / each.asked, looks[1], spec))
+        verdicts.append(_share_verdict(1 - each.lost / each.asked, looks[1], spec))
     worst = min(range(len(looks)), key=lambda at: (_ORDER.index(verdicts[at]), at))
     return verdicts[worst], looks[worst]
 
 
-def _least(share: float, interval: Interval | None, spec: ModelSpec) -> Verdict:
+def _share_verdict(share: float, interval: Interval | None, spec: ModelSpec) -> Verdict:
     least = spec.gates.availability.online_share
     if share >= least:
         return Verdict.PASS
@@ -154,16 +162,18 @@ def _interval(hits: int, rows: int, entities: int) -> Interval | None:
     return share_interval(round(hits / rows * entities), entities, LEVEL) if rows else None
 
 
-def _presence(spec: ModelSpec, each: Presence, loss: MaskedLoss | str | None) -> Finding:
+def _presence(
+    spec: ModelSpec, each: FeatureAvailability, loss: AblationLoss | str | None
+) -> Finding:
     verdict, interval = _verdict(spec, each)
-    told = [_told(spec.name, each)]
+    told = [_describe(spec.name, each)]
     if each.asked:
         told.append(
             f"{each.lost} of {each.asked} logged requests for which there is a value were served "
             "none"
         )
     if loss is not None:
-        told.append(loss if isinstance(loss, str) else loss.told)
+        told.append(loss if isinstance(loss, str) else loss.summary)
     return make_finding(
         f"availability.{each.kind}.{each.feature}",
         verdict,
@@ -179,7 +189,7 @@ def _presence(spec: ModelSpec, each: Presence, loss: MaskedLoss | str | None) ->
     )
 
 
-def _told(model: str, each: Presence) -> str:
+def _describe(model: str, each: FeatureAvailability) -> str:
     name, do = (
         each.feature,
         f"run `gauntlet materialize {model}`, then retrain as of a later instant",
@@ -189,26 +199,26 @@ def _told(model: str, each: Presence) -> str:
         f"the online store has {each.online} of the {each.offline} values that the events give "
         f"for {each.points} recent decision points of {each.entities} entities"
     )
-    if each.kind is Kind.NEW:
+    if each.kind is AvailabilityStatus.NEW:
         return (
             f"{name} is new: its definition was never materialized and the champion does not read "
             f"it ({training}); {do}"
         )
-    if each.kind is Kind.VANISHED and not each.stored:
+    if each.kind is AvailabilityStatus.VANISHED and not each.stored:
         return (
             f"{name} has vanished: the champion reads it, and the online store has no such "
             f"definition any more ({training}); {do}"
         )
-    if each.dried_up:
+    if each.stopped_arriving:
         return f"{name} has vanished from the events: no recent point has it, and {training}"
-    if each.kind is Kind.VANISHED:
+    if each.kind is AvailabilityStatus.VANISHED:
         return f"{name} has vanished: {store}; {training}"
     if not each.offline:
         return f"{name}: the events give no value as of the store's instant, so nothing is compared"
     return f"{name}: {store}; {training}"
 
 
-def _stored(spec: ModelSpec, each: Presence) -> Finding:
+def _stored(spec: ModelSpec, each: FeatureAvailability) -> Finding:
     """Values in the store against the same computed again, weighted as the points ask for them."""
     limit, entities = spec.gates.audit.unequal_share, each.entities
     share = each.unequal / each.online
@@ -216,7 +226,7 @@ def _stored(spec: ModelSpec, each: Presence) -> Finding:
     verdict = beyond(share, interval, limit)
     told = f"{each.unequal} of {each.online} values in the online store differ from recomputed ones"
     if each.likely is not None:
-        told += f"; likely cause: {each.likely.cause}: {each.likely.told}"
+        told += f"; likely cause: {each.likely.cause}: {each.likely.explanation}"
     return make_finding(
         f"availability.stored.{each.feature}",
         verdict,

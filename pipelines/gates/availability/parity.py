@@ -16,8 +16,18 @@ from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding, Interval, Measurement, Verdict, make_finding
 from pipelines.core.records import Record
 from pipelines.features.online.refresh import served_at
-from pipelines.gates.availability.parity_cause import Compared, Elsewhen, Likely, likely_cause
-from pipelines.gates.availability.value_comparison import missing, number, same, shown
+from pipelines.gates.availability.parity_cause import (
+    ComparedValues,
+    FeatureAtOffsets,
+    LikelyCause,
+    likely_cause,
+)
+from pipelines.gates.availability.value_comparison import (
+    as_number,
+    is_missing,
+    value_text,
+    values_equal,
+)
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import GridPoints
@@ -42,7 +52,7 @@ class FeatureParity(Record):
     filled_share: float = Field(description="requests that were served null where there is a value")
     present: int = Field(description="requests for which there is a value")
     examples: tuple[str, ...] = Field(description="unequal values, the largest difference first")
-    likely: Likely | None = Field(description="what explains nearly all unequal values")
+    likely: LikelyCause | None = Field(description="what explains nearly all unequal values")
 
     @property
     def share(self) -> float:
@@ -70,7 +80,10 @@ class Parity(Record):
 
 
 def replay(
-    spec: ModelSpec, rows: pd.DataFrame, log: pd.DataFrame, elsewhen: Elsewhen | None = None
+    spec: ModelSpec,
+    rows: pd.DataFrame,
+    log: pd.DataFrame,
+    at_offsets: FeatureAtOffsets | None = None,
 ) -> Parity:
     """Compare every logged feature value with the frame's.
 
@@ -78,17 +91,17 @@ def replay(
         spec: the recipe whose features are compared; a logged feature of another name is not.
         rows: its frame: keys, decision_time and features, as of the present.
         log: rows of a prediction log of the same stretch of time: event_time, entity, features.
-        elsewhen: computes features at other instants, to tell causes in time.
+        at_offsets: computes features at other instants, to tell causes in time.
 
     Raises:
         DataError: when a log's row is no JSON object of the model's keys.
     """
-    few = thinned(log)
+    few = subsample_log(log)
     _, again, served = logged_requests(spec, rows, few)
     parts = [
         part
         for name in spec.feature_names
-        if (part := _feature(spec, name, again, served, elsewhen)) is not None
+        if (part := _feature(spec, name, again, served, at_offsets)) is not None
     ]
     compared = {part.feature for part in parts}
     known = len(served)
@@ -174,7 +187,7 @@ def _finding(each: FeatureParity, limit: float) -> Finding:
         f"{each.interval.high or 0:.2%})"
     )
     if each.likely is not None:
-        told += f"; likely cause: {each.likely.cause}: {each.likely.told}"
+        told += f"; likely cause: {each.likely.cause}: {each.likely.explanation}"
     elif each.unequal:
         told += "; no single cause explains it"
     told += f"; such as {'; '.join(each.examples)}" if each.examples else ""
@@ -195,7 +208,7 @@ def _finding(each: FeatureParity, limit: float) -> Finding:
     )
 
 
-def thinned(log: pd.DataFrame) -> pd.DataFrame:
+def subsample_log(log: pd.DataFrame) -> pd.DataFrame:
     """At most ``MOST_REQUESTS`` rows of a log, always the same ones."""
     if len(log) <= MOST_REQUESTS:
         return log
@@ -227,7 +240,7 @@ def _feature(
     name: str,
     again: pd.DataFrame,
     served: list[dict[str, Any]],
-    elsewhen: Elsewhen | None,
+    at_offsets: FeatureAtOffsets | None,
 ) -> FeatureParity | None:
     there = np.array([name in one for one in served], dtype=bool)
     if not there.any():
@@ -235,21 +248,23 @@ def _feature(
     points = again.loc[there, list(dict.fromkeys((*spec.points.keys, "decision_time")))]
     logged = [one[name] for one in served if name in one]
     computed = again.loc[there, name].tolist()
-    unequal = ~np.array([same(*pair) for pair in zip(logged, computed, strict=True)], dtype=bool)
-    filled = np.array(
-        [missing(was) and not missing(now) for was, now in zip(logged, computed, strict=True)]
+    unequal = ~np.array(
+        [values_equal(*pair) for pair in zip(logged, computed, strict=True)], dtype=bool
     )
-    seen_at, step = _rhythm(spec, name, points)
-    compared = Compared(name, logged, computed, unequal, points, seen_at, step)
+    filled = np.array(
+        [is_missing(was) and not is_missing(now) for was, now in zip(logged, computed, strict=True)]
+    )
+    computed_at, step = _rhythm(spec, name, points)
+    compared = ComparedValues(name, logged, computed, unequal, points, computed_at, step)
     return FeatureParity(
         feature=name,
         requests=len(logged),
         unequal=int(unequal.sum()),
         interval=share_interval(int(unequal.sum()), len(logged), LEVEL),
         filled_share=float(filled.mean()),
-        present=sum(not missing(now) for now in computed),
+        present=sum(not is_missing(now) for now in computed),
         examples=_worst(compared),
-        likely=likely_cause(compared, elsewhen),
+        likely=likely_cause(compared, at_offsets),
     )
 
 
@@ -263,18 +278,18 @@ def _rhythm(spec: ModelSpec, name: str, points: pd.DataFrame) -> tuple[Integers,
     return at, spec.points.every if isinstance(spec.points, GridPoints) else DAY
 
 
-def _worst(compared: Compared) -> tuple[str, ...]:
+def _worst(compared: ComparedValues) -> tuple[str, ...]:
     """The largest differences of numbers, then others; one of each pair of values."""
 
     def size(at: int) -> float:
-        was, now = number(compared.served[at]), number(compared.computed[at])
+        was, now = as_number(compared.served[at]), as_number(compared.computed[at])
         return -1.0 if was is None or now is None else abs(was - now)
 
     told: dict[tuple[str, str], str] = {}
     for at in sorted(compared.where.tolist(), key=size, reverse=True):
-        pair = shown(compared.served[at]), shown(compared.computed[at])
+        pair = value_text(compared.served[at]), value_text(compared.computed[at])
         if pair not in told:
-            place: Mapping[Any, Any] = compared.asked.iloc[at].to_dict()
+            place: Mapping[Any, Any] = compared.points.iloc[at].to_dict()
             about = ", ".join(f"{key} {value}" for key, value in place.items())
             told[pair] = f"{pair[0]} served, {pair[1]} computed ({about})"
         if len(told) == MOST_EXAMPLES:

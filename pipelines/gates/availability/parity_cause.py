@@ -20,7 +20,12 @@ from pydantic import Field
 from pipelines.core.arrays import Integers, Mask
 from pipelines.core.records import Record
 from pipelines.core.time import MICROSECOND
-from pipelines.gates.availability.value_comparison import missing, number, same, shown
+from pipelines.gates.availability.value_comparison import (
+    as_number,
+    is_missing,
+    value_text,
+    values_equal,
+)
 
 EXPLAINS = 0.9  # of the unequal values
 FEWEST = 3  # unequal values, below which nothing is told
@@ -44,15 +49,15 @@ class Cause(StrEnum):
     RESTARTED = "restarted"  # a count that began again
 
 
-class Likely(Record):
+class LikelyCause(Record):
     """A cause that explains unequal values."""
 
     cause: Cause
     share: float = Field(description="of the unequal values that it explains, 0 to 1")
-    told: str = Field(description="how, in words")
+    explanation: str = Field(description="how, in words")
 
 
-class Elsewhen(Protocol):
+class FeatureAtOffsets(Protocol):
     """Computes a feature of points as of other instants."""
 
     def __call__(
@@ -63,10 +68,10 @@ class Elsewhen(Protocol):
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedValues:
     """One feature's logged requests in order of time, shape (n,) each.
 
-    ``asked`` has keys and ``decision_time``; ``seen_at`` is the instant as of which production
+    ``points`` has keys and ``decision_time``; ``computed_at`` is the instant as of which production
     computed the value, in microseconds; ``step`` from one materialization to the next.
     """
 
@@ -74,8 +79,8 @@ class Compared:
     served: list[Any]
     computed: list[Any]
     unequal: Mask
-    asked: pd.DataFrame
-    seen_at: Integers
+    points: pd.DataFrame
+    computed_at: Integers
     step: timedelta
 
     @property
@@ -88,58 +93,62 @@ class Compared:
         return [(self.served[at], self.computed[at]) for at in self.where]
 
 
-def likely_cause(compared: Compared, elsewhen: Elsewhen | None) -> Likely | None:
+def likely_cause(
+    compared: ComparedValues, at_offsets: FeatureAtOffsets | None
+) -> LikelyCause | None:
     """The cause that explains most of a feature's unequal values; none where none does.
 
     Arguments:
         compared: requests of one feature, equal ones as well.
-        elsewhen: computes the feature at other instants; without it no cause in time is told.
+        at_offsets: computes the feature at other instants; without it no cause in time is told.
     """
     if int(compared.unequal.sum()) < FEWEST:
         return None
     found = [one for one in _by_value(compared) if one.share >= EXPLAINS]
-    if not found and elsewhen is not None:
-        found = [one for one in _by_time(compared, elsewhen) if one.share >= EXPLAINS]
+    if not found and at_offsets is not None:
+        found = [one for one in _by_time(compared, at_offsets) if one.share >= EXPLAINS]
     if not found:
         found = [one for one in _restarted(compared) if one.share >= EXPLAINS]
     return max(found, key=lambda one: one.share, default=None)
 
 
-def _by_value(compared: Compared) -> Iterator[Likely]:
+def _by_value(compared: ComparedValues) -> Iterator[LikelyCause]:
     """What the values alone tell."""
     pairs = compared.pairs()
     many = len(pairs)
-    lost = sum(missing(was) and not missing(now) for was, now in pairs)
-    yield Likely(
-        cause=Cause.MISSING, share=lost / many, told="nothing is served where there is a value"
+    lost = sum(is_missing(was) and not is_missing(now) for was, now in pairs)
+    yield LikelyCause(
+        cause=Cause.MISSING,
+        share=lost / many,
+        explanation="nothing is served where there is a value",
     )
     yield from _filled(pairs)
     spelled = sum(_spelled_alike(was, now) for was, now in pairs)
-    yield Likely(
+    yield LikelyCause(
         cause=Cause.TYPE,
         share=spelled / many,
-        told="the same values arrive in another type or spelling",
+        explanation="the same values arrive in another type or spelling",
     )
     yield from _factor(pairs)
 
 
-def _filled(pairs: list[tuple[Any, Any]]) -> Iterator[Likely]:
+def _filled(pairs: list[tuple[Any, Any]]) -> Iterator[LikelyCause]:
     """One constant where nothing is there, or 0 whatever is there."""
-    served = pd.Series([str(was) for was, now in pairs if missing(now) and not missing(was)])
+    served = pd.Series([str(was) for was, now in pairs if is_missing(now) and not is_missing(was)])
     if len(served):
         constant = str(served.mode().iloc[0])
         hits = int((served == constant).sum())
         told = f"{constant} is served where nothing is there"
-        yield Likely(cause=Cause.NULL_FILLED, share=hits / len(pairs), told=told)
-    zeros = sum(number(was) == 0 for was, _ in pairs)
-    there = {now for _, now in pairs if not missing(now)}
+        yield LikelyCause(cause=Cause.NULL_FILLED, share=hits / len(pairs), explanation=told)
+    zeros = sum(as_number(was) == 0 for was, _ in pairs)
+    there = {now for _, now in pairs if not is_missing(now)}
     if len(there) > 1:
         told = "0 is served whatever is there"
-        yield Likely(cause=Cause.NULL_FILLED, share=zeros / len(pairs), told=told)
+        yield LikelyCause(cause=Cause.NULL_FILLED, share=zeros / len(pairs), explanation=told)
 
 
 def _spelled_alike(served: Any, computed: Any) -> bool:
-    if missing(served) or missing(computed):
+    if is_missing(served) or is_missing(computed):
         return False
     one, two = (str(value).strip().casefold() for value in (served, computed))
     if one == two:
@@ -150,49 +159,51 @@ def _spelled_alike(served: Any, computed: Any) -> bool:
         return False
 
 
-def _factor(pairs: list[tuple[Any, Any]]) -> Iterator[Likely]:
+def _factor(pairs: list[tuple[Any, Any]]) -> Iterator[LikelyCause]:
     """One factor between all of them; it takes two different values to tell it."""
-    known = [(number(was), number(now)) for was, now in pairs]
+    known = [(as_number(was), as_number(now)) for was, now in pairs]
     usable = [(was, now) for was, now in known if was and now]
     if len({now for _, now in usable}) < 2:
         return
     factor = float(np.median([was / now for was, now in usable]))
     hits = sum(abs(was - factor * now) <= 1e-6 * abs(was) for was, now in usable)
     told = f"every served value is {factor:.6g} times the computed one"
-    yield Likely(cause=Cause.UNIT, share=hits / len(pairs), told=told)
+    yield LikelyCause(cause=Cause.UNIT, share=hits / len(pairs), explanation=told)
 
 
-def _by_time(compared: Compared, elsewhen: Elsewhen) -> Iterator[Likely]:
+def _by_time(compared: ComparedValues, at_offsets: FeatureAtOffsets) -> Iterator[LikelyCause]:
     """What the same feature says at other instants."""
     at = compared.where
-    stretch = int(compared.seen_at[at].max() - compared.seen_at[at].min())
+    stretch = int(compared.computed_at[at].max() - compared.computed_at[at].min())
     steps = min(stretch // int(compared.step / MICROSECOND) + 2, MOST_STEPS)
     earlier = [-k * compared.step for k in range(1, steps + 1)]
     shifts = sorted({*ZONES, *earlier})
     most = max(min(SAMPLE, MOST_LOOKED_UP // len(shifts)), FEWEST)
     if len(at) > most:
         at = at[np.linspace(0, len(at) - 1, most).astype(np.intp)]
-    values = elsewhen(compared.feature, compared.asked.iloc[at], shifts)
+    values = at_offsets(compared.feature, compared.points.iloc[at], shifts)
     if values is None:
         return
     hit = np.array(
         [
-            [same(compared.served[place], value) for value in row]
+            [values_equal(compared.served[place], value) for value in row]
             for place, row in zip(at, values, strict=True)
         ],
         dtype=bool,
     )
     column = {shift: hit[:, place] for place, shift in enumerate(shifts)}
     late, zone = _constant(column, earlier[:LATE_STEPS]), _constant(column, ZONES)
-    yield Likely(cause=Cause.STALE, share=late[1], told=f"its value {_ago(late[0])} is served")
+    yield LikelyCause(
+        cause=Cause.STALE, share=late[1], explanation=f"its value {_ago(late[0])} is served"
+    )
     yield from _stopped(compared, at, [column[shift] for shift in earlier])
     if zone[0] != late[0]:
         told = f"its value as of {_reach(column, zone)} is served, as on a clock of another zone"
-        yield Likely(cause=Cause.TIME_ZONE, share=zone[1], told=told)
+        yield LikelyCause(cause=Cause.TIME_ZONE, share=zone[1], explanation=told)
     longer = _constant(column, earlier)
     if longer[0] not in ZONES:
-        yield Likely(
-            cause=Cause.STALE, share=longer[1], told=f"its value {_ago(longer[0])} is served"
+        yield LikelyCause(
+            cause=Cause.STALE, share=longer[1], explanation=f"its value {_ago(longer[0])} is served"
         )
 
 
@@ -226,11 +237,11 @@ def _reach(column: dict[timedelta, Mask], best: tuple[timedelta, float]) -> str:
 
 
 def _stopped(
-    compared: Compared, at: npt.NDArray[np.intp], hits: Sequence[Mask]
-) -> Iterator[Likely]:
+    compared: ComparedValues, at: npt.NDArray[np.intp], hits: Sequence[Mask]
+) -> Iterator[LikelyCause]:
     """One materialization that all of them were served from: none came after it for a while."""
     step = int(compared.step / MICROSECOND)
-    seen = compared.seen_at[at]
+    seen = compared.computed_at[at]
     if len({int(one) % step for one in seen}) > 1:
         return  # values are computed when asked, on no grid
     number_of = (seen - seen.min()) // step
@@ -243,15 +254,15 @@ def _stopped(
         shares[last] = float(matrix[places, back[places] - 1].sum()) / len(at)
     best = max(shares, key=lambda last: (shares[last], last))
     instant = pd.Timestamp(int(seen.min()) + best * step, unit="us")
-    yield Likely(
+    yield LikelyCause(
         cause=Cause.STALE,
         share=shares[best],
-        told=f"its values of {instant:%Y-%m-%d %H:%M} UTC are served, and none after them",
+        explanation=f"its values of {instant:%Y-%m-%d %H:%M} UTC are served, and none after them",
     )
 
 
 def _hours(shift: timedelta) -> str:
-    return shown(abs(shift) / timedelta(hours=1))
+    return value_text(abs(shift) / timedelta(hours=1))
 
 
 def _ago(shift: timedelta, sign: timedelta | None = None) -> str:
@@ -259,14 +270,14 @@ def _ago(shift: timedelta, sign: timedelta | None = None) -> str:
     return f"{_hours(shift)} h {'earlier' if before else 'later'}"
 
 
-def _restarted(compared: Compared) -> Iterator[Likely]:
+def _restarted(compared: ComparedValues) -> Iterator[LikelyCause]:
     """Lower by what had been counted before some moment: a constant of each entity, or a count
     that is small at first and only grows while the true one goes on as before."""
-    keys = [name for name in compared.asked.columns if name != "decision_time"]
+    keys = [name for name in compared.points.columns if name != "decision_time"]
     at = compared.where
-    table = compared.asked[keys].iloc[at].reset_index(drop=True)
-    table["served"] = [number(compared.served[place]) for place in at]
-    table["computed"] = [number(compared.computed[place]) for place in at]
+    table = compared.points[keys].iloc[at].reset_index(drop=True)
+    table["served"] = [as_number(compared.served[place]) for place in at]
+    table["computed"] = [as_number(compared.computed[place]) for place in at]
     table["lacks"] = table["computed"] - table["served"]
     lower = table[(table["lacks"] > 0) & (table["served"] >= 0)]
     groups = [group for _, group in lower.groupby(keys, sort=False) if len(group) > 1]
@@ -276,16 +287,16 @@ def _restarted(compared: Compared) -> Iterator[Likely]:
     held = [group for group in groups if _nearly_equal(group["lacks"])]
     constants = {round(float(group["lacks"].median()), 6) for group in held}
     if len(constants) > 1:
-        yield Likely(
+        yield LikelyCause(
             cause=Cause.RESTARTED,
             share=sum(map(len, held)) / many,
-            told="served values are lower by a constant of each entity",
+            explanation="served values are lower by a constant of each entity",
         )
     grown = [group for group in groups if _starts_again(group)]
-    yield Likely(
+    yield LikelyCause(
         cause=Cause.RESTARTED,
         share=sum(map(len, grown)) / many,
-        told="served values begin again near 0 and grow",
+        explanation="served values begin again near 0 and grow",
     )
 
 

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from pipelines.core.arrays import Floats, Mask
 from pipelines.core.findings import Finding, Measurement, make_finding
 from pipelines.gates.availability.parity import LEVEL, beyond
-from pipelines.gates.availability.value_comparison import same, shown
+from pipelines.gates.availability.value_comparison import value_text, values_equal
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.shares import share_interval
 from pipelines.training.columns import feature_matrix
@@ -95,7 +95,7 @@ def prediction_finding(
     example = ""
     if unequal.any():
         at = int(np.argmax(np.where(unequal, np.abs(said - again), -1.0)))
-        example = f", such as {shown(float(said[at]))} for {shown(float(again[at]))}"
+        example = f", such as {value_text(float(said[at]))} for {value_text(float(again[at]))}"
     return _finding(
         spec,
         "prediction",
@@ -130,7 +130,7 @@ def _all_equal(spec: ModelSpec, rows: pd.DataFrame, served: Sequence[dict[str, A
         computed = rows[name].tolist()
         equal &= np.array(
             [
-                name not in one or same(one[name], now)
+                name not in one or values_equal(one[name], now)
                 for one, now in zip(served, computed, strict=True)
             ],
             dtype=bool,

@@ -1,8 +1,8 @@
-"""What freshness is worth: one recipe with features as of the point, and as production has them.
+"""Compare a recipe on fresh features with the same recipe on features as they are served.
 
-Features that are fresher offline than they are served make a model look better than it will be
-(*claimed*). Trained and judged as served it is told what it will be worth (*honest*). Trained
-fresh and then served, it leans on what it is not given (*surprised*).
+Three variants: *fresh* trains and scores on features as of the decision, which is optimistic if
+production serves older values. *served* trains and scores on served values: what the model is
+worth. *mismatched* trains on fresh features and scores on served ones.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ from pipelines.training.score import Scored, score
 from pipelines.training.split import decision_times
 
 LEVEL = 0.95
-Sight = Literal["fresh", "served"]
+FeatureSource = Literal["fresh", "served"]
 
 
-class Way(Record):
-    """One way to train and to judge."""
+class FreshnessVariant(Record):
+    """One combination of features for training and features for scoring."""
 
-    name: Literal["claimed", "honest", "surprised"]
-    trained: Sight
-    judged: Sight
+    name: Literal["fresh", "served", "mismatched"]
+    trained: FeatureSource
+    judged: FeatureSource
     metric: float
     difference: float | None = Field(
-        description="utility per row, this way minus claimed: below zero worse; null: undefined"
+        description="utility per row, minus that of fresh; below zero is worse; null: undefined"
     )
     interval: Interval | None = Field(description="of the difference")
 
 
-class Freshness(Record):
-    """The three ways on the same rows."""
+class FreshnessComparison(Record):
+    """The three variants on the same rows."""
 
     metric: str
     higher_is_better: bool
     rows: int
-    ways: tuple[Way, ...] = Field(description="claimed, honest, surprised")
+    variants: tuple[FreshnessVariant, ...] = Field(description="fresh, served, mismatched")
 
 
 def compare_freshness(
     spec: ModelSpec,
-    train: dict[Sight, pd.DataFrame],
-    recent: dict[Sight, pd.DataFrame],
-) -> Freshness:
-    """Train twice and judge three times, with the first seed.
+    train: dict[FeatureSource, pd.DataFrame],
+    recent: dict[FeatureSource, pd.DataFrame],
+) -> FreshnessComparison:
+    """Train twice and score three times, with the first seed.
 
     Arguments:
         spec: the declaration.
@@ -67,15 +67,17 @@ def compare_freshness(
         DataError: when there is too little to learn from, or the points are not the same.
         Undefined: when the metric does not exist for these rows.
     """
-    models = {sight: fit(spec, rows, spec.seeds[0]) for sight, rows in train.items()}
-    ways: tuple[tuple[Literal["claimed", "honest", "surprised"], Sight, Sight], ...] = (
-        ("claimed", "fresh", "fresh"),
-        ("honest", "served", "served"),
-        ("surprised", "fresh", "served"),
+    models = {source: fit(spec, rows, spec.seeds[0]) for source, rows in train.items()}
+    variants: tuple[
+        tuple[Literal["fresh", "served", "mismatched"], FeatureSource, FeatureSource], ...
+    ] = (
+        ("fresh", "fresh", "fresh"),
+        ("served", "served", "served"),
+        ("mismatched", "fresh", "served"),
     )
     scored = {
         name: score(models[trained].pipeline, spec, recent[judged])
-        for name, trained, judged in ways
+        for name, trained, judged in variants
     }
     _same_rows(spec, list(scored.values()))
     measure, labelled = primary_measure(spec), recent["fresh"]["label"].notna().to_numpy()
@@ -85,22 +87,22 @@ def compare_freshness(
     day = decision_times(known).to_numpy("datetime64[D]").astype(np.int64)
     utilities = {
         name: measure.utilities(label, scored[name].predictions[labelled], recent[judged][labelled])
-        for name, _trained, judged in ways
+        for name, _trained, judged in variants
     }
     found = []
-    for name, trained, judged in ways:
+    for name, trained, judged in variants:
         difference, interval = None, None
-        with contextlib.suppress(NoVariation):  # as of the claimed way with itself
+        with contextlib.suppress(NoVariation):  # the fresh variant against itself
             paired = paired_difference(
                 utilities[name],
-                utilities["claimed"],
+                utilities["fresh"],
                 entity,
                 day,
                 strict=spec.gates.recent_window.strict,
             )
             difference, interval = paired.estimate, paired.interval(LEVEL)
         found.append(
-            Way(
+            FreshnessVariant(
                 name=name,
                 trained=trained,
                 judged=judged,
@@ -109,19 +111,19 @@ def compare_freshness(
                 interval=interval,
             )
         )
-    return Freshness(
+    return FreshnessComparison(
         metric=measure.name,
         higher_is_better=measure.metric.higher_is_better,
         rows=len(known),
-        ways=tuple(found),
+        variants=tuple(found),
     )
 
 
 def _same_rows(spec: ModelSpec, scored: list[Scored]) -> None:
     if len({one.rows_digest for one in scored}) > 1:
         raise DataError(
-            "fresh and served features stand on different points",
+            "fresh and served features are of different points",
             where=spec.name,
             wanted="the same keys, decision times and labels in the same order",
-            hint="points that coincide in keys and time cannot be told apart: declare another key",
+            hint="points with equal keys and time are indistinguishable: declare another key",
         )

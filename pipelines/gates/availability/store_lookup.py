@@ -17,8 +17,8 @@ from pipelines.features.online.lookup import look_up, served_value
 from pipelines.features.online.refresh import served_at
 from pipelines.features.online.store import OnlineStore, ViewState
 from pipelines.features.online.views import view_rows
-from pipelines.gates.availability.parity_cause import Compared, Likely, likely_cause
-from pipelines.gates.availability.value_comparison import missing, same
+from pipelines.gates.availability.parity_cause import ComparedValues, LikelyCause, likely_cause
+from pipelines.gates.availability.value_comparison import is_missing, values_equal
 from pipelines.spec.features import Feature, WindowFeature
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import FeatureView, definition_of
@@ -28,27 +28,30 @@ Entity = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class LookedUp:
-    """One feature at recent points; numbers are points, ``lacking`` the entities it is not at."""
+class FeatureLookup:
+    """One feature at recent points.
+
+    Numbers count points; ``absent_entities`` have a value in the events and none in the store.
+    """
 
     feature: WindowFeature
     offline: int
     online: int
     entities: int
     unequal: int
-    likely: Likely | None
+    likely: LikelyCause | None
     stored: bool
-    lacking: frozenset[Entity]
+    absent_entities: frozenset[Entity]
 
 
-def looked_up(
+def look_up_view(
     spec: ModelSpec,
     view: FeatureView,
     store: OnlineStore,
     streams: Mapping[str, ibis.Table],
     points: pd.DataFrame,
     as_of: datetime,
-) -> tuple[LookedUp, ...]:
+) -> tuple[FeatureLookup, ...]:
     """Every feature of a view at some points, as production serves it and as it should be.
 
     Both are as of what the store is as of, so that time passing is no difference between them.
@@ -85,10 +88,10 @@ def looked_up(
     return tuple(found)
 
 
-def there_is(feature: Feature, value: Any) -> bool:
+def is_present(feature: Feature, value: Any) -> bool:
     """Whether a value says anything; a count of nothing is what an unknown entity has as well."""
     counts = isinstance(feature, WindowFeature) and feature.aggregate in ("count", "distinct")
-    return not missing(value) and not (counts and value == 0)
+    return not is_missing(value) and not (counts and value == 0)
 
 
 def _instant(view: FeatureView, state: ViewState | None, as_of: datetime) -> datetime:
@@ -112,24 +115,24 @@ def _compare(
     asked: pd.DataFrame,
     given: list[Any],
     computed: list[Any],
-) -> LookedUp:
+) -> FeatureLookup:
     weight = asked[POINTS].to_numpy(np.int64)
-    offline = np.array([there_is(feature, value) for value in computed], dtype=bool)
-    online = offline & np.array([there_is(feature, value) for value in given], dtype=bool)
+    offline = np.array([is_present(feature, value) for value in computed], dtype=bool)
+    online = offline & np.array([is_present(feature, value) for value in given], dtype=bool)
     pairs = zip(given, computed, strict=True)
-    unequal = online & ~np.array([same(*pair) for pair in pairs], dtype=bool)
+    unequal = online & ~np.array([values_equal(*pair) for pair in pairs], dtype=bool)
     both = np.flatnonzero(online)
-    compared = Compared(
+    compared = ComparedValues(
         feature=feature.name,
         served=[given[at] for at in both],
         computed=[computed[at] for at in both],
         unequal=unequal[online],
-        asked=asked[list(feature.by)].iloc[both],
-        seen_at=np.zeros(len(both), np.int64),
+        points=asked[list(feature.by)].iloc[both],
+        computed_at=np.zeros(len(both), np.int64),
         step=timedelta(days=1),
     )
     keys = _tuples(asked, list(feature.by))
-    return LookedUp(
+    return FeatureLookup(
         feature=feature,
         offline=int(weight[offline].sum()),
         online=int(weight[online].sum()),
@@ -137,5 +140,5 @@ def _compare(
         unequal=int(weight[unequal].sum()),
         likely=likely_cause(compared, None),
         stored=state is not None and definition_of(spec, feature) in state.definitions,
-        lacking=frozenset(keys[at] for at in np.flatnonzero(offline & ~online)),
+        absent_entities=frozenset(keys[at] for at in np.flatnonzero(offline & ~online)),
     )

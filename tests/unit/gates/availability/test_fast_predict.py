@@ -14,7 +14,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from sklearn.tree import DecisionTreeRegressor
 
 from pipelines.core.findings import Verdict
-from pipelines.gates.availability.fast_predict import form_finding, recorded
+from pipelines.gates.availability.fast_predict import fast_predict_finding, recorded_verdict
 from pipelines.packaging.version import FINDINGS, evidence_path
 
 TEXTS = frozenset({"shop"})
@@ -41,7 +41,7 @@ def fitted(encoder: BaseEstimator, estimator: BaseEstimator | None = None) -> Pi
 
 
 def test_equal_to_the_last_bit_is_compiled() -> None:
-    found = form_finding(fitted(OrdinalEncoder(**UNKNOWN)), TEXTS, rows())
+    found = fast_predict_finding(fitted(OrdinalEncoder(**UNKNOWN)), TEXTS, rows())
     assert (found.verdict, found.value, found.threshold) == (Verdict.PASS, 0.0, 0.0)
     assert "the compiled form serves" in found.reason
     assert found.rows is not None
@@ -52,7 +52,7 @@ def test_equal_to_the_last_bit_is_compiled() -> None:
 def test_a_form_that_differs_leaves_the_pipeline_itself() -> None:
     """Rare categories share one code here, which the compiled form does not know."""
     rare = OrdinalEncoder(**UNKNOWN, min_frequency=30)
-    found = form_finding(fitted(rare, DecisionTreeRegressor(random_state=1)), TEXTS, rows())
+    found = fast_predict_finding(fitted(rare, DecisionTreeRegressor(random_state=1)), TEXTS, rows())
     assert found.verdict is Verdict.FAIL
     assert found.reason.startswith("the pipeline itself serves: its compiled form differs by up to")
     assert found.value is not None
@@ -62,7 +62,7 @@ def test_a_form_that_differs_leaves_the_pipeline_itself() -> None:
 
 def test_a_form_that_is_unknown_is_no_comparison() -> None:
     hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    found = form_finding(fitted(hot), TEXTS, rows())
+    found = fast_predict_finding(fitted(hot), TEXTS, rows())
     assert (found.verdict, found.value, found.rows) == (Verdict.NO_DATA, None, None)
     assert "the pipeline itself serves" in found.reason
 
@@ -75,12 +75,12 @@ def write(folder: Path, findings: str) -> None:
 
 @pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.FAIL])
 def test_what_was_found_is_read_from_the_evidence(tmp_path: Path, verdict: Verdict) -> None:
-    found = form_finding(fitted(OrdinalEncoder(**UNKNOWN)), TEXTS, rows())
+    found = fast_predict_finding(fitted(OrdinalEncoder(**UNKNOWN)), TEXTS, rows())
     write(tmp_path, json.dumps([found.as_json() | {"verdict": verdict}]))
-    assert recorded(tmp_path) is verdict
+    assert recorded_verdict(tmp_path) is verdict
 
 
 def test_a_version_from_before_says_nothing(tmp_path: Path) -> None:
-    assert recorded(tmp_path) is None
+    assert recorded_verdict(tmp_path) is None
     write(tmp_path, "[]")
-    assert recorded(tmp_path) is None
+    assert recorded_verdict(tmp_path) is None

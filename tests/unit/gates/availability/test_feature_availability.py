@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 
 from pipelines.core.findings import Finding, Verdict
-from pipelines.gates.availability.feature_ablation import masked_loss
+from pipelines.gates.availability.feature_ablation import ablation_loss
 from pipelines.gates.availability.feature_availability import (
-    Freshness,
-    Kind,
-    Presence,
-    freshness_finding,
-    lacking,
-    presence_findings,
+    AvailabilityStatus,
+    FeatureAvailability,
+    ViewAge,
+    below_required_share,
+    online_findings,
+    staleness_finding,
 )
 from pipelines.spec.model import ModelSpec
 from pipelines.training.fit import fit
@@ -25,9 +25,9 @@ from tests.support.pharmacy import declaration
 SPEC = ModelSpec.model_validate(declaration())
 
 
-def presence(**changes: Any) -> Presence:
+def presence(**changes: Any) -> FeatureAvailability:
     """A feature that is there: 1,000 points of 200 entities."""
-    return Presence(
+    return FeatureAvailability(
         **{
             "feature": "sold",
             "view": "dispensing_by_pharmacy_medicine",
@@ -46,8 +46,8 @@ def presence(**changes: Any) -> Presence:
     )
 
 
-def said(each: Presence, losses: Any = None) -> dict[str, Finding]:
-    return {f.name: f for f in presence_findings(SPEC, (each,), losses or {})}
+def said(each: FeatureAvailability, losses: Any = None) -> dict[str, Finding]:
+    return {f.name: f for f in online_findings(SPEC, (each,), losses or {})}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_feature_is_named_by_how_it_is_missing(
     each = presence(**changes)
     finding = said(each)[f"availability.{name}.sold"]
     assert (finding.verdict, finding.blocking) == (verdict, True)
-    assert lacking(SPEC, each) == (verdict is not Verdict.PASS)
+    assert below_required_share(SPEC, each) == (verdict is not Verdict.PASS)
 
 
 def test_a_view_that_is_empty_at_night_is_no_data_and_stops_nobody() -> None:
@@ -78,12 +78,12 @@ def test_a_view_that_is_empty_at_night_is_no_data_and_stops_nobody() -> None:
     each = presence(offline=0, online=0, entities=0)
     finding = said(each)["availability.online.sold"]
     assert (finding.verdict, finding.blocking) == (Verdict.NO_DATA, False)
-    assert not lacking(SPEC, each)
+    assert not below_required_share(SPEC, each)
 
 
 def test_a_rare_feature_that_happens_to_be_absent_has_not_vanished() -> None:
     rare = presence(offline=0, online=0, entities=0, trained_share=0.002, recent_share=0.0)
-    assert rare.kind is Kind.ONLINE, "two values were to be expected in 1,000 points"
+    assert rare.kind is AvailabilityStatus.ONLINE, "two values were to be expected in 1,000 points"
 
 
 def test_stored_values_are_held_against_recomputed_ones() -> None:
@@ -93,14 +93,14 @@ def test_stored_values_are_held_against_recomputed_ones() -> None:
 
 
 def test_an_expired_view_names_what_is_missing() -> None:
-    fresh = Freshness(
+    fresh = ViewAge(
         model="demand", view="stock", age_s=7_200, lifetime_s=3_600, features=("on_hand",)
     )
-    finding = freshness_finding(fresh)
+    finding = staleness_finding(fresh)
     assert finding.verdict is Verdict.FAIL
     assert "on_hand" in finding.reason
     assert "2.0 h" in finding.reason
-    assert freshness_finding(fresh.model_copy(update={"age_s": 3_600})).verdict is Verdict.PASS
+    assert staleness_finding(fresh.model_copy(update={"age_s": 3_600})).verdict is Verdict.PASS
 
 
 # Mask replay
@@ -130,25 +130,25 @@ def fitted() -> Any:
 
 def test_what_a_model_lives_on_is_missed(fitted: Any) -> None:
     recent = rows(2)
-    everywhere = masked_loss(SPEC, fitted, recent, "sold", np.ones(len(recent), dtype=bool))
+    everywhere = ablation_loss(SPEC, fitted, recent, "sold", np.ones(len(recent), dtype=bool))
     assert everywhere.share == 1.0
     assert everywhere.interval is not None
     assert everywhere.interval.low is not None
     assert everywhere.interval.low > 0, "masked everywhere, it has to lose"
-    assert "the recipe loses +" in everywhere.told
-    half = masked_loss(SPEC, fitted, recent, "sold", (recent["pharmacy"] < "p15").to_numpy())
+    assert "the recipe loses +" in everywhere.summary
+    half = ablation_loss(SPEC, fitted, recent, "sold", (recent["pharmacy"] < "p15").to_numpy())
     assert 0 < half.loss < everywhere.loss
 
 
 def test_what_a_model_does_not_read_is_not_missed(fitted: Any) -> None:
     recent = rows(2)
-    found = masked_loss(SPEC, fitted, recent, "weekday", np.ones(len(recent), dtype=bool))
+    found = ablation_loss(SPEC, fitted, recent, "weekday", np.ones(len(recent), dtype=bool))
     assert (found.loss, found.interval) == (0.0, None)
 
 
 def test_rows_without_a_label_do_not_count(fitted: Any) -> None:
     recent = rows(2)
-    whole = masked_loss(SPEC, fitted, recent, "sold", np.ones(len(recent), dtype=bool))
+    whole = ablation_loss(SPEC, fitted, recent, "sold", np.ones(len(recent), dtype=bool))
     extra = pd.concat([recent, rows(3).assign(label=np.nan)], ignore_index=True)
-    again = masked_loss(SPEC, fitted, extra, "sold", np.ones(len(extra), dtype=bool))
+    again = ablation_loss(SPEC, fitted, extra, "sold", np.ones(len(extra), dtype=bool))
     assert again == whole

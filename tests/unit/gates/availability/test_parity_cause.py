@@ -207,7 +207,7 @@ def test_a_planted_cause_is_told(planted: str) -> None:
     assert found.unequal
     assert found.likely is not None, f"{planted}: no cause was told: {found.examples}"
     assert found.likely.cause is cause, f"{planted}: {found.likely}"
-    assert words in found.likely.told
+    assert words in found.likely.explanation
 
 
 def test_noise_has_no_cause() -> None:

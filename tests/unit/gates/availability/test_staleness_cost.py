@@ -1,4 +1,4 @@
-"""The three ways of being fresh, in a world whose answers follow from two lines of algebra."""
+"""Fresh, served and mismatched features in a world whose answers follow from algebra."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pipelines.core.errors import DataError
-from pipelines.gates.availability.staleness_cost import Sight, compare_freshness
+from pipelines.gates.availability.staleness_cost import FeatureSource, compare_freshness
 from pipelines.spec.model import ModelSpec
 from tests.support.feature_frame import declare, window
 
@@ -25,7 +25,7 @@ def spec() -> ModelSpec:
     )
 
 
-def world(seed: int) -> dict[Sight, pd.DataFrame]:
+def world(seed: int) -> dict[FeatureSource, pd.DataFrame]:
     """The label is the fresh value; the served one is yesterday's, correlated by a half."""
     rng = np.random.default_rng(seed)
     fresh = rng.standard_normal((SHOPS, DAYS))
@@ -43,21 +43,21 @@ def world(seed: int) -> dict[Sight, pd.DataFrame]:
 
 
 def test_the_claim_the_truth_and_the_surprise() -> None:
-    """Claimed: the label itself, no error. Honest: half of what is served, 1 - 0.5^2 = 0.75.
-    Surprised: all of what is served, 1 + 1 - 2 * 0.5 = 1.
+    """Fresh: the label itself, no error. Served: half of what is served, 1 - 0.5^2 = 0.75.
+    Mismatched: all of what is served, 1 + 1 - 2 * 0.5 = 1.
 
     A mean of 10,000 squares of normal numbers has a standard error below 0.015; five of them.
     """
-    told = compare_freshness(spec(), world(1), world(2))
-    claimed, honest, surprised = told.ways
-    assert [way.name for way in told.ways] == ["claimed", "honest", "surprised"]
-    assert claimed.metric == pytest.approx(0.0, abs=1e-12)
-    assert claimed.interval is None
-    assert honest.metric == pytest.approx(0.75, abs=0.075)
-    assert surprised.metric == pytest.approx(1.0, abs=0.075)
-    assert honest.difference == pytest.approx(-honest.metric)
-    assert surprised.interval is not None
-    assert surprised.interval.high < 0, "the surprise is not told apart from the claim"
+    comparison = compare_freshness(spec(), world(1), world(2))
+    fresh, served, mismatched = comparison.variants
+    assert [variant.name for variant in comparison.variants] == ["fresh", "served", "mismatched"]
+    assert fresh.metric == pytest.approx(0.0, abs=1e-12)
+    assert fresh.interval is None
+    assert served.metric == pytest.approx(0.75, abs=0.075)
+    assert mismatched.metric == pytest.approx(1.0, abs=0.075)
+    assert served.difference == pytest.approx(-served.metric)
+    assert mismatched.interval is not None
+    assert mismatched.interval.high < 0, "the mismatch cannot be told from fresh features"
 
 
 def test_ways_are_compared_on_the_same_points_only() -> None:
