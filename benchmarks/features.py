@@ -77,7 +77,7 @@ def declared() -> ModelSpec:
                 window | {"name": "sum_28d", "aggregate": "sum", "window": "28d"},
                 window | {"name": "last", "aggregate": "last", "window": "28d"},
             ],
-            "serving": {"cadence": "1d", "ttl": "3650d"},
+            "serving": {"every": "1d", "ttl": "3650d"},
             "split": {"train": "28d"},
             "estimator": {"path": "sklearn.dummy.DummyRegressor"},
             "metric": {"name": "absolute_error", "minimum_effect": 0.1},

@@ -55,7 +55,7 @@ def when(tree: dict[str, Any]) -> MultipleCronTriggerTimetable | None:
         return None
     refreshes = [tree["serving"], *tree["serving"].get("views", {}).values()]
     crons = {
-        cron_of(parse_duration(one["cadence"]), parse_duration(one.get("offset", "0d")))
+        cron_of(parse_duration(one["every"]), parse_duration(one.get("offset", "0d")))
         for one in refreshes
     }
     return MultipleCronTriggerTimetable(*sorted(crons), timezone="UTC")

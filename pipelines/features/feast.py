@@ -153,7 +153,7 @@ def _view(spec: ModelSpec, view: FeatureView, entities: Entities) -> str:
     tags = {"model": spec.name, "stream": view.stream}
     if refresh is not None:
         tags |= {
-            "cadence": duration_text(refresh.cadence),
+            "every": duration_text(refresh.every),
             "offset": duration_text(refresh.offset),
             "delay": duration_text(refresh.delay),
         }

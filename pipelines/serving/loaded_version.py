@@ -108,7 +108,7 @@ def _check_features(serving: Serving, spec: ModelSpec) -> None:
             "a version has window features and does not say how fresh they are online",
             where=f"{spec.name} version {serving.version}",
             got=f"{', '.join(windows[:3])}, and no serving",
-            wanted="serving: {cadence: ..., delay: ...} in the declaration it was trained under",
+            wanted="serving: {every: ..., delay: ...} in the declaration it was trained under",
             hint=f"declare it and retrain, then `gauntlet materialize {spec.name}`",
         )
 

@@ -12,32 +12,32 @@ from pipelines.spec.fields import Declaration, Duration, Name
 class Refresh(Declaration):
     """When the online store is filled, and until when it is believed.
 
-    It is filled as of ``offset + k * cadence``, counted from midnight UTC (a Monday's, for a
-    cadence of more than a day), and the values can be read ``delay`` later. A decision at ``t``
-    therefore sees them as of the last such instant that is not after ``t - delay``.
+    The store is filled as of ``offset + k * every``, counted from midnight UTC (from Monday
+    midnight when ``every`` exceeds a day), and its values can be read ``delay`` later. A decision
+    at ``t`` therefore sees them as of the last such instant that is not after ``t - delay``.
     """
 
-    cadence: Duration = Field(description="from one materialization to the next")
+    every: Duration = Field(description="from one materialization to the next")
     offset: Duration = Field(default=timedelta(0), description="of the first one after midnight")
     delay: Duration = Field(
         default=timedelta(0), description="from its instant until its values can be read"
     )
     ttl: Duration | None = Field(
         default=None,
-        description="older values are not served but missing; default: two cadences and the delay",
+        description="older values are served as missing; default: 2 * every + delay",
     )
 
     @property
     def lifetime(self) -> timedelta:
         """How old a materialization may be and still be served."""
-        return 2 * self.cadence + self.delay if self.ttl is None else self.ttl
+        return 2 * self.every + self.delay if self.ttl is None else self.ttl
 
     @model_validator(mode="after")
     def _lengths(self) -> Refresh:
-        if not self.cadence:
-            raise ValueError("a cadence has to be longer than nothing")
-        if self.lifetime < self.cadence + self.delay:
-            raise ValueError("a ttl below cadence and delay lets values vanish between two fills")
+        if not self.every:
+            raise ValueError("every must be longer than 0")
+        if self.lifetime < self.every + self.delay:
+            raise ValueError("ttl must be at least every + delay, else values expire too early")
         return self
 
 

@@ -48,7 +48,7 @@ class LiveGuardrail(LiveMetric):
     """A live metric that must be shown not to be worse by more than the margin."""
 
     margin: float = Field(gt=0, description="tolerated loss in the metric's unit")
-    largest: float | None = Field(
+    upper_bound: float | None = Field(
         default=None,
         gt=0,
         description="largest value an entity can have, 1 for a share of errors; without it, a "
@@ -114,12 +114,12 @@ class Shadow(Declaration):
     share: Part = Field(
         default=0.1, description="share of requests that it answers beside the champion"
     )
-    length: Duration = timedelta(days=7)
+    duration: Duration = timedelta(days=7)
     minimum_requests: int = Field(default=1000, ge=1)
-    error_share: Share = Field(
+    max_error_increase: Share = Field(
         default=0.001, description="share of requests that may fail beyond the champion's"
     )
-    slower_share: float = Field(
+    max_latency_increase: float = Field(
         default=0.5, gt=0, description="by how much its 99 % latency may exceed the champion's"
     )
     tolerance: float | None = Field(
@@ -127,10 +127,10 @@ class Shadow(Declaration):
         gt=0,
         description="answers further apart than this disagree; null: shown, and decides nothing",
     )
-    disagree_share: Share = Field(
+    max_disagreement: Share = Field(
         default=0.1, description="share of answers that may disagree, also in each declared slice"
     )
-    acts: bool = Field(
+    predictions_affect_outcomes: bool = Field(
         default=True,
         description="predictions change outcomes; if not, shadow also compares matured losses",
     )
@@ -151,7 +151,9 @@ class Canary(Declaration):
         min_length=1,
         description="share of entities in each of the two arms, growing from stage to stage",
     )
-    stage: Duration = Field(default=timedelta(days=2), description="from a stage to the next")
+    stage_duration: Duration = Field(
+        default=timedelta(days=2), description="from a stage to the next"
+    )
     weeks: int = Field(default=4, ge=2, le=26, description="whole matured weeks until the end")
     looks: tuple[int, ...] = Field(
         default=(2, 3, 4), min_length=1, description="whole matured weeks at which it may win"
@@ -186,12 +188,12 @@ class Canary(Declaration):
     label_share: Share = Field(
         default=0.95, description="matured rows of each arm that must have an outcome"
     )
-    overdue_share: Share = Field(
+    max_late_difference: Share = Field(
         default=0.02,
         description="by how much the arms may be shown to differ in the share of the outcome's "
         "events that come after their delay",
     )
-    check: Duration = Field(
+    check_every: Duration = Field(
         default=timedelta(hours=6), description="from one look for harm to the next"
     )
 
@@ -210,7 +212,7 @@ class Canary(Declaration):
                 higher_is_better=metric.higher_is_better,
                 ratio=metric.ratio,
                 margin=part.margin,
-                largest=metric.largest if isinstance(metric, LiveGuardrail) else None,
+                upper_bound=metric.upper_bound if isinstance(metric, LiveGuardrail) else None,
                 column=part.column,
                 value=value,
             )
@@ -233,9 +235,9 @@ class Canary(Declaration):
             problems.append(
                 "both arms are as large as the last stage, and together no more than all entities"
             )
-        if not self.check:
-            problems.append("check is longer than nothing")
-        if self.stage * (len(self.stages) - 1) >= timedelta(weeks=self.weeks):
+        if not self.check_every:
+            problems.append("check_every must be longer than 0")
+        if self.stage_duration * (len(self.stages) - 1) >= timedelta(weeks=self.weeks):
             problems.append("the last stage begins before the canary ends")
         if any(b <= a for a, b in itertools.pairwise(self.looks)) or self.looks[0] < 2:
             problems.append("looks are weeks that grow, from week 2: every weekday counts twice")

@@ -177,13 +177,13 @@ class AuditGate(Declaration):
     """When a changed recipe's offline gain is not taken at its word."""
 
     alpha: float = Field(default=0.05, gt=0, lt=0.5, description="one-sided level on live points")
-    training_area: float = Field(
+    training_auc: float = Field(
         default=0.55,
         gt=0.5,
         lt=1,
         description="area under the curve from which two training populations are different",
     )
-    live_area_growth: float = Field(
+    live_auc_growth: float = Field(
         default=0.05,
         gt=0,
         lt=0.5,

@@ -14,9 +14,9 @@ from tests.dags.conftest import dags
 from tests.support.pharmacy import FIRST, RICH, Pharmacy, declaration, write_days
 
 SERVING = {
-    "cadence": "1h",
+    "every": "1h",
     "delay": "15m",
-    "views": {"stock_by_pharmacy_medicine": {"cadence": "1d", "offset": "2h30m"}},
+    "views": {"stock_by_pharmacy_medicine": {"every": "1d", "offset": "2h30m"}},
 }
 
 
@@ -26,7 +26,7 @@ def models(tmp_path: Path, airflow_database: Path) -> Path:
     served = declaration(RICH, serving=SERVING)
     (tmp_path / "demand.yaml").write_text(yaml.safe_dump(served))
     (tmp_path / "plain.yaml").write_text(yaml.safe_dump(declaration(RICH) | {"name": "plain"}))
-    (tmp_path / "broken.yaml").write_text("serving: {cadence: soon}")
+    (tmp_path / "broken.yaml").write_text("serving: {every: soon}")
     return tmp_path
 
 

@@ -94,8 +94,8 @@ def test_the_trigger_waits_for_an_instant_and_keeps_nothing_else(
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
     """A home with MLflow in which version 2 waits; its shadow lasts two seconds."""
-    shadow = {**ROLLOUT["shadow"], "length": "2s"}
-    canary = {**ROLLOUT["canary"], "check": "1s"}
+    shadow = {**ROLLOUT["shadow"], "duration": "2s"}
+    canary = {**ROLLOUT["canary"], "check_every": "1s"}
     short = {**ROLLOUT, "shadow": shadow, "canary": canary}
 
     pharmacy = challenged(tmp_path, short, in_mlflow)

@@ -219,11 +219,11 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
     import processes
     import stack as up
 
-    shadow = {**ROLLOUT["shadow"], "length": f"{SHADOW_S}s"}
+    shadow = {**ROLLOUT["shadow"], "duration": f"{SHADOW_S}s"}
     # Checks are far apart: it is looked at when shadow ends, and at its very end.
     pharmacy = challenged(
         tmp_path,
-        {**ROLLOUT, "shadow": shadow, "canary": {**ROLLOUT["canary"], "check": "1h"}},
+        {**ROLLOUT, "shadow": shadow, "canary": {**ROLLOUT["canary"], "check_every": "1h"}},
         lambda made: {"registry": connect(made.settings).registry},
         review="required",
     )

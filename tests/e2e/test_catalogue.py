@@ -21,7 +21,7 @@ from pipelines.spec.load import load_models
 from pipelines.spec.views import definitions
 from tests.support.pharmacy import CLOCK, FIRST, ON_HAND, PLAIN, SECOND, Pharmacy, planted, sold
 
-SERVING = {"cadence": "1d", "ttl": "2d"}
+SERVING = {"every": "1d", "ttl": "2d"}
 NOBODY = "redis://127.0.0.1:1/0"
 
 

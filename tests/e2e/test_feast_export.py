@@ -22,7 +22,7 @@ from pipelines.spec.model import ModelSpec
 from tests.support.pharmacy import ON_HAND, PLAIN, SECOND, Pharmacy, declaration
 
 FEAST = "feast>=0.67,<0.68"  # the version that the export is written against
-SERVING = {"cadence": "1d", "delay": "2h"}
+SERVING = {"every": "1d", "delay": "2h"}
 AGO = {
     "kind": "window",
     "name": "sold_ago",

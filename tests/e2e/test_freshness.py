@@ -15,7 +15,7 @@ from tests.support.pharmacy import FIRST, RICH, Pharmacy
 def test_stale_features_cost_what_the_claim_hides(champion: Pharmacy, tmp_path: Path) -> None:
     """Filled once a week and a day late, a fortnight's sales tell less of the week to come."""
     pharmacy = champion.copy(tmp_path / "home")
-    pharmacy.declare(RICH, serving={"cadence": "7d", "delay": "1d"})
+    pharmacy.declare(RICH, serving={"every": "7d", "delay": "1d"})
     before = pharmacy.parts().ledger.entries("demand", "live")
     comparison = freshness("demand", FIRST, pharmacy.parts()).comparison
     fresh, served, mismatched = comparison.variants
@@ -29,7 +29,7 @@ def test_stale_features_cost_what_the_claim_hides(champion: Pharmacy, tmp_path: 
 
 def test_served_at_once_all_three_ways_are_one(champion: Pharmacy, tmp_path: Path) -> None:
     pharmacy = champion.copy(tmp_path / "home")
-    pharmacy.declare(RICH, serving={"cadence": "1d"})
+    pharmacy.declare(RICH, serving={"every": "1d"})
     done = pharmacy.cli("freshness", "demand", "--as-of", instant_text(FIRST), "--json")
     assert done.code == 0, done.err
     [metric] = {variant["metric"] for variant in done.body["comparison"]["variants"]}

@@ -22,7 +22,7 @@ from pipelines.flows.retrain.request import Request
 from tests.support.pharmacy import FIRST, PLAIN, RICH, WEEK, Pharmacy, sold
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-SERVING = {"cadence": "6h", "delay": "15m"}
+SERVING = {"every": "6h", "delay": "15m"}
 SALES, STOCK = "demand.dispensing_by_pharmacy_medicine", "demand.stock_by_pharmacy_medicine"
 
 

@@ -166,7 +166,9 @@ def test_losses_of_logged_answers_are_those_counted_by_hand(pharmacy: Pharmacy) 
     assert standing is not None
     rollout = version.spec.rollout
     assert rollout is not None
-    shadow = rollout.shadow.model_copy(update={"acts": False, "tolerance": 0.05})
+    shadow = rollout.shadow.model_copy(
+        update={"predictions_affect_outcomes": False, "tolerance": 0.05}
+    )
     spec = version.spec.model_copy(
         update={"rollout": rollout.model_copy(update={"shadow": shadow})}
     )

@@ -238,7 +238,7 @@ def test_spark_reads_parquet_and_finds_what_duckdb_finds_in_many_events(
                     for aggregate, column, by, days in asked
                 ),
             ],
-            "serving": {"cadence": "1d", "delay": "1h"},
+            "serving": {"every": "1d", "delay": "1h"},
             "split": {"train": "28d"},
             "estimator": {"path": "sklearn.dummy.DummyRegressor"},
             "metric": {"name": "absolute_error", "minimum_effect": 0.1},

@@ -111,7 +111,7 @@ def windows() -> st.SearchStrategy[Row]:
 
 
 refreshes = st.builds(
-    lambda cadence, offset, delay: {"cadence": cadence, "offset": offset, "delay": delay},
+    lambda every, offset, delay: {"every": every, "offset": offset, "delay": delay},
     st.sampled_from(["1h", "5h", "1d", "3d", "6h", "30m"]),
     st.sampled_from(["0d", "15m", "2h"]),
     st.sampled_from(["0d", "15m", "7h", "1d"]),
@@ -272,11 +272,9 @@ def twin_served(spec: ModelSpec, view: str, at: datetime) -> datetime:
         return at
     refresh = spec.serving.views.get(view, spec.serving)
     monday = naive(datetime(1970, 1, 5, tzinfo=UTC)) + refresh.offset
-    filled = (
-        monday + (naive(START) - timedelta(days=15) - monday) // refresh.cadence * refresh.cadence
-    )
-    while filled + refresh.cadence + refresh.delay <= at:
-        filled += refresh.cadence
+    filled = monday + (naive(START) - timedelta(days=15) - monday) // refresh.every * refresh.every
+    while filled + refresh.every + refresh.delay <= at:
+        filled += refresh.every
     return filled
 
 

@@ -16,7 +16,9 @@ RAMP_DAY = 2  # from which the second stage takes new entities in
 
 def rollout(effect: float = 0.2, margin: float | None = None, **canary: object) -> Rollout:
     """A rollout on ``gain``, with a guardrail ``errors`` if it is given a margin."""
-    guards = () if margin is None else (LiveGuardrail(name="errors", margin=margin, largest=1.0),)
+    guards = (
+        () if margin is None else (LiveGuardrail(name="errors", margin=margin, upper_bound=1.0),)
+    )
     outcome = LiveOutcome(name="gain", higher_is_better=True, minimum_effect=effect)
     return Rollout(
         canary=Canary.model_validate(

@@ -30,7 +30,7 @@ HOUR = timedelta(hours=1)
 SPEC = ModelSpec.model_validate(
     declaration(
         ({"kind": "attribute", "name": "medicine"}, sold(3)),
-        serving={"cadence": "1h", "delay": "15m"},
+        serving={"every": "1h", "delay": "15m"},
     )
 )
 

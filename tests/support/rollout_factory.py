@@ -37,7 +37,7 @@ WAIT = timedelta(days=4)  # until a day's sales are known
 VERDICT = CANARY + timedelta(weeks=2) + WAIT
 BUDGET = {"budget": {"alpha_year": 0.004, "tries": 4}, "audit": {"refits": 3}}
 ROLLOUT: dict[str, Any] = {
-    "shadow": {"share": 0.5, "length": "2d", "minimum_requests": 100, "error_share": 0.02},
+    "shadow": {"share": 0.5, "duration": "2d", "minimum_requests": 100, "max_error_increase": 0.02},
     "canary": {
         "outcome": {
             "name": "packs_a_sale",
@@ -45,7 +45,7 @@ ROLLOUT: dict[str, Any] = {
             "ratio": True,
             "higher_is_better": True,
         },
-        "guardrails": [{"name": "error_share", "margin": 0.2, "ratio": True, "largest": 1}],
+        "guardrails": [{"name": "error_share", "margin": 0.2, "ratio": True, "upper_bound": 1}],
         "covariates": ["packs_a_sale"],
         # Who is in which arm differs from run to run: a test must not fail once in a hundred.
         "harm_alpha": 0.001,
@@ -55,7 +55,7 @@ ROLLOUT: dict[str, Any] = {
         "looks": [2],
         "minimum_entities": 20,
         "holdback": 0.5,
-        "check": "1d",
+        "check_every": "1d",
     },
     "measures": {
         "packs_a_sale": {

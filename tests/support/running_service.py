@@ -32,7 +32,7 @@ from tests.support.prediction_factory import logged
 from tests.support.servers import free_port
 
 # The world ended years ago, so what is in the online store is served for as long as it takes.
-SERVING = {"cadence": "1h", "delay": "15m", "ttl": "9000d"}
+SERVING = {"every": "1h", "delay": "15m", "ttl": "9000d"}
 
 
 def build_answering(folder: Path, **changes: Any) -> Pharmacy:

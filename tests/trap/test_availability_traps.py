@@ -32,7 +32,7 @@ from tests.support.pharmacy import (
 from tests.support.served_log import Production, log_days
 
 DAY = timedelta(days=1)
-SERVING = {"cadence": "1d", "offset": "22h", "delay": "1h"}
+SERVING = {"every": "1d", "offset": "22h", "delay": "1h"}
 SALES = {**sold(28), "name": "sales", "aggregate": "count", "column": None}
 PRICE = {**sold(1), "name": "price", "aggregate": "last", "column": "price"}
 MEDICINE = {"kind": "attribute", "name": "medicine"}
@@ -264,7 +264,7 @@ def test_a_store_that_has_gone_on_is_no_fault_of_a_run_that_is_late_or_stands_in
 ) -> None:
     """The store is held against the events as of its own instant, also when that is after the
     run's: a run waits in a queue, and the schedule's last whole interval ended days ago."""
-    pharmacy.declare(FEATURES, serving={"cadence": "1h", "delay": "15m"})
+    pharmacy.declare(FEATURES, serving={"every": "1h", "delay": "15m"})
     Production(pharmacy).materialize(SECOND)
     told = pharmacy.retrain(SECOND - late, dry_run=True)
     found = findings(told)

@@ -12,7 +12,7 @@ from pipelines.spec.refresh import Refresh
 
 def refresh_steps(refresh: Refresh) -> Steps:
     """The instants as of which a view is materialized."""
-    return Steps(span(refresh.cadence), span(refresh.offset))
+    return Steps(span(refresh.every), span(refresh.offset))
 
 
 def last_refresh(at: datetime, refresh: Refresh) -> datetime:
@@ -41,8 +41,8 @@ def served_steps(points: Steps, refresh: Refresh | None) -> Steps:
     """The coarsest grid known to hold ``served_at`` of every instant of ``points``."""
     if refresh is None:
         return points
-    cadence = span(refresh.cadence)
-    if points.size % cadence:
+    every = span(refresh.every)
+    if points.size % every:
         return refresh_steps(refresh)
     # Every point stands equally long after a materialization: its own grid, moved by that much.
     return points.through(served_at(points.origin, refresh))

@@ -48,8 +48,8 @@ def freshness(model: str, as_of: datetime, parts: Parts) -> FreshnessReport:
         raise SpecError(
             "the model does not say when its features are materialized",
             where=f"{model}: serving",
-            wanted="a cadence, and how long after its instant the values can be read",
-            hint="add `serving: {cadence: 1h, delay: 15m}` to see what that would cost",
+            wanted="`every`, and how long after its instant the values can be read",
+            hint="add `serving: {every: 1h, delay: 15m}` to see what that would cost",
         )
     plan = split_plan(spec, as_of)
     snapshot = parts.open_events(spec).snapshot(spec.streams, as_of)

@@ -93,8 +93,8 @@ def materialize(
             raise SpecError(
                 "the model does not say when its features are materialized",
                 where=f"{model}: serving",
-                wanted="a cadence, and how long after its instant the values can be read",
-                hint="add `serving: {cadence: 1h, delay: 15m}` to the declaration, "
+                wanted="`every`, and how long after its instant the values can be read",
+                hint="add `serving: {every: 1h, delay: 15m}` to the declaration, "
                 "with what production can keep up",
             )
         done.append(_Work(spec, view, view.refresh, parts).bring_to(as_of, force=force))

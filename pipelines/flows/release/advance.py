@@ -115,7 +115,7 @@ class _Step:
         return self.told(
             Act.SHADOW,
             f"version {question.candidate} answers {move.shadow_share:.0%} of requests in shadow",
-            next_look=self.as_of + rollout.shadow.length,
+            next_look=self.as_of + rollout.shadow.duration,
         )
 
     def begin_holdback(self, promotion: Entry) -> ReleaseReport | None:
@@ -130,7 +130,7 @@ class _Step:
         why = f"the former champion answers {move.share:.0%} of entities, to measure the gain"
         record_move(promotion, move, (), why, self.parts.ledger, self.as_of)
         self._show()
-        return self.told(Act.HOLDBACK, why, next_look=self.as_of + canary.check)
+        return self.told(Act.HOLDBACK, why, next_look=self.as_of + canary.check_every)
 
     def _early(self, decided: Entry) -> ReleaseReport:
         """What is to be followed was decided later than this step stands at."""

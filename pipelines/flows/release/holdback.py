@@ -132,7 +132,7 @@ class _Watch:
         return self.told(Act.ROLLED_BACK, summary, next_look=self.as_of, **facts)
 
     def _next(self, weeks: int) -> datetime:
-        awaited = [self.as_of + self.rollout.canary.check]
+        awaited = [self.as_of + self.rollout.canary.check_every]
         for week in range(weeks + 1, self.rollout.canary.weeks + 1):
             at = maturity_time(self.version.spec, self.standing.since, week)
             awaited += [at] if at > self.as_of else []

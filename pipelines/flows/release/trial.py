@@ -91,8 +91,8 @@ class _Step:
             champion=standing.champion,
         )
         findings = judge_shadow(evidence, rollout.shadow)
-        ends = standing.since + rollout.shadow.length
-        again = self.as_of + rollout.canary.check
+        ends = standing.since + rollout.shadow.duration
+        again = self.as_of + rollout.canary.check_every
         if not is_due(standing, rollout, self.as_of):
             return self.told(
                 Act.WAITS,
@@ -105,7 +105,7 @@ class _Step:
         if verdict is Verdict.PASS:
             self._keep(Stage.SHADOW, evidence)
             return self._begin_canary(rollout, findings)
-        patience = standing.since + PATIENCE * rollout.shadow.length
+        patience = standing.since + PATIENCE * rollout.shadow.duration
         if verdict is Verdict.FAIL or self.as_of >= patience:
             self._keep(Stage.SHADOW, evidence)
             return self._end(f"shadow: {verdict} because of {against}", findings=findings)
@@ -144,7 +144,7 @@ class _Step:
             f"version {move.challenger} answers {move.share:.0%} of entities beside as many of "
             "the champion",
             findings=(*findings, *price),
-            next_look=self.as_of + rollout.canary.check,
+            next_look=self.as_of + rollout.canary.check_every,
         )
 
     def _canary(self, version: ModelVersion) -> ReleaseReport:
@@ -183,7 +183,7 @@ class _Step:
             why = f"{_ENDS[verdict.step]}: {'; '.join(verdict.reasons)}"
             return self._end(why, **facts)
         awaited = [
-            self.as_of + rollout.canary.check,
+            self.as_of + rollout.canary.check_every,
             *(
                 maturity_time(version.spec, ramp.began, week)
                 for week in range(verdict.weeks + 1, rollout.canary.weeks + 1)
@@ -195,7 +195,7 @@ class _Step:
             record_move(question, further, verdict.findings, why, self.parts.ledger, self.as_of)
             return self.told(Act.CANARY, why, next_look=awaited[0], **facts)
         if further is not None:
-            awaited.append(standing.since + rollout.canary.stage)
+            awaited.append(standing.since + rollout.canary.stage_duration)
         return self.told(
             Act.WAITS,
             f"{verdict.weeks} of {rollout.canary.weeks} weeks have matured; open: "

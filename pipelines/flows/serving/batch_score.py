@@ -188,7 +188,7 @@ def _refreshed(spec: ModelSpec) -> ModelSpec:
     if spec.serving is not None:
         return spec
     grid = grid_of(spec)
-    serving = Serving(cadence=grid.every, offset=grid.offset)
+    serving = Serving(every=grid.every, offset=grid.offset)
     return spec.model_copy(update={"serving": serving})
 
 

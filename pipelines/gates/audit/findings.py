@@ -181,7 +181,7 @@ class _Judge:
                 "audit.training_population",
                 Verdict.PASS,
                 "both recipes train on the same rows",
-                Measurement(value=0.5, threshold=gate.training_area, unit="area under the curve"),
+                Measurement(value=0.5, threshold=gate.training_auc, unit="area under the curve"),
             )
         words = describe_movement(moved.left, moved.left_share, moved.entered, moved.entered_share)
         apart = found.distance("champion_training", "candidate_training")
@@ -194,7 +194,7 @@ class _Judge:
                 blocking=not self.better,
             )
         growth = self._growth()
-        shifted = apart.auc.area >= gate.training_area or growth >= gate.live_area_growth
+        shifted = apart.auc.area >= gate.training_auc or growth >= gate.live_auc_growth
         interval = apart.auc.interval(LEVEL)
         told = (
             f"it {words}; {apart.method} tell the two training populations apart by "
@@ -204,7 +204,7 @@ class _Judge:
         measured = Measurement(
             value=apart.auc.area,
             interval=interval,
-            threshold=gate.training_area,
+            threshold=gate.training_auc,
             unit="area under the curve",
             rows=apart.auc.first_rows + apart.auc.second_rows,
         )

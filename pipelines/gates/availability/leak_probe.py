@@ -131,7 +131,7 @@ def _window_features(spec: ModelSpec) -> list[WindowFeature]:
 def _reach(spec: ModelSpec, feature: WindowFeature) -> timedelta:
     """How far before its point a feature may look."""
     refresh = refresh_of(spec, feature)
-    stale = refresh.cadence + refresh.delay if refresh else timedelta(0)
+    stale = refresh.every + refresh.delay if refresh else timedelta(0)
     return feature.window + stale
 
 

@@ -274,7 +274,7 @@ def _rhythm(spec: ModelSpec, name: str, points: pd.DataFrame) -> tuple[Integers,
     feature = next(one for one in spec.features if one.name == name)
     refresh = refresh_of(spec, feature) if isinstance(feature, WindowFeature) else None
     if refresh is not None:
-        return np.asarray(served_at(at, refresh), np.int64), refresh.cadence
+        return np.asarray(served_at(at, refresh), np.int64), refresh.every
     return at, spec.points.every if isinstance(spec.points, GridPoints) else DAY
 
 

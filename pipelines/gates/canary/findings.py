@@ -178,7 +178,7 @@ def late_outcome_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[
     """
     if not any(OVERDUE in group.metrics for group in evidence.to_date.arms):
         return
-    name, allowed = "canary.overdue", canary.overdue_share
+    name, allowed = "canary.overdue", canary.max_late_difference
     if len(evidence.cumulative_weeks) < 2:
         yield make_finding(
             name, Verdict.NO_DATA, "late events of no whole week have had time to come"
@@ -327,10 +327,10 @@ def _constant_guardrail(canary: Canary, guard: LiveGuardrail, gap: float, units:
 
     Source: Clopper, Pearson (1934), Biometrika 26, with no event among ``units``.
     """
-    if guard.largest is None or gap:
+    if guard.upper_bound is None or gap:
         verdict, reason, most = Verdict.NO_DATA, "and what it may become is not declared", None
     else:
-        most = guard.largest * (1 - canary.guardrail_alpha ** (1 / units))
+        most = guard.upper_bound * (1 - canary.guardrail_alpha ** (1 / units))
         verdict = Verdict.PASS if most < guard.margin else Verdict.INCONCLUSIVE
         reason = f"which leaves a loss of {most:.3g} possible, margin {guard.margin:g}"
     return make_finding(

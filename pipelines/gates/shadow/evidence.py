@@ -83,7 +83,7 @@ def shadow_evidence(
     gap = np.abs((both["prediction_shadow"] - both["prediction"]).to_numpy(np.float64))
     apart = gap > shadow.tolerance if shadow.tolerance is not None else None
     losses, losses_missing = None, ""
-    if not shadow.acts:
+    if not shadow.predictions_affect_outcomes:
         versions = (version.number, champion)
         name = spec.metric.name.value
         with open_metric_source(

@@ -76,7 +76,7 @@ def judge_shadow(evidence: ShadowEvidence, shadow: Shadow) -> tuple[Finding, ...
         _errors(evidence, shadow),
         _latency(evidence, shadow),
         *_agreement(evidence, shadow),
-        *([] if shadow.acts else [_losses(evidence)]),
+        *([] if shadow.predictions_affect_outcomes else [_losses(evidence)]),
     )
 
 
@@ -100,7 +100,10 @@ def _errors(evidence: ShadowEvidence, shadow: Shadow) -> Finding:
     if not failed.of:
         return make_finding("shadow.errors", Verdict.NO_DATA, "no request was meant for shadow")
     return _proportion_finding(
-        "shadow.errors", "have no answer of the challenger in the log", failed, shadow.error_share
+        "shadow.errors",
+        "have no answer of the challenger in the log",
+        failed,
+        shadow.max_error_increase,
     )
 
 
@@ -113,7 +116,7 @@ def _latency(evidence: ShadowEvidence, shadow: Shadow) -> Finding:
             "no request was answered in shadow",
             Measurement(unit="ms"),
         )
-    limit = 1 + shadow.slower_share
+    limit = 1 + shadow.max_latency_increase
     verdict = Verdict.PASS
     if one.value > limit * other.value:
         shown = one.low > limit * other.high
@@ -149,7 +152,7 @@ def _agreement(evidence: ShadowEvidence, shadow: Shadow) -> Iterator[Finding]:
     else:
         wide = f"lie more than {shadow.tolerance:g} apart; {told}"
         yield _proportion_finding(
-            "shadow.agreement", wide, evidence.disagreeing, shadow.disagree_share
+            "shadow.agreement", wide, evidence.disagreeing, shadow.max_disagreement
         )
     for part in evidence.slices:
         where = f"where {part.column} is {part.value}"
@@ -164,7 +167,7 @@ def _agreement(evidence: ShadowEvidence, shadow: Shadow) -> Iterator[Finding]:
             )
         else:
             found = _proportion_finding(
-                name, f"disagree {where}", part.disagreeing, shadow.disagree_share
+                name, f"disagree {where}", part.disagreeing, shadow.max_disagreement
             )
             # A small group cannot be told from its limit: only what is shown stops the challenger.
             yield found.model_copy(update={"blocking": found.verdict is Verdict.FAIL})

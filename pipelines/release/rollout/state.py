@@ -202,9 +202,9 @@ def last_move(standing: Trial | Holdback, stage: Stage) -> Move:
 
 def is_due(standing: Trial, rollout: Rollout, now: datetime) -> bool:
     """Whether the present stage of the ramp has lasted as long as it should."""
-    lasts = rollout.shadow.length
+    lasts = rollout.shadow.duration
     if standing.move.stage is Stage.CANARY:
-        lasts = rollout.canary.stage
+        lasts = rollout.canary.stage_duration
     return now >= standing.since + lasts
 
 

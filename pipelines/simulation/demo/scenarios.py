@@ -75,7 +75,7 @@ class LiveStory(Record):
                 *({"kind": "attribute", "name": key} for key in recipe.keys),
                 *(_sold(days) for days in recipe.sold_days),
             ],
-            "serving": {"cadence": "1h", "delay": "15m"},
+            "serving": {"every": "1h", "delay": "15m"},
             "split": {"train": "28d", "recent": "14d"},
             "estimator": {"path": _ESTIMATOR, "parameters": parameters | {"loss": recipe.loss}},
             "seeds": [11, 12],
@@ -92,9 +92,9 @@ class LiveStory(Record):
             # Some hundred requests, answered while the machine does everything else.
             "shadow": {
                 "share": 0.9,
-                "length": "2d",
+                "duration": "2d",
                 "minimum_requests": 100,
-                "slower_share": 20.0,
+                "max_latency_increase": 20.0,
             },
             "canary": {
                 "outcome": self.outcome,
@@ -106,7 +106,7 @@ class LiveStory(Record):
                 "looks": [self.weeks],
                 "minimum_entities": 20,
                 "holdback": 0.0,
-                "check": "3d",
+                "check_every": "3d",
             },
             "measures": {
                 "packs_sold": {"stream": "dispensing", "column": "quantity", "delay": "4d"}

@@ -55,7 +55,7 @@ def rows(table: ibis.Table) -> pd.DataFrame:
     return found.sort_values(["decision_time", *KEYS], ignore_index=True)
 
 
-@pytest.mark.parametrize("serving", [None, {"cadence": "6h", "delay": "30m"}])
+@pytest.mark.parametrize("serving", [None, {"every": "6h", "delay": "30m"}])
 def test_requests_at_decision_points_have_their_features_and_labels(
     streams: dict[str, ibis.Table], serving: dict[str, str] | None
 ) -> None:

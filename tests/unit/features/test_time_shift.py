@@ -79,7 +79,7 @@ def test_shifted_by_steps_of_the_grid_is_the_value_of_another_point(
 
 def test_shifts_start_from_what_production_could_read() -> None:
     """Materialized daily, at 08:00 the value is that of midnight; six hours before is 18:00."""
-    spec = declare(features=[window("sum", "amount", "1d")], points=GRID, serving={"cadence": "1d"})
+    spec = declare(features=[window("sum", "amount", "1d")], points=GRID, serving={"every": "1d"})
     plain = framed(declare(features=[window("sum", "amount", "1d")], points=GRID))
     there = plain.set_index(["shop", "decision_time"])["it"]
     asked = pd.DataFrame({"shop": ["a"], "decision_time": pd.to_datetime([at(56)])})

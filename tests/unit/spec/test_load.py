@@ -113,7 +113,7 @@ def test_the_line_of_a_mistake_is_the_line_in_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("start", "wrong", "told"),
     [
-        ("serving:", ("ttl: 12h", "views: {stok: {cadence: 1d}}"), "serving.views.stok: there is"),
+        ("serving:", ("ttl: 12h", "views: {stok: {every: 1d}}"), "serving.views.stok: there is"),
         ("rollout:", ("rollout:", "score: soon\nrollout:"), "score: "),
         ("      - {name: packs_sold", ("name: packs_sold", "name: sold_out"), "sold_out: there is"),
         (

@@ -24,7 +24,7 @@ from tests.support.feature_frame import declare
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-SERVING = {"cadence": "1h", "delay": "10m"}
+SERVING = {"every": "1h", "delay": "10m"}
 
 
 def window(name: str, aggregate: str, column: str | None = None, **more: Any) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def test_a_view_that_was_never_materialized_is_missing_and_not_zero() -> None:
         (SERVING, timedelta(hours=2, minutes=10), True),  # two cadences and the delay
         (SERVING, timedelta(hours=2, minutes=10, microseconds=1), False),
         ({**SERVING, "ttl": "1d"}, timedelta(days=1), True),
-        ({**SERVING, "views": {"sales_by_shop": {"cadence": "1d"}}}, timedelta(days=2), True),
+        ({**SERVING, "views": {"sales_by_shop": {"every": "1d"}}}, timedelta(days=2), True),
     ],
 )
 def test_a_view_is_believed_until_its_ttl(

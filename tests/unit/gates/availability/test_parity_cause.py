@@ -44,7 +44,7 @@ def declared(**serving: str) -> ModelSpec:
             window("count", None, "7d", name="sales"),
             window("last", "till", "3h", name="till"),
         ],
-        serving=serving or {"cadence": "1h", "delay": "10m"},
+        serving=serving or {"every": "1h", "delay": "10m"},
         split={"train": "7d", "recent": "4d"},
     )
 
@@ -248,6 +248,6 @@ def test_an_outage_of_a_daily_materialization_is_told_as_such() -> None:
         day = pd.Timestamp(LOGGED.replace(tzinfo=None)).floor("D") + pd.Timedelta(days=3)
         return asked["sold"].where(asked["decision_time"] >= day, first).tolist()
 
-    found = replayed("sold", frozen, cadence="1d", delay="10m", ttl="4d")
+    found = replayed("sold", frozen, every="1d", delay="10m", ttl="4d")
     assert found.likely is not None
     assert found.likely.cause is Cause.STALE

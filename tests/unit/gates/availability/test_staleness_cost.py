@@ -19,7 +19,7 @@ def spec() -> ModelSpec:
     return declare(
         streams={"sales": {"event_time": "t", "known_time": "k", "columns": columns}},
         features=[window("sum", "amount", "1d", name="sold")],
-        serving={"cadence": "1d", "delay": "1d"},
+        serving={"every": "1d", "delay": "1d"},
         estimator={"path": "sklearn.linear_model.LinearRegression"},
         metric={"name": "squared_error", "minimum_effect": 0.1},
     )

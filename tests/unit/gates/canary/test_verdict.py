@@ -298,7 +298,7 @@ def test_what_cannot_be_gathered_is_refused():
         ({"stages": (0.1, 0.05)}, "stages grow"),
         ({"holdback": 0.6}, "holdback"),
         ({"stages": (0.1, 0.6)}, "both arms"),
-        ({"stage": "28d"}, "last stage begins"),
+        ({"stage_duration": "28d"}, "last stage begins"),
         ({"looks": (1, 4)}, "from week 2"),
         ({"looks": (2, 3)}, "last look is at the end"),
         ({"guardrails": [{"name": "gain", "margin": 1.0}]}, "stands once"),

@@ -18,7 +18,7 @@ from pipelines.gates.shadow.findings import (
 from pipelines.spec.rollout import Shadow
 from pipelines.stats.paired import paired_difference
 
-SHADOW = Shadow(minimum_requests=1000, error_share=0.001, slower_share=0.5)
+SHADOW = Shadow(minimum_requests=1000, max_error_increase=0.001, max_latency_increase=0.5)
 MS = LatencyQuantile(value=10.0, low=9.5, high=10.5)
 SOUND = ShadowEvidence(
     requests=2000,
@@ -85,14 +85,14 @@ def test_answers_far_apart_decide_only_under_a_declared_tolerance() -> None:
     )
     told = judge_shadow(SOUND.model_copy(update={"mean_difference": 50.0}), SHADOW)
     assert overall(told) is Verdict.PASS, "nothing was declared that it would break"
-    strict = SHADOW.model_copy(update={"tolerance": 1.0, "disagree_share": 0.5})
+    strict = SHADOW.model_copy(update={"tolerance": 1.0, "max_disagreement": 0.5})
     found = verdicts(strict, disagreeing=apart, slices=(part,))
     assert found["shadow.agreement"] is Verdict.PASS
     assert found["shadow.slice.shop.a_b"] is Verdict.FAIL, "all of one slice disagree"
 
 
 def test_where_predictions_change_nothing_losses_are_compared() -> None:
-    harmless = SHADOW.model_copy(update={"acts": False})
+    harmless = SHADOW.model_copy(update={"predictions_affect_outcomes": False})
     assert verdicts(harmless)["shadow.losses"] is Verdict.NO_DATA
     rng = np.random.default_rng(3)
     champion = rng.normal(size=2000)

@@ -161,8 +161,8 @@ def test_a_stage_lasts_as_declared(ledger: SqlLedger) -> None:
     record_move(question, first_move(question, ROLLOUT), (), "begins", ledger, NOW)
     standing = trial(ledger.entries("demand"))
     assert standing is not None
-    assert not is_due(standing, ROLLOUT, NOW + ROLLOUT.shadow.length - timedelta(seconds=1))
-    assert is_due(standing, ROLLOUT, NOW + ROLLOUT.shadow.length)
+    assert not is_due(standing, ROLLOUT, NOW + ROLLOUT.shadow.duration - timedelta(seconds=1))
+    assert is_due(standing, ROLLOUT, NOW + ROLLOUT.shadow.duration)
 
 
 def test_only_the_begin_of_a_canary_is_a_try(ledger: SqlLedger) -> None:
