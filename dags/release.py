@@ -73,10 +73,10 @@ class Approval(ApprovalOperator):
 
     def execute(self, context: Any, asked: str = "") -> None:
         """Ask, or ask on; skip when there is nothing (more) to ask."""
-        from pipelines.flows.release.approval import awaited
+        from pipelines.flows.release.approval import pending_approval
         from pipelines.wiring import connect
 
-        question = awaited(self.model, connect())
+        question = pending_approval(self.model, connect())
         # Airflow never changes a question that it has shown: another one needs another run.
         if question is None or asked not in ("", question.evidence):
             raise AirflowSkipException("no person is awaited" if not asked else "asked no more")

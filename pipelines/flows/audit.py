@@ -15,7 +15,7 @@ from pipelines.flows.retrain.audit import Pair, audit_pair
 from pipelines.flows.retrain.request import Request
 from pipelines.packaging.version import read_spec
 from pipelines.release.budget import SPENT, compared
-from pipelines.release.dry_run import record_look
+from pipelines.release.dry_run import record_comparison
 from pipelines.release.ledger import LIVE, Draft, Entry
 from pipelines.spec.combine import combined_spec
 from pipelines.spec.load import load_model
@@ -96,7 +96,7 @@ def _record(run: Run, pair: Pair, snapshot: Snapshot, found: Audit) -> Entry:
         recipe=run.spec.recipe,
         snapshot=snapshot.id,
     )
-    return record_look(draft, run.spec.gates.budget, run.parts.ledger, run.parts.clock)
+    return record_comparison(draft, run.spec.gates.budget, run.parts.ledger, run.parts.clock)
 
 
 def choose_pair(parts: Parts, model: str, against: str | None) -> Pair:

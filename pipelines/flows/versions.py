@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.flows.collaborators import Run
 from pipelines.packaging.version import ModelVersion, read_version
-from pipelines.release.budget import anchor
+from pipelines.release.budget import reference_version
 from pipelines.release.registry import Registry
 from pipelines.spec.combine import other_names
 from pipelines.spec.model import ModelSpec
@@ -70,7 +70,7 @@ def load_anchor(run: Run, incumbent: ModelVersion) -> ModelVersion | None:
     Raises:
         IntegrityError: as for the champion.
     """
-    number = anchor(run.parts.ledger.entries(run.request.model, run.request.lineage))
+    number = reference_version(run.parts.ledger.entries(run.request.model, run.request.lineage))
     if number is None or number == incumbent.number:
         return None
     return run.parts.versions.load(run.request.model, number)

@@ -45,7 +45,7 @@ _COMPARISONS = ("recent_window.primary", REFRESH, "audit.live")
 _ROUNDING = 1e-9  # sixty sixtieths are not to exceed the whole
 
 
-class Try(Record):
+class BudgetCharge(Record):
     """A comparison with the champion, and what it cost."""
 
     run: str
@@ -53,12 +53,12 @@ class Try(Record):
     level: float
 
 
-class Account(Record):
+class BudgetAccount(Record):
     """A year of one model and lineage."""
 
     year: int
     declared: BudgetGate
-    tries: tuple[Try, ...] = Field(description="of this year, oldest first")
+    tries: tuple[BudgetCharge, ...] = Field(description="of this year, oldest first")
 
     @property
     def spent(self) -> float:
@@ -66,7 +66,7 @@ class Account(Record):
         return sum(one.level for one in self.tries)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The account in words."""
         made = len(self.tries)
         return (
@@ -91,36 +91,36 @@ def budget_year(lineage: str, as_of: datetime, recorded_at: datetime) -> int:
     return (recorded_at if lineage == LIVE else as_of).year
 
 
-def tries(entries: Iterable[Entry], declared: BudgetGate) -> tuple[Try, ...]:
+def tries(entries: Iterable[Entry], declared: BudgetGate) -> tuple[BudgetCharge, ...]:
     """Every try of a lineage, each run once, in the order in which they were first made.
 
     Arguments:
         entries: the lineage's chain, oldest first.
         declared: the budget as declared now; its level is the price of tries older than budgets.
     """
-    made: dict[str, Try] = {}
+    made: dict[str, BudgetCharge] = {}
     for entry in entries:
         level = _price(entry, declared)
         if level and entry.run not in made:
             year = budget_year(entry.lineage, entry.as_of, entry.recorded_at)
-            made[entry.run] = Try(run=entry.run, year=year, level=level)
+            made[entry.run] = BudgetCharge(run=entry.run, year=year, level=level)
     return tuple(made.values())
 
 
-def account(entries: Iterable[Entry], declared: BudgetGate, year: int) -> Account:
+def budget_account(entries: Iterable[Entry], declared: BudgetGate, year: int) -> BudgetAccount:
     """What a year has spent and has left."""
     made = tries(entries, declared)
-    return Account(
+    return BudgetAccount(
         year=year, declared=declared, tries=tuple(one for one in made if one.year == year)
     )
 
 
-def accounts(
+def budget_accounts(
     entries: Sequence[Entry], declared: BudgetGate, year: int | None = None
-) -> tuple[Account, ...]:
+) -> tuple[BudgetAccount, ...]:
     """Every year that holds a try, and ``year`` if it is given, oldest first."""
     years = {one.year for one in tries(entries, declared)} | ({year} if year else set())
-    return tuple(account(entries, declared, one) for one in sorted(years))
+    return tuple(budget_account(entries, declared, one) for one in sorted(years))
 
 
 def budget_findings(
@@ -139,7 +139,7 @@ def budget_findings(
         findings: all other findings of the run; when they compare nothing, it costs nothing.
         free: why it costs nothing all the same.
     """
-    before = account(entries, declared, year)
+    before = budget_account(entries, declared, year)
     paid = next((one for one in tries(entries, declared) if one.run == run), None)
     if free or not compared(findings):
         return (_spent(before, free or "nothing was compared with the champion: it costs nothing"),)
@@ -152,12 +152,12 @@ def budget_findings(
             _level(declared, declared.level),
             _exhausted(before),
         )
-    mine = Try(run=run, year=year, level=declared.level)
+    mine = BudgetCharge(run=run, year=year, level=declared.level)
     after = before.model_copy(update={"tries": (*before.tries, mine)})
     return (_spent(after, "this run's try included"), _level(declared, declared.level))
 
 
-def paid_level(entries: Iterable[Entry], run: str) -> float:
+def charged_level(entries: Iterable[Entry], run: str) -> float:
     """The level that a try has paid for, as the ledger says.
 
     Arguments:
@@ -179,7 +179,7 @@ def paid_level(entries: Iterable[Entry], run: str) -> float:
     )
 
 
-def anchor(entries: Iterable[Entry]) -> str | None:
+def reference_version(entries: Iterable[Entry]) -> str | None:
     """The version that the champion comes from by refreshes alone; None without a champion.
 
     A version that was shown to be better, was the first, or was put there by a person is its own
@@ -229,11 +229,11 @@ def _waived(entry: Entry) -> bool:
     return facts is not None and EXHAUSTED in facts.waived and bool(facts.reason.strip())
 
 
-def _spent(now: Account, told: str) -> Finding:
+def _spent(now: BudgetAccount, told: str) -> Finding:
     return make_finding(
         SPENT,
         Verdict.PASS,
-        f"{now.told}; {told}",
+        f"{now.summary}; {told}",
         Measurement(value=now.spent, threshold=now.declared.alpha_year),
     )
 
@@ -248,7 +248,7 @@ def _level(declared: BudgetGate, level: float) -> Finding:
     )
 
 
-def _exhausted(now: Account) -> Finding:
+def _exhausted(now: BudgetAccount) -> Finding:
     return make_finding(
         EXHAUSTED,
         Verdict.INCONCLUSIVE,

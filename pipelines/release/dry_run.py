@@ -9,7 +9,7 @@ from pipelines.release.ledger import Draft, Entry, Ledger
 from pipelines.spec.training import BudgetGate
 
 
-def record_look(draft: Draft, budget: BudgetGate, ledger: Ledger, clock: Clock) -> Entry:
+def record_comparison(draft: Draft, budget: BudgetGate, ledger: Ledger, clock: Clock) -> Entry:
     """Record what was seen, with what it costs. The champion stays.
 
     Safe to repeat: the same run of the same kind is one entry, and whatever else this run is (a

@@ -14,7 +14,7 @@ from pipelines.core.records import Instant, Record, digest_of
 from pipelines.core.time import instant_text
 from pipelines.release.policies import policy_of
 from pipelines.release.policy import Decision, Facts, decide
-from pipelines.release.rollout.transition import Move
+from pipelines.release.rollout.transition import Transition
 
 LIVE = "live"
 GENESIS = "0" * 64
@@ -57,7 +57,7 @@ class Draft(Record):
     spec: str = Field(default="", description="digest of the declaration")
     recipe: str = ""
     snapshot: str = Field(default="", description="id of the snapshot")
-    move: Move | None = Field(
+    move: Transition | None = Field(
         default=None,
         exclude_if=lambda move: move is None,
         description="of a trial on live traffic",

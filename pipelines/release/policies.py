@@ -14,7 +14,7 @@ ALL: tuple[Case, ...] = (*BOTH, "trial")
 OFFLINE: tuple[Case, ...] = ("challenge", "trial")
 
 
-class Demand(Record):
+class GateRequirement(Record):
     """A gate that has to pass. ``needs`` are findings it must bring, by name or its beginning.
 
     A need that any of several findings meets names them all: ``recent_window.primary|...``.
@@ -22,14 +22,14 @@ class Demand(Record):
 
     gate: Gate
     cases: tuple[Case, ...] = BOTH
-    needs: tuple[str, ...] = ()
+    required_findings: tuple[str, ...] = ()
 
 
 class Policy(Record):
     """A numbered set of demands. Never edited once a decision was made under it."""
 
     version: str
-    demands: tuple[Demand, ...]
+    requirements: tuple[GateRequirement, ...]
 
 
 POLICIES = {
@@ -37,61 +37,79 @@ POLICIES = {
     for policy in (
         Policy(
             version="1",
-            demands=(
-                Demand(gate=Gate.CONTRACT, needs=("contract.suite",)),
-                Demand(gate=Gate.CONTRACT, cases=("challenge",), needs=("contract.envelope",)),
-                Demand(gate=Gate.AVAILABILITY),
-                Demand(
+            requirements=(
+                GateRequirement(gate=Gate.CONTRACT, required_findings=("contract.suite",)),
+                GateRequirement(
+                    gate=Gate.CONTRACT,
+                    cases=("challenge",),
+                    required_findings=("contract.envelope",),
+                ),
+                GateRequirement(gate=Gate.AVAILABILITY),
+                GateRequirement(
                     gate=Gate.RECENT_WINDOW,
                     cases=("bootstrap",),
-                    needs=("recent_window.bootstrap",),
+                    required_findings=("recent_window.bootstrap",),
                 ),
-                Demand(
+                GateRequirement(
                     gate=Gate.RECENT_WINDOW,
                     cases=("challenge",),
-                    needs=("recent_window.primary",),
+                    required_findings=("recent_window.primary",),
                 ),
             ),
         ),
         # A year's error budget; a refresh of the champion's recipe may pass without being better.
         Policy(
             version="2",
-            demands=(
-                Demand(gate=Gate.CONTRACT, needs=("contract.suite",)),
-                Demand(gate=Gate.CONTRACT, cases=("challenge",), needs=("contract.envelope",)),
-                Demand(gate=Gate.AVAILABILITY),
-                Demand(
+            requirements=(
+                GateRequirement(gate=Gate.CONTRACT, required_findings=("contract.suite",)),
+                GateRequirement(
+                    gate=Gate.CONTRACT,
+                    cases=("challenge",),
+                    required_findings=("contract.envelope",),
+                ),
+                GateRequirement(gate=Gate.AVAILABILITY),
+                GateRequirement(
                     gate=Gate.RECENT_WINDOW,
                     cases=("bootstrap",),
-                    needs=("recent_window.bootstrap",),
+                    required_findings=("recent_window.bootstrap",),
                 ),
-                Demand(
+                GateRequirement(
                     gate=Gate.RECENT_WINDOW,
                     cases=("challenge",),
-                    needs=("recent_window.primary|recent_window.refresh",),
+                    required_findings=("recent_window.primary|recent_window.refresh",),
                 ),
-                Demand(gate=Gate.BUDGET, cases=("challenge",), needs=("budget.spent",)),
+                GateRequirement(
+                    gate=Gate.BUDGET, cases=("challenge",), required_findings=("budget.spent",)
+                ),
             ),
         ),
         # Where a rollout is declared, the canary promotes and the offline gates only admit to it.
         Policy(
             version="3",
-            demands=(
-                Demand(gate=Gate.CONTRACT, cases=ALL, needs=("contract.suite",)),
-                Demand(gate=Gate.CONTRACT, cases=OFFLINE, needs=("contract.envelope",)),
-                Demand(gate=Gate.AVAILABILITY, cases=ALL),
-                Demand(
+            requirements=(
+                GateRequirement(
+                    gate=Gate.CONTRACT, cases=ALL, required_findings=("contract.suite",)
+                ),
+                GateRequirement(
+                    gate=Gate.CONTRACT, cases=OFFLINE, required_findings=("contract.envelope",)
+                ),
+                GateRequirement(gate=Gate.AVAILABILITY, cases=ALL),
+                GateRequirement(
                     gate=Gate.RECENT_WINDOW,
                     cases=("bootstrap",),
-                    needs=("recent_window.bootstrap",),
+                    required_findings=("recent_window.bootstrap",),
                 ),
-                Demand(
+                GateRequirement(
                     gate=Gate.RECENT_WINDOW,
                     cases=OFFLINE,
-                    needs=("recent_window.primary|recent_window.refresh",),
+                    required_findings=("recent_window.primary|recent_window.refresh",),
                 ),
-                Demand(gate=Gate.BUDGET, cases=OFFLINE, needs=("budget.spent",)),
-                Demand(gate=Gate.CANARY, cases=("trial",), needs=("canary.primary",)),
+                GateRequirement(
+                    gate=Gate.BUDGET, cases=OFFLINE, required_findings=("budget.spent",)
+                ),
+                GateRequirement(
+                    gate=Gate.CANARY, cases=("trial",), required_findings=("canary.primary",)
+                ),
             ),
         ),
     )

@@ -1,9 +1,9 @@
 """What follows from findings: a pure function from findings and facts to a decision.
 
-Everything is data. A policy says which gates are demanded and which findings each of them has to
-bring; a table of rules, read from the top, turns the gates' verdicts into an outcome. To demand
-another gate, write a policy with a new version that has one more ``Demand``, and keep the old one:
-the ledger replays old decisions under the policy that made them.
+Everything is data. A policy lists the gates that have to pass and the findings that each of them
+must contain; a table of rules, read from the top, turns the gates' verdicts into an outcome. To
+require another gate, add a policy with a new version and one more ``GateRequirement``, and keep the
+old one: the ledger replays old decisions under the policy that made them.
 """
 
 from __future__ import annotations
@@ -115,14 +115,14 @@ def evidence_digest(findings: Sequence[Finding], facts: Facts) -> str:
 def decide(findings: Sequence[Finding], facts: Facts, policy: Policy = CURRENT) -> Decision:
     """Judge a candidate.
 
-    Every blocking finding counts, also one of a gate that the policy does not demand. A waived
+    Every blocking finding counts, also one of a gate that the policy does not require. A waived
     finding counts as absent; hence a gate whose needed findings are all waived has no data, and
     no waiver can make a gate pass by itself.
 
     Arguments:
         findings: all findings of the run, in any order.
         facts: what they are about.
-        policy: demands to judge by.
+        policy: requirements to judge by.
     """
     gates = tuple(_gate_verdicts(findings, facts, policy))
     judged = _Judged(gates, facts, evidence_digest(findings, facts))
@@ -255,15 +255,26 @@ def _gate_verdicts(
     findings: Sequence[Finding], facts: Facts, policy: Policy
 ) -> Iterable[GateVerdict]:
     waived = set(facts.waived) if facts.reason.strip() else set()
-    demands = [demand for demand in policy.demands if facts.case in demand.cases]
+    requirements = [
+        requirement for requirement in policy.requirements if facts.case in requirement.cases
+    ]
     for gate in Gate:
         blocking = [f for f in findings if f.gate is gate and f.blocking]
         counting = [finding for finding in blocking if finding.name not in waived]
-        demanded = any(demand.gate is gate for demand in demands)
+        demanded = any(requirement.gate is gate for requirement in requirements)
         if not demanded and not counting:
             continue
-        needs = [need for demand in demands if demand.gate is gate for need in demand.needs]
-        missing = [need for need in needs if not any(_meets(f.name, need) for f in counting)]
+        required_findings = [
+            required
+            for requirement in requirements
+            if requirement.gate is gate
+            for required in requirement.required_findings
+        ]
+        missing = [
+            required
+            for required in required_findings
+            if not any(_meets(f.name, required) for f in counting)
+        ]
         verdict = overall(counting)
         if missing and verdict is not Verdict.FAIL:
             verdict = Verdict.NO_DATA
@@ -296,12 +307,12 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
-def _either(needs: Sequence[str]) -> str:
-    return ", ".join(need.replace("|", " or ") for need in needs)
+def _either(required_findings: Sequence[str]) -> str:
+    return ", ".join(required.replace("|", " or ") for required in required_findings)
 
 
-def _meets(name: str, need: str) -> bool:
-    return any(name == one or name.startswith(f"{one}.") for one in need.split("|"))
+def _meets(name: str, required: str) -> bool:
+    return any(name == one or name.startswith(f"{one}.") for one in required.split("|"))
 
 
 def _named(version: str | None) -> str:

@@ -43,10 +43,10 @@ from pipelines.core.time import Clock
 from pipelines.release.budget import budget_findings, budget_year, compared
 from pipelines.release.ledger import LIVE, Draft, Entry, Kind, Ledger
 from pipelines.release.policy import Decision, Facts, Outcome, decide
-from pipelines.release.reconciliation import point, reconcile
+from pipelines.release.reconciliation import reconcile, sync_champion_alias
 from pipelines.release.registry import Aliases
 from pipelines.release.rollout.state import trial
-from pipelines.release.rollout.transition import Move
+from pipelines.release.rollout.transition import Transition
 from pipelines.spec.training import BudgetGate
 
 _FREE = {
@@ -56,7 +56,7 @@ _FREE = {
 _KINDS: dict[Outcome, Kind] = {Outcome.PROMOTE: "promotion", Outcome.BOOTSTRAP: "bootstrap"}
 
 
-class Dossier(Record):
+class DecisionInput(Record):
     """All that is put before the policy, and where it comes from.
 
     ``facts.standing`` is filled in from the ledger and may be left None.
@@ -73,19 +73,19 @@ class Dossier(Record):
     budget: BudgetGate | None = Field(
         default=None, description="what its tries cost; None: the findings say so already"
     )
-    move: Move | None = Field(
+    move: Transition | None = Field(
         default=None, description="what ends the candidate's trial if it is promoted"
     )
 
 
-class Judgement(NamedTuple):
+class DecisionResult(NamedTuple):
     """A decision, and every finding that it was made from."""
 
     decision: Decision
     findings: tuple[Finding, ...]
 
 
-def promote(dossier: Dossier, ledger: Ledger, aliases: Aliases, clock: Clock) -> Entry:
+def promote(inputs: DecisionInput, ledger: Ledger, aliases: Aliases, clock: Clock) -> Entry:
     """Judge a dossier, record the decision, and promote the candidate if the decision says so.
 
     Safe to repeat: a run that has been decided gets its entry back. One that awaits review is
@@ -99,29 +99,29 @@ def promote(dossier: Dossier, ledger: Ledger, aliases: Aliases, clock: Clock) ->
         Unavailable: ledger or registry did not answer; running again is safe.
         IntegrityError: the ledger is damaged, or has lost what the registry cites.
     """
-    facts = dossier.facts
+    facts = inputs.facts
     if facts.dry_run:
         raise GauntletError(
             "a dry run leaves no entry in the ledger",
             where=f"run {facts.run}",
-            hint="judge it with promotion.look",
+            hint="judge it with promotion.judge_dry_run",
         )
-    if dossier.lineage == LIVE:
-        reconcile(dossier.model, ledger, aliases, clock)
-    entry = _decided(dossier, ledger) or _record(dossier, ledger, clock)
+    if inputs.lineage == LIVE:
+        reconcile(inputs.model, ledger, aliases, clock)
+    entry = _decided(inputs, ledger) or _record(inputs, ledger, clock)
     if entry.outcome == Outcome.SUPERSEDED:
         raise StaleEvidenceError(
             "the champion changed after the evidence was gathered",
-            where=f"run {facts.run} of {dossier.model}, lineage {dossier.lineage}",
+            where=f"run {facts.run} of {inputs.model}, lineage {inputs.lineage}",
             got="; ".join(entry.reasons),
             hint="run again: the evidence is gathered anew, against the champion of now",
         )
     if entry.moves and entry.lineage == LIVE:
-        point(dossier.model, ledger, aliases)
+        sync_champion_alias(inputs.model, ledger, aliases)
     return entry
 
 
-def look(dossier: Dossier, ledger: Ledger, clock: Clock) -> Judgement:
+def judge_dry_run(inputs: DecisionInput, ledger: Ledger, clock: Clock) -> DecisionResult:
     """Judge a dry run. The champion stays; a comparison that was seen is recorded as a try.
 
     Safe to repeat. The real run of the same question costs nothing more.
@@ -130,20 +130,20 @@ def look(dossier: Dossier, ledger: Ledger, clock: Clock) -> Judgement:
         GauntletError: the dossier is not that of a dry run.
         Unavailable: the ledger did not answer; running again is safe.
     """
-    if not dossier.facts.dry_run:
-        raise GauntletError("only a dry run is looked at", where=f"run {dossier.facts.run}")
-    if compared(dossier.findings) and dossier.budget is not None:
-        entry = _record(dossier, ledger, clock)
+    if not inputs.facts.dry_run:
+        raise GauntletError("judge_dry_run takes dry runs only", where=f"run {inputs.facts.run}")
+    if compared(inputs.findings) and inputs.budget is not None:
+        entry = _record(inputs, ledger, clock)
         assert entry.decision is not None
-        return Judgement(entry.decision, entry.findings)
-    chain = ledger.entries(dossier.model, dossier.lineage)
-    findings, facts = _with_budget(dossier, chain, clock), _facts(dossier, chain)
-    return Judgement(decide(findings, facts), findings)
+        return DecisionResult(entry.decision, entry.findings)
+    chain = ledger.entries(inputs.model, inputs.lineage)
+    findings, facts = _with_budget(inputs, chain, clock), _facts(inputs, chain)
+    return DecisionResult(decide(findings, facts), findings)
 
 
-def _decided(dossier: Dossier, ledger: Ledger) -> Entry | None:
+def _decided(inputs: DecisionInput, ledger: Ledger) -> Entry | None:
     """What this run came to; None while it is undecided or awaits review."""
-    made = ledger.of_run(dossier.model, dossier.lineage, dossier.facts.run)
+    made = ledger.of_run(inputs.model, inputs.lineage, inputs.facts.run)
     final = [
         entry
         for entry in made
@@ -152,25 +152,25 @@ def _decided(dossier: Dossier, ledger: Ledger) -> Entry | None:
     return final[-1] if final else None
 
 
-def _record(dossier: Dossier, ledger: Ledger, clock: Clock) -> Entry:
+def _record(inputs: DecisionInput, ledger: Ledger, clock: Clock) -> Entry:
     """Judge against champion and budget of now and append; again whenever somebody was faster."""
-    made = ledger.of_run(dossier.model, dossier.lineage, dossier.facts.run)
+    made = ledger.of_run(inputs.model, inputs.lineage, inputs.facts.run)
     awaited = any(entry.decision and entry.kind != "peek" for entry in made)
     while True:
-        chain = ledger.entries(dossier.model, dossier.lineage)
-        facts = _facts(dossier, chain)
-        found = _with_budget(dossier, chain, clock)
+        chain = ledger.entries(inputs.model, inputs.lineage)
+        facts = _facts(inputs, chain)
+        found = _with_budget(inputs, chain, clock)
         decision = decide(found, facts)
-        draft = _judged(dossier.model_copy(update={"findings": found}), facts, decision, awaited)
+        draft = _judged(inputs.model_copy(update={"findings": found}), facts, decision, awaited)
         try:
             return ledger.append(draft, after=chain[-1].sequence if chain else 0)
         except StaleEvidenceError:
             continue
 
 
-def _facts(dossier: Dossier, chain: tuple[Entry, ...]) -> Facts:
+def _facts(inputs: DecisionInput, chain: tuple[Entry, ...]) -> Facts:
     """The dossier's facts with what the ledger says now: who is champion, and who is on trial."""
-    facts, other = dossier.facts, trial(chain)
+    facts, other = inputs.facts, trial(chain)
     taken = facts.trial == "ahead" and other is not None and other.challenger != facts.candidate
     update = {
         "standing": chain[-1].champion_after if chain else None,
@@ -179,34 +179,36 @@ def _facts(dossier: Dossier, chain: tuple[Entry, ...]) -> Facts:
     return facts.model_copy(update=update)
 
 
-def _with_budget(dossier: Dossier, chain: tuple[Entry, ...], clock: Clock) -> tuple[Finding, ...]:
+def _with_budget(
+    inputs: DecisionInput, chain: tuple[Entry, ...], clock: Clock
+) -> tuple[Finding, ...]:
     """The dossier's findings and, where a champion is challenged, what the try costs."""
-    if dossier.budget is None or dossier.facts.champion is None:
-        return dossier.findings
+    if inputs.budget is None or inputs.facts.champion is None:
+        return inputs.findings
     now = max(clock.now(), chain[-1].recorded_at) if chain else clock.now()
-    year = budget_year(dossier.lineage, dossier.as_of, now)
-    facts = dossier.facts
-    found, free = dossier.findings, _FREE.get(facts.trial, "")
-    return (*found, *budget_findings(chain, dossier.budget, year, facts.run, found, free))
+    year = budget_year(inputs.lineage, inputs.as_of, now)
+    facts = inputs.facts
+    found, free = inputs.findings, _FREE.get(facts.trial, "")
+    return (*found, *budget_findings(chain, inputs.budget, year, facts.run, found, free))
 
 
-def _judged(dossier: Dossier, facts: Facts, decision: Decision, awaited: bool) -> Draft:
+def _judged(inputs: DecisionInput, facts: Facts, decision: Decision, awaited: bool) -> Draft:
     ended: Kind = "review" if awaited and decision.outcome != Outcome.AWAIT_REVIEW else "decision"
     ended = "peek" if facts.dry_run else ended
     return Draft(
-        model=dossier.model,
-        lineage=dossier.lineage,
+        model=inputs.model,
+        lineage=inputs.lineage,
         kind=_KINDS.get(decision.outcome, ended),
         run=facts.run,
-        as_of=dossier.as_of,
+        as_of=inputs.as_of,
         champion_before=facts.standing,
         champion_after=facts.candidate if decision.outcome.moves else facts.standing,
         reasons=decision.reasons,
         decision=decision,
         facts=facts,
-        findings=dossier.findings,
-        spec=dossier.spec,
-        recipe=dossier.recipe,
-        snapshot=dossier.snapshot,
-        move=dossier.move if decision.outcome.moves else None,
+        findings=inputs.findings,
+        spec=inputs.spec,
+        recipe=inputs.recipe,
+        snapshot=inputs.snapshot,
+        move=inputs.move if decision.outcome.moves else None,
     )

@@ -61,12 +61,12 @@ def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Rec
         arrived = _arrived(model, move, aliases)
         if ledger.head(model, LIVE) != head:
             continue  # a promotion was in progress: what was read belongs to two moments
-        _check_witness(model, chain, alias, cited)
+        _check_ledger_tag(model, chain, alias, cited)
         if alias is None:
             _check_registry(model, chain, aliases)
         if alias == champion:
             if move and not arrived:
-                _witness(move, aliases)
+                _ledger_tag(move, aliases)
             return Reconciliation(
                 action="agree",
                 champion=champion,
@@ -74,7 +74,7 @@ def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Rec
                 summary=f"ledger and alias agree on {champion}",
             )
         if move and alias == move.champion_before and not arrived:
-            point(model, ledger, aliases)
+            sync_champion_alias(model, ledger, aliases)
             return Reconciliation(
                 action="finished",
                 champion=champion,
@@ -87,7 +87,7 @@ def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Rec
             )
         except StaleEvidenceError:
             continue  # a promotion was in progress: look again
-        _witness(entry, aliases)
+        _ledger_tag(entry, aliases)
         return Reconciliation(
             action="unexplained",
             champion=alias,
@@ -111,7 +111,7 @@ def _unexplained(model: str, head: Entry | None, alias: str | None, now: datetim
     )
 
 
-def point(model: str, ledger: Ledger, aliases: Aliases) -> None:
+def sync_champion_alias(model: str, ledger: Ledger, aliases: Aliases) -> None:
     """Point the alias at the ledger's champion, and stay until the two agree."""
     while True:
         champion = ledger.champion(model, LIVE)
@@ -120,11 +120,11 @@ def point(model: str, ledger: Ledger, aliases: Aliases) -> None:
         move = next((entry for entry in reversed(chain) if entry.moves), None)
         if move is None or move.champion_after == champion:
             if move is not None:
-                _witness(move, aliases)
+                _ledger_tag(move, aliases)
             return
 
 
-def _witness(move: Entry, aliases: Aliases) -> None:
+def _ledger_tag(move: Entry, aliases: Aliases) -> None:
     if move.champion_after is not None:
         aliases.tag(move.model, move.champion_after, ENTRY_TAG, move.hash)
 
@@ -139,7 +139,7 @@ def _arrived(model: str, move: Entry | None, aliases: Aliases) -> bool:
     return aliases.tags(model, move.champion_after).get(ENTRY_TAG) == move.hash
 
 
-def _check_witness(
+def _check_ledger_tag(
     model: str, chain: tuple[Entry, ...], alias: str | None, cited: str | None
 ) -> None:
     """Refuse a ledger that does not hold the entry which the serving version cites."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pipelines.core.errors import GauntletError
 from pipelines.core.time import Clock
 from pipelines.release.ledger import LIVE, Draft, Entry, Ledger
-from pipelines.release.reconciliation import point, reconcile
+from pipelines.release.reconciliation import reconcile, sync_champion_alias
 from pipelines.release.registry import Aliases
 from pipelines.release.version_facts import no_such_version
 
@@ -81,7 +81,7 @@ def rollback(
     )
     entry = ledger.append(draft, after=chain[-1].sequence)
     if lineage == LIVE:
-        point(model, ledger, aliases)
+        sync_champion_alias(model, ledger, aliases)
     return entry
 
 

@@ -59,7 +59,7 @@ def version_from_tags(model: str, version: str, tags: Mapping[str, str]) -> Vers
         ) from cause
 
 
-def refuse_alias(model: str, name: str, version: str, tags: Mapping[str, str]) -> None:
+def check_alias_lineage(model: str, name: str, version: str, tags: Mapping[str, str]) -> None:
     """Refuse to let anything but the live lineage serve.
 
     Raises:
@@ -86,7 +86,7 @@ def no_such_version(model: str, version: str) -> GauntletError:
     )
 
 
-def same_content(registration: Registration, folder: Path, where: str = "") -> None:
+def check_content(registration: Registration, folder: Path, where: str = "") -> None:
     """Refuse a directory whose content is not the one that was recorded.
 
     Raises:
@@ -103,7 +103,7 @@ def same_content(registration: Registration, folder: Path, where: str = "") -> N
         )
 
 
-def same_run(registration: Registration, found: VersionInfo) -> None:
+def check_same_run(registration: Registration, found: VersionInfo) -> None:
     """Refuse to register a second, other model under one run's id.
 
     Raises:
@@ -119,7 +119,7 @@ def same_run(registration: Registration, found: VersionInfo) -> None:
         )
 
 
-def checked_copy(info: VersionInfo, into: Path, fetch: Callable[[Path], object]) -> Path:
+def download_verified(info: VersionInfo, into: Path, fetch: Callable[[Path], object]) -> Path:
     """The version's directory as ``into/<content>``, fetched unless a sound copy is there.
 
     Arguments:
@@ -130,11 +130,11 @@ def checked_copy(info: VersionInfo, into: Path, fetch: Callable[[Path], object])
     """
     target = into / info.content
     try:
-        same_content(info, target)
+        check_content(info, target)
     except IntegrityError:
         with draft_in(into) as draft:
             fetch(draft)
-            same_content(info, draft, f"{info.model} version {info.version}")
+            check_content(info, draft, f"{info.model} version {info.version}")
             _put(info, draft, target)
     return target
 
@@ -145,6 +145,6 @@ def _put(info: VersionInfo, draft: Path, target: Path) -> None:
         publish_folder(draft, target)
     except FileExistsError:
         try:
-            same_content(info, target)
+            check_content(info, target)
         except IntegrityError:
             publish_folder(draft, target, replace=True)

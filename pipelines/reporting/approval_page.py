@@ -10,12 +10,19 @@ from pipelines.core.findings import Finding, Gate
 from pipelines.core.records import Record
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Outcome
-from pipelines.reporting.markdown import SIGNS, number, sentence, signed, spoken, table
+from pipelines.reporting.markdown import (
+    SIGNS,
+    interval_text,
+    number,
+    sentence,
+    signed_number,
+    table,
+)
 
 _DECIDES = ("primary", "bootstrap", "corrected_gain", "guardrail", "slice")
 
 
-class Question(Record):
+class ApprovalRequest(Record):
     """One version, and the evidence that an answer has to name."""
 
     model: str
@@ -24,7 +31,7 @@ class Question(Record):
     page: str = Field(description="Markdown: what was found, gate by gate")
 
 
-def open_question(chain: Sequence[Entry]) -> Entry | None:
+def pending_entry(chain: Sequence[Entry]) -> Entry | None:
     """The newest entry that awaits review against the champion of now, and has no answer.
 
     Arguments:
@@ -46,7 +53,7 @@ def open_question(chain: Sequence[Entry]) -> Entry | None:
     return asked[-1] if asked else None
 
 
-def question(chain: Sequence[Entry], entry: Entry) -> Question:
+def approval_request(chain: Sequence[Entry], entry: Entry) -> ApprovalRequest:
     """What a person is asked by an entry that awaits review.
 
     Arguments:
@@ -62,7 +69,7 @@ def question(chain: Sequence[Entry], entry: Entry) -> Question:
         table(("what", "", "gain", "interval", "wanted", "in words"), [*_rows(entry)]),
     ]
     page = "\n\n".join(parts)
-    return Question(model=entry.model, version=version, evidence=evidence, page=page)
+    return ApprovalRequest(model=entry.model, version=version, evidence=evidence, page=page)
 
 
 def _void(chain: Iterable[Entry], entry: Entry, evidence: str) -> Iterator[str]:
@@ -96,8 +103,8 @@ def _row(finding: Finding) -> tuple[str, ...]:
     return (
         " ".join(finding.name.split(".")[1:]).replace("_", " "),
         SIGNS[finding.verdict] + ("" if finding.blocking else " (shown only)"),
-        "" if finding.value is None else signed(finding.value),
-        spoken(finding.interval),
+        "" if finding.value is None else signed_number(finding.value),
+        interval_text(finding.interval),
         "" if finding.threshold is None else number(finding.threshold),
         sentence(finding.reason),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.core.findings import Finding, Verdict
-from pipelines.reporting.markdown import SIGNS, sentence, signed, spoken, table
+from pipelines.reporting.markdown import SIGNS, interval_text, sentence, signed_number, table
 
 if TYPE_CHECKING:
     from pipelines.gates.audit.record import Audit, Distance
@@ -53,17 +53,17 @@ def _gains(found: Audit, named: dict[str, Finding]) -> Iterator[tuple[str, str, 
 
     if found.live is not None:
         live = named.get("audit.live")
-        told = spoken(live.interval) if live is not None else ""
-        yield "**on live points, which decide**", f"**{signed(gain_of(found.live))}**", told
+        told = interval_text(live.interval) if live is not None else ""
+        yield "**on live points, which decide**", f"**{signed_number(gain_of(found.live))}**", told
     if found.own is not None:
         terms = found.own.terms
-        yield "offline, each on its own rows", signed(found.own.total), "of which"
-        yield "- new model", signed(terms["model"]), "same rows, same labels"
-        yield "- new rows", signed(terms["rows"]), "same model, another exam"
-        yield "- new labels", signed(terms["labels"]), "same model, another rule"
+        yield "offline, each on its own rows", signed_number(found.own.total), "of which"
+        yield "- new model", signed_number(terms["model"]), "same rows, same labels"
+        yield "- new rows", signed_number(terms["rows"]), "same model, another exam"
+        yield "- new labels", signed_number(terms["labels"]), "same model, another rule"
     if found.weighted is not None:
         share = f"effective share {found.weighted.effective_share:.0%}; never decides"
-        yield "own rows weighted to live", signed(found.weighted.gain), share
+        yield "own rows weighted to live", signed_number(found.weighted.gain), share
 
 
 def _moved(found: Audit) -> Iterator[str]:

@@ -39,12 +39,12 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def signed(value: float | None) -> str:
+def signed_number(value: float | None) -> str:
     """A gain, with its sign."""
     return "same on every row" if value is None else f"{value:+.3g}"
 
 
-def spoken(interval: Interval | None) -> str:
+def interval_text(interval: Interval | None) -> str:
     """An interval and its level."""
     if interval is None:
         return ""

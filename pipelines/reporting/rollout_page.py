@@ -10,9 +10,9 @@ from pydantic import Field
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.records import Instant, Record
 from pipelines.release.ledger import Entry
-from pipelines.release.rollout.outcome import ended_how
+from pipelines.release.rollout.outcome import rollout_outcome
 from pipelines.release.rollout.transition import Stage
-from pipelines.reporting.markdown import SIGNS, number, sentence, spoken, table
+from pipelines.reporting.markdown import SIGNS, interval_text, number, sentence, table
 
 _BEFORE = "*What was said before live traffic:*\n\n"
 _LIVE = (Gate.SHADOW, Gate.CANARY)
@@ -31,7 +31,7 @@ _ENDED = {
 }
 
 
-class LiveHistory(Record):
+class RolloutHistory(Record):
     """One version's way through live traffic, as the ledger has it."""
 
     version: str
@@ -59,10 +59,10 @@ class LiveHistory(Record):
             return taken_back if self.promoted else "void"
         if self.promoted and _stage(last) is Stage.ENDED:
             return "kept"
-        return ended_how(last) or _stage(last).value
+        return rollout_outcome(last) or _stage(last).value
 
 
-class Glance(Record):
+class LatestCheck(Record):
     """What the newest look at live traffic found."""
 
     as_of: Instant
@@ -73,13 +73,13 @@ class Glance(Record):
     next_look: Instant | None = None
 
 
-def histories(chain: Iterable[Entry]) -> list[LiveHistory]:
+def rollout_histories(chain: Iterable[Entry]) -> list[RolloutHistory]:
     """Every version's that was ever on live traffic, in the order in which they came there."""
-    found: list[LiveHistory] = []
+    found: list[RolloutHistory] = []
     for entry in chain:
         own = entry.move is not None
         if entry.move is not None and entry.move.stage is Stage.SHADOW:
-            found.append(LiveHistory(version=entry.move.challenger, moves=(entry,)))
+            found.append(RolloutHistory(version=entry.move.challenger, moves=(entry,)))
         elif own and found:
             last = found[-1]
             found[-1] = last.model_copy(update={"moves": (*last.moves, entry)})
@@ -93,7 +93,7 @@ def histories(chain: Iterable[Entry]) -> list[LiveHistory]:
     return found
 
 
-def live_page(history: LiveHistory, glance: Glance | None, page: str) -> str:
+def rollout_page(history: RolloutHistory, latest: LatestCheck | None, page: str) -> str:
     """A version's page with its live traffic on top; put there before, it is replaced.
 
     Arguments:
@@ -102,11 +102,11 @@ def live_page(history: LiveHistory, glance: Glance | None, page: str) -> str:
         page: the page as it is.
     """
     before = page.split(_BEFORE, 1)[-1]
-    parts = (_headline(history, glance), _found(history, glance), _moves(history))
+    parts = (_headline(history, latest), _found(history, latest), _moves(history))
     return "\n\n".join(part for part in parts if part) + f"\n\n{_BEFORE}{before}"
 
 
-def _headline(history: LiveHistory, glance: Glance | None) -> str:
+def _headline(history: RolloutHistory, latest: LatestCheck | None) -> str:
     if history.replaced is not None:
         title = f"○ Champion no more: version {history.replaced.champion_after} is"
         if not history.promoted:
@@ -116,14 +116,14 @@ def _headline(history: LiveHistory, glance: Glance | None) -> str:
         last = history.moves[-1]
         ended = _stage(last) is Stage.ENDED
         stood = _STANDS[Stage.PROMOTED] if history.promoted and ended else ""
-        title = stood or _ENDED.get(ended_how(last), "") or _STANDS[_stage(last)]
-        said = [glance.summary] if glance is not None and not ended else list(last.reasons)
+        title = stood or _ENDED.get(rollout_outcome(last), "") or _STANDS[_stage(last)]
+        said = [latest.summary] if latest is not None and not ended else list(last.reasons)
     return "\n\n".join([f"{title}\n---", *(sentence(reason) for reason in said[:2])])
 
 
-def _found(history: LiveHistory, glance: Glance | None) -> str:
+def _found(history: RolloutHistory, latest: LatestCheck | None) -> str:
     """What was measured and what did not pass, the worst first; how many others passed."""
-    findings = glance.findings if glance is not None else ()
+    findings = latest.findings if latest is not None else ()
     findings = tuple(f for f in findings if f.gate in _LIVE)
     for entry in reversed(history.moves):
         findings = findings or tuple(f for f in entry.findings if f.gate in _LIVE)
@@ -137,7 +137,7 @@ def _found(history: LiveHistory, glance: Glance | None) -> str:
     )
     lines = "\n".join(f"- `{one.name}`: {sentence(one.reason)}" for one in told if _against(one))
     head = ("finding", "", "gain or value", "interval", "held against", "unit")
-    parts = ("### What live traffic says", _when(glance), table(head, rows), note, lines)
+    parts = ("### What live traffic says", _when(latest), table(head, rows), note, lines)
     return "\n\n".join(part for part in parts if part)
 
 
@@ -148,26 +148,26 @@ def _against(one: Finding) -> bool:
 def _numbers(one: Finding) -> tuple[str, ...]:
     value = "" if one.value is None else number(one.value)
     threshold = "" if one.threshold is None else number(one.threshold)
-    return value, spoken(one.interval), threshold, one.unit if one.blocking else "shown only"
+    return value, interval_text(one.interval), threshold, one.unit if one.blocking else "shown only"
 
 
-def _when(glance: Glance | None) -> str:
-    if glance is None:
+def _when(latest: LatestCheck | None) -> str:
+    if latest is None:
         return ""
-    weeks = f", {glance.weeks} of {glance.of_weeks} weeks have matured" if glance.of_weeks else ""
-    later = glance.next_look is not None and glance.next_look > glance.as_of
-    again = f"; next look {_minute(glance.next_look)}" if glance.next_look and later else ""
-    return f"As of {_minute(glance.as_of)}{weeks}{again}."
+    weeks = f", {latest.weeks} of {latest.of_weeks} weeks have matured" if latest.of_weeks else ""
+    later = latest.next_look is not None and latest.next_look > latest.as_of
+    again = f"; next look {_minute(latest.next_look)}" if latest.next_look and later else ""
+    return f"As of {_minute(latest.as_of)}{weeks}{again}."
 
 
-def _moves(history: LiveHistory) -> str:
+def _moves(history: RolloutHistory) -> str:
     rows = list(_rows((*history.moves, *([history.replaced] if history.replaced else []))))
     return "### Its way\n\n" + table(("as of", "in the ledger", "share", "because"), rows)
 
 
 def _rows(entries: Sequence[Entry]) -> Iterator[tuple[str, ...]]:
     for entry in entries:
-        how, share = ended_how(entry), 0.0
+        how, share = rollout_outcome(entry), 0.0
         what = entry.move.stage.value if entry.move else entry.kind
         if entry.move is not None:
             share = entry.move.share or entry.move.shadow_share

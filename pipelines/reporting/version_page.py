@@ -11,7 +11,14 @@ from pipelines.core.time import Window
 from pipelines.gates.recent_window.record import Comparison, Evaluation
 from pipelines.release.policy import Decision, Outcome
 from pipelines.reporting.audit_section import audit_section
-from pipelines.reporting.markdown import SIGNS, number, sentence, signed, spoken, table
+from pipelines.reporting.markdown import (
+    SIGNS,
+    interval_text,
+    number,
+    sentence,
+    signed_number,
+    table,
+)
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan
 
@@ -32,7 +39,7 @@ _MOST_SLICES, _MOST_CHANGES, _MOST_FINDINGS = 8, 12, 6
 
 
 @dataclass(frozen=True)
-class Review:
+class VersionReview:
     """What the page is about.
 
     ``plots`` are file names by the words that describe them, in the order shown; they lie in the
@@ -54,7 +61,7 @@ class Review:
     audit: Audit | None = None
 
 
-def review_page(about: Review) -> str:
+def version_page(about: VersionReview) -> str:
     """The whole page, in Markdown as MLflow shows it."""
     parts = (
         _headline(about),
@@ -69,7 +76,7 @@ def review_page(about: Review) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _headline(about: Review) -> str:
+def _headline(about: VersionReview) -> str:
     decision = about.decision
     if decision is None:
         title = f"{SIGNS[overall(about.findings)]}: not decided yet"
@@ -88,13 +95,13 @@ def _headline(about: Review) -> str:
     return "\n\n".join(lines)
 
 
-def _against(about: Review) -> list[Finding]:
+def _against(about: VersionReview) -> list[Finding]:
     order = (Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE)
     worst = [f for f in about.findings if f.blocking and f.verdict in order]
     return sorted(worst, key=lambda finding: order.index(finding.verdict))
 
 
-def _metrics(about: Review) -> str:
+def _metrics(about: VersionReview) -> str:
     rival = f"champion (v{about.champion})" if about.champion else "naive forecast"
     rows = [_metric_row(about, comparison) for comparison in about.evaluation.comparisons]
     if not rows:
@@ -104,13 +111,13 @@ def _metrics(about: Review) -> str:
     corrected = _finding(about, "recent_window.corrected_gain")
     if corrected is not None and corrected.value is not None:
         note += (
-            f" Corrected for having passed, its gain is {signed(corrected.value)}: "
+            f" Corrected for having passed, its gain is {signed_number(corrected.value)}: "
             "only large ones pass."
         )
     return f"{table(head, rows)}\n\n{note}"
 
 
-def _metric_row(about: Review, comparison: Comparison) -> tuple[str, ...]:
+def _metric_row(about: VersionReview, comparison: Comparison) -> tuple[str, ...]:
     finding = _finding(about, f"recent_window.guardrail.{comparison.metric}")
     first = comparison is about.evaluation.comparisons[0]
     if first:
@@ -124,14 +131,14 @@ def _metric_row(about: Review, comparison: Comparison) -> tuple[str, ...]:
         f"**{comparison.metric}**" if first else comparison.metric,
         number(comparison.rival),
         number(comparison.candidate),
-        signed(gain),
-        spoken(finding.interval if finding else None),
+        signed_number(gain),
+        interval_text(finding.interval if finding else None),
         wanted,
         SIGNS[finding.verdict] if finding else "",
     )
 
 
-def _gates(about: Review) -> str:
+def _gates(about: VersionReview) -> str:
     rows = []
     for gate in Gate:
         found = [finding for finding in about.findings if finding.gate is gate]
@@ -153,7 +160,7 @@ def _gates(about: Review) -> str:
     return f"### Gates\n\n{table(('gate', '', 'what it says'), rows)}"
 
 
-def _slices(about: Review) -> str:
+def _slices(about: VersionReview) -> str:
     seen = [part for part in about.evaluation.slices if part.difference is not None]
     if not seen:
         return ""
@@ -168,8 +175,8 @@ def _slices(about: Review) -> str:
             (
                 f"{part.column} = {part.value}",
                 f"{part.rows:,}",
-                signed(part.difference.estimate),
-                spoken(part.difference.interval(level)),
+                signed_number(part.difference.estimate),
+                interval_text(part.difference.interval(level)),
                 _tolerated(margins.get(part.column, search.margin if search else None)),
             )
         )
@@ -184,11 +191,11 @@ def _tolerated(margin: float | None) -> str:
     return "" if margin is None else number(-margin)
 
 
-def _pictures(about: Review) -> str:
+def _pictures(about: VersionReview) -> str:
     return "\n".join(f"![{words}](extra_files/plots/{name})" for words, name in about.plots)
 
 
-def _origin(about: Review) -> str:
+def _origin(about: VersionReview) -> str:
     seeds = _finding(about, "recent_window.seed_noise")
     spent = _finding(about, "budget.spent")
     found = about.evaluation
@@ -205,7 +212,7 @@ def _origin(about: Review) -> str:
     return f"### Where it comes from\n\n{text}\n\n{_changed(about)}"
 
 
-def _changed(about: Review) -> str:
+def _changed(about: VersionReview) -> str:
     if about.champion is None:
         return "There is no champion, so no recipe to compare with."
     if not about.changes:
@@ -216,7 +223,7 @@ def _changed(about: Review) -> str:
     return "\n".join([f"Changed since version {about.champion}:", "", *shown])
 
 
-def _commands(about: Review) -> str:
+def _commands(about: VersionReview) -> str:
     name, version, decision = about.spec.name, about.version or "", about.decision
     lines = [f"gauntlet explain {name} {version}".strip()]
     if decision is not None and decision.outcome is Outcome.AWAIT_REVIEW:
@@ -227,7 +234,7 @@ def _commands(about: Review) -> str:
     return "```\n" + "\n".join(lines) + "\n```"
 
 
-def _finding(about: Review, *names: str) -> Finding | None:
+def _finding(about: VersionReview, *names: str) -> Finding | None:
     return next((finding for finding in about.findings if finding.name in names), None)
 
 

@@ -25,7 +25,7 @@ from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.time import FixedClock
 from pipelines.release.ledger import LIVE, Draft, faults, replay
 from pipelines.release.policy import Approval, Facts
-from pipelines.release.promotion import Dossier, promote
+from pipelines.release.promotion import DecisionInput, promote
 from pipelines.release.reconciliation import ENTRY_TAG, reconcile
 from pipelines.release.registry import CHAMPION
 from pipelines.release.rollback import rollback
@@ -61,8 +61,8 @@ class Home:
     def move_by_hand(self, version: str | None) -> None:
         self.registry.set_alias("demand", CHAMPION, version)
 
-    def promote(self, dossier: Dossier) -> Any:
-        return promote(dossier, self.ledger, self.registry, CLOCK)
+    def promote(self, inputs: DecisionInput) -> Any:
+        return promote(inputs, self.ledger, self.registry, CLOCK)
 
     def reconcile(self) -> Any:
         return reconcile("demand", self.ledger, self.registry, CLOCK)
@@ -94,15 +94,15 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
-def dossier(
+def inputs(
     run: str,
     candidate: str | None,
     champion: str | None,
     verdict: Verdict = Verdict.PASS,
     lineage: str = LIVE,
     **facts: Any,
-) -> Dossier:
-    return Dossier(
+) -> DecisionInput:
+    return DecisionInput(
         model="demand",
         lineage=lineage,
         as_of=AT,
@@ -123,17 +123,17 @@ def dossier(
 def first(home: Home) -> str:
     """A home in which one version serves."""
     version = home.register("run-1")
-    home.promote(dossier("run-1", version, None))
+    home.promote(inputs("run-1", version, None))
     return version
 
 
 def test_from_nothing_to_the_second_champion(home: Home) -> None:
     home.check(None)
     first = home.register("run-1")
-    assert home.promote(dossier("run-1", first, None)).kind == "bootstrap"
+    assert home.promote(inputs("run-1", first, None)).kind == "bootstrap"
     home.check(first)
     second = home.register("run-2")
-    entry = home.promote(dossier("run-2", second, first))
+    entry = home.promote(inputs("run-2", second, first))
     assert (entry.kind, entry.champion_before, entry.champion_after) == ("promotion", first, second)
     home.check(second)
     assert home.registry.tags("demand", second)[ENTRY_TAG] == entry.hash
@@ -143,7 +143,7 @@ def test_from_nothing_to_the_second_champion(home: Home) -> None:
 def test_what_does_not_pass_is_recorded_and_changes_nothing(
     home: Home, first: str, verdict: Verdict
 ) -> None:
-    entry = home.promote(dossier("run-2", home.register("run-2"), first, verdict))
+    entry = home.promote(inputs("run-2", home.register("run-2"), first, verdict))
     assert (entry.kind, entry.champion_after) == ("decision", first)
     assert entry.outcome == ("reject" if verdict is Verdict.FAIL else "hold")
     home.check(first)
@@ -151,29 +151,29 @@ def test_what_does_not_pass_is_recorded_and_changes_nothing(
 
 def test_a_run_may_be_repeated(home: Home, first: str) -> None:
     second, third = home.register("run-2"), home.register("run-3")
-    entry = home.promote(dossier("run-2", second, first))
-    assert home.promote(dossier("run-2", second, first)) == entry
-    home.promote(dossier("run-3", third, second))
-    assert home.promote(dossier("run-2", second, first)) == entry, "an old run comes again"
+    entry = home.promote(inputs("run-2", second, first))
+    assert home.promote(inputs("run-2", second, first)) == entry
+    home.promote(inputs("run-3", third, second))
+    assert home.promote(inputs("run-2", second, first)) == entry, "an old run comes again"
     home.check(third)
     assert len(home.ledger.entries("demand")) == 3
 
 
 def test_evidence_against_a_former_champion_is_void(home: Home, first: str) -> None:
     second, third = home.register("run-2"), home.register("run-3")
-    home.promote(dossier("run-2", second, first))
+    home.promote(inputs("run-2", second, first))
     for _ in range(2):
         with pytest.raises(
             StaleEvidenceError, match=f"against version {first}, and now version {second}"
         ):
-            home.promote(dossier("run-3", third, first))
+            home.promote(inputs("run-3", third, first))
     home.check(second)
     assert [e.outcome for e in home.ledger.of_run("demand", LIVE, "run-3")] == ["superseded"]
 
 
 def test_other_lineages_touch_no_alias(home: Home, first: str) -> None:
     other = home.register("backtest-run", "backtest-1")
-    entry = home.promote(dossier("backtest-run", other, None, lineage="backtest-1"))
+    entry = home.promote(inputs("backtest-run", other, None, lineage="backtest-1"))
     assert entry.outcome == "bootstrap"
     assert home.ledger.champion("demand", "backtest-1") == other
     assert ENTRY_TAG not in home.registry.tags("demand", other)
@@ -182,16 +182,16 @@ def test_other_lineages_touch_no_alias(home: Home, first: str) -> None:
 
 def test_a_dry_run_leaves_no_entry(home: Home, first: str) -> None:
     with pytest.raises(GauntletError, match="dry run"):
-        home.promote(dossier("run-2", home.register("run-2"), first, dry_run=True))
+        home.promote(inputs("run-2", home.register("run-2"), first, dry_run=True))
     assert len(home.ledger.entries("demand")) == 1
 
 
-def review(home: Home, approved: bool, first: str, second: str) -> Dossier:
-    waiting = home.promote(dossier("run-2", second, first, review="required"))
+def review(home: Home, approved: bool, first: str, second: str) -> DecisionInput:
+    waiting = home.promote(inputs("run-2", second, first, review="required"))
     assert waiting.outcome == "await_review"
     home.check(first)
     approval = Approval(evidence=waiting.decision.evidence, approved=approved, by="ada", at=AT)
-    return dossier("run-2", second, first, review="required", approval=approval)
+    return inputs("run-2", second, first, review="required", approval=approval)
 
 
 def test_an_approval_promotes(home: Home, first: str) -> None:
@@ -211,7 +211,7 @@ def test_a_refusal_is_recorded(home: Home, first: str) -> None:
 def test_an_approval_comes_too_late(home: Home, first: str) -> None:
     second, third = home.register("run-2"), home.register("run-3")
     approved = review(home, True, first, second)
-    home.promote(dossier("run-3", third, first))
+    home.promote(inputs("run-3", third, first))
     with pytest.raises(StaleEvidenceError):
         home.promote(approved)
     made = home.ledger.of_run("demand", LIVE, "run-2")
@@ -235,7 +235,7 @@ def test_an_approval_for_other_evidence_leaves_the_run_waiting(home: Home, first
 
 def test_a_rollback(home: Home, first: str) -> None:
     second = home.register("run-2")
-    home.promote(dossier("run-2", second, first))
+    home.promote(inputs("run-2", second, first))
     entry = home.rollback("undo-1", first)
     assert (entry.kind, entry.champion_after) == ("rollback", first)
     assert home.rollback("undo-1", first) == entry
@@ -251,8 +251,8 @@ def test_a_rollback(home: Home, first: str) -> None:
 
 def test_a_second_rollback_leads_further_back_and_never_forth(home: Home, first: str) -> None:
     second, third = home.register("run-2"), home.register("run-3")
-    home.promote(dossier("run-2", second, first))
-    home.promote(dossier("run-3", third, second))
+    home.promote(inputs("run-2", second, first))
+    home.promote(inputs("run-3", third, second))
     assert home.rollback("undo-1").champion_after == second
     assert home.rollback("undo-2").champion_after == first, "the harmful one is back"
     with pytest.raises(GauntletError, match="nothing to roll back to") as told:
@@ -271,7 +271,7 @@ def test_a_rollback_takes_back_a_move_by_hand_that_nobody_had_seen_yet(
     home.move_by_hand(second)
     assert home.rollback("undo-1").champion_after == first
     home.check(first)
-    home.promote(dossier("run-3", third := home.register("run-3"), first))
+    home.promote(inputs("run-3", third := home.register("run-3"), first))
     home.move_by_hand(first)
     assert home.rollback("undo-2").champion_after == third, "the hand had gone back"
     home.move_by_hand(None)
@@ -281,8 +281,8 @@ def test_a_rollback_takes_back_a_move_by_hand_that_nobody_had_seen_yet(
 
 def test_a_rollback_that_was_killed_is_finished_by_asking_again(home: Home, first: str) -> None:
     second, third = home.register("run-2"), home.register("run-3")
-    home.promote(dossier("run-2", second, first))
-    home.promote(dossier("run-3", third, second))
+    home.promote(inputs("run-2", second, first))
+    home.promote(inputs("run-3", third, second))
     chain = home.ledger.entries("demand")
     killed = Draft(
         model="demand",
@@ -317,7 +317,7 @@ def test_a_rollback_to_a_version_that_was_deleted_is_refused_before_it_is_record
     home: Home, first: str
 ) -> None:
     second = home.register("run-2")
-    home.promote(dossier("run-2", second, first))
+    home.promote(inputs("run-2", second, first))
     shutil.rmtree(home.folder / "registry" / "demand" / first)
     with pytest.raises(GauntletError, match="no such version"):
         home.rollback("undo-1")
@@ -335,7 +335,7 @@ def test_an_alias_moved_by_hand_is_shown_and_counts(home: Home, first: str) -> N
     )
     home.check(second)
     with pytest.raises(StaleEvidenceError):
-        home.promote(dossier("run-3", third, first))
+        home.promote(inputs("run-3", third, first))
     home.check(second)
 
 
@@ -343,7 +343,7 @@ def test_a_promotion_notices_a_move_by_hand(home: Home, first: str) -> None:
     second, third = home.register("run-2"), home.register("run-3")
     home.move_by_hand(second)
     with pytest.raises(StaleEvidenceError):
-        home.promote(dossier("run-3", third, first))
+        home.promote(inputs("run-3", third, first))
     assert [e.kind for e in home.ledger.entries("demand")] == [
         "bootstrap",
         "unexplained",
@@ -354,7 +354,7 @@ def test_a_promotion_notices_a_move_by_hand(home: Home, first: str) -> None:
 
 def test_a_return_by_hand_is_not_taken_for_a_crash(home: Home, first: str) -> None:
     second = home.register("run-2")
-    home.promote(dossier("run-2", second, first))
+    home.promote(inputs("run-2", second, first))
     home.move_by_hand(first)
     assert home.reconcile().action == "unexplained"
     home.check(first)
@@ -365,7 +365,7 @@ def test_an_alias_removed_by_hand(home: Home, first: str) -> None:
     assert home.reconcile().action == "unexplained"
     home.check(None)
     second = home.register("run-2")
-    assert home.promote(dossier("run-2", second, None)).kind == "bootstrap"
+    assert home.promote(inputs("run-2", second, None)).kind == "bootstrap"
     home.check(second)
 
 
@@ -378,7 +378,7 @@ def test_a_champion_from_before_the_ledger(home: Home) -> None:
 
 def test_a_ledger_restored_from_an_old_backup_is_noticed(home: Home, first: str) -> None:
     second = home.register("run-2")
-    home.promote(dossier("run-2", second, first))
+    home.promote(inputs("run-2", second, first))
     older = SqlLedger(open_engine(f"sqlite:///{home.folder}/older.db"), CLOCK)
     entry = home.ledger.entries("demand")[0]
     older.append(Draft(**{name: getattr(entry, name) for name in Draft.model_fields}), 0)
@@ -402,7 +402,7 @@ class Interrupted:
 def test_a_promotion_in_the_middle_of_a_look_is_no_fault(home: Home, first: str) -> None:
     """It was once taken for a ledger that had lost entries: the look at it was older."""
     second = home.register("run-2")
-    between = Interrupted(home.registry, lambda: home.promote(dossier("run-2", second, first)))
+    between = Interrupted(home.registry, lambda: home.promote(inputs("run-2", second, first)))
     found = reconcile("demand", home.ledger, between, CLOCK)
     assert (found.action, found.champion) == ("agree", second)
     home.check(second)
@@ -438,7 +438,7 @@ NURSERY = """
         home.ledger = Mortal(home.ledger, method, when)
         home.registry = Mortal(home.registry, method, when)
         try:
-            return 0 if home.promote(t.dossier(*dossier)).outcome == "promote" else 1
+            return 0 if home.promote(t.inputs(*dossier)).outcome == "promote" else 1
         except t.StaleEvidenceError as error:
             return error.exit_code
 
@@ -504,10 +504,10 @@ def test_a_killed_promotion_ends_as_if_nothing_had_happened(
         assert home.reconcile().action == ("finished" if behind else "agree")
     elif healer == "a later run":
         third = home.register("run-3")
-        home.promote(dossier("run-3", third, second if recorded else first, Verdict.FAIL))
+        home.promote(inputs("run-3", third, second if recorded else first, Verdict.FAIL))
     if healer != "the same run":
         home.check(second if recorded else first)
-    home.promote(dossier("run-2", second, first))
+    home.promote(inputs("run-2", second, first))
     home.check(second)
     moves = [entry.kind for entry in home.ledger.entries("demand") if entry.moves]
     assert moves == ["bootstrap", "promotion"]

@@ -24,7 +24,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from pipelines.release.ledger import Entry
-from pipelines.release.promotion import Dossier, promote
+from pipelines.release.promotion import DecisionInput, promote
 from pipelines.wiring import connect
 from tests.support.pharmacy import ROOT, SECOND, Pharmacy
 from tests.support.rollout_factory import ROLLOUT, at, challenged
@@ -251,7 +251,7 @@ def judged_again(live: Live) -> str:
     assert asked.facts is not None
     parts = at(live.pharmacy, SECOND, registry=connect(live.stack.settings).registry)
     entry = promote(
-        Dossier(
+        DecisionInput(
             model="demand",
             as_of=asked.as_of,
             facts=asked.facts.model_copy(update={"run": f"{asked.run}-again"}),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.core.findings import Finding
-from pipelines.release.budget import anchor
+from pipelines.release.budget import reference_version
 from tests.support.pharmacy import FIRST, Pharmacy, Told
 
 LENIENT = {
@@ -43,7 +43,7 @@ def test_a_second_refresh_is_held_against_what_was_proved(
     assert "version 1" in held.reason
     assert held.rows == by_name["recent_window.refresh"].rows, "on the same rows"
     entries = pharmacy.parts().ledger.entries("demand")
-    assert anchor(entries) == "1", "refreshes are no anchors, however many"
+    assert reference_version(entries) == "1", "refreshes are no anchors, however many"
     told = pharmacy.cli("ledger", "demand", "--json").body["budget"]
     year = next(one for one in told if one["tries"])
     assert (len(year["tries"]), year["left"]) == (2, 2)

@@ -16,14 +16,14 @@ from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.time import Window, instant_text
 from pipelines.flows.collaborators import Parts, open_run
 from pipelines.flows.features.materialize import served_spec
-from pipelines.flows.release.approval import awaited
+from pipelines.flows.release.approval import pending_approval
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.versions import load_incumbent
 from pipelines.gates.shadow.evidence import shadow_evidence
 from pipelines.outcomes.log import load_entity_log
 from pipelines.outcomes.metrics import open_metric_source
 from pipelines.predictions.assignment import Allocation, arm_of
-from pipelines.release.dry_run import record_look
+from pipelines.release.dry_run import record_comparison
 from pipelines.release.ledger import Draft
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.release.rollout.state import trial
@@ -121,7 +121,7 @@ def test_a_year_without_tries_left_holds_the_canary_back(pharmacy: Pharmacy) -> 
         reasons=("a look",),
         findings=(seen,),
     )
-    record_look(look, parts.load_spec("demand").gates.budget, parts.ledger, parts.clock)
+    record_comparison(look, parts.load_spec("demand").gates.budget, parts.ledger, parts.clock)
     report = lived(pharmacy, sells(1.5))
     assert report.act == "held", (report.summary, verdicts(report))
     assert "gates.budget" in report.do
@@ -241,12 +241,14 @@ def test_an_approval_by_a_tag_in_mlflow_counts_for_the_evidence_it_names(
     assert other.act == "awaits_person"
     assert "other evidence" in other.summary
 
-    question = awaited("demand", now())
+    question = pending_approval("demand", now())
     assert question is not None, "a person is asked while the tag names other evidence"
     assert (question.version, question.evidence) == ("2", evidence)
 
     client.set_model_version_tag("demand", "2", "gauntlet.approval", evidence)
-    assert awaited("demand", now()) is None, "who has answered in MLflow is not asked elsewhere"
+    assert pending_approval("demand", now()) is None, (
+        "who has answered in MLflow is not asked elsewhere"
+    )
     assert go().act == "approved"
     entry = now().ledger.entries("demand")[-1]
     assert entry.outcome == "challenge"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.core.findings import Finding, Gate, Verdict
-from pipelines.release.budget import EXHAUSTED, LEVEL, account, budget_findings, budget_year
+from pipelines.release.budget import EXHAUSTED, LEVEL, budget_account, budget_findings, budget_year
 from pipelines.release.ledger import Draft, Entry
 from pipelines.spec.training import BudgetGate
 
@@ -64,5 +64,5 @@ def test_no_sequence_of_decisions_allots_more_than_the_year_has(
         chain.append(Entry.place(draft, chain[-1] if chain else None, at))
     for year, levels_of in allowed.items():
         assert sum(levels_of.values()) <= 0.05 * (1 + 1e-6), f"{year}: {levels_of}"
-        spent = account(chain, BudgetGate(), year).spent
+        spent = budget_account(chain, BudgetGate(), year).spent
         assert abs(spent - sum(levels_of.values())) < 1e-12, "the ledger tells another sum"

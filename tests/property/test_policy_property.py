@@ -103,7 +103,7 @@ def test_only_pass_moves(data: st.DataObject) -> None:
         return
     waived = set(facts.waived) if facts.reason else set()
     assert overall(f for f in findings if f.name not in waived) is Verdict.PASS
-    demanded = {d.gate for d in CURRENT.demands if decision.case in d.cases}
+    demanded = {d.gate for d in CURRENT.requirements if decision.case in d.cases}
     assert demanded <= {f.gate for f in findings if f.blocking and f.name not in waived}
     assert facts.champion == facts.standing
     assert facts.candidate is not None

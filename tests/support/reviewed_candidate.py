@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.core.time import parse_instant
 from pipelines.gates.recent_window.evaluate import evaluate
-from pipelines.reporting.version_page import Review
+from pipelines.reporting.version_page import VersionReview
 from pipelines.spec.load import load_model
 from pipelines.training.score import Scored, rows_digest
 from pipelines.training.split import split_plan
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def reviewed() -> Callable[..., Review]:
+def reviewed() -> Callable[..., VersionReview]:
     """``reviewed(gain)``: the candidate's error is that much smaller than the champion's."""
     spec = load_model(ROOT / "models" / "demand.yaml")
     spec = spec.model_copy(
@@ -42,7 +42,7 @@ def reviewed() -> Callable[..., Review]:
     luck = rng.normal(0, 0.4, (3, 1)) + rng.normal(0, 1, (3, len(rows)))
     sign = rng.choice([-1.0, 1.0], len(rows))
 
-    def make(gain: float, *, champion: bool = True, harm: float = 0.0) -> Review:
+    def make(gain: float, *, champion: bool = True, harm: float = 0.0) -> VersionReview:
         error = 6 + rng.normal(0, 1, len(rows))
         harmed = (rows["medicine"] == "insulin").to_numpy() * harm
         digest = rows_digest(spec, rows)
@@ -58,7 +58,7 @@ def reviewed() -> Callable[..., Review]:
             champion=Scored(label + sign * error, digest, ()) if champion else None,
             naive=Scored(np.full(len(label), 30.0), digest, ()),
         )
-        return Review(
+        return VersionReview(
             spec=spec,
             run="demand-2026-01-05-live-3fa9c1",
             snapshot="4be1" * 16,

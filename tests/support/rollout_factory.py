@@ -22,7 +22,7 @@ from pipelines.flows.collaborators import Parts
 from pipelines.flows.release.advance import advance
 from pipelines.flows.release.report import ReleaseReport
 from pipelines.predictions.assignment import Allocation, arm_of
-from pipelines.release.rollout.state import beside, first_move, waiting
+from pipelines.release.rollout.state import beside, shadow_transition, waiting
 from pipelines.simulation.world import World
 from pipelines.spec.predictions import Arm, prediction_log
 from pipelines.spec.rollout import Rollout
@@ -106,7 +106,7 @@ def salt_of(pharmacy: Pharmacy) -> str:
     """Of the challenger that waits: known before it is on trial, as it is made of the question."""
     question = waiting(at(pharmacy, SECOND).ledger.entries("demand"))
     assert question is not None
-    return first_move(question, Rollout.model_validate(ROLLOUT)).salt
+    return shadow_transition(question, Rollout.model_validate(ROLLOUT)).salt
 
 
 def in_time(_: Arm) -> float:

@@ -17,10 +17,10 @@ from pipelines.adapters.ledger.sql import SqlLedger
 from pipelines.adapters.registry.folder import FolderRegistry
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.time import FixedClock
-from pipelines.release.dry_run import record_look
+from pipelines.release.dry_run import record_comparison
 from pipelines.release.ledger import Draft, Entry, replay
 from pipelines.release.policy import Facts
-from pipelines.release.promotion import Dossier, Judgement, look, promote
+from pipelines.release.promotion import DecisionInput, DecisionResult, judge_dry_run, promote
 from pipelines.spec.training import BudgetGate
 from tests.montecarlo.worlds import SMALL_AR_HALF
 from tests.montecarlo.year import Gauntlet, one_test, promotions, spec, usual
@@ -55,7 +55,9 @@ class Home:
         self.registry = FolderRegistry(folder / "registry")
         self.promote("first", champion=None)
 
-    def dossier(self, run: str, champion: str | None, *, dry: bool, waive: str = "") -> Dossier:
+    def inputs(
+        self, run: str, champion: str | None, *, dry: bool, waive: str = ""
+    ) -> DecisionInput:
         deciding = "recent_window.primary" if champion else "recent_window.bootstrap"
         names = (
             "contract.suite.rows",
@@ -63,7 +65,7 @@ class Home:
             "availability.leak_probe",
             deciding,
         )
-        return Dossier(
+        return DecisionInput(
             model="demand",
             as_of=MONDAY,
             facts=Facts(
@@ -90,8 +92,8 @@ class Home:
     def register(self, run: str) -> str:
         return register(self.registry, self.folder, run, MONDAY)
 
-    def look(self, run: str) -> Judgement:
-        return look(self.dossier(run, "1", dry=True), self.ledger, self.clock)
+    def judge_dry_run(self, run: str) -> DecisionResult:
+        return judge_dry_run(self.inputs(run, "1", dry=True), self.ledger, self.clock)
 
     def audit(self, run: str) -> Entry:
         live = Finding(gate=Gate.AUDIT, name="audit.live", verdict=Verdict.PASS, reason="luck")
@@ -105,10 +107,10 @@ class Home:
             reasons=("audit by hand",),
             findings=(live,),
         )
-        return record_look(seen, self.budget, self.ledger, self.clock)
+        return record_comparison(seen, self.budget, self.ledger, self.clock)
 
     def promote(self, run: str, champion: str | None = "1", waive: str = ""):
-        asked = self.dossier(run, champion, dry=False, waive=waive)
+        asked = self.inputs(run, champion, dry=False, waive=waive)
         return promote(asked, self.ledger, self.registry, self.clock)
 
 
@@ -119,7 +121,7 @@ def home(tmp_path: Path) -> Home:
 
 def test_dry_runs_until_one_of_them_shines(home: Home) -> None:
     for number in range(5):
-        assert home.look(f"recipe-{number}").decision.outcome == "dry_run"
+        assert home.judge_dry_run(f"recipe-{number}").decision.outcome == "dry_run"
     entry = home.promote("recipe-5")
     assert entry.outcome == "hold"
     assert entry.champion_after == "1"
@@ -141,13 +143,13 @@ def test_audits_by_hand_until_one_of_them_shines(home: Home) -> None:
 
 def test_the_real_run_of_a_question_that_was_looked_at_costs_nothing_more(home: Home) -> None:
     for _ in range(3):
-        home.look("recipe-0")
+        home.judge_dry_run("recipe-0")
     assert [entry.kind for entry in home.ledger.entries("demand")] == ["bootstrap", "peek"]
     assert home.promote("recipe-0").outcome == "promote"
 
 
 def test_a_look_changes_no_champion_and_leaves_a_whole_chain(home: Home) -> None:
-    seen = home.look("recipe-0")
+    seen = home.judge_dry_run("recipe-0")
     assert "budget.spent" in {finding.name for finding in seen.findings}
     assert home.ledger.champion("demand") == "1"
     assert home.ledger.verify("demand") == 2
@@ -156,7 +158,7 @@ def test_a_look_changes_no_champion_and_leaves_a_whole_chain(home: Home) -> None
 
 def test_a_person_may_answer_for_one_more_and_that_is_on_record(home: Home) -> None:
     for number in range(5):
-        home.look(f"recipe-{number}")
+        home.judge_dry_run(f"recipe-{number}")
     entry = home.promote("recipe-5", waive="budget.exhausted")
     assert entry.outcome == "promote"
     assert "budget.exhausted was waived: ada has looked at it" in entry.reasons
@@ -164,6 +166,6 @@ def test_a_person_may_answer_for_one_more_and_that_is_on_record(home: Home) -> N
 
 def test_the_next_year_begins_anew(home: Home) -> None:
     for number in range(5):
-        home.look(f"recipe-{number}")
+        home.judge_dry_run(f"recipe-{number}")
     home.clock = FixedClock(datetime(2028, 1, 3, tzinfo=UTC) + timedelta(hours=6))
     assert home.promote("recipe-6").outcome == "promote"

@@ -11,11 +11,11 @@ from pipelines.core.files import atomic_folder, write_bytes
 from pipelines.core.records import canonical_json
 from pipelines.release.registry import Registration, Shown, VersionInfo
 from pipelines.release.version_facts import (
-    checked_copy,
+    check_alias_lineage,
+    check_content,
+    check_same_run,
+    download_verified,
     no_such_version,
-    refuse_alias,
-    same_content,
-    same_run,
     version_from_tags,
     version_tags,
 )
@@ -42,10 +42,10 @@ class FolderRegistry:
         self, registration: Registration, folder: Path, shown: Shown | None = None
     ) -> VersionInfo:
         """Copy a prepared directory in as a new version, complete or absent."""
-        same_content(registration, folder)
+        check_content(registration, folder)
         found = self.find(registration.model, registration.run)
         if found is not None:
-            same_run(registration, found)
+            check_same_run(registration, found)
             return found
         home = self._root / registration.model
         number = str(
@@ -71,7 +71,7 @@ class FolderRegistry:
     def download(self, info: VersionInfo, into: Path) -> Path:
         """A checked copy of the version's directory inside ``into``."""
         found = self._root / info.model / info.version / _MODEL
-        return checked_copy(info, into, lambda part: shutil.copytree(found, part))
+        return download_verified(info, into, lambda part: shutil.copytree(found, part))
 
     def describe(self, model: str, version: str, markdown: str) -> None:
         """Write the text beside the version's facts."""
@@ -96,7 +96,7 @@ class FolderRegistry:
             tags = self.tags(model, version)
             if not tags:
                 raise no_such_version(model, version)
-            refuse_alias(model, name, version, tags)
+            check_alias_lineage(model, name, version, tags)
             aliases[name] = version
         if aliases or (self._root / model).exists():
             _write(self._root / model / _ALIASES, aliases)

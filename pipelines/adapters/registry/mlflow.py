@@ -23,11 +23,11 @@ from pipelines.release.ledger import LIVE
 from pipelines.release.registry import Registration, Shown, VersionInfo
 from pipelines.release.version_facts import (
     RUN,
-    checked_copy,
+    check_alias_lineage,
+    check_content,
+    check_same_run,
+    download_verified,
     no_such_version,
-    refuse_alias,
-    same_content,
-    same_run,
     version_from_tags,
     version_tags,
 )
@@ -86,7 +86,7 @@ class MlflowRegistry:
         self, registration: Registration, folder: Path, shown: Shown | None = None
     ) -> VersionInfo:
         """Upload a prepared directory as a new version, complete or absent."""
-        same_content(registration, folder)
+        check_content(registration, folder)
         found = self.find(registration.model, registration.run)
         if found is None:
             with self._talking():
@@ -101,7 +101,7 @@ class MlflowRegistry:
                     where=f"{self._uri}, {registration.model}",
                     hint="run again: it is safe",
                 )
-        same_run(registration, found)
+        check_same_run(registration, found)
         with self._talking():
             self._link(found)
         return found
@@ -140,7 +140,7 @@ class MlflowRegistry:
                 raise _lost(info, cause) from cause
 
         with self._talking():
-            return checked_copy(info, into, fetch)
+            return download_verified(info, into, fetch)
 
     def describe(self, model: str, version: str, markdown: str) -> None:
         """Set the text on the version's page; pictures in it are shown from the model's files."""
@@ -173,7 +173,7 @@ class MlflowRegistry:
                 if self.alias(model, name) is not None:
                     self._client.delete_registered_model_alias(model, name)
                 return
-            refuse_alias(model, name, version, self._version(model, version).tags)
+            check_alias_lineage(model, name, version, self._version(model, version).tags)
             try:
                 self._client.set_registered_model_alias(model, name, version)
             except MlflowException:

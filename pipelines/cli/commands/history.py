@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipelines.flows.collaborators import Parts
-    from pipelines.release.budget import Account
+    from pipelines.release.budget import BudgetAccount
     from pipelines.release.ledger import Entry
 
 Version = Annotated[str | None, typer.Argument(help="a version; default: the newest decision")]
@@ -65,7 +65,7 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
         )
         console.print(Padding(f"[dim]{escape('; '.join(entry.reasons))}[/]", (0, 0, 0, 5)))
     for year in _budget(parts, name, lineage, entries):
-        console.print(f"error budget: {year.told}")
+        console.print(f"error budget: {year.summary}")
     console.print(f"[dim]{checked} entries of {name} checked, the hash chain is whole[/]")
 
 
@@ -83,7 +83,7 @@ def explain(
     Of a version on live traffic also what became of it there since.
     """
     from pipelines.release.ledger import replay
-    from pipelines.release.rollout.outcome import ended_how
+    from pipelines.release.rollout.outcome import rollout_outcome
 
     chain = connect().ledger.entries(name, lineage)
     entry = _judged(name, version, lineage, chain)
@@ -105,7 +105,7 @@ def explain(
         console.print(f"{gate.gate.replace('_', ' ')}: {mark(gate.verdict)}, {len(own)} checks")
         show_findings(told, everything=True)
     if since:
-        console.print(f"live traffic: [bold]{ended_how(since[-1]) or since[-1].outcome}[/]")
+        console.print(f"live traffic: [bold]{rollout_outcome(since[-1]) or since[-1].outcome}[/]")
     for move in since:
         line = f"{instant_text(move.as_of)[:10]}  {escape('; '.join(move.reasons))}"
         console.print(Padding(line, (0, 0, 0, 2)))
@@ -183,10 +183,10 @@ def rollback(
 
 def _untold(parts: Parts, name: str) -> list[str]:
     """What is wrong with the pages in MLflow; the rollback stands, whatever is away."""
-    from pipelines.flows.release.pages import put_on_pages
+    from pipelines.flows.release.pages import update_model_pages
 
     try:
-        put_on_pages(name, parts)
+        update_model_pages(name, parts)
     except GauntletError as problem:
         return [f"the next `gauntlet release {name}` tells it in MLflow: {problem.what}"]
     return []
@@ -247,16 +247,18 @@ def _subject(entry: Entry) -> str:
     return entry.candidate or (entry.move.challenger if entry.move else "-")
 
 
-def _budget(parts: Parts, name: str, lineage: str, entries: Sequence[Entry]) -> tuple[Account, ...]:
+def _budget(
+    parts: Parts, name: str, lineage: str, entries: Sequence[Entry]
+) -> tuple[BudgetAccount, ...]:
     """The years' accounts; a ledger is read also when its model is not declared any more."""
-    from pipelines.release.budget import accounts
+    from pipelines.release.budget import budget_accounts
 
     try:
         declared = parts.load_spec(name).gates.budget
     except SpecError as problem:
         errors.print(f"[yellow]no error budget is shown:[/] {escape(problem.what)}")
         return ()
-    return accounts(entries, declared, parts.clock.now().year if lineage == LIVE else None)
+    return budget_accounts(entries, declared, parts.clock.now().year if lineage == LIVE else None)
 
 
 def _judged(name: str, version: str | None, lineage: str, chain: Sequence[Entry]) -> Entry:
@@ -276,8 +278,8 @@ def _judged(name: str, version: str | None, lineage: str, chain: Sequence[Entry]
 
 def _since(entry: Entry, chain: Sequence[Entry]) -> list[Entry]:
     """What became of a version on live traffic after it was judged."""
-    from pipelines.reporting.rollout_page import histories
+    from pipelines.reporting.rollout_page import rollout_histories
 
-    mine = [one for one in histories(chain) if one.version == entry.candidate]
+    mine = [one for one in rollout_histories(chain) if one.version == entry.candidate]
     moves = [move for one in mine for move in (*one.moves, one.replaced) if move is not None]
     return [move for move in moves if move.sequence > entry.sequence]

@@ -13,26 +13,26 @@ from typing import Any
 from pipelines.core.errors import LockedError
 from pipelines.core.time import instant_text, refuse_future
 from pipelines.flows.collaborators import Parts
-from pipelines.flows.release.approval import APPROVAL, answer_review, names, tagged
-from pipelines.flows.release.holdback import watch
-from pipelines.flows.release.pages import put_on_pages
-from pipelines.flows.release.report import Act, ReleaseReport, report
-from pipelines.flows.release.trial import go_on
+from pipelines.flows.release.approval import APPROVAL, answer_review, approval_tag, matches_evidence
+from pipelines.flows.release.holdback import advance_holdback
+from pipelines.flows.release.pages import update_model_pages
+from pipelines.flows.release.report import ReleaseAction, ReleaseReport, report
+from pipelines.flows.release.trial import advance_trial
 from pipelines.gates.canary.evidence import declared_rollout
 from pipelines.packaging.version import ModelVersion
 from pipelines.release.ledger import LIVE, Entry
 from pipelines.release.reconciliation import reconcile
 from pipelines.release.rollout.state import (
-    first_move,
     holdback,
-    holdback_move,
-    record_move,
-    show,
+    holdback_transition,
+    record_transition,
+    shadow_transition,
+    sync_challenger_alias,
     trial,
     unwatched,
     waiting,
 )
-from pipelines.reporting.approval_page import open_question
+from pipelines.reporting.approval_page import pending_entry
 
 
 def advance(model: str, as_of: datetime, parts: Parts) -> ReleaseReport:
@@ -52,7 +52,7 @@ def advance(model: str, as_of: datetime, parts: Parts) -> ReleaseReport:
         Unavailable: ledger, registry or store did not answer; running again is safe.
     """
     told = _step(model, as_of, parts)
-    put_on_pages(model, parts, told)
+    update_model_pages(model, parts, told)
     return told
 
 
@@ -66,14 +66,14 @@ def _step(model: str, as_of: datetime, parts: Parts) -> ReleaseReport:
 def _moved(model: str, as_of: datetime, parts: Parts) -> ReleaseReport:
     chain = parts.ledger.entries(model)
     if standing := trial(chain):
-        return go_on(standing, as_of, parts, chain)
+        return advance_trial(standing, as_of, parts, chain)
     step = _Step(model, as_of, parts, chain)
     if promotion := unwatched(chain):
         report = step.begin_holdback(promotion)
         if report is not None:
             return report
     if watched := holdback(chain):
-        return watch(watched, as_of, parts, chain)
+        return advance_holdback(watched, as_of, parts, chain)
     if question := waiting(chain):
         return step.begin(question)
     return step.idle()
@@ -91,8 +91,8 @@ def _finish(model: str, parts: Parts) -> str:
         told = "" if found.action == "agree" else f"{found.summary}; "
     except LockedError:
         pass  # whoever holds it reconciles by himself before he decides
-    show(model, parts.ledger, parts.registry)
-    put_on_pages(model, parts)
+    sync_challenger_alias(model, parts.ledger, parts.registry)
+    update_model_pages(model, parts)
     return told
 
 
@@ -108,12 +108,12 @@ class _Step:
         if self.as_of < question.as_of:
             return self._early(question)
         rollout = declared_rollout(self._version(question.candidate))
-        move = first_move(question, rollout)
+        move = shadow_transition(question, rollout)
         why = f"every offline gate passed; {move.shadow_share:.0%} of requests in shadow"
-        record_move(question, move, (), why, self.parts.ledger, self.as_of)
+        record_transition(question, move, (), why, self.parts.ledger, self.as_of)
         self._show()
         return self.told(
-            Act.SHADOW,
+            ReleaseAction.SHADOW,
             f"version {question.candidate} answers {move.shadow_share:.0%} of requests in shadow",
             next_look=self.as_of + rollout.shadow.duration,
         )
@@ -126,27 +126,29 @@ class _Step:
         canary = declared_rollout(self._version(promotion.champion_after)).canary
         if not canary.holdback or promotion.champion_before is None:
             return None
-        move = holdback_move(promotion, declared_rollout(self._version(promotion.champion_after)))
+        move = holdback_transition(
+            promotion, declared_rollout(self._version(promotion.champion_after))
+        )
         why = f"the former champion answers {move.share:.0%} of entities, to measure the gain"
-        record_move(promotion, move, (), why, self.parts.ledger, self.as_of)
+        record_transition(promotion, move, (), why, self.parts.ledger, self.as_of)
         self._show()
-        return self.told(Act.HOLDBACK, why, next_look=self.as_of + canary.check_every)
+        return self.told(ReleaseAction.HOLDBACK, why, next_look=self.as_of + canary.check_every)
 
     def _early(self, decided: Entry) -> ReleaseReport:
         """What is to be followed was decided later than this step stands at."""
         return self.told(
-            Act.WAITS,
+            ReleaseAction.WAITS,
             f"as of {instant_text(self.as_of)} version {decided.candidate} had not come so far",
             next_look=decided.as_of,
         )
 
     def idle(self) -> ReleaseReport:
         """Nobody is on trial or waits to be; perhaps somebody waits for a person."""
-        entry = open_question(self.chain)
+        entry = pending_entry(self.chain)
         if entry is None:
             decides = self.parts.load_spec(self.model).rollout is not None
             return self.told(
-                Act.NOTHING,
+                ReleaseAction.NOTHING,
                 "nobody is on trial, and nobody waits to be",
                 do=""
                 if decides
@@ -158,8 +160,8 @@ class _Step:
     def _review(self, entry: Entry) -> ReleaseReport:
         assert entry.decision is not None
         version, evidence = str(entry.candidate), entry.decision.evidence
-        tag = tagged(self.parts, entry)
-        if names(evidence, tag):
+        tag = approval_tag(self.parts, entry)
+        if matches_evidence(evidence, tag):
             answer = answer_review(
                 self.parts,
                 self.model,
@@ -169,13 +171,13 @@ class _Step:
                 approved=True,
             )
             return self.told(
-                Act.APPROVED,
+                ReleaseAction.APPROVED,
                 f"version {version} was approved in MLflow: {'; '.join(answer.reasons)}",
                 next_look=self.as_of,
             )
         other = f"; the tag {APPROVAL} is {tag}, which is other evidence" if tag else ""
         return self.told(
-            Act.AWAITS_PERSON,
+            ReleaseAction.AWAITS_PERSON,
             f"version {version} waits for a person, for evidence {evidence}{other}",
             do=f"read its page in MLflow, then set its tag {APPROVAL} to {evidence}, or "
             f"`gauntlet approve {self.model} {version} --by WHO --evidence {evidence[:12]}` "
@@ -183,12 +185,12 @@ class _Step:
             next_look=self.as_of + timedelta(hours=1),
         )
 
-    def told(self, act: Act, summary: str, **more: Any) -> ReleaseReport:
+    def told(self, act: ReleaseAction, summary: str, **more: Any) -> ReleaseReport:
         """The report, with what stands now."""
         return report(self.model, self.as_of, self.parts, act, summary, **more)
 
     def _show(self) -> None:
-        show(self.model, self.parts.ledger, self.parts.registry)
+        sync_challenger_alias(self.model, self.parts.ledger, self.parts.registry)
 
     def _version(self, number: str) -> ModelVersion:
         return self.parts.versions.load(self.model, number)

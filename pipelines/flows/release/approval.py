@@ -6,26 +6,26 @@ from pipelines.core.errors import GauntletError
 from pipelines.flows.collaborators import Parts
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Approval, Outcome
-from pipelines.release.promotion import Dossier, promote
+from pipelines.release.promotion import DecisionInput, promote
 from pipelines.release.rollout.state import holdback, trial, waiting
-from pipelines.reporting.approval_page import Question, open_question, question
+from pipelines.reporting.approval_page import ApprovalRequest, approval_request, pending_entry
 
 APPROVAL = "gauntlet.approval"  # a person sets it in MLflow, to the evidence that he saw
 SHORTEST = 8
 
 
-def names(evidence: str, said: str) -> bool:
+def matches_evidence(evidence: str, said: str) -> bool:
     """Whether what a person said is this evidence, or at least its first 8 digits."""
     return len(said) >= SHORTEST and evidence.startswith(said)
 
 
-def tagged(parts: Parts, entry: Entry) -> str:
+def approval_tag(parts: Parts, entry: Entry) -> str:
     """What a person has said in MLflow about the version of an entry; "" for nothing."""
     tags = parts.registry.tags(entry.model, str(entry.candidate))
     return tags.get(APPROVAL, "").strip()
 
 
-def awaited(model: str, parts: Parts) -> Question | None:
+def pending_approval(model: str, parts: Parts) -> ApprovalRequest | None:
     """What a person has to be asked now, before a release can go on.
 
     Returns: None while somebody is on trial, watched, or may begin without a person; when nobody
@@ -34,12 +34,12 @@ def awaited(model: str, parts: Parts) -> Question | None:
     chain = parts.ledger.entries(model)
     if trial(chain) or holdback(chain) or waiting(chain):
         return None
-    entry = open_question(chain)
+    entry = pending_entry(chain)
     if entry is None or entry.decision is None:
         return None
-    if names(entry.decision.evidence, tagged(parts, entry)):
+    if matches_evidence(entry.decision.evidence, approval_tag(parts, entry)):
         return None
-    return question(chain, entry)
+    return approval_request(chain, entry)
 
 
 def answer_review(
@@ -76,7 +76,7 @@ def answer_review(
     assert entry.decision is not None
     assert entry.facts is not None
     seen = entry.decision.evidence
-    if not names(seen, evidence):
+    if not matches_evidence(seen, evidence):
         raise GauntletError(
             "the answer was given for other evidence",
             where=f"{model} version {version}",
@@ -97,7 +97,7 @@ def answer_review(
                 "`gauntlet rollback`, and a refused model is trained again",
             )
     approval = Approval(evidence=seen, approved=approved, by=by, at=parts.clock.now(), note=note)
-    dossier = Dossier(
+    inputs = DecisionInput(
         model=model,
         lineage=entry.lineage,
         as_of=entry.as_of,
@@ -107,6 +107,6 @@ def answer_review(
         recipe=entry.recipe,
         snapshot=entry.snapshot,
     )
-    answered = promote(dossier, parts.ledger, parts.registry, parts.clock)
+    answered = promote(inputs, parts.ledger, parts.registry, parts.clock)
     parts.registry.tag(model, version, "gauntlet.outcome", answered.outcome)
     return answered

@@ -8,7 +8,7 @@ from datetime import datetime
 from pipelines.core.errors import IntegrityError
 from pipelines.core.time import instant_text
 from pipelines.flows.collaborators import Parts
-from pipelines.flows.release.report import Act, ReleaseReport, keep_evidence, report
+from pipelines.flows.release.report import ReleaseAction, ReleaseReport, report, save_evidence
 from pipelines.gates.canary.evidence import (
     CanaryInputs,
     canary_evidence,
@@ -17,16 +17,22 @@ from pipelines.gates.canary.evidence import (
 )
 from pipelines.gates.canary.holdback import HoldbackStep, HoldbackVerdict, judge_holdback
 from pipelines.packaging.version import ModelVersion
-from pipelines.release.budget import paid_level
+from pipelines.release.budget import charged_level
 from pipelines.release.ledger import Entry
 from pipelines.release.rollback import rollback
-from pipelines.release.rollout.state import Holdback, last_move, ramp_of, record_move, show
+from pipelines.release.rollout.state import (
+    Holdback,
+    final_transition,
+    ramp_of,
+    record_transition,
+    sync_challenger_alias,
+)
 from pipelines.release.rollout.transition import Stage
 
 GAIN = "canary.corrected_gain"
 
 
-def watch(
+def advance_holdback(
     standing: Holdback, as_of: datetime, parts: Parts, chain: tuple[Entry, ...]
 ) -> ReleaseReport:
     """Judge a promotion by its holdback and, once their last outcome came, by the canary's arms.
@@ -36,7 +42,7 @@ def watch(
     watched = _Watch(standing, as_of, parts, chain)
     if as_of < standing.since:
         return watched.told(
-            Act.WAITS,
+            ReleaseAction.WAITS,
             f"as of {instant_text(as_of)} the holdback had not begun",
             next_look=standing.since,
         )
@@ -65,19 +71,19 @@ class _Watch:
         last, model = verdicts[0], self.standing.model
         if last.step is HoldbackStep.CONTINUE:
             return self.told(
-                Act.WAITS,
+                ReleaseAction.WAITS,
                 f"{last.weeks} of {self.rollout.canary.weeks} weeks after the promotion have "
                 f"matured: {last.reasons[0]}",
                 next_look=self._next(last.weeks),
                 **facts,
             )
         why = f"{last.step}: {'; '.join(last.reasons)}"
-        move = last_move(self.standing, Stage.ENDED)
+        move = final_transition(self.standing, Stage.ENDED)
         ledger = self.parts.ledger
-        record_move(self.standing.promotion, move, last.findings, why, ledger, self.as_of)
-        show(model, ledger, self.parts.registry)
+        record_transition(self.standing.promotion, move, last.findings, why, ledger, self.as_of)
+        sync_challenger_alias(model, ledger, self.parts.registry)
         return self.told(
-            Act.KEPT,
+            ReleaseAction.KEPT,
             f"version {self.standing.champion} stays: {why}",
             next_look=self.as_of,
             **facts,
@@ -102,14 +108,14 @@ class _Watch:
             until=until,
         )
         run = "second" if last else Stage.HOLDBACK.value
-        keep_evidence(
+        save_evidence(
             self.parts, self.standing.model, f"{self.standing.promotion.run}.{run}", shown.evidence
         )
         asked = self.standing.promotion.run.removesuffix(f".{Stage.PROMOTED}")
         return judge_holdback(
             shown.evidence,
             self.rollout,
-            paid_level(self.chain, f"{asked}.{Stage.CANARY}.0"),
+            charged_level(self.chain, f"{asked}.{Stage.CANARY}.0"),
             _promised(self.standing.promotion),
             last=last,
             assignment=shown.assignment,
@@ -127,9 +133,9 @@ class _Watch:
             aliases=self.parts.registry,
             clock=self.parts.clock,
         )
-        show(standing.model, self.parts.ledger, self.parts.registry)
+        sync_challenger_alias(standing.model, self.parts.ledger, self.parts.registry)
         summary = f"version {standing.former} is champion again: {reason}"
-        return self.told(Act.ROLLED_BACK, summary, next_look=self.as_of, **facts)
+        return self.told(ReleaseAction.ROLLED_BACK, summary, next_look=self.as_of, **facts)
 
     def _next(self, weeks: int) -> datetime:
         awaited = [self.as_of + self.rollout.canary.check_every]
@@ -138,7 +144,7 @@ class _Watch:
             awaited += [at] if at > self.as_of else []
         return min(awaited)
 
-    def told(self, act: Act, summary: str, **more: object) -> ReleaseReport:
+    def told(self, act: ReleaseAction, summary: str, **more: object) -> ReleaseReport:
         """The report, with what stands now."""
         return report(self.standing.model, self.as_of, self.parts, act, summary, **more)
 

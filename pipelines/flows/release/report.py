@@ -17,7 +17,7 @@ from pipelines.release.rollout.state import beside
 from pipelines.release.rollout.transition import Stage
 
 
-class Act(StrEnum):
+class ReleaseAction(StrEnum):
     """What a step came to. Those before ``waits`` are moves in the ledger."""
 
     APPROVED = "approved"
@@ -36,7 +36,12 @@ class Act(StrEnum):
     @property
     def moves(self) -> bool:
         """Whether something changed on live traffic, or may change now."""
-        return self not in (Act.WAITS, Act.AWAITS_PERSON, Act.HELD, Act.NOTHING)
+        return self not in (
+            ReleaseAction.WAITS,
+            ReleaseAction.AWAITS_PERSON,
+            ReleaseAction.HELD,
+            ReleaseAction.NOTHING,
+        )
 
 
 class ReleaseReport(Record):
@@ -44,7 +49,7 @@ class ReleaseReport(Record):
 
     model: str
     as_of: Instant
-    act: Act
+    act: ReleaseAction
     summary: str
     do: str = Field(default="", description="what a person can do, where one is needed")
     champion: str | None = Field(description="version that serves now")
@@ -63,7 +68,7 @@ class ReleaseReport(Record):
 
 
 def report(
-    model: str, as_of: datetime, parts: Parts, act: Act, summary: str, **more: Any
+    model: str, as_of: datetime, parts: Parts, act: ReleaseAction, summary: str, **more: Any
 ) -> ReleaseReport:
     """A report with what stands on live traffic now, as the ledger has it."""
     chain = parts.ledger.entries(model)
@@ -83,7 +88,7 @@ def report(
     )
 
 
-def keep_evidence(parts: Parts, model: str, run: str, evidence: Record) -> None:
+def save_evidence(parts: Parts, model: str, run: str, evidence: Record) -> None:
     """Keep what a move follows from, before it is made: ``<home>/releases/<model>/<run>.json``.
 
     The ledger has the findings, which suffice to judge again; this has the sums behind them.

@@ -9,24 +9,30 @@ from pipelines.core.findings import Finding, Gate, Verdict, overall
 from pipelines.core.records import Record
 from pipelines.core.time import instant_text
 from pipelines.flows.collaborators import Parts
-from pipelines.flows.release.report import Act, ReleaseReport, keep_evidence, report
+from pipelines.flows.release.report import ReleaseAction, ReleaseReport, report, save_evidence
 from pipelines.gates.canary.evidence import canary_evidence, declared_rollout, maturity_time
 from pipelines.gates.canary.verdict import CanaryStep, CanaryVerdict, judge_canary
 from pipelines.gates.shadow.evidence import shadow_evidence
 from pipelines.gates.shadow.findings import judge_shadow
 from pipelines.packaging.version import ModelVersion
 from pipelines.predictions.assignment import Allocation
-from pipelines.release.budget import EXHAUSTED, budget_findings, budget_year, is_refresh, paid_level
+from pipelines.release.budget import (
+    EXHAUSTED,
+    budget_findings,
+    budget_year,
+    charged_level,
+    is_refresh,
+)
 from pipelines.release.ledger import LIVE, Entry
-from pipelines.release.promotion import Dossier, promote
+from pipelines.release.promotion import DecisionInput, promote
 from pipelines.release.rollout.state import (
     Trial,
+    final_transition,
     is_due,
-    last_move,
-    next_move,
+    next_transition,
     ramp_of,
-    record_move,
-    show,
+    record_transition,
+    sync_challenger_alias,
     waiting,
 )
 from pipelines.release.rollout.transition import Stage
@@ -42,7 +48,7 @@ _ENDS = {
 }
 
 
-def go_on(
+def advance_trial(
     standing: Trial, as_of: datetime, parts: Parts, chain: tuple[Entry, ...]
 ) -> ReleaseReport:
     """One step of a trial.
@@ -69,7 +75,7 @@ class _Step:
             return self._end(why)
         if self.as_of < standing.since:
             return self.told(
-                Act.WAITS,
+                ReleaseAction.WAITS,
                 f"as of {instant_text(self.as_of)} this stage had not begun",
                 next_look=standing.since,
             )
@@ -95,7 +101,7 @@ class _Step:
         again = self.as_of + rollout.canary.check_every
         if not is_due(standing, rollout, self.as_of):
             return self.told(
-                Act.WAITS,
+                ReleaseAction.WAITS,
                 f"in shadow until {instant_text(ends)}",
                 findings=findings,
                 next_look=ends,
@@ -110,7 +116,7 @@ class _Step:
             self._keep(Stage.SHADOW, evidence)
             return self._end(f"shadow: {verdict} because of {against}", findings=findings)
         return self.told(
-            Act.WAITS,
+            ReleaseAction.WAITS,
             f"shadow cannot be told yet ({against}); it ends at {instant_text(patience)}",
             findings=findings,
             next_look=min(patience, again),
@@ -119,7 +125,7 @@ class _Step:
     def _begin_canary(self, rollout: Rollout, findings: tuple[Finding, ...]) -> ReleaseReport:
         """From here on, a try of the year is paid."""
         standing = self.standing
-        question, move = standing.question, next_move(standing, rollout)
+        question, move = standing.question, next_transition(standing, rollout)
         assert move is not None
         declared = self.parts.load_spec(self.model).gates.budget
         now = max(self.parts.clock.now(), self.chain[-1].recorded_at)
@@ -129,7 +135,7 @@ class _Step:
         waived = facts is not None and EXHAUSTED in facts.waived and bool(facts.reason.strip())
         if any(one.name == EXHAUSTED for one in paid) and not waived:
             return self.told(
-                Act.HELD,
+                ReleaseAction.HELD,
                 f"shadow passed, and the tries of {year} are used up: no canary until {year + 1}",
                 findings=(*findings, *paid),
                 do="leave it in shadow until then; or declare more under gates.budget; or train it "
@@ -138,9 +144,9 @@ class _Step:
             )
         price = tuple(one for one in paid if one.name != EXHAUSTED)
         why = f"shadow passed; {move.share:.0%} of entities in each arm"
-        record_move(question, move, (*findings, *price), why, self.parts.ledger, self.as_of)
+        record_transition(question, move, (*findings, *price), why, self.parts.ledger, self.as_of)
         return self.told(
-            Act.CANARY,
+            ReleaseAction.CANARY,
             f"version {move.challenger} answers {move.share:.0%} of entities beside as many of "
             "the champion",
             findings=(*findings, *price),
@@ -163,7 +169,7 @@ class _Step:
         verdict = judge_canary(
             shown.evidence,
             rollout,
-            paid_level(self.chain, f"{question.run}.{Stage.CANARY}.0"),
+            charged_level(self.chain, f"{question.run}.{Stage.CANARY}.0"),
             margin=gate.margin * rollout.canary.outcome.minimum_effect if refresh else 0.0,
             assignment=shown.assignment,
         )
@@ -189,15 +195,17 @@ class _Step:
                 for week in range(verdict.weeks + 1, rollout.canary.weeks + 1)
             ),
         ]
-        further = next_move(standing, rollout)
+        further = next_transition(standing, rollout)
         if further is not None and is_due(standing, rollout, self.as_of):
             why = f"no harm is shown; {further.share:.0%} of entities in each arm"
-            record_move(question, further, verdict.findings, why, self.parts.ledger, self.as_of)
-            return self.told(Act.CANARY, why, next_look=awaited[0], **facts)
+            record_transition(
+                question, further, verdict.findings, why, self.parts.ledger, self.as_of
+            )
+            return self.told(ReleaseAction.CANARY, why, next_look=awaited[0], **facts)
         if further is not None:
             awaited.append(standing.since + rollout.canary.stage_duration)
         return self.told(
-            Act.WAITS,
+            ReleaseAction.WAITS,
             f"{verdict.weeks} of {rollout.canary.weeks} weeks have matured; open: "
             + "; ".join(verdict.reasons),
             next_look=min(at for at in awaited if at > self.as_of),
@@ -213,7 +221,7 @@ class _Step:
             update={"run": run, "trial": "done", "review": "none", "on_trial": None}
         )
         before = tuple(one for one in question.findings if one.gate is not Gate.BUDGET)
-        dossier = Dossier(
+        inputs = DecisionInput(
             model=self.model,
             as_of=self.as_of,
             facts=facts,
@@ -222,16 +230,16 @@ class _Step:
             recipe=question.recipe,
             snapshot=question.snapshot,
             budget=self.parts.load_spec(self.model).gates.budget,
-            move=last_move(standing, Stage.PROMOTED),
+            move=final_transition(standing, Stage.PROMOTED),
         )
         with self.parts.lock(self.model, LIVE):
-            entry = promote(dossier, self.parts.ledger, self.parts.registry, self.parts.clock)
+            entry = promote(inputs, self.parts.ledger, self.parts.registry, self.parts.clock)
         if not entry.moves:
             return self._end(f"not promoted: {entry.reasons[0]}", **told)
         self._show()
         self.parts.registry.tag(self.model, standing.challenger, OUTCOME, entry.outcome)
         return self.told(
-            Act.PROMOTED,
+            ReleaseAction.PROMOTED,
             f"version {standing.challenger} is champion: {verdict.reasons[0]}",
             next_look=self.as_of,
             **told,
@@ -240,12 +248,12 @@ class _Step:
     def _end(self, why: str, findings: tuple[Finding, ...] = (), **told: Any) -> ReleaseReport:
         """Off live traffic at once; the champion is untouched."""
         standing, ledger = self.standing, self.parts.ledger
-        move = last_move(standing, Stage.ENDED)
-        record_move(standing.question, move, findings, why, ledger, self.as_of)
+        move = final_transition(standing, Stage.ENDED)
+        record_transition(standing.question, move, findings, why, ledger, self.as_of)
         self._show()
         more = waiting(ledger.entries(self.model)) is not None
         return self.told(
-            Act.ENDED,
+            ReleaseAction.ENDED,
             f"version {standing.challenger}: {why}",
             next_look=self.as_of if more else None,
             findings=findings,
@@ -253,11 +261,11 @@ class _Step:
         )
 
     def _keep(self, stage: Stage, evidence: Record) -> None:
-        keep_evidence(self.parts, self.model, f"{self.standing.run}.{stage}", evidence)
+        save_evidence(self.parts, self.model, f"{self.standing.run}.{stage}", evidence)
 
     def _show(self) -> None:
-        show(self.model, self.parts.ledger, self.parts.registry)
+        sync_challenger_alias(self.model, self.parts.ledger, self.parts.registry)
 
-    def told(self, act: Act, summary: str, **more: Any) -> ReleaseReport:
+    def told(self, act: ReleaseAction, summary: str, **more: Any) -> ReleaseReport:
         """The report, with what stands now."""
         return report(self.model, self.as_of, self.parts, act, summary, **more)

@@ -34,7 +34,7 @@ from pipelines.packaging.version import (
 )
 from pipelines.release.policy import Decision
 from pipelines.release.registry import Registration, Shown, VersionInfo
-from pipelines.reporting.version_page import Review, review_page
+from pipelines.reporting.version_page import VersionReview, version_page
 from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ def describe(
     """Put the review page and the outcome beside the version."""
     made = evidence_path(run.workspace.path(VERSION), PLOTS)
     changes = recipe_changes(incumbent.spec.as_json(), run.spec.as_json()) if incumbent else ()
-    page = review_page(
-        Review(
+    page = version_page(
+        VersionReview(
             spec=run.spec,
             run=run.id,
             snapshot=snapshot.id,

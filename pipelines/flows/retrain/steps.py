@@ -27,7 +27,7 @@ from pipelines.gates.recent_window.record import Evaluation
 from pipelines.packaging.version import ModelVersion
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Decision, Facts
-from pipelines.release.promotion import Dossier, Judgement, look, promote
+from pipelines.release.promotion import DecisionInput, DecisionResult, judge_dry_run, promote
 from pipelines.release.reconciliation import reconcile
 from pipelines.release.registry import VersionInfo
 from pipelines.release.version_facts import OUTCOME
@@ -171,15 +171,15 @@ class Retraining:
         )
 
     @cached_property
-    def judgement(self) -> Judgement:
+    def judgement(self) -> DecisionResult:
         """What the policy makes of all findings; recorded, and of a dry run that it was seen."""
         run, request = self.run, self.run.request
         if run.decided is not None and run.decided.decision is not None:
             self._finish(run.decided, run.decided.decision)
-            return Judgement(run.decided.decision, run.decided.findings)
+            return DecisionResult(run.decided.decision, run.decided.findings)
         version = self.version
         standing = run.champion.version if run.champion else None
-        dossier = Dossier(
+        inputs = DecisionInput(
             model=request.model,
             lineage=request.lineage,
             as_of=request.as_of,
@@ -202,11 +202,11 @@ class Retraining:
             budget=run.spec.gates.budget,
         )
         if request.dry_run:
-            return look(dossier, run.parts.ledger, run.parts.clock)
-        entry = promote(dossier, run.parts.ledger, run.parts.registry, run.parts.clock)
+            return judge_dry_run(inputs, run.parts.ledger, run.parts.clock)
+        entry = promote(inputs, run.parts.ledger, run.parts.registry, run.parts.clock)
         assert entry.decision is not None
         self._describe(entry, entry.decision)
-        return Judgement(entry.decision, entry.findings)
+        return DecisionResult(entry.decision, entry.findings)
 
     def _finish(self, entry: Entry, decision: Decision) -> None:
         """What a process that was killed after its decision left undone: the alias, the page."""

@@ -10,7 +10,7 @@ from pipelines.release.rollout.transition import Stage
 _WORDS = {"roll_back": "rolled back", "void": "void"}
 
 
-def ended_how(entry: Draft) -> str:
+def rollout_outcome(entry: Draft) -> str:
     """In a word or two: rolled back, void, failed in shadow, kept, inconclusive.
 
     Arguments:
@@ -22,12 +22,12 @@ def ended_how(entry: Draft) -> str:
         return _WORDS[ended[0]]
     if not entry.findings:
         return "void"  # its champion was replaced: nothing was judged
-    if any(one.gate is Gate.SHADOW and _speaks_against(one) for one in entry.findings):
+    if any(one.gate is Gate.SHADOW and _is_negative(one) for one in entry.findings):
         return "failed in shadow"
     if any(one.name == "canary.promised" for one in entry.findings):
         return "kept"
     return "inconclusive"
 
 
-def _speaks_against(one: Finding) -> bool:
+def _is_negative(one: Finding) -> bool:
     return one.blocking and one.verdict is not Verdict.PASS

@@ -22,7 +22,7 @@ from pipelines.predictions.assignment import Ramp
 from pipelines.release.ledger import Draft, Entry, Ledger
 from pipelines.release.policy import Outcome
 from pipelines.release.registry import CHALLENGER, Aliases
-from pipelines.release.rollout.transition import Move, Stage
+from pipelines.release.rollout.transition import Stage, Transition
 from pipelines.spec.rollout import Rollout
 
 ON_TRIAL = (Stage.SHADOW, Stage.CANARY)
@@ -41,7 +41,7 @@ class Trial(Record):
     challenger: str
     champion: str = Field(description="the version that it is measured against")
     question: Entry = Field(description="the decision that made it a challenger")
-    move: Move = Field(description="the newest")
+    move: Transition = Field(description="the newest")
     since: Instant = Field(description="when the present stage began")
     canary_since: Instant | None = Field(default=None, description="when the first one began")
     void: bool = Field(default=False, description="the champion changed since")
@@ -58,7 +58,7 @@ class Holdback(Record):
     model: str
     champion: str
     promotion: Entry
-    move: Move
+    move: Transition
     since: Instant
 
     @property
@@ -103,13 +103,13 @@ def _promotes(entry: Entry) -> bool:
     return entry.move is not None and entry.move.stage is Stage.PROMOTED
 
 
-def holdback_move(promotion: Entry, rollout: Rollout) -> Move:
+def holdback_transition(promotion: Entry, rollout: Rollout) -> Transition:
     """The former champion beside the promoted one, with a salt of its own.
 
     In the log, the arm ``challenger`` is then what the former champion answers.
     """
     assert promotion.champion_before is not None
-    return Move(
+    return Transition(
         challenger=promotion.champion_before,
         stage=Stage.HOLDBACK,
         share=rollout.canary.holdback,
@@ -156,7 +156,7 @@ def trial(entries: Iterable[Entry]) -> Trial | None:
     return standing
 
 
-def _begun(entry: Entry, move: Move, question: Entry) -> Trial:
+def _begun(entry: Entry, move: Transition, question: Entry) -> Trial:
     assert entry.champion_before is not None
     return Trial(
         model=entry.model,
@@ -173,10 +173,10 @@ def _salt(began: Entry) -> str:
     return digest_of({"model": began.model, "run": began.run, "entry": began.hash})[:32]
 
 
-def first_move(question: Entry, rollout: Rollout) -> Move:
+def shadow_transition(question: Entry, rollout: Rollout) -> Transition:
     """Into shadow, with a salt of its own."""
     assert question.candidate is not None
-    return Move(
+    return Transition(
         challenger=question.candidate,
         stage=Stage.SHADOW,
         shadow_share=rollout.shadow.share,
@@ -184,7 +184,7 @@ def first_move(question: Entry, rollout: Rollout) -> Move:
     )
 
 
-def next_move(standing: Trial, rollout: Rollout) -> Move | None:
+def next_transition(standing: Trial, rollout: Rollout) -> Transition | None:
     """The next stage of the ramp, shadow being before the first; none after the last."""
     move = standing.move
     step = 0 if move.stage is Stage.SHADOW else move.step + 1
@@ -195,7 +195,7 @@ def next_move(standing: Trial, rollout: Rollout) -> Move | None:
     return move.model_copy(update=update)
 
 
-def last_move(standing: Trial | Holdback, stage: Stage) -> Move:
+def final_transition(standing: Trial | Holdback, stage: Stage) -> Transition:
     """Off live traffic: promoted, or ended."""
     return standing.move.model_copy(update={"stage": stage, "share": 0.0, "shadow_share": 0.0})
 
@@ -208,9 +208,9 @@ def is_due(standing: Trial, rollout: Rollout, now: datetime) -> bool:
     return now >= standing.since + lasts
 
 
-def record_move(
+def record_transition(
     question: Entry,
-    move: Move,
+    move: Transition,
     findings: tuple[Finding, ...],
     why: str,
     ledger: Ledger,
@@ -253,7 +253,7 @@ def record_move(
     return ledger.append(draft, after=chain[-1].sequence)
 
 
-def show(model: str, ledger: Ledger, aliases: Aliases) -> Trial | None:
+def sync_challenger_alias(model: str, ledger: Ledger, aliases: Aliases) -> Trial | None:
     """Point the alias ``challenger`` at what stands beside the champion; returns the trial.
 
     The ledger decides, so this is safe to repeat, and to do after any move.
@@ -284,7 +284,7 @@ def ramp_of(entries: Iterable[Entry], salt: str) -> Ramp:
     )
 
 
-def beside(entries: Iterable[Entry]) -> Move | None:
+def beside(entries: Iterable[Entry]) -> Transition | None:
     """The move by which a version stands beside the champion on live traffic; none: alone."""
     chain = list(entries)
     standing, watched = trial(chain), holdback(chain)
@@ -293,7 +293,7 @@ def beside(entries: Iterable[Entry]) -> Move | None:
     return watched.move if watched else None
 
 
-def _check_legal(question: Entry, chain: tuple[Entry, ...], move: Move) -> None:
+def _check_legal(question: Entry, chain: tuple[Entry, ...], move: Transition) -> None:
     standing, watched = trial(chain), holdback(chain)
     mine = standing is not None and standing.challenger == move.challenger
     before = standing.move if standing and mine else None

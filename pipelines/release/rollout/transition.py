@@ -23,7 +23,7 @@ class Stage(StrEnum):
     ENDED = "ended"
 
 
-class Move(Record):
+class Transition(Record):
     """From this move on, so much of the traffic sees the challenger."""
 
     challenger: str = Field(description="version that stands beside the champion")

@@ -17,12 +17,12 @@ from pipelines.core.findings import Verdict
 from pipelines.core.time import Window
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.features.materialize import materialize
-from pipelines.flows.release.report import Act, ReleaseReport
+from pipelines.flows.release.report import ReleaseAction, ReleaseReport
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.steps import Retraining, retrain
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Outcome
-from pipelines.release.rollout.outcome import ended_how
+from pipelines.release.rollout.outcome import rollout_outcome
 from pipelines.release.rollout.transition import Stage
 from pipelines.simulation.demo.scenarios import LiveStory, Recipe
 from pipelines.simulation.people.closed_loop import Living
@@ -102,7 +102,7 @@ class Told:
         if move is None:
             return str(self.last.outcome)
         if move.stage is Stage.ENDED:
-            return ended_how(self.last).replace(" ", "_")
+            return rollout_outcome(self.last).replace(" ", "_")
         return move.stage.value
 
     @property
@@ -166,7 +166,7 @@ def tell_live(
         for report in living.days(first + timedelta(days=story.days)):
             steps.append(report)
             tell(report)
-            if report.act in (Act.PROMOTED, Act.ENDED):
+            if report.act in (ReleaseAction.PROMOTED, ReleaseAction.ENDED):
                 break
     share = float(shelves.sold.sum() / shelves.wanted.sum())
     return Told(story, parts.ledger.entries(model), tuple(steps), share)

@@ -13,10 +13,10 @@ from pipelines.release.budget import (
     LEVEL,
     REFRESH,
     SPENT,
-    account,
-    accounts,
-    anchor,
+    budget_account,
+    budget_accounts,
     budget_findings,
+    reference_version,
 )
 from pipelines.release.ledger import Draft, Entry
 from pipelines.release.policy import Facts
@@ -86,7 +86,7 @@ class Chain:
         return said
 
     def spent(self, year: int, declared: BudgetGate = FOUR) -> float:
-        return account(self.entries, declared, year).spent
+        return budget_account(self.entries, declared, year).spent
 
 
 def names(findings: tuple[Finding, ...]) -> set[str]:
@@ -139,7 +139,7 @@ def test_a_new_year_begins_anew_and_nothing_is_carried_over() -> None:
         chain.add(run, NEW_YEAR - timedelta(seconds=1))
     assert EXHAUSTED in names(chain.add("e", NEW_YEAR - timedelta(seconds=1)))
     assert "1 try, 3 left" in chain.add("f", NEW_YEAR)[0].reason, "three, and not seven"
-    assert [one.year for one in accounts(chain.entries, FOUR, 2028)] == [2026, 2027, 2028]
+    assert [one.year for one in budget_accounts(chain.entries, FOUR, 2028)] == [2026, 2027, 2028]
 
 
 def test_a_live_try_belongs_to_the_year_it_was_recorded_in() -> None:
@@ -215,7 +215,7 @@ def test_a_refusal_that_a_person_answers_for_is_spent_all_the_same() -> None:
     for run in "abcd":
         chain.add(run, SUMMER)
     chain.add("e", SUMMER, waived=(EXHAUSTED,), kind="promotion", after="5")
-    year = account(chain.entries, FOUR, 2026)
+    year = budget_account(chain.entries, FOUR, 2026)
     assert year.spent == pytest.approx(0.0625), "the ledger says that more was tried than declared"
     assert year.left == 0
 
@@ -230,7 +230,7 @@ SHOWN = found().model_copy(update={"blocking": False})
 
 def test_the_anchor_is_the_last_version_that_was_proved() -> None:
     chain = Chain()
-    assert anchor(chain.entries) is None
+    assert reference_version(chain.entries) is None
     steps: list[tuple[str, tuple[Finding, ...], str, str]] = [
         ("1", (), "bootstrap", "1"),
         ("2", (SHOWN, AS_GOOD), "promotion", "1"),
@@ -240,9 +240,9 @@ def test_the_anchor_is_the_last_version_that_was_proved() -> None:
     ]
     for version, findings, kind, wanted in steps:
         promoted(chain, version, *findings, kind=kind)
-        assert anchor(chain.entries) == wanted, f"after version {version}"
+        assert reference_version(chain.entries) == wanted, f"after version {version}"
     chain.add("nothing", SUMMER)
-    assert anchor(chain.entries) == "4", "what moves nothing leaves the anchor"
+    assert reference_version(chain.entries) == "4", "what moves nothing leaves the anchor"
 
 
 def test_a_rollback_brings_back_the_anchor_of_its_version() -> None:
@@ -251,7 +251,7 @@ def test_a_rollback_brings_back_the_anchor_of_its_version() -> None:
     promoted(chain, "2", SHOWN, AS_GOOD)
     promoted(chain, "3", BETTER)
     promoted(chain, "2", kind="rollback")
-    assert anchor(chain.entries) == "1"
+    assert reference_version(chain.entries) == "1"
 
 
 def test_a_version_put_there_by_hand_is_its_own_anchor() -> None:
@@ -259,4 +259,4 @@ def test_a_version_put_there_by_hand_is_its_own_anchor() -> None:
     promoted(chain, "1", kind="bootstrap")
     extra: dict[str, Any] = {"kind": "unexplained"}
     promoted(chain, "9", **extra)
-    assert anchor(chain.entries) == "9"
+    assert reference_version(chain.entries) == "9"

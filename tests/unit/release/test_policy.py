@@ -8,7 +8,8 @@ import pytest
 
 from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Finding, Gate, Verdict
-from pipelines.release.policies import CURRENT, POLICIES, Demand, policy_of
+from pipelines.core.records import digest_of
+from pipelines.release.policies import CURRENT, POLICIES, GateRequirement, policy_of
 from pipelines.release.policy import Approval, Facts, Outcome, decide, evidence_digest
 
 SUITE = "contract.suite.sales.price.not_null"
@@ -197,8 +198,9 @@ def test_the_record_shows_gates_in_the_order_in_which_they_run() -> None:
     assert decision.policy == CURRENT.version
 
 
-def test_adding_a_gate_is_adding_a_demand() -> None:
-    stricter = CURRENT.model_copy(update={"demands": (*CURRENT.demands, Demand(gate=Gate.SHADOW))})
+def test_adding_a_gate_is_adding_a_requirement() -> None:
+    shadow = GateRequirement(gate=Gate.SHADOW)
+    stricter = CURRENT.model_copy(update={"requirements": (*CURRENT.requirements, shadow)})
     assert decide(findings(CHALLENGE), facts(), stricter).outcome == Outcome.HOLD
     found = (*findings(CHALLENGE), finding("shadow.agreement"))
     assert decide(found, facts(), stricter).outcome == Outcome.PROMOTE
@@ -210,16 +212,24 @@ def test_an_unknown_policy_is_named() -> None:
 
 
 def test_policy_1_is_never_edited() -> None:
-    """Ledgers hold decisions made under it. A change of demands is another policy.
+    """Ledgers hold decisions made under it. A change of requirements is another policy.
 
-    The digest was taken from policy 1 when it was first released.
+    The digest was taken from policy 1 when it was first released, under the field names of then.
     """
-    assert POLICIES["1"].digest == (
+    first = POLICIES["1"]
+    released = {
+        "version": first.version,
+        "demands": [
+            {"gate": one.gate, "cases": list(one.cases), "needs": list(one.required_findings)}
+            for one in first.requirements
+        ],
+    }
+    assert digest_of(released) == (
         "c75adc9ca5cb97200c1f3755482cbdcb3b1013032a7cedc1d10b7b2d53b955b1"
     )
 
 
-def test_policy_2_demands_what_a_try_costs_and_policy_1_does_not() -> None:
+def test_policy_2_requires_what_a_try_costs_and_policy_1_does_not() -> None:
     """Decisions made before there was a budget replay as they were."""
     found = findings([name for name in CHALLENGE if name != SPENT])
     assert decide(found, facts(), POLICIES["1"]).outcome == Outcome.PROMOTE

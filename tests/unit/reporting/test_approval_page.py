@@ -12,7 +12,7 @@ from pipelines.core.findings import Finding, Gate, Interval, Verdict
 from pipelines.core.time import FixedClock
 from pipelines.release.ledger import Draft, Entry, Kind
 from pipelines.release.policy import Approval, Facts, decide
-from pipelines.reporting.approval_page import open_question, question
+from pipelines.reporting.approval_page import approval_request, pending_entry
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 PASSED = (
@@ -72,8 +72,8 @@ def judged(ledger: SqlLedger, version: str, run: str, approved: bool | None = No
 
 
 def test_nobody_is_asked_before_a_version_waits(ledger: SqlLedger) -> None:
-    assert open_question(()) is None
-    assert open_question(ledger.entries("demand")) is None
+    assert pending_entry(()) is None
+    assert pending_entry(ledger.entries("demand")) is None
 
 
 @pytest.mark.parametrize("approved", [True, False])
@@ -82,22 +82,22 @@ def test_the_newest_question_is_open_until_it_is_answered(
 ) -> None:
     older, newer = judged(ledger, "2", "two"), judged(ledger, "3", "three")
     assert newer.outcome == "await_review"
-    assert open_question(ledger.entries("demand")) == newer
+    assert pending_entry(ledger.entries("demand")) == newer
     assert judged(ledger, "3", "three", approved).outcome != "await_review"
-    assert open_question(ledger.entries("demand")) == older
+    assert pending_entry(ledger.entries("demand")) == older
 
 
 def test_a_question_against_a_former_champion_is_closed(ledger: SqlLedger) -> None:
     asked = judged(ledger, "2", "two")
     moved = draft("promotion", "by another way", "1", "9")
     ledger.append(moved, after=asked.sequence)
-    assert open_question(ledger.entries("demand")) is None
+    assert pending_entry(ledger.entries("demand")) is None
 
 
 def test_the_page_has_the_evidence_and_what_decided(ledger: SqlLedger) -> None:
     entry = judged(ledger, "2", "two")
     assert entry.decision is not None
-    asked = question(ledger.entries("demand"), entry)
+    asked = approval_request(ledger.entries("demand"), entry)
     assert (asked.model, asked.version) == ("demand", "2")
     assert asked.evidence == entry.decision.evidence
     assert f"`{asked.evidence}`" in asked.page
@@ -116,6 +116,6 @@ def test_who_saw_other_evidence_is_told_that_it_was_replaced(ledger: SqlLedger) 
     former = judged(ledger, "2", "two")
     entry = judged(ledger, "2", "two-again")
     assert former.decision is not None
-    page = question(ledger.entries("demand"), entry).page
+    page = approval_request(ledger.entries("demand"), entry).page
     hash_ = former.decision.evidence[:12]
     assert f"an answer for `{hash_}` does not count any more" in page

@@ -11,12 +11,12 @@ import pytest
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.gates.audit.audit import audit
 from pipelines.gates.audit.record import Audit
-from pipelines.reporting.markdown import signed
-from pipelines.reporting.version_page import Review, review_page
+from pipelines.reporting.markdown import signed_number
+from pipelines.reporting.version_page import VersionReview, version_page
 from pipelines.training.row_sets import AuditData, RecipeView
 from tests.montecarlo.test_audit_null import AS_OF, recipe, rows
 
-Make = Callable[..., Review]
+Make = Callable[..., VersionReview]
 TITLE = "### Audit: where the offline gain comes from"
 
 
@@ -40,7 +40,9 @@ def trimmed() -> Audit:
 @pytest.fixture
 def page(reviewed: Make, trimmed: Audit) -> str:
     about = reviewed(2.0)
-    return review_page(replace(about, audit=trimmed, findings=(*about.findings, *trimmed.findings)))
+    return version_page(
+        replace(about, audit=trimmed, findings=(*about.findings, *trimmed.findings))
+    )
 
 
 def test_the_gain_is_split_into_model_rows_and_labels(page: str, trimmed: Audit) -> None:
@@ -48,8 +50,8 @@ def test_the_gain_is_split_into_model_rows_and_labels(page: str, trimmed: Audit)
     section = page[page.index(TITLE) :]
     for name in ("model", "rows", "labels"):
         (line,) = (line for line in section.splitlines() if line.startswith(f"| - new {name}"))
-        assert f" {signed(trimmed.own.terms[name])}&emsp;" in line, line
-    assert f"own rows weighted to live&emsp; | {signed(trimmed.weighted.gain)}" in section
+        assert f" {signed_number(trimmed.own.terms[name])}&emsp;" in line, line
+    assert f"own rows weighted to live&emsp; | {signed_number(trimmed.weighted.gain)}" in section
     assert "never decides" in section
 
 
@@ -61,7 +63,7 @@ def test_live_points_come_first_and_a_flip_of_the_sign_cannot_be_missed(
     assert section.splitlines()[2] == "**✘ fail: the sign flips**"
     assert section.index("on live points, which decide") < section.index("new model")
     assert trimmed.live.difference is not None
-    assert f"**{signed(trimmed.live.difference.estimate)}**" in section
+    assert f"**{signed_number(trimmed.live.difference.estimate)}**" in section
 
 
 def test_who_left_and_how_far_that_leads_from_live_points(page: str) -> None:
@@ -85,7 +87,7 @@ def test_the_page_of_a_changed_recipe_is_still_read_in_about_a_minute(page: str)
 
 
 def test_without_a_changed_recipe_there_is_nothing_to_take_apart(reviewed: Make) -> None:
-    assert "Audit" not in review_page(reviewed(2.0))
+    assert "Audit" not in version_page(reviewed(2.0))
 
 
 def test_an_audit_that_could_not_be_done_says_why(reviewed: Make) -> None:
@@ -93,5 +95,5 @@ def test_an_audit_that_could_not_be_done_says_why(reviewed: Make) -> None:
     why = Finding(
         gate=Gate.AUDIT, name="audit.live", verdict=Verdict.NO_DATA, reason="no common window"
     )
-    page = review_page(replace(about, findings=(*about.findings, why)))
+    page = version_page(replace(about, findings=(*about.findings, why)))
     assert "### Audit: not done\n\nNo common window." in page

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipelines.release.ledger import Draft, Entry
-from pipelines.reporting.rollout_page import histories, live_page
+from pipelines.reporting.rollout_page import rollout_histories, rollout_page
 
 NOW = datetime(2026, 3, 2, 6, tzinfo=UTC)
 OFFLINE = "✔ Passed offline: live traffic decides\n---\n\nIt is better.\n"
@@ -63,13 +63,13 @@ WON = (
 def test_what_becomes_of_a_version_is_told(
     more: tuple[tuple[str, str, str]], stands: dict[str, str]
 ) -> None:
-    assert {one.version: one.stands for one in histories(chain(*WON, *more))} == stands
+    assert {one.version: one.stands for one in rollout_histories(chain(*WON, *more))} == stands
 
 
 def test_a_version_that_ended_stays_so_whoever_is_champion_later() -> None:
     steps = (("bootstrap", "1", "1"), ("shadow", "2", "1"), ("ended", "2", "1"))
-    (before,) = histories(chain(*steps))
-    (after,) = histories(chain(*steps, ("promotion", "3", "3")))
+    (before,) = rollout_histories(chain(*steps))
+    (after,) = rollout_histories(chain(*steps, ("promotion", "3", "3")))
     assert (before.stands, after.stands) == ("void", "void")
     assert after.replaced is None
 
@@ -78,9 +78,9 @@ def test_a_page_is_told_again_and_what_was_said_before_stays() -> None:
     entries = chain(*WON)
     page, seen = OFFLINE, []
     for length in range(2, len(entries) + 1):
-        (history,) = histories(entries[:length])
-        page = live_page(history, None, page)
-        assert live_page(history, None, page) == page, "the same again changes nothing"
+        (history,) = rollout_histories(entries[:length])
+        page = rollout_page(history, None, page)
+        assert rollout_page(history, None, page) == page, "the same again changes nothing"
         assert page.endswith(OFFLINE)
         assert page.count("*What was said before live traffic:*") == 1
         seen.append(page.splitlines()[0])

@@ -12,10 +12,10 @@ from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.gates.audit.recipe_diff import recipe_changes
 from pipelines.release.policy import Facts, decide
 from pipelines.reporting.plots import evaluation_plots
-from pipelines.reporting.version_page import Review, review_page
+from pipelines.reporting.version_page import VersionReview, version_page
 from pipelines.spec.training import SliceSearch
 
-Make = Callable[..., Review]
+Make = Callable[..., VersionReview]
 PASSED = tuple(
     Finding(gate=gate, name=name, verdict=Verdict.PASS, reason="as declared")
     for gate, name in (
@@ -27,7 +27,7 @@ PASSED = tuple(
 )
 
 
-def decided(about: Review, review: str = "none") -> Review:
+def decided(about: VersionReview, review: str = "none") -> VersionReview:
     findings = (*PASSED, *about.findings)
     facts = Facts(
         run=about.run,
@@ -40,21 +40,21 @@ def decided(about: Review, review: str = "none") -> Review:
 
 
 def test_a_promoted_version_says_so_first_and_how_to_go_back(reviewed: Make) -> None:
-    page = review_page(decided(reviewed(2.0)))
+    page = version_page(decided(reviewed(2.0)))
     assert page.startswith("✔ Promoted")
     assert "gauntlet explain demand 4" in page
     assert "gauntlet rollback demand --to 3 --reason WHY" in page
 
 
 def test_the_page_says_what_the_year_has_left_and_corrects_the_gain(reviewed: Make) -> None:
-    page = review_page(decided(reviewed(2.0)))
+    page = version_page(decided(reviewed(2.0)))
     assert "error budget: as declared" in page, "the reason of budget.spent"
     assert "Corrected for having passed, its gain is +" in page
-    assert "Corrected" not in review_page(decided(reviewed(-2.0))), "what failed has no such gain"
+    assert "Corrected" not in version_page(decided(reviewed(-2.0))), "what failed has no such gain"
 
 
 def test_a_rejected_version_names_the_gate_and_offers_no_approval(reviewed: Make) -> None:
-    page = review_page(decided(reviewed(-2.0)))
+    page = version_page(decided(reviewed(-2.0)))
     assert page.startswith("✘ Rejected")
     assert "recent_window.primary" in page
     assert "approve" not in page
@@ -62,7 +62,7 @@ def test_a_rejected_version_names_the_gate_and_offers_no_approval(reviewed: Make
 
 
 def test_a_harmed_slice_comes_first_and_is_the_reason(reviewed: Make) -> None:
-    page = review_page(decided(reviewed(3.5, harm=5.5)))
+    page = version_page(decided(reviewed(3.5, harm=5.5)))
     assert page.startswith("✘ Rejected")
     assert "medicine is insulin" in page.split("|")[0], "the headline must say which slice"
     table = page[page.index("### Slices") :]
@@ -72,14 +72,14 @@ def test_a_harmed_slice_comes_first_and_is_the_reason(reviewed: Make) -> None:
 def test_a_found_slice_shows_the_margin_of_the_search(reviewed: Make) -> None:
     about = reviewed(1.0)
     spec = about.spec.model_copy(update={"slices": (), "find_slices": SliceSearch(margin=0.7)})
-    lines = review_page(replace(about, spec=spec)).splitlines()
+    lines = version_page(replace(about, spec=spec)).splitlines()
     row = next(line for line in lines if "medicine = insulin" in line)
     assert "-0.7" in row, "the review shows what loss is tolerated in a slice that was found"
 
 
 def test_a_version_that_waits_tells_both_answers_with_its_evidence(reviewed: Make) -> None:
     about = decided(reviewed(2.0), review="required")
-    page = review_page(about)
+    page = version_page(about)
     assert page.startswith("? Waits for your approval")
     assert about.decision is not None
     answer = f"gauntlet approve demand 4 --by YOU --evidence {about.decision.evidence[:8]}"
@@ -88,21 +88,21 @@ def test_a_version_that_waits_tells_both_answers_with_its_evidence(reviewed: Mak
 
 
 def test_a_first_version_is_held_against_the_naive_forecast(reviewed: Make) -> None:
-    page = review_page(decided(reviewed(2.0, champion=False)))
+    page = version_page(decided(reviewed(2.0, champion=False)))
     assert "naive forecast" in page
     assert "There is no champion" in page
 
 
 def test_an_undecided_page_has_the_numbers_already(reviewed: Make) -> None:
     about = reviewed(2.0)
-    page = review_page(about)
+    page = version_page(about)
     assert "not decided yet" in page
     assert "**absolute_error**" in page
 
 
 @pytest.mark.parametrize("gain", [2.0, -2.0, 0.05])
 def test_a_page_can_be_read_in_a_minute(reviewed: Make, gain: float) -> None:
-    page = review_page(decided(reviewed(gain)))
+    page = version_page(decided(reviewed(gain)))
     assert len(page.split()) < 450
     assert all(line.count("|") < 10 for line in page.splitlines())
     assert "nan" not in page.lower().split()
@@ -122,9 +122,9 @@ def test_changes_name_the_feature_and_not_its_position() -> None:
 
 def test_changes_are_on_the_page(reviewed: Make) -> None:
     about = replace(reviewed(1.0), changes=('features.a.window: "7d" -> "28d"',))
-    assert "Changed since version 3" in review_page(about)
-    assert "features.a.window" in review_page(about)
-    assert "only the data are newer" in review_page(reviewed(1.0))
+    assert "Changed since version 3" in version_page(about)
+    assert "features.a.window" in version_page(about)
+    assert "only the data are newer" in version_page(reviewed(1.0))
 
 
 def test_plots_are_small_pictures_and_the_same_each_time(reviewed: Make) -> None:
@@ -145,5 +145,5 @@ def test_plots_of_an_evaluation_without_data_are_none(reviewed: Make) -> None:
         update={"daily": (), "slices": (), "seeds": (), "comparisons": ()}
     )
     assert evaluation_plots(empty, level=0.9) == {}
-    page = review_page(replace(reviewed(1.0), evaluation=empty))
+    page = version_page(replace(reviewed(1.0), evaluation=empty))
     assert "### Gates" in page

@@ -8,8 +8,8 @@ import pytest
 
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.release.ledger import Draft
-from pipelines.release.rollout.outcome import ended_how
-from pipelines.release.rollout.transition import Move, Stage
+from pipelines.release.rollout.outcome import rollout_outcome
+from pipelines.release.rollout.transition import Stage, Transition
 
 
 def found(name: str, verdict: Verdict, gate: Gate = Gate.CANARY) -> Finding:
@@ -26,7 +26,7 @@ def entry(*findings: Finding, stage: Stage = Stage.ENDED) -> Draft:
         champion_after="1",
         reasons=("harm is shown, rolled back",),
         findings=findings,
-        move=Move(challenger="2", stage=stage, salt="spring"),
+        move=Transition(challenger="2", stage=stage, salt="spring"),
     )
 
 
@@ -48,8 +48,8 @@ UNEQUAL = found("sample_ratio.assigned", Verdict.FAIL)
     ],
 )
 def test_how_it_ended(findings: tuple[Finding, ...], wanted: str) -> None:
-    assert ended_how(entry(*findings)) == wanted
+    assert rollout_outcome(entry(*findings)) == wanted
 
 
 def test_what_goes_on_has_not_ended() -> None:
-    assert ended_how(entry(HARM, stage=Stage.CANARY)) == ""
+    assert rollout_outcome(entry(HARM, stage=Stage.CANARY)) == ""

@@ -8,18 +8,18 @@ from pipelines.adapters.database import open_engine
 from pipelines.adapters.ledger.sql import SqlLedger
 from pipelines.core.errors import GauntletError
 from pipelines.core.time import FixedClock
-from pipelines.release.budget import account
+from pipelines.release.budget import budget_account
 from pipelines.release.ledger import Draft, Entry
 from pipelines.release.policy import Decision, Facts, Outcome
 from pipelines.release.rollout.state import (
     beside,
-    first_move,
+    final_transition,
     holdback,
-    holdback_move,
+    holdback_transition,
     is_due,
-    last_move,
-    next_move,
-    record_move,
+    next_transition,
+    record_transition,
+    shadow_transition,
     trial,
     unwatched,
     waiting,
@@ -79,7 +79,7 @@ def test_the_whole_way_through_shadow_and_the_ramp(ledger: SqlLedger) -> None:
     question = challenged(ledger, "2", "aaaa.1")
     assert waiting(ledger.entries("demand")) == question
 
-    record_move(question, first_move(question, ROLLOUT), (), "begins", ledger, NOW)
+    record_transition(question, shadow_transition(question, ROLLOUT), (), "begins", ledger, NOW)
     standing = trial(ledger.entries("demand"))
     assert standing is not None
     assert (standing.challenger, standing.champion) == ("2", "1")
@@ -88,64 +88,66 @@ def test_the_whole_way_through_shadow_and_the_ramp(ledger: SqlLedger) -> None:
     assert waiting(ledger.entries("demand")) is None, "who is on trial does not wait any more"
 
     shares = []
-    while (move := next_move(standing, ROLLOUT)) is not None:
-        record_move(question, move, (), "goes on", ledger, NOW)
+    while (move := next_transition(standing, ROLLOUT)) is not None:
+        record_transition(question, move, (), "goes on", ledger, NOW)
         standing = trial(ledger.entries("demand"))
         assert standing is not None
         shares.append((standing.move.stage, standing.move.step, standing.move.share))
     assert shares == [(Stage.CANARY, 0, 0.05), (Stage.CANARY, 1, 0.1)]
     assert standing.canary_since is not None
 
-    record_move(question, last_move(standing, Stage.ENDED), (), "harm", ledger, NOW)
+    record_transition(question, final_transition(standing, Stage.ENDED), (), "harm", ledger, NOW)
     assert trial(ledger.entries("demand")) is None
     assert waiting(ledger.entries("demand")) is None, "a trial that ended is not begun again"
 
 
 def test_a_move_is_recorded_once(ledger: SqlLedger) -> None:
     question = challenged(ledger, "2", "aaaa.1")
-    move = first_move(question, ROLLOUT)
-    one = record_move(question, move, (), "begins", ledger, NOW)
-    assert record_move(question, move, (), "begins again", ledger, NOW) == one
+    move = shadow_transition(question, ROLLOUT)
+    one = record_transition(question, move, (), "begins", ledger, NOW)
+    assert record_transition(question, move, (), "begins again", ledger, NOW) == one
 
 
 def test_stages_cannot_be_skipped_or_gone_back(ledger: SqlLedger) -> None:
     question = challenged(ledger, "2", "aaaa.1")
-    begun = first_move(question, ROLLOUT)
+    begun = shadow_transition(question, ROLLOUT)
     with pytest.raises(GauntletError, match="cannot go to canary"):
-        record_move(question, begun.model_copy(update={"stage": Stage.CANARY}), (), "", ledger, NOW)
-    record_move(question, begun, (), "begins", ledger, NOW)
+        record_transition(
+            question, begun.model_copy(update={"stage": Stage.CANARY}), (), "", ledger, NOW
+        )
+    record_transition(question, begun, (), "begins", ledger, NOW)
     with pytest.raises(GauntletError, match="cannot go to promoted"):
-        record_move(
+        record_transition(
             question, begun.model_copy(update={"stage": Stage.PROMOTED}), (), "", ledger, NOW
         )
     standing = trial(ledger.entries("demand"))
     assert standing is not None
-    first = next_move(standing, ROLLOUT)
+    first = next_transition(standing, ROLLOUT)
     assert first is not None
     with pytest.raises(GauntletError, match="cannot go to canary"):
-        record_move(question, first.model_copy(update={"step": 2}), (), "skips", ledger, NOW)
+        record_transition(question, first.model_copy(update={"step": 2}), (), "skips", ledger, NOW)
 
 
 def test_one_challenger_at_a_time(ledger: SqlLedger) -> None:
     one, two = challenged(ledger, "2", "aaaa.1"), challenged(ledger, "3", "bbbb.1")
-    record_move(one, first_move(one, ROLLOUT), (), "begins", ledger, NOW)
+    record_transition(one, shadow_transition(one, ROLLOUT), (), "begins", ledger, NOW)
     with pytest.raises(GauntletError, match="version 3 cannot go to shadow"):
-        record_move(two, first_move(two, ROLLOUT), (), "begins", ledger, NOW)
+        record_transition(two, shadow_transition(two, ROLLOUT), (), "begins", ledger, NOW)
 
 
 def test_another_champion_voids_the_trial(ledger: SqlLedger) -> None:
     question = challenged(ledger, "2", "aaaa.1")
-    record_move(question, first_move(question, ROLLOUT), (), "begins", ledger, NOW)
+    record_transition(question, shadow_transition(question, ROLLOUT), (), "begins", ledger, NOW)
     chain = ledger.entries("demand")
     ledger.append(draft("unexplained", "by-hand", "1", "7"), after=chain[-1].sequence)
     standing = trial(ledger.entries("demand"))
     assert standing is not None
     assert standing.void
-    further = next_move(standing, ROLLOUT)
+    further = next_transition(standing, ROLLOUT)
     assert further is not None
     with pytest.raises(GauntletError, match="champion changed since"):
-        record_move(question, further, (), "goes on", ledger, NOW)
-    record_move(question, last_move(standing, Stage.ENDED), (), "void", ledger, NOW)
+        record_transition(question, further, (), "goes on", ledger, NOW)
+    record_transition(question, final_transition(standing, Stage.ENDED), (), "void", ledger, NOW)
     assert trial(ledger.entries("demand")) is None
 
 
@@ -158,7 +160,7 @@ def test_a_challenger_of_a_former_champion_does_not_wait(ledger: SqlLedger) -> N
 
 def test_a_stage_lasts_as_declared(ledger: SqlLedger) -> None:
     question = challenged(ledger, "2", "aaaa.1")
-    record_move(question, first_move(question, ROLLOUT), (), "begins", ledger, NOW)
+    record_transition(question, shadow_transition(question, ROLLOUT), (), "begins", ledger, NOW)
     standing = trial(ledger.entries("demand"))
     assert standing is not None
     assert not is_due(standing, ROLLOUT, NOW + ROLLOUT.shadow.duration - timedelta(seconds=1))
@@ -168,15 +170,15 @@ def test_a_stage_lasts_as_declared(ledger: SqlLedger) -> None:
 def test_only_the_begin_of_a_canary_is_a_try(ledger: SqlLedger) -> None:
     budget = BudgetGate(alpha_year=0.05, tries=10)
     question = challenged(ledger, "2", "aaaa.1")
-    record_move(question, first_move(question, ROLLOUT), (), "begins", ledger, NOW)
-    assert not account(ledger.entries("demand"), budget, 2026).tries
+    record_transition(question, shadow_transition(question, ROLLOUT), (), "begins", ledger, NOW)
+    assert not budget_account(ledger.entries("demand"), budget, 2026).tries
     for _ in ROLLOUT.canary.stages:
         standing = trial(ledger.entries("demand"))
         assert standing is not None
-        move = next_move(standing, ROLLOUT)
+        move = next_transition(standing, ROLLOUT)
         assert move is not None
-        record_move(question, move, (), "goes on", ledger, NOW)
-    spent = account(ledger.entries("demand"), budget, 2026)
+        record_transition(question, move, (), "goes on", ledger, NOW)
+    spent = budget_account(ledger.entries("demand"), budget, 2026)
     assert [one.run for one in spent.tries] == ["aaaa.1.canary.0"]
     assert spent.spent == budget.level
 
@@ -184,17 +186,17 @@ def test_only_the_begin_of_a_canary_is_a_try(ledger: SqlLedger) -> None:
 def promoted(ledger: SqlLedger) -> Entry:
     """Version 2 went all the way and is champion."""
     question = challenged(ledger, "2", "aaaa.1")
-    record_move(question, first_move(question, ROLLOUT), (), "begins", ledger, NOW)
+    record_transition(question, shadow_transition(question, ROLLOUT), (), "begins", ledger, NOW)
     for _ in ROLLOUT.canary.stages:
         standing = trial(ledger.entries("demand"))
         assert standing is not None
-        move = next_move(standing, ROLLOUT)
+        move = next_transition(standing, ROLLOUT)
         assert move is not None
-        record_move(question, move, (), "goes on", ledger, NOW)
+        record_transition(question, move, (), "goes on", ledger, NOW)
     standing = trial(ledger.entries("demand"))
     assert standing is not None
     ended = draft("promotion", "aaaa.1.promoted", "1", "2")
-    ended = ended.model_copy(update={"move": last_move(standing, Stage.PROMOTED)})
+    ended = ended.model_copy(update={"move": final_transition(standing, Stage.PROMOTED)})
     return ledger.append(ended, after=ledger.entries("demand")[-1].sequence)
 
 
@@ -202,7 +204,9 @@ def test_after_a_promotion_the_former_champion_stands_beside(ledger: SqlLedger) 
     promotion = promoted(ledger)
     assert unwatched(ledger.entries("demand")) == promotion
     assert beside(ledger.entries("demand")) is None
-    record_move(promotion, holdback_move(promotion, ROLLOUT), (), "watched", ledger, NOW)
+    record_transition(
+        promotion, holdback_transition(promotion, ROLLOUT), (), "watched", ledger, NOW
+    )
     watched = holdback(ledger.entries("demand"))
     assert watched is not None
     assert (watched.champion, watched.former) == ("2", "1")
@@ -212,7 +216,7 @@ def test_after_a_promotion_the_former_champion_stands_beside(ledger: SqlLedger) 
     assert promotion.move is not None
     assert watched.move.salt != promotion.move.salt, "who was in which arm must not carry over"
 
-    record_move(promotion, last_move(watched, Stage.ENDED), (), "kept", ledger, NOW)
+    record_transition(promotion, final_transition(watched, Stage.ENDED), (), "kept", ledger, NOW)
     assert beside(ledger.entries("demand")) is None
     assert holdback(ledger.entries("demand")) is None
     assert unwatched(ledger.entries("demand")) is None, "it is not watched twice"
@@ -220,7 +224,9 @@ def test_after_a_promotion_the_former_champion_stands_beside(ledger: SqlLedger) 
 
 def test_a_rollback_ends_a_holdback_by_itself(ledger: SqlLedger) -> None:
     promotion = promoted(ledger)
-    record_move(promotion, holdback_move(promotion, ROLLOUT), (), "watched", ledger, NOW)
+    record_transition(
+        promotion, holdback_transition(promotion, ROLLOUT), (), "watched", ledger, NOW
+    )
     chain = ledger.entries("demand")
     ledger.append(draft("rollback", "back", "2", "1"), after=chain[-1].sequence)
     assert holdback(ledger.entries("demand")) is None
@@ -229,10 +235,12 @@ def test_a_rollback_ends_a_holdback_by_itself(ledger: SqlLedger) -> None:
 
 def test_nobody_is_put_on_trial_while_a_promotion_is_watched(ledger: SqlLedger) -> None:
     promotion = promoted(ledger)
-    record_move(promotion, holdback_move(promotion, ROLLOUT), (), "watched", ledger, NOW)
+    record_transition(
+        promotion, holdback_transition(promotion, ROLLOUT), (), "watched", ledger, NOW
+    )
     question = challenged(ledger, "3", "bbbb.2", champion="2")
     with pytest.raises(GauntletError, match="version 3 cannot go to shadow"):
-        record_move(question, first_move(question, ROLLOUT), (), "begins", ledger, NOW)
+        record_transition(question, shadow_transition(question, ROLLOUT), (), "begins", ledger, NOW)
     assert waiting(ledger.entries("demand")) == question
 
 
@@ -240,4 +248,4 @@ def test_a_holdback_needs_a_promotion(ledger: SqlLedger) -> None:
     question = challenged(ledger, "2", "aaaa.1")
     false = question.model_copy(update={"champion_before": "1"})
     with pytest.raises(GauntletError, match="cannot go to holdback"):
-        record_move(question, holdback_move(false, ROLLOUT), (), "watched", ledger, NOW)
+        record_transition(question, holdback_transition(false, ROLLOUT), (), "watched", ledger, NOW)
