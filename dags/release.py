@@ -132,9 +132,11 @@ class Release(BaseOperator):
 
         parts = connect()
         report = advance(self.model, parts.clock.now(), parts).as_json()
-        self.log.info("%s: %s; next look %s", *(report[k] for k in ("act", "summary", "next_look")))
+        self.log.info(
+            "%s: %s; next look %s", *(report[k] for k in ("action", "summary", "next_look"))
+        )
         # A person is asked by the first task of the next run, which is due by then.
-        if report["next_look"] and report["act"] != "awaits_person":
+        if report["next_look"] and report["action"] != "awaiting_approval":
             self.defer(trigger=UntilTrigger(report["next_look"]), method_name="resume")
         return report
 

@@ -67,7 +67,7 @@ class Week:
     @property
     def moves(self) -> bool:
         """Whether our gates made the candidate champion."""
-        return self.outcome in ("bootstrap", "promote")
+        return self.outcome in ("first_version", "promote")
 
 
 @dataclass

@@ -104,7 +104,7 @@ class Run:
             entry
             for entry in self.parts.ledger.entries(model, lineage)
             if entry.run.startswith(f"{self.question}.")
-            and entry.kind not in ("peek", "audit")
+            and entry.kind not in ("dry_run", "audit")
             and entry.outcome not in UNANSWERED
         ]
         return answers[-1] if answers else None

@@ -220,7 +220,7 @@ def _costs(entry: Entry) -> bool:
     """A canary costs when it begins; a comparison that only admits to one costs nothing."""
     if entry.move is not None:
         return entry.move.stage is Stage.CANARY and entry.move.step == 0
-    live_decides = entry.facts is not None and entry.facts.trial != "none"
+    live_decides = entry.facts is not None and entry.facts.rollout != "none"
     return not live_decides and compared(entry.findings)
 
 

@@ -20,27 +20,29 @@ LIVE = "live"
 GENESIS = "0" * 64
 Kind = Literal[
     "decision",
-    "peek",
+    "dry_run",
     "audit",
     "review",
     "promotion",
-    "bootstrap",
+    "first_version",
     "rollout",
     "rollback",
-    "unexplained",
+    "manual_alias_change",
 ]
 
 
 class Draft(Record):
     """An entry before it has a place in the chain.
 
-    Kinds: ``decision`` (judged, champion untouched), ``peek`` (a dry run that was judged: who has
+    Kinds: ``decision`` (judged, champion untouched), ``dry_run`` (a dry run that was judged: who
+        has
     seen the comparison has tried, see ``budget``), ``audit`` (the same by hand, without a
     judgement), ``review`` (what awaited review came to
-    nothing: refused, or superseded), ``promotion`` and ``bootstrap`` (judged, and the candidate
+    nothing: refused, or superseded), ``promotion`` and ``first_version`` (judged, and the candidate
     is champion now), ``rollout`` (a challenger's trial went on, or ended without promotion),
-    ``rollback`` (a former champion is champion again), ``unexplained`` (the alias was found moved
-    by hand). Those that were judged carry what ``replay`` compares: findings, facts, decision.
+    ``rollback`` (a former champion is champion again), ``manual_alias_change`` (the alias was found
+    moved by hand). Those that were judged carry what ``replay`` compares: findings, facts,
+    decision.
     """
 
     model: str
@@ -234,7 +236,7 @@ def replay(entry: Entry) -> Decision:
             "an entry holds no judgement to replay",
             where=where,
             got=f"kind {entry.kind}",
-            wanted="decision, review, promotion or bootstrap",
+            wanted="decision, review, promotion or first_version",
         )
     again = decide(entry.findings, entry.facts, policy_of(entry.decision.policy))
     if again != entry.decision:

@@ -8,10 +8,10 @@ from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Gate
 from pipelines.core.records import Record
 
-Case = Literal["bootstrap", "challenge", "trial"]
-BOTH: tuple[Case, ...] = ("bootstrap", "challenge")
-ALL: tuple[Case, ...] = (*BOTH, "trial")
-OFFLINE: tuple[Case, ...] = ("challenge", "trial")
+Case = Literal["first_version", "offline", "rollout"]
+BOTH: tuple[Case, ...] = ("first_version", "offline")
+ALL: tuple[Case, ...] = (*BOTH, "rollout")
+OFFLINE: tuple[Case, ...] = ("offline", "rollout")
 
 
 class GateRequirement(Record):
@@ -41,18 +41,18 @@ POLICIES = {
                 GateRequirement(gate=Gate.CONTRACT, required_findings=("contract.suite",)),
                 GateRequirement(
                     gate=Gate.CONTRACT,
-                    cases=("challenge",),
+                    cases=("offline",),
                     required_findings=("contract.envelope",),
                 ),
                 GateRequirement(gate=Gate.AVAILABILITY),
                 GateRequirement(
                     gate=Gate.RECENT_WINDOW,
-                    cases=("bootstrap",),
-                    required_findings=("recent_window.bootstrap",),
+                    cases=("first_version",),
+                    required_findings=("recent_window.baseline",),
                 ),
                 GateRequirement(
                     gate=Gate.RECENT_WINDOW,
-                    cases=("challenge",),
+                    cases=("offline",),
                     required_findings=("recent_window.primary",),
                 ),
             ),
@@ -64,22 +64,22 @@ POLICIES = {
                 GateRequirement(gate=Gate.CONTRACT, required_findings=("contract.suite",)),
                 GateRequirement(
                     gate=Gate.CONTRACT,
-                    cases=("challenge",),
+                    cases=("offline",),
                     required_findings=("contract.envelope",),
                 ),
                 GateRequirement(gate=Gate.AVAILABILITY),
                 GateRequirement(
                     gate=Gate.RECENT_WINDOW,
-                    cases=("bootstrap",),
-                    required_findings=("recent_window.bootstrap",),
+                    cases=("first_version",),
+                    required_findings=("recent_window.baseline",),
                 ),
                 GateRequirement(
                     gate=Gate.RECENT_WINDOW,
-                    cases=("challenge",),
+                    cases=("offline",),
                     required_findings=("recent_window.primary|recent_window.refresh",),
                 ),
                 GateRequirement(
-                    gate=Gate.BUDGET, cases=("challenge",), required_findings=("budget.spent",)
+                    gate=Gate.BUDGET, cases=("offline",), required_findings=("budget.spent",)
                 ),
             ),
         ),
@@ -96,8 +96,8 @@ POLICIES = {
                 GateRequirement(gate=Gate.AVAILABILITY, cases=ALL),
                 GateRequirement(
                     gate=Gate.RECENT_WINDOW,
-                    cases=("bootstrap",),
-                    required_findings=("recent_window.bootstrap",),
+                    cases=("first_version",),
+                    required_findings=("recent_window.baseline",),
                 ),
                 GateRequirement(
                     gate=Gate.RECENT_WINDOW,
@@ -108,7 +108,7 @@ POLICIES = {
                     gate=Gate.BUDGET, cases=OFFLINE, required_findings=("budget.spent",)
                 ),
                 GateRequirement(
-                    gate=Gate.CANARY, cases=("trial",), required_findings=("canary.primary",)
+                    gate=Gate.CANARY, cases=("rollout",), required_findings=("canary.primary",)
                 ),
             ),
         ),

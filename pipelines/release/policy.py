@@ -23,8 +23,8 @@ class Outcome(StrEnum):
     """What becomes of a candidate. Only the first two change the champion."""
 
     PROMOTE = "promote"
-    BOOTSTRAP = "bootstrap"
-    CHALLENGE = "challenge"
+    FIRST_VERSION = "first_version"
+    START_ROLLOUT = "start_rollout"
     AWAIT_REVIEW = "await_review"
     REJECT = "reject"
     HOLD = "hold"
@@ -34,7 +34,7 @@ class Outcome(StrEnum):
     @property
     def moves(self) -> bool:
         """Whether the candidate becomes champion."""
-        return self in (Outcome.PROMOTE, Outcome.BOOTSTRAP)
+        return self in (Outcome.PROMOTE, Outcome.FIRST_VERSION)
 
 
 class Approval(Record):
@@ -54,16 +54,18 @@ class Facts(Record):
     candidate: str | None = Field(description="version in the registry; None: not registered")
     content: str = Field(default="", description="hash of the candidate's content")
     champion: str | None = Field(description="version the evidence was gathered against")
-    standing: str | None = Field(description="the lineage's champion at the moment of decision")
+    champion_at_decision: str | None = Field(
+        description="the lineage's champion at the moment of decision"
+    )
     review: Literal["none", "required"] = "none"
     approval: Approval | None = None
     dry_run: bool = False
-    trial: Literal["none", "ahead", "done"] = Field(
+    rollout: Literal["none", "pending", "complete"] = Field(
         default="none",
         exclude_if=lambda trial: trial == "none",
         description="on live traffic: not declared, still to come, or over",
     )
-    on_trial: str | None = Field(
+    active_challenger: str | None = Field(
         default=None,
         exclude_if=lambda version: version is None,
         description="another version that has the place",
@@ -75,8 +77,8 @@ class Facts(Record):
     def case(self) -> Case:
         """Without a champion in the lineage there is nothing to compare with."""
         if self.champion is None:
-            return "bootstrap"
-        return "trial" if self.trial == "done" else "challenge"
+            return "first_version"
+        return "rollout" if self.rollout == "complete" else "offline"
 
 
 class GateVerdict(Record):
@@ -177,10 +179,10 @@ def _reasons_of(judged: _Judged, verdicts: set[Verdict]) -> Iterable[str]:
 
 def _superseded(judged: _Judged) -> Iterable[str]:
     facts = judged.facts
-    if facts.champion != facts.standing:
+    if facts.champion != facts.champion_at_decision:
         yield (
             f"the evidence was gathered against {_named(facts.champion)}, "
-            f"and now {_named(facts.standing)} is champion"
+            f"and now {_named(facts.champion_at_decision)} is champion"
         )
 
 
@@ -209,17 +211,21 @@ def _unreviewed(judged: _Judged) -> Iterable[str]:
 
 def _occupied(judged: _Judged) -> Iterable[str]:
     facts = judged.facts
-    if facts.case == "challenge" and facts.trial == "ahead" and facts.on_trial is not None:
-        yield f"every offline gate passed, and version {facts.on_trial} is on trial"
+    if (
+        facts.case == "offline"
+        and facts.rollout == "pending"
+        and facts.active_challenger is not None
+    ):
+        yield f"every offline gate passed, and version {facts.active_challenger} is on trial"
 
 
 def _admitted(judged: _Judged) -> Iterable[str]:
-    if judged.facts.case == "challenge" and judged.facts.trial == "ahead":
+    if judged.facts.case == "offline" and judged.facts.rollout == "pending":
         yield "every offline gate passed: live traffic decides"
 
 
 def _first(judged: _Judged) -> Iterable[str]:
-    if judged.facts.case == "bootstrap":
+    if judged.facts.case == "first_version":
         yield "there was no champion in this lineage, and every gate of a first version passed"
 
 
@@ -237,8 +243,8 @@ _RULES: tuple[tuple[Outcome, _Rule], ...] = (
     (Outcome.REJECT, _refused),
     (Outcome.AWAIT_REVIEW, _unreviewed),
     (Outcome.HOLD, _occupied),
-    (Outcome.CHALLENGE, _admitted),
-    (Outcome.BOOTSTRAP, _first),
+    (Outcome.START_ROLLOUT, _admitted),
+    (Outcome.FIRST_VERSION, _first),
     (Outcome.PROMOTE, _better),
 )
 

@@ -50,16 +50,16 @@ from pipelines.release.rollout.transition import Transition
 from pipelines.spec.training import BudgetGate
 
 _FREE = {
-    "ahead": "the recent window only admits to live traffic: the canary pays",
-    "done": "the canary has paid",
+    "pending": "the recent window only admits to live traffic: the canary pays",
+    "complete": "the canary has paid",
 }
-_KINDS: dict[Outcome, Kind] = {Outcome.PROMOTE: "promotion", Outcome.BOOTSTRAP: "bootstrap"}
+_KINDS: dict[Outcome, Kind] = {Outcome.PROMOTE: "promotion", Outcome.FIRST_VERSION: "first_version"}
 
 
 class DecisionInput(Record):
     """All that is put before the policy, and where it comes from.
 
-    ``facts.standing`` is filled in from the ledger and may be left None.
+    ``facts.champion_at_decision`` is filled in from the ledger and may be left None.
     """
 
     model: str
@@ -147,7 +147,7 @@ def _decided(inputs: DecisionInput, ledger: Ledger) -> Entry | None:
     final = [
         entry
         for entry in made
-        if entry.decision and entry.kind != "peek" and entry.outcome != Outcome.AWAIT_REVIEW
+        if entry.decision and entry.kind != "dry_run" and entry.outcome != Outcome.AWAIT_REVIEW
     ]
     return final[-1] if final else None
 
@@ -155,7 +155,7 @@ def _decided(inputs: DecisionInput, ledger: Ledger) -> Entry | None:
 def _record(inputs: DecisionInput, ledger: Ledger, clock: Clock) -> Entry:
     """Judge against champion and budget of now and append; again whenever somebody was faster."""
     made = ledger.of_run(inputs.model, inputs.lineage, inputs.facts.run)
-    awaited = any(entry.decision and entry.kind != "peek" for entry in made)
+    awaited = any(entry.decision and entry.kind != "dry_run" for entry in made)
     while True:
         chain = ledger.entries(inputs.model, inputs.lineage)
         facts = _facts(inputs, chain)
@@ -171,10 +171,10 @@ def _record(inputs: DecisionInput, ledger: Ledger, clock: Clock) -> Entry:
 def _facts(inputs: DecisionInput, chain: tuple[Entry, ...]) -> Facts:
     """The dossier's facts with what the ledger says now: who is champion, and who is on trial."""
     facts, other = inputs.facts, trial(chain)
-    taken = facts.trial == "ahead" and other is not None and other.challenger != facts.candidate
+    taken = facts.rollout == "pending" and other is not None and other.challenger != facts.candidate
     update = {
-        "standing": chain[-1].champion_after if chain else None,
-        "on_trial": other.challenger if taken and other else None,
+        "champion_at_decision": chain[-1].champion_after if chain else None,
+        "active_challenger": other.challenger if taken and other else None,
     }
     return facts.model_copy(update=update)
 
@@ -188,21 +188,21 @@ def _with_budget(
     now = max(clock.now(), chain[-1].recorded_at) if chain else clock.now()
     year = budget_year(inputs.lineage, inputs.as_of, now)
     facts = inputs.facts
-    found, free = inputs.findings, _FREE.get(facts.trial, "")
+    found, free = inputs.findings, _FREE.get(facts.rollout, "")
     return (*found, *budget_findings(chain, inputs.budget, year, facts.run, found, free))
 
 
 def _judged(inputs: DecisionInput, facts: Facts, decision: Decision, awaited: bool) -> Draft:
     ended: Kind = "review" if awaited and decision.outcome != Outcome.AWAIT_REVIEW else "decision"
-    ended = "peek" if facts.dry_run else ended
+    ended = "dry_run" if facts.dry_run else ended
     return Draft(
         model=inputs.model,
         lineage=inputs.lineage,
         kind=_KINDS.get(decision.outcome, ended),
         run=facts.run,
         as_of=inputs.as_of,
-        champion_before=facts.standing,
-        champion_after=facts.candidate if decision.outcome.moves else facts.standing,
+        champion_before=facts.champion_at_decision,
+        champion_after=facts.candidate if decision.outcome.moves else facts.champion_at_decision,
         reasons=decision.reasons,
         decision=decision,
         facts=facts,

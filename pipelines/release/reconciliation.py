@@ -2,11 +2,12 @@
 
 What if a person moves the alias
 
-- the alias then serves, so that version is champion: recorded as ``unexplained``, and evidence
+- the alias then serves, so that version is champion: recorded as ``manual_alias_change``, and
+evidence
   against the former champion is void. Moving it back to the champion before is told from a crash
   by the tag of step 4: with the tag, a person did it. One gap is left: a person who moves the alias
   back before any process has come to step 4 is taken for the crash, and the promotion is finished.
-- a deleted alias means that nothing serves: recorded, and the next version is a bootstrap.
+- a deleted alias means that nothing serves: recorded, and the next version is a first version.
 
 What if the registry is another one, or empty: it knows none of the versions that ever were
 champion, and everything stops with ``IntegrityError`` before its emptiness is recorded as a move by
@@ -35,7 +36,7 @@ ENTRY_TAG = "gauntlet.ledger_entry"
 class Reconciliation(Record):
     """What was found on start. Everything but ``agree`` is worth a person's look."""
 
-    action: Literal["agree", "finished", "unexplained"]
+    action: Literal["agree", "finished", "manual_alias_change"]
     champion: str | None
     entry: Entry | None = Field(description="the entry that made the champion, or records the move")
     summary: str
@@ -89,7 +90,7 @@ def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Rec
             continue  # a promotion was in progress: look again
         _ledger_tag(entry, aliases)
         return Reconciliation(
-            action="unexplained",
+            action="manual_alias_change",
             champion=alias,
             entry=entry,
             summary=f"the alias was moved by hand: {champion} -> {alias}",
@@ -100,7 +101,7 @@ def _unexplained(model: str, head: Entry | None, alias: str | None, now: datetim
     before, after = (head.champion_after, head.sequence) if head else (None, 0)
     return Draft(
         model=model,
-        kind="unexplained",
+        kind="manual_alias_change",
         run=f"by-hand-after-{after}",
         as_of=now,
         champion_before=before,

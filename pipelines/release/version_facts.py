@@ -15,8 +15,8 @@ from pipelines.packaging.package import content_digest
 from pipelines.release.ledger import LIVE
 from pipelines.release.registry import Registration, VersionInfo
 
-RUN, CONTENT, LINEAGE, OUTCOME, STANDS = (
-    f"gauntlet.{name}" for name in ("run", "content", "lineage", "outcome", "stands")
+RUN, CONTENT, LINEAGE, OUTCOME, ROLLOUT_STATUS = (
+    f"gauntlet.{name}" for name in ("run", "content", "lineage", "outcome", "rollout_status")
 )
 _FACTS = ("run", "recipe", "spec", "snapshot", "as_of", "content", "lineage", "created_at")
 _SPLIT = "gauntlet.split"

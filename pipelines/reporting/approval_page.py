@@ -19,7 +19,7 @@ from pipelines.reporting.markdown import (
     table,
 )
 
-_DECIDES = ("primary", "bootstrap", "corrected_gain", "guardrail", "slice")
+_DECIDES = ("primary", "baseline", "corrected_gain", "guardrail", "slice")
 
 
 class ApprovalRequest(Record):
@@ -41,7 +41,7 @@ def pending_entry(chain: Sequence[Entry]) -> Entry | None:
     answered = {
         entry.run
         for entry in chain
-        if entry.decision and entry.kind != "peek" and entry.outcome != Outcome.AWAIT_REVIEW
+        if entry.decision and entry.kind != "dry_run" and entry.outcome != Outcome.AWAIT_REVIEW
     }
     asked = [
         entry

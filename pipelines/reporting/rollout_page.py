@@ -69,7 +69,7 @@ class LatestCheck(Record):
     summary: str
     findings: tuple[Finding, ...] = ()
     weeks: int = Field(default=0, description="whole matured weeks that counted")
-    of_weeks: int = 0
+    planned_weeks: int = 0
     next_look: Instant | None = None
 
 
@@ -154,7 +154,11 @@ def _numbers(one: Finding) -> tuple[str, ...]:
 def _when(latest: LatestCheck | None) -> str:
     if latest is None:
         return ""
-    weeks = f", {latest.weeks} of {latest.of_weeks} weeks have matured" if latest.of_weeks else ""
+    weeks = (
+        f", {latest.weeks} of {latest.planned_weeks} weeks have matured"
+        if latest.planned_weeks
+        else ""
+    )
     later = latest.next_look is not None and latest.next_look > latest.as_of
     again = f"; next look {_minute(latest.next_look)}" if latest.next_look and later else ""
     return f"As of {_minute(latest.as_of)}{weeks}{again}."

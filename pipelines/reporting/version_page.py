@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 _HEADLINES = {
     Outcome.PROMOTE: "✔ Promoted",
-    Outcome.BOOTSTRAP: "✔ Promoted as the first champion",
-    Outcome.CHALLENGE: "✔ Passed offline: live traffic decides",
+    Outcome.FIRST_VERSION: "✔ Promoted as the first champion",
+    Outcome.START_ROLLOUT: "✔ Passed offline: live traffic decides",
     Outcome.AWAIT_REVIEW: "? Waits for your approval",
     Outcome.REJECT: "✘ Rejected",
     Outcome.HOLD: "○ Held back: not proved",
@@ -83,7 +83,7 @@ def _headline(about: VersionReview) -> str:
         reasons: Sequence[str] = ()
     else:
         title, reasons = _HEADLINES[decision.outcome], decision.reasons
-    deciding = _finding(about, "recent_window.primary", "recent_window.bootstrap")
+    deciding = _finding(about, "recent_window.primary", "recent_window.baseline")
     said = [sentence(f.reason) for f in _against(about)]
     if deciding and deciding.reason not in (f.reason for f in _against(about)):
         said = [*said[:2], sentence(deciding.reason)]  # what stands against it comes first
@@ -121,7 +121,7 @@ def _metric_row(about: VersionReview, comparison: Comparison) -> tuple[str, ...]
     finding = _finding(about, f"recent_window.guardrail.{comparison.metric}")
     first = comparison is about.evaluation.comparisons[0]
     if first:
-        finding = _finding(about, "recent_window.primary", "recent_window.bootstrap")
+        finding = _finding(about, "recent_window.primary", "recent_window.baseline")
     gain = comparison.difference.estimate if comparison.difference else None
     margin = finding.threshold if finding else None
     wanted = "" if margin is None else f"{'worth it from' if first else 'above'} {number(margin)}"

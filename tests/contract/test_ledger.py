@@ -76,16 +76,16 @@ def judged(run: str) -> Draft:
         for gate, name in (
             ("contract", "contract.suite.sales.price.not_null"),
             ("availability", "availability.leak_probe"),
-            ("recent_window", "recent_window.bootstrap"),
+            ("recent_window", "recent_window.baseline"),
         )
     )
-    facts = Facts(run=run, candidate="1", champion=None, standing=None)
+    facts = Facts(run=run, candidate="1", champion=None, champion_at_decision=None)
     decision = decide(findings, facts)
     return move(
         run,
         None,
         "1",
-        kind="bootstrap",
+        kind="first_version",
         decision=decision,
         facts=facts,
         findings=findings,
@@ -396,7 +396,7 @@ def test_entries_are_readable_without_this_program(ledger: SqlLedger, engine: sa
     with engine.connect() as connection:
         body = json.loads(connection.execute(sa.select(ENTRIES.c.body)).scalar_one())
     assert digest_of({key: body[key] for key in body if key != "hash"}) == entry.hash
-    assert body["decision"]["outcome"] == "bootstrap"
+    assert body["decision"]["outcome"] == "first_version"
 
 
 @pytest.mark.parametrize(

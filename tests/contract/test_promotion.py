@@ -38,7 +38,7 @@ NAMES = (
     "contract.envelope.sales.price.range",
     "availability.leak_probe",
     "recent_window.primary",
-    "recent_window.bootstrap",
+    "recent_window.baseline",
     "budget.spent",
 )
 
@@ -107,7 +107,8 @@ def inputs(
         lineage=lineage,
         as_of=AT,
         facts=Facts.model_validate(
-            {"run": run, "candidate": candidate, "champion": champion, "standing": None} | facts
+            {"run": run, "candidate": candidate, "champion": champion, "champion_at_decision": None}
+            | facts
         ),
         findings=tuple(
             Finding(gate=Gate(name.split(".", 1)[0]), name=name, verdict=verdict, reason="x")
@@ -130,7 +131,7 @@ def first(home: Home) -> str:
 def test_from_nothing_to_the_second_champion(home: Home) -> None:
     home.check(None)
     first = home.register("run-1")
-    assert home.promote(inputs("run-1", first, None)).kind == "bootstrap"
+    assert home.promote(inputs("run-1", first, None)).kind == "first_version"
     home.check(first)
     second = home.register("run-2")
     entry = home.promote(inputs("run-2", second, first))
@@ -174,7 +175,7 @@ def test_evidence_against_a_former_champion_is_void(home: Home, first: str) -> N
 def test_other_lineages_touch_no_alias(home: Home, first: str) -> None:
     other = home.register("backtest-run", "backtest-1")
     entry = home.promote(inputs("backtest-run", other, None, lineage="backtest-1"))
-    assert entry.outcome == "bootstrap"
+    assert entry.outcome == "first_version"
     assert home.ledger.champion("demand", "backtest-1") == other
     assert ENTRY_TAG not in home.registry.tags("demand", other)
     home.check(first)
@@ -329,8 +330,8 @@ def test_an_alias_moved_by_hand_is_shown_and_counts(home: Home, first: str) -> N
     home.move_by_hand(second)
     found = home.reconcile()
     assert (found.action, found.entry.kind, found.champion) == (
-        "unexplained",
-        "unexplained",
+        "manual_alias_change",
+        "manual_alias_change",
         second,
     )
     home.check(second)
@@ -345,8 +346,8 @@ def test_a_promotion_notices_a_move_by_hand(home: Home, first: str) -> None:
     with pytest.raises(StaleEvidenceError):
         home.promote(inputs("run-3", third, first))
     assert [e.kind for e in home.ledger.entries("demand")] == [
-        "bootstrap",
-        "unexplained",
+        "first_version",
+        "manual_alias_change",
         "decision",
     ]
     home.check(second)
@@ -356,23 +357,23 @@ def test_a_return_by_hand_is_not_taken_for_a_crash(home: Home, first: str) -> No
     second = home.register("run-2")
     home.promote(inputs("run-2", second, first))
     home.move_by_hand(first)
-    assert home.reconcile().action == "unexplained"
+    assert home.reconcile().action == "manual_alias_change"
     home.check(first)
 
 
 def test_an_alias_removed_by_hand(home: Home, first: str) -> None:
     home.move_by_hand(None)
-    assert home.reconcile().action == "unexplained"
+    assert home.reconcile().action == "manual_alias_change"
     home.check(None)
     second = home.register("run-2")
-    assert home.promote(inputs("run-2", second, None)).kind == "bootstrap"
+    assert home.promote(inputs("run-2", second, None)).kind == "first_version"
     home.check(second)
 
 
 def test_a_champion_from_before_the_ledger(home: Home) -> None:
     version = home.register("run-0")
     home.move_by_hand(version)
-    assert home.reconcile().action == "unexplained"
+    assert home.reconcile().action == "manual_alias_change"
     home.check(version)
 
 
@@ -510,7 +511,7 @@ def test_a_killed_promotion_ends_as_if_nothing_had_happened(
     home.promote(inputs("run-2", second, first))
     home.check(second)
     moves = [entry.kind for entry in home.ledger.entries("demand") if entry.moves]
-    assert moves == ["bootstrap", "promotion"]
+    assert moves == ["first_version", "promotion"]
 
 
 @pytest.mark.parametrize("attempt", range(5))
@@ -524,4 +525,4 @@ def test_of_many_promoters_exactly_one_wins(
     winner = list(runs.values())[ends.index(0)]
     home.check(winner)
     chain = home.ledger.entries("demand")
-    assert [entry.outcome for entry in chain] == ["bootstrap", "promote", *["superseded"] * 3]
+    assert [entry.outcome for entry in chain] == ["first_version", "promote", *["superseded"] * 3]

@@ -165,7 +165,7 @@ def test_a_look_at_a_new_recipe_is_a_try_once_and_its_retraining_costs_no_more(
     first = by_hand(pharmacy)
     assert first.look is not None
     assert "recorded as a look: 2026 has spent 0.05 of 0.2 on 1 try, 3 left" in first.told
-    assert spent(pharmacy) == (["bootstrap", "audit"], 1)
+    assert spent(pharmacy) == (["first_version", "audit"], 1)
     path = other_home(tmp_path)
     path.write_text(yaml.safe_dump(declaration(PLAIN)))
     assert by_hand(pharmacy, str(path)).look == first.look, (
@@ -189,4 +189,4 @@ def test_the_champions_own_recipe_may_be_audited_freely(champion: Pharmacy, tmp_
     seen = by_hand(pharmacy, str(path))
     assert seen.look is None
     assert seen.told == "no try: the recipe is the champion's"
-    assert spent(pharmacy) == (["bootstrap"], 0)
+    assert spent(pharmacy) == (["first_version"], 0)

@@ -103,7 +103,7 @@ def test_who_is_not_declared_is_not_released_and_not_rolled_back(pharmacy: Pharm
 def test_without_a_rollout_release_says_who_decides(pharmacy: Pharmacy) -> None:
     pharmacy.declare()
     told = pharmacy.cli("release", "demand", "--json").body
-    assert (told["act"], "declare a `rollout`" in told["do"]) == ("nothing", True), told
+    assert (told["action"], "declare a `rollout`" in told["next_step"]) == ("nothing", True), told
 
 
 def test_a_setting_that_cannot_be_used_is_told_by_its_variable(pharmacy: Pharmacy) -> None:
@@ -307,7 +307,7 @@ def test_mlflow_away_when_the_version_is_to_be_registered(
     at = trained.stat().st_mtime_ns
     back = pharmacy.cli_retrain(FIRST, "--json")
     assert back.code == 0, back.err
-    assert (back.body["decision"]["outcome"], back.body["candidate"]) == ("bootstrap", "1")
+    assert (back.body["decision"]["outcome"], back.body["candidate"]) == ("first_version", "1")
     assert trained.stat().st_mtime_ns == at  # it was not trained again
 
 
@@ -346,7 +346,7 @@ def test_the_ledger_away_when_the_decision_is_to_be_recorded(
     told = pharmacy.retrain(SECOND)
     assert told.outcome == "promote"
     assert [entry.outcome for entry in pharmacy.parts().ledger.entries("demand")] == [
-        "bootstrap",
+        "first_version",
         "promote",
     ]
     assert [info.version for info in pharmacy.registry.versions("demand")] == ["1", "2"]
@@ -467,5 +467,5 @@ def test_a_second_retraining_of_the_same_model_is_told_who_is_at_work(
     assert len(errors) == 2
     assert told.outcome == "promote"
     entries = pharmacy.parts().ledger.entries("demand")
-    assert [entry.outcome for entry in entries] == ["bootstrap", "promote"]
+    assert [entry.outcome for entry in entries] == ["first_version", "promote"]
     assert [info.version for info in pharmacy.registry.versions("demand")] == ["1", "2"]

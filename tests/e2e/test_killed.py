@@ -148,7 +148,10 @@ def test_a_run_killed_at_every_place_one_after_the_other_ends_as_if_never_distur
         entries = parts.ledger.entries("demand")
         assert not faults(entries)
         assert len(pharmacy.registry.versions("demand")) <= 2, place
-        assert [entry.outcome for entry in entries] in (["bootstrap"], ["bootstrap", "promote"])
+        assert [entry.outcome for entry in entries] in (
+            ["first_version"],
+            ["first_version", "promote"],
+        )
         assert pharmacy.registry.alias("demand", CHAMPION) in ("1", "2")
     assert live(pharmacy, "") == 0
     assert differences(state(pharmacy), undisturbed) == []
@@ -204,6 +207,6 @@ def test_the_command_killed_while_mlflow_takes_the_version_in(
     assert entries == []
     answer = pharmacy.cli_retrain(FIRST, "--json")
     assert answer.code == 0, answer.err
-    assert (answer.body["decision"]["outcome"], answer.body["candidate"]) == ("bootstrap", "1")
+    assert (answer.body["decision"]["outcome"], answer.body["candidate"]) == ("first_version", "1")
     assert pharmacy.cli("champion", "demand", "--json").body["version"] == "1"
     assert answer.body["run"] == run.name

@@ -62,7 +62,7 @@ def test_only_the_canary_tells_that_orders_by_the_median_leave_shelves_empty(
     assert found.became in ("rolled_back", "inconclusive"), (found.last.reasons, said)
     assert set(found.harms) <= {"canary.harm.packs_sold"}
     assert said["canary.guardrail.packs_sold"] != "pass"
-    offline = [entry for entry in found.chain if entry.outcome == "challenge"]
+    offline = [entry for entry in found.chain if entry.outcome == "start_rollout"]
     primary = [one for one in offline[-1].findings if one.name == "recent_window.primary"]
     assert primary[0].verdict == "pass"
     assert primary[0].value is not None
@@ -87,7 +87,7 @@ def test_only_the_segments_guardrail_tells_that_the_north_runs_empty(tmp_path: P
     assert found.became in ("rolled_back", "inconclusive"), (found.last.reasons, said)
     assert set(found.harms) <= {"canary.harm.packs_sold.region.north"}
     assert said["canary.guardrail.packs_sold.region.north"] != "pass"
-    offline = [entry for entry in found.chain if entry.outcome == "challenge"]
+    offline = [entry for entry in found.chain if entry.outcome == "start_rollout"]
     assert {f.name: f.verdict for f in offline[-1].findings}["recent_window.primary"] == "pass"
     stages = [str(entry.move.stage) for entry in found.chain if entry.move]
     assert stages == ["shadow", "canary", "ended"], "shadow saw nothing"

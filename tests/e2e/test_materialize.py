@@ -291,7 +291,7 @@ def test_a_first_version_needs_one_materialization_and_nothing_else(
     assert filled is not None
     assert {view.as_of for view in filled.views} == {FIRST}, "as of the run, not of the present"
     assert fill_first(request, parts) is None, "it was filled: from now on that is another's work"
-    assert pharmacy.retrain(FIRST, parts=parts).outcome == "bootstrap"
+    assert pharmacy.retrain(FIRST, parts=parts).outcome == "first_version"
 
 
 def test_a_store_that_is_empty_beside_a_champion_is_a_fault_and_left_as_it_is(

@@ -53,7 +53,7 @@ def serves(pharmacy: Pharmacy) -> tuple[str | None, str | None]:
 def page(pharmacy: Pharmacy, stands: str) -> str:
     """What the registry says of version 2 on live traffic; what it said before is still there."""
     registry = pharmacy.registry
-    assert registry.tags("demand", "2")["gauntlet.stands"] == stands
+    assert registry.tags("demand", "2")["gauntlet.rollout_status"] == stands
     live, before = registry.described("demand", "2").split("*What was said before live traffic:*")
     assert before.strip().startswith("✔ Passed offline: live traffic decides\n---")
     return live
@@ -62,7 +62,7 @@ def page(pharmacy: Pharmacy, stands: str) -> str:
 @pytest.mark.slow
 def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pharmacy) -> None:
     report = lived(pharmacy, sells(1.4))
-    assert report.act == "canary", (report.summary, verdicts(report))
+    assert report.action == "canary", (report.summary, verdicts(report))
     assert page(pharmacy, "canary").startswith("◔ In its canary")
     assert "| shadow.errors" in page(pharmacy, "canary")
     assert serves(pharmacy) == ("1", "2")
@@ -78,12 +78,12 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
 
     early = step(pharmacy, CANARY + 9 * DAY)
     assert serves(pharmacy) == ("1", "2"), "the ledger decides, so a step puts it back"
-    assert (early.act, early.weeks) == ("waits", 0), "a week counts when its sales are known"
+    assert (early.action, early.weeks) == ("waits", 0), "a week counts when its sales are known"
     assert early.next_look == CANARY + 10 * DAY
     assert "0 of 2 weeks have matured; next look 20" in page(pharmacy, "canary")
 
     report = step(pharmacy, VERDICT)
-    assert report.act == "promoted", (report.summary, verdicts(report))
+    assert report.action == "promoted", (report.summary, verdicts(report))
     assert [look.week for look in report.looks] == [2]
     assert serves(pharmacy) == ("2", None)
     won = page(pharmacy, "promoted")
@@ -95,7 +95,7 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
     assert replay(chain[-1]).outcome == "promote"
     assert len(list((pharmacy.home / "releases" / "demand").glob("*.json"))) == 2
 
-    assert step(pharmacy, VERDICT).act == "holdback"
+    assert step(pharmacy, VERDICT).action == "holdback"
     assert serves(pharmacy) == ("2", "1"), "the former champion answers what is held back"
     move = beside(at(pharmacy, VERDICT).ledger.entries("demand"))
     assert move is not None
@@ -104,28 +104,28 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
     sell(Path(pharmacy.store), VERDICT, end, move.salt, 0.5, lambda arm: after[arm])
     Traffic().log(pharmacy, VERDICT + HOUR, end)
     watched = step(pharmacy, VERDICT + 13 * DAY)
-    assert (watched.act, watched.weeks, watched.of_weeks) == ("waits", 1, 2)
+    assert (watched.action, watched.weeks, watched.planned_weeks) == ("waits", 1, 2)
     kept = step(pharmacy, end)
-    assert kept.act == "kept", (kept.summary, verdicts(kept))
+    assert kept.action == "kept", (kept.summary, verdicts(kept))
     assert "canary.promised" in verdicts(kept)
     assert page(pharmacy, "kept").startswith("✔ Champion")
     assert serves(pharmacy) == ("2", None)
-    assert step(pharmacy, end).act == "nothing"
+    assert step(pharmacy, end).action == "nothing"
 
 
 @pytest.mark.slow
 def test_what_only_the_canary_can_tell_is_rolled_back_at_once(pharmacy: Pharmacy) -> None:
     """Offline and in shadow nothing is wrong: its answers are as the champion's."""
-    assert lived(pharmacy, sells(0.5)).act == "canary"
+    assert lived(pharmacy, sells(0.5)).action == "canary"
     report = step(pharmacy, CANARY + 9 * DAY)
-    assert report.act == "ended", (report.summary, verdicts(report))
+    assert report.action == "ended", (report.summary, verdicts(report))
     assert verdicts(report)["canary.harm.packs_a_sale"] == "fail"
     assert serves(pharmacy) == ("1", None)
     assert publish_plan("demand", at(pharmacy, CANARY + 9 * DAY)).challenger is None
     told = page(pharmacy, "rolled back")
     assert told.startswith("✘ Rolled back: it did harm\n---\n\nHarm is shown")
     assert told.index("canary.harm.packs_a_sale") < told.index("canary.primary"), "harm comes first"
-    assert step(pharmacy, CANARY + 10 * DAY).act == "nothing", "it does not begin again"
+    assert step(pharmacy, CANARY + 10 * DAY).action == "nothing", "it does not begin again"
     assert page(pharmacy, "rolled back") == told
 
     explained = pharmacy.cli("explain", "demand", "2")
@@ -137,9 +137,9 @@ def test_what_only_the_canary_can_tell_is_rolled_back_at_once(pharmacy: Pharmacy
 
 @pytest.mark.slow
 def test_where_nothing_differs_nothing_is_promoted(pharmacy: Pharmacy) -> None:
-    assert lived(pharmacy, sells(1.0)).act == "canary"
+    assert lived(pharmacy, sells(1.0)).action == "canary"
     report = step(pharmacy, VERDICT)
-    assert report.act == "ended", (report.summary, verdicts(report))
+    assert report.action == "ended", (report.summary, verdicts(report))
     assert "inconclusive" in report.summary
     assert page(pharmacy, "inconclusive").startswith("○ Not promoted")
     assert serves(pharmacy) == ("1", None)
@@ -171,7 +171,7 @@ def test_a_promotion_that_is_killed_before_the_alias_is_finished(
     assert before[-1].champion_after == "2"
     page(pharmacy, "canary")
 
-    assert step(pharmacy, VERDICT).act == "holdback"
+    assert step(pharmacy, VERDICT).action == "holdback"
     assert serves(pharmacy) == ("2", "1")
     assert page(pharmacy, "holdback").startswith("✔ Champion, watched")
     assert len(at(pharmacy, VERDICT).ledger.entries("demand")) == len(before) + 1
@@ -185,7 +185,7 @@ def test_two_at_once_make_one_move_and_a_clock_set_back_none(pharmacy: Pharmacy)
         parts = at(pharmacy, SECOND)
         ready.wait()
         try:
-            said.append(advance("demand", SECOND, parts).act.value)
+            said.append(advance("demand", SECOND, parts).action.value)
         except StaleEvidenceError:
             said.append("superseded")
 
@@ -199,7 +199,7 @@ def test_two_at_once_make_one_move_and_a_clock_set_back_none(pharmacy: Pharmacy)
     assert len(said) == 2
 
     back = step(pharmacy, SECOND - DAY)
-    assert back.act == "waits"
+    assert back.action == "waits"
     assert back.next_look == SECOND
     assert at(pharmacy, SECOND).ledger.entries("demand") == chain
     with pytest.raises(TimeError):
@@ -208,11 +208,11 @@ def test_two_at_once_make_one_move_and_a_clock_set_back_none(pharmacy: Pharmacy)
 
 @pytest.mark.slow
 def test_without_a_log_shadow_has_no_data_and_ends(pharmacy: Pharmacy) -> None:
-    assert step(pharmacy, SECOND).act == "shadow"
+    assert step(pharmacy, SECOND).action == "shadow"
     report = step(pharmacy, CANARY)
-    assert (report.act, verdicts(report)["shadow.requests"]) == ("waits", "no_data")
+    assert (report.action, verdicts(report)["shadow.requests"]) == ("waits", "no_data")
     report = step(pharmacy, CANARY + 2 * DAY)
-    assert report.act == "ended"
+    assert report.action == "ended"
     assert "no_data" in report.summary
 
 
@@ -227,7 +227,7 @@ def test_without_a_log_shadow_has_no_data_and_ends(pharmacy: Pharmacy) -> None:
 )
 def test_shadow_stops_what_is_broken(pharmacy: Pharmacy, traffic: Traffic, name: str) -> None:
     report = lived(pharmacy, sells(1.0), traffic)
-    assert report.act == "ended"
+    assert report.action == "ended"
     assert verdicts(report)[name] == "fail"
     assert f"- `{name}`: " in page(pharmacy, "failed in shadow")
 
@@ -246,7 +246,7 @@ def test_answers_in_the_wrong_arm_make_a_canary_void(pharmacy: Pharmacy) -> None
 
     lived(pharmacy, sells(1.0), Traffic(spoil=spoil))
     report = step(pharmacy, CANARY + 9 * DAY)
-    assert report.act == "ended"
+    assert report.action == "ended"
     assert verdicts(report)["canary.sample_ratio.assignment"] == "fail"
     assert "void" in report.summary
 
@@ -256,9 +256,9 @@ def test_a_rollback_under_a_trial_makes_it_void(pharmacy: Pharmacy) -> None:
     step(pharmacy, SECOND)
     pharmacy.registry.set_alias("demand", CHAMPION, "2")  # by hand
     report = step(pharmacy, SECOND + HOUR)
-    assert report.act == "ended"
+    assert report.action == "ended"
     assert "void" in report.summary
     assert "the alias was moved by hand: 1 -> 2" in report.summary, "only the ledger tells of it"
     kinds = [entry.kind for entry in at(pharmacy, SECOND).ledger.entries("demand")]
-    assert "unexplained" in kinds
+    assert "manual_alias_change" in kinds
     assert page(pharmacy, "void").startswith("○ Void")

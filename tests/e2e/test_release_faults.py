@@ -67,7 +67,7 @@ def due(waits: InMlflow, tmp_path_factory: pytest.TempPathFactory) -> InMlflow:
     """The next step promotes version 2."""
     pharmacy = waits.twin(tmp_path_factory.mktemp("due"))
     began = lived(pharmacy, sells(1.4))
-    assert began.act == "canary", began.summary
+    assert began.action == "canary", began.summary
     return pharmacy
 
 
@@ -147,7 +147,7 @@ def killed(town: Town, process: Any, words: bytes) -> None:
 def undisturbed(due: InMlflow, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """The promotion, its holdback and a rollback, when nothing goes wrong."""
     pharmacy = due.copy(tmp_path_factory.mktemp("undisturbed") / "home")
-    acts = [step(pharmacy, VERDICT).act.value for _ in range(2)]
+    acts = [step(pharmacy, VERDICT).action.value for _ in range(2)]
     assert acts == ["promoted", "holdback"]
     parts = at(pharmacy, VERDICT)
     ports = {"ledger": parts.ledger, "aliases": parts.registry, "clock": parts.clock}
@@ -169,7 +169,7 @@ def test_killed_between_ledger_and_alias_at_the_promotion_and_at_a_rollback(
     assert town.plan() == ("1", None), "the champion before answers everybody until it is finished"
 
     again = Answer.of(town.release(VERDICT))
-    assert (again.code, again.body["act"]) == (0, "holdback"), again.err
+    assert (again.code, again.body["action"]) == (0, "holdback"), again.err
     assert town.aliases == ("2", "1")
     assert town.plan() == ("2", "1")
 
@@ -180,7 +180,7 @@ def test_killed_between_ledger_and_alias_at_the_promotion_and_at_a_rollback(
     assert town.aliases == ("2", "1")
     assert town.plan() == ("2", None), "nobody stands beside a champion on its way out"
     again = Answer.of(town.release(VERDICT))
-    assert (again.code, again.body["act"]) == (0, "nothing"), again.err
+    assert (again.code, again.body["action"]) == (0, "nothing"), again.err
     assert town.aliases == ("1", None)
     assert moves(town.chain) == undisturbed, "it did not end where the undisturbed one did"
 
@@ -193,7 +193,7 @@ def test_killed_while_a_challenger_comes(town: Town) -> None:
     assert begun.move is not None
     assert begun.move.stage == "shadow"
     assert town.plan() == ("1", None), "nobody is beside the champion before the alias says so"
-    assert step(town.pharmacy, begun.recorded_at).act == "waits"
+    assert step(town.pharmacy, begun.recorded_at).action == "waits"
     assert town.aliases == ("1", "2"), "the next step has finished the move"
     assert town.plan() == ("1", "2")
     assert town.chain[-1] == begun
@@ -201,7 +201,7 @@ def test_killed_while_a_challenger_comes(town: Town) -> None:
 
 @pytest.mark.parametrize("town", ["waits"], indirect=True)
 def test_killed_while_a_challenger_is_taken_off(town: Town) -> None:
-    assert step(town.pharmacy, SECOND).act == "shadow"
+    assert step(town.pharmacy, SECOND).action == "shadow"
     later = SECOND + 2 * SHADOW  # nobody asked it anything: it cannot be told, and ends
     town.wire.catch(TAKES_ALIAS)
     killed(town, town.release(later), TAKES_ALIAS)
@@ -211,7 +211,7 @@ def test_killed_while_a_challenger_is_taken_off(town: Town) -> None:
     assert town.aliases == ("1", "2"), "the alias is behind the ledger"
     assert town.plan() == ("1", None), "services follow the ledger, which took it off"
     again = Answer.of(town.release(later))
-    assert (again.code, again.body["act"]) == (0, "nothing"), again.err
+    assert (again.code, again.body["action"]) == (0, "nothing"), again.err
     assert town.aliases == ("1", None)
     assert town.chain[-1] == ended
 
@@ -251,7 +251,7 @@ def check_said(said: list[Answer]) -> None:
             assert one.body["error"] in ("locked", "stale_evidence")
             assert one.body["hint"], "it does not say what to do"
         else:
-            assert one.body["act"] in ("promoted", "holdback"), one.body
+            assert one.body["action"] in ("promoted", "holdback"), one.body
 
 
 @pytest.mark.parametrize("town", ["due"], indirect=True)
@@ -294,7 +294,7 @@ def test_a_promotion_beside_a_retraining_waits_and_a_killed_one_is_not_waited_fo
     town.wire.cut()
     town.wire.mend()
     again = Answer.of(town.release(VERDICT))
-    assert (again.code, again.body["act"]) == (0, "promoted"), again
+    assert (again.code, again.body["action"]) == (0, "promoted"), again
     assert releases(town.pharmacy) > files
 
 
@@ -316,7 +316,7 @@ def test_mlflow_is_killed_before_a_promotion_and_under_it(town: Town) -> None:
     town.server.start()
     assert town.aliases == ("1", "2")
     again = Answer.of(town.release(VERDICT))
-    assert (again.code, again.body["act"]) == (0, "holdback"), again
+    assert (again.code, again.body["action"]) == (0, "holdback"), again
     assert town.aliases == ("2", "1")
 
 
@@ -353,13 +353,13 @@ def test_a_clock_that_goes_back_makes_no_look_twice_and_no_entry_early(
     week = step(pharmacy, CANARY + 11 * DAY)  # whole weeks count when their sales are known
     again = step(pharmacy, CANARY + 11 * DAY)
     back = step(pharmacy, CANARY + 3 * DAY)
-    assert (week.act, again.act, back.act) == ("waits", "waits", "waits")
+    assert (week.action, again.action, back.action) == ("waits", "waits", "waits")
     assert (week.weeks, again.weeks, back.weeks) == (1, 1, 0)
     assert week.looks == again.looks
     assert back.next_look is not None
     assert back.next_look > CANARY + 3 * DAY, "it is to be looked at in its own past"
     early = step(pharmacy, SECOND)
-    assert (early.act, early.next_look) == ("waits", CANARY)
+    assert (early.action, early.next_look) == ("waits", CANARY)
     assert ledger.entries("demand") == before, "a look as of the past was recorded"
     assert releases(pharmacy) == kept
 
@@ -373,7 +373,7 @@ def test_a_clock_that_goes_back_makes_no_look_twice_and_no_entry_early(
 
     engine = open_engine(pharmacy.settings.ledger_address)
     others = {"clock": falling, "ledger": SqlLedger(engine, falling)}
-    assert step(pharmacy, VERDICT, **others).act == "promoted"
+    assert step(pharmacy, VERDICT, **others).action == "promoted"
     assert falling.at < VERDICT - DAY, "the clock did not go back under the promotion"
     chain = ledger.entries("demand")
     assert not faults(chain)
@@ -382,10 +382,10 @@ def test_a_clock_that_goes_back_makes_no_look_twice_and_no_entry_early(
     assert chain[-1].as_of == VERDICT
 
     early = step(pharmacy, VERDICT - DAY)
-    assert (early.act, early.next_look) == ("waits", VERDICT), "a promotion that is yet to come"
+    assert (early.action, early.next_look) == ("waits", VERDICT), "a promotion that is yet to come"
     assert ledger.entries("demand") == chain
-    assert step(pharmacy, VERDICT).act == "holdback"
+    assert step(pharmacy, VERDICT).action == "holdback"
     early = step(pharmacy, CANARY)
-    assert early.act == "waits"
+    assert early.action == "waits"
     assert early.next_look is not None
     assert early.next_look > CANARY

@@ -70,11 +70,11 @@ def test_a_promotion_that_harms_later_is_taken_back_and_brings_everything_back(
     """The novelty has worn off: in the holdback, the promoted version sells half."""
     store = Path(pharmacy.store)
     lived(pharmacy, sells(1.5))
-    assert step(pharmacy, VERDICT).act == "promoted"
+    assert step(pharmacy, VERDICT).action == "promoted"
     old = served_spec("demand", at(pharmacy, VERDICT))[0]
     assert not [name for name in old.feature_names if name.startswith("beside")]
 
-    assert step(pharmacy, VERDICT).act == "holdback"
+    assert step(pharmacy, VERDICT).action == "holdback"
     parts = at(pharmacy, VERDICT)
     assert any(name.startswith("beside_") for name in served_spec("demand", parts)[0].feature_names)
     move = parts.ledger.entries("demand")[-1].move
@@ -84,10 +84,10 @@ def test_a_promotion_that_harms_later_is_taken_back_and_brings_everything_back(
     sell(store, VERDICT, VERDICT + 14 * DAY, move.salt, 0.5, lambda arm: after[arm])
     Traffic().log(pharmacy, VERDICT + HOUR, VERDICT + 14 * DAY)
     report = step(pharmacy, VERDICT + 12 * DAY)
-    assert report.act == "rolled_back", (report.summary, verdicts(report))
+    assert report.action == "rolled_back", (report.summary, verdicts(report))
     assert pharmacy.registry.alias("demand", CHAMPION) == "1"
     assert pharmacy.registry.alias("demand", CHALLENGER) is None
-    assert pharmacy.registry.tags("demand", "2")["gauntlet.stands"] == "taken back"
+    assert pharmacy.registry.tags("demand", "2")["gauntlet.rollout_status"] == "taken back"
     told = pharmacy.registry.described("demand", "2")
     assert told.startswith("○ Champion no more: version 1 is\n---\n\nHarm after the promotion")
 
@@ -123,8 +123,8 @@ def test_a_year_without_tries_left_holds_the_canary_back(pharmacy: Pharmacy) -> 
     )
     record_comparison(look, parts.load_spec("demand").gates.budget, parts.ledger, parts.clock)
     report = lived(pharmacy, sells(1.5))
-    assert report.act == "held", (report.summary, verdicts(report))
-    assert "gates.budget" in report.do
+    assert report.action == "held", (report.summary, verdicts(report))
+    assert "gates.budget" in report.next_step
     assert verdicts(report)["budget.exhausted"] == "inconclusive"
     standing = trial(at(pharmacy, CANARY).ledger.entries("demand"))
     assert standing is not None
@@ -135,7 +135,7 @@ def test_a_year_without_tries_left_holds_the_canary_back(pharmacy: Pharmacy) -> 
 def test_losses_of_logged_answers_are_those_counted_by_hand(pharmacy: Pharmacy) -> None:
     """Absolute errors in shadow and in arms, from events added up without the product's help."""
     store = Path(pharmacy.store)
-    assert step(pharmacy, SECOND).act == "shadow"
+    assert step(pharmacy, SECOND).action == "shadow"
     Traffic().log(pharmacy, SECOND + HOUR, CANARY)
     end = SECOND + 14 * DAY
     write_days(store, SECOND, end)
@@ -227,18 +227,18 @@ def test_an_approval_by_a_tag_in_mlflow_counts_for_the_evidence_it_names(
 
     assert pharmacy.settings.mlflow_address.startswith("http://")
     report = go()
-    assert report.act == "awaits_person"
+    assert report.action == "awaiting_approval"
     waiting = now().ledger.entries("demand")[-1]
     assert waiting.decision is not None
     evidence = waiting.decision.evidence
-    assert evidence in report.do
+    assert evidence in report.next_step
 
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=pharmacy.settings.mlflow_address)
     client.set_model_version_tag("demand", "2", "gauntlet.approval", "0" * 64)
     other = go()
-    assert other.act == "awaits_person"
+    assert other.action == "awaiting_approval"
     assert "other evidence" in other.summary
 
     question = pending_approval("demand", now())
@@ -249,18 +249,18 @@ def test_an_approval_by_a_tag_in_mlflow_counts_for_the_evidence_it_names(
     assert pending_approval("demand", now()) is None, (
         "who has answered in MLflow is not asked elsewhere"
     )
-    assert go().act == "approved"
+    assert go().action == "approved"
     entry = now().ledger.entries("demand")[-1]
-    assert entry.outcome == "challenge"
+    assert entry.outcome == "start_rollout"
     assert entry.facts is not None
     assert entry.facts.approval is not None
     assert entry.facts.approval.evidence == evidence
-    assert go().act == "shadow"
+    assert go().action == "shadow"
 
     later = instant_text(SECOND + HOUR)
     told = pharmacy.cli("release", "demand", "--as-of", later, "--json")
     assert told.code == 0, told.err
-    assert (told.body["kind"], told.body["act"], told.body["stage"]) == (
+    assert (told.body["kind"], told.body["action"], told.body["stage"]) == (
         "release",
         "waits",
         "shadow",

@@ -45,7 +45,7 @@ def serving(pharmacy: Pharmacy) -> str | None:
 
 
 def test_the_first_version_serves_and_carries_its_evidence(champion: Pharmacy) -> None:
-    assert outcomes(champion) == ["bootstrap"]
+    assert outcomes(champion) == ["first_version"]
     assert (versions(champion), serving(champion)) == (["1"], "1")
     model = champion.home / "registry" / "demand" / "1" / "model" / "extra_files"
     made = {path.relative_to(model).as_posix() for path in model.rglob("*") if path.is_file()}
@@ -92,7 +92,7 @@ def test_a_refit_that_is_no_better_changes_nothing_and_is_recorded(
     quiet: tuple[Pharmacy, Told],
 ) -> None:
     pharmacy, told = quiet
-    assert outcomes(pharmacy) == ["bootstrap", "hold"]
+    assert outcomes(pharmacy) == ["first_version", "hold"]
     assert (versions(pharmacy), serving(pharmacy)) == (["1", "2"], "1")
     assert told.done.run.id.endswith(".1")
     assert {report.step: report.verdict for report in told.steps}["contract"] is Verdict.PASS
@@ -113,7 +113,7 @@ def test_the_first_question_is_still_answered_as_it_was(
     first = pharmacy.parts().ledger.entries("demand")[0]
     told = pharmacy.retrain(FIRST)
     assert (told.done.run.id, told.done.decision) == (first.run, first.decision)
-    assert outcomes(pharmacy) == ["bootstrap", "hold"]
+    assert outcomes(pharmacy) == ["first_version", "hold"]
     assert versions(pharmacy) == ["1", "2"]
 
 
@@ -134,9 +134,9 @@ def test_a_dry_run_judges_registers_nothing_and_is_recorded_as_a_try_only(
     assert told.outcome == "dry_run", told.against()
     assert told.skipped == ("availability", "register"), "no serving is declared"
     assert (versions(pharmacy), serving(pharmacy)) == (["1"], "1")
-    assert outcomes(pharmacy) == ["bootstrap", "dry_run"]
+    assert outcomes(pharmacy) == ["first_version", "dry_run"]
     peek = pharmacy.parts().ledger.entries("demand")[-1]
-    assert (peek.kind, peek.moves, peek.candidate) == ("peek", False, None)
+    assert (peek.kind, peek.moves, peek.candidate) == ("dry_run", False, None)
 
 
 def test_a_dry_run_that_stops_before_the_comparison_leaves_no_entry(
@@ -167,7 +167,7 @@ def test_the_run_after_a_dry_run_uses_its_work(
 
 def test_a_better_recipe_is_promoted_on_the_same_rows(changed: tuple[Pharmacy, Told]) -> None:
     pharmacy, told = changed
-    assert outcomes(pharmacy) == ["bootstrap", "dry_run", "promote"]
+    assert outcomes(pharmacy) == ["first_version", "dry_run", "promote"]
     assert (versions(pharmacy), serving(pharmacy)) == (["1", "2"], "2")
     evaluation = told.done.evaluation
     assert evaluation is not None
@@ -208,9 +208,9 @@ def test_a_lineage_other_than_live_has_its_own_champion_and_touches_no_alias(
     pharmacy = champion.copy(tmp_path / "home")
     pharmacy.declare(RICH)
     told = pharmacy.retrain(SECOND, lineage="backfill")
-    assert told.outcome == "bootstrap", told.against()
-    assert outcomes(pharmacy, "backfill") == ["bootstrap"]
-    assert outcomes(pharmacy) == ["bootstrap"]
+    assert told.outcome == "first_version", told.against()
+    assert outcomes(pharmacy, "backfill") == ["first_version"]
+    assert outcomes(pharmacy) == ["first_version"]
     assert serving(pharmacy) == "1"
     assert pharmacy.parts().ledger.champion("demand", "backfill") == "2"
     with pytest.raises(GauntletError, match="outside the live lineage"):
@@ -244,7 +244,7 @@ def test_a_waiver_needs_a_reason_and_leaves_a_trace(priceless: Pharmacy) -> None
     assert entry.facts.waived == against
     assert any("was waived: a till is being repaired" in reason for reason in entry.reasons)
     assert set(against) <= {finding.name for finding in entry.findings}
-    assert outcomes(priceless) == ["bootstrap", "reject", waived.outcome]
+    assert outcomes(priceless) == ["first_version", "reject", waived.outcome]
     assert serving(priceless) == "1"
 
 
@@ -258,7 +258,7 @@ def reviewed(champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> Ph
     pharmacy.declare()
     first = pharmacy.cli_retrain(FIRST, "--json")
     assert first.code == 0, first.err
-    assert first.body["decision"]["outcome"] == "bootstrap"
+    assert first.body["decision"]["outcome"] == "first_version"
     pharmacy.declare(RICH, review="required")
     second = pharmacy.cli_retrain(SECOND, "--json")
     assert second.code == 0, second.err
@@ -290,7 +290,7 @@ def test_asking_again_while_a_version_waits_changes_nothing(
     again = pharmacy.cli_retrain(SECOND, "--json").body
     assert again["decision"]["outcome"] == "await_review"
     assert again["decision"]["evidence"] == evidence
-    assert shown(pharmacy.cli("ledger", "demand", "--json")) == ["bootstrap", "await_review"]
+    assert shown(pharmacy.cli("ledger", "demand", "--json")) == ["first_version", "await_review"]
     assert serves(pharmacy) == "1"
 
 
@@ -327,7 +327,7 @@ def test_approval_promotes_and_a_rollback_goes_back(waiting: tuple[Pharmacy, str
     assert serves(pharmacy) == "1"
 
     kinds = [e["kind"] for e in pharmacy.cli("ledger", "demand", "--json").body["entries"]]
-    assert kinds == ["bootstrap", "decision", "promotion", "rollback"]
+    assert kinds == ["first_version", "decision", "promotion", "rollback"]
 
 
 def test_nothing_is_rolled_back_to_a_damaged_version(waiting: tuple[Pharmacy, str]) -> None:
@@ -354,7 +354,7 @@ def test_a_refusal_is_recorded_with_its_words(waiting: tuple[Pharmacy, str]) -> 
     after = pharmacy.cli_retrain(SECOND, "--json").body
     assert after["decision"]["outcome"] == "reject"
     assert shown(pharmacy.cli("ledger", "demand", "--json")) == [
-        "bootstrap",
+        "first_version",
         "await_review",
         "reject",
     ]
@@ -377,7 +377,7 @@ def test_explain_replays_the_verdict(reviewed: Pharmacy) -> None:
     assert told["replayed"] == told["entry"]["decision"]
     words = reviewed.cli("explain", "demand", "1")
     assert words.code == 0
-    assert "bootstrap" in words.out
+    assert "first_version" in words.out
     assert "judged again just now from the stored findings: the same" in " ".join(words.out.split())
     assert json.loads(reviewed.cli("ledger", "demand", "--json").out)["lineages"] == ["live"]
 

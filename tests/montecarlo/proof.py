@@ -86,7 +86,7 @@ def coverage(replications: int) -> Iterator[Row]:
 
 
 def first_version(replications: int) -> Iterator[Row]:
-    """First versions no better than the naive forecast that `recent_window.bootstrap` lets in."""
+    """First versions no better than the naive forecast that `recent_window.baseline` lets in."""
     declared = spec()
     for seed, (name, world) in enumerate((*WORLDS, *NOISY[1:]), 145):
         found = simulate(world, replications, seed, strict=False)

@@ -70,7 +70,7 @@ class Gauntlet:
         budget = self.declared.gates.budget
         found += budget_findings(self.entries, budget, at.year, run, found)
         champion = self.entries[-1].champion_after if self.entries else "0"
-        facts = Facts(run=run, candidate=run, champion=champion, standing=champion)
+        facts = Facts(run=run, candidate=run, champion=champion, champion_at_decision=champion)
         decision = decide(found, facts)
         draft = Draft(
             model="demand",

@@ -20,7 +20,7 @@ COMPARED = Finding(
 STEP = st.tuples(
     st.integers(0, 40),  # days since the one before
     st.integers(0, 12),  # which question
-    st.sampled_from(["decision", "decision", "peek", "review"]),
+    st.sampled_from(["decision", "decision", "dry_run", "review"]),
     st.booleans(),  # whether it came to a comparison
     st.integers(1, 8),  # tries as declared at that moment
 )

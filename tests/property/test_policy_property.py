@@ -16,7 +16,7 @@ NAMES = (
     "availability.leak_probe",
     "recent_window.primary",
     "budget.spent",
-    "recent_window.bootstrap",
+    "recent_window.baseline",
     "recent_window.slice.region.north",
     "audit.sign_flip",
     "canary.harm",
@@ -52,7 +52,7 @@ def fact_sets(draw: st.DrawFn, findings: tuple[Finding, ...]) -> Facts:
         run="r",
         candidate=draw(st.sampled_from(["3", "3", "3", None])),
         champion=champion,
-        standing=draw(st.just(champion) | versions),
+        champion_at_decision=draw(st.just(champion) | versions),
         review=draw(st.sampled_from(["none", "none", "required"])),
         dry_run=draw(st.sampled_from([False, False, False, True])),
         waived=tuple(draw(st.lists(st.sampled_from(NAMES), max_size=2))),
@@ -105,7 +105,7 @@ def test_only_pass_moves(data: st.DataObject) -> None:
     assert overall(f for f in findings if f.name not in waived) is Verdict.PASS
     demanded = {d.gate for d in CURRENT.requirements if decision.case in d.cases}
     assert demanded <= {f.gate for f in findings if f.blocking and f.name not in waived}
-    assert facts.champion == facts.standing
+    assert facts.champion == facts.champion_at_decision
     assert facts.candidate is not None
     assert not facts.dry_run
     assert facts.review == "none" or (facts.approval is not None and facts.approval.approved)

@@ -58,7 +58,7 @@ def first_then_ordinary_weeks(real_set: Any, envelope: str) -> None:
     week's candidate is better is up to the recent window.
     """
     first, *later = real_set.weeks.values()
-    assert first["decision"]["outcome"] == "bootstrap", blocking(first)
+    assert first["decision"]["outcome"] == "first_version", blocking(first)
     for week in later:
         assert any(finding["name"].startswith(envelope) for finding in week["findings"])
         against = blocking(week)
@@ -134,8 +134,8 @@ def test_pharma_without_many_entities_has_no_first_version(pharma: Any) -> None:
     week = pharma.weeks["2017-01-02"]
     assert week["decision"]["outcome"] == "hold"
     against = blocking(week)
-    assert set(against) == {"recent_window.bootstrap"}
-    assert "more entities are needed" in against["recent_window.bootstrap"]
+    assert set(against) == {"recent_window.baseline"}
+    assert "more entities are needed" in against["recent_window.baseline"]
 
 
 @pytest.mark.parametrize(

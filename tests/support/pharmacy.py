@@ -273,7 +273,7 @@ def build(folder: Path) -> Pharmacy:
     write_days(folder / "store", FIRST, SECOND + WEEK)
     pharmacy.declare()
     told = pharmacy.retrain(FIRST)
-    assert told.outcome == "bootstrap", told.against()
+    assert told.outcome == "first_version", told.against()
     return pharmacy
 
 

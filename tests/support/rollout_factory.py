@@ -94,10 +94,10 @@ def challenged(
     write_days(folder / "store", START, SECOND)
     pharmacy.declare()
     told = pharmacy.retrain(FIRST, parts=at(pharmacy, FIRST, **with_parts(pharmacy)))
-    assert told.outcome == "bootstrap", told.against()
+    assert told.outcome == "first_version", told.against()
     pharmacy.declare(RICH, **{"rollout": rollout or ROLLOUT, "gates": BUDGET, **changes})
     told = pharmacy.retrain(SECOND, parts=at(pharmacy, SECOND, **with_parts(pharmacy)))
-    wanted = "await_review" if changes.get("review") == "required" else "challenge"
+    wanted = "await_review" if changes.get("review") == "required" else "start_rollout"
     assert told.outcome == wanted, (told.outcome, told.against())
     return pharmacy
 
@@ -259,11 +259,11 @@ def lived(
     """Through shadow into the canary, two weeks of it, and until its last sale is known."""
     traffic = traffic or Traffic()
     store, salt = Path(pharmacy.store), salt_of(pharmacy)
-    assert step(pharmacy, SECOND).act == "shadow"
+    assert step(pharmacy, SECOND).action == "shadow"
     traffic.log(pharmacy, SECOND + HOUR, CANARY)
     sell(store, SECOND, CANARY, "", 0, effect)
     report = step(pharmacy, CANARY)
-    if report.act == "canary":
+    if report.action == "canary":
         sell(store, CANARY, VERDICT, salt, 0.5, effect, elsewhere, late)
         traffic.log(pharmacy, CANARY + HOUR, VERDICT)
     return report

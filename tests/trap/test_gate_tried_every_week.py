@@ -58,7 +58,7 @@ class Home:
     def inputs(
         self, run: str, champion: str | None, *, dry: bool, waive: str = ""
     ) -> DecisionInput:
-        deciding = "recent_window.primary" if champion else "recent_window.bootstrap"
+        deciding = "recent_window.primary" if champion else "recent_window.baseline"
         names = (
             "contract.suite.rows",
             "contract.envelope.rows",
@@ -72,7 +72,7 @@ class Home:
                 run=run,
                 candidate=None if dry else self.register(run),
                 champion=champion,
-                standing=None,
+                champion_at_decision=None,
                 dry_run=dry,
                 waived=(waive,) if waive else (),
                 reason="ada has looked at it" if waive else "",
@@ -144,7 +144,7 @@ def test_audits_by_hand_until_one_of_them_shines(home: Home) -> None:
 def test_the_real_run_of_a_question_that_was_looked_at_costs_nothing_more(home: Home) -> None:
     for _ in range(3):
         home.judge_dry_run("recipe-0")
-    assert [entry.kind for entry in home.ledger.entries("demand")] == ["bootstrap", "peek"]
+    assert [entry.kind for entry in home.ledger.entries("demand")] == ["first_version", "dry_run"]
     assert home.promote("recipe-0").outcome == "promote"
 
 

@@ -51,10 +51,10 @@ def in_canary(waits: Pharmacy, folder: Path, factor: float) -> Pharmacy:
     pharmacy = waits.twin(folder)
     store, salt = folder / "store", salt_of(pharmacy)
     Traffic().log(pharmacy, SECOND - 14 * DAY, SECOND)
-    assert step(pharmacy, SECOND).act == "shadow"
+    assert step(pharmacy, SECOND).action == "shadow"
     Traffic().log(pharmacy, SECOND + HOUR, CANARY)
     sell(store, SECOND, CANARY, "", 0, lambda _: 1.0)
-    assert step(pharmacy, CANARY).act == "canary"
+    assert step(pharmacy, CANARY).action == "canary"
     sell(store, CANARY, VERDICT, salt, 0.5, lambda arm: factor if arm is Arm.CHALLENGER else 1.0)
     Traffic().log(pharmacy, CANARY + HOUR, VERDICT)
     return pharmacy
@@ -133,7 +133,7 @@ def test_tills_that_report_later_in_one_arm_promote_nothing(
     lived(pharmacy, sells(1.4), late=lambda arm: 0.2 * later.get(arm, False))
     report = step(pharmacy, VERDICT)
     assert verdicts(report)["canary.overdue"] == "inconclusive"
-    assert report.act == "ended", report.summary
+    assert report.action == "ended", report.summary
     [told] = [one for one in report.findings if one.name == "canary.overdue"]
     assert "declare a longer delay" in told.reason
     challenger, control = (float(share) for share in re.findall(r"([\d.]+)%", told.reason)[:2])

@@ -108,7 +108,7 @@ FAULTS: dict[str, tuple[Scenario, tuple[str, ...]]] = {
 def nothing_moved(pharmacy: Pharmacy, outcome: str) -> None:
     """The run is in the ledger with what it found; champion and versions are as they were."""
     entries = pharmacy.parts().ledger.entries("demand")
-    assert [entry.outcome for entry in entries] == ["bootstrap", outcome]
+    assert [entry.outcome for entry in entries] == ["first_version", outcome]
     assert pharmacy.registry.alias("demand", CHAMPION) == "1"
     assert [info.version for info in pharmacy.registry.versions("demand")] == ["1"]
 

@@ -30,7 +30,7 @@ def waits(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
 def test_harm_in_a_segment_that_the_mean_hides_is_rolled_back(waits: Pharmacy) -> None:
     """Hospitals and online pharmacies sell four times as much a sale, the community half."""
     gains = {"hospital": sells(4.0), "online": sells(4.0)}
-    assert lived(waits, sells(0.5), elsewhere=gains).act == "canary"
+    assert lived(waits, sells(0.5), elsewhere=gains).action == "canary"
     now = CANARY + 9 * DAY
     parts = at(waits, now)
     version = parts.versions.load("demand", "2")
@@ -52,7 +52,7 @@ def test_harm_in_a_segment_that_the_mean_hides_is_rolled_back(waits: Pharmacy) -
 
     report = step(waits, now)
     failed = [f.name for f in report.findings if f.verdict == "fail"]
-    assert (report.act, failed) == ("ended", [HARM]), report.summary
+    assert (report.action, failed) == ("ended", [HARM]), report.summary
     assert "where kind is community" in report.summary
     assert waits.registry.alias("demand", CHAMPION) == "1"
     assert waits.registry.alias("demand", CHALLENGER) is None

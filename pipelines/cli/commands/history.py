@@ -59,7 +59,7 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
         console.print(
             f"{entry.sequence:>3}  {instant_text(entry.as_of)[:10]}  "
             f"[bold {'green' if entry.moves else 'yellow'}]"
-            f"{'dry run' if entry.kind == 'peek' else entry.outcome:<12}[/]  "
+            f"{'dry run' if entry.kind == 'dry_run' else entry.outcome:<12}[/]  "
             f"candidate {_subject(entry):<4} champion "
             f"{moved if entry.moves else entry.champion_after or 'none'}"
         )

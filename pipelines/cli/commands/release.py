@@ -44,26 +44,26 @@ def release(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
 
 def _show(report: ReleaseReport) -> None:
     """What was done, what stands, the looks, and when to look again."""
-    act = report.act
+    act = report.action
     colour = _COLOURS.get(act, "yellow" if act.moves else "default")
     console.print(f"[bold {colour}]{act.replace('_', ' ')}[/]  {escape(report.summary)}")
-    show_findings(report.findings, everything=not act.moves and bool(report.of_weeks))
-    if report.beside is None:
+    show_findings(report.findings, everything=not act.moves and bool(report.planned_weeks))
+    if report.challenger is None:
         console.print(f"champion {report.champion or 'none'} answers everybody")
     else:
         share = f", {report.share:.1%} of entities in each arm" if report.share else ""
         since = f" since {instant_text(report.since)}" if report.since else ""
         console.print(
-            f"champion {report.champion}, beside it version {report.beside} in {report.stage}"
+            f"champion {report.champion}, beside it version {report.challenger} in {report.stage}"
             f"{share}{since}"
         )
-    if report.of_weeks:
-        done = "█" * report.weeks + "░" * (report.of_weeks - report.weeks)
-        console.print(f"matured weeks {done} {report.weeks} of {report.of_weeks}")
+    if report.planned_weeks:
+        done = "█" * report.weeks + "░" * (report.planned_weeks - report.weeks)
+        console.print(f"matured weeks {done} {report.weeks} of {report.planned_weeks}")
     if report.planned_looks:
         show_table(_looks(report))
-    if report.do:
-        console.print(f"[bold]do:[/] {escape(report.do)}", soft_wrap=True)
+    if report.next_step:
+        console.print(f"[bold]do:[/] {escape(report.next_step)}", soft_wrap=True)
     if report.next_look:
         console.print(f"[dim]look again at {instant_text(report.next_look)}[/]")
 

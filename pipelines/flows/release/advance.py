@@ -150,7 +150,7 @@ class _Step:
             return self.told(
                 ReleaseAction.NOTHING,
                 "nobody is on trial, and nobody waits to be",
-                do=""
+                next_step=""
                 if decides
                 else "declare a `rollout`, if live traffic is to decide: without "
                 "one whoever passes offline is champion at once",
@@ -179,7 +179,7 @@ class _Step:
         return self.told(
             ReleaseAction.AWAITS_PERSON,
             f"version {version} waits for a person, for evidence {evidence}{other}",
-            do=f"read its page in MLflow, then set its tag {APPROVAL} to {evidence}, or "
+            next_step=f"read its page in MLflow, then set its tag {APPROVAL} to {evidence}, or "
             f"`gauntlet approve {self.model} {version} --by WHO --evidence {evidence[:12]}` "
             "(--refuse)",
             next_look=self.as_of + timedelta(hours=1),

@@ -63,7 +63,7 @@ class _Watch:
         facts = {
             "findings": tuple(finding for one in verdicts for finding in one.findings),
             "weeks": verdicts[0].weeks,
-            "of_weeks": self.rollout.canary.weeks,
+            "planned_weeks": self.rollout.canary.weeks,
         }
         for verdict in verdicts:
             if verdict.step is HoldbackStep.ROLL_BACK:

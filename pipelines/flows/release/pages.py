@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.release.report import ReleaseReport
-from pipelines.release.version_facts import STANDS
+from pipelines.release.version_facts import ROLLOUT_STATUS
 from pipelines.reporting.rollout_page import (
     LatestCheck,
     RolloutHistory,
@@ -16,8 +16,8 @@ from pipelines.reporting.rollout_page import (
 def update_model_pages(model: str, parts: Parts, report: ReleaseReport | None = None) -> None:
     """Tell in the registry how the newest rollout stands, and the champion that one brought.
 
-    The version's description has it on top of its review page, and the tag ``gauntlet.stands``
-    in a word or two. Safe to repeat: the tag is written last.
+    The version's description has it on top of its review page, and the tag
+    ``gauntlet.rollout_status`` in a word or two. Safe to repeat: the tag is written last.
 
     Arguments:
         report: of the newest step; its findings are shown, not those of the last move.
@@ -44,7 +44,7 @@ def _put(model: str, parts: Parts, history: RolloutHistory, latest: LatestCheck 
     tags = registry.tags(model, version)
     if not tags:  # somebody deleted the version, and its page with it
         return
-    stood = tags.get(STANDS)
+    stood = tags.get(ROLLOUT_STATUS)
     if latest is None and stood == history.stands:
         return
     page = registry.described(model, version)
@@ -52,4 +52,4 @@ def _put(model: str, parts: Parts, history: RolloutHistory, latest: LatestCheck 
     if told != page:
         registry.describe(model, version, told)
     if stood != history.stands:
-        registry.tag(model, version, STANDS, history.stands)
+        registry.tag(model, version, ROLLOUT_STATUS, history.stands)

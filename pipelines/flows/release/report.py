@@ -29,7 +29,7 @@ class ReleaseAction(StrEnum):
     ENDED = "ended"
     ROLLED_BACK = "rolled_back"
     WAITS = "waits"
-    AWAITS_PERSON = "awaits_person"
+    AWAITS_PERSON = "awaiting_approval"
     HELD = "held"
     NOTHING = "nothing"
 
@@ -49,16 +49,18 @@ class ReleaseReport(Record):
 
     model: str
     as_of: Instant
-    act: ReleaseAction
+    action: ReleaseAction
     summary: str
-    do: str = Field(default="", description="what a person can do, where one is needed")
+    next_step: str = Field(default="", description="what a person can do, where one is needed")
     champion: str | None = Field(description="version that serves now")
-    beside: str | None = Field(default=None, description="version beside it on live traffic now")
+    challenger: str | None = Field(
+        default=None, description="version beside it on live traffic now"
+    )
     stage: Stage | None = Field(default=None, description="in which that one stands")
     share: float = Field(default=0.0, description="of entities, in each arm")
     since: Instant | None = Field(default=None, description="when that stage began")
     weeks: int = Field(default=0, description="whole matured weeks that counted")
-    of_weeks: int = Field(default=0, description="weeks until the end")
+    planned_weeks: int = Field(default=0, description="weeks until the end")
     findings: tuple[Finding, ...] = ()
     looks: tuple[Look, ...] = ()
     planned_looks: tuple[int, ...] = ()
@@ -77,10 +79,10 @@ def report(
     return ReleaseReport(
         model=model,
         as_of=as_of,
-        act=act,
+        action=act,
         summary=summary,
         champion=chain[-1].champion_after if chain else None,
-        beside=move.challenger if move else None,
+        challenger=move.challenger if move else None,
         stage=move.stage if move else None,
         share=move.share if move else 0.0,
         since=since[-1] if since else None,

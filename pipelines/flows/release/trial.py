@@ -138,8 +138,8 @@ class _Step:
                 ReleaseAction.HELD,
                 f"shadow passed, and the tries of {year} are used up: no canary until {year + 1}",
                 findings=(*findings, *paid),
-                do="leave it in shadow until then; or declare more under gates.budget; or train it "
-                f"again with --waive {EXHAUSTED} --reason WHY, and answer for it",
+                next_step="leave it in shadow until then; or declare more under gates.budget; or "
+                f"train it again with --waive {EXHAUSTED} --reason WHY, and answer for it",
                 next_look=self.as_of + _DAY,
             )
         price = tuple(one for one in paid if one.name != EXHAUSTED)
@@ -177,7 +177,7 @@ class _Step:
             "findings": verdict.findings,
             "looks": verdict.looks,
             "weeks": verdict.weeks,
-            "of_weeks": rollout.canary.weeks,
+            "planned_weeks": rollout.canary.weeks,
             "planned_looks": rollout.canary.looks,
         }
         if verdict.step.ends:
@@ -218,7 +218,7 @@ class _Step:
         assert question.facts is not None
         run = f"{question.run}.{Stage.PROMOTED}"
         facts = question.facts.model_copy(
-            update={"run": run, "trial": "done", "review": "none", "on_trial": None}
+            update={"run": run, "rollout": "complete", "review": "none", "active_challenger": None}
         )
         before = tuple(one for one in question.findings if one.gate is not Gate.BUDGET)
         inputs = DecisionInput(

@@ -52,7 +52,7 @@ def maturity(spec: ModelSpec, rows: int, labelled: int, days: int) -> Finding:
 
 
 def _deciding(rival: Rival) -> str:
-    return "recent_window.primary" if rival == "champion" else "recent_window.bootstrap"
+    return "recent_window.primary" if rival == "champion" else "recent_window.baseline"
 
 
 def no_comparison(rival: Rival, why: str) -> Finding:

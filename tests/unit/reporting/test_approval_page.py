@@ -25,7 +25,7 @@ HARM = "recent_window.slice.region.north"
 @pytest.fixture
 def ledger() -> SqlLedger:
     ledger = SqlLedger(open_engine("sqlite://"), FixedClock(NOW))
-    ledger.append(draft("bootstrap", "first", None, "1"), after=0)
+    ledger.append(draft("first_version", "first", None, "1"), after=0)
     return ledger
 
 
@@ -58,7 +58,12 @@ def judged(ledger: SqlLedger, version: str, run: str, approved: bool | None = No
     chain = ledger.entries("demand")
     found = (*(finding(name) for name in PASSED), finding(HARM, 1.25))
     facts = Facts(
-        run=run, candidate=version, champion="1", standing="1", review="required", trial="ahead"
+        run=run,
+        candidate=version,
+        champion="1",
+        champion_at_decision="1",
+        review="required",
+        rollout="pending",
     )
     if approved is not None:
         evidence = decide(found, facts).evidence

@@ -36,7 +36,7 @@ def chain(*steps: tuple[str, str, str | None]) -> list[Entry]:
 
 
 WON = (
-    ("bootstrap", "1", "1"),
+    ("first_version", "1", "1"),
     ("shadow", "2", "1"),
     ("canary", "2", "1"),
     ("promoted", "2", "2"),
@@ -56,7 +56,7 @@ WON = (
             (("shadow", "3", "2"), ("canary", "3", "2"), ("promoted", "3", "3")),
             {"2": "replaced", "3": "promoted"},
         ),
-        ((("shadow", "3", "2"), ("unexplained", "1", "1")), {"2": "replaced", "3": "void"}),
+        ((("shadow", "3", "2"), ("manual_alias_change", "1", "1")), {"2": "replaced", "3": "void"}),
     ],
     ids=["kept", "rolled back by hand", "the next", "the next ended", "the next won", "by hand"],
 )
@@ -67,7 +67,7 @@ def test_what_becomes_of_a_version_is_told(
 
 
 def test_a_version_that_ended_stays_so_whoever_is_champion_later() -> None:
-    steps = (("bootstrap", "1", "1"), ("shadow", "2", "1"), ("ended", "2", "1"))
+    steps = (("first_version", "1", "1"), ("shadow", "2", "1"), ("ended", "2", "1"))
     (before,) = rollout_histories(chain(*steps))
     (after,) = rollout_histories(chain(*steps, ("promotion", "3", "3")))
     assert (before.stands, after.stands) == ("void", "void")

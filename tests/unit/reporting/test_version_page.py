@@ -33,7 +33,7 @@ def decided(about: VersionReview, review: str = "none") -> VersionReview:
         run=about.run,
         candidate=about.version,
         champion=about.champion,
-        standing=about.champion,
+        champion_at_decision=about.champion,
         review="required" if review == "required" else "none",
     )
     return replace(about, findings=findings, decision=decide(findings, facts))

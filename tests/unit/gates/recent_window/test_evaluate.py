@@ -259,11 +259,11 @@ def test_rows_outside_the_window_are_refused(regression, frame, recent, train):
 def test_the_first_model_is_held_against_the_naive_forecast(regression, frame, recent, judge):
     spec, rows = regression(), frame(recent)
     good = judge(spec, rows, [errors(rows, 1, seed) for seed in (1, 2)], None, naive=1.0)
-    assert found(good, "bootstrap").verdict is Verdict.PASS
+    assert found(good, "baseline").verdict is Verdict.PASS
     assert good.rival == "naive"
     assert good.primary.rival == pytest.approx((rows["label"] - 1.0).abs().mean())
     useless = judge(spec, rows, [errors(rows, 6, 1)], None, naive=1.0)
-    assert found(useless, "bootstrap").verdict is Verdict.FAIL
+    assert found(useless, "baseline").verdict is Verdict.FAIL
 
 
 def test_probabilities_are_judged_by_log_loss_auc_and_average_precision(classifier, binary, recent):

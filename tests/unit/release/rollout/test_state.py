@@ -59,11 +59,17 @@ def challenged(ledger: SqlLedger, version: str, run: str, champion: str = "1") -
     """A decision by which ``version`` passed every offline gate against the champion."""
     chain = ledger.entries("demand")
     if not chain:
-        chain = (ledger.append(draft("bootstrap", "first", None, champion), after=0),)
-    facts = Facts(run=run, candidate=version, champion=champion, standing=champion, trial="ahead")
+        chain = (ledger.append(draft("first_version", "first", None, champion), after=0),)
+    facts = Facts(
+        run=run,
+        candidate=version,
+        champion=champion,
+        champion_at_decision=champion,
+        rollout="pending",
+    )
     decision = Decision(
-        outcome=Outcome.CHALLENGE,
-        case="challenge",
+        outcome=Outcome.START_ROLLOUT,
+        case="offline",
         reasons=("live traffic decides",),
         gates=(),
         evidence="e",
@@ -139,7 +145,7 @@ def test_another_champion_voids_the_trial(ledger: SqlLedger) -> None:
     question = challenged(ledger, "2", "aaaa.1")
     record_transition(question, shadow_transition(question, ROLLOUT), (), "begins", ledger, NOW)
     chain = ledger.entries("demand")
-    ledger.append(draft("unexplained", "by-hand", "1", "7"), after=chain[-1].sequence)
+    ledger.append(draft("manual_alias_change", "by-hand", "1", "7"), after=chain[-1].sequence)
     standing = trial(ledger.entries("demand"))
     assert standing is not None
     assert standing.void
@@ -154,7 +160,7 @@ def test_another_champion_voids_the_trial(ledger: SqlLedger) -> None:
 def test_a_challenger_of_a_former_champion_does_not_wait(ledger: SqlLedger) -> None:
     challenged(ledger, "2", "aaaa.1")
     chain = ledger.entries("demand")
-    ledger.append(draft("unexplained", "by-hand", "1", "7"), after=chain[-1].sequence)
+    ledger.append(draft("manual_alias_change", "by-hand", "1", "7"), after=chain[-1].sequence)
     assert waiting(ledger.entries("demand")) is None
 
 
