@@ -33,14 +33,14 @@ class Arena:
     def __init__(self, home: Home) -> None:
         import mlflow.sklearn
 
-        from pipelines.training.baseline import naive_predictions
+        from pipelines.training.baseline import baseline_predictions
         from pipelines.training.fit import label_numbers
-        from pipelines.training.metrics import primary_measure
+        from pipelines.training.metrics import primary_metric
         from pipelines.training.score import score
         from pipelines.training.split import inside, split_plan
 
         self.spec, self.weeks, self.rows = home.spec, home.weeks, truth(home)
-        self.measure = primary_measure(self.spec)
+        self.measure = primary_metric(self.spec)
         self.end = self.weeks[-1].at + WEEK
         self.candidates: dict[int, Floats] = {}
         self.naive = np.full(len(self.rows), np.nan)
@@ -54,7 +54,7 @@ class Arena:
             live = self.within(week.at, week.at + WEEK)
             if live.any():
                 rows = self.rows[live]
-                self.naive[live] = naive_predictions(self.spec, known, rows, classes)
+                self.naive[live] = baseline_predictions(self.spec, known, rows, classes)
         self.label = label_numbers(self.rows["label"], classes)
 
     def within(self, start: datetime, end: datetime) -> Mask:
@@ -127,7 +127,7 @@ def compare(home: Home) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "set": home.name,
         "metric": arena.measure.name,
-        "higher_is_better": arena.measure.metric.higher_is_better,
+        "higher_is_better": arena.measure.higher_is_better,
         "retrains": len(home.weeks),
         "span": [str(home.weeks[0].at.date()), str(arena.end.date())],
         "candidates": len(arena.candidates),

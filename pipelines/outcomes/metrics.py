@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import ibis
     import pandas as pd
 
-    from pipelines.training.metrics import Measure
+    from pipelines.training.metrics import RowMetric
 
 
 @dataclass(frozen=True)
@@ -268,15 +268,15 @@ def without_features(spec: ModelSpec) -> ModelSpec:
     )
 
 
-def loss_measure(spec: ModelSpec, name: str) -> Measure:
+def loss_measure(spec: ModelSpec, name: str) -> RowMetric:
     """A per-row loss with the parameters that the model declares for it."""
-    from pipelines.training.metrics import Measure, guardrail_measure, primary_measure
+    from pipelines.training.metrics import RowMetric, guardrail_metric, primary_metric
 
     metric = Metric(name)
     if spec.metric.name is metric:
-        return primary_measure(spec)
+        return primary_metric(spec)
     guards = [guard for guard in spec.guardrails if guard.name is metric]
-    return guardrail_measure(spec, guards[0]) if guards else Measure(metric)
+    return guardrail_metric(spec, guards[0]) if guards else RowMetric(metric)
 
 
 def _entity_means(found: MetricRows, many: int) -> Floats:

@@ -29,10 +29,10 @@ Predict = Callable[[Sequence[Row]], Floats]
 Fill = Callable[[Any], float]
 TOLERANCE = 0.0  # of predictions: a version answers as it was judged, to the last bit
 UNSEEN = "\N{REPLACEMENT CHARACTER} never seen"
-MOST_TRIALS = 200
+MOST_EXAMPLES = 200
 
 
-def plain(pipeline: Pipeline, texts: frozenset[str], names: Sequence[str]) -> Predict:
+def interpreted(pipeline: Pipeline, texts: frozenset[str], names: Sequence[str]) -> Predict:
     """The pipeline as it is, behind a data frame.
 
     Arguments:
@@ -62,7 +62,7 @@ def plain(pipeline: Pipeline, texts: frozenset[str], names: Sequence[str]) -> Pr
 def compiled(pipeline: Pipeline, texts: frozenset[str], names: Sequence[str]) -> Predict | None:
     """The same function without data frames; none where the pipeline is not of the known form.
 
-    Arguments: as ``plain``.
+    Arguments: as ``interpreted``.
     """
     fills = _fills(pipeline, frozenset(names) - texts)
     if fills is None:
@@ -81,7 +81,7 @@ def compiled(pipeline: Pipeline, texts: frozenset[str], names: Sequence[str]) ->
     return lambda rows: np.asarray(estimator.predict(matrix(rows)), np.float64)
 
 
-def trial_rows(example: Sequence[Row], texts: frozenset[str]) -> tuple[Row, ...]:
+def example_rows(example: Sequence[Row], texts: frozenset[str]) -> tuple[Row, ...]:
     """The example's rows, and each once more with every feature missing, unknown or extreme.
 
     Arguments:
@@ -93,7 +93,7 @@ def trial_rows(example: Sequence[Row], texts: frozenset[str]) -> tuple[Row, ...]
         odd: tuple[Any, ...] = (None, UNSEEN) if name in texts else (None, 0.0, -1e12, 1e12)
         trials += [{**row, name: value} for value in odd]
     trials.append(dict.fromkeys(example[0]))
-    step = -(-len(trials) // MOST_TRIALS)
+    step = -(-len(trials) // MOST_EXAMPLES)
     return tuple(trials[::step])
 
 
@@ -108,7 +108,7 @@ def largest_difference(one: Predict, two: Predict, rows: Sequence[Row]) -> float
         return float(np.abs(np.concatenate([two(rows), alone]) - np.tile(together, 2)).max())
 
 
-def agree(one: Predict, two: Predict, rows: Sequence[Row]) -> bool:
+def matches(one: Predict, two: Predict, rows: Sequence[Row]) -> bool:
     """Whether two functions predict the same for every row, alone and together."""
     return largest_difference(one, two, rows) <= TOLERANCE
 

@@ -13,7 +13,14 @@ from pipelines.core.arrays import Floats
 from pipelines.core.errors import GauntletError, IntegrityError, SpecError
 from pipelines.core.findings import Verdict
 from pipelines.gates.availability.fast_predict import recorded_verdict, rows_of
-from pipelines.packaging.fast_predict import Predict, Row, agree, compiled, plain, trial_rows
+from pipelines.packaging.fast_predict import (
+    Predict,
+    Row,
+    compiled,
+    example_rows,
+    interpreted,
+    matches,
+)
 from pipelines.packaging.package import content_digest
 from pipelines.packaging.version import load_pipeline, read_spec
 from pipelines.serving.plan import Serving
@@ -72,10 +79,10 @@ def load_version(serving: Serving, *, online: bool = True) -> LoadedVersion:
             _check_features(serving, spec)
         texts, names = text_features(spec), spec.feature_names
         may = recorded_verdict(folder) in (Verdict.PASS, None)
-        slow = plain(pipeline, texts, names)
+        slow = interpreted(pipeline, texts, names)
         fast = compiled(pipeline, texts, names) if may else None
-        trials = trial_rows(example, texts)
-        equal = fast is not None and agree(slow, fast, trials)
+        trials = example_rows(example, texts)
+        equal = fast is not None and matches(slow, fast, trials)
         loaded = LoadedVersion(
             number=serving.version,
             content=serving.content,

@@ -13,7 +13,7 @@ from pipelines.training.fit import label_numbers
 PRIOR_LABELS = 30  # everybody's constant counts as this many labels of each entity
 
 
-def naive_predictions(
+def baseline_predictions(
     spec: ModelSpec, training: pd.DataFrame, rows: pd.DataFrame, classes: tuple[str, ...]
 ) -> Floats:
     """For each row the constant that did best on its entity's training labels, shape (rows,).

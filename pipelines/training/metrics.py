@@ -24,18 +24,23 @@ _PLAIN = {
 
 
 @dataclass(frozen=True)
-class Measure:
-    """A metric with what it needs beside labels and predictions."""
+class RowMetric:
+    """A metric with its parameters, as a mean of one utility per row."""
 
-    metric: Metric
+    kind: Metric
     quantile: float | None = None
     denominator: str | None = None
 
     @property
     def name(self) -> str:
-        """Unique among the measures of one model, for finding names and tables."""
+        """Unique among the metrics of one model, for finding names and tables."""
         level = "" if self.quantile is None else f"_{self.quantile:g}".replace(".", "_")
-        return f"{self.metric.value}{level}"
+        return f"{self.kind.value}{level}"
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger value is better."""
+        return self.kind.higher_is_better
 
     def utilities(self, label: Floats, prediction: Floats, rows: pd.DataFrame) -> Floats:
         """Influence values of the rows, higher is better; shape (n,).
@@ -43,20 +48,20 @@ class Measure:
         Raises:
             Undefined: when the metric does not exist for these rows.
         """
-        if self.metric is Metric.PINBALL and self.quantile is not None:
+        if self.kind is Metric.PINBALL and self.quantile is not None:
             return influence.pinball(label, prediction, self.quantile)
-        if self.metric is Metric.SCALED_ABSOLUTE_ERROR and self.denominator is not None:
+        if self.kind is Metric.SCALED_ABSOLUTE_ERROR and self.denominator is not None:
             below = rows[self.denominator].to_numpy(dtype=np.float64, na_value=np.nan)
             return influence.scaled_absolute_error(label, prediction, below)
-        return _PLAIN[self.metric](label, prediction)
+        return _PLAIN[self.kind](label, prediction)
 
     def value(self, utilities: Floats) -> float:
-        """The metric as it is usually told, losses above zero."""
+        """The metric as it is usually reported: losses are positive."""
         mean = float(utilities.mean())
-        return mean if self.metric.higher_is_better else 0.0 - mean
+        return mean if self.higher_is_better else 0.0 - mean
 
 
-def primary_measure(spec: ModelSpec) -> Measure:
+def primary_metric(spec: ModelSpec) -> RowMetric:
     """The metric that decides.
 
     Raises:
@@ -70,10 +75,10 @@ def primary_measure(spec: ModelSpec) -> Measure:
             got=below,
             wanted=f"label, or one of {sorted(spec.feature_names)}",
         )
-    return Measure(spec.metric.name, spec.metric.quantile, below)
+    return RowMetric(spec.metric.name, spec.metric.quantile, below)
 
 
-def guardrail_measure(spec: ModelSpec, guardrail: Guardrail) -> Measure:
+def guardrail_metric(spec: ModelSpec, guardrail: Guardrail) -> RowMetric:
     """The metric of a guardrail; a scaled error takes the primary metric's denominator.
 
     Raises:
@@ -89,4 +94,6 @@ def guardrail_measure(spec: ModelSpec, guardrail: Guardrail) -> Measure:
             wanted="a quantile for pinball and for nothing else; a scaled_absolute_error only "
             "beside a metric that declares the denominator",
         )
-    return Measure(guardrail.name, guardrail.quantile, spec.metric.denominator if scaled else None)
+    return RowMetric(
+        guardrail.name, guardrail.quantile, spec.metric.denominator if scaled else None
+    )

@@ -132,7 +132,7 @@ def slices(replications: int) -> Iterator[Row]:
                   replications, "at most", 0.05)  # fmt: skip
 
 
-def found_slices(replications: int) -> Iterator[Row]:
+def undeclared_slices(replications: int) -> Iterator[Row]:
     """Thirteen slices that the search found, none of them worse: how often any is blamed."""
     for seed, (name, world) in enumerate(NOISY, 190):
         times = found_blamed(world, replications, seed)
@@ -189,7 +189,7 @@ SECTIONS: tuple[tuple[str, Callable[[int], Iterator[Row]], float], ...] = (
     ("Intervals on autocorrelated, clustered data", coverage, 1.0),
     ("Intervals of the bootstrap by days and entities", resampled, 0.5),
     ("Slices declared", slices, 0.5),
-    ("Slices found", found_slices, 0.5),
+    ("Slices found", undeclared_slices, 0.5),
     ("The audit of a recipe that has not changed", audits, 0.1),
     ("Refreshes and creep", creep, 0.25),
     ("A year of weekly candidates through both gates", canary_years, 1.0),

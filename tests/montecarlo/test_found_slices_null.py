@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.core.findings import Verdict
-from pipelines.gates.recent_window.slice_search import found_slices
+from pipelines.gates.recent_window.slice_search import undeclared_slices
 from pipelines.gates.recent_window.slices import slice_findings
 from pipelines.spec.training import SliceSearch
 from pipelines.stats.paired import paired_difference
@@ -37,7 +37,7 @@ def found_blamed(world: World, replications: int, seed: int) -> int:
                 "kind": [f"kind {at % 5}" for at in entity],
             }
         )
-        searched = found_slices(spec, rows)
+        searched = undeclared_slices(spec, rows)
         assert [part.column for part in searched] == ["size", "price", "kind"]
 
         def compare(mask, difference=difference, entity=entity, day=day, zero=zero):

@@ -45,7 +45,7 @@ def train(run: Run, plan: SplitPlan) -> Trained:
     import pandas as pd
 
     from pipelines.gates.availability.fast_predict import fast_predict_finding
-    from pipelines.training.baseline import naive_predictions
+    from pipelines.training.baseline import baseline_predictions
     from pipelines.training.columns import feature_matrix, text_features
     from pipelines.training.fit import fit
     from pipelines.training.score import score
@@ -59,7 +59,7 @@ def train(run: Run, plan: SplitPlan) -> Trained:
     scored = [score(each.pipeline, spec, recent) for each in fitted]
     columns = {f"seed_{number}": each.predictions for number, each in enumerate(scored)}
     labelled = rows[rows["label"].notna()]
-    columns[NAIVE] = naive_predictions(spec, labelled, recent, fitted[0].classes)
+    columns[NAIVE] = baseline_predictions(spec, labelled, recent, fitted[0].classes)
     run.workspace.write(PREDICTIONS, lambda part: pd.DataFrame(columns).to_parquet(part))
     package = write_package(
         run.workspace.path(CANDIDATE),

@@ -65,14 +65,14 @@ def audit(
     moved = PopulationShift(data, spec.gates.audit.classifier_rows)
     weighted, shifts = moved.weighted(cross, spec.gates.audit.clip)
     distances = moved.distances()
-    progress("fitting both recipes again, to measure luck")
+    progress("fitting both recipes again, to metric luck")
     facts: dict[str, Any] = {
         "model": spec.name,
         "as_of": as_of,
         "champion": against,
         "changes": changes[:MOST_CHANGES],
-        "metric": cross.measure.name,
-        "higher_is_better": cross.measure.metric.higher_is_better,
+        "metric": cross.metric.name,
+        "higher_is_better": cross.metric.higher_is_better,
         "populations": moved.facts(),
         "movements": moved.movements(),
         **_everywhere(cross),

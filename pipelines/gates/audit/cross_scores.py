@@ -18,7 +18,7 @@ from pipelines.stats.paired import PairedDifference, paired_difference
 from pipelines.stats.shapley import Decomposition, symmetric_decomposition
 from pipelines.stats.undefined import NoVariation
 from pipelines.training.fit import fit, label_numbers
-from pipelines.training.metrics import primary_measure
+from pipelines.training.metrics import primary_metric
 from pipelines.training.row_sets import SIDES, AuditData, Side
 from pipelines.training.score import score
 from pipelines.training.split import decision_times
@@ -37,7 +37,7 @@ class CrossEvaluation:
 
     def __init__(self, data: AuditData) -> None:
         self.data = data
-        self.measure = primary_measure(data.candidate.spec)
+        self.metric = primary_metric(data.candidate.spec)
         self.fitted = {
             side: fit(arm.spec, arm.view(data.training[side]), arm.spec.seeds[0])
             for side, arm in ((side, data.arm(side)) for side in SIDES)
@@ -57,7 +57,7 @@ class CrossEvaluation:
     @property
     def additive(self) -> bool:
         """Whether the metric is a plain mean over rows, so that rows can be weighted."""
-        return self.measure.metric not in (Metric.AUC, Metric.AVERAGE_PRECISION)
+        return self.metric.kind not in (Metric.AUC, Metric.AVERAGE_PRECISION)
 
     def _predicted(self, model: Side, points: Side) -> Floats:
         """Predictions of every row; label rules do not matter."""
@@ -88,7 +88,7 @@ class CrossEvaluation:
         """Influence values of any predictions of a population's rows."""
         known, label = self.labelled(points, labels), self.label(points, labels)
         rows = self.data.candidate.view(self.data.recent_rows(points, labels)[known])
-        return self.measure.utilities(
+        return self.metric.utilities(
             label[known], predictions[known], rows.assign(label=label[known])
         )
 
@@ -99,7 +99,7 @@ class CrossEvaluation:
                 model=model,
                 points=points,
                 labels=labels,
-                value=self.measure.value(self.utilities(model, points, labels)),
+                value=self.metric.value(self.utilities(model, points, labels)),
             )
             for model, points, labels in product(SIDES, self.point_sides, self.label_sides)
         )
@@ -138,10 +138,10 @@ class CrossEvaluation:
                 strict=self.data.candidate.spec.gates.recent_window.strict,
             )
         return Comparison(
-            metric=self.measure.name,
-            higher_is_better=self.measure.metric.higher_is_better,
-            candidate=self.measure.value(candidate),
-            rival=self.measure.value(champion),
+            metric=self.metric.name,
+            higher_is_better=self.metric.higher_is_better,
+            candidate=self.metric.value(candidate),
+            rival=self.metric.value(champion),
             difference=difference,
         )
 
@@ -176,7 +176,7 @@ class CrossEvaluation:
 
         def utility(shown: pd.DataFrame) -> float:
             made = score(self.fitted["candidate"].pipeline, arm.spec, shown).predictions
-            return float(self.measure.utilities(label, made, rows.assign(label=label)).mean())
+            return float(self.metric.utilities(label, made, rows.assign(label=label)).mean())
 
         whole = utility(rows)
         return {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.gates.audit.cross_scores import gain_of
 from pipelines.gates.audit.record import Audit
-from pipelines.gates.recent_window.findings import spoken
+from pipelines.gates.recent_window.findings import with_interval
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.training import AuditGate
 from pipelines.stats.paired import PairedDifference
@@ -89,7 +89,7 @@ class _Judge:
                 blocking=self.new_points,
             )
         interval = difference.interval(1 - 2 * self.gate.alpha)
-        told = f"{told} on live points, gain {spoken(difference.estimate, interval)}"
+        told = f"{told} on live points, gain {with_interval(difference.estimate, interval)}"
         blocking = True
         if self.better:
             verdict, reason = Verdict.PASS, f"the recipe is better where it counts: {told}"
@@ -197,9 +197,9 @@ class _Judge:
         shifted = apart.auc.area >= gate.training_auc or growth >= gate.live_auc_growth
         interval = apart.auc.interval(LEVEL)
         told = (
-            f"it {words}; {apart.method} tell the two training populations apart by "
-            f"{apart.columns} with area {spoken(apart.auc.area, interval)}, and the new one from "
-            f"live points by {growth:+.3f} more than the old"
+            f"it {words}; a classifier ({apart.method}) separates the two training populations by "
+            f"their {apart.columns} with AUC {with_interval(apart.auc.area, interval)}, and the "
+            f"candidate's from live points with an AUC {growth:+.3f} above the champion's"
         )
         measured = Measurement(
             value=apart.auc.area,

@@ -20,9 +20,9 @@ from pipelines.packaging.fast_predict import (
     Predict,
     Row,
     compiled,
+    example_rows,
+    interpreted,
     largest_difference,
-    plain,
-    trial_rows,
 )
 from pipelines.packaging.version import read_findings
 
@@ -53,13 +53,13 @@ def fast_predict_finding(
     names = tuple(map(str, matrix.columns))
     places = np.unique(np.linspace(0, len(matrix) - 1, REAL_ROWS).astype(int))
     real = rows_of(matrix.iloc[places])
-    rows = [*real, *trial_rows(real[:ODD_ROWS], texts)]
+    rows = [*real, *example_rows(real[:ODD_ROWS], texts)]
     fast = compiled(pipeline, texts, names)
     if fast is None:
         return _told(
             Verdict.NO_DATA, "the pipeline itself serves: its form is none that is compiled"
         )
-    return _compared(plain(pipeline, texts, names), fast, rows)
+    return _compared(interpreted(pipeline, texts, names), fast, rows)
 
 
 def recorded_verdict(folder: Path) -> Verdict | None:

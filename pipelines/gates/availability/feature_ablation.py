@@ -14,7 +14,7 @@ from pipelines.spec.model import ModelSpec
 from pipelines.stats.paired import paired_difference
 from pipelines.stats.undefined import NoVariation
 from pipelines.training.fit import Fitted, label_numbers
-from pipelines.training.metrics import primary_measure
+from pipelines.training.metrics import primary_metric
 from pipelines.training.score import score
 from pipelines.training.split import decision_times
 
@@ -72,9 +72,9 @@ def ablation_loss(
         **{feature: column.mask(pd.Series(hidden, known.index), 0 if counts else None)}
     )
     label = label_numbers(known["label"], fitted.classes)
-    measure = primary_measure(spec)
+    metric = primary_metric(spec)
     whole, lacking = (
-        measure.utilities(label, score(fitted.pipeline, spec, each).predictions, known)
+        metric.utilities(label, score(fitted.pipeline, spec, each).predictions, known)
         for each in (known, without)
     )
     entity = known.groupby(list(spec.points.keys), dropna=False).ngroup().to_numpy()
@@ -88,7 +88,7 @@ def ablation_loss(
         loss = same.difference
     return AblationLoss(
         feature=feature,
-        metric=measure.name,
+        metric=metric.name,
         share=float(hidden.mean()) if len(hidden) else 0.0,
         loss=loss,
         interval=interval,

@@ -21,7 +21,7 @@ from pipelines.spec.model import ModelSpec
 from pipelines.stats.paired import paired_difference
 from pipelines.stats.undefined import NoVariation
 from pipelines.training.fit import fit, label_numbers
-from pipelines.training.metrics import primary_measure
+from pipelines.training.metrics import primary_metric
 from pipelines.training.score import Scored, score
 from pipelines.training.split import decision_times
 
@@ -80,13 +80,13 @@ def compare_freshness(
         for name, trained, judged in variants
     }
     _same_rows(spec, list(scored.values()))
-    measure, labelled = primary_measure(spec), recent["fresh"]["label"].notna().to_numpy()
+    metric, labelled = primary_metric(spec), recent["fresh"]["label"].notna().to_numpy()
     known = recent["fresh"][labelled]
     label = label_numbers(known["label"], models["fresh"].classes)
     entity = known.groupby(list(spec.points.keys), dropna=False).ngroup().to_numpy(np.int64)
     day = decision_times(known).to_numpy("datetime64[D]").astype(np.int64)
     utilities = {
-        name: measure.utilities(label, scored[name].predictions[labelled], recent[judged][labelled])
+        name: metric.utilities(label, scored[name].predictions[labelled], recent[judged][labelled])
         for name, _trained, judged in variants
     }
     found = []
@@ -106,14 +106,14 @@ def compare_freshness(
                 name=name,
                 trained=trained,
                 judged=judged,
-                metric=measure.value(utilities[name]),
+                metric=metric.value(utilities[name]),
                 difference=difference,
                 interval=interval,
             )
         )
     return FreshnessComparison(
-        metric=measure.name,
-        higher_is_better=measure.metric.higher_is_better,
+        metric=metric.name,
+        higher_is_better=metric.higher_is_better,
         rows=len(known),
         variants=tuple(found),
     )

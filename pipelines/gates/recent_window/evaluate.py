@@ -15,15 +15,15 @@ from pipelines.core.arrays import Floats, Integers, Mask
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.time import Window
-from pipelines.gates.recent_window import findings as say
+from pipelines.gates.recent_window import findings as window_findings
 from pipelines.gates.recent_window.record import Comparison, DayDifference, Evaluation, SeedGain
-from pipelines.gates.recent_window.slice_search import found_slices
+from pipelines.gates.recent_window.slice_search import undeclared_slices
 from pipelines.gates.recent_window.slices import slice_findings
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.paired import PairedDifference, paired_difference
 from pipelines.stats.undefined import NoVariation, Undefined
 from pipelines.training.fit import label_numbers
-from pipelines.training.metrics import Measure, guardrail_measure, primary_measure
+from pipelines.training.metrics import RowMetric, guardrail_metric, primary_metric
 from pipelines.training.score import Scored, rows_digest
 from pipelines.training.split import decision_times, inside
 
@@ -43,7 +43,7 @@ class DifferentClasses(DataError):  # noqa: N818 - named as the family in core i
 
 
 @dataclass(frozen=True)
-class _Arms:
+class _LabelledRows:
     """The labelled rows with everything that a comparison needs."""
 
     rows: pd.DataFrame
@@ -54,19 +54,19 @@ class _Arms:
     day: Integers
     strict: bool
 
-    def utilities(self, measure: Measure, seed: int = 0) -> tuple[Floats, Floats]:
+    def utilities(self, metric: RowMetric, seed: int = 0) -> tuple[Floats, Floats]:
         """Influence values of a candidate and of the rival on all labelled rows."""
         return (
-            measure.utilities(self.label, self.candidates[seed], self.rows),
-            measure.utilities(self.label, self.rival, self.rows),
+            metric.utilities(self.label, self.candidates[seed], self.rows),
+            metric.utilities(self.label, self.rival, self.rows),
         )
 
-    def within(self, measure: Measure, mask: Mask) -> PairedDifference:
+    def within(self, metric: RowMetric, mask: Mask) -> PairedDifference:
         """The paired difference of a metric computed on some of the rows only."""
         label, rows = self.label[mask], self.rows[mask]
         return paired_difference(
-            measure.utilities(label, self.candidates[0][mask], rows),
-            measure.utilities(label, self.rival[mask], rows),
+            metric.utilities(label, self.candidates[0][mask], rows),
+            metric.utilities(label, self.rival[mask], rows),
             self.entity[mask],
             self.day[mask],
             strict=self.strict,
@@ -104,7 +104,7 @@ def evaluate(
         DataError: when rows lie outside the window, or a label or denominator cannot be used.
         SpecError: when a guardrail is declared in a way that cannot be computed.
     """
-    rival: say.Rival = "naive" if champion is None else "champion"
+    rival: window_findings.Rival = "naive" if champion is None else "champion"
     other = champion or naive
     others: list[tuple[str, Scored]] = [(rival, other)]
     others += [] if anchor is None else [(f"version {anchor[0]}", anchor[1])]
@@ -112,7 +112,7 @@ def evaluate(
     labelled = np.asarray(rows["label"].notna(), dtype=bool)
     arms = _arms(spec, rows, labelled, candidates, other)
     days, entities = len(np.unique(arms.day)), len(np.unique(arms.entity))
-    matured = say.maturity(spec, len(rows), int(labelled.sum()), days)
+    matured = window_findings.maturity(spec, len(rows), int(labelled.sum()), days)
     found: list[Finding] = [matured]
     facts: dict[str, Any] = {
         "window": window,
@@ -123,15 +123,15 @@ def evaluate(
         "days": days,
         "entities": entities,
     }
-    measure = primary_measure(spec)
+    metric = primary_metric(spec)
     undefined = matured.reason if matured.verdict is not Verdict.PASS else ""
     if not undefined:
         try:
-            comparisons = [_comparison(measure, arms)]
+            comparisons = [_comparison(metric, arms)]
         except Undefined as problem:
             undefined = problem.what
     if undefined:
-        found.append(say.no_comparison(rival, undefined))
+        found.append(window_findings.no_comparison(rival, undefined))
         return Evaluation(**facts, comparisons=(), findings=tuple(found))
     found += _deciding(
         spec,
@@ -142,40 +142,40 @@ def evaluate(
         anchor=None if anchor is None else (anchor[0], anchor[1].predictions[labelled]),
     )
     for guardrail in spec.guardrails:
-        guard = guardrail_measure(spec, guardrail)
+        guard = guardrail_metric(spec, guardrail)
         try:
             comparisons.append(_comparison(guard, arms))
         except Undefined as problem:
-            found.append(say.no_guardrail(guard, problem.what))
+            found.append(window_findings.no_guardrail(guard, problem.what))
         else:
-            found.append(say.guardrail(guard, guardrail.margin, comparisons[-1]))
+            found.append(window_findings.guardrail(guard, guardrail.margin, comparisons[-1]))
     slices, said = slice_findings(
-        (*spec.slices, *found_slices(spec, arms.rows)),
+        (*spec.slices, *undeclared_slices(spec, arms.rows)),
         arms.rows,
-        lambda mask: arms.within(measure, mask),
-        measure.name,
+        lambda mask: arms.within(metric, mask),
+        metric.name,
     )
-    gains = _gains(measure, arms)
+    gains = _gains(metric, arms)
     found += [
         *said,
-        say.seed_noise(spec, [gain.gain for gain in gains], measure.name),
-        say.concentration(arms.entity),
+        window_findings.seed_noise(spec, [gain.gain for gain in gains], metric.name),
+        window_findings.concentration(arms.entity),
     ]
     return Evaluation(
         **facts,
         comparisons=tuple(comparisons),
         slices=slices,
         seeds=gains,
-        daily=_daily(measure, arms),
+        daily=_daily(metric, arms),
         findings=tuple(found),
     )
 
 
 def _deciding(
     spec: ModelSpec,
-    arms: _Arms,
+    arms: _LabelledRows,
     comparison: Comparison,
-    rival: say.Rival,
+    rival: window_findings.Rival,
     *,
     refresh: bool,
     anchor: tuple[str, Floats] | None,
@@ -185,26 +185,26 @@ def _deciding(
     A refresh that is shown to be better is promoted for that, and becomes an anchor itself.
     Both questions are put to the same try: one is part of the other, so it costs one level.
     """
-    better = say.primary(spec, comparison, rival)
+    better = window_findings.primary(spec, comparison, rival)
     refreshed = refresh and rival == "champion" and better.verdict is not Verdict.PASS
     found = [better.model_copy(update={"blocking": not refreshed})]
     if refreshed:
-        found.append(say.refresh(spec, comparison))
+        found.append(window_findings.refresh(spec, comparison))
         if anchor is not None:
             found.append(_against_anchor(spec, arms, anchor))
     if rival == "champion" and all(f.verdict is Verdict.PASS for f in found if f.blocking):
-        corrected = say.corrected_gain(spec, comparison, refreshed=refreshed)
+        corrected = window_findings.corrected_gain(spec, comparison, refreshed=refreshed)
         found += [] if corrected is None else [corrected]
     return found
 
 
-def _against_anchor(spec: ModelSpec, arms: _Arms, anchor: tuple[str, Floats]) -> Finding:
+def _against_anchor(spec: ModelSpec, arms: _LabelledRows, anchor: tuple[str, Floats]) -> Finding:
     version, predictions = anchor
     try:
-        comparison = _comparison(primary_measure(spec), replace(arms, rival=predictions))
+        comparison = _comparison(primary_metric(spec), replace(arms, rival=predictions))
     except Undefined as problem:
-        return say.no_anchor(version, problem.what)
-    return say.anchor(spec, comparison, version)
+        return window_findings.no_anchor(version, problem.what)
+    return window_findings.anchor(spec, comparison, version)
 
 
 def _same_rows(
@@ -252,10 +252,10 @@ def _arms(
     labelled: Mask,
     candidates: Sequence[Scored],
     rival: Scored,
-) -> _Arms:
+) -> _LabelledRows:
     known = rows[labelled]
     label = label_numbers(known["label"], candidates[0].classes)
-    return _Arms(
+    return _LabelledRows(
         rows=known.assign(label=label),
         label=label,
         candidates=tuple(scored.predictions[labelled] for scored in candidates),
@@ -269,30 +269,30 @@ def _arms(
     )
 
 
-def _comparison(measure: Measure, arms: _Arms) -> Comparison:
-    candidate, rival = arms.utilities(measure)
+def _comparison(metric: RowMetric, arms: _LabelledRows) -> Comparison:
+    candidate, rival = arms.utilities(metric)
     difference: PairedDifference | None = None
     with contextlib.suppress(NoVariation):
         difference = paired_difference(candidate, rival, arms.entity, arms.day, strict=arms.strict)
     return Comparison(
-        metric=measure.name,
-        higher_is_better=measure.metric.higher_is_better,
-        candidate=measure.value(candidate),
-        rival=measure.value(rival),
+        metric=metric.name,
+        higher_is_better=metric.higher_is_better,
+        candidate=metric.value(candidate),
+        rival=metric.value(rival),
         difference=difference,
     )
 
 
-def _gains(measure: Measure, arms: _Arms) -> tuple[SeedGain, ...]:
+def _gains(metric: RowMetric, arms: _LabelledRows) -> tuple[SeedGain, ...]:
     gains = []
     for seed in range(len(arms.candidates)):
-        candidate, rival = arms.utilities(measure, seed)
+        candidate, rival = arms.utilities(metric, seed)
         gains.append(SeedGain(index=seed, gain=float((candidate - rival).mean())))
     return tuple(gains)
 
 
-def _daily(measure: Measure, arms: _Arms) -> tuple[DayDifference, ...]:
-    candidate, rival = arms.utilities(measure)
+def _daily(metric: RowMetric, arms: _LabelledRows) -> tuple[DayDifference, ...]:
+    candidate, rival = arms.utilities(metric)
     days, code, rows = np.unique(arms.day, return_inverse=True, return_counts=True)
     means = np.bincount(code, weights=candidate - rival) / rows
     return tuple(

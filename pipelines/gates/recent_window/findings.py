@@ -14,7 +14,7 @@ from pipelines.gates.recent_window.record import Comparison
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.paired import PairedDifference
 from pipelines.stats.post_selection import gain_given_passed
-from pipelines.training.metrics import Measure
+from pipelines.training.metrics import RowMetric
 
 Rival = Literal["champion", "naive"]
 
@@ -76,7 +76,7 @@ def primary(spec: ModelSpec, comparison: Comparison, rival: Rival) -> Finding:
     interval = difference.interval(1 - 2 * alpha)
     gain = (
         f"{comparison.metric} {comparison.candidate:.5g} against {comparison.rival:.5g} "
-        f"of {other}, gain {spoken(difference.estimate, interval)}, "
+        f"of {other}, gain {with_interval(difference.estimate, interval)}, "
         f"p {difference.p_value:.3g} held at {level:.3g}"
     )
     if difference.p_value <= level:
@@ -103,7 +103,7 @@ def primary(spec: ModelSpec, comparison: Comparison, rival: Rival) -> Finding:
     )
 
 
-def spoken(value: float, interval: Interval) -> str:
+def with_interval(value: float, interval: Interval) -> str:
     """A number with its interval, both sides of it known."""
     return f"{value:.4g} ({interval.level:.0%} interval {interval.low:.4g} to {interval.high:.4g})"
 
@@ -184,7 +184,7 @@ def _not_worse(
     p = difference.p_above(-margin)
     told = (
         f"{comparison.metric} {comparison.candidate:.5g} against {comparison.rival:.5g}, "
-        f"difference {spoken(difference.estimate, interval)}, margin {margin:g}, "
+        f"difference {with_interval(difference.estimate, interval)}, margin {margin:g}, "
         f"p {p:.3g} of being worse by it, held at {level:.3g}"
     )
     if looks_better and difference.estimate <= 0:
@@ -240,7 +240,7 @@ def corrected_gain(spec: ModelSpec, comparison: Comparison, *, refreshed: bool) 
     )
 
 
-def guardrail(measure: Measure, margin: float, comparison: Comparison) -> Finding:
+def guardrail(metric: RowMetric, margin: float, comparison: Comparison) -> Finding:
     """Whether the candidate is shown not to be worse by the margin; not shown worse is not enough.
 
     Source: intersection-union, as in Schultzberg, Ankargren, Franberg (2024), arXiv 2402.11609.
@@ -250,15 +250,15 @@ def guardrail(measure: Measure, margin: float, comparison: Comparison) -> Findin
         gain = comparison.candidate - comparison.rival
         gain = gain if comparison.higher_is_better else -gain
         return make_finding(
-            f"recent_window.guardrail.{measure.name}",
+            f"recent_window.guardrail.{metric.name}",
             Verdict.PASS if gain == 0 or gain > -margin else Verdict.FAIL,
-            f"{measure.name} differs by the same {gain:.4g} on every row, margin {margin:g}",
-            Measurement(value=gain, threshold=-margin, unit=measure.name),
+            f"{metric.name} differs by the same {gain:.4g} on every row, margin {margin:g}",
+            Measurement(value=gain, threshold=-margin, unit=metric.name),
         )
     interval = difference.interval(1 - 2 * GUARDRAIL_LEVEL)
     told = (
-        f"{measure.name} {comparison.candidate:.5g} against {comparison.rival:.5g}, "
-        f"difference {spoken(difference.estimate, interval)}, margin {margin:g}"
+        f"{metric.name} {comparison.candidate:.5g} against {comparison.rival:.5g}, "
+        f"difference {with_interval(difference.estimate, interval)}, margin {margin:g}"
     )
     low, high = interval.low, interval.high
     if low is not None and low > -margin:
@@ -270,26 +270,26 @@ def guardrail(measure: Measure, margin: float, comparison: Comparison) -> Findin
         verdict = Verdict.INCONCLUSIVE
         reason = f"harm beyond the margin is not excluded: {told}; these rows exclude {seen:.3g}"
     return make_finding(
-        f"recent_window.guardrail.{measure.name}",
+        f"recent_window.guardrail.{metric.name}",
         verdict,
         reason,
         Measurement(
             value=difference.estimate,
             interval=interval,
             threshold=-margin,
-            unit=measure.name,
+            unit=metric.name,
             rows=difference.rows,
         ),
     )
 
 
-def no_guardrail(measure: Measure, why: str) -> Finding:
+def no_guardrail(metric: RowMetric, why: str) -> Finding:
     """The finding of a guardrail whose metric does not exist for these rows."""
     return make_finding(
-        f"recent_window.guardrail.{measure.name}",
+        f"recent_window.guardrail.{metric.name}",
         Verdict.NO_DATA,
-        f"{measure.name} cannot be computed: {why}",
-        Measurement(unit=measure.name),
+        f"{metric.name} cannot be computed: {why}",
+        Measurement(unit=metric.name),
     )
 
 

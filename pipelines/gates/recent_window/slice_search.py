@@ -11,7 +11,7 @@ from pipelines.spec.training import Slice
 from pipelines.training.columns import categorical_features
 
 
-def found_slices(spec: ModelSpec, rows: pd.DataFrame) -> tuple[Slice, ...]:
+def undeclared_slices(spec: ModelSpec, rows: pd.DataFrame) -> tuple[Slice, ...]:
     """The slices that ``find_slices`` asks for, keys first, then features in declared order.
 
     Only the columns' own values are looked at, never labels or predictions, so that the tests

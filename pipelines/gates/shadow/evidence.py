@@ -107,7 +107,7 @@ def _losses(
     source: MetricSource, name: str, both: EntityLog
 ) -> tuple[PairedDifference | None, str]:
     """The two versions' losses on the same requests, by the model's own metric."""
-    if loss_measure(source.spec, name).metric.higher_is_better:
+    if loss_measure(source.spec, name).higher_is_better:
         return None, f"{name} ranks answers and is no loss of each: it cannot be paired"
     champion, matured = source.losses(name, both)
     shown = both.rows.assign(prediction=both.rows["prediction_shadow"])

@@ -28,7 +28,9 @@ class Chunks:
         return [fact[key] for fact in self.facts if fact.get(key) is not None]
 
 
-def chunked(table: ibis.Table, window: Window, length: timedelta) -> tuple[ibis.Table, int]:
+def split_into_chunks(
+    table: ibis.Table, window: Window, length: timedelta
+) -> tuple[ibis.Table, int]:
     """Rows of the whole chunks that end with the window, numbered from the oldest, and how many.
 
     Chunk ``i`` holds what became known in ``[end - (n - i) length, end - (n - i - 1) length)``.
@@ -50,7 +52,7 @@ def chunked(table: ibis.Table, window: Window, length: timedelta) -> tuple[ibis.
     return numbered.filter((numbered[CHUNK] >= 0) & (numbered[CHUNK] < number)), number
 
 
-def measure(
+def chunk_facts(
     table: ibis.Table,
     number: int,
     columns: Sequence[str],
@@ -117,7 +119,7 @@ def categories(
     return found
 
 
-def repeats(table: ibis.Table, number: int, identity: Sequence[str]) -> list[int]:
+def repeated_rows(table: ibis.Table, number: int, identity: Sequence[str]) -> list[int]:
     """Per chunk: rows whose identity another row of the chunk has too; missing ones left out."""
     there = table.filter([table[name].notnull() for name in identity])
     groups = there.group_by([CHUNK, *identity]).aggregate(group_rows=ibis._.count())

@@ -33,10 +33,10 @@ from pipelines.quality.envelope.bounds import (
 from pipelines.quality.envelope.chunks import (
     Chunks,
     categories,
-    chunked,
+    chunk_facts,
     count_inside,
-    measure,
-    repeats,
+    repeated_rows,
+    split_into_chunks,
 )
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import Stream
@@ -72,14 +72,14 @@ def envelope_suite(
     Raises:
         DataError: when the window holds fewer than three chunks or a chunk in three has no rows.
     """
-    rows, number = chunked(table, window, fresh)
+    rows, number = split_into_chunks(table, window, fresh)
     columns = [column for column in declaration.columns if column in table.columns]
     numbers = [c for c in columns if declaration.columns[c] in _NUMBERS]
     if declaration.known_delay is None:
         numbers.append(LAG)
     types, identity = declaration.columns, declaration.id
     texts = [c for c in columns if types[c] is ColumnType.STRING and c not in identity]
-    chunks = measure(rows, number, columns, numbers, texts, tail=(1 - mostly) / 5)
+    chunks = chunk_facts(rows, number, columns, numbers, texts, tail=(1 - mostly) / 5)
     empty = chunks.rows.count(0)
     if empty * 3 > number:
         raise DataError(
@@ -97,7 +97,7 @@ def envelope_suite(
     for column, counts in categories(rows, chunks, texts, CATEGORY_LIMIT).items():
         _categories(build, counts, len(chunks.rows), column, mostly)
     if identity:
-        _identity(build, repeats(rows, number, identity), chunks.rows, identity)
+        _identity(build, repeated_rows(rows, number, identity), chunks.rows, identity)
     meta = {"window": str(window), "chunk": duration_text(fresh), "chunks": number}
     return {"name": name, "expectations": build.expectations, "meta": meta}
 

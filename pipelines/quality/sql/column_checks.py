@@ -9,8 +9,8 @@ from typing import Any
 import ibis
 
 from pipelines.quality.sql.plan import (
+    CheckPlan,
     Kwargs,
-    Plan,
     Values,
     bounds_of,
     column_of,
@@ -21,7 +21,9 @@ from pipelines.quality.sql.plan import (
 from pipelines.quality.sql.row_checks import in_set
 
 
-def aggregate(table: ibis.Table, kwargs: Kwargs, what: str, kinds: tuple[str, ...]) -> Plan | None:
+def aggregate(
+    table: ibis.Table, kwargs: Kwargs, what: str, kinds: tuple[str, ...]
+) -> CheckPlan | None:
     """Minimum, maximum, mean, median, deviation or sum; of nothing, only a sum is a number."""
     kind = kind_of(table, kwargs["column"])
     if kind not in kinds:
@@ -35,7 +37,7 @@ def aggregate(table: ibis.Table, kwargs: Kwargs, what: str, kinds: tuple[str, ..
     return _value_plan({"value": aggregate}, lambda values: values["value"], bounds, kwargs, empty)
 
 
-def distinct(table: ibis.Table, kwargs: Kwargs, of_rows: bool) -> Plan | None:
+def distinct(table: ibis.Table, kwargs: Kwargs, of_rows: bool) -> CheckPlan | None:
     """How many values there are, as a count or as a share of the rows that have one."""
     bounds = bounds_of("number", kwargs)
     if kind_of(table, kwargs["column"]) in ("absent", "other") or bounds is None:
@@ -54,14 +56,14 @@ def distinct(table: ibis.Table, kwargs: Kwargs, of_rows: bool) -> Plan | None:
     )
 
 
-def distinct_in_set(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
+def distinct_in_set(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
     """No value is outside a set; what is counted are values, not rows."""
     rows = in_set(table, kwargs, True)
     if rows is None:
         return None
     column = column_of(table, kwargs["column"])
     strange = column.nunique(where=~column.isin(list(kwargs["value_set"])))
-    return Plan(
+    return CheckPlan(
         lambda values: {"success": not values["n"], "unexpected_count": values["n"]},
         {"n": strange},
     )
@@ -73,7 +75,7 @@ def _value_plan(
     bounds: tuple[Any, Any],
     kwargs: Kwargs,
     empty: float | None,
-) -> Plan:
+) -> CheckPlan:
     def finish(values: Values) -> dict[str, Any]:
         observed = value(values)
         if observed is None:
@@ -84,14 +86,14 @@ def _value_plan(
         shown = observed.isoformat() if isinstance(observed, datetime) else observed
         return {"success": held, "observed": shown}
 
-    return Plan(finish, aggregates)
+    return CheckPlan(finish, aggregates)
 
 
-def quantiles(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
+def quantiles(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
     """Order statistics at the nearest rank, as pandas has them by default, or interpolated ones.
 
     A rank ``k`` of ``n`` is the value at cumulated share ``(k + 1/2) / n``, which no rounding
-    moves to a neighbour; ``n`` has to be known first, hence the second look.
+    moves to a neighbour; ``n`` has to be known first, hence a second query.
     """
     ranges = kwargs.get("quantile_ranges")
     way = kwargs.get("allow_relative_error") or "nearest"
@@ -102,7 +104,7 @@ def quantiles(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
     quantiles, limits = ranges["quantiles"], ranges["value_ranges"]
     column = column_of(table, kwargs["column"])
 
-    def second(values: Values) -> dict[str, Any]:
+    def follow_up(values: Values) -> dict[str, Any]:
         rows = values["present"]
         if not rows:
             return {}
@@ -116,7 +118,7 @@ def quantiles(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
         held = all(map(_in_range, observed, limits))
         return {"success": held, "observed": {"quantiles": list(quantiles), "values": observed}}
 
-    return Plan(finish, {"present": column.count()}, second)
+    return CheckPlan(finish, {"present": column.count()}, follow_up)
 
 
 def _in_range(value: Any, limits: Any) -> bool:
@@ -140,7 +142,7 @@ def _ranked(column: Any, share: float) -> Any:
     return _quantile_disc(column.cast("float64"), share)
 
 
-def row_count(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
+def row_count(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
     """How many rows there are."""
     bounds = bounds_of("number", kwargs)
     if bounds is None:
@@ -148,7 +150,7 @@ def row_count(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
     return _value_plan({"rows": table.count()}, lambda values: values["rows"], bounds, kwargs, 0)
 
 
-def row_count_equal(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
+def row_count_equal(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
     """Exactly so many rows."""
     if not is_number(kwargs.get("value")):
         return None
@@ -156,13 +158,13 @@ def row_count_equal(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
     return row_count(table, same)
 
 
-def column_exists(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
+def column_exists(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
     """A column is there, whatever it holds."""
     there = kwargs["column"] in table.columns
-    return Plan(lambda _: {"success": there})
+    return CheckPlan(lambda _: {"success": there})
 
 
-def column_set(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
+def column_set(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
     """The columns are these, or at least these."""
     wanted = kwargs.get("column_set")
     if not isinstance(wanted, list | tuple | set):
@@ -170,4 +172,4 @@ def column_set(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
     there = set(table.columns)
     exact = kwargs.get("exact_match", True)
     held = set(wanted) == there if exact else set(wanted) <= there
-    return Plan(lambda _: {"success": held, "observed": sorted(there)})
+    return CheckPlan(lambda _: {"success": held, "observed": sorted(there)})

@@ -12,10 +12,10 @@ from functools import partial
 import ibis
 
 from pipelines.quality.sql import column_checks, row_checks
-from pipelines.quality.sql.plan import Kwargs, Plan
+from pipelines.quality.sql.plan import CheckPlan, Kwargs
 
 
-def compile_expectation(table: ibis.Table, name: str, kwargs: Kwargs) -> Plan | None:
+def compile_expectation(table: ibis.Table, name: str, kwargs: Kwargs) -> CheckPlan | None:
     """A plan for one expectation over ``table``, or ``None`` when it has to be run elsewhere."""
     entry = _COMPILERS.get(name)
     if entry is None:
@@ -30,7 +30,7 @@ def compile_expectation(table: ibis.Table, name: str, kwargs: Kwargs) -> Plan | 
 
 _LIMITS = {"column", "min_value", "max_value", "strict_min", "strict_max"}
 _NUMBER, _ORDERED = ("number",), ("number", "time")
-_COMPILERS: dict[str, tuple[Callable[[ibis.Table, Kwargs], Plan | None], set[str]]] = {
+_COMPILERS: dict[str, tuple[Callable[[ibis.Table, Kwargs], CheckPlan | None], set[str]]] = {
     "expect_table_row_count_to_be_between": (column_checks.row_count, _LIMITS - {"column"}),
     "expect_table_row_count_to_equal": (column_checks.row_count_equal, {"value"}),
     "expect_table_columns_to_match_set": (column_checks.column_set, {"column_set", "exact_match"}),

@@ -16,17 +16,17 @@ Kwargs = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Plan:
+class CheckPlan:
     """What to compute, and what to make of it.
 
-    ``aggregates`` are scalars of one query; ``second`` makes further scalars from their values;
-    ``apart`` are scalars over groups, each a query of its own.
+    ``aggregates`` are scalars of one query; ``follow_up`` makes further scalars from their values;
+    ``separate`` are scalars over groups, each a query of its own.
     """
 
     finish: Callable[[Values], dict[str, Any]]
     aggregates: dict[str, Any] = field(default_factory=dict)
-    second: Callable[[Values], dict[str, Any]] | None = None
-    apart: dict[str, Any] = field(default_factory=dict)
+    follow_up: Callable[[Values], dict[str, Any]] | None = None
+    separate: dict[str, Any] = field(default_factory=dict)
 
 
 def kind_of(table: ibis.Table, name: str) -> str:

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.quality.sql.plan import (
+    CheckPlan,
     Kwargs,
-    Plan,
     Values,
     bounds_of,
     column_of,
@@ -21,12 +21,12 @@ from pipelines.quality.sql.plan import (
 )
 
 
-def _map_plan(table: ibis.Table, missing: Any, unexpected: Any, kwargs: Kwargs) -> Plan:
+def _map_plan(table: ibis.Table, missing: Any, unexpected: Any, kwargs: Kwargs) -> CheckPlan:
     """Counts of all, missing and unexpected rows; ``mostly`` is about the rows not missing."""
     aggregates = {"rows": table.count(), "unexpected": unexpected.fill_null(False).sum()}
     if missing is not None:
         aggregates["missing"] = missing.sum()
-    return Plan(lambda values: _map_answer(values, kwargs), aggregates)
+    return CheckPlan(lambda values: _map_answer(values, kwargs), aggregates)
 
 
 def _map_answer(values: Values, kwargs: Kwargs) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def _map_answer(values: Values, kwargs: Kwargs) -> dict[str, Any]:
     }
 
 
-def null(table: ibis.Table, kwargs: Kwargs, wanted: bool) -> Plan | None:
+def null(table: ibis.Table, kwargs: Kwargs, wanted: bool) -> CheckPlan | None:
     """Rows have a value (``wanted`` false) or have none (``wanted`` true)."""
     if kind_of(table, kwargs["column"]) == "absent":
         return None
@@ -49,7 +49,7 @@ def null(table: ibis.Table, kwargs: Kwargs, wanted: bool) -> Plan | None:
     return _map_plan(table, None, column.notnull() if wanted else column.isnull(), kwargs)
 
 
-def between(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
+def between(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
     """Values lie between numbers or instants, each bound open or closed."""
     bounds = bounds_of(kind_of(table, kwargs["column"]), kwargs)
     if bounds is None or bounds == (None, None):
@@ -62,7 +62,7 @@ def between(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
     return _map_plan(table, column.isnull(), column.notnull() & ~held, kwargs)
 
 
-def in_set(table: ibis.Table, kwargs: Kwargs, wanted: bool) -> Plan | None:
+def in_set(table: ibis.Table, kwargs: Kwargs, wanted: bool) -> CheckPlan | None:
     """Values are (``wanted``) or are not in a set of values of the column's own type."""
     fits: dict[str, Callable[[Any], bool]] = {
         "text": lambda value: isinstance(value, str),
@@ -78,7 +78,7 @@ def in_set(table: ibis.Table, kwargs: Kwargs, wanted: bool) -> Plan | None:
     return _map_plan(table, column.isnull(), column.notnull() & wrong, kwargs)
 
 
-def regex(table: ibis.Table, kwargs: Kwargs, wanted: bool) -> Plan | None:
+def regex(table: ibis.Table, kwargs: Kwargs, wanted: bool) -> CheckPlan | None:
     """Text matches (``wanted``) or does not match a pattern anywhere."""
     if kind_of(table, kwargs["column"]) != "text" or not isinstance(kwargs.get("regex"), str):
         return None
@@ -92,7 +92,7 @@ def regex(table: ibis.Table, kwargs: Kwargs, wanted: bool) -> Plan | None:
     return _map_plan(table, column.isnull(), column.notnull() & wrong, kwargs)
 
 
-def pair_greater(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
+def pair_greater(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
     """The first column is greater than the second; a missing partner is no greater."""
     names = kwargs["column_A"], kwargs["column_B"]
     kinds = {kind_of(table, name) for name in names}
@@ -112,7 +112,7 @@ _PAIR_RULES: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def unique(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
+def unique(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
     """Every row of a group of equal rows is unexpected; missing values are equal to each other."""
     single = "column" in kwargs
     names = [kwargs["column"]] if single else list(kwargs["column_list"])
@@ -136,6 +136,6 @@ def unique(table: ibis.Table, kwargs: Kwargs) -> Plan | None:
     )
     repeated = groups.filter(groups.group_rows > 1).group_rows.sum()
     aggregates = {"rows": table.count(), "missing": left_out.sum()}
-    return Plan(
-        lambda values: _map_answer(values, kwargs), aggregates, apart={"unexpected": repeated}
+    return CheckPlan(
+        lambda values: _map_answer(values, kwargs), aggregates, separate={"unexpected": repeated}
     )

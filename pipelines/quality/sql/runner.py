@@ -12,7 +12,7 @@ from typing import Any
 import ibis
 
 from pipelines.quality.sql.compile import compile_expectation
-from pipelines.quality.sql.plan import Plan
+from pipelines.quality.sql.plan import CheckPlan
 from pipelines.quality.suite import ExpectationResult, Suite, SuiteRunner, columns_of
 
 
@@ -29,7 +29,7 @@ class SqlRunner:
     def run(self, table: ibis.Table, suite: Suite) -> tuple[ExpectationResult, ...]:
         """One result per expectation, in the suite's order."""
         expectations = suite["expectations"]
-        plans: dict[int, Plan] = {}
+        plans: dict[int, CheckPlan] = {}
         results: dict[int, ExpectationResult] = {}
         others: list[int] = []
         for index, expectation in enumerate(expectations):
@@ -47,7 +47,7 @@ class SqlRunner:
                 )
             else:
                 others.append(index)
-        for index, answer in answer_plans(table, plans).items():
+        for index, answer in run_plans(table, plans).items():
             results[index] = ExpectationResult(
                 index=index, type=expectations[index]["type"], **answer
             )
@@ -58,7 +58,7 @@ class SqlRunner:
         return tuple(results[index] for index in range(len(expectations)))
 
 
-def answer_plans(table: ibis.Table, plans: dict[int, Plan]) -> dict[int, dict[str, Any]]:
+def run_plans(table: ibis.Table, plans: dict[int, CheckPlan]) -> dict[int, dict[str, Any]]:
     """The answers of all plans: their aggregates in one query, then what needs another."""
     if not plans:
         return {}
@@ -77,14 +77,14 @@ def answer_plans(table: ibis.Table, plans: dict[int, Plan]) -> dict[int, dict[st
     later = {
         f"{index}_{name}": expression
         for index, plan in plans.items()
-        if plan.second is not None
-        for name, expression in plan.second(own[index]).items()
+        if plan.follow_up is not None
+        for name, expression in plan.follow_up(own[index]).items()
     }
     for key, value in _aggregate(table, later).items():
         number, name = key.split("_", 1)
         own[int(number)][name] = value
     for index, plan in plans.items():
-        for name, expression in plan.apart.items():
+        for name, expression in plan.separate.items():
             own[index][name] = expression.to_pyarrow().as_py()
     return {index: plan.finish(own[index]) for index, plan in plans.items()}
 

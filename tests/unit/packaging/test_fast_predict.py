@@ -15,7 +15,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
-from pipelines.packaging.fast_predict import Row, agree, compiled, plain, trial_rows
+from pipelines.packaging.fast_predict import Row, compiled, example_rows, interpreted, matches
 
 NAMES, TEXTS = ("shop", "age", "sold"), frozenset({"shop"})
 
@@ -58,7 +58,7 @@ def test_it_agrees_on_known_unknown_and_missing_values(
     assert fast is not None
     example: list[Row] = [{"shop": "a", "age": 0.5, "sold": None}]
     example += [{"shop": "b", "age": -1.0, "sold": 2.0}]
-    assert agree(plain(pipeline, TEXTS, NAMES), fast, trial_rows(example, TEXTS))
+    assert matches(interpreted(pipeline, TEXTS, NAMES), fast, example_rows(example, TEXTS))
 
 
 number = st.none() | st.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -73,7 +73,7 @@ PIPELINE = trained(boosted(), missing_shop=True)
 def test_it_agrees_on_any_rows(rows: list[Row]) -> None:
     fast = compiled(PIPELINE, TEXTS, NAMES)
     assert fast is not None
-    assert np.array_equal(plain(PIPELINE, TEXTS, NAMES)(rows), fast(rows))
+    assert np.array_equal(interpreted(PIPELINE, TEXTS, NAMES)(rows), fast(rows))
 
 
 def test_what_is_not_of_the_known_form_is_left_as_it_is() -> None:
@@ -92,5 +92,5 @@ def test_a_difference_in_the_last_bit_is_seen() -> None:
     def almost(rows: list[Row]) -> np.ndarray:
         return np.full(len(rows), math.nextafter(1.0, 2.0))
 
-    assert agree(one, one, rows)
-    assert not agree(one, almost, rows)
+    assert matches(one, one, rows)
+    assert not matches(one, almost, rows)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.training.baseline import PRIOR_LABELS, naive_predictions
+from pipelines.training.baseline import PRIOR_LABELS, baseline_predictions
 
 PINBALL = {"name": "pinball", "quantile": 0.8, "minimum_effect": 1}
 
@@ -16,7 +16,7 @@ def told(spec, training: dict[str, list[float]], *shops: str) -> dict[str, float
     rows = [(shop, label) for shop, labels in training.items() for label in labels]
     table = pd.DataFrame(rows, columns=["shop", "label"])
     asked = pd.DataFrame({"shop": list(shops)})
-    return dict(zip(shops, naive_predictions(spec, table, asked, ()), strict=True))
+    return dict(zip(shops, baseline_predictions(spec, table, asked, ()), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_rate_is_never_sure(classifier, binary, recent):
     spec, rows = classifier(), binary(recent)
     rows["shop"] = [f"party {number}" for number in range(len(rows))]
     rate = float(rows["label"].mean())
-    found = naive_predictions(spec, rows, rows, ("0", "1"))
+    found = baseline_predictions(spec, rows, rows, ("0", "1"))
     assert found[rows["label"] == 1] == pytest.approx(
         (1 + rate * PRIOR_LABELS) / (1 + PRIOR_LABELS)
     )
@@ -64,7 +64,7 @@ def test_entities_of_several_keys_and_without_a_name(regression):
     rows = pd.DataFrame(names, columns=["shop", "kind"])
     training = pd.concat([rows.assign(label=10.0 * place) for place in range(1, 4)] * 100)
     training["label"] += 1000.0 * training["kind"].isna()
-    found = naive_predictions(spec, training, rows, ())
+    found = baseline_predictions(spec, training, rows, ())
     assert found[0] == found[2] == 20.0
     assert found[1] > 1000.0
 

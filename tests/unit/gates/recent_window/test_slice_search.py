@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from pipelines.core.findings import Verdict
 from pipelines.gates.recent_window.evaluate import evaluate
-from pipelines.gates.recent_window.slice_search import found_slices
+from pipelines.gates.recent_window.slice_search import undeclared_slices
 from pipelines.training.score import Scored, rows_digest
 
 SEARCH = {"margin": 0.1}
@@ -61,19 +61,19 @@ def test_every_key_and_feature_is_searched_unless_declared_or_of_many_values(
 ):
     rows = frame(recent)
     spec = regression(find_slices=SEARCH, slices=[{"column": "kind", "margin": 0.5}])
-    found = {part.column: (part.bins, part.margin) for part in found_slices(spec, rows)}
+    found = {part.column: (part.bins, part.margin) for part in undeclared_slices(spec, rows)}
     assert found == {"size": (4, 0.1), "price": (4, 0.1), "open": (None, 0.1)}, (
         "80 shops are too many values, kind is declared, a yes/no is taken as it is"
     )
     wider = regression(find_slices={**SEARCH, "most_values": 80})
-    assert next(part.column for part in found_slices(wider, rows)) == "shop"
-    assert [part.column for part in found_slices(wider, rows.assign(kind="a"))] == [
+    assert next(part.column for part in undeclared_slices(wider, rows)) == "shop"
+    assert [part.column for part in undeclared_slices(wider, rows.assign(kind="a"))] == [
         "shop",
         "size",
         "price",
         "open",
     ], "a column of one value is everybody"
-    assert found_slices(regression(), rows) == ()
+    assert undeclared_slices(regression(), rows) == ()
 
 
 def test_found_groups_that_are_too_small_are_listed_and_not_passed(regression, frame, recent):
