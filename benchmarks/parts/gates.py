@@ -144,7 +144,7 @@ def compare(home: Home) -> dict[str, Any]:
     if own is not None:
         facts["first_version"] = str(home.weeks[own].at.date())
         if own != begin:
-            starts["from our first version on, which all start with"] = own
+            starts["from our first version on, with which all gates start"] = own
     facts["parts"] = [_part(arena, start) | {"title": title} for title, start in starts.items()]
     return facts
 
