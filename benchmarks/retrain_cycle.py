@@ -132,7 +132,7 @@ def theirs(rows: int, work: Path) -> dict[str, Any]:
         mlflow.set_experiment("demand")
     with meter.step("load"):
         frames = by_hand.load(store(rows), AS_OF)
-    start = np.datetime64((AS_OF - spec.gates.contract.fresh).replace(tzinfo=None))
+    start = np.datetime64((AS_OF - spec.gates.contract.lookback).replace(tzinfo=None))
     with meter.step("validate fresh"):
         fresh = [
             answer

@@ -155,7 +155,7 @@ def retrain_weekly(home: Home, weeks: int) -> None:
         home.weeks.append(week)
         waive = {name for name in against if name.startswith("contract.envelope.")}
         if week.refused:
-            waive |= {f"contract.refused.{at:%Y-%m-%d}"}
+            waive |= {f"contract.previously_rejected.{at:%Y-%m-%d}"}
         told = f"{at.date()} {week.outcome} {', '.join(week.refused)}"
         print(told + (f" (waived: {len(week.waived)})" if week.waived else ""), file=sys.stderr)
         sys.stderr.flush()

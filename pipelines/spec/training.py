@@ -129,7 +129,7 @@ class SliceSearch(Declaration):
     margin: float = Field(ge=0, description="tolerated loss in the primary metric's unit")
     bins: int = Field(default=4, ge=2, le=20, description="quantile bins of a number")
     minimum_rows: int = Field(default=200, ge=30)
-    most_values: int = Field(
+    max_values: int = Field(
         default=20, ge=2, le=200, description="a category with more values than this is left out"
     )
 
@@ -137,7 +137,7 @@ class SliceSearch(Declaration):
 class ContractGate(Declaration):
     """How fresh data is held against the hand-written suite and the champion's envelope."""
 
-    fresh: Duration = Field(
+    lookback: Duration = Field(
         default=timedelta(days=7), description="known in this long before as-of"
     )
     mostly: Share = Field(
@@ -148,11 +148,13 @@ class ContractGate(Declaration):
 class AvailabilityGate(Declaration):
     """When production has a feature: looked up for the newest decision points before training."""
 
-    fresh: Duration = Field(
+    lookback: Duration = Field(
         default=timedelta(days=7), description="decision points this long before as-of are taken"
     )
-    points: int = Field(default=20_000, ge=100, description="the newest of them, at most so many")
-    online_share: Share = Field(
+    max_points: int = Field(
+        default=20_000, ge=100, description="the newest of them, at most so many"
+    )
+    min_online_share: Share = Field(
         default=0.98,
         description="of the values that the events give, the share that production has to have",
     )

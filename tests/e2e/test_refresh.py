@@ -37,9 +37,9 @@ def test_a_second_refresh_is_held_against_what_was_proved(
     # Two days on, a refit looks better than the first version; a day later, another than that.
     first, second = (pharmacy.retrain(FIRST + timedelta(days=day), **ASKED) for day in (2, 3))
     assert (first.outcome, second.outcome) == ("promote", "promote"), second.against()
-    assert "recent_window.anchor" not in names(first), "the champion was the anchor itself"
+    assert "recent_window.reference" not in names(first), "the champion was the anchor itself"
     by_name = names(second)
-    held = by_name["recent_window.anchor"]
+    held = by_name["recent_window.reference"]
     assert "version 1" in held.reason
     assert held.rows == by_name["recent_window.refresh"].rows, "on the same rows"
     entries = pharmacy.parts().ledger.entries("demand")

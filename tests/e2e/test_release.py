@@ -107,7 +107,7 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
     assert (watched.action, watched.weeks, watched.planned_weeks) == ("waits", 1, 2)
     kept = step(pharmacy, end)
     assert kept.action == "kept", (kept.summary, verdicts(kept))
-    assert "canary.promised" in verdicts(kept)
+    assert "canary.realised_gain" in verdicts(kept)
     assert page(pharmacy, "kept").startswith("✔ Champion")
     assert serves(pharmacy) == ("2", None)
     assert step(pharmacy, end).action == "nothing"

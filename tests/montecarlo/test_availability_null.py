@@ -54,7 +54,7 @@ def failed(found: FeatureAvailability) -> bool:
 @pytest.mark.parametrize("entities", [200, 2_000, 20_000])
 def test_a_share_at_the_limit_fails_rarely(entities: int) -> None:
     rng = np.random.default_rng(entities)
-    least = SPEC.gates.availability.online_share
+    least = SPEC.gates.availability.min_online_share
     wrong = sum(
         failed(presence(entities, int(there))) for there in rng.binomial(entities, least, TRIALS)
     )

@@ -139,7 +139,8 @@ def test_pharma_without_many_entities_has_no_first_version(pharma: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("week", "also"), [("2017-01-09", set()), ("2017-01-16", {"contract.refused.2017-01-09"})]
+    ("week", "also"),
+    [("2017-01-09", set()), ("2017-01-16", {"contract.previously_rejected.2017-01-09"})],
 )
 def test_pharma_filled_outage_is_never_trained_on(pharma: Any, week: str, also: set[str]) -> None:
     """January 2017 is an outage filled with averages: many values where a till has few.

@@ -95,10 +95,10 @@ def test_production_as_it_should_be_raises_no_alarm(pharmacy: Pharmacy) -> None:
     windows = ("sold", "sales", "price", "on_hand")
     assert found.keys() >= {
         *(f"availability.online.{name}" for name in windows),
-        *(f"availability.stored.{name}" for name in windows),
+        *(f"availability.online_mismatch.{name}" for name in windows),
         *(f"availability.parity.{name}" for name in (*windows, "medicine", "weekday")),
-        *(f"availability.fresh.{view}" for view in ("dispensing_by_pharmacy_medicine",)),
-        "availability.fresh.stock_by_pharmacy_medicine",
+        *(f"availability.staleness.{view}" for view in ("dispensing_by_pharmacy_medicine",)),
+        "availability.staleness.stock_by_pharmacy_medicine",
         "availability.parity.preprocessing",
         "availability.parity.prediction",
     }
@@ -115,8 +115,8 @@ def test_a_unit_that_differs_online_is_named(pharmacy: Pharmacy, tmp_path: Path)
     tablets = elsewhere(tmp_path, UnitChange(start=START, factor=30))
     log_days(pharmacy, Production(pharmacy, store=tablets).serve(WEEK))
     told, found = stopped(pharmacy)
-    assert set(told.against()) == {"availability.parity.sold", "availability.stored.sold"}
-    for finding in (found["availability.parity.sold"], found["availability.stored.sold"]):
+    assert set(told.against()) == {"availability.parity.sold", "availability.online_mismatch.sold"}
+    for finding in (found["availability.parity.sold"], found["availability.online_mismatch.sold"]):
         assert finding.verdict is Verdict.FAIL
         assert "likely cause: unit: every served value is 30 times" in finding.reason
 
@@ -141,7 +141,7 @@ def test_a_feed_that_stopped_for_a_day_is_named_when_it_is_back(pharmacy: Pharma
         assert "likely cause: stale" in finding.reason
         assert finding.value is not None
         assert finding.value <= 1 / 6, "it was served on one of the six days in the window"
-    assert found["availability.fresh.dispensing_by_pharmacy_medicine"].verdict is Verdict.PASS
+    assert found["availability.staleness.dispensing_by_pharmacy_medicine"].verdict is Verdict.PASS
 
 
 def test_a_feed_that_is_still_down_is_named(pharmacy: Pharmacy) -> None:
@@ -149,10 +149,10 @@ def test_a_feed_that_is_still_down_is_named(pharmacy: Pharmacy) -> None:
     Production(pharmacy).materialize(SECOND - 3 * DAY)
     told, found = stopped(pharmacy)
     assert set(told.against()) == {
-        "availability.fresh.dispensing_by_pharmacy_medicine",
-        "availability.fresh.stock_by_pharmacy_medicine",
+        "availability.staleness.dispensing_by_pharmacy_medicine",
+        "availability.staleness.stock_by_pharmacy_medicine",
     }
-    stock = found["availability.fresh.stock_by_pharmacy_medicine"]
+    stock = found["availability.staleness.stock_by_pharmacy_medicine"]
     assert stock.value == timedelta(days=3, hours=2).total_seconds()
     assert "on_hand" in stock.reason
 
@@ -196,7 +196,7 @@ def test_a_counter_that_restarts_from_0_is_named(pharmacy: Pharmacy, tmp_path: P
     parity = found["availability.parity.sales"]
     assert parity.verdict is Verdict.FAIL
     assert "likely cause: restarted: served values begin again near 0 and grow" in parity.reason
-    assert found["availability.stored.sales"].verdict is Verdict.FAIL
+    assert found["availability.online_mismatch.sales"].verdict is Verdict.FAIL
 
 
 # What production has for some and not for others
@@ -268,7 +268,7 @@ def test_a_store_that_has_gone_on_is_no_fault_of_a_run_that_is_late_or_stands_in
     Production(pharmacy).materialize(SECOND)
     told = pharmacy.retrain(SECOND - late, dry_run=True)
     found = findings(told)
-    assert found["availability.stored.sold"].verdict is Verdict.PASS
+    assert found["availability.online_mismatch.sold"].verdict is Verdict.PASS
     assert {name for name in told.against() if name.startswith("availability.")} == set()
     assert "train" not in told.skipped
 

@@ -10,7 +10,7 @@ from pipelines.simulation.faults import UnitChange
 from tests.support.pharmacy import FIRST, SECOND, WEEK, Pharmacy, planted, write_days
 
 THIRD = SECOND + WEEK
-NAME = f"contract.refused.{SECOND:%Y-%m-%d}"
+NAME = f"contract.previously_rejected.{SECOND:%Y-%m-%d}"
 
 
 @pytest.fixture(scope="module")

@@ -132,9 +132,9 @@ def test_tills_that_report_later_in_one_arm_promote_nothing(
     later = {Arm.CHALLENGER: slow == "challenger", Arm.CONTROL: slow == "control"}
     lived(pharmacy, sells(1.4), late=lambda arm: 0.2 * later.get(arm, False))
     report = step(pharmacy, VERDICT)
-    assert verdicts(report)["canary.overdue"] == "inconclusive"
+    assert verdicts(report)["canary.late_outcomes"] == "inconclusive"
     assert report.action == "ended", report.summary
-    [told] = [one for one in report.findings if one.name == "canary.overdue"]
+    [told] = [one for one in report.findings if one.name == "canary.late_outcomes"]
     assert "declare a longer delay" in told.reason
     challenger, control = (float(share) for share in re.findall(r"([\d.]+)%", told.reason)[:2])
     assert (challenger > control) == (slow == "challenger"), told.reason

@@ -29,7 +29,7 @@ class Contract(Record):
 def hold_contract(
     run: Run, spec: ModelSpec, snapshot: Snapshot, incumbent: ModelVersion | None
 ) -> Contract:
-    """The findings of both suites on what became known in ``gates.contract.fresh`` before as-of."""
+    """Findings of both suites on rows that became known in the gate's lookback before as-of."""
     from pipelines.gates.contract.findings import contract_findings
 
     default, runner = run.spec.points.stream, run.parts.suite_runner
@@ -44,8 +44,8 @@ def hold_contract(
 def refused_stretches(run: Run) -> Iterator[Finding]:
     """Stretches that the contract refused when they were fresh, and that would be trained on now.
 
-    One finding each, called ``contract.refused.<day>``. It passes when the declaration excludes
-    the stretch; it is silent once a decision of this lineage has waived it, with a reason.
+    One finding each, called ``contract.previously_rejected.<day>``. It passes when the declaration
+    excludes the stretch; it is silent once a decision of this lineage has waived it, with a reason.
     """
     request, gate = run.request, run.spec.gates.contract
     entries = run.parts.ledger.entries(request.model, request.lineage)
@@ -55,8 +55,8 @@ def refused_stretches(run: Run) -> Iterator[Finding]:
     start = split_plan(run.spec, request.as_of).train.start
     refused = {entry.as_of: entry for entry in entries if _refuses(entry)}
     for at, entry in sorted(refused.items()):
-        stretch = Window(at - gate.fresh, at)
-        name = f"contract.refused.{at:%Y-%m-%d}"
+        stretch = Window(at - gate.lookback, at)
+        name = f"contract.previously_rejected.{at:%Y-%m-%d}"
         if name in accepted or stretch.end <= start or at >= request.as_of:
             continue
         out = any(e.start <= stretch.start and stretch.end <= e.end for e in run.spec.split.exclude)
@@ -79,7 +79,7 @@ def _refuses(entry: Entry) -> bool:
         and finding.verdict is Verdict.FAIL
         and finding.blocking
         and finding.name not in waived
-        and not finding.name.startswith("contract.refused.")
+        and not finding.name.startswith("contract.previously_rejected.")
         for finding in entry.findings
     )
 
@@ -98,7 +98,7 @@ def envelope_of(run: Run, snapshot: Snapshot, plan: SplitPlan) -> dict[str, Any]
                 stream=name,
                 declaration=declaration,
                 window=_history(snapshot, name, plan),
-                fresh=gate.fresh,
+                fresh=gate.lookback,
                 mostly=gate.mostly,
             )
             for name, declaration in run.spec.streams.items()
@@ -116,6 +116,6 @@ def _history(snapshot: Snapshot, stream: str, plan: SplitPlan) -> Window:
 def fresh_rows(
     spec: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime
 ) -> dict[str, ibis.Table]:
-    """Every stream's rows that became known in ``gates.contract.fresh`` before ``as_of``."""
-    start = (as_of - spec.gates.contract.fresh).replace(tzinfo=None)
+    """Every stream's rows that became known in ``gates.contract.lookback`` before ``as_of``."""
+    start = (as_of - spec.gates.contract.lookback).replace(tzinfo=None)
     return {name: table.filter(table.known_time > start) for name, table in tables.items()}

@@ -131,13 +131,13 @@ def _recent_points(run: Run, plan: SplitPlan, tables: Mapping[str, ibis.Table]) 
     if isinstance(spec.points, EventPoints):
         known = {spec.points.stream: as_known(tables[spec.points.stream], plan.as_of)}
         events = decision_points(spec, known, {}, plan.as_of)
-        start = (plan.as_of - gate.fresh).replace(tzinfo=None)
+        start = (plan.as_of - gate.lookback).replace(tzinfo=None)
         newest = events.filter(events[DECISION_TIME] > start)
-        newest = newest.order_by([newest[AT].desc(), *spec.points.keys]).limit(gate.points)
+        newest = newest.order_by([newest[AT].desc(), *spec.points.keys]).limit(gate.max_points)
         rows: pd.DataFrame = newest.select(*columns).to_pandas()
     else:
-        window = Window(plan.as_of - gate.fresh, plan.as_of + MICROSECOND)
-        rows = read_rows(spec, run.workspace.path(FRAME), window)[columns].tail(gate.points)
+        window = Window(plan.as_of - gate.lookback, plan.as_of + MICROSECOND)
+        rows = read_rows(spec, run.workspace.path(FRAME), window)[columns].tail(gate.max_points)
     counted: pd.DataFrame = rows.value_counts(dropna=False).rename(POINTS).reset_index()
     return counted.sort_values(columns, ignore_index=True)
 
@@ -153,7 +153,7 @@ def _presence(
     from pipelines.gates.availability.store_lookup import is_present
 
     spec, frame = run.spec, run.workspace.path(FRAME)
-    recent = Window(plan.as_of - spec.gates.availability.fresh, plan.as_of + MICROSECOND)
+    recent = Window(plan.as_of - spec.gates.availability.lookback, plan.as_of + MICROSECOND)
     rows = {window: read_rows(spec, frame, window) for window in (plan.train, recent)}
     old = () if incumbent is None else incumbent.spec.features
     champions = {

@@ -36,8 +36,9 @@ NAME = "availability.parity"
 class Replayed(Record):
     """What a replay found about features that both recipes use, by name.
 
-    ``unequal`` are unequal shares. ``nulls`` are of the newest days (``gates.availability.fresh``):
-    requests for which there is a value, and how many of these were served none.
+    ``unequal`` are unequal shares. ``nulls`` are of the newest days
+    (``gates.availability.lookback``): requests for which there is a value, and how many of these
+    were served none.
     """
 
     parity: dict[str, Any] | None = None
@@ -76,7 +77,7 @@ def replay_run(
             )
             at_offsets = recomputed(incumbent.spec, tables, plan.as_of)
             parity = replay(incumbent.spec, rows, log, at_offsets)
-        newest = (plan.as_of - run.spec.gates.availability.fresh).replace(tzinfo=None)
+        newest = (plan.as_of - run.spec.gates.availability.lookback).replace(tzinfo=None)
         lately = replay(incumbent.spec, rows, log[log["event_time"] >= newest])
         asked, again, served = logged_requests(incumbent.spec, rows, log)
         pipeline = incumbent.load_pipeline()

@@ -102,7 +102,7 @@ def staleness_finding(fresh: ViewAge) -> Finding:
     else:
         verdict, told = Verdict.PASS, f"{told}, within {_hours(fresh.lifetime_s)}"
     return make_finding(
-        f"availability.fresh.{fresh.view}",
+        f"availability.staleness.{fresh.view}",
         verdict,
         f"the view {fresh.view} {told}",
         Measurement(value=fresh.age_s, threshold=fresh.lifetime_s, unit="seconds"),
@@ -150,7 +150,7 @@ def _verdict(spec: ModelSpec, each: FeatureAvailability) -> tuple[Verdict, Inter
 
 
 def _share_verdict(share: float, interval: Interval | None, spec: ModelSpec) -> Verdict:
-    least = spec.gates.availability.online_share
+    least = spec.gates.availability.min_online_share
     if share >= least:
         return Verdict.PASS
     high = 1.0 if interval is None or interval.high is None else interval.high
@@ -181,7 +181,7 @@ def _presence(
         Measurement(
             value=each.share if each.offline or each.asked else None,
             interval=interval,
-            threshold=spec.gates.availability.online_share,
+            threshold=spec.gates.availability.min_online_share,
             unit="share of values that production has",
             rows=each.points,
         ),
@@ -228,7 +228,7 @@ def _stored(spec: ModelSpec, each: FeatureAvailability) -> Finding:
     if each.likely is not None:
         told += f"; likely cause: {each.likely.cause}: {each.likely.explanation}"
     return make_finding(
-        f"availability.stored.{each.feature}",
+        f"availability.online_mismatch.{each.feature}",
         verdict,
         f"{each.feature}: {told}",
         Measurement(

@@ -178,7 +178,7 @@ def late_outcome_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[
     """
     if not any(OVERDUE in group.metrics for group in evidence.to_date.arms):
         return
-    name, allowed = "canary.overdue", canary.max_late_difference
+    name, allowed = "canary.late_outcomes", canary.max_late_difference
     if len(evidence.cumulative_weeks) < 2:
         yield make_finding(
             name, Verdict.NO_DATA, "late events of no whole week have had time to come"

@@ -93,7 +93,10 @@ def _realised_gain(
     found = cumulative_difference(evidence, canary, whole)
     if found is None:
         return make_finding(
-            "canary.promised", Verdict.NO_DATA, "no whole week can be compared yet", blocking=False
+            "canary.realised_gain",
+            Verdict.NO_DATA,
+            "no whole week can be compared yet",
+            blocking=False,
         )
     interval = found.interval(LEVEL)
     if not over:  # watched until then: an interval that may be
@@ -102,7 +105,7 @@ def _realised_gain(
         )
     less = interval.high is not None and interval.high < expected_gain
     return make_finding(
-        "canary.promised",
+        "canary.realised_gain",
         Verdict.INCONCLUSIVE if less else Verdict.PASS,
         f"promised {expected_gain:.4g}, measured {found.estimate:.4g} on {whole} whole "
         f"week(s): {'less than' if less else 'may well be what'} was promised",

@@ -152,13 +152,13 @@ def anchor(spec: ModelSpec, comparison: Comparison, version: str) -> Finding:
     Without it, refreshes that are each a little worse would add up: every one of them is held
     against the one before.
     """
-    return _not_worse(spec, comparison, "recent_window.anchor", f"the anchor, version {version}")
+    return _not_worse(spec, comparison, "recent_window.reference", f"the anchor, version {version}")
 
 
 def no_anchor(version: str, why: str) -> Finding:
     """The finding of a refresh that could not be held against its anchor."""
     return make_finding(
-        "recent_window.anchor",
+        "recent_window.reference",
         Verdict.NO_DATA,
         f"not compared with the anchor, version {version}: {why}",
     )

@@ -35,7 +35,7 @@ def _search(spec: ModelSpec, rows: pd.DataFrame) -> Iterator[Slice]:
         values = rows[column].nunique(dropna=False)
         if column in declared or values < 2:  # one value is everybody, who are judged already
             continue
-        if column in categories and values > search.most_values:
+        if column in categories and values > search.max_values:
             continue
         bins = None if column in categories or values <= search.bins else search.bins
         yield Slice(

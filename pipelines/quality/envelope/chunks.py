@@ -44,7 +44,7 @@ def split_into_chunks(
             "the training window is too short for an envelope",
             got=f"{window}, which holds {number} stretch(es) of {length}",
             wanted="at least three stretches as long as the fresh window",
-            hint="lengthen split.train or shorten gates.contract.fresh",
+            hint="lengthen split.train or shorten gates.contract.lookback",
         )
     end, seconds = int(window.end.timestamp()), int(length.total_seconds())
     age = ((end - 1 - with_arrival(table).known_time.epoch_seconds()) / seconds).floor()

@@ -86,7 +86,7 @@ def envelope_suite(
             f"stream {stream!r} is too thin for an envelope",
             got=f"{empty} of {number} stretches of {duration_text(fresh)} without a row",
             wanted="rows in two of three stretches of the training window",
-            hint="lengthen gates.contract.fresh, or mend the stream's history",
+            hint="lengthen gates.contract.lookback, or mend the stream's history",
         )
     build = _Builder(stream, number, instant_text(window.end), duration_text(fresh))
     _volume(build, chunks)

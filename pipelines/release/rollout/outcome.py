@@ -24,7 +24,7 @@ def rollout_outcome(entry: Draft) -> str:
         return "void"  # its champion was replaced: nothing was judged
     if any(one.gate is Gate.SHADOW and _is_negative(one) for one in entry.findings):
         return "failed in shadow"
-    if any(one.name == "canary.promised" for one in entry.findings):
+    if any(one.name == "canary.realised_gain" for one in entry.findings):
         return "kept"
     return "inconclusive"
 

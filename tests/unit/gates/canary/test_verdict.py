@@ -81,7 +81,7 @@ def test_a_harmed_guardrail_rolls_back_what_looks_better():
 def test_an_outcome_that_comes_later_in_one_arm_is_no_promotion(late, verdict):
     """Its newest week is always the less complete one, and longer weeks would not mend it."""
     ended = run(Live(effect=0.4, per_day=200, late=late), rollout(futility=0.0))
-    told = [one.verdict.value for one in ended.findings if one.name == "canary.overdue"]
+    told = [one.verdict.value for one in ended.findings if one.name == "canary.late_outcomes"]
     assert told == ([verdict] if verdict else [])
     wanted = CanaryStep.STOP_INCONCLUSIVE if verdict == "inconclusive" else CanaryStep.PROMOTE
     assert ended.step is wanted
@@ -90,7 +90,7 @@ def test_an_outcome_that_comes_later_in_one_arm_is_no_promotion(late, verdict):
 def test_few_events_do_not_show_that_one_arm_is_later():
     for seed in range(5):
         live = Live(effect=0.8, per_day=30, late=(0.05, 0.02), seed=seed)
-        assert found(run(live, rollout()), "overdue").verdict is Verdict.PASS
+        assert found(run(live, rollout()), "late_outcomes").verdict is Verdict.PASS
 
 
 HARMED = Live(effect=0.5, segments=8, harmed=-1.5, per_day=200)

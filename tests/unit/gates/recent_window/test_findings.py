@@ -58,7 +58,9 @@ def judge(regression, frame, recent) -> Judge:
 
 def deciding(found: dict[str, Finding]) -> set[str]:
     return {
-        name for name in ("primary", "refresh", "anchor") if name in found and found[name].blocking
+        name
+        for name in ("primary", "refresh", "reference")
+        if name in found and found[name].blocking
     }
 
 
@@ -91,15 +93,15 @@ def test_a_refresh_that_is_proved_better_is_promoted_for_that(judge) -> None:
 
 def test_a_refresh_that_has_fallen_behind_its_anchor_is_stopped(judge) -> None:
     found = judge(0.999, 1.0, 0.8)
-    assert deciding(found) == {"refresh", "anchor"}
+    assert deciding(found) == {"refresh", "reference"}
     assert found["refresh"].verdict is Verdict.PASS, "against the champion all is well"
-    assert found["anchor"].verdict is Verdict.FAIL
-    assert "version 7" in found["anchor"].reason
+    assert found["reference"].verdict is Verdict.FAIL
+    assert "version 7" in found["reference"].reason
 
 
 def test_a_refresh_beside_its_anchor_passes_both(judge) -> None:
     found = judge(0.999, 1.0, 1.0)
-    assert {found[name].verdict for name in ("refresh", "anchor")} == {Verdict.PASS}
+    assert {found[name].verdict for name in ("refresh", "reference")} == {Verdict.PASS}
 
 
 def test_an_anchor_scored_on_other_rows_is_refused(judge) -> None:

@@ -65,7 +65,7 @@ def test_every_key_and_feature_is_searched_unless_declared_or_of_many_values(
     assert found == {"size": (4, 0.1), "price": (4, 0.1), "open": (None, 0.1)}, (
         "80 shops are too many values, kind is declared, a yes/no is taken as it is"
     )
-    wider = regression(find_slices={**SEARCH, "most_values": 80})
+    wider = regression(find_slices={**SEARCH, "max_values": 80})
     assert next(part.column for part in undeclared_slices(wider, rows)) == "shop"
     assert [part.column for part in undeclared_slices(wider, rows.assign(kind="a"))] == [
         "shop",

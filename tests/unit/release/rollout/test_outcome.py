@@ -41,7 +41,7 @@ UNEQUAL = found("sample_ratio.assigned", Verdict.FAIL)
         ((HARM, UNEQUAL), "void"),
         ((found("primary", Verdict.PASS), found("guardrail.errors", Verdict.FAIL)), "inconclusive"),
         ((found("harm.errors", Verdict.NO_DATA),), "inconclusive"),
-        ((found("promised", Verdict.INCONCLUSIVE),), "kept"),
+        ((found("realised_gain", Verdict.INCONCLUSIVE),), "kept"),
         ((found("errors", Verdict.FAIL, Gate.SHADOW),), "failed in shadow"),
         ((found("requests", Verdict.NO_DATA, Gate.SHADOW),), "failed in shadow"),
         ((), "void"),
