@@ -48,8 +48,9 @@ DIFFERING = (
 def canary_years(replications: int) -> Iterator[Row]:
     """A year of weekly candidates, one canary at a time, through the offline gate and the canary.
 
-    Candidates and their champion differ by what is said, in minimum effects; offline errors are
-    0.39 and those of four weeks of canary 0.241 of it. Score paths, with the product's own bounds.
+    The difference between candidates and champion is given in minimum effects. The standard error
+    is 0.39 minimum effects offline and 0.241 in a canary of four weeks. Simulated as score paths,
+    with the bounds of the product.
     """
     gates = (
         ("metric greater offline, no canary", Gate(0.5, none), None),
@@ -76,16 +77,16 @@ def _year(
     found = years(gate, world, many, np.random.default_rng(190))
     worthy = int(found.worthy.sum())
     told = f" ({found.promotions.mean():.2f} promotions"
-    told += f", {found.found.sum() / worthy:.0%} of the worthy)" if worthy else ")"
+    told += f", {found.found.sum() / worthy:.0%} of those that are better)" if worthy else ")"
     return Row(f"year with a false promotion, {what}", where, int((found.false > 0).sum()), many,
                None if promised is None else "at most", promised or 0.0, told)  # fmt: skip
 
 
 def canaries(replications: int) -> Iterator[Row]:
-    """One canary: what it finds, what it calls harm, and what its intervals hold.
+    """One canary: what it promotes, what it calls harm, and what its intervals contain.
 
-    Entities are drawn one by one except where score paths are named. Hourly checks are 672 checks
-    of skewed outcomes; the ramp has three stages.
+    Entities are drawn one by one, except in rows that name score paths. Hourly checks are 672
+    checks of skewed outcomes. The ramp has three stages.
     """
     many, few = replications, max(20, replications // 4)
     seeds = (np.random.default_rng([191, one]) for one in itertools.count())
@@ -117,22 +118,23 @@ def canaries(replications: int) -> Iterator[Row]:
         yield Row("sample-ratio alarm at 0.01", f"a ramp to {per_day:,} entities a day",
                   int(hits.sum()), many, "at most", 0.01)  # fmt: skip
     hits = mismatches(many, next(seeds), lost=0.02)
-    yield Row("sample-ratio alarm at 0.01", "the same, 2 % of the challenger's lost",
+    yield Row("sample-ratio alarm at 0.01", "the same, 2 % of the challenger's entities lost",
               int(hits.sum()), many)  # fmt: skip
     matured, naive = covered(many, next(seeds))
-    yield Row("90 % interval holds the truth, matured weeks", SOONER, int(matured.sum()), many,
+    yield Row("90 % interval contains the truth, matured weeks", SOONER, int(matured.sum()), many,
               "at least", 0.9)  # fmt: skip
-    yield Row('the same, "not yet" read as "no"', SOONER, int(naive.sum()), many)
+    yield Row("the same, missing outcomes counted as failures", SOONER, int(naive.sum()), many)
     held = always_covered(many, next(seeds))
-    yield Row("90 % interval that may be watched holds the truth at all times", HOURLY,
+    yield Row("90 % anytime-valid interval contains the truth at all times", HOURLY,
               int(held.sum()), many, "at least", 0.9)  # fmt: skip
 
 
 def late_outcomes(replications: int) -> Iterator[Row]:
-    """A canary of which some outcomes come after they were declared to have come, at 0.05.
+    """A canary in which some outcomes arrive after their declared delay, at 0.05.
 
-    400 entities a day, of which three of ten convert; conversions are declared to be known after
-    seven days and take an exponential time. The same draws, first if nobody tells which came late.
+    400 entities a day, of which three in ten convert. Conversions are declared to be known after
+    seven days and take an exponential time. Both rows use the same draws, without and with the
+    check for late outcomes.
     """
     worlds = (
         ("nothing differs; 3 days with the challenger, 5 with the control", (3.0, 5.0), 0.0),
@@ -143,7 +145,10 @@ def late_outcomes(replications: int) -> Iterator[Row]:
     )
     for seed, (where, delay, better) in enumerate(worlds, 210):
         untold, told = declared_too_short(replications, seed, delay=delay, better=better)
-        for what, ended in (("promoted, late events not watched", untold), ("promoted", told)):
+        for what, ended in (
+            ("promoted, without the check for late outcomes", untold),
+            ("promoted", told),
+        ):
             promise = "at most" if ended is told and not better else None
             hits = sum(step is CanaryStep.PROMOTE for step in ended)
             yield Row(what, where, hits, replications, promise, 0.05)

@@ -119,8 +119,8 @@ def at_the_limit(many: int, segments: int, rng: np.random.Generator) -> npt.NDAr
 def segments(replications: int) -> Iterator[Row]:
     """A canary with segments of equal size, and the same draws without their guardrails.
 
-    Score paths with the product's own bounds. The margin of a segment is one minimum effect of the
-    whole, and the whole is better by the minimum effect wherever one segment is harmed.
+    Simulated as score paths, with the bounds of the product. The margin of a segment is one minimum
+    effect of the whole. Where one segment is harmed, the whole is better by the minimum effect.
     """
     many = 4 * replications
     for place, count in enumerate((2, 4, 8)):

@@ -1,10 +1,10 @@
-"""The long forms of these tests, as a table: ``make proof`` writes ``docs/proof.md``.
+"""Run the long forms of these tests and write their tables: ``make proof``, ``docs/proof.md``.
 
     python -m tests.montecarlo.proof [--replications 2000] [--only slices audits]
 
-Each row is a promise, how often it was tried, what came out, and between which limits the true
-rate lies with 99 % confidence (Clopper, Pearson 1934, Biometrika 26). A promise is kept when those
-limits do not exclude it. Exit code 1 when one is not kept.
+Each row has a promise, the number of tries, the measured rate, and the limits of the true rate with
+99 % confidence (Clopper, Pearson 1934, Biometrika 26). A promise is kept when those limits do not
+exclude it. Exit code 1 when one is not kept.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from inspect import cleandoc
 from pathlib import Path
 from time import process_time
 
@@ -61,7 +62,7 @@ def _hits(results: list[PairedDifference], alpha: float) -> int:
 
 
 def size(replications: int) -> Iterator[Row]:
-    """False promotions of one comparison, at 5 % and at the level of one of the year's tries."""
+    """False promotions in one comparison, at 5 % and at the level of one try of the year."""
     level = spec().promoting_level
     for strict, mode in ((False, "default"), (True, "strict")):
         for seed, (name, world) in enumerate(WORLDS, 110):
@@ -77,7 +78,7 @@ def size(replications: int) -> Iterator[Row]:
 
 
 def coverage(replications: int) -> Iterator[Row]:
-    """Intervals that hold the truth."""
+    """Share of intervals that contain the truth."""
     for strict, mode in ((False, "default"), (True, "strict")):
         for seed, (name, world) in enumerate((*WORLDS[1:], *NOISY[1:]), 130):
             ends = [r.interval(0.9) for r in simulate(world, replications, seed, strict=strict)]
@@ -86,18 +87,18 @@ def coverage(replications: int) -> Iterator[Row]:
 
 
 def first_version(replications: int) -> Iterator[Row]:
-    """First versions no better than the naive forecast that `recent_window.baseline` lets in."""
+    """First versions that pass `recent_window.baseline` but do not beat the naive forecast."""
     declared = spec()
     for seed, (name, world) in enumerate((*WORLDS, *NOISY[1:]), 145):
         found = simulate(world, replications, seed, strict=False)
         passed = sum(
             primary(declared, comparison(r), "naive").verdict is Verdict.PASS for r in found
         )
-        yield Row("first version let in, at 0.05", name, passed, replications, "at most", 0.065)
+        yield Row("first version promoted, at 0.05", name, passed, replications, "at most", 0.065)
 
 
 def power(replications: int) -> Iterator[Row]:
-    """Promotions at the effect that the middle one of all findings says it detects at 90 %."""
+    """Promotions at the effect that the median finding claims to detect with 90 % power."""
     declared = spec()
     level = declared.promoting_level
     for strict, mode, promised in ((False, "default", 0.87), (True, "strict", 0.84)):
@@ -114,7 +115,7 @@ def power(replications: int) -> Iterator[Row]:
 
 
 def resampled(replications: int) -> Iterator[Row]:
-    """Intervals of the two-way bootstrap, 400 resamples, that lie above a truth of nothing."""
+    """Intervals of the two-way bootstrap (400 resamples) that lie above a true effect of zero."""
     for each in (10, 100):
         for seed, (name, world) in enumerate(WORLDS, 180):
             above, _ = missed(world, replications, seed, each)
@@ -123,24 +124,26 @@ def resampled(replications: int) -> Iterator[Row]:
 
 
 def slices(replications: int) -> Iterator[Row]:
-    """Ten slices, all exactly as much worse as is tolerated: how often any of them is blamed."""
+    """Ten slices, each worse by exactly its margin: how often any of them is called harmed."""
     many = tuple((f"{name}, 100 each", replace(world, entities=1000)) for name, world in NOISY)
     few = tuple((f"{name}, 20 each", world) for name, world in NOISY)
     for seed, (name, world) in enumerate((*many, *few), 160):
         any_blamed = int(blamed(world, replications, seed)[:, 0].sum())
-        yield Row("any of ten slices blamed", f"entities of a slice: {name}", any_blamed,
+        yield Row("any of ten slices called harmed", f"entities of a slice: {name}", any_blamed,
                   replications, "at most", 0.05)  # fmt: skip
 
 
 def undeclared_slices(replications: int) -> Iterator[Row]:
-    """Thirteen slices that the search found, none of them worse: how often any is blamed."""
+    """Thirteen slices found by the search, none of them worse: how often any is called harmed."""
     for seed, (name, world) in enumerate(NOISY, 190):
         times = found_blamed(world, replications, seed)
-        yield Row("any of thirteen found slices blamed", name, times, replications, "at most", 0.05)
+        yield Row(
+            "any of thirteen found slices called harmed", name, times, replications, "at most", 0.05
+        )
 
 
 def audits(replications: int) -> Iterator[Row]:
-    """Audits of a recipe against itself with another seed, by what stopped it."""
+    """Audits of a recipe against itself with another seed, by the flag that stopped it."""
     counts = stopped_by(replications)
     where = "40 shops, twelve weeks, boosted trees"
     yield Row("stopped by any flag", where, counts["any"], replications, "at most", 0.05)
@@ -149,7 +152,7 @@ def audits(replications: int) -> Iterator[Row]:
 
 
 def year(replications: int) -> Iterator[Row]:
-    """52 Mondays, 52 candidates that are no better."""
+    """52 Mondays with 52 candidates that are no better than the champion."""
     declared = spec()
     gates: tuple[tuple[str, Callable[[], Decide], bool, float | None], ...] = (
         ("usual gate: metric above champion's", lambda: usual, False, None),
@@ -166,7 +169,7 @@ def year(replications: int) -> Iterator[Row]:
 
 
 def creep(replications: int) -> Iterator[Row]:
-    """A year of refreshes that are a little worse on average; normal estimates, a cheap level."""
+    """A year of refreshes that are slightly worse on average; normally distributed estimates."""
     settings = (
         ("margin 1, level 0.05, error 0.2", refresh_drift.declared(0.05, 1.0, 1.0), 0.2),
         ("margin 0.5, level 0.05/60, error 0.1", refresh_drift.declared(0.05 / 60, 0.5, 1.0), 0.1),
@@ -211,7 +214,7 @@ def main(arguments: list[str] | None = None) -> int:
     for title, experiment, share in SECTIONS:
         if experiment.__name__ not in given.only:
             continue
-        began, about, lines = process_time(), (experiment.__doc__ or "").strip(), []
+        began, about, lines = process_time(), cleandoc(experiment.__doc__ or ""), []
         for row in experiment(max(20, int(given.replications * share))):
             print(row.line, flush=True)
             lines.append(row.line)
@@ -247,19 +250,22 @@ HEAD = (
 )
 PREFACE = """# What was measured
 
-Written by `make proof` (`tests/montecarlo/proof.py`), table by table; each says with how many
-replications, of which it takes its part (column *tried*). The full form has {full}. Promises not
-kept: {broken}.
+`make proof` (`tests/montecarlo/proof.py`) writes this page, table by table. Each table says with
+how many replications it ran; column *tried* has the number behind each row. A full run has {full}.
+Promises not kept: {broken}.
 
-Every number comes from made-up rows whose truth is known, through the real functions: the paired
+All numbers come from simulated rows with a known truth and the real functions: the paired
 comparison, the finding, the budget, the policy. Rows share entities (heavy-tailed, some with a
-lasting difference) and days (some dependent); the worlds stand in `tests/montecarlo/worlds.py`.
-*Default* and *strict* are `gates.recent_window.strict`. Promises of 0.065 at 0.05, and of 0.87 at
-90 %, are what four weeks of dependent days allow: no method is known to be exact there. Power in
-strict mode is promised at 0.84, because a handful of very active entities makes the variance
-between entities a guess as well, and only the default's bar rises with it. Limits are exact
-binomial ones; a promise counts as kept when they do not exclude it, so few replications prove
-little: look at the limits.
+lasting difference) and days (some dependent); `tests/montecarlo/worlds.py` has the worlds.
+*Default* and *strict* are the two values of `gates.recent_window.strict`.
+
+Promises of 0.065 at a level of 0.05, and of 0.87 for 90 % intervals, are what four weeks of
+dependent days allow: no method is known to be exact there. Power in strict mode is promised at
+0.84, because with a few very active entities the variance between entities is itself uncertain,
+and only the default's threshold rises with it.
+
+The limits are exact binomial 99 % limits. A promise counts as kept when they do not exclude it, so
+few replications prove little: look at the limits.
 
 """
 
