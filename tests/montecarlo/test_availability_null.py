@@ -20,7 +20,7 @@ from pipelines.gates.availability.feature_availability import (
 )
 from pipelines.gates.availability.parity import LEVEL, beyond
 from pipelines.spec.model import ModelSpec
-from pipelines.stats.shares import share_interval
+from pipelines.stats.proportion import wilson_interval
 from tests.support.pharmacy import declaration
 
 TRIALS = 2_000
@@ -67,7 +67,7 @@ def test_unequal_values_at_the_limit_fail_rarely(requests: int) -> None:
     limit = SPEC.gates.audit.unequal_share
     hits = rng.binomial(requests, limit, TRIALS)
     wrong = sum(
-        beyond(hit / requests, share_interval(int(hit), requests, LEVEL), limit) is Verdict.FAIL
+        beyond(hit / requests, wilson_interval(int(hit), requests, LEVEL), limit) is Verdict.FAIL
         for hit in hits
     )
     assert wrong / TRIALS <= MOST

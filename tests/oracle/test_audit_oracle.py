@@ -13,9 +13,9 @@ from statsmodels.stats.oaxaca import OaxacaBlinder
 from statsmodels.stats.proportion import proportion_confint
 
 from pipelines.core.errors import DataError
+from pipelines.stats.proportion import wilson_interval
 from pipelines.stats.reweighting import importance_weights, outside_support, three_terms
 from pipelines.stats.shapley import Decomposition, symmetric_decomposition
-from pipelines.stats.shares import share_interval
 from pipelines.stats.two_sample_auc import two_sample_auc
 from pipelines.stats.undefined import OneClass, TooFewRows
 
@@ -272,6 +272,6 @@ def test_one_sample_alone_has_no_area() -> None:
 
 @pytest.mark.parametrize(("hits", "rows"), [(0, 10), (1, 7), (50, 100), (9, 9), (3, 2514)])
 def test_the_interval_of_a_share_is_wilsons(hits: int, rows: int) -> None:
-    found = share_interval(hits, rows, 0.95)
+    found = wilson_interval(hits, rows, 0.95)
     low, high = proportion_confint(hits, rows, 0.05, "wilson")
     assert (found.low, found.high) == pytest.approx((low, high), abs=1e-12)

@@ -13,7 +13,7 @@ from pipelines.gates.availability.feature_ablation import AblationLoss
 from pipelines.gates.availability.parity import beyond
 from pipelines.gates.availability.parity_cause import LikelyCause
 from pipelines.spec.model import ModelSpec
-from pipelines.stats.shares import share_interval
+from pipelines.stats.proportion import wilson_interval
 
 LEVEL = 0.95
 FEWEST = 10  # values that were to be expected, from which on none at all means something
@@ -159,7 +159,7 @@ def _share_verdict(share: float, interval: Interval | None, spec: ModelSpec) -> 
 
 def _interval(hits: int, rows: int, entities: int) -> Interval | None:
     """Points of one entity are looked up as one, so entities are what is counted."""
-    return share_interval(round(hits / rows * entities), entities, LEVEL) if rows else None
+    return wilson_interval(round(hits / rows * entities), entities, LEVEL) if rows else None
 
 
 def _presence(
@@ -222,7 +222,7 @@ def _stored(spec: ModelSpec, each: FeatureAvailability) -> Finding:
     """Values in the store against the same computed again, weighted as the points ask for them."""
     limit, entities = spec.gates.audit.unequal_share, each.entities
     share = each.unequal / each.online
-    interval = share_interval(round(share * entities), entities, LEVEL)
+    interval = wilson_interval(round(share * entities), entities, LEVEL)
     verdict = beyond(share, interval, limit)
     told = f"{each.unequal} of {each.online} values in the online store differ from recomputed ones"
     if each.likely is not None:

@@ -32,7 +32,7 @@ from pipelines.spec.features import WindowFeature
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import GridPoints
 from pipelines.spec.views import refresh_of
-from pipelines.stats.shares import share_interval
+from pipelines.stats.proportion import wilson_interval
 from pipelines.training.row_sets import row_ids
 from pipelines.training.split import decision_times
 
@@ -260,7 +260,7 @@ def _feature(
         feature=name,
         requests=len(logged),
         unequal=int(unequal.sum()),
-        interval=share_interval(int(unequal.sum()), len(logged), LEVEL),
+        interval=wilson_interval(int(unequal.sum()), len(logged), LEVEL),
         filled_share=float(filled.mean()),
         present=sum(not is_missing(now) for now in computed),
         examples=_worst(compared),

@@ -14,7 +14,7 @@ from pipelines.core.findings import Finding, Measurement, make_finding
 from pipelines.gates.availability.parity import LEVEL, beyond
 from pipelines.gates.availability.value_comparison import value_text, values_equal
 from pipelines.spec.model import ModelSpec
-from pipelines.stats.shares import share_interval
+from pipelines.stats.proportion import wilson_interval
 from pipelines.training.columns import feature_matrix
 from pipelines.training.score import score
 
@@ -109,7 +109,7 @@ def prediction_finding(
 def _finding(spec: ModelSpec, name: str, unequal: Mask, *, good: str, bad: str) -> Finding:
     limit, rows = spec.gates.audit.unequal_share, len(unequal)
     hits = int(unequal.sum())
-    interval = share_interval(hits, rows, LEVEL)
+    interval = wilson_interval(hits, rows, LEVEL)
     return make_finding(
         f"availability.parity.{name}",
         beyond(hits / rows, interval, limit),

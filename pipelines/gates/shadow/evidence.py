@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.stats import quantile_test
 
 from pipelines.core.arrays import Floats, Mask
 from pipelines.core.findings import slug
@@ -33,7 +34,6 @@ from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm
 from pipelines.spec.training import Slice
 from pipelines.stats.paired import PairedDifference, paired_difference
-from pipelines.stats.quantile import quantile_bounds
 from pipelines.stats.undefined import Undefined
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def shadow_evidence(
         mean_difference=float(gap.mean()),
         disagreeing=None if apart is None else Proportion(hits=int(apart.sum()), of=len(apart)),
         slices=tuple(_slices(spec, EntityLog(both, log.entities), gap, apart)),
-        champion_ms=_latency_quantile(both["latency_ms"].to_numpy(np.float64)),
-        challenger_ms=_latency_quantile(both["latency_ms_shadow"].to_numpy(np.float64)),
+        champion_ms=latency_quantile(both["latency_ms"].to_numpy(np.float64)),
+        challenger_ms=latency_quantile(both["latency_ms_shadow"].to_numpy(np.float64)),
         losses=losses,
         losses_missing=losses_missing,
     )
@@ -165,9 +165,19 @@ def _series(values: list[object]) -> pd.Series:
     return pd.Series(values, dtype=object)
 
 
-def _latency_quantile(latency: Floats) -> LatencyQuantile:
-    value, low, high = quantile_bounds(latency, LATENCY_QUANTILE, LEVEL)
-    return LatencyQuantile(value=value, low=low, high=high)
+def latency_quantile(latency: Floats) -> LatencyQuantile:
+    """The quantile of independent latencies, with bounds that assume no distribution.
+
+    With few rows no order statistic reaches the confidence level on a side: that bound is the
+    smallest or the largest latency.
+    """
+    test = quantile_test(latency, p=LATENCY_QUANTILE)
+    bounds: Any = test.confidence_interval(LEVEL)  # scipy-stubs 1.17 declare it as a float
+    return LatencyQuantile(
+        value=float(np.quantile(latency, LATENCY_QUANTILE, method="inverted_cdf")),
+        low=float(latency.min() if np.isnan(bounds.low) else bounds.low),
+        high=float(latency.max() if np.isnan(bounds.high) else bounds.high),
+    )
 
 
 def _request_id(row: str) -> str:

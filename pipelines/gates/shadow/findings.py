@@ -14,7 +14,7 @@ from pipelines.core.findings import Finding, Interval, Measurement, Verdict, mak
 from pipelines.core.records import Record
 from pipelines.spec.rollout import Shadow
 from pipelines.stats.paired import PairedDifference
-from pipelines.stats.shares import share_interval
+from pipelines.stats.proportion import wilson_interval
 
 LEVEL = 0.95  # of intervals of shares and quantiles
 HARM_LEVEL = 0.05  # one-sided: chance that equal losses are called worse
@@ -196,7 +196,7 @@ def _losses(evidence: ShadowEvidence) -> Finding:
 
 def _proportion_finding(name: str, told: str, counted: Proportion, limit: float) -> Finding:
     share = counted.hits / counted.of
-    interval = share_interval(counted.hits, counted.of, LEVEL)
+    interval = wilson_interval(counted.hits, counted.of, LEVEL)
     verdict = Verdict.PASS
     if share > limit:
         shown = (interval.low or 0.0) > limit
