@@ -25,6 +25,12 @@ class GauntletError(Exception):
         lines = [what, *(f"  {label + ':':<8}{text}" for label, text in parts.items() if text)]
         super().__init__("\n".join(lines))
 
+    @property
+    def summary(self) -> str:
+        """What went wrong, where and what was found, in one line."""
+        text = f"{self.what} ({self.where})" if self.where else self.what
+        return f"{text}: {self.got}" if self.got else text
+
     def as_dict(self) -> dict[str, str]:
         """The same facts for ``--json``; empty ones are left out."""
         facts = {

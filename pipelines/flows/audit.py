@@ -13,8 +13,9 @@ from pipelines.data.snapshot import Snapshot
 from pipelines.flows.collaborators import Parts, Run, open_run
 from pipelines.flows.retrain.audit import Pair, audit_pair
 from pipelines.flows.retrain.request import Request
+from pipelines.gates.budget.findings import SPENT
 from pipelines.packaging.version import read_spec
-from pipelines.release.budget import SPENT, compared
+from pipelines.release.budget import compared
 from pipelines.release.dry_run import record_comparison
 from pipelines.release.ledger import LIVE, Draft, Entry
 from pipelines.spec.combine import combined_spec

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,6 @@ import numpy.typing as npt
 
 from pipelines.core.arrays import Integers, Mask
 from pipelines.core.errors import DataError
-from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.core.records import canonical_json
 from pipelines.core.time import Window, utc
 from pipelines.data.reader import EventReader
@@ -26,11 +24,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-ASSIGNMENT = "canary.sample_ratio.assignment"
 NO_STAGE = np.iinfo(np.int64).max  # the stage of an entity that is in no arm
 NO_DAY = np.iinfo(np.int64).max  # the first day of an entity that has no row
 PROPAGATION_TIME = timedelta(hours=1)  # from a move until every process follows it
-_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -131,40 +127,3 @@ def answered_in_own_arm(log: EntityLog, where: Assignment) -> Mask:
     arm = log.rows["arm"].to_numpy(object)
     meant = np.where(where.challenger[code], Arm.CHALLENGER.value, Arm.CONTROL.value)
     return np.asarray((where.stage[code] != NO_STAGE) & (arm == meant), np.bool_)
-
-
-def assignment_finding(log: EntityLog, where: Assignment, ramp: Ramp) -> Finding:
-    """Whether everybody was answered in the arm that the hash says.
-
-    An answer followed some allocation that stood between an hour before its decision (a process
-    that had not seen the newest move) and the time at which it was in the store.
-    """
-    rows = log.rows[log.rows["arm"] != Arm.SHADOW.value]
-    code, arm = rows["code"].to_numpy(), rows["arm"].to_numpy(object)
-    first = _stage_at(
-        ramp.since, (rows["event_time"] - PROPAGATION_TIME).to_numpy("datetime64[us]")
-    )
-    last = _stage_at(ramp.since, rows["known_time"].to_numpy("datetime64[us]"))
-    stage = where.stage[code]
-    outside = arm == Arm.CHAMPION.value
-    right = np.where(
-        outside, stage > first, answered_in_own_arm(EntityLog(rows, log.entities), where)
-    )
-    right &= outside | (stage <= last)
-    wrong = int(np.count_nonzero(~right))
-    examples = sorted(set(rows["entity"].to_numpy(object)[~right]))[:_EXAMPLES]
-    told = f": {', '.join(examples)}" if examples else ""
-    verdict = Verdict.FAIL if wrong else Verdict.PASS
-    return make_finding(
-        ASSIGNMENT,
-        verdict if len(rows) else Verdict.NO_DATA,
-        f"{wrong} of {len(rows)} answers were not given in the arm that the hash of their "
-        f"entity says{told}",
-        Measurement(value=float(wrong), threshold=0.0, unit="answers", rows=len(rows)),
-    )
-
-
-def _stage_at(since: Sequence[datetime], times: npt.NDArray[np.datetime64]) -> Integers:
-    """The stage that stood at each time; -1 before the first."""
-    began = np.array([utc(one).replace(tzinfo=None) for one in since], "datetime64[us]")
-    return np.asarray(np.searchsorted(began, times, side="right") - 1, np.int64)

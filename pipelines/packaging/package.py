@@ -17,10 +17,9 @@ from sklearn.pipeline import Pipeline
 
 from pipelines.core.errors import IntegrityError
 from pipelines.core.files import atomic_folder
-from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import instant_text
-from pipelines.packaging.serialization import requirements_of, serialization_finding, storable_types
+from pipelines.packaging.serialization import requirements_of, storable_types
 from pipelines.packaging.skops_canonical import make_canonical
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
@@ -37,7 +36,6 @@ class Package(Record):
     predict_function: str = Field(description="what the generic (pyfunc) form of the model calls")
     requirements: tuple[str, ...]
     size_bytes: int
-    findings: tuple[Finding, ...]
 
 
 def write_package(
@@ -87,7 +85,6 @@ def write_package(
         predict_function=function,
         requirements=requirements,
         size_bytes=_size(folder),
-        findings=(serialization_finding(form),),
     )
 
 

@@ -11,7 +11,6 @@ from skops import io as skops_io
 from skops.io.exceptions import UnsupportedTypeException
 
 from pipelines.core.errors import SpecError
-from pipelines.core.findings import Finding, Verdict, make_finding
 from pipelines.spec.training import ALLOWED_ESTIMATORS
 
 # A partial is stored with the function it calls, whose own name has to be allowed as well.
@@ -69,17 +68,3 @@ def requirements_of(pipeline: Pipeline, form: str) -> tuple[str, ...]:
     library = type(pipeline[-1]).__module__.split(".")[0]
     needed = {*_NEEDED, form} | ({library} if library != "sklearn" else set())
     return tuple(f"{name}=={version(name)}" for name in sorted(needed))
-
-
-def serialization_finding(form: str) -> Finding:
-    """Whether loading the model can run code; shown, and stops nothing."""
-    safe = form == "skops"
-    return make_finding(
-        "availability.serialization",
-        Verdict.PASS if safe else Verdict.FAIL,
-        "the model is stored with skops: loading it runs no code from the file"
-        if safe
-        else "skops cannot store this estimator, so it is a pickle: load it only from a registry "
-        "you trust",
-        blocking=False,
-    )

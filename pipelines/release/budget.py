@@ -33,13 +33,19 @@ from datetime import datetime
 from pydantic import Field
 
 from pipelines.core.errors import IntegrityError
-from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
+from pipelines.core.findings import Finding, Verdict
 from pipelines.core.records import Record
+from pipelines.gates.budget.findings import (
+    EXHAUSTED,
+    LEVEL,
+    exhausted_finding,
+    level_finding,
+    spent_finding,
+)
 from pipelines.release.ledger import LIVE, Entry
 from pipelines.release.rollout.transition import Stage
 from pipelines.spec.training import BudgetGate
 
-SPENT, LEVEL, EXHAUSTED = "budget.spent", "budget.level", "budget.exhausted"
 REFRESH = "recent_window.refresh"
 _COMPARISONS = ("recent_window.primary", REFRESH, "audit.live")
 _ROUNDING = 1e-9  # sixty sixtieths are not to exceed the whole
@@ -145,16 +151,16 @@ def budget_findings(
         return (_spent(before, free or "nothing was compared with the champion: it costs nothing"),)
     if paid is not None:
         told = f"this run has paid for its try before, in {paid.year}"
-        return (_spent(before, told), _level(declared, paid.level))
+        return (_spent(before, told), level_finding(paid.level, declared))
     if not before.left:
         return (
             _spent(before, "this run came after them and may not promote"),
-            _level(declared, declared.level),
-            _exhausted(before),
+            level_finding(declared.level, declared),
+            exhausted_finding(year, before.spent, declared),
         )
     mine = BudgetCharge(run=run, year=year, level=declared.level)
     after = before.model_copy(update={"tries": (*before.tries, mine)})
-    return (_spent(after, "this run's try included"), _level(declared, declared.level))
+    return (_spent(after, "this run's try included"), level_finding(declared.level, declared))
 
 
 def charged_level(entries: Iterable[Entry], run: str) -> float:
@@ -229,30 +235,5 @@ def _waived(entry: Entry) -> bool:
     return facts is not None and EXHAUSTED in facts.waived and bool(facts.reason.strip())
 
 
-def _spent(now: BudgetAccount, told: str) -> Finding:
-    return make_finding(
-        SPENT,
-        Verdict.PASS,
-        f"{now.summary}; {told}",
-        Measurement(value=now.spent, threshold=now.declared.alpha_year),
-    )
-
-
-def _level(declared: BudgetGate, level: float) -> Finding:
-    return make_finding(
-        LEVEL,
-        Verdict.PASS,
-        f"a try costs {level:.3g}, one of {declared.tries} shares of the year's "
-        f"{declared.alpha_year:g}; where no rollout is declared, the recent window spends it",
-        Measurement(value=level),
-    )
-
-
-def _exhausted(now: BudgetAccount) -> Finding:
-    return make_finding(
-        EXHAUSTED,
-        Verdict.INCONCLUSIVE,
-        f"the tries of {now.year} are used up: until {now.year + 1} a promotion needs a person, "
-        f"who answers for it with --waive {EXHAUSTED} --reason WHY",
-        Measurement(value=now.spent, threshold=now.declared.alpha_year),
-    )
+def _spent(now: BudgetAccount, reason: str) -> Finding:
+    return spent_finding(f"{now.summary}; {reason}", now.spent, now.declared)

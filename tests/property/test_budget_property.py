@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.core.findings import Finding, Gate, Verdict
-from pipelines.release.budget import EXHAUSTED, LEVEL, budget_account, budget_findings, budget_year
+from pipelines.gates.budget.findings import EXHAUSTED, LEVEL
+from pipelines.release.budget import budget_account, budget_findings, budget_year
 from pipelines.release.ledger import Draft, Entry
 from pipelines.spec.training import BudgetGate
 

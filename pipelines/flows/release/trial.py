@@ -10,6 +10,7 @@ from pipelines.core.records import Record
 from pipelines.core.time import instant_text
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.release.report import ReleaseAction, ReleaseReport, report, save_evidence
+from pipelines.gates.budget.findings import EXHAUSTED
 from pipelines.gates.canary.evidence import canary_evidence, declared_rollout, maturity_time
 from pipelines.gates.canary.verdict import CanaryStep, CanaryVerdict, judge_canary
 from pipelines.gates.shadow.evidence import shadow_evidence
@@ -17,7 +18,6 @@ from pipelines.gates.shadow.findings import judge_shadow
 from pipelines.packaging.version import ModelVersion
 from pipelines.predictions.assignment import Allocation
 from pipelines.release.budget import (
-    EXHAUSTED,
     budget_findings,
     budget_year,
     charged_level,

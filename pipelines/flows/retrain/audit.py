@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipelines.core.errors import DataError, GauntletError, SpecError
-from pipelines.core.findings import Finding, Verdict, make_finding
+from pipelines.core.errors import DataError, SpecError
+from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.collaborators import Parts, Run
 from pipelines.flows.retrain.parity import candidate_preprocessing
+from pipelines.gates.audit.findings import audit_impossible
 from pipelines.gates.audit.inputs import build_audit_data
 from pipelines.gates.audit.recipe_diff import recipe_changes
 from pipelines.packaging.version import ModelVersion
@@ -62,15 +63,8 @@ def audit_run(
             unequal=unequal,
         )
     except (DataError, SpecError) as problem:
-        return Audited(audit=None, findings=(*findings, _not_done(problem)))
+        return Audited(audit=None, findings=(*findings, audit_impossible(problem)))
     return Audited(audit=found.as_json(), findings=(*findings, *found.findings))
-
-
-def _not_done(problem: GauntletError) -> Finding:
-    """What could not be looked at stops the candidate, until a person waives it with a reason."""
-    told = f"{problem.what} ({problem.where})" if problem.where else problem.what
-    told += f": {problem.got}" if problem.got else ""
-    return make_finding("audit.live", Verdict.NO_DATA, told)
 
 
 @dataclass(frozen=True)

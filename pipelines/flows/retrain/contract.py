@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pipelines.core.findings import Finding, Gate, Verdict, make_finding
+from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.records import Record
 from pipelines.core.time import Window
 from pipelines.data.snapshot import Snapshot
@@ -47,6 +47,8 @@ def refused_stretches(run: Run) -> Iterator[Finding]:
     One finding each, called ``contract.previously_rejected.<day>``. It passes when the declaration
     excludes the stretch; it is silent once a decision of this lineage has waived it, with a reason.
     """
+    from pipelines.gates.contract.findings import previously_rejected
+
     request, gate = run.request, run.spec.gates.contract
     entries = run.parts.ledger.entries(request.model, request.lineage)
     accepted = {
@@ -59,16 +61,11 @@ def refused_stretches(run: Run) -> Iterator[Finding]:
         name = f"contract.previously_rejected.{at:%Y-%m-%d}"
         if name in accepted or stretch.end <= start or at >= request.as_of:
             continue
-        out = any(e.start <= stretch.start and stretch.end <= e.end for e in run.spec.split.exclude)
-        against = [f.name for f in entry.findings if f.verdict is Verdict.FAIL and f.blocking]
-        yield make_finding(
-            name,
-            Verdict.PASS if out else Verdict.FAIL,
-            f"{stretch} is excluded"
-            if out
-            else f"what became known in {stretch} was refused ({against[0]}) and would be trained "
-            f"or judged on: exclude it under split.exclude, or waive {name} with a reason",
+        excluded = any(
+            e.start <= stretch.start and stretch.end <= e.end for e in run.spec.split.exclude
         )
+        failed = [f.name for f in entry.findings if f.verdict is Verdict.FAIL and f.blocking]
+        yield previously_rejected(name, stretch, failed[0], excluded=excluded)
 
 
 def _refuses(entry: Entry) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pipelines.core.errors import DataError
-from pipelines.core.findings import Finding, Verdict, make_finding
+from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import MICROSECOND, Window
 from pipelines.data.snapshot import Snapshot
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from pipelines.gates.availability.parity import Parity
     from pipelines.gates.availability.parity_cause import FeatureAtOffsets
-
-NAME = "availability.parity"
 
 
 class Replayed(Record):
@@ -61,7 +59,13 @@ def replay_run(
         What was found, nothing where no answer was logged. Where the log cannot be read, a finding
         without data says so.
     """
-    from pipelines.gates.availability.parity import logged_requests, replay, subsample_log
+    from pipelines.gates.availability.parity import (
+        logged_requests,
+        parity_findings,
+        parity_impossible,
+        replay,
+        subsample_log,
+    )
 
     if incumbent is None:
         return Replayed()
@@ -81,17 +85,18 @@ def replay_run(
         lately = replay(incumbent.spec, rows, log[log["event_time"] >= newest])
         asked, again, served = logged_requests(incumbent.spec, rows, log)
         pipeline = incumbent.load_pipeline()
+        shared = _shared(parity, incumbent.spec, run.spec)
         findings = (
-            *_parity_findings(parity, incumbent.spec, run.spec),
+            *parity_findings(parity, run.spec, blocking=shared),
             *_model_findings(
                 incumbent, pipeline, again, served, asked["prediction"].to_numpy("float64")
             ),
         )
     except DataError as problem:
-        return Replayed(findings=(_not_done(problem),))
+        return Replayed(findings=(parity_impossible(problem),))
     return Replayed(
         parity=parity.as_json(),
-        unequal=_shared(parity, incumbent.spec, run.spec),
+        unequal=shared,
         nulls={
             each.feature: (each.present, each.lost)
             for each in lately.features
@@ -111,7 +116,11 @@ def candidate_preprocessing(
     Arguments:
         run: whose candidate has been trained.
     """
-    from pipelines.gates.availability.parity import logged_requests, subsample_log
+    from pipelines.gates.availability.parity import (
+        logged_requests,
+        parity_impossible,
+        subsample_log,
+    )
     from pipelines.gates.availability.parity_model import preprocessing_finding
 
     window = Window(plan.as_of - run.spec.split.recent, plan.as_of)
@@ -126,7 +135,7 @@ def candidate_preprocessing(
         pipeline = load_pipeline(run.workspace.path(CANDIDATE))
         found = preprocessing_finding(run.spec, pipeline, again, served, "candidate_preprocessing")
     except DataError as problem:
-        return (_not_done(problem),)
+        return (parity_impossible(problem),)
     return () if found is None else (found,)
 
 
@@ -232,37 +241,7 @@ def _model_findings(
     return tuple(each for each in found if each is not None)
 
 
-def _not_done(problem: DataError) -> Finding:
-    """What could not be looked at stops the candidate, until a person waives it with a reason."""
-    told = f"{problem.what} ({problem.where})" if problem.where else problem.what
-    told += f": {problem.got}" if problem.got else ""
-    return make_finding(NAME, Verdict.NO_DATA, told)
-
-
 def _shared(parity: Parity, old: ModelSpec, new: ModelSpec) -> dict[str, float]:
     """Unequal shares of the logged features that the candidate uses as the champion does."""
     kept = {feature.name for feature in old.features if feature in new.features}
     return {name: share for name, share in parity.shares().items() if name in kept}
-
-
-def _parity_findings(parity: Parity, old: ModelSpec, new: ModelSpec) -> tuple[Finding, ...]:
-    """A feature that the candidate no longer uses is shown and does not decide."""
-    from pipelines.gates.availability.parity import parity_findings
-
-    if not parity.compared:
-        return (
-            make_finding(
-                NAME,
-                Verdict.INCONCLUSIVE,
-                f"{parity.requests} logged requests are about no decision point that the "
-                "declaration makes, so that what was served cannot be computed again",
-                blocking=False,
-            ),
-        )
-    kept = _shared(parity, old, new)
-    return tuple(
-        finding
-        if finding.name.removeprefix(f"{NAME}.") in kept
-        else finding.model_copy(update={"blocking": False})
-        for finding in parity_findings(parity, new)
-    )

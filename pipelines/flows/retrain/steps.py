@@ -249,7 +249,7 @@ class Retraining:
             self.contract.findings,
             self.frame.findings if self.frame else (),
             self.available.findings if self.available else (),
-            self.trained.package.findings if self.trained else (),
+            self.trained.findings if self.trained else (),
             self.evaluation.findings if self.evaluation else (),
             self.audited.findings if self.audited else (),
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipelines.core.errors import IntegrityError
+from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import Window
 from pipelines.flows.collaborators import Run
@@ -29,6 +30,7 @@ class Trained(Record):
     """A fitted candidate. Its directory and predictions stand beside this record."""
 
     package: Package
+    findings: tuple[Finding, ...] = Field(description="how the version is stored and served")
     rows: int = Field(description="labelled rows of the training span")
     recent_rows: int
     rows_digest: str = Field(description="of the recent window's rows that were scored")
@@ -45,6 +47,7 @@ def train(run: Run, plan: SplitPlan) -> Trained:
     import pandas as pd
 
     from pipelines.gates.availability.fast_predict import fast_predict_finding
+    from pipelines.gates.availability.serialization import serialization_finding
     from pipelines.training.baseline import baseline_predictions
     from pipelines.training.columns import feature_matrix, text_features
     from pipelines.training.fit import fit
@@ -70,11 +73,14 @@ def train(run: Run, plan: SplitPlan) -> Trained:
         facts={"model": spec.name, "question": run.question},
         evidence={},
     )
-    form = fast_predict_finding(
-        fitted[0].pipeline, text_features(spec), feature_matrix(spec, recent)
-    )
     return Trained(
-        package=package.model_copy(update={"findings": (*package.findings, form)}),
+        package=package,
+        findings=(
+            serialization_finding(package.serialization),
+            fast_predict_finding(
+                fitted[0].pipeline, text_features(spec), feature_matrix(spec, recent)
+            ),
+        ),
         rows=fitted[0].rows,
         recent_rows=len(recent),
         rows_digest=scored[0].rows_digest,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from pipelines.core.errors import GauntletError
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.gates.audit.cross_scores import gain_of
 from pipelines.gates.audit.record import Audit
@@ -49,6 +50,11 @@ def audit_findings(found: Audit, spec: ModelSpec, extras: AuditExtras) -> tuple[
         judge.selective_labels(),
         *judge.baseline_instability(),
     )
+
+
+def audit_impossible(problem: GauntletError) -> Finding:
+    """The finding of an audit that cannot be made; it blocks until a person waives it."""
+    return make_finding("audit.live", Verdict.NO_DATA, problem.summary)
 
 
 class _Judge:

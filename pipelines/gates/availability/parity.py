@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -36,6 +36,7 @@ from pipelines.stats.proportion import wilson_interval
 from pipelines.training.row_sets import row_ids
 from pipelines.training.split import decision_times
 
+NAME = "availability.parity"
 MOST_REQUESTS = 100_000  # compared; which ones is decided by the hash of their ids
 MOST_EXAMPLES = 3
 LEVEL = 0.95
@@ -162,24 +163,49 @@ def requests_of(spec: ModelSpec, log: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def parity_findings(parity: Parity, spec: ModelSpec) -> tuple[Finding, ...]:
-    """One finding for each feature: it fails when more is unequal than the declaration allows.
+def parity_findings(
+    parity: Parity, spec: ModelSpec, blocking: Collection[str] | None = None
+) -> tuple[Finding, ...]:
+    """One finding for each feature: it fails if more is unequal than the declaration allows.
 
     A share above the limit whose interval reaches below it is inconclusive. Whatever the limit,
     the reason shows an example of what was served and what it should have been.
+
+    Arguments:
+        parity: the replay.
+        spec: declares the limit.
+        blocking: features whose finding decides, all by default; the others are only shown.
     """
+    if not parity.compared:
+        return (
+            make_finding(
+                NAME,
+                Verdict.INCONCLUSIVE,
+                f"none of {parity.requests} logged requests is at a decision point of the "
+                "declaration, so the served values cannot be recomputed",
+                blocking=False,
+            ),
+        )
     limit = spec.gates.audit.unequal_share
-    return tuple(_finding(each, limit) for each in parity.features)
+    return tuple(
+        _finding(each, limit, blocking=blocking is None or each.feature in blocking)
+        for each in parity.features
+    )
+
+
+def parity_impossible(problem: DataError) -> Finding:
+    """The finding of a log that cannot be replayed; it blocks until a person waives it."""
+    return make_finding(NAME, Verdict.NO_DATA, problem.summary)
 
 
 def beyond(share: float, interval: Interval, limit: float) -> Verdict:
-    """A share is above a limit when its whole interval is; else it cannot be told."""
+    """Fail if the whole interval lies above the limit, inconclusive if only the share does."""
     if share <= limit:
         return Verdict.PASS
     return Verdict.FAIL if (interval.low or 0.0) > limit else Verdict.INCONCLUSIVE
 
 
-def _finding(each: FeatureParity, limit: float) -> Finding:
+def _finding(each: FeatureParity, limit: float, *, blocking: bool) -> Finding:
     low, verdict = each.interval.low or 0.0, beyond(each.share, each.interval, limit)
     told = (
         f"{each.unequal} of {each.requests} logged values differ from recomputed ones "
@@ -205,6 +231,7 @@ def _finding(each: FeatureParity, limit: float) -> Finding:
             unit="share of logged values",
             rows=each.requests,
         ),
+        blocking=blocking,
     )
 
 

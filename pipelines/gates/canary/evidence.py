@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.core.errors import SpecError
-from pipelines.core.findings import Finding, Verdict, make_finding
+from pipelines.core.findings import Finding
 from pipelines.core.time import Window, utc
 from pipelines.data.reader import EventReader
+from pipelines.gates.canary.assignment import assignment_finding, nothing_logged
 from pipelines.gates.canary.sums import (
     WEEK,
     CanaryEvidence,
@@ -23,10 +24,8 @@ from pipelines.gates.canary.sums import (
     canary_sums,
 )
 from pipelines.outcomes.log import (
-    ASSIGNMENT,
     answered_in_own_arm,
     assign_entities,
-    assignment_finding,
     load_entity_log,
 )
 from pipelines.outcomes.metrics import open_metric_source, version_classes
@@ -86,7 +85,7 @@ def canary_evidence(
             to_date=_EMPTY,
             days_in_week=(),
         )
-        return CanaryInputs(nothing, (_nothing_logged(),))
+        return CanaryInputs(nothing, (nothing_logged(),))
     where = assign_entities(log.entities, ramp)
     served = assignment_finding(log, where, ramp)
     mine = log.select(answered_in_own_arm(log, where))
@@ -150,9 +149,3 @@ def maturity_time(spec: ModelSpec, began: datetime, week: int) -> datetime:
         for metric in spec.rollout.canary.metrics
     ]
     return began + timedelta(days=WEEK * week) + max(waits)
-
-
-def _nothing_logged() -> Finding:
-    return make_finding(
-        ASSIGNMENT, Verdict.NO_DATA, "no answer was logged since the arms were drawn"
-    )

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import ibis
 
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
+from pipelines.core.time import Window
 from pipelines.gates.contract.messages import sentence
 from pipelines.quality.arrival import DAY, HOUR, LAG, with_arrival
 from pipelines.quality.suite import (
@@ -134,6 +135,26 @@ def _finding(
         sentence(name, expectation, result, considered, medians),
         Measurement(value=value, threshold=threshold, unit=unit, rows=considered),
         blocking=_blocking(expectation),
+    )
+
+
+def previously_rejected(name: str, window: Window, failed: str, *, excluded: bool) -> Finding:
+    """Data that the contract rejected when it was fresh, and that training would read now.
+
+    Arguments:
+        name: of the finding.
+        window: when the data became known.
+        failed: name of the finding that rejected it.
+        excluded: whether the declaration leaves the window out of training.
+    """
+    return make_finding(
+        name,
+        Verdict.PASS if excluded else Verdict.FAIL,
+        f"{window} is excluded"
+        if excluded
+        else f"the contract rejected what became known in {window} ({failed}), and training or "
+        f"evaluation would read it: exclude the window under split.exclude, or waive {name} with "
+        "a reason",
     )
 
 

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from pipelines.core.findings import Verdict
+from pipelines.gates.canary.assignment import assignment_finding
 from pipelines.outcomes.log import (
     NO_STAGE,
     EntityLog,
     answered_in_own_arm,
     assign_entities,
-    assignment_finding,
 )
 from pipelines.predictions.assignment import Allocation, Ramp, arm_of, stage_of
 

@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 
 from pipelines.core.findings import Finding, Gate, Verdict, overall
+from pipelines.gates.budget.findings import EXHAUSTED, LEVEL, SPENT
 from pipelines.release.budget import (
-    EXHAUSTED,
-    LEVEL,
     REFRESH,
-    SPENT,
     budget_account,
     budget_accounts,
     budget_findings,

@@ -1,0 +1,1 @@
+"""Budget: may this year still promote without a person?"""
