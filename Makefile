@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SPARK  := .venv-spark
 
-.PHONY: help setup demo test spark-test check format up down status compose-test proof bench serving-load real-backtest lock clean
+.PHONY: help setup demo test spark-test check format up down status compose-test docs proof bench serving-load real-backtest lock clean
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -58,6 +58,9 @@ status:  ## what of it is running
 
 compose-test: setup  ## the container stack on a real Docker engine: one scheduled retraining
 	@$(BIN)/python deploy/compose_test
+
+docs: setup  ## the generated pages: docs/findings.md
+	@$(BIN)/python -m pipelines.reporting.findings_page > docs/findings.md
 
 proof: setup  ## the long simulations, as a table in docs/proof.md
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.montecarlo.proof --out docs/proof.md

@@ -1,0 +1,287 @@
+"""Findings of the gates that judge a candidate offline: contract to budget."""
+
+from __future__ import annotations
+
+from pipelines.gates.catalogue.entry import FindingEntry
+
+_LATER = "Wait for newer data. The reason says what the data can detect."
+_REAL = "If the change is real, waive the finding once with a reason."
+_FEED = "Contact the owner of the feed. Nothing is trained until it is back."
+_LOST = "Find the owner of the column or feed; drop the feature or wait. The reason has the cost."
+
+CONTRACT = (
+    FindingEntry(
+        "contract.suite.<stream>.<column>.<check>",
+        "Fresh rows do not meet an expectation of the hand-written suite. `no_data`: the stream "
+        "brought no fresh rows. `inconclusive`: the check could not run.",
+        "Fix the data upstream, or change the expectation if it is wrong.",
+        "depends",
+    ),
+    FindingEntry(
+        "contract.envelope.<stream>.<column>.present",
+        "A column that the champion was trained with is gone.",
+        _FEED,
+    ),
+    FindingEntry(
+        "contract.envelope.<stream>.<column>.missing",
+        "More values are missing than in any part of the champion's training data.",
+        "Check whether the column was dropped, renamed or sent empty upstream.",
+    ),
+    FindingEntry(
+        "contract.envelope.<stream>.<column>.range",
+        "Too many values are outside the range of the champion's training data.",
+        "Look for a changed unit, currency or encoding. " + _REAL,
+    ),
+    FindingEntry(
+        "contract.envelope.<stream>.<column>.median",
+        "The median is outside the range of medians in the champion's training data.",
+        "Look for a changed unit, currency or encoding. " + _REAL,
+    ),
+    FindingEntry(
+        "contract.envelope.<stream>.<column>.categories",
+        "Too many values are not among the categories of the champion's training data.",
+        "Look for new or renamed values. " + _REAL,
+    ),
+    FindingEntry(
+        "contract.envelope.<stream>.<column>.unique",
+        "Events that should be unique are repeated.",
+        "The writer sends rows twice; deduplicate there.",
+    ),
+    FindingEntry(
+        "contract.envelope.<stream>.table.volume",
+        "The number of fresh rows is outside the training data's range.",
+        "Compare with the source: a feed stopped or doubled. A public holiday looks the same.",
+    ),
+    FindingEntry(
+        "contract.envelope.<stream>.table.days",
+        "Fewer days have rows than in training.",
+        "Compare with the source: a day is missing.",
+    ),
+    FindingEntry(
+        "contract.envelope.<stream>.table.hours",
+        "Fewer hours have rows than in training.",
+        "Compare with the source: a feed paused for some hours.",
+    ),
+    FindingEntry(
+        "contract.envelope.<stream>.table.lag",
+        "Rows arrive later, or earlier, than in training.",
+        "Check clocks and time zones of the writers, and late deliveries.",
+    ),
+    FindingEntry(
+        "contract.envelope.<stream>.table.lag_median",
+        "The median delay between event time and known time has changed.",
+        "Check clocks and time zones of the writers, and late deliveries.",
+    ),
+    FindingEntry(
+        "contract.previously_rejected.<day>",
+        "Data that an earlier contract rejected would now be used for training or comparison.",
+        "Add the stretch to `split.exclude` with a reason, or waive once if the data was right.",
+    ),
+)
+
+AVAILABILITY = (
+    FindingEntry(
+        "availability.leak_probe",
+        "A feature changes when it is computed only from what was known at the decision point.",
+        "An attribute is overwritten later, or a known time is wrong. Fix the source.",
+    ),
+    FindingEntry(
+        "availability.staleness.<view>",
+        "The stored values are older than the view's `ttl`, so production serves none of them.",
+        "Run `gauntlet materialize`, find out why it stopped, and retrain as of now.",
+    ),
+    FindingEntry(
+        "availability.online.<feature>",
+        "The online store lacks too many values that the events give, or requests were served "
+        "without the feature.",
+        "Find what the affected entities share: a chain, a region, a late feed.",
+        "depends",
+    ),
+    FindingEntry(
+        "availability.new.<feature>",
+        "The feature was never materialized.",
+        "Run `gauntlet materialize`, then retrain as of a later instant.",
+    ),
+    FindingEntry(
+        "availability.vanished.<feature>",
+        "Production had the feature and has lost it, or no recent event has it.",
+        _LOST,
+    ),
+    FindingEntry(
+        "availability.online_mismatch.<feature>",
+        "Values in the online store differ from the recomputed ones.",
+        "The reason names the likely cause; see the availability guide.",
+    ),
+    FindingEntry(
+        "availability.parity",
+        "The logged requests match no decision point of the declaration, so nothing is compared.",
+        "Check whether the declaration of the decision points has changed.",
+        "no",
+    ),
+    FindingEntry(
+        "availability.parity.<feature>",
+        "Values that were served differ from the recomputed ones.",
+        "The reason names the likely cause; see the availability guide.",
+        "depends",
+    ),
+    FindingEntry(
+        "availability.parity.preprocessing",
+        "The champion's preprocessing turns equal inputs into different outputs.",
+        "Look for types or spellings that change on the way to the model.",
+    ),
+    FindingEntry(
+        "availability.parity.candidate_preprocessing",
+        "The candidate's preprocessing turns equal inputs into different outputs.",
+        "Look for types or spellings that change on the way to the model.",
+    ),
+    FindingEntry(
+        "availability.parity.prediction",
+        "The version named in the log gives other answers to the logged inputs.",
+        "Check which version the service has loaded, restart it, and retrain as of now.",
+    ),
+    FindingEntry(
+        "availability.serialization",
+        "The model is a pickle, so loading it can run code. skops cannot store the estimator.",
+        "Load the version only from a registry you trust.",
+        "no",
+    ),
+    FindingEntry(
+        "availability.serving.compiled",
+        "Says whether the fast form of the model or the pipeline itself serves, and why.",
+        "Nothing: both give valid answers, and the service uses the one that was verified.",
+        "no",
+    ),
+)
+
+RECENT_WINDOW = (
+    FindingEntry(
+        "recent_window.maturity",
+        "Too few matured points have a label, or the labels cover too few rows or days.",
+        "Labels are late, or the declared horizon and delay are too short.",
+    ),
+    FindingEntry(
+        "recent_window.primary",
+        "Whether the candidate is better than the champion. `fail`: a gain worth a promotion is "
+        "excluded. `inconclusive`: the gain is within the noise.",
+        "Nothing, or declare a longer `split.recent` or fewer `gates.budget.tries`. " + _LATER,
+        "depends",
+    ),
+    FindingEntry(
+        "recent_window.baseline",
+        "Whether a first version is better than the naive forecast.",
+        _LATER + " If it stays, the model has no use beyond a constant for each entity.",
+    ),
+    FindingEntry(
+        "recent_window.refresh",
+        "Whether a refresh looks better and is shown not to be worse than the champion.",
+        _LATER,
+    ),
+    FindingEntry(
+        "recent_window.reference",
+        "Whether a refresh is shown not to be worse than the version that was last proved better.",
+        _LATER + " If it fails, refreshes have lost quality in small steps: change the recipe.",
+    ),
+    FindingEntry(
+        "recent_window.corrected_gain",
+        "The gain, corrected for the fact that only large gains pass.",
+        "Nothing: use it as the expected gain.",
+        "no",
+    ),
+    FindingEntry(
+        "recent_window.guardrail.<metric>",
+        "Whether a guardrail metric is shown not to be worse by more than its margin.",
+        "`fail`: do not promote. `inconclusive`: wait, or declare a wider margin.",
+    ),
+    FindingEntry(
+        "recent_window.seed_noise",
+        "The gain is not larger than what another seed alone can give.",
+        "Wait, or reduce the recipe's dependence on its seed.",
+        "depends",
+    ),
+    FindingEntry(
+        "recent_window.concentration",
+        "One entity, or a few, have most of the rows and decide the comparison.",
+        "Use more entities or a longer window; check whether one entity repeats rows.",
+        "depends",
+    ),
+    FindingEntry(
+        "recent_window.slice.<column>.<value>",
+        "The candidate is worse for this group by more than the margin.",
+        "Do not waive it without the group's owner.",
+    ),
+    FindingEntry(
+        "recent_window.slices_not_testable",
+        "Groups with too few rows, or too much noise for their margin.",
+        "Nothing, or declare larger groups.",
+        "no",
+    ),
+)
+
+AUDIT = (
+    FindingEntry(
+        "audit.live",
+        "The changed recipe loses on the points that production predicts, or gains only on "
+        "another population.",
+        "Do not use the own holdout as evidence. Read the audit section of the review page.",
+        "depends",
+    ),
+    FindingEntry(
+        "audit.sign_flip",
+        "The recipe gains offline and not on live points, or the gain comes from rows and labels.",
+        "Compare both recipes on the same rows; undo the change of filters or labels.",
+        "depends",
+    ),
+    FindingEntry(
+        "audit.training_population",
+        "The recipe trains on another population than the champion's.",
+        "Check the filters and backfills that changed. The reason describes the rows.",
+        "depends",
+    ),
+    FindingEntry(
+        "audit.label",
+        "The label rules of the two recipes differ on live rows.",
+        "Agree on one label rule, then compare the recipes under it.",
+        "depends",
+    ),
+    FindingEntry(
+        "audit.feature",
+        "An important feature is served with other values than it was trained on.",
+        "Repair the feature; `availability.parity.<feature>` has the likely cause.",
+        "depends",
+    ),
+    FindingEntry(
+        "audit.selective_labels",
+        "Labels exist only for one side of the champion's decisions.",
+        "Offline data cannot judge this change. Collect labels for both sides.",
+    ),
+    FindingEntry(
+        "audit.baseline_instability",
+        "The gain is within what refitting the same recipes gives by luck.",
+        "Use more seeds or more data; do not promote a lucky fit.",
+        "depends",
+    ),
+    FindingEntry(
+        "audit.overlap",
+        "The holdout cannot be weighted to resemble live points, so there is no weighted gain.",
+        "Nothing: it says how far to trust the weighted gain.",
+        "no",
+    ),
+)
+
+BUDGET = (
+    FindingEntry(
+        "budget.spent",
+        "What the year's error budget has spent and has left.",
+        "Nothing: it is a statement of account.",
+    ),
+    FindingEntry(
+        "budget.level",
+        "The level at which this try is held.",
+        "Nothing. Fewer declared `tries` give each try a larger level.",
+    ),
+    FindingEntry(
+        "budget.exhausted",
+        "The year has no try left.",
+        "Wait for next year, or waive it: a person takes responsibility, and the ledger keeps it.",
+    ),
+)
