@@ -65,7 +65,7 @@ def ours(rows: int, work: Path) -> dict[str, Any]:
         from pipelines.flows.frames import FRAME
         from pipelines.flows.retrain import register as registration
         from pipelines.flows.retrain.request import Request
-        from pipelines.flows.retrain.steps import Retraining, open_run, run_step
+        from pipelines.flows.retrain.steps import retrain, run_step
         from pipelines.gates.availability import leak_probe as leak
         from pipelines.gates.contract.findings import contract_findings
         from pipelines.settings import Settings
@@ -84,24 +84,25 @@ def ours(rows: int, work: Path) -> dict[str, Any]:
     request = Request(model="demand", as_of=AS_OF, reason="benchmark")
     for step in ("snapshot", "contract", "features", "train", "evaluate", "register", "decide"):
         with meter.step(step):
-            run_step(step, request, parts)
-    done = Retraining(open_run(request, parts))
+            run_step(step, request, parts.retraining)
+    done = retrain(request, parts.retraining)
+    run, evidence = done.run, done.evidence
     with (
         meter.step(ALL_ROWS, counted=False),
-        parts.open_events(done.spec).tables(done.snapshot, done.spec.streams) as tables,
+        run.events.tables(evidence.snapshot, run.common.streams) as tables,
     ):
         found = contract_findings(
-            done.run.suite, tables, parts.suite_runner, "suite", done.spec.points.stream
+            run.suite, tables, parts.suite_runner, "suite", run.spec.points.stream
         )
     return meter.as_json() | {
-        "frame": str(done.run.workspace.path(FRAME)),
-        "fresh": [[f.verdict is Verdict.PASS, f.value] for f in done.contract.findings],
+        "frame": str(run.workspace.path(FRAME)),
+        "fresh": [[f.verdict is Verdict.PASS, f.value] for f in evidence.contract.findings],
         "every": [[f.verdict is Verdict.PASS, f.value] for f in found],
         "names": [f.name for f in found],
-        "events": {name: part.rows for name, part in done.snapshot.streams.items()},
-        "points": done.frame.rows if done.frame else 0,
-        "error": done.evaluation.primary.candidate
-        if done.evaluation and done.evaluation.primary
+        "events": {name: part.rows for name, part in evidence.snapshot.streams.items()},
+        "points": evidence.frame.rows if evidence.frame else 0,
+        "error": evidence.evaluation.primary.candidate
+        if evidence.evaluation and evidence.evaluation.primary
         else None,
         "outcome": str(done.decision.outcome),
     }

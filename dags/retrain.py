@@ -107,7 +107,7 @@ def do(step: Step) -> dict[str, Any]:
     from pipelines.wiring import connect
 
     request = Request(**get_current_context()["ti"].xcom_pull(task_ids="request"))
-    report = run_step(step, request, connect())
+    report = run_step(step, request, connect().retraining)
     if report.skipped:
         raise AirflowSkipException(report.summary)
     return report.as_json()

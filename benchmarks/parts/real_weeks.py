@@ -143,12 +143,12 @@ def retrain_weekly(home: Home, weeks: int) -> None:
             waive=tuple(sorted(waive)),
             reason=LOOKED_AT if waive else "",
         )
-        done = retrain(request, home.parts(at))
+        done = retrain(request, home.parts(at).retraining)
         against = [name for name in _against(done) if name.startswith("contract.")]
         week = Week(
             at,
             done.decision.outcome.value,
-            None if done.trained is None else done.run.workspace.path(CANDIDATE),
+            None if done.evidence.trained is None else done.run.workspace.path(CANDIDATE),
             tuple(name for name in against if name not in waive),
             tuple(name for name in against if name in waive),
         )
@@ -180,7 +180,7 @@ def truth(home: Home) -> pd.DataFrame:
     snapshot = events.snapshot(spec.streams, last)
     plan, start = split_plan(spec, last), split_plan(spec, first).train.start
     plan = plan.model_copy(update={"train": Window(start, plan.train.end)})
-    space = Workspace(home.place / "truth")
+    space = Workspace.open_locked(home.place / "truth")
     write_frame(events, spec, snapshot, plan, space)
     rows: Any = read_rows(spec, space.path(FRAME), Window(start, end))
     return rows[rows["label"].notna()].reset_index(drop=True)

@@ -1,18 +1,23 @@
-"""The audit when a person asks for it. What is seen of a new recipe on recent rows is a try."""
+"""The audit of two recipes on request. Seeing a new recipe on recent rows uses a budgeted try."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipelines.core.errors import IntegrityError, SpecError
-from pipelines.core.time import instant_text
+from pipelines.core.time import instant_text, refuse_future
 from pipelines.data.snapshot import Snapshot
-from pipelines.flows.collaborators import Parts, Run, open_run
 from pipelines.flows.retrain.audit import Pair, audit_pair
 from pipelines.flows.retrain.request import Request
+from pipelines.flows.retrain.run import (
+    RetrainCollaborators,
+    RunIdentity,
+    identify_run,
+    requested_spec,
+)
+from pipelines.gates.audit.record import Audit
 from pipelines.gates.budget.findings import SPENT
 from pipelines.packaging.version import read_spec
 from pipelines.release.budget import compared
@@ -20,100 +25,118 @@ from pipelines.release.dry_run import record_comparison
 from pipelines.release.ledger import LIVE, Draft, Entry
 from pipelines.spec.combine import combined_spec
 from pipelines.spec.load import load_model
-
-if TYPE_CHECKING:
-    from pipelines.gates.audit.record import Audit
+from pipelines.spec.model import ModelSpec
 
 
 @dataclass(frozen=True)
-class ByHand:
-    """An audit that a person asked for.
+class ManualAudit:
+    """An audit that a person requested.
 
-    ``look`` is its entry in the ledger; where it has none, ``free`` says why it is no try.
+    Arguments:
+        audit: what it found.
+        entry: its entry in the ledger; ``None`` if it used no try of the error budget.
+        free_reason: why it used no try; empty if it did.
     """
 
     audit: Audit
-    look: Entry | None = None
-    free: str = ""
+    entry: Entry | None = None
+    free_reason: str = ""
 
     @property
-    def told(self) -> str:
-        """What it cost, for whoever asked."""
-        if self.look is None:
-            return f"no try: {self.free}"
-        spent = next(finding for finding in self.look.findings if finding.name == SPENT)
+    def summary(self) -> str:
+        """What the audit cost, in one sentence."""
+        if self.entry is None:
+            return f"no try used: {self.free_reason}"
+        spent = next(finding for finding in self.entry.findings if finding.name == SPENT)
         return (
-            f"recorded as a look: {spent.reason}; `--as-of {instant_text(self.look.as_of)}` shows "
-            "it again, and retrains it, at no further cost"
+            f"recorded in the ledger: {spent.reason}; `--as-of {instant_text(self.entry.as_of)}` "
+            "shows it again, and retrains it, at no further cost"
         )
 
 
-def audit_by_hand(parts: Parts, pair: Pair, as_of: datetime) -> ByHand:
-    """The audit of two declarations as of an instant.
+def audit_recipes(collaborators: RetrainCollaborators, pair: Pair, as_of: datetime) -> ManualAudit:
+    """Audit two declarations as of an instant.
 
-    Where it shows how another recipe than the live champion's does on the recent window, that is
-    what the error budget rations, whatever the recipe is held against. So it is recorded before it
-    is shown, under the run that a retraining of the same question has: the two are one try.
+    The error budget limits how often a new recipe may be seen on the recent window, whatever it is
+    compared with. Such an audit is therefore recorded in the ledger before it is shown, under the
+    id of the retraining with the same request: the two use one try.
 
     Raises:
-        SpecError: when the two recipes cannot stand in one frame.
+        SpecError: when the two recipes cannot be combined in one frame.
         DataError: when one of them cannot be fitted or judged.
-        TimeError: when as-of lies in the future.
-        Unavailable: the ledger did not answer, and nothing is shown; running again is safe.
+        TimeError: when as-of is in the future.
+        Unavailable: when the ledger does not answer; nothing is shown, and it is safe to retry.
     """
-    run = open_run(Request(model=pair.new.name, as_of=as_of), parts)
-    free = _free(run)
+    request = Request(model=pair.new.name, as_of=as_of)
+    declared = requested_spec(request, collaborators.load_spec)
+    refuse_future(as_of, collaborators.clock.now(), f"model {request.model}")
+    suite = collaborators.load_suite(declared)
+    identity = identify_run(request, declared, suite, collaborators.ledger)
+    free_reason = _free_reason(collaborators, declared, identity)
     spec = combined_spec(pair.new, pair.old)
-    snapshot = parts.open_events(spec).snapshot(spec.streams, as_of)
-    found = audit_pair(parts, pair, spec, snapshot, unequal=None)
-    if not free and not compared(found.findings):
-        free = "the two could not be compared on live points"
-    return ByHand(found, free=free) if free else ByHand(found, _record(run, pair, snapshot, found))
+    events = collaborators.open_events(spec)
+    snapshot = events.snapshot(spec.streams, as_of)
+    audit = audit_pair(events, pair, spec, snapshot, unequal=None, progress=collaborators.progress)
+    if not free_reason and not compared(audit.findings):
+        free_reason = "the two could not be compared on live points"
+    if free_reason:
+        return ManualAudit(audit, free_reason=free_reason)
+    draft = _draft(declared, identity, pair, snapshot, audit)
+    budget = declared.gates.budget
+    entry = record_comparison(draft, budget, collaborators.ledger, collaborators.clock)
+    return ManualAudit(audit, entry)
 
 
-def _free(run: Run) -> str:
-    """Why nothing that is rationed can be seen of the recipe; empty when it can."""
-    if run.parts.ledger.champion(run.spec.name, LIVE) is None:
+def _free_reason(
+    collaborators: RetrainCollaborators, spec: ModelSpec, identity: RunIdentity
+) -> str:
+    """Why the audit shows nothing that the error budget limits; empty when it does."""
+    if collaborators.ledger.champion(spec.name, LIVE) is None:
         return "there is no champion to challenge"
-    if run.spec.rollout is not None:
-        return "the recent window only admits to a canary, which pays for itself"
-    champion = run.champion
-    if champion is not None and champion.recipe == run.spec.recipe:
+    if spec.rollout is not None:
+        return "the recent window only admits to a canary, which uses its own try"
+    champion = identity.champion
+    registry = collaborators.versions.registry
+    if champion is not None and registry.get(spec.name, champion).recipe == spec.recipe:
         return "the recipe is the champion's"
     return ""
 
 
-def _record(run: Run, pair: Pair, snapshot: Snapshot, found: Audit) -> Entry:
-    draft = Draft(
-        model=run.spec.name,
+def _draft(
+    spec: ModelSpec, identity: RunIdentity, pair: Pair, snapshot: Snapshot, audit: Audit
+) -> Draft:
+    live = audit.finding("audit.live")
+    return Draft(
+        model=spec.name,
         kind="audit",
-        run=run.id,
-        as_of=run.request.as_of,
+        run=identity.id,
+        as_of=snapshot.as_of,
         champion_before=None,
         champion_after=None,
-        reasons=(f"audit by hand against {pair.against}: {found.finding('audit.live').reason}",),
-        findings=found.findings,
-        spec=run.spec.digest,
-        recipe=run.spec.recipe,
+        reasons=(f"audit by hand against {pair.against}: {live.reason}",),
+        findings=audit.findings,
+        spec=spec.digest,
+        recipe=spec.recipe,
         snapshot=snapshot.id,
     )
-    return record_comparison(draft, run.spec.gates.budget, run.parts.ledger, run.parts.clock)
 
 
-def choose_pair(parts: Parts, model: str, against: str | None) -> Pair:
-    """The declared recipe against another declaration, a version, or the champion.
+def choose_pair(collaborators: RetrainCollaborators, model: str, against: str | None) -> Pair:
+    """Pair a declared recipe with another declaration, a version, or the champion.
 
     Arguments:
+        collaborators: declarations, ledger and registry.
         model: a declared model: the candidate.
         against: path of a declaration, or a version; default: the live champion.
 
     Raises:
-        SpecError: when there is no such declaration, or nothing to hold it against.
+        SpecError: when there is no such declaration, or nothing to compare with.
+        IntegrityError: when the version has no declaration.
     """
-    new = parts.load_spec(model)
+    new = collaborators.load_spec(model)
     if against is not None and against.endswith((".yaml", ".yml")):
         return Pair(load_model(Path(against)), new, against)
-    version = against or parts.ledger.champion(model, LIVE)
+    version = against or collaborators.ledger.champion(model, LIVE)
     if version is None:
         raise SpecError(
             "there is nothing to audit against",
@@ -123,7 +146,7 @@ def choose_pair(parts: Parts, model: str, against: str | None) -> Pair:
             hint=f"`gauntlet retrain {model}` makes a first version",
         )
     try:
-        old = read_spec(parts.versions.download(model, version))
+        old = read_spec(collaborators.versions.download(model, version))
     except (OSError, ValueError) as cause:
         raise IntegrityError(
             "a version lacks its declaration", where=f"{model} version {version}", got=str(cause)

@@ -1,4 +1,4 @@
-"""The folder of one run: what each step wrote, found again when the step is run again."""
+"""The folder of one run, in which each step writes its record."""
 
 from __future__ import annotations
 
@@ -16,22 +16,31 @@ R = TypeVar("R", bound=BaseModel)
 
 
 class Workspace:
-    """``<home>/runs/<run>/``. A file there is complete or absent.
-
-    It is opened by who holds the run's lock, so that what is half-written is a dead process's.
-    """
+    """The folder of one run. A file in it is complete or absent."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @classmethod
+    def open_locked(cls, folder: Path) -> Workspace:
+        """Make the folder, and remove the drafts that killed processes left in it.
+
+        Call it only while holding the run's lock: another process may be writing otherwise.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         remove_drafts(folder)
+        return cls(folder)
 
     def path(self, name: str) -> Path:
         """Where ``name`` is or will be."""
         return self.folder / name
 
     def once(self, name: str, kind: type[R], make: Callable[[], R]) -> R:
-        """The record called ``name``: read when it is there, else made and written."""
+        """Read the record called ``name`` if it was written before, else make and write it.
+
+        Raises:
+            IntegrityError: when the written record cannot be read.
+        """
         path = self.path(f"{name}.json")
         if path.exists():
             try:
@@ -41,7 +50,7 @@ class Workspace:
                     "a run's own record cannot be read",
                     where=str(path),
                     got=str(cause).splitlines()[0],
-                    hint="remove the file and run again: the step is done anew",
+                    hint="remove the file and run again: the step is repeated",
                 ) from cause
         record = make()
         self.write_json(f"{name}.json", record.model_dump(mode="json"))

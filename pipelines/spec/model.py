@@ -99,6 +99,10 @@ class ModelSpec(Declaration):
         parts = {"points", "label", "features", "serving", "split", "estimator", "streams"}
         return digest_of({key: value for key, value in self.as_json().items() if key in parts})
 
+    def without_rollout(self) -> ModelSpec:
+        """The same declaration without shadow and canary: the recent window promotes."""
+        return self.model_copy(update={"rollout": None})
+
     @model_validator(mode="after")
     def _references(self) -> ModelSpec:
         problems = [

@@ -74,7 +74,7 @@ def test_a_run_takes_every_step_and_again_finds_the_same_answers(bag: Any, home:
     )
     request = Request(model="demand", as_of=AS_OF)
     for step in STEPS:
-        done = run_step(step, request, connect())
+        done = run_step(step, request, connect().retraining)
         shell = None if done.skipped else done.as_json()
         assert report(first, step) == report(again, step) == shell, (
             f"{step}: the same question got another answer from Airflow than from the shell"

@@ -11,7 +11,7 @@ import yaml
 
 from pipelines.core.findings import Verdict
 from pipelines.core.time import instant_text
-from pipelines.flows.audit import ByHand, audit_by_hand, choose_pair
+from pipelines.flows.audit import ManualAudit, audit_recipes, choose_pair
 from pipelines.release.budget import tries
 from tests.support.pharmacy import PLAIN, RICH, SECOND, Pharmacy, Told, declaration
 from tests.support.served_log import log_a_service
@@ -45,11 +45,11 @@ def test_a_changed_recipe_is_audited_by_itself(changed: tuple[Pharmacy, Told]) -
         "audit.selective_labels",
         "audit.baseline_instability",
     }
-    audited = told.done.audited
+    audited = told.done.evidence.audit
     assert audited is not None
     assert audited.audit is not None
-    assert any(change.startswith("features.on_hand: added") for change in audited.audit["changes"])
-    assert len(audited.as_json()["audit"]["distances"]) <= 24
+    assert any(change.startswith("features.on_hand: added") for change in audited.audit.changes)
+    assert len(audited.audit.distances) <= 24
 
 
 def test_what_was_served_is_held_against_what_is_computed_before_anything_is_trained(
@@ -80,8 +80,8 @@ def test_what_was_served_is_held_against_what_is_computed_before_anything_is_tra
     name = "availability.parity.medicine"
     waived = pharmacy.retrain(SECOND, dry_run=True, waive=(name,), reason="seen, is mended")
     assert waived.skipped == ("register",)
-    assert waived.done.audited is not None
-    by_name = {f.name: f for f in waived.done.audited.findings}
+    assert waived.done.evidence.audit is not None
+    by_name = {f.name: f for f in waived.done.evidence.audit.findings}
     assert "medicine" in by_name["audit.feature"].reason, "the audit still knows what was unequal"
 
 
@@ -114,8 +114,8 @@ def test_a_log_that_cannot_be_read_stops_the_candidate_and_says_why(
 def test_the_same_recipe_is_replayed_and_not_audited(champion: Pharmacy, tmp_path: Path) -> None:
     pharmacy = champion.copy(tmp_path / "home")
     told = pharmacy.retrain(SECOND, dry_run=True)
-    assert told.done.audited is not None
-    assert (told.done.audited.audit, told.done.audited.findings) == (None, ())
+    assert told.done.evidence.audit is not None
+    assert (told.done.evidence.audit.audit, told.done.evidence.audit.findings) == (None, ())
 
 
 def test_the_audit_by_hand_says_the_same_to_people_and_to_scripts(
@@ -130,10 +130,17 @@ def test_the_audit_by_hand_says_the_same_to_people_and_to_scripts(
     assert script.code == (1 if script.body["stopped"] else 0), script.err
     terms = script.body["own"]["terms"]
     assert sum(terms.values()) == pytest.approx(script.body["own"]["total"])
-    assert script.body["look"] is None, "there is no champion, so nothing was challenged"
+    assert script.body["ledger_entry"] is None, "there is no champion, so nothing was challenged"
     people = pharmacy.cli(*words, "--all")
     assert people.code == script.code
-    for said in ("On live points", "new model", "new rows", "new labels", "audit.live", "no try"):
+    for said in (
+        "On live points",
+        "new model",
+        "new rows",
+        "new labels",
+        "audit.live",
+        "no try used",
+    ):
         assert said in people.out, people.out + people.err
 
 
@@ -152,9 +159,9 @@ def other_home(folder: Path) -> Path:
     return folder / "models" / "demand.yaml"
 
 
-def by_hand(pharmacy: Pharmacy, against: str | None = None) -> ByHand:
-    parts = pharmacy.parts()
-    return audit_by_hand(parts, choose_pair(parts, "demand", against), SECOND)
+def by_hand(pharmacy: Pharmacy, against: str | None = None) -> ManualAudit:
+    collaborators = pharmacy.parts().retraining
+    return audit_recipes(collaborators, choose_pair(collaborators, "demand", against), SECOND)
 
 
 def test_a_look_at_a_new_recipe_is_a_try_once_and_its_retraining_costs_no_more(
@@ -163,16 +170,16 @@ def test_a_look_at_a_new_recipe_is_a_try_once_and_its_retraining_costs_no_more(
     pharmacy = champion.copy(tmp_path / "home")
     pharmacy.declare(RICH)
     first = by_hand(pharmacy)
-    assert first.look is not None
-    assert "recorded as a look: 2026 has spent 0.05 of 0.2 on 1 try, 3 left" in first.told
+    assert first.entry is not None
+    assert "recorded in the ledger: 2026 has spent 0.05 of 0.2 on 1 try, 3 left" in first.summary
     assert spent(pharmacy) == (["first_version", "audit"], 1)
     path = other_home(tmp_path)
     path.write_text(yaml.safe_dump(declaration(PLAIN)))
-    assert by_hand(pharmacy, str(path)).look == first.look, (
+    assert by_hand(pharmacy, str(path)).entry == first.entry, (
         "the same recipe on the same rows, whatever it is held against, is one look"
     )
     dry = pharmacy.retrain(SECOND, dry_run=True)
-    assert dry.done.run.id == first.look.run
+    assert dry.done.run.id == first.entry.run
     assert "recent_window.primary" in {finding.name for finding in dry.done.findings}, (
         "a dry run after an audit is judged by its own findings"
     )
@@ -187,6 +194,6 @@ def test_the_champions_own_recipe_may_be_audited_freely(champion: Pharmacy, tmp_
     path = other_home(tmp_path)
     path.write_text(yaml.safe_dump(declaration(RICH)))
     seen = by_hand(pharmacy, str(path))
-    assert seen.look is None
-    assert seen.told == "no try: the recipe is the champion's"
+    assert seen.entry is None
+    assert seen.summary == "no try used: the recipe is the champion's"
     assert spent(pharmacy) == (["first_version"], 0)

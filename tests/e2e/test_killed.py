@@ -1,7 +1,8 @@
 """Retraining killed by SIGKILL at every step and inside steps, and run again.
 
-The killed process is a fork of one that has imported everything (``nursery.py``). It dies
-by its own hand, at an instant that the test names: just before it renames a file into place
+The killed process is a fork of one that has imported everything
+(``tests/support/fork_server.py``). It dies by its own hand, at an instant that the test names:
+just before it renames a file into place
 (Python's audit hooks tell), or before or after a call of the ledger or the registry. Nothing of
 the product is changed for it.
 """
@@ -55,24 +56,24 @@ Live = Callable[[Pharmacy, str], int]
 @pytest.fixture(scope="module")
 def live() -> Iterator[Live]:
     """Retrains in a process of its own and says how that ended; place "" is to live on."""
-    script = [sys.executable, str(Path(__file__).with_name("nursery.py"))]
+    script = [sys.executable, str(ROOT / "tests" / "support" / "fork_server.py")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
         script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as nursery:
-        assert nursery.stdin is not None
-        assert nursery.stdout is not None
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
 
         def run(pharmacy: Pharmacy, place: str) -> int:
-            assert nursery.stdin is not None
-            assert nursery.stdout is not None
+            assert server.stdin is not None
+            assert server.stdout is not None
             order = [str(pharmacy.home), pharmacy.store, place]
-            nursery.stdin.write(json.dumps(order) + "\n")
-            nursery.stdin.flush()
-            return int(nursery.stdout.readline())
+            server.stdin.write(json.dumps(order) + "\n")
+            server.stdin.flush()
+            return int(server.stdout.readline())
 
         yield run
-        nursery.stdin.close()
+        server.stdin.close()
 
 
 def fresh(champion: Pharmacy, home: Path) -> Pharmacy:

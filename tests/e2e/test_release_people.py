@@ -14,11 +14,11 @@ import pytest
 
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.time import Window, instant_text
-from pipelines.flows.collaborators import Parts, open_run
+from pipelines.flows.collaborators import Parts
 from pipelines.flows.features.materialize import served_spec
 from pipelines.flows.release.approval import pending_approval
 from pipelines.flows.retrain.request import Request
-from pipelines.flows.versions import load_incumbent
+from pipelines.flows.retrain.run import open_run
 from pipelines.gates.shadow.evidence import shadow_evidence
 from pipelines.outcomes.log import load_entity_log
 from pipelines.outcomes.metrics import open_metric_source
@@ -97,10 +97,10 @@ def test_a_promotion_that_harms_later_is_taken_back_and_brings_everything_back(
     assert any(name.startswith("champion_") for name in spec.feature_names), (
         "the features of the version that is back have to be materialized"
     )
-    run = open_run(Request(model="demand", as_of=now), at(pharmacy, now))
-    incumbent = load_incumbent(run)
-    assert incumbent is not None
-    assert incumbent.envelope == run.parts.versions.load("demand", "1").envelope
+    run = open_run(Request(model="demand", as_of=now), at(pharmacy, now).retraining)
+    assert run.champion is not None
+    assert run.champion.number == "1"
+    assert run.champion.envelope == at(pharmacy, now).versions.load("demand", "1").envelope
 
 
 @pytest.mark.slow

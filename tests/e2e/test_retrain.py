@@ -169,7 +169,7 @@ def test_a_better_recipe_is_promoted_on_the_same_rows(changed: tuple[Pharmacy, T
     pharmacy, told = changed
     assert outcomes(pharmacy) == ["first_version", "dry_run", "promote"]
     assert (versions(pharmacy), serving(pharmacy)) == (["1", "2"], "2")
-    evaluation = told.done.evaluation
+    evaluation = told.done.evidence.evaluation
     assert evaluation is not None
     assert evaluation.rival == "champion"
     assert evaluation.primary is not None
@@ -183,7 +183,7 @@ def test_the_champion_is_scored_as_it_scored_itself_whatever_the_candidate_calls
 
     ``sold`` meant two days to it and means fourteen to the candidate.
     """
-    with_other_recipe, with_own = (told.done.evaluation for _, told in (changed, quiet))
+    with_other_recipe, with_own = (told.done.evidence.evaluation for _, told in (changed, quiet))
     assert with_other_recipe is not None
     assert with_own is not None
     assert with_other_recipe.rows_digest == with_own.rows_digest

@@ -160,7 +160,7 @@ class Pharmacy:
         """A retraining, and what its steps said."""
         said: list[StepReport] = []
         request = Request(model="demand", as_of=as_of, **asked)
-        done = retrain(request, parts or self.parts(), tell or said.append)
+        done = retrain(request, (parts or self.parts()).retraining, tell or said.append)
         return Told(done, tuple(said))
 
     @property

@@ -104,10 +104,10 @@ def test_production_as_it_should_be_raises_no_alarm(pharmacy: Pharmacy) -> None:
     }
     assert {f.verdict for f in found.values()} == {Verdict.PASS}
     assert "train" not in told.skipped
-    available = told.done.available
+    available = told.done.evidence.availability
     assert available is not None
     assert available.parity is not None
-    assert available.parity["unknown"] == 0, "requests between the points of the grid count as well"
+    assert available.parity.unknown == 0, "requests between the points of the grid count as well"
 
 
 def test_a_unit_that_differs_online_is_named(pharmacy: Pharmacy, tmp_path: Path) -> None:

@@ -205,9 +205,11 @@ def test_a_counter_that_restarts_with_ids_of_long_ago_goes_unseen_and_changes_no
     """
     restart = CounterRestart(start=FIRST, again_from=(FIRST - 28 * DAY).date())
     told = planted(champion, tmp_path, restart).retrain(SECOND)
-    assert told.done.snapshot.id != quiet.done.snapshot.id
-    assert [f.name for f in told.done.contract.findings if f.verdict is not Verdict.PASS] == []
-    assert told.done.evaluation == quiet.done.evaluation
+    assert told.done.evidence.snapshot.id != quiet.done.evidence.snapshot.id
+    assert [
+        f.name for f in told.done.evidence.contract.findings if f.verdict is not Verdict.PASS
+    ] == []
+    assert told.done.evidence.evaluation == quiet.done.evidence.evaluation
     assert told.outcome == quiet.outcome
 
 

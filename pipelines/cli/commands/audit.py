@@ -48,20 +48,20 @@ def audit(
     To see another recipe than the champion's on recent rows is a try of the year's error budget.
     Exit code 0 when no flag stops the recipe, 1 when one does.
     """
-    from pipelines.flows.audit import audit_by_hand, choose_pair
+    from pipelines.flows.audit import audit_recipes, choose_pair
 
     with spinner("connecting") as tell:
-        parts = connect(progress=tell)
-        pair = choose_pair(parts, name, against)
-        asked = audit_by_hand(parts, pair, instant(as_of, parts.clock.now()))
-    found = asked.audit
+        collaborators = connect(progress=tell).retraining
+        pair = choose_pair(collaborators, name, against)
+        done = audit_recipes(collaborators, pair, instant(as_of, collaborators.clock.now()))
+    found = done.audit
     stopped = any(f.blocking and f.verdict is not Verdict.PASS for f in found.findings)
     if as_json:
-        look = None if asked.look is None else asked.look.as_json()
-        answer("audit", {"stopped": stopped, **found.as_json(), "look": look})
+        entry = None if done.entry is None else done.entry.as_json()
+        answer("audit", {"stopped": stopped, **found.as_json(), "ledger_entry": entry})
     else:
         show(found, everything=everything)
-        console.print(f"[dim]{escape(asked.told)}[/]", soft_wrap=True)
+        console.print(f"[dim]{escape(done.summary)}[/]", soft_wrap=True)
     raise typer.Exit(1 if stopped else 0)
 
 

@@ -122,13 +122,13 @@ def _retrain(settings: Settings, chapter: Chapter, number: int, *, quiet: bool) 
         console.print(f"[dim]{escape(chapter.planted)}[/]\n")
     with spinner("retraining") as tell:
         parts = connect(settings, clock=FixedClock(chapter.as_of), progress=tell)
-        offline = parts.load_spec(MODEL).model_copy(update={"rollout": None})
+        offline = parts.load_spec(MODEL).without_rollout()
         parts = replace(parts, load_spec=lambda _: offline)
         filled = materialize(MODEL, chapter.as_of, parts)
         if not quiet:
             _tell_filled(filled)
         request = Request(model=MODEL, as_of=chapter.as_of, reason=chapter.title)
-        done = retrain(request, parts, (lambda _: None) if quiet else tell_step)
+        done = retrain(request, parts.retraining, (lambda _: None) if quiet else tell_step)
     if not quiet:
         console.print()
         show_decision(done, everything=False)
@@ -150,7 +150,7 @@ def _tell_filled(filled: MaterializeReport) -> None:
 def _became(done: Retraining) -> str:
     if done.decision.outcome.moves:
         return "promoted"
-    return "not_promoted" if done.evaluation else "stopped_by_contract"
+    return "not_promoted" if done.evidence.evaluation else "stopped_by_contract"
 
 
 def _summary(told: list[tuple[Chapter, Retraining, str]]) -> None:
@@ -160,7 +160,7 @@ def _summary(told: list[tuple[Chapter, Retraining, str]]) -> None:
         table.add_column(heading)
     for chapter, done, became in told:
         colour = {"promoted": "green", "not_promoted": "default"}.get(became, "red")
-        before = done.run.champion.version if done.run.champion else "none"
+        before = done.run.identity.champion or "none"
         after = done.version.version if became == "promoted" and done.version else before
         table.add_row(
             f"{chapter.as_of:%Y-%m-%d}",

@@ -57,7 +57,7 @@ def retrain(
             dry_run=dry_run,
             waive=tuple(waive or ()),
         )
-        done = run_all(request, parts, (lambda _: None) if as_json else tell_step)
+        done = run_all(request, parts.retraining, (lambda _: None) if as_json else tell_step)
     if as_json:
         answer("retraining", as_dict(done))
     else:
@@ -83,7 +83,7 @@ def show_decision(done: Retraining, *, everything: bool) -> None:
     colour = "green" if decision.outcome.moves else "yellow"
     console.print(f"[bold {colour}]{decision.outcome.replace('_', ' ')}[/]", end="  ")
     console.print(escape("; ".join(decision.reasons)), soft_wrap=True)
-    if before := done.run.decided:
+    if before := done.run.identity.decided:
         told = f"decided at {instant_text(before.recorded_at)}: the same question, the same answer"
         console.print(f"[dim]{told}[/]", soft_wrap=True)
 
@@ -96,8 +96,8 @@ def as_dict(done: Retraining) -> dict[str, object]:
         "as_of": run.request.as_json()["as_of"],
         "lineage": run.request.lineage,
         "run": run.id,
-        "snapshot": done.snapshot.id,
-        "champion": run.champion.version if run.champion else None,
+        "snapshot": done.evidence.snapshot.id,
+        "champion": run.identity.champion,
         "candidate": done.version.version if done.version else None,
         "decision": done.decision.as_json(),
         "findings": [finding.as_json() for finding in done.findings],

@@ -4,44 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
 
 from pipelines.core.errors import DataError, SpecError
 from pipelines.core.findings import Finding
 from pipelines.core.records import Record
+from pipelines.data.events import Progress
+from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
-from pipelines.flows.collaborators import Parts, Run
 from pipelines.flows.retrain.parity import candidate_preprocessing
+from pipelines.flows.retrain.run import Run
 from pipelines.gates.audit.findings import audit_impossible
 from pipelines.gates.audit.inputs import build_audit_data
 from pipelines.gates.audit.recipe_diff import recipe_changes
-from pipelines.packaging.version import ModelVersion
+from pipelines.gates.audit.record import Audit
 from pipelines.spec.model import ModelSpec
-from pipelines.training.split import SplitPlan
-
-if TYPE_CHECKING:
-    from pipelines.gates.audit.record import Audit
 
 
-class Audited(Record):
-    """What a retraining keeps of its audit: JSON of the record, none where nothing was done."""
+class AuditResult(Record):
+    """The audit of a changed recipe, and its findings."""
 
-    audit: dict[str, Any] | None
+    audit: Audit | None = Field(description="none where the recipe did not change")
     findings: tuple[Finding, ...]
 
 
-def audit_run(
-    run: Run,
-    plan: SplitPlan,
-    spec: ModelSpec,
-    snapshot: Snapshot,
-    incumbent: ModelVersion | None,
-    unequal: Mapping[str, float] | None = None,
-) -> Audited:
-    """The candidate's preprocessing of what was served, and the audit of a changed recipe.
+def audit_candidate(
+    run: Run, snapshot: Snapshot, unequal: Mapping[str, float] | None
+) -> AuditResult:
+    """Check the candidate's preprocessing of served features; audit a changed recipe.
+
+    The record is ``audit.json``.
 
     Arguments:
-        spec: the common declaration that the run's snapshot and frame follow.
+        run: the opened run; its candidate has been trained.
+        snapshot: the run's snapshot.
         unequal: share of logged values that differ from recomputed ones, by feature; ``None``
             without a prediction log.
 
@@ -49,22 +46,29 @@ def audit_run(
         What was found. Where a recipe cannot be fitted, judged or asked about the other's points,
         a finding without data says so.
     """
-    if incumbent is None:
-        return Audited(audit=None, findings=())
-    findings = candidate_preprocessing(run, plan, incumbent)
-    if incumbent.spec.recipe == run.spec.recipe:
-        return Audited(audit=None, findings=findings)
+    return run.workspace.once("audit", AuditResult, lambda: _audit(run, snapshot, unequal))
+
+
+def _audit(run: Run, snapshot: Snapshot, unequal: Mapping[str, float] | None) -> AuditResult:
+    champion = run.champion
+    if champion is None:
+        return AuditResult(audit=None, findings=())
+    findings = candidate_preprocessing(run, champion)
+    if champion.spec.recipe == run.spec.recipe:
+        return AuditResult(audit=None, findings=findings)
+    pair = Pair(champion.spec, run.spec, f"version {champion.number}")
     try:
-        found = audit_pair(
-            run.parts,
-            Pair(incumbent.spec, run.spec, f"version {incumbent.number}"),
-            spec,
+        audit = audit_pair(
+            run.events,
+            pair,
+            run.common,
             snapshot,
             unequal=unequal,
+            progress=run.collaborators.progress,
         )
     except (DataError, SpecError) as problem:
-        return Audited(audit=None, findings=(*findings, audit_impossible(problem)))
-    return Audited(audit=found.as_json(), findings=(*findings, *found.findings))
+        return AuditResult(audit=None, findings=(*findings, audit_impossible(problem)))
+    return AuditResult(audit=audit, findings=(*findings, *audit.findings))
 
 
 @dataclass(frozen=True)
@@ -77,28 +81,33 @@ class Pair:
 
 
 def audit_pair(
-    parts: Parts,
+    events: EventReader,
     pair: Pair,
     spec: ModelSpec,
     snapshot: Snapshot,
     *,
     unequal: Mapping[str, float] | None,
+    progress: Progress,
 ) -> Audit:
     """The audit of two recipes on one snapshot.
 
     Arguments:
-        spec: the common declaration that the snapshot follows.
+        events: reads the streams.
+        pair: the two recipes.
+        spec: the combined declaration of both.
+        snapshot: of the streams that ``spec`` declares.
         unequal: share of logged values that differ from recomputed ones, by feature; ``None``
             without a prediction log.
+        progress: called with a short message now and then.
 
     Raises:
-        SpecError: when the two recipes cannot stand in one frame.
+        SpecError: when the two recipes cannot be combined in one frame.
         DataError: when one of them cannot be fitted or judged.
     """
     from pipelines.gates.audit.audit import audit
 
-    parts.progress("gathering both recipes' rows")
-    with parts.open_events(spec).tables(snapshot, spec.streams) as tables:
+    progress("gathering both recipes' rows")
+    with events.tables(snapshot, spec.streams) as tables:
         data = build_audit_data(pair.old, pair.new, tables, snapshot.as_of)
     return audit(
         data,
@@ -106,7 +115,7 @@ def audit_pair(
         against=pair.against,
         changes=_changes(pair),
         unequal=unequal,
-        progress=parts.progress,
+        progress=progress,
     )
 
 

@@ -1,64 +1,58 @@
-"""Before anything is trained: are the features there where production asks, as training sees them?
+"""Before anything is trained: does production have the features, as training sees them?
 
-Two questions, both about the present service. Parity: what the champion's log says was served,
-against the same definitions computed again. Presence: what the recipe needs, looked up in the
-online store for the newest decision points.
+Two checks of the present service. Parity compares the features that the champion was served,
+according to its log, with the same definitions computed again. Online availability looks up what
+the recipe needs in the online store, for the newest decision points.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from pydantic import Field
 
 from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.data.snapshot import Snapshot
-from pipelines.flows.collaborators import Run
 from pipelines.flows.retrain.online_features import check_online_features
-from pipelines.flows.retrain.parity import replay_run
+from pipelines.flows.retrain.parity import check_parity
 from pipelines.flows.retrain.request import LIVE
-from pipelines.packaging.version import ModelVersion
+from pipelines.flows.retrain.run import Run
+from pipelines.gates.availability.parity import Parity
 from pipelines.spec.features import WindowFeature
-from pipelines.spec.model import ModelSpec
-from pipelines.training.split import SplitPlan
 
 
-class Available(Record):
-    """What a retraining keeps of both gates."""
+class AvailabilityResult(Record):
+    """What both checks found."""
 
-    parity: dict[str, Any] | None = Field(description="the replay; none without a log")
+    parity: Parity | None = Field(description="none without a log")
     unequal: dict[str, float] | None = Field(description="by feature; none without a log")
     findings: tuple[Finding, ...]
-    unasked: str = Field(default="", description="why nothing was looked up in the online store")
+    not_checked: str = Field(default="", description="why the online store was not checked")
 
 
-def look_for_features(
-    run: Run, plan: SplitPlan, spec: ModelSpec, snapshot: Snapshot, incumbent: ModelVersion | None
-) -> Available:
-    """Parity where the champion's answers were logged, presence where the model declares serving.
+def check_availability(run: Run, snapshot: Snapshot) -> AvailabilityResult:
+    """Check that production has the features as training sees them, in ``availability.json``.
 
-    Arguments:
-        spec: the common declaration that the run's snapshot and frame follow.
+    Parity is checked if the champion's predictions were logged, the online store if the model
+    declares serving.
 
     Raises:
         Unavailable: when the online store does not answer.
     """
-    replayed, unasked = replay_run(run, plan, spec, snapshot, incumbent), _unasked(run)
-    looked = (
-        ()
-        if unasked
-        else check_online_features(run, plan, spec, snapshot, incumbent, replayed.nulls)
-    )
-    return Available(
-        parity=replayed.parity,
-        unequal=None if replayed.parity is None else replayed.unequal,
-        findings=(*looked, *replayed.findings),
-        unasked=unasked,
+    return run.workspace.once("availability", AvailabilityResult, lambda: _check(run, snapshot))
+
+
+def _check(run: Run, snapshot: Snapshot) -> AvailabilityResult:
+    parity, not_checked = check_parity(run, snapshot), _not_checked(run)
+    online = () if not_checked else check_online_features(run, snapshot, parity.nulls)
+    return AvailabilityResult(
+        parity=parity.parity,
+        unequal=None if parity.parity is None else parity.unequal,
+        findings=(*online, *parity.findings),
+        not_checked=not_checked,
     )
 
 
-def _unasked(run: Run) -> str:
+def _not_checked(run: Run) -> str:
     if run.request.lineage != LIVE:
         return f"the lineage {run.request.lineage} serves nobody"
     if run.spec.serving is None:

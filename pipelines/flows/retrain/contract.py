@@ -10,35 +10,40 @@ from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.records import Record
 from pipelines.core.time import Window
 from pipelines.data.snapshot import Snapshot
-from pipelines.flows.collaborators import Run
-from pipelines.packaging.version import ModelVersion
+from pipelines.flows.retrain.run import Run
 from pipelines.release.ledger import Entry
 from pipelines.spec.model import ModelSpec
-from pipelines.training.split import SplitPlan, split_plan
+from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
     import ibis
 
 
-class Contract(Record):
-    """What fresh data made of both suites."""
+class ContractResult(Record):
+    """The findings of both suites on fresh data."""
 
     findings: tuple[Finding, ...]
 
 
-def hold_contract(
-    run: Run, spec: ModelSpec, snapshot: Snapshot, incumbent: ModelVersion | None
-) -> Contract:
-    """Findings of both suites on rows that became known in the gate's lookback before as-of."""
+def check_contract(run: Run, snapshot: Snapshot) -> ContractResult:
+    """Check fresh data against the hand-written suite and the champion's, in ``contract.json``.
+
+    Fresh are the rows that became known in ``gates.contract.lookback`` before as-of.
+    """
+    return run.workspace.once("contract", ContractResult, lambda: _check(run, snapshot))
+
+
+def _check(run: Run, snapshot: Snapshot) -> ContractResult:
     from pipelines.gates.contract.findings import contract_findings
 
-    default, runner = run.spec.points.stream, run.parts.suite_runner
-    with run.parts.open_events(spec).tables(snapshot, spec.streams) as tables:
+    default, runner = run.spec.points.stream, run.collaborators.suite_runner
+    with run.events.tables(snapshot, run.common.streams) as tables:
         fresh = fresh_rows(run.spec, tables, run.request.as_of)
         found = contract_findings(run.suite, fresh, runner, "suite", default)
-        if incumbent is not None:
-            found += contract_findings(incumbent.envelope, fresh, runner, "envelope", default)
-    return Contract(findings=(*found, *refused_stretches(run)))
+        if run.champion is not None:
+            envelope = run.champion.envelope
+            found += contract_findings(envelope, fresh, runner, "envelope", default)
+    return ContractResult(findings=(*found, *refused_stretches(run)))
 
 
 def refused_stretches(run: Run) -> Iterator[Finding]:
@@ -50,11 +55,11 @@ def refused_stretches(run: Run) -> Iterator[Finding]:
     from pipelines.gates.contract.findings import previously_rejected
 
     request, gate = run.request, run.spec.gates.contract
-    entries = run.parts.ledger.entries(request.model, request.lineage)
+    entries = run.collaborators.ledger.entries(request.model, request.lineage)
     accepted = {
         name for e in entries if e.facts and e.facts.reason.strip() for name in e.facts.waived
     }
-    start = split_plan(run.spec, request.as_of).train.start
+    start = run.plan.train.start
     refused = {entry.as_of: entry for entry in entries if _refuses(entry)}
     for at, entry in sorted(refused.items()):
         stretch = Window(at - gate.lookback, at)
@@ -81,26 +86,26 @@ def _refuses(entry: Entry) -> bool:
     )
 
 
-def envelope_of(run: Run, snapshot: Snapshot, plan: SplitPlan) -> dict[str, Any]:
+def envelope_of(run: Run, snapshot: Snapshot) -> dict[str, Any]:
     """One suite for all declared streams: what they looked like from training until as-of."""
     from pipelines.quality.envelope.suite import envelope_suite
     from pipelines.quality.suite import merge_suites
 
     gate = run.spec.gates.contract
-    with run.parts.open_events(run.spec).tables(snapshot, run.spec.streams) as tables:
+    with run.events.tables(snapshot, run.spec.streams) as tables:
         suites: list[Mapping[str, Any]] = [
             envelope_suite(
                 tables[name],
                 name=f"{run.spec.name}.{name}",
                 stream=name,
                 declaration=declaration,
-                window=_history(snapshot, name, plan),
+                window=_history(snapshot, name, run.plan),
                 fresh=gate.lookback,
                 mostly=gate.mostly,
             )
             for name, declaration in run.spec.streams.items()
         ]
-    meta = {"model": run.spec.name, "as_of": str(plan.as_of), "snapshot": snapshot.id}
+    meta = {"model": run.spec.name, "as_of": str(run.plan.as_of), "snapshot": snapshot.id}
     return merge_suites(f"{run.spec.name}.envelope", suites, meta)
 
 

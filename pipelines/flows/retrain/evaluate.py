@@ -2,42 +2,59 @@
 
 from __future__ import annotations
 
-from pipelines.flows.collaborators import Run
-from pipelines.flows.retrain.train import Trained, recent_rows
-from pipelines.flows.versions import load_anchor, score_incumbent
+from pipelines.flows.retrain.run import Run
+from pipelines.flows.retrain.train import TrainedCandidate, recent_rows
+from pipelines.flows.versions import score_version
 from pipelines.gates.recent_window.record import Evaluation
 from pipelines.packaging.version import ModelVersion
-from pipelines.training.split import SplitPlan, comparison_window
+from pipelines.release.budget import reference_version
+from pipelines.training.split import comparison_window
 
 
-def judge(
-    run: Run, plan: SplitPlan, trained: Trained, incumbent: ModelVersion | None
-) -> Evaluation:
-    """The evaluation of the recent window."""
+def evaluate_candidate(run: Run, trained: TrainedCandidate) -> Evaluation:
+    """The evaluation of the recent window, written to ``evaluate.json``.
+
+    A refresh of the champion's recipe is compared with the version that its refreshes started
+    from as well, so that small losses cannot add up.
+    """
+    return run.workspace.once("evaluate", Evaluation, lambda: _evaluate(run, trained))
+
+
+def _evaluate(run: Run, trained: TrainedCandidate) -> Evaluation:
     from pipelines.gates.recent_window.evaluate import evaluate
 
-    refresh = incumbent is not None and is_refresh(run, plan, incumbent)
-    anchor = load_anchor(run, incumbent) if incumbent is not None and refresh else None
-    rivals = [rival for rival in (incumbent, anchor) if rival is not None]
-    windows = [comparison_window(plan, rival.plan) for rival in rivals]
-    window = max(windows, key=lambda one: one.start, default=plan.recent)
-    rows, candidates, naive = recent_rows(run, plan, trained, window)
+    champion, spec = run.champion, run.spec
+    refresh = champion is not None and is_refresh(run, champion)
+    reference = _reference(run, champion) if champion is not None and refresh else None
+    rivals = [rival for rival in (champion, reference) if rival is not None]
+    windows = [comparison_window(run.plan, rival.plan) for rival in rivals]
+    window = max(windows, key=lambda one: one.start, default=run.plan.recent)
+    rows, candidates, naive = recent_rows(run, trained, window)
     return evaluate(
-        run.spec,
+        spec,
         window,
         rows,
         candidates=candidates,
-        champion=score_incumbent(incumbent, run.spec, rows) if incumbent else None,
+        champion=score_version(champion, spec, rows) if champion else None,
         naive=naive,
         refresh=refresh,
-        anchor=(anchor.number, score_incumbent(anchor, run.spec, rows)) if anchor else None,
+        anchor=(reference.number, score_version(reference, spec, rows)) if reference else None,
     )
 
 
-def is_refresh(run: Run, plan: SplitPlan, incumbent: ModelVersion) -> bool:
-    """Whether the candidate is the champion's recipe on newer data, and such may be refreshed.
+def is_refresh(run: Run, champion: ModelVersion) -> bool:
+    """Whether the candidate is the champion's recipe on newer data, and refreshes are allowed.
 
-    Newer, because the same data with other seeds would be a lottery at the lower bar.
+    The data has to be newer: the same data with other seeds would be a lottery at the lower bar.
     """
-    newer = plan.train.end > incumbent.plan.train.end
-    return run.spec.gates.budget.refresh and newer and run.spec.recipe == incumbent.spec.recipe
+    newer = run.plan.train.end > champion.plan.train.end
+    return run.spec.gates.budget.refresh and newer and run.spec.recipe == champion.spec.recipe
+
+
+def _reference(run: Run, champion: ModelVersion) -> ModelVersion | None:
+    """The version that the champion's refreshes started from; ``None`` if it is the champion."""
+    model = run.request.model
+    number = reference_version(run.collaborators.ledger.entries(model, run.request.lineage))
+    if number is None or number == champion.number:
+        return None
+    return run.collaborators.versions.load(model, number)

@@ -12,14 +12,11 @@ from pipelines.core.findings import Finding
 from pipelines.core.time import MICROSECOND, Window
 from pipelines.data.snapshot import Snapshot
 from pipelines.features.online.store import ViewState
-from pipelines.flows.collaborators import Run
 from pipelines.flows.frames import FRAME, read_rows
-from pipelines.packaging.version import ModelVersion
+from pipelines.flows.retrain.run import Run
 from pipelines.spec.features import WindowFeature
-from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import EventPoints
 from pipelines.spec.views import FeatureView, definition_of, feature_views
-from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
     import ibis
@@ -34,21 +31,15 @@ MASK_SEED = 20260101
 Nulls = Mapping[str, tuple[int, int]]
 
 
-def check_online_features(
-    run: Run,
-    plan: SplitPlan,
-    common: ModelSpec,
-    snapshot: Snapshot,
-    incumbent: ModelVersion | None,
-    nulls: Nulls,
-) -> tuple[Finding, ...]:
+def check_online_features(run: Run, snapshot: Snapshot, nulls: Nulls) -> tuple[Finding, ...]:
     """Findings about every feature of the run's recipe that production keeps in its online store.
 
     Attributes come with the request and parts of the time from its clock; what a log tells of
     them, parity has looked at.
 
     Arguments:
-        common: the declaration that the run's snapshot and frame follow.
+        run: the opened run; its frame has been written.
+        snapshot: the run's snapshot.
         nulls: from the champion's log of the newest days, by feature: requests for which there is
             a value, and how many of these were served none.
 
@@ -62,15 +53,15 @@ def check_online_features(
     )
     from pipelines.gates.availability.store_lookup import look_up_view
 
-    spec, store = run.spec, run.parts.online
+    spec, plan, store = run.spec, run.plan, run.collaborators.online
     views = feature_views(spec)
     states = {view.name: store.state(f"{view.model}.{view.name}") for view in views}
     fresh = [_view_age(view, state, plan.as_of) for view in views if (state := states[view.name])]
     expired = {each.view for each in fresh if each.expired}
-    run.parts.progress("looking features up where production does")
+    run.collaborators.progress("looking features up where production does")
     found: list[tuple[FeatureView, FeatureLookup]] = []
-    with run.parts.open_events(common).tables(snapshot, common.streams) as tables:
-        points = _recent_points(run, plan, tables)
+    with run.events.tables(snapshot, run.common.streams) as tables:
+        points = _recent_points(run, tables)
         for view in views:
             if view.name in expired:
                 continue
@@ -79,7 +70,7 @@ def check_online_features(
             with _known_by(run, view, tables, plan.as_of, at) as known:
                 looked = look_up_view(spec, view, store, known, points, at)
             found += [(view, each) for each in looked]
-    presence = _presence(run, plan, found, incumbent, nulls)
+    presence = _presence(run, found, nulls)
     wanting = [
         (each, looked)
         for each, (_, looked) in zip(presence, found, strict=True)
@@ -87,7 +78,7 @@ def check_online_features(
     ]
     return (
         *(staleness_finding(each) for each in fresh),
-        *online_findings(spec, presence, _losses(run, plan, wanting)),
+        *online_findings(spec, presence, _losses(run, wanting)),
     )
 
 
@@ -100,9 +91,8 @@ def _known_by(
     if at == as_of:
         yield tables
         return
-    spec, parts = run.spec, run.parts
-    events, stream = parts.open_events(spec), {view.stream: spec.streams[view.stream]}
-    with events.tables(events.snapshot(stream, at), stream) as known:
+    stream = {view.stream: run.spec.streams[view.stream]}
+    with run.events.tables(run.events.snapshot(stream, at), stream) as known:
         yield known
 
 
@@ -119,14 +109,14 @@ def _view_age(view: FeatureView, state: ViewState, as_of: datetime) -> ViewAge:
     )
 
 
-def _recent_points(run: Run, plan: SplitPlan, tables: Mapping[str, ibis.Table]) -> pd.DataFrame:
+def _recent_points(run: Run, tables: Mapping[str, ibis.Table]) -> pd.DataFrame:
     """Who was asked about lately: each different combination of entities, and how often."""
     from pipelines.features.decision_points import DECISION_TIME, decision_points
     from pipelines.features.engine.interval_join import AT
     from pipelines.features.frame import as_known
     from pipelines.gates.availability.store_lookup import POINTS
 
-    spec, gate = run.spec, run.spec.gates.availability
+    spec, plan, gate = run.spec, run.plan, run.spec.gates.availability
     columns = list(dict.fromkeys(c for view in feature_views(spec) for c in view.entity))
     if isinstance(spec.points, EventPoints):
         known = {spec.points.stream: as_known(tables[spec.points.stream], plan.as_of)}
@@ -144,23 +134,25 @@ def _recent_points(run: Run, plan: SplitPlan, tables: Mapping[str, ibis.Table]) 
 
 def _presence(
     run: Run,
-    plan: SplitPlan,
     found: Sequence[tuple[FeatureView, FeatureLookup]],
-    incumbent: ModelVersion | None,
     nulls: Nulls,
 ) -> tuple[FeatureAvailability, ...]:
     from pipelines.gates.availability.feature_availability import FeatureAvailability
     from pipelines.gates.availability.store_lookup import is_present
 
-    spec, frame = run.spec, run.workspace.path(FRAME)
+    spec, plan, frame = run.spec, run.plan, run.workspace.path(FRAME)
     recent = Window(plan.as_of - spec.gates.availability.lookback, plan.as_of + MICROSECOND)
     rows = {window: read_rows(spec, frame, window) for window in (plan.train, recent)}
-    old = () if incumbent is None else incumbent.spec.features
-    champions = {
-        definition_of(incumbent.spec, feature)
-        for feature in old
-        if incumbent is not None and isinstance(feature, WindowFeature)
-    }
+    champion = run.champion
+    champions = (
+        {
+            definition_of(champion.spec, feature)
+            for feature in champion.spec.features
+            if isinstance(feature, WindowFeature)
+        }
+        if champion
+        else set()
+    )
 
     def share(window: Window, feature: WindowFeature) -> float:
         values = rows[window][feature.name].tolist()
@@ -191,7 +183,7 @@ def _presence(
 
 
 def _losses(
-    run: Run, plan: SplitPlan, wanting: Sequence[tuple[FeatureAvailability, FeatureLookup]]
+    run: Run, wanting: Sequence[tuple[FeatureAvailability, FeatureLookup]]
 ) -> dict[str, AblationLoss | str]:
     """What each missing feature costs, by the recipe's first seed; it is fitted for this alone."""
     from pipelines.gates.availability.feature_ablation import ablation_loss
@@ -199,10 +191,10 @@ def _losses(
 
     if not wanting:
         return {}
-    spec, frame = run.spec, run.workspace.path(FRAME)
+    spec, plan, frame = run.spec, run.plan, run.workspace.path(FRAME)
     losses: dict[str, AblationLoss | str] = {}
     try:
-        run.parts.progress("fitting once, to tell what the missing features cost")
+        run.collaborators.progress("fitting once, to tell what the missing features cost")
         fitted = fit(spec, read_rows(spec, frame, plan.train), spec.seeds[0])
     except DataError as problem:
         return {each.feature: _untold(problem) for each, _ in wanting}

@@ -11,15 +11,23 @@ from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import MICROSECOND, Window
 from pipelines.data.snapshot import Snapshot
-from pipelines.flows.collaborators import Run
 from pipelines.flows.frames import FRAME, read_rows
+from pipelines.flows.retrain.run import Run
 from pipelines.flows.retrain.train import CANDIDATE
+from pipelines.gates.availability.parity import (
+    Parity,
+    logged_requests,
+    parity_findings,
+    parity_impossible,
+    replay,
+    requests_of,
+    subsample_log,
+)
 from pipelines.packaging.version import ModelVersion, load_pipeline
 from pipelines.predictions.reader import read_log
 from pipelines.spec.combine import other_names
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import EventPoints
-from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
     import ibis
@@ -27,88 +35,73 @@ if TYPE_CHECKING:
     import pandas as pd
     from sklearn.pipeline import Pipeline
 
-    from pipelines.gates.availability.parity import Parity
     from pipelines.gates.availability.parity_cause import FeatureAtOffsets
 
 
-class Replayed(Record):
-    """What a replay found about features that both recipes use, by name.
+class ParityResult(Record):
+    """Logged features against recomputed ones, for features that both recipes use, by name.
 
     ``unequal`` are unequal shares. ``nulls`` are of the newest days
     (``gates.availability.lookback``): requests for which there is a value, and how many of these
     were served none.
     """
 
-    parity: dict[str, Any] | None = None
+    parity: Parity | None = None
     unequal: dict[str, float] = {}
     nulls: dict[str, tuple[int, int]] = {}
     findings: tuple[Finding, ...] = ()
 
 
-def replay_run(
-    run: Run, plan: SplitPlan, spec: ModelSpec, snapshot: Snapshot, incumbent: ModelVersion | None
-) -> Replayed:
+def check_parity(run: Run, snapshot: Snapshot) -> ParityResult:
     """Features, preprocessing and answers of the champion's log in the newest stretch.
 
     The stretch is as long as the recent window and ends as of the run.
-
-    Arguments:
-        spec: the common declaration that the run's snapshot and frame follow.
 
     Returns:
         What was found, nothing where no answer was logged. Where the log cannot be read, a finding
         without data says so.
     """
-    from pipelines.gates.availability.parity import (
-        logged_requests,
-        parity_findings,
-        parity_impossible,
-        replay,
-        subsample_log,
-    )
-
-    if incumbent is None:
-        return Replayed()
+    champion, plan = run.champion, run.plan
+    if champion is None:
+        return ParityResult()
     window = Window(plan.as_of - run.spec.split.recent, plan.as_of)
     try:
-        log = champion_log(run, incumbent, window)
+        log = champion_log(run, champion, window)
         if log is None:
-            return Replayed()
+            return ParityResult()
         log = subsample_log(log)
-        with run.parts.open_events(spec).tables(snapshot, spec.streams) as tables:
+        with run.events.tables(snapshot, run.common.streams) as tables:
             rows = with_requests(
-                incumbent.spec, tables, champion_rows(run, incumbent, window), log, plan.as_of
+                champion.spec, tables, champion_rows(run, champion, window), log, plan.as_of
             )
-            at_offsets = recomputed(incumbent.spec, tables, plan.as_of)
-            parity = replay(incumbent.spec, rows, log, at_offsets)
+            at_offsets = recomputed(champion.spec, tables, plan.as_of)
+            parity = replay(champion.spec, rows, log, at_offsets)
         newest = (plan.as_of - run.spec.gates.availability.lookback).replace(tzinfo=None)
-        lately = replay(incumbent.spec, rows, log[log["event_time"] >= newest])
-        asked, again, served = logged_requests(incumbent.spec, rows, log)
-        pipeline = incumbent.load_pipeline()
-        shared = _shared(parity, incumbent.spec, run.spec)
+        lately = replay(champion.spec, rows, log[log["event_time"] >= newest])
+        asked, again, served = logged_requests(champion.spec, rows, log)
+        pipeline = champion.load_pipeline()
+        shared = _shared(parity, champion.spec, run.spec)
         findings = (
             *parity_findings(parity, run.spec, blocking=shared),
             *_model_findings(
-                incumbent, pipeline, again, served, asked["prediction"].to_numpy("float64")
+                champion, pipeline, again, served, asked["prediction"].to_numpy("float64")
             ),
         )
     except DataError as problem:
-        return Replayed(findings=(parity_impossible(problem),))
-    return Replayed(
-        parity=parity.as_json(),
+        return ParityResult(findings=(parity_impossible(problem),))
+    return ParityResult(
+        parity=parity,
         unequal=shared,
         nulls={
             each.feature: (each.present, each.lost)
             for each in lately.features
-            if each.feature in _shared(lately, incumbent.spec, run.spec)
+            if each.feature in _shared(lately, champion.spec, run.spec)
         },
         findings=findings,
     )
 
 
-def candidate_preprocessing(
-    run: Run, plan: SplitPlan, incumbent: ModelVersion
-) -> tuple[Finding, ...]:
+def candidate_preprocessing(run: Run, champion: ModelVersion) -> tuple[Finding, ...]:
     """The candidate's fitted preprocessing on what the champion was served; nothing without a log.
 
     Features that the candidate declares otherwise, or alone, are taken as they are computed.
@@ -116,21 +109,17 @@ def candidate_preprocessing(
     Arguments:
         run: whose candidate has been trained.
     """
-    from pipelines.gates.availability.parity import (
-        logged_requests,
-        parity_impossible,
-        subsample_log,
-    )
     from pipelines.gates.availability.parity_model import preprocessing_finding
 
-    window = Window(plan.as_of - run.spec.split.recent, plan.as_of)
+    as_of = run.plan.as_of
+    window = Window(as_of - run.spec.split.recent, as_of)
     try:
-        log = champion_log(run, incumbent, window)
+        log = champion_log(run, champion, window)
         if log is None:
             return ()
         rows = read_rows(run.spec, run.workspace.path(FRAME), window)
         _, again, served = logged_requests(run.spec, rows, subsample_log(log))
-        shared = {f.name for f in incumbent.spec.features if f in run.spec.features}
+        shared = {f.name for f in champion.spec.features if f in run.spec.features}
         served = [{name: one[name] for name in shared & one.keys()} for one in served]
         pipeline = load_pipeline(run.workspace.path(CANDIDATE))
         found = preprocessing_finding(run.spec, pipeline, again, served, "candidate_preprocessing")
@@ -139,24 +128,24 @@ def candidate_preprocessing(
     return () if found is None else (found,)
 
 
-def champion_log(run: Run, incumbent: ModelVersion, window: Window) -> pd.DataFrame | None:
+def champion_log(run: Run, champion: ModelVersion, window: Window) -> pd.DataFrame | None:
     """What the champion's version answered in a window; none when nothing was logged.
 
     Raises:
         DataError: when the log is not what ``spec.predictions`` declares.
     """
-    log = read_log(run.parts.open_events(run.spec), run.spec.name, window)
-    log = None if log is None else log[log["version"] == incumbent.number]
+    log = read_log(run.events, run.spec.name, window)
+    log = None if log is None else log[log["version"] == champion.number]
     return log if log is not None and len(log) else None
 
 
-def champion_rows(run: Run, incumbent: ModelVersion, window: Window) -> pd.DataFrame:
+def champion_rows(run: Run, champion: ModelVersion, window: Window) -> pd.DataFrame:
     """The run's frame in a window as the champion's own frame."""
     from pipelines.training.row_sets import RecipeView
 
-    renamed = other_names(run.spec, incumbent.spec)
+    renamed = other_names(run.spec, champion.spec)
     rows = read_rows(run.spec, run.workspace.path(FRAME), window)
-    return RecipeView(incumbent.spec, renamed).view(rows)
+    return RecipeView(champion.spec, renamed).view(rows)
 
 
 def with_requests(
@@ -174,7 +163,6 @@ def with_requests(
     import pandas as pd
 
     from pipelines.features.request_frame import logged_frame
-    from pipelines.gates.availability.parity import requests_of
     from pipelines.training.row_sets import row_ids
 
     if isinstance(spec.points, EventPoints):
@@ -226,7 +214,7 @@ def recomputed(
 
 
 def _model_findings(
-    incumbent: ModelVersion,
+    champion: ModelVersion,
     pipeline: Pipeline,
     rows: pd.DataFrame,
     served: list[dict[str, Any]],
@@ -235,8 +223,8 @@ def _model_findings(
     from pipelines.gates.availability.parity_model import prediction_finding, preprocessing_finding
 
     found = (
-        preprocessing_finding(incumbent.spec, pipeline, rows, served, "preprocessing"),
-        prediction_finding(incumbent.spec, pipeline, rows, served, answers, incumbent.number),
+        preprocessing_finding(champion.spec, pipeline, rows, served, "preprocessing"),
+        prediction_finding(champion.spec, pipeline, rows, served, answers, champion.number),
     )
     return tuple(each for each in found if each is not None)
 

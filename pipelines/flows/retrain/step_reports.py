@@ -1,133 +1,139 @@
-"""What each step of a retraining says of itself: one line, a verdict, and ids."""
+"""Reports of steps, from their records: a line of text, a verdict, and ids."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 from pipelines.core.findings import Finding, Verdict, overall
-from pipelines.flows.retrain.request import Step, StepReport
-
-if TYPE_CHECKING:
-    from pipelines.flows.retrain.steps import Retraining
+from pipelines.data.snapshot import Snapshot
+from pipelines.flows.frames import Frame
+from pipelines.flows.retrain.audit import AuditResult
+from pipelines.flows.retrain.availability import AvailabilityResult
+from pipelines.flows.retrain.contract import ContractResult
+from pipelines.flows.retrain.request import StepReport
+from pipelines.flows.retrain.train import TrainedCandidate
+from pipelines.gates.recent_window.record import Evaluation
+from pipelines.release.policy import Decision
+from pipelines.release.registry import VersionInfo
 
 MOST_NAMES = 3
 
 
-def _report(
-    retraining: Retraining,
-    step: Step,
-    summary: str,
-    *,
-    verdict: Verdict | None = None,
-    skipped: bool = False,
-    **ids: str,
-) -> StepReport:
-    return StepReport(
-        step=step,
-        run=retraining.run.id,
-        summary=summary,
-        verdict=verdict,
-        skipped=skipped,
-        ids=ids,
-    )
+def snapshot_report(run: str, snapshot: Snapshot) -> StepReport:
+    """Rows of each stream.
 
-
-def _snapshot(retraining: Retraining) -> StepReport:
-    snapshot = retraining.snapshot
+    Arguments:
+        run: id of the run, here and in the other reports.
+        snapshot: the record of the step.
+    """
     rows = ", ".join(f"{name} {part.rows:,}" for name, part in snapshot.streams.items())
-    return _report(retraining, "snapshot", f"{rows} rows", snapshot=snapshot.id)
-
-
-def _contract(retraining: Retraining) -> StepReport:
-    findings = retraining.contract.findings
-    return _report(retraining, "contract", _told(findings), verdict=overall(findings))
-
-
-def _features(retraining: Retraining) -> StepReport:
-    frame = retraining.frame
-    if frame is None:
-        return _report(retraining, "features", "not built: the contract is broken", skipped=True)
-    summary = f"{frame.rows:,} decision points, training on {frame.plan.train}"
-    return _report(retraining, "features", summary, verdict=overall(frame.findings))
-
-
-def _availability(retraining: Retraining) -> StepReport:
-    available = retraining.available
-    if available is None:
-        return _report(retraining, "availability", "nothing was looked up", skipped=True)
-    if not available.findings:
-        return _report(retraining, "availability", available.unasked, skipped=True)
-    return _report(
-        retraining,
-        "availability",
-        _told(available.findings),
-        verdict=overall(available.findings),
+    return StepReport(
+        step="snapshot", run=run, summary=f"{rows} rows", ids={"snapshot": snapshot.id}
     )
 
 
-def _train(retraining: Retraining) -> StepReport:
-    trained = retraining.trained
+def contract_report(run: str, contract: ContractResult) -> StepReport:
+    """How many checks of the fresh data passed."""
+    return StepReport(
+        step="contract",
+        run=run,
+        summary=summarize(contract.findings),
+        verdict=overall(contract.findings),
+    )
+
+
+def features_report(run: str, frame: Frame | None) -> StepReport:
+    """Decision points, and the training window."""
+    if frame is None:
+        return StepReport(
+            step="features", run=run, summary="not built: the contract is broken", skipped=True
+        )
+    return StepReport(
+        step="features",
+        run=run,
+        summary=f"{frame.rows:,} decision points, training on {frame.plan.train}",
+        verdict=overall(frame.findings),
+    )
+
+
+def availability_report(run: str, availability: AvailabilityResult | None) -> StepReport:
+    """How many checks of the features in production passed."""
+    if availability is None or not availability.findings:
+        reason = "nothing was looked up" if availability is None else availability.not_checked
+        return StepReport(step="availability", run=run, summary=reason, skipped=True)
+    return StepReport(
+        step="availability",
+        run=run,
+        summary=summarize(availability.findings),
+        verdict=overall(availability.findings),
+    )
+
+
+def train_report(run: str, trained: TrainedCandidate | None, seeds: int) -> StepReport:
+    """Rows and seeds that were trained with."""
     if trained is None:
-        return _report(retraining, "train", "nothing was trained", skipped=True)
-    summary = f"{trained.rows:,} labelled rows, {len(retraining.run.spec.seeds)} seeds"
-    return _report(retraining, "train", summary)
+        return StepReport(step="train", run=run, summary="nothing was trained", skipped=True)
+    return StepReport(
+        step="train", run=run, summary=f"{trained.rows:,} labelled rows, {seeds} seeds"
+    )
 
 
-def _evaluate(retraining: Retraining) -> StepReport:
-    evaluation = retraining.evaluation
+def evaluate_report(run: str, evaluation: Evaluation | None) -> StepReport:
+    """The primary metric of both, and how many checks passed."""
     if evaluation is None:
-        return _report(retraining, "evaluate", "nothing to evaluate", skipped=True)
+        return StepReport(step="evaluate", run=run, summary="nothing to evaluate", skipped=True)
     primary = evaluation.primary
     numbers = (
         f"{primary.metric} {primary.candidate:.4g}, {evaluation.rival} {primary.rival:.4g}; "
         if primary
         else ""
     )
-    return _report(
-        retraining,
-        "evaluate",
-        numbers + _told(evaluation.findings),
+    return StepReport(
+        step="evaluate",
+        run=run,
+        summary=numbers + summarize(evaluation.findings),
         verdict=evaluation.verdict,
-        rows=evaluation.rows_digest,
+        ids={"rows": evaluation.rows_digest},
     )
 
 
-def _audit(retraining: Retraining) -> StepReport:
-    audited = retraining.audited
-    if audited is None:
-        return _report(retraining, "audit", "nothing to audit", skipped=True)
-    if not audited.findings:
-        return _report(retraining, "audit", "the recipe is the champion's, or the first")
-    verdict = overall(audited.findings)
-    return _report(retraining, "audit", _told(audited.findings), verdict=verdict)
+def audit_report(run: str, audit: AuditResult | None) -> StepReport:
+    """How many checks of a changed recipe passed."""
+    if audit is None:
+        return StepReport(step="audit", run=run, summary="nothing to audit", skipped=True)
+    if not audit.findings:
+        return StepReport(
+            step="audit", run=run, summary="the recipe is the champion's, or the first"
+        )
+    return StepReport(
+        step="audit",
+        run=run,
+        summary=summarize(audit.findings),
+        verdict=overall(audit.findings),
+    )
 
 
-def _register(retraining: Retraining) -> StepReport:
-    version = retraining.version
+def register_report(run: str, version: VersionInfo | None) -> StepReport:
+    """The version's number and content."""
     if version is None:
-        return _report(retraining, "register", "nothing was registered", skipped=True)
-    return _report(
-        retraining,
-        "register",
-        f"version {version.version}",
-        version=version.version,
-        content=version.content,
+        return StepReport(step="register", run=run, summary="nothing was registered", skipped=True)
+    return StepReport(
+        step="register",
+        run=run,
+        summary=f"version {version.version}",
+        ids={"version": version.version, "content": version.content},
     )
 
 
-def _decide(retraining: Retraining) -> StepReport:
-    decision = retraining.decision
-    return _report(
-        retraining,
-        "decide",
-        f"{decision.outcome}: {'; '.join(decision.reasons)}",
-        evidence=decision.evidence,
-        outcome=decision.outcome,
+def decide_report(run: str, decision: Decision) -> StepReport:
+    """The outcome and its reasons."""
+    return StepReport(
+        step="decide",
+        run=run,
+        summary=f"{decision.outcome}: {'; '.join(decision.reasons)}",
+        ids={"evidence": decision.evidence, "outcome": decision.outcome},
     )
 
 
-def _told(findings: tuple[Finding, ...]) -> str:
+def summarize(findings: tuple[Finding, ...]) -> str:
     """How many checks there were, and the names of those that did not pass."""
     bad = [f for f in findings if f.blocking and f.verdict is not Verdict.PASS]
     if not bad:
@@ -135,16 +141,3 @@ def _told(findings: tuple[Finding, ...]) -> str:
     names = ", ".join(f.name for f in bad[:MOST_NAMES])
     more = f" and {len(bad) - MOST_NAMES} more" if len(bad) > MOST_NAMES else ""
     return f"{len(bad)} of {len(findings)} checks did not pass: {names}{more}"
-
-
-REPORTS: dict[Step, Callable[[Retraining], StepReport]] = {
-    "snapshot": _snapshot,
-    "contract": _contract,
-    "features": _features,
-    "availability": _availability,
-    "train": _train,
-    "evaluate": _evaluate,
-    "audit": _audit,
-    "register": _register,
-    "decide": _decide,
-}

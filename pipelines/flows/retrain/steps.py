@@ -1,296 +1,165 @@
-"""Retraining: each step finds what it wrote before, or asks the step before it and does its part.
+"""The steps of a retraining, in order.
 
-Any step can be run first, again, or after a crash: it ends where an undisturbed run would have.
+Each step writes a record into the run's workspace, and reads it when it is done again. Any step
+can therefore be run first, again, or after a crash, and ends where an undisturbed run would have.
 Only ``register`` and ``decide`` change anything outside the run's own folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
-from pipelines.core.findings import Finding, Verdict, overall
+from pipelines.core.errors import GauntletError
+from pipelines.core.findings import Finding
 from pipelines.data.snapshot import Snapshot
-from pipelines.flows.collaborators import Parts, Run, open_run
 from pipelines.flows.frames import Frame, write_frame
-from pipelines.flows.retrain.audit import Audited, audit_run
-from pipelines.flows.retrain.availability import Available, look_for_features
-from pipelines.flows.retrain.contract import Contract, hold_contract
-from pipelines.flows.retrain.evaluate import judge
-from pipelines.flows.retrain.register import describe, register
-from pipelines.flows.retrain.request import LIVE, STEPS, Request, Step, StepReport
-from pipelines.flows.retrain.step_reports import REPORTS
-from pipelines.flows.retrain.train import Trained, train
-from pipelines.flows.versions import load_incumbent
-from pipelines.gates.recent_window.record import Evaluation
-from pipelines.packaging.version import ModelVersion
-from pipelines.release.ledger import Entry
-from pipelines.release.policy import Decision, Facts
-from pipelines.release.promotion import DecisionInput, DecisionResult, judge_dry_run, promote
-from pipelines.release.reconciliation import reconcile
+from pipelines.flows.retrain import step_reports as reports
+from pipelines.flows.retrain.audit import audit_candidate
+from pipelines.flows.retrain.availability import check_availability
+from pipelines.flows.retrain.contract import check_contract
+from pipelines.flows.retrain.decide import decide
+from pipelines.flows.retrain.evaluate import evaluate_candidate
+from pipelines.flows.retrain.evidence import Evidence
+from pipelines.flows.retrain.register import register
+from pipelines.flows.retrain.request import Request, Step, StepReport
+from pipelines.flows.retrain.run import RetrainCollaborators, Run, open_run
+from pipelines.flows.retrain.train import train_candidate
+from pipelines.release.policy import Decision
+from pipelines.release.promotion import DecisionResult
 from pipelines.release.registry import VersionInfo
-from pipelines.release.version_facts import OUTCOME
-from pipelines.spec.combine import common_spec
-from pipelines.spec.model import ModelSpec
-from pipelines.training.split import SplitPlan, split_plan
 
 
 @dataclass(frozen=True)
 class Retraining:
-    """The steps of one run, as values that are made once and read from then on."""
+    """What a run has come to after one of its steps.
+
+    Arguments:
+        run: the opened run.
+        report: of the step that was done last.
+        evidence: records of the steps so far.
+        version: the registered version; ``None`` without a candidate and in a dry run.
+        result: decision and findings; ``None`` before the last step.
+    """
 
     run: Run
-
-    @cached_property
-    def incumbent(self) -> ModelVersion | None:
-        """The champion, verified."""
-        return load_incumbent(self.run)
-
-    @cached_property
-    def spec(self) -> ModelSpec:
-        """The declaration that snapshot and frame follow: what both models need."""
-        return common_spec(self.run.spec, self.incumbent.spec if self.incumbent else None)
-
-    @property
-    def plan(self) -> SplitPlan:
-        """The windows of the run."""
-        return split_plan(self.run.spec, self.run.request.as_of)
-
-    @cached_property
-    def snapshot(self) -> Snapshot:
-        """The events that were known as of the run's instant."""
-        parts = self.run.parts
-        return self.run.workspace.once(
-            "snapshot",
-            Snapshot,
-            lambda: parts.open_events(self.spec).snapshot(
-                self.spec.streams, self.run.request.as_of
-            ),
-        )
-
-    @cached_property
-    def contract(self) -> Contract:
-        """Fresh data against the hand-written suite and the champion's envelope."""
-        return self.run.workspace.once(
-            "contract",
-            Contract,
-            lambda: hold_contract(self.run, self.spec, self.snapshot, self.incumbent),
-        )
-
-    @cached_property
-    def frame(self) -> Frame | None:
-        """The frame; none when the contract is broken: broken data is never trained on."""
-        if not self._passed(self.contract.findings):
-            return None
-        run = self.run
-        return run.workspace.once(
-            "features",
-            Frame,
-            lambda: write_frame(
-                run.parts.open_events(self.spec),
-                self.spec,
-                self.snapshot,
-                self.plan,
-                run.workspace,
-            ),
-        )
-
-    @cached_property
-    def available(self) -> Available | None:
-        """Parity and presence of the features in production; none without a sound frame."""
-        frame = self.frame
-        if frame is None or not self._passed(frame.findings):
-            return None
-        return self.run.workspace.once(
-            "availability",
-            Available,
-            lambda: look_for_features(
-                self.run, frame.plan, self.spec, self.snapshot, self.incumbent
-            ),
-        )
-
-    @cached_property
-    def trained(self) -> Trained | None:
-        """The candidate; none when a gate before it did not pass."""
-        frame, available = self.frame, self.available
-        if frame is None or available is None:
-            return None
-        if self._hindered(available.findings):
-            return None
-        return self.run.workspace.once("train", Trained, lambda: train(self.run, frame.plan))
-
-    @cached_property
-    def evaluation(self) -> Evaluation | None:
-        """The recent window's verdict; none without a candidate."""
-        trained = self.trained
-        if trained is None:
-            return None
-        return self.run.workspace.once(
-            "evaluate",
-            Evaluation,
-            lambda: judge(self.run, self.plan, trained, self.incumbent),
-        )
-
-    @cached_property
-    def audited(self) -> Audited | None:
-        """The audit of a changed recipe; none without a candidate."""
-        available = self.available
-        if self.evaluation is None or available is None:
-            return None
-        return self.run.workspace.once(
-            "audit",
-            Audited,
-            lambda: audit_run(
-                self.run,
-                self.plan,
-                self.spec,
-                self.snapshot,
-                self.incumbent,
-                available.unequal,
-            ),
-        )
-
-    @cached_property
-    def version(self) -> VersionInfo | None:
-        """The registered version; none without a candidate, or in a dry run."""
-        trained, evaluation = self.trained, self.evaluation
-        if trained is None or evaluation is None or self.run.request.dry_run:
-            return None
-        if self.run.decided is not None:
-            return self.run.version(self.run.decided.candidate)
-        return register(
-            self.run,
-            self.plan,
-            self.snapshot,
-            trained,
-            evaluation,
-            self.gathered,
-            self.audited,
-            self.available,
-        )
-
-    @cached_property
-    def judgement(self) -> DecisionResult:
-        """What the policy makes of all findings; recorded, and of a dry run that it was seen."""
-        run, request = self.run, self.run.request
-        if run.decided is not None and run.decided.decision is not None:
-            self._finish(run.decided, run.decided.decision)
-            return DecisionResult(run.decided.decision, run.decided.findings)
-        version = self.version
-        standing = run.champion.version if run.champion else None
-        inputs = DecisionInput(
-            model=request.model,
-            lineage=request.lineage,
-            as_of=request.as_of,
-            facts=Facts(
-                run=run.id,
-                candidate=version.version if version else None,
-                content=version.content if version else "",
-                champion=standing,
-                champion_at_decision=standing,
-                review=run.spec.review,
-                dry_run=request.dry_run,
-                rollout="pending" if run.spec.rollout else "none",
-                waived=request.waive,
-                reason=request.reason,
-            ),
-            findings=self.gathered,
-            spec=run.spec.digest,
-            recipe=run.spec.recipe,
-            snapshot=self.snapshot.id,
-            budget=run.spec.gates.budget,
-        )
-        if request.dry_run:
-            return judge_dry_run(inputs, run.parts.ledger, run.parts.clock)
-        entry = promote(inputs, run.parts.ledger, run.parts.registry, run.parts.clock)
-        assert entry.decision is not None
-        self._describe(entry, entry.decision)
-        return DecisionResult(entry.decision, entry.findings)
-
-    def _finish(self, entry: Entry, decision: Decision) -> None:
-        """What a process that was killed after its decision left undone: the alias, the page."""
-        run, parts = self.run, self.run.parts
-        if run.request.dry_run:
-            return
-        if entry.lineage == LIVE:
-            reconcile(entry.model, parts.ledger, parts.registry, parts.clock)
-        if self.version is not None and self.version.tags.get(OUTCOME) != entry.outcome:
-            self._describe(entry, decision)
-
-    def _describe(self, entry: Entry, decision: Decision) -> None:
-        if self.version is not None and self.evaluation is not None:
-            describe(
-                self.run,
-                self.plan,
-                self.snapshot,
-                self.version,
-                self.evaluation,
-                findings=entry.findings,
-                decision=decision,
-                incumbent=self.incumbent,
-                audited=self.audited,
-            )
+    report: StepReport
+    evidence: Evidence
+    version: VersionInfo | None = None
+    result: DecisionResult | None = None
 
     @property
     def decision(self) -> Decision:
-        """What became of the candidate."""
-        return self.judgement.decision
+        """The decision."""
+        return self._decided.decision
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Every finding that the decision was made from, in the order of the gates."""
-        return self.judgement.findings
+        return self._decided.findings
 
     @property
-    def gathered(self) -> tuple[Finding, ...]:
-        """What the steps before the decision found."""
-        parts = (
-            self.contract.findings,
-            self.frame.findings if self.frame else (),
-            self.available.findings if self.available else (),
-            self.trained.findings if self.trained else (),
-            self.evaluation.findings if self.evaluation else (),
-            self.audited.findings if self.audited else (),
-        )
-        return tuple(finding for found in parts for finding in found)
-
-    def _passed(self, findings: tuple[Finding, ...]) -> bool:
-        """Whether the run may go on; waived findings are looked away from, with a reason."""
-        waived = self.run.request.waived
-        return overall(f for f in findings if f.name not in waived) is Verdict.PASS
-
-    def _hindered(self, findings: tuple[Finding, ...]) -> bool:
-        """Whether one of them holds the run up; a gate that had nothing to ask does not."""
-        waived = self.run.request.waived
-        return any(
-            f.blocking and f.verdict is not Verdict.PASS for f in findings if f.name not in waived
-        )
+    def _decided(self) -> DecisionResult:
+        if self.result is None:
+            raise GauntletError("the run is not decided yet", where=f"run {self.run.id}")
+        return self.result
 
 
-def run_step(step: Step, request: Request, parts: Parts) -> StepReport:
-    """Do one step of a retraining, and whatever before it has not been done.
+def run_step(step: Step, request: Request, collaborators: RetrainCollaborators) -> StepReport:
+    """Do one step of a retraining, after those before it that have not been done.
 
     Arguments:
         step: one of ``STEPS``.
-        request: what is asked; equal requests are the same run.
-        parts: the collaborators.
+        request: what is requested; equal requests are the same run.
+        collaborators: what the run works with.
 
     Raises:
         LockedError: another run of this model and lineage is at work.
-        GauntletError: named by what went wrong; running again is safe.
+        GauntletError: named by what went wrong; it is safe to run again.
     """
-    with parts.lock(request.model, request.lineage):
-        retraining = Retraining(open_run(request, parts))
-        return REPORTS[step](retraining)
+    with collaborators.lock(request.model, request.lineage):
+        states = perform(open_run(request, collaborators))
+        return next(state.report for state in states if state.report.step == step)
 
 
 def retrain(
-    request: Request, parts: Parts, tell: Callable[[StepReport], None] = lambda _: None
+    request: Request,
+    collaborators: RetrainCollaborators,
+    on_step: Callable[[StepReport], None] = lambda _: None,
 ) -> Retraining:
-    """All steps in order; ``tell`` hears of each when it is done."""
-    with parts.lock(request.model, request.lineage):
-        retraining = Retraining(open_run(request, parts))
-        for step in STEPS:
-            tell(REPORTS[step](retraining))
-        return retraining
+    """Do all steps in order.
+
+    Arguments:
+        request: what is requested; equal requests are the same run.
+        collaborators: what the run works with.
+        on_step: called with the report of each step when it is done.
+
+    Raises:
+        As ``run_step``.
+    """
+    with collaborators.lock(request.model, request.lineage):
+        for state in perform(open_run(request, collaborators)):
+            on_step(state.report)
+        return state
+
+
+def perform(run: Run) -> Iterator[Retraining]:
+    """Do the steps in order; yields the state of the run after each.
+
+    A step that needs what an earlier one did not pass is skipped: broken data are never trained
+    on, and a candidate that lacks features in production is never fitted.
+    """
+    evidence = Evidence(snapshot=take_snapshot(run))
+    yield Retraining(run, reports.snapshot_report(run.id, evidence.snapshot), evidence)
+
+    contract = check_contract(run, evidence.snapshot)
+    evidence = replace(evidence, contract=contract)
+    yield Retraining(run, reports.contract_report(run.id, contract), evidence)
+
+    frame = build_features(run, evidence.snapshot) if run.passes(contract.findings) else None
+    evidence = replace(evidence, frame=frame)
+    yield Retraining(run, reports.features_report(run.id, frame), evidence)
+
+    usable = frame is not None and run.passes(frame.findings)
+    availability = check_availability(run, evidence.snapshot) if usable else None
+    evidence = replace(evidence, availability=availability)
+    yield Retraining(run, reports.availability_report(run.id, availability), evidence)
+
+    available = availability is not None and not run.blocked_by(availability.findings)
+    trained = train_candidate(run) if available else None
+    evidence = replace(evidence, trained=trained)
+    yield Retraining(run, reports.train_report(run.id, trained, len(run.spec.seeds)), evidence)
+
+    evaluation = evaluate_candidate(run, trained) if trained else None
+    evidence = replace(evidence, evaluation=evaluation)
+    yield Retraining(run, reports.evaluate_report(run.id, evaluation), evidence)
+
+    unequal = availability.unequal if availability else None
+    audit = audit_candidate(run, evidence.snapshot, unequal) if trained else None
+    evidence = replace(evidence, audit=audit)
+    yield Retraining(run, reports.audit_report(run.id, audit), evidence)
+
+    version = register(run, evidence)
+    yield Retraining(run, reports.register_report(run.id, version), evidence, version)
+
+    result = decide(run, evidence, version)
+    report = reports.decide_report(run.id, result.decision)
+    yield Retraining(run, report, evidence, version, result)
+
+
+def take_snapshot(run: Run) -> Snapshot:
+    """The events that were known as of the run's instant, written to ``snapshot.json``."""
+    return run.workspace.once(
+        "snapshot",
+        Snapshot,
+        lambda: run.events.snapshot(run.common.streams, run.request.as_of),
+    )
+
+
+def build_features(run: Run, snapshot: Snapshot) -> Frame:
+    """The frame of decision points, written to ``features.json`` and ``frame.parquet``."""
+    return run.workspace.once(
+        "features",
+        Frame,
+        lambda: write_frame(run.events, run.common, snapshot, run.plan, run.workspace),
+    )

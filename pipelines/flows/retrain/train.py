@@ -10,10 +10,9 @@ from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import Window
-from pipelines.flows.collaborators import Run
 from pipelines.flows.frames import FRAME, read_rows
+from pipelines.flows.retrain.run import Run
 from pipelines.packaging.package import Package, write_package
-from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,8 +25,8 @@ NAIVE = "naive"
 EXAMPLE_ROWS = 5
 
 
-class Trained(Record):
-    """A fitted candidate. Its directory and predictions stand beside this record."""
+class TrainedCandidate(Record):
+    """A fitted candidate; its directory and predictions are in the workspace as well."""
 
     package: Package
     findings: tuple[Finding, ...] = Field(description="how the version is stored and served")
@@ -37,13 +36,19 @@ class Trained(Record):
     classes: tuple[str, ...]
 
 
-def train(run: Run, plan: SplitPlan) -> Trained:
-    """Fit the first seed as the candidate and the others to measure luck; score all of them.
+def train_candidate(run: Run) -> TrainedCandidate:
+    """Fit the candidate and score the recent window, written to ``train.json``.
+
+    The first seed's fit is the candidate; the other seeds measure how much is due to chance.
 
     Raises:
         DataError: when there is too little to learn from, or to be judged on.
         SpecError: when the estimator or its parameters are wrong.
     """
+    return run.workspace.once("train", TrainedCandidate, lambda: _train(run))
+
+
+def _train(run: Run) -> TrainedCandidate:
     import pandas as pd
 
     from pipelines.gates.availability.fast_predict import fast_predict_finding
@@ -54,10 +59,12 @@ def train(run: Run, plan: SplitPlan) -> Trained:
     from pipelines.training.score import score
 
     spec, frame = run.spec, run.workspace.path(FRAME)
-    rows, recent = (read_rows(spec, frame, window) for window in (plan.train, plan.recent))
+    rows, recent = (read_rows(spec, frame, window) for window in (run.plan.train, run.plan.recent))
     fitted = []
     for number, seed in enumerate(spec.seeds, 1):
-        run.parts.progress(f"fitting seed {number} of {len(spec.seeds)} on {len(rows):,} rows")
+        run.collaborators.progress(
+            f"fitting seed {number} of {len(spec.seeds)} on {len(rows):,} rows"
+        )
         fitted.append(fit(spec, rows, seed))
     scored = [score(each.pipeline, spec, recent) for each in fitted]
     columns = {f"seed_{number}": each.predictions for number, each in enumerate(scored)}
@@ -70,10 +77,10 @@ def train(run: Run, plan: SplitPlan) -> Trained:
         feature_matrix(spec, rows.head(EXAMPLE_ROWS)),
         probabilities=spec.metric.name.task == "classification",
         created_at=run.request.as_of,
-        facts={"model": spec.name, "question": run.question},
+        facts={"model": spec.name, "request": run.identity.request_digest},
         evidence={},
     )
-    return Trained(
+    return TrainedCandidate(
         package=package,
         findings=(
             serialization_finding(package.serialization),
@@ -89,7 +96,7 @@ def train(run: Run, plan: SplitPlan) -> Trained:
 
 
 def recent_rows(
-    run: Run, plan: SplitPlan, trained: Trained, window: Window
+    run: Run, trained: TrainedCandidate, window: Window
 ) -> tuple[pd.DataFrame, list[Scored], Scored]:
     """The rows of a part of the recent window, every seed's predictions, and the naive forecast."""
     import pandas as pd
@@ -97,7 +104,7 @@ def recent_rows(
     from pipelines.training.score import Scored, rows_digest
     from pipelines.training.split import inside
 
-    recent = read_rows(run.spec, run.workspace.path(FRAME), plan.recent)
+    recent = read_rows(run.spec, run.workspace.path(FRAME), run.plan.recent)
     table = pd.read_parquet(run.workspace.path(PREDICTIONS))
     whole = rows_digest(run.spec, recent)
     if whole != trained.rows_digest or len(table) != len(recent):

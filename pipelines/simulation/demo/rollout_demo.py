@@ -146,7 +146,7 @@ def tell_live(
         clock.move(at)
         declarations.declare(story, recipe)
         materialize(model, at, parts)
-        tell(retrain(Request(model=model, as_of=at, reason=reason), parts))
+        tell(retrain(Request(model=model, as_of=at, reason=reason), parts.retraining))
         return Told(story, parts.ledger.entries(model))
 
     declarations.declare(story, story.champion)

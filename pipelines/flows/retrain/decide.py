@@ -1,0 +1,131 @@
+"""Decides about a candidate, records the decision, and writes the version's review page."""
+
+from __future__ import annotations
+
+from pipelines.core.errors import IntegrityError
+from pipelines.flows.retrain.evidence import Evidence
+from pipelines.flows.retrain.register import VERSION
+from pipelines.flows.retrain.request import LIVE
+from pipelines.flows.retrain.run import Run
+from pipelines.gates.audit.recipe_diff import recipe_changes
+from pipelines.packaging.version import PLOTS, evidence_path
+from pipelines.release.ledger import Entry
+from pipelines.release.policy import Decision, Facts
+from pipelines.release.promotion import DecisionInput, DecisionResult, judge_dry_run, promote
+from pipelines.release.reconciliation import reconcile
+from pipelines.release.registry import VersionInfo
+from pipelines.release.version_facts import OUTCOME
+from pipelines.reporting.version_page import VersionReview, version_page
+
+PAGE_PLOTS = (
+    ("gain by day", "daily.png"),
+    ("slices", "slices.png"),
+    ("predicted and actual", "calibration.png"),
+    ("gain by seed", "seeds.png"),
+)
+
+
+def decide(run: Run, evidence: Evidence, version: VersionInfo | None) -> DecisionResult:
+    """Apply the policy to all findings, and promote the candidate if it says so.
+
+    A run that was decided before gets the same decision. What a process that was killed after its
+    decision left undone, the registry's alias and the review page, is finished.
+
+    Arguments:
+        run: the opened run.
+        evidence: records of all steps before.
+        version: the registered candidate; ``None`` if there is none.
+
+    Returns:
+        The decision, and all findings it was made from. A dry run is recorded as such.
+
+    Raises:
+        StaleEvidenceError: when another version became champion meanwhile.
+        Unavailable: when ledger or registry do not answer; it is safe to retry.
+    """
+    decided = run.identity.decided
+    if decided is not None and decided.decision is not None:
+        if not run.request.dry_run:
+            _finish(run, evidence, version, decided)
+        return DecisionResult(decided.decision, decided.findings)
+    inputs = _decision_input(run, evidence, version)
+    ledger, clock = run.collaborators.ledger, run.collaborators.clock
+    if run.request.dry_run:
+        return judge_dry_run(inputs, ledger, clock)
+    entry = promote(inputs, ledger, run.collaborators.versions.registry, clock)
+    _describe(run, evidence, version, entry)
+    return DecisionResult(_decision_of(entry), entry.findings)
+
+
+def _decision_input(run: Run, evidence: Evidence, version: VersionInfo | None) -> DecisionInput:
+    request, champion = run.request, run.identity.champion
+    return DecisionInput(
+        model=request.model,
+        lineage=request.lineage,
+        as_of=request.as_of,
+        facts=Facts(
+            run=run.id,
+            candidate=version.version if version else None,
+            content=version.content if version else "",
+            champion=champion,
+            champion_at_decision=champion,
+            review=run.spec.review,
+            dry_run=request.dry_run,
+            rollout="pending" if run.spec.rollout else "none",
+            waived=request.waive,
+            reason=request.reason,
+        ),
+        findings=evidence.findings,
+        spec=run.spec.digest,
+        recipe=run.spec.recipe,
+        snapshot=evidence.snapshot.id,
+        budget=run.spec.gates.budget,
+    )
+
+
+def _finish(run: Run, evidence: Evidence, version: VersionInfo | None, decided: Entry) -> None:
+    """Set the alias and write the page, if a killed process did not come to it."""
+    registry = run.collaborators.versions.registry
+    if decided.lineage == LIVE:
+        reconcile(decided.model, run.collaborators.ledger, registry, run.collaborators.clock)
+    if version is not None and version.tags.get(OUTCOME) != decided.outcome:
+        _describe(run, evidence, version, decided)
+
+
+def _describe(run: Run, evidence: Evidence, version: VersionInfo | None, entry: Entry) -> None:
+    """Write the review page beside the version, and tag it with the outcome."""
+    evaluation = evidence.evaluation
+    if version is None or evaluation is None:
+        return
+    champion, model = run.champion, run.spec.name
+    made = evidence_path(run.workspace.path(VERSION), PLOTS)
+    page = version_page(
+        VersionReview(
+            spec=run.spec,
+            run=run.id,
+            snapshot=evidence.snapshot.id,
+            plan=run.plan,
+            evaluation=evaluation,
+            findings=entry.findings,
+            champion=champion.number if champion else None,
+            version=version.version,
+            lineage=run.request.lineage,
+            changes=recipe_changes(champion.spec.as_json(), run.spec.as_json()) if champion else (),
+            plots=tuple((words, name) for words, name in PAGE_PLOTS if (made / name).exists()),
+            decision=_decision_of(entry),
+            audit=evidence.audit.audit if evidence.audit else None,
+        )
+    )
+    registry = run.collaborators.versions.registry
+    registry.describe(model, version.version, page)
+    registry.tag(model, version.version, OUTCOME, _decision_of(entry).outcome.value)
+
+
+def _decision_of(entry: Entry) -> Decision:
+    if entry.decision is None:
+        raise IntegrityError(
+            "an entry of the ledger has no decision",
+            where=f"ledger of {entry.model}, entry {entry.sequence}",
+            got=f"kind {entry.kind}",
+        )
+    return entry.decision

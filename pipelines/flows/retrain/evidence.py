@@ -1,0 +1,40 @@
+"""The records that the steps before the decision have written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipelines.core.findings import Finding
+from pipelines.data.snapshot import Snapshot
+from pipelines.flows.frames import Frame
+from pipelines.flows.retrain.audit import AuditResult
+from pipelines.flows.retrain.availability import AvailabilityResult
+from pipelines.flows.retrain.contract import ContractResult
+from pipelines.flows.retrain.train import TrainedCandidate
+from pipelines.gates.recent_window.record import Evaluation
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a decision is made from. A record is ``None`` before its step, or if it was skipped."""
+
+    snapshot: Snapshot
+    contract: ContractResult | None = None
+    frame: Frame | None = None
+    availability: AvailabilityResult | None = None
+    trained: TrainedCandidate | None = None
+    evaluation: Evaluation | None = None
+    audit: AuditResult | None = None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings, in the order of the steps."""
+        steps = (
+            self.contract.findings if self.contract else (),
+            self.frame.findings if self.frame else (),
+            self.availability.findings if self.availability else (),
+            self.trained.findings if self.trained else (),
+            self.evaluation.findings if self.evaluation else (),
+            self.audit.findings if self.audit else (),
+        )
+        return tuple(finding for findings in steps for finding in findings)

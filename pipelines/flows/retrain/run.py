@@ -1,0 +1,210 @@
+"""An opened retraining: the request, the declaration, the champion to beat, and its workspace.
+
+A run is identified by a hash of the request, the declaration and the suite, and by the champion's
+version. The same request therefore finds what an interrupted process wrote, and the decision that
+was made before. If the champion has changed meanwhile, it is another run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pipelines.core.findings import Finding, Verdict, overall
+from pipelines.core.records import digest_of
+from pipelines.core.time import Clock, instant_text, refuse_future
+from pipelines.data.events import Progress
+from pipelines.data.reader import EventReader
+from pipelines.features.online.store import OnlineStore
+from pipelines.flows.retrain.request import LIVE, Request
+from pipelines.flows.versions import VersionReader
+from pipelines.flows.workspace import Workspace
+from pipelines.packaging.version import ModelVersion
+from pipelines.release.ledger import Entry, Ledger
+from pipelines.release.policy import Outcome
+from pipelines.spec.combine import common_spec
+from pipelines.spec.model import ModelSpec
+from pipelines.training.split import SplitPlan, split_plan
+
+if TYPE_CHECKING:
+    from pipelines.quality.suite import SuiteRunner
+
+_OPEN_OUTCOMES = frozenset({Outcome.SUPERSEDED, Outcome.AWAIT_REVIEW})
+_NO_DECISIONS = ("dry_run", "audit")
+
+
+class LoadSuite(Protocol):
+    """Reads the hand-written suite of a declared model."""
+
+    def __call__(self, spec: ModelSpec, thorough: bool = False) -> Mapping[str, Any]:
+        """The suite; ``thorough`` also checks it with Great Expectations."""
+        ...
+
+
+@dataclass(frozen=True)
+class RetrainCollaborators:
+    """What a retraining works with.
+
+    Arguments:
+        runs: folder of all runs.
+        load_spec: reads a declaration by the model's name.
+        load_suite: reads the model's hand-written suite.
+        open_events: opens the event streams of a model.
+        suite_runner: runs suites on tables.
+        versions: the registry, and verified copies of its versions.
+        ledger: records decisions.
+        online: the online store of production.
+        lock: held for one model and lineage while a run is at work.
+        clock: the present instant.
+        progress: called with a short message now and then.
+    """
+
+    runs: Path
+    load_spec: Callable[[str], ModelSpec]
+    load_suite: LoadSuite
+    open_events: Callable[[ModelSpec], EventReader]
+    suite_runner: SuiteRunner
+    versions: VersionReader
+    ledger: Ledger
+    online: OnlineStore
+    lock: Callable[[str, str], AbstractContextManager[object]]
+    clock: Clock
+    progress: Progress = lambda _: None
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """What makes two retrainings the same run.
+
+    Arguments:
+        request_digest: hash of request, declaration and suite; 16 hexadecimal digits.
+        champion: version to beat; ``None`` when there is none.
+        decided: the entry of the decision that was made for this request before.
+    """
+
+    request_digest: str
+    champion: str | None
+    decided: Entry | None
+
+    @property
+    def id(self) -> str:
+        """``<request digest>.<champion's version or none>``."""
+        return f"{self.request_digest}.{self.champion or 'none'}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One retraining, opened.
+
+    Arguments:
+        request: what was requested.
+        identity: the run's id, champion and earlier decision.
+        spec: the candidate's declaration.
+        common: the declaration of the frame that serves both candidate and champion.
+        suite: the hand-written suite.
+        plan: training and recent windows of the candidate.
+        champion: the version to beat, verified; ``None`` for a first version.
+        events: reads the streams and the prediction log.
+        workspace: the folder that the steps write to.
+        collaborators: everything outside of the run.
+    """
+
+    request: Request
+    identity: RunIdentity
+    spec: ModelSpec
+    common: ModelSpec
+    suite: Mapping[str, Any]
+    plan: SplitPlan
+    champion: ModelVersion | None
+    events: EventReader
+    workspace: Workspace
+    collaborators: RetrainCollaborators
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.identity.id
+
+    def passes(self, findings: tuple[Finding, ...]) -> bool:
+        """Whether findings pass, waived ones left out; no finding at all does not pass."""
+        return overall(self._counted(findings)) is Verdict.PASS
+
+    def blocked_by(self, findings: tuple[Finding, ...]) -> bool:
+        """Whether a blocking finding that is not waived did not pass."""
+        counted = self._counted(findings)
+        return any(f.blocking and f.verdict is not Verdict.PASS for f in counted)
+
+    def _counted(self, findings: tuple[Finding, ...]) -> list[Finding]:
+        return [f for f in findings if f.name not in self.request.waived]
+
+
+def identify_run(
+    request: Request, spec: ModelSpec, suite: Mapping[str, Any], ledger: Ledger
+) -> RunIdentity:
+    """The identity of a run: the earlier decision and its champion, else the present champion."""
+    digest = digest_of(
+        {
+            "model": request.model,
+            "as_of": instant_text(request.as_of),
+            "lineage": request.lineage,
+            "waive": sorted(set(request.waived)),
+            "spec": spec.digest,
+            "suite": digest_of(dict(suite)),
+        }
+    )[:16]
+    decisions = [
+        entry
+        for entry in ledger.entries(request.model, request.lineage)
+        if entry.run.startswith(f"{digest}.")
+        and entry.kind not in _NO_DECISIONS
+        and entry.outcome not in _OPEN_OUTCOMES
+    ]
+    if decisions:
+        return RunIdentity(digest, decisions[-1].champion_before, decisions[-1])
+    return RunIdentity(digest, ledger.champion(request.model, request.lineage), None)
+
+
+def requested_spec(request: Request, load_spec: Callable[[str], ModelSpec]) -> ModelSpec:
+    """The declaration as it applies to a request; other lineages than ``live`` have no rollout.
+
+    No traffic reaches another lineage, so the recent window promotes there.
+    """
+    spec = load_spec(request.model)
+    return spec if request.lineage == LIVE else spec.without_rollout()
+
+
+def open_run(request: Request, collaborators: RetrainCollaborators) -> Run:
+    """Read declaration, suite, ledger and champion. The caller holds the run's lock.
+
+    Raises:
+        SpecError: when declaration or suite are wrong, or candidate and champion do not share
+            their decision points.
+        TimeError: when as-of is in the future.
+        IntegrityError: when the champion's content is not what was registered.
+        Unavailable: when ledger or registry do not answer; it is safe to retry.
+    """
+    spec = requested_spec(request, collaborators.load_spec)
+    refuse_future(request.as_of, collaborators.clock.now(), f"model {request.model}")
+    suite = collaborators.load_suite(spec)
+    identity = identify_run(request, spec, suite, collaborators.ledger)
+    champion = (
+        None
+        if identity.champion is None
+        else collaborators.versions.load(request.model, identity.champion)
+    )
+    common = common_spec(spec, None if champion is None else champion.spec)
+    return Run(
+        request=request,
+        identity=identity,
+        spec=spec,
+        common=common,
+        suite=suite,
+        plan=split_plan(spec, request.as_of),
+        champion=champion,
+        events=collaborators.open_events(common),
+        workspace=Workspace.open_locked(collaborators.runs / request.model / identity.id),
+        collaborators=collaborators,
+    )
