@@ -122,7 +122,9 @@ def candidate_preprocessing(run: Run, champion: ModelVersion) -> tuple[Finding, 
         shared = {f.name for f in champion.spec.features if f in run.spec.features}
         served = [{name: one[name] for name in shared & one.keys()} for one in served]
         pipeline = load_pipeline(run.workspace.path(CANDIDATE))
-        found = preprocessing_finding(run.spec, pipeline, again, served, "candidate_preprocessing")
+        found = preprocessing_finding(
+            run.spec, pipeline, again, served, "availability.parity.candidate_preprocessing"
+        )
     except DataError as problem:
         return (parity_impossible(problem),)
     return () if found is None else (found,)
@@ -223,7 +225,9 @@ def _model_findings(
     from pipelines.gates.availability.parity_model import prediction_finding, preprocessing_finding
 
     found = (
-        preprocessing_finding(champion.spec, pipeline, rows, served, "preprocessing"),
+        preprocessing_finding(
+            champion.spec, pipeline, rows, served, "availability.parity.preprocessing"
+        ),
         prediction_finding(champion.spec, pipeline, rows, served, answers, champion.number),
     )
     return tuple(each for each in found if each is not None)

@@ -38,7 +38,7 @@ def preprocessing_finding(
         pipeline: all steps before the last prepare; the last one predicts.
         rows: the frame's row of each request.
         served: each request's features as served.
-        name: of the finding, after ``availability.parity.``.
+        name: of the finding.
 
     Returns:
         The finding; none when no request is equal.
@@ -98,7 +98,7 @@ def prediction_finding(
         example = f", such as {value_text(float(said[at]))} for {value_text(float(again[at]))}"
     return _finding(
         spec,
-        "prediction",
+        "availability.parity.prediction",
         unequal,
         good=f"the service answers as version {version} does",
         bad=f"the service does not answer as version {version} does, which its log names: another "
@@ -111,7 +111,7 @@ def _finding(spec: ModelSpec, name: str, unequal: Mask, *, good: str, bad: str) 
     hits = int(unequal.sum())
     interval = wilson_interval(hits, rows, LEVEL)
     return make_finding(
-        f"availability.parity.{name}",
+        name,
         beyond(hits / rows, interval, limit),
         f"{bad if hits else good} ({hits} of {rows} logged requests differ)",
         Measurement(
