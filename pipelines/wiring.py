@@ -125,9 +125,9 @@ def serving_app(
     Arguments:
         follows: by itself, at every moment; else whoever runs it says when.
     """
-    from pipelines.adapters.http.metrics import Metrics
-    from pipelines.adapters.http.web import Desk, Limits, build_app
-    from pipelines.adapters.http.worker import Beside, following
+    from pipelines.adapters.http.metrics import PrometheusMetrics
+    from pipelines.adapters.http.web import Limits, ModelEndpoint, build_app
+    from pipelines.adapters.http.worker import ShadowExecutor, follow_plans
     from pipelines.flows.serving.publish import journal_path, plans_folder
     from pipelines.predictions.journal import Journal
     from pipelines.serving.deployment import Deployment
@@ -135,7 +135,7 @@ def serving_app(
 
     settle_libraries()
     known, present = settings or Settings(), clock or SystemClock()
-    home, store, beside = known.home.resolve(), open_online(known), Beside()
+    home, store, shadow_executor = known.home.resolve(), open_online(known), ShadowExecutor()
     journals = {
         name: Journal(journal_path(home, name), fsync=known.serve_fsync)
         for name in known.serve_models.split(",")
@@ -145,21 +145,21 @@ def serving_app(
         found = {name: journal.backlog() for name, journal in journals.items()}
         return {name: (one.rows, one.age_s(present.now())) for name, one in found.items()}
 
-    def silence() -> dict[str, float]:
-        return {name: desk.deployment.silence_s for name, desk in desks.items()}
+    def stale_for() -> dict[str, float]:
+        return {name: endpoint.deployment.stale_for_s for name, endpoint in endpoints.items()}
 
-    desks: dict[str, Desk] = {}
-    metrics = Metrics(backlog, silence)
+    endpoints: dict[str, ModelEndpoint] = {}
+    metrics = PrometheusMetrics(backlog, stale_for)
     for name, journal in journals.items():
         service = ModelService(
             name,
             store=store,
             record=journal.append,
             clock=present,
-            watcher=metrics,
-            later=beside,
+            metrics=metrics,
+            run_later=shadow_executor,
         )
-        desks[name] = Desk(service, Deployment(service, plans_folder(home)))
+        endpoints[name] = ModelEndpoint(service, Deployment(service, plans_folder(home)))
     limits = Limits(
         body_bytes=known.serve_body_bytes,
         rows=known.serve_rows,
@@ -168,14 +168,18 @@ def serving_app(
 
     @contextmanager
     def around() -> Iterator[None]:
-        with following([desk.deployment for desk in desks.values()]) if follows else nullcontext():
+        with (
+            follow_plans([endpoint.deployment for endpoint in endpoints.values()])
+            if follows
+            else nullcontext()
+        ):
             yield
-        beside.close()
+        shadow_executor.close()
         for journal in journals.values():
             journal.close()
 
-    app = build_app(desks, metrics, limits, around)
-    app.state.desks, app.state.beside = desks, beside
+    app = build_app(endpoints, metrics, limits, around)
+    app.state.endpoints, app.state.shadow_executor = endpoints, shadow_executor
     return app
 
 
@@ -186,16 +190,16 @@ def service_here(settings: Settings, clock: Clock) -> Iterator[tuple[int, Callab
     Yields:
         Its port; and what makes it follow the newest plan at once, its shadows' work all done.
     """
-    from pipelines.adapters.http.in_process_server import served_here
+    from pipelines.adapters.http.in_process_server import serve_in_process
 
     app = serving_app(settings, clock, follows=False)
 
     def follow() -> None:
-        app.state.beside.finish()
-        for desk in app.state.desks.values():
-            desk.deployment.follow()
+        app.state.shadow_executor.finish()
+        for endpoint in app.state.endpoints.values():
+            endpoint.deployment.follow()
 
-    with served_here(app) as port:
+    with serve_in_process(app) as port:
         yield port, follow
 
 

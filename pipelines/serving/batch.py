@@ -41,8 +41,8 @@ def score_entities(
         store=store,
         record=made.extend,
         clock=FixedClock(at),
-        watcher=_Unwatched(),
-        later=_at_once,
+        metrics=NoMetrics(),
+        run_later=_run_now,
     )
     service.deployed = deployed
     for entity in entities:
@@ -56,19 +56,19 @@ def request_id(model: str, at: datetime, entity: Mapping[str, Any]) -> str:
     return digest_of(asked)[:32]
 
 
-def _at_once(work: Callable[[], None]) -> bool:
+def _run_now(work: Callable[[], None]) -> bool:
     work()
     return True
 
 
-class _Unwatched:
+class NoMetrics:
     """Nobody counts: all that a watcher would be told is in the log."""
 
     def answered(self, model: str, version: str, arm: Arm, latency_s: float, rows: int) -> None:
-        """See ``service.Watcher``."""
+        """See ``service.Metrics``."""
 
     def failed(self, model: str, version: str, arm: Arm, cause: Exception) -> None:
-        """See ``service.Watcher``."""
+        """See ``service.Metrics``."""
 
     def skipped_shadow(self, model: str) -> None:
-        """See ``service.Watcher``."""
+        """See ``service.Metrics``."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipelines.core.errors import GauntletError
-from pipelines.serving.loaded_version import LoadedVersion, load_version
-from pipelines.serving.plan import Plan, Serving, plan_stamp, read_plan
+from pipelines.serving.loaded_version import LoadedVersion, load_for_serving
+from pipelines.serving.plan import PlannedVersion, ServingPlan, plan_stamp, read_plan
 from pipelines.serving.service import Deployed, ModelService
 
 KEPT = 4  # versions of a model that stay loaded: today's two and those that a rollback may want
@@ -27,25 +27,25 @@ class Deployment:
         self,
         service: ModelService,
         folder: Path,
-        load: Callable[[Serving], LoadedVersion] = load_version,
+        load: Callable[[PlannedVersion], LoadedVersion] = load_for_serving,
     ) -> None:
         self._service, self._folder, self._load = service, folder, load
-        self._loaded: dict[Serving, LoadedVersion] = {}
-        self._refused: str | None = None
+        self._loaded: dict[PlannedVersion, LoadedVersion] = {}
+        self._rejected: str | None = None
         self.problem: GauntletError | None = None
         self._stamp = plan_stamp(folder, service.model)
-        self._heard = time.perf_counter()
+        self._confirmed_at = time.perf_counter()
 
     @property
-    def silence_s(self) -> float:
+    def stale_for_s(self) -> float:
         """Seconds since the registry last said who answers, or since this process began.
 
         No clock that somebody sets has a part in it.
         """
-        return time.perf_counter() - self._heard
+        return time.perf_counter() - self._confirmed_at
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """Who answers, in words."""
         deployed = self._service.deployed
         if deployed is None:
@@ -65,19 +65,19 @@ class Deployment:
         """
         stamp = plan_stamp(self._folder, self._service.model)
         if stamp != self._stamp:
-            self._stamp, self._heard = stamp, time.perf_counter()
+            self._stamp, self._confirmed_at = stamp, time.perf_counter()
         try:
             plan = read_plan(self._folder, self._service.model)
-            if plan is None or plan.digest == self._refused:
+            if plan is None or plan.digest == self._rejected:
                 return False
             standing = self._service.deployed
             if standing is not None and standing.plan == plan:
-                self.problem, self._refused = None, None
+                self.problem, self._rejected = None, None
                 return False
         except GauntletError as cause:
             self.problem = cause
             return False
-        self.problem, self._refused = None, None
+        self.problem, self._rejected = None, None
         champion = self._version(plan.champion, plan)
         if champion is None:
             return False
@@ -91,12 +91,12 @@ class Deployment:
             del self._loaded[old]
         return True
 
-    def _version(self, serving: Serving, plan: Plan) -> LoadedVersion | None:
+    def _version(self, serving: PlannedVersion, plan: ServingPlan) -> LoadedVersion | None:
         """A version of one content hash never changes, so it is loaded once; None: it cannot be."""
         try:
             found = self._loaded.pop(serving, None) or self._load(serving)
         except GauntletError as cause:
-            self.problem, self._refused = cause, plan.digest
+            self.problem, self._rejected = cause, plan.digest
             return None
         self._loaded[serving] = found  # the newest used stand last
         return found

@@ -23,7 +23,7 @@ from pipelines.packaging.fast_predict import (
 )
 from pipelines.packaging.package import content_digest
 from pipelines.packaging.version import load_pipeline, read_spec
-from pipelines.serving.plan import Serving
+from pipelines.serving.plan import PlannedVersion
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.model import ModelSpec
 from pipelines.training.columns import text_features
@@ -55,7 +55,7 @@ class LoadedVersion:
         return found
 
 
-def load_version(serving: Serving, *, online: bool = True) -> LoadedVersion:
+def load_for_serving(serving: PlannedVersion, *, online: bool = True) -> LoadedVersion:
     """Check a version's hash, load it, and predict its own example with it.
 
     A pipeline of a known form is compiled, unless registration found that to differ, and where it
@@ -72,7 +72,7 @@ def load_version(serving: Serving, *, online: bool = True) -> LoadedVersion:
     folder = Path(serving.folder)
     found = content_digest(folder)
     if found != serving.content:
-        raise _damaged(serving, f"content {found}", f"content {serving.content}")
+        raise _not_servable(serving, f"content {found}", f"content {serving.content}")
     try:
         spec, example, pipeline = _read(folder)
         if online:
@@ -94,7 +94,9 @@ def load_version(serving: Serving, *, online: bool = True) -> LoadedVersion:
     except GauntletError:
         raise
     except Exception as cause:  # what a file that is unpickled raises, nobody can list
-        raise _damaged(serving, repr(cause), "a model that predicts its own example") from cause
+        raise _not_servable(
+            serving, repr(cause), "a model that predicts its own example"
+        ) from cause
     return loaded
 
 
@@ -107,7 +109,7 @@ def _read(folder: Path) -> tuple[ModelSpec, list[Row], Any]:
     return read_spec(folder), rows_of(example), load_pipeline(folder)
 
 
-def _check_features(serving: Serving, spec: ModelSpec) -> None:
+def _check_features(serving: PlannedVersion, spec: ModelSpec) -> None:
     """Refuse a version whose window features are nowhere to be found when a request comes."""
     windows = [feature.name for feature in spec.features if isinstance(feature, WindowFeature)]
     if windows and spec.serving is None:
@@ -120,7 +122,7 @@ def _check_features(serving: Serving, spec: ModelSpec) -> None:
         )
 
 
-def _damaged(serving: Serving, got: str, wanted: str) -> IntegrityError:
+def _not_servable(serving: PlannedVersion, got: str, wanted: str) -> IntegrityError:
     return IntegrityError(
         "a version cannot be served",
         where=f"version {serving.version}: {serving.folder}",

@@ -14,7 +14,7 @@ from pipelines.predictions.assignment import Allocation
 from pipelines.spec.fields import Name
 
 
-class Serving(Record):
+class PlannedVersion(Record):
     """A version that is to be loaded."""
 
     version: str
@@ -22,19 +22,19 @@ class Serving(Record):
     folder: str = Field(description="the verified copy on this machine")
 
 
-class Plan(Record):
+class ServingPlan(Record):
     """Who answers a model's requests from now on.
 
     Without a challenger the allocation plays no part: the champion answers everybody.
     """
 
     model: Name
-    champion: Serving
-    challenger: Serving | None = None
+    champion: PlannedVersion
+    challenger: PlannedVersion | None = None
     allocation: Allocation = Allocation(salt="none")
 
 
-def write_plan(folder: Path, plan: Plan) -> None:
+def write_plan(folder: Path, plan: ServingPlan) -> None:
     """Put a plan where workers look for it; complete or absent.
 
     One that stands there already is only stamped: the registry has said it again.
@@ -58,7 +58,7 @@ def plan_stamp(folder: Path, model: str) -> int | None:
         return None
 
 
-def read_plan(folder: Path, model: str) -> Plan | None:
+def read_plan(folder: Path, model: str) -> ServingPlan | None:
     """The plan of a model; none when nothing was planned yet.
 
     Raises:
@@ -66,7 +66,7 @@ def read_plan(folder: Path, model: str) -> Plan | None:
     """
     path = plan_path(folder, model)
     try:
-        return Plan.model_validate_json(path.read_bytes())
+        return ServingPlan.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except ValidationError as cause:

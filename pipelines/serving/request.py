@@ -24,10 +24,10 @@ _LARGEST = 2**63 - 1
 _HALVES = re.compile("[\ud800-\udfff]")  # JSON can spell half a character; nothing can store it
 
 
-class WrongPointError(DataError):
+class InvalidPointError(DataError):
     """A request asks for what the model cannot answer; ``where`` names row and column."""
 
-    code = "wrong_point"
+    code = "invalid_point"
 
 
 def checked_points(
@@ -56,27 +56,27 @@ def _checked(
     keys: Sequence[str],
 ) -> Point:
     if not isinstance(row, dict):
-        raise WrongPointError(
+        raise InvalidPointError(
             "a decision point is an object of columns",
             where=f"row {number}",
             got=type(row).__name__,
             wanted=f"an object with {sorted(columns)}",
         )
     if unknown := sorted(set(row) - set(known)):
-        raise WrongPointError(
+        raise InvalidPointError(
             f"the model knows no column {unknown[0]!r}",
             where=f"row {number}, column {unknown[0]}",
             wanted=f"some of {sorted(known)}",
         )
     if absent := [column for column in columns if column not in row]:
-        raise WrongPointError(
+        raise InvalidPointError(
             f"the column {absent[0]!r} is not there",
             where=f"row {number}, column {absent[0]}",
             wanted=_WANTED[columns[absent[0]]] + ("" if absent[0] in keys else ", or null"),
         )
     point = {name: _value(row.get(name), kind, number, name) for name, kind in known.items()}
     if empty := [key for key in keys if point[key] is None]:
-        raise WrongPointError(
+        raise InvalidPointError(
             f"the key {empty[0]!r} is null: it says who is asked about",
             where=f"row {number}, column {empty[0]}",
             wanted=_WANTED[columns[empty[0]]],
@@ -109,8 +109,8 @@ def _instant(value: str, number: int, name: str) -> datetime:
         raise _other_type(value, ColumnType.TIMESTAMP, number, name) from cause
 
 
-def _other_type(value: Any, kind: ColumnType, number: int, name: str) -> WrongPointError:
-    return WrongPointError(
+def _other_type(value: Any, kind: ColumnType, number: int, name: str) -> InvalidPointError:
+    return InvalidPointError(
         f"the column {name!r} has a value of another type",
         where=f"row {number}, column {name}",
         got=repr(value)[:80],

@@ -19,7 +19,7 @@ from pipelines.features.online.store import OnlineStore
 from pipelines.predictions.assignment import arm_of, in_shadow
 from pipelines.predictions.record import Prediction
 from pipelines.serving.loaded_version import LoadedVersion
-from pipelines.serving.plan import Plan
+from pipelines.serving.plan import ServingPlan
 from pipelines.serving.request import Point, checked_points
 from pipelines.spec.predictions import Arm
 
@@ -28,7 +28,7 @@ from pipelines.spec.predictions import Arm
 class Deployed:
     """A plan and the versions that it names, loaded."""
 
-    plan: Plan
+    plan: ServingPlan
     champion: LoadedVersion
     challenger: LoadedVersion | None = None
 
@@ -45,7 +45,7 @@ class Answer:
     freshness_s: Mapping[str, float | None]
 
 
-class Watcher(Protocol):
+class Metrics(Protocol):
     """Who counts what happens."""
 
     def answered(self, model: str, version: str, arm: Arm, latency_s: float, rows: int) -> None:
@@ -61,7 +61,7 @@ class Watcher(Protocol):
         ...
 
 
-Later = Callable[[Callable[[], None]], bool]  # does something after the answer; False: no room
+RunLater = Callable[[Callable[[], None]], bool]  # does something after the answer; False: no room
 
 
 class ModelService:
@@ -83,11 +83,11 @@ class ModelService:
         store: OnlineStore,
         record: Callable[[Sequence[Prediction]], None],
         clock: Clock,
-        watcher: Watcher,
-        later: Later,
+        metrics: Metrics,
+        run_later: RunLater,
     ) -> None:
         self.model, self._store, self._record = model, store, record
-        self._clock, self._watcher, self._later = clock, watcher, later
+        self._clock, self._metrics, self._run_later = clock, metrics, run_later
         self.deployed: Deployed | None = None
 
     def answer(self, points: Sequence[Any], request_id: str) -> list[Answer]:
@@ -119,19 +119,25 @@ class ModelService:
         found: dict[int, Prediction] = {}
         for arm in dict.fromkeys(arms):
             places = [place for place, one in enumerate(arms) if one is arm]
-            asked = [_Asked(ids[place], checked[place], entities[place]) for place in places]
+            asked = [_RequestRow(ids[place], checked[place], entities[place]) for place in places]
             version = challenger if challenger and arm is Arm.CHALLENGER else champion
-            found |= dict(zip(places, self._by(version, champion, arm, asked, now), strict=True))
+            found |= dict(
+                zip(
+                    places,
+                    self._predict_or_fall_back(version, champion, arm, asked, now),
+                    strict=True,
+                )
+            )
         taken = time.perf_counter() - began
-        made = [_timed(found[place], taken) for place in range(len(checked))]
+        made = [_with_latency(found[place], taken) for place in range(len(checked))]
         self._record(made)
         for arm in dict.fromkeys(arms):
             rows = [each for each in made if each.arm is arm]
-            self._watcher.answered(self.model, rows[0].version, arm, taken, len(rows))
+            self._metrics.answered(self.model, rows[0].version, arm, taken, len(rows))
         if challenger is not None and in_shadow(request_id, deployed.plan.allocation):
-            asked = [_Asked(*one) for one in zip(ids, checked, entities, strict=True)]
-            if not self._later(lambda: self._shadow(challenger, asked, now)):
-                self._watcher.skipped_shadow(self.model)
+            asked = [_RequestRow(*one) for one in zip(ids, checked, entities, strict=True)]
+            if not self._run_later(lambda: self._shadow(challenger, asked, now)):
+                self._metrics.skipped_shadow(self.model)
         return [
             Answer(
                 request_id=each.request_id,
@@ -159,12 +165,12 @@ class ModelService:
             return Arm.CHAMPION
         return arm_of(entity, deployed.plan.allocation)
 
-    def _by(
+    def _predict_or_fall_back(
         self,
         version: LoadedVersion,
         champion: LoadedVersion,
         arm: Arm,
-        asked: Sequence[_Asked],
+        asked: Sequence[_RequestRow],
         now: datetime,
     ) -> list[Prediction]:
         try:
@@ -172,13 +178,13 @@ class ModelService:
         except Unavailable:
             raise
         except Exception as cause:  # a model may raise whatever it likes
-            self._watcher.failed(self.model, version.number, arm, cause)
+            self._metrics.failed(self.model, version.number, arm, cause)
             if version is champion:
                 raise
             return self._predict(champion, arm, asked, now)
 
     def _predict(
-        self, version: LoadedVersion, arm: Arm, asked: Sequence[_Asked], now: datetime
+        self, version: LoadedVersion, arm: Arm, asked: Sequence[_RequestRow], now: datetime
     ) -> list[Prediction]:
         served = look_up(version.spec, self._store, [one.point for one in asked], now)
         names = version.spec.feature_names
@@ -201,20 +207,22 @@ class ModelService:
             for one, row, value in zip(asked, rows, version.answer(rows), strict=True)
         ]
 
-    def _shadow(self, challenger: LoadedVersion, asked: Sequence[_Asked], now: datetime) -> None:
+    def _shadow(
+        self, challenger: LoadedVersion, asked: Sequence[_RequestRow], now: datetime
+    ) -> None:
         began = time.perf_counter()
         try:
             made = self._predict(challenger, Arm.SHADOW, asked, now)
             taken = time.perf_counter() - began
-            self._record([_timed(each, taken) for each in made])
+            self._record([_with_latency(each, taken) for each in made])
         except Exception as cause:
-            self._watcher.failed(self.model, challenger.number, Arm.SHADOW, cause)
+            self._metrics.failed(self.model, challenger.number, Arm.SHADOW, cause)
             return
-        self._watcher.answered(self.model, challenger.number, Arm.SHADOW, taken, len(made))
+        self._metrics.answered(self.model, challenger.number, Arm.SHADOW, taken, len(made))
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _RequestRow:
     """One row of a request."""
 
     request_id: str
@@ -222,5 +230,5 @@ class _Asked:
     entity: Mapping[str, Any]
 
 
-def _timed(prediction: Prediction, seconds: float) -> Prediction:
+def _with_latency(prediction: Prediction, seconds: float) -> Prediction:
     return prediction.model_copy(update={"latency_ms": seconds * 1e3})

@@ -22,7 +22,7 @@ from pipelines.flows.features.materialize import materialize
 from pipelines.flows.serving import batch_score as flow
 from pipelines.flows.serving.batch_score import score, score_status
 from pipelines.predictions.assignment import Allocation, arm_of
-from pipelines.serving.plan import Plan
+from pipelines.serving.plan import ServingPlan
 from pipelines.spec.points import EventPoints
 from pipelines.spec.predictions import Arm
 from pipelines.spec.scores import score_stream
@@ -61,7 +61,7 @@ def on_trial(monkeypatch: pytest.MonkeyPatch, **allocation: Any) -> None:
     """Version 2 beside the champion, as a release in progress plans it."""
     real = flow.publish_plan
 
-    def publish(model: str, parts: Parts) -> Plan:
+    def publish(model: str, parts: Parts) -> ServingPlan:
         plan, info = real(model, parts), parts.registry.get(model, "2")
         folder = parts.registry.download(info, parts.home / "versions")
         beside = plan.champion.model_copy(

@@ -36,7 +36,7 @@ from tests.support.running_service import (
 )
 
 POINT = {"pharmacy": "pharmacy_001", "medicine": "amoxicillin"}
-SILENCE = "gauntlet_registry_silence_seconds"
+STALE = "gauntlet_plan_stale_seconds"
 pytestmark = pytest.mark.slow
 
 
@@ -118,13 +118,13 @@ def test_mlflow_and_then_postgres_are_killed_and_everybody_is_answered(
         until(lambda: service.backlog() > 0, 60, "no request was answered")
         for killed in (town.mlflow, town.postgres):
             killed.kill()
-            until(lambda: silent(service) > 2, 60, f"{SILENCE} does not say that it is away")
+            until(lambda: silent(service) > 2, 60, f"{STALE} does not say that it is away")
             answer = town.ask("release", "demand")
             assert (answer.code, answer.body["error"]) == (5, "unavailable"), answer
             assert "again" in answer.body["hint"]
             assert service.version() == "1"
             killed.start()
-            until(lambda: silent(service) < 2, 60, f"{SILENCE} does not say that it is back")
+            until(lambda: silent(service) < 2, 60, f"{STALE} does not say that it is back")
             assert ledger.entries("demand") == before, "half of a move was written"
         assert load.done()["failed"] == 0, load.report
         assert town.ask("release", "demand").code == 0
@@ -136,7 +136,7 @@ def test_mlflow_and_then_postgres_are_killed_and_everybody_is_answered(
 
 def silent(service: Service) -> float:
     """Seconds for which the registry said nothing, as the service tells it."""
-    return service.measured(SILENCE + "{")
+    return service.measured(STALE + "{")
 
 
 @pytest.fixture

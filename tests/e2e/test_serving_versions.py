@@ -14,11 +14,11 @@ from pipelines.flows.serving.publish import plans_folder, publish_plan
 from pipelines.gates.availability.fast_predict import NAME
 from pipelines.packaging.package import EVIDENCE, content_digest
 from pipelines.serving.deployment import Deployment
-from pipelines.serving.loaded_version import load_version
-from pipelines.serving.plan import Plan, Serving, write_plan
+from pipelines.serving.loaded_version import load_for_serving
+from pipelines.serving.plan import PlannedVersion, ServingPlan, write_plan
 from pipelines.serving.service import ModelService
 from pipelines.wiring import connect
-from tests.support.model_service import Watched
+from tests.support.model_service import RecordingMetrics
 from tests.support.pharmacy import SECOND, Pharmacy
 
 POINT = {"pharmacy": "pharmacy_002", "medicine": "amoxicillin"}
@@ -53,16 +53,16 @@ def test_a_damaged_version_is_refused_and_the_old_one_answers(pharmacy: Pharmacy
         store=parts.online,
         record=lambda _: None,
         clock=FixedClock(SECOND),
-        watcher=Watched(),
-        later=lambda _: True,
+        metrics=RecordingMetrics(),
+        run_later=lambda _: True,
     )
     deployment = Deployment(service, plans_folder(pharmacy.home))
     assert deployment.follow(), deployment.problem
     [before] = service.answer([POINT], "r")
     folder = parts.registry.download(other, pharmacy.home / "versions")
     damage(folder, how)
-    damaged = Serving(version="2", content=other.content, folder=str(folder))
-    write_plan(plans_folder(pharmacy.home), Plan(model="demand", champion=damaged))
+    damaged = PlannedVersion(version="2", content=other.content, folder=str(folder))
+    write_plan(plans_folder(pharmacy.home), ServingPlan(model="demand", champion=damaged))
     assert not deployment.follow()
     assert isinstance(deployment.problem, IntegrityError)
     [after] = service.answer([POINT], "r")
@@ -78,7 +78,7 @@ def test_a_damaged_version_is_refused_and_the_old_one_answers(pharmacy: Pharmacy
 
 def test_a_registered_version_is_compiled(pharmacy: Pharmacy) -> None:
     plan = publish_plan("demand", connect(pharmacy.settings))
-    loaded = load_version(plan.champion)
+    loaded = load_for_serving(plan.champion)
     assert loaded.is_compiled, "the project's own form of pipeline answers without data frames"
     findings = json.loads((Path(plan.champion.folder) / EVIDENCE / "findings.json").read_text())
     [said] = [one for one in findings if one["name"] == NAME]
@@ -94,7 +94,7 @@ def test_what_registration_found_decides_the_form(
 ) -> None:
     """None: a version from before registration asked, whose forms are compared when it loads."""
     champion = publish_plan("demand", connect(pharmacy.settings)).champion
-    as_registered = load_version(champion)
+    as_registered = load_for_serving(champion)
     example = [dict.fromkeys(as_registered.spec.feature_names)]
     path = Path(champion.folder) / EVIDENCE / "findings.json"
     findings = [one for one in json.loads(path.read_text()) if one["name"] != NAME or said]
@@ -102,7 +102,7 @@ def test_what_registration_found_decides_the_form(
         one["verdict"] = said if one["name"] == NAME else one["verdict"]
     path.write_text(json.dumps(findings))
     other = champion.model_copy(update={"content": content_digest(Path(champion.folder))})
-    loaded = load_version(other)
+    loaded = load_for_serving(other)
     assert loaded.is_compiled is compiles
     assert loaded.answer(example) == as_registered.answer(example)
 
@@ -111,7 +111,7 @@ def test_window_features_that_are_nowhere_online_are_refused(champion: Pharmacy)
     parts = champion.parts()
     info = parts.registry.get("demand", "1")
     folder = parts.registry.download(info, champion.home / "versions")
-    serving = Serving(version="1", content=info.content, folder=str(folder))
+    serving = PlannedVersion(version="1", content=info.content, folder=str(folder))
     with pytest.raises(SpecError, match="does not say how fresh they are online"):
-        load_version(serving)
-    assert load_version(serving, online=False).number == "1"
+        load_for_serving(serving)
+    assert load_for_serving(serving, online=False).number == "1"

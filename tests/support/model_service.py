@@ -18,7 +18,7 @@ from pipelines.packaging.fast_predict import Row
 from pipelines.predictions.assignment import Allocation
 from pipelines.predictions.record import Prediction
 from pipelines.serving.loaded_version import LoadedVersion
-from pipelines.serving.plan import Plan, Serving
+from pipelines.serving.plan import PlannedVersion, ServingPlan
 from pipelines.serving.service import Deployed, ModelService
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm
@@ -43,13 +43,13 @@ def version(number: str, predict: Callable[[Sequence[Row]], Floats]) -> LoadedVe
     return LoadedVersion(number, "0" * 64, SPEC, predict, is_compiled=False)
 
 
-def serving_of(number: str) -> Serving:
-    return Serving(version=number, content="0" * 64, folder="nowhere")
+def serving_of(number: str) -> PlannedVersion:
+    return PlannedVersion(version=number, content="0" * 64, folder="nowhere")
 
 
 @dataclass
-class Watched:
-    """What a watcher was told."""
+class RecordingMetrics:
+    """Keeps the calls that a service makes."""
 
     answers: list[tuple[str, Arm, int]] = field(default_factory=list)
     failures: list[tuple[str, Arm]] = field(default_factory=list)
@@ -66,12 +66,12 @@ class Watched:
 
 
 @dataclass
-class Desk:
+class ServiceHarness:
     """A service, and what came of it."""
 
     service: ModelService
     logged: list[Prediction]
-    watched: Watched
+    recorded: RecordingMetrics
     waiting: list[Callable[[], None]]
 
     def deploy(
@@ -80,7 +80,7 @@ class Desk:
         challenger: LoadedVersion | None = None,
         **allocation: Any,
     ) -> None:
-        plan = Plan(
+        plan = ServingPlan(
             model="demand",
             champion=serving_of(champion.number),
             challenger=serving_of(challenger.number) if challenger else None,
@@ -105,7 +105,7 @@ def filled() -> MemoryOnline:
 
 
 @pytest.fixture
-def desk() -> Desk:
+def harness() -> ServiceHarness:
     """Nobody is deployed yet; the shadow's work waits until a test does it."""
     logged: list[Prediction] = []
     waiting: list[Callable[[], None]] = []
@@ -114,13 +114,13 @@ def desk() -> Desk:
         waiting.append(work)
         return len(waiting) <= 50
 
-    watched = Watched()
+    recorded = RecordingMetrics()
     service = ModelService(
         "demand",
         store=filled(),
         record=logged.extend,
         clock=FixedClock(NOON),
-        watcher=watched,
-        later=later,
+        metrics=recorded,
+        run_later=later,
     )
-    return Desk(service, logged, watched, waiting)
+    return ServiceHarness(service, logged, recorded, waiting)

@@ -18,7 +18,7 @@ LOOK_S, MOST_LOOKS = 0.01, 6000  # a minute
 
 
 @contextmanager
-def served_here(app: FastAPI) -> Iterator[int]:
+def serve_in_process(app: FastAPI) -> Iterator[int]:
     """Answers on loopback for as long as the block lasts; yields the port.
 
     Raises:

@@ -26,21 +26,21 @@ SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.
 log = logging.getLogger(__name__)
 
 
-class Metrics:
+class PrometheusMetrics:
     """Counts of one process; ``exposition`` shows those of all that share a folder.
 
     Arguments:
         backlog: rows and seconds that the oldest prediction waits to be shipped, by model.
-        silence: seconds since the registry last said who answers, by model.
+        stale_for: seconds since the registry last said who answers, by model.
     """
 
     def __init__(
         self,
         backlog: Callable[[], dict[str, tuple[int, float]]],
-        silence: Callable[[], dict[str, float]],
+        stale_for: Callable[[], dict[str, float]],
     ) -> None:
-        self._backlog, self._silence = backlog, silence
-        self._told: set[tuple[str, str, Arm, type[Exception]]] = set()
+        self._backlog, self._stale_for = backlog, stale_for
+        self._logged: set[tuple[str, str, Arm, type[Exception]]] = set()
         self._own = CollectorRegistry()
         self._latency = Histogram(
             "gauntlet_request_seconds",
@@ -75,20 +75,20 @@ class Metrics:
         )
 
     def answered(self, model: str, version: str, arm: Arm, latency_s: float, rows: int) -> None:
-        """See ``service.Watcher``."""
+        """See ``service.Metrics``."""
         self._latency.labels(model, version, arm.value).observe(latency_s)
         self._rows.labels(model, version, arm.value).inc(rows)
 
     def failed(self, model: str, version: str, arm: Arm, cause: Exception) -> None:
-        """See ``service.Watcher``. The first of its kind is told in the service's log."""
+        """See ``service.Metrics``. The first of its kind is told in the service's log."""
         self._failures.labels(model, version, arm.value).inc()
         kind = (model, version, arm, type(cause))
-        if kind not in self._told:
-            self._told.add(kind)
+        if kind not in self._logged:
+            self._logged.add(kind)
             log.error("%s version %s failed as %s", model, version, arm.value, exc_info=cause)
 
     def skipped_shadow(self, model: str) -> None:
-        """See ``service.Watcher``."""
+        """See ``service.Metrics``."""
         self._skipped.labels(model).inc()
 
     def rejected(self, model: str, reason: str) -> None:
@@ -102,19 +102,19 @@ class Metrics:
             multiprocess.MultiProcessCollector(page)  # type: ignore[no-untyped-call]
         else:
             page.register(self._own)
-        page.register(_Present(self._backlog, self._silence))
+        page.register(_CurrentGauges(self._backlog, self._stale_for))
         return generate_latest(page), CONTENT_TYPE_LATEST
 
 
-class _Present(Collector):
+class _CurrentGauges(Collector):
     """What stands now. It is asked for, never pooled: a dead worker's would stand for ever."""
 
     def __init__(
         self,
         backlog: Callable[[], dict[str, tuple[int, float]]],
-        silence: Callable[[], dict[str, float]],
+        stale_for: Callable[[], dict[str, float]],
     ) -> None:
-        self._backlog, self._silence = backlog, silence
+        self._backlog, self._stale_for = backlog, stale_for
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The gauges, for every model."""
@@ -127,9 +127,9 @@ class _Present(Collector):
                 {m: s for m, (_, s) in waiting.items()},
             ),
             (
-                "registry_silence_seconds",
+                "plan_stale_seconds",
                 "Since the registry last said who answers.",
-                self._silence(),
+                self._stale_for(),
             ),
         ):
             gauge = GaugeMetricFamily(f"gauntlet_{name}", told, labels=["model"])

@@ -21,11 +21,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
-from pipelines.adapters.http.metrics import Metrics
+from pipelines.adapters.http.metrics import PrometheusMetrics
 from pipelines.core.errors import DataError, GauntletError, Unavailable
 from pipelines.core.time import instant_text
 from pipelines.serving.deployment import Deployment
-from pipelines.serving.request import WrongPointError
+from pipelines.serving.request import InvalidPointError
 from pipelines.serving.service import Answer, ModelService
 
 log = logging.getLogger(__name__)
@@ -41,14 +41,14 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Desk:
+class ModelEndpoint:
     """One model's service and what keeps it at its plan."""
 
     service: ModelService
     deployment: Deployment
 
 
-class Asked(BaseModel):
+class PredictRequest(BaseModel):
     """A request: one decision point or more."""
 
     points: list[dict[str, Any]] = Field(
@@ -56,7 +56,7 @@ class Asked(BaseModel):
     )
 
 
-class Predicted(BaseModel):
+class PredictedPoint(BaseModel):
     """One prediction."""
 
     request_id: str
@@ -69,14 +69,14 @@ class Predicted(BaseModel):
     )
 
 
-class Predictions(BaseModel):
+class PredictResponse(BaseModel):
     """One prediction for each point, in their order."""
 
     model: str
-    predictions: list[Predicted]
+    predictions: list[PredictedPoint]
 
 
-class Problem(BaseModel):
+class ErrorResponse(BaseModel):
     """Why a request was not answered."""
 
     error: str
@@ -87,7 +87,7 @@ class Problem(BaseModel):
     hint: str = ""
 
 
-class RefusedError(Exception):
+class RejectedRequestError(Exception):
     """A request that is not answered."""
 
     def __init__(self, status: int, error: str, what: str, **more: str) -> None:
@@ -96,8 +96,8 @@ class RefusedError(Exception):
 
 
 def build_app(
-    desks: Mapping[str, Desk],
-    metrics: Metrics,
+    endpoints: Mapping[str, ModelEndpoint],
+    metrics: PrometheusMetrics,
     limits: Limits,
     around: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> FastAPI:
@@ -119,20 +119,20 @@ def build_app(
         lifespan=lifespan,
         title="Gauntlet",
         description="Predictions of the champion, and of a challenger on trial.",
-        exception_handlers={RefusedError: _refused, Exception: _broken},
+        exception_handlers={RejectedRequestError: _rejected, Exception: _internal_error},
     )
     problems: dict[int | str, dict[str, Any]] = {
-        code: {"model": Problem} for code in (400, 401, 404, 413, 422, 503)
+        code: {"model": ErrorResponse} for code in (400, 401, 404, 413, 422, 503)
     }
 
     @app.post(
         "/v1/models/{model}/predict",
-        response_model=Predictions,
+        response_model=PredictResponse,
         responses=problems,
         openapi_extra={
             "requestBody": {
                 "required": True,
-                "content": {"application/json": {"schema": Asked.model_json_schema()}},
+                "content": {"application/json": {"schema": PredictRequest.model_json_schema()}},
             }
         },
     )
@@ -140,31 +140,31 @@ def build_app(
         """Predictions for one decision point or more, as of now."""
         try:
             _check_token(request, limits.tokens)
-            desk = _desk(desks, model)
+            endpoint = _endpoint(endpoints, model)
             points = _points(await _body(request, limits.body_bytes), limits.rows)
             request_id = uuid.uuid4().hex
-            answers = await run_in_threadpool(desk.service.answer, points, request_id)
-        except WrongPointError as cause:
-            metrics.rejected(model, "point")
-            raise RefusedError(422, **_told(cause)) from cause
-        except RefusedError as cause:
-            metrics.rejected(model if model in desks else "", str(cause.problem["error"]))
+            answers = await run_in_threadpool(endpoint.service.answer, points, request_id)
+        except InvalidPointError as cause:
+            metrics.rejected(model, cause.code)
+            raise RejectedRequestError(422, **_error_body(cause)) from cause
+        except RejectedRequestError as cause:
+            metrics.rejected(model if model in endpoints else "", str(cause.problem["error"]))
             raise
         except Unavailable as cause:
             metrics.rejected(model, cause.code)
-            raise RefusedError(503, **_told(cause)) from cause
+            raise RejectedRequestError(503, **_error_body(cause)) from cause
         except Exception:
             metrics.rejected(model, "internal")
             raise
-        return Response(_spelled(model, answers), media_type="application/json")
+        return Response(_response_text(model, answers), media_type="application/json")
 
     @app.get("/v1/models/{model}", responses=problems)
     def described(model: str, request: Request) -> dict[str, Any]:
         """Which versions answer, and what they ask a caller for."""
         _check_token(request, limits.tokens)
-        deployed = _desk(desks, model).service.deployed
+        deployed = _endpoint(endpoints, model).service.deployed
         if deployed is None:
-            raise RefusedError(503, "unavailable", "no version is deployed", where=model)
+            raise RejectedRequestError(503, "unavailable", "no version is deployed", where=model)
         challenger = deployed.challenger
         return {
             "model": model,
@@ -184,7 +184,7 @@ def build_app(
     @app.get("/readyz")
     def ready(response: Response) -> dict[str, Any]:
         """Every model has a version that answers; 503 until then."""
-        models = {name: _readiness(desk) for name, desk in desks.items()}
+        models = {name: _readiness(endpoint) for name, endpoint in endpoints.items()}
         done = all(one["version"] is not None for one in models.values())
         response.status_code = 200 if done else 503
         return {"ready": done, "models": models}
@@ -198,20 +198,20 @@ def build_app(
     return app
 
 
-def _readiness(desk: Desk) -> dict[str, Any]:
-    deployed, problem = desk.service.deployed, desk.deployment.problem
+def _readiness(endpoint: ModelEndpoint) -> dict[str, Any]:
+    deployed, problem = endpoint.service.deployed, endpoint.deployment.problem
     return {
         "version": deployed.champion.number if deployed else None,
         "problem": problem.what if problem else None,
     }
 
 
-def _desk(desks: Mapping[str, Desk], model: str) -> Desk:
-    if model not in desks:
-        raise RefusedError(
-            404, "no_such_model", f"there is no model {model!r} here", wanted=f"{sorted(desks)}"
+def _endpoint(endpoints: Mapping[str, ModelEndpoint], model: str) -> ModelEndpoint:
+    if model not in endpoints:
+        raise RejectedRequestError(
+            404, "unknown_model", f"there is no model {model!r} here", wanted=f"{sorted(endpoints)}"
         )
-    return desks[model]
+    return endpoints[model]
 
 
 def _check_token(request: Request, tokens: tuple[str, ...]) -> None:
@@ -220,7 +220,7 @@ def _check_token(request: Request, tokens: tuple[str, ...]) -> None:
         hmac.compare_digest(given.encode(), token.encode()) for token in tokens
     )
     if tokens and not known:
-        raise RefusedError(
+        raise RejectedRequestError(
             401, "unauthorized", "the bearer token is missing or unknown", where="Authorization"
         )
 
@@ -232,11 +232,13 @@ async def _body(request: Request, most: int) -> bytes:
         async for chunk in request.stream():
             content += chunk
             if len(content) > most:
-                raise RefusedError(
-                    413, "too_large", "the body is too large", wanted=f"at most {most:,} bytes"
+                raise RejectedRequestError(
+                    413, "body_too_large", "the body is too large", wanted=f"at most {most:,} bytes"
                 )
     except ClientDisconnect as cause:
-        raise RefusedError(400, "cut_off", "the caller left before the end of it") from cause
+        raise RejectedRequestError(
+            400, "client_disconnected", "the caller left before the end of it"
+        ) from cause
     return bytes(content)
 
 
@@ -244,19 +246,21 @@ def _points(body: bytes, most: int) -> list[Any]:
     try:
         asked = json.loads(body)
     except (ValueError, RecursionError) as cause:
-        raise RefusedError(400, "no_json", "the body is no JSON", got=str(cause)[:200]) from cause
+        raise RejectedRequestError(
+            400, "invalid_json", "the body is no JSON", got=str(cause)[:200]
+        ) from cause
     points = asked.get("points") if isinstance(asked, dict) else None
     if not isinstance(points, list) or not points or set(asked) != {"points"}:
-        raise RefusedError(
+        raise RejectedRequestError(
             422,
-            "no_points",
+            "invalid_request",
             "a request is an object with a list of points",
             wanted='{"points": [{...}, ...]}, at least one',
         )
     if len(points) > most:
-        raise RefusedError(
+        raise RejectedRequestError(
             413,
-            "too_many",
+            "too_many_points",
             "there are too many points in one request",
             got=f"{len(points):,}",
             wanted=f"at most {most:,}",
@@ -264,7 +268,7 @@ def _points(body: bytes, most: int) -> list[Any]:
     return points
 
 
-def _spelled(model: str, answers: list[Answer]) -> str:
+def _response_text(model: str, answers: list[Answer]) -> str:
     predictions = [
         {
             "request_id": one.request_id,
@@ -279,21 +283,21 @@ def _spelled(model: str, answers: list[Answer]) -> str:
     return json.dumps({"model": model, "predictions": predictions})
 
 
-def _told(cause: GauntletError) -> dict[str, str]:
+def _error_body(cause: GauntletError) -> dict[str, str]:
     """What a caller may know: of his own mistakes all, of our own state that it is away."""
     if isinstance(cause, DataError):
         return cause.as_dict()
     return {"error": cause.code, "what": cause.what}
 
 
-async def _refused(_: Request, cause: Any) -> Response:
-    assert isinstance(cause, RefusedError)
+async def _rejected(_: Request, cause: Any) -> Response:
+    assert isinstance(cause, RejectedRequestError)
     headers = {"Retry-After": "1"} if cause.status == 503 else None
     content = json.dumps(cause.problem)  # in ASCII: what a caller sent may be no Unicode
     return Response(content, cause.status, headers, media_type="application/json")
 
 
-async def _broken(request: Request, cause: Any) -> Response:
+async def _internal_error(request: Request, cause: Any) -> Response:
     log.error("%s %s failed: %r", request.method, request.url.path, cause)  # uvicorn says why
     return JSONResponse(
         {"error": "internal", "what": "the service failed; its log says why"}, status_code=500

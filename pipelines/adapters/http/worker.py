@@ -14,16 +14,16 @@ from contextlib import contextmanager
 
 from pipelines.serving.deployment import Deployment
 
-EVERY_S = 0.2  # between two looks at the plans
-MOST_WAITING = 64  # requests in shadow that may wait for the challenger
+POLL_INTERVAL_S = 0.2  # between two looks at the plans
+MAX_QUEUED = 64  # requests in shadow that may wait for the challenger
 
 log = logging.getLogger(__name__)
 
 
-class Beside:
+class ShadowExecutor:
     """One thread for work that no caller waits for, and a bound on how much of it may wait."""
 
-    def __init__(self, most: int = MOST_WAITING) -> None:
+    def __init__(self, most: int = MAX_QUEUED) -> None:
         self._room = threading.BoundedSemaphore(most)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="shadow")
 
@@ -58,7 +58,9 @@ def orphaned() -> bool:
 
 
 @contextmanager
-def following(deployments: Sequence[Deployment], every_s: float = EVERY_S) -> Iterator[None]:
+def follow_plans(
+    deployments: Sequence[Deployment], every_s: float = POLL_INTERVAL_S
+) -> Iterator[None]:
     """Keep services at their plans for as long as the block lasts; the first look is before it."""
     ended = threading.Event()
 
@@ -71,7 +73,7 @@ def following(deployments: Sequence[Deployment], every_s: float = EVERY_S) -> It
                 log.exception("a plan could not be followed")
                 continue
             if switched:
-                log.info("%s", deployment.told)
+                log.info("%s", deployment.summary)
             if deployment.problem is not None and deployment.problem is not known:
                 log.error("%s", deployment.problem)
 

@@ -20,7 +20,7 @@ from pipelines.wiring import connect, open_online
 
 if TYPE_CHECKING:
     from pipelines.flows.collaborators import Parts
-    from pipelines.serving.plan import Plan
+    from pipelines.serving.plan import ServingPlan
 
 SHIP_EVERY = 10  # looks at the registry between two shippings of the log
 LATER = 10  # priority of looks and shipping, as of `nice`
@@ -118,7 +118,7 @@ def _listening(host: str, port: int) -> socket.socket:
         ) from cause
 
 
-def _first_plan(name: str, parts: Callable[[], Parts]) -> Plan:
+def _first_plan(name: str, parts: Callable[[], Parts]) -> ServingPlan:
     """What the registry says; when it does not answer in time, what it said last."""
     from pipelines.flows.serving.publish import plans_folder, publish_plan
     from pipelines.serving.plan import read_plan
@@ -127,7 +127,7 @@ def _first_plan(name: str, parts: Callable[[], Parts]) -> Plan:
     known = read_plan(plans_folder(Settings().home.resolve()), name)
     if known is None:
         return publish_plan(name, parts())
-    found: list[Plan] = []
+    found: list[ServingPlan] = []
     once = threading.Event()
     once.set()
 

@@ -27,7 +27,7 @@ from pipelines.features.online.store import OnlineStore, ViewState
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.serving.publish import publish_plan
 from pipelines.predictions.shipping import LEAD, log_object
-from pipelines.serving.plan import Plan
+from pipelines.serving.plan import ServingPlan
 from pipelines.serving.service import Deployed
 from pipelines.spec.combine import combined_spec
 from pipelines.spec.model import ModelSpec
@@ -169,14 +169,14 @@ def _predicted(model: str, at: datetime, parts: Parts) -> bytes:
     )
 
 
-def _deployed(plan: Plan) -> Deployed:
+def _deployed(plan: ServingPlan) -> Deployed:
     """The plan's versions. Features are computed for the batch, so they need not be online."""
     from dataclasses import replace
 
-    from pipelines.serving.loaded_version import LoadedVersion, load_version
+    from pipelines.serving.loaded_version import LoadedVersion, load_for_serving
 
     def loaded(serving: Any) -> LoadedVersion:
-        version = load_version(serving, online=False)
+        version = load_for_serving(serving, online=False)
         return replace(version, spec=_refreshed(version.spec))
 
     challenger = loaded(plan.challenger) if plan.challenger else None

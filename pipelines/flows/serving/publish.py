@@ -12,7 +12,7 @@ from pipelines.predictions.shipping import ShipReport, ship
 from pipelines.release.ledger import Entry
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.release.rollout.state import beside
-from pipelines.serving.plan import Plan, Serving, write_plan
+from pipelines.serving.plan import PlannedVersion, ServingPlan, write_plan
 
 
 def plans_folder(home: Path) -> Path:
@@ -25,7 +25,7 @@ def journal_path(home: Path, model: str) -> Path:
     return home / "journal" / f"{model}.db"
 
 
-def publish_plan(model: str, parts: Parts, chain: list[Entry] | None = None) -> Plan:
+def publish_plan(model: str, parts: Parts, chain: list[Entry] | None = None) -> ServingPlan:
     """Fetch the versions that the aliases name and put the plan where workers look for it.
 
     Who stands beside the champion, and for whom, is what the ledger says, as long as the alias
@@ -52,7 +52,7 @@ def publish_plan(model: str, parts: Parts, chain: list[Entry] | None = None) -> 
             hint=f"`gauntlet retrain {model}` makes a first version",
         )
     known = [] if chain is None else chain
-    plan = _with_challenger(Plan(model=model, champion=champion), parts, known)
+    plan = _with_challenger(ServingPlan(model=model, champion=champion), parts, known)
     write_plan(plans_folder(parts.home), plan)
     return plan
 
@@ -70,7 +70,7 @@ def ship_log(model: str, parts: Parts) -> ShipReport | None:
         return ship(journal, parts.open_store(parts.load_spec(model)), model, parts.clock)
 
 
-def _with_challenger(plan: Plan, parts: Parts, chain: list[Entry]) -> Plan:
+def _with_challenger(plan: ServingPlan, parts: Parts, chain: list[Entry]) -> ServingPlan:
     """The plan with whoever stands beside this very champion."""
     named = parts.registry.alias(plan.model, CHALLENGER)
     if named is None:
@@ -86,10 +86,10 @@ def _with_challenger(plan: Plan, parts: Parts, chain: list[Entry]) -> Plan:
     return plan.model_copy(update={"challenger": challenger, "allocation": allocation})
 
 
-def _serving(model: str, alias: str, parts: Parts) -> Serving | None:
+def _serving(model: str, alias: str, parts: Parts) -> PlannedVersion | None:
     number = parts.registry.alias(model, alias)
     if number is None:
         return None
     info = parts.registry.get(model, number)
     folder = parts.registry.download(info, parts.home / "versions")
-    return Serving(version=info.version, content=info.content, folder=str(folder.resolve()))
+    return PlannedVersion(version=info.version, content=info.content, folder=str(folder.resolve()))

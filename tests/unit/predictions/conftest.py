@@ -1,5 +1,5 @@
 """A model that answers in memory."""
 
-from tests.support.model_service import desk
+from tests.support.model_service import harness
 
-__all__ = ["desk"]
+__all__ = ["harness"]

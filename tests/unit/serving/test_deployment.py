@@ -9,8 +9,8 @@ import pytest
 from pipelines.core.errors import IntegrityError
 from pipelines.serving.deployment import KEPT, Deployment
 from pipelines.serving.loaded_version import LoadedVersion
-from pipelines.serving.plan import Plan, Serving, plan_path, plan_stamp, write_plan
-from tests.support.model_service import Desk, point, says, serving_of, version
+from pipelines.serving.plan import PlannedVersion, ServingPlan, plan_path, plan_stamp, write_plan
+from tests.support.model_service import ServiceHarness, point, says, serving_of, version
 
 
 class Loader:
@@ -19,7 +19,7 @@ class Loader:
     def __init__(self, *bad: str) -> None:
         self.bad, self.loaded = set(bad), list[str]()
 
-    def __call__(self, serving: Serving) -> LoadedVersion:
+    def __call__(self, serving: PlannedVersion) -> LoadedVersion:
         self.loaded.append(serving.version)
         if serving.version in self.bad:
             raise IntegrityError("a version cannot be served", where=serving.version)
@@ -28,41 +28,47 @@ class Loader:
 
 def planned(folder: Path, champion: str, challenger: str | None = None) -> None:
     beside = serving_of(challenger) if challenger else None
-    write_plan(folder, Plan(model="demand", champion=serving_of(champion), challenger=beside))
+    write_plan(
+        folder, ServingPlan(model="demand", champion=serving_of(champion), challenger=beside)
+    )
 
 
-def said(desk: Desk) -> float:
-    return desk.service.answer([point(1)], "r")[0].prediction
+def said(harness: ServiceHarness) -> float:
+    return harness.service.answer([point(1)], "r")[0].prediction
 
 
-def test_a_switch_is_one_step_and_a_rollback_loads_nothing(desk: Desk, tmp_path: Path) -> None:
+def test_a_switch_is_one_step_and_a_rollback_loads_nothing(
+    harness: ServiceHarness, tmp_path: Path
+) -> None:
     load = Loader()
-    deployment = Deployment(desk.service, tmp_path, load)
+    deployment = Deployment(harness.service, tmp_path, load)
     assert not deployment.follow(), "there is no plan yet"
     for champion in ("1", "2", "1", "2"):
         planned(tmp_path, champion)
         assert deployment.follow()
         assert not deployment.follow(), "the same plan is no switch"
-        assert said(desk) == float(champion)
+        assert said(harness) == float(champion)
     assert load.loaded == ["1", "2"]
 
 
-def test_a_plan_that_is_said_again_ends_the_silence(desk: Desk, tmp_path: Path) -> None:
+def test_a_plan_that_is_said_again_ends_the_silence(
+    harness: ServiceHarness, tmp_path: Path
+) -> None:
     planned(tmp_path, "1")
-    deployment = Deployment(desk.service, tmp_path, Loader())
-    before, stamp = deployment.silence_s, plan_stamp(tmp_path, "demand")
+    deployment = Deployment(harness.service, tmp_path, Loader())
+    before, stamp = deployment.stale_for_s, plan_stamp(tmp_path, "demand")
     deployment.follow()
-    assert deployment.silence_s > before, "nobody has said anything since"
+    assert deployment.stale_for_s > before, "nobody has said anything since"
     while plan_stamp(tmp_path, "demand") == stamp:  # a disk tells instants only so exactly
         planned(tmp_path, "1")
-    silent = deployment.silence_s
+    silent = deployment.stale_for_s
     assert not deployment.follow(), "the same plan is no switch"
-    assert deployment.silence_s < silent, "the registry has said it again, and is told to be away"
+    assert deployment.stale_for_s < silent, "the registry has said it again, and is told to be away"
 
 
-def test_only_the_newest_few_stay_loaded(desk: Desk, tmp_path: Path) -> None:
+def test_only_the_newest_few_stay_loaded(harness: ServiceHarness, tmp_path: Path) -> None:
     load = Loader()
-    deployment = Deployment(desk.service, tmp_path, load)
+    deployment = Deployment(harness.service, tmp_path, load)
     for number in range(1, KEPT + 2):
         planned(tmp_path, str(number))
         deployment.follow()
@@ -73,10 +79,10 @@ def test_only_the_newest_few_stay_loaded(desk: Desk, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("plan", [("2", None), ("1", "2")])
 def test_a_damaged_version_is_refused_once_and_the_old_one_answers(
-    desk: Desk, tmp_path: Path, plan: tuple[str, str | None]
+    harness: ServiceHarness, tmp_path: Path, plan: tuple[str, str | None]
 ) -> None:
     load = Loader("2")
-    deployment = Deployment(desk.service, tmp_path, load)
+    deployment = Deployment(harness.service, tmp_path, load)
     planned(tmp_path, "1")
     deployment.follow()
     planned(tmp_path, *plan)
@@ -84,32 +90,32 @@ def test_a_damaged_version_is_refused_once_and_the_old_one_answers(
         assert not deployment.follow()
     assert load.loaded.count("2") == 1, "a refused plan is not tried again until it changes"
     assert deployment.problem is not None
-    assert said(desk) == 1.0
+    assert said(harness) == 1.0
     planned(tmp_path, "3")
     assert deployment.follow()
     assert deployment.problem is None
-    assert said(desk) == 3.0
+    assert said(harness) == 3.0
 
 
 @pytest.mark.parametrize("before", [None, "3"])
 def test_a_damaged_challenger_costs_nobody_the_champions_answer(
-    desk: Desk, tmp_path: Path, before: str | None
+    harness: ServiceHarness, tmp_path: Path, before: str | None
 ) -> None:
     """A worker that starts, and one that another champion has been answering in."""
-    deployment = Deployment(desk.service, tmp_path, load := Loader("2"))
+    deployment = Deployment(harness.service, tmp_path, load := Loader("2"))
     if before:
         planned(tmp_path, before)
         deployment.follow()
     planned(tmp_path, "1", "2")
     assert deployment.follow()
-    assert said(desk) == 1.0
+    assert said(harness) == 1.0
     assert not deployment.follow()
     assert load.loaded.count("2") == 1
     assert deployment.problem is not None, "/readyz says nothing of it"
 
 
-def test_the_former_plan_ends_the_problem(desk: Desk, tmp_path: Path) -> None:
-    deployment = Deployment(desk.service, tmp_path, Loader("2"))
+def test_the_former_plan_ends_the_problem(harness: ServiceHarness, tmp_path: Path) -> None:
+    deployment = Deployment(harness.service, tmp_path, Loader("2"))
     for champion in ("1", "2", "1"):
         planned(tmp_path, champion)
         deployment.follow()
@@ -118,16 +124,16 @@ def test_the_former_plan_ends_the_problem(desk: Desk, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", '{"model": "demand"}', "[]"])
 def test_a_plan_that_cannot_be_read_is_a_problem_until_it_is_mended(
-    desk: Desk, tmp_path: Path, text: str
+    harness: ServiceHarness, tmp_path: Path, text: str
 ) -> None:
-    deployment = Deployment(desk.service, tmp_path, Loader())
+    deployment = Deployment(harness.service, tmp_path, Loader())
     planned(tmp_path, "1")
     deployment.follow()
     plan_path(tmp_path, "demand").write_text(text)
     assert not deployment.follow()
     assert deployment.problem is not None
     assert "plan cannot be read" in deployment.problem.what
-    assert said(desk) == 1.0
+    assert said(harness) == 1.0
     planned(tmp_path, "2")
     assert deployment.follow()
-    assert said(desk) == 2.0
+    assert said(harness) == 2.0

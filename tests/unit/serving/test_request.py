@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.serving.request import WrongPointError, checked_points
+from pipelines.serving.request import InvalidPointError, checked_points
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.model import ModelSpec
 from tests.support.pharmacy import declaration, sold
@@ -29,7 +29,7 @@ def test_a_point_comes_back_with_its_columns() -> None:
     ],
 )
 def test_a_mistake_is_told_by_row_and_column(row: Any, said: str) -> None:
-    with pytest.raises(WrongPointError, match=said) as told:
+    with pytest.raises(InvalidPointError, match=said) as told:
         checked_points([GOOD, row], SPEC)
     assert told.value.where.startswith("row 1")
 
@@ -48,7 +48,7 @@ def test_values_are_of_the_declared_type(kind: ColumnType, good: list[Any], bad:
     for value in [*good, None]:
         checked_points([GOOD | {"extra": value}], SPEC, also)
     for value in bad:
-        with pytest.raises(WrongPointError, match="'extra' has a value of another type"):
+        with pytest.raises(InvalidPointError, match="'extra' has a value of another type"):
             checked_points([GOOD | {"extra": value}], SPEC, also)
 
 

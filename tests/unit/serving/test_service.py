@@ -17,7 +17,14 @@ from pipelines.predictions.assignment import Allocation, arm_of
 from pipelines.predictions.journal import Journal, JournalFull
 from pipelines.serving.service import ModelService
 from pipelines.spec.predictions import Arm
-from tests.support.model_service import Desk, Watched, filled, point, says, version
+from tests.support.model_service import (
+    RecordingMetrics,
+    ServiceHarness,
+    filled,
+    point,
+    says,
+    version,
+)
 from tests.support.prediction_factory import NOON
 
 
@@ -37,84 +44,92 @@ def reads(rows: Sequence[Row]) -> Floats:
     return np.array([row["sold"] for row in rows], np.float64)
 
 
-def test_features_come_from_the_online_store_and_are_logged_as_served(desk: Desk) -> None:
-    desk.deploy(version("7", reads))
-    [one, two] = desk.service.answer([point(3), point(9)], "r")
+def test_features_come_from_the_online_store_and_are_logged_as_served(
+    harness: ServiceHarness,
+) -> None:
+    harness.deploy(version("7", reads))
+    [one, two] = harness.service.answer([point(3), point(9)], "r")
     assert (one.prediction, two.prediction) == (3.0, 9.0)
     assert one.freshness_s == {"dispensing_by_pharmacy_medicine": 3600.0}
-    assert [row.request_id for row in desk.logged] == ["r.0", "r.1"]
-    assert desk.logged[1].features == {"medicine": "m", "sold": 9.0}
-    assert desk.logged[1].entity == point(9)
-    assert desk.logged[1].decided_at == NOON
+    assert [row.request_id for row in harness.logged] == ["r.0", "r.1"]
+    assert harness.logged[1].features == {"medicine": "m", "sold": 9.0}
+    assert harness.logged[1].entity == point(9)
+    assert harness.logged[1].decided_at == NOON
 
 
-def test_every_entity_is_answered_by_its_own_arm(desk: Desk) -> None:
-    desk.deploy(version("7", says(7)), version("8", says(8)), share=0.3)
-    answers = desk.service.answer([point(n) for n in range(200)], "r")
+def test_every_entity_is_answered_by_its_own_arm(harness: ServiceHarness) -> None:
+    harness.deploy(version("7", says(7)), version("8", says(8)), share=0.3)
+    answers = harness.service.answer([point(n) for n in range(200)], "r")
     allocation = Allocation(salt="spring", share=0.3)
     for number, answer in enumerate(answers):
         arm = arm_of(point(number), allocation)
         assert answer.arm is arm
         assert answer.prediction == (8.0 if arm is Arm.CHALLENGER else 7.0)
     assert len({answer.arm for answer in answers}) == 3, "an arm had nobody, so it was not tried"
-    assert [row.entity for row in desk.logged] == [point(n) for n in range(200)]
+    assert [row.entity for row in harness.logged] == [point(n) for n in range(200)]
 
 
 @pytest.mark.parametrize("fault", [breaks, breaks_oddly, no_number])
-def test_the_champion_answers_for_a_challenger_that_cannot(desk: Desk, fault: object) -> None:
+def test_the_champion_answers_for_a_challenger_that_cannot(
+    harness: ServiceHarness, fault: object
+) -> None:
     """Intention to treat: the entity stays in the arm, so that the failure counts against it."""
-    desk.deploy(version("7", says(7)), version("8", fault), share=0.5)
-    answers = desk.service.answer([point(n) for n in range(50)], "r")
+    harness.deploy(version("7", says(7)), version("8", fault), share=0.5)
+    answers = harness.service.answer([point(n) for n in range(50)], "r")
     assert {answer.prediction for answer in answers} == {7.0}
     assert {answer.version for answer in answers} == {"7"}
     arms = Counter(answer.arm for answer in answers)
     assert arms[Arm.CHALLENGER] > 0
-    assert desk.watched.failures == [("8", Arm.CHALLENGER)]
-    assert Counter(row.arm for row in desk.logged) == arms
+    assert harness.recorded.failures == [("8", Arm.CHALLENGER)]
+    assert Counter(row.arm for row in harness.logged) == arms
 
 
-def test_a_champion_that_cannot_is_an_error_and_leaves_nothing_in_the_log(desk: Desk) -> None:
-    desk.deploy(version("7", no_number))
+def test_a_champion_that_cannot_is_an_error_and_leaves_nothing_in_the_log(
+    harness: ServiceHarness,
+) -> None:
+    harness.deploy(version("7", no_number))
     with pytest.raises(IntegrityError, match="not a number"):
-        desk.service.answer([point(1)], "r")
-    assert desk.logged == []
-    assert desk.watched.failures == [("7", Arm.CHAMPION)]
+        harness.service.answer([point(1)], "r")
+    assert harness.logged == []
+    assert harness.recorded.failures == [("7", Arm.CHAMPION)]
 
 
 @pytest.mark.parametrize("fault", [breaks, breaks_oddly, no_number])
-def test_a_shadow_is_worked_out_after_the_answer_and_fails_alone(desk: Desk, fault: object) -> None:
-    desk.deploy(version("7", says(7)), version("8", fault), shadow_share=1.0)
-    [answer] = desk.service.answer([point(1)], "r")
+def test_a_shadow_is_worked_out_after_the_answer_and_fails_alone(
+    harness: ServiceHarness, fault: object
+) -> None:
+    harness.deploy(version("7", says(7)), version("8", fault), shadow_share=1.0)
+    [answer] = harness.service.answer([point(1)], "r")
     assert answer.prediction == 7.0
-    assert len(desk.logged) == 1, "the caller waited for the shadow"
-    [work] = desk.waiting
+    assert len(harness.logged) == 1, "the caller waited for the shadow"
+    [work] = harness.waiting
     work()
-    assert len(desk.logged) == 1
-    assert desk.watched.failures == [("8", Arm.SHADOW)]
+    assert len(harness.logged) == 1
+    assert harness.recorded.failures == [("8", Arm.SHADOW)]
 
 
-def test_a_shadow_scores_what_the_caller_asked(desk: Desk) -> None:
-    desk.deploy(version("7", says(7)), version("8", reads), shadow_share=1.0)
-    desk.service.answer([point(4), point(5)], "r")
-    desk.waiting[0]()
-    shadow = desk.logged[2:]
+def test_a_shadow_scores_what_the_caller_asked(harness: ServiceHarness) -> None:
+    harness.deploy(version("7", says(7)), version("8", reads), shadow_share=1.0)
+    harness.service.answer([point(4), point(5)], "r")
+    harness.waiting[0]()
+    shadow = harness.logged[2:]
     assert [(row.request_id, row.arm, row.prediction) for row in shadow] == [
         ("r.0", Arm.SHADOW, 4.0),
         ("r.1", Arm.SHADOW, 5.0),
     ]
 
 
-def test_a_shadow_that_falls_behind_is_left_out_and_counted(desk: Desk) -> None:
-    desk.deploy(version("7", says(7)), version("8", says(8)), shadow_share=1.0)
+def test_a_shadow_that_falls_behind_is_left_out_and_counted(harness: ServiceHarness) -> None:
+    harness.deploy(version("7", says(7)), version("8", says(8)), shadow_share=1.0)
     for number in range(60):  # there is room for fifty
-        desk.service.answer([point(number)], f"r{number}")
-    assert desk.watched.skipped == 10
-    assert len(desk.logged) == 60
+        harness.service.answer([point(number)], f"r{number}")
+    assert harness.recorded.skipped == 10
+    assert len(harness.logged) == 60
 
 
-def test_nobody_deployed_is_said_by_name(desk: Desk) -> None:
+def test_nobody_deployed_is_said_by_name(harness: ServiceHarness) -> None:
     with pytest.raises(Unavailable, match="no version is deployed"):
-        desk.service.answer([point(1)], "r")
+        harness.service.answer([point(1)], "r")
 
 
 def test_an_answer_is_on_the_disk_before_it_is_given(tmp_path: Path) -> None:
@@ -142,8 +157,8 @@ def served_by(journal: Journal) -> ModelService:
         store=filled(),
         record=journal.append,
         clock=FixedClock(NOON),
-        watcher=Watched(),
-        later=lambda _: True,
+        metrics=RecordingMetrics(),
+        run_later=lambda _: True,
     )
-    Desk(service, [], Watched(), []).deploy(version("7", says(7)))
+    ServiceHarness(service, [], RecordingMetrics(), []).deploy(version("7", says(7)))
     return service

@@ -15,9 +15,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
-from pipelines.adapters.http.metrics import Metrics
-from pipelines.adapters.http.web import Desk as WebDesk
-from pipelines.adapters.http.web import Limits, build_app
+from pipelines.adapters.http.metrics import PrometheusMetrics
+from pipelines.adapters.http.web import Limits, ModelEndpoint, build_app
 from pipelines.core.arrays import Floats
 from pipelines.core.time import FixedClock
 from pipelines.packaging.fast_predict import Row
@@ -25,7 +24,14 @@ from pipelines.predictions.journal import Journal
 from pipelines.serving.deployment import Deployment
 from pipelines.serving.service import ModelService
 from pipelines.spec.predictions import Arm
-from tests.support.model_service import Desk, Watched, filled, point, says, version
+from tests.support.model_service import (
+    RecordingMetrics,
+    ServiceHarness,
+    filled,
+    point,
+    says,
+    version,
+)
 from tests.support.pharmacy import ROOT
 from tests.support.prediction_factory import NOON
 
@@ -47,24 +53,26 @@ def caller(
             store=filled(),
             record=journal.append,
             clock=FixedClock(NOON),
-            watcher=(
-                metrics := Metrics(
+            metrics=(
+                metrics := PrometheusMetrics(
                     lambda: {"demand": (journal.backlog().rows, 5.0)}, lambda: {"demand": 7.5}
                 )
             ),
-            later=lambda _: True,
+            run_later=lambda _: True,
         )
-        Desk(service, [], Watched(), []).deploy(version("7", predict))
+        ServiceHarness(service, [], RecordingMetrics(), []).deploy(version("7", predict))
         empty = ModelService(
             "empty",
             store=filled(),
             record=journal.append,
             clock=FixedClock(NOON),
-            watcher=metrics,
-            later=lambda _: True,
+            metrics=metrics,
+            run_later=lambda _: True,
         )
-        desks = {one.model: WebDesk(one, Deployment(one, tmp_path)) for one in (service, empty)}
-        app = build_app(desks, metrics, limits)
+        endpoints = {
+            one.model: ModelEndpoint(one, Deployment(one, tmp_path)) for one in (service, empty)
+        }
+        app = build_app(endpoints, metrics, limits)
         with TestClient(app, raise_server_exceptions=False) as client:
             yield client
 
@@ -87,33 +95,33 @@ def test_an_answer_says_who_when_and_how_fresh(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "status", "error", "told"),
     [
-        (PATH, b"{", 400, "no_json", ""),
-        (PATH, b"\xff", 400, "no_json", ""),
-        (PATH, b"[" * 100_000, 400, "no_json", ""),
-        (PATH, b"[]", 422, "no_points", ""),
-        (PATH, b'{"points": []}', 422, "no_points", ""),
-        (PATH, b'{"points": [{}], "more": 1}', 422, "no_points", ""),
-        (PATH, b'{"points": {}}', 422, "no_points", ""),
-        (PATH, b'{"points": [3]}', 422, "wrong_point", "row 0"),
-        (PATH, b'{"points": [{"pharmacy": "p"}]}', 422, "wrong_point", "column medicine"),
+        (PATH, b"{", 400, "invalid_json", ""),
+        (PATH, b"\xff", 400, "invalid_json", ""),
+        (PATH, b"[" * 100_000, 400, "invalid_json", ""),
+        (PATH, b"[]", 422, "invalid_request", ""),
+        (PATH, b'{"points": []}', 422, "invalid_request", ""),
+        (PATH, b'{"points": [{}], "more": 1}', 422, "invalid_request", ""),
+        (PATH, b'{"points": {}}', 422, "invalid_request", ""),
+        (PATH, b'{"points": [3]}', 422, "invalid_point", "row 0"),
+        (PATH, b'{"points": [{"pharmacy": "p"}]}', 422, "invalid_point", "column medicine"),
         (
             PATH,
             b'{"points": [{"pharmacy": "p", "medicine": NaN}]}',
             422,
-            "wrong_point",
+            "invalid_point",
             "column medicine",
         ),
         (
             PATH,
             rb'{"points": [{"pharmacy": "p", "medicine": "\ud800"}]}',
             422,
-            "wrong_point",
+            "invalid_point",
             "column medicine",
         ),
-        (PATH, rb'{"points": [{"\ud800": "p"}]}', 422, "wrong_point", "column \ud800"),
-        (PATH, json.dumps({"points": [point(1)] * 6}).encode(), 413, "too_many", ""),
-        (PATH, b'{"points": [' + b" " * 2000 + b"]}", 413, "too_large", ""),
-        ("/v1/models/other/predict", b"{}", 404, "no_such_model", ""),
+        (PATH, rb'{"points": [{"\ud800": "p"}]}', 422, "invalid_point", "column \ud800"),
+        (PATH, json.dumps({"points": [point(1)] * 6}).encode(), 413, "too_many_points", ""),
+        (PATH, b'{"points": [' + b" " * 2000 + b"]}", 413, "body_too_large", ""),
+        ("/v1/models/other/predict", b"{}", 404, "unknown_model", ""),
         ("/v1/models/empty/predict", json.dumps(GOOD).encode(), 503, "unavailable", ""),
     ],
 )
@@ -136,7 +144,7 @@ def test_a_body_that_does_not_say_its_length_is_cut_off_at_the_limit(tmp_path: P
     with caller(tmp_path, Limits(body_bytes=1000)) as client:
         answer = client.post(PATH, content=long())
         assert "content-length" not in answer.request.headers
-    assert (answer.status_code, answer.json()["error"]) == (413, "too_large")
+    assert (answer.status_code, answer.json()["error"]) == (413, "body_too_large")
 
 
 @pytest.mark.parametrize(
@@ -203,10 +211,10 @@ def test_metrics_count_answers_refusals_and_what_waits(tmp_path: Path) -> None:
     told = 'arm="champion",model="demand",version="7"'
     assert f"gauntlet_predictions_total{{{told}}} 2.0" in page
     assert f"gauntlet_request_seconds_count{{{told}}} 1.0" in page
-    assert 'gauntlet_rejected_total{model="demand",reason="no_json"} 1.0' in page
+    assert 'gauntlet_rejected_total{model="demand",reason="invalid_json"} 1.0' in page
     assert 'gauntlet_log_rows{model="demand"} 2.0' in page
     assert 'gauntlet_log_lag_seconds{model="demand"} 5.0' in page
-    assert 'gauntlet_registry_silence_seconds{model="demand"} 7.5' in page
+    assert 'gauntlet_plan_stale_seconds{model="demand"} 7.5' in page
 
 
 def test_the_openapi_page_describes_question_answer_and_problem(tmp_path: Path) -> None:
@@ -217,7 +225,7 @@ def test_the_openapi_page_describes_question_answer_and_problem(tmp_path: Path) 
     question = asked["requestBody"]["content"]["application/json"]["schema"]
     assert set(question["properties"]) == {"points"}
     assert {"200", "400", "401", "404", "413", "422", "503"} <= set(asked["responses"])
-    assert {"Predictions", "Problem"} <= set(described["components"]["schemas"])
+    assert {"PredictResponse", "ErrorResponse"} <= set(described["components"]["schemas"])
 
 
 def test_a_model_says_what_it_asks_for(tmp_path: Path) -> None:
@@ -261,7 +269,7 @@ def test_metrics_are_those_of_all_workers_the_dead_among_them(tmp_path: Path) ->
 
 
 def test_the_log_says_once_why_a_version_fails(caplog: pytest.LogCaptureFixture) -> None:
-    metrics = Metrics(dict, dict)
+    metrics = PrometheusMetrics(dict, dict)
     for cause in (ValueError("no leaf"), ValueError("no leaf"), LookupError("no branch")):
         metrics.failed("demand", "8", Arm.CHALLENGER, cause)
     assert [str(told.exc_info[1]) for told in caplog.records if told.exc_info] == [
