@@ -237,9 +237,9 @@ def test_a_model_says_what_it_asks_for(tmp_path: Path) -> None:
 
 WORKER = """
 import sys
-from pipelines.adapters.http.metrics import Metrics
+from pipelines.adapters.http.metrics import PrometheusMetrics
 from pipelines.spec.predictions import Arm
-metrics = Metrics(lambda: {"demand": (3, 5.0)}, lambda: {"demand": 7.5})
+metrics = PrometheusMetrics(lambda: {"demand": (3, 5.0)}, lambda: {"demand": 7.5})
 metrics.answered("demand", "7", Arm.CHAMPION, 0.001, int(sys.argv[1]))
 metrics.exposition()
 if len(sys.argv) > 2:
