@@ -52,9 +52,9 @@ def errors(rows: int, *, dependent: bool) -> tuple[np.ndarray, ...]:
 
 def ours(rows: int) -> dict[str, Any]:
     """Influence values and comparison, then the bootstrap."""
-    from pipelines.stats.bootstrap import bootstrap_difference
     from pipelines.stats.influence import absolute_error
     from pipelines.stats.paired import paired_difference
+    from tests.support.two_way_bootstrap import bootstrap_difference
 
     meter = Meter()
     label, candidate, champion, entity, day = errors(rows, dependent=True)

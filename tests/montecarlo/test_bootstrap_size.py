@@ -19,7 +19,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipelines.stats.bootstrap import bootstrap_difference
 from tests.montecarlo.worlds import (
     ENTITIES,
     IID_DAYS,
@@ -30,6 +29,7 @@ from tests.montecarlo.worlds import (
     lower,
     upper,
 )
+from tests.support.two_way_bootstrap import bootstrap_difference
 
 
 def missed(world: World, replications: int, seed: int, each: float) -> tuple[int, int]:

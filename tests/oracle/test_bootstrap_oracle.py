@@ -8,9 +8,9 @@ from scipy import stats
 
 from pipelines.core.errors import DataError
 from pipelines.stats import bootstrap
-from pipelines.stats.bootstrap import block_weights, bootstrap_difference, entity_weights
 from pipelines.stats.paired import paired_difference
 from pipelines.stats.undefined import NoVariation, TooFewDays, TooFewEntities
+from tests.support.two_way_bootstrap import block_weights, bootstrap_difference, entity_weights
 
 
 def world(seed: int = 0, n: int = 900, entities: int = 40, days: int = 28):
