@@ -52,7 +52,7 @@ class ArmsDifference(Record):
         reach = float(stats.norm.ppf((1 + level) / 2)) * self.standard_error
         return Interval(low=self.estimate - reach, high=self.estimate + reach, level=level)
 
-    def turned(self) -> ArmsDifference:
+    def negated(self) -> ArmsDifference:
         """The same with the sign of a metric of which less is better, so that more is."""
         return self.model_copy(
             update={

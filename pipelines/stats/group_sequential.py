@@ -23,7 +23,7 @@ FINENESS = 24  # r of the grid: with 16 already, bounds are right to six digits
 FARTHEST = 40.0  # standard errors; what lies beyond has no weight in double precision
 
 
-def spent(level: float, fraction: float) -> float:
+def alpha_spent(level: float, fraction: float) -> float:
     """Level spent until a fraction of the planned information; little early, all of it at one.
 
     Arguments:
@@ -32,7 +32,7 @@ def spent(level: float, fraction: float) -> float:
 
     Source: Lan, DeMets (1983), Biometrika 70, section 3, the O'Brien-Fleming-like function.
 
-    >>> round(spent(0.025, 0.5), 6), spent(0.025, 1.0)
+    >>> round(alpha_spent(0.025, 0.5), 6), alpha_spent(0.025, 1.0)
     (0.001525, 0.025)
     """
     if fraction >= 1:

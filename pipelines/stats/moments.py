@@ -47,7 +47,7 @@ def moments(columns: npt.ArrayLike) -> Moments:
     return _record(len(values), mean, away.T @ away)
 
 
-def together(parts: Sequence[Moments]) -> Moments:
+def merge(parts: Sequence[Moments]) -> Moments:
     """Moments of disjoint sets of units, seen as one set.
 
     Source: Chan, Golub, LeVeque (1983), The American Statistician 37, equations 2.1.

@@ -70,7 +70,7 @@ class PairedDifference(Record):
         """
 
         def lacks(weeks: int) -> bool:
-            noise = self._noise.on_window(7 * weeks / self.days, cosine_terms(7 * weeks))
+            noise = self._noise.scaled_to(7 * weeks / self.days, cosine_terms(7 * weeks))
             return noise.detectable_effect(alpha, power) > effect
 
         weeks = 1 + bisect_left(range(1, LONGEST_WEEKS + 1), True, key=lambda at: not lacks(at))

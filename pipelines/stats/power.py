@@ -47,7 +47,7 @@ class Noise:
         """Degrees of freedom of the t distribution that the test uses."""
         return float(self._degrees(self.variance, self.time))
 
-    def on_window(self, times_as_long: float, terms: int) -> Noise:
+    def scaled_to(self, window_ratio: float, terms: int) -> Noise:
         """The noise of another window of the same entities.
 
         That of days and cells shrinks with the number of days; lasting differences between
@@ -56,9 +56,9 @@ class Noise:
         passing = min(self.entity, self.cell)
         return replace(
             self,
-            time=self.time / times_as_long,
-            entity=self.entity - passing + passing / times_as_long,
-            cell=self.cell / times_as_long,
+            time=self.time / window_ratio,
+            entity=self.entity - passing + passing / window_ratio,
+            cell=self.cell / window_ratio,
             terms=terms,
         )
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipelines.core.errors import DataError
 from pipelines.stats.cuped import ArmsDifference, arms_difference
-from pipelines.stats.moments import Moments, moments, together
+from pipelines.stats.moments import Moments, merge, moments
 from pipelines.stats.undefined import NoVariation, TooFewEntities, ZeroDenominator
 
 
@@ -134,7 +134,7 @@ def test_order_units_and_repeated_covariates_do_not_matter(seed, stages):
 def test_sums_of_parts_are_sums_of_the_whole(seed, sizes):
     rng = np.random.default_rng(seed)
     parts = [rng.normal(3, 2, (size, 2)) for size in sizes]
-    found, whole = together([moments(part) for part in parts]), moments(np.concatenate(parts))
+    found, whole = merge([moments(part) for part in parts]), moments(np.concatenate(parts))
     assert found.count == whole.count
     assert np.allclose(found.mean, whole.mean)
     assert np.allclose(found.scatter, whole.scatter, atol=1e-9)

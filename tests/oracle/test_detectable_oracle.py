@@ -65,7 +65,7 @@ def test_of_both_noises_plain_draws_find_the_effect_nine_times_in_ten(time, enti
 
 def test_a_window_four_times_as_long_has_a_quarter_of_what_passes():
     noise = Noise(time=8.0, entity=5.0, cell=4.0, terms=4, entities=50, strict=False)
-    longer = noise.on_window(4, 9)
+    longer = noise.scaled_to(4, 9)
     assert (longer.time, longer.entity, longer.cell) == (2.0, 1.0 + 1.0, 1.0), (
         "of the entities' 5, the 4 of their days pass and 1 lasts"
     )

@@ -20,18 +20,18 @@ from pipelines.stats.anytime import (
     mixing,
 )
 from pipelines.stats.group_sequential import (
+    alpha_spent,
     conditional_power,
     crossing,
     effect_given_stopped,
     efficacy_bounds,
     planned_information,
-    spent,
 )
 from pipelines.stats.sample_ratio import sample_ratio
 
 
 def bounds(level: float, fractions: list[float]) -> tuple[float, ...]:
-    shares = np.diff([0.0, *(spent(level, fraction) for fraction in fractions)])
+    shares = np.diff([0.0, *(alpha_spent(level, fraction) for fraction in fractions)])
     return efficacy_bounds(fractions, shares.tolist())
 
 
@@ -80,7 +80,7 @@ def test_crossings_are_tails_of_a_multivariate_normal(effect):
 def test_the_rule_of_the_canary_has_the_power_it_was_sized_for():
     """0.891 with looks in weeks 2, 3 and 4 at an error of 0.241 of the effect (simulation)."""
     level, information = 0.05 / 26, 0.241**-2
-    cumulative = [spent(level, k / 4) for k in (1, 2, 3, 4)]
+    cumulative = [alpha_spent(level, k / 4) for k in (1, 2, 3, 4)]
     looks = [information * k / 4 for k in (2, 3, 4)]
     limits = efficacy_bounds(looks, np.diff(cumulative).tolist())
     assert limits == pytest.approx([4.23, 3.40, 2.91], abs=0.005)
@@ -101,7 +101,7 @@ def test_planned_information_is_the_sizing_table():
 )
 def test_bounds_spend_exactly_what_they_are_given(gaps, level):
     information = np.cumsum(gaps) / sum(gaps)
-    cumulative = [spent(level, fraction) for fraction in information]
+    cumulative = [alpha_spent(level, fraction) for fraction in information]
     shares = np.diff([0.0, *cumulative])
     found = efficacy_bounds(information.tolist(), shares.tolist())
     assert crossing(information.tolist(), found, 0.0) == pytest.approx(shares, abs=1e-9)
@@ -111,8 +111,8 @@ def test_bounds_spend_exactly_what_they_are_given(gaps, level):
 @settings(max_examples=30, deadline=None)
 @given(st.floats(0.01, 0.98), st.floats(0.001, 0.02), st.floats(1e-4, 0.4))
 def test_more_information_or_level_spends_more(fraction, step, level):
-    assert spent(level, fraction) <= spent(level, fraction + step) <= level
-    assert spent(level, fraction) <= spent(level * 1.1, fraction)
+    assert alpha_spent(level, fraction) <= alpha_spent(level, fraction + step) <= level
+    assert alpha_spent(level, fraction) <= alpha_spent(level * 1.1, fraction)
 
 
 @settings(max_examples=20, deadline=None)

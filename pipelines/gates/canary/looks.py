@@ -12,10 +12,10 @@ from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.spec.rollout import Canary
 from pipelines.stats.cuped import ArmsDifference
 from pipelines.stats.group_sequential import (
+    alpha_spent,
     conditional_power,
     efficacy_bounds,
     planned_information,
-    spent,
 )
 from pipelines.stats.undefined import Undefined
 
@@ -106,7 +106,7 @@ def _alpha_spent(
     if week not in seen:
         return 0.0
     share = seen[week].information / target_information(canary, level)
-    return spent(level, min(share, week / canary.weeks))
+    return alpha_spent(level, min(share, week / canary.weeks))
 
 
 def remaining_power(

@@ -88,7 +88,7 @@ class PeriodSums(Record):
             [group.metrics[metric.key].moments for group in self.arm(arm)] for arm in ARMS
         )
         found = arms_difference(challenger, control, ratio=metric.ratio)
-        return found if metric.higher_is_better else found.turned()
+        return found if metric.higher_is_better else found.negated()
 
 
 class CanaryEvidence(Record):
