@@ -147,7 +147,8 @@ def _gx_problems(expectation: dict[str, Any], kwargs: dict[str, Any]) -> list[st
     import logging
 
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    from great_expectations.exceptions import ExpectationNotFoundError
+    from great_expectations.exceptions.exceptions import ExpectationNotFoundError
+    from great_expectations.expectations.metadata_types import FailureSeverity
     from great_expectations.expectations.registry import (
         get_expectation_impl,
         list_registered_expectation_implementations,
@@ -163,7 +164,7 @@ def _gx_problems(expectation: dict[str, Any], kwargs: dict[str, Any]) -> list[st
         known(
             **kwargs,
             meta=expectation.get("meta"),
-            severity=expectation.get("severity") or "critical",
+            severity=FailureSeverity(expectation.get("severity") or "critical"),
         )
     except (ValueError, TypeError) as cause:  # pydantic's ValidationError is a ValueError
         return [f"{name}: {'; '.join(str(cause).splitlines()[1:]) or cause}"]

@@ -103,7 +103,7 @@ def load_for_serving(serving: PlannedVersion, *, online: bool = True) -> LoadedV
 def _read(folder: Path) -> tuple[ModelSpec, list[Row], Any]:
     from mlflow.models import Model
 
-    example = Model.load(str(folder)).load_input_example(str(folder))
+    example: Any = Model.load(str(folder)).load_input_example(str(folder))  # MLflow says str
     if example is None or not len(example):
         raise ValueError("there is no example of its input")
     return read_spec(folder), rows_of(example), load_pipeline(folder)

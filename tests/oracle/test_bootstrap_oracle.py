@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 from pipelines.core.errors import DataError
-from pipelines.stats import bootstrap
 from pipelines.stats.paired import paired_difference
 from pipelines.stats.undefined import NoVariation, TooFewDays, TooFewEntities
+from tests.support import two_way_bootstrap as bootstrap
 from tests.support.two_way_bootstrap import block_weights, bootstrap_difference, entity_weights
 
 

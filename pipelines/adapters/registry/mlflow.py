@@ -227,6 +227,8 @@ class MlflowRegistry:
                 if _code(cause) != _THERE:
                     raise
                 found = self._client.get_experiment_by_name(name)
+                if found is None:  # it was deleted in between
+                    raise
         return str(found.experiment_id)
 
     def _logged_model(
@@ -249,7 +251,8 @@ class MlflowRegistry:
         if model.status != LoggedModelStatus.READY:
             data, at = _data(registration).dataset, int(registration.created_at.timestamp() * 1000)
             known = self._client.get_run(run).outputs
-            if model.model_id not in {one.model_id for one in known.model_outputs}:  # once only
+            outputs = known.model_outputs if known else []
+            if model.model_id not in {one.model_id for one in outputs}:  # once only
                 self._client.log_outputs(run, [LoggedModelOutput(model.model_id, 0)])
             metrics = [
                 Metric(key, value, at, 0, model.model_id, data.name, data.digest, run)
@@ -277,7 +280,7 @@ class MlflowRegistry:
 
     def _link(self, info: VersionInfo) -> None:
         """Let the logged model's page name its version."""
-        source = self._version(info.model, info.version).source
+        source = self._version(info.model, info.version).source or ""
         model = source.removeprefix("models:/")
         link = json.dumps([{"name": info.model, "version": int(info.version)}])
         if self._client.get_logged_model(model).tags.get("mlflow.modelVersions") != link:

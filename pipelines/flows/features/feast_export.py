@@ -86,7 +86,7 @@ def _table(spec: ModelSpec, view: FeatureView, tables: Any, as_of: datetime) -> 
     for feature in view.features:
         value = rows[definition_of(spec, feature)]
         if feature.aggregate == "time_since":  # stored as the instant that it is counted from
-            now = ibis.literal(as_of.replace(tzinfo=None)).cast("timestamp(6)")
+            now: Any = ibis.literal(as_of.replace(tzinfo=None)).cast("timestamp(6)")
             value = (now.epoch_seconds() - value.epoch_seconds()) / _DAY_S
         columns[feature.name] = value
     found: pa.Table = rows.select(**columns).to_pyarrow()

@@ -95,7 +95,7 @@ def _sample(spec: ModelSpec, frame: ibis.Table, sample: int, seed: int) -> pa.Ta
     """Up to ``sample`` different points of the frame, as keys and decision time."""
     keys = list(spec.points.keys)
     points = frame.filter([_[key].notnull() for key in keys]).select(*keys, "decision_time")
-    text = ibis.literal(str(seed))
+    text: Any = ibis.literal(str(seed))
     for name in (*keys, "decision_time"):
         text = text + "|" + points[name].cast("string")
     hashed = points.mutate(hash=text.hexdigest("md5")).distinct()

@@ -69,7 +69,7 @@ def chunk_facts(
     for name in columns:
         aggregates[f"null.{name}"] = _missing(table, name).sum()
     for name in numbers:
-        value = ibis.ifelse(_missing(table, name), None, table[name].cast("float64"))
+        value: Any = ibis.ifelse(_missing(table, name), None, table[name].cast("float64"))
         aggregates[f"quantiles.{name}"] = value.quantile([tail, 0.5, 1 - tail])
     for name in texts:
         aggregates[f"texts.{name}"] = table[name].approx_nunique()

@@ -133,7 +133,7 @@ def _in_range(value: Any, limits: Any) -> bool:
     )
 
 
-@ibis.udf.agg.builtin(name="quantile_disc", signature=(("float64", "float64"), "float64"))  # type: ignore[untyped-decorator]
+@ibis.udf.agg.builtin(name="quantile_disc", signature=(("float64", "float64"), "float64"))
 def _quantile_disc(column: float, share: float) -> float:  # type: ignore[empty-body]
     """DuckDB's discrete quantile."""
 

@@ -73,7 +73,7 @@ def in_set(table: ibis.Table, kwargs: Kwargs, wanted: bool) -> CheckPlan | None:
     if fit is None or not isinstance(values, list | tuple) or not all(map(fit, values)):
         return None
     column = column_of(table, kwargs["column"])
-    inside = column.isin(list(values)) if values else ibis.literal(False)
+    inside: Any = column.isin(list(values)) if values else ibis.literal(False)
     wrong = ~inside if wanted else inside
     return _map_plan(table, column.isnull(), column.notnull() & wrong, kwargs)
 
