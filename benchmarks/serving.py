@@ -157,7 +157,7 @@ def measured(
     floor: list[dict[str, float]] = []
     best: dict[str, list[dict[str, Any]]] = {name: [] for name in asks}
     for _pid, address, path, bodies in asks.values():
-        call(address, path, bodies, scratch, 50, 3).done()  # warm
+        call(address, path, bodies, scratch, {"rate": 50, "seconds": 3}).done()  # warm
     for rate in RATES:
         runs: dict[str, list[dict[str, Any]]] = {name: [] for name in asks}
         waits: list[list[float]] = []
@@ -165,7 +165,9 @@ def measured(
             waits.append(disk_ms(journal, rate, SECONDS / 3))
             for name, (pid, address, path, bodies) in asks.items():
                 before = cpu_s(pid)
-                report = call(address, path, bodies, scratch, rate, SECONDS).done()
+                report = call(
+                    address, path, bodies, scratch, {"rate": rate, "seconds": SECONDS}
+                ).done()
                 report["cpu_ms"] = 1e3 * (cpu_s(pid) - before) / max(1, report["answered"])
                 report["mib"] = mib(pid)
                 told = {key: report[key] for key in ("per_s", "p50_ms", "p99_ms", "cpu_ms")}
@@ -186,8 +188,12 @@ def switched(
     """A load while the champion is switched ten times."""
     parts, began = connect(pharmacy.settings), os.getloadavg()[0]
     with serving(pharmacy, "--every", "0.5") as service:
-        calling(service, points_of(pharmacy), scratch, rate=50, seconds=3).done()  # warm
-        load = calling(service, points_of(pharmacy), scratch, rate=rate, seconds=seconds)
+        calling(
+            service, points_of(pharmacy), scratch, rate=50, seconds=3, patience_s=10
+        ).done()  # warm
+        load = calling(
+            service, points_of(pharmacy), scratch, rate=rate, seconds=seconds, patience_s=10
+        )
         before = cpu_s(service.process.pid)
         for number in range(SWITCHES):
             time.sleep(seconds / (SWITCHES + 1))

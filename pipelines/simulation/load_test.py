@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import time
 from collections import Counter
@@ -21,7 +22,6 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-PATIENCE_S = 10.0
 _REST_S = 0.02  # before a connection that broke is made anew
 
 
@@ -54,36 +54,42 @@ class LoadReport:
         }
 
 
-def put_load(
-    address: str,
-    path: str,
-    bodies: Sequence[bytes],
-    *,
-    rate: float,
-    seconds: float,
-    connections: int = 16,
-    token: str = "",
-    keep: bool = False,
-) -> LoadReport:
-    """Ask a service at a fixed rate.
+@dataclass(frozen=True)
+class LoadPlan:
+    """How a service is called.
+
+    Attributes:
+        rate: requests a second.
+        seconds: for how long.
+        connections: the largest number of requests in flight; later ones wait, and it counts.
+        patience_s: a request without an answer for so long is broken.
+        token: bearer token; empty: none is sent.
+        keep_answers: whether the report keeps the bodies of answers.
+    """
+
+    rate: float
+    seconds: float
+    connections: int = 16
+    patience_s: float = 10.0
+    token: str = ""
+    keep_answers: bool = False
+
+
+def put_load(address: str, path: str, bodies: Sequence[bytes], plan: LoadPlan) -> LoadReport:
+    """Send requests at a fixed rate until the plan is done or the process gets ``SIGTERM``.
 
     Arguments:
         address: ``http://host:port``.
-        path: asked with POST.
+        path: called with POST.
         bodies: JSON; taken in turn.
-        rate: requests a second.
-        seconds: for how long.
-        connections: that many requests are under way at most; the others wait, and it counts.
-        token: bearer token, if one is wanted.
-        keep: whether bodies of answers are kept.
     """
     at = urlsplit(address)
     host, port = at.hostname or "127.0.0.1", at.port or 80
     head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
-    head += f"Authorization: Bearer {token}\r\n" if token else ""
+    head += f"Authorization: Bearer {plan.token}\r\n" if plan.token else ""
     wires = [f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in bodies]
-    load = _Load(host, port, wires, rate, int(rate * seconds), keep)
-    asyncio.run(load.run(connections))
+    load = _Load(host, port, wires, plan)
+    asyncio.run(load.run())
     return load.report
 
 
@@ -96,13 +102,13 @@ class _Line(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError(f"not a stream: {transport!r}")
         self.transport = transport
 
     def ask(self, wire: bytes) -> asyncio.Future[tuple[int, bytes]]:
-        assert self.transport is not None
         self._answer = asyncio.get_running_loop().create_future()
-        if self.transport.is_closing():
+        if self.transport is None or self.transport.is_closing():
             self._answer.set_exception(ConnectionError("it was closed"))
         else:
             self.transport.write(wire)
@@ -126,24 +132,25 @@ class _Line(asyncio.Protocol):
 
 
 class _Load:
-    def __init__(
-        self, host: str, port: int, wires: Sequence[bytes], rate: float, number: int, keep: bool
-    ) -> None:
-        self._host, self._port, self._wires = host, port, wires
-        self._rate, self._number, self._keep = rate, number, keep
-        self._next = 0
+    def __init__(self, host: str, port: int, wires: Sequence[bytes], plan: LoadPlan) -> None:
+        self._host, self._port, self._wires, self._plan = host, port, wires, plan
+        self._number, self._next = int(plan.rate * plan.seconds), 0
         self.report = LoadReport()
 
-    async def run(self, connections: int) -> None:
+    async def run(self) -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._stop)
         began = time.perf_counter()
-        await asyncio.gather(*(self._caller(began) for _ in range(connections)))
+        await asyncio.gather(*(self._caller(began) for _ in range(self._plan.connections)))
         self.report.took_s = time.perf_counter() - began
+
+    def _stop(self) -> None:
+        self._number = 0
 
     async def _caller(self, began: float) -> None:
         line: _Line | None = None
         while self._next < self._number:
             number, self._next = self._next, self._next + 1
-            due = began + number / self._rate
+            due = began + number / self._plan.rate
             early = due - time.perf_counter()
             if early > 0:
                 await asyncio.sleep(early)
@@ -158,7 +165,7 @@ class _Load:
         try:
             if line is None:
                 _, line = await loop.create_connection(_Line, self._host, self._port)
-            status, body = await asyncio.wait_for(line.ask(wire), PATIENCE_S)
+            status, body = await asyncio.wait_for(line.ask(wire), self._plan.patience_s)
         except (OSError, TimeoutError) as cause:
             report.broken += 1
             report.complaints[repr(cause)[:80]] += 1
@@ -169,7 +176,7 @@ class _Load:
         report.statuses[status] += 1
         if status == 200:
             report.waits_s.append(time.perf_counter() - due)
-            if self._keep:
+            if self._plan.keep_answers:
                 report.answers.append(body)
         else:
             report.complaints[body.decode(errors="replace")[:80]] += 1
@@ -185,6 +192,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=500.0)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--patience", type=float, default=10.0, help="seconds for one answer")
     parser.add_argument("--token", default="")
     parser.add_argument("--answers", type=Path, help="file for the bodies of answers")
     given = parser.parse_args()
@@ -192,11 +200,14 @@ def main() -> None:
         given.address,
         given.path,
         [json.dumps(body).encode() for body in json.loads(given.bodies.read_bytes())],
-        rate=given.rate,
-        seconds=given.seconds,
-        connections=given.connections,
-        token=given.token,
-        keep=given.answers is not None,
+        LoadPlan(
+            rate=given.rate,
+            seconds=given.seconds,
+            connections=given.connections,
+            patience_s=given.patience,
+            token=given.token,
+            keep_answers=given.answers is not None,
+        ),
     )
     if given.answers is not None:
         given.answers.write_bytes(b"".join(body + b"\n" for body in report.answers))

@@ -50,7 +50,7 @@ def filled(text: str) -> str:
 def schema_check(file: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
     return subprocess.run(
-        [*command, str(file)], check=False, capture_output=True, text=True, timeout=60
+        [*command, str(file)], check=False, capture_output=True, text=True, timeout=600
     )
 
 
@@ -77,7 +77,7 @@ def test_the_installed_compose_reads_it() -> None:
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.split()) == set(SERVICES)

@@ -15,7 +15,9 @@ SOURCES = sorted((ROOT / "pipelines").rglob("*.py"))
 LONGEST = 400
 VAGUE = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 CLOCKS = {"now", "utcnow", "today", "time", "monotonic"}
-MAY_READ_THE_CLOCK = {"wiring.py", "cli.py"}
+MAY_READ_THE_CLOCK = {"pipelines/wiring.py"}
+MOST_FILES = 20  # of a folder
+UNIT_TESTS = sorted((ROOT / "tests" / "unit").rglob("test_*.py"))
 
 
 def names() -> list[str]:
@@ -35,6 +37,31 @@ def test_a_module_says_what_it_holds(name: str) -> None:
     assert ast.get_docstring(tree), f"{name} has no docstring"
 
 
+@pytest.mark.parametrize("top", ["pipelines", "tests", "deploy", "benchmarks"])
+def test_a_folder_is_read_at_one_glance(top: str) -> None:
+    folders = {path.parent for path in (ROOT / top).rglob("*.py")}
+    sizes = {
+        str(folder.relative_to(ROOT)): len([*folder.glob("*.py")])
+        - (folder / "__init__.py").exists()
+        for folder in folders
+    }
+    large = {folder: size for folder, size in sizes.items() if size > MOST_FILES}
+    assert not large, f"more than {MOST_FILES} files: make folders by subject: {large}"
+
+
+@pytest.mark.parametrize("path", UNIT_TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_unit_test_has_the_path_of_its_module(path: Path) -> None:
+    """So that both are found from each other, and both are moved or renamed together."""
+    name = path.relative_to(ROOT / "tests" / "unit")
+    module = ROOT / "pipelines" / name.with_name(name.name.removeprefix("test_"))
+    assert module.exists(), f"{path.relative_to(ROOT)}: there is no {module.relative_to(ROOT)}"
+
+
+def test_exceptions_to_the_rules_are_files_that_exist() -> None:
+    gone = [name for name in MAY_READ_THE_CLOCK if not (ROOT / name).exists()]
+    assert not gone, f"MAY_READ_THE_CLOCK names {gone}"
+
+
 def calls(tree: ast.AST) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
@@ -44,7 +71,7 @@ def calls(tree: ast.AST) -> Iterator[tuple[int, str]]:
 @pytest.mark.parametrize("name", names())
 def test_time_and_chance_are_passed_in(name: str) -> None:
     """A run that reads the wall clock or a global generator cannot be replayed."""
-    if Path(name).name in MAY_READ_THE_CLOCK:
+    if name in MAY_READ_THE_CLOCK:
         return
     tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
     for line, call in calls(tree):

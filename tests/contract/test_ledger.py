@@ -260,7 +260,7 @@ def test_two_processes_on_a_fresh_database(url: str, ledger: SqlLedger) -> None:
             assert said == ["lost\n", "lost\n", "won\n"], f"round {after}: {said}"
     finally:
         for racer in racers:
-            racer.communicate(timeout=60)
+            racer.communicate(timeout=600)
     assert ledger.verify("demand") == 6
 
 

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -80,7 +79,7 @@ def test_what_ignores_the_polite_signal_is_killed_with_its_children(
 ) -> None:
     process = make("-c", STUBBORN)
     process.start()
-    process.wait_until(lambda: bool(process.log.read_text().strip()), 20)
+    process.wait_until(lambda: bool(process.log.read_text().strip()), 600)
     child = int(process.log.read_text())
     deploy.stop([process], grace_s=0.5)
     assert process.running() is None
@@ -125,10 +124,8 @@ def test_a_process_that_ends_is_reported_with_the_end_of_its_log(
 ) -> None:
     process = make("-c", "print('no such table: dag_run'); raise SystemExit(3)")
     process.start()
-    begun = time.monotonic()
     with pytest.raises(deploy.StackError, match="no such table: dag_run"):
-        process.wait_until(lambda: False, 20)
-    assert time.monotonic() - begun < 15, "it waited for a process that was gone"
+        process.wait_until(lambda: False, 24 * 3600)  # longer than the limit of a test
 
 
 @pytest.mark.parametrize("text", ["http", "0", "70000", "-1"])

@@ -86,7 +86,6 @@ print(json.dumps(found.to_dict()))
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_feast_applies_it_and_answers_with_the_values_that_were_exported(
     environment: Path, champion: Pharmacy, tmp_path: Path
 ) -> None:

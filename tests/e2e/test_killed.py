@@ -137,7 +137,6 @@ def undisturbed(
     return state(pharmacy)
 
 
-@pytest.mark.timeout(1200)
 def test_a_run_killed_at_every_place_one_after_the_other_ends_as_if_never_disturbed(
     champion: Pharmacy, live: Live, undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -158,7 +157,6 @@ def test_a_run_killed_at_every_place_one_after_the_other_ends_as_if_never_distur
     assert differences(state(pharmacy), undisturbed) == []
 
 
-@pytest.mark.timeout(600)
 def test_a_run_killed_between_ledger_and_alias_is_finished_by_asking_again(
     champion: Pharmacy, live: Live, undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:

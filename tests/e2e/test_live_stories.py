@@ -76,7 +76,6 @@ def test_only_the_canary_tells_that_orders_by_the_median_leave_shelves_empty(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_only_the_segments_guardrail_tells_that_the_north_runs_empty(tmp_path: Path) -> None:
     """Better offline, in shadow and live; one region in four sells less, which the mean hides.
 

@@ -114,22 +114,22 @@ def test_mlflow_and_then_postgres_are_killed_and_everybody_is_answered(
     ledger = town.parts.ledger
     before = ledger.entries("demand")
     with serving(town.pharmacy, "--every", "0.1", **town.settled) as service:
-        load = calling(service, points_of(town.pharmacy), tmp_path, rate=60, seconds=15)
-        until(lambda: service.backlog() > 0, 60, "no request was answered")
+        load = calling(service, points_of(town.pharmacy), tmp_path, rate=60)
+        until(lambda: service.backlog() > 0, "no request was answered")
         for killed in (town.mlflow, town.postgres):
             killed.kill()
-            until(lambda: silent(service) > 2, 60, f"{STALE} does not say that it is away")
+            until(lambda: silent(service) > 2, f"{STALE} does not say that it is away")
             answer = town.ask("release", "demand")
             assert (answer.code, answer.body["error"]) == (5, "unavailable"), answer
             assert "again" in answer.body["hint"]
             assert service.version() == "1"
             killed.start()
-            until(lambda: silent(service) < 2, 60, f"{STALE} does not say that it is back")
+            until(lambda: silent(service) < 2, f"{STALE} does not say that it is back")
             assert ledger.entries("demand") == before, "half of a move was written"
-        assert load.done()["failed"] == 0, load.report
+        assert load.stop()["failed"] == 0, load.report
         assert town.ask("release", "demand").code == 0
         make_champion(town.parts, "2")
-        until(lambda: service.version() == "2", 60, "MLflow is back and is not followed")
+        until(lambda: service.version() == "2", "MLflow is back and is not followed")
     assert not faults(ledger.entries("demand"))
     check_log(town.pharmacy, load.acknowledged(), LocalStore(Path(town.pharmacy.store)))
 
@@ -170,21 +170,20 @@ def test_s3_loses_an_answer_and_is_cut_off_while_the_log_is_shipped(
     """An object that arrived and was never acknowledged is found again, and not written twice."""
     store, address = S3Store("s3://log/events"), {"GAUNTLET_STORE": "s3://log/events"}
     with serving(pharmacy, "--every", "0.1", AWS_ENDPOINT_URL=s3.address, **address) as service:
-        load = calling(service, points_of(pharmacy), tmp_path, rate=60, seconds=8)
-        until(lambda: len(logged(store)) > 60, 60, "nothing was shipped")
+        load = calling(service, points_of(pharmacy), tmp_path, rate=60)
+        until(lambda: len(logged(store)) > 60, "nothing was shipped")
         s3.catch(b"PUT /log/", "answer lost")
-        assert s3.caught.wait(60), "nothing more was shipped"
+        assert s3.caught.wait(servers.PATIENCE_S), "nothing more was shipped"
         s3.cut()
-        until(lambda: service.backlog() > 60, 60, "the metrics do not say what waits")
-        until(lambda: lag(service) > 1, 60, "the metrics do not say for how long it waits")
+        until(lambda: service.backlog() > 60, "the metrics do not say what waits")
+        until(lambda: lag(service) > 1, "the metrics do not say for how long it waits")
         until(
             lambda: "the object store did not do what was asked" in service.log.read_text(),
-            60,
             "the service does not say that the store is away",
         )
-        assert load.done()["failed"] == 0, load.report
+        assert load.stop()["failed"] == 0, load.report
         s3.mend()
-        until(lambda: service.backlog() == 0, 60, "the log was not shipped when S3 was back")
+        until(lambda: service.backlog() == 0, "the log was not shipped when S3 was back")
     assert check_log(pharmacy, load.acknowledged(), store) == load.report["answered"]
 
 
@@ -219,23 +218,23 @@ def test_redis_is_killed_and_callers_are_told_to_come_again(
     fill()
     with serving(pharmacy, "--every", "0.1", GAUNTLET_ONLINE_URL=address) as service:
         _, known = service.predict(POINT)
-        load = calling(service, points_of(pharmacy), tmp_path, rate=60, seconds=6)
-        until(lambda: service.backlog() > 0, 60, "no request was answered")
+        load = calling(service, points_of(pharmacy), tmp_path, rate=60)
+        until(lambda: service.backlog() > 0, "no request was answered")
         server.kill()
         status, answer = service.predict(POINT)
         assert (status, answer["error"]) == (503, "unavailable"), answer
         assert "online store" in answer["what"]
         assert service.get("/healthz")[0] == service.get("/readyz")[0] == 200
         refused = 'gauntlet_rejected_total{model="demand",reason="unavailable"}'
-        until(lambda: service.measured(refused) > 30, 60, "the metrics do not say what is refused")
+        until(lambda: service.measured(refused) > 30, "the metrics do not say what is refused")
         server.start()
-        until(lambda: service.predict(POINT)[0] == 200, 60, "Redis is back and nobody is answered")
+        until(lambda: service.predict(POINT)[0] == 200, "Redis is back and nobody is answered")
         _, empty = service.predict(POINT)
         (said,) = empty["predictions"]
         assert set(said["freshness_s"].values()) == {None}, "it does not say that features lack"
         fill()
         _, again = service.predict(POINT)
-        report = load.done()
+        report = load.stop()
         assert set(report["statuses"]) == {"200", "503"}, report
         assert report["broken"] == 0, report
         first, last = (one["predictions"][0] for one in (known, again))

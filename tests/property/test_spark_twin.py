@@ -47,8 +47,6 @@ pytest.importorskip("pyspark", reason="PySpark is not installed here: see `make 
 if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
     pytest.skip("Spark needs Java, and there is none", allow_module_level=True)
 
-pytestmark = pytest.mark.timeout(1800)  # on two busy cores a test takes minutes
-
 # A query of Spark's takes seconds, however few the rows, and a frame is one of many joins: what
 # hundreds of examples find is for DuckDB's twins, and here is found where the engines differ.
 FEW = settings(

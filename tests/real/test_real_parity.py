@@ -23,7 +23,7 @@ from pipelines.training.score import score
 from pipelines.wiring import connect
 from tests.support.simulated_log import prediction_log
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 LAST = "2014-09-15"
 ZONE = "America/Los_Angeles"

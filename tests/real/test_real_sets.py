@@ -14,7 +14,7 @@ import pytest
 
 from pipelines.release.ledger import Entry, faults, replay
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 SETS = ["pharma", "hotels", "flights"]
 

@@ -120,6 +120,29 @@ class Wire:
             return fate
 
 
+class RefusingServer:
+    """A server that closes every connection unanswered, and counts them."""
+
+    def __init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.attempts = 0
+        threading.Thread(target=self._refuse, daemon=True).start()
+
+    def __enter__(self) -> RefusingServer:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        _close(self._listening)
+
+    def _refuse(self) -> None:
+        with contextlib.suppress(OSError):  # it was closed
+            while True:
+                caller, _ = self._listening.accept()
+                self.attempts += 1
+                _close(caller)
+
+
 def _close(end: socket.socket) -> None:
     with contextlib.suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)

@@ -106,7 +106,7 @@ class Answer:
     err: str
 
     @classmethod
-    def of(cls, process: subprocess.Popen[str], within_s: float = 120) -> Answer:
+    def of(cls, process: subprocess.Popen[str], within_s: float = 1200) -> Answer:
         """Of a process, when it has ended."""
         out, err = process.communicate(timeout=within_s)
         return cls(process.returncode, out, err)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ from pipelines.release.registry import CHAMPION
 from pipelines.wiring import SystemClock, connect
 from tests.support.pharmacy import FIRST, RICH, ROOT, SECOND, START, WEEK, Pharmacy, write_days
 from tests.support.prediction_factory import logged
-from tests.support.servers import free_port
+from tests.support.servers import PATIENCE_S, free_port
 
 # The world ended years ago, so what is in the online store is served for as long as it takes.
 SERVING = {"every": "1h", "delay": "15m", "ttl": "9000d"}
@@ -112,7 +112,7 @@ class Service:
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(beginning))
 
     def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         try:
             connection.request(method, path, body)
             answer = connection.getresponse()
@@ -120,9 +120,9 @@ class Service:
         finally:
             connection.close()
 
-    def ready(self, within_s: float = 120) -> None:
+    def ready(self) -> None:
         """Wait until every model has a version that answers."""
-        end = time.monotonic() + within_s
+        end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             assert self.process.poll() is None, self.log.read_text()
             try:
@@ -136,7 +136,7 @@ class Service:
         """End it; by default as an operator does."""
         if self.process.poll() is None:
             self.process.send_signal(how)
-        self.process.wait(60)
+        self.process.wait(PATIENCE_S)
 
 
 @contextmanager
@@ -178,10 +178,15 @@ class Load:
 
     def done(self) -> dict[str, Any]:
         """What became of the requests."""
-        out, _ = self.process.communicate(timeout=300)
+        out, _ = self.process.communicate(timeout=PATIENCE_S)
         assert self.process.returncode == 0, out
         self.report = json.loads(out)
         return self.report
+
+    def stop(self) -> dict[str, Any]:
+        """Send no more requests, and return what became of those that were sent."""
+        self.process.terminate()
+        return self.done()
 
     def acknowledged(self) -> list[str]:
         """Ids of the rows that callers were told about."""
@@ -195,20 +200,26 @@ def calling(
     folder: Path,
     *,
     rate: float,
-    seconds: float,
+    seconds: float = PATIENCE_S,
+    patience_s: float = PATIENCE_S,
 ) -> Load:
-    """Begin to put a load on a service."""
+    """Begin to put a load on a service; by default one that goes on until it is stopped."""
     bodies = [{"points": [point]} for point in points]
-    return call(service.address, "/v1/models/demand/predict", bodies, folder, rate, seconds)
+    options = {"rate": rate, "seconds": seconds, "patience": patience_s}
+    return call(service.address, "/v1/models/demand/predict", bodies, folder, options)
 
 
 def call(
-    address: str, path: str, bodies: Sequence[Any], folder: Path, rate: float, seconds: float
+    address: str, path: str, bodies: Sequence[Any], folder: Path, options: Mapping[str, float]
 ) -> Load:
-    """Begin to put a load on whatever answers at an address."""
+    """Begin to put a load on whatever answers at an address.
+
+    Arguments:
+        options: of ``pipelines.simulation.load_test``, without the dashes.
+    """
     asked, answers = folder / "bodies.json", folder / "answers.jsonl"
     asked.write_text(json.dumps(list(bodies)))
-    options = ["--rate", str(rate), "--seconds", str(seconds), "--answers", str(answers)]
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     process = subprocess.Popen(
         [
             sys.executable,
@@ -217,7 +228,9 @@ def call(
             address,
             path,
             str(asked),
-            *options,
+            *words,
+            "--answers",
+            str(answers),
         ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -225,9 +238,9 @@ def call(
     return Load(process, answers)
 
 
-def until(true: Callable[[], bool], within_s: float, otherwise: str) -> None:
+def until(true: Callable[[], bool], otherwise: str) -> None:
     """Look again and again until something is true; fail when it does not become so."""
-    end = time.monotonic() + within_s
+    end = time.monotonic() + PATIENCE_S
     while not true():
         assert time.monotonic() < end, otherwise
         time.sleep(0.1)

@@ -306,7 +306,7 @@ def test_a_full_disk_leaves_nothing_half_written_and_the_next_run_succeeds(
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=600,
             cwd=Path(__file__).parents[3],
         )
 
@@ -344,7 +344,7 @@ def test_a_disk_that_is_really_full(
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=600,
             cwd=Path(__file__).parents[3],
         )
         assert failed.returncode == 5, failed.stderr
@@ -356,7 +356,7 @@ def test_a_disk_that_is_really_full(
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=600,
             cwd=Path(__file__).parents[3],
         )
         assert again.returncode == 0, again.stdout + again.stderr
