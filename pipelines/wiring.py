@@ -51,6 +51,7 @@ def connect(
         Unavailable: when the home cannot be made, or MLflow or the ledger's database is away.
     """
     from pipelines.adapters.database import open_engine
+    from pipelines.adapters.expectations.validation import expectation_mistakes
     from pipelines.adapters.ledger.sql import SqlLedger
     from pipelines.adapters.online.memory import MemoryOnline
     from pipelines.adapters.registry.mlflow import MlflowRegistry
@@ -75,7 +76,9 @@ def connect(
         home=known.home.resolve(),
         load_spec=lambda name: load_model(known.models / f"{name}.yaml"),
         load_suite=lambda spec, thorough=False: load_suite(
-            known.expectations / f"{spec.name}.json", spec, thorough=thorough
+            known.expectations / f"{spec.name}.json",
+            spec,
+            expectation_mistakes if thorough else None,
         ),
         open_events=lambda spec: open_events(known, spec, known.home.resolve() / "cache", progress),
         open_store=lambda spec: open_store(spec.store or known.store_address),

@@ -11,6 +11,7 @@ import ibis
 import pyarrow as pa
 import pytest
 
+from pipelines.adapters.expectations.validation import expectation_mistakes
 from pipelines.core.errors import DataError, SpecError
 from pipelines.core.findings import Verdict, overall
 from pipelines.core.time import Window, parse_instant
@@ -98,7 +99,7 @@ def test_a_mistake_in_a_suite_is_named_with_file_and_place(
 ) -> None:
     path = suite_file(tmp_path, expect("expect_column_to_exist", column="price"), expectation)
     with pytest.raises(SpecError) as caught:
-        load_suite(path, spec)
+        load_suite(path, spec, expectation_mistakes)
     message = str(caught.value)
     assert f"{path}: expectations[1]" in message, message
     assert said in message, message
@@ -106,21 +107,21 @@ def test_a_mistake_in_a_suite_is_named_with_file_and_place(
 
 def test_a_missing_or_unreadable_suite_is_named(spec: ModelSpec, tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="there is no suite"):
-        load_suite(tmp_path / "demand.json", spec)
+        load_suite(tmp_path / "demand.json", spec, expectation_mistakes)
     broken = tmp_path / "demand.json"
     broken.write_text('{"name": "x",\n oops}')
     with pytest.raises(SpecError, match=r"demand\.json:2"):
-        load_suite(broken, spec)
+        load_suite(broken, spec, expectation_mistakes)
 
 
 def test_the_example_suite_is_sound(spec: ModelSpec) -> None:
-    suite = load_suite(ROOT / "expectations" / "demand.json", spec)
+    suite = load_suite(ROOT / "expectations" / "demand.json", spec, expectation_mistakes)
     assert set(streams_of(suite, "dispensing")) == {"dispensing", "stock"}
 
 
 def test_a_suite_may_name_when_rows_arrived(spec: ModelSpec, tmp_path: Path) -> None:
     days = expect("expect_column_unique_value_count_to_be_between", column="known_day", min_value=7)
-    suite = load_suite(suite_file(tmp_path, days), spec)
+    suite = load_suite(suite_file(tmp_path, days), spec, expectation_mistakes)
     table = parts()
     rows = table.filter(table.known_time < WINDOW.start.replace(tzinfo=None) + timedelta(days=6))
     (found,) = contract_findings(suite, {"dispensing": rows}, SqlRunner(Refusing()), "suite")

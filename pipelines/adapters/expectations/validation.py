@@ -1,0 +1,39 @@
+"""What Great Expectations' own classes say about an expectation, before any data are read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from pipelines.quality.suite import closest
+
+
+def expectation_mistakes(expectation: Mapping[str, Any]) -> list[str]:
+    """Mistakes in an expectation's type and arguments.
+
+    The first call imports Great Expectations, which takes seconds.
+    """
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    from great_expectations.exceptions.exceptions import ExpectationNotFoundError
+    from great_expectations.expectations.metadata_types import FailureSeverity
+    from great_expectations.expectations.registry import (
+        get_expectation_impl,
+        list_registered_expectation_implementations,
+    )
+
+    name = expectation["type"]
+    try:
+        known = get_expectation_impl(name)
+    except ExpectationNotFoundError:
+        there = list_registered_expectation_implementations()
+        return [f"Great Expectations has no type {name!r}{closest(name, there)}"]
+    try:
+        known(
+            **(expectation.get("kwargs") or {}),
+            meta=expectation.get("meta"),
+            severity=FailureSeverity(expectation.get("severity") or "critical"),
+        )
+    except (ValueError, TypeError) as cause:  # pydantic's ValidationError is a ValueError
+        return [f"{name}: {'; '.join(str(cause).splitlines()[1:]) or cause}"]
+    return []
