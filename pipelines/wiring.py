@@ -50,6 +50,7 @@ def connect(
     Raises:
         Unavailable: when the home cannot be made, or MLflow or the ledger's database is away.
     """
+    settle_libraries()
     from pipelines.adapters.database import open_engine
     from pipelines.adapters.expectations.validation import expectation_mistakes
     from pipelines.adapters.ledger.sql import SqlLedger
@@ -59,7 +60,6 @@ def connect(
     from pipelines.quality.sql.runner import SqlRunner
     from pipelines.quality.suite import load_suite
 
-    settle_libraries()
     known, present = settings or Settings(), clock or SystemClock()
     try:
         known.home.mkdir(parents=True, exist_ok=True)
@@ -128,6 +128,7 @@ def serving_app(
     Arguments:
         follows: by itself, at every moment; else whoever runs it says when.
     """
+    settle_libraries()
     from pipelines.adapters.http.metrics import PrometheusMetrics
     from pipelines.adapters.http.web import Limits, ModelEndpoint, build_app
     from pipelines.adapters.http.worker import ShadowExecutor, follow_plans
@@ -136,7 +137,6 @@ def serving_app(
     from pipelines.serving.deployment import Deployment
     from pipelines.serving.service import ModelService
 
-    settle_libraries()
     known, present = settings or Settings(), clock or SystemClock()
     home, store, shadow_executor = known.home.resolve(), open_online(known), ShadowExecutor()
     journals = {
@@ -314,11 +314,22 @@ def open_sources(
 
 
 def settle_libraries() -> None:
-    """Settle the libraries before they load: no telemetry, no chatter, no quarrelling threads."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    # On few cores the threads of OpenMP wait for each other longer than they work.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    """Configure third-party libraries: no telemetry, quiet loggers, one thread in OpenMP.
+
+    Call it before they are imported, because some read the environment then. A variable that is
+    already set keeps its value.
+    """
+    defaults = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # a dead server: 14 s, not minutes
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout is for results
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "GX_ANALYTICS_ENABLED": "false",
+        "OMP_NUM_THREADS": "1",  # on few cores OpenMP's threads wait for each other
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
     for name in ("great_expectations", "mlflow", "alembic", "botocore", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pipelines.wiring import settle_libraries
 from tests.support import servers
 
 if TYPE_CHECKING:
     from tests.support.pharmacy import Pharmacy
+
+settle_libraries()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -21,8 +20,6 @@ from pipelines.core.records import Record
 from pipelines.core.time import instant_text
 from pipelines.packaging.serialization import requirements_of, storable_types
 from pipelines.packaging.skops_canonical import make_canonical
-
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
 
 EVIDENCE = "extra_files"
 _ADDED_BY_A_READER = "registered_model_meta"  # MLflow writes it into what it downloads
