@@ -91,3 +91,10 @@ class StaleEvidenceError(GauntletError):
 
     exit_code = 7
     code = "stale_evidence"
+
+
+class FormatError(GauntletError):
+    """A stored record has a newer schema number than this release can read."""
+
+    exit_code = 8
+    code = "format"

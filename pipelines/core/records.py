@@ -1,11 +1,11 @@
-"""Frozen records, their one canonical spelling as JSON, and the hash of that spelling."""
+"""Frozen records, their canonical JSON, and hashes of what they mean."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
 
@@ -15,18 +15,35 @@ Instant = Annotated[datetime, AfterValidator(utc), PlainSerializer(instant_text,
 
 
 class Record(BaseModel):
-    """A frozen value object. Unknown keys and numbers that are not finite are refused."""
+    """A frozen value object. Unknown fields and numbers that are not finite are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def as_json(self) -> dict[str, Any]:
-        """The record as JSON types: the same record always gives the same value."""
+        """The record as JSON types, every field spelled out."""
         return self.model_dump(mode="json")
+
+    @classmethod
+    def from_stored(cls, value: Any) -> Self:
+        """The record from stored JSON types. Unknown fields, also nested ones, are ignored.
+
+        Raises:
+            ValueError: when it is no such record.
+        """
+        return cls.model_validate(value, extra="ignore")
+
+    def meaning(self) -> dict[str, Any]:
+        """The record as JSON types without fields that have their default, also nested ones.
+
+        A field with a default that is added later changes nothing here. A default is therefore
+        never changed: that would change the meaning of what was hashed before.
+        """
+        return self.model_dump(mode="json", exclude_defaults=True)
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON, 64 hexadecimal digits."""
-        return digest_of(self.as_json())
+        """SHA-256 of the canonical JSON of ``meaning``, 64 hexadecimal digits."""
+        return digest_of(self.meaning())
 
 
 def canonical_json(value: Any) -> str:
@@ -45,4 +62,9 @@ def canonical_json(value: Any) -> str:
 
 def digest_of(value: Any) -> str:
     """SHA-256 of the canonical JSON of ``value``, 64 hexadecimal digits."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+    return sha256_text(canonical_json(value))
+
+
+def sha256_text(text: str) -> str:
+    """SHA-256 of a text in UTF-8, 64 hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()

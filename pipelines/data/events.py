@@ -17,6 +17,8 @@ from pipelines.spec.streams import FilesSource, Stream
 
 Progress = Callable[[str], None]
 _AT_ONCE = 4  # objects fetched at a time: a store's answer and the disk's are waited for together
+SCHEMA_KEY = b"gauntlet.schema"  # in the metadata of the Parquet objects that Gauntlet writes
+OBJECT_SCHEMA = 1
 _PARTITION = re.compile(r"dt=(\d{4}-\d{2}-\d{2})/")
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.core.errors import DataError
+from pipelines.core.formats import check_schema_number
 from pipelines.core.records import Record
 from pipelines.core.time import epoch_us, from_epoch_us, instant_text
 from pipelines.data.cache import Cache
@@ -27,7 +28,14 @@ from pipelines.data.canonical import (
     stored_types,
     time_names,
 )
-from pipelines.data.events import Progress, PulledObject, day_start, partition_day
+from pipelines.data.events import (
+    OBJECT_SCHEMA,
+    SCHEMA_KEY,
+    Progress,
+    PulledObject,
+    day_start,
+    partition_day,
+)
 from pipelines.spec.streams import Stream
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
@@ -76,7 +84,7 @@ def scan_objects(
             fresh.setdefault(pulled.sha256, pulled)
             continue
         known_good = pulled.key
-        held = Scan.model_validate(noted)
+        held = Scan.from_stored(noted)
         if held.last_known is None or held.last_known <= epoch_us(as_of):
             found[pulled.sha256] = held
         else:
@@ -125,6 +133,8 @@ def _by_schema(
                 wanted="a Parquet file",
                 hint="write the object again, or take it away",
             ) from cause
+        written = int((schema.metadata or {}).get(SCHEMA_KEY, OBJECT_SCHEMA))
+        check_schema_number(written, OBJECT_SCHEMA, "an object", where)
         check_schema(schema, wanted, where=where, remark=remark)
         used = sorted(str(schema.field(column)) for column in wanted)
         groups.setdefault("\n".join(used), ({}, schema))[0][str(path)] = pulled

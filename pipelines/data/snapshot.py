@@ -8,7 +8,6 @@ known by then. So it depends on no file layout, on no order, and on nothing that
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +18,8 @@ from pydantic import Field
 
 from pipelines.core.errors import DataError, IntegrityError, SpecError
 from pipelines.core.files import write_bytes
-from pipelines.core.records import Instant, Record, canonical_json, digest_of
+from pipelines.core.formats import StoredFormat, seal, unseal
+from pipelines.core.records import Instant, Record, digest_of
 from pipelines.core.time import epoch_us, from_epoch_us, instant_text, utc
 from pipelines.data.cache import Cache
 from pipelines.data.canonical import canonical_columns, files_sql, quoted
@@ -57,6 +57,9 @@ class Snapshot(Record):
         """64 hexadecimal digits: the same for the same instant and visible rows, for ever."""
         content = {name: [one.rows, one.content_hash] for name, one in self.streams.items()}
         return digest_of({"as_of": instant_text(self.as_of), "streams": content})
+
+
+MANIFEST = StoredFormat("a snapshot's manifest", Snapshot)
 
 
 def take_snapshot(
@@ -103,8 +106,7 @@ def take_snapshot(
             objects = [one for stream in earlier.streams.values() for one in stream.objects]
             if all(one.sha256 in held for one in objects):
                 return earlier
-    value = snapshot.as_json()
-    write_bytes(path, canonical_json({"snapshot": value, "sha256": digest_of(value)}).encode())
+    write_bytes(path, seal(MANIFEST.to_text(snapshot)))
     tell(f"snapshot {snapshot.id[:12]} as of {instant_text(snapshot.as_of)}")
     return snapshot
 
@@ -124,13 +126,10 @@ def load_snapshot(cache: Path, snapshot_id: str) -> Snapshot:
             hint="take it again: the same instant gives the same id",
         )
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        if held["sha256"] != digest_of(held["snapshot"]):
-            raise ValueError("its own hash does not match")
-        snapshot = Snapshot.model_validate(held["snapshot"])
+        snapshot = MANIFEST.from_text(unseal(path.read_bytes()), str(path))
         if snapshot.id != snapshot_id:
             raise ValueError(f"it describes {snapshot.id}")
-    except (ValueError, KeyError, TypeError) as cause:
+    except ValueError as cause:
         raise IntegrityError(
             "a snapshot's manifest is not what was written",
             where=str(path),

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import BaseModel
+from typing import TypeVar
 
 from pipelines.core.errors import IntegrityError
 from pipelines.core.files import atomic_file, remove_drafts
-from pipelines.core.records import canonical_json
+from pipelines.core.formats import StoredFormat
+from pipelines.core.records import Record
 
-R = TypeVar("R", bound=BaseModel)
+R = TypeVar("R", bound=Record)
 
 
 class Workspace:
@@ -39,12 +38,13 @@ class Workspace:
         """Read the record called ``name`` if it was written before, else make and write it.
 
         Raises:
+            FormatError: when a newer release wrote the record.
             IntegrityError: when the written record cannot be read.
         """
-        path = self.path(f"{name}.json")
+        path, stored = self.path(f"{name}.json"), StoredFormat(f"the record of step {name}", kind)
         if path.exists():
             try:
-                return kind.model_validate_json(path.read_text(encoding="utf-8"))
+                return stored.from_text(path.read_bytes(), str(path))
             except ValueError as cause:
                 raise IntegrityError(
                     "a run's own record cannot be read",
@@ -53,12 +53,9 @@ class Workspace:
                     hint="remove the file and run again: the step is repeated",
                 ) from cause
         record = make()
-        self.write_json(f"{name}.json", record.model_dump(mode="json"))
+        text = stored.to_text(record) + "\n"
+        self.write(path.name, lambda draft: draft.write_text(text, encoding="utf-8"))
         return record
-
-    def write_json(self, name: str, value: Any) -> Path:
-        """Write JSON whole or not at all."""
-        return self.write(name, lambda path: _put(path, canonical_json(value)))
 
     def write(self, name: str, put: Callable[[Path], object]) -> Path:
         """Write the file ``name`` with ``put``, atomically."""
@@ -66,7 +63,3 @@ class Workspace:
         with atomic_file(path) as draft:
             put(draft)
         return path
-
-
-def _put(path: Path, text: str) -> None:
-    path.write_text(text + "\n", encoding="utf-8")

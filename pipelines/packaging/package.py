@@ -16,12 +16,14 @@ from sklearn.pipeline import Pipeline
 
 from pipelines.core.errors import IntegrityError
 from pipelines.core.files import atomic_folder
+from pipelines.core.formats import SCHEMA
 from pipelines.core.records import Record
 from pipelines.core.time import instant_text
 from pipelines.packaging.serialization import requirements_of, storable_types
 from pipelines.packaging.skops_canonical import make_canonical
 
 EVIDENCE = "extra_files"
+METADATA_SCHEMA = 1
 _ADDED_BY_A_READER = "registered_model_meta"  # MLflow writes it into what it downloads
 
 
@@ -73,7 +75,7 @@ def write_package(
             trusted=trusted,
             requirements=requirements,
             created_at=created_at,
-            metadata={"gauntlet": {**facts, "serialization": form}},
+            metadata=_metadata(facts, form),
         )
         _put_evidence(part, evidence)
     return Package(
@@ -119,7 +121,7 @@ def complete_package(
     with atomic_folder(folder, replace=True) as part:
         shutil.copytree(source, part)
         saved = Model.load(str(part))
-        saved.metadata = {"gauntlet": {**facts, "serialization": package.serialization}}
+        saved.metadata = _metadata(facts, package.serialization)
         saved.model_uuid = _identifier(saved.metadata)
         saved.save(str(part / "MLmodel"))
         _put_evidence(part, evidence)
@@ -137,6 +139,10 @@ def _put_evidence(folder: Path, evidence: Mapping[str, bytes]) -> None:
 
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path, _ in _files(folder))
+
+
+def _metadata(facts: Mapping[str, Any], serialization: str) -> dict[str, Any]:
+    return {"gauntlet": {SCHEMA: METADATA_SCHEMA, **facts, "serialization": serialization}}
 
 
 def _identifier(metadata: Mapping[str, Any]) -> str:

@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Finding
+from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Record
 from pipelines.packaging.package import EVIDENCE
 from pipelines.spec.model import ModelSpec
@@ -19,6 +20,8 @@ from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
+
+R = TypeVar("R", bound=Record)
 
 SPEC = "spec.json"
 SUITE = "suite.json"
@@ -40,6 +43,24 @@ class SavedFeature(Record):
     missing_share: float | None = Field(
         default=None, description="share of the recent window's decision points without a value"
     )
+
+
+class SavedFeatures(Record):
+    """``features.json``: by the feature's name."""
+
+    features: dict[str, SavedFeature]
+
+
+class SavedFindings(Record):
+    """``findings.json``: all that were made before the version was registered."""
+
+    findings: tuple[Finding, ...]
+
+
+class SavedSuite(Record):
+    """``suite.json`` and ``envelope.json``: an expectation suite of Great Expectations."""
+
+    suite: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -87,9 +108,11 @@ def read_version(folder: Path, model: str, number: str) -> ModelVersion:
             number=number,
             folder=folder,
             spec=read_spec(folder),
-            envelope=read_evidence(folder, ENVELOPE),
-            plan=SplitPlan.model_validate(read_evidence(folder, SPLIT)),
-            features=_SAVED.validate_json(features.read_bytes()) if features.is_file() else {},
+            envelope=read_record(folder, ENVELOPE, SavedSuite).suite,
+            plan=read_record(folder, SPLIT, SplitPlan),
+            features=read_record(folder, FEATURES, SavedFeatures).features
+            if features.is_file()
+            else {},
         )
     except (OSError, ValueError) as cause:
         raise IntegrityError(
@@ -107,7 +130,7 @@ def read_spec(folder: Path) -> ModelSpec:
     Raises:
         OSError, ValueError: when it is missing or cannot be read.
     """
-    return ModelSpec.model_validate(read_evidence(folder, SPEC))
+    return read_record(folder, SPEC, ModelSpec)
 
 
 def read_findings(folder: Path) -> tuple[Finding, ...]:
@@ -118,16 +141,29 @@ def read_findings(folder: Path) -> tuple[Finding, ...]:
     """
     if not evidence_path(folder, FINDINGS).is_file():
         return ()
-    return tuple(Finding.model_validate(one) for one in read_evidence(folder, FINDINGS))
+    return read_record(folder, FINDINGS, SavedFindings).findings
 
 
-def read_evidence(folder: Path, name: str) -> Any:
-    """A JSON document of a version's evidence.
+def read_record(folder: Path, name: str, kind: type[R]) -> R:
+    """A record among a version's evidence.
+
+    Arguments:
+        folder: the version's directory.
+        name: of the document.
+        kind: the record that was saved.
 
     Raises:
-        OSError, ValueError: when it is missing or is no JSON.
+        FormatError: when a newer release wrote it.
+        OSError, ValueError: when it is missing or cannot be read.
     """
-    return json.loads(evidence_path(folder, name).read_text(encoding="utf-8"))
+    path = evidence_path(folder, name)
+    return StoredFormat(f"{name} of a version", kind).from_text(path.read_bytes(), str(path))
+
+
+def record_bytes(name: str, record: Record) -> bytes:
+    """A document of a version's evidence, indented for people. ``read_record`` reads it."""
+    value = StoredFormat(f"{name} of a version", type(record)).to_json(record)
+    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
 
 def evidence_path(folder: Path, name: str) -> Path:
@@ -141,6 +177,3 @@ def load_pipeline(folder: Path) -> Pipeline:
 
     pipeline: Pipeline = mlflow.sklearn.load_model(str(folder))
     return pipeline
-
-
-_SAVED = TypeAdapter(dict[str, SavedFeature])

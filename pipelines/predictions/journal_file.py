@@ -20,7 +20,7 @@ from pipelines.spec.predictions import prediction_log
 _BUSY_TIMEOUT_S = 30
 WAL_PAGES = 16_384  # of 4 KiB: nobody ships, and a caller has to clear the write-ahead log himself
 _SQL_TYPES = {ColumnType.STRING: "TEXT", ColumnType.FLOAT: "REAL"}
-_LAYOUT = canonical_json({"journal": 1, "columns": COLUMNS})
+_LAYOUT = canonical_json({"schema": 1, "columns": COLUMNS})
 _TYPED = ", ".join(
     f"{name} {_SQL_TYPES[kind]} NOT NULL" for name, kind in prediction_log("any").columns.items()
 )

@@ -30,7 +30,7 @@ from pydantic import Field
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import Clock, epoch_us, from_epoch_us
 from pipelines.data.canonical import ARROW_TYPES, stored_types
-from pipelines.data.events import stream_prefix
+from pipelines.data.events import OBJECT_SCHEMA, SCHEMA_KEY, stream_prefix
 from pipelines.data.objects import ObjectStore
 from pipelines.predictions.journal import Journal
 from pipelines.predictions.record import COLUMNS
@@ -100,5 +100,6 @@ def log_object(
     types = {name: ARROW_TYPES[kind] for name, kind in stored_types(stream).items()}
     written = io.BytesIO()
     table = pa.table({name: pa.array(values[name], kind) for name, kind in types.items()})
-    pq.write_table(table, written, compression="zstd")
+    marked = table.replace_schema_metadata({SCHEMA_KEY: str(OBJECT_SCHEMA)})
+    pq.write_table(marked, written, compression="zstd")
     return written.getvalue()

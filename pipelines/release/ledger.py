@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from pipelines.core.errors import IntegrityError, StaleEvidenceError
 from pipelines.core.findings import Finding
-from pipelines.core.records import Instant, Record, digest_of
+from pipelines.core.formats import StoredFormat
+from pipelines.core.records import Instant, Record, canonical_json, sha256_text
 from pipelines.core.time import instant_text
 from pipelines.release.policies import policy_of
 from pipelines.release.policy import Decision, Facts, decide
@@ -34,15 +36,17 @@ Kind = Literal[
 class Draft(Record):
     """An entry before it has a place in the chain.
 
-    Kinds: ``decision`` (judged, champion untouched), ``dry_run`` (a dry run that was judged: who
-        has
-    seen the comparison has tried, see ``budget``), ``audit`` (the same by hand, without a
-    judgement), ``review`` (what awaited review came to
-    nothing: refused, or superseded), ``promotion`` and ``first_version`` (judged, and the candidate
-    is champion now), ``rollout`` (a challenger's trial went on, or ended without promotion),
-    ``rollback`` (a former champion is champion again), ``manual_alias_change`` (the alias was found
-    moved by hand). Those that were judged carry what ``replay`` compares: findings, facts,
-    decision.
+    Kinds:
+        decision: judged; the champion stays.
+        dry_run: a dry run that was judged. It used a try of the error budget, see ``budget``.
+        audit: a manual audit, which used a try as well; not judged.
+        review: an approval was refused, or came too late.
+        promotion, first_version: judged; the candidate is champion now.
+        rollout: a rollout began, went on, or ended without a promotion.
+        rollback: a former champion is champion again.
+        manual_alias_change: the champion's alias was moved outside Gauntlet.
+
+    Entries that were judged hold what ``replay`` needs: findings, facts and decision.
     """
 
     model: str
@@ -61,8 +65,7 @@ class Draft(Record):
     snapshot: str = Field(default="", description="id of the snapshot")
     move: Transition | None = Field(
         default=None,
-        exclude_if=lambda move: move is None,
-        description="of a trial on live traffic",
+        description="of a rollout",
     )
 
     @property
@@ -84,7 +87,12 @@ class Draft(Record):
 
 
 class Entry(Draft):
-    """An entry in its place. ``hash`` covers everything else, ``previous`` is the former's."""
+    """An entry in its place.
+
+    ``previous`` is the hash of the entry before it. ``hash`` is the SHA-256 of the text that was
+    stored, which holds every other field. It is checked against that text when the entry is read,
+    and is never computed from the parsed entry: a later release may have more fields.
+    """
 
     sequence: int = Field(ge=1)
     recorded_at: Instant
@@ -101,13 +109,40 @@ class Entry(Draft):
             "previous": head.hash if head else GENESIS,
             "hash": GENESIS,
         }
-        unsealed = cls.model_validate(body)
-        return unsealed.model_copy(update={"hash": unsealed.seal})
+        entry = cls.model_validate(body)
+        return entry.model_copy(update={"hash": sha256_text(entry.body)})
 
     @property
-    def seal(self) -> str:
-        """The hash that the entry should have."""
-        return digest_of({key: value for key, value in self.as_json().items() if key != "hash"})
+    def body(self) -> str:
+        """The text to store, as this release writes it; the hash is stored beside it."""
+        fields = ENTRY_FORMAT.to_json(self)
+        del fields["hash"]
+        return canonical_json(fields)
+
+    @classmethod
+    def from_body(cls, body: str, stored_hash: str, where: str) -> Entry:
+        """The entry that was stored as this text.
+
+        Arguments:
+            body: the stored text.
+            stored_hash: the hash that is stored beside it.
+            where: the entry's place, for errors.
+
+        Raises:
+            FormatError: when a newer release wrote it.
+            ValueError: when the text does not have the hash, or is no entry.
+        """
+        if sha256_text(body) != stored_hash:
+            raise ValueError("the content does not have the hash recorded for it")
+        try:
+            return ENTRY_FORMAT.from_json({**json.loads(body), "hash": stored_hash}, where)
+        except ValidationError as cause:
+            raise ValueError(f"cannot be read: {cause.errors()[0]['msg']}") from cause
+        except (TypeError, ValueError) as cause:
+            raise ValueError(f"cannot be read: {cause}") from cause
+
+
+ENTRY_FORMAT = StoredFormat("a ledger entry", Entry)
 
 
 class Ledger(Protocol):
@@ -179,8 +214,6 @@ def faults(entries: Iterable[Entry]) -> tuple[str, ...]:
         place = f"{entry.model}/{entry.lineage} entry {entry.sequence}"
         if entry.sequence != number:
             found.append(f"{place}: stands where entry {number} should")
-        if entry.hash != entry.seal:
-            found.append(f"{place}: the content does not have the hash recorded for it")
         if entry.previous != (head.hash if head else GENESIS):
             found.append(f"{place}: does not follow from the entry before it")
         if entry.champion_before != (head.champion_after if head else None):

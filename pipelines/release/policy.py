@@ -62,12 +62,10 @@ class Facts(Record):
     dry_run: bool = False
     rollout: Literal["none", "pending", "complete"] = Field(
         default="none",
-        exclude_if=lambda trial: trial == "none",
         description="on live traffic: not declared, still to come, or over",
     )
     active_challenger: str | None = Field(
         default=None,
-        exclude_if=lambda version: version is None,
         description="another version that has the place",
     )
     waived: tuple[str, ...] = Field(default=(), description="names of findings, spelled out")

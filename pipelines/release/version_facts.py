@@ -6,10 +6,9 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from pipelines.core.errors import GauntletError, IntegrityError
 from pipelines.core.files import draft_in, publish_folder
+from pipelines.core.formats import check_schema_number
 from pipelines.core.records import canonical_json
 from pipelines.packaging.package import content_digest
 from pipelines.release.ledger import LIVE
@@ -19,7 +18,8 @@ RUN, CONTENT, LINEAGE, OUTCOME, ROLLOUT_STATUS = (
     f"gauntlet.{name}" for name in ("run", "content", "lineage", "outcome", "rollout_status")
 )
 _FACTS = ("run", "recipe", "spec", "snapshot", "as_of", "content", "lineage", "created_at")
-_SPLIT = "gauntlet.split"
+_SPLIT, _SCHEMA = "gauntlet.split", "gauntlet.schema"
+TAGS_SCHEMA = 1
 
 
 def version_tags(registration: Registration) -> dict[str, str]:
@@ -29,6 +29,7 @@ def version_tags(registration: Registration) -> dict[str, str]:
         **registration.tags,
         **{f"gauntlet.{name}": str(facts[name]) for name in _FACTS},
         _SPLIT: canonical_json(facts["split"]),
+        _SCHEMA: str(TAGS_SCHEMA),
     }
 
 
@@ -36,10 +37,14 @@ def version_from_tags(model: str, version: str, tags: Mapping[str, str]) -> Vers
     """The version that ``version_tags`` described.
 
     Raises:
+        FormatError: when a newer release registered it.
         GauntletError: when the tags are not those of a version that Gauntlet registered.
     """
-    named = {f"gauntlet.{name}" for name in _FACTS} | {_SPLIT}
+    named = {f"gauntlet.{name}" for name in _FACTS} | {_SPLIT, _SCHEMA}
     try:
+        check_schema_number(
+            int(tags[_SCHEMA]), TAGS_SCHEMA, "a version", f"{model} version {version}"
+        )
         return VersionInfo.model_validate(
             {
                 "model": model,
@@ -49,7 +54,7 @@ def version_from_tags(model: str, version: str, tags: Mapping[str, str]) -> Vers
                 "tags": {key: value for key, value in tags.items() if key not in named},
             }
         )
-    except (KeyError, ValidationError, json.JSONDecodeError) as cause:
+    except (KeyError, ValueError) as cause:
         raise GauntletError(
             "a version was not registered by Gauntlet",
             where=f"{model} version {version}",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from pipelines.core.errors import IntegrityError
 from pipelines.core.files import write_bytes
-from pipelines.core.records import Record, canonical_json
+from pipelines.core.formats import StoredFormat
+from pipelines.core.records import Record
 from pipelines.predictions.assignment import Allocation
 from pipelines.spec.fields import Name
 
@@ -34,6 +35,9 @@ class ServingPlan(Record):
     allocation: Allocation = Allocation(salt="none")
 
 
+PLAN = StoredFormat("a serving plan", ServingPlan)
+
+
 def write_plan(folder: Path, plan: ServingPlan) -> None:
     """Put a plan where workers look for it; complete or absent.
 
@@ -43,7 +47,7 @@ def write_plan(folder: Path, plan: ServingPlan) -> None:
         Unavailable: when the disk is full.
     """
     path = plan_path(folder, plan.model)
-    content = canonical_json(plan.as_json()).encode()
+    content = PLAN.to_text(plan).encode()
     if path.is_file() and path.read_bytes() == content:
         os.utime(path)
     else:
@@ -66,10 +70,10 @@ def read_plan(folder: Path, model: str) -> ServingPlan | None:
     """
     path = plan_path(folder, model)
     try:
-        return ServingPlan.model_validate_json(path.read_bytes())
+        return PLAN.from_text(path.read_bytes(), str(path))
     except FileNotFoundError:
         return None
-    except ValidationError as cause:
+    except ValueError as cause:
         raise IntegrityError(
             "a serving plan cannot be read",
             where=str(path),

@@ -97,7 +97,7 @@ class ModelSpec(Declaration):
     def recipe(self) -> str:
         """Hash of everything that shapes a trained model; owner, schedule and gates do not."""
         parts = {"points", "label", "features", "serving", "split", "estimator", "streams"}
-        return digest_of({key: value for key, value in self.as_json().items() if key in parts})
+        return digest_of({key: value for key, value in self.meaning().items() if key in parts})
 
     def without_rollout(self) -> ModelSpec:
         """The same declaration without shadow and canary: the recent window promotes."""

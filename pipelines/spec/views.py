@@ -63,8 +63,9 @@ def definitions(spec: ModelSpec) -> dict[str, str]:
 def definition_of(spec: ModelSpec, feature: Feature) -> str:
     """Hash of all that decides the feature's value as of an instant, 16 hexadecimal digits.
 
-    Its name is not in it: what two models, or a champion and its challenger, call by one name
-    may differ, and what they call by two may be the same.
+    The name is left out: two models may use one name for different features, or two names for the
+    same feature. Fields with their default are left out as well, so that a field added to a later
+    release does not make stored values look never materialized.
     """
     if isinstance(feature, CalendarFeature):
         return digest_of({"part": feature.part, "zone": feature.zone})[:16]
@@ -74,6 +75,6 @@ def definition_of(spec: ModelSpec, feature: Feature) -> str:
     else:
         stream = spec.streams[feature.stream]
         read = {*feature.by, *(c.column for c in feature.where), *filter(None, (feature.column,))}
-        value = {key: v for key, v in feature.as_json().items() if key != "name"}
+        value = {key: v for key, v in feature.meaning().items() if key != "name"}
     columns = {"columns": {c: stream.columns[c] for c in sorted(read)}}
-    return digest_of({"stream": stream.as_json() | columns, "feature": value})[:16]
+    return digest_of({"stream": stream.meaning() | columns, "feature": value})[:16]

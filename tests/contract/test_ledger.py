@@ -1,5 +1,6 @@
 """One suite for every ledger: SQLite in memory, SQLite in a file, and a real PostgreSQL."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -16,9 +17,9 @@ import sqlalchemy as sa
 
 from pipelines.adapters.database import open_engine
 from pipelines.adapters.ledger.sql import ENTRIES, SqlLedger
-from pipelines.core.errors import IntegrityError, StaleEvidenceError, Unavailable
+from pipelines.core.errors import FormatError, IntegrityError, StaleEvidenceError, Unavailable
 from pipelines.core.findings import Finding, Gate, Verdict
-from pipelines.core.records import canonical_json, digest_of
+from pipelines.core.records import canonical_json, sha256_text
 from pipelines.release.ledger import LIVE, Draft, Entry, replay
 from pipelines.release.policy import Facts, decide
 
@@ -318,9 +319,9 @@ def three(ledger: SqlLedger) -> tuple[Entry, ...]:
 def test_a_changed_entry_is_named(
     ledger: SqlLedger, engine: sa.Engine, three: tuple[Entry, ...]
 ) -> None:
-    forged = three[1].as_json() | {"reasons": ["all was well"]}
+    forged = three[1].model_copy(update={"reasons": ("all was well",)})
     where = ENTRIES.c.sequence == 2
-    tamper(engine, ENTRIES.update().where(where).values(body=canonical_json(forged)))
+    tamper(engine, ENTRIES.update().where(where).values(body=forged.body))
     with pytest.raises(
         IntegrityError, match="demand/live entry 2: the content does not have the hash"
     ):
@@ -333,10 +334,9 @@ def test_a_changed_entry_is_named(
 def test_a_changed_entry_with_a_new_hash_breaks_the_chain(
     ledger: SqlLedger, engine: sa.Engine, three: tuple[Entry, ...]
 ) -> None:
-    forged = three[1].as_json() | {"reasons": ["all was well"]}
-    forged["hash"] = digest_of({key: forged[key] for key in forged if key != "hash"})
+    body = three[1].model_copy(update={"reasons": ("all was well",)}).body
     where = ENTRIES.c.sequence == 2
-    changed = {"body": canonical_json(forged), "hash": forged["hash"]}
+    changed = {"body": body, "hash": sha256_text(body)}
     tamper(engine, ENTRIES.update().where(where).values(**changed))
     with pytest.raises(
         IntegrityError, match="demand/live entry 3: does not follow from the entry before"
@@ -363,9 +363,33 @@ def test_a_column_that_contradicts_the_body_is_named(
 def test_a_body_that_is_no_entry_is_named(
     ledger: SqlLedger, engine: sa.Engine, three: tuple[Entry, ...]
 ) -> None:
-    tamper(engine, ENTRIES.update().where(ENTRIES.c.sequence == 3).values(body='{"model":'))
+    body, third = '{"model":', ENTRIES.c.sequence == 3
+    tamper(engine, ENTRIES.update().where(third).values(body=body))
+    with pytest.raises(IntegrityError, match="entry 3: the content does not have the hash"):
+        ledger.verify("demand")
+    tamper(engine, ENTRIES.update().where(third).values(hash=sha256_text(body)))
     with pytest.raises(IntegrityError, match="entry 3: cannot be read"):
         ledger.verify("demand")
+
+
+def test_an_entry_of_another_release_is_read_or_refused_by_its_schema(
+    ledger: SqlLedger, engine: sa.Engine, three: tuple[Entry, ...]
+) -> None:
+    third = ENTRIES.c.sequence == 3
+    added = json.loads(three[2].body) | {"added_later": {"a": 1}}
+    del added["snapshot"]
+    body = json.dumps(added, indent=1)
+    tamper(engine, ENTRIES.update().where(third).values(body=body, hash=sha256_text(body)))
+    assert ledger.verify("demand") == 3, "unknown fields and missing defaults do no harm"
+    read = ledger.entries("demand")[-1]
+    assert read == three[2].model_copy(update={"hash": sha256_text(body)})
+    newer = canonical_json(added | {"schema": 2})
+    tamper(engine, ENTRIES.update().where(third).values(body=newer, hash=sha256_text(newer)))
+    for reading in (ledger.verify, ledger.entries, ledger.head):
+        with pytest.raises(FormatError, match="written by a newer release") as caught:
+            reading("demand")
+    assert caught.value.where == "demand/live entry 3"
+    assert (caught.value.got, caught.value.wanted) == ("schema 2", "schema 1 or older")
 
 
 def test_missing_guards_are_named(
@@ -394,9 +418,10 @@ def test_entries_are_readable_without_this_program(ledger: SqlLedger, engine: sa
     """The body is plain JSON, and its hash can be checked with nothing but SHA-256."""
     entry = ledger.append(judged("a"), 0)
     with engine.connect() as connection:
-        body = json.loads(connection.execute(sa.select(ENTRIES.c.body)).scalar_one())
-    assert digest_of({key: body[key] for key in body if key != "hash"}) == entry.hash
-    assert body["decision"]["outcome"] == "first_version"
+        stored = connection.execute(sa.select(ENTRIES.c.body)).scalar_one()
+    assert hashlib.sha256(stored.encode()).hexdigest() == entry.hash
+    body = json.loads(stored)
+    assert (body["schema"], body["decision"]["outcome"]) == (1, "first_version")
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_a_version_keeps_the_definitions_and_how_often_each_was_missing(
     parts = pharmacy.parts()
     info = parts.registry.get("demand", "1")
     folder = parts.registry.download(info, pharmacy.home / "versions")
-    saved = json.loads((folder / "extra_files" / "features.json").read_text())
+    saved = json.loads((folder / "extra_files" / "features.json").read_text())["features"]
     spec = parts.load_spec("demand")
     assert {name: one["definition"] for name, one in saved.items()} == definitions(spec)
     assert saved["weekday"]["missing_share"] == 0

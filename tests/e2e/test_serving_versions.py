@@ -13,6 +13,7 @@ from pipelines.core.time import FixedClock
 from pipelines.flows.serving.publish import plans_folder, publish_plan
 from pipelines.gates.availability.fast_predict import NAME
 from pipelines.packaging.package import EVIDENCE, content_digest
+from pipelines.packaging.version import read_findings
 from pipelines.serving.deployment import Deployment
 from pipelines.serving.loaded_version import load_for_serving
 from pipelines.serving.plan import PlannedVersion, ServingPlan, write_plan
@@ -80,9 +81,9 @@ def test_a_registered_version_is_compiled(pharmacy: Pharmacy) -> None:
     plan = publish_plan("demand", connect(pharmacy.settings))
     loaded = load_for_serving(plan.champion)
     assert loaded.is_compiled, "the project's own form of pipeline answers without data frames"
-    findings = json.loads((Path(plan.champion.folder) / EVIDENCE / "findings.json").read_text())
-    [said] = [one for one in findings if one["name"] == NAME]
-    assert (said["verdict"], said["value"]) == ("pass", 0.0), said["reason"]
+    findings = read_findings(Path(plan.champion.folder))
+    [said] = [one for one in findings if one.name == NAME]
+    assert (said.verdict, said.value) == ("pass", 0.0), said.reason
     parts = connect(pharmacy.settings)
     [entry] = [one for one in parts.ledger.entries("demand") if one.candidate == "1"]
     assert NAME in [finding.name for finding in entry.findings], "the reviewer saw it"
@@ -97,10 +98,11 @@ def test_what_registration_found_decides_the_form(
     as_registered = load_for_serving(champion)
     example = [dict.fromkeys(as_registered.spec.feature_names)]
     path = Path(champion.folder) / EVIDENCE / "findings.json"
-    findings = [one for one in json.loads(path.read_text()) if one["name"] != NAME or said]
-    for one in findings:
+    saved = json.loads(path.read_text())
+    saved["findings"] = [one for one in saved["findings"] if one["name"] != NAME or said]
+    for one in saved["findings"]:
         one["verdict"] = said if one["name"] == NAME else one["verdict"]
-    path.write_text(json.dumps(findings))
+    path.write_text(json.dumps(saved))
     other = champion.model_copy(update={"content": content_digest(Path(champion.folder))})
     loaded = load_for_serving(other)
     assert loaded.is_compiled is compiles

@@ -78,7 +78,7 @@ class PostgresEvents:
     ) -> tuple[PulledObject, ...]:
         """See ``EventSource.pull``."""
         about = {"address": self._address(), "table": self.table, "stream": stream.digest}
-        noted = [Increment.model_validate(one) for one in cache.note("increments", about) or []]
+        noted = [Increment.from_stored(one) for one in cache.note("increments", about) or []]
         held = [one.pulled is None or one.pulled.sha256 in cache for one in noted]
         increments = noted[: held.index(False)] if False in held else noted
         if not increments or parse_instant(increments[-1].upto) < utc(as_of):

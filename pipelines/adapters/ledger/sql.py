@@ -13,11 +13,9 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import ValidationError
 from sqlalchemy import exc
 
 from pipelines.adapters.database import address_of, answered
-from pipelines.core.records import canonical_json
 from pipelines.core.time import Clock, epoch_us
 from pipelines.release.ledger import LIVE, Draft, Entry, check_place, faults, refuse
 
@@ -98,7 +96,7 @@ class SqlLedger:
             **{key: getattr(entry, key) for key in ("model", "lineage", "sequence", "run", "kind")},
             "recorded_us": epoch_us(entry.recorded_at),
             "hash": entry.hash,
-            "body": canonical_json(entry.as_json()),
+            "body": entry.body,
         }
         try:
             with self._connection() as connection:
@@ -223,13 +221,11 @@ def _parse(row: sa.Row[Any]) -> tuple[Entry | None, Sequence[str]]:
     """The entry of a row, and what is wrong with it."""
     place = f"{row.model}/{row.lineage} entry {row.sequence}"
     try:
-        entry = Entry.model_validate_json(row.body)
-    except ValidationError as cause:
-        return None, [f"{place}: cannot be read: {cause.errors()[0]['msg']}"]
+        entry = Entry.from_body(row.body, row.hash, place)
+    except ValueError as cause:
+        return None, [f"{place}: {cause}"]
     wrong = []
-    if entry.hash != entry.seal:
-        wrong.append(f"{place}: the content does not have the hash recorded for it")
-    keys = ("model", "lineage", "sequence", "run", "kind", "hash")
+    keys = ("model", "lineage", "sequence", "run", "kind")
     if any(getattr(entry, key) != getattr(row, key) for key in keys) or (
         epoch_us(entry.recorded_at) != row.recorded_us
     ):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from pipelines.core.errors import Unavailable
 from pipelines.core.time import Clock
@@ -76,6 +75,6 @@ class FileLock:
 def _read(path: Path) -> Holder | None:
     """Who wrote the file; None in the moment between taking the lock and signing it."""
     try:
-        return Holder.model_validate_json(path.read_bytes())
-    except ValidationError:
+        return Holder.from_stored(json.loads(path.read_bytes()))
+    except ValueError:
         return None

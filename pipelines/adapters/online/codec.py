@@ -1,8 +1,9 @@
 """Rows of feature views as bytes: one spelling for every online store.
 
-A row is two instants (16 bytes) and its values as JSON; a key is JSON as well, so that no
-separator can occur in it and ``1``, ``1.0``, ``True`` and ``"1"`` are four keys. A datetime is
-``{"us": <microseconds since 1970>}``. Numbers come back as the very numbers that were stored.
+A row is its schema number (1 byte), two instants (16 bytes) and its values as JSON. A key is JSON
+as well, so that ``1``, ``1.0``, ``True`` and ``"1"`` are four keys. A datetime is
+``{"us": <microseconds since 1970>}``. Numbers are read exactly as they were stored. The state of a
+view is a JSON object with a schema number; a reader ignores keys that it does not know.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from pipelines.core.errors import DataError, IntegrityError, StaleEvidenceError
+from pipelines.core.formats import SCHEMA, check_schema_number
 from pipelines.core.time import epoch_us, from_epoch_us, instant_text
 from pipelines.features.online.store import Key, OnlineRow, Value, ViewState
 
-_TIMES = struct.Struct(">qq")
+ROW_SCHEMA = STATE_SCHEMA = 1
+_HEAD = struct.Struct(">Bqq")
 UNREADABLE = (ValueError, TypeError, KeyError, OverflowError, struct.error)
 _WANTED = "str, int, float, bool, datetime with a zone, or (as a value) None; no NaN"
 
@@ -49,18 +52,22 @@ def row_bytes(row: OnlineRow, width: int) -> bytes:
             got=f"{len(row.values)} values",
             wanted=f"one for each of the {width} definitions",
         )
-    return _TIMES.pack(epoch_us(row.event_time), epoch_us(row.written_at)) + _bytes(row.values)
+    head = _HEAD.pack(ROW_SCHEMA, epoch_us(row.event_time), epoch_us(row.written_at))
+    return head + _bytes(row.values)
 
 
 def row_of(key: Key, stored: bytes, where: str) -> OnlineRow:
     """The row that ``row_bytes`` spelled.
 
     Raises:
+        FormatError: when a newer release wrote it.
         IntegrityError: when the bytes are not such a row.
     """
     try:
-        event, written = _TIMES.unpack_from(stored)
-        values, _end = _decode(stored[_TIMES.size :].decode("utf-8", "surrogatepass"))
+        schema, event, written = _HEAD.unpack_from(stored)
+        if schema != ROW_SCHEMA:
+            check_schema_number(schema, ROW_SCHEMA, "a stored row", f"{where}, entity {key}")
+        values, _end = _decode(stored[_HEAD.size :].decode("utf-8", "surrogatepass"))
         return OnlineRow(key, tuple(values), from_epoch_us(event), from_epoch_us(written))
     except UNREADABLE as cause:
         raise IntegrityError(
@@ -73,20 +80,34 @@ def row_of(key: Key, stored: bytes, where: str) -> OnlineRow:
 
 
 def state_text(state: ViewState) -> str:
-    """A view's state."""
-    times = [epoch_us(state.as_of), epoch_us(state.written_at)]
-    return json.dumps([state.name, *times, *state.definitions])
+    """A view's state as JSON."""
+    return json.dumps(
+        {
+            SCHEMA: STATE_SCHEMA,
+            "name": state.name,
+            "as_of_us": epoch_us(state.as_of),
+            "written_us": epoch_us(state.written_at),
+            "definitions": state.definitions,
+        }
+    )
 
 
 def state_of(text: str | bytes, where: str) -> ViewState:
     """The state that ``state_text`` spelled.
 
     Raises:
+        FormatError: when a newer release wrote it.
         IntegrityError: when the text is no such state.
     """
     try:
-        name, as_of, written, *definitions = json.loads(text)
-        return ViewState(name, from_epoch_us(as_of), from_epoch_us(written), tuple(definitions))
+        held = json.loads(text)
+        check_schema_number(held[SCHEMA], STATE_SCHEMA, "the state of a stored view", where)
+        return ViewState(
+            name=held["name"],
+            as_of=from_epoch_us(held["as_of_us"]),
+            written_at=from_epoch_us(held["written_us"]),
+            definitions=tuple(held["definitions"]),
+        )
     except UNREADABLE as cause:
         raise damaged_state(where, text) from cause
 

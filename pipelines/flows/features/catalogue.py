@@ -13,7 +13,7 @@ from pipelines.core.findings import Finding, Verdict
 from pipelines.core.records import Instant, Record
 from pipelines.features.online.store import ViewState
 from pipelines.flows.collaborators import Parts
-from pipelines.packaging.version import SavedFeature
+from pipelines.packaging.version import SavedFeature, SavedFeatures
 from pipelines.release.ledger import LIVE, Entry
 from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
 from pipelines.spec.model import ModelSpec
@@ -90,20 +90,22 @@ class _Row(NamedTuple):
     uses: dict[str, Use]
 
 
-def save_features(spec: ModelSpec, rows: pd.DataFrame) -> dict[str, object]:
-    """What a version keeps about its features, as JSON, by name.
+def save_features(spec: ModelSpec, rows: pd.DataFrame) -> SavedFeatures:
+    """What a version keeps about its features.
 
     Arguments:
         spec: the version's declaration.
         rows: decision points of the recent window, a column for each feature.
     """
-    return {
-        name: SavedFeature(
-            definition=definition,
-            missing_share=float(rows[name].isna().mean()) if len(rows) else None,
-        ).as_json()
-        for name, definition in definitions(spec).items()
-    }
+    return SavedFeatures(
+        features={
+            name: SavedFeature(
+                definition=definition,
+                missing_share=float(rows[name].isna().mean()) if len(rows) else None,
+            )
+            for name, definition in definitions(spec).items()
+        }
+    )
 
 
 def catalogue(specs: Iterable[ModelSpec], parts: Parts) -> Catalogue:

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from pipelines.core.files import write_bytes
 from pipelines.core.findings import Finding
-from pipelines.core.records import Instant, Record, canonical_json
+from pipelines.core.formats import StoredFormat
+from pipelines.core.records import Instant, Record
 from pipelines.flows.collaborators import Parts
 from pipelines.gates.canary.looks import Look
 from pipelines.release.rollout.state import beside
@@ -96,4 +97,5 @@ def save_evidence(parts: Parts, model: str, run: str, evidence: Record) -> None:
     The ledger has the findings, which suffice to judge again; this has the sums behind them.
     """
     path = parts.home / "releases" / model / f"{run}.json"
-    write_bytes(path, (canonical_json(evidence.as_json()) + "\n").encode())
+    stored = StoredFormat("release evidence", type(evidence))
+    write_bytes(path, (stored.to_text(evidence) + "\n").encode())

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any
-
+from pipelines.core.records import Record
 from pipelines.flows.features.catalogue import save_features
 from pipelines.flows.retrain.contract import envelope_of
 from pipelines.flows.retrain.evidence import Evidence
@@ -25,6 +22,9 @@ from pipelines.packaging.version import (
     SPEC,
     SPLIT,
     SUITE,
+    SavedFindings,
+    SavedSuite,
+    record_bytes,
 )
 from pipelines.release.registry import Registration, Shown, VersionInfo
 
@@ -88,20 +88,20 @@ def _files(
 
     rows, candidates, _ = recent_rows(run, trained, evaluation.window)
     known = rows["label"].notna()
-    documents: Mapping[str, Any] = {
-        SPEC: run.spec.as_json(),
-        SUITE: dict(run.suite),
-        ENVELOPE: envelope_of(run, evidence.snapshot),
-        SNAPSHOT: evidence.snapshot.as_json(),
-        SPLIT: run.plan.as_json(),
-        EVALUATION: evaluation.as_json(),
-        FINDINGS: [finding.as_json() for finding in evidence.findings],
+    documents: dict[str, Record] = {
+        SPEC: run.spec,
+        SUITE: SavedSuite(suite=dict(run.suite)),
+        ENVELOPE: SavedSuite(suite=envelope_of(run, evidence.snapshot)),
+        SNAPSHOT: evidence.snapshot,
+        SPLIT: run.plan,
+        EVALUATION: evaluation,
+        FINDINGS: SavedFindings(findings=evidence.findings),
         FEATURES: save_features(run.spec, rows),
     }
     if evidence.audit is not None and evidence.audit.audit is not None:
-        documents = {**documents, AUDIT: evidence.audit.as_json()}
+        documents[AUDIT] = evidence.audit
     if evidence.availability is not None and evidence.availability.findings:
-        documents = {**documents, AVAILABILITY: evidence.availability.as_json()}
+        documents[AVAILABILITY] = evidence.availability
     plots = evaluation_plots(
         evaluation,
         level=LEVEL,
@@ -109,10 +109,7 @@ def _files(
         predicted=candidates[0].predictions[known],
     )
     return {
-        **{
-            name: (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
-            for name, value in documents.items()
-        },
+        **{name: record_bytes(name, record) for name, record in documents.items()},
         **{f"{PLOTS}/{name}": content for name, content in plots.items()},
     }
 

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import redis
 
+from pipelines.adapters.online.codec import state_of, state_text
 from pipelines.core.errors import (
+    FormatError,
     GauntletError,
     IntegrityError,
     SpecError,
@@ -105,7 +107,16 @@ def test_a_state_that_is_none_of_ours_is_damaged(shared_url: str, content: bytes
         assert "materialize again" in told.value.hint
 
 
-@pytest.mark.parametrize("content", [b"short", b"0" * 16 + b"[1", b"0" * 16 + b"7", b"\x7f" * 30])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"short",
+        b"\x01" + b"0" * 16 + b"[1",
+        b"\x01" + b"0" * 16 + b"7",
+        b"\x01" + b"\x7f" * 30,
+        b"\x00" * 30,
+    ],
+)
 def test_a_row_that_is_none_of_ours_is_damaged_and_written_anew(
     shared_url: str, content: bytes
 ) -> None:
@@ -120,6 +131,20 @@ def test_a_row_that_is_none_of_ours_is_damaged_and_written_anew(
     assert "--force" in told.value.hint
     store.write(state_at(1), [row(1)], None, replaces=state_at(0))
     assert store.read(VIEW, [(1,)]).rows == (row(1),)
+
+
+def test_a_row_or_state_of_a_newer_release_is_refused_by_name(shared_url: str) -> None:
+    store = store_at(shared_url)
+    store.write(state_at(0), [row(1)], (), replaces=None)
+    spoil = spoil_sqlite if shared_url.startswith("sqlite") else spoil_redis
+    spoil(shared_url, "row", b"\x02" + b"0" * 16 + b"[1]")
+    with pytest.raises(FormatError, match="a stored row was written by a newer release") as told:
+        store.read(VIEW, [(1,)])
+    assert VIEW in told.value.where
+    assert "(1,)" in told.value.where
+    assert (told.value.got, told.value.wanted) == ("schema 2", "schema 1 or older")
+    with pytest.raises(FormatError, match="the state of a stored view"):
+        state_of(state_text(state_at(0)).replace('"schema": 1', '"schema": 2'), VIEW)
 
 
 @pytest.mark.parametrize("url", ["postgresql://host/db", "online.db", "sqlite://", "memory://"])

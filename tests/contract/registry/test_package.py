@@ -71,7 +71,7 @@ def test_a_package_says_what_it_needs_and_no_more(pack: Callable) -> None:
     assert all("==" in line for line in lines)
     saved = mlflow.models.Model.load(str(packed.folder))
     assert saved.signature is not None
-    assert saved.metadata["gauntlet"] == {"model": "demand", "serialization": "skops"}
+    assert saved.metadata["gauntlet"] == {"schema": 1, "model": "demand", "serialization": "skops"}
     assert serialization_finding(packed.package.serialization).verdict is Verdict.PASS
 
 

@@ -233,7 +233,7 @@ def test_a_manifest_is_not_trusted(
     assert load_snapshot(tmp_path / "cache", taken.id) == taken
     path = tmp_path / "cache" / "snapshots" / f"{taken.id}.json"
     held = json.loads(path.read_text())
-    held["snapshot"]["streams"]["sales"]["objects"].pop()
+    held["record"]["streams"]["sales"]["objects"].pop()
     path.write_text(json.dumps(held))
     with pytest.raises(IntegrityError, match="manifest"):
         load_snapshot(tmp_path / "cache", taken.id)
