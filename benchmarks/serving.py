@@ -224,7 +224,7 @@ def version_folder(pharmacy: Pharmacy) -> Path:
     """The champion's directory."""
     from pipelines.flows.serving.publish import publish_plan
 
-    return Path(publish_plan("demand", connect(pharmacy.settings)).champion.folder)
+    return Path(publish_plan("demand", connect(pharmacy.settings).publishing).champion.folder)
 
 
 @contextmanager

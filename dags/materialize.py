@@ -70,7 +70,7 @@ def fill(model: str) -> dict[str, Any]:
     context = get_current_context()
     params = context["params"]
     as_of = standing_at(params, context["dag_run"])
-    return materialize(model, as_of, connect(), force=params["force"]).as_json()
+    return materialize(model, as_of, connect().materialization, force=params["force"]).as_json()
 
 
 for model, timetable in declared("materialize", when):

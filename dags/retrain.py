@@ -119,11 +119,11 @@ def first_fill() -> dict[str, Any]:
     """Fill an online store that nobody has filled before there was a first version."""
     from airflow.sdk.exceptions import AirflowSkipException
 
-    from pipelines.flows.features.materialize import fill_first
+    from pipelines.flows.features.materialize import materialize_new_model
     from pipelines.wiring import connect
 
     request = Request(**get_current_context()["ti"].xcom_pull(task_ids="request"))
-    filled = fill_first(request, connect())
+    filled = materialize_new_model(request, connect().materialization)
     if filled is None:
         raise AirflowSkipException("nothing to do: there is a champion, or all was filled before")
     return filled.as_json()

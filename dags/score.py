@@ -52,7 +52,7 @@ def predict(model: str) -> dict[str, Any]:
 
     context = get_current_context()
     as_of = standing_at(context["params"], context["dag_run"])
-    return score(model, as_of, connect()).as_json()
+    return score(model, as_of, connect().scoring).as_json()
 
 
 for model, timetable in declared("score", when):

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.records import Instant, Record
 from pipelines.data.profile import StreamFacts, stream_facts
-from pipelines.flows.collaborators import Parts
-from pipelines.flows.features.store_gaps import unfilled
+from pipelines.data.reader import EventReader
+from pipelines.features.online.store import OnlineStore
+from pipelines.flows.features.store_gaps import missing_online
 from pipelines.flows.frames import touches
 from pipelines.flows.retrain.contract import fresh_rows
 from pipelines.gates.canary.sample_size import sample_size_problems
 from pipelines.gates.contract.findings import contract_findings
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan, split_plan
+
+if TYPE_CHECKING:
+    from pipelines.quality.suite import SuiteRunner
 
 
 class PointFacts(Record):
@@ -50,26 +55,42 @@ class Readiness(Record):
         return not self.problems
 
 
-def check(spec: ModelSpec, as_of: datetime, parts: Parts) -> Readiness:
+def check_readiness(
+    spec: ModelSpec,
+    suite: Mapping[str, Any],
+    as_of: datetime,
+    *,
+    events: EventReader,
+    online: OnlineStore,
+    suite_runner: SuiteRunner,
+) -> Readiness:
     """Read everything a retraining would read, and train nothing.
+
+    Arguments:
+        spec: the declaration.
+        suite: its hand-written suite.
+        as_of: zoned, not in the future.
+        events: reads its streams.
+        online: the online store of production.
+        suite_runner: runs suites on tables.
 
     Raises:
         GauntletError: for what cannot even be read; what can be is reported together.
     """
     from pipelines.features.frame import build_frame
 
-    suite, lacking = parts.load_suite(spec, thorough=True), unfilled(spec, as_of, parts)
-    snapshot = parts.open_events(spec).snapshot(spec.streams, as_of)
+    lacking = missing_online(spec, as_of, online)
+    snapshot = events.snapshot(spec.streams, as_of)
     plan = split_plan(spec, as_of)
-    with parts.open_events(spec).tables(snapshot, spec.streams) as tables:
-        parts.progress("looking at the streams")
+    with events.tables(snapshot, spec.streams) as tables:
+        events.progress("looking at the streams")
         facts = {name: stream_facts(tables[name], spec.streams[name]) for name in tables}
         fresh = fresh_rows(spec, tables, as_of)
-        findings = contract_findings(suite, fresh, parts.suite_runner, "suite", spec.points.stream)
-        parts.progress("making decision points")
+        findings = contract_findings(suite, fresh, suite_runner, "suite", spec.points.stream)
+        events.progress("making decision points")
         frame = build_frame(spec, tables, as_of)
         points = _points(frame, spec, plan)
-        parts.progress("counting who a canary would have")
+        events.progress("counting who a canary would have")
         lacking += sample_size_problems(spec, frame, tables, as_of)
     return Readiness(
         model=spec.name,

@@ -18,7 +18,10 @@ from pipelines.release.registry import Registry
 from pipelines.spec.model import ModelSpec
 
 if TYPE_CHECKING:
+    from pipelines.flows.features.materialize import MaterializeCollaborators
     from pipelines.flows.retrain.run import LoadSuite, RetrainCollaborators
+    from pipelines.flows.serving.batch_score import ScoreCollaborators
+    from pipelines.flows.serving.publish import PublishCollaborators
     from pipelines.flows.versions import VersionReader
     from pipelines.quality.suite import SuiteRunner
 
@@ -70,4 +73,44 @@ class Parts:
             lock=self.lock,
             clock=self.clock,
             progress=self.progress,
+        )
+
+    @property
+    def materialization(self) -> MaterializeCollaborators:
+        """What a materialization works with."""
+        from pipelines.flows.features.materialize import MaterializeCollaborators
+
+        return MaterializeCollaborators(
+            load_spec=self.load_spec,
+            open_events=self.open_events,
+            versions=self.versions,
+            ledger=self.ledger,
+            online=self.online,
+            clock=self.clock,
+        )
+
+    @property
+    def publishing(self) -> PublishCollaborators:
+        """What publishing a plan works with."""
+        from pipelines.flows.serving.publish import PublishCollaborators
+
+        return PublishCollaborators(
+            home=self.home,
+            load_spec=self.load_spec,
+            versions=self.versions,
+            ledger=self.ledger,
+        )
+
+    @property
+    def scoring(self) -> ScoreCollaborators:
+        """What batch scoring works with."""
+        from pipelines.flows.serving.batch_score import ScoreCollaborators
+
+        return ScoreCollaborators(
+            load_spec=self.load_spec,
+            open_events=self.open_events,
+            open_store=self.open_store,
+            scratch_online=self.scratch_online,
+            publish=self.publishing,
+            clock=self.clock,
         )

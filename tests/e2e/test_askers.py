@@ -79,4 +79,6 @@ def test_a_batch_orders_what_pharmacies_would_have_been_answered(
     assert both.sum() > 50
     assert (answered[both] == scored[both]).mean() > 0.9
     assert np.corrcoef(answered[both], scored[both])[0, 1] > 0.99
-    assert not score_status("demand", connect(other.settings, clock=clock)).stale
+    parts = connect(other.settings, clock=clock)
+    spec = parts.load_spec("demand")
+    assert not score_status(spec, parts.open_store(spec), clock.now()).stale

@@ -14,8 +14,8 @@ from pipelines.adapters.online.memory import MemoryOnline
 from pipelines.adapters.online.redis import RedisOnline
 from pipelines.core.errors import DataError, SpecError, Unavailable
 from pipelines.features.online.store import ViewState
-from pipelines.flows.features.catalogue import Catalogue, Use, catalogue
-from pipelines.flows.features.feast_export import export_feast
+from pipelines.flows.features.catalogue import Catalogue, FeatureUsage, catalogue
+from pipelines.flows.features.feast_export import ViewValues, export_feast
 from pipelines.simulation.faults import UnitChange
 from pipelines.spec.load import load_models
 from pipelines.spec.views import definitions
@@ -27,10 +27,11 @@ NOBODY = "redis://127.0.0.1:1/0"
 
 def look(pharmacy: Pharmacy, online: Any = None) -> Catalogue:
     parts = pharmacy.parts(online=online or MemoryOnline())
-    return catalogue(load_models(pharmacy.home / "models").values(), parts)
+    specs = load_models(pharmacy.home / "models").values()
+    return catalogue(specs, parts.ledger, parts.versions, parts.online, parts.clock.now())
 
 
-def uses(found: Catalogue, name: str) -> dict[str, Use]:
+def uses(found: Catalogue, name: str) -> dict[str, FeatureUsage]:
     """By definition, of a feature that one model uses."""
     return {one.definition: one.uses[0] for one in found.features if one.name == name}
 
@@ -198,7 +199,7 @@ def test_an_export_that_fails_leaves_the_one_of_before(pharmacy: Pharmacy, tmp_p
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     empty = pharmacy.with_store(tmp_path / "nothing").parts()
     with pytest.raises(DataError):
-        export_feast(folder, specs, (empty, FIRST))
+        export_feast(folder, specs, ViewValues(empty.open_events, FIRST, empty.clock))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 

@@ -17,7 +17,7 @@ import pytest
 
 from pipelines.core.errors import SpecError
 from pipelines.features.feast import feast_repository
-from pipelines.flows.features.feast_export import export_feast
+from pipelines.flows.features.feast_export import ViewValues, export_feast
 from pipelines.spec.model import ModelSpec
 from tests.support.pharmacy import ON_HAND, PLAIN, SECOND, Pharmacy, declaration
 
@@ -90,8 +90,8 @@ def test_feast_applies_it_and_answers_with_the_values_that_were_exported(
     environment: Path, champion: Pharmacy, tmp_path: Path
 ) -> None:
     repository, pharmacy = tmp_path / "repository", champion.copy(tmp_path / "home")
-    specs = [model(serving=SERVING), model(name="refills")]
-    files = export_feast(repository, specs, (pharmacy.parts(), SECOND))
+    specs, parts = [model(serving=SERVING), model(name="refills")], pharmacy.parts()
+    files = export_feast(repository, specs, ViewValues(parts.open_events, SECOND, parts.clock))
     assert "data/demand_stock_by_pharmacy_medicine.parquet" in files
 
     told = run(environment, repository, "feast", "apply")

@@ -8,8 +8,14 @@ import pytest
 
 from pipelines.core.errors import SpecError
 from pipelines.core.time import instant_text
-from pipelines.flows.features.freshness import freshness
+from pipelines.flows.features.freshness import FreshnessReport, freshness
 from tests.support.pharmacy import FIRST, RICH, Pharmacy
+
+
+def compare(pharmacy: Pharmacy) -> FreshnessReport:
+    parts = pharmacy.parts()
+    spec = parts.load_spec("demand")
+    return freshness(spec, FIRST, parts.open_events(spec), parts.home)
 
 
 def test_stale_features_cost_what_the_claim_hides(champion: Pharmacy, tmp_path: Path) -> None:
@@ -17,7 +23,7 @@ def test_stale_features_cost_what_the_claim_hides(champion: Pharmacy, tmp_path: 
     pharmacy = champion.copy(tmp_path / "home")
     pharmacy.declare(RICH, serving={"every": "7d", "delay": "1d"})
     before = pharmacy.parts().ledger.entries("demand", "live")
-    comparison = freshness("demand", FIRST, pharmacy.parts()).comparison
+    comparison = compare(pharmacy).comparison
     fresh, served, mismatched = comparison.variants
     assert fresh.interval is None, "the fresh variant has no difference from itself"
     assert fresh.metric < served.metric, "staleness cost nothing"
@@ -40,4 +46,4 @@ def test_a_model_without_serving_is_told_what_to_add(champion: Pharmacy, tmp_pat
     pharmacy = champion.copy(tmp_path / "home")
     pharmacy.declare(RICH)
     with pytest.raises(SpecError, match="add `serving:"):
-        freshness("demand", FIRST, pharmacy.parts())
+        compare(pharmacy)

@@ -15,10 +15,15 @@ from pipelines.adapters.online.memory import MemoryOnline
 from pipelines.core.errors import SpecError, TimeError
 from pipelines.core.time import instant_text
 from pipelines.features.online.store import OnlineStore
-from pipelines.flows.check import check
+from pipelines.flows.check import Readiness, check_readiness
 from pipelines.flows.collaborators import Parts
-from pipelines.flows.features.materialize import MaterializeReport, fill_first, materialize
+from pipelines.flows.features.materialize import (
+    MaterializeReport,
+    materialize,
+    materialize_new_model,
+)
 from pipelines.flows.retrain.request import Request
+from pipelines.spec.model import ModelSpec
 from tests.support.pharmacy import FIRST, PLAIN, RICH, WEEK, Pharmacy, sold
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -41,6 +46,25 @@ def parts(champion: Pharmacy, tmp_path: Path, online: OnlineStore) -> Parts:
 
 def outcomes(report: MaterializeReport) -> dict[str, str]:
     return {view.view: view.outcome for view in report.views}
+
+
+def fill(as_of: datetime, parts: Parts, **how: bool) -> MaterializeReport:
+    return materialize("demand", as_of, parts.materialization, **how)
+
+
+def first(request: Request, parts: Parts) -> MaterializeReport | None:
+    return materialize_new_model(request, parts.materialization)
+
+
+def ready(spec: ModelSpec, as_of: datetime, parts: Parts) -> Readiness:
+    return check_readiness(
+        spec,
+        parts.load_suite(spec),
+        as_of,
+        events=parts.open_events(spec),
+        online=parts.online,
+        suite_runner=parts.suite_runner,
+    )
 
 
 def contents(store: OnlineStore, parts: Parts) -> dict[str, Any]:
@@ -67,7 +91,7 @@ def entities(parts: Parts) -> list[tuple[str, str]]:
 
 def test_champion_and_declaration_are_filled_together(parts: Parts, online: OnlineStore) -> None:
     """The champion sums two days, the declaration a fortnight; one view holds both."""
-    report = materialize("demand", FIRST, parts)
+    report = fill(FIRST, parts)
     assert outcomes(report) == {SALES: "whole", STOCK: "whole"}
     assert report.champion == "1"
     [sales] = [state for state in online.views() if state.name == SALES]
@@ -76,21 +100,21 @@ def test_champion_and_declaration_are_filled_together(parts: Parts, online: Onli
 
 
 def test_again_there_is_nothing_to_do(parts: Parts, online: OnlineStore) -> None:
-    materialize("demand", FIRST, parts)
+    fill(FIRST, parts)
     before = online.views()
-    again = materialize("demand", FIRST + 5 * HOUR, parts)
+    again = fill(FIRST + 5 * HOUR, parts)
     assert set(outcomes(again).values()) == {"unchanged"}, "the refresh at six is still to come"
     assert online.views() == before
 
 
 def test_steps_come_to_what_one_stride_comes_to(parts: Parts, online: OnlineStore) -> None:
     for hours in (0, 6, 30, 31, 54):
-        report = materialize("demand", FIRST + hours * HOUR, parts)
+        report = fill(FIRST + hours * HOUR, parts)
     assert set(outcomes(report).values()) == {"increment"}
     assert all(view.events for view in report.views)
     assert max(view.rows for view in report.views) <= 100
     at_once = MemoryOnline()
-    materialize("demand", FIRST + 54 * HOUR, dataclasses.replace(parts, online=at_once))
+    fill(FIRST + 54 * HOUR, dataclasses.replace(parts, online=at_once))
     assert contents(online, parts) == contents(at_once, parts)
 
 
@@ -99,9 +123,9 @@ def test_a_champion_of_another_recipe_leaves_a_view_of_the_same_definitions_an_i
 ) -> None:
     """Beside the champion's, a stream is read as it is declared: its columns in their order."""
     nobody = Pharmacy(tmp_path / "new", "").parts().ledger
-    report = materialize("demand", FIRST, dataclasses.replace(parts, ledger=nobody))
+    report = fill(FIRST, dataclasses.replace(parts, ledger=nobody))
     assert report.champion is None
-    views = {view.view: view for view in materialize("demand", FIRST + DAY, parts).views}
+    views = {view.view: view for view in fill(FIRST + DAY, parts).views}
     assert views[SALES].reason == "other definitions were stored", "the champion has its own"
     assert views[STOCK].outcome == "increment", views[STOCK].reason
 
@@ -111,20 +135,20 @@ def test_a_column_that_is_declared_no_more_is_the_reason_for_a_whole_view(
 ) -> None:
     nobody = Pharmacy(tmp_path / "new", "").parts().ledger
     alone = dataclasses.replace(parts, ledger=nobody)
-    materialize("demand", FIRST, alone)
+    fill(FIRST, alone)
     path = parts.home / "models" / "demand.yaml"
     declared = yaml.safe_load(path.read_text())
     del declared["streams"]["dispensing"]["columns"]["chain"]
     path.write_text(yaml.safe_dump(declared, sort_keys=False))
-    views = {view.view: view for view in materialize("demand", FIRST + DAY, alone).views}
+    views = {view.view: view for view in fill(FIRST + DAY, alone).views}
     assert views[SALES].reason == "the stream's columns are declared otherwise than they were"
     assert views[STOCK].outcome == "increment"
 
 
 def test_an_older_instant_leaves_a_newer_state(parts: Parts, online: OnlineStore) -> None:
-    materialize("demand", FIRST + DAY, parts)
+    fill(FIRST + DAY, parts)
     before = online.views()
-    report = materialize("demand", FIRST, parts)
+    report = fill(FIRST, parts)
     assert set(outcomes(report).values()) == {"newer_is_stored"}
     assert online.views() == before
 
@@ -132,27 +156,27 @@ def test_an_older_instant_leaves_a_newer_state(parts: Parts, online: OnlineStore
 def test_a_newer_state_without_a_new_feature_says_what_it_lacks(
     parts: Parts, online: OnlineStore
 ) -> None:
-    materialize("demand", FIRST + DAY, parts)
+    fill(FIRST + DAY, parts)
     Pharmacy(parts.home, "").declare((*RICH, sold(7) | {"name": "other"}), serving=SERVING)
-    sales, stock = materialize("demand", FIRST, parts).views
+    sales, stock = fill(FIRST, parts).views
     assert sales.reason.startswith("it lacks 1 definition(s)")
     assert "lacks" not in stock.reason
 
 
 def test_force_puts_an_older_state_back_exactly(parts: Parts, online: OnlineStore) -> None:
-    materialize("demand", FIRST, parts)
+    fill(FIRST, parts)
     before = contents(online, parts)
-    materialize("demand", FIRST + WEEK, parts)
+    fill(FIRST + WEEK, parts)
     assert contents(online, parts) != before
-    report = materialize("demand", FIRST, parts, force=True)
+    report = fill(FIRST, parts, force=True)
     assert set(outcomes(report).values()) == {"whole"}
     assert contents(online, parts) == before, "an entity of the later week is still there"
 
 
 def test_a_changed_definition_makes_the_view_whole(parts: Parts, online: OnlineStore) -> None:
-    materialize("demand", FIRST, parts)
+    fill(FIRST, parts)
     Pharmacy(parts.home, "").declare((*PLAIN, sold(7) | {"name": "other"}), serving=SERVING)
-    [view] = materialize("demand", FIRST + DAY, parts).views
+    [view] = fill(FIRST + DAY, parts).views
     assert (view.outcome, view.reason) == ("whole", "other definitions were stored")
 
 
@@ -169,15 +193,15 @@ def test_events_delivered_late_under_an_old_known_time_are_not_lost(
     pharmacy = champion.copy(tmp_path / "home").with_store(store)
     pharmacy.declare(RICH, serving=SERVING)
     parts = dataclasses.replace(pharmacy.parts(), online=online)
-    materialize("demand", FIRST, parts)
+    fill(FIRST, parts)
     for path, content in aside:
         path.write_bytes(content)
-    report = {view.view: view for view in materialize("demand", FIRST + DAY, parts).views}
+    report = {view.view: view for view in fill(FIRST + DAY, parts).views}
     assert aside, "the world has no such day"
     assert report[SALES].reason == "events came in that say they were known before"
     assert report[STOCK].outcome == "increment"
     at_once = MemoryOnline()
-    materialize("demand", FIRST + DAY, dataclasses.replace(parts, online=at_once))
+    fill(FIRST + DAY, dataclasses.replace(parts, online=at_once))
     assert contents(online, parts) == contents(at_once, parts)
 
 
@@ -206,16 +230,16 @@ def test_a_source_that_keeps_its_events_for_some_days_makes_the_view_whole(
     kept_from: datetime,
     reason: str,
 ) -> None:
-    materialize("demand", FIRST, parts)
+    fill(FIRST, parts)
     short = without_days(champion, tmp_path, kept_from).parts()
     later = dataclasses.replace(short, online=online)
-    report = materialize("demand", FIRST + 3 * DAY, later)
+    report = fill(FIRST + 3 * DAY, later)
     assert set(outcomes(report).values()) == {"whole"}
     assert all(view.reason.startswith(reason) for view in report.views), report.views
     at_once = MemoryOnline()
-    materialize("demand", FIRST + 3 * DAY, dataclasses.replace(short, online=at_once))
+    fill(FIRST + 3 * DAY, dataclasses.replace(short, online=at_once))
     assert contents(online, parts) == contents(at_once, parts), "who is gone is still there"
-    report = materialize("demand", FIRST + 4 * DAY, later)
+    report = fill(FIRST + 4 * DAY, later)
     assert set(outcomes(report).values()) == {"increment"}, "the next one is small again"
 
 
@@ -230,8 +254,8 @@ def test_a_feed_that_fell_silent_is_named(
     pharmacy = champion.copy(tmp_path / "home").with_store(store)
     pharmacy.declare(RICH, serving=SERVING)
     parts = dataclasses.replace(pharmacy.parts(), online=online)
-    materialize("demand", FIRST + DAY, parts)
-    report = {view.view: view for view in materialize("demand", FIRST + 2 * DAY, parts).views}
+    fill(FIRST + DAY, parts)
+    report = {view.view: view for view in fill(FIRST + 2 * DAY, parts).views}
     assert report[STOCK].silent
     assert not report[SALES].silent
 
@@ -239,25 +263,25 @@ def test_a_feed_that_fell_silent_is_named(
 def test_a_model_that_does_not_say_how_it_is_served_is_told_what_to_add(parts: Parts) -> None:
     Pharmacy(parts.home, "").declare(RICH)
     with pytest.raises(SpecError, match="add `serving:"):
-        materialize("demand", FIRST, parts)
+        fill(FIRST, parts)
 
 
 def test_nobody_can_stand_in_the_future(parts: Parts) -> None:
     with pytest.raises(TimeError, match="as-of lies in the future"):
-        materialize("demand", parts.clock.now() + HOUR, parts)
+        fill(parts.clock.now() + HOUR, parts)
 
 
 def test_check_says_what_a_retraining_would_miss_in_the_online_store(parts: Parts) -> None:
     spec = parts.load_spec("demand")
-    empty = check(spec, FIRST, parts).problems
+    empty = ready(spec, FIRST, parts).problems
     assert any("lacks on_hand" in problem for problem in empty), empty
     assert all("run `gauntlet materialize demand`" in problem for problem in empty), empty
-    materialize("demand", FIRST, parts)
-    assert check(spec, FIRST, parts).ready
-    [sales, _] = check(spec, FIRST + DAY, parts).problems
+    fill(FIRST, parts)
+    assert ready(spec, FIRST, parts).ready
+    [sales, _] = ready(spec, FIRST + DAY, parts).problems
     assert "as of 2025-03-31T00:00:00Z, older than its ttl of 12h15m" in sales
     Pharmacy(parts.home, "").declare((*RICH, sold(7) | {"name": "other"}), serving=SERVING)
-    [new] = check(parts.load_spec("demand"), FIRST, parts).problems
+    [new] = ready(parts.load_spec("demand"), FIRST, parts).problems
     assert "lacks other of the view dispensing_by_pharmacy_medicine" in new
 
 
@@ -286,18 +310,18 @@ def test_a_first_version_needs_one_materialization_and_nothing_else(
     pharmacy.declare(RICH, serving=SERVING)
     parts, request = pharmacy.parts(), Request(model="demand", as_of=FIRST)
     backfill = request.model_copy(update={"lineage": "backfill"})
-    assert fill_first(backfill, parts) is None, "that lineage serves nobody"
-    filled = fill_first(request, parts)
+    assert first(backfill, parts) is None, "that lineage serves nobody"
+    filled = first(request, parts)
     assert filled is not None
     assert {view.as_of for view in filled.views} == {FIRST}, "as of the run, not of the present"
-    assert fill_first(request, parts) is None, "it was filled: from now on that is another's work"
+    assert first(request, parts) is None, "it was filled: from now on that is another's work"
     assert pharmacy.retrain(FIRST, parts=parts).outcome == "first_version"
 
 
 def test_a_store_that_is_empty_beside_a_champion_is_a_fault_and_left_as_it_is(
     parts: Parts, online: OnlineStore
 ) -> None:
-    assert fill_first(Request(model="demand", as_of=FIRST), parts) is None
+    assert first(Request(model="demand", as_of=FIRST), parts) is None
     assert list(online.views()) == []
 
 

@@ -66,13 +66,13 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
     assert page(pharmacy, "canary").startswith("◔ In its canary")
     assert "| shadow.errors" in page(pharmacy, "canary")
     assert serves(pharmacy) == ("1", "2")
-    plan = publish_plan("demand", at(pharmacy, CANARY))
+    plan = publish_plan("demand", at(pharmacy, CANARY).publishing)
     assert plan.challenger is not None
     assert (plan.champion.version, plan.challenger.version) == ("1", "2")
     assert plan.allocation.share == 0.5
 
     pharmacy.registry.set_alias("demand", CHALLENGER, None)
-    assert publish_plan("demand", at(pharmacy, CANARY)).challenger is None, (
+    assert publish_plan("demand", at(pharmacy, CANARY).publishing).challenger is None, (
         "whoever removes the alias takes the challenger off live traffic"
     )
 
@@ -121,7 +121,7 @@ def test_what_only_the_canary_can_tell_is_rolled_back_at_once(pharmacy: Pharmacy
     assert report.action == "ended", (report.summary, verdicts(report))
     assert verdicts(report)["canary.harm.packs_a_sale"] == "fail"
     assert serves(pharmacy) == ("1", None)
-    assert publish_plan("demand", at(pharmacy, CANARY + 9 * DAY)).challenger is None
+    assert publish_plan("demand", at(pharmacy, CANARY + 9 * DAY).publishing).challenger is None
     told = page(pharmacy, "rolled back")
     assert told.startswith("✘ Rolled back: it did harm\n---\n\nHarm is shown")
     assert told.index("canary.harm.packs_a_sale") < told.index("canary.primary"), "harm comes first"

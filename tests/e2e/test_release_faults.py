@@ -106,7 +106,7 @@ class Town:
 
     def plan(self) -> tuple[str, str | None]:
         """What a service that looks now makes its plan of: the champion, and who is beside it."""
-        found = publish_plan("demand", at(self.pharmacy, VERDICT))
+        found = publish_plan("demand", at(self.pharmacy, VERDICT).publishing)
         return found.champion.version, found.challenger and found.challenger.version
 
 

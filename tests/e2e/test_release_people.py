@@ -71,12 +71,15 @@ def test_a_promotion_that_harms_later_is_taken_back_and_brings_everything_back(
     store = Path(pharmacy.store)
     lived(pharmacy, sells(1.5))
     assert step(pharmacy, VERDICT).action == "promoted"
-    old = served_spec("demand", at(pharmacy, VERDICT))[0]
+    old = served_spec("demand", at(pharmacy, VERDICT).materialization)[0]
     assert not [name for name in old.feature_names if name.startswith("beside")]
 
     assert step(pharmacy, VERDICT).action == "holdback"
     parts = at(pharmacy, VERDICT)
-    assert any(name.startswith("beside_") for name in served_spec("demand", parts)[0].feature_names)
+    assert any(
+        name.startswith("beside_")
+        for name in served_spec("demand", parts.materialization)[0].feature_names
+    )
     move = parts.ledger.entries("demand")[-1].move
     assert move is not None
     # In the log the former champion answers the arm `challenger`, the new one `control`.
@@ -92,7 +95,7 @@ def test_a_promotion_that_harms_later_is_taken_back_and_brings_everything_back(
     assert told.startswith("○ Champion no more: version 1 is\n---\n\nHarm after the promotion")
 
     now = VERDICT + 12 * DAY
-    spec, champion = served_spec("demand", at(pharmacy, now))
+    spec, champion = served_spec("demand", at(pharmacy, now).materialization)
     assert champion == "1"
     assert any(name.startswith("champion_") for name in spec.feature_names), (
         "the features of the version that is back have to be materialized"

@@ -20,7 +20,8 @@ from pipelines.features.online.lookup import look_up
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.features.materialize import materialize
 from pipelines.flows.serving import batch_score as flow
-from pipelines.flows.serving.batch_score import score, score_status
+from pipelines.flows.serving.batch_score import ScoreStatus, score, score_status
+from pipelines.flows.serving.publish import PublishCollaborators
 from pipelines.predictions.assignment import Allocation, arm_of
 from pipelines.serving.plan import ServingPlan
 from pipelines.spec.points import EventPoints
@@ -61,9 +62,9 @@ def on_trial(monkeypatch: pytest.MonkeyPatch, **allocation: Any) -> None:
     """Version 2 beside the champion, as a release in progress plans it."""
     real = flow.publish_plan
 
-    def publish(model: str, parts: Parts) -> ServingPlan:
-        plan, info = real(model, parts), parts.registry.get(model, "2")
-        folder = parts.registry.download(info, parts.home / "versions")
+    def publish(model: str, collaborators: PublishCollaborators) -> ServingPlan:
+        plan, versions = real(model, collaborators), collaborators.versions
+        info, folder = versions.registry.get(model, "2"), versions.download(model, "2")
         beside = plan.champion.model_copy(
             update={"version": "2", "content": info.content, "folder": str(folder)}
         )
@@ -73,11 +74,16 @@ def on_trial(monkeypatch: pytest.MonkeyPatch, **allocation: Any) -> None:
     monkeypatch.setattr(flow, "publish_plan", publish)
 
 
+def status(parts: Parts) -> ScoreStatus:
+    spec = parts.load_spec("demand")
+    return score_status(spec, parts.open_store(spec), parts.clock.now())
+
+
 def test_features_are_those_of_training_and_those_of_the_online_store(pharmacy: Pharmacy) -> None:
     from pipelines.features.frame import build_frame
 
     parts = parts_of(pharmacy)
-    report = score("demand", AT + timedelta(hours=5), parts)
+    report = score("demand", AT + timedelta(hours=5), parts.scoring)
     assert report.at == AT
     rows = {pair(json.loads(row["entity"])): row for row in log(pharmacy)}
     spec = parts.load_spec("demand")
@@ -93,7 +99,7 @@ def test_features_are_those_of_training_and_those_of_the_online_store(pharmacy: 
     assert report.entities == len(trained) > 50
     # The newest refresh that can be read at midnight is that of 23:00, an hour later by 15 minutes.
     online = parts_of(pharmacy, clock=FixedClock(AT))
-    materialize("demand", AT - timedelta(minutes=15), online)
+    materialize("demand", AT - timedelta(minutes=15), online.materialization)
     points = [{"pharmacy": one, "medicine": other} for one, other in rows]
     served = look_up(spec, online.online, points, AT)
     for place, row in enumerate(rows.values()):
@@ -107,7 +113,7 @@ def test_arms_and_shadow_are_those_of_the_service(
     pharmacy: Pharmacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on_trial(monkeypatch, share=0.3, shadow_share=1.0)
-    report = score("demand", AT, parts_of(pharmacy))
+    report = score("demand", AT, parts_of(pharmacy).scoring)
     rows, allocation = log(pharmacy), Allocation(salt="spring", share=0.3)
     answers = [row for row in rows if row["arm"] != Arm.SHADOW]
     for row in answers:
@@ -128,14 +134,14 @@ def test_done_again_it_changes_nothing_whoever_is_champion(
     pharmacy: Pharmacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = parts_of(pharmacy)
-    first = score("demand", AT, parts)
+    first = score("demand", AT, parts.scoring)
     before = scores(pharmacy), log(pharmacy)
     parts.registry.set_alias("demand", "champion", "2")
-    again = score("demand", AT + timedelta(hours=23), parts)
+    again = score("demand", AT + timedelta(hours=23), parts.scoring)
     assert (first.outcome, again.outcome) == ("scored", "already_scored")
     assert again.model_copy(update={"outcome": "scored"}) == first
     assert (scores(pharmacy), log(pharmacy)) == before
-    assert score("demand", AT + DAY, parts).versions.keys() == {"2"}
+    assert score("demand", AT + DAY, parts.scoring).versions.keys() == {"2"}
     assert len(scores(pharmacy)) > len(before[0])
 
 
@@ -167,8 +173,8 @@ def test_killed_between_any_two_writes_it_ends_as_if_it_had_not_been(
 ) -> None:
     store = KilledAt(Path(pharmacy.store), writes, after=after)
     with pytest.raises(Killed):
-        score("demand", AT, parts_of(pharmacy, open_store=lambda _: store))
-    report = score("demand", AT, parts_of(pharmacy))
+        score("demand", AT, parts_of(pharmacy, open_store=lambda _: store).scoring)
+    report = score("demand", AT, parts_of(pharmacy).scoring)
     ids = Counter(row["request_id"] for row in log(pharmacy))
     assert set(ids.values()) == {1}
     assert sorted(row["request_id"] for row in scores(pharmacy)) == sorted(ids)
@@ -177,7 +183,7 @@ def test_killed_between_any_two_writes_it_ends_as_if_it_had_not_been(
 
 def test_scores_are_a_stream_and_say_until_when_they_hold(pharmacy: Pharmacy) -> None:
     parts = parts_of(pharmacy)
-    report = score("demand", AT, parts)
+    report = score("demand", AT, parts.scoring)
     spec = parts.load_spec("demand")
     events, declared = parts.open_events(spec), {"scores": score_stream(spec)}
     now = CLOCK.now()
@@ -186,9 +192,9 @@ def test_scores_are_a_stream_and_say_until_when_they_hold(pharmacy: Pharmacy) ->
     later = now + timedelta(minutes=2)
     assert events.snapshot(declared, later).streams["scores"].rows == report.entities
     assert report.valid_until == AT + 2 * DAY
-    assert score_status("demand", parts).stale
+    assert status(parts).stale
     in_time = parts_of(pharmacy, clock=FixedClock(AT + DAY))
-    assert not score_status("demand", in_time).stale
+    assert not status(in_time).stale
 
 
 def test_a_model_that_declares_no_serving_is_scored_as_of_the_point(
@@ -197,7 +203,7 @@ def test_a_model_that_declares_no_serving_is_scored_as_of_the_point(
     """Nothing has to be online for a batch: its features are fresh, as training saw them."""
     pharmacy = champion.copy(tmp_path / "home")
     parts = pharmacy.parts(open_store=lambda _: LocalStore(tmp_path / "out"))
-    report = score("demand", SECOND, parts)
+    report = score("demand", SECOND, parts.scoring)
     rows = logged(LocalStore(tmp_path / "out"))
     assert len(rows) == report.entities > 50
     assert {tuple(json.loads(row["freshness"]).values()) for row in rows} == {(0.0,)}
@@ -206,16 +212,16 @@ def test_a_model_that_declares_no_serving_is_scored_as_of_the_point(
 def test_what_cannot_be_scored_is_said(pharmacy: Pharmacy) -> None:
     parts = parts_of(pharmacy)
     with pytest.raises(DataError, match="was never scored"):
-        score_status("demand", parts)
+        status(parts)
     with pytest.raises(TimeError, match="future"):
-        score("demand", CLOCK.now() + DAY, parts)
+        score("demand", CLOCK.now() + DAY, parts.scoring)
     with pytest.raises(DataError, match="nobody to score"):
-        score("demand", CLOCK.now(), parts)
+        score("demand", CLOCK.now(), parts.scoring)
     spec = parts.load_spec("demand")
     points = EventPoints(kind="event", stream="dispensing", keys=("pharmacy", "medicine"))
     events = spec.model_copy(update={"points": points})
     with pytest.raises(SpecError, match="cannot be scored in a batch"):
-        score("demand", AT, parts_of(pharmacy, load_spec=lambda _: events))
+        score("demand", AT, parts_of(pharmacy, load_spec=lambda _: events).scoring)
     assert scores(pharmacy) == log(pharmacy) == []
 
 
@@ -225,7 +231,7 @@ def test_a_store_that_is_away_is_an_error_and_nothing_is_half_written(
     (tmp_path / "no_folder").write_bytes(b"")
     away = parts_of(pharmacy, open_store=lambda _: LocalStore(tmp_path / "no_folder"))
     with pytest.raises(Unavailable):
-        score("demand", AT, away)
+        score("demand", AT, away.scoring)
 
 
 def test_the_shell_says_what_was_scored_and_what_is_stale(pharmacy: Pharmacy) -> None:

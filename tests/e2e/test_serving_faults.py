@@ -109,7 +109,7 @@ def test_an_operators_stop_answers_ships_and_leaves_nothing(
 def test_who_cannot_start_says_so(pharmacy: Pharmacy) -> None:
     unknown = pharmacy.cli("serve", "demnad")
     assert (unknown.code, "there is no model 'demnad'" in unknown.err) == (2, True), unknown.err
-    publish_plan("demand", connect(pharmacy.settings))
+    publish_plan("demand", connect(pharmacy.settings).publishing)
     online = pharmacy.cli("serve", "demand", GAUNTLET_ONLINE_URL="redi://redis/0")
     assert (online.code, "GAUNTLET_ONLINE_URL" in online.err) == (2, True), online.err
     journal = journal_path(pharmacy.home, "demand")
@@ -155,7 +155,8 @@ def test_mlflow_is_away_and_the_known_version_answers(pharmacy: Pharmacy, tmp_pa
 
 
 def test_a_service_starts_and_stops_while_mlflow_is_away(pharmacy: Pharmacy) -> None:
-    publish_plan("demand", connect(pharmacy.settings))  # as the service before has left it
+    # As the service before has left it.
+    publish_plan("demand", connect(pharmacy.settings).publishing)
     away = RefusingServer()
     with away, serving(pharmacy, GAUNTLET_MLFLOW_URI=away.address) as service:
         assert service.version() == "1"

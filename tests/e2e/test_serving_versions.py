@@ -48,7 +48,7 @@ def damage(folder: Path, how: str) -> None:
 @pytest.mark.parametrize("how", ["bytes", "a file more", "a file less", "gone"])
 def test_a_damaged_version_is_refused_and_the_old_one_answers(pharmacy: Pharmacy, how: str) -> None:
     parts = connect(pharmacy.settings)
-    plan, other = publish_plan("demand", parts), parts.registry.get("demand", "2")
+    plan, other = publish_plan("demand", parts.publishing), parts.registry.get("demand", "2")
     service = ModelService(
         "demand",
         store=parts.online,
@@ -78,7 +78,7 @@ def test_a_damaged_version_is_refused_and_the_old_one_answers(pharmacy: Pharmacy
 
 
 def test_a_registered_version_is_compiled(pharmacy: Pharmacy) -> None:
-    plan = publish_plan("demand", connect(pharmacy.settings))
+    plan = publish_plan("demand", connect(pharmacy.settings).publishing)
     loaded = load_for_serving(plan.champion)
     assert loaded.is_compiled, "the project's own form of pipeline answers without data frames"
     findings = read_findings(Path(plan.champion.folder))
@@ -94,7 +94,7 @@ def test_what_registration_found_decides_the_form(
     pharmacy: Pharmacy, said: str | None, compiles: bool
 ) -> None:
     """None: a version from before registration asked, whose forms are compared when it loads."""
-    champion = publish_plan("demand", connect(pharmacy.settings)).champion
+    champion = publish_plan("demand", connect(pharmacy.settings).publishing).champion
     as_registered = load_for_serving(champion)
     example = [dict.fromkeys(as_registered.spec.feature_names)]
     path = Path(champion.folder) / EVIDENCE / "findings.json"

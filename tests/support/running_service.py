@@ -40,7 +40,7 @@ def build_answering(folder: Path, **changes: Any) -> Pharmacy:
     pharmacy = Pharmacy(folder / "home", str(folder / "store"))
     write_days(folder / "store", START, SECOND + WEEK)
     pharmacy.declare(RICH, serving=SERVING, **changes)
-    materialize("demand", FIRST, connect(pharmacy.settings))
+    materialize("demand", FIRST, connect(pharmacy.settings).materialization)
     for as_of in (FIRST, SECOND):
         told = pharmacy.cli_retrain(as_of)
         assert told.code == 0, told.err
@@ -50,7 +50,7 @@ def build_answering(folder: Path, **changes: Any) -> Pharmacy:
             **changes,
         )
     pharmacy.declare(RICH, serving=SERVING, **changes)
-    materialize("demand", SECOND, connect(pharmacy.settings))
+    materialize("demand", SECOND, connect(pharmacy.settings).materialization)
     return pharmacy
 
 

@@ -120,7 +120,7 @@ class Production:
 
     def materialize(self, at: datetime) -> None:
         """Fill the online store as of the newest refresh."""
-        materialize("demand", at, self.parts())
+        materialize("demand", at, self.parts().materialization)
 
     def serve(self, first: datetime, days: int = 7) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
         """Every pair is asked about each midnight: the points of each day, and what was served."""

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pipelines.core.files import atomic_folder, write_bytes
+from pipelines.core.files import atomic_folder, remove_drafts, write_bytes
 from pipelines.core.records import canonical_json
 from pipelines.release.registry import Registration, Shown, VersionInfo
 from pipelines.release.version_facts import (
@@ -51,6 +51,7 @@ class FolderRegistry:
         number = str(
             max((int(path.name) for path in self._numbers(registration.model)), default=0) + 1
         )
+        remove_drafts(home)
         with atomic_folder(home / number) as draft:
             shutil.copytree(folder, draft / _MODEL)
             _write(draft / _FACTS, {"tags": version_tags(registration), "shown": _json(shown)})

@@ -22,12 +22,19 @@ def check(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
 
     Exit code 0 when ready, 3 when not.
     """
-    from pipelines.flows.check import check as look
+    from pipelines.flows.check import check_readiness
 
     with spinner("reading") as tell:
         parts = connect(progress=tell)
         spec = parts.load_spec(name)
-        found = look(spec, instant(as_of, parts.clock.now()), parts)
+        found = check_readiness(
+            spec,
+            parts.load_suite(spec, thorough=True),
+            instant(as_of, parts.clock.now()),
+            events=parts.open_events(spec),
+            online=parts.online,
+            suite_runner=parts.suite_runner,
+        )
     if as_json:
         answer("readiness", {"ready": found.ready, **found.as_json()})
         raise typer.Exit(0 if found.ready else 3)

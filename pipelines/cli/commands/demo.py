@@ -124,7 +124,7 @@ def _retrain(settings: Settings, chapter: Chapter, number: int, *, quiet: bool) 
         parts = connect(settings, clock=FixedClock(chapter.as_of), progress=tell)
         offline = parts.load_spec(MODEL).without_rollout()
         parts = replace(parts, load_spec=lambda _: offline)
-        filled = materialize(MODEL, chapter.as_of, parts)
+        filled = materialize(MODEL, chapter.as_of, parts.materialization)
         if not quiet:
             _tell_filled(filled)
         request = Request(model=MODEL, as_of=chapter.as_of, reason=chapter.title)

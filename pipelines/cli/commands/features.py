@@ -20,7 +20,12 @@ from pipelines.spec.load import load_model, load_models
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
-    from pipelines.flows.features.catalogue import Catalogue, Defined, Online, Use
+    from pipelines.flows.features.catalogue import (
+        Catalogue,
+        FeatureEntry,
+        FeatureUsage,
+        OnlineStats,
+    )
     from pipelines.spec.model import ModelSpec
 
 Models = Annotated[list[str] | None, typer.Argument(help="declared models; default: all")]
@@ -61,7 +66,9 @@ def list_features(models: Models = None, as_json: Json = False) -> None:
     from pipelines.flows.features.catalogue import catalogue
 
     parts = connect()
-    found = catalogue(_declared(models), parts)
+    found = catalogue(
+        _declared(models), parts.ledger, parts.versions, parts.online, parts.clock.now()
+    )
     if as_json:
         answer("features", found.as_json())
         return
@@ -78,7 +85,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write the definitions as a repository that ``feast apply`` accepts."""
-    from pipelines.flows.features.feast_export import export_feast
+    from pipelines.flows.features.feast_export import ViewValues, export_feast
 
     if as_of is not None and not values:
         raise SpecError("--as-of says as of when values are written", wanted="--values beside it")
@@ -86,7 +93,8 @@ def export(
     if values:
         with bar("exporting") as tell:
             parts = connect(progress=tell)
-            files = export_feast(feast, specs, (parts, instant(as_of, parts.clock.now())))
+            at = instant(as_of, parts.clock.now())
+            files = export_feast(feast, specs, ViewValues(parts.open_events, at, parts.clock))
     else:
         files = export_feast(feast, specs)
     if as_json:
@@ -105,11 +113,11 @@ def show(found: Catalogue) -> None:
         errors.print(f"[yellow]not looked at:[/] {escape(problem)}", soft_wrap=True)
 
 
-def _view(feature: Defined) -> str:
+def _view(feature: FeatureEntry) -> str:
     return feature.view or ""
 
 
-def _table(features: tuple[Defined, ...]) -> Table:
+def _table(features: tuple[FeatureEntry, ...]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("feature", overflow="fold")
     table.add_column("used by", no_wrap=True)
@@ -125,14 +133,14 @@ def _table(features: tuple[Defined, ...]) -> Table:
     return table
 
 
-def _user(use: Use) -> str:
+def _user(use: FeatureUsage) -> str:
     if use.champion is None:
         return use.model
     version = f"{use.model} [green]v{use.champion}[/]"
     return version if use.declared else f"{version} [yellow]other[/]"
 
 
-def _online(online: Online) -> str:
+def _online(online: OnlineStats) -> str:
     colour, word = STATES[online.state]
     if online.age_s is not None and online.ttl_s is not None:
         word += f", {_span(online.age_s)} of {_span(online.ttl_s)}"
@@ -153,7 +161,7 @@ def _span(seconds: float) -> str:
     return f"{span // timedelta(days=1)}d"
 
 
-def _drift(use: Use) -> str:
+def _drift(use: FeatureUsage) -> str:
     if use.drift is None:
         return "-"
     checks: dict[str, list[str]] = {}

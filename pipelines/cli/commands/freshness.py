@@ -26,7 +26,9 @@ def freshness(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> Non
 
     with bar("comparing") as tell:
         parts = connect(progress=tell)
-        found = compare(name, instant(as_of, parts.clock.now()), parts)
+        spec = parts.load_spec(name)
+        at = instant(as_of, parts.clock.now())
+        found = compare(spec, at, parts.open_events(spec), parts.home)
     if as_json:
         answer("freshness", found.as_json())
         return

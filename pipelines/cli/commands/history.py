@@ -172,7 +172,7 @@ def rollback(
         whole=lambda version: _whole(parts, name, version),
     )
     assert entry.champion_after is not None
-    unfilled = [*_untold(parts, name), *_unfilled(parts, name, entry.champion_after)]
+    unfilled = [*_untold(parts, name), *_missing_online(parts, name, entry.champion_after)]
     if as_json:
         answer("rollback", {"entry": entry.as_json(), "unfilled": unfilled})
     else:
@@ -208,13 +208,13 @@ def _whole(parts: Parts, name: str, version: str) -> None:
         return  # at once: services have their own copies
 
 
-def _unfilled(parts: Parts, name: str, version: str) -> list[str]:
+def _missing_online(parts: Parts, name: str, version: str) -> list[str]:
     """What production lacks of a version's features; the rollback stands, whatever is away."""
-    from pipelines.flows.features.store_gaps import unfilled
+    from pipelines.flows.features.store_gaps import missing_online
 
     try:
         spec = parts.versions.load(name, version).spec
-        return unfilled(spec, parts.clock.now(), parts)
+        return missing_online(spec, parts.clock.now(), parts.online)
     except GauntletError as problem:
         return [f"look whether version {version} has its features online: {problem.what}"]
 

@@ -43,7 +43,7 @@ def materialize(
 
     with bar("materializing") as tell:
         parts = connect(progress=tell)
-        found = fill(name, instant(as_of, parts.clock.now()), parts, force=force)
+        found = fill(name, instant(as_of, parts.clock.now()), parts.materialization, force=force)
     if as_json:
         answer("materialized", found.as_json())
     else:

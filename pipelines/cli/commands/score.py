@@ -34,7 +34,7 @@ def score(
 
     with bar("scoring") as tell:
         parts = connect(progress=tell)
-        found = predict(name, instant(as_of, parts.clock.now()), parts)
+        found = predict(name, instant(as_of, parts.clock.now()), parts.scoring)
     if as_json:
         answer("scores", found.as_json())
         return
@@ -50,7 +50,9 @@ def score(
 def _check(name: str, *, as_json: bool) -> None:
     from pipelines.flows.serving.batch_score import score_status
 
-    found = score_status(name, connect())
+    parts = connect()
+    spec = parts.load_spec(name)
+    found = score_status(spec, parts.open_store(spec), parts.clock.now())
     if as_json:
         answer("score_status", found.as_json())
     else:

@@ -20,6 +20,7 @@ from pipelines.wiring import connect, open_online
 
 if TYPE_CHECKING:
     from pipelines.flows.collaborators import Parts
+    from pipelines.release.ledger import Entry
     from pipelines.serving.plan import ServingPlan
 
 SHIP_EVERY = 10  # looks at the registry between two shippings of the log
@@ -53,7 +54,7 @@ def serve(
     from uvicorn.config import STARTUP_FAILURE
     from uvicorn.supervisors import Multiprocess
 
-    from pipelines.flows.serving.publish import journal_path, publish_plan, ship_log
+    from pipelines.flows.serving.publish import journal_path
     from pipelines.predictions.journal import Journal
     from pipelines.settings import Settings
 
@@ -70,8 +71,8 @@ def serve(
         threading.Thread(target=_keep, args=(partial(do, name), parts, wait, ended), daemon=True)
         for name in names
         for do, wait in (
-            (partial(publish_plan, chain=[]), every),
-            (ship_log, every * SHIP_EVERY),
+            (partial(_publish, chain=[]), every),
+            (_ship, every * SHIP_EVERY),
         )
     ]
     with tempfile.TemporaryDirectory(prefix="gauntlet-metrics-") as pool:
@@ -103,6 +104,18 @@ def serve(
         )
 
 
+def _publish(name: str, parts: Parts, chain: list[Entry]) -> None:
+    from pipelines.flows.serving.publish import publish_plan
+
+    publish_plan(name, parts.publishing, chain)
+
+
+def _ship(name: str, parts: Parts) -> None:
+    from pipelines.flows.serving.publish import ship_log
+
+    ship_log(name, parts.home, parts.open_store(parts.load_spec(name)), parts.clock)
+
+
 def _listening(host: str, port: int) -> socket.socket:
     """The socket that all workers answer at; callers who come too early wait in its queue."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -126,13 +139,13 @@ def _first_plan(name: str, parts: Callable[[], Parts]) -> ServingPlan:
 
     known = read_plan(plans_folder(Settings().home.resolve()), name)
     if known is None:
-        return publish_plan(name, parts())
+        return publish_plan(name, parts().publishing)
     found: list[ServingPlan] = []
     once = threading.Event()
     once.set()
 
     def ask(connected: Parts) -> None:
-        found.append(publish_plan(name, connected))
+        found.append(publish_plan(name, connected.publishing))
 
     # A client may try again for minutes, so nobody waits for the end of it.
     look = threading.Thread(target=_keep, args=(ask, parts, 0, once), daemon=True)

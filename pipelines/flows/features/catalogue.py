@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field
@@ -11,10 +11,10 @@ from pydantic import Field
 from pipelines.core.errors import GauntletError
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.records import Instant, Record
-from pipelines.features.online.store import ViewState
-from pipelines.flows.collaborators import Parts
+from pipelines.features.online.store import OnlineStore, ViewState
+from pipelines.flows.versions import VersionReader
 from pipelines.packaging.version import SavedFeature, SavedFeatures
-from pipelines.release.ledger import LIVE, Entry
+from pipelines.release.ledger import LIVE, Entry, Ledger
 from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import definition_of, definitions, refresh_of
@@ -26,7 +26,7 @@ ENVELOPE = "contract.envelope."
 State = Literal["request", "computed", "fresh", "stale", "absent", "empty", "unknown"]
 
 
-class Online(Record):
+class OnlineStats(Record):
     """How a feature reaches a prediction.
 
     ``request``: asked for with the prediction; ``computed``: from the events, when asked;
@@ -40,13 +40,13 @@ class Online(Record):
     ttl_s: float | None = None
 
 
-class Use(Record):
+class FeatureUsage(Record):
     """A definition in one model."""
 
     model: str
     declared: bool = Field(description="whether the declaration has it; else only the champion")
     champion: str | None = Field(description="the champion's version, when that uses it")
-    online: Online
+    online: OnlineStats
     missing_share: float | None = Field(description="offline, of the champion's recent window")
     drift: tuple[str, ...] | None = Field(
         description="findings of the champion's envelope that did not pass in the newest run, of "
@@ -54,7 +54,7 @@ class Use(Record):
     )
 
 
-class Defined(Record):
+class FeatureEntry(Record):
     """A feature: a name and a definition."""
 
     name: str
@@ -63,14 +63,14 @@ class Defined(Record):
     kind: Literal["attribute", "calendar", "window"]
     view: str | None = Field(description="its feature view; null: it comes with the request")
     entity: tuple[str, ...] = Field(description="columns that a value belongs to")
-    uses: tuple[Use, ...]
+    uses: tuple[FeatureUsage, ...]
 
 
 class Catalogue(Record):
     """Every feature of some models and their champions."""
 
     as_of: Instant
-    features: tuple[Defined, ...]
+    features: tuple[FeatureEntry, ...]
     problems: tuple[str, ...] = Field(description="what could not be looked at, and why")
 
 
@@ -87,7 +87,7 @@ class _Row(NamedTuple):
 
     spec: ModelSpec
     feature: Feature
-    uses: dict[str, Use]
+    uses: dict[str, FeatureUsage]
 
 
 def save_features(spec: ModelSpec, rows: pd.DataFrame) -> SavedFeatures:
@@ -108,12 +108,21 @@ def save_features(spec: ModelSpec, rows: pd.DataFrame) -> SavedFeatures:
     )
 
 
-def catalogue(specs: Iterable[ModelSpec], parts: Parts) -> Catalogue:
+def catalogue(
+    specs: Iterable[ModelSpec],
+    ledger: Ledger,
+    versions: VersionReader,
+    online: OnlineStore,
+    now: datetime,
+) -> Catalogue:
     """The features of declared models and of their champions.
 
     Arguments:
         specs: the declared models.
-        parts: ledger, registry and online store are read, the champions' files land in the home.
+        ledger: names the champions, and has the findings of the newest runs.
+        versions: reads the champions.
+        online: the online store of production.
+        now: the present instant.
 
     Returns:
         one row for each name and definition, in declared order. A store or a champion that
@@ -122,15 +131,15 @@ def catalogue(specs: Iterable[ModelSpec], parts: Parts) -> Catalogue:
     problems: list[str] = []
     views: dict[str, ViewState] | None = None
     try:
-        views = {state.name: state for state in parts.online.views()}
+        views = {state.name: state for state in online.views()}
     except GauntletError as problem:
         problems.append(f"the online store ({problem.what}: {problem.got or problem.where})")
     rows: dict[tuple[str, str], _Row] = {}
     for spec in specs:
-        findings = _newest(parts.ledger.entries(spec.name, LIVE))
+        findings = _newest(ledger.entries(spec.name, LIVE))
         users = [_User(spec, None, {})]
         try:
-            users += _champion(spec.name, parts)
+            users += _champion(spec.name, ledger, versions)
         except GauntletError as problem:
             problems.append(f"the champion of {spec.name} cannot be read: {problem.what}")
         for own, version, kept in users:
@@ -144,17 +153,17 @@ def catalogue(specs: Iterable[ModelSpec], parts: Parts) -> Catalogue:
                 if spec.name in uses:
                     uses[spec.name] = uses[spec.name].model_copy(update=told)
                 else:
-                    uses[spec.name] = Use(
+                    uses[spec.name] = FeatureUsage(
                         model=spec.name,
                         declared=version is None,
-                        online=_online(own, feature, saved.definition, views, parts),
+                        online=_online(own, feature, saved.definition, views, now),
                         drift=_drift(own, feature, findings),
                         **told,
                     )
     return Catalogue(
-        as_of=parts.clock.now(),
+        as_of=now,
         features=tuple(
-            Defined(
+            FeatureEntry(
                 name=name,
                 definition=definition,
                 what=row.feature.in_words,
@@ -169,11 +178,11 @@ def catalogue(specs: Iterable[ModelSpec], parts: Parts) -> Catalogue:
     )
 
 
-def _champion(model: str, parts: Parts) -> list[_User]:
-    version = parts.ledger.champion(model, LIVE)
+def _champion(model: str, ledger: Ledger, versions: VersionReader) -> list[_User]:
+    version = ledger.champion(model, LIVE)
     if version is None:
         return []
-    champion = parts.versions.load(model, version)
+    champion = versions.load(model, version)
     return [_User(champion.spec, version, champion.features)]
 
 
@@ -188,22 +197,22 @@ def _online(
     feature: Feature,
     definition: str,
     views: Mapping[str, ViewState] | None,
-    parts: Parts,
-) -> Online:
+    now: datetime,
+) -> OnlineStats:
     if not isinstance(feature, WindowFeature):
-        return Online(state="request")
+        return OnlineStats(state="request")
     refresh = refresh_of(spec, feature)
     if refresh is None:
-        return Online(state="computed")
+        return OnlineStats(state="computed")
     ttl = refresh.lifetime.total_seconds()
     if views is None:
-        return Online(state="unknown", ttl_s=ttl)
+        return OnlineStats(state="unknown", ttl_s=ttl)
     state = views.get(f"{spec.name}.{feature.view}")
     if state is None:
-        return Online(state="empty", ttl_s=ttl)
-    age = parts.clock.now() - state.as_of
+        return OnlineStats(state="empty", ttl_s=ttl)
+    age = now - state.as_of
     there: State = "fresh" if age <= timedelta(seconds=ttl) else "stale"
-    return Online(
+    return OnlineStats(
         state=there if definition in state.definitions else "absent",
         as_of=state.as_of,
         age_s=age.total_seconds(),

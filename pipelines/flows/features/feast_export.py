@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.core.errors import SpecError, Unavailable
 from pipelines.core.files import atomic_folder
-from pipelines.core.time import refuse_future
+from pipelines.core.time import Clock, refuse_future
+from pipelines.data.reader import EventReader
 from pipelines.features.feast import (
     EVENT_TIME,
     MARK,
@@ -19,7 +21,6 @@ from pipelines.features.feast import (
     feast_repository,
     values_file,
 )
-from pipelines.flows.collaborators import Parts
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import FeatureView, definition_of, feature_views
 
@@ -29,16 +30,31 @@ if TYPE_CHECKING:
 _DAY_S = 86_400
 
 
+@dataclass(frozen=True)
+class ViewValues:
+    """Where the values of views come from.
+
+    Arguments:
+        open_events: opens the event streams of a model.
+        as_of: zoned, not in the future.
+        clock: the present instant.
+    """
+
+    open_events: Callable[[ModelSpec], EventReader]
+    as_of: datetime
+    clock: Clock
+
+
 def export_feast(
-    folder: Path, specs: Sequence[ModelSpec], values: tuple[Parts, datetime] | None = None
+    folder: Path, specs: Sequence[ModelSpec], values: ViewValues | None = None
 ) -> tuple[str, ...]:
     """Write the repository of some models, whole or not at all; replaces an older export.
 
     Arguments:
         folder: where it will be.
         specs: declared models.
-        values: where to read events, and as of when to write each view's values as its Parquet
-            file; none: definitions only, which is enough for ``feast apply``.
+        values: of each view, written as its Parquet file; none: definitions only, which
+            is enough for ``feast apply``.
 
     Returns:
         the files, by name.
@@ -51,24 +67,22 @@ def export_feast(
     """
     files = feast_repository(specs)
     if values is not None:
-        parts, as_of = values
-        refuse_future(as_of, parts.clock.now(), "the values to export")
+        refuse_future(values.as_of, values.clock.now(), "the values to export")
     with _replaced(folder) as part:
         for name, text in files.items():
             (part / name).write_text(text, encoding="utf-8")
-        written = (
-            [name for spec in specs for name in _values(part, spec, *values)] if values else []
-        )
+        written = [name for spec in specs for name in _values(part, spec, values)] if values else []
     return (*files, *written)
 
 
-def _values(part: Path, spec: ModelSpec, parts: Parts, as_of: datetime) -> Iterator[str]:
+def _values(part: Path, spec: ModelSpec, values: ViewValues) -> Iterator[str]:
     import pyarrow.parquet as pq
 
-    snapshot = parts.open_events(spec).snapshot(spec.streams, as_of)
-    with parts.open_events(spec).tables(snapshot, spec.streams) as tables:
+    events, as_of = values.open_events(spec), values.as_of
+    snapshot = events.snapshot(spec.streams, as_of)
+    with events.tables(snapshot, spec.streams) as tables:
         for view in feature_views(spec):
-            parts.progress(f"computing {view.name} of {spec.name}")
+            events.progress(f"computing {view.name} of {spec.name}")
             path = part / values_file(view)
             path.parent.mkdir(exist_ok=True)
             pq.write_table(_table(spec, view, tables, as_of), path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.core.errors import SpecError
 from pipelines.core.records import Instant, Record
-from pipelines.flows.collaborators import Parts
+from pipelines.data.reader import EventReader
 from pipelines.flows.frames import read_rows
 from pipelines.gates.availability.staleness_cost import (
     FeatureSource,
@@ -32,10 +32,18 @@ class FreshnessReport(Record):
     comparison: FreshnessComparison
 
 
-def freshness(model: str, as_of: datetime, parts: Parts) -> FreshnessReport:
+def freshness(
+    spec: ModelSpec, as_of: datetime, events: EventReader, scratch: Path
+) -> FreshnessReport:
     """The declared recipe with fresh features, as served, and trained fresh but served.
 
     No champion is looked at, so that this is not a try of the year's error budget.
+
+    Arguments:
+        spec: the declaration.
+        as_of: zoned, not in the future.
+        events: reads its streams.
+        scratch: folder for temporary files.
 
     Raises:
         SpecError: when the model declares no serving.
@@ -43,24 +51,23 @@ def freshness(model: str, as_of: datetime, parts: Parts) -> FreshnessReport:
     """
     from pipelines.features.frame import build_frame
 
-    spec = parts.load_spec(model)
     if spec.serving is None:
         raise SpecError(
             "the model does not say when its features are materialized",
-            where=f"{model}: serving",
+            where=f"{spec.name}: serving",
             wanted="`every`, and how long after its instant the values can be read",
             hint="add `serving: {every: 1h, delay: 15m}` to see what that would cost",
         )
     plan = split_plan(spec, as_of)
-    snapshot = parts.open_events(spec).snapshot(spec.streams, as_of)
+    snapshot = events.snapshot(spec.streams, as_of)
     fresh = spec.model_copy(update={"serving": None})
     sources: tuple[tuple[FeatureSource, ModelSpec], ...] = (("fresh", fresh), ("served", spec))
     train: dict[FeatureSource, pd.DataFrame] = {}
     recent: dict[FeatureSource, pd.DataFrame] = {}
-    with TemporaryDirectory(dir=parts.home) as folder:
-        with parts.open_events(spec).tables(snapshot, spec.streams) as tables:
+    with TemporaryDirectory(dir=scratch) as folder:
+        with events.tables(snapshot, spec.streams) as tables:
             for source, declared in sources:
-                parts.progress(f"decision points with {source} features")
+                events.progress(f"decision points with {source} features")
                 frame = build_frame(declared, tables, as_of)
                 start = plan.train.start.replace(tzinfo=None)
                 frame.filter(frame.decision_time >= start).to_parquet(
@@ -70,9 +77,9 @@ def freshness(model: str, as_of: datetime, parts: Parts) -> FreshnessReport:
             path = Path(folder) / f"{source}.parquet"
             train[source] = read_rows(spec, path, plan.train)
             recent[source] = read_rows(spec, path, plan.recent)
-    parts.progress("training twice, judging three times")
+    events.progress("training twice, judging three times")
     return FreshnessReport(
-        model=model,
+        model=spec.name,
         as_of=as_of,
         snapshot=snapshot.id,
         comparison=compare_freshness(spec, train, recent),

@@ -7,6 +7,8 @@ are told apart by their definitions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -14,14 +16,16 @@ from pydantic import Field
 
 from pipelines.core.errors import SpecError
 from pipelines.core.records import Instant, Record
-from pipelines.core.time import instant_text, refuse_future, utc
+from pipelines.core.time import Clock, instant_text, refuse_future, utc
 from pipelines.data.cache import Cache
 from pipelines.data.events import NoEvents
+from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot, StreamSnapshot
 from pipelines.features.online.refresh import last_refresh
-from pipelines.features.online.store import ViewState
-from pipelines.flows.collaborators import Parts
+from pipelines.features.online.store import OnlineStore, ViewState
 from pipelines.flows.retrain.request import LIVE, Request
+from pipelines.flows.versions import VersionReader
+from pipelines.release.ledger import Ledger
 from pipelines.release.rollout.state import beside
 from pipelines.spec.combine import combined_spec, common_spec
 from pipelines.spec.model import ModelSpec
@@ -63,8 +67,33 @@ class MaterializeReport(Record):
     views: tuple[Materialized, ...]
 
 
+@dataclass(frozen=True)
+class MaterializeCollaborators:
+    """What a materialization works with.
+
+    Arguments:
+        load_spec: reads a declaration by the model's name.
+        open_events: opens the event streams of a model.
+        versions: the registry, and verified copies of its versions.
+        ledger: names the champion and the challenger.
+        online: the store to fill.
+        clock: the present instant.
+    """
+
+    load_spec: Callable[[str], ModelSpec]
+    open_events: Callable[[ModelSpec], EventReader]
+    versions: VersionReader
+    ledger: Ledger
+    online: OnlineStore
+    clock: Clock
+
+
 def materialize(
-    model: str, as_of: datetime, parts: Parts, *, force: bool = False
+    model: str,
+    as_of: datetime,
+    collaborators: MaterializeCollaborators,
+    *,
+    force: bool = False,
 ) -> MaterializeReport:
     """Bring the online store to the newest refresh that is not after an instant.
 
@@ -75,7 +104,7 @@ def materialize(
     Arguments:
         model: its name.
         as_of: zoned, not in the future.
-        parts: the collaborators.
+        collaborators: what the materialization works with.
         force: make every view whole, and put it in the place of a newer one too.
 
     Raises:
@@ -85,8 +114,8 @@ def materialize(
         StaleEvidenceError: when somebody else wrote the view meanwhile; running again is safe.
         Unavailable: when a source, the registry or the store does not answer.
     """
-    spec, champion = served_spec(model, parts)
-    refuse_future(as_of, parts.clock.now(), f"model {model}")
+    spec, champion = served_spec(model, collaborators)
+    refuse_future(as_of, collaborators.clock.now(), f"model {model}")
     done = []
     for view in feature_views(spec):
         if view.refresh is None:
@@ -97,11 +126,13 @@ def materialize(
                 hint="add `serving: {every: 1h, delay: 15m}` to the declaration, "
                 "with what production can keep up",
             )
-        done.append(_Work(spec, view, view.refresh, parts).bring_to(as_of, force=force))
+        done.append(_Work(spec, view, view.refresh, collaborators).bring_to(as_of, force=force))
     return MaterializeReport(model=model, asked=as_of, champion=champion, views=tuple(done))
 
 
-def fill_first(request: Request, parts: Parts) -> MaterializeReport | None:
+def materialize_new_model(
+    request: Request, collaborators: MaterializeCollaborators
+) -> MaterializeReport | None:
     """Fill the store for a first version: nobody is served yet, and nothing was ever stored.
 
     A retraining is stopped by what production lacks. Before the first one that is nobody's fault,
@@ -116,18 +147,21 @@ def fill_first(request: Request, parts: Parts) -> MaterializeReport | None:
     Raises:
         As ``materialize``.
     """
-    spec = parts.load_spec(request.model)
+    spec = collaborators.load_spec(request.model)
     if request.lineage != LIVE or spec.serving is None:
         return None
-    if parts.ledger.champion(request.model, LIVE) is not None:
+    if collaborators.ledger.champion(request.model, LIVE) is not None:
         return None
-    stored = [parts.online.state(f"{view.model}.{view.name}") for view in feature_views(spec)]
+    online = collaborators.online
+    stored = [online.state(f"{view.model}.{view.name}") for view in feature_views(spec)]
     if all(state is not None for state in stored):
         return None
-    return materialize(request.model, request.as_of, parts)
+    return materialize(request.model, request.as_of, collaborators)
 
 
-def served_spec(model: str, parts: Parts) -> tuple[ModelSpec, str | None]:
+def served_spec(
+    model: str, collaborators: MaterializeCollaborators
+) -> tuple[ModelSpec, str | None]:
     """The declaration with what else answers reads beside it, and the champion's version.
 
     What else answers is the champion, and on live traffic whatever stands beside it.
@@ -136,16 +170,16 @@ def served_spec(model: str, parts: Parts) -> tuple[ModelSpec, str | None]:
         SpecError: when they cannot stand in one declaration.
         IntegrityError: when the champion's version is not what was registered.
     """
-    spec = parts.load_spec(model)
-    chain = parts.ledger.entries(model, LIVE)
+    spec, versions = collaborators.load_spec(model), collaborators.versions
+    chain = collaborators.ledger.entries(model, LIVE)
     champion = chain[-1].champion_after if chain else None
     if champion is None:
         return spec, None
-    old = parts.versions.load(model, champion)
+    old = versions.load(model, champion)
     whole, move = common_spec(spec, old.spec), beside(chain)
     if move is None:
         return whole, champion
-    third = parts.versions.load(model, move.challenger).spec
+    third = versions.load(model, move.challenger).spec
     if third.recipe not in (spec.recipe, old.spec.recipe):
         whole = combined_spec(whole, third, BESIDE)
     return whole, champion
@@ -154,13 +188,20 @@ def served_spec(model: str, parts: Parts) -> tuple[ModelSpec, str | None]:
 class _Work:
     """One view of a model, and the stream it reads."""
 
-    def __init__(self, spec: ModelSpec, view: FeatureView, refresh: Refresh, parts: Parts) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        view: FeatureView,
+        refresh: Refresh,
+        collaborators: MaterializeCollaborators,
+    ) -> None:
         from pipelines.features.online.views import view_definitions
 
-        self.spec, self.view, self.refresh, self.parts = spec, view, refresh, parts
+        self.spec, self.view, self.refresh = spec, view, refresh
+        self.online, self.clock = collaborators.online, collaborators.clock
         self.name = f"{spec.name}.{view.name}"
         self.definitions = tuple(view_definitions(spec, view))
-        self.events = parts.open_events(spec)
+        self.events = collaborators.open_events(spec)
         self.stream = {view.stream: spec.streams[view.stream]}
 
     @property
@@ -173,7 +214,7 @@ class _Work:
         """Bring what is stored of the view to the newest refresh not after ``as_of``."""
         from pipelines.features.online.materialize import fill
 
-        at, stored = last_refresh(utc(as_of), self.refresh), self.parts.online.state(self.name)
+        at, stored = last_refresh(utc(as_of), self.refresh), self.online.state(self.name)
         if stored is not None and not force:
             if stored.as_of > at:
                 return self._left(stored, "newer_is_stored", self._kept(stored))
@@ -181,11 +222,11 @@ class _Work:
                 return self._left(stored, "unchanged", "this refresh is stored already")
         snapshot, earlier = self._snapshot(at), self._earlier(stored, at)
         read, reason = self._read(snapshot), self._why_whole(stored, earlier, force=force)
-        self.parts.progress(f"{self.name}: {'all entities' if reason else 'what has changed'}")
-        state = ViewState(self.name, at, self.parts.clock.now(), self.definitions)
+        self.events.progress(f"{self.name}: {'all entities' if reason else 'what has changed'}")
+        state = ViewState(self.name, at, self.clock.now(), self.definitions)
         with self.events.tables(snapshot, self.stream) as tables:
             filled = fill(
-                self.parts.online,
+                self.online,
                 self.spec,
                 self.view,
                 tables,
@@ -267,7 +308,7 @@ class _Work:
         """
         if earlier is None:
             return "the source holds no event any more that was known before"
-        noted = Cache(self.parts.cache).note("materialized", self.name)
+        noted = Cache(self.events.cache).note("materialized", self.name)
         if noted is None or noted["written_at"] != instant_text(stored.written_at):
             return "what the stored state was made from is not noted here"
         if noted["content"] == earlier.content_hash:
@@ -288,4 +329,4 @@ class _Work:
             "rows": read.rows,
             "columns": self._columns,
         }
-        Cache(self.parts.cache).keep_note("materialized", self.name, noted)
+        Cache(self.events.cache).keep_note("materialized", self.name, noted)

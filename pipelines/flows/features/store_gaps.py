@@ -5,18 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 
 from pipelines.core.time import duration_text, instant_text
-from pipelines.flows.collaborators import Parts
+from pipelines.features.online.store import OnlineStore
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import definition_of, feature_views
 
 
-def unfilled(spec: ModelSpec, as_of: datetime, parts: Parts) -> list[str]:
+def missing_online(spec: ModelSpec, as_of: datetime, online: OnlineStore) -> list[str]:
     """What the online store lacks of a declaration's features, and the command that fills it.
 
     A retraining would stop at their availability; a champion would be served them as missing.
 
     Arguments:
         spec: of a declaration, or of a version; without serving nothing is lacking.
+        online: the online store.
         as_of: zoned; what is older than its ttl by then is not served.
 
     Returns:
@@ -29,7 +30,7 @@ def unfilled(spec: ModelSpec, as_of: datetime, parts: Parts) -> list[str]:
     for view in feature_views(spec):
         if view.refresh is None:
             continue
-        state = parts.online.state(f"{view.model}.{view.name}")
+        state = online.state(f"{view.model}.{view.name}")
         stored = () if state is None else state.definitions
         lacking = [one.name for one in view.features if definition_of(spec, one) not in stored]
         if lacking:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -18,14 +20,21 @@ from pydantic import Field
 
 from pipelines.core.errors import DataError
 from pipelines.core.records import Instant, Record
-from pipelines.core.time import duration_text, instant_text, parse_instant, refuse_future, utc
+from pipelines.core.time import (
+    Clock,
+    duration_text,
+    instant_text,
+    parse_instant,
+    refuse_future,
+    utc,
+)
 from pipelines.data.canonical import ARROW_TYPES, stored_types
-from pipelines.data.events import stream_prefix
+from pipelines.data.events import Progress, stream_prefix
 from pipelines.data.objects import ObjectStore, StoredObject
+from pipelines.data.reader import EventReader
 from pipelines.features.online.refresh import last_refresh
 from pipelines.features.online.store import OnlineStore, ViewState
-from pipelines.flows.collaborators import Parts
-from pipelines.flows.serving.publish import publish_plan
+from pipelines.flows.serving.publish import PublishCollaborators, publish_plan
 from pipelines.predictions.shipping import LEAD, log_object
 from pipelines.serving.plan import ServingPlan
 from pipelines.serving.service import Deployed
@@ -63,7 +72,28 @@ class ScoreStatus(Record):
     stale: bool
 
 
-def score(model: str, as_of: datetime, parts: Parts) -> ScoreReport:
+@dataclass(frozen=True)
+class ScoreCollaborators:
+    """What batch scoring works with.
+
+    Arguments:
+        load_spec: reads a declaration by the model's name.
+        open_events: opens the event streams of a model.
+        open_store: opens the object store of a model.
+        scratch_online: makes an empty online store that lives as long as the process.
+        publish: makes the plan that says which versions predict.
+        clock: the present instant.
+    """
+
+    load_spec: Callable[[str], ModelSpec]
+    open_events: Callable[[ModelSpec], EventReader]
+    open_store: Callable[[ModelSpec], ObjectStore]
+    scratch_online: Callable[[], OnlineStore]
+    publish: PublishCollaborators
+    clock: Clock
+
+
+def score(model: str, as_of: datetime, collaborators: ScoreCollaborators) -> ScoreReport:
     """Score the newest instant of the model's grid that is not after ``as_of``.
 
     Done again it finds what was published and changes nothing.
@@ -71,7 +101,7 @@ def score(model: str, as_of: datetime, parts: Parts) -> ScoreReport:
     Arguments:
         model: its name.
         as_of: zoned, not in the future.
-        parts: the collaborators.
+        collaborators: what batch scoring works with.
 
     Raises:
         SpecError: for a model of event points, or versions that cannot stand in one run.
@@ -82,48 +112,45 @@ def score(model: str, as_of: datetime, parts: Parts) -> ScoreReport:
     """
     from pipelines.features.active_entities import newest_step
 
-    spec = parts.load_spec(model)
+    spec = collaborators.load_spec(model)
     grid_of(spec)
-    refuse_future(as_of, parts.clock.now(), f"model {model}")
-    at, store = newest_step(spec, utc(as_of)), parts.open_store(spec)
+    refuse_future(as_of, collaborators.clock.now(), f"model {model}")
+    at, store = newest_step(spec, utc(as_of)), collaborators.open_store(spec)
     log = _key(stream_prefix(LOG, prediction_log(model)), at, "batch-")
     found = _stored(store, log)
     outcome: Literal["scored", "already_scored"] = "already_scored"
     if found is None:
-        content = _predicted(model, at, parts)
+        content = _predicted(model, at, collaborators)
         found, outcome = store.write(log, content), "scored"
-    return _published(spec, at, outcome, found, store, parts)
+    return _published(spec, at, outcome, found, store, collaborators.clock)
 
 
-def score_status(model: str, parts: Parts) -> ScoreStatus:
+def score_status(spec: ModelSpec, store: ObjectStore, now: datetime) -> ScoreStatus:
     """What the newest scores are as of, and whether they may still be used.
 
     Raises:
         DataError: when the model was never scored.
         Unavailable: when the store does not answer.
     """
-    rows = newest_scores(model, parts)
-    asked = parts.clock.now()
+    rows = newest_scores(spec, store)
     valid_until: datetime = rows[0]["valid_until"]
     return ScoreStatus(
-        model=model,
+        model=spec.name,
         at=rows[0]["decided_at"],
         valid_until=valid_until,
         entities=len(rows),
-        asked=asked,
-        stale=asked > valid_until,
+        asked=now,
+        stale=now > valid_until,
     )
 
 
-def newest_scores(model: str, parts: Parts) -> list[dict[str, Any]]:
+def newest_scores(spec: ModelSpec, store: ObjectStore) -> list[dict[str, Any]]:
     """The rows of the newest scores, as consumers find them; see ``spec.scores.score_stream``.
 
     Raises:
         DataError: when the model was never scored.
         Unavailable: when the store does not answer.
     """
-    spec = parts.load_spec(model)
-    store = parts.open_store(spec)
     newest = max(
         store.list(stream_prefix(SCORES, score_stream(spec))),
         key=lambda stored: stored.key,
@@ -132,26 +159,26 @@ def newest_scores(model: str, parts: Parts) -> list[dict[str, Any]]:
     if newest is None:
         raise DataError(
             "the model was never scored",
-            where=f"{SCORES}/{model}",
+            where=f"{SCORES}/{spec.name}",
             wanted="scores in the store",
-            hint=f"`gauntlet score {model}`",
+            hint=f"`gauntlet score {spec.name}`",
         )
     return _read(store, newest)
 
 
-def _predicted(model: str, at: datetime, parts: Parts) -> bytes:
+def _predicted(model: str, at: datetime, collaborators: ScoreCollaborators) -> bytes:
     """The batch's rows of the prediction log, as Parquet."""
     from pipelines.features.active_entities import active_entities
     from pipelines.serving.batch import score_entities
 
-    deployed = _deployed(publish_plan(model, parts))
+    deployed = _deployed(publish_plan(model, collaborators.publish))
     spec = deployed.champion.spec
     if deployed.challenger is not None:
         spec = combined_spec(spec, deployed.challenger.spec)
-    snapshot = parts.open_events(spec).snapshot(spec.streams, at)
-    online = parts.scratch_online()
-    with parts.open_events(spec).tables(snapshot, spec.streams) as tables:
-        parts.progress("who is active")
+    events, online = collaborators.open_events(spec), collaborators.scratch_online()
+    snapshot = events.snapshot(spec.streams, at)
+    with events.tables(snapshot, spec.streams) as tables:
+        events.progress("finding active entities")
         entities = active_entities(spec, tables, at)
         if not entities:
             silence = duration_text(grid_of(spec).active_for)
@@ -161,11 +188,13 @@ def _predicted(model: str, at: datetime, parts: Parts) -> bytes:
                 wanted=f"an entity with an event in the last {silence}",
                 hint="look at the feed of the points' stream: it may have fallen silent",
             )
-        _fill(online, spec, tables, at, parts)
-    parts.progress(f"{len(entities):,} entities")
+        _fill(online, spec, tables, at, events.progress)
+    events.progress(f"{len(entities):,} entities")
     made = score_entities(deployed, online, entities, at)
     return log_object(
-        [(at, each.values()) for each in made], parts.clock.now() + LEAD, prediction_log(model)
+        [(at, each.values()) for each in made],
+        collaborators.clock.now() + LEAD,
+        prediction_log(model),
     )
 
 
@@ -192,14 +221,16 @@ def _refreshed(spec: ModelSpec) -> ModelSpec:
     return spec.model_copy(update={"serving": serving})
 
 
-def _fill(online: OnlineStore, spec: ModelSpec, tables: Any, at: datetime, parts: Parts) -> None:
+def _fill(
+    online: OnlineStore, spec: ModelSpec, tables: Any, at: datetime, progress: Progress
+) -> None:
     """Every view as it can be read online at an instant."""
     from pipelines.features.online.materialize import fill
     from pipelines.features.online.views import view_definitions
 
     for view in feature_views(spec):
         assert view.refresh is not None  # see _refreshed
-        parts.progress(f"{spec.name}.{view.name}")
+        progress(f"{spec.name}.{view.name}")
         state = ViewState(
             f"{spec.name}.{view.name}",
             last_refresh(at - view.refresh.delay, view.refresh),
@@ -215,7 +246,7 @@ def _published(
     outcome: Literal["scored", "already_scored"],
     log: StoredObject,
     store: ObjectStore,
-    parts: Parts,
+    clock: Clock,
 ) -> ScoreReport:
     stream = score_stream(spec)
     key = _key(stream_prefix(SCORES, stream), at)
@@ -223,7 +254,7 @@ def _published(
     answered = [row for row in logged if row["arm"] != Arm.SHADOW]
     until = at + validity(spec)
     if _stored(store, key) is None:
-        known = parts.clock.now() + LEAD
+        known = clock.now() + LEAD
         rows = [
             {
                 **_keys(spec, json.loads(row["entity"])),

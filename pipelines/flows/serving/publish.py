@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.core.errors import GauntletError
-from pipelines.flows.collaborators import Parts
+from pipelines.core.time import Clock
+from pipelines.data.objects import ObjectStore
+from pipelines.flows.versions import VersionReader
 from pipelines.predictions.assignment import Allocation
 from pipelines.predictions.journal import Journal
 from pipelines.predictions.shipping import ShipReport, ship
-from pipelines.release.ledger import Entry
+from pipelines.release.ledger import Entry, Ledger
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.release.rollout.state import beside
 from pipelines.serving.plan import PlannedVersion, ServingPlan, write_plan
+from pipelines.spec.model import ModelSpec
+
+
+@dataclass(frozen=True)
+class PublishCollaborators:
+    """What publishing a plan works with.
+
+    Arguments:
+        home: the folder with the services' plans.
+        load_spec: reads a declaration by the model's name.
+        versions: the registry, and verified copies of its versions.
+        ledger: says which challenger receives traffic, and how much.
+    """
+
+    home: Path
+    load_spec: Callable[[str], ModelSpec]
+    versions: VersionReader
+    ledger: Ledger
 
 
 def plans_folder(home: Path) -> Path:
@@ -25,7 +47,9 @@ def journal_path(home: Path, model: str) -> Path:
     return home / "journal" / f"{model}.db"
 
 
-def publish_plan(model: str, parts: Parts, chain: list[Entry] | None = None) -> ServingPlan:
+def publish_plan(
+    model: str, collaborators: PublishCollaborators, chain: list[Entry] | None = None
+) -> ServingPlan:
     """Fetch the versions that the aliases name and put the plan where workers look for it.
 
     Who stands beside the champion, and for whom, is what the ledger says, as long as the alias
@@ -42,9 +66,9 @@ def publish_plan(model: str, parts: Parts, chain: list[Entry] | None = None) -> 
             is.
         Unavailable: when the registry does not answer; likewise.
     """
-    champion = _serving(model, CHAMPION, parts)
+    champion = _serving(model, CHAMPION, collaborators.versions)
     if champion is None:
-        parts.load_spec(model)  # who is not declared has no champion either, and needs other help
+        collaborators.load_spec(model)  # an undeclared model needs another hint
         raise GauntletError(
             "there is no champion to serve",
             where=model,
@@ -52,44 +76,47 @@ def publish_plan(model: str, parts: Parts, chain: list[Entry] | None = None) -> 
             hint=f"`gauntlet retrain {model}` makes a first version",
         )
     known = [] if chain is None else chain
-    plan = _with_challenger(ServingPlan(model=model, champion=champion), parts, known)
-    write_plan(plans_folder(parts.home), plan)
+    plan = _with_challenger(ServingPlan(model=model, champion=champion), collaborators, known)
+    write_plan(plans_folder(collaborators.home), plan)
     return plan
 
 
-def ship_log(model: str, parts: Parts) -> ShipReport | None:
+def ship_log(model: str, home: Path, store: ObjectStore, clock: Clock) -> ShipReport | None:
     """Move what this machine's service has journalled into the store; none without a journal.
 
     Raises:
         Unavailable: when the store does not answer; nothing is lost, and the next run moves it.
     """
-    path = journal_path(parts.home, model)
+    path = journal_path(home, model)
     if not path.exists():
         return None
     with Journal(path) as journal:
-        return ship(journal, parts.open_store(parts.load_spec(model)), model, parts.clock)
+        return ship(journal, store, model, clock)
 
 
-def _with_challenger(plan: ServingPlan, parts: Parts, chain: list[Entry]) -> ServingPlan:
+def _with_challenger(
+    plan: ServingPlan, collaborators: PublishCollaborators, chain: list[Entry]
+) -> ServingPlan:
     """The plan with whoever stands beside this very champion."""
-    named = parts.registry.alias(plan.model, CHALLENGER)
+    versions = collaborators.versions
+    named = versions.registry.alias(plan.model, CHALLENGER)
     if named is None:
         return plan
-    chain += parts.ledger.entries(plan.model, after=len(chain))
+    chain += collaborators.ledger.entries(plan.model, after=len(chain))
     move = beside(chain)
     if move is None or move.challenger != named:
         return plan
     if chain[-1].champion_after != plan.champion.version:
         return plan  # an alias is on its way: what stands beside whom is of two moments
     allocation = Allocation(salt=move.salt, share=move.share, shadow_share=move.shadow_share)
-    challenger = _serving(plan.model, CHALLENGER, parts)
+    challenger = _serving(plan.model, CHALLENGER, versions)
     return plan.model_copy(update={"challenger": challenger, "allocation": allocation})
 
 
-def _serving(model: str, alias: str, parts: Parts) -> PlannedVersion | None:
-    number = parts.registry.alias(model, alias)
+def _serving(model: str, alias: str, versions: VersionReader) -> PlannedVersion | None:
+    number = versions.registry.alias(model, alias)
     if number is None:
         return None
-    info = parts.registry.get(model, number)
-    folder = parts.registry.download(info, parts.home / "versions")
+    info = versions.registry.get(model, number)
+    folder = versions.download(model, number)
     return PlannedVersion(version=info.version, content=info.content, folder=str(folder.resolve()))

@@ -145,7 +145,7 @@ def tell_live(
     def make(recipe: Recipe, at: datetime, reason: str) -> Told:
         clock.move(at)
         declarations.declare(story, recipe)
-        materialize(model, at, parts)
+        materialize(model, at, parts.materialization)
         tell(retrain(Request(model=model, as_of=at, reason=reason), parts.retraining))
         return Told(story, parts.ledger.entries(model))
 

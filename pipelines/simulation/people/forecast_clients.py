@@ -99,13 +99,14 @@ class _OverHttp:
     def forecast(self, day: date) -> Floats:
         """See ``Asker.forecast``."""
         self._clock.move(_midnight(day) + ASKED)
-        materialize(self._model, self._clock.now(), self._parts)
-        publish_plan(self._model, self._parts)
+        materialize(self._model, self._clock.now(), self._parts.materialization)
+        publish_plan(self._model, self._parts.publishing)
         self._follow()
         said = self._callers.forecast(day)
         self._follow()
         self._clock.move(_midnight(day) + KNOWN)
-        ship_log(self._model, self._parts)
+        store = self._parts.open_store(self._parts.load_spec(self._model))
+        ship_log(self._model, self._parts.home, store, self._clock)
         return said
 
 
@@ -119,10 +120,11 @@ class _InBatch:
     def forecast(self, day: date) -> Floats:
         """See ``Asker.forecast``."""
         self._clock.move(_midnight(day) + ASKED)
-        score(self._model, self._clock.now(), self._parts)
+        score(self._model, self._clock.now(), self._parts.scoring)
         self._clock.move(_midnight(day) + KNOWN)
         said = np.full((len(self._row), len(self._column)), np.nan)
-        for one in newest_scores(self._model, self._parts):
+        spec = self._parts.load_spec(self._model)
+        for one in newest_scores(spec, self._parts.open_store(spec)):
             place = self._row[one["pharmacy"]], self._column[one["medicine"]]
             said[place] = one["prediction"]
         return said
