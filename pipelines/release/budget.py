@@ -224,8 +224,8 @@ def _price(entry: Entry, declared: BudgetGate) -> float:
 
 def _costs(entry: Entry) -> bool:
     """A canary costs when it begins; a comparison that only admits to one costs nothing."""
-    if entry.move is not None:
-        return entry.move.stage is Stage.CANARY and entry.move.step == 0
+    if entry.transition is not None:
+        return entry.transition.stage is Stage.CANARY and entry.transition.step == 0
     live_decides = entry.facts is not None and entry.facts.rollout != "none"
     return not live_decides and compared(entry.findings)
 

@@ -63,7 +63,7 @@ class Draft(Record):
     spec: str = Field(default="", description="digest of the declaration")
     recipe: str = ""
     snapshot: str = Field(default="", description="id of the snapshot")
-    move: Transition | None = Field(
+    transition: Transition | None = Field(
         default=None,
         description="of a rollout",
     )
@@ -73,7 +73,7 @@ class Draft(Record):
         """The decision's outcome; of a trial its stage; for a move without either, its kind."""
         if self.decision:
             return self.decision.outcome.value
-        return self.move.stage.value if self.move else self.kind
+        return self.transition.stage.value if self.transition else self.kind
 
     @property
     def candidate(self) -> str | None:

@@ -83,10 +83,10 @@ class GateVerdict(Record):
     """One gate's answer, and the names of the findings that kept it from passing."""
 
     gate: Gate
-    demanded: bool
+    required: bool
     verdict: Verdict
     findings: int = Field(description="findings that count: blocking and not waived")
-    against: tuple[str, ...] = ()
+    not_passed: tuple[str, ...] = ()
     missing: tuple[str, ...] = Field(default=(), description="needed findings that are not there")
     waived: tuple[str, ...] = ()
 
@@ -169,7 +169,7 @@ def _reasons_of(judged: _Judged, verdicts: set[Verdict]) -> Iterable[str]:
             continue  # a gate behind a closed one was not reached: that is no reason of its own
         stopped = stopped or gate.verdict is not Verdict.PASS
         if gate.verdict in verdicts:
-            against = f" because of {_some(gate.against)}" if gate.against else ""
+            against = f" because of {_some(gate.not_passed)}" if gate.not_passed else ""
             missing = f"; no finding {_either(gate.missing)}" if gate.missing else ""
             nothing = "; no finding that counts" if not gate.findings else ""
             yield f"{gate.gate}: {gate.verdict}{against}{missing or nothing}"
@@ -265,8 +265,8 @@ def _gate_verdicts(
     for gate in Gate:
         blocking = [f for f in findings if f.gate is gate and f.blocking]
         counting = [finding for finding in blocking if finding.name not in waived]
-        demanded = any(requirement.gate is gate for requirement in requirements)
-        if not demanded and not counting:
+        required = any(requirement.gate is gate for requirement in requirements)
+        if not required and not counting:
             continue
         required_findings = [
             required
@@ -284,10 +284,10 @@ def _gate_verdicts(
             verdict = Verdict.NO_DATA
         yield GateVerdict(
             gate=gate,
-            demanded=demanded,
+            required=required,
             verdict=verdict,
             findings=len(counting),
-            against=tuple(sorted({f.name for f in counting if f.verdict is not Verdict.PASS})),
+            not_passed=tuple(sorted({f.name for f in counting if f.verdict is not Verdict.PASS})),
             missing=tuple(missing),
             waived=tuple(sorted({f.name for f in blocking if f.name in waived})),
         )

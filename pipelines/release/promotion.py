@@ -73,7 +73,7 @@ class DecisionInput(Record):
     budget: BudgetGate | None = Field(
         default=None, description="what its tries cost; None: the findings say so already"
     )
-    move: Transition | None = Field(
+    transition: Transition | None = Field(
         default=None, description="what ends the candidate's trial if it is promoted"
     )
 
@@ -210,5 +210,5 @@ def _judged(inputs: DecisionInput, facts: Facts, decision: Decision, awaited: bo
         spec=inputs.spec,
         recipe=inputs.recipe,
         snapshot=inputs.snapshot,
-        move=inputs.move if decision.outcome.moves else None,
+        transition=inputs.transition if decision.outcome.moves else None,
     )

@@ -93,7 +93,7 @@ def _rows(entry: Entry) -> Iterator[tuple[str, ...]]:
         if finding.gate is Gate.RECENT_WINDOW and finding.name.split(".")[1] in _DECIDES:
             yield _row(finding)
     for gate in entry.decision.gates:
-        against = f"; not {', '.join(gate.against)}" if gate.against else ""
+        against = f"; not {', '.join(gate.not_passed)}" if gate.not_passed else ""
         waived = f"; waived: {', '.join(gate.waived)}" if gate.waived else ""
         said = f"{gate.findings} checks{against}{waived}"
         yield (f"gate {gate.gate.replace('_', ' ')}", SIGNS[gate.verdict], "", "", "", said)

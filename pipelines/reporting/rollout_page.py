@@ -77,9 +77,9 @@ def rollout_histories(chain: Iterable[Entry]) -> list[RolloutHistory]:
     """Every version's that was ever on live traffic, in the order in which they came there."""
     found: list[RolloutHistory] = []
     for entry in chain:
-        own = entry.move is not None
-        if entry.move is not None and entry.move.stage is Stage.SHADOW:
-            found.append(RolloutHistory(version=entry.move.challenger, moves=(entry,)))
+        own = entry.transition is not None
+        if entry.transition is not None and entry.transition.stage is Stage.SHADOW:
+            found.append(RolloutHistory(version=entry.transition.challenger, moves=(entry,)))
         elif own and found:
             last = found[-1]
             found[-1] = last.model_copy(update={"moves": (*last.moves, entry)})
@@ -172,9 +172,9 @@ def _moves(history: RolloutHistory) -> str:
 def _rows(entries: Sequence[Entry]) -> Iterator[tuple[str, ...]]:
     for entry in entries:
         how, share = rollout_outcome(entry), 0.0
-        what = entry.move.stage.value if entry.move else entry.kind
-        if entry.move is not None:
-            share = entry.move.share or entry.move.shadow_share
+        what = entry.transition.stage.value if entry.transition else entry.kind
+        if entry.transition is not None:
+            share = entry.transition.share or entry.transition.shadow_share
         why = sentence("; ".join(entry.reasons).split(": ")[0])
         told = f"{share:.0%}" if share else ""
         yield _minute(entry.as_of), f"{what}: {how}" if how else what, told, why
@@ -185,5 +185,5 @@ def _minute(instant: datetime) -> str:
 
 
 def _stage(entry: Entry) -> Stage:
-    assert entry.move is not None
-    return entry.move.stage
+    assert entry.transition is not None
+    return entry.transition.stage

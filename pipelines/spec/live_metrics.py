@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pipelines.spec.model import ModelSpec
 
 ERROR_SHARE, LATENCY = "error_share", "latency_ms"
-OVERDUE = ":overdue"  # share of the outcome's events that came too late; no declared name
+LATE = ":late"  # share of the outcome's events that came too late; no declared name
 OF_THE_LOG = (ERROR_SHARE, LATENCY)
 _RANKS = (Metric.AUC, Metric.AVERAGE_PRECISION)
 _PARAMETERS = (Metric.PINBALL, Metric.SCALED_ABSOLUTE_ERROR)

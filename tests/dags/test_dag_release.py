@@ -121,5 +121,5 @@ def test_a_run_waits_deferred_until_the_trial_has_ended(airflow_database: Path, 
     report: dict[str, Any] = finished.get_task_instance("release").xcom_pull("release")
     assert report["action"] == "ended"
     assert report["next_look"] is None
-    moves = [e.move.stage.value for e in connect().ledger.entries("demand") if e.move]
+    moves = [e.transition.stage.value for e in connect().ledger.entries("demand") if e.transition]
     assert moves == ["shadow", "ended"], "the ledger has the whole way of one run"

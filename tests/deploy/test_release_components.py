@@ -335,5 +335,8 @@ def test_a_release_goes_on_after_a_person_and_after_every_component_was_killed(
     again = live.task(run, "release")["try_number"] > 1
     assert not (undisturbed and again), "it did not go on, it began anew"
     last = live.chain()[-1]
-    assert [one.move.stage.value for one in live.chain() if one.move] == ["shadow", "ended"]
+    assert [one.transition.stage.value for one in live.chain() if one.transition] == [
+        "shadow",
+        "ended",
+    ]
     assert last.as_of >= begun + timedelta(seconds=2 * SHADOW_S), "it did not wait for its moment"

@@ -32,7 +32,7 @@ def verdicts(story_told: object) -> dict[str, str]:
 def test_a_better_forecast_is_promoted_by_its_canary(tmp_path: Path, batch: bool) -> None:
     found, parts = told(BETTER, tmp_path, batch=batch)
     assert found.became == "promoted", (found.last.reasons, verdicts(found))
-    stages = [str(entry.move.stage) for entry in found.chain if entry.move]
+    stages = [str(entry.transition.stage) for entry in found.chain if entry.transition]
     assert stages == ["shadow", "canary", "promoted"]
     assert not faults(found.chain)
     assert verdicts(found)["canary.primary"] == "pass"
@@ -67,7 +67,11 @@ def test_only_the_canary_tells_that_orders_by_the_median_leave_shelves_empty(
     assert primary[0].verdict == "pass"
     assert primary[0].value is not None
     assert primary[0].value > 0, "offline it looks better"
-    canary = [entry for entry in found.chain if entry.move and str(entry.move.stage) == "canary"]
+    canary = [
+        entry
+        for entry in found.chain
+        if entry.transition and str(entry.transition.stage) == "canary"
+    ]
     shadow = [one for one in canary[0].findings if one.name.startswith("shadow.")]
     assert shadow, "the move into the canary says what shadow found"
     assert all(one.verdict == "pass" for one in shadow if one.blocking)
@@ -88,7 +92,7 @@ def test_only_the_segments_guardrail_tells_that_the_north_runs_empty(tmp_path: P
     assert said["canary.guardrail.packs_sold.region.north"] != "pass"
     offline = [entry for entry in found.chain if entry.outcome == "start_rollout"]
     assert {f.name: f.verdict for f in offline[-1].findings}["recent_window.primary"] == "pass"
-    stages = [str(entry.move.stage) for entry in found.chain if entry.move]
+    stages = [str(entry.transition.stage) for entry in found.chain if entry.transition]
     assert stages == ["shadow", "canary", "ended"], "shadow saw nothing"
 
     [kept] = (parts.home / "releases" / "one_region").glob("*.ended.json")

@@ -132,7 +132,7 @@ def test_what_only_the_canary_can_tell_is_rolled_back_at_once(pharmacy: Pharmacy
     assert "live traffic: rolled back" in explained.out
     assert "FAIL  canary.harm.packs_a_sale" in explained.out
     since = pharmacy.cli("explain", "demand", "2", "--json").body["since"]
-    assert [one["move"]["stage"] for one in since] == ["shadow", "canary", "ended"]
+    assert [one["transition"]["stage"] for one in since] == ["shadow", "canary", "ended"]
 
 
 @pytest.mark.slow
@@ -195,7 +195,7 @@ def test_two_at_once_make_one_move_and_a_clock_set_back_none(pharmacy: Pharmacy)
     for one in both:
         one.join()
     chain = at(pharmacy, SECOND).ledger.entries("demand")
-    assert sum(entry.move is not None for entry in chain) == 1, said
+    assert sum(entry.transition is not None for entry in chain) == 1, said
     assert len(said) == 2
 
     back = step(pharmacy, SECOND - DAY)

@@ -127,7 +127,12 @@ def town(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Town]:
 def moves(chain: tuple[Entry, ...]) -> list[tuple[str, str, str | None, str | None]]:
     """What a chain says, but for the instants at which it was written."""
     return [
-        (one.kind, one.move.stage if one.move else "", one.champion_before, one.champion_after)
+        (
+            one.kind,
+            one.transition.stage if one.transition else "",
+            one.champion_before,
+            one.champion_after,
+        )
         for one in chain
     ]
 
@@ -190,8 +195,8 @@ def test_killed_while_a_challenger_comes(town: Town) -> None:
     town.wire.catch(MOVES_ALIAS)
     killed(town, town.release(SECOND), MOVES_ALIAS)
     begun = town.chain[-1]
-    assert begun.move is not None
-    assert begun.move.stage == "shadow"
+    assert begun.transition is not None
+    assert begun.transition.stage == "shadow"
     assert town.plan() == ("1", None), "nobody is beside the champion before the alias says so"
     assert step(town.pharmacy, begun.recorded_at).action == "waits"
     assert town.aliases == ("1", "2"), "the next step has finished the move"
@@ -206,8 +211,8 @@ def test_killed_while_a_challenger_is_taken_off(town: Town) -> None:
     town.wire.catch(TAKES_ALIAS)
     killed(town, town.release(later), TAKES_ALIAS)
     ended = town.chain[-1]
-    assert ended.move is not None
-    assert ended.move.stage == "ended"
+    assert ended.transition is not None
+    assert ended.transition.stage == "ended"
     assert town.aliases == ("1", "2"), "the alias is behind the ledger"
     assert town.plan() == ("1", None), "services follow the ledger, which took it off"
     again = Answer.of(town.release(later))

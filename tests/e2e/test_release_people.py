@@ -80,7 +80,7 @@ def test_a_promotion_that_harms_later_is_taken_back_and_brings_everything_back(
         name.startswith("beside_")
         for name in served_spec("demand", parts.materialization)[0].feature_names
     )
-    move = parts.ledger.entries("demand")[-1].move
+    move = parts.ledger.entries("demand")[-1].transition
     assert move is not None
     # In the log the former champion answers the arm `challenger`, the new one `control`.
     after = {Arm.CHALLENGER: 1.0, Arm.CONTROL: 0.4, Arm.CHAMPION: 0.4}
@@ -131,7 +131,7 @@ def test_a_year_without_tries_left_holds_the_canary_back(pharmacy: Pharmacy) -> 
     assert verdicts(report)["budget.exhausted"] == "inconclusive"
     standing = trial(at(pharmacy, CANARY).ledger.entries("demand"))
     assert standing is not None
-    assert standing.move.stage == "shadow", "it stays where nobody acts on what it says"
+    assert standing.transition.stage == "shadow", "it stays where nobody acts on what it says"
 
 
 @pytest.mark.slow
@@ -178,7 +178,7 @@ def test_losses_of_logged_answers_are_those_counted_by_hand(pharmacy: Pharmacy) 
     evidence = shadow_evidence(
         parts.open_events(spec),
         dataclasses.replace(version, spec=spec),
-        Allocation(salt=standing.move.salt, shadow_share=0.5),
+        Allocation(salt=standing.transition.salt, shadow_share=0.5),
         standing.since,
         end,
         champion="1",

@@ -14,7 +14,7 @@ from pipelines.gates.canary.findings import EQUAL_ARMS, HARM_TUNING
 from pipelines.gates.canary.sums import EnrolledEntities, canary_sums
 from pipelines.gates.canary.verdict import CanaryStep, judge_canary
 from pipelines.outcomes.metric_rows import MetricRows
-from pipelines.spec.live_metrics import OVERDUE
+from pipelines.spec.live_metrics import LATE
 from pipelines.spec.rollout import Canary, LiveOutcome, Rollout
 from pipelines.stats.anytime import anytime_interval, log_evidence, mixing
 from pipelines.stats.group_sequential import planned_information
@@ -190,7 +190,7 @@ def _ended(world: _Conversions, wait: int, *, watched: bool) -> CanaryStep:
         if watched:
             late = (world.known[who] > complete)[seen].astype(float)
             ones = np.ones(len(late))
-            outcomes[OVERDUE] = MetricRows(who[seen], day[seen], late, ones > 0, ones)
+            outcomes[LATE] = MetricRows(who[seen], day[seen], late, ones > 0, ones)
         known = canary_sums(
             EnrolledEntities(who, world.challenger[who], np.zeros(len(who), int), day),
             outcomes,

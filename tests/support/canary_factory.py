@@ -8,7 +8,7 @@ import numpy as np
 
 from pipelines.gates.canary.sums import CanaryEvidence, EnrolledEntities, canary_sums
 from pipelines.outcomes.metric_rows import MetricRows, SegmentMembers
-from pipelines.spec.live_metrics import OVERDUE
+from pipelines.spec.live_metrics import LATE
 from pipelines.spec.rollout import Canary, LiveGuardrail, LiveOutcome, Rollout
 
 RAMP_DAY = 2  # from which the second stage takes new entities in
@@ -112,7 +112,7 @@ def evidence(
         share = np.where(shown.challenger, *live.late)
         late = (np.random.default_rng([live.seed, 1]).random(len(share)) < share).astype(float)
         always = np.ones(len(share), bool)
-        outcomes[OVERDUE] = MetricRows(shown.entity, shown.day, late, always, np.ones(len(share)))
+        outcomes[LATE] = MetricRows(shown.entity, shown.day, late, always, np.ones(len(share)))
     parts = {
         f"{metric}.kind.{value}": SegmentMembers(metric, shown.entity % live.segments == value)
         for metric in outcomes

@@ -100,7 +100,7 @@ def test_a_day_counts_when_its_late_sales_are_known(waits: Pharmacy, tmp_path: P
     now = CANARY + 5 * DAY + HOUR
     parts = at(pharmacy, now)
     version = parts.versions.load("demand", "2")
-    move = next(e.move for e in reversed(parts.ledger.entries("demand")) if e.move)
+    move = next(e.transition for e in reversed(parts.ledger.entries("demand")) if e.transition)
     ramp = ramp_of(parts.ledger.entries("demand"), move.salt)
     shown = canary_evidence(parts.open_events(version.spec), version, ramp, now, other_version="1")
     assert not shown.evidence.cumulative_weeks

@@ -36,7 +36,7 @@ def test_harm_in_a_segment_that_the_mean_hides_is_rolled_back(waits: Pharmacy) -
     version = parts.versions.load("demand", "2")
     assert version.spec.rollout is not None
     chain = parts.ledger.entries("demand")
-    move = next(entry.move for entry in reversed(chain) if entry.move)
+    move = next(entry.transition for entry in reversed(chain) if entry.transition)
     shown = canary_evidence(
         parts.open_events(version.spec), version, ramp_of(chain, move.salt), now, other_version="1"
     )

@@ -194,8 +194,8 @@ def _live_as_dict(told: Told) -> dict[str, object]:
         "became": told.became,
         "harms": list(told.harms),
         "moves": [
-            {"as_of": entry.as_json()["as_of"], "stage": entry.move.stage.value}
+            {"as_of": entry.as_json()["as_of"], "stage": entry.transition.stage.value}
             for entry in told.chain
-            if entry.move
+            if entry.transition
         ],
     }

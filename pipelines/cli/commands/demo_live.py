@@ -58,7 +58,7 @@ def show_moves(told: list[Told]) -> None:
 def _row(entry: Entry) -> tuple[str, ...]:
     from pipelines.release.rollout.outcome import rollout_outcome
 
-    move, how = entry.move, rollout_outcome(entry)
+    move, how = entry.transition, rollout_outcome(entry)
     what = move.stage.value if move else str(entry.outcome)
     share = (
         f"{move.share or move.shadow_share:.0%}" if move and move.share + move.shadow_share else ""

@@ -244,7 +244,7 @@ def approve(
 
 def _subject(entry: Entry) -> str:
     """The version that an entry is about: judged, or moved on live traffic."""
-    return entry.candidate or (entry.move.challenger if entry.move else "-")
+    return entry.candidate or (entry.transition.challenger if entry.transition else "-")
 
 
 def _budget(

@@ -91,11 +91,11 @@ class _Watch:
 
     def _verdicts(self) -> Iterator[HoldbackVerdict]:
         """Of the holdback, and of the canary's own arms when their last outcome has matured."""
-        yield self._judged(self.standing.move.salt, None, last=False)
+        yield self._judged(self.standing.transition.salt, None, last=False)
         promoted = self.standing.promotion.recorded_at
         if self.as_of >= maturity_time(self.version.spec, promoted, 0):
-            assert self.standing.promotion.move is not None
-            yield self._judged(self.standing.promotion.move.salt, promoted, last=True)
+            assert self.standing.promotion.transition is not None
+            yield self._judged(self.standing.promotion.transition.salt, promoted, last=True)
 
     def _judged(self, salt: str, until: datetime | None, *, last: bool) -> HoldbackVerdict:
         shown: CanaryInputs = canary_evidence(

@@ -76,7 +76,7 @@ def report(
     """A report with what stands on live traffic now, as the ledger has it."""
     chain = parts.ledger.entries(model)
     move = beside(chain)
-    since = [e.recorded_at for e in chain if move is not None and e.move == move]
+    since = [e.recorded_at for e in chain if move is not None and e.transition == move]
     return ReleaseReport(
         model=model,
         as_of=as_of,

@@ -80,14 +80,16 @@ class _Step:
                 next_look=standing.since,
             )
         version = self.parts.versions.load(self.model, standing.challenger)
-        if standing.move.stage is Stage.SHADOW:
+        if standing.transition.stage is Stage.SHADOW:
             return self._shadow(version)
         return self._canary(version)
 
     def _shadow(self, version: ModelVersion) -> ReleaseReport:
         standing = self.standing
         rollout = declared_rollout(version)
-        allocation = Allocation(salt=standing.move.salt, shadow_share=standing.move.shadow_share)
+        allocation = Allocation(
+            salt=standing.transition.salt, shadow_share=standing.transition.shadow_share
+        )
         evidence = shadow_evidence(
             self.parts.open_events(version.spec),
             version,
@@ -156,7 +158,7 @@ class _Step:
     def _canary(self, version: ModelVersion) -> ReleaseReport:
         standing = self.standing
         rollout, question = declared_rollout(version), standing.question
-        ramp = ramp_of(self.chain, standing.move.salt)
+        ramp = ramp_of(self.chain, standing.transition.salt)
         shown = canary_evidence(
             self.parts.open_events(version.spec),
             version,
@@ -230,7 +232,7 @@ class _Step:
             recipe=question.recipe,
             snapshot=question.snapshot,
             budget=self.parts.load_spec(self.model).gates.budget,
-            move=final_transition(standing, Stage.PROMOTED),
+            transition=final_transition(standing, Stage.PROMOTED),
         )
         with self.parts.lock(self.model, LIVE):
             entry = promote(inputs, self.parts.ledger, self.parts.registry, self.parts.clock)

@@ -32,7 +32,7 @@ from pipelines.outcomes.metrics import open_metric_source, version_classes
 from pipelines.outcomes.segments import segment_members
 from pipelines.packaging.version import ModelVersion
 from pipelines.predictions.assignment import Ramp
-from pipelines.spec.live_metrics import OVERDUE, segment_stream
+from pipelines.spec.live_metrics import LATE, segment_stream
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm
 from pipelines.spec.rollout import Rollout
@@ -115,7 +115,7 @@ def canary_evidence(
     )
     found = canary_sums(
         entities,
-        outcomes if overdue is None else {**outcomes, OVERDUE: overdue},
+        outcomes if overdue is None else {**outcomes, LATE: overdue},
         outcome=canary.outcome.name,
         elapsed_days=max(elapsed, 0.0),
         weeks=canary.weeks,

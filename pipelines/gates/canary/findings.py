@@ -16,7 +16,7 @@ from pipelines.gates.canary.looks import (
     target_information,
 )
 from pipelines.gates.canary.sums import ARMS, WEEK, ArmSums, CanaryEvidence
-from pipelines.spec.live_metrics import OVERDUE
+from pipelines.spec.live_metrics import LATE
 from pipelines.spec.rollout import Canary, LiveGuardrail, LiveMetric
 from pipelines.stats.anytime import anytime_below, anytime_interval
 from pipelines.stats.cuped import ArmsDifference, arms_difference
@@ -176,7 +176,7 @@ def late_outcome_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[
     On the weeks before the newest, of which late events have had a week to come. What is late in
     one arm only makes that arm's newest week look smaller than it is.
     """
-    if not any(OVERDUE in group.metrics for group in evidence.to_date.arms):
+    if not any(LATE in group.metrics for group in evidence.to_date.arms):
         return
     name, allowed = "canary.late_outcomes", canary.max_late_difference
     if len(evidence.cumulative_weeks) < 2:
@@ -185,7 +185,7 @@ def late_outcome_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[
         )
         return
     before = [
-        [group.metrics[OVERDUE].moments for group in evidence.cumulative_weeks[-2].arm(arm)]
+        [group.metrics[LATE].moments for group in evidence.cumulative_weeks[-2].arm(arm)]
         for arm in ARMS
     ]
     gap, least, ends, told = 0.0, 0.0, None, "too few events came to tell"

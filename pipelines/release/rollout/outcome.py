@@ -16,7 +16,7 @@ def rollout_outcome(entry: Draft) -> str:
     Arguments:
         entry: of any kind; nothing is said of one that does not end a trial or a holdback.
     """
-    if entry.move is None or entry.move.stage is not Stage.ENDED:
+    if entry.transition is None or entry.transition.stage is not Stage.ENDED:
         return ""
     if ended := stopping_reason(entry.findings):
         return _WORDS[ended[0]]

@@ -41,7 +41,7 @@ class Trial(Record):
     challenger: str
     champion: str = Field(description="the version that it is measured against")
     question: Entry = Field(description="the decision that made it a challenger")
-    move: Transition = Field(description="the newest")
+    transition: Transition = Field(description="the newest")
     since: Instant = Field(description="when the present stage began")
     canary_since: Instant | None = Field(default=None, description="when the first one began")
     void: bool = Field(default=False, description="the champion changed since")
@@ -58,13 +58,13 @@ class Holdback(Record):
     model: str
     champion: str
     promotion: Entry
-    move: Transition
+    transition: Transition
     since: Instant
 
     @property
     def former(self) -> str:
         """The champion before, which stands beside the present one."""
-        return self.move.challenger
+        return self.transition.challenger
 
 
 def holdback(entries: Iterable[Entry]) -> Holdback | None:
@@ -74,15 +74,15 @@ def holdback(entries: Iterable[Entry]) -> Holdback | None:
     for entry in entries:
         if entry.moves:
             promotion, standing = entry if _promotes(entry) else None, None
-        elif entry.move is not None and promotion is not None:
+        elif entry.transition is not None and promotion is not None:
             standing = None
-            if entry.move.stage is Stage.HOLDBACK:
+            if entry.transition.stage is Stage.HOLDBACK:
                 assert promotion.champion_after is not None
                 standing = Holdback(
                     model=entry.model,
                     champion=promotion.champion_after,
                     promotion=promotion,
-                    move=entry.move,
+                    transition=entry.transition,
                     since=entry.recorded_at,
                 )
     return standing
@@ -94,13 +94,13 @@ def unwatched(entries: Iterable[Entry]) -> Entry | None:
     for entry in entries:
         if entry.moves:
             found = entry if _promotes(entry) else None
-        elif entry.move is not None:
+        elif entry.transition is not None:
             found = None
     return found
 
 
 def _promotes(entry: Entry) -> bool:
-    return entry.move is not None and entry.move.stage is Stage.PROMOTED
+    return entry.transition is not None and entry.transition.stage is Stage.PROMOTED
 
 
 def holdback_transition(promotion: Entry, rollout: Rollout) -> Transition:
@@ -120,7 +120,7 @@ def holdback_transition(promotion: Entry, rollout: Rollout) -> Transition:
 def waiting(entries: Iterable[Entry]) -> Entry | None:
     """The newest challenger that was not put on trial yet, if it still meets its champion."""
     chain = list(entries)
-    started = {entry.move.challenger for entry in chain if entry.move}
+    started = {entry.transition.challenger for entry in chain if entry.transition}
     champion = chain[-1].champion_after if chain else None
     found = [
         entry
@@ -139,19 +139,19 @@ def trial(entries: Iterable[Entry]) -> Trial | None:
     for entry in entries:
         if entry.outcome == Outcome.START_ROLLOUT and entry.candidate:
             asked[entry.candidate] = entry
-        if entry.move is None:
+        if entry.transition is None:
             if standing is not None and entry.moves:
                 standing = standing.model_copy(update={"void": True})
             continue
-        if entry.move.stage not in ON_TRIAL:
+        if entry.transition.stage not in ON_TRIAL:
             standing = None
-        elif standing is None or standing.challenger != entry.move.challenger:
-            standing = _begun(entry, entry.move, asked[entry.move.challenger])
+        elif standing is None or standing.challenger != entry.transition.challenger:
+            standing = _begun(entry, entry.transition, asked[entry.transition.challenger])
         else:
             first = standing.canary_since
-            if entry.move.stage is Stage.CANARY and first is None:
+            if entry.transition.stage is Stage.CANARY and first is None:
                 first = entry.recorded_at
-            update = {"move": entry.move, "since": entry.recorded_at, "canary_since": first}
+            update = {"move": entry.transition, "since": entry.recorded_at, "canary_since": first}
             standing = standing.model_copy(update=update)
     return standing
 
@@ -163,7 +163,7 @@ def _begun(entry: Entry, move: Transition, question: Entry) -> Trial:
         challenger=move.challenger,
         champion=entry.champion_before,
         question=question,
-        move=move,
+        transition=move,
         since=entry.recorded_at,
     )
 
@@ -186,7 +186,7 @@ def shadow_transition(question: Entry, rollout: Rollout) -> Transition:
 
 def next_transition(standing: Trial, rollout: Rollout) -> Transition | None:
     """The next stage of the ramp, shadow being before the first; none after the last."""
-    move = standing.move
+    move = standing.transition
     step = 0 if move.stage is Stage.SHADOW else move.step + 1
     if step >= len(rollout.canary.stages):
         return None
@@ -197,13 +197,15 @@ def next_transition(standing: Trial, rollout: Rollout) -> Transition | None:
 
 def final_transition(standing: Trial | Holdback, stage: Stage) -> Transition:
     """Off live traffic: promoted, or ended."""
-    return standing.move.model_copy(update={"stage": stage, "share": 0.0, "shadow_share": 0.0})
+    return standing.transition.model_copy(
+        update={"stage": stage, "share": 0.0, "shadow_share": 0.0}
+    )
 
 
 def is_due(standing: Trial, rollout: Rollout, now: datetime) -> bool:
     """Whether the present stage of the ramp has lasted as long as it should."""
     lasts = rollout.shadow.duration
-    if standing.move.stage is Stage.CANARY:
+    if standing.transition.stage is Stage.CANARY:
         lasts = rollout.canary.stage_duration
     return now >= standing.since + lasts
 
@@ -248,7 +250,7 @@ def record_transition(
         spec=question.spec,
         recipe=question.recipe,
         snapshot=question.snapshot,
-        move=move,
+        transition=move,
     )
     return ledger.append(draft, after=chain[-1].sequence)
 
@@ -275,7 +277,11 @@ def ramp_of(entries: Iterable[Entry], salt: str) -> Ramp:
         entries: a model's ledger, oldest first.
         salt: of a canary or a holdback.
     """
-    moves = [(e.recorded_at, e.move.share) for e in entries if e.move and e.move.salt == salt]
+    moves = [
+        (e.recorded_at, e.transition.share)
+        for e in entries
+        if e.transition and e.transition.salt == salt
+    ]
     shares = [(since, share) for since, share in moves if share > 0]
     return Ramp(
         salt=salt,
@@ -289,17 +295,17 @@ def beside(entries: Iterable[Entry]) -> Transition | None:
     chain = list(entries)
     standing, watched = trial(chain), holdback(chain)
     if standing is not None:
-        return None if standing.void else standing.move
-    return watched.move if watched else None
+        return None if standing.void else standing.transition
+    return watched.transition if watched else None
 
 
 def _check_legal(question: Entry, chain: tuple[Entry, ...], move: Transition) -> None:
     standing, watched = trial(chain), holdback(chain)
     mine = standing is not None and standing.challenger == move.challenger
-    before = standing.move if standing and mine else None
+    before = standing.transition if standing and mine else None
     if standing is None and watched is not None:
         mine = watched.former == move.challenger
-        before = watched.move
+        before = watched.transition
     legal = move.stage in _LEGAL[before.stage if before else None]
     if before is None and move.stage is Stage.HOLDBACK:
         legal = unwatched(chain) == question
@@ -312,7 +318,9 @@ def _check_legal(question: Entry, chain: tuple[Entry, ...], move: Transition) ->
     if standing is not None and standing.void and move.stage is not Stage.ENDED:
         legal = False
     if not legal:
-        there = f"{on_trial.move.challenger} in {on_trial.move.stage}" if on_trial else ""
+        there = (
+            f"{on_trial.transition.challenger} in {on_trial.transition.stage}" if on_trial else ""
+        )
         void = ", whose champion changed since" if standing and standing.void else ""
         raise GauntletError(
             f"version {move.challenger} cannot go to {move.stage}",

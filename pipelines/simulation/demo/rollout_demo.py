@@ -86,19 +86,19 @@ class Told:
     @property
     def last(self) -> Entry:
         """The newest move, or the decision after which there was none."""
-        moves = [entry for entry in self.chain if entry.move]
+        moves = [entry for entry in self.chain if entry.transition]
         return moves[-1] if moves else self.chain[-1]
 
     @property
     def over(self) -> bool:
         """Whether the trial has ended."""
-        move = self.last.move
+        move = self.last.transition
         return move is not None and move.stage in (Stage.PROMOTED, Stage.ENDED)
 
     @property
     def became(self) -> str:
         """How it ended: promoted, rolled_back, inconclusive, or where it stands."""
-        move = self.last.move
+        move = self.last.transition
         if move is None:
             return str(self.last.outcome)
         if move.stage is Stage.ENDED:

@@ -90,7 +90,7 @@ NO_CHAMPION = {"champion": None, "champion_at_decision": None}
             (*findings(CHALLENGE), finding("canary.harm", "fail")),
             {},
             "reject",
-            id="a gate that was not demanded fails all the same",
+            id="a gate that was not required fails all the same",
         ),
         pytest.param(
             findings(CHALLENGE), {"champion_at_decision": "9"}, "superseded", id="champion changed"
@@ -207,7 +207,7 @@ def test_the_record_shows_gates_in_the_order_in_which_they_run() -> None:
         Gate.RECENT_WINDOW,
         Gate.BUDGET,
     ]
-    assert all(gate.demanded for gate in decision.gates)
+    assert all(gate.required for gate in decision.gates)
     assert decision.policy == CURRENT.version
 
 

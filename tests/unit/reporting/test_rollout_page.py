@@ -28,7 +28,7 @@ def chain(*steps: tuple[str, str, str | None]) -> list[Entry]:
             "reasons": (f"because {what}",),
         }
         if what in stages:
-            body["move"] = {"challenger": version, "stage": what, "salt": version}
+            body["transition"] = {"challenger": version, "stage": what, "salt": version}
         draft = Draft.model_validate(body)
         entries.append(Entry.place(draft, entries[-1] if entries else None, NOW))
         champion = after

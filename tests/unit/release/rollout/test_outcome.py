@@ -26,7 +26,7 @@ def entry(*findings: Finding, stage: Stage = Stage.ENDED) -> Draft:
         champion_after="1",
         reasons=("harm is shown, rolled back",),
         findings=findings,
-        move=Transition(challenger="2", stage=stage, salt="spring"),
+        transition=Transition(challenger="2", stage=stage, salt="spring"),
     )
 
 

@@ -89,8 +89,8 @@ def test_the_whole_way_through_shadow_and_the_ramp(ledger: SqlLedger) -> None:
     standing = trial(ledger.entries("demand"))
     assert standing is not None
     assert (standing.challenger, standing.champion) == ("2", "1")
-    assert standing.move.stage is Stage.SHADOW
-    assert standing.move.shadow_share == ROLLOUT.shadow.share
+    assert standing.transition.stage is Stage.SHADOW
+    assert standing.transition.shadow_share == ROLLOUT.shadow.share
     assert waiting(ledger.entries("demand")) is None, "who is on trial does not wait any more"
 
     shares = []
@@ -98,7 +98,9 @@ def test_the_whole_way_through_shadow_and_the_ramp(ledger: SqlLedger) -> None:
         record_transition(question, move, (), "goes on", ledger, NOW)
         standing = trial(ledger.entries("demand"))
         assert standing is not None
-        shares.append((standing.move.stage, standing.move.step, standing.move.share))
+        shares.append(
+            (standing.transition.stage, standing.transition.step, standing.transition.share)
+        )
     assert shares == [(Stage.CANARY, 0, 0.05), (Stage.CANARY, 1, 0.1)]
     assert standing.canary_since is not None
 
@@ -202,7 +204,7 @@ def promoted(ledger: SqlLedger) -> Entry:
     standing = trial(ledger.entries("demand"))
     assert standing is not None
     ended = draft("promotion", "aaaa.1.promoted", "1", "2")
-    ended = ended.model_copy(update={"move": final_transition(standing, Stage.PROMOTED)})
+    ended = ended.model_copy(update={"transition": final_transition(standing, Stage.PROMOTED)})
     return ledger.append(ended, after=ledger.entries("demand")[-1].sequence)
 
 
@@ -216,11 +218,13 @@ def test_after_a_promotion_the_former_champion_stands_beside(ledger: SqlLedger) 
     watched = holdback(ledger.entries("demand"))
     assert watched is not None
     assert (watched.champion, watched.former) == ("2", "1")
-    assert beside(ledger.entries("demand")) == watched.move
+    assert beside(ledger.entries("demand")) == watched.transition
     assert unwatched(ledger.entries("demand")) is None
     assert trial(ledger.entries("demand")) is None, "a holdback is no trial of anybody new"
-    assert promotion.move is not None
-    assert watched.move.salt != promotion.move.salt, "who was in which arm must not carry over"
+    assert promotion.transition is not None
+    assert watched.transition.salt != promotion.transition.salt, (
+        "who was in which arm must not carry over"
+    )
 
     record_transition(promotion, final_transition(watched, Stage.ENDED), (), "kept", ledger, NOW)
     assert beside(ledger.entries("demand")) is None
