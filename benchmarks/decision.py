@@ -131,8 +131,8 @@ def main() -> None:
     """Measure, compare, tell."""
     arguments = _arguments()
     if arguments.side:
-        side = {"ours": ours, "theirs": theirs, "audit": audit}[arguments.side]
-        arguments.out.write_text(json.dumps(side(arguments.rows)), encoding="utf-8")
+        measure = {"ours": ours, "theirs": theirs, "audit": audit}[arguments.side]
+        arguments.out.write_text(json.dumps(measure(arguments.rows)), encoding="utf-8")
         return
 
     def run(side: str) -> dict[str, Any]:

@@ -64,6 +64,7 @@ def ours(rows: int, work: Path) -> dict[str, Any]:
         from pipelines.core.time import FixedClock
         from pipelines.flows.frames import FRAME
         from pipelines.flows.retrain import register as registration
+        from pipelines.flows.retrain.contract import envelope_of
         from pipelines.flows.retrain.request import Request
         from pipelines.flows.retrain.steps import retrain, run_step
         from pipelines.gates.availability import leak_probe as leak
@@ -72,7 +73,7 @@ def ours(rows: int, work: Path) -> dict[str, Any]:
         from pipelines.wiring import connect
 
     leak.probe_leaks = _timed(meter, "leak probe", leak.probe_leaks)
-    registration.envelope_of = _timed(meter, "envelope", registration.envelope_of)
+    vars(registration)["envelope_of"] = _timed(meter, "envelope", envelope_of)
     settings = Settings(
         home=home,
         models=home / "models",
@@ -94,6 +95,8 @@ def ours(rows: int, work: Path) -> dict[str, Any]:
         found = contract_findings(
             run.suite, tables, parts.suite_runner, "suite", run.spec.points.stream
         )
+    if evidence.contract is None:
+        raise SystemExit("the contract step has left no evidence")
     return meter.as_json() | {
         "frame": str(run.workspace.path(FRAME)),
         "fresh": [[f.verdict is Verdict.PASS, f.value] for f in evidence.contract.findings],

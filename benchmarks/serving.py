@@ -89,8 +89,8 @@ def compared(pharmacy: Pharmacy, scratch: Path) -> tuple[str, dict[str, Any]]:
     values = look_up(spec, parts.online, points, parts.clock.now()).values
     rows = [list(row) for row in zip(*(values[name] for name in spec.feature_names), strict=True)]
     columns = list(spec.feature_names)
-    theirs = [{"dataframe_split": {"columns": columns, "data": [row]}} for row in rows]
-    ours = [{"points": [point]} for point in points]
+    theirs: list[Any] = [{"dataframe_split": {"columns": columns, "data": [row]}} for row in rows]
+    ours: list[Any] = [{"points": [point]} for point in points]
     began = os.getloadavg()[0]
     with (
         serving(pharmacy) as service,
@@ -279,12 +279,12 @@ def family_of(pid: int) -> list[psutil.Process]:
 
 def cpu_s(pid: int) -> float:
     """Processor seconds of a side so far."""
-    return sum(sum(one.cpu_times()[:2]) for one in family_of(pid))
+    return float(sum(sum(one.cpu_times()[:2]) for one in family_of(pid)))
 
 
 def mib(pid: int) -> float:
     """Memory of a side; what processes share is divided among those that do."""
-    return sum(one.memory_full_info().pss for one in family_of(pid)) / 2**20
+    return float(sum(one.memory_full_info().pss for one in family_of(pid))) / 2**20
 
 
 def disk_ms(folder: Path, rate: float, seconds: float) -> list[float]:

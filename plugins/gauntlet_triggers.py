@@ -21,7 +21,7 @@ class UntilTrigger(BaseTrigger):
     """
 
     def __init__(self, instant: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.instant = instant
 
     def serialize(self) -> tuple[str, dict[str, Any]]:

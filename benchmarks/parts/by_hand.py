@@ -71,7 +71,8 @@ def validate(frame: pd.DataFrame, expectations: list[dict[str, Any]]) -> list[tu
     found = {}
     for result in batch.validate(suite, result_format="BASIC").results:
         count = (result.result or {}).get("unexpected_count")
-        found[result.expectation_config.meta["number"]] = bool(result.success), count
+        configuration: Any = result.expectation_config
+        found[configuration.meta["number"]] = bool(result.success), count
     return [found[number] for number in range(len(expectations))]
 
 
@@ -129,7 +130,8 @@ def _not_known_yet(sales: pd.DataFrame) -> pd.DataFrame:
     last = (sales["known_time"] - pd.Timedelta(microseconds=1)).dt.floor("D")
     times = ((last - first) // DAY + 1).clip(lower=0)
     late = sales.loc[sales.index.repeat(times), [*PAIR, "quantity"]]
-    number = np.arange(len(late)) - np.repeat(times.cumsum() - times, times).to_numpy()
+    before = (times.cumsum() - times).to_numpy()
+    number = np.arange(len(late)) - np.repeat(before, times.to_numpy())
     late["decision_time"] = first.repeat(times) + pd.to_timedelta(number, unit="D")
     return late
 

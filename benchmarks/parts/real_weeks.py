@@ -183,4 +183,5 @@ def truth(home: Home) -> pd.DataFrame:
     space = Workspace.open_locked(home.place / "truth")
     write_frame(events, spec, snapshot, plan, space)
     rows: Any = read_rows(spec, space.path(FRAME), Window(start, end))
-    return rows[rows["label"].notna()].reset_index(drop=True)
+    labelled: pd.DataFrame = rows[rows["label"].notna()].reset_index(drop=True)
+    return labelled

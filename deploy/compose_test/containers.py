@@ -36,8 +36,13 @@ def write_environment(path: Path, tag: str, more: Mapping[str, str]) -> dict[str
     known = own if own.exists() else ROOT / ".env.example"
     lines = (line.strip() for line in known.read_text(encoding="utf-8").splitlines())
     values = dict(line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
-    secret = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "S3_SECRET_KEY")
-    secret += ("AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_JWT_SECRET")
+    secret = (
+        "POSTGRES_PASSWORD",
+        "REDIS_PASSWORD",
+        "S3_SECRET_KEY",
+        "AIRFLOW_ADMIN_PASSWORD",
+        "AIRFLOW_JWT_SECRET",
+    )
     names = ("MLFLOW_PORT", "AIRFLOW_PORT", "SERVING_PORT")
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     values |= {name: secrets.token_hex(32) for name in secret} | ports

@@ -16,14 +16,16 @@ from pipelines.quality.sql.compile import compile_expectation
 from pipelines.quality.sql.runner import SqlRunner
 
 SCHEMA = pa.schema(
-    [
-        ("whole", pa.int64()),
-        ("real", pa.float64()),
-        ("text", pa.string()),
-        ("flag", pa.bool_()),
-        ("event_time", pa.timestamp("us")),
-        ("known_time", pa.timestamp("us")),
-    ]
+    list[tuple[str, pa.DataType]](
+        [
+            ("whole", pa.int64()),
+            ("real", pa.float64()),
+            ("text", pa.string()),
+            ("flag", pa.bool_()),
+            ("event_time", pa.timestamp("us")),
+            ("known_time", pa.timestamp("us")),
+        ]
+    )
 )
 TIMES = {"min_value": "2025-01-02T00:00:00Z", "max_value": "2025-01-05T01:00:00+01:00"}
 

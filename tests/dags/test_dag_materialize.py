@@ -37,7 +37,8 @@ def test_only_models_that_say_how_they_are_served_have_one(models: Path) -> None
 
 def test_it_runs_at_every_instant_of_every_view(models: Path) -> None:
     dag = dags("materialize", models)["demand"]
-    crons = {one.expression for one in dag.timetable.timetables}
+    timetable: Any = dag.timetable
+    crons = {one.expression for one in timetable.timetables}
     assert crons == {"0 * * * *", "30 2 * * *"}
     assert all(cron in str(dag.doc_md) for cron in crons)
     assert (dag.catchup, dag.max_active_runs) == (False, 1)

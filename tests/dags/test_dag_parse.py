@@ -88,7 +88,7 @@ def test_a_task_builds_only_the_dag_that_it_belongs_to(
     assert parsed["seconds"] < ONE_TASK_S, f"one task's parse took {parsed['seconds']:.2f} s"
 
 
-BAD = {
+BAD: dict[str, str | bytes] = {
     "torn": "name: torn\nstreams: {",
     "listed": "- name: listed\n",
     "other": "name: another\ndescription: d\nowner: o\n",

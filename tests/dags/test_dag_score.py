@@ -28,7 +28,8 @@ def models(tmp_path: Path, airflow_database: Path) -> Path:
 
 def test_only_models_that_say_when_they_are_scored_have_one(models: Path) -> None:
     [(name, dag)] = dags("score", models).items()
-    assert (name, dag.timetable.expression) == ("demand", "30 0 * * *")
+    timetable: Any = dag.timetable
+    assert (name, timetable.expression) == ("demand", "30 0 * * *")
     assert not dags("score", models, only="retrain__demand")
     assert list(dags("score", models, only="score__demand")) == ["demand"]
 

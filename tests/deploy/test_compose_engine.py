@@ -91,8 +91,13 @@ def test_a_run_has_secrets_and_ports_of_its_own(folder_on_path: None, tmp_path: 
 
     first = containers.write_environment(tmp_path / "one.env", "tag", {"S3_IMAGE": "mine:1"})
     second = containers.write_environment(tmp_path / "two.env", "tag", {})
-    secrets = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "S3_SECRET_KEY")
-    secrets += ("AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_JWT_SECRET")
+    secrets = (
+        "POSTGRES_PASSWORD",
+        "REDIS_PASSWORD",
+        "S3_SECRET_KEY",
+        "AIRFLOW_ADMIN_PASSWORD",
+        "AIRFLOW_JWT_SECRET",
+    )
     for name in secrets:
         assert len(first[name]) == 64
         assert first[name] != second[name]

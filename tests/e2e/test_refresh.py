@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from pipelines.core.findings import Finding
 from pipelines.release.budget import reference_version
 from tests.support.pharmacy import FIRST, Pharmacy, Told
 
-LENIENT = {
+LENIENT: dict[str, Any] = {
     "gates": {
         "budget": {"refresh": True, "tries": 4, "alpha_year": 0.2, "margin": 1.0},
         "recent_window": {"minimum_days": 7},

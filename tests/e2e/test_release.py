@@ -237,7 +237,7 @@ def test_answers_in_the_wrong_arm_make_a_canary_void(pharmacy: Pharmacy) -> None
     def spoil(table: pa.Table) -> pa.Table:
         """One entity of the control arm is answered as if it were in the other."""
         arm, entity = table["arm"], table["entity"]
-        control = pc.equal(arm, "control")
+        control = pc.equal(arm, pa.scalar("control"))
         if not pc.any(control).as_py():
             return table  # before the canary
         odd = pc.and_(control, pc.equal(entity, entity.filter(control)[0]))

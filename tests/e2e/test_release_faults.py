@@ -107,7 +107,7 @@ class Town:
     def plan(self) -> tuple[str, str | None]:
         """What a service that looks now makes its plan of: the champion, and who is beside it."""
         found = publish_plan("demand", at(self.pharmacy, VERDICT).publishing)
-        return found.champion.version, found.challenger and found.challenger.version
+        return found.champion.version, found.challenger.version if found.challenger else None
 
 
 @pytest.fixture
@@ -155,7 +155,8 @@ def undisturbed(due: InMlflow, tmp_path_factory: pytest.TempPathFactory) -> list
     acts = [step(pharmacy, VERDICT).action.value for _ in range(2)]
     assert acts == ["promoted", "holdback"]
     parts = at(pharmacy, VERDICT)
-    ports = {"ledger": parts.ledger, "aliases": parts.registry, "clock": parts.clock}
+    ports: dict[str, Any] = {"ledger": parts.ledger}
+    ports |= {"aliases": parts.registry, "clock": parts.clock}
     rollback("demand", run="by-hand", to="1", reason="a test", **ports)
     return moves(parts.ledger.entries("demand"))
 

@@ -199,9 +199,9 @@ def test_arms_of_the_simulated_service_are_those_of_the_hash(pharmacy: Pharmacy)
     parts, spec = at(pharmacy, VERDICT), pharmacy.parts().load_spec("demand")
     log = load_entity_log(parts.open_events(spec), spec, Window(CANARY, VERDICT))
     assert log is not None
-    rows = log.rows[log.rows["arm"] != "shadow"]
+    rows: Any = log.rows[log.rows["arm"] != "shadow"]
     for row in rows.iloc[:: max(1, len(rows) // 50)].itertuples():
-        keys = log.entities.iloc[row.code].to_dict()
+        keys: Any = log.entities.iloc[row.code].to_dict()
         assert arm_of(keys, Allocation(salt=salt, share=0.5)).value == row.arm
 
 

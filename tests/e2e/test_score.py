@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def pair(row: dict[str, Any]) -> tuple[str, str]:
 
 def on_trial(monkeypatch: pytest.MonkeyPatch, **allocation: Any) -> None:
     """Version 2 beside the champion, as a release in progress plans it."""
-    real = flow.publish_plan
+    real: Callable[[str, Any], ServingPlan] = vars(flow)["publish_plan"]
 
     def publish(model: str, collaborators: PublishCollaborators) -> ServingPlan:
         plan, versions = real(model, collaborators), collaborators.versions

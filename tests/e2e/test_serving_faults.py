@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import time
@@ -176,7 +177,8 @@ def test_the_champion_is_switched_ten_times_under_load(pharmacy: Pharmacy, tmp_p
         until(lambda: service.backlog() > 0, "no request was answered")
         for version in "2121212121":
             make_champion(parts, version)
-            until(lambda now=version: service.version() == now, f"version {version} is not served")
+            is_served = functools.partial(lambda now: service.version() == now, version)
+            until(is_served, f"version {version} is not served")
             time.sleep(0.2)
         report = load.stop()
     assert report["failed"] == 0, report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,8 @@ LEVEL = 0.05 / 26
 
 def skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
     """Nineteen of twenty spend nothing, the others a lognormal sum: skewness 6."""
-    return (rng.random(shape) < 0.05) * np.exp(0.5 * rng.normal(size=shape))
+    spends = rng.random(shape) < 0.05
+    return np.where(spends, np.exp(0.5 * rng.normal(size=shape)), 0.0)
 
 
 def alarms(
@@ -73,7 +75,8 @@ def alarms(
 def t_test_alarms(many: int, rng: np.random.Generator, level: float = 0.01) -> Mask:
     """Whether a t-test, looked at every hour for four weeks, ever calls equal arms harmed."""
     z = np.cumsum(rng.normal(size=(many, HOURS)), axis=1) / np.sqrt(np.arange(1, HOURS + 1))
-    return (z[:, 10:] >= stats.norm.isf(level)).any(axis=1)
+    found: Any = (z[:, 10:] >= stats.norm.isf(level)).any(axis=1)
+    return found
 
 
 def mismatches(
@@ -254,9 +257,7 @@ def _long_lived(rng: np.random.Generator, declared: Rollout) -> CanaryStep:
     return step
 
 
-def outcomes(
-    many: int, seed: int, live: Live, level: float, **declared: object
-) -> list[CanaryStep]:
+def outcomes(many: int, seed: int, live: Live, level: float, **declared: Any) -> list[CanaryStep]:
     """How canaries end in the whole of the real thing: gathered and judged until they end."""
     about = rollout(margin=None, **declared)
     ended = []

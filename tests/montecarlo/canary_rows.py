@@ -33,7 +33,7 @@ from tests.montecarlo.canary_year import (
     recommended,
     years,
 )
-from tests.montecarlo.row import Row
+from tests.montecarlo.row import Promise, Row
 from tests.support.canary_factory import Live
 
 HOURLY, SOONER = "every hour for 28 days", "one arm's outcomes come sooner"
@@ -149,6 +149,6 @@ def late_outcomes(replications: int) -> Iterator[Row]:
             ("promoted, without the check for late outcomes", untold),
             ("promoted", told),
         ):
-            promise = "at most" if ended is told and not better else None
+            promise: Promise | None = "at most" if ended is told and not better else None
             hits = sum(step is CanaryStep.PROMOTE for step in ended)
             yield Row(what, where, hits, replications, promise, 0.05)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,7 @@ from tests.montecarlo.canary_year import (
     rule,
     years,
 )
-from tests.montecarlo.row import Row
+from tests.montecarlo.row import Promise, Row
 
 GUARDRAIL_ALPHA, POWER = 0.05, 0.9
 MARGIN = 1.0  # of a segment
@@ -128,7 +129,7 @@ def segments(replications: int) -> Iterator[Row]:
         where = f"{count}, each worse by its margin"
         yield Row("false rollback by any segment, daily checks", where,
                   int(hit.sum()), many, "at most", GUARDRAIL_ALPHA)  # fmt: skip
-    truths = [
+    truths: list[tuple[str, str, Any, int, tuple[Promise, float] | None]] = [
         ("promoted", f"{count}, all better by the minimum effect", np.ones((many, count)), PROMOTE,
          ("at least", least_power(count)))
         for count in (2, 4, 8)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -10,14 +12,19 @@ from pipelines.core.errors import DataError
 from pipelines.stats.paired import paired_difference
 from pipelines.stats.undefined import NoVariation, TooFewDays, TooFewEntities
 from tests.support import two_way_bootstrap as bootstrap
-from tests.support.two_way_bootstrap import block_weights, bootstrap_difference, entity_weights
+from tests.support.two_way_bootstrap import (
+    BootstrapDifference,
+    block_weights,
+    bootstrap_difference,
+    entity_weights,
+)
 
 
-def world(seed: int = 0, n: int = 900, entities: int = 40, days: int = 28):
+def world(seed: int = 0, n: int = 900, entities: int = 40, days: int = 28) -> list[Any]:
     rng = np.random.default_rng(seed)
     entity, day = rng.integers(0, entities, n), rng.integers(0, days, n)
     lasting = rng.normal(size=entities)
-    return rng.normal(size=n) + lasting[entity] + 0.1, rng.normal(size=n), entity, day
+    return [rng.normal(size=n) + lasting[entity] + 0.1, rng.normal(size=n), entity, day]
 
 
 def test_every_resample_is_the_mean_of_rows_weighted_in_a_slow_loop():
@@ -71,11 +78,16 @@ def test_it_agrees_with_the_analytic_error_where_entities_make_the_noise():
     assert resampled.standard_error == pytest.approx(analytic.standard_error, rel=0.15)
 
 
+def resampled_difference(arrays: list[Any], seed: int) -> BootstrapDifference:
+    candidate, champion, entity, day = arrays
+    return bootstrap_difference(candidate, champion, entity, day, np.random.default_rng(seed))
+
+
 def test_memory_is_bounded_in_groups_that_change_nothing_but_the_draws(monkeypatch):
     arrays = world(n=4000, entities=300)
-    whole = bootstrap_difference(*arrays, np.random.default_rng(1))
+    whole = resampled_difference(arrays, 1)
     monkeypatch.setattr(bootstrap, "WEIGHTS_AT_ONCE", 2000 * 7)  # 43 groups, the last not full
-    parts = bootstrap_difference(*arrays, np.random.default_rng(1))
+    parts = resampled_difference(arrays, 1)
     assert parts.estimate == whole.estimate
     assert parts.standard_error == pytest.approx(whole.standard_error, rel=0.1)
 
@@ -83,16 +95,16 @@ def test_memory_is_bounded_in_groups_that_change_nothing_but_the_draws(monkeypat
 def test_the_same_seed_gives_the_same_interval_and_row_order_does_not_matter():
     arrays = world()
     order = np.random.default_rng(0).permutation(len(arrays[0]))
-    one = bootstrap_difference(*arrays, np.random.default_rng(5))
-    assert bootstrap_difference(*arrays, np.random.default_rng(5)) == one
-    shuffled = bootstrap_difference(*(a[order] for a in arrays), np.random.default_rng(5))
+    one = resampled_difference(arrays, 5)
+    assert resampled_difference(arrays, 5) == one
+    shuffled = resampled_difference([a[order] for a in arrays], 5)
     assert shuffled.interval.low == pytest.approx(one.interval.low, rel=1e-9)
 
 
 def test_rows_that_stand_twice_are_no_evidence():
     arrays = world()
-    once = bootstrap_difference(*arrays, np.random.default_rng(5))
-    twice = bootstrap_difference(*(np.repeat(a, 2) for a in arrays), np.random.default_rng(5))
+    once = resampled_difference(arrays, 5)
+    twice = resampled_difference([np.repeat(a, 2) for a in arrays], 5)
     assert twice.standard_error == pytest.approx(once.standard_error, rel=1e-9)
 
 

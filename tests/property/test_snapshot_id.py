@@ -46,7 +46,7 @@ SPEC = ModelSpec.model_validate(
 )
 
 texts = st.none() | st.text(alphabet="ab:,0~é\x1f", max_size=4)
-row = st.fixed_dictionaries(
+row: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "hour": st.integers(0, 10 * 24),
         "shop": texts,

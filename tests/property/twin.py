@@ -27,7 +27,7 @@ COLUMNS = {
     "outcome": "boolean",
     "told_at": "timestamp",
 }
-ARROW = {
+ARROW: dict[str, pa.DataType] = {
     "string": pa.string(),
     "integer": pa.int64(),
     "float": pa.float64(),
@@ -73,7 +73,7 @@ def events(draw: st.DrawFn) -> list[Row]:
 
 
 def windows() -> st.SearchStrategy[Row]:
-    columns = {
+    columns: dict[str, list[str | None]] = {
         "count": [None],
         "time_since": [None],
         "sum": ["amount", "pieces", "open"],
@@ -344,7 +344,7 @@ def twin(spec: ModelSpec, streams: dict[str, list[Row]]) -> list[Row]:
 
 def arrow(rows: list[Row]) -> pa.Table:
     kinds = {"event_time": "timestamp", "known_time": "timestamp", **COLUMNS}
-    schema = pa.schema([(name, ARROW[kind]) for name, kind in kinds.items()])
+    schema = pa.schema({name: ARROW[kind] for name, kind in kinds.items()})
     return pa.Table.from_pylist(rows, schema=schema)
 
 

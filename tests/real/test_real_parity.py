@@ -76,7 +76,8 @@ def logged(flights: Any, folder: Path, *, wrong_clock: bool) -> Any:
     stream = declared_log(spec.name)
     log = prediction_log(spec, rows, served, said, version=version)
     store = LocalStore(copied.home / "store")
-    write_events(store, str(stream.source.path), log, str(stream.known_time))
+    assert stream.source.kind == "files"
+    write_events(store, stream.source.path, log, str(stream.known_time))
     return copied
 
 

@@ -17,15 +17,17 @@ MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 COLUMNS = {"shop": "string", "amount": "float", "kind": "string", "won": "boolean"}
 COLUMNS |= {"told_at": "timestamp"}
 SCHEMA = pa.schema(
-    [
-        ("event_time", pa.timestamp("us")),
-        ("known_time", pa.timestamp("us")),
-        ("shop", pa.string()),
-        ("amount", pa.float64()),
-        ("kind", pa.string()),
-        ("won", pa.bool_()),
-        ("told_at", pa.timestamp("us")),
-    ]
+    list[tuple[str, pa.DataType]](
+        [
+            ("event_time", pa.timestamp("us")),
+            ("known_time", pa.timestamp("us")),
+            ("shop", pa.string()),
+            ("amount", pa.float64()),
+            ("kind", pa.string()),
+            ("won", pa.bool_()),
+            ("told_at", pa.timestamp("us")),
+        ]
+    )
 )
 
 

@@ -60,7 +60,7 @@ def points_of(pharmacy: Pharmacy) -> list[dict[str, str]]:
 
     frame = next((pharmacy.home / "runs" / "demand").glob("*/frame.parquet"))
     pairs = pd.read_parquet(frame, columns=["pharmacy", "medicine"]).drop_duplicates()
-    points: list[dict[str, str]] = pairs.sort_values(["pharmacy", "medicine"]).to_dict("records")
+    points: Any = pairs.sort_values(["pharmacy", "medicine"]).to_dict("records")
     return points
 
 

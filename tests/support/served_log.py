@@ -71,7 +71,7 @@ def log_a_service(
     asked = frame_rows(pharmacy, days) if rows is None else rows
     served = serve(spec, asked)
     folder = parts.registry.download(parts.registry.get("demand", "1"), pharmacy.home / "versions")
-    inputs = asked.assign(**{name: served[name] for name in served})
+    inputs = asked.assign(**{str(name): served[name] for name in served})
     said = score(mlflow.sklearn.load_model(str(folder)), spec, inputs).predictions
     stream = declared_log(spec.name)
     assert stream.source.kind == "files"

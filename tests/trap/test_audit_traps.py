@@ -72,7 +72,7 @@ def in_shadow(found: AuditData, skews: tuple[Skew, ...]) -> tuple[pd.DataFrame, 
     fitted = fit(arm.spec, arm.view(found.training["candidate"]), 1)
     rows = arm.view(found.live)
     served = served_features(arm.spec, rows, skews, seed=1)
-    seen = rows.assign(**{name: served[name] for name in served})
+    seen = rows.assign(**{str(name): served[name] for name in served})
     return served, score(fitted.pipeline, arm.spec, seen).predictions
 
 
@@ -172,7 +172,7 @@ def test_trimming_outliers_flips_the_sign() -> None:
 
     report = audited(found)
     assert report.own is not None
-    assert report.own.total > 0 > report.live.difference.estimate  # type: ignore[union-attr]
+    assert report.own.total > 0 > report.live.difference.estimate
     assert sum(report.own.terms.values()) == pytest.approx(report.own.total, abs=1e-12)
     caught = report.finding("audit.sign_flip")
     assert (caught.verdict, caught.blocking) == (Verdict.FAIL, True)

@@ -229,7 +229,7 @@ def test_a_unit_change_is_explained_by_its_factor(
     suite: dict[str, Any], fresh: pd.DataFrame
 ) -> None:
     reason = check(suite, times(1, 30)(fresh))["quantity.range"].reason
-    factor = float(re.search(r"a factor of (\d+(\.\d+)?)", reason).group(1))  # type: ignore[union-attr]
+    factor = float(re.search(r"a factor of (\d+(\.\d+)?)", reason).group(1))
     # the fresh median is a whole number between 3 and 4, as is that of each week of training
     assert 30 * 3 / 4 <= factor <= 30 * 4 / 3, reason
     assert "unit" in reason, reason

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -215,7 +216,7 @@ def test_a_counter_that_restarts_with_ids_of_long_ago_goes_unseen_and_changes_no
 
 # A label that leaks into a feature
 
-COMPLAINT = {
+COMPLAINT: dict[str, Any] = {
     "kind": "window",
     "name": "complaints",
     "stream": "dispensing",
@@ -234,14 +235,14 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tables = world.events(Window(START, FIRST))
     sold = tables["dispensing"]
     told_at = pc.add(sold["recorded_at"], pa.scalar(3 * DAY, pa.duration("us")))
-    complaint = pc.greater(sold["quantity"], 1).cast(pa.float64())
+    complaint = pc.greater(sold["quantity"], pa.scalar(1)).cast(pa.float64())
     sold = sold.append_column("complaint", complaint).append_column("told_at", told_at)
     for name, table in {"dispensing": sold, "stock": tables["stock"]}.items():
         write_events(LocalStore(store), name, table, KNOWN_COLUMNS[name])
     return store
 
 
-def asks_for_complaints(pharmacy: Pharmacy, *features: dict[str, object]) -> None:
+def asks_for_complaints(pharmacy: Pharmacy, *features: dict[str, Any]) -> None:
     """Declare that every dispensing is asked whether it will be complained of within a week."""
     streams = pharmacy.declare()["streams"]
     streams["dispensing"]["columns"] |= {"complaint": "float", "told_at": "timestamp"}

@@ -37,8 +37,11 @@ def orders() -> ibis.Table:
             rows.append(row | {"known_time": naive(day + 1), "amount": amount})
             if number % 2:
                 rows.append(row | {"known_time": naive(day + 5), "amount": amount + 100})
-    times = [(name, pa.timestamp("us")) for name in ("event_time", "known_time", "told_at")]
-    texts = [("order", pa.string()), ("shop", pa.string())]
+    at = pa.timestamp("us")
+    times: list[tuple[str, pa.DataType]] = [
+        (name, at) for name in ("event_time", "known_time", "told_at")
+    ]
+    texts: list[tuple[str, pa.DataType]] = [("order", pa.string()), ("shop", pa.string())]
     schema = pa.schema([*times, *texts, ("refunded", pa.bool_()), ("amount", pa.float64())])
     return ibis.duckdb.connect().create_table("orders", pa.Table.from_pylist(rows, schema=schema))
 

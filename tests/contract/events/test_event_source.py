@@ -256,7 +256,7 @@ def test_postgres_rows_that_cannot_be_events(
     source, add = _postgres(postgres_url)
     add(sales_rows(range(3)))
     with psycopg.connect(postgres_url) as connection:
-        connection.execute(change)  # type: ignore[call-overload]
+        connection.execute(change)
     with pytest.raises(DataError, match=message) as raised:
         World(source, add, sales_model(), tmp_path / "cache").snapshot(DAY_10)
     assert column in str(raised.value)

@@ -92,7 +92,7 @@ def spoil_sqlite(url: str, column: str, content: bytes) -> None:
 def spoil_redis(url: str, column: str, content: bytes) -> None:
     server = redis.Redis.from_url(url)
     name = {"state": "gauntlet:online", "row": f"gauntlet:online:{VIEW}:1"}[column]
-    server.hset(name, mapping=dict.fromkeys(server.hgetall(name), content))  # type: ignore[arg-type]
+    server.hset(name, mapping=dict.fromkeys(server.hgetall(name), content))
 
 
 @pytest.mark.parametrize("content", [b"{half a", b'{"other": "program"}', b"[1]", b"\xff", b"5"])
@@ -166,7 +166,7 @@ def test_nothing_is_opened_before_it_is_asked(tmp_path: Path) -> None:
 
 def test_the_default_is_a_file_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GAUNTLET_ONLINE_URL", raising=False)
-    settings = Settings(home=tmp_path, _env_file=None)  # type: ignore[call-arg]
+    settings = Settings(home=tmp_path, _env_file=None)
     open_online(settings).write(state_at(0), (), (), replaces=None)
     assert (tmp_path / "online.db").is_file()
 
@@ -206,7 +206,7 @@ def test_a_large_write_never_holds_the_server_up(redis_url: str) -> None:
     """However many rows there are, a command takes 500 of them at most."""
     store, server = store_at(redis_url), redis.Redis.from_url(redis_url)
     names = ("slowlog-log-slower-than", "slowlog-max-len")
-    before = {name: server.config_get(name)[name] for name in names}  # type: ignore[index]
+    before = {name: server.config_get(name)[name] for name in names}
     try:
         for name, value in zip(names, (0, 100_000), strict=True):  # every command is logged
             server.config_set(name, value)
@@ -218,8 +218,8 @@ def test_a_large_write_never_holds_the_server_up(redis_url: str) -> None:
         store.read(VIEW, [(i,) for i in range(60_000)])
         commands = [entry["command"] for entry in server.slowlog_get(100_000)]
     finally:
-        for name, value in before.items():
-            server.config_set(name, value)
+        for name, earlier in before.items():
+            server.config_set(name, earlier)
     more = re.compile(rb"\((\d+) more arguments\)$")  # the log cuts a command off at 32 arguments
     sizes = [31 + int(found[1]) for one in commands if (found := more.search(one))]
     assert len(sizes) >= 3 * 60_000 / 500, "two writes and a read, in parts"

@@ -142,7 +142,7 @@ def test_what_a_killed_writer_made_known_and_did_not_move_is_read_and_moved(redi
     store.write(state_at(0), rows_of(0), (), replaces=None)
 
     def newer(head: str = "gauntlet:online") -> str:
-        return str(json.loads(server.hget(head, VIEW) or b"{}")["newer"])  # type: ignore[arg-type]
+        return str(json.loads(server.hget(head, VIEW) or b"{}")["newer"])
 
     now = 0
     for _ in range(10):
@@ -152,7 +152,7 @@ def test_what_a_killed_writer_made_known_and_did_not_move_is_read_and_moved(redi
             pass
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        now = (store.state(VIEW).as_of - T) // timedelta(hours=1)  # type: ignore[union-attr]
+        now = (store.state(VIEW).as_of - T) // timedelta(hours=1)
         if newer():
             break
     else:
@@ -167,7 +167,7 @@ def test_what_a_killed_writer_made_known_and_did_not_move_is_read_and_moved(redi
     names = {name.decode() for name in server.scan_iter()}
     kept = {name for name in names if server.ttl(name) == -1}
     assert len(kept) == 3, f"head, counter and rows are to be kept, not {kept}"
-    assert all(0 < server.ttl(name) <= 3600 for name in names - kept)  # type: ignore[operator]
+    assert all(0 < server.ttl(name) <= 3600 for name in names - kept)
 
 
 def test_a_child_of_a_fork_reads_with_a_connection_of_its_own(shared_url: str) -> None:

@@ -329,7 +329,7 @@ def test_an_instant_without_a_zone_is_refused(store: OnlineStore) -> None:
 
 def test_a_key_with_a_missing_part_is_refused(store: OnlineStore) -> None:
     with pytest.raises(DataError, match="cannot be stored online"):
-        store.read(VIEW, [("s1", None)])  # type: ignore[list-item]
+        store.read(VIEW, [("s1", None)])
 
 
 def test_a_row_has_a_value_for_each_definition(store: OnlineStore) -> None:

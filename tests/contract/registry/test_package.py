@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -75,8 +76,8 @@ def test_a_package_says_what_it_needs_and_no_more(pack: Callable) -> None:
     assert serialization_finding(packed.package.serialization).verdict is Verdict.PASS
 
 
-def _write(folder: Path, packed: object, **other: object) -> module.Package:
-    arguments = {
+def _write(folder: Path, packed: Any, **other: Any) -> module.Package:
+    arguments: dict[str, Any] = {
         "probabilities": False,
         "created_at": parse_instant("2026-01-05"),
         "facts": {"model": "demand"},

@@ -334,8 +334,10 @@ def test_where_no_server_listens_is_unavailable(monkeypatch: pytest.MonkeyPatch)
 
 
 class _Failing(BaseHTTPRequestHandler):
+    status: int
+
     def do_GET(self) -> None:
-        self.send_error(int(self.server.answer))
+        self.send_error(self.status)
 
     do_POST = do_GET
 
@@ -346,8 +348,8 @@ class _Failing(BaseHTTPRequestHandler):
 @pytest.mark.parametrize("status", [500, 502, 503])
 def test_a_server_that_fails_is_unavailable(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Failing) as failing:
-        failing.answer = status
+    handler = type("Failing", (_Failing,), {"status": status})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as failing:
         threading.Thread(target=failing.serve_forever, daemon=True).start()
         registry = MlflowRegistry(f"http://127.0.0.1:{failing.server_port}")
         with pytest.raises(Unavailable, match="safe to run again"):

@@ -24,7 +24,11 @@ def write_folder(folder: Path, **contents: str) -> None:
         (folder / name).write_text(text)
 
 
-def fail_after(_work: object, error: OSError | None = None) -> None:
+def write_and_fail(draft: Path, error: OSError | None = None, *, folder: bool = False) -> None:
+    if folder:
+        write_folder(draft, model="half")
+    else:
+        draft.write_text("half")
     raise error or OSError("broken")
 
 
@@ -49,7 +53,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None
     target = tmp_path / "report.json"
     write_bytes(target, b"old")
     with pytest.raises(OSError, match="broken"), atomic_file(target) as draft:
-        fail_after(draft.write_text("half"))
+        write_and_fail(draft)
     assert contents_of(tmp_path) == {"report.json": "old"}
 
 
@@ -90,7 +94,7 @@ def test_content_and_name_are_flushed_before_the_block_returns(
 def test_a_full_disk_is_an_error_that_a_person_can_act_on(tmp_path: Path) -> None:
     full, target = OSError(errno.ENOSPC, "No space left on device"), tmp_path / "x"
     with pytest.raises(Unavailable, match="no room") as caught, atomic_file(target) as draft:
-        fail_after(draft.write_text("half"), full)
+        write_and_fail(draft, full)
     assert caught.value.where == str(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -148,7 +152,7 @@ def test_a_folder_that_cannot_be_replaced_is_put_back(
 
 def test_a_failed_folder_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="broken"), atomic_folder(tmp_path / "1") as draft:
-        fail_after(write_folder(draft, model="half"))
+        write_and_fail(draft, folder=True)
     assert list(tmp_path.iterdir()) == []
 
 

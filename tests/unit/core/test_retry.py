@@ -1,5 +1,7 @@
 """The bounded retry of compare-and-swap."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from pipelines.core.errors import LockedError, StaleEvidenceError, Unavailable
@@ -55,11 +57,11 @@ def test_other_errors_are_not_retried() -> None:
 
 
 def test_the_exception_that_means_overtaken_can_be_chosen() -> None:
-    answers = iter([BlockingIOError(), 7])
+    answers: Iterator[Exception | int] = iter([BlockingIOError(), 7])
 
     def attempt() -> int:
         answer = next(answers)
-        if isinstance(answer, BlockingIOError):
+        if isinstance(answer, Exception):
             raise answer
         return answer
 

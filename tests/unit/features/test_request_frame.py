@@ -1,6 +1,7 @@
 """Requests are decision points like any other: same features, same labels, at any instant."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import ibis
 import pandas as pd
@@ -74,7 +75,7 @@ def test_a_request_between_decision_points_sees_what_is_known_at_its_instant(
         {"pharmacy": ["one", "nowhere"], "medicine": "ramipril", "decision_time": asked}
     )
     found = rows(logged_frame(spec(), streams, ibis.memtable(requests), AS_OF))
-    by_shop = found.set_index("pharmacy")
+    by_shop: Any = found.set_index("pharmacy")
     assert by_shop.loc["one", "sold"] == 3.0 + 4.0 + 4.0 + 1.0
     assert pd.isna(by_shop.loc["nowhere", "sold"])
     assert by_shop.loc["one", "label"] == 7 * 4.0, "seven days of four packs follow any instant"

@@ -1,7 +1,7 @@
 """A compiled pipeline predicts to the last bit what the pipeline does, or is not used."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -86,10 +86,10 @@ def test_what_is_not_of_the_known_form_is_left_as_it_is() -> None:
 def test_a_difference_in_the_last_bit_is_seen() -> None:
     rows: list[Row] = [{"shop": "a", "age": 1.0, "sold": 1.0}]
 
-    def one(rows: list[Row]) -> np.ndarray:
+    def one(rows: Sequence[Row]) -> np.ndarray:
         return np.ones(len(rows))
 
-    def almost(rows: list[Row]) -> np.ndarray:
+    def almost(rows: Sequence[Row]) -> np.ndarray:
         return np.full(len(rows), math.nextafter(1.0, 2.0))
 
     assert matches(one, one, rows)

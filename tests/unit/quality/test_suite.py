@@ -169,7 +169,8 @@ def test_an_envelope_runs_in_sql_alone_and_holds_for_the_last_week_of_training()
 
 
 def one(rows: list[dict[str, Any]], *expectations: dict[str, Any]) -> list[Any]:
-    schema = pa.schema([("quantity", pa.float64()), ("region", pa.string())])
+    kinds: dict[str, pa.DataType] = {"quantity": pa.float64(), "region": pa.string()}
+    schema = pa.schema(kinds)
     table = ibis.duckdb.connect().create_table("t", pa.Table.from_pylist(rows, schema=schema))
     suite = {"name": "s", "expectations": list(expectations)}
     runner = SqlRunner(_Broken())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,7 +132,8 @@ def test_plots_are_small_pictures_and_the_same_each_time(reviewed: Make) -> None
     about = reviewed(1.0)
     rng = np.random.default_rng(1)
     actual = rng.poisson(30, 500).astype(float)
-    shown = {"level": 0.9, "actual": actual, "predicted": actual + rng.normal(0, 3, 500)}
+    shown: dict[str, Any] = {"level": 0.9, "actual": actual}
+    shown |= {"predicted": actual + rng.normal(0, 3, 500)}
     made = evaluation_plots(about.evaluation, **shown)
     assert set(made) == {"daily.png", "slices.png", "calibration.png", "seeds.png"}
     for name, content in made.items():

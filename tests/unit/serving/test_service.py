@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_every_entity_is_answered_by_its_own_arm(harness: ServiceHarness) -> Non
 
 @pytest.mark.parametrize("fault", [breaks, breaks_oddly, no_number])
 def test_the_champion_answers_for_a_challenger_that_cannot(
-    harness: ServiceHarness, fault: object
+    harness: ServiceHarness, fault: Any
 ) -> None:
     """Intention to treat: the entity stays in the arm, so that the failure counts against it."""
     harness.deploy(version("7", says(7)), version("8", fault), share=0.5)
@@ -96,7 +97,7 @@ def test_a_champion_that_cannot_is_an_error_and_leaves_nothing_in_the_log(
 
 @pytest.mark.parametrize("fault", [breaks, breaks_oddly, no_number])
 def test_a_shadow_is_worked_out_after_the_answer_and_fails_alone(
-    harness: ServiceHarness, fault: object
+    harness: ServiceHarness, fault: Any
 ) -> None:
     harness.deploy(version("7", says(7)), version("8", fault), shadow_share=1.0)
     [answer] = harness.service.answer([point(1)], "r")

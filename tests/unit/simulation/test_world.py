@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -48,7 +49,7 @@ def test_two_adjoining_windows_hold_the_rows_of_the_whole(cut):
     early = World(SMALL, 3, planted).events(Window(start, parse_instant(cut)))
     for stream in STREAMS:
         pieces = pa.concat_tables([early[stream], late[stream]])
-        order = [(name, "ascending") for name in whole[stream].column_names]
+        order: Any = [(name, "ascending") for name in whole[stream].column_names]
         assert pieces.sort_by(order).equals(whole[stream].sort_by(order)), stream
 
 

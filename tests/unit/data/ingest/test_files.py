@@ -312,7 +312,8 @@ def test_files_that_are_not_there(imports: Imports, tmp_path: Path) -> None:
 
 def test_parquet_of_another_type_is_refused(imports: Imports, tmp_path: Path) -> None:
     times = pa.array([datetime(2026, 2, 1, tzinfo=UTC)], pa.timestamp("us", "UTC"))
-    columns = {"sale": ["a"], "shop": ["b"], "price": [1.0], "sold_at": times, "told_at": times}
+    columns: dict[str, Any] = {"sale": ["a"], "shop": ["b"], "price": [1.0]}
+    columns |= {"sold_at": times, "told_at": times}
     pq.write_table(pa.table(columns | {"units": [1.5]}), tmp_path / "a.parquet")
     with pytest.raises(DataError, match="'units' is of another type") as raised:
         imports.run(tmp_path / "a.parquet")

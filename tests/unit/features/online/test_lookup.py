@@ -83,7 +83,7 @@ def test_values_come_in_declared_order_for_each_point() -> None:
 
 def test_a_point_without_its_key_belongs_to_nobody() -> None:
     spec = spec_of()
-    points = [{"shop": None}, {}, {"shop": math.nan}, {"shop": "a"}]
+    points: list[dict[str, Any]] = [{"shop": None}, {}, {"shop": math.nan}, {"shop": "a"}]
     served = look_up(spec, filled(spec, {("a",): SOLD}), points, NOON)
     assert served.values["shop"] == [None, None, None, "a"]
     assert served.values["visits"] == [0, 0, 0, 4]

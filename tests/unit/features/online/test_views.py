@@ -17,7 +17,7 @@ from pipelines.spec.views import feature_views
 from tests.support.feature_frame import MONDAY, at, declare, table, window
 
 SUM = window("sum", "amount", "1d")
-OLD = [{"t": 1, "shop": shop, "amount": 1.0} for shop in ("a", "b", "c")]
+OLD: list[dict[str, Any]] = [{"t": 1, "shop": shop, "amount": 1.0} for shop in ("a", "b", "c")]
 Row = dict[str, Any]
 
 

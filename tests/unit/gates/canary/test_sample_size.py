@@ -96,7 +96,7 @@ def test_a_key_can_be_a_segment() -> None:
 
 
 def test_a_column_that_nobody_fills_is_told_as_such() -> None:
-    [told] = asked(of_kind("online"), counts={None: 119}, minimum_entities=20)  # type: ignore[dict-item]
+    [told] = asked(of_kind("online"), counts={None: 119}, minimum_entities=20)
     assert "is 'online', and nothing is known of any" in told
 
 
