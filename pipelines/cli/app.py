@@ -26,7 +26,7 @@ from pipelines.core.errors import GauntletError
 
 app = typer.Typer(
     name="gauntlet",
-    help="Retrains models on fresh events; promotes nothing that has not beaten the champion.",
+    help="Retrain models on fresh events, and promote only versions that beat the champion.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -1,4 +1,4 @@
-"""``gauntlet audit``: where the offline difference of two recipes comes from."""
+"""``gauntlet audit``: explain the offline difference of two recipes."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def audit(
     ] = None,
     as_of: AsOf = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="show findings that passed as well")
+        bool, typer.Option("--all", help="also show findings that passed")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Split the offline difference of two recipes: model, rows, labels; and what live says.
+    """Split the offline difference of two recipes into model, rows and labels.
 
-    To see another recipe than the champion's on recent rows is a try of the year's error budget.
+    Comparing another recipe than the champion's uses a try of the year's error budget.
     Exit code 0 when no flag stops the recipe, 1 when one does.
     """
     from pipelines.flows.audit import audit_recipes, choose_pair

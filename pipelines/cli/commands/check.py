@@ -1,4 +1,4 @@
-"""``gauntlet check``: is a declared model ready for its first retraining?"""
+"""``gauntlet check``: whether a declared model is ready to be retrained."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def check(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
-    """Read declaration, suite and events; say "ready", or everything that is in the way.
+    """Check declaration, suite and events; print "ready" or every problem.
 
     Exit code 0 when ready, 3 when not.
     """

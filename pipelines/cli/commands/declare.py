@@ -1,4 +1,4 @@
-"""What a user writes: ``schema`` prints what is allowed, ``import`` brings events in."""
+"""``gauntlet schema`` and ``gauntlet import``: declare a model and import its events."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def schema(
-    out: Annotated[Path | None, typer.Option(help="write it there; default: print it")] = None,
+    out: Annotated[Path | None, typer.Option(help="file to write; default: print")] = None,
 ) -> None:
-    """The JSON Schema of `models/<name>.yaml`, from which editors complete it."""
+    """Print the JSON Schema of `models/<name>.yaml`, for completion in editors."""
     text = json.dumps(written_schema(), indent=2) + "\n"
     if out is None:
         sys.stdout.write(text)
@@ -42,20 +42,20 @@ def import_events(
     files: Annotated[list[Path], typer.Argument(help="CSV (also .gz) or Parquet files")],
     column: Annotated[
         list[str] | None,
-        typer.Option(help="declared=in_file, for a column of another name; repeatable"),
+        typer.Option(help="declared=in_file, for a column with another name; repeatable"),
     ] = None,
     zone: Annotated[
-        str | None, typer.Option(help="zone of times written without one, such as Europe/Paris")
+        str | None, typer.Option(help="time zone of times without one, such as Europe/Paris")
     ] = None,
     time_format: Annotated[
-        str | None, typer.Option(help="of times that are not ISO 8601, as for strptime")
+        str | None, typer.Option(help="format of times that are not ISO 8601, as for strptime")
     ] = None,
     missing: Annotated[
-        list[str] | None, typer.Option(help="text that stands for a missing value; repeatable")
+        list[str] | None, typer.Option(help="text that means a missing value; repeatable")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Bring files into a stream's store; safe to repeat, each day complete or untouched."""
+    """Import files into a stream. Safe to repeat; each day is written completely or not at all."""
     from pipelines.data.ingest.files import import_files
     from pipelines.data.ingest.staging import Reading
 

@@ -42,11 +42,11 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(as_json: Json = False) -> None:
-    """Simulate pharmacies: six Mondays of retraining, then two challengers on live traffic.
+    """Simulate pharmacies: six weekly retrainings, then two challengers on live traffic.
 
-    Runs on files and SQLite in the home folder, with the service in this process. Run again, it
-    finds what it did before. Exit code 1 when a Monday ends otherwise than the story says; a canary
-    draws its arms anew and may, rarely, see too little: that is told.
+    Uses files and SQLite in the home folder, and runs the service in this process. A second run
+    finds the results of the first. Exit code 1 when a decision differs from the expected one. The
+    canary arms are drawn anew, so a canary may rarely be inconclusive; the output says so.
     """
     from pipelines.simulation.demo.retrain_demo import DEMO_STORY
     from pipelines.simulation.writing import write_world

@@ -1,4 +1,4 @@
-"""``gauntlet explore``: production's streams as of an instant, to look at and never to change."""
+"""``gauntlet explore``: read-only queries on production's streams as of an instant."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def add_to(app: typer.Typer) -> None:
 def explore(
     name: ModelName,
     as_of: AsOf = None,
-    sql: Annotated[str | None, typer.Option(help="answer this query and leave")] = None,
-    python: Annotated[bool, typer.Option("--python", help="a Python session instead")] = False,
+    sql: Annotated[str | None, typer.Option(help="run this query and exit")] = None,
+    python: Annotated[bool, typer.Option("--python", help="open a Python session instead")] = False,
     as_json: Json = False,
 ) -> None:
-    """A DuckDB shell on a snapshot of production's streams; reads only, through readers' eyes."""
+    """Open a read-only DuckDB shell on a snapshot of production's streams."""
     from pipelines.flows.explore import open_exploration
 
     if as_json and sql is None:

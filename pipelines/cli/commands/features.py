@@ -45,7 +45,7 @@ class ListsByDefault(TyperGroup):
     """``gauntlet features demand`` is ``gauntlet features list demand``."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Put the missing word in."""
+        """Insert ``list`` when the subcommand is missing."""
         if not args or (args[0] not in self.commands and args[0] != "--help"):
             args = ["list", *args]
         return super().parse_args(ctx, args)
@@ -54,7 +54,7 @@ class ListsByDefault(TyperGroup):
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     group = typer.Typer(
-        cls=ListsByDefault, help="Every feature: its definition, who uses it, how it is served."
+        cls=ListsByDefault, help="List every feature: definition, users, how it is served."
     )
     group.command("list")(list_features)
     group.command("export")(export)
@@ -62,7 +62,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_features(models: Models = None, as_json: Json = False) -> None:
-    """Features of declared models and their champions: definition, users, availability, drift."""
+    """List features of declared models and champions: definition, users, availability, drift."""
     from pipelines.flows.features.catalogue import catalogue
 
     parts = connect()
@@ -76,10 +76,13 @@ def list_features(models: Models = None, as_json: Json = False) -> None:
 
 
 def export(
-    feast: Annotated[Path, typer.Option(help="folder of the Feast repository to be")],
+    feast: Annotated[Path, typer.Option(help="folder to write the Feast repository to")],
     models: Models = None,
     values: Annotated[
-        bool, typer.Option("--values", help="with the values of each view, for `feast materialize`")
+        bool,
+        typer.Option(
+            "--values", help="write the values of each view as well, for `feast materialize`"
+        ),
     ] = False,
     as_of: AsOf = None,
     as_json: Json = False,

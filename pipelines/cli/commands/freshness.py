@@ -1,4 +1,4 @@
-"""``gauntlet freshness``: what a model would claim with features that production never has."""
+"""``gauntlet freshness``: what stale features cost."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def freshness(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
-    """Train the recipe on fresh features and on features as served; compare what each claims.
+    """Compare the recipe trained on fresh features with the one trained on features as served.
 
-    No champion is compared, so nothing is charged to the year's error budget.
+    Compares with no champion, so it uses no try of the year's error budget.
     """
     from pipelines.flows.features.freshness import freshness as compare
 

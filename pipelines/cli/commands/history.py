@@ -1,4 +1,4 @@
-"""What was decided and why: ``ledger``, ``explain``, ``champion``, ``rollback``, ``approve``."""
+"""Decisions and their reasons: ``ledger``, ``explain``, ``champion``, ``rollback``, ``approve``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> None:
-    """Every decision about a model, oldest first, its hash chain checked; what each year spent."""
+    """List all decisions, oldest first. Checks the hash chain; shows the error budget by year."""
     parts = connect()
     book = parts.ledger
     entries = book.entries(name, lineage)
@@ -74,13 +74,13 @@ def explain(
     version: Version = None,
     lineage: Lineage = LIVE,
     everything: Annotated[
-        bool, typer.Option("--all", help="show every check of the contract that passed as well")
+        bool, typer.Option("--all", help="also show every contract check that passed")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Why a version was or was not promoted: gates, findings, and a replay of the verdict.
+    """Explain a decision: gates, findings, and a replay of the verdict.
 
-    Of a version on live traffic also what became of it there since.
+    For a version on live traffic, also show what happened there since.
     """
     from pipelines.release.ledger import replay
     from pipelines.release.rollout.outcome import rollout_outcome
@@ -120,7 +120,7 @@ def explain(
 def champion(
     name: ModelName, at: At = None, lineage: Lineage = LIVE, as_json: Json = False
 ) -> None:
-    """Who was champion at an instant, and since which decision."""
+    """Show which version was champion at an instant, and since which decision."""
     parts = connect()
     moment = instant(at, parts.clock.now())
     version = parts.ledger.champion(name, lineage, moment)
@@ -146,14 +146,15 @@ def champion(
 def rollback(
     name: ModelName,
     to: Annotated[
-        str | None, typer.Option(help="default: the champion before this one came")
+        str | None,
+        typer.Option(help="version to restore; default: the champion before the current one"),
     ] = None,
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
-    """Make a former champion champion again, at once. Needs a reason.
+    """Restore a former champion at once. Needs a reason.
 
-    Without --to, a second rollback leads further back.
+    Without --to, a second rollback goes back one more version.
     """
     from pipelines.release.rollback import rollback as roll_back
 
@@ -222,15 +223,15 @@ def _missing_online(parts: Parts, name: str, version: str) -> list[str]:
 def approve(
     name: ModelName,
     version: Annotated[str, typer.Argument(help="the version that awaits review")],
-    by: Annotated[str, typer.Option(help="who decides")],
+    by: Annotated[str, typer.Option(help="name of the person who decides")],
     evidence: Annotated[
         str, typer.Option(help="the evidence hash shown on the review page, or its first 8 digits")
     ],
-    refuse: Annotated[bool, typer.Option("--refuse", help="refuse instead of approving")] = False,
-    note: Annotated[str, typer.Option(help="shown in the ledger")] = "",
+    refuse: Annotated[bool, typer.Option("--refuse", help="reject instead of approving")] = False,
+    note: Annotated[str, typer.Option(help="note, kept in the ledger")] = "",
     as_json: Json = False,
 ) -> None:
-    """Answer for a version that awaits review. The answer is bound to the evidence it names."""
+    """Approve or reject a version that awaits review. Applies to the named evidence only."""
     from pipelines.flows.release.approval import answer_review
 
     entry = answer_review(

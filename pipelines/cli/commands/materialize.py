@@ -1,4 +1,4 @@
-"""``gauntlet materialize``: bring the online store up to date."""
+"""``gauntlet materialize``: update the online store."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def materialize(
     name: ModelName,
     as_of: AsOf = None,
     force: Annotated[
-        bool, typer.Option("--force", help="make every view whole, even over a newer one")
+        bool, typer.Option("--force", help="write every view completely, even over a newer one")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Fill the online store as of the newest refresh; only what changed, safe to repeat."""
+    """Update the online store as of the newest refresh. Writes only changes; safe to repeat."""
     from pipelines.flows.features.materialize import materialize as fill
 
     with bar("materializing") as tell:

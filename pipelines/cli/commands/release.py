@@ -1,4 +1,4 @@
-"""``gauntlet release``: one step of a challenger's way through live traffic, and what stands."""
+"""``gauntlet release``: one step of a challenger on live traffic, and the current stage."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def release(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
-    """Take a challenger one step further: shadow, canary, promoted, or rolled back.
+    """Take a challenger one step: shadow, canary, promotion or rollback.
 
-    At most one legal move; asked again, it goes on from what stands. Exit code 0 means that the
-    step was taken, whatever came of it.
+    Makes at most one move; the next call continues from there. Exit code 0 means that the step was
+    taken, whatever its result.
     """
     from pipelines.flows.release.advance import advance
 

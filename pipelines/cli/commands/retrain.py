@@ -30,20 +30,21 @@ def retrain(
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="judge, but neither register nor decide; to have compared is a try"
+            "--dry-run",
+            help="compare, but do not register or decide; uses a try of the error budget",
         ),
     ] = False,
     waive: Annotated[
-        list[str] | None, typer.Option(help="finding to look away from; needs a reason; repeatable")
+        list[str] | None, typer.Option(help="finding to ignore once; needs a reason; repeatable")
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="show findings that passed as well")
+        bool, typer.Option("--all", help="also show findings that passed")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a candidate as of an instant, hold it against the champion, decide, record.
+    """Train a candidate as of an instant, compare it with the champion, decide and record.
 
-    Exit code 0 means that it was decided, whatever the decision.
+    Exit code 0 means that a decision was made, whatever it is.
     """
     from pipelines.flows.retrain.steps import retrain as run_all
 

@@ -1,4 +1,4 @@
-"""``gauntlet score``: predictions for all current entities."""
+"""``gauntlet score``: predictions for all active entities."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def score(
     name: ModelName,
     as_of: AsOf = None,
     check: Annotated[
-        bool, typer.Option("--check", help="score nothing; exit code 1 when the scores are stale")
+        bool, typer.Option("--check", help="predict nothing; exit code 1 when the scores are stale")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Score every active entity as of the newest step of the grid; once, and safe to repeat."""
+    """Predict for all active entities at the newest step of the grid, once. Safe to repeat."""
     if check:
         _check(name, as_json=as_json)
         return

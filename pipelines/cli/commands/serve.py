@@ -42,13 +42,13 @@ def serve(
     names: Annotated[list[str], typer.Argument(help="declared models")],
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="port to listen on")] = 8000,
-    workers: Annotated[int, typer.Option(min=1, help="processes that answer")] = 2,
-    every: Annotated[float, typer.Option(min=0.1, help="seconds between looks at the aliases")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="number of worker processes")] = 2,
+    every: Annotated[float, typer.Option(min=0.1, help="seconds between reads of the aliases")] = 1,
 ) -> None:
-    """Answer for the champions, and for challengers on trial, until stopped.
+    """Answer requests with champions and challengers until stopped.
 
-    A switch of an alias is picked up without a restart and without a failed request. A worker that
-    dies is replaced.
+    Follows changes of the aliases without a restart and without a failed request. Replaces workers
+    that die.
     """
     from uvicorn import Config
     from uvicorn.config import STARTUP_FAILURE
