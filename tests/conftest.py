@@ -12,12 +12,48 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipelines.wiring import settle_libraries
-from tests.support import servers
+from tests.support import servers, shared_worlds
+
+# The longest files and folders first, so that all workers end together.
+LONGEST_FIRST = (
+    "deploy/test_release_components.py",
+    "e2e/test_live_stories.py",
+    "dags/test_dag_run.py",
+    "real",
+    "e2e",
+    "trap",
+    "dags",
+    "montecarlo",
+)
 
 if TYPE_CHECKING:
     from tests.support.pharmacy import Pharmacy
 
 settle_libraries()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Open the folder of shared worlds, unless this is a worker of pytest-xdist."""
+    if not hasattr(config, "workerinput"):
+        shared_worlds.open_folder()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the folder of shared worlds."""
+    if not hasattr(config, "workerinput"):
+        shared_worlds.remove_folder()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the tests by how long their files take."""
+    here = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.relative_to(here).as_posix()
+        matches = (name.startswith(longest) for longest in LONGEST_FIRST)
+        return next((number for number, match in enumerate(matches) if match), len(LONGEST_FIRST))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +108,8 @@ def redis_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def champion(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
+def champion() -> Pharmacy:
     """A first version made on ``FIRST``. Copy it before changing anything."""
-    from tests.support.pharmacy import shared
+    from tests.support.pharmacy import shared_champion
 
-    return shared(tmp_path_factory.getbasetemp() / "pharmacy")
+    return shared_champion()

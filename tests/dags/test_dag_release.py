@@ -14,7 +14,7 @@ import yaml
 
 from tests.dags.conftest import ROOT, dags
 from tests.support.pharmacy import RICH, declaration
-from tests.support.rollout_factory import ROLLOUT, challenged, in_mlflow
+from tests.support.rollout_factory import ROLLOUT, challenged
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
     canary = {**ROLLOUT["canary"], "check_every": "1s"}
     short = {**ROLLOUT, "shadow": shadow, "canary": canary}
 
-    pharmacy = challenged(tmp_path, short, in_mlflow)
+    pharmacy = challenged(tmp_path, short, mlflow=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GAUNTLET_HOME", str(pharmacy.home))
         patch.setenv("GAUNTLET_MODELS", str(pharmacy.home / "models"))

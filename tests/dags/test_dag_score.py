@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.dags.conftest import dags
-from tests.support.pharmacy import RICH, Pharmacy, declaration, shared
+from tests.support.pharmacy import RICH, Pharmacy, declaration
 
 
 @pytest.fixture
@@ -55,10 +55,9 @@ def test_a_store_that_is_away_is_tried_again_and_a_fault_is_not(models: Path) ->
 
 @pytest.mark.slow
 def test_a_run_scores_what_the_shell_then_finds_done(
-    models: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    models: Path, tmp_path: Path, champion: Pharmacy
 ) -> None:
-    first = shared(tmp_path_factory.getbasetemp() / "pharmacy")
-    pharmacy = Pharmacy(tmp_path / "home", first.store)
+    pharmacy = Pharmacy(tmp_path / "home", champion.store)
     pharmacy.home.mkdir()
     (pharmacy.home / "models").symlink_to(models)
     told = pharmacy.cli("retrain", "demand", "--as-of", "2025-03-31T00:00:00Z")

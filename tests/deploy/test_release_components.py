@@ -223,7 +223,7 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
     pharmacy = challenged(
         tmp_path,
         {**ROLLOUT, "shadow": shadow, "canary": {**ROLLOUT["canary"], "check_every": "1h"}},
-        lambda made: {"registry": connect(made.settings).registry},
+        mlflow=True,
         review="required",
     )
     ports = [free_port() for _ in range(3)]

@@ -3,11 +3,13 @@
 import pytest
 
 from tests.support.pharmacy import Pharmacy
+from tests.support.shared_worlds import built_once
 
 
 @pytest.fixture(scope="session")
-def answering(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
+def answering() -> Pharmacy:
     """Two versions in MLflow and a filled online store. Copy it before changing anything."""
     from tests.support.running_service import build_answering
 
-    return build_answering(tmp_path_factory.getbasetemp() / "answering")
+    folder = built_once("answering", build_answering)
+    return Pharmacy(folder / "home", str(folder / "store"))

@@ -61,28 +61,46 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin"
 
 
-def run(environment: Path, repository: Path, program: str, *words: str) -> str:
+# Feast's own commands in one process, since it takes seconds to import; then one question.
+SCRIPT = """
+import json, sys
+from importlib.metadata import entry_points
+from click.testing import CliRunner
+
+commands, entity = json.loads(sys.argv[1])
+[program] = entry_points(group="console_scripts", name="feast")
+outputs = []
+for words in commands:
+    done = CliRunner().invoke(program.load(), words)
+    if done.exit_code:
+        sys.exit(f"feast {words}: {done.output} {done.exception!r}")
+    outputs.append(done.output)
+
+from feast import FeatureStore
+
+store = FeatureStore(repo_path=".")
+found = store.get_online_features(
+    features=store.get_feature_service("demand"), entity_rows=[entity]
+)
+json.dump([outputs, found.to_dict()], open("found.json", "w"))
+"""
+
+
+def run(
+    environment: Path, repository: Path, commands: list[list[str]], entity: dict[str, Any]
+) -> tuple[list[str], dict[str, Any]]:
+    """What Feast's commands print one after the other, and the features of an entity then."""
     done = subprocess.run(
-        [environment / program, *words],
+        [environment / "python", "-c", SCRIPT, json.dumps([commands, entity])],
         cwd=repository,
         env={**os.environ, "FEAST_USAGE": "False", "PYTHONPATH": ""},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, f"{program} {' '.join(words)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-ASK = """
-import json, sys
-from feast import FeatureStore
-store = FeatureStore(repo_path=".")
-found = store.get_online_features(
-    features=store.get_feature_service("demand"), entity_rows=[json.loads(sys.argv[1])]
-)
-print(json.dumps(found.to_dict()))
-"""
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    outputs, found = json.loads((repository / "found.json").read_text())
+    return outputs, found
 
 
 @pytest.mark.slow
@@ -94,9 +112,21 @@ def test_feast_applies_it_and_answers_with_the_values_that_were_exported(
     files = export_feast(repository, specs, ViewValues(parts.open_events, SECOND, parts.clock))
     assert "data/demand_stock_by_pharmacy_medicine.parquet" in files
 
-    told = run(environment, repository, "feast", "apply")
-    assert "Created feature service demand" in told
-    listed = run(environment, repository, "feast", "feature-views", "list")
+    rows = pq.read_table(repository / "data/demand_dispensing_by_medicine.parquet").to_pylist()
+    sales = pq.read_table(
+        repository / "data/demand_dispensing_by_pharmacy_medicine.parquet"
+    ).to_pylist()
+    assert all(row["event_timestamp"] == SECOND for row in rows)
+    assert all(0 <= row["sold_ago"] < 28 for row in rows), "days since the last sale"
+    pair = {name: sales[0][name] for name in ("pharmacy", "medicine")}
+    commands = [
+        ["apply"],
+        ["feature-views", "list"],
+        ["feature-views", "describe", "demand_dispensing_by_medicine"],
+        ["materialize", "2025-01-01T00:00:00", "2027-01-01T00:00:00"],
+    ]
+    (applied, listed, described, _), found = run(environment, repository, commands, pair)
+    assert "Created feature service demand" in applied
     for view in (
         "dispensing_by_pharmacy_medicine",
         "dispensing_by_medicine",
@@ -104,32 +134,7 @@ def test_feast_applies_it_and_answers_with_the_values_that_were_exported(
     ):
         assert f"demand_{view} " in listed, listed
         assert f"refills_{view} " in listed, listed
-    described = run(
-        environment,
-        repository,
-        "feast",
-        "feature-views",
-        "describe",
-        "demand_dispensing_by_medicine",
-    )
     assert "180000s" in described, f"two cadences of a day and the delay of 2 h\n{described}"
-
-    rows = pq.read_table(repository / "data/demand_dispensing_by_medicine.parquet").to_pylist()
-    sales = pq.read_table(
-        repository / "data/demand_dispensing_by_pharmacy_medicine.parquet"
-    ).to_pylist()
-    assert all(row["event_timestamp"] == SECOND for row in rows)
-    assert all(0 <= row["sold_ago"] < 28 for row in rows), "days since the last sale"
-    run(
-        environment,
-        repository,
-        "feast",
-        "materialize",
-        "2025-01-01T00:00:00",
-        "2027-01-01T00:00:00",
-    )
-    pair = {name: sales[0][name] for name in ("pharmacy", "medicine")}
-    found = json.loads(run(environment, repository, "python", "-c", ASK, json.dumps(pair)))
     (ours,) = [row for row in rows if row["medicine"] == pair["medicine"]]
     assert found["sold"] == [sales[0]["sold"]]
     for name in ("sold_ago", "last_kind", "times"):

@@ -31,14 +31,12 @@ from tests.support.rollout_factory import (
     VERDICT,
     at,
     challenged,
-    in_mlflow,
     lived,
     sells,
     step,
 )
-from tests.support.servers import Server, mlflow
+from tests.support.servers import PATIENCE_S, Server, mlflow
 
-WITHIN_S = 90.0  # for a process to come to an instant, on a machine that does other work as well
 MOVES_ALIAS = b"POST /api/2.0/mlflow/registered-models/alias"
 TAKES_ALIAS = b"DELETE /api/2.0/mlflow/registered-models/alias"
 ASKS = b"/api/2.0/mlflow/registered-models/get"
@@ -58,7 +56,7 @@ class InMlflow(Pharmacy):
 def waits(tmp_path_factory: pytest.TempPathFactory) -> InMlflow:
     """Version 2 passed every offline gate and waits."""
     folder = tmp_path_factory.mktemp("waits")
-    made = challenged(folder, with_parts=in_mlflow)
+    made = challenged(folder, mlflow=True)
     return InMlflow(made.home, made.store)
 
 
@@ -140,7 +138,7 @@ def moves(chain: tuple[Entry, ...]) -> list[tuple[str, str, str | None, str | No
 def killed(town: Town, process: Any, words: bytes) -> None:
     """``kill -9`` at the instant at which a request with these words is on its way."""
     try:
-        assert town.wire.caught.wait(WITHIN_S), f"was never at {words!r}: {Answer.of(process)}"
+        assert town.wire.caught.wait(PATIENCE_S), f"was never at {words!r}: {Answer.of(process)}"
     finally:
         process.kill()
     assert process.wait() == -9
@@ -232,7 +230,7 @@ def test_two_processes_at_one_promotion_make_one(town: Town) -> None:
             wire.catch(ASKS)
             both.append(town.release(VERDICT, wire))
         for wire in (town.wire, other):
-            assert wire.caught.wait(WITHIN_S), "a process never asked who is champion"
+            assert wire.caught.wait(PATIENCE_S), "a process never asked who is champion"
         for wire in (town.wire, other):
             wire.let_go()
         said = [Answer.of(process) for process in both]
@@ -265,7 +263,7 @@ def test_a_second_process_while_the_first_hangs_between_ledger_and_alias(town: T
     before = town.chain
     town.wire.catch(MOVES_ALIAS)
     first = town.release(VERDICT)
-    assert town.wire.caught.wait(WITHIN_S), "the first never came to the alias"
+    assert town.wire.caught.wait(PATIENCE_S), "the first never came to the alias"
     with Wire(town.wire.to) as other:
         second = Answer.of(town.release(VERDICT, other))
     assert town.plan() == ("1", None), "the champion before answers until the alias has moved"
@@ -286,7 +284,7 @@ def test_a_promotion_beside_a_retraining_waits_and_a_killed_one_is_not_waited_fo
     town.wire.catch(ASKS)
     retraining = town.process("retrain", "demand", "--as-of", instant_text(VERDICT), "--json")
     try:
-        assert town.wire.caught.wait(WITHIN_S), "the retraining never asked who is champion"
+        assert town.wire.caught.wait(PATIENCE_S), "the retraining never asked who is champion"
         before = town.chain
         with Wire(town.wire.to) as other:
             busy = Answer.of(town.release(VERDICT, other))
@@ -314,7 +312,7 @@ def test_mlflow_is_killed_before_a_promotion_and_under_it(town: Town) -> None:
 
     town.wire.catch(MOVES_ALIAS)
     process = town.release(VERDICT)
-    assert town.wire.caught.wait(WITHIN_S), "it never came to the alias"
+    assert town.wire.caught.wait(PATIENCE_S), "it never came to the alias"
     town.server.kill()
     town.wire.let_go()
     check_waits(Answer.of(process))

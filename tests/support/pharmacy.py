@@ -36,6 +36,7 @@ from pipelines.simulation.world import World
 from pipelines.simulation.writing import write_world
 from pipelines.spec.model import ModelSpec
 from pipelines.wiring import connect
+from tests.support.shared_worlds import built_once
 
 ROOT = Path(__file__).parents[2]
 SCALE = Scale(name="tiny", pharmacies=20, medicines=5, prescriptions_per_day=500)
@@ -292,8 +293,7 @@ def planted(
     return champion.copy(folder / "home").with_store(store)
 
 
-def shared(folder: Path) -> Pharmacy:
-    """The one that ``build`` makes there, made once; only to be copied, or read."""
-    if not folder.exists():
-        build(folder)
+def shared_champion() -> Pharmacy:
+    """What ``build`` makes, made once for a test run; only to be copied, or read."""
+    folder = built_once("champion", build)
     return Pharmacy(folder / "home", str(folder / "store"))

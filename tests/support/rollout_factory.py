@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -28,6 +29,7 @@ from pipelines.spec.predictions import Arm, prediction_log
 from pipelines.spec.rollout import Rollout
 from pipelines.wiring import connect
 from tests.support.pharmacy import FIRST, RICH, SCALE, SECOND, SEED, START, Pharmacy, write_days
+from tests.support.shared_worlds import built_once
 from tests.support.simulated_log import Service, service_log
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -81,25 +83,33 @@ def at(pharmacy: Pharmacy, instant: datetime, **others: Any) -> Parts:
 def challenged(
     folder: Path,
     rollout: dict[str, Any] | None = None,
-    with_parts: Callable[[Pharmacy], dict[str, Any]] = lambda _: {},
+    *,
+    mlflow: bool = False,
     **changes: Any,
 ) -> Pharmacy:
     """Version 1 made on FIRST, and version 2 that passed every offline gate on SECOND.
 
     Arguments:
-        with_parts: other parts than those of ``at``.
+        mlflow: whether versions are in MLflow's database; else in a folder.
         changes: of the second declaration.
     """
-    pharmacy = Pharmacy(folder / "home", str(folder / "store"))
-    write_days(folder / "store", START, SECOND)
-    pharmacy.declare()
-    told = pharmacy.retrain(FIRST, parts=at(pharmacy, FIRST, **with_parts(pharmacy)))
-    assert told.outcome == "first_version", told.against()
+    first = built_once(f"first-mlflow-{mlflow}", partial(_first_version, mlflow=mlflow))
+    pharmacy = Pharmacy(first / "home", str(first / "store")).twin(folder)
+    with_parts = in_mlflow if mlflow else _in_folder
     pharmacy.declare(RICH, **{"rollout": rollout or ROLLOUT, "gates": BUDGET, **changes})
     told = pharmacy.retrain(SECOND, parts=at(pharmacy, SECOND, **with_parts(pharmacy)))
     wanted = "await_review" if changes.get("review") == "required" else "start_rollout"
     assert told.outcome == wanted, (told.outcome, told.against())
     return pharmacy
+
+
+def _first_version(folder: Path, *, mlflow: bool) -> None:
+    pharmacy = Pharmacy(folder / "home", str(folder / "store"))
+    write_days(folder / "store", START, SECOND)
+    pharmacy.declare()
+    with_parts = in_mlflow if mlflow else _in_folder
+    told = pharmacy.retrain(FIRST, parts=at(pharmacy, FIRST, **with_parts(pharmacy)))
+    assert told.outcome == "first_version", told.against()
 
 
 def salt_of(pharmacy: Pharmacy) -> str:
@@ -237,6 +247,10 @@ def sells(factor: float) -> Effect:
 def verdicts(report: ReleaseReport) -> dict[str, str]:
     """The verdict of each finding, by name."""
     return {finding.name: finding.verdict.value for finding in report.findings}
+
+
+def _in_folder(_: Pharmacy) -> dict[str, Any]:
+    return {}
 
 
 def in_mlflow(pharmacy: Pharmacy) -> dict[str, Any]:
