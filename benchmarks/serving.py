@@ -38,12 +38,12 @@ from pipelines.features.online.lookup import look_up  # noqa: E402
 from pipelines.wiring import connect  # noqa: E402
 from tests.support.pharmacy import Pharmacy  # noqa: E402
 from tests.support.running_service import (  # noqa: E402 - the tests are no installed package
-    build_answering,
-    call,
-    calling,
+    build_serving_home,
     make_champion,
     points_of,
     serving,
+    start_load,
+    start_requests,
 )
 from tests.support.servers import free_port  # noqa: E402
 
@@ -66,7 +66,7 @@ def main() -> None:
         if not pharmacy.home.exists():
             print("two versions of a model, of 150 trees", flush=True)
             declared = yaml.safe_load((ROOT / "models" / "demand.yaml").read_text("utf-8"))
-            pharmacy = build_answering(folder, estimator=declared["estimator"])
+            pharmacy = build_serving_home(folder, estimator=declared["estimator"])
         if given.load:
             title = f"serving: {given.load:,.0f} requests a second while the champion is switched"
             section, answer = switched(pharmacy, Path(scratch), given.load, given.seconds)
@@ -157,7 +157,7 @@ def measured(
     floor: list[dict[str, float]] = []
     best: dict[str, list[dict[str, Any]]] = {name: [] for name in asks}
     for _pid, address, path, bodies in asks.values():
-        call(address, path, bodies, scratch, {"rate": 50, "seconds": 3}).done()  # warm
+        start_requests(address, path, bodies, scratch, {"rate": 50, "seconds": 3}).done()  # warm
     for rate in RATES:
         runs: dict[str, list[dict[str, Any]]] = {name: [] for name in asks}
         waits: list[list[float]] = []
@@ -165,7 +165,7 @@ def measured(
             waits.append(disk_ms(journal, rate, SECONDS / 3))
             for name, (pid, address, path, bodies) in asks.items():
                 before = cpu_s(pid)
-                report = call(
+                report = start_requests(
                     address, path, bodies, scratch, {"rate": rate, "seconds": SECONDS}
                 ).done()
                 report["cpu_ms"] = 1e3 * (cpu_s(pid) - before) / max(1, report["answered"])
@@ -188,10 +188,10 @@ def switched(
     """A load while the champion is switched ten times."""
     parts, began = connect(pharmacy.settings), os.getloadavg()[0]
     with serving(pharmacy, "--every", "0.5") as service:
-        calling(
+        start_load(
             service, points_of(pharmacy), scratch, rate=50, seconds=3, patience_s=10
         ).done()  # warm
-        load = calling(
+        load = start_load(
             service, points_of(pharmacy), scratch, rate=rate, seconds=seconds, patience_s=10
         )
         before = cpu_s(service.process.pid)

@@ -23,7 +23,7 @@ from pipelines.simulation.people.forecast_clients import (
 from pipelines.simulation.world import World
 from pipelines.wiring import connect, service_here
 from tests.support.pharmacy import SCALE, SECOND, SEED, Pharmacy
-from tests.support.prediction_factory import logged
+from tests.support.prediction_factory import logged_rows
 
 NIGHT = SECOND.date()
 ASKERS = ("over_http", "in_batch")
@@ -56,7 +56,7 @@ def test_every_pair_that_sells_has_a_forecast_and_every_forecast_is_in_the_log(
     assert clock.now() == SECOND + KNOWN
     sells = world.prescriptions(NIGHT) > 0
     assert not np.isnan(said[sells]).any()
-    rows = logged(LocalStore(Path(pharmacy.store)))
+    rows = logged_rows(LocalStore(Path(pharmacy.store)))
     assert len(rows) == np.isfinite(said).sum() > 50, "one answer for each forecast, and no other"
     for row in rows:
         entity = json.loads(row["entity"])

@@ -13,27 +13,29 @@ from pipelines.core.findings import Verdict
 from pipelines.core.time import instant_text
 from pipelines.flows.audit import ManualAudit, audit_recipes, choose_pair
 from pipelines.release.budget import tries
-from tests.support.pharmacy import PLAIN, RICH, SECOND, Pharmacy, Told, declaration
-from tests.support.served_log import log_a_service
+from tests.support.pharmacy import PLAIN, RICH, SECOND, Pharmacy, RetrainResult, declaration
+from tests.support.served_log import log_predictions
 from tests.support.simulated_log import Skew, served_features
 
 
 def logged(champion: Pharmacy, folder: Path, *skews: Skew) -> Pharmacy:
     """The champion's service, logged for six days, with what goes wrong in it."""
     pharmacy = champion.twin(folder)
-    log_a_service(pharmacy, lambda spec, rows: served_features(spec, rows, skews, seed=1))
+    log_predictions(pharmacy, lambda spec, rows: served_features(spec, rows, skews, seed=1))
     return pharmacy
 
 
 @pytest.fixture(scope="module")
-def changed(champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pharmacy, Told]:
+def changed(
+    champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Pharmacy, RetrainResult]:
     """A recipe with another `sold`, beside a service that is as it should be."""
     pharmacy = logged(champion, tmp_path_factory.mktemp("audited"))
     pharmacy.declare(RICH)
     return pharmacy, pharmacy.retrain(SECOND, dry_run=True)
 
 
-def test_a_changed_recipe_is_audited_by_itself(changed: tuple[Pharmacy, Told]) -> None:
+def test_a_changed_recipe_is_audited_by_itself(changed: tuple[Pharmacy, RetrainResult]) -> None:
     _, told = changed
     names = {f.name for f in told.done.findings}
     assert names >= {
@@ -86,7 +88,7 @@ def test_what_was_served_is_held_against_what_is_computed_before_anything_is_tra
 
 
 def test_a_service_that_is_as_it_should_be_leaves_nothing_against_the_candidate(
-    changed: tuple[Pharmacy, Told],
+    changed: tuple[Pharmacy, RetrainResult],
 ) -> None:
     _, told = changed
     found = {f.name: f.verdict for f in told.done.findings if "parity" in f.name}
@@ -119,7 +121,7 @@ def test_the_same_recipe_is_replayed_and_not_audited(champion: Pharmacy, tmp_pat
 
 
 def test_the_audit_by_hand_says_the_same_to_people_and_to_scripts(
-    changed: tuple[Pharmacy, Told], tmp_path: Path
+    changed: tuple[Pharmacy, RetrainResult], tmp_path: Path
 ) -> None:
     pharmacy = Pharmacy(tmp_path / "home", changed[0].store)
     pharmacy.declare(RICH)

@@ -338,7 +338,7 @@ def test_the_ledger_away_when_the_decision_is_to_be_recorded(
             taken.append(gone)
 
     with pytest.raises(Unavailable) as caught:
-        pharmacy.retrain(SECOND, tell=tell)
+        pharmacy.retrain(SECOND, report=tell)
     taken[0].__exit__(None, None, None)
     assert (caught.value.exit_code, "ledger.db" in caught.value.where) == (5, True)
     assert "run again" in caught.value.hint
@@ -461,7 +461,7 @@ def test_a_second_retraining_of_the_same_model_is_told_who_is_at_work(
                 pharmacy.retrain(SECOND)
             errors.append(caught.value)
 
-    told = pharmacy.retrain(SECOND, tell=tell)
+    told = pharmacy.retrain(SECOND, report=tell)
     for answer in answers.values():
         refused(answer, 6, "locked", got="process", hint="wait for it")
     assert len(errors) == 2

@@ -14,7 +14,7 @@ import pytest
 
 from pipelines.core.findings import Finding
 from pipelines.release.budget import reference_version
-from tests.support.pharmacy import FIRST, Pharmacy, Told
+from tests.support.pharmacy import FIRST, Pharmacy, RetrainResult
 
 LENIENT: dict[str, Any] = {
     "gates": {
@@ -26,7 +26,7 @@ LENIENT: dict[str, Any] = {
 ASKED = {"waive": ("recent_window.seed_noise",), "reason": "a test of the lane"}
 
 
-def names(told: Told) -> dict[str, Finding]:
+def names(told: RetrainResult) -> dict[str, Finding]:
     return {finding.name: finding for finding in told.done.findings}
 
 

@@ -25,11 +25,11 @@ from tests.support.rollout_factory import (
     Traffic,
     at,
     challenged,
-    lived,
-    sell,
-    sells,
+    run_canary,
+    sales_factor,
     step,
     verdicts,
+    write_sales,
 )
 
 
@@ -61,7 +61,7 @@ def page(pharmacy: Pharmacy, stands: str) -> str:
 
 @pytest.mark.slow
 def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pharmacy) -> None:
-    report = lived(pharmacy, sells(1.4))
+    report = run_canary(pharmacy, sales_factor(1.4))
     assert report.action == "canary", (report.summary, verdicts(report))
     assert page(pharmacy, "canary").startswith("◔ In its canary")
     assert "| shadow.errors" in page(pharmacy, "canary")
@@ -101,7 +101,7 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
     assert move is not None
     after = {Arm.CHALLENGER: 1.0, Arm.CONTROL: 1.4, Arm.CHAMPION: 1.4}  # the roles are swapped
     end = VERDICT + 18 * DAY
-    sell(Path(pharmacy.store), VERDICT, end, move.salt, 0.5, lambda arm: after[arm])
+    write_sales(Path(pharmacy.store), VERDICT, end, move.salt, 0.5, lambda arm: after[arm])
     Traffic().log(pharmacy, VERDICT + HOUR, end)
     watched = step(pharmacy, VERDICT + 13 * DAY)
     assert (watched.action, watched.weeks, watched.planned_weeks) == ("waits", 1, 2)
@@ -116,7 +116,7 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
 @pytest.mark.slow
 def test_what_only_the_canary_can_tell_is_rolled_back_at_once(pharmacy: Pharmacy) -> None:
     """Offline and in shadow nothing is wrong: its answers are as the champion's."""
-    assert lived(pharmacy, sells(0.5)).action == "canary"
+    assert run_canary(pharmacy, sales_factor(0.5)).action == "canary"
     report = step(pharmacy, CANARY + 9 * DAY)
     assert report.action == "ended", (report.summary, verdicts(report))
     assert verdicts(report)["canary.harm.packs_a_sale"] == "fail"
@@ -137,7 +137,7 @@ def test_what_only_the_canary_can_tell_is_rolled_back_at_once(pharmacy: Pharmacy
 
 @pytest.mark.slow
 def test_where_nothing_differs_nothing_is_promoted(pharmacy: Pharmacy) -> None:
-    assert lived(pharmacy, sells(1.0)).action == "canary"
+    assert run_canary(pharmacy, sales_factor(1.0)).action == "canary"
     report = step(pharmacy, VERDICT)
     assert report.action == "ended", (report.summary, verdicts(report))
     assert "inconclusive" in report.summary
@@ -153,7 +153,7 @@ class Dies(Exception):
 def test_a_promotion_that_is_killed_before_the_alias_is_finished(
     pharmacy: Pharmacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lived(pharmacy, sells(1.4))
+    run_canary(pharmacy, sales_factor(1.4))
     registry = pharmacy.registry
     real = type(registry).set_alias
 
@@ -226,7 +226,7 @@ def test_without_a_log_shadow_has_no_data_and_ends(pharmacy: Pharmacy) -> None:
     ids=["slow", "failing"],
 )
 def test_shadow_stops_what_is_broken(pharmacy: Pharmacy, traffic: Traffic, name: str) -> None:
-    report = lived(pharmacy, sells(1.0), traffic)
+    report = run_canary(pharmacy, sales_factor(1.0), traffic)
     assert report.action == "ended"
     assert verdicts(report)[name] == "fail"
     assert f"- `{name}`: " in page(pharmacy, "failed in shadow")
@@ -244,7 +244,7 @@ def test_answers_in_the_wrong_arm_make_a_canary_void(pharmacy: Pharmacy) -> None
         changed = pc.if_else(odd, "challenger", arm)
         return table.set_column(table.schema.get_field_index("arm"), "arm", changed)
 
-    lived(pharmacy, sells(1.0), Traffic(spoil=spoil))
+    run_canary(pharmacy, sales_factor(1.0), Traffic(spoil=spoil))
     report = step(pharmacy, CANARY + 9 * DAY)
     assert report.action == "ended"
     assert verdicts(report)["canary.sample_ratio.assignment"] == "fail"

@@ -22,7 +22,7 @@ from pipelines.release.ledger import Entry, faults
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.release.rollback import rollback
 from pipelines.wiring import connect
-from tests.support.fault_proxy import Wire
+from tests.support.fault_proxy import FaultProxy
 from tests.support.pharmacy import SECOND, Answer, Pharmacy
 from tests.support.rollout_factory import (
     CANARY,
@@ -31,8 +31,8 @@ from tests.support.rollout_factory import (
     VERDICT,
     at,
     challenged,
-    lived,
-    sells,
+    run_canary,
+    sales_factor,
     step,
 )
 from tests.support.servers import PATIENCE_S, Server, mlflow
@@ -64,7 +64,7 @@ def waits(tmp_path_factory: pytest.TempPathFactory) -> InMlflow:
 def due(waits: InMlflow, tmp_path_factory: pytest.TempPathFactory) -> InMlflow:
     """The next step promotes version 2."""
     pharmacy = waits.twin(tmp_path_factory.mktemp("due"))
-    began = lived(pharmacy, sells(1.4))
+    began = run_canary(pharmacy, sales_factor(1.4))
     assert began.action == "canary", began.summary
     return pharmacy
 
@@ -74,15 +74,15 @@ class Town:
     """A pharmacy whose MLflow is a server for its processes, at the end of a wire."""
 
     pharmacy: InMlflow
-    wire: Wire
+    wire: FaultProxy
     server: Server
 
-    def release(self, as_of: datetime, wire: Wire | None = None) -> Any:
+    def release(self, as_of: datetime, wire: FaultProxy | None = None) -> Any:
         """``gauntlet release demand`` begins."""
         words = ("release", "demand", "--as-of", instant_text(as_of), "--json")
         return self.process(*words, wire=wire)
 
-    def process(self, *words: str, wire: Wire | None = None) -> Any:
+    def process(self, *words: str, wire: FaultProxy | None = None) -> Any:
         """``gauntlet <words>`` begins, at the end of a wire."""
         at_end = (wire or self.wire).address
         return self.pharmacy.process(
@@ -116,7 +116,7 @@ def town(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Town]:
     server, address = mlflow(tmp_path, f"sqlite:///{pharmacy.home / 'mlflow.db'}")
     try:
         server.start()
-        with Wire(int(address.rpartition(":")[2])) as wire:
+        with FaultProxy(int(address.rpartition(":")[2])) as wire:
             yield Town(pharmacy, wire, server)
     finally:
         server.stop()
@@ -224,7 +224,7 @@ def test_killed_while_a_challenger_is_taken_off(town: Town) -> None:
 def test_two_processes_at_one_promotion_make_one(town: Town) -> None:
     """Both wait at their first question to MLflow, and go on at the same instant."""
     before = town.chain
-    with Wire(town.wire.to) as other:
+    with FaultProxy(town.wire.to) as other:
         both = []
         for wire in (town.wire, other):
             wire.catch(ASKS)
@@ -264,7 +264,7 @@ def test_a_second_process_while_the_first_hangs_between_ledger_and_alias(town: T
     town.wire.catch(MOVES_ALIAS)
     first = town.release(VERDICT)
     assert town.wire.caught.wait(PATIENCE_S), "the first never came to the alias"
-    with Wire(town.wire.to) as other:
+    with FaultProxy(town.wire.to) as other:
         second = Answer.of(town.release(VERDICT, other))
     assert town.plan() == ("1", None), "the champion before answers until the alias has moved"
     town.wire.let_go()
@@ -286,7 +286,7 @@ def test_a_promotion_beside_a_retraining_waits_and_a_killed_one_is_not_waited_fo
     try:
         assert town.wire.caught.wait(PATIENCE_S), "the retraining never asked who is champion"
         before = town.chain
-        with Wire(town.wire.to) as other:
+        with FaultProxy(town.wire.to) as other:
             busy = Answer.of(town.release(VERDICT, other))
         assert (busy.code, busy.body["error"]) == (6, "locked"), busy
         assert f"process {retraining.pid}" in busy.body["got"], "it does not say who is at work"

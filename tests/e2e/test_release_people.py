@@ -39,12 +39,12 @@ from tests.support.rollout_factory import (
     at,
     challenged,
     in_mlflow,
-    lived,
+    run_canary,
+    sales_factor,
     salt_of,
-    sell,
-    sells,
     step,
     verdicts,
+    write_sales,
 )
 
 
@@ -69,7 +69,7 @@ def test_a_promotion_that_harms_later_is_taken_back_and_brings_everything_back(
 ) -> None:
     """The novelty has worn off: in the holdback, the promoted version sells half."""
     store = Path(pharmacy.store)
-    lived(pharmacy, sells(1.5))
+    run_canary(pharmacy, sales_factor(1.5))
     assert step(pharmacy, VERDICT).action == "promoted"
     old = served_spec("demand", at(pharmacy, VERDICT).materialization)[0]
     assert not [name for name in old.feature_names if name.startswith("beside")]
@@ -84,7 +84,7 @@ def test_a_promotion_that_harms_later_is_taken_back_and_brings_everything_back(
     assert move is not None
     # In the log the former champion answers the arm `challenger`, the new one `control`.
     after = {Arm.CHALLENGER: 1.0, Arm.CONTROL: 0.4, Arm.CHAMPION: 0.4}
-    sell(store, VERDICT, VERDICT + 14 * DAY, move.salt, 0.5, lambda arm: after[arm])
+    write_sales(store, VERDICT, VERDICT + 14 * DAY, move.salt, 0.5, lambda arm: after[arm])
     Traffic().log(pharmacy, VERDICT + HOUR, VERDICT + 14 * DAY)
     report = step(pharmacy, VERDICT + 12 * DAY)
     assert report.action == "rolled_back", (report.summary, verdicts(report))
@@ -125,7 +125,7 @@ def test_a_year_without_tries_left_holds_the_canary_back(pharmacy: Pharmacy) -> 
         findings=(seen,),
     )
     record_comparison(look, parts.load_spec("demand").gates.budget, parts.ledger, parts.clock)
-    report = lived(pharmacy, sells(1.5))
+    report = run_canary(pharmacy, sales_factor(1.5))
     assert report.action == "held", (report.summary, verdicts(report))
     assert "gates.budget" in report.next_step
     assert verdicts(report)["budget.exhausted"] == "inconclusive"
@@ -195,7 +195,7 @@ def test_losses_of_logged_answers_are_those_counted_by_hand(pharmacy: Pharmacy) 
 @pytest.mark.slow
 def test_arms_of_the_simulated_service_are_those_of_the_hash(pharmacy: Pharmacy) -> None:
     salt = salt_of(pharmacy)
-    lived(pharmacy, lambda _: 1.0)
+    run_canary(pharmacy, lambda _: 1.0)
     parts, spec = at(pharmacy, VERDICT), pharmacy.parts().load_spec("demand")
     log = load_entity_log(parts.open_events(spec), spec, Window(CANARY, VERDICT))
     assert log is not None

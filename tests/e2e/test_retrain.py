@@ -20,7 +20,16 @@ from pipelines.release.registry import CHAMPION
 from pipelines.release.version_facts import CONTENT
 from pipelines.simulation.faults import ColumnGone
 from pipelines.wiring import connect
-from tests.support.pharmacy import FIRST, RICH, SECOND, WEEK, Answer, Pharmacy, Told, planted
+from tests.support.pharmacy import (
+    FIRST,
+    RICH,
+    SECOND,
+    WEEK,
+    Answer,
+    Pharmacy,
+    RetrainResult,
+    planted,
+)
 
 
 def outcomes(pharmacy: Pharmacy, lineage: str = "live") -> list[str]:
@@ -83,13 +92,15 @@ def test_the_same_question_again_has_the_same_answer(champion: Pharmacy, tmp_pat
 
 
 @pytest.fixture(scope="module")
-def quiet(champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pharmacy, Told]:
+def quiet(
+    champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Pharmacy, RetrainResult]:
     pharmacy = champion.copy(tmp_path_factory.mktemp("quiet") / "home")
     return pharmacy, pharmacy.retrain(SECOND)
 
 
 def test_a_refit_that_is_no_better_changes_nothing_and_is_recorded(
-    quiet: tuple[Pharmacy, Told],
+    quiet: tuple[Pharmacy, RetrainResult],
 ) -> None:
     pharmacy, told = quiet
     assert outcomes(pharmacy) == ["first_version", "hold"]
@@ -98,7 +109,9 @@ def test_a_refit_that_is_no_better_changes_nothing_and_is_recorded(
     assert {report.step: report.verdict for report in told.steps}["contract"] is Verdict.PASS
 
 
-def test_a_quiet_week_passes_the_champions_envelope_whole(quiet: tuple[Pharmacy, Told]) -> None:
+def test_a_quiet_week_passes_the_champions_envelope_whole(
+    quiet: tuple[Pharmacy, RetrainResult],
+) -> None:
     _, told = quiet
     checked = [f for f in told.done.findings if f.name.startswith("contract.envelope.")]
     assert len(checked) > 20
@@ -106,7 +119,7 @@ def test_a_quiet_week_passes_the_champions_envelope_whole(quiet: tuple[Pharmacy,
 
 
 def test_the_first_question_is_still_answered_as_it_was(
-    quiet: tuple[Pharmacy, Told], tmp_path: Path
+    quiet: tuple[Pharmacy, RetrainResult], tmp_path: Path
 ) -> None:
     """Also when the run's folder is gone: the ledger knows the answer, the registry the version."""
     pharmacy = quiet[0].copy(tmp_path / "home")
@@ -121,14 +134,16 @@ def test_the_first_question_is_still_answered_as_it_was(
 
 
 @pytest.fixture(scope="module")
-def dry(champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pharmacy, Told]:
+def dry(
+    champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Pharmacy, RetrainResult]:
     pharmacy = champion.copy(tmp_path_factory.mktemp("changed") / "home")
     pharmacy.declare(RICH)
     return pharmacy, pharmacy.retrain(SECOND, dry_run=True)
 
 
 def test_a_dry_run_judges_registers_nothing_and_is_recorded_as_a_try_only(
-    dry: tuple[Pharmacy, Told],
+    dry: tuple[Pharmacy, RetrainResult],
 ) -> None:
     pharmacy, told = dry
     assert told.outcome == "dry_run", told.against()
@@ -150,14 +165,14 @@ def test_a_dry_run_that_stops_before_the_comparison_leaves_no_entry(
 
 @pytest.fixture(scope="module")
 def changed(
-    dry: tuple[Pharmacy, Told], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Pharmacy, Told]:
+    dry: tuple[Pharmacy, RetrainResult], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Pharmacy, RetrainResult]:
     pharmacy = dry[0].copy(tmp_path_factory.mktemp("promoted") / "home")
     return pharmacy, pharmacy.retrain(SECOND)
 
 
 def test_the_run_after_a_dry_run_uses_its_work(
-    dry: tuple[Pharmacy, Told], changed: tuple[Pharmacy, Told]
+    dry: tuple[Pharmacy, RetrainResult], changed: tuple[Pharmacy, RetrainResult]
 ) -> None:
     assert changed[1].done.run.id == dry[1].done.run.id
     ids = [{r.step: r.ids for r in told.steps if r.step != "decide"} for _, told in (dry, changed)]
@@ -165,7 +180,9 @@ def test_the_run_after_a_dry_run_uses_its_work(
     assert ids[0]["snapshot"] == ids[1]["snapshot"]
 
 
-def test_a_better_recipe_is_promoted_on_the_same_rows(changed: tuple[Pharmacy, Told]) -> None:
+def test_a_better_recipe_is_promoted_on_the_same_rows(
+    changed: tuple[Pharmacy, RetrainResult],
+) -> None:
     pharmacy, told = changed
     assert outcomes(pharmacy) == ["first_version", "dry_run", "promote"]
     assert (versions(pharmacy), serving(pharmacy)) == (["1", "2"], "2")
@@ -177,7 +194,7 @@ def test_a_better_recipe_is_promoted_on_the_same_rows(changed: tuple[Pharmacy, T
 
 
 def test_the_champion_is_scored_as_it_scored_itself_whatever_the_candidate_calls_its_features(
-    changed: tuple[Pharmacy, Told], quiet: tuple[Pharmacy, Told]
+    changed: tuple[Pharmacy, RetrainResult], quiet: tuple[Pharmacy, RetrainResult]
 ) -> None:
     """Its error on these rows is one number, with whatever recipe it stands in one frame.
 
@@ -192,7 +209,9 @@ def test_the_champion_is_scored_as_it_scored_itself_whatever_the_candidate_calls
     assert with_other_recipe.primary.rival == pytest.approx(with_own.primary.rival, rel=1e-12)
 
 
-def test_the_review_page_names_what_changed_in_the_recipe(changed: tuple[Pharmacy, Told]) -> None:
+def test_the_review_page_names_what_changed_in_the_recipe(
+    changed: tuple[Pharmacy, RetrainResult],
+) -> None:
     page = (changed[0].home / "registry" / "demand" / "2" / "description.md").read_text()
     assert "### Audit: where the offline gain comes from" in page
     for feature in ("weekday", "sold", "on_hand"):

@@ -30,7 +30,7 @@ from pipelines.spec.predictions import Arm
 from pipelines.spec.scores import score_stream
 from pipelines.wiring import connect
 from tests.support.pharmacy import CLOCK, SECOND, Pharmacy
-from tests.support.prediction_factory import logged
+from tests.support.prediction_factory import logged_rows
 
 DAY = timedelta(days=1)
 AT = SECOND + DAY
@@ -52,7 +52,7 @@ def scores(pharmacy: Pharmacy) -> list[dict[str, Any]]:
 
 
 def log(pharmacy: Pharmacy) -> list[dict[str, Any]]:
-    return logged(LocalStore(Path(pharmacy.store)))
+    return logged_rows(LocalStore(Path(pharmacy.store)))
 
 
 def pair(row: dict[str, Any]) -> tuple[str, str]:
@@ -205,7 +205,7 @@ def test_a_model_that_declares_no_serving_is_scored_as_of_the_point(
     pharmacy = champion.copy(tmp_path / "home")
     parts = pharmacy.parts(open_store=lambda _: LocalStore(tmp_path / "out"))
     report = score("demand", SECOND, parts.scoring)
-    rows = logged(LocalStore(tmp_path / "out"))
+    rows = logged_rows(LocalStore(tmp_path / "out"))
     assert len(rows) == report.entities > 50
     assert {tuple(json.loads(row["freshness"]).values()) for row in rows} == {(0.0,)}
 

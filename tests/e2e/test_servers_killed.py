@@ -22,17 +22,17 @@ from pipelines.release.reconciliation import ENTRY_TAG
 from pipelines.release.registry import Registration
 from pipelines.wiring import connect
 from tests.support import servers
-from tests.support.fault_proxy import Wire
+from tests.support.fault_proxy import FaultProxy
 from tests.support.pharmacy import SECOND, Answer, Pharmacy
-from tests.support.prediction_factory import logged
+from tests.support.prediction_factory import logged_rows
 from tests.support.running_service import (
     Service,
-    calling,
     check_log,
     make_champion,
     points_of,
     serving,
-    until,
+    start_load,
+    wait_until,
 )
 
 POINT = {"pharmacy": "pharmacy_001", "medicine": "amoxicillin"}
@@ -114,22 +114,22 @@ def test_mlflow_and_then_postgres_are_killed_and_everybody_is_answered(
     ledger = town.parts.ledger
     before = ledger.entries("demand")
     with serving(town.pharmacy, "--every", "0.1", **town.settled) as service:
-        load = calling(service, points_of(town.pharmacy), tmp_path, rate=60)
-        until(lambda: service.backlog() > 0, "no request was answered")
+        load = start_load(service, points_of(town.pharmacy), tmp_path, rate=60)
+        wait_until(lambda: service.backlog() > 0, "no request was answered")
         for killed in (town.mlflow, town.postgres):
             killed.kill()
-            until(lambda: silent(service) > 2, f"{STALE} does not say that it is away")
+            wait_until(lambda: silent(service) > 2, f"{STALE} does not say that it is away")
             answer = town.ask("release", "demand")
             assert (answer.code, answer.body["error"]) == (5, "unavailable"), answer
             assert "again" in answer.body["hint"]
             assert service.version() == "1"
             killed.start()
-            until(lambda: silent(service) < 2, f"{STALE} does not say that it is back")
+            wait_until(lambda: silent(service) < 2, f"{STALE} does not say that it is back")
             assert ledger.entries("demand") == before, "half of a move was written"
         assert load.stop()["failed"] == 0, load.report
         assert town.ask("release", "demand").code == 0
         make_champion(town.parts, "2")
-        until(lambda: service.version() == "2", "MLflow is back and is not followed")
+        wait_until(lambda: service.version() == "2", "MLflow is back and is not followed")
     assert not faults(ledger.entries("demand"))
     check_log(town.pharmacy, load.acknowledged(), LocalStore(Path(town.pharmacy.store)))
 
@@ -140,7 +140,7 @@ def silent(service: Service) -> float:
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
     """A wire to a server of S3 with the bucket ``log``; this process asks without the wire."""
     import boto3
     from moto.server import ThreadedMotoServer
@@ -158,32 +158,32 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
         monkeypatch.setenv(f"AWS_{name}", value)
     try:
         boto3.client("s3").create_bucket(Bucket="log")
-        with Wire(port) as wire:
+        with FaultProxy(port) as wire:
             yield wire
     finally:
         server.stop()
 
 
 def test_s3_loses_an_answer_and_is_cut_off_while_the_log_is_shipped(
-    pharmacy: Pharmacy, s3: Wire, tmp_path: Path
+    pharmacy: Pharmacy, s3: FaultProxy, tmp_path: Path
 ) -> None:
     """An object that arrived and was never acknowledged is found again, and not written twice."""
     store, address = S3Store("s3://log/events"), {"GAUNTLET_STORE": "s3://log/events"}
     with serving(pharmacy, "--every", "0.1", AWS_ENDPOINT_URL=s3.address, **address) as service:
-        load = calling(service, points_of(pharmacy), tmp_path, rate=60)
-        until(lambda: len(logged(store)) > 60, "nothing was shipped")
+        load = start_load(service, points_of(pharmacy), tmp_path, rate=60)
+        wait_until(lambda: len(logged_rows(store)) > 60, "nothing was shipped")
         s3.catch(b"PUT /log/", "answer lost")
         assert s3.caught.wait(servers.PATIENCE_S), "nothing more was shipped"
         s3.cut()
-        until(lambda: service.backlog() > 60, "the metrics do not say what waits")
-        until(lambda: lag(service) > 1, "the metrics do not say for how long it waits")
-        until(
+        wait_until(lambda: service.backlog() > 60, "the metrics do not say what waits")
+        wait_until(lambda: lag(service) > 1, "the metrics do not say for how long it waits")
+        wait_until(
             lambda: "the object store did not do what was asked" in service.log.read_text(),
             "the service does not say that the store is away",
         )
         assert load.stop()["failed"] == 0, load.report
         s3.mend()
-        until(lambda: service.backlog() == 0, "the log was not shipped when S3 was back")
+        wait_until(lambda: service.backlog() == 0, "the log was not shipped when S3 was back")
     assert check_log(pharmacy, load.acknowledged(), store) == load.report["answered"]
 
 
@@ -218,17 +218,17 @@ def test_redis_is_killed_and_callers_are_told_to_come_again(
     fill()
     with serving(pharmacy, "--every", "0.1", GAUNTLET_ONLINE_URL=address) as service:
         _, known = service.predict(POINT)
-        load = calling(service, points_of(pharmacy), tmp_path, rate=60)
-        until(lambda: service.backlog() > 0, "no request was answered")
+        load = start_load(service, points_of(pharmacy), tmp_path, rate=60)
+        wait_until(lambda: service.backlog() > 0, "no request was answered")
         server.kill()
         status, answer = service.predict(POINT)
         assert (status, answer["error"]) == (503, "unavailable"), answer
         assert "online store" in answer["what"]
         assert service.get("/healthz")[0] == service.get("/readyz")[0] == 200
         refused = 'gauntlet_rejected_total{model="demand",reason="unavailable"}'
-        until(lambda: service.measured(refused) > 30, "the metrics do not say what is refused")
+        wait_until(lambda: service.measured(refused) > 30, "the metrics do not say what is refused")
         server.start()
-        until(lambda: service.predict(POINT)[0] == 200, "Redis is back and nobody is answered")
+        wait_until(lambda: service.predict(POINT)[0] == 200, "Redis is back and nobody is answered")
         _, empty = service.predict(POINT)
         (said,) = empty["predictions"]
         assert set(said["freshness_s"].values()) == {None}, "it does not say that features lack"

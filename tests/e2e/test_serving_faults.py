@@ -16,14 +16,14 @@ from pipelines.flows.serving.publish import journal_path, publish_plan
 from pipelines.wiring import connect
 from tests.support.fault_proxy import RefusingServer
 from tests.support.pharmacy import Pharmacy
-from tests.support.prediction_factory import logged
+from tests.support.prediction_factory import logged_rows
 from tests.support.running_service import (
-    calling,
     check_log,
     make_champion,
     points_of,
     serving,
-    until,
+    start_load,
+    wait_until,
 )
 from tests.support.servers import free_port
 
@@ -44,11 +44,11 @@ def test_a_killed_worker_is_replaced_and_takes_no_answer_with_it(
     pharmacy: Pharmacy, tmp_path: Path
 ) -> None:
     with serving(pharmacy) as service:
-        load = calling(service, points_of(pharmacy), tmp_path, rate=60)
-        until(lambda: service.backlog() > 30, "no request was answered")
+        load = start_load(service, points_of(pharmacy), tmp_path, rate=60)
+        wait_until(lambda: service.backlog() > 30, "no request was answered")
         victim = service.workers()[0]
         os.kill(victim.pid, signal.SIGKILL)
-        until(
+        wait_until(
             lambda: len(service.workers()) == 2 and victim.pid not in map(_pid, service.workers()),
             "the worker that was killed was not replaced",
         )
@@ -67,11 +67,11 @@ def test_a_killed_service_loses_and_doubles_nothing_and_leaves_nobody_behind(
 ) -> None:
     """First its first process alone, whose workers end by themselves; then all at once."""
     with serving(pharmacy, "--every", "0.2") as service:
-        load = calling(service, points_of(pharmacy), tmp_path, rate=60)
-        until(lambda: service.backlog() > 30, "no request was answered")
+        load = start_load(service, points_of(pharmacy), tmp_path, rate=60)
+        wait_until(lambda: service.backlog() > 30, "no request was answered")
         workers = service.workers()
         os.kill(service.process.pid, signal.SIGKILL)
-        until(
+        wait_until(
             lambda: not any(one.is_running() for one in workers),
             "workers go on without the process that follows the registry and ships the log",
         )
@@ -80,8 +80,10 @@ def test_a_killed_service_loses_and_doubles_nothing_and_leaves_nobody_behind(
     again = tmp_path / "again"
     again.mkdir()
     with serving(pharmacy, "--every", "0.2") as service:  # ships while it is killed
-        load = calling(service, points_of(pharmacy), again, rate=60)
-        until(lambda: len(logged(LocalStore(Path(pharmacy.store)))) > 200, "nothing shipped")
+        load = start_load(service, points_of(pharmacy), again, rate=60)
+        wait_until(
+            lambda: len(logged_rows(LocalStore(Path(pharmacy.store)))) > 200, "nothing shipped"
+        )
         for process in (*service.workers(), service.process):
             os.kill(process.pid, signal.SIGKILL)
         load.stop()
@@ -103,7 +105,7 @@ def test_an_operators_stop_answers_ships_and_leaves_nothing(
         service.stop()
         assert service.process.returncode == 0, "a service manager takes it for a crash"
     assert not list(tmp_path.glob("gauntlet-metrics-*"))
-    shipped = {row["request_id"] for row in logged(LocalStore(Path(pharmacy.store)))}
+    shipped = {row["request_id"] for row in logged_rows(LocalStore(Path(pharmacy.store)))}
     assert set(told) <= shipped, "the last answers wait for the next service"
 
 
@@ -126,16 +128,18 @@ def test_the_store_is_away_and_serving_goes_on(pharmacy: Pharmacy, tmp_path: Pat
     with serving(pharmacy, "--every", "0.1") as service:
         store.rename(away)
         store.write_bytes(b"no folder")
-        load = calling(service, points_of(pharmacy), tmp_path, rate=60, seconds=3)
+        load = start_load(service, points_of(pharmacy), tmp_path, rate=60, seconds=3)
         assert load.done()["failed"] == 0, load.report
         assert service.backlog() == load.report["answered"], "the metrics do not say what waits"
-        until(
+        wait_until(
             lambda: "cannot write to the event store" in service.log.read_text(),
             "the service does not say that the store is away",
         )
         store.unlink()
         away.rename(store)
-        until(lambda: service.backlog() == 0, "the log was not shipped when the store was back")
+        wait_until(
+            lambda: service.backlog() == 0, "the log was not shipped when the store was back"
+        )
     check(pharmacy, load.acknowledged())
 
 
@@ -145,13 +149,13 @@ def test_mlflow_is_away_and_the_known_version_answers(pharmacy: Pharmacy, tmp_pa
         known.rename(away)
         known.write_bytes(b"no database" * 1000)
         time.sleep(1)
-        load = calling(service, points_of(pharmacy), tmp_path, rate=30, seconds=2)
+        load = start_load(service, points_of(pharmacy), tmp_path, rate=30, seconds=2)
         assert load.done()["failed"] == 0, load.report
-        until(lambda: service.backlog() == 0, "the log waits for a registry that is away")
+        wait_until(lambda: service.backlog() == 0, "the log waits for a registry that is away")
         known.unlink()
         away.rename(known)
         make_champion(connect(pharmacy.settings), "2")
-        until(lambda: service.version() == "2", "the registry is back and is not followed")
+        wait_until(lambda: service.version() == "2", "the registry is back and is not followed")
     check(pharmacy, load.acknowledged())
 
 
@@ -173,17 +177,17 @@ def test_the_champion_is_switched_ten_times_under_load(pharmacy: Pharmacy, tmp_p
     """The same as ``make serving-load``, at a rate that any machine has."""
     parts = connect(pharmacy.settings)
     with serving(pharmacy, "--every", "0.1") as service:
-        load = calling(service, points_of(pharmacy), tmp_path, rate=60)
-        until(lambda: service.backlog() > 0, "no request was answered")
+        load = start_load(service, points_of(pharmacy), tmp_path, rate=60)
+        wait_until(lambda: service.backlog() > 0, "no request was answered")
         for version in "2121212121":
             make_champion(parts, version)
             is_served = functools.partial(lambda now: service.version() == now, version)
-            until(is_served, f"version {version} is not served")
+            wait_until(is_served, f"version {version} is not served")
             time.sleep(0.2)
         report = load.stop()
     assert report["failed"] == 0, report
     acknowledged = set(load.acknowledged())
     check(pharmacy, list(acknowledged))
-    rows = logged(LocalStore(Path(pharmacy.store)))
+    rows = logged_rows(LocalStore(Path(pharmacy.store)))
     versions = Counter(row["version"] for row in rows if row["request_id"] in acknowledged)
     assert set(versions) == {"1", "2"}, f"there was no switch under load: {versions}"

@@ -28,8 +28,16 @@ from pipelines.predictions.journal import Journal
 from pipelines.predictions.shipping import ship
 from pipelines.spec.views import definitions
 from tests.support.pharmacy import RICH, SECOND, Pharmacy
-from tests.support.prediction_factory import NOON, answer
-from tests.support.rollout_factory import ROLLOUT, VERDICT, at, challenged, lived, sells, step
+from tests.support.prediction_factory import NOON, make_prediction
+from tests.support.rollout_factory import (
+    ROLLOUT,
+    VERDICT,
+    at,
+    challenged,
+    run_canary,
+    sales_factor,
+    step,
+)
 
 SERVING = {"every": "1d", "delay": "1h"}
 
@@ -48,7 +56,7 @@ def make(target: Path, scratch: Path) -> None:
         scratch: an empty folder for the pharmacy.
     """
     pharmacy = challenged(scratch)
-    report = lived(pharmacy, sells(1.4))
+    report = run_canary(pharmacy, sales_factor(1.4))
     assert report.action == "canary", report.summary
     assert step(pharmacy, VERDICT).action == "promoted"
     assert step(pharmacy, VERDICT).action == "holdback"
@@ -109,7 +117,7 @@ def _log(target: Path, scratch: Path) -> dict[str, Any]:
     """An object of the prediction log."""
     store = LocalStore(scratch / "log")
     with Journal(scratch / "journal.db") as journal:
-        journal.append([answer("a"), answer("b", version="8", prediction=0.5)])
+        journal.append([make_prediction("a"), make_prediction("b", version="8", prediction=0.5)])
         shipped = ship(journal, store, "demand", FixedClock(NOON))
     [key] = shipped.objects
     (target / "store" / key).parent.mkdir(parents=True)

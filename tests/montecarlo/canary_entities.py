@@ -20,7 +20,7 @@ from pipelines.spec.rollout import Canary, LiveOutcome, Rollout
 from pipelines.stats.anytime import anytime_interval, log_evidence, mixing
 from pipelines.stats.group_sequential import planned_information
 from pipelines.stats.sample_ratio import CONCENTRATIONS, log_bayes_factor
-from tests.support.canary_factory import Live, evidence, rollout
+from tests.support.canary_factory import SimulatedCanary, evidence, rollout
 
 HOURS, FEWEST = 24 * 28, 200
 LEVEL = 0.05 / 26
@@ -257,12 +257,14 @@ def _long_lived(rng: np.random.Generator, declared: Rollout) -> CanaryStep:
     return step
 
 
-def outcomes(many: int, seed: int, live: Live, level: float, **declared: Any) -> list[CanaryStep]:
+def outcomes(
+    many: int, seed: int, live: SimulatedCanary, level: float, **declared: Any
+) -> list[CanaryStep]:
     """How canaries end in the whole of the real thing: gathered and judged until they end."""
     about = rollout(margin=None, **declared)
     ended = []
     for place in range(many):
-        this = Live(**{**live.__dict__, "seed": seed + place})
+        this = SimulatedCanary(**{**live.__dict__, "seed": seed + place})
         step = CanaryStep.CONTINUE
         for at in (7.0, 14.0, 21.0, 28.0):
             step = judge_canary(evidence(this, at), about, level).step

@@ -34,7 +34,7 @@ from tests.montecarlo.canary_year import (
     years,
 )
 from tests.montecarlo.row import Promise, Row
-from tests.support.canary_factory import Live
+from tests.support.canary_factory import SimulatedCanary
 
 HOURLY, SOONER = "every hour for 28 days", "one arm's outcomes come sooner"
 DIFFERING = (
@@ -96,7 +96,7 @@ def canaries(replications: int) -> Iterator[Row]:
     yield Row("promoted by both gates", "the minimum effect, score paths",
               int((offline & won).sum()), many, "at least", 0.80)  # fmt: skip
     for where, ended in (
-        ("ramp, covariate, looks", outcomes(few, 10_000, Live(), 0.05, futility=0.0)),
+        ("ramp, covariate, looks", outcomes(few, 10_000, SimulatedCanary(), 0.05, futility=0.0)),
         ("entities that stay for weeks", long_lived(few // 2, 192)),
     ):
         for step, level in ((CanaryStep.PROMOTE, 0.05), (CanaryStep.ROLL_BACK, 0.01),

@@ -42,7 +42,7 @@ from tests.montecarlo.canary_year import (
     years,
 )
 from tests.montecarlo.worlds import REPLICATIONS, lower, upper
-from tests.support.canary_factory import Live, rollout
+from tests.support.canary_factory import SimulatedCanary, rollout
 
 YEARS = 10 * REPLICATIONS
 ENTITIES = max(100, REPLICATIONS // 2)
@@ -166,7 +166,7 @@ def test_entities_that_stay_for_weeks_do_not_win_by_being_counted_again():
 
 def test_equal_arms_through_the_whole_thing_win_as_often_as_the_level_says():
     """Entities, ramp, covariate, looks: at an inflated level, so that it can be counted."""
-    ended = outcomes(ENTITIES, 5000, Live(), 0.05, futility=0.0)
+    ended = outcomes(ENTITIES, 5000, SimulatedCanary(), 0.05, futility=0.0)
     share = np.mean([step is CanaryStep.PROMOTE for step in ended])
     assert share <= upper(0.05, ENTITIES)
     voided = np.mean([step is CanaryStep.VOID for step in ended])

@@ -22,7 +22,7 @@ from pipelines.core.time import FixedClock
 from pipelines.data.objects import StoredObject
 from pipelines.predictions.journal import Journal, JournalFull
 from pipelines.predictions.shipping import LEAD, ship
-from tests.support.prediction_factory import NOON, answer, logged
+from tests.support.prediction_factory import NOON, logged_rows, make_prediction
 
 MOST_ROWS, BATCH_ROWS = 12, 3
 
@@ -73,7 +73,7 @@ class Log(RuleBasedStateMachine):
         decided = self.now + timedelta(seconds=ahead)
         full = self.journal.backlog().rows + rows > MOST_ROWS
         try:
-            self.journal.append([answer(name, decided) for name in names])
+            self.journal.append([make_prediction(name, decided) for name in names])
         except JournalFull:
             assert full, "an append was refused that had room"
         else:
@@ -120,18 +120,18 @@ class Log(RuleBasedStateMachine):
 
     def visible(self, as_of: datetime) -> frozenset[str]:
         return frozenset(
-            row["request_id"] for row in logged(self.store) if row["recorded_at"] <= as_of
+            row["request_id"] for row in logged_rows(self.store) if row["recorded_at"] <= as_of
         )
 
     @invariant()
     def each_row_stands_once(self) -> None:
-        rows = [row["request_id"] for row in logged(self.store)]
+        rows = [row["request_id"] for row in logged_rows(self.store)]
         assert len(rows) == len(set(rows)), "a row stands in the store twice"
         assert set(rows) <= set(self.acknowledged)
 
     def teardown(self) -> None:
         ship(self.journal, self.store, "demand", FixedClock(self.now))
-        rows = logged(self.store)
+        rows = logged_rows(self.store)
         assert sorted(row["request_id"] for row in rows) == sorted(self.acknowledged)
         assert all(row["decided_at"] <= row["recorded_at"] for row in rows)
         for as_of, seen in self.stood:

@@ -34,7 +34,7 @@ def kinds(many: int, margin: float, metric: str = "gain") -> list[dict[str, obje
 
 
 @dataclass(frozen=True)
-class Live:
+class SimulatedCanary:
     """What happens on live traffic. ``delay`` is in days, of each arm: challenger, control."""
 
     per_day: int = 60
@@ -53,7 +53,7 @@ class Live:
     skip: frozenset[int] = field(default_factory=frozenset)  # days without traffic
 
 
-def arrays(live: Live) -> tuple[EnrolledEntities, MetricRows, MetricRows]:
+def arrays(live: SimulatedCanary) -> tuple[EnrolledEntities, MetricRows, MetricRows]:
     """Everything that will have happened: entities, their gain, their errors; all matured."""
     rng = np.random.default_rng(live.seed)
     day = np.repeat([d for d in range(live.days) if d not in live.skip], live.per_day)
@@ -86,7 +86,7 @@ def arrays(live: Live) -> tuple[EnrolledEntities, MetricRows, MetricRows]:
 
 
 def evidence(
-    live: Live, at: float, *, guards: bool = False, order: np.ndarray | None = None
+    live: SimulatedCanary, at: float, *, guards: bool = False, order: np.ndarray | None = None
 ) -> CanaryEvidence:
     """What is known ``at`` days after the start."""
     entities, gain, errors = arrays(live)

@@ -1,6 +1,6 @@
-"""A wire between a process and a server, which a test holds, cuts and mends from outside.
+"""A TCP proxy between a process and a server, which a test holds, cuts and mends.
 
-Neither end knows of it: what is cut here is what a network cuts.
+Neither end notices it: a cut looks like a network failure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 Fate = Literal["held", "answer lost"]
 
 
-class Wire:
+class FaultProxy:
     """Listens on a port of its own and passes everything on to another.
 
     Arguments:
@@ -37,7 +37,7 @@ class Wire:
         """``http://host:port``."""
         return f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> FaultProxy:
         return self
 
     def __exit__(self, *_raised: object) -> None:
@@ -59,7 +59,7 @@ class Wire:
         self._open.set()
 
     def cut(self) -> None:
-        """Nobody comes through, and who is under way is torn off. What is held never arrives."""
+        """Refuse new connections and break the open ones. What is held never arrives."""
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()

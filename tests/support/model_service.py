@@ -35,7 +35,7 @@ SPEC = ModelSpec.model_validate(
 )
 
 
-def says(number: float) -> Callable[[Sequence[Row]], Floats]:
+def constant_model(number: float) -> Callable[[Sequence[Row]], Floats]:
     return lambda rows: np.full(len(rows), number)
 
 
@@ -93,7 +93,7 @@ def point(number: int) -> dict[str, str]:
     return {"pharmacy": f"p{number}", "medicine": "m"}
 
 
-def filled() -> MemoryOnline:
+def filled_store() -> MemoryOnline:
     """``sold`` of the pharmacy of each number is that number, as of an hour before noon."""
     store = MemoryOnline()
     [view] = feature_views(SPEC)
@@ -106,7 +106,7 @@ def filled() -> MemoryOnline:
 
 @pytest.fixture
 def harness() -> ServiceHarness:
-    """Nobody is deployed yet; the shadow's work waits until a test does it."""
+    """No version is deployed yet; a test runs the waiting shadow work itself."""
     logged: list[Prediction] = []
     waiting: list[Callable[[], None]] = []
 
@@ -117,7 +117,7 @@ def harness() -> ServiceHarness:
     recorded = RecordingMetrics()
     service = ModelService(
         "demand",
-        store=filled(),
+        store=filled_store(),
         record=logged.extend,
         clock=FixedClock(NOON),
         metrics=recorded,

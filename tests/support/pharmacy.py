@@ -157,12 +157,14 @@ class Pharmacy:
         path.write_text(yaml.safe_dump(declared, sort_keys=False))
         return declared
 
-    def retrain(self, as_of: datetime, tell: Any = None, parts: Any = None, **asked: Any) -> Told:
-        """A retraining, and what its steps said."""
-        said: list[StepReport] = []
-        request = Request(model="demand", as_of=as_of, **asked)
-        done = retrain(request, (parts or self.parts()).retraining, tell or said.append)
-        return Told(done, tuple(said))
+    def retrain(
+        self, as_of: datetime, report: Any = None, parts: Any = None, **options: Any
+    ) -> RetrainResult:
+        """A retraining, and what its steps reported."""
+        reports: list[StepReport] = []
+        request = Request(model="demand", as_of=as_of, **options)
+        done = retrain(request, (parts or self.parts()).retraining, report or reports.append)
+        return RetrainResult(done, tuple(reports))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -220,7 +222,7 @@ class Pharmacy:
         return self.copy(folder / "home").with_store(folder / "store")
 
     def half_written(self) -> list[str]:
-        """Files in the home that nobody finished."""
+        """Unfinished files in the home."""
         return sorted(
             path.relative_to(self.home).as_posix()
             for path in self.home.rglob("*")
@@ -229,7 +231,7 @@ class Pharmacy:
 
 
 @dataclass(frozen=True)
-class Told:
+class RetrainResult:
     """A finished retraining with the reports of its steps."""
 
     done: Retraining
@@ -266,15 +268,15 @@ def write_days(
     write_world(World(SCALE, seed, scenarios), LocalStore(store), Window(start, end))
 
 
-def build(folder: Path) -> Pharmacy:
+def build_champion(folder: Path) -> Pharmacy:
     """History until ``FIRST``, a first version, and then the events of two quiet weeks more."""
     pharmacy = Pharmacy(folder / "home", str(folder / "store"))
     write_days(folder / "store", START, FIRST)
     shutil.copytree(folder / "store", folder / "history")
     write_days(folder / "store", FIRST, SECOND + WEEK)
     pharmacy.declare()
-    told = pharmacy.retrain(FIRST)
-    assert told.outcome == "first_version", told.against()
+    result = pharmacy.retrain(FIRST)
+    assert result.outcome == "first_version", result.against()
     return pharmacy
 
 
@@ -295,5 +297,5 @@ def planted(
 
 def shared_champion() -> Pharmacy:
     """What ``build`` makes, made once for a test run; only to be copied, or read."""
-    folder = built_once("champion", build)
+    folder = built_once("champion", build_champion)
     return Pharmacy(folder / "home", str(folder / "store"))

@@ -16,9 +16,9 @@ from pipelines.spec.predictions import Arm
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
-def answer(request_id: str, decided_at: datetime = NOON, **changes: Any) -> Prediction:
+def make_prediction(request_id: str, decided_at: datetime = NOON, **changes: Any) -> Prediction:
     """An answer of version 7 about one shop."""
-    said = {
+    fields = {
         "request_id": request_id,
         "version": "7",
         "arm": Arm.CHAMPION,
@@ -29,10 +29,10 @@ def answer(request_id: str, decided_at: datetime = NOON, **changes: Any) -> Pred
         "prediction": 3.25,
         "latency_ms": 4.5,
     }
-    return Prediction(**(said | changes))
+    return Prediction(**(fields | changes))
 
 
-def logged(store: ObjectStore, model: str = "demand") -> list[dict[str, Any]]:
+def logged_rows(store: ObjectStore, model: str = "demand") -> list[dict[str, Any]]:
     """Every row of every object of a model's log."""
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:

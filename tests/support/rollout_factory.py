@@ -97,9 +97,9 @@ def challenged(
     pharmacy = Pharmacy(first / "home", str(first / "store")).twin(folder)
     with_parts = in_mlflow if mlflow else _in_folder
     pharmacy.declare(RICH, **{"rollout": rollout or ROLLOUT, "gates": BUDGET, **changes})
-    told = pharmacy.retrain(SECOND, parts=at(pharmacy, SECOND, **with_parts(pharmacy)))
+    result = pharmacy.retrain(SECOND, parts=at(pharmacy, SECOND, **with_parts(pharmacy)))
     wanted = "await_review" if changes.get("review") == "required" else "start_rollout"
-    assert told.outcome == wanted, (told.outcome, told.against())
+    assert result.outcome == wanted, (result.outcome, result.against())
     return pharmacy
 
 
@@ -108,8 +108,8 @@ def _first_version(folder: Path, *, mlflow: bool) -> None:
     write_days(folder / "store", START, SECOND)
     pharmacy.declare()
     with_parts = in_mlflow if mlflow else _in_folder
-    told = pharmacy.retrain(FIRST, parts=at(pharmacy, FIRST, **with_parts(pharmacy)))
-    assert told.outcome == "first_version", told.against()
+    result = pharmacy.retrain(FIRST, parts=at(pharmacy, FIRST, **with_parts(pharmacy)))
+    assert result.outcome == "first_version", result.against()
 
 
 def salt_of(pharmacy: Pharmacy) -> str:
@@ -119,12 +119,12 @@ def salt_of(pharmacy: Pharmacy) -> str:
     return shadow_transition(question, Rollout.model_validate(ROLLOUT)).salt
 
 
-def in_time(_: Arm) -> float:
+def reported_in_time(_: Arm) -> float:
     """Every till reports within the four days that are declared."""
     return 0.0
 
 
-def sell(
+def write_sales(
     store: Path,
     start: datetime,
     end: datetime,
@@ -132,7 +132,7 @@ def sell(
     share: float,
     effect: Effect,
     elsewhere: Mapping[str, Effect] = NOWHERE_ELSE,
-    late: Effect = in_time,
+    late: Effect = reported_in_time,
 ) -> None:
     """What is sold while arms act on it: each sale in an arm is so many times as large.
 
@@ -144,13 +144,13 @@ def sell(
     for stream, known in (("dispensing", "recorded_at"), ("stock", "reported_at")):
         table = world.events(Window(start, end))[stream]
         if stream == "dispensing" and salt:
-            seen = _arms(table, Allocation(salt=salt, share=share))
+            arms = _arms(table, Allocation(salt=salt, share=share))
             kinds = table["kind"].to_pylist()
             factors = [
-                elsewhere.get(kind, effect)(arm) for kind, arm in zip(kinds, seen, strict=True)
+                elsewhere.get(kind, effect)(arm) for kind, arm in zip(kinds, arms, strict=True)
             ]
-            drawn = np.random.default_rng(0).random(len(seen))
-            waits = np.where(drawn < [late(arm) for arm in seen], 6, 0)
+            drawn = np.random.default_rng(0).random(len(arms))
+            waits = np.where(drawn < [late(arm) for arm in arms], 6, 0)
             reported = table[known].to_numpy() + waits.astype("timedelta64[D]")
             table = _with(table, "quantity", table["quantity"].to_numpy() * np.array(factors))
             table = _with(table, known, reported)
@@ -207,7 +207,7 @@ class Traffic:
             failing=self.failing,
         )
         spec = parts.load_spec("demand")
-        rows = _asked(pharmacy, start, end, self.every)
+        rows = _requests(pharmacy, start, end, self.every)
         answers = {champion: np.full(len(rows), 20.0)}
         if move:
             answers[move.challenger] = np.full(len(rows), 20.0 + self.gap)
@@ -222,12 +222,12 @@ class Traffic:
         )
 
 
-def _asked(pharmacy: Pharmacy, start: datetime, end: datetime, every: timedelta) -> pd.DataFrame:
+def _requests(pharmacy: Pharmacy, start: datetime, end: datetime, every: timedelta) -> pd.DataFrame:
     pairs = PAIRS.setdefault(str(pharmacy.home), _pairs(pharmacy))
     times = [one.replace(tzinfo=None) for one in Window(start, end).steps(every)]
-    asked = pairs.merge(pd.DataFrame({"decision_time": times}), how="cross")
-    asked["decision_time"] = asked["decision_time"].astype("datetime64[us]")
-    return asked
+    requests = pairs.merge(pd.DataFrame({"decision_time": times}), how="cross")
+    requests["decision_time"] = requests["decision_time"].astype("datetime64[us]")
+    return requests
 
 
 PAIRS: dict[str, pd.DataFrame] = {}
@@ -239,7 +239,7 @@ def _pairs(pharmacy: Pharmacy) -> pd.DataFrame:
     return rows.drop_duplicates().sort_values(["pharmacy", "medicine"], ignore_index=True)
 
 
-def sells(factor: float) -> Effect:
+def sales_factor(factor: float) -> Effect:
     """Sales in the challenger's arm are so many times as large."""
     return lambda arm: factor if arm is Arm.CHALLENGER else 1.0
 
@@ -263,21 +263,21 @@ def step(pharmacy: Pharmacy, instant: datetime, **others: Any) -> ReleaseReport:
     return advance("demand", instant, at(pharmacy, instant, **others))
 
 
-def lived(
+def run_canary(
     pharmacy: Pharmacy,
     effect: Effect,
     traffic: Traffic | None = None,
     elsewhere: Mapping[str, Effect] = NOWHERE_ELSE,
-    late: Effect = in_time,
+    late: Effect = reported_in_time,
 ) -> ReleaseReport:
     """Through shadow into the canary, two weeks of it, and until its last sale is known."""
     traffic = traffic or Traffic()
     store, salt = Path(pharmacy.store), salt_of(pharmacy)
     assert step(pharmacy, SECOND).action == "shadow"
     traffic.log(pharmacy, SECOND + HOUR, CANARY)
-    sell(store, SECOND, CANARY, "", 0, effect)
+    write_sales(store, SECOND, CANARY, "", 0, effect)
     report = step(pharmacy, CANARY)
     if report.action == "canary":
-        sell(store, CANARY, VERDICT, salt, 0.5, effect, elsewhere, late)
+        write_sales(store, CANARY, VERDICT, salt, 0.5, effect, elsewhere, late)
         traffic.log(pharmacy, CANARY + HOUR, VERDICT)
     return report

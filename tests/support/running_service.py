@@ -28,22 +28,22 @@ from pipelines.predictions.shipping import ship
 from pipelines.release.registry import CHAMPION
 from pipelines.wiring import SystemClock, connect
 from tests.support.pharmacy import FIRST, RICH, ROOT, SECOND, START, WEEK, Pharmacy, write_days
-from tests.support.prediction_factory import logged
+from tests.support.prediction_factory import logged_rows
 from tests.support.servers import PATIENCE_S, free_port
 
 # The world ended years ago, so what is in the online store is served for as long as it takes.
 SERVING = {"every": "1h", "delay": "15m", "ttl": "9000d"}
 
 
-def build_answering(folder: Path, **changes: Any) -> Pharmacy:
+def build_serving_home(folder: Path, **changes: Any) -> Pharmacy:
     """MLflow, ledger and online store in the home; version 1 is champion, 2 was made after it."""
     pharmacy = Pharmacy(folder / "home", str(folder / "store"))
     write_days(folder / "store", START, SECOND + WEEK)
     pharmacy.declare(RICH, serving=SERVING, **changes)
     materialize("demand", FIRST, connect(pharmacy.settings).materialization)
     for as_of in (FIRST, SECOND):
-        told = pharmacy.cli_retrain(as_of)
-        assert told.code == 0, told.err
+        retrained = pharmacy.cli_retrain(as_of)
+        assert retrained.code == 0, retrained.err
         pharmacy.declare(
             (*RICH, {"kind": "calendar", "name": "weekday", "part": "weekday"}),
             serving=SERVING,
@@ -55,7 +55,7 @@ def build_answering(folder: Path, **changes: Any) -> Pharmacy:
 
 
 def points_of(pharmacy: Pharmacy) -> list[dict[str, str]]:
-    """Every pair that was ever asked about in training."""
+    """Every pair that was in the training rows."""
     import pandas as pd
 
     frame = next((pharmacy.home / "runs" / "demand").glob("*/frame.parquet"))
@@ -189,12 +189,12 @@ class Load:
         return self.done()
 
     def acknowledged(self) -> list[str]:
-        """Ids of the rows that callers were told about."""
+        """Ids of the rows that were acknowledged."""
         lines = self.answers.read_bytes().splitlines()
         return [row["request_id"] for line in lines for row in json.loads(line)["predictions"]]
 
 
-def calling(
+def start_load(
     service: Service,
     points: Sequence[dict[str, str]],
     folder: Path,
@@ -206,10 +206,10 @@ def calling(
     """Begin to put a load on a service; by default one that goes on until it is stopped."""
     bodies = [{"points": [point]} for point in points]
     options = {"rate": rate, "seconds": seconds, "patience": patience_s}
-    return call(service.address, "/v1/models/demand/predict", bodies, folder, options)
+    return start_requests(service.address, "/v1/models/demand/predict", bodies, folder, options)
 
 
-def call(
+def start_requests(
     address: str, path: str, bodies: Sequence[Any], folder: Path, options: Mapping[str, float]
 ) -> Load:
     """Begin to put a load on whatever answers at an address.
@@ -217,8 +217,8 @@ def call(
     Arguments:
         options: of ``pipelines.simulation.load_test``, without the dashes.
     """
-    asked, answers = folder / "bodies.json", folder / "answers.jsonl"
-    asked.write_text(json.dumps(list(bodies)))
+    requests, answers = folder / "bodies.json", folder / "answers.jsonl"
+    requests.write_text(json.dumps(list(bodies)))
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     process = subprocess.Popen(
         [
@@ -227,7 +227,7 @@ def call(
             "pipelines.simulation.load_test",
             address,
             path,
-            str(asked),
+            str(requests),
             *words,
             "--answers",
             str(answers),
@@ -238,7 +238,7 @@ def call(
     return Load(process, answers)
 
 
-def until(true: Callable[[], bool], otherwise: str) -> None:
+def wait_until(true: Callable[[], bool], otherwise: str) -> None:
     """Look again and again until something is true; fail when it does not become so."""
     end = time.monotonic() + PATIENCE_S
     while not true():
@@ -253,7 +253,7 @@ def check_log(pharmacy: Pharmacy, acknowledged: list[str], store: ObjectStore) -
     """
     with Journal(journal_path(pharmacy.home, "demand")) as journal:
         ship(journal, store, "demand", SystemClock())
-    found = Counter(row["request_id"] for row in logged(store))
+    found = Counter(row["request_id"] for row in logged_rows(store))
     lost = set(acknowledged) - set(found)
     assert acknowledged, "the load was never answered, so that nothing was tried"
     assert not lost, f"{len(lost)} of {len(acknowledged)} acknowledged answers are not in the log"

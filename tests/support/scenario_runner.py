@@ -1,4 +1,4 @@
-"""Stories of live traffic, told in a folder."""
+"""Scenarios of live traffic, run in a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipelines.wiring import connect, service_here
 from tests.support.pharmacy import ROOT
 
 
-def told(
+def run_scenario(
     story: LiveStory, folder: Path, tell: Tell = lambda _: None, *, batch: bool = False
 ) -> tuple[Told, Parts]:
     """A story to its end, on files and SQLite; and the collaborators that were in it.

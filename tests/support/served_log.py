@@ -51,12 +51,12 @@ def frame_rows(pharmacy: Pharmacy, days: int = 6) -> pd.DataFrame:
     return kept.sort_values(["decision_time", "pharmacy", "medicine"], ignore_index=True)
 
 
-def log_a_service(
+def log_predictions(
     pharmacy: Pharmacy,
     serve: Serve = as_computed,
     *,
     days: int = 6,
-    answers: Callable[[Any], Any] = lambda said: said,
+    answers: Callable[[Any], Any] = lambda answers: answers,
     rows: pd.DataFrame | None = None,
 ) -> None:
     """What version 1 was served over its last days and what it answered, beside the events.
@@ -68,14 +68,14 @@ def log_a_service(
     """
     parts = pharmacy.parts()
     spec = parts.load_spec("demand")
-    asked = frame_rows(pharmacy, days) if rows is None else rows
-    served = serve(spec, asked)
+    points = frame_rows(pharmacy, days) if rows is None else rows
+    served = serve(spec, points)
     folder = parts.registry.download(parts.registry.get("demand", "1"), pharmacy.home / "versions")
-    inputs = asked.assign(**{str(name): served[name] for name in served})
-    said = score(mlflow.sklearn.load_model(str(folder)), spec, inputs).predictions
+    inputs = points.assign(**{str(name): served[name] for name in served})
+    predictions = score(mlflow.sklearn.load_model(str(folder)), spec, inputs).predictions
     stream = declared_log(spec.name)
     assert stream.source.kind == "files"
-    log = prediction_log(spec, asked, served, answers(said), version="1")
+    log = prediction_log(spec, points, served, answers(predictions), version="1")
     write_events(
         LocalStore(Path(pharmacy.store)), str(stream.source.path), log, str(stream.known_time)
     )
@@ -86,7 +86,7 @@ Spoil = Callable[[str, list[Any], pd.DataFrame], list[Any]]
 
 @dataclass(frozen=True)
 class Production:
-    """A service with its online store, filled and asked through the real flows.
+    """A service with its online store, filled and queried through the real flows.
 
     Arguments:
         pharmacy: whose home holds the online store and whose store gets the log.
@@ -142,8 +142,8 @@ class Production:
 def log_days(
     pharmacy: Pharmacy,
     answered: list[tuple[pd.DataFrame, pd.DataFrame]],
-    answers: Callable[[Any], Any] = lambda said: said,
+    answers: Callable[[Any], Any] = lambda answers: answers,
 ) -> None:
     """What was served on some days, and what version 1 answered to it, in the log."""
     rows, served = (pd.concat(part, ignore_index=True) for part in zip(*answered, strict=True))
-    log_a_service(pharmacy, lambda *_: served, rows=rows, answers=answers)
+    log_predictions(pharmacy, lambda *_: served, rows=rows, answers=answers)

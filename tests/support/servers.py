@@ -21,7 +21,7 @@ PATIENCE_S = 600.0  # guards against a hang; no test depends on how fast a machi
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -91,7 +91,7 @@ def prediction_log(
 
 
 class Service(Record):
-    """Who answers, and for whom."""
+    """Which version answers for which entity."""
 
     champion: str
     challenger: str | None = None

@@ -25,7 +25,7 @@ from tests.support.pharmacy import (
     START,
     WEEKDAY,
     Pharmacy,
-    Told,
+    RetrainResult,
     sold,
     write_days,
 )
@@ -68,11 +68,11 @@ def elsewhere(folder: Path, *scenarios: Scenario, start: datetime = START) -> Pa
     return folder / "production"
 
 
-def findings(told: Told) -> dict[str, Finding]:
+def findings(told: RetrainResult) -> dict[str, Finding]:
     return {f.name: f for f in told.done.findings if f.name.startswith("availability.")}
 
 
-def stopped(pharmacy: Pharmacy, **asked: Any) -> tuple[Told, dict[str, Finding]]:
+def stopped(pharmacy: Pharmacy, **asked: Any) -> tuple[RetrainResult, dict[str, Finding]]:
     """A retraining that stops before anything is trained, and costs the year nothing."""
     parts = pharmacy.parts()
     budget = parts.load_spec("demand").gates.budget

@@ -26,12 +26,12 @@ from tests.support.rollout_factory import (
     Traffic,
     at,
     challenged,
-    lived,
+    run_canary,
+    sales_factor,
     salt_of,
-    sell,
-    sells,
     step,
     verdicts,
+    write_sales,
 )
 
 
@@ -53,9 +53,11 @@ def in_canary(waits: Pharmacy, folder: Path, factor: float) -> Pharmacy:
     Traffic().log(pharmacy, SECOND - 14 * DAY, SECOND)
     assert step(pharmacy, SECOND).action == "shadow"
     Traffic().log(pharmacy, SECOND + HOUR, CANARY)
-    sell(store, SECOND, CANARY, "", 0, lambda _: 1.0)
+    write_sales(store, SECOND, CANARY, "", 0, lambda _: 1.0)
     assert step(pharmacy, CANARY).action == "canary"
-    sell(store, CANARY, VERDICT, salt, 0.5, lambda arm: factor if arm is Arm.CHALLENGER else 1.0)
+    write_sales(
+        store, CANARY, VERDICT, salt, 0.5, lambda arm: factor if arm is Arm.CHALLENGER else 1.0
+    )
     Traffic().log(pharmacy, CANARY + HOUR, VERDICT)
     return pharmacy
 
@@ -130,7 +132,7 @@ def test_tills_that_report_later_in_one_arm_promote_nothing(
     """A fifth of one arm's sales comes after the four days in which all were declared to come."""
     pharmacy = waits.twin(tmp_path)
     later = {Arm.CHALLENGER: slow == "challenger", Arm.CONTROL: slow == "control"}
-    lived(pharmacy, sells(1.4), late=lambda arm: 0.2 * later.get(arm, False))
+    run_canary(pharmacy, sales_factor(1.4), late=lambda arm: 0.2 * later.get(arm, False))
     report = step(pharmacy, VERDICT)
     assert verdicts(report)["canary.late_outcomes"] == "inconclusive"
     assert report.action == "ended", report.summary

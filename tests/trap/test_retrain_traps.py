@@ -34,7 +34,16 @@ from pipelines.simulation.faults import (
 from pipelines.simulation.scale import Scale
 from pipelines.simulation.scenarios import Scenario
 from pipelines.simulation.world import KNOWN_COLUMNS, World
-from tests.support.pharmacy import FIRST, RICH, SECOND, START, WEEKDAY, Pharmacy, Told, planted
+from tests.support.pharmacy import (
+    FIRST,
+    RICH,
+    SECOND,
+    START,
+    WEEKDAY,
+    Pharmacy,
+    RetrainResult,
+    planted,
+)
 
 DAY = timedelta(days=1)
 UNDONE = ("features", "availability", "train", "evaluate", "audit", "register")
@@ -186,19 +195,19 @@ def test_a_hospital_that_is_filled_in_at_once_is_seen_as_late_large_and_strange(
 
 
 @pytest.fixture(scope="module")
-def quiet(champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> Told:
+def quiet(champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> RetrainResult:
     """The same week without a fault."""
     return planted(champion, tmp_path_factory.mktemp("quiet")).retrain(SECOND)
 
 
-def test_a_quiet_week_raises_no_alarm(quiet: Told) -> None:
+def test_a_quiet_week_raises_no_alarm(quiet: RetrainResult) -> None:
     checked = [f for f in quiet.done.findings if f.name.startswith("contract.")]
     assert len(checked) > 40
     assert [f.name for f in checked if f.verdict is not Verdict.PASS] == []
 
 
 def test_a_counter_that_restarts_with_ids_of_long_ago_goes_unseen_and_changes_nothing(
-    champion: Pharmacy, quiet: Told, tmp_path: Path
+    champion: Pharmacy, quiet: RetrainResult, tmp_path: Path
 ) -> None:
     """Fresh rows are unique among themselves, and nothing counts or joins by id: no harm is done.
 

@@ -12,7 +12,16 @@ from pipelines.gates.canary.verdict import judge_canary
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.release.rollout.state import ramp_of
 from tests.support.pharmacy import Pharmacy
-from tests.support.rollout_factory import CANARY, DAY, ROLLOUT, at, challenged, lived, sells, step
+from tests.support.rollout_factory import (
+    CANARY,
+    DAY,
+    ROLLOUT,
+    at,
+    challenged,
+    run_canary,
+    sales_factor,
+    step,
+)
 
 HARM = "canary.harm.packs_a_sale.kind.community"
 
@@ -29,8 +38,8 @@ def waits(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
 @pytest.mark.slow
 def test_harm_in_a_segment_that_the_mean_hides_is_rolled_back(waits: Pharmacy) -> None:
     """Hospitals and online pharmacies sell four times as much a sale, the community half."""
-    gains = {"hospital": sells(4.0), "online": sells(4.0)}
-    assert lived(waits, sells(0.5), elsewhere=gains).action == "canary"
+    gains = {"hospital": sales_factor(4.0), "online": sales_factor(4.0)}
+    assert run_canary(waits, sales_factor(0.5), elsewhere=gains).action == "canary"
     now = CANARY + 9 * DAY
     parts = at(waits, now)
     version = parts.versions.load("demand", "2")

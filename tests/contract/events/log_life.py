@@ -19,7 +19,7 @@ from pipelines.core.time import FixedClock
 from pipelines.data.objects import ObjectStore
 from pipelines.predictions.journal import Journal
 from pipelines.predictions.shipping import ship
-from tests.support.prediction_factory import answer
+from tests.support.prediction_factory import make_prediction
 
 THREADS = 4  # of each worker that append: none has more than one prediction on its way
 BATCH_ROWS = 20  # small, so that most kills meet a shipment
@@ -33,7 +33,7 @@ def append_on(journal: Journal, name: str) -> None:
     number = 0
     while True:
         request = f"{name}-{number}"
-        journal.append([answer(request)])
+        journal.append([make_prediction(request)])
         os.write(1, f"{request}\n".encode())  # a pipe takes it whole, and keeps it
         number += 1
 

@@ -23,7 +23,7 @@ from pipelines.core.time import FixedClock
 from pipelines.predictions.journal import Journal
 from pipelines.predictions.shipping import ship
 from tests.contract.events.log_life import BATCH_ROWS, THREADS, open_store
-from tests.support.prediction_factory import logged
+from tests.support.prediction_factory import logged_rows
 
 SCRIPT = Path(__file__).with_name("log_life.py")
 LIVES, MOST_LIVES, WORKERS = 6, 40, 2  # more lives on a slow machine, until a ship was caught
@@ -75,16 +75,16 @@ def test_what_was_acknowledged_is_in_the_log_exactly_once(
     store = open_store(address)
     acknowledged: list[str] = []
     lives = 0
-    while lives < LIVES or (lives < MOST_LIVES and not list(logged(store))):
+    while lives < LIVES or (lives < MOST_LIVES and not list(logged_rows(store))):
         acknowledged += one_life(path, address, lives, fsync, rng)
         lives += 1
-    assert list(logged(store)), "nobody was killed while shipping"
+    assert list(logged_rows(store)), "nobody was killed while shipping"
     with Journal(path, batch_rows=BATCH_ROWS) as journal:
         ship(journal, store, "demand", FixedClock(datetime.now(UTC)))
         assert journal.backlog().rows == 0
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    found = [row["request_id"] for row in logged(store)]
+    found = [row["request_id"] for row in logged_rows(store)]
     assert acknowledged, "they hardly lived"
     lost = set(acknowledged) - set(found)
     assert not lost, f"{len(lost)} of {len(acknowledged)} acknowledged are lost: {sorted(lost)[:5]}"

@@ -16,7 +16,7 @@ import pytest
 from pipelines.core.errors import DataError, IntegrityError, SpecError, Unavailable
 from pipelines.predictions.journal import Journal, JournalFull
 from pipelines.predictions.record import Prediction
-from tests.support.prediction_factory import NOON, answer
+from tests.support.prediction_factory import NOON, make_prediction
 
 ROOT = Path(__file__).parents[3]
 
@@ -29,9 +29,9 @@ def ids(journal: Journal) -> list[str]:
 
 def test_what_was_appended_is_there_for_the_next_process(tmp_path: Path) -> None:
     with Journal(tmp_path / "new" / "demand.db") as journal:
-        journal.append([answer("a"), answer("b")])
+        journal.append([make_prediction("a"), make_prediction("b")])
         journal.append([])
-        journal.append([answer("c", NOON - timedelta(minutes=5))])
+        journal.append([make_prediction("c", NOON - timedelta(minutes=5))])
         backlog = journal.backlog()
     with Journal(tmp_path / "new" / "demand.db") as journal:
         assert journal.backlog() == backlog
@@ -53,14 +53,14 @@ def test_no_caller_clears_the_write_ahead_log_while_somebody_ships(tmp_path: Pat
     wal = Path(f"{path}-wal")
     with Journal(path) as worker, Journal(path) as shipper:
         for number in range(600):  # three pages each: SQLite by itself moves them after 1,000
-            worker.append([answer(f"{number}")])
+            worker.append([make_prediction(f"{number}")])
         grown, moved = wal.stat().st_size, path.stat().st_size
         assert grown > 1000 * 4096, "a commit moved the log into the file: its caller waited"
         assert moved <= 4096, f"a commit wrote {moved} bytes into the file"
         shipper.clear()
         assert path.stat().st_size > moved, "nothing was moved"
         for number in range(600, 1100):
-            worker.append([answer(f"{number}")])
+            worker.append([make_prediction(f"{number}")])
         assert wal.stat().st_size == grown, "the log grows on instead of starting again"
         assert len(ids(worker)) == 1100
 
@@ -74,7 +74,7 @@ def test_callers_at_the_same_time_share_transactions_and_lose_nothing(tmp_path: 
 
         def work(thread: int) -> None:
             for number in range(50):
-                journal.append([answer(f"{thread}-{number}")])
+                journal.append([make_prediction(f"{thread}-{number}")])
 
         threads = [threading.Thread(target=work, args=(n,)) for n in range(16)]
         for thread in threads:
@@ -91,24 +91,24 @@ def test_callers_at_the_same_time_share_transactions_and_lose_nothing(tmp_path: 
 
 def test_a_full_journal_refuses_by_name_and_keeps_what_it_has(tmp_path: Path) -> None:
     with Journal(tmp_path / "demand.db", most_rows=3) as journal:
-        journal.append([answer("a"), answer("b")])
+        journal.append([make_prediction("a"), make_prediction("b")])
         with pytest.raises(JournalFull, match="journal is full") as raised:
-            journal.append([answer("c"), answer("d")])
+            journal.append([make_prediction("c"), make_prediction("d")])
         assert isinstance(raised.value, Unavailable)
         assert (raised.value.got.split(",")[0], raised.value.exit_code) == ("4 rows", 5)
-        journal.append([answer("e")])
+        journal.append([make_prediction("e")])
         assert ids(journal) == ["a", "b", "e"], "all of an append or none of it"
         batch = journal.seal(NOON)
         assert batch is not None
         journal.forget(batch)
-        journal.append([answer("f"), answer("g"), answer("h")])
+        journal.append([make_prediction("f"), make_prediction("g"), make_prediction("h")])
 
 
 def test_bytes_are_bounded_as_well_as_rows(tmp_path: Path) -> None:
     with Journal(tmp_path / "demand.db", most_bytes=2000) as journal:
-        journal.append([answer("small")])
+        journal.append([make_prediction("small")])
         with pytest.raises(JournalFull):
-            journal.append([answer("large", features={"text": "ä" * 1000})])
+            journal.append([make_prediction("large", features={"text": "ä" * 1000})])
         assert journal.backlog().rows == 1
         batch = journal.seal(NOON)
         assert batch is not None
@@ -123,7 +123,9 @@ def test_a_refused_caller_does_not_spoil_the_others_transaction(tmp_path: Path) 
         def work(thread: int) -> None:
             for number in range(10):
                 try:
-                    journal.append([answer(f"{thread}-{number}-{part}") for part in range(2)])
+                    journal.append(
+                        [make_prediction(f"{thread}-{number}-{part}") for part in range(2)]
+                    )
                 except JournalFull as error:
                     refused.append(error)
 
@@ -150,10 +152,10 @@ def test_a_prediction_that_cannot_be_logged_is_refused_before_it_meets_others(
     tmp_path: Path, wrong: dict[str, object]
 ) -> None:
     """The service builds predictions without validation, for speed."""
-    bad = Prediction.model_construct(**(dict(answer("bad")) | wrong))
+    bad = Prediction.model_construct(**(dict(make_prediction("bad")) | wrong))
     with Journal(tmp_path / "demand.db") as journal:
         with pytest.raises(DataError, match="cannot be logged") as raised:
-            journal.append([answer("good"), bad])
+            journal.append([make_prediction("good"), bad])
         assert "'bad'" in raised.value.where
         assert journal.backlog().rows == 0
 
@@ -185,7 +187,7 @@ def test_a_closed_journal_refuses(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "demand.db")
     journal.close()
     with pytest.raises(Unavailable):
-        journal.append([answer("a")])
+        journal.append([make_prediction("a")])
 
 
 def test_a_fork_may_not_use_its_parents_journal(tmp_path: Path) -> None:
@@ -194,7 +196,7 @@ def test_a_fork_may_not_use_its_parents_journal(tmp_path: Path) -> None:
         child = os.fork()
         if child == 0:
             try:
-                journal.append([answer("a")])
+                journal.append([make_prediction("a")])
             except Unavailable as error:
                 os._exit(7 if "forked" in error.what else 8)
             os._exit(9)
@@ -207,19 +209,19 @@ FULL_DISK = """
     from pathlib import Path
     from pipelines.core.errors import Unavailable
     from pipelines.predictions.journal import Journal
-    from tests.support.prediction_factory import answer
+    from tests.support.prediction_factory import make_prediction
 
     limit = 600_000  # bytes of a file of this process: EFBIG, where a full disk is ENOSPC
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     journal, taken = Journal(Path(sys.argv[1])), 0
     try:
         while taken < 10_000:
-            journal.append([answer(str(taken))])
+            journal.append([make_prediction(str(taken))])
             taken += 1
     except Unavailable as error:
         print(error.what, taken, sep="|")
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    journal.append([answer("room again")])
+    journal.append([make_prediction("room again")])
 """
 
 

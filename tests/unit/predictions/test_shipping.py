@@ -22,7 +22,7 @@ from pipelines.predictions.shipping import LEAD, ship
 from pipelines.spec.load import load_model
 from pipelines.spec.predictions import LOG, Arm, prediction_log
 from tests.support.pharmacy import ROOT
-from tests.support.prediction_factory import NOON, answer, logged
+from tests.support.prediction_factory import NOON, logged_rows, make_prediction
 
 DAY = timedelta(days=1)
 LOG_ALONE = load_model(ROOT / "models" / "demand.yaml").model_copy(
@@ -67,7 +67,9 @@ def snapshot(store: LocalStore, tmp_path: Path) -> Callable[[datetime], Snapshot
 def test_the_log_is_a_stream_like_any_other(
     journal: Journal, store: LocalStore, snapshot: Callable[[datetime], Snapshot], tmp_path: Path
 ) -> None:
-    journal.append([answer("a"), answer("a", version="8", arm=Arm.SHADOW, prediction=0.1)])
+    journal.append(
+        [make_prediction("a"), make_prediction("a", version="8", arm=Arm.SHADOW, prediction=0.1)]
+    )
     report = ship(journal, store, "demand", FixedClock(NOON + timedelta(seconds=30)))
     known = NOON + timedelta(seconds=30) + LEAD
     assert (report.rows, report.late_rows, report.known) == (2, 0, known)
@@ -96,25 +98,25 @@ def test_nothing_to_ship_is_nothing(journal: Journal, store: LocalStore) -> None
 def test_everything_that_is_there_leaves_in_bounded_objects(
     journal: Journal, store: LocalStore
 ) -> None:
-    journal.append([answer(str(number)) for number in range(25)])
+    journal.append([make_prediction(str(number)) for number in range(25)])
     report = ship(journal, store, "demand", FixedClock(NOON))
     assert (report.rows, len(report.objects), journal.backlog().rows) == (25, 3, 0)
-    assert sorted(int(row["request_id"]) for row in logged(store)) == list(range(25))
+    assert sorted(int(row["request_id"]) for row in logged_rows(store)) == list(range(25))
 
 
 def test_a_store_that_is_away_keeps_rows_until_it_is_back(
     journal: Journal, store: LocalStore
 ) -> None:
-    journal.append([answer("a")])
+    journal.append([make_prediction("a")])
     store.folder.write_bytes(b"a file where the folder should be")
     with pytest.raises(Unavailable, match="cannot write to the event store"):
         ship(journal, store, "demand", FixedClock(NOON))
-    journal.append([answer("b")])
+    journal.append([make_prediction("b")])
     assert journal.backlog().rows == 2
     store.folder.unlink()
     later = NOON + timedelta(hours=3)
     assert ship(journal, store, "demand", FixedClock(later)).rows == 2
-    rows = logged(store)
+    rows = logged_rows(store)
     assert sorted(row["request_id"] for row in rows) == ["a", "b"]
     assert {row["recorded_at"] for row in rows} == {later + LEAD}, (
         "a row is known from when the store has it, not from the attempt that failed"
@@ -125,9 +127,9 @@ def test_a_snapshot_that_was_taken_does_not_change_when_rows_arrive_late(
     journal: Journal, store: LocalStore, snapshot: Callable[[datetime], Snapshot]
 ) -> None:
     """Answered at noon, in the store at three: nobody who stood between read it, or ever will."""
-    journal.append([answer("before")])
+    journal.append([make_prediction("before")])
     ship(journal, store, "demand", FixedClock(NOON))
-    journal.append([answer("late", NOON + timedelta(minutes=5))])
+    journal.append([make_prediction("late", NOON + timedelta(minutes=5))])
     between = NOON + timedelta(hours=1)
     taken = snapshot(between)
     assert taken.streams[LOG].rows == 1
@@ -141,7 +143,7 @@ def test_a_snapshot_that_was_taken_does_not_change_when_rows_arrive_late(
 def test_a_batch_that_waited_over_midnight_is_found_by_those_who_may_see_it(
     journal: Journal, store: LocalStore, snapshot: Callable[[datetime], Snapshot]
 ) -> None:
-    journal.append([answer("a")])
+    journal.append([make_prediction("a")])
     batch = journal.seal(NOON + LEAD)  # killed here
     assert batch is not None
     report = ship(journal, store, "demand", FixedClock(NOON + DAY))
@@ -152,15 +154,15 @@ def test_a_batch_that_waited_over_midnight_is_found_by_those_who_may_see_it(
 def test_known_times_do_not_run_backwards_with_the_clock(
     journal: Journal, store: LocalStore
 ) -> None:
-    journal.append([answer("a")])
+    journal.append([make_prediction("a")])
     first = ship(journal, store, "demand", FixedClock(NOON)).known
-    journal.append([answer("b"), answer("c", NOON + timedelta(minutes=20))])
+    journal.append([make_prediction("b"), make_prediction("c", NOON + timedelta(minutes=20))])
     back = ship(journal, store, "demand", FixedClock(NOON - timedelta(minutes=30)))
     assert back.known == first == NOON + LEAD
-    known = {row["request_id"]: row["recorded_at"] for row in logged(store)}
+    known = {row["request_id"]: row["recorded_at"] for row in logged_rows(store)}
     assert known["b"] == NOON + LEAD
     assert known["c"] == NOON + timedelta(minutes=20), "never before the decision itself"
-    journal.append([answer("d")])
+    journal.append([make_prediction("d")])
     assert ship(journal, store, "demand", FixedClock(NOON + DAY)).known == NOON + DAY + LEAD
 
 
@@ -168,22 +170,22 @@ def test_a_clock_that_lost_hours_stops_shipping_by_name(
     journal: Journal, store: LocalStore
 ) -> None:
     """Else one moment in the wrong year would hide every later prediction until that year."""
-    journal.append([answer("a")])
+    journal.append([make_prediction("a")])
     ship(journal, store, "demand", FixedClock(NOON + 400 * DAY))
-    journal.append([answer("b")])
+    journal.append([make_prediction("b")])
     with pytest.raises(Unavailable, match="clock was set back"):
         ship(journal, store, "demand", FixedClock(NOON))
     assert journal.backlog().rows == 1
-    assert [row["request_id"] for row in logged(store)] == ["a"]
+    assert [row["request_id"] for row in logged_rows(store)] == ["a"]
 
 
 def test_a_write_that_took_longer_than_its_lead_is_reported(
     journal: Journal, store: LocalStore
 ) -> None:
-    journal.append([answer("a")])
+    journal.append([make_prediction("a")])
     slow = Ticking(step=timedelta(seconds=50))
     assert ship(journal, store, "demand", slow).late_rows == 0
-    journal.append([answer("b")])
+    journal.append([make_prediction("b")])
     assert ship(journal, store, "demand", slow, lead=timedelta(seconds=40)).late_rows == 1
 
 
@@ -192,16 +194,16 @@ def test_rows_that_are_equal_in_everything_are_still_two_answers(
 ) -> None:
     """An object's name tells which rows it holds, not only what stands in them."""
     for _ in range(2):
-        journal.append([answer("a")])
+        journal.append([make_prediction("a")])
         ship(journal, store, "demand", FixedClock(NOON))
-    assert [row["request_id"] for row in logged(store)] == ["a", "a"]
+    assert [row["request_id"] for row in logged_rows(store)] == ["a", "a"]
 
 
 def test_two_shippers_at_once_write_each_row_once(tmp_path: Path, store: LocalStore) -> None:
     """The second is overtaken between its read and its write, by one that ships two batches."""
     path = tmp_path / "demand.db"
     with Journal(path, batch_rows=2) as mine, Journal(path, batch_rows=2) as other:
-        mine.append([answer(str(number)) for number in range(5)])
+        mine.append([make_prediction(str(number)) for number in range(5)])
         overtaken = Overtaken(
             store.folder, lambda: ship(other, store, "demand", FixedClock(NOON)).rows
         )
@@ -209,7 +211,7 @@ def test_two_shippers_at_once_write_each_row_once(tmp_path: Path, store: LocalSt
         assert overtaken.moved == [5]
         assert report.rows == 2, "the batch that it held, which it found in the store"
         assert mine.backlog().rows == 0
-    assert sorted(row["request_id"] for row in logged(store)) == list("01234")
+    assert sorted(row["request_id"] for row in logged_rows(store)) == list("01234")
 
 
 class Overtaken(LocalStore):

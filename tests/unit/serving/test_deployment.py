@@ -10,7 +10,7 @@ from pipelines.core.errors import IntegrityError
 from pipelines.serving.deployment import KEPT, Deployment
 from pipelines.serving.loaded_version import LoadedVersion
 from pipelines.serving.plan import PlannedVersion, ServingPlan, plan_path, plan_stamp, write_plan
-from tests.support.model_service import ServiceHarness, point, says, serving_of, version
+from tests.support.model_service import ServiceHarness, constant_model, point, serving_of, version
 
 
 class Loader:
@@ -23,7 +23,7 @@ class Loader:
         self.loaded.append(serving.version)
         if serving.version in self.bad:
             raise IntegrityError("a version cannot be served", where=serving.version)
-        return version(serving.version, says(float(serving.version)))
+        return version(serving.version, constant_model(float(serving.version)))
 
 
 def planned(folder: Path, champion: str, challenger: str | None = None) -> None:

@@ -21,9 +21,9 @@ from pipelines.spec.predictions import Arm
 from tests.support.model_service import (
     RecordingMetrics,
     ServiceHarness,
-    filled,
+    constant_model,
+    filled_store,
     point,
-    says,
     version,
 )
 from tests.support.prediction_factory import NOON
@@ -59,7 +59,7 @@ def test_features_come_from_the_online_store_and_are_logged_as_served(
 
 
 def test_every_entity_is_answered_by_its_own_arm(harness: ServiceHarness) -> None:
-    harness.deploy(version("7", says(7)), version("8", says(8)), share=0.3)
+    harness.deploy(version("7", constant_model(7)), version("8", constant_model(8)), share=0.3)
     answers = harness.service.answer([point(n) for n in range(200)], "r")
     allocation = Allocation(salt="spring", share=0.3)
     for number, answer in enumerate(answers):
@@ -75,7 +75,7 @@ def test_the_champion_answers_for_a_challenger_that_cannot(
     harness: ServiceHarness, fault: Any
 ) -> None:
     """Intention to treat: the entity stays in the arm, so that the failure counts against it."""
-    harness.deploy(version("7", says(7)), version("8", fault), share=0.5)
+    harness.deploy(version("7", constant_model(7)), version("8", fault), share=0.5)
     answers = harness.service.answer([point(n) for n in range(50)], "r")
     assert {answer.prediction for answer in answers} == {7.0}
     assert {answer.version for answer in answers} == {"7"}
@@ -99,7 +99,7 @@ def test_a_champion_that_cannot_is_an_error_and_leaves_nothing_in_the_log(
 def test_a_shadow_is_worked_out_after_the_answer_and_fails_alone(
     harness: ServiceHarness, fault: Any
 ) -> None:
-    harness.deploy(version("7", says(7)), version("8", fault), shadow_share=1.0)
+    harness.deploy(version("7", constant_model(7)), version("8", fault), shadow_share=1.0)
     [answer] = harness.service.answer([point(1)], "r")
     assert answer.prediction == 7.0
     assert len(harness.logged) == 1, "the caller waited for the shadow"
@@ -110,7 +110,7 @@ def test_a_shadow_is_worked_out_after_the_answer_and_fails_alone(
 
 
 def test_a_shadow_scores_what_the_caller_asked(harness: ServiceHarness) -> None:
-    harness.deploy(version("7", says(7)), version("8", reads), shadow_share=1.0)
+    harness.deploy(version("7", constant_model(7)), version("8", reads), shadow_share=1.0)
     harness.service.answer([point(4), point(5)], "r")
     harness.waiting[0]()
     shadow = harness.logged[2:]
@@ -121,7 +121,9 @@ def test_a_shadow_scores_what_the_caller_asked(harness: ServiceHarness) -> None:
 
 
 def test_a_shadow_that_falls_behind_is_left_out_and_counted(harness: ServiceHarness) -> None:
-    harness.deploy(version("7", says(7)), version("8", says(8)), shadow_share=1.0)
+    harness.deploy(
+        version("7", constant_model(7)), version("8", constant_model(8)), shadow_share=1.0
+    )
     for number in range(60):  # there is room for fifty
         harness.service.answer([point(number)], f"r{number}")
     assert harness.recorded.skipped == 10
@@ -155,11 +157,11 @@ def test_a_full_journal_is_no_answer(tmp_path: Path) -> None:
 def served_by(journal: Journal) -> ModelService:
     service = ModelService(
         "demand",
-        store=filled(),
+        store=filled_store(),
         record=journal.append,
         clock=FixedClock(NOON),
         metrics=RecordingMetrics(),
         run_later=lambda _: True,
     )
-    ServiceHarness(service, [], RecordingMetrics(), []).deploy(version("7", says(7)))
+    ServiceHarness(service, [], RecordingMetrics(), []).deploy(version("7", constant_model(7)))
     return service

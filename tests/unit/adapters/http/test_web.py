@@ -27,9 +27,9 @@ from pipelines.spec.predictions import Arm
 from tests.support.model_service import (
     RecordingMetrics,
     ServiceHarness,
-    filled,
+    constant_model,
+    filled_store,
     point,
-    says,
     version,
 )
 from tests.support.pharmacy import ROOT
@@ -44,13 +44,13 @@ Caller = Callable[..., Any]
 def caller(
     tmp_path: Path,
     limits: Limits = Limits(),  # noqa: B008 - frozen
-    predict: Callable[[Sequence[Row]], Floats] = says(7),  # noqa: B008
+    predict: Callable[[Sequence[Row]], Floats] = constant_model(7),  # noqa: B008
     most_rows: int = 1000,
 ) -> Iterator[TestClient]:
     with Journal(tmp_path / "demand.db", most_rows=most_rows) as journal:
         service = ModelService(
             "demand",
-            store=filled(),
+            store=filled_store(),
             record=journal.append,
             clock=FixedClock(NOON),
             metrics=(
@@ -63,7 +63,7 @@ def caller(
         ServiceHarness(service, [], RecordingMetrics(), []).deploy(version("7", predict))
         empty = ModelService(
             "empty",
-            store=filled(),
+            store=filled_store(),
             record=journal.append,
             clock=FixedClock(NOON),
             metrics=metrics,

@@ -6,17 +6,19 @@ import pytest
 
 from pipelines.core.findings import Verdict
 from pipelines.gates.canary.holdback import HoldbackStep, HoldbackVerdict, judge_holdback
-from tests.support.canary_factory import Live, evidence, kinds, rollout
+from tests.support.canary_factory import SimulatedCanary, evidence, kinds, rollout
 
 LEVEL = 0.05 / 26
 
 
-def judged(live: Live, at: float, promised: float = 0.3, *, last: bool = False) -> HoldbackVerdict:
+def judged(
+    live: SimulatedCanary, at: float, promised: float = 0.3, *, last: bool = False
+) -> HoldbackVerdict:
     return judge_holdback(evidence(live, at), rollout(), LEVEL, promised, last=last)
 
 
 def test_a_true_gain_is_kept_at_the_end_and_not_before():
-    live = Live(effect=0.3)
+    live = SimulatedCanary(effect=0.3)
     assert judged(live, 14.0).step is HoldbackStep.CONTINUE
     verdict = judged(live, 28.0)
     assert verdict.step is HoldbackStep.KEEP
@@ -24,11 +26,11 @@ def test_a_true_gain_is_kept_at_the_end_and_not_before():
 
 
 def test_the_last_outcome_settles_a_canary_that_ended_early():
-    assert judged(Live(effect=0.3), 14.0, last=True).step is HoldbackStep.KEEP
+    assert judged(SimulatedCanary(effect=0.3), 14.0, last=True).step is HoldbackStep.KEEP
 
 
 def test_a_gain_smaller_than_promised_is_told_and_kept():
-    verdict = judged(Live(effect=0.1), 28.0, promised=0.5)
+    verdict = judged(SimulatedCanary(effect=0.1), 28.0, promised=0.5)
     assert verdict.step is HoldbackStep.KEEP
     promise = verdict.findings[-1]
     assert (promise.verdict, promise.blocking) == (Verdict.INCONCLUSIVE, False)
@@ -36,11 +38,11 @@ def test_a_gain_smaller_than_promised_is_told_and_kept():
 
 
 def test_harm_takes_it_back_before_the_end():
-    assert judged(Live(effect=-0.6), 10.0).step is HoldbackStep.ROLL_BACK
+    assert judged(SimulatedCanary(effect=-0.6), 10.0).step is HoldbackStep.ROLL_BACK
 
 
 def test_harm_in_a_segment_takes_it_back_though_the_whole_gains():
-    live = Live(effect=0.5, segments=8, harmed=-1.5, per_day=200)
+    live = SimulatedCanary(effect=0.5, segments=8, harmed=-1.5, per_day=200)
     declared = rollout(segments=kinds(8, 0.2), minimum_entities=50)
     known = evidence(live, 14.0)
     assert judge_holdback(known, rollout(), LEVEL, 0.3, last=False).step is HoldbackStep.CONTINUE
@@ -48,11 +50,11 @@ def test_harm_in_a_segment_takes_it_back_though_the_whole_gains():
 
 
 def test_entities_that_vanish_make_the_picture_void():
-    assert judged(Live(effect=0.3, dropped=0.25), 28.0).step is HoldbackStep.VOID
+    assert judged(SimulatedCanary(effect=0.3, dropped=0.25), 28.0).step is HoldbackStep.VOID
 
 
 @pytest.mark.parametrize("at", [0.0, 3.0])
 def test_before_the_first_week_nothing_is_said(at):
-    verdict = judged(Live(effect=0.3), at)
+    verdict = judged(SimulatedCanary(effect=0.3), at)
     assert verdict.step is HoldbackStep.CONTINUE
     assert verdict.findings[-1].verdict is Verdict.NO_DATA

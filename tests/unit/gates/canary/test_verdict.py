@@ -14,13 +14,15 @@ from pipelines.gates.canary.sums import CanaryEvidence, EnrolledEntities, canary
 from pipelines.gates.canary.verdict import CanaryStep, CanaryVerdict, judge_canary
 from pipelines.outcomes.metric_rows import MetricRows
 from pipelines.spec.rollout import Rollout
-from tests.support.canary_factory import Live, evidence, kinds, rollout
+from tests.support.canary_factory import SimulatedCanary, evidence, kinds, rollout
 
 LEVEL = 0.05 / 26
 END = (7.0, 14.0, 21.0, 28.0)
 
 
-def run(live: Live, declared: Rollout, times=END, *, guards: bool = False) -> CanaryVerdict:
+def run(
+    live: SimulatedCanary, declared: Rollout, times=END, *, guards: bool = False
+) -> CanaryVerdict:
     """Judged at these days until it ends."""
     verdict = None
     for at in times:
@@ -36,7 +38,7 @@ def found(verdict: CanaryVerdict, name: str) -> Finding:
 
 
 def test_a_better_challenger_is_promoted_and_its_gain_is_told_corrected():
-    verdict = run(Live(effect=0.2), rollout())
+    verdict = run(SimulatedCanary(effect=0.2), rollout())
     assert (verdict.step, verdict.weeks) == (CanaryStep.PROMOTE, 3)
     measured, told = found(verdict, "primary"), found(verdict, "corrected_gain")
     assert told.value < measured.value, "it was stopped because it looked good"
@@ -46,12 +48,12 @@ def test_a_better_challenger_is_promoted_and_its_gain_is_told_corrected():
 
 @pytest.mark.parametrize("at", [0.0, 3.0, 7.0, 13.9])
 def test_success_waits_for_two_whole_weeks(at):
-    verdict = judge_canary(evidence(Live(effect=2.0), at), rollout(), LEVEL)
+    verdict = judge_canary(evidence(SimulatedCanary(effect=2.0), at), rollout(), LEVEL)
     assert verdict.step is CanaryStep.CONTINUE, f"day {at} has no look, however good it seems"
 
 
 def test_between_looks_the_answer_does_not_move():
-    live, declared = Live(effect=0.25, seed=3), rollout()
+    live, declared = SimulatedCanary(effect=0.25, seed=3), rollout()
     seen = {
         found(judge_canary(evidence(live, at), declared, LEVEL), "primary").digest
         for at in (14.0, 15.0, 17.5, 20.9)
@@ -60,14 +62,14 @@ def test_between_looks_the_answer_does_not_move():
 
 
 def test_harm_ends_it_between_looks():
-    verdict = run(Live(effect=-0.6, per_day=100), rollout(), np.arange(1, 28).tolist())
+    verdict = run(SimulatedCanary(effect=-0.6, per_day=100), rollout(), np.arange(1, 28).tolist())
     assert verdict.step is CanaryStep.ROLL_BACK
     assert found(verdict, "harm.gain").verdict is Verdict.FAIL
     assert verdict.weeks < 2
 
 
 def test_a_harmed_guardrail_rolls_back_what_looks_better():
-    live = Live(effect=0.5, errors=(0.15, 0.02), per_day=100)
+    live = SimulatedCanary(effect=0.5, errors=(0.15, 0.02), per_day=100)
     verdict = run(live, rollout(margin=0.02), np.arange(1, 28).tolist(), guards=True)
     assert verdict.step is CanaryStep.ROLL_BACK
     assert found(verdict, "harm.errors").verdict is Verdict.FAIL
@@ -80,7 +82,7 @@ def test_a_harmed_guardrail_rolls_back_what_looks_better():
 )  # fmt: skip
 def test_an_outcome_that_comes_later_in_one_arm_is_no_promotion(late, verdict):
     """Its newest week is always the less complete one, and longer weeks would not mend it."""
-    ended = run(Live(effect=0.4, per_day=200, late=late), rollout(futility=0.0))
+    ended = run(SimulatedCanary(effect=0.4, per_day=200, late=late), rollout(futility=0.0))
     told = [one.verdict.value for one in ended.findings if one.name == "canary.late_outcomes"]
     assert told == ([verdict] if verdict else [])
     wanted = CanaryStep.STOP_INCONCLUSIVE if verdict == "inconclusive" else CanaryStep.PROMOTE
@@ -89,11 +91,11 @@ def test_an_outcome_that_comes_later_in_one_arm_is_no_promotion(late, verdict):
 
 def test_few_events_do_not_show_that_one_arm_is_later():
     for seed in range(5):
-        live = Live(effect=0.8, per_day=30, late=(0.05, 0.02), seed=seed)
+        live = SimulatedCanary(effect=0.8, per_day=30, late=(0.05, 0.02), seed=seed)
         assert found(run(live, rollout()), "late_outcomes").verdict is Verdict.PASS
 
 
-HARMED = Live(effect=0.5, segments=8, harmed=-1.5, per_day=200)
+HARMED = SimulatedCanary(effect=0.5, segments=8, harmed=-1.5, per_day=200)
 
 
 def test_a_harmed_segment_rolls_back_what_is_better_on_the_whole():
@@ -123,7 +125,7 @@ def test_guardrails_and_segments_share_one_level():
     [(1.0, 20, Verdict.PASS), (0.01, 20, Verdict.INCONCLUSIVE), (1.0, 500, Verdict.NO_DATA)],
 )
 def test_a_segment_that_is_not_shown_to_be_unharmed_holds_promotion_back(margin, fewest, verdict):
-    live = Live(effect=0.5, segments=4, harmed=-0.5, per_day=60)
+    live = SimulatedCanary(effect=0.5, segments=4, harmed=-0.5, per_day=60)
     declared = rollout(segments=kinds(4, margin), minimum_entities=fewest)
     judged = judge_canary(evidence(live, 28.0), declared, LEVEL)
     assert found(judged, "guardrail.gain.kind.0").verdict is verdict
@@ -131,7 +133,7 @@ def test_a_segment_that_is_not_shown_to_be_unharmed_holds_promotion_back(margin,
 
 
 def test_a_guardrail_that_is_not_shown_holds_promotion_back():
-    verdict = run(Live(effect=0.5), rollout(margin=0.001), guards=True)
+    verdict = run(SimulatedCanary(effect=0.5), rollout(margin=0.001), guards=True)
     assert verdict.step is CanaryStep.STOP_INCONCLUSIVE
     assert found(verdict, "primary").verdict is Verdict.PASS
     assert found(verdict, "guardrail.errors").verdict is Verdict.INCONCLUSIVE
@@ -142,47 +144,47 @@ def test_a_guardrail_that_is_not_shown_holds_promotion_back():
 )
 def test_errors_that_never_happened_are_bounded_by_how_many_could_have(margin, verdict):
     """No event among 800: at most 0.37 % with 95 % confidence (the rule of three)."""
-    live = Live(effect=0.5, errors=(0.0, 0.0))
+    live = SimulatedCanary(effect=0.5, errors=(0.0, 0.0))
     judged = judge_canary(evidence(live, 28.0, guards=True), rollout(margin=margin), LEVEL)
     assert found(judged, "guardrail.errors").verdict is verdict
     assert found(judged, "guardrail.errors").value == pytest.approx(-3 / 800, rel=0.1)
 
 
 def test_arms_of_the_wrong_size_make_it_void():
-    verdict = run(Live(effect=0.5, dropped=0.25), rollout())
+    verdict = run(SimulatedCanary(effect=0.5, dropped=0.25), rollout())
     assert verdict.step is CanaryStep.VOID
     assert found(verdict, "sample_ratio.assigned").verdict is Verdict.FAIL
 
 
 def test_outcomes_lost_in_one_arm_are_never_a_promotion():
-    verdict = run(Live(effect=0.5, lost=0.08), rollout())
+    verdict = run(SimulatedCanary(effect=0.5, lost=0.08), rollout())
     assert verdict.step in (CanaryStep.STOP_INCONCLUSIVE, CanaryStep.VOID)
     assert found(verdict, "maturity").verdict is Verdict.NO_DATA
 
 
 def test_a_week_counts_when_its_last_outcome_has_matured():
-    live = Live(effect=0.5, wait=10)
+    live = SimulatedCanary(effect=0.5, wait=10)
     assert len(evidence(live, 21.0).cumulative_weeks) == 1
     assert len(evidence(live, 23.9).cumulative_weeks) == 1
     assert len(evidence(live, 24.0).cumulative_weeks) == 2
 
 
 def test_a_day_without_traffic_is_seen():
-    verdict = run(Live(effect=0.5, skip=frozenset({9})), rollout())
+    verdict = run(SimulatedCanary(effect=0.5, skip=frozenset({9})), rollout())
     assert verdict.step is CanaryStep.STOP_INCONCLUSIVE
     assert "week 2" in found(verdict, "weekdays").reason
 
 
 def test_a_novelty_that_has_worn_off_is_not_promoted():
-    live = Live(effect=-0.15, novelty=1.2, per_day=100)
+    live = SimulatedCanary(effect=-0.15, novelty=1.2, per_day=100)
     verdict = run(live, rollout())
     assert found(verdict, "last_week").verdict is Verdict.INCONCLUSIVE
     assert verdict.step is not CanaryStep.PROMOTE
 
 
 def test_no_difference_ends_early_or_at_the_horizon_and_is_no_promotion():
-    assert run(Live(), rollout()).step is CanaryStep.STOP_INCONCLUSIVE
-    verdict = run(Live(effect=0.1), rollout(futility=0.0))
+    assert run(SimulatedCanary(), rollout()).step is CanaryStep.STOP_INCONCLUSIVE
+    verdict = run(SimulatedCanary(effect=0.1), rollout(futility=0.0))
     assert (verdict.step, verdict.weeks) == (CanaryStep.STOP_INCONCLUSIVE, 4)
     assert "weeks are over" in verdict.reasons[0]
 
@@ -202,18 +204,18 @@ def test_no_data_at_all_is_no_promotion():
 
 
 def test_a_refresh_has_to_look_better_and_not_be_worse_by_the_margin():
-    same = Live(effect=0.02, per_day=120, seed=4)
+    same = SimulatedCanary(effect=0.02, per_day=120, seed=4)
     evidence_ = evidence(same, 28.0)
     assert judge_canary(evidence_, rollout(), LEVEL).step is CanaryStep.STOP_INCONCLUSIVE
     assert judge_canary(evidence_, rollout(), LEVEL, margin=0.2).step is CanaryStep.PROMOTE
-    worse = evidence(Live(effect=-0.12, per_day=120, seed=4), 28.0)
+    worse = evidence(SimulatedCanary(effect=-0.12, per_day=120, seed=4), 28.0)
     assert judge_canary(worse, rollout(), LEVEL, margin=0.4).step is not CanaryStep.PROMOTE
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_the_order_of_entities_does_not_matter_to_the_last_bit(seed):
-    live = Live(effect=0.1, seed=seed % 97)
+    live = SimulatedCanary(effect=0.1, seed=seed % 97)
     many = live.per_day * live.days
     shuffled = np.random.default_rng(seed).permutation(many)
     assert evidence(live, 21.0).digest == evidence(live, 21.0, order=shuffled).digest
@@ -221,7 +223,7 @@ def test_the_order_of_entities_does_not_matter_to_the_last_bit(seed):
 
 def test_a_verdict_survives_the_ledger():
     """Written as JSON and read again, the evidence gives the same verdict."""
-    known = evidence(Live(effect=0.3), 21.0, guards=True)
+    known = evidence(SimulatedCanary(effect=0.3), 21.0, guards=True)
     again = CanaryEvidence.model_validate(known.as_json())
     declared = rollout(margin=0.02)
     assert judge_canary(again, declared, LEVEL) == judge_canary(known, declared, LEVEL)
@@ -232,7 +234,7 @@ def test_a_verdict_survives_the_ledger():
 def test_a_better_outcome_never_turns_a_promotion_down(one, other, at):
     worse, better = sorted((one, other))
     steps = [
-        judge_canary(evidence(Live(effect=effect, seed=5), at), rollout(), LEVEL).step
+        judge_canary(evidence(SimulatedCanary(effect=effect, seed=5), at), rollout(), LEVEL).step
         for effect in (worse, better)
     ]
     if steps[0] is CanaryStep.PROMOTE:
