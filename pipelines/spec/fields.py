@@ -75,7 +75,7 @@ Scalar = bool | int | float | str
 
 
 class Declaration(Record):
-    """A part of a declaration. Its digest covers defaults; comments and key order do not count."""
+    """A part of a declaration. Its digest ignores comments, key order and spelled-out defaults."""
 
 
 class ColumnType(StrEnum):

@@ -127,16 +127,16 @@ def _log(target: Path, scratch: Path) -> dict[str, Any]:
 
 def _copy(pharmacy: Pharmacy, target: Path) -> None:
     """Snapshot manifest, step records, release evidence and serving plan."""
-    spec_snapshot = pharmacy.registry.get("demand", "2").snapshot
-    home = pharmacy.home
+    home, snapshot = pharmacy.home, pharmacy.registry.get("demand", "2").snapshot
     (target / "cache" / "snapshots").mkdir(parents=True)
-    shutil.copy(home / "cache" / "snapshots" / f"{spec_snapshot}.json", target / "cache/snapshots")
+    shutil.copy(home / "cache" / "snapshots" / f"{snapshot}.json", target / "cache" / "snapshots")
     (run,) = (path for path in (home / "runs" / "demand").iterdir() if path.name.endswith(".1"))
     (target / "run").mkdir()
     for record in sorted(run.glob("*.json")):
         shutil.copy(record, target / "run")
     shutil.copytree(home / "releases" / "demand", target / "releases")
-    shutil.copy(plans_folder(home) / "demand.json", target / "plan.json")
+    plan = (plans_folder(home) / "demand.json").read_text(encoding="utf-8")
+    (target / "plan.json").write_text(plan.replace(str(home), "/srv/gauntlet"), encoding="utf-8")
 
 
 if __name__ == "__main__":
