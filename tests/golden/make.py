@@ -37,6 +37,7 @@ from tests.support.rollout_factory import (
     run_canary,
     sales_factor,
     step,
+    verdicts,
 )
 
 SERVING = {"every": "1d", "delay": "1h"}
@@ -58,9 +59,10 @@ def make(target: Path, scratch: Path) -> None:
     pharmacy = challenged(scratch)
     report = run_canary(pharmacy, sales_factor(1.4))
     assert report.action == "canary", report.summary
-    assert step(pharmacy, VERDICT).action == "promoted"
+    report = step(pharmacy, VERDICT)
+    assert report.action == "promoted", (report.summary, verdicts(report))
     assert step(pharmacy, VERDICT).action == "holdback"
-    publish_plan("demand", at(pharmacy, VERDICT))
+    publish_plan("demand", at(pharmacy, VERDICT).publishing)
     target.mkdir(parents=True)
     expected = _versions(pharmacy, target) | _online(pharmacy, target)
     expected |= {"log": _log(target, scratch)}
@@ -104,7 +106,7 @@ def _online(pharmacy: Pharmacy, target: Path) -> dict[str, Any]:
     """Materialized features of the same declaration."""
     pharmacy.declare(RICH, serving=SERVING, rollout=ROLLOUT)
     parts = at(pharmacy, SECOND)
-    materialize("demand", SECOND, parts)
+    materialize("demand", SECOND, parts.materialization)
     (target / "online.sql").write_text(dump(pharmacy.home / "online.db"), encoding="utf-8")
     views = {
         state.name: {"as_of": instant_text(state.as_of), "definitions": list(state.definitions)}

@@ -64,7 +64,7 @@ STEP_RECORDS: dict[str, type[Record]] = {
     "audit": AuditResult,
 }
 RELEASE_EVIDENCE: dict[str, type[Record]] = {"shadow": ShadowEvidence, "promoted": CanaryEvidence}
-ROOTS = (
+ROOTS: tuple[type[Record], ...] = (
     Entry,
     ServingPlan,
     Increment,
