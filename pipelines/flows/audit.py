@@ -22,7 +22,7 @@ from pipelines.gates.budget.findings import SPENT
 from pipelines.packaging.version import read_spec
 from pipelines.release.budget import compared
 from pipelines.release.dry_run import record_comparison
-from pipelines.release.ledger import LIVE, Draft, Entry
+from pipelines.release.ledger import LIVE, Entry, NewEntry
 from pipelines.spec.combine import combined_spec
 from pipelines.spec.load import load_model
 from pipelines.spec.model import ModelSpec
@@ -104,9 +104,9 @@ def _free_reason(
 
 def _draft(
     spec: ModelSpec, identity: RunIdentity, pair: Pair, snapshot: Snapshot, audit: Audit
-) -> Draft:
+) -> NewEntry:
     live = audit.finding("audit.live")
-    return Draft(
+    return NewEntry(
         model=spec.name,
         kind="audit",
         run=identity.id,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pipelines.core.errors import StaleEvidenceError
 from pipelines.core.time import Clock
 from pipelines.release.budget import budget_findings, budget_year
-from pipelines.release.ledger import Draft, Entry, Ledger
+from pipelines.release.ledger import Entry, Ledger, NewEntry
 from pipelines.spec.training import BudgetGate
 
 
-def record_comparison(draft: Draft, budget: BudgetGate, ledger: Ledger, clock: Clock) -> Entry:
+def record_comparison(draft: NewEntry, budget: BudgetGate, ledger: Ledger, clock: Clock) -> Entry:
     """Record what was seen, with what it costs. The champion stays.
 
     Safe to repeat: the same run of the same kind is one entry, and whatever else this run is (a

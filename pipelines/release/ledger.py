@@ -33,8 +33,8 @@ Kind = Literal[
 ]
 
 
-class Draft(Record):
-    """An entry before it has a place in the chain.
+class NewEntry(Record):
+    """An entry that has no place in a chain yet.
 
     Kinds:
         decision: judged; the champion stays.
@@ -70,7 +70,7 @@ class Draft(Record):
 
     @property
     def outcome(self) -> str:
-        """The decision's outcome; of a trial its stage; for a move without either, its kind."""
+        """The decision's outcome; else the stage of a rollout; else the entry's kind."""
         if self.decision:
             return self.decision.outcome.value
         return self.transition.stage.value if self.transition else self.kind
@@ -86,7 +86,7 @@ class Draft(Record):
         return self.champion_before != self.champion_after
 
 
-class Entry(Draft):
+class Entry(NewEntry):
     """An entry in its place.
 
     ``previous`` is the hash of the entry before it. ``hash`` is the SHA-256 of the text that was
@@ -100,7 +100,7 @@ class Entry(Draft):
     hash: str = Field(pattern=r"^[0-9a-f]{64}$")
 
     @classmethod
-    def place(cls, draft: Draft, head: Entry | None, now: datetime) -> Entry:
+    def append_to(cls, draft: NewEntry, head: Entry | None, now: datetime) -> Entry:
         """The entry that follows ``head``. Recorded instants never run backwards in a lineage."""
         body = {
             **draft.as_json(),
@@ -148,18 +148,18 @@ ENTRY_FORMAT = StoredFormat("a ledger entry", Entry)
 class Ledger(Protocol):
     """Append-only, one chain per model and lineage. Implementations: SQLite and PostgreSQL."""
 
-    def append(self, draft: Draft, after: int) -> Entry:
-        """Add an entry, if nobody was faster.
+    def append(self, draft: NewEntry, after: int) -> Entry:
+        """Add an entry, unless the chain has changed since ``after``.
 
         An entry of the same lineage, run and kind is returned as it is and nothing is written, so
         that a run may be repeated, also when the answer to its first attempt was lost.
 
         Arguments:
             draft: what to record; ``champion_before`` is the champion at ``after``.
-            after: sequence of the last entry that the caller has seen; 0 for none.
+            after: sequence of the last entry that the caller has read; 0 for none.
 
         Raises:
-            StaleEvidenceError: the chain has grown since, or has another champion. Says who won.
+            StaleEvidenceError: the chain has grown since, or has another champion.
             Unavailable: the database did not answer; running again is safe.
         """
         ...
@@ -202,18 +202,19 @@ class Ledger(Protocol):
         ...
 
 
-def faults(entries: Iterable[Entry]) -> tuple[str, ...]:
-    """What is wrong with a chain, in words; nothing when it is whole.
+def chain_errors(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """What is wrong with a chain of entries, oldest first; empty when it is intact.
 
-    A chain that lost its newest entries looks whole: that is found by ``reconciliation.reconcile``,
-    because the registry keeps the hash of the entry that made a version champion.
+    Each entry's hash was checked against its stored text when it was read. A chain that lost its
+    newest entries has no error here: ``reconciliation.reconcile`` finds that, because the registry
+    keeps the hash of the entry that made a version champion.
     """
     found: list[str] = []
     head: Entry | None = None
     for number, entry in enumerate(entries, start=1):
         place = f"{entry.model}/{entry.lineage} entry {entry.sequence}"
         if entry.sequence != number:
-            found.append(f"{place}: stands where entry {number} should")
+            found.append(f"{place}: found where entry {number} should be")
         if entry.previous != (head.hash if head else GENESIS):
             found.append(f"{place}: does not follow from the entry before it")
         if entry.champion_before != (head.champion_after if head else None):
@@ -224,22 +225,21 @@ def faults(entries: Iterable[Entry]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def refuse(found: Sequence[str], where: str) -> None:
-    """Raise ``IntegrityError`` when a fault was found."""
-    if found:
-        raise IntegrityError(
-            f"the ledger has {len(found)} fault(s)",
-            where=where,
-            got="\n" + "\n".join(f"    {fault}" for fault in found),
-            wanted="a chain in which each entry carries the hash of the one before",
-            hint="restore the ledger from its backup, and find out who wrote to the database",
-        )
+def damaged(errors: Sequence[str], where: str) -> IntegrityError:
+    """The error for a ledger in which these errors were found."""
+    return IntegrityError(
+        f"the ledger has {len(errors)} error(s)",
+        where=where,
+        got="\n" + "\n".join(f"    {error}" for error in errors),
+        wanted="a chain in which each entry carries the hash of the one before",
+        hint="restore the ledger from its backup, and find out who wrote to the database",
+    )
 
 
-def check_place(draft: Draft, after: int, head: Entry | None) -> None:
-    """Raise ``StaleEvidenceError`` unless the draft was written for what stands at the head."""
-    seen = (head.sequence, head.champion_after) if head else (0, None)
-    if (after, draft.champion_before) == seen:
+def check_head(draft: NewEntry, after: int, head: Entry | None) -> None:
+    """Raise ``StaleEvidenceError`` unless the new entry was made for this head of the chain."""
+    current = (head.sequence, head.champion_after) if head else (0, None)
+    if (after, draft.champion_before) == current:
         return
     won = "an empty ledger"
     if head:
@@ -248,11 +248,11 @@ def check_place(draft: Draft, after: int, head: Entry | None) -> None:
             f"{instant_text(head.recorded_at)}); champion is {head.champion_after}"
         )
     raise StaleEvidenceError(
-        "somebody else was faster",
+        "another process wrote to the ledger first",
         where=f"ledger of {draft.model}, lineage {draft.lineage}",
         got=won,
         wanted=f"entry {after} at the head and champion {draft.champion_before}",
-        hint="run again: the evidence is gathered anew, against the champion of now",
+        hint="run again: it collects evidence against the current champion",
     )
 
 

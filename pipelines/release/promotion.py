@@ -41,7 +41,7 @@ from pipelines.core.findings import Finding
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import Clock
 from pipelines.release.budget import budget_findings, budget_year, compared
-from pipelines.release.ledger import LIVE, Draft, Entry, Kind, Ledger
+from pipelines.release.ledger import LIVE, Entry, Kind, Ledger, NewEntry
 from pipelines.release.policy import Decision, Facts, Outcome, decide
 from pipelines.release.reconciliation import reconcile, sync_champion_alias
 from pipelines.release.registry import Aliases
@@ -192,10 +192,10 @@ def _with_budget(
     return (*found, *budget_findings(chain, inputs.budget, year, facts.run, found, free))
 
 
-def _judged(inputs: DecisionInput, facts: Facts, decision: Decision, awaited: bool) -> Draft:
+def _judged(inputs: DecisionInput, facts: Facts, decision: Decision, awaited: bool) -> NewEntry:
     ended: Kind = "review" if awaited and decision.outcome != Outcome.AWAIT_REVIEW else "decision"
     ended = "dry_run" if facts.dry_run else ended
-    return Draft(
+    return NewEntry(
         model=inputs.model,
         lineage=inputs.lineage,
         kind=_KINDS.get(decision.outcome, ended),

@@ -27,7 +27,7 @@ from pydantic import Field
 from pipelines.core.errors import IntegrityError, StaleEvidenceError
 from pipelines.core.records import Record
 from pipelines.core.time import Clock
-from pipelines.release.ledger import LIVE, Draft, Entry, Ledger
+from pipelines.release.ledger import LIVE, Entry, Ledger, NewEntry
 from pipelines.release.registry import CHAMPION, Aliases
 
 ENTRY_TAG = "gauntlet.ledger_entry"
@@ -97,9 +97,9 @@ def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Rec
         )
 
 
-def _unexplained(model: str, head: Entry | None, alias: str | None, now: datetime) -> Draft:
+def _unexplained(model: str, head: Entry | None, alias: str | None, now: datetime) -> NewEntry:
     before, after = (head.champion_after, head.sequence) if head else (None, 0)
-    return Draft(
+    return NewEntry(
         model=model,
         kind="manual_alias_change",
         run=f"by-hand-after-{after}",

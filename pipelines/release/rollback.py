@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from pipelines.core.errors import GauntletError
 from pipelines.core.time import Clock
-from pipelines.release.ledger import LIVE, Draft, Entry, Ledger
+from pipelines.release.ledger import LIVE, Entry, Ledger, NewEntry
 from pipelines.release.reconciliation import reconcile, sync_champion_alias
 from pipelines.release.registry import Aliases
 from pipelines.release.version_facts import no_such_version
@@ -69,7 +69,7 @@ def rollback(
     if lineage == LIVE and not aliases.tags(model, to):
         raise no_such_version(model, to)  # before the ledger says what cannot be
     whole(to)
-    draft = Draft(
+    draft = NewEntry(
         model=model,
         lineage=lineage,
         kind="rollback",

@@ -20,7 +20,7 @@ from pipelines.adapters.ledger.sql import ENTRIES, SqlLedger
 from pipelines.core.errors import FormatError, IntegrityError, StaleEvidenceError, Unavailable
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.records import canonical_json, sha256_text
-from pipelines.release.ledger import LIVE, Draft, Entry, replay
+from pipelines.release.ledger import LIVE, Entry, NewEntry, replay
 from pipelines.release.policy import Facts, decide
 
 MONDAY = datetime(2026, 1, 5, 6, tzinfo=UTC)
@@ -58,7 +58,7 @@ def ledger(engine: sa.Engine, clock: Ticking) -> SqlLedger:
     return SqlLedger(engine, clock)
 
 
-def move(run: str, before: str | None, after: str | None, **changed: Any) -> Draft:
+def move(run: str, before: str | None, after: str | None, **changed: Any) -> NewEntry:
     known = {
         "model": "demand",
         "kind": "promotion",
@@ -68,10 +68,10 @@ def move(run: str, before: str | None, after: str | None, **changed: Any) -> Dra
         "champion_after": after,
         "reasons": ("a test says so: µ ≥ 0, \u0000 and 'quotes'",),
     }
-    return Draft.model_validate(known | changed)
+    return NewEntry.model_validate(known | changed)
 
 
-def judged(run: str) -> Draft:
+def judged(run: str) -> NewEntry:
     findings = tuple(
         Finding(gate=Gate(gate), name=name, verdict=Verdict.PASS, reason="x", value=0.1 + 0.2)
         for gate, name in (
@@ -219,7 +219,7 @@ RACER = """
     from pipelines.adapters.ledger.sql import SqlLedger
     from pipelines.core.errors import StaleEvidenceError
     from pipelines.core.time import FixedClock
-    from pipelines.release.ledger import Draft
+    from pipelines.release.ledger import NewEntry
 
     url, name = sys.argv[1:]
     at = datetime(2026, 1, 5, tzinfo=UTC)
@@ -228,7 +228,7 @@ RACER = """
     for line in sys.stdin:
         after = int(line)
         before = ledger.champion("demand")
-        draft = Draft(model="demand", kind="promotion", run=f"{name}-{after}", as_of=at,
+        draft = NewEntry(model="demand", kind="promotion", run=f"{name}-{after}", as_of=at,
             champion_before=before, champion_after=f"{after}.{name}", reasons=("race",))
         try:
             ledger.append(draft, after)
@@ -348,7 +348,7 @@ def test_a_removed_entry_is_named(
     ledger: SqlLedger, engine: sa.Engine, three: tuple[Entry, ...]
 ) -> None:
     tamper(engine, ENTRIES.delete().where(ENTRIES.c.sequence == 2))
-    with pytest.raises(IntegrityError, match="demand/live entry 3: stands where entry 2 should"):
+    with pytest.raises(IntegrityError, match="demand/live entry 3: found where entry 2 should be"):
         ledger.verify("demand")
 
 
@@ -356,7 +356,7 @@ def test_a_column_that_contradicts_the_body_is_named(
     ledger: SqlLedger, engine: sa.Engine, three: tuple[Entry, ...]
 ) -> None:
     tamper(engine, ENTRIES.update().where(ENTRIES.c.sequence == 1).values(recorded_us=0))
-    with pytest.raises(IntegrityError, match="entry 1: the columns beside the body"):
+    with pytest.raises(IntegrityError, match="entry 1: the columns differ from the body"):
         ledger.verify("demand")
 
 

@@ -23,7 +23,7 @@ from pipelines.adapters.registry.folder import FolderRegistry
 from pipelines.core.errors import GauntletError, IntegrityError, StaleEvidenceError
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.time import FixedClock
-from pipelines.release.ledger import LIVE, Draft, faults, replay
+from pipelines.release.ledger import LIVE, NewEntry, chain_errors, replay
 from pipelines.release.policy import Approval, Facts
 from pipelines.release.promotion import DecisionInput, promote
 from pipelines.release.reconciliation import ENTRY_TAG, reconcile
@@ -83,7 +83,7 @@ class Home:
         found = self.reconcile()
         assert (found.action, found.champion, self.alias) == ("agree", champion, champion)
         chain = self.ledger.entries("demand")
-        assert not faults(chain)
+        assert not chain_errors(chain)
         for entry in chain:
             if entry.decision is not None:
                 assert replay(entry) == entry.decision
@@ -285,7 +285,7 @@ def test_a_rollback_that_was_killed_is_finished_by_asking_again(home: Home, firs
     home.promote(inputs("run-2", second, first))
     home.promote(inputs("run-3", third, second))
     chain = home.ledger.entries("demand")
-    killed = Draft(
+    killed = NewEntry(
         model="demand",
         kind="rollback",
         run="undo-1",
@@ -382,7 +382,7 @@ def test_a_ledger_restored_from_an_old_backup_is_noticed(home: Home, first: str)
     home.promote(inputs("run-2", second, first))
     older = SqlLedger(open_engine(f"sqlite:///{home.folder}/older.db"), CLOCK)
     entry = home.ledger.entries("demand")[0]
-    older.append(Draft(**{name: getattr(entry, name) for name in Draft.model_fields}), 0)
+    older.append(NewEntry(**{name: getattr(entry, name) for name in NewEntry.model_fields}), 0)
     with pytest.raises(IntegrityError, match="the ledger has lost entries"):
         reconcile("demand", older, home.registry, CLOCK)
     assert older.entries("demand") == (entry,)

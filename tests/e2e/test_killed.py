@@ -24,7 +24,7 @@ import pandas as pd
 import pytest
 
 from pipelines.core.time import instant_text
-from pipelines.release.ledger import faults
+from pipelines.release.ledger import chain_errors
 from pipelines.release.registry import CHAMPION
 from tests.support.pharmacy import FIRST, RICH, ROOT, Pharmacy
 
@@ -87,7 +87,7 @@ def state(pharmacy: Pharmacy) -> dict[str, Any]:
     """All that a run leaves behind. The clock stands still, so it is the same to the last byte."""
     registry, parts = pharmacy.registry, pharmacy.parts()
     entries = parts.ledger.entries("demand")
-    assert not faults(entries)
+    assert not chain_errors(entries)
     home = pharmacy.home
     files = {
         path.relative_to(home).as_posix(): content(path)
@@ -146,7 +146,7 @@ def test_a_run_killed_at_every_place_one_after_the_other_ends_as_if_never_distur
         assert live(pharmacy, place) == -signal.SIGKILL, f"was never at: {place}"
         parts = pharmacy.parts()
         entries = parts.ledger.entries("demand")
-        assert not faults(entries)
+        assert not chain_errors(entries)
         assert len(pharmacy.registry.versions("demand")) <= 2, place
         assert [entry.outcome for entry in entries] in (
             ["first_version"],

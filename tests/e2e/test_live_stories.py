@@ -12,7 +12,7 @@ import pytest
 from pipelines.data.events import stream_prefix
 from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.gates.canary.verdict import judge_canary
-from pipelines.release.ledger import faults
+from pipelines.release.ledger import chain_errors
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.simulation.demo.scenarios import BETTER, FULL_SHELVES, MEDIAN_ORDERS, ONE_REGION
 from pipelines.spec.predictions import LOG, prediction_log
@@ -34,7 +34,7 @@ def test_a_better_forecast_is_promoted_by_its_canary(tmp_path: Path, batch: bool
     assert found.became == "promoted", (found.last.reasons, verdicts(found))
     stages = [str(entry.transition.stage) for entry in found.chain if entry.transition]
     assert stages == ["shadow", "canary", "promoted"]
-    assert not faults(found.chain)
+    assert not chain_errors(found.chain)
     assert verdicts(found)["canary.primary"] == "pass"
     assert parts.registry.alias("orders", CHAMPION) == "2"
     store = parts.open_store(parts.load_spec("orders"))

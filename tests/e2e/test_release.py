@@ -12,7 +12,7 @@ import pytest
 from pipelines.core.errors import StaleEvidenceError, TimeError
 from pipelines.flows.release.advance import advance
 from pipelines.flows.serving.publish import publish_plan
-from pipelines.release.ledger import faults, replay
+from pipelines.release.ledger import chain_errors, replay
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.release.rollout.state import beside
 from pipelines.spec.predictions import Arm
@@ -91,7 +91,7 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
     assert "| canary.primary&emsp; | ✔ pass" in won
     assert "| promoted&emsp; |" in won
     chain = at(pharmacy, VERDICT).ledger.entries("demand")
-    assert not faults(chain)
+    assert not chain_errors(chain)
     assert replay(chain[-1]).outcome == "promote"
     assert len(list((pharmacy.home / "releases" / "demand").glob("*.json"))) == 2
 

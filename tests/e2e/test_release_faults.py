@@ -18,7 +18,7 @@ from pipelines.core.errors import TimeError
 from pipelines.core.time import instant_text
 from pipelines.flows.release.advance import advance
 from pipelines.flows.serving.publish import publish_plan
-from pipelines.release.ledger import Entry, faults
+from pipelines.release.ledger import Entry, chain_errors
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.release.rollback import rollback
 from pipelines.wiring import connect
@@ -93,7 +93,7 @@ class Town:
     def chain(self) -> tuple[Entry, ...]:
         """The ledger, as long as it is sound."""
         found = at(self.pharmacy, VERDICT).ledger.entries("demand")
-        assert not faults(found)
+        assert not chain_errors(found)
         return found
 
     @property
@@ -380,7 +380,7 @@ def test_a_clock_that_goes_back_makes_no_look_twice_and_no_entry_early(
     assert step(pharmacy, VERDICT, **others).action == "promoted"
     assert falling.at < VERDICT - DAY, "the clock did not go back under the promotion"
     chain = ledger.entries("demand")
-    assert not faults(chain)
+    assert not chain_errors(chain)
     recorded = [one.recorded_at for one in chain]
     assert recorded == sorted(recorded), "an entry is recorded before the one that it follows"
     assert chain[-1].as_of == VERDICT

@@ -24,7 +24,7 @@ from pipelines.outcomes.log import load_entity_log
 from pipelines.outcomes.metrics import open_metric_source
 from pipelines.predictions.assignment import Allocation, arm_of
 from pipelines.release.dry_run import record_comparison
-from pipelines.release.ledger import Draft
+from pipelines.release.ledger import NewEntry
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.release.rollout.state import trial
 from pipelines.spec.predictions import Arm
@@ -114,7 +114,7 @@ def test_a_year_without_tries_left_holds_the_canary_back(pharmacy: Pharmacy) -> 
     seen = Finding(
         gate=Gate.RECENT_WINDOW, name="recent_window.primary", verdict=Verdict.PASS, reason="seen"
     )
-    look = Draft(
+    look = NewEntry(
         model="demand",
         kind="audit",
         run="by-hand",

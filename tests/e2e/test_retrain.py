@@ -15,7 +15,7 @@ from pipelines.core.findings import Verdict
 from pipelines.core.time import instant_text
 from pipelines.flows.release.approval import answer_review
 from pipelines.flows.retrain.request import STEPS
-from pipelines.release.ledger import faults, replay
+from pipelines.release.ledger import chain_errors, replay
 from pipelines.release.registry import CHAMPION
 from pipelines.release.version_facts import CONTENT
 from pipelines.simulation.faults import ColumnGone
@@ -35,7 +35,7 @@ from tests.support.pharmacy import (
 def outcomes(pharmacy: Pharmacy, lineage: str = "live") -> list[str]:
     """The ledger's outcomes, oldest first, after its chain and its judgements were checked."""
     entries = pharmacy.parts().ledger.entries("demand", lineage)
-    assert not faults(entries)
+    assert not chain_errors(entries)
     for entry in entries:
         if entry.decision is not None:
             assert replay(entry) == entry.decision

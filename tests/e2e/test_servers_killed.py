@@ -17,7 +17,7 @@ from pipelines.adapters.objects.local import LocalStore
 from pipelines.adapters.objects.s3 import S3Store
 from pipelines.core.time import instant_text
 from pipelines.flows.collaborators import Parts
-from pipelines.release.ledger import faults
+from pipelines.release.ledger import chain_errors
 from pipelines.release.reconciliation import ENTRY_TAG
 from pipelines.release.registry import Registration
 from pipelines.wiring import connect
@@ -130,7 +130,7 @@ def test_mlflow_and_then_postgres_are_killed_and_everybody_is_answered(
         assert town.ask("release", "demand").code == 0
         make_champion(town.parts, "2")
         wait_until(lambda: service.version() == "2", "MLflow is back and is not followed")
-    assert not faults(ledger.entries("demand"))
+    assert not chain_errors(ledger.entries("demand"))
     check_log(town.pharmacy, load.acknowledged(), LocalStore(Path(town.pharmacy.store)))
 
 

@@ -35,7 +35,7 @@ from pipelines.gates.recent_window.record import Evaluation
 from pipelines.gates.shadow.findings import ShadowEvidence
 from pipelines.packaging import version as files
 from pipelines.packaging.package import content_digest
-from pipelines.release.ledger import Entry, faults, replay
+from pipelines.release.ledger import Entry, chain_errors, replay
 from pipelines.release.version_facts import version_from_tags
 from pipelines.serving.plan import ServingPlan, read_plan
 from pipelines.spec.model import ModelSpec
@@ -120,7 +120,7 @@ class Golden:
         ledger, chain = self.ledger, self.expected["chain"]
         assert ledger.verify("demand") == len(chain)
         entries = ledger.entries("demand")
-        assert not faults(entries)
+        assert not chain_errors(entries)
         for entry, said in zip(entries, chain, strict=True):
             assert {
                 "sequence": entry.sequence,

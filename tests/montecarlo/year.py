@@ -17,7 +17,7 @@ from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.gates.recent_window.findings import primary
 from pipelines.gates.recent_window.record import Comparison
 from pipelines.release.budget import budget_findings
-from pipelines.release.ledger import Draft, Entry
+from pipelines.release.ledger import Entry, NewEntry
 from pipelines.release.policy import Facts, decide
 from pipelines.spec.load import load_model
 from pipelines.spec.model import ModelSpec
@@ -72,7 +72,7 @@ class Gauntlet:
         champion = self.entries[-1].champion_after if self.entries else "0"
         facts = Facts(run=run, candidate=run, champion=champion, champion_at_decision=champion)
         decision = decide(found, facts)
-        draft = Draft(
+        draft = NewEntry(
             model="demand",
             kind="promotion" if decision.outcome.moves else "decision",
             run=run,
@@ -84,7 +84,7 @@ class Gauntlet:
             facts=facts,
             findings=found,
         )
-        self.entries.append(Entry.place(draft, self.entries[-1] if self.entries else None, at))
+        self.entries.append(Entry.append_to(draft, self.entries[-1] if self.entries else None, at))
         return decision.outcome.moves
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.gates.budget.findings import EXHAUSTED, LEVEL
 from pipelines.release.budget import budget_account, budget_findings, budget_year
-from pipelines.release.ledger import Draft, Entry
+from pipelines.release.ledger import Entry, NewEntry
 from pipelines.spec.training import BudgetGate
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -49,7 +49,7 @@ def test_no_sequence_of_decisions_allots_more_than_the_year_has(
             assert level is not None
             of = charged.setdefault(run, year)
             allowed.setdefault(of, {}).setdefault(run, level)
-        draft = Draft.model_validate(
+        draft = NewEntry.model_validate(
             {
                 "model": "demand",
                 "lineage": lineage,
@@ -62,7 +62,7 @@ def test_no_sequence_of_decisions_allots_more_than_the_year_has(
                 "findings": (*found, *said),
             }
         )
-        chain.append(Entry.place(draft, chain[-1] if chain else None, at))
+        chain.append(Entry.append_to(draft, chain[-1] if chain else None, at))
     for year, levels_of in allowed.items():
         assert sum(levels_of.values()) <= 0.05 * (1 + 1e-6), f"{year}: {levels_of}"
         spent = budget_account(chain, BudgetGate(), year).spent

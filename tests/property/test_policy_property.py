@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.core.findings import Finding, Gate, Verdict, overall
-from pipelines.release.ledger import Draft, Entry, faults, replay
+from pipelines.release.ledger import Entry, NewEntry, chain_errors, replay
 from pipelines.release.policies import CURRENT
 from pipelines.release.policy import Approval, Facts, decide, evidence_digest
 
@@ -123,7 +123,7 @@ def test_an_entry_survives_its_spelling_and_replays(data: st.DataObject) -> None
     findings = data.draw(finding_sets())
     facts = data.draw(fact_sets(findings))
     decision = decide(findings, facts)
-    draft = Draft(
+    draft = NewEntry(
         model="m",
         kind="decision",
         run="r",
@@ -135,9 +135,9 @@ def test_an_entry_survives_its_spelling_and_replays(data: st.DataObject) -> None
         facts=facts,
         findings=findings,
     )
-    entry = Entry.place(draft, None, AT)
+    entry = Entry.append_to(draft, None, AT)
     again = Entry.from_body(entry.body, entry.hash, "here")
     assert again == entry
     assert again.body == entry.body
-    assert faults([again]) == ()
+    assert chain_errors([again]) == ()
     assert replay(again) == decision

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.release.ledger import Entry, faults, replay
+from pipelines.release.ledger import Entry, chain_errors, replay
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -71,7 +71,7 @@ def first_then_ordinary_weeks(real_set: Any, envelope: str) -> None:
 
 def test_each_week_is_decided_once_and_every_verdict_replays(real_set: Any) -> None:
     entries = entries_of(real_set)
-    assert not faults(entries)
+    assert not chain_errors(entries)
     told = [(entry.as_of.date().isoformat(), entry.run) for entry in entries]
     assert told == [(week, answer["run"]) for week, answer in real_set.weeks.items()]
     for entry in entries:

@@ -18,7 +18,7 @@ from pipelines.adapters.registry.folder import FolderRegistry
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.time import FixedClock
 from pipelines.release.dry_run import record_comparison
-from pipelines.release.ledger import Draft, Entry, replay
+from pipelines.release.ledger import Entry, NewEntry, replay
 from pipelines.release.policy import Facts
 from pipelines.release.promotion import DecisionInput, DecisionResult, judge_dry_run, promote
 from pipelines.spec.training import BudgetGate
@@ -97,7 +97,7 @@ class Home:
 
     def audit(self, run: str) -> Entry:
         live = Finding(gate=Gate.AUDIT, name="audit.live", verdict=Verdict.PASS, reason="luck")
-        seen = Draft(
+        seen = NewEntry(
             model="demand",
             kind="audit",
             run=run,

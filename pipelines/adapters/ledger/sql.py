@@ -17,7 +17,7 @@ from sqlalchemy import exc
 
 from pipelines.adapters.database import address_of, answered
 from pipelines.core.time import Clock, epoch_us
-from pipelines.release.ledger import LIVE, Draft, Entry, check_place, faults, refuse
+from pipelines.release.ledger import LIVE, Entry, NewEntry, chain_errors, check_head, damaged
 
 _METADATA = sa.MetaData()
 ENTRIES = sa.Table(
@@ -77,21 +77,21 @@ class SqlLedger:
 
     Arguments:
         engine: from ``open_engine``.
-        clock: tells when an entry is recorded.
+        clock: its time is recorded with each entry.
     """
 
     def __init__(self, engine: sa.Engine, clock: Clock) -> None:
         self._engine, self._clock = engine, clock
         self._ready = False
 
-    def append(self, draft: Draft, after: int) -> Entry:
-        """Add an entry, if nobody was faster; see the port."""
-        # Head first: a twin of this run that is faster from here on is found by one of the two.
+    def append(self, draft: NewEntry, after: int) -> Entry:
+        """Add an entry, unless the chain has changed since ``after``; see the port."""
+        # Head first: a concurrent attempt of this run is then found either here or by the keys.
         head = self.head(draft.model, draft.lineage)
         if known := self._known(draft):
             return known
-        check_place(draft, after, head)
-        entry = Entry.place(draft, head, self._clock.now())
+        check_head(draft, after, head)
+        entry = Entry.append_to(draft, head, self._clock.now())
         row = {
             **{key: getattr(entry, key) for key in ("model", "lineage", "sequence", "run", "kind")},
             "recorded_us": epoch_us(entry.recorded_at),
@@ -104,7 +104,7 @@ class SqlLedger:
         except exc.IntegrityError:
             if known := self._known(draft):
                 return known
-            check_place(draft, after, self.head(draft.model, draft.lineage))
+            check_head(draft, after, self.head(draft.model, draft.lineage))
             raise
         return entry
 
@@ -149,11 +149,12 @@ class SqlLedger:
             found.extend(wrong)
             if entry is not None:
                 chains.setdefault(row.lineage, []).append(entry)
-        found.extend(fault for chain in chains.values() for fault in faults(chain))
-        refuse(list(dict.fromkeys(found)), self._where)
+        found.extend(fault for chain in chains.values() for fault in chain_errors(chain))
+        if found:
+            raise damaged(list(dict.fromkeys(found)), self._where)
         return len(rows)
 
-    def _known(self, draft: Draft) -> Entry | None:
+    def _known(self, draft: NewEntry) -> Entry | None:
         same = self.of_run(draft.model, draft.lineage, draft.run)
         return next((entry for entry in same if entry.kind == draft.kind), None)
 
@@ -179,9 +180,9 @@ class SqlLedger:
         return tuple(self._sound(row) for row in rows)
 
     def _sound(self, row: sa.Row[Any]) -> Entry:
-        entry, wrong = _parse(row)
-        refuse(wrong, self._where)
-        assert entry is not None
+        entry, errors = _parse(row)
+        if entry is None or errors:
+            raise damaged(errors, self._where)
         return entry
 
     @property
@@ -229,5 +230,5 @@ def _parse(row: sa.Row[Any]) -> tuple[Entry | None, Sequence[str]]:
     if any(getattr(entry, key) != getattr(row, key) for key in keys) or (
         epoch_us(entry.recorded_at) != row.recorded_us
     ):
-        wrong.append(f"{place}: the columns beside the body say something else than the body")
+        wrong.append(f"{place}: the columns differ from the body")
     return entry, wrong

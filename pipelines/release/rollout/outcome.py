@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.gates.canary.findings import stopping_reason
-from pipelines.release.ledger import Draft
+from pipelines.release.ledger import NewEntry
 from pipelines.release.rollout.transition import Stage
 
 _WORDS = {"roll_back": "rolled back", "void": "void"}
 
 
-def rollout_outcome(entry: Draft) -> str:
+def rollout_outcome(entry: NewEntry) -> str:
     """In a word or two: rolled back, void, failed in shadow, kept, inconclusive.
 
     Arguments:

@@ -19,7 +19,7 @@ from pipelines.core.errors import GauntletError
 from pipelines.core.findings import Finding
 from pipelines.core.records import Instant, Record, digest_of
 from pipelines.predictions.assignment import Ramp
-from pipelines.release.ledger import Draft, Entry, Ledger
+from pipelines.release.ledger import Entry, Ledger, NewEntry
 from pipelines.release.policy import Outcome
 from pipelines.release.registry import CHALLENGER, Aliases
 from pipelines.release.rollout.transition import Stage, Transition
@@ -229,7 +229,7 @@ def record_transition(
 
     Raises:
         GauntletError: when the move is not a legal one from where the trial stands.
-        StaleEvidenceError: when somebody else was faster.
+        StaleEvidenceError: when another process wrote to the ledger first.
     """
     chain = ledger.entries(question.model, question.lineage)
     run = f"{question.run}.{move.stage}.{move.step}"
@@ -237,7 +237,7 @@ def record_transition(
     if done:
         return done[0]
     _check_legal(question, chain, move)
-    draft = Draft(
+    draft = NewEntry(
         model=question.model,
         lineage=question.lineage,
         kind="rollout",

@@ -16,7 +16,7 @@ from pipelines.release.budget import (
     budget_findings,
     reference_version,
 )
-from pipelines.release.ledger import Draft, Entry
+from pipelines.release.ledger import Entry, NewEntry
 from pipelines.release.policy import Facts
 from pipelines.spec.training import BudgetGate
 
@@ -59,7 +59,7 @@ class Chain:
         asked = as_of or at
         year = (at if self.lineage == "live" else asked).year
         said = budget_findings(self.entries, declared, year, run, findings) if declared else ()
-        draft = Draft.model_validate(
+        draft = NewEntry.model_validate(
             {
                 "model": "demand",
                 "lineage": self.lineage,
@@ -80,7 +80,7 @@ class Chain:
                 "findings": (*findings, *said),
             }
         )
-        self.entries.append(Entry.place(draft, head, at))
+        self.entries.append(Entry.append_to(draft, head, at))
         return said
 
     def spent(self, year: int, declared: BudgetGate = FOUR) -> float:

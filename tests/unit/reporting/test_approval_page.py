@@ -10,7 +10,7 @@ from pipelines.adapters.database import open_engine
 from pipelines.adapters.ledger.sql import SqlLedger
 from pipelines.core.findings import Finding, Gate, Interval, Verdict
 from pipelines.core.time import FixedClock
-from pipelines.release.ledger import Draft, Entry, Kind
+from pipelines.release.ledger import Entry, Kind, NewEntry
 from pipelines.release.policy import Approval, Facts, decide
 from pipelines.reporting.approval_page import approval_request, pending_entry
 
@@ -29,8 +29,8 @@ def ledger() -> SqlLedger:
     return ledger
 
 
-def draft(kind: Kind, run: str, before: str | None, after: str | None) -> Draft:
-    return Draft(
+def draft(kind: Kind, run: str, before: str | None, after: str | None) -> NewEntry:
+    return NewEntry(
         model="demand",
         kind=kind,
         run=run,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.release.ledger import Draft, Entry
+from pipelines.release.ledger import Entry, NewEntry
 from pipelines.reporting.rollout_page import rollout_histories, rollout_page
 
 NOW = datetime(2026, 3, 2, 6, tzinfo=UTC)
@@ -29,8 +29,8 @@ def chain(*steps: tuple[str, str, str | None]) -> list[Entry]:
         }
         if what in stages:
             body["transition"] = {"challenger": version, "stage": what, "salt": version}
-        draft = Draft.model_validate(body)
-        entries.append(Entry.place(draft, entries[-1] if entries else None, NOW))
+        draft = NewEntry.model_validate(body)
+        entries.append(Entry.append_to(draft, entries[-1] if entries else None, NOW))
         champion = after
     return entries
 

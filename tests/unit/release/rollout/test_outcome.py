@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pipelines.core.findings import Finding, Gate, Verdict
-from pipelines.release.ledger import Draft
+from pipelines.release.ledger import NewEntry
 from pipelines.release.rollout.outcome import rollout_outcome
 from pipelines.release.rollout.transition import Stage, Transition
 
@@ -16,8 +16,8 @@ def found(name: str, verdict: Verdict, gate: Gate = Gate.CANARY) -> Finding:
     return Finding(gate=gate, name=f"{gate}.{name}", verdict=verdict, reason="measured")
 
 
-def entry(*findings: Finding, stage: Stage = Stage.ENDED) -> Draft:
-    return Draft(
+def entry(*findings: Finding, stage: Stage = Stage.ENDED) -> NewEntry:
+    return NewEntry(
         model="demand",
         kind="rollout",
         run="run.ended.0",

@@ -9,7 +9,7 @@ from pipelines.adapters.ledger.sql import SqlLedger
 from pipelines.core.errors import GauntletError
 from pipelines.core.time import FixedClock
 from pipelines.release.budget import budget_account
-from pipelines.release.ledger import Draft, Entry
+from pipelines.release.ledger import Entry, NewEntry
 from pipelines.release.policy import Decision, Facts, Outcome
 from pipelines.release.rollout.state import (
     beside,
@@ -41,8 +41,8 @@ def ledger() -> SqlLedger:
     return SqlLedger(open_engine("sqlite://"), FixedClock(NOW))
 
 
-def draft(kind: str, run: str, before: str | None, after: str | None) -> Draft:
-    return Draft.model_validate(
+def draft(kind: str, run: str, before: str | None, after: str | None) -> NewEntry:
+    return NewEntry.model_validate(
         {
             "model": "demand",
             "kind": kind,
