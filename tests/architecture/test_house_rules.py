@@ -17,6 +17,7 @@ VAGUE = {"utils", "util", "helpers", "helper", "common", "base", "manager", "mis
 CLOCKS = {"now", "utcnow", "today", "time", "monotonic"}
 MAY_READ_THE_CLOCK = {"pipelines/wiring.py"}
 MOST_FILES = 20  # of a folder
+MOST_ASSERTS = 37  # left in the product; lower it, never raise it
 UNIT_TESTS = sorted((ROOT / "tests" / "unit").rglob("test_*.py"))
 
 
@@ -55,6 +56,18 @@ def test_a_unit_test_has_the_path_of_its_module(path: Path) -> None:
     name = path.relative_to(ROOT / "tests" / "unit")
     module = ROOT / "pipelines" / name.with_name(name.name.removeprefix("test_"))
     assert module.exists(), f"{path.relative_to(ROOT)}: there is no {module.relative_to(ROOT)}"
+
+
+def test_the_product_raises_errors_of_its_own() -> None:
+    """An ``assert`` is gone under ``python -O``, and says nothing that helps."""
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assert)
+    ]
+    assert len(found) <= MOST_ASSERTS, f"{len(found)} asserts: raise an error instead: {found}"
 
 
 def test_exceptions_to_the_rules_are_files_that_exist() -> None:

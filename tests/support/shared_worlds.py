@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import shutil
@@ -29,6 +30,9 @@ def built_once(name: str, build: Callable[[Path], object]) -> Path:
         name: of the world; says all that the result depends on.
         build: gets the empty folder.
     """
+    if FOLDER not in os.environ:  # a script, not a test run
+        open_folder()
+        atexit.register(remove_folder)
     folder = Path(os.environ[FOLDER]) / name
     done = folder.with_name(f"{name}.done")
     with folder.with_name(f"{name}.lock").open("w") as lock:
