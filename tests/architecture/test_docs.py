@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
 from pipelines.cli.app import app
 from pipelines.core import errors
@@ -14,6 +15,7 @@ from pipelines.core.findings import Gate
 from pipelines.gates.catalogue.lookup import entry_of
 from pipelines.reporting.findings_page import findings_page
 from pipelines.settings import Settings
+from pipelines.spec.load import written_schema
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
@@ -47,6 +49,46 @@ def test_every_exit_code_is_documented(kind: type[errors.GauntletError]) -> None
     row = re.search(rf"^\| {kind.exit_code} \|(.*)$", COMMANDS, re.MULTILINE)
     assert row, f"docs/commands.md has no row for exit code {kind.exit_code} ({kind.__name__})"
     assert f"`{kind.code}`" in row[1], f"exit code {kind.exit_code} does not name `{kind.code}`"
+
+
+NAMED_BY_USERS = {"streams", "columns", "measures", "views", "parameters"}
+
+
+def declared_keys(value: object) -> Iterator[str]:
+    """Keys of a declaration, without those that the user chooses."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            if key in NAMED_BY_USERS and isinstance(inner, dict):
+                yield from declared_keys(list(inner.values()))
+            else:
+                yield from declared_keys(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from declared_keys(inner)
+
+
+def schema_keys(value: object) -> Iterator[str]:
+    """Names of all properties in a JSON Schema."""
+    if isinstance(value, dict):
+        properties = value.get("properties")
+        yield from properties if isinstance(properties, dict) else ()
+        for inner in value.values():
+            yield from schema_keys(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from schema_keys(inner)
+
+
+@pytest.mark.parametrize("page", ["declaration.md", "canary.md"])
+def test_declarations_in_the_guides_use_keys_that_exist(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert blocks, f"docs/{page} has no example"
+    known = set(schema_keys(written_schema()))
+    for block in blocks:
+        unknown = set(declared_keys(yaml.safe_load(block))) - known
+        assert not unknown, f"docs/{page} declares {sorted(unknown)}, which no declaration has"
 
 
 def anchors(page: Path) -> set[str]:
