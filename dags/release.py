@@ -76,7 +76,8 @@ class Approval(ApprovalOperator):
         from pipelines.flows.release.approval import pending_approval
         from pipelines.wiring import connect
 
-        question = pending_approval(self.model, connect())
+        parts = connect()
+        question = pending_approval(self.model, parts.ledger, parts.registry)
         # Airflow never changes a question that it has shown: another one needs another run.
         if question is None or asked not in ("", question.evidence):
             raise AirflowSkipException("no person is awaited" if not asked else "asked no more")
@@ -98,22 +99,21 @@ class Approval(ApprovalOperator):
 
     def execute_complete(self, context: Any, event: Any, version: str = "", asked: str = "") -> Any:
         """Somebody has answered; or an hour has passed, and somebody may have, elsewhere."""
-        from pipelines.flows.release.approval import answer_review
+        from pipelines.release.approval import ReviewAnswer, answer_review
         from pipelines.wiring import connect
 
         if event.get("error_type") == "timeout":
             return self.execute(context, asked)
         answer = super().execute_complete(context, event)
         said, who = answer["params_input"], answer["responded_by_user"]["name"]
-        entry = answer_review(
-            connect(),
-            self.model,
-            version,
+        given = ReviewAnswer(
             by=f"{who}, in Airflow",
             evidence=said.get("evidence", ""),
             approved=answer["chosen_options"] == [self.APPROVE],
             note=said.get("note") or "",
         )
+        parts = connect()
+        entry = answer_review(self.model, version, given, parts.ledger, parts.registry, parts.clock)
         self.log.info("%s: %s", entry.outcome, "; ".join(entry.reasons))
         return answer
 
@@ -131,13 +131,13 @@ class Release(BaseOperator):
         from pipelines.wiring import connect
 
         parts = connect()
-        report = advance(self.model, parts.clock.now(), parts).as_json()
+        report = advance(self.model, parts.clock.now(), parts.release).as_json()
         self.log.info(
-            "%s: %s; next look %s", *(report[k] for k in ("action", "summary", "next_look"))
+            "%s: %s; next check %s", *(report[k] for k in ("action", "summary", "next_check"))
         )
         # A person is asked by the first task of the next run, which is due by then.
-        if report["next_look"] and report["action"] != "awaiting_approval":
-            self.defer(trigger=UntilTrigger(report["next_look"]), method_name="resume")
+        if report["next_check"] and report["action"] != "awaiting_approval":
+            self.defer(trigger=UntilTrigger(report["next_check"]), method_name="resume")
         return report
 
     def resume(self, context: Any, event: str) -> dict[str, Any]:  # noqa: ARG002, as above

@@ -19,6 +19,7 @@ from pipelines.spec.model import ModelSpec
 
 if TYPE_CHECKING:
     from pipelines.flows.features.materialize import MaterializeCollaborators
+    from pipelines.flows.release.collaborators import ReleaseCollaborators
     from pipelines.flows.retrain.run import LoadSuite, RetrainCollaborators
     from pipelines.flows.serving.batch_score import ScoreCollaborators
     from pipelines.flows.serving.publish import PublishCollaborators
@@ -55,6 +56,22 @@ class Parts:
         from pipelines.flows.versions import VersionReader
 
         return VersionReader(self.registry, self.home / "versions")
+
+    @property
+    def release(self) -> ReleaseCollaborators:
+        """What a release step works with."""
+        from pipelines.flows.release.collaborators import ReleaseCollaborators
+
+        return ReleaseCollaborators(
+            load_spec=self.load_spec,
+            open_events=self.open_events,
+            versions=self.versions,
+            registry=self.registry,
+            ledger=self.ledger,
+            lock=self.lock,
+            clock=self.clock,
+            evidence_folder=self.home / "releases",
+        )
 
     @property
     def retraining(self) -> RetrainCollaborators:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.core.errors import StaleEvidenceError
+from pipelines.core.retry import compare_and_swap
 from pipelines.core.time import Clock
 from pipelines.release.budget import budget_findings, budget_year
 from pipelines.release.ledger import Entry, Ledger, NewEntry
@@ -22,21 +22,21 @@ def record_comparison(draft: NewEntry, budget: BudgetGate, ledger: Ledger, clock
     Raises:
         Unavailable: the ledger did not answer; running again is safe.
     """
-    while True:
-        chain = ledger.entries(draft.model, draft.lineage)
-        head = chain[-1] if chain else None
-        standing = head.champion_after if head else None
+
+    def attempt() -> Entry:
+        entries = ledger.entries(draft.model, draft.lineage)
+        head = entries[-1] if entries else None
+        champion = head.champion_after if head else None
         now = max(clock.now(), head.recorded_at) if head else clock.now()
         year = budget_year(draft.lineage, draft.as_of, now)
-        price = budget_findings(chain, budget, year, draft.run, draft.findings)
-        priced = draft.model_copy(
+        price = budget_findings(entries, budget, year, draft.run, draft.findings)
+        charged = draft.model_copy(
             update={
-                "champion_before": standing,
-                "champion_after": standing,
+                "champion_before": champion,
+                "champion_after": champion,
                 "findings": (*draft.findings, *price),
             }
         )
-        try:
-            return ledger.append(priced, after=head.sequence if head else 0)
-        except StaleEvidenceError:
-            continue
+        return ledger.append(charged, after=head.sequence if head else 0)
+
+    return compare_and_swap(attempt)

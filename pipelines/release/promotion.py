@@ -32,6 +32,7 @@ What if a person moves the alias, or the ledger loses entries: see ``reconciliat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pydantic import Field
@@ -39,13 +40,14 @@ from pydantic import Field
 from pipelines.core.errors import GauntletError, StaleEvidenceError
 from pipelines.core.findings import Finding
 from pipelines.core.records import Instant, Record
+from pipelines.core.retry import compare_and_swap
 from pipelines.core.time import Clock
 from pipelines.release.budget import budget_findings, budget_year, compared
 from pipelines.release.ledger import LIVE, Entry, Kind, Ledger, NewEntry
 from pipelines.release.policy import Decision, Facts, Outcome, decide
 from pipelines.release.reconciliation import reconcile, sync_champion_alias
 from pipelines.release.registry import Aliases
-from pipelines.release.rollout.state import trial
+from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.rollout.transition import Transition
 from pipelines.spec.training import BudgetGate
 
@@ -122,93 +124,105 @@ def promote(inputs: DecisionInput, ledger: Ledger, aliases: Aliases, clock: Cloc
 
 
 def judge_dry_run(inputs: DecisionInput, ledger: Ledger, clock: Clock) -> DecisionResult:
-    """Judge a dry run. The champion stays; a comparison that was seen is recorded as a try.
+    """Judge a dry run. The champion stays; a comparison with it is charged to the error budget.
 
-    Safe to repeat. The real run of the same question costs nothing more.
+    Safe to repeat. The real run with the same request costs nothing more.
 
     Raises:
-        GauntletError: the dossier is not that of a dry run.
+        GauntletError: the input is not that of a dry run.
         Unavailable: the ledger did not answer; running again is safe.
     """
     if not inputs.facts.dry_run:
         raise GauntletError("judge_dry_run takes dry runs only", where=f"run {inputs.facts.run}")
     if compared(inputs.findings) and inputs.budget is not None:
         entry = _record(inputs, ledger, clock)
-        assert entry.decision is not None
-        return DecisionResult(entry.decision, entry.findings)
-    chain = ledger.entries(inputs.model, inputs.lineage)
-    findings, facts = _with_budget(inputs, chain, clock), _facts(inputs, chain)
-    return DecisionResult(decide(findings, facts), findings)
+        if entry.decision is not None:
+            return DecisionResult(entry.decision, entry.findings)
+    judged = _judge(inputs, ledger.entries(inputs.model, inputs.lineage), clock)
+    return DecisionResult(judged.decision, judged.findings)
+
+
+class _Judged(NamedTuple):
+    facts: Facts
+    findings: tuple[Finding, ...]
+    decision: Decision
+
+
+def _judge(inputs: DecisionInput, entries: Sequence[Entry], clock: Clock) -> _Judged:
+    """Judge against the champion and the error budget that the ledger holds now."""
+    facts, findings = _facts(inputs, entries), _with_budget(inputs, entries, clock)
+    return _Judged(facts, findings, decide(findings, facts))
 
 
 def _decided(inputs: DecisionInput, ledger: Ledger) -> Entry | None:
-    """What this run came to; None while it is undecided or awaits review."""
-    made = ledger.of_run(inputs.model, inputs.lineage, inputs.facts.run)
+    """The run's final decision; None while it is undecided or awaits review."""
     final = [
         entry
-        for entry in made
+        for entry in ledger.of_run(inputs.model, inputs.lineage, inputs.facts.run)
         if entry.decision and entry.kind != "dry_run" and entry.outcome != Outcome.AWAIT_REVIEW
     ]
     return final[-1] if final else None
 
 
 def _record(inputs: DecisionInput, ledger: Ledger, clock: Clock) -> Entry:
-    """Judge against champion and budget of now and append; again whenever somebody was faster."""
+    """Judge and append; again when another writer was faster."""
     made = ledger.of_run(inputs.model, inputs.lineage, inputs.facts.run)
-    awaited = any(entry.decision and entry.kind != "dry_run" for entry in made)
-    while True:
-        chain = ledger.entries(inputs.model, inputs.lineage)
-        facts = _facts(inputs, chain)
-        found = _with_budget(inputs, chain, clock)
-        decision = decide(found, facts)
-        draft = _judged(inputs.model_copy(update={"findings": found}), facts, decision, awaited)
-        try:
-            return ledger.append(draft, after=chain[-1].sequence if chain else 0)
-        except StaleEvidenceError:
-            continue
+    awaited_review = any(entry.decision and entry.kind != "dry_run" for entry in made)
+
+    def attempt() -> Entry:
+        entries = ledger.entries(inputs.model, inputs.lineage)
+        draft = _draft(inputs, _judge(inputs, entries, clock), awaited_review)
+        return ledger.append(draft, after=entries[-1].sequence if entries else 0)
+
+    return compare_and_swap(attempt)
 
 
-def _facts(inputs: DecisionInput, chain: tuple[Entry, ...]) -> Facts:
-    """The dossier's facts with what the ledger says now: who is champion, and who is on trial."""
-    facts, other = inputs.facts, trial(chain)
-    taken = facts.rollout == "pending" and other is not None and other.challenger != facts.candidate
+def _facts(inputs: DecisionInput, entries: Sequence[Entry]) -> Facts:
+    """The facts with what the ledger holds now: the champion, and another active challenger."""
+    facts, state = inputs.facts, ReleaseState.from_entries(inputs.model, entries)
+    other = state.trial.challenger if state.trial and facts.rollout == "pending" else None
     update = {
-        "champion_at_decision": chain[-1].champion_after if chain else None,
-        "active_challenger": other.challenger if taken and other else None,
+        "champion_at_decision": state.champion,
+        "active_challenger": None if other == facts.candidate else other,
     }
     return facts.model_copy(update=update)
 
 
 def _with_budget(
-    inputs: DecisionInput, chain: tuple[Entry, ...], clock: Clock
+    inputs: DecisionInput, entries: Sequence[Entry], clock: Clock
 ) -> tuple[Finding, ...]:
-    """The dossier's findings and, where a champion is challenged, what the try costs."""
-    if inputs.budget is None or inputs.facts.champion is None:
-        return inputs.findings
-    now = max(clock.now(), chain[-1].recorded_at) if chain else clock.now()
+    """The findings and, where a champion is challenged, the charge to the error budget."""
+    facts, findings = inputs.facts, inputs.findings
+    if inputs.budget is None or facts.champion is None:
+        return findings
+    now = max(clock.now(), entries[-1].recorded_at) if entries else clock.now()
     year = budget_year(inputs.lineage, inputs.as_of, now)
-    facts = inputs.facts
-    found, free = inputs.findings, _FREE.get(facts.rollout, "")
-    return (*found, *budget_findings(chain, inputs.budget, year, facts.run, found, free))
+    free = _FREE.get(facts.rollout, "")
+    return (*findings, *budget_findings(entries, inputs.budget, year, facts.run, findings, free))
 
 
-def _judged(inputs: DecisionInput, facts: Facts, decision: Decision, awaited: bool) -> NewEntry:
-    ended: Kind = "review" if awaited and decision.outcome != Outcome.AWAIT_REVIEW else "decision"
-    ended = "dry_run" if facts.dry_run else ended
+def _draft(inputs: DecisionInput, judged: _Judged, awaited_review: bool) -> NewEntry:
+    facts, outcome = judged.facts, judged.decision.outcome
+    champion = facts.champion_at_decision
+    kind: Kind = "decision"
+    if facts.dry_run:
+        kind = "dry_run"
+    elif awaited_review and outcome != Outcome.AWAIT_REVIEW:
+        kind = "review"
     return NewEntry(
         model=inputs.model,
         lineage=inputs.lineage,
-        kind=_KINDS.get(decision.outcome, ended),
+        kind=_KINDS.get(outcome, kind),
         run=facts.run,
         as_of=inputs.as_of,
-        champion_before=facts.champion_at_decision,
-        champion_after=facts.candidate if decision.outcome.moves else facts.champion_at_decision,
-        reasons=decision.reasons,
-        decision=decision,
+        champion_before=champion,
+        champion_after=facts.candidate if outcome.moves else champion,
+        reasons=judged.decision.reasons,
+        decision=judged.decision,
         facts=facts,
-        findings=inputs.findings,
+        findings=judged.findings,
         spec=inputs.spec,
         recipe=inputs.recipe,
         snapshot=inputs.snapshot,
-        transition=inputs.transition if decision.outcome.moves else None,
+        transition=inputs.transition if outcome.moves else None,
     )

@@ -1,24 +1,27 @@
-"""Ledger and registry brought together: the alias finished, or its move by hand recorded.
+"""Bringing the ledger and the registry's aliases together.
 
-What if a person moves the alias
+The ledger decides. The alias ``champion`` is set after the ledger, so it can lag behind it.
 
-- the alias then serves, so that version is champion: recorded as ``manual_alias_change``, and
-evidence
-  against the former champion is void. Moving it back to the champion before is told from a crash
-  by the tag of step 4: with the tag, a person did it. One gap is left: a person who moves the alias
-  back before any process has come to step 4 is taken for the crash, and the promotion is finished.
-- a deleted alias means that nothing serves: recorded, and the next version is a first version.
+When a person moves the alias ``champion``:
 
-What if the registry is another one, or empty: it knows none of the versions that ever were
-champion, and everything stops with ``IntegrityError`` before its emptiness is recorded as a move by
-hand.
+- The version that it names serves, so the ledger records it as champion by a
+  ``manual_alias_change``, and evidence against the former champion is void. A person who moves it
+  back to the champion before is told from a crash by the tag that step 4 of a promotion writes:
+  with the tag, a person did it. One gap is left: if the alias is moved back before any process came
+  to step 4, that looks like the crash, and the promotion is finished.
+- When the alias is deleted, nothing serves. The ledger records it, and the next version is a first
+  version.
 
-What if the ledger loses its newest entries (a restored backup): the serving version's tag names an
+When the registry is another one, or empty, it knows no version that ever was champion. Everything
+stops with ``IntegrityError`` before its emptiness is recorded as a manual change.
+
+When the ledger lost its newest entries (a restored backup), the tag of the serving version names an
 entry that the ledger does not hold, and everything stops with ``IntegrityError``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -26,78 +29,86 @@ from pydantic import Field
 
 from pipelines.core.errors import IntegrityError, StaleEvidenceError
 from pipelines.core.records import Record
+from pipelines.core.retry import compare_and_swap
 from pipelines.core.time import Clock
 from pipelines.release.ledger import LIVE, Entry, Ledger, NewEntry
-from pipelines.release.registry import CHAMPION, Aliases
+from pipelines.release.registry import CHALLENGER, CHAMPION, Aliases
+from pipelines.release.rollout.state import ReleaseState
 
 ENTRY_TAG = "gauntlet.ledger_entry"
 
 
 class Reconciliation(Record):
-    """What was found on start. Everything but ``agree`` is worth a person's look."""
+    """What was found. Every action but ``agree`` deserves a person's attention."""
 
     action: Literal["agree", "finished", "manual_alias_change"]
     champion: str | None
-    entry: Entry | None = Field(description="the entry that made the champion, or records the move")
+    entry: Entry | None = Field(
+        description="the entry that made the champion, or records the manual change"
+    )
+    entries: tuple[Entry, ...] = Field(description="the ledger as it was read, oldest first")
     summary: str
 
 
 def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Reconciliation:
-    """Bring ledger and alias of the lineage ``live`` together; see this module's text.
+    """Bring the ledger of the lineage ``live`` and the alias ``champion`` together.
 
     Returns: what was found and done.
 
     Raises:
-        IntegrityError: the ledger has lost the entry that made the serving version champion, or the
-            registry every version that ever was.
+        IntegrityError: the ledger has lost the entry that made the serving version champion, or
+            the registry every version that ever was.
         Unavailable: ledger or registry did not answer; running again is safe.
     """
-    while True:
-        chain = ledger.entries(model, LIVE)
-        head = chain[-1] if chain else None
-        champion = head.champion_after if head else None
-        move = next((entry for entry in reversed(chain) if entry.moves), None)
-        alias = aliases.alias(model, CHAMPION)
-        cited = aliases.tags(model, alias).get(ENTRY_TAG) if alias is not None else None
-        arrived = _arrived(model, move, aliases)
-        if ledger.head(model, LIVE) != head:
-            continue  # a promotion was in progress: what was read belongs to two moments
-        _check_ledger_tag(model, chain, alias, cited)
-        if alias is None:
-            _check_registry(model, chain, aliases)
-        if alias == champion:
-            if move and not arrived:
-                _ledger_tag(move, aliases)
-            return Reconciliation(
-                action="agree",
-                champion=champion,
-                entry=move,
-                summary=f"ledger and alias agree on {champion}",
-            )
-        if move and alias == move.champion_before and not arrived:
-            sync_champion_alias(model, ledger, aliases)
-            return Reconciliation(
-                action="finished",
-                champion=champion,
-                entry=move,
-                summary=f"finished the {move.kind} of run {move.run}: {alias} -> {champion}",
-            )
-        try:
-            entry = ledger.append(
-                _unexplained(model, head, alias, clock.now()), head.sequence if head else 0
-            )
-        except StaleEvidenceError:
-            continue  # a promotion was in progress: look again
-        _ledger_tag(entry, aliases)
+    return compare_and_swap(lambda: _reconcile_once(model, ledger, aliases, clock))
+
+
+def _reconcile_once(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Reconciliation:
+    entries = ledger.entries(model, LIVE)
+    head = entries[-1] if entries else None
+    champion = head.champion_after if head else None
+    change = _last_champion_change(entries)
+    alias = aliases.alias(model, CHAMPION)
+    cited = aliases.tags(model, alias).get(ENTRY_TAG) if alias is not None else None
+    finished = _alias_was_set(model, change, aliases)
+    if ledger.head(model, LIVE) != head:
+        raise StaleEvidenceError("the ledger has grown while the registry was read")
+    _check_ledger_tag(model, entries, alias, cited)
+    if alias is None:
+        _check_registry(model, entries, aliases)
+    if alias == champion:
+        if change and not finished:
+            _tag_with_entry(change, aliases)
         return Reconciliation(
-            action="manual_alias_change",
-            champion=alias,
-            entry=entry,
-            summary=f"the alias was moved by hand: {champion} -> {alias}",
+            action="agree",
+            champion=champion,
+            entry=change,
+            entries=entries,
+            summary=f"ledger and alias agree on {champion}",
         )
+    if change and alias == change.champion_before and not finished:
+        sync_champion_alias(model, ledger, aliases)
+        return Reconciliation(
+            action="finished",
+            champion=champion,
+            entry=change,
+            entries=entries,
+            summary=f"finished the {change.kind} of run {change.run}: {alias} -> {champion}",
+        )
+    entry = ledger.append(
+        _manual_change(model, head, alias, clock.now()), head.sequence if head else 0
+    )
+    _tag_with_entry(entry, aliases)
+    return Reconciliation(
+        action="manual_alias_change",
+        champion=alias,
+        entry=entry,
+        entries=(*entries, entry),
+        summary=f"the alias was moved by hand: {champion} -> {alias}",
+    )
 
 
-def _unexplained(model: str, head: Entry | None, alias: str | None, now: datetime) -> NewEntry:
+def _manual_change(model: str, head: Entry | None, alias: str | None, now: datetime) -> NewEntry:
     before, after = (head.champion_after, head.sequence) if head else (None, 0)
     return NewEntry(
         model=model,
@@ -107,44 +118,83 @@ def _unexplained(model: str, head: Entry | None, alias: str | None, now: datetim
         champion_before=before,
         champion_after=alias,
         reasons=(
-            f"the alias {CHAMPION} shows {alias} where the ledger has {before}: moved by hand",
+            f"the alias {CHAMPION} names {alias} where the ledger has {before}: moved by hand",
         ),
     )
 
 
 def sync_champion_alias(model: str, ledger: Ledger, aliases: Aliases) -> None:
-    """Point the alias at the ledger's champion, and stay until the two agree."""
-    while True:
+    """Set the alias ``champion`` to the ledger's champion, until the two agree.
+
+    Raises:
+        Unavailable: ledger or registry did not answer; running again is safe.
+    """
+
+    def attempt() -> None:
         champion = ledger.champion(model, LIVE)
         aliases.set_alias(model, CHAMPION, champion)
-        chain = ledger.entries(model, LIVE)
-        move = next((entry for entry in reversed(chain) if entry.moves), None)
-        if move is None or move.champion_after == champion:
-            if move is not None:
-                _ledger_tag(move, aliases)
-            return
+        change = _last_champion_change(ledger.entries(model, LIVE))
+        if change is not None and change.champion_after != champion:
+            raise StaleEvidenceError("the champion changed while its alias was set")
+        if change is not None:
+            _tag_with_entry(change, aliases)
+
+    compare_and_swap(attempt)
 
 
-def _ledger_tag(move: Entry, aliases: Aliases) -> None:
-    if move.champion_after is not None:
-        aliases.tag(move.model, move.champion_after, ENTRY_TAG, move.hash)
+def sync_challenger_alias(state: ReleaseState, ledger: Ledger, aliases: Aliases) -> ReleaseState:
+    """Set the alias ``challenger`` to the second version on live traffic, until both agree.
 
+    The ledger decides, so this is safe to repeat, and to do after any change.
 
-def _arrived(model: str, move: Entry | None, aliases: Aliases) -> bool:
-    """Whether the alias did get to where the newest move sent it.
+    Arguments:
+        state: the ledger as it was read.
+        ledger: read from there on.
+        aliases: where the alias is.
 
-    A move to no version is only ever recorded after the fact, so it has arrived.
+    Returns: the state with what the ledger holds now.
+
+    Raises:
+        Unavailable: ledger or registry did not answer; running again is safe.
     """
-    if move is None or move.champion_after is None:
+    model = state.model
+
+    def attempt() -> ReleaseState:
+        now = state.after(ledger.entries(model, after=state.sequence))
+        version = now.active.challenger if now.active else None
+        if aliases.alias(model, CHALLENGER) != version:
+            aliases.set_alias(model, CHALLENGER, version)
+        if ledger.head(model) != now.head:
+            raise StaleEvidenceError("the ledger has grown while the alias was set")
+        return now
+
+    return compare_and_swap(attempt)
+
+
+def _last_champion_change(entries: Sequence[Entry]) -> Entry | None:
+    return next((entry for entry in reversed(entries) if entry.moves), None)
+
+
+def _tag_with_entry(change: Entry, aliases: Aliases) -> None:
+    if change.champion_after is not None:
+        aliases.tag(change.model, change.champion_after, ENTRY_TAG, change.hash)
+
+
+def _alias_was_set(model: str, change: Entry | None, aliases: Aliases) -> bool:
+    """Whether the alias did get to where the newest change of champion sends it.
+
+    A change to no version is only ever recorded after the fact, so there it was.
+    """
+    if change is None or change.champion_after is None:
         return True
-    return aliases.tags(model, move.champion_after).get(ENTRY_TAG) == move.hash
+    return aliases.tags(model, change.champion_after).get(ENTRY_TAG) == change.hash
 
 
 def _check_ledger_tag(
-    model: str, chain: tuple[Entry, ...], alias: str | None, cited: str | None
+    model: str, entries: Sequence[Entry], alias: str | None, cited: str | None
 ) -> None:
     """Refuse a ledger that does not hold the entry which the serving version cites."""
-    if cited is not None and cited not in {entry.hash for entry in chain}:
+    if cited is not None and cited not in {entry.hash for entry in entries}:
         raise IntegrityError(
             "the ledger has lost entries",
             where=f"{model}, lineage {LIVE}",
@@ -155,9 +205,9 @@ def _check_ledger_tag(
         )
 
 
-def _check_registry(model: str, chain: tuple[Entry, ...], aliases: Aliases) -> None:
+def _check_registry(model: str, entries: Sequence[Entry], aliases: Aliases) -> None:
     """Refuse a registry that is not the one the ledger's versions were registered in."""
-    former = sorted({entry.champion_after for entry in chain if entry.champion_after}, key=int)
+    former = sorted({entry.champion_after for entry in entries if entry.champion_after}, key=int)
     if former and not any(aliases.tags(model, version) for version in former):
         raise IntegrityError(
             "the registry knows no version that ever was champion",

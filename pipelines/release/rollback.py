@@ -69,7 +69,7 @@ def rollback(
     if lineage == LIVE and not aliases.tags(model, to):
         raise no_such_version(model, to)  # before the ledger says what cannot be
     whole(to)
-    draft = NewEntry(
+    new = NewEntry(
         model=model,
         lineage=lineage,
         kind="rollback",
@@ -79,7 +79,7 @@ def rollback(
         champion_after=to,
         reasons=(reason,),
     )
-    entry = ledger.append(draft, after=chain[-1].sequence)
+    entry = ledger.append(new, after=chain[-1].sequence)
     if lineage == LIVE:
         sync_champion_alias(model, ledger, aliases)
     return entry

@@ -31,28 +31,6 @@ class ApprovalRequest(Record):
     page: str = Field(description="Markdown: what was found, gate by gate")
 
 
-def pending_entry(chain: Sequence[Entry]) -> Entry | None:
-    """The newest entry that awaits review against the champion of now, and has no answer.
-
-    Arguments:
-        chain: a model's ledger, oldest first.
-    """
-    champion = chain[-1].champion_after if chain else None
-    answered = {
-        entry.run
-        for entry in chain
-        if entry.decision and entry.kind != "dry_run" and entry.outcome != Outcome.AWAIT_REVIEW
-    }
-    asked = [
-        entry
-        for entry in chain
-        if entry.outcome == Outcome.AWAIT_REVIEW
-        and entry.champion_after == champion
-        and entry.run not in answered
-    ]
-    return asked[-1] if asked else None
-
-
 def approval_request(chain: Sequence[Entry], entry: Entry) -> ApprovalRequest:
     """What a person is asked by an entry that awaits review.
 

@@ -120,6 +120,6 @@ def test_a_run_waits_deferred_until_the_trial_has_ended(airflow_database: Path, 
     assert str(asked.state) == "skipped", "without `review: required` no person is asked"
     report: dict[str, Any] = finished.get_task_instance("release").xcom_pull("release")
     assert report["action"] == "ended"
-    assert report["next_look"] is None
+    assert report["next_check"] is None
     moves = [e.transition.stage.value for e in connect().ledger.entries("demand") if e.transition]
     assert moves == ["shadow", "ended"], "the ledger has the whole way of one run"

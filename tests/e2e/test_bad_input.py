@@ -103,7 +103,7 @@ def test_who_is_not_declared_is_not_released_and_not_rolled_back(pharmacy: Pharm
 def test_without_a_rollout_release_says_who_decides(pharmacy: Pharmacy) -> None:
     pharmacy.declare()
     told = pharmacy.cli("release", "demand", "--json").body
-    assert (told["action"], "declare a `rollout`" in told["next_step"]) == ("nothing", True), told
+    assert (told["action"], "declare a `rollout`" in told["next_step"]) == ("idle", True), told
 
 
 def test_a_setting_that_cannot_be_used_is_told_by_its_variable(pharmacy: Pharmacy) -> None:

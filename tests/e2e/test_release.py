@@ -14,7 +14,7 @@ from pipelines.flows.release.advance import advance
 from pipelines.flows.serving.publish import publish_plan
 from pipelines.release.ledger import chain_errors, replay
 from pipelines.release.registry import CHALLENGER, CHAMPION
-from pipelines.release.rollout.state import beside
+from pipelines.release.rollout.state import ReleaseState
 from pipelines.spec.predictions import Arm
 from tests.support.pharmacy import SECOND, Pharmacy
 from tests.support.rollout_factory import (
@@ -54,7 +54,7 @@ def page(pharmacy: Pharmacy, stands: str) -> str:
     """What the registry says of version 2 on live traffic; what it said before is still there."""
     registry = pharmacy.registry
     assert registry.tags("demand", "2")["gauntlet.rollout_status"] == stands
-    live, before = registry.described("demand", "2").split("*What was said before live traffic:*")
+    live, before = registry.described("demand", "2").split("*Review before live traffic:*")
     assert before.strip().startswith("✔ Passed offline: live traffic decides\n---")
     return live
 
@@ -63,7 +63,7 @@ def page(pharmacy: Pharmacy, stands: str) -> str:
 def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pharmacy) -> None:
     report = run_canary(pharmacy, sales_factor(1.4))
     assert report.action == "canary", (report.summary, verdicts(report))
-    assert page(pharmacy, "canary").startswith("◔ In its canary")
+    assert page(pharmacy, "canary").startswith("◔ In canary")
     assert "| shadow.errors" in page(pharmacy, "canary")
     assert serves(pharmacy) == ("1", "2")
     plan = publish_plan("demand", at(pharmacy, CANARY).publishing)
@@ -78,16 +78,16 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
 
     early = step(pharmacy, CANARY + 9 * DAY)
     assert serves(pharmacy) == ("1", "2"), "the ledger decides, so a step puts it back"
-    assert (early.action, early.weeks) == ("waits", 0), "a week counts when its sales are known"
-    assert early.next_look == CANARY + 10 * DAY
-    assert "0 of 2 weeks have matured; next look 20" in page(pharmacy, "canary")
+    assert (early.action, early.weeks) == ("waiting", 0), "a week counts when its sales are known"
+    assert early.next_check == CANARY + 10 * DAY
+    assert "0 of 2 weeks have matured; next check 20" in page(pharmacy, "canary")
 
     report = step(pharmacy, VERDICT)
     assert report.action == "promoted", (report.summary, verdicts(report))
     assert [look.week for look in report.looks] == [2]
     assert serves(pharmacy) == ("2", None)
     won = page(pharmacy, "promoted")
-    assert won.startswith("✔ Champion: its canary was won\n---")
+    assert won.startswith("✔ Champion: it won its canary\n---")
     assert "| canary.primary&emsp; | ✔ pass" in won
     assert "| promoted&emsp; |" in won
     chain = at(pharmacy, VERDICT).ledger.entries("demand")
@@ -97,20 +97,22 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
 
     assert step(pharmacy, VERDICT).action == "holdback"
     assert serves(pharmacy) == ("2", "1"), "the former champion answers what is held back"
-    move = beside(at(pharmacy, VERDICT).ledger.entries("demand"))
+    move = ReleaseState.from_entries(
+        "demand", at(pharmacy, VERDICT).ledger.entries("demand")
+    ).active
     assert move is not None
     after = {Arm.CHALLENGER: 1.0, Arm.CONTROL: 1.4, Arm.CHAMPION: 1.4}  # the roles are swapped
     end = VERDICT + 18 * DAY
     write_sales(Path(pharmacy.store), VERDICT, end, move.salt, 0.5, lambda arm: after[arm])
     Traffic().log(pharmacy, VERDICT + HOUR, end)
     watched = step(pharmacy, VERDICT + 13 * DAY)
-    assert (watched.action, watched.weeks, watched.planned_weeks) == ("waits", 1, 2)
+    assert (watched.action, watched.weeks, watched.planned_weeks) == ("waiting", 1, 2)
     kept = step(pharmacy, end)
     assert kept.action == "kept", (kept.summary, verdicts(kept))
     assert "canary.realised_gain" in verdicts(kept)
     assert page(pharmacy, "kept").startswith("✔ Champion")
     assert serves(pharmacy) == ("2", None)
-    assert step(pharmacy, end).action == "nothing"
+    assert step(pharmacy, end).action == "idle"
 
 
 @pytest.mark.slow
@@ -125,7 +127,7 @@ def test_what_only_the_canary_can_tell_is_rolled_back_at_once(pharmacy: Pharmacy
     told = page(pharmacy, "rolled back")
     assert told.startswith("✘ Rolled back: it did harm\n---\n\nHarm is shown")
     assert told.index("canary.harm.packs_a_sale") < told.index("canary.primary"), "harm comes first"
-    assert step(pharmacy, CANARY + 10 * DAY).action == "nothing", "it does not begin again"
+    assert step(pharmacy, CANARY + 10 * DAY).action == "idle", "it does not begin again"
     assert page(pharmacy, "rolled back") == told
 
     explained = pharmacy.cli("explain", "demand", "2")
@@ -173,7 +175,7 @@ def test_a_promotion_that_is_killed_before_the_alias_is_finished(
 
     assert step(pharmacy, VERDICT).action == "holdback"
     assert serves(pharmacy) == ("2", "1")
-    assert page(pharmacy, "holdback").startswith("✔ Champion, watched")
+    assert page(pharmacy, "holdback").startswith("✔ Champion, in holdback")
     assert len(at(pharmacy, VERDICT).ledger.entries("demand")) == len(before) + 1
 
 
@@ -185,7 +187,7 @@ def test_two_at_once_make_one_move_and_a_clock_set_back_none(pharmacy: Pharmacy)
         parts = at(pharmacy, SECOND)
         ready.wait()
         try:
-            said.append(advance("demand", SECOND, parts).action.value)
+            said.append(advance("demand", SECOND, parts.release).action.value)
         except StaleEvidenceError:
             said.append("superseded")
 
@@ -199,18 +201,18 @@ def test_two_at_once_make_one_move_and_a_clock_set_back_none(pharmacy: Pharmacy)
     assert len(said) == 2
 
     back = step(pharmacy, SECOND - DAY)
-    assert back.action == "waits"
-    assert back.next_look == SECOND
+    assert back.action == "waiting"
+    assert back.next_check == SECOND
     assert at(pharmacy, SECOND).ledger.entries("demand") == chain
     with pytest.raises(TimeError):
-        advance("demand", SECOND + DAY, at(pharmacy, SECOND))
+        advance("demand", SECOND + DAY, at(pharmacy, SECOND).release)
 
 
 @pytest.mark.slow
 def test_without_a_log_shadow_has_no_data_and_ends(pharmacy: Pharmacy) -> None:
     assert step(pharmacy, SECOND).action == "shadow"
     report = step(pharmacy, CANARY)
-    assert (report.action, verdicts(report)["shadow.requests"]) == ("waits", "no_data")
+    assert (report.action, verdicts(report)["shadow.requests"]) == ("waiting", "no_data")
     report = step(pharmacy, CANARY + 2 * DAY)
     assert report.action == "ended"
     assert "no_data" in report.summary

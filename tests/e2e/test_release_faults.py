@@ -184,7 +184,7 @@ def test_killed_between_ledger_and_alias_at_the_promotion_and_at_a_rollback(
     assert town.aliases == ("2", "1")
     assert town.plan() == ("2", None), "nobody stands beside a champion on its way out"
     again = Answer.of(town.release(VERDICT))
-    assert (again.code, again.body["action"]) == (0, "nothing"), again.err
+    assert (again.code, again.body["action"]) == (0, "idle"), again.err
     assert town.aliases == ("1", None)
     assert moves(town.chain) == undisturbed, "it did not end where the undisturbed one did"
 
@@ -197,7 +197,7 @@ def test_killed_while_a_challenger_comes(town: Town) -> None:
     assert begun.transition is not None
     assert begun.transition.stage == "shadow"
     assert town.plan() == ("1", None), "nobody is beside the champion before the alias says so"
-    assert step(town.pharmacy, begun.recorded_at).action == "waits"
+    assert step(town.pharmacy, begun.recorded_at).action == "waiting"
     assert town.aliases == ("1", "2"), "the next step has finished the move"
     assert town.plan() == ("1", "2")
     assert town.chain[-1] == begun
@@ -215,7 +215,7 @@ def test_killed_while_a_challenger_is_taken_off(town: Town) -> None:
     assert town.aliases == ("1", "2"), "the alias is behind the ledger"
     assert town.plan() == ("1", None), "services follow the ledger, which took it off"
     again = Answer.of(town.release(later))
-    assert (again.code, again.body["action"]) == (0, "nothing"), again.err
+    assert (again.code, again.body["action"]) == (0, "idle"), again.err
     assert town.aliases == ("1", None)
     assert town.chain[-1] == ended
 
@@ -357,18 +357,18 @@ def test_a_clock_that_goes_back_makes_no_look_twice_and_no_entry_early(
     week = step(pharmacy, CANARY + 11 * DAY)  # whole weeks count when their sales are known
     again = step(pharmacy, CANARY + 11 * DAY)
     back = step(pharmacy, CANARY + 3 * DAY)
-    assert (week.action, again.action, back.action) == ("waits", "waits", "waits")
+    assert (week.action, again.action, back.action) == ("waiting", "waits", "waits")
     assert (week.weeks, again.weeks, back.weeks) == (1, 1, 0)
     assert week.looks == again.looks
-    assert back.next_look is not None
-    assert back.next_look > CANARY + 3 * DAY, "it is to be looked at in its own past"
+    assert back.next_check is not None
+    assert back.next_check > CANARY + 3 * DAY, "it is to be looked at in its own past"
     early = step(pharmacy, SECOND)
-    assert (early.action, early.next_look) == ("waits", CANARY)
+    assert (early.action, early.next_check) == ("waiting", CANARY)
     assert ledger.entries("demand") == before, "a look as of the past was recorded"
     assert releases(pharmacy) == kept
 
     with pytest.raises(TimeError, match="as-of lies in the future"):
-        advance("demand", VERDICT, at(pharmacy, VERDICT - DAY))
+        advance("demand", VERDICT, at(pharmacy, VERDICT - DAY).release)
     assert ledger.entries("demand") == before
 
     falling = Falling(VERDICT)
@@ -386,10 +386,12 @@ def test_a_clock_that_goes_back_makes_no_look_twice_and_no_entry_early(
     assert chain[-1].as_of == VERDICT
 
     early = step(pharmacy, VERDICT - DAY)
-    assert (early.action, early.next_look) == ("waits", VERDICT), "a promotion that is yet to come"
+    assert (early.action, early.next_check) == ("waiting", VERDICT), (
+        "a promotion that is yet to come"
+    )
     assert ledger.entries("demand") == chain
     assert step(pharmacy, VERDICT).action == "holdback"
     early = step(pharmacy, CANARY)
-    assert early.action == "waits"
-    assert early.next_look is not None
-    assert early.next_look > CANARY
+    assert early.action == "waiting"
+    assert early.next_check is not None
+    assert early.next_check > CANARY

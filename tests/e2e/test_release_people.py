@@ -26,7 +26,7 @@ from pipelines.predictions.assignment import Allocation, arm_of
 from pipelines.release.dry_run import record_comparison
 from pipelines.release.ledger import NewEntry
 from pipelines.release.registry import CHALLENGER, CHAMPION
-from pipelines.release.rollout.state import trial
+from pipelines.release.rollout.state import ReleaseState
 from pipelines.spec.predictions import Arm
 from tests.contract.registry.conftest import mlflow_server
 from tests.support.pharmacy import SECOND, Pharmacy, write_days
@@ -92,7 +92,7 @@ def test_a_promotion_that_harms_later_is_taken_back_and_brings_everything_back(
     assert pharmacy.registry.alias("demand", CHALLENGER) is None
     assert pharmacy.registry.tags("demand", "2")["gauntlet.rollout_status"] == "taken back"
     told = pharmacy.registry.described("demand", "2")
-    assert told.startswith("○ Champion no more: version 1 is\n---\n\nHarm after the promotion")
+    assert told.startswith("○ No longer champion: version 1 is\n---\n\nHarm after the promotion")
 
     now = VERDICT + 12 * DAY
     spec, champion = served_spec("demand", at(pharmacy, now).materialization)
@@ -126,10 +126,12 @@ def test_a_year_without_tries_left_holds_the_canary_back(pharmacy: Pharmacy) -> 
     )
     record_comparison(look, parts.load_spec("demand").gates.budget, parts.ledger, parts.clock)
     report = run_canary(pharmacy, sales_factor(1.5))
-    assert report.action == "held", (report.summary, verdicts(report))
+    assert report.action == "budget_exhausted", (report.summary, verdicts(report))
     assert "gates.budget" in report.next_step
     assert verdicts(report)["budget.exhausted"] == "inconclusive"
-    standing = trial(at(pharmacy, CANARY).ledger.entries("demand"))
+    standing = ReleaseState.from_entries(
+        "demand", at(pharmacy, CANARY).ledger.entries("demand")
+    ).trial
     assert standing is not None
     assert standing.transition.stage == "shadow", "it stays where nobody acts on what it says"
 
@@ -165,7 +167,7 @@ def test_losses_of_logged_answers_are_those_counted_by_hand(pharmacy: Pharmacy) 
         sold = events.loc[hit & within, "quantity"].sum()
         assert values[place] == pytest.approx(abs(sold - row["prediction"]))
 
-    standing = trial(parts.ledger.entries("demand"))
+    standing = ReleaseState.from_entries("demand", parts.ledger.entries("demand")).trial
     assert standing is not None
     rollout = version.spec.rollout
     assert rollout is not None
@@ -244,12 +246,12 @@ def test_an_approval_by_a_tag_in_mlflow_counts_for_the_evidence_it_names(
     assert other.action == "awaiting_approval"
     assert "other evidence" in other.summary
 
-    question = pending_approval("demand", now())
+    question = pending_approval("demand", now().ledger, now().registry)
     assert question is not None, "a person is asked while the tag names other evidence"
     assert (question.version, question.evidence) == ("2", evidence)
 
     client.set_model_version_tag("demand", "2", "gauntlet.approval", evidence)
-    assert pending_approval("demand", now()) is None, (
+    assert pending_approval("demand", now().ledger, now().registry) is None, (
         "who has answered in MLflow is not asked elsewhere"
     )
     assert go().action == "approved"
@@ -265,10 +267,10 @@ def test_an_approval_by_a_tag_in_mlflow_counts_for_the_evidence_it_names(
     assert told.code == 0, told.err
     assert (told.body["kind"], told.body["action"], told.body["stage"]) == (
         "release",
-        "waits",
+        "waiting",
         "shadow",
     )
-    assert told.body["next_look"] == instant_text(CANARY)
+    assert told.body["next_check"] == instant_text(CANARY)
     shown = pharmacy.cli("release", "demand", "--as-of", later)
     assert "version 2 in shadow" in shown.out
-    assert f"look again at {instant_text(CANARY)}" in shown.out
+    assert f"next check at {instant_text(CANARY)}" in shown.out

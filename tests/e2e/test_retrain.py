@@ -13,8 +13,8 @@ from pipelines.cli.output import console
 from pipelines.core.errors import GauntletError
 from pipelines.core.findings import Verdict
 from pipelines.core.time import instant_text
-from pipelines.flows.release.approval import answer_review
 from pipelines.flows.retrain.request import STEPS
+from pipelines.release.approval import ReviewAnswer, answer_review
 from pipelines.release.ledger import chain_errors, replay
 from pipelines.release.registry import CHAMPION
 from pipelines.release.version_facts import CONTENT
@@ -403,5 +403,6 @@ def test_explain_replays_the_verdict(reviewed: Pharmacy) -> None:
 
 def test_a_review_that_is_not_awaited_is_said(champion: Pharmacy, tmp_path: Path) -> None:
     parts = champion.copy(tmp_path / "home").parts()
+    given = ReviewAnswer(by="ana", evidence="0" * 64, approved=True)
     with pytest.raises(GauntletError, match="does not await review"):
-        answer_review(parts, "demand", "1", by="ana", evidence="0" * 64, approved=True)
+        answer_review("demand", "1", given, parts.ledger, parts.registry, parts.clock)

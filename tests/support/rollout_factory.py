@@ -23,7 +23,8 @@ from pipelines.flows.collaborators import Parts
 from pipelines.flows.release.advance import advance
 from pipelines.flows.release.report import ReleaseReport
 from pipelines.predictions.assignment import Allocation, arm_of
-from pipelines.release.rollout.state import beside, shadow_transition, waiting
+from pipelines.release.rollout.stages import shadow_transition
+from pipelines.release.rollout.state import ReleaseState
 from pipelines.simulation.world import World
 from pipelines.spec.predictions import Arm, prediction_log
 from pipelines.spec.rollout import Rollout
@@ -114,9 +115,10 @@ def _first_version(folder: Path, *, mlflow: bool) -> None:
 
 def salt_of(pharmacy: Pharmacy) -> str:
     """Of the challenger that waits: known before it is on trial, as it is made of the question."""
-    question = waiting(at(pharmacy, SECOND).ledger.entries("demand"))
-    assert question is not None
-    return shadow_transition(question, Rollout.model_validate(ROLLOUT)).salt
+    chain = at(pharmacy, SECOND).ledger.entries("demand")
+    admission = ReleaseState.from_entries("demand", chain).next_challenger
+    assert admission is not None
+    return shadow_transition(admission, Rollout.model_validate(ROLLOUT)).salt
 
 
 def reported_in_time(_: Arm) -> float:
@@ -196,7 +198,8 @@ class Traffic:
         """Ask from one instant until another, under the plan that stands in the ledger."""
         parts = at(pharmacy, start)
         chain = parts.ledger.entries("demand")
-        move, champion = beside(chain), str(chain[-1].champion_after)
+        move = ReleaseState.from_entries("demand", chain).active
+        champion = str(chain[-1].champion_after)
         service = Service(
             champion=champion,
             challenger=move.challenger if move else None,
@@ -260,7 +263,7 @@ def in_mlflow(pharmacy: Pharmacy) -> dict[str, Any]:
 
 def step(pharmacy: Pharmacy, instant: datetime, **others: Any) -> ReleaseReport:
     """One step of the release, by a process that runs then."""
-    return advance("demand", instant, at(pharmacy, instant, **others))
+    return advance("demand", instant, at(pharmacy, instant, **others).release)
 
 
 def run_canary(

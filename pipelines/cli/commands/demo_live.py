@@ -100,7 +100,7 @@ def _live(settings: Settings, story: LiveStory, number: int, *, quiet: bool) -> 
                 return
             if not isinstance(what, ReleaseReport):
                 _tell_retraining(what)
-            elif what.action.moves or what.weeks > weeks:
+            elif what.action.changes_ledger or what.weeks > weeks:
                 _tell_step(what)
                 weeks = what.weeks
 
@@ -133,12 +133,12 @@ def _tell_retraining(done: Retraining) -> None:
 
 def _tell_step(report: ReleaseReport) -> None:
     """A move, and what it came from; or how far it is."""
-    act, day = report.action, f"{report.as_of:%d %B}"
-    if not act.moves:
+    action, day = report.action, f"{report.as_of:%d %B}"
+    if not action.changes_ledger:
         weeks = f"{report.weeks} of {report.planned_weeks} weeks have matured"
-        console.print(f"  [dim]{day}  {act.replace('_', ' ')}  {weeks}[/]")
+        console.print(f"  [dim]{day}  {action.replace('_', ' ')}  {weeks}[/]")
         return
-    console.print(f"  {day}  [bold {_COLOURS.get(act, 'yellow')}]{act}[/]", end="  ")
+    console.print(f"  {day}  [bold {_COLOURS.get(action, 'yellow')}]{action}[/]", end="  ")
     console.print(escape(report.summary), soft_wrap=True)
     if report.challenger is None:
         show_findings([f for f in report.findings if f.name.startswith(_TOLD)], everything=True)

@@ -187,7 +187,7 @@ def _untold(parts: Parts, name: str) -> list[str]:
     from pipelines.flows.release.pages import update_model_pages
 
     try:
-        update_model_pages(name, parts)
+        update_model_pages(name, parts.ledger.entries(name), parts.registry)
     except GauntletError as problem:
         return [f"the next `gauntlet release {name}` tells it in MLflow: {problem.what}"]
     return []
@@ -232,11 +232,11 @@ def approve(
     as_json: Json = False,
 ) -> None:
     """Approve or reject a version that awaits review. Applies to the named evidence only."""
-    from pipelines.flows.release.approval import answer_review
+    from pipelines.release.approval import ReviewAnswer, answer_review
 
-    entry = answer_review(
-        connect(), name, version, by=by, evidence=evidence, approved=not refuse, note=note
-    )
+    parts = connect()
+    given = ReviewAnswer(by=by, evidence=evidence, approved=not refuse, note=note)
+    entry = answer_review(name, version, given, parts.ledger, parts.registry, parts.clock)
     if as_json:
         answer("review", {"entry": entry.as_json()})
     else:
@@ -282,5 +282,5 @@ def _since(entry: Entry, chain: Sequence[Entry]) -> list[Entry]:
     from pipelines.reporting.rollout_page import rollout_histories
 
     mine = [one for one in rollout_histories(chain) if one.version == entry.candidate]
-    moves = [move for one in mine for move in (*one.moves, one.replaced) if move is not None]
+    moves = [move for one in mine for move in (*one.transitions, one.replaced) if move is not None]
     return [move for move in moves if move.sequence > entry.sequence]

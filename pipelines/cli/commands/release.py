@@ -33,9 +33,9 @@ def release(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
     """
     from pipelines.flows.release.advance import advance
 
-    with spinner("looking at live traffic") as tell:
+    with spinner("checking live traffic") as tell:
         parts = connect(progress=tell)
-        report = advance(name, instant(as_of, parts.clock.now()), parts)
+        report = advance(name, instant(as_of, parts.clock.now()), parts.release)
     if as_json:
         answer("release", report.as_json())
     else:
@@ -43,18 +43,22 @@ def release(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
 
 
 def _show(report: ReleaseReport) -> None:
-    """What was done, what stands, the looks, and when to look again."""
-    act = report.action
-    colour = _COLOURS.get(act, "yellow" if act.moves else "default")
-    console.print(f"[bold {colour}]{act.replace('_', ' ')}[/]  {escape(report.summary)}")
-    show_findings(report.findings, everything=not act.moves and bool(report.planned_weeks))
-    if report.challenger is None:
-        console.print(f"champion {report.champion or 'none'} answers everybody")
+    """The step, the state of the rollout, the interim analyses, and the next check."""
+    action = report.action
+    colour = _COLOURS.get(action, "yellow" if action.changes_ledger else "default")
+    console.print(f"[bold {colour}]{action.replace('_', ' ')}[/]  {escape(report.summary)}")
+    show_findings(
+        report.findings, everything=not action.changes_ledger and bool(report.planned_weeks)
+    )
+    if report.champion is None:
+        console.print("there is no champion")
+    elif report.challenger is None:
+        console.print(f"champion {report.champion} answers all requests")
     else:
         share = f", {report.share:.1%} of entities in each arm" if report.share else ""
         since = f" since {instant_text(report.since)}" if report.since else ""
         console.print(
-            f"champion {report.champion}, beside it version {report.challenger} in {report.stage}"
+            f"champion {report.champion}, version {report.challenger} in {report.stage}"
             f"{share}{since}"
         )
     if report.planned_weeks:
@@ -63,20 +67,21 @@ def _show(report: ReleaseReport) -> None:
     if report.planned_looks:
         show_table(_looks(report))
     if report.next_step:
-        console.print(f"[bold]do:[/] {escape(report.next_step)}", soft_wrap=True)
-    if report.next_look:
-        console.print(f"[dim]look again at {instant_text(report.next_look)}[/]")
+        console.print(f"[bold]next step:[/] {escape(report.next_step)}", soft_wrap=True)
+    if report.next_check:
+        console.print(f"[dim]next check at {instant_text(report.next_check)}[/]")
 
 
 def _looks(report: ReleaseReport) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("look", "gain", "z", "needed", ""):
-        table.add_column(heading, justify="left" if heading in ("look", "") else "right")
+    for heading in ("interim analysis", "gain", "z", "needed", ""):
+        left = heading in ("interim analysis", "")
+        table.add_column(heading, justify="left" if left else "right")
     taken = {look.week: look for look in report.looks}
     for week in report.planned_looks:
         look = taken.get(week)
         if look is None:
-            table.add_row(f"week {week}", "", "", "", "[dim]to come[/]")
+            table.add_row(f"week {week}", "", "", "", "[dim]planned[/]")
             continue
         needed = "" if look.bound is None else f"{look.bound:.2f}"
         crossed = mark(Verdict.PASS if look.crossed else Verdict.INCONCLUSIVE)

@@ -26,7 +26,7 @@ from pipelines.features.online.store import OnlineStore, ViewState
 from pipelines.flows.retrain.request import LIVE, Request
 from pipelines.flows.versions import VersionReader
 from pipelines.release.ledger import Ledger
-from pipelines.release.rollout.state import beside
+from pipelines.release.rollout.state import ReleaseState
 from pipelines.spec.combine import combined_spec, common_spec
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.refresh import Refresh
@@ -176,7 +176,8 @@ def served_spec(
     if champion is None:
         return spec, None
     old = versions.load(model, champion)
-    whole, move = common_spec(spec, old.spec), beside(chain)
+    whole = common_spec(spec, old.spec)
+    move = ReleaseState.from_entries(model, chain).active
     if move is None:
         return whole, champion
     third = versions.load(model, move.challenger).spec

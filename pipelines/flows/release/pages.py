@@ -1,9 +1,11 @@
-"""The pages of whoever is, or was, on live traffic: brought to what the ledger says."""
+"""The pages in the registry of versions that are, or were, on live traffic."""
 
 from __future__ import annotations
 
-from pipelines.flows.collaborators import Parts
-from pipelines.flows.release.report import ReleaseReport
+from collections.abc import Sequence
+
+from pipelines.release.ledger import Entry
+from pipelines.release.registry import Registry
 from pipelines.release.version_facts import ROLLOUT_STATUS
 from pipelines.reporting.rollout_page import (
     LatestCheck,
@@ -13,43 +15,46 @@ from pipelines.reporting.rollout_page import (
 )
 
 
-def update_model_pages(model: str, parts: Parts, report: ReleaseReport | None = None) -> None:
-    """Tell in the registry how the newest rollout stands, and the champion that one brought.
+def update_model_pages(
+    model: str, entries: Sequence[Entry], registry: Registry, latest: LatestCheck | None = None
+) -> None:
+    """Show the newest rollout on its version's page, and the one of the champion before it.
 
-    The version's description has it on top of its review page, and the tag
-    ``gauntlet.rollout_status`` in a word or two. Safe to repeat: the tag is written last.
+    The rollout is put above the review page in the version's description; its status is the tag
+    ``gauntlet.rollout_status``. Safe to repeat: the tag is written last.
 
     Arguments:
-        report: of the newest step; its findings are shown, not those of the last move.
+        model: the model's name.
+        entries: its ledger, oldest first.
+        registry: holds the pages.
+        latest: the newest check; None shows the findings of the last transition.
 
     Raises:
         Unavailable: the registry did not answer; running again is safe.
     """
-    told = rollout_histories(parts.ledger.entries(model))
-    if not told:
+    histories = rollout_histories(entries)
+    if not histories:
         return
-    *before, newest = told
+    *before, newest = histories
     champions = [one for one in before if one.promoted]
     for history in champions[-1:]:
-        _put(model, parts, history, None)
-    latest = None
-    if report is not None and report.findings:
-        shown = {name: getattr(report, name) for name in LatestCheck.model_fields}
-        latest = LatestCheck.model_validate(shown)
-    _put(model, parts, newest, latest)
+        _update_page(model, registry, history, None)
+    _update_page(model, registry, newest, latest)
 
 
-def _put(model: str, parts: Parts, history: RolloutHistory, latest: LatestCheck | None) -> None:
-    registry, version = parts.registry, history.version
+def _update_page(
+    model: str, registry: Registry, history: RolloutHistory, latest: LatestCheck | None
+) -> None:
+    version, status = history.version, history.status
     tags = registry.tags(model, version)
-    if not tags:  # somebody deleted the version, and its page with it
+    if not tags:  # the version was deleted, and its page with it
         return
-    stood = tags.get(ROLLOUT_STATUS)
-    if latest is None and stood == history.stands:
+    shown = tags.get(ROLLOUT_STATUS)
+    if latest is None and shown == status:
         return
     page = registry.described(model, version)
-    told = rollout_page(history, latest, page)
-    if told != page:
-        registry.describe(model, version, told)
-    if stood != history.stands:
-        registry.tag(model, version, ROLLOUT_STATUS, history.stands)
+    updated = rollout_page(history, latest, page)
+    if updated != page:
+        registry.describe(model, version, updated)
+    if shown != status:
+        registry.tag(model, version, ROLLOUT_STATUS, status)

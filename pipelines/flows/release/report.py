@@ -1,48 +1,17 @@
-"""What one step of a release did, what stands now, and when to look again."""
+"""The report of a release step: what it did, the state of the rollout, and the next check."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
-from typing import Any
 
 from pydantic import Field
 
-from pipelines.core.files import write_bytes
 from pipelines.core.findings import Finding
-from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Instant, Record
-from pipelines.flows.collaborators import Parts
 from pipelines.gates.canary.looks import Look
-from pipelines.release.rollout.state import beside
+from pipelines.release.rollout.actions import NextAction, ReleaseAction
+from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.rollout.transition import Stage
-
-
-class ReleaseAction(StrEnum):
-    """What a step came to. Those before ``waits`` are moves in the ledger."""
-
-    APPROVED = "approved"
-    SHADOW = "shadow"
-    CANARY = "canary"
-    PROMOTED = "promoted"
-    HOLDBACK = "holdback"
-    KEPT = "kept"
-    ENDED = "ended"
-    ROLLED_BACK = "rolled_back"
-    WAITS = "waits"
-    AWAITS_PERSON = "awaiting_approval"
-    HELD = "held"
-    NOTHING = "nothing"
-
-    @property
-    def moves(self) -> bool:
-        """Whether something changed on live traffic, or may change now."""
-        return self not in (
-            ReleaseAction.WAITS,
-            ReleaseAction.AWAITS_PERSON,
-            ReleaseAction.HELD,
-            ReleaseAction.NOTHING,
-        )
 
 
 class ReleaseReport(Record):
@@ -55,47 +24,42 @@ class ReleaseReport(Record):
     next_step: str = Field(default="", description="what a person can do, where one is needed")
     champion: str | None = Field(description="version that serves now")
     challenger: str | None = Field(
-        default=None, description="version beside it on live traffic now"
+        default=None,
+        description="second version on live traffic; in a holdback the former champion",
     )
-    stage: Stage | None = Field(default=None, description="in which that one stands")
+    stage: Stage | None = Field(default=None, description="of the rollout")
     share: float = Field(default=0.0, description="of entities, in each arm")
     since: Instant | None = Field(default=None, description="when that stage began")
-    weeks: int = Field(default=0, description="whole matured weeks that counted")
+    weeks: int = Field(default=0, description="whole matured weeks that count")
     planned_weeks: int = Field(default=0, description="weeks until the end")
     findings: tuple[Finding, ...] = ()
-    looks: tuple[Look, ...] = ()
-    planned_looks: tuple[int, ...] = ()
-    next_look: Instant | None = Field(
-        default=None, description="when to look again; null: nothing is awaited"
+    looks: tuple[Look, ...] = Field(default=(), description="interim analyses taken so far")
+    planned_looks: tuple[int, ...] = Field(
+        default=(), description="weeks after which an interim analysis is planned"
+    )
+    next_check: Instant | None = Field(
+        default=None, description="when to run the release again; null: nothing is expected"
     )
 
 
-def report(
-    model: str, as_of: datetime, parts: Parts, act: ReleaseAction, summary: str, **more: Any
-) -> ReleaseReport:
-    """A report with what stands on live traffic now, as the ledger has it."""
-    chain = parts.ledger.entries(model)
-    move = beside(chain)
-    since = [e.recorded_at for e in chain if move is not None and e.transition == move]
+def report_of(state: ReleaseState, action: NextAction, as_of: datetime) -> ReleaseReport:
+    """Report an action and the state after it."""
+    active, progress = state.active, action.progress
     return ReleaseReport(
-        model=model,
+        model=state.model,
         as_of=as_of,
-        action=act,
-        summary=summary,
-        champion=chain[-1].champion_after if chain else None,
-        challenger=move.challenger if move else None,
-        stage=move.stage if move else None,
-        share=move.share if move else 0.0,
-        since=since[-1] if since else None,
-        **more,
+        action=action.action,
+        summary=action.summary,
+        next_step=action.next_step,
+        champion=state.champion,
+        challenger=active.challenger if active else None,
+        stage=active.stage if active else None,
+        share=active.share if active else 0.0,
+        since=state.active_since,
+        weeks=progress.weeks,
+        planned_weeks=progress.planned_weeks,
+        findings=progress.findings,
+        looks=progress.looks,
+        planned_looks=progress.planned_looks,
+        next_check=action.next_check,
     )
-
-
-def save_evidence(parts: Parts, model: str, run: str, evidence: Record) -> None:
-    """Keep what a move follows from, before it is made: ``<home>/releases/<model>/<run>.json``.
-
-    The ledger has the findings, which suffice to judge again; this has the sums behind them.
-    """
-    path = parts.home / "releases" / model / f"{run}.json"
-    stored = StoredFormat("release evidence", type(evidence))
-    write_bytes(path, (stored.to_text(evidence) + "\n").encode())

@@ -15,7 +15,7 @@ from pipelines.predictions.journal import Journal
 from pipelines.predictions.shipping import ShipReport, ship
 from pipelines.release.ledger import Entry, Ledger
 from pipelines.release.registry import CHALLENGER, CHAMPION
-from pipelines.release.rollout.state import beside
+from pipelines.release.rollout.state import ReleaseState
 from pipelines.serving.plan import PlannedVersion, ServingPlan, write_plan
 from pipelines.spec.model import ModelSpec
 
@@ -103,7 +103,7 @@ def _with_challenger(
     if named is None:
         return plan
     chain += collaborators.ledger.entries(plan.model, after=len(chain))
-    move = beside(chain)
+    move = ReleaseState.from_entries(plan.model, chain).active
     if move is None or move.challenger != named:
         return plan
     if chain[-1].champion_after != plan.champion.version:

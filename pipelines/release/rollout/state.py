@@ -1,59 +1,56 @@
-"""Rollouts: a challenger's way from shadow to champion, as moves in the ledger.
+"""The state of a release: one fold over the ledger's entries.
 
-``start_rollout`` (every offline gate passed) -> shadow -> canary, stage by stage -> promoted, or
-ended; after a promotion, a holdback with the former champion.
-What stands is a fold over the ledger's entries: nothing else is stored, so a process that is killed
-finds it again. One challenger is on trial at a time. When the champion changes under it, by a
-rollback or by hand, what it was measured against is gone: the trial can only be ended. A holdback
-that loses its champion is over by itself.
+A challenger that passed every offline gate goes through shadow and the stages of its canary, and is
+then promoted or ended. After a promotion, a holdback compares the new champion with the former one.
+The state is computed from the ledger and stored nowhere else, so a process that was killed finds it
+again. One challenger is on trial at a time. When the champion changes during a trial, by a rollback
+or by hand, the trial is void and can only be ended. A holdback ends with its champion.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import Field
 
-from pipelines.core.errors import GauntletError
-from pipelines.core.findings import Finding
-from pipelines.core.records import Instant, Record, digest_of
+from pipelines.core.errors import IntegrityError
+from pipelines.core.records import Instant, Record
 from pipelines.predictions.assignment import Ramp
-from pipelines.release.ledger import Entry, Ledger, NewEntry
+from pipelines.release.ledger import Entry
 from pipelines.release.policy import Outcome
-from pipelines.release.registry import CHALLENGER, Aliases
 from pipelines.release.rollout.transition import Stage, Transition
 from pipelines.spec.rollout import Rollout
 
 ON_TRIAL = (Stage.SHADOW, Stage.CANARY)
-_LEGAL: dict[Stage | None, tuple[Stage, ...]] = {
-    None: (Stage.SHADOW,),
-    Stage.SHADOW: (Stage.CANARY, Stage.ENDED),
-    Stage.CANARY: (Stage.CANARY, Stage.PROMOTED, Stage.ENDED),
-    Stage.HOLDBACK: (Stage.ENDED,),
-}
 
 
 class Trial(Record):
-    """A challenger on trial."""
+    """A challenger in shadow or canary."""
 
     model: str
     challenger: str
-    champion: str = Field(description="the version that it is measured against")
-    question: Entry = Field(description="the decision that made it a challenger")
+    champion: str = Field(description="the version that it is compared with")
+    admission: Entry = Field(description="the decision that made it a challenger")
     transition: Transition = Field(description="the newest")
     since: Instant = Field(description="when the present stage began")
-    canary_since: Instant | None = Field(default=None, description="when the first one began")
-    void: bool = Field(default=False, description="the champion changed since")
+    void: bool = Field(default=False, description="the champion changed since the trial began")
 
     @property
     def run(self) -> str:
-        """What the runs of its moves begin with."""
-        return self.question.run
+        """The run that admitted the challenger; the runs of its transitions begin with it."""
+        return self.admission.run
+
+    def is_due(self, rollout: Rollout, now: datetime) -> bool:
+        """Whether the present stage has lasted as long as declared."""
+        canary = self.transition.stage is Stage.CANARY
+        duration = rollout.canary.stage_duration if canary else rollout.shadow.duration
+        return now >= self.since + duration
 
 
 class Holdback(Record):
-    """A promotion that is watched: the former champion answers a share of the entities."""
+    """A promotion under observation: the former champion answers a share of the entities."""
 
     model: str
     champion: str
@@ -63,226 +60,120 @@ class Holdback(Record):
 
     @property
     def former(self) -> str:
-        """The champion before, which stands beside the present one."""
+        """The version that was champion before the promotion."""
         return self.transition.challenger
 
 
-def holdback(entries: Iterable[Entry]) -> Holdback | None:
-    """The holdback that stands; none when there is none."""
-    standing: Holdback | None = None
-    promotion: Entry | None = None
-    for entry in entries:
-        if entry.moves:
-            promotion, standing = entry if _promotes(entry) else None, None
-        elif entry.transition is not None and promotion is not None:
-            standing = None
-            if entry.transition.stage is Stage.HOLDBACK:
-                assert promotion.champion_after is not None
-                standing = Holdback(
-                    model=entry.model,
-                    champion=promotion.champion_after,
-                    promotion=promotion,
-                    transition=entry.transition,
-                    since=entry.recorded_at,
-                )
-    return standing
-
-
-def unwatched(entries: Iterable[Entry]) -> Entry | None:
-    """The promotion that made the present champion, if nothing was put on trial since."""
-    found: Entry | None = None
-    for entry in entries:
-        if entry.moves:
-            found = entry if _promotes(entry) else None
-        elif entry.transition is not None:
-            found = None
-    return found
-
-
-def _promotes(entry: Entry) -> bool:
-    return entry.transition is not None and entry.transition.stage is Stage.PROMOTED
-
-
-def holdback_transition(promotion: Entry, rollout: Rollout) -> Transition:
-    """The former champion beside the promoted one, with a salt of its own.
-
-    In the log, the arm ``challenger`` is then what the former champion answers.
-    """
-    assert promotion.champion_before is not None
-    return Transition(
-        challenger=promotion.champion_before,
-        stage=Stage.HOLDBACK,
-        share=rollout.canary.holdback,
-        salt=_salt(promotion),
-    )
-
-
-def waiting(entries: Iterable[Entry]) -> Entry | None:
-    """The newest challenger that was not put on trial yet, if it still meets its champion."""
-    chain = list(entries)
-    started = {entry.transition.challenger for entry in chain if entry.transition}
-    champion = chain[-1].champion_after if chain else None
-    found = [
-        entry
-        for entry in chain
-        if entry.outcome == Outcome.START_ROLLOUT
-        and entry.candidate not in started
-        and entry.champion_after == champion
-    ]
-    return found[-1] if found else None
-
-
-def trial(entries: Iterable[Entry]) -> Trial | None:
-    """Who is on trial, and where it stands; none when nobody is."""
-    standing: Trial | None = None
-    asked: dict[str, Entry] = {}
-    for entry in entries:
-        if entry.outcome == Outcome.START_ROLLOUT and entry.candidate:
-            asked[entry.candidate] = entry
-        if entry.transition is None:
-            if standing is not None and entry.moves:
-                standing = standing.model_copy(update={"void": True})
-            continue
-        if entry.transition.stage not in ON_TRIAL:
-            standing = None
-        elif standing is None or standing.challenger != entry.transition.challenger:
-            standing = _begun(entry, entry.transition, asked[entry.transition.challenger])
-        else:
-            first = standing.canary_since
-            if entry.transition.stage is Stage.CANARY and first is None:
-                first = entry.recorded_at
-            update = {"move": entry.transition, "since": entry.recorded_at, "canary_since": first}
-            standing = standing.model_copy(update=update)
-    return standing
-
-
-def _begun(entry: Entry, move: Transition, question: Entry) -> Trial:
-    assert entry.champion_before is not None
-    return Trial(
-        model=entry.model,
-        challenger=move.challenger,
-        champion=entry.champion_before,
-        question=question,
-        transition=move,
-        since=entry.recorded_at,
-    )
-
-
-def _salt(began: Entry) -> str:
-    """Of whatever begins with this entry alone: who is in which arm carries over from no other."""
-    return digest_of({"model": began.model, "run": began.run, "entry": began.hash})[:32]
-
-
-def shadow_transition(question: Entry, rollout: Rollout) -> Transition:
-    """Into shadow, with a salt of its own."""
-    assert question.candidate is not None
-    return Transition(
-        challenger=question.candidate,
-        stage=Stage.SHADOW,
-        shadow_share=rollout.shadow.share,
-        salt=_salt(question),
-    )
-
-
-def next_transition(standing: Trial, rollout: Rollout) -> Transition | None:
-    """The next stage of the ramp, shadow being before the first; none after the last."""
-    move = standing.transition
-    step = 0 if move.stage is Stage.SHADOW else move.step + 1
-    if step >= len(rollout.canary.stages):
-        return None
-    share = rollout.canary.stages[step]
-    update = {"stage": Stage.CANARY, "step": step, "share": share, "shadow_share": 0.0}
-    return move.model_copy(update=update)
-
-
-def final_transition(standing: Trial | Holdback, stage: Stage) -> Transition:
-    """Off live traffic: promoted, or ended."""
-    return standing.transition.model_copy(
-        update={"stage": stage, "share": 0.0, "shadow_share": 0.0}
-    )
-
-
-def is_due(standing: Trial, rollout: Rollout, now: datetime) -> bool:
-    """Whether the present stage of the ramp has lasted as long as it should."""
-    lasts = rollout.shadow.duration
-    if standing.transition.stage is Stage.CANARY:
-        lasts = rollout.canary.stage_duration
-    return now >= standing.since + lasts
-
-
-def record_transition(
-    question: Entry,
-    move: Transition,
-    findings: tuple[Finding, ...],
-    why: str,
-    ledger: Ledger,
-    as_of: datetime,
-) -> Entry:
-    """Append a move of a trial that does not change the champion; the same move once.
+@dataclass(frozen=True)
+class ReleaseState:
+    """What a model's ledger says about its release.
 
     Arguments:
-        question: the decision that made the version a challenger; for a holdback the promotion.
-        move: where to.
-        findings: what it follows from.
-        why: in words.
-        as_of: the instant that the evidence stands at.
-
-    Raises:
-        GauntletError: when the move is not a legal one from where the trial stands.
-        StaleEvidenceError: when another process wrote to the ledger first.
+        model: the model's name.
+        entries: the ledger's entries of the lineage ``live``, oldest first.
+        trial: the challenger in shadow or canary.
+        holdback: the promotion under observation.
+        promotion: the entry that promoted the present champion, unless a rollout began since.
+        admissions: the decisions that made a version a challenger.
+        started: the versions that began a rollout.
     """
-    chain = ledger.entries(question.model, question.lineage)
-    run = f"{question.run}.{move.stage}.{move.step}"
-    done = [entry for entry in chain if entry.run == run and entry.kind == "rollout"]
-    if done:
-        return done[0]
-    _check_legal(question, chain, move)
-    draft = NewEntry(
-        model=question.model,
-        lineage=question.lineage,
-        kind="rollout",
-        run=run,
-        as_of=as_of,
-        champion_before=chain[-1].champion_after,
-        champion_after=chain[-1].champion_after,
-        reasons=(why,),
-        findings=findings,
-        spec=question.spec,
-        recipe=question.recipe,
-        snapshot=question.snapshot,
-        transition=move,
-    )
-    return ledger.append(draft, after=chain[-1].sequence)
 
+    model: str
+    entries: tuple[Entry, ...] = ()
+    trial: Trial | None = None
+    holdback: Holdback | None = None
+    promotion: Entry | None = None
+    admissions: tuple[Entry, ...] = ()
+    started: frozenset[str] = frozenset()
 
-def sync_challenger_alias(model: str, ledger: Ledger, aliases: Aliases) -> Trial | None:
-    """Point the alias ``challenger`` at what stands beside the champion; returns the trial.
+    @classmethod
+    def from_entries(cls, model: str, entries: Iterable[Entry]) -> ReleaseState:
+        """Fold a ledger, oldest entry first."""
+        return cls(model).after(entries)
 
-    The ledger decides, so this is safe to repeat, and to do after any move.
-    """
-    while True:
-        chain = ledger.entries(model)
-        move = beside(chain)
-        version = move.challenger if move else None
-        if aliases.alias(model, CHALLENGER) != version:
-            aliases.set_alias(model, CHALLENGER, version)
-        if ledger.head(model) == (chain[-1] if chain else None):
-            return trial(chain)
+    def after(self, entries: Iterable[Entry]) -> ReleaseState:
+        """The state after further entries."""
+        state, chain = self, tuple(entries)
+        for entry in chain:
+            state = _fold(state, entry)
+        return replace(state, entries=self.entries + chain)
+
+    @property
+    def head(self) -> Entry | None:
+        """The newest entry; None for an empty ledger."""
+        return self.entries[-1] if self.entries else None
+
+    @property
+    def sequence(self) -> int:
+        """Sequence number of the newest entry; 0 for an empty ledger."""
+        return self.head.sequence if self.head else 0
+
+    @property
+    def champion(self) -> str | None:
+        """The champion's version."""
+        return self.head.champion_after if self.head else None
+
+    @property
+    def next_challenger(self) -> Entry | None:
+        """The newest admission of a version that began no rollout and still meets its champion."""
+        waiting = [
+            entry
+            for entry in self.admissions
+            if entry.candidate not in self.started and entry.champion_after == self.champion
+        ]
+        return waiting[-1] if waiting else None
+
+    @property
+    def active(self) -> Transition | None:
+        """The transition in force: by it, a second version answers part of the traffic."""
+        if self.trial is not None:
+            return None if self.trial.void else self.trial.transition
+        return self.holdback.transition if self.holdback else None
+
+    @property
+    def active_since(self) -> datetime | None:
+        """When the transition in force was recorded."""
+        active = self.active
+        moments = (
+            e.recorded_at for e in reversed(self.entries) if active and e.transition == active
+        )
+        return next(moments, None)
+
+    @property
+    def awaiting_review(self) -> Entry | None:
+        """The newest entry that awaits review against the present champion and has no answer."""
+        answered = {
+            entry.run
+            for entry in self.entries
+            if entry.decision and entry.kind != "dry_run" and entry.outcome != Outcome.AWAIT_REVIEW
+        }
+        waiting = [
+            entry
+            for entry in self.entries
+            if entry.outcome == Outcome.AWAIT_REVIEW
+            and entry.champion_after == self.champion
+            and entry.run not in answered
+        ]
+        return waiting[-1] if waiting else None
+
+    def ramp(self, salt: str) -> Ramp:
+        """The shares that the transitions under one salt have set so far."""
+        return ramp_of(self.entries, salt)
 
 
 def ramp_of(entries: Iterable[Entry], salt: str) -> Ramp:
-    """The shares that the moves under one salt have set so far.
+    """The shares that the transitions under one salt have set so far.
 
     Arguments:
         entries: a model's ledger, oldest first.
         salt: of a canary or a holdback.
     """
-    moves = [
+    set_at = [
         (e.recorded_at, e.transition.share)
         for e in entries
         if e.transition and e.transition.salt == salt
     ]
-    shares = [(since, share) for since, share in moves if share > 0]
+    shares = [(since, share) for since, share in set_at if share > 0]
     return Ramp(
         salt=salt,
         since=tuple(since for since, _ in shares),
@@ -290,42 +181,70 @@ def ramp_of(entries: Iterable[Entry], salt: str) -> Ramp:
     )
 
 
-def beside(entries: Iterable[Entry]) -> Transition | None:
-    """The move by which a version stands beside the champion on live traffic; none: alone."""
-    chain = list(entries)
-    standing, watched = trial(chain), holdback(chain)
-    if standing is not None:
-        return None if standing.void else standing.transition
-    return watched.transition if watched else None
+def _fold(state: ReleaseState, entry: Entry) -> ReleaseState:
+    """The state after one more entry, ``entries`` left as they are."""
+    promotes = entry.transition is not None and entry.transition.stage is Stage.PROMOTED
+    admissions, started = state.admissions, state.started
+    if entry.outcome == Outcome.START_ROLLOUT and entry.candidate:
+        admissions = (*admissions, entry)
+    if entry.transition is not None:
+        started |= {entry.transition.challenger}
+    promotion, holdback = state.promotion, state.holdback
+    if entry.moves:
+        promotion, holdback = (entry if promotes else None), None
+    elif entry.transition is not None:
+        holdback = _holdback(state, entry, entry.transition)
+        promotion = None
+    return replace(
+        state,
+        admissions=admissions,
+        started=started,
+        promotion=promotion,
+        holdback=holdback,
+        trial=_trial(state.trial, entry, admissions),
+    )
 
 
-def _check_legal(question: Entry, chain: tuple[Entry, ...], move: Transition) -> None:
-    standing, watched = trial(chain), holdback(chain)
-    mine = standing is not None and standing.challenger == move.challenger
-    before = standing.transition if standing and mine else None
-    if standing is None and watched is not None:
-        mine = watched.former == move.challenger
-        before = watched.transition
-    legal = move.stage in _LEGAL[before.stage if before else None]
-    if before is None and move.stage is Stage.HOLDBACK:
-        legal = unwatched(chain) == question
-    if before and move.stage is Stage.CANARY:
-        follows = before.step + 1 if before.stage is Stage.CANARY else 0
-        legal = legal and move.step == follows
-    on_trial = standing or watched
-    if on_trial is not None and not mine:
-        legal = False
-    if standing is not None and standing.void and move.stage is not Stage.ENDED:
-        legal = False
-    if not legal:
-        there = (
-            f"{on_trial.transition.challenger} in {on_trial.transition.stage}" if on_trial else ""
+def _holdback(state: ReleaseState, entry: Entry, transition: Transition) -> Holdback | None:
+    if transition.stage is not Stage.HOLDBACK:
+        return None
+    if state.promotion is None or state.promotion.champion_after is None:
+        raise IntegrityError(
+            "a holdback does not follow a promotion",
+            where=f"ledger of {entry.model}, entry {entry.sequence}",
+            wanted="a holdback right after the promotion that it observes",
         )
-        void = ", whose champion changed since" if standing and standing.void else ""
-        raise GauntletError(
-            f"version {move.challenger} cannot go to {move.stage}",
-            where=f"{question.model}, lineage {question.lineage}",
-            got=(there or "nobody on trial") + void,
-            wanted="shadow, canary stage by stage, then promoted or ended",
-            hint=f"`gauntlet release {question.model}` makes the next legal move",
+    return Holdback(
+        model=entry.model,
+        champion=state.promotion.champion_after,
+        promotion=state.promotion,
+        transition=transition,
+        since=entry.recorded_at,
+    )
+
+
+def _trial(trial: Trial | None, entry: Entry, admissions: tuple[Entry, ...]) -> Trial | None:
+    if entry.transition is None:
+        if trial is not None and entry.moves:
+            return trial.model_copy(update={"void": True})
+        return trial
+    if entry.transition.stage not in ON_TRIAL:
+        return None
+    if trial is not None and trial.challenger == entry.transition.challenger:
+        return trial.model_copy(update={"transition": entry.transition, "since": entry.recorded_at})
+    admitted = [one for one in admissions if one.candidate == entry.transition.challenger]
+    if not admitted or entry.champion_before is None:
+        raise IntegrityError(
+            "a rollout began without an admission",
+            where=f"ledger of {entry.model}, entry {entry.sequence}",
+            wanted=f"a decision before it by which version {entry.transition.challenger} became a "
+            "challenger of a champion",
         )
+    return Trial(
+        model=entry.model,
+        challenger=entry.transition.challenger,
+        champion=entry.champion_before,
+        admission=admitted[-1],
+        transition=entry.transition,
+        since=entry.recorded_at,
+    )

@@ -1,4 +1,4 @@
-"""One move of a challenger's trial, as the ledger keeps it."""
+"""One transition of a rollout, as the ledger keeps it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pipelines.spec.fields import Share
 
 
 class Stage(StrEnum):
-    """Where a challenger stands. ``promoted`` and ``ended`` end the trial.
+    """The stage of a rollout. ``promoted`` and ``ended`` end a trial.
 
-    ``holdback`` begins after a promotion, and what is beside the champion then is the former one.
+    ``holdback`` follows a promotion: the second version is then the former champion.
     """
 
     SHADOW = "shadow"
@@ -24,11 +24,13 @@ class Stage(StrEnum):
 
 
 class Transition(Record):
-    """From this move on, so much of the traffic sees the challenger."""
+    """From this transition on, this much of the traffic reaches the second version."""
 
-    challenger: str = Field(description="version that stands beside the champion")
+    challenger: str = Field(description="version that answers beside the champion")
     stage: Stage
     step: int = Field(default=0, ge=0, description="of the canary's ramp")
     share: float = Field(default=0.0, ge=0, le=0.5, description="of entities, in each arm")
     shadow_share: Share = Field(default=0.0, description="of requests")
-    salt: str = Field(min_length=1, description="of this rollout alone: it decides who is where")
+    salt: str = Field(
+        min_length=1, description="of this rollout alone: it assigns entities to arms"
+    )

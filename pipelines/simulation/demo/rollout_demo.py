@@ -17,11 +17,12 @@ from pipelines.core.findings import Verdict
 from pipelines.core.time import Window
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.features.materialize import materialize
-from pipelines.flows.release.report import ReleaseAction, ReleaseReport
+from pipelines.flows.release.report import ReleaseReport
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.steps import Retraining, retrain
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Outcome
+from pipelines.release.rollout.actions import ReleaseAction
 from pipelines.release.rollout.outcome import rollout_outcome
 from pipelines.release.rollout.transition import Stage
 from pipelines.simulation.demo.scenarios import LiveStory, Recipe

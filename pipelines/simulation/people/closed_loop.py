@@ -46,7 +46,7 @@ class Living:
     ) -> None:
         self.model, self.shelves, self.parts, self.clock = model, shelves, parts, clock
         self._asker, self.next = asker, first
-        self._look: datetime | None = None
+        self._next_check: datetime | None = None
 
     def days(self, until: date) -> Iterator[ReleaseReport]:
         """Live until the morning of a day; what each step of the release came to."""
@@ -70,8 +70,8 @@ class Living:
                 write_events(store, stream, tables[stream], KNOWN_COLUMNS[stream])
         self.next = day + _DAY
         self.clock.move(midnight + STEPPED)
-        if self._look is not None and self.clock.now() < self._look:
+        if self._next_check is not None and self.clock.now() < self._next_check:
             return None
-        report = advance(self.model, self.clock.now(), self.parts)
-        self._look = report.next_look
+        report = advance(self.model, self.clock.now(), self.parts.release)
+        self._next_check = report.next_check
         return report

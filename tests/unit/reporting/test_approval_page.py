@@ -12,7 +12,8 @@ from pipelines.core.findings import Finding, Gate, Interval, Verdict
 from pipelines.core.time import FixedClock
 from pipelines.release.ledger import Entry, Kind, NewEntry
 from pipelines.release.policy import Approval, Facts, decide
-from pipelines.reporting.approval_page import approval_request, pending_entry
+from pipelines.release.rollout.state import ReleaseState
+from pipelines.reporting.approval_page import approval_request
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 PASSED = (
@@ -77,8 +78,8 @@ def judged(ledger: SqlLedger, version: str, run: str, approved: bool | None = No
 
 
 def test_nobody_is_asked_before_a_version_waits(ledger: SqlLedger) -> None:
-    assert pending_entry(()) is None
-    assert pending_entry(ledger.entries("demand")) is None
+    assert ReleaseState.from_entries("demand", ()).awaiting_review is None
+    assert ReleaseState.from_entries("demand", ledger.entries("demand")).awaiting_review is None
 
 
 @pytest.mark.parametrize("approved", [True, False])
@@ -87,16 +88,16 @@ def test_the_newest_question_is_open_until_it_is_answered(
 ) -> None:
     older, newer = judged(ledger, "2", "two"), judged(ledger, "3", "three")
     assert newer.outcome == "await_review"
-    assert pending_entry(ledger.entries("demand")) == newer
+    assert ReleaseState.from_entries("demand", ledger.entries("demand")).awaiting_review == newer
     assert judged(ledger, "3", "three", approved).outcome != "await_review"
-    assert pending_entry(ledger.entries("demand")) == older
+    assert ReleaseState.from_entries("demand", ledger.entries("demand")).awaiting_review == older
 
 
 def test_a_question_against_a_former_champion_is_closed(ledger: SqlLedger) -> None:
     asked = judged(ledger, "2", "two")
     moved = draft("promotion", "by another way", "1", "9")
     ledger.append(moved, after=asked.sequence)
-    assert pending_entry(ledger.entries("demand")) is None
+    assert ReleaseState.from_entries("demand", ledger.entries("demand")).awaiting_review is None
 
 
 def test_the_page_has_the_evidence_and_what_decided(ledger: SqlLedger) -> None:

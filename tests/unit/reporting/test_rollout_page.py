@@ -63,14 +63,14 @@ WON = (
 def test_what_becomes_of_a_version_is_told(
     more: tuple[tuple[str, str, str]], stands: dict[str, str]
 ) -> None:
-    assert {one.version: one.stands for one in rollout_histories(chain(*WON, *more))} == stands
+    assert {one.version: one.status for one in rollout_histories(chain(*WON, *more))} == stands
 
 
 def test_a_version_that_ended_stays_so_whoever_is_champion_later() -> None:
     steps = (("first_version", "1", "1"), ("shadow", "2", "1"), ("ended", "2", "1"))
     (before,) = rollout_histories(chain(*steps))
     (after,) = rollout_histories(chain(*steps, ("promotion", "3", "3")))
-    assert (before.stands, after.stands) == ("void", "void")
+    assert (before.status, after.status) == ("void", "void")
     assert after.replaced is None
 
 
@@ -82,12 +82,12 @@ def test_a_page_is_told_again_and_what_was_said_before_stays() -> None:
         page = rollout_page(history, None, page)
         assert rollout_page(history, None, page) == page, "the same again changes nothing"
         assert page.endswith(OFFLINE)
-        assert page.count("*What was said before live traffic:*") == 1
+        assert page.count("*Review before live traffic:*") == 1
         seen.append(page.splitlines()[0])
     assert seen == [
-        "◔ In shadow: it answers beside the champion, unheard",
-        "◔ In its canary: it answers some entities",
-        "✔ Champion: its canary was won",
-        "✔ Champion, watched: its canary was won",
-        "✔ Champion: its canary was won",
+        "◔ In shadow: it predicts beside the champion, and its answers are only logged",
+        "◔ In canary: it answers part of the entities",
+        "✔ Champion: it won its canary",
+        "✔ Champion, in holdback: it won its canary",
+        "✔ Champion: it won its canary",
     ]

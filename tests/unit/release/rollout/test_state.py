@@ -11,20 +11,16 @@ from pipelines.core.time import FixedClock
 from pipelines.release.budget import budget_account
 from pipelines.release.ledger import Entry, NewEntry
 from pipelines.release.policy import Decision, Facts, Outcome
-from pipelines.release.rollout.state import (
-    beside,
+from pipelines.release.rollout.recording import StageChange
+from pipelines.release.rollout.recording import record_transition as record
+from pipelines.release.rollout.stages import (
     final_transition,
-    holdback,
     holdback_transition,
-    is_due,
     next_transition,
-    record_transition,
     shadow_transition,
-    trial,
-    unwatched,
-    waiting,
 )
-from pipelines.release.rollout.transition import Stage
+from pipelines.release.rollout.state import ReleaseState
+from pipelines.release.rollout.transition import Stage, Transition
 from pipelines.spec.rollout import Canary, LiveOutcome, Rollout
 from pipelines.spec.training import BudgetGate
 
@@ -39,6 +35,20 @@ ROLLOUT = Rollout(
 @pytest.fixture
 def ledger() -> SqlLedger:
     return SqlLedger(open_engine("sqlite://"), FixedClock(NOW))
+
+
+def state(ledger: SqlLedger) -> ReleaseState:
+    return ReleaseState.from_entries("demand", ledger.entries("demand"))
+
+
+def record_transition(
+    origin: Entry,
+    transition: Transition,
+    reason: str,
+    ledger: SqlLedger,
+) -> Entry:
+    change = StageChange(origin=origin, transition=transition, reason=reason)
+    return record(state(ledger), change, ledger, NOW)
 
 
 def draft(kind: str, run: str, before: str | None, after: str | None) -> NewEntry:
@@ -82,110 +92,105 @@ def challenged(ledger: SqlLedger, version: str, run: str, champion: str = "1") -
 
 
 def test_the_whole_way_through_shadow_and_the_ramp(ledger: SqlLedger) -> None:
-    question = challenged(ledger, "2", "aaaa.1")
-    assert waiting(ledger.entries("demand")) == question
+    admission = challenged(ledger, "2", "aaaa.1")
+    assert state(ledger).next_challenger == admission
 
-    record_transition(question, shadow_transition(question, ROLLOUT), (), "begins", ledger, NOW)
-    standing = trial(ledger.entries("demand"))
+    record_transition(admission, shadow_transition(admission, ROLLOUT), "begins", ledger)
+    standing = state(ledger).trial
     assert standing is not None
     assert (standing.challenger, standing.champion) == ("2", "1")
     assert standing.transition.stage is Stage.SHADOW
     assert standing.transition.shadow_share == ROLLOUT.shadow.share
-    assert waiting(ledger.entries("demand")) is None, "who is on trial does not wait any more"
+    assert state(ledger).next_challenger is None, "who is on trial does not wait any more"
 
     shares = []
     while (move := next_transition(standing, ROLLOUT)) is not None:
-        record_transition(question, move, (), "goes on", ledger, NOW)
-        standing = trial(ledger.entries("demand"))
+        record_transition(admission, move, "goes on", ledger)
+        standing = state(ledger).trial
         assert standing is not None
         shares.append(
             (standing.transition.stage, standing.transition.step, standing.transition.share)
         )
     assert shares == [(Stage.CANARY, 0, 0.05), (Stage.CANARY, 1, 0.1)]
-    assert standing.canary_since is not None
 
-    record_transition(question, final_transition(standing, Stage.ENDED), (), "harm", ledger, NOW)
-    assert trial(ledger.entries("demand")) is None
-    assert waiting(ledger.entries("demand")) is None, "a trial that ended is not begun again"
+    record_transition(admission, final_transition(standing, Stage.ENDED), "harm", ledger)
+    assert state(ledger).trial is None
+    assert state(ledger).next_challenger is None, "a trial that ended is not begun again"
 
 
 def test_a_move_is_recorded_once(ledger: SqlLedger) -> None:
-    question = challenged(ledger, "2", "aaaa.1")
-    move = shadow_transition(question, ROLLOUT)
-    one = record_transition(question, move, (), "begins", ledger, NOW)
-    assert record_transition(question, move, (), "begins again", ledger, NOW) == one
+    admission = challenged(ledger, "2", "aaaa.1")
+    move = shadow_transition(admission, ROLLOUT)
+    one = record_transition(admission, move, "begins", ledger)
+    assert record_transition(admission, move, "begins again", ledger) == one
 
 
 def test_stages_cannot_be_skipped_or_gone_back(ledger: SqlLedger) -> None:
-    question = challenged(ledger, "2", "aaaa.1")
-    begun = shadow_transition(question, ROLLOUT)
+    admission = challenged(ledger, "2", "aaaa.1")
+    begun = shadow_transition(admission, ROLLOUT)
     with pytest.raises(GauntletError, match="cannot go to canary"):
-        record_transition(
-            question, begun.model_copy(update={"stage": Stage.CANARY}), (), "", ledger, NOW
-        )
-    record_transition(question, begun, (), "begins", ledger, NOW)
+        record_transition(admission, begun.model_copy(update={"stage": Stage.CANARY}), "", ledger)
+    record_transition(admission, begun, "begins", ledger)
     with pytest.raises(GauntletError, match="cannot go to promoted"):
-        record_transition(
-            question, begun.model_copy(update={"stage": Stage.PROMOTED}), (), "", ledger, NOW
-        )
-    standing = trial(ledger.entries("demand"))
+        record_transition(admission, begun.model_copy(update={"stage": Stage.PROMOTED}), "", ledger)
+    standing = state(ledger).trial
     assert standing is not None
     first = next_transition(standing, ROLLOUT)
     assert first is not None
     with pytest.raises(GauntletError, match="cannot go to canary"):
-        record_transition(question, first.model_copy(update={"step": 2}), (), "skips", ledger, NOW)
+        record_transition(admission, first.model_copy(update={"step": 2}), "skips", ledger)
 
 
 def test_one_challenger_at_a_time(ledger: SqlLedger) -> None:
     one, two = challenged(ledger, "2", "aaaa.1"), challenged(ledger, "3", "bbbb.1")
-    record_transition(one, shadow_transition(one, ROLLOUT), (), "begins", ledger, NOW)
+    record_transition(one, shadow_transition(one, ROLLOUT), "begins", ledger)
     with pytest.raises(GauntletError, match="version 3 cannot go to shadow"):
-        record_transition(two, shadow_transition(two, ROLLOUT), (), "begins", ledger, NOW)
+        record_transition(two, shadow_transition(two, ROLLOUT), "begins", ledger)
 
 
 def test_another_champion_voids_the_trial(ledger: SqlLedger) -> None:
-    question = challenged(ledger, "2", "aaaa.1")
-    record_transition(question, shadow_transition(question, ROLLOUT), (), "begins", ledger, NOW)
+    admission = challenged(ledger, "2", "aaaa.1")
+    record_transition(admission, shadow_transition(admission, ROLLOUT), "begins", ledger)
     chain = ledger.entries("demand")
     ledger.append(draft("manual_alias_change", "by-hand", "1", "7"), after=chain[-1].sequence)
-    standing = trial(ledger.entries("demand"))
+    standing = state(ledger).trial
     assert standing is not None
     assert standing.void
     further = next_transition(standing, ROLLOUT)
     assert further is not None
     with pytest.raises(GauntletError, match="champion changed since"):
-        record_transition(question, further, (), "goes on", ledger, NOW)
-    record_transition(question, final_transition(standing, Stage.ENDED), (), "void", ledger, NOW)
-    assert trial(ledger.entries("demand")) is None
+        record_transition(admission, further, "goes on", ledger)
+    record_transition(admission, final_transition(standing, Stage.ENDED), "void", ledger)
+    assert state(ledger).trial is None
 
 
 def test_a_challenger_of_a_former_champion_does_not_wait(ledger: SqlLedger) -> None:
     challenged(ledger, "2", "aaaa.1")
     chain = ledger.entries("demand")
     ledger.append(draft("manual_alias_change", "by-hand", "1", "7"), after=chain[-1].sequence)
-    assert waiting(ledger.entries("demand")) is None
+    assert state(ledger).next_challenger is None
 
 
 def test_a_stage_lasts_as_declared(ledger: SqlLedger) -> None:
-    question = challenged(ledger, "2", "aaaa.1")
-    record_transition(question, shadow_transition(question, ROLLOUT), (), "begins", ledger, NOW)
-    standing = trial(ledger.entries("demand"))
+    admission = challenged(ledger, "2", "aaaa.1")
+    record_transition(admission, shadow_transition(admission, ROLLOUT), "begins", ledger)
+    standing = state(ledger).trial
     assert standing is not None
-    assert not is_due(standing, ROLLOUT, NOW + ROLLOUT.shadow.duration - timedelta(seconds=1))
-    assert is_due(standing, ROLLOUT, NOW + ROLLOUT.shadow.duration)
+    assert not standing.is_due(ROLLOUT, NOW + ROLLOUT.shadow.duration - timedelta(seconds=1))
+    assert standing.is_due(ROLLOUT, NOW + ROLLOUT.shadow.duration)
 
 
 def test_only_the_begin_of_a_canary_is_a_try(ledger: SqlLedger) -> None:
     budget = BudgetGate(alpha_year=0.05, tries=10)
-    question = challenged(ledger, "2", "aaaa.1")
-    record_transition(question, shadow_transition(question, ROLLOUT), (), "begins", ledger, NOW)
+    admission = challenged(ledger, "2", "aaaa.1")
+    record_transition(admission, shadow_transition(admission, ROLLOUT), "begins", ledger)
     assert not budget_account(ledger.entries("demand"), budget, 2026).tries
     for _ in ROLLOUT.canary.stages:
-        standing = trial(ledger.entries("demand"))
+        standing = state(ledger).trial
         assert standing is not None
         move = next_transition(standing, ROLLOUT)
         assert move is not None
-        record_transition(question, move, (), "goes on", ledger, NOW)
+        record_transition(admission, move, "goes on", ledger)
     spent = budget_account(ledger.entries("demand"), budget, 2026)
     assert [one.run for one in spent.tries] == ["aaaa.1.canary.0"]
     assert spent.spent == budget.level
@@ -193,15 +198,15 @@ def test_only_the_begin_of_a_canary_is_a_try(ledger: SqlLedger) -> None:
 
 def promoted(ledger: SqlLedger) -> Entry:
     """Version 2 went all the way and is champion."""
-    question = challenged(ledger, "2", "aaaa.1")
-    record_transition(question, shadow_transition(question, ROLLOUT), (), "begins", ledger, NOW)
+    admission = challenged(ledger, "2", "aaaa.1")
+    record_transition(admission, shadow_transition(admission, ROLLOUT), "begins", ledger)
     for _ in ROLLOUT.canary.stages:
-        standing = trial(ledger.entries("demand"))
+        standing = state(ledger).trial
         assert standing is not None
         move = next_transition(standing, ROLLOUT)
         assert move is not None
-        record_transition(question, move, (), "goes on", ledger, NOW)
-    standing = trial(ledger.entries("demand"))
+        record_transition(admission, move, "goes on", ledger)
+    standing = state(ledger).trial
     assert standing is not None
     ended = draft("promotion", "aaaa.1.promoted", "1", "2")
     ended = ended.model_copy(update={"transition": final_transition(standing, Stage.PROMOTED)})
@@ -210,52 +215,44 @@ def promoted(ledger: SqlLedger) -> Entry:
 
 def test_after_a_promotion_the_former_champion_stands_beside(ledger: SqlLedger) -> None:
     promotion = promoted(ledger)
-    assert unwatched(ledger.entries("demand")) == promotion
-    assert beside(ledger.entries("demand")) is None
-    record_transition(
-        promotion, holdback_transition(promotion, ROLLOUT), (), "watched", ledger, NOW
-    )
-    watched = holdback(ledger.entries("demand"))
+    assert state(ledger).promotion == promotion
+    assert state(ledger).active is None
+    record_transition(promotion, holdback_transition(promotion, ROLLOUT), "watched", ledger)
+    watched = state(ledger).holdback
     assert watched is not None
     assert (watched.champion, watched.former) == ("2", "1")
-    assert beside(ledger.entries("demand")) == watched.transition
-    assert unwatched(ledger.entries("demand")) is None
-    assert trial(ledger.entries("demand")) is None, "a holdback is no trial of anybody new"
+    assert state(ledger).active == watched.transition
+    assert state(ledger).promotion is None
+    assert state(ledger).trial is None, "a holdback is no trial of anybody new"
     assert promotion.transition is not None
-    assert watched.transition.salt != promotion.transition.salt, (
-        "who was in which arm must not carry over"
-    )
+    assert watched.transition.salt != promotion.transition.salt, "arms must not carry over"
 
-    record_transition(promotion, final_transition(watched, Stage.ENDED), (), "kept", ledger, NOW)
-    assert beside(ledger.entries("demand")) is None
-    assert holdback(ledger.entries("demand")) is None
-    assert unwatched(ledger.entries("demand")) is None, "it is not watched twice"
+    record_transition(promotion, final_transition(watched, Stage.ENDED), "kept", ledger)
+    assert state(ledger).active is None
+    assert state(ledger).holdback is None
+    assert state(ledger).promotion is None, "it is not watched twice"
 
 
 def test_a_rollback_ends_a_holdback_by_itself(ledger: SqlLedger) -> None:
     promotion = promoted(ledger)
-    record_transition(
-        promotion, holdback_transition(promotion, ROLLOUT), (), "watched", ledger, NOW
-    )
+    record_transition(promotion, holdback_transition(promotion, ROLLOUT), "watched", ledger)
     chain = ledger.entries("demand")
     ledger.append(draft("rollback", "back", "2", "1"), after=chain[-1].sequence)
-    assert holdback(ledger.entries("demand")) is None
-    assert beside(ledger.entries("demand")) is None
+    assert state(ledger).holdback is None
+    assert state(ledger).active is None
 
 
 def test_nobody_is_put_on_trial_while_a_promotion_is_watched(ledger: SqlLedger) -> None:
     promotion = promoted(ledger)
-    record_transition(
-        promotion, holdback_transition(promotion, ROLLOUT), (), "watched", ledger, NOW
-    )
-    question = challenged(ledger, "3", "bbbb.2", champion="2")
+    record_transition(promotion, holdback_transition(promotion, ROLLOUT), "watched", ledger)
+    admission = challenged(ledger, "3", "bbbb.2", champion="2")
     with pytest.raises(GauntletError, match="version 3 cannot go to shadow"):
-        record_transition(question, shadow_transition(question, ROLLOUT), (), "begins", ledger, NOW)
-    assert waiting(ledger.entries("demand")) == question
+        record_transition(admission, shadow_transition(admission, ROLLOUT), "begins", ledger)
+    assert state(ledger).next_challenger == admission
 
 
 def test_a_holdback_needs_a_promotion(ledger: SqlLedger) -> None:
-    question = challenged(ledger, "2", "aaaa.1")
-    false = question.model_copy(update={"champion_before": "1"})
+    admission = challenged(ledger, "2", "aaaa.1")
+    false = admission.model_copy(update={"champion_before": "1"})
     with pytest.raises(GauntletError, match="cannot go to holdback"):
-        record_transition(question, holdback_transition(false, ROLLOUT), (), "watched", ledger, NOW)
+        record_transition(admission, holdback_transition(false, ROLLOUT), "watched", ledger)

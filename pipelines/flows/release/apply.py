@@ -1,0 +1,87 @@
+"""Applying an action: the ledger first, then the registry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from pipelines.core.files import write_bytes
+from pipelines.core.formats import StoredFormat
+from pipelines.core.records import Record
+from pipelines.flows.release.collaborators import ReleaseCollaborators
+from pipelines.release.approval import APPROVAL_TAG, ReviewAnswer, answer_review
+from pipelines.release.ledger import LIVE
+from pipelines.release.promotion import promote
+from pipelines.release.reconciliation import sync_challenger_alias
+from pipelines.release.rollback import rollback
+from pipelines.release.rollout.actions import NextAction, Promotion, TagApproval, TakeBack
+from pipelines.release.rollout.recording import StageChange, record_transition
+from pipelines.release.rollout.state import ReleaseState
+from pipelines.release.rollout.trial_action import end_trial
+from pipelines.release.version_facts import OUTCOME
+
+
+def apply_action(
+    action: NextAction, state: ReleaseState, as_of: datetime, collaborators: ReleaseCollaborators
+) -> tuple[NextAction, ReleaseState]:
+    """Do what an action says. Safe to repeat: the ledger takes each change once.
+
+    Returns: the action, which is another one when the policy refuses a promotion; and the state
+        after it.
+
+    Raises:
+        StaleEvidenceError: another process changed the release meanwhile; running again is safe.
+        LockedError: a retraining of this model decides just now; only a promotion waits for it.
+        Unavailable: the ledger or the registry did not answer; running again is safe.
+    """
+    model, ledger, registry = state.model, collaborators.ledger, collaborators.registry
+    for run, evidence in action.saved.items():
+        save_evidence(collaborators.evidence_folder, model, run, evidence)
+    match action.effect:
+        case None:
+            return action, state
+        case StageChange() as change:
+            record_transition(state, change, ledger, as_of)
+        case TakeBack(run=run, to=to, reason=reason):
+            rollback(
+                model,
+                run=run,
+                to=to,
+                reason=reason,
+                ledger=ledger,
+                aliases=registry,
+                clock=collaborators.clock,
+            )
+        case TagApproval(version=version, evidence=named):
+            answer = ReviewAnswer(
+                by=f"the tag {APPROVAL_TAG} in MLflow", evidence=named, approved=True
+            )
+            entry = answer_review(model, version, answer, ledger, registry, collaborators.clock)
+            reasons = "; ".join(entry.reasons)
+            action = replace(action, summary=f"{action.summary}: {reasons}")
+        case Promotion(inputs=inputs):
+            with collaborators.lock(model, LIVE):
+                entry = promote(inputs, ledger, registry, collaborators.clock)
+            if not entry.moves and state.trial is not None:
+                reason = f"not promoted: {entry.reasons[0]}"
+                ended = end_trial(state, state.trial, reason, action.progress, as_of)
+                return apply_action(ended, _refreshed(state, collaborators), as_of, collaborators)
+            sync_challenger_alias(_refreshed(state, collaborators), ledger, registry)
+            registry.tag(model, str(entry.candidate), OUTCOME, entry.outcome)
+    return action, sync_challenger_alias(_refreshed(state, collaborators), ledger, registry)
+
+
+def _refreshed(state: ReleaseState, collaborators: ReleaseCollaborators) -> ReleaseState:
+    """The state with what the ledger holds since it was read."""
+    return state.after(collaborators.ledger.entries(state.model, after=state.sequence))
+
+
+def save_evidence(folder: Path, model: str, run: str, evidence: Record) -> None:
+    """Keep what a transition follows from: ``<folder>/<model>/<run>.json``.
+
+    The ledger holds the findings, which suffice to judge again; this holds the sums behind them.
+    """
+    path = folder / model / f"{run}.json"
+    stored = StoredFormat("release evidence", type(evidence))
+    write_bytes(path, (stored.to_text(evidence) + "\n").encode())

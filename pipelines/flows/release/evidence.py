@@ -1,0 +1,194 @@
+"""The evidence for the next release step, from the prediction log, the streams and the registry."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pipelines.flows.release.collaborators import ReleaseCollaborators
+from pipelines.gates.canary.evidence import (
+    CanaryInputs,
+    canary_evidence,
+    declared_rollout,
+    maturity_time,
+)
+from pipelines.gates.canary.holdback import HoldbackVerdict, judge_holdback
+from pipelines.gates.canary.verdict import CanaryStep, judge_canary
+from pipelines.gates.shadow.evidence import shadow_evidence
+from pipelines.gates.shadow.findings import judge_shadow
+from pipelines.packaging.version import ModelVersion
+from pipelines.predictions.assignment import Allocation
+from pipelines.release.approval import approval_tag
+from pipelines.release.budget import charged_level, is_refresh
+from pipelines.release.rollout.evidence import (
+    CanaryCheck,
+    Evidence,
+    HoldbackCheck,
+    HoldbackStart,
+    NothingWaiting,
+    ReviewTag,
+    ShadowCheck,
+    ShadowStart,
+)
+from pipelines.release.rollout.holdback_action import promised_gain
+from pipelines.release.rollout.state import Holdback, ReleaseState, Trial
+from pipelines.release.rollout.transition import Stage
+from pipelines.release.rollout.trial_action import shadow_passed
+
+
+def collect_evidence(
+    state: ReleaseState, as_of: datetime, collaborators: ReleaseCollaborators
+) -> Evidence | None:
+    """Measure what the next action depends on, as of an instant.
+
+    Returns: None when nothing has to be measured: the trial is void, or the stage began later.
+
+    Raises:
+        SpecError: there is no rollout to follow, and no such model is declared.
+        DataError: the prediction log or a stream contradicts its declaration.
+        Unavailable: the registry or a store did not answer.
+    """
+    if state.trial is not None:
+        return _trial_evidence(state, state.trial, as_of, collaborators)
+    if state.holdback is not None:
+        return _holdback_evidence(state, state.holdback, as_of, collaborators)
+    if state.promotion is not None and as_of < state.promotion.as_of:
+        return None
+    return _holdback_start(state, collaborators) or _waiting_evidence(state, collaborators)
+
+
+def _holdback_start(
+    state: ReleaseState, collaborators: ReleaseCollaborators
+) -> HoldbackStart | None:
+    promotion = state.promotion
+    if promotion is None or promotion.champion_before is None or state.champion is None:
+        return None
+    rollout = declared_rollout(collaborators.versions.load(state.model, state.champion))
+    return HoldbackStart(rollout) if rollout.canary.holdback else None
+
+
+def _waiting_evidence(state: ReleaseState, collaborators: ReleaseCollaborators) -> Evidence:
+    challenger, versions = state.next_challenger, collaborators.versions
+    if challenger is not None and challenger.candidate is not None:
+        return ShadowStart(declared_rollout(versions.load(state.model, challenger.candidate)))
+    if state.awaiting_review is not None:
+        return ReviewTag(approval_tag(state.awaiting_review, collaborators.registry))
+    return NothingWaiting(collaborators.load_spec(state.model).rollout is not None)
+
+
+def _trial_evidence(
+    state: ReleaseState, trial: Trial, as_of: datetime, collaborators: ReleaseCollaborators
+) -> Evidence | None:
+    if trial.void or as_of < trial.since:
+        return None
+    version = collaborators.versions.load(state.model, trial.challenger)
+    if trial.transition.stage is Stage.SHADOW:
+        return _shadow_check(trial, version, as_of, collaborators)
+    return _canary_check(state, trial, version, as_of, collaborators)
+
+
+def _shadow_check(
+    trial: Trial, version: ModelVersion, as_of: datetime, collaborators: ReleaseCollaborators
+) -> ShadowCheck:
+    rollout, transition = declared_rollout(version), trial.transition
+    evidence = shadow_evidence(
+        collaborators.open_events(version.spec),
+        version,
+        Allocation(salt=transition.salt, shadow_share=transition.shadow_share),
+        trial.since,
+        as_of,
+        champion=trial.champion,
+    )
+    check = ShadowCheck(rollout, evidence, judge_shadow(evidence, rollout.shadow))
+    if not shadow_passed(trial, check, as_of):
+        return check
+    budget = collaborators.load_spec(trial.model).gates.budget
+    return ShadowCheck(rollout, evidence, check.findings, budget)
+
+
+def _canary_check(
+    state: ReleaseState,
+    trial: Trial,
+    version: ModelVersion,
+    as_of: datetime,
+    collaborators: ReleaseCollaborators,
+) -> CanaryCheck:
+    rollout, ramp = declared_rollout(version), state.ramp(trial.transition.salt)
+    measured = canary_evidence(
+        collaborators.open_events(version.spec),
+        version,
+        ramp,
+        as_of,
+        other_version=trial.champion,
+    )
+    refresh = is_refresh(trial.admission.findings)
+    margin = version.spec.gates.budget.margin * rollout.canary.outcome.minimum_effect
+    verdict = judge_canary(
+        measured.evidence,
+        rollout,
+        charged_level(state.entries, f"{trial.run}.{Stage.CANARY}.0"),
+        margin=margin if refresh else 0.0,
+        assignment=measured.assignment,
+    )
+    won = verdict.step is CanaryStep.PROMOTE
+    return CanaryCheck(
+        rollout=rollout,
+        evidence=measured.evidence,
+        verdict=verdict,
+        week_ends=_week_ends(version, ramp.began, verdict.weeks),
+        budget=collaborators.load_spec(trial.model).gates.budget if won else None,
+    )
+
+
+def _holdback_evidence(
+    state: ReleaseState, holdback: Holdback, as_of: datetime, collaborators: ReleaseCollaborators
+) -> HoldbackCheck | None:
+    """The holdback's arms and, once their last outcome has matured, the canary's own arms again."""
+    if as_of < holdback.since:
+        return None
+    version = collaborators.versions.load(state.model, holdback.champion)
+    rollout, promotion = declared_rollout(version), holdback.promotion
+    events = collaborators.open_events(version.spec)
+    run = promotion.run.removesuffix(f".{Stage.PROMOTED}")
+    level = charged_level(state.entries, f"{run}.{Stage.CANARY}.0")
+    gain = promised_gain(promotion)
+
+    def judge(measured: CanaryInputs, *, last: bool) -> HoldbackVerdict:
+        return judge_holdback(
+            measured.evidence, rollout, level, gain, last=last, assignment=measured.assignment
+        )
+
+    measured = canary_evidence(
+        events,
+        version,
+        state.ramp(holdback.transition.salt),
+        as_of,
+        other_version=holdback.former,
+        swapped=True,
+    )
+    verdict = judge(measured, last=False)
+    canary_sums, canary_verdict = None, None
+    dissolved = promotion.recorded_at
+    if promotion.transition is not None and as_of >= maturity_time(version.spec, dissolved, 0):
+        matured = canary_evidence(
+            events,
+            version,
+            state.ramp(promotion.transition.salt),
+            as_of,
+            other_version=holdback.former,
+            until=dissolved,
+        )
+        canary_sums, canary_verdict = matured.evidence, judge(matured, last=True)
+    return HoldbackCheck(
+        rollout=rollout,
+        evidence=measured.evidence,
+        verdict=verdict,
+        canary_evidence=canary_sums,
+        canary_verdict=canary_verdict,
+        week_ends=_week_ends(version, holdback.since, verdict.weeks),
+    )
+
+
+def _week_ends(version: ModelVersion, began: datetime, weeks: int) -> tuple[datetime, ...]:
+    """When the outcomes of each whole week to come have matured."""
+    planned = declared_rollout(version).canary.weeks
+    return tuple(maturity_time(version.spec, began, week) for week in range(weeks + 1, planned + 1))

@@ -1,0 +1,155 @@
+"""The next action of a release: a pure function of the ledger's state and the evidence."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pipelines.core.time import instant_text
+from pipelines.release.approval import APPROVAL_TAG, matches_evidence
+from pipelines.release.ledger import Entry
+from pipelines.release.rollout.actions import NextAction, ReleaseAction, TagApproval
+from pipelines.release.rollout.evidence import (
+    CanaryCheck,
+    Evidence,
+    HoldbackCheck,
+    HoldbackStart,
+    NothingWaiting,
+    ReviewTag,
+    ShadowCheck,
+    ShadowStart,
+)
+from pipelines.release.rollout.holdback_action import holdback_action
+from pipelines.release.rollout.recording import StageChange
+from pipelines.release.rollout.stages import holdback_transition, shadow_transition
+from pipelines.release.rollout.state import ReleaseState
+from pipelines.release.rollout.trial_action import canary_action, shadow_action, void_action
+
+APPROVAL_CHECK = timedelta(hours=1)  # between two checks for a reviewer's answer
+
+
+def next_action(
+    state: ReleaseState, evidence: Evidence | None, as_of: datetime, now: datetime
+) -> NextAction:
+    """Choose what a release does next.
+
+    A trial comes first, then the holdback after a promotion, then the next challenger, then a
+    version that awaits review.
+
+    Arguments:
+        state: from the ledger.
+        evidence: of the situation that the state is in; None where none is needed: the trial is
+            void, or what the state tells of lies after ``as_of``.
+        as_of: the instant that the evidence stands at.
+        now: the clock's time, not before the newest entry; it names the year of the error budget.
+
+    Raises:
+        TypeError: the evidence is of another situation.
+        IntegrityError: the ledger lacks what an entry must have.
+    """
+    if state.trial is not None and state.trial.void:
+        return void_action(state, state.trial, as_of)
+    begun, what = _begun(state)
+    if begun is not None and as_of < begun:
+        return _too_early(as_of, begun, what)
+    match evidence:
+        case ShadowCheck() if state.trial is not None:
+            action = shadow_action(state, state.trial, evidence, as_of, now)
+        case CanaryCheck() if state.trial is not None:
+            action = canary_action(state, state.trial, evidence, as_of)
+        case HoldbackStart() if state.promotion is not None:
+            action = _start_holdback(state.promotion, evidence, as_of)
+        case HoldbackCheck() if state.holdback is not None:
+            action = holdback_action(state.holdback, evidence, as_of)
+        case ShadowStart() if state.next_challenger is not None:
+            action = _start_shadow(state.next_challenger, evidence, as_of)
+        case ReviewTag() if state.awaiting_review is not None:
+            action = _review(state.awaiting_review, evidence, as_of)
+        case NothingWaiting():
+            action = _idle(evidence)
+        case _:
+            raise TypeError(f"{type(evidence).__name__} does not fit this state of the release")
+    return action
+
+
+def _begun(state: ReleaseState) -> tuple[datetime | None, str]:
+    """Since when the situation of the release has existed, and what to say before that."""
+    if state.trial is not None:
+        return state.trial.since, "this stage had not begun"
+    if state.holdback is not None:
+        return state.holdback.since, "the holdback had not begun"
+    if state.promotion is not None:
+        return state.promotion.as_of, _undecided(state.promotion)
+    return None, ""
+
+
+def _undecided(entry: Entry) -> str:
+    return f"version {entry.candidate} was not decided on yet"
+
+
+def _too_early(as_of: datetime, since: datetime, what: str) -> NextAction:
+    return NextAction(
+        action=ReleaseAction.WAITING,
+        summary=f"as of {instant_text(as_of)} {what}",
+        next_check=since,
+    )
+
+
+def _start_shadow(admission: Entry, start: ShadowStart, as_of: datetime) -> NextAction:
+    if as_of < admission.as_of:
+        return _too_early(as_of, admission.as_of, _undecided(admission))
+    transition = shadow_transition(admission, start.rollout)
+    share = f"{transition.shadow_share:.0%} of requests"
+    return NextAction(
+        action=ReleaseAction.SHADOW,
+        summary=f"version {transition.challenger} answers {share} in shadow",
+        effect=StageChange(
+            origin=admission,
+            transition=transition,
+            reason=f"every offline gate passed; {share} in shadow",
+        ),
+        next_check=as_of + start.rollout.shadow.duration,
+    )
+
+
+def _start_holdback(promotion: Entry, start: HoldbackStart, as_of: datetime) -> NextAction:
+    transition = holdback_transition(promotion, start.rollout)
+    reason = f"the former champion answers {transition.share:.0%} of entities, to measure the gain"
+    return NextAction(
+        action=ReleaseAction.HOLDBACK,
+        summary=reason,
+        effect=StageChange(origin=promotion, transition=transition, reason=reason),
+        next_check=as_of + start.rollout.canary.check_every,
+    )
+
+
+def _review(entry: Entry, review: ReviewTag, as_of: datetime) -> NextAction:
+    version = str(entry.candidate)
+    evidence = entry.decision.evidence if entry.decision else ""
+    if matches_evidence(evidence, review.tag):
+        return NextAction(
+            action=ReleaseAction.APPROVED,
+            summary=f"version {version} was approved in MLflow",
+            effect=TagApproval(version=version, evidence=review.tag),
+            next_check=as_of,
+        )
+    other = f"; the tag {APPROVAL_TAG} is {review.tag}, which is other evidence"
+    return NextAction(
+        action=ReleaseAction.AWAITING_APPROVAL,
+        summary=f"version {version} awaits approval of the evidence {evidence}"
+        + (other if review.tag else ""),
+        next_step=f"read its page in MLflow, then set its tag {APPROVAL_TAG} to {evidence}, or run "
+        f"`gauntlet approve {entry.model} {version} --by YOU --evidence {evidence[:12]}` "
+        "(--refuse to refuse)",
+        next_check=as_of + APPROVAL_CHECK,
+    )
+
+
+def _idle(nothing: NothingWaiting) -> NextAction:
+    return NextAction(
+        action=ReleaseAction.IDLE,
+        summary="no challenger is on trial, and none is waiting",
+        next_step=""
+        if nothing.rollout_declared
+        else "declare a `rollout` to let live traffic decide; without one, a version that passes "
+        "offline becomes champion at once",
+    )

@@ -1,0 +1,111 @@
+"""Recording a transition that leaves the champion as it is, if the rollout allows it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pipelines.core.errors import GauntletError
+from pipelines.core.findings import Finding
+from pipelines.core.records import Record
+from pipelines.release.ledger import Entry, Ledger, NewEntry
+from pipelines.release.rollout.state import ReleaseState
+from pipelines.release.rollout.transition import Stage, Transition
+
+_LEGAL: dict[Stage | None, tuple[Stage, ...]] = {
+    None: (Stage.SHADOW,),
+    Stage.SHADOW: (Stage.CANARY, Stage.ENDED),
+    Stage.CANARY: (Stage.CANARY, Stage.PROMOTED, Stage.ENDED),
+    Stage.HOLDBACK: (Stage.ENDED,),
+}
+
+
+class StageChange(Record):
+    """A transition with everything that its entry in the ledger needs.
+
+    Arguments:
+        origin: the decision that admitted the challenger; for a holdback the promotion.
+        transition: the stage that begins.
+        findings: what it follows from.
+        reason: why, in one sentence.
+    """
+
+    origin: Entry
+    transition: Transition
+    findings: tuple[Finding, ...] = ()
+    reason: str
+
+    @property
+    def run(self) -> str:
+        """The id under which the ledger takes this transition once."""
+        return f"{self.origin.run}.{self.transition.stage}.{self.transition.step}"
+
+
+def record_transition(
+    state: ReleaseState, change: StageChange, ledger: Ledger, as_of: datetime
+) -> Entry:
+    """Append a transition to the ledger; one that is there already is returned.
+
+    Arguments:
+        state: the ledger as it was read.
+        change: what to record.
+        ledger: takes the entry, if no other writer was faster.
+        as_of: the instant that the evidence stands at.
+
+    Raises:
+        GauntletError: the rollout does not allow this transition now.
+        StaleEvidenceError: the ledger has grown since it was read.
+    """
+    origin = change.origin
+    for entry in state.entries:
+        if entry.run == change.run and entry.kind == "rollout":
+            return entry
+    _check_legal(state, change)
+    new = NewEntry(
+        model=origin.model,
+        lineage=origin.lineage,
+        kind="rollout",
+        run=change.run,
+        as_of=as_of,
+        champion_before=state.champion,
+        champion_after=state.champion,
+        reasons=(change.reason,),
+        findings=change.findings,
+        spec=origin.spec,
+        recipe=origin.recipe,
+        snapshot=origin.snapshot,
+        transition=change.transition,
+    )
+    return ledger.append(new, after=state.sequence)
+
+
+def _check_legal(state: ReleaseState, change: StageChange) -> None:
+    transition = change.transition
+    active = state.trial or state.holdback
+    own = active is not None and active.transition.challenger == transition.challenger
+    if active is None and transition.stage is Stage.HOLDBACK:
+        legal = state.promotion == change.origin
+    elif active is not None and not own:
+        legal = False
+    else:
+        legal = _follows(active.transition if active else None, transition)
+    void = state.trial is not None and state.trial.void
+    if void and transition.stage is not Stage.ENDED:
+        legal = False
+    if not legal:
+        now = f"{active.transition.challenger} in {active.transition.stage}" if active else ""
+        raise GauntletError(
+            f"version {transition.challenger} cannot go to {transition.stage}",
+            where=f"{change.origin.model}, lineage {change.origin.lineage}",
+            got=(now or "no rollout") + (", whose champion changed since" if void else ""),
+            wanted="shadow, canary stage by stage, then promoted or ended",
+            hint=f"`gauntlet release {change.origin.model}` makes the next legal transition",
+        )
+
+
+def _follows(before: Transition | None, after: Transition) -> bool:
+    """Whether one transition of a rollout may follow another."""
+    if after.stage not in _LEGAL[before.stage if before else None]:
+        return False
+    if before is None or after.stage is not Stage.CANARY:
+        return True
+    return after.step == (before.step + 1 if before.stage is Stage.CANARY else 0)

@@ -1,0 +1,241 @@
+"""The next action of a trial, from what shadow and canary have shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from pipelines.core.findings import Gate, Verdict, overall
+from pipelines.core.time import instant_text
+from pipelines.gates.budget.findings import EXHAUSTED
+from pipelines.gates.canary.verdict import CanaryStep
+from pipelines.release.budget import budget_findings, budget_year
+from pipelines.release.ledger import LIVE
+from pipelines.release.promotion import DecisionInput
+from pipelines.release.rollout.actions import NextAction, Progress, Promotion, ReleaseAction
+from pipelines.release.rollout.evidence import CanaryCheck, ShadowCheck
+from pipelines.release.rollout.recording import StageChange
+from pipelines.release.rollout.stages import final_transition, next_transition
+from pipelines.release.rollout.state import ReleaseState, Trial
+from pipelines.release.rollout.transition import Stage
+
+LONGEST_SHADOW = 2  # times its duration that an inconclusive shadow may last
+BUDGET_CHECK = timedelta(days=1)  # between two checks for a new year or a larger budget
+_ENDED = {
+    CanaryStep.ROLL_BACK: "harm is shown",
+    CanaryStep.VOID: "void",
+    CanaryStep.STOP_INCONCLUSIVE: "inconclusive",
+}
+
+
+def void_action(state: ReleaseState, trial: Trial, as_of: datetime) -> NextAction:
+    """End a trial whose champion was replaced."""
+    reason = f"void: champion {trial.champion} was replaced during the trial"
+    return end_trial(state, trial, reason, Progress(), as_of)
+
+
+def shadow_passed(trial: Trial, check: ShadowCheck, as_of: datetime) -> bool:
+    """Whether shadow is over and every finding passed: the canary may begin."""
+    return trial.is_due(check.rollout, as_of) and overall(check.findings) is Verdict.PASS
+
+
+def shadow_action(
+    state: ReleaseState, trial: Trial, check: ShadowCheck, as_of: datetime, now: datetime
+) -> NextAction:
+    """Wait, begin the canary, or end the trial.
+
+    Arguments:
+        state: from the ledger.
+        trial: the state's trial, in shadow.
+        check: what shadow has shown. ``budget`` is needed once shadow has passed.
+        as_of: the instant that the evidence stands at.
+        now: the clock's time, for the year of the error budget.
+    """
+    progress = Progress(findings=check.findings)
+    ends = trial.since + check.rollout.shadow.duration
+    if not trial.is_due(check.rollout, as_of):
+        return NextAction(
+            action=ReleaseAction.WAITING,
+            summary=f"in shadow until {instant_text(ends)}",
+            next_check=ends,
+            progress=progress,
+        )
+    verdict = overall(check.findings)
+    saved = {f"{trial.run}.{Stage.SHADOW}": check.evidence}
+    if verdict is Verdict.PASS:
+        action = _begin_canary(state, trial, check, as_of, now)
+        return replace(action, saved=saved)
+    against = ", ".join(
+        one.name for one in check.findings if one.blocking and one.verdict is not Verdict.PASS
+    )
+    latest = trial.since + LONGEST_SHADOW * check.rollout.shadow.duration
+    if verdict is Verdict.FAIL or as_of >= latest:
+        reason = f"shadow: {verdict} because of {against}"
+        return replace(end_trial(state, trial, reason, progress, as_of), saved=saved)
+    return NextAction(
+        action=ReleaseAction.WAITING,
+        summary=f"shadow is inconclusive so far ({against}); it ends at {instant_text(latest)}",
+        next_check=min(latest, as_of + check.rollout.canary.check_every),
+        progress=progress,
+    )
+
+
+def _begin_canary(
+    state: ReleaseState, trial: Trial, check: ShadowCheck, as_of: datetime, now: datetime
+) -> NextAction:
+    """Begin the canary and charge it to the error budget of the year."""
+    transition = next_transition(trial, check.rollout)
+    if transition is None or check.budget is None:
+        raise ValueError("a canary needs at least one stage, and the model's error budget")
+    change = StageChange(
+        origin=trial.admission,
+        transition=transition,
+        reason=f"shadow passed; {transition.share:.0%} of entities in each arm",
+    )
+    year = budget_year(LIVE, as_of, now)
+    charged = budget_findings(
+        state.entries, check.budget, year, change.run, trial.admission.findings
+    )
+    if any(one.name == EXHAUSTED for one in charged) and not _waived(trial):
+        return NextAction(
+            action=ReleaseAction.BUDGET_EXHAUSTED,
+            summary=f"shadow passed, but the error budget of {year} is used up: no canary before "
+            f"{year + 1}",
+            next_step="leave it in shadow until then, or declare a larger `gates.budget`, or train "
+            f"it again with --waive {EXHAUSTED} --reason WHY",
+            next_check=as_of + BUDGET_CHECK,
+            progress=Progress(findings=(*check.findings, *charged)),
+        )
+    price = tuple(one for one in charged if one.name != EXHAUSTED)
+    findings = (*check.findings, *price)
+    return NextAction(
+        action=ReleaseAction.CANARY,
+        summary=f"version {transition.challenger} answers {transition.share:.0%} of entities, and "
+        "as many are the champion's control arm",
+        effect=change.model_copy(update={"findings": findings}),
+        next_check=as_of + check.rollout.canary.check_every,
+        progress=Progress(findings=findings),
+    )
+
+
+def _waived(trial: Trial) -> bool:
+    facts = trial.admission.facts
+    return facts is not None and EXHAUSTED in facts.waived and bool(facts.reason.strip())
+
+
+def canary_action(
+    state: ReleaseState, trial: Trial, check: CanaryCheck, as_of: datetime
+) -> NextAction:
+    """Wait, go to the next stage, promote, or end the trial.
+
+    Arguments:
+        state: from the ledger.
+        trial: the state's trial, in its canary.
+        check: what the canary has shown. ``budget`` is needed when it is won.
+        as_of: the instant that the evidence stands at.
+    """
+    verdict, canary = check.verdict, check.rollout.canary
+    progress = Progress(
+        findings=verdict.findings,
+        weeks=verdict.weeks,
+        planned_weeks=canary.weeks,
+        looks=verdict.looks,
+        planned_looks=canary.looks,
+    )
+    if verdict.step is CanaryStep.PROMOTE:
+        return _promote(state, trial, check, as_of, progress)
+    if verdict.step.ends:
+        reason = f"{_ENDED[verdict.step]}: {'; '.join(verdict.reasons)}"
+        saved = {f"{trial.run}.{Stage.ENDED}": check.evidence}
+        return replace(end_trial(state, trial, reason, progress, as_of), saved=saved)
+    checks = [as_of + canary.check_every, *check.week_ends]
+    further = next_transition(trial, check.rollout)
+    if further is not None and trial.is_due(check.rollout, as_of):
+        reason = f"no harm is shown; {further.share:.0%} of entities in each arm"
+        return NextAction(
+            action=ReleaseAction.CANARY,
+            summary=reason,
+            effect=StageChange(
+                origin=trial.admission,
+                transition=further,
+                findings=verdict.findings,
+                reason=reason,
+            ),
+            next_check=checks[0],
+            progress=progress,
+        )
+    if further is not None:
+        checks.append(trial.since + canary.stage_duration)
+    return NextAction(
+        action=ReleaseAction.WAITING,
+        summary=f"{verdict.weeks} of {canary.weeks} weeks have matured; not passed yet: "
+        + "; ".join(verdict.reasons),
+        next_check=min(at for at in checks if at > as_of),
+        progress=progress,
+    )
+
+
+def _promote(
+    state: ReleaseState, trial: Trial, check: CanaryCheck, as_of: datetime, progress: Progress
+) -> NextAction:
+    """Put everything that was found, offline and live, before the policy.
+
+    A person was asked before the trial, where the declaration wants it.
+    """
+    admission = trial.admission
+    if admission.facts is None or check.budget is None:
+        raise ValueError("a promotion needs the facts of the admission, and the error budget")
+    facts = admission.facts.model_copy(
+        update={
+            "run": f"{admission.run}.{Stage.PROMOTED}",
+            "rollout": "complete",
+            "review": "none",
+            "active_challenger": None,
+        }
+    )
+    offline = tuple(one for one in admission.findings if one.gate is not Gate.BUDGET)
+    inputs = DecisionInput(
+        model=state.model,
+        as_of=as_of,
+        facts=facts,
+        findings=(*offline, *check.verdict.findings),
+        spec=admission.spec,
+        recipe=admission.recipe,
+        snapshot=admission.snapshot,
+        budget=check.budget,
+        transition=final_transition(trial, Stage.PROMOTED),
+    )
+    return NextAction(
+        action=ReleaseAction.PROMOTED,
+        summary=f"version {trial.challenger} is champion: {check.verdict.reasons[0]}",
+        effect=Promotion(inputs),
+        next_check=as_of,
+        progress=progress,
+        saved={f"{trial.run}.{Stage.PROMOTED}": check.evidence},
+    )
+
+
+def end_trial(
+    state: ReleaseState, trial: Trial, reason: str, progress: Progress, as_of: datetime
+) -> NextAction:
+    """Take the challenger off live traffic at once; the champion stays.
+
+    Arguments:
+        state: from the ledger.
+        trial: that ends.
+        reason: why, in one sentence.
+        progress: what was measured; its findings go into the ledger.
+        as_of: the instant that the evidence stands at.
+    """
+    return NextAction(
+        action=ReleaseAction.ENDED,
+        summary=f"version {trial.challenger}: {reason}",
+        effect=StageChange(
+            origin=trial.admission,
+            transition=final_transition(trial, Stage.ENDED),
+            findings=progress.findings,
+            reason=reason,
+        ),
+        next_check=None if state.next_challenger is None else as_of,
+        progress=progress,
+    )

@@ -1,0 +1,251 @@
+"""The next action of a release, from a ledger's state and evidence, without any store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.gates.shadow.findings import ShadowEvidence
+from pipelines.release.ledger import Entry, NewEntry
+from pipelines.release.policy import Decision, Facts, Outcome
+from pipelines.release.rollout.actions import NextAction, TagApproval
+from pipelines.release.rollout.evidence import (
+    Evidence,
+    HoldbackStart,
+    NothingWaiting,
+    ReviewTag,
+    ShadowCheck,
+    ShadowStart,
+)
+from pipelines.release.rollout.next_action import next_action
+from pipelines.release.rollout.recording import StageChange
+from pipelines.release.rollout.state import ReleaseState
+from pipelines.release.rollout.transition import Stage, Transition
+from pipelines.spec.rollout import Canary, LiveOutcome, Rollout
+from pipelines.spec.training import BudgetGate
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+DAY = timedelta(days=1)
+OUTCOME = LiveOutcome(name="absolute_error", minimum_effect=0.5)
+ROLLOUT = Rollout(canary=Canary(outcome=OUTCOME, stages=(0.05, 0.1)))
+EVIDENCE_HASH = "ab" * 32
+NOTHING_LOGGED = ShadowEvidence(
+    requests=0,
+    answered=0,
+    mean_difference=None,
+    disagreeing=None,
+    champion_ms=None,
+    challenger_ms=None,
+)
+
+
+class Book:
+    """A ledger in memory."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.add("first_version", "first", after="1")
+
+    def add(self, kind: str, run: str, after: str | None = None, **more: object) -> Entry:
+        head = self.entries[-1] if self.entries else None
+        champion = head.champion_after if head else None
+        body = {
+            "model": "demand",
+            "kind": kind,
+            "run": run,
+            "as_of": NOW,
+            "champion_before": champion,
+            "champion_after": after or champion,
+            "reasons": ("a test",),
+        }
+        draft = NewEntry.model_validate(body).model_copy(update=more)
+        entry = Entry.append_to(draft, head, NOW)
+        self.entries.append(entry)
+        return entry
+
+    def judged(self, version: str, outcome: Outcome) -> Entry:
+        """A decision about a version."""
+        run = f"run-{version}"
+        champion = self.entries[-1].champion_after
+        return self.add(
+            "decision",
+            run,
+            facts=Facts(
+                run=run,
+                candidate=version,
+                champion=champion,
+                champion_at_decision=champion,
+                rollout="pending",
+            ),
+            decision=Decision(
+                outcome=outcome,
+                case="offline",
+                reasons=("a test",),
+                gates=(),
+                evidence=EVIDENCE_HASH,
+                policy="3",
+            ),
+            findings=(finding("recent_window.primary"),),
+        )
+
+    def moved(self, stage: Stage, version: str = "2", after: str | None = None) -> Entry:
+        """A transition of a version's rollout."""
+        transition = Transition(challenger=version, stage=stage, salt="spring")
+        kind = "promotion" if after else "rollout"
+        return self.add(kind, f"{stage}-{version}", after, transition=transition)
+
+    def next(
+        self, evidence: Evidence | None, as_of: datetime = NOW, now: datetime | None = None
+    ) -> NextAction:
+        state = ReleaseState.from_entries("demand", self.entries)
+        return next_action(state, evidence, as_of, now or as_of)
+
+
+def finding(name: str, verdict: Verdict = Verdict.PASS) -> Finding:
+    gate = Gate(name.split(".", maxsplit=1)[0])
+    return Finding(gate=gate, name=name, verdict=verdict, reason="a test")
+
+
+def shadow(verdict: Verdict, budget: BudgetGate | None = None) -> ShadowCheck:
+    return ShadowCheck(ROLLOUT, NOTHING_LOGGED, (finding("shadow.errors", verdict),), budget)
+
+
+@pytest.fixture
+def book() -> Book:
+    return Book()
+
+
+@pytest.fixture
+def in_shadow(book: Book) -> Book:
+    book.judged("2", Outcome.START_ROLLOUT)
+    book.moved(Stage.SHADOW)
+    return book
+
+
+def test_without_a_challenger_it_is_idle_and_says_how_to_declare_a_rollout(book: Book) -> None:
+    assert book.next(NothingWaiting(rollout_declared=True)).next_step == ""
+    action = book.next(NothingWaiting(rollout_declared=False))
+    assert (action.action, action.effect, action.next_check) == ("idle", None, None)
+    assert "declare a `rollout`" in action.next_step
+
+
+def test_a_challenger_begins_in_shadow(book: Book) -> None:
+    admission = book.judged("2", Outcome.START_ROLLOUT)
+    action = book.next(ShadowStart(ROLLOUT))
+    assert action.action == "shadow"
+    assert isinstance(action.effect, StageChange)
+    assert action.effect.origin == admission
+    assert action.effect.transition.challenger == "2"
+    assert action.next_check == NOW + ROLLOUT.shadow.duration
+
+
+def test_nothing_begins_before_it_was_decided(book: Book) -> None:
+    book.judged("2", Outcome.START_ROLLOUT)
+    action = book.next(ShadowStart(ROLLOUT), as_of=NOW - DAY)
+    assert (action.action, action.effect, action.next_check) == ("waiting", None, NOW)
+
+
+def test_a_stage_that_began_later_needs_no_evidence(in_shadow: Book) -> None:
+    action = in_shadow.next(None, as_of=NOW - DAY)
+    assert (action.action, action.effect, action.next_check) == ("waiting", None, NOW)
+
+
+def test_shadow_lasts_as_long_as_declared_whatever_it_shows(in_shadow: Book) -> None:
+    ends = NOW + ROLLOUT.shadow.duration
+    for verdict in Verdict:
+        action = in_shadow.next(shadow(verdict), as_of=ends - timedelta(seconds=1))
+        assert (action.action, action.next_check) == ("waiting", ends)
+        assert not action.saved
+
+
+def test_a_passed_shadow_begins_the_canary_and_is_charged(in_shadow: Book) -> None:
+    ends = NOW + ROLLOUT.shadow.duration
+    action = in_shadow.next(shadow(Verdict.PASS, BudgetGate()), as_of=ends)
+    assert action.action == "canary"
+    assert isinstance(action.effect, StageChange)
+    assert (action.effect.transition.stage, action.effect.transition.share) == (Stage.CANARY, 0.05)
+    names = [one.name for one in action.effect.findings]
+    assert names == ["shadow.errors", "budget.spent", "budget.level"]
+    assert list(action.saved) == ["run-2.shadow"], "the evidence is kept before anything changes"
+
+
+def test_an_exhausted_budget_holds_the_canary_back(in_shadow: Book) -> None:
+    ends = NOW + ROLLOUT.shadow.duration
+    budget = BudgetGate(alpha_year=0.05, tries=1)
+    spent = in_shadow.add("audit", "by-hand", findings=(finding("audit.live"),))
+    assert spent.recorded_at.year == ends.year
+    action = in_shadow.next(shadow(Verdict.PASS, budget), as_of=ends)
+    assert (action.action, action.effect) == ("budget_exhausted", None)
+    next_year = ends.replace(year=ends.year + 1)
+    again = in_shadow.next(shadow(Verdict.PASS, budget), as_of=ends, now=next_year)
+    assert again.action == "canary", "a new year has a budget of its own"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "waits"),
+    [(Verdict.FAIL, False), (Verdict.INCONCLUSIVE, True), (Verdict.NO_DATA, True)],
+)
+def test_a_shadow_that_did_not_pass_ends_or_has_as_long_again(
+    in_shadow: Book, verdict: Verdict, waits: bool
+) -> None:
+    duration = ROLLOUT.shadow.duration
+    action = in_shadow.next(shadow(verdict), as_of=NOW + duration)
+    assert action.action == ("waiting" if waits else "ended")
+    late = in_shadow.next(shadow(verdict), as_of=NOW + 2 * duration)
+    assert late.action == "ended"
+    assert "shadow.errors" in late.summary
+    assert isinstance(late.effect, StageChange)
+    assert late.effect.transition.stage is Stage.ENDED
+
+
+def test_a_replaced_champion_makes_a_trial_void_without_any_evidence(in_shadow: Book) -> None:
+    in_shadow.add("rollback", "by-hand", after="7")
+    action = in_shadow.next(None)
+    assert (action.action, action.next_check) == ("ended", None)
+    assert "void: champion 1 was replaced" in action.summary
+
+
+def test_a_trial_that_ends_is_followed_at_once_by_the_next_challenger(in_shadow: Book) -> None:
+    in_shadow.judged("3", Outcome.START_ROLLOUT)
+    late = NOW + 2 * ROLLOUT.shadow.duration
+    assert in_shadow.next(shadow(Verdict.FAIL), as_of=late).next_check == late
+
+
+def test_after_a_promotion_the_former_champion_is_held_back(in_shadow: Book) -> None:
+    in_shadow.moved(Stage.CANARY)
+    in_shadow.moved(Stage.PROMOTED, after="2")
+    canary = ROLLOUT.canary.model_copy(update={"holdback": 0.1})
+    held = ROLLOUT.model_copy(update={"canary": canary})
+    action = in_shadow.next(HoldbackStart(held))
+    assert action.action == "holdback"
+    assert isinstance(action.effect, StageChange)
+    assert (action.effect.transition.challenger, action.effect.transition.share) == ("1", 0.1)
+
+
+def test_a_tag_counts_as_approval_for_the_evidence_that_it_names(book: Book) -> None:
+    book.judged("2", Outcome.AWAIT_REVIEW)
+    asked = book.next(ReviewTag(""))
+    assert (asked.action, asked.effect) == ("awaiting_approval", None)
+    assert EVIDENCE_HASH in asked.next_step
+    other = book.next(ReviewTag("0" * 64))
+    assert other.action == "awaiting_approval"
+    assert "other evidence" in other.summary
+    short = book.next(ReviewTag(EVIDENCE_HASH[:7]))
+    assert short.action == "awaiting_approval", "seven digits could name other evidence"
+    given = book.next(ReviewTag(EVIDENCE_HASH[:8]))
+    assert given.action == "approved"
+    assert given.effect == TagApproval(version="2", evidence=EVIDENCE_HASH[:8])
+
+
+def test_evidence_of_another_situation_is_refused(in_shadow: Book) -> None:
+    with pytest.raises(TypeError, match="ReviewTag does not fit"):
+        in_shadow.next(ReviewTag(""))
+
+
+def test_the_same_state_and_evidence_give_the_same_action(in_shadow: Book) -> None:
+    ends = NOW + ROLLOUT.shadow.duration
+    check = shadow(Verdict.PASS, BudgetGate())
+    assert in_shadow.next(check, as_of=ends) == in_shadow.next(replace(check), as_of=ends)
