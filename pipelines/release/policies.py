@@ -1,7 +1,11 @@
-"""Numbered policies: which gates have to pass, and which findings each of them has to bring."""
+"""Numbered policies: which gates have to pass, and which findings each of them must contain.
+
+Each policy is the one before it with some requirements added or replaced, by name.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pipelines.core.errors import IntegrityError
@@ -15,9 +19,10 @@ OFFLINE: tuple[Case, ...] = ("offline", "rollout")
 
 
 class GateRequirement(Record):
-    """A gate that has to pass. ``needs`` are findings it must bring, by name or its beginning.
+    """A gate that has to pass in some cases.
 
-    A need that any of several findings meets names them all: ``recent_window.primary|...``.
+    ``required_findings`` are findings that it must contain, by name or by the beginning of it. A
+    requirement that any of several findings meets names them all: ``recent_window.primary|...``.
     """
 
     gate: Gate
@@ -26,93 +31,48 @@ class GateRequirement(Record):
 
 
 class Policy(Record):
-    """A numbered set of demands. Never edited once a decision was made under it."""
+    """A numbered set of requirements. Never edited once a decision was made under it."""
 
     version: str
     requirements: tuple[GateRequirement, ...]
 
 
+def _requires(gate: Gate, finding: str = "", cases: tuple[Case, ...] = BOTH) -> GateRequirement:
+    return GateRequirement(gate=gate, cases=cases, required_findings=(finding,) if finding else ())
+
+
+_Requirements = Mapping[str, GateRequirement]
+
+_POLICY_1: _Requirements = {
+    "suite": _requires(Gate.CONTRACT, "contract.suite"),
+    "envelope": _requires(Gate.CONTRACT, "contract.envelope", ("offline",)),
+    "availability": _requires(Gate.AVAILABILITY),
+    "first version": _requires(Gate.RECENT_WINDOW, "recent_window.baseline", ("first_version",)),
+    "comparison": _requires(Gate.RECENT_WINDOW, "recent_window.primary", ("offline",)),
+}
+_BETTER_OR_REFRESH = "recent_window.primary|recent_window.refresh"
+
+# A year's error budget; a refresh of the champion's recipe may pass without being better.
+_POLICY_2: _Requirements = {
+    **_POLICY_1,
+    "comparison": _requires(Gate.RECENT_WINDOW, _BETTER_OR_REFRESH, ("offline",)),
+    "budget": _requires(Gate.BUDGET, "budget.spent", ("offline",)),
+}
+
+# Where a rollout is declared, the canary promotes; the offline gates only admit to it.
+_POLICY_3: _Requirements = {
+    **_POLICY_2,
+    "suite": _requires(Gate.CONTRACT, "contract.suite", ALL),
+    "envelope": _requires(Gate.CONTRACT, "contract.envelope", OFFLINE),
+    "availability": _requires(Gate.AVAILABILITY, cases=ALL),
+    "comparison": _requires(Gate.RECENT_WINDOW, _BETTER_OR_REFRESH, OFFLINE),
+    "budget": _requires(Gate.BUDGET, "budget.spent", OFFLINE),
+    "canary": _requires(Gate.CANARY, "canary.primary", ("rollout",)),
+}
+
 POLICIES = {
-    policy.version: policy
-    for policy in (
-        Policy(
-            version="1",
-            requirements=(
-                GateRequirement(gate=Gate.CONTRACT, required_findings=("contract.suite",)),
-                GateRequirement(
-                    gate=Gate.CONTRACT,
-                    cases=("offline",),
-                    required_findings=("contract.envelope",),
-                ),
-                GateRequirement(gate=Gate.AVAILABILITY),
-                GateRequirement(
-                    gate=Gate.RECENT_WINDOW,
-                    cases=("first_version",),
-                    required_findings=("recent_window.baseline",),
-                ),
-                GateRequirement(
-                    gate=Gate.RECENT_WINDOW,
-                    cases=("offline",),
-                    required_findings=("recent_window.primary",),
-                ),
-            ),
-        ),
-        # A year's error budget; a refresh of the champion's recipe may pass without being better.
-        Policy(
-            version="2",
-            requirements=(
-                GateRequirement(gate=Gate.CONTRACT, required_findings=("contract.suite",)),
-                GateRequirement(
-                    gate=Gate.CONTRACT,
-                    cases=("offline",),
-                    required_findings=("contract.envelope",),
-                ),
-                GateRequirement(gate=Gate.AVAILABILITY),
-                GateRequirement(
-                    gate=Gate.RECENT_WINDOW,
-                    cases=("first_version",),
-                    required_findings=("recent_window.baseline",),
-                ),
-                GateRequirement(
-                    gate=Gate.RECENT_WINDOW,
-                    cases=("offline",),
-                    required_findings=("recent_window.primary|recent_window.refresh",),
-                ),
-                GateRequirement(
-                    gate=Gate.BUDGET, cases=("offline",), required_findings=("budget.spent",)
-                ),
-            ),
-        ),
-        # Where a rollout is declared, the canary promotes and the offline gates only admit to it.
-        Policy(
-            version="3",
-            requirements=(
-                GateRequirement(
-                    gate=Gate.CONTRACT, cases=ALL, required_findings=("contract.suite",)
-                ),
-                GateRequirement(
-                    gate=Gate.CONTRACT, cases=OFFLINE, required_findings=("contract.envelope",)
-                ),
-                GateRequirement(gate=Gate.AVAILABILITY, cases=ALL),
-                GateRequirement(
-                    gate=Gate.RECENT_WINDOW,
-                    cases=("first_version",),
-                    required_findings=("recent_window.baseline",),
-                ),
-                GateRequirement(
-                    gate=Gate.RECENT_WINDOW,
-                    cases=OFFLINE,
-                    required_findings=("recent_window.primary|recent_window.refresh",),
-                ),
-                GateRequirement(
-                    gate=Gate.BUDGET, cases=OFFLINE, required_findings=("budget.spent",)
-                ),
-                GateRequirement(
-                    gate=Gate.CANARY, cases=("rollout",), required_findings=("canary.primary",)
-                ),
-            ),
-        ),
-    )
+    version: Policy(version=version, requirements=tuple(requirements.values()))
+    for version, requirements in (("1", _POLICY_1), ("2", _POLICY_2), ("3", _POLICY_3))
 }
 CURRENT = POLICIES["3"]
 
