@@ -19,7 +19,7 @@ from pipelines.spec.model import ModelSpec
 def newest_step(spec: ModelSpec, at: datetime) -> datetime:
     """The newest instant of a grid model's clock that is not after another."""
     now = epoch_us(at)
-    passed: int = now - steps_of(spec).down(now)
+    passed: int = now - steps_of(spec.frame).down(now)
     return at - passed * MICROSECOND
 
 
@@ -34,9 +34,9 @@ def active_entities(
         at: an instant of the grid; rows known later are not read.
     """
     known = {name: as_known(table, at) for name, table in streams.items()}
-    sources = collapse(spec, known, point_uses(spec))
+    sources = collapse(spec.frame, known, point_uses(spec.frame))
     keys = list(spec.points.keys)
-    points = decision_points(spec, known, sources, at).filter(_[AT] == epoch_us(at))
+    points = decision_points(spec.frame, known, sources, at).filter(_[AT] == epoch_us(at))
     found: list[dict[str, object]] = (
         points.select(keys).distinct().order_by(keys).to_pyarrow().to_pylist()
     )

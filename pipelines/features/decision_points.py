@@ -13,14 +13,14 @@ from pipelines.features.conditions import holding
 from pipelines.features.engine.interval_join import AT
 from pipelines.features.engine.pre_aggregation import FIRST_KNOWN, NEWEST, Collapsed, Source, Use
 from pipelines.features.engine.time_grid import Steps, instant, micros, span
-from pipelines.spec.model import ModelSpec
+from pipelines.spec.frame import FrameSpec
 from pipelines.spec.points import EventPoints, GridPoints
 
 _BEGIN, _END, _NEXT = ":begin", ":end", ":next"
 DECISION_TIME = ":decision_time"
 
 
-def steps_of(spec: ModelSpec) -> Steps:
+def steps_of(spec: FrameSpec) -> Steps:
     """The grid of instants on which a model's decision points stand.
 
     Steps of a grid are counted from a Monday's midnight UTC plus the offset. Event points stand
@@ -32,7 +32,7 @@ def steps_of(spec: ModelSpec) -> Steps:
     return Steps()
 
 
-def point_uses(spec: ModelSpec) -> list[Use]:
+def point_uses(spec: FrameSpec) -> list[Use]:
     """What points read of cells: those of a grid their stream, event points nothing."""
     points = spec.points
     if isinstance(points, EventPoints):
@@ -41,7 +41,7 @@ def point_uses(spec: ModelSpec) -> list[Use]:
 
 
 def decision_points(
-    spec: ModelSpec,
+    spec: FrameSpec,
     streams: Mapping[str, ibis.Table],
     sources: Mapping[Source, Collapsed],
     as_of: datetime,

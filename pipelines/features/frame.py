@@ -17,12 +17,12 @@ from pipelines.features.engine.time_grid import instant, on_clock
 from pipelines.features.labels import LABEL, MATURED_AT, label_uses, with_label
 from pipelines.features.windows import FEATURE, window_uses, with_windows
 from pipelines.spec.features import AttributeFeature, CalendarFeature
-from pipelines.spec.model import ModelSpec
+from pipelines.spec.frame import FrameSpec
 
 OWN = ("decision_time", "label", "matured_at")
 
 
-def build_frame(spec: ModelSpec, streams: Mapping[str, ibis.Table], as_of: datetime) -> ibis.Table:
+def build_frame(spec: FrameSpec, streams: Mapping[str, ibis.Table], as_of: datetime) -> ibis.Table:
     """Features and label of every decision point up to ``as_of``, as a lazy table.
 
     A window feature at ``t`` is what production has at ``t``: its value as of the last refresh
@@ -33,14 +33,15 @@ def build_frame(spec: ModelSpec, streams: Mapping[str, ibis.Table], as_of: datet
     ``distinct`` are int64; ``min``, ``max`` and ``last`` keep the column's type.
 
     Arguments:
-        spec: the declaration.
+        spec: points, features and label.
         streams: canonical table of each declared stream: ``event_time``, ``known_time``
             (timestamps, UTC without zone) and the declared columns.
         as_of: rows known later are not read, points later than it are not made.
 
     Returns:
         The points' keys, ``decision_time``, each feature by name in declared order, ``label``
-        (missing while it has not matured or is absent), ``matured_at``. One row for each
+        (missing while it has not matured or is absent), ``matured_at``; the last two only if
+        ``spec`` has a label. One row for each
         decision point, in no particular order. A feature that is a key stands once.
 
     Raises:
@@ -54,7 +55,8 @@ def build_frame(spec: ModelSpec, streams: Mapping[str, ibis.Table], as_of: datet
     sources = collapse(spec, known, [*point_uses(spec), *windows, *label_uses(spec, steps)])
     bare = decision_points(spec, known, sources, as_of)
     points = with_windows(bare, windows, sources)
-    points = with_label(spec, known, points, bare, sources, as_of)
+    if spec.label is not None:
+        points = with_label(spec, spec.label, known, points, bare, sources, as_of)
     columns: dict[str, Any] = {key: points[key] for key in spec.points.keys}
     columns["decision_time"] = points[DECISION_TIME]
     for feature in spec.features:
@@ -64,12 +66,12 @@ def build_frame(spec: ModelSpec, streams: Mapping[str, ibis.Table], as_of: datet
             columns[feature.name] = calendar_part(points[DECISION_TIME], feature)
         else:
             columns[feature.name] = points[FEATURE + feature.name]
-    columns["label"] = points[LABEL]
-    columns["matured_at"] = points[MATURED_AT]
+    if spec.label is not None:
+        columns |= {"label": points[LABEL], "matured_at": points[MATURED_AT]}
     return points.select(**columns)
 
 
-def _check_names(spec: ModelSpec) -> None:
+def _check_names(spec: FrameSpec) -> None:
     """A feature called like a key has to be that key; the frame's own names are taken."""
     for feature in spec.features:
         is_key = isinstance(feature, AttributeFeature) and feature.source == feature.name

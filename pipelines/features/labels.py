@@ -28,13 +28,13 @@ from pipelines.features.engine.pre_aggregation import (
 from pipelines.features.engine.time_grid import Steps, instant, micros, span
 from pipelines.features.windows import check_aggregate, check_keys
 from pipelines.spec.fields import ColumnType
-from pipelines.spec.model import ModelSpec
-from pipelines.spec.points import AggregateLabel, LaterEventLabel, OwnRowLabel
+from pipelines.spec.frame import FrameSpec
+from pipelines.spec.points import AggregateLabel, Label, LaterEventLabel, OwnRowLabel
 
 LABEL, MATURED_AT = ":label", ":matured_at"
 
 
-def label_uses(spec: ModelSpec, steps: Steps) -> list[Use]:
+def label_uses(spec: FrameSpec, steps: Steps) -> list[Use]:
     """What the label reads of cells: an aggregate label its stream, the other kinds nothing.
 
     Raises:
@@ -52,7 +52,8 @@ def label_uses(spec: ModelSpec, steps: Steps) -> list[Use]:
 
 
 def with_label(
-    spec: ModelSpec,
+    spec: FrameSpec,
+    label: Label,
     streams: Mapping[str, ibis.Table],
     points: ibis.Table,
     bare: ibis.Table,
@@ -77,7 +78,6 @@ def with_label(
     Raises:
         SpecError: when the label does not fit the types of its columns.
     """
-    label = spec.label
     matures = _[AT] + span(label.horizon) + span(label.delay)
     points = points.mutate(**{MATURED_AT: instant(matures)})
     if isinstance(label, AggregateLabel):
@@ -107,7 +107,7 @@ def _aggregate(
 
 
 def _later_event(
-    spec: ModelSpec,
+    spec: FrameSpec,
     label: LaterEventLabel,
     streams: Mapping[str, ibis.Table],
     points: ibis.Table,
@@ -137,7 +137,7 @@ def _later_event(
 
 
 def _own_row(
-    spec: ModelSpec, label: OwnRowLabel, points: ibis.Table, as_of: datetime
+    spec: FrameSpec, label: OwnRowLabel, points: ibis.Table, as_of: datetime
 ) -> ibis.Table:
     columns = spec.point_stream.columns
     if columns[label.known_at] is not ColumnType.TIMESTAMP:

@@ -7,23 +7,23 @@ requests are taken for decision points of their own, and go through the same mec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 
 import ibis
 from ibis import _
 
 from pipelines.features.frame import build_frame
-from pipelines.spec.model import ModelSpec
-from pipelines.spec.points import AggregateLabel, EventPoints, OwnRowLabel
+from pipelines.spec.frame import FrameSpec
+from pipelines.spec.points import EventPoints, OwnRowLabel
 from pipelines.spec.streams import FilesSource, Stream
 
 REQUESTS = "requests"
 _FOUND = ":found"
-_NO_TIME = timedelta(microseconds=1)
 
 
 def logged_frame(
-    spec: ModelSpec,
+    spec: FrameSpec,
     streams: Mapping[str, ibis.Table],
     requests: ibis.Table,
     as_of: datetime,
@@ -50,19 +50,16 @@ def logged_frame(
         known_time="decision_time",
         columns=spec.request_columns(),
     )
-    update = {
-        "points": EventPoints(kind="event", stream=REQUESTS, keys=spec.points.keys),
-        "streams": {**spec.streams, REQUESTS: stream},
-    }
+    asking = replace(
+        spec,
+        points=EventPoints(kind="event", stream=REQUESTS, keys=spec.points.keys),
+        streams={**spec.streams, REQUESTS: stream},
+    )
     tables = {**streams, REQUESTS: asked.drop("decision_time")}
     if not isinstance(spec.label, OwnRowLabel):
-        return build_frame(spec.model_copy(update=update), tables, as_of)
+        return build_frame(asking, tables, as_of)
     # The label is in the point's own row, so features come from requests and labels from points.
-    nothing = AggregateLabel(
-        kind="aggregate", stream=REQUESTS, by=spec.points.keys, aggregate="count", horizon=_NO_TIME
-    )
-    bare = spec.model_copy(update={**update, "label": nothing})
-    features = build_frame(bare, tables, as_of).drop("label", "matured_at")
+    features = build_frame(replace(asking, label=None), tables, as_of)
     points = build_frame(spec, streams, as_of).select(
         *spec.points.keys, "decision_time", "label", "matured_at"
     )

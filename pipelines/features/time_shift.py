@@ -64,7 +64,7 @@ def shifted_feature(
         seen = points.mutate(**{_SERVED: instant(_[AT] + _[SHIFT])})
         value: Any = calendar_part(seen[_SERVED], feature)
         return seen.select(*keys, SHIFT, decision_time=_[DECISION_TIME], **{feature.name: value})
-    alone = spec.model_copy(update={"features": (feature,)})
+    alone = replace(spec.frame, features=(feature,))
     [use] = window_uses(alone, Steps())
     exact = replace(use, steps=Steps(), refresh=None)
     moved = points.mutate(**{_SERVED: _[AT], AT: served_at(_[AT], use.refresh) + _[SHIFT]})

@@ -15,9 +15,8 @@ from pipelines.features.engine.time_grid import Steps, span
 from pipelines.features.online.refresh import served_at, served_steps
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.fields import Column, ColumnType
-from pipelines.spec.model import ModelSpec
+from pipelines.spec.frame import FrameSpec
 from pipelines.spec.points import Aggregate
-from pipelines.spec.views import refresh_of
 
 ASKED = ":asked"  # a point's own instant, while features are looked up at another
 FEATURE = "feature:"  # before the names of computed columns: a row may have one of that name
@@ -25,19 +24,18 @@ _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.BOOLEAN)
 ORDERED = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.STRING, ColumnType.TIMESTAMP)
 
 
-def window_uses(spec: ModelSpec, steps: Steps) -> list[Use]:
+def window_uses(spec: FrameSpec, steps: Steps) -> list[Use]:
     """What the window features read; those of one stream, keys and conditions together.
 
     Raises:
         SpecError: when an aggregate or a key does not fit its column's type.
     """
-    features = [feature for feature in spec.features if isinstance(feature, WindowFeature)]
 
     def together(feature: WindowFeature) -> tuple[str, tuple[str, ...], str]:
         return feature.stream, feature.by, repr(feature.where)
 
     uses = []
-    for _group, members in groupby(sorted(features, key=together), key=together):
+    for _group, members in groupby(sorted(spec.window_features, key=together), key=together):
         group = list(members)
         first = group[0]
         place = f"features.{first.name}"
@@ -46,7 +44,7 @@ def window_uses(spec: ModelSpec, steps: Steps) -> list[Use]:
         for feature in group:
             check_aggregate(feature.aggregate, feature.column, columns, f"features.{feature.name}")
         asks = tuple(Ask(FEATURE + f.name, f.aggregate, f.column, span(f.window)) for f in group)
-        refresh = refresh_of(spec, first)
+        refresh = spec.refresh_of(first)
         finer = served_steps(steps, refresh).finer(ask.reach for ask in asks)
         uses.append(Use(place, first.stream, first.where, first.by, asks, finer, refresh))
     return uses
@@ -92,7 +90,7 @@ def check_aggregate(
         )
 
 
-def check_keys(spec: ModelSpec, stream: str, by: Iterable[Column], place: str) -> None:
+def check_keys(spec: FrameSpec, stream: str, by: Iterable[Column], place: str) -> None:
     """Refuses keys whose type differs between the point and the stream.
 
     Raises:

@@ -88,7 +88,7 @@ def check_readiness(
         fresh = fresh_rows(spec, tables, as_of)
         findings = contract_findings(suite, fresh, suite_runner, "suite", spec.points.stream)
         events.progress("making decision points")
-        frame = build_frame(spec, tables, as_of)
+        frame = build_frame(spec.frame, tables, as_of)
         points = _points(frame, spec, plan)
         events.progress("counting who a canary would have")
         lacking += sample_size_problems(spec, frame, tables, as_of)

@@ -171,7 +171,7 @@ def _prepare(database: Path, spec: ModelSpec, snapshot: Snapshot, events: EventR
         for name, table in events.attach(connection, snapshot, spec.streams).items():
             connection.raw_sql(f"CREATE TABLE {quoted(name)} AS {ibis.to_sql(table, 'duckdb')}")
         tables = {name: connection.table(name) for name in spec.streams}
-        frame = ibis.to_sql(build_frame(spec, tables, snapshot.as_of), "duckdb")
+        frame = ibis.to_sql(build_frame(spec.frame, tables, snapshot.as_of), "duckdb")
         connection.raw_sql(f"CREATE VIEW {FRAME} AS {frame}")
     finally:
         connection.disconnect()

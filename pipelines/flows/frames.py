@@ -44,12 +44,12 @@ def write_frame(
 
     start = plan.train.start.replace(tzinfo=None)
     with events.tables(snapshot, spec.streams) as tables:
-        frame = build_frame(spec, tables, plan.as_of)
+        frame = build_frame(spec.frame, tables, plan.as_of)
         wanted = frame.filter(frame.decision_time >= start)
         path = workspace.write(FRAME, wanted.to_parquet)
         written = wanted.get_backend().read_parquet(path)
         findings = probe_leaks(
-            spec, tables, written, plan.as_of, sample=PROBED_POINTS, seed=PROBE_SEED
+            spec.frame, tables, written, plan.as_of, sample=PROBED_POINTS, seed=PROBE_SEED
         )
         rows = int(written.count().execute())
     return Frame(plan=plan, rows=rows, findings=tuple(findings))

@@ -25,6 +25,7 @@ from pipelines.outcomes.events import (
 from pipelines.outcomes.log import NO_DAY, EntityLog
 from pipelines.outcomes.metric_rows import MetricRows
 from pipelines.packaging.version import ModelVersion
+from pipelines.spec.frame import FrameSpec
 from pipelines.spec.live_metrics import ERROR_SHARE, LATENCY, OF_THE_LOG
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import OwnRowLabel
@@ -258,14 +259,13 @@ def open_metric_source(
         yield MetricSource(*about, tables, as_of, versions, classes)
 
 
-def without_features(spec: ModelSpec) -> ModelSpec:
-    """The declaration with nothing but points and label; not a declaration that would be read."""
+def without_features(spec: ModelSpec) -> FrameSpec:
+    """Decision points and labels of a model, and the streams that these read."""
     wanted = {spec.points.stream}
     if not isinstance(spec.label, OwnRowLabel):
         wanted.add(spec.label.stream)
-    return spec.model_copy(
-        update={"features": (), "streams": {name: spec.streams[name] for name in sorted(wanted)}}
-    )
+    streams = {name: spec.streams[name] for name in sorted(wanted)}
+    return FrameSpec(streams, spec.points, spec.label, features=())
 
 
 def loss_measure(spec: ModelSpec, name: str) -> RowMetric:

@@ -9,10 +9,11 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pipelines.core.records import digest_of
-from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
-from pipelines.spec.fields import Column, ColumnType, Condition, Cron, Declaration, Name
+from pipelines.spec.features import Feature
+from pipelines.spec.fields import ColumnType, Cron, Declaration, Name
+from pipelines.spec.frame import FrameSpec, frame_problems
 from pipelines.spec.live_metrics import rollout_problems
-from pipelines.spec.points import AggregateLabel, EventPoints, Label, LaterEventLabel, Points
+from pipelines.spec.points import EventPoints, Label, Points
 from pipelines.spec.refresh import Serving
 from pipelines.spec.rollout import Rollout
 from pipelines.spec.streams import Stream, Streams
@@ -84,6 +85,11 @@ class ModelSpec(Declaration):
         return alpha if self.rollout else min(alpha, self.gates.budget.level)
 
     @property
+    def frame(self) -> FrameSpec:
+        """What decides the rows and columns of the model's frame."""
+        return FrameSpec(self.streams, self.points, self.label, self.features, self.serving)
+
+    @property
     def point_stream(self) -> Stream:
         """The stream that makes decision points."""
         return self.streams[self.points.stream]
@@ -103,12 +109,14 @@ class ModelSpec(Declaration):
         """The same declaration without shadow and canary: the recent window promotes."""
         return self.model_copy(update={"rollout": None})
 
+    def with_serving(self, serving: Serving) -> ModelSpec:
+        """The same declaration with another freshness of its online features."""
+        return ModelSpec.model_validate({**self.as_json(), "serving": serving.as_json()})
+
     @model_validator(mode="after")
     def _references(self) -> ModelSpec:
         problems = [
-            *self._stream_problems(),
-            *self._feature_problems(),
-            *self._serving_problems(),
+            *frame_problems(self.frame),
             *self._task_problems(),
             *self._batch_problems(),
             *(rollout_problems(self, self.rollout) if self.rollout else ()),
@@ -118,106 +126,12 @@ class ModelSpec(Declaration):
         return self
 
     def point_columns(self) -> dict[str, ColumnType]:
-        """Columns that a decision point has: its keys, and for event points the whole row."""
-        columns = self.point_stream.columns
-        if isinstance(self.points, EventPoints):
-            return dict(columns)
-        return {key: columns[key] for key in self.points.keys if key in columns}
+        """Columns of a decision point: its keys, and for event points the whole row."""
+        return self.frame.point_columns()
 
     def request_columns(self) -> dict[str, ColumnType]:
-        """Columns that a request brings: keys, and what features are made of or looked up by."""
-        there, needed = self.point_columns(), list(self.points.keys)
-        for feature in self.features:
-            if isinstance(feature, AttributeFeature):
-                needed.append(feature.source)
-            elif isinstance(feature, WindowFeature):
-                needed += feature.by
-        return {column: there[column] for column in dict.fromkeys(needed)}
-
-    def _uses(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-        """Where a column of a stream is named: place, stream, columns."""
-
-        def named(column: str | None, where: tuple[Condition, ...]) -> tuple[str, ...]:
-            return tuple(c for c in (column, *(condition.column for condition in where)) if c)
-
-        yield "points", self.points.stream, (*self.points.keys, *named(None, self.points.where))
-        if isinstance(self.label, AggregateLabel | LaterEventLabel):
-            yield (
-                "label",
-                self.label.stream,
-                (*self.label.by, *named(self.label.column, self.label.where)),
-            )
-        for feature in self.features:
-            if isinstance(feature, WindowFeature):
-                yield (
-                    f"features.{feature.name}",
-                    feature.stream,
-                    (*feature.by, *named(feature.column, feature.where)),
-                )
-
-    def _stream_problems(self) -> Iterator[str]:
-        for place, stream, columns in self._uses():
-            if stream not in self.streams:
-                there = sorted(self.streams)
-                yield f"{place}: stream {stream!r} is not declared; there are {there}"
-                continue
-            missing = sorted(set(columns) - set(self.streams[stream].columns))
-            if missing:
-                there = sorted(self.streams[stream].columns)
-                yield f"{place}: stream {stream!r} has no column {missing}; it declares {there}"
-
-    def _feature_problems(self) -> Iterator[str]:
-        names = self.feature_names
-        for name in sorted({name for name in names if names.count(name) > 1}):
-            yield f"features: the name {name!r} stands twice"
-        if self.points.stream not in self.streams:
-            return
-        point = self.point_columns()
-        for feature in self.features:
-            needed: tuple[Column, ...] = ()
-            if isinstance(feature, AttributeFeature):
-                needed = (feature.source,)
-            elif isinstance(feature, WindowFeature):
-                needed = feature.by
-            missing = sorted(set(needed) - set(point))
-            if missing:
-                yield (
-                    f"features.{feature.name}: a decision point has no {missing}; "
-                    f"it has {sorted(point)}"
-                )
-        if isinstance(self.label, AggregateLabel | LaterEventLabel):
-            missing = sorted(set(self.label.by) - set(point))
-            if missing:
-                yield f"label.by: a decision point has no {missing}; it has {sorted(point)}"
-        elif isinstance(self.points, EventPoints):
-            missing = sorted({self.label.column, self.label.known_at} - set(point))
-            if missing:
-                yield f"label: the point's row has no {missing}; it has {sorted(point)}"
-            leaks = sorted(
-                feature.name
-                for feature in self.features
-                if isinstance(feature, AttributeFeature)
-                and feature.source in (self.label.column, self.label.known_at)
-            )
-            if leaks:
-                yield f"features: {leaks} are the label itself, which no decision point can know"
-        else:
-            yield "label: own_row needs points of kind event"
-
-    def _serving_problems(self) -> Iterator[str]:
-        windows = [feature for feature in self.features if isinstance(feature, WindowFeature)]
-        views = {feature.view: feature for feature in reversed(windows)}  # the first of each
-        for name in self.serving.views if self.serving else ():
-            if name not in views:
-                there = sorted(views)
-                yield f"serving.views.{name}: there is no such view; the features make {there}"
-        for feature in windows:
-            other = views[feature.view]
-            if (feature.stream, feature.by) != (other.stream, other.by):
-                yield (
-                    f"features.{feature.name}: its view bears the name of that of {other.name}, "
-                    f"{feature.view!r}; rename a stream or a column"
-                )
+        """Columns of a request: keys, and what features are computed from or looked up by."""
+        return self.frame.request_columns()
 
     def _batch_problems(self) -> Iterator[str]:
         if self.score is not None and isinstance(self.points, EventPoints):

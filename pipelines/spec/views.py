@@ -52,7 +52,7 @@ def feature_views(spec: ModelSpec) -> tuple[FeatureView, ...]:
 
 def refresh_of(spec: ModelSpec, feature: WindowFeature) -> Refresh | None:
     """When the feature is refreshed online; none when the model declares no serving."""
-    return None if spec.serving is None else spec.serving.of(feature.view)
+    return spec.frame.refresh_of(feature)
 
 
 def definitions(spec: ModelSpec) -> dict[str, str]:

@@ -90,7 +90,7 @@ def test_features_are_those_of_training_and_those_of_the_online_store(pharmacy: 
     spec = parts.load_spec("demand")
     taken = parts.open_events(spec).snapshot(spec.streams, AT)
     with parts.open_events(spec).tables(taken, spec.streams) as tables:
-        frame = build_frame(spec, tables, AT).to_pyarrow().to_pylist()
+        frame = build_frame(spec.frame, tables, AT).to_pyarrow().to_pylist()
     trained = {
         pair(row): {name: row[name] for name in spec.feature_names}
         for row in frame

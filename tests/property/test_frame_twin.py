@@ -22,7 +22,7 @@ def test_frame_equals_its_row_by_row_twin(
     spec: ModelSpec, sales: list[Row], visits: list[Row]
 ) -> None:
     streams = {"sales": sales, "visits": visits}
-    frame = build_frame(spec, tables(streams), AS_OF)
+    frame = build_frame(spec.frame, tables(streams), AS_OF)
     wanted = twin(spec, streams)
     got = frame.to_pyarrow().to_pylist()
     order = ["shop", "item", "decision_time"]
@@ -44,6 +44,6 @@ def test_leak_probe_never_accuses_an_honest_frame(
     spec: ModelSpec, sales: list[Row], visits: list[Row], seed: int
 ) -> None:
     streams = tables({"sales": sales, "visits": visits})
-    frame = build_frame(spec, streams, AS_OF)
-    [finding] = probe_leaks(spec, streams, frame, AS_OF, sample=5, seed=seed)
+    frame = build_frame(spec.frame, streams, AS_OF)
+    [finding] = probe_leaks(spec.frame, streams, frame, AS_OF, sample=5, seed=seed)
     assert finding.verdict in ("pass", "no_data"), finding.reason

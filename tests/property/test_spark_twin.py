@@ -111,8 +111,8 @@ def test_spark_builds_the_frame_of_duckdb_and_of_the_twin(spark: Any) -> None:
     @given(spec=declarations(), sales=events(), visits=events())
     def agrees(spec: ModelSpec, sales: list[Row], visits: list[Row]) -> None:
         streams = {"sales": sales, "visits": visits}
-        here = rows_of(build_frame(spec, tables(streams), AS_OF))
-        there = rows_of(build_frame(spec, on_spark(spark, streams), AS_OF))
+        here = rows_of(build_frame(spec.frame, tables(streams), AS_OF))
+        there = rows_of(build_frame(spec.frame, on_spark(spark, streams), AS_OF))
         assert there == here, "Spark and DuckDB give different frames"
         if there:
             wanted = [{name: row[name] for name in there[0]} for row in twin(spec, streams)]
@@ -243,7 +243,7 @@ def test_spark_reads_parquet_and_finds_what_duckdb_finds_in_many_events(
         }
     )
     here, there = (
-        build_frame(spec, {"sales": engine.read_parquet(tmp_path / "sales.parquet")}, START)
+        build_frame(spec.frame, {"sales": engine.read_parquet(tmp_path / "sales.parquet")}, START)
         for engine in (CONNECTION, spark)
     )
     wanted, got = rows_of(here), rows_of(there)

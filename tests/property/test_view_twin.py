@@ -83,7 +83,7 @@ def test_a_lookup_is_the_row_that_training_sees_as_served(
         feature_views(spec),
         tables({"sales": sales, "visits": visits}),
     )
-    frame = build_frame(spec, streams, AS_OF).to_pyarrow().to_pylist()
+    frame = build_frame(spec.frame, streams, AS_OF).to_pyarrow().to_pylist()
     points = sorted(frame, key=lambda row: row["decision_time"])[:6]
     stored, asked = None, list[Row]()
     for point in points:

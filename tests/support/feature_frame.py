@@ -81,7 +81,7 @@ def frame_of() -> Callable[..., list[dict[str, Any]]]:
     """The frame's rows, in order of time, of a declaration over some sales."""
 
     def frame(spec: ModelSpec, rows: list[dict[str, Any]], as_of: float) -> list[dict[str, Any]]:
-        built = build_frame(spec, {"sales": table(rows)}, MONDAY + timedelta(hours=as_of))
+        built = build_frame(spec.frame, {"sales": table(rows)}, MONDAY + timedelta(hours=as_of))
         found = built.to_pyarrow().to_pylist()
         return sorted(found, key=lambda row: (row["decision_time"], row["shop"] or ""))
 

@@ -14,6 +14,7 @@ from ibis import _
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.features.frame import build_frame
 from pipelines.gates.availability.leak_probe import probe_leaks
+from pipelines.spec.frame import FrameSpec
 from pipelines.spec.model import ModelSpec
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -46,14 +47,14 @@ def orders() -> ibis.Table:
     return ibis.duckdb.connect().create_table("orders", pa.Table.from_pylist(rows, schema=schema))
 
 
-def declare(points: str = "grid", column: str = "amount") -> ModelSpec:
+def declare(points: str = "grid", column: str = "amount") -> FrameSpec:
     columns = {"order": "string", "shop": "string", "amount": "float", "refunded": "boolean"}
     window = {"kind": "window", "stream": "orders", "by": ["shop"], "window": "7d"}
     grid = {"kind": "grid", "stream": "orders", "keys": ["shop"], "every": "1d"}
     events = {"kind": "event", "stream": "orders", "keys": ["shop"]}
     forecast = {"kind": "aggregate", "stream": "orders", "by": ["shop"], "aggregate": "sum"}
     refund = {"kind": "own_row", "column": "refunded", "known_at": "told_at", "horizon": "7d"}
-    return ModelSpec.model_validate(
+    spec = ModelSpec.model_validate(
         {
             "name": "orders",
             "description": "planted leaks",
@@ -79,9 +80,10 @@ def declare(points: str = "grid", column: str = "amount") -> ModelSpec:
             "metric": {"name": "absolute_error", "minimum_effect": 0.1},
         }
     )
+    return spec.frame
 
 
-def probe(spec: ModelSpec, build: Any, **more: Any) -> Finding:
+def probe(spec: FrameSpec, build: Any, **more: Any) -> Finding:
     streams = {"orders": orders()}
     frame = build(spec, streams, AS_OF)
     [finding] = probe_leaks(spec, streams, frame, AS_OF, build=build, **more)
@@ -89,13 +91,13 @@ def probe(spec: ModelSpec, build: Any, **more: Any) -> Finding:
     return finding
 
 
-def known_at_once(spec: ModelSpec, streams: Streams, as_of: datetime) -> ibis.Table:
+def known_at_once(spec: FrameSpec, streams: Streams, as_of: datetime) -> ibis.Table:
     """Takes the event's time for the time at which it became known."""
     early = {name: table.mutate(known_time=_.event_time) for name, table in streams.items()}
     return build_frame(spec, early, as_of)
 
 
-def corrected(spec: ModelSpec, streams: Streams, as_of: datetime) -> ibis.Table:
+def corrected(spec: FrameSpec, streams: Streams, as_of: datetime) -> ibis.Table:
     """Keeps only the latest version of each order, whenever that came."""
     rows = streams["orders"]
     keys = [name for name in ("order", "leak_probe") if name in rows.columns]
@@ -106,7 +108,7 @@ def corrected(spec: ModelSpec, streams: Streams, as_of: datetime) -> ibis.Table:
     return build_frame(spec, {"orders": latest.mutate(known_time=_.first)}, as_of)
 
 
-def against_the_whole(spec: ModelSpec, streams: Streams, as_of: datetime) -> ibis.Table:
+def against_the_whole(spec: FrameSpec, streams: Streams, as_of: datetime) -> ibis.Table:
     """Divides by a mean over the whole table, later rows included."""
     frame = build_frame(spec, streams, as_of)
     return frame.mutate(mean_7d=_.mean_7d / streams["orders"].amount.mean().as_scalar())

@@ -18,7 +18,7 @@ from pipelines.core.errors import DataError
 from pipelines.features.conditions import holding
 from pipelines.features.engine.time_grid import Steps, micros
 from pipelines.spec.fields import Column, Condition
-from pipelines.spec.model import ModelSpec
+from pipelines.spec.frame import FrameSpec
 from pipelines.spec.points import Aggregate
 from pipelines.spec.refresh import Refresh
 
@@ -93,7 +93,7 @@ class Collapsed:
 
 
 def collapse(
-    spec: ModelSpec, streams: Mapping[str, ibis.Table], uses: Iterable[Use]
+    spec: FrameSpec, streams: Mapping[str, ibis.Table], uses: Iterable[Use]
 ) -> dict[Source, Collapsed]:
     """The cells of each source that is used.
 

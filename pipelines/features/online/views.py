@@ -26,6 +26,7 @@ from pipelines.features.engine.time_grid import Steps, instant, span
 from pipelines.features.frame import as_known
 from pipelines.features.windows import FEATURE, window_uses, with_windows
 from pipelines.spec.features import WindowFeature
+from pipelines.spec.frame import FrameSpec
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import FeatureView, definition_of
 
@@ -120,7 +121,7 @@ def changed_rows(
 def _uses(spec: ModelSpec, view: FeatureView, as_of: datetime) -> list[Use]:
     """What the view reads, on the coarsest grid that holds the one instant."""
     features = tuple(view_definitions(spec, view).values())
-    alone = spec.model_copy(update={"features": features, "serving": None})
+    alone = FrameSpec(spec.streams, spec.points, label=None, features=features)
     steps = Steps(span(_longest(view))).through(epoch_us(as_of))
     return [
         replace(use, asks=tuple(_storable(ask) for ask in use.asks))
@@ -208,7 +209,7 @@ def _touched(
 def _rows(
     spec: ModelSpec, view: FeatureView, uses: Sequence[Use], events: ibis.Table, as_of: datetime
 ) -> ibis.Table:
-    sources = collapse(spec, {view.stream: events}, uses)
+    sources = collapse(spec.frame, {view.stream: events}, uses)
     entities = _entities(spec, view, uses, events, as_of)
     points = entities.mutate(**{AT: ibis.literal(epoch_us(as_of), "int64")})
     found = with_windows(points, uses, sources)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from pipelines.gates.availability.staleness_cost import (
     FreshnessComparison,
     compare_freshness,
 )
+from pipelines.spec.frame import FrameSpec
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import split_plan
 
@@ -60,20 +62,20 @@ def freshness(
         )
     plan = split_plan(spec, as_of)
     snapshot = events.snapshot(spec.streams, as_of)
-    fresh = spec.model_copy(update={"serving": None})
-    sources: tuple[tuple[FeatureSource, ModelSpec], ...] = (("fresh", fresh), ("served", spec))
+    fresh = replace(spec.frame, serving=None)
+    sources: dict[FeatureSource, FrameSpec] = {"fresh": fresh, "served": spec.frame}
     train: dict[FeatureSource, pd.DataFrame] = {}
     recent: dict[FeatureSource, pd.DataFrame] = {}
     with TemporaryDirectory(dir=scratch) as folder:
         with events.tables(snapshot, spec.streams) as tables:
-            for source, declared in sources:
+            for source, declared in sources.items():
                 events.progress(f"decision points with {source} features")
                 frame = build_frame(declared, tables, as_of)
                 start = plan.train.start.replace(tzinfo=None)
                 frame.filter(frame.decision_time >= start).to_parquet(
                     Path(folder) / f"{source}.parquet"
                 )
-        for source, _declared in sources:
+        for source in sources:
             path = Path(folder) / f"{source}.parquet"
             train[source] = read_rows(spec, path, plan.train)
             recent[source] = read_rows(spec, path, plan.recent)

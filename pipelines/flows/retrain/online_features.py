@@ -120,7 +120,7 @@ def _recent_points(run: Run, tables: Mapping[str, ibis.Table]) -> pd.DataFrame:
     columns = list(dict.fromkeys(c for view in feature_views(spec) for c in view.entity))
     if isinstance(spec.points, EventPoints):
         known = {spec.points.stream: as_known(tables[spec.points.stream], plan.as_of)}
-        events = decision_points(spec, known, {}, plan.as_of)
+        events = decision_points(spec.frame, known, {}, plan.as_of)
         start = (plan.as_of - gate.lookback).replace(tzinfo=None)
         newest = events.filter(events[DECISION_TIME] > start)
         newest = newest.order_by([newest[AT].desc(), *spec.points.keys]).limit(gate.max_points)

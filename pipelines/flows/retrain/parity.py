@@ -176,7 +176,7 @@ def with_requests(
         return rows
     streams = {name: tables[name] for name in spec.streams}
     requests = ibis.memtable(between.drop_duplicates().reset_index(drop=True))
-    found = logged_frame(spec, streams, requests, as_of).to_pandas()
+    found = logged_frame(spec.frame, streams, requests, as_of).to_pandas()
     whole: pd.DataFrame = pd.concat([rows, found[list(rows.columns)]], ignore_index=True)
     return whole
 

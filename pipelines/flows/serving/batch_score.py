@@ -218,7 +218,7 @@ def _refreshed(spec: ModelSpec) -> ModelSpec:
         return spec
     grid = grid_of(spec)
     serving = Serving(every=grid.every, offset=grid.offset)
-    return spec.model_copy(update={"serving": serving})
+    return spec.with_serving(serving)
 
 
 def _fill(

@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from pipelines.core.errors import DataError, SpecError
 from pipelines.core.time import Window
 from pipelines.spec.combine import combined_spec, other_names
 from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
 from pipelines.spec.fields import ColumnType
+from pipelines.spec.frame import FrameSpec, frame_problems
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import EventPoints, OwnRowLabel
 from pipelines.training.split import split_plan
@@ -118,25 +117,24 @@ def _recent(old: ModelSpec, new: ModelSpec, as_of: datetime) -> Window:
 
 def _audited(
     both: ModelSpec, points: ModelSpec, label: ModelSpec, extra: tuple[Feature, ...]
-) -> ModelSpec:
+) -> FrameSpec:
     """Features of both recipes at one's points with one's labels."""
-    changed = both.model_copy(
-        update={
-            "points": points.points,
-            "label": label.label,
-            "features": (*both.features, *extra),
-            "slices": (),
-        }
+    frame = FrameSpec(
+        streams=both.streams,
+        points=points.points,
+        label=label.label,
+        features=(*both.features, *extra),
+        serving=both.serving,
     )
-    try:
-        return ModelSpec.model_validate(changed.as_json())
-    except ValidationError as cause:
+    problems = list(frame_problems(frame))
+    if problems:
         raise SpecError(
-            "a recipe cannot be asked about the other's decision points",
+            "a recipe cannot be applied to the other's decision points",
             where=f"{both.name}: points of stream {points.points.stream}",
-            got="; ".join(str(mistake["msg"]) for mistake in cause.errors()),
-            wanted="features and labels that exist at the points production asks about today",
-        ) from cause
+            got="; ".join(problems),
+            wanted="features and labels that exist at the decision points of today",
+        )
+    return frame
 
 
 def _describing(old: ModelSpec, new: ModelSpec) -> Iterator[Feature]:
@@ -169,7 +167,7 @@ def _describing(old: ModelSpec, new: ModelSpec) -> Iterator[Feature]:
 
 
 def _rows(
-    spec: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime, window: Window
+    spec: FrameSpec, tables: Mapping[str, ibis.Table], as_of: datetime, window: Window
 ) -> pd.DataFrame:
     """A frame's rows in one order for ever."""
     from pipelines.features.frame import build_frame

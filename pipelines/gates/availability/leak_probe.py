@@ -19,11 +19,10 @@ from pipelines.features.engine.time_grid import instant, micros, span
 from pipelines.features.frame import build_frame
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.fields import Column, ColumnType
-from pipelines.spec.model import ModelSpec
+from pipelines.spec.frame import FrameSpec
 from pipelines.spec.points import GridPoints, OwnRowLabel
-from pipelines.spec.views import refresh_of
 
-Build = Callable[[ModelSpec, Mapping[str, ibis.Table], datetime], ibis.Table]
+Build = Callable[[FrameSpec, Mapping[str, ibis.Table], datetime], ibis.Table]
 Point = tuple[Any, ...]
 
 NAME = "availability.leak_probe"
@@ -32,7 +31,7 @@ PROBE = "leak_probe"  # the key that keeps the sampled points apart
 
 
 def probe_leaks(
-    spec: ModelSpec,
+    spec: FrameSpec,
     streams: Mapping[str, ibis.Table],
     frame: ibis.Table,
     as_of: datetime,
@@ -91,7 +90,7 @@ def probe_leaks(
     return [_compare(names, keys, before, after)]
 
 
-def _sample(spec: ModelSpec, frame: ibis.Table, sample: int, seed: int) -> pa.Table:
+def _sample(spec: FrameSpec, frame: ibis.Table, sample: int, seed: int) -> pa.Table:
     """Up to ``sample`` different points of the frame, as keys and decision time."""
     keys = list(spec.points.keys)
     points = frame.filter([_[key].notnull() for key in keys]).select(*keys, "decision_time")
@@ -108,7 +107,7 @@ def _points(chosen: pa.Table, keys: Sequence[Column]) -> list[Point]:
 
 
 def _probes(
-    spec: ModelSpec, streams: Mapping[str, ibis.Table], chosen: pa.Table, as_of: datetime
+    spec: FrameSpec, streams: Mapping[str, ibis.Table], chosen: pa.Table, as_of: datetime
 ) -> ibis.Table:
     """The sampled points with their number, instant and all columns that features look up by."""
     keys = list(spec.points.keys)
@@ -124,18 +123,18 @@ def _probes(
     return sampled.join(points, [*keys, AT]).distinct()
 
 
-def _window_features(spec: ModelSpec) -> list[WindowFeature]:
-    return [feature for feature in spec.features if isinstance(feature, WindowFeature)]
+def _window_features(spec: FrameSpec) -> list[WindowFeature]:
+    return list(spec.window_features)
 
 
-def _reach(spec: ModelSpec, feature: WindowFeature) -> timedelta:
+def _reach(spec: FrameSpec, feature: WindowFeature) -> timedelta:
     """How far before its point a feature may look."""
-    refresh = refresh_of(spec, feature)
+    refresh = spec.refresh_of(feature)
     stale = refresh.every + refresh.delay if refresh else timedelta(0)
     return feature.window + stale
 
 
-def _cut(spec: ModelSpec, name: str, table: ibis.Table, probes: ibis.Table) -> ibis.Table:
+def _cut(spec: FrameSpec, name: str, table: ibis.Table, probes: ibis.Table) -> ibis.Table:
     """One stream once for each probe: known by its instant, young enough, and of its keys."""
     declared = table.columns
     sets = {feature.by for feature in _window_features(spec) if feature.stream == name}
@@ -182,7 +181,7 @@ def _cut(spec: ModelSpec, name: str, table: ibis.Table, probes: ibis.Table) -> i
     return cut.select(*declared, PROBE)
 
 
-def _with_key(spec: ModelSpec) -> ModelSpec:
+def _with_key(spec: FrameSpec) -> FrameSpec:
     """The declaration with the probe's number as one more column and one more key everywhere."""
     streams = {
         name: stream.model_copy(update={"columns": {**stream.columns, PROBE: ColumnType.INTEGER}})
@@ -206,16 +205,10 @@ def _with_key(spec: ModelSpec) -> ModelSpec:
     )
     points = spec.points.model_copy(update={"keys": (*spec.points.keys, PROBE)})
     label = spec.label
-    if not isinstance(label, OwnRowLabel):
+    if label is not None and not isinstance(label, OwnRowLabel):
         label = label.model_copy(update={"by": (*label.by, PROBE)})
-    return spec.model_copy(
-        update={
-            "streams": streams,
-            "features": features,
-            "serving": serving,
-            "points": points,
-            "label": label,
-        }
+    return FrameSpec(
+        streams=streams, points=points, label=label, features=features, serving=serving
     )
 
 

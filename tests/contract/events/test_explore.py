@@ -125,7 +125,7 @@ def test_streams_and_frame_are_those_of_the_instant(world: World, tmp_path: Path
     sources = readers.open_events(world.spec).open_sources(world.spec.streams)
     snapshot = take_snapshot(world.spec.streams, DAY_10, sources, cache)
     tables = open_streams(snapshot, world.spec.streams, cache, ibis.duckdb.connect())
-    frame = build_frame(world.spec, tables, DAY_10).order_by(["decision_time", "shop"])
+    frame = build_frame(world.spec.frame, tables, DAY_10).order_by(["decision_time", "shop"])
     assert len(seen) > 0
     assert seen.equals(frame.to_pandas()), "what is explored is not what training would see"
 

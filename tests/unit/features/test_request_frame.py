@@ -61,9 +61,11 @@ def test_requests_at_decision_points_have_their_features_and_labels(
     streams: dict[str, ibis.Table], serving: dict[str, str] | None
 ) -> None:
     declared = spec(serving=serving)
-    frame = build_frame(declared, streams, AS_OF)
+    frame = build_frame(declared.frame, streams, AS_OF)
     asked = frame.select(*KEYS, "decision_time")
-    pd.testing.assert_frame_equal(rows(logged_frame(declared, streams, asked, AS_OF)), rows(frame))
+    pd.testing.assert_frame_equal(
+        rows(logged_frame(declared.frame, streams, asked, AS_OF)), rows(frame)
+    )
 
 
 def test_a_request_between_decision_points_sees_what_is_known_at_its_instant(
@@ -74,7 +76,7 @@ def test_a_request_between_decision_points_sees_what_is_known_at_its_instant(
     requests = pd.DataFrame(
         {"pharmacy": ["one", "nowhere"], "medicine": "ramipril", "decision_time": asked}
     )
-    found = rows(logged_frame(spec(), streams, ibis.memtable(requests), AS_OF))
+    found = rows(logged_frame(spec().frame, streams, ibis.memtable(requests), AS_OF))
     by_shop: Any = found.set_index("pharmacy")
     assert by_shop.loc["one", "sold"] == 3.0 + 4.0 + 4.0 + 1.0
     assert pd.isna(by_shop.loc["nowhere", "sold"])
@@ -85,4 +87,4 @@ def test_the_same_request_twice_is_one_row(streams: dict[str, ibis.Table]) -> No
     requests = pd.DataFrame(
         {"pharmacy": ["one", "one"], "medicine": "ramipril", "decision_time": START + 8 * DAY}
     )
-    assert len(rows(logged_frame(spec(), streams, ibis.memtable(requests), AS_OF))) == 1
+    assert len(rows(logged_frame(spec().frame, streams, ibis.memtable(requests), AS_OF))) == 1

@@ -43,7 +43,7 @@ def moved(spec: ModelSpec, asked: pd.DataFrame, *hours: float) -> pd.DataFrame:
 
 
 def framed(spec: ModelSpec) -> pd.DataFrame:
-    rows = build_frame(spec, {"sales": table(SALES)}, AS_OF).to_pandas()
+    rows = build_frame(spec.frame, {"sales": table(SALES)}, AS_OF).to_pandas()
     return rows.drop_duplicates(["decision_time", "shop"]).sort_values(
         ["decision_time", "shop"], ignore_index=True
     )

@@ -65,7 +65,7 @@ MISTAKES: dict[str, tuple[Edit, str]] = {
     ),
     "two feature views of one name": (
         two_entities_of_one_view,
-        "features.pair_sold: its view bears the name of that of sold_7d",
+        "features.pair_sold: its view has the same name as that of sold_7d",
     ),
     "metrics of two tasks": (
         lambda d: d["guardrails"].append({"name": "auc", "margin": 0.1}),

@@ -72,7 +72,7 @@ def instant(hours: float) -> datetime:
 
 @cache
 def frame(**serving: str) -> pd.DataFrame:
-    rows = build_frame(declared(**serving), events(), AS_OF).to_pandas()
+    rows = build_frame(declared(**serving).frame, events(), AS_OF).to_pandas()
     return rows.sort_values(["decision_time", "shop"], ignore_index=True)
 
 

@@ -1,0 +1,164 @@
+"""What decides the rows and columns of a frame of decision points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
+from pipelines.spec.fields import Column, ColumnType, Condition
+from pipelines.spec.points import AggregateLabel, EventPoints, Label, LaterEventLabel, Points
+from pipelines.spec.refresh import Refresh, Serving
+from pipelines.spec.streams import Stream
+
+
+@dataclass(frozen=True)
+class FrameSpec:
+    """Decision points with their features and label, and the streams that these read.
+
+    A model's own is ``ModelSpec.frame``. Another one is made with ``dataclasses.replace`` or from
+    parts, for instance to compute labels alone.
+
+    Arguments:
+        streams: declared streams, by name; all that points, features and label read.
+        points: what makes decision points.
+        label: how a point is labelled; ``None`` for a frame without labels.
+        features: in the order of the frame's columns.
+        serving: how fresh production's window features are; ``None``: computed on request.
+    """
+
+    streams: Mapping[str, Stream]
+    points: Points
+    label: Label | None
+    features: tuple[Feature, ...]
+    serving: Serving | None = None
+
+    @property
+    def point_stream(self) -> Stream:
+        """The stream that makes decision points."""
+        return self.streams[self.points.stream]
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features, in declared order."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def window_features(self) -> tuple[WindowFeature, ...]:
+        """The features that are aggregates of past events."""
+        return tuple(each for each in self.features if isinstance(each, WindowFeature))
+
+    def refresh_of(self, feature: WindowFeature) -> Refresh | None:
+        """When the feature is refreshed online; ``None`` if it is computed on request."""
+        return None if self.serving is None else self.serving.of(feature.view)
+
+    def point_columns(self) -> dict[str, ColumnType]:
+        """Columns of a decision point: its keys, and for event points the whole row."""
+        columns = self.point_stream.columns
+        if isinstance(self.points, EventPoints):
+            return dict(columns)
+        return {key: columns[key] for key in self.points.keys if key in columns}
+
+    def request_columns(self) -> dict[str, ColumnType]:
+        """Columns of a request: keys, and what features are computed from or looked up by."""
+        columns, needed = self.point_columns(), list(self.points.keys)
+        for feature in self.features:
+            if isinstance(feature, AttributeFeature):
+                needed.append(feature.source)
+            elif isinstance(feature, WindowFeature):
+                needed += feature.by
+        return {column: columns[column] for column in dict.fromkeys(needed)}
+
+
+def frame_problems(frame: FrameSpec) -> Iterator[str]:
+    """What does not fit together in a frame's declaration, a sentence each."""
+    yield from _stream_problems(frame)
+    yield from _name_problems(frame)
+    if frame.points.stream in frame.streams:
+        yield from _point_problems(frame)
+    yield from _serving_problems(frame)
+
+
+def _named_columns(frame: FrameSpec) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Where columns of a stream are named: place, stream, columns."""
+
+    def named(column: str | None, where: tuple[Condition, ...]) -> tuple[str, ...]:
+        return tuple(c for c in (column, *(condition.column for condition in where)) if c)
+
+    points, label = frame.points, frame.label
+    yield "points", points.stream, (*points.keys, *named(None, points.where))
+    if isinstance(label, AggregateLabel | LaterEventLabel):
+        yield "label", label.stream, (*label.by, *named(label.column, label.where))
+    for feature in frame.window_features:
+        columns = (*feature.by, *named(feature.column, feature.where))
+        yield f"features.{feature.name}", feature.stream, columns
+
+
+def _stream_problems(frame: FrameSpec) -> Iterator[str]:
+    for place, stream, columns in _named_columns(frame):
+        if stream not in frame.streams:
+            declared = sorted(frame.streams)
+            yield f"{place}: stream {stream!r} is not declared; there are {declared}"
+            continue
+        missing = sorted(set(columns) - set(frame.streams[stream].columns))
+        if missing:
+            declared = sorted(frame.streams[stream].columns)
+            yield f"{place}: stream {stream!r} has no column {missing}; it declares {declared}"
+
+
+def _name_problems(frame: FrameSpec) -> Iterator[str]:
+    names = frame.feature_names
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"features: the name {name!r} stands twice"
+
+
+def _point_problems(frame: FrameSpec) -> Iterator[str]:
+    """Columns that features and label need of a decision point, and it does not have."""
+    point, label = frame.point_columns(), frame.label
+    for feature in frame.features:
+        needed: tuple[Column, ...] = ()
+        if isinstance(feature, AttributeFeature):
+            needed = (feature.source,)
+        elif isinstance(feature, WindowFeature):
+            needed = feature.by
+        missing = sorted(set(needed) - set(point))
+        if missing:
+            yield (
+                f"features.{feature.name}: a decision point has no {missing}; "
+                f"it has {sorted(point)}"
+            )
+    if label is None:
+        return
+    if isinstance(label, AggregateLabel | LaterEventLabel):
+        missing = sorted(set(label.by) - set(point))
+        if missing:
+            yield f"label.by: a decision point has no {missing}; it has {sorted(point)}"
+    elif isinstance(frame.points, EventPoints):
+        missing = sorted({label.column, label.known_at} - set(point))
+        if missing:
+            yield f"label: the point's row has no {missing}; it has {sorted(point)}"
+        leaks = sorted(
+            feature.name
+            for feature in frame.features
+            if isinstance(feature, AttributeFeature)
+            and feature.source in (label.column, label.known_at)
+        )
+        if leaks:
+            yield f"features: {leaks} are the label itself, which no decision point can know"
+    else:
+        yield "label: own_row needs points of kind event"
+
+
+def _serving_problems(frame: FrameSpec) -> Iterator[str]:
+    windows = frame.window_features
+    views = {feature.view: feature for feature in reversed(windows)}  # the first of each
+    for name in frame.serving.views if frame.serving else ():
+        if name not in views:
+            yield f"serving.views.{name}: there is no such view; the features make {sorted(views)}"
+    for feature in windows:
+        other = views[feature.view]
+        if (feature.stream, feature.by) != (other.stream, other.by):
+            yield (
+                f"features.{feature.name}: its view has the same name as that of {other.name}, "
+                f"{feature.view!r}; rename a stream or a column"
+            )
