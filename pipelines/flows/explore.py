@@ -57,9 +57,10 @@ class Exploration:
     """
 
     def __init__(
-        self, spec: ModelSpec, snapshot: Snapshot, connection: Any, folder: TemporaryDirectory[str]
+        self, spec: ModelSpec, snapshot: Snapshot, database: Path, folder: TemporaryDirectory[str]
     ) -> None:
-        self.spec, self.snapshot, self.connection = spec, snapshot, connection
+        self.spec, self.snapshot, self.database = spec, snapshot, database
+        self.connection = _locked(database)
         self._folder = folder
 
     @property
@@ -154,7 +155,7 @@ def open_exploration(model: str, as_of: datetime | None, readers: Readers) -> Ex
     try:
         database = Path(folder.name) / f"{model}.duckdb"
         _prepare(database, spec, snapshot, events)
-        return Exploration(spec, snapshot, _locked(database), folder)
+        return Exploration(spec, snapshot, database, folder)
     except BaseException:
         folder.cleanup()
         raise

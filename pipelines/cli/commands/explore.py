@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from pipelines.cli.options import AsOf, Json, ModelName, instant
 from pipelines.cli.output import answer, bar, errors
-from pipelines.cli.shell import records, run_shell, show_rows
+from pipelines.cli.query import records, run_shell, show_rows
 from pipelines.core.errors import SpecError
 from pipelines.core.time import instant_text
 from pipelines.wiring import connect_readers
@@ -58,7 +58,7 @@ def explore(
             if python:
                 _session(exploration)
             else:
-                run_shell(exploration, readers.folder / "history")
+                run_shell(exploration.database, readers.folder / "history")
 
 
 def _session(exploration: Exploration) -> None:

@@ -3,8 +3,13 @@
 import hashlib
 import io
 import itertools
+import os
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
@@ -22,6 +27,7 @@ from werkzeug.serving import make_server
 from pipelines.adapters.events.postgres import PostgresEvents
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.adapters.objects.s3 import S3Store
+from pipelines.cli.query import run_shell
 from pipelines.core.errors import GauntletError, SpecError, TimeError, Unavailable
 from pipelines.core.time import FixedClock
 from pipelines.data.ingest.partitions import write_events
@@ -373,20 +379,68 @@ def test_one_query_is_answered_as_a_table_or_as_json(shop: Pharmacy) -> None:
     assert shop.cli(*AT, "--python", "--sql", query).code == 2, "which of the two?"
 
 
+@contextmanager
+def standard_input(file: Path) -> Iterator[None]:
+    """The file as the standard input of this process and of its children."""
+    kept = os.dup(0)
+    with file.open() as typed:
+        os.dup2(typed.fileno(), 0)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
+
+
+def piped(shop: Pharmacy, statements: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from pipelines.cli import main; main()", *AT]
+    return subprocess.run(
+        command,
+        input=statements,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | shop.environment,
+    )
+
+
 def test_a_pipe_is_answered_statement_by_statement_and_ends_with_a_mistake(
-    shop: Pharmacy, monkeypatch: pytest.MonkeyPatch
+    shop: Pharmacy,
 ) -> None:
-    typed = ".tables\n.schema sales\nSELECT count(*) AS n\nFROM sales;\nSELECT 7 AS m"
-    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    told = shop.cli(*AT)
-    assert told.code == 0, told.err
-    words = told.out.split()
-    assert {"frame", "sales", "due", "TIMESTAMP", "n", "10", "m", "7"} <= set(words)
-    monkeypatch.setattr("sys.stdin", io.StringIO("DELETE FROM sales;\nSELECT 7 AS m;\n"))
-    told = shop.cli(*AT)
-    assert told.code == 1
-    assert "writes nowhere" in told.err
-    assert "7" not in told.out, "what stands behind a mistake was done"
+    told = piped(shop, ".tables\n.schema sales\nSELECT count(*) AS n\nFROM sales;\nSELECT 7 AS m")
+    assert told.returncode == 0, told.stderr
+    words = set(re.findall(r"\w+", re.sub(r"\x1b\[[\d;]*m", " ", told.stdout)))
+    assert {"frame", "sales", "due", "TIMESTAMP", "n", "10", "m", "7"} <= words
+    told = piped(shop, "DELETE FROM sales;\nSELECT 7 AS m;\n")
+    assert told.returncode == 1
+    assert "writes nowhere" in told.stderr
+    assert "7" not in told.stdout, "what stands behind a mistake was done"
+
+
+PROGRAM_WRITES = (
+    ".output {folder}/out.txt",
+    ".once {folder}/out.txt",
+    ".shell touch {folder}/out.txt",
+    ".open {folder}/out.db",
+    ".import {folder}/secret sales",
+    ".read {folder}/secret",
+    ".log {folder}/out.txt",
+    ".cd {folder}",
+)
+
+
+@pytest.mark.parametrize(
+    "write", [*WRITES, *PROGRAM_WRITES], ids=lambda write: write.split(" '")[0]
+)
+def test_a_write_in_the_shell_fails_too(
+    look: tuple[Exploration, Path], write: str, tmp_path: Path
+) -> None:
+    exploration, folder = look
+    before = listing(folder)
+    (tmp_path / "typed").write_text(write.format(folder=folder) + "\n")
+    with standard_input(tmp_path / "typed"), pytest.raises(GauntletError, match="writes nowhere"):
+        run_shell(exploration.database, tmp_path / "history")
+    assert listing(folder) == before, "something was written"
 
 
 @pytest.mark.skipif(find_spec("IPython") is not None, reason="IPython wants a terminal")
