@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from pydantic import Field
@@ -19,8 +19,11 @@ from pipelines.core.files import atomic_folder
 from pipelines.core.formats import SCHEMA
 from pipelines.core.records import Record
 from pipelines.core.time import instant_text
-from pipelines.packaging.serialization import requirements_of, storable_types
+from pipelines.packaging.serialization import StorageForm, storage_form
 from pipelines.packaging.skops_canonical import make_canonical
+
+if TYPE_CHECKING:
+    from mlflow.models import Model
 
 EVIDENCE = "extra_files"
 METADATA_SCHEMA = 1
@@ -61,28 +64,17 @@ def write_package(
     Raises:
         SpecError: when the model holds a type that loads only where other code is installed.
     """
-    trusted = storable_types(pipeline)
-    form = "cloudpickle" if trusted is None else "skops"
+    form = storage_form(pipeline)
     function = "predict_proba" if probabilities else "predict"
-    requirements = requirements_of(pipeline, form)
     with atomic_folder(folder, replace=True) as part:
-        _save(
-            part,
-            pipeline,
-            example,
-            function=function,
-            form=form,
-            trusted=trusted,
-            requirements=requirements,
-            created_at=created_at,
-            metadata=_metadata(facts, form),
-        )
+        header = _header(_metadata(facts, form.name), created_at)
+        _save(part, pipeline, example, form, function, header)
         _put_evidence(part, evidence)
     return Package(
         content=content_digest(folder),
-        serialization=form,
+        serialization=form.name,
         predict_function=function,
-        requirements=requirements,
+        requirements=form.requirements,
         size_bytes=_size(folder),
     )
 
@@ -184,17 +176,24 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
     yield from ((named[name], name) for name in sorted(named))
 
 
+def _header(metadata: Mapping[str, Any], created_at: datetime) -> Model:
+    """The ``MLmodel`` file before the model is saved."""
+    from mlflow.models import Model
+
+    return Model(
+        utc_time_created=instant_text(created_at),
+        model_uuid=_identifier(metadata),
+        metadata=dict(metadata),
+    )
+
+
 def _save(
     folder: Path,
     pipeline: Pipeline,
     example: pd.DataFrame,
-    *,
+    form: StorageForm,
     function: str,
-    form: str,
-    trusted: list[str] | None,
-    requirements: tuple[str, ...],
-    created_at: datetime,
-    metadata: dict[str, Any],
+    header: Model,
 ) -> None:
     import mlflow.sklearn
     from mlflow.models import Model, infer_signature
@@ -204,19 +203,16 @@ def _save(
     mlflow.sklearn.save_model(
         pipeline,
         str(folder),
-        mlflow_model=Model(
-            utc_time_created=instant_text(created_at),
-            model_uuid=_identifier(metadata),
-        ),
+        mlflow_model=header,
         signature=infer_signature(example, predicted),
         input_example=example.head(5),
-        pip_requirements=list(requirements),
-        serialization_format=form,
-        skops_trusted_types=trusted,
+        pip_requirements=list(form.requirements),
+        serialization_format=form.name,
+        skops_trusted_types=form.trusted,
         pyfunc_predict_fn=function,
-        metadata=metadata,
+        metadata=header.metadata,
     )
-    if form == "skops":
+    if form.name == "skops":
         make_canonical(folder / "model.skops")
         saved = Model.load(str(folder))
         saved.model_size_bytes = (folder / "model.skops").stat().st_size

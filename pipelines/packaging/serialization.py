@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 import pickletools
+from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Literal
 
 from sklearn.pipeline import Pipeline
 from skops import io as skops_io
@@ -23,6 +25,32 @@ _STORABLE = (
     "functools.partial",
 )
 _NEEDED = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy")
+
+
+@dataclass(frozen=True)
+class StorageForm:
+    """How a fitted pipeline is stored.
+
+    Arguments:
+        name: ``skops``, or ``cloudpickle`` where skops cannot store the model.
+        trusted: types that a reader of the skops file has to trust; ``None`` for a pickle.
+        requirements: what has to be installed to load it, pinned to the versions here.
+    """
+
+    name: Literal["skops", "cloudpickle"]
+    trusted: list[str] | None
+    requirements: tuple[str, ...]
+
+
+def storage_form(pipeline: Pipeline) -> StorageForm:
+    """The form in which a fitted pipeline is stored.
+
+    Raises:
+        SpecError: for a type outside the allowed libraries.
+    """
+    trusted = storable_types(pipeline)
+    name: Literal["skops", "cloudpickle"] = "cloudpickle" if trusted is None else "skops"
+    return StorageForm(name, trusted, requirements_of(pipeline, name))
 
 
 def storable_types(pipeline: Pipeline) -> list[str] | None:

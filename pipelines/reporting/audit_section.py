@@ -49,12 +49,11 @@ def _flip(finding: Finding | None) -> str:
 
 
 def _gains(found: Audit, named: dict[str, Finding]) -> Iterator[tuple[str, str, str]]:
-    from pipelines.gates.audit.cross_scores import gain_of
 
     if found.live is not None:
         live = named.get("audit.live")
         told = interval_text(live.interval) if live is not None else ""
-        yield "**on live points, which decide**", f"**{signed_number(gain_of(found.live))}**", told
+        yield "**on live points, which decide**", f"**{signed_number(found.live.gain)}**", told
     if found.own is not None:
         terms = found.own.terms
         yield "offline, each on its own rows", signed_number(found.own.total), "of which"

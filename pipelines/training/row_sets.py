@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from pipelines.core.arrays import Hashes
+from pipelines.core.arrays import Hashes, Integers, Mask
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import decision_times
 
@@ -80,6 +80,34 @@ class AuditData:
     def live(self) -> pd.DataFrame:
         """What production asks about, with the labels in force."""
         return self.recent_rows("champion", "champion")
+
+
+@dataclass(frozen=True)
+class EntityDays:
+    """Codes of each row's entity and of its day since 1970, shape (n,) each.
+
+    Rows of one entity, and rows of one day, depend on each other; the paired comparison takes its
+    variance from these codes.
+    """
+
+    entity: Integers
+    day: Integers
+
+    def where(self, mask: Mask) -> EntityDays:
+        """The codes of some of the rows."""
+        return EntityDays(self.entity[mask], self.day[mask])
+
+
+def entity_days(keys: tuple[str, ...], rows: pd.DataFrame) -> EntityDays:
+    """The entity and day codes of a frame's rows.
+
+    Arguments:
+        keys: columns that name the entity.
+        rows: keys and ``decision_time``.
+    """
+    entity = rows.groupby(list(keys), dropna=False).ngroup().to_numpy()
+    day = decision_times(rows).to_numpy("datetime64[D]")
+    return EntityDays(entity.astype(np.int64), day.astype(np.int64))
 
 
 def cluster_ids(keys: tuple[str, ...], rows: pd.DataFrame) -> Hashes:

@@ -30,27 +30,34 @@ def score(pipeline: Pipeline, spec: ModelSpec, rows: pd.DataFrame) -> Scored:
     """A fitted pipeline's predictions for every row, labelled or not, in the rows' order.
 
     Raises:
-        DataError: when a feature is not there, or a prediction is no number.
+        DataError: if a feature is missing, or a prediction is not a finite number.
     """
-    classification = spec.metric.name.task == "classification"
-    classes = class_labels(pipeline) if classification else ()
+    classes = class_labels(pipeline) if spec.metric.name.task == "classification" else ()
     digest = rows_digest(spec, rows)
-    if not len(rows):  # no estimator predicts nothing; the gate will say that there is no data
+    if not len(rows):  # no estimator takes an empty matrix; the gate reports that there is no data
         return Scored(np.empty(0), digest, classes)
-    matrix = feature_matrix(spec, rows)
-    if classification:
+    return Scored(predict(pipeline, spec, feature_matrix(spec, rows)), digest, classes)
+
+
+def predict(pipeline: Pipeline, spec: ModelSpec, matrix: pd.DataFrame) -> Floats:
+    """Predictions for the rows of a feature matrix, shape (rows,), at least one row.
+
+    Raises:
+        DataError: if a prediction is not a finite number.
+    """
+    if spec.metric.name.task == "classification":
         predictions = np.asarray(pipeline.predict_proba(matrix)[:, 1], dtype=np.float64)
     else:
-        predictions = np.asarray(pipeline.predict(matrix), dtype=np.float64).reshape(len(rows))
+        predictions = np.asarray(pipeline.predict(matrix), dtype=np.float64).reshape(len(matrix))
     wrong = int(np.sum(~np.isfinite(predictions)))
     if wrong:
         raise DataError(
-            "a model predicts what is not a number",
+            "a model predicts values that are not numbers",
             where=spec.name,
-            got=f"{wrong} of {len(rows)} predictions missing or infinite",
+            got=f"{wrong} of {len(matrix)} predictions missing or infinite",
             wanted="a finite number for every row",
         )
-    return Scored(predictions, digest, classes)
+    return predictions
 
 
 def rows_digest(spec: ModelSpec, rows: pd.DataFrame) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from pipelines.core.time import parse_instant
-from pipelines.gates.recent_window.evaluate import evaluate
+from pipelines.gates.recent_window.evaluate import WindowPredictions, evaluate
 from pipelines.reporting.version_page import VersionReview
 from pipelines.spec.load import load_model
 from pipelines.training.score import Scored, rows_digest
@@ -54,9 +54,11 @@ def reviewed() -> Callable[..., VersionReview]:
             spec,
             plan.recent,
             rows,
-            candidates=candidates,
-            champion=Scored(label + sign * error, digest, ()) if champion else None,
-            naive=Scored(np.full(len(label), 30.0), digest, ()),
+            WindowPredictions(
+                candidates=candidates,
+                champion=Scored(label + sign * error, digest, ()) if champion else None,
+                naive=Scored(np.full(len(label), 30.0), digest, ()),
+            ),
         )
         return VersionReview(
             spec=spec,

@@ -21,7 +21,7 @@ def evaluate_candidate(run: Run, trained: TrainedCandidate) -> Evaluation:
 
 
 def _evaluate(run: Run, trained: TrainedCandidate) -> Evaluation:
-    from pipelines.gates.recent_window.evaluate import evaluate
+    from pipelines.gates.recent_window.evaluate import WindowPredictions, evaluate
 
     champion, spec = run.champion, run.spec
     refresh = champion is not None and is_refresh(run, champion)
@@ -34,11 +34,15 @@ def _evaluate(run: Run, trained: TrainedCandidate) -> Evaluation:
         spec,
         window,
         rows,
-        candidates=candidates,
-        champion=score_version(champion, spec, rows) if champion else None,
-        naive=naive,
+        WindowPredictions(
+            candidates=candidates,
+            champion=score_version(champion, spec, rows) if champion else None,
+            naive=naive,
+            reference=(reference.number, score_version(reference, spec, rows))
+            if reference
+            else None,
+        ),
         refresh=refresh,
-        anchor=(reference.number, score_version(reference, spec, rows)) if reference else None,
     )
 
 

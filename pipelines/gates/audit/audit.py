@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
+from pipelines.core.arrays import Floats
 from pipelines.data.events import Progress
-from pipelines.gates.audit.cross_scores import CrossEvaluation, gain_of, top_half
+from pipelines.gates.audit.cross_scores import CrossEvaluation, top_half
 from pipelines.gates.audit.findings import AuditExtras, audit_findings
 from pipelines.gates.audit.population_shift import PopulationShift
-from pipelines.gates.audit.record import Audit, Refits
+from pipelines.gates.audit.record import Audit, Refits, Score
 from pipelines.gates.audit.refits import gain_noise, refit
 from pipelines.gates.recent_window.record import Comparison
+from pipelines.stats.shapley import Decomposition
 from pipelines.stats.two_sample_auc import TwoSampleAuc, two_sample_auc
 from pipelines.stats.undefined import Undefined
 from pipelines.training.row_sets import AuditData, Side, cluster_ids
@@ -66,32 +68,34 @@ def audit(
     weighted, shifts = moved.weighted(cross, spec.gates.audit.clip)
     distances = moved.distances()
     progress("fitting both recipes again, to metric luck")
-    facts: dict[str, Any] = {
-        "model": spec.name,
-        "as_of": as_of,
-        "champion": against,
-        "changes": changes[:MOST_CHANGES],
-        "metric": cross.metric.name,
-        "higher_is_better": cross.metric.higher_is_better,
-        "populations": moved.facts(),
-        "movements": moved.movements(),
-        **_everywhere(cross),
-        "live": live,
-        "live_new_labels": new,
-        "weighted": weighted,
-        "shifts": shifts,
-        "distances": distances,
-        "classifier_rows": spec.gates.audit.classifier_rows,
-        "labels": cross.label_rules(live, new),
-        "refits": None if live is None else _refits(cross, gain_of(live)),
-    }
+    own = _own_holdouts(cross)
+    found = Audit(
+        model=spec.name,
+        as_of=as_of,
+        champion=against,
+        changes=changes[:MOST_CHANGES],
+        metric=cross.metric.name,
+        higher_is_better=cross.metric.higher_is_better,
+        populations=moved.facts(),
+        movements=moved.movements(),
+        scores=own.scores,
+        own=own.gain,
+        live=live,
+        live_new_labels=new,
+        weighted=weighted,
+        shifts=shifts,
+        distances=distances,
+        classifier_rows=spec.gates.audit.classifier_rows,
+        labels=cross.label_rules(live, new),
+        refits=None if live is None else _refits(cross, live.gain),
+        findings=(),
+    )
     extras = AuditExtras(
         unequal=unequal,
         important=tuple(top_half(cross.importance(IMPORTANCE_ROWS))) if unequal else (),
         selective=_selective(cross),
     )
-    bare = Audit(**facts, findings=())
-    return Audit(**facts, findings=audit_findings(bare, spec, extras))
+    return found.with_findings(audit_findings(found, spec, extras))
 
 
 def _live(cross: CrossEvaluation, labels: Side) -> Comparison | None:
@@ -101,16 +105,21 @@ def _live(cross: CrossEvaluation, labels: Side) -> Comparison | None:
         return None  # the finding `audit.live` says so
 
 
-def _everywhere(cross: CrossEvaluation) -> dict[str, Any]:
+class _OwnHoldouts(NamedTuple):
+    scores: tuple[Score, ...]
+    gain: Decomposition | None
+
+
+def _own_holdouts(cross: CrossEvaluation) -> _OwnHoldouts:
     try:
-        return {"scores": cross.scores(), "own": cross.own_gain()}
+        return _OwnHoldouts(cross.scores(), cross.own_gain())
     except Undefined:
-        return {"scores": (), "own": None}  # the finding `audit.sign_flip` says so
+        return _OwnHoldouts((), None)  # the finding `audit.sign_flip` says so
 
 
 def _refits(cross: CrossEvaluation, gain: float) -> Refits:
     gate = cross.data.candidate.spec.gates.audit
-    first: dict[Side, Any] = {
+    first: dict[Side, Floats] = {
         "champion": cross.predicted("champion", "champion"),
         "candidate": cross.predicted("candidate", "champion"),
     }

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
 
 import numpy as np
 import pandas as pd
+from sklearn.inspection import permutation_importance
+from sklearn.metrics import cohen_kappa_score
+from sklearn.pipeline import Pipeline
 
 from pipelines.core.arrays import Floats, Mask
 from pipelines.gates.audit.record import LabelRules, Score
+from pipelines.gates.recent_window.comparison import compare_utilities
 from pipelines.gates.recent_window.record import Comparison
 from pipelines.spec.training import Metric
-from pipelines.stats.paired import PairedDifference, paired_difference
 from pipelines.stats.shapley import Decomposition, symmetric_decomposition
-from pipelines.stats.undefined import NoVariation
+from pipelines.training.columns import feature_matrix
 from pipelines.training.fit import fit, label_numbers
 from pipelines.training.metrics import primary_metric
-from pipelines.training.row_sets import SIDES, AuditData, Side
-from pipelines.training.score import score
-from pipelines.training.split import decision_times
+from pipelines.training.row_sets import SIDES, AuditData, Side, entity_days
+from pipelines.training.score import predict, score
 
 
 class CrossEvaluation:
@@ -123,26 +124,17 @@ class CrossEvaluation:
 
     def live_comparison(self, labels: Side) -> Comparison:
         """Both arms on the live population, paired."""
+        spec = self.data.candidate.spec
         rows = self.data.recent_rows("champion", labels)[self.labelled("champion", labels)]
         candidate, champion = (
             self.utilities(model, "champion", labels) for model in ("candidate", "champion")
         )
-        keys = list(self.data.candidate.spec.points.keys)
-        difference: PairedDifference | None = None
-        with contextlib.suppress(NoVariation):
-            difference = paired_difference(
-                candidate,
-                champion,
-                rows.groupby(keys, dropna=False).ngroup().to_numpy().astype(np.int64),
-                decision_times(rows).to_numpy("datetime64[D]").astype(np.int64),
-                strict=self.data.candidate.spec.gates.recent_window.strict,
-            )
-        return Comparison(
-            metric=self.metric.name,
-            higher_is_better=self.metric.higher_is_better,
-            candidate=self.metric.value(candidate),
-            rival=self.metric.value(champion),
-            difference=difference,
+        return compare_utilities(
+            self.metric,
+            candidate,
+            champion,
+            entity_days(spec.points.keys, rows),
+            strict=spec.gates.recent_window.strict,
         )
 
     def label_rules(self, old: Comparison | None, new: Comparison | None) -> LabelRules | None:
@@ -158,57 +150,44 @@ class CrossEvaluation:
             rows=int(either.sum()),
             differ_share=float(differ.mean()) if either.any() else 0.0,
             kappa=_kappa(before[both], after[both]) if classes else None,
-            gain_old=_gain(old),
-            gain_new=_gain(new),
+            gain_old=old and old.gain,
+            gain_new=new and new.gain,
         )
 
     def importance(self, most_rows: int) -> dict[str, float]:
-        """Loss of utility on live points when the candidate's features are shuffled, one by one.
+        """Loss of utility on live points if a feature of the candidate is shuffled, by feature.
+
+        Arguments:
+            most_rows: labelled rows that are scored, from the first on.
 
         Source: Breiman (2001), Machine Learning 45, section 10.
         """
-        arm = self.data.candidate
+        view = self.data.candidate
         known = np.flatnonzero(self.labelled("champion", "champion"))[:most_rows]
-        rows = arm.view(self.data.live.iloc[known])
+        rows = view.view(self.data.live.iloc[known])
         label = self.label("champion", "champion")[known]
-        rng = np.random.default_rng(arm.spec.seeds[0])
-        order = rng.permutation(len(known))
+        labelled = rows.assign(label=label)
 
-        def utility(shown: pd.DataFrame) -> float:
-            made = score(self.fitted["candidate"].pipeline, arm.spec, shown).predictions
-            return float(self.metric.utilities(label, made, rows.assign(label=label)).mean())
+        def utility(pipeline: Pipeline, matrix: pd.DataFrame, _: Floats) -> float:
+            predictions = predict(pipeline, view.spec, matrix)
+            return float(self.metric.utilities(label, predictions, labelled).mean())
 
-        whole = utility(rows)
-        return {
-            name: whole - utility(rows.assign(**{name: rows[name].to_numpy()[order]}))
-            for name in arm.spec.feature_names
-        }
-
-
-def _gain(comparison: Comparison | None) -> float | None:
-    if comparison is None:
-        return None
-    if comparison.difference is not None:
-        return comparison.difference.estimate
-    gain = comparison.candidate - comparison.rival
-    return gain if comparison.higher_is_better else 0.0 - gain
-
-
-def gain_of(comparison: Comparison) -> float:
-    """Candidate minus champion in utility."""
-    gain = _gain(comparison)
-    assert gain is not None
-    return gain
+        found = permutation_importance(
+            self.fitted["candidate"].pipeline,
+            feature_matrix(view.spec, rows),
+            label,
+            scoring=utility,
+            n_repeats=1,
+            random_state=view.spec.seeds[0],
+        )
+        return dict(zip(view.spec.feature_names, found.importances_mean.tolist(), strict=True))
 
 
 def _kappa(first: Floats, second: Floats) -> float | None:
-    """Source: Cohen (1960), Educational and Psychological Measurement 20, equation 1."""
-    if not len(first):
+    """Cohen's kappa of two labels; ``None`` where it is undefined: all labels are of one class."""
+    if len(np.unique(np.concatenate([first, second]))) < 2:
         return None
-    agree = float(np.mean(first == second))
-    p, q = float(first.mean()), float(second.mean())
-    chance = p * q + (1 - p) * (1 - q)
-    return None if chance == 1 else (agree - chance) / (1 - chance)
+    return float(cohen_kappa_score(first, second))
 
 
 def top_half(importance: dict[str, float]) -> Iterator[str]:

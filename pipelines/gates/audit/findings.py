@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from pipelines.core.errors import GauntletError
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
-from pipelines.gates.audit.cross_scores import gain_of
 from pipelines.gates.audit.record import Audit
 from pipelines.gates.recent_window.findings import with_interval
 from pipelines.spec.model import ModelSpec
@@ -86,7 +85,7 @@ class _Judge:
         difference = live.difference
         told = f"{unit} {live.candidate:.5g} against {live.rival:.5g} of the champion's recipe"
         if difference is None:
-            gain = gain_of(live)
+            gain = live.gain
             return make_finding(
                 "audit.live",
                 Verdict.INCONCLUSIVE,
@@ -134,7 +133,7 @@ class _Judge:
         own, model = found.own.total, found.own.terms["model"]
         rest = found.own.terms["rows"] + found.own.terms["labels"]
         shared = self._on_candidates_rows()
-        live = gain_of(found.live) if found.live is not None else None
+        live = found.live.gain if found.live is not None else None
         told = (
             f"on its own holdout the recipe gains {own:.4g} (model {model:.4g}, "
             f"rows {found.own.terms['rows']:.4g}, labels {found.own.terms['labels']:.4g}), "

@@ -135,6 +135,10 @@ class Audit(Record):
         """The verdict over all blocking findings."""
         return overall(self.findings)
 
+    def with_findings(self, findings: tuple[Finding, ...]) -> Audit:
+        """The same numbers with the findings that they give."""
+        return self.model_copy(update={"findings": findings})
+
     def finding(self, name: str) -> Finding:
         """The finding of that name."""
         return next(finding for finding in self.findings if finding.name == name)

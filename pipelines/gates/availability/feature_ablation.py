@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
@@ -15,8 +14,8 @@ from pipelines.stats.paired import paired_difference
 from pipelines.stats.undefined import NoVariation
 from pipelines.training.fit import Fitted, label_numbers
 from pipelines.training.metrics import primary_metric
+from pipelines.training.row_sets import entity_days
 from pipelines.training.score import score
-from pipelines.training.split import decision_times
 
 LEVEL = 0.95
 
@@ -77,12 +76,11 @@ def ablation_loss(
         metric.utilities(label, score(fitted.pipeline, spec, each).predictions, known)
         for each in (known, without)
     )
-    entity = known.groupby(list(spec.points.keys), dropna=False).ngroup().to_numpy()
-    day = decision_times(known).to_numpy("datetime64[D]").astype(np.int64)
+    clusters = entity_days(spec.points.keys, known)
     strict = spec.gates.recent_window.strict
     interval: Interval | None = None
     try:
-        difference = paired_difference(whole, lacking, entity, day, strict=strict)
+        difference = paired_difference(whole, lacking, clusters.entity, clusters.day, strict=strict)
         loss, interval = difference.estimate, difference.interval(LEVEL)
     except NoVariation as same:
         loss = same.difference

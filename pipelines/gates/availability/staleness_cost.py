@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
@@ -22,8 +21,8 @@ from pipelines.stats.paired import paired_difference
 from pipelines.stats.undefined import NoVariation
 from pipelines.training.fit import fit, label_numbers
 from pipelines.training.metrics import primary_metric
+from pipelines.training.row_sets import entity_days
 from pipelines.training.score import Scored, score
-from pipelines.training.split import decision_times
 
 LEVEL = 0.95
 FeatureSource = Literal["fresh", "served"]
@@ -83,8 +82,7 @@ def compare_freshness(
     metric, labelled = primary_metric(spec), recent["fresh"]["label"].notna().to_numpy()
     known = recent["fresh"][labelled]
     label = label_numbers(known["label"], models["fresh"].classes)
-    entity = known.groupby(list(spec.points.keys), dropna=False).ngroup().to_numpy(np.int64)
-    day = decision_times(known).to_numpy("datetime64[D]").astype(np.int64)
+    clusters = entity_days(spec.points.keys, known)
     utilities = {
         name: metric.utilities(label, scored[name].predictions[labelled], recent[judged][labelled])
         for name, _trained, judged in variants
@@ -96,8 +94,8 @@ def compare_freshness(
             paired = paired_difference(
                 utilities[name],
                 utilities["fresh"],
-                entity,
-                day,
+                clusters.entity,
+                clusters.day,
                 strict=spec.gates.recent_window.strict,
             )
             difference, interval = paired.estimate, paired.interval(LEVEL)

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from pipelines.core.arrays import Floats, Integers, Mask
+from pipelines.core.arrays import Floats, Mask
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.time import Window
 from pipelines.gates.recent_window import findings as window_findings
-from pipelines.gates.recent_window.record import Comparison, DayDifference, Evaluation, SeedGain
+from pipelines.gates.recent_window.comparison import compare_utilities
+from pipelines.gates.recent_window.record import (
+    Comparison,
+    DayDifference,
+    Evaluation,
+    SeedGain,
+    SliceDifference,
+)
 from pipelines.gates.recent_window.slice_search import undeclared_slices
 from pipelines.gates.recent_window.slices import slice_findings
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.paired import PairedDifference, paired_difference
-from pipelines.stats.undefined import NoVariation, Undefined
+from pipelines.stats.undefined import Undefined
 from pipelines.training.fit import label_numbers
 from pipelines.training.metrics import RowMetric, guardrail_metric, primary_metric
+from pipelines.training.row_sets import EntityDays, entity_days
 from pipelines.training.score import Scored, rows_digest
-from pipelines.training.split import decision_times, inside
+from pipelines.training.split import inside
 
 EPOCH = date(1970, 1, 1)
 
@@ -43,6 +50,37 @@ class DifferentClasses(DataError):  # noqa: N818 - named as the family in core i
 
 
 @dataclass(frozen=True)
+class WindowPredictions:
+    """Predictions of the same rows by every model that takes part in an evaluation.
+
+    Arguments:
+        candidates: of the candidate, then of its refits with the other seeds.
+        champion: ``None`` if there is no champion yet.
+        naive: of a forecast without a model, which replaces the champion of a first version.
+        reference: version and predictions that a refresh must not be worse than, if that is not
+            the champion itself.
+    """
+
+    candidates: Sequence[Scored]
+    champion: Scored | None
+    naive: Scored
+    reference: tuple[str, Scored] | None = None
+
+    @property
+    def rival(self) -> window_findings.Rival:
+        """What the candidate is compared with."""
+        return "naive" if self.champion is None else "champion"
+
+    def named(self) -> list[tuple[str, Scored]]:
+        """Every model's predictions with a name for messages."""
+        found = [(f"candidate {place}", one) for place, one in enumerate(self.candidates)]
+        found.append((self.rival, self.champion or self.naive))
+        if self.reference is not None:
+            found.append((f"version {self.reference[0]}", self.reference[1]))
+        return found
+
+
+@dataclass(frozen=True)
 class _LabelledRows:
     """The labelled rows with everything that a comparison needs."""
 
@@ -50,9 +88,14 @@ class _LabelledRows:
     label: Floats
     candidates: tuple[Floats, ...]
     rival: Floats
-    entity: Integers
-    day: Integers
+    reference: tuple[str, Floats] | None
+    clusters: EntityDays
     strict: bool
+
+    @property
+    def days(self) -> int:
+        """Number of days that have a labelled row."""
+        return len(np.unique(self.clusters.day))
 
     def utilities(self, metric: RowMetric, seed: int = 0) -> tuple[Floats, Floats]:
         """Influence values of a candidate and of the rival on all labelled rows."""
@@ -63,92 +106,82 @@ class _LabelledRows:
 
     def within(self, metric: RowMetric, mask: Mask) -> PairedDifference:
         """The paired difference of a metric computed on some of the rows only."""
-        label, rows = self.label[mask], self.rows[mask]
+        label, rows, clusters = self.label[mask], self.rows[mask], self.clusters.where(mask)
         return paired_difference(
             metric.utilities(label, self.candidates[0][mask], rows),
             metric.utilities(label, self.rival[mask], rows),
-            self.entity[mask],
-            self.day[mask],
+            clusters.entity,
+            clusters.day,
             strict=self.strict,
         )
+
+
+class _Results(NamedTuple):
+    """What the comparisons gave; only findings where nothing could be compared."""
+
+    findings: tuple[Finding, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    slices: tuple[SliceDifference, ...] = ()
+    seeds: tuple[SeedGain, ...] = ()
+    daily: tuple[DayDifference, ...] = ()
 
 
 def evaluate(
     spec: ModelSpec,
     window: Window,
     rows: pd.DataFrame,
+    predictions: WindowPredictions,
     *,
-    candidates: Sequence[Scored],
-    champion: Scored | None,
-    naive: Scored,
     refresh: bool = False,
-    anchor: tuple[str, Scored] | None = None,
 ) -> Evaluation:
-    """The recent window's comparisons and findings.
+    """Compare a candidate on the recent window, and make the gate's findings.
 
     Arguments:
-        window: what ``comparison_window`` or ``split_plan`` gave; every row lies in it.
+        spec: the candidate's declaration.
+        window: from ``comparison_window`` or ``split_plan``; every row lies in it.
         rows: the frame's rows of the window: keys, decision_time, features and label, which is
-            null where none came.
-        candidates: predictions of the candidate, then of its refits with the other seeds.
-        champion: the champion's predictions; ``None`` when there is no champion yet.
-        naive: what stands in for a champion that does not exist: a forecast without a model.
-        refresh: the champion's recipe on newer data, in a model that lets refreshes in: when it
-            is not shown to be better, it may still be shown not to be worse.
-        anchor: version and predictions that a refresh must not fall behind, when that is not the
-            champion itself.
+            null if there is none.
+        predictions: of these rows.
+        refresh: the candidate is the champion's recipe on newer data, and the model allows
+            refreshes: if it is not shown to be better, it may still be shown not to be worse.
 
     Raises:
-        DifferentRows: when predictions were made for other rows.
-        DifferentClasses: when the models were trained on different labels.
-        DataError: when rows lie outside the window, or a label or denominator cannot be used.
-        SpecError: when a guardrail is declared in a way that cannot be computed.
+        DifferentRows: if predictions were made for other rows.
+        DifferentClasses: if the models were trained on different labels.
+        DataError: if rows lie outside the window, or a label or denominator cannot be used.
+        SpecError: if a guardrail is declared in a way that cannot be computed.
     """
-    rival: window_findings.Rival = "naive" if champion is None else "champion"
-    other = champion or naive
-    others: list[tuple[str, Scored]] = [(rival, other)]
-    others += [] if anchor is None else [(f"version {anchor[0]}", anchor[1])]
-    digest = _same_rows(spec, window, rows, candidates, others)
-    labelled = np.asarray(rows["label"].notna(), dtype=bool)
-    arms = _arms(spec, rows, labelled, candidates, other)
-    days, entities = len(np.unique(arms.day)), len(np.unique(arms.entity))
-    matured = window_findings.maturity(spec, len(rows), int(labelled.sum()), days)
-    found: list[Finding] = [matured]
-    facts: dict[str, Any] = {
-        "window": window,
-        "rival": rival,
-        "rows_digest": digest,
-        "rows": len(rows),
-        "labelled": int(labelled.sum()),
-        "days": days,
-        "entities": entities,
-    }
-    metric = primary_metric(spec)
+    digest = _same_rows(spec, window, rows, predictions)
+    arms = _labelled_rows(spec, rows, predictions)
+    rival, metric = predictions.rival, primary_metric(spec)
+
+    def record(results: _Results) -> Evaluation:
+        return Evaluation(
+            window=window,
+            rival=rival,
+            rows_digest=digest,
+            rows=len(rows),
+            labelled=len(arms.rows),
+            days=arms.days,
+            entities=len(np.unique(arms.clusters.entity)),
+            comparisons=results.comparisons,
+            slices=results.slices,
+            seeds=results.seeds,
+            daily=results.daily,
+            findings=results.findings,
+        )
+
+    matured = window_findings.maturity(spec, len(rows), len(arms.rows), arms.days)
     undefined = matured.reason if matured.verdict is not Verdict.PASS else ""
     if not undefined:
         try:
-            comparisons = [_comparison(metric, arms)]
+            primary = _comparison(metric, arms)
         except Undefined as problem:
             undefined = problem.what
     if undefined:
-        found.append(window_findings.no_comparison(rival, undefined))
-        return Evaluation(**facts, comparisons=(), findings=tuple(found))
-    found += _deciding(
-        spec,
-        arms,
-        comparisons[0],
-        rival,
-        refresh=refresh,
-        anchor=None if anchor is None else (anchor[0], anchor[1].predictions[labelled]),
-    )
-    for guardrail in spec.guardrails:
-        guard = guardrail_metric(spec, guardrail)
-        try:
-            comparisons.append(_comparison(guard, arms))
-        except Undefined as problem:
-            found.append(window_findings.no_guardrail(guard, problem.what))
-        else:
-            found.append(window_findings.guardrail(guard, guardrail.margin, comparisons[-1]))
+        missing = window_findings.no_comparison(rival, undefined)
+        return record(_Results(findings=(matured, missing)))
+    guarded, guard_findings = _guardrails(spec, arms)
     slices, said = slice_findings(
         (*spec.slices, *undeclared_slices(spec, arms.rows)),
         arms.rows,
@@ -156,19 +189,36 @@ def evaluate(
         metric.name,
     )
     gains = _gains(metric, arms)
-    found += [
-        *said,
-        window_findings.seed_noise(spec, [gain.gain for gain in gains], metric.name),
-        window_findings.concentration(arms.entity),
-    ]
-    return Evaluation(
-        **facts,
-        comparisons=tuple(comparisons),
-        slices=slices,
-        seeds=gains,
-        daily=_daily(metric, arms),
-        findings=tuple(found),
+    return record(
+        _Results(
+            comparisons=(primary, *guarded),
+            slices=slices,
+            seeds=gains,
+            daily=_daily(metric, arms),
+            findings=(
+                matured,
+                *_deciding(spec, arms, primary, rival, refresh=refresh),
+                *guard_findings,
+                *said,
+                window_findings.seed_noise(spec, [gain.gain for gain in gains], metric.name),
+                window_findings.concentration(arms.clusters.entity),
+            ),
+        )
     )
+
+
+def _guardrails(spec: ModelSpec, arms: _LabelledRows) -> tuple[list[Comparison], list[Finding]]:
+    """The comparison of each guardrail metric that exists for these rows, and all findings."""
+    comparisons, findings = [], []
+    for guardrail in spec.guardrails:
+        guard = guardrail_metric(spec, guardrail)
+        try:
+            comparisons.append(_comparison(guard, arms))
+        except Undefined as problem:
+            findings.append(window_findings.no_guardrail(guard, problem.what))
+        else:
+            findings.append(window_findings.guardrail(guard, guardrail.margin, comparisons[-1]))
+    return comparisons, findings
 
 
 def _deciding(
@@ -178,42 +228,42 @@ def _deciding(
     rival: window_findings.Rival,
     *,
     refresh: bool,
-    anchor: tuple[str, Floats] | None,
 ) -> list[Finding]:
-    """What decides about a promotion: being better or, for a refresh, being no worse.
+    """The deciding findings: being better or, for a refresh, being no worse.
 
-    A refresh that is shown to be better is promoted for that, and becomes an anchor itself.
-    Both questions are put to the same try: one is part of the other, so it costs one level.
+    A refresh that is shown to be better is promoted for that, and becomes a reference itself.
+    Both tests are one try of the error budget: the first hypothesis is part of the second.
     """
     better = window_findings.primary(spec, comparison, rival)
     refreshed = refresh and rival == "champion" and better.verdict is not Verdict.PASS
     found = [better.model_copy(update={"blocking": not refreshed})]
     if refreshed:
         found.append(window_findings.refresh(spec, comparison))
-        if anchor is not None:
-            found.append(_against_anchor(spec, arms, anchor))
+        if arms.reference is not None:
+            found.append(_against_reference(spec, arms, *arms.reference))
     if rival == "champion" and all(f.verdict is Verdict.PASS for f in found if f.blocking):
         corrected = window_findings.corrected_gain(spec, comparison, refreshed=refreshed)
         found += [] if corrected is None else [corrected]
     return found
 
 
-def _against_anchor(spec: ModelSpec, arms: _LabelledRows, anchor: tuple[str, Floats]) -> Finding:
-    version, predictions = anchor
+def _against_reference(
+    spec: ModelSpec, arms: _LabelledRows, version: str, predictions: Floats
+) -> Finding:
     try:
         comparison = _comparison(primary_metric(spec), replace(arms, rival=predictions))
     except Undefined as problem:
-        return window_findings.no_anchor(version, problem.what)
-    return window_findings.anchor(spec, comparison, version)
+        return window_findings.no_reference(version, problem.what)
+    return window_findings.reference(spec, comparison, version)
 
 
 def _same_rows(
     spec: ModelSpec,
     window: Window,
     rows: pd.DataFrame,
-    candidates: Sequence[Scored],
-    others: Sequence[tuple[str, Scored]],
+    predictions: WindowPredictions,
 ) -> str:
+    """The digest of the rows, after a check that every prediction was made for them."""
     outside = int(np.sum(~inside(rows, window)))
     if outside:
         raise DataError(
@@ -222,11 +272,11 @@ def _same_rows(
             got=f"{outside} of {len(rows)} rows outside {window}",
             wanted="only decision times in the window",
         )
-    if not candidates:
+    if not predictions.candidates:
         raise DataError("there is no candidate to judge", where=spec.name)
     digest = rows_digest(spec, rows)
-    models = [(f"candidate {place}", scored) for place, scored in enumerate(candidates)]
-    for name, scored in [*models, *others]:
+    classes = predictions.candidates[0].classes
+    for name, scored in predictions.named():
         if scored.rows_digest != digest or len(scored.predictions) != len(rows):
             raise DifferentRows(
                 f"the predictions of {name} were made for other rows",
@@ -235,52 +285,38 @@ def _same_rows(
                 wanted=f"rows {digest[:12]}, {len(rows)} predictions",
                 hint="score every model again on the rows that are judged",
             )
-        if scored.classes != candidates[0].classes:
+        if scored.classes != classes:
             raise DifferentClasses(
                 f"{name} was trained on other classes than the candidate",
                 where=spec.name,
                 got=f"{list(scored.classes)}",
-                wanted=f"{list(candidates[0].classes)}",
+                wanted=f"{list(classes)}",
                 hint="a model whose label changed is a new model: give it another name",
             )
     return digest
 
 
-def _arms(
-    spec: ModelSpec,
-    rows: pd.DataFrame,
-    labelled: Mask,
-    candidates: Sequence[Scored],
-    rival: Scored,
+def _labelled_rows(
+    spec: ModelSpec, rows: pd.DataFrame, predictions: WindowPredictions
 ) -> _LabelledRows:
-    known = rows[labelled]
-    label = label_numbers(known["label"], candidates[0].classes)
+    labelled = np.asarray(rows["label"].notna(), dtype=bool)
+    known, reference = rows[labelled], predictions.reference
+    label = label_numbers(known["label"], predictions.candidates[0].classes)
+    rival = predictions.champion or predictions.naive
     return _LabelledRows(
         rows=known.assign(label=label),
         label=label,
-        candidates=tuple(scored.predictions[labelled] for scored in candidates),
+        candidates=tuple(scored.predictions[labelled] for scored in predictions.candidates),
         rival=rival.predictions[labelled],
-        entity=known.groupby(list(spec.points.keys), dropna=False)
-        .ngroup()
-        .to_numpy()
-        .astype(np.int64),
-        day=decision_times(known).to_numpy("datetime64[D]").astype(np.int64),
+        reference=reference and (reference[0], reference[1].predictions[labelled]),
+        clusters=entity_days(spec.points.keys, known),
         strict=spec.gates.recent_window.strict,
     )
 
 
 def _comparison(metric: RowMetric, arms: _LabelledRows) -> Comparison:
     candidate, rival = arms.utilities(metric)
-    difference: PairedDifference | None = None
-    with contextlib.suppress(NoVariation):
-        difference = paired_difference(candidate, rival, arms.entity, arms.day, strict=arms.strict)
-    return Comparison(
-        metric=metric.name,
-        higher_is_better=metric.higher_is_better,
-        candidate=metric.value(candidate),
-        rival=metric.value(rival),
-        difference=difference,
-    )
+    return compare_utilities(metric, candidate, rival, arms.clusters, strict=arms.strict)
 
 
 def _gains(metric: RowMetric, arms: _LabelledRows) -> tuple[SeedGain, ...]:
@@ -293,7 +329,7 @@ def _gains(metric: RowMetric, arms: _LabelledRows) -> tuple[SeedGain, ...]:
 
 def _daily(metric: RowMetric, arms: _LabelledRows) -> tuple[DayDifference, ...]:
     candidate, rival = arms.utilities(metric)
-    days, code, rows = np.unique(arms.day, return_inverse=True, return_counts=True)
+    days, code, rows = np.unique(arms.clusters.day, return_inverse=True, return_counts=True)
     means = np.bincount(code, weights=candidate - rival) / rows
     return tuple(
         DayDifference(day=EPOCH + timedelta(days=int(at)), rows=int(count), difference=float(mean))

@@ -146,21 +146,21 @@ def refresh(spec: ModelSpec, comparison: Comparison) -> Finding:
     return _not_worse(spec, comparison, "recent_window.refresh", "the champion", looks_better=True)
 
 
-def anchor(spec: ModelSpec, comparison: Comparison, version: str) -> Finding:
+def reference(spec: ModelSpec, comparison: Comparison, version: str) -> Finding:
     """Whether a refresh is shown not to be worse than the version that was last proved better.
 
     Without it, refreshes that are each a little worse would add up: every one of them is held
     against the one before.
     """
-    return _not_worse(spec, comparison, "recent_window.reference", f"the anchor, version {version}")
+    return _not_worse(spec, comparison, "recent_window.reference", f"version {version}")
 
 
-def no_anchor(version: str, why: str) -> Finding:
-    """The finding of a refresh that could not be held against its anchor."""
+def no_reference(version: str, why: str) -> Finding:
+    """The finding of a refresh that could not be compared with its reference."""
     return make_finding(
         "recent_window.reference",
         Verdict.NO_DATA,
-        f"not compared with the anchor, version {version}: {why}",
+        f"not compared with the reference, version {version}: {why}",
     )
 
 

@@ -24,6 +24,14 @@ class Comparison(Record):
         description="in utility, above zero the candidate is better; none where it is undefined"
     )
 
+    @property
+    def gain(self) -> float:
+        """Candidate minus rival in utility: above zero the candidate is better."""
+        if self.difference is not None:
+            return self.difference.estimate
+        gain = self.candidate - self.rival
+        return gain if self.higher_is_better else 0.0 - gain
+
 
 class DayDifference(Record):
     """Mean utility of candidate minus rival on one day."""

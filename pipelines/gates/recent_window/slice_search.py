@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.training import Slice
+from pipelines.spec.training import Slice, SliceSearch
 from pipelines.training.columns import categorical_features
 
 
@@ -23,12 +23,10 @@ def undeclared_slices(spec: ModelSpec, rows: pd.DataFrame) -> tuple[Slice, ...]:
     Raises:
         SpecError: when a feature is neither a category nor a number.
     """
-    return tuple(_search(spec, rows)) if spec.find_slices is not None else ()
+    return () if spec.find_slices is None else tuple(_search(spec, spec.find_slices, rows))
 
 
-def _search(spec: ModelSpec, rows: pd.DataFrame) -> Iterator[Slice]:
-    search = spec.find_slices
-    assert search is not None
+def _search(spec: ModelSpec, search: SliceSearch, rows: pd.DataFrame) -> Iterator[Slice]:
     declared = {part.column for part in spec.slices}
     categories = {*spec.points.keys, *categorical_features(spec)}
     for column in dict.fromkeys((*spec.points.keys, *spec.feature_names)):

@@ -11,7 +11,12 @@ import pytest
 
 from pipelines.core.errors import DataError, SpecError
 from pipelines.core.findings import Verdict
-from pipelines.gates.recent_window.evaluate import DifferentClasses, DifferentRows, evaluate
+from pipelines.gates.recent_window.evaluate import (
+    DifferentClasses,
+    DifferentRows,
+    WindowPredictions,
+    evaluate,
+)
 from pipelines.gates.recent_window.record import Evaluation
 from pipelines.training.score import Scored, rows_digest
 
@@ -39,9 +44,11 @@ def judge(recent) -> Judge:
             spec,
             recent,
             rows,
-            candidates=[scored(error) for error in candidates],
-            champion=None if champion is None else scored(champion),
-            naive=Scored(np.full(len(rows), naive), digest),
+            WindowPredictions(
+                candidates=[scored(error) for error in candidates],
+                champion=None if champion is None else scored(champion),
+                naive=Scored(np.full(len(rows), naive), digest),
+            ),
         )
 
     return run
@@ -241,19 +248,30 @@ def test_predictions_for_other_rows_are_refused(regression, frame, recent):
     mine = Scored(np.zeros(len(rows)), rows_digest(spec, rows))
     theirs = Scored(np.zeros(len(rows)), rows_digest(spec, other))
     with pytest.raises(DifferentRows, match="champion"):
-        evaluate(spec, recent, rows, candidates=[mine], champion=theirs, naive=mine)
+        evaluate(
+            spec, recent, rows, WindowPredictions(candidates=[mine], champion=theirs, naive=mine)
+        )
     with pytest.raises(DifferentRows, match="candidate 1"):
-        evaluate(spec, recent, rows, candidates=[mine, theirs], champion=None, naive=mine)
+        evaluate(
+            spec,
+            recent,
+            rows,
+            WindowPredictions(candidates=[mine, theirs], champion=None, naive=mine),
+        )
     unlike = Scored(mine.predictions, mine.rows_digest, ("0", "1"))
     with pytest.raises(DifferentClasses):
-        evaluate(spec, recent, rows, candidates=[mine], champion=unlike, naive=mine)
+        evaluate(
+            spec, recent, rows, WindowPredictions(candidates=[mine], champion=unlike, naive=mine)
+        )
 
 
 def test_rows_outside_the_window_are_refused(regression, frame, recent, train):
     spec, rows = regression(), frame(train)
     mine = Scored(np.zeros(len(rows)), rows_digest(spec, rows))
     with pytest.raises(DataError, match="outside the window"):
-        evaluate(spec, recent, rows, candidates=[mine], champion=None, naive=mine)
+        evaluate(
+            spec, recent, rows, WindowPredictions(candidates=[mine], champion=None, naive=mine)
+        )
 
 
 def test_the_first_model_is_held_against_the_naive_forecast(regression, frame, recent, judge):
@@ -288,9 +306,9 @@ def test_probabilities_are_judged_by_log_loss_auc_and_average_precision(classifi
         spec,
         recent,
         rows,
-        candidates=[scored(1.5), scored(1.5)],
-        champion=scored(0.5),
-        naive=scored(0.0),
+        WindowPredictions(
+            candidates=[scored(1.5), scored(1.5)], champion=scored(0.5), naive=scored(0.0)
+        ),
     )
     assert evaluation.verdict is Verdict.PASS, [f.reason for f in evaluation.findings]
     kinds = {part.metric: part.higher_is_better for part in evaluation.comparisons}
@@ -301,7 +319,9 @@ def test_a_window_of_one_class_cannot_be_ranked(classifier, binary, recent):
     spec = classifier(metric={"name": "auc", "minimum_effect": 0.01})
     rows = binary(recent).assign(label=0.0)
     scored = Scored(np.full(len(rows), 0.5), rows_digest(spec, rows), ("0", "1"))
-    evaluation = evaluate(spec, recent, rows, candidates=[scored], champion=scored, naive=scored)
+    evaluation = evaluate(
+        spec, recent, rows, WindowPredictions(candidates=[scored], champion=scored, naive=scored)
+    )
     assert found(evaluation, "primary").verdict is Verdict.NO_DATA
     assert "one class" in found(evaluation, "primary").reason
 

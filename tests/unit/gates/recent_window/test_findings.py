@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from pipelines.core.findings import Finding, Verdict
-from pipelines.gates.recent_window.evaluate import DifferentRows, evaluate
+from pipelines.gates.recent_window.evaluate import DifferentRows, WindowPredictions, evaluate
 from pipelines.gates.recent_window.record import Evaluation
 from pipelines.training.score import Scored, rows_digest
 
@@ -27,7 +27,7 @@ def judge(regression, frame, recent) -> Judge:
     def run(
         candidate: float,
         champion: float,
-        anchor: float | None = None,
+        reference: float | None = None,
         *,
         refresh: bool = True,
         effect: float = 0.2,
@@ -43,13 +43,15 @@ def judge(regression, frame, recent) -> Judge:
             spec,
             recent,
             rows,
-            candidates=[scored(candidate, 0)],
-            champion=scored(champion, 1),
-            naive=scored(0.0, 3),
+            WindowPredictions(
+                candidates=[scored(candidate, 0)],
+                champion=scored(champion, 1),
+                naive=scored(0.0, 3),
+                reference=None
+                if reference is None
+                else ("7", scored(reference, 2, "other" if other_rows else digest)),
+            ),
             refresh=refresh,
-            anchor=None
-            if anchor is None
-            else ("7", scored(anchor, 2, "other" if other_rows else digest)),
         )
         return {f.name.removeprefix("recent_window."): f for f in found.findings}
 
@@ -85,13 +87,13 @@ def test_a_refresh_has_to_look_better(judge) -> None:
 
 
 def test_a_refresh_that_is_proved_better_is_promoted_for_that(judge) -> None:
-    """It becomes an anchor itself, so that no anchor is asked either."""
+    """It becomes the reference itself, so it is compared with no other."""
     found = judge(0.8, 1.0, 1.0)
     assert found["primary"].verdict is Verdict.PASS
     assert deciding(found) == {"primary"}
 
 
-def test_a_refresh_that_has_fallen_behind_its_anchor_is_stopped(judge) -> None:
+def test_a_refresh_that_has_fallen_behind_its_reference_is_stopped(judge) -> None:
     found = judge(0.999, 1.0, 0.8)
     assert deciding(found) == {"refresh", "reference"}
     assert found["refresh"].verdict is Verdict.PASS, "against the champion all is well"
@@ -99,12 +101,12 @@ def test_a_refresh_that_has_fallen_behind_its_anchor_is_stopped(judge) -> None:
     assert "version 7" in found["reference"].reason
 
 
-def test_a_refresh_beside_its_anchor_passes_both(judge) -> None:
+def test_a_refresh_beside_its_reference_passes_both(judge) -> None:
     found = judge(0.999, 1.0, 1.0)
     assert {found[name].verdict for name in ("refresh", "reference")} == {Verdict.PASS}
 
 
-def test_an_anchor_scored_on_other_rows_is_refused(judge) -> None:
+def test_a_reference_scored_on_other_rows_is_refused(judge) -> None:
     with pytest.raises(DifferentRows, match="version 7"):
         judge(0.999, 1.0, 1.0, other_rows=True)
 
@@ -131,9 +133,11 @@ def test_the_level_is_that_of_one_try(regression, frame, recent) -> None:
             spec,
             recent,
             rows,
-            candidates=[Scored(label + 0.92 * noise[0], digest)],
-            champion=Scored(label + noise[1], digest),
-            naive=Scored(0 * label, digest),
+            WindowPredictions(
+                candidates=[Scored(label + 0.92 * noise[0], digest)],
+                champion=Scored(label + noise[1], digest),
+                naive=Scored(0 * label, digest),
+            ),
         )
         one = next(f for f in found.findings if f.name == "recent_window.primary")
         return one.verdict, one.reason

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipelines.core.findings import Verdict
-from pipelines.gates.recent_window.evaluate import evaluate
+from pipelines.gates.recent_window.evaluate import WindowPredictions, evaluate
 from pipelines.gates.recent_window.slice_search import undeclared_slices
 from pipelines.training.score import Scored, rows_digest
 
@@ -23,7 +23,12 @@ def judged(spec, window, rows, candidate_sd, champion_sd=1.2):
         Scored(label + rng.normal(size=len(rows)) * sd, digest)
         for sd in (candidate_sd, champion_sd)
     )
-    return evaluate(spec, window, rows, candidates=[candidate], champion=champion, naive=champion)
+    return evaluate(
+        spec,
+        window,
+        rows,
+        WindowPredictions(candidates=[candidate], champion=champion, naive=champion),
+    )
 
 
 def verdicts(evaluation):
