@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.core.findings import Verdict
-from pipelines.gates.recent_window.findings import anchor, primary, refresh
+from pipelines.gates.recent_window.findings import primary, reference, refresh
 from pipelines.gates.recent_window.record import Comparison
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.paired import PairedDifference
@@ -73,15 +73,15 @@ def _judged(
     if gate == GATES[0]:
         return gain > 0, False
     if gate == GATES[1]:
-        return _passes(anchor(model, against, "0")), False
+        return _passes(reference(model, against, "0")), False
     if gate == GATES[2]:
-        both = _passes(anchor(model, against, "0")) and _passes(anchor(model, frozen, "0"))
+        both = _passes(reference(model, against, "0")) and _passes(reference(model, frozen, "0"))
         return both, False
     better = _passes(primary(model, against, "champion"))
     if better or gate == GATES[5]:
         return better, better
     as_good = _passes(refresh(model, against))
-    return as_good and (gate == GATES[3] or _passes(anchor(model, frozen, "0"))), False
+    return as_good and (gate == GATES[3] or _passes(reference(model, frozen, "0"))), False
 
 
 def _passes(finding: object) -> bool:
