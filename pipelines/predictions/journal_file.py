@@ -56,7 +56,7 @@ class JournalFile:
         self.path, self._fsync = path.absolute(), fsync
         self._process = os.getpid()
         self._writer, self._reader = threading.Lock(), threading.Lock()
-        with self._answered():
+        with self.named_errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             turn = os.open(f"{self.path}.turn", os.O_RDWR | os.O_CREAT, 0o644)
             try:
@@ -75,7 +75,7 @@ class JournalFile:
             Unavailable: when the disk is full or the file cannot be written.
             IntegrityError: when the file is no sound database any more.
         """
-        with self._answered(), self._writer, self._own_turn():
+        with self.named_errors(), self._writer, self._own_turn():
             self._write.execute("BEGIN IMMEDIATE")
             try:
                 yield self._write
@@ -88,8 +88,8 @@ class JournalFile:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """One state of the file for all that the block reads; writers are not held up."""
-        with self._answered(), self._reader:
-            self._check_open()
+        with self.named_errors(), self._reader:
+            self.check_open()
             self._read.execute("BEGIN")
             try:
                 yield self._read
@@ -106,9 +106,9 @@ class JournalFile:
             Unavailable: when the disk is full or the file cannot be written.
             IntegrityError: when the file is no sound database any more.
         """
-        with self._answered():
+        with self.named_errors():
             with self._reader:
-                self._check_open()
+                self.check_open()
                 self._read.execute(_CHECKPOINT).fetchall()
             with self._writer, self._own_turn():
                 self._write.execute(_CHECKPOINT).fetchall()
@@ -151,7 +151,7 @@ class JournalFile:
 
     @contextmanager
     def _own_turn(self) -> Iterator[None]:
-        self._check_open()
+        self.check_open()
         # SQLite's own waiting is by sleeping and asking again: unfair, and slow under load.
         fcntl.flock(self._turn, fcntl.LOCK_EX)
         try:
@@ -159,7 +159,13 @@ class JournalFile:
         finally:
             fcntl.flock(self._turn, fcntl.LOCK_UN)
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Refuse a closed file, and one that was opened before this process was forked.
+
+        Raises:
+            OSError: when it was closed.
+            Unavailable: after a fork.
+        """
         if self._turn < 0:
             raise OSError("it was closed")
         if os.getpid() != self._process:
@@ -170,7 +176,13 @@ class JournalFile:
             )
 
     @contextmanager
-    def _answered(self) -> Iterator[None]:
+    def named_errors(self) -> Iterator[None]:
+        """Turn errors of SQLite and the system into the product's own.
+
+        Raises:
+            Unavailable: when the file cannot be used.
+            IntegrityError: when it is no sound database.
+        """
         try:
             yield
         except (sqlite3.OperationalError, sqlite3.InterfaceError, OSError) as cause:
