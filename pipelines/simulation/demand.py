@@ -46,7 +46,7 @@ def prescriptions(
     rates = rates * _present(age - population.launched)[None, :]
     rates = rates * _weekday(population, day)[:, None]
     by_class = _season(day)[population.region] * _epidemics(seed, day)[population.region]
-    by_class = by_class * _mood(population, age)
+    by_class = by_class * _local_waves(population, age)
     return np.asarray(rates * by_class[:, population.medicine_class])
 
 
@@ -88,7 +88,7 @@ def _epidemics(seed: int, day: date) -> Floats:
     return factors
 
 
-def _mood(population: Population, age: int) -> Floats:
+def _local_waves(population: Population, age: int) -> Floats:
     """Slow local ups and downs, (P, classes): two waves, which need no horizon and no state."""
-    waves = np.sin(population.mood_phase + 2 * np.pi * age / population.mood_period)
+    waves = np.sin(population.wave_phase + 2 * np.pi * age / population.wave_period)
     return np.asarray(np.exp(0.08 * waves.sum(axis=2)))

@@ -51,8 +51,8 @@ class Population:
     launched: Floats  # (M,) day of the world
     trend: Floats  # (M,) log growth in a year
     affinity: Floats  # (P, M) factor, mean about 1
-    mood_phase: Floats  # (P, classes, 2) of two slow waves
-    mood_period: Floats  # (P, classes, 2) in days
+    wave_phase: Floats  # (P, classes, 2) of two slow waves
+    wave_period: Floats  # (P, classes, 2) in days
 
     @property
     def extra_packs(self) -> Floats:
@@ -94,8 +94,8 @@ def draw_population(scale: Scale, seed: int) -> Population:
         launched=_appearance(of_medicines, m, scale.newcomer_share),
         trend=of_medicines.normal(0.0, 0.08, m),
         affinity=of_pairs.lognormal(-0.045, 0.3, (p, m)),
-        mood_phase=of_pairs.uniform(0, 2 * np.pi, (p, len(CLASSES), 2)),
-        mood_period=of_pairs.uniform(25, 90, (p, len(CLASSES), 2)),
+        wave_phase=of_pairs.uniform(0, 2 * np.pi, (p, len(CLASSES), 2)),
+        wave_period=of_pairs.uniform(25, 90, (p, len(CLASSES), 2)),
     )
 
 

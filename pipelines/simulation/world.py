@@ -34,7 +34,7 @@ KNOWN_COLUMNS = {
     "price": "received_at",
 }
 _DAY = timedelta(days=1)
-_COVER_DAYS = 10  # a weekly delivery covers the week and three days more
+_ORDER_DAYS = 10  # a weekly delivery covers the week and three days more
 
 
 class World:
@@ -110,7 +110,7 @@ class World:
         """The scenarios in force at an instant."""
         return tuple(scenario for scenario in self.scenarios if scenario.active(utc(instant)))
 
-    def wanted(self, day: date) -> tuple[Integers, Integers]:
+    def demanded(self, day: date) -> tuple[Integers, Integers]:
         """What customers ask for on a day, in the order in which they come.
 
         Returns:
@@ -118,7 +118,7 @@ class World:
         """
         return self._sales(day)
 
-    def shelf(self, day: date) -> Floats:
+    def stock_after(self, day: date) -> Floats:
         """Packs on the shelf of an evening, (P, M), as long as pharmacies order by themselves.
 
         They follow from the last delivery and the sales since.
@@ -128,10 +128,10 @@ class World:
             rows = self.population.delivery_weekday == weekday
             delivery = day - (day.weekday() - weekday) % 7 * _DAY
             sold = sum(self._sold(delivery + k * _DAY) for k in range((day - delivery).days + 1))
-            shelf[rows] = (self._cover(delivery) - sold)[rows]
+            shelf[rows] = (self._order_level(delivery) - sold)[rows]
         return np.maximum(shelf, 0)
 
-    def recorded(
+    def record_day(
         self, day: date, cells: Integers, packs: Integers, *, shelf: Floats, delivered: Floats
     ) -> dict[str, pa.Table]:
         """The tables that a day leaves, every scenario applied.
@@ -177,12 +177,12 @@ class World:
         years = (since - self.start).days / 365.25
         return self.population.list_price * np.exp(self.population.price_drift * years)
 
-    def _cover(self, delivery: date) -> Floats:
+    def _order_level(self, delivery: date) -> Floats:
         """Packs a pharmacy wants on its shelf after a delivery: it knows its customers roughly."""
         ahead = sum(self._rates(delivery + k * _DAY) for k in range(7))
         rng = generator(self.seed, "cover", delivery.toordinal())
         judgement = rng.lognormal(0, 0.15, self._base.shape)
-        want = ahead * (1 + self.population.extra_packs[:, None]) * judgement * _COVER_DAYS / 7
+        want = ahead * (1 + self.population.extra_packs[:, None]) * judgement * _ORDER_DAYS / 7
         return np.asarray(np.ceil(want) + 2)
 
     def _day(self, day: date) -> dict[str, pa.Table]:
@@ -190,9 +190,9 @@ class World:
         delivered = np.zeros_like(self._base)
         rows = self.population.delivery_weekday == day.weekday()
         if rows.any():
-            missing = self._cover(day) - self.shelf(day - _DAY)
+            missing = self._order_level(day) - self.stock_after(day - _DAY)
             delivered[rows] = np.maximum(missing, 0)[rows]
-        return self._tables(day, *self._sales(day), self.shelf(day), delivered)
+        return self._tables(day, *self._sales(day), self.stock_after(day), delivered)
 
     def _tables(
         self, day: date, cells: Integers, packs: Integers, shelf: Floats, delivered: Floats

@@ -14,11 +14,11 @@ from pipelines.core.arrays import Floats
 from pipelines.core.time import parse_instant
 from pipelines.flows.serving.batch_score import score_status
 from pipelines.simulation.people.forecast_clients import (
-    KNOWN,
-    Asking,
-    MovingClock,
-    in_batch,
-    over_http,
+    SHIPPED_AT,
+    OpenForecastClient,
+    SettableClock,
+    batch_client,
+    http_clients,
 )
 from pipelines.simulation.world import World
 from pipelines.wiring import connect, service_here
@@ -35,11 +35,11 @@ def pharmacy(answering: Pharmacy, tmp_path: Path) -> Pharmacy:
     return answering.twin(tmp_path)
 
 
-def night(pharmacy: Pharmacy, how: str) -> tuple[Floats, World, MovingClock]:
-    world, clock = World(SCALE, SEED), MovingClock(SECOND)
+def night(pharmacy: Pharmacy, how: str) -> tuple[Floats, World, SettableClock]:
+    world, clock = World(SCALE, SEED), SettableClock(SECOND)
     settings = pharmacy.settings.model_copy(update={"serve_models": "demand"})
-    over: Asking = over_http(partial(service_here, settings, clock))
-    asking = {"over_http": over, "in_batch": in_batch}[how]
+    over: OpenForecastClient = http_clients(partial(service_here, settings, clock))
+    asking = {"over_http": over, "in_batch": batch_client}[how]
     parts = connect(pharmacy.settings, clock=clock)
     with asking(world, "demand", parts, clock) as asker:
         said = asker.forecast(NIGHT)
@@ -53,7 +53,7 @@ def test_every_pair_that_sells_has_a_forecast_and_every_forecast_is_in_the_log(
     said, world, clock = night(pharmacy, how)
     people = world.population
     assert said.shape == (len(people.pharmacies), len(people.medicines))
-    assert clock.now() == SECOND + KNOWN
+    assert clock.now() == SECOND + SHIPPED_AT
     sells = world.prescriptions(NIGHT) > 0
     assert not np.isnan(said[sells]).any()
     rows = logged_rows(LocalStore(Path(pharmacy.store)))
@@ -65,7 +65,7 @@ def test_every_pair_that_sells_has_a_forecast_and_every_forecast_is_in_the_log(
             people.medicines.index(entity["medicine"]),
         )
         assert said[place] == row["prediction"], entity
-        assert SECOND <= parse_instant(row["decided_at"].isoformat()) <= SECOND + KNOWN
+        assert SECOND <= parse_instant(row["decided_at"].isoformat()) <= SECOND + SHIPPED_AT
 
 
 def test_a_batch_orders_what_pharmacies_would_have_been_answered(

@@ -14,7 +14,12 @@ from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.gates.canary.verdict import judge_canary
 from pipelines.release.ledger import chain_errors
 from pipelines.release.registry import CHALLENGER, CHAMPION
-from pipelines.simulation.demo.scenarios import BETTER, FULL_SHELVES, MEDIAN_ORDERS, ONE_REGION
+from pipelines.simulation.demo.scenarios import (
+    BETTER_FORECAST,
+    FULL_SHELVES,
+    MEDIAN_FORECAST,
+    ONE_REGION,
+)
 from pipelines.spec.predictions import LOG, prediction_log
 from pipelines.spec.scores import SCORES
 from tests.support.scenario_runner import run_scenario
@@ -30,8 +35,8 @@ def verdicts(story_told: object) -> dict[str, str]:
 @pytest.mark.slow
 @BOTH_WAYS
 def test_a_better_forecast_is_promoted_by_its_canary(tmp_path: Path, batch: bool) -> None:
-    found, parts = run_scenario(BETTER, tmp_path, batch=batch)
-    assert found.became == "promoted", (found.last.reasons, verdicts(found))
+    found, parts = run_scenario(BETTER_FORECAST, tmp_path, batch=batch)
+    assert found.outcome == "promoted", (found.last.reasons, verdicts(found))
     stages = [str(entry.transition.stage) for entry in found.chain if entry.transition]
     assert stages == ["shadow", "canary", "promoted"]
     assert not chain_errors(found.chain)
@@ -40,10 +45,10 @@ def test_a_better_forecast_is_promoted_by_its_canary(tmp_path: Path, batch: bool
     store = parts.open_store(parts.load_spec("orders"))
     logged = [one.key for one in store.list(stream_prefix(LOG, prediction_log("orders")))]
     scored = [one.key for one in store.list(f"{SCORES}/orders/")]
-    nights = (found.last.as_of - BETTER.challenged).days + 1
+    nights = (found.last.as_of - BETTER_FORECAST.challenger_at).days + 1
     assert len(scored) == sum("/batch-" in key for key in logged) == (nights if batch else 0)
     assert len(logged) >= nights
-    again, _ = run_scenario(BETTER, tmp_path, batch=batch)
+    again, _ = run_scenario(BETTER_FORECAST, tmp_path, batch=batch)
     assert again.chain == found.chain, "told again, it is only looked up"
 
 
@@ -57,9 +62,9 @@ def test_only_the_canary_tells_that_orders_by_the_median_leave_shelves_empty(
     Who is in which arm is drawn anew with every version's content, so that some draws end it as
     inconclusive; no draw may promote it, and no other metric may be what speaks against it.
     """
-    found, parts = run_scenario(MEDIAN_ORDERS, tmp_path, batch=batch)
+    found, parts = run_scenario(MEDIAN_FORECAST, tmp_path, batch=batch)
     said = verdicts(found)
-    assert found.became in ("rolled_back", "inconclusive"), (found.last.reasons, said)
+    assert found.outcome in ("rolled_back", "inconclusive"), (found.last.reasons, said)
     assert set(found.harms) <= {"canary.harm.packs_sold"}
     assert said["canary.guardrail.packs_sold"] != "pass"
     offline = [entry for entry in found.chain if entry.outcome == "start_rollout"]
@@ -87,7 +92,7 @@ def test_only_the_segments_guardrail_tells_that_the_north_runs_empty(tmp_path: P
     """
     found, parts = run_scenario(ONE_REGION, tmp_path)
     said = verdicts(found)
-    assert found.became in ("rolled_back", "inconclusive"), (found.last.reasons, said)
+    assert found.outcome in ("rolled_back", "inconclusive"), (found.last.reasons, said)
     assert set(found.harms) <= {"canary.harm.packs_sold.region.north"}
     assert said["canary.guardrail.packs_sold.region.north"] != "pass"
     offline = [entry for entry in found.chain if entry.outcome == "start_rollout"]
@@ -111,5 +116,5 @@ def test_only_the_segments_guardrail_tells_that_the_north_runs_empty(tmp_path: P
 @pytest.mark.slow
 def test_a_better_forecast_that_changes_nothing_is_not_promoted(tmp_path: Path) -> None:
     found, parts = run_scenario(FULL_SHELVES, tmp_path)
-    assert found.became == "inconclusive", (found.last.reasons, verdicts(found))
+    assert found.outcome == "inconclusive", (found.last.reasons, verdicts(found))
     assert parts.registry.alias("full_shelves", CHAMPION) == "1"

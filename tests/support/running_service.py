@@ -87,12 +87,12 @@ class Service:
 
     def get(self, path: str) -> tuple[int, bytes]:
         """One GET request."""
-        return self._ask("GET", path, None)
+        return self._request("GET", path, None)
 
     def predict(self, *points: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """One prediction request."""
         body = json.dumps({"points": points}).encode()
-        status, answer = self._ask("POST", "/v1/models/demand/predict", body)
+        status, answer = self._request("POST", "/v1/models/demand/predict", body)
         return status, json.loads(answer)
 
     def version(self) -> str:
@@ -111,7 +111,7 @@ class Service:
         lines = page.decode().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(beginning))
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+    def _request(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         try:
             connection.request(method, path, body)

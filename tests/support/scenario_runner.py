@@ -9,16 +9,27 @@ from pathlib import Path
 from pipelines.adapters.registry.folder import FolderRegistry
 from pipelines.flows.collaborators import Parts
 from pipelines.settings import Settings
-from pipelines.simulation.demo.rollout_demo import Declarations, Tell, Told, tell_live
-from pipelines.simulation.demo.scenarios import LiveStory
-from pipelines.simulation.people.forecast_clients import MovingClock, in_batch, over_http
+from pipelines.simulation.demo.rollout_demo import (
+    Declarations,
+    OnReport,
+    ScenarioResult,
+    run_scenario,
+)
+from pipelines.simulation.demo.scenarios import RolloutScenario
+from pipelines.simulation.people.forecast_clients import SettableClock, batch_client, http_clients
 from pipelines.wiring import connect, service_here
 from tests.support.pharmacy import ROOT
 
 
+<<<<<<< HEAD
 def run_scenario(
     story: LiveStory, folder: Path, tell: Tell = lambda _: None, *, batch: bool = False
 ) -> tuple[Told, Parts]:
+=======
+def told(
+    story: RolloutScenario, folder: Path, tell: OnReport = lambda _: None, *, batch: bool = False
+) -> tuple[ScenarioResult, Parts]:
+>>>>>>> f29407a (Rename the simulation: clients, closed loop, inventory, scenarios)
     """A story to its end, on files and SQLite; and the collaborators that were in it.
 
     Arguments:
@@ -28,9 +39,9 @@ def run_scenario(
     declarations = Declarations(
         settings.home, ROOT / "models" / "demand.yaml", ROOT / "expectations" / "demand.json"
     )
-    clock = MovingClock(story.made)
+    clock = SettableClock(story.champion_at)
     parts = dataclasses.replace(
         connect(settings, clock=clock), registry=FolderRegistry(settings.home / "registry")
     )
-    asking = in_batch if batch else over_http(partial(service_here, settings, clock))
-    return tell_live(story, declarations, parts, clock, asking, tell), parts
+    asking = batch_client if batch else http_clients(partial(service_here, settings, clock))
+    return run_scenario(story, declarations, parts, clock, asking, tell), parts

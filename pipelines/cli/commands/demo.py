@@ -25,8 +25,8 @@ from pipelines.wiring import connect, open_store
 if TYPE_CHECKING:
     from pipelines.flows.features.materialize import MaterializeReport
     from pipelines.flows.retrain.steps import Retraining
-    from pipelines.simulation.demo.retrain_demo import Chapter
-    from pipelines.simulation.demo.rollout_demo import Told
+    from pipelines.simulation.demo.retrain_demo import DemoRun
+    from pipelines.simulation.demo.rollout_demo import ScenarioResult
 
 MODEL = "demand"
 _NO_TRAFFIC = (
@@ -48,12 +48,12 @@ def demo(as_json: Json = False) -> None:
     finds the results of the first. Exit code 1 when a decision differs from the expected one. The
     canary arms are drawn anew, so a canary may rarely be inconclusive; the output says so.
     """
-    from pipelines.simulation.demo.retrain_demo import DEMO_STORY
+    from pipelines.simulation.demo.retrain_demo import RETRAIN_DEMO
     from pipelines.simulation.writing import write_world
 
     settings = _embedded()
     began = perf_counter()
-    story = DEMO_STORY
+    story = RETRAIN_DEMO
     with spinner("writing the events of ten months"):
         rows = write_world(story.world(), open_store(settings.store_address), story.window)
     if not as_json:
@@ -61,25 +61,25 @@ def demo(as_json: Json = False) -> None:
         console.print(f"A pharmacy chain from {story.window.start:%d %B %Y}: events {listed}.")
         console.print(f"[dim]{_NO_TRAFFIC}[/]\n")
     told = []
-    for number, chapter in enumerate(story.chapters, 1):
-        done = _retrain(settings, chapter, number, quiet=as_json)
-        told.append((chapter, done, _became(done)))
+    for number, run in enumerate(story.runs, 1):
+        done = _retrain(settings, run, number, quiet=as_json)
+        told.append((run, done, _became(done)))
     lived = tell_live_stories(settings, len(told) + 1, quiet=as_json)
-    wrong = [chapter.title for chapter, _, became in told if became != chapter.expected]
-    other = [one.story.title for one in lived if one.became != one.story.expected]
+    wrong = [run.title for run, _, became in told if became != run.expected]
+    other = [one.scenario.title for one in lived if one.outcome != one.scenario.expected]
     if as_json:
-        chapters = [_as_dict(*one) for one in told]
+        runs = [_as_dict(*one) for one in told]
         live = [_live_as_dict(one) for one in lived]
-        answer("demo", {"chapters": chapters, "live": live, "unexpected": wrong + other})
+        answer("demo", {"chapters": runs, "live": live, "unexpected": wrong + other})
     else:
         _summary(told)
         console.rule("[bold]Live traffic, move by move[/]")
         show_moves(lived)
         console.print(f"\n{perf_counter() - began:.0f} seconds. What to look at now:")
         console.print("  gauntlet ledger demand      every decision and why")
-        home = settings.home / "live" / lived[0].story.model
+        home = settings.home / "live" / lived[0].scenario.model
         console.print(
-            f"  GAUNTLET_HOME={home} gauntlet ledger {lived[0].story.model}", soft_wrap=True
+            f"  GAUNTLET_HOME={home} gauntlet ledger {lived[0].scenario.model}", soft_wrap=True
         )
         console.print("                              the same of a challenger on live traffic")
         pages = f"mlflow ui --backend-store-uri sqlite:///{home / 'mlflow.db'}"
@@ -113,21 +113,21 @@ def _embedded() -> Settings:
     return settings
 
 
-def _retrain(settings: Settings, chapter: Chapter, number: int, *, quiet: bool) -> Retraining:
+def _retrain(settings: Settings, run: DemoRun, number: int, *, quiet: bool) -> Retraining:
     from pipelines.flows.features.materialize import materialize
     from pipelines.flows.retrain.steps import retrain
 
     if not quiet:
-        console.rule(f"[bold]{number}. Monday {chapter.as_of:%d %B %Y}: {chapter.title}[/]")
-        console.print(f"[dim]{escape(chapter.planted)}[/]\n")
+        console.rule(f"[bold]{number}. Monday {run.as_of:%d %B %Y}: {run.title}[/]")
+        console.print(f"[dim]{escape(run.planted)}[/]\n")
     with spinner("retraining") as tell:
-        parts = connect(settings, clock=FixedClock(chapter.as_of), progress=tell)
+        parts = connect(settings, clock=FixedClock(run.as_of), progress=tell)
         offline = parts.load_spec(MODEL).without_rollout()
         parts = replace(parts, load_spec=lambda _: offline)
-        filled = materialize(MODEL, chapter.as_of, parts.materialization)
+        filled = materialize(MODEL, run.as_of, parts.materialization)
         if not quiet:
             _tell_filled(filled)
-        request = Request(model=MODEL, as_of=chapter.as_of, reason=chapter.title)
+        request = Request(model=MODEL, as_of=run.as_of, reason=run.title)
         done = retrain(request, parts.retraining, (lambda _: None) if quiet else tell_step)
     if not quiet:
         console.print()
@@ -153,29 +153,29 @@ def _became(done: Retraining) -> str:
     return "not_promoted" if done.evidence.evaluation else "stopped_by_contract"
 
 
-def _summary(told: list[tuple[Chapter, Retraining, str]]) -> None:
+def _summary(told: list[tuple[DemoRun, Retraining, str]]) -> None:
     console.rule("[bold]What happened[/]")
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("as of", "", "outcome", "champion after"):
         table.add_column(heading)
-    for chapter, done, became in told:
+    for run, done, became in told:
         colour = {"promoted": "green", "not_promoted": "default"}.get(became, "red")
         before = done.run.identity.champion or "none"
         after = done.version.version if became == "promoted" and done.version else before
         table.add_row(
-            f"{chapter.as_of:%Y-%m-%d}",
-            chapter.title,
+            f"{run.as_of:%Y-%m-%d}",
+            run.title,
             f"[{colour}]{became.replace('_', ' ')}[/]",
             f"version {after}",
         )
     console.print(table)
 
 
-def _as_dict(chapter: Chapter, done: Retraining, became: str) -> dict[str, object]:
+def _as_dict(run: DemoRun, done: Retraining, became: str) -> dict[str, object]:
     return {
-        "as_of": chapter.as_json()["as_of"],
-        "title": chapter.title,
-        "expected": chapter.expected,
+        "as_of": run.as_json()["as_of"],
+        "title": run.title,
+        "expected": run.expected,
         "became": became,
         "outcome": done.decision.outcome.value,
         "against": [
@@ -186,12 +186,12 @@ def _as_dict(chapter: Chapter, done: Retraining, became: str) -> dict[str, objec
     }
 
 
-def _live_as_dict(told: Told) -> dict[str, object]:
+def _live_as_dict(told: ScenarioResult) -> dict[str, object]:
     return {
-        "model": told.story.model,
-        "title": told.story.title,
-        "expected": told.story.expected,
-        "became": told.became,
+        "model": told.scenario.model,
+        "title": told.scenario.title,
+        "expected": told.scenario.expected,
+        "became": told.outcome,
         "harms": list(told.harms),
         "moves": [
             {"as_of": entry.as_json()["as_of"], "stage": entry.transition.stage.value}

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from pipelines.flows.release.report import ReleaseReport
     from pipelines.flows.retrain.steps import Retraining
     from pipelines.release.ledger import Entry
-    from pipelines.simulation.demo.rollout_demo import Told
-    from pipelines.simulation.demo.scenarios import LiveStory
+    from pipelines.simulation.demo.rollout_demo import ScenarioResult
+    from pipelines.simulation.demo.scenarios import RolloutScenario
 
 ENDED = "told"  # stands in a story's home when it was told to its end
 _COLOURS = {"promoted": "green", "rolled_back": "red", "ended": "red"}
 _TOLD = ("canary.harm.", "canary.primary", "canary.guardrail.", "canary.corrected_gain")
 
 
-def tell_live_stories(settings: Settings, first: int, *, quiet: bool) -> list[Told]:
+def tell_live_stories(settings: Settings, first: int, *, quiet: bool) -> list[ScenarioResult]:
     """One challenger that is promoted by its canary, and one that is rolled back.
 
     Arguments:
@@ -36,15 +36,15 @@ def tell_live_stories(settings: Settings, first: int, *, quiet: bool) -> list[To
         first: number of the first story.
         quiet: say nothing.
     """
-    from pipelines.simulation.demo.scenarios import BETTER, MEDIAN_ORDERS
+    from pipelines.simulation.demo.scenarios import BETTER_FORECAST, MEDIAN_FORECAST
 
     return [
         _live(settings, story, first + number, quiet=quiet)
-        for number, story in enumerate((BETTER, MEDIAN_ORDERS))
+        for number, story in enumerate((BETTER_FORECAST, MEDIAN_FORECAST))
     ]
 
 
-def show_moves(told: list[Told]) -> None:
+def show_moves(told: list[ScenarioResult]) -> None:
     """Every decision and move that the ledgers of the stories have."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("as of", "model", "in the ledger", "version", "champion after", "share"):
@@ -74,12 +74,14 @@ def _row(entry: Entry) -> tuple[str, ...]:
     )
 
 
-def _live(settings: Settings, story: LiveStory, number: int, *, quiet: bool) -> Told:
+def _live(
+    settings: Settings, story: RolloutScenario, number: int, *, quiet: bool
+) -> ScenarioResult:
     from pipelines.flows.release.report import ReleaseReport
-    from pipelines.simulation.demo.rollout_demo import Declarations, tell_live
-    from pipelines.simulation.people.forecast_clients import MovingClock, over_http
+    from pipelines.simulation.demo.rollout_demo import Declarations, run_scenario
+    from pipelines.simulation.people.forecast_clients import SettableClock, http_clients
 
-    known, clock = settings.apart(story.model), MovingClock(story.made)
+    known, clock = settings.apart(story.model), SettableClock(story.champion_at)
     declarations = Declarations(
         known.home, settings.models / "demand.yaml", settings.expectations / "demand.json"
     )
@@ -105,14 +107,14 @@ def _live(settings: Settings, story: LiveStory, number: int, *, quiet: bool) -> 
                 weeks = what.weeks
 
         parts = connect(known, clock=clock, progress=progress)
-        asking = over_http(partial(service_here, known, clock))
-        told = tell_live(story, declarations, parts, clock, asking, tell)
+        asking = http_clients(partial(service_here, known, clock))
+        told = run_scenario(story, declarations, parts, clock, asking, tell)
     (known.home / ENDED).touch()
-    if not quiet and told.became != story.expected:
+    if not quiet and told.outcome != story.expected:
         meant = story.expected.replace("_", " ")
         console.print(f"  [yellow]meant to be {meant}: this draw of the arms showed too little[/]")
     if not quiet and told.sold_share is None:
-        console.print(f"  [dim]told before: {told.became.replace('_', ' ')}[/]\n")
+        console.print(f"  [dim]told before: {told.outcome.replace('_', ' ')}[/]\n")
     elif not quiet:
         sold = f"{told.sold_share:.0%} of what customers asked for was on the shelf"
         console.print(f"\n  [dim]{sold}[/]\n")

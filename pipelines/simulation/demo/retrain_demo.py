@@ -42,7 +42,7 @@ AnyScenario = Annotated[
 ]
 
 
-class Chapter(Record):
+class DemoRun(Record):
     """One retraining of the story."""
 
     as_of: Instant
@@ -51,25 +51,25 @@ class Chapter(Record):
     expected: Literal["promoted", "not_promoted", "stopped_by_contract"]
 
 
-class Story(Record):
+class RetrainDemo(Record):
     """A world and the instants at which it is retrained."""
 
     scale: Scale
     seed: int
     scenarios: tuple[AnyScenario, ...]
-    chapters: tuple[Chapter, ...]
+    runs: tuple[DemoRun, ...]
 
     @property
     def window(self) -> Window:
         """From the world's first day to the last retraining."""
-        return Window(self.scale.start, self.chapters[-1].as_of)
+        return Window(self.scale.start, self.runs[-1].as_of)
 
     def world(self) -> World:
         """The world in which the story plays."""
         return World(self.scale, self.seed, self.scenarios)
 
 
-DEMO_STORY = Story(
+RETRAIN_DEMO = RetrainDemo(
     scale=DEMO,
     seed=7,
     scenarios=(
@@ -82,39 +82,39 @@ DEMO_STORY = Story(
         ),
         UnitChange(start=parse_instant("2025-10-23"), chain="beta"),
     ),
-    chapters=(
-        Chapter(
+    runs=(
+        DemoRun(
             as_of=parse_instant("2025-05-12"),
             title="The first model",
             planted="Eighteen weeks of history, and no champion to beat.",
             expected="promoted",
         ),
-        Chapter(
+        DemoRun(
             as_of=parse_instant("2025-06-16"),
             title="A quiet week",
             planted="Nothing. Five weeks more history do not make a better model.",
             expected="not_promoted",
         ),
-        Chapter(
+        DemoRun(
             as_of=parse_instant("2025-07-21"),
             title="A feed has stopped",
             planted="No pharmacy has reported its stock since 11 July.",
             expected="stopped_by_contract",
         ),
-        Chapter(
+        DemoRun(
             as_of=parse_instant("2025-10-13"),
             title="The world has changed",
             planted="Since July, chain beta supplies care homes and sells more than twice as much, "
             "and bisoprolol is prescribed instead of ramipril.",
             expected="promoted",
         ),
-        Chapter(
+        DemoRun(
             as_of=parse_instant("2025-10-20"),
             title="A week later",
             planted="Nothing. The champion is fresh, and a refit of it is no better.",
             expected="not_promoted",
         ),
-        Chapter(
+        DemoRun(
             as_of=parse_instant("2025-10-27"),
             title="Tablets instead of packs",
             planted="Since 23 October, chain beta's new system counts tablets.",

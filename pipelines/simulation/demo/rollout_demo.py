@@ -1,7 +1,7 @@
-"""Tells a story of live traffic: from the champion's training to the end of its challenger's trial.
+"""Runs a rollout scenario, from the champion's training to the end of the challenger's rollout.
 
-Everything is real but the customers: both versions pass every offline gate, the service answers
-over HTTP or a batch is scored each night, and the release judges what the log and the tills say.
+Only the customers are simulated: both versions pass every offline gate, forecasts come from the HTTP
+service or from a nightly batch, and the release judges the prediction log and the recorded sales.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from pipelines.release.policy import Outcome
 from pipelines.release.rollout.actions import ReleaseAction
 from pipelines.release.rollout.outcome import rollout_outcome
 from pipelines.release.rollout.transition import Stage
-from pipelines.simulation.demo.scenarios import LiveStory, Recipe
-from pipelines.simulation.people.closed_loop import Living
-from pipelines.simulation.people.forecast_clients import Asking, MovingClock
-from pipelines.simulation.people.inventory import Shelves
+from pipelines.simulation.demo.scenarios import RolloutScenario, VersionRecipe
+from pipelines.simulation.people.closed_loop import ClosedLoop
+from pipelines.simulation.people.forecast_clients import OpenForecastClient, SettableClock
+from pipelines.simulation.people.inventory import Inventory
 from pipelines.simulation.writing import write_world
 
-Tell = Callable[[Retraining | ReleaseReport], None]
+OnReport = Callable[[Retraining | ReleaseReport], None]
 HARM = "canary.harm."
 
 
 @dataclass(frozen=True)
 class Declarations:
-    """Where a story's model is declared.
+    """Where a scenario's model is declared.
 
     Arguments:
         folder: gets ``models/`` and ``expectations/``.
@@ -59,19 +59,19 @@ class Declarations:
         """Folder of suites."""
         return self.folder / "expectations"
 
-    def declare(self, story: LiveStory, recipe: Recipe) -> None:
+    def declare(self, scenario: RolloutScenario, recipe: VersionRecipe) -> None:
         """Write declaration and suite of a version that is to be made."""
         self.models.mkdir(parents=True, exist_ok=True)
         self.expectations.mkdir(parents=True, exist_ok=True)
-        declared = story.declared(yaml.safe_load(self.demand.read_text("utf-8")), recipe)
+        declared = scenario.declaration(yaml.safe_load(self.demand.read_text("utf-8")), recipe)
         text = yaml.safe_dump(declared, sort_keys=False, allow_unicode=True)
-        (self.models / f"{story.model}.yaml").write_text(text, "utf-8")
-        (self.expectations / f"{story.model}.json").write_bytes(self.suite.read_bytes())
+        (self.models / f"{scenario.model}.yaml").write_text(text, "utf-8")
+        (self.expectations / f"{scenario.model}.json").write_bytes(self.suite.read_bytes())
 
 
 @dataclass(frozen=True)
-class Told:
-    """What became of a story.
+class ScenarioResult:
+    """What became of a scenario.
 
     Arguments:
         chain: its ledger.
@@ -79,7 +79,7 @@ class Told:
         sold_share: of what customers asked for; none when it was told before.
     """
 
-    story: LiveStory
+    scenario: RolloutScenario
     chain: tuple[Entry, ...]
     steps: tuple[ReleaseReport, ...] = ()
     sold_share: float | None = None
@@ -91,13 +91,13 @@ class Told:
         return moves[-1] if moves else self.chain[-1]
 
     @property
-    def over(self) -> bool:
+    def finished(self) -> bool:
         """Whether the trial has ended."""
         move = self.last.transition
         return move is not None and move.stage in (Stage.PROMOTED, Stage.ENDED)
 
     @property
-    def became(self) -> str:
+    def outcome(self) -> str:
         """How it ended: promoted, rolled_back, inconclusive, or where it stands."""
         move = self.last.transition
         if move is None:
@@ -116,58 +116,58 @@ class Told:
         )
 
 
-def tell_live(
-    story: LiveStory,
+def run_scenario(
+    scenario: RolloutScenario,
     declarations: Declarations,
     parts: Parts,
-    clock: MovingClock,
-    asking: Asking,
-    tell: Tell = lambda _: None,
-) -> Told:
-    """Live a story to its end; one that was told before is only looked up.
+    clock: SettableClock,
+    open_client: OpenForecastClient,
+    on_report: OnReport = lambda _: None,
+) -> ScenarioResult:
+    """Live a scenario to its end; one that was told before is only looked up.
 
     Arguments:
-        story: which.
+        scenario: which.
         declarations: where its model is declared; the parts read it there.
-        parts: the collaborators, on ``clock``, with a store of the story's own.
-        clock: moved through the story.
-        asking: how forecasts are asked for.
-        tell: hears of each retraining, and of each step of the release.
+        parts: the collaborators, on ``clock``, with a store of the scenario's own.
+        clock: moved through the scenario.
+        open_client: how forecasts are asked for.
+        on_report: hears of each retraining, and of each step of the release.
 
     Raises:
         GauntletError: as the flows do, and when a service does not answer.
     """
-    world, model = story.world(), story.model
+    world, model = scenario.world(), scenario.model
     before = parts.ledger.entries(model)
     if before:
-        return Told(story, before)
+        return ScenarioResult(scenario, before)
     steps: list[ReleaseReport] = []
 
-    def make(recipe: Recipe, at: datetime, reason: str) -> Told:
+    def make(recipe: VersionRecipe, at: datetime, reason: str) -> ScenarioResult:
         clock.move(at)
-        declarations.declare(story, recipe)
+        declarations.declare(scenario, recipe)
         materialize(model, at, parts.materialization)
-        tell(retrain(Request(model=model, as_of=at, reason=reason), parts.retraining))
-        return Told(story, parts.ledger.entries(model))
+        on_report(retrain(Request(model=model, as_of=at, reason=reason), parts.retraining))
+        return ScenarioResult(scenario, parts.ledger.entries(model))
 
-    declarations.declare(story, story.champion)
+    declarations.declare(scenario, scenario.champion)
     parts.progress("writing what happened before")
     store = parts.open_store(parts.load_spec(model))
-    write_world(world, store, Window(story.scale.start, story.challenged))
-    made = make(story.champion, story.made, "the first version")
-    if made.became != Outcome.FIRST_VERSION:
+    write_world(world, store, Window(scenario.scale.start, scenario.challenger_at))
+    made = make(scenario.champion, scenario.champion_at, "the first version")
+    if made.outcome != Outcome.FIRST_VERSION:
         return made
-    asked = make(story.challenger, story.challenged, story.title)
-    if asked.became != Outcome.START_ROLLOUT:
+    asked = make(scenario.challenger, scenario.challenger_at, scenario.title)
+    if asked.outcome != Outcome.START_ROLLOUT:
         return asked
-    first = story.challenged.date()
-    shelves = Shelves(world, first, story.cover)
-    with asking(world, model, parts, clock) as asker:
-        living = Living(model, shelves, asker, parts, clock, first)
-        for report in living.days(first + timedelta(days=story.days)):
+    first = scenario.challenger_at.date()
+    inventory = Inventory(world, first, scenario.order_factor)
+    with open_client(world, model, parts, clock) as client:
+        loop = ClosedLoop(model, inventory, client, parts, clock, first)
+        for report in loop.days(first + timedelta(days=scenario.days)):
             steps.append(report)
-            tell(report)
+            on_report(report)
             if report.action in (ReleaseAction.PROMOTED, ReleaseAction.ENDED):
                 break
-    share = float(shelves.sold.sum() / shelves.wanted.sum())
-    return Told(story, parts.ledger.entries(model), tuple(steps), share)
+    share = float(inventory.sold.sum() / inventory.demanded.sum())
+    return ScenarioResult(scenario, parts.ledger.entries(model), tuple(steps), share)

@@ -26,7 +26,7 @@ PACKS_SOLD: dict[str, Any] = {"name": "packs_sold", "higher_is_better": True, "r
 ABSOLUTE_ERROR: dict[str, Any] = {"name": "absolute_error", "ratio": True}
 
 
-class Recipe(Record):
+class VersionRecipe(Record):
     """What a version is made of."""
 
     sold_days: tuple[int, ...] = Field(description="packs sold in so many days are its features")
@@ -34,7 +34,7 @@ class Recipe(Record):
     keys: tuple[str, ...] = Field(default=("medicine",), description="of a pair, that it knows")
 
 
-class LiveStory(Record):
+class RolloutScenario(Record):
     """A champion, a challenger, and the chain in which they meet."""
 
     model: str
@@ -43,11 +43,13 @@ class LiveStory(Record):
     scale: Scale
     seed: int = 7
     scenarios: tuple[BulkOrders, ...] = ()
-    cover: float = Field(default=1.0, description="packs ordered for each one that is forecast")
-    made: Instant = Field(description="when the champion is")
-    challenged: Instant = Field(description="when its challenger is, and live traffic begins")
-    champion: Recipe
-    challenger: Recipe
+    order_factor: float = Field(
+        default=1.0, description="packs ordered for each one that is forecast"
+    )
+    champion_at: Instant = Field(description="when the champion is")
+    challenger_at: Instant = Field(description="when its challenger is, and live traffic begins")
+    champion: VersionRecipe
+    challenger: VersionRecipe
     outcome: dict[str, Any]
     guardrails: tuple[dict[str, Any], ...] = ()
     segments: tuple[dict[str, Any], ...] = ()
@@ -59,7 +61,7 @@ class LiveStory(Record):
         """The world in which it plays."""
         return World(self.scale, self.seed, self.scenarios)
 
-    def declared(self, demand: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+    def declaration(self, demand: dict[str, Any], recipe: VersionRecipe) -> dict[str, Any]:
         """A declaration of the model.
 
         Arguments:
@@ -131,21 +133,21 @@ def _chain(name: str, start: datetime = _SUMMER, **size: int) -> Scale:
     return Scale(name=name, newcomer_share=0, start=start, **declared)
 
 
-BETTER = LiveStory(
+BETTER_FORECAST = RolloutScenario(
     model="orders",
     title="Four weeks of sales instead of a day's",
     planted="The champion forecasts a week from the sales of one day, the challenger from those of "
     "one and of four weeks. Pharmacies order what is forecast.",
     scale=_chain("orders", medicines=10, prescriptions_per_day=1200),
-    made=_SUMMER + 9 * _WEEK,
-    challenged=_SUMMER + 9 * _WEEK,
-    champion=Recipe(sold_days=(1,)),
-    challenger=Recipe(sold_days=(7, 28)),
+    champion_at=_SUMMER + 9 * _WEEK,
+    challenger_at=_SUMMER + 9 * _WEEK,
+    champion=VersionRecipe(sold_days=(1,)),
+    challenger=VersionRecipe(sold_days=(7, 28)),
     outcome=ABSOLUTE_ERROR | {"minimum_effect": 3.0},
     guardrails=(PACKS_SOLD | {"margin": 0.5},),
     expected="promoted",
 )
-MEDIAN_ORDERS = LiveStory(
+MEDIAN_FORECAST = RolloutScenario(
     model="care_homes",
     title="Tuned to the metric",
     planted="Care homes fetch most packs in bulk, on days that nothing announces: the median of a "
@@ -153,17 +155,17 @@ MEDIAN_ORDERS = LiveStory(
     "smaller, and whoever orders by it runs out.",
     scale=_chain("care homes", _MAY, medicines=10, prescriptions_per_day=800),
     scenarios=(BulkOrders(start=_MAY + 12 * _WEEK),),
-    cover=1.5,
-    made=_MAY + 13 * _WEEK,
-    challenged=_MAY + 23 * _WEEK,
-    champion=Recipe(sold_days=(42,)),
-    challenger=Recipe(sold_days=(42,), loss=MEDIAN),
+    order_factor=1.5,
+    champion_at=_MAY + 13 * _WEEK,
+    challenger_at=_MAY + 23 * _WEEK,
+    champion=VersionRecipe(sold_days=(42,)),
+    challenger=VersionRecipe(sold_days=(42,), loss=MEDIAN),
     outcome=ABSOLUTE_ERROR | {"minimum_effect": 3.0},
     guardrails=(PACKS_SOLD | {"margin": 0.1},),
     weeks=3,
     expected="rolled_back",
 )
-ONE_REGION = LiveStory(
+ONE_REGION = RolloutScenario(
     model="one_region",
     title="Better on the whole",
     planted="Care homes of the north fetch most packs in bulk, on days that nothing announces. The "
@@ -171,11 +173,11 @@ ONE_REGION = LiveStory(
     "three regions sell as before, and the shelves of the north run empty.",
     scale=_chain("one region", _MAY, medicines=20, prescriptions_per_day=1600),
     scenarios=(BulkOrders(start=_MAY + 12 * _WEEK, region="north", moved=0.9, days=0.08),),
-    cover=1.5,
-    made=_MAY + 13 * _WEEK,
-    challenged=_MAY + 23 * _WEEK,
-    champion=Recipe(sold_days=(42,)),
-    challenger=Recipe(sold_days=(42,), loss=MEDIAN, keys=("pharmacy", "medicine")),
+    order_factor=1.5,
+    champion_at=_MAY + 13 * _WEEK,
+    challenger_at=_MAY + 23 * _WEEK,
+    champion=VersionRecipe(sold_days=(42,)),
+    challenger=VersionRecipe(sold_days=(42,), loss=MEDIAN, keys=("pharmacy", "medicine")),
     outcome=ABSOLUTE_ERROR | {"minimum_effect": 3.0},
     guardrails=(PACKS_SOLD | {"margin": 0.5},),
     segments=({"column": "region", "values": ["north"], "metric": "packs_sold", "margin": 0.1},),
@@ -183,17 +185,17 @@ ONE_REGION = LiveStory(
     days=44,
     expected="rolled_back",
 )
-FULL_SHELVES = LiveStory(
+FULL_SHELVES = RolloutScenario(
     model="full_shelves",
     title="A better forecast that nobody needs",
     planted="The challenger forecasts better, and shelves hold five times what is forecast: nobody "
     "runs out with either, and both sell the same.",
     scale=_chain("full shelves"),
-    cover=5.0,
-    made=_SUMMER + 9 * _WEEK,
-    challenged=_SUMMER + 9 * _WEEK,
-    champion=Recipe(sold_days=(1,)),
-    challenger=Recipe(sold_days=(7, 28)),
+    order_factor=5.0,
+    champion_at=_SUMMER + 9 * _WEEK,
+    challenger_at=_SUMMER + 9 * _WEEK,
+    champion=VersionRecipe(sold_days=(1,)),
+    challenger=VersionRecipe(sold_days=(7, 28)),
     outcome=PACKS_SOLD | {"minimum_effect": 0.5},
     expected="inconclusive",
 )

@@ -14,22 +14,22 @@ from pipelines.data.ingest.partitions import write_events
 from pipelines.flows.collaborators import Parts
 from pipelines.flows.release.advance import advance
 from pipelines.flows.release.report import ReleaseReport
-from pipelines.simulation.people.forecast_clients import Asker, MovingClock
-from pipelines.simulation.people.inventory import Shelves
+from pipelines.simulation.people.forecast_clients import ForecastClient, SettableClock
+from pipelines.simulation.people.inventory import Inventory
 from pipelines.simulation.world import KNOWN_COLUMNS
 
-STEPPED = timedelta(hours=2)  # after midnight
+RELEASE_AT = timedelta(hours=2)  # after midnight
 STREAMS = ("dispensing", "stock")
 _DAY = timedelta(days=1)
 
 
-class Living:
+class ClosedLoop:
     """Days of a world in which a model's champion and its challenger answer.
 
     Arguments:
         model: its name; it declares ``serving`` and has a champion.
-        shelves: of the world.
-        asker: who asks for forecasts, by the same parts and clock.
+        inventory: of the world.
+        client: who asks for forecasts, by the same parts and clock.
         parts: the collaborators of every flow.
         clock: moved through each day.
         first: the first day.
@@ -38,14 +38,14 @@ class Living:
     def __init__(
         self,
         model: str,
-        shelves: Shelves,
-        asker: Asker,
+        inventory: Inventory,
+        client: ForecastClient,
         parts: Parts,
-        clock: MovingClock,
+        clock: SettableClock,
         first: date,
     ) -> None:
-        self.model, self.shelves, self.parts, self.clock = model, shelves, parts, clock
-        self._asker, self.next = asker, first
+        self.model, self.inventory, self.parts, self.clock = model, inventory, parts, clock
+        self._client, self.next = client, first
         self._next_check: datetime | None = None
 
     def days(self, until: date) -> Iterator[ReleaseReport]:
@@ -62,14 +62,14 @@ class Living:
             GauntletError: as the flows do, and when the service does not answer.
         """
         day, midnight = self.next, datetime.combine(self.next, time(), UTC)
-        forecast = self._asker.forecast(day)
+        forecast = self._client.forecast(day)
         store = self.parts.open_store(self.parts.load_spec(self.model))
-        tables = self.shelves.day(day, forecast)
+        tables = self.inventory.day(day, forecast)
         for stream in STREAMS:
             if tables[stream].num_rows:
                 write_events(store, stream, tables[stream], KNOWN_COLUMNS[stream])
         self.next = day + _DAY
-        self.clock.move(midnight + STEPPED)
+        self.clock.move(midnight + RELEASE_AT)
         if self._next_check is not None and self.clock.now() < self._next_check:
             return None
         report = advance(self.model, self.clock.now(), self.parts.release)

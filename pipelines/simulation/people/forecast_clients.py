@@ -19,15 +19,15 @@ from pipelines.flows.collaborators import Parts
 from pipelines.flows.features.materialize import materialize
 from pipelines.flows.serving.batch_score import newest_scores, score
 from pipelines.flows.serving.publish import publish_plan, ship_log
-from pipelines.simulation.people.http_pharmacies import Callers
+from pipelines.simulation.people.http_pharmacies import HttpPharmacies
 from pipelines.simulation.world import World
 
-ASKED = timedelta(minutes=30)  # after midnight
-KNOWN = timedelta(hours=1)
+FORECAST_AT = timedelta(minutes=30)  # after midnight
+SHIPPED_AT = timedelta(hours=1)
 Service = Callable[[], AbstractContextManager[tuple[int, Callable[[], None]]]]
 
 
-class MovingClock:
+class SettableClock:
     """A clock that stands where it was put last."""
 
     def __init__(self, at: datetime) -> None:
@@ -42,7 +42,7 @@ class MovingClock:
         self._at = utc(to)
 
 
-class Asker(Protocol):
+class ForecastClient(Protocol):
     """Implementations pass ``tests/e2e/test_askers.py``."""
 
     def forecast(self, day: date) -> Floats:
@@ -59,10 +59,12 @@ class Asker(Protocol):
         ...
 
 
-Asking = Callable[[World, str, Parts, MovingClock], AbstractContextManager[Asker]]
+OpenForecastClient = Callable[
+    [World, str, Parts, SettableClock], AbstractContextManager[ForecastClient]
+]
 
 
-def over_http(service: Service) -> Asking:
+def http_clients(service: Service) -> OpenForecastClient:
     """Pharmacies that ask a service, which reads the online store.
 
     Arguments:
@@ -71,57 +73,61 @@ def over_http(service: Service) -> Asking:
     """
 
     @contextmanager
-    def asking(world: World, model: str, parts: Parts, clock: MovingClock) -> Iterator[Asker]:
-        with service() as (port, follow), Callers(world, model, port) as callers:
-            yield _OverHttp(model, callers, parts, clock, follow)
+    def asking(
+        world: World, model: str, parts: Parts, clock: SettableClock
+    ) -> Iterator[ForecastClient]:
+        with service() as (port, follow), HttpPharmacies(world, model, port) as callers:
+            yield _HttpClients(model, callers, parts, clock, follow)
 
     return asking
 
 
 @contextmanager
-def in_batch(world: World, model: str, parts: Parts, clock: MovingClock) -> Iterator[Asker]:
+def batch_client(
+    world: World, model: str, parts: Parts, clock: SettableClock
+) -> Iterator[ForecastClient]:
     """What ``gauntlet score`` does, every night."""
-    yield _InBatch(world, model, parts, clock)
+    yield _BatchClient(world, model, parts, clock)
 
 
-class _OverHttp:
+class _HttpClients:
     def __init__(
         self,
         model: str,
-        callers: Callers,
+        callers: HttpPharmacies,
         parts: Parts,
-        clock: MovingClock,
+        clock: SettableClock,
         follow: Callable[[], None],
     ) -> None:
         self._model, self._callers, self._parts = model, callers, parts
         self._clock, self._follow = clock, follow
 
     def forecast(self, day: date) -> Floats:
-        """See ``Asker.forecast``."""
-        self._clock.move(_midnight(day) + ASKED)
+        """See ``ForecastClient.forecast``."""
+        self._clock.move(_midnight(day) + FORECAST_AT)
         materialize(self._model, self._clock.now(), self._parts.materialization)
         publish_plan(self._model, self._parts.publishing)
         self._follow()
         said = self._callers.forecast(day)
         self._follow()
-        self._clock.move(_midnight(day) + KNOWN)
+        self._clock.move(_midnight(day) + SHIPPED_AT)
         store = self._parts.open_store(self._parts.load_spec(self._model))
         ship_log(self._model, self._parts.home, store, self._clock)
         return said
 
 
-class _InBatch:
-    def __init__(self, world: World, model: str, parts: Parts, clock: MovingClock) -> None:
+class _BatchClient:
+    def __init__(self, world: World, model: str, parts: Parts, clock: SettableClock) -> None:
         people = world.population
         self._row = {name: place for place, name in enumerate(people.pharmacies)}
         self._column = {name: place for place, name in enumerate(people.medicines)}
         self._model, self._parts, self._clock = model, parts, clock
 
     def forecast(self, day: date) -> Floats:
-        """See ``Asker.forecast``."""
-        self._clock.move(_midnight(day) + ASKED)
+        """See ``ForecastClient.forecast``."""
+        self._clock.move(_midnight(day) + FORECAST_AT)
         score(self._model, self._clock.now(), self._parts.scoring)
-        self._clock.move(_midnight(day) + KNOWN)
+        self._clock.move(_midnight(day) + SHIPPED_AT)
         said = np.full((len(self._row), len(self._column)), np.nan)
         spec = self._parts.load_spec(self._model)
         for one in newest_scores(spec, self._parts.open_store(spec)):

@@ -18,7 +18,7 @@ from pipelines.simulation.world import World
 TIMEOUT_S = 30.0
 
 
-class Callers:
+class HttpPharmacies:
     """All pharmacies of a world: one request for each of them, a night's on one connection.
 
     Arguments:
@@ -40,7 +40,7 @@ class Callers:
     ) -> None:
         self.world, self._path = world, f"/v1/models/{model}/predict"
         self._columns, self._without = columns, without or {}
-        self._line = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
 
     def forecast(self, day: date) -> Floats:
         """What the service says of each pair that is sold on a day, (P, M); NaN for the others.
@@ -48,12 +48,12 @@ class Callers:
         Raises:
             Unavailable: when a request is not answered.
         """
-        self._line.close()  # a day has passed: no service keeps it for so long
+        self._connection.close()  # a day has passed: no service keeps it for so long
         there = self.world.prescriptions(day) > 0
         said = np.full(there.shape, np.nan)
         for pharmacy in np.flatnonzero(there.any(axis=1)).tolist():
             medicines = np.flatnonzero(there[pharmacy])
-            said[pharmacy, medicines] = self._ask(
+            said[pharmacy, medicines] = self._request(
                 [self._point(pharmacy, medicine) for medicine in medicines.tolist()]
             )
         return said
@@ -62,7 +62,7 @@ class Callers:
         return self
 
     def __exit__(self, *_raised: object) -> None:
-        self._line.close()
+        self._connection.close()
 
     def _point(self, pharmacy: int, medicine: int) -> dict[str, str]:
         people = self.world.population
@@ -75,13 +75,13 @@ class Callers:
         keys = {"pharmacy": people.pharmacies[pharmacy], "medicine": people.medicines[medicine]}
         return keys | {column: known[column] for column in sent}
 
-    def _ask(self, points: list[dict[str, str]]) -> list[float]:
+    def _request(self, points: list[dict[str, str]]) -> list[float]:
         try:
-            self._line.request("POST", self._path, json.dumps({"points": points}).encode())
-            answer = self._line.getresponse()
+            self._connection.request("POST", self._path, json.dumps({"points": points}).encode())
+            answer = self._connection.getresponse()
             body: Any = json.loads(answer.read())
         except (OSError, http.client.HTTPException, ValueError) as cause:
-            self._line.close()
+            self._connection.close()
             raise Unavailable(
                 "the service did not answer a pharmacy", where=self._path, got=repr(cause)
             ) from cause

@@ -18,24 +18,23 @@ from pipelines.simulation.world import World
 _DAY = timedelta(days=1)
 
 
-class Shelves:
+class Inventory:
     """The stock of every pair, from a day on.
 
-    Each pharmacy is delivered to once a week, before it opens, and then has what it ordered: its
-    forecast of the coming seven days, times ``cover``. What it had beyond that goes back. Until
-    the next delivery it has what is left.
+    Each pharmacy gets one delivery a week, before it opens. Its stock is then what it ordered: its
+    forecast of the coming seven days, times ``order_factor``. Surplus stock is returned.
 
     Arguments:
         world: its demand; its own shelves are what the first day begins with.
         first: the first day.
-        cover: packs ordered for each pack that is forecast. Large, and nobody runs out whatever is
-            forecast: then predictions change nothing.
+        order_factor: packs ordered for each forecast pack. With a large factor no pharmacy runs
+            out, so predictions change nothing.
     """
 
-    def __init__(self, world: World, first: date, cover: float = 1.0) -> None:
-        self.world, self.cover, self._next = world, cover, first
-        self.stock = world.shelf(first - _DAY)
-        self.wanted, self.sold = np.zeros_like(self.stock), np.zeros_like(self.stock)
+    def __init__(self, world: World, first: date, order_factor: float = 1.0) -> None:
+        self.world, self.order_factor, self._next = world, order_factor, first
+        self.stock = world.stock_after(first - _DAY)
+        self.demanded, self.sold = np.zeros_like(self.stock), np.zeros_like(self.stock)
 
     def day(self, day: date, forecast: Floats) -> dict[str, pa.Table]:
         """A day in the pharmacies, and the rows that it leaves in each stream.
@@ -54,18 +53,18 @@ class Shelves:
             )
         self._next = day + _DAY
         due = self.world.population.delivery_weekday == day.weekday()
-        target = np.ceil(np.maximum(forecast, 0) * self.cover)
+        target = np.ceil(np.maximum(forecast, 0) * self.order_factor)
         ordered = due[:, None] & ~np.isnan(target)
         delivered = np.where(ordered, np.maximum(target - self.stock, 0), 0.0)
         self.stock = np.where(ordered, target, self.stock)
-        cells, packs = self.world.wanted(day)
-        given = _given(cells, packs, self.stock.ravel())
-        self.wanted += self._by_pair(cells, packs)
+        cells, packs = self.world.demanded(day)
+        given = _packs_served(cells, packs, self.stock.ravel())
+        self.demanded += self._by_pair(cells, packs)
         sold = self._by_pair(cells, given)
         self.sold += sold
         self.stock = self.stock - sold
         some = given > 0
-        return self.world.recorded(
+        return self.world.record_day(
             day, cells[some], given[some], shelf=self.stock, delivered=delivered
         )
 
@@ -74,7 +73,7 @@ class Shelves:
         return np.asarray(flat.reshape(self.stock.shape))
 
 
-def _given(cells: Integers, packs: Integers, stock: Floats) -> Integers:
+def _packs_served(cells: Integers, packs: Integers, stock: Floats) -> Integers:
     """Packs that each customer gets, first come, first served, (prescriptions,)."""
     order = np.argsort(cells, kind="stable")
     asked = np.cumsum(packs[order])

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.core.time import Window, parse_instant
-from pipelines.simulation.demo.retrain_demo import DEMO_STORY, Story
+from pipelines.simulation.demo.retrain_demo import RETRAIN_DEMO, RetrainDemo
 from pipelines.simulation.scale import SMALL
 from pipelines.simulation.world import World
 from pipelines.simulation.writing import write_world
@@ -44,10 +44,10 @@ def test_extending_a_store_leaves_what_is_known_earlier_alone(tmp_path):
 
 
 def test_the_story_survives_its_json_and_runs_forward_in_time():
-    assert Story.model_validate(DEMO_STORY.as_json()) == DEMO_STORY
-    instants = [chapter.as_of for chapter in DEMO_STORY.chapters]
+    assert RetrainDemo.model_validate(RETRAIN_DEMO.as_json()) == RETRAIN_DEMO
+    instants = [run.as_of for run in RETRAIN_DEMO.runs]
     assert instants == sorted(set(instants))
-    assert {chapter.expected for chapter in DEMO_STORY.chapters} == {
+    assert {run.expected for run in RETRAIN_DEMO.runs} == {
         "promoted",
         "not_promoted",
         "stopped_by_contract",

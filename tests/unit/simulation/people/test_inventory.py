@@ -11,7 +11,7 @@ import pytest
 from pipelines.core.errors import DataError
 from pipelines.simulation.catalogue import REGIONS
 from pipelines.simulation.changes import BulkOrders
-from pipelines.simulation.people.inventory import Shelves
+from pipelines.simulation.people.inventory import Inventory
 from pipelines.simulation.scale import Scale
 from pipelines.simulation.world import World
 
@@ -22,8 +22,8 @@ FIRST = SCALE.start.date() + timedelta(weeks=2)
 DAYS = 14
 
 
-def live(forecast: float, cover: float = 1.0) -> Shelves:
-    shelves = Shelves(World(SCALE, 3), FIRST, cover)
+def live(forecast: float, cover: float = 1.0) -> Inventory:
+    shelves = Inventory(World(SCALE, 3), FIRST, cover)
     for number in range(DAYS):
         shelves.day(FIRST + timedelta(days=number), np.full(shelves.stock.shape, forecast))
     return shelves
@@ -31,17 +31,17 @@ def live(forecast: float, cover: float = 1.0) -> Shelves:
 
 def test_with_full_shelves_everybody_gets_what_he_asks_for() -> None:
     """From the second week on: by then every pharmacy has had its delivery."""
-    shelves = Shelves(World(SCALE, 3), FIRST)
+    shelves = Inventory(World(SCALE, 3), FIRST)
     lacking = []
     for number in range(DAYS):
         shelves.day(FIRST + timedelta(days=number), np.full(shelves.stock.shape, 10_000.0))
-        lacking.append(shelves.wanted.sum() - shelves.sold.sum())
+        lacking.append(shelves.demanded.sum() - shelves.sold.sum())
     assert lacking[6] == lacking[-1]
     assert shelves.sold.sum() > 0
 
 
 def test_who_orders_nothing_sells_what_was_left_and_no_more() -> None:
-    first = Shelves(World(SCALE, 3), FIRST)
+    first = Inventory(World(SCALE, 3), FIRST)
     left = first.stock.sum()
     shelves = live(0.0)
     assert 0 < shelves.sold.sum() <= left
@@ -56,7 +56,7 @@ def test_a_larger_forecast_never_sells_less() -> None:
 
 
 def test_rows_say_what_was_sold_and_what_is_left() -> None:
-    shelves = Shelves(World(SCALE, 3), FIRST)
+    shelves = Inventory(World(SCALE, 3), FIRST)
     before = shelves.stock
     tables = shelves.day(FIRST, np.full(before.shape, 20.0))
     assert pc.sum(tables["dispensing"]["quantity"]).as_py() == shelves.sold.sum()
@@ -65,7 +65,7 @@ def test_rows_say_what_was_sold_and_what_is_left() -> None:
 
 
 def test_a_day_that_is_left_out_is_refused() -> None:
-    shelves = Shelves(World(SCALE, 3), FIRST)
+    shelves = Inventory(World(SCALE, 3), FIRST)
     with pytest.raises(DataError, match="one day after the other"):
         shelves.day(FIRST + timedelta(days=1), np.full(shelves.stock.shape, 20.0))
 
