@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -13,25 +12,26 @@ from typing import Any
 
 @dataclass
 class Submission:
-    """The rows of one caller, and what becomes known about them.
+    """The rows of one caller.
 
     Arguments:
         rows: as the database takes them.
         size: bytes of content.
-        refusal: set by the commit when it left these rows out.
+        refusal: set by the commit when it leaves these rows out.
+        result: gets ``None`` when the rows are committed, or the error.
     """
 
     rows: list[tuple[Any, ...]]
     size: int
     refusal: Exception | None = None
-    done: Future[None] = field(default_factory=Future)
+    result: SimpleQueue[Exception | None] = field(default_factory=SimpleQueue)
 
 
 class GroupCommit:
     """Commits the submissions of many threads in groups, from one thread of its own.
 
-    Submissions that arrive while a group is written form the next group: they share one transaction
-    and one wait for the disk. The thread starts with the first submission.
+    Submissions that arrive while one group is written form the next group, so they share one
+    transaction and one wait for the disk. The thread starts with the first submission.
 
     Arguments:
         commit: writes one group in one transaction. It gets a function that returns the group, and
@@ -63,7 +63,9 @@ class GroupCommit:
                 self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
                 self._thread.start()
             self._queue.put(submission)
-        submission.done.result()
+        error = submission.result.get()
+        if error is not None:
+            raise error
 
     def close(self) -> None:
         """Commit what was submitted, and end the thread."""
@@ -80,12 +82,11 @@ class GroupCommit:
             if len(group) > 1:
                 time.sleep(self._pause_s)
             group = [first]
-            last = self._write_group(group)
-            if last:
+            if self._write_group(group):
                 return
 
     def _write_group(self, group: list[Submission]) -> bool:
-        """Write a group with all that arrives until it is written; whether it was the last."""
+        """Write a group and all that waits by then; returns whether it was the last."""
         last = False
 
         def join_waiting() -> list[Submission]:
@@ -104,11 +105,8 @@ class GroupCommit:
             self._commit(join_waiting)
         except Exception as cause:
             for submission in group:
-                submission.done.set_exception(cause)
+                submission.result.put(cause)
         else:
             for submission in group:
-                if submission.refusal is None:
-                    submission.done.set_result(None)
-                else:
-                    submission.done.set_exception(submission.refusal)
+                submission.result.put(submission.refusal)
         return last

@@ -1,7 +1,7 @@
 """Runs a rollout scenario, from the champion's training to the end of the challenger's rollout.
 
-Only the customers are simulated: both versions pass every offline gate, forecasts come from the HTTP
-service or from a nightly batch, and the release judges the prediction log and the recorded sales.
+Only the customers are simulated. Both versions pass every offline gate, forecasts come from the
+HTTP service or from a nightly batch, and the release judges the prediction log and the sales.
 """
 
 from __future__ import annotations
