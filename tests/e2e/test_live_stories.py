@@ -14,14 +14,10 @@ from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.gates.canary.verdict import judge_canary
 from pipelines.release.ledger import chain_errors
 from pipelines.release.registry import CHALLENGER, CHAMPION
-from pipelines.simulation.demo.scenarios import (
-    BETTER_FORECAST,
-    FULL_SHELVES,
-    MEDIAN_FORECAST,
-    ONE_REGION,
-)
+from pipelines.simulation.demo.scenarios import BETTER_FORECAST, MEDIAN_FORECAST
 from pipelines.spec.predictions import LOG, prediction_log
 from pipelines.spec.scores import SCORES
+from tests.support.rollout_scenarios import FULL_SHELVES, ONE_REGION
 from tests.support.scenario_runner import run_scenario
 
 LEVEL = 0.05  # of one canary: 0.2 a year over 4 tries, as stories declare
@@ -45,7 +41,7 @@ def test_a_better_forecast_is_promoted_by_its_canary(tmp_path: Path, batch: bool
     store = parts.open_store(parts.load_spec("orders"))
     logged = [one.key for one in store.list(stream_prefix(LOG, prediction_log("orders")))]
     scored = [one.key for one in store.list(f"{SCORES}/orders/")]
-    nights = (found.last.as_of - BETTER_FORECAST.challenger_at).days + 1
+    nights = (found.last.as_of - BETTER_FORECAST.challenger.trained_at).days + 1
     assert len(scored) == sum("/batch-" in key for key in logged) == (nights if batch else 0)
     assert len(logged) >= nights
     again, _ = run_scenario(BETTER_FORECAST, tmp_path, batch=batch)

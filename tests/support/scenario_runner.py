@@ -39,7 +39,7 @@ def told(
     declarations = Declarations(
         settings.home, ROOT / "models" / "demand.yaml", ROOT / "expectations" / "demand.json"
     )
-    clock = SettableClock(story.champion_at)
+    clock = SettableClock(story.champion.trained_at)
     parts = dataclasses.replace(
         connect(settings, clock=clock), registry=FolderRegistry(settings.home / "registry")
     )

@@ -81,7 +81,7 @@ def _live(
     from pipelines.simulation.demo.rollout_demo import Declarations, run_scenario
     from pipelines.simulation.people.forecast_clients import SettableClock, http_clients
 
-    known, clock = settings.apart(story.model), SettableClock(story.champion_at)
+    known, clock = settings.apart(story.model), SettableClock(story.champion.trained_at)
     declarations = Declarations(
         known.home, settings.models / "demand.yaml", settings.expectations / "demand.json"
     )

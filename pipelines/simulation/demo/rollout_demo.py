@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import yaml
@@ -143,7 +143,8 @@ def run_scenario(
         return ScenarioResult(scenario, before)
     steps: list[ReleaseReport] = []
 
-    def make(recipe: VersionRecipe, at: datetime, reason: str) -> ScenarioResult:
+    def make(recipe: VersionRecipe, reason: str) -> ScenarioResult:
+        at = recipe.trained_at
         clock.move(at)
         declarations.declare(scenario, recipe)
         materialize(model, at, parts.materialization)
@@ -153,15 +154,15 @@ def run_scenario(
     declarations.declare(scenario, scenario.champion)
     parts.progress("writing what happened before")
     store = parts.open_store(parts.load_spec(model))
-    write_world(world, store, Window(scenario.scale.start, scenario.challenger_at))
-    made = make(scenario.champion, scenario.champion_at, "the first version")
+    write_world(world, store, Window(scenario.chain.scale.start, scenario.challenger.trained_at))
+    made = make(scenario.champion, "the first version")
     if made.outcome != Outcome.FIRST_VERSION:
         return made
-    asked = make(scenario.challenger, scenario.challenger_at, scenario.title)
+    asked = make(scenario.challenger, scenario.title)
     if asked.outcome != Outcome.START_ROLLOUT:
         return asked
-    first = scenario.challenger_at.date()
-    inventory = Inventory(world, first, scenario.order_factor)
+    first = scenario.challenger.trained_at.date()
+    inventory = Inventory(world, first, scenario.chain.order_factor)
     with open_client(world, model, parts, clock) as client:
         loop = ClosedLoop(model, inventory, client, parts, clock, first)
         for report in loop.days(first + timedelta(days=scenario.days)):
