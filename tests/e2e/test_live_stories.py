@@ -18,7 +18,7 @@ from pipelines.simulation.demo.scenarios import BETTER_FORECAST, MEDIAN_FORECAST
 from pipelines.spec.predictions import LOG, prediction_log
 from pipelines.spec.scores import SCORES
 from tests.support.rollout_scenarios import FULL_SHELVES, ONE_REGION
-from tests.support.scenario_runner import run_scenario
+from tests.support.scenario_runner import run_in_folder
 
 LEVEL = 0.05  # of one canary: 0.2 a year over 4 tries, as stories declare
 BOTH_WAYS = pytest.mark.parametrize("batch", [False, True], ids=["over_http", "in_batch"])
@@ -31,7 +31,7 @@ def verdicts(story_told: object) -> dict[str, str]:
 @pytest.mark.slow
 @BOTH_WAYS
 def test_a_better_forecast_is_promoted_by_its_canary(tmp_path: Path, batch: bool) -> None:
-    found, parts = run_scenario(BETTER_FORECAST, tmp_path, batch=batch)
+    found, parts = run_in_folder(BETTER_FORECAST, tmp_path, batch=batch)
     assert found.outcome == "promoted", (found.last.reasons, verdicts(found))
     stages = [str(entry.transition.stage) for entry in found.chain if entry.transition]
     assert stages == ["shadow", "canary", "promoted"]
@@ -44,7 +44,7 @@ def test_a_better_forecast_is_promoted_by_its_canary(tmp_path: Path, batch: bool
     nights = (found.last.as_of - BETTER_FORECAST.challenger.trained_at).days + 1
     assert len(scored) == sum("/batch-" in key for key in logged) == (nights if batch else 0)
     assert len(logged) >= nights
-    again, _ = run_scenario(BETTER_FORECAST, tmp_path, batch=batch)
+    again, _ = run_in_folder(BETTER_FORECAST, tmp_path, batch=batch)
     assert again.chain == found.chain, "told again, it is only looked up"
 
 
@@ -58,7 +58,7 @@ def test_only_the_canary_tells_that_orders_by_the_median_leave_shelves_empty(
     Who is in which arm is drawn anew with every version's content, so that some draws end it as
     inconclusive; no draw may promote it, and no other metric may be what speaks against it.
     """
-    found, parts = run_scenario(MEDIAN_FORECAST, tmp_path, batch=batch)
+    found, parts = run_in_folder(MEDIAN_FORECAST, tmp_path, batch=batch)
     said = verdicts(found)
     assert found.outcome in ("rolled_back", "inconclusive"), (found.last.reasons, said)
     assert set(found.harms) <= {"canary.harm.packs_sold"}
@@ -86,7 +86,7 @@ def test_only_the_segments_guardrail_tells_that_the_north_runs_empty(tmp_path: P
 
     Some draws of the arms end it as inconclusive; no draw may promote it.
     """
-    found, parts = run_scenario(ONE_REGION, tmp_path)
+    found, parts = run_in_folder(ONE_REGION, tmp_path)
     said = verdicts(found)
     assert found.outcome in ("rolled_back", "inconclusive"), (found.last.reasons, said)
     assert set(found.harms) <= {"canary.harm.packs_sold.region.north"}
@@ -111,6 +111,6 @@ def test_only_the_segments_guardrail_tells_that_the_north_runs_empty(tmp_path: P
 
 @pytest.mark.slow
 def test_a_better_forecast_that_changes_nothing_is_not_promoted(tmp_path: Path) -> None:
-    found, parts = run_scenario(FULL_SHELVES, tmp_path)
+    found, parts = run_in_folder(FULL_SHELVES, tmp_path)
     assert found.outcome == "inconclusive", (found.last.reasons, verdicts(found))
     assert parts.registry.alias("full_shelves", CHAMPION) == "1"

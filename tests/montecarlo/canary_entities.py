@@ -11,7 +11,8 @@ import numpy.typing as npt
 from scipy import stats
 
 from pipelines.core.arrays import Floats, Integers, Mask
-from pipelines.gates.canary.findings import EQUAL_ARMS, HARM_TUNING
+from pipelines.gates.canary.comparability import EQUAL_ARMS
+from pipelines.gates.canary.harm import HARM_TUNING
 from pipelines.gates.canary.sums import EnrolledEntities, canary_sums
 from pipelines.gates.canary.verdict import CanaryStep, judge_canary
 from pipelines.outcomes.metric_rows import MetricRows

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from pipelines.core.arrays import Floats
-from pipelines.gates.canary.findings import HARM_TUNING
+from pipelines.gates.canary.harm import HARM_TUNING
 from pipelines.stats.anytime import log_evidence, mixing
 from pipelines.stats.group_sequential import planned_information
 from tests.montecarlo.canary_entities import LEVEL
@@ -43,7 +43,7 @@ MARGIN = 1.0  # of a segment
 
 
 def guarded(score: Floats, margin: float, alpha: float, information: Floats) -> Guarded:
-    """One segment's guardrail, as ``canary_findings`` computes it.
+    """One segment's guardrail, as the canary computes it.
 
     Arguments:
         score: at the end of each day, shape (n, days).

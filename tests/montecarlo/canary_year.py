@@ -22,7 +22,7 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from pipelines.core.arrays import Floats
-from pipelines.gates.canary.findings import HARM_TUNING
+from pipelines.gates.canary.harm import HARM_TUNING
 from pipelines.gates.canary.looks import interim_looks, remaining_power, target_information
 from pipelines.gates.canary.sums import ARMS, ArmSums, CanaryEvidence, MetricSums, PeriodSums
 from pipelines.gates.canary.verdict import CanaryStep

@@ -21,15 +21,9 @@ from pipelines.wiring import connect, service_here
 from tests.support.pharmacy import ROOT
 
 
-<<<<<<< HEAD
-def run_scenario(
-    story: LiveStory, folder: Path, tell: Tell = lambda _: None, *, batch: bool = False
-) -> tuple[Told, Parts]:
-=======
-def told(
+def run_in_folder(
     story: RolloutScenario, folder: Path, tell: OnReport = lambda _: None, *, batch: bool = False
 ) -> tuple[ScenarioResult, Parts]:
->>>>>>> f29407a (Rename the simulation: clients, closed loop, inventory, scenarios)
     """A story to its end, on files and SQLite; and the collaborators that were in it.
 
     Arguments:

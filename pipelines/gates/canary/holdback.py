@@ -14,12 +14,8 @@ from pydantic import Field
 
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.core.records import Record
-from pipelines.gates.canary.findings import (
-    harm_findings,
-    maturity_finding,
-    sample_ratio_findings,
-    stopping_reason,
-)
+from pipelines.gates.canary.comparability import maturity_finding, sample_ratio_findings
+from pipelines.gates.canary.harm import harm_findings, stopping_reason
 from pipelines.gates.canary.looks import cumulative_difference, target_information
 from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.spec.rollout import Canary, Rollout

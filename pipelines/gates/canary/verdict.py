@@ -16,20 +16,21 @@ from pydantic import Field
 
 from pipelines.core.findings import Finding, Verdict, overall
 from pipelines.core.records import Record
-from pipelines.gates.canary.findings import (
+from pipelines.gates.canary.comparability import (
+    late_outcome_findings,
+    maturity_finding,
+    sample_ratio_findings,
+    weekdays_finding,
+)
+from pipelines.gates.canary.harm import harm_findings, stopping_reason
+from pipelines.gates.canary.looks import Look, interim_looks
+from pipelines.gates.canary.success import (
     corrected_gain_finding,
     futility_finding,
     guardrail_finding,
-    harm_findings,
     last_week_finding,
-    late_outcome_findings,
-    maturity_finding,
     primary_finding,
-    sample_ratio_findings,
-    stopping_reason,
-    weekdays_finding,
 )
-from pipelines.gates.canary.looks import Look, interim_looks
 from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.spec.rollout import Rollout
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipelines.core.findings import Finding, Gate, Verdict
-from pipelines.gates.canary.findings import stopping_reason
+from pipelines.gates.canary.harm import stopping_reason
 from pipelines.release.ledger import NewEntry
 from pipelines.release.rollout.transition import Stage
 

@@ -1,0 +1,135 @@
+"""Whether the two arms can be compared: their sizes, their outcomes, their weekdays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scipy.stats import norm
+
+from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
+from pipelines.gates.canary.sums import ARMS, WEEK, ArmSums, CanaryEvidence
+from pipelines.spec.live_metrics import LATE
+from pipelines.spec.rollout import Canary
+from pipelines.stats.cuped import arms_difference
+from pipelines.stats.sample_ratio import sample_ratio
+from pipelines.stats.undefined import NoVariation, Undefined
+
+EQUAL_ARMS = (0.5, 0.5)
+LATE_ALPHA = (
+    0.05  # one-sided doubt at which one arm's outcome is said to come later than the other's
+)
+
+
+def sample_ratio_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[Finding]:
+    """Whether both arms are of one size, in each stage, among all and among those with outcomes."""
+    for name, whom in (("assigned", "entities"), ("labelled", "entities with an outcome")):
+        counts = [
+            [_unit_count(group, canary, name) for group in pair]
+            for pair in zip(*(evidence.to_date.arm(arm) for arm in ARMS), strict=True)
+        ] or [[0, 0]]
+        found, alpha = sample_ratio(counts, EQUAL_ARMS), canary.sample_ratio_alpha / 2
+        sizes = " and ".join(str(sum(column)) for column in zip(*counts, strict=True))
+        unequal = found.p_value <= alpha
+        yield make_finding(
+            f"canary.sample_ratio.{name}",
+            Verdict.FAIL if unequal else Verdict.PASS if found.counted else Verdict.NO_DATA,
+            f"{sizes} {whom} in challenger and control arm, p {found.p_value:.2g} at any time, "
+            f"held at {alpha:g}"
+            + (
+                "; something chose who is counted, so no difference means anything"
+                if unequal
+                else ""
+            ),
+            Measurement(value=found.p_value, threshold=alpha, rows=found.counted),
+        )
+
+
+def _unit_count(group: ArmSums, canary: Canary, name: str) -> int:
+    if name == "assigned":
+        return group.entities
+    return group.metrics[canary.outcome.name].moments.count
+
+
+def maturity_finding(evidence: CanaryEvidence, canary: Canary) -> Finding:
+    """Whether the whole weeks have the outcomes that should have come, in both arms."""
+    name, metric = "canary.maturity", canary.outcome.name
+    if not evidence.cumulative_weeks:
+        return make_finding(name, Verdict.NO_DATA, "no whole week has matured yet")
+    shares, rows = [], 0
+    for arm in ARMS:
+        readings = [group.metrics[metric] for group in evidence.cumulative_weeks[-1].arm(arm)]
+        due = sum(reading.matured for reading in readings)
+        shares.append(sum(reading.observed for reading in readings) / due if due else 0.0)
+        rows += due
+    complete = min(shares) >= canary.label_share
+    return make_finding(
+        name,
+        Verdict.PASS if complete else Verdict.NO_DATA,
+        f"of what has matured in {len(evidence.cumulative_weeks)} whole week(s), {shares[0]:.1%} "
+        f"has an outcome with the challenger and {shares[1]:.1%} with the control, wanted "
+        f"{canary.label_share:.0%} in each",
+        Measurement(
+            value=min(shares), threshold=canary.label_share, unit="share of rows", rows=rows
+        ),
+    )
+
+
+def late_outcome_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[Finding]:
+    """Whether as much of the outcome comes after its delay in either arm; nothing if none can.
+
+    On the weeks before the newest, of which late events have had a week to come. What is late in
+    one arm only makes that arm's newest week look smaller than it is.
+    """
+    if not any(LATE in group.metrics for group in evidence.to_date.arms):
+        return
+    name, allowed = "canary.late_outcomes", canary.max_late_difference
+    if len(evidence.cumulative_weeks) < 2:
+        yield make_finding(
+            name, Verdict.NO_DATA, "late events of no whole week have had time to come"
+        )
+        return
+    before = [
+        [group.metrics[LATE].moments for group in evidence.cumulative_weeks[-2].arm(arm)]
+        for arm in ARMS
+    ]
+    gap, least, ends, told = 0.0, 0.0, None, "too few events came to tell"
+    try:
+        found = arms_difference(*before, ratio=True)
+    except NoVariation as same:
+        gap, least, told = same.difference, abs(same.difference), "all came late, or none"
+    except Undefined:
+        pass  # whether there are outcomes at all is asked elsewhere
+    else:
+        gap, ends = found.estimate, found.interval(1 - 2 * LATE_ALPHA)
+        least = abs(gap) - float(norm.isf(LATE_ALPHA)) * found.standard_error
+        told = (
+            f"{found.challenger:.1%} of the events that {canary.outcome.name} is made of came "
+            f"after their delay with the challenger, {found.control:.1%} with the control"
+        )
+    apart = least > allowed
+    yield make_finding(
+        name,
+        Verdict.INCONCLUSIVE if apart else Verdict.PASS,
+        told + ("; one arm's newest week is not complete: declare a longer delay" * apart),
+        Measurement(
+            value=gap,
+            interval=ends,
+            threshold=allowed,
+            unit="share of events",
+            rows=sum(one.count for arm in before for one in arm),
+        ),
+    )
+
+
+def weekdays_finding(evidence: CanaryEvidence) -> Finding:
+    """Whether every weekday counts as often as every other, and at least twice."""
+    whole = len(evidence.days_in_week)
+    gaps = [week for week, days in enumerate(evidence.days_in_week, 1) if days < WEEK]
+    enough = whole >= 2 and not gaps
+    lacking = f"; days are missing in week {', '.join(map(str, gaps))}" if gaps else ""
+    return make_finding(
+        "canary.weekdays",
+        Verdict.PASS if enough else Verdict.NO_DATA,
+        f"{whole} whole matured week(s), wanted at least 2 of {WEEK} days each{lacking}",
+        Measurement(value=float(sum(evidence.days_in_week)), threshold=2.0 * WEEK, unit="days"),
+    )
