@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Self
 
@@ -22,6 +23,16 @@ class Record(BaseModel):
     def as_json(self) -> dict[str, Any]:
         """The record as JSON types, every field spelled out."""
         return self.model_dump(mode="json")
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other values, which are not validated.
+
+        Raises:
+            TypeError: for a name that is no field; Pydantic would ignore it.
+        """
+        if unknown := sorted(set(update or ()) - set(type(self).model_fields)):
+            raise TypeError(f"{type(self).__name__} has no field {', '.join(unknown)}")
+        return super().model_copy(update=update, deep=deep)
 
     @classmethod
     def from_stored(cls, value: Any) -> Self:

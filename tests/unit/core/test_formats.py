@@ -93,3 +93,9 @@ def test_a_seal_covers_the_bytes_that_were_written() -> None:
     ):
         with pytest.raises(ValueError, match="hash"):
             unseal(changed)
+
+
+def test_a_copy_with_a_field_that_does_not_exist_is_an_error() -> None:
+    assert Outer(name="a").model_copy(update={"name": "b"}) == Outer(name="b")
+    with pytest.raises(TypeError, match="Outer has no field nam"):
+        Outer(name="a").model_copy(update={"nam": "b"})
