@@ -1,0 +1,102 @@
+"""Rollbacks: how far they lead, and what they do after a move by hand or a kill."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipelines.adapters.registry.folder import FolderRegistry
+from pipelines.core.errors import GauntletError, IntegrityError
+from pipelines.release.ledger import NewEntry
+from tests.support.promotion_home import AT, Home, inputs
+
+
+def test_a_rollback(home: Home, first: str) -> None:
+    second = home.register("run-2")
+    home.promote(inputs("run-2", second, first))
+    entry = home.rollback("undo-1", first)
+    assert (entry.kind, entry.champion_after) == ("rollback", first)
+    assert home.rollback("undo-1", first) == entry
+    home.check(first)
+    with pytest.raises(GauntletError, match="leads to a former champion"):
+        home.rollback("undo-2", home.register("run-3"))
+    with pytest.raises(GauntletError, match="leads to a former champion"):
+        home.rollback("undo-3", first)
+    with pytest.raises(GauntletError, match="needs a reason"):
+        home.rollback("undo-4", second, " ")
+    home.check(first)
+
+
+def test_a_second_rollback_leads_further_back_and_never_forth(home: Home, first: str) -> None:
+    second, third = home.register("run-2"), home.register("run-3")
+    home.promote(inputs("run-2", second, first))
+    home.promote(inputs("run-3", third, second))
+    assert home.rollback("undo-1").champion_after == second
+    assert home.rollback("undo-2").champion_after == first, "the harmful one is back"
+    with pytest.raises(GauntletError, match="nothing to roll back to") as told:
+        home.rollback("undo-3")
+    assert f"champion is {first}" in told.value.got
+    home.check(first)
+    assert home.rollback("redo-1", third).champion_after == third, "a person may name it"
+    assert home.rollback("undo-4").champion_after == first
+    home.check(first)
+
+
+def test_a_rollback_takes_back_a_move_by_hand_that_nobody_had_seen_yet(
+    home: Home, first: str
+) -> None:
+    second = home.register("run-2")
+    home.move_by_hand(second)
+    assert home.rollback("undo-1").champion_after == first
+    home.check(first)
+    home.promote(inputs("run-3", third := home.register("run-3"), first))
+    home.move_by_hand(first)
+    assert home.rollback("undo-2").champion_after == third, "the hand had gone back"
+    home.move_by_hand(None)
+    assert home.rollback("undo-3").champion_after == third, "nothing served"
+    home.check(third)
+
+
+def test_a_rollback_that_was_killed_is_finished_by_asking_again(home: Home, first: str) -> None:
+    second, third = home.register("run-2"), home.register("run-3")
+    home.promote(inputs("run-2", second, first))
+    home.promote(inputs("run-3", third, second))
+    chain = home.ledger.entries("demand")
+    killed = NewEntry(
+        model="demand",
+        kind="rollback",
+        run="undo-1",
+        as_of=AT,
+        champion_before=third,
+        champion_after=second,
+        reasons=("it sells nothing",),
+    )
+    home.ledger.append(killed, after=chain[-1].sequence)
+    assert (home.alias, home.rollback("undo-2").run) == (third, "undo-1")
+    home.check(second)
+
+
+def test_a_registry_of_somebody_else_is_no_move_by_hand(
+    home: Home, first: str, tmp_path: Path
+) -> None:
+    """Where GAUNTLET_MLFLOW_URI is missing, an empty registry in the home is what answers."""
+    before = home.ledger.entries("demand")
+    right, home.registry = home.registry, FolderRegistry(tmp_path / "another")
+    with pytest.raises(IntegrityError, match="knows no version that ever was champion"):
+        home.reconcile()
+    with pytest.raises(IntegrityError, match="knows no version that ever was champion"):
+        home.rollback("undo-1")
+    assert home.ledger.entries("demand") == before
+    home.registry = right
+    home.check(first)
+
+
+def test_a_rollback_to_a_version_that_was_deleted_is_refused_before_it_is_recorded(
+    home: Home, first: str
+) -> None:
+    second = home.register("run-2")
+    home.promote(inputs("run-2", second, first))
+    shutil.rmtree(home.folder / "registry" / "demand" / first)
+    with pytest.raises(GauntletError, match="no such version"):
+        home.rollback("undo-1")
+    home.check(second)
