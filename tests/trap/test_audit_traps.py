@@ -209,7 +209,7 @@ def test_a_gain_that_is_the_baselines_own_noise_is_named() -> None:
     caught = report.finding("audit.baseline_instability")
     assert caught.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE)
     assert caught.blocking
-    assert "of it is luck" in caught.reason
+    assert "of it is noise" in caught.reason
     refits = report.refits
     assert refits is not None
     assert refits.how == "seeds"

@@ -1,8 +1,7 @@
-"""Takes the offline difference of a changed recipe apart: how much is the model, how much the rows.
+"""Split the offline gain of a changed recipe: how much comes from the model, how much from rows.
 
-An arm that filters its rows, or changes what counts as right, is scored on an exam that it wrote
-itself. So both arms are scored on each other's rows and, what alone may decide, on all points that
-production asks about.
+A recipe that filters its rows or redefines its label chooses its own test. So both recipes are
+scored on each other's rows and on all decision points of production; only the latter decide.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from pipelines.training.row_sets import AuditData, Side, cluster_ids
 
 MOST_CHANGES = 40
 IMPORTANCE_ROWS = 5_000
-UNLABELLED = 0.01  # share of live rows from which it is asked why they have no label
+UNLABELLED = 0.01  # share of live rows from which selection of labels is checked
 
 
 def audit(
@@ -40,16 +39,16 @@ def audit(
     unequal: Mapping[str, float] | None = None,
     progress: Progress = lambda _: None,
 ) -> Audit:
-    """Fit both recipes and take their offline difference apart.
+    """Fit both recipes and split their offline difference.
 
     Arguments:
         data: rows of both recipes.
-        as_of: the instant the audit stands at.
-        against: what the candidate is held against, for the reader.
+        as_of: the instant of the audit.
+        against: what the candidate is compared with, for the reader.
         changes: what differs between the declarations, one line each.
         unequal: share of logged values of each feature that differ from recomputed ones; ``None``
             when there is no prediction log.
-        progress: told a sentence now and then.
+        progress: called with a sentence now and then.
 
     Raises:
         DataError: when a recipe has too few labelled rows to be fitted or judged.
@@ -63,7 +62,7 @@ def audit(
     cross = CrossEvaluation(data)
     live = _live(cross, "champion")
     new = _live(cross, "candidate") if data.new_labels else None
-    progress("telling the populations apart")
+    progress("comparing the populations")
     moved = PopulationShift(data, spec.gates.audit.classifier_rows)
     weighted, shifts = moved.weighted(cross, spec.gates.audit.clip)
     distances = moved.distances()

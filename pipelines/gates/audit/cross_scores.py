@@ -1,4 +1,4 @@
-"""Both arms of an audit, fitted, and scored on every population under every label rule."""
+"""Both recipes of an audit, fitted, and scored on every population under every label rule."""
 
 from __future__ import annotations
 

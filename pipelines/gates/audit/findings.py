@@ -1,7 +1,7 @@
-"""The audit's gate: where its numbers meet the thresholds of the declaration.
+"""The audit's findings: its numbers compared with the declared thresholds.
 
-A flag says that offline numbers of two recipes cannot be compared. It stops the candidate unless
-the candidate is shown to be better where it counts: on the points that production asks about.
+A failed check means that the offline numbers of the two recipes cannot be compared. It stops the
+candidate unless the candidate is better on live points: the decision points of production.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ LEVEL = 0.95  # of the intervals of areas
 
 @dataclass(frozen=True)
 class AuditExtras:
-    """What the findings need beside the record.
+    """What the findings need besides the record.
 
     ``unequal`` are shares of logged values that differ from recomputed ones, by feature; ``None``
     without a prediction log. ``important`` are the candidate's more important features.
-    ``selective`` is how well the champion's answers tell which live rows have a label; ``None``
-    where nearly all have one.
+    ``selective`` is how well the champion's predictions separate live rows with a label from
+    those without; ``None`` where nearly all have one.
     """
 
     unequal: Mapping[str, float] | None = None
@@ -73,13 +73,13 @@ class _Judge:
         return any(each.name == "candidate_holdout" for each in self.found.populations)
 
     def live(self) -> Finding:
-        """Both arms where it counts. Better has to be shown here when offline was elsewhere."""
+        """The gain on live points; it must be shown if the candidate's own holdout is different."""
         live, unit = self.found.live, self.found.metric
         if live is None:
             return make_finding(
                 "audit.live",
                 Verdict.NO_DATA,
-                "the arms cannot be compared on the points that production asks about",
+                "the recipes cannot be compared on live points",
                 Measurement(unit=unit),
             )
         difference = live.difference
@@ -97,14 +97,14 @@ class _Judge:
         told = f"{told} on live points, gain {with_interval(difference.estimate, interval)}"
         blocking = True
         if self.better:
-            verdict, reason = Verdict.PASS, f"the recipe is better where it counts: {told}"
+            verdict, reason = Verdict.PASS, f"the recipe is better on live points: {told}"
         elif difference.p_below(-self.worth) <= self.gate.alpha:
             verdict = Verdict.FAIL
-            reason = f"the recipe loses more than {self.worth:g} where it counts: {told}"
+            reason = f"the recipe loses more than {self.worth:g} on live points: {told}"
         else:
             verdict, blocking = Verdict.INCONCLUSIVE, self.new_points
-            needed = ", and its own holdout is another population" if blocking else ""
-            reason = f"the recipe is not shown to be better where it counts{needed}: {told}"
+            needed = ", and its own holdout is a different population" if blocking else ""
+            reason = f"the recipe is not shown to be better on live points{needed}: {told}"
         return make_finding(
             "audit.live",
             verdict,
@@ -126,7 +126,7 @@ class _Judge:
         """
         found = self.found
         if found.own is None:
-            reason = f"{found.metric} does not exist for every population that it is asked of"
+            reason = f"{found.metric} is undefined on at least one population"
             return make_finding(
                 "audit.sign_flip", Verdict.NO_DATA, reason, blocking=not self.better
             )
@@ -144,7 +144,7 @@ class _Judge:
             return make_finding(
                 "audit.sign_flip",
                 Verdict.NO_DATA,
-                f"{told}; on live points it cannot be told",
+                f"{told}; the gain on live points is unknown",
                 measured,
                 blocking=self.new_points,
             )
@@ -158,7 +158,7 @@ class _Judge:
             reason = f"the sign flips in the candidate's favour: {told}"
         elif abs(rest) > abs(model):
             verdict = Verdict.INCONCLUSIVE
-            reason = f"other rows or labels make more of it than the model does: {told}"
+            reason = f"other rows or labels contribute more than the model: {told}"
         else:
             return make_finding(
                 "audit.sign_flip", Verdict.PASS, f"the signs agree: {told}", measured
@@ -178,7 +178,7 @@ class _Judge:
         return gain if self.found.higher_is_better else 0.0 - gain
 
     def training_population(self) -> Finding:
-        """Whether the candidate learns from other rows than the champion, or than live ones."""
+        """Whether the candidate trains on other rows than the champion's or live ones."""
         found, gate = self.found, self.gate
         moved = next(each for each in found.movements if each.population == "training")
         if not any(each.name == "candidate_training" for each in found.populations):
@@ -194,7 +194,7 @@ class _Judge:
             return make_finding(
                 "audit.training_population",
                 Verdict.NO_DATA,
-                f"the recipe {words}; too few rows to tell how far that leads",
+                f"the recipe {words}; there are too few rows to measure the effect",
                 Measurement(unit="area under the curve"),
                 blocking=not self.better,
             )
@@ -215,18 +215,18 @@ class _Judge:
         )
         if not shifted:
             return make_finding(
-                "audit.training_population", Verdict.PASS, f"hardly moved: {told}", measured
+                "audit.training_population", Verdict.PASS, f"nearly unchanged: {told}", measured
             )
         if self.better:
-            reason = f"the recipe trains on another population, and is better live: {told}"
+            reason = f"it trains on a different population and is better on live points: {told}"
             return make_finding(
                 "audit.training_population", Verdict.INCONCLUSIVE, reason, measured, blocking=False
             )
-        reason = f"the recipe trains on another population and is not shown better live: {told}"
+        reason = f"different training population, not shown better on live points: {told}"
         return make_finding("audit.training_population", Verdict.FAIL, reason, measured)
 
     def _growth(self) -> float:
-        """How much better the new training rows are told from live ones than the old, at most."""
+        """How much more the new training rows differ from live ones than the old, in AUC."""
         areas = {
             (each.first, each.columns, each.method): max(each.auc.area, 0.5)
             for each in self.found.distances
@@ -243,12 +243,9 @@ class _Judge:
         """Whether the holdout can be weighted to the live population. Never decides."""
         weighted, gate = self.found.weighted, self.gate
         if weighted is None:
-            told = (
-                "the holdouts share nothing with live points that weights could use, or the "
-                "metric is no mean"
-            )
+            told = "the holdout does not overlap live points, or the metric is not a mean of rows"
             verdict = Verdict.NO_DATA if self.new_points else Verdict.PASS
-            reason = told if self.new_points else "both recipes are judged on live points"
+            reason = told if self.new_points else "both recipes are scored on live points"
             return make_finding("audit.overlap", verdict, reason, blocking=False)
         told = (
             f"effective share {weighted.effective_share:.0%} of the holdout's rows, "
@@ -260,7 +257,7 @@ class _Judge:
             value=weighted.effective_share, threshold=gate.effective_share, unit="share of rows"
         )
         if few or weighted.outside_share > gate.outside_share:
-            reason = f"the holdout cannot stand for live points, so no weighted gain: {told}"
+            reason = f"the holdout does not represent live points, so no weighted gain: {told}"
             return make_finding(
                 "audit.overlap", Verdict.INCONCLUSIVE, reason, measured, blocking=False
             )
@@ -268,7 +265,7 @@ class _Judge:
         return make_finding("audit.overlap", Verdict.PASS, reason, measured, blocking=False)
 
     def label(self) -> Iterator[Finding]:
-        """Whether the candidate changed what counts as right."""
+        """Whether the candidate changes the definition of the label."""
         rules = self.found.labels
         if rules is None:
             return
@@ -295,11 +292,11 @@ class _Judge:
                 "audit.label", Verdict.INCONCLUSIVE, reason, measured, blocking=False
             )
         else:
-            reason = f"what counts as right has changed, and the gain depends on it: {told}"
+            reason = f"the definition of the label has changed, and the gain depends on it: {told}"
             yield make_finding("audit.label", Verdict.FAIL, reason, measured)
 
     def feature(self) -> Iterator[Finding]:
-        """Whether features that matter were served with other values than they are trained on."""
+        """Whether important features are served with values that differ from training."""
         unequal = self.extras.unequal
         if unequal is None:
             return
@@ -313,10 +310,10 @@ class _Judge:
             unit="share of logged values",
         )
         if heavy:
-            reason = f"features that matter are served with other values: {named}"
+            reason = f"important features are served with different values: {named}"
             yield make_finding("audit.feature", Verdict.FAIL, reason, measured)
         elif wrong:
-            reason = f"features of little weight are served with other values: {named}"
+            reason = f"unimportant features are served with different values: {named}"
             yield make_finding(
                 "audit.feature", Verdict.INCONCLUSIVE, reason, measured, blocking=False
             )
@@ -325,28 +322,28 @@ class _Judge:
             yield make_finding("audit.feature", Verdict.PASS, reason, measured)
 
     def selective_labels(self) -> Finding:
-        """Whether labels exist for one side of the champion's own answers only."""
+        """Whether labels depend on the champion's own predictions."""
         area, gate = self.extras.selective, self.gate
         if area is None:
             return make_finding(
                 "audit.selective_labels",
                 Verdict.PASS,
-                "nearly every live row has a label, or none does",
+                "nearly every live row has a label, or none has",
             )
-        told = f"the champion's answer tells rows with a label from others: area {area.area:.3f}"
+        told = f"the champion's prediction separates labelled rows from others: AUC {area.area:.3f}"
         measured = Measurement(value=area.area, threshold=gate.selective_area, unit="area")
         if area.area < gate.selective_area:
             return make_finding("audit.selective_labels", Verdict.PASS, told, measured)
-        reason = f"labels exist for one decision only, so that offline cannot judge: {told}"
+        reason = f"labels exist for one decision only, so offline numbers are biased: {told}"
         return make_finding("audit.selective_labels", Verdict.FAIL, reason, measured)
 
     def baseline_instability(self) -> Iterator[Finding]:
-        """Whether fits that differ in nothing but luck reach such a gain."""
+        """Whether refits of the same recipes reach such a gain."""
         refits = self.found.refits
         if refits is None:
             return
         share = refits.luck_share
-        luck = "" if share is None else f"{share:.0%} of it is luck; "
+        luck = "" if share is None else f"{share:.0%} of it is noise; "
         told = (
             f"an apparent gain of {refits.gain:.4g} on live points; {luck}"
             f"{len(refits.gains)} refits of both recipes ({refits.how}) gain "
@@ -358,7 +355,7 @@ class _Judge:
         if refits.gain <= 0:
             yield make_finding(name, Verdict.PASS, f"no gain to explain: {told}", measured)
         elif refits.gain > refits.noise and refits.expected > 0:
-            yield make_finding(name, Verdict.PASS, f"more than luck: {told}", measured)
+            yield make_finding(name, Verdict.PASS, f"more than noise: {told}", measured)
         else:
             matters = refits.gain >= self.worth
             verdict = Verdict.FAIL if matters and refits.expected <= 0 else Verdict.INCONCLUSIVE
@@ -371,7 +368,7 @@ def _better(difference: PairedDifference | None, alpha: float) -> bool:
 
 
 def describe_movement(left: str, left_share: float, entered: str, entered_share: float) -> str:
-    """Who left and who entered, as one clause."""
+    """The rows that left and entered a population, as one clause."""
     said = []
     if left:
         said.append(f"drops {left}, {left_share:.1%} of rows")

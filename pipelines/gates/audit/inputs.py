@@ -1,7 +1,7 @@
 """What an audit reads: the rows of two recipes from the same events, with both recipes' features.
 
-Frames carry further columns by which rows can be told apart in words: of event points the rest of
-their row, of points on a grid what the entity's latest event said.
+Frames carry further columns that can describe groups of rows: for event points the other columns of
+their row, for points on a grid the columns of the entity's latest event.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def build_audit_data(
     recent = {place: _within(rows, window) for place, rows in frames.items()}
     if not len(recent["champion", "champion"]):
         raise DataError(
-            "production asks about nothing in the recent window",
+            "production has no decision point in the recent window",
             where=f"{new.name}: {window}",
             got="no decision point of the champion's recipe",
         )
@@ -169,7 +169,7 @@ def _describing(old: ModelSpec, new: ModelSpec) -> Iterator[Feature]:
 def _rows(
     spec: FrameSpec, tables: Mapping[str, ibis.Table], as_of: datetime, window: Window
 ) -> pd.DataFrame:
-    """A frame's rows in one order for ever."""
+    """A frame's rows in a fixed order."""
     from pipelines.features.frame import build_frame
 
     start, end = (bound.replace(tzinfo=None) for bound in (window.start, window.end))

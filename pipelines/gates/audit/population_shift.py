@@ -1,4 +1,4 @@
-"""How the populations of two recipes differ: who left, who entered, how far apart they are."""
+"""How the populations of two recipes differ: rows that left or entered, and their distance."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from pipelines.stats.reweighting import importance_weights, outside_support, thr
 from pipelines.stats.undefined import Undefined
 from pipelines.training.row_sets import LABEL, SIDES, AuditData, Side, cluster_ids, row_ids
 
-TIME_PARTS = ("day", "month", "day_of_year")  # they tell any two stretches of time apart
-SEED = 20260101  # of the classifiers; nothing that is decided hangs on it
+TIME_PARTS = ("day", "month", "day_of_year")  # they separate any two periods
+SEED = 20260101  # of the classifiers; no decision depends on it
 MISSING = "features missing"
 HERE_AND_LIVE: tuple[Side, Side] = ("candidate", "champion")
 WHICH: tuple[Columns, Columns] = ("features", "surroundings")
@@ -37,7 +37,7 @@ METHODS: tuple[Method, Method] = ("trees", "logistic")
 
 @dataclass(frozen=True)
 class PopulationShift:
-    """The populations of an audit. Classifiers are shown ``most`` rows of each."""
+    """The populations of an audit. Classifiers read ``most`` rows of each."""
 
     data: AuditData
     most: int
@@ -49,7 +49,7 @@ class PopulationShift:
 
     @cached_property
     def frames(self) -> dict[str, pd.DataFrame]:
-        """Each population's rows, by name; equal populations of both arms stand once."""
+        """Each population's rows, by name; equal populations of both recipes are listed once."""
         data = self.data
         found = {"champion_training": data.training["champion"]}
         if not self._same_training:
@@ -78,7 +78,7 @@ class PopulationShift:
         )
 
     def movements(self) -> tuple[Movement, ...]:
-        """Who left and who entered the training and the scored rows."""
+        """Rows that left and entered the training and the scored rows."""
         data = self.data
         holdout = (data.live, data.recent_rows("candidate", "champion"))
         training = (data.training["champion"], data.training["candidate"])
@@ -121,7 +121,7 @@ class PopulationShift:
 
     @cached_property
     def _feature_columns(self) -> tuple[str, ...]:
-        """Features of both arms but those that are keys or tell the date."""
+        """Features of both recipes without keys and calendar features that reveal the date."""
         found = []
         for side in SIDES:
             arm = self.data.arm(side)
@@ -165,7 +165,7 @@ class PopulationShift:
                             self._samples[first], self._samples[second], columns, method, SEED
                         )
                     except Undefined:
-                        continue  # the finding says that nothing was told apart
+                        continue  # the finding says that nothing was compared
                     yield Distance(
                         first=first,
                         second=second,

@@ -1,4 +1,4 @@
-"""What an audit found: bounded in size, whatever the data's."""
+"""The record of an audit; its size does not grow with the data."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class PopulationFacts(Record):
 
 
 class Movement(Record):
-    """Who left a population and who entered it when the recipe changed."""
+    """Rows that left and entered a population when the recipe changed."""
 
     population: Literal["training", "holdout"]
     left_rows: int
     left_share: float = Field(description="of the champion's rows, 0 to 1")
-    left: str = Field(description="in words; empty when nobody left")
+    left: str = Field(description="in words; empty if no row left")
     entered_rows: int
     entered_share: float = Field(description="of the candidate's rows, 0 to 1")
     entered: str
 
 
 class Score(Record):
-    """The metric of one arm on one population, as it is usually told."""
+    """The metric of one recipe on one population; losses are positive."""
 
     model: Side
     points: Side
@@ -50,7 +50,7 @@ class Score(Record):
 
 
 class Distance(Record):
-    """How far two populations are apart, as one classifier sees some columns."""
+    """How well one classifier separates two populations by some columns."""
 
     first: str
     second: str
@@ -86,7 +86,7 @@ class LabelRules(Record):
 
 
 class Refits(Record):
-    """Both recipes fitted again: what of the gain is luck."""
+    """Both recipes fitted again: how much of the gain is noise."""
 
     how: Literal["seeds", "resampled rows"]
     gain: float = Field(description="of the first fit of each, on live points, in utility")
@@ -106,11 +106,11 @@ class Refits(Record):
 
 
 class Audit(Record):
-    """The offline difference of a changed recipe, taken apart."""
+    """The offline difference of a changed recipe, split into its causes."""
 
     model: str
     as_of: Instant
-    champion: str = Field(description="version, or what the candidate is held against")
+    champion: str = Field(description="version, or what the candidate is compared with")
     changes: tuple[str, ...] = Field(description="what differs between the recipes")
     metric: str
     higher_is_better: bool
@@ -125,7 +125,7 @@ class Audit(Record):
     weighted: Weighted | None
     shifts: tuple[ShiftTerms, ...]
     distances: tuple[Distance, ...]
-    classifier_rows: int = Field(description="rows of a population that classifiers were shown")
+    classifier_rows: int = Field(description="rows of each population that classifiers read")
     labels: LabelRules | None
     refits: Refits | None
     findings: tuple[Finding, ...]

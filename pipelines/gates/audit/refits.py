@@ -1,4 +1,4 @@
-"""Both recipes fitted again on the same data: what of a gain is the luck of the fits."""
+"""Fit both recipes again on the same data: how much of a gain is noise of fitting."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def refit(data: AuditData, first: Mapping[Side, Floats], refits: int) -> Fits:
 def gain_noise(
     gain: float, champion: Floats, candidate: Floats, *, alpha: float, resampled: bool
 ) -> Refits:
-    """How large a gain fits reach that differ in nothing but luck.
+    """How large a gain refits of equal recipes reach by chance.
 
     Arguments:
         gain: of the first fits.

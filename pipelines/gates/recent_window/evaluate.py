@@ -1,4 +1,4 @@
-"""Judges a candidate on the recent window, on the same rows as the champion."""
+"""Evaluate a candidate on the recent window, on the same rows as the champion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recent window's gate: where numbers meet the thresholds of the declaration."""
+"""The recent window's findings: its numbers compared with the declared thresholds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipelines.training.metrics import RowMetric
 Rival = Literal["champion", "naive"]
 
 GUARDRAIL_LEVEL = 0.05  # of each guardrail by itself: all have to hold, so none is corrected
-POWER = 0.9  # with which a window is said to settle a question
+POWER = 0.9  # at which detectable effects are reported
 LARGEST_SHARE = 0.20  # of the rows in one entity: beyond it, its noise is the comparison's
 WARNING_SHARE = 0.05
 FEW_ENTITIES = 50  # fewer are a handful of numbers to take a variance of
@@ -109,14 +109,14 @@ def with_interval(value: float, interval: Interval) -> str:
 
 
 def _settled(difference: PairedDifference, effect: float, level: float, single: float) -> str:
-    """What would settle it, and what the year's budget costs: an only test would see less."""
+    """Which effect the window detects, and how many days would detect the minimum effect."""
     seen = difference.minimum_detectable_effect(level, POWER)
     told = f"these {difference.days} days detect {seen:.3g} with {POWER:.0%} power"
     if level < single:
         alone = difference.minimum_detectable_effect(single, POWER)
-        told += f" (an only test at {single:g}: {alone:.3g})"
+        told += f" (a single test at {single:g}: {alone:.3g})"
     if seen <= effect:
-        return f"{told}, and the gain lies near the limit: wait for other days"
+        return f"{told}, and the gain is near that limit: wait for newer data"
     days = difference.days_to_detect(effect, level, POWER)
     if days is None:
         return f"{told}; no longer window would detect {effect:g}: more entities are needed"
@@ -215,10 +215,10 @@ def _not_worse(
 
 
 def corrected_gain(spec: ModelSpec, comparison: Comparison, *, refreshed: bool) -> Finding | None:
-    """The gain of a candidate that has passed, corrected for having passed; it decides nothing.
+    """The gain of a candidate that has passed, corrected for having passed; only shown.
 
-    Only gains beyond the bar are ever shown to a reviewer, so that they are too large on average,
-    and most so where the bar is high.
+    Only gains beyond the bar pass, so measured gains of passed candidates are too large on
+    average, the more so the higher the bar.
     """
     difference = comparison.difference
     if difference is None:
@@ -233,8 +233,8 @@ def corrected_gain(spec: ModelSpec, comparison: Comparison, *, refreshed: bool) 
     return make_finding(
         "recent_window.corrected_gain",
         Verdict.PASS,
-        f"only gains above {bar * error:.3g} pass: seen in that light, a measured "
-        f"{difference.estimate:.4g} is as likely too high as too low for a gain of {gain:.4g}",
+        f"only gains above {bar * error:.3g} pass, so the measured {difference.estimate:.4g} is "
+        f"too high on average; corrected for that, the gain is {gain:.4g}",
         Measurement(value=gain, unit=comparison.metric, rows=difference.rows),
         blocking=False,
     )
@@ -294,7 +294,7 @@ def no_guardrail(metric: RowMetric, why: str) -> Finding:
 
 
 def seed_noise(spec: ModelSpec, gains: list[float], unit: str) -> Finding:
-    """Whether the gain is more than the luck of a seed.
+    """Whether the gain is larger than fits with other seeds vary.
 
     It passes when the candidate's gain exceeds what two refits that differ in nothing but their
     seeds may differ by, ``t s sqrt(1 + 1/k)`` with the standard deviation ``s`` of ``k`` gains:
@@ -305,7 +305,7 @@ def seed_noise(spec: ModelSpec, gains: list[float], unit: str) -> Finding:
         return make_finding(
             name,
             Verdict.NO_DATA,
-            "one seed cannot tell a better recipe from a lucky fit; declare two or more seeds",
+            "one seed cannot separate a better recipe from a lucky fit; declare two or more seeds",
             Measurement(value=gain, unit=unit),
             blocking=False,
         )
@@ -318,28 +318,28 @@ def seed_noise(spec: ModelSpec, gains: list[float], unit: str) -> Finding:
         f"their standard deviation {spread:.3g}"
     )
     if gain <= 0:
-        verdict, reason = Verdict.INCONCLUSIVE, f"there is no gain to explain: {told}"
+        verdict, reason = Verdict.INCONCLUSIVE, f"there is no gain: {told}"
     elif gain <= noise:
         verdict = Verdict.INCONCLUSIVE
-        reason = f"a gain within {noise:.4g} may be a lucky seed and nothing else: {told}"
+        reason = f"a gain within {noise:.4g} may come from a lucky seed alone: {told}"
     elif not spread:
         verdict = Verdict.PASS
-        reason = f"the estimator does not depend on its seed, so that no luck is in it: {told}"
+        reason = f"the estimator does not depend on its seed: {told}"
     else:
-        share = "" if luck <= 0 else f", {luck / gain:.0%} of it the luck of this seed"
+        share = "" if luck <= 0 else f"; {luck / gain:.0%} of the gain is due to this seed"
         verdict, reason = Verdict.PASS, f"the gain exceeds the noise of refitting: {told}{share}"
     return make_finding(name, verdict, reason, Measurement(value=gain, threshold=noise, unit=unit))
 
 
 def concentration(entity: Integers) -> Finding:
-    """Whether one entity, or a handful, carries the comparison."""
+    """Whether one entity, or a few, dominate the comparison."""
     counts = np.bincount(entity)
     share, many = float(counts.max() / len(entity)), len(counts)
     told = f"the largest of {many} entities has {share:.1%} of {len(entity)} rows"
     if share > LARGEST_SHARE:
-        verdict, reason, blocking = Verdict.INCONCLUSIVE, "one entity decides", True
+        verdict, reason, blocking = Verdict.INCONCLUSIVE, "one entity dominates", True
     elif share > WARNING_SHARE or many < FEW_ENTITIES:
-        verdict, reason, blocking = Verdict.INCONCLUSIVE, "few entities carry the error", False
+        verdict, reason, blocking = Verdict.INCONCLUSIVE, "few entities dominate the error", False
     else:
         verdict, reason, blocking = Verdict.PASS, "no entity dominates", True
     return make_finding(

@@ -1,4 +1,4 @@
-"""What the recent window said: the record that gates, plots and the ledger read."""
+"""The evaluation of the recent window: the record that gates, plots and the ledger read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slices that were not declared: every other key and feature, cut into groups large enough."""
+"""Slices that are not declared: every other key and feature, split into large enough groups."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pipelines.training.columns import categorical_features
 def undeclared_slices(spec: ModelSpec, rows: pd.DataFrame) -> tuple[Slice, ...]:
     """The slices that ``find_slices`` asks for, keys first, then features in declared order.
 
-    Only the columns' own values are looked at, never labels or predictions, so that the tests
-    that follow keep their level.
+    The search reads only the columns' own values, never labels or predictions, so the tests that
+    follow keep their level.
 
     Arguments:
         rows: labelled rows of the window with keys and features.
@@ -31,7 +31,7 @@ def _search(spec: ModelSpec, search: SliceSearch, rows: pd.DataFrame) -> Iterato
     categories = {*spec.points.keys, *categorical_features(spec)}
     for column in dict.fromkeys((*spec.points.keys, *spec.feature_names)):
         values = rows[column].nunique(dropna=False)
-        if column in declared or values < 2:  # one value is everybody, who are judged already
+        if column in declared or values < 2:  # one value is the whole window
             continue
         if column in categories and values > search.max_values:
             continue

@@ -147,4 +147,4 @@ def test_the_level_is_that_of_one_try(regression, frame, recent) -> None:
     shared, told = verdict({})
     assert shared is Verdict.INCONCLUSIVE, told
     assert "held at 0.000833" in told
-    assert "an only test at 0.05" in told
+    assert "a single test at 0.05" in told
