@@ -110,7 +110,8 @@ def feature_type(spec: ModelSpec, feature: WindowFeature) -> ColumnType:
     """The type of a feature's values."""
     if feature.aggregate in _AGGREGATES:
         return _AGGREGATES[feature.aggregate]
-    assert feature.column is not None
+    if feature.column is None:
+        raise ValueError("this aggregate needs a column")
     return spec.streams[feature.stream].columns[feature.column]
 
 

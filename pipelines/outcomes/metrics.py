@@ -246,7 +246,8 @@ def open_metric_source(
         names: of the metrics.
         also: streams that are needed for something else.
     """
-    assert spec.rollout is not None
+    if spec.rollout is None:
+        raise ValueError("the declaration has no rollout")
     measured = {one.stream for name, one in spec.rollout.measures.items() if name in names}
     labelled = any(name not in (*OF_THE_LOG, *spec.rollout.measures) for name in names)
     wanted = measured | set(also) | (set(without_features(spec).streams) if labelled else set())
@@ -281,7 +282,8 @@ def loss_measure(spec: ModelSpec, name: str) -> RowMetric:
 
 def _entity_means(found: MetricRows, many: int) -> Floats:
     """Sum of values over sum of weights of each entity, by code."""
-    assert found.weight is not None
+    if found.weight is None:
+        raise ValueError("the metric has no weights")
     seen = found.matured & ~np.isnan(found.value)
     total = np.bincount(found.entity[seen], found.value[seen], many)
     weight = np.bincount(found.entity[seen], found.weight[seen], many)

@@ -37,7 +37,8 @@ def approval_request(chain: Sequence[Entry], entry: Entry) -> ApprovalRequest:
     Arguments:
         chain: a model's ledger, oldest first; earlier questions about the version are named void.
     """
-    assert entry.decision is not None
+    if entry.decision is None:
+        raise ValueError("the entry has no decision")
     evidence, version = entry.decision.evidence, str(entry.candidate)
     champion = f"version {entry.champion_before}" if entry.champion_before else "no champion"
     bound = f"An answer counts for the evidence `{evidence}` and for no other."
@@ -66,7 +67,8 @@ def _void(chain: Iterable[Entry], entry: Entry, evidence: str) -> Iterator[str]:
 
 
 def _rows(entry: Entry) -> Iterator[tuple[str, ...]]:
-    assert entry.decision is not None
+    if entry.decision is None:
+        raise ValueError("the entry has no decision")
     for finding in entry.findings:
         if finding.gate is Gate.RECENT_WINDOW and finding.name.split(".")[1] in _DECIDES:
             yield _row(finding)

@@ -154,13 +154,16 @@ def seeds(evaluation: Evaluation) -> bytes:
 
 def _ends(difference: PairedDifference, level: float) -> tuple[float, float]:
     interval = difference.interval(level)
-    assert interval.low is not None
-    assert interval.high is not None
+    if interval.low is None:
+        raise ValueError("the interval has no lower bound")
+    if interval.high is None:
+        raise ValueError("the interval has no upper bound")
     return interval.low, interval.high
 
 
 def _estimate(part: SliceDifference) -> float:
-    assert part.difference is not None
+    if part.difference is None:
+        raise ValueError("the slice has no difference")
     return part.difference.estimate
 
 

@@ -170,7 +170,8 @@ def _slices(about: VersionReview) -> str:
     rows = []
     worst = sorted(seen, key=lambda part: part.difference.estimate if part.difference else 0.0)
     for part in worst[:_MOST_SLICES]:
-        assert part.difference is not None
+        if part.difference is None:
+            raise ValueError("the slice has no difference")
         rows.append(
             (
                 f"{part.column} = {part.value}",

@@ -221,7 +221,8 @@ class PostgresEvents:
             "FROM {} WHERE {}"
         ).format(columns, self._table(), where)
         row = connection.execute(query, values).fetchone()
-        assert row is not None
+        if row is None:
+            raise ValueError("PostgreSQL returned no row for an aggregate")
         return int(row[0]), str(row[1])
 
     def _between(

@@ -291,7 +291,8 @@ def _error_body(cause: GauntletError) -> dict[str, str]:
 
 
 async def _rejected(_: Request, cause: Any) -> Response:
-    assert isinstance(cause, RejectedRequestError)
+    if not isinstance(cause, RejectedRequestError):
+        raise TypeError(f"not a rejected request: {cause!r}")
     headers = {"Retry-After": "1"} if cause.status == 503 else None
     content = json.dumps(cause.problem)  # in ASCII: what a caller sent may be no Unicode
     return Response(content, cause.status, headers, media_type="application/json")

@@ -154,7 +154,8 @@ def _distances(found: Audit) -> None:
         table.add_column(heading, no_wrap=True)
     for first, second in dict.fromkeys(pairs):
         widest = found.distance(first, second)
-        assert widest is not None
+        if widest is None:
+            raise ValueError("the two row sets have no distance")
         interval = widest.auc.interval(LEVEL)
         table.add_row(
             NAMES[first],

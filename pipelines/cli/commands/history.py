@@ -172,7 +172,8 @@ def rollback(
         clock=parts.clock,
         whole=lambda version: _whole(parts, name, version),
     )
-    assert entry.champion_after is not None
+    if entry.champion_after is None:
+        raise ValueError("a rollback entry has no champion")
     unfilled = [*_untold(parts, name), *_missing_online(parts, name, entry.champion_after)]
     if as_json:
         answer("rollback", {"entry": entry.as_json(), "unfilled": unfilled})

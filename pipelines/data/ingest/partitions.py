@@ -125,7 +125,8 @@ def _drafts(rows: pa.RecordBatchReader, folder: Path) -> Iterator[tuple[str, Pat
                         yield current, draft
                     writer = pq.ParquetWriter(draft, schema, compression="zstd")
                     current = day
-                assert writer is not None
+                if writer is None:
+                    raise ValueError("no Parquet writer is open")
                 writer.write_batch(part)
         if writer is not None:
             writer.close()

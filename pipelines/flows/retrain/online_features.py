@@ -99,7 +99,8 @@ def _known_by(
 def _view_age(view: FeatureView, state: ViewState, as_of: datetime) -> ViewAge:
     from pipelines.gates.availability.feature_availability import ViewAge
 
-    assert view.refresh is not None
+    if view.refresh is None:
+        raise ValueError("the view is not materialized")
     return ViewAge(
         model=view.model,
         view=view.name,

@@ -229,7 +229,8 @@ def _fill(
     from pipelines.features.online.views import view_definitions
 
     for view in feature_views(spec):
-        assert view.refresh is not None  # see _refreshed
+        if view.refresh is None:
+            raise ValueError("the view is not materialized")
         progress(f"{spec.name}.{view.name}")
         state = ViewState(
             f"{spec.name}.{view.name}",

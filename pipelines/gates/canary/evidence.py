@@ -142,7 +142,8 @@ def declared_rollout(version: ModelVersion) -> Rollout:
 
 def maturity_time(spec: ModelSpec, began: datetime, week: int) -> datetime:
     """When all outcomes of the first weeks have had their time."""
-    assert spec.rollout is not None
+    if spec.rollout is None:
+        raise ValueError("the declaration has no rollout")
     measures = spec.rollout.measures
     waits = [
         measures[metric.name].delay if metric.name in measures else spec.maturity

@@ -60,7 +60,8 @@ def shadow_evidence(
     known of it.
     """
     spec = version.spec
-    assert spec.rollout is not None
+    if spec.rollout is None:
+        raise ValueError("the declaration has no rollout")
     shadow = spec.rollout.shadow
     log = load_entity_log(events, spec, Window(since, as_of))
     if log is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,8 +38,9 @@ def orders() -> pd.DataFrame:
     ],
 )
 def test_a_planted_group_is_named(orders: pd.DataFrame, planted: str, words: str) -> None:
-    picked = orders.eval(planted).to_numpy(bool)
-    assert describe_subgroup(orders, picked, {name: name for name in orders}) == words
+    found: Any = orders.eval(planted)
+    picked = found.to_numpy(bool)
+    assert describe_subgroup(orders, picked, {str(name): str(name) for name in orders}) == words
 
 
 def test_a_rule_that_misses_some_and_includes_others_says_how_many(orders: pd.DataFrame) -> None:
@@ -50,4 +53,4 @@ def test_a_rule_that_misses_some_and_includes_others_says_how_many(orders: pd.Da
 
 def test_a_group_drawn_by_chance_has_no_rule(orders: pd.DataFrame) -> None:
     picked = np.random.default_rng(3).random(ROWS) < 0.1
-    assert describe_subgroup(orders, picked, {name: name for name in orders}) == NO_RULE
+    assert describe_subgroup(orders, picked, {str(name): str(name) for name in orders}) == NO_RULE
