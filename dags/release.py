@@ -76,8 +76,8 @@ class Approval(ApprovalOperator):
         from pipelines.flows.release.approval import pending_approval
         from pipelines.wiring import connect
 
-        parts = connect()
-        question = pending_approval(self.model, parts.ledger, parts.registry)
+        connections = connect()
+        question = pending_approval(self.model, connections.ledger, connections.registry)
         # Airflow never changes a question that it has shown: another one needs another run.
         if question is None or asked not in ("", question.evidence):
             raise AirflowSkipException("no person is awaited" if not asked else "asked no more")
@@ -112,8 +112,10 @@ class Approval(ApprovalOperator):
             approved=answer["chosen_options"] == [self.APPROVE],
             note=said.get("note") or "",
         )
-        parts = connect()
-        entry = answer_review(self.model, version, given, parts.ledger, parts.registry, parts.clock)
+        connections = connect()
+        entry = answer_review(
+            self.model, version, given, connections.ledger, connections.registry, connections.clock
+        )
         self.log.info("%s: %s", entry.outcome, "; ".join(entry.reasons))
         return answer
 
@@ -130,8 +132,8 @@ class Release(BaseOperator):
         from pipelines.flows.release.advance import advance
         from pipelines.wiring import connect
 
-        parts = connect()
-        report = advance(self.model, parts.clock.now(), parts.release).as_json()
+        connections = connect()
+        report = advance(self.model, connections.clock.now(), connections.release).as_json()
         self.log.info(
             "%s: %s; next check %s", *(report[k] for k in ("action", "summary", "next_check"))
         )

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     import ibis
     from fastapi import FastAPI
 
+    from pipelines.connections import Connections
     from pipelines.data.events import EventSource, Progress
     from pipelines.data.objects import ObjectStore
     from pipelines.data.reader import EventReader
     from pipelines.features.online.store import OnlineStore
-    from pipelines.flows.collaborators import Parts
     from pipelines.flows.explore import Readers
     from pipelines.quality.suite import ExpectationResult, Suite
 
@@ -44,7 +44,7 @@ def connect(
     *,
     clock: Clock | None = None,
     progress: Progress = lambda _: None,
-) -> Parts:
+) -> Connections:
     """The collaborators that the settings name; by default those of the environment.
 
     Raises:
@@ -56,7 +56,7 @@ def connect(
     from pipelines.adapters.ledger.sql import SqlLedger
     from pipelines.adapters.online.memory import MemoryOnline
     from pipelines.adapters.registry.mlflow import MlflowRegistry
-    from pipelines.flows.collaborators import Parts
+    from pipelines.connections import Connections
     from pipelines.quality.sql.runner import SqlRunner
     from pipelines.quality.suite import load_suite
 
@@ -72,7 +72,7 @@ def connect(
             hint="mend the path, the rights or GAUNTLET_HOME, then run again",
         ) from cause
     engine = open_engine(known.ledger_address)
-    return Parts(
+    return Connections(
         home=known.home.resolve(),
         load_spec=lambda name: load_model(known.models / f"{name}.yaml"),
         load_suite=lambda spec, thorough=False: load_suite(

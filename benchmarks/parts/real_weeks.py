@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipelines.flows.collaborators import Parts
+    from pipelines.connections import Connections
     from pipelines.flows.retrain.steps import Retraining
     from pipelines.settings import Settings
     from pipelines.spec.model import ModelSpec
@@ -79,7 +79,7 @@ class Home:
     settings: Settings
     weeks: list[Week] = field(default_factory=list)
 
-    def parts(self, at: datetime) -> Parts:
+    def parts(self, at: datetime) -> Connections:
         """The real parts, with a registry in a folder and a clock that stands still."""
         from pipelines.adapters.registry.folder import FolderRegistry
         from pipelines.core.time import FixedClock

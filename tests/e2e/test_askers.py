@@ -41,7 +41,7 @@ def night(pharmacy: Pharmacy, how: str) -> tuple[Floats, World, SettableClock]:
     over: OpenForecastClient = http_clients(partial(service_here, settings, clock))
     asking = {"over_http": over, "in_batch": batch_client}[how]
     parts = connect(pharmacy.settings, clock=clock)
-    with asking(world, "demand", parts, clock) as asker:
+    with asking(world, "demand", parts.simulation, clock) as asker:
         said = asker.forecast(NIGHT)
     return said, world, clock
 

@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 from pipelines.adapters.online.memory import MemoryOnline
+from pipelines.connections import Connections
 from pipelines.core.errors import SpecError, TimeError
 from pipelines.core.time import instant_text
 from pipelines.features.online.store import OnlineStore
 from pipelines.flows.check import Readiness, check_readiness
-from pipelines.flows.collaborators import Parts
 from pipelines.flows.features.materialize import (
     MaterializeReport,
     materialize,
@@ -37,7 +37,7 @@ def online() -> OnlineStore:
 
 
 @pytest.fixture
-def parts(champion: Pharmacy, tmp_path: Path, online: OnlineStore) -> Parts:
+def parts(champion: Pharmacy, tmp_path: Path, online: OnlineStore) -> Connections:
     """A home of its own, with a champion and an empty online store."""
     pharmacy = champion.copy(tmp_path / "home")
     pharmacy.declare(RICH, serving=SERVING)
@@ -48,15 +48,15 @@ def outcomes(report: MaterializeReport) -> dict[str, str]:
     return {view.view: view.outcome for view in report.views}
 
 
-def fill(as_of: datetime, parts: Parts, **how: bool) -> MaterializeReport:
+def fill(as_of: datetime, parts: Connections, **how: bool) -> MaterializeReport:
     return materialize("demand", as_of, parts.materialization, **how)
 
 
-def first(request: Request, parts: Parts) -> MaterializeReport | None:
+def first(request: Request, parts: Connections) -> MaterializeReport | None:
     return materialize_new_model(request, parts.materialization)
 
 
-def ready(spec: ModelSpec, as_of: datetime, parts: Parts) -> Readiness:
+def ready(spec: ModelSpec, as_of: datetime, parts: Connections) -> Readiness:
     return check_readiness(
         spec,
         parts.load_suite(spec),
@@ -67,7 +67,7 @@ def ready(spec: ModelSpec, as_of: datetime, parts: Parts) -> Readiness:
     )
 
 
-def contents(store: OnlineStore, parts: Parts) -> dict[str, Any]:
+def contents(store: OnlineStore, parts: Connections) -> dict[str, Any]:
     """All rows of all views."""
     keys = entities(parts)
     return {
@@ -80,7 +80,7 @@ def contents(store: OnlineStore, parts: Parts) -> dict[str, Any]:
     }
 
 
-def entities(parts: Parts) -> list[tuple[str, str]]:
+def entities(parts: Connections) -> list[tuple[str, str]]:
     """Everybody who sold anything by a week later."""
     spec = parts.load_spec("demand")
     snapshot = parts.open_events(spec).snapshot(spec.streams, FIRST + WEEK)
@@ -89,7 +89,9 @@ def entities(parts: Parts) -> list[tuple[str, str]]:
     return sorted((row["pharmacy"], row["medicine"]) for row in found.to_pylist())
 
 
-def test_champion_and_declaration_are_filled_together(parts: Parts, online: OnlineStore) -> None:
+def test_champion_and_declaration_are_filled_together(
+    parts: Connections, online: OnlineStore
+) -> None:
     """The champion sums two days, the declaration a fortnight; one view holds both."""
     report = fill(FIRST, parts)
     assert outcomes(report) == {SALES: "whole", STOCK: "whole"}
@@ -99,7 +101,7 @@ def test_champion_and_declaration_are_filled_together(parts: Parts, online: Onli
     assert contents(online, parts)[SALES], "nothing was stored"
 
 
-def test_again_there_is_nothing_to_do(parts: Parts, online: OnlineStore) -> None:
+def test_again_there_is_nothing_to_do(parts: Connections, online: OnlineStore) -> None:
     fill(FIRST, parts)
     before = online.views()
     again = fill(FIRST + 5 * HOUR, parts)
@@ -107,7 +109,7 @@ def test_again_there_is_nothing_to_do(parts: Parts, online: OnlineStore) -> None
     assert online.views() == before
 
 
-def test_steps_come_to_what_one_stride_comes_to(parts: Parts, online: OnlineStore) -> None:
+def test_steps_come_to_what_one_stride_comes_to(parts: Connections, online: OnlineStore) -> None:
     for hours in (0, 6, 30, 31, 54):
         report = fill(FIRST + hours * HOUR, parts)
     assert set(outcomes(report).values()) == {"increment"}
@@ -119,7 +121,7 @@ def test_steps_come_to_what_one_stride_comes_to(parts: Parts, online: OnlineStor
 
 
 def test_a_champion_of_another_recipe_leaves_a_view_of_the_same_definitions_an_increment(
-    parts: Parts, tmp_path: Path
+    parts: Connections, tmp_path: Path
 ) -> None:
     """Beside the champion's, a stream is read as it is declared: its columns in their order."""
     nobody = Pharmacy(tmp_path / "new", "").parts().ledger
@@ -131,7 +133,7 @@ def test_a_champion_of_another_recipe_leaves_a_view_of_the_same_definitions_an_i
 
 
 def test_a_column_that_is_declared_no_more_is_the_reason_for_a_whole_view(
-    parts: Parts, tmp_path: Path
+    parts: Connections, tmp_path: Path
 ) -> None:
     nobody = Pharmacy(tmp_path / "new", "").parts().ledger
     alone = dataclasses.replace(parts, ledger=nobody)
@@ -145,7 +147,7 @@ def test_a_column_that_is_declared_no_more_is_the_reason_for_a_whole_view(
     assert views[STOCK].outcome == "increment"
 
 
-def test_an_older_instant_leaves_a_newer_state(parts: Parts, online: OnlineStore) -> None:
+def test_an_older_instant_leaves_a_newer_state(parts: Connections, online: OnlineStore) -> None:
     fill(FIRST + DAY, parts)
     before = online.views()
     report = fill(FIRST, parts)
@@ -154,7 +156,7 @@ def test_an_older_instant_leaves_a_newer_state(parts: Parts, online: OnlineStore
 
 
 def test_a_newer_state_without_a_new_feature_says_what_it_lacks(
-    parts: Parts, online: OnlineStore
+    parts: Connections, online: OnlineStore
 ) -> None:
     fill(FIRST + DAY, parts)
     Pharmacy(parts.home, "").declare((*RICH, sold(7) | {"name": "other"}), serving=SERVING)
@@ -163,7 +165,7 @@ def test_a_newer_state_without_a_new_feature_says_what_it_lacks(
     assert "lacks" not in stock.reason
 
 
-def test_force_puts_an_older_state_back_exactly(parts: Parts, online: OnlineStore) -> None:
+def test_force_puts_an_older_state_back_exactly(parts: Connections, online: OnlineStore) -> None:
     fill(FIRST, parts)
     before = contents(online, parts)
     fill(FIRST + WEEK, parts)
@@ -173,7 +175,7 @@ def test_force_puts_an_older_state_back_exactly(parts: Parts, online: OnlineStor
     assert contents(online, parts) == before, "an entity of the later week is still there"
 
 
-def test_a_changed_definition_makes_the_view_whole(parts: Parts, online: OnlineStore) -> None:
+def test_a_changed_definition_makes_the_view_whole(parts: Connections, online: OnlineStore) -> None:
     fill(FIRST, parts)
     Pharmacy(parts.home, "").declare((*PLAIN, sold(7) | {"name": "other"}), serving=SERVING)
     [view] = fill(FIRST + DAY, parts).views
@@ -223,7 +225,7 @@ def without_days(champion: Pharmacy, folder: Path, before: datetime) -> Pharmacy
     ],
 )
 def test_a_source_that_keeps_its_events_for_some_days_makes_the_view_whole(
-    parts: Parts,
+    parts: Connections,
     champion: Pharmacy,
     tmp_path: Path,
     online: OnlineStore,
@@ -260,18 +262,18 @@ def test_a_feed_that_fell_silent_is_named(
     assert not report[SALES].silent
 
 
-def test_a_model_that_does_not_say_how_it_is_served_is_told_what_to_add(parts: Parts) -> None:
+def test_a_model_that_does_not_say_how_it_is_served_is_told_what_to_add(parts: Connections) -> None:
     Pharmacy(parts.home, "").declare(RICH)
     with pytest.raises(SpecError, match="add `serving:"):
         fill(FIRST, parts)
 
 
-def test_nobody_can_stand_in_the_future(parts: Parts) -> None:
+def test_nobody_can_stand_in_the_future(parts: Connections) -> None:
     with pytest.raises(TimeError, match="as-of lies in the future"):
         fill(parts.clock.now() + HOUR, parts)
 
 
-def test_check_says_what_a_retraining_would_miss_in_the_online_store(parts: Parts) -> None:
+def test_check_says_what_a_retraining_would_miss_in_the_online_store(parts: Connections) -> None:
     spec = parts.load_spec("demand")
     empty = ready(spec, FIRST, parts).problems
     assert any("lacks on_hand" in problem for problem in empty), empty
@@ -319,7 +321,7 @@ def test_a_first_version_needs_one_materialization_and_nothing_else(
 
 
 def test_a_store_that_is_empty_beside_a_champion_is_a_fault_and_left_as_it_is(
-    parts: Parts, online: OnlineStore
+    parts: Connections, online: OnlineStore
 ) -> None:
     assert first(Request(model="demand", as_of=FIRST), parts) is None
     assert list(online.views()) == []

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipelines.connections import Connections
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.time import Window, instant_text
-from pipelines.flows.collaborators import Parts
 from pipelines.flows.features.materialize import served_spec
 from pipelines.flows.release.approval import pending_approval
 from pipelines.flows.retrain.request import Request
@@ -224,7 +224,7 @@ def test_an_approval_by_a_tag_in_mlflow_counts_for_the_evidence_it_names(
 ) -> None:
     pharmacy = unanswered
 
-    def now() -> Parts:
+    def now() -> Connections:
         return at(pharmacy, SECOND, **in_mlflow(pharmacy))
 
     def go() -> Any:

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.adapters.objects.local import LocalStore
+from pipelines.connections import Connections
 from pipelines.core.errors import DataError, SpecError, TimeError, Unavailable
 from pipelines.core.time import FixedClock
 from pipelines.data.events import NoEvents
 from pipelines.features.online.lookup import look_up
-from pipelines.flows.collaborators import Parts
 from pipelines.flows.features.materialize import materialize
 from pipelines.flows.serving import batch_score as flow
 from pipelines.flows.serving.batch_score import ScoreStatus, score, score_status
@@ -42,7 +42,7 @@ def pharmacy(answering: Pharmacy, tmp_path: Path) -> Pharmacy:
     return answering.twin(tmp_path)
 
 
-def parts_of(pharmacy: Pharmacy, **others: Any) -> Parts:
+def parts_of(pharmacy: Pharmacy, **others: Any) -> Connections:
     return dataclasses.replace(connect(pharmacy.settings, clock=CLOCK), **others)
 
 
@@ -75,7 +75,7 @@ def on_trial(monkeypatch: pytest.MonkeyPatch, **allocation: Any) -> None:
     monkeypatch.setattr(flow, "publish_plan", publish)
 
 
-def status(parts: Parts) -> ScoreStatus:
+def status(parts: Connections) -> ScoreStatus:
     spec = parts.load_spec("demand")
     return score_status(spec, parts.open_store(spec), parts.clock.now())
 

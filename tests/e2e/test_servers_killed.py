@@ -15,8 +15,8 @@ from pipelines.adapters.database import open_engine
 from pipelines.adapters.ledger.sql import ENTRIES
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.adapters.objects.s3 import S3Store
+from pipelines.connections import Connections
 from pipelines.core.time import instant_text
-from pipelines.flows.collaborators import Parts
 from pipelines.release.ledger import chain_errors
 from pipelines.release.reconciliation import ENTRY_TAG
 from pipelines.release.registry import Registration
@@ -54,7 +54,7 @@ class Town:
     mlflow: servers.Server
     postgres: servers.Server
     settled: dict[str, str]
-    parts: Parts
+    parts: Connections
 
     def ask(self, *words: str) -> Answer:
         """``gauntlet <words> --json``, in a process of its own."""
@@ -89,7 +89,7 @@ def town(pharmacy: Pharmacy, tmp_path: Path) -> Iterator[Town]:
         Path(f"{folder}.log").unlink(missing_ok=True)
 
 
-def move(pharmacy: Pharmacy, there: Parts, url: str) -> None:
+def move(pharmacy: Pharmacy, there: Connections, url: str) -> None:
     """The same versions and the same entries in servers."""
     here = connect(pharmacy.settings)
     for info in here.registry.versions("demand"):

@@ -25,8 +25,8 @@ import yaml
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.adapters.registry.folder import FolderRegistry
 from pipelines.cli import main
+from pipelines.connections import Connections
 from pipelines.core.time import FixedClock, Window, instant_text, parse_instant
-from pipelines.flows.collaborators import Parts
 from pipelines.flows.retrain.request import Request, StepReport
 from pipelines.flows.retrain.steps import Retraining, retrain
 from pipelines.settings import Settings
@@ -141,7 +141,7 @@ class Pharmacy:
         """A registry in a plain folder."""
         return FolderRegistry(self.home / "registry")
 
-    def parts(self, **others: Any) -> Parts:
+    def parts(self, **others: Any) -> Connections:
         """The real parts, with the registry in a folder and a clock that stands still."""
         progress = others.pop("progress", lambda _: None)
         parts = connect(self.settings, clock=CLOCK, progress=progress)

@@ -17,9 +17,9 @@ import pyarrow as pa
 from pipelines.adapters.database import open_engine
 from pipelines.adapters.ledger.sql import SqlLedger
 from pipelines.adapters.objects.local import LocalStore
+from pipelines.connections import Connections
 from pipelines.core.time import FixedClock, Window
 from pipelines.data.ingest.partitions import write_events
-from pipelines.flows.collaborators import Parts
 from pipelines.flows.release.advance import advance
 from pipelines.flows.release.report import ReleaseReport
 from pipelines.predictions.assignment import Allocation, arm_of
@@ -73,7 +73,7 @@ Effect = Callable[[Arm], float]
 NOWHERE_ELSE: Mapping[str, Effect] = MappingProxyType({})
 
 
-def at(pharmacy: Pharmacy, instant: datetime, **others: Any) -> Parts:
+def at(pharmacy: Pharmacy, instant: datetime, **others: Any) -> Connections:
     """The parts of a process that runs at an instant."""
     clock = FixedClock(instant)
     engine = open_engine(pharmacy.settings.ledger_address)

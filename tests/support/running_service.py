@@ -19,8 +19,8 @@ from typing import Any
 
 import psutil
 
+from pipelines.connections import Connections
 from pipelines.data.objects import ObjectStore
-from pipelines.flows.collaborators import Parts
 from pipelines.flows.features.materialize import materialize
 from pipelines.flows.serving.publish import journal_path
 from pipelines.predictions.journal import Journal
@@ -262,6 +262,6 @@ def check_log(pharmacy: Pharmacy, acknowledged: list[str], store: ObjectStore) -
     return len(found)
 
 
-def make_champion(parts: Parts, version: str) -> None:
+def make_champion(parts: Connections, version: str) -> None:
     """Move the alias that the service follows."""
     parts.registry.set_alias("demand", CHAMPION, version)

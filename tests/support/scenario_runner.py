@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from pipelines.adapters.registry.folder import FolderRegistry
-from pipelines.flows.collaborators import Parts
+from pipelines.connections import Connections
 from pipelines.settings import Settings
 from pipelines.simulation.demo.rollout_demo import (
     Declarations,
@@ -23,7 +23,7 @@ from tests.support.pharmacy import ROOT
 
 def run_in_folder(
     story: RolloutScenario, folder: Path, tell: OnReport = lambda _: None, *, batch: bool = False
-) -> tuple[ScenarioResult, Parts]:
+) -> tuple[ScenarioResult, Connections]:
     """A story to its end, on files and SQLite; and the collaborators that were in it.
 
     Arguments:
@@ -38,4 +38,4 @@ def run_in_folder(
         connect(settings, clock=clock), registry=FolderRegistry(settings.home / "registry")
     )
     asking = batch_client if batch else http_clients(partial(service_here, settings, clock))
-    return run_scenario(story, declarations, parts, clock, asking, tell), parts
+    return run_scenario(story, declarations, parts.simulation, clock, asking, tell), parts

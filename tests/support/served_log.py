@@ -13,9 +13,9 @@ import mlflow.sklearn
 import pandas as pd
 
 from pipelines.adapters.objects.local import LocalStore
+from pipelines.connections import Connections
 from pipelines.data.ingest.partitions import write_events
 from pipelines.features.online.lookup import look_up
-from pipelines.flows.collaborators import Parts
 from pipelines.flows.features.materialize import materialize
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import prediction_log as declared_log
@@ -102,7 +102,7 @@ class Production:
     down: tuple[int, ...] = ()
     spoil: Spoil = lambda _name, values, _points: values
 
-    def parts(self) -> Parts:
+    def parts(self) -> Connections:
         """The collaborators that production has."""
         parts = self.pharmacy.parts()
         other = self.pharmacy if self.store is None else self.pharmacy.with_store(self.store)

@@ -25,15 +25,15 @@ def check(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
     from pipelines.flows.check import check_readiness
 
     with spinner("reading") as tell:
-        parts = connect(progress=tell)
-        spec = parts.load_spec(name)
+        connections = connect(progress=tell)
+        spec = connections.load_spec(name)
         found = check_readiness(
             spec,
-            parts.load_suite(spec, thorough=True),
-            instant(as_of, parts.clock.now()),
-            events=parts.open_events(spec),
-            online=parts.online,
-            suite_runner=parts.suite_runner,
+            connections.load_suite(spec, thorough=True),
+            instant(as_of, connections.clock.now()),
+            events=connections.open_events(spec),
+            online=connections.online,
+            suite_runner=connections.suite_runner,
         )
     if as_json:
         answer("readiness", {"ready": found.ready, **found.as_json()})

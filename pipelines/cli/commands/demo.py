@@ -121,14 +121,14 @@ def _retrain(settings: Settings, run: DemoRun, number: int, *, quiet: bool) -> R
         console.rule(f"[bold]{number}. Monday {run.as_of:%d %B %Y}: {run.title}[/]")
         console.print(f"[dim]{escape(run.planted)}[/]\n")
     with spinner("retraining") as tell:
-        parts = connect(settings, clock=FixedClock(run.as_of), progress=tell)
-        offline = parts.load_spec(MODEL).without_rollout()
-        parts = replace(parts, load_spec=lambda _: offline)
-        filled = materialize(MODEL, run.as_of, parts.materialization)
+        connections = connect(settings, clock=FixedClock(run.as_of), progress=tell)
+        offline = connections.load_spec(MODEL).without_rollout()
+        connections = replace(connections, load_spec=lambda _: offline)
+        filled = materialize(MODEL, run.as_of, connections.materialization)
         if not quiet:
             _tell_filled(filled)
         request = Request(model=MODEL, as_of=run.as_of, reason=run.title)
-        done = retrain(request, parts.retraining, (lambda _: None) if quiet else tell_step)
+        done = retrain(request, connections.retraining, (lambda _: None) if quiet else tell_step)
     if not quiet:
         console.print()
         show_decision(done, everything=False)

@@ -106,9 +106,9 @@ def _live(
                 _tell_step(what)
                 weeks = what.weeks
 
-        parts = connect(known, clock=clock, progress=progress)
+        connections = connect(known, clock=clock, progress=progress)
         asking = http_clients(partial(service_here, known, clock))
-        told = run_scenario(story, declarations, parts, clock, asking, tell)
+        told = run_scenario(story, declarations, connections.simulation, clock, asking, tell)
     (known.home / ENDED).touch()
     if not quiet and told.outcome != story.expected:
         meant = story.expected.replace("_", " ")

@@ -65,9 +65,13 @@ def list_features(models: Models = None, as_json: Json = False) -> None:
     """List features of declared models and champions: definition, users, availability, drift."""
     from pipelines.flows.features.catalogue import catalogue
 
-    parts = connect()
+    connections = connect()
     found = catalogue(
-        _declared(models), parts.ledger, parts.versions, parts.online, parts.clock.now()
+        _declared(models),
+        connections.ledger,
+        connections.versions,
+        connections.online,
+        connections.clock.now(),
     )
     if as_json:
         answer("features", found.as_json())
@@ -95,9 +99,11 @@ def export(
     specs = _declared(models)
     if values:
         with bar("exporting") as tell:
-            parts = connect(progress=tell)
-            at = instant(as_of, parts.clock.now())
-            files = export_feast(feast, specs, ViewValues(parts.open_events, at, parts.clock))
+            connections = connect(progress=tell)
+            at = instant(as_of, connections.clock.now())
+            files = export_feast(
+                feast, specs, ViewValues(connections.open_events, at, connections.clock)
+            )
     else:
         files = export_feast(feast, specs)
     if as_json:

@@ -25,10 +25,10 @@ def freshness(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> Non
     from pipelines.flows.features.freshness import freshness as compare
 
     with bar("comparing") as tell:
-        parts = connect(progress=tell)
-        spec = parts.load_spec(name)
-        at = instant(as_of, parts.clock.now())
-        found = compare(spec, at, parts.open_events(spec), parts.home)
+        connections = connect(progress=tell)
+        spec = connections.load_spec(name)
+        at = instant(as_of, connections.clock.now())
+        found = compare(spec, at, connections.open_events(spec), connections.home)
     if as_json:
         answer("freshness", found.as_json())
         return

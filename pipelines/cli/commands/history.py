@@ -19,7 +19,7 @@ from pipelines.wiring import connect
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipelines.flows.collaborators import Parts
+    from pipelines.connections import Connections
     from pipelines.release.budget import BudgetAccount
     from pipelines.release.ledger import Entry
 
@@ -35,8 +35,8 @@ def add_to(app: typer.Typer) -> None:
 
 def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> None:
     """List all decisions, oldest first. Checks the hash chain; shows the error budget by year."""
-    parts = connect()
-    book = parts.ledger
+    connections = connect()
+    book = connections.ledger
     entries = book.entries(name, lineage)
     checked = book.verify(name)
     if as_json:
@@ -49,7 +49,7 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
                 "entries": [entry.as_json() for entry in entries],
                 "budget": [
                     {**year.as_json(), "spent": year.spent, "left": year.left}
-                    for year in _budget(parts, name, lineage, entries)
+                    for year in _budget(connections, name, lineage, entries)
                 ],
             },
         )
@@ -64,7 +64,7 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
             f"{moved if entry.moves else entry.champion_after or 'none'}"
         )
         console.print(Padding(f"[dim]{escape('; '.join(entry.reasons))}[/]", (0, 0, 0, 5)))
-    for year in _budget(parts, name, lineage, entries):
+    for year in _budget(connections, name, lineage, entries):
         console.print(f"error budget: {year.summary}")
     console.print(f"[dim]{checked} entries of {name} checked, the hash chain is whole[/]")
 
@@ -121,12 +121,12 @@ def champion(
     name: ModelName, at: At = None, lineage: Lineage = LIVE, as_json: Json = False
 ) -> None:
     """Show which version was champion at an instant, and since which decision."""
-    parts = connect()
-    moment = instant(at, parts.clock.now())
-    version = parts.ledger.champion(name, lineage, moment)
+    connections = connect()
+    moment = instant(at, connections.clock.now())
+    version = connections.ledger.champion(name, lineage, moment)
     moves = [
         entry
-        for entry in parts.ledger.entries(name, lineage)
+        for entry in connections.ledger.entries(name, lineage)
         if entry.moves and entry.recorded_at <= moment
     ]
     if as_json:
@@ -158,23 +158,26 @@ def rollback(
     """
     from pipelines.release.rollback import rollback as roll_back
 
-    parts = connect()
-    head = parts.ledger.head(name)
+    connections = connect()
+    head = connections.ledger.head(name)
     if head is None:
-        parts.load_spec(name)  # a name that is not declared is a slip of the keyboard
+        connections.load_spec(name)  # a name that is not declared is a slip of the keyboard
     entry = roll_back(
         name,
         run=f"rollback-after-{head.sequence if head else 0}",
         to=to,
         reason=reason,
-        ledger=parts.ledger,
-        aliases=parts.registry,
-        clock=parts.clock,
-        whole=lambda version: _whole(parts, name, version),
+        ledger=connections.ledger,
+        aliases=connections.registry,
+        clock=connections.clock,
+        whole=lambda version: _whole(connections, name, version),
     )
     if entry.champion_after is None:
         raise ValueError("a rollback entry has no champion")
-    unfilled = [*_untold(parts, name), *_missing_online(parts, name, entry.champion_after)]
+    unfilled = [
+        *_untold(connections, name),
+        *_missing_online(connections, name, entry.champion_after),
+    ]
     if as_json:
         answer("rollback", {"entry": entry.as_json(), "unfilled": unfilled})
     else:
@@ -183,21 +186,21 @@ def rollback(
             console.print(f"[yellow]to do:[/] {escape(problem)}", soft_wrap=True)
 
 
-def _untold(parts: Parts, name: str) -> list[str]:
+def _untold(connections: Connections, name: str) -> list[str]:
     """What is wrong with the pages in MLflow; the rollback stands, whatever is away."""
     from pipelines.flows.release.pages import update_model_pages
 
     try:
-        update_model_pages(name, parts.ledger.entries(name), parts.registry)
+        update_model_pages(name, connections.ledger.entries(name), connections.registry)
     except GauntletError as problem:
         return [f"the next `gauntlet release {name}` tells it in MLflow: {problem.what}"]
     return []
 
 
-def _whole(parts: Parts, name: str, version: str) -> None:
+def _whole(connections: Connections, name: str, version: str) -> None:
     """Refuse a damaged version: services would, and go on with the one that is to be rid of."""
     try:
-        parts.versions.load(name, version)
+        connections.versions.load(name, version)
     except IntegrityError as cause:
         raise IntegrityError(
             f"version {version} is damaged, nothing was rolled back",
@@ -210,13 +213,13 @@ def _whole(parts: Parts, name: str, version: str) -> None:
         return  # at once: services have their own copies
 
 
-def _missing_online(parts: Parts, name: str, version: str) -> list[str]:
+def _missing_online(connections: Connections, name: str, version: str) -> list[str]:
     """What production lacks of a version's features; the rollback stands, whatever is away."""
     from pipelines.flows.features.store_gaps import missing_online
 
     try:
-        spec = parts.versions.load(name, version).spec
-        return missing_online(spec, parts.clock.now(), parts.online)
+        spec = connections.versions.load(name, version).spec
+        return missing_online(spec, connections.clock.now(), connections.online)
     except GauntletError as problem:
         return [f"look whether version {version} has its features online: {problem.what}"]
 
@@ -235,9 +238,11 @@ def approve(
     """Approve or reject a version that awaits review. Applies to the named evidence only."""
     from pipelines.release.approval import ReviewAnswer, answer_review
 
-    parts = connect()
+    connections = connect()
     given = ReviewAnswer(by=by, evidence=evidence, approved=not refuse, note=note)
-    entry = answer_review(name, version, given, parts.ledger, parts.registry, parts.clock)
+    entry = answer_review(
+        name, version, given, connections.ledger, connections.registry, connections.clock
+    )
     if as_json:
         answer("review", {"entry": entry.as_json()})
     else:
@@ -250,17 +255,19 @@ def _subject(entry: Entry) -> str:
 
 
 def _budget(
-    parts: Parts, name: str, lineage: str, entries: Sequence[Entry]
+    connections: Connections, name: str, lineage: str, entries: Sequence[Entry]
 ) -> tuple[BudgetAccount, ...]:
     """The years' accounts; a ledger is read also when its model is not declared any more."""
     from pipelines.release.budget import budget_accounts
 
     try:
-        declared = parts.load_spec(name).gates.budget
+        declared = connections.load_spec(name).gates.budget
     except SpecError as problem:
         errors.print(f"[yellow]no error budget is shown:[/] {escape(problem.what)}")
         return ()
-    return budget_accounts(entries, declared, parts.clock.now().year if lineage == LIVE else None)
+    return budget_accounts(
+        entries, declared, connections.clock.now().year if lineage == LIVE else None
+    )
 
 
 def _judged(name: str, version: str | None, lineage: str, chain: Sequence[Entry]) -> Entry:

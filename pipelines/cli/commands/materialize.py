@@ -42,8 +42,10 @@ def materialize(
     from pipelines.flows.features.materialize import materialize as fill
 
     with bar("materializing") as tell:
-        parts = connect(progress=tell)
-        found = fill(name, instant(as_of, parts.clock.now()), parts.materialization, force=force)
+        connections = connect(progress=tell)
+        found = fill(
+            name, instant(as_of, connections.clock.now()), connections.materialization, force=force
+        )
     if as_json:
         answer("materialized", found.as_json())
     else:

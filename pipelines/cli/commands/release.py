@@ -34,8 +34,8 @@ def release(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
     from pipelines.flows.release.advance import advance
 
     with spinner("checking live traffic") as tell:
-        parts = connect(progress=tell)
-        report = advance(name, instant(as_of, parts.clock.now()), parts.release)
+        connections = connect(progress=tell)
+        report = advance(name, instant(as_of, connections.clock.now()), connections.release)
     if as_json:
         answer("release", report.as_json())
     else:

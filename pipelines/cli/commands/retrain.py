@@ -49,16 +49,16 @@ def retrain(
     from pipelines.flows.retrain.steps import retrain as run_all
 
     with spinner("connecting") as tell:
-        parts = connect(progress=tell)
+        connections = connect(progress=tell)
         request = Request(
             model=name,
-            as_of=instant(as_of, parts.clock.now()),
+            as_of=instant(as_of, connections.clock.now()),
             lineage=lineage,
             reason=reason,
             dry_run=dry_run,
             waive=tuple(waive or ()),
         )
-        done = run_all(request, parts.retraining, (lambda _: None) if as_json else tell_step)
+        done = run_all(request, connections.retraining, (lambda _: None) if as_json else tell_step)
     if as_json:
         answer("retraining", as_dict(done))
     else:

@@ -33,8 +33,8 @@ def score(
     from pipelines.flows.serving.batch_score import score as predict
 
     with bar("scoring") as tell:
-        parts = connect(progress=tell)
-        found = predict(name, instant(as_of, parts.clock.now()), parts.scoring)
+        connections = connect(progress=tell)
+        found = predict(name, instant(as_of, connections.clock.now()), connections.scoring)
     if as_json:
         answer("scores", found.as_json())
         return
@@ -50,9 +50,9 @@ def score(
 def _check(name: str, *, as_json: bool) -> None:
     from pipelines.flows.serving.batch_score import score_status
 
-    parts = connect()
-    spec = parts.load_spec(name)
-    found = score_status(spec, parts.open_store(spec), parts.clock.now())
+    connections = connect()
+    spec = connections.load_spec(name)
+    found = score_status(spec, connections.open_store(spec), connections.clock.now())
     if as_json:
         answer("score_status", found.as_json())
     else:

@@ -19,7 +19,7 @@ from pipelines.core.errors import GauntletError, SpecError
 from pipelines.wiring import connect, open_online
 
 if TYPE_CHECKING:
-    from pipelines.flows.collaborators import Parts
+    from pipelines.connections import Connections
     from pipelines.release.ledger import Entry
     from pipelines.serving.plan import ServingPlan
 
@@ -58,17 +58,23 @@ def serve(
     from pipelines.predictions.journal import Journal
     from pipelines.settings import Settings
 
-    parts, listening, names = cache(connect), _listening(host, port), list(dict.fromkeys(names))
+    connections, listening, names = (
+        cache(connect),
+        _listening(host, port),
+        list(dict.fromkeys(names)),
+    )
     open_online(Settings())  # what a worker needs is tried here: there, one after another would die
     for name in names:
-        console.print(f"{name}: version {_first_plan(name, parts).champion.version}")
+        console.print(f"{name}: version {_first_plan(name, connections).champion.version}")
         Journal(journal_path(Settings().home, name)).close()
     console.print(f"http://{host}:{port}/docs answers in some seconds; /readyz says for whom")
     os.environ["GAUNTLET_SERVE_MODELS"] = ",".join(names)
     ended = threading.Event()
     # Each waits for nobody but whom it asks: a registry that hangs does not keep the log here.
     keepers = [
-        threading.Thread(target=_keep, args=(partial(do, name), parts, wait, ended), daemon=True)
+        threading.Thread(
+            target=_keep, args=(partial(do, name), connections, wait, ended), daemon=True
+        )
         for name in names
         for do, wait in (
             (partial(_publish, chain=[]), every),
@@ -104,16 +110,21 @@ def serve(
         )
 
 
-def _publish(name: str, parts: Parts, chain: list[Entry]) -> None:
+def _publish(name: str, connections: Connections, chain: list[Entry]) -> None:
     from pipelines.flows.serving.publish import publish_plan
 
-    publish_plan(name, parts.publishing, chain)
+    publish_plan(name, connections.publishing, chain)
 
 
-def _ship(name: str, parts: Parts) -> None:
+def _ship(name: str, connections: Connections) -> None:
     from pipelines.flows.serving.publish import ship_log
 
-    ship_log(name, parts.home, parts.open_store(parts.load_spec(name)), parts.clock)
+    ship_log(
+        name,
+        connections.home,
+        connections.open_store(connections.load_spec(name)),
+        connections.clock,
+    )
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -131,7 +142,7 @@ def _listening(host: str, port: int) -> socket.socket:
         ) from cause
 
 
-def _first_plan(name: str, parts: Callable[[], Parts]) -> ServingPlan:
+def _first_plan(name: str, connections: Callable[[], Connections]) -> ServingPlan:
     """What the registry says; when it does not answer in time, what it said last."""
     from pipelines.flows.serving.publish import plans_folder, publish_plan
     from pipelines.serving.plan import read_plan
@@ -139,16 +150,16 @@ def _first_plan(name: str, parts: Callable[[], Parts]) -> ServingPlan:
 
     known = read_plan(plans_folder(Settings().home.resolve()), name)
     if known is None:
-        return publish_plan(name, parts().publishing)
+        return publish_plan(name, connections().publishing)
     found: list[ServingPlan] = []
     once = threading.Event()
     once.set()
 
-    def ask(connected: Parts) -> None:
+    def ask(connected: Connections) -> None:
         found.append(publish_plan(name, connected.publishing))
 
     # A client may try again for minutes, so nobody waits for the end of it.
-    look = threading.Thread(target=_keep, args=(ask, parts, 0, once), daemon=True)
+    look = threading.Thread(target=_keep, args=(ask, connections, 0, once), daemon=True)
     look.start()
     look.join(PATIENCE_S)
     if not found:
@@ -157,8 +168,8 @@ def _first_plan(name: str, parts: Callable[[], Parts]) -> ServingPlan:
 
 
 def _keep(
-    do: Callable[[Parts], object],
-    parts: Callable[[], Parts],
+    do: Callable[[Connections], object],
+    connections: Callable[[], Connections],
     every: float,
     ended: threading.Event,
 ) -> None:
@@ -169,7 +180,7 @@ def _keep(
     while not last:
         last = ended.wait(every)
         try:
-            do(parts())
+            do(connections())
             said = ""
         except GauntletError as problem:
             if said != str(problem):

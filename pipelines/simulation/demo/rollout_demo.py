@@ -15,7 +15,6 @@ import yaml
 
 from pipelines.core.findings import Verdict
 from pipelines.core.time import Window
-from pipelines.flows.collaborators import Parts
 from pipelines.flows.features.materialize import materialize
 from pipelines.flows.release.report import ReleaseReport
 from pipelines.flows.retrain.request import Request
@@ -25,6 +24,7 @@ from pipelines.release.policy import Outcome
 from pipelines.release.rollout.actions import ReleaseAction
 from pipelines.release.rollout.outcome import rollout_outcome
 from pipelines.release.rollout.transition import Stage
+from pipelines.simulation.collaborators import SimulationCollaborators
 from pipelines.simulation.demo.scenarios import RolloutScenario, VersionRecipe
 from pipelines.simulation.people.closed_loop import ClosedLoop
 from pipelines.simulation.people.forecast_clients import OpenForecastClient, SettableClock
@@ -119,7 +119,7 @@ class ScenarioResult:
 def run_scenario(
     scenario: RolloutScenario,
     declarations: Declarations,
-    parts: Parts,
+    collaborators: SimulationCollaborators,
     clock: SettableClock,
     open_client: OpenForecastClient,
     on_report: OnReport = lambda _: None,
@@ -128,8 +128,8 @@ def run_scenario(
 
     Arguments:
         scenario: which.
-        declarations: where its model is declared; the parts read it there.
-        parts: the collaborators, on ``clock``, with a store of the scenario's own.
+        declarations: where its model is declared; the collaborators read it there.
+        collaborators: the collaborators, on ``clock``, with a store of the scenario's own.
         clock: moved through the scenario.
         open_client: how forecasts are asked for.
         on_report: hears of each retraining, and of each step of the release.
@@ -138,7 +138,7 @@ def run_scenario(
         GauntletError: as the flows do, and when a service does not answer.
     """
     world, model = scenario.world(), scenario.model
-    before = parts.ledger.entries(model)
+    before = collaborators.ledger.entries(model)
     if before:
         return ScenarioResult(scenario, before)
     steps: list[ReleaseReport] = []
@@ -147,13 +147,13 @@ def run_scenario(
         at = recipe.trained_at
         clock.move(at)
         declarations.declare(scenario, recipe)
-        materialize(model, at, parts.materialization)
-        on_report(retrain(Request(model=model, as_of=at, reason=reason), parts.retraining))
-        return ScenarioResult(scenario, parts.ledger.entries(model))
+        materialize(model, at, collaborators.materialization)
+        on_report(retrain(Request(model=model, as_of=at, reason=reason), collaborators.retraining))
+        return ScenarioResult(scenario, collaborators.ledger.entries(model))
 
     declarations.declare(scenario, scenario.champion)
-    parts.progress("writing what happened before")
-    store = parts.open_store(parts.load_spec(model))
+    collaborators.progress("writing what happened before")
+    store = collaborators.open_store(collaborators.load_spec(model))
     write_world(world, store, Window(scenario.chain.scale.start, scenario.challenger.trained_at))
     made = make(scenario.champion, "the first version")
     if made.outcome != Outcome.FIRST_VERSION:
@@ -163,12 +163,12 @@ def run_scenario(
         return asked
     first = scenario.challenger.trained_at.date()
     inventory = Inventory(world, first, scenario.chain.order_factor)
-    with open_client(world, model, parts, clock) as client:
-        loop = ClosedLoop(model, inventory, client, parts, clock, first)
+    with open_client(world, model, collaborators, clock) as client:
+        loop = ClosedLoop(model, inventory, client, collaborators, clock, first)
         for report in loop.days(first + timedelta(days=scenario.days)):
             steps.append(report)
             on_report(report)
             if report.action in (ReleaseAction.PROMOTED, ReleaseAction.ENDED):
                 break
     share = float(inventory.sold.sum() / inventory.demanded.sum())
-    return ScenarioResult(scenario, parts.ledger.entries(model), tuple(steps), share)
+    return ScenarioResult(scenario, collaborators.ledger.entries(model), tuple(steps), share)

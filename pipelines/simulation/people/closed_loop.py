@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
 from pipelines.data.ingest.partitions import write_events
-from pipelines.flows.collaborators import Parts
 from pipelines.flows.release.advance import advance
 from pipelines.flows.release.report import ReleaseReport
+from pipelines.simulation.collaborators import SimulationCollaborators
 from pipelines.simulation.people.forecast_clients import ForecastClient, SettableClock
 from pipelines.simulation.people.inventory import Inventory
 from pipelines.simulation.world import KNOWN_COLUMNS
@@ -29,8 +29,8 @@ class ClosedLoop:
     Arguments:
         model: its name; it declares ``serving`` and has a champion.
         inventory: of the world.
-        client: who asks for forecasts, by the same parts and clock.
-        parts: the collaborators of every flow.
+        client: who asks for forecasts, on the same clock.
+        collaborators: the flows that its days need.
         clock: moved through each day.
         first: the first day.
     """
@@ -40,11 +40,12 @@ class ClosedLoop:
         model: str,
         inventory: Inventory,
         client: ForecastClient,
-        parts: Parts,
+        collaborators: SimulationCollaborators,
         clock: SettableClock,
         first: date,
     ) -> None:
-        self.model, self.inventory, self.parts, self.clock = model, inventory, parts, clock
+        self.model, self.inventory, self.clock = model, inventory, clock
+        self.collaborators = collaborators
         self._client, self.next = client, first
         self._next_check: datetime | None = None
 
@@ -63,7 +64,7 @@ class ClosedLoop:
         """
         day, midnight = self.next, datetime.combine(self.next, time(), UTC)
         forecast = self._client.forecast(day)
-        store = self.parts.open_store(self.parts.load_spec(self.model))
+        store = self.collaborators.open_store(self.collaborators.load_spec(self.model))
         tables = self.inventory.day(day, forecast)
         for stream in STREAMS:
             if tables[stream].num_rows:
@@ -72,6 +73,6 @@ class ClosedLoop:
         self.clock.move(midnight + RELEASE_AT)
         if self._next_check is not None and self.clock.now() < self._next_check:
             return None
-        report = advance(self.model, self.clock.now(), self.parts.release)
+        report = advance(self.model, self.clock.now(), self.collaborators.release)
         self._next_check = report.next_check
         return report

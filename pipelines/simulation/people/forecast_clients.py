@@ -15,10 +15,10 @@ import numpy as np
 
 from pipelines.core.arrays import Floats
 from pipelines.core.time import utc
-from pipelines.flows.collaborators import Parts
 from pipelines.flows.features.materialize import materialize
 from pipelines.flows.serving.batch_score import newest_scores, score
 from pipelines.flows.serving.publish import publish_plan, ship_log
+from pipelines.simulation.collaborators import SimulationCollaborators
 from pipelines.simulation.people.http_pharmacies import HttpPharmacies
 from pipelines.simulation.world import World
 
@@ -60,7 +60,7 @@ class ForecastClient(Protocol):
 
 
 OpenForecastClient = Callable[
-    [World, str, Parts, SettableClock], AbstractContextManager[ForecastClient]
+    [World, str, SimulationCollaborators, SettableClock], AbstractContextManager[ForecastClient]
 ]
 
 
@@ -74,20 +74,20 @@ def http_clients(service: Service) -> OpenForecastClient:
 
     @contextmanager
     def asking(
-        world: World, model: str, parts: Parts, clock: SettableClock
+        world: World, model: str, collaborators: SimulationCollaborators, clock: SettableClock
     ) -> Iterator[ForecastClient]:
         with service() as (port, follow), HttpPharmacies(world, model, port) as callers:
-            yield _HttpClients(model, callers, parts, clock, follow)
+            yield _HttpClients(model, callers, collaborators, clock, follow)
 
     return asking
 
 
 @contextmanager
 def batch_client(
-    world: World, model: str, parts: Parts, clock: SettableClock
+    world: World, model: str, collaborators: SimulationCollaborators, clock: SettableClock
 ) -> Iterator[ForecastClient]:
     """What ``gauntlet score`` does, every night."""
-    yield _BatchClient(world, model, parts, clock)
+    yield _BatchClient(world, model, collaborators, clock)
 
 
 class _HttpClients:
@@ -95,42 +95,44 @@ class _HttpClients:
         self,
         model: str,
         callers: HttpPharmacies,
-        parts: Parts,
+        collaborators: SimulationCollaborators,
         clock: SettableClock,
         follow: Callable[[], None],
     ) -> None:
-        self._model, self._callers, self._parts = model, callers, parts
+        self._model, self._callers, self._collaborators = model, callers, collaborators
         self._clock, self._follow = clock, follow
 
     def forecast(self, day: date) -> Floats:
         """See ``ForecastClient.forecast``."""
         self._clock.move(_midnight(day) + FORECAST_AT)
-        materialize(self._model, self._clock.now(), self._parts.materialization)
-        publish_plan(self._model, self._parts.publishing)
+        materialize(self._model, self._clock.now(), self._collaborators.materialization)
+        publish_plan(self._model, self._collaborators.publishing)
         self._follow()
         said = self._callers.forecast(day)
         self._follow()
         self._clock.move(_midnight(day) + SHIPPED_AT)
-        store = self._parts.open_store(self._parts.load_spec(self._model))
-        ship_log(self._model, self._parts.home, store, self._clock)
+        store = self._collaborators.open_store(self._collaborators.load_spec(self._model))
+        ship_log(self._model, self._collaborators.home, store, self._clock)
         return said
 
 
 class _BatchClient:
-    def __init__(self, world: World, model: str, parts: Parts, clock: SettableClock) -> None:
+    def __init__(
+        self, world: World, model: str, collaborators: SimulationCollaborators, clock: SettableClock
+    ) -> None:
         people = world.population
         self._row = {name: place for place, name in enumerate(people.pharmacies)}
         self._column = {name: place for place, name in enumerate(people.medicines)}
-        self._model, self._parts, self._clock = model, parts, clock
+        self._model, self._collaborators, self._clock = model, collaborators, clock
 
     def forecast(self, day: date) -> Floats:
         """See ``ForecastClient.forecast``."""
         self._clock.move(_midnight(day) + FORECAST_AT)
-        score(self._model, self._clock.now(), self._parts.scoring)
+        score(self._model, self._clock.now(), self._collaborators.scoring)
         self._clock.move(_midnight(day) + SHIPPED_AT)
         said = np.full((len(self._row), len(self._column)), np.nan)
-        spec = self._parts.load_spec(self._model)
-        for one in newest_scores(spec, self._parts.open_store(spec)):
+        spec = self._collaborators.load_spec(self._model)
+        for one in newest_scores(spec, self._collaborators.open_store(spec)):
             place = self._row[one["pharmacy"]], self._column[one["medicine"]]
             said[place] = one["prediction"]
         return said

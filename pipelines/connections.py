@@ -1,4 +1,4 @@
-"""The collaborators of flows that are not yet handed to each flow by name."""
+"""Everything that a process is connected to, and what each flow is given of it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,31 @@ if TYPE_CHECKING:
     from pipelines.flows.serving.publish import PublishCollaborators
     from pipelines.flows.versions import VersionReader
     from pipelines.quality.suite import SuiteRunner
+    from pipelines.simulation.collaborators import SimulationCollaborators
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The collaborators of every flow; ``wiring`` plugs in the real ones, tests others."""
+class Connections:
+    """What a process is connected to; ``wiring.connect`` makes it.
+
+    Only the command line, the DAGs and tests see it. A flow is given one of the properties below,
+    or the single collaborators that it uses.
+
+    Arguments:
+        home: folder of cache, runs, plans and embedded databases.
+        load_spec: reads a declaration by the model's name.
+        load_suite: reads a model's hand-written suite.
+        open_events: opens the event streams of a model.
+        open_store: opens the object store of a model.
+        suite_runner: runs suites on tables.
+        registry: holds versions and aliases.
+        ledger: records decisions.
+        online: the online store of production.
+        scratch_online: makes an empty online store that lives as long as the process.
+        lock: held for one model and lineage while a run is at work.
+        clock: the present instant.
+        progress: called with a short message now and then.
+    """
 
     home: Path
     load_spec: Callable[[str], ModelSpec]
@@ -40,7 +60,7 @@ class Parts:
     registry: Registry
     ledger: Ledger
     online: OnlineStore
-    scratch_online: Callable[[], OnlineStore]  # empty, and gone with the process
+    scratch_online: Callable[[], OnlineStore]
     lock: Callable[[str, str], AbstractContextManager[object]]
     clock: Clock
     progress: Progress = lambda _: None
@@ -130,4 +150,22 @@ class Parts:
             scratch_online=self.scratch_online,
             publish=self.publishing,
             clock=self.clock,
+        )
+
+    @property
+    def simulation(self) -> SimulationCollaborators:
+        """What a simulated world works with."""
+        from pipelines.simulation.collaborators import SimulationCollaborators
+
+        return SimulationCollaborators(
+            home=self.home,
+            load_spec=self.load_spec,
+            open_store=self.open_store,
+            ledger=self.ledger,
+            retraining=self.retraining,
+            materialization=self.materialization,
+            publishing=self.publishing,
+            scoring=self.scoring,
+            release=self.release,
+            progress=self.progress,
         )
