@@ -1,12 +1,12 @@
-"""Boosted trees answer a single row in one call instead of one call for each tree.
+"""Boosted trees predict a single row in one call instead of one call for each tree.
 
 Scikit-learn walks its histogram trees in compiled code, and calls it once for each tree: for one
 row the calls take far longer than the walks. Here all trees are branches of one, under a few nodes
 that choose among them by a column which holds the tree's number. A row is repeated for each tree,
-walked in one call, and what the trees say is added in their order, so that the sum is the same to
-the last bit. The parts of a fitted estimator that this reads are scikit-learn's own affair; where
-they are not as they were, there is no forest, and where it predicts otherwise it is not used:
-see ``serving.version``.
+walked in one call, and the trees' values are added in their order, so that the sum is the same to
+the last bit. This reads private parts of scikit-learn's estimators: if they change, there is no
+forest, and if it predicts differently, it is not used (``gates.availability.fast_predict``). It
+stays hand-written because compilers of trees differ in the last bit or on unseen categories.
 """
 
 from __future__ import annotations

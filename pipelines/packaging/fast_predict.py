@@ -3,8 +3,8 @@
 Most of what a scikit-learn pipeline does for a single row is to build, check and take apart data
 frames. Where its preparation is codes for categories and numbers as they are, the same matrix can
 be filled directly, and the fitted estimator predicts from it: boosted trees in one call
-(``serving.forest``), others by themselves. Whether the two agree is not believed but tried: on rows
-with known, unknown and missing categories and numbers, to the last bit.
+(``packaging.fast_forest``), others by themselves. The two are compared to the last bit on rows
+with known, unknown and missing categories and numbers.
 """
 
 from __future__ import annotations

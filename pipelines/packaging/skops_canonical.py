@@ -16,7 +16,9 @@ def make_canonical(path: Path) -> None:
     """Number objects and members in the order of the schema, drop times of day, and compress.
 
     skops names objects and members by their address in memory and stamps them with the present.
-    Only names change, one to one, so the file loads to the same model.
+    Only names change, one to one, so the file loads to the same model. It stays hand-written: a
+    version's content hash covers these bytes, and a run that is killed and fits again has to reach
+    the same hash; skops has no option for reproducible files.
     """
     with ZipFile(path) as found:
         schema = json.loads(found.read(_SCHEMA))

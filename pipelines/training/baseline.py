@@ -1,4 +1,4 @@
-"""What a first version has to beat: a forecast that needs no model, a constant for each entity."""
+"""The naive forecast that a first version has to beat: a constant for each entity."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipelines.spec.model import ModelSpec
 from pipelines.spec.training import Metric
 from pipelines.training.fit import label_numbers
 
-PRIOR_LABELS = 30  # everybody's constant counts as this many labels of each entity
+PRIOR_LABELS = 30  # the overall constant counts as this many labels of each entity
 
 
 def baseline_predictions(
@@ -18,9 +18,9 @@ def baseline_predictions(
 ) -> Floats:
     """For each row the constant that did best on its entity's training labels, shape (rows,).
 
-    That is the primary metric's constant: median, quantile, mean or share of positives. Everybody's
-    constant stands among an entity's labels ``PRIOR_LABELS`` times. So an entity that training
-    did not know gets everybody's, and a rate is not 0 or 1 because few labels happened to agree.
+    That is the primary metric's constant: median, quantile, mean or share of positives. The overall
+    constant is added to each entity's labels ``PRIOR_LABELS`` times. So an entity without training
+    labels gets the overall constant, and few equal labels do not make a rate 0 or 1.
 
     Arguments:
         training: labelled rows of the training span: keys and label.
@@ -35,12 +35,12 @@ def baseline_predictions(
     groups = both.groupby(keys, dropna=False, observed=True)
     code = np.asarray(groups.ngroup(), dtype=np.int64)
     level = _level(spec)
-    everybody = float(label.mean() if level is None else np.quantile(label, level))
+    overall = float(label.mean() if level is None else np.quantile(label, level))
     known, entities = code[: len(label)], int(code.max(initial=-1)) + 1
     own = (
-        _means(label, known, entities, everybody)
+        _means(label, known, entities, overall)
         if level is None
-        else _quantiles(label, known, entities, everybody, level)
+        else _quantiles(label, known, entities, overall, level)
     )
     return own[code[len(label) :]]
 
@@ -69,12 +69,12 @@ def _quantiles(label: Floats, code: Integers, entities: int, prior: float, level
     first = np.cumsum(count) - count
     below = np.bincount(code, weights=label < prior, minlength=entities).astype(np.int64)
 
-    def standing(place: Integers) -> Floats:
+    def value_at(place: Integers) -> Floats:
         own = first + np.where(place < below, place, place - PRIOR_LABELS)
         found = ordered[np.clip(own, 0, len(ordered) - 1)]
         return np.where((place < below) | (place >= below + PRIOR_LABELS), found, prior)
 
     last = count + PRIOR_LABELS - 1
     place = np.floor(level * last).astype(np.int64)
-    low, high = standing(place), standing(np.minimum(place + 1, last))
+    low, high = value_at(place), value_at(np.minimum(place + 1, last))
     return np.asarray(low + (level * last - place) * (high - low), dtype=np.float64)

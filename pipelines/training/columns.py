@@ -24,7 +24,7 @@ def _is_category(spec: ModelSpec, feature: Feature) -> bool:
     kind = _column_type(spec, feature)
     if kind is ColumnType.TIMESTAMP:
         raise SpecError(
-            "an instant is no feature",
+            "a timestamp cannot be a feature",
             where=f"{spec.name}: features.{feature.name}",
             got="a column of type timestamp",
             wanted="a number, a text or a yes/no",
@@ -94,7 +94,7 @@ def _floats(spec: ModelSpec, name: str, column: pd.Series) -> pd.Series:
         values = pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan), index=column.index)
     except (TypeError, ValueError) as cause:
         raise DataError(
-            "a feature holds what is not a number",
+            "a feature holds values that are not numbers",
             where=f"{spec.name}: {name}",
             got=str(cause),
             wanted="numbers, or a declaration as categorical",

@@ -111,12 +111,12 @@ def _class(path: str, where: str) -> type[Any]:
             where=where,
             got=f"{path} ({cause})",
             wanted="a class such as sklearn.ensemble.HistGradientBoostingRegressor",
-            hint="mend the path, or install the library it names",
+            hint="correct the path, or install the library it names",
         ) from cause
     of_a_library = inspect.isclass(found) and found.__module__.startswith(ALLOWED_ESTIMATORS)
     if not (of_a_library and issubclass(found, BaseEstimator) and hasattr(found, "fit")):
         raise SpecError(
-            "a path does not lead to an estimator",
+            "a path is not that of an estimator",
             where=where,
             got=f"{path} is a {type(found).__name__}",
             wanted=f"an estimator class of one of {ALLOWED_ESTIMATORS}",

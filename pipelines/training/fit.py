@@ -1,4 +1,4 @@
-"""Fits the declared estimator on training rows, the same way each time it gets the same seed."""
+"""Fit the declared estimator on training rows; the same seed gives the same model."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SingleClass(DataError):  # noqa: N818 - named as the family in core is
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted pipeline and what a judge has to know about its training.
+    """A fitted pipeline and the facts about its training that an evaluation needs.
 
     ``classes`` are the two labels of a classifier, sorted: the second is the positive class, and
     ``score`` predicts its probability.
@@ -75,7 +75,7 @@ def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
         pipeline.fit(matrix, target)
     except InvalidParameterError as cause:
         raise SpecError(
-            "an estimator refuses a parameter",
+            "an estimator rejects a parameter",
             where=f"{spec.name}: estimator.parameters",
             got=str(cause),
         ) from cause
@@ -137,7 +137,7 @@ def _enough(spec: ModelSpec, labelled: int, rows: int) -> None:
             "there are too few training rows",
             where=where,
             got=f"{labelled} rows with a label",
-            wanted=f"at least {fewest}, as many as the recent window needs to judge the model",
+            wanted=f"at least {fewest}, as many as the recent window needs",
             hint="import more history, lengthen split.train, or lower "
             "gates.recent_window.minimum_rows",
         )

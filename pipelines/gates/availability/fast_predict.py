@@ -1,4 +1,4 @@
-"""Which form of a version serves: the compiled one only where registration saw it answer the same.
+"""Which form of a version serves: the compiled one only if it gave equal predictions before.
 
 The comparison is a finding, so it is on the review page and travels inside the version. A service
 reads it there, and never compiles what was found to differ.
@@ -40,7 +40,7 @@ def rows_of(matrix: pd.DataFrame) -> list[Row]:
 def fast_predict_finding(
     pipeline: Pipeline, texts: frozenset[str], matrix: pd.DataFrame
 ) -> Finding:
-    """Which form of a fitted pipeline will serve, why, and the largest difference that was seen.
+    """Which form of a fitted pipeline will serve, why, and the largest difference.
 
     Shown, not blocking: both forms answer, one of them faster.
 
@@ -63,7 +63,7 @@ def fast_predict_finding(
 
 
 def recorded_verdict(folder: Path) -> Verdict | None:
-    """What registration found; None in a version that was made before this was asked.
+    """The verdict at registration; ``None`` for versions without this finding.
 
     Arguments:
         folder: a version's directory.

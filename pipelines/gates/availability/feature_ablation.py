@@ -1,4 +1,4 @@
-"""What a recipe loses when a feature is not there: the recent window scored with it hidden."""
+"""The loss of a recipe without a feature: the recent window scored with the feature masked."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class AblationLoss(Record):
             low, high = self.interval.low or 0.0, self.interval.high or 0.0
             reach = f" ({self.interval.level:.0%} interval {low:+.3g} to {high:+.3g})"
         return (
-            f"masked in {self.share:.0%} of the recent window, as it would be live, the recipe "
-            f"loses {self.loss:+.3g} in {self.metric}{reach}"
+            f"with the feature masked in {self.share:.0%} of the recent window, as in production, "
+            f"the recipe loses {self.loss:+.3g} in {self.metric}{reach}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Whether production has a recipe's features: what was looked up, and the findings from it."""
+"""Whether production has a recipe's features: lookups in the online store, and their findings."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from pipelines.spec.model import ModelSpec
 from pipelines.stats.proportion import wilson_interval
 
 LEVEL = 0.95
-FEWEST = 10  # values that were to be expected, from which on none at all means something
+FEWEST = 10  # expected values from which on none at all is evidence
 _ORDER = (Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE, Verdict.PASS)
 
 
 class AvailabilityStatus(StrEnum):
-    """Why a feature that is not there is not there; the middle part of its finding's name."""
+    """Whether a feature is available, and if not, why; the middle part of its finding's name."""
 
-    ONLINE = "online"  # it is, for some share
-    NEW = "new"  # nobody has materialized it yet
-    VANISHED = "vanished"  # it was there before
+    ONLINE = "online"  # available, for some share of the points
+    NEW = "new"  # never materialized
+    VANISHED = "vanished"  # available before
 
 
 class FeatureAvailability(Record):
     """One feature at recent decision points: in the events and in the online store.
 
-    The events are looked at as of the same instant as the store, so that both see the same.
+    The events are read as of the store's instant, so both reflect the same events.
     """
 
     feature: str
@@ -51,7 +51,7 @@ class FeatureAvailability(Record):
 
     @property
     def kind(self) -> AvailabilityStatus:
-        """How it is missing, if it is."""
+        """Whether it is available, and if not, why."""
         if not self.stored:
             return AvailabilityStatus.VANISHED if self.champions else AvailabilityStatus.NEW
         gone = self.offline and not self.online
@@ -63,12 +63,12 @@ class FeatureAvailability(Record):
 
     @property
     def stopped_arriving(self) -> bool:
-        """Whether the events themselves have stopped giving it."""
+        """Whether the events no longer give it."""
         return not self.recent_share and self.trained_share * self.points >= FEWEST
 
     @property
     def share(self) -> float:
-        """Of the values that the events give, the share that is served; the worse of both looks."""
+        """Share of the values in the events that is served; the smaller of store and log."""
         shares = [self.online / self.offline] if self.offline else []
         shares += [1 - self.lost / self.asked] if self.asked else []
         return min(shares, default=0.0)
@@ -85,7 +85,7 @@ class ViewAge(Record):
 
     @property
     def expired(self) -> bool:
-        """Whether production serves none of its values any more."""
+        """Whether the view is too old to be served."""
         return self.age_s > self.lifetime_s
 
 
@@ -114,10 +114,10 @@ def online_findings(
     found: tuple[FeatureAvailability, ...],
     losses: Mapping[str, AblationLoss | str],
 ) -> tuple[Finding, ...]:
-    """Each feature's presence, and where both are there whether the values are the same.
+    """The availability of each feature, and whether stored values equal recomputed ones.
 
     Arguments:
-        losses: of features that are missing, what that would cost, or why it cannot be told.
+        losses: of features that are missing, the loss without it, or why the loss is unknown.
     """
     findings = []
     for each in found:
@@ -128,7 +128,7 @@ def online_findings(
 
 
 def below_required_share(spec: ModelSpec, each: FeatureAvailability) -> bool:
-    """Whether the candidate is stopped for want of the feature."""
+    """Whether the feature is too rarely available, which stops the candidate."""
     verdict, _ = _verdict(spec, each)
     return verdict is not Verdict.PASS and bool(
         each.offline or each.kind is not AvailabilityStatus.ONLINE
@@ -158,7 +158,7 @@ def _share_verdict(share: float, interval: Interval | None, spec: ModelSpec) -> 
 
 
 def _interval(hits: int, rows: int, entities: int) -> Interval | None:
-    """Points of one entity are looked up as one, so entities are what is counted."""
+    """An interval for entities: the points of one entity are one lookup."""
     return wilson_interval(round(hits / rows * entities), entities, LEVEL) if rows else None
 
 
@@ -169,8 +169,7 @@ def _presence(
     told = [_describe(spec.name, each)]
     if each.asked:
         told.append(
-            f"{each.lost} of {each.asked} logged requests for which there is a value were served "
-            "none"
+            f"{each.lost} of {each.asked} logged requests with a value in the events got none"
         )
     if loss is not None:
         told.append(loss if isinstance(loss, str) else loss.summary)
@@ -219,7 +218,7 @@ def _describe(model: str, each: FeatureAvailability) -> str:
 
 
 def _stored(spec: ModelSpec, each: FeatureAvailability) -> Finding:
-    """Values in the store against the same computed again, weighted as the points ask for them."""
+    """Stored values against recomputed ones, weighted by the points that use them."""
     limit, entities = spec.gates.audit.unequal_share, each.entities
     share = each.unequal / each.online
     interval = wilson_interval(round(share * entities), entities, LEVEL)

@@ -1,4 +1,4 @@
-"""The leak probe: features of sampled points, once more from what was known at their instant."""
+"""The leak probe: recompute features of sampled points from what was known at their instant."""
 
 from __future__ import annotations
 
@@ -247,11 +247,11 @@ def _compare(
     if differing:
         first = next(iter(sorted(differing)))
         reason = (
-            f"features that production could not have had: {', '.join(sorted(differing))}; "
+            f"features that use later data than production had: {', '.join(sorted(differing))}; "
             f"for example {first} at {differing[first]}"
         )
     elif gone:
-        reason = f"points that production would not have asked about; for example {gone[0]}"
+        reason = f"decision points that production would not have had; for example {gone[0]}"
     else:
         reason = f"{len(before)} points have the same features from what was known at their instant"
         return _finding(Verdict.PASS, reason, len(before), 0)

@@ -140,7 +140,7 @@ def logged_requests(
 
 
 def requests_of(spec: ModelSpec, log: pd.DataFrame) -> pd.DataFrame:
-    """Whom each logged request was about and when: keys and ``decision_time``.
+    """The entity and instant of each logged request: keys and ``decision_time``.
 
     Raises:
         DataError: as ``replay``.
@@ -150,7 +150,7 @@ def requests_of(spec: ModelSpec, log: pd.DataFrame) -> pd.DataFrame:
     lacking = [key for key in keys if entity and key not in entity[0]]
     if lacking:
         raise DataError(
-            "a prediction log is about other entities",
+            "a prediction log has other entity keys",
             where=f"{spec.name}: prediction log",
             got=f"keys {sorted(entity[0])}",
             wanted=f"keys {list(keys)}",

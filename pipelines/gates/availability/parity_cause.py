@@ -1,4 +1,4 @@
-"""Why a feature was served with another value than is computed: the likely cause, where it shows.
+"""The likely cause of a difference between served and computed values of a feature.
 
 Each cause is a hypothesis about the unequal values alone, and is told when it explains nine in ten
 of them; of several, the one that explains most. What comes of two causes at once has none.
@@ -38,7 +38,7 @@ LATE_STEPS = 2  # so many materializations late are late; more on every value ar
 
 
 class Cause(StrEnum):
-    """What made served values differ."""
+    """Why served values differ."""
 
     MISSING = "missing"  # nothing served where there is a value
     NULL_FILLED = "null_filled"  # 0 or another constant served where nothing is there

@@ -1,4 +1,4 @@
-"""A model on logged inputs: its preprocessing against training's, its answers against the log's."""
+"""A model on logged inputs: its preprocessing and predictions compared with the log's."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def preprocessing_finding(
         spec,
         name,
         unequal,
-        good="the fitted preprocessing makes the same of served inputs as of computed ones",
-        bad=f"the fitted preprocessing makes something else of served inputs: of its columns "
-        f"{columns} differ",
+        good="the fitted preprocessing gives equal output on served and on computed inputs",
+        bad=f"the fitted preprocessing gives different output on served inputs: columns {columns} "
+        "differ",
     )
 
 
@@ -100,9 +100,9 @@ def prediction_finding(
         spec,
         "availability.parity.prediction",
         unequal,
-        good=f"the service answers as version {version} does",
-        bad=f"the service does not answer as version {version} does, which its log names: another "
-        f"model is loaded there, or it prepares inputs in another way{example}",
+        good=f"the service predicts as version {version} does",
+        bad=f"logged predictions differ from those of version {version}, which the log names: the "
+        f"service has loaded another model, or prepares inputs differently{example}",
     )
 
 

@@ -1,4 +1,4 @@
-"""A feature view looked up where production would, beside what the events give at that instant."""
+"""A feature view in the online store, compared with what the events give at that instant."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def look_up_view(
     points: pd.DataFrame,
     as_of: datetime,
 ) -> tuple[FeatureLookup, ...]:
-    """Every feature of a view at some points, as production serves it and as it should be.
+    """Look up every feature of a view at some points, and compute it from the events.
 
-    Both are as of what the store is as of, so that time passing is no difference between them.
+    Both are as of the store's instant, so that the passage of time is no difference.
 
     Arguments:
         spec: the declaration.
@@ -89,7 +89,7 @@ def look_up_view(
 
 
 def is_present(feature: Feature, value: Any) -> bool:
-    """Whether a value says anything; a count of nothing is what an unknown entity has as well."""
+    """Whether a value is present. A count of 0 is not: an unknown entity has it as well."""
     counts = isinstance(feature, WindowFeature) and feature.aggregate in ("count", "distinct")
     return not is_missing(value) and not (counts and value == 0)
 

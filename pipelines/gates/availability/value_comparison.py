@@ -1,4 +1,4 @@
-"""A value as it was served beside the same value computed: equal or not, and how to show it."""
+"""Compare a served value with the computed one, and show values in messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TOLERANCE = 1e-9  # relative: a number may have been written as text and read ba
 
 
 def is_missing(value: Any) -> bool:
-    """Whether nothing is there, whatever a library calls it."""
+    """Whether a value is missing, in any library's form."""
     return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
 
 

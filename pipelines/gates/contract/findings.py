@@ -1,4 +1,4 @@
-"""What fresh data makes of a suite: a finding per expectation, in words for whoever is paged."""
+"""Findings of a suite on fresh data: one per expectation."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _absent(name: str, stream: str, expectation: Mapping[str, Any], *, known: bo
     return make_finding(
         name,
         Verdict.NO_DATA,
-        f"{stream} {why}, so nothing can be said. Has the feed stopped?",
+        f"{stream} {why}, so the check has no data. Has the feed stopped?",
         Measurement(rows=0),
         blocking=_blocking(expectation),
     )
@@ -121,7 +121,7 @@ def _finding(
 ) -> Finding:
     if result.broken is not None:
         verdict = Verdict.INCONCLUSIVE
-        reason = f"the check could not be run ({_one_line(result.broken)}), so it says nothing"
+        reason = f"the check could not be run ({_one_line(result.broken)})"
         return make_finding(
             name, verdict, reason, Measurement(rows=rows), blocking=_blocking(expectation)
         )
@@ -161,7 +161,7 @@ def previously_rejected(name: str, window: Window, failed: str, *, excluded: boo
 def _measured(
     expectation: Mapping[str, Any], result: ExpectationResult
 ) -> tuple[float | None, float | None, str]:
-    """The value that was compared, the bound it was held against (the nearer one), and its unit."""
+    """The value that was compared, the nearer bound, and the unit."""
     kwargs = expectation["kwargs"]
     if result.share is not None:
         return result.share, float(kwargs.get("mostly", 1.0)), "share"

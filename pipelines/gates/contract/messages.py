@@ -1,4 +1,4 @@
-"""What a checked expectation says, in one sentence for whoever is paged."""
+"""One sentence about a checked expectation, for the person who is paged."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def _condition(kind: str, kwargs: Mapping[str, Any]) -> str:
         "expect_column_values_to_not_be_null": "have a value",
         "expect_column_values_to_be_null": "have no value",
         "expect_column_values_to_not_be_in_set": "are none of the forbidden values",
-        "expect_column_values_to_be_unique": "are the only one of their kind",
-        "expect_compound_columns_to_be_unique": "are the only one of their kind",
+        "expect_column_values_to_be_unique": "are unique",
+        "expect_compound_columns_to_be_unique": "are unique",
         "expect_column_values_to_match_regex": f"match {kwargs.get('regex')!r}",
         "expect_column_pair_values_a_to_be_greater_than_b": "are in order",
     }
@@ -111,8 +111,8 @@ def _hint(
         more = "Are rows sent twice?" if ratio > 1 else "Has part of the feed stopped?"
         return f" (a factor of {ratio:.2g}). {more}"
     questions = {
-        "days": ". Did the feed stand still?",
-        "hours": ". Did the feed stand still?",
+        "days": ". Did the feed stop?",
+        "hours": ". Did the feed stop?",
         "categories": ". Are there new or renamed values?",
         "unique": ". Are rows sent twice?",
         "lag": ". Has a clock or a time zone moved?",

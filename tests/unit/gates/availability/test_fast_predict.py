@@ -1,6 +1,5 @@
 """Registration says which form of a pipeline serves, and why."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from sklearn.tree import DecisionTreeRegressor
 
-from pipelines.core.findings import Verdict
+from pipelines.core.findings import Finding, Verdict
 from pipelines.gates.availability.fast_predict import fast_predict_finding, recorded_verdict
-from pipelines.packaging.version import FINDINGS, evidence_path
+from pipelines.packaging.version import FINDINGS, SavedFindings, evidence_path, record_bytes
 
 TEXTS = frozenset({"shop"})
 UNKNOWN = {"handle_unknown": "use_encoded_value", "unknown_value": -1}
@@ -67,20 +66,20 @@ def test_a_form_that_is_unknown_is_no_comparison() -> None:
     assert "the pipeline itself serves" in found.reason
 
 
-def write(folder: Path, findings: str) -> None:
+def write(folder: Path, *findings: Finding) -> None:
     path = evidence_path(folder, FINDINGS)
     path.parent.mkdir(exist_ok=True)
-    path.write_text(findings)
+    path.write_bytes(record_bytes(FINDINGS, SavedFindings(findings=findings)))
 
 
 @pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.FAIL])
 def test_what_was_found_is_read_from_the_evidence(tmp_path: Path, verdict: Verdict) -> None:
     found = fast_predict_finding(fitted(OrdinalEncoder(**UNKNOWN)), TEXTS, rows())
-    write(tmp_path, json.dumps([found.as_json() | {"verdict": verdict}]))
+    write(tmp_path, found.model_copy(update={"verdict": verdict}))
     assert recorded_verdict(tmp_path) is verdict
 
 
 def test_a_version_from_before_says_nothing(tmp_path: Path) -> None:
     assert recorded_verdict(tmp_path) is None
-    write(tmp_path, "[]")
+    write(tmp_path)
     assert recorded_verdict(tmp_path) is None
