@@ -193,5 +193,5 @@ def test_a_frame_that_lacks_a_feature_or_holds_infinity_is_refused(regression, f
         feature_matrix(regression(), rows.drop(columns="price"))
     with pytest.raises(DataError, match="infinite"):
         feature_matrix(regression(), rows.assign(price=np.inf))
-    with pytest.raises(DataError, match="not a number"):
+    with pytest.raises(DataError, match="not numbers"):
         feature_matrix(regression(), rows.assign(price="cheap"))
