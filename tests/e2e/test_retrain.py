@@ -318,7 +318,7 @@ def test_an_approval_for_other_evidence_is_refused(waiting: tuple[Pharmacy, str]
     wrong = "0" * len(evidence)
     answer = pharmacy.cli("approve", "demand", "2", "--by", "ana", "--evidence", wrong, "--json")
     assert answer.code == 1
-    assert answer.body["what"] == "the answer was given for other evidence"
+    assert answer.body["what"] == "the answer names other evidence"
     assert (answer.body["got"], answer.body["wanted"]) == (wrong, evidence)
     assert serves(pharmacy) == "1"
 

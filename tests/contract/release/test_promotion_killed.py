@@ -92,7 +92,7 @@ def processes() -> Iterator[Callable[[list[Order]], list[int]]]:
 
 @pytest.mark.parametrize("healer", ["the same run", "reconcile", "a later run"])
 @pytest.mark.parametrize(
-    "death", itertools.product(("append", "set_alias", "tag"), ("before", "after"))
+    "death", list(itertools.product(("append", "set_alias", "tag"), ("before", "after")))
 )
 def test_a_killed_promotion_ends_as_if_nothing_had_happened(
     home: Home,
