@@ -247,13 +247,13 @@ def main() -> None:
     parser.add_argument("--side", choices=("ours",), help=argparse.SUPPRESS)
     parser.add_argument("--task", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.side:
-        task = json.loads(asked.task.read_text(encoding="utf-8"))
+    arguments = parser.parse_args()
+    if arguments.side:
+        task = json.loads(arguments.task.read_text(encoding="utf-8"))
         task["folder"] = Path(task["folder"])
-        asked.out.write_text(json.dumps(ours(**task)), encoding="utf-8")
+        arguments.out.write_text(json.dumps(ours(**task)), encoding="utf-8")
         return
-    answer = measure(asked.rows)
+    answer = measure(arguments.rows)
     print("\n".join(answer["notes"]))
     for row in answer["steps"]:
         print(row)

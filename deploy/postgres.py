@@ -56,8 +56,8 @@ def obstacle(folder: Path) -> str:
         return ""
     folder.mkdir(parents=True, exist_ok=True)
     test = ["test", "-x", str(folder)]
-    seen = subprocess.run(test, check=False, user=user, group=user, extra_groups=[])
-    return "" if seen.returncode == 0 else f"the account {user} cannot enter {folder}"
+    done = subprocess.run(test, check=False, user=user, group=user, extra_groups=[])
+    return "" if done.returncode == 0 else f"the account {user} cannot enter {folder}"
 
 
 class Cluster:

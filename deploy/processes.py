@@ -1,4 +1,9 @@
-"""Processes of the local stack: each leads a session, has a pid file and a log, stops whole."""
+"""Processes of the local stack: start in the background, find again, stop with all children.
+
+Written by hand because honcho and its like stay in the foreground: they cannot find a running
+stack again (``make status``, ``make down``), wait until a server is ready, run one program under
+another account, or stop PostgreSQL with its own signal after its clients.
+"""
 
 from __future__ import annotations
 
@@ -132,8 +137,8 @@ class Process:
 def stop(processes: Sequence[Process], grace_s: float = GRACE_S) -> list[str]:
     """Stop processes together with all that they started; the names of those that were running.
 
-    Airflow's daemons do not all end on a polite signal, and ending only the parent orphans its
-    workers; so the whole group is asked, given time, and then killed.
+    Airflow's daemons do not all end on SIGTERM, and ending only the parent orphans its
+    workers; so the whole group gets the signal, has time to end, and is then killed.
     """
     leaders = {process: found for process in processes if (found := process.running())}
     family = [*leaders.values()]

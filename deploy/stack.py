@@ -26,11 +26,11 @@ START_S = 120.0
 
 
 def say(text: str) -> None:
-    """Tell the person at the keyboard."""
+    """Print a line at once."""
     print(text, flush=True)  # noqa: T201
 
 
-def ask(url: str, body: Mapping[str, Any] | None = None, token: str = "") -> Any:
+def get_json(url: str, body: Mapping[str, Any] | None = None, token: str = "") -> Any:
     """JSON from a server on loopback, past any proxy; None while it does not answer."""
     headers = {"Content-Type": "application/json"}
     if token:
@@ -47,8 +47,8 @@ def ask(url: str, body: Mapping[str, Any] | None = None, token: str = "") -> Any
 
 
 def healthy(stack: Stack) -> bool:
-    """Whether Airflow's database and all its daemons say that they are well."""
-    health = ask(f"{stack.airflow_url}/api/v2/monitor/health")
+    """Whether Airflow's database and all its daemons report that they are healthy."""
+    health = get_json(f"{stack.airflow_url}/api/v2/monitor/health")
     parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
     return bool(health) and all(
         (health.get(part) or {}).get("status") == "healthy" for part in parts
@@ -58,13 +58,13 @@ def healthy(stack: Stack) -> bool:
 def dags(stack: Stack) -> list[str]:
     """The DAGs that Airflow shows."""
     login = {"username": USER, "password": stack.password}
-    token = (ask(f"{stack.airflow_url}/auth/token", login) or {}).get("access_token", "")
-    listing = ask(f"{stack.airflow_url}/api/v2/dags?limit=1000&tags=gauntlet", token=token)
+    token = (get_json(f"{stack.airflow_url}/auth/token", login) or {}).get("access_token", "")
+    listing = get_json(f"{stack.airflow_url}/api/v2/dags?limit=1000&tags=gauntlet", token=token)
     return [dag["dag_id"] for dag in (listing or {}).get("dags", [])]
 
 
 @contextmanager
-def alone(stack: Stack) -> Iterator[None]:
+def exclusive(stack: Stack) -> Iterator[None]:
     """Hold the home's lock.
 
     Raises:
@@ -83,7 +83,7 @@ def alone(stack: Stack) -> Iterator[None]:
 
 def up(stack: Stack) -> None:
     """Start what is not running yet, and wait until it can be used."""
-    with alone(stack):
+    with exclusive(stack):
         everything = stack.names()
         if all(process.running() for process in everything if expected(stack, process.name)):
             say("Running already.")
@@ -135,7 +135,7 @@ def bring_up(stack: Stack, started: list[Process]) -> None:
         start(daemon)
     say("Waiting for the servers ...")
     if stack.own_mlflow:
-        ready(mlflow, lambda: ask(f"{stack.mlflow_url}/health") is not None, "MLflow answers")
+        ready(mlflow, lambda: get_json(f"{stack.mlflow_url}/health") is not None, "MLflow answers")
     ready(daemons[0], lambda: healthy(stack), "Airflow is healthy")
     wanted = len(list(stack.settings.models.resolve().glob("*.yaml")))
 
@@ -166,7 +166,7 @@ def migrate(stack: Stack) -> None:
 
 
 def addresses(stack: Stack) -> None:
-    """Say where to go and how to log in."""
+    """Print the addresses and the login."""
     say(f"Airflow  {stack.airflow_url}  user {USER}, password {stack.password}")
     say(f"MLflow   {stack.mlflow_url}")
     say("Service  is not among these: `gauntlet serve <model>`, once it has a champion")
@@ -176,7 +176,7 @@ def addresses(stack: Stack) -> None:
 
 def down(stack: Stack) -> None:
     """Stop everything that ``up`` started, databases last."""
-    with alone(stack):
+    with exclusive(stack):
         processes = stack.names()
         stopped = stop([process for process in processes if process.name != "postgres"])
         stopped += stop([process for process in processes if process.name == "postgres"])
@@ -184,7 +184,7 @@ def down(stack: Stack) -> None:
 
 
 def status(stack: Stack) -> None:
-    """Say what is running."""
+    """Print what is running."""
     found = {process: process.running() for process in stack.names()}
     for process, live in found.items():
         if live:

@@ -2,7 +2,7 @@
 
 A row's hash is the MD5 of one text, so that it means the same in every version of every engine.
 The hash of many rows is the sum of theirs: it depends neither on order nor on the layout in files,
-and a row that stands twice counts twice. It guards against accidents and not against forgers;
+and a duplicated row counts twice. It guards against accidents and not against forgers;
 objects are pinned by SHA-256 besides.
 """
 

@@ -51,7 +51,7 @@ class EventSource(Protocol):
             stream: its declaration.
             as_of: zoned; objects may also hold rows that became known later.
             cache: what was pulled before is in it.
-            progress: told a sentence now and then.
+            progress: called with a sentence from time to time.
 
         Returns:
             Every object with a row known by then, in order of their keys.

@@ -75,8 +75,8 @@ def _duplicates(table: ibis.Table, stream: Stream, rows: int) -> tuple[int, int]
         table[name].identical_to(twice[name])  # type: ignore[no-untyped-call, unused-ignore]
         for name in identity
     ]
-    told = ["event_time", *stream.columns]
-    statements = table.semi_join(twice, same)[told].distinct()
+    columns = ["event_time", *stream.columns]
+    statements = table.semi_join(twice, same)[columns].distinct()
     versions = int(_first_row(statements.aggregate(n=lambda t: t.count()))["n"])
     identities = int(_first_row(twice.aggregate(n=lambda t: t.count()))["n"])
     contradicting = versions - identities

@@ -65,7 +65,7 @@ def scan_objects(
     cache: Cache,
     progress: Progress,
 ) -> dict[str, Scan]:
-    """What each object holds as of an instant, by SHA-256; objects seen before are not read again.
+    """What each object holds as of an instant, by SHA-256; scanned objects are not read again.
 
     An object that also holds rows known later is read each time: its part that is visible differs.
 

@@ -76,7 +76,7 @@ def take_snapshot(
         as_of: zoned; rows known at or before it are visible.
         sources: one for each declared stream.
         cache: folder; may be shared by all models and runs.
-        progress: told a sentence now and then.
+        progress: called with a sentence from time to time.
 
     Returns:
         The snapshot; when one with this id was taken before and its objects are still in the
@@ -181,8 +181,8 @@ def _take(
 ) -> StreamSnapshot:
     pulled = source.pull(name, stream, as_of, cache, progress)
     scans = scan_objects(name, stream, pulled, as_of, cache=cache, progress=progress)
-    seen = [(one, scans[one.sha256]) for one in pulled]
-    events = [scan for _, scan in seen if scan.visible]
+    scanned = [(one, scans[one.sha256]) for one in pulled]
+    events = [scan for _, scan in scanned if scan.visible]
     if not events:
         raise NoEvents(
             f"stream {name!r} has no event known by {instant_text(as_of)}",
@@ -199,7 +199,9 @@ def _take(
         content_hash=digest_of({"columns": list(columns.items()), "rows": rows, "sums": sums}),
         first_event=from_epoch_us(min(first)),
         last_event=from_epoch_us(max(last)),
-        objects=tuple(SnapshotObject(**one.model_dump(), rows=scan.visible) for one, scan in seen),
+        objects=tuple(
+            SnapshotObject(**one.model_dump(), rows=scan.visible) for one, scan in scanned
+        ),
     )
 
 

@@ -1,6 +1,6 @@
 """Evidence that may be looked at at any time: it is valid however often and whenever one looks.
 
-Everything is told on the scale of information, ``V = 1 / standard_error**2``, and of the score
+All quantities are on the scale of information, ``V = 1 / standard_error**2``, and of the score
 ``S = difference * V``, which has mean ``effect * V`` and variance ``V``. With estimated standard
 errors the guarantee is asymptotic: it needs a hundred or so entities in each arm to hold.
 """
@@ -92,7 +92,7 @@ def anytime_below(
         standard_error: of it, above 0.
         limit: what it is to be below of.
         optimal: information at which the bound is to be tightest.
-        alpha: chance, at most, of ever being told so although the difference is at the limit.
+        alpha: largest probability of ever reporting this when the difference is at the limit.
     """
     information, rho = standard_error**-2, mixing(optimal, alpha)
     score = (limit - estimate) * information

@@ -1,6 +1,6 @@
 """The difference between two randomised arms, with less noise where the past tells some of it.
 
-Units are whoever was randomised, each counted once. Means or ratios; covariates must have been
+A unit is what was randomised; each counts once. Means or ratios; covariates must have been
 fixed before the unit saw anything of its arm.
 """
 

@@ -1,6 +1,6 @@
 """A comparison that grows and is looked at a few planned times: bounds, power, corrected effect.
 
-Everything is told on the scale of information, one over the squared standard error. At look ``k``
+All quantities are on the scale of information, one over the squared standard error. At look ``k``
 the statistic is ``Z_k = estimate / standard_error``; the score ``Z_k sqrt(I_k)`` moves like a
 Brownian motion with drift, which is the true effect, and time, which is information.
 """
@@ -52,7 +52,7 @@ def planned_information(effect: float, level: float, power: float) -> float:
 def efficacy_bounds(information: Sequence[float], shares: Sequence[float]) -> tuple[float, ...]:
     """Upper bounds for the statistic, of which look ``k`` is crossed first with ``shares[k]``.
 
-    A look that is not taken stands in neither list; its share then stays unspent.
+    A skipped look appears in neither list; its share stays unspent.
 
     Arguments:
         information: at each look, increasing.
@@ -149,7 +149,7 @@ class _Path:
         self.mass: Floats = np.ones(1)
 
     def above(self, bound: float, time: float) -> float:
-        """Chance of no crossing before and of standing above ``bound`` at ``time``."""
+        """Chance of no crossing before and of being above ``bound`` at ``time``."""
         far = self._distance(np.asarray([bound]), time)
         return float(self.mass @ ndtr(-far[:, 0]))
 

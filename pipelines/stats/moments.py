@@ -48,7 +48,7 @@ def moments(columns: npt.ArrayLike) -> Moments:
 
 
 def merge(parts: Sequence[Moments]) -> Moments:
-    """Moments of disjoint sets of units, seen as one set.
+    """Moments of the union of disjoint sets of units.
 
     Source: Chan, Golub, LeVeque (1983), The American Statistician 37, equations 2.1.
     """

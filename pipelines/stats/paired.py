@@ -123,7 +123,7 @@ def paired_difference(
     Arguments:
         candidate: influence values of each row, higher is better, shape (n,).
         champion: the same for the other model, on the same rows in the same order.
-        entity: whom each row is about, any codes, shape (n,).
+        entity: the entity of each row, any codes, shape (n,).
         day: day of each row, codes that sort in time, shape (n,); days without rows do not count.
         strict: use the long-run variance's own degrees of freedom, as if days were all the noise.
 

@@ -16,14 +16,14 @@ def gain_given_passed(estimate: float, standard_error: float, critical: float) -
 
         P(Z > x / se - g / se) = P(Z > critical - g / se) / 2
 
-    and zero where it would lie below: zero is then as likely as anything that was seen. The
-    standard error stands for the true one; against the noncentral t, which does not need that,
+    and zero where it would lie below: zero is then as likely as anything observed. The
+    standard error is taken for the true one; against the noncentral t, which does not need that,
     this was nearer to the truth in simulations, also with four degrees of freedom.
 
     Arguments:
         estimate: the gain as measured, at least ``critical * standard_error``.
         standard_error: its standard error, above zero.
-        critical: how many standard errors a gain had to exceed to be seen.
+        critical: how many standard errors a gain had to exceed to pass.
 
     Raises:
         ValueError: when the estimate did not pass.
@@ -37,14 +37,14 @@ def gain_given_passed(estimate: float, standard_error: float, critical: float) -
     >>> round(gain_given_passed(9.0, 1.0, 3.0), 2)
     9.0
     """
-    seen = estimate / standard_error
-    if seen < critical:
-        raise ValueError(f"{seen:.3g} standard errors do not exceed the {critical:.3g} to pass")
+    observed = estimate / standard_error
+    if observed < critical:
+        raise ValueError(f"{observed:.3g} standard errors do not exceed the {critical:.3g} to pass")
 
     def excess(gain: float) -> float:
-        tails = stats.norm.logsf(seen - gain) - stats.norm.logsf(critical - gain)
+        tails = stats.norm.logsf(observed - gain) - stats.norm.logsf(critical - gain)
         return float(tails) + math.log(2)
 
     if excess(0.0) >= 0:
         return 0.0
-    return standard_error * float(brentq(excess, 0.0, seen + 1))
+    return standard_error * float(brentq(excess, 0.0, observed + 1))

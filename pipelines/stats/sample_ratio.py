@@ -73,19 +73,19 @@ def sample_ratio(
     Raises:
         DataError: counts are negative, or shares are not shares.
     """
-    seen = np.atleast_2d(np.asarray(counts, np.float64))
-    planned = np.broadcast_to(np.asarray(shares, np.float64), seen.shape)
-    if (seen < 0).any() or (planned <= 0).any() or not np.allclose(planned.sum(-1), 1):
+    counted = np.atleast_2d(np.asarray(counts, np.float64))
+    planned = np.broadcast_to(np.asarray(shares, np.float64), counted.shape)
+    if (counted < 0).any() or (planned <= 0).any() or not np.allclose(planned.sum(-1), 1):
         raise DataError(
             "a split that cannot be checked",
-            got=f"counts {seen.tolist()}, shares {planned.tolist()}",
+            got=f"counts {counted.tolist()}, shares {planned.tolist()}",
             wanted="counts from 0 up, and shares above 0 that add up to 1 in each stage",
         )
-    stages = np.array([log_bayes_factor(seen, planned, one) for one in concentrations])
+    stages = np.array([log_bayes_factor(counted, planned, one) for one in concentrations])
     return SampleRatio(
         log_evidence=_log_mean(stages.sum(axis=1)),
         stages=tuple(_log_mean(stage) for stage in stages.T),
-        counted=int(seen.sum()),
+        counted=int(counted.sum()),
     )
 
 

@@ -1,4 +1,4 @@
-"""How well two samples can be told apart: the classifier two-sample statistic."""
+"""How well a classifier distinguishes two samples: the two-sample AUC."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipelines.stats.influence import auc
 class TwoSampleAuc(Record):
     """Chance that a classifier ranks a row of the second sample above one of the first."""
 
-    area: float = Field(ge=0, le=1, description="0.5: cannot be told apart; 1: wholly different")
+    area: float = Field(ge=0, le=1, description="0.5: indistinguishable; 1: wholly different")
     standard_error: float = Field(ge=0)
     first_rows: int
     second_rows: int
@@ -32,7 +32,7 @@ class TwoSampleAuc(Record):
 def two_sample_auc(score: Floats, second: Mask, cluster: Codes) -> TwoSampleAuc:
     """The area under the curve of a classifier that tells two samples apart, with its error.
 
-    Rows of one cluster may depend on each other; a row that stands in both samples is one cluster,
+    Rows of one cluster may depend on each other; a row that is in both samples is one cluster,
     so that what both samples share adds no noise.
 
     Arguments:

@@ -6,7 +6,7 @@ from pipelines.core.errors import DataError
 
 
 class Undefined(DataError):  # noqa: N818 - named as the family in core is
-    """A quantity has no value for these rows; whoever asked decides what that means."""
+    """A quantity has no value for these rows; the caller decides what that means."""
 
     code = "undefined"
 

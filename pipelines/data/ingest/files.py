@@ -71,7 +71,7 @@ def import_files(
         stream: its declaration.
         store: where the stream is.
         reading: how to read the files.
-        progress: told a sentence now and then.
+        progress: called with a sentence from time to time.
 
     Returns:
         What was read and written, and which column or rule says when a row became known.

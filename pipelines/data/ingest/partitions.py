@@ -82,7 +82,7 @@ def write_partitions(
         store: where to.
         stream_path: the stream's folder.
         folder: for drafts.
-        progress: told after each day.
+        progress: called after each day.
     """
     described = connection.execute(f"DESCRIBE {relation}").fetchall()
     columns = {name: _hashed_as(kind) for name, kind, *_ in described}
@@ -113,7 +113,7 @@ def write_partitions(
 
 
 def _drafts(rows: pa.RecordBatchReader, folder: Path) -> Iterator[tuple[str, Path]]:
-    """A Parquet file for each run of equal ``_day``; each is deleted when the next is asked for."""
+    """A Parquet file for each run of equal ``_day``; each is deleted before the next one."""
     draft, writer, current = folder / "draft.parquet", None, ""
     schema = rows.schema.remove(rows.schema.get_field_index("_day"))
     with disk_full_as_error(folder):
