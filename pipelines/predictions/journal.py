@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -27,13 +29,12 @@ from pydantic import Field
 from pipelines.core.errors import DataError, Unavailable
 from pipelines.core.records import Instant, Record, canonical_json
 from pipelines.core.time import duration_text, epoch_us, from_epoch_us, instant_text
-from pipelines.predictions.group_commit import GroupCommit, Submission
 from pipelines.predictions.journal_file import JournalFile
 from pipelines.predictions.record import COLUMNS, Prediction
 
 MOST_ROWS = 5_000_000
 MOST_BYTES = 4 << 30
-PAUSE_S = 0.0003  # a fraction of what the disk takes
+GATHER_S = 0.0003  # a fraction of what the disk takes
 MOST_SET_BACK = timedelta(hours=1)
 BATCH_ROWS = 20_000
 _NUMBER = 8  # bytes
@@ -80,6 +81,19 @@ class Batch:
         return f"{len(self.rows):x}-{hashed.hexdigest()[:32]}"
 
 
+@dataclass
+class _PendingAppend:
+    """One caller's rows, on their way."""
+
+    rows: list[tuple[Any, ...]]
+    size: int = field(init=False)
+    done: bool = False
+    error: Exception | None = None
+
+    def __post_init__(self) -> None:
+        self.size = sum(row[0] for row in self.rows)
+
+
 class Journal:
     """Threads of a process share one; every process opens its own on the same file.
 
@@ -108,7 +122,10 @@ class Journal:
     ) -> None:
         self.most_rows, self.most_bytes, self.batch_rows = most_rows, most_bytes, batch_rows
         self._file = JournalFile(path, fsync=fsync)
-        self._commits = GroupCommit(self._commit, pause_s=PAUSE_S if fsync else 0.0)
+        self._gather_s = GATHER_S if fsync else 0.0
+        self._changed = threading.Condition()
+        self._waiting: list[_PendingAppend] = []
+        self._committing = self._shared_commit = False
 
     def __enter__(self) -> Self:
         return self
@@ -117,8 +134,7 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Finish the appends under way and close the file. What was acknowledged is in it."""
-        self._commits.close()
+        """Let the file go. What was acknowledged is in it."""
         self._file.close()
 
     def append(self, predictions: Sequence[Prediction]) -> None:
@@ -133,10 +149,16 @@ class Journal:
             Unavailable: when the disk is full or the file cannot be written.
             IntegrityError: when the file is no sound database any more.
         """
-        rows = [_stored(each) for each in predictions]
-        with self._file.named_errors():
-            self._file.check_open()
-            self._commits.write(Submission(rows, size=sum(row[0] for row in rows)))
+        ticket = _PendingAppend([_stored(each) for each in predictions])
+        with self._changed:
+            self._waiting.append(ticket)
+            self._changed.wait_for(lambda: ticket.done or not self._committing)
+            mine = not ticket.done  # nobody commits, so it is this caller's turn, for all who wait
+            self._committing = self._committing or mine
+        if mine:
+            self._commit()
+        if ticket.error is not None:
+            raise ticket.error
 
     def backlog(self) -> Backlog:
         """What waits to be shipped; cheap at any length.
@@ -228,16 +250,45 @@ class Journal:
                 (rows, size),
             )
 
-    def _commit(self, waiting: Callable[[], list[Submission]]) -> None:
-        with self._file.writing() as connection:
-            group = waiting()
-            rows, size = connection.execute("SELECT rows, bytes FROM state").fetchone()
-            for one in group:
-                one.refusal = self._refusal(rows + len(one.rows), size + one.size)
-                if one.refusal is None:
-                    connection.executemany(_INSERT, one.rows)
-                    rows, size = rows + len(one.rows), size + one.size
-            connection.execute("UPDATE state SET rows = ?, bytes = ?", (rows, size))
+    # One caller commits for all that wait. A writer thread with a queue was measured: next to a
+    # shipping thread it made about 20 % fewer appends durable, and without fsync 70 % fewer.
+    def _commit(self) -> None:
+        group: list[_PendingAppend] = []
+        try:
+            if self._shared_commit:  # the others of the last group are about to be back
+                time.sleep(self._gather_s)
+            with self._file.writing() as connection:
+                group = self._take_waiting()
+                rows, size = connection.execute("SELECT rows, bytes FROM state").fetchone()
+                for ticket in group:
+                    ticket.error = self._refusal(rows + len(ticket.rows), size + ticket.size)
+                    if ticket.error is None:
+                        connection.executemany(_INSERT, ticket.rows)
+                        rows, size = rows + len(ticket.rows), size + ticket.size
+                connection.execute("UPDATE state SET rows = ?, bytes = ?", (rows, size))
+        except BaseException as cause:
+            group = group or self._take_waiting()
+            for ticket in group:
+                ticket.error = (
+                    cause
+                    if isinstance(cause, Exception)
+                    else Unavailable(
+                        "a write to the prediction journal was broken off", got=repr(cause)
+                    )
+                )
+            if not isinstance(cause, Exception):
+                raise
+        finally:
+            with self._changed:
+                for ticket in group:
+                    ticket.done = True
+                self._committing, self._shared_commit = False, len(group) > 1
+                self._changed.notify_all()
+
+    def _take_waiting(self) -> list[_PendingAppend]:
+        with self._changed:
+            group, self._waiting = self._waiting, []
+        return group
 
     def _check_clock(self, known: datetime, stamp: int) -> None:
         if from_epoch_us(stamp) - known > MOST_SET_BACK:

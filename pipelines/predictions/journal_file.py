@@ -56,13 +56,13 @@ class JournalFile:
         self.path, self._fsync = path.absolute(), fsync
         self._process = os.getpid()
         self._writer, self._reader = threading.Lock(), threading.Lock()
-        with self.named_errors():
+        with self._translated_errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             turn = os.open(f"{self.path}.turn", os.O_RDWR | os.O_CREAT, 0o644)
             try:
                 self._turn = turn
                 self._write, self._read = self._connect(), self._connect()
-                self._settle()
+                self._initialise()
             except BaseException:
                 os.close(turn)
                 raise
@@ -75,7 +75,7 @@ class JournalFile:
             Unavailable: when the disk is full or the file cannot be written.
             IntegrityError: when the file is no sound database any more.
         """
-        with self.named_errors(), self._writer, self._own_turn():
+        with self._translated_errors(), self._writer, self._exclusive():
             self._write.execute("BEGIN IMMEDIATE")
             try:
                 yield self._write
@@ -88,8 +88,8 @@ class JournalFile:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """One state of the file for all that the block reads; writers are not held up."""
-        with self.named_errors(), self._reader:
-            self.check_open()
+        with self._translated_errors(), self._reader:
+            self._check_open()
             self._read.execute("BEGIN")
             try:
                 yield self._read
@@ -106,11 +106,11 @@ class JournalFile:
             Unavailable: when the disk is full or the file cannot be written.
             IntegrityError: when the file is no sound database any more.
         """
-        with self.named_errors():
+        with self._translated_errors():
             with self._reader:
-                self.check_open()
+                self._check_open()
                 self._read.execute(_CHECKPOINT).fetchall()
-            with self._writer, self._own_turn():
+            with self._writer, self._exclusive():
                 self._write.execute(_CHECKPOINT).fetchall()
 
     def close(self) -> None:
@@ -126,8 +126,8 @@ class JournalFile:
             self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
 
-    def _settle(self) -> None:
-        with self._own_turn():
+    def _initialise(self) -> None:
+        with self._exclusive():
             self._write.execute("PRAGMA journal_mode = WAL")
         for connection in (self._write, self._read):
             connection.execute(f"PRAGMA synchronous = {'FULL' if self._fsync else 'NORMAL'}")
@@ -150,8 +150,8 @@ class JournalFile:
             )
 
     @contextmanager
-    def _own_turn(self) -> Iterator[None]:
-        self.check_open()
+    def _exclusive(self) -> Iterator[None]:
+        self._check_open()
         # SQLite's own waiting is by sleeping and asking again: unfair, and slow under load.
         fcntl.flock(self._turn, fcntl.LOCK_EX)
         try:
@@ -159,13 +159,7 @@ class JournalFile:
         finally:
             fcntl.flock(self._turn, fcntl.LOCK_UN)
 
-    def check_open(self) -> None:
-        """Refuse a closed file, and one that was opened before this process was forked.
-
-        Raises:
-            OSError: when it was closed.
-            Unavailable: after a fork.
-        """
+    def _check_open(self) -> None:
         if self._turn < 0:
             raise OSError("it was closed")
         if os.getpid() != self._process:
@@ -176,13 +170,7 @@ class JournalFile:
             )
 
     @contextmanager
-    def named_errors(self) -> Iterator[None]:
-        """Turn errors of SQLite and the system into the product's own.
-
-        Raises:
-            Unavailable: when the file cannot be used.
-            IntegrityError: when it is no sound database.
-        """
+    def _translated_errors(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.OperationalError, sqlite3.InterfaceError, OSError) as cause:
