@@ -9,9 +9,9 @@ import ibis
 from ibis import _
 
 from pipelines.core.time import MICROSECOND, epoch_us
-from pipelines.features.decision_points import decision_points, point_uses, steps_of
+from pipelines.features.decision_points import decision_points, point_grid, point_requests
 from pipelines.features.engine.interval_join import AT
-from pipelines.features.engine.pre_aggregation import collapse
+from pipelines.features.engine.pre_aggregation import pre_aggregate
 from pipelines.features.frame import as_known
 from pipelines.spec.model import ModelSpec
 
@@ -19,7 +19,7 @@ from pipelines.spec.model import ModelSpec
 def newest_step(spec: ModelSpec, at: datetime) -> datetime:
     """The newest instant of a grid model's clock that is not after another."""
     now = epoch_us(at)
-    passed: int = now - steps_of(spec.frame).down(now)
+    passed: int = now - point_grid(spec.frame).floor(now)
     return at - passed * MICROSECOND
 
 
@@ -34,7 +34,7 @@ def active_entities(
         at: an instant of the grid; rows known later are not read.
     """
     known = {name: as_known(table, at) for name, table in streams.items()}
-    sources = collapse(spec.frame, known, point_uses(spec.frame))
+    sources = pre_aggregate(spec.frame, known, point_requests(spec.frame))
     keys = list(spec.points.keys)
     points = decision_points(spec.frame, known, sources, at).filter(_[AT] == epoch_us(at))
     found: list[dict[str, object]] = (

@@ -11,8 +11,14 @@ from ibis import _
 from pipelines.core.time import epoch_us
 from pipelines.features.conditions import holding
 from pipelines.features.engine.interval_join import AT
-from pipelines.features.engine.pre_aggregation import FIRST_KNOWN, NEWEST, Collapsed, Source, Use
-from pipelines.features.engine.time_grid import Steps, instant, micros, span
+from pipelines.features.engine.pre_aggregation import (
+    FIRST_KNOWN,
+    NEWEST,
+    AggregateRequest,
+    PreAggregated,
+    Source,
+)
+from pipelines.features.engine.time_grid import TimeGrid, instant, micros, span
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.points import EventPoints, GridPoints
 
@@ -20,7 +26,7 @@ _BEGIN, _END, _NEXT = ":begin", ":end", ":next"
 DECISION_TIME = ":decision_time"
 
 
-def steps_of(spec: FrameSpec) -> Steps:
+def point_grid(spec: FrameSpec) -> TimeGrid:
     """The grid of instants on which a model's decision points stand.
 
     Steps of a grid are counted from a Monday's midnight UTC plus the offset. Event points stand
@@ -28,22 +34,24 @@ def steps_of(spec: FrameSpec) -> Steps:
     """
     points = spec.points
     if isinstance(points, GridPoints):
-        return Steps(span(points.every), span(points.offset))
-    return Steps()
+        return TimeGrid(span(points.every), span(points.offset))
+    return TimeGrid()
 
 
-def point_uses(spec: FrameSpec) -> list[Use]:
+def point_requests(spec: FrameSpec) -> list[AggregateRequest]:
     """What points read of cells: those of a grid their stream, event points nothing."""
     points = spec.points
     if isinstance(points, EventPoints):
         return []
-    return [Use("points", points.stream, points.where, points.keys, (), steps_of(spec))]
+    return [
+        AggregateRequest("points", points.stream, points.where, points.keys, (), point_grid(spec))
+    ]
 
 
 def decision_points(
     spec: FrameSpec,
     streams: Mapping[str, ibis.Table],
-    sources: Mapping[Source, Collapsed],
+    sources: Mapping[Source, PreAggregated],
     as_of: datetime,
 ) -> ibis.Table:
     """All decision points up to ``as_of``.
@@ -51,7 +59,7 @@ def decision_points(
     Arguments:
         spec: the declaration.
         streams: canonical tables; rows known after ``as_of`` are not in them.
-        sources: the cells of ``point_uses``.
+        sources: the cells of ``point_requests``.
         as_of: no point is later.
 
     Returns:
@@ -64,14 +72,14 @@ def decision_points(
         events = holding(streams[points.stream], points.where, columns, "points")
         rows = events.mutate(**{DECISION_TIME: _.known_time, AT: micros(_.known_time)})
         return rows.filter(_[AT] <= epoch_us(as_of))
-    [use] = point_uses(spec)
+    [use] = point_requests(spec)
     return _grid(points, sources[use.source].cells, use.steps, as_of)
 
 
-def _grid(points: GridPoints, cells: ibis.Table, steps: Steps, as_of: datetime) -> ibis.Table:
+def _grid(points: GridPoints, cells: ibis.Table, steps: TimeGrid, as_of: datetime) -> ibis.Table:
     """An entity has points while an event is known that is younger than ``active_for``."""
     keys = list(points.keys)
-    end = steps.up(_[NEWEST].max() + span(points.active_for))
+    end = steps.ceil(_[NEWEST].max() + span(points.active_for))
     active = (
         cells.filter([_[key].notnull() for key in keys])
         .group_by([*keys, _[FIRST_KNOWN].name(_BEGIN)])

@@ -11,11 +11,16 @@ from ibis import _
 
 from pipelines.core.errors import SpecError
 from pipelines.core.time import epoch_us
-from pipelines.features.decision_points import DECISION_TIME, decision_points, point_uses, steps_of
-from pipelines.features.engine.pre_aggregation import collapse
+from pipelines.features.decision_points import (
+    DECISION_TIME,
+    decision_points,
+    point_grid,
+    point_requests,
+)
+from pipelines.features.engine.pre_aggregation import pre_aggregate
 from pipelines.features.engine.time_grid import instant, on_clock
-from pipelines.features.labels import LABEL, MATURED_AT, label_uses, with_label
-from pipelines.features.windows import FEATURE, window_uses, with_windows
+from pipelines.features.labels import LABEL, MATURED_AT, label_requests, with_label
+from pipelines.features.windows import FEATURE, window_requests, with_windows
 from pipelines.spec.features import AttributeFeature, CalendarFeature
 from pipelines.spec.frame import FrameSpec
 
@@ -50,9 +55,11 @@ def build_frame(spec: FrameSpec, streams: Mapping[str, ibis.Table], as_of: datet
     """
     _check_names(spec)
     known = {name: as_known(table, as_of) for name, table in streams.items()}
-    steps = steps_of(spec)
-    windows = window_uses(spec, steps)
-    sources = collapse(spec, known, [*point_uses(spec), *windows, *label_uses(spec, steps)])
+    steps = point_grid(spec)
+    windows = window_requests(spec, steps)
+    sources = pre_aggregate(
+        spec, known, [*point_requests(spec), *windows, *label_requests(spec, steps)]
+    )
     bare = decision_points(spec, known, sources, as_of)
     points = with_windows(bare, windows, sources)
     if spec.label is not None:

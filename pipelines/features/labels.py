@@ -12,20 +12,20 @@ from ibis import _
 from pipelines.core.errors import SpecError
 from pipelines.core.time import epoch_us
 from pipelines.features.conditions import holding
-from pipelines.features.decision_points import steps_of
+from pipelines.features.decision_points import point_grid
 from pipelines.features.engine.interval_join import AT, cover
 from pipelines.features.engine.pre_aggregation import (
     BORN,
     HAPPENED,
     KNOWN,
     SEEN,
-    Ask,
-    Collapsed,
+    AggregateRequest,
+    AggregateSpec,
+    PreAggregated,
     Source,
-    Use,
     cells_of,
 )
-from pipelines.features.engine.time_grid import Steps, instant, micros, span
+from pipelines.features.engine.time_grid import TimeGrid, instant, micros, span
 from pipelines.features.windows import check_aggregate, check_keys
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.frame import FrameSpec
@@ -34,7 +34,7 @@ from pipelines.spec.points import AggregateLabel, Label, LaterEventLabel, OwnRow
 LABEL, MATURED_AT = ":label", ":matured_at"
 
 
-def label_uses(spec: FrameSpec, steps: Steps) -> list[Use]:
+def label_requests(spec: FrameSpec, steps: TimeGrid) -> list[AggregateRequest]:
     """What the label reads of cells: an aggregate label its stream, the other kinds nothing.
 
     Raises:
@@ -47,8 +47,12 @@ def label_uses(spec: FrameSpec, steps: Steps) -> list[Use]:
     columns = spec.streams[label.stream].columns
     check_aggregate(label.aggregate, label.column, columns, "label")
     horizon = span(label.horizon)
-    asks = (Ask(LABEL, label.aggregate, label.column, horizon),)
-    return [Use("label", label.stream, label.where, label.by, asks, steps.finer([horizon]))]
+    asks = (AggregateSpec(LABEL, label.aggregate, label.column, horizon),)
+    return [
+        AggregateRequest(
+            "label", label.stream, label.where, label.by, asks, steps.refined([horizon])
+        )
+    ]
 
 
 def with_label(
@@ -57,7 +61,7 @@ def with_label(
     streams: Mapping[str, ibis.Table],
     points: ibis.Table,
     bare: ibis.Table,
-    sources: Mapping[Source, Collapsed],
+    sources: Mapping[Source, PreAggregated],
     as_of: datetime,
 ) -> ibis.Table:
     """The points with ``:label`` and ``:matured_at``.
@@ -81,7 +85,7 @@ def with_label(
     matures = _[AT] + span(label.horizon) + span(label.delay)
     points = points.mutate(**{MATURED_AT: instant(matures)})
     if isinstance(label, AggregateLabel):
-        [use] = label_uses(spec, steps_of(spec))
+        [use] = label_requests(spec, point_grid(spec))
         points = _aggregate(label, use, sources[use.source], points, bare)
     elif isinstance(label, LaterEventLabel):
         points = _later_event(spec, label, streams, points, bare)
@@ -92,11 +96,15 @@ def with_label(
 
 
 def _aggregate(
-    label: AggregateLabel, use: Use, source: Collapsed, points: ibis.Table, bare: ibis.Table
+    label: AggregateLabel,
+    use: AggregateRequest,
+    source: PreAggregated,
+    points: ibis.Table,
+    bare: ibis.Table,
 ) -> ibis.Table:
     """Ahead instead of behind: the stretch begins a horizon earlier, and known is known as of."""
     ahead = {BORN: _[BORN] - span(label.horizon), SEEN: _[BORN] - span(label.horizon)}
-    shifted = Collapsed(source.cells.mutate(**ahead), source.events.mutate(**ahead))
+    shifted = PreAggregated(source.cells.mutate(**ahead), source.events.mutate(**ahead))
     points = cover(points, bare, shifted, label.by, use.asks)
     value = _[LABEL].cast("float64")
     if label.aggregate == "count":
@@ -117,16 +125,16 @@ def _later_event(
     check_keys(spec, label.stream, label.by, "label")
     columns = spec.streams[label.stream].columns
     events = holding(streams[label.stream], label.where, columns, "label")
-    ask = Ask(LABEL, "last", label.column, span(label.horizon) - 1)
+    ask = AggregateSpec(LABEL, "last", label.column, span(label.horizon) - 1)
     happened = {HAPPENED: -micros(_.event_time), KNOWN: -micros(_.known_time)}
     born = {BORN: _[HAPPENED] + 1, SEEN: _[HAPPENED] + 1}
     backwards = events.mutate(**happened).mutate(**born)
-    cells = cells_of(backwards, [*label.by, SEEN], ask.parts, Steps(), frozenset())
+    cells = cells_of(backwards, [*label.by, SEEN], ask.parts, TimeGrid(), frozenset())
     mirrored = {AT: -_[AT]}
     found = cover(
         points.mutate(**mirrored),
         bare.mutate(**mirrored),
-        Collapsed(cells, backwards),
+        PreAggregated(cells, backwards),
         label.by,
         [ask],
     )

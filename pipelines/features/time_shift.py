@@ -16,11 +16,11 @@ from ibis import _
 from pipelines.features.conditions import holding
 from pipelines.features.decision_points import DECISION_TIME
 from pipelines.features.engine.interval_join import AT, cover
-from pipelines.features.engine.pre_aggregation import collapse
-from pipelines.features.engine.time_grid import Steps, instant, micros, span
+from pipelines.features.engine.pre_aggregation import pre_aggregate
+from pipelines.features.engine.time_grid import TimeGrid, instant, micros, span
 from pipelines.features.frame import as_known, calendar_part
 from pipelines.features.online.refresh import served_at
-from pipelines.features.windows import FEATURE, window_uses
+from pipelines.features.windows import FEATURE, window_requests
 from pipelines.spec.features import AttributeFeature, CalendarFeature, WindowFeature
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import EventPoints
@@ -65,10 +65,10 @@ def shifted_feature(
         value: Any = calendar_part(seen[_SERVED], feature)
         return seen.select(*keys, SHIFT, decision_time=_[DECISION_TIME], **{feature.name: value})
     alone = replace(spec.frame, features=(feature,))
-    [use] = window_uses(alone, Steps())
-    exact = replace(use, steps=Steps(), refresh=None)
+    [use] = window_requests(alone, TimeGrid())
+    exact = replace(use, steps=TimeGrid(), refresh=None)
     moved = points.mutate(**{_SERVED: _[AT], AT: served_at(_[AT], use.refresh) + _[SHIFT]})
-    source = collapse(alone, known, [exact])[exact.source]
+    source = pre_aggregate(alone, known, [exact])[exact.source]
     found = cover(moved, moved, source, use.by, use.asks)
     value = found[FEATURE + feature.name]
     if feature.aggregate in ("count", "distinct"):

@@ -10,9 +10,14 @@ from ibis import _
 
 from pipelines.core.errors import SpecError
 from pipelines.features.engine.interval_join import AT, cover
-from pipelines.features.engine.pre_aggregation import Ask, Collapsed, Source, Use
-from pipelines.features.engine.time_grid import Steps, span
-from pipelines.features.online.refresh import served_at, served_steps
+from pipelines.features.engine.pre_aggregation import (
+    AggregateRequest,
+    AggregateSpec,
+    PreAggregated,
+    Source,
+)
+from pipelines.features.engine.time_grid import TimeGrid, span
+from pipelines.features.online.refresh import served_at, served_grid
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.fields import Column, ColumnType
 from pipelines.spec.frame import FrameSpec
@@ -24,7 +29,7 @@ _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.BOOLEAN)
 ORDERED = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.STRING, ColumnType.TIMESTAMP)
 
 
-def window_uses(spec: FrameSpec, steps: Steps) -> list[Use]:
+def window_requests(spec: FrameSpec, steps: TimeGrid) -> list[AggregateRequest]:
     """What the window features read; those of one stream, keys and conditions together.
 
     Raises:
@@ -43,15 +48,19 @@ def window_uses(spec: FrameSpec, steps: Steps) -> list[Use]:
         columns = spec.streams[first.stream].columns
         for feature in group:
             check_aggregate(feature.aggregate, feature.column, columns, f"features.{feature.name}")
-        asks = tuple(Ask(FEATURE + f.name, f.aggregate, f.column, span(f.window)) for f in group)
+        asks = tuple(
+            AggregateSpec(FEATURE + f.name, f.aggregate, f.column, span(f.window)) for f in group
+        )
         refresh = spec.refresh_of(first)
-        finer = served_steps(steps, refresh).finer(ask.reach for ask in asks)
-        uses.append(Use(place, first.stream, first.where, first.by, asks, finer, refresh))
+        finer = served_grid(steps, refresh).refined(ask.reach for ask in asks)
+        uses.append(
+            AggregateRequest(place, first.stream, first.where, first.by, asks, finer, refresh)
+        )
     return uses
 
 
 def with_windows(
-    points: ibis.Table, uses: Sequence[Use], sources: Mapping[Source, Collapsed]
+    points: ibis.Table, uses: Sequence[AggregateRequest], sources: Mapping[Source, PreAggregated]
 ) -> ibis.Table:
     """The points with every window feature, as production has it, as ``feature:<name>``."""
     bare, counts = points, list[str]()

@@ -27,7 +27,14 @@ from typing import Any
 import ibis
 from ibis import _
 
-from pipelines.features.engine.pre_aggregation import BORN, NEWEST, SEEN, Ask, Collapsed, number_of
+from pipelines.features.engine.pre_aggregation import (
+    BORN,
+    NEWEST,
+    SEEN,
+    AggregateSpec,
+    PreAggregated,
+    number_of,
+)
 from pipelines.features.engine.time_grid import DAY
 from pipelines.spec.fields import Column
 
@@ -38,9 +45,9 @@ _IS_POINT, _BUCKET, _END, _ISLAND, _BEFORE = ":is_point", ":bucket", ":end", ":i
 def cover(
     points: ibis.Table,
     bare: ibis.Table,
-    source: Collapsed,
+    source: PreAggregated,
     by: Sequence[Column],
-    asks: Sequence[Ask],
+    asks: Sequence[AggregateSpec],
 ) -> ibis.Table:
     """The points with each ask as a column; missing where a point saw nothing.
 
@@ -99,7 +106,7 @@ def _sweep(
     cells: ibis.Table,
     events: ibis.Table,
     points: ibis.Table,
-    asks: Sequence[Ask],
+    asks: Sequence[AggregateSpec],
 ) -> ibis.Table:
     """Counts, sums, last values and distinct values: one pass over changes and points in order."""
     sums: dict[str, tuple[str, int]] = {}
@@ -181,42 +188,42 @@ def _look_up(swept: ibis.Table, ranked: ibis.Table, column: str) -> ibis.Table:
     return _attach(swept, values, [OWNER, f"{name}:rank"])
 
 
-def _count(swept: ibis.Table, ask: Ask) -> Any:
+def _count(swept: ibis.Table, ask: AggregateSpec) -> Any:
     return swept[f"n:{ask.of}:{ask.reach}"].coalesce(0).cast("int64")
 
 
-def _sum(swept: ibis.Table, ask: Ask) -> Any:
+def _sum(swept: ibis.Table, ask: AggregateSpec) -> Any:
     total = swept[f"units:{ask.of}:{ask.reach}"]
     value = total if total.type().is_floating() else number_of(total)
     return ibis.ifelse(_count(swept, ask) > 0, value, None)
 
 
-def _mean(swept: ibis.Table, ask: Ask) -> Any:
+def _mean(swept: ibis.Table, ask: AggregateSpec) -> Any:
     return _sum(swept, ask) / _count(swept, ask).nullif(0)
 
 
-def _last(swept: ibis.Table, ask: Ask) -> Any:
+def _last(swept: ibis.Table, ask: AggregateSpec) -> Any:
     last = f"last:{ask.of}"
     return ibis.ifelse(
         swept[AT] <= swept[f"{last}:happened"] + ask.reach, swept[f"{last}:value"], None
     )
 
 
-def _newest(swept: ibis.Table, ask: Ask) -> Any:
+def _newest(swept: ibis.Table, ask: AggregateSpec) -> Any:
     newest = swept[NEWEST]
     return ibis.ifelse(swept[AT] <= newest + ask.reach, newest, None)
 
 
-def _time_since(swept: ibis.Table, ask: Ask) -> Any:
+def _time_since(swept: ibis.Table, ask: AggregateSpec) -> Any:
     # Doubles both: some engines take a number with a point in it for a decimal, and round.
     return (swept[AT] - _newest(swept, ask)).cast("float64") / DAY
 
 
-def _distinct(swept: ibis.Table, ask: Ask) -> Any:
+def _distinct(swept: ibis.Table, ask: AggregateSpec) -> Any:
     return swept[f"distinct:{ask.of}:{ask.reach}"].coalesce(0).cast("int64")
 
 
-_ANSWERS: dict[str, Callable[[ibis.Table, Ask], Any]] = {
+_ANSWERS: dict[str, Callable[[ibis.Table, AggregateSpec], Any]] = {
     "count": _count,
     "sum": _sum,
     "mean": _mean,
@@ -227,7 +234,7 @@ _ANSWERS: dict[str, Callable[[ibis.Table, Ask], Any]] = {
 }
 
 
-def _lasting(events: ibis.Table, ask: Ask) -> ibis.Table:
+def _lasting(events: ibis.Table, ask: AggregateSpec) -> ibis.Table:
     """When each value of each key was in sight: stretches ``[:seen, :end)`` that do not touch."""
     value = f"value:{ask.of}"
     seen = (
@@ -240,7 +247,7 @@ def _lasting(events: ibis.Table, ask: Ask) -> ibis.Table:
     return merge_stretches(seen, [OWNER, value], SEEN, _END)
 
 
-def _extremes(cells: ibis.Table, points: ibis.Table, asks: Sequence[Ask]) -> ibis.Table:
+def _extremes(cells: ibis.Table, points: ibis.Table, asks: Sequence[AggregateSpec]) -> ibis.Table:
     """Minima and maxima of one reach, for the points that see any event."""
     reach = asks[0].reach
     parts = sorted({f"{ask.aggregate}:{ask.of}" for ask in asks})

@@ -16,7 +16,7 @@ from ibis import _
 
 from pipelines.core.errors import DataError
 from pipelines.features.conditions import holding
-from pipelines.features.engine.time_grid import Steps, micros
+from pipelines.features.engine.time_grid import TimeGrid, micros
 from pipelines.spec.fields import Column, Condition
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.points import Aggregate
@@ -40,7 +40,7 @@ Source = tuple[str, str, int, int]  # stream, conditions, and the grid's size an
 
 
 @dataclass(frozen=True)
-class Ask:
+class AggregateSpec:
     """One aggregate: what it is called, what it takes, and how long an event stays in it.
 
     ``newest`` is when the newest event happened: what ``time_since`` is counted from.
@@ -67,15 +67,15 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Use:
+class AggregateRequest:
     """What one part of a declaration reads of a stream: by which keys, what, and on which grid."""
 
     place: str
     stream: str
     where: tuple[Condition, ...]
     by: tuple[Column, ...]
-    asks: tuple[Ask, ...]
-    steps: Steps
+    asks: tuple[AggregateSpec, ...]
+    steps: TimeGrid
     refresh: Refresh | None = None
 
     @property
@@ -85,16 +85,16 @@ class Use:
 
 
 @dataclass(frozen=True)
-class Collapsed:
+class PreAggregated:
     """A source: its cells, and its events with their times rounded up to the same grid."""
 
     cells: ibis.Table
     events: ibis.Table
 
 
-def collapse(
-    spec: FrameSpec, streams: Mapping[str, ibis.Table], uses: Iterable[Use]
-) -> dict[Source, Collapsed]:
+def pre_aggregate(
+    spec: FrameSpec, streams: Mapping[str, ibis.Table], uses: Iterable[AggregateRequest]
+) -> dict[Source, PreAggregated]:
     """The cells of each source that is used.
 
     Returns:
@@ -106,7 +106,7 @@ def collapse(
         DataError: when a value is too large to be summed.
         SpecError: when a condition does not fit its column.
     """
-    sources: dict[Source, list[Use]] = {}
+    sources: dict[Source, list[AggregateRequest]] = {}
     for use in uses:
         sources.setdefault(use.source, []).append(use)
     found = {}
@@ -120,9 +120,9 @@ def collapse(
         happened, known = micros(_.event_time), micros(_.known_time)
         timed = events.mutate(**{HAPPENED: happened, KNOWN: known})
         rounded = timed.mutate(
-            **{BORN: first.steps.up(_[HAPPENED] + 1), FIRST_KNOWN: first.steps.up(_[KNOWN])}
+            **{BORN: first.steps.ceil(_[HAPPENED] + 1), FIRST_KNOWN: first.steps.ceil(_[KNOWN])}
         )
-        found[source] = Collapsed(
+        found[source] = PreAggregated(
             cells=with_seen(cells_of(rounded, [*keys, FIRST_KNOWN], parts, first.steps, whole)),
             events=with_seen(rounded),
         )
@@ -138,7 +138,7 @@ def cells_of(
     events: ibis.Table,
     keys: Iterable[str],
     parts: Iterable[str],
-    steps: Steps,
+    steps: TimeGrid,
     whole: frozenset[Column],
 ) -> ibis.Table:
     """Events of equal ``keys`` and ``:born`` as one row, with the parts asked for.

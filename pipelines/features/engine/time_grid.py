@@ -68,7 +68,7 @@ def on_clock(value: Any, zone: str, place: str) -> Any:
     return value if zone == "UTC" else _convert_timezone("UTC", zone, value)
 
 
-class Steps:
+class TimeGrid:
     """Instants ``origin + k * size``: a grid in time on which decision points stand.
 
     Arguments:
@@ -81,21 +81,21 @@ class Steps:
         self.size = size
         self.origin = (_ANCHOR + offset) % size
 
-    def finer(self, spans: Iterable[int]) -> Steps:
+    def refined(self, spans: Iterable[int]) -> TimeGrid:
         """The coarsest grid that holds these instants and is unmoved by each of ``spans``."""
-        return Steps(math.gcd(self.size, *spans)).through(self.origin)
+        return TimeGrid(math.gcd(self.size, *spans)).aligned_with(self.origin)
 
-    def through(self, value: int) -> Steps:
+    def aligned_with(self, value: int) -> TimeGrid:
         """The grid of the same size that holds ``value``, microseconds since 1970."""
-        return Steps(self.size, value - _ANCHOR)
+        return TimeGrid(self.size, value - _ANCHOR)
 
-    def down(self, value: Any) -> Any:
+    def floor(self, value: Any) -> Any:
         """The last instant of the grid that is not after ``value`` (integers or a column)."""
         if self.size == 1:
             return value
         return value - ((value - self.origin) % self.size + self.size) % self.size
 
-    def up(self, value: Any) -> Any:
+    def ceil(self, value: Any) -> Any:
         """The first instant of the grid that is not before ``value`` (integers or a column)."""
         if self.size == 1:
             return value

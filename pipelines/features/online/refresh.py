@@ -6,19 +6,19 @@ from datetime import datetime
 from typing import Any
 
 from pipelines.core.time import MICROSECOND, epoch_us
-from pipelines.features.engine.time_grid import Steps, span
+from pipelines.features.engine.time_grid import TimeGrid, span
 from pipelines.spec.refresh import Refresh
 
 
-def refresh_steps(refresh: Refresh) -> Steps:
+def refresh_grid(refresh: Refresh) -> TimeGrid:
     """The instants as of which a view is materialized."""
-    return Steps(span(refresh.every), span(refresh.offset))
+    return TimeGrid(span(refresh.every), span(refresh.offset))
 
 
 def last_refresh(at: datetime, refresh: Refresh) -> datetime:
     """The newest materialization that is not after an instant; it may not be readable yet."""
     now = epoch_us(at)
-    passed: int = now - refresh_steps(refresh).down(now)
+    passed: int = now - refresh_grid(refresh).floor(now)
     return at - passed * MICROSECOND
 
 
@@ -34,15 +34,15 @@ def served_at(at: Any, refresh: Refresh | None) -> Any:
     """
     if refresh is None:
         return at
-    return refresh_steps(refresh).down(at - span(refresh.delay))
+    return refresh_grid(refresh).floor(at - span(refresh.delay))
 
 
-def served_steps(points: Steps, refresh: Refresh | None) -> Steps:
+def served_grid(points: TimeGrid, refresh: Refresh | None) -> TimeGrid:
     """The coarsest grid known to hold ``served_at`` of every instant of ``points``."""
     if refresh is None:
         return points
     every = span(refresh.every)
     if points.size % every:
-        return refresh_steps(refresh)
+        return refresh_grid(refresh)
     # Every point stands equally long after a materialization: its own grid, moved by that much.
-    return points.through(served_at(points.origin, refresh))
+    return points.aligned_with(served_at(points.origin, refresh))

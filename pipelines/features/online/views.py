@@ -21,10 +21,10 @@ from pipelines.core.errors import TimeError
 from pipelines.core.time import MICROSECOND, epoch_us, instant_text
 from pipelines.features.conditions import holding
 from pipelines.features.engine.interval_join import AT
-from pipelines.features.engine.pre_aggregation import Ask, Use, collapse
-from pipelines.features.engine.time_grid import Steps, instant, span
+from pipelines.features.engine.pre_aggregation import AggregateRequest, AggregateSpec, pre_aggregate
+from pipelines.features.engine.time_grid import TimeGrid, instant, span
 from pipelines.features.frame import as_known
-from pipelines.features.windows import FEATURE, window_uses, with_windows
+from pipelines.features.windows import FEATURE, window_requests, with_windows
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.model import ModelSpec
@@ -118,18 +118,18 @@ def changed_rows(
             )
 
 
-def _uses(spec: ModelSpec, view: FeatureView, as_of: datetime) -> list[Use]:
+def _uses(spec: ModelSpec, view: FeatureView, as_of: datetime) -> list[AggregateRequest]:
     """What the view reads, on the coarsest grid that holds the one instant."""
     features = tuple(view_definitions(spec, view).values())
     alone = FrameSpec(spec.streams, spec.points, label=None, features=features)
-    steps = Steps(span(_longest(view))).through(epoch_us(as_of))
+    steps = TimeGrid(span(_longest(view))).aligned_with(epoch_us(as_of))
     return [
         replace(use, asks=tuple(_storable(ask) for ask in use.asks))
-        for use in window_uses(alone, steps)
+        for use in window_requests(alone, steps)
     ]
 
 
-def _storable(ask: Ask) -> Ask:
+def _storable(ask: AggregateSpec) -> AggregateSpec:
     """An age changes with the clock, the instant that it is counted from only with an event."""
     return replace(ask, aggregate="newest") if ask.aggregate == "time_since" else ask
 
@@ -161,7 +161,11 @@ def _young(
 
 
 def _entities(
-    spec: ModelSpec, view: FeatureView, uses: Sequence[Use], events: ibis.Table, as_of: datetime
+    spec: ModelSpec,
+    view: FeatureView,
+    uses: Sequence[AggregateRequest],
+    events: ibis.Table,
+    as_of: datetime,
 ) -> ibis.Table:
     """Who sees an event of the table, with the window and conditions of any feature."""
     columns = spec.streams[view.stream].columns
@@ -181,14 +185,14 @@ def _named(events: Sequence[ibis.Table], view: FeatureView) -> ibis.Table:
     return every.filter([_[key].notnull() for key in view.entity]).distinct()
 
 
-def _reaches(use: Use) -> list[timedelta]:
+def _reaches(use: AggregateRequest) -> list[timedelta]:
     return [reach * MICROSECOND for reach in sorted({ask.reach for ask in use.asks})]
 
 
 def _touched(
     spec: ModelSpec,
     view: FeatureView,
-    uses: Sequence[Use],
+    uses: Sequence[AggregateRequest],
     streams: Mapping[str, ibis.Table],
     before: datetime,
     as_of: datetime,
@@ -207,9 +211,13 @@ def _touched(
 
 
 def _rows(
-    spec: ModelSpec, view: FeatureView, uses: Sequence[Use], events: ibis.Table, as_of: datetime
+    spec: ModelSpec,
+    view: FeatureView,
+    uses: Sequence[AggregateRequest],
+    events: ibis.Table,
+    as_of: datetime,
 ) -> ibis.Table:
-    sources = collapse(spec.frame, {view.stream: events}, uses)
+    sources = pre_aggregate(spec.frame, {view.stream: events}, uses)
     entities = _entities(spec, view, uses, events, as_of)
     points = entities.mutate(**{AT: ibis.literal(epoch_us(as_of), "int64")})
     found = with_windows(points, uses, sources)
