@@ -216,7 +216,7 @@ def test_a_feature_that_production_has_for_some_stops_the_candidate_with_what_it
     assert sold_online.value is not None
     assert 0.2 < sold_online.value < 0.95, "one chain of three is missing"
     assert sold_online.threshold == 0.98
-    assert "it would be live, the recipe loses" in sold_online.reason
+    assert "as in production, the recipe loses" in sold_online.reason
     assert found["availability.online.on_hand"].verdict is Verdict.PASS
 
 
@@ -292,4 +292,4 @@ def test_a_service_that_answers_with_another_model_is_named(pharmacy: Pharmacy) 
     log_days(pharmacy, Production(pharmacy).serve(WEEK), answers=lambda said: said * 1.1)
     told, found = stopped(pharmacy)
     assert set(told.against()) == {"availability.parity.prediction"}
-    assert "another model is loaded there" in found["availability.parity.prediction"].reason
+    assert "has loaded another model" in found["availability.parity.prediction"].reason
