@@ -15,13 +15,11 @@ from pipelines.stats.sample_ratio import sample_ratio
 from pipelines.stats.undefined import NoVariation, Undefined
 
 EQUAL_ARMS = (0.5, 0.5)
-LATE_ALPHA = (
-    0.05  # one-sided doubt at which one arm's outcome is said to come later than the other's
-)
+LATE_ALPHA = 0.05  # one-sided level of the comparison of late events
 
 
 def sample_ratio_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[Finding]:
-    """Whether both arms are of one size, in each stage, among all and among those with outcomes."""
+    """Whether both arms have the same number of entities, and of entities with an outcome."""
     for name, whom in (("assigned", "entities"), ("labelled", "entities with an outcome")):
         counts = [
             [_unit_count(group, canary, name) for group in pair]
@@ -33,10 +31,10 @@ def sample_ratio_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[
         yield make_finding(
             f"canary.sample_ratio.{name}",
             Verdict.FAIL if unequal else Verdict.PASS if found.counted else Verdict.NO_DATA,
-            f"{sizes} {whom} in challenger and control arm, p {found.p_value:.2g} at any time, "
-            f"held at {alpha:g}"
+            f"{sizes} {whom} in challenger and control arm; p = {found.p_value:.2g}, valid at any "
+            f"time, level {alpha:g}"
             + (
-                "; something chose who is counted, so no difference means anything"
+                "; the arms differ in which entities they count, so no comparison of them is valid"
                 if unequal
                 else ""
             ),
@@ -51,7 +49,7 @@ def _unit_count(group: ArmSums, canary: Canary, name: str) -> int:
 
 
 def maturity_finding(evidence: CanaryEvidence, canary: Canary) -> Finding:
-    """Whether the whole weeks have the outcomes that should have come, in both arms."""
+    """Whether enough matured rows of the whole weeks have an outcome, in both arms."""
     name, metric = "canary.maturity", canary.outcome.name
     if not evidence.cumulative_weeks:
         return make_finding(name, Verdict.NO_DATA, "no whole week has matured yet")
@@ -65,9 +63,9 @@ def maturity_finding(evidence: CanaryEvidence, canary: Canary) -> Finding:
     return make_finding(
         name,
         Verdict.PASS if complete else Verdict.NO_DATA,
-        f"of what has matured in {len(evidence.cumulative_weeks)} whole week(s), {shares[0]:.1%} "
-        f"has an outcome with the challenger and {shares[1]:.1%} with the control, wanted "
-        f"{canary.label_share:.0%} in each",
+        f"{shares[0]:.1%} of the matured rows have an outcome in the challenger arm and "
+        f"{shares[1]:.1%} in the control arm after {len(evidence.cumulative_weeks)} whole week(s); "
+        f"required: {canary.label_share:.0%} in each",
         Measurement(
             value=min(shares), threshold=canary.label_share, unit="share of rows", rows=rows
         ),
@@ -75,42 +73,47 @@ def maturity_finding(evidence: CanaryEvidence, canary: Canary) -> Finding:
 
 
 def late_outcome_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[Finding]:
-    """Whether as much of the outcome comes after its delay in either arm; nothing if none can.
+    """Whether the arms have the same share of outcome events that arrive after their delay.
 
-    On the weeks before the newest, of which late events have had a week to come. What is late in
-    one arm only makes that arm's newest week look smaller than it is.
+    No finding when the outcome is not made of events. The newest week is left out, because its late
+    events need another week to arrive. If only one arm has late events, its newest week looks
+    smaller than it is.
     """
     if not any(LATE in group.metrics for group in evidence.to_date.arms):
         return
     name, allowed = "canary.late_outcomes", canary.max_late_difference
     if len(evidence.cumulative_weeks) < 2:
         yield make_finding(
-            name, Verdict.NO_DATA, "late events of no whole week have had time to come"
+            name, Verdict.NO_DATA, "two whole weeks are needed before late events can be counted"
         )
         return
     before = [
         [group.metrics[LATE].moments for group in evidence.cumulative_weeks[-2].arm(arm)]
         for arm in ARMS
     ]
-    gap, least, ends, told = 0.0, 0.0, None, "too few events came to tell"
+    gap, least, ends, told = 0.0, 0.0, None, "too few events arrived to compare the arms"
     try:
         found = arms_difference(*before, ratio=True)
     except NoVariation as same:
-        gap, least, told = same.difference, abs(same.difference), "all came late, or none"
+        gap, least, told = (
+            same.difference,
+            abs(same.difference),
+            "all events arrived late, or none did",
+        )
     except Undefined:
-        pass  # whether there are outcomes at all is asked elsewhere
+        pass  # the maturity finding covers missing outcomes
     else:
         gap, ends = found.estimate, found.interval(1 - 2 * LATE_ALPHA)
         least = abs(gap) - float(norm.isf(LATE_ALPHA)) * found.standard_error
         told = (
-            f"{found.challenger:.1%} of the events that {canary.outcome.name} is made of came "
-            f"after their delay with the challenger, {found.control:.1%} with the control"
+            f"{found.challenger:.1%} of the events behind {canary.outcome.name} arrived after "
+            f"their delay in the challenger arm, {found.control:.1%} in the control arm"
         )
     apart = least > allowed
     yield make_finding(
         name,
         Verdict.INCONCLUSIVE if apart else Verdict.PASS,
-        told + ("; one arm's newest week is not complete: declare a longer delay" * apart),
+        told + ("; the newest week of one arm is incomplete: declare a longer delay" * apart),
         Measurement(
             value=gap,
             interval=ends,
@@ -122,14 +125,14 @@ def late_outcome_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[
 
 
 def weekdays_finding(evidence: CanaryEvidence) -> Finding:
-    """Whether every weekday counts as often as every other, and at least twice."""
+    """Whether every weekday is covered equally often, and at least twice."""
     whole = len(evidence.days_in_week)
     gaps = [week for week, days in enumerate(evidence.days_in_week, 1) if days < WEEK]
     enough = whole >= 2 and not gaps
-    lacking = f"; days are missing in week {', '.join(map(str, gaps))}" if gaps else ""
+    lacking = f"; days without rows in week {', '.join(map(str, gaps))}" if gaps else ""
     return make_finding(
         "canary.weekdays",
         Verdict.PASS if enough else Verdict.NO_DATA,
-        f"{whole} whole matured week(s), wanted at least 2 of {WEEK} days each{lacking}",
+        f"{whole} whole matured week(s); required: at least 2, of {WEEK} days each{lacking}",
         Measurement(value=float(sum(evidence.days_in_week)), threshold=2.0 * WEEK, unit="days"),
     )

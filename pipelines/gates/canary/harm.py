@@ -14,13 +14,18 @@ from pipelines.stats.anytime import anytime_below
 from pipelines.stats.group_sequential import planned_information
 from pipelines.stats.undefined import NoVariation, Undefined
 
-HARM_TUNING = 0.15  # of the planned information: where harm should be seen soonest
+HARM_TUNING = 0.15  # share of the planned information at which the harm bound is tightest
 
 
 def stopping_reason(
     findings: Iterable[Finding],
 ) -> tuple[Literal["void", "roll_back"], list[str]] | None:
-    """What ends a comparison at once, with its reasons: unequal arms before harm; None: nothing."""
+    """Why a comparison has to stop at once.
+
+    Returns:
+        ``void`` for arms of unequal size, else ``roll_back`` for harm, with the reasons of the
+        failed findings; ``None`` when nothing stops it.
+    """
     failed = [finding for finding in findings if finding.verdict is Verdict.FAIL]
     if unequal := [f.reason for f in failed if f.name.startswith("canary.sample_ratio.")]:
         return "void", unequal
@@ -32,10 +37,10 @@ def stopping_reason(
 def harm_findings(
     evidence: CanaryEvidence, canary: Canary, level: float, margin: float = 0.0
 ) -> Iterator[Finding]:
-    """Whether harm is shown, by evidence that may be watched at all times.
+    """Whether harm is shown, with bounds that are valid at any time.
 
-    Guardrails and segments share their level equally, so that by chance any of them is harmed no
-    more often than it says (union bound: it holds however they depend on each other).
+    Guardrails and segments share their level equally (union bound), so the chance of a false alarm
+    from any of them is at most that level, however they depend on each other.
     """
     yield _harm(
         evidence,
@@ -74,7 +79,7 @@ def _harm(
         return make_finding(
             name,
             verdict,
-            f"{metric.where}{metric.name} never moved in either arm",
+            f"{metric.where}{metric.name} is constant in both arms",
             Measurement(rows=sum(units)),
         )
     except Undefined as undefined:
@@ -89,8 +94,8 @@ def _harm(
         name,
         Verdict.FAIL if shown else Verdict.PASS,
         f"{metric.where}{'worse' if shown else 'not shown to be worse'} than {limit:g}: "
-        f"{describe_difference(metric, difference)}, at most {bound.at_most:.4g} at any time, "
-        f"p {bound.p_value:.2g} held at {alpha:.3g}",
+        f"{describe_difference(metric, difference)}, upper bound {bound.at_most:.4g} at any time, "
+        f"p = {bound.p_value:.2g}, level {alpha:.3g}",
         Measurement(
             value=difference.estimate,
             interval=Interval(low=None, high=bound.at_most, level=bound.level),

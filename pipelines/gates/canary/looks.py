@@ -1,4 +1,4 @@
-"""The canary's planned looks: what each needs, from the information and the level there is."""
+"""The interim analyses of a canary: the bound of each, from its information and its level."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipelines.stats.group_sequential import (
 )
 from pipelines.stats.undefined import Undefined
 
-MINIMUM_GAIN = 1.01  # a look has to bring this much more information than the one before
+MINIMUM_GAIN = 1.01  # an analysis needs this multiple of the information of the one before
 
 
 class Look(Record):
@@ -39,7 +39,7 @@ class Look(Record):
 
 
 def target_information(canary: Canary, level: float) -> float:
-    """Information at which the minimum effect is found with the declared power."""
+    """The information that detects the minimum effect with the declared power."""
     return planned_information(canary.outcome.minimum_effect, level, canary.power)
 
 

@@ -9,17 +9,17 @@ from pipelines.stats.cuped import ArmsDifference
 def too_few_units(units: tuple[int, int], canary: Canary) -> str:
     """Why there are too few entities, challenger and control, for a judgement."""
     return (
-        f"{units[0]} and {units[1]} entities with a value in challenger and control arm, wanted "
-        f"{canary.minimum_entities} in each"
+        f"{units[0]} and {units[1]} entities with a value in challenger and control arm; "
+        f"required: {canary.minimum_entities} in each"
     )
 
 
 def describe_difference(metric: LiveMetric, found: ArmsDifference) -> str:
     """A metric in both arms, and the gain with its standard error."""
     sign = 1 if metric.higher_is_better else -1
-    spared = f", {found.explained_share:.0%} of the variance explained by the past"
+    spared = f", {found.explained_share:.0%} of the variance explained by covariates"
     return (
         f"{metric.name} {sign * found.challenger:.5g} against {sign * found.control:.5g}, gain "
-        f"{found.estimate:.4g} with error {found.standard_error:.3g}"
+        f"{found.estimate:.4g} with standard error {found.standard_error:.3g}"
         + (spared if found.explained_share > 0.005 else "")
     )

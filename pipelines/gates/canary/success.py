@@ -1,4 +1,4 @@
-"""Whether the challenger is shown to be better, and nothing else to be worse."""
+"""Whether the challenger is shown to be better, and no guardrail to be worse."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipelines.stats.anytime import anytime_interval
 from pipelines.stats.group_sequential import effect_given_stopped
 from pipelines.stats.undefined import NoVariation, Undefined
 
-GAIN_ALPHA = 0.05  # one-sided doubt of the corrected gain's lower limit
+GAIN_ALPHA = 0.05  # one-sided level of the corrected gain's lower limit
 
 
 def primary_finding(
@@ -29,7 +29,7 @@ def primary_finding(
     looks: Sequence[Look],
     margin: float = 0.0,
 ) -> Finding:
-    """Whether the challenger is better, at a planned look and by that look's bound."""
+    """Whether the outcome crosses the bound of a planned interim analysis."""
     name, metric, whole = "canary.primary", canary.outcome, len(evidence.cumulative_weeks)
     found = cumulative_difference(evidence, canary, whole) if whole else None
     if found is None or min(found.challengers, found.controls) < canary.minimum_entities:
@@ -41,12 +41,12 @@ def primary_finding(
     told = describe_difference(metric, found) + (f", margin {margin:g}" if margin else "")
     passed = look is not None and look.crossed and (found.estimate > 0 or not margin)
     if look is None:
-        reason = f"week {whole} is no look, or brought nothing new"
+        reason = f"week {whole} has no interim analysis, or brought too little new data"
     else:
         needed = "infinity" if look.bound is None else f"{look.bound:.2f}"
         reason = (
             f"{'shown' if passed else 'not shown'} to be better in week {look.week} of "
-            f"{canary.weeks}: z {look.statistic:.2f}, needed {needed} at {level:.3g}"
+            f"{canary.weeks}: z {look.statistic:.2f}, required {needed} at level {level:.3g}"
         )
     return make_finding(
         name,
@@ -65,10 +65,10 @@ def primary_finding(
 
 
 def guardrail_finding(evidence: CanaryEvidence, canary: Canary, guard: LiveGuardrail) -> Finding:
-    """Whether the challenger is shown not to be worse by the margin, on the whole weeks.
+    """Whether the challenger is shown to be non-inferior by the margin, on the whole weeks.
 
     Source: intersection-union, as in Schultzberg, Ankargren, Franberg (2024), arXiv 2402.11609: all
-    guardrails have to hold, so none is corrected.
+    guardrails have to pass, so their levels need no correction.
     """
     name = f"canary.guardrail.{guard.key}"
     if not evidence.cumulative_weeks:
@@ -98,7 +98,7 @@ def guardrail_finding(evidence: CanaryEvidence, canary: Canary, guard: LiveGuard
     elif interval.high is not None and interval.high < -guard.margin:
         verdict, reason = Verdict.FAIL, "worse by more than the margin"
     else:
-        verdict, reason = Verdict.INCONCLUSIVE, "harm beyond the margin is not excluded"
+        verdict, reason = Verdict.INCONCLUSIVE, "a loss beyond the margin cannot be excluded"
     return make_finding(
         name,
         verdict,
@@ -114,16 +114,16 @@ def guardrail_finding(evidence: CanaryEvidence, canary: Canary, guard: LiveGuard
 
 
 def _constant_guardrail(canary: Canary, guard: LiveGuardrail, gap: float, units: int) -> Finding:
-    """A guardrail that was the same for every entity: how much a rare event may still cost.
+    """A guardrail that is constant over all entities: the largest loss that rare events can hide.
 
     Source: Clopper, Pearson (1934), Biometrika 26, with no event among ``units``.
     """
     if guard.upper_bound is None or gap:
-        verdict, reason, most = Verdict.NO_DATA, "and what it may become is not declared", None
+        verdict, reason, most = Verdict.NO_DATA, "and no upper_bound is declared", None
     else:
         most = guard.upper_bound * (1 - canary.guardrail_alpha ** (1 / units))
         verdict = Verdict.PASS if most < guard.margin else Verdict.INCONCLUSIVE
-        reason = f"which leaves a loss of {most:.3g} possible, margin {guard.margin:g}"
+        reason = f"so a loss of up to {most:.3g} is possible, margin {guard.margin:g}"
     return make_finding(
         f"canary.guardrail.{guard.key}",
         verdict,
@@ -136,7 +136,7 @@ def _constant_guardrail(canary: Canary, guard: LiveGuardrail, gap: float, units:
 
 
 def last_week_finding(evidence: CanaryEvidence, canary: Canary) -> Finding:
-    """Whether the newest whole week alone still looks better: novelty wears off."""
+    """Whether the newest whole week alone still shows a gain; novelty effects wear off."""
     metric = canary.outcome
     try:
         found = evidence.latest_week.difference(metric)
@@ -148,7 +148,7 @@ def last_week_finding(evidence: CanaryEvidence, canary: Canary) -> Finding:
     return make_finding(
         "canary.last_week",
         Verdict.PASS if better else Verdict.INCONCLUSIVE,
-        f"the newest whole week alone {'looks' if better else 'does not look'} better: "
+        f"the newest whole week alone {'shows' if better else 'does not show'} a gain: "
         f"{describe_difference(metric, found)}",
         Measurement(value=found.estimate, threshold=0.0, unit=metric.name),
     )
@@ -161,24 +161,24 @@ def futility_finding(
     looks: Sequence[Look],
     margin: float = 0.0,
 ) -> Finding | None:
-    """The chance of still winning if the minimum effect is true; not asked in the last week."""
+    """The chance of still passing if the minimum effect is true; none in the last week."""
     chance = remaining_power(evidence, canary, level, looks, margin)
     if chance is None:
         return None
     return make_finding(
         "canary.futility",
         Verdict.PASS if chance >= canary.futility else Verdict.INCONCLUSIVE,
-        f"if the minimum effect were true, it would still win with a chance of {chance:.1%}, "
-        f"wanted {canary.futility:.0%}",
+        f"with the minimum effect, the chance of still passing is {chance:.1%}; required: "
+        f"{canary.futility:.0%}",
         Measurement(value=chance, threshold=canary.futility),
         blocking=False,
     )
 
 
 def corrected_gain_finding(looks: Sequence[Look], canary: Canary, margin: float = 0.0) -> Finding:
-    """The gain of a challenger that has won, corrected for having won; it decides nothing.
+    """The gain of a promoted challenger, corrected for stopping early; not blocking.
 
-    A look before that was enough did not stop the canary: something else was still open.
+    An earlier analysis that crossed its bound did not stop the canary if another finding was open.
     """
     information = [look.information for look in looks]
     before = [math.inf if look.bound is None or look.crossed else look.bound for look in looks[:-1]]
@@ -189,8 +189,8 @@ def corrected_gain_finding(looks: Sequence[Look], canary: Canary, margin: float 
     return make_finding(
         "canary.corrected_gain",
         Verdict.PASS,
-        f"canaries are stopped when they look good: taking that into account, the measured "
-        f"{looks[-1].estimate:.4g} is as often too high as too low if the gain is {middle:.4g}",
+        f"median-unbiased gain {middle:.4g}; the measured {looks[-1].estimate:.4g} is biased "
+        f"upwards, because a canary stops when it looks good",
         Measurement(
             value=middle,
             interval=Interval(low=low, high=None, level=1 - GAIN_ALPHA),
