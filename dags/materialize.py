@@ -1,19 +1,15 @@
-"""``materialize__<model>``: one DAG for each declaration that says how it is served.
+"""``materialize__<model>``: one DAG for each declaration with ``serving``.
 
-It runs at every instant as of which a view of the model is materialized, and finds nothing to do
-for views that have none then.
+It runs whenever a view of the model is refreshed, and finds nothing to do for the other views.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
-from airflow.sdk import MultipleCronTriggerTimetable, Param, get_current_context, task
-from gauntlet_dags import as_of_param, dag_of, declared, standing_at
-
-from pipelines.core.cron import cron_of
-from pipelines.core.time import parse_duration
+from airflow.sdk import Param
+from gauntlet_dags import as_of_param, crons_of, dag_of, scheduled
+from gauntlet_tasks import materialize_views
 
 PARAMS = as_of_param(
     "The newest refresh that is not after this instant is filled. Empty: the moment of "
@@ -23,61 +19,19 @@ PARAMS = as_of_param(
         False,
         type="boolean",
         title="Force",
-        description_md="Make every view whole, and put it in the place of a newer one too.",
+        description_md="Rewrite every view completely, even where a newer one is stored.",
     ),
 }
 
-NOTES = """\
-{description}
-
-Fills the online store with this model's window features, for its declaration and its champion
-together. Runs at {crons} (UTC), as of its own instant.
-
-**Normal.** Most runs write a few rows. "Nothing to do" and "a newer one is stored" are answers, not
-faults. Runs that were missed need not be made up: the next one brings everything.
-
-**Worry** when a run fails or takes longer than the declared `delay`: from then on training
-believes in features that production does not have yet. A view older than its `ttl` is not served
-at all. Only an unavailable service is retried, and a race with another writer.
-
-**Find out.** The task's log ends in what was got, what was wanted and what to do.
-`gauntlet materialize {name}` does the same in a shell; a feed that fell silent is marked there.
-`gauntlet explain {name}` tells the last decision, `gauntlet features {name}` how fresh each
-feature is.
-
-Owner: {owner}. Declaration: `{path}`.
-"""
-
-
-def when(tree: dict[str, Any]) -> MultipleCronTriggerTimetable | None:
-    """Whenever a view is refreshed."""
-    if not tree.get("serving"):
-        return None
-    refreshes = [tree["serving"], *tree["serving"].get("views", {}).values()]
-    crons = {
-        cron_of(parse_duration(one["every"]), parse_duration(one.get("offset", "0d")))
-        for one in refreshes
-    }
-    return MultipleCronTriggerTimetable(*sorted(crons), timezone="UTC")
-
-
-@task(task_id="materialize")
-def fill(model: str) -> dict[str, Any]:
-    """Bring the online store to the newest refresh by the run's instant."""
-    from pipelines.flows.features.materialize import materialize
-    from pipelines.wiring import connect
-
-    context = get_current_context()
-    params = context["params"]
-    as_of = standing_at(params, context["dag_run"])
-    return materialize(model, as_of, connect().materialization, force=params["force"]).as_json()
-
-
-for model, timetable in declared("materialize", when):
-    about, soon = f"Online features of {model.name}", timedelta(seconds=10)
-    crons = ", ".join(one.expression for one in timetable.timetables)
+for model, schedule in scheduled("materialize"):
     with dag_of(
-        "materialize", model, about, timetable, NOTES, PARAMS, retry_delay=soon, crons=crons
+        "materialize",
+        model,
+        f"Online features of {model.name}",
+        schedule,
+        PARAMS,
+        retry_delay=timedelta(seconds=10),
+        crons=crons_of(schedule),
     ) as dag:
-        fill(model.name)
+        materialize_views(model.name)
     globals()[dag.dag_id] = dag

@@ -1,31 +1,37 @@
-"""What every DAG file does alike: find its declarations, name its DAGs, retry what waiting cures.
+"""What all DAG files share: their declarations, schedules, names, notes and retries.
 
-From a declaration it reads what a DAG shows and when it runs, and no more, so that a parse stays
-cheap; the whole of it is read and checked by the tasks.
+Of a declaration, only what a DAG shows and when it runs is read here, so that parsing stays fast.
+The tasks read and check all of it.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 import yaml
 from airflow.sdk import (
     DAG,
+    CronDataIntervalTimetable,
+    CronTriggerTimetable,
     ExceptionRetryPolicy,
+    MultipleCronTriggerTimetable,
     Param,
     RetryAction,
     RetryRule,
     get_parsing_context,
 )
 
+from pipelines.core.cron import cron_of
 from pipelines.core.errors import LockedError, StaleEvidenceError, Unavailable
-from pipelines.core.time import parse_instant, utc
+from pipelines.core.time import parse_duration, parse_instant, utc
 
+ROOT = Path(__file__).resolve().parents[1]
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 CURED_BY_WAITING = ExceptionRetryPolicy(
     rules=[
@@ -37,7 +43,8 @@ CURED_BY_WAITING = ExceptionRetryPolicy(
     ],
     default=RetryAction.FAIL,
 )
-Timetable = TypeVar("Timetable")
+Job = Literal["retrain", "materialize", "release", "score"]
+Schedule = CronDataIntervalTimetable | CronTriggerTimetable | MultipleCronTriggerTimetable
 
 
 class Model(NamedTuple):
@@ -49,14 +56,13 @@ class Model(NamedTuple):
     owner: str = "unknown"
 
 
-def wanted(job: str) -> Iterator[tuple[str, Path]]:
-    """The declarations, each with a name that a DAG can have; a task's process wants only its own.
+def declarations(job: Job) -> Iterator[tuple[str, Path]]:
+    """Name and path of each declaration, the name as a DAG can have it.
 
-    Arguments:
-        job: DAGs are called ``<job>__<model>``.
+    The process of a task gets only its own.
     """
-    beside = Path(__file__).resolve().parents[1] / "models"
-    folder, only = Path(os.environ.get("GAUNTLET_MODELS") or beside), get_parsing_context().dag_id
+    folder = Path(os.environ.get("GAUNTLET_MODELS") or ROOT / "models")
+    only = get_parsing_context().dag_id
     for path in sorted(folder.glob("*.yaml")):
         name = re.sub(r"[^A-Za-z0-9_]", "-", path.stem)
         if only in {None, f"{job}__{name}"}:
@@ -67,7 +73,7 @@ def read(path: Path) -> tuple[Model, dict[str, Any]]:
     """What a DAG shows of a declaration, and the rest of it, unchecked.
 
     Raises:
-        Exception: whatever is wrong with the file.
+        Exception: the file cannot be read, or lacks what a DAG shows.
     """
     tree = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 (safe loaders)
     name, description, owner = (tree[key] for key in ("name", "description", "owner"))
@@ -76,43 +82,84 @@ def read(path: Path) -> tuple[Model, dict[str, Any]]:
     return Model(name, path, str(description), str(owner)), tree
 
 
-def declared(
-    job: str, when: Callable[[dict[str, Any]], Timetable | None]
-) -> Iterator[tuple[Model, Timetable]]:
-    """The models that have such a job, with its timetable.
+def schedule_of(job: Job, tree: Mapping[str, Any]) -> Schedule | None:
+    """When a job of a declared model runs, in UTC; None for a job that has no schedule.
 
-    One that cannot be read has none: its retraining's DAG fails daily and says why.
+    - ``retrain``: at the end of each interval of ``schedule``.
+    - ``release``: hourly, if the model has a rollout and is retrained on a schedule.
+    - ``score``: at each instant of ``score``.
+    - ``materialize``: whenever one of the views is refreshed.
 
-    Arguments:
-        when: the job's timetable, from a declaration; none if it has no such job.
+    Raises:
+        Exception: the declaration has no valid schedule.
     """
-    for _, path in wanted(job):
+    schedule: Schedule
+    if job == "retrain" and tree.get("schedule") is not None:
+        schedule = CronDataIntervalTimetable(tree["schedule"], timezone="UTC")
+    elif job == "release" and tree.get("rollout") and tree.get("schedule"):
+        schedule = CronDataIntervalTimetable("@hourly", timezone="UTC")
+    elif job == "score" and tree.get("score"):
+        schedule = CronTriggerTimetable(tree["score"], timezone="UTC")
+    elif job == "materialize" and tree.get("serving"):
+        views = [tree["serving"], *tree["serving"].get("views", {}).values()]
+        crons = {
+            cron_of(parse_duration(view["every"]), parse_duration(view.get("offset", "0d")))
+            for view in views
+        }
+        schedule = MultipleCronTriggerTimetable(*sorted(crons), timezone="UTC")
+    else:
+        return None
+    schedule.validate()
+    return schedule
+
+
+def scheduled(job: Job) -> Iterator[tuple[Model, Schedule]]:
+    """The models that have a job, with its schedule.
+
+    A declaration that cannot be read is left out: its retraining DAG fails daily and says why.
+    """
+    for _, path in declarations(job):
         try:
             model, tree = read(path)
-            timetable = when(tree)
-        except Exception:  # noqa: S112, the retraining's DAG says what is wrong with the file
+            schedule = schedule_of(job, tree)
+        except Exception:  # noqa: S112, the retraining DAG says what is wrong with the file
             continue
-        if timetable is not None:
-            yield model, timetable
+        if schedule is not None:
+            yield model, schedule
+
+
+def crons_of(schedule: Schedule | None) -> str:
+    """The cron expressions of a schedule, for people; "" without one."""
+    if isinstance(schedule, MultipleCronTriggerTimetable):
+        return ", ".join(one.expression for one in schedule.timetables)
+    return schedule.expression if schedule is not None else ""
 
 
 def dag_of(
-    job: str,
+    job: Job,
     model: Model,
     about: str,
-    schedule: Any,
-    notes: str,
+    schedule: Schedule | None,
     params: Mapping[str, Param] | None = None,
+    *,
     retries: int = 2,
     retry_delay: timedelta = timedelta(seconds=30),
-    **told: str,
+    notes: str = "",
+    **fields: str,
 ) -> DAG:
     """An empty DAG that keeps the house rules.
 
     Arguments:
+        job: the DAG is called ``<job>__<model>``.
+        model: what it shows of the declaration.
         about: one line for the list of DAGs.
-        notes: for whoever is paged; the model's fields, and what is told, stand in it in braces.
-        retries: of what waiting can cure; everything else fails at once.
+        schedule: when it runs.
+        params: fields of the form that triggers a run.
+        retries: how often a task is retried when waiting can help; everything else fails at once.
+        retry_delay: between two retries.
+        notes: name of the file in ``dags/notes``; the job's by default. It explains the DAG to the
+            person on call.
+        fields: values for the braces in these notes, besides the model's own.
     """
     return DAG(
         f"{job}__{model.name}",
@@ -128,12 +175,17 @@ def dag_of(
             "retry_delay": retry_delay,
             "retry_policy": CURED_BY_WAITING,
         },
-        doc_md=notes.format(**model._asdict(), **told),
+        doc_md=_notes(notes or job).format(**model._asdict(), **fields),
     )
 
 
+@cache
+def _notes(name: str) -> str:
+    return (ROOT / "dags" / "notes" / f"{name}.md").read_text(encoding="utf-8")
+
+
 def as_of_param(description: str) -> dict[str, Param]:
-    """The instant that a run stands at, as somebody may ask for it."""
+    """The form's field for a run's as-of instant."""
     return {
         "as_of": Param(
             None,
@@ -145,8 +197,8 @@ def as_of_param(description: str) -> dict[str, Param]:
     }
 
 
-def standing_at(params: Mapping[str, Any], run: Any) -> datetime:
-    """The run's as-of: as asked for, else its interval's end, else when it was triggered."""
+def run_as_of(params: Mapping[str, Any], run: Any) -> datetime:
+    """The as-of instant of a run: as given, else its interval's end, else when it was triggered."""
     if params["as_of"]:
         return parse_instant(params["as_of"])
     has_interval = run.run_type in {"scheduled", "backfill"}

@@ -81,9 +81,9 @@ def dags(job: str, models: Path, only: str = "") -> dict[str, DAG]:
 
 
 @pytest.fixture(scope="session")
-def retrain_file(airflow_database: Path) -> ModuleType:
-    """``dags/retrain.py`` as a module."""
-    return load(ROOT / "dags" / "retrain.py")
+def tasks_file(airflow_database: Path) -> ModuleType:
+    """``plugins/gauntlet_tasks.py`` as a module."""
+    return load(ROOT / "plugins" / "gauntlet_tasks.py")
 
 
 @pytest.fixture

@@ -26,38 +26,38 @@ def run(kind: str) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize("kind", ["scheduled", "backfill"])
-def test_a_run_with_an_interval_stands_at_its_end(retrain_file: ModuleType, kind: str) -> None:
-    assert retrain_file.standing_at({"as_of": None}, run(kind)) == MONDAY
+def test_a_run_with_an_interval_stands_at_its_end(tasks_file: ModuleType, kind: str) -> None:
+    assert tasks_file.run_as_of({"as_of": None}, run(kind)) == MONDAY
 
 
-def test_a_run_by_hand_stands_at_the_moment_of_triggering(retrain_file: ModuleType) -> None:
+def test_a_run_by_hand_stands_at_the_moment_of_triggering(tasks_file: ModuleType) -> None:
     by_hand = run("manual")
-    assert retrain_file.standing_at({"as_of": None}, by_hand) == by_hand.run_after
+    assert tasks_file.run_as_of({"as_of": None}, by_hand) == by_hand.run_after
 
 
 @pytest.mark.parametrize("kind", ["scheduled", "backfill", "manual"])
-def test_an_as_of_that_is_asked_for_wins(retrain_file: ModuleType, kind: str) -> None:
+def test_an_as_of_that_is_asked_for_wins(tasks_file: ModuleType, kind: str) -> None:
     asked = {"as_of": "2025-12-01T07:00:00+01:00"}
-    assert retrain_file.standing_at(asked, run(kind)) == datetime(2025, 12, 1, 6, tzinfo=UTC)
+    assert tasks_file.run_as_of(asked, run(kind)) == datetime(2025, 12, 1, 6, tzinfo=UTC)
 
 
-def test_an_as_of_without_a_zone_is_refused(retrain_file: ModuleType) -> None:
+def test_an_as_of_without_a_zone_is_refused(tasks_file: ModuleType) -> None:
     from pipelines.core.errors import TimeError
 
     with pytest.raises(TimeError):
-        retrain_file.standing_at({"as_of": "2025-12-01T07:00:00"}, run("manual"))
+        tasks_file.run_as_of({"as_of": "2025-12-01T07:00:00"}, run("manual"))
 
 
 @pytest.mark.parametrize(
     ("kind", "lineage"), [("backfill", "backfill"), ("scheduled", "live"), ("manual", "live")]
 )
 def test_only_a_backfill_leaves_the_live_lineage(
-    retrain_file: ModuleType, monkeypatch: pytest.MonkeyPatch, kind: str, lineage: str
+    tasks_file: ModuleType, monkeypatch: pytest.MonkeyPatch, kind: str, lineage: str
 ) -> None:
     params = {"as_of": None, "reason": None, "dry_run": False}
     context = {"params": params, "dag_run": run(kind)}
-    monkeypatch.setattr(retrain_file, "get_current_context", lambda: context)
-    asked = retrain_file.ask.function("demand")
+    monkeypatch.setattr(tasks_file, "get_current_context", lambda: context)
+    asked = tasks_file.fix_request.function("demand")
     assert asked["lineage"] == lineage
     assert asked["reason"] == f"{kind} run of Airflow"
 

@@ -1,0 +1,125 @@
+"""Operators of the release DAG: ask a reviewer, and take a challenger through live traffic."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import BaseOperator, Param
+from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
+from gauntlet_links import version_page
+from gauntlet_triggers import UntilTrigger
+
+if TYPE_CHECKING:
+    from pipelines.reporting.approval_page import ApprovalRequest
+
+ANSWER_CHECK = timedelta(hours=1)  # an answer may be given in MLflow or in a shell, too
+FIELDS = {
+    "evidence": Param(
+        "",
+        type="string",
+        title="Evidence",
+        description="The hash that your answer is bound to. Leave it as it is.",
+    ),
+    # A field that may not be null must be filled in before the form's buttons can be pressed.
+    "note": Param(
+        None,
+        type=["null", "string"],
+        title="Note",
+        description="Your reason, if you like; the ledger keeps it.",
+    ),
+}
+
+
+class ReleaseApproval(ApprovalOperator):
+    """Asks a person to approve a version, bound to the evidence that the form shows.
+
+    Skipped when no approval is needed.
+    """
+
+    def __init__(self, *, model: str, **others: Any) -> None:
+        super().__init__(subject="", params=FIELDS, response_timeout=ANSWER_CHECK, **others)
+        self.model = model
+
+    def execute(self, context: Any, asked: str = "") -> None:
+        """Ask, or go on asking.
+
+        Arguments:
+            asked: hash of the evidence that the form shows already; "" for none.
+
+        Raises:
+            AirflowSkipException: there is nothing to ask, or something else than was asked.
+            TaskAwaitingInput: the form is shown.
+        """
+        from pipelines.flows.release.approval import pending_approval
+        from pipelines.wiring import connect
+
+        connections = connect()
+        request = pending_approval(self.model, connections.ledger, connections.registry)
+        # Airflow never changes a form that it has shown: other evidence needs another run.
+        if request is None or asked not in ("", request.evidence):
+            raise AirflowSkipException(
+                "the approval is no longer needed" if asked else "no approval is needed"
+            )
+        self.show(request)
+        try:
+            super().execute(context)
+        except TaskAwaitingInput as waits:
+            waits.kwargs = {"version": request.version, "asked": request.evidence}
+            raise
+
+    def show(self, request: ApprovalRequest) -> None:
+        """Put a request on the form."""
+        page = version_page(self.model, request.version)
+        self.subject = f"{self.model}: put version {request.version} on live traffic?"
+        self.body = request.page + (f"\n\n[All of the evidence]({page})" if page else "")
+        self.params["evidence"] = request.evidence
+
+    def execute_complete(self, context: Any, event: Any, version: str = "", asked: str = "") -> Any:
+        """Record the answer; after an hour without one, look whether it was given elsewhere."""
+        from pipelines.release.approval import ReviewAnswer, answer_review
+        from pipelines.wiring import connect
+
+        if event.get("error_type") == "timeout":
+            return self.execute(context, asked)
+        answer = super().execute_complete(context, event)
+        fields, person = answer["params_input"], answer["responded_by_user"]["name"]
+        given = ReviewAnswer(
+            by=f"{person}, in Airflow",
+            evidence=fields.get("evidence", ""),
+            approved=answer["chosen_options"] == [self.APPROVE],
+            note=fields.get("note") or "",
+        )
+        connections = connect()
+        entry = answer_review(
+            self.model, version, given, connections.ledger, connections.registry, connections.clock
+        )
+        self.log.info("%s: %s", entry.outcome, "; ".join(entry.reasons))
+        return answer
+
+
+class ReleaseSteps(BaseOperator):
+    """Takes release steps, deferred between them, until only a person's approval is missing."""
+
+    def __init__(self, *, model: str, **others: Any) -> None:
+        super().__init__(**others)
+        self.model = model
+
+    def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002, Airflow's signature
+        """Take one step, and defer until the next one is due."""
+        from pipelines.flows.release.advance import advance
+        from pipelines.wiring import connect
+
+        connections = connect()
+        report = advance(self.model, connections.clock.now(), connections.release).as_json()
+        action, next_check = report["action"], report["next_check"]
+        self.log.info("%s: %s; next check %s", action, report["summary"], next_check)
+        # The first task of the next run asks for an approval; it is due by then.
+        if next_check and action != "awaiting_approval":
+            self.defer(trigger=UntilTrigger(next_check), method_name="resume")
+        return report
+
+    def resume(self, context: Any, event: str) -> dict[str, Any]:  # noqa: ARG002, as above
+        """Go on when the instant has come."""
+        return self.execute(context)

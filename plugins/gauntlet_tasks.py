@@ -1,0 +1,91 @@
+"""The tasks of the DAGs: each is one call into ``pipelines``, imported when the task runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import TriggerRule, get_current_context, task
+from gauntlet_dags import run_as_of
+
+from pipelines.core.errors import SpecError
+from pipelines.flows.retrain.request import LIVE, Request, Step
+
+
+@task(task_id="request")
+def fix_request(model: str) -> dict[str, Any]:
+    """Fix what a retraining is about, once."""
+    context = get_current_context()
+    params, run = context["params"], context["dag_run"]
+    return Request(
+        model=model,
+        as_of=run_as_of(params, run),
+        lineage="backfill" if run.run_type == "backfill" else LIVE,
+        reason=params["reason"] or f"{run.run_type.value} run of Airflow",
+        dry_run=params["dry_run"],
+    ).as_json()
+
+
+# A step decides itself whether it has anything to do, as in a shell. So it runs after skipped steps
+# too, and only an upstream failure stops it.
+@task(trigger_rule=TriggerRule.NONE_FAILED)
+def retrain_step(step: Step) -> dict[str, Any]:
+    """Run one step of a retraining."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from pipelines.flows.retrain.steps import run_step
+    from pipelines.wiring import connect
+
+    request = Request(**get_current_context()["ti"].xcom_pull(task_ids="request"))
+    report = run_step(step, request, connect().retraining)
+    if report.skipped:
+        raise AirflowSkipException(report.summary)
+    return report.as_json()
+
+
+# With the default trigger rule: nothing is filled from data that break the contract.
+@task
+def first_fill() -> dict[str, Any]:
+    """Fill an empty online store before there is a first version."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from pipelines.flows.features.materialize import materialize_new_model
+    from pipelines.wiring import connect
+
+    request = Request(**get_current_context()["ti"].xcom_pull(task_ids="request"))
+    filled = materialize_new_model(request, connect().materialization)
+    if filled is None:
+        raise AirflowSkipException("nothing to do: there is a champion, or the store was filled")
+    return filled.as_json()
+
+
+@task(task_id="declaration", retries=0)
+def read_declaration(path: str, problem: str) -> None:
+    """Fail with what the full reader says about a declaration, else with what the parser saw."""
+    from pipelines.spec.load import load_model
+
+    load_model(Path(path))
+    raise SpecError("the DAG file could not read a declaration", where=path, got=problem)
+
+
+@task(task_id="materialize")
+def materialize_views(model: str) -> dict[str, Any]:
+    """Bring the online store to the newest refresh by the run's instant."""
+    from pipelines.flows.features.materialize import materialize
+    from pipelines.wiring import connect
+
+    context = get_current_context()
+    params = context["params"]
+    as_of = run_as_of(params, context["dag_run"])
+    return materialize(model, as_of, connect().materialization, force=params["force"]).as_json()
+
+
+@task(task_id="score")
+def score_batch(model: str) -> dict[str, Any]:
+    """Score the newest step of the grid by the run's instant."""
+    from pipelines.flows.serving.batch_score import score
+    from pipelines.wiring import connect
+
+    context = get_current_context()
+    as_of = run_as_of(context["params"], context["dag_run"])
+    return score(model, as_of, connect().scoring).as_json()
