@@ -80,7 +80,7 @@ def schema_keys(value: object) -> Iterator[str]:
             yield from schema_keys(inner)
 
 
-@pytest.mark.parametrize("page", ["declaration.md", "canary.md"])
+@pytest.mark.parametrize("page", ["declaration.md", "canary.md", "tutorial.md"])
 def test_declarations_in_the_guides_use_keys_that_exist(page: str) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
