@@ -54,7 +54,7 @@ def ours(rows: int) -> dict[str, Any]:
     """Influence values and comparison, then the bootstrap."""
     from pipelines.stats.influence import absolute_error
     from pipelines.stats.paired import paired_difference
-    from tests.support.two_way_bootstrap import bootstrap_difference
+    from tests.montecarlo.two_way_bootstrap import bootstrap_difference
 
     meter = Meter()
     label, candidate, champion, entity, day = errors(rows, dependent=True)

@@ -19,6 +19,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.montecarlo.two_way_bootstrap import bootstrap_difference
 from tests.montecarlo.worlds import (
     ENTITIES,
     IID_DAYS,
@@ -29,7 +30,6 @@ from tests.montecarlo.worlds import (
     lower,
     upper,
 )
-from tests.support.two_way_bootstrap import bootstrap_difference
 
 
 def missed(world: World, replications: int, seed: int, each: float) -> tuple[int, int]:

@@ -11,8 +11,8 @@ from scipy import stats
 from pipelines.core.errors import DataError
 from pipelines.stats.paired import paired_difference
 from pipelines.stats.undefined import NoVariation, TooFewDays, TooFewEntities
-from tests.support import two_way_bootstrap as bootstrap
-from tests.support.two_way_bootstrap import (
+from tests.montecarlo import two_way_bootstrap as bootstrap
+from tests.montecarlo.two_way_bootstrap import (
     BootstrapDifference,
     block_weights,
     bootstrap_difference,
