@@ -178,7 +178,7 @@ def charged_level(entries: Iterable[Entry], run: str) -> float:
                 if finding.name == LEVEL and finding.value is not None:
                     return finding.value
     raise IntegrityError(
-        "a canary goes on that nobody has paid for",
+        "a canary was not charged to the error budget",
         where=f"run {run}",
         wanted=f"an entry with the finding {LEVEL}",
         hint="end it: `gauntlet rollback` to the champion before, or move the alias by hand",
