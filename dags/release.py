@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import TriggerRule
-from gauntlet_dags import dag_of, scheduled
+from gauntlet_dags import Retries, dag_of, scheduled
 from gauntlet_operators import ReleaseApproval, ReleaseSteps
 
 for model, schedule in scheduled("release"):
@@ -19,8 +19,7 @@ for model, schedule in scheduled("release"):
         model,
         f"Live traffic of challengers of {model.name}",
         schedule,
-        retries=5,
-        retry_delay=timedelta(minutes=1),
+        retries=Retries(times=5, delay=timedelta(minutes=1)),
     ) as dag:
         approval = ReleaseApproval(task_id="approval", model=model.name)
         approval >> ReleaseSteps(

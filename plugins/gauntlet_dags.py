@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -135,6 +136,14 @@ def crons_of(schedule: Schedule | None) -> str:
     return schedule.expression if schedule is not None else ""
 
 
+@dataclass(frozen=True)
+class Retries:
+    """How often a task is tried again, and how long it waits before each try."""
+
+    times: int = 2
+    delay: timedelta = timedelta(seconds=30)
+
+
 def dag_of(
     job: Job,
     model: Model,
@@ -142,8 +151,7 @@ def dag_of(
     schedule: Schedule | None,
     params: Mapping[str, Param] | None = None,
     *,
-    retries: int = 2,
-    retry_delay: timedelta = timedelta(seconds=30),
+    retries: Retries = Retries(),
     notes: str = "",
     **fields: str,
 ) -> DAG:
@@ -155,8 +163,7 @@ def dag_of(
         about: one line for the list of DAGs.
         schedule: when it runs.
         params: fields of the form that triggers a run.
-        retries: how often a task is retried when waiting can help; everything else fails at once.
-        retry_delay: between two retries.
+        retries: how a task is retried when waiting can help; everything else fails at once.
         notes: name of the file in ``dags/notes``; the job's by default. It explains the DAG to the
             person on call.
         fields: values for the braces in these notes, besides the model's own.
@@ -171,8 +178,8 @@ def dag_of(
         tags={"gauntlet", job, model.name},
         default_args={
             "owner": model.owner,
-            "retries": retries,
-            "retry_delay": retry_delay,
+            "retries": retries.times,
+            "retry_delay": retries.delay,
             "retry_policy": CURED_BY_WAITING,
         },
         doc_md=_notes(notes or job).format(**model._asdict(), **fields),

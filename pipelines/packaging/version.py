@@ -19,6 +19,7 @@ from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
+    import pandas as pd
     from sklearn.pipeline import Pipeline
 
 R = TypeVar("R", bound=Record)
@@ -169,6 +170,21 @@ def record_bytes(name: str, record: Record) -> bytes:
 def evidence_path(folder: Path, name: str) -> Path:
     """Where a document of a version's evidence is."""
     return folder / EVIDENCE / name
+
+
+def load_input_example(folder: Path) -> pd.DataFrame:
+    """The rows that a version was registered with as an example of its input.
+
+    Raises:
+        ValueError: the version has no example.
+    """
+    from mlflow.models import Model
+
+    example: Any = Model.load(str(folder)).load_input_example(str(folder))  # annotated as str
+    if example is None or not len(example):
+        raise ValueError("there is no example of its input")
+    rows: pd.DataFrame = example
+    return rows
 
 
 def load_pipeline(folder: Path) -> Pipeline:

@@ -1,8 +1,9 @@
-"""Back to a former champion: the ledger first, then the alias, as in a promotion."""
+"""Rollback: restores a former champion. Writes the ledger first, then the alias."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from pipelines.core.errors import GauntletError
 from pipelines.core.time import Clock
@@ -12,39 +13,50 @@ from pipelines.release.registry import Aliases
 from pipelines.release.version_facts import no_such_version
 
 
-def rollback(
-    model: str,
-    *,
-    run: str,
-    to: str | None = None,
-    reason: str,
-    ledger: Ledger,
-    aliases: Aliases,
-    clock: Clock,
-    lineage: str = LIVE,
-    whole: Callable[[str], object] = lambda _: None,
-) -> Entry:
-    """Make a former champion of the lineage champion again, at once and on a person's word.
+@dataclass(frozen=True)
+class RollbackRequest:
+    """What to roll back, and why.
 
     Arguments:
         run: id of this rollback; repeating it with the same id does nothing more.
+        reason: why, in a sentence; it is stored in the ledger.
         to: a version that has been champion in this lineage; None: see ``champion_before``.
-        reason: why, for whoever reads the ledger.
-        whole: raises where a version could not be served; asked before anything is recorded.
+    """
+
+    model: str
+    run: str
+    reason: str
+    to: str | None = None
+    lineage: str = LIVE
+
+
+def rollback(
+    request: RollbackRequest,
+    ledger: Ledger,
+    aliases: Aliases,
+    clock: Clock,
+    check_servable: Callable[[str], object] = lambda _: None,
+) -> Entry:
+    """Make a former champion of the lineage champion again, at once.
+
+    Arguments:
+        check_servable: called with the version before anything is recorded; raises when the
+            version cannot be served.
 
     Raises:
-        GauntletError: the version has never been champion here, is it now, is in the registry no
-            more, there was none before, or no reason is given.
+        GauntletError: no reason is given, there is no earlier champion, or the version was never
+            champion here, is champion now, or is no longer in the registry.
         StaleEvidenceError: the champion changed meanwhile.
     """
+    model, lineage, run, to = request.model, request.lineage, request.run, request.to
     where = f"{model}, lineage {lineage}"
-    if not reason.strip():
+    if not request.reason.strip():
         raise GauntletError("a rollback needs a reason", where=where, hint="say why: --reason ...")
     if lineage == LIVE:
         found = reconcile(model, ledger, aliases, clock)
         begun = found.entry if found.action == "finished" else None
         if begun and begun.kind == "rollback" and to in (None, begun.champion_after):
-            return begun  # it was killed on its way, and asking again means this one
+            return begun  # an interrupted rollback: this call completes it
     done = [entry for entry in ledger.of_run(model, lineage, run) if entry.kind == "rollback"]
     if done:
         return done[0]
@@ -56,19 +68,19 @@ def rollback(
         raise GauntletError(
             "there is nothing to roll back to",
             where=where,
-            got=f"champion is {before}, and none stood before it",
+            got=f"the champion is version {before}, and there was none before it",
             hint=f"`gauntlet ledger {model}` shows who was champion; --to names one of them",
         )
     if to not in former:
         raise GauntletError(
-            "a rollback leads to a former champion",
+            "only a former champion can be restored",
             where=where,
-            got=f"version {to}; champion is {before}",
+            got=f"version {to}; the champion is version {before}",
             wanted=f"one of {sorted(str(version) for version in former)}",
         )
     if lineage == LIVE and not aliases.tags(model, to):
-        raise no_such_version(model, to)  # before the ledger says what cannot be
-    whole(to)
+        raise no_such_version(model, to)  # before anything is recorded
+    check_servable(to)
     new = NewEntry(
         model=model,
         lineage=lineage,
@@ -77,7 +89,7 @@ def rollback(
         as_of=clock.now(),
         champion_before=before,
         champion_after=to,
-        reasons=(reason,),
+        reasons=(request.reason,),
     )
     entry = ledger.append(new, after=chain[-1].sequence)
     if lineage == LIVE:
@@ -86,18 +98,18 @@ def rollback(
 
 
 def champion_before(chain: Sequence[Entry]) -> str | None:
-    """The champion that a rollback leads to: the one before the present one came.
+    """The champion that a rollback restores by default: the one before the current one.
 
-    A rollback ends the time of the versions that came after where it leads, so a second one goes
-    further back, and never forth to what the first one has taken away.
+    A second rollback goes one more version back. It never restores a version that an earlier
+    rollback removed.
     """
-    stood: list[str | None] = []
+    former: list[str | None] = []
     for entry in chain:
         to = entry.champion_after
-        if entry.kind == "rollback" and to in stood:
-            while stood[-1] != to:
-                stood.pop()
+        if entry.kind == "rollback" and to in former:
+            while former[-1] != to:
+                former.pop()
         elif entry.moves:
-            stood.append(to)
+            former.append(to)
     present = chain[-1].champion_after if chain else None
-    return next((one for one in reversed(stood) if one not in (None, present)), None)
+    return next((one for one in reversed(former) if one not in (None, present)), None)

@@ -22,7 +22,7 @@ from pipelines.packaging.fast_predict import (
     matches,
 )
 from pipelines.packaging.package import content_digest
-from pipelines.packaging.version import load_pipeline, read_spec
+from pipelines.packaging.version import load_input_example, load_pipeline, read_spec
 from pipelines.serving.plan import PlannedVersion
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.model import ModelSpec
@@ -101,12 +101,7 @@ def load_for_serving(serving: PlannedVersion, *, online: bool = True) -> LoadedV
 
 
 def _read(folder: Path) -> tuple[ModelSpec, list[Row], Any]:
-    from mlflow.models import Model
-
-    example: Any = Model.load(str(folder)).load_input_example(str(folder))  # MLflow says str
-    if example is None or not len(example):
-        raise ValueError("there is no example of its input")
-    return read_spec(folder), rows_of(example), load_pipeline(folder)
+    return read_spec(folder), rows_of(load_input_example(folder)), load_pipeline(folder)
 
 
 def _check_features(serving: PlannedVersion, spec: ModelSpec) -> None:

@@ -20,7 +20,7 @@ from pipelines.flows.release.advance import advance
 from pipelines.flows.serving.publish import publish_plan
 from pipelines.release.ledger import Entry, chain_errors
 from pipelines.release.registry import CHALLENGER, CHAMPION
-from pipelines.release.rollback import rollback
+from pipelines.release.rollback import RollbackRequest, rollback
 from pipelines.wiring import connect
 from tests.support.fault_proxy import FaultProxy
 from tests.support.pharmacy import SECOND, Answer, Pharmacy
@@ -153,9 +153,8 @@ def undisturbed(due: InMlflow, tmp_path_factory: pytest.TempPathFactory) -> list
     acts = [step(pharmacy, VERDICT).action.value for _ in range(2)]
     assert acts == ["promoted", "holdback"]
     parts = at(pharmacy, VERDICT)
-    ports: dict[str, Any] = {"ledger": parts.ledger}
-    ports |= {"aliases": parts.registry, "clock": parts.clock}
-    rollback("demand", run="by-hand", to="1", reason="a test", **ports)
+    request = RollbackRequest("demand", run="by-hand", reason="a test", to="1")
+    rollback(request, parts.ledger, parts.registry, parts.clock)
     return moves(parts.ledger.entries("demand"))
 
 

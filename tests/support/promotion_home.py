@@ -16,7 +16,7 @@ from pipelines.release.policy import Facts
 from pipelines.release.promotion import DecisionInput, promote
 from pipelines.release.reconciliation import reconcile
 from pipelines.release.registry import CHAMPION
-from pipelines.release.rollback import rollback
+from pipelines.release.rollback import RollbackRequest, rollback
 from tests.support.version_factory import register
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
@@ -56,15 +56,8 @@ class Home:
         return reconcile("demand", self.ledger, self.registry, CLOCK)
 
     def rollback(self, run: str, to: str | None = None, reason: str = "it sells nothing") -> Any:
-        return rollback(
-            "demand",
-            run=run,
-            to=to,
-            reason=reason,
-            ledger=self.ledger,
-            aliases=self.registry,
-            clock=CLOCK,
-        )
+        request = RollbackRequest("demand", run=run, reason=reason, to=to)
+        return rollback(request, self.ledger, self.registry, CLOCK)
 
     def check(self, champion: str | None) -> None:
         """Ledger and alias agree, the chain is whole, and every judgement replays."""

@@ -156,6 +156,7 @@ def rollback(
 
     Without --to, a second rollback goes back one more version.
     """
+    from pipelines.release.rollback import RollbackRequest
     from pipelines.release.rollback import rollback as roll_back
 
     connections = connect()
@@ -163,14 +164,13 @@ def rollback(
     if head is None:
         connections.load_spec(name)  # a name that is not declared is a slip of the keyboard
     entry = roll_back(
-        name,
-        run=f"rollback-after-{head.sequence if head else 0}",
-        to=to,
-        reason=reason,
-        ledger=connections.ledger,
-        aliases=connections.registry,
-        clock=connections.clock,
-        whole=lambda version: _whole(connections, name, version),
+        RollbackRequest(
+            name, run=f"rollback-after-{head.sequence if head else 0}", reason=reason, to=to
+        ),
+        connections.ledger,
+        connections.registry,
+        connections.clock,
+        check_servable=lambda version: _check_servable(connections, name, version),
     )
     if entry.champion_after is None:
         raise ValueError("a rollback entry has no champion")
@@ -197,7 +197,7 @@ def _untold(connections: Connections, name: str) -> list[str]:
     return []
 
 
-def _whole(connections: Connections, name: str, version: str) -> None:
+def _check_servable(connections: Connections, name: str, version: str) -> None:
     """Refuse a damaged version: services would, and go on with the one that is to be rid of."""
     try:
         connections.versions.load(name, version)

@@ -14,7 +14,7 @@ from pipelines.release.approval import APPROVAL_TAG, ReviewAnswer, answer_review
 from pipelines.release.ledger import LIVE
 from pipelines.release.promotion import promote
 from pipelines.release.reconciliation import sync_challenger_alias
-from pipelines.release.rollback import rollback
+from pipelines.release.rollback import RollbackRequest, rollback
 from pipelines.release.rollout.actions import NextAction, Promotion, TagApproval, TakeBack
 from pipelines.release.rollout.recording import StageChange, record_transition
 from pipelines.release.rollout.state import ReleaseState
@@ -44,15 +44,8 @@ def apply_action(
         case StageChange() as change:
             record_transition(state, change, ledger, as_of)
         case TakeBack(run=run, to=to, reason=reason):
-            rollback(
-                model,
-                run=run,
-                to=to,
-                reason=reason,
-                ledger=ledger,
-                aliases=registry,
-                clock=collaborators.clock,
-            )
+            request = RollbackRequest(model, run=run, reason=reason, to=to)
+            rollback(request, ledger, registry, collaborators.clock)
         case TagApproval(version=version, evidence=named):
             answer = ReviewAnswer(
                 by=f"the tag {APPROVAL_TAG} in MLflow", evidence=named, approved=True
