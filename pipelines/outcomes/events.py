@@ -1,4 +1,4 @@
-"""Events that live metrics are made of, added up by entity and day, and how many came too late."""
+"""Sums, by entity and day, of the events behind live metrics, with the number of late events."""
 
 from __future__ import annotations
 
@@ -27,13 +27,15 @@ DAY_OF = ":day"
 
 @dataclass(frozen=True)
 class MetricEvents:
-    """Events of a stream that a metric is made of.
+    """The events of a stream that a metric is computed from.
 
     Arguments:
-        key_columns: the stream's column for each key of the point that it has one for.
-        column: what is added up; none where events are only counted.
-        delay: from the end of a day until all of its events are known.
-        declared_at: in the declaration, for errors.
+        stream: name of the stream.
+        key_columns: the stream's column for each key of the decision point that it contains.
+        where: conditions that an event has to meet.
+        column: the column to sum; None if events are only counted.
+        delay: time from the end of a day until all of its events are known.
+        declared_at: place in the declaration, for error messages.
     """
 
     stream: str
@@ -45,7 +47,7 @@ class MetricEvents:
 
 
 def measure_events(spec: ModelSpec, measure: LiveMeasure) -> MetricEvents:
-    """What a business measure is made of."""
+    """Return the events that a business measure is computed from."""
     keys = spec.points.keys
     by = dict(zip(keys, measure.by or keys, strict=True))
     where, column = measure.where, measure.column
@@ -53,10 +55,12 @@ def measure_events(spec: ModelSpec, measure: LiveMeasure) -> MetricEvents:
 
 
 def outcome_events(spec: ModelSpec, rollout: Rollout) -> MetricEvents | None:
-    """What a canary's outcome is made of; none when it comes with the answer, or stands in its row.
+    """Return the events that a canary's outcome is computed from.
 
-    A label that stands in its own row is there or is missing, which is counted elsewhere. One
-    that is not found by an entity's keys alone is of no entity.
+    Returns:
+        The events, or None in three cases: the outcome is a metric of the log; the label is a
+        column of its own row (missing labels are counted elsewhere); or the label is matched by
+        columns other than the entity's keys, so that its events belong to no single entity.
     """
     name, label = rollout.canary.outcome.name, spec.label
     if name in rollout.measures:
@@ -72,15 +76,18 @@ def outcome_events(spec: ModelSpec, rollout: Rollout) -> MetricEvents | None:
 def sum_by_day(
     events: MetricEvents, spec: ModelSpec, table: ibis.Table, began: datetime, end: datetime
 ) -> pd.DataFrame:
-    """Sums of events of a stretch.
+    """Sum the events in ``[began, end)`` by entity and day.
 
     Arguments:
+        events: the events to sum.
+        spec: the declaration of the model.
         table: the stream as known.
-        began: from which days are counted.
+        began: start of day 0.
+        end: end of the period, exclusive.
 
     Returns:
-        The keys, ``:day``, ``total``, ``count``, and ``late``: how many of them became known
-        when their day had counted as complete.
+        The keys, ``:day``, ``total``, ``count``, and ``late``: the number of events that became
+        known later than ``events.delay`` after the end of their day.
     """
     from pipelines.features.conditions import holding
 

@@ -1,4 +1,4 @@
-"""The prediction log of a trial: who was answered in which arm, and who should have been."""
+"""The prediction log of a rollout: the arm that answered each entity, and its assigned arm."""
 
 from __future__ import annotations
 
@@ -25,54 +25,58 @@ if TYPE_CHECKING:
 
 
 NO_STAGE = np.iinfo(np.int64).max  # the stage of an entity that is in no arm
-NO_DAY = np.iinfo(np.int64).max  # the first day of an entity that has no row
-PROPAGATION_TIME = timedelta(hours=1)  # from a move until every process follows it
+NO_DAY = np.iinfo(np.int64).max  # the first day of an entity that has no rows
+PROPAGATION_TIME = timedelta(hours=1)  # from a change of allocation until all processes follow it
 
 
 @dataclass(frozen=True)
 class EntityLog:
-    """Rows of a log, and their entities.
+    """Rows of a prediction log and their entities.
 
     Arguments:
-        rows: the log's columns, ``code``: the place of the row's entity in ``entities``.
-        entities: the keys of each entity, one row each, in the order of codes.
+        rows: columns of the log, plus ``code``: the position of the row's entity in ``entities``.
+        entities: keys of each entity, one row per entity, in the order of the codes.
     """
 
     rows: pd.DataFrame
     entities: pd.DataFrame
 
     def select(self, which: Any) -> EntityLog:
-        """Some of the rows; the same entities."""
+        """Return the log with a selection of its rows and all of its entities."""
         return EntityLog(self.rows[which], self.entities)
 
     def within(self, start: datetime, end: datetime) -> EntityLog:
-        """The rows about decisions of a stretch."""
+        """Return the rows whose decision times lie in ``[start, end)``."""
         decided = self.rows["event_time"]
         low, high = (utc(bound).replace(tzinfo=None) for bound in (start, end))
         return self.select((decided >= low) & (decided < high))
 
     def days(self, since: datetime) -> Integers:
-        """The day of each row, counted from an instant."""
+        """Return the day of each row, counted from ``since``."""
         return days_since(self.rows["event_time"].to_numpy("datetime64[us]"), since)
 
     def enrolment_day(self, since: datetime) -> Integers:
-        """The first day of each entity, by code; ``NO_DAY`` where it has no row."""
+        """Return the first day of each entity, by code; ``NO_DAY`` for an entity without rows."""
         first = np.full(len(self.entities), NO_DAY)
         np.minimum.at(first, self.rows["code"].to_numpy(np.int64), self.days(since))
         return first
 
 
 def days_since(times: npt.NDArray[np.datetime64], since: datetime) -> Integers:
-    """Whole days from an instant until each time; below 0 before it."""
+    """Return the whole days from ``since`` to each time; negative for earlier times."""
     origin = np.datetime64(utc(since).replace(tzinfo=None), "us")
     return np.asarray((times - origin) // np.timedelta64(1, "D"), np.int64)
 
 
 def load_entity_log(events: EventReader, spec: ModelSpec, window: Window) -> EntityLog | None:
-    """What was logged about decisions in a window, known at its end; none when nothing was.
+    """Load the logged predictions for decisions in a window, as known at its end.
+
+    Returns:
+        The log, or None if it has no rows.
 
     Raises:
-        DataError: when the log is not what ``spec.predictions`` declares.
+        DataError: the log does not match ``spec.predictions``, or its entities have other keys
+            than the model's decision points.
     """
     import pandas as pd
 
@@ -98,11 +102,11 @@ def load_entity_log(events: EventReader, spec: ModelSpec, window: Window) -> Ent
 
 @dataclass(frozen=True)
 class Assignment:
-    """Where the hash puts each entity, by code.
+    """The arm that the hash assigns to each entity, by code.
 
     Arguments:
-        stage: of the ramp at which it came into its arm; ``NO_STAGE`` for none.
-        challenger: whether that is the challenger's arm.
+        stage: ramp stage at which the entity enters its arm; ``NO_STAGE`` for entities in no arm.
+        challenger: whether the arm is the challenger's.
     """
 
     stage: Integers
@@ -110,7 +114,7 @@ class Assignment:
 
 
 def assign_entities(entities: pd.DataFrame, ramp: Ramp) -> Assignment:
-    """The arms of entities under a ramp; nothing that was served plays a part."""
+    """Assign entities to arms under a ramp, independently of the answers that were served."""
     allocation = Allocation(salt=ramp.salt, share=ramp.shares[-1])
     records: list[Any] = entities.to_dict("records")
     stages = [stage_of(one, ramp.salt, ramp.shares) for one in records]
@@ -122,7 +126,7 @@ def assign_entities(entities: pd.DataFrame, ramp: Ramp) -> Assignment:
 
 
 def answered_in_own_arm(log: EntityLog, where: Assignment) -> Mask:
-    """Rows that were answered in the very arm that the hash gives their entity."""
+    """Return a mask of the rows that were answered in the arm that the hash gives their entity."""
     code = log.rows["code"].to_numpy()
     arm = log.rows["arm"].to_numpy(object)
     meant = np.where(where.challenger[code], Arm.CHALLENGER.value, Arm.CONTROL.value)

@@ -1,4 +1,4 @@
-"""Rows of a live metric, and the entities of one segment."""
+"""Rows of a live metric and the entities of one segment."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class MetricRows:
     """Rows of one metric.
 
     Arguments:
-        entity: whose row it is, shape (m,).
-        day: on which the prediction was made, counted from the canary's start, shape (m,).
-        value: NaN where none came, shape (m,).
-        matured: whether its time to come has passed, whatever came, shape (m,).
-        weight: denominators of a ratio, shape (m,); without it, one row for each entity.
+        entity: code of the row's entity, shape (m,).
+        day: day of the prediction or event, counted from the start of the canary, shape (m,).
+        value: values, NaN where missing, shape (m,).
+        matured: whether the row has matured, with or without a value, shape (m,).
+        weight: denominators of a ratio, shape (m,); None for one row per entity.
     """
 
     entity: Codes
@@ -28,12 +28,12 @@ class MetricRows:
 
 @dataclass(frozen=True)
 class SegmentMembers:
-    """A metric of some of the entities.
+    """A metric restricted to the entities of one segment.
 
     Arguments:
-        metric: whose rows.
-        members: the entities that count, in the order in which they are given, shape (n,). Fixed
-            before any of them saw its arm.
+        metric: name of the metric.
+        members: whether each entity belongs to the segment, in the order of the entities, shape
+            (n,). Membership is fixed before the entities enter their arms.
     """
 
     metric: str

@@ -1,4 +1,4 @@
-"""Rows of live metrics, by entity and day: of the log, of matured labels, of business events."""
+"""Rows of live metrics by entity and day, from the log, matured labels and business events."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MetricSource:
-    """What live metrics are computed from.
+    """The data that live metrics are computed from.
 
     Arguments:
-        spec: the declaration of the version on trial.
+        spec: the declaration of the challenger.
         rollout: its rollout.
-        tables: streams as known as of the instant; those that the metrics need.
-        as_of: the instant.
-        versions: of the challenger's and of the control's arm.
-        classes: of a classifier; else empty.
+        tables: the streams that the metrics need, as known at ``as_of``.
+        as_of: the instant that the metrics refer to.
+        versions: version numbers of the challenger arm and of the control arm.
+        classes: labels of a classifier; empty for a regression.
     """
 
     spec: ModelSpec
@@ -62,14 +62,14 @@ class MetricSource:
     def metric_rows(
         self, name: str, log: EntityLog, meant: Any, began: datetime, end: datetime
     ) -> MetricRows:
-        """A metric of answers, or of the entities that they are about, until an instant.
+        """Return the rows of one live metric.
 
         Arguments:
-            name: a live metric.
-            log: answers in arms.
-            meant: version that each row's arm is for, shape (rows,).
-            began: from which days are counted.
-            end: measures count days that end by then.
+            name: name of the live metric.
+            log: the answers in the arms.
+            meant: version assigned to each row's arm, shape (rows,).
+            began: start of day 0.
+            end: end of the period; business measures include the days that end by then.
         """
         if name in self.rollout.measures:
             return self._measure_rows(self.rollout.measures[name], log, began, end)
@@ -85,7 +85,7 @@ class MetricSource:
         return MetricRows(code, days, value, matured, np.ones(len(rows)))
 
     def losses(self, name: str, log: EntityLog) -> tuple[Floats, Mask]:
-        """The loss of each answer, NaN without a label; and whether its time has come."""
+        """Return the loss of each answer, NaN without a label, and whether its label matured."""
         labels = self._labels(log)
         matured = labels["matured_at"].to_numpy("datetime64[us]") <= _naive_utc(self.as_of)
         known = np.asarray(matured & labels["label"].notna().to_numpy())
@@ -95,12 +95,19 @@ class MetricSource:
         return value, np.asarray(matured, np.bool_)
 
     def pre_period(self, name: str, log: EntityLog, began: datetime, length: timedelta) -> Floats:
-        """A metric of each entity before an instant, by code; NaN where there is none.
+        """Return the mean of a metric for each entity before the rollout, by code.
 
-        Labels count if all that they are made of happened before: later, the arms play a part.
+        A label counts only if its whole horizon lies before ``began``: later events may depend on
+        the arms.
 
         Arguments:
-            log: all answers that callers saw in the stretch.
+            name: name of the live metric.
+            log: all answers that were returned to callers in the period.
+            began: end of the period.
+            length: length of the period.
+
+        Returns:
+            Means by entity code; NaN for an entity without a value.
         """
         many = len(log.entities)
         start = began - length
@@ -133,7 +140,7 @@ class MetricSource:
         return 0.0 - measure.utilities(numbers, predictions, rows)
 
     def _labels(self, log: EntityLog) -> pd.DataFrame:
-        """``label`` and ``matured_at`` of each row, in the rows' order."""
+        """Return ``label`` and ``matured_at`` of each row, in the order of the rows."""
         import ibis
 
         from pipelines.features.request_frame import logged_frame
@@ -148,15 +155,18 @@ class MetricSource:
         requests = ibis.memtable(asked.drop_duplicates())
         found = logged_frame(bare, tables, requests, self.as_of).to_pandas()
         found["decision_time"] = found["decision_time"].astype("datetime64[us]")
-        # Event points may coincide: the answer is the same for each.
+        # Decision points may coincide; their labels are the same.
         found = found.drop_duplicates([*keys, "decision_time"])
         return asked.merge(found, on=[*keys, "decision_time"], how="left", sort=False)
 
     def late_ratio(self, log: EntityLog, began: datetime, end: datetime) -> MetricRows | None:
-        """Of the events that the outcome is made of, those that came when they had to be known.
+        """Return the share of late events among the events that the outcome is computed from.
 
-        A ratio: events that were too late over all that came, of each entity and day. None where
-        the outcome is not made of events.
+        Each row is a ratio for one entity and day: events known after their delay over all events.
+        The day on which an entity enters its arm is left out.
+
+        Returns:
+            The rows, or None if the outcome is not computed from events.
         """
         events = outcome_events(self.spec, self.rollout)
         if events is None:
@@ -171,7 +181,10 @@ class MetricSource:
     def _measure_rows(
         self, measure: LiveMeasure, log: EntityLog, began: datetime, end: datetime
     ) -> MetricRows:
-        """Each entity's days since it came into its arm, the first one whole."""
+        """Return one row per entity and day, from the day on which the entity entered its arm.
+
+        The whole of that first day counts.
+        """
         entered = log.enrolment_day(began)
         who = np.flatnonzero(entered < NO_DAY).astype(np.int64)
         return self._daily_rows(measure, log.entities, who, entered[who], began, end)
@@ -187,7 +200,7 @@ class MetricSource:
     ) -> MetricRows:
         import pandas as pd
 
-        last = int((utc(end) - utc(began)) // DAY)  # days that are over
+        last = int((utc(end) - utc(began)) // DAY)  # number of complete days
         spans = np.maximum(last - entered, 0)
         grid = pd.DataFrame(
             {
@@ -218,7 +231,7 @@ class MetricSource:
     def _daily_sums(
         self, events: MetricEvents, entities: pd.DataFrame, began: datetime, end: datetime
     ) -> pd.DataFrame:
-        """Events of known entities by ``code`` and day."""
+        """Sum the events of the given entities by ``code`` and day."""
         from pipelines.features.frame import as_known
 
         table = as_known(self.tables[events.stream], self.as_of)
@@ -238,13 +251,19 @@ def open_metric_source(
     classes: tuple[str, ...] = (),
     also: tuple[str, ...] = (),
 ) -> Iterator[MetricSource]:
-    """What some live metrics of a version are computed from, for as long as the block lasts.
+    """Open the data for some live metrics of a version, as a context manager.
 
     Arguments:
-        events: reads the streams.
-        spec: the declaration of the version on trial; it has a rollout.
-        names: of the metrics.
-        also: streams that are needed for something else.
+        events: reader of the streams.
+        spec: the declaration of the challenger; it must have a rollout.
+        as_of: the instant that the metrics refer to.
+        versions: version numbers of the challenger arm and of the control arm.
+        names: names of the metrics.
+        classes: labels of a classifier; empty for a regression.
+        also: further streams to open.
+
+    Raises:
+        ValueError: the declaration has no rollout.
     """
     if spec.rollout is None:
         raise ValueError("the declaration has no rollout")
@@ -261,7 +280,7 @@ def open_metric_source(
 
 
 def without_features(spec: ModelSpec) -> FrameSpec:
-    """Decision points and labels of a model, and the streams that these read."""
+    """Return a frame of the model's decision points and labels only, with their streams."""
     wanted = {spec.points.stream}
     if not isinstance(spec.label, OwnRowLabel):
         wanted.add(spec.label.stream)
@@ -270,7 +289,7 @@ def without_features(spec: ModelSpec) -> FrameSpec:
 
 
 def loss_measure(spec: ModelSpec, name: str) -> RowMetric:
-    """A per-row loss with the parameters that the model declares for it."""
+    """Return a per-row metric with the parameters that the model declares for it."""
     from pipelines.training.metrics import RowMetric, guardrail_metric, primary_metric
 
     metric = Metric(name)
@@ -281,7 +300,7 @@ def loss_measure(spec: ModelSpec, name: str) -> RowMetric:
 
 
 def _entity_means(found: MetricRows, many: int) -> Floats:
-    """Sum of values over sum of weights of each entity, by code."""
+    """Return the sum of values over the sum of weights for each entity, by code."""
     if found.weight is None:
         raise ValueError("the metric has no weights")
     seen = found.matured & ~np.isnan(found.value)
@@ -295,7 +314,7 @@ def _naive_utc(value: datetime) -> np.datetime64:
 
 
 def version_classes(version: ModelVersion) -> tuple[str, ...]:
-    """The labels of a classifier; nothing of a regression."""
+    """Return the class labels of a classifier; an empty tuple for a regression."""
     if version.spec.metric.name.task != "classification":
         return ()
     from pipelines.training.fit import class_labels

@@ -1,4 +1,4 @@
-"""Which segment an entity belongs to: what was known of it before it saw anything of its arm."""
+"""Segments of entities, from what was known before the canary began."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ Texts = npt.NDArray[np.object_]
 def segment_members(
     source: MetricSource, entities: pd.DataFrame, code: Integers, began: datetime
 ) -> dict[str, SegmentMembers]:
-    """Whom each declared segment is made of, under the name of its guardrail.
+    """Return the members of each declared segment, by the key of its guardrail.
 
     Arguments:
-        source: with the streams of ``segment_stream``.
-        entities: the keys of each entity, by code.
-        code: of the entities that count.
-        began: when the canary did.
+        source: metric source that includes the streams of ``segment_stream``.
+        entities: keys of each entity, by code.
+        code: codes of the entities to include.
+        began: start of the canary.
 
     Returns:
-        Flags in the order of ``code``. An entity of which nothing is known is in no segment.
+        Flags in the order of ``code``. An entity without a known value is in no segment.
     """
     canary, belongs = source.rollout.canary, {}
     for part in canary.segments:
@@ -64,18 +64,18 @@ def segment_values(
     as_of: datetime,
     began: datetime,
 ) -> Texts:
-    """What each entity has in a segment's column, as text; None where nothing is known.
+    """Return each entity's value in a segment's column, as text.
 
     Arguments:
-        spec: the declaration around the segment.
-        part: which column, of which stream.
-        tables: streams, that of ``segment_stream`` among them.
-        entities: the keys of each entity.
-        as_of: rows known later are not read.
-        began: when the canary did, or would.
+        spec: the declaration that contains the segment.
+        part: the segment: a column and, if it is no key, its stream.
+        tables: streams, including that of ``segment_stream``.
+        entities: keys of each entity.
+        as_of: rows with a later known time are not read.
+        began: actual or hypothetical start of the canary.
 
     Returns:
-        In the order of ``entities``.
+        Values in the order of ``entities``; None where no value is known.
     """
     from pipelines.features.frame import as_known
 
@@ -88,9 +88,10 @@ def segment_values(
 def _values_from_stream(
     table: ibis.Table, column: str, entities: pd.DataFrame, began: datetime
 ) -> Texts:
-    """As the newest event says that was known when the canary began, or else the first one known.
+    """Return each entity's value in the newest event that was known when the canary began.
 
-    Later events could have been made by what the arms did.
+    An entity without such an event has the value of the first event known after that. Later
+    events may already depend on the arms.
     """
     keys, start = list(entities.columns), utc(began).replace(tzinfo=None)
     said = table.filter(table[column].notnull())
@@ -101,7 +102,7 @@ def _values_from_stream(
         .to_pandas()
     )
     found["text"] = found[column].map(_text)
-    # If two are as old as each other, any fixed order will do.
+    # Break ties by text, so that the order is fixed.
     by_age = found.sort_values(
         ["newest", "first", "text"], ascending=[False, True, True], na_position="last"
     )
