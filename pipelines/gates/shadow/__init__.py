@@ -1,1 +1,1 @@
-"""Shadow: does the challenger answer like the champion, and fast enough?"""
+"""The shadow gate: whether the challenger agrees with the champion and answers fast enough."""

@@ -1,4 +1,4 @@
-"""What a challenger has shown in shadow: its answers beside the champion's, request by request."""
+"""The evidence of a shadow: the challenger's predictions next to the champion's, per request."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 LATENCY_QUANTILE = 0.99
 SHIPPING_MARGIN = timedelta(
     minutes=5
-)  # a shadow's answer may be in a later shipment than the caller's
+)  # a shadow prediction may reach the store in a later shipment than the champion's answer
 
 
 def shadow_evidence(
@@ -54,10 +54,21 @@ def shadow_evidence(
     *,
     champion: str,
 ) -> ShadowEvidence:
-    """The requests that the challenger was to answer in shadow, and what it said.
+    """Compare the challenger's shadow predictions with the answers that were returned.
 
-    Requests of the first hour count from its first answer on: until then, a process may not have
-    known of it.
+    Requests of the first hour count only from the first shadow prediction on, because a process
+    may follow an older allocation until then.
+
+    Arguments:
+        events: reader of the prediction log and the streams.
+        version: the challenger.
+        allocation: the allocation that selects requests for shadow.
+        since: start of the shadow.
+        as_of: the instant that the evidence refers to.
+        champion: version number of the champion.
+
+    Raises:
+        ValueError: the challenger's declaration has no rollout.
     """
     spec = version.spec
     if spec.rollout is None:
@@ -107,7 +118,11 @@ def shadow_evidence(
 def _losses(
     source: MetricSource, name: str, both: EntityLog
 ) -> tuple[PairedDifference | None, str]:
-    """The two versions' losses on the same requests, by the model's own metric."""
+    """Compare the losses of both versions on the same requests, by the model's primary metric.
+
+    Returns:
+        The paired difference and an empty text; or None and the reason why there is none.
+    """
     if loss_measure(source.spec, name).higher_is_better:
         return None, f"{name} ranks answers and is no loss of each: it cannot be paired"
     champion, matured = source.losses(name, both)
@@ -167,10 +182,10 @@ def _series(values: list[object]) -> pd.Series:
 
 
 def latency_quantile(latency: Floats) -> LatencyQuantile:
-    """The quantile of independent latencies, with bounds that assume no distribution.
+    """Return the 99 % quantile of independent latencies with distribution-free bounds, in ms.
 
-    With few rows no order statistic reaches the confidence level on a side: that bound is the
-    smallest or the largest latency.
+    With few rows, no order statistic reaches the confidence level on one side. That bound is then
+    the smallest or the largest latency.
     """
     test = quantile_test(latency, p=LATENCY_QUANTILE)
     bounds: Any = test.confidence_interval(LEVEL)  # scipy-stubs 1.17 declare it as a float
@@ -182,7 +197,7 @@ def latency_quantile(latency: Floats) -> LatencyQuantile:
 
 
 def _request_id(row: str) -> str:
-    """The request that a row of the log belongs to: rows are called ``<request>.<number>``."""
+    """Return the request of a log row, whose ID has the form ``<request>.<number>``."""
     return row.rpartition(".")[0] or row
 
 

@@ -1,7 +1,7 @@
-"""Shadow's gate: the challenger answers beside the champion, and nobody acts on what it says.
+"""The shadow gate: the challenger predicts alongside the champion, but is not returned to callers.
 
-It looks for what is broken, not for what is better: a challenger that fails, is slow, or says
-something else altogether. What is better, only a canary can tell.
+The gate detects a broken challenger: one that fails, is slow, or predicts something entirely
+different. Only a canary can show that a challenger is better.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pipelines.spec.rollout import Shadow
 from pipelines.stats.paired import PairedDifference
 from pipelines.stats.proportion import wilson_interval
 
-LEVEL = 0.95  # of intervals of shares and quantiles
-HARM_LEVEL = 0.05  # one-sided: chance that equal losses are called worse
+LEVEL = 0.95  # confidence level of the intervals of shares and quantiles
+HARM_LEVEL = 0.05  # one-sided: chance of a false alarm if both losses are equal
 
 
 class Proportion(Record):
@@ -28,7 +28,7 @@ class Proportion(Record):
 
 
 class LatencyQuantile(Record):
-    """The 99 % latency of one version on the shadowed requests, ms."""
+    """The 99 % quantile of one version's latency on the shadowed requests, in ms."""
 
     value: float
     low: float = Field(description="lower bound by order statistics, at LEVEL together with high")
@@ -36,7 +36,7 @@ class LatencyQuantile(Record):
 
 
 class SliceAgreement(Record):
-    """How often answers disagree in one group."""
+    """How often the two versions disagree in one slice."""
 
     column: str
     value: str
@@ -46,7 +46,7 @@ class SliceAgreement(Record):
 
 
 class ShadowEvidence(Record):
-    """Sums over the requests that the challenger was to answer beside the champion."""
+    """Summary of the requests that were selected for shadow."""
 
     requests: int = Field(description="answered by the champion and meant for shadow")
     answered: int = Field(description="of them, by the challenger as well")
@@ -62,14 +62,15 @@ class ShadowEvidence(Record):
 
 
 def judge_shadow(evidence: ShadowEvidence, shadow: Shadow) -> tuple[Finding, ...]:
-    """Findings of the gate ``shadow``; all blocking ones have to pass before a canary.
+    """Return the findings of the shadow gate; all blocking ones must pass before a canary starts.
 
-    Too few requests are no data, whatever they show. A share above its limit whose interval
-    reaches below it is inconclusive: more requests will tell.
+    With too few requests, the finding ``shadow.requests`` has the verdict ``no_data``. A share
+    above its limit is inconclusive as long as its interval includes the limit; more requests can
+    decide it.
 
     Arguments:
-        evidence: of the whole time in shadow so far.
-        shadow: as declared.
+        evidence: evidence of the whole shadow so far.
+        shadow: the declaration of the shadow.
     """
     return (
         _requests(evidence, shadow),
@@ -169,7 +170,7 @@ def _agreement(evidence: ShadowEvidence, shadow: Shadow) -> Iterator[Finding]:
             found = _proportion_finding(
                 name, f"disagree {where}", part.disagreeing, shadow.max_disagreement
             )
-            # A small group cannot be told from its limit: only what is shown stops the challenger.
+            # A small slice is often inconclusive, so only a significant excess blocks.
             yield found.model_copy(update={"blocking": found.verdict is Verdict.FAIL})
 
 
