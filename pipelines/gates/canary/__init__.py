@@ -1,1 +1,1 @@
-"""Canary: does the challenger win on randomised live traffic?"""
+"""The canary gate: whether the challenger is better than the champion on randomised traffic."""

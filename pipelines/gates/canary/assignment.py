@@ -1,4 +1,4 @@
-"""Whether every request was answered in the arm that the hash of its entity gives."""
+"""Check that every request was answered in the arm that the hash assigns to its entity."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _EXAMPLES = 3
 
 
 def assignment_finding(log: EntityLog, where: Assignment, ramp: Ramp) -> Finding:
-    """Whether every request was answered in the arm that the hash of its entity gives.
+    """Check that every request was answered in the arm that the hash assigns to its entity.
 
     A process may follow an older allocation for up to an hour, so each answer is compared with
-    the allocations from an hour before its decision until it arrived in the store.
+    all allocations from an hour before its decision until it arrived in the store.
     """
     rows = log.rows[log.rows["arm"] != Arm.SHADOW.value]
     code, arm = rows["code"].to_numpy(), rows["arm"].to_numpy(object)
@@ -56,13 +56,13 @@ def assignment_finding(log: EntityLog, where: Assignment, ramp: Ramp) -> Finding
 
 
 def nothing_logged() -> Finding:
-    """The finding of a comparison whose log is still empty."""
+    """Return the finding for a comparison whose log is still empty."""
     return make_finding(
         ASSIGNMENT, Verdict.NO_DATA, "no request was answered since the arms were drawn"
     )
 
 
 def _stage_at(since: Sequence[datetime], times: npt.NDArray[np.datetime64]) -> Integers:
-    """The current stage at each time; -1 before the first."""
+    """Return the index of the current stage at each time; -1 before the first stage."""
     began = np.array([utc(one).replace(tzinfo=None) for one in since], "datetime64[us]")
     return np.asarray(np.searchsorted(began, times, side="right") - 1, np.int64)

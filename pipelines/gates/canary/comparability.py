@@ -1,4 +1,4 @@
-"""Whether the two arms can be compared: their sizes, their outcomes, their weekdays."""
+"""Checks that the two arms are comparable: their sizes, outcomes and weekdays."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LATE_ALPHA = 0.05  # one-sided level of the comparison of late events
 
 
 def sample_ratio_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[Finding]:
-    """Whether both arms have the same number of entities, and of entities with an outcome."""
+    """Check that both arms have as many entities, and as many entities with an outcome."""
     for name, whom in (("assigned", "entities"), ("labelled", "entities with an outcome")):
         counts = [
             [_unit_count(group, canary, name) for group in pair]
@@ -49,7 +49,7 @@ def _unit_count(group: ArmSums, canary: Canary, name: str) -> int:
 
 
 def maturity_finding(evidence: CanaryEvidence, canary: Canary) -> Finding:
-    """Whether enough matured rows of the whole weeks have an outcome, in both arms."""
+    """Check that enough matured rows of the whole weeks have an outcome in both arms."""
     name, metric = "canary.maturity", canary.outcome.name
     if not evidence.cumulative_weeks:
         return make_finding(name, Verdict.NO_DATA, "no whole week has matured yet")
@@ -73,11 +73,11 @@ def maturity_finding(evidence: CanaryEvidence, canary: Canary) -> Finding:
 
 
 def late_outcome_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[Finding]:
-    """Whether the arms have the same share of outcome events that arrive after their delay.
+    """Check that both arms have the same share of outcome events that arrive after their delay.
 
-    No finding when the outcome is not made of events. The newest week is left out, because its late
-    events need another week to arrive. If only one arm has late events, its newest week looks
-    smaller than it is.
+    If one arm has more late events, the sums of its newest week are too small. The newest week is
+    left out of this check, because its late events need another week to arrive. There is no
+    finding if the outcome is not computed from events.
     """
     if not any(LATE in group.metrics for group in evidence.to_date.arms):
         return
@@ -125,7 +125,7 @@ def late_outcome_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[
 
 
 def weekdays_finding(evidence: CanaryEvidence) -> Finding:
-    """Whether every weekday is covered equally often, and at least twice."""
+    """Check that every weekday is covered equally often, and at least twice."""
     whole = len(evidence.days_in_week)
     gaps = [week for week, days in enumerate(evidence.days_in_week, 1) if days < WEEK]
     enough = whole >= 2 and not gaps

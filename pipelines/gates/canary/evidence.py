@@ -1,7 +1,7 @@
-"""What a canary or a holdback has shown so far: the sums of its two arms.
+"""The evidence of a canary or a holdback so far: the sums of its two arms.
 
-As of an instant, from snapshots of the prediction log and of the streams: done again, it is the
-same, whatever came since.
+The sums are computed as of an instant, from snapshots of the prediction log and the streams. The
+same instant always gives the same sums, even after more data arrived.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _EMPTY = PeriodSums(arms=())
 
 
 class CanaryInputs(NamedTuple):
-    """Sums of two arms, and whether they were served as they were drawn."""
+    """Sums of the two arms, and findings about how the arms were served."""
 
     evidence: CanaryEvidence
     assignment: tuple[Finding, ...]
@@ -57,18 +57,23 @@ def canary_evidence(
     swapped: bool = False,
     until: datetime | None = None,
 ) -> CanaryInputs:
-    """The arms of a ramp as of an instant.
+    """Sum the outcomes of both arms of a ramp as of an instant.
 
     Arguments:
-        events: reads the prediction log and the streams.
-        version: the one that is judged; its own declaration says by what.
-        ramp: from the ledger.
-        other_version: version of the other arm.
-        swapped: the log's arm ``challenger`` is answered by ``other_version``: a holdback.
-        until: decisions and days from then on do not count: the arms were dissolved.
+        events: reader of the prediction log and the streams.
+        version: the version under test; its own declaration defines the metrics.
+        ramp: the ramp as recorded in the ledger.
+        as_of: the instant that the evidence refers to.
+        other_version: version number of the other arm.
+        swapped: True for a holdback, where ``other_version`` answers the log's arm ``challenger``.
+        until: end of the comparison, if it has ended; later decisions and days do not count.
 
     Returns:
-        Sums by the stage in which entities came in, and findings about how they were served.
+        Sums by the stage in which entities entered their arm, and findings about how the arms
+        were served.
+
+    Raises:
+        SpecError: the version was declared without a rollout.
     """
     spec, canary = version.spec, declared_rollout(version).canary
     length = timedelta(weeks=canary.weeks)
@@ -125,10 +130,10 @@ def canary_evidence(
 
 
 def declared_rollout(version: ModelVersion) -> Rollout:
-    """The rollout that a version was declared with; what is declared since does not touch it.
+    """Return the rollout that a version was declared with, not that of the current declaration.
 
     Raises:
-        SpecError: it was declared without one.
+        SpecError: the version was declared without a rollout.
     """
     if version.spec.rollout is None:
         raise SpecError(
@@ -141,7 +146,11 @@ def declared_rollout(version: ModelVersion) -> Rollout:
 
 
 def maturity_time(spec: ModelSpec, began: datetime, week: int) -> datetime:
-    """When all outcomes of the first weeks have had their time."""
+    """Return the instant at which all metrics of the first ``week`` weeks have matured.
+
+    Raises:
+        ValueError: the declaration has no rollout.
+    """
     if spec.rollout is None:
         raise ValueError("the declaration has no rollout")
     measures = spec.rollout.measures

@@ -1,4 +1,4 @@
-"""Whether the challenger is shown to be harmful, at any time."""
+"""Tests for harm by the challenger, valid at any time."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ HARM_TUNING = 0.15  # share of the planned information at which the harm bound i
 def stopping_reason(
     findings: Iterable[Finding],
 ) -> tuple[Literal["void", "roll_back"], list[str]] | None:
-    """Why a comparison has to stop at once.
+    """Return why a comparison has to stop immediately.
 
     Returns:
-        ``void`` for arms of unequal size, else ``roll_back`` for harm, with the reasons of the
-        failed findings; ``None`` when nothing stops it.
+        ``void`` if a sample ratio check failed, else ``roll_back`` if harm was shown, each with
+        the reasons of the failed findings; None if the comparison may continue.
     """
     failed = [finding for finding in findings if finding.verdict is Verdict.FAIL]
     if unequal := [f.reason for f in failed if f.name.startswith("canary.sample_ratio.")]:
@@ -37,10 +37,16 @@ def stopping_reason(
 def harm_findings(
     evidence: CanaryEvidence, canary: Canary, level: float, margin: float = 0.0
 ) -> Iterator[Finding]:
-    """Whether harm is shown, with bounds that are valid at any time.
+    """Test the outcome, guardrails and segments for harm, with bounds that are valid at any time.
 
     Guardrails and segments share their level equally (union bound), so the chance of a false alarm
     from any of them is at most that level, however they depend on each other.
+
+    Arguments:
+        evidence: sums of the canary.
+        canary: the declaration of the canary.
+        level: one-sided level of this canary.
+        margin: loss of the outcome that is allowed, in its unit, at least 0.
     """
     yield _harm(
         evidence,

@@ -1,9 +1,10 @@
-"""After a promotion: what the challenger really brings, and whether the promotion stands.
+"""Confirmation of a promotion: measures the realised gain and rolls back if harm is shown.
 
-A canary that was stopped because it looked good looks too good. Two later pictures are free of
-that: its own arms once the last outcome has matured, and the share of entities that stays with the
-old champion for as long as the canary was meant to last, beside as many others. Both are judged
-alike.
+A canary that stops early because of a good result overestimates the gain. Two later comparisons
+avoid this bias. The first uses the canary's own arms after their last outcome has matured. The
+second is the holdback: a share of entities stays with the former champion for the planned length
+of the canary, and is compared with as many entities that the new champion answers. Both are judged
+by the same rules.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.spec.rollout import Canary, Rollout
 from pipelines.stats.anytime import anytime_interval
 
-LEVEL = 0.9  # of the interval that is held against the promise
+LEVEL = 0.9  # confidence level of the interval that is compared with the expected gain
 
 
 class HoldbackStep(StrEnum):
-    """What becomes of a promotion."""
+    """The next step after a promotion."""
 
     CONTINUE = "continue"
     KEEP = "keep"
@@ -34,7 +35,7 @@ class HoldbackStep(StrEnum):
 
 
 class HoldbackVerdict(Record):
-    """Whether a promotion stands, and everything that it follows from."""
+    """The decision about a promotion, with its reasons and findings."""
 
     step: HoldbackStep
     reasons: tuple[str, ...]
@@ -51,20 +52,21 @@ def judge_holdback(
     last: bool,
     assignment: tuple[Finding, ...] = (),
 ) -> HoldbackVerdict:
-    """Judge a promotion by what came after it; may be asked at any time.
+    """Judge a promotion by the data after it; may be called at any time.
 
-    Harm, by the canary's own bounds, takes it back. A gain that turns out smaller than promised is
-    told and takes nothing back.
+    Harm, by the bounds of the canary, rolls the promotion back. A gain that is smaller than
+    expected is reported, but does not roll it back.
 
     Arguments:
-        evidence: from ``canary_sums``: the new champion's entities as challenger, those left to the
-            old one as control; or the canary's own arms again.
-        rollout: as declared when the canary began.
-        level: one-sided, of the canary.
-        expected_gain: the corrected gain at the promotion, above zero better.
-        last: whether nothing more is to come: the canary's last outcome has matured. A holdback
-            also ends by itself after as many whole weeks as the canary may have.
-        assignment: findings about how the arms were served; they decide as its own do.
+        evidence: sums from ``canary_sums``. In a holdback, the new champion's entities are the
+            challenger arm and those of the former champion the control arm; otherwise the sums of
+            the canary's own arms.
+        rollout: the rollout as declared when the canary began.
+        level: one-sided level of the canary.
+        expected_gain: the corrected gain at the promotion; above zero is better.
+        last: whether the evidence is complete, because the last outcome of the canary has matured.
+            A holdback also ends after the declared number of whole weeks of the canary.
+        assignment: findings about how the arms were served; they count like the other findings.
     """
     canary, whole = rollout.canary, len(evidence.cumulative_weeks)
     over = last or whole >= canary.weeks
@@ -84,7 +86,7 @@ def judge_holdback(
 def _realised_gain(
     evidence: CanaryEvidence, canary: Canary, level: float, expected_gain: float, *, over: bool
 ) -> Finding:
-    """The gain on whole weeks, and whether it can be what was promised."""
+    """Compare the gain on whole weeks with the expected gain."""
     whole = len(evidence.cumulative_weeks)
     found = cumulative_difference(evidence, canary, whole)
     if found is None:
@@ -95,7 +97,7 @@ def _realised_gain(
             blocking=False,
         )
     interval = found.interval(LEVEL)
-    if not over:  # watched until then: an interval that may be
+    if not over:  # checked repeatedly until the end, so use an interval that is valid at any time
         interval = anytime_interval(
             found.estimate, found.standard_error, LEVEL, target_information(canary, level)
         )

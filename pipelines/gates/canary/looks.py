@@ -1,4 +1,4 @@
-"""The interim analyses of a canary: the bound of each, from its information and its level."""
+"""The interim analyses (looks) of a canary and their bounds."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pipelines.stats.group_sequential import (
 )
 from pipelines.stats.undefined import Undefined
 
-MINIMUM_GAIN = 1.01  # an analysis needs this multiple of the information of the one before
+MINIMUM_GAIN = 1.01  # a look needs at least this multiple of the previous look's information
 
 
 class Look(Record):
-    """One planned look at whole matured weeks."""
+    """A planned interim analysis of the whole matured weeks."""
 
     week: int
     estimate: float = Field(description="above zero, the challenger is better")
@@ -34,19 +34,19 @@ class Look(Record):
 
     @property
     def crossed(self) -> bool:
-        """Whether it was enough."""
+        """Whether the statistic reached the bound."""
         return self.bound is not None and self.statistic >= self.bound
 
 
 def target_information(canary: Canary, level: float) -> float:
-    """The information that detects the minimum effect with the declared power."""
+    """Return the information needed to detect the minimum effect with the declared power."""
     return planned_information(canary.outcome.minimum_effect, level, canary.power)
 
 
 def cumulative_difference(
     evidence: CanaryEvidence, canary: Canary, week: int
 ) -> ArmsDifference | None:
-    """The outcome's difference on the first whole weeks; None where there is nothing to compare."""
+    """Return the outcome's difference over the first ``week`` whole weeks, or None if undefined."""
     if not 0 < week <= len(evidence.cumulative_weeks):
         return None
     try:
@@ -58,14 +58,19 @@ def cumulative_difference(
 def interim_looks(
     evidence: CanaryEvidence, canary: Canary, level: float, margin: float = 0.0
 ) -> tuple[Look, ...]:
-    """The planned looks so far, with the bounds that their realised information allows.
+    """Return the planned looks so far, with bounds from their realised information.
 
-    Until a look, as much of the level is spent as the slower of two clocks says: information over
-    planned information, and weeks over all weeks; at the end, what is left. The share of the weeks
-    before the first look is never spent.
+    The level spent up to a look follows the smaller of two fractions: realised over planned
+    information, and elapsed over declared weeks. The last look spends the rest of the level. The
+    part for the weeks before the first look is never spent.
 
-    Source: Lan, DeMets (1989), Biometrics 45 (both clocks are fixed by other things than the
-    difference seen).
+    Source: Lan, DeMets (1989), Biometrics 45. Neither fraction depends on the observed difference.
+
+    Arguments:
+        evidence: sums of the canary.
+        canary: the declaration of the canary.
+        level: one-sided level of this canary.
+        margin: non-inferiority margin of a refresh, in the outcome's unit; 0 for superiority.
     """
     found = {
         week: cumulative_difference(evidence, canary, week)
@@ -116,9 +121,13 @@ def remaining_power(
     looks: Sequence[Look],
     margin: float = 0.0,
 ) -> float | None:
-    """Conditional power of the last look at the minimum effect; None if there is no later look.
+    """Return the conditional power of the last look at the minimum effect.
 
-    Information at the end is taken to be what was planned, or more if it comes faster.
+    The final information is assumed to be the planned information, or more if it accumulates
+    faster.
+
+    Returns:
+        A probability, or None in the last week or if there is nothing to compare.
     """
     whole = len(evidence.cumulative_weeks)
     found = cumulative_difference(evidence, canary, whole)

@@ -1,4 +1,4 @@
-"""Sentences that several findings of the canary share."""
+"""Message texts that several findings of the canary share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pipelines.stats.cuped import ArmsDifference
 
 
 def too_few_units(units: tuple[int, int], canary: Canary) -> str:
-    """Why there are too few entities, challenger and control, for a judgement."""
+    """Describe that an arm has too few entities; ``units`` are those of challenger and control."""
     return (
         f"{units[0]} and {units[1]} entities with a value in challenger and control arm; "
         f"required: {canary.minimum_entities} in each"
@@ -15,7 +15,7 @@ def too_few_units(units: tuple[int, int], canary: Canary) -> str:
 
 
 def describe_difference(metric: LiveMetric, found: ArmsDifference) -> str:
-    """A metric in both arms, and the gain with its standard error."""
+    """Describe a metric in both arms and the gain with its standard error."""
     sign = 1 if metric.higher_is_better else -1
     spared = f", {found.explained_share:.0%} of the variance explained by covariates"
     return (

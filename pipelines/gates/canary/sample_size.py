@@ -1,6 +1,7 @@
-"""Whether a declared canary could come to a verdict with the entities that there are.
+"""Check that a declared canary has enough entities to reach a verdict.
 
-One that could not is found out after weeks, and has cost a try of the year's budget.
+Without this check, a canary that is too small is noticed only after weeks, and has used one try
+of the year's error budget.
 """
 
 from __future__ import annotations
@@ -18,24 +19,24 @@ from pipelines.spec.model import ModelSpec
 if TYPE_CHECKING:
     import ibis
 
-TOLD = 10  # values of a column that are named
+TOLD = 10  # largest number of values of a column to list in a message
 
 
 def sample_size_problems(
     spec: ModelSpec, frame: ibis.Table, tables: Mapping[str, ibis.Table], as_of: datetime
 ) -> list[str]:
-    """Why no challenger could be promoted, however good it is.
+    """Return the reasons why a canary is too small for any challenger to be promoted.
 
-    Counted are entities that had a decision point lately: within as many weeks as a canary has.
+    The check counts the entities with a decision point in the last ``canary.weeks`` weeks.
 
     Arguments:
-        spec: of a declaration; without a rollout nothing is wrong.
-        frame: its decision points as of the instant.
+        spec: the declaration of the model.
+        frame: its decision points as of ``as_of``.
         tables: its streams.
-        as_of: zoned.
+        as_of: the instant that the check refers to, with a time zone.
 
     Returns:
-        A sentence for each mistake.
+        One sentence per problem; an empty list if there is no problem or no rollout.
     """
     if spec.rollout is None:
         return []

@@ -1,4 +1,4 @@
-"""Whether the challenger is shown to be better, and no guardrail to be worse."""
+"""Tests that the challenger is better on the outcome and not worse on any guardrail."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def primary_finding(
     looks: Sequence[Look],
     margin: float = 0.0,
 ) -> Finding:
-    """Whether the outcome crosses the bound of a planned interim analysis."""
+    """Test whether the outcome crosses the bound of a planned interim analysis."""
     name, metric, whole = "canary.primary", canary.outcome, len(evidence.cumulative_weeks)
     found = cumulative_difference(evidence, canary, whole) if whole else None
     if found is None or min(found.challengers, found.controls) < canary.minimum_entities:
@@ -65,10 +65,10 @@ def primary_finding(
 
 
 def guardrail_finding(evidence: CanaryEvidence, canary: Canary, guard: LiveGuardrail) -> Finding:
-    """Whether the challenger is shown to be non-inferior by the margin, on the whole weeks.
+    """Test whether the challenger is non-inferior by the margin of a guardrail, on whole weeks.
 
-    Source: intersection-union, as in Schultzberg, Ankargren, Franberg (2024), arXiv 2402.11609: all
-    guardrails have to pass, so their levels need no correction.
+    Source: intersection-union test, as in Schultzberg, Ankargren, Franberg (2024), arXiv
+    2402.11609: all guardrails have to pass, so their levels need no correction.
     """
     name = f"canary.guardrail.{guard.key}"
     if not evidence.cumulative_weeks:
@@ -114,7 +114,9 @@ def guardrail_finding(evidence: CanaryEvidence, canary: Canary, guard: LiveGuard
 
 
 def _constant_guardrail(canary: Canary, guard: LiveGuardrail, gap: float, units: int) -> Finding:
-    """A guardrail that is constant over all entities: the largest loss that rare events can hide.
+    """Judge a guardrail that is constant over all entities, by the largest loss that may be hidden.
+
+    Rare events can cause a loss even though none occurred among ``units`` entities.
 
     Source: Clopper, Pearson (1934), Biometrika 26, with no event among ``units``.
     """
@@ -136,7 +138,7 @@ def _constant_guardrail(canary: Canary, guard: LiveGuardrail, gap: float, units:
 
 
 def last_week_finding(evidence: CanaryEvidence, canary: Canary) -> Finding:
-    """Whether the newest whole week alone still shows a gain; novelty effects wear off."""
+    """Check that the newest whole week alone still shows a gain, since novelty effects wear off."""
     metric = canary.outcome
     try:
         found = evidence.latest_week.difference(metric)
@@ -161,7 +163,7 @@ def futility_finding(
     looks: Sequence[Look],
     margin: float = 0.0,
 ) -> Finding | None:
-    """The chance of still passing if the minimum effect is true; none in the last week."""
+    """Return the chance of still passing if the minimum effect is true; None in the last week."""
     chance = remaining_power(evidence, canary, level, looks, margin)
     if chance is None:
         return None
@@ -176,9 +178,10 @@ def futility_finding(
 
 
 def corrected_gain_finding(looks: Sequence[Look], canary: Canary, margin: float = 0.0) -> Finding:
-    """The gain of a promoted challenger, corrected for stopping early; not blocking.
+    """Return the gain of a promoted challenger, corrected for early stopping; not blocking.
 
-    An earlier analysis that crossed its bound did not stop the canary if another finding was open.
+    An earlier look that crossed its bound did not stop the canary if another finding was open, so
+    such a look has no bound here.
     """
     information = [look.information for look in looks]
     before = [math.inf if look.bound is None or look.crossed else look.bound for look in looks[:-1]]

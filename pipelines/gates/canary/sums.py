@@ -1,8 +1,8 @@
-"""What a canary knows: sums for each stage, arm and whole matured week, and nothing of anybody.
+"""The sums of a canary for each stage, arm and whole matured week, without data of single entities.
 
-A week counts when it is over and every outcome of it has matured; before that it would count those
-whose outcome came early. Sums until a week are made anew from each entity's rows until then, so
-that an entity is one unit however many rows it has.
+A week counts when it is over and all of its outcomes have matured; earlier, it would include only
+the outcomes that arrive early. The sums up to a week are recomputed from all rows of each entity up
+to then, so that an entity is one unit, however many rows it has.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ WEEK = 7
 
 @dataclass(frozen=True)
 class EnrolledEntities:
-    """Whoever was put into one of the two arms, each once.
+    """The entities in the two arms, each once.
 
     Arguments:
-        entity: any codes, numbers are the fastest, shape (n,).
-        challenger: whether it is answered by the challenger, shape (n,).
-        stage: of the ramp, when it was first seen in its arm, from 0, shape (n,).
-        day: on which that was, counted from the canary's start, shape (n,).
-        covariates: from before the canary, shape (n, covariates); NaN: not known.
+        entity: codes of any type, shape (n,); numbers are the fastest.
+        challenger: whether the entity is in the challenger arm, shape (n,).
+        stage: ramp stage at which the entity entered its arm, from 0, shape (n,).
+        day: day of its first answer in the arm, counted from the canary's start, shape (n,).
+        covariates: values from before the canary, shape (n, covariates); NaN if unknown.
     """
 
     entity: Codes
@@ -48,7 +48,7 @@ class EnrolledEntities:
 
 
 class MetricSums(Record):
-    """One metric in one arm of one stage."""
+    """Sums of one metric in one arm of one stage."""
 
     matured: int = Field(description="rows that have matured; an entity without any counts as one")
     observed: int = Field(description="of them, rows with a value")
@@ -56,7 +56,7 @@ class MetricSums(Record):
 
 
 class ArmSums(Record):
-    """One arm of one stage."""
+    """Sums of one arm of one stage."""
 
     stage: int
     arm: Arm
@@ -65,24 +65,24 @@ class ArmSums(Record):
 
 
 class PeriodSums(Record):
-    """All stages and arms over some stretch of the canary."""
+    """Sums of all stages and arms over one period of the canary."""
 
     arms: tuple[ArmSums, ...]
 
     def arm(self, arm: Arm) -> tuple[ArmSums, ...]:
-        """An arm's groups, by stage."""
+        """Return the sums of one arm, by stage."""
         return tuple(group for group in self.arms if group.arm == arm)
 
     def units(self, metric: str) -> tuple[int, int]:
-        """Entities with a value of the metric in the challenger's and in the control arm."""
+        """Return the numbers of entities with a value of the metric, in challenger and control."""
         one, other = (sum(g.metrics[metric].moments.count for g in self.arm(arm)) for arm in ARMS)
         return one, other
 
     def difference(self, metric: LiveMetric) -> ArmsDifference:
-        """Challenger minus control, turned so that above zero the challenger is better.
+        """Return challenger minus control, with the sign such that above zero is better.
 
         Raises:
-            Undefined: there is nothing to compare, or no error to hold it against.
+            Undefined: there is nothing to compare, or the standard error is undefined.
         """
         challenger, control = (
             [group.metrics[metric.key].moments for group in self.arm(arm)] for arm in ARMS
@@ -92,7 +92,7 @@ class PeriodSums(Record):
 
 
 class CanaryEvidence(Record):
-    """Everything that the canary's verdict is made of."""
+    """The evidence that the verdict of a canary is computed from."""
 
     elapsed_days: float = Field(ge=0)
     cumulative_weeks: tuple[PeriodSums, ...] = Field(
@@ -115,19 +115,19 @@ def canary_sums(
     weeks: int,
     segments: Mapping[str, SegmentMembers] = NO_SEGMENTS,
 ) -> CanaryEvidence:
-    """Sums of a canary, the same whatever the order of entities and rows.
+    """Sum the metrics of a canary; the order of entities and rows does not affect the result.
 
     Arguments:
-        entities: everybody in an arm.
-        outcomes: rows of each metric, outcome and guardrails, by name.
-        outcome: which of them decides.
-        elapsed_days: since the canary began.
-        weeks: after which it ends; later rows count for harm only.
-        segments: what is also summed for some of the entities alone, by name.
+        entities: the entities in the two arms.
+        outcomes: rows of each metric (outcome and guardrails), by name.
+        outcome: name of the metric that decides.
+        elapsed_days: days since the canary began.
+        weeks: declared length of the canary; later rows count for harm only.
+        segments: metrics to sum for a segment as well, by name.
 
     Raises:
-        DataError: an entity stands twice, a row is of nobody in the canary, or an entity has
-            several rows of a metric that is no ratio.
+        DataError: an entity occurs twice, a row belongs to no entity of the canary, or an entity
+            has several rows of a metric that is not a ratio.
     """
     enrolled = _Enrolled(entities)
     rows = {name: _SortedRows(name, enrolled, outcomes[name]) for name in sorted(outcomes)}
@@ -157,7 +157,10 @@ def canary_sums(
 
 
 class _Enrolled:
-    """EnrolledEntities in the order of their codes, and the columns of their past."""
+    """Enrolled entities in the order of their codes, with their covariates.
+
+    A covariate with unknown values has an additional indicator column for them.
+    """
 
     def __init__(self, given: EnrolledEntities) -> None:
         self.entity, order = np.unique(given.entity, return_index=True)
@@ -181,7 +184,7 @@ class _Enrolled:
 
 
 class _SortedRows:
-    """A metric's rows, sorted, with the place of their entity."""
+    """The sorted rows of a metric, with the positions of their entities."""
 
     def __init__(self, name: str, enrolled: _Enrolled, given: MetricRows) -> None:
         many = len(enrolled.entity)
@@ -204,7 +207,7 @@ class _SortedRows:
                 hint="declare the metric as a ratio, or count each entity's first days only",
             )
         weight = np.zeros(len(place)) if given.weight is None else given.weight
-        # Sums of floating-point numbers depend on their order: one order, whatever came.
+        # Floating-point sums depend on the order of the rows, so sort them.
         order = np.lexsort((weight, given.value, place))
         self.place, self.day = place[order], np.asarray(given.day, np.int64)[order]
         self.value, self.weight = given.value[order], weight[order]
@@ -241,7 +244,7 @@ def _arm_sums(
 
 @dataclass(frozen=True)
 class _EntitySums:
-    """A metric's rows, added up for each entity."""
+    """The rows of a metric, summed for each entity."""
 
     columns: Floats
     matured: Integers
@@ -249,7 +252,10 @@ class _EntitySums:
     waiting: Mask
 
     def metric_sums(self, mine: Mask, entered: Mask) -> MetricSums:
-        """Of some entities; whoever entered and has no row, come or to come, lacks one."""
+        """Sum over some entities; an entity that entered and has no row counts as a missing row.
+
+        This does not apply to entities whose rows have not matured yet.
+        """
         lacking = int((mine & entered & (self.matured == 0) & ~self.waiting).sum())
         return MetricSums(
             matured=int(self.matured[mine].sum()) + lacking,

@@ -1,11 +1,12 @@
-"""The canary's verdict: what a challenger's live weeks allow. A pure function of their sums.
+"""The verdict of a canary, as a pure function of its sums.
 
-- Arms of another size than planned make everything void: something chose who is counted.
-- Harm ends it at once, on whatever has matured, at any time.
-- Success waits for a planned look at whole matured weeks, and then needs everything at once:
-  the bound crossed, guardrails and declared segments shown not to be worse, outcomes complete,
-  every weekday counted.
-- Hopeless, or at its end without success, it is inconclusive, and that is no promotion.
+- If the arms have unequal sizes, the canary is void, because some entities were not counted.
+- If harm is shown, the canary ends immediately. This is tested at any time, on all matured data.
+- Success is tested only at a planned look at whole matured weeks. It requires that the bound is
+  crossed, guardrails and declared segments are shown not to be worse, outcomes are complete, and
+  every weekday is covered.
+- If success has become too unlikely, or the canary ends without it, the canary is inconclusive and
+  the challenger is not promoted.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from pipelines.spec.rollout import Rollout
 
 
 class CanaryStep(StrEnum):
-    """What a canary does next."""
+    """The next step of a canary."""
 
     CONTINUE = "continue"
     PROMOTE = "promote"
@@ -51,7 +52,7 @@ class CanaryStep(StrEnum):
 
 
 class CanaryVerdict(Record):
-    """The next step, and everything that it follows from."""
+    """The next step of a canary, with its reasons, findings and looks."""
 
     step: CanaryStep
     reasons: tuple[str, ...]
@@ -69,15 +70,16 @@ def judge_canary(
     margin: float = 0.0,
     assignment: tuple[Finding, ...] = (),
 ) -> CanaryVerdict:
-    """Judge a canary as it stands; may be asked at any time and as often as one likes.
+    """Judge a canary on its current evidence; may be called at any time and any number of times.
 
     Arguments:
-        evidence: from ``canary_sums``.
-        rollout: as declared when the canary began.
-        level: one-sided, of this canary alone: the year's level over its tries.
-        margin: of a refresh, at least 0: it only has to look better, and to be shown not to be
-            worse by this much in the outcome's unit. 0: shown to be better.
-        assignment: findings about how the arms were served; they decide as its own do.
+        evidence: sums from ``canary_sums``.
+        rollout: the rollout as declared when the canary began.
+        level: one-sided level of this canary: the year's level divided by the number of tries.
+        margin: non-inferiority margin of a refresh, in the outcome's unit, at least 0. With a
+            margin above 0, the estimate must be positive and the challenger must be shown not to
+            be worse by the margin. With 0, it must be shown to be better.
+        assignment: findings about how the arms were served; they count like the other findings.
     """
     canary = rollout.canary
     looks = interim_looks(evidence, canary, level, margin)
