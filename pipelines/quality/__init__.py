@@ -1,1 +1,1 @@
-"""Data contracts: hand-written suites, the training envelope, and what fresh data makes of both."""
+"""Data contracts: hand-written suites, the training envelope, and their checks of fresh data."""

@@ -1,7 +1,8 @@
-"""When rows arrived, as columns that an expectation can speak about.
+"""Columns about the arrival of rows, for use in expectations.
 
-A suite knows only columns of one table. That a feed stood still for a day, or that a clock moved,
-shows in when rows became known; these columns say it, and exist only while a contract is checked.
+A suite can check only the columns of one table. These columns show when rows became known, so that
+an expectation can detect a feed that stopped for a day or a clock that was changed. They exist
+only while a contract is checked.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ DAY = "known_day"
 
 
 def with_arrival(table: ibis.Table) -> ibis.Table:
-    """The table with what ``known_time`` tells; a declared column of the same name stays as it is.
+    """Add the arrival columns to a table; a declared column of the same name is kept.
 
-    Adds ``known_lag_s`` (seconds from event to known time), ``known_hour`` and ``known_day``
-    (whole hours and days since 1970 in UTC).
+    The columns are ``known_lag_s`` (seconds from event to known time), ``known_hour`` and
+    ``known_day`` (whole hours and days of the known time since 1970, in UTC).
     """
     known, event = table.known_time.epoch_seconds(), table.event_time.epoch_seconds()
     columns = {

@@ -1,4 +1,4 @@
-"""Suites in Great Expectations' own JSON, the port that runs them, and what a run answers."""
+"""Suites in the JSON format of Great Expectations, the runner interface, and its results."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     import ibis
 
 Suite = Mapping[str, Any]
-ExpectationValidator = Callable[[Mapping[str, Any]], list[str]]  # an expectation to its mistakes
+ExpectationValidator = Callable[[Mapping[str, Any]], list[str]]  # returns an expectation's mistakes
 CANONICAL = ("event_time", "known_time", LAG, HOUR, DAY)
 COLUMN_KEYS = ("column", "column_A", "column_B", "column_list", "column_set")
 
 
 class ExpectationResult(Record):
-    """What one expectation found; ``broken`` says why it could not be run, and gave no answer.
+    """The result of one expectation; ``broken`` is the reason if it could not be run.
 
-    Counts follow Great Expectations: ``element_count`` are all rows, ``missing_count`` those that
-    value checks leave out, ``unexpected_count`` those that break the expectation.
+    Counts follow Great Expectations: ``element_count`` is the number of all rows,
+    ``missing_count`` of those that value checks leave out, and ``unexpected_count`` of those that
+    violate the expectation.
     """
 
     index: int
@@ -52,12 +53,12 @@ class SuiteRunner(Protocol):
     """Runs the expectations of a suite over one table."""
 
     def run(self, table: ibis.Table, suite: Suite) -> tuple[ExpectationResult, ...]:
-        """One result per expectation, in the suite's order."""
+        """Return one result per expectation, in the order of the suite."""
         ...
 
 
 def streams_of(suite: Suite, default: str) -> dict[str, dict[str, Any]]:
-    """The suite split by stream (``meta.stream``, or ``default``), each part a suite of its own."""
+    """Split a suite into one suite per stream (``meta.stream``, or ``default``)."""
     parts: dict[str, dict[str, Any]] = {}
     for expectation in suite["expectations"]:
         stream = (expectation.get("meta") or {}).get("stream", default)
@@ -67,7 +68,7 @@ def streams_of(suite: Suite, default: str) -> dict[str, dict[str, Any]]:
 
 
 def merge_suites(name: str, suites: list[Suite], meta: Mapping[str, Any]) -> dict[str, Any]:
-    """One suite that holds the expectations of all, each of which names its stream in ``meta``."""
+    """Merge suites into one; each expectation must name its stream in ``meta``."""
     expectations = [expectation for suite in suites for expectation in suite["expectations"]]
     return {"name": name, "expectations": expectations, "meta": dict(meta)}
 
@@ -75,15 +76,16 @@ def merge_suites(name: str, suites: list[Suite], meta: Mapping[str, Any]) -> dic
 def load_suite(
     path: Path, spec: ModelSpec, validate: ExpectationValidator | None = None
 ) -> dict[str, Any]:
-    """The hand-written suite in ``path``, checked against the declared streams.
+    """Load the hand-written suite in ``path`` and check it against the declared streams.
 
     Arguments:
         path: ``expectations/<name>.json``.
-        spec: the model's declaration.
-        validate: checks the type and the arguments of one expectation as well.
+        spec: the declaration of the model.
+        validate: optional check of the type and the arguments of one expectation.
 
     Raises:
-        SpecError: with every mistake found: file, number of the expectation, what was got.
+        SpecError: the file is missing or not a valid suite. The error lists all mistakes, each
+            with the file and the number of the expectation.
     """
     if not path.is_file():
         raise SpecError(
@@ -119,7 +121,7 @@ def load_suite(
 
 
 def columns_of(kwargs: Mapping[str, Any]) -> list[str]:
-    """The columns that an expectation's arguments name."""
+    """Return the columns named in the arguments of an expectation."""
     names: list[str] = []
     for key in COLUMN_KEYS:
         value = kwargs.get(key)
@@ -148,6 +150,6 @@ def _problems(
 
 
 def closest(name: str, there: list[str]) -> str:
-    """The end of a message about an unknown name: similar names, or all that exist."""
+    """Return the end of a message about an unknown name: similar names, or all that exist."""
     close = difflib.get_close_matches(name, there, n=3)
     return f"; did you mean {close}?" if close else f"; there are {sorted(there)}"

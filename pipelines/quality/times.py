@@ -1,4 +1,4 @@
-"""Time bounds in suites: with a zone outside; UTC without one inside, as the tables are."""
+"""Time bounds of suites, converted to UTC without a zone, as in the tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 
 
 def naive_utc(value: str | datetime) -> datetime | None:
-    """An ISO 8601 time as UTC without a zone (no zone means UTC); ``None`` when it is no time."""
+    """Convert an ISO 8601 time to UTC without a zone; ``None`` if it is not a time.
+
+    A time without a zone is taken as UTC.
+    """
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -18,7 +21,7 @@ def naive_utc(value: str | datetime) -> datetime | None:
 
 
 def naive_bounds(kwargs: Mapping[str, Any], timestamps: Collection[str]) -> dict[str, Any]:
-    """``kwargs`` with the bounds of a timestamp column as ISO 8601 in UTC without a zone."""
+    """Convert the bounds of a timestamp column in ``kwargs`` to ISO 8601 in UTC without a zone."""
     if kwargs.get("column") not in timestamps:
         return dict(kwargs)
     changed = dict(kwargs)

@@ -1,6 +1,7 @@
 """The verdict of a canary, as a pure function of its sums.
 
-- If the arms have unequal sizes, the canary is void, because some entities were not counted.
+- If the arms have unequal sizes, the canary is void, because they differ in which entities they
+  count.
 - If harm is shown, the canary ends immediately. This is tested at any time, on all matured data.
 - Success is tested only at a planned look at whole matured weeks. It requires that the bound is
   crossed, guardrails and declared segments are shown not to be worse, outcomes are complete, and

@@ -1,4 +1,4 @@
-"""How wide the bounds of an envelope are: arithmetic on what chunks of a training window showed."""
+"""Width of an envelope's bounds, computed from the chunks of a training window."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean, stdev
 
-LEVEL_ALLOWANCE = 0.25  # of a level or of the spread; see ``allowance``
+LEVEL_ALLOWANCE = 0.25  # share of the level or of the spread; see ``allowance``
 
 
 def spread_of(values: Sequence[float]) -> float:
-    """Standard deviation between chunks; of a single one, 0."""
+    """Return the standard deviation between chunks; 0 for a single chunk."""
     return stdev(values) if len(values) > 1 else 0.0
 
 
 def margin_of(values: Sequence[float]) -> float:
-    """How far the next stretches may lie outside what the chunks showed.
+    """Return how far later periods may lie outside the range of the chunks.
 
-    The chunks' own range (as much drift again), or three standard deviations of one chunk about a
-    slow trend: the differences of neighbours have twice its variance (von Neumann 1941).
+    The margin is the larger of the chunks' range (as much drift again) and three standard
+    deviations of one chunk about a slow trend. Differences of neighbouring chunks have twice the
+    variance of one chunk (von Neumann 1941).
     """
     steps = [later - earlier for earlier, later in pairwise(values)]
     noise = math.sqrt(fmean([step * step for step in steps]) / 2) if steps else 0.0
@@ -27,7 +28,7 @@ def margin_of(values: Sequence[float]) -> float:
 
 
 def outer_range(lows: Sequence[float], highs: Sequence[float]) -> tuple[float, float]:
-    """Bounds around the chunks' outer quantiles: as much drift again, and the allowance."""
+    """Return bounds around the chunks' outer quantiles: as much drift again, plus the allowance."""
     low, high = min(lows), max(highs)
     falls, climbs = max(lows) - low, high - min(highs)
     below = low - falls - allowance(abs(low), high - low, falls)
@@ -36,24 +37,29 @@ def outer_range(lows: Sequence[float], highs: Sequence[float]) -> tuple[float, f
 
 
 def allowance(level: float, spread: float, drift: float) -> float:
-    """A quarter of a level that stays where it is; a quarter of the spread for one that moves.
+    """Return a quarter of the level or of the spread, whichever is smaller, for a steady level.
 
-    A stretch of training at the turn of a year sees little of the season that follows, and a
-    level that moves by a fifth of itself is no scale (temperatures near zero have none at all).
+    A level is steady if its drift is at most a fifth of it. For a level that drifts more, the
+    allowance is a quarter of the spread, because such a level is not a useful scale; temperatures
+    near zero are an example. The allowance covers seasonal changes, because a training window at
+    the turn of a year contains little of the next season.
     """
     steady = drift <= level / 5
     return LEVEL_ALLOWANCE * (min(level, spread) if steady else spread)
 
 
 def share_error(share: float, counts: Sequence[int]) -> float:
-    """Standard error of a share in a chunk of ordinary size; a share of 0 counts as one row."""
+    """Return the standard error of a share in a chunk of median size.
+
+    A share of 0 or 1 is moved by one row, so that its error is above 0.
+    """
     rows = sorted(counts)[len(counts) // 2] or 1
     held = min(max(share, 1 / rows), 1 - 1 / rows) if rows > 1 else 0.5
     return math.sqrt(held * (1 - held) / rows)
 
 
 def runs_away(medians: Sequence[float], lows: Sequence[float], highs: Sequence[float]) -> bool:
-    """Whether a column only climbs or falls, by more than it varies: a counter, no measurement."""
+    """Whether a column only rises or falls, by more than it varies, as a counter does."""
     steps = [later - earlier for earlier, later in pairwise(medians)]
     one_way = all(step > 0 for step in steps) or all(step < 0 for step in steps)
     width = max(high - low for low, high in zip(lows, highs, strict=True))
@@ -61,18 +67,18 @@ def runs_away(medians: Sequence[float], lows: Sequence[float], highs: Sequence[f
 
 
 def rounded(value: float) -> float:
-    """Rounded to six digits, so that a suite is readable."""
+    """Round to six significant digits, so that a suite is readable."""
     return float(f"{value:.6g}")
 
 
 def rounded_down(value: float) -> float:
-    """Rounded to six digits, never upwards."""
+    """Round down to six significant digits."""
     near = rounded(value)
     return near if near <= value else rounded(near - _digit(value))
 
 
 def rounded_up(value: float) -> float:
-    """Rounded to six digits, never downwards."""
+    """Round up to six significant digits."""
     return -rounded_down(-value)
 
 

@@ -1,4 +1,4 @@
-"""What a stream looked like in stretches of the training window as long as the fresh one."""
+"""Statistics of a stream in chunks of the training window, each as long as the fresh window."""
 
 from __future__ import annotations
 
@@ -18,25 +18,29 @@ CHUNK = "chunk_"
 
 @dataclass(frozen=True)
 class Chunks:
-    """Facts per chunk, oldest first; a chunk without rows has a zero count and no quantiles."""
+    """Statistics per chunk, oldest first; a chunk without rows has count 0 and no quantiles."""
 
     rows: list[int]
     facts: list[dict[str, Any]]
 
     def series(self, key: str) -> list[Any]:
-        """One fact over the chunks in which it is defined."""
+        """Return one statistic over the chunks in which it is defined."""
         return [fact[key] for fact in self.facts if fact.get(key) is not None]
 
 
 def split_into_chunks(
     table: ibis.Table, window: Window, length: timedelta
 ) -> tuple[ibis.Table, int]:
-    """Rows of the whole chunks that end with the window, numbered from the oldest, and how many.
+    """Number the rows by chunk, from the oldest; the last chunk ends with the window.
 
-    Chunk ``i`` holds what became known in ``[end - (n - i) length, end - (n - i - 1) length)``.
+    Chunk ``i`` of ``n`` holds the rows that became known in
+    ``[end - (n - i) length, end - (n - i - 1) length)``.
+
+    Returns:
+        The rows in whole chunks, and the number of chunks.
 
     Raises:
-        DataError: when the window holds fewer than three chunks: they could not tell what varies.
+        DataError: the window holds fewer than three chunks, too few to estimate their variation.
     """
     number = int(window.duration / length)
     if number < 3:
@@ -60,7 +64,10 @@ def chunk_facts(
     texts: Sequence[str],
     tail: float,
 ) -> Chunks:
-    """Counts, missing values, quantiles and about how many texts per chunk, in one pass."""
+    """Compute counts, missing values, quantiles and approximate distinct texts per chunk.
+
+    All of them are computed in one pass.
+    """
     aggregates: dict[str, Any] = {
         "rows": table.count(),
         "hours": table[HOUR].nunique(),
@@ -85,7 +92,7 @@ def chunk_facts(
 def count_inside(
     table: ibis.Table, number: int, ranges: dict[str, tuple[float, float]]
 ) -> list[dict[str, Any]]:
-    """Per chunk and column: how many values are there and how many lie in the range."""
+    """Count, per chunk and column, all values (``there``) and those in the range (``in``)."""
     if not ranges:
         return [{} for _ in range(number)]
     aggregates: dict[str, Any] = {}
@@ -100,9 +107,12 @@ def count_inside(
 def categories(
     table: ibis.Table, chunks: Chunks, texts: Sequence[str], limit: int
 ) -> dict[str, list[tuple[str, int, int]]]:
-    """Values of text columns with chunk and count; without columns that have too many.
+    """Count the values of text columns per chunk, except in columns with too many values.
 
-    The columns are counted together once, and each of them from these counts.
+    The columns are counted together in one query, and each column is summed from these counts.
+
+    Returns:
+        Per column: value, chunk and count, sorted.
     """
     few = [name for name in texts if max(chunks.series(f"texts.{name}"), default=0) <= 1.2 * limit]
     if not few:
@@ -120,7 +130,10 @@ def categories(
 
 
 def repeated_rows(table: ibis.Table, number: int, identity: Sequence[str]) -> list[int]:
-    """Per chunk: rows whose identity another row of the chunk has too; missing ones left out."""
+    """Count, per chunk, the rows whose identity occurs more than once in the chunk.
+
+    Rows with a missing identity are left out.
+    """
     there = table.filter([table[name].notnull() for name in identity])
     groups = there.group_by([CHUNK, *identity]).aggregate(group_rows=ibis._.count())
     counts = groups.filter(groups.group_rows > 1).group_by(CHUNK)

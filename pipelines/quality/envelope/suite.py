@@ -1,9 +1,9 @@
-"""The training envelope: a suite that says what one stream looked like while the model was trained.
+"""The training envelope: a suite that describes one stream during the training window.
 
-Bounds come from chunks of the training window as long as the fresh window, because what has to be
-told apart is a fault from the ordinary difference between two such stretches. Around the chunks'
-smallest and largest value lies a margin: as much drift again as the training window itself saw, or
-three standard deviations of the chunk-to-chunk change, whichever is more, plus a small allowance.
+The training window is split into chunks of the length of the fresh window, so that the bounds allow
+the ordinary difference between two such periods, but not a fault. A margin is added around the
+smallest and the largest value of the chunks: the range of the chunks, or three standard deviations
+of one chunk about a slow trend, whichever is larger, plus a small allowance.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from pipelines.quality.envelope.chunks import (
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import Stream
 
-VOLUME_ALLOWANCE = 0.10  # growth or shrinking between training and fresh data, as a share
-MISSING_ALLOWANCE = 0.01  # of rows, and a quarter of the share that was missing already
-CATEGORY_LIMIT = 1000  # more values than this are identities, not categories
-BUSY_HOUR = 10  # rows per hour from which an hour without any is a sign and not chance
+VOLUME_ALLOWANCE = 0.10  # growth or decline between training and fresh data, as a share
+MISSING_ALLOWANCE = 0.01  # share of rows, added to a quarter of the share missing in training
+CATEGORY_LIMIT = 1000  # a text column with more values holds identifiers, not categories
+BUSY_HOUR = 10  # rows per hour above which an hour without rows is not due to chance
 
 
 def envelope_suite(
@@ -57,20 +57,23 @@ def envelope_suite(
     fresh: timedelta = timedelta(days=7),
     mostly: float = 0.9,
 ) -> dict[str, Any]:
-    """The envelope of one stream as a Great Expectations suite; the same rows give the same JSON.
+    """Return the envelope of one stream as a Great Expectations suite.
+
+    The same rows always give the same JSON.
 
     Arguments:
-        table: the stream's rows, canonical; those known within ``window`` count.
-        name: of the suite.
-        stream: the stream's name, written into every expectation's ``meta``.
-        declaration: the stream as declared: its columns, and the identity of an event.
+        table: canonical rows of the stream; only those known within ``window`` are used.
+        name: name of the suite.
+        stream: name of the stream, written into the ``meta`` of every expectation.
+        declaration: the stream as declared, with its columns and the identity of an event.
         window: the training window, in known time.
-        fresh: length of the stretch that will be checked, which is the length of a chunk.
-        mostly: largest share of rows that ranges and categories ask for, 0 to 1; less is asked
-            where the training window itself gave less.
+        fresh: length of the fresh window to check later, which is the length of a chunk.
+        mostly: largest share of rows that ranges and categories require, 0 to 1. They require less
+            if the training window itself had a smaller share.
 
     Raises:
-        DataError: when the window holds fewer than three chunks or a chunk in three has no rows.
+        DataError: the window holds fewer than three chunks, or more than a third of the chunks have
+            no rows.
     """
     rows, number = split_into_chunks(table, window, fresh)
     columns = [column for column in declaration.columns if column in table.columns]
@@ -106,7 +109,7 @@ _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT)
 
 
 class _Builder:
-    """Collects expectations with what every one of them carries in ``meta``."""
+    """Collects expectations and adds the shared entries to their ``meta``."""
 
     def __init__(self, stream: str, chunks: int, end: str, length: str) -> None:
         self.expectations: list[dict[str, Any]] = []
@@ -124,11 +127,11 @@ class _Builder:
 
 
 def _volume(build: _Builder, chunks: Chunks) -> None:
-    """Rows per stretch on the log scale, where growth is a shift; days and hours with rows."""
+    """Add bounds for the rows per chunk, on the log scale, and for the days and hours with rows."""
     logs = [math.log(rows) for rows in chunks.rows if rows]
     margin = margin_of(logs) + math.log1p(VOLUME_ALLOWANCE)
     typical = sorted(chunks.rows)[len(chunks.rows) // 2]
-    noise = 3 / math.sqrt(max(min(chunks.rows), 1))  # of a Poisson count, as a share
+    noise = 3 / math.sqrt(max(min(chunks.rows), 1))  # 3 sd of a Poisson count, as a share
     low = math.exp(min(logs) - margin) * (1 - min(noise, 1.0))
     high = math.exp(max(logs) + margin) * (1 + noise)
     limits = {"min_value": max(math.floor(low), 1), "max_value": math.ceil(high)}
@@ -155,7 +158,7 @@ def _missing(build: _Builder, chunks: Chunks, column: str) -> None:
     shares = [fact[f"null.{column}"] / fact["rows"] for fact in chunks.facts if fact.get("rows")]
     allowed = max(shares) + MISSING_ALLOWANCE + max(shares) / 4
     allowed += 3 * max(spread_of(shares), share_error(fmean(shares), chunks.rows))
-    if allowed < 1:  # a column that was always missing says nothing when it is missing again
+    if allowed < 1:  # no limit for a column that was almost always missing in training
         build.add(
             "expect_column_values_to_not_be_null",
             column,
@@ -168,7 +171,7 @@ def _missing(build: _Builder, chunks: Chunks, column: str) -> None:
 def _numbers(
     build: _Builder, rows: ibis.Table, chunks: Chunks, numbers: Sequence[str], mostly: float
 ) -> None:
-    """Where most values lie, and the median; not for columns that only ever climb or fall."""
+    """Add bounds for most values and for the median, except in columns that only rise or fall."""
     ranges: dict[str, tuple[float, float]] = {}
     for column in numbers:
         medians = chunks.series(f"median.{column}")
@@ -199,7 +202,7 @@ def _numbers(
                 one_sign=_one_sign(chunks, column),
             )
         spread = max(chunks.series(f"high.{column}")) - min(chunks.series(f"low.{column}"))
-        # the median of n values has a standard error of about 1.25 sd / sqrt(n); sd <= spread / 2
+        # The median of n values has a standard error of about 1.25 sd / sqrt(n); sd <= spread / 2.
         noise = 3 * 1.25 * spread / 2 / math.sqrt(max(fmean(there), 1))
         moved = max(medians) - min(medians)
         slack = allowance(max(map(abs, medians)), spread, moved) + noise
@@ -220,10 +223,10 @@ def _numbers(
 def _categories(
     build: _Builder, counts: list[tuple[str, int, int]], number: int, column: str, mostly: float
 ) -> None:
-    """The values seen in training; less is asked of columns that always bring new ones.
+    """Add the set of training values; columns with a steady flow of new values require less.
 
-    How many rows of a chunk have a value that no earlier chunk had is taken from the later half
-    of the chunks, when the early ones have shown what is common.
+    The share of rows with a value that no earlier chunk contains is computed on the later half of
+    the chunks, after the common values have occurred.
     """
     first: dict[str, int] = {}
     for value, chunk, _ in counts:
@@ -236,7 +239,7 @@ def _categories(
     shares = [new[i] / total[i] for i in later if total[i]]
     if not shares:
         return
-    # a fresh stretch lies several chunks after the window: allow the new values of three
+    # The fresh window lies several chunks after the training window: allow new values of three.
     asked = min(mostly, 1 - 3 * (max(shares) + 3 * share_error(max(shares), total)))
     if asked >= 0.5:
         build.add(
@@ -251,7 +254,7 @@ def _categories(
 def _identity(
     build: _Builder, repeated: Sequence[int], rows: Sequence[int], identity: Sequence[str]
 ) -> None:
-    """No event twice; where training had repeats, no more than that."""
+    """Require unique events; if training had repeated events, allow about the same share."""
     shares = [count / total for count, total in zip(repeated, rows, strict=True) if total]
     worst = max(shares)
     asked = 1.0 if not worst else rounded_down(1 - worst - 3 * max(spread_of(shares), worst / 3))
@@ -267,6 +270,6 @@ def _identity(
 
 
 def _one_sign(chunks: Chunks, column: str) -> bool:
-    """Whether ordinary values have one sign, so that a factor between two of them means much."""
+    """Whether ordinary values have one sign, so that the ratio of two values is meaningful."""
     lows, highs = chunks.series(f"low.{column}"), chunks.series(f"high.{column}")
     return bool(min(lows) >= 0 or max(highs) <= 0)

@@ -1,1 +1,1 @@
-"""Suites compiled to one aggregate query."""
+"""Suites compiled to a single aggregate query."""

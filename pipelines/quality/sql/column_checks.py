@@ -1,4 +1,4 @@
-"""Checks of whole columns and of the table as Ibis aggregates: one value each."""
+"""Checks of whole columns and of the table as Ibis aggregates, one value per check."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ from pipelines.quality.sql.row_checks import in_set
 def aggregate(
     table: ibis.Table, kwargs: Kwargs, what: str, kinds: tuple[str, ...]
 ) -> CheckPlan | None:
-    """Minimum, maximum, mean, median, deviation or sum; of nothing, only a sum is a number."""
+    """Check the minimum, maximum, mean, median, standard deviation or sum of a column.
+
+    Without values the sum is 0; the other aggregates are undefined and fail.
+    """
     kind = kind_of(table, kwargs["column"])
     if kind not in kinds:
         return None
@@ -38,7 +41,7 @@ def aggregate(
 
 
 def distinct(table: ibis.Table, kwargs: Kwargs, of_rows: bool) -> CheckPlan | None:
-    """How many values there are, as a count or as a share of the rows that have one."""
+    """Check the number of distinct values, or (``of_rows``) its share of the rows with a value."""
     bounds = bounds_of("number", kwargs)
     if kind_of(table, kwargs["column"]) in ("absent", "other") or bounds is None:
         return None
@@ -57,7 +60,7 @@ def distinct(table: ibis.Table, kwargs: Kwargs, of_rows: bool) -> CheckPlan | No
 
 
 def distinct_in_set(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
-    """No value is outside a set; what is counted are values, not rows."""
+    """Check that all distinct values are in a set; counts distinct values, not rows."""
     rows = in_set(table, kwargs, True)
     if rows is None:
         return None
@@ -90,10 +93,10 @@ def _value_plan(
 
 
 def quantiles(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
-    """Order statistics at the nearest rank, as pandas has them by default, or interpolated ones.
+    """Check quantiles, by nearest rank as Great Expectations does by default, or interpolated.
 
-    A rank ``k`` of ``n`` is the value at cumulated share ``(k + 1/2) / n``, which no rounding
-    moves to a neighbour; ``n`` has to be known first, hence a second query.
+    The value at rank ``k`` of ``n`` (from 0) is the quantile at ``(k + 1/2) / n``, which rounding
+    cannot move to a neighbour. This needs ``n`` first, and therefore a second query.
     """
     ranges = kwargs.get("quantile_ranges")
     way = kwargs.get("allow_relative_error") or "nearest"
@@ -122,7 +125,7 @@ def quantiles(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
 
 
 def _in_range(value: Any, limits: Any) -> bool:
-    """Within the limits, or within GX's relative tolerance of 1e-4 of one of them."""
+    """Whether a value is within the limits, or within GX's relative tolerance of 1e-4 of one."""
     if value is None:
         return False
     low, high = limits
@@ -143,7 +146,7 @@ def _ranked(column: Any, share: float) -> Any:
 
 
 def row_count(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
-    """How many rows there are."""
+    """Check the number of rows against bounds."""
     bounds = bounds_of("number", kwargs)
     if bounds is None:
         return None
@@ -151,7 +154,7 @@ def row_count(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
 
 
 def row_count_equal(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
-    """Exactly so many rows."""
+    """Check that the number of rows equals ``value``."""
     if not is_number(kwargs.get("value")):
         return None
     same = {"min_value": kwargs["value"], "max_value": kwargs["value"]}
@@ -159,13 +162,13 @@ def row_count_equal(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
 
 
 def column_exists(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
-    """A column is there, whatever it holds."""
+    """Check that a column exists."""
     there = kwargs["column"] in table.columns
     return CheckPlan(lambda _: {"success": there})
 
 
 def column_set(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
-    """The columns are these, or at least these."""
+    """Check that the table has exactly, or at least (``exact_match`` false), a set of columns."""
     wanted = kwargs.get("column_set")
     if not isinstance(wanted, list | tuple | set):
         return None

@@ -1,7 +1,7 @@
-"""Expectation types as Ibis aggregates: exactly what Great Expectations computes, or nothing.
+"""Compilation of expectations to Ibis aggregates with the same results as Great Expectations.
 
-Each check returns ``None`` when an argument or a column's type is outside what it can answer
-exactly; the caller then asks Great Expectations itself.
+A check returns ``None`` if it cannot reproduce the result exactly for an argument or a column's
+type. The caller then runs Great Expectations itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipelines.quality.sql.plan import CheckPlan, Kwargs
 
 
 def compile_expectation(table: ibis.Table, name: str, kwargs: Kwargs) -> CheckPlan | None:
-    """A plan for one expectation over ``table``, or ``None`` when it has to be run elsewhere."""
+    """Return the plan of one expectation over ``table``, or ``None`` if it cannot be compiled."""
     entry = _COMPILERS.get(name)
     if entry is None:
         return None

@@ -1,4 +1,4 @@
-"""A plan: what to compute for one expectation, and what to make of it."""
+"""The plan of a check: the aggregates to compute and the function that evaluates them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ Kwargs = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class CheckPlan:
-    """What to compute, and what to make of it.
+    """The aggregates of one expectation and the function that evaluates them.
 
-    ``aggregates`` are scalars of one query; ``follow_up`` makes further scalars from their values;
-    ``separate`` are scalars over groups, each a query of its own.
+    Arguments:
+        finish: computes the fields of the result from all values.
+        aggregates: scalar expressions that are computed in one query for all plans.
+        follow_up: returns further scalar expressions, given the values of ``aggregates``.
+        separate: scalar expressions over groups, each computed in its own query.
     """
 
     finish: Callable[[Values], dict[str, Any]]
@@ -30,7 +33,7 @@ class CheckPlan:
 
 
 def kind_of(table: ibis.Table, name: str) -> str:
-    """What a column holds: number, boolean, time, text, other; or absent."""
+    """Return the kind of a column: number, boolean, time, text, other or absent."""
     if name not in table.columns:
         return "absent"
     kind = table[name].type()
@@ -44,7 +47,7 @@ def kind_of(table: ibis.Table, name: str) -> str:
 
 
 def column_of(table: ibis.Table, name: str) -> Any:
-    """The column with float NaN as missing, as pandas has it."""
+    """Return a column with float NaN as null, as in pandas."""
     column = table[name]
     if column.type().is_floating():
         return ibis.ifelse(column.isnan(), ibis.null(column.type()), column)
@@ -52,12 +55,12 @@ def column_of(table: ibis.Table, name: str) -> Any:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a bound or a value of a set is a number; true and false are none."""
+    """Whether a bound or a value of a set is a number; booleans are not numbers."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def bounds_of(kind: str, kwargs: Kwargs) -> tuple[Any, Any] | None:
-    """``min_value`` and ``max_value`` in the column's own type; ``None`` when they do not fit."""
+    """Return ``min_value`` and ``max_value`` in the column's type; ``None`` if they do not fit."""
     found: list[Any] = []
     for key in ("min_value", "max_value"):
         value = kwargs.get(key)
@@ -74,7 +77,7 @@ def bounds_of(kind: str, kwargs: Kwargs) -> tuple[Any, Any] | None:
 
 
 def holds(value: Any, low: Any, high: Any, kwargs: Kwargs) -> Any:
-    """Whether ``value``, a number or an expression, lies between bounds that may be open."""
+    """Test whether ``value``, a number or an expression, lies between open or closed bounds."""
     held: Any = True
     if low is not None:
         held = value > low if kwargs.get("strict_min") else value >= low

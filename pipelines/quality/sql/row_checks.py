@@ -1,4 +1,4 @@
-"""Checks of rows as Ibis aggregates: how many break the expectation, of how many."""
+"""Row checks as Ibis aggregates, which count the rows that violate an expectation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pipelines.quality.sql.plan import (
 
 
 def _map_plan(table: ibis.Table, missing: Any, unexpected: Any, kwargs: Kwargs) -> CheckPlan:
-    """Counts of all, missing and unexpected rows; ``mostly`` is about the rows not missing."""
+    """Count all, missing and unexpected rows; ``mostly`` refers to rows that are not missing."""
     aggregates = {"rows": table.count(), "unexpected": unexpected.fill_null(False).sum()}
     if missing is not None:
         aggregates["missing"] = missing.sum()
@@ -42,7 +42,7 @@ def _map_answer(values: Values, kwargs: Kwargs) -> dict[str, Any]:
 
 
 def null(table: ibis.Table, kwargs: Kwargs, wanted: bool) -> CheckPlan | None:
-    """Rows have a value (``wanted`` false) or have none (``wanted`` true)."""
+    """Check that rows have no value (``wanted`` true) or have one (``wanted`` false)."""
     if kind_of(table, kwargs["column"]) == "absent":
         return None
     column = column_of(table, kwargs["column"])
@@ -50,7 +50,7 @@ def null(table: ibis.Table, kwargs: Kwargs, wanted: bool) -> CheckPlan | None:
 
 
 def between(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
-    """Values lie between numbers or instants, each bound open or closed."""
+    """Check that values lie between two numbers or instants; each bound is open or closed."""
     bounds = bounds_of(kind_of(table, kwargs["column"]), kwargs)
     if bounds is None or bounds == (None, None):
         return None
@@ -63,7 +63,7 @@ def between(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
 
 
 def in_set(table: ibis.Table, kwargs: Kwargs, wanted: bool) -> CheckPlan | None:
-    """Values are (``wanted``) or are not in a set of values of the column's own type."""
+    """Check that values are (``wanted``) or are not in a set of values of the column's type."""
     fits: dict[str, Callable[[Any], bool]] = {
         "text": lambda value: isinstance(value, str),
         "number": is_number,
@@ -79,10 +79,10 @@ def in_set(table: ibis.Table, kwargs: Kwargs, wanted: bool) -> CheckPlan | None:
 
 
 def regex(table: ibis.Table, kwargs: Kwargs, wanted: bool) -> CheckPlan | None:
-    """Text matches (``wanted``) or does not match a pattern anywhere."""
+    """Check that a pattern is (``wanted``) or is not found anywhere in the text."""
     if kind_of(table, kwargs["column"]) != "text" or not isinstance(kwargs.get("regex"), str):
         return None
-    try:  # DuckDB and Arrow share RE2, which has no look-around; Python's re then takes over
+    try:  # DuckDB and Arrow use RE2, which has no look-around; the fallback uses Python's re
         pc.match_substring_regex(pa.array([""]), kwargs["regex"])
     except pa.ArrowInvalid:
         return None
@@ -93,7 +93,7 @@ def regex(table: ibis.Table, kwargs: Kwargs, wanted: bool) -> CheckPlan | None:
 
 
 def pair_greater(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
-    """The first column is greater than the second; a missing partner is no greater."""
+    """Check that the first column is greater than the second; a missing value fails the check."""
     names = kwargs["column_A"], kwargs["column_B"]
     kinds = {kind_of(table, name) for name in names}
     ignored = kwargs.get("ignore_row_if", "both_values_are_missing")
@@ -113,7 +113,10 @@ _PAIR_RULES: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def unique(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
-    """Every row of a group of equal rows is unexpected; missing values are equal to each other."""
+    """Check that rows are unique; every row of a group of equal rows is unexpected.
+
+    Missing values are equal to each other.
+    """
     single = "column" in kwargs
     names = [kwargs["column"]] if single else list(kwargs["column_list"])
     ignored = kwargs.get("ignore_row_if", "all_values_are_missing")

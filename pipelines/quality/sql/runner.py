@@ -1,8 +1,8 @@
-"""Runs a suite as one aggregate query; what it cannot express exactly goes to another runner.
+"""Runner that compiles a suite to one aggregate query and passes the rest to another runner.
 
-The meaning of every expectation is Great Expectations' on pandas: value checks leave missing values
-out (a float NaN is missing), ``mostly`` compares the share of the considered rows, a check of no
-rows holds, an aggregate of no rows does not.
+Every expectation has the same meaning as in Great Expectations on pandas. Value checks leave out
+missing values (a float NaN is missing). ``mostly`` refers to the rows that remain. A row check of
+no rows succeeds; an aggregate of no rows fails.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from pipelines.quality.suite import ExpectationResult, Suite, SuiteRunner, colum
 
 
 class SqlRunner:
-    """Known expectations in one Ibis aggregate; quantiles and uniqueness take another query.
+    """Run known expectations as one Ibis aggregate; quantiles and uniqueness need further queries.
 
     Arguments:
-        fallback: runs the expectations that are not known here, on the same table.
+        fallback: runs all other expectations on the same table.
     """
 
     def __init__(self, fallback: SuiteRunner) -> None:
         self._fallback = fallback
 
     def run(self, table: ibis.Table, suite: Suite) -> tuple[ExpectationResult, ...]:
-        """One result per expectation, in the suite's order."""
+        """Return one result per expectation, in the order of the suite."""
         expectations = suite["expectations"]
         plans: dict[int, CheckPlan] = {}
         results: dict[int, ExpectationResult] = {}
@@ -59,7 +59,11 @@ class SqlRunner:
 
 
 def run_plans(table: ibis.Table, plans: dict[int, CheckPlan]) -> dict[int, dict[str, Any]]:
-    """The answers of all plans: their aggregates in one query, then what needs another."""
+    """Run all plans: their aggregates in one query, then their further queries.
+
+    Returns:
+        Fields of the result of each plan, by its index.
+    """
     if not plans:
         return {}
     values = _aggregate(
