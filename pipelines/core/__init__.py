@@ -1,1 +1,1 @@
-"""The ground floor: errors, instants and windows of time, records, verdicts. Knows nothing else."""
+"""Base types: errors, instants and windows of time, records, verdicts. Imports no other room."""

@@ -1,4 +1,4 @@
-"""Kinds of NumPy arrays, by the names that signatures use; shapes are said where they are used."""
+"""Type aliases for NumPy arrays. The docstrings that use them give the shapes."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-Codes = npt.NDArray[np.generic]  # of whatever kind: only equal or not counts
+Codes = npt.NDArray[np.generic]  # any dtype: codes are only compared for equality
 Hashes = npt.NDArray[np.uint64]

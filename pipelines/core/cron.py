@@ -1,4 +1,4 @@
-"""Steps of time as cron expressions, for what starts things on time."""
+"""Cron expressions for regular cadences, for schedulers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _HOUR, _DAY = 60, 24 * 60  # minutes
 def cron_of(cadence: timedelta, offset: timedelta = timedelta(0)) -> str:
     """A cron expression (UTC) that fires at every ``offset + k * cadence`` after midnight.
 
-    Where cron has no words for that it fires more often: it knows minutes that divide an hour,
-    and hours that divide a day. Seconds are rounded down.
+    If cron cannot express the cadence, the expression fires more often: cron supports steps of
+    minutes that divide an hour and of hours that divide a day. Seconds are rounded down.
 
     Arguments:
-        cadence: from one instant to the next, longer than nothing.
-        offset: of the first one after midnight.
+        cadence: time between two instants, above 0.
+        offset: time from midnight to the first instant.
 
     >>> cron_of(timedelta(hours=6), timedelta(minutes=90)), cron_of(timedelta(days=7))
     ('30 1,7,13,19 * * *', '0 0 * * *')

@@ -1,4 +1,4 @@
-"""Errors of the product: what went wrong, where, what was found, what is valid, and a hint."""
+"""Errors of the product. Each names the failure, its place, what was found and a hint."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class GauntletError(Exception):
         what: the failure in one clause, without a full stop.
         where: file, line, key, stream or address concerned.
         got: what was found there.
-        wanted: what would have been right.
+        wanted: what would be valid.
         hint: the next thing to try.
     """
 
@@ -52,7 +52,7 @@ class SpecError(GauntletError):
 
 
 class TimeError(GauntletError):
-    """An instant or duration that cannot be used: naive, impossible, or of unknown form."""
+    """An instant or duration is invalid: naive, impossible, or in an unknown format."""
 
     exit_code = 2
     code = "time"

@@ -1,4 +1,4 @@
-"""Atomic and durable files and folders: each is complete or absent, even after a power cut.
+"""Atomic and durable files and folders: each is complete or absent, even after a power failure.
 
 A file or folder is written under a hidden draft name in the same folder, flushed to the disk, and
 renamed. A full disk becomes an ``Unavailable`` error, and the draft is removed.
@@ -45,7 +45,7 @@ def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
 
     Arguments:
         target: the folder to write; its parent is made if needed.
-        replace: put the draft in the place of a folder that already exists.
+        replace: replace a folder that already exists.
 
     Raises:
         Unavailable: when the disk is full; nothing half-written stays.
@@ -58,7 +58,7 @@ def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def draft_in(folder: Path) -> Iterator[Path]:
-    """An unused hidden path in ``folder``; what is still there at the end of the block is removed.
+    """An unused hidden path in ``folder``; anything still there at the end of the block is removed.
 
     For drafts whose final name depends on their content. Otherwise use ``atomic_file`` or
     ``atomic_folder``.
@@ -93,10 +93,10 @@ def publish_file(draft: Path, target: Path, *, if_absent: bool = False) -> None:
 
 
 def publish_folder(draft: Path, target: Path, *, replace: bool = False) -> None:
-    """Flush a draft folder and all in it to the disk, and rename it to ``target``.
+    """Flush a draft folder with all its content to the disk, and rename it to ``target``.
 
-    The operating system has no atomic exchange of folders here: with ``replace`` there is a moment
-    at which ``target`` is absent. If the rename fails, the old folder is put back.
+    Folders are not exchanged atomically: with ``replace``, ``target`` is absent for a moment. If
+    the rename fails, the old folder is put back.
 
     Arguments:
         draft: a complete folder in the same file system.

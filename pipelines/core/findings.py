@@ -1,4 +1,4 @@
-"""Verdicts, and findings: one checked fact each. Only ``pass`` can move anything forward."""
+"""Verdicts and findings. A finding is one checked fact; only ``pass`` moves a candidate forward."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipelines.core.records import Record
 
 
 class Verdict(StrEnum):
-    """The four answers a gate may give."""
+    """The four possible verdicts of a gate."""
 
     PASS = "pass"  # noqa: S105
     FAIL = "fail"
@@ -45,9 +45,9 @@ class Interval(Record):
 class Finding(Record):
     """One checked fact.
 
-    ``name`` is stable and dotted (``contract.envelope.dispensing.quantity.range``): it is what
-    a trap test, an alert and a reader search for. ``blocking`` is false for facts that are
-    shown and do not decide.
+    ``name`` is stable and dotted (``contract.envelope.dispensing.quantity.range``), so that tests,
+    alerts and readers can search for it. ``blocking`` is false for facts that are shown but do not
+    decide.
     """
 
     gate: Gate
@@ -88,7 +88,7 @@ def make_finding(
 
     Arguments:
         name: full dotted name, for instance ``canary.primary``.
-        verdict: the answer.
+        verdict: the verdict.
         reason: one sentence for the person who is paged.
         measured: the number that was compared, if there is one.
         blocking: whether the finding decides; false if it is only shown.
@@ -114,7 +114,7 @@ def make_finding(
 
 
 def slug(value: str) -> str:
-    """A value as a finding's name allows it; where that changes it, a hash keeps it apart.
+    """A value in the characters that finding names allow; a changed value gets a hash as suffix.
 
     >>> slug("north"), slug("a b")
     ('north', 'a_b-c8687a')
@@ -126,7 +126,7 @@ def slug(value: str) -> str:
 
 
 def overall(findings: Iterable[Finding]) -> Verdict:
-    """The verdict over all blocking findings: the worst of them; ``no_data`` when there is none.
+    """The worst verdict of all blocking findings; ``no_data`` when there are none.
 
     ``fail`` is worse than ``no_data``, which is worse than ``inconclusive``.
     """

@@ -50,7 +50,7 @@ class StoredFormat(Generic[R]):
         return 1 + len(self.upgrades)
 
     def to_json(self, record: R) -> dict[str, Any]:
-        """The record as JSON types, every field spelled out, with its schema number."""
+        """The record as JSON types, with every field and its schema number."""
         return {SCHEMA: self.schema, **record.as_json()}
 
     def to_text(self, record: R) -> str:
@@ -66,7 +66,7 @@ class StoredFormat(Generic[R]):
 
         Raises:
             FormatError: when it was written in a newer schema.
-            ValueError: when it is no such record.
+            ValueError: when it is not such a record.
         """
         if not isinstance(value, dict):
             raise ValueError(f"{self.name} is not a JSON object")
@@ -92,7 +92,7 @@ def check_schema_number(found: Any, known: int, name: str, where: str) -> int:
 
     Raises:
         FormatError: when the number is newer than ``known``.
-        ValueError: when it is no schema number.
+        ValueError: when it is not a schema number.
     """
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise ValueError(f"{name} has no schema number")
@@ -111,13 +111,13 @@ _SEALED = '{"sha256":"%s","record":'
 
 
 def seal(text: str) -> bytes:
-    """A JSON file that holds ``text``, byte by byte, and the SHA-256 of those bytes."""
+    """The content of a JSON file with the exact bytes of ``text`` and their SHA-256."""
     body = text.encode()
     return (_SEALED % hashlib.sha256(body).hexdigest()).encode() + body + b"}"
 
 
 def unseal(content: bytes) -> bytes:
-    """The bytes that ``seal`` was given.
+    """The bytes that were passed to ``seal``.
 
     Raises:
         ValueError: when the content is not what was written.

@@ -1,4 +1,4 @@
-"""Frozen records, their canonical JSON, and hashes of what they mean."""
+"""Frozen records, their canonical JSON, and hashes of their meaning."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def as_json(self) -> dict[str, Any]:
-        """The record as JSON types, every field spelled out."""
+        """The record as JSON types, with every field."""
         return self.model_dump(mode="json")
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy with other values, which are not validated.
 
         Raises:
-            TypeError: for a name that is no field; Pydantic would ignore it.
+            TypeError: for a name that is not a field; Pydantic would ignore it.
         """
         if unknown := sorted(set(update or ()) - set(type(self).model_fields)):
             raise TypeError(f"{type(self).__name__} has no field {', '.join(unknown)}")
@@ -36,18 +36,18 @@ class Record(BaseModel):
 
     @classmethod
     def from_stored(cls, value: Any) -> Self:
-        """The record from stored JSON types. Unknown fields, also nested ones, are ignored.
+        """The record from stored JSON types. Unknown fields are ignored at every level.
 
         Raises:
-            ValueError: when it is no such record.
+            ValueError: when it is not such a record.
         """
         return cls.model_validate(value, extra="ignore")
 
     def meaning(self) -> dict[str, Any]:
-        """The record as JSON types without fields that have their default, also nested ones.
+        """The record as JSON types, without the fields that have their default, at every level.
 
-        A field with a default that is added later changes nothing here. A default is therefore
-        never changed: that would change the meaning of what was hashed before.
+        Adding a field with a default later does not change the result. Never change a default: that
+        would change the meaning of records that were hashed before.
         """
         return self.model_dump(mode="json", exclude_defaults=True)
 
@@ -58,7 +58,7 @@ class Record(BaseModel):
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no white space: one spelling for one value.
+    """JSON with sorted keys and no white space: each value has exactly one text.
 
     >>> canonical_json({"b": 1, "a": [True, None]})
     '{"a":[true,null],"b":1}'

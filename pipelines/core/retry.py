@@ -20,7 +20,7 @@ def compare_and_swap(
     attempts: int = 100,
     pause_s: float = 0.001,
 ) -> R:
-    """Call ``attempt`` until it is not overtaken by a concurrent writer.
+    """Call ``attempt`` until no concurrent writer overtakes it.
 
     An attempt must read the current state itself, compute the change from it, and write it on the
     condition that the state is unchanged. It raises ``retry_on`` when the state did change. The

@@ -1,4 +1,4 @@
-"""Instants, durations and half-open windows. Everything is UTC; naive timestamps are refused."""
+"""Instants, durations and half-open windows. Everything is UTC; naive timestamps are rejected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PART = re.compile(r"(\d+)([wdhms])")
 
 
 class Clock(Protocol):
-    """Tells the present. Only ``wiring`` builds one that reads the machine's clock."""
+    """Returns the present instant. Only ``wiring`` builds one that reads the machine's clock."""
 
     def now(self) -> datetime:
         """The present instant, in UTC."""
@@ -28,17 +28,17 @@ class Clock(Protocol):
 
 @dataclass(frozen=True)
 class FixedClock:
-    """A clock that stands still, for backtests, demos and tests."""
+    """A clock with a fixed instant, for backtests, demos and tests."""
 
     at: datetime
 
     def now(self) -> datetime:
-        """The instant the clock stands at."""
+        """The fixed instant."""
         return utc(self.at)
 
 
 def utc(value: datetime, where: str = "") -> datetime:
-    """``value`` in UTC; ``where`` says in an error where it stands.
+    """``value`` in UTC; ``where`` names its place in errors.
 
     Raises:
         TimeError: when ``value`` has no time zone.
@@ -55,7 +55,7 @@ def utc(value: datetime, where: str = "") -> datetime:
 
 
 def zone_of(name: str, place: str) -> ZoneInfo:
-    """A zone by its name; ``place`` says where the name stands.
+    """A time zone by its name; ``place`` names the place of the setting in errors.
 
     Raises:
         SpecError: when it is not in the IANA list.
@@ -74,7 +74,7 @@ def zone_of(name: str, place: str) -> ZoneInfo:
 def parse_instant(text: str, where: str = "") -> datetime:
     """An ISO 8601 instant in UTC; a bare date means its midnight UTC.
 
-    ``where`` says in an error where the text stands.
+    ``where`` names the place of the text in errors.
 
     >>> parse_instant("2026-01-05").isoformat()
     '2026-01-05T00:00:00+00:00'
@@ -82,7 +82,7 @@ def parse_instant(text: str, where: str = "") -> datetime:
     '2026-01-05T00:00:00+00:00'
 
     Raises:
-        TimeError: when the text is no ISO 8601 date or time, or has a time of day but no zone.
+        TimeError: when the text is not an ISO 8601 date or time, or has a time of day but no zone.
     """
     try:
         value = datetime.fromisoformat(text)
@@ -99,7 +99,7 @@ def parse_instant(text: str, where: str = "") -> datetime:
 
 
 def instant_text(value: datetime) -> str:
-    """ISO 8601 with a ``Z``, the form used in records, tags and file names' contents.
+    """ISO 8601 with a ``Z``, the format of records, tags and stored files.
 
     >>> instant_text(parse_instant("2026-01-05"))
     '2026-01-05T00:00:00Z'
@@ -108,10 +108,10 @@ def instant_text(value: datetime) -> str:
 
 
 def refuse_future(as_of: datetime, now: datetime, where: str) -> None:
-    """Let only an instant pass that a run can stand in.
+    """Check that a run's ``as_of`` is not in the future.
 
     Raises:
-        TimeError: when ``as_of`` lies after ``now``.
+        TimeError: when ``as_of`` is after ``now``.
     """
     if as_of > now:
         raise TimeError(
@@ -132,7 +132,7 @@ def epoch_us(value: datetime) -> int:
 
 
 def from_epoch_us(value: int) -> datetime:
-    """The instant so many microseconds after 1970 UTC."""
+    """The instant that is ``value`` microseconds after 1970 UTC."""
     return _EPOCH + value * MICROSECOND
 
 
@@ -143,7 +143,7 @@ def parse_duration(text: str) -> timedelta:
     True
 
     Raises:
-        TimeError: when the text has another form.
+        TimeError: when the text has another format.
     """
     if not _DURATION.fullmatch(text):
         raise TimeError(
@@ -158,7 +158,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def duration_text(value: timedelta) -> str:
-    """The shortest spelling of a duration that ``parse_duration`` reads back.
+    """The shortest text of a duration that ``parse_duration`` reads back.
 
     >>> duration_text(timedelta(days=1, hours=12))
     '1d12h'
@@ -172,14 +172,14 @@ def duration_text(value: timedelta) -> str:
 
 @dataclass(frozen=True, order=True)
 class Window:
-    """The half-open stretch of time ``[start, end)``, in UTC.
+    """The half-open interval of time ``[start, end)``, in UTC.
 
     >>> week = Window(parse_instant("2026-01-05"), parse_instant("2026-01-12"))
     >>> parse_instant("2026-01-12") in week
     False
 
     Raises:
-        TimeError: when a bound is naive or the end lies before the start.
+        TimeError: when a bound is naive or the end is before the start.
     """
 
     start: datetime
@@ -208,15 +208,15 @@ class Window:
 
     @property
     def empty(self) -> bool:
-        """Whether no instant lies in the window."""
+        """Whether the window contains no instant."""
         return self.start == self.end
 
     def overlaps(self, other: Window) -> bool:
-        """Whether some instant lies in both windows."""
+        """Whether the two windows have an instant in common."""
         return max(self.start, other.start) < min(self.end, other.end)
 
     def steps(self, every: timedelta) -> Iterator[datetime]:
-        """The instants ``start, start + every, ...`` that lie in the window."""
+        """The instants ``start, start + every, ...`` in the window."""
         at = self.start
         while at < self.end:
             yield at
