@@ -1,1 +1,1 @@
-"""Availability and parity: does production have the features, with the values that training saw?"""
+"""Availability and parity: whether production has the features, with the values of training."""

@@ -1,7 +1,7 @@
-"""Which form of a version serves: the compiled one only if it gave equal predictions before.
+"""Comparison of the compiled form of a version with its pipeline; equal predictions are required.
 
-The comparison is a finding, so it is on the review page and travels inside the version. A service
-reads it there, and never compiles what was found to differ.
+The result is a finding, which appears on the review page and is saved in the version. A service
+reads it there and uses the compiled form only if it gave equal predictions.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from pipelines.packaging.version import read_findings
 
 NAME = "availability.serving.compiled"
 REAL_ROWS = 200
-ODD_ROWS = 5  # of them, once more with values that are missing, unknown or extreme
+ODD_ROWS = 5  # number of these rows to repeat with missing, unknown or extreme values
 
 
 def rows_of(matrix: pd.DataFrame) -> list[Row]:
-    """Features by name, None where one is missing, of each row of a feature matrix."""
+    """Return the features of each row of a feature matrix by name; None for missing values."""
     whole = matrix.astype(object).where(matrix.notna(), None)
     return [dict(zip(map(str, matrix.columns), row, strict=True)) for row in whole.to_numpy()]
 
@@ -40,15 +40,15 @@ def rows_of(matrix: pd.DataFrame) -> list[Row]:
 def fast_predict_finding(
     pipeline: Pipeline, texts: frozenset[str], matrix: pd.DataFrame
 ) -> Finding:
-    """Which form of a fitted pipeline will serve, why, and the largest difference.
+    """Return which form of a fitted pipeline will serve, why, and the largest difference.
 
-    Shown, not blocking: both forms answer, one of them faster.
+    The finding is not blocking, because the pipeline itself can always serve, only more slowly.
 
     Arguments:
-        pipeline: fitted.
-        texts: features that are texts; all others are numbers.
-        matrix: real rows as the pipeline takes them, every feature in declared order, at least one;
-            two hundred of them are tried, spread evenly.
+        pipeline: the fitted pipeline.
+        texts: names of the text features; all others are numbers.
+        matrix: real input rows of the pipeline, at least one, with every feature in declared order.
+            At most ``REAL_ROWS`` evenly spaced rows are compared.
     """
     names = tuple(map(str, matrix.columns))
     places = np.unique(np.linspace(0, len(matrix) - 1, REAL_ROWS).astype(int))
@@ -63,13 +63,13 @@ def fast_predict_finding(
 
 
 def recorded_verdict(folder: Path) -> Verdict | None:
-    """The verdict at registration; ``None`` for versions without this finding.
+    """Return the verdict at registration; ``None`` for a version without this finding.
 
     Arguments:
-        folder: a version's directory.
+        folder: directory of the version.
 
     Raises:
-        OSError, ValueError: when the findings cannot be read.
+        OSError, ValueError: the findings cannot be read.
     """
     found = [one for one in read_findings(folder) if one.name == NAME]
     return found[0].verdict if found else None

@@ -1,4 +1,4 @@
-"""The loss of a recipe without a feature: the recent window scored with the feature masked."""
+"""The loss of a recipe without a feature, from scoring the recent window with it masked."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class AblationLoss(Record):
 
     @property
     def summary(self) -> str:
-        """For the reason of a finding."""
+        """The loss as text, for the reason of a finding."""
         reach = ""
         if self.interval is not None:
             low, high = self.interval.low or 0.0, self.interval.high or 0.0
@@ -49,18 +49,18 @@ def ablation_loss(
     feature: str,
     masked: Mask,
 ) -> AblationLoss:
-    """The paired difference between the same model with a feature and with it masked.
+    """Return the paired difference between a model with a feature and with the feature masked.
 
     Arguments:
-        spec: the recipe.
-        fitted: its first seed.
-        rows: the recent window: keys, decision_time, features and label.
-        feature: what is masked, as production would serve it: a count of nothing is 0, all else
-            is missing.
-        masked: in which rows, shape (rows,).
+        spec: the declaration of the recipe.
+        fitted: the recipe fitted with its first seed.
+        rows: the recent window, with keys, decision_time, features and label.
+        feature: name of the feature to mask. Masked values are as production would serve them: 0
+            for a count, missing for everything else.
+        masked: rows in which to mask the feature, shape (rows,).
 
     Raises:
-        Undefined: when the metric or its error does not exist on these rows.
+        Undefined: the metric or its standard error is undefined on these rows.
     """
     there = rows["label"].notna().to_numpy(dtype=bool)
     known, hidden = rows[there], masked[there]

@@ -1,4 +1,4 @@
-"""Whether production has a recipe's features: lookups in the online store, and their findings."""
+"""Findings on whether production has a recipe's features, from lookups in the online store."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pipelines.spec.model import ModelSpec
 from pipelines.stats.proportion import wilson_interval
 
 LEVEL = 0.95
-FEWEST = 10  # expected values from which on none at all is evidence
+FEWEST = 10  # expected number of values at which finding none is evidence
 _ORDER = (Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE, Verdict.PASS)
 
 
 class AvailabilityStatus(StrEnum):
-    """Whether a feature is available, and if not, why; the middle part of its finding's name."""
+    """Whether a feature is available, and if not, why; the middle part of the finding's name."""
 
     ONLINE = "online"  # available, for some share of the points
     NEW = "new"  # never materialized
@@ -29,9 +29,9 @@ class AvailabilityStatus(StrEnum):
 
 
 class FeatureAvailability(Record):
-    """One feature at recent decision points: in the events and in the online store.
+    """One feature at recent decision points, in the events and in the online store.
 
-    The events are read as of the store's instant, so both reflect the same events.
+    The events are read as of the store's instant, so both sides reflect the same events.
     """
 
     feature: str
@@ -51,7 +51,7 @@ class FeatureAvailability(Record):
 
     @property
     def kind(self) -> AvailabilityStatus:
-        """Whether it is available, and if not, why."""
+        """Whether the feature is available, and if not, why."""
         if not self.stored:
             return AvailabilityStatus.VANISHED if self.champions else AvailabilityStatus.NEW
         gone = self.offline and not self.online
@@ -63,19 +63,19 @@ class FeatureAvailability(Record):
 
     @property
     def stopped_arriving(self) -> bool:
-        """Whether the events no longer give it."""
+        """Whether the feature no longer has values in the events."""
         return not self.recent_share and self.trained_share * self.points >= FEWEST
 
     @property
     def share(self) -> float:
-        """Share of the values in the events that is served; the smaller of store and log."""
+        """Share of the values in the events that is served; the smaller one of store and log."""
         shares = [self.online / self.offline] if self.offline else []
         shares += [1 - self.lost / self.asked] if self.asked else []
         return min(shares, default=0.0)
 
 
 class ViewAge(Record):
-    """A stored view."""
+    """The age of a stored view."""
 
     model: str
     view: str
@@ -90,7 +90,7 @@ class ViewAge(Record):
 
 
 def staleness_finding(fresh: ViewAge) -> Finding:
-    """Whether a view is young enough to be served."""
+    """Check that a view is recent enough to be served."""
     told = f"is as of {_hours(fresh.age_s)} before the run"
     if fresh.expired:
         verdict = Verdict.FAIL
@@ -114,10 +114,12 @@ def online_findings(
     found: tuple[FeatureAvailability, ...],
     losses: Mapping[str, AblationLoss | str],
 ) -> tuple[Finding, ...]:
-    """The availability of each feature, and whether stored values equal recomputed ones.
+    """Check the availability of each feature, and that stored values equal recomputed ones.
 
     Arguments:
-        losses: of features that are missing, the loss without it, or why the loss is unknown.
+        spec: the declaration of the recipe.
+        found: the availability of each feature.
+        losses: for missing features, the loss without the feature or why the loss is unknown.
     """
     findings = []
     for each in found:
@@ -128,7 +130,7 @@ def online_findings(
 
 
 def below_required_share(spec: ModelSpec, each: FeatureAvailability) -> bool:
-    """Whether the feature is too rarely available, which stops the candidate."""
+    """Whether the feature is available too rarely, which stops the candidate."""
     verdict, _ = _verdict(spec, each)
     return verdict is not Verdict.PASS and bool(
         each.offline or each.kind is not AvailabilityStatus.ONLINE
@@ -158,7 +160,7 @@ def _share_verdict(share: float, interval: Interval | None, spec: ModelSpec) -> 
 
 
 def _interval(hits: int, rows: int, entities: int) -> Interval | None:
-    """An interval for entities: the points of one entity are one lookup."""
+    """Return the interval of a share, with entities as units: one entity needs one lookup."""
     return wilson_interval(round(hits / rows * entities), entities, LEVEL) if rows else None
 
 
@@ -218,7 +220,7 @@ def _describe(model: str, each: FeatureAvailability) -> str:
 
 
 def _stored(spec: ModelSpec, each: FeatureAvailability) -> Finding:
-    """Stored values against recomputed ones, weighted by the points that use them."""
+    """Compare stored values with recomputed ones, weighted by the points that use them."""
     limit, entities = spec.gates.audit.unequal_share, each.entities
     share = each.unequal / each.online
     interval = wilson_interval(round(share * entities), entities, LEVEL)

@@ -1,4 +1,4 @@
-"""The leak probe: recompute features of sampled points from what was known at their instant."""
+"""The leak probe: recomputes the features of sampled points from data known at their instant."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Point = tuple[Any, ...]
 
 NAME = "availability.leak_probe"
 _ROW = ":row"
-PROBE = "leak_probe"  # the key that keeps the sampled points apart
+PROBE = "leak_probe"  # the key that separates the sampled points
 
 
 def probe_leaks(
@@ -40,28 +40,28 @@ def probe_leaks(
     seed: int = 0,
     build: Build = build_frame,
 ) -> list[Finding]:
-    """Whether the frame's features can be had from what was known at each point's instant.
+    """Check that the frame's features can be computed from data known at each point's instant.
 
-    Each sampled point gets its own copy of the streams, cut to rows whose known time is not after
-    the point, and with the label columns of an ``own_row`` label emptied until they are told.
-    All copies are built in one pass, apart by an additional key. Then each feature has to be
-    equal to the frame's, to the last bit; missing equals missing.
+    Each sampled point has its own copy of the streams, restricted to rows whose known time is not
+    after the point. The columns of an ``own_row`` label are empty until the label is known. All
+    copies are built in one pass and separated by an additional key. Each feature then has to equal
+    the frame's value exactly; missing equals missing.
 
-    It finds what depends on later rows: a known time that is ignored, a row replaced by its later
-    correction, a statistic over the whole table, an outcome used before it was told. It cannot
-    find a row that was changed in place before it ever came here.
+    The probe detects features that depend on later rows: an ignored known time, a row replaced by
+    a later correction, a statistic over the whole table, or an outcome used before it was known.
+    It cannot detect a row that was changed in place before it was ingested.
 
     Arguments:
         spec: the declaration.
         streams: the streams that the frame was built from.
-        frame: as ``build`` returned it.
+        frame: the frame as returned by ``build``.
         as_of: the instant of the run.
-        sample: number of points, at least 1; chosen by a hash of ``seed`` and the point.
-        seed: of the sample.
-        build: what makes frames.
+        sample: number of points, at least 1, chosen by a hash of ``seed`` and the point.
+        seed: seed of the sample.
+        build: function that builds frames.
 
     Returns:
-        One finding: ``fail`` names the features that differ and shows an example.
+        One finding. If it fails, its reason names the features that differ and shows an example.
     """
     chosen = _sample(spec, frame, sample, seed)
     if not chosen:
@@ -69,7 +69,7 @@ def probe_leaks(
     keys = list(spec.points.keys)
     names = [name for name in spec.feature_names if name not in keys]
     probes = _probes(spec, streams, chosen, as_of)
-    # Few rows, and read more than once: taken out of all events in one pass over each stream.
+    # The copies are small and read several times, so cache them after one pass over each stream.
     cut = {name: _cut(spec, name, table, probes).cache() for name, table in streams.items()}
     at = probes.select(PROBE, asked=instant(probes[AT])).distinct()
     rebuilt = build(_with_key(spec), cut, as_of)
@@ -80,7 +80,7 @@ def probe_leaks(
     )
     wanted = frame.join(ibis.memtable(chosen), [*keys, "decision_time"], how="semi")
     before = _rows(wanted.select(*keys, "decision_time", *names), keys)
-    # A copy holds neighbours of its point too; only the point itself is looked at.
+    # A copy may also contain other points of the same keys; compare only its own point.
     number = {point: index for index, point in enumerate(_points(chosen, keys))}
     after: dict[Point, list[Point]] = defaultdict(list)
     for row in again.to_pyarrow().to_pylist():
@@ -91,7 +91,7 @@ def probe_leaks(
 
 
 def _sample(spec: FrameSpec, frame: ibis.Table, sample: int, seed: int) -> pa.Table:
-    """Up to ``sample`` different points of the frame, as keys and decision time."""
+    """Return up to ``sample`` distinct points of the frame, as keys and decision time."""
     keys = list(spec.points.keys)
     points = frame.filter([_[key].notnull() for key in keys]).select(*keys, "decision_time")
     text: Any = ibis.literal(str(seed))
@@ -109,7 +109,7 @@ def _points(chosen: pa.Table, keys: Sequence[Column]) -> list[Point]:
 def _probes(
     spec: FrameSpec, streams: Mapping[str, ibis.Table], chosen: pa.Table, as_of: datetime
 ) -> ibis.Table:
-    """The sampled points with their number, instant and all columns that features look up by."""
+    """Return the sampled points with their number, instant and all keys of their features."""
     keys = list(spec.points.keys)
     by = {key for feature in _window_features(spec) for key in feature.by}
     numbered = chosen.append_column(PROBE, pa.array(range(chosen.num_rows), pa.int64()))
@@ -118,7 +118,7 @@ def _probes(
     extra = sorted(by - set(keys))
     if not extra:
         return sampled
-    # Only event points have columns besides their keys, and those need no cells.
+    # Only event points have columns other than their keys, and event points need no grid cells.
     points = decision_points(spec, streams, {}, as_of).select(*keys, AT, *extra)
     return sampled.join(points, [*keys, AT]).distinct()
 
@@ -128,14 +128,14 @@ def _window_features(spec: FrameSpec) -> list[WindowFeature]:
 
 
 def _reach(spec: FrameSpec, feature: WindowFeature) -> timedelta:
-    """How far before its point a feature may look."""
+    """Return how far before its point a feature may read events."""
     refresh = spec.refresh_of(feature)
     stale = refresh.every + refresh.delay if refresh else timedelta(0)
     return feature.window + stale
 
 
 def _cut(spec: FrameSpec, name: str, table: ibis.Table, probes: ibis.Table) -> ibis.Table:
-    """One stream once for each probe: known by its instant, young enough, and of its keys."""
+    """Return the rows of a stream for each probe: known in time, recent enough, and of its keys."""
     declared = table.columns
     sets = {feature.by for feature in _window_features(spec) if feature.stream == name}
     spans = [_reach(spec, each) for each in _window_features(spec) if each.stream == name]
@@ -162,12 +162,12 @@ def _cut(spec: FrameSpec, name: str, table: ibis.Table, probes: ibis.Table) -> i
         max(spans, default=timedelta(0))
     )
     own = is_own and not isinstance(spec.points, GridPoints)
-    if own:  # the point's own row may be older than any window
+    if own:  # the point's own row may have an event time before any window
         young = young | (micros(table["known_time"]) == asked[f"probe:{AT}"])
     tests = [table[key] == asked[f"probe:{key}"] for key in shared]
     of_keys = [ibis.or_(*(same(each) for each in sorted(sets)))] if len(sets) > 1 else []
     cut = table.join(asked, [*tests, known, young, *of_keys])
-    if of_keys:  # a row that two keys of one probe ask for is still one row
+    if of_keys:  # keep a row once even if it matches several key sets of a probe
         cut = cut.select(*table.columns, PROBE, f"probe:{AT}").distinct().drop(_ROW)
     label = spec.label
     if own and isinstance(label, OwnRowLabel):
@@ -182,7 +182,7 @@ def _cut(spec: FrameSpec, name: str, table: ibis.Table, probes: ibis.Table) -> i
 
 
 def _with_key(spec: FrameSpec) -> FrameSpec:
-    """The declaration with the probe's number as one more column and one more key everywhere."""
+    """Return the declaration with the number of the probe as an additional column and key."""
     streams = {
         name: stream.model_copy(update={"columns": {**stream.columns, PROBE: ColumnType.INTEGER}})
         for name, stream in spec.streams.items()
@@ -193,7 +193,7 @@ def _with_key(spec: FrameSpec) -> FrameSpec:
         else feature
         for feature in spec.features
     )
-    # A view is called by its keys, and has to be as fresh under its new name.
+    # The keys are part of a view's name, so the settings of the views move to the new names.
     serving = spec.serving and spec.serving.model_copy(
         update={
             "views": {

@@ -1,4 +1,4 @@
-"""Features as they were served against the same features computed again from the events."""
+"""Comparison of served features with the same features recomputed from the events."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from pipelines.training.row_sets import row_ids
 from pipelines.training.split import decision_times
 
 NAME = "availability.parity"
-MOST_REQUESTS = 100_000  # compared; which ones is decided by the hash of their ids
+MOST_REQUESTS = 100_000  # largest number of requests to compare, selected by a hash of their ids
 MOST_EXAMPLES = 3
 LEVEL = 0.95
 DAY = timedelta(days=1)
 
 
 class FeatureParity(Record):
-    """One feature's logged values against recomputed ones."""
+    """Comparison of one feature's logged values with recomputed ones."""
 
     feature: str
     requests: int = Field(description="whose log has a value, or null, for the feature")
@@ -57,17 +57,17 @@ class FeatureParity(Record):
 
     @property
     def share(self) -> float:
-        """Unequal share, 0 to 1."""
+        """Share of unequal values, 0 to 1."""
         return self.unequal / self.requests
 
     @property
     def lost(self) -> int:
-        """Requests that were served null where there is a value."""
+        """Number of requests that were served null although there is a value."""
         return round(self.filled_share * self.requests)
 
 
 class Parity(Record):
-    """A replay of logged requests."""
+    """Result of a replay of logged requests."""
 
     requests: int = Field(description="logged in the window, or those of them that were taken")
     compared: int
@@ -76,7 +76,7 @@ class Parity(Record):
     unlogged: tuple[str, ...] = Field(description="features of the recipe that no log has")
 
     def shares(self) -> dict[str, float]:
-        """Unequal share by feature."""
+        """Return the share of unequal values by feature."""
         return {each.feature: each.share for each in self.features}
 
 
@@ -86,16 +86,17 @@ def replay(
     log: pd.DataFrame,
     at_offsets: FeatureAtOffsets | None = None,
 ) -> Parity:
-    """Compare every logged feature value with the frame's.
+    """Compare every logged feature value with the value in the frame.
 
     Arguments:
-        spec: the recipe whose features are compared; a logged feature of another name is not.
-        rows: its frame: keys, decision_time and features, as of the present.
-        log: rows of a prediction log of the same stretch of time: event_time, entity, features.
-        at_offsets: computes features at other instants, to tell causes in time.
+        spec: the declaration of the recipe; logged features that it does not declare are ignored.
+        rows: the frame of the recipe as of the present: keys, decision_time and features.
+        log: rows of the prediction log for the same period: event_time, entity and features.
+        at_offsets: computes features at other instants, to identify causes in time; optional.
 
     Raises:
-        DataError: when a log's row is no JSON object of the model's keys.
+        DataError: entities or features of the log are not JSON objects, or the entity keys differ
+            from the model's.
     """
     few = subsample_log(log)
     _, again, served = logged_requests(spec, rows, few)
@@ -118,13 +119,13 @@ def replay(
 def logged_requests(
     spec: ModelSpec, rows: pd.DataFrame, log: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[dict[str, Any]]]:
-    """The logged requests that are about points of a frame, in order of time.
+    """Return the logged requests for points of a frame, in order of time.
 
     Returns:
-        The log's rows, the frame's row of each, and each one's features as served.
+        The rows of the log, the frame's row for each, and the features as served for each.
 
     Raises:
-        DataError: as ``replay``.
+        DataError: see ``replay``.
     """
     keys, requests = spec.points.keys, requests_of(spec, log)
     place = pd.Series(np.arange(len(rows)), index=pd.Index(row_ids(keys, rows)))
@@ -140,10 +141,10 @@ def logged_requests(
 
 
 def requests_of(spec: ModelSpec, log: pd.DataFrame) -> pd.DataFrame:
-    """The entity and instant of each logged request: keys and ``decision_time``.
+    """Return the entity and instant of each logged request: keys and ``decision_time``.
 
     Raises:
-        DataError: as ``replay``.
+        DataError: see ``replay``.
     """
     entity = _objects(log["entity"], "entity")
     keys = spec.points.keys
@@ -166,15 +167,15 @@ def requests_of(spec: ModelSpec, log: pd.DataFrame) -> pd.DataFrame:
 def parity_findings(
     parity: Parity, spec: ModelSpec, blocking: Collection[str] | None = None
 ) -> tuple[Finding, ...]:
-    """One finding for each feature: it fails if more is unequal than the declaration allows.
+    """Return one finding per feature, which fails if too many values are unequal.
 
-    A share above the limit whose interval reaches below it is inconclusive. Whatever the limit,
-    the reason shows an example of what was served and what it should have been.
+    A share above the limit is inconclusive as long as its interval includes the limit. The reason
+    always shows examples of unequal values, as served and as computed.
 
     Arguments:
-        parity: the replay.
-        spec: declares the limit.
-        blocking: features whose finding decides, all by default; the others are only shown.
+        parity: result of the replay.
+        spec: the declaration, with the limit.
+        blocking: features whose findings are blocking; None for all features.
     """
     if not parity.compared:
         return (
@@ -194,12 +195,12 @@ def parity_findings(
 
 
 def parity_impossible(problem: DataError) -> Finding:
-    """The finding of a log that cannot be replayed; it blocks until a person waives it."""
+    """Return the finding for a log that cannot be replayed; it blocks until a person waives it."""
     return make_finding(NAME, Verdict.NO_DATA, problem.summary)
 
 
 def beyond(share: float, interval: Interval, limit: float) -> Verdict:
-    """Fail if the whole interval lies above the limit, inconclusive if only the share does."""
+    """Return fail if the whole interval is above the limit, inconclusive if only the share is."""
     if share <= limit:
         return Verdict.PASS
     return Verdict.FAIL if (interval.low or 0.0) > limit else Verdict.INCONCLUSIVE
@@ -236,7 +237,7 @@ def _finding(each: FeatureParity, limit: float, *, blocking: bool) -> Finding:
 
 
 def subsample_log(log: pd.DataFrame) -> pd.DataFrame:
-    """At most ``MOST_REQUESTS`` rows of a log, always the same ones."""
+    """Return at most ``MOST_REQUESTS`` rows of a log; the selection is deterministic."""
     if len(log) <= MOST_REQUESTS:
         return log
     order = pd.util.hash_pandas_object(log["request_id"], index=False).to_numpy(np.uint64)
@@ -296,7 +297,10 @@ def _feature(
 
 
 def _rhythm(spec: ModelSpec, name: str, points: pd.DataFrame) -> tuple[Integers, timedelta]:
-    """As of which instants production computed a feature, and how far apart these are."""
+    """Return the instants as of which production computed a feature, and the step between them.
+
+    The instants are in microseconds, shape (points,).
+    """
     at = decision_times(points).to_numpy("datetime64[us]").astype(np.int64)
     feature = next(one for one in spec.features if one.name == name)
     refresh = refresh_of(spec, feature) if isinstance(feature, WindowFeature) else None
@@ -306,7 +310,10 @@ def _rhythm(spec: ModelSpec, name: str, points: pd.DataFrame) -> tuple[Integers,
 
 
 def _worst(compared: ComparedValues) -> tuple[str, ...]:
-    """The largest differences of numbers, then others; one of each pair of values."""
+    """Describe the unequal values with the largest differences; each pair of values once.
+
+    Pairs that are not both numbers come last.
+    """
 
     def size(at: int) -> float:
         was, now = as_number(compared.served[at]), as_number(compared.computed[at])

@@ -1,7 +1,8 @@
-"""The likely cause of a difference between served and computed values of a feature.
+"""The likely cause of differences between served and computed values of a feature.
 
-Each cause is a hypothesis about the unequal values alone, and is told when it explains nine in ten
-of them; of several, the one that explains most. What comes of two causes at once has none.
+Each cause is a hypothesis about the unequal values only. The likely cause is the one that explains
+the most of them, and at least 90 %. Differences that come from two causes together usually have no
+likely cause.
 """
 
 from __future__ import annotations
@@ -27,30 +28,30 @@ from pipelines.gates.availability.value_comparison import (
     values_equal,
 )
 
-EXPLAINS = 0.9  # of the unequal values
-FEWEST = 3  # unequal values, below which nothing is told
-SAMPLE = 400  # unequal values that are looked for at other instants, spread over all of them
-MOST_LOOKED_UP = 40_000  # values at other instants
-MOST_STEPS = 200  # materializations back
+EXPLAINS = 0.9  # share of the unequal values that a likely cause must explain
+FEWEST = 3  # smallest number of unequal values for which a cause is reported
+SAMPLE = 400  # largest number of unequal values to compare with other instants, evenly spaced
+MOST_LOOKED_UP = 40_000  # largest number of values to compute at other instants
+MOST_STEPS = 200  # largest number of earlier materializations to try
 HALF_HOUR = timedelta(minutes=30)
-ZONES = tuple(k * HALF_HOUR for k in range(-28, 29) if k)  # no clock is 14 hours from UTC
-LATE_STEPS = 2  # so many materializations late are late; more on every value are another clock
+ZONES = tuple(k * HALF_HOUR for k in range(-28, 29) if k)  # time zones are within 14 h of UTC
+LATE_STEPS = 2  # a constant delay of more materializations may also be another time zone
 
 
 class Cause(StrEnum):
-    """Why served values differ."""
+    """Why served values differ from computed ones."""
 
-    MISSING = "missing"  # nothing served where there is a value
-    NULL_FILLED = "null_filled"  # 0 or another constant served where nothing is there
-    TYPE = "type"  # the same as text or number, in another type or spelling
-    UNIT = "unit"  # one factor
+    MISSING = "missing"  # served as missing although there is a value
+    NULL_FILLED = "null_filled"  # 0 or another constant served instead of a missing value
+    TYPE = "type"  # the same text or number in another type or spelling
+    UNIT = "unit"  # a constant factor
     STALE = "stale"  # the value of an earlier materialization
-    TIME_ZONE = "time_zone"  # the value as of a constant number of hours away
-    RESTARTED = "restarted"  # a count that began again
+    TIME_ZONE = "time_zone"  # the value at a constant offset in time
+    RESTARTED = "restarted"  # a count that started again from 0
 
 
 class LikelyCause(Record):
-    """A cause that explains unequal values."""
+    """A cause that explains most unequal values."""
 
     cause: Cause
     share: float = Field(description="of the unequal values that it explains, 0 to 1")
@@ -58,21 +59,30 @@ class LikelyCause(Record):
 
 
 class FeatureAtOffsets(Protocol):
-    """Computes a feature of points as of other instants."""
+    """Interface of a function that computes a feature of points at other instants."""
 
     def __call__(
         self, feature: str, asked: pd.DataFrame, shifts: Sequence[timedelta]
     ) -> list[list[Any]] | None:
-        """Of each point, in order, the value at each shift; none for what belongs to no instant."""
+        """Return the values of each point, in order, at each shift of its instant.
+
+        None for a feature that does not depend on the instant.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class ComparedValues:
-    """One feature's logged requests in order of time, shape (n,) each.
+    """Served and computed values of one feature, in order of time.
 
-    ``points`` has keys and ``decision_time``; ``computed_at`` is the instant as of which production
-    computed the value, in microseconds; ``step`` from one materialization to the next.
+    Arguments:
+        feature: name of the feature.
+        served: values as logged, n of them.
+        computed: values as recomputed, n of them.
+        unequal: whether the two values differ, shape (n,).
+        points: keys and ``decision_time`` of each request, n rows.
+        computed_at: instant as of which production computed the value, in microseconds, shape (n,).
+        step: time from one materialization to the next.
     """
 
     feature: str
@@ -85,22 +95,22 @@ class ComparedValues:
 
     @property
     def where(self) -> npt.NDArray[np.intp]:
-        """Places of the unequal values."""
+        """Positions of the unequal values."""
         return np.flatnonzero(self.unequal)
 
     def pairs(self) -> list[tuple[Any, Any]]:
-        """Unequal values: served, computed."""
+        """Return the unequal values as pairs of served and computed value."""
         return [(self.served[at], self.computed[at]) for at in self.where]
 
 
 def likely_cause(
     compared: ComparedValues, at_offsets: FeatureAtOffsets | None
 ) -> LikelyCause | None:
-    """The cause that explains most of a feature's unequal values; none where none does.
+    """Return the cause that explains most of a feature's unequal values, or None.
 
     Arguments:
-        compared: requests of one feature, equal ones as well.
-        at_offsets: computes the feature at other instants; without it no cause in time is told.
+        compared: all requests of one feature, including equal ones.
+        at_offsets: computes the feature at other instants; None to skip causes in time.
     """
     if int(compared.unequal.sum()) < FEWEST:
         return None
@@ -113,7 +123,7 @@ def likely_cause(
 
 
 def _by_value(compared: ComparedValues) -> Iterator[LikelyCause]:
-    """What the values alone tell."""
+    """Yield the causes that can be identified from the values alone."""
     pairs = compared.pairs()
     many = len(pairs)
     lost = sum(is_missing(was) and not is_missing(now) for was, now in pairs)
@@ -133,7 +143,7 @@ def _by_value(compared: ComparedValues) -> Iterator[LikelyCause]:
 
 
 def _filled(pairs: list[tuple[Any, Any]]) -> Iterator[LikelyCause]:
-    """One constant where nothing is there, or 0 whatever is there."""
+    """Yield a constant served in place of missing values, and 0 served for all values."""
     served = pd.Series([str(was) for was, now in pairs if is_missing(now) and not is_missing(was)])
     if len(served):
         constant = str(served.mode().iloc[0])
@@ -160,7 +170,10 @@ def _spelled_alike(served: Any, computed: Any) -> bool:
 
 
 def _factor(pairs: list[tuple[Any, Any]]) -> Iterator[LikelyCause]:
-    """One factor between all of them; it takes two different values to tell it."""
+    """Yield a constant factor between served and computed values.
+
+    This needs at least two distinct computed values.
+    """
     known = [(as_number(was), as_number(now)) for was, now in pairs]
     usable = [(was, now) for was, now in known if was and now]
     if len({now for _, now in usable}) < 2:
@@ -172,7 +185,7 @@ def _factor(pairs: list[tuple[Any, Any]]) -> Iterator[LikelyCause]:
 
 
 def _by_time(compared: ComparedValues, at_offsets: FeatureAtOffsets) -> Iterator[LikelyCause]:
-    """What the same feature says at other instants."""
+    """Yield the causes that can be identified from the feature's values at other instants."""
     at = compared.where
     stretch = int(compared.computed_at[at].max() - compared.computed_at[at].min())
     steps = min(stretch // int(compared.step / MICROSECOND) + 2, MOST_STEPS)
@@ -210,9 +223,10 @@ def _by_time(compared: ComparedValues, at_offsets: FeatureAtOffsets) -> Iterator
 def _constant(
     column: dict[timedelta, Mask], shifts: Sequence[timedelta]
 ) -> tuple[timedelta, float]:
-    """The one shift that explains most, and the share it explains.
+    """Return the shift that explains the largest share of the unequal values, and that share.
 
-    Of equals one of whole hours, and the shortest: a value often holds for longer than an hour.
+    Ties prefer whole hours, then the shortest shift, because values often stay the same for more
+    than an hour.
     """
     shares = {shift: float(column[shift].mean()) for shift in shifts}
     best = max(
@@ -223,7 +237,7 @@ def _constant(
 
 
 def _reach(column: dict[timedelta, Mask], best: tuple[timedelta, float]) -> str:
-    """The shift in words; with the furthest of the whole hours that explain as much."""
+    """Describe a shift, up to the longest shift of whole hours that explains the same share."""
     shift, share = best
     equal = [
         abs(other)
@@ -239,11 +253,11 @@ def _reach(column: dict[timedelta, Mask], best: tuple[timedelta, float]) -> str:
 def _stopped(
     compared: ComparedValues, at: npt.NDArray[np.intp], hits: Sequence[Mask]
 ) -> Iterator[LikelyCause]:
-    """One materialization that all of them were served from: none came after it for a while."""
+    """Yield the last materialization, if later ones were missing and values came from it."""
     step = int(compared.step / MICROSECOND)
     seen = compared.computed_at[at]
     if len({int(one) % step for one in seen}) > 1:
-        return  # values are computed when asked, on no grid
+        return  # values are computed on request, not on a grid
     number_of = (seen - seen.min()) // step
     matrix = np.column_stack(hits)  # column k - 1: k materializations earlier
     shares: dict[int, float] = {}
@@ -271,8 +285,10 @@ def _ago(shift: timedelta, sign: timedelta | None = None) -> str:
 
 
 def _restarted(compared: ComparedValues) -> Iterator[LikelyCause]:
-    """Lower by what had been counted before some moment: a constant of each entity, or a count
-    that is small at first and only grows while the true one goes on as before."""
+    """Yield a count that started again from 0, so that served values lack the earlier events.
+
+    Served values are then lower by a constant for each entity, or start small and only grow.
+    """
     keys = [name for name in compared.points.columns if name != "decision_time"]
     at = compared.where
     table = compared.points[keys].iloc[at].reset_index(drop=True)

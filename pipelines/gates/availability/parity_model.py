@@ -1,4 +1,4 @@
-"""A model on logged inputs: its preprocessing and predictions compared with the log's."""
+"""Checks of a model on logged inputs: its preprocessing and its predictions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipelines.stats.proportion import wilson_interval
 from pipelines.training.columns import feature_matrix
 from pipelines.training.score import score
 
-ANSWERS_ALIKE = 1e-6  # relative: an answer may be rounded on its way into the log
+ANSWERS_ALIKE = 1e-6  # relative tolerance: predictions may be rounded in the log
 
 
 def preprocessing_finding(
@@ -28,20 +28,20 @@ def preprocessing_finding(
     served: Sequence[dict[str, Any]],
     name: str,
 ) -> Finding | None:
-    """The fitted preprocessing on logged inputs against its output on recomputed ones.
+    """Compare the fitted preprocessing on logged inputs with its output on recomputed inputs.
 
-    Only requests whose features are equal value by value are looked at: what is left is what types
-    and spellings make of equal values. A feature that is not logged is taken as computed.
+    Only requests whose features are all equal are compared, so that remaining differences come
+    from the types and spellings of equal values. A feature that is not logged is taken as computed.
 
     Arguments:
         spec: the recipe that the pipeline was fitted for.
-        pipeline: all steps before the last prepare; the last one predicts.
+        pipeline: the fitted pipeline; all steps except the last one preprocess.
         rows: the frame's row of each request.
-        served: each request's features as served.
-        name: of the finding.
+        served: the features of each request as served.
+        name: name of the finding.
 
     Returns:
-        The finding; none when no request is equal.
+        The finding, or None if no request has equal features.
     """
     equal = _all_equal(spec, rows, served)
     if not equal.any():
@@ -73,16 +73,18 @@ def prediction_finding(
     answers: Floats,
     version: str,
 ) -> Finding | None:
-    """The answers in the log against those of the registered version to the same inputs.
+    """Compare logged predictions with those of the registered version for the same inputs.
 
     Arguments:
+        spec: the recipe that the pipeline was fitted for.
+        pipeline: the fitted pipeline of the version.
         rows: the frame's row of each request.
-        served: each request's features as served; those that lack one are left out.
-        answers: as logged, shape (requests,).
-        version: that the log names.
+        served: the features of each request as served; requests that lack a feature are left out.
+        answers: predictions as logged, shape (requests,).
+        version: version number in the log.
 
     Returns:
-        The finding; none when no request was logged with all features.
+        The finding, or None if no request was logged with all features.
     """
     whole = np.array([set(spec.feature_names) <= one.keys() for one in served], dtype=bool)
     if not whole.any():
@@ -141,7 +143,7 @@ def _all_equal(spec: ModelSpec, rows: pd.DataFrame, served: Sequence[dict[str, A
 def _as_served(
     spec: ModelSpec, rows: pd.DataFrame, served: Sequence[dict[str, Any]]
 ) -> pd.DataFrame:
-    """The rows with their features as they were logged."""
+    """Return the rows with their features as logged."""
     logged = {
         name: pd.Series(
             [one.get(name, now) for one, now in zip(served, rows[name].tolist(), strict=True)],

@@ -6,10 +6,10 @@ from pipelines.core.findings import Finding, Verdict, make_finding
 
 
 def serialization_finding(form: str) -> Finding:
-    """Whether loading the model can run code; shown, never blocking.
+    """Report whether loading the model can run code; not blocking.
 
     Arguments:
-        form: ``skops`` or ``cloudpickle``, as the package was written.
+        form: serialization format of the package, ``skops`` or ``cloudpickle``.
     """
     safe = form == "skops"
     return make_finding(

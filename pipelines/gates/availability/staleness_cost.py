@@ -1,8 +1,9 @@
 """Compare a recipe on fresh features with the same recipe on features as they are served.
 
-Three variants: *fresh* trains and scores on features as of the decision, which is optimistic if
-production serves older values. *served* trains and scores on served values: what the model is
-worth. *mismatched* trains on fresh features and scores on served ones.
+There are three variants. *fresh* trains and scores on features as of the decision, which is
+optimistic if production serves older values. *served* trains and scores on served values, and
+gives the performance in production. *mismatched* trains on fresh features and scores on served
+ones.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class FreshnessVariant(Record):
 
 
 class FreshnessComparison(Record):
-    """The three variants on the same rows."""
+    """Results of the three variants on the same rows."""
 
     metric: str
     higher_is_better: bool
@@ -55,16 +56,17 @@ def compare_freshness(
     train: dict[FeatureSource, pd.DataFrame],
     recent: dict[FeatureSource, pd.DataFrame],
 ) -> FreshnessComparison:
-    """Train twice and score three times, with the first seed.
+    """Train two models and score three variants, with the first seed.
 
     Arguments:
         spec: the declaration.
         train: rows of the training span, with fresh and with served features.
-        recent: rows of the recent window, likewise; both hold the same points in the same order.
+        recent: rows of the recent window, with fresh and with served features. Both have the same
+            points in the same order.
 
     Raises:
-        DataError: when there is too little to learn from, or the points are not the same.
-        Undefined: when the metric does not exist for these rows.
+        DataError: there is too little training data, or the points differ.
+        Undefined: the metric is undefined on these rows.
     """
     models = {source: fit(spec, rows, spec.seeds[0]) for source, rows in train.items()}
     variants: tuple[

@@ -1,4 +1,4 @@
-"""A feature view in the online store, compared with what the events give at that instant."""
+"""Comparison of a feature view in the online store with values recomputed from the events."""
 
 from __future__ import annotations
 
@@ -29,9 +29,17 @@ Entity = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class FeatureLookup:
-    """One feature at recent points.
+    """Lookup of one feature at recent points.
 
-    Numbers count points; ``absent_entities`` have a value in the events and none in the store.
+    Arguments:
+        feature: the feature.
+        offline: number of points with a value in the events.
+        online: number of these points with a value in the store as well.
+        entities: number of distinct entities with a value in the events.
+        unequal: number of points whose two values differ.
+        likely: likely cause of the differences, if there is one.
+        stored: whether the store has the definition of the feature.
+        absent_entities: entities with a value in the events and none in the store.
     """
 
     feature: WindowFeature
@@ -52,21 +60,21 @@ def look_up_view(
     points: pd.DataFrame,
     as_of: datetime,
 ) -> tuple[FeatureLookup, ...]:
-    """Look up every feature of a view at some points, and compute it from the events.
+    """Look up every feature of a view at some points, and recompute it from the events.
 
-    Both are as of the store's instant, so that the passage of time is no difference.
+    Both are as of the store's instant, so that they refer to the same events.
 
     Arguments:
         spec: the declaration.
-        view: one of its views, which is kept in the store.
-        store: where production looks.
-        streams: canonical tables of what was known by ``as_of``.
-        points: different points with the view's entity and how many there are of each, ``points``.
-        as_of: the instant of asking; a store that is older than the view's ttl serves nothing.
+        view: one of its views that is kept in the store.
+        store: the online store of production.
+        streams: canonical tables of the events known by ``as_of``.
+        points: entities of the view, with the number of points of each in the column ``points``.
+        as_of: instant of the lookup; values older than the view's ttl are not served.
 
     Raises:
-        SpecError: when the view is never stored.
-        Unavailable: when the store does not answer.
+        SpecError: the view is never stored.
+        Unavailable: the store does not respond.
     """
     state = store.state(f"{view.model}.{view.name}")
     entity = list(view.entity)
@@ -89,7 +97,7 @@ def look_up_view(
 
 
 def is_present(feature: Feature, value: Any) -> bool:
-    """Whether a value is present. A count of 0 is not: an unknown entity has it as well."""
+    """Whether a value is present; a count of 0 is not, because unknown entities have it as well."""
     counts = isinstance(feature, WindowFeature) and feature.aggregate in ("count", "distinct")
     return not is_missing(value) and not (counts and value == 0)
 
