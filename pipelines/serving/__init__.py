@@ -1,1 +1,1 @@
-"""What answers requests, and the log of what was answered."""
+"""Online serving and batch scoring of deployed versions."""

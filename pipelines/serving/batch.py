@@ -1,7 +1,7 @@
-"""A batch is a service that is asked about everybody at once, at an instant of its own.
+"""Batch scoring: predictions for many entities as of one instant.
 
-Nothing is decided here that ``serving.service`` does not decide: arms, shadow, fallback and what is
-logged are the same because they are the same code.
+It runs ``serving.service.ModelService``, so arms, shadow, fallback and logging work as they do
+online.
 """
 
 from __future__ import annotations
@@ -24,16 +24,19 @@ def score_entities(
     entities: Sequence[Mapping[str, Any]],
     at: datetime,
 ) -> list[Prediction]:
-    """Predictions for entities as of an instant, those of the shadow among them.
+    """Score entities as of one instant.
 
     Arguments:
-        deployed: who answers.
-        store: the views of its versions, as they could be read at ``at``.
-        entities: their keys.
-        at: of the decisions.
+        deployed: the plan and its loaded versions.
+        store: the feature views of these versions, as they were readable at ``at``.
+        entities: the keys of each entity.
+        at: decision time of all predictions.
+
+    Returns:
+        The predictions, shadow predictions included.
 
     Raises:
-        GauntletError: when the champion cannot answer for one of them.
+        GauntletError: when the champion cannot answer for one of the entities.
     """
     model, made = deployed.plan.model, list[Prediction]()
     service = ModelService(
@@ -51,7 +54,7 @@ def score_entities(
 
 
 def request_id(model: str, at: datetime, entity: Mapping[str, Any]) -> str:
-    """The id of a batch's request: the same for the same model, instant and entity."""
+    """A request id for batch scoring, determined by model, instant and entity."""
     asked = {"model": model, "at": instant_text(at), "entity": dict(entity)}
     return digest_of(asked)[:32]
 
@@ -62,7 +65,7 @@ def _run_now(work: Callable[[], None]) -> bool:
 
 
 class NoMetrics:
-    """Nobody counts: all that a watcher would be told is in the log."""
+    """Metrics that count nothing; the prediction log holds the same information."""
 
     def answered(self, model: str, version: str, arm: Arm, latency_s: float, rows: int) -> None:
         """See ``service.Metrics``."""

@@ -1,4 +1,4 @@
-"""Blue-green: a planned version is loaded, checked and warm before the first request sees it."""
+"""Blue-green deployment: a version is loaded, checked and warm before its first request."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pipelines.serving.loaded_version import LoadedVersion, load_for_serving
 from pipelines.serving.plan import PlannedVersion, ServingPlan, plan_stamp, read_plan
 from pipelines.serving.service import Deployed, ModelService
 
-KEPT = 4  # versions of a model that stay loaded: today's two and those that a rollback may want
+KEPT = 4  # versions of a model that stay loaded: the current two, and earlier ones for a rollback
 
 
 class Deployment:
-    """Keeps one model's service at what its plan says.
+    """Deploys the versions that a model's serving plan names.
 
     Arguments:
-        service: whose versions are switched.
-        folder: where plans are.
-        load: makes a version ready to answer.
+        service: the service to deploy to.
+        folder: the folder of the plans.
+        load: verifies and loads a version.
     """
 
     def __init__(
@@ -38,15 +38,15 @@ class Deployment:
 
     @property
     def stale_for_s(self) -> float:
-        """Seconds since the registry last said who answers, or since this process began.
+        """Seconds since the plan was last confirmed, or since this deployment was created.
 
-        No clock that somebody sets has a part in it.
+        Measured with a monotonic clock, so changes of the system time do not affect it.
         """
         return time.perf_counter() - self._confirmed_at
 
     @property
     def summary(self) -> str:
-        """Who answers, in words."""
+        """The deployed versions, as one line of text."""
         deployed = self._service.deployed
         if deployed is None:
             return f"{self._service.model}: nobody answers"
@@ -54,14 +54,15 @@ class Deployment:
         return f"{self._service.model}: version {deployed.champion.number} answers{beside}"
 
     def follow(self) -> bool:
-        """Switch to the plan if it changed; a champion that cannot be loaded leaves all as it is.
+        """Deploy the current plan if it changed.
 
-        A challenger that cannot be loaded is left out: nobody lacks the champion's answer for it.
-        What was refused is not tried again until the plan changes. ``problem`` says what is in the
-        way, for as long as it is.
+        If the champion cannot be loaded, the deployed versions stay. If only the challenger cannot
+        be loaded, the champion is deployed without it and answers every request. A plan with a
+        version that failed to load is not tried again until the plan changes. ``problem`` holds
+        the current error, or ``None``.
 
         Returns:
-            Whether there was a switch.
+            Whether the deployed versions changed.
         """
         stamp = plan_stamp(self._folder, self._service.model)
         if stamp != self._stamp:
@@ -92,11 +93,11 @@ class Deployment:
         return True
 
     def _version(self, serving: PlannedVersion, plan: ServingPlan) -> LoadedVersion | None:
-        """A version of one content hash never changes, so it is loaded once; None: it cannot be."""
+        """The loaded version, cached because its content is immutable; None when loading fails."""
         try:
             found = self._loaded.pop(serving, None) or self._load(serving)
         except GauntletError as cause:
             self.problem, self._rejected = cause, plan.digest
             return None
-        self._loaded[serving] = found  # the newest used stand last
+        self._loaded[serving] = found  # the most recently used come last
         return found

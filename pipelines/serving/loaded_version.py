@@ -1,4 +1,4 @@
-"""A version as a service holds it: verified, loaded, and warm before the first request."""
+"""Versions in a service: verified, loaded, and warm before the first request."""
 
 from __future__ import annotations
 
@@ -40,10 +40,13 @@ class LoadedVersion:
     is_compiled: bool
 
     def answer(self, rows: Sequence[Row]) -> Floats:
-        """Predictions of rows of features by name, float64 (n,).
+        """Predict rows of features, given by name.
+
+        Returns:
+            Predictions, float64 of shape (n,).
 
         Raises:
-            IntegrityError: when a prediction is no finite number.
+            IntegrityError: when a prediction is not finite.
         """
         found = self.predict(rows)
         if not np.isfinite(found).all():
@@ -56,18 +59,20 @@ class LoadedVersion:
 
 
 def load_for_serving(serving: PlannedVersion, *, online: bool = True) -> LoadedVersion:
-    """Check a version's hash, load it, and predict its own example with it.
+    """Check a version's hash, load it, and predict its input example.
 
-    A pipeline of a known form is compiled, unless registration found that to differ, and where it
-    answers its example in the same way with the libraries that are here.
+    The compiled pipeline is used if registration did not find that its predictions differ, and if
+    it predicts the example like the interpreted pipeline with the installed libraries. Otherwise
+    the interpreted pipeline is used.
 
     Arguments:
-        serving: what to load.
-        online: whether its window features have to be in the online store.
+        serving: the version to load.
+        online: whether its window features must be available in the online store.
 
     Raises:
-        IntegrityError: when its content is not what was registered, or cannot be loaded and used.
-        SpecError: when its features cannot be had online.
+        IntegrityError: when its content differs from what was registered, or it cannot be loaded
+            or cannot predict its example.
+        SpecError: when it has window features but no ``serving`` declaration.
     """
     folder = Path(serving.folder)
     found = content_digest(folder)
@@ -93,7 +98,7 @@ def load_for_serving(serving: PlannedVersion, *, online: bool = True) -> LoadedV
         loaded.answer(example)
     except GauntletError:
         raise
-    except Exception as cause:  # what a file that is unpickled raises, nobody can list
+    except Exception as cause:  # unpickling can raise any exception
         raise _not_servable(
             serving, repr(cause), "a model that predicts its own example"
         ) from cause
@@ -105,7 +110,7 @@ def _read(folder: Path) -> tuple[ModelSpec, list[Row], Any]:
 
 
 def _check_features(serving: PlannedVersion, spec: ModelSpec) -> None:
-    """Refuse a version whose window features are nowhere to be found when a request comes."""
+    """Refuse a version with window features that are not materialized to the online store."""
     windows = [feature.name for feature in spec.features if isinstance(feature, WindowFeature)]
     if windows and spec.serving is None:
         raise SpecError(

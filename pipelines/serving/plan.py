@@ -1,4 +1,7 @@
-"""The plan: which versions answer for a model, and for whom. One small file that workers watch."""
+"""The serving plan: a small file that names a model's versions and divides the traffic.
+
+Workers watch the file for changes.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from pipelines.spec.fields import Name
 
 
 class PlannedVersion(Record):
-    """A version that is to be loaded."""
+    """A version to load."""
 
     version: str
     content: str = Field(pattern=r"^[0-9a-f]{64}$", description="hash of its directory")
@@ -24,9 +27,9 @@ class PlannedVersion(Record):
 
 
 class ServingPlan(Record):
-    """Who answers a model's requests from now on.
+    """The versions that answer a model's requests, and how the traffic is divided.
 
-    Without a challenger the allocation plays no part: the champion answers everybody.
+    Without a challenger the allocation is not used: the champion answers every request.
     """
 
     model: Name
@@ -39,9 +42,9 @@ PLAN = StoredFormat("a serving plan", ServingPlan)
 
 
 def write_plan(folder: Path, plan: ServingPlan) -> None:
-    """Put a plan where workers look for it; complete or absent.
+    """Write a plan for the workers, atomically.
 
-    One that stands there already is only stamped: the registry has said it again.
+    If the file already holds this plan, only its modification time is updated, which confirms it.
 
     Raises:
         Unavailable: when the disk is full.
@@ -55,7 +58,7 @@ def write_plan(folder: Path, plan: ServingPlan) -> None:
 
 
 def plan_stamp(folder: Path, model: str) -> int | None:
-    """Another number whenever the registry has said who answers; none without a plan."""
+    """Modification time of the plan in ns, new at each confirmation; None without a plan."""
     try:
         return plan_path(folder, model).stat().st_mtime_ns
     except FileNotFoundError:
@@ -63,10 +66,10 @@ def plan_stamp(folder: Path, model: str) -> int | None:
 
 
 def read_plan(folder: Path, model: str) -> ServingPlan | None:
-    """The plan of a model; none when nothing was planned yet.
+    """The plan of a model; None when it has no plan yet.
 
     Raises:
-        IntegrityError: when the file is no plan.
+        IntegrityError: when the file is not a valid plan.
     """
     path = plan_path(folder, model)
     try:
@@ -83,5 +86,5 @@ def read_plan(folder: Path, model: str) -> ServingPlan | None:
 
 
 def plan_path(folder: Path, model: str) -> Path:
-    """The file of a model's plan."""
+    """Path of a model's plan file."""
     return folder / f"{model}.json"

@@ -1,4 +1,4 @@
-"""What a caller sends: decision points as JSON, checked column by column before anything else."""
+"""Validation of predict requests: decision points as JSON, checked column by column."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _WANTED = {
     ColumnType.TIMESTAMP: "an instant with a zone, such as 2026-01-05T06:00:00Z",
 }
 _LARGEST = 2**63 - 1
-_HALVES = re.compile("[\ud800-\udfff]")  # JSON can spell half a character; nothing can store it
+_HALVES = re.compile("[\ud800-\udfff]")  # JSON allows lone surrogates, but they cannot be stored
 
 
 class InvalidPointError(DataError):
-    """A request asks for what the model cannot answer; ``where`` names row and column."""
+    """A decision point is invalid for the model; ``where`` names row and column."""
 
     code = "invalid_point"
 
@@ -33,15 +33,18 @@ class InvalidPointError(DataError):
 def checked_points(
     rows: Sequence[Any], spec: ModelSpec, also: Mapping[str, ColumnType] | None = None
 ) -> list[Point]:
-    """The rows with values of their declared types; what may be missing and is not there is None.
+    """Check decision points and convert their values to the declared types.
 
     Arguments:
         rows: one JSON object for each decision point.
-        spec: of the version that has to be able to answer.
-        also: columns of a challenger, which may be sent and need not be.
+        spec: declaration of the version that must be able to answer.
+        also: columns of a challenger, which are optional.
+
+    Returns:
+        The points in their order; an optional column that is missing is ``None``.
 
     Raises:
-        WrongPointError: for the first row and column that is absent, unknown, or of another type.
+        InvalidPointError: for the first column that is absent, unknown, or of another type.
     """
     columns, keys = spec.request_columns(), spec.points.keys
     known = {**(also or {}), **columns}

@@ -1,7 +1,8 @@
-"""Answers requests: an arm for the entity, features as production has them, a prediction, a log.
+"""Answers predict requests: assigns arms, looks up features, predicts and logs the predictions.
 
-What answers is one immutable ``Deployed``: replacing it is one assignment. A request works with the
-one that it met, so a switch loses none, and the version before stays loaded until nobody uses it.
+The versions in use are one immutable ``Deployed``, replaced by one assignment. Each request keeps
+the ``Deployed`` that it started with, so a switch loses no request, and the previous version stays
+loaded until no request uses it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Deployed:
 
 @dataclass(frozen=True)
 class Answer:
-    """One prediction, as the caller gets it."""
+    """One prediction, as returned to the caller."""
 
     request_id: str
     prediction: float
@@ -46,34 +47,38 @@ class Answer:
 
 
 class Metrics(Protocol):
-    """Who counts what happens."""
+    """Port for the service's metrics."""
 
     def answered(self, model: str, version: str, arm: Arm, latency_s: float, rows: int) -> None:
         """Rows of one request were answered by a version."""
         ...
 
     def failed(self, model: str, version: str, arm: Arm, cause: Exception) -> None:
-        """A version could not answer; the champion did in its place, or nobody had to."""
+        """A version could not answer.
+
+        For a failed challenger outside the shadow, the champion answers instead.
+        """
         ...
 
     def skipped_shadow(self, model: str) -> None:
-        """The challenger had no time for a request in shadow."""
+        """A shadow request was dropped because the challenger's queue was full."""
         ...
 
 
-RunLater = Callable[[Callable[[], None]], bool]  # does something after the answer; False: no room
+# Schedules work after the answer; returns False when the queue is full.
+RunLater = Callable[[Callable[[], None]], bool]
 
 
 class ModelService:
-    """One model's requests.
+    """Answers the predict requests of one model.
 
     Arguments:
-        model: its name.
-        store: where window features are.
-        record: makes predictions durable; returns when they are.
-        clock: says at which instant a request decides.
-        watcher: is told what happens.
-        later: takes the shadow's work off the request's way.
+        model: name of the model.
+        store: online store of the window features.
+        record: logs predictions; returns once they are durable.
+        clock: gives the decision time of a request.
+        metrics: counts answers, failures and skipped shadow requests.
+        run_later: runs shadow predictions outside the request.
     """
 
     def __init__(
@@ -91,21 +96,22 @@ class ModelService:
         self.deployed: Deployed | None = None
 
     def answer(self, points: Sequence[Any], request_id: str) -> list[Answer]:
-        """Predict for some decision points at the present instant.
+        """Predict for decision points as of now.
 
-        A challenger that cannot answer costs no caller anything: the champion does, and the entity
-        stays in its arm, as it would be counted had it been answered worse.
+        If the challenger fails, the champion answers instead, so the caller gets a prediction. The
+        entity still counts in the challenger's arm.
 
         Arguments:
             points: JSON objects, at least one.
-            request_id: unique; the rows of a request are called ``<request_id>.<number>``.
+            request_id: unique; the rows of a request get the ids ``<request_id>.<number>``.
 
         Returns:
-            One answer for each point, in their order, all of them in the log.
+            One answer for each point, in their order. All of them have been logged.
 
         Raises:
-            WrongPointError: when a point is not what the model can be asked.
-            Unavailable: when nothing is deployed, or the online store or the log does not answer.
+            InvalidPointError: when a point is invalid for the model.
+            Unavailable: when no version is deployed, or the online store or the log does not
+                respond.
         """
         began = time.perf_counter()
         now, deployed = self._clock.now(), self._standing()
@@ -177,7 +183,7 @@ class ModelService:
             return self._predict(version, arm, asked, now)
         except Unavailable:
             raise
-        except Exception as cause:  # a model may raise whatever it likes
+        except Exception as cause:  # a model can raise any exception
             self._metrics.failed(self.model, version.number, arm, cause)
             if version is champion:
                 raise
