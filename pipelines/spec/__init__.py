@@ -1,1 +1,1 @@
-"""What a user declares in ``models/<name>.yaml``: frozen, unknown keys refused."""
+"""The declarations in ``models/<name>.yaml``, as frozen records that reject unknown keys."""

@@ -1,12 +1,12 @@
-"""Two declarations, one frame: score two models on the same rows.
+"""Combines two declarations in one frame, to score two models on the same rows.
 
 When a recipe changes, champion and candidate need different features of the same decision points.
 ``combined_spec`` makes one declaration that has both: the candidate's points and label, its
 features, and the champion's features next to them.
 
 The candidate below sums two weeks of sales where the champion summed one. Both call the feature
-``sold``. In the combined frame the champion's is ``champion_sold``, and ``other_names`` says how
-to turn the frame's columns back into the champion's own:
+``sold``. In the combined frame the champion's is ``champion_sold``, and ``other_names`` maps the
+champion's own names to the columns of the frame:
 
     >>> def declaration(window: str) -> ModelSpec:
     ...     return ModelSpec.model_validate(
@@ -73,7 +73,7 @@ OTHER = "champion_"
 
 
 def combined_spec(spec: ModelSpec, other: ModelSpec, prefix: str = OTHER) -> ModelSpec:
-    """One declaration with the features of two.
+    """One declaration with the features of two declarations.
 
     Points, label and everything else are the first declaration's. A feature that both declare in
     the same way appears once. Any other feature of ``other`` is renamed ``<prefix><name>``.
@@ -81,7 +81,7 @@ def combined_spec(spec: ModelSpec, other: ModelSpec, prefix: str = OTHER) -> Mod
     Arguments:
         spec: the declaration to extend.
         other: the declaration whose features are added.
-        prefix: put in front of the names of added features.
+        prefix: prefix of the names of added features.
 
     Raises:
         SpecError: when the two have different decision points, or read one stream differently.
@@ -115,7 +115,7 @@ def combined_spec(spec: ModelSpec, other: ModelSpec, prefix: str = OTHER) -> Mod
 
 
 def common_spec(spec: ModelSpec, champion: ModelSpec | None) -> ModelSpec:
-    """The declaration that serves a candidate and its champion; the candidate's if recipes match.
+    """One declaration for a candidate and its champion; the candidate's if their recipes match.
 
     Arguments:
         spec: the candidate's declaration.
@@ -130,7 +130,7 @@ def common_spec(spec: ModelSpec, champion: ModelSpec | None) -> ModelSpec:
 
 
 def other_names(spec: ModelSpec, other: ModelSpec, prefix: str = OTHER) -> dict[str, str]:
-    """Column in the combined frame of each renamed feature of ``other``, by its own name."""
+    """The columns in the combined frame of the renamed features of ``other``, by original name."""
     return {
         feature.name: prefix + feature.name
         for feature in other.features
@@ -139,7 +139,7 @@ def other_names(spec: ModelSpec, other: ModelSpec, prefix: str = OTHER) -> dict[
 
 
 def _merged(old: Mapping[str, Stream], new: Mapping[str, Stream]) -> dict[str, Stream]:
-    """Both sets of streams; a shared stream has the columns that either declares."""
+    """Both sets of streams; a shared stream has the columns of both declarations."""
     merged = {**old, **new}
     for name in old.keys() & new.keys():
         before, after = old[name], new[name]

@@ -1,4 +1,4 @@
-"""Features: attributes of the decision point, parts of its time, aggregates of past events."""
+"""Features: attributes of the decision point, calendar parts, aggregates of past events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipelines.spec.points import Aggregate
 
 
 class AttributeFeature(Declaration):
-    """A column of the decision point's own row (or one of its keys)."""
+    """A column of the decision point's own row, or one of its keys."""
 
     kind: Literal["attribute"]
     name: Name
@@ -26,12 +26,12 @@ class AttributeFeature(Declaration):
 
     @property
     def in_words(self) -> str:
-        """Its definition, for people."""
+        """Its definition in words."""
         return f"{self.source} of the request"
 
 
 class CalendarFeature(Declaration):
-    """A part of the decision time, on the clock of a named zone."""
+    """A calendar part of the decision time, in the local time of a named zone."""
 
     kind: Literal["calendar"]
     name: Name
@@ -40,15 +40,15 @@ class CalendarFeature(Declaration):
 
     @property
     def in_words(self) -> str:
-        """Its definition, for people."""
+        """Its definition in words."""
         return f"the {self.part} of the decision time in {self.zone!r}"
 
 
 class WindowFeature(Declaration):
-    """An aggregate over the events of ``[point - window, point)`` known by then, by some keys.
+    """An aggregate by keys over the events of ``[point - window, point)`` known at the point.
 
-    ``time_since`` is in days since the last event; ``count`` and ``distinct`` of nothing are 0,
-    every other aggregate of nothing is missing.
+    ``time_since`` is in days since the last event. Without events, ``count`` and ``distinct`` are 0
+    and every other aggregate is missing.
     """
 
     kind: Literal["window"]
@@ -62,12 +62,12 @@ class WindowFeature(Declaration):
 
     @property
     def view(self) -> str:
-        """The feature view it belongs to: one for each stream and entity."""
+        """The name of its feature view: one for each stream and entity."""
         return f"{self.stream}_by_{'_'.join(self.by)}".lower()
 
     @property
     def in_words(self) -> str:
-        """Its definition, for people; stream and keys are those of its view."""
+        """Its definition in words; stream and keys are those of its view."""
         where = " and ".join(condition.in_words for condition in self.where)
         of = f"{self.aggregate} of {self.column or 'events'} over {duration_text(self.window)}"
         return f"{of} where {where}" if where else of

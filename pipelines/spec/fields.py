@@ -1,4 +1,4 @@
-"""The kinds of field that declarations are made of."""
+"""Field types for declarations."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ When = Annotated[
 
 
 def _read_cron(value: object) -> object:
-    from croniter import croniter  # Airflow's own reader of schedules
+    from croniter import croniter  # Airflow parses schedules with it too
 
     if isinstance(value, str) and not croniter.is_valid(value):
         raise ValueError("not a cron expression: wanted five fields such as '0 6 * * 1', or @daily")
@@ -75,11 +75,11 @@ Scalar = bool | int | float | str
 
 
 class Declaration(Record):
-    """A part of a declaration. Its digest ignores comments, key order and spelled-out defaults."""
+    """A part of a declaration. Its digest ignores comments, key order and explicit defaults."""
 
 
 class ColumnType(StrEnum):
-    """Types of event columns. Times are instants with a zone in the files, UTC inside."""
+    """Types of event columns. Times have a zone in files; internally they are in UTC."""
 
     STRING = "string"
     INTEGER = "integer"
@@ -89,7 +89,7 @@ class ColumnType(StrEnum):
 
 
 class Condition(Declaration):
-    """One condition on a column; in a list all must hold. A missing value never holds."""
+    """One condition on a column. All conditions of a list must hold; a missing value meets none."""
 
     column: Column
     is_: Scalar | None = Field(default=None, alias="is")
@@ -111,7 +111,7 @@ class Condition(Declaration):
 
     @property
     def in_words(self) -> str:
-        """What it asks, for people."""
+        """The condition in words."""
         tests = self.model_dump(mode="json", exclude_none=True, exclude={"column"})
         return " and ".join(
             f"{self.column} {test.replace('_', ' ')} {json.dumps(value, ensure_ascii=False)}"

@@ -1,4 +1,4 @@
-"""What decides the rows and columns of a frame of decision points."""
+"""The parts of a declaration that determine the rows and columns of a frame."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pipelines.spec.streams import Stream
 
 @dataclass(frozen=True)
 class FrameSpec:
-    """Decision points with their features and label, and the streams that these read.
+    """Decision points with their features and label, and the streams that they read.
 
-    A model's own is ``ModelSpec.frame``. Another one is made with ``dataclasses.replace`` or from
-    parts, for instance to compute labels alone.
+    ``ModelSpec.frame`` returns the one of a model. Make others with ``dataclasses.replace`` or from
+    parts, for instance to compute labels only.
 
     Arguments:
-        streams: declared streams, by name; all that points, features and label read.
-        points: what makes decision points.
-        label: how a point is labelled; ``None`` for a frame without labels.
-        features: in the order of the frame's columns.
-        serving: how fresh production's window features are; ``None``: computed on request.
+        streams: declared streams, by name: every stream that points, features and label read.
+        points: declaration of the decision points.
+        label: declaration of the label; ``None`` for a frame without labels.
+        features: features in the order of the frame's columns.
+        serving: refresh of the window features in production; ``None``: computed on request.
     """
 
     streams: Mapping[str, Stream]
@@ -35,7 +35,7 @@ class FrameSpec:
 
     @property
     def point_stream(self) -> Stream:
-        """The stream that makes decision points."""
+        """The stream that decision points come from."""
         return self.streams[self.points.stream]
 
     @property
@@ -49,7 +49,7 @@ class FrameSpec:
         return tuple(each for each in self.features if isinstance(each, WindowFeature))
 
     def refresh_of(self, feature: WindowFeature) -> Refresh | None:
-        """When the feature is refreshed online; ``None`` if it is computed on request."""
+        """The feature's refresh in the online store; ``None`` if it is computed on request."""
         return None if self.serving is None else self.serving.of(feature.view)
 
     def point_columns(self) -> dict[str, ColumnType]:
@@ -60,7 +60,7 @@ class FrameSpec:
         return {key: columns[key] for key in self.points.keys if key in columns}
 
     def request_columns(self) -> dict[str, ColumnType]:
-        """Columns of a request: keys, and what features are computed from or looked up by."""
+        """Columns of a request: keys, and columns that features are computed from or found by."""
         columns, needed = self.point_columns(), list(self.points.keys)
         for feature in self.features:
             if isinstance(feature, AttributeFeature):
@@ -71,7 +71,7 @@ class FrameSpec:
 
 
 def frame_problems(frame: FrameSpec) -> Iterator[str]:
-    """What does not fit together in a frame's declaration, a sentence each."""
+    """The contradictions in a frame's declaration, one sentence each."""
     yield from _stream_problems(frame)
     yield from _name_problems(frame)
     if frame.points.stream in frame.streams:
@@ -80,7 +80,7 @@ def frame_problems(frame: FrameSpec) -> Iterator[str]:
 
 
 def _named_columns(frame: FrameSpec) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Where columns of a stream are named: place, stream, columns."""
+    """Every reference to columns of a stream: place, stream, columns."""
 
     def named(column: str | None, where: tuple[Condition, ...]) -> tuple[str, ...]:
         return tuple(c for c in (column, *(condition.column for condition in where)) if c)
@@ -113,7 +113,7 @@ def _name_problems(frame: FrameSpec) -> Iterator[str]:
 
 
 def _point_problems(frame: FrameSpec) -> Iterator[str]:
-    """Columns that features and label need of a decision point, and it does not have."""
+    """Columns that features and label need and that the decision point does not have."""
     point, label = frame.point_columns(), frame.label
     for feature in frame.features:
         needed: tuple[Column, ...] = ()

@@ -1,7 +1,7 @@
-"""Shared features: a declaration's ``- include:`` entries, replaced by what the named files hold.
+"""Shared features: replaces a declaration's ``- include:`` entries by the content of their files.
 
-Works on YAML's nodes, not on values: every node knows the file and line that it came from, so a
-mistake in a shared feature is named where it stands.
+Works on YAML nodes, not on values: every node has its file and line, so that an error in a shared
+feature names the place in the shared file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipelines.spec.fields import Declaration, Name
 
 
 class Include(Declaration):
-    """Features of a file that several models share, in the place of this entry."""
+    """An entry that is replaced by features of a file that several models share."""
 
     include: str = Field(
         pattern=r"^features/[A-Za-z0-9_\-]+\.yaml$",
@@ -30,10 +30,10 @@ class Include(Declaration):
 
 
 def read_nodes(path: Path) -> yaml.Node | None:
-    """The file as YAML's nodes, whose marks bear its path; none for an empty one.
+    """The file as YAML nodes, whose marks contain its path; ``None`` for an empty file.
 
     Raises:
-        SpecError: when it is not YAML.
+        SpecError: when the file is not YAML.
     """
     try:
         with path.open("rb") as file:
@@ -43,10 +43,10 @@ def read_nodes(path: Path) -> yaml.Node | None:
 
 
 def value_of(node: yaml.Node | None) -> Any:
-    """The value that a node stands for, as ``yaml.safe_load`` makes it.
+    """The value of a node, as ``yaml.safe_load`` returns it.
 
     Raises:
-        SpecError: when it has a tag that plain data does not have.
+        SpecError: when it has a tag that ``yaml.safe_load`` does not support.
     """
     if node is None:
         return None
@@ -57,27 +57,27 @@ def value_of(node: yaml.Node | None) -> Any:
 
 
 def place_of(node: yaml.Node) -> str:
-    """File and line at which a node starts."""
+    """File and line of a node's start."""
     return f"{node.start_mark.name}:{node.start_mark.line + 1}"
 
 
 def entry(node: Any, key: str) -> Any:
-    """The node under a key of a mapping's node; none when there is none."""
+    """The node under a key of a mapping node; ``None`` without such a node."""
     if not isinstance(node, yaml.MappingNode):
         return None
     return next((value for name, value in node.value if name.value == key), None)
 
 
 def expand(tree: yaml.Node | None, folder: Path) -> None:
-    """Put shared features in the place of the entries that include them.
+    """Replace the include entries of a declaration by the shared features.
 
     Arguments:
         tree: a declaration's nodes; changed in place.
-        folder: where the declaration is.
+        folder: folder of the declaration.
 
     Raises:
-        SpecError: an include that cannot be read, is not a list of features, includes another,
-            lacks a feature that is asked for, or brings a name that stands elsewhere as well.
+        SpecError: when an included file cannot be read, is not a list of features, includes another
+            file, lacks a requested feature, or contains a name that is already in use.
     """
     features = entry(tree, "features")
     if not isinstance(features, yaml.SequenceNode):

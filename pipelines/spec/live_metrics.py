@@ -1,4 +1,4 @@
-"""Live metrics: what the names of a rollout's outcome, guardrails and covariates stand for."""
+"""Live metrics: the valid names of a rollout's outcome, guardrails and covariates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pipelines.spec.model import ModelSpec
 
 ERROR_SHARE, LATENCY = "error_share", "latency_ms"
-LATE = ":late"  # share of the outcome's events that came too late; no declared name
+LATE = ":late"  # share of the outcome's events that came too late; cannot be declared
 OF_THE_LOG = (ERROR_SHARE, LATENCY)
 _RANKS = (Metric.AUC, Metric.AVERAGE_PRECISION)
 _PARAMETERS = (Metric.PINBALL, Metric.SCALED_ABSOLUTE_ERROR)
@@ -22,9 +22,9 @@ _GROUPS = (ColumnType.STRING, ColumnType.INTEGER, ColumnType.BOOLEAN)
 
 
 def losses_of(spec: ModelSpec) -> tuple[str, ...]:
-    """The losses that every answer of a model has once its label has matured.
+    """The losses of a model that exist for every answer once its label has matured.
 
-    Those that take a parameter are there when the metric or a guardrail of the model gives it.
+    A loss with a parameter is included if the model's metric or a guardrail sets the parameter.
     """
     declared = {spec.metric.name, *(guard.name for guard in spec.guardrails)}
     return tuple(
@@ -37,19 +37,19 @@ def losses_of(spec: ModelSpec) -> tuple[str, ...]:
 
 
 def live_metrics(spec: ModelSpec, measures: Mapping[str, LiveMeasure]) -> tuple[str, ...]:
-    """Every name that a rollout of the model can use."""
+    """Every metric name that a rollout of the model can use."""
     return (*losses_of(spec), *OF_THE_LOG, *measures)
 
 
 def segment_stream(spec: ModelSpec, part: Segments) -> str | None:
-    """The stream that says where entities belong; none: their keys do."""
+    """The stream with the segment of each entity; ``None`` if the segment is one of the keys."""
     if part.stream is None and part.column in spec.points.keys:
         return None
     return part.stream or spec.points.stream
 
 
 def rollout_problems(spec: ModelSpec, rollout: Rollout) -> Iterator[str]:
-    """What is wrong with a rollout in the declaration around it, in words."""
+    """The errors of a rollout within its declaration, one sentence each."""
     there = live_metrics(spec, rollout.measures)
     lower = (*losses_of(spec), *OF_THE_LOG)
     canary = rollout.canary

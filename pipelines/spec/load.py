@@ -1,4 +1,4 @@
-"""Reads ``models/<name>.yaml`` and says for every mistake in it: file, line, key, got, wanted."""
+"""Reads ``models/<name>.yaml``; every error has file, line, key, the value and what is valid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipelines.spec.model import ModelSpec
 
 
 def load_model(path: Path) -> ModelSpec:
-    """The declaration in ``path``, whose file name has to be ``<name>.yaml``.
+    """The declaration in ``path``, whose file name must be ``<name>.yaml``.
 
     Raises:
         SpecError: with every mistake found, each with its line.
@@ -64,7 +64,7 @@ def load_models(folder: Path) -> dict[str, ModelSpec]:
 
 
 def written_schema() -> dict[str, Any]:
-    """The JSON Schema of a declaration as it is written: its features may be included."""
+    """The JSON Schema of a declaration file, in which features may be ``include`` entries."""
     schema = ModelSpec.model_json_schema()
     features = schema["properties"]["features"]
     features["items"] = {"anyOf": [features["items"], {"$ref": "#/$defs/Include"}]}
@@ -85,7 +85,7 @@ def _mistakes(tree: yaml.Node | None, error: ValidationError) -> Iterator[str]:
 
 
 def _said(problem: str) -> tuple[tuple[str, ...], str]:
-    """Place and text of what a validator says: ``serving.views.stock: there is no such view``."""
+    """Place and text of a validator's message: ``serving.views.stock: there is no such view``."""
     place, colon, text = problem.partition(": ")
     if colon and re.fullmatch(r"\w+(\.\w+)*", place):
         return tuple(place.split(".")), text
@@ -93,9 +93,9 @@ def _said(problem: str) -> tuple[tuple[str, ...], str]:
 
 
 def _place(node: Any, place: tuple[int | str, ...]) -> str:
-    """File and line of the deepest part of ``place`` that is there (union tags are not).
+    """File and line of the deepest part of ``place`` that exists in the file (union tags do not).
 
-    What stands in a list is found by its number, or by its name.
+    An entry of a list is found by its number or by its name.
     """
     deepest = node
     for part in place:

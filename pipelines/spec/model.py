@@ -29,7 +29,7 @@ from pipelines.spec.training import (
 
 
 class ModelSpec(Declaration):
-    """What ``models/<name>.yaml`` says."""
+    """The content of ``models/<name>.yaml``."""
 
     name: Name
     description: str = Field(min_length=1)
@@ -75,23 +75,23 @@ class ModelSpec(Declaration):
 
     @property
     def maturity(self) -> timedelta:
-        """How long after its decision a point's label exists: horizon plus delay."""
+        """Time from a decision until its label exists: horizon plus delay."""
         return self.label.horizon + self.label.delay
 
     @property
     def promoting_level(self) -> float:
-        """One-sided level of the recent window: where it promotes, it spends the year's budget."""
+        """One-sided level of the recent window; without a rollout it uses the error budget."""
         alpha = self.gates.recent_window.alpha
         return alpha if self.rollout else min(alpha, self.gates.budget.level)
 
     @property
     def frame(self) -> FrameSpec:
-        """What decides the rows and columns of the model's frame."""
+        """The parts that determine the rows and columns of the model's frame."""
         return FrameSpec(self.streams, self.points, self.label, self.features, self.serving)
 
     @property
     def point_stream(self) -> Stream:
-        """The stream that makes decision points."""
+        """The stream that decision points come from."""
         return self.streams[self.points.stream]
 
     @property
@@ -101,16 +101,16 @@ class ModelSpec(Declaration):
 
     @property
     def recipe(self) -> str:
-        """Hash of everything that shapes a trained model; owner, schedule and gates do not."""
+        """Hash of everything that determines a trained model; excludes owner, schedule and gates."""
         parts = {"points", "label", "features", "serving", "split", "estimator", "streams"}
         return digest_of({key: value for key, value in self.meaning().items() if key in parts})
 
     def without_rollout(self) -> ModelSpec:
-        """The same declaration without shadow and canary: the recent window promotes."""
+        """The same declaration without shadow and canary, so that the recent window promotes."""
         return self.model_copy(update={"rollout": None})
 
     def with_serving(self, serving: Serving) -> ModelSpec:
-        """The same declaration with another freshness of its online features."""
+        """The same declaration with another refresh of its online features."""
         return ModelSpec.model_validate({**self.as_json(), "serving": serving.as_json()})
 
     @model_validator(mode="after")
@@ -130,7 +130,7 @@ class ModelSpec(Declaration):
         return self.frame.point_columns()
 
     def request_columns(self) -> dict[str, ColumnType]:
-        """Columns of a request: keys, and what features are computed from or looked up by."""
+        """Columns of a request: keys, and columns that features are computed from or found by."""
         return self.frame.request_columns()
 
     def _batch_problems(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Decision points and labels: when production asks, and what turned out to be right."""
+"""Decision points and labels: when production predicts, and the true value afterwards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipelines.spec.fields import Column, Condition, Declaration, Duration, Name
 
 
 class EventPoints(Declaration):
-    """Each event of a stream is a decision point, at the time when it became known."""
+    """Each event of a stream is a decision point, at its known time."""
 
     kind: Literal["event"]
     stream: Name
@@ -20,7 +20,7 @@ class EventPoints(Declaration):
 
 
 class GridPoints(Declaration):
-    """Every entity at every step of a clock, from when it was first known until it falls silent."""
+    """Every entity at every step of a grid, from its first known event until it is inactive."""
 
     kind: Literal["grid"]
     stream: Name = Field(description="stream whose events make an entity known")
@@ -70,10 +70,10 @@ class LaterEventLabel(Declaration):
 
 
 class OwnRowLabel(Declaration):
-    """A column of the point's own row that becomes known at the time another column tells.
+    """A column of the point's own row; another column contains the time at which it becomes known.
 
-    A point counts as matured ``horizon + delay`` after its decision, whenever its own label
-    came: early answers are not a fair sample. Labels that are later still are dropped and counted.
+    Every point matures ``horizon + delay`` after its decision, even if its label came earlier,
+    because early labels are a biased sample. Labels that come later are dropped and counted.
     """
 
     kind: Literal["own_row"]

@@ -1,4 +1,4 @@
-"""The prediction log: an event stream like any other, one row for each answer of each version."""
+"""The prediction log: an event stream with one row for each answer of each version."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ LOG = "predictions"
 
 
 class Arm(StrEnum):
-    """In what part a version answered. The caller saw the answer of every arm but ``shadow``."""
+    """The arm of an answer. The caller receives the answer of every arm except ``shadow``."""
 
-    CHAMPION = "champion"  # outside of the experiment
-    CONTROL = "control"  # the champion's version, beside the challenger in time and in size
+    CHAMPION = "champion"  # outside the comparison
+    CONTROL = "control"  # the champion's version, at the same time and size as the challenger
     CHALLENGER = "challenger"
     SHADOW = "shadow"  # the challenger's answer to a request that another arm answered
 
 
 def prediction_log(model: str) -> Stream:
-    """The declaration of a model's log, which is kept under ``<store>/predictions/<model>``.
+    """The declaration of a model's log, which is stored under ``<store>/predictions/<model>``.
 
-    ``decided_at`` is the decision point's instant and ``recorded_at`` when the store had the row.
-    ``arm`` is one of ``Arm``. ``entity``, ``features`` and ``freshness`` are JSON objects, by name:
-    the keys that were asked about, the features as served, null where one was missing, and the age
-    in seconds of each online view that they came from, null where it had nothing. So one log
-    outlives every change of features. A shadow answers a request that was answered before, so
-    it takes both columns of ``id`` to tell an answer.
+    ``decided_at`` is the decision point's instant and ``recorded_at`` the time at which the store
+    had the row. ``arm`` is one of ``Arm``. ``entity``, ``features`` and ``freshness`` are JSON
+    objects by name: the requested keys, the features as served (null if missing), and the age in
+    seconds of each online view (null if it had no values). So changes of features do not change
+    the log's columns. A shadow answers a request that another arm also answers, so both columns of
+    ``id`` are needed to identify an answer.
     """
     return Stream(
         source=FilesSource(path=f"{LOG}/{model}"),

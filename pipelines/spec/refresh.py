@@ -1,4 +1,4 @@
-"""Serving: how fresh production's features are, which is how fresh training may see them."""
+"""Serving: how fresh features are in production, and therefore in training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipelines.spec.fields import Declaration, Duration, Name
 
 
 class Refresh(Declaration):
-    """When the online store is filled, and until when it is believed.
+    """When the online store is filled, and how long its values are served.
 
     The store is filled as of ``offset + k * every``, counted from midnight UTC (from Monday
     midnight when ``every`` exceeds a day), and its values can be read ``delay`` later. A decision
@@ -29,7 +29,7 @@ class Refresh(Declaration):
 
     @property
     def lifetime(self) -> timedelta:
-        """How old a materialization may be and still be served."""
+        """The maximum age at which a materialization is served."""
         return 2 * self.every + self.delay if self.ttl is None else self.ttl
 
     @model_validator(mode="after")
@@ -42,7 +42,7 @@ class Refresh(Declaration):
 
 
 class Serving(Refresh):
-    """The refresh of a model's feature views; those listed by name have their own."""
+    """The refresh of a model's feature views; views listed by name have their own."""
 
     views: dict[Name, Refresh] = {}
 

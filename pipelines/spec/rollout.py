@@ -1,4 +1,4 @@
-"""Rollout: what a challenger has to show on live traffic, first in shadow, then in a canary."""
+"""Rollout: the conditions for a challenger on live traffic, first in shadow, then in a canary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Part = Annotated[float, Field(gt=0, lt=1)]
 
 
 class LiveMetric(Declaration):
-    """A number that every entity has on live traffic: its mean, or one sum over another."""
+    """A metric of live traffic: the mean of a value per entity, or a ratio of two sums."""
 
     name: Name
     higher_is_better: bool = False
@@ -27,12 +27,12 @@ class LiveMetric(Declaration):
 
     @property
     def key(self) -> str:
-        """What its sums and findings are called."""
+        """The name of its sums and findings."""
         return self.name
 
     @property
     def where(self) -> str:
-        """Whom it is about, for the reader; nothing when that is everybody."""
+        """The group of entities, for reports; empty when it covers all entities."""
         return ""
 
 
@@ -45,7 +45,7 @@ class LiveOutcome(LiveMetric):
 
 
 class LiveGuardrail(LiveMetric):
-    """A live metric that must be shown not to be worse by more than the margin."""
+    """A live metric that must be shown not to get worse by more than its margin."""
 
     margin: float = Field(gt=0, description="tolerated loss in the metric's unit")
     upper_bound: float | None = Field(
@@ -57,7 +57,7 @@ class LiveGuardrail(LiveMetric):
 
 
 class SegmentGuard(LiveGuardrail):
-    """A guardrail of the entities of one segment."""
+    """A guardrail for the entities of one segment."""
 
     column: Column
     value: str
@@ -74,7 +74,7 @@ class SegmentGuard(LiveGuardrail):
 
 
 class Segments(Declaration):
-    """Groups of entities that must not be harmed, however much better it is for all the others."""
+    """Groups of entities that must not be harmed, whatever the gain for the others."""
 
     column: Column = Field(description="a key of the point, or a column of the stream")
     values: tuple[str, ...] = Field(
@@ -90,7 +90,7 @@ class Segments(Declaration):
 
 
 class LiveMeasure(Declaration):
-    """A business measure: what a stream says of each entity on each day."""
+    """A business measure: a value from a stream for each entity and day."""
 
     stream: Name
     aggregate: Literal["sum", "count", "mean"] = "sum"
@@ -109,7 +109,7 @@ class LiveMeasure(Declaration):
 
 
 class Shadow(Declaration):
-    """The challenger answers beside the champion, and nobody acts on what it says."""
+    """The challenger answers a copy of the requests; its predictions are logged, not returned."""
 
     share: Part = Field(
         default=0.1, description="share of requests that it answers beside the champion"
@@ -137,7 +137,7 @@ class Shadow(Declaration):
 
 
 class Canary(Declaration):
-    """Two arms of equal size, one answered by the challenger, one by the champion."""
+    """Two arms of equal size: the challenger answers one, the champion the other."""
 
     outcome: LiveOutcome
     guardrails: tuple[LiveGuardrail, ...] = ()
@@ -223,7 +223,7 @@ class Canary(Declaration):
 
     @property
     def guards(self) -> tuple[LiveGuardrail, ...]:
-        """Whatever must not be harmed: the guardrails, and the segments."""
+        """The guardrails and the segment guards."""
         return (*self.guardrails, *self.segment_guards)
 
     @model_validator(mode="after")
@@ -259,7 +259,7 @@ class Canary(Declaration):
 
 
 class Rollout(Declaration):
-    """From a candidate that passed offline to a champion."""
+    """The steps from a candidate that passed the offline gates to a champion."""
 
     shadow: Shadow = Shadow()
     canary: Canary

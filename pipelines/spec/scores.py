@@ -1,4 +1,4 @@
-"""Scores: the predictions of a batch, as a stream that consumers read."""
+"""Scores: batch predictions, as a stream for consumers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _TIMES = ("decided_at", "recorded_at")
 
 
 def score_stream(spec: ModelSpec) -> Stream:
-    """The declaration of a model's scores, which are kept under ``<store>/scores/<model>``.
+    """The declaration of a model's scores, which are stored under ``<store>/scores/<model>``.
 
-    One row for each entity and scored instant: the entity's keys, the prediction that the entity's
-    arm gave, and until when it may be used. ``request_id`` finds the row of the prediction log.
+    One row for each entity and scored instant: the entity's keys, the prediction of the entity's
+    arm, and the end of its validity. ``request_id`` identifies the row of the prediction log.
 
     Raises:
-        SpecError: when a key bears the name of one of the other columns.
+        SpecError: when a key has the name of one of the other columns.
     """
     keys = {key: spec.point_stream.columns[key] for key in spec.points.keys}
     if taken := sorted(keys.keys() & {*_OWN, *_TIMES}):
@@ -48,11 +48,10 @@ def score_stream(spec: ModelSpec) -> Stream:
 
 
 def grid_of(spec: ModelSpec) -> GridPoints:
-    """The clock on which a model is scored.
+    """The grid on which a model is scored.
 
     Raises:
-        SpecError: for a model that is asked when something happens: there is nothing to score
-            before that.
+        SpecError: for a model with event points, which cannot be scored before the event.
     """
     if isinstance(spec.points, GridPoints):
         return spec.points
@@ -66,5 +65,5 @@ def grid_of(spec: ModelSpec) -> GridPoints:
 
 
 def validity(spec: ModelSpec) -> timedelta:
-    """How long scores may be used: two steps, so that one run may be missed."""
+    """How long scores are valid: two steps of the grid, so that one run may be missed."""
     return 2 * grid_of(spec).every

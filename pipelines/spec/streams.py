@@ -1,4 +1,4 @@
-"""Streams of events: where they are, their columns, and the two times of each row."""
+"""Streams of events: their source, their columns, and the two times of each row."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class PostgresSource(Declaration):
 
 
 class KnownTimeRule(Declaration):
-    """For events that do not say when they became known: event time plus a delay that is stated."""
+    """The known time of events without such a column: event time plus a declared delay."""
 
     event_time_plus: Duration
 
 
 class Stream(Declaration):
-    """One stream of events. Both times are instants; rows are never changed, only added."""
+    """One stream of events. Both times are instants; rows are only added, never changed."""
 
     source: Annotated[FilesSource | PostgresSource, Field(discriminator="kind")] = FilesSource()
     event_time: Column = Field(description="column that says when the fact happened")
@@ -61,7 +61,7 @@ class Stream(Declaration):
 
     @property
     def known_delay(self) -> timedelta | None:
-        """The declared rule's delay, or ``None`` when a column tells."""
+        """The delay of the declared rule; ``None`` when a column contains the known time."""
         return (
             self.known_time.event_time_plus if isinstance(self.known_time, KnownTimeRule) else None
         )

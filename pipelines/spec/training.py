@@ -14,10 +14,10 @@ ALLOWED_ESTIMATORS = ("sklearn.", "lightgbm.", "xgboost.", "catboost.")
 
 
 class Exclusion(Declaration):
-    """A stretch of time whose events are known to be wrong.
+    """A period whose events are known to be wrong.
 
-    A decision point in ``[start, end)``, or whose label reaches into it, is neither trained on nor
-    judged on. Its rows stay in the features of later points: production saw them as well.
+    Decision points in ``[start, end)``, or whose label overlaps it, are used neither for training
+    nor for evaluation. Their rows stay in the features of later points, as in production.
     """
 
     start: When
@@ -32,7 +32,7 @@ class Exclusion(Declaration):
 
 
 class Split(Declaration):
-    """Durations only, never rows. The gap follows from the label and is not a choice."""
+    """The spans of the split, as durations. The gap follows from the label."""
 
     train: Duration = Field(description="length of the training span")
     recent: Duration = Field(default=timedelta(days=28), description="length of the recent window")
@@ -61,7 +61,7 @@ class Estimator(Declaration):
 
 
 class Metric(StrEnum):
-    """Metrics that are a mean of per-row influence values. All but AUC and AP are losses."""
+    """Metrics that are means of per-row influence values. All except AUC and AP are losses."""
 
     ABSOLUTE_ERROR = "absolute_error"
     SQUARED_ERROR = "squared_error"
@@ -74,7 +74,7 @@ class Metric(StrEnum):
 
     @property
     def task(self) -> Literal["regression", "classification"]:
-        """Which kind of label the metric is for."""
+        """The task that the metric applies to."""
         regression = {"absolute_error", "squared_error", "pinball", "scaled_absolute_error"}
         return "regression" if self.value in regression else "classification"
 
@@ -107,7 +107,7 @@ class PrimaryMetric(Declaration):
 
 
 class Guardrail(Declaration):
-    """A metric that must not become worse by more than a margin, in the metric's unit."""
+    """A metric that must not get worse by more than a margin, in the metric's unit."""
 
     name: Metric
     margin: float = Field(ge=0)
@@ -115,7 +115,7 @@ class Guardrail(Declaration):
 
 
 class Slice(Declaration):
-    """Groups of rows in which the candidate must do no harm beyond the margin."""
+    """Groups of rows in which the candidate must not be worse by more than the margin."""
 
     column: Column
     margin: float = Field(ge=0, description="tolerated loss in the primary metric's unit")
@@ -124,7 +124,7 @@ class Slice(Declaration):
 
 
 class SliceSearch(Declaration):
-    """Slices that nobody has to think of: groups by every key and feature not declared already."""
+    """Automatic slices: groups by every key and feature that is not declared as a slice."""
 
     margin: float = Field(ge=0, description="tolerated loss in the primary metric's unit")
     bins: int = Field(default=4, ge=2, le=20, description="quantile bins of a number")
@@ -135,7 +135,7 @@ class SliceSearch(Declaration):
 
 
 class ContractGate(Declaration):
-    """How fresh data is held against the hand-written suite and the champion's envelope."""
+    """How fresh data is checked against the hand-written suite and the champion's envelope."""
 
     lookback: Duration = Field(
         default=timedelta(days=7), description="known in this long before as-of"
@@ -146,7 +146,7 @@ class ContractGate(Declaration):
 
 
 class AvailabilityGate(Declaration):
-    """When production has a feature: looked up for the newest decision points before training."""
+    """Whether production has each feature: looked up for the newest points before training."""
 
     lookback: Duration = Field(
         default=timedelta(days=7), description="decision points this long before as-of are taken"
@@ -161,7 +161,7 @@ class AvailabilityGate(Declaration):
 
 
 class RecentWindowGate(Declaration):
-    """How sure the recent window has to be."""
+    """The required confidence of the recent window."""
 
     alpha: float = Field(default=0.05, gt=0, lt=0.5, description="one-sided level")
     strict: bool = Field(
@@ -176,7 +176,7 @@ class RecentWindowGate(Declaration):
 
 
 class AuditGate(Declaration):
-    """When a changed recipe's offline gain is not taken at its word."""
+    """When the offline gain of a changed recipe is not accepted."""
 
     alpha: float = Field(default=0.05, gt=0, lt=0.5, description="one-sided level on live points")
     training_auc: float = Field(
@@ -219,7 +219,7 @@ class AuditGate(Declaration):
 
 
 class BudgetGate(Declaration):
-    """How often a year may promote what is no better: one level, shared by all tries of a year."""
+    """The chance of a false promotion in one year, shared by all tries of the year."""
 
     alpha_year: float = Field(
         default=0.05, gt=0, lt=0.5, description="chance of any false promotion in a calendar year"

@@ -1,7 +1,7 @@
-"""Feature views: the window features of one entity and stream, which are stored and read as one.
+"""Feature views: the window features of one entity and stream, stored and read together.
 
-The words are those of the feature stores: an *entity* is the columns that a value belongs to, a
-*feature view* its features of one stream, a *feature service* the views that a model reads.
+The terms are those of feature stores: an *entity* is the set of columns that a value belongs to, a
+*feature view* its features from one stream, a *feature service* the views that a model reads.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class FeatureView(Record):
 
 
 def feature_views(spec: ModelSpec) -> tuple[FeatureView, ...]:
-    """The views of a model's window features, in the order in which they are first declared."""
+    """The views of a model's window features, in order of first declaration."""
     groups: dict[tuple[str, tuple[Column, ...]], list[WindowFeature]] = {}
     for feature in spec.features:
         if isinstance(feature, WindowFeature):
@@ -51,21 +51,21 @@ def feature_views(spec: ModelSpec) -> tuple[FeatureView, ...]:
 
 
 def refresh_of(spec: ModelSpec, feature: WindowFeature) -> Refresh | None:
-    """When the feature is refreshed online; none when the model declares no serving."""
+    """The feature's refresh in the online store; ``None`` when the model declares no serving."""
     return spec.frame.refresh_of(feature)
 
 
 def definitions(spec: ModelSpec) -> dict[str, str]:
-    """The definition of each of a model's features, by name in declared order."""
+    """The definition hash of each feature of a model, by name in declared order."""
     return {feature.name: definition_of(spec, feature) for feature in spec.features}
 
 
 def definition_of(spec: ModelSpec, feature: Feature) -> str:
-    """Hash of all that decides the feature's value as of an instant, 16 hexadecimal digits.
+    """Hash of everything that determines the feature's value at an instant, 16 hexadecimal digits.
 
     The name is left out: two models may use one name for different features, or two names for the
-    same feature. Fields with their default are left out as well, so that a field added to a later
-    release does not make stored values look never materialized.
+    same feature. Fields with their default are left out as well, so that stored values stay valid
+    when a later release adds a field.
     """
     if isinstance(feature, CalendarFeature):
         return digest_of({"part": feature.part, "zone": feature.zone})[:16]
