@@ -101,7 +101,7 @@ class ModelSpec(Declaration):
 
     @property
     def recipe(self) -> str:
-        """Hash of everything that determines a trained model; excludes owner, schedule and gates."""
+        """Hash of everything that determines a trained model; not of owner, schedule or gates."""
         parts = {"points", "label", "features", "serving", "split", "estimator", "streams"}
         return digest_of({key: value for key, value in self.meaning().items() if key in parts})
 
