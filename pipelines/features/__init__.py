@@ -1,1 +1,1 @@
-"""Point-in-time features and labels: every decision point sees what was known at its instant."""
+"""Point-in-time features and labels: each point uses only what was known at its instant."""

@@ -1,4 +1,4 @@
-"""Whom production would ask about at one instant."""
+"""The entities for which production would request a prediction at one instant."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipelines.spec.model import ModelSpec
 
 
 def newest_step(spec: ModelSpec, at: datetime) -> datetime:
-    """The newest instant of a grid model's clock that is not after another."""
+    """The newest instant of a model's grid that is not after ``at``."""
     now = epoch_us(at)
     passed: int = now - point_grid(spec.frame).floor(now)
     return at - passed * MICROSECOND
@@ -26,10 +26,10 @@ def newest_step(spec: ModelSpec, at: datetime) -> datetime:
 def active_entities(
     spec: ModelSpec, streams: Mapping[str, ibis.Table], at: datetime
 ) -> list[dict[str, object]]:
-    """The keys of every entity that has a decision point at an instant of the grid, in order.
+    """The sorted keys of every entity that has a decision point at an instant of the grid.
 
     Arguments:
-        spec: of a model whose points stand on a grid.
+        spec: declaration of a model with grid points.
         streams: canonical tables.
         at: an instant of the grid; rows known later are not read.
     """

@@ -1,4 +1,4 @@
-"""Declared conditions as Ibis expressions. A missing value never holds."""
+"""Declared conditions as Ibis expressions. A missing value meets no condition."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def holding(
 
     Arguments:
         table: rows with the conditions' columns.
-        conditions: all must hold; none at all keeps every row.
+        conditions: all must hold; an empty sequence keeps every row.
         columns: declared types, against which the values are checked.
-        place: where the conditions stand, for the error.
+        place: place of the conditions, for errors.
 
     Raises:
         SpecError: when a value is compared with a column of another type.

@@ -1,4 +1,4 @@
-"""Decision points: at which instants production would have asked about which entities."""
+"""Decision points: the entities and instants at which production would request a prediction."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ DECISION_TIME = ":decision_time"
 
 
 def point_grid(spec: FrameSpec) -> TimeGrid:
-    """The grid of instants on which a model's decision points stand.
+    """The grid of instants of a model's decision points.
 
-    Steps of a grid are counted from a Monday's midnight UTC plus the offset. Event points stand
-    at any microsecond.
+    Steps are counted from a Monday's midnight UTC plus the offset. Event points can be at any
+    microsecond.
     """
     points = spec.points
     if isinstance(points, GridPoints):
@@ -39,7 +39,7 @@ def point_grid(spec: FrameSpec) -> TimeGrid:
 
 
 def point_requests(spec: FrameSpec) -> list[AggregateRequest]:
-    """What points read of cells: those of a grid their stream, event points nothing."""
+    """The cells that decision points need: grid points read their stream, event points no cells."""
     points = spec.points
     if isinstance(points, EventPoints):
         return []
@@ -63,8 +63,8 @@ def decision_points(
         as_of: no point is later.
 
     Returns:
-        The columns a point has (its keys; for event points the whole row), ``:decision_time``
-        and ``:at``, the same in int64 microseconds. Event points that coincide are kept each.
+        The columns of a point (its keys; for event points the whole row), ``:decision_time`` and
+        ``:at``, the same in int64 microseconds. Event points with equal values are all kept.
     """
     points = spec.points
     if isinstance(points, EventPoints):
@@ -77,7 +77,7 @@ def decision_points(
 
 
 def _grid(points: GridPoints, cells: ibis.Table, steps: TimeGrid, as_of: datetime) -> ibis.Table:
-    """An entity has points while an event is known that is younger than ``active_for``."""
+    """Points of each entity while it has a known event younger than ``active_for``."""
     keys = list(points.keys)
     end = steps.ceil(_[NEWEST].max() + span(points.active_for))
     active = (
@@ -86,7 +86,7 @@ def _grid(points: GridPoints, cells: ibis.Table, steps: TimeGrid, as_of: datetim
         .agg(**{_END: ibis.least(end, epoch_us(as_of) + 1)})
         .filter(_[_BEGIN] < _[_END])
     )
-    # Each stretch makes the points until the next one begins: every point once, in one sort.
+    # Each interval yields the points until the next one begins: each point once, in one sort.
     in_order = ibis.window(group_by=keys, order_by=_BEGIN)
     until_now = ibis.window(group_by=keys, order_by=_BEGIN, rows=(None, 0))
     past = active.mutate(

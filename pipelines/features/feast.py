@@ -1,7 +1,7 @@
-"""A Feast feature repository that says what the declarations say, as files of text.
+"""Generates a Feast feature repository from declarations, as text files.
 
-Written against Feast 0.67, which is not a dependency: it wants pandas below 3. Its repository is
-Python that ``feast apply`` runs in an environment of its own.
+Written for Feast 0.67, which is not a dependency because it requires pandas below 3. The
+repository is Python code that ``feast apply`` runs in a separate environment.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ def feast_repository(specs: Sequence[ModelSpec]) -> dict[str, str]:
     """The files of the repository, by name.
 
     Arguments:
-        specs: declarations; each becomes a feature service of its own feature views.
+        specs: declarations; each becomes a feature service with its own feature views.
 
     Raises:
-        SpecError: when two views would bear one name, or a feature one that Feast keeps.
+        SpecError: when two views would have the same name, or a feature a name that Feast reserves.
     """
     entities = _entities(specs)
     names = [view_name(view) for spec in specs for view in feature_views(spec)]
@@ -97,12 +97,12 @@ def feast_repository(specs: Sequence[ModelSpec]) -> dict[str, str]:
 
 
 def view_name(view: FeatureView) -> str:
-    """A view's name in Feast, where the views of all models stand together."""
+    """A view's name in Feast, where all models share one namespace."""
     return f"{view.model}_{view.name}"
 
 
 def values_file(view: FeatureView) -> str:
-    """Where the view's values are, below the repository."""
+    """Path of the view's values, relative to the repository."""
     return f"data/{view_name(view)}.parquet"
 
 
@@ -119,8 +119,8 @@ Entities = Mapping[tuple[str, ColumnType], tuple[str, str]]
 
 
 def _entities(specs: Sequence[ModelSpec]) -> Entities:
-    """Entities by column and type; Feast's have one column each, and a type is part of a name
-    where models disagree about it."""
+    """Entities by column and type. Feast's entities have one column each; the name includes the
+    type where models declare different types."""
     found = dict.fromkeys(
         (column, spec.streams[view.stream].columns[column])
         for spec in specs
@@ -215,7 +215,7 @@ def _service(spec: ModelSpec) -> str:
 
 
 def _asked(spec: ModelSpec) -> Iterator[str]:
-    """What a request for a prediction brings itself, for no store has it."""
+    """The columns that a predict request must contain because no store has them."""
     for feature in spec.features:
         if not isinstance(feature, WindowFeature):
             yield f"on demand: {feature.name} is {feature.in_words}"
@@ -227,5 +227,5 @@ def _requested(specs: Sequence[ModelSpec]) -> str:
 
 
 def _text(value: str | dict[str, Any]) -> str:
-    """Text, or a mapping of it, as Python writes it: JSON spells it the same way."""
+    """A text, or a mapping of texts, as a Python literal; JSON has the same syntax for these."""
     return json.dumps(value, ensure_ascii=False)

@@ -30,24 +30,24 @@ OWN = ("decision_time", "label", "matured_at")
 def build_frame(spec: FrameSpec, streams: Mapping[str, ibis.Table], as_of: datetime) -> ibis.Table:
     """Features and label of every decision point up to ``as_of``, as a lazy table.
 
-    A window feature at ``t`` is what production has at ``t``: its value as of the last refresh
+    A window feature at ``t`` is the value that production has at ``t``: as of the last refresh
     that can be read by then, or as of ``t`` itself for a model that declares no serving. As of
-    ``s`` it sees the events of ``[s - window, s)`` whose known time is at most ``s``; an event at
-    ``s`` itself is not seen. NaN counts as missing everywhere. Sums are exact
-    to a billionth and come as float64, as do means and ``time_since`` (days); ``count`` and
-    ``distinct`` are int64; ``min``, ``max`` and ``last`` keep the column's type.
+    ``s`` it includes the events of ``[s - window, s)`` whose known time is at most ``s``; an event
+    at ``s`` itself is excluded. NaN counts as missing everywhere. Sums are exact to a billionth
+    and have type float64, as do means and ``time_since`` (days); ``count`` and ``distinct`` are
+    int64; ``min``, ``max`` and ``last`` keep the column's type.
 
     Arguments:
         spec: points, features and label.
         streams: canonical table of each declared stream: ``event_time``, ``known_time``
             (timestamps, UTC without zone) and the declared columns.
-        as_of: rows known later are not read, points later than it are not made.
+        as_of: rows known later are not read; later points are not included.
 
     Returns:
         The points' keys, ``decision_time``, each feature by name in declared order, ``label``
         (missing while it has not matured or is absent), ``matured_at``; the last two only if
-        ``spec`` has a label. One row for each
-        decision point, in no particular order. A feature that is a key stands once.
+        ``spec`` has a label. One row for each decision point, in no particular order. A feature
+        that is a key appears once.
 
     Raises:
         SpecError: when a declaration does not fit the types of its columns, or a zone is unknown.
@@ -79,7 +79,7 @@ def build_frame(spec: FrameSpec, streams: Mapping[str, ibis.Table], as_of: datet
 
 
 def _check_names(spec: FrameSpec) -> None:
-    """A feature called like a key has to be that key; the frame's own names are taken."""
+    """Check that a feature named like a key is that key, and that no name is reserved."""
     for feature in spec.features:
         is_key = isinstance(feature, AttributeFeature) and feature.source == feature.name
         if feature.name in OWN or (feature.name in spec.points.keys and not is_key):
@@ -91,7 +91,7 @@ def _check_names(spec: FrameSpec) -> None:
 
 
 def as_known(table: ibis.Table, as_of: datetime) -> ibis.Table:
-    """The rows of a stream that were known by an instant; NaN is missing in them."""
+    """The rows of a stream that were known by an instant, with NaN as missing."""
     numbers = [name for name, kind in table.schema().items() if kind.is_floating()]
     whole = {name: ibis.ifelse(table[name].isnan(), None, table[name]) for name in numbers}
     latest = instant(ibis.literal(epoch_us(as_of)))
@@ -99,7 +99,7 @@ def as_known(table: ibis.Table, as_of: datetime) -> ibis.Table:
 
 
 def calendar_part(at: Any, feature: CalendarFeature) -> Any:
-    """A part of instants (a timestamp column in UTC) on the feature's clock, int64."""
+    """A calendar part of a UTC timestamp column in the feature's zone, int64."""
     local = on_clock(at, feature.zone, f"features.{feature.name}.zone")
     part = {
         "hour": local.hour,

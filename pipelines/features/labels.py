@@ -1,4 +1,4 @@
-"""Labels: what turned out to be right, for the points that are old enough to tell."""
+"""Labels: the true values, for points whose label has matured."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LABEL, MATURED_AT = ":label", ":matured_at"
 
 
 def label_requests(spec: FrameSpec, steps: TimeGrid) -> list[AggregateRequest]:
-    """What the label reads of cells: an aggregate label its stream, the other kinds nothing.
+    """The cells that the label needs: an aggregate label reads its stream, other kinds no cells.
 
     Raises:
         SpecError: when the aggregate or a key does not fit its column's type.
@@ -66,16 +66,16 @@ def with_label(
 ) -> ibis.Table:
     """The points with ``:label`` and ``:matured_at``.
 
-    The latter is the decision time plus horizon plus delay; before it the label is missing.
+    ``:matured_at`` is the decision time plus horizon plus delay; before it the label is missing.
 
-    - aggregate: over the events of ``[point, point + horizon)``, with all that is known as of
-      ``as_of``; a float64.
+    - aggregate: over the events of ``[point, point + horizon)`` that are known as of ``as_of``;
+      float64.
     - later_event: the column of the first event after the point's instant and before
-      ``point + horizon``. An event of the very instant is the decision's own company (such as its
-      own row) and not later. Events without a value are passed over; of several at one event time
-      the one known first counts, and of those the one with the largest value.
-    - own_row: the row's column, if its own time to be known plus the delay is not after
-      ``as_of``, and that time is not after the end of the horizon.
+      ``point + horizon``. An event at the same instant (such as the point's own row) is not later.
+      Events without a value are skipped; of several at one event time the one known first counts,
+      and of those the one with the largest value.
+    - own_row: the row's column, if its known time plus the delay is not after ``as_of``, and that
+      time is not after the end of the horizon.
 
     Booleans become 0 and 1.
 
@@ -102,7 +102,7 @@ def _aggregate(
     points: ibis.Table,
     bare: ibis.Table,
 ) -> ibis.Table:
-    """Ahead instead of behind: the stretch begins a horizon earlier, and known is known as of."""
+    """An aggregate after the point: each event is visible from a horizon before it."""
     ahead = {BORN: _[BORN] - span(label.horizon), SEEN: _[BORN] - span(label.horizon)}
     shifted = PreAggregated(source.cells.mutate(**ahead), source.events.mutate(**ahead))
     points = cover(points, bare, shifted, label.by, use.asks)
@@ -121,7 +121,7 @@ def _later_event(
     points: ibis.Table,
     bare: ibis.Table,
 ) -> ibis.Table:
-    """The first event after a point is the last one before it when time runs backwards."""
+    """The first event after each point, found as the last event before it in reversed time."""
     check_keys(spec, label.stream, label.by, "label")
     columns = spec.streams[label.stream].columns
     events = holding(streams[label.stream], label.where, columns, "label")

@@ -1,7 +1,7 @@
-"""The frame of logged requests: what a service was asked, at the very instants at which it was.
+"""The frame of logged requests, at the exact instants of the requests.
 
-A service is asked whenever somebody wants an answer, not when a grid has an instant. So its
-requests are taken for decision points of their own, and go through the same mechanism as any.
+Requests come at any time, not at the instants of a grid. So each request is treated as a decision
+point and uses the same feature engine.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def logged_frame(
         spec: the declaration.
         streams: canonical tables of its streams.
         requests: the columns of ``spec.request_columns()`` and ``decision_time``, timestamp, UTC.
-        as_of: requests later than it are left out.
+        as_of: later requests are left out.
 
     Returns:
-        The frame's columns, one row for each different request. The label of an ``own_row``
+        The frame's columns, one row for each distinct request. The label of an ``own_row``
         declaration is that of the entity's last point that is not after the request.
 
     Raises:
@@ -58,7 +58,7 @@ def logged_frame(
     tables = {**streams, REQUESTS: asked.drop("decision_time")}
     if not isinstance(spec.label, OwnRowLabel):
         return build_frame(asking, tables, as_of)
-    # The label is in the point's own row, so features come from requests and labels from points.
+    # The label is in the point's own row: take features from requests and labels from points.
     features = build_frame(replace(asking, label=None), tables, as_of)
     points = build_frame(spec, streams, as_of).select(
         *spec.points.keys, "decision_time", "label", "matured_at"

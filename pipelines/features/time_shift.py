@@ -1,6 +1,6 @@
-"""Features of decision points as another instant would have seen them: what explains a difference.
+"""Features of decision points as of shifted instants, to explain differences in parity.
 
-A value that was served hours too late, or on another clock, is the right value of another instant.
+A value that was served hours late, or in another time zone, is the right value of another instant.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ def shifted_feature(
     asked: ibis.Table,
     shifts: Sequence[timedelta],
 ) -> ibis.Table:
-    """One feature of some points, seen from instants that lie before or after their own.
+    """One feature of decision points, as of instants before or after their own.
 
     Arguments:
         spec: the declaration.
-        feature: one of its features; an attribute belongs to no instant and is not asked for.
+        feature: one of its features; not an attribute, which does not depend on an instant.
         streams: canonical table of each declared stream.
         as_of: rows known later are not read.
-        asked: the points' keys and ``decision_time``.
-        shifts: added to the instant as of which production computed the value, which is the
-            newest readable materialization of a model that declares serving.
+        asked: keys and ``decision_time`` of the requested points.
+        shifts: added to the instant as of which production computed the value: the newest readable
+            materialization for a model that declares serving.
 
     Returns:
         The keys, ``decision_time``, ``shift_us`` (int64 microseconds) and the value under the
-        feature's name: a row for each point of the declaration that is asked about and each shift.
+        feature's name: one row for each requested decision point and each shift.
 
     Raises:
         SpecError: when the declaration does not fit its columns.
@@ -77,7 +77,7 @@ def shifted_feature(
 
 
 def _points(spec: ModelSpec, known: Mapping[str, ibis.Table], asked: ibis.Table) -> ibis.Table:
-    """The points that are asked about: their columns, ``:decision_time`` and ``:at``."""
+    """The requested points: their columns, ``:decision_time`` and ``:at``."""
     points = spec.points
     wanted = asked.rename({DECISION_TIME: "decision_time"})
     if isinstance(points, EventPoints):
@@ -91,6 +91,6 @@ def _points(spec: ModelSpec, known: Mapping[str, ibis.Table], asked: ibis.Table)
 
 
 def movable(spec: ModelSpec, name: str) -> WindowFeature | CalendarFeature | None:
-    """The feature of that name if its value belongs to an instant."""
+    """The feature of that name; ``None`` for an attribute, which does not depend on an instant."""
     feature = next(each for each in spec.features if each.name == name)
     return None if isinstance(feature, AttributeFeature) else feature

@@ -1,4 +1,4 @@
-"""Window features: declared aggregates of past events, asked in as few passes as can be."""
+"""Window features: declared aggregates of past events, computed in as few passes as possible."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from pipelines.spec.fields import Column, ColumnType
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.points import Aggregate
 
-ASKED = ":asked"  # a point's own instant, while features are looked up at another
-FEATURE = "feature:"  # before the names of computed columns: a row may have one of that name
+ASKED = ":asked"  # a point's own instant, while features are looked up at an earlier one
+FEATURE = "feature:"  # prefix of computed columns, so that they do not clash with the row's
 _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.BOOLEAN)
 ORDERED = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.STRING, ColumnType.TIMESTAMP)
 
 
 def window_requests(spec: FrameSpec, steps: TimeGrid) -> list[AggregateRequest]:
-    """What the window features read; those of one stream, keys and conditions together.
+    """The aggregates of the window features, grouped by stream, keys and conditions.
 
     Raises:
         SpecError: when an aggregate or a key does not fit its column's type.
@@ -84,7 +84,7 @@ def check_aggregate(
     columns: Mapping[Column, ColumnType],
     place: str,
 ) -> None:
-    """Refuses sums and means of what is no number, and extremes of what has no order.
+    """Check that sums and means are of numbers, and extremes of ordered values.
 
     Raises:
         SpecError: when the aggregate does not fit the column's type.
@@ -100,10 +100,10 @@ def check_aggregate(
 
 
 def check_keys(spec: FrameSpec, stream: str, by: Iterable[Column], place: str) -> None:
-    """Refuses keys whose type differs between the point and the stream.
+    """Check that keys have the same type in the point and in the stream.
 
     Raises:
-        SpecError: when they do, as then nothing would ever match.
+        SpecError: when the types differ, because then no key would match.
     """
     point, there = spec.point_columns(), spec.streams[stream].columns
     for key in by:

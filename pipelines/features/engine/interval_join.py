@@ -1,22 +1,21 @@
-"""Aggregates over the events whose stretch of time covers a point: the one mechanism of features.
+"""Aggregates over the events whose interval covers a point: computes all window features.
 
-An event is visible to the points of its keys during a half-open stretch ``[seen, born + reach)``:
-from when it has happened and is known, until it is older than the window. At a point ``t`` an
-aggregate is taken over the events whose stretch holds ``t``. Labels are the same with the stretch
-moved to before the event.
+An event is visible to the points of its keys in a half-open interval ``[seen, born + reach)``:
+from when it has happened and is known, until it is older than the window. The aggregate at a point
+``t`` uses the events whose interval contains ``t``. Labels use an interval before the event.
 
-1. Events are cells by now: see there.
-2. Counts, sums and means are running sums of what comes in and what goes out, of whole numbers or
-   whole billionths, so they are exact, do not depend on any order, and what went out is gone.
-3. The last value belongs to a running maximum of event time, and is missing if even that event is
-   too old by now.
-4. A distinct value counts once while any of its stretches lasts: stretches that touch are merged
-   and then counted like anything else.
-5. Minimum and maximum join points to cells by key and by buckets of time as long as the window.
+1. Events are first aggregated to cells, see ``pre_aggregation``.
+2. Counts, sums and means are running sums of entering and leaving events, in whole numbers or whole
+   billionths. So they are exact, independent of row order, and leave no rounding error behind.
+3. The last value is that of the running maximum of event time. It is missing if that event is
+   older than the window.
+4. A distinct value counts once while any of its intervals lasts: touching intervals are merged and
+   then counted.
+5. Minimum and maximum join points to cells by key and by time buckets as long as the window.
 
-Missing values are ignored by every aggregate, as in SQL; ``count`` and ``time_since`` have no
-column and see every event. Among events of the same event time, ``last`` takes the latest known
-and among those the largest value.
+Every aggregate ignores missing values, as in SQL; ``count`` and ``time_since`` have no column and
+use every event. Among events of the same event time, ``last`` takes the latest known and among
+those the largest value.
 """
 
 from __future__ import annotations
@@ -49,22 +48,22 @@ def cover(
     by: Sequence[Column],
     asks: Sequence[AggregateSpec],
 ) -> ibis.Table:
-    """The points with each ask as a column; missing where a point saw nothing.
+    """The points with each aggregate as a column; missing where no event is visible to the point.
 
     Arguments:
         points: ``by``, int64 microseconds ``:at``, and any other columns.
-        bare: the same points before anything was joined to them. What is asked comes from here,
-            so that a frame of many columns stays one chain of joins and is not built twice.
-        source: cells (and events, for distinct values) with ``by`` and the asks' parts, on a grid
-            that holds every point and is unmoved by every reach.
-        by: key columns. A missing key is nobody's.
-        asks: what to compute.
+        bare: the same points before anything was joined to them. The lookup uses these, so that a
+            frame of many columns stays one chain of joins and is not built twice.
+        source: cells (and events, for distinct values) with ``by`` and the aggregates' parts, on a
+            grid that contains every point and of whose size every reach is a multiple.
+        by: key columns. A row with a missing key matches no entity.
+        asks: the aggregates to compute.
 
     Returns:
-        ``points`` with a column for each ask; no row more, no row less.
+        ``points`` with a column for each aggregate and the same rows.
     """
-    # Sorting and hashing keys is most of the work, so each combination of keys becomes a number;
-    # in order, as a plan may come to number them twice.
+    # Sorting and hashing keys is most of the work, so each combination of keys becomes a number.
+    # Number them in sorted order, because a plan may evaluate the numbering twice.
     keys = bare.select(*by).filter([_[key].notnull() for key in by]).distinct()
     numbered = ibis.row_number().over(ibis.window(order_by=list(by)))
     owners = keys.mutate(**{OWNER: numbered})
@@ -83,13 +82,13 @@ def cover(
 
 
 def _attach(table: ibis.Table, found: ibis.Table, keys: Sequence[str]) -> ibis.Table:
-    """``table`` with the columns that ``found`` has for its keys; missing where it has none."""
+    """``table`` with the columns of ``found``, joined by keys; missing where none is found."""
     joined = table.left_join(found, list(keys), rname="right:{name}")
     return joined.drop(*(f"right:{key}" for key in keys))
 
 
 def merge_stretches(table: ibis.Table, keys: Sequence[str], begin: str, end: str) -> ibis.Table:
-    """Half-open stretches ``[begin, end)`` of each key, those that overlap or touch made one."""
+    """Half-open intervals ``[begin, end)`` of each key; overlapping or touching ones are merged."""
     ordered = ibis.window(group_by=list(keys), order_by=[begin, end], rows=(None, 0))
     before = ibis.window(group_by=list(keys), order_by=[begin, end], rows=(None, -1))
     marked = table.mutate(**{_BEFORE: _[end].max().over(before)})
@@ -108,7 +107,7 @@ def _sweep(
     points: ibis.Table,
     asks: Sequence[AggregateSpec],
 ) -> ibis.Table:
-    """Counts, sums, last values and distinct values: one pass over changes and points in order."""
+    """Counts, sums, last values and distinct values: one ordered pass over changes and points."""
     sums: dict[str, tuple[str, int]] = {}
     for ask in asks:
         if ask.aggregate in ("count", "sum", "mean"):
@@ -123,7 +122,7 @@ def _sweep(
     types = {
         **{name: cells.schema()[source] for name, (source, _reach) in sums.items()},
         **{name: cells.schema()[name] for name in newest},
-        # As counts: DuckDB's sums of integers are wider than any column type that is stored.
+        # As for counts: DuckDB's integer sums are wider than any stored column type.
         **{name: ibis.dtype("float64") for name in spread},
         _IS_POINT: ibis.dtype("boolean"),
     }
@@ -147,7 +146,7 @@ def _sweep(
         branches.append(branch(lasting, _[_END], {name: ibis.literal(-1)}))
     branches.append(branch(points, _[AT], {_IS_POINT: ibis.literal(True)}))
 
-    # One row for each instant of a key: all that changes at the instant of a point counts there.
+    # One row for each instant of a key: a point includes all changes at its own instant.
     totals = {name: _[name].sum().cast(types[name]) for name in (*sums, *spread)}
     totals |= {name: _[name].max() for name in newest}
     changes = ibis.union(*branches) if len(branches) > 1 else branches[0]
@@ -164,7 +163,7 @@ def _sweep(
 
 
 def _ranked(cells: ibis.Table, columns: Sequence[str]) -> ibis.Table:
-    """Cells with the rank of their last value among all of the key, as ``last:<column>:rank``.
+    """Cells with the rank of their last value among the key's cells, as ``last:<column>:rank``.
 
     Engines are slow at running maxima of structs and fast at those of numbers.
     """
@@ -178,7 +177,7 @@ def _ranked(cells: ibis.Table, columns: Sequence[str]) -> ibis.Table:
 
 
 def _look_up(swept: ibis.Table, ranked: ibis.Table, column: str) -> ibis.Table:
-    """The event time and value that stand behind the best rank at each point."""
+    """The event time and value of the highest rank at each point."""
     name = f"last:{column}"
     values = ranked.filter(_[f"{name}:rank"].notnull()).select(
         OWNER,
@@ -215,7 +214,7 @@ def _newest(swept: ibis.Table, ask: AggregateSpec) -> Any:
 
 
 def _time_since(swept: ibis.Table, ask: AggregateSpec) -> Any:
-    # Doubles both: some engines take a number with a point in it for a decimal, and round.
+    # Both as doubles: some engines read a literal with a decimal point as a decimal, and round.
     return (swept[AT] - _newest(swept, ask)).cast("float64") / DAY
 
 
@@ -235,7 +234,7 @@ _ANSWERS: dict[str, Callable[[ibis.Table, AggregateSpec], Any]] = {
 
 
 def _lasting(events: ibis.Table, ask: AggregateSpec) -> ibis.Table:
-    """When each value of each key was in sight: stretches ``[:seen, :end)`` that do not touch."""
+    """When each value of each key is visible: intervals ``[:seen, :end)`` that do not touch."""
     value = f"value:{ask.of}"
     seen = (
         events.filter(_[ask.of].notnull())
@@ -248,13 +247,13 @@ def _lasting(events: ibis.Table, ask: AggregateSpec) -> ibis.Table:
 
 
 def _extremes(cells: ibis.Table, points: ibis.Table, asks: Sequence[AggregateSpec]) -> ibis.Table:
-    """Minima and maxima of one reach, for the points that see any event."""
+    """Minima and maxima of one reach, for the points to which any event is visible."""
     reach = asks[0].reach
     parts = sorted({f"{ask.aggregate}:{ask.of}" for ask in asks})
     best = {part: getattr(_[part], part.partition(":")[0])() for part in parts}
     fewer = cells.group_by([OWNER, BORN, SEEN]).agg(**best)
     ranged = fewer.mutate(**{_END: _[BORN] + reach}).filter(_[SEEN] < _[_END])
-    # No stretch is longer than its reach, so it lies in one bucket or in two neighbours.
+    # No interval is longer than its reach, so it is in one bucket or two adjacent ones.
     first = ranged.mutate(**{_BUCKET: _[SEEN] // reach})
     second = ranged.mutate(**{_BUCKET: (_[_END] - 1) // reach}).filter(
         _[_BUCKET] > _[SEEN] // reach

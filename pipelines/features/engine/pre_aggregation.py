@@ -1,8 +1,8 @@
-"""Cells: events of equal keys that come into sight and leave it with the same grid instants.
+"""Cells: events of equal keys that become visible and expire at the same grid instants.
 
-No decision point stands between two instants of its grid, so an event's times may be rounded up
-to the grid without a change in any answer. Events that are then equal are one cell. It is made
-once for all that reads a stream under the same conditions, and all the rest works on cells.
+No decision point is between two instants of its grid, so an event's times can be rounded up to the
+grid without changing any result. Events with equal rounded times form one cell. Cells are computed
+once for all readers of a stream under the same conditions; all later steps work on cells.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from pipelines.spec.refresh import Refresh
 
 # Names with a colon cannot clash with declared columns.
 BORN, SEEN, HAPPENED, KNOWN = ":born", ":seen", ":happened", ":known"
-NEWEST = "happened:"  # of a cell: when its newest event happened
+NEWEST = "happened:"  # of a cell: event time of its newest event
 FIRST_KNOWN = ":known_by"  # of a cell: the grid instant by which it is known
 
-UNITS = 1_000_000_000  # a sum is kept in whole billionths
-LARGEST = 1e15  # of a value that is summed: so large, a double has no room for a digit of units
+UNITS = 1_000_000_000  # sums are stored in whole billionths
+LARGEST = 1e15  # of a summed value: a larger double cannot represent its units digit
 _EXACT = "decimal(38, 0)"
-_LIMB = 2**32  # what the upper of two integers counts: both then have room, and a double for each
-# Whole numbers that add up to less are summed as doubles, which engines do faster: no digit is
-# lost on any way, and divided into billionths and back each such sum would be the same double.
+_LIMB = 2**32  # unit of the upper of two integers: each of them then fits in a double
+# Whole numbers with a smaller total are summed as doubles, which is faster. The sum is exact in
+# any order, and conversion to billionths and back would give the same double.
 _DOUBLES_HOLD = 2**53 / 5**9
 
 
@@ -41,15 +41,15 @@ Source = tuple[str, str, int, int]  # stream, conditions, and the grid's size an
 
 @dataclass(frozen=True)
 class AggregateSpec:
-    """One aggregate: what it is called, what it takes, and how long an event stays in it.
+    """One aggregate: its name, its input, and how long an event stays in it.
 
-    ``newest`` is when the newest event happened: what ``time_since`` is counted from.
+    ``newest`` is the event time of the newest event, from which ``time_since`` is counted.
     """
 
     name: str
     aggregate: Aggregate | Literal["newest"]
     column: Column | None
-    reach: int  # microseconds from an event's birth until it is gone
+    reach: int  # microseconds from an event's ``:born`` until it expires
 
     @property
     def of(self) -> str:
@@ -58,7 +58,7 @@ class AggregateSpec:
 
     @property
     def parts(self) -> frozenset[str]:
-        """What a cell has to keep for it, as ``<kind>:<column>``."""
+        """The values that a cell must hold for it, as ``<kind>:<column>``."""
         kinds = {"count": ("n",), "sum": ("n", "units"), "mean": ("n", "units")}
         kinds |= {"time_since": ("happened",), "newest": ("happened",), "distinct": ()}
         return frozenset(
@@ -68,7 +68,7 @@ class AggregateSpec:
 
 @dataclass(frozen=True)
 class AggregateRequest:
-    """What one part of a declaration reads of a stream: by which keys, what, and on which grid."""
+    """The aggregates that one part of a declaration needs from a stream, with keys and grid."""
 
     place: str
     stream: str
@@ -80,7 +80,7 @@ class AggregateRequest:
 
     @property
     def source(self) -> Source:
-        """Uses of one source share their cells."""
+        """The key of its cells; requests with the same source share them."""
         return self.stream, repr(self.where), self.steps.size, self.steps.origin
 
 
@@ -95,12 +95,12 @@ class PreAggregated:
 def pre_aggregate(
     spec: FrameSpec, streams: Mapping[str, ibis.Table], uses: Iterable[AggregateRequest]
 ) -> dict[Source, PreAggregated]:
-    """The cells of each source that is used.
+    """The cells of each requested source.
 
     Returns:
-        Of each source, cells with all keys that its uses name, int64 microseconds ``:born`` (the
-        first grid instant after the event), ``:known_by`` (the first at which it is known) and
-        ``:seen`` (the later of both), ``happened:``, and the parts that its asks need.
+        By source: cells with all keys of its requests, int64 microseconds ``:born`` (the first grid
+        instant after the event), ``:known_by`` (the first at which it is known) and ``:seen`` (the
+        later of the two), ``happened:``, and the parts that the aggregates need.
 
     Raises:
         DataError: when a value is too large to be summed.
@@ -141,21 +141,21 @@ def cells_of(
     steps: TimeGrid,
     whole: frozenset[Column],
 ) -> ibis.Table:
-    """Events of equal ``keys`` and ``:born`` as one row, with the parts asked for.
+    """Events of equal ``keys`` and ``:born`` as one row, with the requested parts.
 
     Counts are doubles; sums are doubles for columns in ``whole`` and whole billionths for others.
     """
     wanted = sorted({NEWEST, *parts})
     kinds = {part: part.partition(":")[::2] for part in wanted}
     values = {part: _value(*named, whole) for part, named in kinds.items()}
-    if steps.size == 1:  # on the finest of grids there is next to nothing to collapse
+    if steps.size == 1:  # on the finest grid there is almost nothing to merge
         return events.select(*keys, BORN, **values)
     pooled = {part: _POOL[kind](values[part]) for part, (kind, _column) in kinds.items()}
     return events.group_by([*keys, BORN]).agg(**pooled)
 
 
 def _value(kind: str, column: str, whole: frozenset[Column]) -> Any:
-    """What a single event contributes to a part of its cell."""
+    """The contribution of a single event to a part of its cell."""
     if kind == "n":
         return _[column or HAPPENED].notnull().cast("float64")
     if kind == "units":
@@ -172,9 +172,9 @@ def _value(kind: str, column: str, whole: frozenset[Column]) -> Any:
 
 
 def _units(value: Any) -> Any:
-    """Doubles in whole billionths, by way of two integers.
+    """Doubles as whole billionths, converted via two integers.
 
-    Engines turn a large double into a decimal in two ways: Spark goes by its shortest digits.
+    Engines differ in the direct cast of large doubles to decimals: Spark uses the shortest digits.
     """
     sign, size = value.sign().cast("int64"), value.abs() * float(UNITS)
     high = (size / float(_LIMB)).floor()
@@ -183,10 +183,10 @@ def _units(value: Any) -> Any:
 
 
 def number_of(units: Any) -> Any:
-    """Whole billionths as a double, divided back.
+    """Whole billionths converted back to a double.
 
-    Two parts, each of which is a double: their sum is the nearest one then. Engines that turn a
-    decimal of many digits into a double at once differ in the last bit.
+    Converts two parts that are exact doubles, so that their sum is the nearest double. Engines
+    that cast a long decimal to a double directly differ in the last bit.
     """
     low = units % _LIMB
     return ((units - low).cast("float64") + low.cast("float64")) / float(UNITS)
@@ -203,10 +203,10 @@ _POOL: dict[str, Any] = {
 
 
 def _whole_columns(events: ibis.Table, parts: Iterable[str], stream: str) -> frozenset[Column]:
-    """Which summed columns hold whole numbers of a moderate total; one small query.
+    """The summed columns with whole numbers and a moderate total; runs one small query.
 
     Raises:
-        DataError: for values that exact sums have no room for.
+        DataError: for values that are too large for exact sums.
     """
     columns = sorted(part.partition(":")[2] for part in parts if part.startswith("units:"))
     if not columns:

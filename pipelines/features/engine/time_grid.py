@@ -1,7 +1,7 @@
 """Instants as whole microseconds inside Ibis expressions, steps of time, and zones.
 
-Arithmetic on integers is exact, fast and the same on every engine; the three functions below lead
-from an engine's timestamps to integers and back, and are all that has another name on each.
+Integer arithmetic is exact, fast and the same on every engine. Only the three functions below,
+which convert an engine's timestamps to integers and back, have a different name on each engine.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ DAY = timedelta(days=1) // MICROSECOND
 _ANCHOR = epoch_us(datetime(1970, 1, 5, tzinfo=UTC))
 
 
-# Named as SQLGlot calls them, which spells each as its engine does: EPOCH_US or UNIX_MICROS, and so
-# on. An engine that SQLGlot has no spelling for says so by the name of an unknown function.
+# SQLGlot's names; it translates each to the engine's name, such as EPOCH_US or UNIX_MICROS. An
+# engine without a translation reports an unknown function.
 @ibis.udf.scalar.builtin(name="unix_micros", signature=((dt.timestamp,), dt.int64))
 def _unix_micros(value):  # type: ignore[no-untyped-def]
     """Microseconds since 1970."""
@@ -33,14 +33,14 @@ def _unix_micros(value):  # type: ignore[no-untyped-def]
     name="unix_to_time", signature=((dt.int64, dt.int8), dt.Timestamp(scale=6))
 )
 def _unix_to_time(value, digits):  # type: ignore[no-untyped-def]
-    """The instant so many seconds after 1970, of which the last ``digits`` are behind the point."""
+    """The instant ``value`` units of ``10 ** -digits`` seconds after 1970."""
 
 
 @ibis.udf.scalar.builtin(
     name="convert_timezone", signature=((dt.string, dt.string, dt.timestamp), dt.timestamp)
 )
 def _convert_timezone(source, target, value):  # type: ignore[no-untyped-def]
-    """What the clock of one zone shows when that of another shows ``value``."""
+    """Convert a local time of zone ``source`` to local time of zone ``target``."""
 
 
 def micros(value: Any) -> Any:
@@ -59,22 +59,22 @@ def span(value: timedelta) -> int:
 
 
 def on_clock(value: Any, zone: str, place: str) -> Any:
-    """A UTC timestamp column as the wall clock of ``zone`` shows it.
+    """A UTC timestamp column in the local time of ``zone``.
 
     Raises:
-        SpecError: when the zone is not in the IANA list; ``place`` says where it stands.
+        SpecError: when the zone is not in the IANA list; the error names ``place``.
     """
     zone_of(zone, place)
     return value if zone == "UTC" else _convert_timezone("UTC", zone, value)
 
 
 class TimeGrid:
-    """Instants ``origin + k * size``: a grid in time on which decision points stand.
+    """Instants ``origin + k * size``: the time grid of decision points.
 
     Arguments:
-        size: distance of two instants, microseconds, at least 1.
-        offset: of the instants after midnight UTC (a Monday's, when steps are longer than a day),
-            microseconds.
+        size: distance between two instants, microseconds, at least 1.
+        offset: time from midnight UTC (of a Monday, when steps are longer than a day) to the
+            instants, microseconds.
     """
 
     def __init__(self, size: int = 1, offset: int = 0) -> None:
@@ -82,11 +82,11 @@ class TimeGrid:
         self.origin = (_ANCHOR + offset) % size
 
     def refined(self, spans: Iterable[int]) -> TimeGrid:
-        """The coarsest grid that holds these instants and is unmoved by each of ``spans``."""
+        """The coarsest grid that contains this one and maps to itself when shifted by any span."""
         return TimeGrid(math.gcd(self.size, *spans)).aligned_with(self.origin)
 
     def aligned_with(self, value: int) -> TimeGrid:
-        """The grid of the same size that holds ``value``, microseconds since 1970."""
+        """The grid of the same size that contains ``value``, microseconds since 1970."""
         return TimeGrid(self.size, value - _ANCHOR)
 
     def floor(self, value: Any) -> Any:
@@ -99,5 +99,5 @@ class TimeGrid:
         """The first instant of the grid that is not before ``value`` (integers or a column)."""
         if self.size == 1:
             return value
-        # Twice, because SQL's remainder takes the sign of what is divided and Python's does not.
+        # Twice, because SQL's remainder has the sign of the dividend and Python's does not.
         return value + ((self.origin - value) % self.size + self.size) % self.size

@@ -1,4 +1,4 @@
-"""What production sees at decision points: their own columns, the clock, and the online store."""
+"""Features as in production: from the point's own columns, its time, and the online store."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PARTS: Mapping[str, Callable[[datetime], int]] = {
     "month": lambda local: local.month,
     "day_of_year": lambda local: local.timetuple().tm_yday,
 }
-# Keys keep their types in the store, and who asks may write 3 for 3.0.
+# Keys keep their types in the store, but a request may contain 3 for 3.0.
 _AS_DECLARED: Mapping[ColumnType, Callable[[Any], Any]] = {
     ColumnType.INTEGER: operator.index,
     ColumnType.FLOAT: float,
@@ -36,11 +36,11 @@ _AS_DECLARED: Mapping[ColumnType, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What decision points are given.
+    """The features of decision points as served.
 
-    ``values`` has of each feature, in declared order, one value for each point; None is missing.
-    ``freshness`` has of each feature view the seconds from the instant that its values are as of
-    until the decision; None when it was never materialized or is older than its ttl.
+    ``values`` has for each feature, in declared order, one value per point; None is missing.
+    ``freshness`` has for each feature view the seconds from the as-of instant of its values to the
+    decision; None when the view was never materialized or is older than its lifetime.
     """
 
     values: dict[str, list[Any]]
@@ -50,13 +50,13 @@ class Served:
 def look_up(
     spec: ModelSpec, store: OnlineStore, points: Sequence[Mapping[str, Any]], at: datetime
 ) -> Served:
-    """The features of some decision points, as production has them at an instant.
+    """The features of decision points, as production has them at an instant.
 
     Arguments:
-        spec: the declaration; what follows from it is worked out once for each object.
-        store: read once for each feature view, whatever the number of points.
-        points: the columns of each: its keys and attributes. Absent, None and NaN: missing.
-        at: the instant of the decisions.
+        spec: the declaration; the plan derived from it is cached for each object.
+        store: read once for each feature view, for any number of points.
+        points: keys and attributes of each point. Absent, None and NaN mean missing.
+        at: instant of the decisions.
 
     Raises:
         DataError: when a key is not of its column's type.
@@ -67,11 +67,11 @@ def look_up(
 
 
 def served_value(feature: WindowFeature, stored: Value, as_of: datetime) -> Value:
-    """A feature's value from what is stored of it; None stands for an entity without a row.
+    """A feature's value from its stored value; None means an entity without a row.
 
     Arguments:
-        stored: of ``time_since`` it is the instant that the days are counted from.
-        as_of: of the view's state.
+        stored: stored value; for ``time_since`` the instant that the days are counted from.
+        as_of: as-of instant of the view's state.
     """
     if stored is None:
         return 0 if feature.aggregate in ("count", "distinct") else None
@@ -81,7 +81,7 @@ def served_value(feature: WindowFeature, stored: Value, as_of: datetime) -> Valu
 
 
 class _View:
-    """A feature view, ready to be asked."""
+    """A feature view, prepared for lookups."""
 
     def __init__(self, spec: ModelSpec, view: FeatureView) -> None:
         types = spec.streams[view.stream].columns
@@ -93,7 +93,7 @@ class _View:
     def serve(
         self, store: OnlineStore, points: Sequence[Mapping[str, Any]], at: datetime
     ) -> tuple[dict[str, list[Any]], float | None]:
-        """The values of its features, and how fresh they are."""
+        """The values of its features, and their freshness in seconds."""
         values: dict[str, list[Any]] = {one.name: [None] * len(points) for one, _ in self.features}
         if self.lifetime is None:
             return values, None
@@ -113,7 +113,7 @@ class _View:
         return values, (at - state.as_of).total_seconds()
 
     def _key(self, point: Mapping[str, Any]) -> Key | None:
-        """The entity that a point belongs to; none when a part of its key is missing."""
+        """The entity of a point; ``None`` when a part of its key is missing."""
         key = []
         for column, as_declared in self.entity:
             value = _known(point, column)
@@ -124,7 +124,7 @@ class _View:
 
 
 class _Plan:
-    """What a declaration asks of a point, of the clock and of the store."""
+    """The lookups of a declaration: in the point, in its time and in the store."""
 
     def __init__(self, spec: ModelSpec) -> None:
         self._names = spec.feature_names
@@ -155,7 +155,7 @@ class _Plan:
 
 
 class _Same:
-    """A declaration as a key: the very object, since its hash would be that of all it says."""
+    """A declaration as a dictionary key by identity, because hashing its content is slow."""
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
@@ -173,7 +173,7 @@ def _plan(key: _Same) -> _Plan:
 
 
 def _known(point: Mapping[str, Any], column: Column) -> Any:
-    """A column of a point; NaN is the one value that does not equal itself, and is missing."""
+    """A column of a point; NaN, the only value that does not equal itself, is missing."""
     value = point.get(column)
     return value if value == value else None  # noqa: PLR0124
 

@@ -23,9 +23,9 @@ BATCH_ROWS = 50_000
 
 
 class Filled(Record):
-    """How many entities were written, and how many were taken away if they were there.
+    """The number of entities that were written and removed.
 
-    ``gone`` is none of a whole view: whoever is not in it is taken away, and nobody counts them.
+    ``gone`` is ``None`` when the whole view was written: removed entities are then not counted.
     """
 
     rows: int
@@ -42,21 +42,20 @@ def fill(
     replaces: ViewState | None,
     whole: bool,
 ) -> Filled:
-    """Write a view as of ``state.as_of``, whole or what has changed, all at once.
+    """Write a view as of ``state.as_of``, whole or only the changes, in one transaction.
 
     Arguments:
-        store: where to.
+        store: online store to write to.
         spec: the declaration.
         view: one of its views.
         streams: canonical tables that hold all events known by ``state.as_of``.
-        state: of what is stored from now on; its definitions are ``view_definitions``.
-        replaces: what is stored now.
-        whole: write every entity; else those whose values may have changed since ``replaces``,
-            which has to be of the same definitions and of no later instant.
+        state: new state; its definitions are those of ``view_definitions``.
+        replaces: current state.
+        whole: write every entity; otherwise only those whose values may have changed since
+            ``replaces``, which must have the same definitions and must not be later.
 
     Raises:
-        StaleEvidenceError: when something else is stored by now than ``replaces``; nothing was
-            changed.
+        StaleEvidenceError: when the stored state is no longer ``replaces``; nothing was changed.
     """
     keys, written, taken = len(view.entity), itertools.count(), itertools.count()
     with ExitStack() as stack:
@@ -81,12 +80,12 @@ def fill(
 
 
 def _counted(items: Iterable[tuple[Any, ...]], counter: Iterator[int]) -> Iterator[tuple[Any, ...]]:
-    # The counter stands second, so that it does not move on when there is no item any more.
+    # The counter comes second, so that it does not advance after the last item.
     return (item for item, _number in zip(items, counter, strict=False))
 
 
 def _tuples(table: ibis.Table) -> Iterator[tuple[Any, ...]]:
-    """The rows of a table, a batch at a time in memory; instants in UTC."""
+    """The rows of a table, read in batches; instants in UTC."""
     for batch in table.to_pyarrow_batches(chunk_size=BATCH_ROWS):
         yield from zip(*(_zoned(column).to_pylist() for column in batch.columns), strict=True)
 

@@ -1,4 +1,4 @@
-"""As served: at which instant production computed the features that a decision point sees."""
+"""The instant at which production computed the features that a decision point uses."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pipelines.spec.refresh import Refresh
 
 
 def refresh_grid(refresh: Refresh) -> TimeGrid:
-    """The instants as of which a view is materialized."""
+    """The grid of instants at which a view is materialized."""
     return TimeGrid(span(refresh.every), span(refresh.offset))
 
 
 def last_refresh(at: datetime, refresh: Refresh) -> datetime:
-    """The newest materialization that is not after an instant; it may not be readable yet."""
+    """The newest materialization that is not after ``at``; it may not be readable yet."""
     now = epoch_us(at)
     passed: int = now - refresh_grid(refresh).floor(now)
     return at - passed * MICROSECOND
@@ -27,7 +27,7 @@ def served_at(at: Any, refresh: Refresh | None) -> Any:
 
     Arguments:
         at: microseconds since 1970: an integer, or an int64 column.
-        refresh: of the view; without one features are computed when asked, as of ``at`` itself.
+        refresh: refresh of the view; ``None``: features are computed on request, as of ``at``.
 
     Returns:
         Microseconds since 1970, like ``at``.
@@ -38,11 +38,11 @@ def served_at(at: Any, refresh: Refresh | None) -> Any:
 
 
 def served_grid(points: TimeGrid, refresh: Refresh | None) -> TimeGrid:
-    """The coarsest grid known to hold ``served_at`` of every instant of ``points``."""
+    """The coarsest known grid that contains ``served_at`` of every instant of ``points``."""
     if refresh is None:
         return points
     every = span(refresh.every)
     if points.size % every:
         return refresh_grid(refresh)
-    # Every point stands equally long after a materialization: its own grid, moved by that much.
+    # Every point is equally long after a materialization, so the grid is only shifted.
     return points.aligned_with(served_at(points.origin, refresh))

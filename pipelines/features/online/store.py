@@ -1,7 +1,7 @@
-"""The online store: where a service finds the features of an entity at the moment of a prediction.
+"""The online store: holds the features that a service reads at prediction time.
 
-A view is kept whole: all its rows are as of one instant, the newest materialization. A reader sees
-one materialization or the next, never a mixture, and a writer that lost a race changes nothing.
+All rows of a view are as of one instant, the newest materialization. A reader gets one
+materialization or the next, never a mixture; a writer that was overtaken changes nothing.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ Value = str | int | float | bool | datetime | None
 
 @dataclass(frozen=True, slots=True)
 class ViewState:
-    """What is stored of a feature view.
+    """The stored state of a feature view.
 
-    ``name`` is ``<model>.<view>``. ``definitions`` are the hashes of the features whose values
-    stand in its rows, in this order: a feature that is not among them was never materialized.
+    ``name`` is ``<model>.<view>``. ``definitions`` are the hashes of the features in its rows, in
+    this order; any other feature was never materialized.
     """
 
     name: str
@@ -31,9 +31,9 @@ class ViewState:
 
 @dataclass(frozen=True, slots=True)
 class OnlineRow:
-    """An entity's values of one view; ``event_time`` is the materialization that last changed them.
+    """One view's values for an entity; ``event_time`` is the materialization of the last change.
 
-    Only entities that a window sees have a row: for the others counts are 0 and the rest missing.
+    Only entities with an event in a window have a row; for others counts are 0, the rest missing.
     """
 
     key: Key
@@ -44,22 +44,22 @@ class OnlineRow:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One view's rows for the keys that were asked, in their order, all of one materialization."""
+    """The rows of one view for the requested keys, in their order, from one materialization."""
 
     state: ViewState | None
     rows: tuple[OnlineRow | None, ...]
 
 
 class OnlineStore(Protocol):
-    """Rows of feature views by entity. Every call raises Unavailable when the store is away, and
-    IntegrityError when what it holds cannot be read."""
+    """Rows of feature views by entity. Every call raises Unavailable when the store does not
+    answer, and IntegrityError when its content cannot be read."""
 
     def state(self, view: str) -> ViewState | None:
-        """What is stored of a view; none when it was never materialized."""
+        """The state of a view; ``None`` when it was never materialized."""
         ...
 
     def read(self, view: str, keys: Sequence[Key]) -> Reading:
-        """The rows of some entities."""
+        """The rows of the given entities."""
         ...
 
     def write(
@@ -70,20 +70,21 @@ class OnlineStore(Protocol):
         *,
         replaces: ViewState | None,
     ) -> None:
-        """Change some rows and the state of a view, all at once.
+        """Change rows and the state of a view atomically.
 
         Arguments:
-            state: what the view is from now on.
-            rows: new and changed ones; the others stay as they are.
-            gone: entities that have no row any more; none: ``rows`` are all there are, and what was
-                stored is dropped, as it is when ``replaces`` is none or has other definitions.
-            replaces: the state that the change was worked out from.
+            state: new state of the view.
+            rows: new and changed rows; other rows stay unchanged.
+            gone: entities without a row from now on. ``None``: ``rows`` are complete, and all
+                stored rows are dropped; they are also dropped when ``replaces`` is ``None`` or has
+                other definitions.
+            replaces: the state that the change was computed from.
 
         Raises:
-            StaleEvidenceError: when the stored state is another one by now; nothing was changed.
+            StaleEvidenceError: when the stored state is not ``replaces``; nothing was changed.
         """
         ...
 
     def views(self) -> tuple[ViewState, ...]:
-        """All that is stored, by name."""
+        """The states of all views, sorted by name."""
         ...

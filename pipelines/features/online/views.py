@@ -1,9 +1,9 @@
-"""Feature views as of an instant: what a materialization stores, whole or what has changed.
+"""Feature views as of an instant: the rows that a materialization stores, all or only changes.
 
-An entity's values follow from the events that it sees. So they can only change with an event that
-comes into sight or leaves it, and the entities of those events are computed anew from all they
-see. That is exact for every aggregate, and as both instants can be looked at again at any time
-(rows are never changed, only added), nothing has to be read back from the store for it.
+An entity's values depend on the events in its windows. So they can only change when an event enters
+or leaves a window; the entities of those events are recomputed from all their events. This is exact
+for every aggregate. Event rows are only added, never changed, so both instants can be recomputed at
+any time and nothing has to be read back from the store.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pipelines.spec.views import FeatureView, definition_of
 
 @dataclass(frozen=True)
 class Changes:
-    """From one instant to another: the rows that may differ, as of the second, and who has none.
+    """The changes between two instants: rows that may differ, as of the second, and removed keys.
 
     ``rows`` is as ``view_rows`` returns it; ``gone`` holds the keys of entities without a row.
     """
@@ -43,7 +43,7 @@ class Changes:
 
 
 def view_definitions(spec: ModelSpec, view: FeatureView) -> dict[str, WindowFeature]:
-    """The features of a view by their definitions, in the order of these; equal ones once."""
+    """The features of a view by definition hash, sorted by hash; equal definitions appear once."""
     found = {definition_of(spec, feature): feature for feature in view.features}
     return dict(sorted(found.items()))
 
@@ -57,12 +57,12 @@ def view_rows(
         spec: the declaration.
         view: one of its views.
         streams: canonical tables; only the view's is read.
-        as_of: of the values: as a decision point at this instant with fresh features sees them.
+        as_of: instant of the values, as for a decision point at this instant with fresh features.
 
     Returns:
-        The entity's columns, then one for each definition, called by its hash, in the order of
-        ``view_definitions``. Instead of ``time_since`` there is the instant that it is counted
-        from. An entity has a row while any of the windows sees an event of it.
+        The entity's columns, then one for each definition, named by its hash, in the order of
+        ``view_definitions``. For ``time_since`` the column holds the instant that it is counted
+        from. An entity has a row while any window contains an event of it.
 
     Raises:
         SpecError: when a declaration does not fit the types of its columns.
@@ -80,23 +80,22 @@ def changed_rows(
     before: datetime,
     as_of: datetime,
 ) -> Iterator[Changes]:
-    """What a view as of one instant needs to become that of a later one.
+    """The changes that update a view from one instant to a later one.
 
-    Late arrivals count from when they became known, so they are among what came into sight.
+    Late events enter a window when they become known, so they are included.
 
     Arguments:
         spec: the declaration.
         view: one of its views.
         streams: canonical tables; only the view's is read.
-        before: the instant whose rows are there.
-        as_of: the instant whose rows are wanted; not before ``before``.
+        before: instant of the existing rows.
+        as_of: instant of the new rows; not before ``before``.
 
     Yields:
-        Rows to write and keys to take away, which can be read as long as the block lasts. Some may
-        be what they were.
+        Rows to write and keys to remove, readable inside the block. Some rows may be unchanged.
 
     Raises:
-        TimeError: when ``as_of`` lies before ``before``.
+        TimeError: when ``as_of`` is before ``before``.
         SpecError: as ``view_rows``.
         DataError: as ``view_rows``.
     """
@@ -107,7 +106,7 @@ def changed_rows(
             got=f"from {instant_text(before)} to {instant_text(as_of)}",
         )
     uses = _uses(spec, view, as_of)
-    # All that the touched entities see is read more than once, and is little after a small step.
+    # The events of the touched entities are read more than once, and are few after a small step.
     with _touched(spec, view, uses, streams, before, as_of).cache() as touched:
         seen = _young(spec, view, streams, as_of).semi_join(touched, list(view.entity))
         with seen.cache() as events:
@@ -119,7 +118,7 @@ def changed_rows(
 
 
 def _uses(spec: ModelSpec, view: FeatureView, as_of: datetime) -> list[AggregateRequest]:
-    """What the view reads, on the coarsest grid that holds the one instant."""
+    """The aggregates that the view reads, on the coarsest grid that contains the instant."""
     features = tuple(view_definitions(spec, view).values())
     alone = FrameSpec(spec.streams, spec.points, label=None, features=features)
     steps = TimeGrid(span(_longest(view))).aligned_with(epoch_us(as_of))
@@ -130,7 +129,7 @@ def _uses(spec: ModelSpec, view: FeatureView, as_of: datetime) -> list[Aggregate
 
 
 def _storable(ask: AggregateSpec) -> AggregateSpec:
-    """An age changes with the clock, the instant that it is counted from only with an event."""
+    """Store the instant instead of the age: it changes only with an event, not with time."""
     return replace(ask, aggregate="newest") if ask.aggregate == "time_since" else ask
 
 
@@ -150,7 +149,7 @@ def _within(begin: datetime, end: datetime) -> Any:
 def _young(
     spec: ModelSpec, view: FeatureView, streams: Mapping[str, ibis.Table], as_of: datetime
 ) -> ibis.Table:
-    """The columns and events that any of the windows could see."""
+    """The columns and events that any of the windows could contain."""
     read = {*view.entity}
     for feature in view.features:
         read |= {condition.column for condition in feature.where}
@@ -167,7 +166,7 @@ def _entities(
     events: ibis.Table,
     as_of: datetime,
 ) -> ibis.Table:
-    """Who sees an event of the table, with the window and conditions of any feature."""
+    """The entities with an event of the table in the window and conditions of any feature."""
     columns = spec.streams[view.stream].columns
     seen = [
         holding(events, use.where, columns, use.place).filter(
@@ -179,7 +178,7 @@ def _entities(
 
 
 def _named(events: Sequence[ibis.Table], view: FeatureView) -> ibis.Table:
-    """The different entities of some events; a missing key is nobody's."""
+    """The distinct entities of events; rows with a missing key are left out."""
     keys = [table.select(*view.entity) for table in events]
     every = ibis.union(*keys) if len(keys) > 1 else keys[0]
     return every.filter([_[key].notnull() for key in view.entity]).distinct()
@@ -197,7 +196,7 @@ def _touched(
     before: datetime,
     as_of: datetime,
 ) -> ibis.Table:
-    """The entities of the events that come into a window's sight, or leave it."""
+    """The entities of the events that enter or leave a window."""
     table, columns = as_known(streams[view.stream], as_of), spec.streams[view.stream].columns
     found = []
     for use in uses:
