@@ -1,10 +1,10 @@
-"""Who answers whom: arms by a keyed hash of the entity, shadow by one of the request.
+"""Assignment of entities to arms and of requests to the shadow, by a keyed hash.
 
-Every process that knows the salt comes to the same answer, and nothing is stored. An entity's
-place is an integer below 2**64, HMAC-SHA256 (RFC 2104) of its canonical JSON under the salt; arms
-are stretches of places. They only ever grow at their upper end, so a ramp moves entities from
-champion into an arm and none from arm to arm. Bucketing by a salted hash: Kohavi, Tang, Xu,
-"Trustworthy Online Controlled Experiments" (2020), section 4.
+The assignment depends only on the salt, so all processes agree and nothing is stored. An entity's
+place is an integer below 2**64: HMAC-SHA256 (RFC 2104) of its canonical JSON, with the salt as the
+key. Arms are ranges of places that only grow at their upper end, so a ramp moves entities from
+``champion`` into an arm and never between arms. For bucketing by a salted hash see Kohavi, Tang,
+Xu, "Trustworthy Online Controlled Experiments" (2020), section 4.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _HALF = PLACES // 2
 class Allocation(Record):
     """How a rollout divides the traffic of one model at one moment.
 
-    ``share`` of the entities go to the challenger, as many to the concurrent control, which the
-    champion's version answers, and the others stay outside of the experiment.
+    The challenger's arm gets ``share`` of the entities, and the concurrent control, which the
+    champion answers, gets as many. The other entities are outside the experiment.
     """
 
     salt: str = Field(min_length=1, description="a rollout's own: used again, effects carry over")
@@ -40,7 +40,7 @@ class Allocation(Record):
 
 
 class Ramp(Record):
-    """The shares that a rollout has been through so far, oldest first, each larger than the last.
+    """The shares of a rollout so far, oldest first, each larger than the one before.
 
     ``shares[n]`` of the entities are in each arm from ``since[n]`` on.
     """
@@ -51,36 +51,36 @@ class Ramp(Record):
 
     @property
     def began(self) -> datetime:
-        """When the first entities came into an arm."""
+        """When the first entities entered an arm."""
         return self.since[0]
 
 
 def arm_of(entity: Mapping[str, Any], allocation: Allocation) -> Arm:
-    """The arm that answers an entity; the same on every call, process and machine.
+    """The arm of an entity; the same on every call, process and machine.
 
     >>> [arm_of({"shop": n}, Allocation(salt="demo", share=0.3)).value for n in (1, 2, 8)]
     ['control', 'champion', 'challenger']
 
     Arguments:
         entity: all of the model's keys, with values of their declared types.
-        allocation: of the moment.
+        allocation: the current division of the traffic.
 
     Raises:
-        DataError: when the entity has no keys, or a value that is no JSON.
+        DataError: when the entity has no keys, or a value that is not valid JSON.
     """
     return _arm(_entity_place(entity, allocation.salt), allocation.share)
 
 
 def stage_of(entity: Mapping[str, Any], salt: str, shares: Sequence[float]) -> int | None:
-    """The stage of a ramp at which an entity came into its arm, from 0; none if it did not.
+    """The stage of a ramp at which an entity entered its arm, from 0; None if it did not.
 
-    Stages are separate strata of the analysis: entities are compared with those that came in beside
-    them.
+    Stages are separate strata of the analysis: entities are compared with those that entered at
+    the same stage.
 
     Arguments:
         entity: as for ``arm_of``.
-        salt: the rollout's.
-        shares: of every stage so far, each larger than the one before, in (0, 0.5].
+        salt: salt of the rollout.
+        shares: share of each stage so far, each larger than the one before, in (0, 0.5].
 
     Raises:
         DataError: as ``arm_of``.
@@ -111,7 +111,7 @@ def _arm(place: int, share: float) -> Arm:
 
 
 def _below(share: float) -> int:
-    """How many places a share is: exact, since scaling a float by a power of two is."""
+    """Number of places in a share. Exact, because scaling a float by a power of two is exact."""
     return int(share * PLACES)
 
 
@@ -129,7 +129,7 @@ def _entity_place(entity: Mapping[str, Any], salt: str) -> int:
 
 
 def _whole(value: Any) -> Any:
-    """JSON has one kind of number: 7 and 7.0 are the same key."""
+    """Whole floats become integers, because JSON has one number type: 7 and 7.0 are one key."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

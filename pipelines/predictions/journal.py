@@ -1,16 +1,15 @@
-"""A transactional local journal of predictions: what it has taken, no kill can lose.
+"""A transactional local journal of predictions that loses no acknowledged row to a killed process.
 
-One SQLite file for each model on a machine, for all worker processes, with a write-ahead log that
-is on the disk before ``append`` returns; with the kernel, where ``fsync`` is off. Callers that
-come at the same time share one transaction and one wait for the disk; processes take turns by
-``flock``, which dies with its holder. So a killed worker leaves nothing behind that somebody would
-have to find.
+All worker processes on a machine share one SQLite file for each model. Its write-ahead log is on
+the disk before ``append`` returns, or only with the kernel if ``fsync`` is off. Concurrent callers
+share one transaction and one wait for the disk. Processes take turns with ``flock``, which the
+kernel releases when its holder ends, so a killed worker leaves nothing to clean up.
 
-Rows leave in batches. ``seal`` fixes the end of a batch before anything is done with it, and
-``forget`` deletes it afterwards: see ``serving.shipping``.
+Rows are shipped in batches. ``seal`` fixes the end of a batch before it is shipped, and ``forget``
+deletes it afterwards: see ``predictions.shipping``.
 """
 
-# ruff: noqa: S608 - column names are the declaration's
+# ruff: noqa: S608 - column names come from the declaration
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ from pipelines.predictions.record import COLUMNS, Prediction
 
 MOST_ROWS = 5_000_000
 MOST_BYTES = 4 << 30
-GATHER_S = 0.0003  # a fraction of what the disk takes
+GATHER_S = 0.0003  # a fraction of the time that a write to disk takes
 MOST_SET_BACK = timedelta(hours=1)
 BATCH_ROWS = 20_000
 _NUMBER = 8  # bytes
@@ -45,13 +44,13 @@ _INSERT = (
 
 
 class JournalFull(Unavailable):
-    """The journal holds as many unshipped predictions as it may."""
+    """The journal has reached its limit of unshipped predictions."""
 
     code = "journal_full"
 
 
 class Backlog(Record):
-    """What has not been shipped yet."""
+    """The predictions that have not been shipped yet."""
 
     rows: int = Field(ge=0)
     bytes: int = Field(ge=0, description="of content")
@@ -64,17 +63,17 @@ class Backlog(Record):
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows that leave together, under a name that only they have."""
+    """Rows that are shipped together, under a unique name."""
 
     journal: str
     through: int  # number of the last row
-    day: date  # of known time when the batch was sealed
+    day: date  # day of the known time at which the batch was sealed
     known_us: int  # microseconds since 1970
-    rows: list[tuple[Any, ...]]  # number, decided_us, then the log's columns
+    rows: list[tuple[Any, ...]]  # number, decided_us, then the columns of the log
 
     @property
     def name(self) -> str:
-        """Count and hash of the rows, whenever they are asked for."""
+        """Count and hash of the rows; the same on every call."""
         hashed = hashlib.sha256(self.journal.encode())
         for row in self.rows:
             hashed.update(canonical_json(row).encode() + b"\n")
@@ -83,7 +82,7 @@ class Batch:
 
 @dataclass
 class _PendingAppend:
-    """One caller's rows, on their way."""
+    """The rows of one caller, waiting for a commit."""
 
     rows: list[tuple[Any, ...]]
     size: int = field(init=False)
@@ -95,20 +94,22 @@ class _PendingAppend:
 
 
 class Journal:
-    """Threads of a process share one; every process opens its own on the same file.
+    """A journal of predictions.
+
+    The threads of a process share one; each process opens its own on the same file.
 
     Arguments:
-        path: on a local disk (``flock`` and shared memory do not work on every network disk).
-        most_rows: unshipped rows from which on ``append`` refuses.
-        most_bytes: unshipped bytes of content, likewise; the file is larger by up to a half, and
-            the write-ahead log beside it takes some 64 MiB at most.
-        batch_rows: rows of one object in the store, at most.
-        fsync: ``append`` waits for the disk; see its file for what a power cut takes without it.
+        path: file on a local disk (``flock`` and shared memory fail on some network disks).
+        most_rows: limit of unshipped rows; ``append`` refuses more.
+        most_bytes: limit of unshipped bytes of content; ``append`` refuses more. The file is
+            larger by up to a half, and its write-ahead log takes about 64 MiB at most.
+        batch_rows: largest number of rows in one object of the store.
+        fsync: whether ``append`` waits for the disk; see ``JournalFile``.
 
     Raises:
-        Unavailable: when the file cannot be opened or made.
-        IntegrityError: when it is no journal.
-        SpecError: when it was written with other columns.
+        Unavailable: when the file cannot be opened or created.
+        IntegrityError: when the file is not a journal.
+        SpecError: when the journal was written with other columns.
     """
 
     def __init__(
@@ -134,26 +135,26 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Let the file go. What was acknowledged is in it."""
+        """Close the file. It keeps all acknowledged predictions."""
         self._file.close()
 
     def append(self, predictions: Sequence[Prediction]) -> None:
-        """Take predictions, all or none. They are durable when this returns.
+        """Append predictions, all or none. They are durable when this returns.
 
-        Where it raises, they were not acknowledged: none of them is in the journal, unless the disk
-        failed in the very moment of the commit.
+        If it raises, none of the predictions is in the journal, unless the disk failed during the
+        commit itself.
 
         Raises:
-            JournalFull: when there would be more unshipped than the bounds allow.
-            DataError: when a text is no Unicode, or a number not finite.
+            JournalFull: when the limits of unshipped rows or bytes would be exceeded.
+            DataError: when a text is not valid Unicode, or a number is not finite.
             Unavailable: when the disk is full or the file cannot be written.
-            IntegrityError: when the file is no sound database any more.
+            IntegrityError: when the file is no longer a valid database.
         """
         ticket = _PendingAppend([_stored(each) for each in predictions])
         with self._changed:
             self._waiting.append(ticket)
             self._changed.wait_for(lambda: ticket.done or not self._committing)
-            mine = not ticket.done  # nobody commits, so it is this caller's turn, for all who wait
+            mine = not ticket.done  # no commit runs: this caller commits for all
             self._committing = self._committing or mine
         if mine:
             self._commit()
@@ -161,7 +162,7 @@ class Journal:
             raise ticket.error
 
     def backlog(self) -> Backlog:
-        """What waits to be shipped; cheap at any length.
+        """The unshipped predictions in numbers; fast at any size.
 
         Raises:
             Unavailable: when the file cannot be read.
@@ -180,7 +181,7 @@ class Journal:
         return int(last or 0)
 
     def clear(self) -> None:
-        """Do beside the callers what one of them would have to do now and then: see its file.
+        """Checkpoint the write-ahead log, so that no ``append`` has to; see ``JournalFile.clear``.
 
         Raises:
             Unavailable: when the file cannot be written.
@@ -188,19 +189,19 @@ class Journal:
         self._file.clear()
 
     def seal(self, known: datetime) -> Batch | None:
-        """The batch to ship next: the one that was sealed and not forgotten, else a new one.
+        """The next batch to ship: the sealed batch if there is one, else a new one.
 
-        Asked again it has the same rows and the same name and day, whatever was appended since.
-        Its known time is the latest one that any call has named, so it does not run backwards
-        with the clock. A clock that was set back by more than an hour is refused: rows known so far
-        ahead would be hidden from every snapshot until then.
+        Until the batch is forgotten, each call returns the same rows, name and day, whatever was
+        appended since. The known time of the batch is the latest one passed to any call, so it
+        does not go back with the clock. A clock that was set back by more than an hour is refused,
+        because every snapshot until the later known time would lack the rows.
 
         Arguments:
-            known: zoned; from when on the store is to have the rows.
+            known: zoned instant at which the rows become known.
 
         Returns:
-            None when there are no rows. A batch without rows was forgotten by another process
-            in this very moment.
+            The batch, or ``None`` when there are no rows. The batch has no rows if another process
+            forgot it during this call.
 
         Raises:
             Unavailable: when the clock was set back by more than an hour, or the file cannot be
@@ -235,7 +236,7 @@ class Journal:
         return Batch(journal, through, from_epoch_us(sealed_us).date(), stamp, rows)
 
     def forget(self, batch: Batch) -> None:
-        """Delete a batch that the store has; done already, it does nothing."""
+        """Delete a batch that is in the store. Does nothing if it is already deleted."""
         with self._file.writing() as connection:
             rows, size = connection.execute(
                 "SELECT count(*), coalesce(sum(size), 0) FROM predictions WHERE number <= ?",
@@ -250,12 +251,12 @@ class Journal:
                 (rows, size),
             )
 
-    # One caller commits for all that wait. A writer thread with a queue was measured: next to a
-    # shipping thread it made about 20 % fewer appends durable, and without fsync 70 % fewer.
+    # One caller commits for all that wait. A writer thread with a queue was slower: measured next
+    # to a shipping thread, it made about 20 % fewer appends durable, without fsync 70 % fewer.
     def _commit(self) -> None:
         group: list[_PendingAppend] = []
         try:
-            if self._shared_commit:  # the others of the last group are about to be back
+            if self._shared_commit:  # callers of the last group are likely to append again
                 time.sleep(self._gather_s)
             with self._file.writing() as connection:
                 group = self._take_waiting()
@@ -314,7 +315,7 @@ class Journal:
 
 
 def _stored(prediction: Prediction) -> tuple[Any, ...]:
-    """The row, and its size; refused here, a bad one cannot spoil the others' transaction."""
+    """The stored row, checked here so that a bad one cannot fail the shared transaction."""
     try:
         values = prediction.values()
         size = sum(len(each.encode()) if isinstance(each, str) else _bytes(each) for each in values)

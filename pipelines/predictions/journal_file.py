@@ -1,4 +1,4 @@
-"""The journal's SQLite file: its tables, whose turn it is to write, its failures by name."""
+"""The SQLite file of a journal: tables, locking between writers, and translation of errors."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from pipelines.spec.fields import ColumnType
 from pipelines.spec.predictions import prediction_log
 
 _BUSY_TIMEOUT_S = 30
-WAL_PAGES = 16_384  # of 4 KiB: nobody ships, and a caller has to clear the write-ahead log himself
+# Pages of 4 KiB. If nothing is shipped, an append clears the write-ahead log at this size.
+WAL_PAGES = 16_384
 _SQL_TYPES = {ColumnType.STRING: "TEXT", ColumnType.FLOAT: "REAL"}
 _LAYOUT = canonical_json({"schema": 1, "columns": COLUMNS})
 _TYPED = ", ".join(
     f"{name} {_SQL_TYPES[kind]} NOT NULL" for name, kind in prediction_log("any").columns.items()
 )
-# AUTOINCREMENT: a number is never given twice, also after its row has left.
+# AUTOINCREMENT: a number is never used twice, even after its row was deleted.
 _PREDICTIONS = (
     f"CREATE TABLE IF NOT EXISTS predictions (number INTEGER PRIMARY KEY AUTOINCREMENT, "
     f"size INTEGER NOT NULL, decided_us INTEGER NOT NULL, {_TYPED})"
@@ -34,22 +35,22 @@ _STATE = (
     "id TEXT NOT NULL, layout TEXT NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL, "
     "stamp_us INTEGER NOT NULL, sealed_through INTEGER, sealed_us INTEGER)"
 )
-# It waits for nobody: what a reader still needs stays for the next time.
+# A passive checkpoint does not wait; pages that a reader still needs stay for the next one.
 _CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
 
 
 class JournalFile:
-    """Connections to one journal. Threads may share it; a forked process may not.
+    """Connections to one journal. Threads can share it; a forked process cannot.
 
     Arguments:
-        path: on a local disk; made, with its folder, when it is not there.
-        fsync: a transaction waits for the disk. Without it the kernel has it: a killed process
-            loses nothing, a power cut takes what was not yet written. The file stays sound.
+        path: file on a local disk; created with its folder when missing.
+        fsync: whether a transaction waits for the disk. If not, a killed process loses nothing,
+            but a power failure loses what the kernel has not written yet. The file stays valid.
 
     Raises:
-        Unavailable: when the file cannot be opened or made.
-        IntegrityError: when it is no journal.
-        SpecError: when it was written with other columns.
+        Unavailable: when the file cannot be opened or created.
+        IntegrityError: when the file is not a journal.
+        SpecError: when the journal was written with other columns.
     """
 
     def __init__(self, path: Path, *, fsync: bool = True) -> None:
@@ -69,11 +70,13 @@ class JournalFile:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that is as safe as declared when the block has ended, or never was.
+        """Open a write transaction: committed when the block ends, rolled back if it raises.
+
+        A committed transaction is as durable as ``fsync`` declares.
 
         Raises:
             Unavailable: when the disk is full or the file cannot be written.
-            IntegrityError: when the file is no sound database any more.
+            IntegrityError: when the file is no longer a valid database.
         """
         with self._translated_errors(), self._writer, self._exclusive():
             self._write.execute("BEGIN IMMEDIATE")
@@ -87,7 +90,7 @@ class JournalFile:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """One state of the file for all that the block reads; writers are not held up."""
+        """Open a read transaction on one state of the file; it does not block writers."""
         with self._translated_errors(), self._reader:
             self._check_open()
             self._read.execute("BEGIN")
@@ -97,14 +100,15 @@ class JournalFile:
                 self._read.execute("ROLLBACK")
 
     def clear(self) -> None:
-        """Move the write-ahead log into the file, so that no caller's commit has to.
+        """Move the write-ahead log into the file, so that no commit of a caller has to.
 
-        First all that it holds, while others write; then, in a turn of its own, the little that
-        they wrote meanwhile: only an empty log starts again at its beginning.
+        The first checkpoint moves the log while others write. The second one, under the exclusive
+        lock, moves the little that was written meanwhile, because SQLite reuses the log from its
+        beginning only once all of it was moved.
 
         Raises:
             Unavailable: when the disk is full or the file cannot be written.
-            IntegrityError: when the file is no sound database any more.
+            IntegrityError: when the file is no longer a valid database.
         """
         with self._translated_errors():
             with self._reader:
@@ -114,12 +118,12 @@ class JournalFile:
                 self._write.execute(_CHECKPOINT).fetchall()
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the connections and the lock file."""
         with self._writer, self._reader:
             self._write.close()
             self._read.close()
             os.close(self._turn)
-            self._turn = -1  # its number may be another file's from now on
+            self._turn = -1  # the descriptor number can be reused for another file
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(
@@ -152,7 +156,7 @@ class JournalFile:
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
         self._check_open()
-        # SQLite's own waiting is by sleeping and asking again: unfair, and slow under load.
+        # SQLite itself waits by sleeping and retrying, which is unfair, and slow under load.
         fcntl.flock(self._turn, fcntl.LOCK_EX)
         try:
             yield

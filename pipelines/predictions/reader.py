@@ -1,4 +1,4 @@
-"""Reading the prediction log of a model."""
+"""Reads the prediction log of a model."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 def read_log(events: EventReader, model: str, window: Window) -> pd.DataFrame | None:
-    """Rows of a model's prediction log about decisions in a window.
+    """Rows of a model's prediction log with decision times in a window.
 
     Arguments:
-        events: reads the store that holds the log.
-        model: whose predictions.
-        window: of decision times. Rows that became known after its end are left out.
+        events: reader of the store that holds the log.
+        model: name of the model.
+        window: window of decision times. Rows that became known after its end are left out.
 
     Returns:
         The columns of ``prediction_log`` with ``event_time`` and ``known_time``, ordered by
         ``event_time``, ``request_id`` and ``version``; ``None`` when nothing was logged.
 
     Raises:
-        DataError: when the log does not fit its declaration.
+        DataError: when the log does not match its declaration.
     """
     declared = {LOG: prediction_log(model)}
     try:

@@ -1,4 +1,4 @@
-"""One answer, as the service hands it to its journal."""
+"""One prediction, as the service writes it to the journal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OBJECTS = ("entity", "features", "freshness")
 
 
 class Prediction(Record):
-    """What one version answered to one request, and what it had seen."""
+    """The prediction of one version for one request, with the features that it used."""
 
     request_id: str = Field(min_length=1, description="the service's own: no two requests share it")
     version: str = Field(min_length=1)
@@ -28,10 +28,10 @@ class Prediction(Record):
     latency_ms: float = Field(ge=0, description="from the request's arrival to its answer")
 
     def values(self) -> tuple[str | float, ...]:
-        """The log's columns, in the order of its declaration.
+        """The values of the log's columns, in the order of its declaration.
 
         Raises:
-            ValueError: when a feature is a number that is not finite.
+            ValueError: when a feature is a number but not finite.
         """
         found = [
             canonical_json(getattr(self, name)) if name in _OBJECTS else getattr(self, name)

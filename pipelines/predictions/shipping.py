@@ -1,19 +1,19 @@
-"""Moves journalled predictions into the store, each exactly once, whatever is killed and when.
+"""Ships predictions from the journal to the store, each exactly once even if a process is killed.
 
-Three steps for each batch. Its end is fixed in the journal (``Journal.seal``). An object is written
-whose name is made of the rows' content and numbers; one that is there already is kept. The rows
-are deleted from the journal (``Journal.forget``). Killed between any two of them, the next run
-comes to the same rows under the same name and finds the object, or writes it.
+Each batch takes three steps. The journal fixes the end of the batch (``Journal.seal``). An object
+is written under a name made from the content and numbers of the rows; if the object exists
+already, it is kept. The journal deletes the rows (``Journal.forget``). If a run is killed between
+two steps, the next run gets the same rows under the same name, and finds or writes the object.
 
-**Known time is the time of shipping.** A row cannot be read before the store has it, and a snapshot
-as of T must never change once it was taken. With the time of the answer as known time, a row that
-waited in the journal would appear in snapshots as of instants between its answer and its arrival,
-behind the back of the runs that had taken them. So ``recorded_at`` is taken anew at each attempt to
-write, and lies ``lead`` ahead of the clock: by then the write has ended. ``recorded_at`` minus
-``decided_at`` is what shipping took; a write that took longer than ``lead`` is reported as late.
-A known time is never before the ones that the journal has given out, though the clock be set
-back, and never before the decision itself. An object lies under the day that its batch was
-sealed for: there a reader looks for what becomes known on that day or later.
+**Known time is the time of shipping.** A row cannot be read before it is in the store, and a
+snapshot as of T must never change once it was taken. If the time of the answer were the known
+time, a row that waited in the journal would later appear in snapshots that were already taken, as
+of instants between its answer and its arrival in the store. So ``recorded_at`` is computed at each
+attempt to write, ``lead`` ahead of the clock, when the write should have ended. ``recorded_at``
+minus ``decided_at`` is the delay of shipping; rows of a write that took longer than ``lead`` are
+reported as late. A known time is never earlier than the known times of earlier batches, even if
+the clock is set back, and never earlier than the decision. The key of an object contains the day
+for which its batch was sealed; readers search it for rows that became known on that day or later.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LEAD = timedelta(minutes=1)
 
 
 class ShipReport(Record):
-    """What one run of shipping moved."""
+    """The result of one run of shipping."""
 
     rows: int = Field(ge=0)
     objects: tuple[str, ...] = Field(description="keys in the store")
@@ -52,21 +52,21 @@ class ShipReport(Record):
 def ship(
     journal: Journal, store: ObjectStore, model: str, clock: Clock, *, lead: timedelta = LEAD
 ) -> ShipReport:
-    """Move all rows that are in the journal now. Runs at the same time do not harm each other.
+    """Move all rows that are in the journal now to the store. Concurrent runs are safe.
 
     Arguments:
-        journal: the model's.
-        store: where its log is kept.
-        model: its name.
+        journal: the journal of the model.
+        store: the object store of the prediction log.
+        model: name of the model.
         clock: read before and after each write.
         lead: how far ahead of the clock rows become known; longer than a write takes.
 
     Raises:
-        Unavailable: when the store or the journal does not answer. What was not moved stays, and
-            the next run moves it.
+        Unavailable: when the store or the journal does not respond. Rows that were not moved stay
+            in the journal for the next run.
     """
     stream = prediction_log(model)
-    journal.clear()  # first: also when the store is away
+    journal.clear()  # first, so that it also runs when the store is unavailable
     goal, rows, late, objects = journal.newest(), 0, 0, []
     batch = journal.seal(clock.now() + lead) if goal else None
     known = None
@@ -86,12 +86,12 @@ def ship(
 def log_object(
     rows: Sequence[tuple[datetime, Sequence[Any]]], known: datetime, stream: Stream
 ) -> bytes:
-    """An object of a prediction log, as Parquet.
+    """Encode rows of a prediction log as one Parquet object.
 
     Arguments:
-        rows: the decision's instant and ``Prediction.values`` of each; at least one.
-        known: from when on they may be read; a decision that is later is known then.
-        stream: the log's declaration.
+        rows: decision time and ``Prediction.values`` of each row; at least one row.
+        known: known time of the rows; a row with a later decision is known at its decision.
+        stream: declaration of the log.
     """
     columns = zip(*(row for _, row in rows), strict=True)
     values: dict[str, Any] = dict(zip(COLUMNS, columns, strict=True))
