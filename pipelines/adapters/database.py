@@ -1,4 +1,4 @@
-"""Connections to SQLite and PostgreSQL, and their failures as the family of errors."""
+"""Connections to SQLite and PostgreSQL, and the translation of their errors."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ _WANTED = "sqlite:///<file> or postgresql://<user>:<password>@<host>:<port>/<dat
 
 
 def open_engine(url: str) -> sa.Engine:
-    """An engine whose every statement is a transaction of its own.
+    """Create an engine in autocommit mode: each statement is its own transaction.
 
-    No connection outlives its use (except in memory), so that a process may fork at any time.
+    Except in memory, connections are not pooled, so that a process can fork at any time.
 
     Arguments:
         url: ``sqlite:///file``, ``sqlite://`` (in memory, for tests and backtests), or
             ``postgresql://user:password@host:port/database``.
 
     Raises:
-        Unavailable: another kind of database, an address that cannot be read, or no folder for it.
+        Unavailable: when the address is invalid, names another kind of database, or its folder
+            cannot be created.
     """
     try:
         address = sa.make_url(url)
@@ -47,7 +48,7 @@ def open_engine(url: str) -> sa.Engine:
         )
     if kind != "sqlite":
         raise Unavailable("no such kind of database", got=kind, wanted=_WANTED)
-    # In memory the one connection is the database; threads take turns on it.
+    # In memory, the database exists in a single connection; threads take turns on it.
     pool: dict[str, Any] = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
     if address.database and address.database != ":memory:":
         pool = {"poolclass": NullPool}
@@ -68,7 +69,7 @@ def open_engine(url: str) -> sa.Engine:
 
 
 def write_ahead(connection: Any) -> None:
-    """Switch to the write-ahead log. SQLite does not wait for its turn here, so this does."""
+    """Switch to the write-ahead log. Retries, because SQLite does not wait for locks here."""
     for _ in range(_WAL_TRIES):
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -101,8 +102,8 @@ def answered(engine: sa.Engine, what: str) -> Iterator[None]:
     """Map database failures to ``Unavailable`` or ``IntegrityError``; key conflicts pass through.
 
     Arguments:
-        engine: whose address is named.
-        what: the database's name in a sentence.
+        engine: engine whose address appears in the error.
+        what: the database, as the subject of the error message.
     """
     try:
         yield

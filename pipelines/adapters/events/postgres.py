@@ -1,4 +1,4 @@
-"""Events that are rows of a PostgreSQL table, pulled in increments of known time."""
+"""Events from a PostgreSQL table, pulled in increments of known time."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _CASTS = {
 
 
 class Increment(Record):
-    """Rows known after the increment before and until ``upto``, and a sum over them to compare."""
+    """Rows that became known after the previous increment, up to ``upto``, with a checksum."""
 
     upto: str
     rows: int
@@ -59,10 +59,10 @@ class Increment(Record):
 
 
 class PostgresEvents:
-    """One table. The connection is read-only, at the isolation level repeatable read.
+    """Events in one table, read with a read-only connection at isolation level repeatable read.
 
-    What was pulled stays in the cache and is not asked for again; but each pull compares a count
-    and a checksum of all earlier rows, made by the database, with what they were.
+    Rows that were pulled stay in the cache and are not pulled again. Each pull compares the count
+    and the checksum of all earlier rows, computed by the database, with the recorded ones.
     """
 
     def __init__(self, url: str, table: str) -> None:
@@ -70,7 +70,7 @@ class PostgresEvents:
 
     @classmethod
     def of(cls, source: PostgresSource, url: str) -> PostgresEvents:
-        """The source that a declaration names, at an address."""
+        """Create the source for a declaration, with the address of the database."""
         return cls(url, source.table)
 
     def pull(
@@ -85,7 +85,7 @@ class PostgresEvents:
             with self._transaction(name, stream) as connection:
                 self._check_columns(name, stream, connection)
                 self._check_history(name, stream, connection, noted)
-                # an object that was lost is pulled again up to where it ended, then what is new
+                # pull increments whose objects were lost again with the same bounds, then new rows
                 ends = [one.upto for one in noted[len(increments) :]]
                 if not ends or parse_instant(ends[-1]) < utc(as_of):
                     ends.append(instant_text(as_of))
@@ -228,7 +228,7 @@ class PostgresEvents:
     def _between(
         self, stream: Stream, after: str | None, upto: str
     ) -> tuple[sql.Composable, list[datetime]]:
-        """Condition on the stored column: with a rule, the bounds move and not the column."""
+        """Condition on the time column; a known-time rule shifts the bounds, not the column."""
         delay, column = stream.known_delay, sql.Identifier(self._time_column(stream))
         bounds = [parse_instant(bound) - (delay or timedelta()) for bound in (upto, after) if bound]
         tests = [sql.SQL("{} <= %s"), sql.SQL("{} > %s")][: len(bounds)]

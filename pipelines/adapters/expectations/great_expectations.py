@@ -23,19 +23,20 @@ from great_expectations.expectations.registry import get_expectation_impl  # noq
 from pipelines.quality.suite import ExpectationResult, Suite  # noqa: E402
 from pipelines.quality.times import naive_bounds  # noqa: E402
 
-logging.getLogger("great_expectations").setLevel(logging.WARNING)  # the import sets it back
+logging.getLogger("great_expectations").setLevel(logging.WARNING)  # the import resets it
 
 _ROW_WISE = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
 _NOT_BY_SAMPLE = {"unique", "increasing", "decreasing", "outliers", "z_scores"}
 
 
 class GreatExpectationsRunner:
-    """All expectations in GX on pandas.
+    """Runs all expectations in Great Expectations on pandas.
 
     Arguments:
-        rows: the largest table that is loaded whole. From a larger one row-wise expectations see
-            a seeded sample of about that many rows and say so; all others are not answered.
-        seed: of that sample.
+        rows: largest number of rows that is loaded in full. On a larger table, row-wise
+            expectations run on a seeded sample of about that many rows and their results note it;
+            all others are reported as broken.
+        seed: seed of the sample.
     """
 
     def __init__(self, rows: int = 1_000_000, seed: int = 0) -> None:
@@ -139,7 +140,7 @@ def _result(found: Any) -> ExpectationResult:
 
 
 def _exception(info: Mapping[str, Any] | None) -> str | None:
-    """The message of an exception inside an expectation; the record is flat or one per metric."""
+    """The message of an exception in an expectation; ``info`` is flat or has a part per metric."""
     if not info:
         return None
     for part in [info] if "raised_exception" in info else info.values():
@@ -149,7 +150,7 @@ def _exception(info: Mapping[str, Any] | None) -> str | None:
 
 
 def plain(value: Any) -> Any:
-    """An observed value as JSON types, times as ISO 8601; an undefined one is ``None``."""
+    """Convert an observed value to JSON types: times to ISO 8601, undefined values to ``None``."""
     if isinstance(value, Mapping):
         return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

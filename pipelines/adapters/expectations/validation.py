@@ -1,4 +1,4 @@
-"""What Great Expectations' own classes say about an expectation, before any data are read."""
+"""Checks expectations with the classes of Great Expectations, before any data is read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipelines.quality.suite import closest
 
 
 def expectation_mistakes(expectation: Mapping[str, Any]) -> list[str]:
-    """Mistakes in an expectation's type and arguments.
+    """List the mistakes in an expectation's type and arguments.
 
     The first call imports Great Expectations, which takes seconds.
     """

@@ -1,4 +1,4 @@
-"""An application that answers over HTTP from a thread of this process, on a port of its own."""
+"""Serves an application over HTTP from a thread of this process, on a free port."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from pipelines.core.errors import Unavailable
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-LOOK_S, MOST_LOOKS = 0.01, 6000  # a minute
+LOOK_S, MOST_LOOKS = 0.01, 6000  # one minute in total
 
 
 @contextmanager
 def serve_in_process(app: FastAPI) -> Iterator[int]:
-    """Answers on loopback for as long as the block lasts; yields the port.
+    """Serve an application on the loopback interface during a ``with`` block.
+
+    Yields:
+        The port.
 
     Raises:
-        Unavailable: when it does not start.
+        Unavailable: when the server does not start within a minute.
     """
     import uvicorn
 

@@ -1,4 +1,4 @@
-"""What a service counts, for Prometheus; with several workers, over all of them."""
+"""Prometheus metrics of the service, aggregated over its workers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from prometheus_client.registry import Collector
 
 from pipelines.spec.predictions import Arm
 
-SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the library's own variable: where workers pool their counts
+# A variable of prometheus_client: the folder in which workers share their counts.
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 
@@ -27,11 +28,11 @@ log = logging.getLogger(__name__)
 
 
 class PrometheusMetrics:
-    """Counts of one process; ``exposition`` shows those of all that share a folder.
+    """Metrics of one process; ``exposition`` includes all processes that share the folder.
 
     Arguments:
-        backlog: rows and seconds that the oldest prediction waits to be shipped, by model.
-        stale_for: seconds since the registry last said who answers, by model.
+        backlog: for each model, the number of unshipped predictions and the age of the oldest in s.
+        stale_for: for each model, seconds since its serving plan was last confirmed.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class PrometheusMetrics:
         self._rows.labels(model, version, arm.value).inc(rows)
 
     def failed(self, model: str, version: str, arm: Arm, cause: Exception) -> None:
-        """See ``service.Metrics``. The first of its kind is told in the service's log."""
+        """See ``service.Metrics``. Logs the first failure of each kind."""
         self._failures.labels(model, version, arm.value).inc()
         kind = (model, version, arm, type(cause))
         if kind not in self._logged:
@@ -96,7 +97,7 @@ class PrometheusMetrics:
         self._rejections.labels(model, reason).inc()
 
     def exposition(self) -> tuple[bytes, str]:
-        """The page for Prometheus and its content type."""
+        """The metrics in the exposition format of Prometheus, and their content type."""
         page = CollectorRegistry()
         if SHARED in os.environ:
             multiprocess.MultiProcessCollector(page)  # type: ignore[no-untyped-call]
@@ -107,7 +108,7 @@ class PrometheusMetrics:
 
 
 class _CurrentGauges(Collector):
-    """What stands now. It is asked for, never pooled: a dead worker's would stand for ever."""
+    """Gauges read at each scrape and not shared, so that no value of a dead worker remains."""
 
     def __init__(
         self,

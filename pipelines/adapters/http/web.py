@@ -1,7 +1,7 @@
-"""The service over HTTP: what may be asked, how much of it, by whom, and what is said when not.
+"""The HTTP interface of the service: routes, limits, authentication and error responses.
 
-Nothing here knows a model. Predictions run in threads, so that requests which come together share
-one wait for the prediction log's disk.
+This module is independent of any model. Predictions run in threads, so that concurrent requests
+share one wait for the disk of the prediction log.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may ask for, and who may ask; no token means everybody."""
+    """Limits of one request, and the accepted bearer tokens; without tokens, access is open."""
 
     body_bytes: int = 1 << 20
     rows: int = 1000
@@ -42,14 +42,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class ModelEndpoint:
-    """One model's service and what keeps it at its plan."""
+    """The service of one model, and its deployment."""
 
     service: ModelService
     deployment: Deployment
 
 
 class PredictRequest(BaseModel):
-    """A request: one decision point or more."""
+    """A request with one or more decision points."""
 
     points: list[dict[str, Any]] = Field(
         description="keys of the entity and attributes of the decision point, by column"
@@ -70,7 +70,7 @@ class PredictedPoint(BaseModel):
 
 
 class PredictResponse(BaseModel):
-    """One prediction for each point, in their order."""
+    """One prediction for each point, in the order of the request."""
 
     model: str
     predictions: list[PredictedPoint]
@@ -101,13 +101,13 @@ def build_app(
     limits: Limits,
     around: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> FastAPI:
-    """The application that answers for some models.
+    """Build the application that serves some models.
 
     Arguments:
-        desks: by the model's name.
-        metrics: what ``/metrics`` shows.
-        limits: of each request.
-        around: entered before the first request, left after the last.
+        endpoints: services and deployments by model name.
+        metrics: metrics for ``/metrics``.
+        limits: limits of each request.
+        around: context that is entered before the first request and left after the last.
     """
 
     @asynccontextmanager
@@ -137,7 +137,7 @@ def build_app(
         },
     )
     async def predict(model: str, request: Request) -> Response:
-        """Predictions for one decision point or more, as of now."""
+        """Predict one or more decision points as of now."""
         try:
             _check_token(request, limits.tokens)
             endpoint = _endpoint(endpoints, model)
@@ -160,7 +160,7 @@ def build_app(
 
     @app.get("/v1/models/{model}", responses=problems)
     def described(model: str, request: Request) -> dict[str, Any]:
-        """Which versions answer, and what they ask a caller for."""
+        """The deployed versions, and the columns that a predict request needs."""
         _check_token(request, limits.tokens)
         deployed = _endpoint(endpoints, model).service.deployed
         if deployed is None:
@@ -178,12 +178,12 @@ def build_app(
 
     @app.get("/healthz")
     def healthy() -> dict[str, str]:
-        """The process answers."""
+        """The process is alive."""
         return {"status": "ok"}
 
     @app.get("/readyz")
     def ready(response: Response) -> dict[str, Any]:
-        """Every model has a version that answers; 503 until then."""
+        """Whether each model has a deployed version; 503 until then."""
         models = {name: _readiness(endpoint) for name, endpoint in endpoints.items()}
         done = all(one["version"] is not None for one in models.values())
         response.status_code = 200 if done else 503
@@ -191,7 +191,7 @@ def build_app(
 
     @app.get("/metrics")
     def measured() -> Response:
-        """What happened so far, for Prometheus."""
+        """Metrics in the exposition format of Prometheus."""
         content, kind = metrics.exposition()
         return Response(content, media_type=kind)
 
@@ -226,7 +226,7 @@ def _check_token(request: Request, tokens: tuple[str, ...]) -> None:
 
 
 async def _body(request: Request, most: int) -> bytes:
-    """The body, read no further than it may go."""
+    """Read the body, up to a limit in bytes."""
     content = bytearray()
     try:
         async for chunk in request.stream():
@@ -284,7 +284,7 @@ def _response_text(model: str, answers: list[Answer]) -> str:
 
 
 def _error_body(cause: GauntletError) -> dict[str, str]:
-    """What a caller may know: of his own mistakes all, of our own state that it is away."""
+    """The error for the caller: full for a mistake in the request, without details otherwise."""
     if isinstance(cause, DataError):
         return cause.as_dict()
     return {"error": cause.code, "what": cause.what}
@@ -294,12 +294,14 @@ async def _rejected(_: Request, cause: Any) -> Response:
     if not isinstance(cause, RejectedRequestError):
         raise TypeError(f"not a rejected request: {cause!r}")
     headers = {"Retry-After": "1"} if cause.status == 503 else None
-    content = json.dumps(cause.problem)  # in ASCII: what a caller sent may be no Unicode
+    content = json.dumps(cause.problem)  # ASCII, because the request may contain lone surrogates
     return Response(content, cause.status, headers, media_type="application/json")
 
 
 async def _internal_error(request: Request, cause: Any) -> Response:
-    log.error("%s %s failed: %r", request.method, request.url.path, cause)  # uvicorn says why
+    log.error(
+        "%s %s failed: %r", request.method, request.url.path, cause
+    )  # uvicorn logs the traceback
     return JSONResponse(
         {"error": "internal", "what": "the service failed; its log says why"}, status_code=500
     )

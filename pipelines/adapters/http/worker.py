@@ -1,4 +1,4 @@
-"""A worker process of the service: it follows the plans, and does shadows' work beside requests."""
+"""Worker process of the service: follows the plans, and runs shadow predictions in a thread."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ from contextlib import contextmanager
 
 from pipelines.serving.deployment import Deployment
 
-POLL_INTERVAL_S = 0.2  # between two looks at the plans
-MAX_QUEUED = 64  # requests in shadow that may wait for the challenger
+POLL_INTERVAL_S = 0.2  # between two checks of the plans
+MAX_QUEUED = 64  # shadow requests that can wait for the challenger
 
 log = logging.getLogger(__name__)
 
 
 class ShadowExecutor:
-    """One thread for work that no caller waits for, and a bound on how much of it may wait."""
+    """Runs shadow predictions in one thread, with a bounded queue."""
 
     def __init__(self, most: int = MAX_QUEUED) -> None:
         self._room = threading.BoundedSemaphore(most)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="shadow")
 
     def __call__(self, work: Callable[[], None]) -> bool:
-        """Do it soon; False when there is no room."""
+        """Schedule work; returns False when the queue is full."""
         if not self._room.acquire(blocking=False):
             return False
         self._thread.submit(self._do, work)
         return True
 
     def finish(self) -> None:
-        """Wait until all that waits now is done."""
+        """Wait until all work that is queued now is done."""
         self._thread.submit(lambda: None).result()
 
     def close(self) -> None:
-        """Finish what waits, and take nothing more."""
+        """Finish the queued work, and accept no more."""
         self._thread.shutdown()
 
     def _do(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception:  # nobody waits for it: what it did not foresee is told here
+        except Exception:  # no caller waits for the result, so log it here
             log.exception("a request in shadow failed")
         finally:
             self._room.release()
 
 
 def orphaned() -> bool:
-    """Whether this is a worker whose first process died: nobody would bring it new plans."""
+    """Whether the parent process of this worker has died, so that it gets no new plans."""
     first = multiprocessing.parent_process()
     return first is not None and not first.is_alive()
 
@@ -61,7 +61,7 @@ def orphaned() -> bool:
 def follow_plans(
     deployments: Sequence[Deployment], every_s: float = POLL_INTERVAL_S
 ) -> Iterator[None]:
-    """Keep services at their plans for as long as the block lasts; the first look is before it."""
+    """Deploy changed plans during a ``with`` block; the first check is before the block starts."""
     ended = threading.Event()
 
     def look() -> None:
@@ -86,8 +86,8 @@ def follow_plans(
             look()
 
     look()
-    # Libraries and the first version are objects by the hundred thousand that stay: a collection
-    # in the midst of a request would walk them all. Later versions are left to be collected.
+    # Libraries and the first version are hundreds of thousands of permanent objects. Freezing them
+    # keeps garbage collection fast during requests. Later versions can still be collected.
     gc.collect()
     gc.freeze()
     thread = threading.Thread(target=keep_looking, name="plans", daemon=True)

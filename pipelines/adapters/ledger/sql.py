@@ -1,8 +1,8 @@
 """The ledger in a database: one table definition for SQLite and PostgreSQL.
 
-Every statement is its own transaction, so the database's unique keys are the compare-and-swap: an
-entry is one INSERT, which either takes the next place in its chain or finds it taken. Triggers
-refuse UPDATE, DELETE and, where the database has it, TRUNCATE.
+Each statement is its own transaction, and the database's unique keys provide compare-and-swap: an
+entry is one INSERT, which fails if the next place in its chain is taken. Triggers refuse UPDATE,
+DELETE and, in PostgreSQL, TRUNCATE.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ENTRIES = sa.Table(
     sa.UniqueConstraint("hash"),
 )
 _REFUSAL = "the ledger is append-only"
-# SQLite's INSERT OR REPLACE deletes without asking the DELETE trigger, hence a guard of its own.
+# INSERT OR REPLACE in SQLite deletes without firing the DELETE trigger, so it has its own guard.
 _TAKEN = (
     "EXISTS (SELECT 1 FROM gauntlet_ledger WHERE hash = NEW.hash OR "
     "(model = NEW.model AND lineage = NEW.lineage AND "
@@ -77,7 +77,7 @@ class SqlLedger:
 
     Arguments:
         engine: from ``open_engine``.
-        clock: its time is recorded with each entry.
+        clock: gives the recorded time of each entry.
     """
 
     def __init__(self, engine: sa.Engine, clock: Clock) -> None:
@@ -86,7 +86,7 @@ class SqlLedger:
 
     def append(self, draft: NewEntry, after: int) -> Entry:
         """Add an entry, unless the chain has changed since ``after``; see the port."""
-        # Head first: a concurrent attempt of this run is then found either here or by the keys.
+        # Read the head first: a concurrent attempt of this run is then found here or by the keys.
         head = self.head(draft.model, draft.lineage)
         if known := self._known(draft):
             return known
@@ -118,7 +118,7 @@ class SqlLedger:
         return self._newest(model, lineage)
 
     def of_run(self, model: str, lineage: str, run: str) -> tuple[Entry, ...]:
-        """What this run has recorded, oldest first."""
+        """The entries of a run, oldest first."""
         c = ENTRIES.c
         return self._read(c.model == model, c.lineage == lineage, c.run == run)
 
@@ -199,7 +199,7 @@ class SqlLedger:
                 yield connection
 
     def _create(self) -> None:
-        """Make table and guards together or not at all; processes that start at once take turns."""
+        """Create table and guards in one transaction; concurrent processes take turns."""
         with self._engine.connect() as connection:
             if sa.inspect(connection).has_table(ENTRIES.name):
                 return

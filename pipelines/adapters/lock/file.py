@@ -1,4 +1,4 @@
-"""The lock as a file: the kernel's ``flock``, which dies with the process that holds it."""
+"""The lock as a file with ``flock``, which the kernel releases when the holder ends."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pipelines.release.lock import Holder, refuse
 class FileLock:
     """``pipelines.release.lock.Lock`` for one machine.
 
-    A lock file stays for ever; only its lock comes and goes.
+    The lock file is never deleted; only the lock on it is taken and released.
 
-    A process forked inside the block shares the lock until both let go; one that is started by
-    ``exec`` does not.
+    A process that is forked inside the block shares the lock until both release it. A process that
+    is started with ``exec`` does not share it.
 
     Arguments:
-        folder: made when it is not there; on a local disk.
-        clock: tells since when the lock is held.
+        folder: folder on a local disk; created when missing.
+        clock: gives the time at which the lock was taken.
     """
 
     def __init__(self, folder: Path, clock: Clock) -> None:
@@ -73,7 +73,7 @@ class FileLock:
 
 
 def _read(path: Path) -> Holder | None:
-    """Who wrote the file; None in the moment between taking the lock and signing it."""
+    """The holder in the file; None between taking the lock and writing the holder."""
     try:
         return Holder.from_stored(json.loads(path.read_bytes()))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The lock as a PostgreSQL advisory lock: it belongs to a session, and ends with it."""
+"""The lock as a PostgreSQL advisory lock, which is released when its session ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipelines.core.time import Clock
 from pipelines.release.lock import Holder, refuse
 
 _METADATA = sa.MetaData()
-# Signatures only: whether a lock is held is for the server to know.
+# Only describes the holders; the advisory lock decides whether a lock is held.
 HOLDERS = sa.Table(
     "gauntlet_lock",
     _METADATA,
@@ -28,12 +28,12 @@ _SETUP_KEY = 4714119022
 class PostgresLock:
     """``pipelines.release.lock.Lock`` for many machines.
 
-    It needs a session of its own: behind a pooler that shares sessions between transactions,
-    connect to the server directly.
+    It needs its own session: do not connect through a pooler that shares sessions between
+    transactions, but to the server directly.
 
     Arguments:
         engine: from ``pipelines.adapters.database.open_engine``, to PostgreSQL.
-        clock: tells since when the lock is held.
+        clock: gives the time at which the lock was taken.
     """
 
     def __init__(self, engine: sa.Engine, clock: Clock) -> None:
@@ -61,11 +61,11 @@ class PostgresLock:
                     .on_conflict_do_update(index_elements=["name"], set_=signature)
                 )
             yield holder
-            # Closing the session gives the lock back.
+            # Closing the session releases the lock.
 
 
 def _create(connection: sa.Connection) -> None:
-    """Make the table of signatures; processes that start at once take turns."""
+    """Create the table of holders; processes that start at the same time take turns."""
     if sa.inspect(connection).has_table(HOLDERS.name):
         return
     turn = sa.func.pg_advisory_lock(_SETUP_KEY), sa.func.pg_advisory_unlock(_SETUP_KEY)

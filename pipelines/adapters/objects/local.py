@@ -12,7 +12,7 @@ from pipelines.data.objects import StoredObject
 
 
 class LocalStore:
-    """Objects are files below ``folder``; a file's inode, size and time of change are its ETag.
+    """Objects are files below ``folder``; inode, size and modification time form the ETag.
 
     Hidden files are not objects. Safe for concurrent writers on one machine.
     """

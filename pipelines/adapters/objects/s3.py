@@ -1,4 +1,4 @@
-"""An object store in S3 or anything that speaks its protocol."""
+"""An object store in S3 or a compatible service."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _EXISTS = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
 
 
 class S3Store:
-    """Objects below ``s3://bucket/prefix``, pinned by ETag and, where kept, version id.
+    """Objects below ``s3://bucket/prefix``, pinned by ETag and, in a versioned bucket, version id.
 
-    Credentials, region and ``AWS_ENDPOINT_URL`` are read by boto3 from where it always does; a
-    profile of AWS's files comes before what the environment says.
+    boto3 reads credentials, region and ``AWS_ENDPOINT_URL`` from its usual sources. A profile from
+    the AWS configuration files takes precedence over the environment.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
-"""Rows of feature views as bytes: one spelling for every online store.
+"""Encoding of feature view rows as bytes, shared by all online stores.
 
 A row is its schema number (1 byte), two instants (16 bytes) and its values as JSON. A key is JSON
 as well, so that ``1``, ``1.0``, ``True`` and ``"1"`` are four keys. A datetime is
 ``{"us": <microseconds since 1970>}``. Numbers are read exactly as they were stored. The state of a
-view is a JSON object with a schema number; a reader ignores keys that it does not know.
+view is a JSON object with a schema number; readers ignore unknown keys.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ _WANTED = "str, int, float, bool, datetime with a zone, or (as a value) None; no
 
 
 def key_bytes(key: Key) -> bytes:
-    """An entity's key. Instants are equal in every zone, and -0.0 is 0.0.
+    """Encode the key of an entity.
+
+    Equal instants have the same encoding in every zone, and so do -0.0 and 0.0.
 
     Raises:
-        DataError: when a part of it is of another kind, missing, or NaN.
+        DataError: when a part of the key has an unsupported type, is missing, or is NaN.
     """
     if None in key:
         _refuse(key)
@@ -37,13 +39,14 @@ def key_bytes(key: Key) -> bytes:
 
 
 def row_bytes(row: OnlineRow, width: int) -> bytes:
-    """A row without its key.
+    """Encode a row without its key.
 
     Arguments:
-        width: how many values it has to have.
+        row: the row.
+        width: expected number of values.
 
     Raises:
-        DataError: when it has others, or one of a kind that cannot be stored.
+        DataError: when the number of values differs, or a value has an unsupported type.
     """
     if len(row.values) != width:
         raise DataError(
@@ -57,11 +60,11 @@ def row_bytes(row: OnlineRow, width: int) -> bytes:
 
 
 def row_of(key: Key, stored: bytes, where: str) -> OnlineRow:
-    """The row that ``row_bytes`` spelled.
+    """Decode a row that ``row_bytes`` encoded.
 
     Raises:
-        FormatError: when a newer release wrote it.
-        IntegrityError: when the bytes are not such a row.
+        FormatError: when a newer release wrote the row.
+        IntegrityError: when the bytes are not a valid row.
     """
     try:
         schema, event, written = _HEAD.unpack_from(stored)
@@ -80,7 +83,7 @@ def row_of(key: Key, stored: bytes, where: str) -> OnlineRow:
 
 
 def state_text(state: ViewState) -> str:
-    """A view's state as JSON."""
+    """Encode the state of a view as JSON."""
     return json.dumps(
         {
             SCHEMA: STATE_SCHEMA,
@@ -93,11 +96,11 @@ def state_text(state: ViewState) -> str:
 
 
 def state_of(text: str | bytes, where: str) -> ViewState:
-    """The state that ``state_text`` spelled.
+    """Decode a state that ``state_text`` encoded.
 
     Raises:
-        FormatError: when a newer release wrote it.
-        IntegrityError: when the text is no such state.
+        FormatError: when a newer release wrote the state.
+        IntegrityError: when the text is not a valid state.
     """
     try:
         held = json.loads(text)
@@ -113,7 +116,7 @@ def state_of(text: str | bytes, where: str) -> ViewState:
 
 
 def damaged_state(where: str, got: str | bytes) -> IntegrityError:
-    """What to say of a view's state that cannot be read."""
+    """The error for a view state that cannot be read."""
     return IntegrityError(
         "the state of a stored view cannot be read",
         where=where,
@@ -125,15 +128,15 @@ def damaged_state(where: str, got: str | bytes) -> IntegrityError:
 
 
 def begins_anew(state: ViewState, gone: Iterable[Key] | None, replaces: ViewState | None) -> bool:
-    """Whether a write brings all the rows there are, and what was stored is dropped."""
+    """Whether a write contains all rows of the view, so that the stored rows are dropped."""
     return gone is None or replaces is None or replaces.definitions != state.definitions
 
 
 def check_state(stored: ViewState | None, replaces: ViewState | None, where: str) -> None:
-    """The comparison of a compare-and-swap.
+    """Check that the stored state is the one that a write replaces (compare-and-swap).
 
     Raises:
-        StaleEvidenceError: when another state is stored than the change was worked out from.
+        StaleEvidenceError: when the stored state is not the one that the write was computed from.
     """
     if stored != replaces:
         raise StaleEvidenceError(
@@ -157,15 +160,15 @@ def _bytes(values: Sequence[Value]) -> bytes:
         text = _encode(values)
     except TypeError:
         _refuse(values)
-    # A string may say NaN; a number may not be it.
+    # A string may contain "NaN"; a number must not be NaN.
     if "NaN" in text and any(value != value for value in values):  # noqa: PLR0124
         _refuse(values)
-    # Half of a surrogate pair is no character, but Python's strings hold it.
+    # Strings in Python can hold lone surrogates, which UTF-8 cannot encode.
     return text.encode("utf-8", "surrogatepass")
 
 
 def _other(value: object) -> dict[str, int]:
-    """What JSON has no word for."""
+    """Encode a datetime, which JSON has no type for."""
     if isinstance(value, datetime):
         return {"us": epoch_us(value)}
     raise TypeError

@@ -1,4 +1,4 @@
-"""An online store in this process's memory, for tests and backtests."""
+"""An online store in memory, for tests and backtests."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _NOTHING: tuple[ViewState | None, Mapping[bytes, bytes]] = (None, {})
 
 
 class MemoryOnline:
-    """``pipelines.features.online.store.OnlineStore`` in a dictionary; its threads may share it."""
+    """``pipelines.features.online.store.OnlineStore`` in a dictionary. It is thread-safe."""
 
     def __init__(self) -> None:
         self._views: dict[str, tuple[ViewState | None, Mapping[bytes, bytes]]] = {}
         self._writing = Lock()
 
     def state(self, view: str) -> ViewState | None:
-        """What is stored of a view; see the port."""
+        """The stored state of a view; see the port."""
         return self._views.get(view, _NOTHING)[0]
 
     def read(self, view: str, keys: Sequence[Key]) -> Reading:
@@ -38,7 +38,7 @@ class MemoryOnline:
         *,
         replaces: ViewState | None,
     ) -> None:
-        """Put new rows and the new state in the place of the old ones; see the port."""
+        """Replace rows and state; see the port."""
         width = len(state.definitions)
         change = {key_bytes(row.key): row_bytes(row, width) for row in rows}
         left = {key_bytes(key) for key in gone or ()}
@@ -50,6 +50,6 @@ class MemoryOnline:
             self._views[state.name] = (state, after)
 
     def views(self) -> tuple[ViewState, ...]:
-        """All that is stored, by name."""
+        """The states of all stored views, sorted by name."""
         found = (state for state, _rows in list(self._views.values()) if state is not None)
         return tuple(sorted(found, key=lambda state: state.name))

@@ -1,11 +1,11 @@
 """An online store in Redis, for services on many machines.
 
-Of each view there is a head, which names its state, the hash of its rows, and for a short while a
-second hash of newer rows that are laid over the first. A write fills a hash that nobody knows, in
-small chunks; turns the head to it in one compare-and-swap; and then moves its rows into the first
-hash, in small chunks again, which changes no answer. A reader takes head and rows in one script.
-So the server is never held up, and nobody sees a mixture. What a killed writer had not made known
-expires; what it had not moved yet, the next writer moves.
+Each view has a head with its state, the name of the hash with its rows, and for a short time the
+name of a second hash with newer rows that override the first. A write fills an unreferenced hash in
+small chunks, points the head at it in one compare-and-swap, and then moves its rows into the first
+hash, again in small chunks, which changes no result. A read gets head and rows in one script. So
+the server is never blocked for long, and no reader gets a mixture of old and new rows. If a writer
+is killed, its unreferenced hash expires, and the next writer moves the rows that are left.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from pipelines.features.online.store import Key, OnlineRow, Reading, ViewState
 
 _HEADS = "gauntlet:online"  # a hash: the head of each view, as JSON
 _NUMBERS = "gauntlet:online:number"
-_CHUNK = 500  # rows in one command: about a millisecond of the server
+_CHUNK = 500  # rows in one command: about one millisecond on the server
 _TIMEOUT_S = 5
-_UNKNOWN_FOR_S = 3600  # how long rows that no head names are kept after their last change
+_UNKNOWN_FOR_S = 3600  # lifetime of rows that no head refers to, since their last change
 _NO_ROW = b""
 
-# The head; the sizes of the rows in the order of the keys, of newer ones before older, -1 where
-# there is none; the rows, one after the other: a client takes long to read many answers.
+# Returns the head; the sizes of the rows in the order of the keys, -1 where there is none; and the
+# rows in one string, because clients are slow at reading many replies. Newer rows take precedence.
 _READ = """
 local head = redis.call('HGET', KEYS[1], ARGV[1])
 if not head or #ARGV == 1 then return {head} end
@@ -59,7 +59,8 @@ for i, row in ipairs(rows) do
 end
 return {head, table.concat(sizes, ' '), table.concat(whole)}
 """
-# 1: the head is the wanted one; 0: it was another than expected; -1: what was staged is gone.
+# Returns 1 if the head is now the wanted one, 0 if it was not the expected one, -1 if the staged
+# rows are gone.
 _SWAP = """
 local view, expected, wanted, staged, rows = unpack(ARGV, 1, 5)
 local head = redis.call('HGET', KEYS[1], view) or ''
@@ -71,7 +72,7 @@ redis.call('HSET', KEYS[1], view, wanted)
 for i = 6, #ARGV do redis.call('UNLINK', ARGV[i]) end
 return 1
 """
-# The next cursor, "0" at the end; none when the head is another by now.
+# Returns the next cursor, "0" at the end, or nothing when the head has changed.
 _MOVE = """
 local head = redis.call('HGET', KEYS[1], ARGV[1])
 if head ~= ARGV[2] then return false end
@@ -89,7 +90,7 @@ return found[1]
 class RedisOnline:
     """``pipelines.features.online.store.OnlineStore`` in Redis 6 or newer.
 
-    Connects at its first use.
+    It connects on first use.
 
     Arguments:
         url: ``redis://[[user]:password@]host:port/database``, ``rediss://`` or ``unix://``.
@@ -99,18 +100,18 @@ class RedisOnline:
         self._url = url
 
     def state(self, view: str) -> ViewState | None:
-        """What is stored of a view; see the port."""
+        """The stored state of a view; see the port."""
         with self._failures():
             return _state(self._head(view), self._where(view))
 
     def read(self, view: str, keys: Sequence[Key]) -> Reading:
-        """The rows of some entities; see the port. Long questions are asked in parts."""
+        """The rows of some entities; see the port. Many keys are read in several parts."""
         asked, where = [key_bytes(key) for key in keys], self._where(view)
         with self._failures():
             while True:
                 parts = [self._part(view, asked[i : i + _CHUNK]) for i in _starts(asked)]
                 states = {_state(head, where) for head, _rows in parts}
-                if len(states) == 1:  # else a write came between two parts
+                if len(states) == 1:  # otherwise, a write happened between two parts
                     break
         found = zip(keys, chain.from_iterable(rows for _head, rows in parts), strict=True)
         rows = (None if row is None else row_of(key, row, where) for key, row in found)
@@ -124,7 +125,7 @@ class RedisOnline:
         *,
         replaces: ViewState | None,
     ) -> None:
-        """Stage rows, make them known at once, and lay them into the others; see the port."""
+        """Stage rows, publish them in one step, and merge them into the others; see the port."""
         where = self._where(state.name)
         anew, width = begins_anew(state, gone, replaces), len(state.definitions)
         changes = chain(
@@ -137,7 +138,7 @@ class RedisOnline:
             with self._dropped_if_it_fails(staged):
                 number = self._stage(staged, changes)
             done = False
-            while not done:  # a swap that fails means that somebody else's went through
+            while not done:  # a failed swap means that another writer swapped first
                 with self._dropped_if_it_fails(staged):
                     before = self._settled(state.name)
                     check_state(_state(before, where), replaces, where)
@@ -145,7 +146,7 @@ class RedisOnline:
             self._settled(state.name)
 
     def views(self) -> tuple[ViewState, ...]:
-        """All that is stored, by name."""
+        """The states of all stored views, sorted by name."""
         with self._failures():
             heads = self._client.hgetall(_HEADS)
         found = (_state(head, self._where(name.decode())) for name, head in heads.items())
@@ -156,7 +157,7 @@ class RedisOnline:
 
     @cached_property
     def address(self) -> str:
-        """The server's address without its password, which may stand in the query as well."""
+        """The server's address without password or query, which can contain the password too."""
         parts = urlsplit(self._url)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
@@ -175,7 +176,7 @@ class RedisOnline:
         return head, [None if size < 0 else answer[1][end - size : end] for end, size in found]
 
     def _stage(self, staged: str, changes: Iterable[tuple[bytes, bytes]]) -> int:
-        """Put changes aside where nobody looks; how many the server has taken."""
+        """Write changes to an unreferenced hash; returns the number of rows added."""
         number, left = 0, iter(changes)
         while chunk := dict(islice(left, _CHUNK)):
             pipe = self._client.pipeline(transaction=False)
@@ -189,14 +190,14 @@ class RedisOnline:
         try:
             yield
         except BaseException:
-            with suppress(self._library.RedisError):  # then it expires
+            with suppress(self._library.RedisError):  # if this fails, the hash expires
                 self._client.unlink(staged)
             raise
 
     def _turn(
         self, before: bytes | None, state: ViewState, staged: str, number: int, anew: bool
     ) -> bool:
-        """Let the head name what was staged; false when it was changed in this moment."""
+        """Point the head at the staged rows; False when the head has changed meanwhile."""
         there = json.loads(before) if before else {"rows": ""}
         rows = {"rows": staged, "newer": ""} if anew else {"rows": there["rows"], "newer": staged}
         head = json.dumps({"state": state_text(state), **rows})
@@ -204,7 +205,7 @@ class RedisOnline:
         return self._swap(state.name, before, head, staged, number, *left)
 
     def _settled(self, view: str) -> bytes | None:
-        """The head of a view whose newer rows, if it has some, were moved to the others."""
+        """Move the newer rows of a view, if any, into the others, and return its head."""
         while (head := self._head(view)) is not None:
             there = json.loads(head)
             if not there["newer"]:
@@ -221,7 +222,7 @@ class RedisOnline:
     def _swap(
         self, view: str, expected: bytes | None, head: str, rows: str, number: int, *left: str
     ) -> bool:
-        """Compare a head and swap it; ``rows`` must hold so many, and hashes ``left`` go."""
+        """Compare and swap a head: ``rows`` must hold ``number`` rows; ``left`` are deleted."""
         arguments = [view, expected or b"", head, rows, number, *left]
         done = self._scripts["swap"](keys=[_HEADS], args=arguments)
         if done < 0:
@@ -291,5 +292,5 @@ def _state(head: bytes | None, where: str) -> ViewState | None:
 
 
 def _starts(keys: Sequence[bytes]) -> range:
-    """Where the parts of a question begin; one without keys has one part."""
+    """Start indices of the parts of a read; a read without keys has one part."""
     return range(0, max(len(keys), 1), _CHUNK)

@@ -1,8 +1,8 @@
-"""An online store in one SQLite file: the embedded default, for the processes of one machine.
+"""An online store in one SQLite file: the default, for the processes of one machine.
 
-The write-ahead log lets readers go on while a view is written; a write is staged in a temporary
-table, so that others wait for the last moment of it alone. What loss of power takes is the newest
-materialization as a whole, and the next one brings it back.
+With the write-ahead log, readers continue while a view is written. A write is staged in a temporary
+table, so that other writers wait only for its final step. A power failure can lose the newest
+materialization as a whole; the next one restores it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS online_row (
     view INTEGER NOT NULL, key BLOB NOT NULL, row BLOB NOT NULL, PRIMARY KEY (view, key)
 ) WITHOUT ROWID;
 """
-# A few sizes of question, so that each is parsed once; a short one repeats its last key.
+# Queries have a few fixed sizes, so that each is parsed once; a short one repeats its last key.
 _SIZES = (1, 10, 100, 1000)
 _QUESTIONS = {
     size: f"SELECT key, row FROM online_row WHERE view = ? AND key IN ({', '.join('?' * size)})"  # noqa: S608
@@ -44,19 +44,19 @@ _QUESTIONS = {
 
 
 class SqliteOnline:
-    """``pipelines.features.online.store.OnlineStore`` in a file. Opened at its first use.
+    """``pipelines.features.online.store.OnlineStore`` in a file, opened on first use.
 
     Arguments:
-        path: the file, on a disk of this machine; it is made with its folder when missing.
+        path: file on a local disk; created with its folder when missing.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        # By process and thread: what a fork inherits may be neither used nor closed.
+        # By process and thread: a forked process must neither use nor close inherited connections.
         self._readers: dict[tuple[int, int], sqlite3.Connection] = {}
 
     def state(self, view: str) -> ViewState | None:
-        """What is stored of a view; see the port."""
+        """The stored state of a view; see the port."""
         return self.read(view, ()).state
 
     def read(self, view: str, keys: Sequence[Key]) -> Reading:
@@ -91,7 +91,7 @@ class SqliteOnline:
                     _change(writer, number, state, begins_anew(state, gone, replaces))
 
     def views(self) -> tuple[ViewState, ...]:
-        """All that is stored, by name."""
+        """The states of all stored views, sorted by name."""
         with self._reading() as reader:
             found = reader.execute("SELECT name, state FROM online_view ORDER BY name").fetchall()
         return tuple(state_of(text, self._where(name)) for name, text in found)
@@ -109,7 +109,7 @@ class SqliteOnline:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection, in a transaction: all that is read is of one moment."""
+        """This thread's connection in a read transaction, so that all reads are consistent."""
         own = os.getpid(), get_ident()
         with self._failures():
             reader = self._readers.get(own)
@@ -165,7 +165,7 @@ class SqliteOnline:
 def _found(
     connection: sqlite3.Connection, view: int, keys: Sequence[bytes]
 ) -> Iterator[tuple[bytes, bytes]]:
-    """The rows there are of different keys."""
+    """Key and row of each distinct key that is stored."""
     largest = _SIZES[-1]
     for start in range(0, len(keys), largest):
         part = keys[start : start + largest]
@@ -175,7 +175,7 @@ def _found(
 
 
 def _stage(writer: sqlite3.Connection, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
-    """Put changes aside, where nobody waits; an entity without a row has none."""
+    """Write changes to a temporary table, without a lock; a row of None deletes the entity."""
     writer.execute(
         "CREATE TEMP TABLE IF NOT EXISTS staged (key BLOB PRIMARY KEY, row BLOB) WITHOUT ROWID"
     )
@@ -184,7 +184,7 @@ def _stage(writer: sqlite3.Connection, changes: Iterable[tuple[bytes, bytes | No
 
 
 def _change(writer: sqlite3.Connection, number: int | None, state: ViewState, anew: bool) -> None:
-    """Make what was staged the view's, inside a transaction."""
+    """Apply the staged changes to the view, inside a transaction."""
     if number is None:
         query = "INSERT INTO online_view (name, state) VALUES (?, ?) RETURNING id"
         (number,) = writer.execute(query, (state.name, state_text(state))).fetchone()

@@ -1,4 +1,4 @@
-"""A registry in a plain folder, for tests and backtests: what a version is, without a server."""
+"""A model registry in a folder, without a server, for tests and backtests."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _ALIASES = "aliases.json"
 
 
 class FolderRegistry:
-    """Versions under ``<root>/<model>/<number>/``: facts and tags in one file, the model beside.
+    """Versions under ``<root>/<model>/<number>/``: a file of facts and tags, and the model.
 
-    A version appears by one rename. For one writer at a time for each model; of several, the last
-    one's alias or tag stands, and none reads half of it.
+    A version is created by one rename. Use one writer at a time for each model: of concurrent
+    writes to an alias or tag the last one wins, and no reader gets a partial file.
     """
 
     def __init__(self, root: Path) -> None:
@@ -41,7 +41,7 @@ class FolderRegistry:
     def register(
         self, registration: Registration, folder: Path, shown: Shown | None = None
     ) -> VersionInfo:
-        """Copy a prepared directory in as a new version, complete or absent."""
+        """Copy a prepared directory as a new version, atomically."""
         check_content(registration, folder)
         found = self.find(registration.model, registration.run)
         if found is not None:
@@ -70,17 +70,17 @@ class FolderRegistry:
         return tuple(self.get(model, path.name) for path in numbers)
 
     def download(self, info: VersionInfo, into: Path) -> Path:
-        """A checked copy of the version's directory inside ``into``."""
+        """A verified copy of the version's directory inside ``into``."""
         found = self._root / info.model / info.version / _MODEL
         return download_verified(info, into, lambda part: shutil.copytree(found, part))
 
     def describe(self, model: str, version: str, markdown: str) -> None:
-        """Write the text beside the version's facts."""
+        """Save the description of a version."""
         self.get(model, version)
         (self._root / model / version / _PAGE).write_text(markdown, encoding="utf-8")
 
     def described(self, model: str, version: str) -> str:
-        """The text beside the version's facts."""
+        """The description of a version; empty when it has none."""
         self.get(model, version)
         page = self._root / model / version / _PAGE
         return page.read_text(encoding="utf-8") if page.exists() else ""

@@ -1,8 +1,8 @@
-"""The registry in MLflow: one run, one logged model and one version for each of our runs.
+"""The model registry in MLflow: one MLflow run, logged model and version for each Gauntlet run.
 
-Order of writing: run, its parameters and metrics, the model's files, the model set READY, the run
-finished, and only then the version with all its tags in one request. A process killed before that
-leaves no version; run again, it finds its run and model by tag and goes on from there.
+Order of writing: the run, its parameters and metrics, the model's files, the model set READY, the
+run finished, and only then the version with all its tags in one request. A process that is killed
+before that leaves no version; run again, it finds its run and model by tag and continues there.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ from pipelines.release.version_facts import (
 _ABSENT = "RESOURCE_DOES_NOT_EXIST"
 _THERE = "RESOURCE_ALREADY_EXISTS"
 _AWAY = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "IO_ERROR"}
-_DIGEST_LENGTH = 36  # the most that MLflow takes for a data set; the whole id is in its tags
+_DIGEST_LENGTH = 36  # the limit of MLflow for a data set; its tags have the whole id
 
 
 class MlflowRegistry:
-    """Versions in an MLflow server, or in a database file that this process opens by itself.
+    """Versions in an MLflow server, or in a database file that this process opens directly.
+
+    It also sets MLflow's process-wide addresses, because MLflow reads some of them from there.
 
     Arguments:
         uri: ``http://...`` of a server, or ``sqlite:///...``.
-        artifacts: where files go when there is no server: a folder or ``s3://...``; default is
-            the folder ``mlartifacts`` beside the database file. A server decides by itself.
-
-    MLflow looks some addresses up in a setting of the whole process, so this sets it.
+        artifacts: location of the files when there is no server: a folder or ``s3://...``; default
+            is the folder ``mlartifacts`` next to the database file. A server chooses its own.
     """
 
     def __init__(self, uri: str, artifacts: str | None = None) -> None:
@@ -76,7 +76,7 @@ class MlflowRegistry:
     def register(
         self, registration: Registration, folder: Path, shown: Shown | None = None
     ) -> VersionInfo:
-        """Upload a prepared directory as a new version, complete or absent."""
+        """Upload a prepared directory as a new version, atomically."""
         check_content(registration, folder)
         found = self.find(registration.model, registration.run)
         if found is None:
@@ -113,7 +113,7 @@ class MlflowRegistry:
         return tuple(first.values())
 
     def download(self, info: VersionInfo, into: Path) -> Path:
-        """A checked copy of the version's directory inside ``into``."""
+        """A verified copy of the version's directory inside ``into``."""
 
         def fetch(part: Path) -> None:
             part.mkdir()
@@ -134,19 +134,19 @@ class MlflowRegistry:
             return download_verified(info, into, fetch)
 
     def describe(self, model: str, version: str, markdown: str) -> None:
-        """Set the text on the version's page; pictures in it are shown from the model's files."""
+        """Set the description of a version; links to its pictures lead to the model's files."""
         with self._talking():
             found = self._version(model, version)
             text = markdown.replace("](extra_files/", f"]({_files_of(found)}extra_files%2F")
             self._client.update_model_version(model, version, description=text)
 
     def described(self, model: str, version: str) -> str:
-        """The text on the version's page; pictures in it are those of this server."""
+        """The description of a version; links to its pictures lead to this server."""
         with self._talking():
             return self._version(model, version).description or ""
 
     def alias(self, model: str, name: str) -> str | None:
-        """The version that the alias points at; None when the model or the alias is not there."""
+        """The version that the alias points at; None when the model or the alias is missing."""
         with self._talking():
             try:
                 found = self._client.get_registered_model(model)
@@ -168,11 +168,11 @@ class MlflowRegistry:
             try:
                 self._client.set_registered_model_alias(model, name, version)
             except MlflowException:
-                # Two that create the same alias at once: MLflow gives one a raw key error.
+                # When two create the same alias at once, MLflow gives one a raw key error.
                 self._client.set_registered_model_alias(model, name, version)
 
     def tags(self, model: str, version: str) -> Mapping[str, str]:
-        """Tags of any version, also of one registered by hand; empty when absent."""
+        """Tags of any version, including one registered by hand; empty when absent."""
         with self._talking():
             try:
                 return dict(self._client.get_model_version(model, version).tags)
@@ -188,7 +188,7 @@ class MlflowRegistry:
             self._client.set_model_version_tag(model, version, key, value)
 
     def _run(self, registration: Registration, shown: Shown) -> str:
-        """The MLflow run of this run, made or found, with everything that belongs to it."""
+        """Find or create the MLflow run for a Gauntlet run, and log its parameters and metrics."""
         experiment = self._experiment(registration)
         tags = {**version_tags(registration), "mlflow.runName": registration.run}
         found = self._client.search_runs([experiment], f"tags.`{RUN}` = '{registration.run}'")
@@ -225,7 +225,7 @@ class MlflowRegistry:
     def _logged_model(
         self, registration: Registration, run: str, folder: Path, shown: Shown
     ) -> LoggedModel:
-        """The run's model with its files, READY; what a killed process began is finished."""
+        """The run's model with its files, set READY; completes what a killed process started."""
         experiment = self._client.get_run(run).info.experiment_id
         begun = self._client.search_logged_models([experiment], f"source_run_id = '{run}'")
         tags = version_tags(registration)
@@ -266,11 +266,11 @@ class MlflowRegistry:
             run_id=run,
             tags=version_tags(registration),
             model_id=model.model_id,
-            await_creation_for=0,  # it is READY at once; waiting only writes to the log
+            await_creation_for=0,  # it is READY immediately; waiting would only write to the log
         )
 
     def _link(self, info: VersionInfo) -> None:
-        """Let the logged model's page name its version."""
+        """Link the page of the logged model to its version."""
         source = self._version(info.model, info.version).source or ""
         model = source.removeprefix("models:/")
         link = json.dumps([{"name": info.model, "version": int(info.version)}])
@@ -298,7 +298,7 @@ class MlflowRegistry:
 
     @contextmanager
     def _talking(self) -> Iterator[None]:
-        """Point MLflow at our address, and turn its errors into ours."""
+        """Point MLflow at this address, and translate its errors."""
         mlflow.set_tracking_uri(self._uri)
         mlflow.set_registry_uri(self._uri)
         try:
@@ -351,7 +351,7 @@ def _info(found: ModelVersion) -> VersionInfo:
 
 
 def _files_of(found: ModelVersion) -> str:
-    """Where a server gives out one of the model's files, from the server's own pages."""
+    """URL prefix of the model's files, relative to the server."""
     model = str(found.source).removeprefix("models:/")
     return f"/ajax-api/2.0/mlflow/logged-models/{model}/artifacts/files?artifact_file_path="
 
