@@ -1,4 +1,4 @@
-"""Everything that a process is connected to, and what each flow is given of it."""
+"""The collaborators of a process, and the subset that each flow uses."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Connections:
-    """What a process is connected to; ``wiring.connect`` makes it.
+    """All collaborators of a process, created by ``wiring.connect``.
 
-    Only the command line, the DAGs and tests see it. A flow is given one of the properties below,
-    or the single collaborators that it uses.
+    Only the command line, the DAGs and tests use it. A flow receives one of the properties below,
+    or the individual collaborators that it uses.
 
     Arguments:
-        home: folder of cache, runs, plans and embedded databases.
+        home: folder of the cache, runs, plans and embedded databases.
         load_spec: reads a declaration by the model's name.
         load_suite: reads a model's hand-written suite.
         open_events: opens the event streams of a model.
@@ -45,10 +45,10 @@ class Connections:
         registry: holds versions and aliases.
         ledger: records decisions.
         online: the online store of production.
-        scratch_online: makes an empty online store that lives as long as the process.
-        lock: held for one model and lineage while a run is at work.
-        clock: the present instant.
-        progress: called with a short message now and then.
+        scratch_online: creates an empty online store in memory.
+        lock: locks one model and lineage during a run.
+        clock: gives the current time.
+        progress: called with short progress messages.
     """
 
     home: Path
@@ -79,7 +79,7 @@ class Connections:
 
     @property
     def release(self) -> ReleaseCollaborators:
-        """What a release step works with."""
+        """Collaborators of a release step."""
         from pipelines.flows.release.collaborators import ReleaseCollaborators
 
         return ReleaseCollaborators(
@@ -95,7 +95,7 @@ class Connections:
 
     @property
     def retraining(self) -> RetrainCollaborators:
-        """What a retraining works with."""
+        """Collaborators of a retraining."""
         from pipelines.flows.retrain.run import RetrainCollaborators
 
         return RetrainCollaborators(
@@ -114,7 +114,7 @@ class Connections:
 
     @property
     def materialization(self) -> MaterializeCollaborators:
-        """What a materialization works with."""
+        """Collaborators of a materialization."""
         from pipelines.flows.features.materialize import MaterializeCollaborators
 
         return MaterializeCollaborators(
@@ -128,7 +128,7 @@ class Connections:
 
     @property
     def publishing(self) -> PublishCollaborators:
-        """What publishing a plan works with."""
+        """Collaborators of publishing a serving plan."""
         from pipelines.flows.serving.publish import PublishCollaborators
 
         return PublishCollaborators(
@@ -140,7 +140,7 @@ class Connections:
 
     @property
     def scoring(self) -> ScoreCollaborators:
-        """What batch scoring works with."""
+        """Collaborators of batch scoring."""
         from pipelines.flows.serving.batch_score import ScoreCollaborators
 
         return ScoreCollaborators(
@@ -154,7 +154,7 @@ class Connections:
 
     @property
     def simulation(self) -> SimulationCollaborators:
-        """What a simulated world works with."""
+        """Collaborators of a simulation."""
         from pipelines.simulation.collaborators import SimulationCollaborators
 
         return SimulationCollaborators(

@@ -1,4 +1,4 @@
-"""The one place that plugs real parts together. Nothing is built when this module is imported."""
+"""Creates the real collaborators from the settings. Importing this module creates nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        """The present instant, in UTC."""
+        """The current time, in UTC."""
         return datetime.now(UTC)
 
 
@@ -45,10 +45,16 @@ def connect(
     clock: Clock | None = None,
     progress: Progress = lambda _: None,
 ) -> Connections:
-    """The collaborators that the settings name; by default those of the environment.
+    """Create the collaborators that the settings name.
+
+    Arguments:
+        settings: default: the settings from the environment.
+        clock: default: the clock of the machine.
+        progress: called with short progress messages.
 
     Raises:
-        Unavailable: when the home cannot be made, or MLflow or the ledger's database is away.
+        Unavailable: when the home folder cannot be created, or MLflow or the ledger's database is
+            not available.
     """
     settle_libraries()
     from pipelines.adapters.database import open_engine
@@ -99,10 +105,15 @@ def connect_readers(
     clock: Clock | None = None,
     progress: Progress = lambda _: None,
 ) -> Readers:
-    """What exploring reads with: readers' credentials where there are some, and nothing to write.
+    """Create the read-only collaborators for exploring, with readers' credentials if configured.
 
-    A stream in PostgreSQL is read at ``<url_env>_READER`` when the environment has that, S3 with
-    the AWS profile that ``GAUNTLET_READER_PROFILE`` names.
+    For a stream in PostgreSQL, these are the address in ``<url_env>_READER``; for S3, the AWS
+    profile that ``GAUNTLET_READER_PROFILE`` names.
+
+    Arguments:
+        settings: default: the settings from the environment.
+        clock: default: the clock of the machine.
+        progress: called with short progress messages.
     """
     from pipelines.flows.explore import FOLDER, Readers
 
@@ -123,10 +134,13 @@ def connect_readers(
 def serving_app(
     settings: Settings | None = None, clock: Clock | None = None, *, follows: bool = True
 ) -> FastAPI:
-    """The application of one worker of ``gauntlet serve``; by default what the environment says.
+    """Create the application of one worker of ``gauntlet serve``.
 
     Arguments:
-        follows: by itself, at every moment; else whoever runs it says when.
+        settings: default: the settings from the environment.
+        clock: default: the clock of the machine.
+        follows: whether it follows changes of the serving plans by itself; if not, the caller has
+            to call ``Deployment.follow``.
     """
     settle_libraries()
     from pipelines.adapters.http.metrics import PrometheusMetrics
@@ -188,10 +202,10 @@ def serving_app(
 
 @contextmanager
 def service_here(settings: Settings, clock: Clock) -> Iterator[tuple[int, Callable[[], None]]]:
-    """The service over HTTP in a thread of this process, for worlds that have a clock of their own.
+    """Run the service over HTTP in a thread of this process, for simulations with their own clock.
 
     Yields:
-        Its port; and what makes it follow the newest plan at once, its shadows' work all done.
+        The port, and a function that finishes all shadow predictions and deploys the newest plans.
     """
     from pipelines.adapters.http.in_process_server import serve_in_process
 
@@ -207,10 +221,14 @@ def service_here(settings: Settings, clock: Clock) -> Iterator[tuple[int, Callab
 
 
 def open_store(address: str, profile: str | None = None) -> ObjectStore:
-    """The object store at an address: a folder, or ``s3://bucket/prefix``.
+    """Open the object store at an address.
 
     Arguments:
-        profile: of AWS's files, to read S3 with; none: as boto3 always does.
+        address: a folder, or ``s3://bucket/prefix``.
+        profile: profile of the AWS configuration files for S3; default: the usual sources of boto3.
+
+    Raises:
+        SpecError: when the address names another kind of store.
     """
     if address.startswith("s3://"):
         from pipelines.adapters.objects.s3 import S3Store
@@ -228,10 +246,10 @@ def open_store(address: str, profile: str | None = None) -> ObjectStore:
 
 
 def open_online(settings: Settings) -> OnlineStore:
-    """The online store that the settings name; it connects when it is first asked something.
+    """Open the online store that the settings name. It connects on first use.
 
     Raises:
-        SpecError: when it is of no kind that there is.
+        SpecError: when the address names an unsupported kind of store.
     """
     address = settings.online_address
     if address.startswith("sqlite:///"):
@@ -258,11 +276,14 @@ def open_events(
     *,
     reading: bool = False,
 ) -> EventReader:
-    """The reader of a model's events, and of other streams in the same store.
+    """Create the reader of a model's events, and of other streams in the same store.
 
     Arguments:
+        settings: name the default store.
+        spec: declaration of the model.
         cache: folder for pulled objects.
-        reading: use readers' credentials where there are some, see ``connect_readers``.
+        progress: called with short progress messages.
+        reading: use readers' credentials if configured, see ``connect_readers``.
     """
     from pipelines.data.reader import EventReader
 
@@ -279,14 +300,17 @@ def open_sources(
     *,
     reading: bool = False,
 ) -> Mapping[str, EventSource]:
-    """One source of events for each declared stream.
+    """Create one source of events for each declared stream.
 
     Arguments:
-        store: address of the files' store; default: the one that the settings name.
-        reading: use readers' credentials where there are some, see ``connect_readers``.
+        settings: name the default store.
+        streams: declarations of the streams by name.
+        store: address of the object store for streams in files; default: the one in the settings.
+        reading: use readers' credentials if configured, see ``connect_readers``.
 
     Raises:
-        SpecError: when a stream is in PostgreSQL and its address is not in the environment.
+        SpecError: when a stream is in PostgreSQL and its address is not in the environment, or the
+            address names an unsupported kind of store.
     """
     from pipelines.data.events import FileEvents
 
@@ -316,17 +340,17 @@ def open_sources(
 def settle_libraries() -> None:
     """Configure third-party libraries: no telemetry, quiet loggers, one thread in OpenMP.
 
-    Call it before they are imported, because some read the environment then. A variable that is
-    already set keeps its value.
+    Call it before they are imported, because some read the environment on import. Variables that
+    are already set keep their values.
     """
     defaults = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # a dead server: 14 s, not minutes
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # gives up on a dead server after 14 s, not minutes
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout is for results
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "GX_ANALYTICS_ENABLED": "false",
-        "OMP_NUM_THREADS": "1",  # on few cores OpenMP's threads wait for each other
+        "OMP_NUM_THREADS": "1",  # with few cores, OpenMP threads wait for each other
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
@@ -335,7 +359,7 @@ def settle_libraries() -> None:
 
 
 class _GreatExpectations:
-    """Great Expectations' runner, imported when a suite needs it: that takes seconds."""
+    """Runner with Great Expectations, imported on first use because the import takes seconds."""
 
     def run(self, table: ibis.Table, suite: Suite) -> tuple[ExpectationResult, ...]:
         """See ``SuiteRunner.run``."""
@@ -347,7 +371,7 @@ class _GreatExpectations:
 def _lock(
     settings: Settings, engine: Any, clock: Clock
 ) -> Callable[[str, str], AbstractContextManager[object]]:
-    """A file's lock beside an embedded ledger, else the database's own."""
+    """A file lock if the ledger is in SQLite, else an advisory lock in PostgreSQL."""
     who = f"process {os.getpid()} on {socket.gethostname()}"
     if settings.ledger_address.startswith("sqlite"):
         from pipelines.adapters.lock.file import FileLock
