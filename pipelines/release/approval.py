@@ -1,4 +1,4 @@
-"""A reviewer's answer about a version that awaits review, bound to the evidence they saw."""
+"""A reviewer's answer about a version that awaits review, bound to the evidence they reviewed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pipelines.release.promotion import DecisionInput, promote
 from pipelines.release.registry import Aliases
 from pipelines.release.version_facts import OUTCOME
 
-APPROVAL_TAG = "gauntlet.approval"  # a reviewer sets it in MLflow, to the evidence they saw
-SHORTEST = 8  # digits of the evidence hash that an answer must name
+APPROVAL_TAG = "gauntlet.approval"  # a reviewer sets it in MLflow, to the hash of the evidence
+SHORTEST = 8  # minimum digits of the evidence hash in an answer
 
 
 class ReviewAnswer(Record):
-    """What a reviewer answers."""
+    """The answers that a reviewer can give."""
 
     by: str = Field(min_length=1, description="who")
     evidence: str = Field(description="Decision.evidence, or at least its first 8 digits")
@@ -29,19 +29,19 @@ class ReviewAnswer(Record):
 
 
 def matches_evidence(evidence: str, named: str) -> bool:
-    """Whether an answer names this evidence, by the whole hash or at least its first 8 digits."""
+    """Whether an answer names this evidence, by its full hash or at least the first 8 digits."""
     return len(named) >= SHORTEST and evidence.startswith(named)
 
 
 def approval_tag(entry: Entry, aliases: Aliases) -> str:
-    """The approval tag in the registry of the version that an entry is about; "" for none."""
+    """The approval tag, in the registry, of the version in an entry; "" if there is none."""
     return aliases.tags(entry.model, str(entry.candidate)).get(APPROVAL_TAG, "").strip()
 
 
 def answer_review(
     model: str, version: str, answer: ReviewAnswer, ledger: Ledger, aliases: Aliases, clock: Clock
 ) -> Entry:
-    """Judge the stored evidence again, with the answer. The same answer again changes nothing.
+    """Judge the stored evidence again, with the answer. Repeating the answer changes nothing.
 
     Raises:
         GauntletError: the version does not await review, the answer names other evidence, or the
@@ -92,7 +92,7 @@ def answer_review(
 
 
 def _awaiting(model: str, version: str, entries: Sequence[Entry]) -> tuple[Entry, Facts, Decision]:
-    """The newest entry by which a version awaits review, with its facts and decision."""
+    """The newest entry in which a version awaits review, with its facts and decision."""
     about = [entry for entry in entries if entry.candidate == version]
     for entry in reversed(about):
         if entry.outcome == Outcome.AWAIT_REVIEW and entry.facts and entry.decision:

@@ -1,28 +1,28 @@
-"""The error budget: how often a year may promote what is no better, whatever is tried.
+"""The error budget: limits the chance of a false promotion in a calendar year.
 
-A gate that is tried every week at 5 % promotes something useless before the year is over. Here the
-tries of a year share one level: each is held at ``alpha_year / tries``, and when the level of the
-year is spent, nothing more is promoted without a person. By the union bound, the chance of any
-false promotion in the year is at most ``alpha_year``, however tries depend on each other: windows
-overlap from week to week, and champions are shared.
+A weekly test at 5 % is likely to promote a useless candidate within a year. The tries of a year
+therefore share one level: each is tested at ``alpha_year / tries``, and once the level of the year
+is spent, a promotion needs a person. By the union bound, the chance of any false promotion in the
+year is at most ``alpha_year``, however the tries depend on each other. They do depend: windows
+overlap from week to week, and several tries share a champion.
 
-- A try is a run that compared a candidate with a champion on the recent window, promoted or not,
-  with whatever lane. What broken data stopped before costs nothing, nor does a first version.
-  Where a rollout is declared the recent window only admits to it and costs nothing: the try is the
-  canary, paid when it begins.
-- A dry run that came to the comparison is a try as well: who has seen the p-value has tried. The
-  real run of the same question is the same test, and the two cost one.
-- So is an audit by hand of another recipe than the champion's: it shows the same rows.
-- A try belongs to the year in which the ledger recorded it first: as-of is chosen by whoever asks,
-  and would let this week's question be paid from last year's budget. Lineages other than live run
-  through years in an afternoon and touch nothing that serves, so there as-of counts.
-- What was spent stays spent when the declaration changes within the year; what is left over at its
-  end is not carried over.
-- A try that was refused cannot promote and costs nothing, unless a person waives the refusal.
-- Decisions older than the budget count as tries at the level declared now.
+- A try is a run that compared a candidate with a champion on the recent window, in either lane,
+  whether it was promoted or not. A run that stopped earlier because of broken data costs nothing,
+  and neither does a first version. If a rollout is declared, the recent window only admits to it
+  and costs nothing: the canary is the try, and it is charged when it begins.
+- A dry run that reached the comparison is a try, because it shows the p-value. The real run with
+  the same request is the same test, so the two cost one try.
+- A manual audit of a recipe other than the champion's is a try, because it uses the same rows.
+- A try belongs to the year in which the ledger first recorded it. As-of is part of the request, so
+  counting by as-of would allow this week's comparison to use last year's budget. Lineages other
+  than live cover years in one afternoon and do not affect what serves, so as-of counts there.
+- A charge stays when the declaration changes within the year. Unused budget is not carried over to
+  the next year.
+- A refused try cannot promote and costs nothing, unless a person waives the refusal.
+- Decisions that predate the budget count as tries at the level declared now.
 
 Source: Bonferroni in time, as for online testing in Robertson, Wason, Ramdas (2023), Statistical
-Science 38, section 2; it is the only one of its kind that needs nothing of the dependence.
+Science 38, section 2. It is the only such method without assumptions about the dependence.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ from pipelines.spec.training import BudgetGate
 
 REFRESH = "recent_window.refresh"
 _COMPARISONS = ("recent_window.primary", REFRESH, "audit.live")
-_ROUNDING = 1e-9  # sixty sixtieths are not to exceed the whole
+_ROUNDING = 1e-9  # tolerance: the sum of sixty levels of 1/60 must not exceed 1
 
 
 class BudgetCharge(Record):
-    """A comparison with the champion, and what it cost."""
+    """A comparison with the champion, and the level that it cost."""
 
     run: str
     year: int
@@ -60,7 +60,7 @@ class BudgetCharge(Record):
 
 
 class BudgetAccount(Record):
-    """A year of one model and lineage."""
+    """The error budget of one model and lineage in one year."""
 
     year: int
     declared: BudgetGate
@@ -73,7 +73,7 @@ class BudgetAccount(Record):
 
     @property
     def summary(self) -> str:
-        """The account in words."""
+        """One line of text about the account."""
         made = len(self.tries)
         return (
             f"{self.year} has spent {self.spent:.3g} of {self.declared.alpha_year:g} on {made} "
@@ -88,21 +88,21 @@ class BudgetAccount(Record):
 
 
 def compared(findings: Iterable[Finding]) -> bool:
-    """Whether a candidate was held against a champion: whether there is a p-value to have seen."""
+    """Whether the findings compare a candidate with a champion, and so contain a p-value."""
     return any(f.name in _COMPARISONS and f.verdict is not Verdict.NO_DATA for f in findings)
 
 
 def budget_year(lineage: str, as_of: datetime, recorded_at: datetime) -> int:
-    """The year that a try belongs to; see this module's text."""
+    """The year that a try belongs to; see the module docstring."""
     return (recorded_at if lineage == LIVE else as_of).year
 
 
 def tries(entries: Iterable[Entry], declared: BudgetGate) -> tuple[BudgetCharge, ...]:
-    """Every try of a lineage, each run once, in the order in which they were first made.
+    """Every try of a lineage in the order of recording; each run appears once.
 
     Arguments:
         entries: the lineage's chain, oldest first.
-        declared: the budget as declared now; its level is the price of tries older than budgets.
+        declared: the budget as declared now; its level applies to tries that predate the budget.
     """
     made: dict[str, BudgetCharge] = {}
     for entry in entries:
@@ -114,7 +114,7 @@ def tries(entries: Iterable[Entry], declared: BudgetGate) -> tuple[BudgetCharge,
 
 
 def budget_account(entries: Iterable[Entry], declared: BudgetGate, year: int) -> BudgetAccount:
-    """What a year has spent and has left."""
+    """The level that a year has spent and has left."""
     made = tries(entries, declared)
     return BudgetAccount(
         year=year, declared=declared, tries=tuple(one for one in made if one.year == year)
@@ -124,7 +124,7 @@ def budget_account(entries: Iterable[Entry], declared: BudgetGate, year: int) ->
 def budget_accounts(
     entries: Sequence[Entry], declared: BudgetGate, year: int | None = None
 ) -> tuple[BudgetAccount, ...]:
-    """Every year that holds a try, and ``year`` if it is given, oldest first."""
+    """The accounts of every year with a try, and of ``year`` if given, oldest first."""
     years = {one.year for one in tries(entries, declared)} | ({year} if year else set())
     return tuple(budget_account(entries, declared, one) for one in sorted(years))
 
@@ -137,13 +137,13 @@ def budget_findings(
     findings: Iterable[Finding],
     free: str = "",
 ) -> tuple[Finding, ...]:
-    """What this run's try costs, what the year has left, and whether that is enough.
+    """Findings about this run's cost, the rest of the year's budget, and whether that is enough.
 
     Arguments:
         entries: the lineage's chain, oldest first, without the entry that is about to be written.
-        run: id of the run; one that has paid before does not pay again.
-        findings: all other findings of the run; when they compare nothing, it costs nothing.
-        free: why it costs nothing all the same.
+        run: id of the run; a run is charged only once.
+        findings: all other findings of the run; a run without a comparison costs nothing.
+        free: why a comparison costs nothing here.
     """
     before = budget_account(entries, declared, year)
     paid = next((one for one in tries(entries, declared) if one.run == run), None)
@@ -164,10 +164,10 @@ def budget_findings(
 
 
 def charged_level(entries: Iterable[Entry], run: str) -> float:
-    """The level that a try has paid for, as the ledger says.
+    """The level that a try was charged, according to the ledger.
 
     Arguments:
-        run: the run whose first entry paid; of a canary that of its first stage.
+        run: the run whose first entry holds the charge; for a canary, the run of its first stage.
 
     Raises:
         IntegrityError: no entry of the run names a level.
@@ -186,12 +186,12 @@ def charged_level(entries: Iterable[Entry], run: str) -> float:
 
 
 def reference_version(entries: Iterable[Entry]) -> str | None:
-    """The version that the champion comes from by refreshes alone; None without a champion.
+    """The version that the champion descends from by refreshes alone; None without a champion.
 
-    A version that was shown to be better, was the first, or was put there by a person is its own
-    anchor. A refresh keeps the anchor of the version it replaced, however many follow each other:
-    so refreshes, each a little worse than the last, are held against what was last proved. A
-    rollback brings back the anchor of the version it brings back.
+    A version that was shown to be better, was the first, or was made champion by hand is its own
+    reference. A refresh keeps the reference of the version that it replaced, also in a series of
+    refreshes. Refreshes that are each slightly worse than the last are thus compared with the last
+    proven version. A rollback restores the reference of the version that it restores.
     """
     anchors: dict[str, str] = {}
     champion: str | None = None
@@ -208,7 +208,7 @@ def reference_version(entries: Iterable[Entry]) -> str | None:
 
 
 def is_refresh(findings: Iterable[Finding]) -> bool:
-    """Whether the refresh lane decided: not shown to be better, shown not to be worse."""
+    """Whether the refresh lane decided: the gain was not proven, but non-inferiority was."""
     return any(finding.name == REFRESH and finding.blocking for finding in findings)
 
 
@@ -223,7 +223,7 @@ def _price(entry: Entry, declared: BudgetGate) -> float:
 
 
 def _costs(entry: Entry) -> bool:
-    """A canary costs when it begins; a comparison that only admits to one costs nothing."""
+    """Whether an entry is charged: a canary when it begins, or a comparison that admits to none."""
     if entry.transition is not None:
         return entry.transition.stage is Stage.CANARY and entry.transition.step == 0
     live_decides = entry.facts is not None and entry.facts.rollout != "none"

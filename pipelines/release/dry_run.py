@@ -1,4 +1,4 @@
-"""Looks that are no runs: whoever has seen a comparison has tried, and the ledger says so."""
+"""Records comparisons that cannot promote, because they use the error budget as well."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pipelines.spec.training import BudgetGate
 
 
 def record_comparison(draft: NewEntry, budget: BudgetGate, ledger: Ledger, clock: Clock) -> Entry:
-    """Record what was seen, with what it costs. The champion stays.
+    """Record a comparison and charge it to the error budget. The champion stays.
 
-    Safe to repeat: the same run of the same kind is one entry, and whatever else this run is (a
-    dry run, a decision) costs nothing more.
+    Safe to repeat: a run has one entry of each kind. Other entries of the same run, such as a dry
+    run or a decision, cost nothing more.
 
     Arguments:
-        draft: what was seen; champion and price are filled in from the ledger of now.
-        budget: as declared now.
+        draft: the comparison; the current ledger supplies the champion and the cost.
+        budget: the budget as declared now.
 
     Raises:
         Unavailable: the ledger did not answer; running again is safe.

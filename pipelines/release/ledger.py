@@ -1,4 +1,4 @@
-"""The ledger port: the append-only record of every decision, hash-chained, replayable."""
+"""The ledger port: the append-only, hash-chained and replayable record of every decision."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ Kind = Literal[
 
 
 class NewEntry(Record):
-    """An entry that has no place in a chain yet.
+    """An entry that has not been appended to a chain yet.
 
     Kinds:
         decision: judged; the champion stays.
-        dry_run: a dry run that was judged. It used a try of the error budget, see ``budget``.
-        audit: a manual audit, which used a try as well; not judged.
-        review: an approval was refused, or came too late.
-        promotion, first_version: judged; the candidate is champion now.
-        rollout: a rollout began, went on, or ended without a promotion.
-        rollback: a former champion is champion again.
+        dry_run: a judged dry run; it used a try of the error budget, see ``budget``.
+        audit: a manual audit, not judged; it used a try as well.
+        review: an approval was refused or came too late.
+        promotion, first_version: judged; the candidate became champion.
+        rollout: a rollout began, advanced, or ended without a promotion.
+        rollback: a former champion became champion again.
         manual_alias_change: the champion's alias was moved outside Gauntlet.
 
     Entries that were judged hold what ``replay`` needs: findings, facts and decision.
@@ -77,7 +77,7 @@ class NewEntry(Record):
 
     @property
     def candidate(self) -> str | None:
-        """The version that was judged, if one was."""
+        """The version that was judged, or None."""
         return self.facts.candidate if self.facts else None
 
     @property
@@ -87,11 +87,11 @@ class NewEntry(Record):
 
 
 class Entry(NewEntry):
-    """An entry in its place.
+    """An entry of a chain.
 
     ``previous`` is the hash of the entry before it. ``hash`` is the SHA-256 of the text that was
     stored, which holds every other field. It is checked against that text when the entry is read,
-    and is never computed from the parsed entry: a later release may have more fields.
+    never against the parsed entry, because a later release may have more fields.
     """
 
     sequence: int = Field(ge=1)
@@ -101,7 +101,7 @@ class Entry(NewEntry):
 
     @classmethod
     def append_to(cls, draft: NewEntry, head: Entry | None, now: datetime) -> Entry:
-        """The entry that follows ``head``. Recorded instants never run backwards in a lineage."""
+        """Make the entry that follows ``head``. Recorded times never decrease within a lineage."""
         body = {
             **draft.as_json(),
             "sequence": head.sequence + 1 if head else 1,
@@ -114,7 +114,7 @@ class Entry(NewEntry):
 
     @property
     def body(self) -> str:
-        """The text to store, as this release writes it; the hash is stored beside it."""
+        """The text to store, as this release writes it; the hash is stored with it."""
         fields = ENTRY_FORMAT.to_json(self)
         del fields["hash"]
         return canonical_json(fields)
@@ -125,12 +125,12 @@ class Entry(NewEntry):
 
         Arguments:
             body: the stored text.
-            stored_hash: the hash that is stored beside it.
-            where: the entry's place, for errors.
+            stored_hash: the hash that is stored with it.
+            where: the entry's position, for error messages.
 
         Raises:
-            FormatError: when a newer release wrote it.
-            ValueError: when the text does not have the hash, or is no entry.
+            FormatError: a newer release wrote it.
+            ValueError: the text does not match the hash or is not a valid entry.
         """
         if sha256_text(body) != stored_hash:
             raise ValueError("the content does not have the hash recorded for it")
@@ -149,10 +149,10 @@ class Ledger(Protocol):
     """Append-only, one chain per model and lineage. Implementations: SQLite and PostgreSQL."""
 
     def append(self, draft: NewEntry, after: int) -> Entry:
-        """Add an entry, unless the chain has changed since ``after``.
+        """Append an entry, unless the chain has changed since ``after``.
 
-        An entry of the same lineage, run and kind is returned as it is and nothing is written, so
-        that a run may be repeated, also when the answer to its first attempt was lost.
+        If an entry of the same lineage, run and kind exists, it is returned and nothing is written.
+        A run can therefore be repeated, even if the response to its first attempt was lost.
 
         Arguments:
             draft: what to record; ``champion_before`` is the champion at ``after``.
@@ -171,7 +171,7 @@ class Ledger(Protocol):
             after: sequence of the last entry that the caller has read; 0 for the whole chain.
 
         Raises:
-            IntegrityError: an entry does not have its hash any more.
+            IntegrityError: an entry does not match its hash.
         """
         ...
 
@@ -180,7 +180,7 @@ class Ledger(Protocol):
         ...
 
     def of_run(self, model: str, lineage: str, run: str) -> tuple[Entry, ...]:
-        """What this run has recorded, oldest first."""
+        """The entries of this run, oldest first."""
         ...
 
     def champion(self, model: str, lineage: str = LIVE, at: datetime | None = None) -> str | None:
@@ -197,17 +197,17 @@ class Ledger(Protocol):
         Returns: the number of entries checked.
 
         Raises:
-            IntegrityError: with every fault found.
+            IntegrityError: a check failed; the message lists every fault.
         """
         ...
 
 
 def chain_errors(entries: Iterable[Entry]) -> tuple[str, ...]:
-    """What is wrong with a chain of entries, oldest first; empty when it is intact.
+    """The errors in a chain of entries, oldest first; empty when it is intact.
 
-    Each entry's hash was checked against its stored text when it was read. A chain that lost its
-    newest entries has no error here: ``reconciliation.reconcile`` finds that, because the registry
-    keeps the hash of the entry that made a version champion.
+    Each entry's hash was checked against its stored text when it was read. This function cannot
+    detect that the newest entries are missing: ``reconciliation.reconcile`` does, because the
+    registry keeps the hash of the entry that made a version champion.
     """
     found: list[str] = []
     head: Entry | None = None
@@ -226,7 +226,7 @@ def chain_errors(entries: Iterable[Entry]) -> tuple[str, ...]:
 
 
 def damaged(errors: Sequence[str], where: str) -> IntegrityError:
-    """The error for a ledger in which these errors were found."""
+    """The exception for a ledger with these errors."""
     return IntegrityError(
         f"the ledger has {len(errors)} error(s)",
         where=where,
@@ -257,11 +257,10 @@ def check_head(draft: NewEntry, after: int, head: Entry | None) -> None:
 
 
 def replay(entry: Entry) -> Decision:
-    """Judge the stored findings again, under the policy of the time.
+    """Judge the stored findings again, under the policy of that time.
 
     Raises:
-        IntegrityError: the verdict is another one than was recorded, or the entry holds no
-            judgement.
+        IntegrityError: the verdict differs from the recorded one, or the entry was not judged.
     """
     where = f"ledger of {entry.model}, lineage {entry.lineage}, entry {entry.sequence}"
     if entry.decision is None or entry.facts is None:

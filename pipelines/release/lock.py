@@ -1,8 +1,8 @@
 """The lock port: one run at a time for each model and lineage.
 
-Whoever promotes, rolls back or reconciles holds it. Who wins is decided by the ledger's
-compare-and-swap, with or without the lock; the lock keeps others from looking at a registry whose
-alias is on its way, and saves the work of a run that would lose.
+Promotion, rollback and reconciliation hold the lock. The ledger's compare-and-swap decides races,
+with or without the lock. The lock keeps other processes from reading the registry while an alias
+is being moved, and saves the work of a run that would lose the race.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from pipelines.core.time import instant_text
 
 
 class Holder(Record):
-    """Who holds a lock since when."""
+    """The process that holds a lock, and since when."""
 
     who: str
     since: Instant
 
 
 class Lock(Protocol):
-    """Implementations: a file for embedded homes, an advisory lock on PostgreSQL."""
+    """A lock. Implementations: a file for embedded homes, an advisory lock on PostgreSQL."""
 
     def hold(self, model: str, lineage: str, who: str) -> AbstractContextManager[Holder]:
-        """Hold the lock during a ``with`` block. It ends with the process, however that ends.
+        """Hold the lock during a ``with`` block. It is released when the process ends or is killed.
 
-        Not reentrant: a second ``hold`` is refused, also within one process.
+        Not reentrant: a second ``hold`` is refused, even within one process.
 
         Arguments:
-            who: shown to whoever comes meanwhile: run, host, process.
+            who: the holder (run, host, process), shown to processes that find the lock taken.
 
         Raises:
-            LockedError: somebody else holds it. Says who, and since when.
+            LockedError: another process holds it. The message names the holder and the start time.
             Unavailable: the database did not answer.
         """
         ...
 
 
 def refuse(model: str, lineage: str, holder: Holder | None) -> LockedError:
-    """The error that tells a newcomer who is at work."""
+    """The error that names the current holder of the lock."""
     who = f"{holder.who} since {instant_text(holder.since)}" if holder else "not yet known"
     return LockedError(
         "another run of this model is at work",

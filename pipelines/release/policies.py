@@ -21,8 +21,8 @@ OFFLINE: tuple[Case, ...] = ("offline", "rollout")
 class GateRequirement(Record):
     """A gate that has to pass in some cases.
 
-    ``required_findings`` are findings that it must contain, by name or by the beginning of it. A
-    requirement that any of several findings meets names them all: ``recent_window.primary|...``.
+    ``required_findings`` lists findings that it must contain, by name or prefix of the name. If
+    any of several findings is enough, they are separated by bars: ``recent_window.primary|...``.
     """
 
     gate: Gate
@@ -31,7 +31,7 @@ class GateRequirement(Record):
 
 
 class Policy(Record):
-    """A numbered set of requirements. Never edited once a decision was made under it."""
+    """A numbered set of requirements. It is never edited after a decision was made under it."""
 
     version: str
     requirements: tuple[GateRequirement, ...]
@@ -81,7 +81,7 @@ def policy_of(version: str) -> Policy:
     """The policy with this version.
 
     Raises:
-        IntegrityError: this program does not know it.
+        IntegrityError: this release does not have it.
     """
     if version not in POLICIES:
         raise IntegrityError(

@@ -1,9 +1,9 @@
-"""What follows from findings: a pure function from findings and facts to a decision.
+"""The policy: a pure function from findings and facts to a decision.
 
-Everything is data. A policy lists the gates that have to pass and the findings that each of them
-must contain; a table of rules, read from the top, turns the gates' verdicts into an outcome. To
-require another gate, add a policy with a new version and one more ``GateRequirement``, and keep the
-old one: the ledger replays old decisions under the policy that made them.
+A policy lists the gates that have to pass and the findings that each of them must contain. A table
+of rules, evaluated from the top, turns the gates' verdicts into an outcome. To require another
+gate, add a policy with a new version and one more ``GateRequirement``, and keep the old one: the
+ledger replays old decisions under the policy that made them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipelines.release.policies import CURRENT, Case, Policy
 
 
 class Outcome(StrEnum):
-    """What becomes of a candidate. Only the first two change the champion."""
+    """The outcome for a candidate. Only the first two change the champion."""
 
     PROMOTE = "promote"
     FIRST_VERSION = "first_version"
@@ -38,7 +38,7 @@ class Outcome(StrEnum):
 
 
 class Approval(Record):
-    """A person's answer. It is bound to the evidence it was given for, and to nothing else."""
+    """A person's answer. It is valid only for the evidence that it was given for."""
 
     evidence: str = Field(description="Decision.evidence, as the reviewer saw it")
     approved: bool
@@ -48,7 +48,7 @@ class Approval(Record):
 
 
 class Facts(Record):
-    """What the policy has to know besides the findings."""
+    """The facts that the policy needs in addition to the findings."""
 
     run: str
     candidate: str | None = Field(description="version in the registry; None: not registered")
@@ -73,14 +73,14 @@ class Facts(Record):
 
     @property
     def case(self) -> Case:
-        """Without a champion in the lineage there is nothing to compare with."""
+        """The case of the requirements. Without a champion there is nothing to compare with."""
         if self.champion is None:
             return "first_version"
         return "rollout" if self.rollout == "complete" else "offline"
 
 
 class GateVerdict(Record):
-    """One gate's answer, and the names of the findings that kept it from passing."""
+    """The verdict of one gate, and the names of the findings that kept it from passing."""
 
     gate: Gate
     required: bool
@@ -92,7 +92,7 @@ class GateVerdict(Record):
 
 
 class Decision(Record):
-    """What the policy makes of all findings."""
+    """The policy's decision on all findings."""
 
     outcome: Outcome
     case: Case
@@ -106,7 +106,7 @@ _BOUND = ("run", "candidate", "content", "champion", "waived", "reason")
 
 
 def evidence_digest(findings: Sequence[Finding], facts: Facts) -> str:
-    """The hash that an approval is bound to: findings in any order, the models, the waivers."""
+    """The hash that an approval is bound to: findings (in any order), models and waivers."""
     about = facts.as_json()
     bound = {key: about[key] for key in _BOUND}
     return digest_of({**bound, "findings": sorted(finding.digest for finding in findings)})
@@ -115,14 +115,14 @@ def evidence_digest(findings: Sequence[Finding], facts: Facts) -> str:
 def decide(findings: Sequence[Finding], facts: Facts, policy: Policy = CURRENT) -> Decision:
     """Judge a candidate.
 
-    Every blocking finding counts, also one of a gate that the policy does not require. A waived
-    finding counts as absent; hence a gate whose needed findings are all waived has no data, and
-    no waiver can make a gate pass by itself.
+    Every blocking finding counts, even if the policy does not require its gate. A waived finding
+    counts as absent. A gate whose required findings are all waived therefore has no data, and a
+    waiver alone cannot make a gate pass.
 
     Arguments:
         findings: all findings of the run, in any order.
-        facts: what they are about.
-        policy: requirements to judge by.
+        facts: the run, versions, approval and waivers that the findings refer to.
+        policy: the requirements.
     """
     gates = tuple(_gate_verdicts(findings, facts, policy))
     judged = _Judged(gates, facts, evidence_digest(findings, facts))
@@ -138,7 +138,7 @@ def decide(findings: Sequence[Finding], facts: Facts, policy: Policy = CURRENT) 
 
 
 class _Judged:
-    """What the rules look at."""
+    """The input of the rules."""
 
     def __init__(self, gates: tuple[GateVerdict, ...], facts: Facts, evidence: str) -> None:
         self.gates, self.facts, self.evidence = gates, facts, evidence
@@ -166,7 +166,7 @@ def _reasons_of(judged: _Judged, verdicts: set[Verdict]) -> Iterable[str]:
     stopped = False
     for gate in judged.gates:
         if stopped and not gate.findings:
-            continue  # a gate behind a closed one was not reached: that is no reason of its own
+            continue  # a gate after one that did not pass was not reached: not a reason
         stopped = stopped or gate.verdict is not Verdict.PASS
         if gate.verdict in verdicts:
             against = f" because of {_some(gate.not_passed)}" if gate.not_passed else ""
@@ -231,7 +231,7 @@ def _better(_: _Judged) -> Iterable[str]:
     yield "every gate passed"
 
 
-# Read from the top; the first rule that gives a reason decides. The last one always does.
+# Evaluated from the top; the first rule that gives a reason decides. The last one always does.
 _RULES: tuple[tuple[Outcome, _Rule], ...] = (
     (Outcome.REJECT, _failed),
     (Outcome.HOLD, _unproven),
@@ -294,7 +294,7 @@ def _gate_verdicts(
 
 
 def _remarks(findings: Sequence[Finding], facts: Facts) -> Iterable[str]:
-    """What a reader should see about waivers, whatever the outcome."""
+    """Remarks about waivers, shown for every outcome."""
     names = {finding.name for finding in findings if finding.blocking}
     for name in facts.waived:
         if not facts.reason.strip():
@@ -306,7 +306,7 @@ def _remarks(findings: Sequence[Finding], facts: Facts) -> Iterable[str]:
 
 
 def _some(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
+    """The first few names, and the number of the others."""
     shown, more = names[:_MOST_NAMES], len(names) - _MOST_NAMES
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 

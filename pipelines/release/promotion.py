@@ -1,33 +1,33 @@
-"""From a judgement to the champion: the ledger first, then the registry's alias.
+"""Promotion: judges a candidate, writes the ledger, then sets the registry's alias.
 
-The ledger says who is champion; the alias ``champion`` is what serves. Only the lineage ``live``
-has an alias. A promotion is four steps: (1) append the entry, compare-and-swap against the head
-that was read; (2) point the alias; (3) read the ledger again, and repeat (2) if the champion
-changed meanwhile; (4) tag the version with the hash of the entry that made it champion. The tag
-says "the alias did get there", and it is a witness outside the database.
+The ledger records which version is champion; the version with the alias ``champion`` serves. Only
+the lineage ``live`` has an alias. A promotion has four steps: (1) append the entry, by
+compare-and-swap against the head that was read; (2) set the alias; (3) read the ledger again, and
+repeat (2) if the champion changed meanwhile; (4) tag the version with the hash of the entry that
+made it champion. The tag proves, outside the database, that the alias was set.
 
-What if the process dies
+If the process is killed:
 
-- before 1: nothing has happened. The same run judges again.
-- during 1, the answer lost: the entry is there or not. The same run finds it, or writes it.
-- between 1 and 2: ledger ahead of the alias, no tag. The same run, or any later ``reconcile``,
-  sets the alias.
-- between 2 and 4: alias right, no tag. The tag is set.
+- before 1: nothing has changed. The same run judges again.
+- during 1, with the response lost: the same run finds the entry or writes it.
+- between 1 and 2: the ledger is ahead of the alias, and there is no tag. The same run, or any later
+  ``reconcile``, sets the alias.
+- between 2 and 4: the alias is right, and there is no tag. The tag is set.
 
-What if two race (callers hold the lock, which is for waiting; the ledger decides without it)
+If two processes race (callers hold the lock to wait for each other; the ledger needs no lock):
 
-- two promoters: both read head n, the database accepts one entry n + 1. The other reads again,
-  finds another champion than its evidence was gathered against, records ``superseded``, and raises.
-- a decision that moves nothing against a promotion: it reads again and takes the next place.
-- a slow promoter sets an old alias after a fast one: whoever sets an alias reads the ledger
-  afterwards and corrects it, so the last write is right. Only the lock keeps a ``reconcile`` from
-  looking in that instant, where it would take the old alias for a move by hand and record it.
-- two ``reconcile``, or one beside a promotion: they read the ledger before and after they read the
-  registry, start again if it has grown, and append by compare-and-swap. So a move in progress is
-  taken neither for one made by hand nor for a ledger that has lost entries.
-- the same run twice at once: one entry, which both return.
+- Two promotions: both read head n, and the database accepts one entry n + 1. The other promotion
+  reads again, finds that its evidence is for another champion, records ``superseded``, and raises.
+- A promotion and a decision that keeps the champion: the decision reads again and is appended next.
+- A slow promotion sets an old alias after a fast one: each process that sets an alias reads the
+  ledger afterwards and corrects the alias, so the last write is right. Only the lock prevents a
+  ``reconcile`` at that moment, which would record the old alias as a manual change.
+- Two calls of ``reconcile``, or one during a promotion: they read the ledger before and after they
+  read the registry, start again if it has grown, and append by compare-and-swap. They therefore do
+  not mistake a promotion in progress for a manual change or for lost ledger entries.
+- The same run twice at once: both return the same entry.
 
-What if a person moves the alias, or the ledger loses entries: see ``reconciliation``.
+For an alias moved by hand and for lost ledger entries see ``reconciliation``.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ _KINDS: dict[Outcome, Kind] = {Outcome.PROMOTE: "promotion", Outcome.FIRST_VERSI
 
 
 class DecisionInput(Record):
-    """All that is put before the policy, and where it comes from.
+    """The input of a decision, and its origin.
 
-    ``facts.champion_at_decision`` is filled in from the ledger and may be left None.
+    ``facts.champion_at_decision`` is filled in from the ledger and may be None.
     """
 
     model: str
@@ -81,7 +81,7 @@ class DecisionInput(Record):
 
 
 class DecisionResult(NamedTuple):
-    """A decision, and every finding that it was made from."""
+    """A decision and all the findings that it is based on."""
 
     decision: Decision
     findings: tuple[Finding, ...]
@@ -90,14 +90,14 @@ class DecisionResult(NamedTuple):
 def promote(inputs: DecisionInput, ledger: Ledger, aliases: Aliases, clock: Clock) -> Entry:
     """Judge a dossier, record the decision, and promote the candidate if the decision says so.
 
-    Safe to repeat: a run that has been decided gets its entry back. One that awaits review is
-    judged again, with whatever approval the dossier now has.
+    Safe to repeat: for a run that was decided, its entry is returned. A run that awaits review is
+    judged again, with the dossier's current approval.
 
-    Returns: the entry of the decision; ``entry.outcome`` and ``entry.moves`` say what became of it.
+    Returns: the entry of the decision; see ``entry.outcome`` and ``entry.moves`` for the result.
 
     Raises:
-        StaleEvidenceError: the champion is not the one the evidence was gathered against. That is
-            recorded as well; the evidence has to be gathered anew, by a run with another id.
+        StaleEvidenceError: the evidence was gathered against another champion. This is recorded
+            as well; gather the evidence again in a run with another id.
         Unavailable: ledger or registry did not answer; running again is safe.
         IntegrityError: the ledger is damaged, or has lost what the registry cites.
     """
@@ -149,7 +149,7 @@ class _Judged(NamedTuple):
 
 
 def _judge(inputs: DecisionInput, entries: Sequence[Entry], clock: Clock) -> _Judged:
-    """Judge against the champion and the error budget that the ledger holds now."""
+    """Judge against the ledger's current champion and error budget."""
     facts, findings = _facts(inputs, entries), _with_budget(inputs, entries, clock)
     return _Judged(facts, findings, decide(findings, facts))
 
@@ -165,7 +165,7 @@ def _decided(inputs: DecisionInput, ledger: Ledger) -> Entry | None:
 
 
 def _record(inputs: DecisionInput, ledger: Ledger, clock: Clock) -> Entry:
-    """Judge and append; again when another writer was faster."""
+    """Judge and append; repeat if another writer was faster."""
     made = ledger.of_run(inputs.model, inputs.lineage, inputs.facts.run)
     awaited_review = any(entry.decision and entry.kind != "dry_run" for entry in made)
 
@@ -178,7 +178,7 @@ def _record(inputs: DecisionInput, ledger: Ledger, clock: Clock) -> Entry:
 
 
 def _facts(inputs: DecisionInput, entries: Sequence[Entry]) -> Facts:
-    """The facts with what the ledger holds now: the champion, and another active challenger."""
+    """The facts with the ledger's current champion and any other active challenger."""
     facts, state = inputs.facts, ReleaseState.from_entries(inputs.model, entries)
     other = state.trial.challenger if state.trial and facts.rollout == "pending" else None
     update = {

@@ -1,22 +1,22 @@
-"""Bringing the ledger and the registry's aliases together.
+"""Reconciles the ledger with the registry's aliases.
 
 The ledger decides. The alias ``champion`` is set after the ledger, so it can lag behind it.
 
 When a person moves the alias ``champion``:
 
 - The version that it names serves, so the ledger records it as champion by a
-  ``manual_alias_change``, and evidence against the former champion is void. A person who moves it
-  back to the champion before is told from a crash by the tag that step 4 of a promotion writes:
-  with the tag, a person did it. One gap is left: if the alias is moved back before any process came
-  to step 4, that looks like the crash, and the promotion is finished.
+  ``manual_alias_change``, and evidence against the former champion is void. If a person moves it
+  back to the previous champion, the tag from step 4 of a promotion distinguishes this from a crash:
+  the tag exists only if the alias was set. One case cannot be distinguished: if the alias is moved
+  back before any process reached step 4, it is treated as a crash, and the promotion is finished.
 - When the alias is deleted, nothing serves. The ledger records it, and the next version is a first
   version.
 
-When the registry is another one, or empty, it knows no version that ever was champion. Everything
-stops with ``IntegrityError`` before its emptiness is recorded as a manual change.
+When the registry is empty or a different one, it contains no version that ever was champion.
+``IntegrityError`` is raised, and no manual change is recorded.
 
 When the ledger lost its newest entries (a restored backup), the tag of the serving version names an
-entry that the ledger does not hold, and everything stops with ``IntegrityError``.
+entry that the ledger does not hold, and ``IntegrityError`` is raised.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ENTRY_TAG = "gauntlet.ledger_entry"
 
 
 class Reconciliation(Record):
-    """What was found. Every action but ``agree`` deserves a person's attention."""
+    """The result of a reconciliation. Every action except ``agree`` needs a person's attention."""
 
     action: Literal["agree", "finished", "manual_alias_change"]
     champion: str | None
@@ -51,13 +51,13 @@ class Reconciliation(Record):
 
 
 def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Reconciliation:
-    """Bring the ledger of the lineage ``live`` and the alias ``champion`` together.
+    """Reconcile the ledger of the lineage ``live`` with the alias ``champion``.
 
     Returns: what was found and done.
 
     Raises:
         IntegrityError: the ledger has lost the entry that made the serving version champion, or
-            the registry every version that ever was.
+            the registry has lost every version that ever was champion.
         Unavailable: ledger or registry did not answer; running again is safe.
     """
     return compare_and_swap(lambda: _reconcile_once(model, ledger, aliases, clock))
@@ -145,14 +145,14 @@ def sync_champion_alias(model: str, ledger: Ledger, aliases: Aliases) -> None:
 def sync_challenger_alias(state: ReleaseState, ledger: Ledger, aliases: Aliases) -> ReleaseState:
     """Set the alias ``challenger`` to the second version on live traffic, until both agree.
 
-    The ledger decides, so this is safe to repeat, and to do after any change.
+    The ledger decides, so this is safe to repeat and to call after any change.
 
     Arguments:
-        state: the ledger as it was read.
-        ledger: read from there on.
-        aliases: where the alias is.
+        state: the state of the ledger when it was last read.
+        ledger: read for newer entries.
+        aliases: sets the alias.
 
-    Returns: the state with what the ledger holds now.
+    Returns: the state with the ledger's newest entries.
 
     Raises:
         Unavailable: ledger or registry did not answer; running again is safe.
@@ -181,9 +181,9 @@ def _tag_with_entry(change: Entry, aliases: Aliases) -> None:
 
 
 def _alias_was_set(model: str, change: Entry | None, aliases: Aliases) -> bool:
-    """Whether the alias did get to where the newest change of champion sends it.
+    """Whether the alias was set after the newest change of champion.
 
-    A change to no version is only ever recorded after the fact, so there it was.
+    A change to no version is recorded only after the alias was deleted, so it counts as set.
     """
     if change is None or change.champion_after is None:
         return True
@@ -193,7 +193,7 @@ def _alias_was_set(model: str, change: Entry | None, aliases: Aliases) -> bool:
 def _check_ledger_tag(
     model: str, entries: Sequence[Entry], alias: str | None, cited: str | None
 ) -> None:
-    """Refuse a ledger that does not hold the entry which the serving version cites."""
+    """Raise ``IntegrityError`` if the ledger lacks the entry that the serving version names."""
     if cited is not None and cited not in {entry.hash for entry in entries}:
         raise IntegrityError(
             "the ledger has lost entries",
@@ -206,7 +206,7 @@ def _check_ledger_tag(
 
 
 def _check_registry(model: str, entries: Sequence[Entry], aliases: Aliases) -> None:
-    """Refuse a registry that is not the one the ledger's versions were registered in."""
+    """Raise ``IntegrityError`` if the registry is not the one with the ledger's versions."""
     former = sorted({entry.champion_after for entry in entries if entry.champion_after}, key=int)
     if former and not any(aliases.tags(model, version) for version in former):
         raise IntegrityError(

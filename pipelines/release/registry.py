@@ -1,4 +1,4 @@
-"""The registry port: model versions, each with its evidence, and the aliases that point at them."""
+"""The registry port: model versions, each with its evidence, and the aliases that name them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHALLENGER = "challenger"
 
 
 class Registration(Record):
-    """What is known about a version before it has a number."""
+    """The facts of a version before it has a number."""
 
     model: str
     run: str = Field(description="id of the run that trained it; at most one version per run")
@@ -34,23 +34,23 @@ class Registration(Record):
 
 
 class Shown(Record):
-    """What a person sees beside a version in the registry's own pages; nothing reads it back."""
+    """Values shown in the registry's own pages of a version. Gauntlet does not read them back."""
 
     parameters: dict[str, str] = {}
     metrics: dict[str, float] = {}
 
 
 class VersionInfo(Registration):
-    """A registered version. ``tags`` holds what was given and what was tagged since."""
+    """A registered version. ``tags`` holds its tags from registration and those set since."""
 
     version: str
 
 
 class Aliases(Protocol):
-    """The part of a registry that says who serves. Works on hand-made versions as well."""
+    """The aliases and tags of a registry. Also works on versions that were registered by hand."""
 
     def alias(self, model: str, name: str) -> str | None:
-        """The version that the alias points at; None when the model or the alias is not there."""
+        """The version that the alias points at; None if there is no such model or alias."""
         ...
 
     def set_alias(self, model: str, name: str, version: str | None) -> None:
@@ -63,7 +63,7 @@ class Aliases(Protocol):
         ...
 
     def tags(self, model: str, version: str) -> Mapping[str, str]:
-        """Tags of any version, also of one that somebody registered by hand; empty when absent."""
+        """Tags of any version, including versions registered by hand; empty if there is none."""
         ...
 
     def tag(self, model: str, version: str, key: str, value: str) -> None:
@@ -85,10 +85,11 @@ class Registry(Aliases, Protocol):
     def register(
         self, registration: Registration, folder: Path, shown: Shown | None = None
     ) -> VersionInfo:
-        """Upload a prepared directory as a new version, complete or absent.
+        """Upload a prepared directory as a new version, atomically.
 
-        A run that has registered already gets its version back. What a killed process left half
-        registered is finished or ignored, and ``find`` and ``versions`` never show it.
+        If the run has registered a version before, that version is returned. A registration that
+        a killed process left incomplete is finished or ignored; ``find`` and ``versions`` never
+        return it.
 
         Arguments:
             registration: facts of the version; ``content`` is the hash of ``folder``.
@@ -103,10 +104,10 @@ class Registry(Aliases, Protocol):
         ...
 
     def get(self, model: str, version: str) -> VersionInfo:
-        """A version's facts.
+        """The facts of a version.
 
         Raises:
-            GauntletError: no such version, or one that was not registered by Gauntlet.
+            GauntletError: there is no such version, or Gauntlet did not register it.
         """
         ...
 
@@ -115,7 +116,7 @@ class Registry(Aliases, Protocol):
         ...
 
     def download(self, info: VersionInfo, into: Path) -> Path:
-        """The version's directory as a local folder inside ``into``.
+        """Download the version's directory to a local folder inside ``into``.
 
         Raises:
             IntegrityError: the content no longer has the hash ``info.content``.
@@ -124,11 +125,11 @@ class Registry(Aliases, Protocol):
         ...
 
     def describe(self, model: str, version: str, markdown: str) -> None:
-        """Set the text that a reviewer sees beside the version."""
+        """Set the description that a reviewer reads on the version's page."""
         ...
 
     def described(self, model: str, version: str) -> str:
-        """The text that a reviewer sees, as ``describe`` takes it back; empty without one.
+        """The description that ``describe`` has set; empty if there is none.
 
         Raises:
             GauntletError: there is no such version.

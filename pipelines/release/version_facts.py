@@ -1,4 +1,4 @@
-"""What every registry does alike: a version's facts as tags, and the checks on its content."""
+"""Shared by all registries: a version's facts as tags, and the checks on its content."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def version_tags(registration: Registration) -> dict[str, str]:
 
 
 def version_from_tags(model: str, version: str, tags: Mapping[str, str]) -> VersionInfo:
-    """The version that ``version_tags`` described.
+    """Read a version from the tags that ``version_tags`` made.
 
     Raises:
-        FormatError: when a newer release registered it.
-        GauntletError: when the tags are not those of a version that Gauntlet registered.
+        FormatError: a newer release registered it.
+        GauntletError: the tags are not those of a version that Gauntlet registered.
     """
     named = {f"gauntlet.{name}" for name in _FACTS} | {_SPLIT, _SCHEMA}
     try:
@@ -65,10 +65,10 @@ def version_from_tags(model: str, version: str, tags: Mapping[str, str]) -> Vers
 
 
 def check_alias_lineage(model: str, name: str, version: str, tags: Mapping[str, str]) -> None:
-    """Refuse to let anything but the live lineage serve.
+    """Check that a version belongs to the lineage ``live``, the only one that may serve.
 
     Raises:
-        GauntletError: when the version was made by a backfill or a backtest.
+        GauntletError: the version was made by a backfill or a backtest.
     """
     lineage = tags.get(LINEAGE, LIVE)
     if lineage != LIVE:
@@ -82,7 +82,7 @@ def check_alias_lineage(model: str, name: str, version: str, tags: Mapping[str, 
 
 
 def no_such_version(model: str, version: str) -> GauntletError:
-    """The error for a version that is not there."""
+    """The exception for a version that does not exist."""
     return GauntletError(
         "there is no such version",
         where=model,
@@ -92,10 +92,10 @@ def no_such_version(model: str, version: str) -> GauntletError:
 
 
 def check_content(registration: Registration, folder: Path, where: str = "") -> None:
-    """Refuse a directory whose content is not the one that was recorded.
+    """Check that a directory has the recorded content.
 
     Raises:
-        IntegrityError: when the hashes differ.
+        IntegrityError: the hashes differ.
     """
     found = content_digest(folder) if folder.exists() else "nothing there"
     if found != registration.content:
@@ -109,10 +109,10 @@ def check_content(registration: Registration, folder: Path, where: str = "") -> 
 
 
 def check_same_run(registration: Registration, found: VersionInfo) -> None:
-    """Refuse to register a second, other model under one run's id.
+    """Check that a run does not register two models with different content.
 
     Raises:
-        IntegrityError: when the run has registered other content.
+        IntegrityError: the run has registered other content.
     """
     if registration.content != found.content:
         raise IntegrityError(
@@ -125,13 +125,13 @@ def check_same_run(registration: Registration, found: VersionInfo) -> None:
 
 
 def download_verified(info: VersionInfo, into: Path, fetch: Callable[[Path], object]) -> Path:
-    """The version's directory as ``into/<content>``, fetched unless a sound copy is there.
+    """The version's directory as ``into/<content>``, fetched unless there is a verified copy.
 
     Arguments:
-        fetch: writes the directory to the path that it is given.
+        fetch: writes the directory to the given path.
 
     Raises:
-        IntegrityError: when what was fetched does not have the recorded content.
+        IntegrityError: the fetched directory does not have the recorded content.
     """
     target = into / info.content
     try:
@@ -145,7 +145,7 @@ def download_verified(info: VersionInfo, into: Path, fetch: Callable[[Path], obj
 
 
 def _put(info: VersionInfo, draft: Path, target: Path) -> None:
-    """Move a verified copy into place, unless another process did so meanwhile."""
+    """Move a verified copy to its final path, unless another process did so meanwhile."""
     try:
         publish_folder(draft, target)
     except FileExistsError:

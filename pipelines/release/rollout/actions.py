@@ -1,4 +1,4 @@
-"""What a release step may do: the actions, and what each changes."""
+"""The actions of a release step, and what each changes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ReleaseAction(StrEnum):
 class Promotion:
     """Judge the challenger with all its evidence, and make it champion if the policy says so.
 
-    The trial ends without promotion when the policy does not.
+    If the policy does not promote it, the trial ends.
     """
 
     inputs: DecisionInput
@@ -56,7 +56,7 @@ class TakeBack:
     """Make the former champion champion again.
 
     Arguments:
-        run: id of the rollback; the same id again does nothing more.
+        run: id of the rollback; repeating it with the same id does nothing more.
         to: the former champion.
         reason: kept in the ledger.
     """
@@ -79,12 +79,12 @@ Effect = StageChange | Promotion | TakeBack | TagApproval
 
 @dataclass(frozen=True)
 class Progress:
-    """What was measured on live traffic so far.
+    """The measurements on live traffic so far.
 
     Arguments:
-        findings: of the newest check.
-        weeks: whole matured weeks that count.
-        planned_weeks: weeks until the end; 0 outside of a canary and a holdback.
+        findings: the findings of the newest check.
+        weeks: number of whole matured weeks that count.
+        planned_weeks: planned total of weeks; 0 outside of a canary and a holdback.
         looks: interim analyses taken so far.
         planned_looks: the weeks after which an interim analysis is planned.
     """
@@ -107,7 +107,7 @@ class NextAction:
         next_step: what a person can do, where one is needed.
         next_check: when to run the release again; None when nothing is expected.
         progress: what was measured.
-        saved: evidence to keep before anything changes, by the run that it belongs to.
+        saved: evidence to store before anything changes, by run id.
     """
 
     action: ReleaseAction

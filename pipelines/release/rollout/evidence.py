@@ -20,8 +20,8 @@ class ShadowCheck:
 
     Arguments:
         rollout: as the challenger declares it.
-        evidence: its answers beside the champion's.
-        findings: of the shadow gate.
+        evidence: its answers compared with the champion's.
+        findings: the findings of the shadow gate.
         budget: the model's error budget; read when the canary may begin.
     """
 
@@ -38,8 +38,8 @@ class CanaryCheck:
     Arguments:
         rollout: as the challenger declares it.
         evidence: sums of both arms.
-        verdict: of the canary gate.
-        week_ends: when the outcomes of each whole week to come have matured.
+        verdict: the verdict of the canary gate.
+        week_ends: the instants at which the outcomes of each coming whole week have matured.
         budget: the model's error budget; read when the challenger may be promoted.
     """
 
@@ -57,10 +57,10 @@ class HoldbackCheck:
     Arguments:
         rollout: as the promoted version declares it.
         evidence: sums of the holdback's arms.
-        verdict: of the holdback.
+        verdict: the verdict of the holdback.
         canary_evidence: sums of the canary's own arms, once their last outcome has matured.
-        canary_verdict: what these say.
-        week_ends: when the outcomes of each whole week to come have matured.
+        canary_verdict: the verdict on these sums.
+        week_ends: the instants at which the outcomes of each coming whole week have matured.
     """
 
     rollout: Rollout
@@ -87,7 +87,7 @@ class ShadowStart:
 
 @dataclass(frozen=True)
 class ReviewTag:
-    """A version that awaits review, and what its approval tag in the registry says."""
+    """A version that awaits review, and its approval tag in the registry."""
 
     tag: str
 

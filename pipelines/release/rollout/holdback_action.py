@@ -21,13 +21,13 @@ GAIN = "canary.corrected_gain"
 def holdback_action(holdback: Holdback, check: HoldbackCheck, as_of: datetime) -> NextAction:
     """Judge a promotion by its holdback and, once their outcomes have matured, the canary's arms.
 
-    Harm in either takes the promotion back at once. A gain smaller than the canary measured is
-    reported and takes nothing back.
+    Harm in either one takes the promotion back at once. A gain smaller than the canary measured is
+    only reported.
 
     Arguments:
-        holdback: the state's.
-        check: what both have shown.
-        as_of: the instant that the evidence stands at.
+        holdback: the current holdback.
+        check: the evidence and verdicts of both.
+        as_of: the as-of instant of the evidence.
     """
     verdicts = [one for one in (check.verdict, check.canary_verdict) if one is not None]
     weeks, canary = check.verdict.weeks, check.rollout.canary
@@ -95,7 +95,7 @@ def _saved(holdback: Holdback, check: HoldbackCheck) -> dict[str, Record]:
 
 
 def promised_gain(promotion: Entry) -> float:
-    """The gain that the canary measured, corrected for having been stopped by it.
+    """The gain that the canary measured, corrected for the bias of stopping at a win.
 
     Raises:
         IntegrityError: the promotion's entry does not hold it.

@@ -24,7 +24,7 @@ from pipelines.release.rollout.stages import holdback_transition, shadow_transit
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.rollout.trial_action import canary_action, shadow_action, void_action
 
-APPROVAL_CHECK = timedelta(hours=1)  # between two checks for a reviewer's answer
+APPROVAL_CHECK = timedelta(hours=1)  # interval between two checks for a reviewer's answer
 
 
 def next_action(
@@ -36,15 +36,15 @@ def next_action(
     version that awaits review.
 
     Arguments:
-        state: from the ledger.
-        evidence: of the situation that the state is in; None where none is needed: the trial is
-            void, or what the state tells of lies after ``as_of``.
-        as_of: the instant that the evidence stands at.
-        now: the clock's time, not before the newest entry; it names the year of the error budget.
+        state: the release state from the ledger.
+        evidence: the evidence for the current situation; None where none is needed: the trial is
+            void, or the situation began after ``as_of``.
+        as_of: the as-of instant of the evidence.
+        now: the present instant, not before the newest entry; determines the error budget's year.
 
     Raises:
-        TypeError: the evidence is of another situation.
-        IntegrityError: the ledger lacks what an entry must have.
+        TypeError: the evidence is for another situation.
+        IntegrityError: a ledger entry lacks a required field.
     """
     if state.trial is not None and state.trial.void:
         return void_action(state, state.trial, as_of)
@@ -72,7 +72,7 @@ def next_action(
 
 
 def _begun(state: ReleaseState) -> tuple[datetime | None, str]:
-    """Since when the situation of the release has existed, and what to say before that."""
+    """The instant at which the current situation began, and the message to show before that."""
     if state.trial is not None:
         return state.trial.since, "this stage had not begun"
     if state.holdback is not None:

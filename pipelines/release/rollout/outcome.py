@@ -1,4 +1,4 @@
-"""How a trial ended, from what the ledger says of it."""
+"""The outcome of a trial or holdback, from its ledger entry."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _WORDS = {"roll_back": "rolled back", "void": "void"}
 
 
 def rollout_outcome(entry: NewEntry) -> str:
-    """In a word or two: rolled back, void, failed in shadow, kept, inconclusive.
+    """The outcome in a word or two: rolled back, void, failed in shadow, kept, inconclusive.
 
     Arguments:
-        entry: of any kind; nothing is said of one that does not end a trial or a holdback.
+        entry: an entry of any kind; if it ends no trial or holdback, there is no outcome.
     """
     if entry.transition is None or entry.transition.stage is not Stage.ENDED:
         return ""
     if ended := stopping_reason(entry.findings):
         return _WORDS[ended[0]]
     if not entry.findings:
-        return "void"  # its champion was replaced: nothing was judged
+        return "void"  # the champion was replaced: nothing was judged
     if any(one.gate is Gate.SHADOW and _is_negative(one) for one in entry.findings):
         return "failed in shadow"
     if any(one.name == "canary.realised_gain" for one in entry.findings):

@@ -1,4 +1,4 @@
-"""Recording a transition that leaves the champion as it is, if the rollout allows it."""
+"""Records a transition that keeps the champion, if the rollout allows it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _LEGAL: dict[Stage | None, tuple[Stage, ...]] = {
 
 
 class StageChange(Record):
-    """A transition with everything that its entry in the ledger needs.
+    """A transition and the other contents of its ledger entry.
 
     Arguments:
         origin: the decision that admitted the challenger; for a holdback the promotion.
         transition: the stage that begins.
-        findings: what it follows from.
+        findings: the findings that led to it.
         reason: why, in one sentence.
     """
 
@@ -36,20 +36,20 @@ class StageChange(Record):
 
     @property
     def run(self) -> str:
-        """The id under which the ledger takes this transition once."""
+        """The run id of this transition; the ledger accepts it only once."""
         return f"{self.origin.run}.{self.transition.stage}.{self.transition.step}"
 
 
 def record_transition(
     state: ReleaseState, change: StageChange, ledger: Ledger, as_of: datetime
 ) -> Entry:
-    """Append a transition to the ledger; one that is there already is returned.
+    """Append a transition to the ledger; if it was recorded before, return that entry.
 
     Arguments:
-        state: the ledger as it was read.
-        change: what to record.
-        ledger: takes the entry, if no other writer was faster.
-        as_of: the instant that the evidence stands at.
+        state: the state of the ledger when it was last read.
+        change: the transition to record.
+        ledger: the ledger to append to, unless another writer was faster.
+        as_of: the as-of instant of the evidence.
 
     Raises:
         GauntletError: the rollout does not allow this transition now.

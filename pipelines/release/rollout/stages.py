@@ -1,4 +1,4 @@
-"""The transitions of a rollout as it was declared: shadow, each stage of the canary, the end."""
+"""The transitions of a declared rollout: shadow, each stage of the canary, the end."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pipelines.spec.rollout import Rollout
 
 
 def shadow_transition(admission: Entry, rollout: Rollout) -> Transition:
-    """Into shadow, with a salt of its own.
+    """The transition into shadow, with its own salt.
 
     Arguments:
         admission: the decision that made a version a challenger.
-        rollout: as that version declares it.
+        rollout: the rollout that the version declares.
 
     Raises:
         GauntletError: the entry is not about a registered version.
@@ -29,7 +29,7 @@ def shadow_transition(admission: Entry, rollout: Rollout) -> Transition:
 
 
 def next_transition(trial: Trial, rollout: Rollout) -> Transition | None:
-    """The next stage of the canary, the first after shadow; None after the last."""
+    """The next stage of the canary: the first one after shadow, None after the last one."""
     now = trial.transition
     step = 0 if now.stage is Stage.SHADOW else now.step + 1
     if step >= len(rollout.canary.stages):
@@ -40,13 +40,13 @@ def next_transition(trial: Trial, rollout: Rollout) -> Transition | None:
 
 
 def final_transition(active: Trial | Holdback, stage: Stage) -> Transition:
-    """Off live traffic: promoted, or ended."""
+    """The transition that takes the challenger off live traffic: promoted or ended."""
     update = {"stage": stage, "share": 0.0, "shadow_share": 0.0}
     return active.transition.model_copy(update=update)
 
 
 def holdback_transition(promotion: Entry, rollout: Rollout) -> Transition:
-    """The former champion beside the promoted one, with a salt of its own.
+    """The transition into a holdback of the former champion, with its own salt.
 
     In the prediction log, the former champion's arm is then called ``challenger``.
 
@@ -71,5 +71,5 @@ def _version(version: str | None, entry: Entry) -> str:
 
 
 def _salt(entry: Entry) -> str:
-    """A salt made of one entry: the assignment to arms carries over from no other rollout."""
+    """A salt derived from one entry, so that each rollout assigns entities to arms afresh."""
     return digest_of({"model": entry.model, "run": entry.run, "entry": entry.hash})[:32]

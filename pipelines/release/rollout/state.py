@@ -1,10 +1,10 @@
-"""The state of a release: one fold over the ledger's entries.
+"""The state of a release, computed from the ledger's entries.
 
 A challenger that passed every offline gate goes through shadow and the stages of its canary, and is
 then promoted or ended. After a promotion, a holdback compares the new champion with the former one.
-The state is computed from the ledger and stored nowhere else, so a process that was killed finds it
-again. One challenger is on trial at a time. When the champion changes during a trial, by a rollback
-or by hand, the trial is void and can only be ended. A holdback ends with its champion.
+The state is not stored anywhere else, so a process can resume after it was killed. One challenger
+is on trial at a time. When the champion changes during a trial, by a rollback or by hand, the trial
+is void and can only be ended. A holdback ends when its champion is replaced.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Holdback(Record):
 
 @dataclass(frozen=True)
 class ReleaseState:
-    """What a model's ledger says about its release.
+    """The state of a model's release, according to its ledger.
 
     Arguments:
         model: the model's name.
@@ -88,7 +88,7 @@ class ReleaseState:
 
     @classmethod
     def from_entries(cls, model: str, entries: Iterable[Entry]) -> ReleaseState:
-        """Fold a ledger, oldest entry first."""
+        """Compute the state from a ledger's entries, oldest first."""
         return cls(model).after(entries)
 
     def after(self, entries: Iterable[Entry]) -> ReleaseState:
@@ -115,7 +115,7 @@ class ReleaseState:
 
     @property
     def next_challenger(self) -> Entry | None:
-        """The newest admission of a version that began no rollout and still meets its champion."""
+        """The newest admission against the current champion of a version without a rollout."""
         waiting = [
             entry
             for entry in self.admissions
@@ -125,14 +125,14 @@ class ReleaseState:
 
     @property
     def active(self) -> Transition | None:
-        """The transition in force: by it, a second version answers part of the traffic."""
+        """The current transition, which gives a second version part of the traffic."""
         if self.trial is not None:
             return None if self.trial.void else self.trial.transition
         return self.holdback.transition if self.holdback else None
 
     @property
     def active_since(self) -> datetime | None:
-        """When the transition in force was recorded."""
+        """When the current transition was recorded."""
         active = self.active
         moments = (
             e.recorded_at for e in reversed(self.entries) if active and e.transition == active
@@ -166,7 +166,7 @@ def ramp_of(entries: Iterable[Entry], salt: str) -> Ramp:
 
     Arguments:
         entries: a model's ledger, oldest first.
-        salt: of a canary or a holdback.
+        salt: the salt of a canary or a holdback.
     """
     set_at = [
         (e.recorded_at, e.transition.share)
@@ -182,7 +182,7 @@ def ramp_of(entries: Iterable[Entry], salt: str) -> Ramp:
 
 
 def _fold(state: ReleaseState, entry: Entry) -> ReleaseState:
-    """The state after one more entry, ``entries`` left as they are."""
+    """The state after one more entry; ``entries`` is not changed."""
     promotes = entry.transition is not None and entry.transition.stage is Stage.PROMOTED
     admissions, started = state.admissions, state.started
     if entry.outcome == Outcome.START_ROLLOUT and entry.candidate:

@@ -1,4 +1,4 @@
-"""One transition of a rollout, as the ledger keeps it."""
+"""One transition of a rollout, as it is stored in the ledger."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Stage(StrEnum):
 
 
 class Transition(Record):
-    """From this transition on, this much of the traffic reaches the second version."""
+    """A change of stage. From then on, the second version receives the given share of traffic."""
 
     challenger: str = Field(description="version that answers beside the champion")
     stage: Stage

@@ -1,4 +1,4 @@
-"""The next action of a trial, from what shadow and canary have shown."""
+"""The next action of a trial, from the evidence of shadow and canary."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from pipelines.release.rollout.stages import final_transition, next_transition
 from pipelines.release.rollout.state import ReleaseState, Trial
 from pipelines.release.rollout.transition import Stage
 
-LONGEST_SHADOW = 2  # times its duration that an inconclusive shadow may last
-BUDGET_CHECK = timedelta(days=1)  # between two checks for a new year or a larger budget
+LONGEST_SHADOW = 2  # an inconclusive shadow ends after this multiple of its duration
+BUDGET_CHECK = timedelta(days=1)  # interval between two checks for a new year or a larger budget
 _ENDED = {
     CanaryStep.ROLL_BACK: "harm is shown",
     CanaryStep.VOID: "void",
@@ -35,7 +35,7 @@ def void_action(state: ReleaseState, trial: Trial, as_of: datetime) -> NextActio
 
 
 def shadow_passed(trial: Trial, check: ShadowCheck, as_of: datetime) -> bool:
-    """Whether shadow is over and every finding passed: the canary may begin."""
+    """Whether shadow is over and every finding passed, so that the canary may begin."""
     return trial.is_due(check.rollout, as_of) and overall(check.findings) is Verdict.PASS
 
 
@@ -45,11 +45,11 @@ def shadow_action(
     """Wait, begin the canary, or end the trial.
 
     Arguments:
-        state: from the ledger.
-        trial: the state's trial, in shadow.
-        check: what shadow has shown. ``budget`` is needed once shadow has passed.
-        as_of: the instant that the evidence stands at.
-        now: the clock's time, for the year of the error budget.
+        state: the release state from the ledger.
+        trial: the current trial, in shadow.
+        check: the evidence of the shadow. ``budget`` is needed once shadow has passed.
+        as_of: the as-of instant of the evidence.
+        now: the present instant, for the year of the error budget.
     """
     progress = Progress(findings=check.findings)
     ends = trial.since + check.rollout.shadow.duration
@@ -129,10 +129,10 @@ def canary_action(
     """Wait, go to the next stage, promote, or end the trial.
 
     Arguments:
-        state: from the ledger.
-        trial: the state's trial, in its canary.
-        check: what the canary has shown. ``budget`` is needed when it is won.
-        as_of: the instant that the evidence stands at.
+        state: the release state from the ledger.
+        trial: the current trial, in its canary.
+        check: the evidence of the canary. ``budget`` is needed when the canary is won.
+        as_of: the as-of instant of the evidence.
     """
     verdict, canary = check.verdict, check.rollout.canary
     progress = Progress(
@@ -178,9 +178,9 @@ def canary_action(
 def _promote(
     state: ReleaseState, trial: Trial, check: CanaryCheck, as_of: datetime, progress: Progress
 ) -> NextAction:
-    """Put everything that was found, offline and live, before the policy.
+    """Let the policy judge all findings, offline and live.
 
-    A person was asked before the trial, where the declaration wants it.
+    If the declaration requires an approval, a person gave it before the trial.
     """
     admission = trial.admission
     if admission.facts is None or check.budget is None:
@@ -221,11 +221,11 @@ def end_trial(
     """Take the challenger off live traffic at once; the champion stays.
 
     Arguments:
-        state: from the ledger.
-        trial: that ends.
+        state: the release state from the ledger.
+        trial: the trial to end.
         reason: why, in one sentence.
-        progress: what was measured; its findings go into the ledger.
-        as_of: the instant that the evidence stands at.
+        progress: the measurements so far; their findings are recorded in the ledger.
+        as_of: the as-of instant of the evidence.
     """
     return NextAction(
         action=ReleaseAction.ENDED,
