@@ -1,1 +1,1 @@
-"""A pharmacy world with known truth: writes the streams that demos and tests read."""
+"""A simulated pharmacy world with known truth, which writes streams for demos and tests."""

@@ -1,4 +1,4 @@
-"""What the world is made of before any chance: kinds of pharmacy, classes of medicine, names."""
+"""Fixed data of the world: kinds of pharmacy, classes of medicine, names."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ MEDICINES = (
 
 
 class Kind(NamedTuple):
-    """How a kind of pharmacy works."""
+    """The properties of a kind of pharmacy."""
 
     weight: float  # share of all pharmacies
     size: float  # prescriptions a day, relative to a community pharmacy
@@ -82,7 +82,7 @@ KIND_NAMES = tuple(KINDS)
 
 
 def medicine_names(number: int) -> tuple[str, ...]:
-    """``number`` names: the catalogue once, then its medicines again under other brands."""
+    """``number`` names: the catalogue, then its medicines again under other brands."""
     return tuple(
         MEDICINES[i % len(MEDICINES)][0] + (f"_{i // len(MEDICINES) + 1}" if i >= 20 else "")
         for i in range(number)

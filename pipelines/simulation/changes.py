@@ -16,7 +16,7 @@ from pipelines.spec.fields import Share
 
 
 class DemandShift(Change):
-    """Demand of some medicines in some pharmacies is multiplied, at once or over some days."""
+    """Demand of some medicines in some pharmacies is multiplied, at once or over several days."""
 
     kind: Literal["demand_shift"] = "demand_shift"
     factor: float = Field(gt=0)
@@ -46,7 +46,7 @@ class Substitution(Change):
     over_days: int = Field(default=7, ge=0)
 
     def expect(self, expected: Floats, day: date, population: Population) -> Floats:
-        """Moves prescriptions from one column to another; their sum stays."""
+        """Moves prescriptions from one column to another; the sum stays the same."""
         after = expected.copy()
         old, new = population.medicine_index(self.medicine), population.medicine_index(self.by)
         moved = expected[:, old] * self.share * _progress(self.start.date(), day, self.over_days)
@@ -58,8 +58,8 @@ class Substitution(Change):
 class MonthlyCycle(Change):
     """A share of some medicines' prescriptions is brought forward to the first days of the month.
 
-    What repeat-dispensing programmes do: care homes are supplied once a month. The demand of a
-    month stays what it was, up to the difference between its days.
+    Models repeat-dispensing programmes, which supply care homes once a month. The total demand of a
+    month stays the same, except for differences between its days.
     """
 
     kind: Literal["monthly_cycle"] = "monthly_cycle"
@@ -78,10 +78,10 @@ class MonthlyCycle(Change):
 
 
 class BulkOrders(Change):
-    """A share of all prescriptions is fetched in bulk: by a care home, for weeks, unannounced.
+    """A share of all prescriptions is collected in bulk, for several weeks, without notice.
 
-    Each pair has such days of its own. Demand in the long run stays what it was and becomes
-    skewed: the median of a week lies far below its mean. The truth knows the days.
+    Each pair has its own bulk days. The long-run demand stays the same but becomes skewed: the
+    weekly median is far below the mean. The truth includes the bulk days.
     """
 
     kind: Literal["bulk_orders"] = "bulk_orders"

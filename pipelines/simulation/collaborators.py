@@ -1,4 +1,4 @@
-"""What a simulated world works with: every flow that its days need."""
+"""The collaborators of a simulated world: every flow that its days need."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipelines.spec.model import ModelSpec
 
 @dataclass(frozen=True)
 class SimulationCollaborators:
-    """What a simulated world works with.
+    """The collaborators of a simulated world.
 
     Arguments:
         home: folder with the journals of services.

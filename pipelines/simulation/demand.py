@@ -1,4 +1,4 @@
-"""The noise-free demand of a day: what the world's truth is made of."""
+"""The noise-free demand of a day, from which the world's truth is computed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pipelines.simulation.scale import Scale
 _RAMP_DAYS = 21.0  # a newcomer reaches three quarters of its level within about four weeks
 _CLOSED = {(1, 1), (12, 25), (12, 26)}
 _CLOSED_FACTOR = 0.1
-_POLLEN_LAG_DAYS = (6.0, 0.0, -6.0, 0.0)  # spring comes to the south first
+_POLLEN_LAG_DAYS = (6.0, 0.0, -6.0, 0.0)  # spring starts in the south
 
 
 def base_rates(population: Population, scale: Scale) -> Floats:
@@ -89,6 +89,6 @@ def _epidemics(seed: int, day: date) -> Floats:
 
 
 def _local_waves(population: Population, age: int) -> Floats:
-    """Slow local ups and downs, (P, classes): two waves, which need no horizon and no state."""
+    """Slow local variation, (P, classes): two waves, which need no horizon and no state."""
     waves = np.sin(population.wave_phase + 2 * np.pi * age / population.wave_period)
     return np.asarray(np.exp(0.08 * waves.sum(axis=2)))

@@ -1,6 +1,6 @@
-"""Faults of the record: the world is as before, and what is written about it is wrong."""
+"""Faults of the record: the world is unchanged, but its data are recorded wrongly."""
 
-# ruff: noqa: ARG002 - every scenario is called alike, whether it needs all of it or not
+# ruff: noqa: ARG002 - all scenarios have the same signature, also if they ignore arguments
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from pipelines.simulation.population import Population
 from pipelines.simulation.scenarios import HAPPENED, Scenario
 from pipelines.spec.fields import Duration, Share
 
-pc: Any = pyarrow.compute  # its type stubs know no mix of scalars and columns
+pc: Any = pyarrow.compute  # its type stubs do not support mixing scalars and columns
 
 
 class Fault(Scenario):
-    """A fault in the record of some rows: by time, by chain, and then by chance."""
+    """A fault in the record of some rows, selected by time, by chain, and then at random."""
 
     stream: str = "dispensing"
     share: Share = Field(default=1.0, description="of the rows concerned")
     chain: str | None = Field(default=None, description="only rows of this chain's system")
 
     def concerned(self, table: pa.Table, rng: np.random.Generator) -> Mask:
-        """Which rows of a day are touched, (rows,)."""
+        """Mask of the affected rows of a day, (rows,)."""
         happened = pc.cast(table[HAPPENED], pa.int64()).to_numpy()
         mask = happened >= epoch_us(self.start)
         if self.end is not None:
@@ -43,7 +43,7 @@ class Fault(Scenario):
     def record(
         self, stream: str, table: pa.Table, rng: np.random.Generator, population: Population
     ) -> pa.Table:
-        """Passes the concerned rows of its own stream to ``spoil``."""
+        """Passes the affected rows of its own stream to ``spoil``."""
         if stream != self.stream or table.num_rows == 0:
             return table
         mask = self.concerned(table, rng)
@@ -57,7 +57,7 @@ class Fault(Scenario):
 
 
 class UnitChange(Fault):
-    """Quantity is recorded in tablets where it was in packs."""
+    """Quantity is recorded in tablets instead of packs."""
 
     kind: Literal["unit_change"] = "unit_change"
     factor: float | None = Field(default=None, gt=0, description="null: each medicine's pack size")
@@ -89,7 +89,7 @@ class FeedStopped(Fault):
 
 
 class ColumnGone(Fault):
-    """A column is empty, or is missing from the files of days that are touched whole."""
+    """A column is empty, or missing from the files of days that are affected completely."""
 
     kind: Literal["column_gone"] = "column_gone"
     column: str
@@ -116,7 +116,7 @@ class NullFilledWithZero(Fault):
     def spoil(
         self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
     ) -> pa.Table:
-        """Fills nulls of the concerned rows."""
+        """Fills nulls of the affected rows."""
         filled = pc.if_else(
             pa.array(mask), pc.fill_null(table[self.column], 0.0), table[self.column]
         )
@@ -156,7 +156,7 @@ class LateBurst(Fault):
 
 
 class ClockSlip(Fault):
-    """Event times are off by a zone's offset, as when local time is labelled UTC."""
+    """Event times are wrong by a zone's offset, as when local time is labelled UTC."""
 
     kind: Literal["clock_slip"] = "clock_slip"
     event_column: str = "dispensed_at"
@@ -165,12 +165,12 @@ class ClockSlip(Fault):
     def spoil(
         self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
     ) -> pa.Table:
-        """Moves the event time and leaves the known time."""
+        """Moves the event time and keeps the known time."""
         return _moved(table, self.event_column, mask * (self.by_minutes * 60_000_000))
 
 
 class PriceReform(Fault):
-    """Prices of some medicines are multiplied. It is real, and looks like a fault."""
+    """Prices of some medicines are multiplied: a real change that resembles a fault."""
 
     kind: Literal["price_reform"] = "price_reform"
     factor: float = Field(gt=0)
@@ -179,7 +179,7 @@ class PriceReform(Fault):
     def spoil(
         self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
     ) -> pa.Table:
-        """Multiplies prices; it takes a second declaration to change the stream of list prices."""
+        """Multiplies prices; declare a second one to change the stream of list prices."""
         chosen = np.ones(table.num_rows, dtype=bool)
         if self.medicines:
             chosen = np.asarray(
@@ -190,7 +190,7 @@ class PriceReform(Fault):
 
 
 class HospitalBackfill(Fault):
-    """Wards of a hospital that was never seen report what they used, weeks of it at once."""
+    """Wards of a new hospital report several weeks of consumption at once."""
 
     kind: Literal["hospital_backfill"] = "hospital_backfill"
     share: Share = Field(default=0.3, description="rows added, relative to the day's")
@@ -201,7 +201,7 @@ class HospitalBackfill(Fault):
     def spoil(
         self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
     ) -> pa.Table:
-        """Appends rows of the wards, like other rows but larger."""
+        """Appends rows of the wards, similar to other rows but with larger quantities."""
         rows = table.filter(pa.array(mask))
         ward = rng.integers(1, self.wards + 1, rows.num_rows)
         rows = _with(rows, "pharmacy", pa.array([f"ward_{number:02d}" for number in ward]))
@@ -214,7 +214,7 @@ class HospitalBackfill(Fault):
 
 
 class CounterRestart(Fault):
-    """A till's counter starts again, so that new rows carry the ids of rows of long ago."""
+    """A till's counter restarts, so that new rows have the ids of old rows."""
 
     kind: Literal["counter_restart"] = "counter_restart"
     again_from: date = Field(description="day whose ids are used again from the start on")
@@ -241,6 +241,6 @@ def _with(table: pa.Table, column: str, values: Any) -> pa.Table:
 
 
 def _moved(table: pa.Table, column: str, microseconds: Integers) -> pa.Table:
-    """The table with a column of instants moved by so much, row by row."""
+    """The table with a column of instants moved by ``microseconds``, one value per row."""
     by = pa.array(np.asarray(microseconds, dtype=np.int64)).cast(pa.duration("us"))
     return _with(table, column, pc.add(table[column], by))

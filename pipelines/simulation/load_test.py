@@ -1,7 +1,7 @@
-"""Callers of a service: requests at a fixed rate over kept connections, each answer noted.
+"""Load test of a service: requests at a fixed rate over persistent connections.
 
-A request is due at its time whether or not the one before was answered (an open loop), and waits
-count from when it was due: a service that stalls is not asked less. Run it as a process of its own:
+A request is due at its time even if the previous one was not answered (an open loop), and waits
+count from the due time, so a slow service does not reduce the load. Run it as a separate process:
 ``python -m pipelines.simulation.load_test http://127.0.0.1:8000 /v1/models/m/predict bodies.json``
 """
 
@@ -22,19 +22,19 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-_REST_S = 0.02  # before a connection that broke is made anew
+_REST_S = 0.02  # pause before a broken connection is reopened
 
 
 @dataclass
 class LoadReport:
-    """What became of the requests."""
+    """The results of the requests."""
 
     sent: int = 0
-    broken: int = 0  # no answer came: the connection was refused, or ended, or took too long
+    broken: int = 0  # requests without an answer: refused, disconnected or timed out
     statuses: Counter[int] = field(default_factory=Counter)
     waits_s: list[float] = field(default_factory=list)  # of answers with status 200
     took_s: float = 0.0
-    answers: list[bytes] = field(default_factory=list)  # bodies with status 200, if they are kept
+    answers: list[bytes] = field(default_factory=list)  # bodies with status 200, if kept
     complaints: Counter[str] = field(default_factory=Counter)
 
     def as_json(self) -> dict[str, Any]:
@@ -56,14 +56,14 @@ class LoadReport:
 
 @dataclass(frozen=True)
 class LoadPlan:
-    """How a service is called.
+    """The load on a service.
 
     Attributes:
-        rate: requests a second.
-        seconds: for how long.
-        connections: the largest number of requests in flight; later ones wait, and it counts.
-        patience_s: a request without an answer for so long is broken.
-        token: bearer token; empty: none is sent.
+        rate: requests per second.
+        seconds: duration, in seconds.
+        connections: maximum number of requests in flight; later ones wait, and the wait counts.
+        patience_s: timeout of a request, in seconds.
+        token: bearer token; empty: no token is sent.
         keep_answers: whether the report keeps the bodies of answers.
     """
 
@@ -80,8 +80,8 @@ def put_load(address: str, path: str, bodies: Sequence[bytes], plan: LoadPlan) -
 
     Arguments:
         address: ``http://host:port``.
-        path: called with POST.
-        bodies: JSON; taken in turn.
+        path: path of the POST requests.
+        bodies: JSON bodies, used in turn.
     """
     at = urlsplit(address)
     host, port = at.hostname or "127.0.0.1", at.port or 80
@@ -154,7 +154,7 @@ class _Load:
             early = due - time.perf_counter()
             if early > 0:
                 await asyncio.sleep(early)
-                due = time.perf_counter()  # the timer's own lateness is not the service's
+                due = time.perf_counter()  # exclude the timer's own delay
             line = await self._asked(line, self._wires[number % len(self._wires)], due)
         if line is not None and line.transport is not None:
             line.transport.close()
@@ -184,7 +184,7 @@ class _Load:
 
 
 def main() -> None:
-    """Put a load on a service; the report is one line of JSON."""
+    """Run a load test; print the report as one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("address")
     parser.add_argument("path")

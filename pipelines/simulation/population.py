@@ -22,9 +22,9 @@ from pipelines.simulation.scale import Scale
 
 
 def generator(seed: int, subject: str, *numbers: int) -> np.random.Generator:
-    """An independent generator for a subject (and a day, a region ...) of a world.
+    """An independent random generator for a subject (and a day, a region ...) of a world.
 
-    Each day of each stream has its own, so that a world can be extended without being redrawn.
+    Each day of each stream has its own, so that extending a world keeps its earlier rows.
     """
     return np.random.default_rng([seed, zlib.crc32(subject.encode()), *numbers])
 
@@ -100,13 +100,13 @@ def draw_population(scale: Scale, seed: int) -> Population:
 
 
 def _shares(number: int, weights: list[float]) -> Integers:
-    """``number`` labels that follow the weights as closely as whole numbers can."""
+    """``number`` labels, distributed as closely to the weights as whole numbers allow."""
     edges = np.cumsum(weights) / np.sum(weights)
     return np.searchsorted(edges, (np.arange(number) + 0.5) / number).astype(np.int64)
 
 
 def _appearance(rng: Any, number: int, newcomer_share: float) -> Floats:
-    """Day on which each appears: long before day 0, but for newcomers, between days 40 and 500."""
+    """Day on which each appears: between days 40 and 500 for newcomers, else long before day 0."""
     days = np.full(number, -10_000.0)
     newcomers = rng.permutation(number)[: int(newcomer_share * number)]
     days[newcomers] = rng.integers(40, 500, len(newcomers))

@@ -1,4 +1,4 @@
-"""How large a world is and when it begins."""
+"""The size and start of a world."""
 
 from __future__ import annotations
 

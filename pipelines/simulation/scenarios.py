@@ -1,11 +1,11 @@
-"""What can happen to a world, declared: real changes of demand, and faults in what is recorded.
+"""Declared scenarios of a world: real changes of demand, and faults in the recorded data.
 
-There is one mechanism. A scenario is in force from one instant to another; while it is, it may
-transform a day's expected prescriptions (``expect``: the world has changed and the truth with it)
-or a day's table of a stream (``record``: the world is as before and its record is wrong).
+A scenario is active from one instant to another. While active, it may transform a day's expected
+prescriptions (``expect``: the world and its truth change) or a day's table of a stream (``record``:
+the world is unchanged and its record is wrong).
 """
 
-# ruff: noqa: ARG002 - every scenario is called alike, whether it needs all of it or not
+# ruff: noqa: ARG002 - all scenarios have the same signature, also if they ignore arguments
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from pipelines.core.arrays import Floats
 from pipelines.core.records import Instant, Record
 from pipelines.simulation.population import Population
 
-HAPPENED = "_happened"  # true time of a row, dropped before a table leaves the world
+HAPPENED = "_happened"  # true time of a row, dropped before a table is returned
 
 
 class Scenario(Record):
-    """Something in force from ``start`` until ``end``; without an end, for good."""
+    """A scenario that is active from ``start`` until ``end``; without an end, permanently."""
 
     kind: str
     start: Instant
     end: Instant | None = None
 
     def active(self, instant: Any) -> bool:
-        """Whether the scenario is in force at an instant."""
+        """Whether the scenario is active at an instant."""
         return self.start <= instant and (self.end is None or instant < self.end)
 
     def expect(self, expected: Floats, day: date, population: Population) -> Floats:

@@ -1,4 +1,4 @@
-"""The rows that one day leaves in each stream, before any fault."""
+"""The rows of one day in each stream, before any fault."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipelines.simulation.population import Population
 from pipelines.simulation.scale import Scale
 from pipelines.simulation.scenarios import HAPPENED
 
-pc: Any = pyarrow.compute  # its type stubs know no mix of scalars and columns
+pc: Any = pyarrow.compute  # its type stubs do not support mixing scalars and columns
 MINUTE, HOUR, DAY = 60_000_000, 3_600_000_000, 86_400_000_000
 INSTANT = pa.timestamp("us", tz="UTC")
 _COUNT_AT = 21 * HOUR  # stock is counted after closing, deliveries come before opening
@@ -50,7 +50,7 @@ def dispensing_rows(
     noon = datetime.combine(day, time(12), ZoneInfo(ZONE))
     offset = noon.utcoffset()
     shift = offset.total_seconds() / 3600 if offset else 0.0
-    # beyond the UTC day's edges only an online pharmacy's late evening could fall
+    # only an online pharmacy's late evening can be outside the UTC day
     happened = midnight(day) + np.clip((local - shift) * HOUR, 0, DAY - 1).astype(np.int64)
     known = happened + _delays(n, scale.late_share, rng)
     price = pa.array(
@@ -138,7 +138,7 @@ def price_rows(population: Population, day: date, prices: Floats) -> pa.Table:
 
 
 def _delays(n: int, late_share: float, rng: np.random.Generator) -> Integers:
-    """From event to record: minutes, for some a nightly batch's hours, for the late 1 to 4 days."""
+    """Delay from event to record: minutes, hours for nightly batches, 1 to 4 days for late rows."""
     delay = np.minimum(rng.lognormal(np.log(5), 1.0, n), 180) * MINUTE
     draw = rng.random(n)
     overnight = draw < late_share + _OVERNIGHT_SHARE

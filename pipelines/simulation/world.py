@@ -38,15 +38,15 @@ _ORDER_DAYS = 10  # a weekly delivery covers the week and three days more
 
 
 class World:
-    """Pharmacies, medicines and what happens to them.
+    """Pharmacies, medicines and their scenarios.
 
-    Every day of every stream has its own generator, derived from the seed, so that a window may be
-    generated in pieces, in any order, or extended week by week: the rows are the same.
+    Every day of every stream has its own generator, derived from the seed. So a window can be
+    generated in pieces, in any order, or extended week by week, and the rows are the same.
 
     Arguments:
         scale: size and first day of the world.
-        seed: any whole number from 0; another seed is another world.
-        scenarios: what is planted, applied in this order.
+        seed: integer, at least 0; each seed gives another world.
+        scenarios: scenarios, applied in this order.
     """
 
     def __init__(self, scale: Scale, seed: int, scenarios: tuple[Scenario, ...] = ()) -> None:
@@ -61,7 +61,7 @@ class World:
         """All rows whose event truly happened in a window, by stream, in one table each.
 
         Raises:
-            DataError: when the window begins before the world does.
+            DataError: when the window begins before the world.
         """
         days = list(self.days(window))
         return {
@@ -107,11 +107,11 @@ class World:
         return total
 
     def active(self, instant: datetime) -> tuple[Scenario, ...]:
-        """The scenarios in force at an instant."""
+        """The scenarios that are active at an instant."""
         return tuple(scenario for scenario in self.scenarios if scenario.active(utc(instant)))
 
     def demanded(self, day: date) -> tuple[Integers, Integers]:
-        """What customers ask for on a day, in the order in which they come.
+        """The demand of customers on a day, in order of arrival.
 
         Returns:
             Cell in the flat (P, M) and packs of each prescription, (prescriptions,).
@@ -119,9 +119,9 @@ class World:
         return self._sales(day)
 
     def stock_after(self, day: date) -> Floats:
-        """Packs on the shelf of an evening, (P, M), as long as pharmacies order by themselves.
+        """Packs in stock in the evening, (P, M), when pharmacies order without forecasts.
 
-        They follow from the last delivery and the sales since.
+        Computed from the last delivery and the sales since.
         """
         shelf = np.empty_like(self._base)
         for weekday in range(5):
@@ -134,13 +134,13 @@ class World:
     def record_day(
         self, day: date, cells: Integers, packs: Integers, *, shelf: Floats, delivered: Floats
     ) -> dict[str, pa.Table]:
-        """The tables that a day leaves, every scenario applied.
+        """The tables of a day, with every scenario applied.
 
         Arguments:
-            cells: of each sale, in the flat (P, M), (sales,).
-            packs: of each sale, above 0, (sales,).
-            shelf: packs in the evening, (P, M).
-            delivered: packs that came in the morning, (P, M).
+            cells: position of each sale in the flat (P, M), (sales,).
+            packs: packs of each sale, above 0, (sales,).
+            shelf: packs in stock in the evening, (P, M).
+            delivered: packs delivered in the morning, (P, M).
         """
         tables = self._tables(day, cells, packs, shelf, delivered)
         everything = Window(*(_midnight(one) for one in (day, day + _DAY)))
@@ -172,13 +172,13 @@ class World:
         return np.asarray(flat.reshape(self._base.shape))
 
     def _prices(self, day: date) -> Floats:
-        """List prices in force, (M,): they change on the 1st and the 15th of a month."""
+        """Current list prices, (M,); they change on the 1st and the 15th of a month."""
         since = day.replace(day=15 if day.day >= 15 else 1)
         years = (since - self.start).days / 365.25
         return self.population.list_price * np.exp(self.population.price_drift * years)
 
     def _order_level(self, delivery: date) -> Floats:
-        """Packs a pharmacy wants on its shelf after a delivery: it knows its customers roughly."""
+        """Target stock of a pharmacy after a delivery, in packs: its rough estimate of demand."""
         ahead = sum(self._rates(delivery + k * _DAY) for k in range(7))
         rng = generator(self.seed, "cover", delivery.toordinal())
         judgement = rng.lognormal(0, 0.15, self._base.shape)
@@ -186,7 +186,7 @@ class World:
         return np.asarray(np.ceil(want) + 2)
 
     def _day(self, day: date) -> dict[str, pa.Table]:
-        """The four tables of a day on which pharmacies order by themselves."""
+        """The four tables of a day on which pharmacies order without forecasts."""
         delivered = np.zeros_like(self._base)
         rows = self.population.delivery_weekday == day.weekday()
         if rows.any():
@@ -229,7 +229,7 @@ def _midnight(day: date) -> datetime:
 
 
 def _within(table: pa.Table, window: Window) -> pa.Table:
-    """The rows that truly happened in the window, without the column that says so."""
+    """The rows that truly happened in the window, without the column of true times."""
     happened = table[HAPPENED]
     keep = pc.and_(
         pc.greater_equal(happened, pa.scalar(window.start, happened.type)),

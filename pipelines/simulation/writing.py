@@ -20,10 +20,10 @@ def write_world(
     window: Window,
     streams: tuple[str, ...] = ("dispensing", "stock"),
 ) -> dict[str, int]:
-    """Writes what truly happens in a window, week by week, in bounded memory.
+    """Writes the rows that truly happen in a window, week by week, in bounded memory.
 
     Writing the same window again changes nothing; writing the next window extends the streams.
-    A stream is stored under its own name, partitioned by the day at which rows became known.
+    A stream is stored under its own name, partitioned by day of known time.
 
     Returns:
         Rows written, by stream.

@@ -1,1 +1,1 @@
-"""The stories that the demonstration tells."""
+"""The scenarios of the demonstration."""

@@ -1,4 +1,4 @@
-"""The demonstration: one world, six Mondays, and what each of them is there to show."""
+"""The retraining demonstration: one world, six Mondays, and the purpose of each."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ AnyScenario = Annotated[
 
 
 class DemoRun(Record):
-    """One retraining of the story."""
+    """One retraining of the demonstration."""
 
     as_of: Instant
     title: str
@@ -65,7 +65,7 @@ class RetrainDemo(Record):
         return Window(self.scale.start, self.runs[-1].as_of)
 
     def world(self) -> World:
-        """The world in which the story plays."""
+        """The world of the demonstration."""
         return World(self.scale, self.seed, self.scenarios)
 
 

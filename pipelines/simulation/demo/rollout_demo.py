@@ -37,12 +37,12 @@ HARM = "canary.harm."
 
 @dataclass(frozen=True)
 class Declarations:
-    """Where a scenario's model is declared.
+    """The folder in which a scenario's model is declared.
 
     Arguments:
-        folder: gets ``models/`` and ``expectations/``.
-        demand: ``models/demand.yaml``.
-        suite: ``expectations/demand.json``.
+        folder: folder in which ``models/`` and ``expectations/`` are written.
+        demand: content of ``models/demand.yaml``.
+        suite: content of ``expectations/demand.json``.
     """
 
     folder: Path
@@ -60,7 +60,7 @@ class Declarations:
         return self.folder / "expectations"
 
     def declare(self, scenario: RolloutScenario, recipe: VersionRecipe) -> None:
-        """Write declaration and suite of a version that is to be made."""
+        """Write the declaration and suite of a version before it is trained."""
         self.models.mkdir(parents=True, exist_ok=True)
         self.expectations.mkdir(parents=True, exist_ok=True)
         declared = scenario.declaration(yaml.safe_load(self.demand.read_text("utf-8")), recipe)
@@ -71,12 +71,12 @@ class Declarations:
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """What became of a scenario.
+    """The result of a scenario.
 
     Arguments:
-        chain: its ledger.
-        steps: of the release, in this telling.
-        sold_share: of what customers asked for; none when it was told before.
+        chain: entries of its ledger.
+        steps: steps of the release in this run.
+        sold_share: sold share of the demanded packs; ``None`` when the scenario had already run.
     """
 
     scenario: RolloutScenario
@@ -86,7 +86,7 @@ class ScenarioResult:
 
     @property
     def last(self) -> Entry:
-        """The newest move, or the decision after which there was none."""
+        """The newest move of the rollout, or the decision when there was no move."""
         moves = [entry for entry in self.chain if entry.transition]
         return moves[-1] if moves else self.chain[-1]
 
@@ -98,7 +98,7 @@ class ScenarioResult:
 
     @property
     def outcome(self) -> str:
-        """How it ended: promoted, rolled_back, inconclusive, or where it stands."""
+        """The outcome: promoted, rolled_back, inconclusive, or the current stage."""
         move = self.last.transition
         if move is None:
             return str(self.last.outcome)
@@ -124,15 +124,15 @@ def run_scenario(
     open_client: OpenForecastClient,
     on_report: OnReport = lambda _: None,
 ) -> ScenarioResult:
-    """Live a scenario to its end; one that was told before is only looked up.
+    """Run a scenario to its end; if it ran before, only return its result.
 
     Arguments:
-        scenario: which.
-        declarations: where its model is declared; the collaborators read it there.
-        collaborators: the collaborators, on ``clock``, with a store of the scenario's own.
-        clock: moved through the scenario.
-        open_client: how forecasts are asked for.
-        on_report: hears of each retraining, and of each step of the release.
+        scenario: scenario to run.
+        declarations: folder of its declaration, from which the collaborators read it.
+        collaborators: collaborators that use ``clock`` and a separate store for the scenario.
+        clock: clock to move through the scenario.
+        open_client: opens the client that requests forecasts.
+        on_report: called with each retraining's report and each step of the release.
 
     Raises:
         GauntletError: as the flows do, and when a service does not answer.

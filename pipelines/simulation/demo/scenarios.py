@@ -1,7 +1,8 @@
-"""Challengers on live traffic whose true effect is known, each in a pharmacy chain of its own.
+"""Challengers with a known true effect on live traffic, each in its own pharmacy chain.
 
-The chains order what is forecast. A scenario declares a quick version of ``models/demand.yaml``:
-one month of training, few tries a year, a canary of two weeks with half of the pairs in each arm.
+The chains order the forecast quantities. A scenario declares a short version of
+``models/demand.yaml``: one month of training, few tries a year, a canary of two weeks with half of
+the pairs in each arm.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class VersionRecipe(Record):
 
 
 class RolloutScenario(Record):
-    """A champion and a challenger that meet in one chain."""
+    """A champion and a challenger in one chain."""
 
     model: str
     title: str
@@ -65,7 +66,7 @@ class RolloutScenario(Record):
 
         Arguments:
             demand: the content of ``models/demand.yaml``.
-            recipe: of the version.
+            recipe: recipe of the version.
         """
         parameters = {"max_iter": 40, "learning_rate": 0.15, "min_samples_leaf": 20}
         return demand | {
@@ -90,7 +91,7 @@ class RolloutScenario(Record):
 
     def _rollout(self) -> dict[str, Any]:
         return {
-            # Some hundred requests, answered while the machine does everything else.
+            # A few hundred requests, answered while the machine is busy with other work.
             "shadow": {
                 "share": 0.9,
                 "duration": "2d",
@@ -105,7 +106,7 @@ class RolloutScenario(Record):
 
 
 def chain_scale(name: str, start: datetime = SUMMER, **size: int) -> Scale:
-    """The size of a chain that every scenario starts from; ``size`` replaces parts of it."""
+    """The default size of a scenario's chain; ``size`` replaces parts of it."""
     declared = {"pharmacies": 40, "medicines": 5, "prescriptions_per_day": 600} | size
     return Scale(name=name, newcomer_share=0, start=start, **declared)
 

@@ -1,1 +1,1 @@
-"""Simulated users of predictions: pharmacies that ask, and shelves that they fill."""
+"""Simulated users of predictions: pharmacies that request forecasts, and their stock."""

@@ -1,8 +1,8 @@
-"""A world that acts on what is predicted, day by day, while a release goes on.
+"""A world that acts on predictions, day by day, during a release.
 
-Each night the coming week is forecast. In the morning those whose delivery comes get what they
-ordered by it, then customers come. What was sold reaches the store as late as tills report it, and
-the release takes a step.
+Each night the coming week is forecast. In the morning pharmacies with a delivery get the quantities
+that they ordered from the forecast, then customers come. Sales reach the store with the delay of
+the tills' reports, and the release takes a step.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _DAY = timedelta(days=1)
 
 
 class ClosedLoop:
-    """Days of a world in which a model's champion and its challenger answer.
+    """Simulates days in which a model's champion and challenger answer.
 
     Arguments:
-        model: its name; it declares ``serving`` and has a champion.
-        inventory: of the world.
-        client: who asks for forecasts, on the same clock.
+        model: name of a model that declares ``serving`` and has a champion.
+        inventory: stock of the world's pharmacies.
+        client: client that requests forecasts, on the same clock.
         collaborators: the flows that its days need.
-        clock: moved through each day.
+        clock: clock to move through each day.
         first: the first day.
     """
 
@@ -50,14 +50,14 @@ class ClosedLoop:
         self._next_check: datetime | None = None
 
     def days(self, until: date) -> Iterator[ReleaseReport]:
-        """Live until the morning of a day; what each step of the release came to."""
+        """Simulate until the morning of a day; yields the report of each step of the release."""
         while self.next < until:
             report = self.day()
             if report is not None:
                 yield report
 
     def day(self) -> ReleaseReport | None:
-        """Live one day more; the release's step, if it was time for one.
+        """Simulate one more day; returns the report of the release's step, if one was due.
 
         Raises:
             GauntletError: as the flows do, and when the service does not answer.

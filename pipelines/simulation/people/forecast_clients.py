@@ -1,7 +1,7 @@
-"""Who asks, each night, for what the shelves are filled by: a port, over HTTP and in batch.
+"""Clients that request forecasts each night: a port with implementations over HTTP and in batch.
 
-Over HTTP every pharmacy asks the service for its own coming week. In batch one run scores all
-pairs, and orders are made from the scores that it leaves in the store.
+Over HTTP every pharmacy requests its own coming week from the service. In batch one run scores all
+pairs, and orders are computed from the scores in the store.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ Service = Callable[[], AbstractContextManager[tuple[int, Callable[[], None]]]]
 
 
 class SettableClock:
-    """A clock that stands where it was put last."""
+    """A clock that shows the instant to which it was last set."""
 
     def __init__(self, at: datetime) -> None:
         self._at = utc(at)
 
     def now(self) -> datetime:
-        """The instant at which it stands."""
+        """The current instant of the clock."""
         return self._at
 
     def move(self, to: datetime) -> None:
-        """Put it forward, or back."""
+        """Set the clock forward or back."""
         self._at = utc(to)
 
 
@@ -46,12 +46,12 @@ class ForecastClient(Protocol):
     """Implementations pass ``tests/e2e/test_askers.py``."""
 
     def forecast(self, day: date) -> Floats:
-        """Packs of the seven days that begin with a day, as they are forecast in its first hour.
+        """Forecast packs of the seven days from ``day``, as of the first hour of that day.
 
-        Every answer is in the store's prediction log afterwards, and the clock at one o'clock.
+        Afterwards every answer is in the store's prediction log, and the clock is at 01:00.
 
         Returns:
-            Of each pair, (P, M); NaN where there is no answer.
+            Packs of each pair, (P, M); NaN where there is no answer.
 
         Raises:
             GauntletError: as the flows do, and when the service does not answer.
@@ -65,11 +65,11 @@ OpenForecastClient = Callable[
 
 
 def http_clients(service: Service) -> OpenForecastClient:
-    """Pharmacies that ask a service, which reads the online store.
+    """Pharmacies that send requests to a service, which reads the online store.
 
     Arguments:
-        service: opens it; gives its port, and what makes it follow the newest plan at once, its
-            shadows' work all done.
+        service: opens the service; returns its port and a function that makes it follow the newest
+            plan at once, after all shadow work is finished.
     """
 
     @contextmanager
@@ -86,7 +86,7 @@ def http_clients(service: Service) -> OpenForecastClient:
 def batch_client(
     world: World, model: str, collaborators: SimulationCollaborators, clock: SettableClock
 ) -> Iterator[ForecastClient]:
-    """What ``gauntlet score`` does, every night."""
+    """Runs the equivalent of ``gauntlet score`` every night."""
     yield _BatchClient(world, model, collaborators, clock)
 
 

@@ -1,4 +1,4 @@
-"""Pharmacies that ask a service over HTTP for their coming week."""
+"""Pharmacies that request forecasts of their coming week from a service over HTTP."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ TIMEOUT_S = 30.0
 
 
 class HttpPharmacies:
-    """All pharmacies of a world: one request for each of them, a night's on one connection.
+    """All pharmacies of a world: one request each, with one connection per night.
 
     Arguments:
-        world: who asks, and about which medicines.
-        model: whose predictions they ask for.
-        port: of the service, on loopback.
-        columns: what they send beside the keys: region, chain, kind.
-        without: columns that the systems of a chain do not send, by chain.
+        world: world with the pharmacies and medicines.
+        model: name of the model.
+        port: port of the service, on loopback.
+        columns: columns to send in addition to the keys: region, chain, kind.
+        without: columns that a chain does not send, by chain.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class HttpPharmacies:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
 
     def forecast(self, day: date) -> Floats:
-        """What the service says of each pair that is sold on a day, (P, M); NaN for the others.
+        """The service's forecast of each pair that is sold on a day, (P, M); NaN for the others.
 
         Raises:
             Unavailable: when a request is not answered.
         """
-        self._connection.close()  # a day has passed: no service keeps it for so long
+        self._connection.close()  # the service has closed it after a day
         there = self.world.prescriptions(day) > 0
         said = np.full(there.shape, np.nan)
         for pharmacy in np.flatnonzero(there.any(axis=1)).tolist():

@@ -1,7 +1,7 @@
-"""Shelves that a forecast fills: what is dispensed is the smaller of demand and stock.
+"""Stock that is ordered from forecasts: dispensed packs are the smaller of demand and stock.
 
-The world's customers come as they would anyway. Whether they find what they ask for depends on
-what was ordered, so that here predictions change outcomes.
+The demand of customers does not depend on the forecast, but the stock does, so predictions change
+outcomes.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _DAY = timedelta(days=1)
 
 
 class Inventory:
-    """The stock of every pair, from a day on.
+    """The stock of every pair from a first day on.
 
     Each pharmacy gets one delivery a week, before it opens. Its stock is then what it ordered: its
     forecast of the coming seven days, times ``order_factor``. Surplus stock is returned.
 
     Arguments:
-        world: its demand; its own shelves are what the first day begins with.
+        world: world with the demand; its own stock is the stock at the start of the first day.
         first: the first day.
         order_factor: packs ordered for each forecast pack. With a large factor no pharmacy runs
             out, so predictions change nothing.
@@ -37,15 +37,15 @@ class Inventory:
         self.demanded, self.sold = np.zeros_like(self.stock), np.zeros_like(self.stock)
 
     def day(self, day: date, forecast: Floats) -> dict[str, pa.Table]:
-        """A day in the pharmacies, and the rows that it leaves in each stream.
+        """Simulate a day in the pharmacies; returns its rows by stream.
 
         Arguments:
-            day: the day after the one before.
-            forecast: packs of the coming seven days, (P, M); NaN where nobody asked. It counts for
-                the pharmacies whose delivery comes on that day.
+            day: the day after the previous call's day.
+            forecast: packs of the coming seven days, (P, M); NaN without a forecast. Used for the
+                pharmacies whose delivery comes on that day.
 
         Raises:
-            DataError: when a day is left out or comes twice.
+            DataError: when a day is skipped or repeated.
         """
         if day != self._next:
             raise DataError(
