@@ -110,7 +110,7 @@ def _read(folder: Path) -> tuple[ModelSpec, list[Row], Any]:
 
 
 def _check_features(serving: PlannedVersion, spec: ModelSpec) -> None:
-    """Refuse a version with window features that are not materialized to the online store."""
+    """Refuse a version with window features whose declaration has no ``serving``."""
     windows = [feature.name for feature in spec.features if isinstance(feature, WindowFeature)]
     if windows and spec.serving is None:
         raise SpecError(

@@ -299,9 +299,8 @@ async def _rejected(_: Request, cause: Any) -> Response:
 
 
 async def _internal_error(request: Request, cause: Any) -> Response:
-    log.error(
-        "%s %s failed: %r", request.method, request.url.path, cause
-    )  # uvicorn logs the traceback
+    # uvicorn logs the traceback
+    log.error("%s %s failed: %r", request.method, request.url.path, cause)
     return JSONResponse(
         {"error": "internal", "what": "the service failed; its log says why"}, status_code=500
     )
