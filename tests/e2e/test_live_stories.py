@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.core.formats import StoredFormat
 from pipelines.data.events import stream_prefix
 from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.gates.canary.verdict import judge_canary
@@ -97,7 +98,8 @@ def test_only_the_segments_guardrail_tells_that_the_north_runs_empty(tmp_path: P
     assert stages == ["shadow", "canary", "ended"], "shadow saw nothing"
 
     [kept] = (parts.home / "releases" / "one_region").glob("*.ended.json")
-    evidence = CanaryEvidence.model_validate_json(kept.read_text("utf-8"))
+    stored = StoredFormat("release evidence", CanaryEvidence)
+    evidence = stored.from_text(kept.read_bytes(), str(kept))
     rollout = parts.versions.load("one_region", "2").spec.rollout
     assert rollout is not None
     whole = rollout.canary.model_copy(update={"segments": ()})

@@ -331,7 +331,7 @@ def test_approval_promotes_and_a_rollback_goes_back(waiting: tuple[Pharmacy, str
     assert pharmacy.cli(*said).code == 0  # the same answer again changes nothing
     assert shown(pharmacy.cli("ledger", "demand", "--json"))[2:] == ["promote"]
     otherwise = pharmacy.cli(*said, "--refuse", "--json")
-    assert (otherwise.code, otherwise.body["what"]) == (1, "this version has been answered for")
+    assert (otherwise.code, otherwise.body["what"]) == (1, "this review was answered before")
     assert serves(pharmacy) == "2"
 
     unexplained = pharmacy.cli("rollback", "demand")
