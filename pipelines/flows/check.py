@@ -1,4 +1,4 @@
-"""Is a model ready? Its events, what its suite says of them, how many points have matured."""
+"""Checks whether a model is ready: its events, their suite, and the matured decision points."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Readiness(Record):
 
     @property
     def ready(self) -> bool:
-        """Whether a retraining as of this instant could come to a verdict, its canary included."""
+        """Whether a retraining as of this instant, including its canary, could reach a verdict."""
         return not self.problems
 
 
@@ -64,7 +64,7 @@ def check_readiness(
     online: OnlineStore,
     suite_runner: SuiteRunner,
 ) -> Readiness:
-    """Read everything a retraining would read, and train nothing.
+    """Read everything that a retraining would read, without training.
 
     Arguments:
         spec: the declaration.
@@ -75,7 +75,7 @@ def check_readiness(
         suite_runner: runs suites on tables.
 
     Raises:
-        GauntletError: for what cannot even be read; what can be is reported together.
+        GauntletError: something cannot be read. All other problems are reported together.
     """
     from pipelines.features.frame import build_frame
 

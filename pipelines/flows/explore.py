@@ -1,10 +1,10 @@
-"""Exploring what production knows as of an instant: read through readers' eyes, and locked.
+"""Read-only exploration of production's data as of an instant, with readers' credentials.
 
-What is read is copied into a database of the session's own, which is then opened read-only, with
-no way out to files or the network and its settings locked. Production sees reads and nothing else:
-ledger, registry and online store are not even opened. Pulled events are kept in ``<home>/explore``,
-apart from the cache that retraining trusts: a reader that is shown fewer rows than production
-would leave notes there that a retraining takes for rewritten history.
+The data is copied into the session's own database, which is then opened read-only, without access
+to files or the network, and with locked settings. Production is only read; ledger, registry and
+online store are not opened. Pulled events are kept in ``<home>/explore``, apart from the cache of
+retraining: a reader with access to fewer rows than production would leave notes there that a
+retraining would mistake for rewritten history.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FOLDER = "explore"
 
 @dataclass(frozen=True)
 class Readers:
-    """What exploring needs; ``wiring.connect_readers`` plugs in readers' credentials."""
+    """The collaborators of exploration; ``wiring.connect_readers`` uses readers' credentials."""
 
     home: Path
     load_spec: Callable[[str], ModelSpec]
@@ -46,14 +46,14 @@ class Readers:
 
     @property
     def folder(self) -> Path:
-        """Where events that were pulled for exploring stay, with the shell's history."""
+        """The folder of events that were pulled for exploration, and of the shell's history."""
         return self.home / FOLDER
 
 
 class Exploration:
-    """A model's streams and decision points as of an instant, in a database that only reads.
+    """A model's streams and decision points as of an instant, in a read-only database.
 
-    Close it, or use it as a context: the database goes with it.
+    Close it, or use it as a context manager: closing deletes the database.
     """
 
     def __init__(
@@ -70,22 +70,22 @@ class Exploration:
 
     @property
     def frame(self) -> ibis.Table:
-        """Every decision point with its features and label, as training sees them; lazy."""
+        """Every decision point with its features and label, as used in training; lazy."""
         table: ibis.Table = self.connection.table(FRAME)
         return table
 
     def sql(self, query: str) -> pd.DataFrame:
-        """The answer to a query about the streams by name, and ``frame``.
+        """Run a query. Its tables are the streams, by name, and ``frame``.
 
         Raises:
-            GauntletError: when DuckDB cannot answer it, or it would write.
+            GauntletError: DuckDB cannot run the query, or the query would write.
         """
         with _answers(query):
             found: pd.DataFrame = self._done(query).df()
         return found
 
     def rows(self, query: str, most: int | None = None) -> pa.Table:
-        """The answer as Arrow's table, or its first rows.
+        """The result of a query, or its first rows, as an Arrow table.
 
         Raises:
             GauntletError: as ``sql``.
@@ -103,7 +103,7 @@ class Exploration:
             return pa.Table.from_batches(batches, reader.schema).slice(0, most)
 
     def _done(self, query: str) -> Any:
-        """What DuckDB answers; it answers nothing when there is no statement in the text."""
+        """The result from DuckDB. There is none if the text contains no statement."""
         done = self.connection.con.execute(query)
         if done is None:
             raise GauntletError(
@@ -115,7 +115,7 @@ class Exploration:
         return done
 
     def close(self) -> None:
-        """Let the database go."""
+        """Close the session and delete its database."""
         self.connection.disconnect()
         self._folder.cleanup()
 
@@ -127,17 +127,17 @@ class Exploration:
 
 
 def open_exploration(model: str, as_of: datetime | None, readers: Readers) -> Exploration:
-    """A model's production streams as of an instant, to look at.
+    """Open a model's production streams as of an instant.
 
     Arguments:
         model: a declared model.
-        as_of: zoned, not in the future; none: now.
-        readers: where to read.
+        as_of: zoned, not in the future; None: now.
+        readers: the collaborators to read with.
 
     Raises:
-        TimeError: when as-of lies in the future.
-        DataError: when events are missing or contradict their declaration.
-        Unavailable: when a source does not answer, or refuses the reader.
+        TimeError: as-of is in the future.
+        DataError: events are missing or contradict their declaration.
+        Unavailable: a source does not answer, or refuses the reader.
     """
     spec, now = readers.load_spec(model), readers.clock.now()
     moment = now if as_of is None else as_of
@@ -179,7 +179,7 @@ def _prepare(database: Path, spec: ModelSpec, snapshot: Snapshot, events: EventR
 
 
 def _locked(database: Path) -> Any:
-    """The database read-only, without a way out, for good."""
+    """Open the database read-only, without external access, and with locked settings."""
     import ibis
 
     connection = ibis.duckdb.connect(database, read_only=True)

@@ -56,9 +56,9 @@ def write_frame(
 
 
 def read_rows(spec: ModelSpec, path: Path, window: Window) -> pd.DataFrame:
-    """The frame's rows of a window of decision times, in one order for ever: by time and keys.
+    """The frame's rows in a window of decision times, ordered by time and keys.
 
-    Rows that the declaration excludes are not among them.
+    Rows that the declaration excludes are left out.
     """
     import pandas as pd
 
@@ -73,6 +73,6 @@ def read_rows(spec: ModelSpec, path: Path, window: Window) -> pd.DataFrame:
 
 
 def touches(stretch: Exclusion, decision_time: Any, matured_at: Any) -> Any:
-    """Which points lie in a stretch or wait for a label from it; columns of pandas or Ibis."""
+    """Which points lie in a stretch or have a label from it; for columns of pandas or Ibis."""
     start, end = (bound.replace(tzinfo=None) for bound in (stretch.start, stretch.end))
     return (decision_time < end) & (matured_at > start)

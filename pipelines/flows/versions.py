@@ -30,12 +30,12 @@ class VersionReader:
     folder: Path
 
     def load(self, model: str, number: str) -> ModelVersion:
-        """A version with what was saved inside it.
+        """Load a version and the evidence saved in it.
 
         Raises:
-            GauntletError: when there is no such version.
-            IntegrityError: when its content is not what was registered, or evidence is missing.
-            Unavailable: when the registry does not answer.
+            GauntletError: there is no such version.
+            IntegrityError: its content is not what was registered, or evidence is missing.
+            Unavailable: the registry does not answer.
         """
         return read_version(self.download(model, number), model, number)
 

@@ -22,24 +22,24 @@ class Workspace:
 
     @classmethod
     def open_locked(cls, folder: Path) -> Workspace:
-        """Make the folder, and remove the drafts that killed processes left in it.
+        """Create the folder, and remove incomplete files of killed processes.
 
-        Call it only while holding the run's lock: another process may be writing otherwise.
+        Call it only while holding the run's lock; otherwise another process may be writing.
         """
         folder.mkdir(parents=True, exist_ok=True)
         remove_drafts(folder)
         return cls(folder)
 
     def path(self, name: str) -> Path:
-        """Where ``name`` is or will be."""
+        """The path of the file ``name``, which need not exist."""
         return self.folder / name
 
     def once(self, name: str, kind: type[R], make: Callable[[], R]) -> R:
-        """Read the record called ``name`` if it was written before, else make and write it.
+        """Read the record ``name`` if it was written before; otherwise make and write it.
 
         Raises:
-            FormatError: when a newer release wrote the record.
-            IntegrityError: when the written record cannot be read.
+            FormatError: a newer release wrote the record.
+            IntegrityError: the record cannot be read.
         """
         path, stored = self.path(f"{name}.json"), StoredFormat(f"the record of step {name}", kind)
         if path.exists():

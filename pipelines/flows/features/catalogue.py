@@ -1,4 +1,4 @@
-"""The catalogue of features: their definitions, who uses each, and how it stands with each user."""
+"""The catalogue of features: their definitions, and the users and status of each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ State = Literal["request", "computed", "fresh", "stale", "absent", "empty", "unk
 class OnlineStats(Record):
     """How a feature reaches a prediction.
 
-    ``request``: asked for with the prediction; ``computed``: from the events, when asked;
+    ``request``: sent with the predict request; ``computed``: from the events, on request;
     ``fresh`` or ``stale``: stored, younger or older than its ttl; ``absent``: its view is stored
     without it; ``empty``: its view was never materialized; ``unknown``: the store was not read.
     """
@@ -41,7 +41,7 @@ class OnlineStats(Record):
 
 
 class FeatureUsage(Record):
-    """A definition in one model."""
+    """The use of a definition in one model."""
 
     model: str
     declared: bool = Field(description="whether the declaration has it; else only the champion")
@@ -75,7 +75,7 @@ class Catalogue(Record):
 
 
 class _User(NamedTuple):
-    """A declaration that uses features: the one in the folder, or the champion's own."""
+    """A declaration that uses features: the one in the folder or the champion's."""
 
     spec: ModelSpec
     version: str | None
@@ -83,7 +83,7 @@ class _User(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """A definition as its first user has it, and all its users by model."""
+    """A definition, as declared by its first user, and all its users by model."""
 
     spec: ModelSpec
     feature: Feature
@@ -91,11 +91,11 @@ class _Row(NamedTuple):
 
 
 def save_features(spec: ModelSpec, rows: pd.DataFrame) -> SavedFeatures:
-    """What a version keeps about its features.
+    """The record of its features that is saved with a version.
 
     Arguments:
         spec: the version's declaration.
-        rows: decision points of the recent window, a column for each feature.
+        rows: decision points of the recent window, with one column for each feature.
     """
     return SavedFeatures(
         features={
@@ -119,14 +119,14 @@ def catalogue(
 
     Arguments:
         specs: the declared models.
-        ledger: names the champions, and has the findings of the newest runs.
+        ledger: holds the champions and the findings of the newest runs.
         versions: reads the champions.
         online: the online store of production.
         now: the present instant.
 
     Returns:
-        one row for each name and definition, in declared order. A store or a champion that
-        cannot be looked at is among the problems and does not fail the others.
+        One row for each name and definition, in declared order. A store or a champion that
+        cannot be read is listed among the problems; the others are still reported.
     """
     problems: list[str] = []
     views: dict[str, ViewState] | None = None
@@ -221,7 +221,7 @@ def _online(
 
 
 def _newest(entries: Sequence[Entry]) -> tuple[Finding, ...]:
-    """The envelope's findings of the newest decision that has some."""
+    """The envelope's findings from the newest decision that has any."""
     for entry in reversed(entries):
         found = tuple(f for f in entry.findings if f.name.startswith(ENVELOPE))
         if found:

@@ -1,4 +1,4 @@
-"""Writes a Feast feature repository into a folder, and the views' values if they are wanted."""
+"""Writes a Feast feature repository into a folder, optionally with the views' values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True)
 class ViewValues:
-    """Where the values of views come from.
+    """The source of the views' values.
 
     Arguments:
         open_events: opens the event streams of a model.
@@ -48,22 +48,22 @@ class ViewValues:
 def export_feast(
     folder: Path, specs: Sequence[ModelSpec], values: ViewValues | None = None
 ) -> tuple[str, ...]:
-    """Write the repository of some models, whole or not at all; replaces an older export.
+    """Write the repository of some models atomically; replaces an older export.
 
     Arguments:
-        folder: where it will be.
+        folder: the folder to write.
         specs: declared models.
-        values: of each view, written as its Parquet file; none: definitions only, which
-            is enough for ``feast apply``.
+        values: source of each view's Parquet file; None: definitions only, which is enough for
+            ``feast apply``.
 
     Returns:
-        the files, by name.
+        The files, by name.
 
     Raises:
-        SpecError: when the folder holds something else, or the names do not suit Feast.
-        TimeError: when the values' instant lies in the future.
-        DataError: when events are missing or contradict their declaration.
-        Unavailable: when the folder cannot be written.
+        SpecError: the folder holds something else, or Feast does not accept the names.
+        TimeError: the as-of of the values is in the future.
+        DataError: events are missing or contradict their declaration.
+        Unavailable: the folder cannot be written.
     """
     files = feast_repository(specs)
     if values is not None:
@@ -112,7 +112,7 @@ def _table(spec: ModelSpec, view: FeatureView, tables: Any, as_of: datetime) -> 
 
 @contextmanager
 def _replaced(folder: Path) -> Iterator[Path]:
-    """A path beside ``folder`` that takes its place once the block ends without an error."""
+    """A path next to ``folder`` that replaces it if the block ends without an error."""
     target = folder.resolve()
     try:
         if target.exists() and not _may_go(target):
@@ -136,7 +136,7 @@ def _replaced(folder: Path) -> Iterator[Path]:
 
 
 def _may_go(target: Path) -> bool:
-    """Whether nothing but an earlier export would be lost."""
+    """Whether the folder holds only an earlier export, so that it may be replaced."""
     readme = target / README
     ours = readme.is_file() and MARK.encode() in readme.read_bytes()
     return ours or (target.is_dir() and not any(target.iterdir()))

@@ -1,4 +1,4 @@
-"""What the features' freshness is worth, on one snapshot. Nothing is registered or decided."""
+"""Measures the value of fresh features on one snapshot. Registers and decides nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class FreshnessReport(Record):
-    """The comparison, and what it was made from."""
+    """The comparison, and the data that it is based on."""
 
     model: str
     as_of: Instant
@@ -37,9 +37,9 @@ class FreshnessReport(Record):
 def freshness(
     spec: ModelSpec, as_of: datetime, events: EventReader, scratch: Path
 ) -> FreshnessReport:
-    """The declared recipe with fresh features, as served, and trained fresh but served.
+    """Compare the declared recipe with fresh features, as served, and trained fresh but served.
 
-    No champion is looked at, so that this is not a try of the year's error budget.
+    The champion is not involved, so this is not a try of the year's error budget.
 
     Arguments:
         spec: the declaration.
@@ -48,8 +48,8 @@ def freshness(
         scratch: folder for temporary files.
 
     Raises:
-        SpecError: when the model declares no serving.
-        DataError: when there is too little to learn from or to be judged on.
+        SpecError: the model declares no serving.
+        DataError: there are too few rows to train or to evaluate.
     """
     from pipelines.features.frame import build_frame
 

@@ -1,8 +1,8 @@
-"""Fill the online store: each view of a model as of the newest instant of its refresh.
+"""Fills the online store: each view of a model as of the newest instant of its refresh.
 
-What the champion needs, and whatever stands beside it on live traffic, is filled beside what the
-declaration says, so that a change of a feature takes nothing from the models that answer: values
-are told apart by their definitions.
+Features of the declaration, the champion and any second version on live traffic are all filled.
+They are identified by their definitions, so changing a feature does not affect the versions that
+answer.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BESIDE = "beside_"
 
 
 class Materialized(Record):
-    """What was done about one view."""
+    """The materialization of one view."""
 
     view: str = Field(description="<model>.<view>, as the store knows it")
     outcome: Literal["whole", "increment", "unchanged", "newer_is_stored"]
@@ -54,12 +54,12 @@ class Materialized(Record):
 
     @property
     def silent(self) -> bool:
-        """Whether the stream has brought nothing since the previous materialization."""
+        """Whether the stream has had no new events since the previous materialization."""
         return self.events == 0
 
 
 class MaterializeReport(Record):
-    """What a materialization did."""
+    """The result of a materialization."""
 
     model: str
     asked: Instant
@@ -75,7 +75,7 @@ class MaterializeCollaborators:
         load_spec: reads a declaration by the model's name.
         open_events: opens the event streams of a model.
         versions: the registry, and verified copies of its versions.
-        ledger: names the champion and the challenger.
+        ledger: holds the champion and the challenger.
         online: the store to fill.
         clock: the present instant.
     """
@@ -97,22 +97,22 @@ def materialize(
 ) -> MaterializeReport:
     """Bring the online store to the newest refresh that is not after an instant.
 
-    Done again, it finds nothing to do. Only what has changed is written, as long as the events
-    that were known by the stored instant are still those that were known then; else, and for
-    other definitions, the view is made whole. Each view changes at once or not at all.
+    Safe to repeat. Only changes are written, as long as the events known by the stored instant are
+    still the same. Otherwise, and if the definitions differ, the whole view is computed. Each view
+    is updated atomically.
 
     Arguments:
         model: its name.
         as_of: zoned, not in the future.
         collaborators: what the materialization works with.
-        force: make every view whole, and put it in the place of a newer one too.
+        force: compute every view whole, and replace even a newer one.
 
     Raises:
-        SpecError: when the model declares no serving, or cannot stand beside the champion.
-        TimeError: when as-of lies in the future.
-        DataError: when events are missing, malformed, or contradict their declaration.
-        StaleEvidenceError: when somebody else wrote the view meanwhile; running again is safe.
-        Unavailable: when a source, the registry or the store does not answer.
+        SpecError: the model declares no serving, or cannot be combined with the champion.
+        TimeError: as-of is in the future.
+        DataError: events are missing, malformed, or contradict their declaration.
+        StaleEvidenceError: another process wrote the view meanwhile; running again is safe.
+        Unavailable: a source, the registry or the store does not answer.
     """
     spec, champion = served_spec(model, collaborators)
     refuse_future(as_of, collaborators.clock.now(), f"model {model}")
@@ -133,16 +133,17 @@ def materialize(
 def materialize_new_model(
     request: Request, collaborators: MaterializeCollaborators
 ) -> MaterializeReport | None:
-    """Fill the store for a first version: nobody is served yet, and nothing was ever stored.
+    """Fill the online store for a first version, when nothing is served and nothing was stored.
 
-    A retraining is stopped by what production lacks. Before the first one that is nobody's fault,
-    and after it a store that is empty is one: then it is left as it is, and the gates say so.
+    A retraining fails if features are missing in production. Before the first version an empty
+    store is expected, so it is filled. Later it is an error: it is left empty, and the gates
+    report it.
 
     Arguments:
-        request: of the retraining; what it asks about is filled as of its instant.
+        request: the retraining's request; its model is filled as of its instant.
 
     Returns:
-        What was done; none when there is nothing to do.
+        The result; None if there is nothing to do.
 
     Raises:
         As ``materialize``.
@@ -162,13 +163,13 @@ def materialize_new_model(
 def served_spec(
     model: str, collaborators: MaterializeCollaborators
 ) -> tuple[ModelSpec, str | None]:
-    """The declaration with what else answers reads beside it, and the champion's version.
+    """The declaration combined with those of all versions that answer, and the champion's version.
 
-    What else answers is the champion, and on live traffic whatever stands beside it.
+    These are the champion and any second version on live traffic.
 
     Raises:
-        SpecError: when they cannot stand in one declaration.
-        IntegrityError: when the champion's version is not what was registered.
+        SpecError: they cannot be combined in one declaration.
+        IntegrityError: the content of the champion's version is not what was registered.
     """
     spec, versions = collaborators.load_spec(model), collaborators.versions
     chain = collaborators.ledger.entries(model, LIVE)
@@ -187,7 +188,7 @@ def served_spec(
 
 
 class _Work:
-    """One view of a model, and the stream it reads."""
+    """One view of a model and the stream that it reads."""
 
     def __init__(
         self,
@@ -207,12 +208,12 @@ class _Work:
 
     @property
     def _columns(self) -> list[list[str]]:
-        """The stream's declared columns and types: a change of them changes the content's hash."""
+        """The stream's declared columns and types; a change in them changes the content hash."""
         columns = self.spec.streams[self.view.stream].columns
         return [[column, kind.value] for column, kind in columns.items()]
 
     def bring_to(self, as_of: datetime, *, force: bool) -> Materialized:
-        """Bring what is stored of the view to the newest refresh not after ``as_of``."""
+        """Update the stored view to the newest refresh not after ``as_of``."""
         from pipelines.features.online.materialize import fill
 
         at, stored = last_refresh(utc(as_of), self.refresh), self.online.state(self.name)
@@ -266,7 +267,7 @@ class _Work:
         )
 
     def _kept(self, stored: ViewState) -> str:
-        """What it means that a newer state is left alone."""
+        """The result when a newer state is kept."""
         lacking = len(set(self.definitions) - set(stored.definitions))
         without = (
             f"it lacks {lacking} definition(s), which a later --as-of fills; " if lacking else ""
@@ -280,8 +281,8 @@ class _Work:
         return snapshot.streams[self.view.stream]
 
     def _earlier(self, stored: ViewState | None, at: datetime) -> StreamSnapshot | None:
-        """The stream as of an earlier state; none when there is no such state, or no event of it:
-        the source may keep its events for some days only."""
+        """The stream as of an earlier state. None if there is no such state, or no events for it,
+        because a source may keep its events for a few days only."""
         if stored is None or stored.as_of >= at:
             return None
         try:
@@ -292,7 +293,7 @@ class _Work:
     def _why_whole(
         self, stored: ViewState | None, earlier: StreamSnapshot | None, *, force: bool
     ) -> str:
-        """Why an increment would not do; empty when it does."""
+        """Why an incremental update is not possible; empty if it is."""
         if stored is None:
             return "nothing was stored"
         if force:
@@ -302,10 +303,10 @@ class _Work:
         return self._moved(stored, earlier)
 
     def _moved(self, stored: ViewState, earlier: StreamSnapshot | None) -> str:
-        """How what was known by the stored instant is not what it was then; empty when it is.
+        """How the events known by the stored instant have changed since; empty if they have not.
 
-        A known time is a claim: a file may be delivered after the instant by which its rows say
-        they were known. Then what is stored lacks them, and no increment would bring them.
+        A file may be delivered later than the known times of its rows. The stored view then lacks
+        these rows, and an incremental update would not add them.
         """
         if earlier is None:
             return "the source holds no event any more that was known before"
@@ -323,7 +324,7 @@ class _Work:
         return "events came in that say they were known before"
 
     def _note(self, state: ViewState, read: StreamSnapshot) -> None:
-        """Note what a state was made from. Losing it costs one whole materialization."""
+        """Note the events of a state. If lost, the next run computes the whole view."""
         noted = {
             "written_at": instant_text(state.written_at),
             "content": read.content_hash,

@@ -1,4 +1,4 @@
-"""What the online store would have to hold, and does not: told before anybody depends on it."""
+"""Finds features that are missing in the online store before a model depends on them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pipelines.spec.views import definition_of, feature_views
 
 
 def missing_online(spec: ModelSpec, as_of: datetime, online: OnlineStore) -> list[str]:
-    """What the online store lacks of a declaration's features, and the command that fills it.
+    """A declaration's features that the online store lacks, and the command that fills them.
 
-    A retraining would stop at their availability; a champion would be served them as missing.
+    A retraining would fail its availability gate; a champion would read them as missing values.
 
     Arguments:
-        spec: of a declaration, or of a version; without serving nothing is lacking.
+        spec: the declaration of a model or version; without serving nothing is missing.
         online: the online store.
-        as_of: zoned; what is older than its ttl by then is not served.
+        as_of: zoned; values older than their ttl at this instant are not served.
 
     Returns:
-        A sentence for each view, none when all is there.
+        One sentence for each incomplete view; empty if nothing is missing.
 
     Raises:
-        Unavailable: when the store does not answer.
+        Unavailable: the store does not answer.
     """
     problems, do = [], f"run `gauntlet materialize {spec.name}`"
     for view in feature_views(spec):

@@ -1,8 +1,8 @@
-"""Release: one step of a challenger's way through live traffic.
+"""Release: one step of a challenger's rollout on live traffic.
 
 ``advance`` records at most one change in the ledger. Any number of processes may run it at any
-time: the ledger takes each change once. An alias that a killed process left behind the ledger is
-set before anything is judged.
+time: the ledger accepts each change once. If a killed process recorded a change but did not set
+the alias, the alias is set before anything is judged.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ def advance(model: str, as_of: datetime, collaborators: ReleaseCollaborators) ->
 
 
 def _reconciled(model: str, collaborators: ReleaseCollaborators) -> tuple[ReleaseState, str]:
-    """Read the ledger, and set both aliases to what it says.
+    """Read the ledger, and set both aliases accordingly.
 
-    Returns: the state, and what had to be repaired in words; "" for nothing.
+    Returns: the state, and a description of what was repaired; "" if nothing was.
     """
     ledger, registry = collaborators.ledger, collaborators.registry
     repaired, entries = "", None
@@ -74,7 +74,7 @@ def _reconciled(model: str, collaborators: ReleaseCollaborators) -> tuple[Releas
 
 
 def _latest_check(report: ReleaseReport) -> LatestCheck | None:
-    """What the model's page shows of a check; None when nothing was measured."""
+    """The part of a check that the model's page shows; None if nothing was measured."""
     if not report.findings:
         return None
     return LatestCheck(

@@ -1,4 +1,4 @@
-"""Applying an action: the ledger first, then the registry."""
+"""Applies an action: writes the ledger first, then the registry."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from pipelines.release.version_facts import OUTCOME
 def apply_action(
     action: NextAction, state: ReleaseState, as_of: datetime, collaborators: ReleaseCollaborators
 ) -> tuple[NextAction, ReleaseState]:
-    """Do what an action says. Safe to repeat: the ledger takes each change once.
+    """Apply an action. Safe to repeat: the ledger accepts each change once.
 
-    Returns: the action, which is another one when the policy refuses a promotion; and the state
-        after it.
+    Returns: the action, which is replaced if the policy refuses a promotion, and the state after
+        it.
 
     Raises:
         StaleEvidenceError: another process changed the release meanwhile; running again is safe.
@@ -66,14 +66,15 @@ def apply_action(
 
 
 def _refreshed(state: ReleaseState, collaborators: ReleaseCollaborators) -> ReleaseState:
-    """The state with what the ledger holds since it was read."""
+    """The state with the ledger's newest entries."""
     return state.after(collaborators.ledger.entries(state.model, after=state.sequence))
 
 
 def save_evidence(folder: Path, model: str, run: str, evidence: Record) -> None:
-    """Keep what a transition follows from: ``<folder>/<model>/<run>.json``.
+    """Save the evidence of a transition in ``<folder>/<model>/<run>.json``.
 
-    The ledger holds the findings, which suffice to judge again; this holds the sums behind them.
+    The ledger holds the findings, which are enough to judge again. This file holds the sums that
+    they were computed from.
     """
     path = folder / model / f"{run}.json"
     stored = StoredFormat("release evidence", type(evidence))

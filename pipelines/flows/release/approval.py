@@ -10,10 +10,10 @@ from pipelines.reporting.approval_page import ApprovalRequest, approval_request
 
 
 def pending_approval(model: str, ledger: Ledger, aliases: Aliases) -> ApprovalRequest | None:
-    """What to ask a reviewer now.
+    """The approval request that is open now.
 
     Returns: None during a rollout, when a challenger can begin one without review, when no version
-        awaits review, and when its approval tag in the registry holds the answer already.
+        awaits review, and when its approval tag in the registry already holds the answer.
     """
     state = ReleaseState.from_entries(model, ledger.entries(model))
     if state.trial or state.holdback or state.next_challenger:

@@ -26,8 +26,8 @@ class ReleaseCollaborators:
         registry: holds the aliases, tags and pages of versions.
         ledger: records every decision.
         lock: held while the champion changes, by model and lineage.
-        clock: tells the time.
-        evidence_folder: where the evidence behind transitions is kept.
+        clock: the present instant.
+        evidence_folder: the folder for the evidence of transitions.
     """
 
     load_spec: Callable[[str], ModelSpec]

@@ -38,9 +38,9 @@ from pipelines.release.rollout.trial_action import shadow_passed
 def collect_evidence(
     state: ReleaseState, as_of: datetime, collaborators: ReleaseCollaborators
 ) -> Evidence | None:
-    """Measure what the next action depends on, as of an instant.
+    """Measure the evidence for the next action, as of an instant.
 
-    Returns: None when nothing has to be measured: the trial is void, or the stage began later.
+    Returns: None if nothing has to be measured: the trial is void, or the stage began later.
 
     Raises:
         SpecError: there is no rollout to follow, and no such model is declared.
@@ -189,6 +189,6 @@ def _holdback_evidence(
 
 
 def _week_ends(version: ModelVersion, began: datetime, weeks: int) -> tuple[datetime, ...]:
-    """When the outcomes of each whole week to come have matured."""
+    """The instants at which the outcomes of each coming whole week have matured."""
     planned = declared_rollout(version).canary.weeks
     return tuple(maturity_time(version.spec, began, week) for week in range(weeks + 1, planned + 1))

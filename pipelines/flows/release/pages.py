@@ -1,4 +1,4 @@
-"""The pages in the registry of versions that are, or were, on live traffic."""
+"""The registry pages of versions that are or were on live traffic."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _update_page(
 ) -> None:
     version, status = history.version, history.status
     tags = registry.tags(model, version)
-    if not tags:  # the version was deleted, and its page with it
+    if not tags:  # the version was deleted together with its page
         return
     shown = tags.get(ROLLOUT_STATUS)
     if latest is None and shown == status:

@@ -1,1 +1,1 @@
-"""Retraining, one module a step."""
+"""Retraining, with one module for each step."""

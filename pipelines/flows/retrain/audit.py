@@ -1,4 +1,4 @@
-"""Runs the audit, beside every retraining whose recipe differs from the champion's."""
+"""Runs the audit, with every retraining whose recipe differs from the champion's."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def audit_candidate(
             without a prediction log.
 
     Returns:
-        What was found. Where a recipe cannot be fitted, judged or asked about the other's points,
-        a finding without data says so.
+        The result. If a recipe cannot be fitted, evaluated, or used to predict the other's points,
+        it contains a finding with the verdict ``no_data``.
     """
     return run.workspace.once("audit", AuditResult, lambda: _audit(run, snapshot, unequal))
 
@@ -73,7 +73,7 @@ def _audit(run: Run, snapshot: Snapshot, unequal: Mapping[str, float] | None) ->
 
 @dataclass(frozen=True)
 class Pair:
-    """Two recipes to hold against each other."""
+    """Two recipes to compare."""
 
     old: ModelSpec
     new: ModelSpec
@@ -120,7 +120,7 @@ def audit_pair(
 
 
 def _changes(pair: Pair) -> tuple[str, ...]:
-    """What shapes the model and differs."""
+    """The parts of the two recipes that differ and affect the model."""
     shaping = {"points", "label", "features", "split", "estimator", "streams"}
     before, after = (
         {key: value for key, value in spec.as_json().items() if key in shaping}

@@ -1,4 +1,4 @@
-"""Before anything is trained: does production have the features, as training sees them?
+"""Checks, before training, that production has the features with the values used in training.
 
 Two checks of the present service. Parity compares the features that the champion was served,
 according to its log, with the same definitions computed again. Online availability looks up what
@@ -21,7 +21,7 @@ from pipelines.spec.features import WindowFeature
 
 
 class AvailabilityResult(Record):
-    """What both checks found."""
+    """The results of both checks."""
 
     parity: Parity | None = Field(description="none without a log")
     unequal: dict[str, float] | None = Field(description="by feature; none without a log")
@@ -30,13 +30,13 @@ class AvailabilityResult(Record):
 
 
 def check_availability(run: Run, snapshot: Snapshot) -> AvailabilityResult:
-    """Check that production has the features as training sees them, in ``availability.json``.
+    """Check that production has the features of training; the record is ``availability.json``.
 
     Parity is checked if the champion's predictions were logged, the online store if the model
     declares serving.
 
     Raises:
-        Unavailable: when the online store does not answer.
+        Unavailable: the online store does not answer.
     """
     return run.workspace.once("availability", AvailabilityResult, lambda: _check(run, snapshot))
 

@@ -1,4 +1,4 @@
-"""Fresh data against the hand-written suite and the champion's own envelope."""
+"""Checks fresh data against the hand-written suite and the champion's envelope."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class ContractResult(Record):
 
 
 def check_contract(run: Run, snapshot: Snapshot) -> ContractResult:
-    """Check fresh data against the hand-written suite and the champion's, in ``contract.json``.
+    """Check fresh data against both suites; the record is ``contract.json``.
 
-    Fresh are the rows that became known in ``gates.contract.lookback`` before as-of.
+    Fresh rows are those that became known within ``gates.contract.lookback`` before as-of.
     """
     return run.workspace.once("contract", ContractResult, lambda: _check(run, snapshot))
 
@@ -47,10 +47,10 @@ def _check(run: Run, snapshot: Snapshot) -> ContractResult:
 
 
 def refused_stretches(run: Run) -> Iterator[Finding]:
-    """Stretches that the contract refused when they were fresh, and that would be trained on now.
+    """Stretches that failed the contract when they were fresh, and now lie in the training window.
 
-    One finding each, called ``contract.previously_rejected.<day>``. It passes when the declaration
-    excludes the stretch; it is silent once a decision of this lineage has waived it, with a reason.
+    Each has a finding ``contract.previously_rejected.<day>``. It passes if the declaration excludes
+    the stretch. There is none if a decision of this lineage has waived it, with a reason.
     """
     from pipelines.gates.contract.findings import previously_rejected
 
@@ -74,7 +74,7 @@ def refused_stretches(run: Run) -> Iterator[Finding]:
 
 
 def _refuses(entry: Entry) -> bool:
-    """Whether a decision found fresh data broken; a finding that was waived then does not count."""
+    """Whether fresh data failed the contract in a decision; waived findings do not count."""
     waived = entry.facts.waived if entry.facts else ()
     return any(
         finding.gate is Gate.CONTRACT
@@ -87,7 +87,7 @@ def _refuses(entry: Entry) -> bool:
 
 
 def envelope_of(run: Run, snapshot: Snapshot) -> dict[str, Any]:
-    """One suite for all declared streams: what they looked like from training until as-of."""
+    """One suite for all declared streams, generated from their rows from training until as-of."""
     from pipelines.quality.envelope.suite import envelope_suite
     from pipelines.quality.suite import merge_suites
 
@@ -110,7 +110,7 @@ def envelope_of(run: Run, snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _history(snapshot: Snapshot, stream: str, plan: SplitPlan) -> Window:
-    """From the start of training until as-of; a stream that began later has no history before."""
+    """The span from the start of training, or from the stream's later start, until as-of."""
     first = snapshot.streams[stream].first_event
     return Window(max(plan.train.start, first) if first else plan.train.start, plan.as_of)
 
@@ -118,6 +118,6 @@ def _history(snapshot: Snapshot, stream: str, plan: SplitPlan) -> Window:
 def fresh_rows(
     spec: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime
 ) -> dict[str, ibis.Table]:
-    """Every stream's rows that became known in ``gates.contract.lookback`` before ``as_of``."""
+    """Every stream's rows that became known within ``gates.contract.lookback`` before ``as_of``."""
     start = (as_of - spec.gates.contract.lookback).replace(tzinfo=None)
     return {name: table.filter(table.known_time > start) for name, table in tables.items()}

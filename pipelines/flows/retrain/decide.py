@@ -28,8 +28,8 @@ PAGE_PLOTS = (
 def decide(run: Run, evidence: Evidence, version: VersionInfo | None) -> DecisionResult:
     """Apply the policy to all findings, and promote the candidate if it says so.
 
-    A run that was decided before gets the same decision. What a process that was killed after its
-    decision left undone, the registry's alias and the review page, is finished.
+    If the run was decided before, that decision is returned. If a process was killed after its
+    decision, the registry's alias and the review page are completed.
 
     Arguments:
         run: the opened run.
@@ -37,11 +37,11 @@ def decide(run: Run, evidence: Evidence, version: VersionInfo | None) -> Decisio
         version: the registered candidate; ``None`` if there is none.
 
     Returns:
-        The decision, and all findings it was made from. A dry run is recorded as such.
+        The decision and all its findings. A dry run is recorded as such.
 
     Raises:
-        StaleEvidenceError: when another version became champion meanwhile.
-        Unavailable: when ledger or registry do not answer; it is safe to retry.
+        StaleEvidenceError: another version became champion meanwhile.
+        Unavailable: ledger or registry does not answer; it is safe to retry.
     """
     decided = run.identity.decided
     if decided is not None and decided.decision is not None:
@@ -84,7 +84,7 @@ def _decision_input(run: Run, evidence: Evidence, version: VersionInfo | None) -
 
 
 def _finish(run: Run, evidence: Evidence, version: VersionInfo | None, decided: Entry) -> None:
-    """Set the alias and write the page, if a killed process did not come to it."""
+    """Set the alias and write the page, if a killed process did not."""
     registry = run.collaborators.versions.registry
     if decided.lineage == LIVE:
         reconcile(decided.model, run.collaborators.ledger, registry, run.collaborators.clock)
@@ -93,7 +93,7 @@ def _finish(run: Run, evidence: Evidence, version: VersionInfo | None, decided: 
 
 
 def _describe(run: Run, evidence: Evidence, version: VersionInfo | None, entry: Entry) -> None:
-    """Write the review page beside the version, and tag it with the outcome."""
+    """Write the version's review page, and tag the version with the outcome."""
     evaluation = evidence.evaluation
     if version is None or evaluation is None:
         return

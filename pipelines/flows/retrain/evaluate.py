@@ -1,4 +1,4 @@
-"""Candidate against champion on the newest matured points that neither was trained on."""
+"""Compares candidate and champion on the newest matured points, which trained neither."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pipelines.training.split import comparison_window
 
 
 def evaluate_candidate(run: Run, trained: TrainedCandidate) -> Evaluation:
-    """The evaluation of the recent window, written to ``evaluate.json``.
+    """Evaluate the candidate on the recent window; the record is ``evaluate.json``.
 
-    A refresh of the champion's recipe is compared with the version that its refreshes started
-    from as well, so that small losses cannot add up.
+    A refresh of the champion's recipe is also compared with the reference version, so that small
+    losses cannot add up.
     """
     return run.workspace.once("evaluate", Evaluation, lambda: _evaluate(run, trained))
 
@@ -49,14 +49,14 @@ def _evaluate(run: Run, trained: TrainedCandidate) -> Evaluation:
 def is_refresh(run: Run, champion: ModelVersion) -> bool:
     """Whether the candidate is the champion's recipe on newer data, and refreshes are allowed.
 
-    The data has to be newer: the same data with other seeds would be a lottery at the lower bar.
+    The data has to be newer: with the same data and other seeds, a refresh could pass by chance.
     """
     newer = run.plan.train.end > champion.plan.train.end
     return run.spec.gates.budget.refresh and newer and run.spec.recipe == champion.spec.recipe
 
 
 def _reference(run: Run, champion: ModelVersion) -> ModelVersion | None:
-    """The version that the champion's refreshes started from; ``None`` if it is the champion."""
+    """The reference version; ``None`` if it is the champion."""
     model = run.request.model
     number = reference_version(run.collaborators.ledger.entries(model, run.request.lineage))
     if number is None or number == champion.number:

@@ -1,4 +1,4 @@
-"""The records that the steps before the decision have written."""
+"""The records of the steps before the decision."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipelines.gates.recent_window.record import Evaluation
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a decision is made from. A record is ``None`` before its step, or if it was skipped."""
+    """The evidence for a decision. A record is ``None`` before its step, or if it was skipped."""
 
     snapshot: Snapshot
     contract: ContractResult | None = None

@@ -1,4 +1,4 @@
-"""Looks a recipe's features up where production would, for the newest decision points."""
+"""Reads a recipe's features for the newest decision points from production's online store."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ Nulls = Mapping[str, tuple[int, int]]
 def check_online_features(run: Run, snapshot: Snapshot, nulls: Nulls) -> tuple[Finding, ...]:
     """Findings about every feature of the run's recipe that production keeps in its online store.
 
-    Attributes come with the request and parts of the time from its clock; what a log tells of
-    them, parity has looked at.
+    Attributes are part of the request, and parts of the time come from its clock; parity checks
+    both against the log.
 
     Arguments:
         run: the opened run; its frame has been written.
         snapshot: the run's snapshot.
-        nulls: from the champion's log of the newest days, by feature: requests for which there is
-            a value, and how many of these were served none.
+        nulls: from the champion's log of the newest days, by feature: the number of requests for
+            which there is a value, and how many of these were served none.
 
     Raises:
-        Unavailable: when the online store does not answer.
+        Unavailable: the online store does not answer.
     """
     from pipelines.gates.availability.feature_availability import (
         below_required_share,
@@ -86,8 +86,8 @@ def check_online_features(run: Run, snapshot: Snapshot, nulls: Nulls) -> tuple[F
 def _known_by(
     run: Run, view: FeatureView, tables: Mapping[str, ibis.Table], as_of: datetime, at: datetime
 ) -> Iterator[Mapping[str, ibis.Table]]:
-    """The events that the store could know of: a run that is late, or stands in the past, meets a
-    store that has gone on. Nothing but the comparison with that store sees what came later."""
+    """The events that the store could know. The store may be newer than a late run or a run in the
+    past, so the comparison with the store, and only that, reads later events."""
     if at == as_of:
         yield tables
         return
@@ -111,7 +111,7 @@ def _view_age(view: FeatureView, state: ViewState, as_of: datetime) -> ViewAge:
 
 
 def _recent_points(run: Run, tables: Mapping[str, ibis.Table]) -> pd.DataFrame:
-    """Who was asked about lately: each different combination of entities, and how often."""
+    """The newest distinct combinations of entities, with the number of points of each."""
     from pipelines.features.decision_points import DECISION_TIME, decision_points
     from pipelines.features.engine.interval_join import AT
     from pipelines.features.frame import as_known
@@ -186,7 +186,7 @@ def _presence(
 def _losses(
     run: Run, wanting: Sequence[tuple[FeatureAvailability, FeatureLookup]]
 ) -> dict[str, AblationLoss | str]:
-    """What each missing feature costs, by the recipe's first seed; it is fitted for this alone."""
+    """The cost of each missing feature, from a separate fit with the recipe's first seed."""
     from pipelines.gates.availability.feature_ablation import ablation_loss
     from pipelines.training.fit import fit
 
@@ -216,8 +216,8 @@ def _untold(problem: DataError) -> str:
 def _masked(
     rows: pd.DataFrame, each: FeatureAvailability, looked: FeatureLookup
 ) -> np.ndarray[Any, Any]:
-    """The rows that would not have the feature live: of the entities that lack it now, where the
-    store tells them, else so many at random."""
+    """The rows that would lack the feature in production: those of the entities that lack it now,
+    if the store can identify them, else the same number at random."""
     import numpy as np
 
     from pipelines.gates.availability.feature_availability import AvailabilityStatus

@@ -1,4 +1,4 @@
-"""The champion's logged answers against the same definitions computed again from the events."""
+"""Compares the champion's logged features and answers with values recomputed from events."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
 
 class ParityResult(Record):
-    """Logged features against recomputed ones, for features that both recipes use, by name.
+    """Logged features compared with recomputed ones, by name, for features that both recipes use.
 
-    ``unequal`` are unequal shares. ``nulls`` are of the newest days
-    (``gates.availability.lookback``): requests for which there is a value, and how many of these
-    were served none.
+    ``unequal`` holds the shares of unequal values. ``nulls`` covers the newest days
+    (``gates.availability.lookback``): the number of requests for which there is a value, and how
+    many of these were served none.
     """
 
     parity: Parity | None = None
@@ -58,8 +58,8 @@ def check_parity(run: Run, snapshot: Snapshot) -> ParityResult:
     The stretch is as long as the recent window and ends as of the run.
 
     Returns:
-        What was found, nothing where no answer was logged. Where the log cannot be read, a finding
-        without data says so.
+        The result; empty if no answer was logged. If the log cannot be read, it contains a finding
+        with the verdict ``no_data``.
     """
     champion, plan = run.champion, run.plan
     if champion is None:
@@ -102,12 +102,12 @@ def check_parity(run: Run, snapshot: Snapshot) -> ParityResult:
 
 
 def candidate_preprocessing(run: Run, champion: ModelVersion) -> tuple[Finding, ...]:
-    """The candidate's fitted preprocessing on what the champion was served; nothing without a log.
+    """Check the candidate's fitted preprocessing on the champion's served features, if logged.
 
-    Features that the candidate declares otherwise, or alone, are taken as they are computed.
+    Features that only the candidate declares, or declares differently, are recomputed.
 
     Arguments:
-        run: whose candidate has been trained.
+        run: the opened run; its candidate has been trained.
     """
     from pipelines.gates.availability.parity_model import preprocessing_finding
 
@@ -131,10 +131,10 @@ def candidate_preprocessing(run: Run, champion: ModelVersion) -> tuple[Finding, 
 
 
 def champion_log(run: Run, champion: ModelVersion, window: Window) -> pd.DataFrame | None:
-    """What the champion's version answered in a window; none when nothing was logged.
+    """The champion's logged answers in a window; None if nothing was logged.
 
     Raises:
-        DataError: when the log is not what ``spec.predictions`` declares.
+        DataError: the log does not match ``spec.predictions``.
     """
     log = read_log(run.events, run.spec.name, window)
     log = None if log is None else log[log["version"] == champion.number]
@@ -142,7 +142,7 @@ def champion_log(run: Run, champion: ModelVersion, window: Window) -> pd.DataFra
 
 
 def champion_rows(run: Run, champion: ModelVersion, window: Window) -> pd.DataFrame:
-    """The run's frame in a window as the champion's own frame."""
+    """The run's frame in a window, with the columns of the champion's frame."""
     from pipelines.training.row_sets import RecipeView
 
     renamed = other_names(run.spec, champion.spec)
@@ -157,9 +157,9 @@ def with_requests(
     log: pd.DataFrame,
     as_of: datetime,
 ) -> pd.DataFrame:
-    """A frame of points on a grid with a row for each logged request that is on none of them.
+    """A frame of grid points with an added row for each logged request between the points.
 
-    A service is asked at any moment. Event points are requests themselves, and all in the frame.
+    A service can be called at any moment. Event points are requests, so all are in the frame.
     """
     import ibis
     import pandas as pd
@@ -184,7 +184,7 @@ def with_requests(
 def recomputed(
     spec: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime
 ) -> FeatureAtOffsets:
-    """Computes features of logged points as of other instants, from the events known as of one."""
+    """Compute features of logged points as of other instants, from the events known as of one."""
     import ibis
 
     from pipelines.features.time_shift import SHIFT, movable, shifted_feature
@@ -234,6 +234,6 @@ def _model_findings(
 
 
 def _shared(parity: Parity, old: ModelSpec, new: ModelSpec) -> dict[str, float]:
-    """Unequal shares of the logged features that the candidate uses as the champion does."""
+    """Unequal shares of the logged features that candidate and champion define in the same way."""
     kept = {feature.name for feature in old.features if feature in new.features}
     return {name: share for name, share in parity.shares().items() if name in kept}

@@ -29,18 +29,18 @@ from pipelines.packaging.version import (
 from pipelines.release.registry import Registration, Shown, VersionInfo
 
 VERSION = "version"
-LEVEL = 0.9  # of the intervals in plots: both sides of a one-sided 5 %
+LEVEL = 0.9  # level of the intervals in plots: both sides of a one-sided 5 %
 
 
 def register(run: Run, evidence: Evidence) -> VersionInfo | None:
-    """Register the candidate with its evidence, or find the version that the run has registered.
+    """Register the candidate with its evidence, or return the version that the run registered.
 
     Returns:
         The version; ``None`` without an evaluated candidate, and in a dry run.
 
     Raises:
-        IntegrityError: when the candidate's directory is not what was written.
-        Unavailable: when the registry does not answer; it is safe to retry.
+        IntegrityError: the candidate's directory has changed since it was written.
+        Unavailable: the registry does not answer; it is safe to retry.
     """
     trained, evaluation = evidence.trained, evidence.evaluation
     if trained is None or evaluation is None or run.request.dry_run:

@@ -1,4 +1,4 @@
-"""What a run is asked to do, and what a step answers: ids and verdicts, never tables."""
+"""The request of a run, and the report of a step: ids and verdicts, never tables."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ LIVE = "live"
 class Request(Record):
     """One retraining.
 
-    ``waive`` names findings that a person has looked at and takes responsibility for: they are
-    kept and shown, and no longer block. The ledger records them with the reason.
+    ``waive`` names findings that a person has reviewed and takes responsibility for. They are kept
+    and shown, but do not block. The ledger records them with the reason.
     """
 
     model: str
@@ -43,7 +43,7 @@ class Request(Record):
 
     @property
     def waived(self) -> tuple[str, ...]:
-        """The waivers that count: without a reason none does."""
+        """The waivers that count; none without a reason."""
         return self.waive if self.reason.strip() else ()
 
 

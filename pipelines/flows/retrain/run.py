@@ -1,8 +1,8 @@
 """An opened retraining: the request, the declaration, the champion to beat, and its workspace.
 
 A run is identified by a hash of the request, the declaration and the suite, and by the champion's
-version. The same request therefore finds what an interrupted process wrote, and the decision that
-was made before. If the champion has changed meanwhile, it is another run.
+version. The same request therefore resumes an interrupted run and finds an earlier decision. If the
+champion has changed meanwhile, it is another run.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class RetrainCollaborators:
         online: the online store of production.
         lock: held for one model and lineage while a run is at work.
         clock: the present instant.
-        progress: called with a short message now and then.
+        progress: called with short progress messages.
     """
 
     runs: Path
@@ -77,12 +77,12 @@ class RetrainCollaborators:
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """What makes two retrainings the same run.
+    """The identity of a run: retrainings with the same identity are the same run.
 
     Arguments:
         request_digest: hash of request, declaration and suite; 16 hexadecimal digits.
-        champion: version to beat; ``None`` when there is none.
-        decided: the entry of the decision that was made for this request before.
+        champion: version to beat; ``None`` if there is none.
+        decided: the entry of an earlier decision for this request.
     """
 
     request_digest: str
@@ -129,11 +129,11 @@ class Run:
         return self.identity.id
 
     def passes(self, findings: tuple[Finding, ...]) -> bool:
-        """Whether findings pass, waived ones left out; no finding at all does not pass."""
+        """Whether all findings pass, without the waived ones. False if there is no finding."""
         return overall(self._counted(findings)) is Verdict.PASS
 
     def blocked_by(self, findings: tuple[Finding, ...]) -> bool:
-        """Whether a blocking finding that is not waived did not pass."""
+        """Whether any blocking finding failed to pass and is not waived."""
         counted = self._counted(findings)
         return any(f.blocking and f.verdict is not Verdict.PASS for f in counted)
 
@@ -144,7 +144,7 @@ class Run:
 def identify_run(
     request: Request, spec: ModelSpec, suite: Mapping[str, Any], ledger: Ledger
 ) -> RunIdentity:
-    """The identity of a run: the earlier decision and its champion, else the present champion."""
+    """The identity of a run: with its earlier decision's champion, else the present champion."""
     digest = digest_of(
         {
             "model": request.model,
@@ -170,7 +170,7 @@ def identify_run(
 def requested_spec(request: Request, load_spec: Callable[[str], ModelSpec]) -> ModelSpec:
     """The declaration as it applies to a request; other lineages than ``live`` have no rollout.
 
-    No traffic reaches another lineage, so the recent window promotes there.
+    Other lineages receive no traffic, so there the recent window promotes.
     """
     spec = load_spec(request.model)
     return spec if request.lineage == LIVE else spec.without_rollout()
@@ -180,11 +180,11 @@ def open_run(request: Request, collaborators: RetrainCollaborators) -> Run:
     """Read declaration, suite, ledger and champion. The caller holds the run's lock.
 
     Raises:
-        SpecError: when declaration or suite are wrong, or candidate and champion do not share
+        SpecError: the declaration or the suite is wrong, or candidate and champion do not share
             their decision points.
-        TimeError: when as-of is in the future.
-        IntegrityError: when the champion's content is not what was registered.
-        Unavailable: when ledger or registry do not answer; it is safe to retry.
+        TimeError: as-of is in the future.
+        IntegrityError: the champion's content is not what was registered.
+        Unavailable: ledger or registry does not answer; it is safe to retry.
     """
     spec = requested_spec(request, collaborators.load_spec)
     refuse_future(request.as_of, collaborators.clock.now(), f"model {request.model}")

@@ -77,7 +77,7 @@ def train_report(run: str, trained: TrainedCandidate | None, seeds: int) -> Step
 
 
 def evaluate_report(run: str, evaluation: Evaluation | None) -> StepReport:
-    """The primary metric of both, and how many checks passed."""
+    """The primary metric of candidate and champion, and how many checks passed."""
     if evaluation is None:
         return StepReport(step="evaluate", run=run, summary="nothing to evaluate", skipped=True)
     primary = evaluation.primary
@@ -134,7 +134,7 @@ def decide_report(run: str, decision: Decision) -> StepReport:
 
 
 def summarize(findings: tuple[Finding, ...]) -> str:
-    """How many checks there were, and the names of those that did not pass."""
+    """The number of checks, and the names of those that did not pass."""
     bad = [f for f in findings if f.blocking and f.verdict is not Verdict.PASS]
     if not bad:
         return f"{len(findings)} checks passed"

@@ -1,8 +1,8 @@
 """The steps of a retraining, in order.
 
-Each step writes a record into the run's workspace, and reads it when it is done again. Any step
-can therefore be run first, again, or after a crash, and ends where an undisturbed run would have.
-Only ``register`` and ``decide`` change anything outside the run's own folder.
+Each step writes a record into the run's workspace, and reads it when the step is repeated. Any step
+can therefore be run first, again, or after a crash, with the same result as an uninterrupted run.
+Only ``register`` and ``decide`` change anything outside the run's folder.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from pipelines.release.registry import VersionInfo
 
 @dataclass(frozen=True)
 class Retraining:
-    """What a run has come to after one of its steps.
+    """The state of a run after one of its steps.
 
     Arguments:
         run: the opened run.
-        report: of the step that was done last.
+        report: the report of the last step.
         evidence: records of the steps so far.
         version: the registered version; ``None`` without a candidate and in a dry run.
         result: decision and findings; ``None`` before the last step.
@@ -55,7 +55,7 @@ class Retraining:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Every finding that the decision was made from, in the order of the gates."""
+        """Every finding that the decision is based on, in the order of the gates."""
         return self._decided.findings
 
     @property
@@ -66,7 +66,7 @@ class Retraining:
 
 
 def run_step(step: Step, request: Request, collaborators: RetrainCollaborators) -> StepReport:
-    """Do one step of a retraining, after those before it that have not been done.
+    """Run one step of a retraining, after any earlier steps that have not run.
 
     Arguments:
         step: one of ``STEPS``.
@@ -75,7 +75,7 @@ def run_step(step: Step, request: Request, collaborators: RetrainCollaborators) 
 
     Raises:
         LockedError: another run of this model and lineage is at work.
-        GauntletError: named by what went wrong; it is safe to run again.
+        GauntletError: a subclass that names the problem; it is safe to run again.
     """
     with collaborators.lock(request.model, request.lineage):
         states = perform(open_run(request, collaborators))
@@ -87,12 +87,12 @@ def retrain(
     collaborators: RetrainCollaborators,
     on_step: Callable[[StepReport], None] = lambda _: None,
 ) -> Retraining:
-    """Do all steps in order.
+    """Run all steps in order.
 
     Arguments:
         request: what is requested; equal requests are the same run.
         collaborators: what the run works with.
-        on_step: called with the report of each step when it is done.
+        on_step: called with the report of each completed step.
 
     Raises:
         As ``run_step``.
@@ -104,10 +104,10 @@ def retrain(
 
 
 def perform(run: Run) -> Iterator[Retraining]:
-    """Do the steps in order; yields the state of the run after each.
+    """Run the steps in order; yields the state of the run after each.
 
-    A step that needs what an earlier one did not pass is skipped: broken data are never trained
-    on, and a candidate that lacks features in production is never fitted.
+    A step is skipped if an earlier step that it depends on did not pass: broken data is never used
+    for training, and a candidate without its features in production is never fitted.
     """
     evidence = Evidence(snapshot=take_snapshot(run))
     yield Retraining(run, reports.snapshot_report(run.id, evidence.snapshot), evidence)

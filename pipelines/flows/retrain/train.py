@@ -1,4 +1,4 @@
-"""A candidate: fits with every seed, and their predictions of the recent window."""
+"""Trains a candidate with every seed, and predicts the recent window with each fit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXAMPLE_ROWS = 5
 
 
 class TrainedCandidate(Record):
-    """A fitted candidate; its directory and predictions are in the workspace as well."""
+    """A fitted candidate; its directory and predictions are saved in the workspace."""
 
     package: Package
     findings: tuple[Finding, ...] = Field(description="how the version is stored and served")
@@ -39,11 +39,11 @@ class TrainedCandidate(Record):
 def train_candidate(run: Run) -> TrainedCandidate:
     """Fit the candidate and score the recent window, written to ``train.json``.
 
-    The first seed's fit is the candidate; the other seeds measure how much is due to chance.
+    The first seed's fit is the candidate; the other seeds measure the variation due to chance.
 
     Raises:
-        DataError: when there is too little to learn from, or to be judged on.
-        SpecError: when the estimator or its parameters are wrong.
+        DataError: there are too few rows to train or to evaluate.
+        SpecError: the estimator or its parameters are wrong.
     """
     return run.workspace.once("train", TrainedCandidate, lambda: _train(run))
 

@@ -1,1 +1,1 @@
-"""Flows of serving: what a service follows, and batch scoring."""
+"""Flows of serving: the plans that a service follows, and batch scoring."""

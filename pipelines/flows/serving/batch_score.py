@@ -1,8 +1,8 @@
 """Batch scoring: predictions for all current entities, logged and published exactly once.
 
-The batch's rows in the prediction log are one object, whose key follows from model and instant and
-which is written only if it is absent. That write is what decides: whoever comes later, after a kill
-or at the same time, reads the object and publishes what stands in it, whoever is champion by then.
+The batch's rows in the prediction log are one object. Its key is derived from model and instant,
+and it is written only if it is absent. Every other run for the same instant, concurrent or after a
+kill, reads this object and publishes its content, even if the champion has changed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from pipelines.spec.views import feature_views
 
 
 class ScoreReport(Record):
-    """What a batch has published."""
+    """The batch that was published."""
 
     model: str
     at: Instant = Field(description="instant of the decisions")
@@ -62,7 +62,7 @@ class ScoreReport(Record):
 
 
 class ScoreStatus(Record):
-    """Whether the newest scores may still be used."""
+    """The as-of of the newest scores, and whether they may still be used."""
 
     model: str
     at: Instant
@@ -96,7 +96,7 @@ class ScoreCollaborators:
 def score(model: str, as_of: datetime, collaborators: ScoreCollaborators) -> ScoreReport:
     """Score the newest instant of the model's grid that is not after ``as_of``.
 
-    Done again it finds what was published and changes nothing.
+    Safe to repeat: scores that were published are found, and nothing changes.
 
     Arguments:
         model: its name.
@@ -104,11 +104,11 @@ def score(model: str, as_of: datetime, collaborators: ScoreCollaborators) -> Sco
         collaborators: what batch scoring works with.
 
     Raises:
-        SpecError: for a model of event points, or versions that cannot stand in one run.
-        TimeError: when as-of lies in the future.
-        DataError: when nobody is active, or events contradict their declaration.
-        IntegrityError: when a version is not what was registered.
-        Unavailable: when a source, the registry or the store does not answer.
+        SpecError: the model has event points, or its versions cannot be combined in one run.
+        TimeError: as-of is in the future.
+        DataError: no entity is active, or events contradict their declaration.
+        IntegrityError: a version's content is not what was registered.
+        Unavailable: a source, the registry or the store does not answer.
     """
     from pipelines.features.active_entities import newest_step
 
@@ -126,7 +126,7 @@ def score(model: str, as_of: datetime, collaborators: ScoreCollaborators) -> Sco
 
 
 def score_status(spec: ModelSpec, store: ObjectStore, now: datetime) -> ScoreStatus:
-    """What the newest scores are as of, and whether they may still be used.
+    """The as-of instant of the newest scores, and whether they may still be used.
 
     Raises:
         DataError: when the model was never scored.
@@ -145,7 +145,7 @@ def score_status(spec: ModelSpec, store: ObjectStore, now: datetime) -> ScoreSta
 
 
 def newest_scores(spec: ModelSpec, store: ObjectStore) -> list[dict[str, Any]]:
-    """The rows of the newest scores, as consumers find them; see ``spec.scores.score_stream``.
+    """The rows of the newest scores, as published; see ``spec.scores.score_stream``.
 
     Raises:
         DataError: when the model was never scored.
@@ -213,7 +213,7 @@ def _deployed(plan: ServingPlan) -> Deployed:
 
 
 def _refreshed(spec: ModelSpec) -> ModelSpec:
-    """A model that does not say how fresh its features are online has them as of each point."""
+    """The declaration; if it does not declare a refresh, features are as of each point."""
     if spec.serving is not None:
         return spec
     grid = grid_of(spec)
@@ -224,7 +224,7 @@ def _refreshed(spec: ModelSpec) -> ModelSpec:
 def _fill(
     online: OnlineStore, spec: ModelSpec, tables: Any, at: datetime, progress: Progress
 ) -> None:
-    """Every view as it can be read online at an instant."""
+    """Fill every view as it can be read online at an instant."""
     from pipelines.features.online.materialize import fill
     from pipelines.features.online.views import view_definitions
 
@@ -286,7 +286,7 @@ def _published(
 
 
 def _keys(spec: ModelSpec, entity: dict[str, Any]) -> dict[str, Any]:
-    """An entity's keys with their types: JSON has no instants."""
+    """An entity's keys with their types, because JSON has no type for instants."""
     types = spec.point_stream.columns
     return {
         key: parse_instant(value) if types[key].value == "timestamp" else value
@@ -295,7 +295,7 @@ def _keys(spec: ModelSpec, entity: dict[str, Any]) -> dict[str, Any]:
 
 
 def _key(prefix: str, at: datetime, kind: str = "") -> str:
-    """Readers look for a row under the day on which it becomes known, or an earlier one."""
+    """The object's key. Readers search for a row under the day of its known time or earlier."""
     return f"{prefix}dt={at.date()}/{kind}{instant_text(at).replace(':', '')}.parquet"
 
 

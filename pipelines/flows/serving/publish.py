@@ -1,4 +1,4 @@
-"""What a service follows: the registry's aliases, as plans of verified copies on this machine."""
+"""Publishes plans for services: the registry's aliases, as verified copies on this machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PublishCollaborators:
         home: the folder with the services' plans.
         load_spec: reads a declaration by the model's name.
         versions: the registry, and verified copies of its versions.
-        ledger: says which challenger receives traffic, and how much.
+        ledger: holds the challenger on live traffic and its share.
     """
 
     home: Path
@@ -38,7 +38,7 @@ class PublishCollaborators:
 
 
 def plans_folder(home: Path) -> Path:
-    """Where the plans of this machine's services are."""
+    """The folder with the plans of this machine's services."""
     return home / "serving"
 
 
@@ -50,21 +50,20 @@ def journal_path(home: Path, model: str) -> Path:
 def publish_plan(
     model: str, collaborators: PublishCollaborators, chain: list[Entry] | None = None
 ) -> ServingPlan:
-    """Fetch the versions that the aliases name and put the plan where workers look for it.
+    """Fetch the versions that the aliases name, and write the plan that workers read.
 
-    Who stands beside the champion, and for whom, is what the ledger says, as long as the alias
-    ``challenger`` says the same: whoever removes it takes that version off live traffic.
+    The ledger determines the second version and its share of traffic, as long as the alias
+    ``challenger`` names the same version. Removing the alias takes it off live traffic.
 
     Arguments:
-        chain: the model's ledger as far as earlier looks have read it, which this one extends: who
-            looks each second reads each entry once.
+        chain: the entries of the model's ledger that earlier calls have read; this call appends
+            newer ones, so that frequent calls read each entry once.
 
     Raises:
-        SpecError: when no such model is declared.
-        GauntletError: when no version is champion.
-        IntegrityError: when a version's content is not what was registered; the plan stays as it
-            is.
-        Unavailable: when the registry does not answer; likewise.
+        SpecError: no such model is declared.
+        GauntletError: no version is champion.
+        IntegrityError: a version's content is not what was registered; the plan does not change.
+        Unavailable: the registry does not answer; the plan does not change.
     """
     champion = _serving(model, CHAMPION, collaborators.versions)
     if champion is None:
@@ -82,10 +81,10 @@ def publish_plan(
 
 
 def ship_log(model: str, home: Path, store: ObjectStore, clock: Clock) -> ShipReport | None:
-    """Move what this machine's service has journalled into the store; none without a journal.
+    """Move the journal of this machine's service into the store; None without a journal.
 
     Raises:
-        Unavailable: when the store does not answer; nothing is lost, and the next run moves it.
+        Unavailable: the store does not answer; nothing is lost, and the next run moves it.
     """
     path = journal_path(home, model)
     if not path.exists():
@@ -97,7 +96,7 @@ def ship_log(model: str, home: Path, store: ObjectStore, clock: Clock) -> ShipRe
 def _with_challenger(
     plan: ServingPlan, collaborators: PublishCollaborators, chain: list[Entry]
 ) -> ServingPlan:
-    """The plan with whoever stands beside this very champion."""
+    """The plan with the second version, if its comparison is with this champion."""
     versions = collaborators.versions
     named = versions.registry.alias(plan.model, CHALLENGER)
     if named is None:
@@ -107,7 +106,7 @@ def _with_challenger(
     if move is None or move.challenger != named:
         return plan
     if chain[-1].champion_after != plan.champion.version:
-        return plan  # an alias is on its way: what stands beside whom is of two moments
+        return plan  # an alias is being moved: the aliases and the ledger differ
     allocation = Allocation(salt=move.salt, share=move.share, shadow_share=move.shadow_share)
     challenger = _serving(plan.model, CHALLENGER, versions)
     return plan.model_copy(update={"challenger": challenger, "allocation": allocation})
