@@ -1,1 +1,1 @@
-"""Formulas: arrays in, frozen records out, no thresholds."""
+"""Statistical formulas: functions from arrays to frozen records, without thresholds."""

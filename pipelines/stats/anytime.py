@@ -1,8 +1,8 @@
-"""Evidence that may be looked at at any time: it is valid however often and whenever one looks.
+"""Anytime-valid evidence: valid however often and whenever it is checked.
 
 All quantities are on the scale of information, ``V = 1 / standard_error**2``, and of the score
 ``S = difference * V``, which has mean ``effect * V`` and variance ``V``. With estimated standard
-errors the guarantee is asymptotic: it needs a hundred or so entities in each arm to hold.
+errors the guarantee is asymptotic: it needs about a hundred entities in each arm.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipelines.core.records import Record
 
 
 class AnytimeBound(Record):
-    """How strongly a difference is below a limit, and the highest value it may still have."""
+    """Evidence that a difference is below a limit, and an upper bound of the difference."""
 
     log_evidence: float = Field(description="logarithm of the wealth bet on being below the limit")
     at_most: float = Field(description="upper confidence bound of the difference, at any time")
@@ -28,7 +28,7 @@ class AnytimeBound(Record):
 
     @property
     def p_value(self) -> float:
-        """Chance, at most, of ever seeing this much evidence if the difference is not below."""
+        """Maximum chance of ever reaching this evidence if the difference is not below."""
         return min(1.0, math.exp(-self.log_evidence))
 
 
@@ -36,7 +36,7 @@ def mixing(optimal: float, alpha: float) -> float:
     """The mixture's parameter with which the one-sided bound is tightest near ``optimal``.
 
     Arguments:
-        optimal: information at which one would most like to know.
+        optimal: information at which the bound should be tightest.
         alpha: one-sided level, below one half.
 
     Source: Howard, Ramdas, McAuliffe, Sekhon (2021), Annals of Statistics 49, section 3.5; the
@@ -85,14 +85,14 @@ def boundary(information: float, alpha: float, rho: float) -> float:
 def anytime_below(
     estimate: float, standard_error: float, limit: float, optimal: float, alpha: float
 ) -> AnytimeBound:
-    """Whether a difference is shown to be below a limit, by evidence that may be watched.
+    """Anytime-valid evidence that a difference is below a limit.
 
     Arguments:
-        estimate: of the difference now.
-        standard_error: of it, above 0.
-        limit: what it is to be below of.
-        optimal: information at which the bound is to be tightest.
-        alpha: largest probability of ever reporting this when the difference is at the limit.
+        estimate: current estimate of the difference.
+        standard_error: its standard error, above 0.
+        limit: the limit, in the unit of the difference.
+        optimal: information at which the bound should be tightest.
+        alpha: maximum probability of ever reporting this when the difference is at the limit.
     """
     information, rho = standard_error**-2, mixing(optimal, alpha)
     score = (limit - estimate) * information
@@ -104,7 +104,7 @@ def anytime_below(
 def anytime_interval(
     estimate: float, standard_error: float, level: float, optimal: float
 ) -> Interval:
-    """A two-sided interval that holds the truth at all times together with probability ``level``.
+    """A two-sided interval that covers the true value at all times with probability ``level``.
 
     Source: Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (2024), Annals of Statistics 52, theorem
     2.2, with information in the place of rows over variance.

@@ -1,7 +1,7 @@
-"""The difference between two randomised arms, with less noise where the past tells some of it.
+"""The difference between two randomised arms, with variance reduced by covariates (CUPED).
 
-A unit is what was randomised; each counts once. Means or ratios; covariates must have been
-fixed before the unit saw anything of its arm.
+A unit is what was randomised; each counts once. The metric is a mean or a ratio. Covariates must
+be fixed before the unit is exposed to its arm.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ class ArmsDifference(Record):
         return float(stats.norm.sf((self.estimate - threshold) / self.standard_error))
 
     def interval(self, level: float) -> Interval:
-        """Two-sided interval with coverage ``level``, for one look that was planned."""
+        """Two-sided interval with coverage ``level``, for a single planned look."""
         reach = float(stats.norm.ppf((1 + level) / 2)) * self.standard_error
         return Interval(low=self.estimate - reach, high=self.estimate + reach, level=level)
 
     def negated(self) -> ArmsDifference:
-        """The same with the sign of a metric of which less is better, so that more is."""
+        """The same difference with the opposite sign, for metrics where lower is better."""
         return self.model_copy(
             update={
                 "estimate": -self.estimate,
@@ -68,21 +68,21 @@ def arms_difference(
 ) -> ArmsDifference:
     """Difference between arms, stratum by stratum, adjusted by covariates.
 
-    Strata are weighted by ``n m / (n + m)``: what inverse variances would be if units spread
-    alike in all of them. Estimated variances as weights would lean on the stratum that happens
-    to look quiet, and break down on a small one.
+    Strata are weighted by ``n m / (n + m)``: inverse variances if all strata have the same spread.
+    Weights from estimated variances would favour a stratum with a low variance by chance, and fail
+    for small strata.
 
     Arguments:
-        challenger: moments of its units in each stratum; columns are the outcome, with ``ratio``
-            its denominator, then covariates.
-        control: the same for the other arm, the same strata in the same order.
-        ratio: the metric is the sum of the first column over the sum of the second.
+        challenger: moments of its units in each stratum; columns are the outcome, its denominator
+            if ``ratio``, then covariates.
+        control: the same for the other arm, with the same strata in the same order.
+        ratio: whether the metric is the sum of the first column over the sum of the second.
 
     Raises:
         TooFewEntities: no stratum has two units in each arm.
-        ZeroDenominator: a ratio's denominators do not add up to more than nothing.
-        NoVariation: no unit differs from another in its arm.
-        DataError: arms have not the same strata.
+        ZeroDenominator: the sum of a ratio's denominators is not above 0.
+        NoVariation: all units of each arm are equal.
+        DataError: the arms have different strata.
 
     Source: Deng, Xu, Kohavi, Walker (2013), WSDM, equations 4 and 5, with the slope pooled within
     arms and strata; ratios by Deng, Knoblich, Lu (2018), KDD, equation 4 (delta method); strata by
@@ -158,7 +158,7 @@ class _Arm:
 
 
 def _slope(arms: Sequence[_Arm]) -> Floats:
-    """Slope of influence values on covariates within arms; the smallest if covariates overlap."""
+    """Slope of influence values on covariates within arms; minimum norm if they are collinear."""
     pooled = np.sum([arm.scatter for arm in arms], axis=0)
     spread = np.sqrt(np.diag(pooled)[1:])
     spread[spread <= 0] = 1.0

@@ -1,4 +1,4 @@
-"""A comparison that grows and is looked at a few planned times: bounds, power, corrected effect.
+"""Group-sequential tests with a few planned looks: bounds, power, corrected effect.
 
 All quantities are on the scale of information, one over the squared standard error. At look ``k``
 the statistic is ``Z_k = estimate / standard_error``; the score ``Z_k sqrt(I_k)`` moves like a
@@ -19,16 +19,16 @@ from scipy.special import ndtr
 from pipelines.core.arrays import Floats
 from pipelines.core.errors import DataError
 
-FINENESS = 24  # r of the grid: with 16 already, bounds are right to six digits
-FARTHEST = 40.0  # standard errors; what lies beyond has no weight in double precision
+FINENESS = 24  # r of the grid: 16 is enough for bounds with six correct digits
+FARTHEST = 40.0  # standard errors; the weight beyond is 0 in double precision
 
 
 def alpha_spent(level: float, fraction: float) -> float:
-    """Level spent until a fraction of the planned information; little early, all of it at one.
+    """Level spent up to a fraction of the planned information; little early, all of it at one.
 
     Arguments:
         level: one-sided level of the whole, in (0, 1).
-        fraction: information over planned information, above 0; beyond one nothing is left.
+        fraction: information over planned information, above 0; the whole level is spent at one.
 
     Source: Lan, DeMets (1983), Biometrika 70, section 3, the O'Brien-Fleming-like function.
 
@@ -50,13 +50,13 @@ def planned_information(effect: float, level: float, power: float) -> float:
 
 
 def efficacy_bounds(information: Sequence[float], shares: Sequence[float]) -> tuple[float, ...]:
-    """Upper bounds for the statistic, of which look ``k`` is crossed first with ``shares[k]``.
+    """Upper bounds for the statistic; look ``k`` is the first crossing with chance ``shares[k]``.
 
     A skipped look appears in neither list; its share stays unspent.
 
     Arguments:
         information: at each look, increasing.
-        shares: chance of a first crossing at each look if there is no effect; at most 1 in all.
+        shares: chance of a first crossing at each look if there is no effect; sum at most 1.
 
     Returns:
         One bound for each look; infinite where the share is zero.
@@ -85,7 +85,7 @@ def _missing(bound: float, path: _Path, time: float, share: float) -> float:
 def crossing(
     information: Sequence[float], bounds: Sequence[float], effect: float
 ) -> tuple[float, ...]:
-    """Chance that each look is the first to cross its bound, if ``effect`` is the truth.
+    """Chance that each look is the first to cross its bound, if ``effect`` is the true effect.
 
     Source: as ``efficacy_bounds``; Jennison, Turnbull (2000), section 19.3.
     """
@@ -100,14 +100,14 @@ def crossing(
 def conditional_power(
     estimate: float, information: float, final: float, bound: float, effect: float
 ) -> float:
-    """Chance that the last look will cross, given the estimate now, if ``effect`` is the truth.
+    """Chance that the last look crosses its bound, given the estimate and the true ``effect``.
 
     Arguments:
-        estimate: difference so far.
-        information: so far, above 0.
+        estimate: current estimate of the difference.
+        information: current information, above 0.
         final: information at the last look, above ``information``.
-        bound: of the statistic at the last look.
-        effect: true difference from here on.
+        bound: bound of the statistic at the last look.
+        effect: true difference from now on.
 
     Source: Lan, Simon, Halperin (1982), Sequential Analysis 1; Lan, Wittes (1988), Biometrics 44.
     """
@@ -119,15 +119,15 @@ def conditional_power(
 def effect_given_stopped(
     statistic: float, information: Sequence[float], bounds: Sequence[float], chance: float = 0.5
 ) -> float:
-    """The effect at which stopping this early or this high has a probability of ``chance``.
+    """The effect with which stopping this early or this high has a probability of ``chance``.
 
-    At one half it is the median-unbiased estimate: a comparison that was stopped because it looked
-    good looks too good. At 0.05 it is a lower limit with 95 % confidence.
+    At one half it is the median-unbiased estimate, which corrects the upward bias of a comparison
+    that was stopped for a good result. At 0.05 it is a lower limit with 95 % confidence.
 
     Arguments:
-        statistic: at the look that stopped, the last in ``information``.
-        information: at every look so far, increasing.
-        bounds: of the looks before that one; one fewer than ``information``.
+        statistic: statistic at the look that stopped, the last in ``information``.
+        information: information at every look so far, increasing.
+        bounds: bounds of the looks before that one; one fewer than ``information``.
 
     Source: Tsiatis, Rosner, Mehta (1984), Biometrics 40 (ordering by look, then by statistic).
     """
@@ -141,7 +141,7 @@ def effect_given_stopped(
 
 
 class _Path:
-    """Where the statistic may stand at a look if it has crossed no bound so far."""
+    """Distribution of the statistic at a look if it has crossed no bound so far."""
 
     def __init__(self, effect: float) -> None:
         self.effect, self.time = effect, 0.0
@@ -149,12 +149,12 @@ class _Path:
         self.mass: Floats = np.ones(1)
 
     def above(self, bound: float, time: float) -> float:
-        """Chance of no crossing before and of being above ``bound`` at ``time``."""
+        """Chance of no earlier crossing and a value above ``bound`` at ``time``."""
         far = self._distance(np.asarray([bound]), time)
         return float(self.mass @ ndtr(-far[:, 0]))
 
     def below(self, bound: float, time: float) -> _Path:
-        """The paths that stand below ``bound`` at ``time``."""
+        """The paths that are below ``bound`` at ``time``."""
         after = _Path(self.effect)
         after.points, weights = _grid(self.effect * math.sqrt(time), bound)
         density = np.exp(-0.5 * np.square(self._distance(after.points, time)))
@@ -163,7 +163,7 @@ class _Path:
         return after
 
     def _distance(self, points: Floats, time: float) -> Floats:
-        """From each point here to each of ``points`` then, in standard deviations."""
+        """Distance from each point to each of ``points`` at ``time``, in standard deviations."""
         passed = time - self.time
         start = self.points * math.sqrt(self.time) + self.effect * passed
         return (points[None, :] * math.sqrt(time) - start[:, None]) / math.sqrt(passed)
@@ -178,7 +178,7 @@ def _grid(middle: float, bound: float) -> tuple[Floats, Floats]:
     near = np.linspace(-3, 3, 4 * FINENESS + 1)
     knots = middle + np.concatenate([-far, near, far[::-1]])
     knots = np.append(knots[knots < bound], bound) if bound < knots[-1] else knots
-    if len(knots) < 2:  # the bound lies below everything that has weight
+    if len(knots) < 2:  # the bound is below all points with weight
         knots = np.array([bound - 1.0, bound])
     gaps = np.diff(knots)
     points, weights = np.zeros((2, 2 * len(knots) - 1))

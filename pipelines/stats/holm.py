@@ -1,4 +1,4 @@
-"""Several tests at once: the step-down correction that holds under any dependence."""
+"""Holm's step-down correction for several tests, valid under any dependence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipelines.core.arrays import Floats
 
 
 def holm(p_values: npt.ArrayLike) -> Floats:
-    """Adjusted p-values in the order given; rejecting those <= alpha keeps any false at alpha.
+    """Adjusted p-values in input order; rejecting those <= alpha has family-wise error <= alpha.
 
     Source: Holm (1979), Scandinavian Journal of Statistics 6, section 3.
 

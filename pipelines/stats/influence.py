@@ -1,8 +1,8 @@
-"""Metrics as means of per-row influence values, so that one variance formula serves all of them.
+"""Metrics as means of per-row influence values, so that one variance formula fits all of them.
 
-Everywhere higher is better: losses come out negated, and the mean of the values returned is the
-metric's utility. A metric that is not a mean (AUC, average precision) is written as its estimate
-plus the rows' influence on it, whose mean is zero.
+Higher is always better: losses are negated, and the mean of the returned values is the metric's
+utility. A metric that is not a mean (AUC, average precision) is returned as its estimate plus the
+rows' influence on it, whose mean is zero.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pipelines.core.arrays import Floats, Mask
 from pipelines.core.errors import DataError
 from pipelines.stats.undefined import OneClass, TooFewRows, ZeroDenominator
 
-SMALLEST_PROBABILITY = 1e-15  # a probability of exactly 0 would cost infinitely much
+SMALLEST_PROBABILITY = 1e-15  # a probability of exactly 0 would have an infinite loss
 
 
 def absolute_error(label: Floats, prediction: Floats) -> Floats:
@@ -58,7 +58,7 @@ def scaled_absolute_error(label: Floats, prediction: Floats, denominator: Floats
 
 
 def log_loss(label: Floats, probability: Floats) -> Floats:
-    """Log-likelihood of each row's 0/1 label, in nats; probabilities are kept 1e-15 off 0 and 1."""
+    """Log-likelihood of each row's 0/1 label, in nats; clips probabilities 1e-15 off 0 and 1."""
     label, probability = _probabilities(label, probability)
     kept = np.clip(probability, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
     return np.where(label == 1, np.log(kept), np.log1p(-kept))
@@ -74,7 +74,7 @@ def auc(label: Floats, score: Floats) -> Floats:
     """Area under the ROC curve plus each row's influence on it, in O(n log n); shape (n,).
 
     A positive's influence is ``(V10 - A) n / n1`` and a negative's ``(V01 - A) n / n0``, where
-    ``V`` is the share of the other class that the row is ranked rightly against; ties count half.
+    ``V`` is the share of the other class that the row is ranked correctly against; ties count half.
 
     Raises:
         OneClass: when positives or negatives are missing.
@@ -110,7 +110,7 @@ def average_precision(label: Floats, score: Floats) -> Floats:
         OneClass: when positives or negatives are missing.
 
     Source: the functional as in Su, Yuan, Zhu (2015), ICTIR, section 2; differentiated here after
-    Hampel (1974), JASA 69, equation 1.2. The tests hold it against the jackknife.
+    Hampel (1974), JASA 69, equation 1.2. The tests compare it with the jackknife.
     """
     label, score = _numbers(label, score)
     positive = _two_classes(label)

@@ -1,4 +1,4 @@
-"""Sums that are enough: counts, means and cross-products of columns, which can be put together."""
+"""Sufficient statistics that can be merged: counts, means and cross-products of columns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipelines.core.records import Record
 
 
 class Moments(Record):
-    """What a linear comparison needs to know of a set of units."""
+    """The sufficient statistics of a set of units for a linear comparison."""
 
     count: int = Field(ge=0)
     mean: tuple[float, ...] = Field(description="of each column; zeros when there is no unit")

@@ -17,7 +17,7 @@ from pipelines.stats.power import Noise
 from pipelines.stats.undefined import NoVariation, TooFewDays, TooFewEntities
 
 FEWEST_DAYS = 3  # the two slowest cosines are not defined on fewer
-LONGEST_WEEKS = 156  # how far ahead a longer window is looked for
+LONGEST_WEEKS = 156  # longest window that is considered
 
 
 class PairedDifference(Record):
@@ -63,10 +63,10 @@ class PairedDifference(Record):
         return self._noise.detectable_effect(alpha, power)
 
     def days_to_detect(self, effect: float, alpha: float, power: float = 0.9) -> int | None:
-        """Whole weeks, in days, of a window that would detect ``effect`` at these entities.
+        """Length in days, in whole weeks, of a window that detects ``effect`` with these entities.
 
-        Lasting differences between entities do not shrink with time, so that ``None`` (not within
-        three years) means: more entities.
+        Lasting differences between entities do not shrink with time, so ``None`` (not within three
+        years) means that more entities are needed.
         """
 
         def lacks(weeks: int) -> bool:
@@ -89,7 +89,7 @@ class PairedDifference(Record):
 
 
 def cosine_terms(days: int) -> int:
-    """Number of cosines averaged over, which is also the long-run variance's degrees of freedom.
+    """Number of cosines in the average, which is also the long-run variance's degrees of freedom.
 
     Source: Lazarus, Lewis, Stock, Watson (2018), JBES 36, equation 4; never below two.
     """
@@ -116,22 +116,22 @@ def paired_difference(
 ) -> PairedDifference:
     """Mean difference of two models' utilities on the same rows, and its standard error.
 
-    Variance is that of days (dependent in time) plus that of entities minus that of their
-    crossings, and never below what entities or crossings alone say: a lucky draw of the time
-    part must not report less than clustering by entity does.
+    The variance is that of days (dependent in time) plus that of entities minus that of their
+    intersections, and at least that of entities or of intersections alone: a small time part by
+    chance must not give less than clustering by entity does.
 
     Arguments:
         candidate: influence values of each row, higher is better, shape (n,).
         champion: the same for the other model, on the same rows in the same order.
         entity: the entity of each row, any codes, shape (n,).
         day: day of each row, codes that sort in time, shape (n,); days without rows do not count.
-        strict: use the long-run variance's own degrees of freedom, as if days were all the noise.
+        strict: use the long-run variance's own degrees of freedom, as if days were the only noise.
 
     Raises:
         TooFewDays: on fewer than three days.
         TooFewEntities: on fewer than two entities.
-        NoVariation: when the difference is the same on all of them.
-        DataError: when the arrays differ in length or hold what is not a number.
+        NoVariation: when the difference is the same on all rows.
+        DataError: when the arrays differ in length or contain a value that is not a number.
 
     Source: Cameron, Gelbach, Miller (2011), JBES 29, equation 2.13, with the time part as in
     Driscoll, Kraay (1998), Review of Economics and Statistics 80.
@@ -181,7 +181,7 @@ def paired_difference(
 
 
 def row_differences(candidate: Floats, champion: Floats, entity: Codes, day: Codes) -> Floats:
-    """Candidate minus champion of each row; shape (n,).
+    """Candidate minus champion for each row; shape (n,).
 
     Raises:
         DataError: when the arrays differ in length or hold what is not a number.

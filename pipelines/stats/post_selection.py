@@ -1,4 +1,4 @@
-"""What a gain is worth once it has passed a test: only large ones pass, so they are too large."""
+"""Corrects the estimate of a gain that passed a test, which selection biases upwards."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from scipy.optimize import brentq
 
 
 def gain_given_passed(estimate: float, standard_error: float, critical: float) -> float:
-    """The gain as likely too high as too low among the estimates that pass, never below zero.
+    """The median-unbiased gain among the estimates that pass, never below zero.
 
-    Seen is only what exceeds ``critical`` standard errors, hence a normal law cut off there. The
-    median-unbiased gain ``g`` has half of that law beyond the estimate ``x``::
+    Only estimates above ``critical`` standard errors are observed, so their distribution is a
+    truncated normal. The median-unbiased gain ``g`` has half of it above the estimate ``x``::
 
         P(Z > x / se - g / se) = P(Z > critical - g / se) / 2
 
-    and zero where it would lie below: zero is then as likely as anything observed. The
-    standard error is taken for the true one; against the noncentral t, which does not need that,
-    this was nearer to the truth in simulations, also with four degrees of freedom.
+    and is zero where the solution would be negative. The standard error is treated as known.
+    In simulations this was closer to the true gain than the noncentral t, which does not need
+    that assumption, even with four degrees of freedom.
 
     Arguments:
         estimate: the gain as measured, at least ``critical * standard_error``.
         standard_error: its standard error, above zero.
-        critical: how many standard errors a gain had to exceed to pass.
+        critical: number of standard errors that a gain had to exceed to pass.
 
     Raises:
         ValueError: when the estimate did not pass.

@@ -1,9 +1,9 @@
-"""The effect that the paired comparison finds, with all that it does not know counted.
+"""The effect that the paired comparison detects, including the uncertainty of its variance.
 
-A standard error from four weeks of days is itself noise, and so are the degrees of freedom that
-come with it: where chance makes the time part large, the test has a larger error *and* a higher
-bar. The noncentral t with the degrees of freedom of one sample knows of the first alone, and
-its median statement of 90 % power kept 83 % (``tests/montecarlo``).
+A standard error from four weeks of days is noisy, and so are its degrees of freedom: where chance
+makes the time part large, the test has a larger error *and* a higher critical value. The noncentral
+t with the degrees of freedom of one sample accounts only for the first; its median claim of 90 %
+power had an actual power of 83 % (``tests/montecarlo``).
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from scipy.optimize import brentq
 
 from pipelines.core.arrays import Floats
 
-DOUBT = 0.05  # chance that the time part is larger than it is taken to be for its noise
-NODES = 16  # of the quadrature over each variance: the noncentral t to three digits
+DOUBT = 0.05  # chance that the time part is above the upper limit used for it
+NODES = 16  # quadrature nodes for each variance: three digits of the noncentral t
 
 
 @dataclass(frozen=True)
 class Noise:
-    """What the variance of a mean difference is made of, and what the test makes of it.
+    """The parts of the variance of a mean difference, and the test's use of them.
 
     ``time`` is the long-run variance of the day sums, an average of ``terms`` squares; ``entity``
-    that of the sums of ``entities``; ``cell`` what both count. ``strict``: the test takes days to
-    be all the noise.
+    is that of the sums of ``entities``; ``cell`` is the part that both include. ``strict``: the
+    test treats days as the only noise.
     """
 
     time: float
@@ -39,7 +39,7 @@ class Noise:
 
     @property
     def variance(self) -> float:
-        """Of the mean difference; never below what entities or cells alone say."""
+        """Variance of the mean difference; at least that of entities or cells alone."""
         return float(_together(self.time, self.entity, self.cell))
 
     @property
@@ -48,9 +48,9 @@ class Noise:
         return float(self._degrees(self.variance, self.time))
 
     def scaled_to(self, window_ratio: float, terms: int) -> Noise:
-        """The noise of another window of the same entities.
+        """The noise of another window with the same entities.
 
-        That of days and cells shrinks with the number of days; lasting differences between
+        The noise of days and cells shrinks with the number of days; lasting differences between
         entities do not.
         """
         passing = min(self.entity, self.cell)
@@ -65,11 +65,11 @@ class Noise:
     def detectable_effect(self, alpha: float, power: float) -> float:
         """True difference that a one-sided test at ``alpha`` finds with probability ``power``.
 
-        The power is that of the test that will be made, averaged over what it may take for its
-        variance: the time and the entity part are each a chi-square over its degrees of freedom.
-        With one of them alone that is the tail of the noncentral t (Owen 1965, Biometrika 52). The
-        time part that was measured is a draw of the same law, whose median lies below its mean;
-        it is enlarged by that, so that half of all statements are too high and half too low.
+        The power is that of the test, averaged over its possible variance estimates: the time and
+        the entity part are each a chi-square over its degrees of freedom. With only one part this
+        is the tail of the noncentral t (Owen 1965, Biometrika 52). The measured time part is a draw
+        from the same distribution, whose median is below its mean; it is enlarged by that ratio, so
+        that half of all results are too high and half too low.
         """
         time = self.time * self.terms / _median(self.terms)
         days, day_weights = _chi_squares(self.terms)
@@ -87,13 +87,12 @@ class Noise:
         return float(brentq(lacking, 0.0, most, xtol=1e-4)) * error
 
     def _degrees(self, variance: Floats | float, time: Floats | float) -> Floats:
-        """As if the time part were as large as it may well be.
+        """Degrees of freedom, computed with the upper limit of the time part.
 
-        The time part is an average of a few squares. Where chance made it small, it counts for
-        little in Satterthwaite's formula, which then reports many degrees of freedom just when the
-        standard error is too small; at a level of a thousandth that multiplied false promotions by
-        seven where days are dependent (``tests/montecarlo``). So its upper limit stands in the
-        formula.
+        The time part is an average of a few squares. Where it is small by chance, it has little
+        weight in Satterthwaite's formula, which then gives many degrees of freedom exactly when the
+        standard error is too small. At a level of 0.001 this multiplied false promotions by seven
+        where days are dependent (``tests/montecarlo``). So the formula uses its upper limit.
 
         Source: Satterthwaite (1946), Biometrics Bulletin 2, equation 17; never below the cosines.
         """
@@ -107,7 +106,7 @@ class Noise:
 
 
 def _together(time: Floats | float, entity: Floats | float, cell: float) -> Floats:
-    """Days and entities, what both count once; never below entities or cells alone."""
+    """Days plus entities, minus the part in both; at least entities or cells alone."""
     both = np.add(time, entity) - cell
     return np.asarray(np.maximum(np.maximum(both, entity), cell), np.float64)
 
@@ -124,9 +123,9 @@ def _doubted(df: int) -> float:
 
 @cache
 def _chi_squares(df: int) -> tuple[Floats, Floats]:
-    """Values of a chi-square over its degrees of freedom, and weights that average over its law.
+    """Values of a chi-square over its degrees of freedom, and quadrature weights.
 
-    Gauss and Legendre's nodes on the quantiles.
+    Uses Gauss-Legendre nodes on the quantiles.
     """
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     values = special.chdtri(df, (1 - nodes) / 2) / df

@@ -12,8 +12,8 @@ def wilson_interval(hits: int, rows: int, level: float) -> Interval:
     """Wilson's two-sided score interval of a proportion, within 0 and 1.
 
     Arguments:
-        hits: rows that have the property, from 0 to ``rows``.
-        rows: independent rows.
+        hits: number of rows with the property, from 0 to ``rows``.
+        rows: number of independent rows.
         level: confidence level, in (0, 1).
 
     >>> found = wilson_interval(0, 10, 0.95)
@@ -21,7 +21,7 @@ def wilson_interval(hits: int, rows: int, level: float) -> Interval:
     (0.0, 0.278)
 
     Raises:
-        TooFewRows: when there is no row.
+        TooFewRows: when ``rows`` is 0.
     """
     if rows < 1:
         raise TooFewRows("a share of no rows does not exist", wanted="at least one row")

@@ -1,7 +1,7 @@
-"""Rows of one population weighted to look like another, and a change split by where it arises.
+"""Reweights one population to resemble another, and decomposes a change between the two.
 
-Everywhere ``chance`` is the probability that a row with such features is of the second population
-and not of the first, as told by a classifier that was not fitted on the row.
+``chance`` is always the probability that a row with such features belongs to the second population
+and not to the first, from a classifier that was not fitted on the row.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Weights:
 
     values: Floats
     effective_share: float  # Kish's effective sample size over the number of rows, 0 to 1
-    clipped_share: float  # rows whose weight was cut back, 0 to 1
+    clipped_share: float  # share of rows with a clipped weight, 0 to 1
 
 
 class ThreeTerms(Record):
@@ -42,16 +42,16 @@ class ThreeTerms(Record):
 def importance_weights(chance: Floats, others: int, clip: float) -> Weights:
     """Weights under which the first population's rows count as if drawn from the second.
 
-    ``w = chance / (1 - chance) * n / others``, cut back at a quantile, then divided by their sum.
+    ``w = chance / (1 - chance) * n / others``, clipped at a quantile, then divided by their sum.
 
     Arguments:
-        chance: of each row of the first population, shape (n,).
-        others: number of rows of the second that the classifier was fitted with.
-        clip: quantile above which weights are cut back, for instance 0.995.
+        chance: chance of each row of the first population, shape (n,).
+        others: number of rows of the second population in the classifier's training data.
+        clip: quantile at which weights are clipped, for instance 0.995.
 
     Raises:
-        TooFewRows: when there is no row, or every weight is 0: nothing in the first population
-            looks like the second.
+        TooFewRows: when there is no row, or every weight is 0 because no row of the first
+            population resembles the second.
 
     Source: Shimodaira (2000), JSPI 90, equation 2.1, through a classifier as in Bickel, Brückner,
     Scheffer (2009), JMLR 10, equation 12; clipping as in Ionides (2008), JCGS 17; effective size
@@ -72,23 +72,23 @@ def importance_weights(chance: Floats, others: int, clip: float) -> Weights:
 
 
 def outside_support(first: Floats, second: Floats) -> float:
-    """Share of the second population's rows that look like nothing in the first, 0 to 1.
+    """Share of the second population's rows that resemble no row of the first, 0 to 1.
 
-    These are rows of a chance beyond any that a row of the first population has.
+    These are the rows with a chance above the maximum of the first population.
     """
     return float(np.mean(_chances(second) > float(_chances(first).max())))
 
 
 def three_terms(first: Floats, second: Floats, chance: tuple[Floats, Floats]) -> ThreeTerms:
-    """One model's change of mean utility between two populations, through what they share.
+    """Decomposes a model's change of mean utility between two populations via their shared part.
 
     Arguments:
         first: utility of each row of the first population, shape (n,).
         second: the same for the second, shape (m,).
-        chance: of each row of the first and of the second to be of the second.
+        chance: chances of the rows of the first and of the second population.
 
     Raises:
-        TooFewRows: when nothing is shared.
+        TooFewRows: when the populations share nothing.
 
     Source: Cai, Namkoong, Yadlowsky (2023), arXiv 2303.02011, equations 4 and 7 (DISDE).
     """

@@ -1,8 +1,8 @@
-"""Whether arms have the sizes they were meant to have; may be looked at at any time.
+"""Sample ratio test: whether arms have their planned sizes; valid at any time.
 
-If the split is wrong, something chose who is counted, and no difference between arms means
-anything. When shares change from stage to stage, each stage is held against its own shares:
-evidence of stages multiplies, and pooled counts are never compared with anything.
+If the split is wrong, units were selected, and differences between arms have no meaning. When
+shares change between stages, each stage is compared with its own shares: the evidence of stages
+is multiplied, and pooled counts are never used.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class SampleRatio(Record):
 
     @property
     def p_value(self) -> float:
-        """Chance, at most, of ever seeing this much evidence if the split is as planned."""
+        """Upper bound of the chance of ever reaching this evidence if the split is as planned."""
         return min(1.0, math.exp(-self.log_evidence))
 
 
@@ -41,7 +41,7 @@ def log_bayes_factor(counts: Floats, shares: Floats, concentration: float) -> Fl
     Arguments:
         counts: units in each arm, shape (..., arms).
         shares: planned shares, each above 0, sum one along the last axis, shape (..., arms).
-        concentration: how near to the plan a wrong split is expected, in units.
+        concentration: expected closeness of a wrong split to the plan, in units.
 
     Returns:
         Shape (...); a martingale with mean one, as units arrive, if the plan holds.
@@ -61,9 +61,9 @@ def sample_ratio(
 ) -> SampleRatio:
     """Evidence against the planned split, stage by stage and over all of them.
 
-    The product over stages is a martingale again, since a stage's counts start from nothing, and
-    so is the mean over concentrations: no single one sees both a tenth of a thousand units and a
-    hundredth of a million go missing.
+    The product over stages is a martingale, because each stage's counts start at 0, and so is the
+    mean over concentrations. No single concentration detects both a tenth of a thousand missing
+    units and a hundredth of a million.
 
     Arguments:
         counts: units so far in each stage and arm, shape (stages, arms).

@@ -1,4 +1,4 @@
-"""A difference between two worlds that differ in several things, split among the things."""
+"""Shapley decomposition of a difference between two situations into several factors."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pipelines.core.records import Record
 class Decomposition(Record):
     """``total`` is exactly the sum of ``terms``.
 
-    ``interactions`` say how much two factors do together beyond what each does alone: when one is
-    large, a term depends on the order in which the factors are exchanged, and the average hides it.
+    ``interactions`` are the joint effects of two factors beyond their separate effects. When one
+    is large, a term depends on the order of exchanging the factors, which the average hides.
     """
 
     total: float
@@ -25,7 +25,7 @@ class Decomposition(Record):
 def symmetric_decomposition(
     factors: tuple[str, ...], values: Mapping[frozenset[str], float]
 ) -> Decomposition:
-    """Each factor's share in the change, averaged over all orders of exchanging the factors.
+    """Each factor's share of the change, averaged over all orders of exchanging the factors.
 
     With two factors it is the symmetric two-fold decomposition of Kitagawa (1955), JASA 50,
     equation 4, and of Oaxaca (1973) and Blinder (1973) with weights of one half (Reimers 1983);
@@ -34,7 +34,7 @@ def symmetric_decomposition(
     factors ``v(ab) - v(a) - v(b) + v()``.
 
     Arguments:
-        factors: names of what differs.
+        factors: names of the factors.
         values: the quantity for every set of factors that are new while the others are old.
 
     Raises:
@@ -84,5 +84,5 @@ def _subsets(factors: tuple[str, ...]) -> Iterator[frozenset[str]]:
 
 
 def _orders(before: int, n: int) -> float:
-    """Share of the orders of ``n`` things in which just ``before`` given ones come before one."""
+    """Share of the orders of ``n`` items in which exactly ``before`` given items precede one."""
     return math.factorial(before) * math.factorial(n - before - 1) / math.factorial(n)

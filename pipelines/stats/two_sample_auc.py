@@ -30,15 +30,15 @@ class TwoSampleAuc(Record):
 
 
 def two_sample_auc(score: Floats, second: Mask, cluster: Codes) -> TwoSampleAuc:
-    """The area under the curve of a classifier that tells two samples apart, with its error.
+    """The AUC of a classifier that distinguishes two samples, with its standard error.
 
-    Rows of one cluster may depend on each other; a row that is in both samples is one cluster,
-    so that what both samples share adds no noise.
+    Rows of one cluster may depend on each other. A row in both samples is one cluster, so that
+    shared rows add no noise.
 
     Arguments:
-        score: of each row, from a classifier that was fitted without the row's cluster, shape (n,).
-        second: whether the row is of the second sample.
-        cluster: codes, shape (n,).
+        score: score of each row, from a classifier fitted without the row's cluster, shape (n,).
+        second: whether the row is in the second sample, shape (n,).
+        cluster: cluster code of each row, shape (n,).
 
     Raises:
         OneClass: when one of the samples is empty.

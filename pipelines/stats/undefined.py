@@ -1,4 +1,4 @@
-"""Quantities that do not exist for the data at hand, each refusal with its own name."""
+"""Errors for quantities that are undefined for the given data, one class for each cause."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pipelines.core.errors import DataError
 
 
 class Undefined(DataError):  # noqa: N818 - named as the family in core is
-    """A quantity has no value for these rows; the caller decides what that means."""
+    """A quantity is undefined for these rows; the caller decides the consequence."""
 
     code = "undefined"
 
@@ -36,13 +36,13 @@ class OneClass(Undefined):
 
 
 class ZeroDenominator(Undefined):
-    """An error is to be divided by nothing, by a negative number, or by a missing one."""
+    """A denominator is zero, negative or missing."""
 
     code = "zero_denominator"
 
 
 class NoVariation(Undefined):
-    """The two arms differ by the same amount everywhere: there is no error to estimate.
+    """The difference of the two arms is the same everywhere, so its error cannot be estimated.
 
     Arguments:
         difference: that amount; exactly zero when both did the same on every row.
