@@ -1,1 +1,1 @@
-"""Pages and plots for people who decide."""
+"""Pages and plots for the people who review versions."""

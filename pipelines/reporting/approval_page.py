@@ -1,4 +1,4 @@
-"""What a person is asked about a version that awaits review, in one short page of Markdown."""
+"""The approval request for a version that awaits review, as a short page of Markdown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DECIDES = ("primary", "baseline", "corrected_gain", "guardrail", "slice")
 
 
 class ApprovalRequest(Record):
-    """One version, and the evidence that an answer has to name."""
+    """A version that awaits review, and the evidence hash that an answer has to name."""
 
     model: str
     version: str
@@ -32,10 +32,10 @@ class ApprovalRequest(Record):
 
 
 def approval_request(chain: Sequence[Entry], entry: Entry) -> ApprovalRequest:
-    """What a person is asked by an entry that awaits review.
+    """The approval request for an entry that awaits review.
 
     Arguments:
-        chain: a model's ledger, oldest first; earlier questions about the version are named void.
+        chain: a model's ledger, oldest first; earlier requests for the version are listed as void.
     """
     if entry.decision is None:
         raise ValueError("the entry has no decision")
@@ -52,7 +52,7 @@ def approval_request(chain: Sequence[Entry], entry: Entry) -> ApprovalRequest:
 
 
 def _void(chain: Iterable[Entry], entry: Entry, evidence: str) -> Iterator[str]:
-    """Whoever saw another hash before has to be told that it was replaced."""
+    """A note that earlier evidence hashes of the version were replaced."""
     former = dict.fromkeys(
         one.decision.evidence[:12]
         for one in chain

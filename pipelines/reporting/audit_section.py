@@ -1,4 +1,4 @@
-"""The audit on the review page: what of the offline gain is the model, and what live points say."""
+"""The audit on the review page: the model's part of the offline gain, and the live gain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipelines.reporting.markdown import SIGNS, interval_text, sentence, signed_
 if TYPE_CHECKING:
     from pipelines.gates.audit.record import Audit, Distance
 
-LEVEL = 0.95  # of areas; the interval of the live gain is that of its finding
+LEVEL = 0.95  # level of the intervals of areas; the live gain has its finding's interval
 _MOVED = {"training": "training rows", "holdout": "rows scored"}
 _NAMED = {
     "champion_training": "the champion's training rows",
@@ -21,10 +21,10 @@ _NAMED = {
 
 
 def audit_section(found: Audit | None, findings: Sequence[Finding]) -> str:
-    """Empty when the recipe has not changed; what was in the way when it could not be audited.
+    """The section in Markdown. Empty if the recipe has not changed; a reason if the audit failed.
 
     Arguments:
-        found: the audit, none where there was none.
+        found: the audit; None if there was none.
         findings: all findings of the run.
     """
     named = {finding.name: finding for finding in findings}
@@ -41,7 +41,7 @@ def audit_section(found: Audit | None, findings: Sequence[Finding]) -> str:
 
 
 def _flip(finding: Finding | None) -> str:
-    """What the signs say, without the numbers: they stand below."""
+    """A sentence about the signs of the gains; the numbers follow below it."""
     if finding is None:
         return ""
     said = f"{SIGNS[finding.verdict]}: {finding.reason.split(':')[0]}"
@@ -74,7 +74,7 @@ def _moved(found: Audit) -> Iterator[str]:
 
 
 def _apart(found: Audit) -> Iterator[str]:
-    """Every population's distance from live points; 0.5 is none."""
+    """The distance of every population from live points; 0.5 means no difference."""
     told = []
     for name, words in _NAMED.items():
         widest = found.distance(name, "live")

@@ -1,4 +1,4 @@
-"""Numbers and tables of the review page, as MLflow shows Markdown."""
+"""Formats numbers and tables of the review page as Markdown for MLflow."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SIGNS = {
     Verdict.INCONCLUSIVE: "? cannot tell",
     Verdict.NO_DATA: "○ no data",
 }
-_GAP = "&emsp;"  # MLflow sets cells without any room between them
+_GAP = "&emsp;"  # MLflow shows cells without padding
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; bars in cells become slashes."""
+    """A Markdown table; bars in cells are replaced by slashes."""
 
     def lines() -> Iterator[str]:
         yield f"| {' | '.join(cell + _GAP for cell in head)} |"
@@ -29,13 +29,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def sentence(text: str) -> str:
-    """One sentence, shortened where it is too long to be read in passing."""
+    """One sentence, shortened if it is too long."""
     short = textwrap.shorten(text, 400, placeholder="...")
     return short[:1].upper() + short[1:] + ("" if short.endswith((".", "...")) else ".")
 
 
 def number(value: float) -> str:
-    """Four digits."""
+    """A number with four digits."""
     return f"{value:.4g}"
 
 
@@ -45,7 +45,7 @@ def signed_number(value: float | None) -> str:
 
 
 def interval_text(interval: Interval | None) -> str:
-    """An interval and its level."""
+    """An interval with its level."""
     if interval is None:
         return ""
     low = "-∞" if interval.low is None else f"{interval.low:+.3g}"

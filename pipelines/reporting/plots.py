@@ -1,7 +1,7 @@
-"""Four small pictures of an evaluation, each with the finding as its title.
+"""Four small plots of an evaluation, each with the finding as its title.
 
-Drawn without pyplot, so that no global state is touched. Colours are those of Okabe and Ito (2008),
-which people with any common form of colour blindness can tell apart.
+Drawn without pyplot, to avoid global state. The colours are those of Okabe and Ito (2008), which
+people with any common form of colour blindness can distinguish.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def evaluation_plots(
     actual: Floats | None = None,
     predicted: Floats | None = None,
 ) -> dict[str, bytes]:
-    """PNG files by name: ``daily``, ``slices``, ``seeds`` and ``calibration``, where there is data.
+    """PNG files by name: ``daily``, ``slices``, ``seeds`` and ``calibration``, if there is data.
 
     Arguments:
-        evaluation: what the recent window said.
+        evaluation: the evaluation of the recent window.
         level: coverage of the intervals, between 0 and 1.
         actual: labels of the window, shape (n,); 0 and 1 for a classifier.
         predicted: the candidate's predictions for them, shape (n,).
@@ -56,7 +56,7 @@ def evaluation_plots(
 
 def daily(evaluation: Evaluation, level: float) -> bytes:
     """Each day's mean gain, the mean up to each day, and the interval of the whole window."""
-    days: Any = [part.day for part in evaluation.daily]  # matplotlib knows dates
+    days: Any = [part.day for part in evaluation.daily]  # matplotlib accepts dates
     gains = np.array([part.difference for part in evaluation.daily])
     rows = np.array([part.rows for part in evaluation.daily])
     running = np.cumsum(gains * rows) / np.cumsum(rows)
@@ -134,7 +134,7 @@ def calibration(actual: Floats, predicted: Floats) -> bytes:
 
 
 def seeds(evaluation: Evaluation) -> bytes:
-    """The gain of each refit that differs in its seed only."""
+    """The gain of each fit with another seed."""
     gains = [part.gain for part in evaluation.seeds]
     title = (
         f"The candidate gains {gains[0]:+.3g}; refits with other seeds "

@@ -14,7 +14,7 @@ from pipelines.release.rollout.outcome import rollout_outcome
 from pipelines.release.rollout.transition import Stage
 from pipelines.reporting.markdown import SIGNS, interval_text, number, sentence, table
 
-_REVIEW = "*Review before live traffic:*\n\n"  # what follows is the review page
+_REVIEW = "*Review before live traffic:*\n\n"  # the review page follows
 _LIVE_GATES = (Gate.SHADOW, Gate.CANARY)
 _WORST_FIRST = (Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE, Verdict.PASS)
 _TITLES = {
@@ -32,7 +32,7 @@ _ENDED_TITLES = {
 
 
 class RolloutHistory(Record):
-    """One version's rollout, as the ledger holds it."""
+    """One version's rollout, as recorded in the ledger."""
 
     version: str
     transitions: tuple[Entry, ...] = Field(min_length=1, description="from shadow on, oldest first")
@@ -50,12 +50,12 @@ class RolloutHistory(Record):
 
     @property
     def was_live(self) -> bool:
-        """Whether the version was on trial or champion when the ledger ended."""
+        """Whether the version is on trial or champion at the end of the ledger."""
         return self.replaced is None and (self.promoted or self.last_stage is not Stage.ENDED)
 
     @property
     def status(self) -> str:
-        """The rollout's status in a word or two, as the version's tag holds it."""
+        """The rollout's status in a word or two, as written to the version's tag."""
         if self.replaced is not None:
             taken_back = "taken back" if self.replaced.kind == "rollback" else "replaced"
             return taken_back if self.promoted else "void"
@@ -65,7 +65,7 @@ class RolloutHistory(Record):
 
 
 class LatestCheck(Record):
-    """What the newest check of live traffic found."""
+    """The findings of the newest check of live traffic."""
 
     as_of: Instant
     summary: str
@@ -76,7 +76,7 @@ class LatestCheck(Record):
 
 
 def rollout_histories(entries: Iterable[Entry]) -> list[RolloutHistory]:
-    """The history of every version that ever was on live traffic, in the order of their start.
+    """The history of every version that was ever on live traffic, in order of start.
 
     Arguments:
         entries: a model's ledger, oldest first.
@@ -100,12 +100,12 @@ def rollout_histories(entries: Iterable[Entry]) -> list[RolloutHistory]:
 
 
 def rollout_page(history: RolloutHistory, latest: LatestCheck | None, page: str) -> str:
-    """A version's page with its rollout on top. A rollout that the page shows is replaced.
+    """A version's page with its rollout on top; replaces a rollout that the page already shows.
 
     Arguments:
-        history: the version's.
-        latest: the newest check; None shows what the newest transition followed from.
-        page: the page as it is.
+        history: the version's rollout.
+        latest: the newest check; None: show the findings of the newest transition.
+        page: the current page.
     """
     review = page.split(_REVIEW, 1)[-1]
     parts = (_headline(history, latest), _findings(history, latest), _transitions(history))
@@ -128,7 +128,7 @@ def _headline(history: RolloutHistory, latest: LatestCheck | None) -> str:
 
 
 def _findings(history: RolloutHistory, latest: LatestCheck | None) -> str:
-    """What was measured and what did not pass, the worst first; and how many others passed."""
+    """Measured and not passed findings, the worst first, and the number of others that passed."""
     findings = _live_findings(latest.findings if latest is not None else ())
     for entry in reversed(history.transitions):
         findings = findings or _live_findings(entry.findings)

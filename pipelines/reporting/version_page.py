@@ -1,4 +1,4 @@
-"""The page beside a version, in Markdown: enough to decide in one minute, rejected or not."""
+"""The review page of a version, in Markdown: enough to decide in one minute."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _MOST_SLICES, _MOST_CHANGES, _MOST_FINDINGS = 8, 12, 6
 
 @dataclass(frozen=True)
 class VersionReview:
-    """What the page is about.
+    """The content of a review page.
 
-    ``plots`` are file names by the words that describe them, in the order shown; they lie in the
-    version's ``extra_files/plots``. Without a decision the page says what the gates say so far.
+    ``plots`` maps descriptions to file names in the version's ``extra_files/plots``, in the order
+    shown. Without a decision, the page shows the gates' verdicts so far.
     """
 
     spec: ModelSpec
@@ -62,7 +62,7 @@ class VersionReview:
 
 
 def version_page(about: VersionReview) -> str:
-    """The whole page, in Markdown as MLflow shows it."""
+    """The whole page, in Markdown for MLflow."""
     parts = (
         _headline(about),
         _metrics(about),
@@ -86,7 +86,7 @@ def _headline(about: VersionReview) -> str:
     deciding = _finding(about, "recent_window.primary", "recent_window.baseline")
     said = [sentence(f.reason) for f in _against(about)]
     if deciding and deciding.reason not in (f.reason for f in _against(about)):
-        said = [*said[:2], sentence(deciding.reason)]  # what stands against it comes first
+        said = [*said[:2], sentence(deciding.reason)]  # problems come first
     if not said:
         said = [sentence(reason) for reason in reasons]
     lines = [f"{title}\n---", *said[:3]]  # underlined: lists of versions show the bare first line
