@@ -1,6 +1,6 @@
 """What all DAG files share: their declarations, schedules, names, notes and retries.
 
-Of a declaration, only what a DAG shows and when it runs is read here, so that parsing stays fast.
+To keep parsing fast, only the schedule and the fields that a DAG shows are read from a declaration.
 The tasks read and check all of it.
 """
 
@@ -49,7 +49,7 @@ Schedule = CronDataIntervalTimetable | CronTriggerTimetable | MultipleCronTrigge
 
 
 class Model(NamedTuple):
-    """What a DAG shows of a declaration."""
+    """The fields of a declaration that a DAG shows."""
 
     name: str
     path: Path
@@ -58,9 +58,9 @@ class Model(NamedTuple):
 
 
 def declarations(job: Job) -> Iterator[tuple[str, Path]]:
-    """Name and path of each declaration, the name as a DAG can have it.
+    """Name and path of each declaration, with names that are valid in a DAG's id.
 
-    The process of a task gets only its own.
+    In the process of a task, only the declaration of its model.
     """
     folder = Path(os.environ.get("GAUNTLET_MODELS") or ROOT / "models")
     only = get_parsing_context().dag_id
@@ -71,10 +71,10 @@ def declarations(job: Job) -> Iterator[tuple[str, Path]]:
 
 
 def read(path: Path) -> tuple[Model, dict[str, Any]]:
-    """What a DAG shows of a declaration, and the rest of it, unchecked.
+    """Read the fields that a DAG shows, and the rest of the declaration, unchecked.
 
     Raises:
-        Exception: the file cannot be read, or lacks what a DAG shows.
+        Exception: the file cannot be read, or lacks a field that a DAG shows.
     """
     tree = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 (safe loaders)
     name, description, owner = (tree[key] for key in ("name", "description", "owner"))
@@ -117,13 +117,13 @@ def schedule_of(job: Job, tree: Mapping[str, Any]) -> Schedule | None:
 def scheduled(job: Job) -> Iterator[tuple[Model, Schedule]]:
     """The models that have a job, with its schedule.
 
-    A declaration that cannot be read is left out: its retraining DAG fails daily and says why.
+    A declaration that cannot be read is left out: its retraining DAG fails daily with the reason.
     """
     for _, path in declarations(job):
         try:
             model, tree = read(path)
             schedule = schedule_of(job, tree)
-        except Exception:  # noqa: S112, the retraining DAG says what is wrong with the file
+        except Exception:  # noqa: S112, the retraining DAG reports the error in the file
             continue
         if schedule is not None:
             yield model, schedule
@@ -138,7 +138,7 @@ def crons_of(schedule: Schedule | None) -> str:
 
 @dataclass(frozen=True)
 class Retries:
-    """How often a task is tried again, and how long it waits before each try."""
+    """The number of retries of a task, and the delay before each."""
 
     times: int = 2
     delay: timedelta = timedelta(seconds=30)
@@ -155,11 +155,11 @@ def dag_of(
     notes: str = "",
     **fields: str,
 ) -> DAG:
-    """An empty DAG that keeps the house rules.
+    """An empty DAG with the settings that all DAGs share.
 
     Arguments:
         job: the DAG is called ``<job>__<model>``.
-        model: what it shows of the declaration.
+        model: the fields of the declaration that it shows.
         about: one line for the list of DAGs.
         schedule: when it runs.
         params: fields of the form that triggers a run.
@@ -192,7 +192,7 @@ def _notes(name: str) -> str:
 
 
 def as_of_param(description: str) -> dict[str, Param]:
-    """The form's field for a run's as-of instant."""
+    """The trigger form's field for a run's as-of instant."""
     return {
         "as_of": Param(
             None,
@@ -205,7 +205,7 @@ def as_of_param(description: str) -> dict[str, Param]:
 
 
 def run_as_of(params: Mapping[str, Any], run: Any) -> datetime:
-    """The as-of instant of a run: as given, else its interval's end, else when it was triggered."""
+    """The as-of instant of a run: the given one, else its interval's end, else its trigger time."""
     if params["as_of"]:
         return parse_instant(params["as_of"])
     has_interval = run.run_type in {"scheduled", "backfill"}

@@ -1,4 +1,4 @@
-"""Ways from Airflow's pages to MLflow: an entry in the menu, and a button on each task instance."""
+"""Links from Airflow's pages to MLflow: a menu entry, and a button on each task instance."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def model_page(mlflow: str, dag_id: str) -> str:
 
 
 def version_page(model: str, version: str) -> str:
-    """The page of a version, with all its evidence; "" where MLflow has no address."""
+    """The page of a version, with all its evidence; "" if MLflow has no address."""
     mlflow = mlflow_page()
     return f"{mlflow}/#/models/{quote(model, safe='')}/versions/{version}" if mlflow else ""
 
 
 class ModelInMLflow(BaseOperatorLink):
-    """The button; the API server works it out when somebody looks at the task."""
+    """The button; the API server computes its link when a person opens the task."""
 
     name = "Model in MLflow"
 
@@ -44,7 +44,7 @@ class ModelInMLflow(BaseOperatorLink):
 
 
 class GauntletLinks(AirflowPlugin):
-    """Shown when MLflow has an address that a browser can open."""
+    """The plugin; its links are shown if MLflow has an address that a browser can open."""
 
     name = "gauntlet_links"
     external_views = (

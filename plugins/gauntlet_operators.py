@@ -1,4 +1,4 @@
-"""Operators of the release DAG: ask a reviewer, and take a challenger through live traffic."""
+"""Operators of the release DAG: request an approval, and run the steps of a rollout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gauntlet_triggers import UntilTrigger
 if TYPE_CHECKING:
     from pipelines.reporting.approval_page import ApprovalRequest
 
-ANSWER_CHECK = timedelta(hours=1)  # an answer may be given in MLflow or in a shell, too
+ANSWER_CHECK = timedelta(hours=1)  # an answer may also be given in MLflow or in a shell
 FIELDS = {
     "evidence": Param(
         "",
@@ -33,7 +33,7 @@ FIELDS = {
 
 
 class ReleaseApproval(ApprovalOperator):
-    """Asks a person to approve a version, bound to the evidence that the form shows.
+    """Requests a person's approval of a version, bound to the evidence that the form shows.
 
     Skipped when no approval is needed.
     """
@@ -43,13 +43,13 @@ class ReleaseApproval(ApprovalOperator):
         self.model = model
 
     def execute(self, context: Any, asked: str = "") -> None:
-        """Ask, or go on asking.
+        """Show the approval request, or keep waiting for an answer.
 
         Arguments:
-            asked: hash of the evidence that the form shows already; "" for none.
+            asked: hash of the evidence that the form already shows; "" for none.
 
         Raises:
-            AirflowSkipException: there is nothing to ask, or something else than was asked.
+            AirflowSkipException: no approval is needed, or the request is for other evidence.
             TaskAwaitingInput: the form is shown.
         """
         from pipelines.flows.release.approval import pending_approval
@@ -77,7 +77,7 @@ class ReleaseApproval(ApprovalOperator):
         self.params["evidence"] = request.evidence
 
     def execute_complete(self, context: Any, event: Any, version: str = "", asked: str = "") -> Any:
-        """Record the answer; after an hour without one, look whether it was given elsewhere."""
+        """Record the answer; after an hour without one, check whether it was given elsewhere."""
         from pipelines.release.approval import ReviewAnswer, answer_review
         from pipelines.wiring import connect
 
@@ -100,14 +100,14 @@ class ReleaseApproval(ApprovalOperator):
 
 
 class ReleaseSteps(BaseOperator):
-    """Takes release steps, deferred between them, until only a person's approval is missing."""
+    """Runs release steps, deferred between them, until only a person's approval is missing."""
 
     def __init__(self, *, model: str, **others: Any) -> None:
         super().__init__(**others)
         self.model = model
 
     def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002, Airflow's signature
-        """Take one step, and defer until the next one is due."""
+        """Run one step, and defer until the next one is due."""
         from pipelines.flows.release.advance import advance
         from pipelines.wiring import connect
 
@@ -115,11 +115,11 @@ class ReleaseSteps(BaseOperator):
         report = advance(self.model, connections.clock.now(), connections.release).as_json()
         action, next_check = report["action"], report["next_check"]
         self.log.info("%s: %s; next check %s", action, report["summary"], next_check)
-        # The first task of the next run asks for an approval; it is due by then.
+        # The first task of the next run requests the approval that is due by then.
         if next_check and action != "awaiting_approval":
             self.defer(trigger=UntilTrigger(next_check), method_name="resume")
         return report
 
     def resume(self, context: Any, event: str) -> dict[str, Any]:  # noqa: ARG002, as above
-        """Go on when the instant has come."""
+        """Continue when the instant is reached."""
         return self.execute(context)

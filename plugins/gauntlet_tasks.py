@@ -14,7 +14,7 @@ from pipelines.flows.retrain.request import LIVE, Request, Step
 
 @task(task_id="request")
 def fix_request(model: str) -> dict[str, Any]:
-    """Fix what a retraining is about, once."""
+    """Fix the request of a retraining, once for all its steps."""
     context = get_current_context()
     params, run = context["params"], context["dag_run"]
     return Request(
@@ -26,8 +26,8 @@ def fix_request(model: str) -> dict[str, Any]:
     ).as_json()
 
 
-# A step decides itself whether it has anything to do, as in a shell. So it runs after skipped steps
-# too, and only an upstream failure stops it.
+# Each step decides whether it has anything to do, as in a shell. It therefore also runs after
+# skipped steps, and only an upstream failure stops it.
 @task(trigger_rule=TriggerRule.NONE_FAILED)
 def retrain_step(step: Step) -> dict[str, Any]:
     """Run one step of a retraining."""
@@ -43,7 +43,7 @@ def retrain_step(step: Step) -> dict[str, Any]:
     return report.as_json()
 
 
-# With the default trigger rule: nothing is filled from data that break the contract.
+# With the default trigger rule, the store is not filled from data that breaks the contract.
 @task
 def first_fill() -> dict[str, Any]:
     """Fill an empty online store before there is a first version."""
@@ -61,7 +61,7 @@ def first_fill() -> dict[str, Any]:
 
 @task(task_id="declaration", retries=0)
 def read_declaration(path: str, problem: str) -> None:
-    """Fail with what the full reader says about a declaration, else with what the parser saw."""
+    """Fail with the full reader's error for a declaration, else with the parser's error."""
     from pipelines.spec.load import load_model
 
     load_model(Path(path))

@@ -1,4 +1,4 @@
-"""Triggers: what a task waits for without holding a worker."""
+"""Triggers: let a task wait without holding a worker."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-LONGEST_NAP_S = 60.0  # between two looks at the clock: it may be set, and a machine may sleep
+LONGEST_NAP_S = 60.0  # interval between clock checks: the clock may be set, and a machine may sleep
 
 
 class UntilTrigger(BaseTrigger):
-    """Waits until an instant. What is stored is the instant itself, so that any restart of any
-    component, however long it takes, goes on waiting for the same one.
+    """Waits until an instant. The instant itself is stored, so that after a restart of any
+    component, however long it takes, the wait continues until the same instant.
 
     Arguments:
         instant: ISO 8601 with a zone.
@@ -25,11 +25,11 @@ class UntilTrigger(BaseTrigger):
         self.instant = instant
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """How Airflow's database keeps it."""
+        """The form in which Airflow's database stores it."""
         return ("gauntlet_triggers.UntilTrigger", {"instant": self.instant})
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Sleep, and say so when the instant has come."""
+        """Sleep until the instant, then send an event."""
         until = datetime.fromisoformat(self.instant)
         while (left := (until - datetime.now(UTC)).total_seconds()) > 0:
             await asyncio.sleep(min(left, LONGEST_NAP_S))
