@@ -88,7 +88,7 @@ class DecisionResult(NamedTuple):
 
 
 def promote(inputs: DecisionInput, ledger: Ledger, aliases: Aliases, clock: Clock) -> Entry:
-    """Judge a dossier, record the decision, and promote the candidate if the decision says so.
+    """Judge a dossier, record the decision, and promote the candidate if the policy allows it.
 
     Safe to repeat: for a run that was decided, its entry is returned. A run that awaits review is
     judged again, with the dossier's current approval.

@@ -43,7 +43,7 @@ class ReleaseAction(StrEnum):
 
 @dataclass(frozen=True)
 class Promotion:
-    """Judge the challenger with all its evidence, and make it champion if the policy says so.
+    """Judge the challenger with all its evidence, and make it champion if the policy agrees.
 
     If the policy does not promote it, the trial ends.
     """
