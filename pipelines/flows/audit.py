@@ -57,7 +57,7 @@ class ManualAudit:
 def audit_recipes(collaborators: RetrainCollaborators, pair: Pair, as_of: datetime) -> ManualAudit:
     """Audit two declarations as of an instant.
 
-    The error budget limits how often a new recipe may be seen on the recent window, whatever it is
+    The error budget limits how often a new recipe may be tried on the recent window, whatever it is
     compared with. Such an audit is therefore recorded in the ledger before it is shown, under the
     id of the retraining with the same request: the two use one try.
 

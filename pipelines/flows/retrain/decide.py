@@ -26,7 +26,7 @@ PAGE_PLOTS = (
 
 
 def decide(run: Run, evidence: Evidence, version: VersionInfo | None) -> DecisionResult:
-    """Apply the policy to all findings, and promote the candidate if it says so.
+    """Apply the policy to all findings, and promote the candidate if the policy allows it.
 
     If the run was decided before, that decision is returned. If a process was killed after its
     decision, the registry's alias and the review page are completed.

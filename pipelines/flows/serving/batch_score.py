@@ -81,7 +81,7 @@ class ScoreCollaborators:
         open_events: opens the event streams of a model.
         open_store: opens the object store of a model.
         scratch_online: makes an empty online store that lives as long as the process.
-        publish: makes the plan that says which versions predict.
+        publish: makes the plan with the versions that predict.
         clock: the present instant.
     """
 
