@@ -21,7 +21,7 @@ _NAMED = {
 
 
 def audit_section(found: Audit | None, findings: Sequence[Finding]) -> str:
-    """The section in Markdown. Empty if the recipe has not changed; a reason if the audit failed.
+    """The section in Markdown. Empty if the recipe has not changed; the reason if not audited.
 
     Arguments:
         found: the audit; None if there was none.

@@ -128,7 +128,7 @@ def _headline(history: RolloutHistory, latest: LatestCheck | None) -> str:
 
 
 def _findings(history: RolloutHistory, latest: LatestCheck | None) -> str:
-    """Measured and not passed findings, the worst first, and the number of others that passed."""
+    """The findings with an interval or a problem, worst first, and the number of other passes."""
     findings = _live_findings(latest.findings if latest is not None else ())
     for entry in reversed(history.transitions):
         findings = findings or _live_findings(entry.findings)
