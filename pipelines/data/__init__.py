@@ -1,1 +1,1 @@
-"""Events: stores, streams, imports, and snapshots that stay the same for ever."""
+"""Events: stores, streams, imports, and reproducible snapshots."""

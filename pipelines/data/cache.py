@@ -1,4 +1,4 @@
-"""The content-addressed cache: objects by their SHA-256, and what is known about each of them."""
+"""The content-addressed cache: objects by their SHA-256, with notes about each of them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from pipelines.core.records import canonical_json, digest_of
 class Cache:
     """A folder with ``objects/<sha256>``, ``notes/`` about them, and ``snapshots/<id>.json``.
 
-    Losing any of it costs time and nothing else. Objects are verified when they are read; notes
-    carry their own hash, and one that does not match counts as absent.
+    All content can be rebuilt, so losing it only costs time. Objects are verified when they are
+    read; notes contain their own hash, and a note that does not match it counts as absent.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
 
     def object(self, sha256: str) -> Path:
-        """Where an object of that content is, or would be."""
+        """The path of the object with that hash, whether or not it exists."""
         return self.folder / "objects" / sha256[:2] / sha256
 
     def __contains__(self, sha256: str) -> bool:
         return self.object(sha256).is_file()
 
     def add(self, fetch: Callable[[Path], None]) -> str:
-        """Takes in what ``fetch`` writes to the path it is given; returns its SHA-256.
+        """Adds the file that ``fetch`` writes to the given path; returns its SHA-256.
 
         Raises:
             Unavailable: when the disk is full; nothing half-written stays.
@@ -48,7 +48,7 @@ class Cache:
         """Reads objects whole and compares their hashes.
 
         Raises:
-            IntegrityError: when an object is gone or its content changed.
+            IntegrityError: when an object is missing or its content changed.
         """
         with ThreadPoolExecutor(2) as pool:
             for _ in pool.map(self._verify, sha256s):
@@ -67,7 +67,7 @@ class Cache:
             )
 
     def note(self, kind: str, about: Any) -> Any | None:
-        """What was noted about something, or ``None``; a damaged note is as good as none."""
+        """The note about a subject, or ``None``; a damaged note counts as absent."""
         path = self._note_path(kind, about)
         try:
             held = json.loads(path.read_text(encoding="utf-8"))
@@ -77,7 +77,7 @@ class Cache:
             return None
 
     def keep_note(self, kind: str, about: Any, content: Any) -> None:
-        """Notes JSON about something, atomically, over what was noted before."""
+        """Writes a JSON note about a subject atomically, replacing an earlier note."""
         held = {"content": content, "sha256": digest_of(content)}
         write_bytes(self._note_path(kind, about), canonical_json(held).encode())
 

@@ -1,9 +1,8 @@
 """Canonical rows: both times first, then the declared columns with their declared types.
 
-A row's hash is the MD5 of one text, so that it means the same in every version of every engine.
-The hash of many rows is the sum of theirs: it depends neither on order nor on the layout in files,
-and a duplicated row counts twice. It guards against accidents and not against forgers;
-objects are pinned by SHA-256 besides.
+A row's hash is the MD5 of a text, so that it is the same in every version of every engine. The hash
+of many rows is the sum of their hashes: it does not depend on order or file layout, and a
+duplicated row counts twice. It detects accidents, not forgery; objects are also pinned by SHA-256.
 """
 
 from __future__ import annotations
@@ -35,12 +34,12 @@ ARROW_TYPES: dict[ColumnType, pa.DataType] = {
 
 
 def quoted(name: str) -> str:
-    """A column's name as SQL writes it."""
+    """A column's name, quoted for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """A string as SQL writes it."""
+    """A string as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -51,16 +50,16 @@ def canonical_types(stream: Stream) -> dict[str, ColumnType]:
 
 
 def time_names(stream: Stream) -> str:
-    """The two times of a stream under the names that its files have, for a message."""
+    """The two time columns of a stream by the names in its files, for messages."""
     if isinstance(stream.known_time, KnownTimeRule):
         return f"event time in {stream.event_time!r}, known time by a rule"
     return f"event time in {stream.event_time!r}, known time in {stream.known_time!r}"
 
 
 def stored_types(stream: Stream) -> dict[str, ColumnType]:
-    """Columns that an object of the stream has to have, under the names that are declared.
+    """Required columns of the stream's objects, by declared name.
 
-    A stream whose known time is a rule stores no known time: it is computed on reading.
+    A stream whose known time is a rule stores no known time; it is computed on reading.
     """
     names = [stream.event_time]
     if not isinstance(stream.known_time, KnownTimeRule):
@@ -73,13 +72,13 @@ def stored_types(stream: Stream) -> dict[str, ColumnType]:
 def check_schema(
     schema: pa.Schema, wanted: Mapping[str, ColumnType], *, where: str, remark: str = ""
 ) -> None:
-    """Holds a file's columns against the declaration.
+    """Checks a file's columns against the declaration.
 
     Arguments:
-        schema: what the file has.
-        wanted: what is declared; further columns in the file are ignored.
+        schema: schema of the file.
+        wanted: declared columns; other columns of the file are ignored.
         where: stream and object, for the error.
-        remark: what is known about other objects, for the error.
+        remark: a remark about other objects, for the error.
 
     Raises:
         DataError: naming every column that is missing, of another type, or without a zone.
@@ -133,9 +132,9 @@ def _fits(arrow: pa.DataType, kind: ColumnType) -> bool:
 
 
 def canonical_columns(stream: Stream, schema: pa.Schema) -> str:
-    """SQL that selects canonical columns from files of a schema that ``check_schema`` accepted.
+    """SQL that selects canonical columns from files with a schema that ``check_schema`` accepted.
 
-    Zones are dropped here, after which every time is UTC; NaN is a missing number.
+    Times are converted to UTC without a zone; NaN becomes a missing number.
     """
 
     def read(name: str, kind: ColumnType) -> str:
@@ -167,11 +166,11 @@ def files_sql(paths: Sequence[str], name_column: str = "") -> str:
 
 
 def row_hash(columns: Mapping[str, ColumnType]) -> str:
-    """SQL of one row's 128-bit hash: MD5 of the values, strings led by their length in bytes.
+    """SQL of a row's 128-bit hash: MD5 of the values, strings prefixed by their length in bytes.
 
-    Times count as microseconds since 1970, numbers as DuckDB's shortest text that reads back the
-    same. No two different rows have the same text: only a string could hold a separator, and its
-    length says where it ends; a missing string has no length.
+    Times are microseconds since 1970, numbers DuckDB's shortest text that reads back the same.
+    Different rows have different texts: only a string can contain a separator, and its length
+    gives its end; a missing string has no length.
     """
     parts = []
     for name, kind in columns.items():
@@ -187,7 +186,7 @@ def row_hash(columns: Mapping[str, ColumnType]) -> str:
 
 
 def hash_sums(condition: str = "true") -> str:
-    """SQL of the two sums, of upper and lower halves, over rows that have their hash in ``h``."""
+    """SQL of the two sums, of upper and lower halves, over rows with their hash in ``h``."""
     return (
         f"coalesce(sum((h >> 64)::UBIGINT) FILTER (WHERE {condition}), 0), "
         f"coalesce(sum((h & 18446744073709551615)::UBIGINT) FILTER (WHERE {condition}), 0)"

@@ -1,4 +1,4 @@
-"""One stream's events, wherever they are, as objects in the cache."""
+"""The events of one stream from any source, as objects in the cache."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pipelines.data.objects import ObjectStore, StoredObject
 from pipelines.spec.streams import FilesSource, Stream
 
 Progress = Callable[[str], None]
-_AT_ONCE = 4  # objects fetched at a time: a store's answer and the disk's are waited for together
+_AT_ONCE = 4  # objects fetched at a time, so that waits for the store and the disk overlap
 SCHEMA_KEY = b"gauntlet.schema"  # in the metadata of the Parquet objects that Gauntlet writes
 OBJECT_SCHEMA = 1
 _PARTITION = re.compile(r"dt=(\d{4}-\d{2}-\d{2})/")
 
 
 class PulledObject(Record):
-    """An object that is in the cache, and where it came from."""
+    """An object in the cache, with its origin."""
 
     key: str
     sha256: str
@@ -33,7 +33,7 @@ class PulledObject(Record):
 
 
 class NoEvents(DataError):  # noqa: N818 - named as the family in core is
-    """A stream has nothing that was known by then."""
+    """A stream has no events that were known at the instant."""
 
     code = "no_events"
 
@@ -44,20 +44,20 @@ class EventSource(Protocol):
     def pull(
         self, name: str, stream: Stream, as_of: datetime, cache: Cache, progress: Progress
     ) -> tuple[PulledObject, ...]:
-        """Brings into the cache what is not there yet of the events known by ``as_of``.
+        """Fetches the events known by ``as_of`` that are not in the cache yet.
 
         Arguments:
             name: the stream's name.
             stream: its declaration.
             as_of: zoned; objects may also hold rows that became known later.
-            cache: what was pulled before is in it.
-            progress: called with a sentence from time to time.
+            cache: cache with the objects of earlier pulls.
+            progress: called with a short message now and then.
 
         Returns:
-            Every object with a row known by then, in order of their keys.
+            Every object with a row known by ``as_of``, sorted by key.
 
         Raises:
-            DataError: when there is none, or the source contradicts what it said before.
+            DataError: when there is none, or the source contradicts its earlier content.
             Unavailable: when the source does not answer, or the disk is full.
         """
         ...
@@ -66,8 +66,8 @@ class EventSource(Protocol):
 class FileEvents:
     """Parquet objects under ``<store>/<path>/dt=YYYY-MM-DD/``, dt being a day of known time.
 
-    No row of a partition may have become known before its day: a run as of an earlier instant does
-    not look into it.
+    No row of a partition may have become known before its day, because runs as of an earlier
+    instant do not read it.
     """
 
     def __init__(self, store: ObjectStore) -> None:
@@ -125,18 +125,18 @@ class FileEvents:
                     hint="bring the file in with `gauntlet import`, or move it to its day",
                 )
             if day > last:
-                return  # keys come in order, so only later days follow
+                return  # keys are sorted, so only later days follow
             yield stored
 
 
 def stream_prefix(name: str, stream: Stream) -> str:
-    """Key prefix of a stream's objects, with a slash at its end."""
+    """Key prefix of a stream's objects, with a trailing slash."""
     path = stream.source.path if isinstance(stream.source, FilesSource) else None
     return (path or name).strip("/") + "/"
 
 
 def partition_day(key: str) -> date | None:
-    """The day in the part of a key after the stream's prefix; ``None`` when there is none."""
+    """The day in a key without the stream's prefix; ``None`` when there is none."""
     match = _PARTITION.match(key)
     try:
         return date.fromisoformat(match[1]) if match else None
@@ -145,7 +145,7 @@ def partition_day(key: str) -> date | None:
 
 
 def day_start(day: date) -> datetime:
-    """Midnight UTC at which a day starts."""
+    """Midnight UTC at the start of a day."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 

@@ -1,4 +1,4 @@
-"""The port of an object store: list, read what was listed, write complete or not at all."""
+"""The port of an object store: list, read a listed version, write atomically."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipelines.core.records import Record
 
 
 class StoredObject(Record):
-    """One version of one object, as a listing showed it."""
+    """One version of one object, as listed."""
 
     key: str = Field(description="path below the store, with / between its parts")
     size: int = Field(ge=0, description="bytes")
@@ -25,11 +25,11 @@ class ObjectStore(Protocol):
 
     @property
     def address(self) -> str:
-        """Where the store is, without credentials."""
+        """Address of the store, without credentials."""
         ...
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """The objects whose key starts with ``prefix``, in order of their keys.
+        """The objects whose key starts with ``prefix``, sorted by key.
 
         Raises:
             Unavailable: when the store does not answer.
@@ -37,21 +37,21 @@ class ObjectStore(Protocol):
         ...
 
     def read(self, stored: StoredObject, to: Path) -> None:
-        """Copies exactly the version that was listed to the file ``to``.
+        """Copies the exact listed version to the file ``to``.
 
         Raises:
-            IntegrityError: when that version is gone or its content was replaced.
+            IntegrityError: when that version is missing or its content was replaced.
             Unavailable: when the store does not answer.
         """
         ...
 
     def write(self, key: str, content: Path | bytes, *, if_absent: bool = True) -> StoredObject:
-        """Stores an object, complete or not at all.
+        """Stores an object atomically.
 
         Arguments:
             key: path below the store.
             content: a file or the bytes themselves.
-            if_absent: keep an object that is there already; it is returned as it is.
+            if_absent: keep and return an object that already exists.
 
         Raises:
             Unavailable: when the store does not answer or is full.

@@ -1,4 +1,4 @@
-"""What a stream holds, in numbers: span, repeated events, shares of missing values."""
+"""Statistics of a stream: time span, repeated events, shares of missing values."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def stream_facts(table: ibis.Table, stream: Stream) -> StreamFacts:
     """Counts over a canonical table.
 
     Arguments:
-        table: from ``open_streams``.
-        stream: its declaration. Events are the same when the columns of its ``id`` are; they
-            contradict each other when any other declared column, or the event time, differs. When
-            a row became known is not compared: the same fact may be delivered twice.
+        table: table from ``open_streams``.
+        stream: its declaration. Events are the same when the columns of ``id`` are equal; they
+            contradict each other when any other declared column, or the event time, differs. The
+            known time is not compared: the same fact may be delivered twice.
     """
     columns = list(stream.columns)
     measures: dict[str, Any] = {
@@ -63,14 +63,14 @@ def stream_facts(table: ibis.Table, stream: Stream) -> StreamFacts:
 
 
 def _duplicates(table: ibis.Table, stream: Stream, rows: int) -> tuple[int, int]:
-    """Repeated and contradicting rows; the costly part runs only over ids that stand twice."""
+    """Numbers of repeated and contradicting rows; the slow part uses only repeated ids."""
     identity = list(stream.id)
     distinct = int(_first_row(table[identity].distinct().aggregate(n=lambda t: t.count()))["n"])
     if distinct == rows:
         return 0, 0
     counted = table.group_by(identity).aggregate(copies=lambda t: t.count())
     twice = counted.filter(lambda t: t["copies"] > 1)
-    # a join would lose ids with a missing part, so equality is of nulls too
+    # nulls count as equal, so that the join keeps ids with a missing part
     same = [
         table[name].identical_to(twice[name])  # type: ignore[no-untyped-call, unused-ignore]
         for name in identity

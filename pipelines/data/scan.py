@@ -1,4 +1,4 @@
-"""Reads each object once: its columns, its times, the hash of its rows visible at an instant."""
+"""Scans each object once: its columns, its times, the hash of its rows visible at an instant."""
 
 # ruff: noqa: S608 - names are quoted by rows.quoted, and text by rows.literal
 
@@ -44,7 +44,7 @@ _BATCH_OBJECTS = 256
 
 
 class Scan(Record):
-    """What one object holds; times are microseconds since 1970, sums those of the row hashes."""
+    """Facts about one object; times are microseconds since 1970, sums are of the row hashes."""
 
     rows: int
     visible: int
@@ -65,13 +65,13 @@ def scan_objects(
     cache: Cache,
     progress: Progress,
 ) -> dict[str, Scan]:
-    """What each object holds as of an instant, by SHA-256; scanned objects are not read again.
+    """Facts about each object as of an instant, by SHA-256; scanned objects are not read again.
 
-    An object that also holds rows known later is read each time: its part that is visible differs.
+    An object that also has rows known later is read each time, because its visible part differs.
 
     Raises:
         DataError: when columns, times or the partition of an object contradict the declaration.
-        IntegrityError: when an object's content is not what was pulled.
+        IntegrityError: when an object's content differs from the pulled content.
     """
     declared = {"scan": 3, "stream": stream.digest}
     notes: dict[str, Any] = cache.note("scans", declared) or {}
@@ -97,7 +97,7 @@ def scan_objects(
             scans = _scan(name, stream, paths, schema, as_of)
             for sha256, scan in scans.items():
                 found[sha256] = scan
-                if scan.visible == scan.rows:  # a part of an object is true of one instant only
+                if scan.visible == scan.rows:  # scans of partly visible objects are not reusable
                     notes[sha256] = scan.as_json()
         cache.keep_note("scans", declared, notes)
         known_good = batch[-1].key
@@ -111,7 +111,7 @@ def scan_objects(
 def by_schema(
     name: str, stream: Stream, objects: Sequence[PulledObject], cache: Cache
 ) -> list[tuple[dict[str, PulledObject], pa.Schema]]:
-    """Objects of equal columns together, by their path in the cache."""
+    """Objects grouped by equal columns, by their path in the cache."""
     return list(_by_schema(name, stream, objects, cache, ""))
 
 

@@ -1,7 +1,7 @@
-"""Snapshots: what a run as of an instant reads, pinned, with one id for all of its content.
+"""Snapshots: the pinned data of a run as of an instant, with one id for all of its content.
 
-The id is made of the instant and, for each stream, the columns declared and the hash of the rows
-known by then. So it depends on no file layout, on no order, and on nothing that became known later.
+The id is computed from the instant and, for each stream, the declared columns and the hash of the
+rows known by then. So it does not depend on file layout, order, or rows that became known later.
 """
 
 # ruff: noqa: S608 - names are quoted by rows.quoted, and text by rows.literal
@@ -29,7 +29,7 @@ from pipelines.spec.streams import Stream
 
 
 class SnapshotObject(PulledObject):
-    """A pinned object and how many of its rows the snapshot sees."""
+    """A pinned object and the number of its rows that are visible in the snapshot."""
 
     rows: int = Field(ge=0, description="rows known by the snapshot's instant")
 
@@ -54,7 +54,7 @@ class Snapshot(Record):
 
     @property
     def id(self) -> str:
-        """64 hexadecimal digits: the same for the same instant and visible rows, for ever."""
+        """64 hexadecimal digits: always the same for the same instant and visible rows."""
         content = {name: [one.rows, one.content_hash] for name, one in self.streams.items()}
         return digest_of({"as_of": instant_text(self.as_of), "streams": content})
 
@@ -69,23 +69,22 @@ def take_snapshot(
     cache: Path,
     progress: Progress | None = None,
 ) -> Snapshot:
-    """Pulls what is new, reads what was not read before, and writes the manifest.
+    """Pulls new objects, scans those not scanned before, and writes the manifest.
 
     Arguments:
         streams: declared streams, by name.
         as_of: zoned; rows known at or before it are visible.
-        sources: one for each declared stream.
-        cache: folder; may be shared by all models and runs.
-        progress: called with a sentence from time to time.
+        sources: event source of each declared stream.
+        cache: cache folder; models and runs can share it.
+        progress: called with a short message now and then.
 
     Returns:
-        The snapshot; when one with this id was taken before and its objects are still in the
-        cache, that one.
+        The snapshot; an earlier one with the same id if its objects are still in the cache.
 
     Raises:
         DataError: when events are missing, malformed, or contradict their declaration.
-        IntegrityError: when a cached object is not what it was.
-        Unavailable: when a source does not answer or the disk is full; running again is safe.
+        IntegrityError: when a cached object has changed.
+        Unavailable: when a source does not answer or the disk is full; it is safe to retry.
     """
     lacking = sorted(set(streams) - set(sources))
     if lacking:
@@ -112,11 +111,11 @@ def take_snapshot(
 
 
 def load_snapshot(cache: Path, snapshot_id: str) -> Snapshot:
-    """The snapshot of that id, from its manifest.
+    """The snapshot with that id, from its manifest.
 
     Raises:
         DataError: when there is none.
-        IntegrityError: when the manifest is not what was written.
+        IntegrityError: when the manifest has changed.
     """
     path = _manifest(cache, snapshot_id)
     if not path.is_file():
@@ -142,23 +141,23 @@ def load_snapshot(cache: Path, snapshot_id: str) -> Snapshot:
 def open_streams(
     snapshot: Snapshot, streams: Mapping[str, Stream], cache: Path, connection: Any
 ) -> dict[str, ibis.Table]:
-    """The canonical tables of a snapshot, every object verified.
+    """The canonical tables of a snapshot; verifies every object.
 
     Arguments:
         snapshot: taken with the same declarations.
         streams: the declared streams to open, by name; all of them are in the snapshot.
-        cache: the folder it was taken into.
-        connection: ``ibis.duckdb.connect()``; temporary views are made in it.
+        cache: cache folder of the snapshot.
+        connection: ``ibis.duckdb.connect()``; temporary views are created in it.
 
     Returns:
         By stream: ``event_time``, ``known_time`` (timestamp(6), UTC, no zone), then the declared
         columns. No row is known after ``snapshot.as_of``.
 
     Raises:
-        IntegrityError: when an object is gone or its content changed.
+        IntegrityError: when an object is missing or its content changed.
     """
     held, tables = Cache(cache), {}
-    # Each query opens every object; what stands at their ends is read once, as they never change.
+    # Each query opens every object; objects never change, so cache their footers.
     connection.raw_sql("SET parquet_metadata_cache = true")
     for name, stream in streams.items():
         objects = [one for one in snapshot.streams[name].objects if one.rows]

@@ -1,1 +1,1 @@
-"""Ingestion: foreign CSV and Parquet files become typed, canonical partitions of a stream."""
+"""Ingestion: converts external CSV and Parquet files to typed, canonical stream partitions."""

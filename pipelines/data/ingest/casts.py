@@ -1,4 +1,4 @@
-"""SQL that reads a foreign file's column as a declared type, and says which values it cannot."""
+"""SQL that reads a column of an external file as a declared type, and finds unreadable values."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def read_as(
     zone: str | None = None,
     time_format: str | None = None,
 ) -> str | None:
-    """SQL that is the value, or NULL where it cannot be read; ``None`` when the types do not match.
+    """SQL of the value, NULL where it cannot be read; ``None`` when the types do not match.
 
     Arguments:
         column: name in the file.
         arrow: the file's type; text for every column of a CSV file.
-        kind: declared.
-        zone: of times that carry none; without it they cannot be read.
+        kind: the declared type.
+        zone: zone of times without one; without it they cannot be read.
         time_format: as in ``strptime``, for text that is not ISO 8601.
     """
     name = quoted(column)
@@ -94,7 +94,7 @@ def _zoned_text(name: str) -> str:
 
 
 def _cast_time(name: str, sql_type: str) -> str:
-    """DuckDB wants seconds and no blank before an offset; texts without are rare, and mended."""
+    """SQL of a cast to time. Adapts texts without seconds or with a blank before the offset."""
     mended = f"regexp_replace({name}, '([T ]\\d{{1,2}}:\\d{{2}})($|[^:0-9])', '\\1:00\\2')"
     mended = f"regexp_replace({mended}, '\\s+([+-]\\d{{2}})', '\\1')"
     plain = f"try_cast({name} AS {sql_type})"
@@ -102,7 +102,7 @@ def _cast_time(name: str, sql_type: str) -> str:
 
 
 def _from_wall_clock(local: str, zone: str | None) -> str:
-    """A clock's reading as UTC; NULL in the hour that a clock skips in spring."""
+    """SQL of a local time in UTC; NULL in the hour that is skipped in spring."""
     if zone is None:
         return "NULL::TIMESTAMP"
     if zone == "UTC":

@@ -1,8 +1,8 @@
-"""Brings CSV and Parquet files into a stream: checked whole first, then written day by day.
+"""Imports CSV and Parquet files into a stream: checks them completely, then writes day by day.
 
-Nothing is written while any row is wrong. A day's object is complete or absent, and rows that the
-stream has already are not written again; so an import may be repeated after any interruption, and
-so may one of a file that has grown since.
+Nothing is written if any row is wrong. A day's object is complete or absent, and rows that are
+already in the stream are not written again. So an import can be repeated after an interruption, or
+with a file that has grown since.
 """
 
 # ruff: noqa: S608 - names are quoted by rows.quoted, and text by rows.literal
@@ -43,7 +43,7 @@ from pipelines.spec.streams import KnownTimeRule, Stream
 
 
 class ImportReport(Record):
-    """What an import did."""
+    """The result of an import."""
 
     stream: str
     files: int
@@ -66,15 +66,15 @@ def import_files(
     """Adds the rows of files to a stream.
 
     Arguments:
-        files: CSV with a header, or Parquet; either may be packed with gzip.
+        files: CSV with a header, or Parquet; either may be compressed with gzip.
         name: the stream's name.
         stream: its declaration.
-        store: where the stream is.
-        reading: how to read the files.
-        progress: called with a sentence from time to time.
+        store: object store of the stream.
+        reading: options for reading the files.
+        progress: called with a short message now and then.
 
     Returns:
-        What was read and written, and which column or rule says when a row became known.
+        The rows read and written, and the column or rule of the known time.
 
     Raises:
         DataError: when a file is missing or empty, or a row contradicts the declaration.
@@ -202,7 +202,7 @@ def _drop_known_rows(
     *,
     work: Path,
 ) -> None:
-    """Makes the view ``fresh``: staged rows, each less the times that the stream has it already."""
+    """Creates the view ``fresh``: staged rows minus their copies that the stream already has."""
     zoned = [
         f"timezone('UTC', {quoted(column)}) AS {quoted(column)}"
         if kind is ColumnType.TIMESTAMP

@@ -1,4 +1,4 @@
-"""Writes events into a stream's partitions: by day of known time, each object named by its rows."""
+"""Writes events to a stream's partitions by day of known time; object names hash the rows."""
 
 # ruff: noqa: S608 - names are quoted by rows.quoted, and text by rows.literal
 
@@ -34,13 +34,13 @@ def write_events(
     """Adds rows to a stream; writing the same rows of a day again changes nothing.
 
     Arguments:
-        store: where the stream is.
+        store: object store of the stream.
         stream_path: its folder below the store.
         table: rows with the declared column names; every time with a zone.
-        known_time: the column that says when a row became known.
+        known_time: the column with the known time.
 
     Returns:
-        One object for each day of known time that has rows, in order of days.
+        One object for each day of known time with rows, sorted by day.
 
     Raises:
         DataError: when the column is absent, has no zone, or lacks a value.
@@ -76,12 +76,12 @@ def write_partitions(
     """Writes a relation's rows, one object for each day, in bounded memory.
 
     Arguments:
-        connection: DuckDB, its time zone UTC.
+        connection: DuckDB connection with time zone UTC.
         relation: name of a table or view with the columns to store.
-        day: SQL of the day of known time.
-        store: where to.
+        day: SQL expression of the day of known time.
+        store: object store to write to.
         stream_path: the stream's folder.
-        folder: for drafts.
+        folder: folder for drafts.
         progress: called after each day.
     """
     described = connection.execute(f"DESCRIBE {relation}").fetchall()

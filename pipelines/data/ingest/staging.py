@@ -1,4 +1,4 @@
-"""Reads foreign CSV and Parquet files into one typed table, in bounded memory."""
+"""Reads external CSV and Parquet files into one typed table, in bounded memory."""
 
 # ruff: noqa: S608 - names are quoted by rows.quoted, and text by rows.literal
 
@@ -27,15 +27,15 @@ _GZIP = b"\x1f\x8b"
 
 @dataclass(frozen=True)
 class Reading:
-    """How the files are to be read.
+    """Options for reading the files.
 
     Arguments:
         columns: declared name -> name in the file, where they differ.
-        zone: of times without one, such as ``Europe/Berlin``. An hour that a clock shows twice in
-            autumn counts as standard time; one that it skips in spring is an error.
+        zone: zone of times without one, such as ``Europe/Berlin``. An hour that occurs twice in
+            autumn counts as standard time; a time in the hour skipped in spring is an error.
         time_format: as in ``strptime``, when times are not ISO 8601.
-        missing: texts in CSV files that mean that there is no value.
-        memory: DuckDB's limit.
+        missing: texts in CSV files that mean a missing value.
+        memory: DuckDB's memory limit.
     """
 
     columns: Mapping[str, str] | None = None
@@ -54,24 +54,24 @@ def stage_file(
     how: Reading,
     work: Path,
 ) -> None:
-    """Reads a file into the table ``staged``: stored names, declared types, times UTC unzoned.
+    """Reads a file into the table ``staged``: stored names, declared types, UTC times without zone.
 
     Arguments:
-        connection: DuckDB.
-        file: CSV with a header or Parquet, may be packed.
+        connection: DuckDB connection.
+        file: CSV with a header or Parquet, may be compressed.
         name: the stream's name.
         stream: its declaration.
-        how: columns, zone and so on.
-        work: folder for what is unpacked.
+        how: options for reading the file.
+        work: folder for uncompressed files.
 
     Raises:
-        DataError: when the file or a value in it is not what is declared.
+        DataError: when the file or a value in it does not match the declaration.
     """
     relation, schema = _relation(file, work, how)
     wanted, given = stored_types(stream), how.columns or {}
     where = f"stream {name}, file {file}"
     names = {column: given.get(column, column) for column in wanted}
-    # types are compared below, by what can be read as what; here it is about names only
+    # only names are checked here; types are compared below, when columns are cast
     there = pa.schema([(one, pa.null()) for one in schema.names])
     check_schema(
         there,
@@ -122,7 +122,7 @@ def stage_file(
 
 
 def _is_missing(source: str, arrow: pa.DataType, kind: ColumnType) -> str:
-    """SQL that is true for a value that says itself that it is none: a float's NaN, blank text."""
+    """SQL that is true for an explicitly missing value: NaN of a float, blank text."""
     if pa.types.is_floating(arrow):
         return f"isnan({quoted(source)})"
     if pa.types.is_string(arrow) and kind is not ColumnType.STRING:
@@ -131,7 +131,7 @@ def _is_missing(source: str, arrow: pa.DataType, kind: ColumnType) -> str:
 
 
 def _relation(file: Path, work: Path, how: Reading) -> tuple[str, pa.Schema]:
-    """SQL that reads a file, and its columns: those of a CSV file are all text."""
+    """SQL that reads a file, and its columns; all columns of a CSV file are text."""
     head = _head(file)
     if head == b"PAR1" or (packed := _head(file, unpack=True)) == b"PAR1":
         path = file
@@ -160,9 +160,9 @@ def _relation(file: Path, work: Path, how: Reading) -> tuple[str, pa.Schema]:
 
 
 def _header(file: Path, *, packed: bool) -> tuple[str, list[str]]:
-    """The delimiter, which stands most often in the first line, and the names of the columns.
+    """The delimiter, which is the most frequent in the first line, and the column names.
 
-    Left to guess them, DuckDB reads a file with one broken line as one wide column.
+    If DuckDB detects them, it reads a file with one broken line as a single column.
     """
     with gzip.open(file, "rb") if packed else file.open("rb") as opened:
         line = opened.readline(1 << 20)
