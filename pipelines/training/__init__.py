@@ -1,1 +1,1 @@
-"""From a frame of features to a model and to what the recent window says about it."""
+"""Fits a model on a frame of features and prepares its evaluation on the recent window."""

@@ -1,4 +1,4 @@
-"""The naive forecast that a first version has to beat: a constant for each entity."""
+"""The naive forecast that a first version must beat: a constant for each entity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PRIOR_LABELS = 30  # the overall constant counts as this many labels of each ent
 def baseline_predictions(
     spec: ModelSpec, training: pd.DataFrame, rows: pd.DataFrame, classes: tuple[str, ...]
 ) -> Floats:
-    """For each row the constant that did best on its entity's training labels, shape (rows,).
+    """For each row the best constant for its entity's training labels, shape (rows,).
 
     That is the primary metric's constant: median, quantile, mean or share of positives. The overall
     constant is added to each entity's labels ``PRIOR_LABELS`` times. So an entity without training
@@ -25,7 +25,7 @@ def baseline_predictions(
     Arguments:
         training: labelled rows of the training span: keys and label.
         rows: keys of the rows to predict.
-        classes: of a classifier, else empty.
+        classes: classes of a classifier, otherwise empty.
 
     Source: the m-estimate of Cestnik (1990), ECAI, for rates; the same counting for quantiles.
     """
@@ -46,7 +46,7 @@ def baseline_predictions(
 
 
 def _level(spec: ModelSpec) -> float | None:
-    """The quantile that minimises the primary metric; none where the mean does."""
+    """The quantile that minimises the primary metric; ``None`` where the mean does."""
     match spec.metric.name:
         case Metric.ABSOLUTE_ERROR | Metric.SCALED_ABSOLUTE_ERROR:
             return 0.5
@@ -63,7 +63,7 @@ def _means(label: Floats, code: Integers, entities: int, prior: float) -> Floats
 
 
 def _quantiles(label: Floats, code: Integers, entities: int, prior: float, level: float) -> Floats:
-    """Quantiles, linear between neighbours, without writing the prior's copies down."""
+    """Quantiles, linearly interpolated, without materializing the prior's copies."""
     ordered = label[np.lexsort((label, code))]
     count = np.bincount(code, minlength=entities)
     first = np.cumsum(count) - count

@@ -1,4 +1,4 @@
-"""What kind each feature column is, and a frame's features as an estimator takes them."""
+"""The kind of each feature column, and a frame's features as input of an estimator."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _column_type(spec: ModelSpec, feature: Feature) -> ColumnType:
 
 
 def text_features(spec: ModelSpec) -> frozenset[str]:
-    """Names of the features that are texts; all others come to an estimator as float64."""
+    """Names of the features that are texts; all others are passed to an estimator as float64."""
     return frozenset(
         feature.name
         for feature in spec.features
@@ -65,7 +65,7 @@ def feature_matrix(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     Missing values are NaN in both. Categories that are numbers or yes/no are float64 as well.
 
     Raises:
-        DataError: when a feature is not in the frame or holds what is not a number.
+        DataError: when a feature is not in the frame or contains a value that is not a number.
     """
     absent = [name for name in spec.feature_names if name not in frame.columns]
     if absent:

@@ -27,7 +27,7 @@ MOST_HISTOGRAM_CATEGORIES = 255
 
 
 def build_pipeline(spec: ModelSpec, cardinality: dict[str, int], seed: int) -> Pipeline:
-    """The unfitted pipeline: columns picked by name, prepared, then the estimator.
+    """The unfitted pipeline: selects columns by name, prepares them, then applies the estimator.
 
     Estimators that take missing values get numbers as they are and categories as codes (unknown
     -1, missing NaN). All others get numbers with the median for what is missing, scaled, and one
@@ -38,7 +38,7 @@ def build_pipeline(spec: ModelSpec, cardinality: dict[str, int], seed: int) -> P
         seed: the estimator's ``random_state``, where it has one.
 
     Raises:
-        SpecError: when the class does not exist, is of the wrong kind, or knows no such parameter.
+        SpecError: when the class does not exist, is of the wrong kind, or lacks a parameter.
     """
     estimator = declared_estimator(spec, seed)
     texts = categorical_features(spec)

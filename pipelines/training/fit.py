@@ -55,7 +55,7 @@ def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
     Arguments:
         frame: rows of the training window, with features and ``label``; rows without a label
             are left out.
-        seed: decides everything that is random in the estimator.
+        seed: random state of the estimator.
 
     Raises:
         NoMaturedLabel: when no row has a label.
@@ -63,7 +63,7 @@ def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
         SingleClass: when all labels are equal.
         SpecError: when the estimator or one of its parameters is wrong, or there are more than
             two classes.
-        DataError: when the estimator refuses the rows.
+        DataError: when the estimator rejects the rows.
     """
     labelled = frame[frame["label"].notna()]
     _enough(spec, len(labelled), len(frame))
@@ -115,7 +115,7 @@ def label_numbers(label: pd.Series, classes: tuple[str, ...]) -> Floats:
 
 
 def _label_text(value: object) -> str:
-    """One spelling for 1, 1.0 and True, however a store gave the label back."""
+    """One text for 1, 1.0 and True, whatever type a store returns for the label."""
     if isinstance(value, bool | np.bool_ | int | float | np.number):
         return repr(float(value)).removesuffix(".0")
     return str(value)

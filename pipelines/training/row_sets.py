@@ -1,4 +1,4 @@
-"""The rows that two recipes train on and are judged on, and which of them are the same rows."""
+"""The training and evaluation rows of two recipes, and which of them are the same."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIDES: tuple[Side, Side] = ("champion", "candidate")
 
 @dataclass(frozen=True)
 class RecipeView:
-    """A recipe, and under which names its features stand in frames that hold both recipes'."""
+    """A recipe, with the names of its features in frames of both recipes."""
 
     spec: ModelSpec
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -38,16 +38,16 @@ class RecipeView:
 
 @dataclass(frozen=True)
 class AuditData:
-    """All that an audit reads.
+    """The data of an audit.
 
     Every frame holds keys, decision_time, label and the features of both arms.
     ``descriptive_columns`` maps further columns to the words that reports use for them: columns
     that may describe a group of rows.
 
-    ``training`` are the rows each recipe trains on, under its own label rule. ``recent`` are the
-    recent window's rows by whose points and whose label rule: where both recipes agree on points
-    or on labels, the champion's stand for both. The live population are the champion's points:
-    about these production asks today.
+    ``training`` has the training rows of each recipe, with its own label rule. ``recent`` has the
+    recent window's rows by recipe of the points and recipe of the label rule: where both recipes
+    have equal points or labels, the champion's are used for both. The live population is the
+    champion's points, for which production requests predictions today.
     """
 
     champion: RecipeView
@@ -57,17 +57,17 @@ class AuditData:
     descriptive_columns: Mapping[str, str] = field(default_factory=dict)
 
     def arm(self, side: Side) -> RecipeView:
-        """One of the two."""
+        """The recipe of one side."""
         return self.champion if side == "champion" else self.candidate
 
     @property
     def new_points(self) -> bool:
-        """Whether the candidate is judged on other points."""
+        """Whether the candidate has other points than the champion."""
         return any(points == "candidate" for points, _ in self.recent)
 
     @property
     def new_labels(self) -> bool:
-        """Whether the candidate is judged by other labels."""
+        """Whether the candidate has other labels than the champion."""
         return any(label == "candidate" for _, label in self.recent)
 
     def recent_rows(self, points: Side, label: Side) -> pd.DataFrame:
@@ -78,7 +78,7 @@ class AuditData:
 
     @property
     def live(self) -> pd.DataFrame:
-        """What production asks about, with the labels in force."""
+        """The rows of the live population, with the champion's labels."""
         return self.recent_rows("champion", "champion")
 
 
@@ -125,7 +125,7 @@ def row_ids(keys: tuple[str, ...], rows: pd.DataFrame) -> Hashes:
 
 
 def _hashed(columns: Mapping[str, pd.Series]) -> Hashes:
-    """Equal values hash alike, however wide their columns are in memory."""
+    """Hashes of rows; equal values have equal hashes, whatever the width of their types."""
     plain = {
         name: column.to_numpy(np.float64, na_value=np.nan)
         if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)

@@ -1,4 +1,4 @@
-"""Which stretch of time a model is trained on and which it is judged on. Durations only, no rows.
+"""The training span and the recent window of a run. Durations only, no rows.
 
 With ``maturity`` = the label's horizon + delay and T = as-of, from left to right:
 
@@ -36,7 +36,7 @@ class SplitPlan(Record):
 
     @property
     def trained_until(self) -> datetime:
-        """The instant from which on no training label reaches."""
+        """The instant before which all training labels end."""
         return self.train.end + self.maturity
 
 
@@ -54,10 +54,10 @@ def split_plan(spec: ModelSpec, as_of: datetime) -> SplitPlan:
 
 
 def comparison_window(plan: SplitPlan, champion: SplitPlan) -> Window:
-    """The part of the recent window that neither model's training labels reach into.
+    """The part of the recent window that overlaps neither model's training labels.
 
     It is the whole window unless the champion was trained later than the candidate; it is empty
-    when the champion knows all of it, and then no comparison is possible.
+    when the champion was trained on all of it, and then no comparison is possible.
     """
     start = max(plan.recent.start, champion.trained_until)
     return Window(min(start, plan.recent.end), plan.recent.end)
