@@ -1,4 +1,4 @@
-"""Where the local stack keeps things, which processes it has, and the environment they share."""
+"""The paths of the local stack, its processes, and their shared environment."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def port(setting: str, default: int) -> int:
     """A port from the environment.
 
     Raises:
-        StackError: it is no port.
+        StackError: it is not a port.
     """
     text = os.environ.get(setting, str(default))
     if not text.isdecimal() or not 0 < int(text) < 65536:
@@ -49,7 +49,7 @@ def private(path: Path, text: str) -> None:
 
 @dataclass(frozen=True)
 class Stack:
-    """Where everything is, and which processes there are."""
+    """The paths and processes of the local stack."""
 
     settings: Settings
     airflow_port: int
@@ -112,7 +112,7 @@ class Stack:
 
     @property
     def jwt_secret(self) -> str:
-        """What Airflow's daemons sign with; the same for all of them, made once for each home."""
+        """The signing secret of all of Airflow's daemons, made once for each home."""
         path = self.state / "jwt_secret"
         if not path.exists():
             private(path, secrets.token_urlsafe(48))

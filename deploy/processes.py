@@ -28,7 +28,7 @@ GRACE_S = 8.0
 
 
 class StackError(Exception):
-    """Something that keeps the stack from running, said so that a person can put it right."""
+    """A problem that prevents the stack from running, described so that a user can fix it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Process:
     """One long-running program.
 
     Arguments:
-        name: what people call it; also the name of its pid file and log.
+        name: its name; also the name of its pid file and log.
         command: program and arguments.
         state: folder of pid files.
         logs: folder of logs.
@@ -44,7 +44,7 @@ class Process:
         port: TCP port on loopback that it will hold, if any.
         port_setting: the environment variable that moves the port.
         user: the account to run under, when it is not the caller's.
-        stop_signal: what asks it to end.
+        stop_signal: the signal that stops it.
     """
 
     name: str

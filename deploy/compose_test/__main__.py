@@ -28,11 +28,11 @@ MODEL = "demand"
 
 
 def main() -> int:
-    """The command line; 0 when everything was seen."""
+    """Run the command line; returns 0 when every check passed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", type=Path, help="keep a private engine's images in this folder")
     keep = parser.parse_args().keep
-    # An end that was asked for still takes everything down.
+    # Take everything down on SIGTERM as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="gauntlet-") as place:
         try:
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def private(folder: Path, place: Path) -> None:
-    """Test on an engine of our own, whose data are in a folder."""
+    """Test on a private engine with its data in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     check_private(folder)
     say("engine: a private one, with stand-ins from packages for a registry's images")
@@ -65,15 +65,15 @@ def private(folder: Path, place: Path) -> None:
 
 
 def clear(engine: Engine) -> None:
-    """Remove what a killed run left in a folder of images that was kept."""
+    """Remove the remains of a killed run from a folder with kept images."""
     if left := engine.docker("ps", "--all", "--quiet").split():
         engine.docker("rm", "--force", *left)
     engine.docker("system", "prune", "--force", "--volumes")
 
 
 def test(engine: Engine, place: Path, *, own: bool) -> None:
-    """Bring the stack up, run one scheduled retraining, look at what it left, ask the service, take
-    all down."""
+    """Bring the stack up, run one scheduled retraining, check its results, send a predict request,
+    and take all down."""
     env_file = place / "compose.env"
     values = write_environment(env_file, TAG, STANDIN_IMAGES if own else {})
     stack = Stack(engine, engine.compose(), project_name(), values, env_file)

@@ -1,4 +1,4 @@
-"""The stack of docker-compose.yml on an engine: up, healthy, asked, down, nothing left."""
+"""The stack of docker-compose.yml on an engine: start, health, requests, removal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILE = ROOT / "docker-compose.yml"
 HEALTHY_S = 400.0
 SERVING = "serving"  # a profile, and its one service
 ONCE = {"prepare"}
-ENDED = {0, 143}  # by itself, or by the signal that asked it to
+ENDED = {0, 143}  # exit codes: ended by itself, or by SIGTERM
 
 
 def write_environment(path: Path, tag: str, more: Mapping[str, str]) -> dict[str, str]:
@@ -66,7 +66,7 @@ def services(*profiles: str) -> set[str]:
 
 
 def free_ports(number: int) -> list[str]:
-    """Ports of loopback that nobody holds at this moment."""
+    """Ports of loopback that are free at this moment."""
     held = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
     ports = [str(one.getsockname()[1]) for one in held]
     for one in held:
@@ -82,7 +82,7 @@ class Stack:
         engine: where it runs.
         command: Compose's command.
         project: its name; everything that it makes is labelled with it.
-        values: what stands in its .env.
+        values: values of its .env.
         env_file: that file.
     """
 
@@ -102,7 +102,7 @@ class Stack:
         return run(command, env={**env, "COMPOSE_ANSI": "never"}, shown=shown)
 
     def containers(self) -> list[dict[str, Any]]:
-        """What the engine knows about each container of the project."""
+        """The engine's data about each container of the project."""
         label = f"label=com.docker.compose.project={self.project}"
         ids = self.engine.docker("ps", "--all", "--quiet", f"--filter={label}").split()
         return list(json.loads(self.engine.docker("inspect", *ids))) if ids else []
@@ -112,7 +112,7 @@ class Stack:
         self.compose("up", "--detach", "--no-build", *sorted(services(*profiles)))
 
     def wait_until_healthy(self, *profiles: str) -> dict[str, float]:
-        """Wait for every service that was asked for; each one's seconds until its health.
+        """Wait until every requested service is healthy; returns the seconds of each.
 
         Raises:
             BlockedError: a container ended, or one is not healthy in time.
@@ -144,7 +144,7 @@ class Stack:
         return self.compose("exec", "-T", service, *script, *arguments, shown=True)
 
     def published(self) -> list[str]:
-        """See that both pages answer on loopback, and that every port is bound to it alone.
+        """Check that both pages answer on loopback, and that every port is bound to it alone.
 
         Raises:
             BlockedError: a page does not answer, or a port is open to other machines.
@@ -163,7 +163,7 @@ class Stack:
         return pages
 
     def stop(self) -> None:
-        """Ask every service to end.
+        """Stop every service.
 
         Raises:
             BlockedError: one had to be killed, or ended with an error.

@@ -29,7 +29,7 @@ SERVICE = "http://127.0.0.1:8000"
 
 
 def say(text: str) -> None:
-    """Tell the person outside; standard error passes through at once."""
+    """Print a message to standard error, which is shown at once."""
     sys.stderr.write(f"          {text}\n")
 
 
@@ -139,7 +139,7 @@ def follow(dag: str, kind: str, token: str) -> None:
 
 
 def tell(tasks: list[dict[str, Any]], told: dict[str, str], begun: float) -> None:
-    """Say each task's state when it has ended."""
+    """Print each task's state when it has ended."""
     for task in sorted(tasks, key=lambda task: task["end_date"] or "9"):
         state, name = task["state"], task["task_id"]
         if state in {"success", "failed", "skipped", "upstream_failed"} and name not in told:
@@ -198,7 +198,7 @@ def check(model: str, bucket: str) -> None:
 
 
 def predict(model: str) -> None:
-    """Ask the service that runs beside this about one pair.
+    """Send a predict request for one pair to the service in this stack.
 
     Raises:
         SystemExit: it refused, or a feature view was not there for it.

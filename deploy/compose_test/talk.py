@@ -1,4 +1,4 @@
-"""What the test says, the commands it runs, and the one error that a person reads."""
+"""Output of the test, the commands that it runs, and its error for users."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ BEGUN = time.monotonic()
 
 
 class BlockedError(Exception):
-    """What is in the way, and what to do about it."""
+    """An obstacle to the test, and how to remove it."""
 
 
 def say(text: str) -> None:
-    """A line with the seconds since the start."""
+    """Print a line with the seconds since the start."""
     sys.stdout.write(f"{time.monotonic() - BEGUN:6.0f} s  {text}\n")
     sys.stdout.flush()
 
 
 @contextmanager
 def timed(what: str) -> Iterator[None]:
-    """Say what begins, and how long it took."""
+    """Print the start of a step and its duration."""
     say(f"{what} ...")
     begun = time.monotonic()
     yield
