@@ -52,7 +52,7 @@ def password_file(path: Path, password: str) -> None:
 
 
 def main() -> None:
-    """Do all of it, saying what is done."""
+    """Run all steps and print each of them."""
     environment = os.environ
     databases(environment["POSTGRES_ADMIN_URL"], environment["POSTGRES_PASSWORD"])
     buckets(environment["ARTIFACTS_BUCKET"], environment["EVENTS_BUCKET"])

@@ -82,7 +82,7 @@ def exclusive(stack: Stack) -> Iterator[None]:
 
 
 def up(stack: Stack) -> None:
-    """Start what is not running yet, and wait until it can be used."""
+    """Start the processes that are not running yet, and wait until they are ready."""
     with exclusive(stack):
         everything = stack.names()
         if all(process.running() for process in everything if expected(stack, process.name)):
@@ -146,7 +146,7 @@ def bring_up(stack: Stack, started: list[Process]) -> None:
 
 
 def migrate(stack: Stack) -> None:
-    """Bring Airflow's database to the form that this version wants; repeatable."""
+    """Migrate Airflow's database to the schema of this version; repeatable."""
     begun = time.monotonic()
     log = stack.logs / "airflow-migrate.log"
     stack.logs.mkdir(parents=True, exist_ok=True)
@@ -184,7 +184,7 @@ def down(stack: Stack) -> None:
 
 
 def status(stack: Stack) -> None:
-    """Print what is running."""
+    """Print the running processes."""
     found = {process: process.running() for process in stack.names()}
     for process, live in found.items():
         if live:

@@ -90,7 +90,7 @@ class Engine:
 
 
 def running_engine() -> Engine | None:
-    """The engine that answers here; None when none does."""
+    """The running engine of this machine; None without one."""
     with contextlib.suppress(BlockedError, FileNotFoundError):
         run(["docker", "info"])
         return Engine()
@@ -98,10 +98,10 @@ def running_engine() -> Engine | None:
 
 
 def check_private(folder: Path) -> None:
-    """See that a private engine can be started.
+    """Check that a private engine can be started.
 
     Raises:
-        BlockedError: no, with what is missing.
+        BlockedError: it cannot; the message names what is missing.
     """
     why = "no Docker engine answers (`docker info`), and a private one cannot be started:"
     if not sys.platform.startswith("linux") or os.geteuid() != 0:

@@ -1,7 +1,7 @@
 """Images for an engine without a registry: stand-ins for those of others, and our own.
 
 One Debian system, made from packages, serves as Python's image, PostgreSQL's and Redis's; moto's
-server from our own lock serves as S3. They answer to what docker-compose.yml says to the real ones.
+server from our own lock serves as S3. They accept the same settings in docker-compose.yml.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def mirror(folder: Path = Path("/etc/apt")) -> str:
 
 
 def _network() -> dict[str, str]:
-    """How this machine reaches packages, for the length of the build: nothing is written down."""
+    """This machine's network settings for packages, used during the build and not stored."""
     index = os.environ.get("PIP_INDEX_URL")
     extra = os.environ.get("PIP_BUILD_ARGS") or (f"--index-url={index}" if index else "")
     proxies = {name: os.environ[name] for name in PROXIES if name in os.environ}

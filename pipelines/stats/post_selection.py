@@ -16,7 +16,8 @@ def gain_given_passed(estimate: float, standard_error: float, critical: float) -
 
         P(Z > x / se - g / se) = P(Z > critical - g / se) / 2
 
-    and is zero where the solution would be negative. The standard error is treated as known.
+    and is zero where the solution would be negative: zero then explains the estimate as well. The
+    standard error is treated as known.
     In simulations this was closer to the true gain than the noncentral t, which does not need
     that assumption, even with four degrees of freedom.
 
