@@ -4,7 +4,7 @@ Then the service that the profile `serving` adds answers with the version that t
 
 With an engine running, its images are those of .env (or .env.example). With none, and as root on
 Debian, a private engine is started in a network namespace of its own, with stand-ins for the
-images that a registry would give. Either way nothing is left in the end.
+images of a registry. In both cases nothing is left at the end.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def write_environment(path: Path, tag: str, more: Mapping[str, str]) -> dict[str
 def services(*profiles: str) -> set[str]:
     """The services that belong to no profile, or to one of these.
 
-    From the file itself: Compose 1.29 lists the services of profiles that nobody asked for as well.
+    Read from the file, because Compose 1.29 also lists the services of profiles not requested.
     """
     declared = yaml.safe_load(FILE.read_text(encoding="utf-8"))["services"]
     return {
