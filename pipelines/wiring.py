@@ -345,6 +345,7 @@ def settle_libraries() -> None:
     """
     defaults = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",  # importing MLflow resets the level of its logger
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # gives up on a dead server after 14 s, not minutes
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout is for results
