@@ -5,9 +5,10 @@ from __future__ import annotations
 import pickle
 import pickletools
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from typing import Literal
 
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from skops import io as skops_io
 from skops.io.exceptions import UnsupportedTypeException
@@ -93,6 +94,20 @@ def _pickled_modules(pipeline: Pipeline) -> list[str]:
 
 def requirements_of(pipeline: Pipeline, form: str) -> tuple[str, ...]:
     """What has to be installed to load it, each pinned to the version that is here."""
-    library = type(pipeline[-1]).__module__.split(".")[0]
-    needed = {*_NEEDED, form} | ({library} if library != "sklearn" else set())
+    needed = {*_NEEDED, form} | _distributions(_libraries(pipeline) - {"sklearn"})
     return tuple(f"{name}=={version(name)}" for name in sorted(needed))
+
+
+def _libraries(pipeline: Pipeline) -> set[str]:
+    """The libraries of the estimator and of all estimators nested in it."""
+    parts = (pipeline[-1], *pipeline[-1].get_params().values())
+    modules = {type(part).__module__ for part in parts if isinstance(part, BaseEstimator)}
+    return {module.partition(".")[0] for module in modules}
+
+
+def _distributions(libraries: set[str]) -> set[str]:
+    """The installed distributions that provide libraries; xgboost has two."""
+    if not libraries:
+        return set()
+    providers = packages_distributions()
+    return {name for library in libraries for name in providers[library]}

@@ -1,13 +1,9 @@
-"""The declared estimator with its preprocessing, as one pipeline of scikit-learn's own classes.
+"""The declared estimator with its preprocessing, as one scikit-learn pipeline.
 
-Only scikit-learn's classes, so that a saved model loads where this project is not installed.
+It holds no classes of this project, so that a saved model loads where it is not installed.
 """
 
 from __future__ import annotations
-
-import importlib
-import inspect
-from typing import Any
 
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.compose import ColumnTransformer
@@ -18,8 +14,8 @@ from sklearn.utils import get_tags
 
 from pipelines.core.errors import SpecError
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.training import ALLOWED_ESTIMATORS
 from pipelines.training.columns import categorical_features
+from pipelines.training.instantiate import Instantiation, load_class
 
 UNKNOWN_CATEGORY = -1
 MOST_COLUMNS_OF_A_CATEGORY = 100
@@ -84,72 +80,19 @@ def declared_estimator(spec: ModelSpec, seed: int) -> BaseEstimator:
         SpecError: as ``build_pipeline``.
     """
     where = f"{spec.name}: estimator"
-    made = _class(spec.estimator.path, where)
-    parameters = _checked(made, dict(spec.estimator.parameters), where)
-    if "random_state" in _known(made):
-        parameters["random_state"] = seed
-    try:
-        estimator: BaseEstimator = made(**parameters)
-    except TypeError as cause:
+    created = load_class(spec.estimator.path, where)
+    if not (issubclass(created, BaseEstimator) and hasattr(created, "fit")):
         raise SpecError(
-            "an estimator cannot be made from its parameters",
+            "a path does not name an estimator",
             where=where,
-            got=str(cause),
-            wanted="an estimator whose parameters all fit in YAML",
-        ) from cause
+            got=f"{spec.estimator.path} is a class without fit",
+            wanted="a class such as sklearn.ensemble.HistGradientBoostingRegressor",
+        )
+    estimator: BaseEstimator = Instantiation(seed).create(
+        spec.estimator.path, spec.estimator.parameters, where
+    )
     _right_kind(estimator, spec, where)
     return estimator
-
-
-def _class(path: str, where: str) -> type[Any]:
-    module_name, _, class_name = path.rpartition(".")
-    try:
-        found: Any = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as cause:
-        raise SpecError(
-            "there is no such estimator",
-            where=where,
-            got=f"{path} ({cause})",
-            wanted="a class such as sklearn.ensemble.HistGradientBoostingRegressor",
-            hint="correct the path, or install the library it names",
-        ) from cause
-    of_a_library = inspect.isclass(found) and found.__module__.startswith(ALLOWED_ESTIMATORS)
-    if not (of_a_library and issubclass(found, BaseEstimator) and hasattr(found, "fit")):
-        raise SpecError(
-            "a path is not that of an estimator",
-            where=where,
-            got=f"{path} is a {type(found).__name__}",
-            wanted=f"an estimator class of one of {ALLOWED_ESTIMATORS}",
-        )
-    made: type[Any] = found
-    return made
-
-
-def _known(made: type[Any]) -> set[str]:
-    return {name for name in inspect.signature(made).parameters if name != "self"}
-
-
-def _checked(made: type[Any], parameters: dict[str, Any], where: str) -> dict[str, Any]:
-    if "random_state" in parameters:
-        raise SpecError(
-            "the seed is not a parameter",
-            where=f"{where}.parameters",
-            got=f"random_state: {parameters['random_state']}",
-            wanted="seeds: [...] of the model; the first makes the candidate",
-        )
-    open_ended = any(
-        part.kind is inspect.Parameter.VAR_KEYWORD
-        for part in inspect.signature(made).parameters.values()
-    )
-    unknown = sorted(set(parameters) - _known(made))
-    if unknown and not open_ended:
-        raise SpecError(
-            f"{made.__name__} has no parameter {', '.join(unknown)}",
-            where=f"{where}.parameters",
-            got=f"{unknown}",
-            wanted=f"some of {sorted(_known(made) - {'random_state'})}",
-        )
-    return parameters
 
 
 def _right_kind(estimator: BaseEstimator, spec: ModelSpec, where: str) -> None:

@@ -28,8 +28,8 @@ def with_estimator(path: str, **parameters):
         ("sklearn.ensemble.NoSuchRegressor", "no such estimator"),
         ("sklearn.nowhere.Ridge", "no such estimator"),
         ("lightgbm.no_such_module_here.LGBMRegressor", "no such estimator"),
-        ("sklearn.metrics.mean_absolute_error", "is not that of an estimator"),
-        ("sklearn.utils.Bunch", "is not that of an estimator"),
+        ("sklearn.metrics.mean_absolute_error", "does not name a class"),
+        ("sklearn.utils.Bunch", "does not name an estimator"),
     ],
 )
 def test_a_wrong_path_is_named(regression, path, said):
