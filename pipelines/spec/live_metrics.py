@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 ERROR_SHARE, LATENCY = "error_share", "latency_ms"
 LATE = ":late"  # share of the outcome's events that came too late; cannot be declared
 OF_THE_LOG = (ERROR_SHARE, LATENCY)
-_RANKS = (Metric.AUC, Metric.AVERAGE_PRECISION)
-_PARAMETERS = (Metric.PINBALL, Metric.SCALED_ABSOLUTE_ERROR)
+_IF_DECLARED = (Metric.PINBALL, Metric.SCALED_ABSOLUTE_ERROR, Metric.MAPE)
 _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT)
 _GROUPS = (ColumnType.STRING, ColumnType.INTEGER, ColumnType.BOOLEAN)
 
@@ -24,15 +23,17 @@ _GROUPS = (ColumnType.STRING, ColumnType.INTEGER, ColumnType.BOOLEAN)
 def losses_of(spec: ModelSpec) -> tuple[str, ...]:
     """The losses of a model that exist for every answer once its label has matured.
 
-    A loss with a parameter is included if the model's metric or a guardrail sets the parameter.
+    A loss that needs a parameter or a label other than zero is included if it is the model's
+    metric or a guardrail.
     """
     declared = {spec.metric.name, *(guard.name for guard in spec.guardrails)}
     return tuple(
         metric.value
         for metric in Metric
         if metric.task == spec.metric.name.task
-        and metric not in _RANKS
-        and (metric not in _PARAMETERS or metric in declared)
+        and metric.is_row_mean
+        and not metric.higher_is_better
+        and (metric not in _IF_DECLARED or metric in declared)
     )
 
 

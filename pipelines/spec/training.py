@@ -61,27 +61,49 @@ class Estimator(Declaration):
 
 
 class Metric(StrEnum):
-    """Metrics that are means of per-row influence values. All except AUC and AP are losses."""
+    """Metrics that are means of per-row influence values.
+
+    ``mape`` is the mean of the absolute error divided by the size of the label. ``accuracy`` and
+    ``f1`` take the positive class where its probability is above one half.
+    """
 
     ABSOLUTE_ERROR = "absolute_error"
     SQUARED_ERROR = "squared_error"
+    RMSE = "rmse"
+    MAPE = "mape"
     PINBALL = "pinball"
     SCALED_ABSOLUTE_ERROR = "scaled_absolute_error"
     LOG_LOSS = "log_loss"
     BRIER = "brier"
+    ACCURACY = "accuracy"
+    F1 = "f1"
     AUC = "auc"
     AVERAGE_PRECISION = "average_precision"
 
     @property
     def task(self) -> Literal["regression", "classification"]:
         """The task that the metric applies to."""
-        regression = {"absolute_error", "squared_error", "pinball", "scaled_absolute_error"}
-        return "regression" if self.value in regression else "classification"
+        return "regression" if self in _REGRESSION else "classification"
 
     @property
     def higher_is_better(self) -> bool:
         """False for losses."""
-        return self.value in {"auc", "average_precision"}
+        return self in {Metric.ACCURACY, Metric.F1, Metric.AUC, Metric.AVERAGE_PRECISION}
+
+    @property
+    def is_row_mean(self) -> bool:
+        """Whether it is a plain mean of one value a row, so that rows can be weighted."""
+        return self not in {Metric.RMSE, Metric.F1, Metric.AUC, Metric.AVERAGE_PRECISION}
+
+
+_REGRESSION = {
+    Metric.ABSOLUTE_ERROR,
+    Metric.SQUARED_ERROR,
+    Metric.RMSE,
+    Metric.MAPE,
+    Metric.PINBALL,
+    Metric.SCALED_ABSOLUTE_ERROR,
+}
 
 
 class PrimaryMetric(Declaration):

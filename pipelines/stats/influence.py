@@ -1,8 +1,8 @@
 """Metrics as means of per-row influence values, so that one variance formula fits all of them.
 
 Higher is always better: losses are negated, and the mean of the returned values is the metric's
-utility. A metric that is not a mean (AUC, average precision) is returned as its estimate plus the
-rows' influence on it, whose mean is zero.
+utility. A metric that is not a mean (RMSE, F1, AUC, average precision) is returned as its estimate
+plus the rows' influence on it, whose mean is zero.
 """
 
 from __future__ import annotations
@@ -27,6 +27,37 @@ def squared_error(label: Floats, prediction: Floats) -> Floats:
     """``-(label - prediction)^2`` of each row, in the label's unit squared; shape (n,)."""
     label, prediction = _numbers(label, prediction)
     return -np.square(label - prediction)
+
+
+def root_mean_squared_error(label: Floats, prediction: Floats) -> Floats:
+    """Minus the root mean squared error plus each row's influence on it; shape (n,).
+
+    The influence of a row is ``(error^2 - MSE) / (2 RMSE)``, the derivative of a square root of a
+    mean. Source: the delta method as in van der Vaart (1998), Asymptotic Statistics, chapter 3.
+    """
+    squared = -squared_error(label, prediction)
+    estimate = float(np.sqrt(squared.mean()))
+    if estimate == 0.0:
+        return np.zeros(len(squared))
+    return -(estimate + (squared - squared.mean()) / (2 * estimate))
+
+
+def absolute_percentage_error(label: Floats, prediction: Floats) -> Floats:
+    """``-|label - prediction| / |label|`` of each row, as a share; shape (n,).
+
+    Raises:
+        ZeroDenominator: when a label is zero.
+    """
+    label, prediction = _numbers(label, prediction)
+    zeros = int(np.sum(label == 0))
+    if zeros:
+        raise ZeroDenominator(
+            "a percentage error does not exist where the label is zero",
+            got=f"{zeros} of {len(label)} labels are zero",
+            wanted="labels other than zero",
+            hint="use absolute_error, or scaled_absolute_error with a feature as denominator",
+        )
+    return -np.abs(label - prediction) / np.abs(label)
 
 
 def pinball(label: Floats, prediction: Floats, quantile: float) -> Floats:
@@ -68,6 +99,37 @@ def brier(label: Floats, probability: Floats) -> Floats:
     """``-(label - probability)^2`` of each row, 0/1 label. Source: Brier (1950)."""
     label, probability = _probabilities(label, probability)
     return -np.square(label - probability)
+
+
+def accuracy(label: Floats, probability: Floats) -> Floats:
+    """1 for each row whose class is predicted correctly, else 0; positive above one half."""
+    label, probability = _probabilities(label, probability)
+    return np.asarray((probability > 0.5) == (label == 1), dtype=np.float64)
+
+
+def f1(label: Floats, probability: Floats) -> Floats:
+    """F1 of the positive class plus each row's influence on it; positive above one half.
+
+    F1 is the ratio of the means of ``2 tp`` and ``2 tp + fp + fn``. The influence of a row on a
+    ratio ``R`` of means is ``(numerator - R denominator) / mean(denominator)``.
+
+    Raises:
+        OneClass: when no label is positive.
+
+    Source: the delta method as in van der Vaart (1998), Asymptotic Statistics, chapter 3.
+    """
+    label, probability = _probabilities(label, probability)
+    positive, predicted = label == 1, probability > 0.5
+    if not positive.any():
+        raise OneClass(
+            "F1 does not exist without positive labels",
+            got=f"{len(label)} rows, all negative",
+            wanted="at least one positive label",
+        )
+    numerator = 2.0 * (positive & predicted)
+    denominator = positive.astype(np.float64) + predicted
+    estimate = numerator.sum() / denominator.sum()
+    return np.asarray(estimate + (numerator - estimate * denominator) / denominator.mean())
 
 
 def auc(label: Floats, score: Floats) -> Floats:

@@ -18,9 +18,11 @@ def baseline_predictions(
 ) -> Floats:
     """For each row the best constant for its entity's training labels, shape (rows,).
 
-    That is the primary metric's constant: median, quantile, mean or share of positives. The overall
-    constant is added to each entity's labels ``PRIOR_LABELS`` times. So an entity without training
-    labels gets the overall constant, and few equal labels do not make a rate 0 or 1.
+    That is the primary metric's constant: median, quantile, mean or share of positives; for F1 it
+    is a probability of one. For a percentage error labels are weighted by the inverse of their
+    size. The overall constant is added to each entity's labels ``PRIOR_LABELS`` times. So an entity
+    without training labels gets the overall constant, and few equal labels do not make a rate 0 or
+    1.
 
     Arguments:
         training: labelled rows of the training span: keys and label.
@@ -29,20 +31,25 @@ def baseline_predictions(
 
     Source: the m-estimate of Cestnik (1990), ECAI, for rates; the same counting for quantiles.
     """
+    if spec.metric.name is Metric.F1:
+        return np.ones(len(rows))
     keys = list(spec.points.keys)
     label = label_numbers(training["label"], classes)
     both = pd.concat([training[keys], rows[keys]], ignore_index=True)
     groups = both.groupby(keys, dropna=False, observed=True)
     code = np.asarray(groups.ngroup(), dtype=np.int64)
-    level = _level(spec)
-    overall = float(label.mean() if level is None else np.quantile(label, level))
     known, entities = code[: len(label)], int(code.max(initial=-1)) + 1
-    own = (
-        _means(label, known, entities, overall)
-        if level is None
-        else _quantiles(label, known, entities, overall, level)
-    )
-    return own[code[len(label) :]]
+    return _constants(spec, label, known, entities)[code[len(label) :]]
+
+
+def _constants(spec: ModelSpec, label: Floats, code: Integers, entities: int) -> Floats:
+    """The constant of each entity, by code."""
+    if spec.metric.name is Metric.MAPE:
+        return _percentage_constants(label, code, entities)
+    level = _level(spec)
+    if level is None:
+        return _means(label, code, entities, float(label.mean()))
+    return _quantiles(label, code, entities, float(np.quantile(label, level)), level)
 
 
 def _level(spec: ModelSpec) -> float | None:
@@ -78,3 +85,27 @@ def _quantiles(label: Floats, code: Integers, entities: int, prior: float, level
     place = np.floor(level * last).astype(np.int64)
     low, high = value_at(place), value_at(np.minimum(place + 1, last))
     return np.asarray(low + (level * last - place) * (high - low), dtype=np.float64)
+
+
+def _percentage_constants(label: Floats, code: Integers, entities: int) -> Floats:
+    """Medians weighted by the inverse of the label's size; a zero has no percentage error."""
+    size = np.abs(label)
+    weight = np.where(size > 0, 1 / np.where(size > 0, size, 1.0), 0.0)
+    overall = _weighted_medians(label, weight, np.zeros_like(code), 1)[0]
+    prior = np.full(entities, PRIOR_LABELS * weight.mean())
+    return _weighted_medians(
+        np.append(label, np.full(entities, overall)),
+        np.append(weight, prior),
+        np.append(code, np.arange(entities)),
+        entities,
+    )
+
+
+def _weighted_medians(label: Floats, weight: Floats, code: Integers, entities: int) -> Floats:
+    """The smallest label of each entity that reaches half of the entity's weight."""
+    order = np.lexsort((label, code))
+    total = np.bincount(code, weights=weight, minlength=entities)
+    before = np.cumsum(total) - total
+    reached = np.cumsum(weight[order]) - before[code[order]] >= total[code[order]] / 2
+    _, first = np.unique(code[order][reached], return_index=True)
+    return np.asarray(label[order][reached][first], dtype=np.float64)

@@ -16,8 +16,12 @@ from pipelines.stats import influence
 _PLAIN = {
     Metric.ABSOLUTE_ERROR: influence.absolute_error,
     Metric.SQUARED_ERROR: influence.squared_error,
+    Metric.RMSE: influence.root_mean_squared_error,
+    Metric.MAPE: influence.absolute_percentage_error,
     Metric.LOG_LOSS: influence.log_loss,
     Metric.BRIER: influence.brier,
+    Metric.ACCURACY: influence.accuracy,
+    Metric.F1: influence.f1,
     Metric.AUC: influence.auc,
     Metric.AVERAGE_PRECISION: influence.average_precision,
 }

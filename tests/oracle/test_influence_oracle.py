@@ -36,6 +36,16 @@ def test_means_are_the_metrics_of_scikit_learn(ranked):
             metrics.average_precision_score(label, score),
         ),
         "log_loss": (influence.log_loss(label, p), -metrics.log_loss(label, p)),
+        "accuracy": (influence.accuracy(label, p), metrics.accuracy_score(label, p > 0.5)),
+        "f1": (influence.f1(label, p), metrics.f1_score(label, p > 0.5)),
+        "rmse": (
+            influence.root_mean_squared_error(truth, guess),
+            -metrics.root_mean_squared_error(truth, guess),
+        ),
+        "mape": (
+            influence.absolute_percentage_error(-truth, -guess),
+            -metrics.mean_absolute_percentage_error(-truth, -guess),
+        ),
         "brier": (influence.brier(label, p), -metrics.brier_score_loss(label, p)),
         "absolute_error": (
             influence.absolute_error(truth, guess),
@@ -77,14 +87,19 @@ def test_auc_influence_gives_delongs_standard_error():
     assert exact == pytest.approx(delong, rel=1e-12), "same but for the small-sample factors"
 
 
-@pytest.mark.parametrize("metric", ["auc", "average_precision"])
+@pytest.mark.parametrize("metric", ["auc", "average_precision", "f1", "root_mean_squared_error"])
 def test_influence_is_the_derivative_of_the_metric_in_a_rows_weight(ranked, metric):
     """Weights moved by 1e-6 at one row, with scikit-learn's weighted metric as the functional."""
     label, score = ranked
     weighted = {
         "auc": metrics.roc_auc_score,
         "average_precision": metrics.average_precision_score,
+        "f1": lambda label, p, **weights: metrics.f1_score(label, p > 0.5, **weights),
+        "root_mean_squared_error": lambda label, p, **weights: (
+            -metrics.root_mean_squared_error(label, p, **weights)
+        ),
     }[metric]
+    score = probabilities(score)
     utilities = getattr(influence, metric)(label, score)
     n, step = len(label), 1e-6
     plain = weighted(label, score)
@@ -107,6 +122,29 @@ def test_average_precisions_standard_error_agrees_with_the_jackknife(ranked):
     jackknife = np.sqrt((n - 1) / n * np.sum((np.array(left_out) - np.mean(left_out)) ** 2))
     utilities = influence.average_precision(label, score)
     assert utilities.std(ddof=1) / np.sqrt(n) == pytest.approx(jackknife, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("metric", "reference"),
+    [
+        ("f1", lambda label, p: metrics.f1_score(label, p > 0.5)),
+        ("root_mean_squared_error", metrics.root_mean_squared_error),
+    ],
+)
+def test_the_standard_error_of_a_ratio_and_a_root_agrees_with_the_jackknife(
+    ranked, metric, reference
+):
+    label, p = ranked[0], probabilities(ranked[1])
+    n = len(label)
+    left_out = [reference(np.delete(label, row), np.delete(p, row)) for row in range(n)]
+    jackknife = np.sqrt((n - 1) / n * np.sum((np.array(left_out) - np.mean(left_out)) ** 2))
+    utilities = getattr(influence, metric)(label, p)
+    assert utilities.std(ddof=1) / np.sqrt(n) == pytest.approx(jackknife, rel=0.03)
+
+
+def test_a_perfect_prediction_has_no_error():
+    label = np.array([1.0, 2.0, 3.0])
+    assert influence.root_mean_squared_error(label, label).tolist() == [0.0, 0.0, 0.0]
 
 
 def test_average_precisions_standard_error_agrees_with_its_spread_over_samples():
@@ -133,6 +171,10 @@ def test_what_is_undefined_is_refused_by_name():
         influence.auc(ones, np.arange(4.0))
     with pytest.raises(OneClass):
         influence.average_precision(ones * 0, np.arange(4.0))
+    with pytest.raises(OneClass):
+        influence.f1(ones * 0, ones)
+    with pytest.raises(ZeroDenominator):
+        influence.absolute_percentage_error(np.array([1.0, 0.0]), np.ones(2))
     for bad in (0.0, -1.0, np.nan):
         with pytest.raises(ZeroDenominator):
             influence.scaled_absolute_error(ones, ones, np.array([1, 1, bad, 1]))

@@ -16,7 +16,6 @@ from pipelines.core.arrays import Floats, Mask
 from pipelines.gates.audit.record import LabelRules, Score
 from pipelines.gates.recent_window.comparison import compare_utilities
 from pipelines.gates.recent_window.record import Comparison
-from pipelines.spec.training import Metric
 from pipelines.stats.shapley import Decomposition, symmetric_decomposition
 from pipelines.training.columns import feature_matrix
 from pipelines.training.fit import fit, label_numbers
@@ -58,7 +57,7 @@ class CrossEvaluation:
     @property
     def additive(self) -> bool:
         """Whether the metric is a plain mean over rows, so that rows can be weighted."""
-        return self.metric.kind not in (Metric.AUC, Metric.AVERAGE_PRECISION)
+        return self.metric.kind.is_row_mean
 
     def _predicted(self, model: Side, points: Side) -> Floats:
         """Predictions of every row; label rules do not matter."""

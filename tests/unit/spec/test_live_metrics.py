@@ -32,6 +32,13 @@ def test_a_model_has_its_losses_the_logs_metrics_and_its_own_measures() -> None:
     )
 
 
+def test_a_percentage_error_is_a_live_metric_where_it_is_declared() -> None:
+    whole = declaration(RICH, rollout=ROLLOUT, guardrails=[{"name": "mape", "margin": 0.1}])
+    assert "mape" in live_metrics(ModelSpec.model_validate(whole), {})
+    rooted = declaration(RICH, rollout=ROLLOUT, guardrails=[{"name": "rmse", "margin": 0.1}])
+    assert "rmse" not in live_metrics(ModelSpec.model_validate(rooted), {}), "not a mean of rows"
+
+
 def _of(column: str, **more: str) -> dict[str, Any]:
     return {"column": column, "values": ["north"], "margin": 1.0, **more}
 

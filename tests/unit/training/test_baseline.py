@@ -43,6 +43,31 @@ def test_each_entity_gets_its_own_constant(regression, metric, constant):
     assert found["new"] == pytest.approx(everybody), "training did not know it"
 
 
+def percentage_constant(labels: np.ndarray) -> float:
+    """The label that has the smallest mean percentage error, by trying every label."""
+    return min(labels, key=lambda one: np.mean(np.abs(labels - one) / np.abs(labels)))
+
+
+def test_a_percentage_error_has_its_own_constant(regression):
+    """The best constant is not the median, because an error of a small label costs more."""
+    rng = np.random.default_rng(6)
+    training = {
+        f"s{number}": list(rng.gamma(1.5, 10.0, size)) for number, size in enumerate((3, 400))
+    }
+    found = told(
+        regression(metric={"name": "mape", "minimum_effect": 0.01}), training, "s1", "s0", "new"
+    )
+    overall = percentage_constant(np.concatenate(list(training.values())))
+    assert found["new"] == overall
+    assert found["s1"] == pytest.approx(percentage_constant(np.array(training["s1"])), rel=0.25)
+    assert overall < np.median(training["s1"])
+
+
+def test_f1_is_compared_with_always_saying_yes(classifier, binary, recent):
+    spec, rows = classifier(metric={"name": "f1", "minimum_effect": 0.01}), binary(recent)
+    assert baseline_predictions(spec, rows, rows, ("0", "1")).tolist() == [1.0] * len(rows)
+
+
 def test_a_rate_is_never_sure(classifier, binary, recent):
     """One label that is 1: a rate of 1 would cost a log loss of 34 on the first 0."""
     spec, rows = classifier(), binary(recent)
