@@ -39,7 +39,7 @@ def root_mean_squared_error(label: Floats, prediction: Floats) -> Floats:
     estimate = float(np.sqrt(squared.mean()))
     if estimate == 0.0:
         return np.zeros(len(squared))
-    return -(estimate + (squared - squared.mean()) / (2 * estimate))
+    return np.asarray(-(estimate + (squared - squared.mean()) / (2 * estimate)))
 
 
 def absolute_percentage_error(label: Floats, prediction: Floats) -> Floats:
