@@ -119,9 +119,9 @@ def audit(rows: int) -> dict[str, Any]:
     meter = Meter()
     found = audit_data(rows, SEED)
     with meter.step("audit"):
-        said = audit(found, as_of=AS_OF, against="the recipe that trims nothing")
+        audited = audit(found, as_of=AS_OF, against="the recipe that trims nothing")
     return meter.as_json() | {
-        "findings": [f"{f.name} {f.verdict.value}" for f in said.findings],
+        "findings": [f"{f.name} {f.verdict.value}" for f in audited.findings],
         "training_rows": {side: len(part) for side, part in found.training.items()},
         "scored_rows": len(found.live),
     }
@@ -227,12 +227,12 @@ def _figures(side: str, took: Step) -> dict[str, float]:
 
 def _notes(answer: dict[str, Any]) -> list[str]:
     """What the reader has to know of the two sides."""
-    told, alone = answer["answers"], answer["answers"]["error_of_independent_rows"]
-    both = f"resampled {told['error'][0]:.5f}, analytic {told['error_analytic']:.5f}"
+    answers, alone = answer["answers"], answer["answers"]["error_of_independent_rows"]
+    both = f"resampled {answers['error'][0]:.5f}, analytic {answers['error_analytic']:.5f}"
     notes = [
         f"The other side is `scipy.stats.bootstrap`, {RESAMPLES:,} resamples of the difference.",
         f"Standard error with {answer['entities']:,} entities and {DAYS} days as noise: {both};",
-        f"with rows that stand for themselves, as SciPy takes them: {told['error'][1]:.5f}.",
+        f"with rows that stand for themselves, as SciPy takes them: {answers['error'][1]:.5f}.",
         f"Where rows do stand for themselves: analytic {alone[0]:.5f}, SciPy {alone[1]:.5f}.",
     ]
     if "audit" in answer:
@@ -253,13 +253,14 @@ def show(answer: dict[str, Any]) -> None:
     print(f"ours, together             {answer['ours_s']:8.2f} s {answer['ours_mib']:8,} MiB")
     print(f"scipy.stats.bootstrap      {answer['theirs_s']:8.2f} s {answer['theirs_mib']:8,} MiB")
     print(f"ratio {answer['ratio']}; of the resampling alone {answer['resampling_ratio']}")
-    told = answer["answers"]
+    answers = answer["answers"]
     print(
-        f"\nestimate {told['estimate'][0]:.6f} and {told['estimate'][1]:.6f}; error with days and "
-        f"entities {told['error'][0]:.6f} (analytic {told['error_analytic']:.6f}), with rows that "
-        f"stand for themselves, as SciPy takes them, {told['error'][1]:.6f}"
+        f"\nestimate {answers['estimate'][0]:.6f} and {answers['estimate'][1]:.6f}; error with "
+        f"days and entities {answers['error'][0]:.6f} (analytic "
+        f"{answers['error_analytic']:.6f}), with independent rows, as SciPy takes them, "
+        f"{answers['error'][1]:.6f}"
     )
-    alone = told["error_of_independent_rows"]
+    alone = answers["error_of_independent_rows"]
     print(f"where rows do stand for themselves: analytic {alone[0]:.6f}, SciPy {alone[1]:.6f}")
     if "audit" in answer:
         audited = answer["audit"]

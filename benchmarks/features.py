@@ -122,8 +122,8 @@ def ours(folder: Path, url: str, step: str, users: list[int]) -> dict[str, Any]:
     with meter.step(step):
         fill(store, spec, view, streams, state, replaces=None, whole=True)
 
-    def read(asked: list[int]) -> dict[str, list[Any]]:
-        return look_up(spec, store, [{"user": user} for user in asked], AS_OF).values
+    def read(users: list[int]) -> dict[str, list[Any]]:
+        return look_up(spec, store, [{"user": user} for user in users], AS_OF).values
 
     return meter.as_json() | latencies(read, users)
 
@@ -197,8 +197,8 @@ def measure(rows: int) -> dict[str, Any]:
                 if kind == "Redis":
                     url = f"redis://127.0.0.1:{port}/0"
                     store = {"type": "redis", "connection_string": f"127.0.0.1:{port},db=1"}
-                asked = json.dumps({"folder": name, "url": url, "step": step, "users": users})
-                (folder / "ours.json").write_text(asked, encoding="utf-8")
+                request = json.dumps({"folder": name, "url": url, "step": step, "users": users})
+                (folder / "ours.json").write_text(request, encoding="utf-8")
                 runs = {
                     "ours": run_side(Path(__file__), "ours", "--task", str(folder / "ours.json")),
                     "theirs": theirs(

@@ -93,29 +93,29 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--ship", action="store_true")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     print("| processes | threads each | appends/s | p50 ms | p99 ms | longest ms |")
     print("|---|---|---|---|---|---|")
     for workers, threads in ((1, 1), (1, 8), (1, 32), (2, 8), (4, 8)):
-        with tempfile.TemporaryDirectory(dir=asked.folder) as name:
+        with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
             folder, answers = Path(name), context.Queue()
             path, probe = folder / "journal.db", fsync_ms(folder)
             others = [context.Process(target=ship_on, args=(path, folder / "store"), daemon=True)]
-            for one in others * asked.ship:
+            for one in others * arguments.ship:
                 one.start()
             running = [
-                context.Process(target=work, args=(path, n, threads, asked.seconds, answers))
+                context.Process(target=work, args=(path, n, threads, arguments.seconds, answers))
                 for n in range(workers)
             ]
             for one in running:
                 one.start()
             waits = sorted(wait for _ in running for wait in answers.get())
-            for one in others * asked.ship:
+            for one in others * arguments.ship:
                 one.kill()
                 one.join()
         p50, p99 = (waits[int(len(waits) * q)] * 1e3 for q in (0.5, 0.99))
-        rate, longest = len(waits) / asked.seconds, waits[-1] * 1e3
+        rate, longest = len(waits) / arguments.seconds, waits[-1] * 1e3
         print(f"| {workers} | {threads} | {rate:,.0f} | {p50:.2f} | {p99:.2f} | {longest:.1f} |")
     print(f"\nfsync of 4 KiB on this disk: {probe:.2f} ms")
 

@@ -39,7 +39,7 @@ def backtest(name: str, weeks: int, place: Path) -> dict[str, Any]:
     return compare(home)
 
 
-def told(found: dict[str, Any]) -> str:
+def table(found: dict[str, Any]) -> str:
     """One set's tables as Markdown."""
     first = found["first_version"] or "none: no candidate beat the naive forecast"
     refused = found["refused"]
@@ -106,7 +106,7 @@ def write_page(answers: list[dict[str, Any]]) -> None:
     text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
-    tables = "\n".join(told(found) for found in answers)
+    tables = "\n".join(table(found) for found in answers)
     PAGE.write_text(f"{before}{BEGIN}\n\n{tables}\n{END}{after}", encoding="utf-8")
     draw(answers, PLOT)
 
@@ -118,27 +118,27 @@ def main() -> None:
     ask.add_argument("--weeks", type=int, help="fewer Mondays than the set allows")
     ask.add_argument("--out", type=Path, help="keep the answer as JSON")
     ask.add_argument("--page", type=Path, nargs="+", help="write the page from kept answers")
-    asked = ask.parse_args()
-    if asked.page:
-        write_page([json.loads(path.read_text(encoding="utf-8")) for path in asked.page])
+    arguments = ask.parse_args()
+    if arguments.page:
+        write_page([json.loads(path.read_text(encoding="utf-8")) for path in arguments.page])
         return
-    wanted = [asked.set] if asked.set else list(SETS)
+    wanted = [arguments.set] if arguments.set else list(SETS)
     absent = [SETS[name].folder for name in wanted if not (DATA / SETS[name].folder).is_dir()]
     if absent:
         print(f"not in ../shared/data: {', '.join(absent)}; nothing was measured")
         return
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        if asked.set:
-            found = backtest(asked.set, asked.weeks or SETS[asked.set].weeks, place)
-            if asked.out:
-                asked.out.write_text(json.dumps(found), encoding="utf-8")
-            print(told(found))
+        if arguments.set:
+            found = backtest(arguments.set, arguments.weeks or SETS[arguments.set].weeks, place)
+            if arguments.out:
+                arguments.out.write_text(json.dumps(found), encoding="utf-8")
+            print(table(found))
             return
         answers = [place / f"{name}.json" for name in wanted]
         for name, answer in zip(wanted, answers, strict=True):
             words = ["--set", name, "--out", str(answer)]
-            words += ["--weeks", str(asked.weeks)] if asked.weeks else []
+            words += ["--weeks", str(arguments.weeks)] if arguments.weeks else []
             subprocess.run([sys.executable, __file__, *words], check=True)
         write_page([json.loads(path.read_text(encoding="utf-8")) for path in answers])
 

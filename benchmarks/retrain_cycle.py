@@ -126,9 +126,9 @@ def theirs(rows: int, work: Path) -> dict[str, Any]:
     spec = load_model(home / "models" / "demand.yaml")
     plan = split_plan(spec, AS_OF)
     suite = json.loads((home / "expectations" / "demand.json").read_text(encoding="utf-8"))
-    asked: dict[str, list[dict[str, Any]]] = {}
+    by_stream: dict[str, list[dict[str, Any]]] = {}
     for each in suite["expectations"]:
-        asked.setdefault(each["meta"]["stream"], []).append(each)
+        by_stream.setdefault(each["meta"]["stream"], []).append(each)
     with meter.step("connect", counted=False):
         import mlflow
 
@@ -140,7 +140,7 @@ def theirs(rows: int, work: Path) -> dict[str, Any]:
     with meter.step("validate fresh"):
         fresh = [
             answer
-            for name, expectations in asked.items()
+            for name, expectations in by_stream.items()
             for answer in by_hand.validate(
                 frames[name][frames[name]["known_time"] > start], expectations
             )
@@ -171,7 +171,7 @@ def theirs(rows: int, work: Path) -> dict[str, Any]:
     with meter.step(ALL_ROWS, counted=False):
         every = [
             answer
-            for name, expectations in asked.items()
+            for name, expectations in by_stream.items()
             for answer in by_hand.validate(frames[name], expectations)
         ]
     return meter.as_json() | {
@@ -229,15 +229,15 @@ def main() -> None:
         found = {"ours": ours, "theirs": theirs}[arguments.side](arguments.rows, work)
         arguments.out.write_text(json.dumps(found), encoding="utf-8")
         return
-    tell: Callable[[str], None] = (lambda _: None) if arguments.json else _tell
-    tell(f"events of {arguments.rows:,} prescriptions ...")
+    report: Callable[[str], None] = (lambda _: None) if arguments.json else _report
+    report(f"events of {arguments.rows:,} prescriptions ...")
     store(arguments.rows)
     runs: dict[str, list[dict[str, Any]]] = {"ours": [], "theirs": []}
     times = {"ours": arguments.repeat, "theirs": arguments.repeat_theirs}
     for number in range(max(times.values())):
         for side in ("ours", "theirs") if number % 2 == 0 else ("theirs", "ours"):
             if number < times[side]:
-                tell(f"run {number + 1} of {times[side]}: {side} ...")
+                report(f"run {number + 1} of {times[side]}: {side} ...")
                 runs[side].append(
                     run_side(Path(__file__).resolve(), side, "--rows", str(arguments.rows))
                 )
@@ -327,7 +327,7 @@ def _timed(meter: Meter, name: str, function: Callable[..., Any]) -> Callable[..
     return timed
 
 
-def _tell(text: str) -> None:
+def _report(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 

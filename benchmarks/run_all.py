@@ -42,7 +42,7 @@ def main() -> None:
                 broken.append(name)
                 continue
             answers.append(answer)
-            found[f"{name}, {answer['rows']:,} rows"] = _told(answer, load)
+            found[f"{name}, {answer['rows']:,} rows"] = _report(answer, load)
             for former in [title for title in found if title.startswith(f"{name}: growth")]:
                 del found[former]  # of other figures than these
             if len(answers) > 1:
@@ -85,7 +85,7 @@ def page(found: dict[str, str]) -> str:
     return "\n\n".join((head, *(f"## {title}\n\n{found[title]}" for title in sorted(found)))) + "\n"
 
 
-def _told(answer: dict[str, Any], load: float) -> str:
+def _report(answer: dict[str, Any], load: float) -> str:
     """One benchmark's table, and how many processes wanted a core when it began."""
     heads = "step | ours, s | other, s | ratio | ours, MiB | other, MiB"
     lines = [
@@ -101,9 +101,9 @@ def _told(answer: dict[str, Any], load: float) -> str:
     busy = f"{load:.1f} processes wanted a core when it began"
     if load > (os.cpu_count() or 1):
         busy = f"**The machine was busy**: {busy}, so that wall clock is too long"
-    told = f"Repetitions: {ours} of ours, {other} of the other side. {busy}."
+    summary = f"Repetitions: {ours} of ours, {other} of the other side. {busy}."
     notes = ["The same answer from both, checked.", *answer.get("notes", [])]
-    return "\n".join((*lines, "", told, *notes))
+    return "\n".join((*lines, "", summary, *notes))
 
 
 def _growth(first: dict[str, Any], last: dict[str, Any]) -> list[str]:

@@ -104,9 +104,13 @@ def compared(pharmacy: Pharmacy, scratch: Path) -> tuple[str, dict[str, Any]]:
             "mlflow": (pid, address, "/invocations", theirs),
         }
         sides, floor = measured(asks, scratch, pharmacy.home)
-        said = [service.predict(point)[1]["predictions"][0]["prediction"] for point in points[:20]]
-        told = [asked(f"{address}/invocations", body)["predictions"][0] for body in theirs[:20]]
-    assert said == told, "the two sides do not answer the same"
+        ours_first = [
+            service.predict(point)[1]["predictions"][0]["prediction"] for point in points[:20]
+        ]
+        theirs_first = [
+            post(f"{address}/invocations", body)["predictions"][0] for body in theirs[:20]
+        ]
+    assert ours_first == theirs_first, "the two sides do not answer the same"
     answer = {"load_before": began, "sides": sides, "disk": floor}
     lines = [
         "| requests a second | side | answered | p50, ms | p99, ms | worst, ms | CPU, ms | MiB |",
@@ -170,8 +174,8 @@ def measured(
                 ).done()
                 report["cpu_ms"] = 1e3 * (cpu_s(pid) - before) / max(1, report["answered"])
                 report["mib"] = mib(pid)
-                told = {key: report[key] for key in ("per_s", "p50_ms", "p99_ms", "cpu_ms")}
-                print(name, rate, told, f"load {os.getloadavg()[0]:.1f}", flush=True)
+                summary = {key: report[key] for key in ("per_s", "p50_ms", "p99_ms", "cpu_ms")}
+                print(name, rate, summary, f"load {os.getloadavg()[0]:.1f}", flush=True)
                 runs[name].append(report)
         for name, found in runs.items():
             best[name].append(min(found, key=lambda run: run["p99_ms"] or float("inf")))
@@ -200,13 +204,13 @@ def switched(
             make_champion(parts, "21"[number % 2])
         report = load.done()
         report["cpu_ms"] = 1e3 * (cpu_s(service.process.pid) - before) / report["answered"]
-    told = [
+    versions = [
         row["version"]
         for line in load.answers.read_bytes().splitlines()
         for row in json.loads(line)["predictions"]
     ]
     report["load_before"] = began
-    share = sorted(Counter(told).items())
+    share = sorted(Counter(versions).items())
     lines = [
         f"{report['answered']:,} of {report['sent']:,} requests were answered and",
         f"{report['failed']} failed, in {seconds:.0f} s with {SWITCHES} switches.",
@@ -263,7 +267,7 @@ def mlflow_server(folder: Path, scratch: Path) -> Iterator[tuple[int, str]]:
             left.kill()
 
 
-def asked(address: str, body: Any) -> Any:
+def post(address: str, body: Any) -> Any:
     """One request's answer."""
     request = urllib.request.Request(
         address, json.dumps(body).encode(), {"Content-Type": "application/json"}

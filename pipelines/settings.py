@@ -43,7 +43,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _told(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _friendly_errors(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """A mistake in the environment, by the variable's name."""
         try:
             return handler(values)

@@ -373,13 +373,13 @@ def _lock(
     settings: Settings, engine: Any, clock: Clock
 ) -> Callable[[str, str], AbstractContextManager[object]]:
     """A file lock if the ledger is in SQLite, else an advisory lock in PostgreSQL."""
-    who = f"process {os.getpid()} on {socket.gethostname()}"
+    process = f"process {os.getpid()} on {socket.gethostname()}"
     if settings.ledger_address.startswith("sqlite"):
         from pipelines.adapters.lock.file import FileLock
 
         file = FileLock(settings.home / "locks", clock)
-        return lambda model, lineage: file.hold(model, lineage, who)
+        return lambda model, lineage: file.hold(model, lineage, process)
     from pipelines.adapters.lock.postgres import PostgresLock
 
     database = PostgresLock(engine, clock)
-    return lambda model, lineage: database.hold(model, lineage, who)
+    return lambda model, lineage: database.hold(model, lineage, process)

@@ -42,7 +42,7 @@ class ReleaseApproval(ApprovalOperator):
         super().__init__(subject="", params=FIELDS, response_timeout=ANSWER_CHECK, **others)
         self.model = model
 
-    def execute(self, context: Any, asked: str = "") -> None:
+    def execute(self, context: Any, shown: str = "") -> None:
         """Show the approval request, or keep waiting for an answer.
 
         Arguments:
@@ -58,15 +58,15 @@ class ReleaseApproval(ApprovalOperator):
         connections = connect()
         request = pending_approval(self.model, connections.ledger, connections.registry)
         # Airflow never changes a form that it has shown: other evidence needs another run.
-        if request is None or asked not in ("", request.evidence):
+        if request is None or shown not in ("", request.evidence):
             raise AirflowSkipException(
-                "the approval is no longer needed" if asked else "no approval is needed"
+                "the approval is no longer needed" if shown else "no approval is needed"
             )
         self.show(request)
         try:
             super().execute(context)
         except TaskAwaitingInput as waits:
-            waits.kwargs = {"version": request.version, "asked": request.evidence}
+            waits.kwargs = {"version": request.version, "shown": request.evidence}
             raise
 
     def show(self, request: ApprovalRequest) -> None:
@@ -76,13 +76,13 @@ class ReleaseApproval(ApprovalOperator):
         self.body = request.page + (f"\n\n[All of the evidence]({page})" if page else "")
         self.params["evidence"] = request.evidence
 
-    def execute_complete(self, context: Any, event: Any, version: str = "", asked: str = "") -> Any:
+    def execute_complete(self, context: Any, event: Any, version: str = "", shown: str = "") -> Any:
         """Record the answer; after an hour without one, check whether it was given elsewhere."""
         from pipelines.release.approval import ReviewAnswer, answer_review
         from pipelines.wiring import connect
 
         if event.get("error_type") == "timeout":
-            return self.execute(context, asked)
+            return self.execute(context, shown)
         answer = super().execute_complete(context, event)
         fields, person = answer["params_input"], answer["responded_by_user"]["name"]
         given = ReviewAnswer(

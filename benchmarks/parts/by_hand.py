@@ -148,25 +148,25 @@ def _sold(
     A row is known four days after its event at the latest, so what is missing is missing in both
     windows alike. A row has at least one pack: a sum of nothing is a window without a row.
     """
-    asked = points[[*keys, "decision_time"]].drop_duplicates(ignore_index=True)
-    sums = _rolling(asked, sales, keys, [7, 28])
+    requested = points[[*keys, "decision_time"]].drop_duplicates(ignore_index=True)
+    sums = _rolling(requested, sales, keys, [7, 28])
     missing = unseen.groupby([*keys, "decision_time"], observed=True)["quantity"].sum()
-    asked = asked.merge(
+    requested = requested.merge(
         missing.rename("missing").reset_index(), on=[*keys, "decision_time"], how="left"
     )
     for days, values in sums.items():
-        seen = values - asked["missing"].fillna(0)
-        asked[f"{name}_{days}d"] = seen.where(seen > 0)
-    return points.merge(asked.drop(columns="missing"), on=[*keys, "decision_time"], how="left")
+        known = values - requested["missing"].fillna(0)
+        requested[f"{name}_{days}d"] = known.where(known > 0)
+    return points.merge(requested.drop(columns="missing"), on=[*keys, "decision_time"], how="left")
 
 
 def _rolling(
     points: pd.DataFrame, sales: pd.DataFrame, keys: list[str], windows: list[int]
 ) -> dict[int, pd.Series]:
     """For each point the sum of ``quantity`` over the days before it, in the points' order."""
-    asked = points.rename(columns={"decision_time": "event_time"})
-    asked["place"] = np.arange(len(asked))
-    both = pd.concat([asked, sales[[*keys, "event_time", "quantity"]]], ignore_index=True)
+    requested = points.rename(columns={"decision_time": "event_time"})
+    requested["place"] = np.arange(len(requested))
+    both = pd.concat([requested, sales[[*keys, "event_time", "quantity"]]], ignore_index=True)
     both = both.sort_values([*keys, "event_time"], kind="stable", ignore_index=True)
     is_point = both["place"].notna().to_numpy()
     order = np.argsort(both["place"].to_numpy()[is_point])

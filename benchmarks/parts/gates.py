@@ -92,8 +92,8 @@ class Arena:
                 force = number if gate != "ours" or week.moves else NAIVE
             else:
                 recent = split_plan(self.spec, week.at).recent
-                seen = self.within(recent.start, recent.end)
-                if self._says_yes(gate, week, new, force, seen):
+                rows = self.within(recent.start, recent.end)
+                if self._passes(gate, week, new, force, rows):
                     done.promotions += 1
                     if week.at + FOLLOWING <= self.end:
                         after = self.within(week.at, week.at + FOLLOWING)
@@ -103,7 +103,7 @@ class Arena:
             done.in_force.append(force)
         return done
 
-    def _says_yes(self, gate: str, week: Week, new: Floats, force: int, recent: Mask) -> bool:
+    def _passes(self, gate: str, week: Week, new: Floats, force: int, recent: Mask) -> bool:
         if gate == "usual":
             return self.better(new, self.candidates[force], recent)
         return {"never": False, "always": True, "ours": week.moves}[gate]

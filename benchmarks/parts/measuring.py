@@ -127,9 +127,9 @@ def latencies(read: Callable[[list[int]], Any], users: list[int]) -> dict[str, A
     for size, times in ((1, 2000), (100, 300)):
         took = []
         for number in range(times):
-            asked = [users[(number * size + i) % len(users)] for i in range(size)]
+            batch = [users[(number * size + i) % len(users)] for i in range(size)]
             began = perf_counter()
-            read(asked)
+            read(batch)
             took.append(1000 * (perf_counter() - began))
         took.sort()
         found[f"read_{size}_ms"] = [took[len(took) // 2], took[len(took) * 99 // 100]]

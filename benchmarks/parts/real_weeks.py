@@ -156,8 +156,8 @@ def retrain_weekly(home: Home, weeks: int) -> None:
         waive = {name for name in against if name.startswith("contract.envelope.")}
         if week.refused:
             waive |= {f"contract.previously_rejected.{at:%Y-%m-%d}"}
-        told = f"{at.date()} {week.outcome} {', '.join(week.refused)}"
-        print(told + (f" (waived: {len(week.waived)})" if week.waived else ""), file=sys.stderr)
+        summary = f"{at.date()} {week.outcome} {', '.join(week.refused)}"
+        print(summary + (f" (waived: {len(week.waived)})" if week.waived else ""), file=sys.stderr)
         sys.stderr.flush()
 
 

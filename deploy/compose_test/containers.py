@@ -118,19 +118,21 @@ class Stack:
             BlockedError: a container ended, or one is not healthy in time.
         """
         wanted = services(*profiles)
-        begun, seen = time.monotonic(), dict[str, float]()
+        begun, ready_after = time.monotonic(), dict[str, float]()
         while True:
             states = {_service(one): _state(one) for one in self.containers()}
             waited = time.monotonic() - begun
             for name, state in states.items():
-                if state in {"healthy", "done"} and name not in seen:
-                    seen[name] = waited
+                if state in {"healthy", "done"} and name not in ready_after:
+                    ready_after[name] = waited
                     say(f"  {name}: {state} after {waited:.0f} s")
             bad = [name for name, state in states.items() if state.startswith("ended")]
-            if set(seen) == wanted and all(s in {"healthy", "done"} for s in states.values()):
-                return seen
+            if set(ready_after) == wanted and all(
+                s in {"healthy", "done"} for s in states.values()
+            ):
+                return ready_after
             if bad or waited > HEALTHY_S:
-                late = bad or sorted(wanted - set(seen))
+                late = bad or sorted(wanted - set(ready_after))
                 raise BlockedError(f"not healthy: {states}\n{self.logs(*late)}")
             time.sleep(1)
 

@@ -123,27 +123,27 @@ def off_pause(name: str) -> tuple[str, str]:
 
 def follow(dag: str, kind: str, token: str) -> None:
     """Wait for the one run of a kind, and accept it."""
-    begun, told = time.monotonic(), dict[str, str]()
+    begun, reported = time.monotonic(), dict[str, str]()
     while True:
         runs = ask(f"{dag}/dagRuns?run_type={kind}", token=token)["dag_runs"]
         for one in runs[:1]:
             place = f"{dag}/dagRuns/{one['dag_run_id']}/taskInstances"
             tasks = ask(place, token=token)["task_instances"]
-            tell(tasks, told, begun)
+            report(tasks, reported, begun)
             if one["state"] in {"success", "failed"}:
                 say(f"{one['dag_run_id']}: {one['state']}")
                 return finish(one, tasks, place, token)
         if time.monotonic() - begun > RUN_S:
-            raise SystemExit(f"the {kind} run is not over after {RUN_S:.0f} s: {told}")
+            raise SystemExit(f"the {kind} run is not over after {RUN_S:.0f} s: {reported}")
         time.sleep(1)
 
 
-def tell(tasks: list[dict[str, Any]], told: dict[str, str], begun: float) -> None:
+def report(tasks: list[dict[str, Any]], reported: dict[str, str], begun: float) -> None:
     """Print each task's state when it has ended."""
     for task in sorted(tasks, key=lambda task: task["end_date"] or "9"):
         state, name = task["state"], task["task_id"]
-        if state in {"success", "failed", "skipped", "upstream_failed"} and name not in told:
-            told[name] = state
+        if state in {"success", "failed", "skipped", "upstream_failed"} and name not in reported:
+            reported[name] = state
             say(f"{time.monotonic() - begun:5.0f} s  {name}: {state}")
 
 
@@ -203,13 +203,13 @@ def predict(model: str) -> None:
     Raises:
         SystemExit: it refused, or a feature view was not there for it.
     """
-    who = world_from(datetime.now(UTC)).population
-    point = {"pharmacy": who.pharmacies[0], "medicine": who.medicines[0]}
+    population = world_from(datetime.now(UTC)).population
+    point = {"pharmacy": population.pharmacies[0], "medicine": population.medicines[0]}
     token = os.environ.get("GAUNTLET_SERVE_TOKENS", "").partition(",")[0]
     path = f"/v1/models/{model}/predict"
-    [said] = ask(path, {"points": [point]}, token, server=SERVICE)["predictions"]
-    say(f"{point}: {said['prediction']:.1f} by version {said['version']}, {said['freshness_s']}")
-    if missing := [view for view, age in said["freshness_s"].items() if age is None]:
+    [row] = ask(path, {"points": [point]}, token, server=SERVICE)["predictions"]
+    say(f"{point}: {row['prediction']:.1f} by version {row['version']}, {row['freshness_s']}")
+    if missing := [view for view, age in row["freshness_s"].items() if age is None]:
         raise SystemExit(f"the online store has nothing of {missing}")
 
 

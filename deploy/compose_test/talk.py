@@ -60,7 +60,7 @@ def run(
         stderr=None if shown else subprocess.PIPE,
     )
     if done.returncode:
-        said = [*done.stdout.splitlines()[-30:], *(done.stderr or "").splitlines()[-30:]]
-        words = "\n".join(f"    {line}" for line in said)
+        output = [*done.stdout.splitlines()[-30:], *(done.stderr or "").splitlines()[-30:]]
+        words = "\n".join(f"    {line}" for line in output)
         raise BlockedError(f"`{' '.join(command)}` ended with {done.returncode}\n{words}")
     return done.stdout

@@ -150,7 +150,7 @@ def _scan(
 ) -> dict[str, Scan]:
     cut = f"epoch_us(known_time) <= {epoch_us(as_of)}"
     early = f"epoch_us(event_time) < {epoch_us(EARLIEST)}"
-    seen = f"FILTER (WHERE {cut})"
+    by_cut = f"FILTER (WHERE {cut})"
     source = (
         f"SELECT {canonical_columns(stream, schema)}, _object "
         f"FROM {files_sql(list(paths), '_object')}"
@@ -158,9 +158,9 @@ def _scan(
     with duckdb.connect() as connection:
         connection.execute("SET preserve_insertion_order = false")
         rows = connection.execute(
-            f"SELECT _object, count(*), count(*) {seen}, {hash_sums(cut)}, "
+            f"SELECT _object, count(*), count(*) {by_cut}, {hash_sums(cut)}, "
             f"epoch_us(min(known_time)), epoch_us(max(known_time)), "
-            f"epoch_us(min(event_time) {seen}), epoch_us(max(event_time) {seen}), "
+            f"epoch_us(min(event_time) {by_cut}), epoch_us(max(event_time) {by_cut}), "
             f"count_if(known_time IS NULL OR event_time IS NULL), "
             f"count_if({cut} AND known_time < event_time), count_if({cut} AND {early}) "
             f"FROM (SELECT *, {row_hash(canonical_types(stream))} AS h FROM ({source})) "

@@ -89,9 +89,9 @@ def take_snapshot(
     lacking = sorted(set(streams) - set(sources))
     if lacking:
         raise SpecError(f"no source was given for stream(s) {', '.join(lacking)}")
-    held, tell = Cache(cache), progress or (lambda _: None)
+    held, report = Cache(cache), progress or (lambda _: None)
     taken = {
-        name: _take(name, stream, utc(as_of), sources[name], cache=held, progress=tell)
+        name: _take(name, stream, utc(as_of), sources[name], cache=held, progress=report)
         for name, stream in sorted(streams.items())
     }
     snapshot = Snapshot(as_of=as_of, streams=taken)
@@ -106,7 +106,7 @@ def take_snapshot(
             if all(one.sha256 in held for one in objects):
                 return earlier
     write_bytes(path, seal(MANIFEST.to_text(snapshot)))
-    tell(f"snapshot {snapshot.id[:12]} as of {instant_text(snapshot.as_of)}")
+    report(f"snapshot {snapshot.id[:12]} as of {instant_text(snapshot.as_of)}")
     return snapshot
 
 

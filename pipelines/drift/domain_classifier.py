@@ -85,7 +85,7 @@ def domain_scores(
         counts = [int(np.sum(train & (side == value))) for value in (False, True)]
         if min(counts) < FEWEST_ROWS / FOLDS or not test.any():
             raise TooFewRows(
-                "two populations are too small to be told apart",
+                "two populations are too small for a classifier between them",
                 got=f"{len(first.clusters)} and {len(second.clusters)} rows",
                 wanted=f"at least {FEWEST_ROWS} of each",
             )

@@ -200,7 +200,7 @@ def _field(spec: ModelSpec, feature: WindowFeature) -> str:
 def _service(spec: ModelSpec) -> str:
     return "\n".join(
         [
-            *(f"# {line}" for line in _asked(spec)),
+            *(f"# {line}" for line in _request_lines(spec)),
             f"service_{spec.name} = FeatureService(",
             f"    name={_text(spec.name)},",
             "    features=[",
@@ -214,7 +214,7 @@ def _service(spec: ModelSpec) -> str:
     )
 
 
-def _asked(spec: ModelSpec) -> Iterator[str]:
+def _request_lines(spec: ModelSpec) -> Iterator[str]:
     """The columns that a predict request must contain because no store has them."""
     for feature in spec.features:
         if not isinstance(feature, WindowFeature):
@@ -222,7 +222,7 @@ def _asked(spec: ModelSpec) -> Iterator[str]:
 
 
 def _requested(specs: Sequence[ModelSpec]) -> str:
-    lines = [f"- {spec.name}: {line}" for spec in specs for line in _asked(spec)]
+    lines = [f"- {spec.name}: {line}" for spec in specs for line in _request_lines(spec)]
     return "\n".join(["\nNot stored, but part of a request:\n", *lines, ""]) if lines else ""
 
 

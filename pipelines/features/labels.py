@@ -18,7 +18,7 @@ from pipelines.features.engine.pre_aggregation import (
     BORN,
     HAPPENED,
     KNOWN,
-    SEEN,
+    VISIBLE,
     AggregateRequest,
     AggregateSpec,
     PreAggregated,
@@ -103,7 +103,7 @@ def _aggregate(
     bare: ibis.Table,
 ) -> ibis.Table:
     """An aggregate after the point: each event is visible from a horizon before it."""
-    ahead = {BORN: _[BORN] - span(label.horizon), SEEN: _[BORN] - span(label.horizon)}
+    ahead = {BORN: _[BORN] - span(label.horizon), VISIBLE: _[BORN] - span(label.horizon)}
     shifted = PreAggregated(source.cells.mutate(**ahead), source.events.mutate(**ahead))
     points = cover(points, bare, shifted, label.by, use.asks)
     value = _[LABEL].cast("float64")
@@ -127,9 +127,9 @@ def _later_event(
     events = holding(streams[label.stream], label.where, columns, "label")
     ask = AggregateSpec(LABEL, "last", label.column, span(label.horizon) - 1)
     happened = {HAPPENED: -micros(_.event_time), KNOWN: -micros(_.known_time)}
-    born = {BORN: _[HAPPENED] + 1, SEEN: _[HAPPENED] + 1}
+    born = {BORN: _[HAPPENED] + 1, VISIBLE: _[HAPPENED] + 1}
     backwards = events.mutate(**happened).mutate(**born)
-    cells = cells_of(backwards, [*label.by, SEEN], ask.parts, TimeGrid(), frozenset())
+    cells = cells_of(backwards, [*label.by, VISIBLE], ask.parts, TimeGrid(), frozenset())
     mirrored = {AT: -_[AT]}
     found = cover(
         points.mutate(**mirrored),
@@ -156,9 +156,11 @@ def _own_row(
             wanted="a column of type timestamp",
         )
     known = micros(_[label.known_at])
-    told = (known + span(label.delay) <= epoch_us(as_of)) & (known <= _[AT] + span(label.horizon))
+    matured = (known + span(label.delay) <= epoch_us(as_of)) & (
+        known <= _[AT] + span(label.horizon)
+    )
     return points.mutate(
-        **{LABEL: ibis.ifelse(told, _plain(_[label.column], columns, label), None)}
+        **{LABEL: ibis.ifelse(matured, _plain(_[label.column], columns, label), None)}
     )
 
 

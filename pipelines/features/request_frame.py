@@ -43,23 +43,23 @@ def logged_frame(
     Raises:
         SpecError: as ``build_frame``.
     """
-    asked = requests.distinct().mutate(event_time=_.decision_time, known_time=_.decision_time)
+    requested = requests.distinct().mutate(event_time=_.decision_time, known_time=_.decision_time)
     stream = Stream(
         source=FilesSource(path=REQUESTS),
         event_time="decision_time",
         known_time="decision_time",
         columns=spec.request_columns(),
     )
-    asking = replace(
+    declared = replace(
         spec,
         points=EventPoints(kind="event", stream=REQUESTS, keys=spec.points.keys),
         streams={**spec.streams, REQUESTS: stream},
     )
-    tables = {**streams, REQUESTS: asked.drop("decision_time")}
+    tables = {**streams, REQUESTS: requested.drop("decision_time")}
     if not isinstance(spec.label, OwnRowLabel):
-        return build_frame(asking, tables, as_of)
+        return build_frame(declared, tables, as_of)
     # The label is in the point's own row: take features from requests and labels from points.
-    features = build_frame(replace(asking, label=None), tables, as_of)
+    features = build_frame(replace(declared, label=None), tables, as_of)
     points = build_frame(spec, streams, as_of).select(
         *spec.points.keys, "decision_time", "label", "matured_at"
     )

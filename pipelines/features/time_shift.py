@@ -34,7 +34,7 @@ def shifted_feature(
     feature: WindowFeature | CalendarFeature,
     streams: Mapping[str, ibis.Table],
     as_of: datetime,
-    asked: ibis.Table,
+    requested: ibis.Table,
     shifts: Sequence[timedelta],
 ) -> ibis.Table:
     """One feature of decision points, as of instants before or after their own.
@@ -59,11 +59,11 @@ def shifted_feature(
     known = {name: as_known(table, as_of) for name, table in streams.items()}
     keys = list(spec.points.keys)
     moves = ibis.memtable({SHIFT: [span(shift) for shift in shifts]})
-    points = _points(spec, known, asked).cross_join(moves)
+    points = _points(spec, known, requested).cross_join(moves)
     if isinstance(feature, CalendarFeature):
-        seen = points.mutate(**{_SERVED: instant(_[AT] + _[SHIFT])})
-        value: Any = calendar_part(seen[_SERVED], feature)
-        return seen.select(*keys, SHIFT, decision_time=_[DECISION_TIME], **{feature.name: value})
+        shifted = points.mutate(**{_SERVED: instant(_[AT] + _[SHIFT])})
+        value: Any = calendar_part(shifted[_SERVED], feature)
+        return shifted.select(*keys, SHIFT, decision_time=_[DECISION_TIME], **{feature.name: value})
     alone = replace(spec.frame, features=(feature,))
     [use] = window_requests(alone, TimeGrid())
     exact = replace(use, steps=TimeGrid(), refresh=None)
@@ -76,10 +76,10 @@ def shifted_feature(
     return found.select(*keys, SHIFT, decision_time=_[DECISION_TIME], **{feature.name: value})
 
 
-def _points(spec: ModelSpec, known: Mapping[str, ibis.Table], asked: ibis.Table) -> ibis.Table:
+def _points(spec: ModelSpec, known: Mapping[str, ibis.Table], requested: ibis.Table) -> ibis.Table:
     """The requested points: their columns, ``:decision_time`` and ``:at``."""
     points = spec.points
-    wanted = asked.rename({DECISION_TIME: "decision_time"})
+    wanted = requested.rename({DECISION_TIME: "decision_time"})
     if isinstance(points, EventPoints):
         events = holding(
             known[points.stream], points.where, spec.point_stream.columns, "points"

@@ -23,7 +23,9 @@ from pipelines.spec.fields import Column, ColumnType
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.points import Aggregate
 
-ASKED = ":asked"  # a point's own instant, while features are looked up at an earlier one
+REQUESTED_AT = (
+    ":requested_at"  # a point's own instant, while features are looked up at an earlier one
+)
 FEATURE = "feature:"  # prefix of computed columns, so that they do not clash with the row's
 _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.BOOLEAN)
 ORDERED = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.STRING, ColumnType.TIMESTAMP)
@@ -65,15 +67,17 @@ def with_windows(
     """The points with every window feature, as production has it, as ``feature:<name>``."""
     bare, counts = points, list[str]()
     for use in uses:
-        seen, asked = ({AT: served_at(table[AT], use.refresh)} for table in (points, bare))
+        at_served, at_requested = (
+            {AT: served_at(table[AT], use.refresh)} for table in (points, bare)
+        )
         found = cover(
-            points.mutate(**{ASKED: points[AT]}, **seen),
-            bare.mutate(**asked),
+            points.mutate(**{REQUESTED_AT: points[AT]}, **at_served),
+            bare.mutate(**at_requested),
             sources[use.source],
             use.by,
             use.asks,
         )
-        points = found.mutate(**{AT: found[ASKED]}).drop(ASKED)
+        points = found.mutate(**{AT: found[REQUESTED_AT]}).drop(REQUESTED_AT)
         counts += [ask.name for ask in use.asks if ask.aggregate in ("count", "distinct")]
     return points.mutate(**{name: _[name].coalesce(0) for name in counts})
 

@@ -146,18 +146,18 @@ class MetricSource:
         from pipelines.features.request_frame import logged_frame
 
         keys = list(self.spec.points.keys)
-        asked = log.entities.iloc[log.rows["code"].to_numpy()].reset_index(drop=True)
-        asked["decision_time"] = log.rows["event_time"].to_numpy("datetime64[us]")
-        if not len(asked):
-            return asked.assign(label=[], matured_at=np.array([], "datetime64[us]"))
+        requested = log.entities.iloc[log.rows["code"].to_numpy()].reset_index(drop=True)
+        requested["decision_time"] = log.rows["event_time"].to_numpy("datetime64[us]")
+        if not len(requested):
+            return requested.assign(label=[], matured_at=np.array([], "datetime64[us]"))
         bare = without_features(self.spec)
         tables = {name: self.tables[name] for name in bare.streams}
-        requests = ibis.memtable(asked.drop_duplicates())
+        requests = ibis.memtable(requested.drop_duplicates())
         found = logged_frame(bare, tables, requests, self.as_of).to_pandas()
         found["decision_time"] = found["decision_time"].astype("datetime64[us]")
         # Decision points may coincide; their labels are the same.
         found = found.drop_duplicates([*keys, "decision_time"])
-        return asked.merge(found, on=[*keys, "decision_time"], how="left", sort=False)
+        return requested.merge(found, on=[*keys, "decision_time"], how="left", sort=False)
 
     def late_ratio(self, log: EntityLog, began: datetime, end: datetime) -> MetricRows | None:
         """Return the share of late events among the events that the outcome is computed from.
@@ -186,14 +186,14 @@ class MetricSource:
         The whole of that first day counts.
         """
         entered = log.enrolment_day(began)
-        who = np.flatnonzero(entered < NO_DAY).astype(np.int64)
-        return self._daily_rows(measure, log.entities, who, entered[who], began, end)
+        codes = np.flatnonzero(entered < NO_DAY).astype(np.int64)
+        return self._daily_rows(measure, log.entities, codes, entered[codes], began, end)
 
     def _daily_rows(
         self,
         measure: LiveMeasure,
         entities: pd.DataFrame,
-        who: Integers,
+        codes: Integers,
         entered: Integers,
         began: datetime,
         end: datetime,
@@ -204,7 +204,7 @@ class MetricSource:
         spans = np.maximum(last - entered, 0)
         grid = pd.DataFrame(
             {
-                "code": np.repeat(who, spans),
+                "code": np.repeat(codes, spans),
                 DAY_OF: np.concatenate([np.arange(0), *(np.arange(one, last) for one in entered)]),
             }
         ).astype("int64")
@@ -303,9 +303,9 @@ def _entity_means(found: MetricRows, many: int) -> Floats:
     """Return the sum of values over the sum of weights for each entity, by code."""
     if found.weight is None:
         raise ValueError("the metric has no weights")
-    seen = found.matured & ~np.isnan(found.value)
-    total = np.bincount(found.entity[seen], found.value[seen], many)
-    weight = np.bincount(found.entity[seen], found.weight[seen], many)
+    usable = found.matured & ~np.isnan(found.value)
+    total = np.bincount(found.entity[usable], found.value[usable], many)
+    weight = np.bincount(found.entity[usable], found.weight[usable], many)
     return np.asarray(np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.nan))
 
 

@@ -51,8 +51,8 @@ def segment_members(
         for value in part.values
     ]
     return {
-        guard.key: SegmentMembers(guard.name, np.asarray(whom, np.bool_))
-        for guard, whom in zip(canary.segment_guards, members, strict=True)
+        guard.key: SegmentMembers(guard.name, np.asarray(mask, np.bool_))
+        for guard, mask in zip(canary.segment_guards, members, strict=True)
     }
 
 
@@ -94,11 +94,13 @@ def _values_from_stream(
     events may already depend on the arms.
     """
     keys, start = list(entities.columns), utc(began).replace(tzinfo=None)
-    said = table.filter(table[column].notnull())
-    early = said.known_time <= start
+    reported = table.filter(table[column].notnull())
+    early = reported.known_time <= start
     found = (
-        said.group_by([*keys, column])
-        .agg(newest=said.event_time.max(where=early), first=said.known_time.min(where=~early))
+        reported.group_by([*keys, column])
+        .agg(
+            newest=reported.event_time.max(where=early), first=reported.known_time.min(where=~early)
+        )
         .to_pandas()
     )
     found["text"] = found[column].map(_text)

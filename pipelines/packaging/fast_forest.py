@@ -63,13 +63,13 @@ class Forest:
         repeated = np.empty((rows, trees, width + 1))
         repeated[:, :, :width] = matrix[:, None, :]
         repeated[:, :, width] = self._number
-        told = self._tree.predict(
+        leaves = self._tree.predict(
             repeated.reshape(-1, width + 1), self._known, self._places, _ONE_THREAD
         )
-        said = np.empty((rows, trees + 1))
-        said[:, 0] = self._baseline
-        said[:, 1:] = told.reshape(rows, trees)
-        return np.asarray(np.add.accumulate(said, axis=1)[:, -1], np.float64)
+        sums = np.empty((rows, trees + 1))
+        sums[:, 0] = self._baseline
+        sums[:, 1:] = leaves.reshape(rows, trees)
+        return np.asarray(np.add.accumulate(sums, axis=1)[:, -1], np.float64)
 
 
 def forest(estimator: Any) -> Forest | None:

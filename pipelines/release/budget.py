@@ -150,8 +150,8 @@ def budget_findings(
     if free or not compared(findings):
         return (_spent(before, free or "nothing was compared with the champion: it costs nothing"),)
     if paid is not None:
-        told = f"this run has paid for its try before, in {paid.year}"
-        return (_spent(before, told), level_finding(paid.level, declared))
+        reason = f"this run has paid for its try before, in {paid.year}"
+        return (_spent(before, reason), level_finding(paid.level, declared))
     if not before.left:
         return (
             _spent(before, "this run came after them and may not promote"),

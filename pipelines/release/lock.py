@@ -18,14 +18,14 @@ from pipelines.core.time import instant_text
 class Holder(Record):
     """The process that holds a lock, and since when."""
 
-    who: str
+    process: str
     since: Instant
 
 
 class Lock(Protocol):
     """A lock. Implementations: a file for embedded homes, an advisory lock on PostgreSQL."""
 
-    def hold(self, model: str, lineage: str, who: str) -> AbstractContextManager[Holder]:
+    def hold(self, model: str, lineage: str, process: str) -> AbstractContextManager[Holder]:
         """Hold the lock during a ``with`` block. It is released when the process ends or is killed.
 
         Not reentrant: a second ``hold`` is refused, even within one process.
@@ -42,10 +42,10 @@ class Lock(Protocol):
 
 def refuse(model: str, lineage: str, holder: Holder | None) -> LockedError:
     """The error that names the current holder of the lock."""
-    who = f"{holder.who} since {instant_text(holder.since)}" if holder else "not yet known"
+    process = f"{holder.process} since {instant_text(holder.since)}" if holder else "not yet known"
     return LockedError(
         "another run of this model is at work",
         where=f"{model}, lineage {lineage}",
-        got=f"held by {who}",
+        got=f"held by {process}",
         hint="wait for it, or end that process: the lock ends with it",
     )

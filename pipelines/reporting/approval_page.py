@@ -75,8 +75,8 @@ def _rows(entry: Entry) -> Iterator[tuple[str, ...]]:
     for gate in entry.decision.gates:
         against = f"; not {', '.join(gate.not_passed)}" if gate.not_passed else ""
         waived = f"; waived: {', '.join(gate.waived)}" if gate.waived else ""
-        said = f"{gate.findings} checks{against}{waived}"
-        yield (f"gate {gate.gate.replace('_', ' ')}", SIGNS[gate.verdict], "", "", "", said)
+        result = f"{gate.findings} checks{against}{waived}"
+        yield (f"gate {gate.gate.replace('_', ' ')}", SIGNS[gate.verdict], "", "", "", result)
 
 
 def _row(finding: Finding) -> tuple[str, ...]:

@@ -44,16 +44,16 @@ def _flip(finding: Finding | None) -> str:
     """A sentence about the signs of the gains; the numbers follow below it."""
     if finding is None:
         return ""
-    said = f"{SIGNS[finding.verdict]}: {finding.reason.split(':')[0]}"
-    return said if finding.verdict is Verdict.PASS else f"**{said}**"
+    result = f"{SIGNS[finding.verdict]}: {finding.reason.split(':')[0]}"
+    return result if finding.verdict is Verdict.PASS else f"**{result}**"
 
 
 def _gains(found: Audit, named: dict[str, Finding]) -> Iterator[tuple[str, str, str]]:
 
     if found.live is not None:
         live = named.get("audit.live")
-        told = interval_text(live.interval) if live is not None else ""
-        yield "**on live points, which decide**", f"**{signed_number(found.live.gain)}**", told
+        interval = interval_text(live.interval) if live is not None else ""
+        yield "**on live points, which decide**", f"**{signed_number(found.live.gain)}**", interval
     if found.own is not None:
         terms = found.own.terms
         yield "offline, each on its own rows", signed_number(found.own.total), "of which"
@@ -75,13 +75,13 @@ def _moved(found: Audit) -> Iterator[str]:
 
 def _apart(found: Audit) -> Iterator[str]:
     """The distance of every population from live points; 0.5 means no difference."""
-    told = []
+    parts = []
     for name, words in _NAMED.items():
         widest = found.distance(name, "live")
         if widest is not None:
-            told.append(f"{words} {_area(widest)}")
-    if told:
-        yield f"how far from live points (area, 0.5 is not at all): {'; '.join(told)}"
+            parts.append(f"{words} {_area(widest)}")
+    if parts:
+        yield f"how far from live points (area, 0.5 is not at all): {'; '.join(parts)}"
 
 
 def _area(widest: Distance) -> str:

@@ -85,9 +85,9 @@ def daily(evaluation: Evaluation, level: float) -> bytes:
 
 def slices(evaluation: Evaluation, level: float) -> bytes:
     """A forest plot, worst slice on top."""
-    seen = [part for part in evaluation.slices if part.difference is not None]
-    seen.sort(key=_estimate)
-    shown = seen[:_MOST_SLICES]
+    compared = [part for part in evaluation.slices if part.difference is not None]
+    compared.sort(key=_estimate)
+    shown = compared[:_MOST_SLICES]
     ends = [_ends(part.difference, level) for part in shown if part.difference]
     worse = sum(high < 0 for _, high in ends)
     worst = shown[0]

@@ -84,12 +84,15 @@ def _headline(about: VersionReview) -> str:
     else:
         title, reasons = _HEADLINES[decision.outcome], decision.reasons
     deciding = _finding(about, "recent_window.primary", "recent_window.baseline")
-    said = [sentence(f.reason) for f in _against(about)]
+    sentences = [sentence(f.reason) for f in _against(about)]
     if deciding and deciding.reason not in (f.reason for f in _against(about)):
-        said = [*said[:2], sentence(deciding.reason)]  # problems come first
-    if not said:
-        said = [sentence(reason) for reason in reasons]
-    lines = [f"{title}\n---", *said[:3]]  # underlined: lists of versions show the bare first line
+        sentences = [*sentences[:2], sentence(deciding.reason)]  # problems come first
+    if not sentences:
+        sentences = [sentence(reason) for reason in reasons]
+    lines = [
+        f"{title}\n---",
+        *sentences[:3],
+    ]  # underlined: lists of versions show the bare first line
     remarks = [reason for reason in reasons if "waive" in reason]
     lines += [f"**{sentence(reason)}**" for reason in remarks]
     return "\n\n".join(lines)
@@ -161,14 +164,14 @@ def _gates(about: VersionReview) -> str:
 
 
 def _slices(about: VersionReview) -> str:
-    seen = [part for part in about.evaluation.slices if part.difference is not None]
-    if not seen:
+    compared = [part for part in about.evaluation.slices if part.difference is not None]
+    if not compared:
         return ""
     level = 1 - 2 * about.spec.gates.recent_window.alpha
     margins = {part.column: part.margin for part in about.spec.slices}
     search = about.spec.find_slices
     rows = []
-    worst = sorted(seen, key=lambda part: part.difference.estimate if part.difference else 0.0)
+    worst = sorted(compared, key=lambda part: part.difference.estimate if part.difference else 0.0)
     for part in worst[:_MOST_SLICES]:
         if part.difference is None:
             raise ValueError("the slice has no difference")
@@ -181,8 +184,8 @@ def _slices(about: VersionReview) -> str:
                 _tolerated(margins.get(part.column, search.margin if search else None)),
             )
         )
-    untested = len(about.evaluation.slices) - len(seen)
-    shown = f"{len(rows)} of {len(seen)}, worst first"
+    untested = len(about.evaluation.slices) - len(compared)
+    shown = f"{len(rows)} of {len(compared)}, worst first"
     shown += f"; {untested} had too few rows to tell" if untested else ""
     heads = ("slice", "rows", "gain", "interval", "tolerated")
     return f"### Slices ({shown})\n\n{table(heads, rows)}"

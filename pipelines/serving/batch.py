@@ -55,8 +55,8 @@ def score_entities(
 
 def request_id(model: str, at: datetime, entity: Mapping[str, Any]) -> str:
     """A request id for batch scoring, determined by model, instant and entity."""
-    asked = {"model": model, "at": instant_text(at), "entity": dict(entity)}
-    return digest_of(asked)[:32]
+    identity = {"model": model, "at": instant_text(at), "entity": dict(entity)}
+    return digest_of(identity)[:32]
 
 
 def _run_now(work: Callable[[], None]) -> bool:

@@ -49,9 +49,9 @@ class Deployment:
         """The deployed versions, as one line of text."""
         deployed = self._service.deployed
         if deployed is None:
-            return f"{self._service.model}: nobody answers"
-        beside = f", {deployed.challenger.number} on trial" if deployed.challenger else ""
-        return f"{self._service.model}: version {deployed.champion.number} answers{beside}"
+            return f"{self._service.model}: no version is deployed"
+        trial = f", {deployed.challenger.number} on trial" if deployed.challenger else ""
+        return f"{self._service.model}: version {deployed.champion.number} answers{trial}"
 
     def follow(self) -> bool:
         """Deploy the current plan if it changed.
@@ -71,8 +71,8 @@ class Deployment:
             plan = read_plan(self._folder, self._service.model)
             if plan is None or plan.digest == self._rejected:
                 return False
-            standing = self._service.deployed
-            if standing is not None and standing.plan == plan:
+            current = self._service.deployed
+            if current is not None and current.plan == plan:
                 self.problem, self._rejected = None, None
                 return False
         except GauntletError as cause:
@@ -85,7 +85,7 @@ class Deployment:
         challenger = self._version(plan.challenger, plan) if plan.challenger else None
         if challenger is None:
             plan = plan.model_copy(update={"challenger": None})
-            if standing is not None and standing.plan == plan:
+            if current is not None and current.plan == plan:
                 return False
         self._service.deployed = Deployed(plan, champion, challenger)
         for old in list(self._loaded)[:-KEPT]:

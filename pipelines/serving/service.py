@@ -114,7 +114,7 @@ class ModelService:
                 respond.
         """
         began = time.perf_counter()
-        now, deployed = self._clock.now(), self._standing()
+        now, deployed = self._clock.now(), self._current()
         champion, challenger = deployed.champion, deployed.challenger
         also = challenger.spec.request_columns() if challenger else None
         checked = checked_points(points, champion.spec, also)
@@ -125,12 +125,14 @@ class ModelService:
         found: dict[int, Prediction] = {}
         for arm in dict.fromkeys(arms):
             places = [place for place, one in enumerate(arms) if one is arm]
-            asked = [_RequestRow(ids[place], checked[place], entities[place]) for place in places]
+            requested = [
+                _RequestRow(ids[place], checked[place], entities[place]) for place in places
+            ]
             version = challenger if challenger and arm is Arm.CHALLENGER else champion
             found |= dict(
                 zip(
                     places,
-                    self._predict_or_fall_back(version, champion, arm, asked, now),
+                    self._predict_or_fall_back(version, champion, arm, requested, now),
                     strict=True,
                 )
             )
@@ -141,8 +143,8 @@ class ModelService:
             rows = [each for each in made if each.arm is arm]
             self._metrics.answered(self.model, rows[0].version, arm, taken, len(rows))
         if challenger is not None and in_shadow(request_id, deployed.plan.allocation):
-            asked = [_RequestRow(*one) for one in zip(ids, checked, entities, strict=True)]
-            if not self._run_later(lambda: self._shadow(challenger, asked, now)):
+            requested = [_RequestRow(*one) for one in zip(ids, checked, entities, strict=True)]
+            if not self._run_later(lambda: self._shadow(challenger, requested, now)):
                 self._metrics.skipped_shadow(self.model)
         return [
             Answer(
@@ -156,7 +158,7 @@ class ModelService:
             for each in made
         ]
 
-    def _standing(self) -> Deployed:
+    def _current(self) -> Deployed:
         if self.deployed is None:
             raise Unavailable(
                 "no version is deployed",
@@ -176,23 +178,23 @@ class ModelService:
         version: LoadedVersion,
         champion: LoadedVersion,
         arm: Arm,
-        asked: Sequence[_RequestRow],
+        requested: Sequence[_RequestRow],
         now: datetime,
     ) -> list[Prediction]:
         try:
-            return self._predict(version, arm, asked, now)
+            return self._predict(version, arm, requested, now)
         except Unavailable:
             raise
         except Exception as cause:  # a model can raise any exception
             self._metrics.failed(self.model, version.number, arm, cause)
             if version is champion:
                 raise
-            return self._predict(champion, arm, asked, now)
+            return self._predict(champion, arm, requested, now)
 
     def _predict(
-        self, version: LoadedVersion, arm: Arm, asked: Sequence[_RequestRow], now: datetime
+        self, version: LoadedVersion, arm: Arm, requested: Sequence[_RequestRow], now: datetime
     ) -> list[Prediction]:
-        served = look_up(version.spec, self._store, [one.point for one in asked], now)
+        served = look_up(version.spec, self._store, [one.point for one in requested], now)
         names = version.spec.feature_names
         rows = [
             dict(zip(names, values, strict=True))
@@ -210,15 +212,15 @@ class ModelService:
                 prediction=float(value),
                 latency_ms=0.0,
             )
-            for one, row, value in zip(asked, rows, version.answer(rows), strict=True)
+            for one, row, value in zip(requested, rows, version.answer(rows), strict=True)
         ]
 
     def _shadow(
-        self, challenger: LoadedVersion, asked: Sequence[_RequestRow], now: datetime
+        self, challenger: LoadedVersion, requested: Sequence[_RequestRow], now: datetime
     ) -> None:
         began = time.perf_counter()
         try:
-            made = self._predict(challenger, Arm.SHADOW, asked, now)
+            made = self._predict(challenger, Arm.SHADOW, requested, now)
             taken = time.perf_counter() - began
             self._record([_with_latency(each, taken) for each in made])
         except Exception as cause:

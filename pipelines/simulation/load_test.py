@@ -155,11 +155,11 @@ class _Load:
             if early > 0:
                 await asyncio.sleep(early)
                 due = time.perf_counter()  # exclude the timer's own delay
-            line = await self._asked(line, self._wires[number % len(self._wires)], due)
+            line = await self._request(line, self._wires[number % len(self._wires)], due)
         if line is not None and line.transport is not None:
             line.transport.close()
 
-    async def _asked(self, line: _Line | None, wire: bytes, due: float) -> _Line | None:
+    async def _request(self, line: _Line | None, wire: bytes, due: float) -> _Line | None:
         report, loop = self.report, asyncio.get_running_loop()
         report.sent += 1
         try:

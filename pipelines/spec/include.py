@@ -98,7 +98,7 @@ def expand(tree: yaml.Node | None, folder: Path) -> None:
 
 def _included(node: yaml.Node, folder: Path) -> Iterator[yaml.Node]:
     try:
-        asked = Include.model_validate(value_of(node))
+        include = Include.model_validate(value_of(node))
     except ValidationError as cause:
         first = cause.errors(include_url=False)[0]
         raise SpecError(
@@ -107,7 +107,7 @@ def _included(node: yaml.Node, folder: Path) -> Iterator[yaml.Node]:
             got=f"{first['msg']} (got {first['input']!r})",
             wanted="{include: features/<file>.yaml} and, for some of them, only: [<names>]",
         ) from cause
-    path = folder / asked.include
+    path = folder / include.include
     if not path.is_file():
         there = sorted(f"features/{one.name}" for one in path.parent.glob("*.yaml"))
         raise SpecError(
@@ -131,11 +131,11 @@ def _included(node: yaml.Node, folder: Path) -> Iterator[yaml.Node]:
                 where=place_of(feature),
                 hint="include both files in the model's declaration",
             )
-    if asked.only is None:
+    if include.only is None:
         yield from content.value
         return
     named = [_name(feature) for feature in content.value]
-    lacking = sorted(set(asked.only) - set(named))
+    lacking = sorted(set(include.only) - set(named))
     if lacking:
         raise SpecError(
             "a file of shared features lacks what is asked of it",
@@ -143,23 +143,23 @@ def _included(node: yaml.Node, folder: Path) -> Iterator[yaml.Node]:
             got=f"only: {lacking}",
             wanted=f"names that {path} has: {named}",
         )
-    yield from (feature for feature in content.value if _name(feature) in asked.only)
+    yield from (feature for feature in content.value if _name(feature) in include.only)
 
 
 def _refuse_doubled(features: list[yaml.Node]) -> None:
-    seen: dict[str, yaml.Node] = {}
+    first_places: dict[str, yaml.Node] = {}
     for feature in features:
         name = _name(feature)
-        if name is not None and name in seen:
+        if name is not None and name in first_places:
             raise SpecError(
                 f"the feature {name!r} stands twice",
                 where=place_of(feature),
-                got=f"the same name at {place_of(seen[name])}",
+                got=f"the same name at {place_of(first_places[name])}",
                 wanted="one feature of a name in a model",
                 hint="rename one, or take only: the others of the shared file",
             )
         if name is not None:
-            seen[name] = feature
+            first_places[name] = feature
 
 
 def _name(feature: yaml.Node) -> str | None:

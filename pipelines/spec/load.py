@@ -77,14 +77,14 @@ def _mistakes(tree: yaml.Node | None, error: ValidationError) -> Iterator[str]:
         place, got = tuple(mistake["loc"]), mistake.get("input")
         shown = "" if isinstance(got, dict | list) else f" (got {got!r})"
         ours = mistake.get("ctx", {}).get("error") if mistake["type"] == "value_error" else None
-        for told in str(ours or mistake["msg"]).splitlines():
-            further, text = _said(told) if ours else ((), told)
+        for line in str(ours or mistake["msg"]).splitlines():
+            further, text = _split_problem(line) if ours else ((), line)
             whole = (*place, *further)
             key = ".".join(str(part) for part in whole) or "whole file"
             yield f"    {_place(tree, whole)}: {key}: {text}{shown}"
 
 
-def _said(problem: str) -> tuple[tuple[str, ...], str]:
+def _split_problem(problem: str) -> tuple[tuple[str, ...], str]:
     """Place and text of a validator's message: ``serving.views.stock: there is no such view``."""
     place, colon, text = problem.partition(": ")
     if colon and re.fullmatch(r"\w+(\.\w+)*", place):

@@ -135,7 +135,7 @@ class ModelSpec(Declaration):
 
     def _batch_problems(self) -> Iterator[str]:
         if self.score is not None and isinstance(self.points, EventPoints):
-            yield "score: nobody is asked about until an event comes; it needs points of kind grid"
+            yield "score: needs points of kind grid; an event is not known before it comes"
 
     def _task_problems(self) -> Iterator[str]:
         tasks = {self.metric.name.task, *(guard.name.task for guard in self.guardrails)}

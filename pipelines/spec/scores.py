@@ -58,7 +58,7 @@ def grid_of(spec: ModelSpec) -> GridPoints:
     raise SpecError(
         "a model whose decision points are events cannot be scored in a batch",
         where=f"{spec.name}: points",
-        got="kind: event, so nobody is asked about until an event comes",
+        got="kind: event: a point exists only when an event comes",
         wanted="kind: grid",
         hint=f"ask it when the event comes: `gauntlet serve {spec.name}`",
     )

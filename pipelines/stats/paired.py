@@ -142,13 +142,13 @@ def paired_difference(
     entities, entity_code = np.unique(entity, return_inverse=True)
     if len(days) < FEWEST_DAYS:
         raise TooFewDays(
-            "the noise between days cannot be told",
+            "the noise between days cannot be estimated",
             got=f"{n} rows on {len(days)} day(s)",
             wanted=f"at least {FEWEST_DAYS} days",
         )
     if len(entities) < 2:
         raise TooFewEntities(
-            "the noise between entities cannot be told",
+            "the noise between entities cannot be estimated",
             got=f"{n} rows of {len(entities)} entity",
             wanted="at least 2 entities",
         )

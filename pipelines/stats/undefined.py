@@ -56,5 +56,5 @@ class NoVariation(Undefined):
         super().__init__(
             "the two models differ by the same amount everywhere",
             got=f"{difference:.6g} on each of {rows} rows",
-            wanted="differences that vary, so that their error can be told",
+            wanted="differences that vary, so that their error can be estimated",
         )

@@ -51,7 +51,7 @@ def test_a_newcomer_is_told_who_holds_it_since_when(lock: Lock, address: str) ->
         with lock.hold("demand", "backtest", "run-3"), lock.hold("visits", "live", "run-4"):
             pass
     with lock.hold("demand", "live", "run-5") as holder:
-        assert holder.who == "run-5"
+        assert holder.process == "run-5"
 
 
 def test_it_is_given_back_when_the_work_fails(lock: Lock) -> None:

@@ -312,7 +312,7 @@ def test_a_first_version_needs_one_materialization_and_nothing_else(
     pharmacy.declare(RICH, serving=SERVING)
     parts, request = pharmacy.parts(), Request(model="demand", as_of=FIRST)
     backfill = request.model_copy(update={"lineage": "backfill"})
-    assert first(backfill, parts) is None, "that lineage serves nobody"
+    assert first(backfill, parts) is None, "that lineage is not served"
     filled = first(request, parts)
     assert filled is not None
     assert {view.as_of for view in filled.views} == {FIRST}, "as of the run, not of the present"

@@ -72,12 +72,12 @@ def test_a_promotion_that_harms_later_is_taken_back_and_brings_everything_back(
     run_canary(pharmacy, sales_factor(1.5))
     assert step(pharmacy, VERDICT).action == "promoted"
     old = served_spec("demand", at(pharmacy, VERDICT).materialization)[0]
-    assert not [name for name in old.feature_names if name.startswith("beside")]
+    assert not [name for name in old.feature_names if name.startswith("challenger")]
 
     assert step(pharmacy, VERDICT).action == "holdback"
     parts = at(pharmacy, VERDICT)
     assert any(
-        name.startswith("beside_")
+        name.startswith("challenger_")
         for name in served_spec("demand", parts.materialization)[0].feature_names
     )
     move = parts.ledger.entries("demand")[-1].transition

@@ -216,7 +216,7 @@ def test_what_cannot_be_scored_is_said(pharmacy: Pharmacy) -> None:
         status(parts)
     with pytest.raises(TimeError, match="future"):
         score("demand", CLOCK.now() + DAY, parts.scoring)
-    with pytest.raises(DataError, match="nobody to score"):
+    with pytest.raises(DataError, match="no entity to score"):
         score("demand", CLOCK.now(), parts.scoring)
     spec = parts.load_spec("demand")
     points = EventPoints(kind="event", stream="dispensing", keys=("pharmacy", "medicine"))

@@ -22,7 +22,11 @@ from tests.support.pharmacy import ROOT
 
 
 def run_in_folder(
-    story: RolloutScenario, folder: Path, tell: OnReport = lambda _: None, *, batch: bool = False
+    story: RolloutScenario,
+    folder: Path,
+    on_report: OnReport = lambda _: None,
+    *,
+    batch: bool = False,
 ) -> tuple[ScenarioResult, Connections]:
     """A story to its end, on files and SQLite; and the collaborators that were in it.
 
@@ -37,5 +41,5 @@ def run_in_folder(
     parts = dataclasses.replace(
         connect(settings, clock=clock), registry=FolderRegistry(settings.home / "registry")
     )
-    asking = batch_client if batch else http_clients(partial(service_here, settings, clock))
-    return run_scenario(story, declarations, parts.simulation, clock, asking, tell), parts
+    clients = batch_client if batch else http_clients(partial(service_here, settings, clock))
+    return run_scenario(story, declarations, parts.simulation, clock, clients, on_report), parts

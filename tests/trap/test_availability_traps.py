@@ -283,7 +283,7 @@ def test_a_lineage_that_serves_nobody_looks_nothing_up(
     told = fresh.retrain(FIRST, lineage=lineage)
     [report] = (each for each in told.steps if each.step == "availability")
     assert report.skipped
-    assert f"the lineage {lineage} serves nobody" in report.summary
+    assert f"the lineage {lineage} is not served" in report.summary
     assert told.outcome == "first_version", told.against()
 
 

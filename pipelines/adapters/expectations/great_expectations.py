@@ -50,7 +50,7 @@ class GreatExpectationsRunner:
         total = int(table.count().execute())
         sampled = total > self._rows
         results: dict[int, ExpectationResult] = {}
-        asked: list[dict[str, Any]] = []
+        required: list[dict[str, Any]] = []
         timestamps = {name for name, kind in table.schema().items() if kind.is_timestamp()}
         for index, expectation in enumerate(expectations):
             name = expectation["type"]
@@ -63,7 +63,7 @@ class GreatExpectationsRunner:
                     f"of {self._rows:,} cannot answer it",
                 )
                 continue
-            asked.append(
+            required.append(
                 {
                     "type": name,
                     "kwargs": naive_bounds(expectation.get("kwargs") or {}, timestamps),
@@ -71,12 +71,12 @@ class GreatExpectationsRunner:
                     "meta": {**(expectation.get("meta") or {}), "_index": index},
                 }
             )
-        if asked:
+        if required:
             frame = self._frame(table, total if sampled else None)
             note = f"in a sample of {len(frame):,} of {total:,} rows" if sampled else ""
             results |= {
                 result.index: result.model_copy(update={"note": note})
-                for result in _validate(frame, asked)
+                for result in _validate(frame, required)
             }
         return tuple(
             results.get(index)
@@ -110,7 +110,7 @@ def _row_wise(name: str) -> bool:
     )
 
 
-def _validate(frame: pd.DataFrame, asked: list[dict[str, Any]]) -> list[ExpectationResult]:
+def _validate(frame: pd.DataFrame, required: list[dict[str, Any]]) -> list[ExpectationResult]:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     batch = (
@@ -119,7 +119,7 @@ def _validate(frame: pd.DataFrame, asked: list[dict[str, Any]]) -> list[Expectat
         .add_batch_definition_whole_dataframe("all")
         .get_batch({"dataframe": frame})
     )
-    suite = gx.ExpectationSuite(name="run", expectations=asked)
+    suite = gx.ExpectationSuite(name="run", expectations=required)
     results = batch.validate(suite, result_format="BASIC").results
     return [_result(found) for found in results]
 

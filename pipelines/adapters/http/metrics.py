@@ -120,7 +120,7 @@ class _CurrentGauges(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The gauges, for every model."""
         waiting = self._backlog()
-        for name, told, values in (
+        for name, description, values in (
             ("log_rows", "Predictions not shipped yet.", {m: r for m, (r, _) in waiting.items()}),
             (
                 "log_lag_seconds",
@@ -133,7 +133,7 @@ class _CurrentGauges(Collector):
                 self._stale_for(),
             ),
         ):
-            gauge = GaugeMetricFamily(f"gauntlet_{name}", told, labels=["model"])
+            gauge = GaugeMetricFamily(f"gauntlet_{name}", description, labels=["model"])
             for model, value in values.items():
                 gauge.add_metric([model], value)
             yield gauge

@@ -244,13 +244,13 @@ async def _body(request: Request, most: int) -> bytes:
 
 def _points(body: bytes, most: int) -> list[Any]:
     try:
-        asked = json.loads(body)
+        body_value = json.loads(body)
     except (ValueError, RecursionError) as cause:
         raise RejectedRequestError(
             400, "invalid_json", "the body is no JSON", got=str(cause)[:200]
         ) from cause
-    points = asked.get("points") if isinstance(asked, dict) else None
-    if not isinstance(points, list) or not points or set(asked) != {"points"}:
+    points = body_value.get("points") if isinstance(body_value, dict) else None
+    if not isinstance(points, list) or not points or set(body_value) != {"points"}:
         raise RejectedRequestError(
             422,
             "invalid_request",

@@ -32,7 +32,7 @@ class FileLock:
         self._folder, self._clock = folder, clock
 
     @contextmanager
-    def hold(self, model: str, lineage: str, who: str) -> Iterator[Holder]:
+    def hold(self, model: str, lineage: str, process: str) -> Iterator[Holder]:
         """Hold the lock during a ``with`` block; see the port."""
         path = self._folder / f"{model}.{lineage}.lock"
         try:
@@ -47,7 +47,7 @@ class FileLock:
             ) from cause
         try:
             self._take(descriptor, path, model, lineage)
-            holder = Holder(who=who, since=self._clock.now())
+            holder = Holder(process=process, since=self._clock.now())
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, holder.model_dump_json().encode(), 0)
             try:

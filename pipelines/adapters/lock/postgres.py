@@ -19,7 +19,7 @@ HOLDERS = sa.Table(
     "gauntlet_lock",
     _METADATA,
     sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("process", sa.Text, nullable=False),
     sa.Column("since", sa.DateTime(timezone=True), nullable=False),
 )
 _SETUP_KEY = 4714119022
@@ -40,7 +40,7 @@ class PostgresLock:
         self._engine, self._clock = engine, clock
 
     @contextmanager
-    def hold(self, model: str, lineage: str, who: str) -> Iterator[Holder]:
+    def hold(self, model: str, lineage: str, process: str) -> Iterator[Holder]:
         """Hold the lock during a ``with`` block; see the port."""
         name = f"{model}.{lineage}"
         with answered(self._engine, "the lock's database"):
@@ -53,8 +53,8 @@ class PostgresLock:
                 taken = connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar()
                 if not taken:
                     raise refuse(model, lineage, _holder(connection, name))
-                holder = Holder(who=who, since=self._clock.now())
-                signature = {"who": holder.who, "since": holder.since}
+                holder = Holder(process=process, since=self._clock.now())
+                signature = {"process": holder.process, "since": holder.since}
                 connection.execute(
                     insert(HOLDERS)
                     .values(name=name, **signature)
@@ -82,6 +82,6 @@ def _key(name: str) -> int:
 
 
 def _holder(connection: sa.Connection, name: str) -> Holder | None:
-    query = sa.select(HOLDERS.c.who, HOLDERS.c.since).where(HOLDERS.c.name == name)
+    query = sa.select(HOLDERS.c.process, HOLDERS.c.since).where(HOLDERS.c.name == name)
     row = connection.execute(query).one_or_none()
-    return Holder(who=row.who, since=row.since) if row else None
+    return Holder(process=row.process, since=row.since) if row else None

@@ -142,13 +142,13 @@ def check_state(stored: ViewState | None, replaces: ViewState | None, where: str
         raise StaleEvidenceError(
             "another materialization of the view was written meanwhile",
             where=where,
-            got=_told(stored),
-            wanted=_told(replaces),
+            got=_state_text(stored),
+            wanted=_state_text(replaces),
             hint="materialize again: it starts from what is stored now",
         )
 
 
-def _told(state: ViewState | None) -> str:
+def _state_text(state: ViewState | None) -> str:
     if state is None:
         return "nothing stored"
     times = f"as of {instant_text(state.as_of)}, written {instant_text(state.written_at)}"

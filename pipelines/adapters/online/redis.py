@@ -106,10 +106,10 @@ class RedisOnline:
 
     def read(self, view: str, keys: Sequence[Key]) -> Reading:
         """The rows of some entities; see the port. Many keys are read in several parts."""
-        asked, where = [key_bytes(key) for key in keys], self._where(view)
+        requested, where = [key_bytes(key) for key in keys], self._where(view)
         with self._failures():
             while True:
-                parts = [self._part(view, asked[i : i + _CHUNK]) for i in _starts(asked)]
+                parts = [self._part(view, requested[i : i + _CHUNK]) for i in _starts(requested)]
                 states = {_state(head, where) for head, _rows in parts}
                 if len(states) == 1:  # otherwise, a write happened between two parts
                     break

@@ -61,11 +61,11 @@ class SqliteOnline:
 
     def read(self, view: str, keys: Sequence[Key]) -> Reading:
         """The rows of some entities, in one read transaction; see the port."""
-        asked, where = [key_bytes(key) for key in keys], self._where(view)
+        requested, where = [key_bytes(key) for key in keys], self._where(view)
         with self._reading() as reader:
             number, state = self._stored(reader, view)
-            found = dict(_found(reader, number, list(dict.fromkeys(asked)))) if number else {}
-        rows = ((key, found.get(name)) for key, name in zip(keys, asked, strict=True))
+            found = dict(_found(reader, number, list(dict.fromkeys(requested)))) if number else {}
+        rows = ((key, found.get(name)) for key, name in zip(keys, requested, strict=True))
         return Reading(
             state, tuple(None if row is None else row_of(key, row, where) for key, row in rows)
         )

@@ -63,7 +63,7 @@ class MlflowRegistry:
 
     def __init__(self, uri: str, artifacts: str | None = None) -> None:
         self._uri = uri
-        self._artifacts = artifacts or _beside(uri)
+        self._artifacts = artifacts or _artifact_folder(uri)
         with self._talking():
             self._client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
 
@@ -356,7 +356,7 @@ def _files_of(found: ModelVersion) -> str:
     return f"/ajax-api/2.0/mlflow/logged-models/{model}/artifacts/files?artifact_file_path="
 
 
-def _beside(uri: str) -> str | None:
+def _artifact_folder(uri: str) -> str | None:
     if not uri.startswith("sqlite:///"):
         return None
     return str(Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts")

@@ -50,8 +50,8 @@ def audit(
     """
     from pipelines.flows.audit import audit_recipes, choose_pair
 
-    with spinner("connecting") as tell:
-        collaborators = connect(progress=tell).retraining
+    with spinner("connecting") as progress:
+        collaborators = connect(progress=progress).retraining
         pair = choose_pair(collaborators, name, against)
         done = audit_recipes(collaborators, pair, instant(as_of, collaborators.clock.now()))
     found = done.audit
@@ -96,7 +96,7 @@ def _live(found: Audit) -> None:
     )
     if live.difference is not None:
         interval = live.difference.interval(LEVEL)
-        line += f", gain [bold]{live.difference.estimate:+.4g}[/] ({_spoken(interval)})"
+        line += f", gain [bold]{live.difference.estimate:+.4g}[/] ({_interval_words(interval)})"
     console.print(line, soft_wrap=True)
 
 
@@ -180,5 +180,5 @@ def _luck(found: Audit) -> None:
     )
 
 
-def _spoken(interval: Interval) -> str:
+def _interval_words(interval: Interval) -> str:
     return f"{interval.level:.0%}: {interval.low:.4g} to {interval.high:.4g}"

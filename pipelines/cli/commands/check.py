@@ -24,8 +24,8 @@ def check(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
     """
     from pipelines.flows.check import check_readiness
 
-    with spinner("reading") as tell:
-        connections = connect(progress=tell)
+    with spinner("reading") as progress:
+        connections = connect(progress=progress)
         spec = connections.load_spec(name)
         found = check_readiness(
             spec,

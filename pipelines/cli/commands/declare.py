@@ -68,7 +68,7 @@ def import_events(
             got=stream,
             wanted=f"one of {sorted(spec.streams)}",
         )
-    with bar("importing") as tell:
+    with bar("importing") as progress:
         report = import_files(
             files,
             stream,
@@ -80,7 +80,7 @@ def import_events(
                 time_format=time_format,
                 missing=("", *(missing or ())),
             ),
-            progress=tell,
+            progress=progress,
         )
     if as_json:
         answer("import", report.as_json())

@@ -12,8 +12,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.cli.commands.demo_live import show_moves, tell_live_stories
-from pipelines.cli.commands.retrain import show_decision, tell_step
+from pipelines.cli.commands.demo_live import show_live_scenarios, show_moves
+from pipelines.cli.commands.retrain import show_decision, show_step
 from pipelines.cli.options import Json
 from pipelines.cli.output import answer, console, spinner
 from pipelines.core.errors import GauntletError
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 MODEL = "demand"
 _NO_TRAFFIC = (
-    "models/demand.yaml declares a rollout. On these Mondays nobody asks for predictions, so they "
-    "leave it out, and whoever passes offline is promoted. Live traffic comes after them."
+    "models/demand.yaml declares a rollout. These retrainings have no live traffic, so they leave "
+    "it out: a candidate that passes the offline gates is promoted. Live traffic comes after them."
 )
 _QUIET = timedelta(days=2)  # every feed has events of every day
 
@@ -60,19 +60,19 @@ def demo(as_json: Json = False) -> None:
         listed = ", ".join(f"{count:,} of {stream}" for stream, count in rows.items())
         console.print(f"A pharmacy chain from {story.window.start:%d %B %Y}: events {listed}.")
         console.print(f"[dim]{_NO_TRAFFIC}[/]\n")
-    told = []
+    results = []
     for number, run in enumerate(story.runs, 1):
         done = _retrain(settings, run, number, quiet=as_json)
-        told.append((run, done, _became(done)))
-    lived = tell_live_stories(settings, len(told) + 1, quiet=as_json)
-    wrong = [run.title for run, _, became in told if became != run.expected]
+        results.append((run, done, _became(done)))
+    lived = show_live_scenarios(settings, len(results) + 1, quiet=as_json)
+    wrong = [run.title for run, _, became in results if became != run.expected]
     other = [one.scenario.title for one in lived if one.outcome != one.scenario.expected]
     if as_json:
-        runs = [_as_dict(*one) for one in told]
+        runs = [_as_dict(*one) for one in results]
         live = [_live_as_dict(one) for one in lived]
         answer("demo", {"chapters": runs, "live": live, "unexpected": wrong + other})
     else:
-        _summary(told)
+        _summary(results)
         console.rule("[bold]Live traffic, move by move[/]")
         show_moves(lived)
         console.print(f"\n{perf_counter() - began:.0f} seconds. What to look at now:")
@@ -89,14 +89,14 @@ def demo(as_json: Json = False) -> None:
         console.print("  make up                     MLflow and Airflow, with these versions")
     if wrong:
         raise GauntletError(
-            "the story ended otherwise than it should",
+            "the demonstration ended with an unexpected decision",
             got=f"in {', '.join(wrong)}",
             hint="a gate or the simulation has changed: see `gauntlet ledger demand`",
         )
 
 
 def _embedded() -> Settings:
-    """The embedded default; the demonstration writes to nobody's real store or registry."""
+    """The settings, which must be the embedded default: no real store or registry is written to."""
     settings = Settings()
     given = [
         f"GAUNTLET_{name.upper()}"
@@ -120,15 +120,15 @@ def _retrain(settings: Settings, run: DemoRun, number: int, *, quiet: bool) -> R
     if not quiet:
         console.rule(f"[bold]{number}. Monday {run.as_of:%d %B %Y}: {run.title}[/]")
         console.print(f"[dim]{escape(run.planted)}[/]\n")
-    with spinner("retraining") as tell:
-        connections = connect(settings, clock=FixedClock(run.as_of), progress=tell)
+    with spinner("retraining") as progress:
+        connections = connect(settings, clock=FixedClock(run.as_of), progress=progress)
         offline = connections.load_spec(MODEL).without_rollout()
         connections = replace(connections, load_spec=lambda _: offline)
         filled = materialize(MODEL, run.as_of, connections.materialization)
         if not quiet:
-            _tell_filled(filled)
+            _show_filled(filled)
         request = Request(model=MODEL, as_of=run.as_of, reason=run.title)
-        done = retrain(request, connections.retraining, (lambda _: None) if quiet else tell_step)
+        done = retrain(request, connections.retraining, (lambda _: None) if quiet else show_step)
     if not quiet:
         console.print()
         show_decision(done, everything=False)
@@ -136,15 +136,15 @@ def _retrain(settings: Settings, run: DemoRun, number: int, *, quiet: bool) -> R
     return done
 
 
-def _tell_filled(filled: MaterializeReport) -> None:
+def _show_filled(filled: MaterializeReport) -> None:
     """What became of the online store, and which feeds have stopped."""
     rows = sum(view.rows for view in filled.views)
-    told = f"{len(filled.views)} views, {rows:,} entities written"
-    console.print(f"  {'materialize':<12} [green]done[/]  {told}", soft_wrap=True)
+    text = f"{len(filled.views)} views, {rows:,} entities written"
+    console.print(f"  {'materialize':<12} [green]done[/]  {text}", soft_wrap=True)
     for view in filled.views:
-        if view.last_event and filled.asked - view.last_event > _QUIET:
-            told = f"{view.view}: newest event {instant_text(view.last_event)}"
-            console.print(f"  {'':<12} [yellow]silent[/]  {told}", soft_wrap=True)
+        if view.last_event and filled.as_of - view.last_event > _QUIET:
+            text = f"{view.view}: newest event {instant_text(view.last_event)}"
+            console.print(f"  {'':<12} [yellow]silent[/]  {text}", soft_wrap=True)
 
 
 def _became(done: Retraining) -> str:
@@ -153,12 +153,12 @@ def _became(done: Retraining) -> str:
     return "not_promoted" if done.evidence.evaluation else "stopped_by_contract"
 
 
-def _summary(told: list[tuple[DemoRun, Retraining, str]]) -> None:
+def _summary(results: list[tuple[DemoRun, Retraining, str]]) -> None:
     console.rule("[bold]What happened[/]")
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("as of", "", "outcome", "champion after"):
         table.add_column(heading)
-    for run, done, became in told:
+    for run, done, became in results:
         colour = {"promoted": "green", "not_promoted": "default"}.get(became, "red")
         before = done.run.identity.champion or "none"
         after = done.version.version if became == "promoted" and done.version else before
@@ -186,16 +186,16 @@ def _as_dict(run: DemoRun, done: Retraining, became: str) -> dict[str, object]:
     }
 
 
-def _live_as_dict(told: ScenarioResult) -> dict[str, object]:
+def _live_as_dict(result: ScenarioResult) -> dict[str, object]:
     return {
-        "model": told.scenario.model,
-        "title": told.scenario.title,
-        "expected": told.scenario.expected,
-        "became": told.outcome,
-        "harms": list(told.harms),
+        "model": result.scenario.model,
+        "title": result.scenario.title,
+        "expected": result.scenario.expected,
+        "became": result.outcome,
+        "harms": list(result.harms),
         "moves": [
             {"as_of": entry.as_json()["as_of"], "stage": entry.transition.stage.value}
-            for entry in told.chain
+            for entry in result.chain
             if entry.transition
         ],
     }

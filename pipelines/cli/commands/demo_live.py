@@ -1,4 +1,4 @@
-"""The demonstration's second half: challengers on live traffic, told step by step."""
+"""The demonstration's second half: challengers on live traffic, shown step by step."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from pipelines.simulation.demo.rollout_demo import ScenarioResult
     from pipelines.simulation.demo.scenarios import RolloutScenario
 
-ENDED = "told"  # stands in a story's home when it was told to its end
+ENDED = "finished"  # a file in the home of a scenario that has run to its end
 _COLOURS = {"promoted": "green", "rolled_back": "red", "ended": "red"}
-_TOLD = ("canary.harm.", "canary.primary", "canary.guardrail.", "canary.corrected_gain")
+_SHOWN = ("canary.harm.", "canary.primary", "canary.guardrail.", "canary.corrected_gain")
 
 
-def tell_live_stories(settings: Settings, first: int, *, quiet: bool) -> list[ScenarioResult]:
+def show_live_scenarios(settings: Settings, first: int, *, quiet: bool) -> list[ScenarioResult]:
     """One challenger that is promoted by its canary, and one that is rolled back.
 
     Arguments:
-        settings: of the demonstration; each story has its own home under ``<home>/live``.
-        first: number of the first story.
-        quiet: say nothing.
+        settings: of the demonstration; each scenario has its own home under ``<home>/live``.
+        first: number of the first scenario.
+        quiet: print nothing.
     """
     from pipelines.simulation.demo.scenarios import BETTER_FORECAST, MEDIAN_FORECAST
 
@@ -44,12 +44,12 @@ def tell_live_stories(settings: Settings, first: int, *, quiet: bool) -> list[Sc
     ]
 
 
-def show_moves(told: list[ScenarioResult]) -> None:
-    """Every decision and move that the ledgers of the stories have."""
+def show_moves(results: list[ScenarioResult]) -> None:
+    """Print every decision and move in the ledgers of the scenarios."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("as of", "model", "in the ledger", "version", "champion after", "share"):
         table.add_column(heading)
-    for one in told:
+    for one in results:
         for entry in one.chain:
             table.add_row(*_row(entry))
     show_table(table)
@@ -96,44 +96,44 @@ def _live(
 
         weeks = 0
 
-        def tell(what: Retraining | ReleaseReport) -> None:
+        def show(what: Retraining | ReleaseReport) -> None:
             nonlocal weeks
             if quiet:
                 return
             if not isinstance(what, ReleaseReport):
-                _tell_retraining(what)
+                _show_retraining(what)
             elif what.action.changes_ledger or what.weeks > weeks:
-                _tell_step(what)
+                _show_release(what)
                 weeks = what.weeks
 
         connections = connect(known, clock=clock, progress=progress)
-        asking = http_clients(partial(service_here, known, clock))
-        told = run_scenario(story, declarations, connections.simulation, clock, asking, tell)
+        clients = http_clients(partial(service_here, known, clock))
+        result = run_scenario(story, declarations, connections.simulation, clock, clients, show)
     (known.home / ENDED).touch()
-    if not quiet and told.outcome != story.expected:
+    if not quiet and result.outcome != story.expected:
         meant = story.expected.replace("_", " ")
         console.print(f"  [yellow]meant to be {meant}: this draw of the arms showed too little[/]")
-    if not quiet and told.sold_share is None:
-        console.print(f"  [dim]told before: {told.outcome.replace('_', ' ')}[/]\n")
+    if not quiet and result.sold_share is None:
+        console.print(f"  [dim]from an earlier run: {result.outcome.replace('_', ' ')}[/]\n")
     elif not quiet:
-        sold = f"{told.sold_share:.0%} of what customers asked for was on the shelf"
+        sold = f"{result.sold_share:.0%} of what customers asked for was on the shelf"
         console.print(f"\n  [dim]{sold}[/]\n")
-    return told
+    return result
 
 
 def _clear_what_was_cut_off(home: Path) -> None:
-    """A telling that was killed cannot go on: what was on its shelves is forgotten."""
+    """Remove a scenario that was killed: it cannot go on, because stock levels are not stored."""
     if home.exists() and not (home / ENDED).exists():
         shutil.rmtree(home)
 
 
-def _tell_retraining(done: Retraining) -> None:
+def _show_retraining(done: Retraining) -> None:
     version = done.version.version if done.version else "none"
     console.print(f"  {done.run.request.as_of:%d %B}  version {version}: ", end="")
     show_decision(done, everything=False)
 
 
-def _tell_step(report: ReleaseReport) -> None:
+def _show_release(report: ReleaseReport) -> None:
     """A move, and what it came from; or how far it is."""
     action, day = report.action, f"{report.as_of:%d %B}"
     if not action.changes_ledger:
@@ -143,4 +143,4 @@ def _tell_step(report: ReleaseReport) -> None:
     console.print(f"  {day}  [bold {_COLOURS.get(action, 'yellow')}]{action}[/]", end="  ")
     console.print(escape(report.summary), soft_wrap=True)
     if report.challenger is None:
-        show_findings([f for f in report.findings if f.name.startswith(_TOLD)], everything=True)
+        show_findings([f for f in report.findings if f.name.startswith(_SHOWN)], everything=True)

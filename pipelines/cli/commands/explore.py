@@ -42,8 +42,8 @@ def explore(
         raise SpecError("--json answers a query", wanted="--sql '<query>' beside it")
     if python and sql is not None:
         raise SpecError("--sql answers one query and leaves", wanted="--sql or --python, not both")
-    with bar("reading") as tell:
-        readers = connect_readers(progress=tell)
+    with bar("reading") as progress:
+        readers = connect_readers(progress=progress)
         exploration = open_exploration(name, instant(as_of, readers.clock.now()), readers)
     with exploration:
         if sql is not None and as_json:

@@ -98,8 +98,8 @@ def export(
         raise SpecError("--as-of says as of when values are written", wanted="--values beside it")
     specs = _declared(models)
     if values:
-        with bar("exporting") as tell:
-            connections = connect(progress=tell)
+        with bar("exporting") as progress:
+            connections = connect(progress=progress)
             at = instant(as_of, connections.clock.now())
             files = export_feast(
                 feast, specs, ViewValues(connections.open_events, at, connections.clock)
@@ -134,10 +134,10 @@ def _table(features: tuple[FeatureEntry, ...]) -> Table:
     table.add_column("missing", justify="right", no_wrap=True)
     table.add_column("drift", overflow="fold")
     for feature in features:
-        told = f"[bold]{feature.name}[/]\n[dim]{feature.definition[:10]} {escape(feature.what)}[/]"
+        text = f"[bold]{feature.name}[/]\n[dim]{feature.definition[:10]} {escape(feature.what)}[/]"
         for number, use in enumerate(feature.uses):
             missing = "-" if use.missing_share is None else f"{use.missing_share:.1%}"
-            first = told if number == 0 else ""
+            first = text if number == 0 else ""
             table.add_row(first, _user(use), _online(use.online), missing, _drift(use))
     return table
 
@@ -177,8 +177,8 @@ def _drift(use: FeatureUsage) -> str:
     for name in sorted(set(use.drift)):
         _, column, check = name.removeprefix("contract.envelope.").split(".", 2)
         checks.setdefault(column, []).append(check)
-    told = "; ".join(f"{column} {', '.join(names)}" for column, names in checks.items())
-    return f"[red]{escape(told)}[/]" if told else "[green]no[/]"
+    text = "; ".join(f"{column} {', '.join(names)}" for column, names in checks.items())
+    return f"[red]{escape(text)}[/]" if text else "[green]no[/]"
 
 
 def _declared(names: list[str] | None) -> list[ModelSpec]:

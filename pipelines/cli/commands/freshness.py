@@ -24,8 +24,8 @@ def freshness(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> Non
     """
     from pipelines.flows.features.freshness import freshness as compare
 
-    with bar("comparing") as tell:
-        connections = connect(progress=tell)
+    with bar("comparing") as progress:
+        connections = connect(progress=progress)
         spec = connections.load_spec(name)
         at = instant(as_of, connections.clock.now())
         found = compare(spec, at, connections.open_events(spec), connections.home)

@@ -101,9 +101,9 @@ def explain(
     for gate in again.gates:
         own = [finding for finding in entry.findings if finding.gate is gate.gate]
         brief = gate.gate is Gate.CONTRACT and not everything
-        told = [f for f in own if not (brief and f.verdict is Verdict.PASS)]
+        shown = [f for f in own if not (brief and f.verdict is Verdict.PASS)]
         console.print(f"{gate.gate.replace('_', ' ')}: {mark(gate.verdict)}, {len(own)} checks")
-        show_findings(told, everything=True)
+        show_findings(shown, everything=True)
     if since:
         console.print(f"live traffic: [bold]{rollout_outcome(since[-1]) or since[-1].outcome}[/]")
     for move in since:

@@ -41,8 +41,8 @@ def materialize(
     """Update the online store as of the newest refresh. Writes only changes; safe to repeat."""
     from pipelines.flows.features.materialize import materialize as fill
 
-    with bar("materializing") as tell:
-        connections = connect(progress=tell)
+    with bar("materializing") as progress:
+        connections = connect(progress=progress)
         found = fill(
             name, instant(as_of, connections.clock.now()), connections.materialization, force=force
         )
@@ -54,14 +54,12 @@ def materialize(
 
 def show_materialized(found: MaterializeReport) -> None:
     """What became of each view, and why: a few lines that fit a narrow terminal."""
-    beside = f", with what champion version {found.champion} reads" if found.champion else ""
-    console.print(
-        f"[bold]{escape(found.model)}[/], asked as of {instant_text(found.asked)}{beside}"
-    )
+    champion = f", with what champion version {found.champion} reads" if found.champion else ""
+    console.print(f"[bold]{escape(found.model)}[/], as of {instant_text(found.as_of)}{champion}")
     for view in found.views:
         console.print(f"\n{escape(view.view)}", soft_wrap=True)
-        told = [f"{OUTCOMES[view.outcome]}, as of {instant_text(view.as_of)}", view.reason]
-        for line in (*told, *_written(view)):
+        lines = [f"{OUTCOMES[view.outcome]}, as of {instant_text(view.as_of)}", view.reason]
+        for line in (*lines, *_written(view)):
             console.print(Padding(line, (0, 0, 0, 4), expand=False))
     if not found.views:
         console.print("the model has no window features: there is nothing to store")

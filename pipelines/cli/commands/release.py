@@ -33,8 +33,8 @@ def release(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
     """
     from pipelines.flows.release.advance import advance
 
-    with spinner("checking live traffic") as tell:
-        connections = connect(progress=tell)
+    with spinner("checking live traffic") as progress:
+        connections = connect(progress=progress)
         report = advance(name, instant(as_of, connections.clock.now()), connections.release)
     if as_json:
         answer("release", report.as_json())

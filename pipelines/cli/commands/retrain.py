@@ -1,4 +1,4 @@
-"""``gauntlet retrain``: one run through all gates, told step by step."""
+"""``gauntlet retrain``: one run through all gates, shown step by step."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def retrain(
     """
     from pipelines.flows.retrain.steps import retrain as run_all
 
-    with spinner("connecting") as tell:
-        connections = connect(progress=tell)
+    with spinner("connecting") as progress:
+        connections = connect(progress=progress)
         request = Request(
             model=name,
             as_of=instant(as_of, connections.clock.now()),
@@ -58,7 +58,7 @@ def retrain(
             dry_run=dry_run,
             waive=tuple(waive or ()),
         )
-        done = run_all(request, connections.retraining, (lambda _: None) if as_json else tell_step)
+        done = run_all(request, connections.retraining, (lambda _: None) if as_json else show_step)
     if as_json:
         answer("retraining", as_dict(done))
     else:
@@ -66,8 +66,8 @@ def retrain(
         show_decision(done, everything=everything)
 
 
-def tell_step(report: StepReport) -> None:
-    """One line for a step that is done; the decision is told at the end, with its findings."""
+def show_step(report: StepReport) -> None:
+    """Print one line for a finished step; the decision is shown at the end, with its findings."""
     if report.step == "decide":
         return
     if report.skipped:
@@ -85,8 +85,10 @@ def show_decision(done: Retraining, *, everything: bool) -> None:
     console.print(f"[bold {colour}]{decision.outcome.replace('_', ' ')}[/]", end="  ")
     console.print(escape("; ".join(decision.reasons)), soft_wrap=True)
     if before := done.run.identity.decided:
-        told = f"decided at {instant_text(before.recorded_at)}: the same question, the same answer"
-        console.print(f"[dim]{told}[/]", soft_wrap=True)
+        earlier = (
+            f"decided at {instant_text(before.recorded_at)}: the same question, the same answer"
+        )
+        console.print(f"[dim]{earlier}[/]", soft_wrap=True)
 
 
 def as_dict(done: Retraining) -> dict[str, object]:

@@ -32,16 +32,16 @@ def score(
         return
     from pipelines.flows.serving.batch_score import score as predict
 
-    with bar("scoring") as tell:
-        connections = connect(progress=tell)
+    with bar("scoring") as progress:
+        connections = connect(progress=progress)
         found = predict(name, instant(as_of, connections.clock.now()), connections.scoring)
     if as_json:
         answer("scores", found.as_json())
         return
     known = "scored" if found.outcome == "scored" else "was scored before"
     console.print(f"{escape(name)} as of {instant_text(found.at)}: {known}")
-    told = ", ".join(f"{number:,} by version {each}" for each, number in found.versions.items())
-    console.print(f"{found.entities:,} entities: {told}")
+    text = ", ".join(f"{number:,} by version {each}" for each, number in found.versions.items())
+    console.print(f"{found.entities:,} entities: {text}")
     if found.fell_back:
         console.print(f"[yellow]the challenger could not answer for {found.fell_back:,}[/]")
     console.print(f"valid until {instant_text(found.valid_until)}: {escape(found.scores)}")
@@ -56,10 +56,10 @@ def _check(name: str, *, as_json: bool) -> None:
     if as_json:
         answer("score_status", found.as_json())
     else:
-        told = "[red]stale since[/]" if found.stale else "valid until"
+        text = "[red]stale since[/]" if found.stale else "valid until"
         console.print(
             f"{escape(name)} as of {instant_text(found.at)}, {found.entities:,} entities: "
-            f"{told} {instant_text(found.valid_until)}"
+            f"{text} {instant_text(found.valid_until)}"
         )
     if found.stale:
         raise typer.Exit(1)

@@ -27,7 +27,7 @@ SHIP_EVERY = 10  # looks at the registry between two shippings of the log
 LATER = 10  # priority of looks and shipping, as of `nice`
 KEEP_ALIVE_S = 75  # longer than the 60 s that proxies keep an idle connection for
 PATIENCE_S = 10  # for a registry or a store, at the start and at the end
-DRAIN_S = 30  # for requests under way at the end; who never ends his question is left
+DRAIN_S = 30  # for requests under way at the end; later ones are cut off
 UNWELL_S = 30  # a worker that is silent for so long is replaced; a busy machine is not a dead one
 
 log = logging.getLogger(__name__)
@@ -67,10 +67,10 @@ def serve(
     for name in names:
         console.print(f"{name}: version {_first_plan(name, connections).champion.version}")
         Journal(journal_path(Settings().home, name)).close()
-    console.print(f"http://{host}:{port}/docs answers in some seconds; /readyz says for whom")
+    console.print(f"http://{host}:{port}/docs answers in some seconds; /readyz lists the models")
     os.environ["GAUNTLET_SERVE_MODELS"] = ",".join(names)
     ended = threading.Event()
-    # Each waits for nobody but whom it asks: a registry that hangs does not keep the log here.
+    # Each has its own thread: a registry that hangs does not delay the shipping of the log.
     keepers = [
         threading.Thread(
             target=_keep, args=(partial(do, name), connections, wait, ended), daemon=True
@@ -106,7 +106,7 @@ def serve(
         raise GauntletError(
             "the service could not start",
             where=", ".join(names),
-            hint="read above what its workers said",
+            hint="the messages of its workers are above",
         )
 
 
@@ -137,13 +137,13 @@ def _listening(host: str, port: int) -> socket.socket:
             "cannot listen there",
             where=f"--host {host} --port {port}",
             got=str(cause),
-            wanted="an address of this machine, and a port that nobody listens on",
-            hint=f"another --port; `ss -ltnp sport = :{port}` says who has this one",
+            wanted="an address of this machine, and a free port",
+            hint=f"another --port; `ss -ltnp sport = :{port}` shows the process that has this one",
         ) from cause
 
 
 def _first_plan(name: str, connections: Callable[[], Connections]) -> ServingPlan:
-    """What the registry says; when it does not answer in time, what it said last."""
+    """The plan from the registry; when it does not answer in time, the last known plan."""
     from pipelines.flows.serving.publish import plans_folder, publish_plan
     from pipelines.serving.plan import read_plan
     from pipelines.settings import Settings
@@ -158,7 +158,7 @@ def _first_plan(name: str, connections: Callable[[], Connections]) -> ServingPla
     def ask(connected: Connections) -> None:
         found.append(publish_plan(name, connected.publishing))
 
-    # A client may try again for minutes, so nobody waits for the end of it.
+    # A client may retry for minutes, so the thread is not joined for longer.
     look = threading.Thread(target=_keep, args=(ask, connections, 0, once), daemon=True)
     look.start()
     look.join(PATIENCE_S)
@@ -173,18 +173,18 @@ def _keep(
     every: float,
     ended: threading.Event,
 ) -> None:
-    """Do it again and again, and once more at the end; what is in the way is said once."""
+    """Repeat ``do`` until ``ended``, and once more then; a repeated problem is logged once."""
     if sys.platform == "linux":  # where each thread has a priority of its own: callers come first
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LATER)
-    said, last = "", False
+    reported, last = "", False
     while not last:
         last = ended.wait(every)
         try:
             do(connections())
-            said = ""
+            reported = ""
         except GauntletError as problem:
-            if said != str(problem):
+            if reported != str(problem):
                 log.warning("%s", problem)
-            said = str(problem)
-        except Exception:  # the next look may do better, and somebody has to look
+            reported = str(problem)
+        except Exception:  # the next attempt may succeed, and this thread must not end
             log.exception("a look at the registry or the log failed")

@@ -149,9 +149,9 @@ def _check_files(files: Sequence[Path], how: Reading) -> None:
             raise DataError(
                 "a file is empty", where=str(file), wanted="CSV with a header, or Parquet"
             )
-    seen: dict[str, Path] = {}
+    by_hash: dict[str, Path] = {}
     for file in files:
-        first = seen.setdefault(sha256_of(file), file)
+        first = by_hash.setdefault(sha256_of(file), file)
         if first is not file:
             raise DataError(
                 "two files to import have the same content",

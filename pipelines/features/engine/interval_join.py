@@ -1,6 +1,6 @@
 """Aggregates over the events whose interval covers a point: computes all window features.
 
-An event is visible to the points of its keys in a half-open interval ``[seen, born + reach)``:
+An event is visible to the points of its keys in a half-open interval ``[visible, born + reach)``:
 from when it has happened and is known, until it is older than the window. The aggregate at a point
 ``t`` uses the events whose interval contains ``t``. Labels use an interval before the event.
 
@@ -29,7 +29,7 @@ from ibis import _
 from pipelines.features.engine.pre_aggregation import (
     BORN,
     NEWEST,
-    SEEN,
+    VISIBLE,
     AggregateSpec,
     PreAggregated,
     number_of,
@@ -67,16 +67,16 @@ def cover(
     keys = bare.select(*by).filter([_[key].notnull() for key in by]).distinct()
     numbered = ibis.row_number().over(ibis.window(order_by=list(by)))
     owners = keys.mutate(**{OWNER: numbered})
-    asked = bare.join(owners, list(by)).select(OWNER, AT).distinct()
+    requested = bare.join(owners, list(by)).select(OWNER, AT).distinct()
     cells = source.cells.join(owners, list(by))
     swept = [ask for ask in asks if ask.aggregate not in ("min", "max")]
     paired = [ask for ask in asks if ask.aggregate in ("min", "max")]
     points = _attach(points, owners, by)
     if swept:
         events = source.events.join(owners, list(by))
-        points = _attach(points, _sweep(cells, events, asked, swept), [OWNER, AT])
+        points = _attach(points, _sweep(cells, events, requested, swept), [OWNER, AT])
     for reach in sorted({ask.reach for ask in paired}):
-        extremes = _extremes(cells, asked, [ask for ask in paired if ask.reach == reach])
+        extremes = _extremes(cells, requested, [ask for ask in paired if ask.reach == reach])
         points = _attach(points, extremes, [OWNER, AT])
     return points.drop(OWNER)
 
@@ -132,17 +132,17 @@ def _sweep(
         return table.select(OWNER, **{AT: at}, **row)
 
     comes = {
-        name: ibis.ifelse(_[SEEN] < _[BORN] + reach, _[source], ibis.null())
+        name: ibis.ifelse(_[VISIBLE] < _[BORN] + reach, _[source], ibis.null())
         for name, (source, reach) in sums.items()
     }
-    branches = [branch(cells, _[SEEN], comes | {name: _[name] for name in newest})]
+    branches = [branch(cells, _[VISIBLE], comes | {name: _[name] for name in newest})]
     for reach in sorted({reach for _source, reach in sums.values()}):
         goes = {name: -_[source] for name, (source, own) in sums.items() if own == reach}
-        left = cells.filter(_[SEEN] < _[BORN] + reach)
+        left = cells.filter(_[VISIBLE] < _[BORN] + reach)
         branches.append(branch(left, _[BORN] + reach, goes))
     for name, ask in spread.items():
         lasting = _lasting(events, ask)
-        branches.append(branch(lasting, _[SEEN], {name: ibis.literal(1)}))
+        branches.append(branch(lasting, _[VISIBLE], {name: ibis.literal(1)}))
         branches.append(branch(lasting, _[_END], {name: ibis.literal(-1)}))
     branches.append(branch(points, _[AT], {_IS_POINT: ibis.literal(True)}))
 
@@ -234,16 +234,16 @@ _ANSWERS: dict[str, Callable[[ibis.Table, AggregateSpec], Any]] = {
 
 
 def _lasting(events: ibis.Table, ask: AggregateSpec) -> ibis.Table:
-    """When each value of each key is visible: intervals ``[:seen, :end)`` that do not touch."""
+    """When each value of each key is visible: intervals ``[:visible, :end)`` that do not touch."""
     value = f"value:{ask.of}"
-    seen = (
+    visible = (
         events.filter(_[ask.of].notnull())
         .group_by([OWNER, _[ask.of].name(value), BORN])
-        .agg(**{SEEN: _[SEEN].min()})
+        .agg(**{VISIBLE: _[VISIBLE].min()})
         .mutate(**{_END: _[BORN] + ask.reach})
-        .filter(_[SEEN] < _[_END])
+        .filter(_[VISIBLE] < _[_END])
     )
-    return merge_stretches(seen, [OWNER, value], SEEN, _END)
+    return merge_stretches(visible, [OWNER, value], VISIBLE, _END)
 
 
 def _extremes(cells: ibis.Table, points: ibis.Table, asks: Sequence[AggregateSpec]) -> ibis.Table:
@@ -251,23 +251,23 @@ def _extremes(cells: ibis.Table, points: ibis.Table, asks: Sequence[AggregateSpe
     reach = asks[0].reach
     parts = sorted({f"{ask.aggregate}:{ask.of}" for ask in asks})
     best = {part: getattr(_[part], part.partition(":")[0])() for part in parts}
-    fewer = cells.group_by([OWNER, BORN, SEEN]).agg(**best)
-    ranged = fewer.mutate(**{_END: _[BORN] + reach}).filter(_[SEEN] < _[_END])
+    fewer = cells.group_by([OWNER, BORN, VISIBLE]).agg(**best)
+    ranged = fewer.mutate(**{_END: _[BORN] + reach}).filter(_[VISIBLE] < _[_END])
     # No interval is longer than its reach, so it is in one bucket or two adjacent ones.
-    first = ranged.mutate(**{_BUCKET: _[SEEN] // reach})
+    first = ranged.mutate(**{_BUCKET: _[VISIBLE] // reach})
     second = ranged.mutate(**{_BUCKET: (_[_END] - 1) // reach}).filter(
-        _[_BUCKET] > _[SEEN] // reach
+        _[_BUCKET] > _[VISIBLE] // reach
     )
-    spread = first.union(second).select(OWNER, _BUCKET, SEEN, _END, *parts)
+    spread = first.union(second).select(OWNER, _BUCKET, VISIBLE, _END, *parts)
     bucketed = points.select(OWNER, AT).mutate(**{_BUCKET: _[AT] // reach})
-    seen = bucketed.join(
+    visible = bucketed.join(
         spread,
         [
             OWNER,
             _BUCKET,
-            bucketed[AT] >= spread[SEEN],
+            bucketed[AT] >= spread[VISIBLE],
             bucketed[AT] < spread[_END],
         ],
     )
-    found = seen.group_by([OWNER, AT]).agg(**best)
+    found = visible.group_by([OWNER, AT]).agg(**best)
     return found.select(OWNER, AT, **{a.name: found[f"{a.aggregate}:{a.of}"] for a in asks})

@@ -23,7 +23,7 @@ from pipelines.spec.points import Aggregate
 from pipelines.spec.refresh import Refresh
 
 # Names with a colon cannot clash with declared columns.
-BORN, SEEN, HAPPENED, KNOWN = ":born", ":seen", ":happened", ":known"
+BORN, VISIBLE, HAPPENED, KNOWN = ":born", ":visible", ":happened", ":known"
 NEWEST = "happened:"  # of a cell: event time of its newest event
 FIRST_KNOWN = ":known_by"  # of a cell: the grid instant by which it is known
 
@@ -99,8 +99,8 @@ def pre_aggregate(
 
     Returns:
         By source: cells with all keys of its requests, int64 microseconds ``:born`` (the first grid
-        instant after the event), ``:known_by`` (the first at which it is known) and ``:seen`` (the
-        later of the two), ``happened:``, and the parts that the aggregates need.
+        instant after the event), ``:known_by`` (the first at which it is known) and ``:visible``
+        (the later of the two), ``happened:``, and the parts that the aggregates need.
 
     Raises:
         DataError: when a value is too large to be summed.
@@ -123,15 +123,15 @@ def pre_aggregate(
             **{BORN: first.steps.ceil(_[HAPPENED] + 1), FIRST_KNOWN: first.steps.ceil(_[KNOWN])}
         )
         found[source] = PreAggregated(
-            cells=with_seen(cells_of(rounded, [*keys, FIRST_KNOWN], parts, first.steps, whole)),
-            events=with_seen(rounded),
+            cells=with_visible(cells_of(rounded, [*keys, FIRST_KNOWN], parts, first.steps, whole)),
+            events=with_visible(rounded),
         )
     return found
 
 
-def with_seen(table: ibis.Table) -> ibis.Table:
+def with_visible(table: ibis.Table) -> ibis.Table:
     """``table`` with the first grid instant at which an event has happened and is known."""
-    return table.mutate(**{SEEN: ibis.greatest(_[BORN], _[FIRST_KNOWN])})
+    return table.mutate(**{VISIBLE: ibis.greatest(_[BORN], _[FIRST_KNOWN])})
 
 
 def cells_of(

@@ -108,8 +108,8 @@ def changed_rows(
     uses = _uses(spec, view, as_of)
     # The events of the touched entities are read more than once, and are few after a small step.
     with _touched(spec, view, uses, streams, before, as_of).cache() as touched:
-        seen = _young(spec, view, streams, as_of).semi_join(touched, list(view.entity))
-        with seen.cache() as events:
+        visible = _young(spec, view, streams, as_of).semi_join(touched, list(view.entity))
+        with visible.cache() as events:
             there = _entities(spec, view, uses, events, as_of)
             yield Changes(
                 rows=_rows(spec, view, uses, events, as_of),
@@ -168,13 +168,13 @@ def _entities(
 ) -> ibis.Table:
     """The entities with an event of the table in the window and conditions of any feature."""
     columns = spec.streams[view.stream].columns
-    seen = [
+    visible = [
         holding(events, use.where, columns, use.place).filter(
             _within(as_of - _reaches(use)[-1], as_of)
         )
         for use in uses
     ]
-    return _named(seen, view)
+    return _named(visible, view)
 
 
 def _named(events: Sequence[ibis.Table], view: FeatureView) -> ibis.Table:

@@ -149,16 +149,16 @@ def catalogue(
                 )
                 key = feature.name, saved.definition
                 uses = rows.setdefault(key, _Row(own, feature, {})).uses
-                told = {"champion": version, "missing_share": saved.missing_share}
+                served = {"champion": version, "missing_share": saved.missing_share}
                 if spec.name in uses:
-                    uses[spec.name] = uses[spec.name].model_copy(update=told)
+                    uses[spec.name] = uses[spec.name].model_copy(update=served)
                 else:
                     uses[spec.name] = FeatureUsage(
                         model=spec.name,
                         declared=version is None,
                         online=_online(own, feature, saved.definition, views, now),
                         drift=_drift(own, feature, findings),
-                        **told,
+                        **served,
                     )
     return Catalogue(
         as_of=now,

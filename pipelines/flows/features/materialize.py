@@ -32,7 +32,7 @@ from pipelines.spec.model import ModelSpec
 from pipelines.spec.refresh import Refresh
 from pipelines.spec.views import FeatureView, feature_views
 
-BESIDE = "beside_"
+CHALLENGER_PREFIX = "challenger_"
 
 
 class Materialized(Record):
@@ -62,7 +62,7 @@ class MaterializeReport(Record):
     """The result of a materialization."""
 
     model: str
-    asked: Instant
+    as_of: Instant
     champion: str | None = Field(description="version whose features are filled as well")
     views: tuple[Materialized, ...]
 
@@ -127,7 +127,7 @@ def materialize(
                 "with what production can keep up",
             )
         done.append(_Work(spec, view, view.refresh, collaborators).bring_to(as_of, force=force))
-    return MaterializeReport(model=model, asked=as_of, champion=champion, views=tuple(done))
+    return MaterializeReport(model=model, as_of=as_of, champion=champion, views=tuple(done))
 
 
 def materialize_new_model(
@@ -183,7 +183,7 @@ def served_spec(
         return whole, champion
     third = versions.load(model, move.challenger).spec
     if third.recipe not in (spec.recipe, old.spec.recipe):
-        whole = combined_spec(whole, third, BESIDE)
+        whole = combined_spec(whole, third, CHALLENGER_PREFIX)
     return whole, champion
 
 

@@ -54,9 +54,9 @@ def _check(run: Run, snapshot: Snapshot) -> AvailabilityResult:
 
 def _not_checked(run: Run) -> str:
     if run.request.lineage != LIVE:
-        return f"the lineage {run.request.lineage} serves nobody"
+        return f"the lineage {run.request.lineage} is not served"
     if run.spec.serving is None:
-        return "the declaration says no serving: features are computed when asked"
+        return "the declaration has no `serving`: features are computed on request"
     if not any(isinstance(feature, WindowFeature) for feature in run.spec.features):
         return "no feature is kept in an online store"
     return ""

@@ -70,15 +70,15 @@ def check_online_features(run: Run, snapshot: Snapshot, nulls: Nulls) -> tuple[F
             with _known_by(run, view, tables, plan.as_of, at) as known:
                 looked = look_up_view(spec, view, store, known, points, at)
             found += [(view, each) for each in looked]
-    presence = _presence(run, found, nulls)
+    availability = _availability_of(run, found, nulls)
     wanting = [
         (each, looked)
-        for each, (_, looked) in zip(presence, found, strict=True)
+        for each, (_, looked) in zip(availability, found, strict=True)
         if below_required_share(spec, each)
     ]
     return (
         *(staleness_finding(each) for each in fresh),
-        *online_findings(spec, presence, _losses(run, wanting)),
+        *online_findings(spec, availability, _losses(run, wanting)),
     )
 
 
@@ -133,7 +133,7 @@ def _recent_points(run: Run, tables: Mapping[str, ibis.Table]) -> pd.DataFrame:
     return counted.sort_values(columns, ignore_index=True)
 
 
-def _presence(
+def _availability_of(
     run: Run,
     found: Sequence[tuple[FeatureView, FeatureLookup]],
     nulls: Nulls,
@@ -159,9 +159,9 @@ def _presence(
         values = rows[window][feature.name].tolist()
         return sum(is_present(feature, value) for value in values) / max(len(values), 1)
 
-    def asked(feature: WindowFeature) -> dict[str, int]:
+    def log_counts(feature: WindowFeature) -> dict[str, int]:
         requests, lost = nulls.get(feature.name, (0, 0))
-        return {"asked": requests, "lost": lost}
+        return {"requests": requests, "lost": lost}
 
     return tuple(
         FeatureAvailability(
@@ -177,7 +177,7 @@ def _presence(
             champions=definition_of(spec, each.feature) in champions,
             trained_share=share(plan.train, each.feature),
             recent_share=share(recent, each.feature),
-            **asked(each.feature),
+            **log_counts(each.feature),
         )
         for view, each in found
     )
@@ -198,19 +198,19 @@ def _losses(
         run.collaborators.progress("fitting once, to tell what the missing features cost")
         fitted = fit(spec, read_rows(spec, frame, plan.train), spec.seeds[0])
     except DataError as problem:
-        return {each.feature: _untold(problem) for each, _ in wanting}
+        return {each.feature: _unknown_loss(problem) for each, _ in wanting}
     recent = read_rows(spec, frame, plan.recent)
     for each, looked in wanting:
         try:
             masked = _masked(recent, each, looked)
             losses[each.feature] = ablation_loss(spec, fitted, recent, each.feature, masked)
         except DataError as problem:
-            losses[each.feature] = _untold(problem)
+            losses[each.feature] = _unknown_loss(problem)
     return losses
 
 
-def _untold(problem: DataError) -> str:
-    return f"what that costs cannot be told: {problem.what}"
+def _unknown_loss(problem: DataError) -> str:
+    return f"the loss without it is unknown: {problem.what}"
 
 
 def _masked(

@@ -78,13 +78,13 @@ def check_parity(run: Run, snapshot: Snapshot) -> ParityResult:
             parity = replay(champion.spec, rows, log, at_offsets)
         newest = (plan.as_of - run.spec.gates.availability.lookback).replace(tzinfo=None)
         lately = replay(champion.spec, rows, log[log["event_time"] >= newest])
-        asked, again, served = logged_requests(champion.spec, rows, log)
+        requested, again, served = logged_requests(champion.spec, rows, log)
         pipeline = champion.load_pipeline()
         shared = _shared(parity, champion.spec, run.spec)
         findings = (
             *parity_findings(parity, run.spec, blocking=shared),
             *_model_findings(
-                champion, pipeline, again, served, asked["prediction"].to_numpy("float64")
+                champion, pipeline, again, served, requested["prediction"].to_numpy("float64")
             ),
         )
     except DataError as problem:
@@ -169,9 +169,9 @@ def with_requests(
 
     if isinstance(spec.points, EventPoints):
         return rows
-    keys, asked = spec.points.keys, requests_of(spec, log)
+    keys, requested = spec.points.keys, requests_of(spec, log)
     there = set(row_ids(keys, rows).tolist())
-    between = asked[[one not in there for one in row_ids(keys, asked).tolist()]]
+    between = requested[[one not in there for one in row_ids(keys, requested).tolist()]]
     if not len(between):
         return rows
     streams = {name: tables[name] for name in spec.streams}
@@ -190,14 +190,14 @@ def recomputed(
     from pipelines.features.time_shift import SHIFT, movable, shifted_feature
 
     def values(
-        feature: str, asked: pd.DataFrame, shifts: Sequence[timedelta]
+        feature: str, points: pd.DataFrame, shifts: Sequence[timedelta]
     ) -> list[list[Any]] | None:
         found = movable(spec, feature)
         if found is None:
             return None
-        points = ibis.memtable(asked.drop_duplicates())
+        distinct = ibis.memtable(points.drop_duplicates())
         streams = {each: tables[each] for each in spec.streams}
-        table = shifted_feature(spec, found, streams, as_of, points, shifts).to_pandas()
+        table = shifted_feature(spec, found, streams, as_of, distinct, shifts).to_pandas()
         keys = [*spec.points.keys, "decision_time"]
         known = dict(
             zip(
@@ -209,7 +209,7 @@ def recomputed(
         moves = [shift // MICROSECOND for shift in shifts]
         return [
             [known.get((*point, move)) for move in moves]
-            for point in asked[keys].itertuples(index=False, name=None)
+            for point in points[keys].itertuples(index=False, name=None)
         ]
 
     return values

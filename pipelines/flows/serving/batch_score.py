@@ -68,7 +68,7 @@ class ScoreStatus(Record):
     at: Instant
     valid_until: Instant
     entities: int
-    asked: Instant
+    checked_at: Instant
     stale: bool
 
 
@@ -139,7 +139,7 @@ def score_status(spec: ModelSpec, store: ObjectStore, now: datetime) -> ScoreSta
         at=rows[0]["decided_at"],
         valid_until=valid_until,
         entities=len(rows),
-        asked=now,
+        checked_at=now,
         stale=now > valid_until,
     )
 
@@ -183,7 +183,7 @@ def _predicted(model: str, at: datetime, collaborators: ScoreCollaborators) -> b
         if not entities:
             silence = duration_text(grid_of(spec).active_for)
             raise DataError(
-                "there is nobody to score",
+                "there is no entity to score",
                 where=f"model {model} as of {instant_text(at)}",
                 wanted=f"an entity with an event in the last {silence}",
                 hint="look at the feed of the points' stream: it may have fallen silent",

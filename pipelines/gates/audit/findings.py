@@ -83,28 +83,28 @@ class _Judge:
                 Measurement(unit=unit),
             )
         difference = live.difference
-        told = f"{unit} {live.candidate:.5g} against {live.rival:.5g} of the champion's recipe"
+        summary = f"{unit} {live.candidate:.5g} against {live.rival:.5g} of the champion's recipe"
         if difference is None:
             gain = live.gain
             return make_finding(
                 "audit.live",
                 Verdict.INCONCLUSIVE,
-                f"both recipes differ by {gain:.4g} on every live row: {told}",
+                f"both recipes differ by {gain:.4g} on every live row: {summary}",
                 Measurement(value=gain, unit=unit),
                 blocking=self.new_points,
             )
         interval = difference.interval(1 - 2 * self.gate.alpha)
-        told = f"{told} on live points, gain {with_interval(difference.estimate, interval)}"
+        summary = f"{summary} on live points, gain {with_interval(difference.estimate, interval)}"
         blocking = True
         if self.better:
-            verdict, reason = Verdict.PASS, f"the recipe is better on live points: {told}"
+            verdict, reason = Verdict.PASS, f"the recipe is better on live points: {summary}"
         elif difference.p_below(-self.worth) <= self.gate.alpha:
             verdict = Verdict.FAIL
-            reason = f"the recipe loses more than {self.worth:g} on live points: {told}"
+            reason = f"the recipe loses more than {self.worth:g} on live points: {summary}"
         else:
             verdict, blocking = Verdict.INCONCLUSIVE, self.new_points
             needed = ", and its own holdout is a different population" if blocking else ""
-            reason = f"the recipe is not shown to be better on live points{needed}: {told}"
+            reason = f"the recipe is not shown to be better on live points{needed}: {summary}"
         return make_finding(
             "audit.live",
             verdict,
@@ -134,7 +134,7 @@ class _Judge:
         rest = found.own.terms["rows"] + found.own.terms["labels"]
         shared = self._on_candidates_rows()
         live = found.live.gain if found.live is not None else None
-        told = (
+        summary = (
             f"on its own holdout the recipe gains {own:.4g} (model {model:.4g}, "
             f"rows {found.own.terms['rows']:.4g}, labels {found.own.terms['labels']:.4g}), "
             f"and {shared:.4g} with both on the candidate's rows"
@@ -144,24 +144,24 @@ class _Judge:
             return make_finding(
                 "audit.sign_flip",
                 Verdict.NO_DATA,
-                f"{told}; the gain on live points is unknown",
+                f"{summary}; the gain on live points is unknown",
                 measured,
                 blocking=self.new_points,
             )
         promising = max(own, shared) > 0
         stops = promising and not self.better
-        told = f"{told}; on live points {live:.4g}"
+        summary = f"{summary}; on live points {live:.4g}"
         if promising and live <= 0:
-            verdict, reason = Verdict.FAIL, f"the sign flips: {told}"
+            verdict, reason = Verdict.FAIL, f"the sign flips: {summary}"
         elif not promising and live > 0:
             verdict = Verdict.INCONCLUSIVE
-            reason = f"the sign flips in the candidate's favour: {told}"
+            reason = f"the sign flips in the candidate's favour: {summary}"
         elif abs(rest) > abs(model):
             verdict = Verdict.INCONCLUSIVE
-            reason = f"other rows or labels contribute more than the model: {told}"
+            reason = f"other rows or labels contribute more than the model: {summary}"
         else:
             return make_finding(
-                "audit.sign_flip", Verdict.PASS, f"the signs agree: {told}", measured
+                "audit.sign_flip", Verdict.PASS, f"the signs agree: {summary}", measured
             )
         return make_finding("audit.sign_flip", verdict, reason, measured, blocking=stops)
 
@@ -201,7 +201,7 @@ class _Judge:
         growth = self._growth()
         shifted = apart.auc.area >= gate.training_auc or growth >= gate.live_auc_growth
         interval = apart.auc.interval(LEVEL)
-        told = (
+        summary = (
             f"it {words}; a classifier ({apart.method}) separates the two training populations by "
             f"their {apart.columns} with AUC {with_interval(apart.auc.area, interval)}, and the "
             f"candidate's from live points with an AUC {growth:+.3f} above the champion's"
@@ -215,14 +215,14 @@ class _Judge:
         )
         if not shifted:
             return make_finding(
-                "audit.training_population", Verdict.PASS, f"nearly unchanged: {told}", measured
+                "audit.training_population", Verdict.PASS, f"nearly unchanged: {summary}", measured
             )
         if self.better:
-            reason = f"it trains on a different population and is better on live points: {told}"
+            reason = f"it trains on a different population and is better on live points: {summary}"
             return make_finding(
                 "audit.training_population", Verdict.INCONCLUSIVE, reason, measured, blocking=False
             )
-        reason = f"different training population, not shown better on live points: {told}"
+        reason = f"different training population, not shown better on live points: {summary}"
         return make_finding("audit.training_population", Verdict.FAIL, reason, measured)
 
     def _growth(self) -> float:
@@ -243,11 +243,13 @@ class _Judge:
         """Whether the holdout can be weighted to the live population. Never decides."""
         weighted, gate = self.found.weighted, self.gate
         if weighted is None:
-            told = "the holdout does not overlap live points, or the metric is not a mean of rows"
+            summary = (
+                "the holdout does not overlap live points, or the metric is not a mean of rows"
+            )
             verdict = Verdict.NO_DATA if self.new_points else Verdict.PASS
-            reason = told if self.new_points else "both recipes are scored on live points"
+            reason = summary if self.new_points else "both recipes are scored on live points"
             return make_finding("audit.overlap", verdict, reason, blocking=False)
-        told = (
+        summary = (
             f"effective share {weighted.effective_share:.0%} of the holdout's rows, "
             f"{weighted.outside_share:.1%} of live rows unlike any of them, "
             f"{weighted.clipped_share:.1%} of weights cut back"
@@ -257,11 +259,11 @@ class _Judge:
             value=weighted.effective_share, threshold=gate.effective_share, unit="share of rows"
         )
         if few or weighted.outside_share > gate.outside_share:
-            reason = f"the holdout does not represent live points, so no weighted gain: {told}"
+            reason = f"the holdout does not represent live points, so no weighted gain: {summary}"
             return make_finding(
                 "audit.overlap", Verdict.INCONCLUSIVE, reason, measured, blocking=False
             )
-        reason = f"weighted to live points, the holdout's gain is {weighted.gain:.4g}: {told}"
+        reason = f"weighted to live points, the holdout's gain is {weighted.gain:.4g}: {summary}"
         return make_finding("audit.overlap", Verdict.PASS, reason, measured, blocking=False)
 
     def label(self) -> Iterator[Finding]:
@@ -270,7 +272,7 @@ class _Judge:
         if rules is None:
             return
         kappa = "" if rules.kappa is None else f", kappa {rules.kappa:.3f}"
-        told = (
+        summary = (
             f"two label rules differ on {rules.differ_share:.1%} of {rules.rows} live rows{kappa}; "
             f"gain {_maybe(rules.gain_old)} under the champion's rule, "
             f"{_maybe(rules.gain_new)} under the candidate's"
@@ -282,17 +284,19 @@ class _Judge:
             rows=rules.rows,
         )
         if rules.differ_share <= self.gate.label_share:
-            yield make_finding("audit.label", Verdict.PASS, told, measured)
+            yield make_finding("audit.label", Verdict.PASS, summary, measured)
             return
         new = self.found.live_new_labels
         both = self.better and new is not None and _better(new.difference, self.gate.alpha)
         if both:
-            reason = f"better under both label rules: {told}"
+            reason = f"better under both label rules: {summary}"
             yield make_finding(
                 "audit.label", Verdict.INCONCLUSIVE, reason, measured, blocking=False
             )
         else:
-            reason = f"the definition of the label has changed, and the gain depends on it: {told}"
+            reason = (
+                f"the definition of the label has changed, and the gain depends on it: {summary}"
+            )
             yield make_finding("audit.label", Verdict.FAIL, reason, measured)
 
     def feature(self) -> Iterator[Finding]:
@@ -330,11 +334,13 @@ class _Judge:
                 Verdict.PASS,
                 "nearly every live row has a label, or none has",
             )
-        told = f"the champion's prediction separates labelled rows from others: AUC {area.area:.3f}"
+        summary = (
+            f"the champion's prediction separates labelled rows from others: AUC {area.area:.3f}"
+        )
         measured = Measurement(value=area.area, threshold=gate.selective_area, unit="area")
         if area.area < gate.selective_area:
-            return make_finding("audit.selective_labels", Verdict.PASS, told, measured)
-        reason = f"labels exist for one decision only, so offline numbers are biased: {told}"
+            return make_finding("audit.selective_labels", Verdict.PASS, summary, measured)
+        reason = f"labels exist for one decision only, so offline numbers are biased: {summary}"
         return make_finding("audit.selective_labels", Verdict.FAIL, reason, measured)
 
     def baseline_instability(self) -> Iterator[Finding]:
@@ -344,7 +350,7 @@ class _Judge:
             return
         share = refits.luck_share
         luck = "" if share is None else f"{share:.0%} of it is noise; "
-        told = (
+        summary = (
             f"an apparent gain of {refits.gain:.4g} on live points; {luck}"
             f"{len(refits.gains)} refits of both recipes ({refits.how}) gain "
             f"{refits.expected:.4g} on average, and {refits.noise:.3g} with no better recipe; "
@@ -353,13 +359,13 @@ class _Judge:
         measured = Measurement(value=refits.gain, threshold=refits.noise, unit=self.found.metric)
         name = "audit.baseline_instability"
         if refits.gain <= 0:
-            yield make_finding(name, Verdict.PASS, f"no gain to explain: {told}", measured)
+            yield make_finding(name, Verdict.PASS, f"no gain to explain: {summary}", measured)
         elif refits.gain > refits.noise and refits.expected > 0:
-            yield make_finding(name, Verdict.PASS, f"more than noise: {told}", measured)
+            yield make_finding(name, Verdict.PASS, f"more than noise: {summary}", measured)
         else:
             matters = refits.gain >= self.worth
             verdict = Verdict.FAIL if matters and refits.expected <= 0 else Verdict.INCONCLUSIVE
-            reason = f"within the noise of refitting: {told}"
+            reason = f"within the noise of refitting: {summary}"
             yield make_finding(name, verdict, reason, measured, blocking=matters)
 
 
@@ -369,12 +375,12 @@ def _better(difference: PairedDifference | None, alpha: float) -> bool:
 
 def describe_movement(left: str, left_share: float, entered: str, entered_share: float) -> str:
     """The rows that left and entered a population, as one clause."""
-    said = []
+    changes = []
     if left:
-        said.append(f"drops {left}, {left_share:.1%} of rows")
+        changes.append(f"drops {left}, {left_share:.1%} of rows")
     if entered:
-        said.append(f"adds {entered}, {entered_share:.1%} of its rows")
-    return "; ".join(said) or "keeps every row"
+        changes.append(f"adds {entered}, {entered_share:.1%} of its rows")
+    return "; ".join(changes) or "keeps every row"
 
 
 def _maybe(value: float | None) -> str:

@@ -56,7 +56,7 @@ def fast_predict_finding(
     rows = [*real, *example_rows(real[:ODD_ROWS], texts)]
     fast = compiled(pipeline, texts, names)
     if fast is None:
-        return _told(
+        return _fast_finding(
             Verdict.NO_DATA, "the pipeline itself serves: its form is none that is compiled"
         )
     return _compared(interpreted(pipeline, texts, names), fast, rows)
@@ -80,16 +80,18 @@ def _compared(slow: Predict, fast: Predict, rows: Sequence[Row]) -> Finding:
         gap = largest_difference(slow, fast, rows)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as cause:
         reason = f"the pipeline itself serves: its compiled form cannot answer ({cause!r})"
-        return _told(Verdict.FAIL, reason, rows=len(rows))
+        return _fast_finding(Verdict.FAIL, reason, rows=len(rows))
     if gap <= TOLERANCE:
         reason = f"the compiled form serves: {len(rows)} rows the same to the last bit"
-        return _told(Verdict.PASS, f"{reason}, alone and together", gap, len(rows))
-    told = f"by up to {gap:.3g}" if math.isfinite(gap) else "where one of them is no number"
-    reason = f"the pipeline itself serves: its compiled form differs {told} on {len(rows)} rows"
-    return _told(Verdict.FAIL, reason, gap, len(rows))
+        return _fast_finding(Verdict.PASS, f"{reason}, alone and together", gap, len(rows))
+    difference = f"by up to {gap:.3g}" if math.isfinite(gap) else "where one of them is no number"
+    reason = (
+        f"the pipeline itself serves: its compiled form differs {difference} on {len(rows)} rows"
+    )
+    return _fast_finding(Verdict.FAIL, reason, gap, len(rows))
 
 
-def _told(
+def _fast_finding(
     verdict: Verdict, reason: str, gap: float | None = None, rows: int | None = None
 ) -> Finding:
     return make_finding(

@@ -46,7 +46,7 @@ class FeatureAvailability(Record):
     champions: bool = Field(description="whether the champion reads the same definition")
     trained_share: float = Field(description="rows of the training span with a value")
     recent_share: float = Field(description="rows of the newest days with a value, as served")
-    asked: int = Field(default=0, description="logged requests for which there is a value")
+    requests: int = Field(default=0, description="logged requests for which there is a value")
     lost: int = Field(default=0, description="of these, served as missing")
 
     @property
@@ -70,7 +70,7 @@ class FeatureAvailability(Record):
     def share(self) -> float:
         """Share of the values in the events that is served; the smaller one of store and log."""
         shares = [self.online / self.offline] if self.offline else []
-        shares += [1 - self.lost / self.asked] if self.asked else []
+        shares += [1 - self.lost / self.requests] if self.requests else []
         return min(shares, default=0.0)
 
 
@@ -91,20 +91,20 @@ class ViewAge(Record):
 
 def staleness_finding(fresh: ViewAge) -> Finding:
     """Check that a view is recent enough to be served."""
-    told = f"is as of {_hours(fresh.age_s)} before the run"
+    summary = f"is as of {_hours(fresh.age_s)} before the run"
     if fresh.expired:
         verdict = Verdict.FAIL
-        told += (
+        summary += (
             f", and values older than {_hours(fresh.lifetime_s)} are served as missing: "
             f"{', '.join(fresh.features)}; run `gauntlet materialize {fresh.model}`, and find out "
             "why that stopped"
         )
     else:
-        verdict, told = Verdict.PASS, f"{told}, within {_hours(fresh.lifetime_s)}"
+        verdict, summary = Verdict.PASS, f"{summary}, within {_hours(fresh.lifetime_s)}"
     return make_finding(
         f"availability.staleness.{fresh.view}",
         verdict,
-        f"the view {fresh.view} {told}",
+        f"the view {fresh.view} {summary}",
         Measurement(value=fresh.age_s, threshold=fresh.lifetime_s, unit="seconds"),
     )
 
@@ -123,7 +123,7 @@ def online_findings(
     """
     findings = []
     for each in found:
-        findings.append(_presence(spec, each, losses.get(each.feature)))
+        findings.append(_availability(spec, each, losses.get(each.feature)))
         if each.online and each.kind is AvailabilityStatus.ONLINE:
             findings.append(_stored(spec, each))
     return tuple(findings)
@@ -144,9 +144,9 @@ def _verdict(spec: ModelSpec, each: FeatureAvailability) -> tuple[Verdict, Inter
         return Verdict.NO_DATA, None
     looks = [_interval(each.online, each.offline, each.entities)]
     verdicts = [_share_verdict(each.online / each.offline, looks[0], spec)]
-    if each.asked:
-        looks.append(_interval(each.asked - each.lost, each.asked, each.asked))
-        verdicts.append(_share_verdict(1 - each.lost / each.asked, looks[1], spec))
+    if each.requests:
+        looks.append(_interval(each.requests - each.lost, each.requests, each.requests))
+        verdicts.append(_share_verdict(1 - each.lost / each.requests, looks[1], spec))
     worst = min(range(len(looks)), key=lambda at: (_ORDER.index(verdicts[at]), at))
     return verdicts[worst], looks[worst]
 
@@ -164,23 +164,23 @@ def _interval(hits: int, rows: int, entities: int) -> Interval | None:
     return wilson_interval(round(hits / rows * entities), entities, LEVEL) if rows else None
 
 
-def _presence(
+def _availability(
     spec: ModelSpec, each: FeatureAvailability, loss: AblationLoss | str | None
 ) -> Finding:
     verdict, interval = _verdict(spec, each)
-    told = [_describe(spec.name, each)]
-    if each.asked:
-        told.append(
-            f"{each.lost} of {each.asked} logged requests with a value in the events got none"
+    parts = [_describe(spec.name, each)]
+    if each.requests:
+        parts.append(
+            f"{each.lost} of {each.requests} logged requests with a value in the events got none"
         )
     if loss is not None:
-        told.append(loss if isinstance(loss, str) else loss.summary)
+        parts.append(loss if isinstance(loss, str) else loss.summary)
     return make_finding(
         f"availability.{each.kind}.{each.feature}",
         verdict,
-        "; ".join(told),
+        "; ".join(parts),
         Measurement(
-            value=each.share if each.offline or each.asked else None,
+            value=each.share if each.offline or each.requests else None,
             interval=interval,
             threshold=spec.gates.availability.min_online_share,
             unit="share of values that production has",
@@ -225,13 +225,15 @@ def _stored(spec: ModelSpec, each: FeatureAvailability) -> Finding:
     share = each.unequal / each.online
     interval = wilson_interval(round(share * entities), entities, LEVEL)
     verdict = beyond(share, interval, limit)
-    told = f"{each.unequal} of {each.online} values in the online store differ from recomputed ones"
+    summary = (
+        f"{each.unequal} of {each.online} values in the online store differ from recomputed ones"
+    )
     if each.likely is not None:
-        told += f"; likely cause: {each.likely.cause}: {each.likely.explanation}"
+        summary += f"; likely cause: {each.likely.cause}: {each.likely.explanation}"
     return make_finding(
         f"availability.online_mismatch.{each.feature}",
         verdict,
-        f"{each.feature}: {told}",
+        f"{each.feature}: {summary}",
         Measurement(
             value=share,
             interval=interval,

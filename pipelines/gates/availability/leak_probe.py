@@ -71,11 +71,11 @@ def probe_leaks(
     probes = _probes(spec, streams, chosen, as_of)
     # The copies are small and read several times, so cache them after one pass over each stream.
     cut = {name: _cut(spec, name, table, probes).cache() for name, table in streams.items()}
-    at = probes.select(PROBE, asked=instant(probes[AT])).distinct()
+    at = probes.select(PROBE, requested=instant(probes[AT])).distinct()
     rebuilt = build(_with_key(spec), cut, as_of)
     again = (
         rebuilt.join(at, PROBE)
-        .filter(_.decision_time == _.asked)
+        .filter(_.decision_time == _.requested)
         .select(PROBE, *keys, "decision_time", *names)
     )
     wanted = frame.join(ibis.memtable(chosen), [*keys, "decision_time"], how="semi")
@@ -147,35 +147,35 @@ def _cut(spec: FrameSpec, name: str, table: ibis.Table, probes: ibis.Table) -> i
         )
     shared = sorted(set.intersection(*map(set, sets))) if sets else []
     columns = {column for each in sets for column in each}
-    asked = probes.select(PROBE, AT, *sorted(columns)).distinct()
-    asked = asked.rename({f"probe:{column}": column for column in (AT, *sorted(columns))})
+    requested = probes.select(PROBE, AT, *sorted(columns)).distinct()
+    requested = requested.rename({f"probe:{column}": column for column in (AT, *sorted(columns))})
 
     if len(sets) > 1:
         table = table.mutate(**{_ROW: ibis.row_number()})
 
     def same(keys: Sequence[Column]) -> Any:
-        tests = [table[key] == asked[f"probe:{key}"] for key in keys]
+        tests = [table[key] == requested[f"probe:{key}"] for key in keys]
         return ibis.and_(*tests)
 
-    known = micros(table["known_time"]) <= asked[f"probe:{AT}"]
-    young = micros(table["event_time"]) >= asked[f"probe:{AT}"] - span(
+    known = micros(table["known_time"]) <= requested[f"probe:{AT}"]
+    young = micros(table["event_time"]) >= requested[f"probe:{AT}"] - span(
         max(spans, default=timedelta(0))
     )
     own = is_own and not isinstance(spec.points, GridPoints)
     if own:  # the point's own row may have an event time before any window
-        young = young | (micros(table["known_time"]) == asked[f"probe:{AT}"])
-    tests = [table[key] == asked[f"probe:{key}"] for key in shared]
+        young = young | (micros(table["known_time"]) == requested[f"probe:{AT}"])
+    tests = [table[key] == requested[f"probe:{key}"] for key in shared]
     of_keys = [ibis.or_(*(same(each) for each in sorted(sets)))] if len(sets) > 1 else []
-    cut = table.join(asked, [*tests, known, young, *of_keys])
+    cut = table.join(requested, [*tests, known, young, *of_keys])
     if of_keys:  # keep a row once even if it matches several key sets of a probe
         cut = cut.select(*table.columns, PROBE, f"probe:{AT}").distinct().drop(_ROW)
     label = spec.label
     if own and isinstance(label, OwnRowLabel):
-        told = micros(cut[label.known_at]) <= cut[f"probe:{AT}"]
+        known_label = micros(cut[label.known_at]) <= cut[f"probe:{AT}"]
         cut = cut.mutate(
             **{
-                label.column: ibis.ifelse(told, cut[label.column], None),
-                label.known_at: ibis.ifelse(told, cut[label.known_at], None),
+                label.column: ibis.ifelse(known_label, cut[label.column], None),
+                label.known_at: ibis.ifelse(known_label, cut[label.known_at], None),
             }
         )
     return cut.select(*declared, PROBE)

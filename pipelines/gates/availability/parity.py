@@ -208,23 +208,23 @@ def beyond(share: float, interval: Interval, limit: float) -> Verdict:
 
 def _finding(each: FeatureParity, limit: float, *, blocking: bool) -> Finding:
     low, verdict = each.interval.low or 0.0, beyond(each.share, each.interval, limit)
-    told = (
+    summary = (
         f"{each.unequal} of {each.requests} logged values differ from recomputed ones "
         f"({each.share:.2%}, {each.interval.level:.0%} interval {low:.2%} to "
         f"{each.interval.high or 0:.2%})"
     )
     if each.likely is not None:
-        told += f"; likely cause: {each.likely.cause}: {each.likely.explanation}"
+        summary += f"; likely cause: {each.likely.cause}: {each.likely.explanation}"
     elif each.unequal:
-        told += "; no single cause explains it"
-    told += f"; such as {'; '.join(each.examples)}" if each.examples else ""
+        summary += "; no single cause explains it"
+    summary += f"; such as {'; '.join(each.examples)}" if each.examples else ""
     if each.filled_share:
-        told += f"; {each.filled_share:.2%} were served as missing and are not"
-    said = "is served as it is computed" if verdict is Verdict.PASS else "is served differently"
+        summary += f"; {each.filled_share:.2%} were served as missing and are not"
+    status = "is served as it is computed" if verdict is Verdict.PASS else "is served differently"
     return make_finding(
         f"availability.parity.{each.feature}",
         verdict,
-        f"{each.feature} {said}: {told}",
+        f"{each.feature} {status}: {summary}",
         Measurement(
             value=each.share,
             interval=each.interval,
@@ -319,13 +319,13 @@ def _worst(compared: ComparedValues) -> tuple[str, ...]:
         was, now = as_number(compared.served[at]), as_number(compared.computed[at])
         return -1.0 if was is None or now is None else abs(was - now)
 
-    told: dict[tuple[str, str], str] = {}
+    examples: dict[tuple[str, str], str] = {}
     for at in sorted(compared.where.tolist(), key=size, reverse=True):
         pair = value_text(compared.served[at]), value_text(compared.computed[at])
-        if pair not in told:
+        if pair not in examples:
             place: Mapping[Any, Any] = compared.points.iloc[at].to_dict()
             about = ", ".join(f"{key} {value}" for key, value in place.items())
-            told[pair] = f"{pair[0]} served, {pair[1]} computed ({about})"
-        if len(told) == MOST_EXAMPLES:
+            examples[pair] = f"{pair[0]} served, {pair[1]} computed ({about})"
+        if len(examples) == MOST_EXAMPLES:
             break
-    return tuple(told.values())
+    return tuple(examples.values())

@@ -62,7 +62,7 @@ class FeatureAtOffsets(Protocol):
     """Interface of a function that computes a feature of points at other instants."""
 
     def __call__(
-        self, feature: str, asked: pd.DataFrame, shifts: Sequence[timedelta]
+        self, feature: str, points: pd.DataFrame, shifts: Sequence[timedelta]
     ) -> list[list[Any]] | None:
         """Return the values of each point, in order, at each shift of its instant.
 
@@ -148,13 +148,15 @@ def _filled(pairs: list[tuple[Any, Any]]) -> Iterator[LikelyCause]:
     if len(served):
         constant = str(served.mode().iloc[0])
         hits = int((served == constant).sum())
-        told = f"{constant} is served where nothing is there"
-        yield LikelyCause(cause=Cause.NULL_FILLED, share=hits / len(pairs), explanation=told)
+        explanation = f"{constant} is served where nothing is there"
+        yield LikelyCause(cause=Cause.NULL_FILLED, share=hits / len(pairs), explanation=explanation)
     zeros = sum(as_number(was) == 0 for was, _ in pairs)
     there = {now for _, now in pairs if not is_missing(now)}
     if len(there) > 1:
-        told = "0 is served whatever is there"
-        yield LikelyCause(cause=Cause.NULL_FILLED, share=zeros / len(pairs), explanation=told)
+        explanation = "0 is served whatever is there"
+        yield LikelyCause(
+            cause=Cause.NULL_FILLED, share=zeros / len(pairs), explanation=explanation
+        )
 
 
 def _spelled_alike(served: Any, computed: Any) -> bool:
@@ -180,8 +182,8 @@ def _factor(pairs: list[tuple[Any, Any]]) -> Iterator[LikelyCause]:
         return
     factor = float(np.median([was / now for was, now in usable]))
     hits = sum(abs(was - factor * now) <= 1e-6 * abs(was) for was, now in usable)
-    told = f"every served value is {factor:.6g} times the computed one"
-    yield LikelyCause(cause=Cause.UNIT, share=hits / len(pairs), explanation=told)
+    explanation = f"every served value is {factor:.6g} times the computed one"
+    yield LikelyCause(cause=Cause.UNIT, share=hits / len(pairs), explanation=explanation)
 
 
 def _by_time(compared: ComparedValues, at_offsets: FeatureAtOffsets) -> Iterator[LikelyCause]:
@@ -211,8 +213,10 @@ def _by_time(compared: ComparedValues, at_offsets: FeatureAtOffsets) -> Iterator
     )
     yield from _stopped(compared, at, [column[shift] for shift in earlier])
     if zone[0] != late[0]:
-        told = f"its value as of {_reach(column, zone)} is served, as on a clock of another zone"
-        yield LikelyCause(cause=Cause.TIME_ZONE, share=zone[1], explanation=told)
+        explanation = (
+            f"its value as of {_reach(column, zone)} is served, as on a clock of another zone"
+        )
+        yield LikelyCause(cause=Cause.TIME_ZONE, share=zone[1], explanation=explanation)
     longer = _constant(column, earlier)
     if longer[0] not in ZONES:
         yield LikelyCause(
@@ -255,19 +259,19 @@ def _stopped(
 ) -> Iterator[LikelyCause]:
     """Yield the last materialization, if later ones were missing and values came from it."""
     step = int(compared.step / MICROSECOND)
-    seen = compared.computed_at[at]
-    if len({int(one) % step for one in seen}) > 1:
+    instants = compared.computed_at[at]
+    if len({int(one) % step for one in instants}) > 1:
         return  # values are computed on request, not on a grid
-    number_of = (seen - seen.min()) // step
+    number_of = (instants - instants.min()) // step
     matrix = np.column_stack(hits)  # column k - 1: k materializations earlier
     shares: dict[int, float] = {}
     for last in range(-matrix.shape[1], int(number_of.max())):
         back = number_of - last
-        told = (back >= 1) & (back <= matrix.shape[1])
-        places = np.flatnonzero(told)
+        within = (back >= 1) & (back <= matrix.shape[1])
+        places = np.flatnonzero(within)
         shares[last] = float(matrix[places, back[places] - 1].sum()) / len(at)
     best = max(shares, key=lambda last: (shares[last], last))
-    instant = pd.Timestamp(int(seen.min()) + best * step, unit="us")
+    instant = pd.Timestamp(int(instants.min()) + best * step, unit="us")
     yield LikelyCause(
         cause=Cause.STALE,
         share=shares[best],

@@ -89,15 +89,15 @@ def prediction_finding(
     whole = np.array([set(spec.feature_names) <= one.keys() for one in served], dtype=bool)
     if not whole.any():
         return None
-    asked = [one for one, kept in zip(served, whole, strict=True) if kept]
-    inputs = _as_served(spec, rows[whole].reset_index(drop=True), asked)
+    kept_rows = [one for one, kept in zip(served, whole, strict=True) if kept]
+    inputs = _as_served(spec, rows[whole].reset_index(drop=True), kept_rows)
     again = score(pipeline, spec, inputs).predictions
-    said = answers[whole]
-    unequal = ~np.isclose(said, again, rtol=ANSWERS_ALIKE, atol=ANSWERS_ALIKE)
+    logged = answers[whole]
+    unequal = ~np.isclose(logged, again, rtol=ANSWERS_ALIKE, atol=ANSWERS_ALIKE)
     example = ""
     if unequal.any():
-        at = int(np.argmax(np.where(unequal, np.abs(said - again), -1.0)))
-        example = f", such as {value_text(float(said[at]))} for {value_text(float(again[at]))}"
+        at = int(np.argmax(np.where(unequal, np.abs(logged - again), -1.0)))
+        example = f", such as {value_text(float(logged[at]))} for {value_text(float(again[at]))}"
     return _finding(
         spec,
         "availability.parity.prediction",

@@ -78,20 +78,20 @@ def look_up_view(
     """
     state = store.state(f"{view.model}.{view.name}")
     entity = list(view.entity)
-    asked = points.groupby(entity, dropna=False, sort=True)[POINTS].sum().reset_index()
-    records = [dict(zip(entity, key, strict=True)) for key in _tuples(asked, entity)]
+    requested = points.groupby(entity, dropna=False, sort=True)[POINTS].sum().reset_index()
+    records = [dict(zip(entity, key, strict=True)) for key in _tuples(requested, entity)]
     served = look_up(spec, store, records, as_of).values
     at = _instant(view, state, as_of)
     there = view_rows(spec, view, {view.stream: streams[view.stream]}, at).to_pandas()
     place = {key: row for row, key in enumerate(_tuples(there, entity))}
-    rows = [place.get(key) for key in _tuples(asked, entity)]
+    rows = [place.get(key) for key in _tuples(requested, entity)]
     found = []
     for feature in view.features:
         column = there[definition_of(spec, feature)].tolist()
         stored = [None if row is None or pd.isna(column[row]) else column[row] for row in rows]
         computed = [served_value(feature, value, at.replace(tzinfo=None)) for value in stored]
         given = served[feature.name]
-        whose = asked[[*entity, POINTS]]
+        whose = requested[[*entity, POINTS]]
         found.append(_compare(spec, feature, state, whose, given, computed))
     return tuple(found)
 
@@ -120,11 +120,11 @@ def _compare(
     spec: ModelSpec,
     feature: WindowFeature,
     state: ViewState | None,
-    asked: pd.DataFrame,
+    requested: pd.DataFrame,
     given: list[Any],
     computed: list[Any],
 ) -> FeatureLookup:
-    weight = asked[POINTS].to_numpy(np.int64)
+    weight = requested[POINTS].to_numpy(np.int64)
     offline = np.array([is_present(feature, value) for value in computed], dtype=bool)
     online = offline & np.array([is_present(feature, value) for value in given], dtype=bool)
     pairs = zip(given, computed, strict=True)
@@ -135,11 +135,11 @@ def _compare(
         served=[given[at] for at in both],
         computed=[computed[at] for at in both],
         unequal=unequal[online],
-        points=asked[list(feature.by)].iloc[both],
+        points=requested[list(feature.by)].iloc[both],
         computed_at=np.zeros(len(both), np.int64),
         step=timedelta(days=1),
     )
-    keys = _tuples(asked, list(feature.by))
+    keys = _tuples(requested, list(feature.by))
     return FeatureLookup(
         feature=feature,
         offline=int(weight[offline].sum()),

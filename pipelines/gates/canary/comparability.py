@@ -20,7 +20,7 @@ LATE_ALPHA = 0.05  # one-sided level of the comparison of late events
 
 def sample_ratio_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[Finding]:
     """Check that both arms have as many entities, and as many entities with an outcome."""
-    for name, whom in (("assigned", "entities"), ("labelled", "entities with an outcome")):
+    for name, units in (("assigned", "entities"), ("labelled", "entities with an outcome")):
         counts = [
             [_unit_count(group, canary, name) for group in pair]
             for pair in zip(*(evidence.to_date.arm(arm) for arm in ARMS), strict=True)
@@ -31,7 +31,7 @@ def sample_ratio_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[
         yield make_finding(
             f"canary.sample_ratio.{name}",
             Verdict.FAIL if unequal else Verdict.PASS if found.counted else Verdict.NO_DATA,
-            f"{sizes} {whom} in challenger and control arm; p = {found.p_value:.2g}, valid at any "
+            f"{sizes} {units} in challenger and control arm; p = {found.p_value:.2g}, valid at any "
             f"time, level {alpha:g}"
             + (
                 "; the arms differ in which entities they count, so no comparison of them is valid"
@@ -91,11 +91,11 @@ def late_outcome_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[
         [group.metrics[LATE].moments for group in evidence.cumulative_weeks[-2].arm(arm)]
         for arm in ARMS
     ]
-    gap, least, ends, told = 0.0, 0.0, None, "too few events arrived to compare the arms"
+    gap, least, ends, summary = 0.0, 0.0, None, "too few events arrived to compare the arms"
     try:
         found = arms_difference(*before, ratio=True)
     except NoVariation as same:
-        gap, least, told = (
+        gap, least, summary = (
             same.difference,
             abs(same.difference),
             "all events arrived late, or none did",
@@ -105,7 +105,7 @@ def late_outcome_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[
     else:
         gap, ends = found.estimate, found.interval(1 - 2 * LATE_ALPHA)
         least = abs(gap) - float(norm.isf(LATE_ALPHA)) * found.standard_error
-        told = (
+        summary = (
             f"{found.challenger:.1%} of the events behind {canary.outcome.name} arrived after "
             f"their delay in the challenger arm, {found.control:.1%} in the control arm"
         )
@@ -113,7 +113,7 @@ def late_outcome_findings(evidence: CanaryEvidence, canary: Canary) -> Iterator[
     yield make_finding(
         name,
         Verdict.INCONCLUSIVE if apart else Verdict.PASS,
-        told + ("; the newest week of one arm is incomplete: declare a longer delay" * apart),
+        summary + ("; the newest week of one arm is incomplete: declare a longer delay" * apart),
         Measurement(
             value=gap,
             interval=ends,

@@ -76,11 +76,11 @@ def judge_holdback(
         *harm_findings(evidence, canary, level),
         maturity_finding(evidence, canary),
     )
-    told = _realised_gain(evidence, canary, level, expected_gain, over=over)
-    step, reasons = HoldbackStep.KEEP if over else HoldbackStep.CONTINUE, [told.reason]
+    gain = _realised_gain(evidence, canary, level, expected_gain, over=over)
+    step, reasons = HoldbackStep.KEEP if over else HoldbackStep.CONTINUE, [gain.reason]
     if ended := stopping_reason(found):
         step, reasons = HoldbackStep(ended[0]), ended[1]
-    return HoldbackVerdict(step=step, reasons=tuple(reasons), findings=(*found, told), weeks=whole)
+    return HoldbackVerdict(step=step, reasons=tuple(reasons), findings=(*found, gain), weeks=whole)
 
 
 def _realised_gain(

@@ -76,26 +76,26 @@ def interim_looks(
         week: cumulative_difference(evidence, canary, week)
         for week in range(1, len(evidence.cumulative_weeks) + 1)
     }
-    seen = {week: difference for week, difference in found.items() if difference is not None}
-    before = _alpha_spent(seen, canary, level, canary.looks[0] - 1)
+    observed = {week: difference for week, difference in found.items() if difference is not None}
+    before = _alpha_spent(observed, canary, level, canary.looks[0] - 1)
     weeks: list[int] = []
     shares: list[float] = []
     for week in canary.looks:
-        if week not in seen:
+        if week not in observed:
             continue
-        if weeks and seen[week].information < MINIMUM_GAIN * seen[weeks[-1]].information:
+        if weeks and observed[week].information < MINIMUM_GAIN * observed[weeks[-1]].information:
             continue
-        now = max(before, _alpha_spent(seen, canary, level, week))
+        now = max(before, _alpha_spent(observed, canary, level, week))
         weeks.append(week)
         shares.append(now - before)
         before = now
-    bounds = efficacy_bounds([seen[week].information for week in weeks], shares)
+    bounds = efficacy_bounds([observed[week].information for week in weeks], shares)
     return tuple(
         Look(
             week=week,
-            estimate=seen[week].estimate,
-            statistic=(seen[week].estimate + margin) / seen[week].standard_error,
-            information=seen[week].information,
+            estimate=observed[week].estimate,
+            statistic=(observed[week].estimate + margin) / observed[week].standard_error,
+            information=observed[week].information,
             share=share,
             bound=bound if math.isfinite(bound) else None,
         )
@@ -104,13 +104,13 @@ def interim_looks(
 
 
 def _alpha_spent(
-    seen: Mapping[int, ArmsDifference], canary: Canary, level: float, week: int
+    observed: Mapping[int, ArmsDifference], canary: Canary, level: float, week: int
 ) -> float:
     if week == canary.weeks:
         return level
-    if week not in seen:
+    if week not in observed:
         return 0.0
-    share = seen[week].information / target_information(canary, level)
+    share = observed[week].information / target_information(canary, level)
     return alpha_spent(level, min(share, week / canary.weeks))
 
 

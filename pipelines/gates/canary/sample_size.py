@@ -19,7 +19,7 @@ from pipelines.spec.model import ModelSpec
 if TYPE_CHECKING:
     import ibis
 
-TOLD = 10  # largest number of values of a column to list in a message
+LISTED = 10  # largest number of values of a column to list in a message
 
 
 def sample_size_problems(
@@ -63,8 +63,8 @@ def sample_size_problems(
         there = Counter(value for value in values if value is not None)
         for value in part.values:
             if value not in there:
-                told = _instead(value, there)
-                problems.append(f"{where}: no entity {lately} is {value!r}{told}; {never}")
+                listed = _instead(value, there)
+                problems.append(f"{where}: no entity {lately} is {value!r}{listed}; {never}")
             elif enough and there[value] * share < wanted:
                 problems.append(
                     f"{where}: {value!r} has {in_arm(there[value])}; {remedy}, or leave it out"
@@ -76,7 +76,7 @@ def _instead(value: str, there: Counter[str]) -> str:
     if not there:
         return ", and nothing is known of any"
     close = difflib.get_close_matches(value, there, n=3)
-    named = close or [name for name, _ in there.most_common(TOLD)]
-    told = ", ".join(f"{name!r} ({there[name]:,})" for name in named)
+    named = close or [name for name, _ in there.most_common(LISTED)]
+    listed = ", ".join(f"{name!r} ({there[name]:,})" for name in named)
     others = len(there) - len(named)
-    return f"; there are {told}" + (f" and {others:,} others" if others else "")
+    return f"; there are {listed}" + (f" and {others:,} others" if others else "")

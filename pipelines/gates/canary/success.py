@@ -38,7 +38,7 @@ def primary_finding(
         )
         return make_finding(name, Verdict.NO_DATA, f"whole weeks: {too_few_units(units, canary)}")
     look = looks[-1] if looks and looks[-1].week == whole else None
-    told = describe_difference(metric, found) + (f", margin {margin:g}" if margin else "")
+    summary = describe_difference(metric, found) + (f", margin {margin:g}" if margin else "")
     passed = look is not None and look.crossed and (found.estimate > 0 or not margin)
     if look is None:
         reason = f"week {whole} has no interim analysis, or brought too little new data"
@@ -51,7 +51,7 @@ def primary_finding(
     return make_finding(
         name,
         Verdict.PASS if passed else Verdict.INCONCLUSIVE,
-        f"{reason}: {told}",
+        f"{reason}: {summary}",
         Measurement(
             value=found.estimate,
             interval=anytime_interval(
@@ -92,7 +92,7 @@ def guardrail_finding(evidence: CanaryEvidence, canary: Canary, guard: LiveGuard
             name, Verdict.NO_DATA, guard.where + undefined.what, Measurement(unit=guard.name)
         )
     interval = found.interval(1 - 2 * canary.guardrail_alpha)
-    told = f"{describe_difference(guard, found)}, margin {guard.margin:g}"
+    summary = f"{describe_difference(guard, found)}, margin {guard.margin:g}"
     if interval.low is not None and interval.low > -guard.margin:
         verdict, reason = Verdict.PASS, "not worse by the margin"
     elif interval.high is not None and interval.high < -guard.margin:
@@ -102,7 +102,7 @@ def guardrail_finding(evidence: CanaryEvidence, canary: Canary, guard: LiveGuard
     return make_finding(
         name,
         verdict,
-        f"{guard.where}{reason}: {told}",
+        f"{guard.where}{reason}: {summary}",
         Measurement(
             value=found.estimate,
             interval=interval,

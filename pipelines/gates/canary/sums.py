@@ -192,7 +192,7 @@ class _SortedRows:
         strange = int(np.sum(enrolled.entity[place] != given.entity)) if many else len(place)
         if strange:
             raise DataError(
-                "a row belongs to nobody in the canary",
+                "a row belongs to no entity of the canary",
                 where=name,
                 got=f"{strange} of {len(place)} rows",
                 wanted="rows of entities that are in one of the two arms",
@@ -268,16 +268,16 @@ def _sum_by_entity(enrolled: _Enrolled, rows: _SortedRows, start: int, end: int)
     many = len(enrolled.entity)
     within = (rows.day >= start) & (rows.day < end)
     due = within & rows.matured
-    seen = due & ~np.isnan(rows.value)
+    observed = due & ~np.isnan(rows.value)
 
     def added(which: Mask, values: Floats | None = None) -> Floats:
         weights = None if values is None else values[which]
         return np.bincount(rows.place[which], weights, many).astype(np.float64)
 
-    lead = [added(seen, rows.value), *([added(seen, rows.weight)] if rows.ratio else [])]
+    lead = [added(observed, rows.value), *([added(observed, rows.weight)] if rows.ratio else [])]
     return _EntitySums(
         columns=np.column_stack([*lead, enrolled.covariates]),
         matured=added(due).astype(np.int64),
-        observed=added(seen).astype(np.int64),
+        observed=added(observed).astype(np.int64),
         waiting=added(within & ~rows.matured) > 0,
     )

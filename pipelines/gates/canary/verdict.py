@@ -97,11 +97,13 @@ def judge_canary(
         last_week_finding(evidence, canary),
     )
     step, reasons = _step(deciding, chance, len(evidence.cumulative_weeks) >= canary.weeks)
-    told = (corrected_gain_finding(looks, canary, margin),) if step is CanaryStep.PROMOTE else ()
+    corrected = (
+        (corrected_gain_finding(looks, canary, margin),) if step is CanaryStep.PROMOTE else ()
+    )
     return CanaryVerdict(
         step=step,
         reasons=reasons,
-        findings=(*deciding, *(() if chance is None else (chance,)), *told),
+        findings=(*deciding, *(() if chance is None else (chance,)), *corrected),
         looks=looks,
         weeks=len(evidence.cumulative_weeks),
         level=level,

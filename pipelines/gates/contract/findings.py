@@ -71,8 +71,8 @@ def contract_findings(
         rows = 0 if table is None else int(table.count().execute())
         results: tuple[ExpectationResult, ...] | None = None
         if table is not None and rows:
-            asked = {name for e in part["expectations"] for name in columns_of(e["kwargs"])}
-            extra = asked & {LAG, HOUR, DAY} - set(table.columns)
+            named = {name for e in part["expectations"] for name in columns_of(e["kwargs"])}
+            extra = named & {LAG, HOUR, DAY} - set(table.columns)
             results = runner.run(with_arrival(table) if extra else table, part)
         medians = _medians(part, results or ())
         for index, expectation in enumerate(part["expectations"]):

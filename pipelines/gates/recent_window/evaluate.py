@@ -182,7 +182,7 @@ def evaluate(
         missing = window_findings.no_comparison(rival, undefined)
         return record(_Results(findings=(matured, missing)))
     guarded, guard_findings = _guardrails(spec, arms)
-    slices, said = slice_findings(
+    slices, found_by_slice = slice_findings(
         (*spec.slices, *undeclared_slices(spec, arms.rows)),
         arms.rows,
         lambda mask: arms.within(metric, mask),
@@ -199,7 +199,7 @@ def evaluate(
                 matured,
                 *_deciding(spec, arms, primary, rival, refresh=refresh),
                 *guard_findings,
-                *said,
+                *found_by_slice,
                 window_findings.seed_noise(spec, [gain.gain for gain in gains], metric.name),
                 window_findings.concentration(arms.clusters.entity),
             ),

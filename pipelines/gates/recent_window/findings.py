@@ -110,17 +110,17 @@ def with_interval(value: float, interval: Interval) -> str:
 
 def _settled(difference: PairedDifference, effect: float, level: float, single: float) -> str:
     """Which effect the window detects, and how many days would detect the minimum effect."""
-    seen = difference.minimum_detectable_effect(level, POWER)
-    told = f"these {difference.days} days detect {seen:.3g} with {POWER:.0%} power"
+    detectable = difference.minimum_detectable_effect(level, POWER)
+    summary = f"these {difference.days} days detect {detectable:.3g} with {POWER:.0%} power"
     if level < single:
         alone = difference.minimum_detectable_effect(single, POWER)
-        told += f" (a single test at {single:g}: {alone:.3g})"
-    if seen <= effect:
-        return f"{told}, and the gain is near that limit: wait for newer data"
+        summary += f" (a single test at {single:g}: {alone:.3g})"
+    if detectable <= effect:
+        return f"{summary}, and the gain is near that limit: wait for newer data"
     days = difference.days_to_detect(effect, level, POWER)
     if days is None:
-        return f"{told}; no longer window would detect {effect:g}: more entities are needed"
-    return f"{told}; about {days} days would detect {effect:g}"
+        return f"{summary}; no longer window would detect {effect:g}: more entities are needed"
+    return f"{summary}; about {days} days would detect {effect:g}"
 
 
 def _same(name: str, comparison: Comparison, other: str, effect: float) -> Finding:
@@ -182,7 +182,7 @@ def _not_worse(
         )
     interval = difference.interval(1 - 2 * spec.gates.recent_window.alpha)
     p = difference.p_above(-margin)
-    told = (
+    summary = (
         f"{comparison.metric} {comparison.candidate:.5g} against {comparison.rival:.5g}, "
         f"difference {with_interval(difference.estimate, interval)}, margin {margin:g}, "
         f"p {p:.3g} of being worse by it, held at {level:.3g}"
@@ -190,16 +190,18 @@ def _not_worse(
     if looks_better and difference.estimate <= 0:
         verdict, reason = (
             Verdict.INCONCLUSIVE,
-            f"a refresh has to look better, and does not: {told}",
+            f"a refresh has to look better, and does not: {summary}",
         )
     elif p <= level:
-        verdict, reason = Verdict.PASS, f"not worse by the margin than {other}: {told}"
+        verdict, reason = Verdict.PASS, f"not worse by the margin than {other}: {summary}"
     elif interval.high is not None and interval.high < -margin:
-        verdict, reason = Verdict.FAIL, f"worse by more than the margin than {other}: {told}"
+        verdict, reason = Verdict.FAIL, f"worse by more than the margin than {other}: {summary}"
     else:
-        seen = difference.minimum_detectable_effect(level, POWER)
+        detectable = difference.minimum_detectable_effect(level, POWER)
         verdict = Verdict.INCONCLUSIVE
-        reason = f"not shown to be as good as {other}: {told}; these days exclude {seen:.3g}"
+        reason = (
+            f"not shown to be as good as {other}: {summary}; these days exclude {detectable:.3g}"
+        )
     return make_finding(
         name,
         verdict,
@@ -256,19 +258,20 @@ def guardrail(metric: RowMetric, margin: float, comparison: Comparison) -> Findi
             Measurement(value=gain, threshold=-margin, unit=metric.name),
         )
     interval = difference.interval(1 - 2 * GUARDRAIL_LEVEL)
-    told = (
+    summary = (
         f"{metric.name} {comparison.candidate:.5g} against {comparison.rival:.5g}, "
         f"difference {with_interval(difference.estimate, interval)}, margin {margin:g}"
     )
     low, high = interval.low, interval.high
     if low is not None and low > -margin:
-        verdict, reason = Verdict.PASS, f"not worse by the margin: {told}"
+        verdict, reason = Verdict.PASS, f"not worse by the margin: {summary}"
     elif high is not None and high < -margin:
-        verdict, reason = Verdict.FAIL, f"worse by more than the margin: {told}"
+        verdict, reason = Verdict.FAIL, f"worse by more than the margin: {summary}"
     else:
-        seen = difference.minimum_detectable_effect(GUARDRAIL_LEVEL, POWER)
+        detectable = difference.minimum_detectable_effect(GUARDRAIL_LEVEL, POWER)
         verdict = Verdict.INCONCLUSIVE
-        reason = f"harm beyond the margin is not excluded: {told}; these rows exclude {seen:.3g}"
+        excluded = f"these rows exclude {detectable:.3g}"
+        reason = f"harm beyond the margin is not excluded: {summary}; {excluded}"
     return make_finding(
         f"recent_window.guardrail.{metric.name}",
         verdict,
@@ -313,21 +316,21 @@ def seed_noise(spec: ModelSpec, gains: list[float], unit: str) -> Finding:
     level = spec.gates.recent_window.alpha
     noise = float(stats.t.isf(level, len(gains) - 1)) * spread * math.sqrt(1 + 1 / len(gains))
     luck = gain - mean
-    told = (
+    summary = (
         f"the candidate gains {gain:.4g}, the mean of {len(gains)} seeds {mean:.4g}, "
         f"their standard deviation {spread:.3g}"
     )
     if gain <= 0:
-        verdict, reason = Verdict.INCONCLUSIVE, f"there is no gain: {told}"
+        verdict, reason = Verdict.INCONCLUSIVE, f"there is no gain: {summary}"
     elif gain <= noise:
         verdict = Verdict.INCONCLUSIVE
-        reason = f"a gain within {noise:.4g} may come from a lucky seed alone: {told}"
+        reason = f"a gain within {noise:.4g} may come from a lucky seed alone: {summary}"
     elif not spread:
         verdict = Verdict.PASS
-        reason = f"the estimator does not depend on its seed: {told}"
+        reason = f"the estimator does not depend on its seed: {summary}"
     else:
         share = "" if luck <= 0 else f"; {luck / gain:.0%} of the gain is due to this seed"
-        verdict, reason = Verdict.PASS, f"the gain exceeds the noise of refitting: {told}{share}"
+        verdict, reason = Verdict.PASS, f"the gain exceeds the noise of refitting: {summary}{share}"
     return make_finding(name, verdict, reason, Measurement(value=gain, threshold=noise, unit=unit))
 
 
@@ -335,7 +338,7 @@ def concentration(entity: Integers) -> Finding:
     """Whether one entity, or a few, dominate the comparison."""
     counts = np.bincount(entity)
     share, many = float(counts.max() / len(entity)), len(counts)
-    told = f"the largest of {many} entities has {share:.1%} of {len(entity)} rows"
+    summary = f"the largest of {many} entities has {share:.1%} of {len(entity)} rows"
     if share > LARGEST_SHARE:
         verdict, reason, blocking = Verdict.INCONCLUSIVE, "one entity dominates", True
     elif share > WARNING_SHARE or many < FEW_ENTITIES:
@@ -345,7 +348,7 @@ def concentration(entity: Integers) -> Finding:
     return make_finding(
         "recent_window.concentration",
         verdict,
-        f"{reason}: {told}",
+        f"{reason}: {summary}",
         Measurement(
             value=share,
             threshold=LARGEST_SHARE if blocking else WARNING_SHARE,

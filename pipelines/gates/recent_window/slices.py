@@ -153,12 +153,12 @@ def _spelled(value: object) -> str:
 
 def _finding(group: _Group, difference: PairedDifference, harm: float, unit: str) -> Finding:
     margin, failed = group.declared.margin, harm <= HARM_LEVEL
-    said = "is worse by more than the margin" if failed else "shows no harm beyond the margin"
+    result = "is worse by more than the margin" if failed else "shows no harm beyond the margin"
     interval = difference.interval(1 - 2 * HARM_LEVEL)
     return make_finding(
         group.finding_name,
         Verdict.FAIL if failed else Verdict.PASS,
-        f"{group.place}, the candidate {said} of {margin:g}: "
+        f"{group.place}, the candidate {result} of {margin:g}: "
         f"difference {difference.estimate:.4g} ({interval.low:.4g} to {interval.high:.4g}), "
         f"p {harm:.3g} of harm after correction for all slices",
         Measurement(

@@ -78,20 +78,22 @@ def shadow_evidence(
     if log is None:
         return _no_shadow()
     is_shadow = (log.rows["arm"] == Arm.SHADOW.value) & (log.rows["version"] == version.number)
-    said = log.rows[is_shadow].drop_duplicates("request_id")
-    asked = log.rows[log.rows["arm"] != Arm.SHADOW.value].drop_duplicates("request_id")
+    shadow_rows = log.rows[is_shadow].drop_duplicates("request_id")
+    request_rows = log.rows[log.rows["arm"] != Arm.SHADOW.value].drop_duplicates("request_id")
     latest = log.rows["event_time"].max() - SHIPPING_MARGIN
     begun = utc(since + PROPAGATION_TIME).replace(tzinfo=None)
-    if len(said):
-        begun = min(begun, said["event_time"].min())
-    asked = asked[(asked["event_time"] >= begun) & (asked["event_time"] <= latest)]
-    bases = asked["request_id"].map(_request_id)
+    if len(shadow_rows):
+        begun = min(begun, shadow_rows["event_time"].min())
+    request_rows = request_rows[
+        (request_rows["event_time"] >= begun) & (request_rows["event_time"] <= latest)
+    ]
+    bases = request_rows["request_id"].map(_request_id)
     chosen = {base: in_shadow(base, allocation) for base in bases.unique()}
-    asked = asked[bases.map(chosen).to_numpy(np.bool_)]
-    answers = said[["request_id", "prediction", "latency_ms"]]
-    both = asked.merge(answers, on="request_id", suffixes=("", "_shadow"))
+    request_rows = request_rows[bases.map(chosen).to_numpy(np.bool_)]
+    answers = shadow_rows[["request_id", "prediction", "latency_ms"]]
+    both = request_rows.merge(answers, on="request_id", suffixes=("", "_shadow"))
     if not len(both):
-        return _no_shadow().model_copy(update={"requests": len(asked)})
+        return _no_shadow().model_copy(update={"requests": len(request_rows)})
     gap = np.abs((both["prediction_shadow"] - both["prediction"]).to_numpy(np.float64))
     apart = gap > shadow.tolerance if shadow.tolerance is not None else None
     losses, losses_missing = None, ""
@@ -103,7 +105,7 @@ def shadow_evidence(
         ) as source:
             losses, losses_missing = _losses(source, name, EntityLog(both, log.entities))
     return ShadowEvidence(
-        requests=len(asked),
+        requests=len(request_rows),
         answered=len(both),
         mean_difference=float(gap.mean()),
         disagreeing=None if apart is None else Proportion(hits=int(apart.sum()), of=len(apart)),

@@ -141,17 +141,17 @@ def _agreement(evidence: ShadowEvidence, shadow: Shadow) -> Iterator[Finding]:
     if evidence.mean_difference is None:
         yield make_finding("shadow.agreement", Verdict.NO_DATA, "no request was answered in shadow")
         return
-    told = f"answers differ by {evidence.mean_difference:.4g} on average"
+    summary = f"answers differ by {evidence.mean_difference:.4g} on average"
     if evidence.disagreeing is None:
         yield make_finding(
             "shadow.agreement",
             Verdict.PASS,
-            f"{told}; without a declared tolerance this decides nothing",
+            f"{summary}; without a declared tolerance this decides nothing",
             Measurement(value=evidence.mean_difference, rows=evidence.answered),
             blocking=False,
         )
     else:
-        wide = f"lie more than {shadow.tolerance:g} apart; {told}"
+        wide = f"lie more than {shadow.tolerance:g} apart; {summary}"
         yield _proportion_finding(
             "shadow.agreement", wide, evidence.disagreeing, shadow.max_disagreement
         )
@@ -195,7 +195,7 @@ def _losses(evidence: ShadowEvidence) -> Finding:
     )
 
 
-def _proportion_finding(name: str, told: str, counted: Proportion, limit: float) -> Finding:
+def _proportion_finding(name: str, summary: str, counted: Proportion, limit: float) -> Finding:
     share = counted.hits / counted.of
     interval = wilson_interval(counted.hits, counted.of, LEVEL)
     verdict = Verdict.PASS
@@ -205,7 +205,7 @@ def _proportion_finding(name: str, told: str, counted: Proportion, limit: float)
     return make_finding(
         name,
         verdict,
-        f"{counted.hits} of {counted.of} ({share:.3%}) {told}; allowed are {limit:.3%}",
+        f"{counted.hits} of {counted.of} ({share:.3%}) {summary}; allowed are {limit:.3%}",
         Measurement(
             value=share,
             interval=interval,

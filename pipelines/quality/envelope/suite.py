@@ -139,18 +139,18 @@ def _volume(build: _Builder, chunks: Chunks) -> None:
         "expect_table_row_count_to_be_between", "table", "volume", limits, typical=float(typical)
     )
     for key, column in (("days", DAY), ("hours", HOUR)):
-        seen = chunks.series(key)
-        if key == "hours" and (len(seen) < 2 or typical / max(seen) < BUSY_HOUR):
+        values = chunks.series(key)
+        if key == "hours" and (len(values) < 2 or typical / max(values) < BUSY_HOUR):
             continue
-        slack = 0.0 if key == "days" else 2 + 3 * stdev(seen)
-        wanted = math.floor(min(seen) - slack)
+        slack = 0.0 if key == "days" else 2 + 3 * stdev(values)
+        wanted = math.floor(min(values) - slack)
         if wanted > 1:
             build.add(
                 "expect_column_unique_value_count_to_be_between",
                 "table",
                 key,
                 {"column": column, "min_value": wanted},
-                typical=float(sorted(seen)[len(seen) // 2]),
+                typical=float(sorted(values)[len(values) // 2]),
             )
 
 
@@ -186,18 +186,18 @@ def _numbers(
             fact[f"in.{column}"] / count for fact, count in zip(inside, there, strict=True) if count
         ]
         error = max(spread_of(shares), share_error(fmean(shares), there))
-        asked = rounded_down(min(mostly, min(shares) - 3 * error))
+        required = rounded_down(min(mostly, min(shares) - 3 * error))
         medians = chunks.series(f"median.{column}")
         where = {"column": column}
         limits = {"min_value": low, "max_value": high}
         shown, label = ("table", "lag") if column == LAG else (column, "range")
         typical = rounded(fmean(medians))
-        if asked > 0:
+        if required > 0:
             build.add(
                 "expect_column_values_to_be_between",
                 shown,
                 label,
-                {**where, **limits, "mostly": asked},
+                {**where, **limits, "mostly": required},
                 typical=typical,
                 one_sign=_one_sign(chunks, column),
             )
@@ -240,13 +240,13 @@ def _categories(
     if not shares:
         return
     # The fresh window lies several chunks after the training window: allow new values of three.
-    asked = min(mostly, 1 - 3 * (max(shares) + 3 * share_error(max(shares), total)))
-    if asked >= 0.5:
+    required = min(mostly, 1 - 3 * (max(shares) + 3 * share_error(max(shares), total)))
+    if required >= 0.5:
         build.add(
             "expect_column_values_to_be_in_set",
             column,
             "categories",
-            {"column": column, "value_set": sorted(first), "mostly": rounded_down(asked)},
+            {"column": column, "value_set": sorted(first), "mostly": rounded_down(required)},
             typical=float(len(first)),
         )
 
@@ -257,15 +257,15 @@ def _identity(
     """Require unique events; if training had repeated events, allow about the same share."""
     shares = [count / total for count, total in zip(repeated, rows, strict=True) if total]
     worst = max(shares)
-    asked = 1.0 if not worst else rounded_down(1 - worst - 3 * max(spread_of(shares), worst / 3))
+    required = 1.0 if not worst else rounded_down(1 - worst - 3 * max(spread_of(shares), worst / 3))
     single = len(identity) == 1
     kind = "expect_column_values_to_be_unique" if single else "expect_compound_columns_to_be_unique"
     where: dict[str, Any] = {"column": identity[0]} if single else {"column_list": list(identity)}
     if not single:
         where["ignore_row_if"] = "any_value_is_missing"
-    if asked > 0:
+    if required > 0:
         build.add(
-            kind, "table", "unique", {**where, "mostly": asked}, typical=rounded(fmean(shares))
+            kind, "table", "unique", {**where, "mostly": required}, typical=rounded(fmean(shares))
         )
 
 

@@ -158,9 +158,9 @@ def run_scenario(
     made = make(scenario.champion, "the first version")
     if made.outcome != Outcome.FIRST_VERSION:
         return made
-    asked = make(scenario.challenger, scenario.title)
-    if asked.outcome != Outcome.START_ROLLOUT:
-        return asked
+    shadowed = make(scenario.challenger, scenario.title)
+    if shadowed.outcome != Outcome.START_ROLLOUT:
+        return shadowed
     first = scenario.challenger.trained_at.date()
     inventory = Inventory(world, first, scenario.chain.order_factor)
     with open_client(world, model, collaborators, clock) as client:

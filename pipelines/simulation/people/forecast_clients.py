@@ -73,13 +73,13 @@ def http_clients(service: Service) -> OpenForecastClient:
     """
 
     @contextmanager
-    def asking(
+    def clients(
         world: World, model: str, collaborators: SimulationCollaborators, clock: SettableClock
     ) -> Iterator[ForecastClient]:
         with service() as (port, follow), HttpPharmacies(world, model, port) as callers:
             yield _HttpClients(model, callers, collaborators, clock, follow)
 
-    return asking
+    return clients
 
 
 @contextmanager
@@ -108,12 +108,12 @@ class _HttpClients:
         materialize(self._model, self._clock.now(), self._collaborators.materialization)
         publish_plan(self._model, self._collaborators.publishing)
         self._follow()
-        said = self._callers.forecast(day)
+        forecasts = self._callers.forecast(day)
         self._follow()
         self._clock.move(_midnight(day) + SHIPPED_AT)
         store = self._collaborators.open_store(self._collaborators.load_spec(self._model))
         ship_log(self._model, self._collaborators.home, store, self._clock)
-        return said
+        return forecasts
 
 
 class _BatchClient:
@@ -130,12 +130,12 @@ class _BatchClient:
         self._clock.move(_midnight(day) + FORECAST_AT)
         score(self._model, self._clock.now(), self._collaborators.scoring)
         self._clock.move(_midnight(day) + SHIPPED_AT)
-        said = np.full((len(self._row), len(self._column)), np.nan)
+        forecasts = np.full((len(self._row), len(self._column)), np.nan)
         spec = self._collaborators.load_spec(self._model)
         for one in newest_scores(spec, self._collaborators.open_store(spec)):
             place = self._row[one["pharmacy"]], self._column[one["medicine"]]
-            said[place] = one["prediction"]
-        return said
+            forecasts[place] = one["prediction"]
+        return forecasts
 
 
 def _midnight(day: date) -> datetime:

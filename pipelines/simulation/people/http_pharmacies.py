@@ -50,13 +50,13 @@ class HttpPharmacies:
         """
         self._connection.close()  # the service has closed it after a day
         there = self.world.prescriptions(day) > 0
-        said = np.full(there.shape, np.nan)
+        answers = np.full(there.shape, np.nan)
         for pharmacy in np.flatnonzero(there.any(axis=1)).tolist():
             medicines = np.flatnonzero(there[pharmacy])
-            said[pharmacy, medicines] = self._request(
+            answers[pharmacy, medicines] = self._request(
                 [self._point(pharmacy, medicine) for medicine in medicines.tolist()]
             )
-        return said
+        return answers
 
     def __enter__(self) -> Self:
         return self

@@ -76,9 +76,9 @@ class Inventory:
 def _packs_served(cells: Integers, packs: Integers, stock: Floats) -> Integers:
     """Packs that each customer gets, first come, first served, (prescriptions,)."""
     order = np.argsort(cells, kind="stable")
-    asked = np.cumsum(packs[order])
+    demanded = np.cumsum(packs[order])
     begins = np.r_[True, np.diff(cells[order]) != 0][: len(cells)]
-    before = asked - packs[order]
+    before = demanded - packs[order]
     before = before - np.maximum.accumulate(np.where(begins, before, 0))
     given = np.empty_like(packs)
     given[order] = np.clip(stock[cells[order]] - before, 0, packs[order]).astype(np.int64)

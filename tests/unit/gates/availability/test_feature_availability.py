@@ -60,8 +60,8 @@ def said(each: FeatureAvailability, losses: Any = None) -> dict[str, Finding]:
         ({"stored": False, "online": 0}, "vanished", Verdict.FAIL),
         ({"stored": False, "online": 0, "champions": False}, "new", Verdict.FAIL),
         ({"offline": 0, "online": 0, "entities": 0, "recent_share": 0.0}, "vanished", Verdict.FAIL),
-        ({"asked": 5000, "lost": 2000}, "online", Verdict.FAIL),
-        ({"asked": 5000, "lost": 5}, "online", Verdict.PASS),
+        ({"requests": 5000, "lost": 2000}, "online", Verdict.FAIL),
+        ({"requests": 5000, "lost": 5}, "online", Verdict.PASS),
     ],
 )
 def test_a_feature_is_named_by_how_it_is_missing(

@@ -9,7 +9,7 @@ from typing import Any
 import ibis
 import pandas as pd
 
-from pipelines.gates.canary.sample_size import TOLD, sample_size_problems
+from pipelines.gates.canary.sample_size import LISTED, sample_size_problems
 from pipelines.spec.model import ModelSpec
 from tests.support.pharmacy import RICH, declaration
 from tests.support.rollout_factory import ROLLOUT
@@ -69,9 +69,9 @@ def test_a_misspelt_value_is_told_with_what_it_was_meant_to_be() -> None:
 
 
 def test_a_value_that_resembles_none_is_told_with_those_that_most_have() -> None:
-    many = {f"kind {number}": 30 + number for number in range(TOLD + 3)}
+    many = {f"kind {number}": 30 + number for number in range(LISTED + 3)}
     [told] = asked(of_kind("zzz"), counts=many, minimum_entities=20)
-    assert f"there are 'kind {TOLD + 2}' ({32 + TOLD})" in told
+    assert f"there are 'kind {LISTED + 2}' ({32 + LISTED})" in told
     assert "and 3 others" in told
 
 

@@ -287,7 +287,7 @@ def test_what_cannot_be_gathered_is_refused():
     several = MetricRows(np.zeros(2, int), np.zeros(2, int), np.ones(2), np.ones(2, bool))
     for who, what, told in (
         (twice, rows, "stands twice"),
-        (people(), stranger, "nobody in the canary"),
+        (people(), stranger, "no entity of the canary"),
         (people(), several, "several rows"),
     ):
         with pytest.raises(DataError, match=told):
