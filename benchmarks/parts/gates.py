@@ -44,18 +44,17 @@ class Arena:
         self.end = self.weeks[-1].at + WEEK
         self.candidates: dict[int, Floats] = {}
         self.naive = np.full(len(self.rows), np.nan)
-        classes: tuple[str, ...] = ()
         for number, week in enumerate(self.weeks):
             if week.candidate is not None:
                 scored = score(mlflow.sklearn.load_model(str(week.candidate)), self.spec, self.rows)
-                self.candidates[number], classes = scored.predictions, scored.classes
+                self.candidates[number] = scored.predictions
         for week in self.weeks:
             known = self.rows[inside(self.rows, split_plan(self.spec, week.at).train)]
             live = self.within(week.at, week.at + WEEK)
             if live.any():
                 rows = self.rows[live]
-                self.naive[live] = baseline_predictions(self.spec, known, rows, classes)
-        self.label = label_numbers(self.rows["label"], classes)
+                self.naive[live] = baseline_predictions(self.spec, known, rows)
+        self.label = label_numbers(self.rows["label"], self.spec.classes)
 
     def within(self, start: datetime, end: datetime) -> Mask:
         """The points of a stretch of time."""

@@ -24,7 +24,6 @@ from pipelines.outcomes.events import (
 )
 from pipelines.outcomes.log import NO_DAY, EntityLog
 from pipelines.outcomes.metric_rows import MetricRows
-from pipelines.packaging.version import ModelVersion
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.live_metrics import ERROR_SHARE, LATENCY, OF_THE_LOG
 from pipelines.spec.model import ModelSpec
@@ -311,12 +310,3 @@ def _entity_means(found: MetricRows, many: int) -> Floats:
 
 def _naive_utc(value: datetime) -> np.datetime64:
     return np.datetime64(utc(value).replace(tzinfo=None), "us")
-
-
-def version_classes(version: ModelVersion) -> tuple[str, ...]:
-    """Return the class labels of a classifier; an empty tuple for a regression."""
-    if version.spec.metric.name.task != "classification":
-        return ()
-    from pipelines.training.fit import class_labels
-
-    return class_labels(version.load_pipeline())

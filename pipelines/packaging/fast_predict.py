@@ -22,6 +22,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
 from pipelines.core.arrays import Floats
+from pipelines.core.errors import SpecError
 from pipelines.packaging.fast_forest import Codes, forest
 
 Row = Mapping[str, Any]  # features by name; None where one is missing
@@ -42,7 +43,19 @@ def interpreted(pipeline: Pipeline, texts: frozenset[str], names: Sequence[str])
 
     Returns:
         A function of rows: the label, or the probability of the positive class, float64 (n,).
+
+    Raises:
+        SpecError: for a model of more than two classes.
     """
+
+    classes = getattr(pipeline, "classes_", ())
+    if len(classes) > 2:
+        raise SpecError(
+            "a model of more than two classes cannot be served",
+            got=f"{len(classes)} classes",
+            wanted="a regression, or two classes",
+            hint="load the champion from MLflow, or declare one model for each class",
+        )
 
     def frame(rows: Sequence[Row]) -> pd.DataFrame:
         columns = {
@@ -65,7 +78,7 @@ def compiled(pipeline: Pipeline, texts: frozenset[str], names: Sequence[str]) ->
     Arguments: as ``interpreted``.
     """
     fills = _fills(pipeline, frozenset(names) - texts)
-    if fills is None:
+    if fills is None or len(getattr(pipeline, "classes_", ())) > 2:
         return None
     estimator, trees = pipeline[-1], forest(pipeline[-1])
     if trees is not None:

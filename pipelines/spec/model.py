@@ -13,7 +13,14 @@ from pipelines.spec.features import Feature
 from pipelines.spec.fields import ColumnType, Cron, Declaration, Name
 from pipelines.spec.frame import FrameSpec, frame_problems
 from pipelines.spec.live_metrics import rollout_problems
-from pipelines.spec.points import EventPoints, Label, Points
+from pipelines.spec.points import (
+    AggregateLabel,
+    EventPoints,
+    Label,
+    LaterEventLabel,
+    Points,
+    class_text,
+)
 from pipelines.spec.refresh import Serving
 from pipelines.spec.rollout import Rollout
 from pipelines.spec.streams import Stream, Streams
@@ -21,6 +28,7 @@ from pipelines.spec.training import (
     Estimator,
     Gates,
     Guardrail,
+    Metric,
     PrimaryMetric,
     Slice,
     SliceSearch,
@@ -100,6 +108,17 @@ class ModelSpec(Declaration):
         return tuple(feature.name for feature in self.features)
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes in the order of their probabilities; empty for a regression.
+
+        The prediction of a model of two classes is the probability of the second, the positive
+        class. With more classes it is a probability of each.
+        """
+        if self.metric.name.task == "regression":
+            return ()
+        return tuple(map(class_text, self.label.classes or (0, 1)))
+
+    @property
     def recipe(self) -> str:
         """Hash of everything that determines a trained model; not of owner, schedule or gates."""
         parts = {"points", "label", "features", "serving", "split", "estimator", "streams"}
@@ -118,6 +137,7 @@ class ModelSpec(Declaration):
         problems = [
             *frame_problems(self.frame),
             *self._task_problems(),
+            *self._class_problems(),
             *self._batch_problems(),
             *(rollout_problems(self, self.rollout) if self.rollout else ()),
         ]
@@ -136,6 +156,43 @@ class ModelSpec(Declaration):
     def _batch_problems(self) -> Iterator[str]:
         if self.score is not None and isinstance(self.points, EventPoints):
             yield "score: needs points of kind grid; an event is not known before it comes"
+
+    def _class_problems(self) -> Iterator[str]:
+        if self.metric.name.task == "regression":
+            if self.label.classes is not None:
+                yield f"label.classes: {self.metric.name.value} is a metric of numbers, not classes"
+            return
+        if self.label.classes is None and self._label_type() is ColumnType.STRING:
+            yield (
+                "label.classes: the label is a text, so name its classes, such as [kept, "
+                "returned]; of two, the second is the positive class"
+            )
+        if len(self.classes) == 2:
+            return
+        for metric in (self.metric.name, *(guard.name for guard in self.guardrails)):
+            if not metric.takes_many_classes:
+                wanted = ", ".join(one.value for one in Metric if one.takes_many_classes)
+                yield (
+                    f"metric {metric.value} is for two classes, and label.classes has "
+                    f"{len(self.classes)}: use {wanted}, or declare one model for each class"
+                )
+        for part in ("serving", "rollout", "score"):
+            if getattr(self, part) is not None:
+                yield (
+                    f"{part}: predictions of more than two classes cannot be served yet: promote "
+                    "by the recent window and load the champion from MLflow, or declare one model "
+                    "for each class"
+                )
+
+    def _label_type(self) -> ColumnType | None:
+        """The type of the label's column; ``None`` if the label is not a column's own value."""
+        if isinstance(self.label, AggregateLabel):
+            return None
+        stream = (
+            self.label.stream if isinstance(self.label, LaterEventLabel) else self.points.stream
+        )
+        known = self.streams.get(stream)
+        return known.columns.get(self.label.column) if known else None
 
     def _task_problems(self) -> Iterator[str]:
         tasks = {self.metric.name.task, *(guard.name.task for guard in self.guardrails)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipelines.spec.fields import Column, Condition, Declaration, Duration, Name, Scalar
 
@@ -38,7 +38,30 @@ Points = Annotated[EventPoints | GridPoints, Field(discriminator="kind")]
 Aggregate = Literal["count", "sum", "mean", "min", "max", "last", "distinct", "time_since"]
 
 
-class AggregateLabel(Declaration):
+class _Label(Declaration):
+    classes: tuple[Scalar, ...] | None = Field(
+        default=None,
+        min_length=2,
+        description="values of a class label; of two, the second is the positive class. Needed "
+        "for texts; default: 0 and 1",
+    )
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, classes: tuple[Scalar, ...] | None) -> tuple[Scalar, ...] | None:
+        if classes is not None and len(set(map(class_text, classes))) < len(classes):
+            raise ValueError(f"classes have to differ: {list(classes)}")
+        return classes
+
+
+def class_text(value: object) -> str:
+    """The name of a class: one text for 1, 1.0 and True, whatever type a store returns."""
+    if isinstance(value, bool | int | float):
+        return repr(float(value)).removesuffix(".0")
+    return str(value)
+
+
+class AggregateLabel(_Label):
     """An aggregate over ``[point, point + horizon)`` of a stream, by the point's keys."""
 
     kind: Literal["aggregate"]
@@ -56,7 +79,7 @@ class AggregateLabel(Declaration):
     where: tuple[Condition, ...] = ()
 
 
-class LaterEventLabel(Declaration):
+class LaterEventLabel(_Label):
     """A column of the first later event with the same keys, within the horizon."""
 
     kind: Literal["later_event"]
@@ -69,7 +92,7 @@ class LaterEventLabel(Declaration):
     where: tuple[Condition, ...] = ()
 
 
-class OwnRowLabel(Declaration):
+class OwnRowLabel(_Label):
     """A column of the point's own row; another column contains the time at which it becomes known.
 
     Every point matures ``horizon + delay`` after its decision, even if its label came earlier,

@@ -64,7 +64,8 @@ class Metric(StrEnum):
     """Metrics that are means of per-row influence values.
 
     ``mape`` is the mean of the absolute error divided by the size of the label. ``accuracy`` and
-    ``f1`` take the positive class where its probability is above one half.
+    ``f1`` take the positive class where its probability is above one half; of more than two
+    classes, ``accuracy`` takes the most probable one.
     """
 
     ABSOLUTE_ERROR = "absolute_error"
@@ -89,6 +90,12 @@ class Metric(StrEnum):
     def higher_is_better(self) -> bool:
         """False for losses."""
         return self in {Metric.ACCURACY, Metric.F1, Metric.AUC, Metric.AVERAGE_PRECISION}
+
+    @property
+    def takes_many_classes(self) -> bool:
+        """Whether it is defined for more than two classes; AUC as the mean of one class against
+        the rest."""
+        return self in {Metric.LOG_LOSS, Metric.ACCURACY, Metric.AUC}
 
     @property
     def is_row_mean(self) -> bool:

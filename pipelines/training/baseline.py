@@ -13,10 +13,8 @@ from pipelines.training.fit import label_numbers
 PRIOR_LABELS = 30  # the overall constant counts as this many labels of each entity
 
 
-def baseline_predictions(
-    spec: ModelSpec, training: pd.DataFrame, rows: pd.DataFrame, classes: tuple[str, ...]
-) -> Floats:
-    """For each row the best constant for its entity's training labels, shape (rows,).
+def baseline_predictions(spec: ModelSpec, training: pd.DataFrame, rows: pd.DataFrame) -> Floats:
+    """For each row the best constant for its entity's training labels, shape as in ``Scored``.
 
     That is the primary metric's constant: median, quantile, mean or share of positives; for F1 it
     is a probability of one. For a percentage error labels are weighted by the inverse of their
@@ -27,14 +25,13 @@ def baseline_predictions(
     Arguments:
         training: labelled rows of the training span: keys and label.
         rows: keys of the rows to predict.
-        classes: classes of a classifier, otherwise empty.
 
     Source: the m-estimate of Cestnik (1990), ECAI, for rates; the same counting for quantiles.
     """
     if spec.metric.name is Metric.F1:
         return np.ones(len(rows))
     keys = list(spec.points.keys)
-    label = label_numbers(training["label"], classes)
+    label = label_numbers(training["label"], spec.classes)
     both = pd.concat([training[keys], rows[keys]], ignore_index=True)
     groups = both.groupby(keys, dropna=False, observed=True)
     code = np.asarray(groups.ngroup(), dtype=np.int64)
@@ -43,7 +40,10 @@ def baseline_predictions(
 
 
 def _constants(spec: ModelSpec, label: Floats, code: Integers, entities: int) -> Floats:
-    """The constant of each entity, by code."""
+    """The constant of each entity, by code; of many classes a share of each."""
+    if len(spec.classes) > 2:
+        shares = ((label == place) * 1.0 for place in range(len(spec.classes)))
+        return np.stack([_means(one, code, entities, float(one.mean())) for one in shares], axis=1)
     if spec.metric.name is Metric.MAPE:
         return _percentage_constants(label, code, entities)
     level = _level(spec)

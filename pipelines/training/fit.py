@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import InvalidParameterError
@@ -13,6 +12,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from pipelines.core.arrays import Floats
 from pipelines.core.errors import DataError, SpecError
 from pipelines.spec.model import ModelSpec
+from pipelines.spec.points import class_text
 from pipelines.training.columns import categorical_features, feature_matrix
 from pipelines.training.estimator import build_pipeline
 
@@ -35,18 +35,22 @@ class SingleClass(DataError):  # noqa: N818 - named as the family in core is
     code = "single_class"
 
 
+class ClassWithoutRows(DataError):  # noqa: N818 - named as the family in core is
+    """A declared class has no training label."""
+
+    code = "class_without_rows"
+
+
 @dataclass(frozen=True)
 class Fitted:
     """A fitted pipeline and the facts about its training that an evaluation needs.
 
-    ``classes`` are the two labels of a classifier, sorted: the second is the positive class, and
-    ``score`` predicts its probability.
+    A classifier is fitted on the places of the classes in ``ModelSpec.classes``, 0 and up.
     """
 
     pipeline: Pipeline
     seed: int
     rows: int
-    classes: tuple[str, ...]
 
 
 def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
@@ -61,9 +65,9 @@ def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
         NoMaturedLabel: when no row has a label.
         TooFewTrainingRows: when fewer have one than ``gates.recent_window.minimum_rows``.
         SingleClass: when all labels are equal.
-        SpecError: when the estimator or one of its parameters is wrong, or there are more than
-            two classes.
-        DataError: when the estimator rejects the rows.
+        ClassWithoutRows: when a class has no label.
+        SpecError: when the estimator or one of its parameters is wrong.
+        DataError: when a label is none of the classes, or the estimator rejects the rows.
     """
     labelled = frame[frame["label"].notna()]
     _enough(spec, len(labelled), len(frame))
@@ -86,39 +90,33 @@ def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
             got=str(cause),
             hint="look at the label's values, and at parameters that restrict them, such as loss",
         ) from cause
-    classes = class_labels(pipeline) if spec.metric.name.task == "classification" else ()
-    return Fitted(pipeline, seed, len(labelled), classes)
-
-
-def class_labels(pipeline: Pipeline) -> tuple[str, ...]:
-    """A fitted classifier's two labels as text, sorted by value; the second is the positive one."""
-    return tuple(_label_text(value) for value in pipeline.classes_)
+    return Fitted(pipeline, seed, len(labelled))
 
 
 def label_numbers(label: pd.Series, classes: tuple[str, ...]) -> Floats:
-    """Labels as numbers: as they are, or 1 for the positive of two classes and 0 for the other.
+    """Labels as numbers, shape (n,): as they are, or the place of the class among the classes.
+
+    So of two classes the positive one is 1 and the other is 0.
 
     Raises:
         DataError: when a label is none of the classes.
     """
     if not classes:
         return np.asarray(label.to_numpy(dtype=np.float64, na_value=np.nan))
-    texts = label.map(_label_text)
+    codes, values = pd.factorize(label)
+    places = {name: float(place) for place, name in enumerate(classes)}
+    texts = [
+        class_text(value.item() if isinstance(value, np.generic) else value) for value in values
+    ]
     strange = sorted(set(texts) - set(classes))
     if strange:
         raise DataError(
-            "a label is none of the classes that the model was trained on",
+            "a label is none of the model's classes",
             got=f"{strange[:5]}",
             wanted=f"one of {list(classes)}",
+            hint="name all classes under label.classes, or leave such events out with label.where",
         )
-    return np.asarray(texts == classes[1], dtype=np.float64)
-
-
-def _label_text(value: object) -> str:
-    """One text for 1, 1.0 and True, whatever type a store returns for the label."""
-    if isinstance(value, bool | np.bool_ | int | float | np.number):
-        return repr(float(value)).removesuffix(".0")
-    return str(value)
+    return np.array([places[text] for text in texts])[codes]
 
 
 def _enough(spec: ModelSpec, labelled: int, rows: int) -> None:
@@ -143,9 +141,10 @@ def _enough(spec: ModelSpec, labelled: int, rows: int) -> None:
         )
 
 
-def _target(spec: ModelSpec, label: pd.Series) -> npt.NDArray[np.generic]:
-    found = label.nunique()
-    if found == 1:
+def _target(spec: ModelSpec, label: pd.Series) -> Floats:
+    target = label_numbers(label, spec.classes)
+    found = set(np.unique(target))
+    if len(found) == 1:
         raise SingleClass(
             "all training labels are equal, so there is nothing to learn",
             where=f"{spec.name}: label",
@@ -153,16 +152,13 @@ def _target(spec: ModelSpec, label: pd.Series) -> npt.NDArray[np.generic]:
             wanted="labels that differ",
             hint="check the label's declaration and its conditions",
         )
-    if spec.metric.name.task == "regression":
-        return label_numbers(label, ())
-    if found > 2:
-        raise SpecError(
-            "a label has more than two classes",
-            where=f"{spec.name}: label",
-            got=f"{found} classes, such as {sorted(map(str, label.unique()))[:5]}",
-            wanted="two: 0 and 1, or two texts of which the second in order is the positive one",
-            hint="declare one model for each class, with a label that is 1 for it and 0 otherwise",
+    absent = [name for place, name in enumerate(spec.classes) if place not in found]
+    if absent:
+        raise ClassWithoutRows(
+            "a class has no training label",
+            where=f"{spec.name}: label.classes",
+            got=f"{len(label)} labels, none of {absent}",
+            wanted="labels of every class",
+            hint="lengthen split.train, or remove the class from label.classes",
         )
-    if isinstance(label.iloc[0], str):
-        return label.to_numpy(dtype=object)
-    return np.asarray(label.to_numpy(dtype=np.float64))
+    return target

@@ -11,7 +11,7 @@ from pipelines.core.arrays import Floats
 from pipelines.core.errors import SpecError
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.training import Guardrail, Metric
-from pipelines.stats import influence
+from pipelines.stats import influence, multiclass
 
 _PLAIN = {
     Metric.ABSOLUTE_ERROR: influence.absolute_error,
@@ -24,6 +24,12 @@ _PLAIN = {
     Metric.F1: influence.f1,
     Metric.AUC: influence.auc,
     Metric.AVERAGE_PRECISION: influence.average_precision,
+}
+
+_MANY_CLASSES = {
+    Metric.LOG_LOSS: multiclass.log_loss,
+    Metric.ACCURACY: multiclass.accuracy,
+    Metric.AUC: multiclass.one_vs_rest_auc,
 }
 
 
@@ -49,9 +55,16 @@ class RowMetric:
     def utilities(self, label: Floats, prediction: Floats, rows: pd.DataFrame) -> Floats:
         """Influence values of the rows, higher is better; shape (n,).
 
+        Arguments:
+            label: labels as ``label_numbers`` returns them, shape (n,).
+            prediction: as ``Scored`` holds them, shape (n,) or (n, classes).
+            rows: the rows, for a denominator.
+
         Raises:
             Undefined: when the metric does not exist for these rows.
         """
+        if prediction.ndim > 1:
+            return _MANY_CLASSES[self.kind](label, prediction)
         if self.kind is Metric.PINBALL and self.quantile is not None:
             return influence.pinball(label, prediction, self.quantile)
         if self.kind is Metric.SCALED_ABSOLUTE_ERROR and self.denominator is not None:

@@ -13,13 +13,16 @@ from pipelines.core.arrays import Floats, Mask
 from pipelines.core.errors import DataError
 from pipelines.spec.model import ModelSpec
 from pipelines.training.columns import feature_matrix
-from pipelines.training.fit import class_labels
 from pipelines.training.split import decision_times
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One model's predictions: the label itself, or the probability of the positive class."""
+    """One model's predictions.
+
+    Shape (rows,): the label itself, or the probability of the positive class; with more than two
+    classes (rows, classes): the probability of each.
+    """
 
     predictions: Floats
     rows_digest: str
@@ -32,21 +35,22 @@ def score(pipeline: Pipeline, spec: ModelSpec, rows: pd.DataFrame) -> Scored:
     Raises:
         DataError: if a feature is missing, or a prediction is not a finite number.
     """
-    classes = class_labels(pipeline) if spec.metric.name.task == "classification" else ()
     digest = rows_digest(spec, rows)
     if not len(rows):  # no estimator takes an empty matrix; the gate reports that there is no data
-        return Scored(np.empty(0), digest, classes)
-    return Scored(predict(pipeline, spec, feature_matrix(spec, rows)), digest, classes)
+        many = len(spec.classes)
+        return Scored(np.empty((0, many) if many > 2 else 0), digest, spec.classes)
+    return Scored(predict(pipeline, spec, feature_matrix(spec, rows)), digest, spec.classes)
 
 
 def predict(pipeline: Pipeline, spec: ModelSpec, matrix: pd.DataFrame) -> Floats:
-    """Predictions for the rows of a feature matrix, shape (rows,), at least one row.
+    """Predictions for the rows of a feature matrix, at least one; shape as in ``Scored``.
 
     Raises:
         DataError: if a prediction is not a finite number.
     """
-    if spec.metric.name.task == "classification":
-        predictions = np.asarray(pipeline.predict_proba(matrix)[:, 1], dtype=np.float64)
+    if spec.classes:
+        predictions = np.asarray(pipeline.predict_proba(matrix), dtype=np.float64)
+        predictions = predictions[:, 1] if len(spec.classes) == 2 else predictions
     else:
         predictions = np.asarray(pipeline.predict(matrix), dtype=np.float64).reshape(len(matrix))
     wrong = int(np.sum(~np.isfinite(predictions)))

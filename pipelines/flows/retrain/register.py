@@ -102,11 +102,16 @@ def _files(
         documents[AUDIT] = evidence.audit
     if evidence.availability is not None and evidence.availability.findings:
         documents[AVAILABILITY] = evidence.availability
+    actual = label_numbers(rows["label"][known], trained.classes)
+    predicted = candidates[0].predictions[known]
+    if predicted.ndim > 1:  # how often the most probable class is the right one
+        actual = (predicted.argmax(axis=1) == actual) * 1.0
+        predicted = predicted.max(axis=1)
     plots = evaluation_plots(
         evaluation,
         level=LEVEL,
-        actual=label_numbers(rows["label"][known], trained.classes),
-        predicted=candidates[0].predictions[known],
+        actual=actual,
+        predicted=predicted,
     )
     return {
         **{name: record_bytes(name, record) for name, record in documents.items()},

@@ -17,6 +17,7 @@ from pipelines.packaging.package import Package, write_package
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipelines.core.arrays import Floats
     from pipelines.training.score import Scored
 
 CANDIDATE = "candidate"
@@ -67,9 +68,9 @@ def _train(run: Run) -> TrainedCandidate:
         )
         fitted.append(fit(spec, rows, seed))
     scored = [score(each.pipeline, spec, recent) for each in fitted]
-    columns = {f"seed_{number}": each.predictions for number, each in enumerate(scored)}
+    columns = {f"seed_{number}": _column(each.predictions) for number, each in enumerate(scored)}
     labelled = rows[rows["label"].notna()]
-    columns[NAIVE] = baseline_predictions(spec, labelled, recent, fitted[0].classes)
+    columns[NAIVE] = _column(baseline_predictions(spec, labelled, recent))
     run.workspace.write(PREDICTIONS, lambda part: pd.DataFrame(columns).to_parquet(part))
     package = write_package(
         run.workspace.path(CANDIDATE),
@@ -91,7 +92,7 @@ def _train(run: Run) -> TrainedCandidate:
         rows=fitted[0].rows,
         recent_rows=len(recent),
         rows_digest=scored[0].rows_digest,
-        classes=fitted[0].classes,
+        classes=spec.classes,
     )
 
 
@@ -119,8 +120,21 @@ def recent_rows(
     rows = recent[mask].reset_index(drop=True)
     digest = rows_digest(run.spec, rows)
     scored = {
-        name: Scored(table[name].to_numpy()[mask], digest, trained.classes)
+        name: Scored(_predictions(table[name])[mask], digest, trained.classes)
         for name in table.columns
     }
     naive = scored.pop(NAIVE)
     return rows, list(scored.values()), naive
+
+
+def _column(predictions: Floats) -> Floats | list[Floats]:
+    """Predictions as a column of a table: probabilities of many classes are a list a row."""
+    return predictions if predictions.ndim == 1 else list(predictions)
+
+
+def _predictions(column: pd.Series) -> Floats:
+    """The predictions of a column, as before ``_column``."""
+    import numpy as np
+
+    values = column.to_numpy()
+    return np.stack(list(values)) if values.dtype == object and len(values) else values

@@ -145,6 +145,8 @@ def _selective(cross: CrossEvaluation) -> TwoSampleAuc | None:
         return None
     rows = cross.data.live
     answer = cross.predicted("champion", "champion")
+    if answer.ndim > 1:
+        answer = answer.max(axis=1)
     cell = cluster_ids(cross.data.champion.spec.points.keys, rows)
     up, down = (two_sample_auc(score, known, cell) for score in (answer, -answer))
     return up if up.area >= down.area else down

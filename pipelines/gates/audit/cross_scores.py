@@ -73,7 +73,7 @@ class CrossEvaluation:
         rows = self.data.recent_rows(points, labels)
         known = self.labelled(points, labels)
         numbers = np.full(len(rows), np.nan)
-        numbers[known] = label_numbers(rows["label"][known], self.fitted["champion"].classes)
+        numbers[known] = label_numbers(rows["label"][known], self.data.champion.spec.classes)
         return numbers
 
     def utilities(self, model: Side, points: Side, labels: Side) -> Floats:
@@ -144,7 +144,7 @@ class CrossEvaluation:
         either = ~(np.isnan(before) & np.isnan(after))
         differ = (before != after)[either]  # a label under one rule only differs as well
         both = ~np.isnan(before) & ~np.isnan(after)
-        classes = bool(self.fitted["champion"].classes)
+        classes = bool(self.data.champion.spec.classes)
         return LabelRules(
             rows=int(either.sum()),
             differ_share=float(differ.mean()) if either.any() else 0.0,

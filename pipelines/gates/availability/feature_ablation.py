@@ -70,7 +70,7 @@ def ablation_loss(
     without = known.assign(
         **{feature: column.mask(pd.Series(hidden, known.index), 0 if counts else None)}
     )
-    label = label_numbers(known["label"], fitted.classes)
+    label = label_numbers(known["label"], spec.classes)
     metric = primary_metric(spec)
     whole, lacking = (
         metric.utilities(label, score(fitted.pipeline, spec, each).predictions, known)

@@ -83,7 +83,7 @@ def compare_freshness(
     _same_rows(spec, list(scored.values()))
     metric, labelled = primary_metric(spec), recent["fresh"]["label"].notna().to_numpy()
     known = recent["fresh"][labelled]
-    label = label_numbers(known["label"], models["fresh"].classes)
+    label = label_numbers(known["label"], spec.classes)
     clusters = entity_days(spec.points.keys, known)
     utilities = {
         name: metric.utilities(label, scored[name].predictions[labelled], recent[judged][labelled])

@@ -28,7 +28,7 @@ from pipelines.outcomes.log import (
     assign_entities,
     load_entity_log,
 )
-from pipelines.outcomes.metrics import open_metric_source, version_classes
+from pipelines.outcomes.metrics import open_metric_source
 from pipelines.outcomes.segments import segment_members
 from pipelines.packaging.version import ModelVersion
 from pipelines.predictions.assignment import Ramp
@@ -104,7 +104,7 @@ def canary_evidence(
     belong = {segment_stream(spec, part) for part in canary.segments}
     also = tuple(name for name in belong if name is not None)
     with open_metric_source(
-        events, spec, as_of, versions, wanted, version_classes(version), also
+        events, spec, as_of, versions, wanted, version.spec.classes, also
     ) as source:
         segments = segment_members(source, log.entities, people, ramp.began)
         outcomes = {name: source.metric_rows(name, mine, meant, ramp.began, end) for name in names}

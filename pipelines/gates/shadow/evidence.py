@@ -26,7 +26,6 @@ from pipelines.outcomes.metrics import (
     MetricSource,
     loss_measure,
     open_metric_source,
-    version_classes,
 )
 from pipelines.packaging.version import ModelVersion
 from pipelines.predictions.assignment import Allocation, in_shadow
@@ -101,7 +100,7 @@ def shadow_evidence(
         versions = (version.number, champion)
         name = spec.metric.name.value
         with open_metric_source(
-            events, spec, as_of, versions, (name,), version_classes(version)
+            events, spec, as_of, versions, (name,), version.spec.classes
         ) as source:
             losses, losses_missing = _losses(source, name, EntityLog(both, log.entities))
     return ShadowEvidence(

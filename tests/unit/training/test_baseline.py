@@ -8,6 +8,14 @@ import pytest
 
 from pipelines.training.baseline import PRIOR_LABELS, baseline_predictions
 
+CLASSES = {
+    "kind": "own_row",
+    "column": "answer",
+    "known_at": "answered_at",
+    "horizon": "2d",
+    "delay": "1d",
+    "classes": ["low", "mid", "high"],
+}
 PINBALL = {"name": "pinball", "quantile": 0.8, "minimum_effect": 1}
 
 
@@ -16,7 +24,7 @@ def told(spec, training: dict[str, list[float]], *shops: str) -> dict[str, float
     rows = [(shop, label) for shop, labels in training.items() for label in labels]
     table = pd.DataFrame(rows, columns=["shop", "label"])
     asked = pd.DataFrame({"shop": list(shops)})
-    return dict(zip(shops, baseline_predictions(spec, table, asked, ()), strict=True))
+    return dict(zip(shops, baseline_predictions(spec, table, asked), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +73,18 @@ def test_a_percentage_error_has_its_own_constant(regression):
 
 def test_f1_is_compared_with_always_saying_yes(classifier, binary, recent):
     spec, rows = classifier(metric={"name": "f1", "minimum_effect": 0.01}), binary(recent)
-    assert baseline_predictions(spec, rows, rows, ("0", "1")).tolist() == [1.0] * len(rows)
+    assert baseline_predictions(spec, rows, rows).tolist() == [1.0] * len(rows)
+
+
+def test_of_many_classes_each_has_its_share(classifier, binary, recent):
+    spec = classifier(label=CLASSES)
+    training = pd.DataFrame(
+        {"shop": ["a"] * 90, "label": ["low"] * 60 + ["mid"] * 20 + ["high"] * 10}
+    )
+    found = baseline_predictions(spec, training, pd.DataFrame({"shop": ["a", "new"]}))
+    assert found.shape == (2, 3)
+    assert found.sum(axis=1) == pytest.approx([1.0, 1.0])
+    assert found[1] == pytest.approx([60 / 90, 20 / 90, 10 / 90]), "the overall shares"
 
 
 def test_a_rate_is_never_sure(classifier, binary, recent):
@@ -73,7 +92,7 @@ def test_a_rate_is_never_sure(classifier, binary, recent):
     spec, rows = classifier(), binary(recent)
     rows["shop"] = [f"party {number}" for number in range(len(rows))]
     rate = float(rows["label"].mean())
-    found = baseline_predictions(spec, rows, rows, ("0", "1"))
+    found = baseline_predictions(spec, rows, rows)
     assert found[rows["label"] == 1] == pytest.approx(
         (1 + rate * PRIOR_LABELS) / (1 + PRIOR_LABELS)
     )
@@ -89,7 +108,7 @@ def test_entities_of_several_keys_and_without_a_name(regression):
     rows = pd.DataFrame(names, columns=["shop", "kind"])
     training = pd.concat([rows.assign(label=10.0 * place) for place in range(1, 4)] * 100)
     training["label"] += 1000.0 * training["kind"].isna()
-    found = baseline_predictions(spec, training, rows, ())
+    found = baseline_predictions(spec, training, rows)
     assert found[0] == found[2] == 20.0
     assert found[1] > 1000.0
 

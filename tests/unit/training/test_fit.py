@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.core.errors import DataError, SpecError
+from pipelines.core.errors import DataError
 from pipelines.training.fit import (
+    ClassWithoutRows,
     NoMaturedLabel,
     SingleClass,
     TooFewTrainingRows,
-    class_labels,
     fit,
 )
 from pipelines.training.score import Scored, rows_digest, score
@@ -59,29 +59,84 @@ def test_labels_that_a_loss_cannot_take_are_explained(regression, frame, train):
         fit(regression(estimator=poisson), frame(train, per_day=10), 1)
 
 
-def test_two_texts_are_two_classes_and_the_second_in_order_is_positive(classifier, frame, train):
-    spec, rows = classifier(), frame(train, per_day=20)
+def own_row(*classes):
+    """The label's declaration with its classes."""
+    return {
+        "kind": "own_row",
+        "column": "answer",
+        "known_at": "answered_at",
+        "horizon": "2d",
+        "delay": "1d",
+        "classes": list(classes),
+    }
+
+
+@pytest.mark.parametrize("positive", ["paid", "due"])
+def test_of_two_texts_the_second_class_is_positive(classifier, frame, train, positive):
+    negative = {"paid": "due", "due": "paid"}[positive]
+    by_number, by_text = classifier(), classifier(label=own_row(negative, positive))
+    rows = frame(train, per_day=20)
     numbers = rows.assign(label=(rows["label"] > 1).astype(float))
-    texts = rows.assign(label=np.where(rows["label"] > 1, "paid", "due"))
-    by_number, by_text = fit(spec, numbers, 1), fit(spec, texts, 1)
-    assert class_labels(by_number.pipeline) == by_number.classes == ("0", "1")
-    assert by_text.classes == ("due", "paid")
-    assert np.allclose(
-        score(by_number.pipeline, spec, numbers).predictions,
-        score(by_text.pipeline, spec, texts).predictions,
+    texts = rows.assign(label=np.where(rows["label"] > 1, positive, negative))
+    scored = score(fit(by_text, texts, 1).pipeline, by_text, texts)
+    assert scored.classes == (negative, positive)
+    assert np.array_equal(
+        score(fit(by_number, numbers, 1).pipeline, by_number, numbers).predictions,
+        scored.predictions,
     )
+
+
+def test_texts_without_declared_classes_are_refused(classifier, frame, train):
+    rows = frame(train, per_day=20)
+    texts = rows.assign(label=np.where(rows["label"] > 1, "paid", "due"))
+    with pytest.raises(DataError, match="none of the model's classes") as error:
+        fit(classifier(), texts, 1)
+    assert "label.classes" in str(error.value)
 
 
 def test_yes_and_no_are_one_and_zero(classifier, frame, train):
     spec, rows = classifier(), frame(train, per_day=20)
     answers = rows.assign(label=pd.array(rows["label"] > 1, dtype="boolean"))
-    assert fit(spec, answers, 1).classes == ("0", "1")
+    numbers = rows.assign(label=(rows["label"] > 1) * 1)
+    assert np.array_equal(
+        score(fit(spec, answers, 1).pipeline, spec, answers).predictions,
+        score(fit(spec, numbers, 1).pipeline, spec, numbers).predictions,
+    )
 
 
-def test_more_than_two_classes_are_refused_with_a_way_out(classifier, frame, train):
+@pytest.mark.parametrize(
+    "path",
+    [
+        "sklearn.ensemble.HistGradientBoostingClassifier",
+        "sklearn.linear_model.LogisticRegression",
+        "lightgbm.LGBMClassifier",
+        "xgboost.XGBClassifier",
+    ],
+)
+def test_of_many_classes_each_has_a_probability(classifier, frame, train, path):
+    few = {"max_iter": 100} if path.startswith("sklearn") else {"n_estimators": 10}
+    quiet = {"verbosity": -1} if path.startswith("lightgbm") else {}
+    spec = classifier(
+        label=own_row("low", "mid", "high"),
+        estimator={"path": path, "parameters": {**few, **quiet}},
+    )
     rows = frame(train, per_day=20)
-    with pytest.raises(SpecError, match="one model for each class"):
-        fit(classifier(), rows.assign(label=rows["kind"]), 1)
+    rows["label"] = pd.cut(rows["label"], [-np.inf, 0, 2, np.inf], labels=["low", "mid", "high"])
+    rows["label"] = rows["label"].astype(str)
+    scored = score(fit(spec, rows, 1).pipeline, spec, rows)
+    assert scored.predictions.shape == (len(rows), 3)
+    assert scored.predictions.sum(axis=1) == pytest.approx(1.0)
+    most = np.array(spec.classes)[scored.predictions.argmax(axis=1)]
+    assert np.mean(most == rows["label"]) > 0.6, "the columns are in the declared order"
+    assert score(fit(spec, rows, 1).pipeline, spec, rows.head(0)).predictions.shape == (0, 3)
+
+
+def test_a_class_without_a_training_label_is_named(classifier, frame, train):
+    spec, rows = classifier(label=own_row("a", "b", "c", "rare")), frame(train, per_day=20)
+    with pytest.raises(ClassWithoutRows, match="rare"):
+        fit(spec, rows.assign(label=rows["kind"]), 1)
+    with pytest.raises(DataError, match="none of the model's classes"):
+        fit(classifier(label=own_row("a", "b")), rows.assign(label=rows["kind"]), 1)
 
 
 def test_the_digest_is_of_keys_times_and_labels(regression, frame, recent):
