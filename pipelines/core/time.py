@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pipelines.core.errors import SpecError, TimeError
 
 MICROSECOND = timedelta(microseconds=1)
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)  # no event happened before it
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-_DURATION = re.compile(r"(?:\d+[wdhms])+")
-_PART = re.compile(r"(\d+)([wdhms])")
+_DURATION = re.compile(r"(?:[0-9]+[wdhms])+")
+_PART = re.compile(r"([0-9]+)([wdhms])")
 
 
 class Clock(Protocol):
@@ -41,7 +42,7 @@ def utc(value: datetime, where: str = "") -> datetime:
     """``value`` in UTC; ``where`` names its place in errors.
 
     Raises:
-        TimeError: when ``value`` has no time zone.
+        TimeError: when ``value`` has no time zone, or is outside the years 1 to 9999 in UTC.
     """
     if value.tzinfo is None:
         raise TimeError(
@@ -51,7 +52,15 @@ def utc(value: datetime, where: str = "") -> datetime:
             wanted="an offset or zone, such as 2026-01-05T00:00:00Z",
             hint="say which zone the time was written in",
         )
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as cause:
+        raise TimeError(
+            "an instant cannot be written in UTC",
+            where=where,
+            got=value.isoformat(),
+            wanted="an instant in the years 1 to 9999, UTC",
+        ) from cause
 
 
 def zone_of(name: str, place: str) -> ZoneInfo:
@@ -122,6 +131,21 @@ def refuse_future(as_of: datetime, now: datetime, where: str) -> None:
         )
 
 
+def refuse_ancient(as_of: datetime, where: str) -> None:
+    """Check that an instant is not before every possible event.
+
+    Raises:
+        TimeError: when ``as_of`` is before 1900.
+    """
+    if as_of < EARLIEST:
+        raise TimeError(
+            "an instant lies before every event",
+            where=where,
+            got=instant_text(as_of),
+            wanted=f"at least {instant_text(EARLIEST)}",
+        )
+
+
 def epoch_us(value: datetime) -> int:
     """Microseconds since 1970 UTC, exact.
 
@@ -143,7 +167,7 @@ def parse_duration(text: str) -> timedelta:
     True
 
     Raises:
-        TimeError: when the text has another format.
+        TimeError: when the text has another format, or is longer than 999999999 days.
     """
     if not _DURATION.fullmatch(text):
         raise TimeError(
@@ -152,9 +176,14 @@ def parse_duration(text: str) -> timedelta:
             wanted="whole numbers with units w, d, h, m or s, such as 28d or 1d12h",
         )
     parts = dict.fromkeys(_UNITS, 0)
-    for number, unit in _PART.findall(text):
-        parts[unit] += int(number)
-    return timedelta(**{_UNITS[unit]: number for unit, number in parts.items()})
+    try:
+        for number, unit in _PART.findall(text):
+            parts[unit] += int(number)
+        return timedelta(**{_UNITS[unit]: number for unit, number in parts.items()})
+    except (OverflowError, ValueError) as cause:  # too long, or a number of thousands of digits
+        raise TimeError(
+            "a duration is too long", got=repr(text[:80]), wanted="at most 999999999d"
+        ) from cause
 
 
 def duration_text(value: timedelta) -> str:

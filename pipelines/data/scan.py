@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pipelines.core.errors import DataError
 from pipelines.core.formats import check_schema_number
 from pipelines.core.records import Record
-from pipelines.core.time import epoch_us, from_epoch_us, instant_text
+from pipelines.core.time import EARLIEST, epoch_us, from_epoch_us, instant_text
 from pipelines.data.cache import Cache
 from pipelines.data.canonical import (
     canonical_columns,
@@ -38,7 +38,6 @@ from pipelines.data.events import (
 )
 from pipelines.spec.streams import Stream
 
-EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 _BATCH_BYTES = 64 << 20
 _BATCH_OBJECTS = 256
 

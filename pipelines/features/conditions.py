@@ -8,7 +8,8 @@ from typing import Any
 import ibis
 
 from pipelines.core.errors import SpecError
-from pipelines.spec.fields import Column, ColumnType, Condition, Scalar
+from pipelines.core.names import Column
+from pipelines.spec.fields import ColumnType, Condition, Scalar
 
 _TYPES: dict[ColumnType, tuple[type, ...]] = {
     ColumnType.STRING: (str,),

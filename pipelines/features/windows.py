@@ -9,6 +9,7 @@ import ibis
 from ibis import _
 
 from pipelines.core.errors import SpecError
+from pipelines.core.names import Column
 from pipelines.features.engine.interval_join import AT, cover
 from pipelines.features.engine.pre_aggregation import (
     AggregateRequest,
@@ -19,7 +20,7 @@ from pipelines.features.engine.pre_aggregation import (
 from pipelines.features.engine.time_grid import TimeGrid, span
 from pipelines.features.online.refresh import served_at, served_grid
 from pipelines.spec.features import WindowFeature
-from pipelines.spec.fields import Column, ColumnType
+from pipelines.spec.fields import ColumnType
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.points import Aggregate
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.core.names import Column
 from pipelines.core.time import utc
 from pipelines.outcomes.log import days_since
-from pipelines.spec.fields import Column, Condition
+from pipelines.spec.fields import Condition
 from pipelines.spec.live_metrics import OF_THE_LOG
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import OwnRowLabel

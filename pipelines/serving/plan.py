@@ -13,9 +13,9 @@ from pydantic import Field
 from pipelines.core.errors import IntegrityError
 from pipelines.core.files import write_bytes
 from pipelines.core.formats import StoredFormat
+from pipelines.core.names import Name
 from pipelines.core.records import Record
 from pipelines.predictions.assignment import Allocation
-from pipelines.spec.fields import Name
 
 
 class PlannedVersion(Record):

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from pipelines.core.names import Column, Name
 from pipelines.core.time import duration_text
-from pipelines.spec.fields import Column, Condition, Declaration, Duration, Name
+from pipelines.spec.fields import Condition, Declaration, Duration
 from pipelines.spec.points import Aggregate
 
 

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from pipelines.core.errors import TimeError
+from pipelines.core.names import Column
 from pipelines.core.records import Record
 from pipelines.core.time import (
     duration_text,
@@ -68,8 +69,6 @@ def _read_cron(value: object) -> object:
 
 
 Cron = Annotated[str, BeforeValidator(_read_cron)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
-Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=120)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Scalar = bool | int | float | str
 

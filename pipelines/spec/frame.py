@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from pipelines.core.names import Column
 from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
-from pipelines.spec.fields import Column, ColumnType, Condition
+from pipelines.spec.fields import ColumnType, Condition
 from pipelines.spec.points import AggregateLabel, EventPoints, Label, LaterEventLabel, Points
 from pipelines.spec.refresh import Refresh, Serving
 from pipelines.spec.streams import Stream

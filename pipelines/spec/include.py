@@ -14,7 +14,8 @@ import yaml
 from pydantic import Field, ValidationError
 
 from pipelines.core.errors import SpecError
-from pipelines.spec.fields import Declaration, Name
+from pipelines.core.names import Name
+from pipelines.spec.fields import Declaration
 
 
 class Include(Declaration):

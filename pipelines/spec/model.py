@@ -8,9 +8,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from pipelines.core.names import Name
 from pipelines.core.records import digest_of
 from pipelines.spec.features import Feature
-from pipelines.spec.fields import ColumnType, Cron, Declaration, Name
+from pipelines.spec.fields import ColumnType, Cron, Declaration
 from pipelines.spec.frame import FrameSpec, frame_problems
 from pipelines.spec.live_metrics import rollout_problems
 from pipelines.spec.points import (

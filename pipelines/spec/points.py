@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from pipelines.spec.fields import Column, Condition, Declaration, Duration, Name, Scalar
+from pipelines.core.names import Column, Name
+from pipelines.spec.fields import Condition, Declaration, Duration, Scalar
 
 
 class EventPoints(Declaration):

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from pydantic import Field, model_validator
 
-from pipelines.spec.fields import Declaration, Duration, Name
+from pipelines.core.names import Name
+from pipelines.spec.fields import Declaration, Duration
 
 
 class Refresh(Declaration):

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipelines.core.findings import slug
-from pipelines.spec.fields import Column, Condition, Declaration, Duration, Name, Share
+from pipelines.core.names import Column, Name
+from pipelines.spec.fields import Condition, Declaration, Duration, Share
 
 Part = Annotated[float, Field(gt=0, lt=1)]
 

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.spec.fields import Column, ColumnType, Declaration, Duration, Name
+from pipelines.core.names import Column, Name
+from pipelines.spec.fields import ColumnType, Declaration, Duration
 
 
 class FilesSource(Declaration):

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipelines.spec.fields import Column, Declaration, Duration, Share, When
+from pipelines.core.names import Column
+from pipelines.spec.fields import Declaration, Duration, Share, When
 
 ALLOWED_ESTIMATORS = ("sklearn.", "lightgbm.", "xgboost.", "catboost.")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from pipelines.core.names import Column, Name
 from pipelines.core.records import Record, digest_of
 from pipelines.spec.features import (
     AttributeFeature,
@@ -15,7 +16,6 @@ from pipelines.spec.features import (
     Feature,
     WindowFeature,
 )
-from pipelines.spec.fields import Column, Name
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.refresh import Refresh
 

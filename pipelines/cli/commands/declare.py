@@ -32,8 +32,16 @@ def schema(
     if out is None:
         sys.stdout.write(text)
     else:
-        out.write_text(text, encoding="utf-8")
-        console.print(f"wrote {out}")
+        try:
+            out.write_text(text, encoding="utf-8")
+        except OSError as cause:
+            raise SpecError(
+                "the schema cannot be written",
+                where=str(out),
+                got=cause.strerror or str(cause),
+                wanted="a file in a folder that exists",
+            ) from cause
+        console.print(f"wrote {escape(str(out))}")
 
 
 def import_events(

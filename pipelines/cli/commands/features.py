@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from typer.core import TyperGroup
 
-from pipelines.cli.options import AsOf, Json, instant
+from pipelines.cli.options import AsOf, Json, instant, model_names
 from pipelines.cli.output import answer, bar, console, errors, show_table
 from pipelines.core.errors import SpecError
 from pipelines.settings import Settings
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     )
     from pipelines.spec.model import ModelSpec
 
-Models = Annotated[list[str] | None, typer.Argument(help="declared models; default: all")]
+Models = Annotated[
+    list[str] | None, typer.Argument(help="declared models; default: all", callback=model_names)
+]
 REQUEST = "in the request"
 STATES = {
     "request": ("dim", "yes"),

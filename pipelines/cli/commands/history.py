@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.padding import Padding
 
-from pipelines.cli.options import Json, Lineage, ModelName, Reason, instant
+from pipelines.cli.options import Json, Lineage, ModelName, Reason, instant, written
 from pipelines.cli.output import answer, console, errors, mark, show_findings
 from pipelines.core.errors import GauntletError, IntegrityError, SpecError, Unavailable
 from pipelines.core.findings import Gate, Verdict
@@ -227,12 +227,12 @@ def _missing_online(connections: Connections, name: str, version: str) -> list[s
 def approve(
     name: ModelName,
     version: Annotated[str, typer.Argument(help="the version that awaits review")],
-    by: Annotated[str, typer.Option(help="name of the person who decides")],
+    by: Annotated[str, typer.Option(help="name of the person who decides", callback=written)],
     evidence: Annotated[
         str, typer.Option(help="the evidence hash shown on the review page, or its first 8 digits")
     ],
     refuse: Annotated[bool, typer.Option("--refuse", help="reject instead of approving")] = False,
-    note: Annotated[str, typer.Option(help="note, kept in the ledger")] = "",
+    note: Annotated[str, typer.Option(help="note, kept in the ledger", callback=written)] = "",
     as_json: Json = False,
 ) -> None:
     """Approve or reject a version that awaits review. Applies to the named evidence only."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.cli.options import model_names
 from pipelines.cli.output import console
 from pipelines.core.errors import GauntletError, SpecError
 from pipelines.wiring import connect, open_online
@@ -39,7 +40,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def serve(
-    names: Annotated[list[str], typer.Argument(help="declared models")],
+    names: Annotated[list[str], typer.Argument(help="declared models", callback=model_names)],
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="port to listen on")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="number of worker processes")] = 2,

@@ -21,7 +21,7 @@ import duckdb
 from pipelines.core.errors import DataError, TimeError, Unavailable
 from pipelines.core.files import disk_full_as_error, sha256_of
 from pipelines.core.records import Record
-from pipelines.core.time import epoch_us, instant_text
+from pipelines.core.time import EARLIEST, epoch_us, instant_text
 from pipelines.data.cache import Cache
 from pipelines.data.canonical import (
     canonical_columns,
@@ -37,7 +37,7 @@ from pipelines.data.events import Progress, PulledObject, partition_day, stream_
 from pipelines.data.ingest.partitions import write_partitions
 from pipelines.data.ingest.staging import Reading, stage_file
 from pipelines.data.objects import ObjectStore, StoredObject
-from pipelines.data.scan import EARLIEST, by_schema
+from pipelines.data.scan import by_schema
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import KnownTimeRule, Stream
 

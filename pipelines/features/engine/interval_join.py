@@ -26,6 +26,7 @@ from typing import Any
 import ibis
 from ibis import _
 
+from pipelines.core.names import Column
 from pipelines.features.engine.pre_aggregation import (
     BORN,
     NEWEST,
@@ -35,7 +36,6 @@ from pipelines.features.engine.pre_aggregation import (
     number_of,
 )
 from pipelines.features.engine.time_grid import DAY
-from pipelines.spec.fields import Column
 
 AT, OWNER = ":at", ":owner"
 _IS_POINT, _BUCKET, _END, _ISLAND, _BEFORE = ":is_point", ":bucket", ":end", ":island", ":before"

@@ -15,9 +15,10 @@ import ibis
 from ibis import _
 
 from pipelines.core.errors import DataError
+from pipelines.core.names import Column
 from pipelines.features.conditions import holding
 from pipelines.features.engine.time_grid import TimeGrid, micros
-from pipelines.spec.fields import Column, Condition
+from pipelines.spec.fields import Condition
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.points import Aggregate
 from pipelines.spec.refresh import Refresh

@@ -11,10 +11,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipelines.core.errors import DataError, TimeError
+from pipelines.core.names import Column
 from pipelines.core.time import utc, zone_of
 from pipelines.features.online.store import Key, OnlineStore, Value
 from pipelines.spec.features import AttributeFeature, CalendarFeature, WindowFeature
-from pipelines.spec.fields import Column, ColumnType
+from pipelines.spec.fields import ColumnType
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import FeatureView, definition_of, feature_views
 

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from pipelines.core.findings import Verdict
+from pipelines.core.names import Lineage, Name
 from pipelines.core.records import Instant, Record
 
 Step = Literal[
@@ -31,9 +32,9 @@ class Request(Record):
     and shown, but do not block. The ledger records them with the reason.
     """
 
-    model: str
+    model: Name
     as_of: Instant
-    lineage: str = Field(default=LIVE, pattern=r"^[a-z][a-z0-9_-]*$")
+    lineage: Lineage = LIVE
     reason: str = ""
     dry_run: bool = Field(
         default=False,

@@ -13,12 +13,13 @@ import pyarrow as pa
 from ibis import _
 
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
+from pipelines.core.names import Column
 from pipelines.features.decision_points import decision_points
 from pipelines.features.engine.interval_join import AT
 from pipelines.features.engine.time_grid import instant, micros, span
 from pipelines.features.frame import build_frame
 from pipelines.spec.features import WindowFeature
-from pipelines.spec.fields import Column, ColumnType
+from pipelines.spec.fields import ColumnType
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.points import GridPoints, OwnRowLabel
 
