@@ -21,12 +21,12 @@ def naive_utc(value: str | datetime) -> datetime | None:
 
 
 def naive_bounds(kwargs: Mapping[str, Any], timestamps: Collection[str]) -> dict[str, Any]:
-    """Convert the bounds of a timestamp column in ``kwargs`` to ISO 8601 in UTC without a zone."""
+    """Convert the bounds of a timestamp column in ``kwargs`` to UTC without a zone."""
     if kwargs.get("column") not in timestamps:
         return dict(kwargs)
     changed = dict(kwargs)
     for key in ("min_value", "max_value"):
         if isinstance(kwargs.get(key), str | datetime):
             bound = naive_utc(kwargs[key])
-            changed[key] = bound.isoformat() if bound else kwargs[key]
+            changed[key] = bound or kwargs[key]
     return changed

@@ -11,7 +11,9 @@ logging.getLogger("great_expectations").setLevel(logging.WARNING)
 
 import great_expectations as gx  # noqa: E402
 import ibis  # noqa: E402
+import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
+import pyarrow as pa  # noqa: E402
 from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: E402
 from great_expectations.expectations.expectation import (  # noqa: E402
     ColumnMapExpectation,
@@ -26,6 +28,7 @@ from pipelines.quality.times import naive_bounds  # noqa: E402
 logging.getLogger("great_expectations").setLevel(logging.WARNING)  # the import resets it
 
 _ROW_WISE = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
+_TEXT = pd.StringDtype("python", na_value=np.nan)
 _NOT_BY_SAMPLE = {"unique", "increasing", "decreasing", "outliers", "z_scores"}
 
 
@@ -72,7 +75,7 @@ class GreatExpectationsRunner:
                 }
             )
         if required:
-            frame = self._frame(table, total if sampled else None)
+            frame = self._frame(table, required, total if sampled else None)
             note = f"in a sample of {len(frame):,} of {total:,} rows" if sampled else ""
             results |= {
                 result.index: result.model_copy(update={"note": note})
@@ -89,19 +92,45 @@ class GreatExpectationsRunner:
             for index, expectation in enumerate(expectations)
         )
 
-    def _frame(self, table: ibis.Table, sample_of: int | None) -> pd.DataFrame:
+    def _frame(
+        self, table: ibis.Table, expectations: list[dict[str, Any]], sample_of: int | None
+    ) -> pd.DataFrame:
+        """The columns that the expectations name; all others are there without their values."""
+        names = tuple(table.columns)
+        table = table.select(_named(expectations, names) or names[:1])
         if sample_of is not None:
             table = table.sample(self._rows / sample_of, method="row", seed=self._seed)
-        frame: pd.DataFrame = table.to_pandas()
-        for name, kind in table.schema().items():
-            if kind.is_timestamp():
-                # GX parses text bounds for nanosecond columns only.
-                frame[name] = frame[name].astype("datetime64[ns]")
-            elif kind.is_string():
-                frame[name] = frame[name].astype("str")
-            elif kind.is_numeric() and frame[name].dtype == object:
-                frame[name] = frame[name].astype("float64")
-        return frame
+        read = table.to_pyarrow()
+        columns = {name: _series(read[name]) for name in read.column_names}
+        return pd.DataFrame(columns).reindex(columns=list(names))
+
+
+def _series(column: pa.ChunkedArray[Any]) -> pd.Series:
+    """A column whose values do not change their type if one is missing.
+
+    pandas would turn integers into floats, which have other texts and lose digits.
+    """
+    if pa.types.is_string(column.type):
+        return column.to_pandas().astype(_TEXT)
+    if column.null_count and (pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)):
+        scalar: Any = column.type.to_pandas_dtype()
+        values = [np.nan if value is None else scalar(value) for value in column.to_pylist()]
+        return pd.Series(values, dtype=object)
+    return column.to_pandas()
+
+
+def _named(expectations: list[dict[str, Any]], names: tuple[str, ...]) -> list[str]:
+    """The columns whose names occur in an argument; a row condition names them within a text."""
+    texts = [text for one in expectations for text in _texts(one["kwargs"])]
+    return [name for name in names if any(name in text for text in texts)]
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        return _texts([*value, *value.values()])
+    if isinstance(value, list | tuple | set):
+        return [text for part in value for text in _texts(part)]
+    return [value] if isinstance(value, str) else []
 
 
 def _row_wise(name: str) -> bool:
@@ -120,7 +149,8 @@ def _validate(frame: pd.DataFrame, required: list[dict[str, Any]]) -> list[Expec
         .get_batch({"dataframe": frame})
     )
     suite = gx.ExpectationSuite(name="run", expectations=required)
-    results = batch.validate(suite, result_format="BASIC").results
+    with pd.option_context("mode.string_storage", "python"):  # Arrow would match with RE2
+        results = batch.validate(suite, result_format="BASIC").results
     return [_result(found) for found in results]
 
 

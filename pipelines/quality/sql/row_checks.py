@@ -6,8 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import ibis
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines.quality.sql.plan import (
     CheckPlan,
@@ -19,6 +17,7 @@ from pipelines.quality.sql.plan import (
     is_number,
     kind_of,
 )
+from pipelines.quality.sql.regex import re2_pattern
 
 
 def _map_plan(table: ibis.Table, missing: Any, unexpected: Any, kwargs: Kwargs) -> CheckPlan:
@@ -82,12 +81,11 @@ def regex(table: ibis.Table, kwargs: Kwargs, wanted: bool) -> CheckPlan | None:
     """Check that a pattern is (``wanted``) or is not found anywhere in the text."""
     if kind_of(table, kwargs["column"]) != "text" or not isinstance(kwargs.get("regex"), str):
         return None
-    try:  # DuckDB and Arrow use RE2, which has no look-around; the fallback uses Python's re
-        pc.match_substring_regex(pa.array([""]), kwargs["regex"])
-    except pa.ArrowInvalid:
+    pattern = re2_pattern(kwargs["regex"])
+    if pattern is None:
         return None
     column = table[kwargs["column"]]
-    found = column.re_search(kwargs["regex"])
+    found = column.re_search(pattern)
     wrong = ~found if wanted else found
     return _map_plan(table, column.isnull(), column.notnull() & wrong, kwargs)
 
