@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.core.errors import SpecError, Unavailable
 from pipelines.core.time import Clock
@@ -93,7 +93,7 @@ def connect(
         ledger=SqlLedger(engine, present),
         online=open_online(known),
         scratch_online=MemoryOnline,
-        lock=_lock(known, engine, present),
+        lock=open_lock(known, present),
         clock=present,
         progress=progress,
     )
@@ -369,17 +369,23 @@ class _GreatExpectations:
         return GreatExpectationsRunner().run(table, suite)
 
 
-def _lock(
-    settings: Settings, engine: Any, clock: Clock
+def open_lock(
+    settings: Settings, clock: Clock
 ) -> Callable[[str, str], AbstractContextManager[object]]:
-    """A file lock if the ledger is in SQLite, else an advisory lock in PostgreSQL."""
+    """Open the locks: files if the ledger is in SQLite, else advisory locks in PostgreSQL.
+
+    Arguments:
+        settings: name the home and the ledger's database.
+        clock: gives the time at which a lock was taken.
+    """
     process = f"process {os.getpid()} on {socket.gethostname()}"
     if settings.ledger_address.startswith("sqlite"):
         from pipelines.adapters.lock.file import FileLock
 
         file = FileLock(settings.home / "locks", clock)
         return lambda model, lineage: file.hold(model, lineage, process)
+    from pipelines.adapters.database import open_engine
     from pipelines.adapters.lock.postgres import PostgresLock
 
-    database = PostgresLock(engine, clock)
+    database = PostgresLock(open_engine(settings.ledger_address), clock)
     return lambda model, lineage: database.hold(model, lineage, process)

@@ -15,6 +15,7 @@ from pipelines.cli.commands import (
     features,
     freshness,
     history,
+    import_events,
     materialize,
     release,
     retrain,
@@ -33,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 for part in (
-    *(declare, features, materialize, freshness, explore, check),
+    *(declare, import_events, features, materialize, freshness, explore, check),
     *(retrain, audit, release, history, serve, score, demo),
 ):
     part.add_to(app)

@@ -7,10 +7,11 @@ renamed. A full disk becomes an ``Unavailable`` error, and the draft is removed.
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
-import uuid
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -58,7 +59,9 @@ def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def draft_in(folder: Path) -> Iterator[Path]:
-    """An unused hidden path in ``folder``; anything still there at the end of the block is removed.
+    """An unused hidden path below ``folder``; what is there at the end of the block is removed.
+
+    Drafts that killed processes left in ``folder`` are removed first.
 
     For drafts whose final name depends on their content. Otherwise use ``atomic_file`` or
     ``atomic_folder``.
@@ -67,12 +70,55 @@ def draft_in(folder: Path) -> Iterator[Path]:
         Unavailable: when the disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f"{_DRAFT}{uuid.uuid4().hex}"
-    try:
-        with disk_full_as_error(folder):
-            yield draft
-    finally:
-        _remove(draft)
+    with disk_full_as_error(folder), _own_folder(folder, _DRAFT) as own:
+        yield own / "content"
+
+
+@contextmanager
+def working_folder(prefix: str) -> Iterator[Path]:
+    """A new folder in the system's folder for temporary files, removed at the end of the block.
+
+    Folders with the same prefix that killed processes left are removed first.
+
+    Arguments:
+        prefix: start of its name.
+    """
+    with _own_folder(Path(tempfile.gettempdir()), prefix) as own:
+        yield own
+
+
+@contextmanager
+def _own_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """A new folder that this process holds a lock on; those of killed processes are removed."""
+    _sweep(parent, prefix)
+    while True:
+        own = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        try:
+            handle = os.open(own, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # another process swept it before the lock was taken
+        try:
+            with suppress(OSError):  # some file systems have no locks: nothing is swept there
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            if own.is_dir():
+                try:
+                    yield own
+                    return
+                finally:
+                    _remove(own)
+        finally:
+            os.close(handle)
+
+
+def _sweep(parent: Path, prefix: str) -> None:
+    for left in parent.glob(f"{prefix}*"):
+        with suppress(OSError):  # it is another account's, in use, or gone already
+            handle = os.open(left, os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(left)
+            finally:
+                os.close(handle)
 
 
 def publish_file(draft: Path, target: Path, *, if_absent: bool = False) -> None:

@@ -7,7 +7,9 @@ is being moved, and saves the work of a run that would lose the race.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Protocol
 
 from pipelines.core.errors import LockedError
@@ -49,3 +51,38 @@ def refuse(model: str, lineage: str, holder: Holder | None) -> LockedError:
         got=f"held by {process}",
         hint="wait for it, or end that process: the lock ends with it",
     )
+
+
+@contextmanager
+def in_turn(
+    lock: Callable[[str, str], AbstractContextManager[object]],
+    model: str,
+    lineage: str,
+    wait_s: float,
+) -> Iterator[None]:
+    """Hold a lock during a ``with`` block, and wait while another process holds it.
+
+    Arguments:
+        lock: takes the lock of a model and lineage.
+        model: name of the model.
+        lineage: name of the lineage.
+        wait_s: longest wait in seconds.
+
+    Raises:
+        LockedError: another process still holds it after the wait.
+    """
+    left_s, pause_s = wait_s, 0.05
+    while True:
+        held = lock(model, lineage)
+        try:
+            held.__enter__()
+            break
+        except LockedError:
+            if left_s < pause_s:
+                raise
+        time.sleep(pause_s)
+        left_s -= pause_s
+        pause_s = min(2 * pause_s, 2.0)
+    with ExitStack() as stack:
+        stack.push(held)
+        yield

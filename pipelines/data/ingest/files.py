@@ -1,27 +1,25 @@
 """Imports CSV and Parquet files into a stream: checks them completely, then writes day by day.
 
-Nothing is written if any row is wrong. A day's object is complete or absent, and rows that are
-already in the stream are not written again. So an import can be repeated after an interruption, or
-with a file that has grown since.
+Nothing is written before every row is checked. Rows with mistakes refuse the import, or go to a
+file of rejected rows. A day's object is complete or absent, and rows that are already in the stream
+are not written again. So an import can be repeated after an interruption, or with a file that has
+grown since.
 """
 
 # ruff: noqa: S608 - names are quoted by rows.quoted, and text by rows.literal
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
 
-from pipelines.core.errors import DataError, TimeError, Unavailable
-from pipelines.core.files import disk_full_as_error, sha256_of
+from pipelines.core.errors import DataError, Unavailable
+from pipelines.core.files import disk_full_as_error, working_folder
 from pipelines.core.records import Record
-from pipelines.core.time import EARLIEST, epoch_us, instant_text
 from pipelines.data.cache import Cache
 from pipelines.data.canonical import (
     canonical_columns,
@@ -30,12 +28,18 @@ from pipelines.data.canonical import (
     literal,
     quoted,
     row_hash,
-    stored_types,
-    time_names,
 )
 from pipelines.data.events import Progress, PulledObject, partition_day, stream_prefix
 from pipelines.data.ingest.partitions import write_partitions
-from pipelines.data.ingest.staging import Reading, stage_file
+from pipelines.data.ingest.reading import ColumnReading, Reading, column_readings
+from pipelines.data.ingest.rejects import (
+    Mistake,
+    check_tolerated,
+    find_mistakes,
+    rejected_rows,
+    write_rejects,
+)
+from pipelines.data.ingest.staging import Staging, known_time_sql
 from pipelines.data.objects import ObjectStore, StoredObject
 from pipelines.data.scan import by_schema
 from pipelines.spec.fields import ColumnType
@@ -43,15 +47,33 @@ from pipelines.spec.streams import KnownTimeRule, Stream
 
 
 class ImportReport(Record):
-    """The result of an import."""
+    """The result of an import.
+
+    Arguments:
+        stream: its name.
+        files: how many files were read.
+        rows: rows read, with those that were rejected.
+        rejected: rows with a mistake, which were not imported.
+        repeated: rows that another file of the same import also has; they count once.
+        already_there: rows that the stream already had.
+        written: rows added.
+        known_time: the column or rule of the known time.
+        objects: the objects that were written, or had the rows already.
+        mistakes: the kinds of mistakes in the rejected rows.
+        notes: what to know about this import besides.
+    """
 
     stream: str
     files: int
     rows: int
+    rejected: int = 0
+    repeated: int = 0
     already_there: int
     written: int
     known_time: str
     objects: tuple[StoredObject, ...]
+    mistakes: tuple[Mistake, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def import_files(
@@ -61,68 +83,110 @@ def import_files(
     store: ObjectStore,
     *,
     reading: Reading | None = None,
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext,
     progress: Progress = lambda _: None,
 ) -> ImportReport:
     """Adds the rows of files to a stream.
 
+    A row that is several times in one file stays there as often. A row that is in several files, or
+    in a file and in the stream, is the same row: it counts as often as in the file that has it most
+    often, whether the files are imported together or one after the other.
+
     Arguments:
-        files: CSV with a header, or Parquet; either may be compressed with gzip.
+        files: CSV with a header, or Parquet; may be compressed.
         name: the stream's name.
         stream: its declaration.
         store: object store of the stream.
         reading: options for reading the files.
+        turn: held while rows are compared with the stream and written, so that nothing else writes
+            to the stream meanwhile.
         progress: called with a short message now and then.
 
     Returns:
-        The rows read and written, and the column or rule of the known time.
+        The rows read, rejected and written, and the column or rule of the known time.
 
     Raises:
-        DataError: when a file is missing or empty, or a row contradicts the declaration.
-        TimeError: when the zone is unknown.
+        DataError: when a file cannot be read, or more rows contradict the declaration than
+            tolerated.
+        SpecError: when an option does not fit the declaration.
+        TimeError: when a zone is unknown.
         Unavailable: when the store does not answer, or the disk is full.
     """
     how = reading or Reading()
+    readings = column_readings(how, stream)
     _check_files(files, how)
+    others = f" and {len(files) - 1} more" if files[1:] else ""
+    where, notes = f"stream {name}, file {files[0]}{others}", list[str]()
     with (
-        tempfile.TemporaryDirectory(prefix="gauntlet-import-") as work,
-        duckdb.connect(str(Path(work) / "staged.duckdb")) as connection,
-        _room_for_staging(Path(work)),
+        working_folder("gauntlet-import-") as work,
+        duckdb.connect(str(work / "staged.duckdb")) as connection,
+        _room_for_staging(work),
     ):
-        connection.execute(f"SET memory_limit = {literal(how.memory)}")
-        connection.execute(f"SET temp_directory = {literal(str(Path(work) / 'spill'))}")
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET preserve_insertion_order = false")
-        for number, file in enumerate(files, start=1):
-            stage_file(connection, file, name, stream, how=how, work=Path(work))
-            progress(f"{name}: read {number} of {len(files)} files, {file.name}")
-        rows = _count(connection, "staged")
-        _check_rows(connection, name, stream)
-        prefix = stream_prefix(name, stream)
-        _drop_known_rows(connection, name, stream, store, prefix, work=Path(work))
-        objects = tuple(
-            write_partitions(
-                connection,
-                "fresh",
-                _day_sql(stream, "fresh"),
-                store=store,
-                stream_path=prefix,
-                folder=Path(work),
-                progress=progress,
+        _configure(connection, how, work)
+        staging = Staging(connection, name, stream, readings=readings, how=how, work=work)
+        staging.create()
+        staged = []
+        for number, file in enumerate(files):
+            staged.append(staging.add(number, file))
+            progress(f"{name}: read {number + 1} of {len(files)} files, {file.name}")
+        rows = sum(one.rows for one in staged)
+        empty = [str(one.file) for one in staged if not one.rows]
+        if not rows:
+            raise DataError(
+                "no file has a row", where=where, got=", ".join(empty), wanted="at least one row"
             )
-        )
+        if empty:
+            notes.append(f"{len(empty)} file(s) without rows: {', '.join(empty)}")
+        mistakes, rejected = find_mistakes(connection, staged), rejected_rows(connection)
+        if how.rejects:
+            write_rejects(connection, staged, how.rejects)
+        check_tolerated(mistakes, rejected, rows, how.rejects, where)
+        notes += staging.unused_missing_texts()
+        prefix = stream_prefix(name, stream)
+        with turn():
+            repeated = _find_fresh_rows(
+                connection, name, stream, store, prefix, readings, work=work
+            )
+            objects = tuple(
+                write_partitions(
+                    connection,
+                    "fresh",
+                    _day_sql(stream),
+                    store=store,
+                    stream_path=prefix,
+                    folder=work,
+                    progress=progress,
+                )
+            )
         written = _count(connection, "fresh")
+    if repeated:
+        notes.append(
+            f"{repeated:,} row(s) are in more than one of these files and count once; "
+            "events that are equal need a column that tells them apart"
+        )
     rule = stream.known_time
     return ImportReport(
         stream=name,
         files=len(files),
         rows=rows,
-        already_there=rows - written,
+        rejected=rejected,
+        repeated=repeated,
+        already_there=rows - rejected - repeated - written,
         written=written,
         known_time=f"{stream.event_time} plus {rule.as_json()['event_time_plus']}"
         if isinstance(rule, KnownTimeRule)
         else f"column {rule}",
         objects=objects,
+        mistakes=mistakes,
+        notes=tuple(notes),
     )
+
+
+def _configure(connection: Any, how: Reading, work: Path) -> None:
+    connection.execute(f"SET memory_limit = {literal(how.memory)}")
+    connection.execute(f"SET temp_directory = {literal(str(work / 'spill'))}")
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET preserve_insertion_order = false")
 
 
 @contextmanager
@@ -145,84 +209,75 @@ def _check_files(files: Sequence[Path], how: Reading) -> None:
     for file in files:
         if not file.is_file():
             raise DataError("there is no such file", where=str(file), hint="mend the path")
-        if not file.stat().st_size:
-            raise DataError(
-                "a file is empty", where=str(file), wanted="CSV with a header, or Parquet"
-            )
-    by_hash: dict[str, Path] = {}
-    for file in files:
-        first = by_hash.setdefault(sha256_of(file), file)
-        if first is not file:
-            raise DataError(
-                "two files to import have the same content",
-                where=f"{first} and {file}",
-                hint="name one of them",
-            )
-    if how.zone is not None:
-        try:
-            ZoneInfo(how.zone)
-        except (ZoneInfoNotFoundError, ValueError) as cause:
-            raise TimeError(
-                "there is no such time zone", got=how.zone, wanted="a name such as Europe/Berlin"
-            ) from cause
+        if how.rejects and how.rejects.file.resolve() == file.resolve():
+            raise DataError("the file of rejected rows is one of the imported files", got=str(file))
 
 
-def _check_rows(connection: Any, name: str, stream: Stream) -> None:
-    event, known = quoted(stream.event_time), _known_sql(stream)
-    early = f"epoch_us({event}) < {epoch_us(EARLIEST)}"
-    for what, condition in (
-        ("a time is missing", f"{event} IS NULL OR {known} IS NULL"),
-        ("an event was known before it happened", f"{known} < {event}"),
-        ("an event time is impossible", early),
-    ):
-        found = connection.execute(f"SELECT count(*) FROM staged WHERE {condition}").fetchone()[0]
-        if found:
-            cursor = connection.execute(
-                f"SELECT * EXCLUDE (_bad) FROM staged WHERE {condition} LIMIT 1"
-            )
-            names = [column[0] for column in cursor.description]
-            sample = zip(names, cursor.fetchone(), strict=True)
-            raise DataError(
-                what,
-                where=f"stream {name}",
-                got=f"{found} row(s), such as "
-                + ", ".join(f"{key}={value}" for key, value in sample),
-                wanted=f"{instant_text(EARLIEST)} <= event time <= known time; "
-                + time_names(stream),
-                hint="mend the rows; are two columns mixed up, or is the zone another?",
-            )
-
-
-def _drop_known_rows(
+def _find_fresh_rows(
     connection: Any,
     name: str,
     stream: Stream,
     store: ObjectStore,
     prefix: str,
+    readings: Sequence[ColumnReading],
     *,
     work: Path,
-) -> None:
-    """Creates the view ``fresh``: staged rows minus their copies that the stream already has."""
-    zoned = [
-        f"timezone('UTC', {quoted(column)}) AS {quoted(column)}"
-        if kind is ColumnType.TIMESTAMP
-        else quoted(column)
-        for column, kind in stored_types(stream).items()
+) -> int:
+    """Creates the view ``fresh`` of the rows to write; returns how many another file also has."""
+    at = {one.name: f"v{number}" for number, one in enumerate(readings)}
+    known_column = stream.event_time
+    if not isinstance(stream.known_time, KnownTimeRule):
+        known_column = stream.known_time
+    known = known_time_sql(stream, at[known_column])
+    columns = canonical_types(stream)
+    declared = "".join(f", {at[column]} AS {quoted(column)}" for column in stream.columns)
+    canonical = (
+        f"SELECT file, row, {at[stream.event_time]} AS event_time, {known} AS known_time{declared} "
+        "FROM staged WHERE mistakes IS NULL"
+    )
+    numbered = (
+        "SELECT *, row_number() OVER (PARTITION BY h, file ORDER BY row) AS copy "
+        f"FROM (SELECT file, row, {row_hash(columns)} AS h FROM ({canonical}))"
+    )
+    connection.execute(
+        "CREATE TABLE sound AS SELECT *, "
+        f"row_number() OVER (PARTITION BY h, copy ORDER BY file) AS turn FROM ({numbered})"
+    )
+    days = connection.execute(
+        f"SELECT DISTINCT {known}::DATE FROM staged WHERE mistakes IS NULL"
+    ).fetchall()
+    _load_stored_rows(connection, name, stream, store, prefix, {row[0] for row in days}, work)
+    stored = [
+        f"timezone('UTC', {at[one.name]}) AS {quoted(one.name)}"
+        if one.kind is ColumnType.TIMESTAMP
+        else f"{at[one.name]} AS {quoted(one.name)}"
+        for one in readings
     ]
-    select = f"SELECT {', '.join(zoned)} FROM"
-    days = {
-        row[0]
-        for row in connection.execute(
-            f"SELECT DISTINCT {_day_sql(stream, 'staged')} FROM staged"
-        ).fetchall()
-    }
-    there = [
+    connection.execute(
+        f"CREATE VIEW fresh AS SELECT {', '.join(stored)} FROM staged JOIN "
+        "(SELECT file, row FROM sound LEFT JOIN there USING (h) "
+        "WHERE turn = 1 AND copy > coalesce(n, 0)) USING (file, row)"
+    )
+    return int(connection.execute("SELECT count(*) FROM sound WHERE turn > 1").fetchone()[0])
+
+
+def _load_stored_rows(
+    connection: Any,
+    name: str,
+    stream: Stream,
+    store: ObjectStore,
+    prefix: str,
+    days: set[Any],
+    work: Path,
+) -> None:
+    """Creates the table ``there``: hashes ``h`` and counts ``n`` of the stream's rows of days."""
+    found = [
         stored
         for stored in store.list(prefix)
         if stored.key.endswith(".parquet") and partition_day(stored.key[len(prefix) :]) in days
     ]
-    if not there:
-        connection.execute(f"CREATE VIEW fresh AS {select} staged")
+    if not found:
+        connection.execute("CREATE TABLE there (h UHUGEINT, n BIGINT)")
         return
     cache = Cache(work / "there")
     pulled = [
@@ -230,53 +285,23 @@ def _drop_known_rows(
             **stored.model_dump(),
             sha256=cache.add(lambda to, stored=stored: store.read(stored, to)),  # type: ignore[misc]
         )
-        for stored in there
+        for stored in found
     ]
-    columns = canonical_types(stream)
     hashes = " UNION ALL ".join(
-        f"SELECT {row_hash(columns)} AS h FROM "
+        f"SELECT {row_hash(canonical_types(stream))} AS h FROM "
         f"(SELECT {canonical_columns(stream, schema)} FROM {files_sql(list(paths))})"
         for paths, schema in by_schema(name, stream, pulled, cache)
     )
     connection.execute(f"CREATE TABLE there AS SELECT h, count(*) AS n FROM ({hashes}) GROUP BY h")
-    declared = ", ".join(quoted(column) for column in stream.columns)
-    canonical = (
-        f"SELECT rowid AS row_, {quoted(stream.event_time)} AS event_time, "
-        f"{_known_sql(stream)} AS known_time, {declared} FROM staged"
-    )
-    numbered = (
-        "SELECT row_, h, row_number() OVER (PARTITION BY h ORDER BY row_) AS copy_ "
-        f"FROM (SELECT row_, {row_hash(columns)} AS h FROM ({canonical}))"
-    )
-    connection.execute(
-        "CREATE TABLE remaining AS SELECT staged.* FROM staged JOIN "
-        f"(SELECT row_ FROM ({numbered}) LEFT JOIN there USING (h) WHERE copy_ > coalesce(n, 0)) "
-        "ON staged.rowid = row_"
-    )
-    connection.execute(f"CREATE VIEW fresh AS {select} remaining")
 
 
-def _known_sql(stream: Stream) -> str:
-    if isinstance(stream.known_time, KnownTimeRule):
-        seconds = int(stream.known_time.event_time_plus.total_seconds())
-        return f"({quoted(stream.event_time)} + to_seconds({seconds}))"
-    return quoted(stream.known_time)
-
-
-def _day_sql(stream: Stream, relation: str) -> str:
-    """The day of known time; ``fresh`` has zoned times, ``staged`` has UTC without one."""
-    known = _known_sql(stream)
-    if relation == "fresh":
-        known = known.replace(
-            quoted(_time_column(stream)),
-            f"make_timestamp(epoch_us({quoted(_time_column(stream))}))",
-        )
+def _day_sql(stream: Stream) -> str:
+    """SQL of the day of known time in ``fresh``, whose times have a zone."""
+    column = stream.event_time
+    if not isinstance(stream.known_time, KnownTimeRule):
+        column = stream.known_time
+    known = known_time_sql(stream, f"make_timestamp(epoch_us({quoted(column)}))")
     return f"{known}::DATE"
-
-
-def _time_column(stream: Stream) -> str:
-    known = stream.known_time
-    return stream.event_time if isinstance(known, KnownTimeRule) else known
 
 
 def _count(connection: Any, relation: str) -> int:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 
 from pipelines.core.errors import DataError
-from pipelines.core.files import disk_full_as_error
+from pipelines.core.files import disk_full_as_error, working_folder
+from pipelines.core.names import internal
 from pipelines.data.canonical import hash_sums, literal, quoted, row_hash
 from pipelines.data.events import Progress
 from pipelines.data.objects import ObjectStore, StoredObject
@@ -23,6 +23,7 @@ from pipelines.spec.fields import ColumnType
 
 pc: Any = pyarrow.compute
 _GROUP_ROWS = 131_072
+_DAY = internal("day")
 
 
 def write_events(
@@ -47,7 +48,7 @@ def write_events(
         Unavailable: when the store does not answer or is full.
     """
     _check_times(table, known_time, stream_path)
-    with duckdb.connect() as connection, tempfile.TemporaryDirectory() as folder:
+    with duckdb.connect() as connection, working_folder("gauntlet-write-") as folder:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("rows_to_write", table)
         day = f"make_timestamp(epoch_us({quoted(known_time)}))::DATE"
@@ -58,7 +59,7 @@ def write_events(
                 day,
                 store=store,
                 stream_path=stream_path,
-                folder=Path(folder),
+                folder=folder,
             )
         )
 
@@ -102,8 +103,8 @@ def write_partitions(
         wanted = ", ".join(literal(text) for text in todo)
         order = ", ".join(quoted(name) for name in columns)
         rows = connection.execute(
-            f"SELECT *, ({day})::VARCHAR AS _day FROM {relation} "
-            f"WHERE ({day})::VARCHAR IN ({wanted}) ORDER BY _day, {order}"
+            f"SELECT *, ({day})::VARCHAR AS {quoted(_DAY)} FROM {relation} "
+            f"WHERE ({day})::VARCHAR IN ({wanted}) ORDER BY {quoted(_DAY)}, {order}"
         ).to_arrow_reader(_GROUP_ROWS)
         for text, draft in _drafts(rows, folder):
             written[text] = store.write(f"{names[text]}.parquet", draft)
@@ -113,9 +114,9 @@ def write_partitions(
 
 
 def _drafts(rows: pa.RecordBatchReader, folder: Path) -> Iterator[tuple[str, Path]]:
-    """A Parquet file for each run of equal ``_day``; each is deleted before the next one."""
+    """A Parquet file for each run of equal days; each is deleted before the next one."""
     draft, writer, current = folder / "draft.parquet", None, ""
-    schema = rows.schema.remove(rows.schema.get_field_index("_day"))
+    schema = rows.schema.remove(rows.schema.get_field_index(_DAY))
     with disk_full_as_error(folder):
         for batch in rows:
             for day, part in _by_day(batch):
@@ -134,8 +135,8 @@ def _drafts(rows: pa.RecordBatchReader, folder: Path) -> Iterator[tuple[str, Pat
 
 
 def _by_day(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
-    days = batch.column("_day")
-    rest = batch.drop_columns(["_day"])
+    days = batch.column(_DAY)
+    rest = batch.drop_columns([_DAY])
     start = 0
     while start < len(days):
         day = days[start].as_py()

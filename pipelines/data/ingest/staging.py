@@ -1,226 +1,262 @@
-"""Reads external CSV and Parquet files into one typed table, in bounded memory."""
+"""Reads external files into one typed table, in bounded memory, with every mistake of each row."""
 
-# ruff: noqa: S608 - names are quoted by rows.quoted, and text by rows.literal
+# ruff: noqa: S608 - text is quoted by canonical.literal; columns are named by their position
 
 from __future__ import annotations
 
-import csv
-import gzip
-import shutil
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipelines.core.errors import DataError
-from pipelines.data.canonical import check_schema, files_sql, literal, quoted, stored_types
-from pipelines.data.ingest.casts import naive_text, read_as
-from pipelines.spec.fields import ColumnType
-from pipelines.spec.streams import Stream
+from pipelines.core.errors import SpecError
+from pipelines.core.time import EARLIEST, epoch_us
+from pipelines.data.canonical import LATEST_TIME, SQL_TYPES, literal
+from pipelines.data.ingest.batches import Form, Opened, Source
+from pipelines.data.ingest.conversion import Conversion, conversion
+from pipelines.data.ingest.parquet import open_parquet
+from pipelines.data.ingest.reading import ColumnReading, Reading
+from pipelines.data.ingest.text import open_text
+from pipelines.data.ingest.unpack import is_parquet, opened, seekable
+from pipelines.spec.streams import KnownTimeRule, Stream
 
-_GZIP = b"\x1f\x8b"
+MISTAKE = "STRUCT(col VARCHAR, found VARCHAR, problem VARCHAR)"
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Options for reading the files.
+class StagedFile:
+    """What was read from one file.
 
     Arguments:
-        columns: declared name -> name in the file, where they differ.
-        zone: zone of times without one, such as ``Europe/Berlin``. An hour that occurs twice in
-            autumn counts as standard time; a time in the hour skipped in spring is an error.
-        time_format: as in ``strptime``, when times are not ISO 8601.
-        missing: texts in CSV files that mean a missing value.
-        memory: DuckDB's memory limit.
+        file: its path.
+        rows: rows read, with those that have mistakes.
+        row_word: what their numbers count, ``line`` or ``row``.
     """
 
-    columns: Mapping[str, str] | None = None
-    zone: str | None = None
-    time_format: str | None = None
-    missing: tuple[str, ...] = ("",)
-    memory: str = "1GB"
+    file: Path
+    rows: int
+    row_word: str
 
 
-def stage_file(
-    connection: Any,
-    file: Path,
-    name: str,
-    stream: Stream,
-    *,
-    how: Reading,
-    work: Path,
-) -> None:
-    """Reads a file into the table ``staged``: stored names, declared types, UTC times without zone.
+class Staging:
+    """The table ``staged`` of all rows of an import.
+
+    Columns: ``file`` (position of the file, from 0), ``row`` (its number in the file), ``v0``,
+    ``v1``, ... (the stored columns in the order of the declaration, times in UTC without a zone),
+    ``used`` (bits of the missing texts that the row has), and ``mistakes`` (a list; NULL when the
+    row is sound).
 
     Arguments:
-        connection: DuckDB connection.
-        file: CSV with a header or Parquet, may be compressed.
-        name: the stream's name.
+        connection: DuckDB connection with time zone UTC.
+        name: the stream's name, for errors.
         stream: its declaration.
-        how: options for reading the file.
+        readings: how each stored column is read.
+        how: options for all columns.
         work: folder for uncompressed files.
-
-    Raises:
-        DataError: when the file or a value in it does not match the declaration.
     """
-    relation, schema = _relation(file, work, how)
-    wanted, given = stored_types(stream), how.columns or {}
-    where = f"stream {name}, file {file}"
-    names = {column: given.get(column, column) for column in wanted}
-    # only names are checked here; types are compared below, when columns are cast
-    there = pa.schema([(one, pa.null()) for one in schema.names])
-    check_schema(
-        there,
-        {names[column]: kind for column, kind in wanted.items()},
-        where=where,
-        remark="or say which column is which",
-    )
-    values, bad = [], []
-    for column, kind in wanted.items():
-        source = names[column]
-        arrow = schema.field(source).type
-        value = read_as(source, arrow, kind, zone=how.zone, time_format=how.time_format)
-        if value is None:
-            raise DataError(
-                f"column {source!r} is of another type than declared",
-                where=where,
-                got=str(arrow),
-                wanted=kind.value,
-                hint="mend the file, or the declaration",
-            )
-        values.append(f"{value} AS {quoted(column)}")
-        naive = naive_text(source) if pa.types.is_string(arrow) else "true"
-        why = "'no zone'" if kind is ColumnType.TIMESTAMP and not how.zone else "NULL"
-        reason = f"CASE WHEN {naive} THEN {why} END" if why != "NULL" else "NULL"
-        bad.append(
-            f"WHEN {quoted(source)} IS NOT NULL AND ({value}) IS NULL "
-            f"AND NOT ({_is_missing(source, arrow, kind)}) THEN "
-            f"{{'col': {literal(column)}, 'value': {quoted(source)}::VARCHAR, 'why': {reason}}}"
+
+    def __init__(
+        self,
+        connection: Any,
+        name: str,
+        stream: Stream,
+        *,
+        readings: Sequence[ColumnReading],
+        how: Reading,
+        work: Path,
+    ) -> None:
+        self.connection, self.name, self.stream = connection, name, stream
+        self.readings, self.how, self.work = readings, how, work
+        self.missing_texts = sorted({text for one in readings for text in one.missing})
+
+    def create(self) -> None:
+        """Creates the empty table, and checks the constants.
+
+        Raises:
+            SpecError: when a constant is not a value of its column's type.
+        """
+        columns = [f"v{at} {SQL_TYPES[one.kind]}" for at, one in enumerate(self.readings)]
+        self.connection.execute(
+            "CREATE TABLE staged (file INTEGER, row BIGINT, "
+            f"{', '.join(columns)}, used HUGEINT, mistakes {MISTAKE}[])"
         )
-    select = f"SELECT {', '.join(values)}, CASE {' '.join(bad)} END AS _bad FROM {relation}"
-    before = 0
-    try:
-        if not connection.execute("SHOW TABLES").fetchall():
-            connection.execute(f"CREATE TABLE staged AS {select}")
-        else:
-            before = _count(connection)
-            connection.execute(f"INSERT INTO staged {select}")
-    except (duckdb.InvalidInputException, duckdb.ConversionException) as cause:
-        raise DataError(
-            "a file cannot be read",
-            where=where,
-            got="; ".join(str(cause).splitlines()[:4]),
-            hint="mend the line",
-        ) from cause
-    if _count(connection) == before:
-        raise DataError("a file has no rows", where=where, wanted="at least one row")
-    _check_values(connection, where)
+        for at, reading in enumerate(self.readings):
+            if reading.constant is not None:
+                self._check_constant(at, reading)
 
+    def add(self, number: int, file: Path) -> StagedFile:
+        """Reads a file into the table.
 
-def _is_missing(source: str, arrow: pa.DataType, kind: ColumnType) -> str:
-    """SQL that is true for an explicitly missing value: NaN of a float, blank text."""
-    if pa.types.is_floating(arrow):
-        return f"isnan({quoted(source)})"
-    if pa.types.is_string(arrow) and kind is not ColumnType.STRING:
-        return f"lower(trim({quoted(source)})) IN ('', 'nan')"
-    return "false"
+        Arguments:
+            number: its position among the files of the import.
+            file: CSV with a header or Parquet; may be compressed.
 
+        Raises:
+            DataError: when the file cannot be read, or its columns do not match the declaration.
+        """
+        where = f"stream {self.name}, file {file}"
+        with opened(file) as (content, head):
+            found: Opened | None
+            if is_parquet(head, file):
+                path = seekable(content, file, self.work)
+                found = open_parquet(path, self.readings, where)
+            else:
+                found = open_text(content, file, self.readings, self.how, where) if head else None
+            if found is None:
+                return StagedFile(file, 0, "line")
+            before = self._count()
+            for batch in found.batches:
+                self._insert(number, batch, found, where)
+            return StagedFile(file, self._count() - before, found.row_word)
 
-def _relation(file: Path, work: Path, how: Reading) -> tuple[str, pa.Schema]:
-    """SQL that reads a file, and its columns; all columns of a CSV file are text."""
-    head = _head(file)
-    if head == b"PAR1" or (packed := _head(file, unpack=True)) == b"PAR1":
-        path = file
-        if head != b"PAR1":
-            path = work / f"unpacked-{file.name}.parquet"
-            with gzip.open(file, "rb") as source, path.open("wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
+    def unused_missing_texts(self) -> list[str]:
+        """A note for each declared missing text that no value of any file matched."""
+        used = self.connection.execute("SELECT bit_or(used) FROM staged").fetchone()[0] or 0
+        return [
+            f"--missing {text}: no value in any file is this text"
+            for bit, text in enumerate(self.missing_texts)
+            if not used >> bit & 1
+        ]
+
+    def _insert(self, number: int, batch: pa.RecordBatch, found: Opened, where: str) -> None:
+        self.connection.register("incoming", pa.Table.from_batches([batch]))
         try:
-            return files_sql([str(path)]), pq.read_schema(path)
-        except pa.ArrowInvalid as cause:
-            raise DataError(
-                "a Parquet file cannot be read", where=str(file), got=str(cause)
+            self.connection.execute(f"INSERT INTO staged {self._sql(number, found, where)}")
+        except duckdb.InvalidInputException as cause:
+            if "strptime" not in str(cause) and "format" not in str(cause).lower():
+                raise
+            raise SpecError(
+                "a time format cannot be used",
+                where="--time-format",
+                got=str(cause).splitlines()[0],
+                wanted="a format as for strptime, such as %d/%m/%Y %H:%M",
             ) from cause
-    if not packed:
-        raise DataError("a file is empty", where=str(file), wanted="CSV with a header, or Parquet")
-    gz = head[:2] == _GZIP
-    mark, names = _header(file, packed=gz)
-    texts = ", ".join(literal(text) for text in how.missing)
-    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
-    relation = (
-        f"read_csv({literal(str(file))}, header=true, auto_detect=false, columns={{{columns}}}, "
-        f"delim={literal(mark)}, quote='\"', escape='\"', nullstr=[{texts}], "
-        f"compression='{'gzip' if gz else 'none'}')"
-    )
-    return relation, pa.schema([(name, pa.string()) for name in names])
+        finally:
+            self.connection.unregister("incoming")
+
+    def _sql(self, number: int, found: Opened, where: str) -> str:
+        positions = {name: at for at, name in enumerate(found.sources)}
+        sources, given, parsed = [], [], []
+        conversions: list[Conversion] = []
+        for at, reading in enumerate(self.readings):
+            if reading.constant is None:
+                given.append(f"s{positions[reading.name]} AS s{at}")
+                source = found.sources[reading.name]
+            else:
+                given.append(f"{literal(reading.constant)} AS s{at}")
+                source = Source(Form.TEXT)
+            sources.append(source)
+            conversions.append(
+                conversion(
+                    at,
+                    source,
+                    reading,
+                    self.how,
+                    blank_is_missing=found.blank_is_missing,
+                    where=where,
+                )
+            )
+        every = range(len(self.readings))
+        inner = f"SELECT row, broken, {', '.join(given)} FROM incoming"
+        parsed = [f"{one.parsed} AS p{at}" for at, one in enumerate(conversions)]
+        inner = f"SELECT *, {', '.join(parsed)} FROM ({inner})"
+        values = [f"{one.value} AS v{at}" for at, one in enumerate(conversions)]
+        inner = f"SELECT *, {', '.join(values)} FROM ({inner})"
+        gone = [
+            f"({' OR '.join([one.blank, *one.declared.values()])}) AS m{at}"
+            for at, one in enumerate(conversions)
+        ]
+        inner = f"SELECT *, {', '.join(gone)}, {self._used(conversions)} AS used FROM ({inner})"
+        kept = [f"CASE WHEN NOT m{at} THEN v{at} END AS v{at}" for at in every]
+        others = ", ".join(f"s{at}, p{at}, v{at} IS NULL AND NOT m{at} AS bad{at}" for at in every)
+        inner = f"SELECT row, broken, used, {', '.join(kept)}, {others} FROM ({inner})"
+        mistakes = self._mistakes(conversions)
+        bad = " OR ".join(
+            ["broken IS NOT NULL", *(f"coalesce({test}, false)" for test, _ in mistakes)]
+        )
+        found_mistakes = ", ".join(
+            f"CASE WHEN broken IS NULL AND ({test}) THEN {made} END" for test, made in mistakes
+        )
+        broken = "CASE WHEN broken IS NOT NULL THEN " + _mistake("NULL", "NULL", "broken") + " END"
+        listed = f"list_filter([{broken}, {found_mistakes}], lambda x: x IS NOT NULL)"
+        stored = ", ".join(f"v{at}" for at in every)
+        return (
+            f"SELECT {number}, row, {stored}, used, CASE WHEN {bad} THEN {listed} END "
+            f"FROM ({inner})"
+        )
+
+    def _used(self, conversions: list[Conversion]) -> str:
+        bits = []
+        for bit, text in enumerate(self.missing_texts):
+            tests = [one.declared[text] for one in conversions if text in one.declared]
+            bits.append(f"CASE WHEN {' OR '.join(tests) or 'false'} THEN {1 << bit} ELSE 0 END")
+        return f"({' + '.join(bits) or '0'})::HUGEINT"
+
+    def _mistakes(self, conversions: list[Conversion]) -> list[tuple[str, str]]:
+        """Pairs of SQL: the test for a mistake, and the mistake."""
+        pairs = []
+        for at, (reading, one) in enumerate(zip(self.readings, conversions, strict=True)):
+            column = literal(reading.name)
+            pairs.append((f"bad{at}", _mistake(column, one.shown, one.problem)))
+        positions = {one.name: number for number, one in enumerate(self.readings)}
+        event = positions[self.stream.event_time]
+        known = event
+        if not isinstance(self.stream.known_time, KnownTimeRule):
+            known = positions[self.stream.known_time]
+        for number in sorted({event, known}):
+            column = literal(self.readings[number].name)
+            test = f"v{number} IS NULL AND NOT bad{number}"
+            pairs.append((test, _mistake(column, "NULL", literal("the time is missing"))))
+        name, shown = literal(self.readings[event].name), f"v{event}::VARCHAR"
+        early = f"epoch_us(v{event}) < {epoch_us(EARLIEST)}"
+        problem = literal(f"the event time is before {EARLIEST.year}")
+        pairs.append((early, _mistake(name, shown, problem)))
+        known_sql = known_time_sql(self.stream, f"v{known}")
+        late = f"epoch_us({known_sql}) > {epoch_us(LATEST_TIME)}"
+        problem = literal(f"the known time is after {LATEST_TIME.year}")
+        pairs.append((late, _mistake(name, shown, problem)))
+        problem = literal("the event was known before it happened")
+        both = f"v{event}::VARCHAR || ' > ' || v{known}::VARCHAR"
+        pairs.append((f"{known_sql} < v{event}", _mistake(name, both, problem)))
+        return pairs
+
+    def _check_constant(self, at: int, reading: ColumnReading) -> None:
+        one = conversion(
+            at, Source(Form.TEXT), reading, self.how, blank_is_missing=True, where="--constant"
+        )
+        given = f"SELECT {literal(reading.constant or '')} AS s{at}"
+        parsed = f"SELECT s{at}, {one.parsed} AS p{at} FROM ({given})"
+        query = f"SELECT {one.value} IS NULL, {one.problem} FROM ({parsed})"
+        wrong, problem = self.connection.execute(query).fetchone()
+        if wrong:
+            raise SpecError(
+                "a constant is not a value of its column's type",
+                where=f"--constant {reading.name}",
+                got=repr(reading.constant),
+                wanted=reading.kind.value,
+                hint=problem or "",
+            )
+
+    def _count(self) -> int:
+        return int(self.connection.execute("SELECT count(*) FROM staged").fetchone()[0])
 
 
-def _header(file: Path, *, packed: bool) -> tuple[str, list[str]]:
-    """The delimiter, which is the most frequent in the first line, and the column names.
+def known_time_sql(stream: Stream, column: str) -> str:
+    """SQL of the known time of a row.
 
-    If DuckDB detects them, it reads a file with one broken line as a single column.
+    Arguments:
+        stream: declaration of the stream.
+        column: SQL of the stored column that it comes from: the known time, or with a rule the
+            event time.
     """
-    with gzip.open(file, "rb") if packed else file.open("rb") as opened:
-        line = opened.readline(1 << 20)
-    try:
-        text = line.decode("utf-8-sig").rstrip("\r\n")
-    except UnicodeDecodeError as cause:
-        raise DataError(
-            "a CSV file is not UTF-8", where=str(file), got=str(cause), hint="convert it"
-        ) from cause
-    mark = max(",;\t|", key=text.count)
-    names = next(csv.reader([text], delimiter=mark), [])
-    if not all(names) or len({name.lower() for name in names}) < len(names):
-        raise DataError(
-            "the header of a CSV file does not name each column once",
-            where=str(file),
-            got=text[:300],
-        )
-    return mark, names
+    if isinstance(stream.known_time, KnownTimeRule):
+        seconds = int(stream.known_time.event_time_plus.total_seconds())
+        return f"({column} + to_seconds({seconds}))"
+    return column
 
 
-def _head(file: Path, *, unpack: bool = False) -> bytes:
-    with file.open("rb") as raw:
-        head = raw.read(4)
-    if not unpack or head[:2] != _GZIP:
-        return head
-    try:
-        with gzip.open(file, "rb") as unpacked:
-            return unpacked.read(4)
-    except (OSError, EOFError) as cause:
-        raise DataError("a packed file is damaged", where=str(file), got=str(cause)) from cause
-
-
-def _check_values(connection: Any, where: str) -> None:
-    bad = connection.execute(
-        "SELECT _bad.col, _bad.why, count(*), min(_bad.value) FROM staged "
-        "WHERE _bad IS NOT NULL GROUP BY ALL ORDER BY 3 DESC, 1"
-    ).fetchall()
-    if not bad:
-        return
-    column, why, count, sample = bad[0]
-    others = sum(one[2] for one in bad[1:])
-    if why:
-        raise DataError(
-            f"the times in column {column!r} have no zone",
-            where=where,
-            got=f"{count} row(s), such as {sample!r}",
-            wanted="an offset in the file, or the zone it was written in",
-            hint="say the zone, for instance Europe/Berlin or UTC",
-        )
-    raise DataError(
-        f"column {column!r} holds values that are impossible or of another type",
-        where=where,
-        got=f"{count} row(s), such as {sample!r}"
-        + (f"; {others} more in other columns" if others else ""),
-        wanted="what is declared, and times that exist on the clock of their zone",
-        hint="mend the rows, or say which text means that there is no value",
-    )
-
-
-def _count(connection: Any) -> int:
-    return int(connection.execute("SELECT count(*) FROM staged").fetchone()[0])
+def _mistake(column: str, found: str, problem: str) -> str:
+    return f"{{'col': {column}, 'found': left({found}::VARCHAR, 200), 'problem': {problem}}}"

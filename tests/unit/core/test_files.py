@@ -87,7 +87,7 @@ def test_content_and_name_are_flushed_before_the_block_returns(
     monkeypatch.setattr(os, "fsync", record)
     write_bytes(target, b"content")
     (draft, renamed), (folder, renamed_then) = flushed
-    assert (draft.parent, renamed) == (tmp_path, False)
+    assert (draft.parent.parent, renamed) == (tmp_path, False)
     assert (folder, renamed_then) == (tmp_path, True)
 
 
