@@ -105,11 +105,11 @@ def _against(about: VersionReview) -> list[Finding]:
 
 
 def _metrics(about: VersionReview) -> str:
-    rival = f"champion (v{about.champion})" if about.champion else "naive forecast"
+    baseline = f"champion (v{about.champion})" if about.champion else "naive forecast"
     rows = [_metric_row(about, comparison) for comparison in about.evaluation.comparisons]
     if not rows:
         return ""
-    head = ("metric", rival, "candidate", "gain", "interval", "wanted", "")
+    head = ("metric", baseline, "candidate", "gain", "interval", "wanted", "")
     note = "Gain: above zero the candidate is better. The first metric decides."
     corrected = _finding(about, "recent_window.corrected_gain")
     if corrected is not None and corrected.value is not None:
@@ -132,7 +132,7 @@ def _metric_row(about: VersionReview, comparison: Comparison) -> tuple[str, ...]
         wanted = "above 0" + (f", {wanted}" if wanted else "")
     return (
         f"**{comparison.metric}**" if first else comparison.metric,
-        number(comparison.rival),
+        number(comparison.baseline),
         number(comparison.candidate),
         signed_number(gain),
         interval_text(finding.interval if finding else None),

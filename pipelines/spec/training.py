@@ -222,10 +222,10 @@ class AuditGate(Declaration):
         description="how much further from the live population the new training rows may be",
     )
     effective_share: Share = Field(
-        default=0.3, description="effective share of rows below which a weighted gain is not told"
+        default=0.3, description="effective share of rows below which no weighted gain is reported"
     )
     outside_share: Share = Field(
-        default=0.01, description="live rows unlike any scored one beyond which it is not told"
+        default=0.01, description="live rows unlike any scored one beyond which it is not reported"
     )
     label_share: Share = Field(
         default=0.005, description="live rows whose label may differ between two label rules"
@@ -233,11 +233,11 @@ class AuditGate(Declaration):
     unequal_share: Share = Field(
         default=0.001, description="logged values of a feature that may differ from recomputed ones"
     )
-    selective_area: float = Field(
+    selective_labels_auc: float = Field(
         default=0.95,
         gt=0.5,
         le=1,
-        description="how well the champion's own answer may tell which rows have a label",
+        description="how well the champion's own answer may predict which rows have a label (AUC)",
     )
     clip: float = Field(default=0.995, gt=0.5, lt=1, description="quantile that weights end at")
     refits: int = Field(

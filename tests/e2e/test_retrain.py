@@ -188,9 +188,9 @@ def test_a_better_recipe_is_promoted_on_the_same_rows(
     assert (versions(pharmacy), serving(pharmacy)) == (["1", "2"], "2")
     evaluation = told.done.evidence.evaluation
     assert evaluation is not None
-    assert evaluation.rival == "champion"
+    assert evaluation.baseline == "champion"
     assert evaluation.primary is not None
-    assert evaluation.primary.candidate < evaluation.primary.rival
+    assert evaluation.primary.candidate < evaluation.primary.baseline
 
 
 def test_the_champion_is_scored_as_it_scored_itself_whatever_the_candidate_calls_its_features(
@@ -206,7 +206,7 @@ def test_the_champion_is_scored_as_it_scored_itself_whatever_the_candidate_calls
     assert with_other_recipe.rows_digest == with_own.rows_digest
     assert with_other_recipe.primary is not None
     assert with_own.primary is not None
-    assert with_other_recipe.primary.rival == pytest.approx(with_own.primary.rival, rel=1e-12)
+    assert with_other_recipe.primary.baseline == pytest.approx(with_own.primary.baseline, rel=1e-12)
 
 
 def test_the_review_page_names_what_changed_in_the_recipe(

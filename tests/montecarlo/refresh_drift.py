@@ -106,6 +106,6 @@ def _comparison(estimate: float, error: float) -> Comparison:
         metric="absolute_error",
         higher_is_better=False,
         candidate=100 - estimate,
-        rival=100.0,
+        baseline=100.0,
         difference=difference,
     )

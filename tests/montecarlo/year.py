@@ -147,6 +147,6 @@ def comparison(difference: PairedDifference) -> Comparison:
         metric="absolute_error",
         higher_is_better=False,
         candidate=10 - difference.estimate,
-        rival=10.0,
+        baseline=10.0,
         difference=difference,
     )

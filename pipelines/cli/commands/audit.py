@@ -92,7 +92,7 @@ def _live(found: Audit) -> None:
         return
     line = (
         f"\n[bold]On live points[/] {found.metric}: candidate {live.candidate:.5g}, "
-        f"champion's recipe {live.rival:.5g}"
+        f"champion's recipe {live.baseline:.5g}"
     )
     if live.difference is not None:
         interval = live.difference.interval(LEVEL)

@@ -26,8 +26,8 @@ def _evaluate(run: Run, trained: TrainedCandidate) -> Evaluation:
     champion, spec = run.champion, run.spec
     refresh = champion is not None and is_refresh(run, champion)
     reference = _reference(run, champion) if champion is not None and refresh else None
-    rivals = [rival for rival in (champion, reference) if rival is not None]
-    windows = [comparison_window(run.plan, rival.plan) for rival in rivals]
+    baselines = [baseline for baseline in (champion, reference) if baseline is not None]
+    windows = [comparison_window(run.plan, baseline.plan) for baseline in baselines]
     window = max(windows, key=lambda one: one.start, default=run.plan.recent)
     rows, candidates, naive = recent_rows(run, trained, window)
     return evaluate(

@@ -124,7 +124,7 @@ def _shown(run: Run, trained: TrainedCandidate, evaluation: Evaluation) -> Shown
     metrics = {"training_rows": float(trained.rows), "recent_rows": float(evaluation.labelled)}
     for comparison in evaluation.comparisons:
         metrics[comparison.metric] = comparison.candidate
-        metrics[f"{evaluation.rival}_{comparison.metric}"] = comparison.rival
+        metrics[f"{evaluation.baseline}_{comparison.metric}"] = comparison.baseline
         if comparison.difference is not None:
             metrics[f"{comparison.metric}_gain"] = comparison.difference.estimate
     return Shown(

@@ -82,7 +82,7 @@ def evaluate_report(run: str, evaluation: Evaluation | None) -> StepReport:
         return StepReport(step="evaluate", run=run, summary="nothing to evaluate", skipped=True)
     primary = evaluation.primary
     numbers = (
-        f"{primary.metric} {primary.candidate:.4g}, {evaluation.rival} {primary.rival:.4g}; "
+        f"{primary.metric} {primary.candidate:.4g}, {evaluation.baseline} {primary.baseline:.4g}; "
         if primary
         else ""
     )

@@ -83,7 +83,9 @@ class _Judge:
                 Measurement(unit=unit),
             )
         difference = live.difference
-        summary = f"{unit} {live.candidate:.5g} against {live.rival:.5g} of the champion's recipe"
+        summary = (
+            f"{unit} {live.candidate:.5g} against {live.baseline:.5g} of the champion's recipe"
+        )
         if difference is None:
             gain = live.gain
             return make_finding(
@@ -337,8 +339,8 @@ class _Judge:
         summary = (
             f"the champion's prediction separates labelled rows from others: AUC {area.area:.3f}"
         )
-        measured = Measurement(value=area.area, threshold=gate.selective_area, unit="area")
-        if area.area < gate.selective_area:
+        measured = Measurement(value=area.area, threshold=gate.selective_labels_auc, unit="area")
+        if area.area < gate.selective_labels_auc:
             return make_finding("audit.selective_labels", Verdict.PASS, summary, measured)
         reason = f"labels exist for one decision only, so offline numbers are biased: {summary}"
         return make_finding("audit.selective_labels", Verdict.FAIL, reason, measured)

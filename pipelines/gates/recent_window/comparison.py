@@ -13,14 +13,14 @@ from pipelines.training.row_sets import EntityDays
 
 
 def compare_utilities(
-    metric: RowMetric, candidate: Floats, rival: Floats, clusters: EntityDays, *, strict: bool
+    metric: RowMetric, candidate: Floats, baseline: Floats, clusters: EntityDays, *, strict: bool
 ) -> Comparison:
     """Compare a metric of two models; the difference is ``None`` if it is equal on every row.
 
     Arguments:
         metric: what was measured.
         candidate: the candidate's utilities, shape (n,), higher is better.
-        rival: the other model's, on the same rows in the same order.
+        baseline: the other model's, on the same rows in the same order.
         clusters: entity and day of each row.
         strict: degrees of freedom as if days were the only noise.
 
@@ -30,12 +30,12 @@ def compare_utilities(
     difference: PairedDifference | None = None
     with contextlib.suppress(NoVariation):
         difference = paired_difference(
-            candidate, rival, clusters.entity, clusters.day, strict=strict
+            candidate, baseline, clusters.entity, clusters.day, strict=strict
         )
     return Comparison(
         metric=metric.name,
         higher_is_better=metric.higher_is_better,
         candidate=metric.value(candidate),
-        rival=metric.value(rival),
+        baseline=metric.value(baseline),
         difference=difference,
     )

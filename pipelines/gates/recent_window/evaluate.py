@@ -67,14 +67,14 @@ class WindowPredictions:
     reference: tuple[str, Scored] | None = None
 
     @property
-    def rival(self) -> window_findings.Rival:
+    def baseline(self) -> window_findings.Baseline:
         """What the candidate is compared with."""
-        return "naive" if self.champion is None else "champion"
+        return "naive_forecast" if self.champion is None else "champion"
 
     def named(self) -> list[tuple[str, Scored]]:
         """Every model's predictions with a name for messages."""
         found = [(f"candidate {place}", one) for place, one in enumerate(self.candidates)]
-        found.append((self.rival, self.champion or self.naive))
+        found.append((self.baseline, self.champion or self.naive))
         if self.reference is not None:
             found.append((f"version {self.reference[0]}", self.reference[1]))
         return found
@@ -87,7 +87,7 @@ class _LabelledRows:
     rows: pd.DataFrame
     label: Floats
     candidates: tuple[Floats, ...]
-    rival: Floats
+    baseline: Floats
     reference: tuple[str, Floats] | None
     clusters: EntityDays
     strict: bool
@@ -98,10 +98,10 @@ class _LabelledRows:
         return len(np.unique(self.clusters.day))
 
     def utilities(self, metric: RowMetric, seed: int = 0) -> tuple[Floats, Floats]:
-        """Influence values of a candidate and of the rival on all labelled rows."""
+        """Influence values of a candidate and of the baseline on all labelled rows."""
         return (
             metric.utilities(self.label, self.candidates[seed], self.rows),
-            metric.utilities(self.label, self.rival, self.rows),
+            metric.utilities(self.label, self.baseline, self.rows),
         )
 
     def within(self, metric: RowMetric, mask: Mask) -> PairedDifference:
@@ -109,7 +109,7 @@ class _LabelledRows:
         label, rows, clusters = self.label[mask], self.rows[mask], self.clusters.where(mask)
         return paired_difference(
             metric.utilities(label, self.candidates[0][mask], rows),
-            metric.utilities(label, self.rival[mask], rows),
+            metric.utilities(label, self.baseline[mask], rows),
             clusters.entity,
             clusters.day,
             strict=self.strict,
@@ -153,12 +153,12 @@ def evaluate(
     """
     digest = _same_rows(spec, window, rows, predictions)
     arms = _labelled_rows(spec, rows, predictions)
-    rival, metric = predictions.rival, primary_metric(spec)
+    baseline, metric = predictions.baseline, primary_metric(spec)
 
     def record(results: _Results) -> Evaluation:
         return Evaluation(
             window=window,
-            rival=rival,
+            baseline=baseline,
             rows_digest=digest,
             rows=len(rows),
             labelled=len(arms.rows),
@@ -179,7 +179,7 @@ def evaluate(
         except Undefined as problem:
             undefined = problem.what
     if undefined:
-        missing = window_findings.no_comparison(rival, undefined)
+        missing = window_findings.no_comparison(baseline, undefined)
         return record(_Results(findings=(matured, missing)))
     guarded, guard_findings = _guardrails(spec, arms)
     slices, found_by_slice = slice_findings(
@@ -197,7 +197,7 @@ def evaluate(
             daily=_daily(metric, arms),
             findings=(
                 matured,
-                *_deciding(spec, arms, primary, rival, refresh=refresh),
+                *_deciding(spec, arms, primary, baseline, refresh=refresh),
                 *guard_findings,
                 *found_by_slice,
                 window_findings.seed_noise(spec, [gain.gain for gain in gains], metric.name),
@@ -225,7 +225,7 @@ def _deciding(
     spec: ModelSpec,
     arms: _LabelledRows,
     comparison: Comparison,
-    rival: window_findings.Rival,
+    baseline: window_findings.Baseline,
     *,
     refresh: bool,
 ) -> list[Finding]:
@@ -234,14 +234,14 @@ def _deciding(
     A refresh that is shown to be better is promoted for that, and becomes a reference itself.
     Both tests are one try of the error budget: the first hypothesis is part of the second.
     """
-    better = window_findings.primary(spec, comparison, rival)
-    refreshed = refresh and rival == "champion" and better.verdict is not Verdict.PASS
+    better = window_findings.primary(spec, comparison, baseline)
+    refreshed = refresh and baseline == "champion" and better.verdict is not Verdict.PASS
     found = [better.model_copy(update={"blocking": not refreshed})]
     if refreshed:
         found.append(window_findings.refresh(spec, comparison))
         if arms.reference is not None:
             found.append(_against_reference(spec, arms, *arms.reference))
-    if rival == "champion" and all(f.verdict is Verdict.PASS for f in found if f.blocking):
+    if baseline == "champion" and all(f.verdict is Verdict.PASS for f in found if f.blocking):
         corrected = window_findings.corrected_gain(spec, comparison, refreshed=refreshed)
         found += [] if corrected is None else [corrected]
     return found
@@ -251,7 +251,7 @@ def _against_reference(
     spec: ModelSpec, arms: _LabelledRows, version: str, predictions: Floats
 ) -> Finding:
     try:
-        comparison = _comparison(primary_metric(spec), replace(arms, rival=predictions))
+        comparison = _comparison(primary_metric(spec), replace(arms, baseline=predictions))
     except Undefined as problem:
         return window_findings.no_reference(version, problem.what)
     return window_findings.reference(spec, comparison, version)
@@ -302,12 +302,12 @@ def _labelled_rows(
     labelled = np.asarray(rows["label"].notna(), dtype=bool)
     known, reference = rows[labelled], predictions.reference
     label = label_numbers(known["label"], predictions.candidates[0].classes)
-    rival = predictions.champion or predictions.naive
+    baseline = predictions.champion or predictions.naive
     return _LabelledRows(
         rows=known.assign(label=label),
         label=label,
         candidates=tuple(scored.predictions[labelled] for scored in predictions.candidates),
-        rival=rival.predictions[labelled],
+        baseline=baseline.predictions[labelled],
         reference=reference and (reference[0], reference[1].predictions[labelled]),
         clusters=entity_days(spec.points.keys, known),
         strict=spec.gates.recent_window.strict,
@@ -315,22 +315,22 @@ def _labelled_rows(
 
 
 def _comparison(metric: RowMetric, arms: _LabelledRows) -> Comparison:
-    candidate, rival = arms.utilities(metric)
-    return compare_utilities(metric, candidate, rival, arms.clusters, strict=arms.strict)
+    candidate, baseline = arms.utilities(metric)
+    return compare_utilities(metric, candidate, baseline, arms.clusters, strict=arms.strict)
 
 
 def _gains(metric: RowMetric, arms: _LabelledRows) -> tuple[SeedGain, ...]:
     gains = []
     for seed in range(len(arms.candidates)):
-        candidate, rival = arms.utilities(metric, seed)
-        gains.append(SeedGain(index=seed, gain=float((candidate - rival).mean())))
+        candidate, baseline = arms.utilities(metric, seed)
+        gains.append(SeedGain(index=seed, gain=float((candidate - baseline).mean())))
     return tuple(gains)
 
 
 def _daily(metric: RowMetric, arms: _LabelledRows) -> tuple[DayDifference, ...]:
-    candidate, rival = arms.utilities(metric)
+    candidate, baseline = arms.utilities(metric)
     days, code, rows = np.unique(arms.clusters.day, return_inverse=True, return_counts=True)
-    means = np.bincount(code, weights=candidate - rival) / rows
+    means = np.bincount(code, weights=candidate - baseline) / rows
     return tuple(
         DayDifference(day=EPOCH + timedelta(days=int(at)), rows=int(count), difference=float(mean))
         for at, count, mean in zip(days, rows, means, strict=True)

@@ -16,7 +16,7 @@ from pipelines.stats.paired import PairedDifference
 from pipelines.stats.post_selection import gain_given_passed
 from pipelines.training.metrics import RowMetric
 
-Rival = Literal["champion", "naive"]
+Baseline = Literal["champion", "naive_forecast"]
 
 GUARDRAIL_LEVEL = 0.05  # of each guardrail by itself: all have to hold, so none is corrected
 POWER = 0.9  # at which detectable effects are reported
@@ -51,16 +51,16 @@ def maturity(spec: ModelSpec, rows: int, labelled: int, days: int) -> Finding:
     )
 
 
-def _deciding(rival: Rival) -> str:
-    return "recent_window.primary" if rival == "champion" else "recent_window.baseline"
+def _deciding(baseline: Baseline) -> str:
+    return "recent_window.primary" if baseline == "champion" else "recent_window.baseline"
 
 
-def no_comparison(rival: Rival, why: str) -> Finding:
+def no_comparison(baseline: Baseline, why: str) -> Finding:
     """The deciding finding of a window that cannot be used."""
-    return make_finding(_deciding(rival), Verdict.NO_DATA, f"nothing was compared: {why}")
+    return make_finding(_deciding(baseline), Verdict.NO_DATA, f"nothing was compared: {why}")
 
 
-def primary(spec: ModelSpec, comparison: Comparison, rival: Rival) -> Finding:
+def primary(spec: ModelSpec, comparison: Comparison, baseline: Baseline) -> Finding:
     """Whether the candidate is better on the metric that decides.
 
     It passes when "not better" is rejected: against a champion at the level of one of the year's
@@ -68,14 +68,14 @@ def primary(spec: ModelSpec, comparison: Comparison, rival: Rival) -> Finding:
     interval excludes the smallest effect worth a promotion, and is inconclusive in between.
     """
     alpha, effect = spec.gates.recent_window.alpha, spec.metric.minimum_effect
-    level = spec.promoting_level if rival == "champion" else alpha
+    level = spec.promoting_level if baseline == "champion" else alpha
     difference = comparison.difference
-    other = "the champion" if rival == "champion" else "the naive forecast"
+    other = "the champion" if baseline == "champion" else "the naive forecast"
     if difference is None:
-        return _same(_deciding(rival), comparison, other, effect)
+        return _same(_deciding(baseline), comparison, other, effect)
     interval = difference.interval(1 - 2 * alpha)
     gain = (
-        f"{comparison.metric} {comparison.candidate:.5g} against {comparison.rival:.5g} "
+        f"{comparison.metric} {comparison.candidate:.5g} against {comparison.baseline:.5g} "
         f"of {other}, gain {with_interval(difference.estimate, interval)}, "
         f"p {difference.p_value:.3g} held at {level:.3g}"
     )
@@ -90,7 +90,7 @@ def primary(spec: ModelSpec, comparison: Comparison, rival: Rival) -> Finding:
         verdict = Verdict.INCONCLUSIVE
         reason = f"not shown to be better: {gain}; {_settled(difference, effect, level, alpha)}"
     return make_finding(
-        _deciding(rival),
+        _deciding(baseline),
         verdict,
         reason,
         Measurement(
@@ -124,9 +124,9 @@ def _settled(difference: PairedDifference, effect: float, level: float, single: 
 
 
 def _same(name: str, comparison: Comparison, other: str, effect: float) -> Finding:
-    gain = comparison.candidate - comparison.rival
+    gain = comparison.candidate - comparison.baseline
     gain = gain if comparison.higher_is_better else -gain
-    equal = abs(gain) <= 1e-12 * max(abs(comparison.candidate), abs(comparison.rival))
+    equal = abs(gain) <= 1e-12 * max(abs(comparison.candidate), abs(comparison.baseline))
     return make_finding(
         name,
         Verdict.FAIL if equal else Verdict.INCONCLUSIVE,
@@ -172,7 +172,7 @@ def _not_worse(
     if difference is None:
         if looks_better:
             return _same(name, comparison, other, -margin)
-        gain = comparison.candidate - comparison.rival
+        gain = comparison.candidate - comparison.baseline
         gain = gain if comparison.higher_is_better else -gain
         return make_finding(
             name,
@@ -183,7 +183,7 @@ def _not_worse(
     interval = difference.interval(1 - 2 * spec.gates.recent_window.alpha)
     p = difference.p_above(-margin)
     summary = (
-        f"{comparison.metric} {comparison.candidate:.5g} against {comparison.rival:.5g}, "
+        f"{comparison.metric} {comparison.candidate:.5g} against {comparison.baseline:.5g}, "
         f"difference {with_interval(difference.estimate, interval)}, margin {margin:g}, "
         f"p {p:.3g} of being worse by it, held at {level:.3g}"
     )
@@ -249,7 +249,7 @@ def guardrail(metric: RowMetric, margin: float, comparison: Comparison) -> Findi
     """
     difference = comparison.difference
     if difference is None:
-        gain = comparison.candidate - comparison.rival
+        gain = comparison.candidate - comparison.baseline
         gain = gain if comparison.higher_is_better else -gain
         return make_finding(
             f"recent_window.guardrail.{metric.name}",
@@ -259,7 +259,7 @@ def guardrail(metric: RowMetric, margin: float, comparison: Comparison) -> Findi
         )
     interval = difference.interval(1 - 2 * GUARDRAIL_LEVEL)
     summary = (
-        f"{metric.name} {comparison.candidate:.5g} against {comparison.rival:.5g}, "
+        f"{metric.name} {comparison.candidate:.5g} against {comparison.baseline:.5g}, "
         f"difference {with_interval(difference.estimate, interval)}, margin {margin:g}"
     )
     low, high = interval.low, interval.high

@@ -19,22 +19,22 @@ class Comparison(Record):
     metric: str
     higher_is_better: bool
     candidate: float
-    rival: float
+    baseline: float
     difference: PairedDifference | None = Field(
         description="in utility, above zero the candidate is better; none where it is undefined"
     )
 
     @property
     def gain(self) -> float:
-        """Candidate minus rival in utility: above zero the candidate is better."""
+        """Candidate minus baseline in utility: above zero the candidate is better."""
         if self.difference is not None:
             return self.difference.estimate
-        gain = self.candidate - self.rival
+        gain = self.candidate - self.baseline
         return gain if self.higher_is_better else 0.0 - gain
 
 
 class DayDifference(Record):
-    """Mean utility of candidate minus rival on one day."""
+    """Mean utility of candidate minus baseline on one day."""
 
     day: date
     rows: int
@@ -61,10 +61,10 @@ class SeedGain(Record):
 
 
 class Evaluation(Record):
-    """Candidate against rival (the champion, or the naive forecast where there is none)."""
+    """Candidate against baseline (the champion, or the naive forecast where there is none)."""
 
     window: Window
-    rival: Literal["champion", "naive"]
+    baseline: Literal["champion", "naive_forecast"]
     rows_digest: str
     rows: int = Field(description="matured decision points in the window")
     labelled: int = Field(description="of these, with a label")

@@ -75,7 +75,7 @@ def test_a_better_candidate_passes(regression, frame, recent, judge):
     assert primary.threshold == spec.metric.minimum_effect
     assert evaluation.primary.candidate == pytest.approx(np.abs(seeds[0]).mean())
     assert evaluation.primary.difference.days == 28
-    assert evaluation.rival == "champion"
+    assert evaluation.baseline == "champion"
 
 
 def test_a_worse_candidate_fails(regression, frame, recent, judge):
@@ -278,8 +278,8 @@ def test_the_first_model_is_held_against_the_naive_forecast(regression, frame, r
     spec, rows = regression(), frame(recent)
     good = judge(spec, rows, [errors(rows, 1, seed) for seed in (1, 2)], None, naive=1.0)
     assert found(good, "baseline").verdict is Verdict.PASS
-    assert good.rival == "naive"
-    assert good.primary.rival == pytest.approx((rows["label"] - 1.0).abs().mean())
+    assert good.baseline == "naive_forecast"
+    assert good.primary.baseline == pytest.approx((rows["label"] - 1.0).abs().mean())
     useless = judge(spec, rows, [errors(rows, 6, 1)], None, naive=1.0)
     assert found(useless, "baseline").verdict is Verdict.FAIL
 
