@@ -108,11 +108,7 @@ def values_file(view: FeatureView) -> str:
 
 def feature_type(spec: ModelSpec, feature: WindowFeature) -> ColumnType:
     """The type of a feature's values."""
-    if feature.aggregate in _AGGREGATES:
-        return _AGGREGATES[feature.aggregate]
-    if feature.column is None:
-        raise ValueError("this aggregate needs a column")
-    return spec.streams[feature.stream].columns[feature.column]
+    return _AGGREGATES.get(feature.aggregate) or spec.frame.type_of(feature)
 
 
 Entities = Mapping[tuple[str, ColumnType], tuple[str, str]]

@@ -21,7 +21,12 @@ from pipelines.features.engine.pre_aggregation import pre_aggregate
 from pipelines.features.engine.time_grid import instant, on_clock
 from pipelines.features.labels import LABEL, MATURED_AT, label_requests, with_label
 from pipelines.features.windows import FEATURE, window_requests, with_windows
-from pipelines.spec.features import AttributeFeature, CalendarFeature
+from pipelines.spec.features import (
+    AttributeFeature,
+    CalendarFeature,
+    ExpressionFeature,
+    WindowFeature,
+)
 from pipelines.spec.frame import FrameSpec
 
 OWN = ("decision_time", "label", "matured_at")
@@ -71,11 +76,29 @@ def build_frame(spec: FrameSpec, streams: Mapping[str, ibis.Table], as_of: datet
             columns[feature.name] = points[feature.source]
         elif isinstance(feature, CalendarFeature):
             columns[feature.name] = calendar_part(points[DECISION_TIME], feature)
-        else:
+        elif isinstance(feature, WindowFeature):
             columns[feature.name] = points[FEATURE + feature.name]
+    for feature in spec.features:
+        if isinstance(feature, ExpressionFeature):
+            columns[feature.name] = _expression(feature, points, columns)
     if spec.label is not None:
         columns |= {"label": points[LABEL], "matured_at": points[MATURED_AT]}
-    return points.select(**columns)
+    order = dict.fromkeys([*spec.points.keys, "decision_time", *spec.feature_names, *columns])
+    return points.select(**{name: columns[name] for name in order})
+
+
+def _expression(feature: ExpressionFeature, points: ibis.Table, features: Mapping[str, Any]) -> Any:
+    """The column of an expression of other features and of the point's columns."""
+
+    def divide(left: Any, right: Any) -> Any:
+        divisor = ibis.literal(right) if isinstance(right, float) else right
+        return left / divisor.nullif(ibis.literal(0.0))
+
+    operands = {
+        name: (features[name] if name in features else points[name]).cast("float64")
+        for name in feature.parsed.operands
+    }
+    return feature.parsed.evaluate(operands, divide)
 
 
 def _check_names(spec: FrameSpec) -> None:

@@ -21,7 +21,7 @@ from pipelines.features.engine.time_grid import TimeGrid, instant, micros, span
 from pipelines.features.frame import as_known, calendar_part
 from pipelines.features.online.refresh import served_at
 from pipelines.features.windows import FEATURE, window_requests
-from pipelines.spec.features import AttributeFeature, CalendarFeature, WindowFeature
+from pipelines.spec.features import CalendarFeature, WindowFeature
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import EventPoints
 
@@ -91,6 +91,6 @@ def _points(spec: ModelSpec, known: Mapping[str, ibis.Table], requested: ibis.Ta
 
 
 def movable(spec: ModelSpec, name: str) -> WindowFeature | CalendarFeature | None:
-    """The feature of that name; ``None`` for an attribute, which does not depend on an instant."""
+    """The feature of that name; ``None`` for one that reads no events and no clock itself."""
     feature = next(each for each in spec.features if each.name == name)
-    return None if isinstance(feature, AttributeFeature) else feature
+    return feature if isinstance(feature, WindowFeature | CalendarFeature) else None

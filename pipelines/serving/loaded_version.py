@@ -82,7 +82,7 @@ def load_for_serving(serving: PlannedVersion, *, online: bool = True) -> LoadedV
         spec, example, pipeline = _read(folder)
         if online:
             _check_features(serving, spec)
-        texts, names = text_features(spec), spec.feature_names
+        texts, names = text_features(spec), spec.input_names
         may = recorded_verdict(folder) in (Verdict.PASS, None)
         slow = interpreted(pipeline, texts, names)
         fast = compiled(pipeline, texts, names) if may else None

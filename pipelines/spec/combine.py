@@ -65,7 +65,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipelines.core.errors import SpecError
-from pipelines.spec.features import AttributeFeature
+from pipelines.spec.features import AttributeFeature, ExpressionFeature, Feature
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.streams import Stream
 
@@ -94,14 +94,8 @@ def combined_spec(spec: ModelSpec, other: ModelSpec, prefix: str = OTHER) -> Mod
             wanted=f"{other.points.kind} of {list(other.points.keys)}, as the champion's",
             hint="declare a model for other decision points under another name",
         )
-    added = [
-        feature.model_copy(
-            update={"name": prefix + feature.name}
-            | ({"column": feature.source} if isinstance(feature, AttributeFeature) else {})
-        )
-        for feature in other.features
-        if feature not in spec.features
-    ]
+    names = other_names(spec, other, prefix)
+    added = [_renamed(feature, names) for feature in other.features if feature.name in names]
     return ModelSpec.model_validate(
         spec.as_json()
         | {
@@ -131,11 +125,28 @@ def common_spec(spec: ModelSpec, champion: ModelSpec | None) -> ModelSpec:
 
 def other_names(spec: ModelSpec, other: ModelSpec, prefix: str = OTHER) -> dict[str, str]:
     """The columns in the combined frame of the renamed features of ``other``, by original name."""
-    return {
+    names = {
         feature.name: prefix + feature.name
         for feature in other.features
         if feature not in spec.features
     }
+    # An expression means something else where one of its operands does.
+    return names | {
+        feature.name: prefix + feature.name
+        for feature in other.features
+        if isinstance(feature, ExpressionFeature)
+        and not names.keys().isdisjoint(feature.parsed.operands)
+    }
+
+
+def _renamed(feature: Feature, names: Mapping[str, str]) -> Feature:
+    """A feature under its other name, with the same value."""
+    update = {"name": names[feature.name]}
+    if isinstance(feature, AttributeFeature):
+        update["column"] = feature.source
+    elif isinstance(feature, ExpressionFeature):
+        update["expression"] = feature.parsed.renamed(names)
+    return type(feature).model_validate(feature.as_json() | update)
 
 
 def _merged(old: Mapping[str, Stream], new: Mapping[str, Stream]) -> dict[str, Stream]:

@@ -1,22 +1,32 @@
-"""Features: attributes of the decision point, calendar parts, aggregates of past events."""
+"""Features: attributes of the decision point, calendar parts, aggregates of past events, and
+expressions of these."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipelines.core.names import Column, Name
 from pipelines.core.time import duration_text
+from pipelines.spec.expressions import Expression
 from pipelines.spec.fields import Condition, Declaration, Duration
 from pipelines.spec.points import Aggregate
 
 
-class AttributeFeature(Declaration):
+class _Feature(Declaration):
+    name: Name
+    input: bool = Field(
+        default=True,
+        description="false: not an input of the estimator, for expressions and slices only",
+    )
+
+
+class AttributeFeature(_Feature):
     """A column of the decision point's own row, or one of its keys."""
 
     kind: Literal["attribute"]
-    name: Name
     column: Column | None = Field(default=None, description="default: the feature's name")
     categorical: bool | None = Field(default=None, description="default: by the column's type")
 
@@ -31,11 +41,10 @@ class AttributeFeature(Declaration):
         return f"{self.source} of the request"
 
 
-class CalendarFeature(Declaration):
+class CalendarFeature(_Feature):
     """A calendar part of the decision time, in the local time of a named zone."""
 
     kind: Literal["calendar"]
-    name: Name
     part: Literal["hour", "weekday", "day", "month", "day_of_year"]
     zone: str = "UTC"
 
@@ -45,7 +54,7 @@ class CalendarFeature(Declaration):
         return f"the {self.part} of the decision time in {self.zone!r}"
 
 
-class WindowFeature(Declaration):
+class WindowFeature(_Feature):
     """An aggregate by keys over the events of ``[point - window, point)`` known at the point.
 
     ``time_since`` is in days since the last event. Without events, ``count`` and ``distinct`` are 0
@@ -53,13 +62,17 @@ class WindowFeature(Declaration):
     """
 
     kind: Literal["window"]
-    name: Name
     stream: Name
     by: tuple[Column, ...] = Field(min_length=1, description="keys or attributes of the point")
     aggregate: Aggregate
     column: Column | None = None
     window: Duration
     where: tuple[Condition, ...] = ()
+
+    @property
+    def keeps_type(self) -> bool:
+        """Whether its values have the type of its column."""
+        return self.aggregate in ("min", "max", "last")
 
     @property
     def view(self) -> str:
@@ -82,4 +95,37 @@ class WindowFeature(Declaration):
         return self
 
 
-Feature = Annotated[AttributeFeature | CalendarFeature | WindowFeature, Field(discriminator="kind")]
+class ExpressionFeature(_Feature):
+    """An arithmetic expression of other features and of columns of the decision point.
+
+    It is missing where an operand is missing or a divisor is zero. Operands are features that are
+    not expressions themselves, or columns of the point; a feature takes precedence over a column.
+    """
+
+    kind: Literal["expression"]
+    expression: str = Field(
+        examples=["price / price_8w"],
+        description="names and numbers, + - * / and parentheses",
+    )
+
+    @field_validator("expression")
+    @classmethod
+    def _parsed(cls, text: str) -> str:
+        Expression(text)
+        return text
+
+    @cached_property
+    def parsed(self) -> Expression:
+        """The parsed expression."""
+        return Expression(self.expression)
+
+    @property
+    def in_words(self) -> str:
+        """Its definition in words."""
+        return self.expression
+
+
+Feature = Annotated[
+    AttributeFeature | CalendarFeature | WindowFeature | ExpressionFeature,
+    Field(discriminator="kind"),
+]

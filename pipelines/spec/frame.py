@@ -6,11 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pipelines.core.names import Column
-from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
+from pipelines.spec.features import (
+    AttributeFeature,
+    ExpressionFeature,
+    Feature,
+    WindowFeature,
+)
 from pipelines.spec.fields import ColumnType, Condition
 from pipelines.spec.points import AggregateLabel, EventPoints, Label, LaterEventLabel, Points
 from pipelines.spec.refresh import Refresh, Serving
 from pipelines.spec.streams import Stream
+
+_NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.BOOLEAN)
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,18 @@ class FrameSpec:
             return dict(columns)
         return {key: columns[key] for key in self.points.keys if key in columns}
 
+    def point_operands(self, feature: ExpressionFeature) -> list[Column]:
+        """The operands of an expression that are columns of the point and not features."""
+        return [name for name in feature.parsed.operands if name not in self.feature_names]
+
+    def type_of(self, feature: Feature) -> ColumnType:
+        """The type of a feature's values."""
+        if isinstance(feature, AttributeFeature):
+            return self.point_columns()[feature.source]
+        if isinstance(feature, WindowFeature) and feature.column and feature.keeps_type:
+            return self.streams[feature.stream].columns[feature.column]
+        return ColumnType.FLOAT
+
     def request_columns(self) -> dict[str, ColumnType]:
         """Columns of a request: keys, and columns that features are computed from or found by."""
         columns, needed = self.point_columns(), list(self.points.keys)
@@ -68,6 +87,8 @@ class FrameSpec:
                 needed.append(feature.source)
             elif isinstance(feature, WindowFeature):
                 needed += feature.by
+            elif isinstance(feature, ExpressionFeature):
+                needed += self.point_operands(feature)
         return {column: columns[column] for column in dict.fromkeys(needed)}
 
 
@@ -77,6 +98,7 @@ def frame_problems(frame: FrameSpec) -> Iterator[str]:
     yield from _name_problems(frame)
     if frame.points.stream in frame.streams:
         yield from _point_problems(frame)
+        yield from _expression_problems(frame)
     yield from _serving_problems(frame)
 
 
@@ -122,6 +144,8 @@ def _point_problems(frame: FrameSpec) -> Iterator[str]:
             needed = (feature.source,)
         elif isinstance(feature, WindowFeature):
             needed = feature.by
+        elif isinstance(feature, ExpressionFeature):
+            needed = tuple(frame.point_operands(feature))
         missing = sorted(set(needed) - set(point))
         if missing:
             yield (
@@ -141,13 +165,42 @@ def _point_problems(frame: FrameSpec) -> Iterator[str]:
         leaks = sorted(
             feature.name
             for feature in frame.features
-            if isinstance(feature, AttributeFeature)
-            and feature.source in (label.column, label.known_at)
+            if {label.column, label.known_at} & set(_point_columns_of(frame, feature))
         )
         if leaks:
             yield f"features: {leaks} are the label itself, which no decision point can know"
     else:
         yield "label: own_row needs points of kind event"
+
+
+def _point_columns_of(frame: FrameSpec, feature: Feature) -> list[Column]:
+    """The columns of the decision point whose values a feature takes."""
+    if isinstance(feature, AttributeFeature):
+        return [feature.source]
+    return frame.point_operands(feature) if isinstance(feature, ExpressionFeature) else []
+
+
+def _expression_problems(frame: FrameSpec) -> Iterator[str]:
+    """Operands that are no numbers, or expressions themselves."""
+    features = {feature.name: feature for feature in frame.features}
+    columns = frame.point_columns()
+    for feature in frame.features:
+        if not isinstance(feature, ExpressionFeature):
+            continue
+        for name in feature.parsed.operands:
+            operand = features.get(name)
+            if isinstance(operand, ExpressionFeature):
+                yield (
+                    f"features.{feature.name}: {name!r} is an expression itself; write it out in "
+                    "parentheses"
+                )
+                continue
+            try:
+                kind = columns.get(name) if operand is None else frame.type_of(operand)
+            except KeyError:
+                continue  # reported where the operand is declared
+            if kind is not None and kind not in _NUMBERS:
+                yield f"features.{feature.name}: {name!r} is a {kind.value}, not a number"
 
 
 def _serving_problems(frame: FrameSpec) -> Iterator[str]:

@@ -109,6 +109,11 @@ class ModelSpec(Declaration):
         return tuple(feature.name for feature in self.features)
 
     @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the features that the estimator receives, in declared order."""
+        return tuple(feature.name for feature in self.features if feature.input)
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes in the order of their probabilities; empty for a regression.
 
@@ -139,6 +144,7 @@ class ModelSpec(Declaration):
             *frame_problems(self.frame),
             *self._task_problems(),
             *self._class_problems(),
+            *([] if self.input_names else ["features: no feature is an input of the estimator"]),
             *self._batch_problems(),
             *(rollout_problems(self, self.rollout) if self.rollout else ()),
         ]

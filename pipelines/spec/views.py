@@ -13,11 +13,14 @@ from pipelines.core.records import Record, digest_of
 from pipelines.spec.features import (
     AttributeFeature,
     CalendarFeature,
+    ExpressionFeature,
     Feature,
     WindowFeature,
 )
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.refresh import Refresh
+
+_NOT_VALUE = ("name", "input")  # a feature's value does not depend on these
 
 
 class FeatureView(Record):
@@ -60,6 +63,10 @@ def definitions(spec: ModelSpec) -> dict[str, str]:
     return {feature.name: definition_of(spec, feature) for feature in spec.features}
 
 
+def _column_feature(column: Column) -> AttributeFeature:
+    return AttributeFeature(kind="attribute", name="operand", column=column)
+
+
 def definition_of(spec: ModelSpec, feature: Feature) -> str:
     """Hash of everything that determines the feature's value at an instant, 16 hexadecimal digits.
 
@@ -69,12 +76,20 @@ def definition_of(spec: ModelSpec, feature: Feature) -> str:
     """
     if isinstance(feature, CalendarFeature):
         return digest_of({"part": feature.part, "zone": feature.zone})[:16]
+    if isinstance(feature, ExpressionFeature):
+        declared = {one.name: one for one in spec.features}
+        operands = {
+            name: definition_of(spec, declared.get(name) or _column_feature(name))
+            for name in feature.parsed.operands
+        }
+        named = {name: f"_{definition}" for name, definition in operands.items()}
+        return digest_of({"expression": feature.parsed.renamed(named)})[:16]
     if isinstance(feature, AttributeFeature):
         stream, read = spec.point_stream, {feature.source}
         value = {"column": feature.source}
     else:
         stream = spec.streams[feature.stream]
         read = {*feature.by, *(c.column for c in feature.where), *filter(None, (feature.column,))}
-        value = {key: v for key, v in feature.meaning().items() if key != "name"}
+        value = {key: v for key, v in feature.meaning().items() if key not in _NOT_VALUE}
     columns = {"columns": {c: stream.columns[c] for c in sorted(read)}}
     return digest_of({"stream": stream.meaning() | columns, "feature": value})[:16]

@@ -6,22 +6,24 @@ import numpy as np
 import pandas as pd
 
 from pipelines.core.errors import DataError, SpecError
-from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
+from pipelines.spec.features import AttributeFeature, Feature
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.model import ModelSpec
 
 
 def categorical_features(spec: ModelSpec) -> tuple[str, ...]:
-    """Names of the features that are categories and not amounts, in declared order.
+    """Names of the estimator's inputs that are categories and not amounts, in declared order.
 
     Raises:
         SpecError: when a feature is an instant, or a text declared not to be a category.
     """
-    return tuple(feature.name for feature in spec.features if _is_category(spec, feature))
+    return tuple(
+        feature.name for feature in spec.features if feature.input and _is_category(spec, feature)
+    )
 
 
 def _is_category(spec: ModelSpec, feature: Feature) -> bool:
-    kind = _column_type(spec, feature)
+    kind = spec.frame.type_of(feature)
     if kind is ColumnType.TIMESTAMP:
         raise SpecError(
             "a timestamp cannot be a feature",
@@ -41,33 +43,24 @@ def _is_category(spec: ModelSpec, feature: Feature) -> bool:
     return kind is ColumnType.STRING if declared is None else declared
 
 
-def _column_type(spec: ModelSpec, feature: Feature) -> ColumnType:
-    if isinstance(feature, AttributeFeature):
-        return spec.point_columns()[feature.source]
-    same_type = ("min", "max", "last")
-    if isinstance(feature, WindowFeature) and feature.column and feature.aggregate in same_type:
-        return spec.streams[feature.stream].columns[feature.column]
-    return ColumnType.FLOAT
-
-
 def text_features(spec: ModelSpec) -> frozenset[str]:
-    """Names of the features that are texts; all others are passed to an estimator as float64."""
+    """Names of the inputs that are texts; all others are passed to an estimator as float64."""
     return frozenset(
         feature.name
         for feature in spec.features
-        if _column_type(spec, feature) is ColumnType.STRING
+        if feature.input and spec.frame.type_of(feature) is ColumnType.STRING
     )
 
 
 def feature_matrix(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame's features by name in declared order: categories as objects, the rest as float64.
+    """The estimator's inputs in declared order: categories as objects, the rest as float64.
 
     Missing values are NaN in both. Categories that are numbers or yes/no are float64 as well.
 
     Raises:
         DataError: when a feature is not in the frame or contains a value that is not a number.
     """
-    absent = [name for name in spec.feature_names if name not in frame.columns]
+    absent = [name for name in spec.input_names if name not in frame.columns]
     if absent:
         raise DataError(
             "a frame lacks features",
@@ -79,7 +72,7 @@ def feature_matrix(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     texts = text_features(spec)
     columns = {
         name: _texts(frame[name]) if name in texts else _floats(spec, name, frame[name])
-        for name in spec.feature_names
+        for name in spec.input_names
     }
     return pd.DataFrame(columns, index=frame.index)
 

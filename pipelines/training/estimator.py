@@ -38,7 +38,7 @@ def build_pipeline(spec: ModelSpec, cardinality: dict[str, int], seed: int) -> P
     """
     estimator = declared_estimator(spec, seed)
     texts = categorical_features(spec)
-    numbers = tuple(name for name in spec.feature_names if name not in texts)
+    numbers = tuple(name for name in spec.input_names if name not in texts)
     takes_missing = bool(get_tags(estimator).input_tags.allow_nan)
     if "categorical_features" in estimator.get_params():
         most = estimator.get_params().get("max_bins", MOST_HISTOGRAM_CATEGORIES)

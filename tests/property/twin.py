@@ -34,6 +34,7 @@ ARROW: dict[str, pa.DataType] = {
     "boolean": pa.bool_(),
     "timestamp": pa.timestamp("us"),
 }
+EXPRESSIONS = ["{0} / {1}", "-{0} * 0.1 + ({1} - 3) / 7", "({0} - {1}) / ({0} + {1})"]
 CONNECTION = ibis.duckdb.connect()
 CONNECTION.raw_sql("SET threads = 1")
 
@@ -128,6 +129,27 @@ def view_of(feature: Row) -> str:
     return f"{feature['stream']}_by_{'_'.join(feature['by'])}"
 
 
+def expressions(features: list[Row]) -> st.SearchStrategy[Row]:
+    """Arithmetic of those features that are numbers."""
+    numbers = [
+        feature["name"]
+        for feature in features
+        if feature["kind"] == "calendar"
+        or (feature["kind"] == "window" and feature["column"] not in ("tag", "told_at"))
+        or (feature["kind"] == "window" and feature["aggregate"] == "distinct")
+    ]
+    return st.builds(
+        lambda form, first, second: {
+            "kind": "expression",
+            "name": f"expression_{EXPRESSIONS.index(form)}",
+            "expression": form.format(first, second),
+        },
+        st.sampled_from(EXPRESSIONS),
+        st.sampled_from(numbers),
+        st.sampled_from(numbers),
+    )
+
+
 @st.composite
 def declarations(draw: st.DrawFn) -> ModelSpec:
     grid = draw(st.booleans())
@@ -178,6 +200,7 @@ def declarations(draw: st.DrawFn) -> ModelSpec:
     ]
     for number, window in enumerate(draw(st.lists(windows(), min_size=3, max_size=6))):
         features.append(window | {"name": f"window_{number}"})
+    features += draw(st.lists(expressions(features), max_size=2, unique_by=lambda f: f["name"]))
     stream = {"event_time": "at", "known_time": "seen", "columns": COLUMNS}
     return ModelSpec.model_validate(
         {
@@ -306,6 +329,18 @@ def twin_label(spec: ModelSpec, streams: dict[str, list[Row]], point: Row, at: d
     return int(value) if isinstance(value, bool) else value
 
 
+def calculated(expression: str, row: Row) -> float | None:
+    """Python's own arithmetic."""
+    values = {name: value for name, value in row.items() if present(value) is not None}
+    numbers = {
+        name: float(value) for name, value in values.items() if isinstance(value, int | float)
+    }
+    try:
+        return float(eval(expression, {}, numbers))
+    except (NameError, ZeroDivisionError):
+        return None
+
+
 def twin(spec: ModelSpec, streams: dict[str, list[Row]]) -> list[Row]:
     as_of = naive(AS_OF)
     streams = {n: [r for r in rows if r["known_time"] <= as_of] for n, rows in streams.items()}
@@ -325,6 +360,8 @@ def twin(spec: ModelSpec, streams: dict[str, list[Row]]) -> list[Row]:
                 row[feature.name] = point[feature.source]
             elif feature.kind == "calendar":
                 row[feature.name] = parts[feature.part]
+            elif feature.kind == "expression":
+                row[feature.name] = calculated(feature.expression, row)
             else:
                 then = twin_served(spec, feature.view, at)
                 seen = [

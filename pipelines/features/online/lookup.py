@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,13 @@ from pipelines.core.errors import DataError, TimeError
 from pipelines.core.names import Column
 from pipelines.core.time import utc, zone_of
 from pipelines.features.online.store import Key, OnlineStore, Value
-from pipelines.spec.features import AttributeFeature, CalendarFeature, WindowFeature
+from pipelines.spec.expressions import Expression
+from pipelines.spec.features import (
+    AttributeFeature,
+    CalendarFeature,
+    ExpressionFeature,
+    WindowFeature,
+)
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import FeatureView, definition_of, feature_views
@@ -137,6 +144,9 @@ class _Plan:
             for one in spec.features
             if isinstance(one, CalendarFeature)
         ]
+        self._expressions = [
+            (one.name, one.parsed) for one in spec.features if isinstance(one, ExpressionFeature)
+        ]
         self._views = [_View(spec, view) for view in feature_views(spec)]
 
     def serve(
@@ -152,6 +162,12 @@ class _Plan:
         for view in self._views:
             found, freshness[view.name] = view.serve(store, points, at)
             values |= found
+        for name, expression in self._expressions:
+            operands = [
+                values.get(operand) or [_known(point, operand) for point in points]
+                for operand in expression.operands
+            ]
+            values[name] = [_evaluated(expression, row) for row in zip(*operands, strict=True)]
         return Served({name: values[name] for name in self._names}, freshness)
 
 
@@ -177,6 +193,18 @@ def _known(point: Mapping[str, Any], column: Column) -> Any:
     """A column of a point; NaN, the only value that does not equal itself, is missing."""
     value = point.get(column)
     return value if value == value else None  # noqa: PLR0124
+
+
+def _evaluated(expression: Expression, values: Sequence[Any]) -> float | None:
+    """An expression of the values of its operands; missing is NaN on the way."""
+    numbers = [math.nan if value is None else float(value) for value in values]
+    named = dict(zip(expression.operands, numbers, strict=True))
+    result = float(expression.evaluate(named, _divided))
+    return None if math.isnan(result) else result
+
+
+def _divided(left: float, right: float) -> float:
+    return left / right if right else math.nan
 
 
 def _declared(as_declared: Callable[[Any], Any], column: Column, value: Any) -> Any:

@@ -179,7 +179,7 @@ class CrossEvaluation:
             n_repeats=1,
             random_state=view.spec.seeds[0],
         )
-        return dict(zip(view.spec.feature_names, found.importances_mean.tolist(), strict=True))
+        return dict(zip(view.spec.input_names, found.importances_mean.tolist(), strict=True))
 
 
 def _kappa(first: Floats, second: Floats) -> float | None:

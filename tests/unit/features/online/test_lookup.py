@@ -258,3 +258,20 @@ def test_the_clock_says_online_what_it_says_offline(at: list[datetime]) -> None:
     spec = declare(features=features)
     online = [look_up(spec, MemoryOnline(), [{"shop": "a"}], one).values for one in at]
     assert [{name: [value] for name, value in row.items()} for row in offline] == online
+
+
+def test_an_expression_is_computed_from_served_values_and_columns() -> None:
+    """Missing where an operand is missing or a divisor is zero."""
+    features = [
+        *FEATURES,
+        {"kind": "expression", "name": "each", "expression": "sold / visits"},
+        {"kind": "expression", "name": "half", "expression": "0.5 * (visits - 1)"},
+        {"kind": "expression", "name": "twice", "expression": "1 / (kinds - 2)"},
+    ]
+    spec = spec_of(features=features)
+    store = filled(spec, {("a",): SOLD})
+    served = look_up(spec, store, [{"shop": "b"}, {"shop": "a"}, {"shop": None}], NOON + HOUR)
+    assert served.values["each"] == [None, 12.5 / 4, None]
+    assert served.values["half"] == [-0.5, 1.5, -0.5]
+    assert served.values["twice"] == [-0.5, None, -0.5]
+    assert list(served.values) == list(spec.feature_names)

@@ -1,0 +1,94 @@
+"""Arithmetic expressions of features and columns, evaluated on tables and on values."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+LONGEST = 500  # characters
+MOST_OPERATIONS = 40  # so that no tree is too deep to be walked
+_OPERATORS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+}
+_MEANING = "names and numbers, + - * / and parentheses"
+
+
+class Expression:
+    """An arithmetic expression of named operands.
+
+    Arguments:
+        text: names and numbers, ``+``, ``-``, ``*``, ``/`` and parentheses, with the precedence of
+            Python.
+
+    Raises:
+        ValueError: when the text is anything else, or names no operand.
+
+    >>> change = Expression("price / price_8w - 1")
+    >>> change.operands
+    ('price', 'price_8w')
+    >>> change.evaluate({"price": 3.0, "price_8w": 2.0}, divide=lambda a, b: a / b)
+    0.5
+    """
+
+    def __init__(self, text: str) -> None:
+        if len(text) > LONGEST:
+            raise ValueError(f"an expression has at most {LONGEST} characters")
+        try:
+            self._tree = ast.parse(text, mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as cause:
+            raise ValueError(f"{text!r} is not an expression: wanted {_MEANING}") from cause
+        nodes = list(ast.walk(self._tree))
+        for node in nodes:
+            _check(node, text)
+        if sum(isinstance(node, ast.BinOp | ast.UnaryOp) for node in nodes) > MOST_OPERATIONS:
+            raise ValueError(f"an expression has at most {MOST_OPERATIONS} operations")
+        self.operands = tuple(sorted({node.id for node in nodes if isinstance(node, ast.Name)}))
+        if not self.operands:
+            raise ValueError(f"{text!r} names no feature or column")
+
+    def evaluate(self, values: Mapping[str, Any], divide: Callable[[Any, Any], Any]) -> Any:
+        """The expression's value.
+
+        Arguments:
+            values: each operand as a double, or as an object with arithmetic on doubles.
+            divide: the division; it decides what a zero divisor gives.
+        """
+        return _value(self._tree, values, divide)
+
+    def renamed(self, names: Mapping[str, str]) -> str:
+        """The text with other names of operands, in one form whatever the spacing."""
+        tree = ast.parse(ast.unparse(self._tree), mode="eval").body
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name):
+                node.id = names.get(node.id, node.id)
+        return ast.unparse(tree)
+
+
+def _check(node: ast.AST, text: str) -> None:
+    if isinstance(node, ast.BinOp | ast.UnaryOp):
+        allowed = isinstance(node.op, ast.Add | ast.Sub | ast.Mult | ast.Div | ast.USub)
+    elif isinstance(node, ast.Constant):
+        allowed = isinstance(node.value, int | float) and not isinstance(node.value, bool)
+    else:
+        allowed = isinstance(node, ast.Name | ast.operator | ast.unaryop | ast.expr_context)
+    if not allowed:
+        raise ValueError(f"{text!r} is not an expression: wanted {_MEANING}")
+
+
+def _value(node: ast.expr, values: Mapping[str, Any], divide: Callable[[Any, Any], Any]) -> Any:
+    if isinstance(node, ast.Name):
+        return values[node.id]
+    if isinstance(node, ast.Constant):
+        return float(node.value)  # type: ignore[arg-type]  # checked above: a number
+    if isinstance(node, ast.UnaryOp):
+        return 0.0 - _value(node.operand, values, divide)
+    if isinstance(node, ast.BinOp):
+        left, right = (_value(side, values, divide) for side in (node.left, node.right))
+        if isinstance(node.op, ast.Div):
+            return divide(left, right)
+        return _OPERATORS[type(node.op)](left, right)
+    raise TypeError(f"unexpected {type(node).__name__}")
