@@ -16,6 +16,7 @@ from pipelines.core.records import canonical_json
 from pipelines.core.time import Window, utc
 from pipelines.data.reader import EventReader
 from pipelines.predictions.assignment import Allocation, Ramp, arm_of, stage_of
+from pipelines.predictions.entity import entity_json, entity_values
 from pipelines.predictions.reader import read_log
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm
@@ -97,7 +98,8 @@ def load_entity_log(events: EventReader, spec: ModelSpec, window: Window) -> Ent
             got=lacking[0],
             wanted=f"keys {keys}",
         )
-    return EntityLog(rows.assign(code=codes), pd.DataFrame(entities, columns=keys))
+    typed = [entity_values(one, spec.point_stream.columns) for one in entities]
+    return EntityLog(rows.assign(code=codes), pd.DataFrame(typed, columns=keys))
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,10 @@ class Assignment:
 def assign_entities(entities: pd.DataFrame, ramp: Ramp) -> Assignment:
     """Assign entities to arms under a ramp, independently of the answers that were served."""
     allocation = Allocation(salt=ramp.salt, share=ramp.shares[-1])
-    records: list[Any] = entities.to_dict("records")
+    records: list[Any] = [
+        entity_json(dict(zip(entities.columns, one, strict=True)))
+        for one in entities.itertuples(index=False, name=None)
+    ]
     stages = [stage_of(one, ramp.salt, ramp.shares) for one in records]
     arms = [arm_of(one, allocation) for one in records]
     return Assignment(

@@ -13,6 +13,7 @@ from typing import Any
 from pipelines.core.records import digest_of
 from pipelines.core.time import FixedClock, instant_text
 from pipelines.features.online.store import OnlineStore
+from pipelines.predictions.entity import entity_json
 from pipelines.predictions.record import Prediction
 from pipelines.serving.service import Deployed, ModelService
 from pipelines.spec.predictions import Arm
@@ -48,7 +49,7 @@ def score_entities(
         run_later=_run_now,
     )
     service.deployed = deployed
-    for entity in entities:
+    for entity in map(entity_json, entities):
         service.answer([entity], request_id(model, at, entity))
     return made
 

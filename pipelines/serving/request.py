@@ -20,7 +20,7 @@ _WANTED = {
     ColumnType.BOOLEAN: "true or false",
     ColumnType.TIMESTAMP: "an instant with a zone, such as 2026-01-05T06:00:00Z",
 }
-_LARGEST = 2**63 - 1
+_LARGEST = 2**63  # below it, and not below its negative, an integer column can hold a number
 _HALVES = re.compile("[\ud800-\udfff]")  # JSON allows lone surrogates, but they cannot be stored
 
 
@@ -93,7 +93,7 @@ def _value(value: Any, kind: ColumnType, number: int, name: str) -> Any:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = {
         ColumnType.STRING: isinstance(value, str) and not _HALVES.search(value),
-        ColumnType.INTEGER: is_number and value == value // 1 and abs(value) <= _LARGEST,
+        ColumnType.INTEGER: is_number and value == value // 1 and -_LARGEST <= value < _LARGEST,
         ColumnType.FLOAT: is_number and abs(value) <= 1e308,
         ColumnType.BOOLEAN: isinstance(value, bool),
         ColumnType.TIMESTAMP: isinstance(value, str),

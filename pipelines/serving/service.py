@@ -18,6 +18,7 @@ from pipelines.core.time import Clock
 from pipelines.features.online.lookup import look_up
 from pipelines.features.online.store import OnlineStore
 from pipelines.predictions.assignment import arm_of, in_shadow
+from pipelines.predictions.entity import entity_json
 from pipelines.predictions.record import Prediction
 from pipelines.serving.loaded_version import LoadedVersion
 from pipelines.serving.plan import ServingPlan
@@ -119,7 +120,7 @@ class ModelService:
         also = challenger.spec.request_columns() if challenger else None
         checked = checked_points(points, champion.spec, also)
         keys = champion.spec.points.keys
-        entities = [{key: point[key] for key in keys} for point in checked]
+        entities = [entity_json({key: point[key] for key in keys}) for point in checked]
         arms = [self._arm(deployed, entity) for entity in entities]
         ids = [f"{request_id}.{number}" for number in range(len(checked))]
         found: dict[int, Prediction] = {}

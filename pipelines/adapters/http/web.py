@@ -30,6 +30,8 @@ from pipelines.serving.service import Answer, ModelService
 
 log = logging.getLogger(__name__)
 
+LONGEST_INTEGER = 100  # characters; longer numbers are read as a float
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -244,10 +246,10 @@ async def _body(request: Request, most: int) -> bytes:
 
 def _points(body: bytes, most: int) -> list[Any]:
     try:
-        body_value = json.loads(body)
+        body_value = json.loads(body, parse_int=_number, object_pairs_hook=_object)
     except (ValueError, RecursionError) as cause:
         raise RejectedRequestError(
-            400, "invalid_json", "the body is no JSON", got=str(cause)[:200]
+            400, "invalid_json", "the body is not valid JSON", got=str(cause)[:200]
         ) from cause
     points = body_value.get("points") if isinstance(body_value, dict) else None
     if not isinstance(points, list) or not points or set(body_value) != {"points"}:
@@ -266,6 +268,23 @@ def _points(body: bytes, most: int) -> list[Any]:
             wanted=f"at most {most:,}",
         )
     return points
+
+
+def _number(text: str) -> int | float:
+    """A JSON number without a fraction. Python refuses to read very long ones as an integer."""
+    return int(text) if len(text) <= LONGEST_INTEGER else float(text)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, in which each name occurs once."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RejectedRequestError(
+            422, "invalid_request", "an object has the same name twice", got=repr(twice)[:80]
+        )
+    return found
 
 
 def _response_text(model: str, answers: list[Answer]) -> str:

@@ -6,7 +6,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -34,11 +34,18 @@ _PARTS: Mapping[str, Callable[[datetime], int]] = {
     "month": lambda local: local.month,
     "day_of_year": lambda local: local.timetuple().tm_yday,
 }
+
+
+def _as_utc(value: datetime) -> datetime:
+    """An instant in UTC; canonical tables hold instants in UTC without a zone."""
+    return utc(value if value.tzinfo else value.replace(tzinfo=UTC))
+
+
 # Keys keep their types in the store, but a request may contain 3 for 3.0.
 _AS_DECLARED: Mapping[ColumnType, Callable[[Any], Any]] = {
     ColumnType.INTEGER: operator.index,
     ColumnType.FLOAT: float,
-    ColumnType.TIMESTAMP: utc,
+    ColumnType.TIMESTAMP: _as_utc,
 }
 
 
@@ -215,5 +222,5 @@ def _declared(as_declared: Callable[[Any], Any], column: Column, value: Any) -> 
             "a key is not of its column's type",
             where=column,
             got=f"{value!r} ({type(value).__name__})",
-            wanted="an instant with a zone" if as_declared is utc else as_declared.__name__,
+            wanted="an instant" if as_declared is _as_utc else as_declared.__name__,
         ) from cause

@@ -24,7 +24,6 @@ from pipelines.core.time import (
     Clock,
     duration_text,
     instant_text,
-    parse_instant,
     refuse_future,
     utc,
 )
@@ -35,6 +34,7 @@ from pipelines.data.reader import EventReader
 from pipelines.features.online.refresh import last_refresh
 from pipelines.features.online.store import OnlineStore, ViewState
 from pipelines.flows.serving.publish import PublishCollaborators, publish_plan
+from pipelines.predictions.entity import entity_values
 from pipelines.predictions.shipping import LEAD, log_object
 from pipelines.serving.plan import ServingPlan
 from pipelines.serving.service import Deployed
@@ -258,7 +258,7 @@ def _published(
         known = clock.now() + LEAD
         rows = [
             {
-                **_keys(spec, json.loads(row["entity"])),
+                **entity_values(json.loads(row["entity"]), spec.point_stream.columns),
                 **{name: row[name] for name in ("request_id", "prediction", "version", "arm")},
                 "valid_until": until,
                 "decided_at": at,
@@ -283,15 +283,6 @@ def _published(
         log=log.key,
         scores=key,
     )
-
-
-def _keys(spec: ModelSpec, entity: dict[str, Any]) -> dict[str, Any]:
-    """An entity's keys with their types, because JSON has no type for instants."""
-    types = spec.point_stream.columns
-    return {
-        key: parse_instant(value) if types[key].value == "timestamp" else value
-        for key, value in entity.items()
-    }
 
 
 def _key(prefix: str, at: datetime, kind: str = "") -> str:

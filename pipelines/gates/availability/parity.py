@@ -28,6 +28,7 @@ from pipelines.gates.availability.value_comparison import (
     value_text,
     values_equal,
 )
+from pipelines.predictions.entity import entity_values
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import GridPoints
@@ -146,8 +147,8 @@ def requests_of(spec: ModelSpec, log: pd.DataFrame) -> pd.DataFrame:
     Raises:
         DataError: see ``replay``.
     """
-    entity = _objects(log["entity"], "entity")
-    keys = spec.points.keys
+    types, keys = spec.point_stream.columns, spec.points.keys
+    entity = [entity_values(one, types) for one in _objects(log["entity"], "entity")]
     lacking = [key for key in keys if entity and key not in entity[0]]
     if lacking:
         raise DataError(

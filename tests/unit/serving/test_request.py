@@ -54,3 +54,31 @@ def test_values_are_of_the_declared_type(kind: ColumnType, good: list[Any], bad:
 
 def test_what_only_the_challenger_asks_for_need_not_be_sent() -> None:
     assert checked_points([GOOD], SPEC, {"extra": ColumnType.FLOAT}) == [GOOD | {"extra": None}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "bad"),
+    [
+        (ColumnType.TIMESTAMP, "0001-01-01T00:00:00+01:00"),
+        (ColumnType.TIMESTAMP, "9999-12-31T23:59:59-00:01"),
+        (ColumnType.TIMESTAMP, "2026-02-30T00:00:00Z"),
+        (ColumnType.TIMESTAMP, "10000-01-01T00:00:00Z"),
+        (ColumnType.TIMESTAMP, {"us": 1}),
+        (ColumnType.INTEGER, 10**400),
+        (ColumnType.INTEGER, -(2**63) - 1),
+        (ColumnType.FLOAT, 10**400),
+        (ColumnType.FLOAT, -(10**309)),
+        (ColumnType.STRING, "\ud800"),
+        (ColumnType.STRING, {"text": "a"}),
+        (ColumnType.BOOLEAN, [True]),
+    ],
+)
+def test_a_value_that_no_column_can_hold_is_refused(kind: ColumnType, bad: Any) -> None:
+    with pytest.raises(InvalidPointError, match="'extra' has a value of another type"):
+        checked_points([GOOD | {"extra": bad}], SPEC, {"extra": kind})
+
+
+def test_the_smallest_and_the_largest_integer_are_accepted() -> None:
+    for value in (-(2**63), 2**63 - 1):
+        [point] = checked_points([GOOD | {"extra": value}], SPEC, {"extra": ColumnType.INTEGER})
+        assert point["extra"] == value

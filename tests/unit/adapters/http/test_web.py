@@ -118,6 +118,22 @@ def test_an_answer_says_who_when_and_how_fresh(tmp_path: Path) -> None:
             "invalid_point",
             "column medicine",
         ),
+        (PATH, b'{"points": [{"medicine": "m", "medicine": "n"}]}', 422, "invalid_request", ""),
+        (PATH, b'{"points": [], "points": []}', 422, "invalid_request", ""),
+        (
+            PATH,
+            b'{"points": [{"pharmacy": "p", "medicine": ' + b"9" * 4400 + b"}]}",
+            422,
+            "invalid_point",
+            "column medicine",
+        ),
+        (
+            PATH,
+            b'{"points": [{"pharmacy": "p", "medicine": ' + b"[" * 400 + b"]" * 400 + b"}]}",
+            422,
+            "invalid_point",
+            "column medicine",
+        ),
         (PATH, rb'{"points": [{"\ud800": "p"}]}', 422, "invalid_point", "column \ud800"),
         (PATH, json.dumps({"points": [point(1)] * 6}).encode(), 413, "too_many_points", ""),
         (PATH, b'{"points": [' + b" " * 2000 + b"]}", 413, "body_too_large", ""),
@@ -128,7 +144,7 @@ def test_an_answer_says_who_when_and_how_fresh(tmp_path: Path) -> None:
 def test_what_is_not_answered_has_a_status_and_a_name(
     tmp_path: Path, path: str, body: bytes, status: int, error: str, told: str
 ) -> None:
-    with caller(tmp_path, Limits(body_bytes=150_000 if len(body) > 5000 else 1000, rows=5)) as one:
+    with caller(tmp_path, Limits(body_bytes=150_000 if len(body) > 4000 else 1000, rows=5)) as one:
         answer = one.post(path, content=body)
         found = answer.json()
         assert (answer.status_code, found["error"]) == (status, error)

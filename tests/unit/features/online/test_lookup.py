@@ -191,9 +191,7 @@ def test_a_key_is_found_as_its_column_is_declared(column: str, stored: Any, aske
     assert look_up(spec, store, [{column: asked}], NOON).values == {"visits": [7]}
 
 
-@pytest.mark.parametrize(
-    ("column", "bad"), [("amount", "many"), ("told_at", NOON.replace(tzinfo=None))]
-)
+@pytest.mark.parametrize(("column", "bad"), [("amount", "many"), ("told_at", "noon")])
 def test_a_key_of_another_type_is_refused_by_name(column: str, bad: Any) -> None:
     spec = spec_of(
         points={"kind": "event", "stream": "sales", "keys": ["shop"]},
