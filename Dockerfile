@@ -2,7 +2,7 @@
 ARG BASE_IMAGE=python:3.12.12-slim-bookworm
 FROM ${BASE_IMAGE}
 
-# uv is only needed to build; the lock names versions and no address of a registry. Bytecode is
+# uv is only needed to build; the lock pins versions and hashes, and no address of a registry. Bytecode is
 # made here, since the account that runs the services can write none: without it each process of
 # Airflow compiles its libraries anew.
 ARG PIP_BUILD_ARGS=""
@@ -11,7 +11,7 @@ COPY requirements.lock ./
 RUN python3 -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir ${PIP_BUILD_ARGS} "uv>=0.9" \
     && /opt/venv/bin/uv pip install --python /opt/venv/bin/python --no-cache --compile-bytecode \
-       ${PIP_BUILD_ARGS} -r requirements.lock
+       ${PIP_BUILD_ARGS} --require-hashes -r requirements.lock
 COPY pyproject.toml README.md ./
 COPY pipelines ./pipelines
 RUN /opt/venv/bin/uv pip install --python /opt/venv/bin/python --no-cache --compile-bytecode \

@@ -15,7 +15,7 @@ $(READY): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the locked dependencies into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet "uv>=0.9"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 
@@ -75,9 +75,10 @@ serving-load: setup  ## a minute at RATE=500 requests a second while the champio
 real-backtest: setup  ## weekly retrains of real sets under four gates, into docs/real-backtest.md
 	@$(BIN)/python benchmarks/real_backtest.py
 
-lock: setup  ## resolve pyproject.toml anew into requirements.lock
+lock: setup  ## resolve pyproject.toml anew into requirements.lock, with a hash of every file
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-header \
-	  --no-annotate --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml -o requirements.lock
+	  --no-annotate --no-emit-index-url --no-emit-find-links --generate-hashes --upgrade \
+	  pyproject.toml -o requirements.lock
 
 clean:  ## remove the environment and everything that was made
 	rm -rf $(VENV) $(SPARK) .gauntlet .airflow .pytest_cache .mypy_cache .ruff_cache .hypothesis
