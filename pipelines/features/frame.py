@@ -9,7 +9,6 @@ from typing import Any
 import ibis
 from ibis import _
 
-from pipelines.core.errors import SpecError
 from pipelines.core.time import epoch_us
 from pipelines.features.decision_points import (
     DECISION_TIME,
@@ -28,8 +27,6 @@ from pipelines.spec.features import (
     WindowFeature,
 )
 from pipelines.spec.frame import FrameSpec
-
-OWN = ("decision_time", "label", "matured_at")
 
 
 def build_frame(spec: FrameSpec, streams: Mapping[str, ibis.Table], as_of: datetime) -> ibis.Table:
@@ -58,7 +55,6 @@ def build_frame(spec: FrameSpec, streams: Mapping[str, ibis.Table], as_of: datet
         SpecError: when a declaration does not fit the types of its columns, or a zone is unknown.
         DataError: when a value is too large to be summed exactly.
     """
-    _check_names(spec)
     known = {name: as_known(table, as_of) for name, table in streams.items()}
     steps = point_grid(spec)
     windows = window_requests(spec, steps)
@@ -99,18 +95,6 @@ def _expression(feature: ExpressionFeature, points: ibis.Table, features: Mappin
         for name in feature.parsed.operands
     }
     return feature.parsed.evaluate(operands, divide)
-
-
-def _check_names(spec: FrameSpec) -> None:
-    """Check that a feature named like a key is that key, and that no name is reserved."""
-    for feature in spec.features:
-        is_key = isinstance(feature, AttributeFeature) and feature.source == feature.name
-        if feature.name in OWN or (feature.name in spec.points.keys and not is_key):
-            raise SpecError(
-                "a feature bears a name that the frame gives to another column",
-                where=f"features.{feature.name}",
-                wanted=f"a name other than the keys {list(spec.points.keys)} and {list(OWN)}",
-            )
 
 
 def as_known(table: ibis.Table, as_of: datetime) -> ibis.Table:

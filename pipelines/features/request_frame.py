@@ -13,12 +13,13 @@ from datetime import datetime
 import ibis
 from ibis import _
 
+from pipelines.core.names import unused
 from pipelines.features.frame import build_frame
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.points import EventPoints, OwnRowLabel
 from pipelines.spec.streams import FilesSource, Stream
 
-REQUESTS = "requests"
+REQUESTS = "requests"  # name of the stream; with a number, if a declared stream has it
 _FOUND = ":found"
 
 
@@ -44,16 +45,17 @@ def logged_frame(
         SpecError: as ``build_frame``.
     """
     requested = requests.distinct().mutate(event_time=_.decision_time, known_time=_.decision_time)
+    name = unused(REQUESTS, spec.streams)
     stream = Stream(
-        source=FilesSource(path=REQUESTS),
+        source=FilesSource(path=name),
         event_time="decision_time",
         known_time="decision_time",
         columns=spec.request_columns(),
     )
     declared = replace(
         spec,
-        points=EventPoints(kind="event", stream=REQUESTS, keys=spec.points.keys),
-        streams={**spec.streams, REQUESTS: stream},
+        points=EventPoints(kind="event", stream=name, keys=spec.points.keys),
+        streams={**spec.streams, name: stream},
     )
     tables = {**streams, REQUESTS: requested.drop("decision_time")}
     if not isinstance(spec.label, OwnRowLabel):

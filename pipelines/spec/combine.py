@@ -64,7 +64,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import ValidationError
+
 from pipelines.core.errors import SpecError
+from pipelines.core.names import unused
 from pipelines.spec.features import AttributeFeature, ExpressionFeature, Feature
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.streams import Stream
@@ -76,7 +79,8 @@ def combined_spec(spec: ModelSpec, other: ModelSpec, prefix: str = OTHER) -> Mod
     """One declaration with the features of two declarations.
 
     Points, label and everything else are the first declaration's. A feature that both declare in
-    the same way appears once. Any other feature of ``other`` is renamed ``<prefix><name>``.
+    the same way appears once. Any other feature of ``other`` is renamed ``<prefix><name>``, or to a
+    similar name when that one is in use or too long.
 
     Arguments:
         spec: the declaration to extend.
@@ -96,16 +100,20 @@ def combined_spec(spec: ModelSpec, other: ModelSpec, prefix: str = OTHER) -> Mod
         )
     names = other_names(spec, other, prefix)
     added = [_renamed(feature, names) for feature in other.features if feature.name in names]
-    return ModelSpec.model_validate(
-        spec.as_json()
-        | {
-            "streams": {
-                name: stream.as_json()
-                for name, stream in _merged(other.streams, spec.streams).items()
-            },
-            "features": [feature.as_json() for feature in (*spec.features, *added)],
-        }
-    )
+    streams = _merged(other.streams, spec.streams)
+    combined = spec.as_json() | {
+        "streams": {name: stream.as_json() for name, stream in streams.items()},
+        "features": [feature.as_json() for feature in (*spec.features, *added)],
+    }
+    try:
+        return ModelSpec.model_validate(combined)
+    except ValidationError as cause:
+        raise SpecError(
+            "champion and candidate cannot be compared in one frame",
+            where=spec.name,
+            got="; ".join(mistake["msg"] for mistake in cause.errors(include_url=False)),
+            hint="declare the changed stream or column under another name",
+        ) from cause
 
 
 def common_spec(spec: ModelSpec, champion: ModelSpec | None) -> ModelSpec:
@@ -125,18 +133,20 @@ def common_spec(spec: ModelSpec, champion: ModelSpec | None) -> ModelSpec:
 
 def other_names(spec: ModelSpec, other: ModelSpec, prefix: str = OTHER) -> dict[str, str]:
     """The columns in the combined frame of the renamed features of ``other``, by original name."""
-    names = {
-        feature.name: prefix + feature.name
-        for feature in other.features
-        if feature not in spec.features
-    }
+    own = {feature.name for feature in other.features if feature not in spec.features}
     # An expression means something else where one of its operands does.
-    return names | {
-        feature.name: prefix + feature.name
+    own |= {
+        feature.name
         for feature in other.features
-        if isinstance(feature, ExpressionFeature)
-        and not names.keys().isdisjoint(feature.parsed.operands)
+        if isinstance(feature, ExpressionFeature) and not own.isdisjoint(feature.parsed.operands)
     }
+    taken = [*spec.feature_names, *spec.points.keys]
+    names: dict[str, str] = {}
+    for feature in other.features:
+        if feature.name in own:
+            names[feature.name] = unused(prefix + feature.name, taken)
+            taken.append(names[feature.name])
+    return names
 
 
 def _renamed(feature: Feature, names: Mapping[str, str]) -> Feature:

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from pipelines.core.names import Column, Name
 from pipelines.core.time import duration_text
 from pipelines.spec.expressions import Expression
-from pipelines.spec.fields import Condition, Declaration, Duration
+from pipelines.spec.fields import Condition, Declaration, Keys, Span, Zone
 from pipelines.spec.points import Aggregate
 
 
@@ -46,7 +46,7 @@ class CalendarFeature(_Feature):
 
     kind: Literal["calendar"]
     part: Literal["hour", "weekday", "day", "month", "day_of_year"]
-    zone: str = "UTC"
+    zone: Zone = "UTC"
 
     @property
     def in_words(self) -> str:
@@ -63,10 +63,10 @@ class WindowFeature(_Feature):
 
     kind: Literal["window"]
     stream: Name
-    by: tuple[Column, ...] = Field(min_length=1, description="keys or attributes of the point")
+    by: Keys = Field(min_length=1, description="keys or attributes of the point")
     aggregate: Aggregate
     column: Column | None = None
-    window: Duration
+    window: Span
     where: tuple[Condition, ...] = ()
 
     @property
@@ -90,8 +90,6 @@ class WindowFeature(_Feature):
     def _column(self) -> WindowFeature:
         if (self.column is None) != (self.aggregate in ("count", "time_since")):
             raise ValueError("count and time_since take no column, every other aggregate needs one")
-        if not self.window:
-            raise ValueError("a window has to be longer than nothing")
         return self
 
 

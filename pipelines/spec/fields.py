@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -16,8 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from pipelines.core.errors import TimeError
-from pipelines.core.names import Column
+from pipelines.core.errors import SpecError, TimeError
+from pipelines.core.names import Column, clashes
 from pipelines.core.records import Record
 from pipelines.core.time import (
     duration_text,
@@ -25,16 +26,26 @@ from pipelines.core.time import (
     parse_duration,
     parse_instant,
     utc,
+    zone_of,
 )
+
+LONGEST = timedelta(days=36525)  # a hundred years, so that no sum of durations leaves the calendar
 
 
 def _read_duration(value: object) -> timedelta:
-    if isinstance(value, timedelta):
-        return value
     try:
-        return parse_duration(str(value))
+        read = value if isinstance(value, timedelta) else parse_duration(str(value))
     except TimeError as error:
         raise ValueError(f"{error.what}: wanted {error.wanted}") from error
+    if not timedelta(0) <= read <= LONGEST:
+        raise ValueError(f"a duration is at most {duration_text(LONGEST)}, and not negative")
+    return read
+
+
+def _longer_than_nothing(value: timedelta) -> timedelta:
+    if not value:
+        raise ValueError("it must be longer than 0")
+    return value
 
 
 Duration = Annotated[
@@ -43,6 +54,8 @@ Duration = Annotated[
     PlainSerializer(duration_text, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^(\d+[wdhms])+$", "examples": ["28d", "6h"]}),
 ]
+
+Span = Annotated[Duration, AfterValidator(_longer_than_nothing)]
 
 
 def _read_instant(value: object) -> datetime:
@@ -69,6 +82,24 @@ def _read_cron(value: object) -> object:
 
 
 Cron = Annotated[str, BeforeValidator(_read_cron)]
+
+
+def _known_zone(name: str) -> str:
+    try:
+        zone_of(name, "zone")
+    except SpecError as error:
+        raise ValueError(f"{error.what}: wanted {error.wanted}") from error
+    return name
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := [second for _first, second in clashes(names)]:
+        raise ValueError(f"each column stands once; {twice} stands twice")
+    return names
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
+Keys = Annotated[tuple[Column, ...], AfterValidator(_distinct)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Scalar = bool | int | float | str
 
@@ -85,6 +116,18 @@ class ColumnType(StrEnum):
     FLOAT = "float"
     BOOLEAN = "boolean"
     TIMESTAMP = "timestamp"
+
+
+def value_types(kind: ColumnType) -> tuple[type, ...]:
+    """The types of values that a condition compares with a column; none for times."""
+    numbers = (int, float)
+    return {
+        ColumnType.STRING: (str,),
+        ColumnType.INTEGER: numbers,
+        ColumnType.FLOAT: numbers,
+        ColumnType.BOOLEAN: (bool,),
+        ColumnType.TIMESTAMP: (),
+    }[kind]
 
 
 class Condition(Declaration):
@@ -107,6 +150,12 @@ class Condition(Declaration):
         if all(test is None for test in tests):
             raise ValueError("a condition needs one of: is, is_not, in, at_least, at_most")
         return self
+
+    @property
+    def values(self) -> tuple[Scalar, ...]:
+        """Every value that the column is compared with."""
+        single = (self.is_, self.is_not, self.at_least, self.at_most)
+        return tuple(value for value in (*single, *(self.in_ or ())) if value is not None)
 
     @property
     def in_words(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipelines.core.names import Column
@@ -12,8 +12,8 @@ from pipelines.spec.features import (
     Feature,
     WindowFeature,
 )
-from pipelines.spec.fields import ColumnType, Condition
-from pipelines.spec.points import AggregateLabel, EventPoints, Label, LaterEventLabel, Points
+from pipelines.spec.fields import ColumnType
+from pipelines.spec.points import EventPoints, Label, Points
 from pipelines.spec.refresh import Refresh, Serving
 from pipelines.spec.streams import Stream
 
@@ -90,129 +90,3 @@ class FrameSpec:
             elif isinstance(feature, ExpressionFeature):
                 needed += self.point_operands(feature)
         return {column: columns[column] for column in dict.fromkeys(needed)}
-
-
-def frame_problems(frame: FrameSpec) -> Iterator[str]:
-    """The contradictions in a frame's declaration, one sentence each."""
-    yield from _stream_problems(frame)
-    yield from _name_problems(frame)
-    if frame.points.stream in frame.streams:
-        yield from _point_problems(frame)
-        yield from _expression_problems(frame)
-    yield from _serving_problems(frame)
-
-
-def _named_columns(frame: FrameSpec) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Every reference to columns of a stream: place, stream, columns."""
-
-    def named(column: str | None, where: tuple[Condition, ...]) -> tuple[str, ...]:
-        return tuple(c for c in (column, *(condition.column for condition in where)) if c)
-
-    points, label = frame.points, frame.label
-    yield "points", points.stream, (*points.keys, *named(None, points.where))
-    if isinstance(label, AggregateLabel | LaterEventLabel):
-        yield "label", label.stream, (*label.by, *named(label.column, label.where))
-    for feature in frame.window_features:
-        columns = (*feature.by, *named(feature.column, feature.where))
-        yield f"features.{feature.name}", feature.stream, columns
-
-
-def _stream_problems(frame: FrameSpec) -> Iterator[str]:
-    for place, stream, columns in _named_columns(frame):
-        if stream not in frame.streams:
-            declared = sorted(frame.streams)
-            yield f"{place}: stream {stream!r} is not declared; there are {declared}"
-            continue
-        missing = sorted(set(columns) - set(frame.streams[stream].columns))
-        if missing:
-            declared = sorted(frame.streams[stream].columns)
-            yield f"{place}: stream {stream!r} has no column {missing}; it declares {declared}"
-
-
-def _name_problems(frame: FrameSpec) -> Iterator[str]:
-    names = frame.feature_names
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield f"features: the name {name!r} stands twice"
-
-
-def _point_problems(frame: FrameSpec) -> Iterator[str]:
-    """Columns that features and label need and that the decision point does not have."""
-    point, label = frame.point_columns(), frame.label
-    for feature in frame.features:
-        needed: tuple[Column, ...] = ()
-        if isinstance(feature, AttributeFeature):
-            needed = (feature.source,)
-        elif isinstance(feature, WindowFeature):
-            needed = feature.by
-        elif isinstance(feature, ExpressionFeature):
-            needed = tuple(frame.point_operands(feature))
-        missing = sorted(set(needed) - set(point))
-        if missing:
-            yield (
-                f"features.{feature.name}: a decision point has no {missing}; "
-                f"it has {sorted(point)}"
-            )
-    if label is None:
-        return
-    if isinstance(label, AggregateLabel | LaterEventLabel):
-        missing = sorted(set(label.by) - set(point))
-        if missing:
-            yield f"label.by: a decision point has no {missing}; it has {sorted(point)}"
-    elif isinstance(frame.points, EventPoints):
-        missing = sorted({label.column, label.known_at} - set(point))
-        if missing:
-            yield f"label: the point's row has no {missing}; it has {sorted(point)}"
-        leaks = sorted(
-            feature.name
-            for feature in frame.features
-            if {label.column, label.known_at} & set(_point_columns_of(frame, feature))
-        )
-        if leaks:
-            yield f"features: {leaks} are the label itself, which no decision point can know"
-    else:
-        yield "label: own_row needs points of kind event"
-
-
-def _point_columns_of(frame: FrameSpec, feature: Feature) -> list[Column]:
-    """The columns of the decision point whose values a feature takes."""
-    if isinstance(feature, AttributeFeature):
-        return [feature.source]
-    return frame.point_operands(feature) if isinstance(feature, ExpressionFeature) else []
-
-
-def _expression_problems(frame: FrameSpec) -> Iterator[str]:
-    """Operands that are no numbers, or expressions themselves."""
-    features = {feature.name: feature for feature in frame.features}
-    columns = frame.point_columns()
-    for feature in frame.features:
-        if not isinstance(feature, ExpressionFeature):
-            continue
-        for name in feature.parsed.operands:
-            operand = features.get(name)
-            if isinstance(operand, ExpressionFeature):
-                yield (
-                    f"features.{feature.name}: {name!r} is an expression itself; write it out in "
-                    "parentheses"
-                )
-                continue
-            try:
-                kind = columns.get(name) if operand is None else frame.type_of(operand)
-            except KeyError:
-                continue  # reported where the operand is declared
-            if kind is not None and kind not in _NUMBERS:
-                yield f"features.{feature.name}: {name!r} is a {kind.value}, not a number"
-
-
-def _serving_problems(frame: FrameSpec) -> Iterator[str]:
-    windows = frame.window_features
-    views = {feature.view: feature for feature in reversed(windows)}  # the first of each
-    for name in frame.serving.views if frame.serving else ():
-        if name not in views:
-            yield f"serving.views.{name}: there is no such view; the features make {sorted(views)}"
-    for feature in windows:
-        other = views[feature.view]
-        if (feature.stream, feature.by) != (other.stream, other.by):
-            yield (
-                f"features.{feature.name}: its view has the same name as that of {other.name}, "
-                f"{feature.view!r}; rename a stream or a column"
-            )

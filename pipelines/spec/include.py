@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError
@@ -16,6 +15,7 @@ from pydantic import Field, ValidationError
 from pipelines.core.errors import SpecError
 from pipelines.core.names import Name
 from pipelines.spec.fields import Declaration
+from pipelines.spec.yaml_file import entry, place_of, read_nodes, value_of
 
 
 class Include(Declaration):
@@ -28,45 +28,6 @@ class Include(Declaration):
     only: tuple[Name, ...] | None = Field(
         default=None, min_length=1, description="names of those to take; default: all"
     )
-
-
-def read_nodes(path: Path) -> yaml.Node | None:
-    """The file as YAML nodes, whose marks contain its path; ``None`` for an empty file.
-
-    Raises:
-        SpecError: when the file is not YAML.
-    """
-    try:
-        with path.open("rb") as file:
-            return yaml.compose(file, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as cause:
-        raise SpecError("cannot read YAML", where=str(path), got=str(cause)) from cause
-
-
-def value_of(node: yaml.Node | None) -> Any:
-    """The value of a node, as ``yaml.safe_load`` returns it.
-
-    Raises:
-        SpecError: when it has a tag that ``yaml.safe_load`` does not support.
-    """
-    if node is None:
-        return None
-    try:
-        return yaml.SafeLoader("").construct_document(node)
-    except yaml.YAMLError as cause:
-        raise SpecError("cannot read YAML", where=place_of(node), got=str(cause)) from cause
-
-
-def place_of(node: yaml.Node) -> str:
-    """File and line of a node's start."""
-    return f"{node.start_mark.name}:{node.start_mark.line + 1}"
-
-
-def entry(node: Any, key: str) -> Any:
-    """The node under a key of a mapping node; ``None`` without such a node."""
-    if not isinstance(node, yaml.MappingNode):
-        return None
-    return next((value for name, value in node.value if name.value == key), None)
 
 
 def expand(tree: yaml.Node | None, folder: Path) -> None:

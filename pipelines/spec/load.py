@@ -11,8 +11,9 @@ import yaml
 from pydantic import ValidationError
 
 from pipelines.core.errors import SpecError
-from pipelines.spec.include import Include, entry, expand, place_of, read_nodes, value_of
+from pipelines.spec.include import expand
 from pipelines.spec.model import ModelSpec
+from pipelines.spec.yaml_file import entry, place_of, read_nodes, value_of
 
 
 def load_model(path: Path) -> ModelSpec:
@@ -63,15 +64,6 @@ def load_models(folder: Path) -> dict[str, ModelSpec]:
     return {path.stem: load_model(path) for path in sorted(folder.glob("*.yaml"))}
 
 
-def written_schema() -> dict[str, Any]:
-    """The JSON Schema of a declaration file, in which features may be ``include`` entries."""
-    schema = ModelSpec.model_json_schema()
-    features = schema["properties"]["features"]
-    features["items"] = {"anyOf": [features["items"], {"$ref": "#/$defs/Include"}]}
-    schema["$defs"]["Include"] = Include.model_json_schema()
-    return schema
-
-
 def _mistakes(tree: yaml.Node | None, error: ValidationError) -> Iterator[str]:
     for mistake in error.errors(include_url=False):
         place, got = tuple(mistake["loc"]), mistake.get("input")
@@ -84,11 +76,12 @@ def _mistakes(tree: yaml.Node | None, error: ValidationError) -> Iterator[str]:
             yield f"    {_place(tree, whole)}: {key}: {text}{shown}"
 
 
-def _split_problem(problem: str) -> tuple[tuple[str, ...], str]:
+def _split_problem(problem: str) -> tuple[tuple[int | str, ...], str]:
     """Place and text of a validator's message: ``serving.views.stock: there is no such view``."""
     place, colon, text = problem.partition(": ")
     if colon and re.fullmatch(r"\w+(\.\w+)*", place):
-        return tuple(place.split(".")), text
+        parts = place.split(".")
+        return tuple(int(part) if part.isdecimal() else part for part in parts), text
     return (), problem
 
 

@@ -10,13 +10,16 @@ from pydantic import Field, model_validator
 
 from pipelines.core.names import Name
 from pipelines.core.records import digest_of
+from pipelines.core.time import duration_text
 from pipelines.spec.features import Feature
 from pipelines.spec.fields import ColumnType, Cron, Declaration
-from pipelines.spec.frame import FrameSpec, frame_problems
+from pipelines.spec.frame import FrameSpec
+from pipelines.spec.frame_checks import frame_problems
 from pipelines.spec.live_metrics import rollout_problems
 from pipelines.spec.points import (
     AggregateLabel,
     EventPoints,
+    GridPoints,
     Label,
     LaterEventLabel,
     Points,
@@ -35,6 +38,8 @@ from pipelines.spec.training import (
     SliceSearch,
     Split,
 )
+
+MOST_STEPS = 1_000_000  # decision points of one entity in the spans of the split
 
 
 class ModelSpec(Declaration):
@@ -142,6 +147,7 @@ class ModelSpec(Declaration):
     def _references(self) -> ModelSpec:
         problems = [
             *frame_problems(self.frame),
+            *self._size_problems(),
             *self._task_problems(),
             *self._class_problems(),
             *([] if self.input_names else ["features: no feature is an input of the estimator"]),
@@ -159,6 +165,16 @@ class ModelSpec(Declaration):
     def request_columns(self) -> dict[str, ColumnType]:
         """Columns of a request: keys, and columns that features are computed from or found by."""
         return self.frame.request_columns()
+
+    def _size_problems(self) -> Iterator[str]:
+        if isinstance(self.points, GridPoints):
+            steps = (self.split.train + self.split.recent) / self.points.every
+            if steps > MOST_STEPS:
+                yield (
+                    f"points.every: train and recent hold {steps:,.0f} steps of "
+                    f"{duration_text(self.points.every)} for each entity, wanted at most "
+                    f"{MOST_STEPS:,}; declare a longer step or shorter spans"
+                )
 
     def _batch_problems(self) -> Iterator[str]:
         if self.score is not None and isinstance(self.points, EventPoints):

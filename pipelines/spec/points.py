@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from pipelines.core.names import Column, Name
-from pipelines.spec.fields import Condition, Declaration, Duration, Scalar
+from pipelines.spec.fields import Condition, Declaration, Duration, Keys, Scalar, Span
 
 
 class EventPoints(Declaration):
@@ -16,7 +16,7 @@ class EventPoints(Declaration):
 
     kind: Literal["event"]
     stream: Name
-    keys: tuple[Column, ...] = Field(min_length=1, description="the entity's columns")
+    keys: Keys = Field(min_length=1, description="the entity's columns")
     where: tuple[Condition, ...] = ()
 
 
@@ -25,10 +25,10 @@ class GridPoints(Declaration):
 
     kind: Literal["grid"]
     stream: Name = Field(description="stream whose events make an entity known")
-    keys: tuple[Column, ...] = Field(min_length=1)
-    every: Duration
+    keys: Keys = Field(min_length=1)
+    every: Span
     offset: Duration = Field(default=timedelta(0), description="after midnight UTC")
-    active_for: Duration = Field(
+    active_for: Span = Field(
         default=timedelta(days=90),
         description="an entity without an event for so long has no points",
     )
@@ -67,10 +67,10 @@ class AggregateLabel(_Label):
 
     kind: Literal["aggregate"]
     stream: Name
-    by: tuple[Column, ...] = Field(min_length=1)
+    by: Keys = Field(min_length=1)
     aggregate: Literal["count", "sum", "mean", "min", "max"]
     column: Column | None = None
-    horizon: Duration
+    horizon: Span
     delay: Duration = Field(
         default=timedelta(0), description="until the horizon's events are known"
     )
@@ -85,9 +85,9 @@ class LaterEventLabel(_Label):
 
     kind: Literal["later_event"]
     stream: Name
-    by: tuple[Column, ...] = Field(min_length=1)
+    by: Keys = Field(min_length=1)
     column: Column
-    horizon: Duration
+    horizon: Span
     delay: Duration = timedelta(0)
     absent: Scalar | None = Field(default=None, description="label when none came; null drops it")
     where: tuple[Condition, ...] = ()

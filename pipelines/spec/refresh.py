@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from pydantic import Field, model_validator
 
-from pipelines.core.names import Name
-from pipelines.spec.fields import Declaration, Duration
+from pipelines.core.names import ViewName
+from pipelines.spec.fields import Declaration, Duration, Span
 
 
 class Refresh(Declaration):
@@ -18,7 +18,7 @@ class Refresh(Declaration):
     at ``t`` therefore sees them as of the last such instant that is not after ``t - delay``.
     """
 
-    every: Duration = Field(description="from one materialization to the next")
+    every: Span = Field(description="from one materialization to the next")
     offset: Duration = Field(default=timedelta(0), description="of the first one after midnight")
     delay: Duration = Field(
         default=timedelta(0), description="from its instant until its values can be read"
@@ -35,8 +35,6 @@ class Refresh(Declaration):
 
     @model_validator(mode="after")
     def _lengths(self) -> Refresh:
-        if not self.every:
-            raise ValueError("every must be longer than 0")
         if self.lifetime < self.every + self.delay:
             raise ValueError("ttl must be at least every + delay, else values expire too early")
         return self
@@ -45,7 +43,7 @@ class Refresh(Declaration):
 class Serving(Refresh):
     """The refresh of a model's feature views; views listed by name have their own."""
 
-    views: dict[Name, Refresh] = {}
+    views: dict[ViewName, Refresh] = {}
 
     def of(self, view: str) -> Refresh:
         """The refresh of a feature view."""

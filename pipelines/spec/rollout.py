@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from pipelines.core.findings import slug
 from pipelines.core.names import Column, Name
-from pipelines.spec.fields import Condition, Declaration, Duration, Share
+from pipelines.spec.fields import Condition, Declaration, Duration, Keys, Share, Span
 
 Part = Annotated[float, Field(gt=0, lt=1)]
 
@@ -96,7 +96,7 @@ class LiveMeasure(Declaration):
     stream: Name
     aggregate: Literal["sum", "count", "mean"] = "sum"
     column: Column | None = Field(default=None, description="not for count")
-    by: tuple[Column, ...] | None = Field(
+    by: Keys | None = Field(
         default=None, min_length=1, description="the stream's columns for the keys; default: those"
     )
     where: tuple[Condition, ...] = ()
@@ -194,7 +194,7 @@ class Canary(Declaration):
         description="by how much the arms may be shown to differ in the share of the outcome's "
         "events that come after their delay",
     )
-    check_every: Duration = Field(
+    check_every: Span = Field(
         default=timedelta(hours=6), description="from one look for harm to the next"
     )
 
@@ -236,8 +236,6 @@ class Canary(Declaration):
             problems.append(
                 "both arms are as large as the last stage, and together no more than all entities"
             )
-        if not self.check_every:
-            problems.append("check_every must be longer than 0")
         if self.stage_duration * (len(self.stages) - 1) >= timedelta(weeks=self.weeks):
             problems.append("the last stage begins before the canary ends")
         if any(b <= a for a, b in itertools.pairwise(self.looks)) or self.looks[0] < 2:

@@ -5,19 +5,35 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from pipelines.core.names import Column, Name
-from pipelines.spec.fields import ColumnType, Declaration, Duration
+from pipelines.core.names import POSTGRES_LONGEST, Column, Name, clashes, folded
+from pipelines.spec.fields import ColumnType, Declaration, Duration, Keys
+
+
+def _below_the_store(path: str) -> str:
+    parts = path.strip("/").split("/")
+    if any(part in ("", ".", "..") or len(part.encode()) > 255 for part in parts) or "\\" in path:
+        raise ValueError("a path consists of names of folders with / between them, without ..")
+    if any(part.startswith("dt=") for part in parts):
+        raise ValueError("a path does not contain dt=, which begins the name of a day's folder")
+    return path
+
+
+StorePath = Annotated[str, Field(max_length=500), AfterValidator(_below_the_store)]
 
 
 class FilesSource(Declaration):
     """Parquet objects under ``<store>/<path>/dt=YYYY-MM-DD/``."""
 
     kind: Literal["files"] = "files"
-    path: str | None = Field(
+    path: StorePath | None = Field(
         default=None, description="folder below the store; default: the stream's name"
     )
+
+    def folder(self, stream: str) -> str:
+        """The folder of a stream below the store, without slashes at its ends."""
+        return (self.path or stream).strip("/")
 
 
 class PostgresSource(Declaration):
@@ -26,7 +42,9 @@ class PostgresSource(Declaration):
     kind: Literal["postgres"]
     table: str = Field(pattern=r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)?$")
     url_env: str = Field(
-        default="GAUNTLET_POSTGRES_URL", description="environment variable that holds the address"
+        default="GAUNTLET_POSTGRES_URL",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="environment variable that holds the address",
     )
 
 
@@ -44,20 +62,37 @@ class Stream(Declaration):
     known_time: Column | KnownTimeRule = Field(
         description="column that says when production could first have known it, or a rule"
     )
-    id: tuple[Column, ...] = Field(default=(), description="columns that identify an event")
+    id: Keys = Field(default=(), description="columns that identify an event")
     columns: dict[Column, ColumnType] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _names(self) -> Stream:
-        reserved = {"event_time", "known_time"} & set(self.columns)
-        if reserved:
-            raise ValueError(
-                f"columns may not be called {sorted(reserved)}: inside, every stream has "
-                "event_time and known_time; name them under the keys of that name instead"
-            )
-        unknown = set(self.id) - set(self.columns)
-        if unknown:
-            raise ValueError(f"id names columns that are not declared: {sorted(unknown)}")
+        problems = [
+            f"columns.{name}: it is a name that every stream has inside; declare the column under "
+            "event_time or known_time instead"
+            for name in self.columns
+            if folded(name) in ("event_time", "known_time")
+        ]
+        names = [self.event_time, *self.columns]
+        if not isinstance(self.known_time, KnownTimeRule):
+            names.insert(1, self.known_time)
+        for pair in clashes(dict.fromkeys(names)):
+            for name, other in (pair, pair[::-1]):
+                place = f"columns.{name}: " if name in self.columns else ""
+                problems.append(
+                    f"{place}{name!r} is the same name as {other!r}, because case does not count; "
+                    "rename one and import it with --column"
+                )
+        if unknown := set(self.id) - set(self.columns):
+            problems.append(f"id: it names columns that are not declared: {sorted(unknown)}")
+        if isinstance(self.source, PostgresSource):
+            parts = (*names, *self.source.table.split("."))
+            if long := [name for name in parts if len(name.encode()) > POSTGRES_LONGEST]:
+                problems.append(
+                    f"{long} has more than {POSTGRES_LONGEST} bytes, the limit of PostgreSQL"
+                )
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
 
     @property

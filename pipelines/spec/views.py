@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from pipelines.core.names import Column, Name
+from pipelines.core.names import Column, Name, ViewName
 from pipelines.core.records import Record, digest_of
 from pipelines.spec.features import (
     AttributeFeature,
@@ -27,7 +27,7 @@ class FeatureView(Record):
     """Features that are materialized together."""
 
     model: Name
-    name: Name
+    name: ViewName
     stream: Name
     entity: tuple[Column, ...]
     features: tuple[WindowFeature, ...]

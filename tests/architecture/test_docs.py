@@ -15,7 +15,7 @@ from pipelines.core.findings import Gate
 from pipelines.gates.catalogue.lookup import entry_of
 from pipelines.reporting.findings_page import findings_page
 from pipelines.settings import Settings
-from pipelines.spec.load import written_schema
+from pipelines.spec.schema import written_schema
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")

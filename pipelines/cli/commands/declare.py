@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from pipelines.cli.output import console
 from pipelines.core.errors import SpecError
-from pipelines.spec.load import written_schema
+from pipelines.spec.schema import written_schema
 
 
 def add_to(app: typer.Typer) -> None:

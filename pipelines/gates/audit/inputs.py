@@ -15,7 +15,8 @@ from pipelines.core.time import Window
 from pipelines.spec.combine import combined_spec, other_names
 from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
 from pipelines.spec.fields import ColumnType
-from pipelines.spec.frame import FrameSpec, frame_problems
+from pipelines.spec.frame import FrameSpec
+from pipelines.spec.frame_checks import frame_problems
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import EventPoints, OwnRowLabel
 from pipelines.training.split import split_plan

@@ -8,7 +8,8 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from pipelines.core.errors import SpecError
-from pipelines.spec.load import load_model, load_models, written_schema
+from pipelines.spec.load import load_model, load_models
+from pipelines.spec.schema import written_schema
 from pipelines.spec.views import definitions
 
 EXAMPLE = Path(__file__).parents[3] / "models" / "demand.yaml"

@@ -85,7 +85,7 @@ MISTAKES: dict[str, tuple[Edit, str]] = {
     ),
     "an empty window": (
         lambda d: next(f for f in d["features"] if f["kind"] == "window").update(window="0d"),
-        "longer than nothing",
+        "longer than 0",
     ),
 }
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.adapters.online.memory import MemoryOnline
-from pipelines.core.errors import DataError, SpecError
+from pipelines.core.errors import DataError
 from pipelines.features.frame import calendar_part
 from pipelines.features.online.lookup import Served, look_up, served_value
 from pipelines.features.online.store import Key, OnlineRow, Reading, ViewState
@@ -199,14 +199,6 @@ def test_a_key_of_another_type_is_refused_by_name(column: str, bad: Any) -> None
     )
     with pytest.raises(DataError, match=column):
         look_up(spec, MemoryOnline(), [{column: bad}], NOON)
-
-
-def test_an_unknown_zone_is_refused_by_name() -> None:
-    spec = spec_of(
-        features=[{"kind": "calendar", "name": "hour", "part": "hour", "zone": "Mars/Base"}]
-    )
-    with pytest.raises(SpecError, match=r"features\.hour\.zone"):
-        look_up(spec, MemoryOnline(), [{"shop": "a"}], NOON)
 
 
 @pytest.mark.parametrize("aggregate", ["sum", "mean", "min", "max", "last", "time_since"])
