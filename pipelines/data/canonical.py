@@ -8,7 +8,7 @@ duplicated row counts twice. It detects accidents, not forgery; objects are also
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -161,13 +161,6 @@ def canonical_columns(stream: Stream, schema: pa.Schema) -> str:
     columns = [f"{event} AS event_time", f"{known} AS known_time"]
     columns += [f"{read(name, kind)} AS {quoted(name)}" for name, kind in stream.columns.items()]
     return ", ".join(columns)
-
-
-def files_sql(paths: Sequence[str], name_column: str = "") -> str:
-    """SQL of a relation over Parquet files of equal schema, with their path in ``name_column``."""
-    names = ", ".join(literal(path) for path in paths)
-    also = f", filename={literal(name_column)}" if name_column else ""
-    return f"read_parquet([{names}], hive_partitioning=false{also})"
 
 
 def row_hash(columns: Mapping[str, ColumnType]) -> str:

@@ -22,7 +22,6 @@ from pipelines.data.canonical import (
     canonical_columns,
     canonical_types,
     check_schema,
-    files_sql,
     hash_sums,
     row_hash,
     stored_types,
@@ -36,6 +35,7 @@ from pipelines.data.events import (
     day_start,
     partition_day,
 )
+from pipelines.data.paths import files_sql
 from pipelines.spec.streams import Stream
 
 _BATCH_BYTES = 64 << 20

@@ -22,8 +22,9 @@ from pipelines.core.formats import StoredFormat, seal, unseal
 from pipelines.core.records import Instant, Record, digest_of
 from pipelines.core.time import epoch_us, from_epoch_us, instant_text, utc
 from pipelines.data.cache import Cache
-from pipelines.data.canonical import canonical_columns, files_sql, quoted
+from pipelines.data.canonical import canonical_columns, quoted
 from pipelines.data.events import EventSource, NoEvents, Progress, PulledObject
+from pipelines.data.paths import files_sql
 from pipelines.data.scan import by_schema, scan_objects
 from pipelines.spec.streams import Stream
 

@@ -21,6 +21,7 @@ from pipelines.core.errors import GauntletError, SpecError
 from pipelines.core.time import Clock, refuse_future
 from pipelines.data.canonical import quoted
 from pipelines.data.events import Progress
+from pipelines.data.paths import database_path
 from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
 from pipelines.spec.model import ModelSpec
@@ -167,7 +168,7 @@ def _prepare(database: Path, spec: ModelSpec, snapshot: Snapshot, events: EventR
 
     from pipelines.features.frame import build_frame
 
-    connection = ibis.duckdb.connect(database)
+    connection = ibis.duckdb.connect(database_path(database))
     try:
         for name, table in events.attach(connection, snapshot, spec.streams).items():
             connection.raw_sql(f"CREATE TABLE {quoted(name)} AS {ibis.to_sql(table, 'duckdb')}")
@@ -182,7 +183,7 @@ def _locked(database: Path) -> Any:
     """Open the database read-only, without external access, and with locked settings."""
     import ibis
 
-    connection = ibis.duckdb.connect(database, read_only=True)
+    connection = ibis.duckdb.connect(database_path(database), read_only=True)
     connection.raw_sql("SET enable_external_access = false")
     connection.raw_sql("SET lock_configuration = true")
     return connection

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import Window
+from pipelines.data.paths import read_parquet, write_parquet
 from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.workspace import Workspace
@@ -46,8 +47,8 @@ def write_frame(
     with events.tables(snapshot, spec.streams) as tables:
         frame = build_frame(spec.frame, tables, plan.as_of)
         wanted = frame.filter(frame.decision_time >= start)
-        path = workspace.write(FRAME, wanted.to_parquet)
-        written = wanted.get_backend().read_parquet(path)
+        path = workspace.write(FRAME, lambda draft: write_parquet(wanted, draft))
+        written = read_parquet(wanted.get_backend(), path)
         findings = probe_leaks(
             spec.frame, tables, written, plan.as_of, sample=PROBED_POINTS, seed=PROBE_SEED
         )

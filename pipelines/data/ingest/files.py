@@ -24,7 +24,6 @@ from pipelines.data.cache import Cache
 from pipelines.data.canonical import (
     canonical_columns,
     canonical_types,
-    files_sql,
     literal,
     quoted,
     row_hash,
@@ -41,6 +40,7 @@ from pipelines.data.ingest.rejects import (
 )
 from pipelines.data.ingest.staging import Staging, known_time_sql
 from pipelines.data.objects import ObjectStore, StoredObject
+from pipelines.data.paths import database_path, files_sql
 from pipelines.data.scan import by_schema
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import KnownTimeRule, Stream
@@ -119,7 +119,7 @@ def import_files(
     where, notes = f"stream {name}, file {files[0]}{others}", list[str]()
     with (
         working_folder("gauntlet-import-") as work,
-        duckdb.connect(str(work / "staged.duckdb")) as connection,
+        duckdb.connect(database_path(work / "staged.duckdb")) as connection,
         _room_for_staging(work),
     ):
         _configure(connection, how, work)

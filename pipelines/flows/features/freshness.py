@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.core.errors import SpecError
 from pipelines.core.records import Instant, Record
+from pipelines.data.paths import write_parquet
 from pipelines.data.reader import EventReader
 from pipelines.flows.frames import read_rows
 from pipelines.gates.availability.staleness_cost import (
@@ -72,9 +73,8 @@ def freshness(
                 events.progress(f"decision points with {source} features")
                 frame = build_frame(declared, tables, as_of)
                 start = plan.train.start.replace(tzinfo=None)
-                frame.filter(frame.decision_time >= start).to_parquet(
-                    Path(folder) / f"{source}.parquet"
-                )
+                rows = frame.filter(frame.decision_time >= start)
+                write_parquet(rows, Path(folder) / f"{source}.parquet")
         for source in sources:
             path = Path(folder) / f"{source}.parquet"
             train[source] = read_rows(spec, path, plan.train)

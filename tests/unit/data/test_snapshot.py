@@ -362,3 +362,14 @@ def test_a_disk_that_is_really_full(
         assert again.returncode == 0, again.stdout + again.stderr
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_store_and_cache_may_have_any_name(
+    tmp_path: Path, sales_model: Callable[..., ModelSpec], sales_rows: Rows
+) -> None:
+    store = LocalStore(tmp_path / "env=prod" / "it's [1]* {a,b}%20")
+    write_events(store, "sales", sales_rows(range(3)), "told_at")
+    cache, streams = tmp_path / "c?che" / "dt=2026-01-01", sales_model().streams
+    taken = take_snapshot(streams, AS_OF, {"sales": FileEvents(store)}, cache)
+    table = open_streams(taken, streams, cache, ibis.duckdb.connect())["sales"]
+    assert table.count().execute() == 3
