@@ -1,4 +1,4 @@
-"""What is made once for every test that asks: a real PostgreSQL and Redis, and a pharmacy."""
+"""Fixtures that all tests share: a real PostgreSQL and Redis, and a pharmacy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from tests.support import servers, shared_worlds
 # The longest files and folders first, so that all workers end together.
 LONGEST_FIRST = (
     "deploy/test_release_components.py",
-    "e2e/test_live_stories.py",
+    "e2e/test_live_scenarios.py",
+    "e2e/test_live_effects.py",
     "dags/test_dag_run.py",
     "real",
     "e2e",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -11,35 +12,80 @@ from pipelines.connections import Connections
 from pipelines.settings import Settings
 from pipelines.simulation.demo.rollout_demo import (
     Declarations,
-    OnReport,
     ScenarioResult,
+    run_live_days,
     run_scenario,
+    train_versions,
 )
 from pipelines.simulation.demo.scenarios import RolloutScenario
 from pipelines.simulation.people.forecast_clients import SettableClock, batch_client, http_clients
 from pipelines.wiring import connect, service_here
 from tests.support.pharmacy import ROOT
+from tests.support.shared_worlds import built_once
+
+
+@dataclasses.dataclass(frozen=True)
+class ScenarioFolder:
+    """A scenario on files and SQLite.
+
+    Arguments:
+        scenario: the scenario.
+        folder: an empty folder, or one in which it was run before.
+    """
+
+    scenario: RolloutScenario
+    folder: Path
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of the scenario's own home."""
+        return Settings(home=self.folder).apart(self.scenario.model)
+
+    @property
+    def declarations(self) -> Declarations:
+        """The folder of its declaration."""
+        return Declarations(
+            self.settings.home,
+            ROOT / "models" / "demand.yaml",
+            ROOT / "expectations" / "demand.json",
+        )
+
+    def connect(self, clock: SettableClock) -> Connections:
+        """Collaborators with a registry in a folder."""
+        registry = FolderRegistry(self.settings.home / "registry")
+        return dataclasses.replace(connect(self.settings, clock=clock), registry=registry)
 
 
 def run_in_folder(
-    story: RolloutScenario,
-    folder: Path,
-    on_report: OnReport = lambda _: None,
-    *,
-    batch: bool = False,
+    scenario: RolloutScenario, folder: Path, *, batch: bool = False
 ) -> tuple[ScenarioResult, Connections]:
-    """A story to its end, on files and SQLite; and the collaborators that were in it.
+    """Run a scenario to its end, and return its result and the collaborators.
+
+    The versions are trained once for all tests of a scenario.
 
     Arguments:
-        batch: forecasts are scored every night; else pharmacies ask for them over HTTP.
+        batch: forecasts are scored every night; otherwise pharmacies request them over HTTP.
     """
-    settings = Settings(home=folder).apart(story.model)
-    declarations = Declarations(
-        settings.home, ROOT / "models" / "demand.yaml", ROOT / "expectations" / "demand.json"
-    )
-    clock = SettableClock(story.champion.trained_at)
-    parts = dataclasses.replace(
-        connect(settings, clock=clock), registry=FolderRegistry(settings.home / "registry")
-    )
-    clients = batch_client if batch else http_clients(partial(service_here, settings, clock))
-    return run_scenario(story, declarations, parts.simulation, clock, clients, on_report), parts
+    own = ScenarioFolder(scenario, folder)
+    clock = SettableClock(scenario.champion.trained_at)
+    new = not own.settings.home.exists()
+    if new:
+        shutil.copytree(_trained(scenario), own.settings.home)
+    parts = own.connect(clock)
+    clients = batch_client if batch else http_clients(partial(service_here, own.settings, clock))
+    if new:
+        return run_live_days(scenario, parts.simulation, clock, clients), parts
+    return run_scenario(scenario, own.declarations, parts.simulation, clock, clients), parts
+
+
+def _trained(scenario: RolloutScenario) -> Path:
+    """The home of a scenario whose versions are trained."""
+
+    def build(folder: Path) -> None:
+        own = ScenarioFolder(scenario, folder)
+        clock = SettableClock(scenario.champion.trained_at)
+        result = train_versions(scenario, own.declarations, own.connect(clock).simulation, clock)
+        assert result.outcome == "start_rollout", result.last.reasons
+
+    folder = built_once(f"scenario-{scenario.model}", build)
+    return ScenarioFolder(scenario, folder).settings.home

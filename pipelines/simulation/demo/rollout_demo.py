@@ -137,30 +137,66 @@ def run_scenario(
     Raises:
         GauntletError: as the flows do, and when a service does not answer.
     """
-    world, model = scenario.world(), scenario.model
-    before = collaborators.ledger.entries(model)
+    before = collaborators.ledger.entries(scenario.model)
     if before:
         return ScenarioResult(scenario, before)
-    steps: list[ReleaseReport] = []
+    trained = train_versions(scenario, declarations, collaborators, clock, on_report)
+    if trained.outcome != Outcome.START_ROLLOUT:
+        return trained
+    return run_live_days(scenario, collaborators, clock, open_client, on_report)
 
-    def make(recipe: VersionRecipe, reason: str) -> ScenarioResult:
-        at = recipe.trained_at
-        clock.move(at)
-        declarations.declare(scenario, recipe)
-        materialize(model, at, collaborators.materialization)
-        on_report(retrain(Request(model=model, as_of=at, reason=reason), collaborators.retraining))
-        return ScenarioResult(scenario, collaborators.ledger.entries(model))
 
+def train_versions(
+    scenario: RolloutScenario,
+    declarations: Declarations,
+    collaborators: SimulationCollaborators,
+    clock: SettableClock,
+    on_report: OnReport = lambda _: None,
+) -> ScenarioResult:
+    """Write the events before live traffic, and train the champion and the challenger.
+
+    Returns:
+        The result so far; its outcome is ``start_rollout`` when both versions passed.
+
+    Raises:
+        GauntletError: as the flows do.
+    """
+    model = scenario.model
     declarations.declare(scenario, scenario.champion)
     collaborators.progress("writing what happened before")
     store = collaborators.open_store(collaborators.load_spec(model))
-    write_world(world, store, Window(scenario.chain.scale.start, scenario.challenger.trained_at))
-    made = make(scenario.champion, "the first version")
-    if made.outcome != Outcome.FIRST_VERSION:
-        return made
-    shadowed = make(scenario.challenger, scenario.title)
-    if shadowed.outcome != Outcome.START_ROLLOUT:
-        return shadowed
+    span = Window(scenario.chain.scale.start, scenario.challenger.trained_at)
+    write_world(scenario.world(), store, span)
+    for recipe, reason, wanted in (
+        (scenario.champion, "the first version", Outcome.FIRST_VERSION),
+        (scenario.challenger, scenario.title, Outcome.START_ROLLOUT),
+    ):
+        clock.move(recipe.trained_at)
+        declarations.declare(scenario, recipe)
+        materialize(model, recipe.trained_at, collaborators.materialization)
+        request = Request(model=model, as_of=recipe.trained_at, reason=reason)
+        on_report(retrain(request, collaborators.retraining))
+        result = ScenarioResult(scenario, collaborators.ledger.entries(model))
+        if result.outcome != wanted:
+            break
+    return result
+
+
+def run_live_days(
+    scenario: RolloutScenario,
+    collaborators: SimulationCollaborators,
+    clock: SettableClock,
+    open_client: OpenForecastClient,
+    on_report: OnReport = lambda _: None,
+) -> ScenarioResult:
+    """Run the live traffic of trained versions until the rollout ends.
+
+    Raises:
+        GauntletError: as the flows do, and when a service does not answer.
+    """
+    steps: list[ReleaseReport] = []
+    world, model = scenario.world(), scenario.model
+    clock.move(scenario.challenger.trained_at)
     first = scenario.challenger.trained_at.date()
     inventory = Inventory(world, first, scenario.chain.order_factor)
     with open_client(world, model, collaborators, clock) as client:

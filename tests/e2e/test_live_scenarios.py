@@ -1,0 +1,77 @@
+"""The two challengers of the demonstration in chains that order the predicted quantities.
+
+Forecasts come over HTTP from the real service, or from a nightly batch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.data.events import stream_prefix
+from pipelines.release.ledger import chain_errors
+from pipelines.release.registry import CHALLENGER, CHAMPION
+from pipelines.simulation.demo.rollout_demo import ScenarioResult
+from pipelines.simulation.demo.scenarios import BETTER_FORECAST, MEDIAN_FORECAST
+from pipelines.spec.predictions import LOG, prediction_log
+from pipelines.spec.scores import SCORES
+from tests.support.scenario_runner import run_in_folder
+
+BOTH_WAYS = pytest.mark.parametrize("batch", [False, True], ids=["over_http", "in_batch"])
+
+
+def verdicts(result: ScenarioResult) -> dict[str, str]:
+    return {one.name: one.verdict.value for one in result.last.findings}
+
+
+@pytest.mark.slow
+@BOTH_WAYS
+def test_a_better_forecast_is_promoted_by_its_canary(tmp_path: Path, batch: bool) -> None:
+    found, parts = run_in_folder(BETTER_FORECAST, tmp_path, batch=batch)
+    assert found.outcome == "promoted", (found.last.reasons, verdicts(found))
+    stages = [str(entry.transition.stage) for entry in found.chain if entry.transition]
+    assert stages == ["shadow", "canary", "promoted"]
+    assert not chain_errors(found.chain)
+    assert verdicts(found)["canary.primary"] == "pass"
+    assert parts.registry.alias("orders", CHAMPION) == "2"
+    store = parts.open_store(parts.load_spec("orders"))
+    logged = [one.key for one in store.list(stream_prefix(LOG, prediction_log("orders")))]
+    scored = [one.key for one in store.list(f"{SCORES}/orders/")]
+    nights = (found.last.as_of - BETTER_FORECAST.challenger.trained_at).days + 1
+    assert len(scored) == sum("/batch-" in key for key in logged) == (nights if batch else 0)
+    assert len(logged) >= nights
+    again, _ = run_in_folder(BETTER_FORECAST, tmp_path, batch=batch)
+    assert again.chain == found.chain, "a second run only returns the result"
+
+
+@pytest.mark.slow
+@BOTH_WAYS
+def test_only_the_canary_finds_that_orders_by_the_median_leave_shelves_empty(
+    tmp_path: Path, batch: bool
+) -> None:
+    """Its absolute error is smaller offline and live: only the packs sold show the harm.
+
+    The arms are drawn anew with every version's content, so some draws end it as inconclusive. No
+    draw may promote it, and no other metric may show harm.
+    """
+    found, parts = run_in_folder(MEDIAN_FORECAST, tmp_path, batch=batch)
+    found_verdicts = verdicts(found)
+    assert found.outcome in ("rolled_back", "inconclusive"), (found.last.reasons, found_verdicts)
+    assert set(found.harms) <= {"canary.harm.packs_sold"}
+    assert found_verdicts["canary.guardrail.packs_sold"] != "pass"
+    offline = [entry for entry in found.chain if entry.outcome == "start_rollout"]
+    primary = [one for one in offline[-1].findings if one.name == "recent_window.primary"]
+    assert primary[0].verdict == "pass"
+    assert primary[0].value is not None
+    assert primary[0].value > 0, "offline it looks better"
+    canary = [
+        entry
+        for entry in found.chain
+        if entry.transition and str(entry.transition.stage) == "canary"
+    ]
+    shadow = [one for one in canary[0].findings if one.name.startswith("shadow.")]
+    assert shadow, "the move into the canary says what shadow found"
+    assert all(one.verdict == "pass" for one in shadow if one.blocking)
+    assert parts.registry.alias("care_homes", CHAMPION) == "1"
+    assert parts.registry.alias("care_homes", CHALLENGER) is None
