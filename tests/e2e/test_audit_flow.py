@@ -13,9 +13,9 @@ from pipelines.core.findings import Verdict
 from pipelines.core.time import instant_text
 from pipelines.flows.audit import ManualAudit, audit_recipes, choose_pair
 from pipelines.release.budget import tries
+from tests.support.live.served_log import log_predictions
+from tests.support.live.simulated_log import Skew, served_features
 from tests.support.pharmacy import PLAIN, RICH, SECOND, Pharmacy, RetrainResult, declaration
-from tests.support.served_log import log_predictions
-from tests.support.simulated_log import Skew, served_features
 
 
 def logged(champion: Pharmacy, folder: Path, *skews: Skew) -> Pharmacy:

@@ -7,10 +7,8 @@ the whole program.
 
 from __future__ import annotations
 
-import resource
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,30 +18,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.core.errors import LockedError, Unavailable
-from pipelines.flows.retrain.request import StepReport
 from pipelines.release.registry import CHAMPION
-from tests.support.pharmacy import FIRST, RICH, SECOND, START, WEEK, Answer, Pharmacy, write_days
+from tests.support.pharmacy import FIRST, SECOND, START, WEEK, Pharmacy, write_days
+from tests.support.refused_input import newest, refused, untouched
 
 ORIGIN = datetime(1970, 1, 1)  # noqa: DTZ001 - a Parquet file without zones is the point
-
-
-def refused(answer: Answer, code: int, error: str, **said: str) -> dict[str, Any]:
-    """The error's JSON, after its exit code and name, and words of its parts."""
-    assert answer.code == code, (answer.out, answer.err)
-    told = answer.body
-    assert (told["kind"], told["error"], told["exit_code"]) == ("error", error, code)
-    assert told["what"]
-    for part, words in said.items():
-        assert words in told.get(part, ""), f"{part}: {told.get(part)!r}"
-    return told
-
-
-def untouched(pharmacy: Pharmacy) -> None:
-    """No version, no decision, nothing half-written."""
-    assert pharmacy.cli("ledger", "demand", "--json").body["entries"] == []
-    assert pharmacy.cli("champion", "demand", "--json").body["version"] is None
-    assert pharmacy.half_written() == []
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +40,6 @@ def pharmacy(days: Path, tmp_path: Path) -> Pharmacy:
     pharmacy = Pharmacy(tmp_path / "home", str(tmp_path / "store"))
     pharmacy.declare()
     return pharmacy
-
-
-def newest(pharmacy: Pharmacy, stream: str = "dispensing") -> Path:
-    """The newest object of a stream that a run as of ``FIRST`` reads."""
-    before = f"dt={FIRST:%Y-%m-%d}"
-    objects = (Path(pharmacy.store) / stream).glob("dt=*/*.parquet")
-    return max((path for path in objects if path.parent.name < before), key=str)
 
 
 def rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
@@ -279,193 +251,3 @@ def test_a_damaged_champion_is_refused_by_name(champion: Pharmacy, tmp_path: Pat
     assert caught.value.where == "demand version 1"  # type: ignore[attr-defined]
     assert len(pharmacy.parts().ledger.entries("demand")) == 1
     assert pharmacy.registry.alias("demand", CHAMPION) == "1"
-
-
-# Something goes away in the middle of a run
-
-
-def test_mlflow_away_when_the_version_is_to_be_registered(
-    champion: Pharmacy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All before it is kept; with MLflow back, the same command ends the run."""
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    pharmacy = Pharmacy(tmp_path / "home", champion.store)
-    pharmacy.declare()
-    (pharmacy.home / "cache").parent.mkdir(exist_ok=True)
-    shutil.copytree(champion.home / "cache", pharmacy.home / "cache")
-    away = pharmacy.cli_retrain(FIRST, "--json", GAUNTLET_MLFLOW_URI="http://127.0.0.1:9")
-    refused(
-        away,
-        5,
-        "unavailable",
-        what="MLflow does not answer",
-        where="http://127.0.0.1:9",
-        hint="run again",
-    )
-    untouched(pharmacy)
-    trained = next(pharmacy.home.glob("runs/demand/*/train.json"))
-    at = trained.stat().st_mtime_ns
-    back = pharmacy.cli_retrain(FIRST, "--json")
-    assert back.code == 0, back.err
-    assert (back.body["decision"]["outcome"], back.body["candidate"]) == ("first_version", "1")
-    assert trained.stat().st_mtime_ns == at  # it was not trained again
-
-
-@contextmanager
-def away(path: Path) -> Iterator[None]:
-    """A database that cannot be opened: a folder stands in its place."""
-    hidden = path.with_name(f"{path.name}.hidden")
-    path.rename(hidden)
-    path.mkdir()
-    try:
-        yield
-    finally:
-        path.rmdir()
-        hidden.rename(path)
-
-
-def test_the_ledger_away_when_the_decision_is_to_be_recorded(
-    champion: Pharmacy, tmp_path: Path
-) -> None:
-    pharmacy = champion.copy(tmp_path / "home")
-    pharmacy.declare(RICH)
-    taken: list[Any] = []
-
-    def tell(report: StepReport) -> None:
-        if report.step == "register":
-            gone = away(pharmacy.home / "ledger.db")
-            gone.__enter__()
-            taken.append(gone)
-
-    with pytest.raises(Unavailable) as caught:
-        pharmacy.retrain(SECOND, report=tell)
-    taken[0].__exit__(None, None, None)
-    assert (caught.value.exit_code, "ledger.db" in caught.value.where) == (5, True)
-    assert "run again" in caught.value.hint
-    assert pharmacy.registry.alias("demand", CHAMPION) == "1"
-    told = pharmacy.retrain(SECOND)
-    assert told.outcome == "promote"
-    assert [entry.outcome for entry in pharmacy.parts().ledger.entries("demand")] == [
-        "first_version",
-        "promote",
-    ]
-    assert [info.version for info in pharmacy.registry.versions("demand")] == ["1", "2"]
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A server of S3 that can be stopped and started again on its port with all it holds."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_MAX_ATTEMPTS": "1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    servers = [server]
-
-    class Switch:
-        address = f"http://127.0.0.1:{port}"
-
-        def off(self) -> None:
-            servers.pop().stop()
-
-        def on(self) -> None:
-            servers.append(ThreadedMotoServer(port=port, verbose=False))
-            servers[-1].start()
-
-    yield Switch()
-    for left in servers:
-        left.stop()
-
-
-def test_s3_away_while_objects_are_pulled(pharmacy: Pharmacy, s3: Any) -> None:
-    """What has been pulled stays; with S3 back, only the rest is pulled."""
-    import boto3
-
-    client = boto3.client("s3")
-    client.create_bucket(
-        Bucket="events", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
-    )
-    for path in Path(pharmacy.store).rglob("*.parquet"):
-        key = path.relative_to(pharmacy.store).as_posix()
-        client.put_object(Bucket="events", Key=key, Body=path.read_bytes())
-    remote = Pharmacy(pharmacy.home, "s3://events")
-    pulled: list[str] = []
-
-    def progress(text: str) -> None:
-        if ": pulled " in text:
-            pulled.append(text)
-            if len(pulled) == 2:
-                s3.off()
-
-    with pytest.raises(Unavailable) as caught:
-        remote.retrain(FIRST, parts=remote.parts(progress=progress), lineage="backfill")
-    assert caught.value.exit_code == 5
-    assert caught.value.hint
-    assert remote.half_written() == []
-    s3.on()
-    before = len(pulled)
-    told: list[str] = []
-    with pytest.raises(Exception, match=r"label|training"):  # three days are too little to learn
-        remote.retrain(FIRST, parts=remote.parts(progress=told.append), lineage="backfill")
-    assert next(remote.home.glob("runs/demand/*/snapshot.json"))
-    again = [text for text in told if text.startswith("dispensing: pulled ")]
-    total = int(pulled[0].split(" of ")[1].split()[0])
-    assert len(again) == total - before
-
-
-def test_a_disk_that_is_full_while_events_are_pulled(pharmacy: Pharmacy) -> None:
-    """No file may grow beyond what an open SQLite needs: the operating system itself says so."""
-    path = newest(pharmacy)
-    many = pa.concat_tables([pq.ParquetFile(path).read()] * 20)
-    pq.write_table(many, path, compression="none", use_dictionary=False)
-    assert path.stat().st_size > 100_000
-    assert pharmacy.cli("ledger", "demand", "--json").code == 0  # makes the databases
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, hard))
-    try:
-        answer = pharmacy.cli_retrain(FIRST, "--json")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    refused(answer, 5, "unavailable", what="no room left", hint="make room and run again")
-    untouched(pharmacy)
-    assert not list(pharmacy.home.glob("cache/snapshots/*"))
-    again = pharmacy.cli_retrain(FIRST, "--json")
-    assert (again.code, again.body["kind"]) == (0, "retraining")
-    assert list(pharmacy.home.glob("cache/snapshots/*.json"))
-
-
-# Two at once
-
-
-def test_a_second_retraining_of_the_same_model_is_told_who_is_at_work(
-    champion: Pharmacy, tmp_path: Path
-) -> None:
-    """And changes nothing: one version, one promotion."""
-    pharmacy = champion.copy(tmp_path / "home")
-    pharmacy.declare(RICH)
-    answers: dict[str, Answer] = {}
-    errors: list[LockedError] = []
-
-    def tell(report: StepReport) -> None:
-        if report.step in ("snapshot", "register"):
-            answers[report.step] = pharmacy.cli_retrain(SECOND, "--json")
-            with pytest.raises(LockedError) as caught:
-                pharmacy.retrain(SECOND)
-            errors.append(caught.value)
-
-    told = pharmacy.retrain(SECOND, report=tell)
-    for answer in answers.values():
-        refused(answer, 6, "locked", got="process", hint="wait for it")
-    assert len(errors) == 2
-    assert told.outcome == "promote"
-    entries = pharmacy.parts().ledger.entries("demand")
-    assert [entry.outcome for entry in entries] == ["first_version", "promote"]
-    assert [info.version for info in pharmacy.registry.versions("demand")] == ["1", "2"]

@@ -1,10 +1,9 @@
 """Retraining killed by SIGKILL at every step and inside steps, and run again.
 
 The killed process is a fork of one that has imported everything
-(``tests/support/fork_server.py``). It dies by its own hand, at an instant that the test names:
-just before it renames a file into place
-(Python's audit hooks tell), or before or after a call of the ledger or the registry. Nothing of
-the product is changed for it.
+(``tests/support/kills/fork_server.py``). It kills itself at a named moment: just before it renames
+a file into place (Python's audit hooks report it), or before or after a call of the ledger or the
+registry. Nothing of the product is changed for it.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ Live = Callable[[Pharmacy, str], int]
 @pytest.fixture(scope="module")
 def live() -> Iterator[Live]:
     """Retrains in a process of its own and says how that ended; place "" is to live on."""
-    script = [sys.executable, str(ROOT / "tests" / "support" / "fork_server.py")]
+    script = [sys.executable, str(ROOT / "tests" / "support" / "kills" / "fork_server.py")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
         script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment

@@ -21,7 +21,7 @@ from pipelines.settings import Settings
 from pipelines.spec.predictions import prediction_log as declared_log
 from pipelines.training.score import score
 from pipelines.wiring import connect
-from tests.support.simulated_log import prediction_log
+from tests.support.live.simulated_log import prediction_log
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 

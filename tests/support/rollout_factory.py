@@ -29,9 +29,9 @@ from pipelines.simulation.world import World
 from pipelines.spec.predictions import Arm, prediction_log
 from pipelines.spec.rollout import Rollout
 from pipelines.wiring import connect
+from tests.support.live.simulated_log import Service, service_log
 from tests.support.pharmacy import FIRST, RICH, SCALE, SECOND, SEED, START, Pharmacy, write_days
 from tests.support.shared_worlds import built_once
-from tests.support.simulated_log import Service, service_log
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 SHADOW = timedelta(days=2)

@@ -28,7 +28,7 @@ from pipelines.spec.predictions import prediction_log as declared_log
 from pipelines.training.fit import fit
 from pipelines.training.row_sets import AuditData
 from pipelines.training.score import score
-from tests.support.simulated_log import Skew, prediction_log, served_features
+from tests.support.live.simulated_log import Skew, prediction_log, served_features
 from tests.trap.order_size import (
     AS_OF,
     CHAIN,

@@ -18,6 +18,7 @@ from pipelines.core.findings import Finding, Verdict
 from pipelines.release.budget import tries
 from pipelines.simulation.faults import ColumnGone, FeedStopped, UnitChange
 from pipelines.simulation.scenarios import Scenario
+from tests.support.live.served_log import Production, log_days
 from tests.support.pharmacy import (
     FIRST,
     ON_HAND,
@@ -29,7 +30,6 @@ from tests.support.pharmacy import (
     sold,
     write_days,
 )
-from tests.support.served_log import Production, log_days
 
 DAY = timedelta(days=1)
 SERVING = {"every": "1d", "offset": "22h", "delay": "1h"}

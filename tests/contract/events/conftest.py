@@ -1,12 +1,17 @@
 """The small stream ``sales``; an S3 server, a bucket that keeps versions and one that does not."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from pipelines.adapters.objects.local import LocalStore
+from pipelines.flows.explore import Exploration
+from pipelines.spec.model import ModelSpec
+from tests.support.explored_home import Rows, declare, fill
 from tests.support.sales import sales_model, sales_rows
 
 __all__ = ["sales_model", "sales_rows"]
@@ -49,3 +54,17 @@ def versioned_bucket(s3_environment: str) -> str:
 @pytest.fixture
 def plain_bucket(s3_environment: str) -> str:
     return _bucket(versioned=False)
+
+
+@pytest.fixture(scope="module")
+def look(
+    tmp_path_factory: pytest.TempPathFactory,
+    sales_model: Callable[..., ModelSpec],
+    sales_rows: Rows,
+) -> Iterator[tuple[Exploration, Path]]:
+    folder = tmp_path_factory.mktemp("explore")
+    fill(LocalStore(folder / "store"), sales_rows(range(20)))
+    (folder / "secret").write_text("secret")
+    world = declare(folder / "home", sales_model(), store=str(folder / "store"))
+    with world.explore() as open_look:
+        yield open_look, folder

@@ -1,18 +1,9 @@
 """Exploring: the same answers from every kind of source, no way to write, no trace but reads."""
 
-import hashlib
-import io
 import itertools
-import os
-import re
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from importlib.util import find_spec
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,55 +11,31 @@ import ibis
 import psycopg
 import pyarrow as pa
 import pytest
-import yaml
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
 from pipelines.adapters.events.postgres import PostgresEvents
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.adapters.objects.s3 import S3Store
-from pipelines.cli.query import run_shell
 from pipelines.core.errors import GauntletError, SpecError, TimeError, Unavailable
-from pipelines.core.time import FixedClock
-from pipelines.data.ingest.partitions import write_events
-from pipelines.data.objects import ObjectStore
 from pipelines.data.snapshot import open_streams, take_snapshot
 from pipelines.features.frame import build_frame
-from pipelines.flows.explore import Exploration, open_exploration
-from pipelines.settings import Settings
+from pipelines.flows.explore import Exploration
 from pipelines.spec.model import ModelSpec
 from pipelines.wiring import connect_readers, open_sources
-from tests.support.pharmacy import Pharmacy
+from tests.support.explored_home import (
+    CLOCK,
+    DAY_10,
+    NOW,
+    WRITES,
+    Rows,
+    World,
+    declare,
+    fill,
+    listing,
+)
 
-Rows = Callable[..., pa.Table]
-NOW = datetime(2026, 2, 1, tzinfo=UTC)
-DAY_10 = datetime(2026, 1, 11, tzinfo=UTC)  # rows 0 to 9 are known by then
 _roles = itertools.count(1)
-
-
-@dataclass
-class World:
-    """A home with one declared model, and where its events are."""
-
-    settings: Settings
-    spec: ModelSpec
-
-    def explore(self, as_of: datetime | None = DAY_10) -> Exploration:
-        return open_exploration("sales", as_of, connect_readers(self.settings, clock=CLOCK))
-
-
-CLOCK = FixedClock(NOW)
-
-
-def declare(home: Path, spec: ModelSpec, **settings: Any) -> World:
-    (home / "models").mkdir(parents=True)
-    text = yaml.safe_dump(spec.as_json(), sort_keys=False)
-    (home / "models" / "sales.yaml").write_text(text, encoding="utf-8")
-    return World(Settings(home=home, models=home / "models", **settings), spec)
-
-
-def fill(store: ObjectStore, rows: pa.Table) -> None:
-    write_events(store, "sales", rows, "told_at")
 
 
 def create_table(url: str, rows: pa.Table) -> None:
@@ -136,43 +103,6 @@ def test_streams_and_frame_are_those_of_the_instant(world: World, tmp_path: Path
     assert seen.equals(frame.to_pandas()), "what is explored is not what training would see"
 
 
-WRITES = (
-    "CREATE TABLE copy AS SELECT * FROM sales",
-    "INSERT INTO sales SELECT * FROM sales",
-    "UPDATE sales SET units = 0",
-    "DELETE FROM sales",
-    "DROP TABLE sales",
-    "ALTER TABLE sales ADD COLUMN a INTEGER",
-    "CREATE OR REPLACE VIEW frame AS SELECT 1",
-    "COPY sales TO '{folder}/out.csv'",
-    "COPY (SELECT 1) TO '{folder}/out.parquet' (FORMAT parquet)",
-    "EXPORT DATABASE '{folder}/out'",
-    "ATTACH '{folder}/out.db'",
-    "ATTACH ':memory:' AS other",
-    "INSTALL httpfs",
-    "SET enable_external_access = true",
-    "SET lock_configuration = false",
-    "SELECT 1; DROP TABLE sales",
-    "EXPLAIN ANALYZE INSERT INTO sales SELECT * FROM sales",
-    "SELECT * FROM read_text('{folder}/secret')",
-    "SELECT * FROM '{folder}/secret'",
-)
-
-
-@pytest.fixture(scope="module")
-def look(
-    tmp_path_factory: pytest.TempPathFactory,
-    sales_model: Callable[..., ModelSpec],
-    sales_rows: Rows,
-) -> Iterator[tuple[Exploration, Path]]:
-    folder = tmp_path_factory.mktemp("explore")
-    fill(LocalStore(folder / "store"), sales_rows(range(20)))
-    (folder / "secret").write_text("secret")
-    world = declare(folder / "home", sales_model(), store=str(folder / "store"))
-    with world.explore() as open_look:
-        yield open_look, folder
-
-
 @pytest.mark.parametrize("write", WRITES, ids=lambda write: write.split(" '")[0])
 def test_a_write_fails_and_says_so(look: tuple[Exploration, Path], write: str) -> None:
     exploration, folder = look
@@ -230,17 +160,6 @@ def test_a_stream_cannot_hide_behind_the_frame(
     world = declare(tmp_path / "home", ModelSpec.model_validate(renamed))
     with pytest.raises(SpecError, match="'frame' cannot be explored"):
         world.explore()
-
-
-def listing(folder: Path) -> dict[str, tuple[int, str]]:
-    """Every file's time of change and content."""
-    return {
-        str(path.relative_to(folder)): (
-            path.stat().st_mtime_ns,
-            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "",
-        )
-        for path in sorted(folder.rglob("*"))
-    }
 
 
 def test_a_folder_is_left_as_it_was_and_the_home_gains_only_its_own(
@@ -353,107 +272,3 @@ def test_a_reader_who_is_shown_less_leaves_nothing_that_retraining_trusts(
     assert isinstance(sources["sales"], PostgresEvents)
     snapshot = take_snapshot(world.spec.streams, NOW, sources, tmp_path / "home" / "cache")
     assert snapshot.streams["sales"].rows == 20
-
-
-@pytest.fixture
-def shop(tmp_path: Path, sales_model: Callable[..., ModelSpec], sales_rows: Rows) -> Pharmacy:
-    fill(LocalStore(tmp_path / "store"), sales_rows(range(20)))
-    declare(tmp_path / "home", sales_model())
-    return Pharmacy(tmp_path / "home", str(tmp_path / "store"))
-
-
-AT = ("explore", "sales", "--as-of", "2026-01-11T00:00:00Z")
-
-
-def test_one_query_is_answered_as_a_table_or_as_json(shop: Pharmacy) -> None:
-    last = "max(known_time)::TIMESTAMPTZ AS last"
-    query = f"SELECT shop, count(*) AS sales, {last} FROM sales GROUP BY shop"
-    told = shop.cli(*AT, "--sql", f"{query} ORDER BY shop")
-    assert told.code == 0, told.err
-    assert told.out.splitlines()[0].split() == ["shop", "sales", "last"]
-    assert told.out.splitlines()[1].split()[:2] == ["shop-0", "4"]
-    body = shop.cli(*AT, "--sql", f"{query} ORDER BY shop", "--json").body
-    assert body["columns"] == ["shop", "sales", "last"]
-    assert body["rows"][0] == ["shop-0", 4, "2026-01-10 18:00:00+00:00"]
-    assert shop.cli(*AT, "--json").code == 2, "--json without a query"
-    assert shop.cli(*AT, "--python", "--sql", query).code == 2, "which of the two?"
-
-
-@contextmanager
-def standard_input(file: Path) -> Iterator[None]:
-    """The file as the standard input of this process and of its children."""
-    kept = os.dup(0)
-    with file.open() as typed:
-        os.dup2(typed.fileno(), 0)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 0)
-        os.close(kept)
-
-
-def piped(shop: Pharmacy, statements: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from pipelines.cli import main; main()", *AT]
-    return subprocess.run(
-        command,
-        input=statements,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | shop.environment,
-    )
-
-
-def test_a_pipe_is_answered_statement_by_statement_and_ends_with_a_mistake(
-    shop: Pharmacy,
-) -> None:
-    told = piped(shop, ".tables\n.schema sales\nSELECT count(*) AS n\nFROM sales;\nSELECT 7 AS m")
-    assert told.returncode == 0, told.stderr
-    words = set(re.findall(r"\w+", re.sub(r"\x1b\[[\d;]*m", " ", told.stdout)))
-    assert {"frame", "sales", "due", "TIMESTAMP", "n", "10", "m", "7"} <= words
-    told = piped(shop, "DELETE FROM sales;\nSELECT 7 AS m;\n")
-    assert told.returncode == 1
-    assert "writes nowhere" in told.stderr
-    assert "7" not in told.stdout, "what stands behind a mistake was done"
-
-
-PROGRAM_WRITES = (
-    ".output {folder}/out.txt",
-    ".once {folder}/out.txt",
-    ".shell touch {folder}/out.txt",
-    ".open {folder}/out.db",
-    ".import {folder}/secret sales",
-    ".read {folder}/secret",
-    ".log {folder}/out.txt",
-    ".cd {folder}",
-)
-
-
-@pytest.mark.parametrize(
-    "write", [*WRITES, *PROGRAM_WRITES], ids=lambda write: write.split(" '")[0]
-)
-def test_a_write_in_the_shell_fails_too(
-    look: tuple[Exploration, Path], write: str, tmp_path: Path
-) -> None:
-    exploration, folder = look
-    before = listing(folder)
-    (tmp_path / "typed").write_text(write.format(folder=folder) + "\n")
-    with standard_input(tmp_path / "typed"), pytest.raises(GauntletError, match="writes nowhere"):
-        run_shell(exploration.database, tmp_path / "history")
-    assert listing(folder) == before, "something was written"
-
-
-@pytest.mark.skipif(find_spec("IPython") is not None, reason="IPython wants a terminal")
-def test_a_python_session_has_everything_ready(
-    shop: Pharmacy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    typed = "print(len(sql('FROM sales')), list(streams), spec.name, frame.count().execute() > 0)\n"
-    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    told = shop.cli(*AT, "--python")
-    assert told.code == 0, told.err
-    assert "10 ['sales'] sales True" in told.out
-
-
-def test_ledger_registry_and_online_store_are_not_opened(shop: Pharmacy) -> None:
-    assert shop.cli(*AT, "--sql", "SELECT 1").code == 0
-    assert sorted(path.name for path in shop.home.iterdir()) == ["explore", "models"]

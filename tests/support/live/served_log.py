@@ -20,8 +20,8 @@ from pipelines.flows.features.materialize import materialize
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import prediction_log as declared_log
 from pipelines.training.score import score
+from tests.support.live.simulated_log import prediction_log
 from tests.support.pharmacy import Pharmacy
-from tests.support.simulated_log import prediction_log
 
 Serve = Callable[[ModelSpec, pd.DataFrame], pd.DataFrame]
 

@@ -16,7 +16,7 @@ from pipelines.simulation.demo.rollout_demo import ScenarioResult
 from pipelines.simulation.demo.scenarios import BETTER_FORECAST, MEDIAN_FORECAST
 from pipelines.spec.predictions import LOG, prediction_log
 from pipelines.spec.scores import SCORES
-from tests.support.scenario_runner import run_in_folder
+from tests.support.live.scenario_runner import run_in_folder
 
 BOTH_WAYS = pytest.mark.parametrize("batch", [False, True], ids=["over_http", "in_batch"])
 

@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 import ibis  # noqa: F401
 import matplotlib.figure  # noqa: F401

@@ -11,8 +11,8 @@ from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.gates.canary.verdict import judge_canary
 from pipelines.release.registry import CHAMPION
 from pipelines.simulation.demo.rollout_demo import ScenarioResult
-from tests.support.rollout_scenarios import FULL_SHELVES, ONE_REGION
-from tests.support.scenario_runner import run_in_folder
+from tests.support.live.rollout_scenarios import FULL_SHELVES, ONE_REGION
+from tests.support.live.scenario_runner import run_in_folder
 
 LEVEL = 0.05  # of one canary: 0.2 a year over 4 tries, as the scenarios declare
 

@@ -1,0 +1,125 @@
+"""``gauntlet explore``: one query, a pipe of statements, and the shells."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from pipelines.adapters.objects.local import LocalStore
+from pipelines.cli.query import run_shell
+from pipelines.core.errors import GauntletError
+from pipelines.flows.explore import Exploration
+from pipelines.spec.model import ModelSpec
+from tests.support.explored_home import WRITES, Rows, declare, fill, listing
+from tests.support.pharmacy import Pharmacy
+
+
+@pytest.fixture
+def shop(tmp_path: Path, sales_model: Callable[..., ModelSpec], sales_rows: Rows) -> Pharmacy:
+    fill(LocalStore(tmp_path / "store"), sales_rows(range(20)))
+    declare(tmp_path / "home", sales_model())
+    return Pharmacy(tmp_path / "home", str(tmp_path / "store"))
+
+
+AT = ("explore", "sales", "--as-of", "2026-01-11T00:00:00Z")
+
+
+def test_one_query_is_answered_as_a_table_or_as_json(shop: Pharmacy) -> None:
+    last = "max(known_time)::TIMESTAMPTZ AS last"
+    query = f"SELECT shop, count(*) AS sales, {last} FROM sales GROUP BY shop"
+    told = shop.cli(*AT, "--sql", f"{query} ORDER BY shop")
+    assert told.code == 0, told.err
+    assert told.out.splitlines()[0].split() == ["shop", "sales", "last"]
+    assert told.out.splitlines()[1].split()[:2] == ["shop-0", "4"]
+    body = shop.cli(*AT, "--sql", f"{query} ORDER BY shop", "--json").body
+    assert body["columns"] == ["shop", "sales", "last"]
+    assert body["rows"][0] == ["shop-0", 4, "2026-01-10 18:00:00+00:00"]
+    assert shop.cli(*AT, "--json").code == 2, "--json without a query"
+    assert shop.cli(*AT, "--python", "--sql", query).code == 2, "which of the two?"
+
+
+@contextmanager
+def standard_input(file: Path) -> Iterator[None]:
+    """The file as the standard input of this process and of its children."""
+    kept = os.dup(0)
+    with file.open() as typed:
+        os.dup2(typed.fileno(), 0)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
+
+
+def piped(shop: Pharmacy, statements: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from pipelines.cli import main; main()", *AT]
+    return subprocess.run(
+        command,
+        input=statements,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | shop.environment,
+    )
+
+
+def test_a_pipe_is_answered_statement_by_statement_and_ends_with_a_mistake(
+    shop: Pharmacy,
+) -> None:
+    told = piped(shop, ".tables\n.schema sales\nSELECT count(*) AS n\nFROM sales;\nSELECT 7 AS m")
+    assert told.returncode == 0, told.stderr
+    words = set(re.findall(r"\w+", re.sub(r"\x1b\[[\d;]*m", " ", told.stdout)))
+    assert {"frame", "sales", "due", "TIMESTAMP", "n", "10", "m", "7"} <= words
+    told = piped(shop, "DELETE FROM sales;\nSELECT 7 AS m;\n")
+    assert told.returncode == 1
+    assert "writes nowhere" in told.stderr
+    assert "7" not in told.stdout, "what stands behind a mistake was done"
+
+
+PROGRAM_WRITES = (
+    ".output {folder}/out.txt",
+    ".once {folder}/out.txt",
+    ".shell touch {folder}/out.txt",
+    ".open {folder}/out.db",
+    ".import {folder}/secret sales",
+    ".read {folder}/secret",
+    ".log {folder}/out.txt",
+    ".cd {folder}",
+)
+
+
+@pytest.mark.parametrize(
+    "write", [*WRITES, *PROGRAM_WRITES], ids=lambda write: write.split(" '")[0]
+)
+def test_a_write_in_the_shell_fails_too(
+    look: tuple[Exploration, Path], write: str, tmp_path: Path
+) -> None:
+    exploration, folder = look
+    before = listing(folder)
+    (tmp_path / "typed").write_text(write.format(folder=folder) + "\n")
+    with standard_input(tmp_path / "typed"), pytest.raises(GauntletError, match="writes nowhere"):
+        run_shell(exploration.database, tmp_path / "history")
+    assert listing(folder) == before, "something was written"
+
+
+@pytest.mark.skipif(find_spec("IPython") is not None, reason="IPython wants a terminal")
+def test_a_python_session_has_everything_ready(
+    shop: Pharmacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = "print(len(sql('FROM sales')), list(streams), spec.name, frame.count().execute() > 0)\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    told = shop.cli(*AT, "--python")
+    assert told.code == 0, told.err
+    assert "10 ['sales'] sales True" in told.out
+
+
+def test_ledger_registry_and_online_store_are_not_opened(shop: Pharmacy) -> None:
+    assert shop.cli(*AT, "--sql", "SELECT 1").code == 0
+    assert sorted(path.name for path in shop.home.iterdir()) == ["explore", "models"]

@@ -1,0 +1,338 @@
+"""Commands killed at random moments and run again, compared with commands that ran undisturbed.
+
+    python -m tests.support.kills.campaign --kills 200 --seed 1
+
+A scenario is a row of commands. Each is run once undisturbed; the home and the store before it are
+kept. A trial restores them, kills the command at a random moment up to three times, each time
+where it starts again, then lets it finish. The exit code, ledger, aliases, versions, hashes and
+rows must then be those of the undisturbed run. All of this happens at one path, because MLflow
+stores absolute paths.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.csv
+import pyarrow.parquet
+
+from pipelines.core.time import Window, instant_text
+from pipelines.simulation.world import World
+from pipelines.wiring import connect
+from tests.support.kills.command_server import Ended, Order
+from tests.support.pharmacy import FIRST, PLAIN, RICH, ROOT, SCALE, SECOND, SEED, START, Pharmacy
+from tests.support.pharmacy import write_days as write_history
+from tests.support.rollout_factory import (
+    BUDGET,
+    CANARY,
+    HOUR,
+    ROLLOUT,
+    VERDICT,
+    Traffic,
+    sales_factor,
+    salt_of,
+    write_sales,
+)
+
+DAY = timedelta(days=1)
+SERVING = {"every": "1h", "delay": "15m", "ttl": "9000d"}
+MOST_KILLS = 3  # of one command in a row
+Prepare = Callable[[Pharmacy], object]
+
+
+def nothing(_: Pharmacy) -> None:
+    """A command that needs no preparation."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of a scenario.
+
+    Arguments:
+        words: arguments of ``gauntlet``; ``{folder}`` is the folder with files to import.
+        now: the instant at which it runs.
+        prepare: what happens before it.
+    """
+
+    words: tuple[str, ...]
+    now: datetime
+    prepare: Prepare = nothing
+
+    @property
+    def name(self) -> str:
+        """The command as a person would type it."""
+        return " ".join(self.words)
+
+
+def retrain(as_of: datetime, now: datetime, prepare: Prepare) -> Command:
+    """``gauntlet retrain`` as of an instant."""
+    return Command(("retrain", "demand", "--as-of", instant_text(as_of)), now, prepare)
+
+
+def _new_home(pharmacy: Pharmacy) -> None:
+    """A declaration, events until ``FIRST`` and files with a week more; no home."""
+    write_history(Path(pharmacy.store), START, FIRST)
+    pharmacy.declare(PLAIN)
+    folder = pharmacy.home.parent / "files"
+    folder.mkdir()
+    events = World(SCALE, SEED).events(Window(FIRST, SECOND + DAY))
+    pyarrow.csv.write_csv(events["dispensing"], folder / "dispensing.csv")
+    pyarrow.parquet.write_table(events["stock"], folder / "stock.parquet")
+
+
+def _richer(pharmacy: Pharmacy) -> None:
+    pharmacy.declare(RICH)
+
+
+def _served(pharmacy: Pharmacy) -> None:
+    pharmacy.declare(RICH, serving=SERVING)
+
+
+def _with_rollout(pharmacy: Pharmacy) -> None:
+    write_history(Path(pharmacy.store), SECOND, SECOND)
+    pharmacy.declare(RICH, rollout=ROLLOUT, gates=BUDGET)
+
+
+def _history(pharmacy: Pharmacy) -> None:
+    write_history(Path(pharmacy.store), START, SECOND)
+    pharmacy.declare()
+
+
+def _shadow_traffic(pharmacy: Pharmacy) -> None:
+    Traffic().log(pharmacy, SECOND + HOUR, CANARY)
+    write_sales(Path(pharmacy.store), SECOND, CANARY, "", 0, sales_factor(1.4))
+
+
+def _canary_traffic(pharmacy: Pharmacy) -> None:
+    salt = salt_of_trial(pharmacy)
+    write_sales(Path(pharmacy.store), CANARY, VERDICT, salt, 0.5, sales_factor(1.4))
+    Traffic().log(pharmacy, CANARY + HOUR, VERDICT)
+
+
+def salt_of_trial(pharmacy: Pharmacy) -> str:
+    """The salt of the challenger on trial."""
+    move = connect(pharmacy.settings).ledger.entries("demand")[-1].transition
+    return move.salt if move else salt_of(pharmacy)
+
+
+LATER = SECOND + 2 * DAY
+OFFLINE = (
+    Command(("import", "demand", "dispensing", "{folder}/dispensing.csv"), LATER, _new_home),
+    Command(("import", "demand", "stock", "{folder}/stock.parquet"), LATER),
+    retrain(FIRST, LATER, nothing),
+    retrain(SECOND, LATER, _richer),
+    Command(("materialize", "demand", "--as-of", instant_text(FIRST)), LATER, _served),
+    Command(("materialize", "demand", "--as-of", instant_text(SECOND)), LATER),
+    Command(("score", "demand", "--as-of", instant_text(SECOND)), LATER),
+    Command(("rollback", "demand", "--reason", "it sells nothing"), LATER),
+)
+ROLLOUT_STEPS = (
+    retrain(FIRST, FIRST, _history),
+    retrain(SECOND, SECOND, _with_rollout),
+    Command(("release", "demand"), SECOND),
+    Command(("release", "demand"), CANARY, _shadow_traffic),
+    Command(("release", "demand"), VERDICT, _canary_traffic),
+    Command(("release", "demand"), VERDICT),
+    Command(("rollback", "demand", "--reason", "it sells nothing"), VERDICT),
+)
+SCENARIOS = {"offline": OFFLINE, "rollout": ROLLOUT_STEPS}
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A command that ran undisturbed.
+
+    Arguments:
+        before: copy of the folder before it.
+        ended: how it ended.
+        state: the state after it.
+    """
+
+    command: Command
+    before: Path
+    ended: Ended
+    state: dict[str, Any]
+
+
+@dataclass
+class Trial:
+    """A command that was killed and run again.
+
+    Arguments:
+        kills: moments at which it was killed, in words.
+        problems: differences from the undisturbed run; none if all is well.
+    """
+
+    command: Command
+    kills: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+class Server:
+    """The process that runs commands (``command_server.py``)."""
+
+    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+        self._process, self.folder = process, folder
+        self.output = folder / "output.txt"
+
+    def run(self, words: Sequence[str], now: datetime, **kill: Any) -> Ended:
+        """Run a command to its end, or kill it."""
+        pharmacy = pharmacy_in(self.folder / "work")
+        order = Order(
+            words=[word.format(folder=self.folder / "work" / "files") for word in words],
+            environment=pharmacy.environment,
+            now=now.isoformat(),
+            output=str(self.output),
+            **kill,
+        )
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            raise RuntimeError("the server has no pipes")
+        stdin.write(json.dumps(dataclasses.asdict(order)) + "\n")
+        stdin.flush()
+        return Ended(**json.loads(stdout.readline()))
+
+    def state(self, now: datetime) -> dict[str, Any]:
+        """The state of the home and the store, read by a process of its own."""
+        pharmacy = pharmacy_in(self.folder / "work")
+        ended = self.run(("state", str(pharmacy.home), pharmacy.store), now)
+        text = self.output.read_text(encoding="utf-8")
+        if ended.code:
+            raise RuntimeError(text)
+        state: dict[str, Any] = json.loads(text.splitlines()[-1])
+        return state
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[Server]:
+    """A server that works in an empty folder."""
+    script = [sys.executable, str(ROOT / "tests" / "support" / "kills" / "command_server.py")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+    ) as process:
+        try:
+            yield Server(process, folder)
+        finally:
+            process.kill()
+
+
+def pharmacy_in(work: Path) -> Pharmacy:
+    """The pharmacy of a working folder."""
+    return Pharmacy(work / "home", str(work / "store"))
+
+
+def run_undisturbed(server: Server, name: str, commands: Sequence[Command]) -> list[Undisturbed]:
+    """Run the commands of a scenario, and keep the folder before each."""
+    work, found = server.folder / "work", []
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    for number, command in enumerate(commands):
+        command.prepare(pharmacy_in(work))
+        before = server.folder / "before" / f"{name}-{number}"
+        shutil.copytree(work, before)
+        ended = server.run(command.words, command.now)
+        if ended.code not in (0, 2, 3):
+            raise RuntimeError(f"{command.name}: {server.output.read_text()}")
+        found.append(Undisturbed(command, before, ended, server.state(command.now)))
+    return found
+
+
+def run_trial(server: Server, twin: Undisturbed, chance: random.Random) -> Trial:
+    """Kill a command at random moments, let it finish, and compare."""
+    work, trial = server.folder / "work", Trial(twin.command)
+    shutil.rmtree(work)
+    shutil.copytree(twin.before, work)
+    for _ in range(MOST_KILLS):
+        if chance.random() < 0.5:
+            kill: dict[str, Any] = {"after_s": chance.uniform(0, twin.ended.seconds)}
+        else:
+            kill = {"at_change": chance.randint(1, max(twin.ended.changes, 1))}
+        ended = server.run(twin.command.words, twin.command.now, **kill)
+        if ended.code != -signal.SIGKILL:
+            break
+        trial.kills.append(", ".join(f"{key} {value:.6g}" for key, value in kill.items()))
+    last = server.run(twin.command.words, twin.command.now)
+    if last.code != twin.ended.code:
+        text = server.output.read_text(encoding="utf-8").strip()[-600:]
+        trial.problems.append(f"exit code {last.code} instead of {twin.ended.code}: {text}")
+    trial.problems += differences(server.state(twin.command.now), twin.state)
+    return trial
+
+
+def differences(found: dict[str, Any], wanted: dict[str, Any], place: str = "") -> list[str]:
+    """Where two states differ, one line each."""
+    lines = []
+    for key in sorted(found.keys() | wanted.keys()):
+        here, there = found.get(key), wanted.get(key)
+        if isinstance(here, dict) and isinstance(there, dict):
+            lines += differences(here, there, f"{place}{key}.")
+        elif here != there:
+            lines.append(f"{place}{key}: {str(here)[:300]} instead of {str(there)[:300]}")
+    return lines
+
+
+def run_campaign(
+    folder: Path, kills: int, seed: int, scenarios: Sequence[str], report: Callable[[Trial], None]
+) -> list[Trial]:
+    """Run trials until enough commands were killed; each command gets its turn.
+
+    Arguments:
+        folder: an empty folder.
+        kills: how many kills, at least.
+        seed: of the random moments.
+        scenarios: names of scenarios.
+        report: called with each trial.
+    """
+    chance, trials = random.Random(seed), []
+    with running_server(folder) as server:
+        twins = [
+            twin for name in scenarios for twin in run_undisturbed(server, name, SCENARIOS[name])
+        ]
+        while sum(len(trial.kills) for trial in trials) < kills:
+            trial = run_trial(server, twins[len(trials) % len(twins)], chance)
+            trials.append(trial)
+            report(trial)
+    return trials
+
+
+def _print(trial: Trial) -> None:
+    sign = "differs" if trial.problems else "same"
+    print(f"{sign:8} {trial.command.name}: killed {'; '.join(trial.kills) or 'never'}", flush=True)
+    for problem in trial.problems[:8]:
+        print(f"         {problem}", flush=True)
+
+
+def main() -> None:
+    """Run the campaign; exit code 1 if a state differs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--scenario", choices=sorted(SCENARIOS), action="append")
+    arguments = parser.parse_args()
+    names = arguments.scenario or sorted(SCENARIOS)
+    with tempfile.TemporaryDirectory(prefix="gauntlet-kills-") as folder:
+        trials = run_campaign(Path(folder), arguments.kills, arguments.seed, names, _print)
+    killed = sum(len(trial.kills) for trial in trials)
+    wrong = sum(bool(trial.problems) for trial in trials)
+    print(f"{killed} kills in {len(trials)} trials; {wrong} ended otherwise than undisturbed")
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Everything that commands leave behind, in a form that two homes can be compared by."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipelines.release.ledger import chain_errors
+from pipelines.release.registry import CHALLENGER, CHAMPION
+from pipelines.settings import Settings
+from pipelines.wiring import connect
+
+MODEL = "demand"
+
+
+def print_state(home: Path, store: Path) -> None:
+    """Print the state of a home and its store as JSON."""
+    print(json.dumps(state_of(home, store), sort_keys=True, default=str))
+
+
+def state_of(home: Path, store: Path) -> dict[str, Any]:
+    """Ledger, aliases, versions with their hashes, rows of the stores, and unfinished files."""
+    if not (home / "ledger.db").exists():
+        return {"files": _files(store), "drafts": _drafts(home, store)}
+    parts = connect(Settings())
+    entries = parts.ledger.entries(MODEL)
+    versions = parts.registry.versions(MODEL)
+    return {
+        "ledger": [entry.as_json() for entry in entries],
+        "chain_errors": [str(error) for error in chain_errors(entries)],
+        "aliases": {name: parts.registry.alias(MODEL, name) for name in (CHAMPION, CHALLENGER)},
+        "versions": {info.version: info.as_json() for info in versions},
+        "tags": {info.version: parts.registry.tags(MODEL, info.version) for info in versions},
+        "online": _online(home / "online.db"),
+        "runs": _files(home / "runs"),
+        "releases": _files(home / "releases"),
+        "files": _files(store),
+        "drafts": _drafts(home, store),
+    }
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """The hash of each file by its path; of a table its sorted rows."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(_content(path)).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+def _content(path: Path) -> bytes:
+    if path.suffix != ".parquet":
+        return path.read_bytes()
+    rows = pd.read_parquet(path)
+    return rows.sort_values([*rows.columns], ignore_index=True).to_csv().encode()
+
+
+def _drafts(*folders: Path) -> list[str]:
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.name.startswith(".draft")
+    )
+
+
+def _online(database: Path) -> list[str]:
+    """The rows of each table, as text; row numbers are drawn anew in each materialization."""
+    if not database.exists():
+        return []
+    with closing(sqlite3.connect(database)) as connection:
+        return sorted(_rows(connection))
+
+
+def _rows(connection: sqlite3.Connection) -> Iterator[str]:
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    for (table,) in tables:
+        for row in connection.execute(f'SELECT * FROM "{table}"'):
+            yield f"{table}: " + ", ".join(str(value) for value in row)

@@ -1,0 +1,33 @@
+"""Errors of the command line, and a home with three days of events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.support.pharmacy import FIRST, Answer, Pharmacy
+
+
+def refused(answer: Answer, code: int, error: str, **said: str) -> dict[str, Any]:
+    """The error's JSON, after its exit code and name, and words of its parts."""
+    assert answer.code == code, (answer.out, answer.err)
+    told = answer.body
+    assert (told["kind"], told["error"], told["exit_code"]) == ("error", error, code)
+    assert told["what"]
+    for part, words in said.items():
+        assert words in told.get(part, ""), f"{part}: {told.get(part)!r}"
+    return told
+
+
+def untouched(pharmacy: Pharmacy) -> None:
+    """No version, no decision, nothing half-written."""
+    assert pharmacy.cli("ledger", "demand", "--json").body["entries"] == []
+    assert pharmacy.cli("champion", "demand", "--json").body["version"] is None
+    assert pharmacy.half_written() == []
+
+
+def newest(pharmacy: Pharmacy, stream: str = "dispensing") -> Path:
+    """The newest object of a stream that a run as of ``FIRST`` reads."""
+    before = f"dt={FIRST:%Y-%m-%d}"
+    objects = (Path(pharmacy.store) / stream).glob("dt=*/*.parquet")
+    return max((path for path in objects if path.parent.name < before), key=str)
