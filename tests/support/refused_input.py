@@ -8,15 +8,15 @@ from typing import Any
 from tests.support.pharmacy import FIRST, Answer, Pharmacy
 
 
-def refused(answer: Answer, code: int, error: str, **said: str) -> dict[str, Any]:
+def refused(answer: Answer, code: int, error: str, **parts: str) -> dict[str, Any]:
     """The error's JSON, after its exit code and name, and words of its parts."""
     assert answer.code == code, (answer.out, answer.err)
-    told = answer.body
-    assert (told["kind"], told["error"], told["exit_code"]) == ("error", error, code)
-    assert told["what"]
-    for part, words in said.items():
-        assert words in told.get(part, ""), f"{part}: {told.get(part)!r}"
-    return told
+    found = answer.body
+    assert (found["kind"], found["error"], found["exit_code"]) == ("error", error, code)
+    assert found["what"]
+    for part, words in parts.items():
+        assert words in found.get(part, ""), f"{part}: {found.get(part)!r}"
+    return found
 
 
 def untouched(pharmacy: Pharmacy) -> None:
