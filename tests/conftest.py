@@ -17,9 +17,9 @@ from tests.support import servers, shared_worlds
 # The longest files and folders first, so that all workers end together.
 LONGEST_FIRST = (
     "deploy/test_release_components.py",
-    "e2e/live/test_live_scenarios.py",
-    "e2e/live/test_live_effects.py",
+    "e2e/live",
     "dags/test_dag_run.py",
+    "e2e/test_killed.py",
     "real",
     "e2e",
     "trap",
