@@ -20,7 +20,8 @@ class RollbackRequest:
     Arguments:
         run: id of this rollback; repeating it with the same id does nothing more.
         reason: why, in a sentence; it is stored in the ledger.
-        to: a version that has been champion in this lineage; None: see ``champion_before``.
+        to: a version that has been champion in this lineage. None: the champion before the current
+            one (``champion_before``); right after another rollback, nothing more happens.
     """
 
     model: str
@@ -37,7 +38,7 @@ def rollback(
     clock: Clock,
     check_servable: Callable[[str], object] = lambda _: None,
 ) -> Entry:
-    """Make a former champion of the lineage champion again, at once.
+    """Make a former champion of the lineage champion again, at once. Safe to repeat.
 
     Arguments:
         check_servable: called with the version before anything is recorded; raises when the
@@ -61,6 +62,9 @@ def rollback(
     if done:
         return done[0]
     chain = ledger.entries(model, lineage)
+    last = next((entry for entry in reversed(chain) if entry.moves), None)
+    if to is None and last is not None and last.kind == "rollback":
+        return last  # repeated: to go further back, name the version
     before = chain[-1].champion_after if chain else None
     former = {entry.champion_after for entry in chain} - {before, None}
     to = to or champion_before(chain)
@@ -100,8 +104,7 @@ def rollback(
 def champion_before(chain: Sequence[Entry]) -> str | None:
     """The champion that a rollback restores by default: the one before the current one.
 
-    A second rollback goes one more version back. It never restores a version that an earlier
-    rollback removed.
+    It never restores a version that an earlier rollback removed.
     """
     former: list[str | None] = []
     for entry in chain:

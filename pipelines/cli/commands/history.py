@@ -154,7 +154,7 @@ def rollback(
 ) -> None:
     """Restore a former champion at once. Needs a reason.
 
-    Without --to, a second rollback goes back one more version.
+    Safe to repeat. To go back further than one version, name the version with --to.
     """
     from pipelines.release.rollback import RollbackRequest
     from pipelines.release.rollback import rollback as roll_back

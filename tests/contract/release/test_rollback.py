@@ -27,18 +27,31 @@ def test_a_rollback(home: Home, first: str) -> None:
     home.check(first)
 
 
-def test_a_second_rollback_leads_further_back_and_never_forth(home: Home, first: str) -> None:
+def test_a_repeated_rollback_changes_nothing_and_a_further_one_names_its_version(
+    home: Home, first: str
+) -> None:
+    with pytest.raises(GauntletError, match="nothing to roll back to") as raised:
+        home.rollback("undo-0")
+    assert f"champion is version {first}" in raised.value.got
     second, third = home.register("run-2"), home.register("run-3")
     home.promote(inputs("run-2", second, first))
     home.promote(inputs("run-3", third, second))
-    assert home.rollback("undo-1").champion_after == second
-    assert home.rollback("undo-2").champion_after == first, "the harmful one is back"
-    with pytest.raises(GauntletError, match="nothing to roll back to") as told:
-        home.rollback("undo-3")
-    assert f"champion is version {first}" in told.value.got
+    undone = home.rollback("undo-1")
+    assert undone.champion_after == second
+    assert home.rollback("undo-2") == undone, "a killed command, run again, goes no further"
+    assert home.rollback("undo-3", first).champion_after == first
+    assert home.rollback("undo-4").champion_after == first
     home.check(first)
     assert home.rollback("redo-1", third).champion_after == third, "a person may name it"
-    assert home.rollback("undo-4").champion_after == first
+    home.check(third)
+
+
+def test_a_rollback_never_restores_a_version_that_was_rolled_back(home: Home, first: str) -> None:
+    second, third = home.register("run-2"), home.register("run-3")
+    home.promote(inputs("run-2", second, first))
+    assert home.rollback("undo-1").champion_after == first
+    home.promote(inputs("run-3", third, first))
+    assert home.rollback("undo-2").champion_after == first, "the harmful one is back"
     home.check(first)
 
 

@@ -58,16 +58,18 @@ def _files(folder: Path) -> dict[str, str]:
 def _content(path: Path) -> bytes:
     if path.suffix != ".parquet":
         return path.read_bytes()
-    rows = pd.read_parquet(path)
+    rows = pd.read_parquet(path).drop(columns="latency_ms", errors="ignore")
     return rows.sort_values([*rows.columns], ignore_index=True).to_csv().encode()
 
 
 def _drafts(*folders: Path) -> list[str]:
+    """Unfinished files. An empty draft folder is removed by the next write next to it."""
     return sorted(
         path.relative_to(folder).as_posix()
         for folder in folders
-        for path in folder.rglob("*")
-        if path.name.startswith(".draft")
+        for draft in folder.rglob(".draft*")
+        for path in draft.rglob("*")
+        if path.is_file()
     )
 
 
