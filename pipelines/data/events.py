@@ -114,7 +114,7 @@ class FileEvents:
     def _listed(self, name: str, prefix: str, as_of: datetime) -> Iterator[StoredObject]:
         last = utc(as_of).date()
         for stored in self.store.list(prefix):
-            if not stored.key.endswith(".parquet"):
+            if not is_event_object(stored.key[len(prefix) :]):
                 continue
             day = partition_day(stored.key[len(prefix) :])
             if day is None:
@@ -133,6 +133,20 @@ def stream_prefix(name: str, stream: Stream) -> str:
     """Key prefix of a stream's objects, with a trailing slash."""
     path = stream.source.path if isinstance(stream.source, FilesSource) else None
     return (path or name).strip("/") + "/"
+
+
+def is_event_object(key: str) -> bool:
+    """Whether a key below the stream's prefix names an object of events.
+
+    Names that begin with ``_`` or ``.`` are not read, nor is what lies below them: Spark, Hive and
+    Delta keep temporary files, markers and checksums there.
+
+    >>> is_event_object("dt=2025-03-01/a.parquet"), is_event_object("_delta_log/1.parquet")
+    (True, False)
+    """
+    return key.endswith(".parquet") and not any(
+        part.startswith(("_", ".")) for part in key.split("/")
+    )
 
 
 def partition_day(key: str) -> date | None:

@@ -28,7 +28,13 @@ from pipelines.data.canonical import (
     quoted,
     row_hash,
 )
-from pipelines.data.events import Progress, PulledObject, partition_day, stream_prefix
+from pipelines.data.events import (
+    Progress,
+    PulledObject,
+    is_event_object,
+    partition_day,
+    stream_prefix,
+)
 from pipelines.data.ingest.partitions import write_partitions
 from pipelines.data.ingest.reading import ColumnReading, Reading, column_readings
 from pipelines.data.ingest.rejects import (
@@ -274,7 +280,7 @@ def _load_stored_rows(
     found = [
         stored
         for stored in store.list(prefix)
-        if stored.key.endswith(".parquet") and partition_day(stored.key[len(prefix) :]) in days
+        if is_event_object(below := stored.key[len(prefix) :]) and partition_day(below) in days
     ]
     if not found:
         connection.execute("CREATE TABLE there (h UHUGEINT, n BIGINT)")

@@ -197,6 +197,39 @@ def test_known_before_it_happened_is_counted_and_shown(world: World, sales_rows:
     assert "sale=s" in raised.value.got
 
 
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+@pytest.mark.parametrize(
+    "left",
+    [
+        "dt=2026-01-03/_tmp-part.parquet",
+        "dt=2026-01-03/.part.parquet",
+        "dt=2026-01-03/_temporary/0/task_1/part.parquet",
+        "_temporary/0/dt=2026-01-03/part.parquet",
+        "_delta_log/00000000000000000010.checkpoint.parquet",
+        ".hoodie/metadata/files.parquet",
+        "_SUCCESS",
+        "dt=2026-01-03/.part.parquet.crc",
+    ],
+)
+def test_names_that_begin_with_an_underscore_or_a_dot_are_left_alone(
+    kind: str,
+    left: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    sales_model: Callable[..., ModelSpec],
+    sales_rows: Rows,
+) -> None:
+    store: ObjectStore = LocalStore(tmp_path / "store")
+    if kind == "s3":
+        store = S3Store(f"s3://{request.getfixturevalue('plain_bucket')}/_raw")
+    source, add = _files(store)
+    world = World(source, add, sales_model(), tmp_path / "cache")
+    world.add(sales_rows(range(5)))
+    before = world.snapshot(DAY_10)
+    store.write(f"sales/{left}", b"half of a file")
+    assert world.snapshot(DAY_10) == before
+
+
 def test_postgres_that_rewrites_history_is_found_out(
     postgres_url: str, sales_rows: Rows, sales_model: Callable[..., ModelSpec], tmp_path: Path
 ) -> None:
