@@ -15,7 +15,7 @@ $(READY): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the locked dependencies into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet "uv>=0.9"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 
@@ -30,7 +30,7 @@ test: setup  ## every test, the examples in docstrings among them
 $(SPARK)/.ready: $(READY)
 	@test -x $(SPARK)/bin/python || $(PYTHON) -m venv $(SPARK)
 	@echo "Installing the locked dependencies and PySpark into $(SPARK) ..."
-	@$(BIN)/uv pip install --quiet --python $(SPARK)/bin/python -c requirements.lock -e '.[dev,spark]'
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(SPARK)/bin/python -c requirements.lock -e '.[dev,spark]'
 	@touch $@
 
 spark-test: $(SPARK)/.ready  ## the same features on Spark as on DuckDB and in each store; needs Java 17
@@ -68,6 +68,7 @@ proof: setup  ## the long simulations, as a table in docs/proof.md
 bench: setup  ## benchmarks against another side, into benchmarks/RESULTS.md; ROWS=1000000 for one size
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run_all.py $(if $(ROWS),--rows $(ROWS))
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/serving.py
+	@$(BIN)/python benchmarks/start.py
 
 serving-load: setup  ## a minute at RATE=500 requests a second while the champion is switched ten times
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/serving.py --load $(or $(RATE),500)

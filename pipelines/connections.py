@@ -8,16 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.core.time import Clock
-from pipelines.data.events import Progress
-from pipelines.data.objects import ObjectStore
-from pipelines.data.reader import EventReader
-from pipelines.features.online.store import OnlineStore
-from pipelines.release.ledger import Ledger
-from pipelines.release.registry import Registry
-from pipelines.spec.model import ModelSpec
-
 if TYPE_CHECKING:
+    from pipelines.core.time import Clock
+    from pipelines.data.events import Progress
+    from pipelines.data.objects import ObjectStore
+    from pipelines.data.reader import EventReader
+    from pipelines.features.online.store import OnlineStore
     from pipelines.flows.features.materialize import MaterializeCollaborators
     from pipelines.flows.release.collaborators import ReleaseCollaborators
     from pipelines.flows.retrain.run import LoadSuite, RetrainCollaborators
@@ -25,7 +21,10 @@ if TYPE_CHECKING:
     from pipelines.flows.serving.publish import PublishCollaborators
     from pipelines.flows.versions import VersionReader
     from pipelines.quality.suite import SuiteRunner
+    from pipelines.release.ledger import Ledger
+    from pipelines.release.registry import Registry
     from pipelines.simulation.collaborators import SimulationCollaborators
+    from pipelines.spec.model import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,8 @@ class Connections:
     """All collaborators of a process, created by ``wiring.connect``.
 
     Only the command line, the DAGs and tests use it. A flow receives one of the properties below,
-    or the individual collaborators that it uses.
+    or the individual collaborators that it uses. Each collaborator connects, and loads the library
+    that it needs for this, on first use.
 
     Arguments:
         home: folder of the cache, runs, plans and embedded databases.

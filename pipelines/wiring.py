@@ -8,27 +8,27 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipelines.core.errors import SpecError, Unavailable
-from pipelines.core.time import Clock
 from pipelines.settings import Settings
-from pipelines.spec.load import load_model
-from pipelines.spec.model import ModelSpec
-from pipelines.spec.streams import PostgresSource, Stream
 
 if TYPE_CHECKING:
     import ibis
     from fastapi import FastAPI
 
     from pipelines.connections import Connections
+    from pipelines.core.time import Clock
     from pipelines.data.events import EventSource, Progress
     from pipelines.data.objects import ObjectStore
     from pipelines.data.reader import EventReader
     from pipelines.features.online.store import OnlineStore
     from pipelines.flows.explore import Readers
     from pipelines.quality.suite import ExpectationResult, Suite
+    from pipelines.spec.model import ModelSpec
+    from pipelines.spec.streams import Stream
 
 
 class SystemClock:
@@ -53,18 +53,15 @@ def connect(
         progress: called with short progress messages.
 
     Raises:
-        Unavailable: when the home folder cannot be created, or MLflow or the ledger's database is
-            not available.
+        Unavailable: when the home folder cannot be created, or an address cannot be read.
     """
     settle_libraries()
     from pipelines.adapters.database import open_engine
-    from pipelines.adapters.expectations.validation import expectation_mistakes
     from pipelines.adapters.ledger.sql import SqlLedger
     from pipelines.adapters.online.memory import MemoryOnline
     from pipelines.adapters.registry.mlflow import MlflowRegistry
     from pipelines.connections import Connections
     from pipelines.quality.sql.runner import SqlRunner
-    from pipelines.quality.suite import load_suite
 
     known, present = settings or Settings(), clock or SystemClock()
     try:
@@ -80,12 +77,8 @@ def connect(
     engine = open_engine(known.ledger_address)
     return Connections(
         home=known.home.resolve(),
-        load_spec=lambda name: load_model(known.models / f"{name}.yaml"),
-        load_suite=lambda spec, thorough=False: load_suite(
-            known.expectations / f"{spec.name}.json",
-            spec,
-            expectation_mistakes if thorough else None,
-        ),
+        load_spec=partial(_load_spec, known),
+        load_suite=partial(_load_suite, known),
         open_events=lambda spec: open_events(known, spec, known.home.resolve() / "cache", progress),
         open_store=lambda spec: open_store(spec.store or known.store_address),
         suite_runner=SqlRunner(_GreatExpectations()),
@@ -122,7 +115,7 @@ def connect_readers(
     home = known.home.resolve()
     return Readers(
         home=home,
-        load_spec=lambda name: load_model(known.models / f"{name}.yaml"),
+        load_spec=partial(_load_spec, known),
         open_events=lambda spec: open_events(
             known, spec, home / FOLDER / "cache", progress, reading=True
         ),
@@ -313,6 +306,7 @@ def open_sources(
             address names an unsupported kind of store.
     """
     from pipelines.data.events import FileEvents
+    from pipelines.spec.streams import PostgresSource
 
     profile = settings.reader_profile if reading else None
     files = open_store(store or settings.store_address, profile or None)
@@ -367,6 +361,21 @@ class _GreatExpectations:
         from pipelines.adapters.expectations.great_expectations import GreatExpectationsRunner
 
         return GreatExpectationsRunner().run(table, suite)
+
+
+def _load_spec(settings: Settings, name: str) -> ModelSpec:
+    from pipelines.spec.load import load_model
+
+    return load_model(settings.models / f"{name}.yaml")
+
+
+def _load_suite(settings: Settings, spec: ModelSpec, thorough: bool = False) -> dict[str, Any]:
+    """The hand-written suite; ``thorough`` checks it with Great Expectations, which is slow."""
+    from pipelines.adapters.expectations.validation import expectation_mistakes
+    from pipelines.quality.suite import load_suite
+
+    path = settings.expectations / f"{spec.name}.json"
+    return load_suite(path, spec, expectation_mistakes if thorough else None)
 
 
 def open_lock(

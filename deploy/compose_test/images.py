@@ -13,9 +13,12 @@ import ssl
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from engine import Engine
 from talk import BlockedError, run, timed
+
+if TYPE_CHECKING:
+    from engine import Engine
 
 ROOT = Path(__file__).resolve().parents[2]
 STANDINS = Path(__file__).with_name("standins")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.pool import NullPool, QueuePool
 
+from pipelines.adapters.sqlite import write_ahead
 from pipelines.core.errors import IntegrityError, Unavailable
 
 _BUSY_TIMEOUT_S = 30
 _CONNECT_TIMEOUT_S = 10
-_WAL_TRIES, _WAL_PAUSE_S = 100, 0.05
 _WANTED = "sqlite:///<file> or postgresql://<user>:<password>@<host>:<port>/<database>"
 
 
@@ -66,18 +64,6 @@ def open_engine(url: str) -> sa.Engine:
         connection.execute("PRAGMA synchronous = FULL")
 
     return engine
-
-
-def write_ahead(connection: Any) -> None:
-    """Switch to the write-ahead log. Retries, because SQLite does not wait for locks here."""
-    for _ in range(_WAL_TRIES):
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            time.sleep(_WAL_PAUSE_S)
-        else:
-            return
-    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _make_folder(folder: Path) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import ibis
 from pydantic import Field
 
 from pipelines.core.records import Instant, Record
 from pipelines.spec.fields import Share
 from pipelines.spec.streams import Stream
+
+if TYPE_CHECKING:
+    import ibis
 
 
 class StreamFacts(Record):

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import ibis
 from pydantic import Field
 
 from pipelines.core.errors import DataError, IntegrityError, SpecError
@@ -27,6 +26,9 @@ from pipelines.data.events import EventSource, NoEvents, Progress, PulledObject
 from pipelines.data.paths import files_sql
 from pipelines.data.scan import by_schema, scan_objects
 from pipelines.spec.streams import Stream
+
+if TYPE_CHECKING:
+    import ibis
 
 
 class SnapshotObject(PulledObject):

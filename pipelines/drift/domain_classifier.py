@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.base import ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -16,6 +15,9 @@ from sklearn.preprocessing import StandardScaler
 from pipelines.core.arrays import Floats, Hashes, Mask
 from pipelines.stats.two_sample_auc import TwoSampleAuc, two_sample_auc
 from pipelines.stats.undefined import TooFewRows
+
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
 
 Method = Literal["trees", "logistic"]
 

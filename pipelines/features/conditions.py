@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import ibis
+from typing import TYPE_CHECKING, Any
 
 from pipelines.core.errors import SpecError
 from pipelines.core.names import Column
 from pipelines.spec.fields import ColumnType, Condition, Scalar
+
+if TYPE_CHECKING:
+    import ibis
 
 _TYPES: dict[ColumnType, tuple[type, ...]] = {
     ColumnType.STRING: (str,),

@@ -12,18 +12,20 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
 from pipelines.core.arrays import Floats
 from pipelines.core.errors import SpecError
 from pipelines.packaging.fast_forest import Codes, forest
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 Row = Mapping[str, Any]  # features by name; None where one is missing
 Predict = Callable[[Sequence[Row]], Floats]

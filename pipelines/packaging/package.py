@@ -10,9 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from pydantic import Field
-from sklearn.pipeline import Pipeline
 
 from pipelines.core.errors import IntegrityError
 from pipelines.core.files import atomic_folder
@@ -23,7 +21,9 @@ from pipelines.packaging.serialization import StorageForm, storage_form
 from pipelines.packaging.skops_canonical import make_canonical
 
 if TYPE_CHECKING:
+    import pandas as pd
     from mlflow.models import Model
+    from sklearn.pipeline import Pipeline
 
 EVIDENCE = "extra_files"
 METADATA_SCHEMA = 1

@@ -6,15 +6,13 @@ import pickle
 import pickletools
 from dataclasses import dataclass
 from importlib.metadata import packages_distributions, version
-from typing import Literal
-
-from sklearn.base import BaseEstimator
-from sklearn.pipeline import Pipeline
-from skops import io as skops_io
-from skops.io.exceptions import UnsupportedTypeException
+from typing import TYPE_CHECKING, Literal
 
 from pipelines.core.errors import SpecError
 from pipelines.spec.training import ALLOWED_ESTIMATORS
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 # A partial is stored with the function it calls, whose own name has to be allowed as well.
 _STORABLE = (
@@ -60,6 +58,9 @@ def storable_types(pipeline: Pipeline) -> list[str] | None:
     Raises:
         SpecError: for a type outside the allowed libraries.
     """
+    from skops import io as skops_io
+    from skops.io.exceptions import UnsupportedTypeException
+
     try:
         types = sorted(skops_io.get_untrusted_types(data=skops_io.dumps(pipeline)))
     except (UnsupportedTypeException, RecursionError, AttributeError, TypeError, ValueError):
@@ -100,6 +101,8 @@ def requirements_of(pipeline: Pipeline, form: str) -> tuple[str, ...]:
 
 def _libraries(pipeline: Pipeline) -> set[str]:
     """The libraries of the estimator and of all estimators nested in it."""
+    from sklearn.base import BaseEstimator
+
     parts = (pipeline[-1], *pipeline[-1].get_params().values())
     modules = {type(part).__module__ for part in parts if isinstance(part, BaseEstimator)}
     return {module.partition(".")[0] for module in modules}

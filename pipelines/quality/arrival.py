@@ -7,7 +7,10 @@ only while a contract is checked.
 
 from __future__ import annotations
 
-import ibis
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ibis
 
 LAG = "known_lag_s"
 HOUR = "known_hour"

@@ -9,11 +9,10 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
@@ -21,6 +20,9 @@ from matplotlib.figure import Figure
 from pipelines.core.arrays import Floats
 from pipelines.gates.recent_window.record import Evaluation, SliceDifference
 from pipelines.stats.paired import PairedDifference
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6b6b6b"
 _MOST_SLICES = 16

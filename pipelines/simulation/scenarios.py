@@ -10,15 +10,17 @@ the world is unchanged and its record is wrong).
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
 from pydantic import model_validator
 
 from pipelines.core.arrays import Floats
 from pipelines.core.records import Instant, Record
 from pipelines.simulation.population import Population
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
 
 HAPPENED = "_happened"  # true time of a row, dropped before a table is returned
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import InvalidParameterError
 
 from pipelines.core.arrays import Floats
@@ -15,6 +15,9 @@ from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import class_text
 from pipelines.training.columns import categorical_features, feature_matrix
 from pipelines.training.estimator import build_pipeline
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 
 class NoMaturedLabel(DataError):  # noqa: N818 - named as the family in core is

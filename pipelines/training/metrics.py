@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from pipelines.core.arrays import Floats
 from pipelines.core.errors import SpecError
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.training import Guardrail, Metric
 from pipelines.stats import influence, multiclass
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PLAIN = {
     Metric.ABSOLUTE_ERROR: influence.absolute_error,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
 
 from pipelines.core.arrays import Floats, Mask
 from pipelines.core.errors import DataError
 from pipelines.spec.model import ModelSpec
 from pipelines.training.columns import feature_matrix
 from pipelines.training.split import decision_times
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 
 @dataclass(frozen=True)

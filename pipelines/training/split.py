@@ -15,15 +15,17 @@ the candidate could have been trained by then.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-
-from pipelines.core.arrays import Mask
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import Window
 from pipelines.spec.fields import Duration
 from pipelines.spec.model import ModelSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipelines.core.arrays import Mask
 
 
 class SplitPlan(Record):
@@ -65,6 +67,9 @@ def comparison_window(plan: SplitPlan, champion: SplitPlan) -> Window:
 
 def inside(frame: pd.DataFrame, window: Window) -> Mask:
     """Which rows of a frame have their decision time in the window, shape (rows,)."""
+    import numpy as np
+    import pandas as pd
+
     times = decision_times(frame)
     start, end = (pd.Timestamp(bound).tz_localize(None) for bound in (window.start, window.end))
     return np.asarray((times >= start) & (times < end), dtype=bool)
@@ -72,5 +77,7 @@ def inside(frame: pd.DataFrame, window: Window) -> Mask:
 
 def decision_times(frame: pd.DataFrame) -> pd.Series:
     """Decision times in UTC without a zone, as tables carry them inside."""
+    import pandas as pd
+
     times = pd.to_datetime(frame["decision_time"])
     return times if times.dt.tz is None else times.dt.tz_convert("UTC").dt.tz_localize(None)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 logging.getLogger("great_expectations").setLevel(logging.WARNING)
 
 import great_expectations as gx  # noqa: E402
-import ibis  # noqa: E402
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import pyarrow as pa  # noqa: E402
@@ -24,6 +23,9 @@ from great_expectations.expectations.registry import get_expectation_impl  # noq
 
 from pipelines.quality.suite import ExpectationResult, Suite  # noqa: E402
 from pipelines.quality.times import naive_bounds  # noqa: E402
+
+if TYPE_CHECKING:
+    import ibis
 
 logging.getLogger("great_expectations").setLevel(logging.WARNING)  # the import resets it
 

@@ -14,7 +14,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import get_ident
 
-from pipelines.adapters.database import write_ahead
 from pipelines.adapters.online.codec import (
     begins_anew,
     check_state,
@@ -24,6 +23,7 @@ from pipelines.adapters.online.codec import (
     state_of,
     state_text,
 )
+from pipelines.adapters.sqlite import write_ahead
 from pipelines.core.errors import IntegrityError, Unavailable
 from pipelines.features.online.store import Key, OnlineRow, Reading, ViewState
 

@@ -48,10 +48,12 @@ def audit(
     Comparing another recipe than the champion's uses a try of the year's error budget.
     Exit code 0 when no flag stops the recipe, 1 when one does.
     """
-    from pipelines.flows.audit import audit_recipes, choose_pair
-
     with spinner("connecting") as progress:
-        collaborators = connect(progress=progress).retraining
+        connections = connect(progress=progress)
+        connections.load_spec(name)  # report its mistakes before the libraries are loaded
+        from pipelines.flows.audit import audit_recipes, choose_pair
+
+        collaborators = connections.retraining
         pair = choose_pair(collaborators, name, against)
         done = audit_recipes(collaborators, pair, instant(as_of, collaborators.clock.now()))
     found = done.audit

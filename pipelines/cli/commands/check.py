@@ -22,14 +22,15 @@ def check(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
 
     Exit code 0 when ready, 3 when not.
     """
-    from pipelines.flows.check import check_readiness
-
     with spinner("reading") as progress:
         connections = connect(progress=progress)
         spec = connections.load_spec(name)
+        suite = connections.load_suite(spec, thorough=True)
+        from pipelines.flows.check import check_readiness
+
         found = check_readiness(
             spec,
-            connections.load_suite(spec, thorough=True),
+            suite,
             instant(as_of, connections.clock.now()),
             events=connections.open_events(spec),
             online=connections.online,

@@ -22,11 +22,11 @@ def freshness(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> Non
 
     Compares with no champion, so it uses no try of the year's error budget.
     """
-    from pipelines.flows.features.freshness import freshness as compare
-
     with bar("comparing") as progress:
         connections = connect(progress=progress)
         spec = connections.load_spec(name)
+        from pipelines.flows.features.freshness import freshness as compare
+
         at = instant(as_of, connections.clock.now())
         found = compare(spec, at, connections.open_events(spec), connections.home)
     if as_json:

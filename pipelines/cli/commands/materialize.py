@@ -39,10 +39,11 @@ def materialize(
     as_json: Json = False,
 ) -> None:
     """Update the online store as of the newest refresh. Writes only changes; safe to repeat."""
-    from pipelines.flows.features.materialize import materialize as fill
-
     with bar("materializing") as progress:
         connections = connect(progress=progress)
+        connections.load_spec(name)  # report its mistakes before the libraries are loaded
+        from pipelines.flows.features.materialize import materialize as fill
+
         found = fill(
             name, instant(as_of, connections.clock.now()), connections.materialization, force=force
         )

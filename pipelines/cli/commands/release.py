@@ -31,10 +31,11 @@ def release(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
     Makes at most one move; the next call continues from there. Exit code 0 means that the step was
     taken, whatever its result.
     """
-    from pipelines.flows.release.advance import advance
-
     with spinner("checking live traffic") as progress:
         connections = connect(progress=progress)
+        connections.load_spec(name)  # report its mistakes before the libraries are loaded
+        from pipelines.flows.release.advance import advance
+
         report = advance(name, instant(as_of, connections.clock.now()), connections.release)
     if as_json:
         answer("release", report.as_json())

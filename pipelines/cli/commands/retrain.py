@@ -46,10 +46,11 @@ def retrain(
 
     Exit code 0 means that a decision was made, whatever it is.
     """
-    from pipelines.flows.retrain.steps import retrain as run_all
-
     with spinner("connecting") as progress:
         connections = connect(progress=progress)
+        connections.load_spec(name)  # report its mistakes before the libraries are loaded
+        from pipelines.flows.retrain.steps import retrain as run_all
+
         request = Request(
             model=name,
             as_of=instant(as_of, connections.clock.now()),

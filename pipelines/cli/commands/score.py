@@ -30,10 +30,11 @@ def score(
     if check:
         _check(name, as_json=as_json)
         return
-    from pipelines.flows.serving.batch_score import score as predict
-
     with bar("scoring") as progress:
         connections = connect(progress=progress)
+        connections.load_spec(name)  # report its mistakes before the libraries are loaded
+        from pipelines.flows.serving.batch_score import score as predict
+
         found = predict(name, instant(as_of, connections.clock.now()), connections.scoring)
     if as_json:
         answer("scores", found.as_json())
@@ -48,10 +49,10 @@ def score(
 
 
 def _check(name: str, *, as_json: bool) -> None:
-    from pipelines.flows.serving.batch_score import score_status
-
     connections = connect()
     spec = connections.load_spec(name)
+    from pipelines.flows.serving.batch_score import score_status
+
     found = score_status(spec, connections.open_store(spec), connections.clock.now())
     if as_json:
         answer("score_status", found.as_json())

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-import ibis
 import pyarrow as pa
 
 from pipelines.core.records import Record
@@ -18,6 +17,8 @@ from pipelines.spec.views import FeatureView
 
 if TYPE_CHECKING:
     from typing import Any
+
+    import ibis
 
 BATCH_ROWS = 50_000
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import cohen_kappa_score
-from sklearn.pipeline import Pipeline
 
 from pipelines.core.arrays import Floats, Mask
 from pipelines.gates.audit.record import LabelRules, Score
@@ -22,6 +21,10 @@ from pipelines.training.fit import fit, label_numbers
 from pipelines.training.metrics import primary_metric
 from pipelines.training.row_sets import SIDES, AuditData, Side, entity_days
 from pipelines.training.score import predict, score
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
 
 
 class CrossEvaluation:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy import stats
 
 from pipelines.core.arrays import Floats
@@ -15,6 +15,9 @@ from pipelines.gates.audit.record import Refits
 from pipelines.training.fit import fit
 from pipelines.training.row_sets import SIDES, AuditData, RecipeView, Side, cluster_ids
 from pipelines.training.score import score
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from sklearn.pipeline import Pipeline
 
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.packaging.fast_predict import (
@@ -25,6 +24,10 @@ from pipelines.packaging.fast_predict import (
     largest_difference,
 )
 from pipelines.packaging.version import read_findings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
 
 NAME = "availability.serving.compiled"
 REAL_ROWS = 200

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
 
 from pipelines.core.arrays import Floats, Mask
 from pipelines.core.findings import Finding, Measurement, make_finding
@@ -17,6 +16,9 @@ from pipelines.spec.model import ModelSpec
 from pipelines.stats.proportion import wilson_interval
 from pipelines.training.columns import feature_matrix
 from pipelines.training.score import score
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 ANSWERS_ALIKE = 1e-6  # relative tolerance: predictions may be rounded in the log
 

@@ -9,9 +9,8 @@ ones.
 from __future__ import annotations
 
 import contextlib
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
 from pydantic import Field
 
 from pipelines.core.errors import DataError
@@ -24,6 +23,9 @@ from pipelines.training.fit import fit, label_numbers
 from pipelines.training.metrics import primary_metric
 from pipelines.training.row_sets import entity_days
 from pipelines.training.score import Scored, score
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LEVEL = 0.95
 FeatureSource = Literal["fresh", "served"]

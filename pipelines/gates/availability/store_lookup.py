@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import ibis
 import numpy as np
 import pandas as pd
 
@@ -22,6 +21,9 @@ from pipelines.gates.availability.value_comparison import is_missing, values_equ
 from pipelines.spec.features import Feature, WindowFeature
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import FeatureView, definition_of
+
+if TYPE_CHECKING:
+    import ibis
 
 POINTS = "points"
 Entity = tuple[Any, ...]

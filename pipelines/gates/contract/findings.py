@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
-
-import ibis
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.core.time import Window
@@ -19,6 +17,9 @@ from pipelines.quality.suite import (
     columns_of,
     streams_of,
 )
+
+if TYPE_CHECKING:
+    import ibis
 
 Source = Literal["suite", "envelope"]
 

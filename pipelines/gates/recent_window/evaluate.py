@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from pipelines.core.arrays import Floats, Mask
 from pipelines.core.errors import DataError
@@ -33,6 +32,9 @@ from pipelines.training.metrics import RowMetric, guardrail_metric, primary_metr
 from pipelines.training.row_sets import EntityDays, entity_days
 from pipelines.training.score import Scored, rows_digest
 from pipelines.training.split import inside
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EPOCH = date(1970, 1, 1)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.training import Slice, SliceSearch
 from pipelines.training.columns import categorical_features
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def undeclared_slices(spec: ModelSpec, rows: pd.DataFrame) -> tuple[Slice, ...]:

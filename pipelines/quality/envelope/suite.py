@@ -12,9 +12,7 @@ import math
 from collections.abc import Sequence
 from datetime import timedelta
 from statistics import fmean, stdev
-from typing import Any
-
-import ibis
+from typing import TYPE_CHECKING, Any
 
 from pipelines.core.errors import DataError
 from pipelines.core.time import Window, duration_text, instant_text
@@ -40,6 +38,9 @@ from pipelines.quality.envelope.chunks import (
 )
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import Stream
+
+if TYPE_CHECKING:
+    import ibis
 
 VOLUME_ALLOWANCE = 0.10  # growth or decline between training and fresh data, as a share
 MISSING_ALLOWANCE = 0.01  # share of rows, added to a quarter of the share missing in training

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-
-import ibis
+from typing import TYPE_CHECKING
 
 from pipelines.quality.sql import column_checks, row_checks
 from pipelines.quality.sql.plan import CheckPlan, Kwargs
+
+if TYPE_CHECKING:
+    import ibis
 
 
 def compile_expectation(table: ibis.Table, name: str, kwargs: Kwargs) -> CheckPlan | None:

@@ -7,13 +7,14 @@ no rows succeeds; an aggregate of no rows fails.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import ibis
-
-from pipelines.quality.sql.compile import compile_expectation
-from pipelines.quality.sql.plan import CheckPlan
 from pipelines.quality.suite import ExpectationResult, Suite, SuiteRunner, columns_of
+
+if TYPE_CHECKING:
+    import ibis
+
+    from pipelines.quality.sql.plan import CheckPlan
 
 
 class SqlRunner:
@@ -28,6 +29,8 @@ class SqlRunner:
 
     def run(self, table: ibis.Table, suite: Suite) -> tuple[ExpectationResult, ...]:
         """Return one result per expectation, in the order of the suite."""
+        from pipelines.quality.sql.compile import compile_expectation
+
         expectations = suite["expectations"]
         plans: dict[int, CheckPlan] = {}
         results: dict[int, ExpectationResult] = {}

@@ -7,13 +7,16 @@ outcomes.
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from pipelines.core.arrays import Floats, Integers
 from pipelines.core.errors import DataError
 from pipelines.simulation.world import World
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _DAY = timedelta(days=1)
 

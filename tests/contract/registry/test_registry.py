@@ -238,7 +238,8 @@ def run(point):
         registry, owner = FolderRegistry(Path(address.removeprefix("sqlite:///") + ".folder")), Path
     else:
         registry = MlflowRegistry(address)
-        owner = registry._client
+        import mlflow
+        owner = mlflow.MlflowClient
     dying(owner, name, when)
     model = "killed_" + point.replace(":", "_")
     registry.register(registration.model_copy(update={"model": model}), Path(folder))

@@ -1,0 +1,137 @@
+"""A connection to MLflow: its client, and what the client's errors mean.
+
+This module loads MLflow, which takes seconds. ``MlflowRegistry`` imports it on first use.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
+
+import mlflow
+import requests
+from botocore.exceptions import BotoCoreError
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from pipelines.core.errors import GauntletError, IntegrityError, Unavailable
+from pipelines.core.retry import compare_and_swap
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_ABSENT, _THERE = "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"
+_AWAY = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "IO_ERROR"}
+_ATTEMPTS = 20
+# MLflow passes on what its database says: sqlite3.IntegrityError, UniqueViolation, ...
+_OVERTAKEN = re.compile(r"IntegrityError|UniqueViolation|unique constraint", re.IGNORECASE)
+
+
+class _OvertakenError(Exception):
+    """Another writer inserted the same row first."""
+
+
+@contextmanager
+def connected(uri: str) -> Iterator[MlflowClient]:
+    """A client of an MLflow server or database; its errors are translated.
+
+    Also sets MLflow's process-wide addresses, because MLflow reads some of them from there.
+
+    Raises:
+        Unavailable: MLflow, its database or its artifact store does not answer.
+        IntegrityError: the database is not one of MLflow's.
+        GauntletError: MLflow refuses a request.
+    """
+    try:
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        yield MlflowClient(tracking_uri=uri, registry_uri=uri)
+    except MlflowException as cause:
+        if error_code(cause) in _AWAY:
+            raise _away(uri, cause) from cause
+        raise GauntletError(
+            "MLflow refuses a request",
+            where=uri,
+            got=f"{error_code(cause)}: {first_line(cause)}",
+            hint="look at the server's log; check that its version is 3.17",
+        ) from cause
+    except (requests.RequestException, BotoCoreError, OperationalError, ConnectionError) as cause:
+        raise _away(uri, cause) from cause
+    except DatabaseError as cause:
+        raise IntegrityError(
+            "MLflow's database cannot be read",
+            where=uri,
+            got=first_line(cause),
+            wanted="a database that MLflow made, as sqlite:///<file>, or http://<its server>",
+            hint="mend GAUNTLET_MLFLOW_URI, or restore the database from its backup",
+        ) from cause
+
+
+def find(read: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
+    """The result of a read; None when what it names does not exist."""
+    try:
+        return read(*args, **kwargs)
+    except MlflowException as cause:
+        if error_code(cause) != _ABSENT:
+            raise
+        return None
+
+
+def create(make: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
+    """The result of a creation; None when what it would create exists."""
+    try:
+        return write(make, *args, **kwargs)
+    except MlflowException as cause:
+        if error_code(cause) != _THERE:
+            raise
+        return None
+
+
+def write(change: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """The result of a write, repeated when another writer inserts the same row at that moment.
+
+    MLflow reads, then inserts or updates. When two writers insert at once, its database refuses
+    one of them and leaves nothing of its write; repeated, it becomes an update.
+
+    Raises:
+        Unavailable: it was overtaken every time.
+        MlflowException: refused for any other reason.
+    """
+
+    def attempt() -> R:
+        try:
+            return change(*args, **kwargs)
+        except MlflowException as cause:
+            if error_code(cause) == _THERE or not _OVERTAKEN.search(str(cause)):
+                raise
+            raise _OvertakenError(first_line(cause)) from cause
+
+    return compare_and_swap(attempt, retry_on=_OvertakenError, attempts=_ATTEMPTS)
+
+
+def is_outage(error: MlflowException) -> bool:
+    """Whether MLflow, its database or its artifact store did not answer."""
+    return error_code(error) in _AWAY
+
+
+def error_code(error: MlflowException) -> str:
+    """MLflow's name of a kind of error."""
+    return str(error.error_code)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, at most 300 characters."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]
+
+
+def _away(uri: str, cause: Exception) -> Unavailable:
+    return Unavailable(
+        "MLflow does not answer",
+        where=uri,
+        got=first_line(cause),
+        wanted="an answer from the tracking server and its artifact store",
+        hint="check that the server is up, then run again: it is safe to run again",
+    )

@@ -1,0 +1,127 @@
+"""A training run in MLflow: its parameters and metrics, and the model with its files.
+
+Everything is found again by its tags, so a process that was killed is continued by the next one.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModel,
+    LoggedModelOutput,
+    LoggedModelStatus,
+    Metric,
+    Param,
+)
+
+from pipelines.adapters.registry.mlflow_client import create, write
+from pipelines.core.errors import Unavailable
+from pipelines.release.ledger import LIVE
+from pipelines.release.registry import Registration, Shown
+from pipelines.release.version_facts import RUN, version_tags
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_DIGEST_LENGTH = 36  # the limit of MLflow for a data set; its tags have the whole id
+
+
+def log_run(
+    client: MlflowClient, registration: Registration, shown: Shown, artifacts: str | None
+) -> str:
+    """Find or create the MLflow run of a Gauntlet run, and log its parameters and metrics.
+
+    Arguments:
+        client: of the server or database.
+        registration: the facts of the version.
+        shown: what its page shows.
+        artifacts: location of a new experiment's files; None: the server chooses.
+
+    Returns:
+        The id of the MLflow run.
+    """
+    experiment = _experiment(client, registration, artifacts)
+    tags = {**version_tags(registration), "mlflow.runName": registration.run}
+    found = client.search_runs([experiment], f"tags.`{RUN}` = '{registration.run}'")
+    at = int(registration.created_at.timestamp() * 1000)
+    if found:
+        run = str(found[0].info.run_id)
+    else:
+        run = str(client.create_run(experiment, start_time=at, tags=tags).info.run_id)
+    write(
+        client.log_batch,
+        run,
+        params=[Param(key, value) for key, value in shown.parameters.items()],
+        metrics=[Metric(key, value, at, 0) for key, value in shown.metrics.items()],
+    )
+    write(client.log_inputs, run, [_data(registration)])
+    return run
+
+
+def log_model(
+    client: MlflowClient, registration: Registration, run: str, folder: Path, shown: Shown
+) -> LoggedModel:
+    """The run's model with its files, set READY; completes what a killed process started."""
+    experiment = client.get_run(run).info.experiment_id
+    begun = client.search_logged_models([experiment], f"source_run_id = '{run}'")
+    tags = version_tags(registration)
+    mine = [m for m in begun if m.tags.get("gauntlet.content") == registration.content]
+    model = next((m for m in mine if m.status != LoggedModelStatus.FAILED), None)
+    if model is None:
+        name = f"{registration.model}-{registration.as_of:%Y-%m-%d}"
+        model = client.create_logged_model(
+            experiment, name=name, source_run_id=run, tags=tags, params=shown.parameters
+        )
+    for other in begun:
+        if other.model_id != model.model_id and other.status == LoggedModelStatus.PENDING:
+            client.finalize_logged_model(other.model_id, LoggedModelStatus.FAILED)
+    if model.status != LoggedModelStatus.READY:
+        data, at = _data(registration).dataset, int(registration.created_at.timestamp() * 1000)
+        known = client.get_run(run).outputs
+        outputs = known.model_outputs if known else []
+        if model.model_id not in {one.model_id for one in outputs}:  # once only
+            write(client.log_outputs, run, [LoggedModelOutput(model.model_id, 0)])
+        metrics = [
+            Metric(key, value, at, 0, model.model_id, data.name, data.digest, run)
+            for key, value in shown.metrics.items()
+        ]
+        write(client.log_batch, run, metrics=metrics)
+        client.log_model_artifacts(model.model_id, str(folder))
+        model = client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    return model
+
+
+def _experiment(client: MlflowClient, registration: Registration, artifacts: str | None) -> str:
+    name = registration.model
+    if registration.lineage != LIVE:
+        name = f"{registration.model} ({registration.lineage})"
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    folder = artifacts and f"{artifacts}/{quote(name)}"
+    made = create(client.create_experiment, name, artifact_location=folder)
+    if made is not None:
+        return str(made)
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        raise Unavailable(
+            "another process deleted an experiment in MLflow at this moment",
+            where=name,
+            hint="run again: it is safe",
+        )
+    return str(found.experiment_id)
+
+
+def _data(registration: Registration) -> DatasetInput:
+    source = json.dumps({"snapshot": registration.snapshot, "split": registration.split})
+    digest = registration.snapshot[:_DIGEST_LENGTH]
+    data = Dataset("snapshot", digest, "gauntlet_snapshot", source)
+    tags = [InputTag("mlflow.data.context", "training"), InputTag("id", registration.snapshot)]
+    return DatasetInput(data, tags)
