@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from itertools import groupby
 
 import ibis
@@ -22,14 +23,13 @@ from pipelines.features.online.refresh import served_at, served_grid
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.frame import FrameSpec
-from pipelines.spec.points import Aggregate
+from pipelines.spec.frame_checks import AGGREGATE_TYPES
+from pipelines.spec.points import WindowAggregate
 
 REQUESTED_AT = (
     ":requested_at"  # a point's own instant, while features are looked up at an earlier one
 )
 FEATURE = "feature:"  # prefix of computed columns, so that they do not clash with the row's
-_NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.BOOLEAN)
-ORDERED = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.STRING, ColumnType.TIMESTAMP)
 
 
 def window_requests(spec: FrameSpec, steps: TimeGrid) -> list[AggregateRequest]:
@@ -39,8 +39,8 @@ def window_requests(spec: FrameSpec, steps: TimeGrid) -> list[AggregateRequest]:
         SpecError: when an aggregate or a key does not fit its column's type.
     """
 
-    def together(feature: WindowFeature) -> tuple[str, tuple[str, ...], str]:
-        return feature.stream, feature.by, repr(feature.where)
+    def together(feature: WindowFeature) -> tuple[str, tuple[str, ...], str, timedelta]:
+        return feature.stream, feature.by, repr(feature.where), feature.lag
 
     uses = []
     for _group, members in groupby(sorted(spec.window_features, key=together), key=together):
@@ -52,12 +52,22 @@ def window_requests(spec: FrameSpec, steps: TimeGrid) -> list[AggregateRequest]:
         for feature in group:
             check_aggregate(feature.aggregate, feature.column, columns, f"features.{feature.name}")
         asks = tuple(
-            AggregateSpec(FEATURE + f.name, f.aggregate, f.column, span(f.window)) for f in group
+            AggregateSpec(FEATURE + f.name, f.aggregate, f.column, span(f.window), f.quantile)
+            for f in group
         )
         refresh = spec.refresh_of(first)
         finer = served_grid(steps, refresh).refined(ask.reach for ask in asks)
         uses.append(
-            AggregateRequest(place, first.stream, first.where, first.by, asks, finer, refresh)
+            AggregateRequest(
+                place,
+                first.stream,
+                first.where,
+                first.by,
+                asks,
+                finer,
+                refresh,
+                span(first.lag),
+            )
         )
     return uses
 
@@ -84,17 +94,17 @@ def with_windows(
 
 
 def check_aggregate(
-    aggregate: Aggregate,
+    aggregate: WindowAggregate,
     column: Column | None,
     columns: Mapping[Column, ColumnType],
     place: str,
 ) -> None:
-    """Check that sums and means are of numbers, and extremes of ordered values.
+    """Check that amounts are of numbers, and extremes of ordered values.
 
     Raises:
         SpecError: when the aggregate does not fit the column's type.
     """
-    wanted = {"sum": _NUMBERS, "mean": _NUMBERS, "min": ORDERED, "max": ORDERED}.get(aggregate)
+    wanted = AGGREGATE_TYPES.get(aggregate)
     if wanted and (column is None or columns[column] not in wanted):
         raise SpecError(
             f"{aggregate} does not fit the type of its column",

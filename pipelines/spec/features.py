@@ -3,6 +3,7 @@ expressions of these."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -11,8 +12,8 @@ from pydantic import Field, field_validator, model_validator
 from pipelines.core.names import Column, Name
 from pipelines.core.time import duration_text
 from pipelines.spec.expressions import Expression
-from pipelines.spec.fields import Condition, Declaration, Keys, Span, Zone
-from pipelines.spec.points import Aggregate
+from pipelines.spec.fields import Condition, Declaration, Duration, Keys, Span, Zone
+from pipelines.spec.points import WindowAggregate
 
 
 class _Feature(Declaration):
@@ -55,18 +56,24 @@ class CalendarFeature(_Feature):
 
 
 class WindowFeature(_Feature):
-    """An aggregate by keys over the events of ``[point - window, point)`` known at the point.
+    """An aggregate by keys over the events of ``[end - window, end)`` known at the point.
 
-    ``time_since`` is in days since the last event. Without events, ``count`` and ``distinct`` are 0
-    and every other aggregate is missing.
+    ``end`` is the point, or ``lag`` before it. ``time_since`` is in days from the last event to
+    ``end``. ``std`` is the sample standard deviation, missing for fewer than two values.
+    ``quantile`` and ``median`` interpolate linearly. Without events, ``count`` and ``distinct`` are
+    0 and every other aggregate is missing.
     """
 
     kind: Literal["window"]
     stream: Name
     by: Keys = Field(min_length=1, description="keys or attributes of the point")
-    aggregate: Aggregate
+    aggregate: WindowAggregate
     column: Column | None = None
+    quantile: float | None = Field(default=None, gt=0, lt=1, description="quantile only")
     window: Span
+    lag: Duration = Field(
+        default=timedelta(0), description="the window ends so long before the point"
+    )
     where: tuple[Condition, ...] = ()
 
     @property
@@ -83,13 +90,17 @@ class WindowFeature(_Feature):
     def in_words(self) -> str:
         """Its definition in words; stream and keys are those of its view."""
         where = " and ".join(condition.in_words for condition in self.where)
-        of = f"{self.aggregate} of {self.column or 'events'} over {duration_text(self.window)}"
+        kind = f"{self.quantile:g} quantile" if self.quantile else self.aggregate
+        of = f"{kind} of {self.column or 'events'} over {duration_text(self.window)}"
+        of += f" until {duration_text(self.lag)} before" if self.lag else ""
         return f"{of} where {where}" if where else of
 
     @model_validator(mode="after")
     def _column(self) -> WindowFeature:
         if (self.column is None) != (self.aggregate in ("count", "time_since")):
             raise ValueError("count and time_since take no column, every other aggregate needs one")
+        if (self.quantile is None) == (self.aggregate == "quantile"):
+            raise ValueError("the aggregate quantile needs a quantile, no other takes one")
         return self
 
 

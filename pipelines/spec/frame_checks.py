@@ -9,18 +9,17 @@ from pipelines.core.names import VIEW, Column, folded
 from pipelines.spec.features import AttributeFeature, ExpressionFeature, Feature, WindowFeature
 from pipelines.spec.fields import ColumnType, Condition, value_types
 from pipelines.spec.frame import FrameSpec
-from pipelines.spec.points import Aggregate, AggregateLabel, EventPoints, LaterEventLabel
+from pipelines.spec.points import AggregateLabel, EventPoints, LaterEventLabel, WindowAggregate
 from pipelines.spec.streams import FilesSource
 
 FRAME_COLUMNS = ("decision_time", "label", "matured_at")  # columns that every frame has
 _LOGS = ("predictions", "scores")  # folders of the store with a folder for each model
 _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.BOOLEAN)
 _ORDERED = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.STRING, ColumnType.TIMESTAMP)
-_FITTING: Mapping[str, tuple[ColumnType, ...]] = {
-    "sum": _NUMBERS,
-    "mean": _NUMBERS,
-    "min": _ORDERED,
-    "max": _ORDERED,
+# The types of column that an aggregate takes; aggregates that are not listed take every type.
+AGGREGATE_TYPES: Mapping[str, tuple[ColumnType, ...]] = {
+    **dict.fromkeys(("sum", "mean", "std", "median", "quantile"), _NUMBERS),
+    **dict.fromkeys(("min", "max"), _ORDERED),
 }
 
 
@@ -208,9 +207,12 @@ def _condition_problems(place: str, condition: Condition, kind: ColumnType) -> I
 
 
 def _aggregate_problems(
-    place: str, aggregate: Aggregate, column: Column | None, columns: Mapping[Column, ColumnType]
+    place: str,
+    aggregate: WindowAggregate,
+    column: Column | None,
+    columns: Mapping[Column, ColumnType],
 ) -> Iterator[str]:
-    wanted = _FITTING.get(aggregate)
+    wanted = AGGREGATE_TYPES.get(aggregate)
     if wanted and column is None:
         yield f"{place}: {aggregate} needs a column"
     elif wanted and column is not None and columns[column] not in wanted:

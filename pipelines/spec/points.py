@@ -36,7 +36,19 @@ class GridPoints(Declaration):
 
 
 Points = Annotated[EventPoints | GridPoints, Field(discriminator="kind")]
-Aggregate = Literal["count", "sum", "mean", "min", "max", "last", "distinct", "time_since"]
+WindowAggregate = Literal[
+    "count",
+    "sum",
+    "mean",
+    "std",
+    "min",
+    "median",
+    "quantile",
+    "max",
+    "last",
+    "distinct",
+    "time_since",
+]
 
 
 class _Label(Declaration):

@@ -83,6 +83,9 @@ def windows() -> st.SearchStrategy[Row]:
         "max": ["amount", "pieces"],
         "last": ["amount", "tag", "open"],
         "distinct": ["tag", "pieces", "amount"],
+        "std": ["amount", "pieces"],
+        "median": ["amount", "pieces"],
+        "quantile": ["amount", "pieces"],
     }
     choices = {kind: [(kind, column) for column in of] for kind, of in columns.items()}
     wheres: list[list[Row]] = [
@@ -94,7 +97,7 @@ def windows() -> st.SearchStrategy[Row]:
         [{"column": "pieces", "in": [1, 3]}],
     ]
     return st.builds(
-        lambda choice, stream, by, window, where: {
+        lambda choice, stream, by, window, where, lag, level: {
             "kind": "window",
             "stream": stream,
             "by": by,
@@ -102,12 +105,16 @@ def windows() -> st.SearchStrategy[Row]:
             "column": choice[1],
             "window": window,
             "where": where,
+            "lag": lag,
+            "quantile": level if choice[0] == "quantile" else None,
         },
         st.sampled_from(sorted(columns)).flatmap(lambda kind: st.sampled_from(choices[kind])),
         st.sampled_from(["sales", "visits"]),
         st.sampled_from([["shop"], ["shop", "item"]]),
         st.sampled_from(["1d", "2d", "36h", "5h", "1s"]),
         st.sampled_from(wheres),
+        st.sampled_from(["0d", "0d", "0d", "1d", "5h", "1s"]),
+        st.sampled_from([0.1, 0.25, 0.9]),
     )
 
 
@@ -243,7 +250,26 @@ def holds(row: Row, conditions: Any) -> bool:
     )
 
 
-def aggregate(kind: str, column: str | None, rows: list[Row], at: datetime) -> Any:
+def deviation(values: list[float]) -> float | None:
+    """In whole steps of the range, as documented; ``test_distribution`` compares it with NumPy."""
+    low, high, n = min(values), max(values), len(values)
+    if n < 2 or low == high:
+        return None if n < 2 else 0.0
+    parts = [(value - low) / (high - low) for value in values]
+    first = float(sum(math.floor(part * 2.0**31 + 0.5) for part in parts))
+    second = float(sum(math.floor(part * part * 2.0**31 + 0.5) for part in parts))
+    return (high - low) * math.sqrt((second - first * first / (n * 2.0**31)) / ((n - 1) * 2.0**31))
+
+
+def interpolated(values: list[float], level: float) -> float:
+    place = (len(values) - 1) * level
+    low, high = (sorted(values)[way(place)] for way in (math.floor, math.ceil))
+    return low + (high - low) * (place - math.floor(place))
+
+
+def aggregate(
+    kind: str, column: str | None, rows: list[Row], at: datetime, level: float = 0.5
+) -> Any:
     if kind == "time_since":
         newest = max((row["event_time"] for row in rows), default=None)
         return None if newest is None else (at - newest) / timedelta(days=1)
@@ -251,10 +277,11 @@ def aggregate(kind: str, column: str | None, rows: list[Row], at: datetime) -> A
         return len(rows)
     rows = [row for row in rows if present(row[column]) is not None]
     values = [row[column] for row in rows]
-    if kind in ("count", "distinct"):
-        return len(values if kind == "count" else set(values))
-    if not values:
-        return None
+    if kind in ("count", "distinct") or not values:
+        return {"count": len(values), "distinct": len(set(values))}.get(kind)
+    if kind in ("std", "median", "quantile"):
+        numbers = [float(value) for value in values]
+        return deviation(numbers) if kind == "std" else interpolated(numbers, level)
     newest = max(rows, key=lambda row: (row["event_time"], row["known_time"], row[column]))
     total = None if kind not in ("sum", "mean") else sum(round(v * 1e9) for v in values) / 1e9
     return {
@@ -364,15 +391,18 @@ def twin(spec: ModelSpec, streams: dict[str, list[Row]]) -> list[Row]:
                 row[feature.name] = calculated(feature.expression, row)
             else:
                 then = twin_served(spec, feature.view, at)
+                end = then - feature.lag
                 seen = [
                     event
                     for event in streams[feature.stream]
-                    if then - feature.window <= event["event_time"] < then
+                    if end - feature.window <= event["event_time"] < end
                     and event["known_time"] <= then
                     and same_keys(event, point, feature.by)
                     and holds(event, feature.where)
                 ]
-                row[feature.name] = aggregate(feature.aggregate, feature.column, seen, then)
+                row[feature.name] = aggregate(
+                    feature.aggregate, feature.column, seen, end, feature.quantile or 0.5
+                )
         row["label"] = twin_label(spec, streams, point, at)
         row["matured_at"] = at + spec.maturity
         frame.append(row)

@@ -49,19 +49,23 @@ def twin_view(
         point = dict(zip(view.entity, entity, strict=True))
         values, any_seen = list[Any](), False
         for feature in view_definitions(spec, view).values():
+            end = at - feature.lag
             seen = [
                 row
                 for row in rows
-                if at - feature.window <= row["event_time"] < at
+                if end - feature.window <= row["event_time"] < end
                 and row["known_time"] <= at
                 and same_keys(row, point, feature.by)
                 and holds(row, feature.where)
             ]
             any_seen = any_seen or bool(seen)
             if feature.aggregate == "time_since":
-                values.append(zoned(max((row["event_time"] for row in seen), default=None)))
+                times = [row["event_time"] + feature.lag for row in seen]
+                values.append(zoned(max(times, default=None)))
             else:
-                values.append(zoned(aggregate(feature.aggregate, feature.column, seen, at)))
+                level = feature.quantile or 0.5
+                value = aggregate(feature.aggregate, feature.column, seen, end, level)
+                values.append(zoned(value))
         if any_seen:
             found[entity] = tuple(values)
     return found

@@ -12,6 +12,7 @@ from when it has happened and is known, until it is older than the window. The a
 4. A distinct value counts once while any of its intervals lasts: touching intervals are merged and
    then counted.
 5. Minimum and maximum join points to cells by key and by time buckets as long as the window.
+   Quantiles and standard deviations join points to events in the same way, see ``distribution``.
 
 Every aggregate ignores missing values, as in SQL; ``count`` and ``time_since`` have no column and
 use every event. Among events of the same event time, ``last`` takes the latest known and among
@@ -27,6 +28,7 @@ import ibis
 from ibis import _
 
 from pipelines.core.names import Column
+from pipelines.features.engine.distribution import DISTRIBUTION, VALUE, summarize
 from pipelines.features.engine.pre_aggregation import (
     BORN,
     NEWEST,
@@ -69,8 +71,9 @@ def cover(
     owners = keys.mutate(**{OWNER: numbered})
     requested = bare.join(owners, list(by)).select(OWNER, AT).distinct()
     cells = source.cells.join(owners, list(by))
-    swept = [ask for ask in asks if ask.aggregate not in ("min", "max")]
     paired = [ask for ask in asks if ask.aggregate in ("min", "max")]
+    spread = [ask for ask in asks if ask.aggregate in DISTRIBUTION]
+    swept = [ask for ask in asks if ask not in (*paired, *spread)]
     points = _attach(points, owners, by)
     if swept:
         events = source.events.join(owners, list(by))
@@ -78,6 +81,10 @@ def cover(
     for reach in sorted({ask.reach for ask in paired}):
         extremes = _extremes(cells, requested, [ask for ask in paired if ask.reach == reach])
         points = _attach(points, extremes, [OWNER, AT])
+    if spread:
+        events = source.events.join(owners, list(by))
+        for ask in spread:
+            points = _attach(points, _distribution(events, requested, ask), [OWNER, AT])
     return points.drop(OWNER)
 
 
@@ -248,17 +255,32 @@ def _lasting(events: ibis.Table, ask: AggregateSpec) -> ibis.Table:
 
 def _extremes(cells: ibis.Table, points: ibis.Table, asks: Sequence[AggregateSpec]) -> ibis.Table:
     """Minima and maxima of one reach, for the points to which any event is visible."""
-    reach = asks[0].reach
     parts = sorted({f"{ask.aggregate}:{ask.of}" for ask in asks})
     best = {part: getattr(_[part], part.partition(":")[0])() for part in parts}
     fewer = cells.group_by([OWNER, BORN, VISIBLE]).agg(**best)
-    ranged = fewer.mutate(**{_END: _[BORN] + reach}).filter(_[VISIBLE] < _[_END])
+    found = _visible_to(points, fewer, asks[0].reach, parts).group_by([OWNER, AT]).agg(**best)
+    return found.select(OWNER, AT, **{a.name: found[f"{a.aggregate}:{a.of}"] for a in asks})
+
+
+def _distribution(events: ibis.Table, points: ibis.Table, ask: AggregateSpec) -> ibis.Table:
+    """A quantile or standard deviation, for the points to which any value is visible."""
+    values = events.filter(_[ask.of].notnull())
+    values = values.select(OWNER, BORN, VISIBLE, **{VALUE: _[ask.of].cast("float64")})
+    pairs = _visible_to(points, values, ask.reach, [VALUE])
+    return summarize(pairs, [OWNER, AT], ask)
+
+
+def _visible_to(
+    points: ibis.Table, table: ibis.Table, reach: int, columns: Sequence[str]
+) -> ibis.Table:
+    """Each point with each row of its key that is visible to it: ``:owner``, ``:at``, columns."""
+    ranged = table.mutate(**{_END: _[BORN] + reach}).filter(_[VISIBLE] < _[_END])
     # No interval is longer than its reach, so it is in one bucket or two adjacent ones.
     first = ranged.mutate(**{_BUCKET: _[VISIBLE] // reach})
     second = ranged.mutate(**{_BUCKET: (_[_END] - 1) // reach}).filter(
         _[_BUCKET] > _[VISIBLE] // reach
     )
-    spread = first.union(second).select(OWNER, _BUCKET, VISIBLE, _END, *parts)
+    spread = first.union(second).select(OWNER, _BUCKET, VISIBLE, _END, *columns)
     bucketed = points.select(OWNER, AT).mutate(**{_BUCKET: _[AT] // reach})
     visible = bucketed.join(
         spread,
@@ -269,5 +291,4 @@ def _extremes(cells: ibis.Table, points: ibis.Table, asks: Sequence[AggregateSpe
             bucketed[AT] < spread[_END],
         ],
     )
-    found = visible.group_by([OWNER, AT]).agg(**best)
-    return found.select(OWNER, AT, **{a.name: found[f"{a.aggregate}:{a.of}"] for a in asks})
+    return visible.select(OWNER, AT, *columns)

@@ -20,7 +20,7 @@ from pipelines.features.conditions import holding
 from pipelines.features.engine.time_grid import TimeGrid, micros
 from pipelines.spec.fields import Condition
 from pipelines.spec.frame import FrameSpec
-from pipelines.spec.points import Aggregate
+from pipelines.spec.points import WindowAggregate
 from pipelines.spec.refresh import Refresh
 
 # Names with a colon cannot clash with declared columns.
@@ -37,20 +37,23 @@ _LIMB = 2**32  # unit of the upper of two integers: each of them then fits in a 
 _DOUBLES_HOLD = 2**53 / 5**9
 
 
-Source = tuple[str, str, int, int]  # stream, conditions, and the grid's size and origin
+Source = tuple[str, str, int, int, int]  # stream, conditions, the grid's size and origin, lag
 
 
 @dataclass(frozen=True)
 class AggregateSpec:
     """One aggregate: its name, its input, and how long an event stays in it.
 
+    ``quantile`` is the level of a ``quantile``, in (0, 1).
+
     ``newest`` is the event time of the newest event, from which ``time_since`` is counted.
     """
 
     name: str
-    aggregate: Aggregate | Literal["newest"]
+    aggregate: WindowAggregate | Literal["newest"]
     column: Column | None
     reach: int  # microseconds from an event's ``:born`` until it expires
+    quantile: float | None = None
 
     @property
     def of(self) -> str:
@@ -62,6 +65,7 @@ class AggregateSpec:
         """The values that a cell must hold for it, as ``<kind>:<column>``."""
         kinds = {"count": ("n",), "sum": ("n", "units"), "mean": ("n", "units")}
         kinds |= {"time_since": ("happened",), "newest": ("happened",), "distinct": ()}
+        kinds |= {"std": (), "median": (), "quantile": ()}
         return frozenset(
             f"{kind}:{self.of}" for kind in kinds.get(self.aggregate, (self.aggregate,))
         )
@@ -69,7 +73,10 @@ class AggregateSpec:
 
 @dataclass(frozen=True)
 class AggregateRequest:
-    """The aggregates that one part of a declaration needs from a stream, with keys and grid."""
+    """The aggregates that one part of a declaration needs from a stream, with keys and grid.
+
+    Events count as if they had happened ``lag`` microseconds later than they did.
+    """
 
     place: str
     stream: str
@@ -78,11 +85,12 @@ class AggregateRequest:
     asks: tuple[AggregateSpec, ...]
     steps: TimeGrid
     refresh: Refresh | None = None
+    lag: int = 0
 
     @property
     def source(self) -> Source:
         """The key of its cells; requests with the same source share them."""
-        return self.stream, repr(self.where), self.steps.size, self.steps.origin
+        return self.stream, repr(self.where), self.steps.size, self.steps.origin, self.lag
 
 
 @dataclass(frozen=True)
@@ -118,7 +126,7 @@ def pre_aggregate(
         parts = frozenset().union(*(ask.parts for use in sharing for ask in use.asks))
         whole = _whole_columns(events, parts, first.stream)
         keys = sorted({key for use in sharing for key in use.by})
-        happened, known = micros(_.event_time), micros(_.known_time)
+        happened, known = micros(_.event_time) + first.lag, micros(_.known_time)
         timed = events.mutate(**{HAPPENED: happened, KNOWN: known})
         rounded = timed.mutate(
             **{BORN: first.steps.ceil(_[HAPPENED] + 1), FIRST_KNOWN: first.steps.ceil(_[KNOWN])}

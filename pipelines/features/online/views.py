@@ -134,15 +134,16 @@ def _storable(ask: AggregateSpec) -> AggregateSpec:
 
 
 def _longest(view: FeatureView) -> timedelta:
-    return max(feature.window for feature in view.features)
+    return max(feature.window + feature.lag for feature in view.features)
 
 
 def _at(value: datetime) -> Any:
     return instant(ibis.literal(epoch_us(value)))
 
 
-def _within(begin: datetime, end: datetime) -> Any:
-    """Whether an event happened in ``[begin, end)``."""
+def _within(begin: datetime, end: datetime, lag: int = 0) -> Any:
+    """Whether an event happened in ``[begin, end)``, both ``lag`` microseconds earlier."""
+    begin, end = begin - lag * MICROSECOND, end - lag * MICROSECOND
     return (_.event_time >= _at(begin)) & (_.event_time < _at(end))
 
 
@@ -170,7 +171,7 @@ def _entities(
     columns = spec.streams[view.stream].columns
     visible = [
         holding(events, use.where, columns, use.place).filter(
-            _within(as_of - _reaches(use)[-1], as_of)
+            _within(as_of - _reaches(use)[-1], as_of, use.lag)
         )
         for use in uses
     ]
@@ -201,10 +202,10 @@ def _touched(
     found = []
     for use in uses:
         reaches = _reaches(use)
-        came = (_.known_time > _at(before)) | (_.event_time >= _at(before))
-        moved = came & _within(as_of - reaches[-1], as_of)
+        came = (_.known_time > _at(before)) | _within(before, as_of, use.lag)
+        moved = came & _within(as_of - reaches[-1], as_of, use.lag)
         for reach in reaches:
-            moved = moved | _within(before - reach, as_of - reach)
+            moved = moved | _within(before - reach, as_of - reach, use.lag)
         found.append(holding(table, use.where, columns, use.place).filter(moved))
     return _named(found, view)
 

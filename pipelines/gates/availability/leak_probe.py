@@ -132,7 +132,7 @@ def _reach(spec: FrameSpec, feature: WindowFeature) -> timedelta:
     """Return how far before its point a feature may read events."""
     refresh = spec.refresh_of(feature)
     stale = refresh.every + refresh.delay if refresh else timedelta(0)
-    return feature.window + stale
+    return feature.window + feature.lag + stale
 
 
 def _cut(spec: FrameSpec, name: str, table: ibis.Table, probes: ibis.Table) -> ibis.Table:
