@@ -1,9 +1,16 @@
-"""Checks whether a model is ready: its events, their suite, and the matured decision points."""
+"""Checks whether a model is ready: whether a retraining as of an instant would reach a verdict.
+
+The check runs the first steps of a retraining in a folder that is removed afterwards, and a trial
+of the others on few rows. It asks no question of its own that a step of a retraining asks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -11,22 +18,25 @@ from pydantic import Field
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.records import Instant, Record
 from pipelines.data.profile import StreamFacts, stream_facts
-from pipelines.data.reader import EventReader
-from pipelines.features.online.store import OnlineStore
 from pipelines.flows.features.store_gaps import missing_online
-from pipelines.flows.frames import touches
-from pipelines.flows.retrain.contract import fresh_rows
+from pipelines.flows.frames import FRAME, touches
+from pipelines.flows.retrain.availability import check_availability
+from pipelines.flows.retrain.contract import check_contract
+from pipelines.flows.retrain.request import LIVE, Request
+from pipelines.flows.retrain.run import RetrainCollaborators, Run, open_run
+from pipelines.flows.retrain.steps import build_features, take_snapshot
+from pipelines.flows.trial import DetectableGain, Trial, try_training
+from pipelines.gates.budget.findings import exhausted_finding
 from pipelines.gates.canary.sample_size import sample_size_problems
-from pipelines.gates.contract.findings import contract_findings
-from pipelines.spec.model import ModelSpec
-from pipelines.training.split import SplitPlan, split_plan
+from pipelines.release.budget import budget_account, budget_year
+from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
-    from pipelines.quality.suite import SuiteRunner
+    import ibis
 
 
 class PointFacts(Record):
-    """Decision points as of an instant."""
+    """Decision points from the start of the training span until an instant."""
 
     points: int
     entities: int
@@ -48,6 +58,9 @@ class Readiness(Record):
     points: PointFacts
     findings: tuple[Finding, ...]
     problems: tuple[str, ...]
+    detectable: DetectableGain | None = Field(
+        default=None, description="gain that the recent window detects; none without a comparison"
+    )
 
     @property
     def ready(self) -> bool:
@@ -55,58 +68,75 @@ class Readiness(Record):
         return not self.problems
 
 
-def check_readiness(
-    spec: ModelSpec,
-    suite: Mapping[str, Any],
-    as_of: datetime,
-    *,
-    events: EventReader,
-    online: OnlineStore,
-    suite_runner: SuiteRunner,
-) -> Readiness:
-    """Read everything that a retraining would read, without training.
+def check_readiness(request: Request, collaborators: RetrainCollaborators) -> Readiness:
+    """Run a retraining's steps until its comparison, the training on few rows.
+
+    Nothing is recorded or registered, and no try of the error budget is used.
 
     Arguments:
-        spec: the declaration.
-        suite: its hand-written suite.
-        as_of: zoned, not in the future.
-        events: reads its streams.
-        online: the online store of production.
-        suite_runner: runs suites on tables.
+        request: the retraining in question.
+        collaborators: those of the retraining. Its lock is not taken.
 
     Raises:
         GauntletError: something cannot be read. All other problems are reported together.
     """
-    from pipelines.features.frame import build_frame
+    with TemporaryDirectory(prefix="gauntlet-check-") as scratch:
+        return _check(
+            open_run(
+                request,
+                replace(
+                    collaborators,
+                    runs=Path(scratch),
+                    load_suite=partial(collaborators.load_suite, thorough=True),
+                ),
+            )
+        )
 
-    lacking = missing_online(spec, as_of, online)
-    snapshot = events.snapshot(spec.streams, as_of)
-    plan = split_plan(spec, as_of)
-    with events.tables(snapshot, spec.streams) as tables:
-        events.progress("looking at the streams")
-        facts = {name: stream_facts(tables[name], spec.streams[name]) for name in tables}
-        fresh = fresh_rows(spec, tables, as_of)
-        findings = contract_findings(suite, fresh, suite_runner, "suite", spec.points.stream)
-        events.progress("making decision points")
-        frame = build_frame(spec.frame, tables, as_of)
-        points = _points(frame, spec, plan)
-        events.progress("counting who a canary would have")
-        lacking += sample_size_problems(spec, frame, tables, as_of)
+
+def _check(run: Run) -> Readiness:
+    from ibis import duckdb
+
+    spec, as_of, progress = run.spec, run.request.as_of, run.collaborators.progress
+    live = run.request.lineage == LIVE
+    lacking = missing_online(spec, as_of, run.collaborators.online) if live else []
+    snapshot = take_snapshot(run)
+    progress("checking the streams")
+    findings = [*check_contract(run, snapshot).findings]
+    progress("building decision points")
+    findings += build_features(run, snapshot).findings
+    frame = duckdb.connect().read_parquet(run.workspace.path(FRAME))
+    points = _points(frame, run)
+    progress("counting the entities of a canary")
+    with run.events.tables(snapshot, run.common.streams) as tables:
+        facts = {name: stream_facts(tables[name], spec.streams[name]) for name in spec.streams}
+        too_small = sample_size_problems(spec, frame, tables, as_of)
+    if points.points and not lacking:
+        findings += check_availability(run, snapshot).findings
+    progress("training on few rows")
+    trial = try_training(run) if points.points else Trial()
     return Readiness(
         model=spec.name,
         as_of=as_of,
-        plan=plan,
+        plan=run.plan,
         streams=facts,
         points=points,
         findings=tuple(findings),
-        problems=(*_problems(spec, points, findings), *lacking),
+        problems=(
+            *_failed(finding for finding in findings if finding.blocking),
+            *_point_problems(points),
+            *lacking,
+            *too_small,
+            *trial.problems,
+            *_budget_problems(run),
+        ),
+        detectable=trial.detectable,
     )
 
 
-def _points(frame: Any, spec: ModelSpec, plan: SplitPlan) -> PointFacts:
+def _points(frame: ibis.Table, run: Run) -> PointFacts:
+    spec, plan = run.spec, run.plan
     for stretch in spec.split.exclude:
         frame = frame.filter(~touches(stretch, frame.decision_time, frame.matured_at))
-    frame = frame.cache()
     positive = frame.label if frame.label.type().is_numeric() else None
     has_label = frame.label.notnull()
     matured = frame.matured_at <= plan.as_of.replace(tzinfo=None)
@@ -142,24 +172,32 @@ def _points(frame: Any, spec: ModelSpec, plan: SplitPlan) -> PointFacts:
     )
 
 
-def _problems(spec: ModelSpec, points: PointFacts, findings: list[Finding]) -> list[str]:
-    enough = spec.gates.recent_window.minimum_rows
+def _failed(findings: Iterable[Finding]) -> list[str]:
+    """One sentence for each reason why findings did not pass, with the names of all of them."""
     alike: dict[str, list[str]] = {}
     for finding in findings:
-        if finding.blocking and finding.verdict is not Verdict.PASS:
+        if finding.verdict is not Verdict.PASS:
             alike.setdefault(finding.reason, []).append(finding.name)
-    problems = [f"{', '.join(names)}: {reason}" for reason, names in alike.items()]
+    return [f"{', '.join(names)}: {reason}" for reason, names in alike.items()]
+
+
+def _point_problems(points: PointFacts) -> Iterator[str]:
     if not points.points:
-        problems.append("there is no decision point: no entity was active, or no event qualifies")
-    for name, rows in (("training span", points.train), ("recent window", points.recent)):
-        if rows < enough:
-            problems.append(
-                f"the {name} holds {rows} labelled points, wanted {enough}: "
-                "wait for more events, or declare a longer one"
-            )
-    problems += [
-        f"feature {name} is missing at every decision point"
-        for name, share in points.missing.items()
-        if share == 1.0 and points.points
-    ]
-    return problems
+        yield "there is no decision point: no entity was active, or no event qualifies"
+        return
+    for name, share in points.missing.items():
+        if share == 1.0:
+            yield f"feature {name} is missing at every decision point"
+
+
+def _budget_problems(run: Run) -> Iterator[str]:
+    """Whether the year has a try left for this retraining; a decided one has paid."""
+    request, declared = run.request, run.spec.gates.budget
+    if run.champion is None or run.identity.decided is not None:
+        return
+    year = budget_year(request.lineage, request.as_of, run.collaborators.clock.now())
+    entries = run.collaborators.ledger.entries(request.model, request.lineage)
+    account = budget_account(entries, declared, year)
+    if not account.left:
+        finding = exhausted_finding(year, account.spent, declared)
+        yield f"{finding.name}: {finding.reason}"

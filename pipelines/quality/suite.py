@@ -92,7 +92,7 @@ def load_suite(
             f"there is no suite for model {spec.name!r}",
             where=str(path),
             wanted="a Great Expectations suite as JSON",
-            hint='write {"name": ..., "expectations": []} there, or name the file that holds it',
+            hint='write {"name": ..., "expectations": [{"type": ..., "kwargs": {...}}]} there',
         )
     try:
         suite = json.loads(path.read_text(encoding="utf-8"))

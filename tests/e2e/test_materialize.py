@@ -23,7 +23,6 @@ from pipelines.flows.features.materialize import (
     materialize_new_model,
 )
 from pipelines.flows.retrain.request import Request
-from pipelines.spec.model import ModelSpec
 from tests.support.pharmacy import FIRST, PLAIN, RICH, WEEK, Pharmacy, sold
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -56,15 +55,8 @@ def first(request: Request, parts: Connections) -> MaterializeReport | None:
     return materialize_new_model(request, parts.materialization)
 
 
-def ready(spec: ModelSpec, as_of: datetime, parts: Connections) -> Readiness:
-    return check_readiness(
-        spec,
-        parts.load_suite(spec),
-        as_of,
-        events=parts.open_events(spec),
-        online=parts.online,
-        suite_runner=parts.suite_runner,
-    )
+def ready(as_of: datetime, parts: Connections) -> Readiness:
+    return check_readiness(Request(model="demand", as_of=as_of), parts.retraining)
 
 
 def contents(store: OnlineStore, parts: Connections) -> dict[str, Any]:
@@ -274,16 +266,15 @@ def test_nobody_can_stand_in_the_future(parts: Connections) -> None:
 
 
 def test_check_says_what_a_retraining_would_miss_in_the_online_store(parts: Connections) -> None:
-    spec = parts.load_spec("demand")
-    empty = ready(spec, FIRST, parts).problems
+    empty = ready(FIRST, parts).problems
     assert any("lacks on_hand" in problem for problem in empty), empty
     assert all("run `gauntlet materialize demand`" in problem for problem in empty), empty
     fill(FIRST, parts)
-    assert ready(spec, FIRST, parts).ready
-    [sales, _] = ready(spec, FIRST + DAY, parts).problems
+    assert ready(FIRST, parts).ready
+    [sales, _] = ready(FIRST + DAY, parts).problems
     assert "as of 2025-03-31T00:00:00Z, older than its ttl of 12h15m" in sales
     Pharmacy(parts.home, "").declare((*RICH, sold(7) | {"name": "other"}), serving=SERVING)
-    [new] = ready(parts.load_spec("demand"), FIRST, parts).problems
+    [new] = ready(FIRST, parts).problems
     assert "lacks other of the view dispensing_by_pharmacy_medicine" in new
 
 

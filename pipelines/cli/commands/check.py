@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.cli.options import AsOf, Json, ModelName, instant
+from pipelines.cli.options import AsOf, Json, Lineage, ModelName, instant
 from pipelines.cli.output import answer, console, number, spinner
 from pipelines.core.time import instant_text
+from pipelines.flows.retrain.request import LIVE, Request
 from pipelines.wiring import connect
+
+if TYPE_CHECKING:
+    from pipelines.flows.trial import DetectableGain
 
 
 def add_to(app: typer.Typer) -> None:
@@ -17,25 +23,22 @@ def add_to(app: typer.Typer) -> None:
     app.command()(check)
 
 
-def check(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
-    """Check declaration, suite and events; print "ready" or every problem.
+def check(
+    name: ModelName, as_of: AsOf = None, lineage: Lineage = LIVE, as_json: Json = False
+) -> None:
+    """Run a retraining's steps on few training rows; print "ready" or every problem.
 
     Exit code 0 when ready, 3 when not.
     """
     with spinner("reading") as progress:
         connections = connect(progress=progress)
-        spec = connections.load_spec(name)
-        suite = connections.load_suite(spec, thorough=True)
+        connections.load_spec(name)  # a mistake in it is reported before heavy libraries load
         from pipelines.flows.check import check_readiness
 
-        found = check_readiness(
-            spec,
-            suite,
-            instant(as_of, connections.clock.now()),
-            events=connections.open_events(spec),
-            online=connections.online,
-            suite_runner=connections.suite_runner,
+        request = Request(
+            model=name, as_of=instant(as_of, connections.clock.now()), lineage=lineage
         )
+        found = check_readiness(request, connections.retraining)
     if as_json:
         answer("readiness", {"ready": found.ready, **found.as_json()})
         raise typer.Exit(0 if found.ready else 3)
@@ -65,6 +68,8 @@ def check(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
     if gaps:
         listed = ", ".join(f"{feature} {share:.1%}" for feature, share in gaps.items())
         console.print(f"missing at decision points: {listed}")
+    if found.detectable is not None:
+        console.print(escape(gain_sentence(found.detectable)), soft_wrap=True)
     if found.ready:
         console.print(f"\n[bold green]ready[/]  next: `gauntlet retrain {name}`")
         return
@@ -72,3 +77,17 @@ def check(name: ModelName, as_of: AsOf = None, as_json: Json = False) -> None:
     for problem in found.problems:
         console.print(f"  - {escape(problem)}", soft_wrap=True)
     raise typer.Exit(3)
+
+
+def gain_sentence(found: DetectableGain) -> str:
+    """What the recent window detects, and how long it has to be for the minimum effect."""
+    text = (
+        f"the recent window detects a gain of about {found.gain:.3g} {found.metric} over the "
+        f"{found.against.replace('_', ' ')} with {found.power:.0%} power at level "
+        f"{found.level:.3g}; minimum_effect is {found.minimum_effect:g}"
+    )
+    if found.gain <= found.minimum_effect:
+        return text
+    if found.days_for_minimum_effect is None:
+        return f"{text}, which needs more entities"
+    return f"{text}, which needs about {found.days_for_minimum_effect} days instead of {found.days}"

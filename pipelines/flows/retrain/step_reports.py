@@ -44,7 +44,7 @@ def features_report(run: str, frame: Frame | None) -> StepReport:
     """Decision points, and the training window."""
     if frame is None:
         return StepReport(
-            step="features", run=run, summary="not built: the contract is broken", skipped=True
+            step="features", run=run, summary="not built: the contract did not pass", skipped=True
         )
     return StepReport(
         step="features",

@@ -18,6 +18,12 @@ CONTRACT = (
         "depends",
     ),
     FindingEntry(
+        "contract.suite.empty",
+        "The hand-written suite has no expectation of severity `critical`: fresh data would pass "
+        "unchecked.",
+        "Add an expectation to `expectations/<model>.json`; `gauntlet check` reports this, too.",
+    ),
+    FindingEntry(
         "contract.envelope.<stream>.<column>.present",
         "A column that the champion was trained with is gone.",
         _FEED,

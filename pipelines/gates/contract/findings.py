@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import ibis
 
 Source = Literal["suite", "envelope"]
+EMPTY_SUITE = "contract.suite.empty"
 
 CHECKS = {
     "expect_table_row_count_to_be_between": "volume",
@@ -62,7 +63,8 @@ def contract_findings(
     Returns:
         findings in the suite's order by stream. A stream without fresh rows is ``no_data``; an
         expectation that could not be run is ``inconclusive``; neither is a pass. An expectation
-        with severity ``warning`` or ``info`` is shown and does not block.
+        with severity ``warning`` or ``info`` is shown and does not block. A hand-written suite in
+        which nothing blocks is ``no_data``.
     """
     found: list[Finding] = []
     names: dict[str, int] = {}
@@ -85,7 +87,20 @@ def contract_findings(
                 found.append(_absent(name, stream, expectation, known=table is not None))
             else:
                 found.append(_finding(name, rows, expectation, results[index], medians))
+    if source == "suite" and not any(map(_blocking, suite["expectations"])):
+        found.append(no_blocking_expectation())
     return found
+
+
+def no_blocking_expectation() -> Finding:
+    """The finding of a suite in which no expectation can stop a run."""
+    return make_finding(
+        EMPTY_SUITE,
+        Verdict.NO_DATA,
+        "the hand-written suite has no expectation of severity critical, so fresh data passes "
+        "unchecked: declare at least one, such as expect_column_values_to_not_be_null of a key",
+        Measurement(rows=0),
+    )
 
 
 def _name(expectation: Mapping[str, Any], stream: str, source: Source) -> str:

@@ -1,0 +1,147 @@
+"""A trial of a retraining on few rows: whether it gets as far as a comparison, and what it detects.
+
+The steps are those of a retraining, in a folder that is removed. Only the training rows and the
+seeds are fewer. So a trial shows what the declaration, the data and the installed packages already
+decide; it does not show whether a candidate is better.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from pipelines.core.errors import DataError, SpecError
+from pipelines.core.findings import Finding, Verdict
+from pipelines.core.records import Record
+from pipelines.flows.frames import FRAME, touches
+from pipelines.flows.retrain.evaluate import evaluate_candidate
+from pipelines.flows.retrain.run import Run
+from pipelines.flows.retrain.train import train_candidate
+from pipelines.spec.model import ModelSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipelines.gates.recent_window.record import Evaluation
+
+TRIAL_ROWS = 5_000  # labelled training rows
+ROWS_OF_A_CLASS = 30  # of each class at least, if there are so many: for estimators with folds
+CONCENTRATION = "recent_window.concentration"
+
+
+class DetectableGain(Record):
+    """The gain that the recent window detects, from the noise of a trial candidate's comparison."""
+
+    metric: str
+    against: str = Field(description="champion, or naive_forecast if there is no champion")
+    days: int = Field(description="days of the recent window that have a label")
+    entities: int
+    level: float = Field(description="one-sided level of the test")
+    power: float = Field(description="probability of detecting a true gain of this size")
+    gain: float = Field(description="in the metric's unit")
+    minimum_effect: float = Field(description="as declared, in the metric's unit")
+    days_for_minimum_effect: int | None = Field(
+        description="length of a recent window that detects the minimum effect; none within years"
+    )
+
+
+class Trial(Record):
+    """The result of a trial: reasons why a retraining would end without a verdict."""
+
+    problems: tuple[str, ...] = ()
+    detectable: DetectableGain | None = None
+
+
+def try_training(run: Run) -> Trial:
+    """Train on few rows of the run's frame and compare on its recent window.
+
+    Arguments:
+        run: an opened run in a folder of its own; its frame has been written, and is thinned here.
+    """
+    run = replace(run, spec=run.spec.model_copy(update={"seeds": run.spec.seeds[:1]}))
+    try:
+        _thin_frame(run)
+        trained = train_candidate(run)
+        evaluation = evaluate_candidate(run, trained)
+    except (DataError, SpecError) as problem:
+        hint = f"; {problem.hint}" if problem.hint else ""
+        wanted = f", wanted {problem.wanted}" if problem.wanted else ""
+        return Trial(problems=(f"{problem.summary}{wanted}{hint}",))
+    undecided = [finding for finding in evaluation.findings if _ends_a_run(finding)]
+    failed = [f for f in trained.findings if f.blocking and f.verdict is not Verdict.PASS]
+    return Trial(
+        problems=tuple(f"{finding.name}: {finding.reason}" for finding in (*failed, *undecided)),
+        detectable=_detectable(run, evaluation),
+    )
+
+
+def _ends_a_run(finding: Finding) -> bool:
+    """Whether a finding blocks for a reason that does not depend on the candidate."""
+    return finding.blocking and (
+        finding.verdict is Verdict.NO_DATA
+        or (finding.name == CONCENTRATION and finding.verdict is not Verdict.PASS)
+    )
+
+
+def _thin_frame(run: Run) -> None:
+    """Keep ``TRIAL_ROWS`` of the labelled training rows, spread over time, and all later rows."""
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(run.workspace.path(FRAME)).read()
+    rows = table.select(["decision_time", "matured_at", "label"]).to_pandas()
+    start, end = (
+        pd.Timestamp(bound).tz_localize(None)
+        for bound in (run.plan.train.start, run.plan.recent.start)
+    )
+    training = (rows["decision_time"] >= start) & (rows["decision_time"] < end)
+    usable = training & rows["label"].notna()
+    for stretch in run.spec.split.exclude:
+        usable &= ~touches(stretch, rows["decision_time"], rows["matured_at"])
+    usable &= rows["decision_time"] < pd.Timestamp(run.plan.train.end).tz_localize(None)
+    most = max(TRIAL_ROWS, 2 * run.spec.gates.recent_window.minimum_rows)
+    if int(usable.sum()) <= most:
+        return
+    chosen = _spread(run.spec, rows[usable].sort_values("decision_time", kind="stable"), most)
+    keep = np.asarray(~training) | np.isin(np.arange(len(rows)), chosen)
+    run.workspace.write(FRAME, lambda part: pq.write_table(table.filter(pa.array(keep)), part))
+
+
+def _spread(spec: ModelSpec, rows: pd.DataFrame, most: int) -> pd.Index:
+    """Evenly spaced rows; of a classifier's rows evenly spaced ones of every label."""
+    import numpy as np
+
+    groups = rows.groupby("label", sort=False) if spec.classes else [("", rows)]
+    chosen = []
+    for _, group in groups:
+        wanted = max(ROWS_OF_A_CLASS, round(most * len(group) / len(rows)))
+        places = np.linspace(0, len(group) - 1, min(wanted, len(group))).astype(int)
+        chosen.append(group.index[np.unique(places)])
+    return chosen[0].append(chosen[1:])
+
+
+def _detectable(run: Run, evaluation: Evaluation) -> DetectableGain | None:
+    from pipelines.gates.recent_window.findings import POWER
+
+    primary = next(iter(evaluation.comparisons), None)
+    if primary is None or primary.difference is None:
+        return None
+    spec, difference = run.spec, primary.difference
+    champion = evaluation.baseline == "champion"
+    level = spec.promoting_level if champion else spec.gates.recent_window.alpha
+    effect = spec.metric.minimum_effect
+    return DetectableGain(
+        metric=primary.metric,
+        against=evaluation.baseline,
+        days=difference.days,
+        entities=difference.entities,
+        level=level,
+        power=POWER,
+        gain=difference.minimum_detectable_effect(level, POWER),
+        minimum_effect=effect,
+        days_for_minimum_effect=difference.days_to_detect(effect, level, POWER),
+    )
