@@ -1,8 +1,8 @@
 """A trial of a retraining on few rows: whether it gets as far as a comparison, and what it detects.
 
 The steps are those of a retraining, in a folder that is removed. Only the training rows and the
-seeds are fewer. So a trial shows what the declaration, the data and the installed packages already
-decide; it does not show whether a candidate is better.
+seeds are fewer, and the candidate's directory is not written. So a trial shows what declaration,
+data and installed packages already decide; it does not show whether a candidate is better.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TRIAL_ROWS = 5_000  # labelled training rows
 ROWS_OF_A_CLASS = 30  # of each class at least, if there are so many: for estimators with folds
-CONCENTRATION = "recent_window.concentration"
+MATURITY, CONCENTRATION = "recent_window.maturity", "recent_window.concentration"
 
 
 class DetectableGain(Record):
@@ -63,13 +63,14 @@ def try_training(run: Run) -> Trial:
     run = replace(run, spec=run.spec.model_copy(update={"seeds": run.spec.seeds[:1]}))
     try:
         _thin_frame(run)
-        trained = train_candidate(run)
+        trained = train_candidate(run, trial=True)
         evaluation = evaluate_candidate(run, trained)
     except (DataError, SpecError) as problem:
         hint = f"; {problem.hint}" if problem.hint else ""
         wanted = f", wanted {problem.wanted}" if problem.wanted else ""
         return Trial(problems=(f"{problem.summary}{wanted}{hint}",))
-    undecided = [finding for finding in evaluation.findings if _ends_a_run(finding)]
+    immature = [f for f in evaluation.findings if f.name == MATURITY and _ends_a_run(f)]
+    undecided = immature or [f for f in evaluation.findings if _ends_a_run(f)]
     failed = [f for f in trained.findings if f.blocking and f.verdict is not Verdict.PASS]
     return Trial(
         problems=tuple(f"{finding.name}: {finding.reason}" for finding in (*failed, *undecided)),

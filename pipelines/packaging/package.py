@@ -79,6 +79,22 @@ def write_package(
     )
 
 
+def plan_package(pipeline: Pipeline, *, probabilities: bool) -> Package:
+    """How ``write_package`` would store a pipeline; nothing is written: no content, no size.
+
+    Raises:
+        As ``write_package``.
+    """
+    form = storage_form(pipeline)
+    return Package(
+        content="",
+        serialization=form.name,
+        predict_function="predict_proba" if probabilities else "predict",
+        requirements=form.requirements,
+        size_bytes=0,
+    )
+
+
 def complete_package(
     package: Package,
     source: Path,

@@ -14,8 +14,10 @@ overlap from week to week, and several tries share a champion.
   the same request is the same test, so the two cost one try.
 - A manual audit of a recipe other than the champion's is a try, because it uses the same rows.
 - A try belongs to the year in which the ledger first recorded it. As-of is part of the request, so
-  counting by as-of would allow this week's comparison to use last year's budget. Lineages other
-  than live cover years in one afternoon and do not affect what serves, so as-of counts there.
+  counting by as-of would allow this week's comparison to use last year's budget. As-of counts for
+  a replay of the past: for a try as of more than ``REPLAY`` before it is recorded, and in lineages
+  other than live. A champion is only compared on rows later than its training, so a replay cannot
+  collect the budgets of years before it.
 - A charge stays when the declaration changes within the year. Unused budget is not carried over to
   the next year.
 - A refused try cannot promote and costs nothing, unless a person waives the refusal.
@@ -28,7 +30,7 @@ Science 38, section 2. It is the only such method without assumptions about the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import Field
 
@@ -48,6 +50,7 @@ from pipelines.spec.training import BudgetGate
 
 REFRESH = "recent_window.refresh"
 _COMPARISONS = ("recent_window.primary", REFRESH, "audit.live")
+REPLAY = timedelta(days=31)  # a live try as of longer ago replays the past
 _ROUNDING = 1e-9  # tolerance: the sum of sixty levels of 1/60 must not exceed 1
 
 
@@ -94,7 +97,8 @@ def compared(findings: Iterable[Finding]) -> bool:
 
 def budget_year(lineage: str, as_of: datetime, recorded_at: datetime) -> int:
     """The year that a try belongs to; see the module docstring."""
-    return (recorded_at if lineage == LIVE else as_of).year
+    replayed = lineage != LIVE or recorded_at - as_of > REPLAY
+    return (as_of if replayed else recorded_at).year
 
 
 def tries(entries: Iterable[Entry], declared: BudgetGate) -> tuple[BudgetCharge, ...]:

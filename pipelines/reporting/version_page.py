@@ -20,6 +20,7 @@ from pipelines.reporting.markdown import (
     table,
 )
 from pipelines.spec.model import ModelSpec
+from pipelines.training.columns import text_features
 from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def version_page(about: VersionReview) -> str:
         _slices(about),
         _origin(about),
         _commands(about),
+        _loading(about),
         _pictures(about),
     )
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -236,6 +238,25 @@ def _commands(about: VersionReview) -> str:
     if decision is not None and decision.outcome.moves and about.champion is not None:
         lines.append(f"gauntlet rollback {name} --to {about.champion} --reason WHY")
     return "```\n" + "\n".join(lines) + "\n```"
+
+
+def _loading(about: VersionReview) -> str:
+    """How to predict with the version outside of this project."""
+    texts = text_features(about.spec)
+    numbers = [name for name in about.spec.input_names if name not in texts]
+    lines = ["import mlflow", f'model = mlflow.pyfunc.load_model("models:/{about.spec.name}/N")']
+    if about.version:
+        lines[-1] = lines[-1].replace("/N", f"/{about.version}")
+    if numbers:
+        lines.append(f"numbers = {numbers}")
+        lines.append('rows = rows.astype(dict.fromkeys(numbers, "float64"))')
+    lines.append("model.predict(rows)")
+    note = "MLflow refuses whole numbers where the model has doubles, so convert them first."
+    return (
+        "### Load it\n\n"
+        + (f"{note}\n\n" if numbers else "")
+        + "\n".join(["```python", *lines, "```"])
+    )
 
 
 def _finding(about: VersionReview, *names: str) -> Finding | None:

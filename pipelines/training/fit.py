@@ -86,7 +86,7 @@ def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
             where=f"{spec.name}: estimator.parameters",
             got=str(cause),
         ) from cause
-    except ValueError as cause:
+    except Exception as cause:  # an estimator is foreign code, with exceptions of its own
         raise DataError(
             "the estimator cannot be fitted on these rows",
             where=f"{spec.name}: {spec.estimator.path}",

@@ -173,7 +173,7 @@ def test_a_look_at_a_new_recipe_is_a_try_once_and_its_retraining_costs_no_more(
     pharmacy.declare(RICH)
     first = by_hand(pharmacy)
     assert first.entry is not None
-    assert "recorded in the ledger: 2026 has spent 0.05 of 0.2 on 1 try, 3 left" in first.summary
+    assert "recorded in the ledger: 2025 has spent 0.05 of 0.2 on 1 try, 3 left" in first.summary
     assert spent(pharmacy) == (["first_version", "audit"], 1)
     path = other_home(tmp_path)
     path.write_text(yaml.safe_dump(declaration(PLAIN)))

@@ -34,12 +34,13 @@ def check_contract(run: Run, snapshot: Snapshot) -> ContractResult:
 
 
 def _check(run: Run, snapshot: Snapshot) -> ContractResult:
-    from pipelines.gates.contract.findings import contract_findings
+    from pipelines.gates.contract.findings import contract_findings, empty_suite
 
     default, runner = run.spec.points.stream, run.collaborators.suite_runner
     with run.events.tables(snapshot, run.common.streams) as tables:
         fresh = fresh_rows(run.spec, tables, run.request.as_of)
-        found = contract_findings(run.suite, fresh, runner, "suite", default)
+        found = empty_suite(run.suite)
+        found += contract_findings(run.suite, fresh, runner, "suite", default)
         if run.champion is not None:
             envelope = run.champion.envelope
             found += contract_findings(envelope, fresh, runner, "envelope", default)

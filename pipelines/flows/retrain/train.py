@@ -12,7 +12,7 @@ from pipelines.core.records import Record
 from pipelines.core.time import Window
 from pipelines.flows.frames import FRAME, read_rows
 from pipelines.flows.retrain.run import Run
-from pipelines.packaging.package import Package, write_package
+from pipelines.packaging.package import Package, plan_package, write_package
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,19 +37,23 @@ class TrainedCandidate(Record):
     classes: tuple[str, ...]
 
 
-def train_candidate(run: Run) -> TrainedCandidate:
+def train_candidate(run: Run, *, trial: bool = False) -> TrainedCandidate:
     """Fit the candidate and score the recent window, written to ``train.json``.
 
     The first seed's fit is the candidate; the other seeds measure the variation due to chance.
+
+    Arguments:
+        run: the opened run; its frame has been written.
+        trial: leave out writing the candidate's directory.
 
     Raises:
         DataError: there are too few rows to train or to evaluate.
         SpecError: the estimator or its parameters are wrong.
     """
-    return run.workspace.once("train", TrainedCandidate, lambda: _train(run))
+    return run.workspace.once("train", TrainedCandidate, lambda: _train(run, trial))
 
 
-def _train(run: Run) -> TrainedCandidate:
+def _train(run: Run, trial: bool) -> TrainedCandidate:
     import pandas as pd
 
     from pipelines.gates.availability.fast_predict import fast_predict_finding
@@ -72,15 +76,19 @@ def _train(run: Run) -> TrainedCandidate:
     labelled = rows[rows["label"].notna()]
     columns[NAIVE] = _column(baseline_predictions(spec, labelled, recent))
     run.workspace.write(PREDICTIONS, lambda part: pd.DataFrame(columns).to_parquet(part))
-    package = write_package(
-        run.workspace.path(CANDIDATE),
-        fitted[0].pipeline,
-        feature_matrix(spec, rows.head(EXAMPLE_ROWS)),
-        probabilities=spec.metric.name.task == "classification",
-        created_at=run.request.as_of,
-        facts={"model": spec.name, "request": run.identity.request_digest},
-        evidence={},
-    )
+    probabilities = spec.metric.name.task == "classification"
+    if trial:
+        package = plan_package(fitted[0].pipeline, probabilities=probabilities)
+    else:
+        package = write_package(
+            run.workspace.path(CANDIDATE),
+            fitted[0].pipeline,
+            feature_matrix(spec, rows.head(EXAMPLE_ROWS)),
+            probabilities=probabilities,
+            created_at=run.request.as_of,
+            facts={"model": spec.name, "request": run.identity.request_digest},
+            evidence={},
+        )
     return TrainedCandidate(
         package=package,
         findings=(

@@ -63,8 +63,7 @@ def contract_findings(
     Returns:
         findings in the suite's order by stream. A stream without fresh rows is ``no_data``; an
         expectation that could not be run is ``inconclusive``; neither is a pass. An expectation
-        with severity ``warning`` or ``info`` is shown and does not block. A hand-written suite in
-        which nothing blocks is ``no_data``.
+        with severity ``warning`` or ``info`` is shown and does not block.
     """
     found: list[Finding] = []
     names: dict[str, int] = {}
@@ -87,20 +86,22 @@ def contract_findings(
                 found.append(_absent(name, stream, expectation, known=table is not None))
             else:
                 found.append(_finding(name, rows, expectation, results[index], medians))
-    if source == "suite" and not any(map(_blocking, suite["expectations"])):
-        found.append(no_blocking_expectation())
     return found
 
 
-def no_blocking_expectation() -> Finding:
-    """The finding of a suite in which no expectation can stop a run."""
-    return make_finding(
-        EMPTY_SUITE,
-        Verdict.NO_DATA,
-        "the hand-written suite has no expectation of severity critical, so fresh data passes "
-        "unchecked: declare at least one, such as expect_column_values_to_not_be_null of a key",
-        Measurement(rows=0),
-    )
+def empty_suite(suite: Suite) -> list[Finding]:
+    """The finding of a hand-written suite in which nothing can stop a run; else none."""
+    if any(map(_blocking, suite["expectations"])):
+        return []
+    return [
+        make_finding(
+            EMPTY_SUITE,
+            Verdict.NO_DATA,
+            "the hand-written suite has no expectation of severity critical, so fresh data would "
+            "pass unchecked: declare one, such as expect_column_values_to_not_be_null of a key",
+            Measurement(rows=0),
+        )
+    ]
 
 
 def _name(expectation: Mapping[str, Any], stream: str, source: Source) -> str:

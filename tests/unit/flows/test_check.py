@@ -17,6 +17,9 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from pipelines.adapters.database import open_engine
+from pipelines.adapters.expectations.validation import expectation_mistakes
+from pipelines.adapters.ledger.sql import SqlLedger
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.adapters.registry.folder import FolderRegistry
 from pipelines.connections import Connections
@@ -26,8 +29,11 @@ from pipelines.core.time import FixedClock
 from pipelines.data.ingest.partitions import write_events
 from pipelines.flows.check import Readiness, check_readiness
 from pipelines.flows.retrain.request import Request
+from pipelines.flows.retrain.run import RetrainCollaborators
 from pipelines.flows.retrain.steps import Retraining, retrain
+from pipelines.quality.suite import load_suite
 from pipelines.settings import Settings
+from pipelines.spec.load import load_model
 from pipelines.wiring import connect
 
 START, DAYS, SHOPS = datetime(2025, 3, 3, tzinfo=UTC), 60, 24
@@ -82,8 +88,6 @@ def declaration() -> dict[str, Any]:
     }
 
 
-
-
 def rows(days: int = DAYS, shops: int = SHOPS) -> pa.Table:
     rng = np.random.default_rng(3)
     many = days * shops
@@ -105,47 +109,52 @@ def rows(days: int = DAYS, shops: int = SHOPS) -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sales") / "store"
-    write_events(LocalStore(folder), "sales", rows(), "sold_at")
-    return folder
-
-
-@pytest.fixture
-def home(tmp_path: Path, store: Path) -> Home:
-    return Home(tmp_path, store)
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Connections:
+    """The events, and connections that read them."""
+    folder = tmp_path_factory.mktemp("sales")
+    write_events(LocalStore(folder / "store"), "sales", rows(), "sold_at")
+    settings = Settings(home=folder / "home", store=str(folder / "store"))
+    return connect(settings, clock=FixedClock(AS_OF + timedelta(days=1)))
 
 
 @dataclasses.dataclass(frozen=True)
 class Home:
-    """A home without a champion, with the shared events."""
+    """A model without a champion: its declaration and suite, and a ledger and registry of its own.
+
+    The events are shared.
+    """
 
     folder: Path
-    store: Path
-
-    def parts(self) -> Connections:
-        settings = Settings(
-            home=self.folder / "home",
-            models=self.folder / "models",
-            expectations=self.folder / "expectations",
-            store=str(self.store),
-        )
-        parts = connect(settings, clock=FixedClock(AS_OF + timedelta(days=1)))
-        return dataclasses.replace(parts, registry=FolderRegistry(self.folder / "registry"))
+    shared: Connections
 
     def declare(self, suite: dict[str, Any] | None = None, **changes: Any) -> None:
-        for kind, name, text in (
-            ("models", "sales.yaml", yaml.safe_dump(declaration() | changes)),
-            ("expectations", "sales.json", json.dumps(suite or SUITE)),
-        ):
-            (self.folder / kind).mkdir(exist_ok=True)
-            (self.folder / kind / name).write_text(text)
+        (self.folder / "sales.yaml").write_text(yaml.safe_dump(declaration() | changes))
+        (self.folder / "sales.json").write_text(json.dumps(suite or SUITE))
+
+    @property
+    def parts(self) -> RetrainCollaborators:
+        ledger = SqlLedger(open_engine(f"sqlite:///{self.folder / 'ledger.db'}"), self.shared.clock)
+        return dataclasses.replace(
+            self.shared,
+            home=self.folder / "home",
+            load_spec=lambda name: load_model(self.folder / f"{name}.yaml"),
+            load_suite=lambda spec, thorough=False: load_suite(
+                self.folder / "sales.json", spec, expectation_mistakes if thorough else None
+            ),
+            ledger=ledger,
+            registry=FolderRegistry(self.folder / "registry"),
+        ).retraining
 
     def check(self, as_of: datetime = AS_OF) -> Readiness:
-        return check_readiness(Request(model="sales", as_of=as_of), self.parts().retraining)
+        return check_readiness(Request(model="sales", as_of=as_of), self.parts)
 
-    def retrain(self, as_of: datetime = AS_OF, **options: Any) -> Retraining:
-        return retrain(Request(model="sales", as_of=as_of, **options), self.parts().retraining)
+    def retrain(self, as_of: datetime = AS_OF) -> Retraining:
+        return retrain(Request(model="sales", as_of=as_of), self.parts)
+
+
+@pytest.fixture
+def home(tmp_path: Path, shared: Connections) -> Home:
+    return Home(tmp_path, shared)
 
 
 def with_estimator(path: str, **parameters: Any) -> dict[str, Any]:
@@ -232,16 +241,26 @@ def test_what_would_end_a_retraining_is_a_problem(
     assert any(words in problem for problem in problems), problems
 
 
-def test_an_entity_alone_cannot_be_compared(tmp_path: Path) -> None:
-    write_events(LocalStore(tmp_path / "store"), "sales", rows(shops=1), "sold_at")
-    home = Home(tmp_path, tmp_path / "store")
+def test_an_entity_alone_cannot_be_compared(home: Home) -> None:
+    one = [{"column": "shop", "is": "shop 01"}]
     home.declare(
+        points=declaration()["points"] | {"where": one, "every": "6h"},
         gates={"recent_window": {"minimum_days": 7, "minimum_rows": 30}},
-        split={"train": "20d", "recent": "30d"},
-        points=declaration()["points"] | {"every": "12h"},
     )
     problems = home.check().problems
-    assert any("entity" in problem or "entities" in problem for problem in problems), problems
+    assert any("1 entity" in problem for problem in problems), problems
+
+
+def test_a_budget_that_is_used_up_is_a_problem(home: Home) -> None:
+    budget = {"budget": {"tries": 1}, "recent_window": {"minimum_days": 7}}
+    home.declare(gates=budget)
+    first, second = AS_OF - timedelta(days=8), AS_OF - timedelta(days=1)
+    assert home.retrain(first).decision.outcome.moves
+    assert home.check(second).problems == ()
+    assert home.retrain(second).evidence.evaluation is not None
+    [problem] = home.check(AS_OF).problems
+    assert problem.startswith("budget.exhausted")
+    assert home.check(second).problems == (), "this one is decided, and has paid"
 
 
 def known_before(done: Retraining) -> list[str]:

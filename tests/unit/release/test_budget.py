@@ -14,12 +14,14 @@ from pipelines.release.budget import (
     budget_account,
     budget_accounts,
     budget_findings,
+    budget_year,
     reference_version,
 )
 from pipelines.release.ledger import Entry, NewEntry
 from pipelines.release.policy import Facts
 from pipelines.spec.training import BudgetGate
 
+WEEK = timedelta(days=7)
 SUMMER = datetime(2026, 7, 6, 6, tzinfo=UTC)
 NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
 FOUR = BudgetGate(alpha_year=0.05, tries=4)
@@ -57,7 +59,7 @@ class Chain:
         head = self.entries[-1] if self.entries else None
         champion = head.champion_after if head else None
         asked = as_of or at
-        year = (at if self.lineage == "live" else asked).year
+        year = budget_year(self.lineage, asked, at)
         said = budget_findings(self.entries, declared, year, run, findings) if declared else ()
         draft = NewEntry.model_validate(
             {
@@ -146,6 +148,28 @@ def test_a_live_try_belongs_to_the_year_it_was_recorded_in() -> None:
     chain.add("a", NEW_YEAR, as_of=NEW_YEAR - timedelta(days=30))
     assert chain.spent(2026) == 0
     assert chain.spent(2027) == pytest.approx(0.0125)
+
+
+def test_a_replay_of_past_weeks_spends_none_of_this_year() -> None:
+    chain = Chain()
+    for week in range(6):
+        chain.add(f"{week}", SUMMER, as_of=datetime(2025, 3, 3, tzinfo=UTC) + week * WEEK)
+    assert chain.spent(2026) == 0
+    assert chain.spent(2025) == pytest.approx(0.05), "the budget of 2025 ends, too"
+
+
+def test_an_exhausted_budget_names_the_lineage_for_replays() -> None:
+    chain = Chain()
+    for run in "abcd":
+        chain.add(run, SUMMER)
+    [exhausted] = [f for f in chain.add("e", SUMMER) if f.name == EXHAUSTED]
+    assert "--lineage backfill" in exhausted.reason
+
+
+@pytest.mark.parametrize(("days", "year"), [(0, 2027), (31, 2027), (32, 2026), (400, 2025)])
+def test_as_of_counts_only_for_what_is_long_past(days: int, year: int) -> None:
+    recorded = NEW_YEAR + timedelta(hours=1)
+    assert budget_year("live", recorded - timedelta(days=days), recorded) == year
 
 
 def test_a_backtest_spends_the_years_that_it_replays() -> None:

@@ -109,6 +109,12 @@ def test_a_page_can_be_read_in_a_minute(reviewed: Make, gain: float) -> None:
     assert "nan" not in page.lower().split()
 
 
+def test_the_page_shows_how_to_load_a_version_that_takes_no_whole_numbers(reviewed: Make) -> None:
+    page = version_page(decided(reviewed(2.0)))
+    assert 'mlflow.pyfunc.load_model("models:/demand/4")' in page
+    assert 'rows = rows.astype(dict.fromkeys(numbers, "float64"))' in page
+
+
 def test_changes_name_the_feature_and_not_its_position() -> None:
     before = {"features": [{"name": "a", "window": "7d"}, {"name": "b"}], "seeds": [1, 2]}
     after = {"features": [{"name": "new"}, {"name": "a", "window": "28d"}], "seeds": [1, 3]}
