@@ -17,6 +17,7 @@ from pydantic import Field
 
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.records import Instant, Record
+from pipelines.data.paths import read_parquet
 from pipelines.data.profile import StreamFacts, stream_facts
 from pipelines.flows.features.store_gaps import missing_online
 from pipelines.flows.frames import FRAME, touches
@@ -104,7 +105,7 @@ def _check(run: Run) -> Readiness:
     findings = [*check_contract(run, snapshot).findings]
     progress("building decision points")
     findings += build_features(run, snapshot).findings
-    frame = duckdb.connect().read_parquet(run.workspace.path(FRAME))
+    frame = read_parquet(duckdb.connect(), run.workspace.path(FRAME))
     points = _points(frame, run)
     progress("counting the entities of a canary")
     with run.events.tables(snapshot, run.common.streams) as tables:
