@@ -23,9 +23,9 @@ from pipelines.flows.features.store_gaps import missing_online
 from pipelines.flows.frames import FRAME, touches
 from pipelines.flows.retrain.availability import check_availability
 from pipelines.flows.retrain.contract import check_contract
+from pipelines.flows.retrain.dataset import build_features, take_snapshot
 from pipelines.flows.retrain.request import LIVE, Request
 from pipelines.flows.retrain.run import RetrainCollaborators, Run, open_run
-from pipelines.flows.retrain.steps import build_features, take_snapshot
 from pipelines.flows.trial import DetectableGain, Trial, try_training
 from pipelines.gates.budget.findings import exhausted_finding
 from pipelines.gates.canary.sample_size import sample_size_problems

@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 
 from pipelines.core.errors import GauntletError
 from pipelines.core.findings import Finding
-from pipelines.data.snapshot import Snapshot
-from pipelines.flows.frames import Frame, write_frame
 from pipelines.flows.retrain import step_reports as reports
 from pipelines.flows.retrain.audit import audit_candidate
 from pipelines.flows.retrain.availability import check_availability
 from pipelines.flows.retrain.contract import check_contract
+from pipelines.flows.retrain.dataset import build_features, take_snapshot
 from pipelines.flows.retrain.decide import decide
 from pipelines.flows.retrain.evaluate import evaluate_candidate
 from pipelines.flows.retrain.evidence import Evidence
@@ -145,21 +144,3 @@ def perform(run: Run) -> Iterator[Retraining]:
     result = decide(run, evidence, version)
     report = reports.decide_report(run.id, result.decision)
     yield Retraining(run, report, evidence, version, result)
-
-
-def take_snapshot(run: Run) -> Snapshot:
-    """The events that were known as of the run's instant, written to ``snapshot.json``."""
-    return run.workspace.once(
-        "snapshot",
-        Snapshot,
-        lambda: run.events.snapshot(run.common.streams, run.request.as_of),
-    )
-
-
-def build_features(run: Run, snapshot: Snapshot) -> Frame:
-    """The frame of decision points, written to ``features.json`` and ``frame.parquet``."""
-    return run.workspace.once(
-        "features",
-        Frame,
-        lambda: write_frame(run.events, run.common, snapshot, run.plan, run.workspace),
-    )
