@@ -179,7 +179,7 @@ def evaluate(
         try:
             primary = _comparison(metric, arms)
         except Undefined as problem:
-            undefined = problem.what
+            undefined = problem.summary
     if undefined:
         missing = window_findings.no_comparison(baseline, undefined)
         return record(_Results(findings=(matured, missing)))

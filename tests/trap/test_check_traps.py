@@ -102,8 +102,8 @@ def rows(days: int = DAYS, shops: int = SHOPS) -> pa.Table:
             "sold_at": pa.array(times, pa.timestamp("us", "UTC")),
             "shop": [f"shop {number:02d}" for number in shop],
             "units": pa.array(1 + rng.poisson(2 + shop % 5), pa.int64()),
-            "returned": rng.random(many) < 0.3,
-            "kind": rng.choice(["a", "b", "c"], many),
+            "returned": (rng.random(many) < 0.3).tolist(),
+            "kind": rng.choice(["a", "b", "c"], many).tolist(),
         }
     )
 
