@@ -158,3 +158,30 @@ def test_a_pattern_means_what_it_means_in_python() -> None:
     for pattern, matched in zip(PATTERNS, ours[::2], strict=True):
         wanted = [text for text in TEXTS if not re.search(pattern, text)]
         assert matched.unexpected_count == len(wanted), pattern
+
+
+@pytest.mark.parametrize(
+    ("kind", "kwargs"),
+    [
+        ("expect_colum_to_exist", {"column": "text"}),
+        ("expect_column_values_to_not_be_null", {}),
+        ("expect_column_values_to_not_be_null", {"column": "text", "mostly": "most"}),
+        ("expect_column_values_to_not_be_null", {"column": "text", "mostly": 90}),
+        ("expect_column_values_to_not_be_null", {"column": "text", "moslty": 0.9}),
+        ("expect_column_values_to_match_regex", {"column": "text", "regex": "("}),
+    ],
+    ids=["type", "no column", "text as a share", "percent", "unknown argument", "pattern"],
+)
+def test_a_mistake_in_an_expectation_breaks_it_and_no_other(
+    kind: str, kwargs: dict[str, Any]
+) -> None:
+    table = table_of(text=pa.array(["a"]))
+    sound = {
+        "type": "expect_column_value_lengths_to_equal",
+        "kwargs": {"column": "text", "value": 1},
+    }
+    suite = {"expectations": [{"type": kind, "kwargs": kwargs}, sound]}
+    mistaken, other = SqlRunner(GreatExpectationsRunner()).run(table, suite)
+    assert mistaken.broken is not None
+    assert not mistaken.success
+    assert other.success

@@ -21,6 +21,7 @@ from great_expectations.expectations.expectation import (  # noqa: E402
 )
 from great_expectations.expectations.registry import get_expectation_impl  # noqa: E402
 
+from pipelines.adapters.expectations.validation import expectation_mistakes  # noqa: E402
 from pipelines.quality.suite import ExpectationResult, Suite  # noqa: E402
 from pipelines.quality.times import naive_bounds  # noqa: E402
 
@@ -59,13 +60,15 @@ class GreatExpectationsRunner:
         timestamps = {name for name, kind in table.schema().items() if kind.is_timestamp()}
         for index, expectation in enumerate(expectations):
             name = expectation["type"]
-            if sampled and not _row_wise(name):
+            broken = "; ".join(expectation_mistakes(expectation))
+            if not broken and sampled and not _row_wise(name):
+                broken = (
+                    f"{total:,} rows are too many for this check in memory, and a sample of "
+                    f"{self._rows:,} cannot answer it"
+                )
+            if broken:
                 results[index] = ExpectationResult(
-                    index=index,
-                    type=name,
-                    success=False,
-                    broken=f"{total:,} rows are too many for this check in memory, and a sample "
-                    f"of {self._rows:,} cannot answer it",
+                    index=index, type=name, success=False, broken=broken
                 )
                 continue
             required.append(

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pipelines.quality.sql import column_checks, row_checks
-from pipelines.quality.sql.plan import CheckPlan, Kwargs
+from pipelines.quality.sql.plan import CheckPlan, Kwargs, is_number
 
 if TYPE_CHECKING:
     import ibis
@@ -25,9 +25,13 @@ def compile_expectation(table: ibis.Table, name: str, kwargs: Kwargs) -> CheckPl
     compiler, known = entry
     given = {key: value for key, value in kwargs.items() if value is not None}
     given.pop("severity", None)
-    if not set(given) <= known:
+    mostly = given.get("mostly", 1.0)
+    if not set(given) <= known or not is_number(mostly) or not 0 <= mostly <= 1:
         return None
-    return compiler(table, given)
+    try:
+        return compiler(table, given)
+    except (KeyError, TypeError):  # a missing argument, or one of another type
+        return None
 
 
 _LIMITS = {"column", "min_value", "max_value", "strict_min", "strict_max"}
