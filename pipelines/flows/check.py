@@ -17,6 +17,7 @@ from pydantic import Field
 
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.records import Instant, Record
+from pipelines.core.time import EARLIEST, Window
 from pipelines.data.paths import read_parquet
 from pipelines.data.profile import StreamFacts, stream_facts
 from pipelines.flows.features.store_gaps import missing_online
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class PointFacts(Record):
-    """Decision points from the start of the training span until an instant."""
+    """Decision points as of an instant."""
 
     points: int
     entities: int
@@ -104,7 +105,9 @@ def _check(run: Run) -> Readiness:
     progress("checking the streams")
     findings = [*check_contract(run, snapshot).findings]
     progress("building decision points")
-    findings += build_features(run, snapshot).findings
+    whole = Window(EARLIEST, run.plan.train.end)  # count all points, not only those of training
+    everything = replace(run, plan=run.plan.model_copy(update={"train": whole}))
+    findings += build_features(everything, snapshot).findings
     frame = read_parquet(duckdb.connect(), run.workspace.path(FRAME))
     points = _points(frame, run)
     progress("counting the entities of a canary")
