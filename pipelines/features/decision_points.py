@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import ibis
 from ibis import _
 
-from pipelines.core.time import epoch_us
+from pipelines.core.errors import DataError
+from pipelines.core.time import MICROSECOND, duration_text, epoch_us
 from pipelines.features.conditions import holding
 from pipelines.features.engine.interval_join import AT
 from pipelines.features.engine.pre_aggregation import (
@@ -23,6 +25,7 @@ from pipelines.spec.frame import FrameSpec
 from pipelines.spec.points import EventPoints, GridPoints
 
 _BEGIN, _END, _NEXT = ":begin", ":end", ":next"
+MOST_POINTS = 100_000_000
 DECISION_TIME = ":decision_time"
 
 
@@ -62,6 +65,9 @@ def decision_points(
         sources: the cells of ``point_requests``.
         as_of: no point is later.
 
+    Raises:
+        DataError: when there are more than 100 million points on the grid.
+
     Returns:
         The columns of a point (its keys; for event points the whole row), ``:decision_time`` and
         ``:at``, the same in int64 microseconds. Event points with equal values are all kept.
@@ -93,6 +99,25 @@ def _grid(points: GridPoints, cells: ibis.Table, steps: TimeGrid, as_of: datetim
         **{_END: _[_END].max().over(until_now), _NEXT: _[_BEGIN].lead().over(in_order)}
     )
     until = ibis.least(past[_END], past[_NEXT].coalesce(past[_END]))
+    _check_number(past, until, steps)
     at = ibis.range(past[_BEGIN], until, steps.size).unnest()
     dense = past.select(*keys, **{AT: at})
     return dense.mutate(**{DECISION_TIME: instant(_[AT])})
+
+
+def _check_number(past: ibis.Table, until: Any, steps: TimeGrid) -> None:
+    """Check the number of points before they are made; runs one query over the entities.
+
+    Raises:
+        DataError: when there are more points than a frame can have.
+    """
+    points = past.aggregate(points=((until - past[_BEGIN]) / float(steps.size)).sum())
+    number = points.to_pyarrow().to_pylist()[0]["points"] or 0.0
+    if number > MOST_POINTS:
+        raise DataError(
+            "a model has too many decision points",
+            where="points",
+            got=f"{number:,.0f}, one at each step of {duration_text(steps.size * MICROSECOND)}",
+            wanted=f"at most {MOST_POINTS:,}",
+            hint="declare a longer `every`, a shorter `active_for`, or fewer entities with `where`",
+        )

@@ -23,6 +23,7 @@ from pipelines.features.engine.pre_aggregation import (
     AggregateSpec,
     PreAggregated,
     Source,
+    Summed,
     cells_of,
 )
 from pipelines.features.engine.time_grid import TimeGrid, instant, micros, span
@@ -129,7 +130,7 @@ def _later_event(
     happened = {HAPPENED: -micros(_.event_time), KNOWN: -micros(_.known_time)}
     born = {BORN: _[HAPPENED] + 1, VISIBLE: _[HAPPENED] + 1}
     backwards = events.mutate(**happened).mutate(**born)
-    cells = cells_of(backwards, [*label.by, VISIBLE], ask.parts, TimeGrid(), frozenset())
+    cells = cells_of(backwards, [*label.by, VISIBLE], ask.parts, TimeGrid(), Summed())
     mirrored = {AT: -_[AT]}
     found = cover(
         points.mutate(**mirrored),

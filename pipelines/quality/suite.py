@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.core.errors import SpecError
+from pipelines.core.json_text import JsonError, read_json
 from pipelines.core.records import Record
 from pipelines.quality.arrival import DAY, HOUR, LAG
 from pipelines.spec.model import ModelSpec
@@ -95,11 +95,12 @@ def load_suite(
             hint='write {"name": ..., "expectations": [{"type": ..., "kwargs": {...}}]} there',
         )
     try:
-        suite = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as cause:
-        raise SpecError(
-            "cannot read JSON", where=f"{path}:{cause.lineno}", got=cause.msg
-        ) from cause
+        suite = read_json(path.read_bytes())
+    except OSError as cause:
+        raise SpecError("cannot read a suite", where=str(path), got=str(cause.strerror)) from cause
+    except JsonError as cause:
+        place = f"{path}:{cause.line}" if cause.line else str(path)
+        raise SpecError("cannot read JSON", where=place, got=str(cause)) from cause
     if not isinstance(suite, dict) or not isinstance(suite.get("expectations"), list):
         raise SpecError(
             "a suite is an object with a name and a list of expectations",
@@ -125,7 +126,7 @@ def columns_of(kwargs: Mapping[str, Any]) -> list[str]:
     names: list[str] = []
     for key in COLUMN_KEYS:
         value = kwargs.get(key)
-        names += [value] if isinstance(value, str) else list(value or ())
+        names += value if isinstance(value, list) else [] if value is None else [value]
     return names
 
 
@@ -135,8 +136,12 @@ def _problems(
     if not isinstance(expectation, dict) or not isinstance(expectation.get("type"), str):
         return ["an expectation is an object with a type and kwargs"]
     problems: list[str] = []
-    kwargs = expectation.get("kwargs") or {}
-    stream = (expectation.get("meta") or {}).get("stream", spec.points.stream)
+    kwargs, meta = expectation.get("kwargs") or {}, expectation.get("meta") or {}
+    if not isinstance(kwargs, dict) or not isinstance(meta, dict):
+        return ["kwargs and meta are objects"]
+    stream = meta.get("stream", spec.points.stream)
+    if not all(isinstance(name, str) for name in (stream, *columns_of(kwargs))):
+        return ["the stream and the columns are texts"]
     if stream not in spec.streams:
         problems.append(f"stream {stream!r} is not declared; there are {sorted(spec.streams)}")
     else:

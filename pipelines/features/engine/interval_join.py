@@ -6,7 +6,8 @@ from when it has happened and is known, until it is older than the window. The a
 
 1. Events are first aggregated to cells, see ``pre_aggregation``.
 2. Counts, sums and means are running sums of entering and leaving events, in whole numbers or whole
-   billionths. So they are exact, independent of row order, and leave no rounding error behind.
+   billionths; values below a millionth are summed apart, in finer parts. So they are exact,
+   independent of row order, and leave no rounding error behind.
 3. The last value is that of the running maximum of event time. It is missing if that event is
    older than the window.
 4. A distinct value counts once while any of its intervals lasts: touching intervals are merged and
@@ -32,6 +33,8 @@ from pipelines.features.engine.distribution import DISTRIBUTION, VALUE, summariz
 from pipelines.features.engine.pre_aggregation import (
     BORN,
     NEWEST,
+    SMALL_UNITS,
+    UNITS,
     VISIBLE,
     AggregateSpec,
     PreAggregated,
@@ -120,7 +123,9 @@ def _sweep(
         if ask.aggregate in ("count", "sum", "mean"):
             sums[f"n:{ask.of}:{ask.reach}"] = (f"n:{ask.of}", ask.reach)
         if ask.aggregate in ("sum", "mean"):
-            sums[f"units:{ask.of}:{ask.reach}"] = (f"units:{ask.of}", ask.reach)
+            for kind in ("units", "small"):
+                if f"{kind}:{ask.of}" in cells.columns:
+                    sums[f"{kind}:{ask.of}:{ask.reach}"] = (f"{kind}:{ask.of}", ask.reach)
     last = sorted({ask.of for ask in asks if ask.aggregate == "last"})
     cells = _ranked(cells, last) if last else cells
     newest = {f"last:{column}:rank" for column in last}
@@ -200,7 +205,10 @@ def _count(swept: ibis.Table, ask: AggregateSpec) -> Any:
 
 def _sum(swept: ibis.Table, ask: AggregateSpec) -> Any:
     total = swept[f"units:{ask.of}:{ask.reach}"]
-    value = total if total.type().is_floating() else number_of(total)
+    value = total if total.type().is_floating() else number_of(total, UNITS)
+    small = f"small:{ask.of}:{ask.reach}"
+    if small in swept.columns:
+        value = value + number_of(swept[small], SMALL_UNITS)
     return ibis.ifelse(_count(swept, ask) > 0, value, None)
 
 

@@ -30,6 +30,8 @@ FIRST_KNOWN = ":known_by"  # of a cell: the grid instant by which it is known
 
 UNITS = 1_000_000_000  # sums are stored in whole billionths
 LARGEST = 1e15  # of a summed value: a larger double cannot represent its units digit
+# Smaller values are summed in finer units, so that a billionth is not their first digit.
+_SMALL, SMALL_UNITS, SMALLEST = 1e-6, 10**30, 1e-24
 _EXACT = "decimal(38, 0)"
 _LIMB = 2**32  # unit of the upper of two integers: each of them then fits in a double
 # Whole numbers with a smaller total are summed as doubles, which is faster. The sum is exact in
@@ -94,6 +96,19 @@ class AggregateRequest:
 
 
 @dataclass(frozen=True)
+class Summed:
+    """How columns are summed; the others are summed in whole billionths.
+
+    Arguments:
+        whole: columns of whole numbers with a moderate total, summed as doubles.
+        small: columns that have small values, which get a sum of their own.
+    """
+
+    whole: frozenset[Column] = frozenset()
+    small: frozenset[Column] = frozenset()
+
+
+@dataclass(frozen=True)
 class PreAggregated:
     """A source: its cells, and its events with their times rounded up to the same grid."""
 
@@ -112,7 +127,7 @@ def pre_aggregate(
         (the later of the two), ``happened:``, and the parts that the aggregates need.
 
     Raises:
-        DataError: when a value is too large to be summed.
+        DataError: when a value is too large or too small to be summed.
         SpecError: when a condition does not fit its column.
     """
     sources: dict[Source, list[AggregateRequest]] = {}
@@ -124,7 +139,7 @@ def pre_aggregate(
         columns = spec.streams[first.stream].columns
         events = holding(streams[first.stream], first.where, columns, first.place)
         parts = frozenset().union(*(ask.parts for use in sharing for ask in use.asks))
-        whole = _whole_columns(events, parts, first.stream)
+        summed = _summed_columns(events, parts, first.stream)
         keys = sorted({key for use in sharing for key in use.by})
         happened, known = micros(_.event_time) + first.lag, micros(_.known_time)
         timed = events.mutate(**{HAPPENED: happened, KNOWN: known})
@@ -132,7 +147,7 @@ def pre_aggregate(
             **{BORN: first.steps.ceil(_[HAPPENED] + 1), FIRST_KNOWN: first.steps.ceil(_[KNOWN])}
         )
         found[source] = PreAggregated(
-            cells=with_visible(cells_of(rounded, [*keys, FIRST_KNOWN], parts, first.steps, whole)),
+            cells=with_visible(cells_of(rounded, [*keys, FIRST_KNOWN], parts, first.steps, summed)),
             events=with_visible(rounded),
         )
     return found
@@ -148,29 +163,29 @@ def cells_of(
     keys: Iterable[str],
     parts: Iterable[str],
     steps: TimeGrid,
-    whole: frozenset[Column],
+    summed: Summed,
 ) -> ibis.Table:
     """Events of equal ``keys`` and ``:born`` as one row, with the requested parts.
 
-    Counts are doubles; sums are doubles for columns in ``whole`` and whole billionths for others.
+    Counts are doubles. Sums are doubles for columns in ``summed.whole`` and whole billionths for
+    others; columns in ``summed.small`` also have the sum of their small values, ``small:<column>``.
     """
-    wanted = sorted({NEWEST, *parts})
+    fine = {f"small:{column}" for column in summed.small if f"units:{column}" in parts}
+    wanted = sorted({NEWEST, *parts, *fine})
     kinds = {part: part.partition(":")[::2] for part in wanted}
-    values = {part: _value(*named, whole) for part, named in kinds.items()}
+    values = {part: _value(*named, summed) for part, named in kinds.items()}
     if steps.size == 1:  # on the finest grid there is almost nothing to merge
         return events.select(*keys, BORN, **values)
     pooled = {part: _POOL[kind](values[part]) for part, (kind, _column) in kinds.items()}
     return events.group_by([*keys, BORN]).agg(**pooled)
 
 
-def _value(kind: str, column: str, whole: frozenset[Column]) -> Any:
+def _value(kind: str, column: str, summed: Summed) -> Any:
     """The contribution of a single event to a part of its cell."""
     if kind == "n":
         return _[column or HAPPENED].notnull().cast("float64")
-    if kind == "units":
-        if column in whole:
-            return _[column].cast("float64")
-        return _units(_[column].cast("float64"))
+    if kind in ("units", "small"):
+        return _summand(kind, _[column].cast("float64"), whole=column in summed.whole)
     if kind == "happened":
         return _[HAPPENED]
     if kind == "last":
@@ -180,30 +195,40 @@ def _value(kind: str, column: str, whole: frozenset[Column]) -> Any:
     return _[column]
 
 
-def _units(value: Any) -> Any:
-    """Doubles as whole billionths, converted via two integers.
+def _summand(kind: str, number: Any, *, whole: bool) -> Any:
+    """A number as it is summed: small values in finer parts than the others."""
+    if whole:
+        return number
+    if kind == "small":
+        return _units(ibis.ifelse(number.abs() < _SMALL, number, 0.0), SMALL_UNITS)
+    return _units(ibis.ifelse(number.abs() < _SMALL, 0.0, number), UNITS)
+
+
+def _units(value: Any, units: int) -> Any:
+    """Doubles in whole parts, ``units`` of which are 1; converted via two integers.
 
     Engines differ in the direct cast of large doubles to decimals: Spark uses the shortest digits.
     """
-    sign, size = value.sign().cast("int64"), value.abs() * float(UNITS)
+    sign, size = value.sign().cast("int64"), value.abs() * float(units)
     high = (size / float(_LIMB)).floor()
     low = (size - high.cast("float64") * float(_LIMB)).round()
     return ((sign * high).cast(_EXACT) * _LIMB + (sign * low).cast(_EXACT)).cast(_EXACT)
 
 
-def number_of(units: Any) -> Any:
-    """Whole billionths converted back to a double.
+def number_of(total: Any, units: int) -> Any:
+    """A sum in whole parts, ``units`` of which are 1, converted back to a double.
 
     Converts two parts that are exact doubles, so that their sum is the nearest double. Engines
     that cast a long decimal to a double directly differ in the last bit.
     """
-    low = units % _LIMB
-    return ((units - low).cast("float64") + low.cast("float64")) / float(UNITS)
+    low = total % _LIMB
+    return ((total - low).cast("float64") + low.cast("float64")) / float(units)
 
 
 _POOL: dict[str, Any] = {
     "n": lambda value: value.sum(),
     "units": lambda value: value.sum(),
+    "small": lambda value: value.sum(),
     "happened": lambda value: value.max(),
     "last": lambda value: value.max(),
     "min": lambda value: value.min(),
@@ -211,33 +236,41 @@ _POOL: dict[str, Any] = {
 }
 
 
-def _whole_columns(events: ibis.Table, parts: Iterable[str], stream: str) -> frozenset[Column]:
-    """The summed columns with whole numbers and a moderate total; runs one small query.
+def _summed_columns(events: ibis.Table, parts: Iterable[str], stream: str) -> Summed:
+    """How the summed columns are summed; runs one small query.
 
     Raises:
-        DataError: for values that are too large for exact sums.
+        DataError: for values that are too large or too small for exact sums.
     """
     columns = sorted(part.partition(":")[2] for part in parts if part.startswith("units:"))
     if not columns:
-        return frozenset()
+        return Summed()
     facts: dict[str, Any] = {}
     for column in columns:
         size = events[column].cast("float64").abs()
         facts |= {f"largest:{column}": size.max(), f"total:{column}": size.sum()}
+        facts[f"smallest:{column}"] = size.min(where=size > 0.0)
         facts[f"whole:{column}"] = (size % 1.0 == 0.0).all()
     found = events.aggregate(**facts).to_pyarrow().to_pylist()[0]
+    whole, small = set(), set()
     for column in columns:
-        largest = found[f"largest:{column}"]
+        largest, smallest = found[f"largest:{column}"], found[f"smallest:{column}"]
         if largest is not None and largest > LARGEST:
-            raise DataError(
-                "a value is too large for an exact sum",
-                where=f"{stream}.{column}",
-                got=f"{largest:g}",
-                wanted=f"finite numbers of at most {LARGEST:g} in size",
-                hint="correct the event, or exclude it with a condition (at_most, at_least)",
-            )
-    return frozenset(
-        column
-        for column in columns
-        if found[f"whole:{column}"] and found[f"total:{column}"] < _DOUBLES_HOLD
+            raise _beyond_exact_sums("large", f"{stream}.{column}", largest)
+        if smallest is not None and smallest < SMALLEST:
+            raise _beyond_exact_sums("small", f"{stream}.{column}", smallest)
+        if smallest is not None and smallest < _SMALL:
+            small.add(column)
+        if found[f"whole:{column}"] and found[f"total:{column}"] < _DOUBLES_HOLD:
+            whole.add(column)
+    return Summed(frozenset(whole), frozenset(small))
+
+
+def _beyond_exact_sums(how: str, where: str, value: float) -> DataError:
+    return DataError(
+        f"a value is too {how} for an exact sum",
+        where=where,
+        got=f"{value:g}",
+        wanted=f"0, or finite numbers from {SMALLEST:g} to {LARGEST:g} in size",
+        hint="correct the event, or exclude it with a condition (at_most, at_least)",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,8 +16,8 @@ from tests.support.feature_frame import at, declare, window
 Frame = Callable[..., list[dict[str, Any]]]
 
 
-def by_day(rows: list[dict[str, Any]]) -> dict[int, Any]:
-    return {(row["decision_time"] - at(0)) // timedelta(days=1): row["it"] for row in rows}
+def by_day(rows: list[dict[str, Any]], name: str = "it") -> dict[int, Any]:
+    return {(row["decision_time"] - at(0)) // timedelta(days=1): row[name] for row in rows}
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,23 @@ def test_nan_is_missing_in_aggregates_and_conditions(frame_of: Frame) -> None:
     assert by_day(frame_of(spec, [nan], 24)) == {1: 0}
 
 
-@pytest.mark.parametrize("amount", [1e16, float("inf"), float("-inf")])
+@pytest.mark.parametrize(
+    "amounts",
+    [(3e-12,), (3e-12, 3e-12, -1e-12), (5e-10,), (2e-20, 1.0), (9.5e-7, 1e-6), (-4e-15, 1e9, -1e9)],
+)
+def test_sums_and_labels_of_small_values_are_right(
+    frame_of: Frame, amounts: tuple[float, ...]
+) -> None:
+    rows = [{"t": hour, "amount": amount} for hour, amount in enumerate(amounts, 1)]
+    features = [window("sum", "amount", "1d"), window("mean", "amount", "1d", name="mean")]
+    frame = frame_of(declare(features=features), [{"t": -1, "amount": 0.0}, *rows], as_of=72)
+    total = math.fsum(amounts)
+    assert by_day(frame)[1] == pytest.approx(total, rel=1e-12)
+    assert by_day(frame, "mean")[1] == pytest.approx(total / len(amounts), rel=1e-12)
+    assert by_day(frame, "label")[0] == pytest.approx(total, rel=1e-12)
+
+
+@pytest.mark.parametrize("amount", [1e16, float("inf"), float("-inf"), 1e-25, -5e-324])
 def test_value_without_room_in_an_exact_sum_is_named(frame_of: Frame, amount: float) -> None:
     spec = declare(features=[window("sum", "amount", "1d")])
     with pytest.raises(DataError, match=r"sales\.amount"):
