@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from pipelines.core.errors import DataError
 from pipelines.core.formats import check_schema_number
+from pipelines.core.names import internal
 from pipelines.core.records import Record
 from pipelines.core.time import EARLIEST, epoch_us, from_epoch_us, instant_text
 from pipelines.data.cache import Cache
@@ -23,6 +24,7 @@ from pipelines.data.canonical import (
     canonical_types,
     check_schema,
     hash_sums,
+    quoted,
     row_hash,
     stored_types,
     time_names,
@@ -38,6 +40,7 @@ from pipelines.data.events import (
 from pipelines.data.paths import files_sql
 from pipelines.spec.streams import Stream
 
+_OBJECT = quoted(internal("object"))
 _BATCH_BYTES = 64 << 20
 _BATCH_OBJECTS = 256
 
@@ -151,19 +154,19 @@ def _scan(
     early = f"epoch_us(event_time) < {epoch_us(EARLIEST)}"
     by_cut = f"FILTER (WHERE {cut})"
     source = (
-        f"SELECT {canonical_columns(stream, schema)}, _object "
-        f"FROM {files_sql(list(paths), '_object')}"
+        f"SELECT {canonical_columns(stream, schema)}, {_OBJECT} "
+        f"FROM {files_sql(list(paths), internal('object'))}"
     )
     with duckdb.connect() as connection:
         connection.execute("SET preserve_insertion_order = false")
         rows = connection.execute(
-            f"SELECT _object, count(*), count(*) {by_cut}, {hash_sums(cut)}, "
+            f"SELECT {_OBJECT}, count(*), count(*) {by_cut}, {hash_sums(cut)}, "
             f"epoch_us(min(known_time)), epoch_us(max(known_time)), "
             f"epoch_us(min(event_time) {by_cut}), epoch_us(max(event_time) {by_cut}), "
             f"count_if(known_time IS NULL OR event_time IS NULL), "
             f"count_if({cut} AND known_time < event_time), count_if({cut} AND {early}) "
-            f"FROM (SELECT *, {row_hash(canonical_types(stream))} AS h FROM ({source})) "
-            "GROUP BY _object"
+            f"FROM (SELECT {_OBJECT}, event_time, known_time, "
+            f"{row_hash(canonical_types(stream))} AS h FROM ({source})) GROUP BY {_OBJECT}"
         ).fetchall()
         for path, *_, missing, backward, ancient in rows:
             where = f"stream {name}, object {paths[path].key}"
@@ -191,7 +194,9 @@ def _scan(
 
 
 def _sample(connection: Any, source: str, path: str, condition: str) -> str:
-    query = f"SELECT * EXCLUDE (_object) FROM ({source}) WHERE _object = ? AND {condition} LIMIT 1"
+    query = (
+        f"SELECT * EXCLUDE ({_OBJECT}) FROM ({source}) WHERE {_OBJECT} = ? AND {condition} LIMIT 1"
+    )
     cursor = connection.execute(query, [path])
     names = [column[0] for column in cursor.description]
     row = cursor.fetchone()

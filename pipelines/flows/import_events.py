@@ -16,6 +16,7 @@ from pipelines.data.objects import ObjectStore
 from pipelines.flows.retrain.request import LIVE
 from pipelines.release.lock import in_turn
 from pipelines.spec.model import ModelSpec
+from pipelines.spec.streams import PostgresSource
 
 WAIT_S = 600.0
 
@@ -75,6 +76,13 @@ def import_events(
             hint=f"is it {similar!r}?" if similar else "",
         )
     declared = spec.streams[stream]
+    if isinstance(declared.source, PostgresSource):
+        raise SpecError(
+            "the events of this stream are in a database, so files cannot be imported into it",
+            where=f"{model}: streams.{stream}.source",
+            got=f"table {declared.source.table}",
+            hint="add the rows to the table",
+        )
     store = collaborators.open_store(spec)
     place = digest_of({"store": store.address, "prefix": stream_prefix(stream, declared)})[:16]
 

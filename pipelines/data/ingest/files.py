@@ -19,6 +19,7 @@ import duckdb
 
 from pipelines.core.errors import DataError, Unavailable
 from pipelines.core.files import disk_full_as_error, working_folder
+from pipelines.core.names import internal
 from pipelines.core.records import Record
 from pipelines.data.cache import Cache
 from pipelines.data.canonical import (
@@ -237,13 +238,15 @@ def _find_fresh_rows(
     known = known_time_sql(stream, at[known_column])
     columns = canonical_types(stream)
     declared = "".join(f", {at[column]} AS {quoted(column)}" for column in stream.columns)
+    file, row = quoted(internal("file")), quoted(internal("row"))
     canonical = (
-        f"SELECT file, row, {at[stream.event_time]} AS event_time, {known} AS known_time{declared} "
-        "FROM staged WHERE mistakes IS NULL"
+        f"SELECT file AS {file}, row AS {row}, {at[stream.event_time]} AS event_time, "
+        f"{known} AS known_time{declared} FROM staged WHERE mistakes IS NULL"
     )
     numbered = (
         "SELECT *, row_number() OVER (PARTITION BY h, file ORDER BY row) AS copy "
-        f"FROM (SELECT file, row, {row_hash(columns)} AS h FROM ({canonical}))"
+        f"FROM (SELECT {file} AS file, {row} AS row, {row_hash(columns)} AS h "
+        f"FROM ({canonical}))"
     )
     connection.execute(
         "CREATE TABLE sound AS SELECT *, "

@@ -118,6 +118,7 @@ def column_readings(reading: Reading, stream: Stream) -> tuple[ColumnReading, ..
         raise SpecError("a column has a name in the files and a constant value", got=both[0])
     for zone in reading.zones.values():
         _check_zone(zone)
+    _check_encodable(reading)
     _check_text_options(reading)
     return tuple(
         ColumnReading(
@@ -126,7 +127,9 @@ def column_readings(reading: Reading, stream: Stream) -> tuple[ColumnReading, ..
             source=reading.columns.get(name, name),
             constant=reading.constants.get(name),
             zone=reading.zones.get(name, reading.zones.get(ALL)),
-            time_format=reading.time_formats.get(name, reading.time_formats.get(ALL)),
+            time_format=None
+            if name in reading.constants
+            else reading.time_formats.get(name, reading.time_formats.get(ALL)),
             missing=(*reading.missing.get(ALL, ()), *reading.missing.get(name, ())),
         )
         for name, kind in declared.items()
@@ -161,6 +164,16 @@ def _check_zone(zone: str) -> None:
         raise TimeError(
             "there is no such time zone", got=zone, wanted="a name such as Europe/Berlin"
         ) from cause
+
+
+def _check_encodable(reading: Reading) -> None:
+    missing = (text for texts in reading.missing.values() for text in texts)
+    given = (reading.columns, reading.constants, reading.time_formats)
+    for text in (*missing, *(text for one in given for text in one.values())):
+        try:
+            text.encode()
+        except UnicodeEncodeError as cause:
+            raise SpecError("an option is not valid text", got=ascii(text)) from cause
 
 
 def _check_text_options(reading: Reading) -> None:

@@ -86,7 +86,7 @@ def write_rejects(connection: Any, files: Sequence[StagedFile], rejects: Rejects
     try:
         with (
             atomic_file(rejects.file) as draft,
-            draft.open("w", encoding="utf-8", newline="") as target,
+            draft.open("w", encoding="utf-8", errors="surrogateescape", newline="") as target,
         ):
             writer = csv.writer(target)
             writer.writerow(("file", "row", "column", "value", "problem"))

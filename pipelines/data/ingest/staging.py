@@ -12,13 +12,13 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pipelines.core.errors import SpecError
+from pipelines.core.errors import SpecError, TimeError
 from pipelines.core.time import EARLIEST, epoch_us
 from pipelines.data.canonical import LATEST_TIME, SQL_TYPES, literal
 from pipelines.data.ingest.batches import Form, Opened, Source
 from pipelines.data.ingest.conversion import Conversion, conversion
 from pipelines.data.ingest.parquet import open_parquet
-from pipelines.data.ingest.reading import ColumnReading, Reading
+from pipelines.data.ingest.reading import EPOCHS, ColumnReading, Reading
 from pipelines.data.ingest.text import open_text
 from pipelines.data.ingest.unpack import is_parquet, opened, seekable
 from pipelines.spec.streams import KnownTimeRule, Stream
@@ -73,10 +73,11 @@ class Staging:
         self.missing_texts = sorted({text for one in readings for text in one.missing})
 
     def create(self) -> None:
-        """Creates the empty table, and checks the constants.
+        """Creates the empty table, and checks zones, time formats and constants.
 
         Raises:
-            SpecError: when a constant is not a value of its column's type.
+            TimeError: when DuckDB does not know a zone.
+            SpecError: when a time format is invalid, or a constant is not a value of its type.
         """
         columns = [f"v{at} {SQL_TYPES[one.kind]}" for at, one in enumerate(self.readings)]
         self.connection.execute(
@@ -84,6 +85,10 @@ class Staging:
             f"{', '.join(columns)}, used HUGEINT, mistakes {MISTAKE}[])"
         )
         for at, reading in enumerate(self.readings):
+            if reading.zone is not None:
+                self._check_zone(reading.zone)
+            if reading.time_format is not None and reading.time_format not in EPOCHS:
+                self._check_time_format(reading.time_format)
             if reading.constant is not None:
                 self._check_constant(at, reading)
 
@@ -123,19 +128,8 @@ class Staging:
 
     def _insert(self, number: int, batch: pa.RecordBatch, found: Opened, where: str) -> None:
         self.connection.register("incoming", pa.Table.from_batches([batch]))
-        try:
-            self.connection.execute(f"INSERT INTO staged {self._sql(number, found, where)}")
-        except duckdb.InvalidInputException as cause:
-            if "strptime" not in str(cause) and "format" not in str(cause).lower():
-                raise
-            raise SpecError(
-                "a time format cannot be used",
-                where="--time-format",
-                got=str(cause).splitlines()[0],
-                wanted="a format as for strptime, such as %d/%m/%Y %H:%M",
-            ) from cause
-        finally:
-            self.connection.unregister("incoming")
+        self.connection.execute(f"INSERT INTO staged {self._sql(number, found, where)}")
+        self.connection.unregister("incoming")
 
     def _sql(self, number: int, found: Opened, where: str) -> str:
         positions = {name: at for at, name in enumerate(found.sources)}
@@ -222,6 +216,25 @@ class Staging:
         both = f"v{event}::VARCHAR || ' > ' || v{known}::VARCHAR"
         pairs.append((f"{known_sql} < v{event}", _mistake(name, both, problem)))
         return pairs
+
+    def _check_zone(self, zone: str) -> None:
+        try:
+            self.connection.execute(f"SELECT timezone({literal(zone)}, TIMESTAMP '2020-01-01')")
+        except duckdb.Error as cause:
+            raise TimeError(
+                "there is no such time zone", got=zone, wanted="a name such as Europe/Berlin"
+            ) from cause
+
+    def _check_time_format(self, form: str) -> None:
+        try:
+            self.connection.execute(f"SELECT try_strptime('', {literal(form)})")
+        except duckdb.Error as cause:
+            raise SpecError(
+                "a time format cannot be used",
+                where="--time-format",
+                got=str(cause).splitlines()[0],
+                wanted=f"a format as for strptime, such as %d/%m/%Y %H:%M, or one of {EPOCHS}",
+            ) from cause
 
     def _check_constant(self, at: int, reading: ColumnReading) -> None:
         one = conversion(

@@ -2,6 +2,10 @@
 
 import errno
 import os
+import signal
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ from pipelines.core.files import (
     draft_in,
     publish_folder,
     remove_drafts,
+    working_folder,
     write_bytes,
 )
 
@@ -172,3 +177,29 @@ def test_drafts_of_killed_processes_are_removed_and_nothing_else(tmp_path: Path)
     write_folder(tmp_path / ".draft-2", half="folder")
     remove_drafts(tmp_path)
     assert contents_of(tmp_path) == {"record.json": "{}", ".hidden": "not ours"}
+
+
+def test_what_killed_processes_left_is_removed_by_the_next_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    child = (
+        "import os, signal, sys, tempfile\n"
+        "from pathlib import Path\n"
+        "from pipelines.core.files import draft_in, working_folder\n"
+        f"tempfile.tempdir = {str(tmp_path)!r}\n"
+        "with working_folder('work-') as work, draft_in(Path(tempfile.tempdir)) as draft:\n"
+        "    (work / 'x').write_text('x')\n"
+        "    draft.write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", child], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2
+    with draft_in(tmp_path) as draft, draft_in(tmp_path) as other, working_folder("work-"):
+        draft.write_text("in use")
+        other.write_text("in use, too")
+        with working_folder("work-"), draft_in(tmp_path):
+            assert len(list(tmp_path.iterdir())) == 5
+        assert draft.read_text() == "in use"
+    assert list(tmp_path.iterdir()) == []

@@ -1,67 +1,31 @@
 """Bringing foreign files in: what is understood, what is refused, and what happens twice."""
 
+import bz2
 import gzip
+import io
+import lzma
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.core.errors import DataError, TimeError
-from pipelines.data.events import FileEvents
-from pipelines.data.ingest.files import ImportReport, import_files
-from pipelines.data.ingest.reading import Reading
 from pipelines.data.objects import StoredObject
-from pipelines.data.snapshot import open_streams, take_snapshot
 from pipelines.spec.model import ModelSpec
+from tests.support.imports import COLUMNS, Imports
 
-COLUMNS = {"sale": "string", "shop": "string", "units": "integer", "price": "float"}
 HEAD = "sale,shop,units,price,sold_at,told_at\n"
 GOOD = (
     HEAD + "s1,north,3,1.5,2026-01-05T10:00:00Z,2026-01-05T11:00:00Z\n"
     "s2,south,,2,2026-01-05T12:00:00+02:00,2026-01-06T00:00:00.25Z\n"
     "s3,south,4.0,,2026-01-06 09:00 +00:00,2026-01-06 09:30Z\n"
 )
-
-
-class Imports:
-    """A store that files are imported into."""
-
-    def __init__(self, folder: Path, spec: ModelSpec) -> None:
-        self.folder, self.spec = folder, spec
-        self.store = LocalStore(folder / "store")
-
-    def file(self, content: str | bytes, name: str = "sales.csv") -> Path:
-        path = self.folder / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    def run(self, *files: Path, told: list[str] | None = None, **reading: Any) -> ImportReport:
-        return import_files(
-            files,
-            "sales",
-            self.spec.streams["sales"],
-            self.store,
-            reading=Reading(**reading),
-            progress=told.append if told is not None else lambda _: None,
-        )
-
-    def rows(self) -> list[dict[str, Any]]:
-        as_of, cache = datetime(2030, 1, 1, tzinfo=UTC), self.folder / "cache"
-        taken = take_snapshot(self.spec.streams, as_of, {"sales": FileEvents(self.store)}, cache)
-        table = open_streams(taken, self.spec.streams, cache, ibis.duckdb.connect())["sales"]
-        rows: list[dict[str, Any]] = table.order_by("sale").to_pyarrow().to_pylist()
-        return rows
-
-
-@pytest.fixture
-def imports(tmp_path: Path, sales_model: Callable[..., ModelSpec]) -> Imports:
-    return Imports(tmp_path, sales_model(columns=COLUMNS))
 
 
 def _at(text: str) -> datetime:
@@ -350,3 +314,122 @@ def test_parquet_of_another_type_is_refused(imports: Imports, tmp_path: Path) ->
     with pytest.raises(DataError, match="'units' is of another type") as raised:
         imports.run(tmp_path / "b.parquet")
     assert (raised.value.got, raised.value.wanted) == ("bool", "integer")
+
+
+@pytest.mark.parametrize("name", ["sales[12].csv", "sales?.csv", "sale*.csv", "a'b.csv", "{1}.csv"])
+def test_the_file_that_was_named_is_read_and_no_other(imports: Imports, name: str) -> None:
+    imports.file(GOOD.replace("s1", "wrong"), "sales1.csv")
+    imports.run(imports.file(GOOD, name))
+    assert [row["sale"] for row in imports.rows()] == ["s1", "s2", "s3"]
+
+
+@pytest.mark.parametrize("name", ["sales[12].parquet", "sale*.parquet"])
+def test_the_parquet_file_that_was_named_is_read(imports: Imports, name: str) -> None:
+    imports.parquet("sales1.parquet", sale=["wrong"])
+    imports.run(imports.parquet(name, sale=["right"]))
+    assert [row["sale"] for row in imports.rows()] == ["right"]
+
+
+def test_names_differ_by_case(imports: Imports) -> None:
+    columns: dict[str, Any] = {"Units": pa.array([100, 200]), "units": pa.array([1, 2])}
+    imports.run(imports.parquet(**columns))
+    text = HEAD.replace("units", "UNITS,units") + "t,a,100,3,1," + GOOD_TIMES
+    imports.run(imports.file(text))
+    assert [row["units"] for row in imports.rows()] == [1, 2, 3]
+
+
+def test_a_name_that_is_there_twice_is_refused(imports: Imports) -> None:
+    table = pq.read_table(imports.parquet(units=[1]))
+    twice = table.append_column("units", pa.array([2])).append_column("other", pa.array([2]))
+    pq.write_table(twice, imports.folder / "twice.parquet")
+    with pytest.raises(DataError, match="more than once: units"):
+        imports.run(imports.folder / "twice.parquet")
+    others = table.append_column("other", pa.array([2])).append_column("other", pa.array([3]))
+    pq.write_table(others, imports.folder / "others.parquet")
+    assert imports.run(imports.folder / "others.parquet").written == 1
+
+
+LINE = "s1,a,1,1," + GOOD_TIMES
+
+
+@pytest.mark.parametrize("counts", [(1, 1), (1, 2), (3, 1), (2, 2)])
+def test_equal_rows_of_two_files_count_the_same_in_every_order(
+    tmp_path: Path, sales_model: Callable[..., ModelSpec], counts: tuple[int, int]
+) -> None:
+    found = []
+    for order in ("together", "first", "second"):
+        folder = tmp_path / order
+        folder.mkdir()
+        imports = Imports(folder, sales_model(columns=COLUMNS))
+        files = [
+            imports.file(HEAD + LINE * count + f"t{number},a,1,1," + GOOD_TIMES, f"{number}.csv")
+            for number, count in enumerate(counts)
+        ]
+        if order == "together":
+            report = imports.run(*files)
+            assert report.repeated == min(counts)
+            assert f"{min(counts)} row(s) are in more than one of these files" in report.notes[0]
+        else:
+            for file in files if order == "first" else reversed(files):
+                imports.run(file)
+        found.append(imports.rows())
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) == max(counts) + 2
+
+
+def test_files_without_rows_are_reported_and_the_others_imported(imports: Imports) -> None:
+    none = imports.parquet("none.parquet", units=pa.array([], pa.int64()))
+    files = [imports.file(HEAD, "head.csv"), imports.file("", "zero.csv"), none]
+    report = imports.run(imports.file(GOOD), *files, imports.parquet(sale=["t"]))
+    assert report.written == 4
+    assert report.notes[0].startswith("3 file(s) without rows: ")
+    assert all(str(file) in report.notes[0] for file in files)
+
+
+@pytest.mark.parametrize(
+    "column", ["h", "_bad", "_day", "day", "file", "row", "v0", "used", "_object"]
+)
+def test_a_column_may_have_a_name_that_the_code_uses(
+    tmp_path: Path, sales_model: Callable[..., ModelSpec], column: str
+) -> None:
+    imports = Imports(tmp_path, sales_model(columns=COLUMNS | {column: "string"}))
+    imports.run(imports.file(HEAD.replace("sale,", f"{column},sale,") + f"value,{LINE}"))
+    assert imports.rows()[0][column] == "value"
+
+
+@pytest.mark.parametrize("suffix", ["bz2", "xz", "zst", "zip"])
+def test_compressed_files(imports: Imports, suffix: str) -> None:
+    plain = imports.parquet(sale=["p"]).read_bytes()
+    imports.run(
+        imports.file(_packed(GOOD.encode(), suffix), f"a.csv.{suffix}"),
+        imports.file(_packed(plain, suffix), f"b.{suffix}"),
+    )
+    assert [row["sale"] for row in imports.rows()] == ["p", "s1", "s2", "s3"]
+    damaged = _packed(GOOD.encode() * 50, suffix)[:-30]
+    with pytest.raises(DataError, match="damaged"):
+        imports.run(imports.file(damaged, f"c.csv.{suffix}"))
+
+
+def _packed(content: bytes, suffix: str) -> bytes:
+    if suffix == "zip":
+        target = io.BytesIO()
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("folder/sales", content)
+        return target.getvalue()
+    if suffix == "zst":
+        sink = pa.BufferOutputStream()
+        with pa.CompressedOutputStream(sink, "zstd") as stream:
+            stream.write(content)
+        return sink.getvalue().to_pybytes()
+    return bz2.compress(content) if suffix == "bz2" else lzma.compress(content)
+
+
+@pytest.mark.parametrize("names", [["a.csv", "b.csv"], ["[Content_Types].xml", "a"], []])
+def test_an_archive_of_several_files_is_refused(imports: Imports, names: list[str]) -> None:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name in names:
+            archive.writestr(name, GOOD)
+    content = target.getvalue() if names else b"Obj\x01avro"
+    with pytest.raises(DataError):
+        imports.run(imports.file(content, "x.zip"))
