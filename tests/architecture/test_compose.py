@@ -134,7 +134,7 @@ def test_a_secret_has_no_default() -> None:
         assert any(one.startswith(":?") for one in rest), f"{name} may be left out unnoticed"
 
 
-def test_a_default_is_what_the_example_says() -> None:
+def test_a_default_is_what_the_example_states() -> None:
     values = environment()
     for name, uses in variables(TEXT + DOCKERFILE).items():
         for rest in uses:
@@ -151,7 +151,7 @@ def test_an_image_has_one_version(name: str) -> None:
 
 
 @every_service
-def test_a_service_that_stays_says_how_it_is(name: str) -> None:
+def test_a_service_that_stays_reports_how_it_is(name: str) -> None:
     service = SERVICES[name]
     if name in ONCE:
         assert service["restart"] == "no"
@@ -211,7 +211,7 @@ def test_a_file_that_a_command_names_is_in_the_image(name: str) -> None:
 
 
 @our_services
-def test_a_setting_is_one_that_somebody_reads(name: str) -> None:
+def test_a_setting_is_one_that_is_read(name: str) -> None:
     """Airflow and our settings ignore a name that they do not know; a slip would go unseen."""
     from pipelines.settings import Settings
 
@@ -228,11 +228,11 @@ def test_a_setting_is_one_that_somebody_reads(name: str) -> None:
     names = set(SERVICES[name]["environment"])
     ours = {key for key in names if key.startswith("GAUNTLET_")}
     airflow = {key for key in names if key.startswith("AIRFLOW__")}
-    assert ours <= own, f"{name}: nobody reads {ours - own}"
+    assert ours <= own, f"{name}: {ours - own} is never read"
     assert airflow <= options, f"{name}: Airflow knows no {airflow - options}"
 
 
-def test_only_who_needs_a_secret_gets_it() -> None:
+def test_a_secret_goes_only_to_its_users() -> None:
     admin = {n for n, s in SERVICES.items() if "AIRFLOW_ADMIN_PASSWORD" in s["environment"]}
     signing = {
         n for n, s in SERVICES.items() if "AIRFLOW__API_AUTH__JWT_SECRET" in s["environment"]

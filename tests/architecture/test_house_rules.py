@@ -32,13 +32,13 @@ def test_a_module_has_one_subject(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_a_module_says_what_it_holds(name: str) -> None:
+def test_a_module_reports_what_it_holds(name: str) -> None:
     tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
     assert ast.get_docstring(tree), f"{name} has no docstring"
 
 
 @pytest.mark.parametrize("top", ["pipelines", "tests", "deploy", "benchmarks"])
-def test_a_folder_is_read_at_one_glance(top: str) -> None:
+def test_a_folder_is_read_in_one_look(top: str) -> None:
     folders = {path.parent for path in (ROOT / top).rglob("*.py")}
     sizes = {
         str(folder.relative_to(ROOT)): len([*folder.glob("*.py")])
@@ -105,7 +105,7 @@ OUTSIDE = sorted(
 
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_what_a_script_takes_from_the_product_is_there(name: str) -> None:
-    """Nobody type-checks scripts, and a benchmark is run once a month."""
+    """Scripts are type-checked only here, and a benchmark is run once a month."""
     tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
     modules: dict[str, ModuleType] = {}
     for node in ast.walk(tree):
@@ -127,13 +127,13 @@ def test_what_a_script_takes_from_the_product_is_there(name: str) -> None:
 
 
 def test_scripts_have_names_of_their_own() -> None:
-    """Scripts import each other by bare names: of two with one name, whoever is first wins."""
+    """Scripts import each other by bare names: of two with one name, the first wins."""
     names = [path.stem for path in (ROOT / "deploy").rglob("*.py") if path.stem != "__main__"]
     assert sorted(set(names)) == sorted(names), "two scripts under deploy/ have the same name"
 
 
 def test_the_project_speaks_of_itself_alone() -> None:
-    """No registry's address and no absolute path of somebody's machine stands in a file."""
+    """No registry's address and no absolute path of one machine is in a file."""
     address = re.compile(
         "py" + r"pi\.org|python" + r"hosted|registry\.npm" + "js|deb" + r"\.debian"
     )

@@ -40,7 +40,7 @@ def lock(address: str) -> Lock:
     return lock_at(address)
 
 
-def test_a_newcomer_is_told_who_holds_it_since_when(lock: Lock, address: str) -> None:
+def test_a_newcomer_reads_the_holder_and_its_start(lock: Lock, address: str) -> None:
     with lock.hold("demand", "live", "run-1 on host-a"):
         for other in (lock, lock_at(address)):
             with (

@@ -1,4 +1,4 @@
-"""The DAG that fills the online store: when it runs, for whom, and that it is the shell's run."""
+"""The DAG that fills the online store: when it runs, which models have it, and its command."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SERVING = {
 
 @pytest.fixture
 def models(tmp_path: Path, airflow_database: Path) -> Path:
-    """A model that is served, one that is not, and one that nobody can read."""
+    """A model that is served, one that is not, and one that cannot be read."""
     served = declaration(RICH, serving=SERVING)
     (tmp_path / "demand.yaml").write_text(yaml.safe_dump(served))
     (tmp_path / "plain.yaml").write_text(yaml.safe_dump(declaration(RICH) | {"name": "plain"}))
@@ -83,8 +83,8 @@ def test_a_run_fills_what_the_shell_then_finds_done(models: Path, home: Path) ->
         run_conf={"as_of": "2025-03-31T04:20:00Z"}
     )
     assert str(finished.state) == "success"
-    told: dict[str, Any] = finished.get_task_instance("materialize").xcom_pull("materialize")
-    assert {view["outcome"] for view in told["views"]} == {"whole"}
+    reported: dict[str, Any] = finished.get_task_instance("materialize").xcom_pull("materialize")
+    assert {view["outcome"] for view in reported["views"]} == {"whole"}
     pharmacy = Pharmacy(home, str(home.parent / "store"))
     shell = pharmacy.cli(
         "materialize",

@@ -134,7 +134,7 @@ def test_a_bad_declaration_leaves_the_other_models_their_dags(mixed_bag: Any) ->
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_declaration_has_a_dag_that_says_so(mixed_bag: Any, name: str) -> None:
+def test_a_bad_declaration_has_a_dag_with_a_message(mixed_bag: Any, name: str) -> None:
     dag = mixed_bag.dags[f"retrain__{name.replace(' ', '-')}"]
     assert "broken" in dag.tags
     assert f"{name}.yaml" in dag.doc_md

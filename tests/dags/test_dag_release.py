@@ -111,13 +111,13 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_a_run_waits_deferred_until_the_trial_has_ended(airflow_database: Path, home: Path) -> None:
-    """Nothing is logged: the shadow cannot be told, and is ended after twice its length."""
+    """Nothing is logged: the shadow has no evidence, and ends after twice its length."""
     from pipelines.wiring import connect
 
     finished = dags("release", home / "models")["demand"].test()
     assert str(finished.state) == "success"
-    asked = finished.get_task_instance("approval")
-    assert str(asked.state) == "skipped", "without `review: required` no person is asked"
+    requested = finished.get_task_instance("approval")
+    assert str(requested.state) == "skipped", "without `review: required` no person is asked"
     report: dict[str, Any] = finished.get_task_instance("release").xcom_pull("release")
     assert report["action"] == "ended"
     assert report["next_check"] is None

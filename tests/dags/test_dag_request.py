@@ -26,19 +26,21 @@ def run(kind: str) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize("kind", ["scheduled", "backfill"])
-def test_a_run_with_an_interval_stands_at_its_end(tasks_file: ModuleType, kind: str) -> None:
+def test_a_run_with_an_interval_has_the_instant_of_its_end(
+    tasks_file: ModuleType, kind: str
+) -> None:
     assert tasks_file.run_as_of({"as_of": None}, run(kind)) == MONDAY
 
 
-def test_a_run_by_hand_stands_at_the_moment_of_triggering(tasks_file: ModuleType) -> None:
+def test_a_run_by_hand_has_the_instant_of_triggering(tasks_file: ModuleType) -> None:
     by_hand = run("manual")
     assert tasks_file.run_as_of({"as_of": None}, by_hand) == by_hand.run_after
 
 
 @pytest.mark.parametrize("kind", ["scheduled", "backfill", "manual"])
-def test_an_as_of_that_is_asked_for_wins(tasks_file: ModuleType, kind: str) -> None:
-    asked = {"as_of": "2025-12-01T07:00:00+01:00"}
-    assert tasks_file.run_as_of(asked, run(kind)) == datetime(2025, 12, 1, 6, tzinfo=UTC)
+def test_an_as_of_that_is_requested_wins(tasks_file: ModuleType, kind: str) -> None:
+    requested = {"as_of": "2025-12-01T07:00:00+01:00"}
+    assert tasks_file.run_as_of(requested, run(kind)) == datetime(2025, 12, 1, 6, tzinfo=UTC)
 
 
 def test_an_as_of_without_a_zone_is_refused(tasks_file: ModuleType) -> None:
@@ -57,12 +59,12 @@ def test_only_a_backfill_leaves_the_live_lineage(
     params = {"as_of": None, "reason": None, "dry_run": False}
     context = {"params": params, "dag_run": run(kind)}
     monkeypatch.setattr(tasks_file, "get_current_context", lambda: context)
-    asked = tasks_file.fix_request.function("demand")
-    assert asked["lineage"] == lineage
-    assert asked["reason"] == f"{kind} run of Airflow"
+    requested = tasks_file.fix_request.function("demand")
+    assert requested["lineage"] == lineage
+    assert requested["reason"] == f"{kind} run of Airflow"
 
 
-def test_the_interval_of_a_weekly_schedule_ends_where_its_cron_says(bag: Any) -> None:
+def test_the_interval_of_a_weekly_schedule_ends_where_its_cron_ends_it(bag: Any) -> None:
     from airflow.serialization.encoders import coerce_to_core_timetable
     from airflow.timetables.base import TimeRestriction
 

@@ -48,7 +48,7 @@ def test_every_dag_is_tagged_with_its_job_and_model(bag: Any) -> None:
 
 
 @pytest.mark.parametrize("heading", ["**Normal.**", "**Worry**", "**Find out.**"])
-def test_every_dag_tells_the_person_on_call_what_to_make_of_it(bag: Any, heading: str) -> None:
+def test_every_dag_has_notes_for_the_person_on_call(bag: Any, heading: str) -> None:
     for name, dag in bag.dags.items():
         assert heading in (dag.doc_md or ""), f"{name}: doc_md has no triage note {heading}"
         assert f"gauntlet explain {name.partition('__')[2]}" in dag.doc_md, (

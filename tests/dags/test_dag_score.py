@@ -1,4 +1,4 @@
-"""The DAG that scores in a batch: for whom, when, and that it is the shell's run."""
+"""The DAG that scores in a batch: for which models, when, and that it does what the shell does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.pharmacy import RICH, Pharmacy, declaration
 
 @pytest.fixture
 def models(tmp_path: Path, airflow_database: Path) -> Path:
-    """A model that is scored daily, one that is not, and two that nobody can read."""
+    """A model that is scored daily, one that is not, and two that cannot be read."""
     folder = tmp_path / "models"
     folder.mkdir()
     scored = declaration(RICH, score="30 0 * * *")
@@ -60,8 +60,8 @@ def test_a_run_scores_what_the_shell_then_finds_done(
     pharmacy = Pharmacy(tmp_path / "home", champion.store)
     pharmacy.home.mkdir()
     (pharmacy.home / "models").symlink_to(models)
-    told = pharmacy.cli("retrain", "demand", "--as-of", "2025-03-31T00:00:00Z")
-    assert told.code == 0, told.err
+    reported = pharmacy.cli("retrain", "demand", "--as-of", "2025-03-31T00:00:00Z")
+    assert reported.code == 0, reported.err
     dag = dags("score", models)["demand"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GAUNTLET_HOME", str(pharmacy.home))

@@ -54,7 +54,7 @@ def test_the_mirror_is_the_machine_s_own(
     "text",
     ["", "deb http://mirror.example/ubuntu noble main\n", f"deb {HOST}/debian trixie main\n"],
 )
-def test_no_mirror_is_said_so(images: ModuleType, tmp_path: Path, text: str) -> None:
+def test_no_mirror_is_reported(images: ModuleType, tmp_path: Path, text: str) -> None:
     (tmp_path / "sources.list").write_text(text, encoding="utf-8")
     with pytest.raises(Exception, match="no mirror with Debian bookworm"):
         images.mirror(tmp_path)
@@ -71,7 +71,7 @@ def test_missing_programs_are_named_with_their_packages(
         assert package in str(stopped.value)
 
 
-def test_a_plain_user_is_told_what_to_do(
+def test_a_plain_user_gets_a_hint(
     engine: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)

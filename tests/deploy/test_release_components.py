@@ -1,4 +1,4 @@
-"""A release in real Airflow: a person is asked, everything is killed, and it goes on to its end.
+"""A release in real Airflow: approval, a kill of every component, and the end.
 
 MLflow's server and Airflow's four daemons are those of ``make up``, in a home of their own.
 """
@@ -44,11 +44,11 @@ DAEMONS = ("airflow-api-server", *WATCHED)
 def until(what: str, found: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
     """Look again and again until something is found."""
     begun = time.monotonic()
-    while not (seen := found()):
+    while not (observed := found()):
         if time.monotonic() - begun > patience_s:
             pytest.fail(f"not within {patience_s:.0f} s: {what}")
         time.sleep(0.3)
-    return seen
+    return observed
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Live:
     token: str = ""
 
     def ask(self, path: str, body: Any = None, method: str = "GET") -> Any:
-        """Airflow's REST API, as the one user; None while nobody listens."""
+        """Airflow's REST API, as the one user; None while nothing listens."""
         request = urllib.request.Request(
             f"{self.stack.airflow_url}{path}",
             data=None if body is None else json.dumps(body).encode(),
@@ -96,10 +96,15 @@ class Live:
         """Wait for a task's state; fail at once when it has ended in another one."""
 
         def there() -> bool:
-            seen = self.task(run, task).get("state")
-            if seen != state and seen in ("success", "failed", "skipped", "upstream_failed"):
-                pytest.fail(f"{task} is {seen}, not {state}:\n{self.log(run, task)}")
-            return bool(seen == state)
+            observed = self.task(run, task).get("state")
+            if observed != state and observed in (
+                "success",
+                "failed",
+                "skipped",
+                "upstream_failed",
+            ):
+                pytest.fail(f"{task} is {observed}, not {state}:\n{self.log(run, task)}")
+            return bool(observed == state)
 
         until(f"{task} is {state}", there, patience_s)
 
@@ -110,7 +115,7 @@ class Live:
         lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
         return "\n".join(line for line in lines if "DeprecatedImportWarning" not in line)
 
-    def asked(self, run: str) -> None:
+    def requested(self, run: str) -> None:
         """Wait for the question, and until the scheduler knows that its worker is done.
 
         Airflow 3.3 takes an answer that comes in between, some seconds, for a lost task: the state
@@ -122,8 +127,8 @@ class Live:
         log = self.daemon("airflow-scheduler").log
 
         def known() -> bool:
-            said = log.read_text(encoding="utf-8")
-            return len(message.findall(said)) >= self.log(run, "approval").count(WAITS)
+            answers = log.read_text(encoding="utf-8")
+            return len(message.findall(answers)) >= self.log(run, "approval").count(WAITS)
 
         until("the scheduler knows of the question", known)
 
@@ -136,8 +141,8 @@ class Live:
     def answer(self, run: str, option: str, evidence: str, note: str = "") -> None:
         """What the form of Airflow's page sends."""
         path = f"/api/v2/dags/{DAG}/dagRuns/{run}/taskInstances/approval/-1/hitlDetails"
-        said = {"evidence": evidence, "note": note}
-        assert self.ask(path, {"chosen_options": [option], "params_input": said}, "PATCH")
+        answers = {"evidence": evidence, "note": note}
+        assert self.ask(path, {"chosen_options": [option], "params_input": answers}, "PATCH")
 
     def an_hour_passes(self, run: str) -> None:
         """The limit of the open question is moved into the past, where the scheduler finds it."""
@@ -151,9 +156,9 @@ class Live:
             past = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)
             assert connection.execute(text(statement), {"past": past}).rowcount == 1
         until("it asks on", lambda: self.log(run, "approval").count(WAITS) > before)
-        self.asked(run)
+        self.requested(run)
 
-    def nobody_works(self) -> None:
+    def workers_are_idle(self) -> None:
         """Wait until no slot of a worker is taken, and no process of a task runs."""
 
         def idle() -> bool:
@@ -246,18 +251,18 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
 
 def judged_again(live: Live) -> str:
     """The same version, judged by another run: new evidence, which awaits review anew."""
-    asked = live.chain()[-1]
-    assert asked.facts is not None
+    requested = live.chain()[-1]
+    assert requested.facts is not None
     parts = at(live.pharmacy, SECOND, registry=connect(live.stack.settings).registry)
     entry = promote(
         DecisionInput(
             model="demand",
-            as_of=asked.as_of,
-            facts=asked.facts.model_copy(update={"run": f"{asked.run}-again"}),
-            findings=asked.findings,
-            spec=asked.spec,
-            recipe=asked.recipe,
-            snapshot=asked.snapshot,
+            as_of=requested.as_of,
+            facts=requested.facts.model_copy(update={"run": f"{requested.run}-again"}),
+            findings=requested.findings,
+            spec=requested.spec,
+            recipe=requested.recipe,
+            snapshot=requested.snapshot,
         ),
         parts.ledger,
         parts.registry,
@@ -272,37 +277,37 @@ def judged_again(live: Live) -> str:
 def test_a_release_goes_on_after_a_person_and_after_every_component_was_killed(
     live: Live,
 ) -> None:
-    asked = live.chain()[-1].decision
-    assert asked is not None
+    requested = live.chain()[-1].decision
+    assert requested is not None
     live.ask(f"/api/v2/dags/{DAG}", {"is_paused": False}, "PATCH")
     [first, *_] = until("a run", live.runs)
 
-    # A person is asked for the evidence, and nobody works meanwhile.
-    live.asked(first)
+    # Approval is requested for the evidence, and no worker is busy meanwhile.
+    live.requested(first)
     question = live.question(first)
     assert question["options"] == ["Approve", "Reject"]
-    assert question["params"]["evidence"]["value"] == asked.evidence
-    assert asked.evidence in question["body"]
+    assert question["params"]["evidence"]["value"] == requested.evidence
+    assert requested.evidence in question["body"]
     assert "primary" in question["body"]
     assert f"{live.stack.mlflow_url}/#/models/demand/versions/2" in question["body"]
-    live.nobody_works()
+    live.workers_are_idle()
 
-    # An hour without an answer: it looks whether somebody has answered elsewhere, and asks on.
+    # An hour without an answer: it checks whether one was given elsewhere, and waits on.
     live.an_hour_passes(first)
     assert live.question(first)["response_received"] is False
 
     # An answer for evidence that has changed does not count, and the next run asks anew.
     evidence = judged_again(live)
-    live.answer(first, "Approve", asked.evidence)
+    live.answer(first, "Approve", requested.evidence)
     live.wait(first, "approval", "failed")
     assert "the answer names other evidence" in live.log(first, "approval")
     assert live.chain()[-1].outcome == "await_review", "an answer for other evidence counted"
     made = live.ask(f"/api/v2/dags/{DAG}/dagRuns", {"logical_date": None}, "POST")
     run = made["dag_run_id"]
-    live.asked(run)
+    live.requested(run)
     body = live.question(run)["body"]
     assert evidence in body
-    assert f"an answer for `{asked.evidence[:12]}` does not count any more" in body
+    assert f"an answer for `{requested.evidence[:12]}` does not count any more" in body
 
     # All four die at once while a person thinks.
     for name in DAEMONS:
@@ -321,7 +326,7 @@ def test_a_release_goes_on_after_a_person_and_after_every_component_was_killed(
 
     # Deferred to the end of shadow: each dies in turn, and comes back.
     begun = live.chain()[-1].recorded_at
-    live.nobody_works()
+    live.workers_are_idle()
     waits = live.task(run, "release")["state"] == "deferred"
     assert waits or datetime.now(UTC) >= begun + timedelta(seconds=2 * SHADOW_S)
     for name in DAEMONS:

@@ -1,4 +1,4 @@
-"""Starting and stopping the local stack's processes: whole, once, and never somebody else's."""
+"""Starting and stopping the local stack's processes: whole, once, and never foreign ones."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ def changed(
 
 
 def test_a_changed_recipe_is_audited_by_itself(changed: tuple[Pharmacy, RetrainResult]) -> None:
-    _, told = changed
-    names = {f.name for f in told.done.findings}
+    _, reported = changed
+    names = {f.name for f in reported.done.findings}
     assert names >= {
         "audit.live",
         "audit.sign_flip",
@@ -47,7 +47,7 @@ def test_a_changed_recipe_is_audited_by_itself(changed: tuple[Pharmacy, RetrainR
         "audit.selective_labels",
         "audit.baseline_instability",
     }
-    audited = told.done.evidence.audit
+    audited = reported.done.evidence.audit
     assert audited is not None
     assert audited.audit is not None
     assert any(change.startswith("features.on_hand: added") for change in audited.audit.changes)
@@ -60,9 +60,9 @@ def test_what_was_served_is_held_against_what_is_computed_before_anything_is_tra
     capitals = Skew(feature="medicine", upper=True, share=0.5)
     pharmacy = logged(champion, tmp_path, capitals)
     pharmacy.declare(RICH)
-    told = pharmacy.retrain(SECOND, dry_run=True)
-    assert told.skipped == ("train", "evaluate", "audit", "register")
-    named = {f.name: f for f in told.done.findings if f.name.startswith("availability.parity.")}
+    reported = pharmacy.retrain(SECOND, dry_run=True)
+    assert reported.skipped == ("train", "evaluate", "audit", "register")
+    named = {f.name: f for f in reported.done.findings if f.name.startswith("availability.parity.")}
     medicine = named["availability.parity.medicine"]
     assert (medicine.verdict, medicine.blocking) == (Verdict.FAIL, True)
     assert medicine.interval is not None
@@ -75,7 +75,7 @@ def test_what_was_served_is_held_against_what_is_computed_before_anything_is_tra
             "the champion's own features are computed from its columns of the common frame"
         )
         assert not named[f"availability.parity.{feature}"].blocking, "the candidate has no such"
-    assert set(told.against()) == {"availability.parity.medicine"}, (
+    assert set(reported.against()) == {"availability.parity.medicine"}, (
         "what the service made of the capitals is what the version makes of them"
     )
 
@@ -90,8 +90,8 @@ def test_what_was_served_is_held_against_what_is_computed_before_anything_is_tra
 def test_a_service_that_is_as_it_should_be_leaves_nothing_against_the_candidate(
     changed: tuple[Pharmacy, RetrainResult],
 ) -> None:
-    _, told = changed
-    found = {f.name: f.verdict for f in told.done.findings if "parity" in f.name}
+    _, reported = changed
+    found = {f.name: f.verdict for f in reported.done.findings if "parity" in f.name}
     assert {
         "availability.parity.medicine",
         "availability.parity.preprocessing",
@@ -101,7 +101,7 @@ def test_a_service_that_is_as_it_should_be_leaves_nothing_against_the_candidate(
     assert set(found.values()) == {Verdict.PASS}
 
 
-def test_a_log_that_cannot_be_read_stops_the_candidate_and_says_why(
+def test_a_log_that_cannot_be_read_stops_the_candidate_and_gives_a_reason(
     champion: Pharmacy, tmp_path: Path
 ) -> None:
     pharmacy = logged(champion, tmp_path)
@@ -109,18 +109,18 @@ def test_a_log_that_cannot_be_read_stops_the_candidate_and_says_why(
         log = pq.read_table(path)
         at = log.schema.get_field_index("features")
         pq.write_table(log.set_column(at, "features", pa.array(["{"] * len(log))), path)
-    told = pharmacy.retrain(SECOND, dry_run=True)
-    assert told.against()["availability.parity"] == "no_data"
+    reported = pharmacy.retrain(SECOND, dry_run=True)
+    assert reported.against()["availability.parity"] == "no_data"
 
 
 def test_the_same_recipe_is_replayed_and_not_audited(champion: Pharmacy, tmp_path: Path) -> None:
     pharmacy = champion.copy(tmp_path / "home")
-    told = pharmacy.retrain(SECOND, dry_run=True)
-    assert told.done.evidence.audit is not None
-    assert (told.done.evidence.audit.audit, told.done.evidence.audit.findings) == (None, ())
+    reported = pharmacy.retrain(SECOND, dry_run=True)
+    assert reported.done.evidence.audit is not None
+    assert (reported.done.evidence.audit.audit, reported.done.evidence.audit.findings) == (None, ())
 
 
-def test_the_audit_by_hand_says_the_same_to_people_and_to_scripts(
+def test_the_audit_by_hand_reports_the_same_as_text_and_as_json(
     changed: tuple[Pharmacy, RetrainResult], tmp_path: Path
 ) -> None:
     pharmacy = Pharmacy(tmp_path / "home", changed[0].store)
@@ -135,7 +135,7 @@ def test_the_audit_by_hand_says_the_same_to_people_and_to_scripts(
     assert script.body["ledger_entry"] is None, "there is no champion, so nothing was challenged"
     people = pharmacy.cli(*words, "--all")
     assert people.code == script.code
-    for said in (
+    for answers in (
         "On live points",
         "new model",
         "new rows",
@@ -143,7 +143,7 @@ def test_the_audit_by_hand_says_the_same_to_people_and_to_scripts(
         "audit.live",
         "no try used",
     ):
-        assert said in people.out, people.out + people.err
+        assert answers in people.out, people.out + people.err
 
 
 # An audit by hand shows what the error budget rations
@@ -195,7 +195,7 @@ def test_the_champions_own_recipe_may_be_audited_freely(champion: Pharmacy, tmp_
     pharmacy = champion.copy(tmp_path / "home")
     path = other_home(tmp_path)
     path.write_text(yaml.safe_dump(declaration(RICH)))
-    seen = by_hand(pharmacy, str(path))
-    assert seen.entry is None
-    assert seen.summary == "no try used: the recipe is the champion's"
+    observed = by_hand(pharmacy, str(path))
+    assert observed.entry is None
+    assert observed.summary == "no try used: the recipe is the champion's"
     assert spent(pharmacy) == (["first_version"], 0)

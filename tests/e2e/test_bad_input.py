@@ -59,46 +59,48 @@ def shifted(table: pa.Table, name: str, by: timedelta) -> pa.Table:
 
 def test_no_file(pharmacy: Pharmacy) -> None:
     shutil.rmtree(Path(pharmacy.store) / "stock")
-    told = refused(pharmacy.cli_retrain(FIRST, "--json"), 3, "no_events", what="'stock'")
-    assert told["where"].endswith("store/stock/")
-    assert told["wanted"]
-    assert "import events" in told["hint"]
+    reported = refused(pharmacy.cli_retrain(FIRST, "--json"), 3, "no_events", what="'stock'")
+    assert reported["where"].endswith("store/stock/")
+    assert reported["wanted"]
+    assert "import events" in reported["hint"]
     untouched(pharmacy)
 
 
-def test_who_is_not_declared_is_not_released_and_not_rolled_back(pharmacy: Pharmacy) -> None:
-    """A slip of the keyboard at night: "nobody is on trial" would be taken for an answer."""
+def test_an_undeclared_model_is_not_released_and_not_rolled_back(pharmacy: Pharmacy) -> None:
+    """A typing mistake: "no challenger is on trial" would look like an answer."""
     for words in (["release", "demnad"], ["rollback", "demnad", "--reason", "harm"]):
         refused(pharmacy.cli(*words, "--json"), 2, "declaration", what="there is no model 'demnad'")
 
 
-def test_without_a_rollout_release_says_who_decides(pharmacy: Pharmacy) -> None:
+def test_without_a_rollout_release_explains_how_to_decide(pharmacy: Pharmacy) -> None:
     pharmacy.declare()
-    told = pharmacy.cli("release", "demand", "--json").body
-    assert (told["action"], "declare a `rollout`" in told["next_step"]) == ("idle", True), told
+    reported = pharmacy.cli("release", "demand", "--json").body
+    assert (reported["action"], "declare a `rollout`" in reported["next_step"]) == ("idle", True), (
+        reported
+    )
 
 
-def test_a_setting_that_cannot_be_used_is_told_by_its_variable(pharmacy: Pharmacy) -> None:
+def test_a_setting_that_cannot_be_used_is_named_by_its_variable(pharmacy: Pharmacy) -> None:
     answer = pharmacy.cli("ledger", "demand", "--json", GAUNTLET_SERVE_ROWS="many")
     refused(answer, 2, "declaration", where="GAUNTLET_SERVE_ROWS", got="many", wanted="integer")
 
 
 @pytest.mark.parametrize("typed", ["2025-05-12T10:00", "yesterday", ""])
-def test_an_instant_without_a_zone_or_sense_is_told_by_its_place(
+def test_an_instant_without_a_zone_or_sense_is_named_by_its_place(
     pharmacy: Pharmacy, typed: str
 ) -> None:
     for command in ("materialize", "explore", "check"):
         words = ["--sql", "SELECT 1"] if command == "explore" else []
-        told = pharmacy.cli(command, "demand", "--as-of", typed, "--json", *words)
-        refused(told, 2, "time", where="the command line", got=typed, wanted="2026-01-05")
+        reported = pharmacy.cli(command, "demand", "--as-of", typed, "--json", *words)
+        refused(reported, 2, "time", where="the command line", got=typed, wanted="2026-01-05")
 
 
-def test_a_home_that_cannot_be_made_is_told_by_its_path(pharmacy: Pharmacy) -> None:
+def test_a_home_that_cannot_be_made_is_named_by_its_path(pharmacy: Pharmacy) -> None:
     home = Path(pharmacy.store) / "file" / "home"
     home.parent.write_text("no folder")
     for words in (("materialize", "demand"), ("features",), ("ledger", "demand")):
-        told = pharmacy.cli(*words, "--json", GAUNTLET_HOME=str(home))
-        refused(told, 5, "unavailable", where=str(home), hint="GAUNTLET_HOME")
+        reported = pharmacy.cli(*words, "--json", GAUNTLET_HOME=str(home))
+        refused(reported, 5, "unavailable", where=str(home), hint="GAUNTLET_HOME")
 
 
 def test_an_empty_file(pharmacy: Pharmacy) -> None:
@@ -132,7 +134,7 @@ def in_milliseconds(table: pa.Table) -> pa.Table:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "answers"),
     [
         pytest.param(
             lambda table: table.drop_columns(["quantity"]), {"got": "quantity"}, id="missing"
@@ -162,14 +164,14 @@ def in_milliseconds(table: pa.Table) -> pa.Table:
     ],
 )
 def test_events_that_contradict_the_declaration(
-    pharmacy: Pharmacy, change: Callable[[pa.Table], pa.Table], said: dict[str, str]
+    pharmacy: Pharmacy, change: Callable[[pa.Table], pa.Table], answers: dict[str, str]
 ) -> None:
     path = newest(pharmacy)
     rewrite(path, change)
-    told = pharmacy.cli_retrain(FIRST, "--json")
-    whole = refused(told, 3, "data", where="stream dispensing, object dispensing/dt=")
+    reported = pharmacy.cli_retrain(FIRST, "--json")
+    whole = refused(reported, 3, "data", where="stream dispensing, object dispensing/dt=")
     everything = " ".join(str(part) for part in whole.values())
-    for words in said.values():
+    for words in answers.values():
         assert words in everything
     assert whole["got"]
     assert whole["wanted"]
@@ -204,8 +206,8 @@ def test_no_matured_label(champion: Pharmacy, tmp_path: Path) -> None:
     pharmacy = Pharmacy(tmp_path / "home", champion.store)
     pharmacy.declare()
     answer = pharmacy.cli_retrain(START + 2 * WEEK, "--json")
-    told = refused(answer, 3, "no_matured_label", what="no training row has a label")
-    assert told["hint"]
+    reported = refused(answer, 3, "no_matured_label", what="no training row has a label")
+    assert reported["hint"]
     untouched(pharmacy)
 
 
@@ -215,8 +217,10 @@ def test_a_single_class(champion: Pharmacy, tmp_path: Path) -> None:
     label = pharmacy.declare()["label"]
     nowhere = [{"column": "region", "is": "nowhere"}]
     pharmacy.declare(label={**label, "where": nowhere})
-    told = refused(pharmacy.cli_retrain(FIRST, "--json"), 3, "single_class", where="demand: label")
-    assert "0.0" in told["got"]
+    reported = refused(
+        pharmacy.cli_retrain(FIRST, "--json"), 3, "single_class", where="demand: label"
+    )
+    assert "0.0" in reported["got"]
     untouched(pharmacy)
 
 
@@ -228,9 +232,9 @@ def test_duplicate_events_are_rejected_and_not_trained_on(pharmacy: Pharmacy) ->
     rewrite(path, lambda table: pa.concat_tables([table, table]))
     answer = pharmacy.cli_retrain(FIRST, "--json")
     assert answer.code == 0, answer.err
-    told = answer.body
-    assert (told["decision"]["outcome"], told["candidate"]) == ("reject", None)
-    (unique,) = (f for f in told["findings"] if f["name"].endswith("dispensing_id.unique"))
+    reported = answer.body
+    assert (reported["decision"]["outcome"], reported["candidate"]) == ("reject", None)
+    (unique,) = (f for f in reported["findings"] if f["name"].endswith("dispensing_id.unique"))
     assert unique["verdict"] == "fail"
     assert pharmacy.cli("champion", "demand", "--json").body["version"] is None
 

@@ -22,7 +22,7 @@ from pipelines.spec.views import definitions
 from tests.support.pharmacy import CLOCK, FIRST, ON_HAND, PLAIN, SECOND, Pharmacy, planted, sold
 
 SERVING = {"every": "1d", "ttl": "2d"}
-NOBODY = "redis://127.0.0.1:1/0"
+EMPTY = "redis://127.0.0.1:1/0"
 
 
 def look(pharmacy: Pharmacy, online: Any = None) -> Catalogue:
@@ -68,11 +68,11 @@ def test_a_champion_keeps_its_definition_when_the_declaration_has_another(
     assert old.missing_share == before[kept].missing_share
     ((_, new),) = [(key, use) for key, use in after.items() if not use.champion]
     assert (new.declared, new.missing_share) == (True, None)
-    told = {one.name: one for one in found.features}
-    assert told["on_hand"].view == "stock_by_pharmacy_medicine"
-    assert told["on_hand"].entity == ("pharmacy", "medicine")
-    assert told["weekday"].uses[0].online.state == "request"
-    assert told["on_hand"].uses[0].online.state == "computed", "no serving is declared"
+    reported = {one.name: one for one in found.features}
+    assert reported["on_hand"].view == "stock_by_pharmacy_medicine"
+    assert reported["on_hand"].entity == ("pharmacy", "medicine")
+    assert reported["weekday"].uses[0].online.state == "request"
+    assert reported["on_hand"].uses[0].online.state == "computed", "no serving is declared"
 
 
 def test_models_that_share_a_definition_stand_in_one_row(pharmacy: Pharmacy) -> None:
@@ -87,7 +87,7 @@ def test_models_that_share_a_definition_stand_in_one_row(pharmacy: Pharmacy) -> 
     ]
 
 
-def test_what_the_store_has_is_told_by_definition_and_age(pharmacy: Pharmacy) -> None:
+def test_what_the_store_has_is_named_by_definition_and_age(pharmacy: Pharmacy) -> None:
     pharmacy.declare((*PLAIN, ON_HAND), serving=SERVING)
     known = definitions(pharmacy.parts().load_spec("demand"))
 
@@ -101,47 +101,47 @@ def test_what_the_store_has_is_told_by_definition_and_age(pharmacy: Pharmacy) ->
         at = CLOCK.now() - age
         return ViewState(f"demand.{view}", at, at, tuple(sorted(known[name] for name in names)))
 
-    def told(store: Any, name: str) -> tuple[str, float | None]:
+    def reported(store: Any, name: str) -> tuple[str, float | None]:
         online = uses(look(pharmacy, store), name)[known[name]].online
         return online.state, online.age_s
 
     sales, stock = "dispensing_by_pharmacy_medicine", "stock_by_pharmacy_medicine"
     day = timedelta(days=1)
     store = filled(state(sales, day, "sold"), state(stock, 3 * day, "on_hand"))
-    assert told(store, "sold") == ("fresh", 86400)
-    assert told(store, "on_hand") == ("stale", 3 * 86400)
-    assert told(filled(state(sales, day)), "sold")[0] == "absent"
-    assert told(filled(), "sold") == ("empty", None)
+    assert reported(store, "sold") == ("fresh", 86400)
+    assert reported(store, "on_hand") == ("stale", 3 * 86400)
+    assert reported(filled(state(sales, day)), "sold")[0] == "absent"
+    assert reported(filled(), "sold") == ("empty", None)
 
 
-def test_a_store_that_is_away_is_said_and_fails_nothing(pharmacy: Pharmacy) -> None:
+def test_a_store_that_is_away_is_reported_and_fails_nothing(pharmacy: Pharmacy) -> None:
     pharmacy.declare(serving=SERVING)
-    found = look(pharmacy, RedisOnline(NOBODY))
+    found = look(pharmacy, RedisOnline(EMPTY))
     assert "the online store did not answer" in found.problems[0]
     assert all(use.online.state == "unknown" for use in uses(found, "sold").values()), (
         "nothing was seen, so nothing can be said"
     )
     # By the command line the registry is MLflow, where this home's champion is not.
-    told = pharmacy.cli("features", "demand", GAUNTLET_ONLINE_URL=NOBODY)
-    assert told.code == 0, told.err
-    assert "not looked at: the online store (the online store did not answer" in told.err
-    assert "champion of demand cannot be read" in told.err
-    assert [row.split()[0] for row in told.out.splitlines() if row][::2] == [
+    reported = pharmacy.cli("features", "demand", GAUNTLET_ONLINE_URL=EMPTY)
+    assert reported.code == 0, reported.err
+    assert "not looked at: the online store (the online store did not answer" in reported.err
+    assert "champion of demand cannot be read" in reported.err
+    assert [row.split()[0] for row in reported.out.splitlines() if row][::2] == [
         *("in", "medicine", "weekday"),
         *("dispensing_by_pharmacy_medicine", "sold"),
     ]
-    assert re.search(r"sold  .*\n[0-9a-f]{10} sum of quantity over 2d ", told.out), told.out
-    body = pharmacy.cli("features", "--json", GAUNTLET_ONLINE_URL=NOBODY).body
+    assert re.search(r"sold  .*\n[0-9a-f]{10} sum of quantity over 2d ", reported.out), reported.out
+    body = pharmacy.cli("features", "--json", GAUNTLET_ONLINE_URL=EMPTY).body
     assert body["kind"] == "features"
     assert len(body["problems"]) == 2
 
 
-def test_a_store_that_is_damaged_is_said_and_fails_nothing(pharmacy: Pharmacy) -> None:
+def test_a_store_that_is_damaged_is_reported_and_fails_nothing(pharmacy: Pharmacy) -> None:
     pharmacy.declare(serving=SERVING)
     (pharmacy.home / "online.db").write_text("not what you think " * 100)
-    told = pharmacy.cli("features", "demand")
-    assert told.code == 0, told.err
-    assert "not looked at: the online store (the online store cannot be read" in told.err
+    reported = pharmacy.cli("features", "demand")
+    assert reported.code == 0, reported.err
+    assert "not looked at: the online store (the online store cannot be read" in reported.err
 
 
 def test_drift_is_the_newest_runs_and_a_dash_before_there_was_one(
@@ -164,8 +164,8 @@ def test_drift_is_the_newest_runs_and_a_dash_before_there_was_one(
 
 def test_an_export_replaces_an_export_and_nothing_else(pharmacy: Pharmacy, tmp_path: Path) -> None:
     folder = tmp_path / "feast"
-    told = pharmacy.cli("features", "export", "--feast", str(folder))
-    assert told.code == 0, told.err
+    reported = pharmacy.cli("features", "export", "--feast", str(folder))
+    assert reported.code == 0, reported.err
     (folder / "data").mkdir()
     assert pharmacy.cli("features", "export", "--feast", str(folder), "--json").code == 0
     assert sorted(path.name for path in folder.iterdir()) == [

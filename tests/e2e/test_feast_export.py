@@ -141,7 +141,7 @@ def test_feast_applies_it_and_answers_with_the_values_that_were_exported(
         assert found[name] == [ours[name]], f"Feast has another value of {name}"
 
 
-def test_the_repository_says_what_the_declaration_says() -> None:
+def test_the_repository_matches_the_declaration() -> None:
     files = feast_repository([model(serving=SERVING, description='Packs: "many"\nand more')])
     tree = ast.parse(files["features.py"])
     calls = {

@@ -42,7 +42,9 @@ def test_served_at_once_all_three_ways_are_one(champion: Pharmacy, tmp_path: Pat
     assert metric > 0
 
 
-def test_a_model_without_serving_is_told_what_to_add(champion: Pharmacy, tmp_path: Path) -> None:
+def test_a_model_without_serving_gets_a_hint_what_to_add(
+    champion: Pharmacy, tmp_path: Path
+) -> None:
     pharmacy = champion.copy(tmp_path / "home")
     pharmacy.declare(RICH)
     with pytest.raises(SpecError, match="add `serving:"):

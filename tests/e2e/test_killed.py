@@ -114,13 +114,13 @@ def content(path: Path) -> bytes:
 
 def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     """What differs, in words that fit on a screen."""
-    told = [
+    reported = [
         f"{key}: {found[key]} instead of {wanted[key]}"
         for key in ("champion", "alias", "files")
         if found[key] != wanted[key]
     ]
-    told += [f"{key} differ" for key in ("ledger", "versions") if found[key] != wanted[key]]
-    return told + [
+    reported += [f"{key} differ" for key in ("ledger", "versions") if found[key] != wanted[key]]
+    return reported + [
         f"{name} has another content"
         for name in wanted["content"].keys() & found["content"].keys()
         if found["content"][name] != wanted["content"][name]
@@ -156,7 +156,7 @@ def test_a_run_killed_at_every_place_one_after_the_other_ends_as_if_never_distur
     assert differences(state(pharmacy), undisturbed) == []
 
 
-def test_a_run_killed_between_ledger_and_alias_is_finished_by_asking_again(
+def test_a_run_killed_between_ledger_and_alias_is_finished_by_running_it_again(
     champion: Pharmacy, live: Live, undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:
     """The ledger has its answer then, and the alias still shows the champion before."""

@@ -12,7 +12,7 @@ from pipelines.core.errors import SpecError
 from pipelines.packaging.fast_predict import interpreted
 from pipelines.packaging.version import load_input_example, load_pipeline
 from tests.support.pharmacy import FIRST, SECOND, Pharmacy
-from tests.unit.spec.test_classes import KINDS, kind_of_sale
+from tests.unit.spec.test_model import KINDS, kind_of_sale
 
 PHARMACY = ({"kind": "attribute", "name": "pharmacy"},)
 ESTIMATOR = {

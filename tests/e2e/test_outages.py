@@ -85,20 +85,20 @@ def test_the_ledger_away_when_the_decision_is_to_be_recorded(
     pharmacy.declare(RICH)
     taken: list[Any] = []
 
-    def tell(report: StepReport) -> None:
+    def on_report(report: StepReport) -> None:
         if report.step == "register":
             gone = away(pharmacy.home / "ledger.db")
             gone.__enter__()
             taken.append(gone)
 
     with pytest.raises(Unavailable) as caught:
-        pharmacy.retrain(SECOND, report=tell)
+        pharmacy.retrain(SECOND, report=on_report)
     taken[0].__exit__(None, None, None)
     assert (caught.value.exit_code, "ledger.db" in caught.value.where) == (5, True)
     assert "run again" in caught.value.hint
     assert pharmacy.registry.alias("demand", CHAMPION) == "1"
-    told = pharmacy.retrain(SECOND)
-    assert told.outcome == "promote"
+    reported = pharmacy.retrain(SECOND)
+    assert reported.outcome == "promote"
     assert [entry.outcome for entry in pharmacy.parts().ledger.entries("demand")] == [
         "first_version",
         "promote",
@@ -166,11 +166,11 @@ def test_s3_away_while_objects_are_pulled(pharmacy: Pharmacy, s3: Any) -> None:
     assert remote.half_written() == []
     s3.on()
     before = len(pulled)
-    told: list[str] = []
+    reported: list[str] = []
     with pytest.raises(Exception, match=r"label|training"):  # three days are too little to learn
-        remote.retrain(FIRST, parts=remote.parts(progress=told.append), lineage="backfill")
+        remote.retrain(FIRST, parts=remote.parts(progress=reported.append), lineage="backfill")
     assert next(remote.home.glob("runs/demand/*/snapshot.json"))
-    again = [text for text in told if text.startswith("dispensing: pulled ")]
+    again = [text for text in reported if text.startswith("dispensing: pulled ")]
     total = int(pulled[0].split(" of ")[1].split()[0])
     assert len(again) == total - before
 
@@ -199,7 +199,7 @@ def test_a_disk_that_is_full_while_events_are_pulled(pharmacy: Pharmacy) -> None
 # Two at once
 
 
-def test_a_second_retraining_of_the_same_model_is_told_who_is_at_work(
+def test_a_second_retraining_of_the_same_model_reads_the_holder_of_the_lock(
     champion: Pharmacy, tmp_path: Path
 ) -> None:
     """And changes nothing: one version, one promotion."""
@@ -208,18 +208,18 @@ def test_a_second_retraining_of_the_same_model_is_told_who_is_at_work(
     answers: dict[str, Answer] = {}
     errors: list[LockedError] = []
 
-    def tell(report: StepReport) -> None:
+    def on_report(report: StepReport) -> None:
         if report.step in ("snapshot", "register"):
             answers[report.step] = pharmacy.cli_retrain(SECOND, "--json")
             with pytest.raises(LockedError) as caught:
                 pharmacy.retrain(SECOND)
             errors.append(caught.value)
 
-    told = pharmacy.retrain(SECOND, report=tell)
+    reported = pharmacy.retrain(SECOND, report=on_report)
     for answer in answers.values():
         refused(answer, 6, "locked", got="process", hint="wait for it")
     assert len(errors) == 2
-    assert told.outcome == "promote"
+    assert reported.outcome == "promote"
     entries = pharmacy.parts().ledger.entries("demand")
     assert [entry.outcome for entry in entries] == ["first_version", "promote"]
     assert [info.version for info in pharmacy.registry.versions("demand")] == ["1", "2"]

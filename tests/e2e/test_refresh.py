@@ -1,7 +1,7 @@
 """The refresh lane through the whole flow: two Mondays of the same recipe, and the anchor.
 
 The margin is generous and seeds are looked away from, so that a refit that looks better by chance
-goes through: what is asked here is who is held against whom, not how strict a default is.
+goes through: the subject is which versions are compared, not how strict a default is.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ LENIENT: dict[str, Any] = {
     },
     "metric": {"name": "absolute_error", "minimum_effect": 50.0},
 }
-ASKED = {"waive": ("recent_window.seed_noise",), "reason": "a test of the lane"}
+REQUESTED = {"waive": ("recent_window.seed_noise",), "reason": "a test of the lane"}
 
 
-def names(told: RetrainResult) -> dict[str, Finding]:
-    return {finding.name: finding for finding in told.done.findings}
+def names(reported: RetrainResult) -> dict[str, Finding]:
+    return {finding.name: finding for finding in reported.done.findings}
 
 
 def test_a_second_refresh_is_held_against_what_was_proved(
@@ -36,7 +36,7 @@ def test_a_second_refresh_is_held_against_what_was_proved(
     pharmacy = champion.copy(tmp_path / "home")
     pharmacy.declare(**LENIENT)
     # Two days on, a refit looks better than the first version; a day later, another than that.
-    first, second = (pharmacy.retrain(FIRST + timedelta(days=day), **ASKED) for day in (2, 3))
+    first, second = (pharmacy.retrain(FIRST + timedelta(days=day), **REQUESTED) for day in (2, 3))
     assert (first.outcome, second.outcome) == ("promote", "promote"), second.against()
     assert "recent_window.reference" not in names(first), "the champion was the anchor itself"
     by_name = names(second)
@@ -45,7 +45,7 @@ def test_a_second_refresh_is_held_against_what_was_proved(
     assert held.rows == by_name["recent_window.refresh"].rows, "on the same rows"
     entries = pharmacy.parts().ledger.entries("demand")
     assert reference_version(entries) == "1", "refreshes are no anchors, however many"
-    told = pharmacy.cli("ledger", "demand", "--json").body["budget"]
-    year = next(one for one in told if one["tries"])
+    reported = pharmacy.cli("ledger", "demand", "--json").body["budget"]
+    year = next(one for one in reported if one["tries"])
     assert (len(year["tries"]), year["left"]) == (2, 2)
     assert year["spent"] == pytest.approx(0.1)

@@ -50,10 +50,10 @@ def serves(pharmacy: Pharmacy) -> tuple[str | None, str | None]:
     return registry.alias("demand", CHAMPION), registry.alias("demand", CHALLENGER)
 
 
-def page(pharmacy: Pharmacy, stands: str) -> str:
+def page(pharmacy: Pharmacy, status: str) -> str:
     """What the registry says of version 2 on live traffic; what it said before is still there."""
     registry = pharmacy.registry
-    assert registry.tags("demand", "2")["gauntlet.rollout_status"] == stands
+    assert registry.tags("demand", "2")["gauntlet.rollout_status"] == status
     live, before = registry.described("demand", "2").split("*Review before live traffic:*")
     assert before.strip().startswith("✔ Passed offline: live traffic decides\n---")
     return live
@@ -73,7 +73,7 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
 
     pharmacy.registry.set_alias("demand", CHALLENGER, None)
     assert publish_plan("demand", at(pharmacy, CANARY).publishing).challenger is None, (
-        "whoever removes the alias takes the challenger off live traffic"
+        "removing the alias takes the challenger off live traffic"
     )
 
     early = step(pharmacy, CANARY + 9 * DAY)
@@ -116,7 +116,7 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
 
 
 @pytest.mark.slow
-def test_what_only_the_canary_can_tell_is_rolled_back_at_once(pharmacy: Pharmacy) -> None:
+def test_what_only_the_canary_can_show_is_rolled_back_at_once(pharmacy: Pharmacy) -> None:
     """Offline and in shadow nothing is wrong: its answers are as the champion's."""
     assert run_canary(pharmacy, sales_factor(0.5)).action == "canary"
     report = step(pharmacy, CANARY + 9 * DAY)
@@ -124,11 +124,13 @@ def test_what_only_the_canary_can_tell_is_rolled_back_at_once(pharmacy: Pharmacy
     assert verdicts(report)["canary.harm.packs_a_sale"] == "fail"
     assert serves(pharmacy) == ("1", None)
     assert publish_plan("demand", at(pharmacy, CANARY + 9 * DAY).publishing).challenger is None
-    told = page(pharmacy, "rolled back")
-    assert told.startswith("✘ Rolled back: it did harm\n---\n\nHarm is shown")
-    assert told.index("canary.harm.packs_a_sale") < told.index("canary.primary"), "harm comes first"
+    reported = page(pharmacy, "rolled back")
+    assert reported.startswith("✘ Rolled back: it did harm\n---\n\nHarm is shown")
+    assert reported.index("canary.harm.packs_a_sale") < reported.index("canary.primary"), (
+        "harm comes first"
+    )
     assert step(pharmacy, CANARY + 10 * DAY).action == "idle", "it does not begin again"
-    assert page(pharmacy, "rolled back") == told
+    assert page(pharmacy, "rolled back") == reported
 
     explained = pharmacy.cli("explain", "demand", "2")
     assert "live traffic: rolled back" in explained.out
@@ -181,15 +183,15 @@ def test_a_promotion_that_is_killed_before_the_alias_is_finished(
 
 @pytest.mark.slow
 def test_two_at_once_make_one_move_and_a_clock_set_back_none(pharmacy: Pharmacy) -> None:
-    ready, said = threading.Barrier(2), []
+    ready, answers = threading.Barrier(2), []
 
     def run() -> None:
         parts = at(pharmacy, SECOND)
         ready.wait()
         try:
-            said.append(advance("demand", SECOND, parts.release).action.value)
+            answers.append(advance("demand", SECOND, parts.release).action.value)
         except StaleEvidenceError:
-            said.append("superseded")
+            answers.append("superseded")
 
     both = [threading.Thread(target=run) for _ in range(2)]
     for one in both:
@@ -197,8 +199,8 @@ def test_two_at_once_make_one_move_and_a_clock_set_back_none(pharmacy: Pharmacy)
     for one in both:
         one.join()
     chain = at(pharmacy, SECOND).ledger.entries("demand")
-    assert sum(entry.transition is not None for entry in chain) == 1, said
-    assert len(said) == 2
+    assert sum(entry.transition is not None for entry in chain) == 1, answers
+    assert len(answers) == 2
 
     back = step(pharmacy, SECOND - DAY)
     assert back.action == "waiting"

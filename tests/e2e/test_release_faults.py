@@ -181,7 +181,7 @@ def test_killed_between_ledger_and_alias_at_the_promotion_and_at_a_rollback(
     killed(town, process, MOVES_ALIAS)
     assert (town.chain[-1].kind, town.chain[-1].champion_after) == ("rollback", "1")
     assert town.aliases == ("2", "1")
-    assert town.plan() == ("2", None), "nobody stands beside a champion on its way out"
+    assert town.plan() == ("2", None), "there is no challenger while a champion is replaced"
     again = Answer.of(town.release(VERDICT))
     assert (again.code, again.body["action"]) == (0, "idle"), again.err
     assert town.aliases == ("1", None)
@@ -195,7 +195,7 @@ def test_killed_while_a_challenger_comes(town: Town) -> None:
     begun = town.chain[-1]
     assert begun.transition is not None
     assert begun.transition.stage == "shadow"
-    assert town.plan() == ("1", None), "nobody is beside the champion before the alias says so"
+    assert town.plan() == ("1", None), "there is no challenger before the alias names it"
     assert step(town.pharmacy, begun.recorded_at).action == "waiting"
     assert town.aliases == ("1", "2"), "the next step has finished the move"
     assert town.plan() == ("1", "2")
@@ -205,7 +205,7 @@ def test_killed_while_a_challenger_comes(town: Town) -> None:
 @pytest.mark.parametrize("town", ["waits"], indirect=True)
 def test_killed_while_a_challenger_is_taken_off(town: Town) -> None:
     assert step(town.pharmacy, SECOND).action == "shadow"
-    later = SECOND + 2 * SHADOW  # nobody asked it anything: it cannot be told, and ends
+    later = SECOND + 2 * SHADOW  # it had no requests, so there is no evidence, and it ends
     town.wire.catch(TAKES_ALIAS)
     killed(town, town.release(later), TAKES_ALIAS)
     ended = town.chain[-1]
@@ -232,10 +232,10 @@ def test_two_processes_at_one_promotion_make_one(town: Town) -> None:
             assert wire.caught.wait(PATIENCE_S), "a process never asked who is champion"
         for wire in (town.wire, other):
             wire.let_go()
-        said = [Answer.of(process) for process in both]
-    check_said(said)
+        answers = [Answer.of(process) for process in both]
+    check_answers(answers)
     made = town.chain[len(before) :]
-    assert [one.kind for one in made].count("promotion") == 1, said
+    assert [one.kind for one in made].count("promotion") == 1, answers
     assert len({(one.kind, one.run) for one in made}) == len(made)
     assert Answer.of(town.release(VERDICT)).code == 0
     assert town.aliases == ("2", "1")
@@ -245,10 +245,10 @@ def test_two_processes_at_one_promotion_make_one(town: Town) -> None:
     ]
 
 
-def check_said(said: list[Answer]) -> None:
+def check_answers(answers: list[Answer]) -> None:
     """One has moved at least; who has not agrees with it, or says clearly why and what to do."""
-    assert 0 in [one.code for one in said], said
-    for one in said:
+    assert 0 in [one.code for one in answers], answers
+    for one in answers:
         if one.code:
             assert one.code in (6, 7), one.err
             assert one.body["error"] in ("locked", "stale_evidence")
@@ -267,7 +267,7 @@ def test_a_second_process_while_the_first_hangs_between_ledger_and_alias(town: T
         second = Answer.of(town.release(VERDICT, other))
     assert town.plan() == ("1", None), "the champion before answers until the alias has moved"
     town.wire.let_go()
-    check_said([Answer.of(first), second])
+    check_answers([Answer.of(first), second])
     assert town.aliases == ("2", "1")
     assert moves(town.chain)[len(before) :] == [
         ("promotion", "promoted", "1", "2"),
@@ -276,7 +276,7 @@ def test_a_second_process_while_the_first_hangs_between_ledger_and_alias(town: T
 
 
 @pytest.mark.parametrize("town", ["due"], indirect=True)
-def test_a_promotion_beside_a_retraining_waits_and_a_killed_one_is_not_waited_for(
+def test_a_promotion_during_a_retraining_waits_and_a_killed_one_is_not_waited_for(
     town: Town,
 ) -> None:
     files = releases(town.pharmacy)
@@ -336,7 +336,7 @@ def releases(pharmacy: Pharmacy) -> set[str]:
 
 @dataclass
 class Falling:
-    """A clock that is a day earlier whenever somebody looks at it."""
+    """A clock that is a day earlier at each reading."""
 
     at: datetime
 

@@ -91,8 +91,10 @@ def test_a_promotion_that_harms_later_is_taken_back_and_brings_everything_back(
     assert pharmacy.registry.alias("demand", CHAMPION) == "1"
     assert pharmacy.registry.alias("demand", CHALLENGER) is None
     assert pharmacy.registry.tags("demand", "2")["gauntlet.rollout_status"] == "taken back"
-    told = pharmacy.registry.described("demand", "2")
-    assert told.startswith("○ No longer champion: version 1 is\n---\n\nHarm after the promotion")
+    reported = pharmacy.registry.described("demand", "2")
+    assert reported.startswith(
+        "○ No longer champion: version 1 is\n---\n\nHarm after the promotion"
+    )
 
     now = VERDICT + 12 * DAY
     spec, champion = served_spec("demand", at(pharmacy, now).materialization)
@@ -108,10 +110,10 @@ def test_a_promotion_that_harms_later_is_taken_back_and_brings_everything_back(
 
 @pytest.mark.slow
 def test_a_year_without_tries_left_holds_the_canary_back(pharmacy: Pharmacy) -> None:
-    """Somebody has held another recipe against the champion by hand: that was the year's try."""
+    """Another recipe was compared with the champion by hand: that was the year's try."""
     parts = at(pharmacy, SECOND)
     champion = parts.ledger.champion("demand")
-    seen = Finding(
+    observed = Finding(
         gate=Gate.RECENT_WINDOW, name="recent_window.primary", verdict=Verdict.PASS, reason="seen"
     )
     look = NewEntry(
@@ -122,18 +124,18 @@ def test_a_year_without_tries_left_holds_the_canary_back(pharmacy: Pharmacy) -> 
         champion_before=champion,
         champion_after=champion,
         reasons=("a look",),
-        findings=(seen,),
+        findings=(observed,),
     )
     record_comparison(look, parts.load_spec("demand").gates.budget, parts.ledger, parts.clock)
     report = run_canary(pharmacy, sales_factor(1.5))
     assert report.action == "budget_exhausted", (report.summary, verdicts(report))
     assert "gates.budget" in report.next_step
     assert verdicts(report)["budget.exhausted"] == "inconclusive"
-    standing = ReleaseState.from_entries(
+    current = ReleaseState.from_entries(
         "demand", at(pharmacy, CANARY).ledger.entries("demand")
     ).trial
-    assert standing is not None
-    assert standing.transition.stage == "shadow", "it stays where nobody acts on what it says"
+    assert current is not None
+    assert current.transition.stage == "shadow", "it stays where its predictions have no effect"
 
 
 @pytest.mark.slow
@@ -167,8 +169,8 @@ def test_losses_of_logged_answers_are_those_counted_by_hand(pharmacy: Pharmacy) 
         sold = events.loc[hit & within, "quantity"].sum()
         assert values[place] == pytest.approx(abs(sold - row["prediction"]))
 
-    standing = ReleaseState.from_entries("demand", parts.ledger.entries("demand")).trial
-    assert standing is not None
+    current = ReleaseState.from_entries("demand", parts.ledger.entries("demand")).trial
+    assert current is not None
     rollout = version.spec.rollout
     assert rollout is not None
     shadow = rollout.shadow.model_copy(
@@ -180,8 +182,8 @@ def test_losses_of_logged_answers_are_those_counted_by_hand(pharmacy: Pharmacy) 
     evidence = shadow_evidence(
         parts.open_events(spec),
         dataclasses.replace(version, spec=spec),
-        Allocation(salt=standing.transition.salt, shadow_share=0.5),
-        standing.since,
+        Allocation(salt=current.transition.salt, shadow_share=0.5),
+        current.since,
         end,
         champion="1",
     )
@@ -263,14 +265,14 @@ def test_an_approval_by_a_tag_in_mlflow_counts_for_the_evidence_it_names(
     assert go().action == "shadow"
 
     later = instant_text(SECOND + HOUR)
-    told = pharmacy.cli("release", "demand", "--as-of", later, "--json")
-    assert told.code == 0, told.err
-    assert (told.body["kind"], told.body["action"], told.body["stage"]) == (
+    reported = pharmacy.cli("release", "demand", "--as-of", later, "--json")
+    assert reported.code == 0, reported.err
+    assert (reported.body["kind"], reported.body["action"], reported.body["stage"]) == (
         "release",
         "waiting",
         "shadow",
     )
-    assert told.body["next_check"] == instant_text(CANARY)
+    assert reported.body["next_check"] == instant_text(CANARY)
     shown = pharmacy.cli("release", "demand", "--as-of", later)
     assert "version 2 in shadow" in shown.out
     assert f"next check at {instant_text(CANARY)}" in shown.out

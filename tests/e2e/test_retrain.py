@@ -68,16 +68,16 @@ def test_the_first_version_serves_and_carries_its_evidence(champion: Pharmacy) -
 def test_the_same_question_again_has_the_same_answer(champion: Pharmacy, tmp_path: Path) -> None:
     pharmacy = champion.copy(tmp_path / "home")
     before = pharmacy.parts().ledger.entries("demand")
-    told = pharmacy.retrain(FIRST)
-    assert told.done.run.id == before[0].run
-    assert told.done.decision == before[0].decision
-    assert told.done.version is not None
-    assert told.done.version.version == "1"
+    reported = pharmacy.retrain(FIRST)
+    assert reported.done.run.id == before[0].run
+    assert reported.done.decision == before[0].decision
+    assert reported.done.version is not None
+    assert reported.done.version.version == "1"
     assert pharmacy.parts().ledger.entries("demand") == before
     assert versions(pharmacy) == ["1"]
-    with console.capture() as said:
-        show_decision(told.done, everything=False)
-    assert f"decided at {instant_text(before[0].recorded_at)}" in said.get(), (
+    with console.capture() as answers:
+        show_decision(reported.done, everything=False)
+    assert f"decided at {instant_text(before[0].recorded_at)}" in answers.get(), (
         "an old answer looks new"
     )
 
@@ -96,18 +96,18 @@ def quiet(
 def test_a_refit_that_is_no_better_changes_nothing_and_is_recorded(
     quiet: tuple[Pharmacy, RetrainResult],
 ) -> None:
-    pharmacy, told = quiet
+    pharmacy, reported = quiet
     assert outcomes(pharmacy) == ["first_version", "hold"]
     assert (versions(pharmacy), serving(pharmacy)) == (["1", "2"], "1")
-    assert told.done.run.id.endswith(".1")
-    assert {report.step: report.verdict for report in told.steps}["contract"] is Verdict.PASS
+    assert reported.done.run.id.endswith(".1")
+    assert {report.step: report.verdict for report in reported.steps}["contract"] is Verdict.PASS
 
 
 def test_a_quiet_week_passes_the_champions_envelope_whole(
     quiet: tuple[Pharmacy, RetrainResult],
 ) -> None:
-    _, told = quiet
-    checked = [f for f in told.done.findings if f.name.startswith("contract.envelope.")]
+    _, reported = quiet
+    checked = [f for f in reported.done.findings if f.name.startswith("contract.envelope.")]
     assert len(checked) > 20
     assert [f.name for f in checked if f.verdict is not Verdict.PASS] == []
 
@@ -118,8 +118,8 @@ def test_the_first_question_is_still_answered_as_it_was(
     """Also when the run's folder is gone: the ledger knows the answer, the registry the version."""
     pharmacy = quiet[0].copy(tmp_path / "home")
     first = pharmacy.parts().ledger.entries("demand")[0]
-    told = pharmacy.retrain(FIRST)
-    assert (told.done.run.id, told.done.decision) == (first.run, first.decision)
+    reported = pharmacy.retrain(FIRST)
+    assert (reported.done.run.id, reported.done.decision) == (first.run, first.decision)
     assert outcomes(pharmacy) == ["first_version", "hold"]
     assert versions(pharmacy) == ["1", "2"]
 
@@ -139,9 +139,9 @@ def dry(
 def test_a_dry_run_judges_registers_nothing_and_is_recorded_as_a_try_only(
     dry: tuple[Pharmacy, RetrainResult],
 ) -> None:
-    pharmacy, told = dry
-    assert told.outcome == "dry_run", told.against()
-    assert told.skipped == ("availability", "register"), "no serving is declared"
+    pharmacy, reported = dry
+    assert reported.outcome == "dry_run", reported.against()
+    assert reported.skipped == ("availability", "register"), "no serving is declared"
     assert (versions(pharmacy), serving(pharmacy)) == (["1"], "1")
     assert outcomes(pharmacy) == ["first_version", "dry_run"]
     peek = pharmacy.parts().ledger.entries("demand")[-1]
@@ -169,7 +169,10 @@ def test_the_run_after_a_dry_run_uses_its_work(
     dry: tuple[Pharmacy, RetrainResult], changed: tuple[Pharmacy, RetrainResult]
 ) -> None:
     assert changed[1].done.run.id == dry[1].done.run.id
-    ids = [{r.step: r.ids for r in told.steps if r.step != "decide"} for _, told in (dry, changed)]
+    ids = [
+        {r.step: r.ids for r in reported.steps if r.step != "decide"}
+        for _, reported in (dry, changed)
+    ]
     assert ids[0]["evaluate"] == ids[1]["evaluate"]
     assert ids[0]["snapshot"] == ids[1]["snapshot"]
 
@@ -177,10 +180,10 @@ def test_the_run_after_a_dry_run_uses_its_work(
 def test_a_better_recipe_is_promoted_on_the_same_rows(
     changed: tuple[Pharmacy, RetrainResult],
 ) -> None:
-    pharmacy, told = changed
+    pharmacy, reported = changed
     assert outcomes(pharmacy) == ["first_version", "dry_run", "promote"]
     assert (versions(pharmacy), serving(pharmacy)) == (["1", "2"], "2")
-    evaluation = told.done.evidence.evaluation
+    evaluation = reported.done.evidence.evaluation
     assert evaluation is not None
     assert evaluation.baseline == "champion"
     assert evaluation.primary is not None
@@ -194,7 +197,9 @@ def test_the_champion_is_scored_as_it_scored_itself_whatever_the_candidate_calls
 
     ``sold`` meant two days to it and means fourteen to the candidate.
     """
-    with_other_recipe, with_own = (told.done.evidence.evaluation for _, told in (changed, quiet))
+    with_other_recipe, with_own = (
+        reported.done.evidence.evaluation for _, reported in (changed, quiet)
+    )
     assert with_other_recipe is not None
     assert with_own is not None
     assert with_other_recipe.rows_digest == with_own.rows_digest
@@ -220,8 +225,8 @@ def test_a_lineage_other_than_live_has_its_own_champion_and_touches_no_alias(
 ) -> None:
     pharmacy = champion.copy(tmp_path / "home")
     pharmacy.declare(RICH)
-    told = pharmacy.retrain(SECOND, lineage="backfill")
-    assert told.outcome == "first_version", told.against()
+    reported = pharmacy.retrain(SECOND, lineage="backfill")
+    assert reported.outcome == "first_version", reported.against()
     assert outcomes(pharmacy, "backfill") == ["first_version"]
     assert outcomes(pharmacy) == ["first_version"]
     assert serving(pharmacy) == "1"

@@ -53,7 +53,7 @@ def shown(answer: Answer) -> list[str]:
     return [entry["decision"]["outcome"] for entry in answer.body["entries"] if entry["decision"]]
 
 
-def test_asking_again_while_a_version_waits_changes_nothing(
+def test_a_second_run_while_a_version_waits_changes_nothing(
     waiting: tuple[Pharmacy, str],
 ) -> None:
     pharmacy, evidence = waiting
@@ -76,12 +76,12 @@ def test_an_approval_for_other_evidence_is_refused(waiting: tuple[Pharmacy, str]
 
 def test_approval_promotes_and_a_rollback_goes_back(waiting: tuple[Pharmacy, str]) -> None:
     pharmacy, evidence = waiting
-    said = ("approve", "demand", "2", "--by", "ana", "--evidence", evidence[:8])
-    assert pharmacy.cli(*said, "--note", "looked at").code == 0
+    answers = ("approve", "demand", "2", "--by", "ana", "--evidence", evidence[:8])
+    assert pharmacy.cli(*answers, "--note", "looked at").code == 0
     assert serves(pharmacy) == "2"
-    assert pharmacy.cli(*said).code == 0  # the same answer again changes nothing
+    assert pharmacy.cli(*answers).code == 0  # the same answer again changes nothing
     assert shown(pharmacy.cli("ledger", "demand", "--json"))[2:] == ["promote"]
-    otherwise = pharmacy.cli(*said, "--refuse", "--json")
+    otherwise = pharmacy.cli(*answers, "--refuse", "--json")
     assert (otherwise.code, otherwise.body["what"]) == (1, "this review was answered before")
     assert serves(pharmacy) == "2"
 
@@ -101,10 +101,10 @@ def test_approval_promotes_and_a_rollback_goes_back(waiting: tuple[Pharmacy, str
 
 
 def test_nothing_is_rolled_back_to_a_damaged_version(waiting: tuple[Pharmacy, str]) -> None:
-    """Services would refuse it, and go on with the one that somebody wants to be rid of."""
+    """Services would refuse it, and keep serving the version that is to be replaced."""
     pharmacy, evidence = waiting
-    said = ("approve", "demand", "2", "--by", "ana", "--evidence", evidence[:8])
-    assert pharmacy.cli(*said).code == 0
+    answers = ("approve", "demand", "2", "--by", "ana", "--evidence", evidence[:8])
+    assert pharmacy.cli(*answers).code == 0
     connect(pharmacy.settings).registry.tag("demand", "1", CONTENT, "0" * 64)
     answer = pharmacy.cli("rollback", "demand", "--reason", "orders doubled", "--json")
     assert (answer.code, answer.body["error"]) == (4, "integrity")
@@ -115,8 +115,17 @@ def test_nothing_is_rolled_back_to_a_damaged_version(waiting: tuple[Pharmacy, st
 
 def test_a_refusal_is_recorded_with_its_words(waiting: tuple[Pharmacy, str]) -> None:
     pharmacy, evidence = waiting
-    said = ("approve", "demand", "2", "--refuse", "--by", "ana", "--note", "not before the audit")
-    answer = pharmacy.cli(*said, "--evidence", evidence, "--json")
+    answers = (
+        "approve",
+        "demand",
+        "2",
+        "--refuse",
+        "--by",
+        "ana",
+        "--note",
+        "not before the audit",
+    )
+    answer = pharmacy.cli(*answers, "--evidence", evidence, "--json")
     assert answer.code == 0, answer.err
     assert answer.body["entry"]["decision"]["outcome"] == "reject"
     assert "refused by ana: not before the audit" in answer.body["entry"]["reasons"]
@@ -143,8 +152,8 @@ def test_an_answer_that_comes_after_another_promotion_is_void(
 
 
 def test_explain_replays_the_verdict(reviewed: Pharmacy) -> None:
-    told = reviewed.cli("explain", "demand", "2", "--json").body
-    assert told["replayed"] == told["entry"]["decision"]
+    reported = reviewed.cli("explain", "demand", "2", "--json").body
+    assert reported["replayed"] == reported["entry"]["decision"]
     words = reviewed.cli("explain", "demand", "1")
     assert words.code == 0
     assert "first_version" in words.out
@@ -152,7 +161,7 @@ def test_explain_replays_the_verdict(reviewed: Pharmacy) -> None:
     assert json.loads(reviewed.cli("ledger", "demand", "--json").out)["lineages"] == ["live"]
 
 
-def test_a_review_that_is_not_awaited_is_said(champion: Pharmacy, tmp_path: Path) -> None:
+def test_a_review_that_is_not_awaited_is_reported(champion: Pharmacy, tmp_path: Path) -> None:
     parts = champion.copy(tmp_path / "home").parts()
     given = ReviewAnswer(by="ana", evidence="0" * 64, approved=True)
     with pytest.raises(GauntletError, match="does not await review"):

@@ -66,11 +66,11 @@ def on_trial(monkeypatch: pytest.MonkeyPatch, **allocation: Any) -> None:
     def publish(model: str, collaborators: PublishCollaborators) -> ServingPlan:
         plan, versions = real(model, collaborators), collaborators.versions
         info, folder = versions.registry.get(model, "2"), versions.download(model, "2")
-        beside = plan.champion.model_copy(
+        challenger = plan.champion.model_copy(
             update={"version": "2", "content": info.content, "folder": str(folder)}
         )
         salted = Allocation(salt="spring", **allocation)
-        return plan.model_copy(update={"challenger": beside, "allocation": salted})
+        return plan.model_copy(update={"challenger": challenger, "allocation": salted})
 
     monkeypatch.setattr(flow, "publish_plan", publish)
 
@@ -131,7 +131,7 @@ def test_arms_and_shadow_are_those_of_the_service(
         assert published[row["request_id"]]["prediction"] == row["prediction"]
 
 
-def test_done_again_it_changes_nothing_whoever_is_champion(
+def test_done_again_it_changes_nothing_for_every_champion(
     pharmacy: Pharmacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = parts_of(pharmacy)
@@ -188,7 +188,7 @@ def test_scores_are_a_stream_and_say_until_when_they_hold(pharmacy: Pharmacy) ->
     spec = parts.load_spec("demand")
     events, declared = parts.open_events(spec), {"scores": score_stream(spec)}
     now = CLOCK.now()
-    with pytest.raises(NoEvents):  # nobody reads a row as of an instant before it could be read
+    with pytest.raises(NoEvents):  # a row is not read as of an instant before it was there
         events.snapshot(declared, now)
     later = now + timedelta(minutes=2)
     assert events.snapshot(declared, later).streams["scores"].rows == report.entities
@@ -210,7 +210,7 @@ def test_a_model_that_declares_no_serving_is_scored_as_of_the_point(
     assert {tuple(json.loads(row["freshness"]).values()) for row in rows} == {(0.0,)}
 
 
-def test_what_cannot_be_scored_is_said(pharmacy: Pharmacy) -> None:
+def test_what_cannot_be_scored_is_reported(pharmacy: Pharmacy) -> None:
     parts = parts_of(pharmacy)
     with pytest.raises(DataError, match="was never scored"):
         status(parts)
@@ -235,12 +235,12 @@ def test_a_store_that_is_away_is_an_error_and_nothing_is_half_written(
         score("demand", AT, away.scoring)
 
 
-def test_the_shell_says_what_was_scored_and_what_is_stale(pharmacy: Pharmacy) -> None:
+def test_the_shell_reports_what_was_scored_and_what_is_stale(pharmacy: Pharmacy) -> None:
     never = pharmacy.cli("score", "demand", "--check")
     assert never.code == 3, "a job must not take scores that were never made for stale ones"
-    told = pharmacy.cli("score", "demand", "--as-of", "2025-04-08T03:00:00Z", "--json")
-    assert told.code == 0, told.err
-    assert told.body["outcome"] == "scored"
+    reported = pharmacy.cli("score", "demand", "--as-of", "2025-04-08T03:00:00Z", "--json")
+    assert reported.code == 0, reported.err
+    assert reported.body["outcome"] == "scored"
     status = pharmacy.cli("score", "demand", "--check")
     assert status.code == 1
     assert "stale since 2025-04-10T00:00:00Z" in status.out

@@ -121,7 +121,7 @@ class Golden:
         assert ledger.verify("demand") == len(chain)
         entries = ledger.entries("demand")
         assert not chain_errors(entries)
-        for entry, said in zip(entries, chain, strict=True):
+        for entry, expected in zip(entries, chain, strict=True):
             assert {
                 "sequence": entry.sequence,
                 "kind": entry.kind,
@@ -130,7 +130,7 @@ class Golden:
                 "findings": len(entry.findings),
                 "evidence": entry.decision.evidence if entry.decision else None,
                 "hash": entry.hash,
-            } == said
+            } == expected
             if entry.decision is not None:
                 assert replay(entry) == entry.decision
 
@@ -161,9 +161,9 @@ class Golden:
         windows = [feature for feature in spec.features if feature.kind == "window"]
         assert windows
         assert stored >= {definitions(spec)[feature.name] for feature in windows}
-        for name, said in self.expected["views"].items():
-            assert views[name].as_of == parse_instant(said["as_of"])
-            assert list(views[name].definitions) == said["definitions"]
+        for name, expected in self.expected["views"].items():
+            assert views[name].as_of == parse_instant(expected["as_of"])
+            assert list(views[name].definitions) == expected["definitions"]
             with closing(sqlite3.connect(self.database("online"))) as connection:
                 keys = connection.execute(
                     "SELECT key FROM online_row JOIN online_view ON id = view WHERE name = ?",
@@ -173,7 +173,7 @@ class Golden:
             assert len(found.rows) == len(keys) > 0
             for row in found.rows:
                 assert row is not None
-                assert len(row.values) == len(said["definitions"])
+                assert len(row.values) == len(expected["definitions"])
 
     def check_data(self) -> None:
         """The manifest has its id; an object of the prediction log is read as any event."""

@@ -1,4 +1,4 @@
-"""Canaries made of entities: hourly checks, outcomes that come late, arms that lose somebody."""
+"""Canaries made of entities: hourly checks, outcomes that come late, arms that lose entities."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def alarms(
     first = np.zeros(many, np.int64)
     for hour in range(1, HOURS + 1):
         for arm in (0, 1):
-            seen = skewed(rng, (many, per_hour)) - arm * worse * effect
-            sums[arm] += seen.sum(axis=1)
-            squares[arm] += np.square(seen).sum(axis=1)
+            observed = skewed(rng, (many, per_hour)) - arm * worse * effect
+            sums[arm] += observed.sum(axis=1)
+            squares[arm] += np.square(observed).sum(axis=1)
         n = per_hour * hour
         if n < FEWEST:
             continue
@@ -119,12 +119,12 @@ def covered(many: int, rng: np.random.Generator, *, at: float = 21.0) -> tuple[M
         challenger = rng.random(n) < 0.5
         delay = rng.random(n) * np.where(challenger, 2, 12)
         converts = rng.random(n) < 0.3
-        seen = (converts & (day + delay <= at)).astype(float)
-        who = EnrolledEntities(np.arange(n), challenger, np.zeros(n, int), day)
+        observed = (converts & (day + delay <= at)).astype(float)
+        unit = EnrolledEntities(np.arange(n), challenger, np.zeros(n, int), day)
         for matured, kept in ((day + 1 + 12 <= at, right), (np.ones(n, bool), naive)):
-            rows = MetricRows(np.arange(n), day, seen, matured)
+            rows = MetricRows(np.arange(n), day, observed, matured)
             known = canary_sums(
-                who, {"converted": rows}, outcome="converted", elapsed_days=at, weeks=4
+                unit, {"converted": rows}, outcome="converted", elapsed_days=at, weeks=4
             )
             ends = known.cumulative_weeks[-1].difference(metric).interval(0.9)
             assert ends.low is not None
@@ -157,8 +157,10 @@ def declared_too_short(
     """
     worlds = [_conversions(np.random.default_rng([seed, one]), delay, better, per_day)
               for one in range(many)]  # fmt: skip
-    untold, told = ([_ended(world, wait, watched=one) for world in worlds] for one in (False, True))
-    return untold, told
+    untold, reported = (
+        [_ended(world, wait, watched=one) for world in worlds] for one in (False, True)
+    )
+    return untold, reported
 
 
 @dataclass(frozen=True)
@@ -187,16 +189,16 @@ def _ended(world: _Conversions, wait: int, *, watched: bool) -> CanaryStep:
     declared = Rollout(canary=Canary(outcome=metric, futility=0.0))
     step = CanaryStep.CONTINUE
     for at in (7 + wait, 14 + wait, 21 + wait, 28 + wait):
-        who = np.flatnonzero(world.day < at)
-        day, seen = world.day[who], (world.converts & (world.known <= at))[who]
+        unit = np.flatnonzero(world.day < at)
+        day, observed = world.day[unit], (world.converts & (world.known <= at))[unit]
         complete = day + 1 + wait
-        outcomes = {"converted": MetricRows(who, day, seen.astype(float), complete <= at)}
+        outcomes = {"converted": MetricRows(unit, day, observed.astype(float), complete <= at)}
         if watched:
-            late = (world.known[who] > complete)[seen].astype(float)
+            late = (world.known[unit] > complete)[observed].astype(float)
             ones = np.ones(len(late))
-            outcomes[LATE] = MetricRows(who[seen], day[seen], late, ones > 0, ones)
+            outcomes[LATE] = MetricRows(unit[observed], day[observed], late, ones > 0, ones)
         known = canary_sums(
-            EnrolledEntities(who, world.challenger[who], np.zeros(len(who), int), day),
+            EnrolledEntities(unit, world.challenger[unit], np.zeros(len(unit), int), day),
             outcomes,
             outcome="converted",
             elapsed_days=float(at),
@@ -223,7 +225,7 @@ def long_lived(many: int, seed: int) -> list[CanaryStep]:
     """How equal arms end, at 0.05, if entities stay: 400 of them, there on three days of five.
 
     They differ among each other as much as their days do, and half of them come late; the metric
-    is a ratio, so that whoever was there more often counts more.
+    is a ratio, so an entity with more rows counts more.
     """
     metric = LiveOutcome(name="gain", higher_is_better=True, ratio=True, minimum_effect=0.3)
     declared = Rollout(canary=Canary(outcome=metric, futility=0.0, minimum_entities=100))
@@ -242,10 +244,10 @@ def _long_lived(rng: np.random.Generator, declared: Rollout) -> CanaryStep:
     np.minimum.at(first, entity, day)
     step = CanaryStep.CONTINUE
     for at in (7, 14, 21, 28):
-        who, rows = np.flatnonzero(first < at), day < at
+        unit, rows = np.flatnonzero(first < at), day < at
         many = int(rows.sum())
         known = canary_sums(
-            EnrolledEntities(who, challenger[who], np.zeros(len(who), int), first[who]),
+            EnrolledEntities(unit, challenger[unit], np.zeros(len(unit), int), first[unit]),
             {"gain": MetricRows(entity[rows], day[rows], value[rows], np.ones(many, bool),
                               np.ones(many))},
             outcome="gain",

@@ -76,10 +76,10 @@ def _year(
 ) -> Row:
     found = years(gate, world, many, np.random.default_rng(190))
     worthy = int(found.worthy.sum())
-    told = f" ({found.promotions.mean():.2f} promotions"
-    told += f", {found.found.sum() / worthy:.0%} of those that are better)" if worthy else ")"
+    reported = f" ({found.promotions.mean():.2f} promotions"
+    reported += f", {found.found.sum() / worthy:.0%} of those that are better)" if worthy else ")"
     return Row(f"year with a false promotion, {what}", where, int((found.false > 0).sum()), many,
-               None if promised is None else "at most", promised or 0.0, told)  # fmt: skip
+               None if promised is None else "at most", promised or 0.0, reported)  # fmt: skip
 
 
 def canaries(replications: int) -> Iterator[Row]:
@@ -144,11 +144,11 @@ def late_outcomes(replications: int) -> Iterator[Row]:
         ("0.03 better; 2 days in both arms", (2.0, 2.0), 0.03),
     )
     for seed, (where, delay, better) in enumerate(worlds, 210):
-        untold, told = declared_too_short(replications, seed, delay=delay, better=better)
+        untold, reported = declared_too_short(replications, seed, delay=delay, better=better)
         for what, ended in (
             ("promoted, without the check for late outcomes", untold),
-            ("promoted", told),
+            ("promoted", reported),
         ):
-            promise: Promise | None = "at most" if ended is told and not better else None
+            promise: Promise | None = "at most" if ended is reported and not better else None
             hits = sum(step is CanaryStep.PROMOTE for step in ended)
             yield Row(what, where, hits, replications, promise, 0.05)

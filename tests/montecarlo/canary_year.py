@@ -47,7 +47,7 @@ INFORMATION = ERROR**-2 * np.arange(1, DAYS + 1) / DAYS
 def synthetic(estimates: Floats, information: Floats, latest: float) -> CanaryEvidence:
     """Sums of whole weeks whose differences and errors are these; gain, more is better."""
 
-    def standing(estimate: float, known: float) -> PeriodSums:
+    def current(estimate: float, known: float) -> PeriodSums:
         many = 2000
         spread = many / (2 * known)  # variance of a unit, with which the error comes out right
         groups = []
@@ -59,11 +59,11 @@ def synthetic(estimates: Floats, information: Floats, latest: float) -> CanaryEv
         return PeriodSums(arms=tuple(groups))
 
     whole = len(estimates)
-    weeks = tuple(standing(float(e), float(i)) for e, i in zip(estimates, information, strict=True))
+    weeks = tuple(current(float(e), float(i)) for e, i in zip(estimates, information, strict=True))
     return CanaryEvidence(
         elapsed_days=7.0 * whole,
         cumulative_weeks=weeks,
-        latest_week=standing(latest, float(information[0])),
+        latest_week=current(latest, float(information[0])),
         to_date=weeks[-1],
         days_in_week=(7,) * whole,
     )

@@ -106,12 +106,12 @@ def power(replications: int) -> Iterator[Row]:
         for seed, (name, world) in enumerate(NOISY, 140):
             nothing = simulate(world, replications, seed, strict=strict)
             effect = float(np.median([r.minimum_detectable_effect(level) for r in nothing]))
-            told = effect / float(np.std([r.estimate for r in nothing]))
+            size = effect / float(np.std([r.estimate for r in nothing]))
             found = simulate(world, replications, seed + 10, strict=strict, gain=effect)
             passed = sum(
                 primary(declared, comparison(r), "champion").verdict is Verdict.PASS for r in found
             )
-            yield Row(f"power at {level:.2g}, {mode}", f"{name}; effect {told:.1f} standard errors",
+            yield Row(f"power at {level:.2g}, {mode}", f"{name}; effect {size:.1f} standard errors",
                       passed, replications, "at least", promised)  # fmt: skip
 
 

@@ -66,10 +66,10 @@ def creep(gate: str, model: ModelSpec, error: float, replications: int, seed: in
 
 
 def _judged(
-    gate: str, model: ModelSpec, error: float, gain: float, beside: float
+    gate: str, model: ModelSpec, error: float, gain: float, challenger: float
 ) -> tuple[bool, bool]:
     """Whether the candidate is promoted, and whether it was shown to be better."""
-    against, frozen = _comparison(gain, error), _comparison(beside, error)
+    against, frozen = _comparison(gain, error), _comparison(challenger, error)
     if gate == GATES[0]:
         return gain > 0, False
     if gate == GATES[1]:

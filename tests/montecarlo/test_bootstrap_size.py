@@ -51,7 +51,7 @@ def missed(world: World, replications: int, seed: int, each: float) -> tuple[int
 @pytest.mark.parametrize(
     ("name", "world"), [("entities", ENTITIES), ("entities and independent days", IID_DAYS)]
 )
-def test_each_end_misses_about_as_often_as_it_says(name, world, each):
+def test_each_end_misses_about_as_often_as_stated(name, world, each):
     least, most = (0.02, 0.05) if each == 10 else (0.03, 0.065)
     for times in missed(world, REPLICATIONS, 11, each):
         rate = times / REPLICATIONS

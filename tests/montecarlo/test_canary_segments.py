@@ -52,7 +52,7 @@ def known(scores: list[np.ndarray], week: int) -> CanaryEvidence:
     whole = one(np.sum(scores, axis=0), weekly)
     parts = [one(score, weekly / len(scores)) for score in scores]
 
-    def with_parts(standing: PeriodSums, others: list[PeriodSums]) -> PeriodSums:
+    def with_parts(current: PeriodSums, others: list[PeriodSums]) -> PeriodSums:
         return PeriodSums(
             arms=tuple(
                 group.model_copy(
@@ -64,13 +64,13 @@ def known(scores: list[np.ndarray], week: int) -> CanaryEvidence:
                         }
                     }
                 )
-                for at, group in enumerate(standing.arms)
+                for at, group in enumerate(current.arms)
             )
         )
 
     weeks = tuple(
-        with_parts(standing, [part.cumulative_weeks[at] for part in parts])
-        for at, standing in enumerate(whole.cumulative_weeks)
+        with_parts(current, [part.cumulative_weeks[at] for part in parts])
+        for at, current in enumerate(whole.cumulative_weeks)
     )
     return whole.model_copy(update={"cumulative_weeks": weeks, "to_date": weeks[-1]})
 
@@ -86,7 +86,7 @@ def test_paths_with_segments_are_judged_as_the_real_verdict_judges_them():
     )
     quick = judged(np.sum(scores, axis=0), rule(LEVEL), harm_every=7, guarded=both)
     declared = rollout(1.0, covariates=(), segments=kinds(SEGMENTS, MARGIN))
-    seen = set()
+    observed = set()
     for place in range(len(effects)):
         path = [score[place, 6::7] for score in scores]
         for week in range(1, 5):
@@ -94,8 +94,8 @@ def test_paths_with_segments_are_judged_as_the_real_verdict_judges_them():
             if real.ends:
                 break
         assert (real, week) == (STEPS[int(quick.step[place])], quick.weeks[place])
-        seen.add(real)
-    assert seen == {CanaryStep.PROMOTE, CanaryStep.ROLL_BACK, CanaryStep.STOP_INCONCLUSIVE}
+        observed.add(real)
+    assert observed == {CanaryStep.PROMOTE, CanaryStep.ROLL_BACK, CanaryStep.STOP_INCONCLUSIVE}
 
 
 @pytest.mark.parametrize("segments", [2, 4, 8])
@@ -112,7 +112,7 @@ def test_eight_segments_of_skewed_outcomes_are_hardly_ever_rolled_back_though_ch
     assert found.mean() <= upper(GUARDRAIL_ALPHA, many)
 
 
-def test_who_harms_a_segment_by_the_margin_passes_a_look_at_the_guardrails_level():
+def test_a_challenger_that_harms_a_segment_by_the_margin_passes_a_look_at_the_guardrails_level():
     """It is shown anew at each look: over three, the union bound allows 15 %."""
     information = INFORMATION / SEGMENTS
     path = paths(np.full(MANY, -MARGIN), np.random.default_rng(18), information)
@@ -134,7 +134,7 @@ def test_a_gross_harm_in_one_segment_of_four_is_rolled_back():
 
 
 @pytest.mark.parametrize("segments", [2, 4])
-def test_who_helps_everybody_alike_is_still_promoted(segments):
+def test_a_challenger_that_helps_everybody_alike_is_still_promoted(segments):
     ended = segmented(np.ones((MANY, segments)), np.random.default_rng(16))
     assert np.mean(ended.step == PROMOTE) >= lower(least_power(segments), MANY)
 

@@ -61,7 +61,7 @@ def test_paths_are_judged_as_the_real_verdict_judges_them():
     quick = judged(score, rule(LEVEL), harm_every=7)
     weekly = INFORMATION[6::7]
     declared = rollout(1.0, covariates=())
-    seen = set()
+    observed = set()
     for path, step, weeks in zip(score[:, 6::7], quick.step, quick.weeks, strict=True):
         for week in range(1, 5):
             before = path[week - 2] if week > 1 else 0.0
@@ -71,8 +71,8 @@ def test_paths_are_judged_as_the_real_verdict_judges_them():
             if real.ends:
                 break
         assert (real, week) == (STEPS[int(step)], weeks)
-        seen.add(real)
-    assert seen == {CanaryStep.PROMOTE, CanaryStep.ROLL_BACK, CanaryStep.STOP_INCONCLUSIVE}
+        observed.add(real)
+    assert observed == {CanaryStep.PROMOTE, CanaryStep.ROLL_BACK, CanaryStep.STOP_INCONCLUSIVE}
 
 
 def test_a_year_of_candidates_that_are_no_better_stays_within_its_budget():
@@ -145,11 +145,11 @@ def test_intervals_hold_the_truth_though_one_arm_is_quicker():
 
 def test_an_outcome_declared_to_be_known_too_soon_promotes_nothing_that_is_only_quicker():
     many = 60
-    untold, told = declared_too_short(many, 15, delay=(3.0, 5.0))
+    untold, reported = declared_too_short(many, 15, delay=(3.0, 5.0))
     assert sum(step is CanaryStep.PROMOTE for step in untold) / many > 0.2, "the trap is set"
-    assert sum(step is CanaryStep.PROMOTE for step in told) / many <= upper(0.05, many)
-    untold, told = declared_too_short(many, 16, delay=(4.0, 4.0), better=0.05)
-    assert told == untold, "where both are late alike, it costs nothing"
+    assert sum(step is CanaryStep.PROMOTE for step in reported) / many <= upper(0.05, many)
+    untold, reported = declared_too_short(many, 16, delay=(4.0, 4.0), better=0.05)
+    assert reported == untold, "where both are late alike, it costs nothing"
 
 
 def test_intervals_that_may_be_watched_hold_the_truth_at_every_hour():
@@ -164,7 +164,7 @@ def test_entities_that_stay_for_weeks_do_not_win_by_being_counted_again():
     assert np.mean([step is CanaryStep.PROMOTE for step in ended]) <= upper(0.05, many)
 
 
-def test_equal_arms_through_the_whole_thing_win_as_often_as_the_level_says():
+def test_equal_arms_through_the_whole_thing_win_as_often_as_the_level_states():
     """Entities, ramp, covariate, looks: at an inflated level, so that it can be counted."""
     ended = outcomes(ENTITIES, 5000, SimulatedCanary(), 0.05, futility=0.0)
     share = np.mean([step is CanaryStep.PROMOTE for step in ended])

@@ -1,4 +1,4 @@
-"""Equal models and slices that nobody declared: how often is any of them blamed?
+"""Equal models and slices that are not declared: how often is any of them blamed?
 
 The world is one of ``worlds.py``; five kinds of entities, and two numbers in four bins each. The
 margin is zero, so that every slice stands exactly where harm begins. The long form is in
@@ -50,7 +50,7 @@ def found_blamed(world: World, replications: int, seed: int) -> int:
     return alarms
 
 
-def test_no_slice_is_blamed_more_often_than_the_level_says():
+def test_no_slice_is_blamed_more_often_than_the_level_reports():
     few = max(100, REPLICATIONS // 3)
     rate = found_blamed(SMALL_ENTITIES, few, 21) / few
     assert rate <= upper(0.05, few), (

@@ -50,7 +50,7 @@ def test_a_gain_of_2_56_standard_errors_is_found_nine_times_in_ten_at_ten_percen
     assert lower(0.87) <= rate <= upper(0.93), f"power {rate:.3f}, designed for 0.90"
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says():
+def test_the_interval_covers_the_truth_as_often_as_stated():
     results = simulate(IID_DAYS, REPLICATIONS, 6, strict=False)
     intervals = [result.interval(0.90) for result in results]
     covered = float(np.mean([at.low <= 0 <= at.high for at in intervals]))

@@ -49,7 +49,7 @@ def test_a_sound_test_every_week_is_not_sound_over_a_year():
 
 
 @pytest.mark.parametrize("strict", [False, True])
-def test_the_effect_that_a_finding_says_it_detects_is_detected_nine_times_in_ten(strict):
+def test_the_effect_that_a_finding_reports_as_detectable_is_detected_nine_times_in_ten(strict):
     declaration = spec()
     level = declaration.promoting_level
     nothing = simulate(SMALL_ENTITIES, REPLICATIONS, 4, strict=strict)

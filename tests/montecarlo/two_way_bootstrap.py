@@ -19,7 +19,7 @@ from pipelines.stats.undefined import NoVariation, TooFewDays, TooFewEntities
 RESAMPLES = 2000
 BLOCK_DAYS = 7  # a week, so that weekdays stay together
 FEWEST_BLOCKS = 2  # of one block every resample would hold the same days, only turned
-FEWEST_ENTITIES = 20  # with fewer, a resample may hold nobody at all
+FEWEST_ENTITIES = 20  # with fewer, a resample may hold no entity
 WEIGHTS_AT_ONCE = 2**21  # 16 MiB of weights in memory, however many entities there are
 
 Counts = Floats
@@ -58,7 +58,7 @@ def bootstrap_difference(
     Arguments:
         candidate: influence values of each row, higher is better, shape (n,).
         champion: the same for the other model, on the same rows in the same order.
-        entity: whom each row is about, any codes, shape (n,).
+        entity: entity of each row, any codes, shape (n,).
         day: day of each row, codes that sort in time, shape (n,); days without rows do not count.
         rng: where the weights come from; the same seed gives the same interval.
         resamples: how many, at least 100.
@@ -97,15 +97,15 @@ def bootstrap_difference(
         weight = entity_weights(rng, resamples, many)
         sums += weight @ np.bincount(cell, difference[rows], size).reshape(shape)
         counts += weight @ np.bincount(cell, minlength=size).reshape(shape).astype(np.float64)
-    seen = np.sum(drawn * counts, axis=1)
-    if not seen.all():
+    drawn_rows = np.sum(drawn * counts, axis=1)
+    if not drawn_rows.all():
         raise TooFewEntities(
             "a resample holds no rows",
-            got=f"{int(np.sum(seen == 0))} of {resamples} resamples of {len(entities)} entities "
+            got=f"{int(np.sum(drawn_rows == 0))} of {resamples}; {len(entities)} entities "
             f"on {len(days)} days",
             wanted="entities that are there on most days",
         )
-    means = np.sum(drawn * sums, axis=1) / seen
+    means = np.sum(drawn * sums, axis=1) / drawn_rows
     low, high = np.quantile(means, ((1 - level) / 2, (1 + level) / 2))
     return BootstrapDifference(
         estimate=float(difference.mean()),

@@ -43,7 +43,7 @@ SMALL_AR_HALF = World(0.3, 0.15, 0.5, entities=200)
 
 
 def days_of(world: World, rng: np.random.Generator, days: int) -> np.ndarray:
-    """Day effects, after fifty days that nobody sees."""
+    """Day effects, after fifty days that are dropped."""
     shocks = rng.normal(size=days + 50) * world.day_sd * np.sqrt(1 - world.phi**2)
     effects: np.ndarray = lfilter([1.0], [1.0, -world.phi], shocks)[50:]
     return effects

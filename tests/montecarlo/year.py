@@ -2,7 +2,7 @@
 
 Every model has its own noise on the same rows of the same year: on rows, lasting on entities,
 passing on days. Windows of four weeks move by one, so that neighbours share three quarters of
-their rows and all share the champion. Whoever is promoted is the champion from then on.
+their rows and all share the champion. A promoted candidate is the champion from then on.
 """
 
 from __future__ import annotations

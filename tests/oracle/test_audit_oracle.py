@@ -74,8 +74,8 @@ def test_one_pooled_equation_leaves_statsmodels_explained_part_to_the_rows() -> 
     own = (data["OWNRENT"] == 1).to_numpy()
     design = np.column_stack([data[["AGE", "INCOME", "INCOMESQ"]], np.ones(len(data)), own])
     pooled = np.linalg.lstsq(design, data["AVGEXP"].to_numpy(), rcond=None)[0][:-1]
-    said = design[:, :-1] @ pooled
-    old, new = float(said[~own].mean()), float(said[own].mean())
+    answers = design[:, :-1] @ pooled
+    old, new = float(answers[~own].mean()), float(answers[own].mean())
     values = {
         frozenset(some): new if "rows" in some else old
         for some in ((), ("model",), ("rows",), ("model", "rows"))
@@ -255,7 +255,7 @@ def test_a_shift_of_means_has_the_area_phi_of_delta_over_root_two(shift: float) 
     assert found.area == pytest.approx(area, abs=4 * found.standard_error)
 
 
-def test_a_row_that_stands_in_both_samples_adds_no_noise() -> None:
+def test_a_row_that_is_in_both_samples_adds_no_noise() -> None:
     """Two equal samples, each row a cluster with its own copy: the area is 0.5 without error."""
     score = np.tile(np.random.default_rng(9).normal(size=200), 2)
     found = two_sample_auc(score, np.arange(400) >= 200, np.tile(np.arange(200), 2))

@@ -49,7 +49,7 @@ def test_where_entities_are_all_it_is_a_t_test_of_entities(entities, alpha):
 def test_of_both_noises_plain_draws_find_the_effect_nine_times_in_ten(time, entity, cell, strict):
     """A test written down from ``paired.py``'s text; 400,000 draws tell 0.9 to 0.0016 (99.9 %)."""
     alpha, terms, entities, draws = 0.05 / 60, 4, 200, 400_000
-    told = Noise(time, entity, cell, terms, entities, strict).detectable_effect(alpha, 0.9)
+    reported = Noise(time, entity, cell, terms, entities, strict).detectable_effect(alpha, 0.9)
     rng = np.random.default_rng(31)
     truth = time / MEDIAN[terms]
     days = truth * rng.chisquare(terms, draws) / terms
@@ -58,7 +58,9 @@ def test_of_both_noises_plain_draws_find_the_effect_nine_times_in_ten(time, enti
     most, rest = days * terms / stats.chi2.ppf(0.05, terms), np.maximum(variance - days, 0)
     df = (most + rest) ** 2 / (most**2 / terms + rest**2 / (entities - 1))
     df = np.full(draws, terms) if strict else np.maximum(df, terms)
-    estimate = told + rng.normal(size=draws) * math.sqrt(max(truth + entity - cell, entity, cell))
+    estimate = reported + rng.normal(size=draws) * math.sqrt(
+        max(truth + entity - cell, entity, cell)
+    )
     found = np.mean(stats.t.sf(estimate / np.sqrt(variance), df) <= alpha)
     assert found == pytest.approx(0.9, abs=0.003)
 

@@ -156,7 +156,7 @@ def test_never_surer_than_clustering_by_entity(seed, days, entities):
     assert result.df >= cosine_terms(days)
 
 
-def test_too_little_to_tell_is_refused_by_name():
+def test_too_little_data_is_refused_by_name():
     candidate, champion, entity, day = world(n=50)
     with pytest.raises(TooFewDays):
         paired_difference(candidate, champion, entity, day % 2, strict=True)

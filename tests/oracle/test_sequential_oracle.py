@@ -58,8 +58,8 @@ def test_bounds_are_those_of_the_tables(level, expected):
 
 def test_tests_repeated_at_five_percent_have_the_size_that_was_simulated():
     """One-sided 5 % at 7, 14 and 28 looks: 200,000 simulated paths, standard error 0.001."""
-    seen = [sum(crossing(range(1, k + 1), [stats.norm.isf(0.05)] * k, 0)) for k in (7, 14, 28)]
-    assert seen == pytest.approx([0.149, 0.192, 0.234], abs=3e-3)
+    observed = [sum(crossing(range(1, k + 1), [stats.norm.isf(0.05)] * k, 0)) for k in (7, 14, 28)]
+    assert observed == pytest.approx([0.149, 0.192, 0.234], abs=3e-3)
 
 
 @pytest.mark.parametrize("effect", [0.0, 0.5, 2.0])
@@ -247,7 +247,7 @@ def test_the_sample_ratio_of_a_published_mismatch(prior, expected):
     assert found.log_evidence == pytest.approx(expected, abs=5e-4)
 
 
-def test_small_and_large_losses_are_seen_by_one_check():
+def test_small_and_large_losses_are_detected_by_one_check():
     """A fifth of a small arm, and a fiftieth of a large one: a single prior misses one of them."""
     small, large = [[840, 672]], [[140_000, 137_200]]
     assert sample_ratio(small, [0.5, 0.5], [10_000]).p_value > 0.01
@@ -255,7 +255,7 @@ def test_small_and_large_losses_are_seen_by_one_check():
     assert sample_ratio(large, [0.5, 0.5]).p_value < 1e-4
 
 
-def test_a_ramp_alarms_when_pooled_and_not_when_told_by_stage():
+def test_a_ramp_alarms_when_pooled_and_not_when_split_by_stage():
     counts, shares = [[1000, 9000], [6000, 6000]], [[0.1, 0.9], [0.5, 0.5]]
     assert sample_ratio(counts, shares).p_value > 0.5, "every stage has the split that was planned"
     pooled = np.sum(counts, axis=0)

@@ -42,8 +42,8 @@ def test_no_sequence_of_decisions_allots_more_than_the_year_has(
         # A backtest may stand at any instant; here it walks backwards.
         as_of = at if lineage == "live" else START - (at - START)
         year = budget_year(lineage, as_of, at)
-        said = budget_findings(chain, declared, year, run, found)
-        levels = {finding.name: finding.value for finding in said}
+        answers = budget_findings(chain, declared, year, run, found)
+        levels = {finding.name: finding.value for finding in answers}
         if compared and EXHAUSTED not in levels:
             level = levels[LEVEL]
             assert level is not None
@@ -59,7 +59,7 @@ def test_no_sequence_of_decisions_allots_more_than_the_year_has(
                 "champion_before": None,
                 "champion_after": None,
                 "reasons": ("a test",),
-                "findings": (*found, *said),
+                "findings": (*found, *answers),
             }
         )
         chain.append(Entry.append_to(draft, chain[-1] if chain else None, at))

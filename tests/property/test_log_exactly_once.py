@@ -28,7 +28,7 @@ MOST_ROWS, BATCH_ROWS = 12, 3
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nobody catches it, and nothing is committed on the way."""
+    """Stands for SIGKILL: it is not caught, and nothing is committed on the way."""
 
 
 class Deadly(LocalStore):
@@ -60,7 +60,7 @@ class Log(RuleBasedStateMachine):
         self.now = self.latest = NOON
         self.number = 0
         self.acknowledged: list[str] = []
-        self.stood: list[tuple[datetime, frozenset[str]]] = []
+        self.history: list[tuple[datetime, frozenset[str]]] = []
         self.journal = self.open()
 
     def open(self) -> Journal:
@@ -106,7 +106,7 @@ class Log(RuleBasedStateMachine):
 
     @rule(minutes=st.integers(1, 20))
     def set_the_clock_back(self, minutes: int) -> None:
-        """Just after something was shipped: a journal knows of the clock what it was told."""
+        """Just after something was shipped: a journal knows the clock only from calls."""
         if self.journal.backlog().rows < MOST_ROWS:
             self.append(rows=1, ahead=0)
         self.ship()
@@ -116,7 +116,7 @@ class Log(RuleBasedStateMachine):
     @rule()
     def stand(self) -> None:
         """A run as of now reads what is known now."""
-        self.stood.append((self.now, self.visible(self.now)))
+        self.history.append((self.now, self.visible(self.now)))
 
     def visible(self, as_of: datetime) -> frozenset[str]:
         return frozenset(
@@ -124,7 +124,7 @@ class Log(RuleBasedStateMachine):
         )
 
     @invariant()
-    def each_row_stands_once(self) -> None:
+    def each_row_is_there_once(self) -> None:
         rows = [row["request_id"] for row in logged_rows(self.store)]
         assert len(rows) == len(set(rows)), "a row stands in the store twice"
         assert set(rows) <= set(self.acknowledged)
@@ -134,8 +134,8 @@ class Log(RuleBasedStateMachine):
         rows = logged_rows(self.store)
         assert sorted(row["request_id"] for row in rows) == sorted(self.acknowledged)
         assert all(row["decided_at"] <= row["recorded_at"] for row in rows)
-        for as_of, seen in self.stood:
-            assert self.visible(as_of) == seen, f"what was known as of {as_of} has changed"
+        for as_of, observed in self.history:
+            assert self.visible(as_of) == observed, f"what was known as of {as_of} has changed"
         self.journal.close()
         shutil.rmtree(self.home)
 

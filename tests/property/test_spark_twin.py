@@ -123,7 +123,7 @@ def test_spark_builds_the_frame_of_duckdb_and_of_the_twin(spark: Any) -> None:
     assert min(compared[kind] for kind in ("rows", "late", "twice")) > 0, "nothing was put to it"
 
 
-def test_each_store_holds_what_spark_says_as_of_the_materialization(
+def test_each_store_holds_what_spark_computes_as_of_the_materialization(
     spark: Any, tmp_path: Path, redis_server: str
 ) -> None:
     """Written whole and then by what changed, from Spark's rows; DuckDB and the twin agree."""
@@ -140,10 +140,10 @@ def test_each_store_holds_what_spark_says_as_of_the_materialization(
         for at in (first, first + timedelta(hours=hours)):
             state = state_of(spec, view, at)
             fill(store, spec, view, there, state, replaces=stored, whole=stored is None)
-            duckdb, said = (rows_of(view_rows(spec, view, read, at)) for read in (here, there))
-            assert said == duckdb, f"Spark and DuckDB give different rows as of {at}"
+            duckdb, answers = (rows_of(view_rows(spec, view, read, at)) for read in (here, there))
+            assert answers == duckdb, f"Spark and DuckDB give different rows as of {at}"
             keys = len(view.entity)
-            rows = [tuple(map(zoned, row.values())) for row in said]
+            rows = [tuple(map(zoned, row.values())) for row in answers]
             by_spark = {row[:keys]: row[keys:] for row in rows}
             assert held(store, state.name, entities) == by_spark, (
                 f"the stores do not hold what Spark says as of {at}"
@@ -152,7 +152,7 @@ def test_each_store_holds_what_spark_says_as_of_the_materialization(
                 f"both engines say as of {at} what the events do not"
             )
             stored = state
-            compared.update(planted(visits), rows=len(said))
+            compared.update(planted(visits), rows=len(answers))
 
     agrees()
     assert min(compared[kind] for kind in ("rows", "late", "twice")) > 0, "nothing was put to it"
@@ -190,7 +190,7 @@ def test_spark_reads_parquet_and_finds_what_duckdb_finds_in_many_events(
     spark: Any, tmp_path: Path
 ) -> None:
     pq.write_table(many_events(20_000), tmp_path / "sales.parquet")
-    asked = [
+    requested = [
         ("count", None, ["shop", "item"], "7d"),
         ("sum", "amount", ["shop"], "28d"),
         ("mean", "amount", ["shop", "item"], "7d"),
@@ -233,7 +233,7 @@ def test_spark_reads_parquet_and_finds_what_duckdb_finds_in_many_events(
                         "column": column,
                         "window": days,
                     }
-                    for aggregate, column, by, days in asked
+                    for aggregate, column, by, days in requested
                 ),
             ],
             "serving": {"every": "1d", "delay": "1h"},

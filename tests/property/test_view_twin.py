@@ -85,7 +85,7 @@ def test_a_lookup_is_the_row_that_training_sees_as_served(
     )
     frame = build_frame(spec.frame, streams, AS_OF).to_pyarrow().to_pylist()
     points = sorted(frame, key=lambda row: row["decision_time"])[:6]
-    stored, asked = None, list[Row]()
+    stored, requested = None, list[Row]()
     for point in points:
         at = point["decision_time"].replace(tzinfo=UTC)
         filled = EPOCH + served_at(epoch_us(at), view.refresh) * MICROSECOND
@@ -94,6 +94,6 @@ def test_a_lookup_is_the_row_that_training_sees_as_served(
             fill(store, spec, view, streams, state, replaces=stored, whole=stored is None)
             stored = state
         served = look_up(spec, store, [point], at)
-        asked.append({name: values[0] for name, values in served.values.items()})
+        requested.append({name: values[0] for name, values in served.values.items()})
     wanted = [{name: zoned(point[name]) for name in spec.feature_names} for point in points]
-    assert asked == wanted
+    assert requested == wanted

@@ -208,7 +208,7 @@ def declarations(draw: st.DrawFn) -> ModelSpec:
     for number, window in enumerate(draw(st.lists(windows(), min_size=3, max_size=6))):
         features.append(window | {"name": f"window_{number}"})
     features += draw(st.lists(expressions(features), max_size=2, unique_by=lambda f: f["name"]))
-    stream = {"event_time": "at", "known_time": "seen", "columns": COLUMNS}
+    stream = {"event_time": "at", "known_time": "observed", "columns": COLUMNS}
     return ModelSpec.model_validate(
         {
             "name": "twin",
@@ -334,8 +334,13 @@ def twin_label(spec: ModelSpec, streams: dict[str, list[Row]], point: Row, at: d
     if end + label.delay > as_of:
         return None
     if label.kind == "own_row":
-        told = point["told_at"]
-        if told is None or told + label.delay > as_of or told > end or point["outcome"] is None:
+        reported = point["told_at"]
+        if (
+            reported is None
+            or reported + label.delay > as_of
+            or reported > end
+            or point["outcome"] is None
+        ):
             return None
         return int(point["outcome"])
     rows = [row for row in streams[label.stream] if holds(row, label.where)]
@@ -392,7 +397,7 @@ def twin(spec: ModelSpec, streams: dict[str, list[Row]]) -> list[Row]:
             else:
                 then = twin_served(spec, feature.view, at)
                 end = then - feature.lag
-                seen = [
+                observed = [
                     event
                     for event in streams[feature.stream]
                     if end - feature.window <= event["event_time"] < end
@@ -401,7 +406,7 @@ def twin(spec: ModelSpec, streams: dict[str, list[Row]]) -> list[Row]:
                     and holds(event, feature.where)
                 ]
                 row[feature.name] = aggregate(
-                    feature.aggregate, feature.column, seen, end, feature.quantile or 0.5
+                    feature.aggregate, feature.column, observed, end, feature.quantile or 0.5
                 )
         row["label"] = twin_label(spec, streams, point, at)
         row["matured_at"] = at + spec.maturity

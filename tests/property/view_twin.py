@@ -47,10 +47,10 @@ def twin_view(
         if None in entity:
             continue
         point = dict(zip(view.entity, entity, strict=True))
-        values, any_seen = list[Any](), False
+        values, any_observed = list[Any](), False
         for feature in view_definitions(spec, view).values():
             end = at - feature.lag
-            seen = [
+            observed = [
                 row
                 for row in rows
                 if end - feature.window <= row["event_time"] < end
@@ -58,15 +58,15 @@ def twin_view(
                 and same_keys(row, point, feature.by)
                 and holds(row, feature.where)
             ]
-            any_seen = any_seen or bool(seen)
+            any_observed = any_observed or bool(observed)
             if feature.aggregate == "time_since":
-                times = [row["event_time"] + feature.lag for row in seen]
+                times = [row["event_time"] + feature.lag for row in observed]
                 values.append(zoned(max(times, default=None)))
             else:
                 level = feature.quantile or 0.5
-                value = aggregate(feature.aggregate, feature.column, seen, end, level)
+                value = aggregate(feature.aggregate, feature.column, observed, end, level)
                 values.append(zoned(value))
-        if any_seen:
+        if any_observed:
             found[entity] = tuple(values)
     return found
 
@@ -132,7 +132,7 @@ def one_view(draw: st.DrawFn) -> ModelSpec:
         window | {"stream": "visits", "by": by, "name": f"window_{number}"}
         for number, window in enumerate(chosen)
     ]
-    stream = {"event_time": "at", "known_time": "seen", "columns": COLUMNS}
+    stream = {"event_time": "at", "known_time": "observed", "columns": COLUMNS}
     return ModelSpec.model_validate(
         {
             "name": "twin",

@@ -34,9 +34,9 @@ def weather_at(flights: Any, rows: pd.DataFrame, clock: pd.Series) -> pd.Series:
     readings = pd.read_csv(flights.files["weather"]).dropna(subset=["temp"])
     observed = pd.to_datetime(readings["date"]).astype("datetime64[us]")
     readings = readings.assign(observed=observed, known=observed + pd.Timedelta(minutes=15))
-    asked = pd.DataFrame({"origin": rows["origin"], "clock": clock.astype("datetime64[us]")})
+    requested = pd.DataFrame({"origin": rows["origin"], "clock": clock.astype("datetime64[us]")})
     found = pd.merge_asof(
-        asked.sort_values("clock").reset_index(),
+        requested.sort_values("clock").reset_index(),
         readings.sort_values("known")[["known", "observed", "origin", "temp"]],
         left_on="clock",
         right_on="known",
@@ -72,9 +72,9 @@ def logged(flights: Any, folder: Path, *, wrong_clock: bool) -> Any:
         parts.registry.get("pnw_flights", version), copied.home / "versions"
     )
     inputs = rows.assign(**{name: served[name] for name in served})
-    said = score(mlflow.sklearn.load_model(str(champion)), spec, inputs).predictions
+    answers = score(mlflow.sklearn.load_model(str(champion)), spec, inputs).predictions
     stream = declared_log(spec.name)
-    log = prediction_log(spec, rows, served, said, version=version)
+    log = prediction_log(spec, rows, served, answers, version=version)
     store = LocalStore(copied.home / "store")
     assert stream.source.kind == "files"
     write_events(store, stream.source.path, log, str(stream.known_time))

@@ -45,9 +45,9 @@ def utc_times(column: pd.Series, zone: str, form: str | None = None) -> pd.Serie
 
 def known_rows(stream: dict[str, Any], known: pd.Series, as_of: pd.Timestamp) -> None:
     """A stream's facts against its file: rows known by as-of, first and last of them."""
-    seen = known[known <= as_of]
-    assert stream["rows"] == len(seen)
-    for end, expected in (("first_known", seen.min()), ("last_known", seen.max())):
+    observed = known[known <= as_of]
+    assert stream["rows"] == len(observed)
+    for end, expected in (("first_known", observed.min()), ("last_known", observed.max())):
         assert pd.Timestamp(stream[end]).tz_localize(None) == expected, end
 
 
@@ -72,8 +72,8 @@ def first_then_ordinary_weeks(real_set: Any, envelope: str) -> None:
 def test_each_week_is_decided_once_and_every_verdict_replays(real_set: Any) -> None:
     entries = entries_of(real_set)
     assert not chain_errors(entries)
-    told = [(entry.as_of.date().isoformat(), entry.run) for entry in entries]
-    assert told == [(week, answer["run"]) for week, answer in real_set.weeks.items()]
+    reported = [(entry.as_of.date().isoformat(), entry.run) for entry in entries]
+    assert reported == [(week, answer["run"]) for week, answer in real_set.weeks.items()]
     for entry in entries:
         assert entry.decision is not None
         assert (
@@ -99,7 +99,7 @@ def test_the_champion_is_the_last_that_was_promoted(real_set: Any) -> None:
     assert answer["version"] == (moves[-1].candidate if moves else None)
 
 
-def test_check_says_ready(real_set: Any) -> None:
+def test_check_reports_ready(real_set: Any) -> None:
     assert real_set.ready["ready"], real_set.ready["problems"]
 
 
@@ -193,9 +193,9 @@ def test_hotels_no_label_was_known_after_as_of(hotels: Any) -> None:
     for week, answer in hotels.weeks.items():
         as_of = pd.Timestamp(week)
         frame = hotels.frame(answer["run"])
-        told = matured(rows, as_of)
-        assert (told["settled"] + pd.Timedelta(days=1) <= as_of).all()
-        expected = told[told["known"] >= frame["decision_time"].min()]
+        reported = matured(rows, as_of)
+        assert (reported["settled"] + pd.Timedelta(days=1) <= as_of).all()
+        expected = reported[reported["known"] >= frame["decision_time"].min()]
         keys = {"decision_time": "known", "party": "party"}
         got = frame.dropna(subset=["label"]).groupby(list(keys))["label"].agg(["size", "sum"])
         want = expected.groupby(list(keys.values()))["is_canceled"].agg(["size", "sum"])
@@ -218,9 +218,11 @@ def test_hotels_first_version_and_what_follows(hotels: Any) -> None:
 def test_flights_check_agrees_with_pandas(flights: Any) -> None:
     as_of = pd.Timestamp("2014-09-01")
     departures = pd.read_csv(flights.files["departures"], parse_dates=["asked_at", "arrived_at"])
-    asked, arrived = (departures[name].dt.tz_convert(None) for name in ("asked_at", "arrived_at"))
+    requested, arrived = (
+        departures[name].dt.tz_convert(None) for name in ("asked_at", "arrived_at")
+    )
     streams, points = flights.ready["streams"], flights.ready["points"]
-    known_rows(streams["departures"], asked, as_of)
+    known_rows(streams["departures"], requested, as_of)
     known_rows(
         streams["arrivals"], arrived[departures["late"].notna()] + pd.Timedelta(minutes=10), as_of
     )
@@ -228,9 +230,11 @@ def test_flights_check_agrees_with_pandas(flights: Any) -> None:
     known_rows(streams["weather"], weather + pd.Timedelta(minutes=15), as_of)
     horizon = pd.Timedelta(days=2)
     labelled = departures[
-        departures["late"].notna() & (asked + horizon <= as_of) & (arrived <= asked + horizon)
+        departures["late"].notna()
+        & (requested + horizon <= as_of)
+        & (arrived <= requested + horizon)
     ]
-    assert points["entities"] == departures.loc[asked <= as_of, "aircraft"].nunique()
+    assert points["entities"] == departures.loc[requested <= as_of, "aircraft"].nunique()
     assert points["labelled"] == len(labelled)
     assert points["label_mean"] == pytest.approx(labelled["late"].mean())
 

@@ -176,12 +176,14 @@ def plain_harness(found: AuditData) -> float:
     This is what most teams do before they ship: retrain with and without the change, score both
     on the same held-out rows, repeat with four seeds, compare the means. Above zero says "ship".
     """
-    exam = found.recent_rows("candidate", "candidate")
-    label = exam["label"].to_numpy(np.float64)
+    evaluation = found.recent_rows("candidate", "candidate")
+    label = evaluation["label"].to_numpy(np.float64)
     losses = {
         side: np.mean(
             [
-                np.mean((answers(found.arm(side), found.training[side], exam, seed) - label) ** 2)
+                np.mean(
+                    (answers(found.arm(side), found.training[side], evaluation, seed) - label) ** 2
+                )
                 for seed in (1, 2, 3, 4)
             ]
         )

@@ -72,16 +72,16 @@ def in_shadow(found: AuditData, skews: tuple[Skew, ...]) -> tuple[pd.DataFrame, 
     fitted = fit(arm.spec, arm.view(found.training["candidate"]), 1)
     rows = arm.view(found.live)
     served = served_features(arm.spec, rows, skews, seed=1)
-    seen = rows.assign(**{str(name): served[name] for name in served})
-    return served, score(fitted.pipeline, arm.spec, seen).predictions
+    observed = rows.assign(**{str(name): served[name] for name in served})
+    return served, score(fitted.pipeline, arm.spec, observed).predictions
 
 
 def through_the_log(
-    spec: ModelSpec, rows: pd.DataFrame, served: pd.DataFrame, said: np.ndarray, home: Path
+    spec: ModelSpec, rows: pd.DataFrame, served: pd.DataFrame, output: np.ndarray, home: Path
 ) -> Parity:
     """Written to the store as any stream, read back as any stream, and replayed."""
     store, stream = LocalStore(home / "store"), declared_log(spec.name)
-    log = prediction_log(spec, rows, served, said, version="2", arm=Arm.SHADOW)
+    log = prediction_log(spec, rows, served, output, version="2", arm=Arm.SHADOW)
     assert stream.source.kind == "files"
     write_events(store, str(stream.source.path), log, str(stream.known_time))
     declared = spec.model_copy(update={"streams": {LOG: stream}})
@@ -98,13 +98,13 @@ def test_a_feature_served_differently_is_named(tmp_path: Path) -> None:
     found = skewed()
     live, best = found.live, truth(found.live)
     champion = answers(found.champion, found.training["champion"], live, 1)
-    served, said = in_shadow(found, (LEAVES_OUT_RETURNS,))
+    served, output = in_shadow(found, (LEAVES_OUT_RETURNS,))
     assert plain_harness(found) > 0.1, "offline the feature has to look like a clear gain"
-    assert np.mean((said - best) ** 2) > np.mean((champion - best) ** 2) + 0.1, (
+    assert np.mean((output - best) ** 2) > np.mean((champion - best) ** 2) + 0.1, (
         "served as it is, the feature has to make production worse"
     )
 
-    parity = through_the_log(found.candidate.spec, live, served, said, tmp_path)
+    parity = through_the_log(found.candidate.spec, live, served, output, tmp_path)
     assert (parity.compared, parity.unknown) == (len(live), 0)
     named = {f.name: f for f in parity_findings(parity, found.candidate.spec)}
     caught = named["availability.parity.usual_packs"]
@@ -124,8 +124,8 @@ def test_a_feature_served_differently_is_named(tmp_path: Path) -> None:
 
 def test_features_served_as_they_are_computed_pass(tmp_path: Path) -> None:
     found = skewed()
-    served, said = in_shadow(found, ())
-    parity = through_the_log(found.candidate.spec, found.live, served, said, tmp_path)
+    served, output = in_shadow(found, ())
+    parity = through_the_log(found.candidate.spec, found.live, served, output, tmp_path)
     assert {each.unequal for each in parity.features} == {0}
     assert parity.unlogged == ()
 
@@ -141,7 +141,7 @@ def backfilled() -> AuditData:
 def test_a_backfill_from_another_source_is_named() -> None:
     found = backfilled()
     assert plain_harness(found) > 1, "on rows with the wards, training on wards has to look good"
-    assert production_gain(found) < -1, "nobody asks about wards, and everybody else loses"
+    assert production_gain(found) < -1, "no request is about wards, and all other requests lose"
 
     report = audited(found)
     caught = report.finding("audit.training_population")

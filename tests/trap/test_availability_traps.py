@@ -51,8 +51,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
     write_days(folder / "store", START, SECOND)
     pharmacy.declare(FEATURES, serving=SERVING)
     Production(pharmacy).materialize(FIRST)
-    told = pharmacy.retrain(FIRST)
-    assert told.outcome == "first_version", told.against()
+    reported = pharmacy.retrain(FIRST)
+    assert reported.outcome == "first_version", reported.against()
     return pharmacy
 
 
@@ -68,30 +68,30 @@ def elsewhere(folder: Path, *scenarios: Scenario, start: datetime = START) -> Pa
     return folder / "production"
 
 
-def findings(told: RetrainResult) -> dict[str, Finding]:
-    return {f.name: f for f in told.done.findings if f.name.startswith("availability.")}
+def findings(reported: RetrainResult) -> dict[str, Finding]:
+    return {f.name: f for f in reported.done.findings if f.name.startswith("availability.")}
 
 
-def stopped(pharmacy: Pharmacy, **asked: Any) -> tuple[RetrainResult, dict[str, Finding]]:
+def stopped(pharmacy: Pharmacy, **requested: Any) -> tuple[RetrainResult, dict[str, Finding]]:
     """A retraining that stops before anything is trained, and costs the year nothing."""
     parts = pharmacy.parts()
     budget = parts.load_spec("demand").gates.budget
     before = len(tries(parts.ledger.entries("demand"), budget))
-    told = pharmacy.retrain(SECOND, **asked)
-    assert told.outcome == "reject", f"{told.outcome}: nothing stopped it"
-    assert told.skipped == ("train", "evaluate", "audit", "register")
-    assert all(name.startswith("availability.") for name in told.against())
+    reported = pharmacy.retrain(SECOND, **requested)
+    assert reported.outcome == "reject", f"{reported.outcome}: nothing stopped it"
+    assert reported.skipped == ("train", "evaluate", "audit", "register")
+    assert all(name.startswith("availability.") for name in reported.against())
     assert len(pharmacy.registry.versions("demand")) == 1, "nothing was registered"
     assert len(tries(parts.ledger.entries("demand"), budget)) == before, "it was no comparison"
     assert parts.ledger.champion("demand", "live") == "1"
-    return told, findings(told)
+    return reported, findings(reported)
 
 
 def test_production_as_it_should_be_raises_no_alarm(pharmacy: Pharmacy) -> None:
     """It is asked at half past eight, when no decision point of the grid is: all is replayed."""
     log_days(pharmacy, Production(pharmacy).serve(WEEK + timedelta(hours=8, minutes=30), days=6))
-    told = pharmacy.retrain(SECOND)
-    found = findings(told)
+    reported = pharmacy.retrain(SECOND)
+    found = findings(reported)
     windows = ("sold", "sales", "price", "on_hand")
     assert found.keys() >= {
         *(f"availability.online.{name}" for name in windows),
@@ -103,8 +103,8 @@ def test_production_as_it_should_be_raises_no_alarm(pharmacy: Pharmacy) -> None:
         "availability.parity.prediction",
     }
     assert {f.verdict for f in found.values()} == {Verdict.PASS}
-    assert "train" not in told.skipped
-    available = told.done.evidence.availability
+    assert "train" not in reported.skipped
+    available = reported.done.evidence.availability
     assert available is not None
     assert available.parity is not None
     assert available.parity.unknown == 0, "requests between the points of the grid count as well"
@@ -114,8 +114,11 @@ def test_a_unit_that_differs_online_is_named(pharmacy: Pharmacy, tmp_path: Path)
     """Production's feed counts tablets, thirty of them in a pack."""
     tablets = elsewhere(tmp_path, UnitChange(start=START, factor=30))
     log_days(pharmacy, Production(pharmacy, store=tablets).serve(WEEK))
-    told, found = stopped(pharmacy)
-    assert set(told.against()) == {"availability.parity.sold", "availability.online_mismatch.sold"}
+    reported, found = stopped(pharmacy)
+    assert set(reported.against()) == {
+        "availability.parity.sold",
+        "availability.online_mismatch.sold",
+    }
     for finding in (found["availability.parity.sold"], found["availability.online_mismatch.sold"]):
         assert finding.verdict is Verdict.FAIL
         assert "likely cause: unit: every served value is 30 times" in finding.reason
@@ -147,8 +150,8 @@ def test_a_feed_that_stopped_for_a_day_is_named_when_it_is_back(pharmacy: Pharma
 def test_a_feed_that_is_still_down_is_named(pharmacy: Pharmacy) -> None:
     """Nothing was materialized for longer than values are believed: all of them are missing."""
     Production(pharmacy).materialize(SECOND - 3 * DAY)
-    told, found = stopped(pharmacy)
-    assert set(told.against()) == {
+    reported, found = stopped(pharmacy)
+    assert set(reported.against()) == {
         "availability.staleness.dispensing_by_pharmacy_medicine",
         "availability.staleness.stock_by_pharmacy_medicine",
     }
@@ -162,8 +165,8 @@ def test_a_feature_dropped_upstream_has_vanished(pharmacy: Pharmacy, tmp_path: P
     gone = ColumnGone(start=START, stream="stock", column="on_hand")
     production = Production(pharmacy, store=elsewhere(tmp_path, gone))
     log_days(pharmacy, production.serve(WEEK))
-    told, found = stopped(pharmacy)
-    assert set(told.against()) == {
+    reported, found = stopped(pharmacy)
+    assert set(reported.against()) == {
         "availability.vanished.on_hand",
         "availability.parity.on_hand",
     }
@@ -181,8 +184,8 @@ def test_nulls_filled_with_zero_online_only_are_named(pharmacy: Pharmacy) -> Non
         return [0.0 if one is None else one for one in values] if name == "price" else values
 
     log_days(pharmacy, Production(pharmacy, spoil=filled).serve(WEEK))
-    told, found = stopped(pharmacy)
-    assert set(told.against()) == {"availability.parity.price"}
+    reported, found = stopped(pharmacy)
+    assert set(reported.against()) == {"availability.parity.price"}
     assert "likely cause: null_filled: 0.0 is served" in found["availability.parity.price"].reason
 
 
@@ -210,8 +213,10 @@ def test_a_feature_that_production_has_for_some_stops_the_candidate_with_what_it
         file.unlink()
     silent = FeedStopped(start=START, stream="dispensing", chain="alpha")
     Production(pharmacy, store=elsewhere(tmp_path, silent)).materialize(SECOND)
-    told, found = stopped(pharmacy)
-    assert set(told.against()) == {f"availability.online.{f}" for f in ("sold", "sales", "price")}
+    reported, found = stopped(pharmacy)
+    assert set(reported.against()) == {
+        f"availability.online.{f}" for f in ("sold", "sales", "price")
+    }
     sold_online = found["availability.online.sold"]
     assert sold_online.value is not None
     assert 0.2 < sold_online.value < 0.95, "one chain of three is missing"
@@ -233,12 +238,12 @@ def test_the_same_question_has_the_same_answer_when_production_was_mended_meanwh
     assert "train" not in later.skipped, "asked as of another instant, it is looked up again"
 
 
-def test_a_new_feature_is_told_from_one_that_vanished(pharmacy: Pharmacy) -> None:
-    """Declared and never materialized: nobody has lost it, somebody has to fill it first."""
+def test_a_new_feature_is_distinguished_from_one_that_vanished(pharmacy: Pharmacy) -> None:
+    """Declared and never materialized: nothing was lost, and it must be filled first."""
     Production(pharmacy).materialize(SECOND)
     pharmacy.declare((*FEATURES, NEW), serving=SERVING)
-    told, found = stopped(pharmacy)
-    assert set(told.against()) == {"availability.new.medicine_sold"}
+    reported, found = stopped(pharmacy)
+    assert set(reported.against()) == {"availability.new.medicine_sold"}
     assert "run `gauntlet materialize demand`" in found["availability.new.medicine_sold"].reason
     Production(pharmacy).materialize(SECOND)
     later = pharmacy.retrain(SECOND + timedelta(minutes=1), dry_run=True)
@@ -246,50 +251,50 @@ def test_a_new_feature_is_told_from_one_that_vanished(pharmacy: Pharmacy) -> Non
     assert "train" not in later.skipped, later.against()
 
 
-def test_a_first_version_is_not_trained_on_what_nobody_has_materialized(
+def test_a_first_version_is_not_trained_on_features_that_were_never_materialized(
     served: Pharmacy, tmp_path: Path
 ) -> None:
     fresh = Pharmacy(tmp_path / "home", served.store)
     fresh.declare(FEATURES, serving=SERVING)
-    told = fresh.retrain(FIRST)
-    assert told.outcome == "reject"
-    assert set(told.against()) == {
+    reported = fresh.retrain(FIRST)
+    assert reported.outcome == "reject"
+    assert set(reported.against()) == {
         f"availability.new.{name}" for name in ("sold", "sales", "price", "on_hand")
     }
 
 
 @pytest.mark.parametrize("late", [timedelta(hours=1), 2 * DAY])
-def test_a_store_that_has_gone_on_is_no_fault_of_a_run_that_is_late_or_stands_in_the_past(
+def test_a_store_that_has_gone_on_is_no_fault_of_a_run_that_is_late_or_is_in_the_past(
     pharmacy: Pharmacy, late: timedelta
 ) -> None:
     """The store is held against the events as of its own instant, also when that is after the
     run's: a run waits in a queue, and the schedule's last whole interval ended days ago."""
     pharmacy.declare(FEATURES, serving={"every": "1h", "delay": "15m"})
     Production(pharmacy).materialize(SECOND)
-    told = pharmacy.retrain(SECOND - late, dry_run=True)
-    found = findings(told)
+    reported = pharmacy.retrain(SECOND - late, dry_run=True)
+    found = findings(reported)
     assert found["availability.online_mismatch.sold"].verdict is Verdict.PASS
-    assert {name for name in told.against() if name.startswith("availability.")} == set()
-    assert "train" not in told.skipped
+    assert {name for name in reported.against() if name.startswith("availability.")} == set()
+    assert "train" not in reported.skipped
 
 
 @pytest.mark.parametrize("lineage", ["backtest", "backfill"])
-def test_a_lineage_that_serves_nobody_looks_nothing_up(
+def test_a_lineage_that_is_not_served_looks_nothing_up(
     served: Pharmacy, tmp_path: Path, lineage: str
 ) -> None:
     """Past Mondays are made up for in a home whose online store was never filled."""
     fresh = Pharmacy(tmp_path / "home", served.store)
     fresh.declare(FEATURES, serving=SERVING)
-    told = fresh.retrain(FIRST, lineage=lineage)
-    [report] = (each for each in told.steps if each.step == "availability")
+    reported = fresh.retrain(FIRST, lineage=lineage)
+    [report] = (each for each in reported.steps if each.step == "availability")
     assert report.skipped
     assert f"the lineage {lineage} is not served" in report.summary
-    assert told.outcome == "first_version", told.against()
+    assert reported.outcome == "first_version", reported.against()
 
 
 def test_a_service_that_answers_with_another_model_is_named(pharmacy: Pharmacy) -> None:
     """Its log says version 1; what it answers, version 1 does not."""
-    log_days(pharmacy, Production(pharmacy).serve(WEEK), answers=lambda said: said * 1.1)
-    told, found = stopped(pharmacy)
-    assert set(told.against()) == {"availability.parity.prediction"}
+    log_days(pharmacy, Production(pharmacy).serve(WEEK), answers=lambda output: output * 1.1)
+    reported, found = stopped(pharmacy)
+    assert set(reported.against()) == {"availability.parity.prediction"}
     assert "has loaded another model" in found["availability.parity.prediction"].reason

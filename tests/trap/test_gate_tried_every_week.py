@@ -97,7 +97,7 @@ class Home:
 
     def audit(self, run: str) -> Entry:
         live = Finding(gate=Gate.AUDIT, name="audit.live", verdict=Verdict.PASS, reason="luck")
-        seen = NewEntry(
+        observed = NewEntry(
             model="demand",
             kind="audit",
             run=run,
@@ -107,11 +107,11 @@ class Home:
             reasons=("audit by hand",),
             findings=(live,),
         )
-        return record_comparison(seen, self.budget, self.ledger, self.clock)
+        return record_comparison(observed, self.budget, self.ledger, self.clock)
 
     def promote(self, run: str, champion: str | None = "1", waive: str = ""):
-        asked = self.inputs(run, champion, dry=False, waive=waive)
-        return promote(asked, self.ledger, self.registry, self.clock)
+        requested = self.inputs(run, champion, dry=False, waive=waive)
+        return promote(requested, self.ledger, self.registry, self.clock)
 
 
 @pytest.fixture
@@ -149,11 +149,11 @@ def test_the_real_run_of_a_question_that_was_looked_at_costs_nothing_more(home: 
 
 
 def test_a_look_changes_no_champion_and_leaves_a_whole_chain(home: Home) -> None:
-    seen = home.judge_dry_run("recipe-0")
-    assert "budget.spent" in {finding.name for finding in seen.findings}
+    observed = home.judge_dry_run("recipe-0")
+    assert "budget.spent" in {finding.name for finding in observed.findings}
     assert home.ledger.champion("demand") == "1"
     assert home.ledger.verify("demand") == 2
-    assert replay(home.ledger.entries("demand")[-1]) == seen.decision
+    assert replay(home.ledger.entries("demand")[-1]) == observed.decision
 
 
 def test_a_person_may_answer_for_one_more_and_that_is_on_record(home: Home) -> None:

@@ -1,4 +1,4 @@
-"""Trap: a bad week is refused while it is fresh, and trained on when nobody looks any more."""
+"""Trap: a bad week is refused while it is fresh, and trained on later without a check."""
 
 import shutil
 from pathlib import Path
@@ -19,18 +19,18 @@ def spoilt(champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> Phar
     folder = tmp_path_factory.mktemp("spoilt")
     pharmacy = planted(champion, folder, UnitChange(start=FIRST, end=SECOND))
     write_days(Path(pharmacy.store), SECOND, THIRD)
-    told = pharmacy.retrain(SECOND)
-    assert told.outcome == "reject", told.against()
+    reported = pharmacy.retrain(SECOND)
+    assert reported.outcome == "reject", reported.against()
     return pharmacy
 
 
 def test_a_refused_week_is_brought_up_while_it_would_be_trained_on(
     spoilt: Pharmacy, tmp_path: Path
 ) -> None:
-    told = spoilt.copy(tmp_path / "home").retrain(THIRD)
-    assert told.against().get(NAME) == "fail"
-    assert "train" in told.skipped, "rows that were refused must not be trained on"
-    reason = next(f.reason for f in told.done.findings if f.name == NAME)
+    reported = spoilt.copy(tmp_path / "home").retrain(THIRD)
+    assert reported.against().get(NAME) == "fail"
+    assert "train" in reported.skipped, "rows that were refused must not be trained on"
+    reason = next(f.reason for f in reported.done.findings if f.name == NAME)
     assert "split.exclude" in reason
 
 
@@ -42,17 +42,17 @@ def test_an_exclusion_settles_it_and_takes_the_rows_away(spoilt: Pharmacy, tmp_p
         "reason": "the till's new system counted tablets",
     }
     pharmacy.declare(split={"train": "28d", "recent": "14d", "exclude": [stretch]})
-    told = pharmacy.retrain(THIRD)
-    assert NAME not in told.against()
-    assert next(f.verdict for f in told.done.findings if f.name == NAME) == "pass"
+    reported = pharmacy.retrain(THIRD)
+    assert NAME not in reported.against()
+    assert next(f.verdict for f in reported.done.findings if f.name == NAME) == "pass"
 
 
 def test_a_waiver_with_a_reason_settles_it_once_and_for_all(
     spoilt: Pharmacy, tmp_path: Path
 ) -> None:
     pharmacy = spoilt.copy(tmp_path / "home")
-    told = pharmacy.retrain(THIRD, waive=(NAME,), reason="tablets it is, from now on")
-    assert NAME in {name for gate in told.done.decision.gates for name in gate.waived}
+    reported = pharmacy.retrain(THIRD, waive=(NAME,), reason="tablets it is, from now on")
+    assert NAME in {name for gate in reported.done.decision.gates for name in gate.waived}
     later = pharmacy.retrain(THIRD, reason="asked again")
     names = {finding.name for finding in later.done.findings}
     assert NAME not in names, "what a person has answered for is not asked again"
@@ -61,5 +61,5 @@ def test_a_waiver_with_a_reason_settles_it_once_and_for_all(
 def test_other_lineages_do_not_inherit_the_refusal(spoilt: Pharmacy, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(spoilt.home, home)
-    told = Pharmacy(home, spoilt.store).retrain(THIRD, lineage="backtest")
-    assert NAME not in {finding.name for finding in told.done.findings}
+    reported = Pharmacy(home, spoilt.store).retrain(THIRD, lineage="backtest")
+    assert NAME not in {finding.name for finding in reported.done.findings}

@@ -136,7 +136,7 @@ def test_tills_that_report_later_in_one_arm_promote_nothing(
     report = step(pharmacy, VERDICT)
     assert verdicts(report)["canary.late_outcomes"] == "inconclusive"
     assert report.action == "ended", report.summary
-    [told] = [one for one in report.findings if one.name == "canary.late_outcomes"]
-    assert "declare a longer delay" in told.reason
-    challenger, control = (float(share) for share in re.findall(r"([\d.]+)%", told.reason)[:2])
-    assert (challenger > control) == (slow == "challenger"), told.reason
+    [reported] = [one for one in report.findings if one.name == "canary.late_outcomes"]
+    assert "declare a longer delay" in reported.reason
+    challenger, control = (float(share) for share in re.findall(r"([\d.]+)%", reported.reason)[:2])
+    assert (challenger > control) == (slow == "challenger"), reported.reason

@@ -49,8 +49,8 @@ DAY = timedelta(days=1)
 UNDONE = ("features", "availability", "train", "evaluate", "audit", "register")
 SUITE, ENVELOPE = "contract.suite", "contract.envelope"
 
-# What is planted, and the findings that must name it: of the hand-written suite, where somebody
-# thought of it, and of the envelope, which nobody has to write.
+# What is planted, and the findings that must name it: of the hand-written suite, where it
+# has a check for it, and of the envelope, which is generated.
 FAULTS: dict[str, tuple[Scenario, tuple[str, ...]]] = {
     "tablets instead of packs": (
         UnitChange(start=FIRST),
@@ -130,10 +130,10 @@ def test_a_fault_is_named_and_nothing_is_trained_on_it(
     scenario, names = FAULTS[fault]
     pharmacy = planted(champion, tmp_path, scenario)
     pharmacy.declare(RICH)
-    told = pharmacy.retrain(SECOND)
-    against = told.against()
+    reported = pharmacy.retrain(SECOND)
+    against = reported.against()
     assert {name: against.get(name) for name in names} == dict.fromkeys(names, "fail")
-    assert (told.outcome, told.skipped) == ("reject", UNDONE)
+    assert (reported.outcome, reported.skipped) == ("reject", UNDONE)
     nothing_moved(pharmacy, "reject")
 
 
@@ -142,11 +142,11 @@ def test_a_feed_that_brought_nothing_all_week_is_no_data_and_never_a_pass(
 ) -> None:
     pharmacy = planted(champion, tmp_path, FeedStopped(start=FIRST))
     pharmacy.declare(RICH)
-    told = pharmacy.retrain(SECOND)
-    about_stock = {f.name: f.verdict for f in told.done.findings if ".stock." in f.name}
+    reported = pharmacy.retrain(SECOND)
+    about_stock = {f.name: f.verdict for f in reported.done.findings if ".stock." in f.name}
     assert set(about_stock.values()) == {Verdict.NO_DATA}
     assert f"{SUITE}.stock.table.volume" in about_stock
-    assert (told.outcome, told.skipped) == ("hold", UNDONE)
+    assert (reported.outcome, reported.skipped) == ("hold", UNDONE)
     nothing_moved(pharmacy, "hold")
 
 
@@ -168,12 +168,12 @@ def test_clocks_that_are_ahead_stop_the_snapshot(champion: Pharmacy, tmp_path: P
     assert len(pharmacy.parts().ledger.entries("demand")) == 1
 
 
-def test_a_hospital_that_is_filled_in_at_once_is_seen_as_late_large_and_strange(
+def test_a_hospital_that_is_filled_in_at_once_is_reported_as_late_large_and_strange(
     champion: Pharmacy, tmp_path: Path
 ) -> None:
-    """Three weeks of wards that nobody knew, all known on one day: another population.
+    """Three weeks of unknown wards, all known on one day: another population.
 
-    The contract sees how it came (late), what it holds (ten times the packs) and from whom
+    The contract sees how it came (late), what it holds (ten times the packs) and from where
     (pharmacies that training never had).
     """
     backfill = HospitalBackfill(
@@ -181,13 +181,13 @@ def test_a_hospital_that_is_filled_in_at_once_is_seen_as_late_large_and_strange(
     )
     pharmacy = planted(champion, tmp_path, backfill, history=False)
     pharmacy.declare(RICH)
-    told = pharmacy.retrain(SECOND)
-    seen = {
+    reported = pharmacy.retrain(SECOND)
+    observed = {
         f"{ENVELOPE}.dispensing.table.lag",
         f"{ENVELOPE}.dispensing.pharmacy.categories",
         f"{ENVELOPE}.dispensing.quantity.range",
     }
-    assert seen <= told.against().keys()
+    assert observed <= reported.against().keys()
     nothing_moved(pharmacy, "reject")
 
 
@@ -214,13 +214,13 @@ def test_a_counter_that_restarts_with_ids_of_long_ago_goes_unseen_and_changes_no
     When something does, this test is the one to be turned round.
     """
     restart = CounterRestart(start=FIRST, again_from=(FIRST - 28 * DAY).date())
-    told = planted(champion, tmp_path, restart).retrain(SECOND)
-    assert told.done.evidence.snapshot.id != quiet.done.evidence.snapshot.id
+    reported = planted(champion, tmp_path, restart).retrain(SECOND)
+    assert reported.done.evidence.snapshot.id != quiet.done.evidence.snapshot.id
     assert [
-        f.name for f in told.done.evidence.contract.findings if f.verdict is not Verdict.PASS
+        f.name for f in reported.done.evidence.contract.findings if f.verdict is not Verdict.PASS
     ] == []
-    assert told.done.evidence.evaluation == quiet.done.evidence.evaluation
-    assert told.outcome == quiet.outcome
+    assert reported.done.evidence.evaluation == quiet.done.evidence.evaluation
+    assert reported.outcome == quiet.outcome
 
 
 # A label that leaks into a feature
@@ -238,14 +238,14 @@ COMPLAINT: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def complaints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Dispensings, each with whether it was complained of; that is told three days later."""
+    """Dispensings, each with whether it was complained of; that is known three days later."""
     store = tmp_path_factory.mktemp("complaints") / "store"
     world = World(Scale(name="few", pharmacies=4, medicines=3, prescriptions_per_day=40), 7)
     tables = world.events(Window(START, FIRST))
     sold = tables["dispensing"]
-    told_at = pc.add(sold["recorded_at"], pa.scalar(3 * DAY, pa.duration("us")))
+    reported_at = pc.add(sold["recorded_at"], pa.scalar(3 * DAY, pa.duration("us")))
     complaint = pc.greater(sold["quantity"], pa.scalar(1)).cast(pa.float64())
-    sold = sold.append_column("complaint", complaint).append_column("told_at", told_at)
+    sold = sold.append_column("complaint", complaint).append_column("told_at", reported_at)
     for name, table in {"dispensing": sold, "stock": tables["stock"]}.items():
         write_events(LocalStore(store), name, table, KNOWN_COLUMNS[name])
     return store
@@ -264,18 +264,18 @@ def asks_for_complaints(pharmacy: Pharmacy, *features: dict[str, Any]) -> None:
     )
 
 
-def test_an_outcome_used_before_it_was_told_is_found_by_the_leak_probe(
+def test_an_outcome_used_before_it_was_known_is_found_by_the_leak_probe(
     complaints: Path, tmp_path: Path
 ) -> None:
     """The pharmacy's share of complaints in the last month counts some that are still unknown."""
     pharmacy = Pharmacy(tmp_path / "home", str(complaints))
     asks_for_complaints(pharmacy, COMPLAINT)
-    told = pharmacy.retrain(FIRST)
-    assert told.against() == {"availability.leak_probe": "fail"}
-    (probe,) = (f for f in told.done.findings if f.name == "availability.leak_probe")
+    reported = pharmacy.retrain(FIRST)
+    assert reported.against() == {"availability.leak_probe": "fail"}
+    (probe,) = (f for f in reported.done.findings if f.name == "availability.leak_probe")
     assert "complaints" in probe.reason
-    assert told.outcome == "reject"
-    assert told.skipped == ("availability", "train", "evaluate", "audit", "register")
+    assert reported.outcome == "reject"
+    assert reported.skipped == ("availability", "train", "evaluate", "audit", "register")
     assert pharmacy.registry.versions("demand") == ()
 
 

@@ -138,8 +138,8 @@ def test_leak_is_named(build: Any, named: str) -> None:
     assert finding.value > 0
 
 
-def test_outcome_that_was_not_told_yet_is_no_feature() -> None:
-    """The share of refunds knows of refunds only when they are told, not when orders are known."""
+def test_outcome_that_is_not_known_yet_is_no_feature() -> None:
+    """The share of refunds knows of refunds only when they are reported, not when orders are."""
     finding = probe(declare("event", column="refunded"), build_frame)
     assert finding.verdict is Verdict.FAIL
     assert "mean_7d" in finding.reason

@@ -34,9 +34,9 @@ class World:
     spec: ModelSpec
     cache: Path
 
-    def snapshot(self, as_of: datetime, told: list[str] | None = None) -> Snapshot:
-        tell = told.append if told is not None else None
-        return take_snapshot(self.spec.streams, as_of, {"sales": self.source}, self.cache, tell)
+    def snapshot(self, as_of: datetime, reported: list[str] | None = None) -> Snapshot:
+        report = reported.append if reported is not None else None
+        return take_snapshot(self.spec.streams, as_of, {"sales": self.source}, self.cache, report)
 
     def sales(self, snapshot: Snapshot) -> list[dict[str, Any]]:
         tables = open_streams(snapshot, self.spec.streams, self.cache, ibis.duckdb.connect())
@@ -130,12 +130,12 @@ def test_rows_that_became_known_later_change_no_earlier_snapshot(
 def test_only_what_is_new_is_pulled(world: World, sales_rows: Rows) -> None:
     world.add(sales_rows(range(10)))
     world.snapshot(DAY_10)
-    told: list[str] = []
-    world.snapshot(DAY_10, told)
-    assert [line for line in told if "pulled" in line] == []
+    reported: list[str] = []
+    world.snapshot(DAY_10, reported)
+    assert [line for line in reported if "pulled" in line] == []
     world.add(sales_rows(range(10, 12)))
-    world.snapshot(DAY_10 + timedelta(days=5), told)
-    pulled = [line for line in told if "pulled" in line]
+    world.snapshot(DAY_10 + timedelta(days=5), reported)
+    pulled = [line for line in reported if "pulled" in line]
     assert pulled, "the new rows were not reported"
     assert all(" of 2 new" in line for line in pulled)
 
@@ -149,7 +149,7 @@ def test_a_lost_object_is_pulled_again(world: World, sales_rows: Rows) -> None:
     assert len(world.sales(snapshot)) == 10
 
 
-def test_no_event_known_by_then_is_said(world: World, sales_rows: Rows) -> None:
+def test_no_event_known_by_then_is_reported(world: World, sales_rows: Rows) -> None:
     world.add(sales_rows(range(3)))
     with pytest.raises(DataError, match=r"sales.*known by 2025-12-01"):
         world.snapshot(datetime(2025, 12, 1, tzinfo=UTC))

@@ -62,7 +62,7 @@ def new_role(url: str, *grants: str) -> str:
 
 
 POSTGRES = {"kind": "postgres", "table": "public.sales", "url_env": "SALES_URL"}
-NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
+NOWHERE = "postgresql://unknown@127.0.0.1:1/none"
 
 
 @pytest.fixture(params=["folder", "s3", "postgres"])
@@ -92,19 +92,19 @@ def test_streams_and_frame_are_those_of_the_instant(world: World, tmp_path: Path
     with world.explore() as look:
         assert look.sql("SELECT count(*) AS rows FROM sales")["rows"].tolist() == [10]
         assert look.streams["sales"].count().execute() == 10
-        seen = look.frame.order_by(["decision_time", "shop"]).to_pandas()
+        observed = look.frame.order_by(["decision_time", "shop"]).to_pandas()
     cache = tmp_path / "apart"
     readers = connect_readers(world.settings, clock=CLOCK)
     sources = readers.open_events(world.spec).open_sources(world.spec.streams)
     snapshot = take_snapshot(world.spec.streams, DAY_10, sources, cache)
     tables = open_streams(snapshot, world.spec.streams, cache, ibis.duckdb.connect())
     frame = build_frame(world.spec.frame, tables, DAY_10).order_by(["decision_time", "shop"])
-    assert len(seen) > 0
-    assert seen.equals(frame.to_pandas()), "what is explored is not what training would see"
+    assert len(observed) > 0
+    assert observed.equals(frame.to_pandas()), "what is explored is not what training would see"
 
 
 @pytest.mark.parametrize("write", WRITES, ids=lambda write: write.split(" '")[0])
-def test_a_write_fails_and_says_so(look: tuple[Exploration, Path], write: str) -> None:
+def test_a_write_fails_with_a_message(look: tuple[Exploration, Path], write: str) -> None:
     exploration, folder = look
     before = listing(folder)
     with pytest.raises(GauntletError, match="DuckDB did not do this") as caught:
@@ -138,9 +138,9 @@ def test_a_mistake_in_a_query_is_named(look: tuple[Exploration, Path]) -> None:
 def test_a_text_without_a_statement_has_no_answer(
     look: tuple[Exploration, Path], query: str
 ) -> None:
-    for asked in (look[0].sql, look[0].rows):
+    for requested in (look[0].sql, look[0].rows):
         with pytest.raises(GauntletError, match="nothing to answer"):
-            asked(query)
+            requested(query)
 
 
 def test_an_instant_that_has_not_come_is_refused(
@@ -180,7 +180,7 @@ def test_a_folder_is_left_as_it_was_and_the_home_gains_only_its_own(
     assert not database.parent.exists(), "the session's copy outlives it"
 
 
-def test_s3_is_asked_with_the_readers_credentials_and_only_to_read(
+def test_s3_is_read_with_the_readers_credentials_and_only_to_read(
     versioned_bucket: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -189,11 +189,11 @@ def test_s3_is_asked_with_the_readers_credentials_and_only_to_read(
 ) -> None:
     address = f"s3://{versioned_bucket}/events"
     fill(S3Store(address), sales_rows(range(20)))
-    asked: list[tuple[str, str]] = []
+    requested: list[tuple[str, str]] = []
     application = DomainDispatcherApplication(create_backend_app)
 
     def counted(environ: dict[str, Any], start: Any) -> Any:
-        asked.append((environ["REQUEST_METHOD"], environ.get("HTTP_AUTHORIZATION", "")))
+        requested.append((environ["REQUEST_METHOD"], environ.get("HTTP_AUTHORIZATION", "")))
         return application(environ, start)
 
     server = make_server("127.0.0.1", 0, counted, threaded=True)
@@ -208,9 +208,9 @@ def test_s3_is_asked_with_the_readers_credentials_and_only_to_read(
             assert len(look.sql("FROM sales")) == 10
     finally:
         server.shutdown()
-    assert {method for method, _ in asked} <= {"GET", "HEAD"}, asked
-    assert len(asked) >= 3, "versioning, listing and at least one object"
-    assert all("Credential=READER/" in by for _, by in asked), "asked with other credentials"
+    assert {method for method, _ in requested} <= {"GET", "HEAD"}, requested
+    assert len(requested) >= 3, "versioning, listing and at least one object"
+    assert all("Credential=READER/" in by for _, by in requested), "asked with other credentials"
 
 
 def changes(url: str) -> list[tuple[Any, ...]]:
@@ -250,7 +250,7 @@ def test_postgres_counts_no_write_and_select_is_right_enough(
         assert len(look.sql("FROM sales")) == 20, "without a reader, the stream's own address"
 
 
-def test_a_reader_who_is_shown_less_leaves_nothing_that_retraining_trusts(
+def test_a_reader_with_fewer_rows_leaves_nothing_that_retraining_trusts(
     postgres_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -34,10 +34,10 @@ AT = ("explore", "sales", "--as-of", "2026-01-11T00:00:00Z")
 def test_one_query_is_answered_as_a_table_or_as_json(shop: Pharmacy) -> None:
     last = "max(known_time)::TIMESTAMPTZ AS last"
     query = f"SELECT shop, count(*) AS sales, {last} FROM sales GROUP BY shop"
-    told = shop.cli(*AT, "--sql", f"{query} ORDER BY shop")
-    assert told.code == 0, told.err
-    assert told.out.splitlines()[0].split() == ["shop", "sales", "last"]
-    assert told.out.splitlines()[1].split()[:2] == ["shop-0", "4"]
+    reported = shop.cli(*AT, "--sql", f"{query} ORDER BY shop")
+    assert reported.code == 0, reported.err
+    assert reported.out.splitlines()[0].split() == ["shop", "sales", "last"]
+    assert reported.out.splitlines()[1].split()[:2] == ["shop-0", "4"]
     body = shop.cli(*AT, "--sql", f"{query} ORDER BY shop", "--json").body
     assert body["columns"] == ["shop", "sales", "last"]
     assert body["rows"][0] == ["shop-0", 4, "2026-01-10 18:00:00+00:00"]
@@ -73,14 +73,16 @@ def piped(shop: Pharmacy, statements: str) -> subprocess.CompletedProcess[str]:
 def test_a_pipe_is_answered_statement_by_statement_and_ends_with_a_mistake(
     shop: Pharmacy,
 ) -> None:
-    told = piped(shop, ".tables\n.schema sales\nSELECT count(*) AS n\nFROM sales;\nSELECT 7 AS m")
-    assert told.returncode == 0, told.stderr
-    words = set(re.findall(r"\w+", re.sub(r"\x1b\[[\d;]*m", " ", told.stdout)))
+    reported = piped(
+        shop, ".tables\n.schema sales\nSELECT count(*) AS n\nFROM sales;\nSELECT 7 AS m"
+    )
+    assert reported.returncode == 0, reported.stderr
+    words = set(re.findall(r"\w+", re.sub(r"\x1b\[[\d;]*m", " ", reported.stdout)))
     assert {"frame", "sales", "due", "TIMESTAMP", "n", "10", "m", "7"} <= words
-    told = piped(shop, "DELETE FROM sales;\nSELECT 7 AS m;\n")
-    assert told.returncode == 1
-    assert "writes nowhere" in told.stderr
-    assert "7" not in told.stdout, "what stands behind a mistake was done"
+    reported = piped(shop, "DELETE FROM sales;\nSELECT 7 AS m;\n")
+    assert reported.returncode == 1
+    assert "writes nowhere" in reported.stderr
+    assert "7" not in reported.stdout, "what stands behind a mistake was done"
 
 
 PROGRAM_WRITES = (
@@ -115,9 +117,9 @@ def test_a_python_session_has_everything_ready(
 ) -> None:
     typed = "print(len(sql('FROM sales')), list(streams), spec.name, frame.count().execute() > 0)\n"
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    told = shop.cli(*AT, "--python")
-    assert told.code == 0, told.err
-    assert "10 ['sales'] sales True" in told.out
+    reported = shop.cli(*AT, "--python")
+    assert reported.code == 0, reported.err
+    assert "10 ['sales'] sales True" in reported.out
 
 
 def test_ledger_registry_and_online_store_are_not_opened(shop: Pharmacy) -> None:

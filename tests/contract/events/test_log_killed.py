@@ -47,18 +47,18 @@ def one_life(path: Path, address: str, life: int, fsync: str, rng: random.Random
         )
         for number in range(WORKERS)
     ]
-    said = []
+    answers = []
     for worker in workers:
         assert worker.stdout is not None
-        said.append(worker.stdout.readline())  # it is at work
+        answers.append(worker.stdout.readline())  # it is at work
     for worker in workers:
         time.sleep(rng.uniform(0.02, 0.5))
         worker.kill()
     for worker in workers:
         rest, _ = worker.communicate()
         assert worker.returncode == -signal.SIGKILL, "it died by itself"
-        said.append(rest)
-    return "".join(said).split()
+        answers.append(rest)
+    return "".join(answers).split()
 
 
 @pytest.mark.slow
@@ -78,7 +78,7 @@ def test_what_was_acknowledged_is_in_the_log_exactly_once(
     while lives < LIVES or (lives < MOST_LIVES and not list(logged_rows(store))):
         acknowledged += one_life(path, address, lives, fsync, rng)
         lives += 1
-    assert list(logged_rows(store)), "nobody was killed while shipping"
+    assert list(logged_rows(store)), "no process was killed while shipping"
     with Journal(path, batch_rows=BATCH_ROWS) as journal:
         ship(journal, store, "demand", FixedClock(datetime.now(UTC)))
         assert journal.backlog().rows == 0

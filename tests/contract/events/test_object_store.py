@@ -94,14 +94,16 @@ def test_an_s3_address_has_a_bucket(versioned_bucket: str) -> None:
 
 def test_a_bucket_that_is_not_there_is_named(s3_environment: str) -> None:
     with pytest.raises(Unavailable, match="NoSuchBucket") as raised:
-        list(S3Store("s3://nobody-made-this").list("a/"))
-    assert "s3://nobody-made-this" in raised.value.where
+        list(S3Store("s3://missing-bucket").list("a/"))
+    assert "s3://missing-bucket" in raised.value.where
 
 
 def test_an_s3_that_is_away_is_unavailable(
     s3_environment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # the discard port: nobody listens
+    monkeypatch.setenv(
+        "AWS_ENDPOINT_URL", "http://127.0.0.1:9"
+    )  # the discard port: nothing listens
     with pytest.raises(Unavailable) as raised:
         list(S3Store("s3://bucket", connect_timeout_s=1).list("a/"))
     assert "127.0.0.1:9" in raised.value.where

@@ -77,7 +77,7 @@ def test_the_same_run_again_writes_nothing(ledger: SqlLedger) -> None:
     assert len(ledger.entries("demand")) == 2
 
 
-def test_a_lost_race_says_who_won(ledger: SqlLedger) -> None:
+def test_a_lost_race_names_the_winner(ledger: SqlLedger) -> None:
     ledger.append(move("a", None, "1"), 0)
     ledger.append(move("fast", "1", "2"), 1)
     with pytest.raises(StaleEvidenceError, match=r"entry 2 \(promotion of run fast.*champion is 2"):
@@ -182,8 +182,8 @@ def test_two_processes_on_a_fresh_database(url: str, ledger: SqlLedger) -> None:
             for racer in racers:
                 racer.stdin.write(f"{after}\n")
                 racer.stdin.flush()
-            said = sorted(racer.stdout.readline() for racer in racers)
-            assert said == ["lost\n", "lost\n", "won\n"], f"round {after}: {said}"
+            answers = sorted(racer.stdout.readline() for racer in racers)
+            assert answers == ["lost\n", "lost\n", "won\n"], f"round {after}: {answers}"
     finally:
         for racer in racers:
             racer.communicate(timeout=600)
@@ -193,7 +193,7 @@ def test_two_processes_on_a_fresh_database(url: str, ledger: SqlLedger) -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        "postgresql://nobody:secret@127.0.0.1:1/none",
+        "postgresql://unknown:secret@127.0.0.1:1/none",
         "sqlite:////dev/null/ledger.db",
         "mysql://x",
         "",

@@ -40,7 +40,7 @@ def test_the_database_itself_refuses_changes(
 
 
 def tamper(engine: sa.Engine, statement: sa.Executable) -> None:
-    """What somebody with all rights could do: take the guards away, write, put them back."""
+    """What an account with all rights could do: drop the guards, write, create them again."""
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("ALTER TABLE gauntlet_ledger DISABLE TRIGGER USER")

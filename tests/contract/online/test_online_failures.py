@@ -53,24 +53,24 @@ CALLS: list[Callable[[OnlineStore], object]] = [
 @pytest.mark.parametrize(
     "url", ["redis://:hush-hush@127.0.0.1:1/3", "redis://127.0.0.1:1/3?password=hush-hush"]
 )
-def test_no_server_is_said_with_its_address_and_without_its_password(
+def test_no_server_is_reported_with_its_address_and_without_its_password(
     call: Callable[[OnlineStore], object], url: str
 ) -> None:
-    with pytest.raises(Unavailable) as told:
+    with pytest.raises(Unavailable) as raised:
         call(store_at(url))
-    assert told.value.where == "redis://127.0.0.1:1/3"
-    assert "hush" not in str(told.value)
-    assert told.value.hint.startswith("start it")
+    assert raised.value.where == "redis://127.0.0.1:1/3"
+    assert "hush" not in str(raised.value)
+    assert raised.value.hint.startswith("start it")
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_file_that_cannot_be_made_is_said_with_its_path(
+def test_a_file_that_cannot_be_made_is_reported_with_its_path(
     call: Callable[[OnlineStore], object], tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(Unavailable) as told:
+    with pytest.raises(Unavailable) as raised:
         call(store_at(f"sqlite:///{tmp_path / 'file' / 'online.db'}"))
-    assert told.value.where == str(tmp_path / "file" / "online.db")
+    assert raised.value.where == str(tmp_path / "file" / "online.db")
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -78,9 +78,9 @@ def test_a_file_that_is_no_database_is_damaged(
     call: Callable[[OnlineStore], object], tmp_path: Path
 ) -> None:
     (tmp_path / "online.db").write_text("not what you think " * 100)
-    with pytest.raises(IntegrityError, match="cannot be read") as told:
+    with pytest.raises(IntegrityError, match="cannot be read") as raised:
         call(store_at(f"sqlite:///{tmp_path / 'online.db'}"))
-    assert "materialize again" in told.value.hint
+    assert "materialize again" in raised.value.hint
 
 
 def spoil_sqlite(url: str, column: str, content: bytes) -> None:
@@ -101,10 +101,10 @@ def test_a_state_that_is_none_of_ours_is_damaged(shared_url: str, content: bytes
     spoil = spoil_sqlite if shared_url.startswith("sqlite") else spoil_redis
     spoil(shared_url, "state", content)
     for call in (CALLS[0], CALLS[2], CALLS[3]):
-        with pytest.raises(IntegrityError, match="state of a stored view") as told:
+        with pytest.raises(IntegrityError, match="state of a stored view") as raised:
             call(store_at(shared_url))
-        assert VIEW in told.value.where
-        assert "materialize again" in told.value.hint
+        assert VIEW in raised.value.where
+        assert "materialize again" in raised.value.hint
 
 
 @pytest.mark.parametrize(
@@ -124,11 +124,11 @@ def test_a_row_that_is_none_of_ours_is_damaged_and_written_anew(
     store.write(state_at(0), [row(1)], (), replaces=None)
     spoil = spoil_sqlite if shared_url.startswith("sqlite") else spoil_redis
     spoil(shared_url, "row", content)
-    with pytest.raises(IntegrityError, match="a stored row") as told:
+    with pytest.raises(IntegrityError, match="a stored row") as raised:
         store.read(VIEW, [(1,)])
-    assert VIEW in told.value.where
-    assert "(1,)" in told.value.where
-    assert "--force" in told.value.hint
+    assert VIEW in raised.value.where
+    assert "(1,)" in raised.value.where
+    assert "--force" in raised.value.hint
     store.write(state_at(1), [row(1)], None, replaces=state_at(0))
     assert store.read(VIEW, [(1,)]).rows == (row(1),)
 
@@ -138,11 +138,11 @@ def test_a_row_or_state_of_a_newer_release_is_refused_by_name(shared_url: str) -
     store.write(state_at(0), [row(1)], (), replaces=None)
     spoil = spoil_sqlite if shared_url.startswith("sqlite") else spoil_redis
     spoil(shared_url, "row", b"\x02" + b"0" * 16 + b"[1]")
-    with pytest.raises(FormatError, match="a stored row was written by a newer release") as told:
+    with pytest.raises(FormatError, match="a stored row was written by a newer release") as raised:
         store.read(VIEW, [(1,)])
-    assert VIEW in told.value.where
-    assert "(1,)" in told.value.where
-    assert (told.value.got, told.value.wanted) == ("schema 2", "schema 1 or older")
+    assert VIEW in raised.value.where
+    assert "(1,)" in raised.value.where
+    assert (raised.value.got, raised.value.wanted) == ("schema 2", "schema 1 or older")
     with pytest.raises(FormatError, match="the state of a stored view"):
         state_of(state_text(state_at(0)).replace('"schema": 1', '"schema": 2'), VIEW)
 
@@ -153,12 +153,12 @@ def test_a_store_of_an_unknown_kind_is_refused(url: str) -> None:
         store_at(url)
 
 
-def test_a_port_that_is_none_is_refused_when_the_store_is_asked() -> None:
+def test_a_port_that_is_none_is_refused_when_the_store_is_used() -> None:
     with pytest.raises(SpecError, match="GAUNTLET_ONLINE_URL"):
         store_at("redis://host:many/0").views()
 
 
-def test_nothing_is_opened_before_it_is_asked(tmp_path: Path) -> None:
+def test_nothing_is_opened_before_it_is_used(tmp_path: Path) -> None:
     store_at(f"sqlite:///{tmp_path / 'deep' / 'online.db'}")
     store_at("redis://127.0.0.1:1/0")
     assert not list(tmp_path.iterdir())

@@ -60,7 +60,7 @@ def rows_of(hour: int) -> Iterator[OnlineRow]:
 
 
 def writer(url: str, hour: int, before: int, size: int = SIZE) -> subprocess.Popen[str]:
-    """A process that is ready to write when it is told to go."""
+    """A process that is ready to write and waits for a line."""
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER, url, str(hour), str(before), str(size)],
         stdin=subprocess.PIPE,
@@ -83,13 +83,13 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-def hours_seen(store: OnlineStore) -> tuple[int, set[int]]:
+def hours_observed(store: OnlineStore) -> tuple[int, set[int]]:
     """The hour that the state says, and all those that rows are of."""
     reading = store.read(VIEW, KEYS)
     assert reading.state is not None
-    seen = {int(str(row.values[0])) for row in reading.rows if row is not None}
+    observed = {int(str(row.values[0])) for row in reading.rows if row is not None}
     assert None not in reading.rows, "a row has vanished"
-    return (reading.state.as_of - T) // timedelta(hours=1), seen
+    return (reading.state.as_of - T) // timedelta(hours=1), observed
 
 
 @pytest.mark.slow
@@ -99,11 +99,13 @@ def test_one_of_many_processes_wins(shared_url: str) -> None:
     racers = {hour: writer(shared_url, hour, 0) for hour in (1, 2, 3)}
     for racer in racers.values():
         go(racer)
-    said = {hour: racer.communicate(timeout=600)[0].split()[-1] for hour, racer in racers.items()}
-    winners = [hour for hour, word in said.items() if word == "written"]
-    assert len(winners) == 1, said
-    assert sorted(said.values()) == ["superseded", "superseded", "written"]
-    assert hours_seen(store) == (winners[0], set(winners))
+    answers = {
+        hour: racer.communicate(timeout=600)[0].split()[-1] for hour, racer in racers.items()
+    }
+    winners = [hour for hour, word in answers.items() if word == "written"]
+    assert len(winners) == 1, answers
+    assert sorted(answers.values()) == ["superseded", "superseded", "written"]
+    assert hours_observed(store) == (winners[0], set(winners))
 
 
 @pytest.mark.slow
@@ -121,10 +123,10 @@ def test_a_writer_that_is_killed_has_changed_nothing_or_all(shared_url: str) -> 
         go(process)
         time.sleep(share * whole_s)
         kill(process)
-        hour, seen = hours_seen(store)
+        hour, observed = hours_observed(store)
         assert hour in (now, now + 1)
-        assert seen == {hour}, (
-            f"killed after {share:.0%} of a write: hour {hour} has rows of {seen}"
+        assert observed == {hour}, (
+            f"killed after {share:.0%} of a write: hour {hour} has rows of {observed}"
         )
         ends.append(hour == now + 1)
         now = hour
@@ -157,7 +159,7 @@ def test_what_a_killed_writer_made_known_and_did_not_move_is_read_and_moved(redi
             break
     else:
         pytest.fail("no writer was killed between its swap and its end")
-    assert hours_seen(store) == (now, {now})
+    assert hours_observed(store) == (now, {now})
     store.write(
         state_at(now + 1), [OnlineRow(KEYS[0], (9, "x"), T, T)], [KEYS[1]], replaces=state_at(now)
     )

@@ -36,7 +36,7 @@ def values(store: OnlineStore, *keys: Key, view: str = VIEW) -> list[tuple[Value
     return [None if row is None else row.values for row in store.read(view, keys).rows]
 
 
-def test_a_view_that_nobody_wrote_has_no_state_and_no_rows(store: OnlineStore) -> None:
+def test_a_view_that_was_never_written_has_no_state_and_no_rows(store: OnlineStore) -> None:
     reading = store.read(VIEW, [("s1",), ("s2",)])
     assert (store.state(VIEW), reading.state, reading.rows) == (None, None, (None, None))
     assert store.views() == ()
@@ -91,7 +91,7 @@ def test_a_change_leaves_the_other_rows_as_they_are(store: OnlineStore) -> None:
     assert reading.rows == (first[0], changed[0], None, first[3], changed[1])
 
 
-def test_who_is_gone_may_come_back(store: OnlineStore) -> None:
+def test_an_entity_that_is_gone_may_come_back(store: OnlineStore) -> None:
     store.write(state_at(), [row(("s1",), 1)], (), replaces=None)
     store.write(state_at(1), (), [("s1",)], replaces=state_at())
     assert values(store, ("s1",)) == [None]
@@ -114,7 +114,7 @@ def test_other_definitions_drop_what_was_stored(store: OnlineStore) -> None:
     assert store.state(VIEW) == other
 
 
-def test_whoever_a_whole_write_does_not_bring_is_dropped(opens: Opens) -> None:
+def test_an_entity_missing_from_a_whole_write_is_dropped(opens: Opens) -> None:
     store = opens()
     first = [row((f"s{i}",), i) for i in range(1200)]
     store.write(state_at(), first, (), replaces=None)
@@ -223,7 +223,7 @@ def test_a_reader_never_sees_two_materializations_at_once(opens: Opens) -> None:
     """Write g changes the rows of g's parity to g: what each row has follows from the state."""
     keys: list[Key] = [(f"s{i}",) for i in range(700)]
     opens().write(state_at(), [row(key, 0) for key in keys], (), replaces=None)
-    seen: list[int] = []
+    observed: list[int] = []
     wrong: list[Any] = []
     over = threading.Event()
 
@@ -239,7 +239,7 @@ def test_a_reader_never_sees_two_materializations_at_once(opens: Opens) -> None:
                 for i, found in enumerate(reading.rows)
                 if found is None or found.values != (of_parity[i % 2],)
             )
-            seen.append(now)
+            observed.append(now)
 
     readers = [threading.Thread(target=look) for _ in range(2)]
     for reader in readers:
@@ -251,7 +251,7 @@ def test_a_reader_never_sees_two_materializations_at_once(opens: Opens) -> None:
     over.set()
     for reader in readers:
         reader.join()
-    assert len(set(seen)) > 1, "the readers saw one state only: nothing was tried"
+    assert len(set(observed)) > 1, "the readers saw one state only: nothing was tried"
     assert not wrong, f"{len(wrong)} rows of another materialization than the state, {wrong[:3]}"
 
 
@@ -294,16 +294,16 @@ def test_values_come_back_as_they_were(
 @quick
 @given(st.lists(st.lists(parts, min_size=1, max_size=3).map(tuple), min_size=1, max_size=12))
 def test_every_key_finds_its_own_row(store: OnlineStore, keys: list[Key]) -> None:
-    """Keys are told apart by type as well: 1, 1.0, True and "1" are four entities."""
+    """Keys differ by type as well: 1, 1.0, True and "1" are four entities."""
     name = f"v{next(_numbers)}"
 
-    def told(key: Key) -> tuple[Any, ...]:
+    def reported(key: Key) -> tuple[Any, ...]:
         return tuple((type(part), part) for part in key)
 
-    wanted = {told(key): i for i, key in enumerate(keys)}
+    wanted = {reported(key): i for i, key in enumerate(keys)}
     rows = [row(key, i) for i, key in enumerate(keys)]
     store.write(state_at(view=name), rows, (), replaces=None)
-    assert values(store, *keys, view=name) == [(wanted[told(key)],) for key in keys]
+    assert values(store, *keys, view=name) == [(wanted[reported(key)],) for key in keys]
 
 
 def test_an_instant_is_one_key_in_every_zone_and_zero_has_no_sign(store: OnlineStore) -> None:

@@ -64,7 +64,7 @@ def test_a_model_loads_and_predicts_without_this_project(pack: Callable, tmp_pat
     np.testing.assert_allclose(classes[1], probability, rtol=1e-12)
 
 
-def test_a_package_says_what_it_needs_and_no_more(pack: Callable) -> None:
+def test_a_package_reports_what_it_needs_and_no_more(pack: Callable) -> None:
     packed = pack("regression")
     lines = (packed.folder / "requirements.txt").read_text().split()
     names = {line.split("==")[0] for line in lines}
@@ -165,7 +165,7 @@ def test_a_model_made_of_our_own_code_is_refused(
     assert list(tmp_path.iterdir()) == [], "a refused model leaves nothing behind"
 
 
-def test_a_model_that_skops_cannot_store_is_a_pickle_and_says_so(
+def test_a_model_that_skops_cannot_store_is_a_pickle_with_a_message(
     pack: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cannot(*_: object, **__: object) -> None:

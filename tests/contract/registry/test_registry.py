@@ -75,7 +75,7 @@ def test_a_run_cannot_register_another_model(
     assert len(registry.versions(model)) == 1
 
 
-def test_a_folder_that_is_not_what_the_registration_says_is_refused(
+def test_a_folder_that_is_not_what_was_registered_is_refused(
     registry: Registry, model: str, pack: Callable, registration: Make
 ) -> None:
     with pytest.raises(IntegrityError, match="recorded content"):
@@ -159,15 +159,15 @@ def test_two_writers_at_once_both_come_to_their_end(
     registry.register(registration("r1", model), pack("regression").folder)
     turns = 300 if isinstance(registry, FolderRegistry) else 10  # a database is slower to meet in
 
-    def write(who: int) -> None:
+    def write(entity: int) -> None:
         for turn in range(turns):
             registry.set_alias(model, "challenger", "1")
-            registry.tag(model, "1", "note", f"{who}, {turn}")
+            registry.tag(model, "1", "note", f"{entity}, {turn}")
 
     with ThreadPoolExecutor(2) as both:
         list(both.map(write, range(2)))
     assert registry.alias(model, "challenger") == "1"
-    assert registry.tags(model, "1")["note"] in [f"{who}, {turns - 1}" for who in range(2)]
+    assert registry.tags(model, "1")["note"] in [f"{entity}, {turns - 1}" for entity in range(2)]
 
 
 def test_only_the_live_lineage_may_serve(
@@ -316,7 +316,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     assert path.read_bytes() == b"no database" * 1000, "it was written to"
 
 
-def test_a_server_that_is_away_is_unavailable_and_said_so(
+def test_a_server_that_is_away_is_unavailable_and_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")

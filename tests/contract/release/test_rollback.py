@@ -55,7 +55,7 @@ def test_a_rollback_never_restores_a_version_that_was_rolled_back(home: Home, fi
     home.check(first)
 
 
-def test_a_rollback_takes_back_a_move_by_hand_that_nobody_had_seen_yet(
+def test_a_rollback_takes_back_a_move_by_hand_that_was_not_reconciled_yet(
     home: Home, first: str
 ) -> None:
     second = home.register("run-2")
@@ -70,7 +70,7 @@ def test_a_rollback_takes_back_a_move_by_hand_that_nobody_had_seen_yet(
     home.check(third)
 
 
-def test_a_rollback_that_was_killed_is_finished_by_asking_again(home: Home, first: str) -> None:
+def test_a_rollback_that_was_killed_is_finished_by_running_it_again(home: Home, first: str) -> None:
     second, third = home.register("run-2"), home.register("run-3")
     home.promote(inputs("run-2", second, first))
     home.promote(inputs("run-3", third, second))
@@ -89,9 +89,7 @@ def test_a_rollback_that_was_killed_is_finished_by_asking_again(home: Home, firs
     home.check(second)
 
 
-def test_a_registry_of_somebody_else_is_no_move_by_hand(
-    home: Home, first: str, tmp_path: Path
-) -> None:
+def test_a_foreign_registry_is_no_move_by_hand(home: Home, first: str, tmp_path: Path) -> None:
     """Where GAUNTLET_MLFLOW_URI is missing, an empty registry in the home is what answers."""
     before = home.ledger.entries("demand")
     right, home.registry = home.registry, FolderRegistry(tmp_path / "another")

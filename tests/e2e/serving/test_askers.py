@@ -39,32 +39,34 @@ def night(pharmacy: Pharmacy, how: str) -> tuple[Floats, World, SettableClock]:
     world, clock = World(SCALE, SEED), SettableClock(SECOND)
     settings = pharmacy.settings.model_copy(update={"serve_models": "demand"})
     over: OpenForecastClient = http_clients(partial(service_here, settings, clock))
-    asking = {"over_http": over, "in_batch": batch_client}[how]
+    clients = {"over_http": over, "in_batch": batch_client}[how]
     parts = connect(pharmacy.settings, clock=clock)
-    with asking(world, "demand", parts.simulation, clock) as asker:
-        said = asker.forecast(NIGHT)
-    return said, world, clock
+    with clients(world, "demand", parts.simulation, clock) as asker:
+        answers = asker.forecast(NIGHT)
+    return answers, world, clock
 
 
 @pytest.mark.parametrize("how", ASKERS)
 def test_every_pair_that_sells_has_a_forecast_and_every_forecast_is_in_the_log(
     pharmacy: Pharmacy, how: str
 ) -> None:
-    said, world, clock = night(pharmacy, how)
+    answers, world, clock = night(pharmacy, how)
     people = world.population
-    assert said.shape == (len(people.pharmacies), len(people.medicines))
+    assert answers.shape == (len(people.pharmacies), len(people.medicines))
     assert clock.now() == SECOND + SHIPPED_AT
     sells = world.prescriptions(NIGHT) > 0
-    assert not np.isnan(said[sells]).any()
+    assert not np.isnan(answers[sells]).any()
     rows = logged_rows(LocalStore(Path(pharmacy.store)))
-    assert len(rows) == np.isfinite(said).sum() > 50, "one answer for each forecast, and no other"
+    assert len(rows) == np.isfinite(answers).sum() > 50, (
+        "one answer for each forecast, and no other"
+    )
     for row in rows:
         entity = json.loads(row["entity"])
         place = (
             people.pharmacies.index(entity["pharmacy"]),
             people.medicines.index(entity["medicine"]),
         )
-        assert said[place] == row["prediction"], entity
+        assert answers[place] == row["prediction"], entity
         assert SECOND <= parse_instant(row["decided_at"].isoformat()) <= SECOND + SHIPPED_AT
 
 

@@ -205,7 +205,7 @@ def redis() -> Iterator[tuple[servers.Server, str]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_redis_is_killed_and_callers_are_told_to_come_again(
+def test_redis_is_killed_and_callers_get_503(
     pharmacy: Pharmacy, redis: tuple[servers.Server, str], tmp_path: Path
 ) -> None:
     """No answer without features that are there: 503 until it is back. It is back empty."""
@@ -228,10 +228,12 @@ def test_redis_is_killed_and_callers_are_told_to_come_again(
         refused = 'gauntlet_rejected_total{model="demand",reason="unavailable"}'
         wait_until(lambda: service.measured(refused) > 30, "the metrics do not say what is refused")
         server.start()
-        wait_until(lambda: service.predict(POINT)[0] == 200, "Redis is back and nobody is answered")
+        wait_until(
+            lambda: service.predict(POINT)[0] == 200, "Redis is back and no request is answered"
+        )
         _, empty = service.predict(POINT)
-        (said,) = empty["predictions"]
-        assert set(said["freshness_s"].values()) == {None}, "it does not say that features lack"
+        (answers,) = empty["predictions"]
+        assert set(answers["freshness_s"].values()) == {None}, "it does not say that features lack"
         fill()
         _, again = service.predict(POINT)
         report = load.stop()

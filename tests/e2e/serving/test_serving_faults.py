@@ -62,7 +62,7 @@ def _pid(process: object) -> int:
     return int(process.pid)  # type: ignore[attr-defined]
 
 
-def test_a_killed_service_loses_and_doubles_nothing_and_leaves_nobody_behind(
+def test_a_killed_service_loses_and_doubles_nothing_and_leaves_no_process(
     pharmacy: Pharmacy, tmp_path: Path
 ) -> None:
     """First its first process alone, whose workers end by themselves; then all at once."""
@@ -96,7 +96,7 @@ def test_an_operators_stop_answers_ships_and_leaves_nothing(
     """One worker, which is no other case than many; the folder of its counts is in ``tmp_path``."""
     options, hour = ("--workers", "1", "--every"), "3600"
     with serving(pharmacy, *options, hour, TMPDIR=str(tmp_path)) as service:
-        told = [service.predict(POINT)[1]["predictions"][0]["request_id"] for _ in range(3)]
+        reported = [service.predict(POINT)[1]["predictions"][0]["request_id"] for _ in range(3)]
         taken = pharmacy.cli("serve", "demand", "--port", str(service.port))
         assert taken.code == 2, taken.err
         assert "Address already in use" in taken.err
@@ -106,10 +106,10 @@ def test_an_operators_stop_answers_ships_and_leaves_nothing(
         assert service.process.returncode == 0, "a service manager takes it for a crash"
     assert not list(tmp_path.glob("gauntlet-metrics-*"))
     shipped = {row["request_id"] for row in logged_rows(LocalStore(Path(pharmacy.store)))}
-    assert set(told) <= shipped, "the last answers wait for the next service"
+    assert set(reported) <= shipped, "the last answers wait for the next service"
 
 
-def test_who_cannot_start_says_so(pharmacy: Pharmacy) -> None:
+def test_a_service_that_cannot_start_reports_it(pharmacy: Pharmacy) -> None:
     unknown = pharmacy.cli("serve", "demnad")
     assert (unknown.code, "there is no model 'demnad'" in unknown.err) == (2, True), unknown.err
     publish_plan("demand", connect(pharmacy.settings).publishing)
@@ -117,7 +117,7 @@ def test_who_cannot_start_says_so(pharmacy: Pharmacy) -> None:
     assert (online.code, "GAUNTLET_ONLINE_URL" in online.err) == (2, True), online.err
     journal = journal_path(pharmacy.home, "demand")
     journal.parent.mkdir(exist_ok=True)
-    journal.write_text("no database, but long enough that nobody takes it for an empty one" * 9)
+    journal.write_text("no database, but long enough not to pass for an empty one" * 9)
     broken = pharmacy.cli("serve", "demand", "--port", str(free_port()))
     assert broken.code == 4, "one worker after the other would have died of it"
     assert "the prediction journal is no sound database" in broken.err

@@ -82,16 +82,18 @@ def test_a_registered_version_is_compiled(pharmacy: Pharmacy) -> None:
     loaded = load_for_serving(plan.champion)
     assert loaded.is_compiled, "the project's own form of pipeline answers without data frames"
     findings = read_findings(Path(plan.champion.folder))
-    [said] = [one for one in findings if one.name == NAME]
-    assert (said.verdict, said.value) == ("pass", 0.0), said.reason
+    [answers] = [one for one in findings if one.name == NAME]
+    assert (answers.verdict, answers.value) == ("pass", 0.0), answers.reason
     parts = connect(pharmacy.settings)
     [entry] = [one for one in parts.ledger.entries("demand") if one.candidate == "1"]
     assert NAME in [finding.name for finding in entry.findings], "the reviewer saw it"
 
 
-@pytest.mark.parametrize(("said", "compiles"), [("fail", False), ("no_data", False), (None, True)])
+@pytest.mark.parametrize(
+    ("answers", "compiles"), [("fail", False), ("no_data", False), (None, True)]
+)
 def test_what_registration_found_decides_the_form(
-    pharmacy: Pharmacy, said: str | None, compiles: bool
+    pharmacy: Pharmacy, answers: str | None, compiles: bool
 ) -> None:
     """None: a version from before registration asked, whose forms are compared when it loads."""
     champion = publish_plan("demand", connect(pharmacy.settings).publishing).champion
@@ -99,9 +101,9 @@ def test_what_registration_found_decides_the_form(
     example = [dict.fromkeys(as_registered.spec.feature_names)]
     path = Path(champion.folder) / EVIDENCE / "findings.json"
     saved = json.loads(path.read_text())
-    saved["findings"] = [one for one in saved["findings"] if one["name"] != NAME or said]
+    saved["findings"] = [one for one in saved["findings"] if one["name"] != NAME or answers]
     for one in saved["findings"]:
-        one["verdict"] = said if one["name"] == NAME else one["verdict"]
+        one["verdict"] = answers if one["name"] == NAME else one["verdict"]
     path.write_text(json.dumps(saved))
     other = champion.model_copy(update={"content": content_digest(Path(champion.folder))})
     loaded = load_for_serving(other)

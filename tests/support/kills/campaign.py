@@ -313,7 +313,8 @@ def run_campaign(
         scenarios: commands by the name of their scenario.
         report: called with each trial.
     """
-    chance, trials = random.Random(seed), []
+    chance = random.Random(seed)
+    trials: list[Trial] = []
     with running_server(folder) as server:
         twins = [
             twin

@@ -116,7 +116,7 @@ def test_a_folder_appears_whole(tmp_path: Path) -> None:
     assert contents_of(tmp_path) == {"versions/1/model": "m", "versions/1/facts": "f"}
 
 
-def test_a_folder_is_not_replaced_unless_asked(tmp_path: Path) -> None:
+def test_a_folder_is_not_replaced_unless_requested(tmp_path: Path) -> None:
     write_folder(tmp_path / "1", model="old")
     with pytest.raises(FileExistsError, match="1"), atomic_folder(tmp_path / "1") as draft:
         write_folder(draft, model="new")

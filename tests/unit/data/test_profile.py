@@ -40,7 +40,7 @@ def test_span_and_missing_values(
     assert facts.missing_share["shop"] == 0
 
 
-def test_repeated_and_contradicting_events_are_told_apart(
+def test_repeated_and_contradicting_events_are_distinguished(
     sales_rows: Rows, sales_model: Callable[..., ModelSpec], tmp_path: Path
 ) -> None:
     contradiction = sales_rows([4], price=pa.array([99.0]), late_h=9)
@@ -54,7 +54,7 @@ def test_repeated_and_contradicting_events_are_told_apart(
     assert (facts.rows, facts.repeated, facts.contradicting) == (14, 3, 1)
 
 
-def test_without_an_id_nothing_can_be_said_about_duplicates(
+def test_without_an_id_nothing_can_be_reported_about_duplicates(
     sales_rows: Rows, sales_model: Callable[..., ModelSpec], tmp_path: Path
 ) -> None:
     facts = _facts([sales_rows(range(3))], sales_model(id=[]), tmp_path)

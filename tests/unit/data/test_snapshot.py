@@ -46,7 +46,9 @@ def _put(store: LocalStore, key: str, table: pa.Table) -> None:
     pq.write_table(table, path)
 
 
-def test_a_store_without_the_stream_says_what_it_looked_for(take: Callable[..., Snapshot]) -> None:
+def test_a_store_without_the_stream_reports_what_it_looked_for(
+    take: Callable[..., Snapshot],
+) -> None:
     with pytest.raises(DataError, match="'sales' has no object") as raised:
         take()
     assert "sales/dt=YYYY-MM-DD/" in raised.value.wanted

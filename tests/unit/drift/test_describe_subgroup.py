@@ -43,7 +43,7 @@ def test_a_planted_group_is_named(orders: pd.DataFrame, planted: str, words: str
     assert describe_subgroup(orders, picked, {str(name): str(name) for name in orders}) == words
 
 
-def test_a_rule_that_misses_some_and_includes_others_says_how_many(orders: pd.DataFrame) -> None:
+def test_a_rule_that_misses_some_and_includes_others_reports_how_many(orders: pd.DataFrame) -> None:
     rng = np.random.default_rng(2)
     chance = np.where(orders["quantity"] > 90, 0.8, 0.02)
     words = describe_subgroup(orders, rng.random(ROWS) < chance, {"quantity": "packs"})

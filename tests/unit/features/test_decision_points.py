@@ -34,7 +34,7 @@ def test_grid_makes_no_point_after_as_of_nor_for_a_nameless_entity(frame_of: Fra
     assert frame_of(declare(points=GRID), [{"t": 1, "shop": None}], 200) == []
 
 
-def test_grid_of_weeks_stands_on_mondays(frame_of: Frame) -> None:
+def test_grid_of_weeks_is_on_mondays(frame_of: Frame) -> None:
     weekly = declare(points=GRID | {"every": "7d", "offset": "6h", "active_for": "14d"})
     assert hours(frame_of(weekly, [{"t": 7}], 1000)) == [7 * 24 + 6, 14 * 24 + 6]
 
@@ -74,14 +74,14 @@ def test_aggregate_label_waits_for_horizon_and_delay(
     assert [row["matured_at"] for row in rows] == [at(54 + 24 * n) for n in range(len(rows))]
 
 
-@pytest.mark.parametrize(("empty", "told"), [(0.0, 0.0), (None, None), (-1.0, -1.0)])
+@pytest.mark.parametrize(("empty", "reported"), [(0.0, 0.0), (None, None), (-1.0, -1.0)])
 @pytest.mark.parametrize("aggregate", ["sum", "count", "mean", "max"])
 def test_label_of_a_horizon_without_events(
-    frame_of: Frame, aggregate: str, empty: float | None, told: float | None
+    frame_of: Frame, aggregate: str, empty: float | None, reported: float | None
 ) -> None:
     column = None if aggregate == "count" else "amount"
     spec = declare(label=label(aggregate=aggregate, column=column, empty=empty))
-    assert frame_of(spec, [{"t": 1, "amount": 9.0}], 54)[0]["label"] == told
+    assert frame_of(spec, [{"t": 1, "amount": 9.0}], 54)[0]["label"] == reported
 
 
 def test_later_event_is_strictly_later_and_within_the_horizon(frame_of: Frame) -> None:
@@ -111,7 +111,7 @@ def test_later_event_without_a_value_is_passed_over(frame_of: Frame) -> None:
     assert frame_of(spec, sales, 100)[0]["label"] == "b"
 
 
-def test_own_row_label_counts_only_when_told_in_time(frame_of: Frame) -> None:
+def test_own_row_label_counts_only_when_known_in_time(frame_of: Frame) -> None:
     own = {"kind": "own_row", "column": "won", "known_at": "told_at"}
     spec = declare(points=EVENT, label=own | {"horizon": "10h", "delay": "2h"})
     sales = [

@@ -62,9 +62,9 @@ def test_requests_at_decision_points_have_their_features_and_labels(
 ) -> None:
     declared = spec(serving=serving)
     frame = build_frame(declared.frame, streams, AS_OF)
-    asked = frame.select(*KEYS, "decision_time")
+    requested = frame.select(*KEYS, "decision_time")
     pd.testing.assert_frame_equal(
-        rows(logged_frame(declared.frame, streams, asked, AS_OF)), rows(frame)
+        rows(logged_frame(declared.frame, streams, requested, AS_OF)), rows(frame)
     )
 
 
@@ -72,9 +72,9 @@ def test_a_request_between_decision_points_sees_what_is_known_at_its_instant(
     streams: dict[str, ibis.Table],
 ) -> None:
     # From Tuesday 13:30 on, three days back: Saturday's evening, then Sunday to Tuesday noon.
-    asked = START + 8 * DAY + timedelta(hours=13, minutes=30)
+    requested = START + 8 * DAY + timedelta(hours=13, minutes=30)
     requests = pd.DataFrame(
-        {"pharmacy": ["one", "nowhere"], "medicine": "ramipril", "decision_time": asked}
+        {"pharmacy": ["one", "nowhere"], "medicine": "ramipril", "decision_time": requested}
     )
     found = rows(logged_frame(spec().frame, streams, ibis.memtable(requests), AS_OF))
     by_shop: Any = found.set_index("pharmacy")

@@ -22,7 +22,7 @@ SALES = [
 ]
 GRID = {"kind": "grid", "stream": "sales", "keys": ["shop"], "every": "6h"}
 EVENTS = {"kind": "event", "stream": "sales", "keys": ["shop"]}
-ASKED = [
+REQUESTED = [
     window("sum", "amount", "1d"),
     window("count", None, "12h"),
     window("last", "amount", "2d"),
@@ -31,12 +31,12 @@ ASKED = [
 ]
 
 
-def moved(spec: ModelSpec, asked: pd.DataFrame, *hours: float) -> pd.DataFrame:
+def moved(spec: ModelSpec, requested: pd.DataFrame, *hours: float) -> pd.DataFrame:
     feature = movable(spec, "it")
     assert feature is not None
     shifts = [timedelta(hours=one) for one in hours]
     found = shifted_feature(
-        spec, feature, {"sales": table(SALES)}, AS_OF, ibis.memtable(asked), shifts
+        spec, feature, {"sales": table(SALES)}, AS_OF, ibis.memtable(requested), shifts
     )
     order = ["decision_time", "shop", SHIFT]
     return found.to_pandas().drop_duplicates(order).sort_values(order, ignore_index=True)
@@ -50,7 +50,7 @@ def framed(spec: ModelSpec) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("points", [GRID, EVENTS], ids=["grid", "events"])
-@pytest.mark.parametrize("feature", ASKED, ids=lambda one: one["aggregate"])
+@pytest.mark.parametrize("feature", REQUESTED, ids=lambda one: one["aggregate"])
 def test_not_shifted_is_the_frames_own_value(
     feature: dict[str, Any], points: dict[str, Any]
 ) -> None:
@@ -60,7 +60,7 @@ def test_not_shifted_is_the_frames_own_value(
     pd.testing.assert_series_equal(found["it"], rows["it"], check_dtype=False)
 
 
-@pytest.mark.parametrize("feature", ASKED, ids=lambda one: one["aggregate"])
+@pytest.mark.parametrize("feature", REQUESTED, ids=lambda one: one["aggregate"])
 def test_shifted_by_steps_of_the_grid_is_the_value_of_another_point(
     feature: dict[str, Any],
 ) -> None:
@@ -82,8 +82,8 @@ def test_shifts_start_from_what_production_could_read() -> None:
     spec = declare(features=[window("sum", "amount", "1d")], points=GRID, serving={"every": "1d"})
     plain = framed(declare(features=[window("sum", "amount", "1d")], points=GRID))
     there = plain.set_index(["shop", "decision_time"])["it"]
-    asked = pd.DataFrame({"shop": ["a"], "decision_time": pd.to_datetime([at(56)])})
-    found = moved(spec, asked, -6, 0).set_index(SHIFT)["it"]
+    requested = pd.DataFrame({"shop": ["a"], "decision_time": pd.to_datetime([at(56)])})
+    found = moved(spec, requested, -6, 0).set_index(SHIFT)["it"]
     six = -6 * 3_600_000_000
     assert found[0] == there["a", pd.Timestamp(at(48))]
     assert found[six] == there["a", pd.Timestamp(at(42))]
@@ -92,6 +92,6 @@ def test_shifts_start_from_what_production_could_read() -> None:
 def test_parts_of_the_time_move_with_it_and_attributes_do_not() -> None:
     hour = {"kind": "calendar", "name": "it", "part": "hour", "zone": "Europe/Paris"}
     spec = declare(features=[{"kind": "attribute", "name": "shop"}, hour], points=GRID)
-    asked = pd.DataFrame({"shop": ["a"], "decision_time": pd.to_datetime([at(30)])})
-    assert moved(spec, asked, -2, 0)["it"].tolist() == [5, 7]
+    requested = pd.DataFrame({"shop": ["a"], "decision_time": pd.to_datetime([at(30)])})
+    assert moved(spec, requested, -2, 0)["it"].tolist() == [5, 7]
     assert movable(spec, "shop") is None

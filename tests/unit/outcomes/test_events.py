@@ -29,7 +29,7 @@ SOLD = [
     ("p1", 3.0, 30.0),  # known after the instant as of which it is asked
     ("p2", 2.5, 2.6),  # on the day of its first answer
     ("p2", 3.5, 9.0),
-    ("p3", 3.5, 9.0),  # nobody in an arm
+    ("p3", 3.5, 9.0),  # in no arm
 ]
 
 
@@ -78,7 +78,7 @@ def test_an_event_that_several_entities_share_is_one_of_each() -> None:
     assert late(shared) == [(0, 1, 1, 2), (0, 2, 0, 1), (0, 3, 2, 2), (1, 3, 2, 2)]
 
 
-def test_where_no_event_is_of_an_entity_nothing_is_said() -> None:
+def test_where_no_event_is_of_an_entity_nothing_is_reported() -> None:
     spec = declared("absolute_error")
     strange = spec.label.model_copy(update={"by": ("kind",)})
     own = OwnRowLabel(kind="own_row", column="quantity", known_at="at", horizon=timedelta(days=7))

@@ -60,11 +60,11 @@ def test_stages_and_arms_are_those_of_serving() -> None:
         (48.5, 0, 0.1, Verdict.PASS),  # a process had not seen the second stage yet
         (47, 2, 0.3, Verdict.PASS),  # decided as of before it, answered after it
         (0.5, 0, 0.0, Verdict.PASS),  # nor the first
-        (60, 0, 0.1, Verdict.FAIL),  # half a day later somebody still serves the first
+        (60, 0, 0.1, Verdict.FAIL),  # half a day later the first is still served
         (24, 0, 0.3, Verdict.FAIL),  # a stage that had not begun
     ],
 )
-def test_an_answer_follows_a_share_that_stood(
+def test_an_answer_follows_a_past_share(
     hours: float, late: float, share: float, wanted: Verdict
 ) -> None:
     assert verdict(answered(hours, late=late, share=share)) is wanted

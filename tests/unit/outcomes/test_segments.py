@@ -22,7 +22,7 @@ ENTITIES = pd.DataFrame(
     [("p1", "m1"), ("p2", "m1"), ("p3", "m1"), ("p4", "m1")], columns=["pharmacy", "medicine"]
 )
 # pharmacy, kind, days from the canary's start until it happened and until it was known
-SAID = [
+ANSWERS = [
     ("p1", "community", -30, -29),
     ("p1", "hospital", -3, -2),  # the newest that was known when it began
     ("p1", "online", -1, 2),  # happened before it and became known later
@@ -36,7 +36,7 @@ SAID = [
 COLUMNS = ["pharmacy", "kind", "event_time", "known_time"]
 
 
-def source(*segments: dict[str, Any], rows: list[tuple[Any, ...]] = SAID) -> MetricSource:
+def source(*segments: dict[str, Any], rows: list[tuple[Any, ...]] = ANSWERS) -> MetricSource:
     rollout = copy.deepcopy(ROLLOUT)
     rollout["canary"]["segments"] = list(segments)
     spec = ModelSpec.model_validate(declaration(RICH, rollout=rollout))
@@ -70,11 +70,11 @@ def test_nothing_that_came_after_the_start_moves_anybody() -> None:
 
 def test_the_order_of_rows_does_not_matter() -> None:
     declared = kind("hospital", "community")
-    tie = [*SAID, ("p4", "hospital", -3, -2), ("p4", "community", -3, -2)]
+    tie = [*ANSWERS, ("p4", "hospital", -3, -2), ("p4", "community", -3, -2)]
     assert members(source(declared, rows=tie)) == members(source(declared, rows=tie[::-1]))
 
 
-def test_a_key_says_it_by_itself_and_a_segment_may_be_of_a_guardrail() -> None:
+def test_a_key_needs_no_event_and_a_segment_may_be_of_a_guardrail() -> None:
     declared = {"column": "pharmacy", "values": ["p4", "p 9"], "metric": "error_share"}
     found = members(source({**declared, "margin": 0.1}))
     assert list(found.values()) == [["p4"], []]

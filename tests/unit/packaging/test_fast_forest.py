@@ -22,7 +22,7 @@ LABEL = np.nan_to_num(MATRIX[:, 0]) ** 2 + (np.nan_to_num(MATRIX[:, 1]) % 5)
 ODD = np.array([[1e300, 7.0, -1e300, np.nan], [0.0, 1e6, 0.0, 0.0], [np.nan] * 4])
 
 
-def said(estimator: Any, matrix: np.ndarray) -> np.ndarray:
+def answers(estimator: Any, matrix: np.ndarray) -> np.ndarray:
     classes = hasattr(estimator, "predict_proba")
     return estimator.predict_proba(matrix)[:, 1] if classes else estimator.predict(matrix)
 
@@ -52,18 +52,18 @@ def test_it_is_the_same_to_the_last_bit(trees: int, categories: list[int] | None
         ),
     ):
         estimator.fit(rows, LABEL)
-        for asked in (rows, ODD, rows[:1]):
-            assert np.array_equal(by_forest(estimator, asked), said(estimator, asked))
+        for requested in (rows, ODD, rows[:1]):
+            assert np.array_equal(by_forest(estimator, requested), answers(estimator, requested))
     both = HistGradientBoostingClassifier(max_iter=trees, categorical_features=categories)
     both.fit(rows, LABEL > 2)
-    assert np.array_equal(by_forest(both, rows), said(both, rows))
+    assert np.array_equal(by_forest(both, rows), answers(both, rows))
 
 
 def test_many_rows_go_in_parts() -> None:
     estimator = HistGradientBoostingRegressor(max_iter=100).fit(MATRIX, LABEL)
     many = np.tile(MATRIX, (5, 1))
     assert len(many) * 100 > 2 * MOST_WALKS, "else there is but one part"
-    assert np.array_equal(by_forest(estimator, many), said(estimator, many))
+    assert np.array_equal(by_forest(estimator, many), answers(estimator, many))
 
 
 def test_what_is_of_another_form_has_no_forest() -> None:

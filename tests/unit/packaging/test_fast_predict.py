@@ -83,7 +83,7 @@ def test_what_is_not_of_the_known_form_is_left_as_it_is() -> None:
     assert compiled(pipeline, TEXTS, NAMES) is None
 
 
-def test_a_difference_in_the_last_bit_is_seen() -> None:
+def test_a_difference_in_the_last_bit_is_detected() -> None:
     rows: list[Row] = [{"shop": "a", "age": 1.0, "sold": 1.0}]
 
     def one(rows: Sequence[Row]) -> np.ndarray:

@@ -76,7 +76,7 @@ def test_challenger_and_control_get_the_same_exact_share(share: float) -> None:
 
 
 def test_two_rollouts_divide_independently_of_each_other() -> None:
-    """A salt of its own: whoever was in an arm last time is as likely in any arm this time."""
+    """A salt of its own: an entity of any arm last time is as likely in any arm this time."""
     first, second = (Allocation(salt=salt, share=0.3) for salt in ("spring", "autumn"))
     pairs = Counter((arm_of(shop, first), arm_of(shop, second)) for shop in SHOPS)
     shares = {Arm.CHALLENGER: 0.3, Arm.CONTROL: 0.3, Arm.CHAMPION: 0.4}

@@ -1,4 +1,4 @@
-"""The journal: acknowledged is durable, bounds are kept, failures are named, nobody waits alone."""
+"""The journal: acknowledged is durable, bounds are kept, failures are named, waits are shared."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_write_ahead_log_waits_for_the_disk_at_every_commit(tmp_path: Path) 
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,), "2 is FULL"
 
 
-def test_no_caller_clears_the_write_ahead_log_while_somebody_ships(tmp_path: Path) -> None:
+def test_no_caller_clears_the_write_ahead_log_while_the_log_is_shipped(tmp_path: Path) -> None:
     path = tmp_path / "demand.db"
     wal = Path(f"{path}-wal")
     with Journal(path) as worker, Journal(path) as shipper:
@@ -225,7 +225,7 @@ FULL_DISK = """
 """
 
 
-def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_loses_nothing(tmp_path: Path) -> None:
     script = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(FULL_DISK), str(tmp_path / "demand.db")],
         capture_output=True,

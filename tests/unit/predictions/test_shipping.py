@@ -126,7 +126,7 @@ def test_a_store_that_is_away_keeps_rows_until_it_is_back(
 def test_a_snapshot_that_was_taken_does_not_change_when_rows_arrive_late(
     journal: Journal, store: LocalStore, snapshot: Callable[[datetime], Snapshot]
 ) -> None:
-    """Answered at noon, in the store at three: nobody who stood between read it, or ever will."""
+    """Answered at noon, in the store at three: a reader as of between never sees it."""
     journal.append([make_prediction("before")])
     ship(journal, store, "demand", FixedClock(NOON))
     journal.append([make_prediction("late", NOON + timedelta(minutes=5))])
@@ -140,7 +140,7 @@ def test_a_snapshot_that_was_taken_does_not_change_when_rows_arrive_late(
     assert snapshot(after + LEAD).streams[LOG].rows == 2
 
 
-def test_a_batch_that_waited_over_midnight_is_found_by_those_who_may_see_it(
+def test_a_batch_that_waited_over_midnight_is_found_by_readers_of_both_days(
     journal: Journal, store: LocalStore, snapshot: Callable[[datetime], Snapshot]
 ) -> None:
     journal.append([make_prediction("a")])
@@ -215,7 +215,7 @@ def test_two_shippers_at_once_write_each_row_once(tmp_path: Path, store: LocalSt
 
 
 class Overtaken(LocalStore):
-    """Somebody else's turn comes just before the first write."""
+    """Another process's turn comes just before the first write."""
 
     def __init__(self, folder: Path, turn: Callable[[], int]) -> None:
         super().__init__(folder)

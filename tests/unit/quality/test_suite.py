@@ -69,8 +69,8 @@ def parts(connection: Any = None) -> ibis.Table:
 
 
 def envelope(table: ibis.Table, **changed: Any) -> dict[str, Any]:
-    asked: dict[str, Any] = {"declaration": PARTS, "window": WINDOW, **changed}
-    return envelope_suite(table, name="parts.envelope", stream="parts", **asked)
+    requested: dict[str, Any] = {"declaration": PARTS, "window": WINDOW, **changed}
+    return envelope_suite(table, name="parts.envelope", stream="parts", **requested)
 
 
 def suite_file(folder: Path, *expectations: dict[str, Any]) -> Path:
@@ -84,7 +84,7 @@ def expect(kind: str, stream: str = "dispensing", **kwargs: Any) -> dict[str, An
 
 
 @pytest.mark.parametrize(
-    ("expectation", "said"),
+    ("expectation", "answers"),
     [
         (expect("expect_column_values_to_be_betwen", column="price"), "to_be_between"),
         (expect("expect_column_to_exist", column="qantity"), "did you mean ['quantity']"),
@@ -95,14 +95,14 @@ def expect(kind: str, stream: str = "dispensing", **kwargs: Any) -> dict[str, An
     ],
 )
 def test_a_mistake_in_a_suite_is_named_with_file_and_place(
-    expectation: dict[str, Any], said: str, spec: ModelSpec, tmp_path: Path
+    expectation: dict[str, Any], answers: str, spec: ModelSpec, tmp_path: Path
 ) -> None:
     path = suite_file(tmp_path, expect("expect_column_to_exist", column="price"), expectation)
     with pytest.raises(SpecError) as caught:
         load_suite(path, spec, expectation_mistakes)
     message = str(caught.value)
     assert f"{path}: expectations[1]" in message, message
-    assert said in message, message
+    assert answers in message, message
 
 
 def test_a_missing_or_unreadable_suite_is_named(spec: ModelSpec, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ class _Broken:
         )
 
 
-def test_a_broken_check_is_inconclusive_and_says_why() -> None:
+def test_a_broken_check_is_inconclusive_and_gives_a_reason() -> None:
     (finding,) = one(
         [{"quantity": 1.0}], expect("expect_column_values_to_be_json_parseable", column="region")
     )

@@ -124,20 +124,20 @@ NO_CHAMPION = {"champion": None, "champion_at_decision": None}
             )
         ),
         pytest.param(
-            findings(CHALLENGE), {"review": "required"}, "await_review", id="nobody has looked"
+            findings(CHALLENGE), {"review": "required"}, "await_review", id="no approval yet"
         ),
         pytest.param(
             findings(CHALLENGE, contract="fail"),
             {"review": "required"},
             "reject",
-            id="nobody is asked about a failure",
+            id="no approval is requested for a failure",
         ),
     ],
 )
 def test_the_table(found: tuple[Finding, ...], changed: dict[str, Any], outcome: str) -> None:
     decision = decide(found, facts(**changed))
     assert decision.outcome == outcome, decision.reasons
-    assert decision.reasons, "a decision without a reason helps nobody"
+    assert decision.reasons, "a decision has no reason"
 
 
 def approval(evidence: str, approved: bool = True) -> Approval:
@@ -146,9 +146,9 @@ def approval(evidence: str, approved: bool = True) -> Approval:
 
 
 def test_an_approval_moves_only_the_evidence_it_was_given_for() -> None:
-    asked = facts(review="required")
-    evidence = decide(findings(CHALLENGE), asked).evidence
-    given = asked.model_copy(update={"approval": approval(evidence)})
+    requested = facts(review="required")
+    evidence = decide(findings(CHALLENGE), requested).evidence
+    given = requested.model_copy(update={"approval": approval(evidence)})
     assert decide(findings(CHALLENGE), given).outcome == Outcome.PROMOTE
 
     more = (*findings(CHALLENGE), finding("recent_window.guardrail.squared_error"))
@@ -160,10 +160,10 @@ def test_an_approval_moves_only_the_evidence_it_was_given_for() -> None:
         assert decide(findings(CHALLENGE), changed).outcome == Outcome.AWAIT_REVIEW, change
 
 
-def test_a_refusal_rejects_and_says_who() -> None:
-    asked = facts(review="required")
-    evidence = evidence_digest(findings(CHALLENGE), asked)
-    refused = asked.model_copy(update={"approval": approval(evidence, approved=False)})
+def test_a_refusal_rejects_and_names_the_person() -> None:
+    requested = facts(review="required")
+    evidence = evidence_digest(findings(CHALLENGE), requested)
+    refused = requested.model_copy(update={"approval": approval(evidence, approved=False)})
     decision = decide(findings(CHALLENGE), refused)
     assert decision.outcome == Outcome.REJECT
     assert decision.reasons == ("refused by ada: looked at slices",)
@@ -171,8 +171,8 @@ def test_a_refusal_rejects_and_says_who() -> None:
 
 def test_no_approval_overrules_a_gate() -> None:
     found = findings(CHALLENGE, recent_window="inconclusive")
-    asked = facts(review="required")
-    given = asked.model_copy(update={"approval": approval(evidence_digest(found, asked))})
+    requested = facts(review="required")
+    given = requested.model_copy(update={"approval": approval(evidence_digest(found, requested))})
     assert decide(found, given).outcome == Outcome.HOLD
 
 
@@ -259,7 +259,9 @@ def test_a_refresh_may_stand_where_a_better_candidate_would() -> None:
     )
     held = decide(refreshed, facts())
     assert held.outcome == Outcome.HOLD
-    assert any("recent_window.primary or recent_window.refresh" in said for said in held.reasons)
+    assert any(
+        "recent_window.primary or recent_window.refresh" in answers for answers in held.reasons
+    )
     assert decide((*refreshed, finding("recent_window.refresh")), facts()).outcome == "promote"
 
 

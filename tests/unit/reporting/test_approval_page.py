@@ -77,7 +77,7 @@ def judged(ledger: SqlLedger, version: str, run: str, approved: bool | None = No
     )
 
 
-def test_nobody_is_asked_before_a_version_waits(ledger: SqlLedger) -> None:
+def test_no_approval_is_requested_before_a_version_waits(ledger: SqlLedger) -> None:
     assert ReleaseState.from_entries("demand", ()).awaiting_review is None
     assert ReleaseState.from_entries("demand", ledger.entries("demand")).awaiting_review is None
 
@@ -94,31 +94,31 @@ def test_the_newest_question_is_open_until_it_is_answered(
 
 
 def test_a_question_against_a_former_champion_is_closed(ledger: SqlLedger) -> None:
-    asked = judged(ledger, "2", "two")
+    requested = judged(ledger, "2", "two")
     moved = draft("promotion", "by another way", "1", "9")
-    ledger.append(moved, after=asked.sequence)
+    ledger.append(moved, after=requested.sequence)
     assert ReleaseState.from_entries("demand", ledger.entries("demand")).awaiting_review is None
 
 
 def test_the_page_has_the_evidence_and_what_decided(ledger: SqlLedger) -> None:
     entry = judged(ledger, "2", "two")
     assert entry.decision is not None
-    asked = approval_request(ledger.entries("demand"), entry)
-    assert (asked.model, asked.version) == ("demand", "2")
-    assert asked.evidence == entry.decision.evidence
-    assert f"`{asked.evidence}`" in asked.page
-    assert "against version 1" in asked.page
-    assert "has changed" not in asked.page
-    rows = [line for line in asked.page.splitlines() if line.startswith("|")]
+    requested = approval_request(ledger.entries("demand"), entry)
+    assert (requested.model, requested.version) == ("demand", "2")
+    assert requested.evidence == entry.decision.evidence
+    assert f"`{requested.evidence}`" in requested.page
+    assert "against version 1" in requested.page
+    assert "has changed" not in requested.page
+    rows = [line for line in requested.page.splitlines() if line.startswith("|")]
     [harm] = [row for row in rows if "slice region north" in row]
-    for said in ("✔ pass", "+1.25", "+0.5 to ∞ (95%)", "0.25", "A smaller error / by far."):
-        assert said in harm, said
+    for answers in ("✔ pass", "+1.25", "+0.5 to ∞ (95%)", "0.25", "A smaller error / by far."):
+        assert answers in harm, answers
     assert any("primary" in row for row in rows)
     assert any("gate contract" in row and "2 checks" in row for row in rows)
     assert not any("contract suite" in row for row in rows), "a gate's checks are counted"
 
 
-def test_who_saw_other_evidence_is_told_that_it_was_replaced(ledger: SqlLedger) -> None:
+def test_an_answer_to_other_evidence_reports_that_it_was_replaced(ledger: SqlLedger) -> None:
     former = judged(ledger, "2", "two")
     entry = judged(ledger, "2", "two-again")
     assert former.decision is not None

@@ -66,7 +66,7 @@ def test_live_points_come_first_and_a_flip_of_the_sign_cannot_be_missed(
     assert f"**{signed_number(trimmed.live.difference.estimate)}**" in section
 
 
-def test_who_left_and_how_far_that_leads_from_live_points(page: str) -> None:
+def test_rows_that_left_and_how_far_that_leads_from_live_points(page: str) -> None:
     (training,) = (line for line in page.splitlines() if line.startswith("- training rows:"))
     (scored,) = (line for line in page.splitlines() if line.startswith("- rows scored:"))
     for line in (training, scored):
@@ -90,7 +90,7 @@ def test_without_a_changed_recipe_there_is_nothing_to_take_apart(reviewed: Make)
     assert "Audit" not in version_page(reviewed(2.0))
 
 
-def test_an_audit_that_could_not_be_done_says_why(reviewed: Make) -> None:
+def test_an_audit_that_could_not_be_done_gives_a_reason(reviewed: Make) -> None:
     about = reviewed(2.0)
     why = Finding(
         gate=Gate.AUDIT, name="audit.live", verdict=Verdict.NO_DATA, reason="no common window"

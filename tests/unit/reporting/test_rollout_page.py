@@ -46,7 +46,7 @@ WON = (
 
 
 @pytest.mark.parametrize(
-    ("more", "stands"),
+    ("more", "stays"),
     [
         ((), {"2": "kept"}),
         ((("rollback", "1", "1"),), {"2": "taken back"}),
@@ -60,13 +60,13 @@ WON = (
     ],
     ids=["kept", "rolled back by hand", "the next", "the next ended", "the next won", "by hand"],
 )
-def test_what_becomes_of_a_version_is_told(
-    more: tuple[tuple[str, str, str]], stands: dict[str, str]
+def test_what_becomes_of_a_version_is_reported(
+    more: tuple[tuple[str, str, str]], stays: dict[str, str]
 ) -> None:
-    assert {one.version: one.status for one in rollout_histories(chain(*WON, *more))} == stands
+    assert {one.version: one.status for one in rollout_histories(chain(*WON, *more))} == stays
 
 
-def test_a_version_that_ended_stays_so_whoever_is_champion_later() -> None:
+def test_a_version_that_ended_stays_so_for_every_champion_later() -> None:
     steps = (("first_version", "1", "1"), ("shadow", "2", "1"), ("ended", "2", "1"))
     (before,) = rollout_histories(chain(*steps))
     (after,) = rollout_histories(chain(*steps, ("promotion", "3", "3")))
@@ -74,17 +74,17 @@ def test_a_version_that_ended_stays_so_whoever_is_champion_later() -> None:
     assert after.replaced is None
 
 
-def test_a_page_is_told_again_and_what_was_said_before_stays() -> None:
+def test_a_page_is_updated_and_older_parts_stay() -> None:
     entries = chain(*WON)
-    page, seen = OFFLINE, []
+    page, observed = OFFLINE, []
     for length in range(2, len(entries) + 1):
         (history,) = rollout_histories(entries[:length])
         page = rollout_page(history, None, page)
         assert rollout_page(history, None, page) == page, "the same again changes nothing"
         assert page.endswith(OFFLINE)
         assert page.count("*Review before live traffic:*") == 1
-        seen.append(page.splitlines()[0])
-    assert seen == [
+        observed.append(page.splitlines()[0])
+    assert observed == [
         "◔ In shadow: it predicts beside the champion, and its answers are only logged",
         "◔ In canary: it answers part of the entities",
         "✔ Champion: it won its canary",

@@ -40,14 +40,14 @@ def decided(about: VersionReview, review: str = "none") -> VersionReview:
     return replace(about, findings=findings, decision=decide(findings, facts))
 
 
-def test_a_promoted_version_says_so_first_and_how_to_go_back(reviewed: Make) -> None:
+def test_a_promoted_version_is_announced_first_and_how_to_go_back(reviewed: Make) -> None:
     page = version_page(decided(reviewed(2.0)))
     assert page.startswith("✔ Promoted")
     assert "gauntlet explain demand 4" in page
     assert "gauntlet rollback demand --to 3 --reason WHY" in page
 
 
-def test_the_page_says_what_the_year_has_left_and_corrects_the_gain(reviewed: Make) -> None:
+def test_the_page_reports_what_the_year_has_left_and_corrects_the_gain(reviewed: Make) -> None:
     page = version_page(decided(reviewed(2.0)))
     assert "error budget: as declared" in page, "the reason of budget.spent"
     assert "Corrected for having passed, its gain is +" in page
@@ -78,7 +78,7 @@ def test_a_found_slice_shows_the_margin_of_the_search(reviewed: Make) -> None:
     assert "-0.7" in row, "the review shows what loss is tolerated in a slice that was found"
 
 
-def test_a_version_that_waits_tells_both_answers_with_its_evidence(reviewed: Make) -> None:
+def test_a_version_that_waits_shows_both_answers_with_its_evidence(reviewed: Make) -> None:
     about = decided(reviewed(2.0), review="required")
     page = version_page(about)
     assert page.startswith("? Waits for your approval")

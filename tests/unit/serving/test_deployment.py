@@ -27,13 +27,11 @@ class Loader:
 
 
 def planned(folder: Path, champion: str, challenger: str | None = None) -> None:
-    beside = serving_of(challenger) if challenger else None
-    write_plan(
-        folder, ServingPlan(model="demand", champion=serving_of(champion), challenger=beside)
-    )
+    other = serving_of(challenger) if challenger else None
+    write_plan(folder, ServingPlan(model="demand", champion=serving_of(champion), challenger=other))
 
 
-def said(harness: ServiceHarness) -> float:
+def answers(harness: ServiceHarness) -> float:
     return harness.service.answer([point(1)], "r")[0].prediction
 
 
@@ -47,23 +45,25 @@ def test_a_switch_is_one_step_and_a_rollback_loads_nothing(
         planned(tmp_path, champion)
         assert deployment.follow()
         assert not deployment.follow(), "the same plan is no switch"
-        assert said(harness) == float(champion)
+        assert answers(harness) == float(champion)
     assert load.loaded == ["1", "2"]
 
 
-def test_a_plan_that_is_said_again_ends_the_silence(
+def test_a_plan_that_is_published_again_ends_the_silence(
     harness: ServiceHarness, tmp_path: Path
 ) -> None:
     planned(tmp_path, "1")
     deployment = Deployment(harness.service, tmp_path, Loader())
     before, stamp = deployment.stale_for_s, plan_stamp(tmp_path, "demand")
     deployment.follow()
-    assert deployment.stale_for_s > before, "nobody has said anything since"
+    assert deployment.stale_for_s > before, "no plan was published since"
     while plan_stamp(tmp_path, "demand") == stamp:  # a disk tells instants only so exactly
         planned(tmp_path, "1")
     silent = deployment.stale_for_s
     assert not deployment.follow(), "the same plan is no switch"
-    assert deployment.stale_for_s < silent, "the registry has said it again, and is told to be away"
+    assert deployment.stale_for_s < silent, (
+        "the registry published it again, and is reported as away"
+    )
 
 
 def test_only_the_newest_few_stay_loaded(harness: ServiceHarness, tmp_path: Path) -> None:
@@ -90,15 +90,15 @@ def test_a_damaged_version_is_refused_once_and_the_old_one_answers(
         assert not deployment.follow()
     assert load.loaded.count("2") == 1, "a refused plan is not tried again until it changes"
     assert deployment.problem is not None
-    assert said(harness) == 1.0
+    assert answers(harness) == 1.0
     planned(tmp_path, "3")
     assert deployment.follow()
     assert deployment.problem is None
-    assert said(harness) == 3.0
+    assert answers(harness) == 3.0
 
 
 @pytest.mark.parametrize("before", [None, "3"])
-def test_a_damaged_challenger_costs_nobody_the_champions_answer(
+def test_a_damaged_challenger_does_not_cost_the_champions_answer(
     harness: ServiceHarness, tmp_path: Path, before: str | None
 ) -> None:
     """A worker that starts, and one that another champion has been answering in."""
@@ -108,7 +108,7 @@ def test_a_damaged_challenger_costs_nobody_the_champions_answer(
         deployment.follow()
     planned(tmp_path, "1", "2")
     assert deployment.follow()
-    assert said(harness) == 1.0
+    assert answers(harness) == 1.0
     assert not deployment.follow()
     assert load.loaded.count("2") == 1
     assert deployment.problem is not None, "/readyz says nothing of it"
@@ -133,7 +133,7 @@ def test_a_plan_that_cannot_be_read_is_a_problem_until_it_is_mended(
     assert not deployment.follow()
     assert deployment.problem is not None
     assert "plan cannot be read" in deployment.problem.what
-    assert said(harness) == 1.0
+    assert answers(harness) == 1.0
     planned(tmp_path, "2")
     assert deployment.follow()
-    assert said(harness) == 2.0
+    assert answers(harness) == 2.0

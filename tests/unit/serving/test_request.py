@@ -1,4 +1,4 @@
-"""What a caller may send, and that every mistake is told by its row and column."""
+"""What a caller may send, and that every mistake is named by its row and column."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def test_a_point_comes_back_with_its_columns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "answers"),
     [
         (["p", "m"], "a decision point is an object"),
         ({"pharmacy": "p"}, "the column 'medicine' is not there"),
@@ -28,10 +28,10 @@ def test_a_point_comes_back_with_its_columns() -> None:
         (GOOD | {"pharmacy": ["p"]}, "'pharmacy' has a value of another type"),
     ],
 )
-def test_a_mistake_is_told_by_row_and_column(row: Any, said: str) -> None:
-    with pytest.raises(InvalidPointError, match=said) as told:
+def test_a_mistake_is_named_by_row_and_column(row: Any, answers: str) -> None:
+    with pytest.raises(InvalidPointError, match=answers) as raised:
         checked_points([GOOD, row], SPEC)
-    assert told.value.where.startswith("row 1")
+    assert raised.value.where.startswith("row 1")
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,9 @@ def test_every_entity_is_answered_by_its_own_arm(harness: ServiceHarness) -> Non
         arm = arm_of(point(number), allocation)
         assert answer.arm is arm
         assert answer.prediction == (8.0 if arm is Arm.CHALLENGER else 7.0)
-    assert len({answer.arm for answer in answers}) == 3, "an arm had nobody, so it was not tried"
+    assert len({answer.arm for answer in answers}) == 3, (
+        "an arm had no request, so it was not tried"
+    )
     assert [row.entity for row in harness.logged] == [point(n) for n in range(200)]
 
 
@@ -109,7 +111,7 @@ def test_a_shadow_is_worked_out_after_the_answer_and_fails_alone(
     assert harness.recorded.failures == [("8", Arm.SHADOW)]
 
 
-def test_a_shadow_scores_what_the_caller_asked(harness: ServiceHarness) -> None:
+def test_a_shadow_scores_what_the_caller_requested(harness: ServiceHarness) -> None:
     harness.deploy(version("7", constant_model(7)), version("8", reads), shadow_share=1.0)
     harness.service.answer([point(4), point(5)], "r")
     harness.waiting[0]()
@@ -130,7 +132,7 @@ def test_a_shadow_that_falls_behind_is_left_out_and_counted(harness: ServiceHarn
     assert len(harness.logged) == 60
 
 
-def test_nobody_deployed_is_said_by_name(harness: ServiceHarness) -> None:
+def test_an_error_without_a_deployed_version_names_the_model(harness: ServiceHarness) -> None:
     with pytest.raises(Unavailable, match="no version is deployed"):
         harness.service.answer([point(1)], "r")
 

@@ -130,7 +130,7 @@ def test_a_price_reform_changes_the_prices_of_its_medicines_only(plain):
     assert np.allclose(spoilt.price[priced], (before.price * factor)[priced])
 
 
-def test_a_backfill_adds_rows_of_pharmacies_never_seen_that_become_known_at_once(plain):
+def test_a_backfill_adds_rows_of_pharmacies_never_observed_that_become_known_at_once(plain):
     known = parse_instant("2025-02-01")
     backfill = faults.HospitalBackfill(start=START, known_at=known, share=0.5)
     rows = _events(backfill)["dispensing"].to_pandas()

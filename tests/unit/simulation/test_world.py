@@ -141,7 +141,7 @@ def test_the_shelf_goes_down_by_what_is_sold_until_the_next_delivery(world, even
     assert checked > 100
 
 
-def test_a_world_says_which_scenarios_are_in_force():
+def test_a_world_reports_which_scenarios_are_in_force():
     change = Substitution(
         start=parse_instant("2025-02-01"),
         end=parse_instant("2025-03-01"),

@@ -113,7 +113,7 @@ def test_the_definition_is_that_of_the_operands_and_not_of_their_names() -> None
     assert definitions(one)["trend"] == definitions(renamed)["x"] != definitions(other)["trend"]
 
 
-def test_a_champions_expression_keeps_its_meaning_beside_the_candidates() -> None:
+def test_a_champions_expression_keeps_its_meaning_next_to_the_candidates() -> None:
     champion = declared(sold(7), LONG, expression("trend", "sold / sold_long"))
     candidate = declared(sold(14), LONG, expression("trend", "sold / sold_long"))
     both = combined_spec(candidate, champion)

@@ -108,10 +108,10 @@ WRONG: dict[str, tuple[tuple[dict[str, Any], ...], str, str]] = {
 
 
 @pytest.mark.parametrize("mistake", WRONG)
-def test_a_mistake_is_named_where_it_stands(mistake: str, tmp_path: Path) -> None:
-    entries, shared, told = WRONG[mistake]
+def test_a_mistake_is_named_at_its_place(mistake: str, tmp_path: Path) -> None:
+    entries, shared, reported = WRONG[mistake]
     path = write(tmp_path, *entries, shared=shared)
-    with pytest.raises(SpecError, match=f"(?s){told}"):
+    with pytest.raises(SpecError, match=f"(?s){reported}"):
         load_model(path)
 
 

@@ -1,4 +1,4 @@
-"""What a rollout's metrics may be called, and what a declaration is told that gets it wrong."""
+"""What a rollout's metrics may be called, and the errors of a wrong declaration."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("told", WRONG)
-def test_a_mistake_is_named(told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
-        declared(WRONG[told])
+@pytest.mark.parametrize("reported", WRONG)
+def test_a_mistake_is_named(reported: str) -> None:
+    with pytest.raises(ValidationError, match=reported):
+        declared(WRONG[reported])
 
 
 def test_pinball_is_there_only_where_a_quantile_is() -> None:

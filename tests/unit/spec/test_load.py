@@ -23,7 +23,7 @@ def write(folder: Path, edit: Edit) -> Path:
     return path
 
 
-def test_the_example_is_valid_and_says_when_its_labels_mature() -> None:
+def test_the_example_is_valid_and_reports_when_its_labels_mature() -> None:
     spec = load_model(EXAMPLE)
     assert spec.maturity == spec.label.horizon + spec.label.delay
 
@@ -111,7 +111,7 @@ def test_the_line_of_a_mistake_is_the_line_in_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "wrong", "told"),
+    ("start", "wrong", "reported"),
     [
         ("serving:", ("ttl: 12h", "views: {stok: {every: 1d}}"), "serving.views.stok: there is"),
         ("rollout:", ("rollout:", "score: soon\nrollout:"), "score: "),
@@ -124,7 +124,7 @@ def test_the_line_of_a_mistake_is_the_line_in_the_file(tmp_path: Path) -> None:
     ],
 )
 def test_so_is_that_of_a_mistake_between_two_places(
-    start: str, wrong: tuple[str, str], told: str, tmp_path: Path
+    start: str, wrong: tuple[str, str], reported: str, tmp_path: Path
 ) -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
     line = next(i for i, row in enumerate(text.splitlines(), 1) if row.startswith(start))
@@ -134,7 +134,7 @@ def test_so_is_that_of_a_mistake_between_two_places(
     with pytest.raises(SpecError) as caught:
         load_model(path)
     assert f"{path}:{line}: " in str(caught.value)
-    assert told in str(caught.value)
+    assert reported in str(caught.value)
     assert "Value error" not in str(caught.value), (
         "pydantic speaks, and not the declaration's reader"
     )
@@ -162,7 +162,7 @@ def test_a_file_is_called_after_its_model(tmp_path: Path) -> None:
 
 def test_the_recipe_changes_with_features_and_not_with_gates(tmp_path: Path) -> None:
     plain = load_model(EXAMPLE).recipe
-    gates = load_model(write(tmp_path, lambda d: d.update(owner="somebody else"))).recipe
+    gates = load_model(write(tmp_path, lambda d: d.update(owner="another team"))).recipe
     fewer = load_model(write(tmp_path, lambda d: d["features"].pop())).recipe
     assert gates == plain
     assert fewer != plain

@@ -19,12 +19,12 @@ CLASSES = {
 PINBALL = {"name": "pinball", "quantile": 0.8, "minimum_effect": 1}
 
 
-def told(spec, training: dict[str, list[float]], *shops: str) -> dict[str, float]:
+def reported(spec, training: dict[str, list[float]], *shops: str) -> dict[str, float]:
     """The forecast for each shop after these training labels."""
     rows = [(shop, label) for shop, labels in training.items() for label in labels]
     table = pd.DataFrame(rows, columns=["shop", "label"])
-    asked = pd.DataFrame({"shop": list(shops)})
-    return dict(zip(shops, baseline_predictions(spec, table, asked), strict=True))
+    requested = pd.DataFrame({"shop": list(shops)})
+    return dict(zip(shops, baseline_predictions(spec, table, requested), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_each_entity_gets_its_own_constant(regression, metric, constant):
         for number, size in enumerate((1, 2, 45, 200))
     }
     everybody = constant(np.concatenate(list(training.values())))
-    found = told(regression(metric=metric), training, "s3", "s0", "s2", "s1", "new")
+    found = reported(regression(metric=metric), training, "s3", "s0", "s2", "s1", "new")
     for shop, labels in training.items():
         wanted = constant(np.array([*labels, *[everybody] * PRIOR_LABELS]))
         assert found[shop] == pytest.approx(wanted), shop
@@ -62,7 +62,7 @@ def test_a_percentage_error_has_its_own_constant(regression):
     training = {
         f"s{number}": list(rng.gamma(1.5, 10.0, size)) for number, size in enumerate((3, 400))
     }
-    found = told(
+    found = reported(
         regression(metric={"name": "mape", "minimum_effect": 0.01}), training, "s1", "s0", "new"
     )
     overall = percentage_constant(np.concatenate(list(training.values())))
@@ -114,4 +114,4 @@ def test_entities_of_several_keys_and_without_a_name(regression):
 
 
 def test_no_rows_have_no_forecast(regression):
-    assert told(regression(), {"a": [1.0, 2.0]}) == {}
+    assert reported(regression(), {"a": [1.0, 2.0]}) == {}

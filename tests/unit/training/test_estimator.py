@@ -23,7 +23,7 @@ def with_estimator(path: str, **parameters):
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "answers"),
     [
         ("sklearn.ensemble.NoSuchRegressor", "no such estimator"),
         ("sklearn.nowhere.Ridge", "no such estimator"),
@@ -32,8 +32,8 @@ def with_estimator(path: str, **parameters):
         ("sklearn.utils.Bunch", "does not name an estimator"),
     ],
 )
-def test_a_wrong_path_is_named(regression, path, said):
-    with pytest.raises(SpecError, match=said) as error:
+def test_a_wrong_path_is_named(regression, path, answers):
+    with pytest.raises(SpecError, match=answers) as error:
         declared_estimator(regression(**with_estimator(path)), 1)
     assert path in str(error.value)
 

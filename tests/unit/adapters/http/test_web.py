@@ -77,13 +77,13 @@ def caller(
             yield client
 
 
-def test_an_answer_says_who_when_and_how_fresh(tmp_path: Path) -> None:
+def test_an_answer_names_version_time_and_freshness(tmp_path: Path) -> None:
     with caller(tmp_path) as client:
         answer = client.post(PATH, json=GOOD)
     assert answer.status_code == 200
-    [said] = answer.json()["predictions"]
-    assert len(said.pop("request_id")) > 30
-    assert said == {
+    [answers] = answer.json()["predictions"]
+    assert len(answers.pop("request_id")) > 30
+    assert answers == {
         "prediction": 7.0,
         "version": "7",
         "arm": "champion",
@@ -93,7 +93,7 @@ def test_an_answer_says_who_when_and_how_fresh(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "status", "error", "told"),
+    ("path", "body", "status", "error", "reported"),
     [
         (PATH, b"{", 400, "invalid_json", ""),
         (PATH, b"\xff", 400, "invalid_json", ""),
@@ -142,13 +142,13 @@ def test_an_answer_says_who_when_and_how_fresh(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_answered_has_a_status_and_a_name(
-    tmp_path: Path, path: str, body: bytes, status: int, error: str, told: str
+    tmp_path: Path, path: str, body: bytes, status: int, error: str, reported: str
 ) -> None:
     with caller(tmp_path, Limits(body_bytes=150_000 if len(body) > 4000 else 1000, rows=5)) as one:
         answer = one.post(path, content=body)
         found = answer.json()
         assert (answer.status_code, found["error"]) == (status, error)
-        assert told in found.get("where", "")
+        assert reported in found.get("where", "")
         assert one.post(PATH, json=GOOD).status_code == 200, "the next caller pays for it"
 
 
@@ -166,7 +166,7 @@ def test_a_body_that_does_not_say_its_length_is_cut_off_at_the_limit(tmp_path: P
 @pytest.mark.parametrize(
     "header", [None, "Bearer wrong", "Basic one", "one", "Bearer", "Bearer \u00fc"]
 )
-def test_who_has_no_token_is_not_answered(tmp_path: Path, header: str | None) -> None:
+def test_a_request_without_a_token_is_not_answered(tmp_path: Path, header: str | None) -> None:
     headers = {"Authorization": header.encode()} if header else {}
     with caller(tmp_path, Limits(tokens=("one", "two"))) as client:
         for ask in (
@@ -200,7 +200,7 @@ def test_a_fault_of_ours_shows_a_caller_nothing(tmp_path: Path) -> None:
     }
 
 
-def test_a_full_journal_is_503_and_says_when_to_come_again(tmp_path: Path) -> None:
+def test_a_full_journal_is_503_and_reports_when_to_come_again(tmp_path: Path) -> None:
     with caller(tmp_path, most_rows=1) as client:
         assert client.post(PATH, json=GOOD).status_code == 200
         answer = client.post(PATH, json=GOOD)
@@ -211,7 +211,7 @@ def test_a_full_journal_is_503_and_says_when_to_come_again(tmp_path: Path) -> No
     assert 'gauntlet_rejected_total{model="demand",reason="journal_full"} 1.0' in page
 
 
-def test_ready_is_who_has_a_version_for_every_model(tmp_path: Path) -> None:
+def test_ready_means_a_version_for_every_model(tmp_path: Path) -> None:
     with caller(tmp_path) as client:
         answer = client.get("/readyz")
     assert answer.status_code == 503
@@ -224,9 +224,9 @@ def test_metrics_count_answers_refusals_and_what_waits(tmp_path: Path) -> None:
         client.post(PATH, json={"points": [point(1), point(2)]})
         client.post(PATH, content=b"{")
         page = client.get("/metrics").text
-    told = 'arm="champion",model="demand",version="7"'
-    assert f"gauntlet_predictions_total{{{told}}} 2.0" in page
-    assert f"gauntlet_request_seconds_count{{{told}}} 1.0" in page
+    reported = 'arm="champion",model="demand",version="7"'
+    assert f"gauntlet_predictions_total{{{reported}}} 2.0" in page
+    assert f"gauntlet_request_seconds_count{{{reported}}} 1.0" in page
     assert 'gauntlet_rejected_total{model="demand",reason="invalid_json"} 1.0' in page
     assert 'gauntlet_log_rows{model="demand"} 2.0' in page
     assert 'gauntlet_log_lag_seconds{model="demand"} 5.0' in page
@@ -237,18 +237,18 @@ def test_the_openapi_page_describes_question_answer_and_problem(tmp_path: Path) 
     with caller(tmp_path) as client:
         described = client.get("/openapi.json").json()
         assert client.get("/docs").status_code == 200
-    asked = described["paths"]["/v1/models/{model}/predict"]["post"]
-    question = asked["requestBody"]["content"]["application/json"]["schema"]
+    requested = described["paths"]["/v1/models/{model}/predict"]["post"]
+    question = requested["requestBody"]["content"]["application/json"]["schema"]
     assert set(question["properties"]) == {"points"}
-    assert {"200", "400", "401", "404", "413", "422", "503"} <= set(asked["responses"])
+    assert {"200", "400", "401", "404", "413", "422", "503"} <= set(requested["responses"])
     assert {"PredictResponse", "ErrorResponse"} <= set(described["components"]["schemas"])
 
 
-def test_a_model_says_what_it_asks_for(tmp_path: Path) -> None:
+def test_a_model_describes_its_request(tmp_path: Path) -> None:
     with caller(tmp_path) as client:
-        told = client.get("/v1/models/demand").json()
-    assert told["columns"] == {"pharmacy": "string", "medicine": "string"}
-    assert (told["champion"], told["challenger"]) == ("7", None)
+        reported = client.get("/v1/models/demand").json()
+    assert reported["columns"] == {"pharmacy": "string", "medicine": "string"}
+    assert (reported["champion"], reported["challenger"]) == ("7", None)
 
 
 WORKER = """
@@ -276,19 +276,19 @@ def test_metrics_are_those_of_all_workers_the_dead_among_them(tmp_path: Path) ->
 
     worker("30")
     page = worker("12", "tell")
-    told = 'arm="champion",model="demand",version="7"'
-    assert f"gauntlet_predictions_total{{{told}}} 42.0" in page
+    reported = 'arm="champion",model="demand",version="7"'
+    assert f"gauntlet_predictions_total{{{reported}}} 42.0" in page
     families = [family.name for family in text_string_to_metric_families(page)]
     assert len(families) == len(set(families)), "no valid page: a family stands in it twice"
     assert 'gauntlet_log_lag_seconds{model="demand"} 5.0' in page
     assert "pid=" not in page, "what a dead worker said last would stand for ever"
 
 
-def test_the_log_says_once_why_a_version_fails(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_reports_once_why_a_version_fails(caplog: pytest.LogCaptureFixture) -> None:
     metrics = PrometheusMetrics(dict, dict)
     for cause in (ValueError("no leaf"), ValueError("no leaf"), LookupError("no branch")):
         metrics.failed("demand", "8", Arm.CHALLENGER, cause)
-    assert [str(told.exc_info[1]) for told in caplog.records if told.exc_info] == [
+    assert [str(reported.exc_info[1]) for reported in caplog.records if reported.exc_info] == [
         "no leaf",
         "no branch",
-    ], "whoever is paged by gauntlet_failures_total looks there; a failure a request is no page"
+    ], "the alert on gauntlet_failures_total points there; a failure a request is no page"

@@ -81,7 +81,7 @@ def test_values_come_in_declared_order_for_each_point() -> None:
     assert list(served.values) == list(spec.feature_names)
 
 
-def test_a_point_without_its_key_belongs_to_nobody() -> None:
+def test_a_point_without_its_key_belongs_to_no_entity() -> None:
     spec = spec_of()
     points: list[dict[str, Any]] = [{"shop": None}, {}, {"shop": math.nan}, {"shop": "a"}]
     served = look_up(spec, filled(spec, {("a",): SOLD}), points, NOON)
@@ -151,10 +151,10 @@ class Counting(MemoryOnline):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: list[tuple[str, list[Key]]] = []
+        self.requested: list[tuple[str, list[Key]]] = []
 
     def read(self, view: str, keys: Sequence[Key]) -> Reading:
-        self.asked.append((view, list(keys)))
+        self.requested.append((view, list(keys)))
         return super().read(view, keys)
 
 
@@ -165,21 +165,21 @@ def test_a_batch_is_one_question_for_each_view() -> None:
     )
     store = Counting()
     look_up(spec, store, [{"shop": "a", "kind": "x"}, {"shop": "b"}], NOON)
-    assert store.asked == [
+    assert store.requested == [
         ("small.sales_by_shop", [("a",), ("b",)]),
         ("small.sales_by_kind_shop", [("x", "a")]),
     ]
 
 
 @pytest.mark.parametrize(
-    ("column", "stored", "asked"),
+    ("column", "stored", "requested"),
     [
         ("amount", 3.0, 3),
         ("told_at", NOON, NOON.astimezone(timezone(5 * HOUR))),
         ("won", True, True),
     ],
 )
-def test_a_key_is_found_as_its_column_is_declared(column: str, stored: Any, asked: Any) -> None:
+def test_a_key_is_found_as_its_column_is_declared(column: str, stored: Any, requested: Any) -> None:
     spec = spec_of(
         points={"kind": "event", "stream": "sales", "keys": ["shop"]},
         features=[window("visits", "count", by=[column])],
@@ -188,7 +188,7 @@ def test_a_key_is_found_as_its_column_is_declared(column: str, stored: Any, aske
     [feature] = spec.features
     state = ViewState(f"small.sales_by_{column}", NOON, NOON, (definition_of(spec, feature),))
     store.write(state, [OnlineRow((stored,), (7,), NOON, NOON)], (), replaces=None)
-    assert look_up(spec, store, [{column: asked}], NOON).values == {"visits": [7]}
+    assert look_up(spec, store, [{column: requested}], NOON).values == {"visits": [7]}
 
 
 @pytest.mark.parametrize(("column", "bad"), [("amount", "many"), ("told_at", "noon")])
@@ -230,7 +230,7 @@ instants = ANY.map(lambda s: datetime.fromtimestamp(s, UTC)) | near
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(instants, min_size=1, max_size=40))
-def test_the_clock_says_online_what_it_says_offline(at: list[datetime]) -> None:
+def test_the_clock_is_the_same_online_and_offline(at: list[datetime]) -> None:
     """Two programs with two lists of zones: Python's here, the engine's in the frame."""
     features = [
         {"kind": "calendar", "name": f"{part}{i}", "part": part, "zone": zone}

@@ -45,7 +45,7 @@ def test_a_late_arrival_counts_when_it_becomes_known() -> None:
     assert moved(declare(features=[SUM]), [*OLD, late], 3, 5) == ({}, [])
 
 
-def test_who_is_seen_by_no_window_any_more_is_gone() -> None:
+def test_an_entity_that_left_every_window_is_gone() -> None:
     rows = [*OLD, {"t": 9, "shop": "b", "amount": 2.0}]
     assert moved(declare(features=[SUM]), rows, 24, 26) == ({"b": 2.0}, ["a", "c"])
 
@@ -85,6 +85,6 @@ def test_a_write_that_fails_leaves_no_table_in_the_engine() -> None:
     at_5, at_6 = (MONDAY + timedelta(hours=hours) for hours in (5, 6))
     definitions = tuple(view_definitions(spec, view))
     lost, state = (ViewState("small.sales", when, at_6, definitions) for when in (at_5, at_6))
-    with pytest.raises(StaleEvidenceError) as told:
+    with pytest.raises(StaleEvidenceError) as raised:
         fill(MemoryOnline(), spec, view, {"sales": sales}, state, replaces=lost, whole=False)
-    assert engine.list_tables() == ["sales"], f"left while {told.value.what!r} is told"
+    assert engine.list_tables() == ["sales"], f"left after {raised.value.what!r}"

@@ -99,7 +99,7 @@ def sales() -> pd.DataFrame:
 WORDS = {"quantity": "quantity", "kind": "kind", "region": "region"}
 
 
-def test_rows_above_a_limit_are_told_by_the_limit_and_by_what_is_typical(
+def test_rows_above_a_limit_are_named_by_the_limit_and_by_what_is_typical(
     sales: pd.DataFrame,
 ) -> None:
     words = describe_subgroup(sales, (sales["quantity"] > 90).to_numpy(), WORDS)
@@ -122,7 +122,7 @@ def test_missing_values_are_a_rule_of_their_own(sales: pd.DataFrame) -> None:
     )
 
 
-def test_rows_drawn_by_chance_are_told_by_no_rule(sales: pd.DataFrame) -> None:
+def test_rows_drawn_by_chance_are_described_by_no_rule(sales: pd.DataFrame) -> None:
     picked = np.random.default_rng(2).random(len(sales)) < 0.1
     assert (
         describe_subgroup(sales, picked, WORDS)
@@ -150,7 +150,7 @@ def test_a_sample_keeps_whole_cells_and_the_same_ones_of_every_population() -> N
     assert sum(cell in kept for cell in whole.clusters) == len(whole.subsample(300).clusters)
 
 
-def test_equal_populations_cannot_be_told_apart_and_shifted_ones_can() -> None:
+def test_equal_populations_cannot_be_distinguished_and_shifted_ones_can() -> None:
     here, there = rows("2026-01-05", 56, 3), rows("2026-01-05", 56, 4)
     samples = [Sample(each, cluster_ids(("shop",), each)) for each in (here, there)]
     for method in ("trees", "logistic"):
@@ -218,11 +218,11 @@ def test_labels_that_exist_for_one_answer_only_are_flagged() -> None:
 
 
 def test_labels_that_are_missing_by_chance_are_not() -> None:
-    seen = np.random.default_rng(5).random(len(RECENT)) < 0.7
+    observed = np.random.default_rng(5).random(len(RECENT)) < 0.7
     found = audit_data(
         recipe(),
         recipe("size"),
-        recent={("champion", "champion"): RECENT.assign(label=RECENT["label"].where(seen))},
+        recent={("champion", "champion"): RECENT.assign(label=RECENT["label"].where(observed))},
     )
     assert verdicts(found)["audit.selective_labels"] is Verdict.PASS
 
@@ -292,7 +292,7 @@ def test_one_wrong_value_in_many_is_not_yet_a_verdict() -> None:
     assert parity_findings(found, recipe())[0].verdict is Verdict.INCONCLUSIVE
 
 
-def test_a_value_served_as_missing_is_told_as_such() -> None:
+def test_a_value_served_as_missing_is_reported_as_such() -> None:
     holes = RECENT["size"].where(np.arange(len(RECENT)) % 4 != 0)
     found = replay(recipe(), RECENT, log(RECENT, size=holes))
     assert found.features[0].filled_share == pytest.approx(0.25)
@@ -301,8 +301,8 @@ def test_a_value_served_as_missing_is_told_as_such() -> None:
 
 
 def test_requests_about_unknown_points_and_unlogged_features_are_counted() -> None:
-    asked = log(RECENT)
-    later = asked.assign(event_time=asked["event_time"] + pd.Timedelta("1s"))
+    requested = log(RECENT)
+    later = requested.assign(event_time=requested["event_time"] + pd.Timedelta("1s"))
     found = replay(recipe(), RECENT, later)
     assert (found.compared, found.unlogged) == (0, ("size", "kind"))
     assert found.unknown > 0.9 * len(RECENT)

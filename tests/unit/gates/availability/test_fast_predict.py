@@ -79,7 +79,7 @@ def test_what_was_found_is_read_from_the_evidence(tmp_path: Path, verdict: Verdi
     assert recorded_verdict(tmp_path) is verdict
 
 
-def test_a_version_from_before_says_nothing(tmp_path: Path) -> None:
+def test_a_version_from_before_is_not_judged(tmp_path: Path) -> None:
     assert recorded_verdict(tmp_path) is None
     write(tmp_path)
     assert recorded_verdict(tmp_path) is None

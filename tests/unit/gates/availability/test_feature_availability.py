@@ -25,7 +25,7 @@ from tests.support.pharmacy import declaration
 SPEC = ModelSpec.model_validate(declaration())
 
 
-def presence(**changes: Any) -> FeatureAvailability:
+def available(**changes: Any) -> FeatureAvailability:
     """A feature that is there: 1,000 points of 200 entities."""
     return FeatureAvailability(
         **{
@@ -46,7 +46,7 @@ def presence(**changes: Any) -> FeatureAvailability:
     )
 
 
-def said(each: FeatureAvailability, losses: Any = None) -> dict[str, Finding]:
+def answers(each: FeatureAvailability, losses: Any = None) -> dict[str, Finding]:
     return {f.name: f for f in online_findings(SPEC, (each,), losses or {})}
 
 
@@ -67,28 +67,28 @@ def said(each: FeatureAvailability, losses: Any = None) -> dict[str, Finding]:
 def test_a_feature_is_named_by_how_it_is_missing(
     changes: dict[str, Any], name: str, verdict: Verdict
 ) -> None:
-    each = presence(**changes)
-    finding = said(each)[f"availability.{name}.sold"]
+    each = available(**changes)
+    finding = answers(each)[f"availability.{name}.sold"]
     assert (finding.verdict, finding.blocking) == (verdict, True)
     assert below_required_share(SPEC, each) == (verdict is not Verdict.PASS)
 
 
-def test_a_view_that_is_empty_at_night_is_no_data_and_stops_nobody() -> None:
-    """The events give nobody a value at the store's instant, and gave some during the days."""
-    each = presence(offline=0, online=0, entities=0)
-    finding = said(each)["availability.online.sold"]
+def test_a_view_that_is_empty_at_night_is_no_data_and_stops_nothing() -> None:
+    """No entity has a value at the store's instant, and some had one during the days."""
+    each = available(offline=0, online=0, entities=0)
+    finding = answers(each)["availability.online.sold"]
     assert (finding.verdict, finding.blocking) == (Verdict.NO_DATA, False)
     assert not below_required_share(SPEC, each)
 
 
 def test_a_rare_feature_that_happens_to_be_absent_has_not_vanished() -> None:
-    rare = presence(offline=0, online=0, entities=0, trained_share=0.002, recent_share=0.0)
+    rare = available(offline=0, online=0, entities=0, trained_share=0.002, recent_share=0.0)
     assert rare.kind is AvailabilityStatus.ONLINE, "two values were to be expected in 1,000 points"
 
 
 def test_stored_values_are_held_against_recomputed_ones() -> None:
-    assert said(presence())["availability.online_mismatch.sold"].verdict is Verdict.PASS
-    wrong = said(presence(unequal=300))["availability.online_mismatch.sold"]
+    assert answers(available())["availability.online_mismatch.sold"].verdict is Verdict.PASS
+    wrong = answers(available(unequal=300))["availability.online_mismatch.sold"]
     assert (wrong.verdict, wrong.value) == (Verdict.FAIL, 0.3)
 
 

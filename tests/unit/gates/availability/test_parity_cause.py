@@ -1,4 +1,4 @@
-"""Each cause, planted in what a small service logged, is the one that is told; and no other is.
+"""Each cause, planted in what a small service logged, is the one that is reported; and no other is.
 
 Eight shops sell at random for three weeks; a service asks every hour and reads features that are
 materialized every hour, ten minutes late.
@@ -82,15 +82,15 @@ Spoil = Callable[[pd.DataFrame], Any]
 def replayed(name: str, spoil: Spoil, **serving: str) -> FeatureParity:
     """What a replay says of one feature, changed by ``spoil`` in all that was logged."""
     spec, rows = declared(**serving), frame(**serving)
-    asked = rows[rows["decision_time"] >= LOGGED.replace(tzinfo=None)].reset_index(drop=True)
-    served = asked[list(spec.feature_names)].astype(object).where(asked.notna(), None)
-    served[name] = pd.Series(spoil(asked), index=asked.index, dtype=object)
+    requested = rows[rows["decision_time"] >= LOGGED.replace(tzinfo=None)].reset_index(drop=True)
+    served = requested[list(spec.feature_names)].astype(object).where(requested.notna(), None)
+    served[name] = pd.Series(spoil(requested), index=requested.index, dtype=object)
     served = served.where(served.notna(), None)
     log = pd.DataFrame(
         {
-            "request_id": [f"r{n}" for n in range(len(asked))],
-            "event_time": asked["decision_time"],
-            "entity": [json.dumps({"shop": shop}) for shop in asked["shop"]],
+            "request_id": [f"r{n}" for n in range(len(requested))],
+            "event_time": requested["decision_time"],
+            "entity": [json.dumps({"shop": shop}) for shop in requested["shop"]],
             "features": [json.dumps(one, default=float) for one in served.to_dict("records")],
         }
     )
@@ -109,14 +109,16 @@ def replayed(name: str, spoil: Spoil, **serving: str) -> FeatureParity:
 def later(name: str, hours: float) -> Spoil:
     """The value that the same shop's row has so many hours later (before, when negative)."""
 
-    def moved(asked: pd.DataFrame) -> list[Any]:
+    def moved(requested: pd.DataFrame) -> list[Any]:
         rows = frame()
         there = {
             (shop, at): value
             for shop, at, value in rows[["shop", "decision_time", name]].itertuples(index=False)
         }
         shift = pd.Timedelta(hours=hours)
-        pairs = zip(asked["shop"], asked["decision_time"] + shift, asked[name], strict=True)
+        pairs = zip(
+            requested["shop"], requested["decision_time"] + shift, requested[name], strict=True
+        )
         return [there.get((shop, at), own) for shop, at, own in pairs]
 
     return moved
@@ -125,35 +127,35 @@ def later(name: str, hours: float) -> Spoil:
 def stopped(name: str, after: float, hours: float) -> Spoil:
     """For some hours the values of one instant are served, then the right ones again."""
 
-    def frozen(asked: pd.DataFrame) -> list[Any]:
+    def frozen(requested: pd.DataFrame) -> list[Any]:
         begin = pd.Timestamp(LOGGED.replace(tzinfo=None)) + pd.Timedelta(hours=after)
         end = begin + pd.Timedelta(hours=hours)
-        at_begin = asked[asked["decision_time"] == begin].set_index("shop")[name]
-        mask = (asked["decision_time"] >= begin) & (asked["decision_time"] < end)
-        return asked[name].where(~mask, asked["shop"].map(at_begin)).tolist()
+        at_begin = requested[requested["decision_time"] == begin].set_index("shop")[name]
+        mask = (requested["decision_time"] >= begin) & (requested["decision_time"] < end)
+        return requested[name].where(~mask, requested["shop"].map(at_begin)).tolist()
 
     return frozen
 
 
-def restarted(asked: pd.DataFrame) -> list[Any]:
+def restarted(requested: pd.DataFrame) -> list[Any]:
     """The count of a week begins again a day after the log does."""
     again = pd.Timestamp(LOGGED.replace(tzinfo=None)) + pd.Timedelta(days=1)
     sales = events()["sales"].to_pandas()
     found = []
-    for shop, at, own in asked[["shop", "decision_time", "sales"]].itertuples(index=False):
-        seen_at = (at - pd.Timedelta(minutes=10)).floor("h")
+    for shop, at, own in requested[["shop", "decision_time", "sales"]].itertuples(index=False):
+        observed_at = (at - pd.Timedelta(minutes=10)).floor("h")
         since = sales[
             (sales["shop"] == shop)
             & (sales["event_time"] >= again)
-            & (sales["event_time"] < seen_at)
-            & (sales["known_time"] <= seen_at)
+            & (sales["event_time"] < observed_at)
+            & (sales["known_time"] <= observed_at)
         ]
-        found.append(len(since) if seen_at > again else own)
+        found.append(len(since) if observed_at > again else own)
     return found
 
 
 def test_a_clean_log_has_no_cause() -> None:
-    found = replayed("sold", lambda asked: asked["sold"])
+    found = replayed("sold", lambda requested: requested["sold"])
     assert (found.unequal, found.likely, found.examples) == (0, None, ())
 
 
@@ -201,11 +203,11 @@ CAUSES: dict[str, tuple[str, Spoil, Cause, str]] = {
 
 
 @pytest.mark.parametrize("planted", CAUSES, ids=lambda name: name.replace(" ", "_"))
-def test_a_planted_cause_is_told(planted: str) -> None:
+def test_a_planted_cause_is_reported(planted: str) -> None:
     name, spoil, cause, words = CAUSES[planted]
     found = replayed(name, spoil)
     assert found.unequal
-    assert found.likely is not None, f"{planted}: no cause was told: {found.examples}"
+    assert found.likely is not None, f"{planted}: no cause was reported: {found.examples}"
     assert found.likely.cause is cause, f"{planted}: {found.likely}"
     assert words in found.likely.explanation
 
@@ -228,8 +230,8 @@ def test_two_causes_at_once_are_not_taken_for_one() -> None:
 
 
 def test_the_worst_differences_are_shown_first() -> None:
-    def wrong(asked: pd.DataFrame) -> pd.Series:
-        served = asked["sold"].copy()
+    def wrong(requested: pd.DataFrame) -> pd.Series:
+        served = requested["sold"].copy()
         served.iloc[[3, 50, 200, 201]] += np.array([1.0, 1000.0, 10.0, 100.0])
         return served
 
@@ -239,14 +241,14 @@ def test_the_worst_differences_are_shown_first() -> None:
         for one in found.examples
     ]
     assert differences == pytest.approx([1000, 100, 10], rel=0.01)
-    assert "shop s" in found.examples[0], "an example says whom it is about"
+    assert "shop s" in found.examples[0], "an example names its entity"
 
 
-def test_an_outage_of_a_daily_materialization_is_told_as_such() -> None:
-    def frozen(asked: pd.DataFrame) -> list[Any]:
-        first = asked.groupby("shop")["sold"].transform("first")
+def test_an_outage_of_a_daily_materialization_is_reported_as_such() -> None:
+    def frozen(requested: pd.DataFrame) -> list[Any]:
+        first = requested.groupby("shop")["sold"].transform("first")
         day = pd.Timestamp(LOGGED.replace(tzinfo=None)).floor("D") + pd.Timedelta(days=3)
-        return asked["sold"].where(asked["decision_time"] >= day, first).tolist()
+        return requested["sold"].where(requested["decision_time"] >= day, first).tolist()
 
     found = replayed("sold", frozen, every="1d", delay="10m", ttl="4d")
     assert found.likely is not None

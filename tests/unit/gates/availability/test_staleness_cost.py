@@ -57,7 +57,7 @@ def test_the_claim_the_truth_and_the_surprise() -> None:
     assert mismatched.metric == pytest.approx(1.0, abs=0.075)
     assert served.difference == pytest.approx(-served.metric)
     assert mismatched.interval is not None
-    assert mismatched.interval.high < 0, "the mismatch cannot be told from fresh features"
+    assert mismatched.interval.high < 0, "the mismatch does not differ from fresh features"
 
 
 def test_ways_are_compared_on_the_same_points_only() -> None:

@@ -1,4 +1,4 @@
-"""After the promotion: a true gain is kept, a promise too large is told, harm takes it back."""
+"""After the promotion: a true gain is kept, a promise too large is reported, harm rolls it back."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_last_outcome_settles_a_canary_that_ended_early():
     assert judged(SimulatedCanary(effect=0.3), 14.0, last=True).step is HoldbackStep.KEEP
 
 
-def test_a_gain_smaller_than_promised_is_told_and_kept():
+def test_a_gain_smaller_than_promised_is_reported_and_kept():
     verdict = judged(SimulatedCanary(effect=0.1), 28.0, promised=0.5)
     assert verdict.step is HoldbackStep.KEEP
     promise = verdict.findings[-1]
@@ -54,7 +54,7 @@ def test_entities_that_vanish_make_the_picture_void():
 
 
 @pytest.mark.parametrize("at", [0.0, 3.0])
-def test_before_the_first_week_nothing_is_said(at):
+def test_before_the_first_week_nothing_is_reported(at):
     verdict = judged(SimulatedCanary(effect=0.3), at)
     assert verdict.step is HoldbackStep.CONTINUE
     assert verdict.findings[-1].verdict is Verdict.NO_DATA

@@ -37,13 +37,13 @@ def found(verdict: CanaryVerdict, name: str) -> Finding:
     return next(finding for finding in verdict.findings if finding.name == f"canary.{name}")
 
 
-def test_a_better_challenger_is_promoted_and_its_gain_is_told_corrected():
+def test_a_better_challenger_is_promoted_and_its_gain_is_reported_corrected():
     verdict = run(SimulatedCanary(effect=0.2), rollout())
     assert (verdict.step, verdict.weeks) == (CanaryStep.PROMOTE, 3)
-    measured, told = found(verdict, "primary"), found(verdict, "corrected_gain")
-    assert told.value < measured.value, "it was stopped because it looked good"
-    assert told.interval.low > 0, "it was shown to be better"
-    assert not told.blocking
+    measured, reported = found(verdict, "primary"), found(verdict, "corrected_gain")
+    assert reported.value < measured.value, "it was stopped because it looked good"
+    assert reported.interval.low > 0, "it was shown to be better"
+    assert not reported.blocking
 
 
 @pytest.mark.parametrize("at", [0.0, 3.0, 7.0, 13.9])
@@ -54,11 +54,11 @@ def test_success_waits_for_two_whole_weeks(at):
 
 def test_between_looks_the_answer_does_not_move():
     live, declared = SimulatedCanary(effect=0.25, seed=3), rollout()
-    seen = {
+    detected = {
         found(judge_canary(evidence(live, at), declared, LEVEL), "primary").digest
         for at in (14.0, 15.0, 17.5, 20.9)
     }
-    assert len(seen) == 1, "hourly checks between two looks would be peeking"
+    assert len(detected) == 1, "hourly checks between two looks would be peeking"
 
 
 def test_harm_ends_it_between_looks():
@@ -83,8 +83,8 @@ def test_a_harmed_guardrail_rolls_back_what_looks_better():
 def test_an_outcome_that_comes_later_in_one_arm_is_no_promotion(late, verdict):
     """Its newest week is always the less complete one, and longer weeks would not mend it."""
     ended = run(SimulatedCanary(effect=0.4, per_day=200, late=late), rollout(futility=0.0))
-    told = [one.verdict.value for one in ended.findings if one.name == "canary.late_outcomes"]
-    assert told == ([verdict] if verdict else [])
+    reported = [one.verdict.value for one in ended.findings if one.name == "canary.late_outcomes"]
+    assert reported == ([verdict] if verdict else [])
     wanted = CanaryStep.STOP_INCONCLUSIVE if verdict == "inconclusive" else CanaryStep.PROMOTE
     assert ended.step is wanted
 
@@ -169,7 +169,7 @@ def test_a_week_counts_when_its_last_outcome_has_matured():
     assert len(evidence(live, 24.0).cumulative_weeks) == 2
 
 
-def test_a_day_without_traffic_is_seen():
+def test_a_day_without_traffic_is_detected():
     verdict = run(SimulatedCanary(effect=0.5, skip=frozenset({9})), rollout())
     assert verdict.step is CanaryStep.STOP_INCONCLUSIVE
     assert "week 2" in found(verdict, "weekdays").reason
@@ -190,14 +190,14 @@ def test_no_difference_ends_early_or_at_the_horizon_and_is_no_promotion():
 
 
 def test_no_data_at_all_is_no_promotion():
-    nobody = canary_sums(
+    empty = canary_sums(
         EnrolledEntities(*(np.zeros(0, kind) for kind in (int, bool, int, int))),
         {"gain": MetricRows(*(np.zeros(0, kind) for kind in (int, int, float, bool)))},
         outcome="gain",
         elapsed_days=28.0,
         weeks=4,
     )
-    verdict = judge_canary(nobody, rollout(), LEVEL)
+    verdict = judge_canary(empty, rollout(), LEVEL)
     assert verdict.step is CanaryStep.STOP_INCONCLUSIVE
     assert {f.verdict for f in verdict.findings} <= {Verdict.NO_DATA, Verdict.PASS}
     assert found(verdict, "primary").verdict is Verdict.NO_DATA
@@ -270,11 +270,11 @@ def test_an_entity_that_was_assigned_and_has_no_row_lacks_an_outcome():
 def test_a_missing_past_is_a_covariate_of_its_own():
     n = 6
     past = np.array([1.0, np.nan, 2.0, 3.0, np.nan, 4.0])[:, None]
-    who = EnrolledEntities(
+    unit = EnrolledEntities(
         np.arange(n), np.arange(n) % 2 == 0, np.zeros(n, int), np.zeros(n, int), past
     )
     rows = MetricRows(np.arange(n), np.zeros(n, int), np.ones(n), np.ones(n, bool))
-    known = canary_sums(who, {"gain": rows}, outcome="gain", elapsed_days=1.0, weeks=4)
+    known = canary_sums(unit, {"gain": rows}, outcome="gain", elapsed_days=1.0, weeks=4)
     assert len(known.to_date.arms[0].metrics["gain"].moments.mean) == 3
 
 
@@ -285,17 +285,17 @@ def test_what_cannot_be_gathered_is_refused():
     )
     stranger = MetricRows(np.array([9]), np.zeros(1, int), np.ones(1), np.ones(1, bool))
     several = MetricRows(np.zeros(2, int), np.zeros(2, int), np.ones(2), np.ones(2, bool))
-    for who, what, told in (
+    for unit, what, reported in (
         (twice, rows, "stands twice"),
         (people(), stranger, "no entity of the canary"),
         (people(), several, "several rows"),
     ):
-        with pytest.raises(DataError, match=told):
-            canary_sums(who, {"gain": what}, outcome="gain", elapsed_days=7.0, weeks=4)
+        with pytest.raises(DataError, match=reported):
+            canary_sums(unit, {"gain": what}, outcome="gain", elapsed_days=7.0, weeks=4)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         ({"stages": (0.1, 0.05)}, "stages grow"),
         ({"holdback": 0.6}, "holdback"),
@@ -309,6 +309,6 @@ def test_what_cannot_be_gathered_is_refused():
         ({"segments": kinds(0, 1.0)}, "at least 1 item"),
     ],
 )
-def test_a_canary_that_cannot_work_is_refused(change, told):
-    with pytest.raises(ValidationError, match=told):
+def test_a_canary_that_cannot_work_is_refused(change, reported):
+    with pytest.raises(ValidationError, match=reported):
         rollout(**change)

@@ -86,7 +86,7 @@ def test_a_worse_candidate_fails(regression, frame, recent, judge):
     assert evaluation.verdict is Verdict.FAIL
 
 
-def test_too_little_data_for_the_effect_is_inconclusive_and_says_how_much_would_do(
+def test_too_little_data_for_the_effect_is_inconclusive_and_reports_how_much_would_do(
     regression, frame, recent, judge
 ):
     spec = regression(metric={"name": "absolute_error", "minimum_effect": 0.05})
@@ -185,7 +185,7 @@ def test_a_gain_inside_the_noise_of_refitting_is_called_luck(regression, frame, 
     assert [gain.index for gain in evaluation.seeds] == [0, 1, 2]
 
 
-def test_one_seed_cannot_tell_luck(regression, frame, recent, judge):
+def test_one_seed_cannot_show_luck(regression, frame, recent, judge):
     rows = frame(recent)
     evaluation = judge(regression(), rows, [errors(rows, 1, 1)], errors(rows, 1.5, 2))
     noise = found(evaluation, "seed_noise")

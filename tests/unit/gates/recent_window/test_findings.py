@@ -36,8 +36,8 @@ def judge(regression, frame, recent) -> Judge:
         spec = regression(seeds=[1], metric={"name": "absolute_error", "minimum_effect": effect})
         digest = rows_digest(spec, rows)
 
-        def scored(size: float, who: int, digest: str = digest) -> Scored:
-            return Scored(rows["label"].to_numpy() + size * (shared + own[who]), digest)
+        def scored(size: float, entity: int, digest: str = digest) -> Scored:
+            return Scored(rows["label"].to_numpy() + size * (shared + own[entity]), digest)
 
         found: Evaluation = evaluate(
             spec,
@@ -101,7 +101,7 @@ def test_a_refresh_that_has_fallen_behind_its_reference_is_stopped(judge) -> Non
     assert "version 7" in found["reference"].reason
 
 
-def test_a_refresh_beside_its_reference_passes_both(judge) -> None:
+def test_a_refresh_against_its_reference_passes_both(judge) -> None:
     found = judge(0.999, 1.0, 1.0)
     assert {found[name].verdict for name in ("refresh", "reference")} == {Verdict.PASS}
 
@@ -111,7 +111,7 @@ def test_a_reference_scored_on_other_rows_is_refused(judge) -> None:
         judge(0.999, 1.0, 1.0, other_rows=True)
 
 
-def test_a_gain_that_passed_is_told_corrected_and_below_what_was_measured(judge) -> None:
+def test_a_gain_that_passed_is_reported_corrected_and_below_what_was_measured(judge) -> None:
     found = judge(0.9, 1.0)
     shown = found["corrected_gain"]
     assert not shown.blocking
@@ -142,9 +142,9 @@ def test_the_level_is_that_of_one_try(regression, frame, recent) -> None:
         one = next(f for f in found.findings if f.name == "recent_window.primary")
         return one.verdict, one.reason
 
-    alone, told = verdict({"budget": {"tries": 1}})
-    assert alone is Verdict.PASS, told
-    shared, told = verdict({})
-    assert shared is Verdict.INCONCLUSIVE, told
-    assert "held at 0.000833" in told
-    assert "a single test at 0.05" in told
+    alone, reported = verdict({"budget": {"tries": 1}})
+    assert alone is Verdict.PASS, reported
+    shared, reported = verdict({})
+    assert shared is Verdict.INCONCLUSIVE, reported
+    assert "held at 0.000833" in reported
+    assert "a single test at 0.05" in reported

@@ -1,4 +1,4 @@
-"""Slices that nobody declared, in worlds whose harm is planted."""
+"""Slices that are not declared, in worlds whose harm is planted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def verdicts(evaluation):
     return {finding.name: finding.verdict for finding in evaluation.findings}
 
 
-def test_a_harmed_category_that_nobody_declared_is_found_and_named(regression, frame, recent):
+def test_a_harmed_category_that_is_not_declared_is_found_and_named(regression, frame, recent):
     """Gains of (1.2 - 0.5) and (1.2 - 1.9) times sqrt(2/pi): 0.56 and, for kind c, -0.56.
 
     That is eleven standard errors beyond the margin: at the four or five degrees of freedom that
@@ -45,20 +45,20 @@ def test_a_harmed_category_that_nobody_declared_is_found_and_named(regression, f
     sd = np.where(rows["kind"] == "c", 1.9, 0.5)
     blind = verdicts(judged(regression(), recent, rows, sd))
     assert blind["recent_window.primary"] is Verdict.PASS
-    assert Verdict.FAIL not in blind.values(), "without a search, nobody looks at kind c"
+    assert Verdict.FAIL not in blind.values(), "without a search, kind c is not tested"
     evaluation = judged(regression(find_slices=SEARCH), recent, rows, sd)
-    said = verdicts(evaluation)
-    assert said["recent_window.primary"] is Verdict.PASS, "the overall gain still passes"
-    assert [n for n in said if said[n] is Verdict.FAIL] == [f"{SLICE}kind.c"]
+    answers = verdicts(evaluation)
+    assert answers["recent_window.primary"] is Verdict.PASS, "the overall gain still passes"
+    assert [n for n in answers if answers[n] is Verdict.FAIL] == [f"{SLICE}kind.c"]
     assert evaluation.verdict is Verdict.FAIL
 
 
 def test_a_harmed_range_of_a_number_is_found_and_named(regression, frame, recent):
     rows = frame(recent)
     sd = np.where(rows["price"] > rows["price"].quantile(0.75), 1.9, 0.5)
-    said = verdicts(judged(regression(find_slices=SEARCH), recent, rows, sd))
-    assert said["recent_window.primary"] is Verdict.PASS
-    assert [n for n in said if said[n] is Verdict.FAIL] == [f"{SLICE}price.bin_4_of_4"]
+    answers = verdicts(judged(regression(find_slices=SEARCH), recent, rows, sd))
+    assert answers["recent_window.primary"] is Verdict.PASS
+    assert [n for n in answers if answers[n] is Verdict.FAIL] == [f"{SLICE}price.bin_4_of_4"]
 
 
 def test_every_key_and_feature_is_searched_unless_declared_or_of_many_values(
@@ -86,9 +86,9 @@ def test_found_groups_that_are_too_small_are_listed_and_not_passed(regression, f
     rows.loc[rows.index[:150], "kind"] = "rare"
     evaluation = judged(regression(find_slices=SEARCH), recent, rows, 0.5)
     assert f"{SLICE}kind.rare" not in verdicts(evaluation)
-    told = next(f for f in evaluation.findings if f.name == "recent_window.slices_not_testable")
-    assert told.verdict is Verdict.INCONCLUSIVE
-    assert "kind rare: 150 rows, fewer than 200" in told.reason
+    reported = next(f for f in evaluation.findings if f.name == "recent_window.slices_not_testable")
+    assert reported.verdict is Verdict.INCONCLUSIVE
+    assert "kind rare: 150 rows, fewer than 200" in reported.reason
 
 
 def test_a_search_needs_a_margin_and_changes_no_recipe(regression):

@@ -83,8 +83,8 @@ def test_answers_far_apart_decide_only_under_a_declared_tolerance() -> None:
         disagreeing=Proportion(hits=200, of=200),
         mean_difference=9.0,
     )
-    told = judge_shadow(SOUND.model_copy(update={"mean_difference": 50.0}), SHADOW)
-    assert overall(told) is Verdict.PASS, "nothing was declared that it would break"
+    reported = judge_shadow(SOUND.model_copy(update={"mean_difference": 50.0}), SHADOW)
+    assert overall(reported) is Verdict.PASS, "nothing was declared that it would break"
     strict = SHADOW.model_copy(update={"tolerance": 1.0, "max_disagreement": 0.5})
     found = verdicts(strict, disagreeing=apart, slices=(part,))
     assert found["shadow.agreement"] is Verdict.PASS

@@ -125,7 +125,7 @@ def in_shadow(book: Book) -> Book:
     return book
 
 
-def test_without_a_challenger_it_is_idle_and_says_how_to_declare_a_rollout(book: Book) -> None:
+def test_without_a_challenger_it_is_idle_and_reports_how_to_declare_a_rollout(book: Book) -> None:
     assert book.next(NothingWaiting(rollout_declared=True)).next_step == ""
     action = book.next(NothingWaiting(rollout_declared=False))
     assert (action.action, action.effect, action.next_check) == ("idle", None, None)
@@ -227,9 +227,9 @@ def test_after_a_promotion_the_former_champion_is_held_back(in_shadow: Book) -> 
 
 def test_a_tag_counts_as_approval_for_the_evidence_that_it_names(book: Book) -> None:
     book.judged("2", Outcome.AWAIT_REVIEW)
-    asked = book.next(ReviewTag(""))
-    assert (asked.action, asked.effect) == ("awaiting_approval", None)
-    assert EVIDENCE_HASH in asked.next_step
+    requested = book.next(ReviewTag(""))
+    assert (requested.action, requested.effect) == ("awaiting_approval", None)
+    assert EVIDENCE_HASH in requested.next_step
     other = book.next(ReviewTag("0" * 64))
     assert other.action == "awaiting_approval"
     assert "other evidence" in other.summary

@@ -85,10 +85,10 @@ def challenged(ledger: SqlLedger, version: str, run: str, champion: str = "1") -
         evidence="e",
         policy="3",
     )
-    asked = draft("decision", run, champion, champion).model_copy(
+    requested = draft("decision", run, champion, champion).model_copy(
         update={"facts": facts, "decision": decision}
     )
-    return ledger.append(asked, after=chain[-1].sequence)
+    return ledger.append(requested, after=chain[-1].sequence)
 
 
 def test_the_whole_way_through_shadow_and_the_ramp(ledger: SqlLedger) -> None:
@@ -96,24 +96,22 @@ def test_the_whole_way_through_shadow_and_the_ramp(ledger: SqlLedger) -> None:
     assert state(ledger).next_challenger == admission
 
     record_transition(admission, shadow_transition(admission, ROLLOUT), "begins", ledger)
-    standing = state(ledger).trial
-    assert standing is not None
-    assert (standing.challenger, standing.champion) == ("2", "1")
-    assert standing.transition.stage is Stage.SHADOW
-    assert standing.transition.shadow_share == ROLLOUT.shadow.share
+    current = state(ledger).trial
+    assert current is not None
+    assert (current.challenger, current.champion) == ("2", "1")
+    assert current.transition.stage is Stage.SHADOW
+    assert current.transition.shadow_share == ROLLOUT.shadow.share
     assert state(ledger).next_challenger is None, "who is on trial does not wait any more"
 
     shares = []
-    while (move := next_transition(standing, ROLLOUT)) is not None:
+    while (move := next_transition(current, ROLLOUT)) is not None:
         record_transition(admission, move, "goes on", ledger)
-        standing = state(ledger).trial
-        assert standing is not None
-        shares.append(
-            (standing.transition.stage, standing.transition.step, standing.transition.share)
-        )
+        current = state(ledger).trial
+        assert current is not None
+        shares.append((current.transition.stage, current.transition.step, current.transition.share))
     assert shares == [(Stage.CANARY, 0, 0.05), (Stage.CANARY, 1, 0.1)]
 
-    record_transition(admission, final_transition(standing, Stage.ENDED), "harm", ledger)
+    record_transition(admission, final_transition(current, Stage.ENDED), "harm", ledger)
     assert state(ledger).trial is None
     assert state(ledger).next_challenger is None, "a trial that ended is not begun again"
 
@@ -133,9 +131,9 @@ def test_stages_cannot_be_skipped_or_gone_back(ledger: SqlLedger) -> None:
     record_transition(admission, begun, "begins", ledger)
     with pytest.raises(GauntletError, match="cannot go to promoted"):
         record_transition(admission, begun.model_copy(update={"stage": Stage.PROMOTED}), "", ledger)
-    standing = state(ledger).trial
-    assert standing is not None
-    first = next_transition(standing, ROLLOUT)
+    current = state(ledger).trial
+    assert current is not None
+    first = next_transition(current, ROLLOUT)
     assert first is not None
     with pytest.raises(GauntletError, match="cannot go to canary"):
         record_transition(admission, first.model_copy(update={"step": 2}), "skips", ledger)
@@ -153,14 +151,14 @@ def test_another_champion_voids_the_trial(ledger: SqlLedger) -> None:
     record_transition(admission, shadow_transition(admission, ROLLOUT), "begins", ledger)
     chain = ledger.entries("demand")
     ledger.append(draft("manual_alias_change", "by-hand", "1", "7"), after=chain[-1].sequence)
-    standing = state(ledger).trial
-    assert standing is not None
-    assert standing.void
-    further = next_transition(standing, ROLLOUT)
+    current = state(ledger).trial
+    assert current is not None
+    assert current.void
+    further = next_transition(current, ROLLOUT)
     assert further is not None
     with pytest.raises(GauntletError, match="champion changed since"):
         record_transition(admission, further, "goes on", ledger)
-    record_transition(admission, final_transition(standing, Stage.ENDED), "void", ledger)
+    record_transition(admission, final_transition(current, Stage.ENDED), "void", ledger)
     assert state(ledger).trial is None
 
 
@@ -174,10 +172,10 @@ def test_a_challenger_of_a_former_champion_does_not_wait(ledger: SqlLedger) -> N
 def test_a_stage_lasts_as_declared(ledger: SqlLedger) -> None:
     admission = challenged(ledger, "2", "aaaa.1")
     record_transition(admission, shadow_transition(admission, ROLLOUT), "begins", ledger)
-    standing = state(ledger).trial
-    assert standing is not None
-    assert not standing.is_due(ROLLOUT, NOW + ROLLOUT.shadow.duration - timedelta(seconds=1))
-    assert standing.is_due(ROLLOUT, NOW + ROLLOUT.shadow.duration)
+    current = state(ledger).trial
+    assert current is not None
+    assert not current.is_due(ROLLOUT, NOW + ROLLOUT.shadow.duration - timedelta(seconds=1))
+    assert current.is_due(ROLLOUT, NOW + ROLLOUT.shadow.duration)
 
 
 def test_only_the_begin_of_a_canary_is_a_try(ledger: SqlLedger) -> None:
@@ -186,9 +184,9 @@ def test_only_the_begin_of_a_canary_is_a_try(ledger: SqlLedger) -> None:
     record_transition(admission, shadow_transition(admission, ROLLOUT), "begins", ledger)
     assert not budget_account(ledger.entries("demand"), budget, 2026).tries
     for _ in ROLLOUT.canary.stages:
-        standing = state(ledger).trial
-        assert standing is not None
-        move = next_transition(standing, ROLLOUT)
+        current = state(ledger).trial
+        assert current is not None
+        move = next_transition(current, ROLLOUT)
         assert move is not None
         record_transition(admission, move, "goes on", ledger)
     spent = budget_account(ledger.entries("demand"), budget, 2026)
@@ -201,19 +199,19 @@ def promoted(ledger: SqlLedger) -> Entry:
     admission = challenged(ledger, "2", "aaaa.1")
     record_transition(admission, shadow_transition(admission, ROLLOUT), "begins", ledger)
     for _ in ROLLOUT.canary.stages:
-        standing = state(ledger).trial
-        assert standing is not None
-        move = next_transition(standing, ROLLOUT)
+        current = state(ledger).trial
+        assert current is not None
+        move = next_transition(current, ROLLOUT)
         assert move is not None
         record_transition(admission, move, "goes on", ledger)
-    standing = state(ledger).trial
-    assert standing is not None
+    current = state(ledger).trial
+    assert current is not None
     ended = draft("promotion", "aaaa.1.promoted", "1", "2")
-    ended = ended.model_copy(update={"transition": final_transition(standing, Stage.PROMOTED)})
+    ended = ended.model_copy(update={"transition": final_transition(current, Stage.PROMOTED)})
     return ledger.append(ended, after=ledger.entries("demand")[-1].sequence)
 
 
-def test_after_a_promotion_the_former_champion_stands_beside(ledger: SqlLedger) -> None:
+def test_after_a_promotion_the_former_champion_stays_as_challenger(ledger: SqlLedger) -> None:
     promotion = promoted(ledger)
     assert state(ledger).promotion == promotion
     assert state(ledger).active is None
@@ -242,7 +240,7 @@ def test_a_rollback_ends_a_holdback_by_itself(ledger: SqlLedger) -> None:
     assert state(ledger).active is None
 
 
-def test_nobody_is_put_on_trial_while_a_promotion_is_watched(ledger: SqlLedger) -> None:
+def test_no_challenger_starts_while_a_promotion_is_watched(ledger: SqlLedger) -> None:
     promotion = promoted(ledger)
     record_transition(promotion, holdback_transition(promotion, ROLLOUT), "watched", ledger)
     admission = challenged(ledger, "3", "bbbb.2", champion="2")

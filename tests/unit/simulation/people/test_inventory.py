@@ -1,4 +1,4 @@
-"""Shelves that a forecast fills: nobody gets what is not there, and the world stays what it was."""
+"""Shelves that a forecast fills: sales end with the stock, and the world stays what it was."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_with_full_shelves_everybody_gets_what_he_asks_for() -> None:
     assert shelves.sold.sum() > 0
 
 
-def test_who_orders_nothing_sells_what_was_left_and_no_more() -> None:
+def test_a_pharmacy_that_orders_nothing_sells_what_was_left_and_no_more() -> None:
     first = Inventory(World(SCALE, 3), FIRST)
     left = first.stock.sum()
     shelves = live(0.0)
