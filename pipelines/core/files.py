@@ -177,6 +177,11 @@ def _exchange(draft: Path, target: Path) -> None:
             raise
 
 
+def sweep_drafts(folder: Path) -> None:
+    """Remove the drafts in ``folder`` that no running process holds."""
+    _sweep(folder, _DRAFT)
+
+
 def remove_drafts(folder: Path) -> None:
     """Remove the drafts that killed processes left in ``folder``.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipelines.core.errors import IntegrityError, Unavailable
-from pipelines.core.files import atomic_file
+from pipelines.core.files import atomic_file, sweep_drafts
 from pipelines.data.objects import StoredObject
 
 
@@ -48,7 +48,9 @@ class LocalStore:
         """See ``ObjectStore.write``."""
         path = self._path(key)
         try:
-            if not (if_absent and path.is_file()):
+            if if_absent and path.is_file():
+                sweep_drafts(path.parent)
+            else:
                 with atomic_file(path, if_absent=if_absent) as draft:
                     if isinstance(content, bytes):
                         draft.write_bytes(content)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import mlflow
@@ -18,6 +19,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from pipelines.core.errors import GauntletError, IntegrityError, Unavailable
+from pipelines.core.files import atomic_file
 from pipelines.core.retry import compare_and_swap
 
 P = ParamSpec("P")
@@ -26,6 +28,7 @@ R = TypeVar("R")
 _ABSENT, _THERE = "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"
 _AWAY = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "IO_ERROR"}
 _ATTEMPTS = 20
+_SQLITE = "sqlite:///"
 # MLflow passes on what its database says: sqlite3.IntegrityError, UniqueViolation, ...
 _OVERTAKEN = re.compile(r"IntegrityError|UniqueViolation|unique constraint", re.IGNORECASE)
 
@@ -46,6 +49,7 @@ def connected(uri: str) -> Iterator[MlflowClient]:
         GauntletError: MLflow refuses a request.
     """
     try:
+        _create_database(uri)
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
         yield MlflowClient(tracking_uri=uri, registry_uri=uri)
@@ -68,6 +72,19 @@ def connected(uri: str) -> Iterator[MlflowClient]:
             wanted="a database that MLflow made, as sqlite:///<file>, or http://<its server>",
             hint="mend GAUNTLET_MLFLOW_URI, or restore the database from its backup",
         ) from cause
+
+
+def _create_database(uri: str) -> None:
+    """Create a missing SQLite database under a draft name, and rename it when it is complete.
+
+    MLflow creates it in dozens of migrations, and does not continue them after a kill.
+    """
+    path = Path(uri.removeprefix(_SQLITE))
+    if not uri.startswith(_SQLITE) or path.exists():
+        return
+    with atomic_file(path, if_absent=True) as draft:
+        own = f"{_SQLITE}{draft}"
+        MlflowClient(tracking_uri=own, registry_uri=own).search_experiments(max_results=1)
 
 
 def find(read: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:

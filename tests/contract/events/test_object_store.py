@@ -86,6 +86,19 @@ def test_an_object_that_never_was_cannot_be_read(store: ObjectStore, tmp_path: P
         store.read(stored.model_copy(update={"key": "a/other"}), tmp_path / "copy")
 
 
+def test_a_draft_of_a_killed_process_is_removed_when_its_object_is_written_again(
+    tmp_path: Path,
+) -> None:
+    """The object was complete, and the process was killed before it removed the draft."""
+    store = LocalStore(tmp_path)
+    store.write("a/x", b"first")
+    left = tmp_path / "a" / ".draft-killed"
+    left.mkdir()
+    (left / "content").hardlink_to(tmp_path / "a" / "x")
+    store.write("a/x", b"first")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["x"]
+
+
 def test_an_s3_address_has_a_bucket(versioned_bucket: str) -> None:
     assert S3Store(f"s3://{versioned_bucket}/a/").address == f"s3://{versioned_bucket}/a"
     with pytest.raises(SpecError, match="cannot read an S3 address"):

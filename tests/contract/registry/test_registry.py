@@ -304,6 +304,27 @@ def test_a_killed_copy_into_the_folder_is_no_version(
     assert registry.register(given, pack("regression").folder).version == "1"
 
 
+def test_a_database_whose_creation_was_killed_is_created_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow would refuse it for ever: it does not continue its migrations."""
+
+    class KilledError(BaseException):
+        pass
+
+    def die(*_: object, **__: object) -> None:
+        raise KilledError
+
+    registry = MlflowRegistry(f"sqlite:///{tmp_path}/mlflow.db")
+    with monkeypatch.context() as patched:
+        patched.setattr("mlflow.store.db.utils._upgrade_db", die)
+        with pytest.raises(KilledError):
+            registry.versions("demand")
+    assert not (tmp_path / "mlflow.db").exists()
+    assert registry.versions("demand") == ()
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+
+
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     """The process's address is a database's; what is there is none."""
     path = tmp_path / "notes.txt"
