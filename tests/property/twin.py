@@ -208,7 +208,7 @@ def declarations(draw: st.DrawFn) -> ModelSpec:
     for number, window in enumerate(draw(st.lists(windows(), min_size=3, max_size=6))):
         features.append(window | {"name": f"window_{number}"})
     features += draw(st.lists(expressions(features), max_size=2, unique_by=lambda f: f["name"]))
-    stream = {"event_time": "at", "known_time": "observed", "columns": COLUMNS}
+    stream = {"event_time": "at", "known_time": "seen", "columns": COLUMNS}
     return ModelSpec.model_validate(
         {
             "name": "twin",

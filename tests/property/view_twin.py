@@ -132,7 +132,7 @@ def one_view(draw: st.DrawFn) -> ModelSpec:
         window | {"stream": "visits", "by": by, "name": f"window_{number}"}
         for number, window in enumerate(chosen)
     ]
-    stream = {"event_time": "at", "known_time": "observed", "columns": COLUMNS}
+    stream = {"event_time": "at", "known_time": "seen", "columns": COLUMNS}
     return ModelSpec.model_validate(
         {
             "name": "twin",

@@ -44,7 +44,7 @@ class MlflowRegistry:
 
     def __init__(self, uri: str, artifacts: str | None = None) -> None:
         self._uri = uri
-        self._artifacts = artifacts or _beside(uri)
+        self._artifacts = artifacts or _artifact_folder(uri)
 
     def find(self, model: str, run: str) -> VersionInfo | None:
         """The complete version that this run registered; None when there is none (yet)."""
@@ -235,7 +235,7 @@ def _files_of(found: ModelVersion) -> str:
     return f"/ajax-api/2.0/mlflow/logged-models/{model}/artifacts/files?artifact_file_path="
 
 
-def _beside(uri: str) -> str | None:
+def _artifact_folder(uri: str) -> str | None:
     if not uri.startswith("sqlite:///"):
         return None
     return str(Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts")
