@@ -20,7 +20,7 @@ def checked(pharmacy: Pharmacy, **canary: Any) -> Readiness:
     return check_readiness(request, pharmacy.parts().retraining)
 
 
-def test_a_segment_that_nobody_is_in_and_one_that_is_too_small_are_named(
+def test_an_empty_segment_and_one_that_is_too_small_are_named(
     champion: Pharmacy, tmp_path: Path
 ) -> None:
     """85 pairs have sold lately; the world has 65 of the kind community, and 10 of hospital."""
@@ -31,7 +31,7 @@ def test_a_segment_that_nobody_is_in_and_one_that_is_too_small_are_named(
     assert "about 5; wanted minimum_entities 20" in small
 
 
-def test_a_chain_that_is_too_small_is_told_so_and_one_that_is_not_is_ready(
+def test_a_chain_that_is_too_small_is_reported_and_one_that_is_not_is_ready(
     champion: Pharmacy, tmp_path: Path
 ) -> None:
     pharmacy = champion.copy(tmp_path / "home")

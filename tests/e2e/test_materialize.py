@@ -116,8 +116,8 @@ def test_a_champion_of_another_recipe_leaves_a_view_of_the_same_definitions_an_i
     parts: Connections, tmp_path: Path
 ) -> None:
     """Beside the champion's, a stream is read as it is declared: its columns in their order."""
-    nobody = Pharmacy(tmp_path / "new", "").parts().ledger
-    report = fill(FIRST, dataclasses.replace(parts, ledger=nobody))
+    empty = Pharmacy(tmp_path / "new", "").parts().ledger
+    report = fill(FIRST, dataclasses.replace(parts, ledger=empty))
     assert report.champion is None
     views = {view.view: view for view in fill(FIRST + DAY, parts).views}
     assert views[SALES].reason == "other definitions were stored", "the champion has its own"
@@ -127,8 +127,8 @@ def test_a_champion_of_another_recipe_leaves_a_view_of_the_same_definitions_an_i
 def test_a_column_that_is_declared_no_more_is_the_reason_for_a_whole_view(
     parts: Connections, tmp_path: Path
 ) -> None:
-    nobody = Pharmacy(tmp_path / "new", "").parts().ledger
-    alone = dataclasses.replace(parts, ledger=nobody)
+    empty = Pharmacy(tmp_path / "new", "").parts().ledger
+    alone = dataclasses.replace(parts, ledger=empty)
     fill(FIRST, alone)
     path = parts.home / "models" / "demand.yaml"
     declared = yaml.safe_load(path.read_text())
@@ -147,7 +147,7 @@ def test_an_older_instant_leaves_a_newer_state(parts: Connections, online: Onlin
     assert online.views() == before
 
 
-def test_a_newer_state_without_a_new_feature_says_what_it_lacks(
+def test_a_newer_state_without_a_new_feature_reports_what_it_lacks(
     parts: Connections, online: OnlineStore
 ) -> None:
     fill(FIRST + DAY, parts)
@@ -254,18 +254,20 @@ def test_a_feed_that_fell_silent_is_named(
     assert not report[SALES].silent
 
 
-def test_a_model_that_does_not_say_how_it_is_served_is_told_what_to_add(parts: Connections) -> None:
+def test_a_model_that_does_not_say_how_it_is_served_gets_a_hint_what_to_add(
+    parts: Connections,
+) -> None:
     Pharmacy(parts.home, "").declare(RICH)
     with pytest.raises(SpecError, match="add `serving:"):
         fill(FIRST, parts)
 
 
-def test_nobody_can_stand_in_the_future(parts: Connections) -> None:
+def test_an_as_of_in_the_future_is_refused(parts: Connections) -> None:
     with pytest.raises(TimeError, match="as-of lies in the future"):
         fill(parts.clock.now() + HOUR, parts)
 
 
-def test_check_says_what_a_retraining_would_miss_in_the_online_store(parts: Connections) -> None:
+def test_check_reports_what_a_retraining_would_miss_in_the_online_store(parts: Connections) -> None:
     empty = ready(FIRST, parts).problems
     assert any("lacks on_hand" in problem for problem in empty), empty
     assert all("run `gauntlet materialize demand`" in problem for problem in empty), empty
@@ -278,7 +280,7 @@ def test_check_says_what_a_retraining_would_miss_in_the_online_store(parts: Conn
     assert "lacks other of the view dispensing_by_pharmacy_medicine" in new
 
 
-def test_a_rollback_says_what_the_champion_of_before_lacks_online(
+def test_a_rollback_reports_what_the_champion_of_before_lacks_online(
     champion: Pharmacy, tmp_path: Path
 ) -> None:
     """What the version before reads has left the store, and it answers from now on."""
@@ -286,8 +288,8 @@ def test_a_rollback_says_what_the_champion_of_before_lacks_online(
     for features, at in ((PLAIN, FIRST), (RICH, FIRST + WEEK)):
         pharmacy.declare(features, serving=SERVING)
         pharmacy.cli("materialize", "demand", "--as-of", instant_text(at))
-        told = pharmacy.cli_retrain(at)
-        assert told.code == 0, told.err
+        reported = pharmacy.cli_retrain(at)
+        assert reported.code == 0, reported.err
     pharmacy.cli("materialize", "demand", "--as-of", instant_text(FIRST + WEEK + 7 * HOUR))
     back = pharmacy.cli("rollback", "demand", "--reason", "orders doubled", "--json")
     assert back.body["entry"]["champion_after"] == "1", back.out
@@ -311,7 +313,7 @@ def test_a_first_version_needs_one_materialization_and_nothing_else(
     assert pharmacy.retrain(FIRST, parts=parts).outcome == "first_version"
 
 
-def test_a_store_that_is_empty_beside_a_champion_is_a_fault_and_left_as_it_is(
+def test_a_store_that_is_empty_despite_a_champion_is_a_fault_and_left_as_it_is(
     parts: Connections, online: OnlineStore
 ) -> None:
     assert first(Request(model="demand", as_of=FIRST), parts) is None
@@ -321,11 +323,13 @@ def test_a_store_that_is_empty_beside_a_champion_is_a_fault_and_left_as_it_is(
 def test_the_command_line_fills_the_embedded_store(champion: Pharmacy, tmp_path: Path) -> None:
     pharmacy = Pharmacy(tmp_path / "home", champion.store)
     pharmacy.declare(RICH, serving=SERVING)
-    told = pharmacy.cli("materialize", "demand", "--as-of", instant_text(FIRST))
-    assert told.code == 0, told.err
-    assert f"{SALES}\n    written whole, as of 2025-03-31T00:00:00Z\n    nothing was" in told.out
-    assert told.err == "", "a bar leaves nothing in a file"
-    lines = told.out.splitlines()
+    reported = pharmacy.cli("materialize", "demand", "--as-of", instant_text(FIRST))
+    assert reported.code == 0, reported.err
+    assert (
+        f"{SALES}\n    written whole, as of 2025-03-31T00:00:00Z\n    nothing was" in reported.out
+    )
+    assert reported.err == "", "a bar leaves nothing in a file"
+    lines = reported.out.splitlines()
     assert max(map(len, lines)) <= 80, "unreadable in a narrow terminal"
     assert lines == [line.rstrip() for line in lines]
     again = pharmacy.cli("materialize", "demand", "--as-of", instant_text(FIRST), "--json")

@@ -32,14 +32,14 @@ class Imports:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
 
-    def run(self, *files: Path, told: list[str] | None = None, **reading: Any) -> ImportReport:
+    def run(self, *files: Path, reported: list[str] | None = None, **reading: Any) -> ImportReport:
         return import_files(
             files,
             "sales",
             self.spec.streams["sales"],
             self.store,
             reading=Reading(**reading),
-            progress=told.append if told is not None else lambda _: None,
+            progress=reported.append if reported is not None else lambda _: None,
         )
 
     def parquet(self, name: str = "sales.parquet", **columns: Any) -> Path:

@@ -58,16 +58,16 @@ class Chain:
         """Append a decision and return its findings of the budget."""
         head = self.entries[-1] if self.entries else None
         champion = head.champion_after if head else None
-        asked = as_of or at
-        year = budget_year(self.lineage, asked, at)
-        said = budget_findings(self.entries, declared, year, run, findings) if declared else ()
+        requested = as_of or at
+        year = budget_year(self.lineage, requested, at)
+        answers = budget_findings(self.entries, declared, year, run, findings) if declared else ()
         draft = NewEntry.model_validate(
             {
                 "model": "demand",
                 "lineage": self.lineage,
                 "kind": kind,
                 "run": run,
-                "as_of": asked,
+                "as_of": requested,
                 "champion_before": champion,
                 "champion_after": after or champion,
                 "reasons": ("a test",),
@@ -79,11 +79,11 @@ class Chain:
                     waived=waived,
                     reason="a person answers for it" if waived else "",
                 ),
-                "findings": (*findings, *said),
+                "findings": (*findings, *answers),
             }
         )
         self.entries.append(Entry.append_to(draft, head, at))
-        return said
+        return answers
 
     def spent(self, year: int, declared: BudgetGate = FOUR) -> float:
         return budget_account(self.entries, declared, year).spent
@@ -93,7 +93,7 @@ def names(findings: tuple[Finding, ...]) -> set[str]:
     return {finding.name for finding in findings}
 
 
-def test_every_comparison_costs_one_share_and_says_what_is_left() -> None:
+def test_every_comparison_costs_one_share_and_reports_what_is_left() -> None:
     chain = Chain()
     first = chain.add("a", SUMMER)
     assert names(first) == {SPENT, LEVEL}
@@ -182,9 +182,9 @@ def test_a_backtest_spends_the_years_that_it_replays() -> None:
 
 def test_what_broken_data_stopped_costs_nothing() -> None:
     chain = Chain()
-    said = chain.add("a", SUMMER, (found("contract.suite.sales.price.range", "fail"),))
-    assert names(said) == {SPENT}
-    assert "costs nothing" in said[0].reason
+    answers = chain.add("a", SUMMER, (found("contract.suite.sales.price.range", "fail"),))
+    assert names(answers) == {SPENT}
+    assert "costs nothing" in answers[0].reason
     chain.add("b", SUMMER, (found(verdict="no_data"),))
     assert chain.spent(2026) == 0
 

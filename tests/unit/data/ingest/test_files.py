@@ -33,8 +33,8 @@ def _at(text: str) -> datetime:
 
 
 def test_a_csv_file_becomes_rows_of_a_stream(imports: Imports) -> None:
-    told: list[str] = []
-    report = imports.run(imports.file(GOOD), told=told)
+    reported: list[str] = []
+    report = imports.run(imports.file(GOOD), reported=reported)
     assert (report.rows, report.written, report.already_there) == (3, 3, 0)
     assert report.known_time == "column told_at"
     assert [one.key[:20] for one in report.objects] == [
@@ -57,8 +57,8 @@ def test_a_csv_file_becomes_rows_of_a_stream(imports: Imports) -> None:
     assert second["units"] is None
     assert (third["units"], third["price"]) == (4, None)
     assert third["known_time"] == _at("2026-01-06T09:30")
-    assert any("1 of 1 files" in line for line in told)
-    assert any("2 of 2 days" in line for line in told)
+    assert any("1 of 1 files" in line for line in reported)
+    assert any("2 of 2 days" in line for line in reported)
 
 
 def test_a_file_from_a_spreadsheet(imports: Imports) -> None:
@@ -85,7 +85,7 @@ def test_a_file_that_has_grown_adds_only_its_new_rows(imports: Imports) -> None:
     assert [row["sale"] for row in imports.rows()] == ["s1", "s2", "s3", "s4"]
 
 
-def test_a_row_that_stands_twice_in_a_file_stays_twice(imports: Imports) -> None:
+def test_a_row_that_is_twice_in_a_file_stays_twice(imports: Imports) -> None:
     line = "s1,north,3,1.5,2026-01-05T10:00:00Z,2026-01-05T11:00:00Z\n"
     file = imports.file(HEAD + line + line)
     imports.run(file)
@@ -274,7 +274,7 @@ GOOD_TIMES = "2026-01-05T10:00:00Z,2026-01-05T11:00:00Z\n"
         ),
     ],
 )
-def test_what_cannot_be_imported_says_why_and_writes_nothing(
+def test_what_cannot_be_imported_gives_a_reason_and_writes_nothing(
     imports: Imports, text: str, reading: dict[str, Any], message: str, got: str
 ) -> None:
     with pytest.raises(DataError, match=message.replace("(", r"\(")) as raised:
@@ -296,7 +296,7 @@ def test_files_that_are_not_there(imports: Imports, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no file to import"):
         imports.run()
     with pytest.raises(DataError, match="no such file"):
-        imports.run(tmp_path / "nobody.csv")
+        imports.run(tmp_path / "missing.csv")
     with pytest.raises(DataError, match="compressed file is damaged"):
         imports.run(imports.file(b"\x1f\x8b\x08\x00broken", "c.csv.gz"))
     with pytest.raises(TimeError, match="no such time zone"):
