@@ -80,12 +80,14 @@ def check(
 
 
 def gain_sentence(found: DetectableGain) -> str:
-    """What the recent window detects, and how long it has to be for the minimum effect."""
+    """What the recent window detects; against a champion also what the minimum effect needs."""
     text = (
         f"the recent window detects a gain of about {found.gain:.3g} {found.metric} over the "
-        f"{found.against.replace('_', ' ')} with {found.power:.0%} power at level "
-        f"{found.level:.3g}; minimum_effect is {found.minimum_effect:g}"
+        f"{found.against.replace('_', ' ')} with {found.power:.0%} power at level {found.level:.3g}"
     )
+    if found.against != "champion":
+        return text
+    text += f"; minimum_effect is {found.minimum_effect:g}"
     if found.gain <= found.minimum_effect:
         return text
     if found.days_for_minimum_effect is None:
