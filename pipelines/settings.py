@@ -32,6 +32,16 @@ class Settings(BaseSettings):
     serve_tokens: str = Field(default="", description="bearer tokens, by comma; none: everybody")
     serve_rows: int = Field(default=1000, ge=1, description="points in one request, at most")
     serve_body_bytes: int = Field(default=1 << 20, ge=1, description="of one request, at most")
+    serve_connections: int = Field(
+        default=1000,
+        ge=1,
+        description="of one worker, at most; never more than half of its file descriptors",
+    )
+    serve_request_s: float = Field(
+        default=20,
+        gt=0,
+        description="seconds for the head of a request, and again for its body",
+    )
     serve_fsync: bool = Field(
         default=True,
         description="an answer waits until its log is on the disk; off: a kill still loses "
@@ -63,6 +73,11 @@ class Settings(BaseSettings):
         own = {"home": home, "models": home / "models", "expectations": home / "expectations"}
         empty = dict.fromkeys(("store", "mlflow_uri", "ledger_url", "online_url"), "")
         return self.model_copy(update={**own, **empty, "serve_models": model})
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The bearer tokens of the service; none: callers need no token."""
+        return tuple(filter(None, (token.strip() for token in self.serve_tokens.split(","))))
 
     @property
     def store_address(self) -> str:

@@ -77,7 +77,7 @@ def connect(
     engine = open_engine(known.ledger_address)
     return Connections(
         home=known.home.resolve(),
-        load_spec=partial(_load_spec, known),
+        load_spec=partial(declared_model, known),
         load_suite=partial(_load_suite, known),
         open_events=lambda spec: open_events(known, spec, known.home.resolve() / "cache", progress),
         open_store=lambda spec: open_store(spec.store or known.store_address),
@@ -115,7 +115,7 @@ def connect_readers(
     home = known.home.resolve()
     return Readers(
         home=home,
-        load_spec=partial(_load_spec, known),
+        load_spec=partial(declared_model, known),
         open_events=lambda spec: open_events(
             known, spec, home / FOLDER / "cache", progress, reading=True
         ),
@@ -136,6 +136,7 @@ def serving_app(
             to call ``Deployment.follow``.
     """
     settle_libraries()
+    from pipelines.adapters.http.connection_limits import ConnectionLimits
     from pipelines.adapters.http.metrics import PrometheusMetrics
     from pipelines.adapters.http.web import Limits, ModelEndpoint, build_app
     from pipelines.adapters.http.worker import ShadowExecutor, follow_plans
@@ -173,7 +174,10 @@ def serving_app(
     limits = Limits(
         body_bytes=known.serve_body_bytes,
         rows=known.serve_rows,
-        tokens=tuple(filter(None, known.serve_tokens.split(","))),
+        tokens=known.tokens,
+        connections=ConnectionLimits(
+            known.serve_connections, known.serve_request_s
+        ).within_descriptors(),
     )
 
     @contextmanager
@@ -211,6 +215,17 @@ def service_here(settings: Settings, clock: Clock) -> Iterator[tuple[int, Callab
 
     with serve_in_process(app) as port:
         yield port, follow
+
+
+def declared_model(settings: Settings, name: str) -> ModelSpec:
+    """Read a declaration by the model's name.
+
+    Raises:
+        SpecError: no such model is declared, or its declaration is wrong.
+    """
+    from pipelines.spec.load import load_model
+
+    return load_model(settings.models / f"{name}.yaml")
 
 
 def open_store(address: str, profile: str | None = None) -> ObjectStore:
@@ -361,12 +376,6 @@ class _GreatExpectations:
         from pipelines.adapters.expectations.great_expectations import GreatExpectationsRunner
 
         return GreatExpectationsRunner().run(table, suite)
-
-
-def _load_spec(settings: Settings, name: str) -> ModelSpec:
-    from pipelines.spec.load import load_model
-
-    return load_model(settings.models / f"{name}.yaml")
 
 
 def _load_suite(settings: Settings, spec: ModelSpec, thorough: bool = False) -> dict[str, Any]:

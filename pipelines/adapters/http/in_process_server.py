@@ -29,9 +29,14 @@ def serve_in_process(app: FastAPI) -> Iterator[int]:
     """
     import uvicorn
 
+    from pipelines.adapters.http.connection_limits import LimitedHttp
+
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
+        config = uvicorn.Config(
+            app, http=LimitedHttp, ws="none", log_level="error", access_log=False
+        )
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), name="service")
         thread.start()
         try:

@@ -81,10 +81,13 @@ class PrometheusMetrics:
         self._rows.labels(model, version, arm.value).inc(rows)
 
     def failed(self, model: str, version: str, arm: Arm, cause: Exception) -> None:
-        """See ``service.Metrics``. Logs the first failure of each kind."""
+        """See ``service.Metrics``. Logs the first failure of each kind.
+
+        A failure of the champion fails its request, which ``failures`` logs.
+        """
         self._failures.labels(model, version, arm.value).inc()
         kind = (model, version, arm, type(cause))
-        if kind not in self._logged:
+        if arm in (Arm.CHALLENGER, Arm.SHADOW) and kind not in self._logged:
             self._logged.add(kind)
             log.error("%s version %s failed as %s", model, version, arm.value, exc_info=cause)
 

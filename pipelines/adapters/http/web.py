@@ -12,15 +12,16 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
+from pipelines.adapters.http.connection_limits import STATE, ConnectionLimits
+from pipelines.adapters.http.failures import UnexpectedErrors
 from pipelines.adapters.http.metrics import PrometheusMetrics
 from pipelines.core.errors import DataError, GauntletError, Unavailable
 from pipelines.core.time import instant_text
@@ -40,6 +41,7 @@ class Limits:
     body_bytes: int = 1 << 20
     rows: int = 1000
     tokens: tuple[str, ...] = ()
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 
 
 @dataclass(frozen=True)
@@ -113,18 +115,19 @@ def build_app(
     """
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, ConnectionLimits]]:
         with around():
-            yield
+            yield {STATE: limits.connections}
 
     app = FastAPI(
         lifespan=lifespan,
         title="Gauntlet",
         description="Predictions of the champion, and of a challenger on trial.",
-        exception_handlers={RejectedRequestError: _rejected, Exception: _internal_error},
+        exception_handlers={RejectedRequestError: _rejected},
     )
+    app.add_middleware(UnexpectedErrors)
     problems: dict[int | str, dict[str, Any]] = {
-        code: {"model": ErrorResponse} for code in (400, 401, 404, 413, 422, 503)
+        code: {"model": ErrorResponse} for code in (400, 401, 404, 413, 422, 500, 503)
     }
 
     @app.post(
@@ -315,11 +318,3 @@ async def _rejected(_: Request, cause: Any) -> Response:
     headers = {"Retry-After": "1"} if cause.status == 503 else None
     content = json.dumps(cause.problem)  # ASCII, because the request may contain lone surrogates
     return Response(content, cause.status, headers, media_type="application/json")
-
-
-async def _internal_error(request: Request, cause: Any) -> Response:
-    # uvicorn logs the traceback
-    log.error("%s %s failed: %r", request.method, request.url.path, cause)
-    return JSONResponse(
-        {"error": "internal", "what": "the service failed; its log says why"}, status_code=500
-    )

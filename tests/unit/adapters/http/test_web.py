@@ -292,3 +292,18 @@ def test_the_log_reports_once_why_a_version_fails(caplog: pytest.LogCaptureFixtu
         "no leaf",
         "no branch",
     ], "the alert on gauntlet_failures_total points there; a failure a request is no page"
+
+
+def test_a_failing_request_is_one_line_and_its_traceback_is_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def breaks(rows: Sequence[Row]) -> Floats:
+        raise ZeroDivisionError("the password is hunter2")
+
+    with caller(tmp_path, predict=breaks) as client:
+        for _ in range(3):
+            assert client.post(PATH, json=GOOD).status_code == 500
+    errors = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors) == 3
+    assert [record.exc_info is not None for record in errors] == [True, False, False]
+    assert all("ZeroDivisionError" in record.getMessage() for record in errors)
