@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any
@@ -14,7 +15,7 @@ from pipelines.adapters.http.workers import worker_config
 
 def application() -> Any:
     """Import libraries for an hour."""
-    print("starting", flush=True)
+    os.write(sys.stdout.fileno(), b"starting\n")  # in one piece, because workers share a pipe
     time.sleep(3600)
 
 

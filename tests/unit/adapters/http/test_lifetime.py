@@ -17,16 +17,19 @@ from tests.support.servers import free_port
 def test_starting_workers_of_a_killed_service_free_the_port() -> None:
     port = free_port()
     command = [sys.executable, "-m", "tests.support.starting_service", str(port)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as first:
-        assert first.stdout is not None
-        for _ in range(2):
-            assert first.stdout.readline() == b"starting\n"
-        workers = psutil.Process(first.pid).children(recursive=True)
-        first.kill()
+    first = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+    workers: list[psutil.Process] = []
     try:
+        with first.stdout or pytest.fail("no output") as output:
+            assert [output.readline() for _ in range(2)] == [b"starting\n"] * 2
+            workers = psutil.Process(first.pid).children(recursive=True)
+            first.kill()
+            first.wait()
         listening_socket("127.0.0.1", port).close()
         assert not psutil.wait_procs(workers, timeout=30)[1]
     finally:
+        first.kill()
+        first.wait()
         for worker in workers:
             if worker.is_running():
                 worker.kill()
