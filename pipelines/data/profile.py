@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from pipelines.core.names import internal
 from pipelines.core.records import Instant, Record
 from pipelines.spec.fields import Share
 from pipelines.spec.streams import Stream
 
 if TYPE_CHECKING:
     import ibis
+
+_COPIES = internal("copies")
 
 
 class StreamFacts(Record):
@@ -70,8 +73,8 @@ def _duplicates(table: ibis.Table, stream: Stream, rows: int) -> tuple[int, int]
     distinct = int(_first_row(table[identity].distinct().aggregate(n=lambda t: t.count()))["n"])
     if distinct == rows:
         return 0, 0
-    counted = table.group_by(identity).aggregate(copies=lambda t: t.count())
-    twice = counted.filter(lambda t: t["copies"] > 1)
+    counted = table.group_by(identity).aggregate(**{_COPIES: lambda t: t.count()})
+    twice = counted.filter(lambda t: t[_COPIES] > 1)
     # nulls count as equal, so that the join keeps ids with a missing part
     same = [
         table[name].identical_to(twice[name])  # type: ignore[no-untyped-call, unused-ignore]

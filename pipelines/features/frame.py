@@ -80,7 +80,7 @@ def build_frame(spec: FrameSpec, streams: Mapping[str, ibis.Table], as_of: datet
     if spec.label is not None:
         columns |= {"label": points[LABEL], "matured_at": points[MATURED_AT]}
     order = dict.fromkeys([*spec.points.keys, "decision_time", *spec.feature_names, *columns])
-    return points.select(**{name: columns[name] for name in order})
+    return points.select(*(columns[name].name(name) for name in order))
 
 
 def _expression(feature: ExpressionFeature, points: ibis.Table, features: Mapping[str, Any]) -> Any:
@@ -100,9 +100,9 @@ def _expression(feature: ExpressionFeature, points: ibis.Table, features: Mappin
 def as_known(table: ibis.Table, as_of: datetime) -> ibis.Table:
     """The rows of a stream that were known by an instant, with NaN as missing."""
     numbers = [name for name, kind in table.schema().items() if kind.is_floating()]
-    whole = {name: ibis.ifelse(table[name].isnan(), None, table[name]) for name in numbers}
+    whole = [ibis.ifelse(table[name].isnan(), None, table[name]).name(name) for name in numbers]
     latest = instant(ibis.literal(epoch_us(as_of)))
-    return table.mutate(**whole).filter(_.known_time <= latest)
+    return table.mutate(*whole).filter(_.known_time <= latest)
 
 
 def calendar_part(at: Any, feature: CalendarFeature) -> Any:

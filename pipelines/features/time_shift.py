@@ -13,6 +13,7 @@ from typing import Any
 import ibis
 from ibis import _
 
+from pipelines.core.names import internal
 from pipelines.features.conditions import holding
 from pipelines.features.decision_points import DECISION_TIME
 from pipelines.features.engine.interval_join import AT, cover
@@ -25,7 +26,7 @@ from pipelines.spec.features import CalendarFeature, WindowFeature
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import EventPoints
 
-SHIFT = "shift_us"
+SHIFT = internal("shift_us")
 _SERVED = ":served"
 
 
@@ -60,10 +61,13 @@ def shifted_feature(
     keys = list(spec.points.keys)
     moves = ibis.memtable({SHIFT: [span(shift) for shift in shifts]})
     points = _points(spec, known, requested).cross_join(moves)
+    at = _[DECISION_TIME].name("decision_time")
     if isinstance(feature, CalendarFeature):
         shifted = points.mutate(**{_SERVED: instant(_[AT] + _[SHIFT])})
         value: Any = calendar_part(shifted[_SERVED], feature)
-        return shifted.select(*keys, SHIFT, decision_time=_[DECISION_TIME], **{feature.name: value})
+        return shifted.select(
+            *keys, SHIFT, value.name(feature.name), decision_time=_[DECISION_TIME]
+        )
     alone = replace(spec.frame, features=(feature,))
     [use] = window_requests(alone, TimeGrid())
     exact = replace(use, steps=TimeGrid(), refresh=None)
@@ -73,7 +77,7 @@ def shifted_feature(
     value = found[FEATURE + feature.name]
     if feature.aggregate in ("count", "distinct"):
         value = value.coalesce(0)
-    return found.select(*keys, SHIFT, decision_time=_[DECISION_TIME], **{feature.name: value})
+    return found.select(*keys, at, SHIFT, value.name(feature.name))
 
 
 def _points(spec: ModelSpec, known: Mapping[str, ibis.Table], requested: ibis.Table) -> ibis.Table:

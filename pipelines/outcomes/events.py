@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.core.names import Column
+from pipelines.core.names import Column, internal
 from pipelines.core.time import utc
 from pipelines.outcomes.log import days_since
 from pipelines.spec.fields import Condition
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 DAY = timedelta(days=1)
 DAY_OF = ":day"
+TOTAL, COUNT, LATE = internal("total"), internal("count"), internal("late")
+_AT, _KNOWN = internal("at"), internal("known")
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,11 @@ def sum_by_day(
         end: end of the period, exclusive.
 
     Returns:
-        The keys, ``:day``, ``total``, ``count``, and ``late``: the number of events that became
+        The keys, ``:day``, ``:total``, ``:count``, and ``:late``: the number of events that became
         known later than ``events.delay`` after the end of their day.
     """
+    import ibis
+
     from pipelines.features.conditions import holding
 
     found = holding(table, events.where, spec.streams[events.stream].columns, events.declared_at)
@@ -98,15 +102,15 @@ def sum_by_day(
     if events.column is not None:
         found = found.filter(found[events.column].notnull())
     rows = found.select(
-        **{key: found[column] for key, column in events.key_columns.items()},
-        at=found.event_time,
-        known=found.known_time,
-        total=found[events.column].cast("float64") if events.column else 1.0,
+        *(found[column].name(key) for key, column in events.key_columns.items()),
+        found.event_time.name(_AT),
+        found.known_time.name(_KNOWN),
+        (found[events.column].cast("float64") if events.column else ibis.literal(1.0)).name(TOTAL),
     ).to_pandas()
-    day = days_since(rows["at"].to_numpy("datetime64[us]"), began)
+    day = days_since(rows[_AT].to_numpy("datetime64[us]"), began)
     due = np.datetime64(low, "us") + (day + 1) * np.timedelta64(DAY) + np.timedelta64(events.delay)
-    rows[DAY_OF], rows["count"] = day, 1.0
-    rows["late"] = (rows["known"].to_numpy("datetime64[us]") > due).astype(np.float64)
-    columns = ["total", "count", "late"]
+    rows[DAY_OF], rows[COUNT] = day, 1.0
+    rows[LATE] = (rows[_KNOWN].to_numpy("datetime64[us]") > due).astype(np.float64)
+    columns = [TOTAL, COUNT, LATE]
     sums: pd.DataFrame = rows.groupby([*events.key_columns, DAY_OF], sort=True)[columns].sum()
     return sums.reset_index()

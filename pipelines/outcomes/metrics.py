@@ -15,8 +15,11 @@ from pipelines.core.arrays import Floats, Integers, Mask
 from pipelines.core.time import utc
 from pipelines.data.reader import EventReader
 from pipelines.outcomes.events import (
+    COUNT,
     DAY,
     DAY_OF,
+    LATE,
+    TOTAL,
     MetricEvents,
     measure_events,
     outcome_events,
@@ -174,7 +177,7 @@ class MetricSource:
         found = self._daily_sums(events, log.entities, began, end)
         code, day = (found[name].to_numpy(np.int64) for name in ("code", DAY_OF))
         mine = day > entered[code]
-        late, count = (found[name].to_numpy(np.float64)[mine] for name in ("late", "count"))
+        late, count = (found[name].to_numpy(np.float64)[mine] for name in (LATE, COUNT))
         return MetricRows(code[mine], day[mine], late, np.ones(len(late), np.bool_), count)
 
     def _measure_rows(
@@ -208,10 +211,8 @@ class MetricSource:
             }
         ).astype("int64")
         sums = self._daily_sums(measure_events(self.spec, measure), entities, began, end)
-        found = grid.merge(
-            sums[["code", DAY_OF, "total", "count"]], on=["code", DAY_OF], how="left"
-        )
-        total, count = (found[name].fillna(0.0).to_numpy(np.float64) for name in ("total", "count"))
+        found = grid.merge(sums[["code", DAY_OF, TOTAL, COUNT]], on=["code", DAY_OF], how="left")
+        total, count = (found[name].fillna(0.0).to_numpy(np.float64) for name in (TOTAL, COUNT))
         day = found[DAY_OF].to_numpy(np.int64)
         over = _naive_utc(began) + (day + 1) * np.timedelta64(DAY) + np.timedelta64(measure.delay)
         matured = np.asarray(over <= _naive_utc(self.as_of), np.bool_)

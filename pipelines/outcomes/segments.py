@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.core.arrays import Integers
+from pipelines.core.names import internal
 from pipelines.core.time import utc
 from pipelines.outcomes.metric_rows import SegmentMembers
 from pipelines.outcomes.metrics import MetricSource
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Texts = npt.NDArray[np.object_]
+
+_NEWEST, _FIRST, _TEXT = internal("newest"), internal("first"), internal("text")
 
 
 def segment_members(
@@ -99,17 +102,18 @@ def _values_from_stream(
     found = (
         reported.group_by([*keys, column])
         .agg(
-            newest=reported.event_time.max(where=early), first=reported.known_time.min(where=~early)
+            reported.event_time.max(where=early).name(_NEWEST),
+            reported.known_time.min(where=~early).name(_FIRST),
         )
         .to_pandas()
     )
-    found["text"] = found[column].map(_text)
+    found[_TEXT] = found[column].map(_text)
     # Break ties by text, so that the order is fixed.
     by_age = found.sort_values(
-        ["newest", "first", "text"], ascending=[False, True, True], na_position="last"
+        [_NEWEST, _FIRST, _TEXT], ascending=[False, True, True], na_position="last"
     )
-    one = by_age.drop_duplicates(keys)[[*keys, "text"]]
-    texts = entities.merge(one, on=keys, how="left", sort=False)["text"].astype(object)
+    one = by_age.drop_duplicates(keys)[[*keys, _TEXT]]
+    texts = entities.merge(one, on=keys, how="left", sort=False)[_TEXT].astype(object)
     return np.asarray(texts.where(texts.notna(), None).to_numpy(object))
 
 

@@ -103,7 +103,9 @@ def _table(spec: ModelSpec, view: FeatureView, tables: Any, as_of: datetime) -> 
             now: Any = ibis.literal(as_of.replace(tzinfo=None)).cast("timestamp(6)")
             value = (now.epoch_seconds() - value.epoch_seconds()) / _DAY_S
         columns[feature.name] = value
-    found: pa.Table = rows.select(**columns).to_pyarrow()
+    found: pa.Table = rows.select(
+        *(column.name(name) for name, column in columns.items())
+    ).to_pyarrow()
     zoned = pa.timestamp("us", tz="UTC")
     for name in (EVENT_TIME, WRITE_TIME):
         found = found.append_column(name, pa.array([as_of] * len(found), zoned))

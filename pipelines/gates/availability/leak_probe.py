@@ -13,7 +13,7 @@ import pyarrow as pa
 from ibis import _
 
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
-from pipelines.core.names import Column
+from pipelines.core.names import Column, internal
 from pipelines.features.decision_points import decision_points
 from pipelines.features.engine.interval_join import AT
 from pipelines.features.engine.time_grid import instant, micros, span
@@ -27,7 +27,7 @@ Build = Callable[[FrameSpec, Mapping[str, ibis.Table], datetime], ibis.Table]
 Point = tuple[Any, ...]
 
 NAME = "availability.leak_probe"
-_ROW = ":row"
+_ROW, _HASH, _REQUESTED = internal("row"), internal("hash"), internal("requested")
 PROBE = "leak_probe"  # the key that separates the sampled points
 
 
@@ -72,11 +72,11 @@ def probe_leaks(
     probes = _probes(spec, streams, chosen, as_of)
     # The copies are small and read several times, so cache them after one pass over each stream.
     cut = {name: _cut(spec, name, table, probes).cache() for name, table in streams.items()}
-    at = probes.select(PROBE, requested=instant(probes[AT])).distinct()
+    at = probes.select(PROBE, instant(probes[AT]).name(_REQUESTED)).distinct()
     rebuilt = build(_with_key(spec), cut, as_of)
     again = (
         rebuilt.join(at, PROBE)
-        .filter(_.decision_time == _.requested)
+        .filter(_.decision_time == _[_REQUESTED])
         .select(PROBE, *keys, "decision_time", *names)
     )
     wanted = frame.join(ibis.memtable(chosen), [*keys, "decision_time"], how="semi")
@@ -98,8 +98,8 @@ def _sample(spec: FrameSpec, frame: ibis.Table, sample: int, seed: int) -> pa.Ta
     text: Any = ibis.literal(str(seed))
     for name in (*keys, "decision_time"):
         text = text + "|" + points[name].cast("string")
-    hashed = points.mutate(hash=text.hexdigest("md5")).distinct()
-    chosen: pa.Table = hashed.order_by("hash").limit(sample).drop("hash").to_pyarrow()
+    hashed = points.mutate(text.hexdigest("md5").name(_HASH)).distinct()
+    chosen: pa.Table = hashed.order_by(_HASH).limit(sample).drop(_HASH).to_pyarrow()
     return chosen
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import ibis
 
 from pipelines.core.errors import DataError
+from pipelines.core.names import internal
 from pipelines.core.time import Window
 from pipelines.quality.arrival import DAY, HOUR, with_arrival
 
-CHUNK = "chunk_"
+CHUNK, _COUNT = internal("chunk"), internal("count")
 
 
 @dataclass(frozen=True)
@@ -117,15 +118,15 @@ def categories(
     few = [name for name in texts if max(chunks.series(f"texts.{name}"), default=0) <= 1.2 * limit]
     if not few:
         return {}
-    together = table.group_by([CHUNK, *few]).aggregate(n=ibis._.count()).cache()
+    together = table.group_by([CHUNK, *few]).aggregate(ibis._.count().name(_COUNT)).cache()
     found = {}
     for name in few:
         there = together.filter(together[name].notnull())
-        counts = there.group_by([name, CHUNK]).aggregate(n=ibis._.n.sum())
+        counts = there.group_by([name, CHUNK]).aggregate(ibis._[_COUNT].sum().name(_COUNT))
         values = there[name].nunique()
         if int(values.to_pyarrow().as_py()) <= limit:
             rows = counts.to_pyarrow().to_pylist()
-            found[name] = sorted((row[name], row[CHUNK], row["n"]) for row in rows)
+            found[name] = sorted((row[name], row[CHUNK], row[_COUNT]) for row in rows)
     return found
 
 
@@ -135,9 +136,9 @@ def repeated_rows(table: ibis.Table, number: int, identity: Sequence[str]) -> li
     Rows with a missing identity are left out.
     """
     there = table.filter([table[name].notnull() for name in identity])
-    groups = there.group_by([CHUNK, *identity]).aggregate(group_rows=ibis._.count())
-    counts = groups.filter(groups.group_rows > 1).group_by(CHUNK)
-    found = _by_chunk(counts.aggregate(n=ibis._.group_rows.sum()), number)
+    groups = there.group_by([CHUNK, *identity]).aggregate(ibis._.count().name(_COUNT))
+    counts = groups.filter(groups[_COUNT] > 1).group_by(CHUNK)
+    found = _by_chunk(counts.aggregate(n=ibis._[_COUNT].sum()), number)
     return [fact.get("n", 0) for fact in found]
 
 

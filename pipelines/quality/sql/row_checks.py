@@ -7,6 +7,7 @@ from typing import Any
 
 import ibis
 
+from pipelines.core.names import internal
 from pipelines.quality.sql.plan import (
     CheckPlan,
     Kwargs,
@@ -103,6 +104,7 @@ def pair_greater(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
     return _map_plan(table, left_out, ~left_out & ~greater.fill_null(False), kwargs)
 
 
+_GROUP = internal("group")  # number of equal rows
 _PAIR_RULES: dict[str, Callable[[Any, Any], Any]] = {
     "both_values_are_missing": lambda first, second: first & second,
     "either_value_is_missing": lambda first, second: first | second,
@@ -131,11 +133,11 @@ def unique(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
         left_out = left_out & ibis.literal(False)
     groups = (
         table.filter(~left_out)
-        .select(**columns)
+        .select(*(column.name(name) for name, column in columns.items()))
         .group_by(names)
-        .aggregate(group_rows=ibis._.count())
+        .aggregate(ibis._.count().name(_GROUP))
     )
-    repeated = groups.filter(groups.group_rows > 1).group_rows.sum()
+    repeated = groups.filter(groups[_GROUP] > 1)[_GROUP].sum()
     aggregates = {"rows": table.count(), "missing": left_out.sum()}
     return CheckPlan(
         lambda values: _map_answer(values, kwargs), aggregates, separate={"unexpected": repeated}
