@@ -75,7 +75,7 @@ class Connections:
         """Verified copies of registered versions."""
         from pipelines.flows.versions import VersionReader
 
-        return VersionReader(self.registry, self.home / "versions")
+        return VersionReader(self.registry, self.home / "versions", self.ledger)
 
     @property
     def release(self) -> ReleaseCollaborators:

@@ -58,6 +58,7 @@ def connect(
     settle_libraries()
     from pipelines.adapters.database import open_engine
     from pipelines.adapters.ledger.sql import SqlLedger
+    from pipelines.adapters.ledger.witness import FileWitness
     from pipelines.adapters.online.memory import MemoryOnline
     from pipelines.adapters.registry.mlflow import MlflowRegistry
     from pipelines.connections import Connections
@@ -83,7 +84,7 @@ def connect(
         open_store=lambda spec: open_store(spec.store or known.store_address),
         suite_runner=SqlRunner(_GreatExpectations()),
         registry=MlflowRegistry(known.mlflow_address),
-        ledger=SqlLedger(engine, present),
+        ledger=SqlLedger(engine, present, FileWitness(known.home.resolve() / "witness")),
         online=open_online(known),
         scratch_online=MemoryOnline,
         lock=open_lock(known, present),

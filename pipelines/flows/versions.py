@@ -1,13 +1,21 @@
-"""Registered versions: downloaded, verified and read; and a champion's scores on a common frame."""
+"""Registered versions: verified by the ledger, downloaded and read; scores on a common frame.
+
+Whoever can write a version's files can write its tags as well. So the hash that the files must have
+is the one in the ledger: the decision about a version recorded it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.core.errors import IntegrityError
 from pipelines.packaging.version import ModelVersion, read_version
-from pipelines.release.registry import Registry
+from pipelines.release.ledger import Entry, Ledger
+from pipelines.release.registry import Registry, VersionInfo
+from pipelines.release.verification import recorded_content, verified_entries
 from pipelines.spec.combine import other_names
 from pipelines.spec.model import ModelSpec
 
@@ -24,10 +32,12 @@ class VersionReader:
     Arguments:
         registry: holds the versions.
         folder: where the copies are.
+        ledger: has the hash of each version's content.
     """
 
     registry: Registry
     folder: Path
+    ledger: Ledger
 
     def load(self, model: str, number: str) -> ModelVersion:
         """Load a version and the evidence saved in it.
@@ -45,7 +55,47 @@ class VersionReader:
         Raises:
             As ``load``.
         """
-        return self.registry.download(self.registry.get(model, number), self.folder)
+        return self.fetch(self.verified(model, number))
+
+    def verified(
+        self, model: str, number: str, entries: Sequence[Entry] | None = None
+    ) -> VersionInfo:
+        """The facts of a version whose content hash is the one in the ledger.
+
+        Arguments:
+            model: the model's name.
+            number: the version's number in the registry.
+            entries: the verified chain of the version's lineage; default: it is read.
+
+        Raises:
+            GauntletError: there is no such version.
+            IntegrityError: the ledger has no decision about it, or another hash.
+            Unavailable: the registry or the ledger does not answer.
+        """
+        info = self.registry.get(model, number)
+        if entries is None:
+            entries = verified_entries(model, self.ledger, info.lineage, chosen=True)
+        recorded = recorded_content(entries, number)
+        if recorded != info.content:
+            raise IntegrityError(
+                "the ledger does not vouch for a version",
+                where=f"{model} version {number}, lineage {info.lineage}",
+                got=f"content {info.content} in the registry",
+                wanted=f"content {recorded}, as decided about"
+                if recorded
+                else "a decision about this version in the ledger",
+                hint="do not use it; `gauntlet rollback` restores a former champion",
+            )
+        return info
+
+    def fetch(self, info: VersionInfo) -> Path:
+        """The directory of a version from ``verified``, as a checked copy on this machine.
+
+        Raises:
+            IntegrityError: its content does not have the hash in the ledger.
+            Unavailable: the registry does not answer.
+        """
+        return self.registry.download(info, self.folder)
 
 
 def score_version(version: ModelVersion, spec: ModelSpec, rows: pd.DataFrame) -> Scored:

@@ -13,6 +13,7 @@ from pipelines.release.ledger import Entry, Ledger
 from pipelines.release.policy import Approval, Decision, Facts, Outcome
 from pipelines.release.promotion import DecisionInput, promote
 from pipelines.release.registry import Aliases
+from pipelines.release.verification import verified_entries
 from pipelines.release.version_facts import OUTCOME
 
 APPROVAL_TAG = "gauntlet.approval"  # a reviewer sets it in MLflow, to the hash of the evidence
@@ -48,7 +49,7 @@ def answer_review(
             other answer was given before.
         StaleEvidenceError: the champion changed since the evidence was gathered.
     """
-    entry, facts, decision = _awaiting(model, version, ledger.entries(model))
+    entry, facts, decision = _awaiting(model, version, verified_entries(model, ledger))
     if not matches_evidence(decision.evidence, answer.evidence):
         raise GauntletError(
             "the answer names other evidence",

@@ -17,6 +17,7 @@ from pipelines.core.time import instant_text
 from pipelines.release.policies import policy_of
 from pipelines.release.policy import Decision, Facts, decide
 from pipelines.release.rollout.transition import Transition
+from pipelines.release.witness import WitnessedEntry
 
 LIVE = "live"
 GENESIS = "0" * 64
@@ -44,7 +45,8 @@ class NewEntry(Record):
         promotion, first_version: judged; the candidate became champion.
         rollout: a rollout began, advanced, or ended without a promotion.
         rollback: a former champion became champion again.
-        manual_alias_change: the champion's alias was moved outside Gauntlet.
+        manual_alias_change: the champion's alias was moved outside Gauntlet, and set back. Entries
+            of release 0.1.0 followed the alias instead.
 
     Entries that were judged hold what ``replay`` needs: findings, facts and decision.
     """
@@ -191,6 +193,14 @@ class Ledger(Protocol):
         """Every lineage that has an entry, in alphabetical order."""
         ...
 
+    def witnessed(self, model: str, lineage: str = LIVE) -> WitnessedEntry | None:
+        """The newest entry that is known outside the ledger's database; None if none is."""
+        ...
+
+    def witness(self, entry: Entry) -> None:
+        """Record an entry outside the database, if a killed process appended it and did not."""
+        ...
+
     def verify(self, model: str) -> int:
         """Check every chain of the model, and the database's guards against changes.
 
@@ -206,8 +216,8 @@ def chain_errors(entries: Iterable[Entry]) -> tuple[str, ...]:
     """The errors in a chain of entries, oldest first; empty when it is intact.
 
     Each entry's hash was checked against its stored text when it was read. This function cannot
-    detect that the newest entries are missing: ``reconciliation.reconcile`` does, because the
-    registry keeps the hash of the entry that made a version champion.
+    detect that the newest entries are missing, or that an entry was forged with a right hash:
+    ``verification.verified_entries`` does.
     """
     found: list[str] = []
     head: Entry | None = None

@@ -1,22 +1,20 @@
-"""Reconciles the ledger with the registry's aliases.
+"""Reconciles the registry's aliases with the ledger, which decides.
 
-The ledger decides. The alias ``champion`` is set after the ledger, so it can lag behind it.
+The alias ``champion`` is set after the ledger, so it can lag behind it after a kill. It is then
+set, and the version is tagged with the hash of the entry that made it champion.
 
-When a person moves the alias ``champion``:
+When a person or a program moves or deletes the alias ``champion``, nothing follows it: the ledger
+knows the champion. The alias is set back, and the ledger records by a ``manual_alias_change`` what
+it named. To change the champion by hand, use ``rollback``.
 
-- The version that it names serves, so the ledger records it as champion by a
-  ``manual_alias_change``, and evidence against the former champion is void. If a person moves it
-  back to the previous champion, the tag from step 4 of a promotion distinguishes this from a crash:
-  the tag exists only if the alias was set. One case cannot be distinguished: if the alias is moved
-  back before any process reached step 4, it is treated as a crash, and the promotion is finished.
-- When the alias is deleted, nothing serves. The ledger records it, and the next version is a first
-  version.
+``IntegrityError`` is raised, and nothing is written, when
 
-When the registry is empty or a different one, it contains no version that ever was champion.
-``IntegrityError`` is raised, and no manual change is recorded.
-
-When the ledger lost its newest entries (a restored backup), the tag of the serving version names an
-entry that the ledger does not hold, and ``IntegrityError`` is raised.
+- the ledger does not pass ``verification``, for example because an entry was forged or deleted;
+- the tag of the serving version names an entry that the ledger does not hold: its newest entries
+  were lost, for example by a restored backup;
+- the registry contains no version that ever was champion: it is empty or a different one;
+- the champion's version was deleted from the registry;
+- the alias names a version, and the ledger never had a champion.
 """
 
 from __future__ import annotations
@@ -34,6 +32,7 @@ from pipelines.core.time import Clock
 from pipelines.release.ledger import LIVE, Entry, Ledger, NewEntry
 from pipelines.release.registry import CHALLENGER, CHAMPION, Aliases
 from pipelines.release.rollout.state import ReleaseState
+from pipelines.release.verification import verified_entries
 
 ENTRY_TAG = "gauntlet.ledger_entry"
 
@@ -41,30 +40,29 @@ ENTRY_TAG = "gauntlet.ledger_entry"
 class Reconciliation(Record):
     """The result of a reconciliation. Every action except ``agree`` needs a person's attention."""
 
-    action: Literal["agree", "finished", "manual_alias_change"]
+    action: Literal["agree", "finished", "restored"]
     champion: str | None
     entry: Entry | None = Field(
-        description="the entry that made the champion, or records the manual change"
+        description="the entry that made the champion; for ``restored`` the one that records it"
     )
     entries: tuple[Entry, ...] = Field(description="the ledger as it was read, oldest first")
     summary: str
 
 
 def reconcile(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Reconciliation:
-    """Reconcile the ledger of the lineage ``live`` with the alias ``champion``.
+    """Set the alias ``champion`` as the ledger of the lineage ``live`` says.
 
     Returns: what was found and done.
 
     Raises:
-        IntegrityError: the ledger has lost the entry that made the serving version champion, or
-            the registry has lost every version that ever was champion.
+        IntegrityError: the ledger or the registry cannot be followed; see the module docstring.
         Unavailable: ledger or registry did not answer; running again is safe.
     """
     return compare_and_swap(lambda: _reconcile_once(model, ledger, aliases, clock))
 
 
 def _reconcile_once(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) -> Reconciliation:
-    entries = ledger.entries(model, LIVE)
+    entries = verified_entries(model, ledger)
     head = entries[-1] if entries else None
     champion = head.champion_after if head else None
     change = _last_champion_change(entries)
@@ -73,54 +71,54 @@ def _reconcile_once(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) 
     finished = _alias_was_set(model, change, aliases)
     if ledger.head(model, LIVE) != head:
         raise StaleEvidenceError("the ledger has grown while the registry was read")
+    if head is not None:
+        ledger.witness(head)
     _check_ledger_tag(model, entries, alias, cited)
-    if alias is None:
-        _check_registry(model, entries, aliases)
     if alias == champion:
         if change and not finished:
             _tag_with_entry(change, aliases)
-        return Reconciliation(
-            action="agree",
-            champion=champion,
-            entry=change,
-            entries=entries,
-            summary=f"ledger and alias agree on {champion}",
-        )
-    if change and alias == change.champion_before and not finished:
+        action: Literal["agree", "finished", "restored"] = "agree"
+        summary = f"ledger and alias agree on {champion}"
+    else:
+        _check_registry(model, entries, alias, aliases)
+        if change and alias == change.champion_before and not finished:
+            action = "finished"
+            summary = f"finished the {change.kind} of run {change.run}: {alias} -> {champion}"
+        else:
+            action, summary = "restored", _moved(alias, champion)
+            change = _record_moved_alias(model, entries, summary, ledger, clock.now())
+            entries = entries if change == entries[-1] else (*entries, change)
         sync_champion_alias(model, ledger, aliases)
-        return Reconciliation(
-            action="finished",
-            champion=champion,
-            entry=change,
-            entries=entries,
-            summary=f"finished the {change.kind} of run {change.run}: {alias} -> {champion}",
-        )
-    entry = ledger.append(
-        _manual_change(model, head, alias, clock.now()), head.sequence if head else 0
-    )
-    _tag_with_entry(entry, aliases)
     return Reconciliation(
-        action="manual_alias_change",
-        champion=alias,
-        entry=entry,
-        entries=(*entries, entry),
-        summary=f"the alias was moved by hand: {champion} -> {alias}",
+        action=action, champion=champion, entry=change, entries=entries, summary=summary
     )
 
 
-def _manual_change(model: str, head: Entry | None, alias: str | None, now: datetime) -> NewEntry:
-    before, after = (head.champion_after, head.sequence) if head else (None, 0)
-    return NewEntry(
+def _moved(alias: str | None, champion: str | None) -> str:
+    named = f"named version {alias}" if alias else "was deleted"
+    return (
+        f"the alias {CHAMPION} {named} where the ledger has version {champion}: changed outside "
+        f"Gauntlet, and set back to {champion}"
+    )
+
+
+def _record_moved_alias(
+    model: str, entries: Sequence[Entry], summary: str, ledger: Ledger, now: datetime
+) -> Entry:
+    """Record that the alias was moved; once, if the process was killed before it was set back."""
+    head = entries[-1]
+    if head.kind == "manual_alias_change" and head.reasons == (summary,):
+        return head
+    new = NewEntry(
         model=model,
         kind="manual_alias_change",
-        run=f"by-hand-after-{after}",
+        run=f"by-hand-after-{head.sequence}",
         as_of=now,
-        champion_before=before,
-        champion_after=alias,
-        reasons=(
-            f"the alias {CHAMPION} names {alias} where the ledger has {before}: moved by hand",
-        ),
+        champion_before=head.champion_after,
+        champion_after=head.champion_after,
+        reasons=(summary,),
     )
+    return ledger.append(new, head.sequence)
 
 
 def sync_champion_alias(model: str, ledger: Ledger, aliases: Aliases) -> None:
@@ -171,6 +169,11 @@ def sync_challenger_alias(state: ReleaseState, ledger: Ledger, aliases: Aliases)
     return compare_and_swap(attempt)
 
 
+def exists(model: str, version: str, aliases: Aliases) -> bool:
+    """Whether a version is in the registry. Gauntlet tags every version."""
+    return bool(aliases.tags(model, version))
+
+
 def _last_champion_change(entries: Sequence[Entry]) -> Entry | None:
     return next((entry for entry in reversed(entries) if entry.moves), None)
 
@@ -181,10 +184,7 @@ def _tag_with_entry(change: Entry, aliases: Aliases) -> None:
 
 
 def _alias_was_set(model: str, change: Entry | None, aliases: Aliases) -> bool:
-    """Whether the alias was set after the newest change of champion.
-
-    A change to no version is recorded only after the alias was deleted, so it counts as set.
-    """
+    """Whether the alias was set after the newest change of champion."""
     if change is None or change.champion_after is None:
         return True
     return aliases.tags(model, change.champion_after).get(ENTRY_TAG) == change.hash
@@ -201,14 +201,25 @@ def _check_ledger_tag(
             got=f"version {alias} serves since entry {cited}, which is not in the ledger",
             wanted="every entry that was ever written",
             hint="restore the newest backup of the ledger's database; to begin anew without it, "
-            f"remove the tag {ENTRY_TAG} from version {alias}",
+            f"remove the tag {ENTRY_TAG} and the alias {CHAMPION} from version {alias}",
         )
 
 
-def _check_registry(model: str, entries: Sequence[Entry], aliases: Aliases) -> None:
-    """Raise ``IntegrityError`` if the registry is not the one with the ledger's versions."""
+def _check_registry(
+    model: str, entries: Sequence[Entry], alias: str | None, aliases: Aliases
+) -> None:
+    """Raise ``IntegrityError`` unless the registry has the champion that the ledger names."""
+    champion = entries[-1].champion_after if entries else None
     former = sorted({entry.champion_after for entry in entries if entry.champion_after}, key=int)
-    if former and not any(aliases.tags(model, version) for version in former):
+    if not former:
+        raise IntegrityError(
+            f"the alias {CHAMPION} names a version that the ledger does not know",
+            where=f"{model}, lineage {LIVE}",
+            got=f"version {alias}",
+            wanted="a version that `gauntlet retrain` made and promoted",
+            hint="if the ledger was lost, restore its backup; else remove the alias and run again",
+        )
+    if not any(exists(model, version, aliases) for version in former):
         raise IntegrityError(
             "the registry knows no version that ever was champion",
             where=f"{model}, lineage {LIVE}",
@@ -216,4 +227,13 @@ def _check_registry(model: str, entries: Sequence[Entry], aliases: Aliases) -> N
             wanted="the registry that belongs to this ledger",
             hint="set GAUNTLET_MLFLOW_URI and GAUNTLET_LEDGER_URL to two that belong together; if "
             "the versions are lost, restore them, or begin anew under another name",
+        )
+    if champion is not None and not exists(model, champion, aliases):
+        raise IntegrityError(
+            "the champion's version was deleted from the registry",
+            where=f"{model}, lineage {LIVE}",
+            got=f"no version {champion}",
+            wanted=f"version {champion}, which the ledger has as champion",
+            hint=f"restore it, or `gauntlet rollback {model} --reason WHY` to the newest former "
+            "champion that exists",
         )

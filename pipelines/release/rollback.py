@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from pipelines.core.errors import GauntletError
 from pipelines.core.time import Clock
 from pipelines.release.ledger import LIVE, Entry, Ledger, NewEntry
-from pipelines.release.reconciliation import reconcile, sync_champion_alias
+from pipelines.release.reconciliation import exists, reconcile, sync_champion_alias
 from pipelines.release.registry import Aliases
+from pipelines.release.rollout.state import ReleaseState
+from pipelines.release.verification import verified_entries
 from pipelines.release.version_facts import no_such_version
+
+_UNDONE = ("rollback", "manual_alias_change")
 
 
 @dataclass(frozen=True)
@@ -20,8 +24,9 @@ class RollbackRequest:
     Arguments:
         run: id of this rollback; repeating it with the same id does nothing more.
         reason: why, in a sentence; it is stored in the ledger.
-        to: a version that has been champion in this lineage. None: the champion before the current
-            one (``champion_before``); right after another rollback, nothing more happens.
+        to: a version that has been champion in this lineage; None: the newest of
+            ``former_champions`` that the registry has; right after another rollback, nothing more
+            happens.
     """
 
     model: str
@@ -47,42 +52,33 @@ def rollback(
     Raises:
         GauntletError: no reason is given, there is no earlier champion, or the version was never
             champion here, is champion now, or is no longer in the registry.
+        IntegrityError: the ledger cannot be followed; see ``verification``.
         StaleEvidenceError: the champion changed meanwhile.
     """
     model, lineage, run, to = request.model, request.lineage, request.run, request.to
     where = f"{model}, lineage {lineage}"
     if not request.reason.strip():
         raise GauntletError("a rollback needs a reason", where=where, hint="say why: --reason ...")
-    if lineage == LIVE:
+    chain = verified_entries(model, ledger, lineage, chosen=True)
+    state = ReleaseState.from_entries(model, chain)
+    reconcilable = lineage != LIVE or _can_reconcile(state, aliases)
+    if lineage == LIVE and reconcilable:
         found = reconcile(model, ledger, aliases, clock)
-        begun = found.entry if found.action == "finished" else None
-        if begun and begun.kind == "rollback" and to in (None, begun.champion_after):
-            return begun  # an interrupted rollback: this call completes it
-    done = [entry for entry in ledger.of_run(model, lineage, run) if entry.kind == "rollback"]
-    if done:
-        return done[0]
-    chain = ledger.entries(model, lineage)
-    last = next((entry for entry in reversed(chain) if entry.moves), None)
-    if to is None and last is not None and last.kind == "rollback":
+        done = found.entry if found.action != "agree" else None
+        if done and done.kind in _UNDONE and to in (None, done.champion_after):
+            return done  # an interrupted rollback, or an alias set back: this call completes it
+        state = ReleaseState.from_entries(model, found.entries)
+    made = [entry for entry in ledger.of_run(model, lineage, run) if entry.kind == "rollback"]
+    if made:
+        return made[0]
+    last = next((entry for entry in reversed(state.entries) if entry.moves), None)
+    if to is None and last is not None and last.kind == "rollback" and reconcilable:
         return last  # repeated: to go further back, name the version
-    before = chain[-1].champion_after if chain else None
-    former = {entry.champion_after for entry in chain} - {before, None}
-    to = to or champion_before(chain)
+    skipped: tuple[str, ...] = ()
     if to is None:
-        raise GauntletError(
-            "there is nothing to roll back to",
-            where=where,
-            got=f"the champion is version {before}, and there was none before it",
-            hint=f"`gauntlet ledger {model}` shows who was champion; --to names one of them",
-        )
-    if to not in former:
-        raise GauntletError(
-            "only a former champion can be restored",
-            where=where,
-            got=f"version {to}; the champion is version {before}",
-            wanted=f"one of {sorted(str(version) for version in former)}",
-        )
-    if lineage == LIVE and not aliases.tags(model, to):
+        to, skipped = _newest(state, aliases if lineage == LIVE else None)
+    _check_former(state, to)
+    if lineage == LIVE and not exists(model, to, aliases):
         raise no_such_version(model, to)  # before anything is recorded
     check_servable(to)
     new = NewEntry(
@@ -91,18 +87,18 @@ def rollback(
         kind="rollback",
         run=run,
         as_of=clock.now(),
-        champion_before=before,
+        champion_before=state.champion,
         champion_after=to,
-        reasons=(request.reason,),
+        reasons=(request.reason, *([_gone(skipped)] if skipped else [])),
     )
-    entry = ledger.append(new, after=chain[-1].sequence)
+    entry = ledger.append(new, after=state.sequence)
     if lineage == LIVE:
         sync_champion_alias(model, ledger, aliases)
     return entry
 
 
-def champion_before(chain: Sequence[Entry]) -> str | None:
-    """The champion that a rollback restores by default: the one before the current one.
+def former_champions(chain: Sequence[Entry]) -> tuple[str, ...]:
+    """The champions that a rollback may restore by default, newest first.
 
     It never restores a version that an earlier rollback removed.
     """
@@ -115,4 +111,47 @@ def champion_before(chain: Sequence[Entry]) -> str | None:
         elif entry.moves:
             former.append(to)
     present = chain[-1].champion_after if chain else None
-    return next((one for one in reversed(former) if one not in (None, present)), None)
+    return tuple(dict.fromkeys(one for one in reversed(former) if one and one != present))
+
+
+def _can_reconcile(state: ReleaseState, aliases: Aliases) -> bool:
+    """Whether the champion is there and was decided; else this rollback has to replace it first."""
+    champion = state.champion
+    if champion is not None and not exists(state.model, champion, aliases):
+        return False
+    return state.moved_by_hand is None
+
+
+def _newest(state: ReleaseState, aliases: Aliases | None) -> tuple[str, tuple[str, ...]]:
+    """The newest former champion that the registry has, and the newer ones that it lacks."""
+    skipped: list[str] = []
+    for version in former_champions(state.entries):
+        if aliases is None or exists(state.model, version, aliases):
+            return version, tuple(skipped)
+        skipped.append(version)
+    raise GauntletError(
+        "there is nothing to roll back to",
+        where=state.model,
+        got=f"the champion is version {state.champion}, and there was none before it"
+        + (f" that still exists; {_gone(skipped)}" if skipped else ""),
+        hint=f"`gauntlet ledger {state.model}` shows who was champion; --to names one of them",
+    )
+
+
+def _check_former(state: ReleaseState, to: str) -> None:
+    """Raise unless a version was champion and is not now, or only became so by hand."""
+    possible = {entry.champion_after for entry in state.entries} - {None}
+    if state.moved_by_hand is None:
+        possible -= {state.champion}
+    if to not in possible:
+        raise GauntletError(
+            "only a former champion can be restored",
+            where=state.model,
+            got=f"version {to}; the champion is version {state.champion}",
+            wanted=f"one of {sorted(str(version) for version in possible)}",
+        )
+
+
+def _gone(versions: Sequence[str]) -> str:
+    named = f"version {versions[0]}" if len(versions) == 1 else f"versions {', '.join(versions)}"
+    return f"{named} skipped: no longer in the registry"

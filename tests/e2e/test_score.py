@@ -31,6 +31,7 @@ from pipelines.spec.scores import score_stream
 from pipelines.wiring import connect
 from tests.support.pharmacy import CLOCK, SECOND, Pharmacy
 from tests.support.prediction_factory import logged_rows
+from tests.support.running_service import make_champion
 
 DAY = timedelta(days=1)
 AT = SECOND + DAY
@@ -137,7 +138,7 @@ def test_done_again_it_changes_nothing_for_every_champion(
     parts = parts_of(pharmacy)
     first = score("demand", AT, parts.scoring)
     before = scores(pharmacy), log(pharmacy)
-    parts.registry.set_alias("demand", "champion", "2")
+    make_champion(parts, "2")
     again = score("demand", AT + timedelta(hours=23), parts.scoring)
     assert (first.outcome, again.outcome) == ("scored", "already_scored")
     assert again.model_copy(update={"outcome": "scored"}) == first

@@ -25,10 +25,11 @@ from pipelines.flows.features.materialize import materialize
 from pipelines.flows.serving.publish import journal_path
 from pipelines.predictions.journal import Journal
 from pipelines.predictions.shipping import ship
-from pipelines.release.registry import CHAMPION
+from pipelines.release.promotion import promote
 from pipelines.wiring import SystemClock, connect
 from tests.support.pharmacy import FIRST, RICH, ROOT, SECOND, START, WEEK, Pharmacy, write_days
 from tests.support.prediction_factory import logged_rows
+from tests.support.promotion_home import inputs
 from tests.support.servers import PATIENCE_S, free_port
 
 # The world ended years ago, so what is in the online store is served for as long as it takes.
@@ -263,5 +264,11 @@ def check_log(pharmacy: Pharmacy, acknowledged: list[str], store: ObjectStore) -
 
 
 def make_champion(parts: Connections, version: str) -> None:
-    """Move the alias that the service follows."""
-    parts.registry.set_alias("demand", CHAMPION, version)
+    """Promote a registered version, by findings that all pass."""
+    head = parts.ledger.head("demand")
+    if head is None:
+        raise ValueError("there is no champion to replace")
+    content = parts.registry.get("demand", version).content
+    run = f"made-champion-after-{head.sequence}"
+    given = inputs(run, version, head.champion_after, content=content)
+    promote(given, parts.ledger, parts.registry, parts.clock)

@@ -18,6 +18,7 @@ from sqlalchemy import exc
 from pipelines.adapters.database import address_of, answered
 from pipelines.core.time import Clock, epoch_us
 from pipelines.release.ledger import LIVE, Entry, NewEntry, chain_errors, check_head, damaged
+from pipelines.release.witness import Witness, WitnessedEntry
 
 _METADATA = sa.MetaData()
 ENTRIES = sa.Table(
@@ -78,10 +79,11 @@ class SqlLedger:
     Arguments:
         engine: from ``open_engine``.
         clock: gives the recorded time of each entry.
+        witness: knows the newest entry of each chain outside the database.
     """
 
-    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
-        self._engine, self._clock = engine, clock
+    def __init__(self, engine: sa.Engine, clock: Clock, witness: Witness | None = None) -> None:
+        self._engine, self._clock, self._witness = engine, clock, witness
         self._ready = False
 
     def append(self, draft: NewEntry, after: int) -> Entry:
@@ -89,6 +91,7 @@ class SqlLedger:
         # Read the head first: a concurrent attempt of this run is then found here or by the keys.
         head = self.head(draft.model, draft.lineage)
         if known := self._known(draft):
+            self.witness(known)
             return known
         check_head(draft, after, head)
         entry = Entry.append_to(draft, head, self._clock.now())
@@ -106,6 +109,7 @@ class SqlLedger:
                 return known
             check_head(draft, after, self.head(draft.model, draft.lineage))
             raise
+        self.witness(entry)
         return entry
 
     def entries(self, model: str, lineage: str = LIVE, after: int = 0) -> tuple[Entry, ...]:
@@ -133,6 +137,16 @@ class SqlLedger:
         query = sa.select(ENTRIES.c.lineage).where(ENTRIES.c.model == model).distinct()
         with self._connection() as connection:
             return tuple(sorted(connection.execute(query).scalars()))
+
+    def witnessed(self, model: str, lineage: str = LIVE) -> WitnessedEntry | None:
+        """The newest entry that the witness knows; see the port."""
+        return self._witness.newest(model, lineage) if self._witness else None
+
+    def witness(self, entry: Entry) -> None:
+        """Record an entry with the witness; see the port."""
+        if self._witness is not None:
+            newest = WitnessedEntry(sequence=entry.sequence, hash=entry.hash)
+            self._witness.record(entry.model, entry.lineage, newest)
 
     def verify(self, model: str) -> int:
         """Check every chain of the model, and the database's guards against changes."""

@@ -34,11 +34,18 @@ def add_to(app: typer.Typer) -> None:
 
 
 def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> None:
-    """List all decisions, oldest first. Checks the hash chain; shows the error budget by year."""
+    """List all decisions, oldest first, with the error budget by year.
+
+    Checks the hash chain and its witness, and judges every decision again.
+    """
+    from pipelines.release.verification import verified_entries
+
     connections = connect()
     book = connections.ledger
-    entries = book.entries(name, lineage)
     checked = book.verify(name)
+    for other in book.lineages(name):
+        verified_entries(name, book, other)
+    entries = verified_entries(name, book, lineage)
     if as_json:
         answer(
             "ledger",
@@ -121,14 +128,16 @@ def champion(
     name: ModelName, at: At = None, lineage: Lineage = LIVE, as_json: Json = False
 ) -> None:
     """Show which version was champion at an instant, and since which decision."""
+    from pipelines.release.verification import verified_entries
+
     connections = connect()
     moment = instant(at, connections.clock.now())
-    version = connections.ledger.champion(name, lineage, moment)
     moves = [
         entry
-        for entry in connections.ledger.entries(name, lineage)
+        for entry in verified_entries(name, connections.ledger, lineage)
         if entry.moves and entry.recorded_at <= moment
     ]
+    version = moves[-1].champion_after if moves else None
     if as_json:
         since = moves[-1].as_json()["recorded_at"] if moves else None
         answer(

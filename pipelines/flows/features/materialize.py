@@ -27,6 +27,7 @@ from pipelines.flows.retrain.request import LIVE, Request
 from pipelines.flows.versions import VersionReader
 from pipelines.release.ledger import Ledger
 from pipelines.release.rollout.state import ReleaseState
+from pipelines.release.verification import verified_entries
 from pipelines.spec.combine import combined_spec, common_spec
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.refresh import Refresh
@@ -172,7 +173,7 @@ def served_spec(
         IntegrityError: the content of the champion's version is not what was registered.
     """
     spec, versions = collaborators.load_spec(model), collaborators.versions
-    chain = collaborators.ledger.entries(model, LIVE)
+    chain = verified_entries(model, collaborators.ledger)
     champion = chain[-1].champion_after if chain else None
     if champion is None:
         return spec, None

@@ -21,6 +21,7 @@ from pipelines.release.ledger import LIVE
 from pipelines.release.reconciliation import reconcile, sync_challenger_alias
 from pipelines.release.rollout.next_action import next_action
 from pipelines.release.rollout.state import ReleaseState
+from pipelines.release.verification import verified_entries
 from pipelines.reporting.rollout_page import LatestCheck
 
 
@@ -38,6 +39,7 @@ def advance(model: str, as_of: datetime, collaborators: ReleaseCollaborators) ->
     Raises:
         SpecError: there is no rollout to follow, and no such model is declared.
         TimeError: as-of lies in the future.
+        IntegrityError: the ledger or the registry cannot be followed.
         DataError: the prediction log or a stream contradicts its declaration.
         StaleEvidenceError: another process changed the release meanwhile; running again is safe.
         LockedError: a retraining of this model decides just now; only a promotion waits for it.
@@ -68,7 +70,7 @@ def _reconciled(model: str, collaborators: ReleaseCollaborators) -> tuple[Releas
         entries = found.entries
         repaired = "" if found.action == "agree" else f"{found.summary}; "
     except LockedError:  # the process that holds the lock reconciles before it decides
-        entries = ledger.entries(model)
+        entries = verified_entries(model, ledger)
     state = ReleaseState.from_entries(model, entries)
     return sync_challenger_alias(state, ledger, registry), repaired
 

@@ -25,6 +25,7 @@ from pipelines.flows.workspace import Workspace
 from pipelines.packaging.version import ModelVersion
 from pipelines.release.ledger import Entry, Ledger
 from pipelines.release.policy import Outcome
+from pipelines.release.verification import verified_entries
 from pipelines.spec.combine import common_spec
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan, split_plan
@@ -144,7 +145,11 @@ class Run:
 def identify_run(
     request: Request, spec: ModelSpec, suite: Mapping[str, Any], ledger: Ledger
 ) -> RunIdentity:
-    """The identity of a run: with its earlier decision's champion, else the present champion."""
+    """The identity of a run: with its earlier decision's champion, else the present champion.
+
+    Raises:
+        IntegrityError: the ledger cannot be followed; see ``release.verification``.
+    """
     digest = digest_of(
         {
             "model": request.model,
@@ -155,16 +160,17 @@ def identify_run(
             "suite": digest_of(dict(suite)),
         }
     )[:16]
+    entries = verified_entries(request.model, ledger, request.lineage)
     decisions = [
         entry
-        for entry in ledger.entries(request.model, request.lineage)
+        for entry in entries
         if entry.run.startswith(f"{digest}.")
         and entry.kind not in _NO_DECISIONS
         and entry.outcome not in _OPEN_OUTCOMES
     ]
     if decisions:
         return RunIdentity(digest, decisions[-1].champion_before, decisions[-1])
-    return RunIdentity(digest, ledger.champion(request.model, request.lineage), None)
+    return RunIdentity(digest, entries[-1].champion_after if entries else None, None)
 
 
 def requested_spec(request: Request, load_spec: Callable[[str], ModelSpec]) -> ModelSpec:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from pipelines.predictions.assignment import Allocation
 from pipelines.predictions.journal import Journal
 from pipelines.predictions.shipping import ShipReport, ship
 from pipelines.release.ledger import Entry, Ledger
-from pipelines.release.registry import CHALLENGER, CHAMPION
+from pipelines.release.registry import CHALLENGER
 from pipelines.release.rollout.state import ReleaseState
+from pipelines.release.verification import check_entries
 from pipelines.serving.plan import PlannedVersion, ServingPlan, write_plan
 from pipelines.spec.model import ModelSpec
 
@@ -50,10 +51,11 @@ def journal_path(home: Path, model: str) -> Path:
 def publish_plan(
     model: str, collaborators: PublishCollaborators, chain: list[Entry] | None = None
 ) -> ServingPlan:
-    """Fetch the versions that the aliases name, and write the plan that workers read.
+    """Fetch the versions that the ledger names, and write the plan that workers read.
 
-    The ledger determines the second version and its share of traffic, as long as the alias
-    ``challenger`` names the same version. Removing the alias takes it off live traffic.
+    The alias ``champion`` is not read: moving or deleting it changes nothing here. A second version
+    answers as long as the alias ``challenger`` names it. Removing this alias takes it off live
+    traffic.
 
     Arguments:
         chain: the entries of the model's ledger that earlier calls have read; this call appends
@@ -62,19 +64,22 @@ def publish_plan(
     Raises:
         SpecError: no such model is declared.
         GauntletError: no version is champion.
-        IntegrityError: a version's content is not what was registered; the plan does not change.
-        Unavailable: the registry does not answer; the plan does not change.
+        IntegrityError: the ledger does not pass its verification, or a version does not have the
+            content in the ledger; the plan does not change.
+        Unavailable: the ledger or the registry does not answer; the plan does not change.
     """
-    champion = _serving(model, CHAMPION, collaborators.versions)
-    if champion is None:
+    known = [] if chain is None else chain
+    _read_chain(model, collaborators.ledger, known)
+    number = known[-1].champion_after if known else None
+    if number is None:
         collaborators.load_spec(model)  # an undeclared model needs another hint
         raise GauntletError(
             "there is no champion to serve",
             where=model,
-            wanted=f"a version with the alias {CHAMPION}",
+            wanted="a version that the ledger has as champion",
             hint=f"`gauntlet retrain {model}` makes a first version",
         )
-    known = [] if chain is None else chain
+    champion = _planned(model, number, collaborators.versions, known)
     plan = _with_challenger(ServingPlan(model=model, champion=champion), collaborators, known)
     write_plan(plans_folder(collaborators.home), plan)
     return plan
@@ -93,29 +98,36 @@ def ship_log(model: str, home: Path, store: ObjectStore, clock: Clock) -> ShipRe
         return ship(journal, store, model, clock)
 
 
+def _read_chain(model: str, ledger: Ledger, chain: list[Entry]) -> None:
+    """Append newer entries to a chain, and check the whole chain if there are any.
+
+    Raises:
+        IntegrityError: the ledger cannot be followed; the chain stays as it was.
+    """
+    witnessed = ledger.witnessed(model)
+    newer = ledger.entries(model, after=len(chain))
+    whole = [*chain, *newer]
+    if newer or (witnessed is not None and witnessed.sequence > len(chain)):
+        check_entries(model, whole, witnessed=witnessed)
+    chain += newer
+
+
 def _with_challenger(
     plan: ServingPlan, collaborators: PublishCollaborators, chain: list[Entry]
 ) -> ServingPlan:
-    """The plan with the second version, if its comparison is with this champion."""
+    """The plan with the second version, if the alias ``challenger`` names it as well."""
     versions = collaborators.versions
-    named = versions.registry.alias(plan.model, CHALLENGER)
-    if named is None:
-        return plan
-    chain += collaborators.ledger.entries(plan.model, after=len(chain))
     move = ReleaseState.from_entries(plan.model, chain).active
-    if move is None or move.challenger != named:
+    if move is None or versions.registry.alias(plan.model, CHALLENGER) != move.challenger:
         return plan
-    if chain[-1].champion_after != plan.champion.version:
-        return plan  # an alias is being moved: the aliases and the ledger differ
     allocation = Allocation(salt=move.salt, share=move.share, shadow_share=move.shadow_share)
-    challenger = _serving(plan.model, CHALLENGER, versions)
+    challenger = _planned(plan.model, move.challenger, versions, chain)
     return plan.model_copy(update={"challenger": challenger, "allocation": allocation})
 
 
-def _serving(model: str, alias: str, versions: VersionReader) -> PlannedVersion | None:
-    number = versions.registry.alias(model, alias)
-    if number is None:
-        return None
-    info = versions.registry.get(model, number)
-    folder = versions.download(model, number)
+def _planned(
+    model: str, number: str, versions: VersionReader, chain: Sequence[Entry]
+) -> PlannedVersion:
+    info = versions.verified(model, number, chain)
+    folder = versions.fetch(info)
     return PlannedVersion(version=info.version, content=info.content, folder=str(folder.resolve()))

@@ -81,17 +81,11 @@ def record_transition(
 def _check_legal(state: ReleaseState, change: StageChange) -> None:
     transition = change.transition
     active = state.trial or state.holdback
-    own = active is not None and active.transition.challenger == transition.challenger
+    legal = follows(state, transition)
     if active is None and transition.stage is Stage.HOLDBACK:
         legal = state.promotion == change.origin
-    elif active is not None and not own:
-        legal = False
-    else:
-        legal = _follows(active.transition if active else None, transition)
-    void = state.trial is not None and state.trial.void
-    if void and transition.stage is not Stage.ENDED:
-        legal = False
     if not legal:
+        void = state.trial is not None and state.trial.void
         now = f"{active.transition.challenger} in {active.transition.stage}" if active else ""
         raise GauntletError(
             f"version {transition.challenger} cannot go to {transition.stage}",
@@ -100,6 +94,18 @@ def _check_legal(state: ReleaseState, change: StageChange) -> None:
             wanted="shadow, canary stage by stage, then promoted or ended",
             hint=f"`gauntlet release {change.origin.model}` makes the next legal transition",
         )
+
+
+def follows(state: ReleaseState, transition: Transition) -> bool:
+    """Whether a rollout allows a transition in this state."""
+    active = state.trial or state.holdback
+    if active is None and transition.stage is Stage.HOLDBACK:
+        return state.promotion is not None
+    if active is not None and active.transition.challenger != transition.challenger:
+        return False
+    if state.trial is not None and state.trial.void and transition.stage is not Stage.ENDED:
+        return False
+    return _follows(active.transition if active else None, transition)
 
 
 def _follows(before: Transition | None, after: Transition) -> bool:

@@ -124,6 +124,13 @@ class ReleaseState:
         return waiting[-1] if waiting else None
 
     @property
+    def moved_by_hand(self) -> Entry | None:
+        """The entry that made the present champion by hand; None if a decision or rollback did."""
+        last = (one for one in reversed(self.entries) if one.moves or one.kind == "rollback")
+        newest = next(last, None)
+        return newest if newest is not None and newest.kind == "manual_alias_change" else None
+
+    @property
     def active(self) -> Transition | None:
         """The current transition, which gives a second version part of the traffic."""
         if self.trial is not None:

@@ -55,18 +55,16 @@ def test_a_rollback_never_restores_a_version_that_was_rolled_back(home: Home, fi
     home.check(first)
 
 
-def test_a_rollback_takes_back_a_move_by_hand_that_was_not_reconciled_yet(
-    home: Home, first: str
-) -> None:
+def test_a_rollback_after_a_move_by_hand_sets_the_alias_back(home: Home, first: str) -> None:
     second = home.register("run-2")
     home.move_by_hand(second)
     assert home.rollback("undo-1").champion_after == first
     home.check(first)
     home.promote(inputs("run-3", third := home.register("run-3"), first))
     home.move_by_hand(first)
-    assert home.rollback("undo-2").champion_after == third, "the hand had gone back"
+    assert home.rollback("undo-2").champion_after == third, "the alias had been moved back"
     home.move_by_hand(None)
-    assert home.rollback("undo-3").champion_after == third, "nothing served"
+    assert home.rollback("undo-3").champion_after == third, "the alias had been deleted"
     home.check(third)
 
 
@@ -95,11 +93,47 @@ def test_a_foreign_registry_is_no_move_by_hand(home: Home, first: str, tmp_path:
     right, home.registry = home.registry, FolderRegistry(tmp_path / "another")
     with pytest.raises(IntegrityError, match="knows no version that ever was champion"):
         home.reconcile()
-    with pytest.raises(IntegrityError, match="knows no version that ever was champion"):
+    with pytest.raises(GauntletError, match="nothing to roll back to"):
         home.rollback("undo-1")
     assert home.ledger.entries("demand") == before
     home.registry = right
     home.check(first)
+
+
+def delete(home: Home, version: str) -> None:
+    """Delete a version from the registry, with its aliases, as MLflow does."""
+    if home.alias == version:
+        home.move_by_hand(None)
+    shutil.rmtree(home.folder / "registry" / "demand" / version)
+
+
+def test_a_deleted_champion_is_rolled_back_to_the_newest_that_exists(
+    home: Home, first: str
+) -> None:
+    second, third = home.register("run-2"), home.register("run-3")
+    home.promote(inputs("run-2", second, first))
+    home.promote(inputs("run-3", third, second))
+    delete(home, third)
+    delete(home, second)
+    with pytest.raises(IntegrityError, match="version was deleted from the registry"):
+        home.reconcile()
+    entry = home.rollback("undo-1")
+    assert entry.champion_after == first
+    assert f"version {second} skipped: no longer in the registry" in entry.reasons
+    home.check(first)
+
+
+def test_no_former_champion_exists(home: Home, first: str) -> None:
+    second, third = home.register("run-2"), home.register("run-3")
+    home.promote(inputs("run-2", second, first))
+    home.promote(inputs("run-3", third, second))
+    for version in (first, second, third):
+        delete(home, version)
+    before = home.ledger.entries("demand")
+    with pytest.raises(GauntletError, match="nothing to roll back to") as found:
+        home.rollback("undo-1")
+    assert f"versions {second}, {first} skipped" in found.value.got
+    assert home.ledger.entries("demand") == before
 
 
 def test_a_rollback_to_a_version_that_was_deleted_is_refused_before_it_is_recorded(
@@ -109,5 +143,5 @@ def test_a_rollback_to_a_version_that_was_deleted_is_refused_before_it_is_record
     home.promote(inputs("run-2", second, first))
     shutil.rmtree(home.folder / "registry" / "demand" / first)
     with pytest.raises(GauntletError, match="no such version"):
-        home.rollback("undo-1")
+        home.rollback("undo-1", first)
     home.check(second)
