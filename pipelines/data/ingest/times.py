@@ -67,9 +67,11 @@ def parsed_time(s: str, source: Source, reading: ColumnReading) -> str:
 def time_value(p: str, reading: ColumnReading, how: Reading) -> str:
     """SQL of the instant, UTC without a zone, of a struct of ``parsed_time``; NULL when wrong."""
     local = f"CASE WHEN {_in_range(f'{p}.wall')} THEN {p}.wall END"
-    there = _from_wall_clock(local, reading.zone, how)
-    value = f"CASE WHEN {p}.shift IS NOT NULL THEN {local} - {p}.shift ELSE {there} END"
-    return f"CASE WHEN {_in_range(f'({value})')} THEN {value} END"
+    there = _from_wall_clock("w.wall", reading.zone, how)
+    value = f"CASE WHEN w.shift IS NOT NULL THEN w.wall - w.shift ELSE {there} END"
+    given = f"[{{'wall': {local}, 'shift': {p}.shift}}]"
+    instant = f"list_transform({given}, lambda w: {value})"
+    return f"list_transform({instant}, lambda v: CASE WHEN {_in_range('v')} THEN v END)[1]"
 
 
 def time_problem(p: str, source: Source, reading: ColumnReading) -> str:
@@ -137,29 +139,33 @@ def _in_range(value: str) -> str:
 
 
 def _from_wall_clock(local: str, zone: str | None, how: Reading) -> str:
-    """SQL of a local time in UTC, by the rules for hours that are skipped or shown twice."""
+    """SQL of a local time in UTC, by the rules for hours that are skipped or shown twice.
+
+    The offsets of the day before and of the day after are tried. They are equal except near a
+    change of the clock, and only there is the clock of the zone looked up again.
+    """
     if zone is None:
         return "NULL::TIMESTAMP"
     if zone == "UTC":
         return local
-    one, two = _candidates(local, zone)
+    one, two = (_if_shown(instant, "z.wall", zone) for instant in ("z.before", "z.after"))
     both = {
         "earliest": f"least({one}, {two})",
         "latest": f"greatest({one}, {two})",
-        "refuse": f"CASE WHEN ({one}) = ({two}) OR ({one}) IS NULL OR ({two}) IS NULL "
-        f"THEN coalesce({one}, {two}) END",
+        "refuse": f"CASE WHEN ({one}) IS NULL OR ({two}) IS NULL THEN coalesce({one}, {two}) END",
     }[how.ambiguous]
-    if how.nonexistent == "refuse":
-        return both
-    neither = f"({one}) IS NULL AND ({two}) IS NULL"
-    return f"CASE WHEN {neither} THEN {_with_offset_of_day(local, zone, -1)} ELSE {both} END"
+    if how.nonexistent == "forward":
+        both = f"coalesce({both}, CASE WHEN ({one}) IS NULL AND ({two}) IS NULL THEN z.before END)"
+    tried = (
+        f"{{'wall': {local}, 'before': {_with_offset_of_day(local, zone, -1)}, "
+        f"'after': {_with_offset_of_day(local, zone, 1)}}}"
+    )
+    value = f"CASE WHEN z.before = z.after THEN z.before ELSE {both} END"
+    return f"list_transform([{tried}], lambda z: {value})[1]"
 
 
 def _candidates(local: str, zone: str) -> tuple[str, str]:
-    """SQL of the instants at which the clock of a zone may show a local time, or NULL.
-
-    The offsets of the day before and of the day after are tried; they differ near a change.
-    """
+    """SQL of the instants at which the clock of a zone may show a local time, or NULL."""
     return (
         _if_shown(_with_offset_of_day(local, zone, -1), local, zone),
         _if_shown(_with_offset_of_day(local, zone, 1), local, zone),
