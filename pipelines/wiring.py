@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipelines.data.events import EventSource, Progress
     from pipelines.data.objects import ObjectStore
     from pipelines.data.reader import EventReader
-    from pipelines.features.online.store import OnlineStore
+    from pipelines.features.online.store import OnlineReader, OnlineStore
     from pipelines.flows.explore import Readers
     from pipelines.quality.suite import ExpectationResult, Suite
     from pipelines.spec.model import ModelSpec
@@ -160,6 +160,12 @@ def serving_app(
     def stale_for() -> dict[str, float]:
         return {name: endpoint.deployment.stale_for_s for name, endpoint in endpoints.items()}
 
+    def from_events(spec: ModelSpec) -> OnlineReader:
+        from pipelines.features.online.from_events import EventsOnline
+
+        cache = plans_folder(home) / "events"  # apart from the caches of the gates
+        return EventsOnline(spec, lambda one: open_events(known, one, cache), present)
+
     endpoints: dict[str, ModelEndpoint] = {}
     metrics = PrometheusMetrics(backlog, stale_for)
     for name, journal in journals.items():
@@ -170,6 +176,7 @@ def serving_app(
             clock=present,
             metrics=metrics,
             run_later=shadow_executor,
+            from_events=from_events,
         )
         endpoints[name] = ModelEndpoint(service, Deployment(service, plans_folder(home)))
     limits = Limits(

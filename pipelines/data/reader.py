@@ -33,8 +33,10 @@ class EventReader:
     ) -> None:
         self.open_sources, self.cache, self.progress = open_sources, cache, progress
 
-    def snapshot(self, streams: Streams, as_of: datetime) -> Snapshot:
+    def snapshot(self, streams: Streams, as_of: datetime, *, keep: bool = True) -> Snapshot:
         """Pin the events of some streams that were known by an instant.
+
+        ``keep`` writes the snapshot's manifest to the cache.
 
         Raises:
             DataError: when events are missing, malformed, or contradict their declaration.
@@ -42,7 +44,7 @@ class EventReader:
             Unavailable: when a source does not answer or the disk is full; it is safe to retry.
         """
         sources = self.open_sources(streams)
-        return take_snapshot(streams, as_of, sources, self.cache, self.progress)
+        return take_snapshot(streams, as_of, sources, self.cache, self.progress, keep=keep)
 
     @contextmanager
     def tables(self, snapshot: Snapshot, streams: Streams) -> Iterator[dict[str, ibis.Table]]:

@@ -71,6 +71,8 @@ def take_snapshot(
     sources: Mapping[str, EventSource],
     cache: Path,
     progress: Progress | None = None,
+    *,
+    keep: bool = True,
 ) -> Snapshot:
     """Pulls new objects, scans those not scanned before, and writes the manifest.
 
@@ -80,6 +82,7 @@ def take_snapshot(
         sources: event source of each declared stream.
         cache: cache folder; models and runs can share it.
         progress: called with a short message now and then.
+        keep: write the manifest, so that ``load_snapshot`` finds the snapshot.
 
     Returns:
         The snapshot; an earlier one with the same id if its objects are still in the cache.
@@ -98,6 +101,8 @@ def take_snapshot(
         for name, stream in sorted(streams.items())
     }
     snapshot = Snapshot(as_of=as_of, streams=taken)
+    if not keep:
+        return snapshot
     path = _manifest(cache, snapshot.id)
     if path.is_file():
         try:

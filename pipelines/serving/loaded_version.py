@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.core.arrays import Floats
-from pipelines.core.errors import GauntletError, IntegrityError, SpecError
+from pipelines.core.errors import GauntletError, IntegrityError
 from pipelines.core.findings import Verdict
 from pipelines.gates.availability.fast_predict import recorded_verdict, rows_of
 from pipelines.packaging.fast_predict import (
@@ -24,7 +24,6 @@ from pipelines.packaging.fast_predict import (
 from pipelines.packaging.package import content_digest
 from pipelines.packaging.version import load_input_example, load_pipeline, read_spec
 from pipelines.serving.plan import PlannedVersion
-from pipelines.spec.features import WindowFeature
 from pipelines.spec.model import ModelSpec
 from pipelines.training.columns import text_features
 
@@ -38,6 +37,11 @@ class LoadedVersion:
     spec: ModelSpec
     predict: Predict
     is_compiled: bool
+
+    @property
+    def needs_events(self) -> bool:
+        """Whether its window features are computed from the events when they are looked up."""
+        return self.spec.serving is None and bool(self.spec.frame.window_features)
 
     def answer(self, rows: Sequence[Row]) -> Floats:
         """Predict rows of features, given by name.
@@ -58,7 +62,7 @@ class LoadedVersion:
         return found
 
 
-def load_for_serving(serving: PlannedVersion, *, online: bool = True) -> LoadedVersion:
+def load_for_serving(serving: PlannedVersion) -> LoadedVersion:
     """Check a version's hash, load it, and predict its input example.
 
     The compiled pipeline is used if registration did not find that its predictions differ, and if
@@ -67,12 +71,10 @@ def load_for_serving(serving: PlannedVersion, *, online: bool = True) -> LoadedV
 
     Arguments:
         serving: the version to load.
-        online: whether its window features must be available in the online store.
 
     Raises:
         IntegrityError: when its content differs from what was registered, or it cannot be loaded
             or cannot predict its example.
-        SpecError: when it has window features but no ``serving`` declaration.
     """
     folder = Path(serving.folder)
     found = content_digest(folder)
@@ -80,8 +82,6 @@ def load_for_serving(serving: PlannedVersion, *, online: bool = True) -> LoadedV
         raise _not_servable(serving, f"content {found}", f"content {serving.content}")
     try:
         spec, example, pipeline = _read(folder)
-        if online:
-            _check_features(serving, spec)
         texts, names = text_features(spec), spec.input_names
         may = recorded_verdict(folder) in (Verdict.PASS, None)
         slow = interpreted(pipeline, texts, names)
@@ -107,19 +107,6 @@ def load_for_serving(serving: PlannedVersion, *, online: bool = True) -> LoadedV
 
 def _read(folder: Path) -> tuple[ModelSpec, list[Row], Any]:
     return read_spec(folder), rows_of(load_input_example(folder)), load_pipeline(folder)
-
-
-def _check_features(serving: PlannedVersion, spec: ModelSpec) -> None:
-    """Refuse a version with window features whose declaration has no ``serving``."""
-    windows = [feature.name for feature in spec.features if isinstance(feature, WindowFeature)]
-    if windows and spec.serving is None:
-        raise SpecError(
-            "a version has window features and does not say how fresh they are online",
-            where=f"{spec.name} version {serving.version}",
-            got=f"{', '.join(windows[:3])}, and no serving",
-            wanted="serving: {every: ..., delay: ...} in the declaration it was trained under",
-            hint=f"declare it and retrain, then `gauntlet materialize {spec.name}`",
-        )
 
 
 def _not_servable(serving: PlannedVersion, got: str, wanted: str) -> IntegrityError:

@@ -16,14 +16,16 @@ from typing import Any, Protocol
 from pipelines.core.errors import Unavailable
 from pipelines.core.time import Clock
 from pipelines.features.online.lookup import look_up
-from pipelines.features.online.store import OnlineStore
+from pipelines.features.online.store import OnlineReader
 from pipelines.predictions.assignment import arm_of, in_shadow
 from pipelines.predictions.entity import entity_json
 from pipelines.predictions.record import Prediction
 from pipelines.serving.loaded_version import LoadedVersion
 from pipelines.serving.plan import ServingPlan
 from pipelines.serving.request import Point, checked_points
+from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm
+from pipelines.spec.refresh import AT_LOOKUP
 
 
 @dataclass(frozen=True)
@@ -80,20 +82,24 @@ class ModelService:
         clock: gives the decision time of a request.
         metrics: counts answers, failures and skipped shadow requests.
         run_later: runs shadow predictions outside the request.
+        from_events: computes the window features of a version that declares no serving.
     """
 
     def __init__(
         self,
         model: str,
         *,
-        store: OnlineStore,
+        store: OnlineReader,
         record: Callable[[Sequence[Prediction]], None],
         clock: Clock,
         metrics: Metrics,
         run_later: RunLater,
+        from_events: Callable[[ModelSpec], OnlineReader] | None = None,
     ) -> None:
         self.model, self._store, self._record = model, store, record
         self._clock, self._metrics, self._run_later = clock, metrics, run_later
+        self._from_events = from_events
+        self._computed: dict[str, tuple[ModelSpec, OnlineReader]] = {}
         self.deployed: Deployed | None = None
 
     def answer(self, points: Sequence[Any], request_id: str) -> list[Answer]:
@@ -195,7 +201,8 @@ class ModelService:
     def _predict(
         self, version: LoadedVersion, arm: Arm, requested: Sequence[_RequestRow], now: datetime
     ) -> list[Prediction]:
-        served = look_up(version.spec, self._store, [one.point for one in requested], now)
+        spec, store = self._features_of(version)
+        served = look_up(spec, store, [one.point for one in requested], now)
         names = version.spec.feature_names
         rows = [
             dict(zip(names, values, strict=True))
@@ -215,6 +222,16 @@ class ModelService:
             )
             for one, row, value in zip(requested, rows, version.answer(rows), strict=True)
         ]
+
+    def _features_of(self, version: LoadedVersion) -> tuple[ModelSpec, OnlineReader]:
+        """The declaration of a version's features, and where they are read."""
+        if not version.needs_events or self._from_events is None:
+            return version.spec, self._store
+        found = self._computed.get(version.content)
+        if found is None:
+            spec = version.spec.with_serving(AT_LOOKUP)
+            found = self._computed[version.content] = spec, self._from_events(spec)
+        return found
 
     def _shadow(
         self, challenger: LoadedVersion, requested: Sequence[_RequestRow], now: datetime

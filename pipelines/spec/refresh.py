@@ -48,3 +48,7 @@ class Serving(Refresh):
     def of(self, view: str) -> Refresh:
         """The refresh of a feature view."""
         return self.views.get(view, self)
+
+
+# Of a model without ``serving``: its values are computed as of each lookup, so none gets old.
+AT_LOOKUP = Serving(every=timedelta(days=1))

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from pipelines.core.errors import DataError, TimeError
 from pipelines.core.names import Column
 from pipelines.core.time import utc, zone_of
-from pipelines.features.online.store import Key, OnlineStore, Value
+from pipelines.features.online.store import Key, OnlineReader, Value
 from pipelines.spec.expressions import Expression
 from pipelines.spec.features import (
     AttributeFeature,
@@ -63,7 +63,7 @@ class Served:
 
 
 def look_up(
-    spec: ModelSpec, store: OnlineStore, points: Sequence[Mapping[str, Any]], at: datetime
+    spec: ModelSpec, store: OnlineReader, points: Sequence[Mapping[str, Any]], at: datetime
 ) -> Served:
     """The features of decision points, as production has them at an instant.
 
@@ -106,7 +106,7 @@ class _View:
         self.features = tuple((one, definition_of(spec, one)) for one in view.features)
 
     def serve(
-        self, store: OnlineStore, points: Sequence[Mapping[str, Any]], at: datetime
+        self, store: OnlineReader, points: Sequence[Mapping[str, Any]], at: datetime
     ) -> tuple[dict[str, list[Any]], float | None]:
         """The values of its features, and their freshness in seconds."""
         values: dict[str, list[Any]] = {one.name: [None] * len(points) for one, _ in self.features}
@@ -157,7 +157,7 @@ class _Plan:
         self._views = [_View(spec, view) for view in feature_views(spec)]
 
     def serve(
-        self, store: OnlineStore, points: Sequence[Mapping[str, Any]], at: datetime
+        self, store: OnlineReader, points: Sequence[Mapping[str, Any]], at: datetime
     ) -> Served:
         """See ``look_up``."""
         values: dict[str, list[Any]] = {}

@@ -50,6 +50,14 @@ class Reading:
     rows: tuple[OnlineRow | None, ...]
 
 
+class OnlineReader(Protocol):
+    """What a lookup of features reads from."""
+
+    def read(self, view: str, keys: Sequence[Key]) -> Reading:
+        """The rows of the given entities."""
+        ...
+
+
 class OnlineStore(Protocol):
     """Rows of feature views by entity. Every call raises Unavailable when the store does not
     answer, and IntegrityError when its content cannot be read."""

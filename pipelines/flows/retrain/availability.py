@@ -56,7 +56,7 @@ def _not_checked(run: Run) -> str:
     if run.request.lineage != LIVE:
         return f"the lineage {run.request.lineage} is not served"
     if run.spec.serving is None:
-        return "the declaration has no `serving`: features are computed on request"
+        return "without serving, the service computes features from the events at each request"
     if not any(isinstance(feature, WindowFeature) for feature in run.spec.features):
         return "no feature is kept in an online store"
     return ""

@@ -205,7 +205,7 @@ def _deployed(plan: ServingPlan) -> Deployed:
     from pipelines.serving.loaded_version import LoadedVersion, load_for_serving
 
     def loaded(serving: Any) -> LoadedVersion:
-        version = load_for_serving(serving, online=False)
+        version = load_for_serving(serving)
         return replace(version, spec=_refreshed(version.spec))
 
     challenger = loaded(plan.challenger) if plan.challenger else None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
-from pipelines.core.errors import IntegrityError, SpecError
+from pipelines.core.errors import IntegrityError
 from pipelines.core.time import FixedClock
 from pipelines.flows.serving.publish import plans_folder, publish_plan
 from pipelines.gates.availability.fast_predict import NAME
@@ -18,9 +20,9 @@ from pipelines.serving.deployment import Deployment
 from pipelines.serving.loaded_version import load_for_serving
 from pipelines.serving.plan import PlannedVersion, ServingPlan, write_plan
 from pipelines.serving.service import ModelService
-from pipelines.wiring import connect
+from pipelines.wiring import connect, serving_app
 from tests.support.model_service import RecordingMetrics
-from tests.support.pharmacy import SECOND, Pharmacy
+from tests.support.pharmacy import CLOCK, FIRST, SECOND, Pharmacy
 
 POINT = {"pharmacy": "pharmacy_002", "medicine": "amoxicillin"}
 
@@ -111,11 +113,15 @@ def test_what_registration_found_decides_the_form(
     assert loaded.answer(example) == as_registered.answer(example)
 
 
-def test_window_features_that_are_nowhere_online_are_refused(champion: Pharmacy) -> None:
-    parts = champion.parts()
-    info = parts.registry.get("demand", "1")
-    folder = parts.registry.download(info, champion.home / "versions")
-    serving = PlannedVersion(version="1", content=info.content, folder=str(folder))
-    with pytest.raises(SpecError, match="does not say how fresh they are online"):
-        load_for_serving(serving)
-    assert load_for_serving(serving, online=False).number == "1"
+def test_a_version_without_serving_is_served_from_the_events(champion: Pharmacy) -> None:
+    parts = dataclasses.replace(connect(champion.settings, clock=CLOCK), registry=champion.registry)
+    publish_plan("demand", parts.publishing)
+    settings = champion.settings.model_copy(update={"serve_models": "demand"})
+    app = serving_app(settings, FixedClock(FIRST))
+    with TestClient(app) as client:
+        answer = client.post("/v1/models/demand/predict", json={"points": [POINT]})
+        assert answer.status_code == 200, answer.text
+        assert client.get("/readyz").json()["models"]["demand"]["problem"] is None
+    [prediction] = answer.json()["predictions"]
+    assert prediction["freshness_s"] == {"dispensing_by_pharmacy_medicine": 0.0}
+    assert prediction["prediction"] > 0
