@@ -67,11 +67,13 @@ class Command:
         words: arguments of ``gauntlet``; ``{folder}`` is the folder with files to import.
         now: the instant at which it runs.
         prepare: what happens before it.
+        step: whether a repetition takes the next step, as that of ``release`` does.
     """
 
     words: tuple[str, ...]
     now: datetime
     prepare: Prepare = nothing
+    step: bool = False
 
     @property
     def name(self) -> str:
@@ -144,10 +146,10 @@ OFFLINE = (
 ROLLOUT_STEPS = (
     retrain(FIRST, FIRST, _history),
     retrain(SECOND, SECOND, _with_rollout),
-    Command(("release", "demand"), SECOND),
-    Command(("release", "demand"), CANARY, _shadow_traffic),
-    Command(("release", "demand"), VERDICT, _canary_traffic),
-    Command(("release", "demand"), VERDICT),
+    Command(("release", "demand"), SECOND, step=True),
+    Command(("release", "demand"), CANARY, _shadow_traffic, step=True),
+    Command(("release", "demand"), VERDICT, _canary_traffic, step=True),
+    Command(("release", "demand"), VERDICT, step=True),
     Command(("rollback", "demand", "--reason", "it sells nothing"), VERDICT),
 )
 SHORT = OFFLINE[:3]  # the first commands of a new home
@@ -161,13 +163,14 @@ class Undisturbed:
     Arguments:
         before: copy of the folder before it.
         ended: how it ended.
-        state: the state after it.
+        states: the state after it; of a step also the state after the next one, because a command
+            that was killed when its step was recorded takes the next step when it is run again.
     """
 
     command: Command
     before: Path
     ended: Ended
-    state: dict[str, Any]
+    states: tuple[dict[str, Any], ...]
 
 
 @dataclass
@@ -258,7 +261,15 @@ def run_undisturbed(server: Server, name: str, commands: Sequence[Command]) -> l
         ended = server.run(command.words, command.now)
         if ended.code not in (0, 2, 3):
             raise RuntimeError(f"{command.name}: {server.output.read_text()}")
-        found.append(Undisturbed(command, before, ended, server.state(command.now)))
+        states = [server.state(command.now)]
+        if command.step:
+            after = server.folder / "before" / f"{name}-{number}-after"
+            copy(work, after)
+            server.run(command.words, command.now)
+            states.append(server.state(command.now))
+            shutil.rmtree(work)
+            copy(after, work)
+        found.append(Undisturbed(command, before, ended, tuple(states)))
     return found
 
 
@@ -281,7 +292,9 @@ def run_trial(server: Server, twin: Undisturbed, chance: random.Random) -> Trial
     if last.code != twin.ended.code:
         text = server.output.read_text(encoding="utf-8").strip()[-600:]
         trial.problems.append(f"exit code {last.code} instead of {twin.ended.code}: {text}")
-    trial.problems += differences(server.state(twin.command.now), twin.state)
+    state = server.state(twin.command.now)
+    if state not in twin.states:
+        trial.problems += differences(state, twin.states[0])
     return trial
 
 
