@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SPARK  := .venv-spark
 
-.PHONY: help setup demo test spark-test check format up down status compose-test docs proof bench serving-load real-backtest lock clean
+.PHONY: help setup demo test kill-test spark-test check format up down status compose-test docs proof bench serving-load real-backtest lock clean
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -35,6 +35,9 @@ $(SPARK)/.ready: $(READY)
 
 spark-test: $(SPARK)/.ready  ## the same features on Spark as on DuckDB and in each store; needs Java 17
 	@OMP_NUM_THREADS=1 $(SPARK)/bin/python -m pytest tests/property/test_spark_twin.py
+
+kill-test: setup  ## every command killed at random moments and run again: at least 200 kills; KILLS=20 for fewer
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.support.kills.campaign --kills $(or $(KILLS),200)
 
 check: setup  ## lint, types, import contracts, tests
 	$(BIN)/ruff check .

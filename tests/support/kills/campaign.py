@@ -152,7 +152,10 @@ ROLLOUT_STEPS = (
     Command(("release", "demand"), VERDICT, step=True),
     Command(("rollback", "demand", "--reason", "it sells nothing"), VERDICT),
 )
-SHORT = OFFLINE[:3]  # the first commands of a new home
+SHORT = (
+    retrain(FIRST, LATER, _new_home),
+    Command(("import", "demand", "dispensing", "{folder}/dispensing.csv"), LATER),
+)
 SCENARIOS = {"offline": OFFLINE, "rollout": ROLLOUT_STEPS}
 
 

@@ -63,13 +63,17 @@ def _content(path: Path) -> bytes:
 
 
 def _drafts(*folders: Path) -> list[str]:
-    """Unfinished files. An empty draft folder is removed by the next write next to it."""
+    """Unfinished files.
+
+    An empty draft folder, or a draft that is a second name of a complete object, is removed by the
+    next write next to it.
+    """
     return sorted(
         path.relative_to(folder).as_posix()
         for folder in folders
         for draft in folder.rglob(".draft*")
         for path in draft.rglob("*")
-        if path.is_file()
+        if path.is_file() and path.stat().st_nlink == 1
     )
 
 
