@@ -5,28 +5,65 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import boto3
 import psycopg
+import sqlalchemy as sa
 from botocore.exceptions import ClientError
 from psycopg import sql
 
-DATABASES = ("airflow", "mlflow", "gauntlet")
+from pipelines.adapters.database import open_engine
+from pipelines.adapters.ledger.sql import SqlLedger
+from pipelines.wiring import SystemClock
+
+# The role that owns each database. The ledger's belongs to the administrator.
+OWNERS = {"airflow": "airflow", "mlflow": "mlflow", "gauntlet": None}
+ROLES = ("airflow", "mlflow", "gauntlet", "serving")
+LEDGER_RIGHTS = (
+    "REASSIGN OWNED BY gauntlet TO CURRENT_USER",  # of an installation before 0.2
+    "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, gauntlet, serving",
+    "REVOKE CREATE ON SCHEMA public FROM PUBLIC, gauntlet, serving",
+    "GRANT CONNECT ON DATABASE gauntlet TO gauntlet, serving",
+    "GRANT SELECT, INSERT ON gauntlet_ledger TO gauntlet",
+    "GRANT SELECT ON gauntlet_ledger TO serving",
+)
 
 
-def databases(admin_url: str, password: str) -> None:
-    """One role and one database for each of Airflow, MLflow and the ledger."""
+def databases(admin_url: str, passwords: Mapping[str, str]) -> None:
+    """A role with a password of its own for each user, and a database that no other role opens.
+
+    Arguments:
+        admin_url: of a superuser, in any database.
+        passwords: by the name of the role; one for each of ``ROLES``.
+    """
     with psycopg.connect(admin_url, autocommit=True) as connection:
-        for name in DATABASES:
-            role, secret = sql.Identifier(name), sql.Literal(password)
+        for name in ROLES:
+            role, secret = sql.Identifier(name), sql.Literal(passwords[name])
             known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
             verb = "ALTER" if known.fetchone() else "CREATE"
             statement = sql.SQL(verb + " ROLE {} LOGIN PASSWORD {}")
             connection.execute(statement.format(role, secret))
+        for name, owner in OWNERS.items():
+            base = sql.Identifier(name)
             there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
             if not there.fetchone():
-                connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(role, role))
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(base))
+            if owner:
+                belongs = sql.SQL("ALTER DATABASE {} OWNER TO {}")
+                connection.execute(belongs.format(base, sql.Identifier(owner)))
+            connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(base))
+
+
+def ledger(admin_url: str) -> None:
+    """The ledger's table, and the rights to it: the tasks may append, the service may read."""
+    address = sa.make_url(admin_url).set(database="gauntlet")
+    SqlLedger(open_engine(address.render_as_string(hide_password=False)), SystemClock()).head("")
+    plain = address.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as connection:
+        for right in LEDGER_RIGHTS:
+            connection.execute(right)
 
 
 def buckets(*names: str) -> None:
@@ -54,7 +91,12 @@ def password_file(path: Path, password: str) -> None:
 def main() -> None:
     """Run all steps and print each of them."""
     environment = os.environ
-    databases(environment["POSTGRES_ADMIN_URL"], environment["POSTGRES_PASSWORD"])
+    secrets = {
+        role: environment[f"{name}_DB_PASSWORD"]
+        for role, name in zip(ROLES, ("AIRFLOW", "MLFLOW", "LEDGER", "SERVING"), strict=True)
+    }
+    databases(environment["POSTGRES_ADMIN_URL"], secrets)
+    ledger(environment["POSTGRES_ADMIN_URL"])
     buckets(environment["ARTIFACTS_BUCKET"], environment["EVENTS_BUCKET"])
     password_file(
         Path(environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]),

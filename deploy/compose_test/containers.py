@@ -40,6 +40,10 @@ def write_environment(path: Path, tag: str, more: Mapping[str, str]) -> dict[str
     values = dict(line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
     secret = (
         "POSTGRES_PASSWORD",
+        "AIRFLOW_DB_PASSWORD",
+        "MLFLOW_DB_PASSWORD",
+        "LEDGER_DB_PASSWORD",
+        "SERVING_DB_PASSWORD",
         "REDIS_PASSWORD",
         "S3_SECRET_KEY",
         "AIRFLOW_ADMIN_PASSWORD",
