@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.data.events import EventSource, Progress
-from pipelines.data.snapshot import Snapshot, open_streams, take_snapshot
+from pipelines.data.identity import Copies
+from pipelines.data.snapshot import Snapshot, find_copies, open_streams, take_snapshot
 from pipelines.spec.streams import Stream
 
 if TYPE_CHECKING:
@@ -62,6 +63,24 @@ class EventReader:
         connection = ibis.duckdb.connect()
         try:
             yield self.attach(connection, snapshot, streams)
+        finally:
+            connection.disconnect()
+
+    def copies(
+        self, snapshot: Snapshot, streams: Streams, fresh_since: datetime
+    ) -> dict[str, Copies]:
+        """Rows that repeat an event, for each stream that declares an id; they do not count.
+
+        Arguments:
+            snapshot: taken by ``snapshot`` with the same declarations.
+            streams: the declared streams to look at.
+            fresh_since: zoned; rows known later are fresh.
+        """
+        import ibis
+
+        connection = ibis.duckdb.connect()
+        try:
+            return find_copies(snapshot, streams, self.cache, connection, fresh_since)
         finally:
             connection.disconnect()
 

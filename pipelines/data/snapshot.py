@@ -9,6 +9,7 @@ rows known by then. So it does not depend on file layout, order, or rows that be
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,13 @@ from pydantic import Field
 from pipelines.core.errors import DataError, IntegrityError, SpecError
 from pipelines.core.files import write_bytes
 from pipelines.core.formats import StoredFormat, seal, unseal
+from pipelines.core.names import internal
 from pipelines.core.records import Instant, Record, digest_of
 from pipelines.core.time import epoch_us, from_epoch_us, instant_text, utc
 from pipelines.data.cache import Cache
 from pipelines.data.canonical import canonical_columns, quoted
 from pipelines.data.events import EventSource, NoEvents, Progress, PulledObject
+from pipelines.data.identity import Copies, count_once, describe_copies, has_copies
 from pipelines.data.paths import files_sql
 from pipelines.data.scan import by_schema, scan_objects
 from pipelines.spec.streams import Stream
@@ -159,22 +162,69 @@ def open_streams(
 
     Returns:
         By stream: ``event_time``, ``known_time`` (timestamp(6), UTC, no zone), then the declared
-        columns. No row is known after ``snapshot.as_of``.
+        columns. No row is known after ``snapshot.as_of``. Where the stream declares an ``id``, each
+        event has one row, whichever objects its copies are in.
 
     Raises:
         IntegrityError: when an object is missing or its content changed.
     """
-    held, tables = Cache(cache), {}
+    return {
+        name: connection.table(_open(snapshot, name, stream, Cache(cache), connection).view)
+        for name, stream in streams.items()
+    }
+
+
+def find_copies(
+    snapshot: Snapshot,
+    streams: Mapping[str, Stream],
+    cache: Path,
+    connection: Any,
+    fresh_since: datetime,
+) -> dict[str, Copies]:
+    """What the rows say that ``open_streams`` leaves out, for each stream that declares an id.
+
+    Arguments:
+        snapshot, streams, cache, connection: as for ``open_streams``.
+        fresh_since: zoned; rows known later are fresh.
+    """
+    found = {}
+    for name, stream in streams.items():
+        if stream.id:
+            opened = _open(snapshot, name, stream, Cache(cache), connection)
+            found[name] = describe_copies(
+                connection, opened.rows, stream, opened.repeated, fresh_since
+            )
+    return found
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """Names in DuckDB: the view of the rows that count, of all rows, the table of repeated ids."""
+
+    view: str
+    rows: str
+    repeated: str | None
+
+
+def _open(snapshot: Snapshot, name: str, stream: Stream, cache: Cache, connection: Any) -> _Opened:
     # Each query opens every object; objects never change, so cache their footers.
     connection.raw_sql("SET parquet_metadata_cache = true")
-    for name, stream in streams.items():
-        objects = [one for one in snapshot.streams[name].objects if one.rows]
-        held.verify([one.sha256 for one in objects])
-        view = f"{name}_{snapshot.id[:12]}_{stream.digest[:6]}"
-        sql = _table_sql(name, stream, snapshot.as_of, objects, held)
+    taken = snapshot.streams[name]
+    objects = [one for one in taken.objects if one.rows]
+    cache.verify([one.sha256 for one in objects])
+    view = f"{name}_{snapshot.id[:12]}_{stream.digest[:6]}"
+    rows, repeated = internal(f"{view}_rows"), internal(f"{view}_repeated")
+    sql = _table_sql(name, stream, snapshot.as_of, objects, cache)
+    if not stream.id:
         connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW {quoted(view)} AS {sql}")
-        tables[name] = connection.table(view)
-    return tables
+        return _Opened(view, view, None)
+    connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW {quoted(rows)} AS {sql}")
+    copies = has_copies(connection, quoted(rows), stream, taken.content_hash, cache)
+    once = f"SELECT * FROM {quoted(rows)}"
+    if copies:
+        once = count_once(connection, quoted(rows), stream, repeated)
+    connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW {quoted(view)} AS {once}")
+    return _Opened(view, quoted(rows), repeated if copies else None)
 
 
 def _take(

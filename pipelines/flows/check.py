@@ -112,7 +112,11 @@ def _check(run: Run) -> Readiness:
     points = _points(frame, run)
     progress("counting the entities of a canary")
     with run.events.tables(snapshot, run.common.streams) as tables:
-        facts = {name: stream_facts(tables[name], spec.streams[name]) for name in spec.streams}
+        copies = run.events.copies(snapshot, spec.streams, as_of - spec.gates.contract.lookback)
+        facts = {
+            name: stream_facts(tables[name], stream, copies.get(name))
+            for name, stream in spec.streams.items()
+        }
         too_small = sample_size_problems(spec, frame, tables, as_of)
     if points.points and not lacking:
         findings += check_availability(run, snapshot).findings

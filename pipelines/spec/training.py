@@ -173,6 +173,10 @@ class ContractGate(Declaration):
     mostly: Share = Field(
         default=0.9, description="share of rows an envelope's ranges must hold for"
     )
+    max_contradicting_share: Share = Field(
+        default=0.01,
+        description="largest share of fresh rows that contradict an earlier row of the same event",
+    )
 
 
 class AvailabilityGate(Declaration):

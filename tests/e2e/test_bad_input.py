@@ -227,15 +227,22 @@ def test_a_single_class(champion: Pharmacy, tmp_path: Path) -> None:
 # Events that can be read and must not be trained on
 
 
-def test_duplicate_events_are_rejected_and_not_trained_on(pharmacy: Pharmacy) -> None:
+def test_contradicting_events_are_rejected_and_not_trained_on(pharmacy: Pharmacy) -> None:
     path = newest(pharmacy)
-    rewrite(path, lambda table: pa.concat_tables([table, table]))
+
+    def again(table: pa.Table) -> pa.Table:
+        at = table.schema.get_field_index("quantity")
+        tenfold = pc.multiply(table["quantity"], 10)
+        return pa.concat_tables([table, table.set_column(at, table.schema.field(at), tenfold)])
+
+    rewrite(path, again)
     answer = pharmacy.cli_retrain(FIRST, "--json")
     assert answer.code == 0, answer.err
-    reported = answer.body
-    assert (reported["decision"]["outcome"], reported["candidate"]) == ("reject", None)
-    (unique,) = (f for f in reported["findings"] if f["name"].endswith("dispensing_id.unique"))
-    assert unique["verdict"] == "fail"
+    told = answer.body
+    assert (told["decision"]["outcome"], told["candidate"]) == ("reject", None)
+    (identity,) = (f for f in told["findings"] if f["name"] == "contract.identity.dispensing")
+    assert identity["verdict"] == "fail"
+    assert "quantity" in identity["reason"]
     assert pharmacy.cli("champion", "demand", "--json").body["version"] is None
 
 

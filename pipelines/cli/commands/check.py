@@ -15,6 +15,7 @@ from pipelines.flows.retrain.request import LIVE, Request
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
+    from pipelines.data.profile import StreamFacts
     from pipelines.flows.trial import DetectableGain
 
 
@@ -52,7 +53,7 @@ def check(
             f"{facts.rows:,}",
             instant_text(facts.first_event)[:10] if facts.first_event else "",
             instant_text(facts.last_event)[:10] if facts.last_event else "",
-            "" if facts.repeated is None else f"{facts.repeated:,}",
+            _repeated(facts),
             ", ".join(f"{column} {share:.1%}" for column, share in missing.items()) or "none",
         )
     console.print(table)
@@ -93,3 +94,11 @@ def gain_sentence(found: DetectableGain) -> str:
     if found.days_for_minimum_effect is None:
         return f"{text}, which needs more entities"
     return f"{text}, which needs about {found.days_for_minimum_effect} days instead of {found.days}"
+
+
+def _repeated(facts: StreamFacts) -> str:
+    """Rows of a stream that do not count."""
+    if facts.repeated is None:
+        return ""
+    others = f" and {facts.contradicting:,} contradicting" if facts.contradicting else ""
+    return f"{facts.repeated:,}{others}"

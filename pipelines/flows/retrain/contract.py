@@ -35,6 +35,7 @@ def check_contract(run: Run, snapshot: Snapshot) -> ContractResult:
 
 def _check(run: Run, snapshot: Snapshot) -> ContractResult:
     from pipelines.gates.contract.findings import contract_findings, empty_suite
+    from pipelines.gates.contract.identity import identity_findings
 
     default, runner = run.spec.points.stream, run.collaborators.suite_runner
     with run.events.tables(snapshot, run.common.streams) as tables:
@@ -44,6 +45,9 @@ def _check(run: Run, snapshot: Snapshot) -> ContractResult:
         if run.champion is not None:
             envelope = run.champion.envelope
             found += contract_findings(envelope, fresh, runner, "envelope", default)
+    since = run.request.as_of - run.spec.gates.contract.lookback
+    copies = run.events.copies(snapshot, run.spec.streams, since)
+    found += identity_findings(copies, run.spec.gates.contract.max_contradicting_share)
     return ContractResult(findings=(*found, *refused_stretches(run)))
 
 

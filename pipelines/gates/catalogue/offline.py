@@ -79,6 +79,14 @@ CONTRACT = (
         "Check clocks and time zones of the writers, and late deliveries.",
     ),
     FindingEntry(
+        "contract.identity.<stream>",
+        "Rows have the `id` of an earlier row. Rows that repeat it do not count; rows with other "
+        "values contradict it, and the row that became known first counts. It blocks when more "
+        "than `gates.contract.max_contradicting_share` of the fresh rows contradict.",
+        "Check that `id` identifies one event. Send a correction as an event with its own id.",
+        "depends",
+    ),
+    FindingEntry(
         "contract.previously_rejected.<day>",
         "Data that an earlier contract rejected would now be used for training or comparison.",
         "Add the stretch to `split.exclude` with a reason, or waive once if the data was right.",

@@ -1,0 +1,183 @@
+"""Events that were delivered more than once: which row of an event counts, and what others say.
+
+The columns of a stream's ``id`` identify an event. Of the rows with the same id, the one with the
+earliest known time counts, and the others are not part of the stream. If several rows became known
+first, the smallest one counts, compared by event time and then column by column in the declared
+order, missing values last. So a row that becomes known later never changes what an earlier instant
+read. In an id of several columns, missing values are equal to each other. A row whose id is missing
+altogether is an event of its own.
+"""
+
+# ruff: noqa: S608 - names are quoted by canonical.quoted
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from pipelines.core.names import internal
+from pipelines.core.records import Record
+from pipelines.core.time import epoch_us
+from pipelines.data.cache import Cache
+from pipelines.data.canonical import canonical_types, quoted
+from pipelines.spec.streams import Stream
+
+_EXAMPLES = 3
+
+
+class Copies(Record):
+    """The rows of a stream that do not count, because an earlier row is the same event."""
+
+    rows: int = Field(ge=0, description="all rows known by the snapshot's instant")
+    equal: int = Field(ge=0, description="rows that repeat the row that counts")
+    contradicting: int = Field(ge=0, description="rows with other values than the row that counts")
+    without_id: int = Field(
+        ge=0, description="rows without any value in their id; all of them count"
+    )
+    fresh_rows: int = Field(ge=0, description="rows known after the start of the fresh stretch")
+    fresh_contradicting: int = Field(ge=0, description="contradicting rows among them")
+    examples: tuple[str, ...] = ()
+
+    @property
+    def repeated(self) -> int:
+        """Rows that do not count."""
+        return self.equal + self.contradicting
+
+
+def has_copies(
+    connection: Any, relation: str, stream: Stream, content_hash: str, cache: Cache
+) -> bool:
+    """Whether two rows of a relation have the same id; the answer is kept for the same rows.
+
+    Arguments:
+        connection: DuckDB connection of Ibis.
+        relation: a relation with the stream's canonical columns.
+        stream: its declaration, with an id.
+        content_hash: of the relation's rows.
+        cache: for the note.
+    """
+    about = {"content": content_hash, "id": list(stream.id)}
+    noted = cache.note("copies", about)
+    if isinstance(noted, bool):
+        return noted
+    found = _row(connection, f"SELECT count(*) FROM ({_twice(relation, stream)} LIMIT 1)")
+    cache.keep_note("copies", about, bool(found[0]))
+    return bool(found[0])
+
+
+def count_once(connection: Any, relation: str, stream: Stream, name: str) -> str:
+    """SQL of a relation's rows that count.
+
+    The rows that count among those with a repeated id are written to the temporary table ``name``.
+
+    Arguments:
+        connection: DuckDB connection of Ibis.
+        relation: a relation with the stream's canonical columns.
+        stream: its declaration, with an id.
+        name: of the temporary table.
+    """
+    order = ", ".join(f"{quoted(column)} ASC NULLS LAST" for column in _ordered(stream))
+    connection.raw_sql(
+        f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS "
+        f"SELECT a.* FROM {relation} a SEMI JOIN ({_twice(relation, stream)}) b "
+        f"ON {_same_id(stream)} "
+        f"QUALIFY row_number() OVER (PARTITION BY {_id(stream)} ORDER BY {order}) = 1"
+    )
+    return (
+        f"SELECT a.* FROM {relation} a ANTI JOIN {quoted(name)} b ON {_same_id(stream)} "
+        f"UNION ALL SELECT * FROM {quoted(name)}"
+    )
+
+
+def describe_copies(
+    connection: Any, relation: str, stream: Stream, first: str | None, fresh_since: datetime
+) -> Copies:
+    """Counts the rows that do not count, with examples of contradictions.
+
+    Arguments:
+        connection: DuckDB connection of Ibis.
+        relation: a relation with the stream's canonical columns.
+        stream: its declaration, with an id.
+        first: temporary table that ``count_once`` wrote; ``None``: no id is repeated.
+        fresh_since: zoned; rows known later are fresh.
+    """
+    fresh = f"epoch_us(known_time) > {epoch_us(fresh_since)}"
+    rows, without, fresh_rows = _row(
+        connection,
+        f"SELECT count(*), count_if(NOT ({_has_id(stream)})), count_if({fresh}) FROM {relation}",
+    )
+    facts = {"rows": rows, "without_id": without, "fresh_rows": fresh_rows}
+    if first is None:
+        return Copies(**facts, equal=0, contradicting=0, fresh_contradicting=0)
+    compared = ["event_time", *(column for column in stream.columns if column not in stream.id)]
+    other = " OR ".join(f"a.{quoted(one)} IS DISTINCT FROM b.{quoted(one)}" for one in compared)
+    joined = f"{relation} a JOIN {quoted(first)} b ON {_same_id(stream)}"
+    mark = quoted(internal("other"))
+    events, sharing, contradicting, fresh_contradicting = _row(
+        connection,
+        f"SELECT (SELECT count(*) FROM {quoted(first)}), count(*), count_if({mark}), "
+        f"count_if({mark} AND {fresh}) "
+        f"FROM (SELECT a.known_time, {other} AS {mark} FROM {joined})",
+    )
+    return Copies(
+        **facts,
+        equal=sharing - events - contradicting,
+        contradicting=contradicting,
+        fresh_contradicting=fresh_contradicting,
+        examples=_examples(connection, stream, joined, other, compared),
+    )
+
+
+def _examples(
+    connection: Any, stream: Stream, joined: str, other: str, compared: list[str]
+) -> tuple[str, ...]:
+    """Contradictions in words, such as ``sale=s3: units 3, later 4``; the newest first."""
+    selected = [f"b.{quoted(name)}" for name in stream.id]
+    selected += [f"{side}.{quoted(name)}" for side in "ba" for name in compared]
+    found = connection.raw_sql(
+        f"SELECT {', '.join(selected)} FROM {joined} WHERE {other} "
+        f"ORDER BY a.known_time DESC, {', '.join(selected)} LIMIT {_EXAMPLES}"
+    ).fetchall()
+    examples = []
+    for row in found:
+        identity = row[: len(stream.id)]
+        first, later = row[len(stream.id) :][: len(compared)], row[-len(compared) :]
+        changes = [
+            f"{name} {was}, later {now}"
+            for name, was, now in zip(compared, first, later, strict=True)
+            if was != now
+        ]
+        which = ", ".join(f"{key}={value}" for key, value in zip(stream.id, identity, strict=True))
+        examples.append(f"{which}: {'; '.join(changes)}")
+    return tuple(examples)
+
+
+def _ordered(stream: Stream) -> list[str]:
+    return ["known_time", *(name for name in canonical_types(stream) if name != "known_time")]
+
+
+def _id(stream: Stream) -> str:
+    return ", ".join(map(quoted, stream.id))
+
+
+def _has_id(stream: Stream) -> str:
+    return " OR ".join(f"{quoted(column)} IS NOT NULL" for column in stream.id)
+
+
+def _same_id(stream: Stream) -> str:
+    names = map(quoted, stream.id)
+    return " AND ".join(f"a.{name} IS NOT DISTINCT FROM b.{name}" for name in names)
+
+
+def _twice(relation: str, stream: Stream) -> str:
+    return (
+        f"SELECT {_id(stream)} FROM {relation} WHERE {_has_id(stream)} "
+        f"GROUP BY {_id(stream)} HAVING count(*) > 1"
+    )
+
+
+def _row(connection: Any, query: str) -> tuple[Any, ...]:
+    row: tuple[Any, ...] = connection.raw_sql(query).fetchone()
+    return row
