@@ -81,5 +81,9 @@ class Cache:
         held = {"content": content, "sha256": digest_of(content)}
         write_bytes(self._note_path(kind, about), canonical_json(held).encode())
 
+    def drop_note(self, kind: str, about: Any) -> None:
+        """Remove the note about a subject; nothing happens when there is none."""
+        self._note_path(kind, about).unlink(missing_ok=True)
+
     def _note_path(self, kind: str, about: Any) -> Path:
         return self.folder / "notes" / kind / f"{digest_of(about)}.json"

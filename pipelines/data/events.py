@@ -62,6 +62,13 @@ class EventSource(Protocol):
         """
         ...
 
+    def forget(self, name: str, stream: Stream, cache: Cache) -> None:
+        """Forget what was pulled, so that the next pull reads the whole source as it is then.
+
+        Arguments: as for ``pull``.
+        """
+        ...
+
 
 class FileEvents:
     """Parquet objects under ``<store>/<path>/dt=YYYY-MM-DD/``, dt being a day of known time.
@@ -110,6 +117,11 @@ class FileEvents:
         return tuple(
             PulledObject(**stored.model_dump(), sha256=index[_version(stored)]) for stored in listed
         )
+
+    def forget(self, name: str, stream: Stream, cache: Cache) -> None:
+        """See ``EventSource.forget``."""
+        about = {"store": self.store.address, "prefix": stream_prefix(name, stream)}
+        cache.drop_note("pulled", about)
 
     def _listed(self, name: str, prefix: str, as_of: datetime) -> Iterator[StoredObject]:
         last = utc(as_of).date()

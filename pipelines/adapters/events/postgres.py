@@ -4,42 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from pydantic import Field
 
+from pipelines.adapters.events.postgres_types import COLUMNS_QUERY, TableColumn, check_table
 from pipelines.core.errors import DataError, Unavailable
 from pipelines.core.records import Record
 from pipelines.core.time import instant_text, parse_instant, utc
 from pipelines.data.cache import Cache
-from pipelines.data.canonical import ARROW_TYPES, check_schema, stored_types, time_names
+from pipelines.data.canonical import ARROW_TYPES, stored_types, time_names
 from pipelines.data.events import Progress, PulledObject
+from pipelines.data.paths import files_sql
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import KnownTimeRule, PostgresSource, Stream
 
 _BATCH = 20_000
-_ZONED = pa.timestamp("us", tz="UTC")
-_ARROW: dict[str, pa.DataType] = {
-    "text": pa.string(),
-    "character varying": pa.string(),
-    "character": pa.string(),
-    "uuid": pa.string(),
-    "smallint": pa.int16(),
-    "integer": pa.int32(),
-    "bigint": pa.int64(),
-    "real": pa.float32(),
-    "double precision": pa.float64(),
-    "numeric": pa.float64(),
-    "boolean": pa.bool_(),
-    "timestamp with time zone": _ZONED,
-    "timestamp without time zone": pa.timestamp("us"),
-}
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _CASTS = {
     ColumnType.STRING: "{}::text",
     ColumnType.INTEGER: "{}::int8",
@@ -56,66 +46,71 @@ class Increment(Record):
     rows: int
     checksum: str
     pulled: PulledObject | None
+    late: int = Field(default=0, description="rows that were committed after they had been read")
+
+
+@dataclass(frozen=True)
+class _Pull:
+    """What one pull works with."""
+
+    name: str
+    stream: Stream
+    connection: psycopg.Connection[Any]
+    cache: Cache
+    progress: Progress
 
 
 class PostgresEvents:
     """Events in one table, read with a read-only connection at isolation level repeatable read.
 
     Rows that were pulled stay in the cache and are not pulled again. Each pull compares the count
-    and the checksum of all earlier rows, computed by the database, with the recorded ones.
+    and the checksum of all earlier rows, computed by the database, with the recorded ones. Rows
+    that a long transaction added to them are pulled and reported; other changes are an error.
     """
 
-    def __init__(self, url: str, table: str) -> None:
-        self.url, self.table = url, table
+    def __init__(self, url: str, table: str, settle: timedelta = timedelta()) -> None:
+        self.url, self.table, self.settle = url, table, settle
 
     @classmethod
     def of(cls, source: PostgresSource, url: str) -> PostgresEvents:
         """Create the source for a declaration, with the address of the database."""
-        return cls(url, source.table)
+        return cls(url, source.table, source.settle)
 
     def pull(
         self, name: str, stream: Stream, as_of: datetime, cache: Cache, progress: Progress
     ) -> tuple[PulledObject, ...]:
         """See ``EventSource.pull``."""
-        about = {"address": self._address(), "table": self.table, "stream": stream.digest}
+        about = self._about(stream)
         noted = [Increment.from_stored(one) for one in cache.note("increments", about) or []]
         held = [one.pulled is None or one.pulled.sha256 in cache for one in noted]
         increments = noted[: held.index(False)] if False in held else noted
         if not increments or parse_instant(increments[-1].upto) < utc(as_of):
             with self._transaction(name, stream) as connection:
                 self._check_columns(name, stream, connection)
-                self._check_history(name, stream, connection, noted)
+                pull = _Pull(name, stream, connection, cache, progress)
+                noted = self._with_late_rows(pull, noted)
+                increments = noted[: held.index(False)] if False in held else noted
                 # pull increments whose objects were lost again with the same bounds, then new rows
                 ends = [one.upto for one in noted[len(increments) :]]
-                if not ends or parse_instant(ends[-1]) < utc(as_of):
-                    ends.append(instant_text(as_of))
-                for end in ends:
+                end = min(utc(as_of), self._settled(connection)) if self.settle else utc(as_of)
+                if end > max(map(parse_instant, (one.upto for one in noted)), default=_NEVER):
+                    ends.append(instant_text(end))
+                for end_text in ends:
                     after = increments[-1].upto if increments else None
-                    increments.append(
-                        self._increment(
-                            name,
-                            stream,
-                            connection,
-                            after=after,
-                            upto=end,
-                            cache=cache,
-                            progress=progress,
-                        )
-                    )
+                    increments.append(self._increment(pull, after=after, upto=end_text))
             cache.keep_note("increments", about, [one.as_json() for one in increments])
         return tuple(one.pulled for one in increments if one.pulled is not None)
 
-    def _increment(
-        self,
-        name: str,
-        stream: Stream,
-        connection: psycopg.Connection[Any],
-        *,
-        after: str | None,
-        upto: str,
-        cache: Cache,
-        progress: Progress,
-    ) -> Increment:
+    def forget(self, name: str, stream: Stream, cache: Cache) -> None:  # noqa: ARG002
+        """See ``EventSource.forget``."""
+        cache.drop_note("increments", self._about(stream))
+
+    def _about(self, stream: Stream) -> dict[str, str]:
+        return {"address": self._address(), "table": self.table, "stream": stream.digest}
+
+    def _increment(self, pull: _Pull, *, after: str | None, upto: str) -> Increment:
+        name, stream, connection = pull.name, pull.stream, pull.connection
+        cache, progress = pull.cache, pull.progress
         rows, checksum = self._checksum(stream, connection, after, upto)
         key = f"{self.table}/known-{after or 'ever'}-to-{upto}"
         if not rows:
@@ -155,11 +150,7 @@ class PostgresEvents:
     def _check_columns(
         self, name: str, stream: Stream, connection: psycopg.Connection[Any]
     ) -> None:
-        found = connection.execute(
-            "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute "
-            "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
-            [self._table().as_string(connection)],
-        ).fetchall()
+        found = connection.execute(COLUMNS_QUERY, [self._table().as_string(connection)]).fetchall()
         where = f"stream {name}, table {self.table} at {self._address()}"
         if not found:
             raise DataError(
@@ -167,9 +158,7 @@ class PostgresEvents:
                 where=where,
                 hint="mend `source.table`, or grant USAGE and SELECT",
             )
-        schema = pa.schema([(column, _ARROW.get(kind, pa.binary())) for column, kind in found])
-        kinds = ", ".join(f"{column} {kind}" for column, kind in found)
-        check_schema(schema, stored_types(stream), where=where, remark=f"the table has {kinds}")
+        check_table(map(TableColumn._make, found), stored_types(stream), where=where)
         column = self._time_column(stream)
         missing = connection.execute(
             sql.SQL("SELECT count(*) FROM {} WHERE {} IS NULL").format(
@@ -185,27 +174,52 @@ class PostgresEvents:
                 hint="mend the table: a row that never became known cannot be an event",
             )
 
-    def _check_history(
-        self,
-        name: str,
-        stream: Stream,
-        connection: psycopg.Connection[Any],
-        increments: list[Increment],
-    ) -> None:
+    def _with_late_rows(self, pull: _Pull, increments: list[Increment]) -> list[Increment]:
+        """The increments as the table has them now, with the rows that were added to them.
+
+        Raises:
+            DataError: when rows that were read have changed or are gone.
+        """
         if not increments:
-            return
+            return []
         before = sum(one.rows for one in increments), sum(int(one.checksum) for one in increments)
-        rows, checksum = self._checksum(stream, connection, None, increments[-1].upto)
-        if (rows, int(checksum)) != before:
-            raise DataError(
-                "the source rewrote history that was already read",
-                where=f"stream {name}, table {self.table}, known by {increments[-1].upto}",
-                got=f"{rows} rows"
-                + (" with other values" if rows == before[0] else f", there were {before[0]}"),
-                wanted="rows that are only added, with a known time later than all that was read",
-                hint="find who changed the rows or wrote a known time in the past; a changed fact"
-                " is a new row with its own known time",
-            )
+        rows, checksum = self._checksum(pull.stream, pull.connection, None, increments[-1].upto)
+        if (rows, int(checksum)) == before:
+            return list(increments)
+        current, after = [], None
+        for one in increments:
+            rows, checksum = self._checksum(pull.stream, pull.connection, after, one.upto)
+            if (rows, checksum) != (one.rows, one.checksum):
+                fresh = self._increment(pull, after=after, upto=one.upto)
+                lost = _lost_rows(pull, one, fresh)
+                if lost:
+                    raise self._rewritten(pull, one, rows, lost)
+                late = rows - one.rows
+                pull.progress(
+                    f"{pull.name}: {late} late rows, committed after the table was read up to "
+                    f"{one.upto}; declare `settle` to wait for them"
+                )
+                one = fresh.model_copy(update={"late": one.late + late})  # noqa: PLW2901
+            current.append(one)
+            after = one.upto
+        return current
+
+    def _rewritten(self, pull: _Pull, one: Increment, rows: int, lost: int) -> DataError:
+        return DataError(
+            "the source rewrote history that was already read",
+            where=f"stream {pull.name}, table {self.table}, known by {one.upto}",
+            got=f"{lost} of {one.rows} rows are gone or have other values; there are {rows} now",
+            wanted="rows that are only added",
+            hint="find who changed the rows: a changed fact is a new row with its own known time; "
+            f"`gauntlet stream accept MODEL {pull.name} --reason ...` accepts the table as it is",
+        )
+
+    def _settled(self, connection: psycopg.Connection[Any]) -> datetime:
+        """The instant up to which rows are read: the database's own time less `settle`."""
+        row = connection.execute("SELECT clock_timestamp() - %s", [self.settle]).fetchone()
+        if row is None:
+            raise ValueError("PostgreSQL returned no row for its own time")
+        return utc(row[0])
 
     def _checksum(
         self,
@@ -276,3 +290,17 @@ class PostgresEvents:
                 got=str(cause).strip(),
                 hint="run again when it does: what was pulled is kept",
             ) from cause
+
+
+def _lost_rows(pull: _Pull, before: Increment, now: Increment) -> int:
+    """Rows of an increment that are no longer there, by the values that were pulled."""
+    if before.pulled is None or before.pulled.sha256 not in pull.cache:
+        return max(before.rows - now.rows, 0)
+    if now.pulled is None:
+        return before.rows
+    old, new = (files_sql([pull.cache.object(one.sha256)]) for one in (before.pulled, now.pulled))
+    with duckdb.connect() as connection:
+        row = connection.execute(
+            f"SELECT count(*) FROM (FROM {old} EXCEPT ALL FROM {new})"  # noqa: S608
+        ).fetchone()
+    return int(row[0]) if row else 0
