@@ -21,6 +21,7 @@ from pipelines.cli.commands import (
     retrain,
     score,
     serve,
+    streams,
 )
 from pipelines.cli.output import complain, errors
 from pipelines.core.errors import GauntletError
@@ -34,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 for part in (
-    *(declare, import_events, features, materialize, freshness, explore, check),
+    *(declare, import_events, streams, features, materialize, freshness, explore, check),
     *(retrain, audit, release, history, serve, score, demo),
 ):
     part.add_to(app)

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from pipelines.core.errors import DataError
-from pipelines.spec.fields import ColumnType
+from pipelines.core.names import clashes
+from pipelines.spec.fields import ColumnType, Scalar
 from pipelines.spec.streams import KnownTimeRule, Stream
 
 SQL_TYPES = {
@@ -36,6 +37,12 @@ ARROW_TYPES: dict[ColumnType, pa.DataType] = {
 # Times outside of this range are refused at import: other readers cannot hold them.
 EARLIEST_TIME = datetime(1000, 1, 1, tzinfo=UTC)
 LATEST_TIME = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+
+
+_MISSING_HINT = (
+    "declare its value in older files under `defaults` of the stream, drop these days with "
+    "`gauntlet stream drop` and import them again, or mend the source"
+)
 
 
 def quoted(name: str) -> str:
@@ -88,6 +95,15 @@ def check_schema(
     Raises:
         DataError: naming every column that is missing, of another type, or without a zone.
     """
+    doubled = [name for name, other in clashes(schema.names) if {name, other} & set(wanted)]
+    if doubled:
+        raise DataError(
+            f"column(s) named twice: {', '.join(doubled)}",
+            where=where,
+            got=f"columns {schema.names}",
+            wanted="names that differ in more than case",
+            hint="rename one of them in the file",
+        )
     there = {name: schema.field(name).type for name in schema.names}
     missing = [name for name in wanted if name not in there]
     if missing:
@@ -101,7 +117,7 @@ def check_schema(
             where=where,
             got=f"columns {sorted(there)}",
             wanted="; ".join(filter(None, [f"columns {sorted(wanted)}", remark])),
-            hint="; ".join([*renamed, "mend the source, or the declaration if the column is gone"]),
+            hint="; ".join([*renamed, _MISSING_HINT]),
         )
     for name, kind in wanted.items():
         if pt.is_timestamp(there[name]) and there[name].tz is None:
@@ -118,7 +134,8 @@ def check_schema(
                 where=where,
                 got=str(there[name]),
                 wanted=kind.value,
-                hint="mend the source, or the declaration",
+                hint="mend the source or the declaration; after a change of type, drop the older "
+                "days with `gauntlet stream drop` and import them again",
             )
 
 
@@ -142,8 +159,12 @@ def canonical_columns(stream: Stream, schema: pa.Schema) -> str:
     Times are converted to UTC without a zone; NaN becomes a missing number.
     """
 
+    there = set(schema.names)
+
     def read(name: str, kind: ColumnType) -> str:
         column = quoted(name)
+        if name not in there:
+            return f"{_sql_value(stream.defaults[name])}::{SQL_TYPES[kind]}"
         if pt.is_null(schema.field(name).type):
             return f"NULL::{SQL_TYPES[kind]}"
         if kind is ColumnType.TIMESTAMP:
@@ -161,6 +182,12 @@ def canonical_columns(stream: Stream, schema: pa.Schema) -> str:
     columns = [f"{event} AS event_time", f"{known} AS known_time"]
     columns += [f"{read(name, kind)} AS {quoted(name)}" for name, kind in stream.columns.items()]
     return ", ".join(columns)
+
+
+def _sql_value(value: Scalar | None) -> str:
+    if value is None:
+        return "NULL"
+    return literal(value if isinstance(value, str) else repr(value))
 
 
 def row_hash(columns: Mapping[str, ColumnType]) -> str:

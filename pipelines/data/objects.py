@@ -45,6 +45,16 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def delete(self, stored: StoredObject) -> None:
+        """Delete the listed object; nothing happens when it is gone already.
+
+        A store that keeps versions keeps this one, and lists it no more.
+
+        Raises:
+            Unavailable: when the store does not answer, or refuses.
+        """
+        ...
+
     def write(self, key: str, content: Path | bytes, *, if_absent: bool = True) -> StoredObject:
         """Stores an object atomically.
 

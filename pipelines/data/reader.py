@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.data.cache import Cache
 from pipelines.data.events import EventSource, Progress
 from pipelines.data.identity import Copies
 from pipelines.data.snapshot import Snapshot, find_copies, open_streams, take_snapshot
@@ -33,6 +34,11 @@ class EventReader:
         self, open_sources: OpenSources, cache: Path, progress: Progress = lambda _: None
     ) -> None:
         self.open_sources, self.cache, self.progress = open_sources, cache, progress
+
+    def forget(self, streams: Streams) -> None:
+        """Forget what was pulled of some streams; the next snapshot reads them as they are then."""
+        for name, source in self.open_sources(streams).items():
+            source.forget(name, streams[name], Cache(self.cache))
 
     def snapshot(self, streams: Streams, as_of: datetime, *, keep: bool = True) -> Snapshot:
         """Pin the events of some streams that were known by an instant.

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from pipelines.core.errors import DataError
 from pipelines.core.formats import check_schema_number
-from pipelines.core.names import internal
+from pipelines.core.names import folded, internal
 from pipelines.core.records import Record
 from pipelines.core.time import EARLIEST, epoch_us, from_epoch_us, instant_text
 from pipelines.data.cache import Cache
@@ -137,8 +137,14 @@ def _by_schema(
             ) from cause
         written = int((schema.metadata or {}).get(SCHEMA_KEY, OBJECT_SCHEMA))
         check_schema_number(written, OBJECT_SCHEMA, "an object", where)
-        check_schema(schema, wanted, where=where, remark=remark)
-        used = sorted(str(schema.field(column)) for column in wanted)
+        there = {folded(name) for name in schema.names}
+        required = {
+            column: kind
+            for column, kind in wanted.items()
+            if folded(column) in there or column not in stream.defaults
+        }
+        check_schema(schema, required, where=where, remark=remark)
+        used = sorted(str(schema.field(column)) for column in required)
         groups.setdefault("\n".join(used), ({}, schema))[0][str(path)] = pulled
     yield from groups.values()
 

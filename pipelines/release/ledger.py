@@ -31,6 +31,7 @@ Kind = Literal[
     "rollout",
     "rollback",
     "manual_alias_change",
+    "history",
 ]
 
 
@@ -47,6 +48,7 @@ class NewEntry(Record):
         rollback: a former champion became champion again.
         manual_alias_change: the champion's alias was moved outside Gauntlet, and set back. Entries
             of release 0.1.0 followed the alias instead.
+        history: days of a stream were dropped, or a rewritten history was accepted.
 
     Entries that were judged hold what ``replay`` needs: findings, facts and decision.
     """

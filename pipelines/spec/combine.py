@@ -169,8 +169,9 @@ def _merged(old: Mapping[str, Stream], new: Mapping[str, Stream]) -> dict[str, S
             **after.columns,
             **{c: k for c, k in before.columns.items() if c not in after.columns},
         }
-        same = before.model_copy(update={"columns": columns, "id": after.id})
-        wanted = after.model_copy(update={"columns": columns})
+        defaults = {**before.defaults, **after.defaults}
+        same = before.model_copy(update={"columns": columns, "id": after.id, "defaults": defaults})
+        wanted = after.model_copy(update={"columns": columns, "defaults": defaults})
         clash = [c for c in before.columns if columns[c] is not before.columns[c]]
         if same != wanted or clash:
             raise SpecError(

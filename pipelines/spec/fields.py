@@ -118,6 +118,19 @@ class ColumnType(StrEnum):
     TIMESTAMP = "timestamp"
 
 
+def is_value_of(value: Scalar, kind: ColumnType) -> bool:
+    """Whether a column of that type can hold a value; no declared value is a time.
+
+    >>> is_value_of(1, ColumnType.FLOAT), is_value_of(True, ColumnType.INTEGER)
+    (True, False)
+    """
+    if isinstance(value, bool):
+        return kind is ColumnType.BOOLEAN
+    if kind is ColumnType.INTEGER:
+        return isinstance(value, int) and abs(value) < 2**63
+    return isinstance(value, value_types(kind))
+
+
 def value_types(kind: ColumnType) -> tuple[type, ...]:
     """The types of values that a condition compares with a column; none for times."""
     numbers = (int, float)

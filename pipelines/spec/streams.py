@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from pipelines.core.names import POSTGRES_LONGEST, Column, Name, clashes, folded
-from pipelines.spec.fields import ColumnType, Declaration, Duration, Keys
+from pipelines.spec.fields import ColumnType, Declaration, Duration, Keys, Scalar, is_value_of
 
 
 def _below_the_store(path: str) -> str:
@@ -46,6 +46,11 @@ class PostgresSource(Declaration):
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="environment variable that holds the address",
     )
+    settle: Duration = Field(
+        default=timedelta(),
+        description="rows with a known time younger than this are not read yet, so that "
+        "transactions that began earlier can commit theirs",
+    )
 
 
 class KnownTimeRule(Declaration):
@@ -64,6 +69,11 @@ class Stream(Declaration):
     )
     id: Keys = Field(default=(), description="columns that identify an event")
     columns: dict[Column, ColumnType] = Field(min_length=1)
+    defaults: dict[Column, Scalar | None] = Field(
+        default={},
+        description="values of columns in files that were written before the stream had them; "
+        "null: missing",
+    )
 
     @model_validator(mode="after")
     def _names(self) -> Stream:
@@ -85,6 +95,7 @@ class Stream(Declaration):
                 )
         if unknown := set(self.id) - set(self.columns):
             problems.append(f"id: it names columns that are not declared: {sorted(unknown)}")
+        problems += self._wrong_defaults()
         if isinstance(self.source, PostgresSource):
             parts = (*names, *self.source.table.split("."))
             if long := [name for name in parts if len(name.encode()) > POSTGRES_LONGEST]:
@@ -94,6 +105,20 @@ class Stream(Declaration):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _wrong_defaults(self) -> list[str]:
+        problems = []
+        for name, value in self.defaults.items():
+            kind = self.columns.get(name)
+            if kind is None:
+                problems.append(f"defaults.{name}: it is none of the declared columns")
+            elif name in self.id:
+                problems.append(f"defaults.{name}: a column of the id has no default")
+            elif value is not None and not is_value_of(value, kind):
+                problems.append(
+                    f"defaults.{name}: {value!r} is no {kind.value}; a time can only be null"
+                )
+        return problems
 
     @property
     def known_delay(self) -> timedelta | None:

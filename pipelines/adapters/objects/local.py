@@ -44,6 +44,16 @@ class LocalStore:
         if not path.is_file() or _described(stored.key, path).etag != stored.etag:
             raise _changed(path)
 
+    def delete(self, stored: StoredObject) -> None:
+        """See ``ObjectStore.delete``."""
+        path = self._path(stored.key)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as cause:
+            raise Unavailable(
+                "cannot delete from the event store", where=str(path), got=str(cause)
+            ) from cause
+
     def write(self, key: str, content: Path | bytes, *, if_absent: bool = True) -> StoredObject:
         """See ``ObjectStore.write``."""
         path = self._path(key)

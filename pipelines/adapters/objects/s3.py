@@ -91,6 +91,11 @@ class S3Store:
             with disk_full_as_error(to), to.open("wb") as file:
                 shutil.copyfileobj(answer["Body"], file, 1 << 20)
 
+    def delete(self, stored: StoredObject) -> None:
+        """See ``ObjectStore.delete``."""
+        with self._answers(stored.key):
+            self.client.delete_object(Bucket=self.bucket, Key=self.prefix + stored.key)
+
     def write(self, key: str, content: Path | bytes, *, if_absent: bool = True) -> StoredObject:
         """See ``ObjectStore.write``."""
         place = {"Bucket": self.bucket, "Key": self.prefix + key}

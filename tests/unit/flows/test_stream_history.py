@@ -1,0 +1,101 @@
+"""Days that were dropped can be imported again, and the ledger has the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from pipelines.adapters.database import open_engine
+from pipelines.adapters.ledger.sql import SqlLedger
+from pipelines.adapters.objects.local import LocalStore
+from pipelines.core.errors import SpecError
+from pipelines.core.time import FixedClock
+from pipelines.data.events import FileEvents
+from pipelines.data.ingest.partitions import write_events
+from pipelines.data.reader import EventReader
+from pipelines.flows.stream_history import HistoryCollaborators, accept_history, drop_days
+from pipelines.spec.model import ModelSpec
+from tests.support.sales import sales_model, sales_rows
+
+__all__ = ["sales_model", "sales_rows"]
+
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
+DAYS = date(2026, 1, 2), date(2026, 1, 3)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "store")
+
+
+@pytest.fixture
+def using(
+    store: LocalStore, tmp_path: Path, sales_model: Callable[..., ModelSpec]
+) -> HistoryCollaborators:
+    def lock(_model: str, _lineage: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    return HistoryCollaborators(
+        load_spec=lambda _: sales_model(),
+        open_store=lambda _: store,
+        open_events=lambda _: EventReader(
+            lambda _: {"sales": FileEvents(store)}, tmp_path / "cache"
+        ),
+        ledger=SqlLedger(open_engine("sqlite://"), FixedClock(NOW)),
+        lock=lock,
+        clock=FixedClock(NOW),
+    )
+
+
+def test_days_are_dropped_and_imported_again(
+    store: LocalStore, using: HistoryCollaborators, sales_rows: Callable[..., pa.Table]
+) -> None:
+    write_events(store, "sales", sales_rows(range(5)), "told_at")
+    (store.folder / "sales/dt=2026-01-02/_SUCCESS").touch()
+    dropped = drop_days("sales", "sales", DAYS, "a column was added", using)
+    assert (dropped.objects, dropped.entry) == (2, 1)
+    left = sorted(one.key.split("/")[1] for one in store.list("sales/"))
+    assert left == ["dt=2026-01-01", "dt=2026-01-02", "dt=2026-01-04", "dt=2026-01-05"]
+    [entry] = using.ledger.entries("sales")
+    assert entry.kind == "history"
+    assert "2026-01-02 to 2026-01-03: a column was added" in entry.reasons[0]
+    assert not entry.moves
+    write_events(store, "sales", sales_rows([1, 2], channel=["web", "web"]), "told_at")
+    assert (
+        using.open_events(using.load_spec("sales"))
+        .snapshot(using.load_spec("sales").streams, NOW)
+        .streams["sales"]
+        .rows
+        == 5
+    )
+
+
+def test_dropping_again_drops_and_records_nothing(
+    store: LocalStore, using: HistoryCollaborators, sales_rows: Callable[..., pa.Table]
+) -> None:
+    write_events(store, "sales", sales_rows(range(5)), "told_at")
+    drop_days("sales", "sales", DAYS, "wrong file", using)
+    again = drop_days("sales", "sales", DAYS, "wrong file", using)
+    assert (again.objects, again.entry) == (0, None)
+    assert len(using.ledger.entries("sales")) == 1
+
+
+def test_a_reason_a_stream_and_days_in_order_are_needed(using: HistoryCollaborators) -> None:
+    with pytest.raises(SpecError, match="reason"):
+        drop_days("sales", "sales", DAYS, " ", using)
+    with pytest.raises(SpecError, match="does not declare"):
+        accept_history("sales", "orders", "why", using)
+    with pytest.raises(SpecError, match="before they begin"):
+        drop_days("sales", "sales", DAYS[::-1], "why", using)
+    assert using.ledger.entries("sales") == ()
+
+
+def test_an_accepted_history_is_in_the_ledger(using: HistoryCollaborators) -> None:
+    assert accept_history("sales", "sales", "the table was rebuilt", using) == 1
+    [entry] = using.ledger.entries("sales")
+    assert entry.reasons == ("accepted the history of sales as it is: the table was rebuilt",)
