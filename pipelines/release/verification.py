@@ -144,8 +144,8 @@ def _errors(state: ReleaseState, entry: Entry) -> Iterator[str]:
         former = {one.champion_after for one in state.entries} - {None}
         if entry.champion_after not in former:
             yield f"rolls back to version {entry.champion_after}, which never was champion"
-    elif entry.kind == "audit" and entry.moves:
-        yield "changes the champion by an audit"
+    elif entry.kind in ("audit", "history") and entry.moves:
+        yield f"changes the champion by an entry of kind {entry.kind}"
 
 
 def _judgement_errors(state: ReleaseState, entry: Entry) -> Iterator[str]:
