@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pipelines.core.addresses import sqlite_url
 from pipelines.core.errors import SpecError
 
 
@@ -51,6 +52,17 @@ class Settings(BaseSettings):
         default="", description="AWS profile that `explore` reads S3 with; default: as ever"
     )
 
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except UnicodeDecodeError as cause:
+            raise SpecError(
+                "the file with settings is not UTF-8",
+                where=str(Path(".env").resolve()),
+                got=f"{cause.reason} at byte {cause.start}",
+                hint="save it as UTF-8",
+            ) from cause
+
     @model_validator(mode="wrap")
     @classmethod
     def _friendly_errors(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
@@ -87,14 +99,14 @@ class Settings(BaseSettings):
     @property
     def mlflow_address(self) -> str:
         """MLflow; embedded default: a SQLite file in the home."""
-        return self.mlflow_uri or f"sqlite:///{self.home.resolve() / 'mlflow.db'}"
+        return self.mlflow_uri or sqlite_url(self.home.resolve() / "mlflow.db")
 
     @property
     def ledger_address(self) -> str:
         """The ledger; embedded default: a SQLite file in the home."""
-        return self.ledger_url or f"sqlite:///{self.home.resolve() / 'ledger.db'}"
+        return self.ledger_url or sqlite_url(self.home.resolve() / "ledger.db")
 
     @property
     def online_address(self) -> str:
         """The online store; embedded default: a SQLite file in the home."""
-        return self.online_url or f"sqlite:///{self.home.resolve() / 'online.db'}"
+        return self.online_url or sqlite_url(self.home.resolve() / "online.db")

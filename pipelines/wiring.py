@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.core.addresses import sqlite_path
 from pipelines.core.errors import SpecError, Unavailable
 from pipelines.settings import Settings
 
@@ -268,10 +269,10 @@ def open_online(settings: Settings) -> OnlineStore:
         SpecError: when the address names an unsupported kind of store.
     """
     address = settings.online_address
-    if address.startswith("sqlite:///"):
+    if file := sqlite_path(address):
         from pipelines.adapters.online.sqlite import SqliteOnline
 
-        return SqliteOnline(Path(address.removeprefix("sqlite:///")))
+        return SqliteOnline(file)
     if address.startswith(("redis://", "rediss://", "unix://")):
         from pipelines.adapters.online.redis import RedisOnline
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -23,8 +24,11 @@ from pipelines.cli.commands import (
     serve,
     streams,
 )
-from pipelines.cli.output import complain, errors
+from pipelines.cli.failures import as_known
+from pipelines.cli.output import complain, errors, flush
 from pipelines.core.errors import GauntletError
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="gauntlet",
@@ -42,12 +46,24 @@ for part in (
 
 
 def main() -> None:
-    """Run the command line; the exit code says what happened (``docs/commands.md``)."""
+    """Run the command line; the exit code says what happened (``docs/commands.md``).
+
+    Never shows a traceback: an unexpected error is written to a file, and the message names it.
+    """
     try:
         app(standalone_mode=True)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            errors.print("stopped; running the same command again goes on from here")
+        flush()
+        raise
     except GauntletError as error:
-        complain(error, as_json="--json" in sys.argv)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        errors.print("stopped; running the same command again goes on from here")
-        sys.exit(130)
+        _end(error)
+    except Exception as error:  # the last line of defence
+        _end(as_known(error))
+
+
+def _end(error: GauntletError) -> NoReturn:
+    complain(error, as_json="--json" in sys.argv)
+    flush()
+    sys.exit(error.exit_code)

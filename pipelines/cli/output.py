@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,8 +18,19 @@ from rich.table import Table
 from pipelines.core.errors import GauntletError
 from pipelines.core.findings import Finding, Verdict
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+OUTPUT_CLOSED = 141  # as of a program that SIGPIPE ended
+
+
+class Output(Console):
+    """A console that ends the program when the reader of its output has closed it."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Called by Rich; without this, it ends the program with an exit code of its own."""
+        end_output()
+
+
+console = Output(highlight=False)
+errors = Output(stderr=True, highlight=False)
 SCHEMA_VERSION = 1
 WIDEST = 4000
 MARKS = {
@@ -31,7 +43,26 @@ MARKS = {
 
 def answer(kind: str, body: dict[str, Any]) -> None:
     """Print one JSON object: ``schema``, ``kind`` and the body's keys."""
-    sys.stdout.write(json.dumps({"schema": SCHEMA_VERSION, "kind": kind, **body}, indent=2) + "\n")
+    text = json.dumps({"schema": SCHEMA_VERSION, "kind": kind, **body}, indent=2)
+    try:
+        sys.stdout.write(text + "\n")
+    except BrokenPipeError:
+        end_output()
+
+
+def flush() -> None:
+    """Write what is left of the output; ends the program when its reader has closed it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        end_output()
+
+
+def end_output() -> NoReturn:
+    """End the program quietly, because whatever read its output has closed it."""
+    with suppress(OSError, ValueError):  # the interpreter flushes once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(OUTPUT_CLOSED)
 
 
 def complain(error: GauntletError, *, as_json: bool) -> None:
@@ -69,7 +100,7 @@ def spinner(title: str) -> Iterator[Callable[[str], None]]:
 
 def show_table(table: Table) -> None:
     """A table as wide as the terminal, or in a file or pipe as wide as its cells need."""
-    wide = console if console.is_terminal else Console(width=WIDEST, highlight=False)
+    wide = console if console.is_terminal else Output(width=WIDEST, highlight=False)
     wide.print(table)
 
 

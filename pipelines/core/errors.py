@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pipelines.core.redaction import redacted
+
 
 class GauntletError(Exception):
-    """An error that a user or operator can fix.
+    """An error that a user or operator can fix. Secrets in its texts are replaced by ``***``.
 
     Arguments:
         what: the failure in one clause, without a full stop.
@@ -20,9 +22,10 @@ class GauntletError(Exception):
     def __init__(
         self, what: str, *, where: str = "", got: str = "", wanted: str = "", hint: str = ""
     ) -> None:
-        self.what, self.where, self.got, self.wanted, self.hint = what, where, got, wanted, hint
-        parts = {"where": where, "got": got, "wanted": wanted, "hint": hint}
-        lines = [what, *(f"  {label + ':':<8}{text}" for label, text in parts.items() if text)]
+        texts = (redacted(text) for text in (what, where, got, wanted, hint))
+        self.what, self.where, self.got, self.wanted, self.hint = texts
+        parts = {"where": self.where, "got": self.got, "wanted": self.wanted, "hint": self.hint}
+        lines = [self.what, *(f"  {label + ':':<8}{text}" for label, text in parts.items() if text)]
         super().__init__("\n".join(lines))
 
     @property
@@ -98,3 +101,10 @@ class FormatError(GauntletError):
 
     exit_code = 8
     code = "format"
+
+
+class InternalError(GauntletError):
+    """An error that Gauntlet does not expect; the traceback is in a file."""
+
+    exit_code = 70
+    code = "internal"

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.core.addresses import sqlite_path
 from pipelines.core.errors import IntegrityError, Unavailable
 from pipelines.release.registry import Registration, Shown, VersionInfo
 from pipelines.release.version_facts import (
@@ -95,14 +96,14 @@ class MlflowRegistry:
             from mlflow.artifacts import download_artifacts
             from mlflow.exceptions import MlflowException
 
-            from pipelines.adapters.registry.mlflow_client import is_outage
+            from pipelines.adapters.registry.mlflow_client import client_address, is_outage
 
             part.mkdir()
             try:
                 download_artifacts(
                     artifact_uri=f"models:/{info.model}/{info.version}",
                     dst_path=str(part),
-                    tracking_uri=self._uri,
+                    tracking_uri=client_address(self._uri),
                 )
             except MlflowException as cause:
                 if is_outage(cause) and not _missing_files(cause):
@@ -236,9 +237,9 @@ def _files_of(found: ModelVersion) -> str:
 
 
 def _artifact_folder(uri: str) -> str | None:
-    if not uri.startswith("sqlite:///"):
-        return None
-    return str(Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts")
+    """The folder ``mlartifacts`` next to MLflow's database file, as a URI."""
+    database = sqlite_path(uri)
+    return (database.resolve().parent / "mlartifacts").as_uri() if database else None
 
 
 def _missing_files(error: Exception) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import mlflow
@@ -16,9 +15,10 @@ import requests
 from botocore.exceptions import BotoCoreError
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
-from pipelines.core.errors import GauntletError, IntegrityError, Unavailable
+from pipelines.core.addresses import sqlite_path, sqlite_url
+from pipelines.core.errors import GauntletError, IntegrityError, SpecError, Unavailable
 from pipelines.core.files import atomic_file
 from pipelines.core.retry import compare_and_swap
 
@@ -28,7 +28,6 @@ R = TypeVar("R")
 _ABSENT, _THERE = "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"
 _AWAY = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "IO_ERROR"}
 _ATTEMPTS = 20
-_SQLITE = "sqlite:///"
 # MLflow passes on what its database says: sqlite3.IntegrityError, UniqueViolation, ...
 _OVERTAKEN = re.compile(r"IntegrityError|UniqueViolation|unique constraint", re.IGNORECASE)
 
@@ -48,11 +47,12 @@ def connected(uri: str) -> Iterator[MlflowClient]:
         IntegrityError: the database is not one of MLflow's.
         GauntletError: MLflow refuses a request.
     """
+    address = client_address(uri)
     try:
         _create_database(uri)
-        mlflow.set_tracking_uri(uri)
-        mlflow.set_registry_uri(uri)
-        yield MlflowClient(tracking_uri=uri, registry_uri=uri)
+        mlflow.set_tracking_uri(address)
+        mlflow.set_registry_uri(address)
+        yield MlflowClient(tracking_uri=address, registry_uri=address)
     except MlflowException as cause:
         if error_code(cause) in _AWAY:
             raise _away(uri, cause) from cause
@@ -64,6 +64,14 @@ def connected(uri: str) -> Iterator[MlflowClient]:
         ) from cause
     except (requests.RequestException, BotoCoreError, OperationalError, ConnectionError) as cause:
         raise _away(uri, cause) from cause
+    except (ArgumentError, ModuleNotFoundError) as cause:
+        raise SpecError(
+            "cannot use this address of MLflow",
+            where=uri,
+            got=first_line(cause),
+            wanted="sqlite:///<file>, http://<server>, or a database whose driver is installed",
+            hint="change GAUNTLET_MLFLOW_URI, or install the driver",
+        ) from cause
     except DatabaseError as cause:
         raise IntegrityError(
             "MLflow's database cannot be read",
@@ -79,12 +87,21 @@ def _create_database(uri: str) -> None:
 
     MLflow creates it in dozens of migrations, and does not continue them after a kill.
     """
-    path = Path(uri.removeprefix(_SQLITE))
-    if not uri.startswith(_SQLITE) or path.exists():
+    path = sqlite_path(uri)
+    if path is None or path.exists():
         return
     with atomic_file(path, if_absent=True) as draft:
-        own = f"{_SQLITE}{draft}"
+        own = client_address(sqlite_url(draft))
         MlflowClient(tracking_uri=own, registry_uri=own).search_experiments(max_results=1)
+
+
+def client_address(uri: str) -> str:
+    """An address as MLflow needs it.
+
+    MLflow takes the text behind ``sqlite:///`` for a path and makes its folder, but SQLAlchemy
+    unquotes it: with the driver in the address, MLflow makes none.
+    """
+    return re.sub("^sqlite:///", "sqlite+pysqlite:///", uri)
 
 
 def find(read: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:

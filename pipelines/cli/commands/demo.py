@@ -16,6 +16,7 @@ from pipelines.cli.commands.demo_live import show_live_scenarios, show_moves
 from pipelines.cli.commands.retrain import show_decision, show_step
 from pipelines.cli.options import Json
 from pipelines.cli.output import answer, console, spinner
+from pipelines.core.addresses import sqlite_url
 from pipelines.core.errors import GauntletError
 from pipelines.core.time import FixedClock, instant_text
 from pipelines.flows.retrain.request import Request
@@ -82,7 +83,7 @@ def demo(as_json: Json = False) -> None:
             f"  GAUNTLET_HOME={home} gauntlet ledger {lived[0].scenario.model}", soft_wrap=True
         )
         console.print("                              the same of a challenger on live traffic")
-        pages = f"mlflow ui --backend-store-uri sqlite:///{home / 'mlflow.db'}"
+        pages = f"mlflow ui --backend-store-uri '{sqlite_url(home / 'mlflow.db')}'"
         console.print(f"  {pages}", soft_wrap=True)
         console.print("                              its page, with what live traffic said")
         console.print("  gauntlet explain demand     the last one, judged again from its findings")
