@@ -100,15 +100,13 @@ def declared(names: tuple[str, ...]) -> ModelSpec:
     keys, aggregates = names[:2], {"float": ["sum", "mean", "last"], "integer": ["min", "max"]}
     features: list[dict[str, Any]] = [{"kind": "attribute", "name": "key_1", "column": keys[1]}]
     for number, kind in enumerate(kinds()):
-        for aggregate in (
-            aggregates.get(kind, ["distinct"])[:1]
-            if number > 3
-            else aggregates.get(kind, ["distinct"])
-        ):
+        fitting = aggregates.get(kind, ["distinct"])
+        for aggregate in fitting[:1] if number > 3 else fitting:
             name = feature_name(number, names)
             if any(feature["name"] == name for feature in features):
                 name = f"{aggregate}_{number}"
-            feature = {"kind": "window", "name": name, "stream": "events", "by": list(keys)}
+            feature: dict[str, Any] = {"kind": "window", "name": name, "stream": "events"}
+            feature |= {"by": list(keys)}
             feature |= {"aggregate": aggregate, "column": names[number], "window": "3d"}
             feature["where"] = [{"column": names[4], "at_least": 1}] if number % 2 else []
             features.append(feature)
@@ -141,7 +139,7 @@ def ordered(table: pa.Table) -> list[tuple[Any, ...]]:
     return sorted((tuple(row.values()) for row in table.to_pylist()), key=repr)
 
 
-def seen(names: tuple[str, ...], folder: Path) -> dict[str, Any]:
+def results(names: tuple[str, ...], folder: Path) -> dict[str, Any]:
     """Everything that the product makes of the events, without names."""
     spec = declared(names)
     stream, store = spec.streams["events"], LocalStore(folder / "store")
@@ -189,12 +187,12 @@ def seen(names: tuple[str, ...], folder: Path) -> dict[str, Any]:
 @cache
 def plain() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        return seen(PLAIN, Path(folder))
+        return results(PLAIN, Path(folder))
 
 
 def compare(names: tuple[str, ...]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        found = seen(names, Path(folder))
+        found = results(names, Path(folder))
     for part, value in plain().items():
         assert found[part] == value, (part, names)
 

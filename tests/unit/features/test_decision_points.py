@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.core.errors import SpecError
+from pipelines.core.errors import DataError, SpecError
 from tests.support.feature_frame import at, declare
 
 Frame = Callable[..., list[dict[str, Any]]]
@@ -130,3 +130,19 @@ def test_label_for_an_absent_event_has_the_type_of_its_column(frame_of: Frame) -
     spec = declare(points=EVENT, label=kind | {"horizon": "1d", "absent": "none"})
     with pytest.raises(SpecError, match=r"label\.absent"):
         frame_of(spec, [{"t": 1, "amount": 1.0}], 24)
+
+
+def test_too_many_points_are_refused_before_they_are_made(frame_of: Frame) -> None:
+    every_second = declare(
+        points={
+            "kind": "grid",
+            "stream": "sales",
+            "keys": ["shop"],
+            "every": "1s",
+            "active_for": "36525d",
+        },
+        split={"train": "7d", "recent": "1d"},
+    )
+    with pytest.raises(DataError, match="too many decision points") as caught:
+        frame_of(every_second, [{"t": 1, "amount": 1.0}], as_of=4 * 365 * 24)
+    assert "one at each step of 1s" in caught.value.got
