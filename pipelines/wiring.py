@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.adapters.third_party import settle_libraries
 from pipelines.core.addresses import sqlite_path
 from pipelines.core.errors import SpecError, Unavailable
 from pipelines.settings import Settings
@@ -353,28 +353,6 @@ def open_sources(
         else:
             sources[name] = FileEvents(files)
     return sources
-
-
-def settle_libraries() -> None:
-    """Configure third-party libraries: no telemetry, quiet loggers, one thread in OpenMP.
-
-    Call it before they are imported, because some read the environment on import. Variables that
-    are already set keep their values.
-    """
-    defaults = {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_LOGGING_LEVEL": "WARNING",  # importing MLflow resets the level of its logger
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # gives up on a dead server after 14 s, not minutes
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout is for results
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "GX_ANALYTICS_ENABLED": "false",
-        "OMP_NUM_THREADS": "1",  # with few cores, OpenMP threads wait for each other
-    }
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
-    for name in ("great_expectations", "mlflow", "alembic", "botocore", "httpx"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class _GreatExpectations:

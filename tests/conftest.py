@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipelines.wiring import settle_libraries
+from pipelines.adapters.third_party import settle_libraries
 from tests.support import servers, shared_worlds
 
 # The longest files and folders first, so that all workers end together.

@@ -1,7 +1,7 @@
 """Registered versions: verified by the ledger, downloaded and read; scores on a common frame.
 
-Whoever can write a version's files can write its tags as well. So the hash that the files must have
-is the one in the ledger: the decision about a version recorded it.
+An account that can write a version's files can write its tags as well. So the hash that the files
+must have is the one in the ledger: the decision about a version recorded it.
 """
 
 from __future__ import annotations

@@ -75,12 +75,12 @@ def listening_socket(host: str, port: int) -> socket.socket:
         SpecError: when the address cannot be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    end = time.monotonic() + PATIENCE_S
+    end = time.perf_counter() + PATIENCE_S
     while True:
         try:
             return socket.create_server((host, port), family=family, backlog=QUEUE)
         except (OSError, UnicodeError) as cause:
-            if getattr(cause, "errno", None) == errno.EADDRINUSE and time.monotonic() < end:
+            if getattr(cause, "errno", None) == errno.EADDRINUSE and time.perf_counter() < end:
                 time.sleep(LOOK_S)
                 continue
             raise SpecError(

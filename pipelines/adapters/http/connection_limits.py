@@ -66,7 +66,7 @@ class LimitedHttp(HttpToolsProtocol):
         super().connection_made(transport)
         state: Mapping[str, Any] = self.app_state
         self.limits: ConnectionLimits = state.get(STATE, ConnectionLimits())
-        self.idle_since: float | None = time.monotonic()
+        self.idle_since: float | None = time.perf_counter()
         self._deadline: asyncio.TimerHandle | None = None
         self._slow_reader: asyncio.TimerHandle | None = None
         self._head_bytes, self._refused = 0, False
@@ -127,7 +127,7 @@ class LimitedHttp(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """The answer is written: the connection is idle unless another request has arrived."""
         if not self.pipeline:
-            self.idle_since = time.monotonic()
+            self.idle_since = time.perf_counter()
         super().on_response_complete()
 
     def data_received(self, data: bytes) -> None:

@@ -90,9 +90,9 @@ def serve(
             supervisor.run()
         finally:
             ended.set()
-            end = time.monotonic() + LAST_SHIPPING_S
+            end = time.perf_counter() + LAST_SHIPPING_S
             for keeper in shipping:
-                keeper.join(max(0.0, end - time.monotonic()))
+                keeper.join(max(0.0, end - time.perf_counter()))
     if could_not_start(supervisor):
         raise GauntletError(
             "the service could not start",

@@ -66,7 +66,7 @@ def draft(run: str, candidate: str, champion: str | None, **changed: Any) -> New
 
 
 def insert(home: Home, new: NewEntry) -> Entry:
-    """Append an entry by SQL, with a right hash, as whoever may INSERT can."""
+    """Append an entry by SQL, with a right hash, as an account with INSERT can."""
     entry = Entry.append_to(new, home.ledger.head("demand"), LATER)
     row = {
         key: getattr(entry, key)

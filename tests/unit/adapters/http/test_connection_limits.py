@@ -51,7 +51,7 @@ def is_healthy(port: int) -> bool:
         return whole(caller).startswith(b"HTTP/1.1 200")
 
 
-def test_idle_connections_keep_out_nobody() -> None:
+def test_idle_connections_keep_out_no_caller() -> None:
     with serve_in_process(app(ConnectionLimits(connections=8))) as port, ExitStack() as idle:
         for number in range(40):
             silent = idle.enter_context(connected(port))

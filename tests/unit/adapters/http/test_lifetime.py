@@ -42,7 +42,7 @@ def test_an_empty_host_is_refused(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7"])
-def test_beyond_loopback_callers_need_a_token_unless_the_operator_says_otherwise(host: str) -> None:
+def test_beyond_loopback_callers_need_a_token_unless_the_operator_allows_it(host: str) -> None:
     with pytest.raises(SpecError, match="without a token"):
         checked_host(host, has_tokens=False, without_tokens=False)
     assert checked_host(host, has_tokens=True, without_tokens=False) == host

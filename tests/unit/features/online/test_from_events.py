@@ -80,7 +80,7 @@ def test_values_are_as_of_the_lookup(tmp_path: Path) -> None:
         sale(64.0, 73),  # before the window
         sale(128.0, 1, pharmacy="q"),
     )
-    served = looked_up(spec, tmp_path, "p", "q", "nobody")
+    served = looked_up(spec, tmp_path, "p", "q", "nowhere")
     assert served.values["sold"] == [12.0, 128.0, None]
     assert served.values["sales"] == [2, 1, 0]
     assert served.values["age"] == [pytest.approx(1 / 24), pytest.approx(1 / 24), None]

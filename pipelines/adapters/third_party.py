@@ -1,0 +1,28 @@
+"""Settings of third-party libraries, made before they are imported."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+
+def settle_libraries() -> None:
+    """Configure third-party libraries: no telemetry, quiet loggers, one thread in OpenMP.
+
+    Call it before they are imported, because some read the environment on import. Variables that
+    are already set keep their values.
+    """
+    defaults = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",  # importing MLflow resets the level of its logger
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # gives up on a dead server after 14 s, not minutes
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout is for results
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "GX_ANALYTICS_ENABLED": "false",
+        "OMP_NUM_THREADS": "1",  # with few cores, OpenMP threads wait for each other
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+    for name in ("great_expectations", "mlflow", "alembic", "botocore", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)
