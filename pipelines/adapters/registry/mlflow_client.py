@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import ParamSpec, TypeVar
 
 import mlflow
@@ -28,6 +29,7 @@ R = TypeVar("R")
 _ABSENT, _THERE = "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"
 _AWAY = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "IO_ERROR"}
 _ATTEMPTS = 20
+ANSWER_S = 12.0  # for the first, trivial request of a process; later ones may take longer
 # MLflow passes on what its database says: sqlite3.IntegrityError, UniqueViolation, ...
 _OVERTAKEN = re.compile(r"IntegrityError|UniqueViolation|unique constraint", re.IGNORECASE)
 
@@ -50,6 +52,7 @@ def connected(uri: str) -> Iterator[MlflowClient]:
     address = client_address(uri)
     try:
         _create_database(uri)
+        check_answer(uri)
         mlflow.set_tracking_uri(address)
         mlflow.set_registry_uri(address)
         yield MlflowClient(tracking_uri=address, registry_uri=address)
@@ -80,6 +83,21 @@ def connected(uri: str) -> Iterator[MlflowClient]:
             wanted="a database that MLflow made, as sqlite:///<file>, or http://<its server>",
             hint="mend GAUNTLET_MLFLOW_URI, or restore the database from its backup",
         ) from cause
+
+
+@cache
+def check_answer(uri: str) -> None:
+    """Check once in a process that a server answers a request that reads its database.
+
+    MLflow's client waits for minutes when a server or its database does not answer, because large
+    requests may take long.
+
+    Raises:
+        requests.RequestException: it does not answer within ``ANSWER_S`` seconds.
+    """
+    if uri.startswith(("http://", "https://")):
+        place = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/get-by-name"
+        requests.get(place, params={"experiment_name": "Default"}, timeout=ANSWER_S)
 
 
 def _create_database(uri: str) -> None:
