@@ -238,9 +238,9 @@ def test_contradicting_events_are_rejected_and_not_trained_on(pharmacy: Pharmacy
     rewrite(path, again)
     answer = pharmacy.cli_retrain(FIRST, "--json")
     assert answer.code == 0, answer.err
-    told = answer.body
-    assert (told["decision"]["outcome"], told["candidate"]) == ("reject", None)
-    (identity,) = (f for f in told["findings"] if f["name"] == "contract.identity.dispensing")
+    body = answer.body
+    assert (body["decision"]["outcome"], body["candidate"]) == ("reject", None)
+    (identity,) = (f for f in body["findings"] if f["name"] == "contract.identity.dispensing")
     assert identity["verdict"] == "fail"
     assert "quantity" in identity["reason"]
     assert pharmacy.cli("champion", "demand", "--json").body["version"] is None

@@ -174,7 +174,7 @@ def results(names: tuple[str, ...], folder: Path) -> dict[str, Any]:
         for first, second in sorted({(row[names[0]], row[names[1]]) for row in frame.to_pylist()})
     ]
     looked_up = look_up(spec, online, points, AS_OF + timedelta(hours=1))
-    facts = stream_facts(tables["events"], stream)
+    facts = stream_facts(tables["events"], stream, None)
     return {
         "written": written,
         "frame": ordered(frame),

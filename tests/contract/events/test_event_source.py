@@ -269,14 +269,14 @@ def test_rows_that_a_long_transaction_commits_late_are_read_and_reported(
         slow.execute(copied + "told_at FROM sales WHERE sale IN ('s1', 's7')")
         first = world.snapshot(DAY_10 - timedelta(days=3))
         world.snapshot(DAY_10)
-    told: list[str] = []
-    later = world.snapshot(DAY_10 + timedelta(days=1), told)
-    assert sum("1 late rows" in line and "settle" in line for line in told) == 2
+    messages: list[str] = []
+    later = world.snapshot(DAY_10 + timedelta(days=1), messages)
+    assert sum("1 late rows" in line and "settle" in line for line in messages) == 2
     assert [row["sale"] for row in world.sales(later)][:2] == ["late-s1", "late-s7"]
     assert later.streams["sales"].rows == 10
-    told.clear()
-    world.snapshot(DAY_10 + timedelta(days=2), told)
-    assert not any("late" in line for line in told)
+    messages.clear()
+    world.snapshot(DAY_10 + timedelta(days=2), messages)
+    assert not any("late" in line for line in messages)
     again = world.snapshot(DAY_10 - timedelta(days=3))
     assert again.id != first.id, "as with files, a late row belongs to every instant after it"
 

@@ -93,7 +93,7 @@ def test_failures_of_the_machine_have_a_hint_and_no_file(
     assert not (tmp_path / "errors").exists()
 
 
-def test_an_interrupted_command_says_that_it_can_be_repeated(
+def test_an_interrupted_command_reports_that_it_can_be_repeated(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(SystemExit(130), monkeypatch) == 130
