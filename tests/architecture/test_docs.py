@@ -51,7 +51,7 @@ def test_every_exit_code_is_documented(kind: type[errors.GauntletError]) -> None
     assert f"`{kind.code}`" in row[1], f"exit code {kind.exit_code} does not name `{kind.code}`"
 
 
-NAMED_BY_USERS = {"streams", "columns", "measures", "views", "parameters"}
+NAMED_BY_USERS = {"streams", "columns", "measures", "views", "parameters", "defaults"}
 
 
 def declared_keys(value: object) -> Iterator[str]:
