@@ -48,6 +48,7 @@ def write(store: Path, spec: ModelSpec, *events: dict[str, Any]) -> None:
 def sale(quantity: float, hours: float, pharmacy: str = "p", known: float = 0.0) -> dict[str, Any]:
     at = NOON - hours * HOUR
     return {
+        "dispensing_id": f"{pharmacy}-{quantity}",
         "pharmacy": pharmacy,
         "medicine": "m",
         "quantity": quantity,
