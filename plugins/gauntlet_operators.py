@@ -56,7 +56,7 @@ class ReleaseApproval(ApprovalOperator):
         from pipelines.wiring import connect
 
         connections = connect()
-        request = pending_approval(self.model, connections.ledger, connections.registry)
+        request = pending_approval(self.model, connections.ledger)
         # Airflow never changes a form that it has shown: other evidence needs another run.
         if request is None or shown not in ("", request.evidence):
             raise AirflowSkipException(

@@ -16,7 +16,7 @@ from pipelines.release.registry import Aliases
 from pipelines.release.verification import verified_entries
 from pipelines.release.version_facts import OUTCOME
 
-APPROVAL_TAG = "gauntlet.approval"  # a reviewer sets it in MLflow, to the hash of the evidence
+APPROVAL_TAG = "gauntlet.approval"  # release 0.1.0 took it for an approval
 SHORTEST = 8  # minimum digits of the evidence hash in an answer
 
 

@@ -23,6 +23,7 @@ from pipelines.gates.shadow.evidence import shadow_evidence
 from pipelines.outcomes.log import load_entity_log
 from pipelines.outcomes.metrics import open_metric_source
 from pipelines.predictions.assignment import Allocation, arm_of
+from pipelines.release.approval import ReviewAnswer, answer_review
 from pipelines.release.dry_run import record_comparison
 from pipelines.release.ledger import NewEntry
 from pipelines.release.registry import CHALLENGER, CHAMPION
@@ -221,7 +222,7 @@ def unanswered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Phar
 
 
 @pytest.mark.slow
-def test_an_approval_by_a_tag_in_mlflow_counts_for_the_evidence_it_names(
+def test_a_tag_in_mlflow_is_no_approval_and_an_answer_names_its_person(
     unanswered: Pharmacy,
 ) -> None:
     pharmacy = unanswered
@@ -243,25 +244,25 @@ def test_an_approval_by_a_tag_in_mlflow_counts_for_the_evidence_it_names(
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=pharmacy.settings.mlflow_address)
-    client.set_model_version_tag("demand", "2", "gauntlet.approval", "0" * 64)
-    other = go()
-    assert other.action == "awaiting_approval"
-    assert "other evidence" in other.summary
+    client.set_model_version_tag("demand", "2", "gauntlet.approval", evidence)
+    tagged = go()
+    assert tagged.action == "awaiting_approval"
+    assert "is no approval" in tagged.summary
 
-    question = pending_approval("demand", now().ledger, now().registry)
-    assert question is not None, "a person is asked while the tag names other evidence"
+    question = pending_approval("demand", now().ledger)
+    assert question is not None
     assert (question.version, question.evidence) == ("2", evidence)
 
-    client.set_model_version_tag("demand", "2", "gauntlet.approval", evidence)
-    assert pending_approval("demand", now().ledger, now().registry) is None, (
-        "who has answered in MLflow is not asked elsewhere"
-    )
-    assert go().action == "approved"
+    given, parts = ReviewAnswer(by="Ada", evidence=evidence, approved=True), now()
+    answer_review("demand", "2", given, parts.ledger, parts.registry, parts.clock)
+    assert pending_approval("demand", now().ledger) is None
     entry = now().ledger.entries("demand")[-1]
     assert entry.outcome == "start_rollout"
     assert entry.facts is not None
     assert entry.facts.approval is not None
     assert entry.facts.approval.evidence == evidence
+    assert entry.facts.approval.by == "Ada"
+    assert entry.facts.content
     assert go().action == "shadow"
 
     later = instant_text(SECOND + HOUR)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -10,12 +9,11 @@ from pipelines.core.files import write_bytes
 from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Record
 from pipelines.flows.release.collaborators import ReleaseCollaborators
-from pipelines.release.approval import APPROVAL_TAG, ReviewAnswer, answer_review
 from pipelines.release.ledger import LIVE
 from pipelines.release.promotion import promote
 from pipelines.release.reconciliation import sync_challenger_alias
 from pipelines.release.rollback import RollbackRequest, rollback
-from pipelines.release.rollout.actions import NextAction, Promotion, TagApproval, TakeBack
+from pipelines.release.rollout.actions import NextAction, Promotion, TakeBack
 from pipelines.release.rollout.recording import StageChange, record_transition
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.rollout.trial_action import end_trial
@@ -46,13 +44,6 @@ def apply_action(
         case TakeBack(run=run, to=to, reason=reason):
             request = RollbackRequest(model, run=run, reason=reason, to=to)
             rollback(request, ledger, registry, collaborators.clock)
-        case TagApproval(version=version, evidence=named):
-            answer = ReviewAnswer(
-                by=f"the tag {APPROVAL_TAG} in MLflow", evidence=named, approved=True
-            )
-            entry = answer_review(model, version, answer, ledger, registry, collaborators.clock)
-            reasons = "; ".join(entry.reasons)
-            action = replace(action, summary=f"{action.summary}: {reasons}")
         case Promotion(inputs=inputs):
             with collaborators.lock(model, LIVE):
                 entry = promote(inputs, ledger, registry, collaborators.clock)

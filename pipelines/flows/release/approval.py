@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from pipelines.release.approval import approval_tag, matches_evidence
 from pipelines.release.ledger import Ledger
-from pipelines.release.registry import Aliases
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.reporting.approval_page import ApprovalRequest, approval_request
 
 
-def pending_approval(model: str, ledger: Ledger, aliases: Aliases) -> ApprovalRequest | None:
+def pending_approval(model: str, ledger: Ledger) -> ApprovalRequest | None:
     """The approval request that is open now.
 
-    Returns: None during a rollout, when a challenger can begin one without review, when no version
-        awaits review, and when its approval tag in the registry already holds the answer.
+    Returns: None during a rollout, when a challenger can begin one without review, and when no
+        version awaits review.
     """
     state = ReleaseState.from_entries(model, ledger.entries(model))
     if state.trial or state.holdback or state.next_challenger:
         return None
     entry = state.awaiting_review
     if entry is None or entry.decision is None:
-        return None
-    if matches_evidence(entry.decision.evidence, approval_tag(entry, aliases)):
         return None
     return approval_request(state.entries, entry)

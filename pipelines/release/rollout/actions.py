@@ -17,7 +17,6 @@ from pipelines.release.rollout.recording import StageChange
 class ReleaseAction(StrEnum):
     """The result of one release step. Those before ``waiting`` change the ledger."""
 
-    APPROVED = "approved"
     SHADOW = "shadow"
     CANARY = "canary"
     PROMOTED = "promoted"
@@ -66,15 +65,7 @@ class TakeBack:
     reason: str
 
 
-@dataclass(frozen=True)
-class TagApproval:
-    """Record the approval that a reviewer gave by a tag in the registry."""
-
-    version: str
-    evidence: str
-
-
-Effect = StageChange | Promotion | TakeBack | TagApproval
+Effect = StageChange | Promotion | TakeBack
 
 
 @dataclass(frozen=True)

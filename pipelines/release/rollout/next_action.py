@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from pipelines.core.time import instant_text
-from pipelines.release.approval import APPROVAL_TAG, matches_evidence
+from pipelines.release.approval import APPROVAL_TAG
 from pipelines.release.ledger import Entry
-from pipelines.release.rollout.actions import NextAction, ReleaseAction, TagApproval
+from pipelines.release.rollout.actions import NextAction, ReleaseAction
 from pipelines.release.rollout.evidence import (
     CanaryCheck,
     Evidence,
@@ -125,20 +125,13 @@ def _start_holdback(promotion: Entry, start: HoldbackStart, as_of: datetime) -> 
 def _review(entry: Entry, review: ReviewTag, as_of: datetime) -> NextAction:
     version = str(entry.candidate)
     evidence = entry.decision.evidence if entry.decision else ""
-    if matches_evidence(evidence, review.tag):
-        return NextAction(
-            action=ReleaseAction.APPROVED,
-            summary=f"version {version} was approved in MLflow",
-            effect=TagApproval(version=version, evidence=review.tag),
-            next_check=as_of,
-        )
-    other = f"; the tag {APPROVAL_TAG} is {review.tag}, which is other evidence"
+    ignored = f"; the tag {APPROVAL_TAG} in MLflow is no approval, because it names no person"
     return NextAction(
         action=ReleaseAction.AWAITING_APPROVAL,
         summary=f"version {version} awaits approval of the evidence {evidence}"
-        + (other if review.tag else ""),
-        next_step=f"read its page in MLflow, then set its tag {APPROVAL_TAG} to {evidence}, or run "
-        f"`gauntlet approve {entry.model} {version} --by YOU --evidence {evidence[:12]}` "
+        + (ignored if review.tag else ""),
+        next_step="read its page in MLflow, then run "
+        f"`gauntlet approve {entry.model} {version} --by YOU --evidence {evidence}` "
         "(--refuse to refuse)",
         next_check=as_of + APPROVAL_CHECK,
     )

@@ -11,7 +11,7 @@ from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.gates.shadow.findings import ShadowEvidence
 from pipelines.release.ledger import Entry, NewEntry
 from pipelines.release.policy import Decision, Facts, Outcome
-from pipelines.release.rollout.actions import NextAction, TagApproval
+from pipelines.release.rollout.actions import NextAction
 from pipelines.release.rollout.evidence import (
     Evidence,
     HoldbackStart,
@@ -225,19 +225,15 @@ def test_after_a_promotion_the_former_champion_is_held_back(in_shadow: Book) -> 
     assert (action.effect.transition.challenger, action.effect.transition.share) == ("1", 0.1)
 
 
-def test_a_tag_counts_as_approval_for_the_evidence_that_it_names(book: Book) -> None:
+def test_a_tag_is_no_approval(book: Book) -> None:
     book.judged("2", Outcome.AWAIT_REVIEW)
     requested = book.next(ReviewTag(""))
     assert (requested.action, requested.effect) == ("awaiting_approval", None)
     assert EVIDENCE_HASH in requested.next_step
-    other = book.next(ReviewTag("0" * 64))
-    assert other.action == "awaiting_approval"
-    assert "other evidence" in other.summary
-    short = book.next(ReviewTag(EVIDENCE_HASH[:7]))
-    assert short.action == "awaiting_approval", "seven digits could name other evidence"
-    given = book.next(ReviewTag(EVIDENCE_HASH[:8]))
-    assert given.action == "approved"
-    assert given.effect == TagApproval(version="2", evidence=EVIDENCE_HASH[:8])
+    for tag in ("0" * 64, EVIDENCE_HASH[:8], EVIDENCE_HASH):
+        tagged = book.next(ReviewTag(tag))
+        assert (tagged.action, tagged.effect) == ("awaiting_approval", None)
+        assert "is no approval" in tagged.summary
 
 
 def test_evidence_of_another_situation_is_refused(in_shadow: Book) -> None:
