@@ -69,9 +69,10 @@ def prediction_log(
     latency_ms: float = LATENCY_MS,
 ) -> pa.Table:
     """Rows of ``spec.predictions.prediction_log``, in the store a second after each decision."""
-    named = requests or [f"{version}-{number:08d}" for number in range(len(rows))]
     entity = rows[list(spec.points.keys)]
     decided = pd.to_datetime(rows["decision_time"]).to_numpy("datetime64[us]")
+    times = decided.astype(np.int64)
+    named = requests or [f"{version}-{time:x}-{n:08d}" for n, time in enumerate(times)]
     return pa.table(
         {
             "request_id": pa.array(named, pa.string()),
