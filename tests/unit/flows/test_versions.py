@@ -1,0 +1,79 @@
+"""A version is fetched only with the content that the ledger decided about."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.core.errors import IntegrityError
+from pipelines.core.findings import Verdict
+from pipelines.flows.versions import VersionReader
+from pipelines.packaging.package import content_digest
+from pipelines.release.registry import Registration
+from pipelines.release.version_facts import CONTENT
+from tests.support.promotion_home import AT, Home, home, inputs
+
+__all__ = ["home"]
+
+
+@pytest.fixture
+def reader(home: Home) -> VersionReader:
+    return VersionReader(home.registry, home.folder / "versions", home.ledger)
+
+
+def decided(home: Home, run: str, verdict: Verdict = Verdict.PASS) -> str:
+    """A version that was judged, with the hash of its content in the ledger."""
+    version = home.register(run)
+    content = home.registry.get("demand", version).content
+    home.promote(inputs(run, version, None, verdict, content=content))
+    return version
+
+
+def test_a_decided_version_is_fetched(home: Home, reader: VersionReader) -> None:
+    version = decided(home, "run-1")
+    assert (reader.download("demand", version) / "model.txt").read_text() == "run-1"
+
+
+def test_a_rejected_version_may_be_read_as_well(home: Home, reader: VersionReader) -> None:
+    version = decided(home, "run-1", Verdict.FAIL)
+    assert reader.verified("demand", version).version == version
+
+
+def test_files_and_tag_forged_together_are_refused(home: Home, reader: VersionReader) -> None:
+    version = decided(home, "run-1")
+    model = home.folder / "registry" / "demand" / version / "model"
+    (model / "model.txt").write_text("forged")
+    home.registry.tag("demand", version, CONTENT, content_digest(model))
+    with pytest.raises(IntegrityError):
+        reader.download("demand", version)
+    assert not any((home.folder / "versions").glob("*/model.txt"))
+
+
+def test_a_version_registered_beside_the_ledger_is_refused(
+    home: Home, reader: VersionReader, tmp_path: Path
+) -> None:
+    decided(home, "run-1")
+    package = tmp_path / "foreign"
+    package.mkdir()
+    (package / "model.txt").write_text("foreign")
+    foreign = Registration(
+        model="demand",
+        run="foreign",
+        recipe="r",
+        spec="s",
+        snapshot="n",
+        as_of=AT,
+        content=content_digest(package),
+        split={},
+        lineage="live",
+        created_at=AT,
+    )
+    version = home.registry.register(foreign, package).version
+    with pytest.raises(IntegrityError, match="does not vouch for a version"):
+        reader.download("demand", version)
+
+
+def test_other_files_under_the_right_tag_are_refused(home: Home, reader: VersionReader) -> None:
+    version = decided(home, "run-1")
+    (home.folder / "registry" / "demand" / version / "model" / "model.txt").write_text("forged")
+    with pytest.raises(IntegrityError, match="does not have the recorded content"):
+        reader.download("demand", version)
