@@ -48,7 +48,7 @@ def test_files_and_tag_forged_together_are_refused(home: Home, reader: VersionRe
     assert not any((home.folder / "versions").glob("*/model.txt"))
 
 
-def test_a_version_registered_beside_the_ledger_is_refused(
+def test_a_version_registered_outside_the_ledger_is_refused(
     home: Home, reader: VersionReader, tmp_path: Path
 ) -> None:
     decided(home, "run-1")
