@@ -180,8 +180,10 @@ def test_an_exhausted_budget_holds_the_canary_back(in_shadow: Book) -> None:
     action = in_shadow.next(shadow(Verdict.PASS, budget), as_of=ends)
     assert (action.action, action.effect) == ("budget_exhausted", None)
     next_year = ends.replace(year=ends.year + 1)
-    again = in_shadow.next(shadow(Verdict.PASS, budget), as_of=ends, now=next_year)
+    again = in_shadow.next(shadow(Verdict.PASS, budget), as_of=next_year, now=next_year)
     assert again.action == "canary", "a new year has a budget of its own"
+    replay = in_shadow.next(shadow(Verdict.PASS, budget), as_of=ends, now=next_year)
+    assert replay.action == "budget_exhausted", "a replay counts in the year of its as-of"
 
 
 @pytest.mark.parametrize(
