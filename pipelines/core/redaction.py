@@ -18,6 +18,7 @@ _IN_URL = re.compile(
     r"(?P<before>[a-z][\w+.-]*://[^\s:/?#@\"'<>]*:)(?!\.\.\.@)(?P<secret>[^\s\"'<>]+)@",
     re.IGNORECASE,
 )
+_FOLDERS = {"PWD", "OLDPWD"}  # the shell's working folders, not passwords
 _FORMS = (
     # password=..., "token": "...", ?X-Amz-Security-Token=..., --token ...
     re.compile(
@@ -51,7 +52,7 @@ def _known_secrets() -> list[str]:
     """Secrets in the environment, as written and decoded, the longest first."""
     found: set[str] = set()
     for name, value in os.environ.items():
-        if _VARIABLE.search(name):
+        if _VARIABLE.search(name) and name not in _FOLDERS:
             found |= {value, *value.split(",")}
         elif match := _IN_URL.search(value):
             found |= {match["secret"], unquote(match["secret"])}

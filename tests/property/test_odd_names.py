@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.adapters.online.memory import MemoryOnline
-from pipelines.core.names import COLUMN, NAME, folded
+from pipelines.core.names import COLUMN, NAME, folded, unused
 from pipelines.data.events import FileEvents
 from pipelines.data.ingest.files import import_files
 from pipelines.data.profile import stream_facts
@@ -93,7 +93,11 @@ def feature_name(number: int, names: tuple[str, ...]) -> str:
     """The name of column ``number`` as that of a feature, where it can be one."""
     name = folded(names[number])
     taken = {folded(key) for key in names[:2]}
-    return name if re.fullmatch(NAME.pattern, name) and name not in taken else f"f{number}"
+    return (
+        name
+        if re.fullmatch(NAME.pattern, name) and name not in taken
+        else unused(f"f{number}", names)
+    )
 
 
 def declared(names: tuple[str, ...]) -> ModelSpec:

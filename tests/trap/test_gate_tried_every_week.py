@@ -67,7 +67,7 @@ class Home:
         )
         return DecisionInput(
             model="demand",
-            as_of=MONDAY,
+            as_of=self.clock.now(),
             facts=Facts(
                 run=run,
                 candidate=None if dry else self.register(run),

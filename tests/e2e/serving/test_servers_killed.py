@@ -19,7 +19,7 @@ from pipelines.connections import Connections
 from pipelines.core.time import instant_text
 from pipelines.release.ledger import chain_errors
 from pipelines.release.reconciliation import ENTRY_TAG
-from pipelines.release.registry import Registration
+from pipelines.release.registry import CHAMPION, Registration
 from pipelines.wiring import connect
 from tests.support import servers
 from tests.support.fault_proxy import FaultProxy
@@ -104,7 +104,7 @@ def move(pharmacy: Pharmacy, there: Connections, url: str) -> None:
         rows = [dict(row) for row in source.execute(sa.select(ENTRIES)).mappings()]
     with open_engine(url).connect() as target:
         target.execute(ENTRIES.insert(), rows)
-    make_champion(there, "1")
+    there.registry.set_alias("demand", CHAMPION, here.ledger.champion("demand"))
     assert there.ledger.entries("demand") == here.ledger.entries("demand")
 
 

@@ -56,3 +56,9 @@ def test_a_secret_of_the_environment_is_in_no_text(secret: str, before: str, aft
 )
 def test_other_text_is_left_alone(text: str) -> None:
     assert redacted(text) == text
+
+
+def test_the_working_folder_is_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PWD", "/srv/forecasts")
+    monkeypatch.setenv("DATABASE_PWD", "hunter22")
+    assert redacted("/srv/forecasts/demand.yaml: hunter22") == "/srv/forecasts/demand.yaml: ***"

@@ -36,6 +36,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "models" / "sales.yaml").write_text(DECLARATION)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GAUNTLET_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GAUNTLET_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("GAUNTLET_STORE", str(tmp_path / "home" / "store"))
     return tmp_path
 
 

@@ -85,7 +85,11 @@ def test_a_file_that_has_grown_adds_only_its_new_rows(imports: Imports) -> None:
     assert [row["sale"] for row in imports.rows()] == ["s1", "s2", "s3", "s4"]
 
 
-def test_a_row_that_is_twice_in_a_file_stays_twice(imports: Imports) -> None:
+def test_a_row_that_is_twice_in_a_file_stays_twice(
+    tmp_path: Path, sales_model: Callable[..., ModelSpec]
+) -> None:
+    """In a stream without an id."""
+    imports = Imports(tmp_path, sales_model(columns=COLUMNS, id=[]))
     line = "s1,north,3,1.5,2026-01-05T10:00:00Z,2026-01-05T11:00:00Z\n"
     file = imports.file(HEAD + line + line)
     imports.run(file)
@@ -360,7 +364,7 @@ def test_equal_rows_of_two_files_count_the_same_in_every_order(
     for order in ("together", "first", "second"):
         folder = tmp_path / order
         folder.mkdir()
-        imports = Imports(folder, sales_model(columns=COLUMNS))
+        imports = Imports(folder, sales_model(columns=COLUMNS, id=[]))
         files = [
             imports.file(HEAD + LINE * count + f"t{number},a,1,1," + GOOD_TIMES, f"{number}.csv")
             for number, count in enumerate(counts)
