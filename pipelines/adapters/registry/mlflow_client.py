@@ -16,6 +16,8 @@ import requests
 from botocore.exceptions import BotoCoreError
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from pipelines.core.addresses import sqlite_path, sqlite_url
@@ -92,12 +94,21 @@ def check_answer(uri: str) -> None:
     MLflow's client waits for minutes when a server or its database does not answer, because large
     requests may take long.
 
+    The request is MLflow's own, with the credentials and certificates of its variables.
+
     Raises:
-        requests.RequestException: it does not answer within ``ANSWER_S`` seconds.
+        MlflowException: it does not answer within ``ANSWER_S`` seconds.
     """
     if uri.startswith(("http://", "https://")):
-        place = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/get-by-name"
-        requests.get(place, params={"experiment_name": "Default"}, timeout=ANSWER_S)
+        http_request(
+            get_default_host_creds(uri),
+            "/api/2.0/mlflow/experiments/get-by-name",
+            "GET",
+            params={"experiment_name": "Default"},
+            max_retries=0,
+            raise_on_status=False,
+            timeout=ANSWER_S,
+        )
 
 
 def _create_database(uri: str) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import socket
+from base64 import b64encode
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import ClassVar
 
 import pytest
 from mlflow.exceptions import MlflowException
 
 from pipelines.adapters.registry import mlflow_client
-from pipelines.adapters.registry.mlflow_client import connected, write
+from pipelines.adapters.registry.mlflow_client import check_answer, connected, write
 from pipelines.core.errors import Unavailable
 
 
@@ -27,6 +31,29 @@ def test_a_server_that_never_answers_is_reported(
     with pytest.raises(Unavailable, match="does not answer") as error, connected(silent):
         pass
     assert silent in str(error.value)
+
+
+class _Answering(BaseHTTPRequestHandler):
+    """Answers every request as absent, and keeps what it was given as a login."""
+
+    logins: ClassVar[list[str | None]] = []
+
+    def do_GET(self) -> None:
+        self.logins.append(self.headers.get("Authorization"))
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_first_request_has_the_credentials_of_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "tasks")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter22")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Answering) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        check_answer(f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert _Answering.logins == ["Basic " + b64encode(b"tasks:hunter22").decode()]
 
 
 def overtaken() -> MlflowException:
