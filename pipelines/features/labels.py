@@ -27,7 +27,6 @@ from pipelines.features.engine.pre_aggregation import (
     cells_of,
 )
 from pipelines.features.engine.time_grid import TimeGrid, instant, micros, span
-from pipelines.features.windows import check_aggregate, check_keys
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.points import AggregateLabel, Label, LaterEventLabel, OwnRowLabel
@@ -36,17 +35,10 @@ LABEL, MATURED_AT = ":label", ":matured_at"
 
 
 def label_requests(spec: FrameSpec, steps: TimeGrid) -> list[AggregateRequest]:
-    """The cells that the label needs: an aggregate label reads its stream, other kinds no cells.
-
-    Raises:
-        SpecError: when the aggregate or a key does not fit its column's type.
-    """
+    """The cells that the label needs: an aggregate label reads its stream, other kinds no cells."""
     label = spec.label
     if not isinstance(label, AggregateLabel):
         return []
-    check_keys(spec, label.stream, label.by, "label")
-    columns = spec.streams[label.stream].columns
-    check_aggregate(label.aggregate, label.column, columns, "label")
     horizon = span(label.horizon)
     asks = (AggregateSpec(LABEL, label.aggregate, label.column, horizon),)
     return [
@@ -123,7 +115,6 @@ def _later_event(
     bare: ibis.Table,
 ) -> ibis.Table:
     """The first event after each point, found as the last event before it in reversed time."""
-    check_keys(spec, label.stream, label.by, "label")
     columns = spec.streams[label.stream].columns
     events = holding(streams[label.stream], label.where, columns, "label")
     ask = AggregateSpec(LABEL, "last", label.column, span(label.horizon) - 1)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import groupby
 
 import ibis
 from ibis import _
 
-from pipelines.core.errors import SpecError
-from pipelines.core.names import Column
 from pipelines.features.engine.interval_join import AT, cover
 from pipelines.features.engine.pre_aggregation import (
     AggregateRequest,
@@ -21,23 +19,15 @@ from pipelines.features.engine.pre_aggregation import (
 from pipelines.features.engine.time_grid import TimeGrid, span
 from pipelines.features.online.refresh import served_at, served_grid
 from pipelines.spec.features import WindowFeature
-from pipelines.spec.fields import ColumnType
 from pipelines.spec.frame import FrameSpec
-from pipelines.spec.frame_checks import AGGREGATE_TYPES
-from pipelines.spec.points import WindowAggregate
 
-REQUESTED_AT = (
-    ":requested_at"  # a point's own instant, while features are looked up at an earlier one
-)
+# A point's own instant, while features are looked up at an earlier one:
+REQUESTED_AT = ":requested_at"
 FEATURE = "feature:"  # prefix of computed columns, so that they do not clash with the row's
 
 
 def window_requests(spec: FrameSpec, steps: TimeGrid) -> list[AggregateRequest]:
-    """The aggregates of the window features, grouped by stream, keys and conditions.
-
-    Raises:
-        SpecError: when an aggregate or a key does not fit its column's type.
-    """
+    """The aggregates of the window features, grouped by stream, keys and conditions."""
 
     def together(feature: WindowFeature) -> tuple[str, tuple[str, ...], str, timedelta]:
         return feature.stream, feature.by, repr(feature.where), feature.lag
@@ -47,10 +37,6 @@ def window_requests(spec: FrameSpec, steps: TimeGrid) -> list[AggregateRequest]:
         group = list(members)
         first = group[0]
         place = f"features.{first.name}"
-        check_keys(spec, first.stream, first.by, place)
-        columns = spec.streams[first.stream].columns
-        for feature in group:
-            check_aggregate(feature.aggregate, feature.column, columns, f"features.{feature.name}")
         asks = tuple(
             AggregateSpec(FEATURE + f.name, f.aggregate, f.column, span(f.window), f.quantile)
             for f in group
@@ -91,41 +77,3 @@ def with_windows(
         points = found.mutate(**{AT: found[REQUESTED_AT]}).drop(REQUESTED_AT)
         counts += [ask.name for ask in use.asks if ask.aggregate in ("count", "distinct")]
     return points.mutate(**{name: _[name].coalesce(0) for name in counts})
-
-
-def check_aggregate(
-    aggregate: WindowAggregate,
-    column: Column | None,
-    columns: Mapping[Column, ColumnType],
-    place: str,
-) -> None:
-    """Check that amounts are of numbers, and extremes of ordered values.
-
-    Raises:
-        SpecError: when the aggregate does not fit the column's type.
-    """
-    wanted = AGGREGATE_TYPES.get(aggregate)
-    if wanted and (column is None or columns[column] not in wanted):
-        raise SpecError(
-            f"{aggregate} does not fit the type of its column",
-            where=place,
-            got="no column" if column is None else f"{column} of type {columns[column].value}",
-            wanted=" or ".join(kind.value for kind in wanted),
-        )
-
-
-def check_keys(spec: FrameSpec, stream: str, by: Iterable[Column], place: str) -> None:
-    """Check that keys have the same type in the point and in the stream.
-
-    Raises:
-        SpecError: when the types differ, because then no key would match.
-    """
-    point, there = spec.point_columns(), spec.streams[stream].columns
-    for key in by:
-        if point[key] != there[key]:
-            raise SpecError(
-                f"the key {key!r} has two types",
-                where=place,
-                got=f"{point[key].value} in the point, {there[key].value} in {stream}",
-                wanted="the same type in both streams",
-            )

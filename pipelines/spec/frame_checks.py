@@ -17,7 +17,7 @@ _LOGS = ("predictions", "scores")  # folders of the store with a folder for each
 _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.BOOLEAN)
 _ORDERED = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.STRING, ColumnType.TIMESTAMP)
 # The types of column that an aggregate takes; aggregates that are not listed take every type.
-AGGREGATE_TYPES: Mapping[str, tuple[ColumnType, ...]] = {
+_AGGREGATE_TYPES: Mapping[str, tuple[ColumnType, ...]] = {
     **dict.fromkeys(("sum", "mean", "std", "median", "quantile"), _NUMBERS),
     **dict.fromkeys(("min", "max"), _ORDERED),
 }
@@ -212,7 +212,7 @@ def _aggregate_problems(
     column: Column | None,
     columns: Mapping[Column, ColumnType],
 ) -> Iterator[str]:
-    wanted = AGGREGATE_TYPES.get(aggregate)
+    wanted = _AGGREGATE_TYPES.get(aggregate)
     if wanted and column is None:
         yield f"{place}: {aggregate} needs a column"
     elif wanted and column is not None and columns[column] not in wanted:
