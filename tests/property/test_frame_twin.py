@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pipelines.features.frame import build_frame
 from pipelines.gates.availability.leak_probe import probe_leaks
 from pipelines.spec.model import ModelSpec
-from tests.property.twin import AS_OF, Row, declarations, events, in_order, tables, twin
+from tests.property.random_frames import AS_OF, Row, declarations, events, in_order, tables
+from tests.property.twin import twin
 
 
 @settings(

@@ -28,7 +28,7 @@ from pipelines.features.online.materialize import fill
 from pipelines.features.online.views import view_rows
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import feature_views
-from tests.property.twin import (
+from tests.property.random_frames import (
     AS_OF,
     COLUMNS,
     CONNECTION,
@@ -39,8 +39,8 @@ from tests.property.twin import (
     events,
     in_order,
     tables,
-    twin,
 )
+from tests.property.twin import twin
 from tests.property.view_twin import held, new_stores, one_view, state_of, twin_view, zoned
 
 pytest.importorskip("pyspark", reason="PySpark is not installed here: see `make spark-test`")

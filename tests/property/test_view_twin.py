@@ -19,7 +19,7 @@ from pipelines.features.online.materialize import fill
 from pipelines.features.online.refresh import served_at
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import feature_views
-from tests.property.twin import AS_OF, START, Row, events, tables
+from tests.property.random_frames import AS_OF, START, Row, events, tables
 from tests.property.view_twin import held, new_stores, one_view, state_of, twin_view, zoned
 
 EPOCH = parse_instant("1970-01-01")

@@ -18,16 +18,8 @@ from pipelines.settings import Settings
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import FeatureView
 from pipelines.wiring import open_online
-from tests.property.twin import (
-    COLUMNS,
-    Row,
-    aggregate,
-    holds,
-    naive,
-    refreshes,
-    same_keys,
-    windows,
-)
+from tests.property.random_frames import COLUMNS, Row, naive, refreshes, windows
+from tests.property.twin import aggregate, holds, same_keys
 
 WRITTEN = datetime(2026, 5, 1, tzinfo=UTC)
 _NUMBERS = itertools.count()
