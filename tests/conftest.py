@@ -21,6 +21,7 @@ LONGEST_FIRST = (
     "dags/test_dag_run.py",
     "e2e/test_killed.py",
     "real",
+    "property/test_frame_twin.py",
     "e2e",
     "trap",
     "dags",

@@ -39,7 +39,7 @@ class NoEvents(DataError):  # noqa: N818 - named as the family in core is
 
 
 class EventSource(Protocol):
-    """Implementations pass ``tests/contract/test_event_source.py``."""
+    """Implementations pass ``tests/contract/events/test_event_source.py``."""
 
     def pull(
         self, name: str, stream: Stream, as_of: datetime, cache: Cache, progress: Progress

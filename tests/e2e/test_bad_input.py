@@ -19,27 +19,28 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.release.registry import CHAMPION
-from tests.support.pharmacy import FIRST, SECOND, START, WEEK, Pharmacy, write_days
-from tests.support.refused_input import newest, refused, untouched
+from tests.support.pharmacy import FIRST, SECOND, START, WEEK, Pharmacy
+from tests.support.refused_input import (
+    new_pharmacy,
+    newest,
+    refused,
+    untouched,
+    write_three_days,
+)
 
 ORIGIN = datetime(1970, 1, 1)  # noqa: DTZ001 - a Parquet file without zones is the point
 
 
 @pytest.fixture(scope="module")
 def days(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three days of events before ``FIRST``: enough to be read, not to learn from."""
-    store = tmp_path_factory.mktemp("days") / "store"
-    write_days(store, FIRST - timedelta(days=3), FIRST)
-    return store
+    """Three days of events before ``FIRST``."""
+    return write_three_days(tmp_path_factory.mktemp("days"))
 
 
 @pytest.fixture
 def pharmacy(days: Path, tmp_path: Path) -> Pharmacy:
     """A new home and its own copy of the three days."""
-    shutil.copytree(days, tmp_path / "store")
-    pharmacy = Pharmacy(tmp_path / "home", str(tmp_path / "store"))
-    pharmacy.declare()
-    return pharmacy
+    return new_pharmacy(days, tmp_path)
 
 
 def rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:

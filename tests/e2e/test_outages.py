@@ -6,7 +6,6 @@ import resource
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +16,26 @@ import pytest
 from pipelines.core.errors import LockedError, Unavailable
 from pipelines.flows.retrain.request import StepReport
 from pipelines.release.registry import CHAMPION
-from tests.support.pharmacy import FIRST, RICH, SECOND, Answer, Pharmacy, write_days
-from tests.support.refused_input import newest, refused, untouched
+from tests.support.pharmacy import FIRST, RICH, SECOND, Answer, Pharmacy
+from tests.support.refused_input import (
+    new_pharmacy,
+    newest,
+    refused,
+    untouched,
+    write_three_days,
+)
 
 
 @pytest.fixture(scope="module")
 def days(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three days of events before ``FIRST``: enough to be read, not to learn from."""
-    store = tmp_path_factory.mktemp("days") / "store"
-    write_days(store, FIRST - timedelta(days=3), FIRST)
-    return store
+    """Three days of events before ``FIRST``."""
+    return write_three_days(tmp_path_factory.mktemp("days"))
 
 
 @pytest.fixture
 def pharmacy(days: Path, tmp_path: Path) -> Pharmacy:
     """A new home and its own copy of the three days."""
-    shutil.copytree(days, tmp_path / "store")
-    pharmacy = Pharmacy(tmp_path / "home", str(tmp_path / "store"))
-    pharmacy.declare()
-    return pharmacy
+    return new_pharmacy(days, tmp_path)
 
 
 def test_mlflow_away_when_the_version_is_to_be_registered(

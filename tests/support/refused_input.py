@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.support.pharmacy import FIRST, Answer, Pharmacy
+from tests.support.pharmacy import FIRST, Answer, Pharmacy, write_days
+
+
+def write_three_days(folder: Path) -> Path:
+    """A store in ``folder`` with three days of events before ``FIRST``: too few to learn from."""
+    write_days(folder / "store", FIRST - timedelta(days=3), FIRST)
+    return folder / "store"
+
+
+def new_pharmacy(store: Path, folder: Path) -> Pharmacy:
+    """A new home in ``folder`` with a copy of the store of its own."""
+    shutil.copytree(store, folder / "store")
+    pharmacy = Pharmacy(folder / "home", str(folder / "store"))
+    pharmacy.declare()
+    return pharmacy
 
 
 def refused(answer: Answer, code: int, error: str, **parts: str) -> dict[str, Any]:
