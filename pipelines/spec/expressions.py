@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,6 +14,7 @@ _OPERATORS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
 }
 _MEANING = "names and numbers, + - * / and parentheses"
 
@@ -25,7 +27,8 @@ class Expression:
             Python.
 
     Raises:
-        ValueError: when the text is anything else, or names no operand.
+        ValueError: when the text is anything else, names no operand, divides by zero, or holds a
+            number that is not finite.
 
     >>> change = Expression("price / price_8w - 1")
     >>> change.operands
@@ -38,10 +41,10 @@ class Expression:
         if len(text) > LONGEST:
             raise ValueError(f"an expression has at most {LONGEST} characters")
         try:
-            self._tree = ast.parse(text, mode="eval").body
+            tree = ast.parse(text, mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as cause:
             raise ValueError(f"{text!r} is not an expression: wanted {_MEANING}") from cause
-        nodes = list(ast.walk(self._tree))
+        nodes = list(ast.walk(tree))
         for node in nodes:
             _check(node, text)
         if sum(isinstance(node, ast.BinOp | ast.UnaryOp) for node in nodes) > MOST_OPERATIONS:
@@ -49,6 +52,17 @@ class Expression:
         self.operands = tuple(sorted({node.id for node in nodes if isinstance(node, ast.Name)}))
         if not self.operands:
             raise ValueError(f"{text!r} names no feature or column")
+        try:
+            self._tree = _folded(tree)
+            numbers = [
+                _number(node) for node in ast.walk(self._tree) if isinstance(node, ast.Constant)
+            ]
+        except ZeroDivisionError as cause:
+            raise ValueError(f"{text!r} is an expression that divides by zero") from cause
+        except OverflowError:
+            numbers = [math.inf]
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError(f"{text!r} is an expression with a number that is too large")
 
     def evaluate(self, values: Mapping[str, Any], divide: Callable[[Any, Any], Any]) -> Any:
         """The expression's value.
@@ -79,11 +93,35 @@ def _check(node: ast.AST, text: str) -> None:
         raise ValueError(f"{text!r} is not an expression: wanted {_MEANING}")
 
 
+def _folded(node: ast.expr) -> ast.expr:
+    """The tree with every part without a name as one number.
+
+    Engines would compute such a part with decimals of few digits.
+    """
+    if isinstance(node, ast.UnaryOp):
+        operand = _folded(node.operand)
+        if isinstance(operand, ast.Constant):
+            return ast.Constant(0.0 - _number(operand))
+        return ast.UnaryOp(node.op, operand)
+    if isinstance(node, ast.BinOp):
+        left, right = _folded(node.left), _folded(node.right)
+        if isinstance(left, ast.Constant) and isinstance(right, ast.Constant):
+            return ast.Constant(_OPERATORS[type(node.op)](_number(left), _number(right)))
+        if isinstance(node.op, ast.Div) and isinstance(right, ast.Constant) and not right.value:
+            raise ZeroDivisionError
+        return ast.BinOp(left, node.op, right)
+    return node
+
+
+def _number(node: ast.Constant) -> float:
+    return float(node.value)  # type: ignore[arg-type]  # checked before: a number
+
+
 def _value(node: ast.expr, values: Mapping[str, Any], divide: Callable[[Any, Any], Any]) -> Any:
     if isinstance(node, ast.Name):
         return values[node.id]
     if isinstance(node, ast.Constant):
-        return float(node.value)  # type: ignore[arg-type]  # checked above: a number
+        return _number(node)
     if isinstance(node, ast.UnaryOp):
         return 0.0 - _value(node.operand, values, divide)
     if isinstance(node, ast.BinOp):

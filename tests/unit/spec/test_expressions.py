@@ -27,6 +27,7 @@ def divide(left: float, right: float) -> float:
         ("-a / b", -2 / 3),
         ("a / b / 2", 1 / 3),
         ("1e3 * a", 2000.0),
+        ("2 / 3 * a - -(1 - 3)", 2 / 3 * 2.0 - 2.0),
     ],
 )
 def test_the_precedence_is_the_usual_one(text: str, value: float) -> None:
@@ -58,6 +59,11 @@ def test_the_precedence_is_the_usual_one(text: str, value: float) -> None:
         "-" * (LONGEST - 1) + "a",
         "1j * a",
         "a := 1",
+        "a / 0",
+        "a / (1 - 1)",
+        "a * (1 / 0)",
+        "a * 1e999",
+        "a * (1e308 * 1e308)",
     ],
 )
 def test_anything_else_is_refused(text: str) -> None:
