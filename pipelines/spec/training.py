@@ -280,11 +280,76 @@ class BudgetGate(Declaration):
         return self.alpha_year / self.tries
 
 
+class RefreshEvidence(StrEnum):
+    """What a refresh has to show, from eager to strict.
+
+    ``better``: its held-out twin has the better metric on the recent window. ``likely``: age
+    probably costs more than a refresh is worth. ``proved``: it has been proved once that refreshing
+    pays. ``tested``: its held-out twin is tested against the champion's, each time.
+    """
+
+    BETTER = "better"
+    LIKELY = "likely"
+    PROVED = "proved"
+    TESTED = "tested"
+
+
+class RefreshGate(Declaration):
+    """When the champion's recipe on newer data is promoted. Costs are shares of the minimum effect.
+
+    A refresh spends nothing of the error budget and is never claimed to be better than the version
+    that it replaces.
+    """
+
+    evidence: RefreshEvidence = RefreshEvidence.LIKELY
+    level: float = Field(
+        default=0.2, gt=0, lt=0.5, description="likely: one-sided level of the cost of age"
+    )
+    alpha: float = Field(
+        default=0.05, gt=0, lt=0.5, description="proved: chance of ever claiming it wrongly"
+    )
+    tested_level: float = Field(
+        default=0.1, gt=0, lt=0.5, description="tested: one-sided level of each refresh"
+    )
+    cost: float = Field(
+        default=0.5, gt=0, description="cost of the champion's age from which a refresh is worth it"
+    )
+    overdue: float = Field(
+        default=1.0,
+        gt=0,
+        description="cost of the champion's age from which the recent window need not agree",
+    )
+    span: int = Field(default=26, ge=2, le=520, description="weeks that candidates are compared")
+    least: int = Field(default=4, ge=2, description="weeks that the record must have")
+    stop: float = Field(
+        default=52.0,
+        gt=0,
+        description="loss against a replaced version, in weeks of one minimum effect each, from "
+        "which that version is restored",
+    )
+    watch: Duration = Field(
+        default=timedelta(days=364), description="how long a replaced version is compared"
+    )
+    stops: int = Field(
+        default=2, ge=1, description="stops within `watch` after which a person has to answer"
+    )
+    rest: Duration = Field(
+        default=timedelta(days=28), description="time without refreshes after a stop"
+    )
+
+    @model_validator(mode="after")
+    def _costs(self) -> RefreshGate:
+        if self.overdue < self.cost:
+            raise ValueError("overdue is at least cost")
+        return self
+
+
 class Gates(Declaration):
     """Thresholds, by gate."""
 
     contract: ContractGate = ContractGate()
     availability: AvailabilityGate = AvailabilityGate()
     recent_window: RecentWindowGate = RecentWindowGate()
+    refresh: RefreshGate = RefreshGate()
     audit: AuditGate = AuditGate()
     budget: BudgetGate = BudgetGate()

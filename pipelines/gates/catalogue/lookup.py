@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from pipelines.gates.catalogue.entry import FindingEntry
 from pipelines.gates.catalogue.live import CANARY, SHADOW
-from pipelines.gates.catalogue.offline import AUDIT, AVAILABILITY, BUDGET, CONTRACT, RECENT_WINDOW
+from pipelines.gates.catalogue.offline import (
+    AUDIT,
+    AVAILABILITY,
+    BUDGET,
+    CONTRACT,
+    RECENT_WINDOW,
+    REFRESH,
+)
 
 CATALOGUE: tuple[FindingEntry, ...] = (
     *CONTRACT,
     *AVAILABILITY,
     *RECENT_WINDOW,
+    *REFRESH,
     *AUDIT,
     *BUDGET,
     *SHADOW,

@@ -231,6 +231,48 @@ RECENT_WINDOW = (
     ),
 )
 
+REFRESH = (
+    FindingEntry(
+        "refresh.record",
+        "The weekly losses of past candidates do not show yet that age costs this model anything. "
+        "`no_data`: too few weeks have matured.",
+        "Wait. The reason says how many weeks are missing. `gauntlet backtest` shows what another "
+        "`gates.refresh.evidence` would have done.",
+        "depends",
+    ),
+    FindingEntry(
+        "refresh.age",
+        "The champion is not old enough: its age costs less than a refresh is worth.",
+        "Nothing. The reason says when the next refresh is due.",
+        "depends",
+    ),
+    FindingEntry(
+        "refresh.looks_better",
+        "On the recent window, the candidate's held-out twin has no better metric than the "
+        "champion's, and the champion's age alone does not cost a minimum effect.",
+        "Wait for next week's candidate.",
+    ),
+    FindingEntry(
+        "refresh.tested",
+        "With `gates.refresh.evidence: tested`, the candidate's held-out twin is not shown to be "
+        "better than the champion's.",
+        "Wait for next week's candidate, or choose another preset.",
+    ),
+    FindingEntry(
+        "refresh.stop",
+        "`fail`: refreshes have lost too much against a version that they replaced, and it is "
+        "restored. `inconclusive`: refreshes rest after that, or wait for a person.",
+        "Compare training data and features of the versions since then; something in them got "
+        "worse week by week.",
+    ),
+    FindingEntry(
+        "refresh.pays",
+        "Whether it has been proved that refreshing this recipe pays, in the weeks so far.",
+        "Nothing; it is for information.",
+        "no",
+    ),
+)
+
 AUDIT = (
     FindingEntry(
         "audit.live",

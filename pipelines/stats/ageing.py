@@ -1,0 +1,132 @@
+"""What a week of age costs a model, estimated from the weekly losses of candidates of all ages."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from pydantic import Field
+from scipy import stats
+
+from pipelines.core.arrays import Floats
+from pipelines.core.findings import Interval
+from pipelines.core.records import Record
+
+LONGEST_LAG = 4  # weeks over which weekly slopes may depend on each other
+WAGERS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)  # shares of the wealth that are bet each week
+FIRST_BET = 3  # weeks without a bet, which set the scale of the next
+
+
+class CostOfAge(Record):
+    """The loss that one week of age adds, pooled over weeks."""
+
+    estimate: float = Field(description="loss per week of age; above zero, age costs")
+    standard_error: float = Field(ge=0, description="zero when all weeks are equal")
+    weeks: int = Field(ge=2)
+
+    @property
+    def df(self) -> int:
+        """Degrees of freedom."""
+        return self.weeks - 1
+
+    @property
+    def p_value(self) -> float:
+        """One-sided p-value of "age costs nothing"."""
+        if not self.standard_error:
+            return 0.0 if self.estimate > 0 else 1.0
+        return float(stats.t.sf(self.estimate / self.standard_error, self.df))
+
+    def interval(self, level: float) -> Interval:
+        """Two-sided interval with coverage ``level``."""
+        reach = float(stats.t.ppf((1 + level) / 2, self.df)) * self.standard_error
+        return Interval(low=self.estimate - reach, high=self.estimate + reach, level=level)
+
+    def weeks_until(self, level: float) -> int | None:
+        """The number of weeks after which this estimate would have a p-value of ``level``.
+
+        It assumes that estimate and weekly noise stay as they are; ``None`` if age costs nothing.
+        """
+        if self.estimate <= 0:
+            return None
+        if not self.standard_error:
+            return self.weeks
+        wanted = float(stats.norm.isf(level)) * self.standard_error / self.estimate
+        return max(self.weeks, math.ceil(self.weeks * wanted * wanted))
+
+
+def week_slope(ages: Floats, losses: Floats) -> float | None:
+    """The loss that one week of age adds, on the points of one week.
+
+    It is the least-squares slope through the freshest model.
+
+    Arguments:
+        ages: of each model in weeks, shape (n,).
+        losses: mean loss of each model on the same points, shape (n,).
+
+    Returns:
+        The slope; ``None`` when all models are equally old.
+
+    >>> week_slope(np.array([0.0, 1.0, 2.0]), np.array([3.0, 3.5, 4.0]))
+    0.5
+    """
+    freshest = int(np.argmin(ages))
+    older = ages - ages[freshest]
+    weight = float(np.sum(np.square(older)))
+    if not weight:
+        return None
+    return float(np.sum(older * (losses - losses[freshest])) / weight)
+
+
+def cost_of_age(slopes: Floats, points: Floats) -> CostOfAge:
+    """Weekly slopes pooled by their number of points.
+
+    Weeks may depend on each other: the variance is the larger of the independent one and the one
+    with Bartlett weights, times W / (W - 1).
+
+    Arguments:
+        slopes: of each week in order, from ``week_slope``, shape (weeks,), at least two.
+        points: number of points of each week, above zero, shape (weeks,).
+
+    Raises:
+        ValueError: when there are fewer than two weeks.
+
+    Source: Newey, West (1987), Econometrica 55, equation 5.
+    """
+    weeks = len(slopes)
+    if weeks < 2:
+        raise ValueError("the cost of age needs at least two weeks")
+    share = points / points.sum()
+    estimate = float(np.sum(share * slopes))
+    noise = share * (slopes - estimate)
+    independent = float(np.sum(np.square(noise)))
+    dependent = independent
+    last = min(LONGEST_LAG, weeks - 1)
+    for lag in range(1, last + 1):
+        weight = 1 - lag / (last + 1)
+        dependent += 2 * weight * float(np.sum(noise[lag:] * noise[:-lag]))
+    variance = max(independent, dependent) * weeks / (weeks - 1)
+    floor = 8 * np.finfo(np.float64).eps * float(np.abs(slopes).max())
+    error = math.sqrt(variance)
+    return CostOfAge(estimate=estimate, standard_error=error if error > floor else 0.0, weeks=weeks)
+
+
+def betting_evidence(slopes: Floats) -> Floats:
+    """The wealth after each week of bets that age costs something; shape (weeks,).
+
+    Each week's slope is divided by the median size of the slopes before it and clipped to -1 to 1.
+    If no week's expected slope is above zero given the weeks before, the chance of ever reaching
+    a wealth of 20 is at most 1 in 20, without assumptions about variance or tails. A mixture of
+    fixed bets makes it independent of the size of the effect. No bet is made in the first weeks.
+
+    Source: Ville (1939); Waudby-Smith, Ramdas (2024), JRSS B 86.
+    """
+    logs = np.zeros(len(WAGERS))
+    wealth = np.ones(len(slopes))
+    wagers = np.array(WAGERS)
+    for week in range(FIRST_BET, len(slopes)):
+        scale = float(np.median(np.abs(slopes[:week])))
+        value = float(slopes[week])
+        bet = np.clip(value / scale, -1, 1) if scale else np.sign(value)
+        logs = logs + np.log1p(wagers * bet)
+        wealth[week] = np.exp(np.minimum(logs, 700.0)).mean()
+    return wealth

@@ -1,0 +1,101 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pipelines.gates.refresh.record import RecordedWeek, RefreshRecord
+from pipelines.gates.refresh.state import ChampionPeriod, RefreshCase, refresh_state
+from pipelines.spec.training import RefreshGate
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+GATE = RefreshGate()
+
+
+def monday(number):
+    return START + timedelta(weeks=number)
+
+
+def loss_of(candidate, week):
+    """A week of age costs 0.2."""
+    return 10.0 + 0.2 * (week - candidate)
+
+
+def record_of(weeks, loss=loss_of, points=100):
+    return RefreshRecord(
+        recipe="r",
+        weeks=tuple(
+            RecordedWeek(
+                start=monday(week).date(),
+                points=points,
+                rows_digest="r",
+                losses={monday(at): loss(at, week) for at in range(week + 1)},
+            )
+            for week in range(weeks)
+        ),
+    )
+
+
+def case(record, now, champions, stops=()):
+    periods = tuple(
+        ChampionPeriod(monday(since), monday(as_of), str(as_of)) for since, as_of in champions
+    )
+    return RefreshCase(record, monday(now), monday(now), periods, stops, minimum_effect=0.5)
+
+
+def test_the_cost_of_the_champions_age():
+    state = refresh_state(GATE, case(record_of(8), 9, [(0, 4)]))
+    assert state.cost.estimate == pytest.approx(0.2)
+    assert state.age == 5
+    assert state.cost_of_champion == pytest.approx(2.0)  # 5 weeks at 0.2 in minimum effects of 0.5
+
+
+def test_an_account_counts_the_weeks_since_the_version_was_replaced():
+    state = refresh_state(GATE, case(record_of(8), 9, [(0, 0), (4, 4)]))
+    (account,) = state.accounts
+    assert (account.version, account.weeks) == ("0", 4)
+    assert account.lost == pytest.approx(-4 * 4 * 0.2 / 0.5)  # four weeks, four weeks fresher
+
+
+def test_refreshes_that_get_worse_lose_against_the_version_that_they_replaced():
+    def worse(candidate, week):
+        return 10.0 + candidate
+
+    state = refresh_state(GATE, case(record_of(8, worse), 9, [(0, 0), (2, 2), (4, 4)]))
+    lost = {one.version: one.lost for one in state.accounts}
+    assert lost["0"] == pytest.approx((2 * 2 + 4 * 4) / 0.5)
+    assert state.worst.version == "0"
+
+
+def test_a_week_counts_with_its_share_of_points():
+    half = record_of(8).weeks
+    weeks = (*half[:-1], half[-1].model_copy(update={"points": 300}))
+    record = RefreshRecord(recipe="r", weeks=weeks)
+    (account,) = refresh_state(GATE, case(record, 9, [(0, 0), (7, 7)])).accounts
+    assert account.lost == pytest.approx(-7 * 0.2 / 0.5 * 300 / 125)
+
+
+def test_a_version_that_is_champion_again_has_no_account():
+    state = refresh_state(GATE, case(record_of(8), 9, [(0, 0), (2, 2), (4, 0)]))
+    assert [one.version for one in state.accounts] == ["2"]
+
+
+def test_a_version_is_watched_for_a_year():
+    assert not refresh_state(GATE, case(record_of(8), 57, [(0, 0), (4, 4)])).accounts
+
+
+def test_after_a_stop_accounts_begin_anew_and_refreshes_rest():
+    stop = monday(6)
+    state = refresh_state(GATE, case(record_of(8), 9, [(0, 0), (2, 2), (6, 0)], (stop,)))
+    assert [one.weeks for one in state.accounts] == [2]
+    assert state.rests_until == stop + timedelta(days=28)
+    assert not state.needs_person
+
+
+def test_after_two_stops_within_a_year_a_person_has_to_answer():
+    stops = (monday(2), monday(6))
+    assert refresh_state(GATE, case(record_of(8), 20, [(0, 0)], stops)).needs_person
+    assert not refresh_state(GATE, case(record_of(8), 57, [(0, 0)], stops)).needs_person
+
+
+def test_a_lineage_without_a_record():
+    state = refresh_state(GATE, case(RefreshRecord(recipe="r"), 9, [(0, 0)]))
+    assert (state.weeks, state.cost, state.evidence, state.accounts) == (0, None, 1.0, ())
