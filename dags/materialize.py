@@ -1,6 +1,6 @@
 """``materialize__<model>``: one DAG for each declaration with ``serving``.
 
-It runs whenever a view of the model is refreshed, and finds nothing to do for the other views.
+It runs whenever a view of the model is due, and finds nothing to do for the other views.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from gauntlet_dags import Retries, as_of_param, crons_of, dag_of, scheduled
 from gauntlet_tasks import materialize_views
 
 PARAMS = as_of_param(
-    "The newest refresh that is not after this instant is filled. Empty: the moment of "
+    "The newest due instant that is not after this one is filled. Empty: the moment of "
     "triggering. An earlier one than is stored changes nothing, unless forced."
 ) | {
     "force": Param(

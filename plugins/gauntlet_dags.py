@@ -89,7 +89,7 @@ def schedule_of(job: Job, tree: Mapping[str, Any]) -> Schedule | None:
     - ``retrain``: at the end of each interval of ``schedule``.
     - ``release``: hourly, if the model has a rollout and is retrained on a schedule.
     - ``score``: at each instant of ``score``.
-    - ``materialize``: whenever one of the views is refreshed.
+    - ``materialize``: whenever one of the views is due.
 
     Raises:
         Exception: the declaration has no valid schedule.

@@ -70,7 +70,7 @@ def read_declaration(path: str, problem: str) -> None:
 
 @task(task_id="materialize")
 def materialize_views(model: str) -> dict[str, Any]:
-    """Bring the online store to the newest refresh by the run's instant."""
+    """Bring the online store to the newest instant that is due by the run's."""
     from pipelines.flows.features.materialize import materialize
     from pipelines.wiring import connect
 

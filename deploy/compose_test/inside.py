@@ -2,7 +2,7 @@
 
 ``events MODEL`` fills the streams of a declared model, ``run MODEL`` takes its DAG off pause and
 waits for the run that the scheduler makes, ``check MODEL BUCKET`` looks for what that run left,
-``materialize MODEL`` refreshes the online store, ``predict MODEL`` sends a predict request.
+``materialize MODEL`` fills the online store, ``predict MODEL`` sends a predict request.
 """
 
 from __future__ import annotations

@@ -146,23 +146,23 @@ def _imports(specs: Sequence[ModelSpec], entities: Entities) -> Iterator[str]:
 
 def _view(spec: ModelSpec, view: FeatureView, entities: Entities) -> str:
     columns = spec.streams[view.stream].columns
-    name, refresh = view_name(view), view.refresh
+    name, cadence = view_name(view), view.cadence
     tags = {"model": spec.name, "stream": view.stream}
-    if refresh is not None:
+    if cadence is not None:
         tags |= {
-            "every": duration_text(refresh.every),
-            "offset": duration_text(refresh.offset),
-            "delay": duration_text(refresh.delay),
+            "every": duration_text(cadence.every),
+            "offset": duration_text(cadence.offset),
+            "delay": duration_text(cadence.delay),
         }
     fields = [f"Field(name={_text(c)}, dtype={_TYPES[columns[c]][0]})" for c in view.entity]
     fields += [_field(spec, feature) for feature in view.features]
-    ttl = refresh.lifetime if refresh else timedelta(0)
+    ttl = cadence.lifetime if cadence else timedelta(0)
     lines = [
         f"view_{name} = FeatureView(",
         f"    name={_text(name)},",
         f"    entities=[{', '.join(entities[c, columns[c]][1] for c in view.entity)}],",
         f"    ttl=timedelta(seconds={ttl.total_seconds():.0f}),",
-        f"    online={refresh is not None},",
+        f"    online={cadence is not None},",
         "    schema=[",
         *(f"        {field}," for field in fields),
         "    ],",

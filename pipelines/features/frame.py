@@ -32,12 +32,12 @@ from pipelines.spec.frame import FrameSpec
 def build_frame(spec: FrameSpec, streams: Mapping[str, ibis.Table], as_of: datetime) -> ibis.Table:
     """Features and label of every decision point up to ``as_of``, as a lazy table.
 
-    A window feature at ``t`` is the value that production has at ``t``: as of the last refresh
-    that can be read by then, or as of ``t`` itself for a model that declares no serving. As of
-    ``s`` it includes the events of ``[s - window, s)`` whose known time is at most ``s``; an event
-    at ``s`` itself is excluded. NaN counts as missing everywhere. Sums are exact to a billionth
-    and have type float64, as do means and ``time_since`` (days); ``count`` and ``distinct`` are
-    int64; ``min``, ``max`` and ``last`` keep the column's type.
+    A window feature at ``t`` is the value that production has at ``t``: as of the last
+    materialization that can be read by then, or as of ``t`` itself for a model that declares no
+    serving. As of ``s`` it includes the events of ``[s - window, s)`` whose known time is at most
+    ``s``; an event at ``s`` itself is excluded. NaN counts as missing everywhere. Sums are exact to
+    a billionth and have type float64, as do means and ``time_since`` (days); ``count`` and
+    ``distinct`` are int64; ``min``, ``max`` and ``last`` keep the column's type.
 
     Arguments:
         spec: points, features and label.

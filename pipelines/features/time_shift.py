@@ -20,7 +20,7 @@ from pipelines.features.engine.interval_join import AT, cover
 from pipelines.features.engine.pre_aggregation import pre_aggregate
 from pipelines.features.engine.time_grid import TimeGrid, instant, micros, span
 from pipelines.features.frame import as_known, calendar_part
-from pipelines.features.online.refresh import served_at
+from pipelines.features.online.cadence import served_at
 from pipelines.features.windows import FEATURE, window_requests
 from pipelines.spec.features import CalendarFeature, WindowFeature
 from pipelines.spec.model import ModelSpec
@@ -70,8 +70,8 @@ def shifted_feature(
         )
     alone = replace(spec.frame, features=(feature,))
     [use] = window_requests(alone, TimeGrid())
-    exact = replace(use, steps=TimeGrid(), refresh=None)
-    moved = points.mutate(**{_SERVED: _[AT], AT: served_at(_[AT], use.refresh) + _[SHIFT]})
+    exact = replace(use, steps=TimeGrid(), cadence=None)
+    moved = points.mutate(**{_SERVED: _[AT], AT: served_at(_[AT], use.cadence) + _[SHIFT]})
     source = pre_aggregate(alone, known, [exact])[exact.source]
     found = cover(moved, moved, source, use.by, use.asks)
     value = found[FEATURE + feature.name]

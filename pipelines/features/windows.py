@@ -17,7 +17,7 @@ from pipelines.features.engine.pre_aggregation import (
     Source,
 )
 from pipelines.features.engine.time_grid import TimeGrid, span
-from pipelines.features.online.refresh import served_at, served_grid
+from pipelines.features.online.cadence import served_at, served_grid
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.frame import FrameSpec
 
@@ -41,8 +41,8 @@ def window_requests(spec: FrameSpec, steps: TimeGrid) -> list[AggregateRequest]:
             AggregateSpec(FEATURE + f.name, f.aggregate, f.column, span(f.window), f.quantile)
             for f in group
         )
-        refresh = spec.refresh_of(first)
-        finer = served_grid(steps, refresh).refined(ask.reach for ask in asks)
+        cadence = spec.cadence_of(first)
+        finer = served_grid(steps, cadence).refined(ask.reach for ask in asks)
         uses.append(
             AggregateRequest(
                 place,
@@ -51,7 +51,7 @@ def window_requests(spec: FrameSpec, steps: TimeGrid) -> list[AggregateRequest]:
                 first.by,
                 asks,
                 finer,
-                refresh,
+                cadence,
                 span(first.lag),
             )
         )
@@ -65,7 +65,7 @@ def with_windows(
     bare, counts = points, list[str]()
     for use in uses:
         at_served, at_requested = (
-            {AT: served_at(table[AT], use.refresh)} for table in (points, bare)
+            {AT: served_at(table[AT], use.cadence)} for table in (points, bare)
         )
         found = cover(
             points.mutate(**{REQUESTED_AT: points[AT]}, **at_served),

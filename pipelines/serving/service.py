@@ -25,7 +25,7 @@ from pipelines.serving.plan import ServingPlan
 from pipelines.serving.request import Point, checked_points
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm
-from pipelines.spec.refresh import AT_LOOKUP
+from pipelines.spec.serving import AT_LOOKUP
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class SimulationCollaborators:
         open_store: opens the object store of a model, to which events are written.
         ledger: records decisions.
         retraining: for weekly runs.
-        materialization: for the nightly refresh of the online store.
+        materialization: for the nightly materialization of the online store.
         publishing: for the plan that a service follows.
         scoring: for batch forecasts.
         release: for steps of a rollout.

@@ -14,7 +14,7 @@ from pipelines.spec.features import (
 )
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.points import EventPoints, Label, Points
-from pipelines.spec.refresh import Refresh, Serving
+from pipelines.spec.serving import Cadence, Serving
 from pipelines.spec.streams import Stream
 
 _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.BOOLEAN)
@@ -32,7 +32,7 @@ class FrameSpec:
         points: declaration of the decision points.
         label: declaration of the label; ``None`` for a frame without labels.
         features: features in the order of the frame's columns.
-        serving: refresh of the window features in production; ``None``: computed on request.
+        serving: cadence of the window features in production; ``None``: computed on request.
     """
 
     streams: Mapping[str, Stream]
@@ -56,8 +56,8 @@ class FrameSpec:
         """The features that are aggregates of past events."""
         return tuple(each for each in self.features if isinstance(each, WindowFeature))
 
-    def refresh_of(self, feature: WindowFeature) -> Refresh | None:
-        """The feature's refresh in the online store; ``None`` if it is computed on request."""
+    def cadence_of(self, feature: WindowFeature) -> Cadence | None:
+        """The feature's cadence in the online store; ``None`` if it is computed on request."""
         return None if self.serving is None else self.serving.of(feature.view)
 
     def point_columns(self) -> dict[str, ColumnType]:

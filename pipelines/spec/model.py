@@ -25,8 +25,8 @@ from pipelines.spec.points import (
     Points,
     class_text,
 )
-from pipelines.spec.refresh import Serving
 from pipelines.spec.rollout import Rollout
+from pipelines.spec.serving import Serving
 from pipelines.spec.streams import Stream, Streams
 from pipelines.spec.training import (
     Estimator,
@@ -140,7 +140,7 @@ class ModelSpec(Declaration):
         return self.model_copy(update={"rollout": None})
 
     def with_serving(self, serving: Serving) -> ModelSpec:
-        """The same declaration with another refresh of its online features."""
+        """The same declaration with another cadence of its online features."""
         return ModelSpec.model_validate({**self.as_json(), "serving": serving.as_json()})
 
     @model_validator(mode="after")

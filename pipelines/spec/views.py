@@ -18,7 +18,7 @@ from pipelines.spec.features import (
     WindowFeature,
 )
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.refresh import Refresh
+from pipelines.spec.serving import Cadence
 
 _NOT_VALUE = ("name", "input")  # a feature's value does not depend on these
 
@@ -31,7 +31,7 @@ class FeatureView(Record):
     stream: Name
     entity: tuple[Column, ...]
     features: tuple[WindowFeature, ...]
-    refresh: Refresh | None = Field(description="none: computed when asked, never stored")
+    cadence: Cadence | None = Field(description="none: computed when asked, never stored")
 
 
 def feature_views(spec: ModelSpec) -> tuple[FeatureView, ...]:
@@ -47,15 +47,15 @@ def feature_views(spec: ModelSpec) -> tuple[FeatureView, ...]:
             stream=stream,
             entity=by,
             features=tuple(features),
-            refresh=refresh_of(spec, features[0]),
+            cadence=cadence_of(spec, features[0]),
         )
         for (stream, by), features in groups.items()
     )
 
 
-def refresh_of(spec: ModelSpec, feature: WindowFeature) -> Refresh | None:
-    """The feature's refresh in the online store; ``None`` when the model declares no serving."""
-    return spec.frame.refresh_of(feature)
+def cadence_of(spec: ModelSpec, feature: WindowFeature) -> Cadence | None:
+    """The feature's cadence in the online store; ``None`` when the model declares no serving."""
+    return spec.frame.cadence_of(feature)
 
 
 def definitions(spec: ModelSpec) -> dict[str, str]:

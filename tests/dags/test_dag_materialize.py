@@ -98,4 +98,4 @@ def test_a_run_fills_what_the_shell_then_finds_done(models: Path, home: Path) ->
     assert {view["as_of"] for view in shell.body["views"]} == {
         "2025-03-31T04:00:00Z",
         "2025-03-31T02:30:00Z",
-    }, "each view stands at its own refresh"
+    }, "each view stands at its own instant"

@@ -97,7 +97,7 @@ def test_again_there_is_nothing_to_do(parts: Connections, online: OnlineStore) -
     fill(FIRST, parts)
     before = online.views()
     again = fill(FIRST + 5 * HOUR, parts)
-    assert set(outcomes(again).values()) == {"unchanged"}, "the refresh at six is still to come"
+    assert set(outcomes(again).values()) == {"unchanged"}, "the one at six is still to come"
     assert online.views() == before
 
 

@@ -99,7 +99,7 @@ def test_features_are_those_of_training_and_those_of_the_online_store(pharmacy: 
     }
     assert {key: json.loads(row["features"]) for key, row in rows.items()} == trained
     assert report.entities == len(trained) > 50
-    # The newest refresh that can be read at midnight is that of 23:00, an hour later by 15 minutes.
+    # The newest one that can be read at midnight is that of 23:00, an hour later by 15 minutes.
     online = parts_of(pharmacy, clock=FixedClock(AT))
     materialize("demand", AT - timedelta(minutes=15), online.materialization)
     points = [{"pharmacy": one, "medicine": other} for one, other in rows]

@@ -121,7 +121,7 @@ def windows() -> st.SearchStrategy[Row]:
     )
 
 
-refreshes = st.builds(
+cadences = st.builds(
     lambda every, offset, delay: {"every": every, "offset": offset, "delay": delay},
     st.sampled_from(["1h", "5h", "1d", "3d", "6h", "30m"]),
     st.sampled_from(["0d", "15m", "2h"]),
@@ -130,9 +130,9 @@ refreshes = st.builds(
 
 
 def servings(views: list[str]) -> st.SearchStrategy[Row]:
-    """A refresh for all views, and one of its own for the first or for none."""
-    own = st.one_of(st.just({}), st.builds(lambda refresh: {views[0]: refresh}, refreshes))
-    return st.builds(lambda refresh, views: {**refresh, "views": views}, refreshes, own)
+    """A cadence for all views, and one of its own for the first or for none."""
+    own = st.one_of(st.just({}), st.builds(lambda cadence: {views[0]: cadence}, cadences))
+    return st.builds(lambda cadence, views: {**cadence, "views": views}, cadences, own)
 
 
 def view_of(feature: Row) -> str:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from pipelines.core.time import MICROSECOND, epoch_us, parse_instant
 from pipelines.features.frame import build_frame
+from pipelines.features.online.cadence import served_at
 from pipelines.features.online.lookup import look_up
 from pipelines.features.online.materialize import fill
-from pipelines.features.online.refresh import served_at
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import feature_views
 from tests.property.random_frames import AS_OF, START, Row, events, tables
@@ -88,7 +88,7 @@ def test_a_lookup_is_the_row_that_training_sees_as_served(
     stored, requested = None, list[Row]()
     for point in points:
         at = point["decision_time"].replace(tzinfo=UTC)
-        filled = EPOCH + served_at(epoch_us(at), view.refresh) * MICROSECOND
+        filled = EPOCH + served_at(epoch_us(at), view.cadence) * MICROSECOND
         if stored is None or filled > stored.as_of:
             state = state_of(spec, view, filled)
             fill(store, spec, view, streams, state, replaces=stored, whole=stored is None)

@@ -97,11 +97,11 @@ def twin_served(spec: ModelSpec, view: str, at: datetime) -> datetime:
     """The last materialization that can be read at ``at``, found by going through them."""
     if spec.serving is None:
         return at
-    refresh = spec.serving.views.get(view, spec.serving)
-    monday = naive(datetime(1970, 1, 5, tzinfo=UTC)) + refresh.offset
-    filled = monday + (naive(START) - timedelta(days=15) - monday) // refresh.every * refresh.every
-    while filled + refresh.every + refresh.delay <= at:
-        filled += refresh.every
+    cadence = spec.serving.views.get(view, spec.serving)
+    monday = naive(datetime(1970, 1, 5, tzinfo=UTC)) + cadence.offset
+    filled = monday + (naive(START) - timedelta(days=15) - monday) // cadence.every * cadence.every
+    while filled + cadence.every + cadence.delay <= at:
+        filled += cadence.every
     return filled
 
 

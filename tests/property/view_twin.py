@@ -18,7 +18,7 @@ from pipelines.settings import Settings
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import FeatureView
 from pipelines.wiring import open_online
-from tests.property.random_frames import COLUMNS, Row, naive, refreshes, windows
+from tests.property.random_frames import COLUMNS, Row, cadences, naive, windows
 from tests.property.twin import aggregate, holds, same_keys
 
 WRITTEN = datetime(2026, 5, 1, tzinfo=UTC)
@@ -139,7 +139,7 @@ def one_view(draw: st.DrawFn) -> ModelSpec:
                 "horizon": "1d",
             },
             "features": features,
-            "serving": draw(refreshes),
+            "serving": draw(cadences),
             "split": {"train": "28d"},
             "estimator": {"path": "sklearn.dummy.DummyRegressor"},
             "metric": {"name": "absolute_error", "minimum_effect": 0.1},

@@ -38,7 +38,7 @@ def materialize(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Update the online store as of the newest refresh. Writes only changes; safe to repeat."""
+    """Update the online store as of the newest due instant. Writes only changes; safe to repeat."""
     with bar("materializing") as progress:
         connections = connect(progress=progress)
         connections.load_spec(name)  # report its mistakes before the libraries are loaded

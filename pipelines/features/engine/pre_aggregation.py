@@ -21,7 +21,7 @@ from pipelines.features.engine.time_grid import TimeGrid, micros
 from pipelines.spec.fields import Condition
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.points import WindowAggregate
-from pipelines.spec.refresh import Refresh
+from pipelines.spec.serving import Cadence
 
 # Names with a colon cannot clash with declared columns.
 BORN, VISIBLE, HAPPENED, KNOWN = ":born", ":visible", ":happened", ":known"
@@ -86,7 +86,7 @@ class AggregateRequest:
     by: tuple[Column, ...]
     asks: tuple[AggregateSpec, ...]
     steps: TimeGrid
-    refresh: Refresh | None = None
+    cadence: Cadence | None = None
     lag: int = 0
 
     @property

@@ -36,7 +36,7 @@ class EventsOnline:
     """The part of an online store that lookups read, computed from the events of one model.
 
     Arguments:
-        spec: the declaration, with ``refresh.AT_LOOKUP`` as its serving.
+        spec: the declaration, with ``serving.AT_LOOKUP`` as its serving.
         open_events: opens the event streams of a model.
         clock: the present instant.
     """

@@ -101,7 +101,7 @@ class _View:
     def __init__(self, spec: ModelSpec, view: FeatureView) -> None:
         types = spec.streams[view.stream].columns
         self.name, self.stored = view.name, f"{view.model}.{view.name}"
-        self.lifetime = None if view.refresh is None else view.refresh.lifetime
+        self.lifetime = None if view.cadence is None else view.cadence.lifetime
         self.entity = tuple((column, _AS_DECLARED.get(types[column])) for column in view.entity)
         self.features = tuple((one, definition_of(spec, one)) for one in view.features)
 

@@ -17,7 +17,7 @@ from pipelines.packaging.version import SavedFeature, SavedFeatures
 from pipelines.release.ledger import LIVE, Entry, Ledger
 from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.views import definition_of, definitions, refresh_of
+from pipelines.spec.views import cadence_of, definition_of, definitions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -201,10 +201,10 @@ def _online(
 ) -> OnlineStats:
     if not isinstance(feature, WindowFeature):
         return OnlineStats(state="request")
-    refresh = refresh_of(spec, feature)
-    if refresh is None:
+    cadence = cadence_of(spec, feature)
+    if cadence is None:
         return OnlineStats(state="computed")
-    ttl = refresh.lifetime.total_seconds()
+    ttl = cadence.lifetime.total_seconds()
     if views is None:
         return OnlineStats(state="unknown", ttl_s=ttl)
     state = views.get(f"{spec.name}.{feature.view}")

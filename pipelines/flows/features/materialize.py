@@ -1,4 +1,4 @@
-"""Fills the online store: each view of a model as of the newest instant of its refresh.
+"""Fills the online store: each view of a model as of the newest instant of its cadence.
 
 Features of the declaration, the champion and any second version on live traffic are all filled.
 They are identified by their definitions, so changing a feature does not affect the versions that
@@ -21,7 +21,7 @@ from pipelines.data.cache import Cache
 from pipelines.data.events import NoEvents
 from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot, StreamSnapshot
-from pipelines.features.online.refresh import last_refresh
+from pipelines.features.online.cadence import last_materialization
 from pipelines.features.online.store import OnlineStore, ViewState
 from pipelines.flows.retrain.request import LIVE, Request
 from pipelines.flows.versions import VersionReader
@@ -30,7 +30,7 @@ from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.verification import verified_entries
 from pipelines.spec.combine import combined_spec, common_spec
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.refresh import Refresh
+from pipelines.spec.serving import Cadence
 from pipelines.spec.views import FeatureView, feature_views
 
 CHALLENGER_PREFIX = "challenger_"
@@ -96,7 +96,7 @@ def materialize(
     *,
     force: bool = False,
 ) -> MaterializeReport:
-    """Bring the online store to the newest refresh that is not after an instant.
+    """Bring the online store to the newest due instant that is not later than an instant.
 
     Safe to repeat. Only changes are written, as long as the events known by the stored instant are
     still the same. Otherwise, and if the definitions differ, the whole view is computed. Each view
@@ -119,7 +119,7 @@ def materialize(
     refuse_future(as_of, collaborators.clock.now(), f"model {model}")
     done = []
     for view in feature_views(spec):
-        if view.refresh is None:
+        if view.cadence is None:
             raise SpecError(
                 "the model does not say when its features are materialized",
                 where=f"{model}: serving",
@@ -127,7 +127,7 @@ def materialize(
                 hint="add `serving: {every: 1h, delay: 15m}` to the declaration, "
                 "with what production can keep up",
             )
-        done.append(_Work(spec, view, view.refresh, collaborators).bring_to(as_of, force=force))
+        done.append(_Work(spec, view, view.cadence, collaborators).bring_to(as_of, force=force))
     return MaterializeReport(model=model, as_of=as_of, champion=champion, views=tuple(done))
 
 
@@ -195,12 +195,12 @@ class _Work:
         self,
         spec: ModelSpec,
         view: FeatureView,
-        refresh: Refresh,
+        cadence: Cadence,
         collaborators: MaterializeCollaborators,
     ) -> None:
         from pipelines.features.online.views import view_definitions
 
-        self.spec, self.view, self.refresh = spec, view, refresh
+        self.spec, self.view, self.cadence = spec, view, cadence
         self.online, self.clock = collaborators.online, collaborators.clock
         self.name = f"{spec.name}.{view.name}"
         self.definitions = tuple(view_definitions(spec, view))
@@ -214,15 +214,15 @@ class _Work:
         return [[column, kind.value] for column, kind in columns.items()]
 
     def bring_to(self, as_of: datetime, *, force: bool) -> Materialized:
-        """Update the stored view to the newest refresh not after ``as_of``."""
+        """Update the stored view to the newest due instant not after ``as_of``."""
         from pipelines.features.online.materialize import fill
 
-        at, stored = last_refresh(utc(as_of), self.refresh), self.online.state(self.name)
+        at, stored = last_materialization(utc(as_of), self.cadence), self.online.state(self.name)
         if stored is not None and not force:
             if stored.as_of > at:
                 return self._left(stored, "newer_is_stored", self._kept(stored))
             if stored.as_of == at and stored.definitions == self.definitions:
-                return self._left(stored, "unchanged", "this refresh is stored already")
+                return self._left(stored, "unchanged", "this materialization is stored already")
         snapshot, earlier = self._snapshot(at), self._earlier(stored, at)
         read, reason = self._read(snapshot), self._why_whole(stored, earlier, force=force)
         self.events.progress(f"{self.name}: {'all entities' if reason else 'what has changed'}")

@@ -28,7 +28,7 @@ def missing_online(spec: ModelSpec, as_of: datetime, online: OnlineStore) -> lis
     """
     problems, do = [], f"run `gauntlet materialize {spec.name}`"
     for view in feature_views(spec):
-        if view.refresh is None:
+        if view.cadence is None:
             continue
         state = online.state(f"{view.model}.{view.name}")
         stored = () if state is None else state.definitions
@@ -37,10 +37,10 @@ def missing_online(spec: ModelSpec, as_of: datetime, online: OnlineStore) -> lis
             problems.append(
                 f"the online store lacks {', '.join(lacking)} of the view {view.name}: {do}"
             )
-        elif state is not None and as_of - state.as_of > view.refresh.lifetime:
+        elif state is not None and as_of - state.as_of > view.cadence.lifetime:
             problems.append(
                 f"what the online store has of the view {view.name} is as of "
                 f"{instant_text(state.as_of)}, older than its ttl of "
-                f"{duration_text(view.refresh.lifetime)}: {do}, and find out why that stopped"
+                f"{duration_text(view.cadence.lifetime)}: {do}, and find out why that stopped"
             )
     return problems

@@ -99,13 +99,13 @@ def _known_by(
 def _view_age(view: FeatureView, state: ViewState, as_of: datetime) -> ViewAge:
     from pipelines.gates.availability.feature_availability import ViewAge
 
-    if view.refresh is None:
+    if view.cadence is None:
         raise ValueError("the view is not materialized")
     return ViewAge(
         model=view.model,
         view=view.name,
         age_s=max((as_of - state.as_of).total_seconds(), 0.0),
-        lifetime_s=view.refresh.lifetime.total_seconds(),
+        lifetime_s=view.cadence.lifetime.total_seconds(),
         features=tuple(feature.name for feature in view.features),
     )
 

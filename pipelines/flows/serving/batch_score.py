@@ -31,7 +31,7 @@ from pipelines.data.canonical import ARROW_TYPES, stored_types
 from pipelines.data.events import Progress, stream_prefix
 from pipelines.data.objects import ObjectStore, StoredObject
 from pipelines.data.reader import EventReader
-from pipelines.features.online.refresh import last_refresh
+from pipelines.features.online.cadence import last_materialization
 from pipelines.features.online.store import OnlineStore, ViewState
 from pipelines.flows.serving.publish import PublishCollaborators, publish_plan
 from pipelines.predictions.entity import entity_values
@@ -41,8 +41,8 @@ from pipelines.serving.service import Deployed
 from pipelines.spec.combine import combined_spec
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import LOG, Arm, prediction_log
-from pipelines.spec.refresh import Serving
 from pipelines.spec.scores import SCORES, grid_of, score_stream, validity
+from pipelines.spec.serving import Serving
 from pipelines.spec.views import feature_views
 
 
@@ -206,14 +206,14 @@ def _deployed(plan: ServingPlan) -> Deployed:
 
     def loaded(serving: Any) -> LoadedVersion:
         version = load_for_serving(serving)
-        return replace(version, spec=_refreshed(version.spec))
+        return replace(version, spec=_with_serving(version.spec))
 
     challenger = loaded(plan.challenger) if plan.challenger else None
     return Deployed(plan=plan, champion=loaded(plan.champion), challenger=challenger)
 
 
-def _refreshed(spec: ModelSpec) -> ModelSpec:
-    """The declaration; if it does not declare a refresh, features are as of each point."""
+def _with_serving(spec: ModelSpec) -> ModelSpec:
+    """The declaration; without a declared cadence, features are as of each point."""
     if spec.serving is not None:
         return spec
     grid = grid_of(spec)
@@ -229,12 +229,12 @@ def _fill(
     from pipelines.features.online.views import view_definitions
 
     for view in feature_views(spec):
-        if view.refresh is None:
+        if view.cadence is None:
             raise ValueError("the view is not materialized")
         progress(f"{spec.name}.{view.name}")
         state = ViewState(
             f"{spec.name}.{view.name}",
-            last_refresh(at - view.refresh.delay, view.refresh),
+            last_materialization(at - view.cadence.delay, view.cadence),
             at,
             tuple(view_definitions(spec, view)),
         )

@@ -130,8 +130,8 @@ def _window_features(spec: FrameSpec) -> list[WindowFeature]:
 
 def _reach(spec: FrameSpec, feature: WindowFeature) -> timedelta:
     """Return how far before its point a feature may read events."""
-    refresh = spec.refresh_of(feature)
-    stale = refresh.every + refresh.delay if refresh else timedelta(0)
+    cadence = spec.cadence_of(feature)
+    stale = cadence.every + cadence.delay if cadence else timedelta(0)
     return feature.window + feature.lag + stale
 
 

@@ -15,7 +15,7 @@ from pipelines.core.arrays import Integers
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding, Interval, Measurement, Verdict, make_finding
 from pipelines.core.records import Record
-from pipelines.features.online.refresh import served_at
+from pipelines.features.online.cadence import served_at
 from pipelines.gates.availability.parity_cause import (
     ComparedValues,
     FeatureAtOffsets,
@@ -32,7 +32,7 @@ from pipelines.predictions.entity import entity_values
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import GridPoints
-from pipelines.spec.views import refresh_of
+from pipelines.spec.views import cadence_of
 from pipelines.stats.proportion import wilson_interval
 from pipelines.training.row_sets import row_ids
 from pipelines.training.split import decision_times
@@ -304,9 +304,9 @@ def _rhythm(spec: ModelSpec, name: str, points: pd.DataFrame) -> tuple[Integers,
     """
     at = decision_times(points).to_numpy("datetime64[us]").astype(np.int64)
     feature = next(one for one in spec.features if one.name == name)
-    refresh = refresh_of(spec, feature) if isinstance(feature, WindowFeature) else None
-    if refresh is not None:
-        return np.asarray(served_at(at, refresh), np.int64), refresh.every
+    cadence = cadence_of(spec, feature) if isinstance(feature, WindowFeature) else None
+    if cadence is not None:
+        return np.asarray(served_at(at, cadence), np.int64), cadence.every
     return at, spec.points.every if isinstance(spec.points, GridPoints) else DAY
 
 

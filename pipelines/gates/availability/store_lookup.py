@@ -12,8 +12,8 @@ import pandas as pd
 
 from pipelines.core.errors import SpecError
 from pipelines.core.time import MICROSECOND, epoch_us
+from pipelines.features.online.cadence import served_at
 from pipelines.features.online.lookup import look_up, served_value
-from pipelines.features.online.refresh import served_at
 from pipelines.features.online.store import OnlineStore, ViewState
 from pipelines.features.online.views import view_rows
 from pipelines.gates.availability.parity_cause import ComparedValues, LikelyCause, likely_cause
@@ -107,11 +107,11 @@ def is_present(feature: Feature, value: Any) -> bool:
 def _instant(view: FeatureView, state: ViewState | None, as_of: datetime) -> datetime:
     if state is not None:
         return min(state.as_of, as_of)
-    if view.refresh is None:
+    if view.cadence is None:
         raise SpecError(
             "a view that is never stored cannot be looked up", where=f"{view.model}.{view.name}"
         )
-    return as_of - (epoch_us(as_of) - int(served_at(epoch_us(as_of), view.refresh))) * MICROSECOND
+    return as_of - (epoch_us(as_of) - int(served_at(epoch_us(as_of), view.cadence))) * MICROSECOND
 
 
 def _tuples(rows: pd.DataFrame, columns: list[str]) -> list[Entity]:

@@ -119,7 +119,7 @@ class Production:
         return ModelSpec.model_validate(changed)
 
     def materialize(self, at: datetime) -> None:
-        """Fill the online store as of the newest refresh."""
+        """Fill the online store as of the newest due instant."""
         materialize("demand", at, self.parts().materialization)
 
     def serve(self, first: datetime, days: int = 7) -> list[tuple[pd.DataFrame, pd.DataFrame]]:

@@ -18,7 +18,7 @@ from pipelines.data.reader import EventReader
 from pipelines.features.online.from_events import EventsOnline
 from pipelines.features.online.lookup import Served, look_up
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.refresh import AT_LOOKUP
+from pipelines.spec.serving import AT_LOOKUP
 from tests.support.pharmacy import declaration, sold
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)

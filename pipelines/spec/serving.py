@@ -10,7 +10,7 @@ from pipelines.core.names import ViewName
 from pipelines.spec.fields import Declaration, Duration, Span
 
 
-class Refresh(Declaration):
+class Cadence(Declaration):
     """When the online store is filled, and how long its values are served.
 
     The store is filled as of ``offset + k * every``, counted from midnight UTC (from Monday
@@ -34,19 +34,19 @@ class Refresh(Declaration):
         return 2 * self.every + self.delay if self.ttl is None else self.ttl
 
     @model_validator(mode="after")
-    def _lengths(self) -> Refresh:
+    def _lengths(self) -> Cadence:
         if self.lifetime < self.every + self.delay:
             raise ValueError("ttl must be at least every + delay, else values expire too early")
         return self
 
 
-class Serving(Refresh):
-    """The refresh of a model's feature views; views listed by name have their own."""
+class Serving(Cadence):
+    """The cadence of a model's feature views; views listed by name have their own."""
 
-    views: dict[ViewName, Refresh] = {}
+    views: dict[ViewName, Cadence] = {}
 
-    def of(self, view: str) -> Refresh:
-        """The refresh of a feature view."""
+    def of(self, view: str) -> Cadence:
+        """The cadence of a feature view."""
         return self.views.get(view, self)
 
 
