@@ -58,6 +58,8 @@ class CalendarFeature(_Feature):
 class WindowFeature(_Feature):
     """An aggregate by keys over the events of ``[end - window, end)`` known at the point.
 
+    Without keys it is over the events of all entities, and the same for all points of an instant.
+
     ``end`` is the point, or ``lag`` before it. ``time_since`` is in days from the last event to
     ``end``. ``std`` is the sample standard deviation, missing for fewer than two values.
     ``quantile`` and ``median`` interpolate linearly. Without events, ``count`` and ``distinct`` are
@@ -66,7 +68,7 @@ class WindowFeature(_Feature):
 
     kind: Literal["window"]
     stream: Name
-    by: Keys = Field(min_length=1, description="keys or attributes of the point")
+    by: Keys = Field(description="keys or attributes of the point; [] for all events of the stream")
     aggregate: WindowAggregate
     column: Column | None = None
     quantile: float | None = Field(default=None, gt=0, lt=1, description="quantile only")
@@ -84,7 +86,8 @@ class WindowFeature(_Feature):
     @property
     def view(self) -> str:
         """The name of its feature view: one for each stream and entity."""
-        return f"{self.stream}_by_{'_'.join(self.by)}".lower()
+        entity = f"by_{'_'.join(self.by)}" if self.by else "overall"
+        return f"{self.stream}_{entity}".lower()
 
     @property
     def in_words(self) -> str:

@@ -113,7 +113,7 @@ def windows() -> st.SearchStrategy[Row]:
         },
         st.sampled_from(sorted(columns)).flatmap(lambda kind: st.sampled_from(choices[kind])),
         st.sampled_from(["sales", "visits"]),
-        st.sampled_from([["shop"], ["shop", "item"]]),
+        st.sampled_from([["shop"], ["shop", "item"], []]),
         st.sampled_from(["1d", "2d", "36h", "5h", "1s"]),
         st.sampled_from(wheres),
         st.sampled_from(["0d", "0d", "0d", "1d", "5h", "1s"]),
@@ -136,7 +136,8 @@ def servings(views: list[str]) -> st.SearchStrategy[Row]:
 
 
 def view_of(feature: Row) -> str:
-    return f"{feature['stream']}_by_{'_'.join(feature['by'])}"
+    entity = f"by_{'_'.join(feature['by'])}" if feature["by"] else "overall"
+    return f"{feature['stream']}_{entity}"
 
 
 def expressions(features: list[Row]) -> st.SearchStrategy[Row]:

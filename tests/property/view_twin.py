@@ -117,9 +117,8 @@ def new_stores(folder: Path, redis_server: str) -> AllAtOnce:
 @st.composite
 def one_view(draw: st.DrawFn) -> ModelSpec:
     """A declaration whose windows make one view, and points that ask for it at any time."""
-    by, chosen = ["shop", "item"], draw(st.lists(windows(), min_size=2, max_size=5))
-    if draw(st.booleans()):
-        by = ["shop"]
+    chosen = draw(st.lists(windows(), min_size=2, max_size=5))
+    by = draw(st.sampled_from([["shop", "item"], ["shop"], []]))
     features = [
         window | {"stream": "visits", "by": by, "name": f"window_{number}"}
         for number, window in enumerate(chosen)

@@ -43,6 +43,7 @@ from pipelines.features.engine.pre_aggregation import (
 from pipelines.features.engine.time_grid import DAY
 
 AT, OWNER = ":at", ":owner"
+_ALL = ":all"
 _IS_POINT, _BUCKET, _END, _ISLAND, _BEFORE = ":is_point", ":bucket", ":end", ":island", ":before"
 
 
@@ -61,12 +62,17 @@ def cover(
             frame of many columns stays one chain of joins and is not built twice.
         source: cells (and events, for distinct values) with ``by`` and the aggregates' parts, on a
             grid that contains every point and of whose size every reach is a multiple.
-        by: key columns. A row with a missing key matches no entity.
+        by: key columns. A row with a missing key matches no entity. Without key columns every point
+            matches every row.
         asks: the aggregates to compute.
 
     Returns:
         ``points`` with a column for each aggregate and the same rows.
     """
+    if not by:  # all rows have one key in common: a constant
+        one = {_ALL: ibis.literal(1, "int64")}
+        whole = PreAggregated(source.cells.mutate(**one), source.events.mutate(**one))
+        return cover(points.mutate(**one), bare.mutate(**one), whole, [_ALL], asks).drop(_ALL)
     # Sorting and hashing keys is most of the work, so each combination of keys becomes a number.
     # Number them in sorted order, because a plan may evaluate the numbering twice.
     keys = bare.select(*by).filter([_[key].notnull() for key in by]).distinct()

@@ -61,7 +61,7 @@ def fill(
     keys, written, taken = len(view.entity), itertools.count(), itertools.count()
     with ExitStack() as stack:
         gone: ibis.Table | None = None
-        if replaces is None or whole:
+        if replaces is None or whole or not view.entity:  # without an entity there is one row
             rows = view_rows(spec, view, streams, state.as_of)
         else:
             changes = stack.enter_context(

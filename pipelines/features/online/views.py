@@ -30,6 +30,8 @@ from pipelines.spec.frame import FrameSpec
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import FeatureView, definition_of
 
+_ENTITY = ":entity"
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -86,7 +88,7 @@ def changed_rows(
 
     Arguments:
         spec: the declaration.
-        view: one of its views.
+        view: one of its views, with an entity of one column at least.
         streams: canonical tables; only the view's is read.
         before: instant of the existing rows.
         as_of: instant of the new rows; not before ``before``.
@@ -113,7 +115,7 @@ def changed_rows(
             there = _entities(spec, view, uses, events, as_of)
             yield Changes(
                 rows=_rows(spec, view, uses, events, as_of),
-                gone=touched.anti_join(there, list(view.entity)),
+                gone=touched.anti_join(there, list(view.entity)).select(*view.entity),
             )
 
 
@@ -179,10 +181,13 @@ def _entities(
 
 
 def _named(events: Sequence[ibis.Table], view: FeatureView) -> ibis.Table:
-    """The distinct entities of events; rows with a missing key are left out."""
-    keys = [table.select(*view.entity) for table in events]
+    """The distinct entities of events; rows with a missing key are left out.
+
+    A constant column makes the entity of a whole stream, which has no columns, a row as well.
+    """
+    keys = [table.select(*view.entity, **{_ENTITY: ibis.literal(1)}) for table in events]
     every = ibis.union(*keys) if len(keys) > 1 else keys[0]
-    return every.filter([_[key].notnull() for key in view.entity]).distinct()
+    return every.filter([_[_ENTITY] == 1, *(_[key].notnull() for key in view.entity)]).distinct()
 
 
 def _reaches(use: AggregateRequest) -> list[timedelta]:

@@ -118,7 +118,8 @@ def _recent_points(run: Run, tables: Mapping[str, ibis.Table]) -> pd.DataFrame:
     from pipelines.gates.availability.store_lookup import POINTS
 
     spec, plan, gate = run.spec, run.plan, run.spec.gates.availability
-    columns = list(dict.fromkeys(c for view in feature_views(spec) for c in view.entity))
+    read = dict.fromkeys(c for view in feature_views(spec) for c in view.entity)
+    columns = list(read or spec.points.keys)
     if isinstance(spec.points, EventPoints):
         known = {spec.points.stream: as_known(tables[spec.points.stream], plan.as_of)}
         events = decision_points(spec.frame, known, {}, plan.as_of)
@@ -221,11 +222,12 @@ def _masked(
     import numpy as np
 
     from pipelines.gates.availability.feature_availability import AvailabilityStatus
+    from pipelines.gates.availability.store_lookup import entities_of
 
     if each.kind is not AvailabilityStatus.ONLINE:
         return np.ones(len(rows), dtype=bool)
     by, in_store = list(looked.feature.by), each.online / each.offline if each.offline else 1.0
     if set(by) <= set(rows.columns) and in_store <= each.share:
-        keys = rows[by].itertuples(index=False, name=None)
+        keys = entities_of(rows, by)
         return np.array([key in looked.absent_entities for key in keys], dtype=bool)
     return np.random.default_rng(MASK_SEED).random(len(rows)) >= each.share

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -80,13 +80,13 @@ def look_up_view(
     """
     state = store.state(f"{view.model}.{view.name}")
     entity = list(view.entity)
-    requested = points.groupby(entity, dropna=False, sort=True)[POINTS].sum().reset_index()
-    records = [dict(zip(entity, key, strict=True)) for key in _tuples(requested, entity)]
+    requested = _counted(points, entity)
+    records = [dict(zip(entity, key, strict=True)) for key in entities_of(requested, entity)]
     served = look_up(spec, store, records, as_of).values
     at = _instant(view, state, as_of)
     there = view_rows(spec, view, {view.stream: streams[view.stream]}, at).to_pandas()
-    place = {key: row for row, key in enumerate(_tuples(there, entity))}
-    rows = [place.get(key) for key in _tuples(requested, entity)]
+    place = {key: row for row, key in enumerate(entities_of(there, entity))}
+    rows = [place.get(key) for key in entities_of(requested, entity)]
     found = []
     for feature in view.features:
         column = there[definition_of(spec, feature)].tolist()
@@ -114,8 +114,18 @@ def _instant(view: FeatureView, state: ViewState | None, as_of: datetime) -> dat
     return as_of - (epoch_us(as_of) - int(served_at(epoch_us(as_of), view.cadence))) * MICROSECOND
 
 
-def _tuples(rows: pd.DataFrame, columns: list[str]) -> list[Entity]:
-    return list(rows[columns].itertuples(index=False, name=None))
+def _counted(points: pd.DataFrame, entity: list[str]) -> pd.DataFrame:
+    """The distinct entities with the number of points of each."""
+    if not entity:
+        return pd.DataFrame({POINTS: [points[POINTS].sum()]})
+    return points.groupby(entity, dropna=False, sort=True)[POINTS].sum().reset_index()
+
+
+def entities_of(rows: pd.DataFrame, columns: Sequence[str]) -> list[Entity]:
+    """The values of some columns of each row; without columns, one empty tuple for each row."""
+    if not columns:
+        return [()] * len(rows)
+    return list(rows[list(columns)].itertuples(index=False, name=None))
 
 
 def _compare(
@@ -141,7 +151,7 @@ def _compare(
         computed_at=np.zeros(len(both), np.int64),
         step=timedelta(days=1),
     )
-    keys = _tuples(requested, list(feature.by))
+    keys = entities_of(requested, list(feature.by))
     return FeatureLookup(
         feature=feature,
         offline=int(weight[offline].sum()),

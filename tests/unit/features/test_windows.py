@@ -16,8 +16,11 @@ from tests.support.feature_frame import at, declare, window
 Frame = Callable[..., list[dict[str, Any]]]
 
 
-def by_day(rows: list[dict[str, Any]], name: str = "it") -> dict[int, Any]:
-    return {(row["decision_time"] - at(0)) // timedelta(days=1): row[name] for row in rows}
+def by_day(rows: list[dict[str, Any]], name: str | tuple[str, ...] = "it") -> dict[int, Any]:
+    def of(row: dict[str, Any]) -> Any:
+        return row[name] if isinstance(name, str) else tuple(row[each] for each in name)
+
+    return {(row["decision_time"] - at(0)) // timedelta(days=1): of(row) for row in rows}
 
 
 @pytest.mark.parametrize(
@@ -189,3 +192,29 @@ def test_calendar_is_read_on_the_clock_of_its_zone(frame_of: Frame) -> None:
     ]
     [row] = frame_of(declare(features=parts), [{"t": -1, "amount": 1.0}], 0)
     assert [row[part["name"]] for part in parts] == [16, 6, 4, 1, 4]
+
+
+def test_window_without_keys_is_over_the_events_of_all_entities(frame_of: Frame) -> None:
+    spec = declare(
+        features=[
+            window("sum", "amount", "2d", by=[]),
+            window("distinct", "shop", "2d", by=[], name="shops"),
+            window("last", "kind", "2d", by=[], name="kind"),
+            window("max", "amount", "2d", by=[], lag="1d", name="before"),
+            window("sum", "amount", "2d", name="own"),
+        ]
+    )
+    rows = [
+        {"t": -100, "amount": 0.0},
+        {"t": 1, "amount": 3.0, "kind": "x"},
+        {"t": 2, "amount": 4.0, "kind": "y", "shop": "b"},
+        {"t": 30, "amount": 9.0, "shop": None},  # of no entity, but of the stream
+    ]
+    found = frame_of(spec, rows, as_of=48)
+    columns = ("it", "shops", "kind", "before", "own")
+    shops = {
+        shop: by_day([row for row in found if row["shop"] == shop], columns) for shop in ("a", "b")
+    }
+    assert shops["a"][1] == (7.0, 2, "y", None, 3.0)
+    assert shops["b"][1] == (7.0, 2, "y", None, 4.0)
+    assert shops["b"][2] == (16.0, 2, "y", 4.0, 4.0)

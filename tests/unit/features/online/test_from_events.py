@@ -88,6 +88,16 @@ def test_values_are_as_of_the_lookup(tmp_path: Path) -> None:
     assert set(served.freshness.values()) == {0.0}
 
 
+def test_a_window_over_all_entities_reads_the_events_of_all(tmp_path: Path) -> None:
+    spec = spec_of(
+        sold(3), window("total", "sum", by=[]), window("sales", "count", column=None, by=[])
+    )
+    sales = [sale(4.0, 2), sale(8.0, 1, pharmacy="q"), sale(16.0, 1, pharmacy="r", known=2)]
+    write(tmp_path / "store", spec, *sales)
+    served = looked_up(spec, tmp_path, "p", "nowhere")
+    assert served.values == {"sold": [4.0, None], "total": [12.0, 12.0], "sales": [2, 2]}
+
+
 def test_no_manifest_is_written_for_a_request(tmp_path: Path) -> None:
     spec = spec_of(sold(3))
     write(tmp_path / "store", spec, sale(4.0, 2))
