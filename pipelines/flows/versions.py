@@ -99,7 +99,9 @@ class VersionReader:
 
 
 def score_version(version: ModelVersion, spec: ModelSpec, rows: pd.DataFrame) -> Scored:
-    """A version's predictions for the rows of a frame that another declaration shares with it.
+    """Predictions of a version's twin for the rows of a frame that another declaration shares.
+
+    Versions are compared by their twins, on rows that neither of them was trained on.
 
     Arguments:
         version: the version to score, usually the champion.
@@ -112,4 +114,4 @@ def score_version(version: ModelVersion, spec: ModelSpec, rows: pd.DataFrame) ->
     own = rows.drop(columns=[name for name in renamed.values() if name in rows.columns])
     keys = {name: rows[name] for name in spec.points.keys if name not in own.columns}
     frame = own.rename(columns=renamed).assign(**keys)
-    return score(version.load_pipeline(), version.spec, frame)
+    return score(version.load_twin(), version.spec, frame)

@@ -35,6 +35,7 @@ FEATURES = "features.json"
 AUDIT = "audit.json"
 AVAILABILITY = "availability.json"
 PLOTS = "plots"
+TWIN = "twin"
 
 
 class SavedFeature(Record):
@@ -74,7 +75,7 @@ class ModelVersion:
         folder: its directory on this machine.
         spec: the declaration that it was trained with.
         envelope: the suite generated from its training window.
-        plan: its training and recent windows.
+        plan: its training spans and recent window.
         features: by name; empty for a version that saved none.
     """
 
@@ -87,8 +88,15 @@ class ModelVersion:
     features: Mapping[str, SavedFeature]
 
     def load_pipeline(self) -> Pipeline:
-        """The fitted pipeline."""
+        """The fitted pipeline that serves."""
         return load_pipeline(self.folder)
+
+    def load_twin(self) -> Pipeline:
+        """The fitted pipeline that is judged: it never saw the version's recent window.
+
+        It is the pipeline that serves if the version was not refitted.
+        """
+        return load_pipeline(evidence_path(self.folder, TWIN) if self.plan.refit else self.folder)
 
 
 def read_version(folder: Path, model: str, number: str) -> ModelVersion:
@@ -168,7 +176,7 @@ def record_bytes(name: str, record: Record) -> bytes:
 
 
 def evidence_path(folder: Path, name: str) -> Path:
-    """Where a document of a version's evidence is."""
+    """Where a document or folder of a version's evidence is."""
     return folder / EVIDENCE / name
 
 

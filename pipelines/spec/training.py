@@ -37,7 +37,11 @@ class Split(Declaration):
 
     train: Duration = Field(description="length of the training span")
     recent: Duration = Field(default=timedelta(days=28), description="length of the recent window")
-
+    refit: bool = Field(
+        default=False,
+        description="judge a twin that never saw the recent window, and serve the same recipe "
+        "refitted on all matured points; false: the judged model serves",
+    )
     exclude: tuple[Exclusion, ...] = ()
 
     @model_validator(mode="after")

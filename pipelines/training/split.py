@@ -1,20 +1,26 @@
-"""The training span and the recent window of a run. Durations only, no rows.
+"""The training spans and the recent window of a run. Durations only, no rows.
 
 With ``maturity`` = the label's horizon + delay and T = as-of, from left to right:
 
-    training                       gap                recent window       not yet matured
-    [recent.start - maturity       [recent.start      [T - maturity       [T - maturity, T)
-       - train, .. - maturity)       - maturity, ..)     - recent, ..)
+    training of the twin           gap                recent window       not yet matured
+    [.., S - maturity)             [S - maturity,     [T - maturity       [T - maturity, T)
+                                      recent.start)      - recent, ..)
+              training of the refit, as long
+              [.., T - maturity)
 
 A point's label is matured when decision time + maturity <= as-of, so every point of the recent
 window is; the point at exactly T - maturity belongs to the window that comes after this one.
-The gap keeps each training label, delay included, in front of the recent window's first instant:
-the candidate could have been trained by then.
+The gap keeps each training label of the twin, delay included, in front of the recent window's first
+instant: the twin could have been trained by then.
+
+S is the last instant a whole number of weeks before T that leaves the recent window out. So the
+twin of a weekly run is the refit of an earlier one. Without refits, S is the window's first
+instant.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pipelines.core.records import Instant, Record
@@ -28,38 +34,66 @@ if TYPE_CHECKING:
     from pipelines.core.arrays import Mask
 
 
+WEEK = timedelta(days=7)
+
+
 class SplitPlan(Record):
-    """Windows of decision times for one run, and how long labels take."""
+    """Windows of decision times for one run, and how long labels take.
+
+    ``train`` is the training span of the twin, the model that is judged. ``refit`` is that of the
+    model that serves; ``None`` where the twin itself serves.
+    """
 
     as_of: Instant
     maturity: Duration
     train: Window
     recent: Window
+    refit: Window | None = None
 
     @property
     def trained_until(self) -> datetime:
-        """The instant before which all training labels end."""
+        """The instant before which all training labels of the twin end."""
         return self.train.end + self.maturity
+
+    @property
+    def refit_until(self) -> datetime:
+        """The instant before which all training labels of the serving model end."""
+        return (self.refit or self.train).end + self.maturity
 
 
 def split_plan(spec: ModelSpec, as_of: datetime) -> SplitPlan:
-    """The training span and the recent window of a run as of ``as_of``.
+    """The training spans and the recent window of a run as of ``as_of``.
 
     Raises:
         TimeError: when ``as_of`` is naive.
     """
     matured = Window(as_of, as_of).end - spec.maturity
     recent = Window(matured - spec.split.recent, matured)
-    end = recent.start - spec.maturity
-    train = Window(end - spec.split.train, end)
-    return SplitPlan(as_of=as_of, maturity=spec.maturity, train=train, recent=recent)
+    end = matured - twin_lag(spec)
+    return SplitPlan(
+        as_of=as_of,
+        maturity=spec.maturity,
+        train=Window(end - spec.split.train, end),
+        recent=recent,
+        refit=Window(matured - spec.split.train, matured) if spec.split.refit else None,
+    )
+
+
+def twin_lag(spec: ModelSpec) -> timedelta:
+    """How much earlier the twin's training ends than all matured points.
+
+    It covers the recent window and the labels that reach into it. With refits it is a whole number
+    of weeks, so the twin as of T is the refit as of T minus this duration.
+    """
+    shortest = spec.split.recent + spec.maturity
+    return -(-shortest // WEEK) * WEEK if spec.split.refit else shortest
 
 
 def comparison_window(plan: SplitPlan, champion: SplitPlan) -> Window:
-    """The part of the recent window that overlaps neither model's training labels.
+    """The part of the recent window that overlaps neither twin's training labels.
 
-    It is the whole window unless the champion was trained later than the candidate; it is empty
-    when the champion was trained on all of it, and then no comparison is possible.
+    It is the whole window unless the champion's twin was trained later than the candidate's; it is
+    empty when that twin was trained on all of it, and then no comparison is possible.
     """
     start = max(plan.recent.start, champion.trained_until)
     return Window(min(start, plan.recent.end), plan.recent.end)

@@ -12,7 +12,7 @@ from pipelines.core.time import Window
 from pipelines.spec.load import load_model
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.training import Split
-from pipelines.training.split import SplitPlan, comparison_window, split_plan
+from pipelines.training.split import SplitPlan, comparison_window, split_plan, twin_lag
 
 DEMAND = load_model(Path(__file__).parents[2] / "models" / "demand.yaml")
 INSTANT = st.integers(0, 10 * 365 * 86400).map(
@@ -25,7 +25,7 @@ SPAN = st.integers(86400, 400 * 86400).map(lambda seconds: timedelta(seconds=sec
 @st.composite
 def specs(draw: st.DrawFn) -> ModelSpec:
     label = DEMAND.label.model_copy(update={"horizon": draw(SECONDS), "delay": draw(SECONDS)})
-    split = Split(train=draw(SPAN), recent=draw(SPAN))
+    split = Split(train=draw(SPAN), recent=draw(SPAN), refit=draw(st.booleans()))
     return DEMAND.model_copy(update={"label": label, "split": split})
 
 
@@ -48,6 +48,18 @@ def test_every_point_of_the_recent_window_is_matured(spec, as_of):
     plan = split_plan(spec, as_of)
     assert plan.recent.duration == spec.split.recent
     assert plan.recent.end + spec.maturity == as_of
+    assert plan.refit is None or plan.refit.end == plan.recent.end
+
+
+@given(specs(), INSTANT)
+def test_the_twin_is_the_refit_of_an_earlier_run_on_the_weekly_grid(spec, as_of):
+    plan, lag = split_plan(spec, as_of), twin_lag(spec)
+    assert timedelta(0) <= plan.recent.start - plan.trained_until < timedelta(days=7)
+    if spec.split.refit:
+        assert lag % timedelta(days=7) == timedelta(0)
+        assert split_plan(spec, as_of - lag).refit == plan.train
+    else:
+        assert plan.trained_until == plan.recent.start
 
 
 @given(specs(), specs(), INSTANT, INSTANT)

@@ -9,7 +9,13 @@ import pytest
 
 from pipelines.core.errors import TimeError
 from pipelines.core.time import Window, parse_instant
-from pipelines.training.split import SplitPlan, comparison_window, inside, split_plan
+from pipelines.training.split import (
+    SplitPlan,
+    comparison_window,
+    inside,
+    split_plan,
+    twin_lag,
+)
 
 
 def day(text: str):
@@ -23,16 +29,43 @@ def window(start: str, end: str) -> Window:
 @pytest.fixture
 def short(regression):
     """Horizon 2 days + delay 1 day = 3 days; 5 days of training, 4 recent days."""
-    return regression(split={"train": "5d", "recent": "4d"})
+    return regression(split={"train": "5d", "recent": "4d", "refit": True})
 
 
-def test_windows_of_a_short_month(short):
+@pytest.mark.parametrize("refit", [True, False])
+def test_windows_of_a_short_month(regression, refit):
     """As of the 20th: labels of the 17th are complete at the 20th, so the window ends there."""
+    short = regression(split={"train": "5d", "recent": "4d", "refit": refit})
     plan = split_plan(short, day("2026-01-20"))
     assert plan.maturity == timedelta(days=3)
     assert plan.recent == window("2026-01-13", "2026-01-17")
     assert plan.train == window("2026-01-05", "2026-01-10")
     assert plan.trained_until == plan.recent.start
+    assert plan.refit == (window("2026-01-12", "2026-01-17") if refit else None)
+    assert plan.refit_until == (day("2026-01-20") if refit else plan.trained_until)
+
+
+def test_the_twin_is_the_refit_of_a_whole_number_of_weeks_ago(regression):
+    """Recent window and maturity last 9 days, so the twin is the refit of two weeks before."""
+    spec = regression(split={"train": "5d", "recent": "6d", "refit": True})
+    plan, earlier = split_plan(spec, day("2026-01-20")), split_plan(spec, day("2026-01-06"))
+    assert twin_lag(spec) == timedelta(days=14)
+    assert plan.train == earlier.refit
+    assert plan.trained_until == earlier.as_of
+
+
+def test_without_a_refit_the_training_ends_as_late_as_the_recent_window_allows(regression):
+    spec = regression(split={"train": "5d", "recent": "6d", "refit": False})
+    plan = split_plan(spec, day("2026-01-20"))
+    assert plan.trained_until == plan.recent.start == day("2026-01-11")
+
+
+def test_a_plan_that_was_stored_without_a_refit_has_none(short):
+    stored = split_plan(short, day("2026-01-20")).as_json()
+    del stored["refit"]
+    plan = SplitPlan.from_stored(stored)
+    assert plan.refit is None
+    assert plan.refit_until == plan.trained_until
 
 
 def test_a_daily_grid_has_one_point_for_each_day_of_the_windows(short):
