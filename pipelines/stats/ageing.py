@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
+from bisect import insort
 
 import numpy as np
 from pydantic import Field
@@ -123,10 +125,12 @@ def betting_evidence(slopes: Floats) -> Floats:
     logs = np.zeros(len(WAGERS))
     wealth = np.ones(len(slopes))
     wagers = np.array(WAGERS)
-    for week in range(FIRST_BET, len(slopes)):
-        scale = float(np.median(np.abs(slopes[:week])))
-        value = float(slopes[week])
-        bet = np.clip(value / scale, -1, 1) if scale else np.sign(value)
-        logs = logs + np.log1p(wagers * bet)
-        wealth[week] = np.exp(np.minimum(logs, 700.0)).mean()
+    sizes: list[float] = []
+    for week, value in enumerate(map(float, slopes)):
+        if week >= FIRST_BET:
+            scale = statistics.median(sizes)
+            bet = min(1.0, max(-1.0, value / scale)) if scale else float(np.sign(value))
+            logs = logs + np.log1p(wagers * bet)
+            wealth[week] = np.exp(np.minimum(logs, 700.0)).mean()
+        insort(sizes, abs(value))
     return wealth

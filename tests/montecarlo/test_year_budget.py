@@ -7,7 +7,6 @@ import pytest
 
 from pipelines.core.findings import Verdict
 from pipelines.gates.recent_window.findings import primary
-from tests.montecarlo.refresh_drift import GATES, creep, declared
 from tests.montecarlo.slices import blamed
 from tests.montecarlo.worlds import (
     REPLICATIONS,
@@ -70,19 +69,3 @@ def test_slices_at_the_limit_of_what_is_tolerated_are_rarely_blamed():
 def test_a_harmed_slice_is_found():
     found = blamed(SMALL_ENTITIES, REPLICATIONS // 6, 7, harmed=1.2)[:, 1].mean()
     assert found >= lower(0.9, REPLICATIONS // 6), f"a harm of 1.2 was found in {found:.3f}"
-
-
-def test_refreshes_creep_down_without_an_anchor_and_not_with_one():
-    """Expected: an independent simulation before this code, 20,000 years: 0.997 and 0.059."""
-    model, many = declared(0.05, 1.0, 1.0), max(40, REPLICATIONS // 6)
-    free = creep(GATES[1], model, 0.2, many, 8)
-    held = creep(GATES[2], model, 0.2, many, 8)
-    assert free.worse.mean() >= lower(0.997, many)
-    assert held.worse.mean() <= upper(0.059, many)
-    assert free.promotions == pytest.approx(50.9, abs=0.5)
-
-
-def test_the_refresh_lane_does_not_end_a_year_materially_worse():
-    model, many = declared(0.05 / 60, 0.5, 1.0), max(40, REPLICATIONS // 6)
-    ended = creep(GATES[4], model, 0.1, many, 9)
-    assert ended.worse.mean() <= upper(0.05, many)

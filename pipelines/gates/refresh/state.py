@@ -127,17 +127,22 @@ def replaced_accounts(case: RefreshCase, watch: timedelta) -> tuple[ReplacedAcco
     }
     replaced.pop(case.champion.as_of, None)
     usual = float(np.mean([week.points for week in weeks])) if weeks else 1.0
+    served = [(week, week.window.start) for week in weeks]
+    serving = {
+        start: [period for period in periods if period.since <= start][-1]
+        for _, start in served
+        if start >= periods[0].since
+    }
     accounts = []
     for version, since in replaced.values():
         begin = max((since, *case.stops))
         lost, counted = 0.0, 0
-        for week in weeks:
-            start = week.window.start
+        for week, start in served:
             if start < begin:
                 continue
-            serving = [period for period in periods if period.since <= start][-1]
-            if serving.as_of in week.losses and version.as_of in week.losses:
-                gap = week.losses[serving.as_of] - week.losses[version.as_of]
+            champion = serving[start].as_of
+            if champion in week.losses and version.as_of in week.losses:
+                gap = week.losses[champion] - week.losses[version.as_of]
                 lost += week.points / usual * gap / case.minimum_effect
                 counted += 1
         accounts.append(

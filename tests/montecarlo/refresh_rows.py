@@ -1,0 +1,147 @@
+"""The refreshes' sections of ``docs/proof.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from pipelines.spec.training import RefreshEvidence, RefreshGate
+from pipelines.stats.ageing import betting_evidence, cost_of_age
+from tests.montecarlo.refresh_worlds import (
+    AGEING,
+    EQUAL,
+    NULLS,
+    WANDERING,
+    WEEKS,
+    AgeingWorld,
+    losses,
+)
+from tests.montecarlo.refresh_year import (
+    POINTS,
+    Decide,
+    Lane,
+    Loss,
+    RefreshYear,
+    always,
+    follow,
+    full_record,
+    usual,
+)
+from tests.montecarlo.row import MeanRow, Row
+
+GATE = RefreshGate()
+SEED = 230
+WORLDS = (*NULLS, *WANDERING, *AGEING)
+Rule = Callable[[Loss], Decide]
+
+
+def slopes(world: AgeingWorld, rng: np.random.Generator) -> np.ndarray:
+    """The weekly slopes of one year, as the product records them."""
+    return np.array(full_record(Loss(world, losses(world, rng))).known)
+
+
+def refresh_claims(replications: int) -> Iterator[Row | MeanRow]:
+    """Years in which "refreshing this recipe pays" is claimed though age costs nothing.
+
+    The claim needs evidence of 20 to 1. Its promise needs a slope whose mean is not above zero
+    given the weeks before; that holds where the luck of fits is independent. Where luck wanders
+    over neighbouring fits it does not hold, nothing is promised, and the claim is made in a quarter
+    to a third of the years: newer fits then do happen to be better for many weeks.
+    """
+    for seed, (where, world) in enumerate((*NULLS, *WANDERING)):
+        rng = np.random.default_rng([SEED, seed])
+        wealth = np.array([betting_evidence(slopes(world, rng)) for _ in range(replications)])
+        claimed = int((wealth.max(axis=1) >= 1 / GATE.alpha).sum())
+        wanders = world.neighbours > 0
+        yield Row('"refreshing pays" claimed', where, claimed, replications,
+                  None if wanders else "at most", GATE.alpha)  # fmt: skip
+        for week in () if wanders else (26, WEEKS):
+            martingale = world == EQUAL
+            yield MeanRow(f"mean evidence after {week} weeks", where, wealth[:, week - 2],
+                          "at most" if martingale else None, 1.0)  # fmt: skip
+
+
+def cost_of_age_rows(replications: int) -> Iterator[Row | MeanRow]:
+    """The cost of a week of age after a year, against the cost that was planted."""
+    for age in (0.0, 0.1, 0.25):
+        for where, world in (
+            ("no luck, no noise", AgeingWorld(luck=0.0, noise=0.0, age=age)),
+            ("equal but for age", replace(EQUAL, age=age)),
+            ("luck 1", AgeingWorld(age=age)),
+        ):
+            rng = np.random.default_rng([SEED, 50, int(100 * age)])
+            exact = not world.noise
+            many = 20 if exact else replications
+            points = np.full(WEEKS - 1, float(POINTS))
+            found = [cost_of_age(slopes(world, rng), points) for _ in range(many)]
+            name = f"{where}, a week costs {age:g}"
+            if exact:
+                right = sum(abs(one.estimate - age) < 1e-9 for one in found)
+                yield Row("estimate equals the cost", name, right, many, "at least", 1.0)
+                continue
+            yield MeanRow("mean estimate", name, np.array([one.estimate for one in found]),
+                          "equals", age)  # fmt: skip
+            ends = [one.interval(0.9) for one in found]
+            held = sum((end.low or 0) <= age <= (end.high or 0) for end in ends)
+            yield Row("90 % interval contains the cost", name, held, many)
+
+
+def refresh_years(replications: int) -> Iterator[Row | MeanRow]:
+    """A year of 54 weekly candidates of one recipe, by preset and by two simple policies.
+
+    Losses are in minimum effects. A refresh is worse when the version that it replaced did better
+    in the four weeks that followed, and bad when it did so by more than one minimum effect. The
+    loss is that of what served, minus that of the first version. The stop-loss promises that a
+    version is restored before more is lost against it than the limit, the newest week and the
+    weeks whose labels were missing.
+    """
+    rules: tuple[tuple[str, Rule | RefreshEvidence], ...] = (
+        ("always", lambda _: always),
+        ("usual: metric is better", usual),
+        *((one.value, one) for one in RefreshEvidence),
+    )
+    for seed, (where, world) in enumerate(WORLDS):
+        years: dict[str, list[RefreshYear]] = {name: [] for name, _ in rules}
+        rng = np.random.default_rng([SEED, 100, seed])
+        for _ in range(replications):
+            loss = Loss(world, losses(world, rng))
+            record = full_record(loss)
+            for name, rule in rules:
+                decide = (
+                    Lane(GATE.model_copy(update={"evidence": rule}), loss, record)
+                    if isinstance(rule, RefreshEvidence)
+                    else rule(loss)
+                )
+                years[name].append(follow(loss, decide))
+        for name, _ in rules:
+            yield _year(name, where, years[name])
+        lanes = [year for one in RefreshEvidence for year in years[one.value]]
+        beyond = sum(year.most_known > GATE.stop for year in lanes)
+        yield Row("more lost against a replaced version than the stop-loss allows", where, beyond,
+                  len(lanes), "at most", 0.0, _stopped(lanes))  # fmt: skip
+
+
+def _year(name: str, where: str, years: list[RefreshYear]) -> Row:
+    refreshes, worse, bad = (
+        float(np.mean(counts))
+        for counts in (
+            [len(year.followed) for year in years],
+            [year.worse for year in years],
+            [year.bad for year in years],
+        )
+    )
+    loss = np.array([year.loss for year in years])
+    more = (
+        f" ({refreshes:.1f} refreshes, {worse:.1f} worse, {bad:.1f} bad; loss "
+        f"{loss.mean():+.2f}, 95 % below {np.quantile(loss, 0.95):+.2f})"
+    )
+    some = sum(len(year.followed) > 0 for year in years)
+    return Row(f"year with a refresh, {name}", where, some, len(years), more=more)
+
+
+def _stopped(years: list[RefreshYear]) -> str:
+    stops = np.mean([year.stops for year in years])
+    most = max(year.most_lost for year in years)
+    return f" ({stops:.2f} stops a year, at most {most:.0f} lost with the weeks not yet known)"
