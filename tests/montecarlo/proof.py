@@ -22,9 +22,9 @@ import numpy as np
 from pipelines.core.findings import Verdict
 from pipelines.gates.recent_window.findings import primary
 from pipelines.stats.paired import PairedDifference
-from tests.montecarlo.canary_rows import canaries, canary_years, late_outcomes
-from tests.montecarlo.canary_segments import segments
-from tests.montecarlo.refresh_rows import cost_of_age_rows, refresh_claims, refresh_years
+from tests.montecarlo.canary.rows import canaries, canary_years, late_outcomes
+from tests.montecarlo.canary.segments import segments
+from tests.montecarlo.refresh.rows import cost_of_age_rows, refresh_claims, refresh_years
 from tests.montecarlo.row import MeanRow, Row
 from tests.montecarlo.slices import blamed
 from tests.montecarlo.test_audit_null import stopped_by
@@ -245,7 +245,7 @@ All numbers come from simulated rows with a known truth and the real functions: 
 comparison, the finding, the budget, the policy. Rows share entities (heavy-tailed, some with a
 lasting difference) and days (some dependent); `tests/montecarlo/worlds.py` has the worlds.
 *Default* and *strict* are the two values of `gates.recent_window.strict`. Refreshes are simulated
-as weekly losses of fits (`tests/montecarlo/refresh_worlds.py`), with the real record, state and
+as weekly losses of fits (`tests/montecarlo/refresh/worlds.py`), with the real record, state and
 findings. Rows without a promise show what is not bounded.
 
 Promises of 0.065 at a level of 0.05, and of 0.87 for 90 % intervals, are what four weeks of

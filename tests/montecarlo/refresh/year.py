@@ -20,7 +20,7 @@ from pipelines.gates.refresh.findings import TwinComparison, refresh_findings, r
 from pipelines.gates.refresh.record import RecordedWeek, RefreshRecord, known_weeks
 from pipelines.gates.refresh.state import ChampionPeriod, RefreshCase, RefreshState, refresh_state
 from pipelines.spec.training import RefreshGate
-from tests.montecarlo.refresh_worlds import AFTER, BEFORE, RECENT, WEEKS, AgeingWorld
+from tests.montecarlo.refresh.worlds import AFTER, BEFORE, RECENT, WEEKS, AgeingWorld
 
 FIRST = datetime(2027, 1, 4, tzinfo=UTC)  # a Monday
 WEEK = timedelta(weeks=1)
@@ -204,7 +204,7 @@ def _most_lost(loss: Loss, serving: np.ndarray, stopped: list[int]) -> tuple[flo
     weeks = np.arange(WEEKS)
     served = loss.values[serving + BEFORE, weeks + BEFORE]
     most = known = 0.0
-    for at in np.flatnonzero(np.diff(serving)) + 1:
+    for at in (np.flatnonzero(np.diff(serving)) + 1).tolist():
         before = serving[at - 1]
         again = np.flatnonzero(serving[at:] == before)
         until = min(at + watched, at + int(again[0]) if len(again) else WEEKS)

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipelines.spec.training import RefreshEvidence, RefreshGate
 from pipelines.stats.ageing import betting_evidence, cost_of_age
-from tests.montecarlo.refresh_worlds import (
+from tests.montecarlo.refresh.worlds import (
     AGEING,
     EQUAL,
     NULLS,
@@ -18,7 +18,7 @@ from tests.montecarlo.refresh_worlds import (
     AgeingWorld,
     losses,
 )
-from tests.montecarlo.refresh_year import (
+from tests.montecarlo.refresh.year import (
     POINTS,
     Decide,
     Lane,

@@ -19,8 +19,8 @@ from pipelines.core.arrays import Floats
 from pipelines.gates.canary.harm import HARM_TUNING
 from pipelines.stats.anytime import log_evidence, mixing
 from pipelines.stats.group_sequential import planned_information
-from tests.montecarlo.canary_entities import LEVEL
-from tests.montecarlo.canary_year import (
+from tests.montecarlo.canary.entities import LEVEL
+from tests.montecarlo.canary.year import (
     EQUAL,
     INFORMATION,
     PROMOTE,

@@ -7,8 +7,8 @@ import pytest
 
 from pipelines.spec.training import RefreshEvidence, RefreshGate
 from pipelines.stats.ageing import betting_evidence, cost_of_age
-from tests.montecarlo.refresh_rows import slopes
-from tests.montecarlo.refresh_worlds import (
+from tests.montecarlo.refresh.rows import slopes
+from tests.montecarlo.refresh.worlds import (
     AGEING,
     EQUAL,
     LUCKY,
@@ -17,7 +17,7 @@ from tests.montecarlo.refresh_worlds import (
     AgeingWorld,
     losses,
 )
-from tests.montecarlo.refresh_year import (
+from tests.montecarlo.refresh.year import (
     Lane,
     Loss,
     RefreshYear,

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import norm
 
 from pipelines.gates.canary.verdict import CanaryStep, judge_canary
-from tests.montecarlo.canary_entities import (
+from tests.montecarlo.canary.entities import (
     LEVEL,
     alarms,
     always_covered,
@@ -20,7 +20,7 @@ from tests.montecarlo.canary_entities import (
     outcomes,
     t_test_alarms,
 )
-from tests.montecarlo.canary_year import (
+from tests.montecarlo.canary.year import (
     EQUAL,
     INFORMATION,
     OFFLINE_ERROR,

@@ -7,8 +7,8 @@ import pytest
 
 from pipelines.gates.canary.sums import CanaryEvidence, PeriodSums
 from pipelines.gates.canary.verdict import CanaryStep, judge_canary
-from tests.montecarlo.canary_entities import LEVEL, alarms
-from tests.montecarlo.canary_segments import (
+from tests.montecarlo.canary.entities import LEVEL, alarms
+from tests.montecarlo.canary.segments import (
     GUARDRAIL_ALPHA,
     MARGIN,
     at_the_limit,
@@ -18,7 +18,7 @@ from tests.montecarlo.canary_segments import (
     segmented,
     with_segments,
 )
-from tests.montecarlo.canary_year import (
+from tests.montecarlo.canary.year import (
     EQUAL,
     INFORMATION,
     PROMOTE,

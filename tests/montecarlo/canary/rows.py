@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import norm
 
 from pipelines.gates.canary.verdict import CanaryStep
-from tests.montecarlo.canary_entities import (
+from tests.montecarlo.canary.entities import (
     alarms,
     always_covered,
     covered,
@@ -19,7 +19,7 @@ from tests.montecarlo.canary_entities import (
     outcomes,
     t_test_alarms,
 )
-from tests.montecarlo.canary_year import (
+from tests.montecarlo.canary.year import (
     EQUAL,
     OFFLINE_ERROR,
     OFFLINE_LEVEL,
