@@ -160,14 +160,15 @@ def theirs(rows: int, work: Path) -> dict[str, Any]:
     with meter.step("train"):
         training = table[inside(plan.train)]
         models = [by_hand.fit(training, seed) for seed in spec.seeds]
+        refit = by_hand.fit(table[inside(plan.refit or plan.train)], spec.seeds[0])
     with meter.step("evaluate"):
         constant = float(training["label"].median())
         recent = table[inside(plan.recent)]
         errors = [by_hand.evaluate(model, recent, constant) for model in models]
     with meter.step("register"):
         example = by_hand.matrix(training.head(5))
-        by_hand.register(models[0], example, errors[0], f"sqlite:///{home}/mlflow.db")
-    del table, training, recent, models
+        by_hand.register(refit, example, errors[0], f"sqlite:///{home}/mlflow.db")
+    del table, training, recent, models, refit
     with meter.step(ALL_ROWS, counted=False):
         every = [
             answer

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipelines.core.errors import IntegrityError
 from pipelines.packaging.version import ModelVersion, read_version
@@ -98,15 +98,19 @@ class VersionReader:
         return self.registry.download(info, self.folder)
 
 
-def score_version(version: ModelVersion, spec: ModelSpec, rows: pd.DataFrame) -> Scored:
-    """Predictions of a version's twin for the rows of a frame that another declaration shares.
-
-    Versions are compared by their twins, on rows that neither of them was trained on.
+def score_version(
+    version: ModelVersion,
+    spec: ModelSpec,
+    rows: pd.DataFrame,
+    model: Literal["twin", "refit"] = "twin",
+) -> Scored:
+    """A version's predictions for the rows of a frame that another declaration shares with it.
 
     Arguments:
         version: the version to score, usually the champion.
         spec: the declaration that ``combined_spec`` extended with the version's features.
         rows: rows of the combined frame.
+        model: the twin, by which versions are compared, or the refit, which serves.
     """
     from pipelines.training.score import score
 
@@ -114,4 +118,5 @@ def score_version(version: ModelVersion, spec: ModelSpec, rows: pd.DataFrame) ->
     own = rows.drop(columns=[name for name in renamed.values() if name in rows.columns])
     keys = {name: rows[name] for name in spec.points.keys if name not in own.columns}
     frame = own.rename(columns=renamed).assign(**keys)
-    return score(version.load_twin(), version.spec, frame)
+    pipeline = version.load_twin() if model == "twin" else version.load_pipeline()
+    return score(pipeline, version.spec, frame)

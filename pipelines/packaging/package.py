@@ -133,6 +133,23 @@ def complete_package(
         saved.model_uuid = _identifier(saved.metadata)
         saved.save(str(part / "MLmodel"))
         _put_evidence(part, evidence)
+    return measure_again(package, folder)
+
+
+def copy_model(source: Path, folder: Path) -> None:
+    """Copy a model directory without its evidence; the copy loads as a model.
+
+    Arguments:
+        source: a written directory, or a verified copy of a registered one.
+        folder: where the copy will be, whole or not at all; replaces an older one.
+    """
+    left_out = shutil.ignore_patterns(EVIDENCE, _ADDED_BY_A_READER)
+    with atomic_folder(folder, replace=True) as part:
+        shutil.copytree(source, part, ignore=left_out)
+
+
+def measure_again(package: Package, folder: Path) -> Package:
+    """The package after evidence was added to its directory: another hash and size."""
     return package.model_copy(
         update={"content": content_digest(folder), "size_bytes": _size(folder)}
     )

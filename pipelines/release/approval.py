@@ -86,6 +86,7 @@ def answer_review(
         spec=entry.spec,
         recipe=entry.recipe,
         snapshot=entry.snapshot,
+        trained=entry.trained,
     )
     answered = promote(inputs, ledger, aliases, clock)
     aliases.tag(model, version, OUTCOME, answered.outcome)

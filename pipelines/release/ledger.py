@@ -18,6 +18,7 @@ from pipelines.release.policies import policy_of
 from pipelines.release.policy import Decision, Facts, decide
 from pipelines.release.rollout.transition import Transition
 from pipelines.release.witness import WitnessedEntry
+from pipelines.training.split import TrainingDates
 
 LIVE = "live"
 GENESIS = "0" * 64
@@ -67,6 +68,9 @@ class NewEntry(Record):
     spec: str = Field(default="", description="digest of the declaration")
     recipe: str = ""
     snapshot: str = Field(default="", description="id of the snapshot")
+    trained: TrainingDates | None = Field(
+        default=None, description="of the candidate; none in entries of release 0.1.0"
+    )
     transition: Transition | None = Field(
         default=None,
         description="of a rollout",
@@ -212,6 +216,11 @@ class Ledger(Protocol):
             IntegrityError: a check failed; the message lists every fault.
         """
         ...
+
+
+def training_dates(entries: Iterable[Entry], version: str | None) -> TrainingDates | None:
+    """Until when a version was trained; ``None`` if no entry has its dates."""
+    return next((e.trained for e in entries if e.trained and e.candidate == version), None)
 
 
 def chain_errors(entries: Iterable[Entry]) -> tuple[str, ...]:

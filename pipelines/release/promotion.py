@@ -50,6 +50,7 @@ from pipelines.release.registry import Aliases
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.rollout.transition import Transition
 from pipelines.spec.training import BudgetGate
+from pipelines.training.split import TrainingDates
 
 _FREE = {
     "pending": "the recent window only admits to live traffic: the canary pays",
@@ -72,6 +73,7 @@ class DecisionInput(Record):
     spec: str = Field(description="digest of the declaration")
     recipe: str
     snapshot: str
+    trained: TrainingDates | None = Field(default=None, description="of the candidate")
     budget: BudgetGate | None = Field(
         default=None, description="what its tries cost; None: the findings say so already"
     )
@@ -224,5 +226,6 @@ def _draft(inputs: DecisionInput, judged: _Judged, awaited_review: bool) -> NewE
         spec=inputs.spec,
         recipe=inputs.recipe,
         snapshot=inputs.snapshot,
+        trained=inputs.trained,
         transition=inputs.transition if outcome.moves else None,
     )

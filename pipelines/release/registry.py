@@ -27,7 +27,7 @@ class Registration(Record):
         pattern=r"^[0-9a-f]{64}$",
         description="SHA-256 over every path and byte of the version's directory, by our own rule",
     )
-    split: dict[str, Any] = Field(description="train and recent windows, as JSON")
+    split: dict[str, Any] = Field(description="SplitPlan, as JSON")
     lineage: str
     created_at: Instant
     tags: dict[str, str] = {}

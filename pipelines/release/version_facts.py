@@ -17,6 +17,7 @@ from pipelines.release.registry import Registration, VersionInfo
 RUN, CONTENT, LINEAGE, OUTCOME, ROLLOUT_STATUS = (
     f"gauntlet.{name}" for name in ("run", "content", "lineage", "outcome", "rollout_status")
 )
+TWIN_UNTIL, REFIT_UNTIL = "gauntlet.twin_trained_until", "gauntlet.refit_trained_until"
 _FACTS = ("run", "recipe", "spec", "snapshot", "as_of", "content", "lineage", "created_at")
 _SPLIT, _SCHEMA = "gauntlet.split", "gauntlet.schema"
 TAGS_SCHEMA = 1

@@ -204,10 +204,12 @@ def _pictures(about: VersionReview) -> str:
 def _origin(about: VersionReview) -> str:
     seeds = _finding(about, "recent_window.seed_noise")
     spent = _finding(about, "budget.spent")
+    refit = _finding(about, "refresh.refit")
     found = about.evaluation
     lines = [
         f"judged on {_days(found.window)}: {found.labelled:,} of {found.rows:,} rows have a label",
-        f"trained on {_days(about.plan.train)}",
+        *_trained(about.plan),
+        refit.reason if refit else "",
         f"seed noise: {seeds.reason}" if seeds else "",
         f"error budget: {spent.reason}" if spent else "",
         f"snapshot `{about.snapshot[:16]}`, as of {about.plan.as_of:%Y-%m-%d %H:%M} UTC, "
@@ -216,6 +218,20 @@ def _origin(about: VersionReview) -> str:
     ]
     text = "\n".join(f"- {line}" for line in lines if line)
     return f"### Where it comes from\n\n{text}\n\n{_changed(about)}"
+
+
+def _trained(plan: SplitPlan) -> tuple[str, ...]:
+    """The training spans of the model that serves and of its twin, which was judged."""
+    if plan.refit is None:
+        return (f"trained on {_days(plan.train)}",)
+    refit, twin = (
+        f"trained on {_days(span)}, labels until {until:%Y-%m-%d}"
+        for span, until in ((plan.refit, plan.refit_until), (plan.train, plan.trained_until))
+    )
+    return (
+        f"the refit serves: {refit}",
+        f"its twin was judged: {twin}",
+    )
 
 
 def _changed(about: VersionReview) -> str:

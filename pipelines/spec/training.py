@@ -38,7 +38,7 @@ class Split(Declaration):
     train: Duration = Field(description="length of the training span")
     recent: Duration = Field(default=timedelta(days=28), description="length of the recent window")
     refit: bool = Field(
-        default=False,
+        default=True,
         description="judge a twin that never saw the recent window, and serve the same recipe "
         "refitted on all matured points; false: the judged model serves",
     )

@@ -37,6 +37,20 @@ if TYPE_CHECKING:
 WEEK = timedelta(days=7)
 
 
+class TrainingDates(Record):
+    """Until when the two models of a version were trained: all their labels end before."""
+
+    twin: Instant
+    refit: Instant
+
+    @property
+    def summary(self) -> str:
+        """Both dates; one where the judged model serves."""
+        if self.refit == self.twin:
+            return f"trained until {self.twin:%Y-%m-%d}"
+        return f"refit trained until {self.refit:%Y-%m-%d}, judged twin until {self.twin:%Y-%m-%d}"
+
+
 class SplitPlan(Record):
     """Windows of decision times for one run, and how long labels take.
 
@@ -59,6 +73,11 @@ class SplitPlan(Record):
     def refit_until(self) -> datetime:
         """The instant before which all training labels of the serving model end."""
         return (self.refit or self.train).end + self.maturity
+
+    @property
+    def dates(self) -> TrainingDates:
+        """Until when both models are trained."""
+        return TrainingDates(twin=self.trained_until, refit=self.refit_until)
 
 
 def split_plan(spec: ModelSpec, as_of: datetime) -> SplitPlan:

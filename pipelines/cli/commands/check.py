@@ -16,6 +16,7 @@ from pipelines.wiring import connect
 
 if TYPE_CHECKING:
     from pipelines.data.profile import StreamFacts
+    from pipelines.flows.check import Readiness
     from pipelines.flows.trial import DetectableGain
 
 
@@ -62,7 +63,7 @@ def check(
         f"\n{points.points:,} decision points of {points.entities:,} entities, "
         f"{points.matured:,} matured, {points.labelled:,} with a label "
         f"(mean {number(points.label_mean)})\n"
-        f"training span {found.plan.train}: {points.train:,} labelled\n"
+        f"{_training_spans(found)}\n"
         f"recent window {found.plan.recent}: {points.recent:,} labelled"
     )
     gaps = {feature: share for feature, share in points.missing.items() if share}
@@ -78,6 +79,13 @@ def check(
     for problem in found.problems:
         console.print(f"  - {escape(problem)}", soft_wrap=True)
     raise typer.Exit(3)
+
+
+def _training_spans(found: Readiness) -> str:
+    plan, labelled = found.plan, f"{found.points.train:,} labelled"
+    if plan.refit is None:
+        return f"training span {plan.train}: {labelled}"
+    return f"training span of the twin {plan.train}: {labelled}; of the refit {plan.refit}"
 
 
 def gain_sentence(found: DetectableGain) -> str:

@@ -70,7 +70,8 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
             f"candidate {_subject(entry):<4} champion "
             f"{moved if entry.moves else entry.champion_after or 'none'}"
         )
-        console.print(Padding(f"[dim]{escape('; '.join(entry.reasons))}[/]", (0, 0, 0, 5)))
+        reasons = [*([entry.trained.summary] if entry.trained else []), *entry.reasons]
+        console.print(Padding(f"[dim]{escape('; '.join(reasons))}[/]", (0, 0, 0, 5)))
     for year in _budget(connections, name, lineage, entries):
         console.print(f"error budget: {year.summary}")
     console.print(f"[dim]{checked} entries of {name} checked, the hash chain is whole[/]")
@@ -104,6 +105,8 @@ def explain(
         f"[bold]{name}[/] {subject}, as of {instant_text(entry.as_of)}: [bold]{entry.outcome}[/]"
     )
     console.print(escape("; ".join(entry.reasons)), soft_wrap=True)
+    if entry.trained is not None:
+        console.print(entry.trained.summary)
     console.print()
     for gate in again.gates:
         own = [finding for finding in entry.findings if finding.gate is gate.gate]
@@ -128,28 +131,29 @@ def champion(
     name: ModelName, at: At = None, lineage: Lineage = LIVE, as_json: Json = False
 ) -> None:
     """Show which version was champion at an instant, and since which decision."""
+    from pipelines.release.ledger import training_dates
     from pipelines.release.verification import verified_entries
 
     connections = connect()
     moment = instant(at, connections.clock.now())
-    moves = [
-        entry
-        for entry in verified_entries(name, connections.ledger, lineage)
-        if entry.moves and entry.recorded_at <= moment
-    ]
+    entries = verified_entries(name, connections.ledger, lineage)
+    moves = [entry for entry in entries if entry.moves and entry.recorded_at <= moment]
     version = moves[-1].champion_after if moves else None
+    trained = training_dates(entries, version)
     if as_json:
         since = moves[-1].as_json()["recorded_at"] if moves else None
         answer(
             "champion",
             {"model": name, "lineage": lineage, "at": instant_text(moment), "version": version}
-            | {"since": since},
+            | {"since": since, "trained": trained.as_json() if trained else None},
         )
     elif version is None:
         console.print(f"{name} had no champion at {instant_text(moment)}")
     else:
         since = instant_text(moves[-1].recorded_at)
         console.print(f"version {version}, since {since}: {escape('; '.join(moves[-1].reasons))}")
+        if trained is not None:
+            console.print(trained.summary)
 
 
 def rollback(

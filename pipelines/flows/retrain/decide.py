@@ -79,6 +79,7 @@ def _decision_input(run: Run, evidence: Evidence, version: VersionInfo | None) -
         spec=run.spec.digest,
         recipe=run.spec.recipe,
         snapshot=evidence.snapshot.id,
+        trained=run.plan.dates,
         budget=run.spec.gates.budget,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipelines.core.records import Record
+from pipelines.core.time import instant_text
 from pipelines.flows.features.catalogue import save_features
 from pipelines.flows.retrain.contract import envelope_of
 from pipelines.flows.retrain.evidence import Evidence
@@ -27,6 +28,7 @@ from pipelines.packaging.version import (
     record_bytes,
 )
 from pipelines.release.registry import Registration, Shown, VersionInfo
+from pipelines.release.version_facts import REFIT_UNTIL, TWIN_UNTIL
 
 VERSION = "version"
 LEVEL = 0.9  # level of the intervals in plots: both sides of a one-sided 5 %
@@ -73,6 +75,10 @@ def register(run: Run, evidence: Evidence) -> VersionInfo | None:
             split=run.plan.as_json(),
             lineage=run.request.lineage,
             created_at=run.collaborators.clock.now(),
+            tags={
+                TWIN_UNTIL: instant_text(run.plan.trained_until),
+                REFIT_UNTIL: instant_text(run.plan.refit_until),
+            },
         ),
         folder,
         _shown(run, trained, evaluation),
@@ -132,6 +138,7 @@ def _shown(run: Run, trained: TrainedCandidate, evaluation: Evaluation) -> Shown
             "estimator": run.spec.estimator.path,
             **{name: str(value) for name, value in run.spec.estimator.parameters.items()},
             "train": str(run.plan.train),
+            "refit": str(run.plan.refit or "none"),
             "recent": str(evaluation.window),
         },
         metrics=metrics,

@@ -71,9 +71,12 @@ def train_report(run: str, trained: TrainedCandidate | None, seeds: int) -> Step
     """Rows and seeds that were trained with."""
     if trained is None:
         return StepReport(step="train", run=run, summary="nothing was trained", skipped=True)
-    return StepReport(
-        step="train", run=run, summary=f"{trained.rows:,} labelled rows, {seeds} seeds"
-    )
+    summary = f"{trained.rows:,} labelled rows, {seeds} seeds"
+    if trained.twin is not None:
+        summary += f", the first of them is the refit of version {trained.twin}"
+    if trained.refit_rows is not None:
+        summary += f"; refit on {trained.refit_rows:,}"
+    return StepReport(step="train", run=run, summary=summary)
 
 
 def evaluate_report(run: str, evaluation: Evaluation | None) -> StepReport:

@@ -1,7 +1,8 @@
-"""Trains a candidate with every seed, and predicts the recent window with each fit."""
+"""Trains a candidate: a twin with every seed, which is judged, and the refit that serves."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -11,13 +12,23 @@ from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import Window
 from pipelines.flows.frames import FRAME, read_rows
+from pipelines.flows.retrain.refit import past_differences, version_of_twin
 from pipelines.flows.retrain.run import Run
-from pipelines.packaging.package import Package, plan_package, write_package
+from pipelines.packaging.package import (
+    Package,
+    copy_model,
+    measure_again,
+    plan_package,
+    write_package,
+)
+from pipelines.packaging.version import TWIN, evidence_path
 
 if TYPE_CHECKING:
     import pandas as pd
+    from sklearn.pipeline import Pipeline
 
     from pipelines.core.arrays import Floats
+    from pipelines.packaging.version import ModelVersion
     from pipelines.training.score import Scored
 
 CANDIDATE = "candidate"
@@ -30,21 +41,29 @@ class TrainedCandidate(Record):
     """A fitted candidate; its directory and predictions are saved in the workspace."""
 
     package: Package
-    findings: tuple[Finding, ...] = Field(description="how the version is stored and served")
-    rows: int = Field(description="labelled rows of the training span")
+    findings: tuple[Finding, ...] = Field(description="how the version is stored and serves")
+    rows: int = Field(description="labelled rows of the twin's training span")
     recent_rows: int
     rows_digest: str = Field(description="of the recent window's rows that were scored")
     classes: tuple[str, ...]
+    refit_rows: int | None = Field(
+        default=None, description="labelled rows of the refit's training span"
+    )
+    twin: str | None = Field(
+        default=None, description="version whose refit is the twin; none: the twin was fitted"
+    )
 
 
 def train_candidate(run: Run, *, trial: bool = False) -> TrainedCandidate:
     """Fit the candidate and score the recent window, written to ``train.json``.
 
-    The first seed's fit is the candidate; the other seeds measure the variation due to chance.
+    The twin is the fit with the first seed; the other seeds measure the variation due to chance.
+    The refit has the first seed as well. If an earlier version's refit is this twin, that refit
+    is used, so that a run with one seed fits once.
 
     Arguments:
         run: the opened run; its frame has been written.
-        trial: leave out writing the candidate's directory.
+        trial: fit only what is judged, and leave out writing the candidate's directory.
 
     Raises:
         DataError: there are too few rows to train or to evaluate.
@@ -58,50 +77,108 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
 
     from pipelines.gates.availability.fast_predict import fast_predict_finding
     from pipelines.gates.availability.serialization import serialization_finding
+    from pipelines.gates.recent_window.refit import refit_findings
     from pipelines.training.baseline import baseline_predictions
     from pipelines.training.columns import feature_matrix, text_features
-    from pipelines.training.fit import fit
     from pipelines.training.score import score
 
-    spec, frame = run.spec, run.workspace.path(FRAME)
-    rows, recent = (read_rows(spec, frame, window) for window in (run.plan.train, run.plan.recent))
-    fitted = []
-    for number, seed in enumerate(spec.seeds, 1):
-        run.collaborators.progress(
-            f"fitting seed {number} of {len(spec.seeds)} on {len(rows):,} rows"
-        )
-        fitted.append(fit(spec, rows, seed))
-    scored = [score(each.pipeline, spec, recent) for each in fitted]
+    spec, plan, frame = run.spec, run.plan, run.workspace.path(FRAME)
+    rows, recent = (read_rows(spec, frame, window) for window in (plan.train, plan.recent))
+    earlier = None if trial else version_of_twin(run)
+    twins = _fit_twins(run, rows, earlier)
+    scored = [score(twin, spec, recent) for twin in twins]
     columns = {f"seed_{number}": _column(each.predictions) for number, each in enumerate(scored)}
     labelled = rows[rows["label"].notna()]
     columns[NAIVE] = _column(baseline_predictions(spec, labelled, recent))
     run.workspace.write(PREDICTIONS, lambda part: pd.DataFrame(columns).to_parquet(part))
-    probabilities = spec.metric.name.task == "classification"
+    serving, refit_rows = twins[0], None
+    checks: tuple[Finding, ...] = ()
+    if plan.refit is not None and not trial:
+        serving, refit_rows = _refit(run, plan.refit)
+        refitted = score(serving, spec, recent)
+        checks = refit_findings(spec, recent, scored[0], refitted, past_differences(run))
     if trial:
-        package = plan_package(fitted[0].pipeline, probabilities=probabilities)
+        package = plan_package(serving, probabilities=_probabilities(run))
     else:
-        package = write_package(
-            run.workspace.path(CANDIDATE),
-            fitted[0].pipeline,
-            feature_matrix(spec, rows.head(EXAMPLE_ROWS)),
-            probabilities=probabilities,
-            created_at=run.request.as_of,
-            facts={"model": spec.name, "request": run.identity.request_digest},
-            evidence={},
-        )
+        example = feature_matrix(spec, rows.head(EXAMPLE_ROWS))
+        package = _write(run, serving, twins[0], earlier, example)
     return TrainedCandidate(
         package=package,
         findings=(
             serialization_finding(package.serialization),
-            fast_predict_finding(
-                fitted[0].pipeline, text_features(spec), feature_matrix(spec, recent)
-            ),
+            fast_predict_finding(serving, text_features(spec), feature_matrix(spec, recent)),
+            *checks,
         ),
-        rows=fitted[0].rows,
+        rows=len(labelled),
         recent_rows=len(recent),
         rows_digest=scored[0].rows_digest,
         classes=spec.classes,
+        refit_rows=refit_rows,
+        twin=earlier.number if earlier else None,
     )
+
+
+def _fit_twins(run: Run, rows: pd.DataFrame, earlier: ModelVersion | None) -> list[Pipeline]:
+    """A pipeline for each seed; the first is an earlier version's refit if there is one."""
+    from pipelines.training.fit import fit
+
+    spec = run.spec
+    twins: list[Pipeline] = []
+    for number, seed in enumerate(spec.seeds, 1):
+        if earlier is not None and number == 1:
+            run.collaborators.progress(f"the twin is the refit of version {earlier.number}")
+            twins.append(earlier.load_pipeline())
+            continue
+        run.collaborators.progress(
+            f"fitting seed {number} of {len(spec.seeds)} on {len(rows):,} rows"
+        )
+        twins.append(fit(spec, rows, seed).pipeline)
+    return twins
+
+
+def _refit(run: Run, window: Window) -> tuple[Pipeline, int]:
+    """The first seed's fit on everything that has matured, and its number of labelled rows."""
+    from pipelines.training.fit import fit
+
+    rows = read_rows(run.spec, run.workspace.path(FRAME), window)
+    run.collaborators.progress(f"fitting the refit on {len(rows):,} rows")
+    fitted = fit(run.spec, rows, run.spec.seeds[0])
+    return fitted.pipeline, fitted.rows
+
+
+def _write(
+    run: Run,
+    serving: Pipeline,
+    twin: Pipeline,
+    earlier: ModelVersion | None,
+    example: pd.DataFrame,
+) -> Package:
+    """The candidate's directory, with the twin inside it if another model serves."""
+
+    def write(folder: Path, pipeline: Pipeline) -> Package:
+        return write_package(
+            folder,
+            pipeline,
+            example,
+            probabilities=_probabilities(run),
+            created_at=run.request.as_of,
+            facts={"model": run.spec.name, "request": run.identity.request_digest},
+            evidence={},
+        )
+
+    folder = run.workspace.path(CANDIDATE)
+    package = write(folder, serving)
+    if serving is twin:
+        return package
+    if earlier is None:
+        write(evidence_path(folder, TWIN), twin)
+    else:
+        copy_model(earlier.folder, evidence_path(folder, TWIN))
+    return measure_again(package, folder)
+
+
+def _probabilities(run: Run) -> bool:
+    return run.spec.metric.name.task == "classification"
 
 
 def recent_rows(

@@ -186,6 +186,20 @@ RECENT_WINDOW = (
         _LATER + " If it stays, the model has no use beyond a constant for each entity.",
     ),
     FindingEntry(
+        "recent_window.refit.answers",
+        "The refit, which would serve, differs from its twin, which was judged, by more than past "
+        "refits of this recipe differed from theirs. Only shown while there are few past refits.",
+        "Look for wrong rows in the recent window: only the refit was trained on them. " + _REAL,
+        "depends",
+    ),
+    FindingEntry(
+        "recent_window.refit.error",
+        "The refit has a larger error in the recent window than its twin, by more than the minimum "
+        "effect, although it was trained on that window.",
+        "Look for estimators that do not converge, or that give other results on other data sizes.",
+        "depends",
+    ),
+    FindingEntry(
         "recent_window.refresh",
         "Whether a refresh looks better and is shown not to be worse than the champion.",
         _LATER,
@@ -264,6 +278,13 @@ REFRESH = (
         "restored. `inconclusive`: refreshes rest after that, or wait for a person.",
         "Compare training data and features of the versions since then; something in them got "
         "worse week by week.",
+    ),
+    FindingEntry(
+        "refresh.refit",
+        "What refitting has gained so far: serving models against their twins, in weeks that "
+        "trained neither. `fail`: it is proved to lose.",
+        "Nothing, unless it fails: then declare `split.refit: false`.",
+        "no",
     ),
     FindingEntry(
         "refresh.pays",

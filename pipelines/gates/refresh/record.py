@@ -44,6 +44,20 @@ class RecordedWeek(Record):
         ages, losses = self._by_age(span)
         return None if len(ages) < 2 else week_slope(ages, losses)
 
+    def refit_gain(self, lag: timedelta) -> float | None:
+        """The twin's loss minus the refit's, of the newest candidate that has both.
+
+        Arguments:
+            lag: how much older the twin is.
+        """
+        both = [
+            as_of
+            for as_of in self.losses
+            if as_of <= self.window.start and as_of - lag in self.losses
+        ]
+        newest = max(both, default=None)
+        return None if newest is None else self.losses[newest - lag] - self.losses[newest]
+
     def _by_age(self, span: int) -> tuple[Floats, Floats]:
         """Age in weeks and loss, of the newest candidate in each week of age."""
         start = self.window.start
@@ -71,6 +85,22 @@ class RefreshRecord(Record):
         known = [(slope, points) for slope, points in found if slope is not None]
         return (
             np.array([slope for slope, _ in known], dtype=np.float64),
+            np.array([points for _, points in known], dtype=np.float64),
+        )
+
+    def refit_gains(self, lag: timedelta) -> tuple[Floats, Floats]:
+        """What refitting gained in each week: the twin's loss minus the refit's, and the points.
+
+        A candidate's twin is the candidate of ``lag`` before it. Each week counts once, with its
+        newest candidate whose twin is in the record as well; other weeks are left out.
+
+        Arguments:
+            lag: from ``training.split.twin_lag``.
+        """
+        found = [(week.refit_gain(lag), week.points) for week in self.weeks]
+        known = [(gain, points) for gain, points in found if gain is not None]
+        return (
+            np.array([gain for gain, _ in known], dtype=np.float64),
             np.array([points for _, points in known], dtype=np.float64),
         )
 

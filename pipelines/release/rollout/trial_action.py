@@ -202,6 +202,7 @@ def _promote(
         spec=admission.spec,
         recipe=admission.recipe,
         snapshot=admission.snapshot,
+        trained=admission.trained,
         budget=check.budget,
         transition=final_transition(trial, Stage.PROMOTED),
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.findings import Finding, Gate, Verdict, make_finding
 from pipelines.gates.audit.recipe_diff import recipe_changes
 from pipelines.release.policy import Facts, decide
 from pipelines.reporting.plots import evaluation_plots
@@ -107,6 +107,27 @@ def test_a_page_can_be_read_in_a_minute(reviewed: Make, gain: float) -> None:
     assert len(page.split()) < 450
     assert all(line.count("|") < 10 for line in page.splitlines())
     assert "nan" not in page.lower().split()
+
+
+def test_the_page_has_the_dates_of_refit_and_twin_and_what_refitting_gained(reviewed: Make) -> None:
+    about = reviewed(2.0)
+    gained = make_finding("refresh.refit", Verdict.PASS, "refitting has gained 0.5", blocking=False)
+    page = version_page(replace(about, findings=(*about.findings, gained)))
+    refit, twin = (
+        f"trained on {span.start:%Y-%m-%d} to {span.end:%Y-%m-%d}"
+        for span in (about.plan.refit, about.plan.train)
+    )
+    assert f"the refit serves: {refit}, labels until 2026-01-05" in page
+    assert f"was judged: {twin}, labels until 2025-11-24" in page
+    assert "- refitting has gained 0.5" in page
+
+
+def test_the_page_of_a_version_without_a_refit_has_one_training_span(reviewed: Make) -> None:
+    about = reviewed(2.0)
+    plan = about.plan.model_copy(update={"refit": None})
+    page = version_page(replace(about, plan=plan))
+    assert "- trained on 2" in page
+    assert "twin" not in page
 
 
 def test_the_page_shows_how_to_load_a_version_that_takes_no_whole_numbers(reviewed: Make) -> None:

@@ -1,0 +1,51 @@
+"""Reads earlier runs for a refit: the version that is its twin, and how past refits differed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipelines.core.errors import IntegrityError
+from pipelines.flows.retrain.run import Run
+
+if TYPE_CHECKING:
+    from pipelines.packaging.version import ModelVersion
+
+
+def version_of_twin(run: Run) -> ModelVersion | None:
+    """The version whose refit is the twin of this run's candidate; ``None`` if there is none.
+
+    It has the same recipe, first seed and lineage, and was refitted on the twin's training span.
+    A version that cannot be verified is not used: the twin is fitted instead.
+    """
+    versions, spec, plan = run.collaborators.versions, run.spec, run.plan
+    wanted = (run.request.lineage, spec.recipe, plan.trained_until)
+    if plan.refit is None:
+        return None
+    for info in versions.registry.versions(spec.name):
+        if (info.lineage, info.recipe, info.as_of) != wanted:
+            continue
+        try:
+            found = versions.load(spec.name, info.version)
+        except IntegrityError as problem:
+            run.collaborators.progress(f"version {info.version} is not used: {problem.what}")
+            continue
+        if found.plan.refit == plan.train and found.spec.seeds[0] == spec.seeds[0]:
+            return found
+    return None
+
+
+def past_differences(run: Run) -> tuple[float, ...]:
+    """How much the answers of past refits differed from their twins', one value for each as-of."""
+    from pipelines.gates.recent_window.refit import ANSWERS
+
+    request = run.request
+    entries = run.collaborators.ledger.entries(request.model, request.lineage)
+    found = {
+        entry.as_of: finding.value
+        for entry in entries
+        if entry.recipe == run.spec.recipe and entry.as_of < request.as_of
+        if entry.transition is None  # a promotion from a canary repeats the offline findings
+        for finding in entry.findings
+        if finding.name == ANSWERS and finding.value is not None
+    }
+    return tuple(found.values())
