@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipelines.data.objects import ObjectStore
     from pipelines.data.reader import EventReader
     from pipelines.features.online.store import OnlineStore
+    from pipelines.flows.backtest import BacktestCollaborators
     from pipelines.flows.features.materialize import MaterializeCollaborators
     from pipelines.flows.release.collaborators import ReleaseCollaborators
     from pipelines.flows.retrain.run import LoadSuite, RetrainCollaborators
@@ -107,6 +108,20 @@ class Connections:
             versions=self.versions,
             ledger=self.ledger,
             online=self.online,
+            lock=self.lock,
+            clock=self.clock,
+            progress=self.progress,
+        )
+
+    @property
+    def backtesting(self) -> BacktestCollaborators:
+        """Collaborators of a backtest."""
+        from pipelines.flows.backtest import BacktestCollaborators
+
+        return BacktestCollaborators(
+            home=self.home,
+            load_spec=self.load_spec,
+            open_events=self.open_events,
             lock=self.lock,
             clock=self.clock,
             progress=self.progress,

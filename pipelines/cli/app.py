@@ -9,6 +9,7 @@ import typer
 
 from pipelines.cli.commands import (
     audit,
+    backtest,
     check,
     declare,
     demo,
@@ -40,7 +41,7 @@ app = typer.Typer(
 )
 for part in (
     *(declare, import_events, streams, features, materialize, freshness, explore, check),
-    *(retrain, audit, release, history, serve, score, demo),
+    *(retrain, audit, backtest, release, history, serve, score, demo),
 ):
     part.add_to(app)
 

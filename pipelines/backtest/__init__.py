@@ -1,0 +1,1 @@
+"""Replays the promotion policy and simpler ones over a model's history, on the same candidates."""

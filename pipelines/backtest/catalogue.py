@@ -1,0 +1,79 @@
+"""The policies that a backtest compares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pipelines.backtest.losses import Losses
+from pipelines.backtest.policies import Calendar, Group, Policy, Step, Superiority, Usual
+from pipelines.backtest.recent_window import RecentWindows
+from pipelines.backtest.weeks import WEEK, Version
+from pipelines.spec.model import ModelSpec
+
+LEVEL_0_1_0 = {"alpha_year": 0.05, "tries": 60}
+MODES = ((True, "", "with refit"), (False, "_held_out", "without refit"))
+CALENDARS = (
+    ("never", 0, "the first version for ever"),
+    ("every_13", 13, "the newest every 13 weeks"),
+    ("every_4", 4, "the newest every 4 weeks"),
+    ("always", 1, "the newest every week"),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A policy of a backtest.
+
+    Arguments:
+        spec: the declaration that the policy uses: another one in a sweep.
+        fits_weekly: whether it needs a candidate every Monday, promoted or not.
+        options: what a sweep changed.
+    """
+
+    policy: Policy
+    title: str
+    group: Group
+    spec: ModelSpec
+    fits_weekly: bool = True
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def entries(spec: ModelSpec, losses: Losses) -> Iterator[Entry]:
+    """Every policy but the one that knows the future."""
+    windows = RecentWindows(losses.predictions, spec.without_rollout())
+    yield _version_0_1_0(spec, losses)
+    for refit, suffix, words in MODES:
+        for name, every, title in CALENDARS:
+            policy = Calendar(name + suffix, refit, every)
+            yield Entry(policy, f"{title}, {words}", "simple", spec, every == 1)
+        usual = Usual("usual" + suffix, refit, windows)
+        yield Entry(usual, f"the better metric on the recent window, {words}", "simple", spec)
+
+
+def _version_0_1_0(spec: ModelSpec, losses: Losses) -> Entry:
+    budget = spec.gates.budget.model_copy(update=LEVEL_0_1_0)
+    gates = spec.gates.model_copy(update={"budget": budget})
+    strict = spec.without_rollout().model_copy(update={"gates": gates})
+    policy = Superiority("version_0_1_0", False, RecentWindows(losses.predictions, strict))
+    return Entry(policy, "shown to be better at 0.05 / 60, without refit", "version_0_1_0", spec)
+
+
+def hindsight(candidates: Sequence[tuple[datetime, Version | None]], losses: Losses) -> list[Step]:
+    """For each week the candidate that did best in it, of those that had been fitted before.
+
+    Candidates older than the span in which all are scored are left out. No policy can reach it.
+    """
+    steps = []
+    for at, _ in candidates:
+        fitted = [
+            version
+            for monday, version in candidates
+            if version is not None and monday <= at <= monday + losses.predictions.near * WEEK
+        ]
+        scored = [(losses.mean(version.serves, at), version) for version in fitted]
+        known = [(loss, version) for loss, version in scored if loss is not None]
+        best = min(known, key=lambda one: one[0])[1] if known else (fitted or [None])[-1]
+        steps.append(Step(at, best, "kept"))
+    return steps

@@ -1,0 +1,187 @@
+"""A backtest: the same weekly candidates for every policy, and what each policy makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipelines.backtest.catalogue import Entry, entries, hindsight
+from pipelines.backtest.choice import choose
+from pipelines.backtest.live import Live
+from pipelines.backtest.losses import Losses
+from pipelines.backtest.policies import Step, run
+from pipelines.backtest.predictions import Predictions
+from pipelines.backtest.results import BacktestReport
+from pipelines.backtest.summary import Replayed, summarize
+from pipelines.backtest.weeks import Candidate, Version, mondays, version_as_of
+from pipelines.core.errors import DataError
+from pipelines.core.time import Window, instant_text
+from pipelines.spec.model import ModelSpec
+
+LEFT_OUT = (
+    "contract: data checks are not replayed, so no Monday is stopped by them",
+    "availability and parity: the online store keeps no past values",
+    "audit: the recipe does not change within a backtest",
+    "shadow and canary: a promoted version serves from its Monday on",
+    "seeds: the first one is fitted; the others only describe luck",
+    "review: nobody's approval is waited for",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a backtest covers.
+
+    Arguments:
+        spec: the declaration.
+        span: policies act on the Mondays in it.
+        labels_as_of: the instant of the last labels.
+    """
+
+    spec: ModelSpec
+    span: Window
+    labels_as_of: datetime
+
+
+class Candidates:
+    """The versions of all Mondays, fitted when they are first looked at."""
+
+    def __init__(self, predictions: Predictions, plan: Plan) -> None:
+        self.predictions, self.mondays = predictions, mondays(plan.span)
+        self._known: dict[tuple[str, bool], list[tuple[datetime, Version | None]]] = {}
+
+    def of(self, spec: ModelSpec, *, refit: bool) -> list[tuple[datetime, Version | None]]:
+        """Each Monday with its version; ``None`` where a part of it could not be fitted."""
+        key = spec.digest, refit
+        if key not in self._known:
+            found: list[tuple[datetime, Version | None]] = []
+            for number, at in enumerate(self.mondays, 1):
+                self.predictions.progress(f"week {number} of {len(self.mondays)}, {at.date()}")
+                version = version_as_of(spec, at, refit=refit)
+                fits = all(map(self.predictions.can_fit, (version.judged, version.serves)))
+                found.append((at, version if fits else None))
+            self._known[key] = found
+        return self._known[key]
+
+
+def backtest(
+    plan: Plan,
+    predictions: Predictions,
+    late_labels: int = 0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> BacktestReport:
+    """Replay every policy over the plan's Mondays.
+
+    Arguments:
+        plan: what is covered.
+        predictions: of the recipe's candidates.
+        late_labels: labels that changed after they had matured, for the report.
+        progress: called with a short message for each policy.
+
+    Raises:
+        DataError: no Monday has a candidate, or no week has a labelled point.
+    """
+    candidates = Candidates(predictions, plan)
+    losses = Losses(predictions, plan.labels_as_of)
+    live = Live(losses, plan.spec, candidates.mondays)
+    versions = [version for _, version in candidates.of(plan.spec, refit=True)]
+    _check(plan, live, versions)
+    replays = []
+    for entry in entries(plan.spec, losses):
+        progress(f"policy {entry.policy.name}")
+        steps = run(entry.policy, candidates.of(entry.spec, refit=entry.policy.refit))
+        replays.append(_replayed(entry, live, steps, candidates))
+    steps = hindsight(candidates.of(plan.spec, refit=True), losses)
+    weekly = live.weekly(steps)
+    replays.append(
+        Replayed(
+            "hindsight",
+            "best candidate of each week",
+            "hindsight",
+            True,
+            steps,
+            weekly,
+            frozenset(),
+        )
+    )
+    return _report(plan, live, replays, candidates, late_labels)
+
+
+def _replayed(entry: Entry, live: Live, steps: Sequence[Step], candidates: Candidates) -> Replayed:
+    policy = entry.policy
+    served = {step.in_force.serves for step in steps if step.in_force is not None}
+    weekly = candidates.of(entry.spec, refit=policy.refit) if entry.fits_weekly else ()
+    made = {one for _, version in weekly if version for one in (version.judged, version.serves)}
+    return Replayed(
+        policy.name,
+        entry.title,
+        entry.group,
+        policy.refit,
+        steps,
+        live.weekly(steps),
+        frozenset(served | made),
+        entry.options,
+    )
+
+
+def _report(
+    plan: Plan,
+    live: Live,
+    replays: Sequence[Replayed],
+    candidates: Candidates,
+    late_labels: int,
+) -> BacktestReport:
+    spec, metric = plan.spec, live.losses.metric
+    acting = [one for one in replays if one.group != "hindsight"]
+    best = min(acting, key=lambda one: live.mean(one.weekly))
+    reference = next((one for one in acting if one.group == "preset"), acting[0])
+    results = [
+        summarize(
+            live,
+            one,
+            best,
+            None if one is reference else live.difference(one.steps, reference.steps),
+        )
+        for one in replays
+    ]
+    made: set[Candidate] = set().union(*(one.fitted for one in replays))
+    return BacktestReport(
+        model=spec.name,
+        metric=metric.name,
+        higher_is_better=metric.higher_is_better,
+        minimum_effect=spec.metric.minimum_effect,
+        first=plan.span.start,
+        end=plan.span.end,
+        labels_as_of=plan.labels_as_of,
+        weeks=tuple(monday.date() for monday in live.mondays),
+        points=tuple(int(number) for number in live.points),
+        candidates=sum(v is not None for _, v in candidates.of(spec, refit=True)),
+        reference=reference.name,
+        policies=tuple(results),
+        choice=choose(live, replays, reference),
+        fits=len(made),
+        fit_seconds=round(sum(live.losses.predictions.seconds(one) for one in made), 3),
+        late_labels=late_labels,
+        left_out=LEFT_OUT,
+    )
+
+
+def _check(plan: Plan, live: Live, versions: Sequence[Version | None]) -> None:
+    where = f"{plan.spec.name}, {plan.span}"
+    if not any(versions):
+        raise DataError(
+            "no Monday of the backtest has a candidate",
+            where=where,
+            got=f"{len(versions)} Mondays, each with too few training rows",
+            wanted=f"labelled points {plan.spec.split.train.days} days before the first Monday",
+            hint="begin later, or import more history",
+        )
+    if not live.points.any():
+        raise DataError(
+            "no week of the backtest has a labelled point",
+            where=where,
+            got=f"{len(live.mondays)} weeks, labels as of {instant_text(plan.labels_as_of)}",
+            wanted="weeks whose labels have matured",
+            hint="end earlier, or import newer events",
+        )

@@ -1,0 +1,146 @@
+"""Policies that need no rule of the product: never, always, on a calendar, by the metric alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from pipelines.backtest.recent_window import RecentWindows, against, gain
+from pipelines.backtest.weeks import WEEK, Version
+
+Group = Literal["simple", "version_0_1_0", "preset", "sweep", "hindsight"]
+Event = Literal["no_candidate", "kept", "first", "promoted", "stopped"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One Monday of a policy: the version in force after it, and what happened.
+
+    Arguments:
+        at: the Monday.
+        in_force: ``None`` before the first version: the naive forecast answers.
+        event: ``stopped`` is a return to an earlier version by the stop-loss.
+        reasons: findings that were against the candidate, or what the policy says.
+    """
+
+    at: datetime
+    in_force: Version | None
+    event: Event
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a policy does on one Monday: the version in force from now on, and why."""
+
+    in_force: Version | None
+    reasons: tuple[str, ...] = ()
+    stopped: bool = False
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a policy knows on a Monday.
+
+    Arguments:
+        at: the Monday.
+        candidate: its version; ``None`` if it could not be fitted.
+        past: the policy's earlier steps, in order.
+    """
+
+    at: datetime
+    candidate: Version | None
+    past: Sequence[Step]
+
+    @property
+    def champion(self) -> Version | None:
+        """The version in force so far."""
+        return self.past[-1].in_force if self.past else None
+
+
+class Policy(Protocol):
+    """Decides on each Monday which version is in force."""
+
+    @property
+    def name(self) -> str:
+        """Unique among the policies of a backtest."""
+        ...
+
+    @property
+    def refit(self) -> bool:
+        """Whether the refit serves."""
+        ...
+
+    def decide(self, now: Situation) -> Answer:
+        """Choose the version in force from this Monday on."""
+        ...
+
+
+def run(policy: Policy, candidates: Sequence[tuple[datetime, Version | None]]) -> list[Step]:
+    """The steps of a policy over all Mondays."""
+    past: list[Step] = []
+    for at, candidate in candidates:
+        now = Situation(at, candidate, past)
+        answer = policy.decide(now)
+        event: Event = "no_candidate" if candidate is None else "kept"
+        if answer.in_force != now.champion:
+            event = "stopped" if answer.stopped else "promoted" if now.champion else "first"
+        past.append(Step(at, answer.in_force, event, answer.reasons))
+    return past
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Promotes the newest candidate every so many weeks, whatever it is worth; 0 is never."""
+
+    name: str
+    refit: bool
+    every: int
+
+    def decide(self, now: Situation) -> Answer:
+        """See ``Policy``."""
+        candidate, champion = now.candidate, now.champion
+        if champion is None or candidate is None:
+            return Answer(candidate or champion)
+        due = self.every and now.at - champion.as_of >= self.every * WEEK
+        return Answer(candidate if due else champion)
+
+
+@dataclass(frozen=True)
+class Usual:
+    """Promotes a candidate whose metric is better on the recent window, by whatever it is."""
+
+    name: str
+    refit: bool
+    windows: RecentWindows
+
+    def decide(self, now: Situation) -> Answer:
+        """See ``Policy``."""
+        candidate, champion = now.candidate, now.champion
+        if champion is None or candidate is None:
+            return Answer(candidate or champion)
+        found = gain(self.windows.evaluation(candidate, champion))
+        return Answer(candidate if found is not None and found > 0 else champion)
+
+
+@dataclass(frozen=True)
+class Superiority:
+    """Promotes a candidate that the recent window shows to be better; every other finding counts.
+
+    The first version has to beat the naive forecast. This is the rule of version 0.1.0, with its
+    level of 0.05 divided by 60 tries in the declaration of ``windows``.
+    """
+
+    name: str
+    refit: bool
+    windows: RecentWindows
+
+    def decide(self, now: Situation) -> Answer:
+        """See ``Policy``."""
+        candidate, champion = now.candidate, now.champion
+        if candidate is None:
+            return Answer(champion)
+        wrong = against(self.windows.evaluation(candidate, champion).findings)
+        return Answer(champion if wrong else candidate, wrong)

@@ -1,0 +1,183 @@
+"""Fits candidates and keeps what they predict, by content, for every run and policy.
+
+A candidate is scored on the weeks after its training in one piece, the *near* rows: those that the
+record and the recent windows need. One that stays in force for longer is fitted once more and
+scored on all later rows. Models are not kept: a fit is repeatable, and its predictions are small.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.backtest.history import LABEL, History
+from pipelines.backtest.weeks import WEEK, Candidate
+from pipelines.core.arrays import Floats
+from pipelines.core.errors import DataError
+from pipelines.core.files import atomic_file, write_bytes
+from pipelines.core.records import canonical_json, digest_of
+from pipelines.core.time import Window
+from pipelines.training.baseline import baseline_predictions
+from pipelines.training.fit import fit
+from pipelines.training.score import predict
+
+CACHE_SCHEMA = 1
+OPEN_FILES = 256
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Rows that a candidate is scored on in one piece, and the file of its predictions."""
+
+    rows: slice
+    key: str
+
+
+class Predictions:
+    """Predictions of candidates on the rows of a history, computed when they are first used.
+
+    Arguments:
+        history: the rows.
+        folder: where predictions are kept; several runs and models can share it.
+        near: weeks after its training on which a candidate is scored at once.
+        progress: called with a short message for each fit.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        folder: Path,
+        near: int,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.history, self.folder, self.near, self.progress = history, folder, near, progress
+        self._parts: dict[Candidate, tuple[_Part, _Part]] = {}
+        self._open: dict[str, Floats] = {}
+        self._facts: dict[str, dict[str, float | str]] = {}
+
+    def of(self, candidate: Candidate, rows: slice) -> Floats:
+        """A candidate's predictions for some rows, shape as in ``training.score.Scored``.
+
+        Raises:
+            DataError: the candidate cannot be fitted, or the rows lie before the end of its
+                training.
+        """
+        near, far = self._split(candidate)
+        if rows.start < near.rows.start:
+            raise DataError(
+                "a candidate would be scored on rows that its labels were trained on",
+                got=f"rows from {rows.start}, trained until row {near.rows.start}",
+            )
+        pieces = [
+            self._predicted(candidate, part)[
+                max(rows.start, part.rows.start) - part.rows.start : rows.stop - part.rows.start
+            ]
+            for part in (near, far)
+            if rows.start < part.rows.stop and rows.stop > part.rows.start
+        ]
+        return np.concatenate(pieces) if pieces else np.empty(0)
+
+    def can_fit(self, candidate: Candidate) -> bool:
+        """Whether the training rows are enough for a fit; fits the candidate if it is new."""
+        near, _ = self._split(candidate)
+        return "problem" not in self._known(candidate, near)
+
+    def seconds(self, candidate: Candidate) -> float:
+        """Seconds that the fit took when it was made."""
+        near, _ = self._split(candidate)
+        return float(self._known(candidate, near).get("seconds", 0.0))
+
+    def _split(self, candidate: Candidate) -> tuple[_Part, _Part]:
+        if candidate not in self._parts:
+            spec, history = self.history.spec, self.history
+            train, start = history.part(candidate.train), candidate.trained_until
+            border = start + (self.near + 1) * WEEK
+            near = history.part(Window(start, border))
+            far = slice(near.stop, len(history.rows))
+            fitted = {
+                "schema": CACHE_SCHEMA,
+                "rows": history.digest_with_labels(train, candidate.labels_as_of),
+                "points": spec.points.as_json(),
+                "features": [feature.as_json() for feature in spec.features],
+                "classes": spec.classes,
+                "estimator": None if candidate.naive else spec.estimator.as_json(),
+                "metric": spec.metric.as_json() if candidate.naive else None,
+                "seed": None if candidate.naive else spec.seeds[0],
+                "libraries": _libraries(spec.estimator.path),
+            }
+            parts = [
+                _Part(rows, digest_of({**fitted, "scored": history.digest(rows)}))
+                for rows in (near, far)
+            ]
+            self._parts[candidate] = (parts[0], parts[1])
+        return self._parts[candidate]
+
+    def _predicted(self, candidate: Candidate, part: _Part) -> Floats:
+        if part.key not in self._open:
+            facts = self._known(candidate, part)
+            if "problem" in facts:
+                raise DataError("a candidate cannot be fitted", got=str(facts["problem"]))
+            if len(self._open) >= OPEN_FILES:
+                self._open.pop(next(iter(self._open)))
+            self._open[part.key] = np.load(self._path(part, "npy"), mmap_mode="r")
+        return self._open[part.key]
+
+    def _known(self, candidate: Candidate, part: _Part) -> dict[str, float | str]:
+        """Facts of a fit: seconds, or why there is none; made and written if they are new."""
+        if part.key not in self._facts:
+            path = self._path(part, "json")
+            if not path.exists():
+                self._make(candidate, part)
+            self._facts[part.key] = json.loads(path.read_text(encoding="utf-8"))
+        return self._facts[part.key]
+
+    def _make(self, candidate: Candidate, part: _Part) -> None:
+        """Fit, predict, and write the predictions before the facts: a killed run repeats it."""
+        path = self._path(part, "json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.progress(f"fitting {candidate.trained_until:%Y-%m-%d}")
+        began = time.perf_counter()
+        facts: dict[str, float | str]
+        try:
+            predicted, seconds = self._fit(candidate, part.rows, began)
+        except DataError as problem:
+            facts = {"problem": problem.summary}
+        else:
+            with atomic_file(self._path(part, "npy")) as draft, draft.open("wb") as file:
+                np.save(file, predicted)
+            facts = {"seconds": round(seconds, 3)}
+        write_bytes(path, canonical_json(facts).encode())
+
+    def _fit(self, candidate: Candidate, rows: slice, began: float) -> tuple[Floats, float]:
+        spec, history = self.history.spec, self.history
+        training = history.frame(history.part(candidate.train), candidate.labels_as_of)
+        if candidate.naive:
+            known = training[training[LABEL].notna()]
+            if not len(known):
+                raise DataError("no training row has a label", where=str(candidate.train))
+            predicted = baseline_predictions(spec, known, history.rows.iloc[rows])
+            return predicted, time.perf_counter() - began
+        pipeline = fit(spec, training, spec.seeds[0]).pipeline
+        seconds = time.perf_counter() - began
+        if rows.stop <= rows.start:
+            many = len(spec.classes)
+            return np.empty((0, many) if many > 2 else 0), seconds
+        return predict(pipeline, spec, history.matrix.iloc[rows]), seconds
+
+    def _path(self, part: _Part, suffix: str) -> Path:
+        return self.folder / part.key[:2] / f"{part.key}.{suffix}"
+
+
+def _libraries(estimator: str) -> dict[str, str]:
+    """Versions of what fits a model: the same rows can give another model with others."""
+    names = {"numpy", "scikit-learn"}
+    library = estimator.partition(".")[0]
+    if library != "sklearn":
+        names.add(library)
+    return {name: version(name) for name in sorted(names)}

@@ -1,0 +1,89 @@
+"""The recent window of each Monday, judged by the product's own gate on kept predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pipelines.backtest.predictions import Predictions
+from pipelines.backtest.weeks import Candidate, Version
+from pipelines.core.findings import Finding, Verdict
+from pipelines.gates.recent_window.evaluate import WindowPredictions, evaluate
+from pipelines.gates.recent_window.record import Evaluation
+from pipelines.spec.model import ModelSpec
+from pipelines.training.score import Scored, rows_digest
+from pipelines.training.split import split_plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class _Window:
+    """The rows of a recent window, with labels as known at the Monday of the run."""
+
+    part: slice
+    rows: pd.DataFrame
+    digest: str
+
+
+class RecentWindows:
+    """Evaluations of candidates against a champion or the naive forecast, each made once.
+
+    Arguments:
+        predictions: of every candidate.
+        spec: the declaration with the settings of the gates.
+    """
+
+    def __init__(self, predictions: Predictions, spec: ModelSpec) -> None:
+        self.predictions, self.spec = predictions, spec
+        self._windows: dict[datetime, _Window] = {}
+        self._done: dict[tuple[datetime, Candidate, Candidate | None], Evaluation] = {}
+
+    def evaluation(self, version: Version, champion: Version | None) -> Evaluation:
+        """The gate's evaluation of a version's held-out fit as of its Monday.
+
+        Arguments:
+            version: the candidate.
+            champion: the version in force; ``None``: the naive forecast.
+        """
+        at, judged = version.as_of, version.judged
+        against = None if champion is None else champion.judged
+        key = at, judged, against
+        if key not in self._done:
+            window = self._window(at)
+            naive = Candidate(judged.train, judged.labels_as_of, judged.trained_until, naive=True)
+            self._done[key] = evaluate(
+                self.spec,
+                split_plan(self.spec, at).recent,
+                window.rows,
+                WindowPredictions(
+                    candidates=[self._scored(judged, window)],
+                    champion=None if against is None else self._scored(against, window),
+                    naive=self._scored(naive, window),
+                ),
+            )
+        return self._done[key]
+
+    def _window(self, at: datetime) -> _Window:
+        if at not in self._windows:
+            history = self.predictions.history
+            part = history.part(split_plan(self.spec, at).recent)
+            rows = history.frame(part, at)
+            self._windows = {at: _Window(part, rows, rows_digest(self.spec, rows))}
+        return self._windows[at]
+
+    def _scored(self, candidate: Candidate, window: _Window) -> Scored:
+        predicted = self.predictions.of(candidate, window.part)
+        return Scored(predicted, window.digest, self.spec.classes)
+
+
+def gain(evaluation: Evaluation) -> float | None:
+    """Candidate minus champion on the recent window, in utility; ``None`` if nothing compares."""
+    return None if evaluation.primary is None else evaluation.primary.gain
+
+
+def against(findings: tuple[Finding, ...]) -> tuple[str, ...]:
+    """Names of the blocking findings that did not pass."""
+    return tuple(f.name for f in findings if f.blocking and f.verdict is not Verdict.PASS)

@@ -1,0 +1,91 @@
+"""``gauntlet backtest``: the promotion policy replayed over history, against simpler ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from pipelines.cli.options import Json, ModelName, instant
+from pipelines.cli.output import answer, bar, console, number, show_table
+from pipelines.core.time import parse_instant
+from pipelines.wiring import connect
+
+if TYPE_CHECKING:
+    from pipelines.backtest.results import BacktestReport, PolicyResult
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(backtest)
+
+
+def backtest(
+    name: ModelName,
+    first: Annotated[str, typer.Option("--from", help="policies act from its first Monday on")],
+    end: Annotated[
+        str | None, typer.Option("--to", help="they act before this instant; default: now")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Replay the promotion policy over history and compare it with simpler policies.
+
+    Nothing is registered or recorded, and no try of the error budget is used.
+    """
+    with bar("backtest") as progress:
+        connections = connect(progress=progress)
+        connections.load_spec(name)  # report its mistakes before the libraries are loaded
+        from pipelines.flows.backtest import BacktestRequest, run_backtest
+
+        request = BacktestRequest(
+            model=name,
+            first=parse_instant(first, "--from"),
+            end=instant(end, connections.clock.now()),
+        )
+        report = run_backtest(request, connections.backtesting)
+    if as_json:
+        answer("backtest", report.as_json())
+    else:
+        show(report)
+
+
+def show(report: BacktestReport) -> None:
+    """The table of all policies, and what it means."""
+    console.print(
+        f"[bold]{escape(report.model)}[/]  {report.metric}, {len(report.weeks)} weeks from "
+        f"{report.weeks[0]} to {report.weeks[-1]}, {sum(report.points):,} labelled points, "
+        f"{report.candidates} candidates"
+    )
+    table = Table(title=None, title_justify="left")
+    table.add_column("policy")
+    for title in (report.metric, f"worse than {report.reference} by (SE)", "promoted"):
+        table.add_column(title, justify="right")
+    for title in ("lost", "bad", "no version", "worst 4 weeks", "fits"):
+        table.add_column(title, justify="right")
+    for result in sorted(report.policies, key=lambda one: one.loss):
+        table.add_row(*_row(report, result))
+    show_table(table)
+
+
+def _row(report: BacktestReport, result: PolicyResult) -> list[str]:
+    gap = "same versions"
+    if result.name == report.reference:
+        gap = ""
+    elif result.difference is not None:
+        error = result.difference.standard_error
+        gap = f"{result.difference.estimate:+.4g}" + ("" if error is None else f" ({error:.2g})")
+    bound = result.group == "hindsight"
+    worst = "" if result.worst is None else f"+{number(result.worst.excess)}"
+    return [
+        escape(result.name),
+        number(result.value),
+        gap,
+        "" if bound else str(result.promotions),
+        "" if bound else f"{result.lost} of {result.followed}",
+        "" if bound else str(result.bad),
+        f"{result.weeks_without_version} w" if result.weeks_without_version else "",
+        worst,
+        "" if bound else str(result.fits),
+    ]
