@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipelines.backtest.losses import Losses
 from pipelines.backtest.policies import Calendar, Group, Policy, Step, Superiority, Usual
 from pipelines.backtest.recent_window import RecentWindows
-from pipelines.backtest.weeks import WEEK, Version
+from pipelines.backtest.record import Records
+from pipelines.backtest.refreshes import Refreshes
+from pipelines.backtest.weeks import Version, with_refit
 from pipelines.spec.model import ModelSpec
+from pipelines.spec.training import RefreshEvidence
+from pipelines.training.split import WEEK
 
+NEAR = 26  # weeks that each candidate is scored on at once, and that are replayed before the first
 LEVEL_0_1_0 = {"alpha_year": 0.05, "tries": 60}
 MODES = ((True, "", "with refit"), (False, "_held_out", "without refit"))
 CALENDARS = (
@@ -20,6 +25,9 @@ CALENDARS = (
     ("every_4", 4, "the newest every 4 weeks"),
     ("always", 1, "the newest every week"),
 )
+
+
+Versions = Callable[[ModelSpec], Sequence[Version]]
 
 
 @dataclass(frozen=True)
@@ -40,24 +48,49 @@ class Entry:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
-def entries(spec: ModelSpec, losses: Losses) -> Iterator[Entry]:
-    """Every policy but the one that knows the future."""
-    windows = RecentWindows(losses.predictions, spec.without_rollout())
+def entries(spec: ModelSpec, losses: Losses, versions: Versions) -> Iterator[Entry]:
+    """Every policy but the one that knows the future; the declared one comes first."""
+    declared = spec.gates.refresh.evidence
+    yield _preset(spec, declared, losses, versions)
+    for evidence in RefreshEvidence:
+        if evidence is not declared:
+            yield _preset(spec, evidence, losses, versions)
+    yield _preset(with_refit(spec, not spec.split.refit), declared, losses, versions)
     yield _version_0_1_0(spec, losses)
     for refit, suffix, words in MODES:
+        mode = with_refit(spec, refit)
+        windows = RecentWindows(losses.predictions, mode.without_rollout())
         for name, every, title in CALENDARS:
             policy = Calendar(name + suffix, refit, every)
-            yield Entry(policy, f"{title}, {words}", "simple", spec, every == 1)
+            yield Entry(policy, f"{title}, {words}", "simple", mode, every == 1)
         usual = Usual("usual" + suffix, refit, windows)
-        yield Entry(usual, f"the better metric on the recent window, {words}", "simple", spec)
+        yield Entry(usual, f"the better metric on the recent window, {words}", "simple", mode)
+
+
+def _preset(
+    spec: ModelSpec, evidence: RefreshEvidence, losses: Losses, versions: Versions
+) -> Entry:
+    refit = spec.split.refit
+    suffix, words = next((suffix, words) for mode, suffix, words in MODES if mode == refit)
+    gate = spec.gates.refresh.model_copy(update={"evidence": evidence})
+    policy = Refreshes(
+        name=evidence.value + suffix,
+        refit=refit,
+        gate=gate,
+        windows=RecentWindows(losses.predictions, spec.without_rollout()),
+        records=Records(losses, spec.recipe, versions(spec), gate.span),
+        minimum_effect=spec.metric.minimum_effect,
+    )
+    return Entry(policy, f"refreshes with evidence {evidence.value}, {words}", "preset", spec)
 
 
 def _version_0_1_0(spec: ModelSpec, losses: Losses) -> Entry:
     budget = spec.gates.budget.model_copy(update=LEVEL_0_1_0)
     gates = spec.gates.model_copy(update={"budget": budget})
-    strict = spec.without_rollout().model_copy(update={"gates": gates})
+    mode = with_refit(spec, False)
+    strict = mode.without_rollout().model_copy(update={"gates": gates})
     policy = Superiority("version_0_1_0", False, RecentWindows(losses.predictions, strict))
-    return Entry(policy, "shown to be better at 0.05 / 60, without refit", "version_0_1_0", spec)
+    return Entry(policy, "shown to be better at 0.05 / 60, without refit", "version_0_1_0", mode)
 
 
 def hindsight(candidates: Sequence[tuple[datetime, Version | None]], losses: Losses) -> list[Step]:
@@ -74,6 +107,7 @@ def hindsight(candidates: Sequence[tuple[datetime, Version | None]], losses: Los
         ]
         scored = [(losses.mean(version.serves, at), version) for version in fitted]
         known = [(loss, version) for loss, version in scored if loss is not None]
-        best = min(known, key=lambda one: one[0])[1] if known else (fitted or [None])[-1]
+        newest = fitted[-1] if fitted else None
+        best = min(known, key=lambda one: one[0])[1] if known else newest
         steps.append(Step(at, best, "kept"))
     return steps

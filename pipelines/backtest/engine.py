@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipelines.backtest.catalogue import Entry, entries, hindsight
+from pipelines.backtest.catalogue import NEAR, Entry, entries, hindsight
 from pipelines.backtest.choice import choose
 from pipelines.backtest.live import Live
 from pipelines.backtest.losses import Losses
@@ -14,10 +14,11 @@ from pipelines.backtest.policies import Step, run
 from pipelines.backtest.predictions import Predictions
 from pipelines.backtest.results import BacktestReport
 from pipelines.backtest.summary import Replayed, summarize
-from pipelines.backtest.weeks import Candidate, Version, mondays, version_as_of
+from pipelines.backtest.weeks import Candidate, Version, mondays, version_as_of, with_refit
 from pipelines.core.errors import DataError
 from pipelines.core.time import Window, instant_text
 from pipelines.spec.model import ModelSpec
+from pipelines.training.split import WEEK
 
 LEFT_OUT = (
     "contract: data checks are not replayed, so no Monday is stopped by them",
@@ -47,22 +48,36 @@ class Plan:
 class Candidates:
     """The versions of all Mondays, fitted when they are first looked at."""
 
-    def __init__(self, predictions: Predictions, plan: Plan) -> None:
-        self.predictions, self.mondays = predictions, mondays(plan.span)
-        self._known: dict[tuple[str, bool], list[tuple[datetime, Version | None]]] = {}
+    def __init__(self, predictions: Predictions, span: Window) -> None:
+        self.predictions, self.mondays = predictions, mondays(span)
+        self._known: dict[str, list[tuple[datetime, Version | None]]] = {}
 
-    def of(self, spec: ModelSpec, *, refit: bool) -> list[tuple[datetime, Version | None]]:
+    def of(self, spec: ModelSpec) -> list[tuple[datetime, Version | None]]:
         """Each Monday with its version; ``None`` where a part of it could not be fitted."""
-        key = spec.digest, refit
-        if key not in self._known:
+        if spec.digest not in self._known:
             found: list[tuple[datetime, Version | None]] = []
             for number, at in enumerate(self.mondays, 1):
                 self.predictions.progress(f"week {number} of {len(self.mondays)}, {at.date()}")
-                version = version_as_of(spec, at, refit=refit)
+                version = version_as_of(spec, at)
                 fits = all(map(self.predictions.can_fit, (version.judged, version.serves)))
                 found.append((at, version if fits else None))
-            self._known[key] = found
-        return self._known[key]
+            self._known[spec.digest] = found
+        return self._known[spec.digest]
+
+    def with_earlier(self, spec: ModelSpec) -> list[Version]:
+        """All versions, and those of the weeks before the first Monday that are replayed for it.
+
+        An earlier one counts if the events reach back over its whole training span.
+        """
+        start = self.predictions.history.begins - WEEK
+        earlier = [
+            version
+            for number in range(NEAR, 0, -1)
+            if (version := version_as_of(spec, self.mondays[0] - number * WEEK)).serves.train.start
+            >= start
+            and self.predictions.can_fit(version.serves)
+        ]
+        return [*earlier, *(version for _, version in self.of(spec) if version is not None)]
 
 
 def backtest(
@@ -82,17 +97,17 @@ def backtest(
     Raises:
         DataError: no Monday has a candidate, or no week has a labelled point.
     """
-    candidates = Candidates(predictions, plan)
+    candidates = Candidates(predictions, plan.span)
     losses = Losses(predictions, plan.labels_as_of)
     live = Live(losses, plan.spec, candidates.mondays)
-    versions = [version for _, version in candidates.of(plan.spec, refit=True)]
+    versions = [version for _, version in candidates.of(plan.spec)]
     _check(plan, live, versions)
     replays = []
-    for entry in entries(plan.spec, losses):
+    for entry in entries(plan.spec, losses, candidates.with_earlier):
         progress(f"policy {entry.policy.name}")
-        steps = run(entry.policy, candidates.of(entry.spec, refit=entry.policy.refit))
+        steps = run(entry.policy, candidates.of(entry.spec))
         replays.append(_replayed(entry, live, steps, candidates))
-    steps = hindsight(candidates.of(plan.spec, refit=True), losses)
+    steps = hindsight(candidates.of(with_refit(plan.spec, True)), losses)
     weekly = live.weekly(steps)
     replays.append(
         Replayed(
@@ -111,7 +126,7 @@ def backtest(
 def _replayed(entry: Entry, live: Live, steps: Sequence[Step], candidates: Candidates) -> Replayed:
     policy = entry.policy
     served = {step.in_force.serves for step in steps if step.in_force is not None}
-    weekly = candidates.of(entry.spec, refit=policy.refit) if entry.fits_weekly else ()
+    weekly = candidates.of(entry.spec) if entry.fits_weekly else ()
     made = {one for _, version in weekly if version for one in (version.judged, version.serves)}
     return Replayed(
         policy.name,
@@ -135,7 +150,7 @@ def _report(
     spec, metric = plan.spec, live.losses.metric
     acting = [one for one in replays if one.group != "hindsight"]
     best = min(acting, key=lambda one: live.mean(one.weekly))
-    reference = next((one for one in acting if one.group == "preset"), acting[0])
+    reference = acting[0]  # the declared one
     results = [
         summarize(
             live,
@@ -156,7 +171,7 @@ def _report(
         labels_as_of=plan.labels_as_of,
         weeks=tuple(monday.date() for monday in live.mondays),
         points=tuple(int(number) for number in live.points),
-        candidates=sum(v is not None for _, v in candidates.of(spec, refit=True)),
+        candidates=sum(v is not None for _, v in candidates.of(spec)),
         reference=reference.name,
         policies=tuple(results),
         choice=choose(live, replays, reference),

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.core.arrays import Floats, Hashes, Integers, Mask
-from pipelines.core.time import Window, epoch_us
+from pipelines.core.time import EARLIEST, Window, epoch_us, from_epoch_us
 from pipelines.spec.model import ModelSpec
 from pipelines.training.columns import feature_matrix
 from pipelines.training.fit import label_numbers
@@ -41,6 +41,11 @@ class History:
         self._corrected = corrected or {}
         self._times = _micros(decision_times(rows))
         self._matured = _micros(rows["matured_at"])
+
+    @property
+    def begins(self) -> datetime:
+        """The first decision time."""
+        return from_epoch_us(int(self._times[0])) if len(self._times) else EARLIEST
 
     def part(self, window: Window) -> slice:
         """The positions of the rows with a decision time in a window."""

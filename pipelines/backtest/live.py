@@ -10,7 +10,7 @@ import numpy as np
 from pipelines.backtest.losses import Losses
 from pipelines.backtest.policies import Step
 from pipelines.backtest.results import Difference
-from pipelines.backtest.weeks import Candidate, refit_as_of
+from pipelines.backtest.weeks import Candidate, naive_as_of
 from pipelines.core.arrays import Floats, Mask
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.paired import paired_difference
@@ -66,12 +66,12 @@ class Live:
             a.in_force == b.in_force for a, b, use in zip(one, other, chosen, strict=True) if use
         ):
             return None
-        utilities = [
-            self._utilities(steps, chosen) for steps in (other, one)
-        ]  # a larger loss is a smaller utility
-        estimate = float((utilities[0] - utilities[1]).mean())
+        mine, theirs = self._utilities(one, chosen), self._utilities(other, chosen)
+        estimate = float((theirs - mine).mean())  # a larger loss is a smaller utility
         try:
-            found = paired_difference(*utilities, self._entity[rows], self._day[rows], strict=False)
+            found = paired_difference(
+                theirs, mine, self._entity[rows], self._day[rows], strict=False
+            )
         except Undefined:
             return Difference(estimate=estimate, standard_error=None)
         return Difference(estimate=estimate, standard_error=found.standard_error)
@@ -88,10 +88,10 @@ class Live:
         """The fit that answers in a week; before the first version the naive forecast does."""
         if step.in_force is not None:
             return step.in_force.serves
-        return refit_as_of(self.spec, step.at, naive=True)
+        return naive_as_of(self.spec, step.at)
 
     def _naive_loss(self, monday: datetime) -> float | None:
-        return self.losses.mean(refit_as_of(self.spec, monday, naive=True), monday)
+        return self.losses.mean(naive_as_of(self.spec, monday), monday)
 
     def _weeks(self) -> list[datetime]:
         return [monday for monday, use in zip(self.mondays, self.measured, strict=True) if use]

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from pipelines.backtest.recent_window import RecentWindows, against, gain
-from pipelines.backtest.weeks import WEEK, Version
+from pipelines.backtest.weeks import Version
+from pipelines.training.split import WEEK
 
 Group = Literal["simple", "version_0_1_0", "preset", "sweep", "hindsight"]
 Event = Literal["no_candidate", "kept", "first", "promoted", "stopped"]

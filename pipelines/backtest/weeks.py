@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from pipelines.core.time import Window, utc
 from pipelines.spec.model import ModelSpec
-from pipelines.training.split import split_plan
+from pipelines.training.split import WEEK, split_plan
 
-WEEK = timedelta(days=7)
 _MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
 
 
@@ -33,11 +32,6 @@ def mondays(span: Window) -> tuple[datetime, ...]:
 def week_of(monday: datetime) -> Window:
     """The seven days that begin on a Monday."""
     return Window(monday, monday + WEEK)
-
-
-def whole_weeks(duration: timedelta) -> int:
-    """A duration in weeks, rounded up."""
-    return -(-duration // WEEK)
 
 
 @dataclass(frozen=True)
@@ -72,22 +66,25 @@ class Version:
     serves: Candidate
 
 
-def refit_as_of(spec: ModelSpec, as_of: datetime, *, naive: bool = False) -> Candidate:
-    """The recipe fitted on everything that has matured as of an instant."""
-    end = utc(as_of) - spec.maturity
-    return Candidate(Window(end - spec.split.train, end), utc(as_of), utc(as_of), naive)
+def version_as_of(spec: ModelSpec, as_of: datetime) -> Version:
+    """The version of a Monday, with the spans of a retraining.
 
-
-def twin_as_of(spec: ModelSpec, as_of: datetime) -> datetime:
-    """The earlier Monday whose refit is the held-out twin of a retraining as of ``as_of``."""
-    return as_of - whole_weeks(spec.split.recent + spec.maturity) * WEEK
-
-
-def version_as_of(spec: ModelSpec, as_of: datetime, *, refit: bool) -> Version:
-    """The version of a Monday: twin and refit, or one fit of the split without a refit."""
-    if refit:
-        judged = refit_as_of(spec, twin_as_of(spec, as_of))
-        return Version(as_of, judged, refit_as_of(spec, as_of))
+    With refits, the labels of the twin count as they were known when it was a refit itself.
+    """
     plan = split_plan(spec, as_of)
-    held_out = Candidate(plan.train, as_of, plan.train.end + spec.maturity)
-    return Version(as_of, held_out, held_out)
+    known = as_of if plan.refit is None else plan.trained_until
+    judged = Candidate(plan.train, known, plan.trained_until)
+    serves = judged if plan.refit is None else Candidate(plan.refit, as_of, plan.refit_until)
+    return Version(as_of, judged, serves)
+
+
+def naive_as_of(spec: ModelSpec, as_of: datetime) -> Candidate:
+    """The naive forecast from everything that has matured as of an instant."""
+    end = as_of - spec.maturity
+    return Candidate(Window(end - spec.split.train, end), as_of, as_of, naive=True)
+
+
+def with_refit(spec: ModelSpec, refit: bool) -> ModelSpec:
+    """The same declaration with or without a refit."""
+    split = spec.split.model_copy(update={"refit": refit})
+    return spec.model_copy(update={"split": split})

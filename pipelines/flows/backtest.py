@@ -18,7 +18,7 @@ from pipelines.data.reader import EventReader
 from pipelines.flows.frames import FRAME, Frame, read_rows, write_frame
 from pipelines.flows.workspace import Workspace
 from pipelines.spec.model import ModelSpec
-from pipelines.training.split import split_plan
+from pipelines.training.split import WEEK, split_plan
 
 if TYPE_CHECKING:
     from pipelines.backtest.history import History
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 LINEAGE = "backtest"
 FOLDER = "backtest"
-NEAR = 26  # weeks that each candidate is scored on at once
 
 
 class BacktestRequest(Record):
@@ -69,6 +68,7 @@ def run_backtest(request: BacktestRequest, collaborators: BacktestCollaborators)
         DataError: there are too few events for a candidate or for a measured week.
         LockedError: another backtest of this model is at work.
     """
+    from pipelines.backtest.catalogue import NEAR
     from pipelines.backtest.engine import Plan, backtest
     from pipelines.backtest.predictions import Predictions
     from pipelines.backtest.weeks import monday_from, mondays
@@ -99,13 +99,15 @@ def _history(
     collaborators: BacktestCollaborators,
 ) -> History:
     """The rows of the whole span, from one pass over the events."""
+    from pipelines.backtest.catalogue import NEAR
     from pipelines.backtest.history import History
-    from pipelines.backtest.weeks import refit_as_of, twin_as_of
+    from pipelines.backtest.weeks import version_as_of, with_refit
 
     events = collaborators.open_events(spec)
     collaborators.progress("reading events")
     snapshot = events.snapshot(spec.streams, labels_as_of)
-    start = refit_as_of(spec, twin_as_of(spec, first)).train.start
+    earliest = version_as_of(with_refit(spec, True), first - NEAR * WEEK)
+    start = earliest.judged.train.start
     plan = split_plan(spec, labels_as_of)
     plan = plan.model_copy(update={"train": Window(start, plan.train.end)})
     parts = ("streams", "points", "label", "features", "serving")

@@ -1,0 +1,106 @@
+"""The product's own rule for refreshes, on the record and recent window of each Monday."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipelines.backtest.policies import Answer, Situation, Step
+from pipelines.backtest.recent_window import RecentWindows, against
+from pipelines.backtest.record import Records
+from pipelines.backtest.weeks import Version
+from pipelines.core.findings import Finding
+from pipelines.gates.recent_window.record import Evaluation
+from pipelines.gates.refresh.findings import TwinComparison, refresh_findings, restored_by_stop
+from pipelines.gates.refresh.state import ChampionPeriod, RefreshCase, RefreshState, refresh_state
+from pipelines.spec.training import RefreshGate
+
+REPLACED = ("recent_window.primary", "recent_window.corrected_gain")
+
+
+@dataclass(frozen=True)
+class Refreshes:
+    """Refreshes by the record of the recipe, with the stop-loss.
+
+    Arguments:
+        gate: the declared thresholds.
+        windows: recent windows, with guardrails and slices.
+        records: of the recipe.
+        minimum_effect: of the primary metric.
+    """
+
+    name: str
+    refit: bool
+    gate: RefreshGate
+    windows: RecentWindows
+    records: Records
+    minimum_effect: float
+
+    def decide(self, now: Situation) -> Answer:
+        """See ``policies.Policy``."""
+        candidate, champion = now.candidate, now.champion
+        if champion is None:
+            if candidate is None:
+                return Answer(None)
+            wrong = against(self.windows.evaluation(candidate, None).findings)
+            return Answer(None if wrong else candidate, wrong)
+        state = self._state(now, candidate or champion)
+        restored = restored_by_stop(self.gate, state)
+        if restored is not None:
+            return Answer(_served(now.past, restored.as_of), ("refresh.stop",), stopped=True)
+        if candidate is None:
+            return Answer(champion)
+        evaluation = self.windows.evaluation(candidate, champion)
+        wrong = against((*_kept(evaluation), *self._findings(state, evaluation)))
+        return Answer(champion if wrong else candidate, wrong)
+
+    def _state(self, now: Situation, candidate: Version) -> RefreshState:
+        periods = tuple(_periods(now.past))
+        served = {period.as_of for period in periods if self._watched(period, periods, now.at)}
+        case = RefreshCase(
+            record=self.records.as_of(now.at, served),
+            now=now.at,
+            candidate=candidate.as_of,
+            periods=periods,
+            stops=tuple(step.at for step in now.past if step.event == "stopped"),
+            minimum_effect=self.minimum_effect,
+        )
+        return refresh_state(self.gate, case)
+
+    def _watched(
+        self, period: ChampionPeriod, periods: Sequence[ChampionPeriod], at: datetime
+    ) -> bool:
+        """Whether a version is scored: it is champion, or was within the watch."""
+        place = periods.index(period) + 1
+        return place == len(periods) or periods[place].since > at - self.gate.watch
+
+    def _findings(self, state: RefreshState, evaluation: Evaluation) -> tuple[Finding, ...]:
+        primary = evaluation.primary
+        if primary is None:
+            return ()  # the recent window's own findings say why nothing was compared
+        p_value = None if primary.difference is None else primary.difference.p_value
+        twins = TwinComparison(primary.gain, p_value)
+        return refresh_findings(self.gate, primary.metric, state, twins)
+
+
+def _kept(evaluation: Evaluation) -> tuple[Finding, ...]:
+    """The recent window's findings that count for a refresh too: all but superiority."""
+    if evaluation.primary is None:
+        return evaluation.findings
+    return tuple(one for one in evaluation.findings if one.name not in REPLACED)
+
+
+def _periods(past: Sequence[Step]) -> list[ChampionPeriod]:
+    """The champions so far, each from the Monday on which it came into force."""
+    found: list[ChampionPeriod] = []
+    for step in past:
+        version = step.in_force
+        if version is not None and (not found or found[-1].as_of != version.as_of):
+            found.append(ChampionPeriod(step.at, version.as_of, str(version.as_of.date())))
+    return found
+
+
+def _served(past: Sequence[Step], as_of: datetime) -> Version:
+    """The version of an earlier step."""
+    return next(s.in_force for s in past if s.in_force is not None and s.in_force.as_of == as_of)
