@@ -26,7 +26,7 @@ LEFT_OUT = (
     "audit: the recipe does not change within a backtest",
     "shadow and canary: a promoted version serves from its Monday on",
     "seeds: the first one is fitted; the others only describe luck",
-    "review: nobody's approval is waited for",
+    "review: no approval is waited for",
 )
 
 
