@@ -76,8 +76,8 @@ bench: setup  ## benchmarks against another side, into benchmarks/RESULTS.md; RO
 serving-load: setup  ## a minute at RATE=500 requests a second while the champion is switched ten times
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/serving.py --load $(or $(RATE),500)
 
-real-backtest: setup  ## weekly retrains of real sets under four gates, into docs/real-backtest.md
-	@$(BIN)/python benchmarks/real_backtest.py
+real-backtest: setup  ## gauntlet backtest of every real set, into docs/real-backtest.md; SET=name for one
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.real.backtest $(if $(SET),--set $(SET))
 
 lock: setup  ## resolve pyproject.toml anew into requirements.lock, with a hash of every file
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-header \

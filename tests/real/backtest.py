@@ -1,0 +1,69 @@
+"""``gauntlet backtest`` of every real set, and the page with the tables.
+
+    python -m tests.real.backtest                     all sets, into docs/real-backtest.md
+    python -m tests.real.backtest --set bike_sharing  one set; its table on the screen, no page
+    python -m tests.real.backtest --page              the page from the answers that are kept
+
+Answers are kept in ``.gauntlet/real-backtest/<name>.json``, and what was computed beside them, so
+that a run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from tests.real.home import environment, import_set
+from tests.real.sets import SETS, RealSet
+
+ROOT = Path(__file__).parents[2]
+KEPT = ROOT / ".gauntlet" / "real-backtest"
+
+
+def backtest(known: RealSet, kept: Path) -> Path:
+    """Import a set unless that was done, replay its policies, and keep the answer.
+
+    Returns:
+        The file of the answer.
+    """
+    place, answer = kept / known.name, kept / f"{known.name}.json"
+    imported = place / "imported"
+    if not imported.exists():
+        place.mkdir(parents=True, exist_ok=True)
+        import_set(known, place)
+        imported.touch()
+    end = known.last + timedelta(days=7)
+    words = ["backtest", known.name, "--from", str(known.first), "--to", str(end), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", "from pipelines.cli import main; main()", *words],
+        env=os.environ | environment(place / "home"),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"gauntlet {' '.join(words)} failed:\n{done.stdout}")
+    answer.write_text(json.dumps(json.loads(done.stdout)), encoding="utf-8")
+    return answer
+
+
+def main() -> None:
+    """Measure one set, or all of them into the page."""
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    arguments.add_argument("--set", choices=sorted(SETS), help="this one only, and no page")
+    arguments.add_argument("--kept", type=Path, default=KEPT, help="folder of the answers")
+    given = arguments.parse_args()
+    for known in SETS.values() if given.set is None else [SETS[given.set]]:
+        if known.present:
+            print(backtest(known, given.kept))
+        else:
+            print(f"{known.folder} is not in ../shared/data; it was not measured")
+
+
+if __name__ == "__main__":
+    main()

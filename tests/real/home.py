@@ -1,0 +1,73 @@
+"""A published set in a home of its own: prepared, imported, and a shell that works there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner
+
+from pipelines.cli.app import app
+from tests.real.sets import RealSet
+
+HERE = Path(__file__).parent
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Settings of a shell that reads the real declarations and keeps everything in ``home``."""
+    return {
+        "GAUNTLET_HOME": str(home),
+        "GAUNTLET_MODELS": str(HERE / "models"),
+        "GAUNTLET_EXPECTATIONS": str(HERE / "expectations"),
+        "GAUNTLET_STORE": "",
+        "GAUNTLET_MLFLOW_URI": "",
+        "GAUNTLET_LEDGER_URL": "",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def gauntlet(home: Path, *words: str, exit_code: int = 0) -> dict[str, Any]:
+    """The JSON answer of a command, run in this process.
+
+    Arguments:
+        home: where the results of the shell are.
+        words: the command, without ``--json``.
+        exit_code: the exit code that is expected.
+
+    Raises:
+        AssertionError: when the command ends with another exit code.
+    """
+    done = CliRunner().invoke(app, [*words, "--json"], env=environment(home))
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == exit_code, f"gauntlet {' '.join(words)}: {done.output[-2000:]}"
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A set in its home."""
+
+    home: Path
+    files: dict[str, Path] = field(default_factory=dict)
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def import_set(known: RealSet, place: Path) -> Imported:
+    """Prepare a set below ``place`` and import all of its streams, as a user would.
+
+    Returns:
+        The home, the prepared file of each stream, and the answers of ``gauntlet import``.
+    """
+    files = known.prepare(place)
+    home = place / "home"
+    answers = {
+        stream: gauntlet(
+            home, "import", known.name, stream, str(file), *known.options.get(stream, ())
+        )
+        for stream, file in files.items()
+    }
+    return Imported(home, files, answers)
