@@ -97,7 +97,7 @@ def _free_reason(
         return "the recent window only admits to a canary, which uses its own try"
     champion = identity.champion
     registry = collaborators.versions.registry
-    if champion is not None and registry.get(spec.name, champion).recipe == spec.recipe:
+    if champion is not None and spec.has_recipe(registry.get(spec.name, champion).recipe):
         return "the recipe is the champion's"
     return ""
 

@@ -6,10 +6,11 @@ is spent, a promotion needs a person. By the union bound, the chance of any fals
 year is at most ``alpha_year``, however the tries depend on each other. They do depend: windows
 overlap from week to week, and several tries share a champion.
 
-- A try is a run that compared a candidate with a champion on the recent window, in either lane,
-  whether it was promoted or not. A run that stopped earlier because of broken data costs nothing,
-  and neither does a first version. If a rollout is declared, the recent window only admits to it
-  and costs nothing: the canary is the try, and it is charged when it begins.
+- A try is a run that compared a changed recipe with a champion on the recent window, whether it was
+  promoted or not. A refresh is judged by its recipe's record and is no try. A run that stopped
+  earlier because of broken data costs nothing, and neither does a first version. If a rollout is
+  declared, the recent window only admits to it and costs nothing: the canary is the try, and it is
+  charged when it begins.
 - A dry run that reached the comparison is a try, because it shows the p-value. The real run with
   the same request is the same test, so the two cost one try.
 - A manual audit of a recipe other than the champion's is a try, because it uses the same rows.
@@ -48,10 +49,10 @@ from pipelines.release.ledger import LIVE, Entry
 from pipelines.release.rollout.transition import Stage
 from pipelines.spec.training import BudgetGate
 
-REFRESH = "recent_window.refresh"
-_COMPARISONS = ("recent_window.primary", REFRESH, "audit.live")
+# Release 0.1.0 judged refreshes by recent_window.refresh, as a try.
+_COMPARISONS = ("recent_window.primary", "recent_window.refresh", "audit.live")
 REPLAY = timedelta(days=31)  # a live try as of longer ago replays the past
-_ROUNDING = 1e-9  # tolerance: the sum of sixty levels of 1/60 must not exceed 1
+_ROUNDING = 1e-9  # tolerance: the sum of twelve levels of 1/12 must not exceed 1
 
 
 class BudgetCharge(Record):
@@ -187,33 +188,6 @@ def charged_level(entries: Iterable[Entry], run: str) -> float:
         wanted=f"an entry with the finding {LEVEL}",
         hint="end it: `gauntlet rollback` to the champion before, or move the alias by hand",
     )
-
-
-def reference_version(entries: Iterable[Entry]) -> str | None:
-    """The version that the champion descends from by refreshes alone; None without a champion.
-
-    A version that was shown to be better, was the first, or was made champion by hand is its own
-    reference. A refresh keeps the reference of the version that it replaced, also in a series of
-    refreshes. Refreshes that are each slightly worse than the last are thus compared with the last
-    proven version. A rollback restores the reference of the version that it restores.
-    """
-    anchors: dict[str, str] = {}
-    champion: str | None = None
-    for entry in entries:
-        champion = entry.champion_after
-        if not entry.moves or champion is None:
-            continue
-        replaced = entry.champion_before
-        if is_refresh(entry.findings) and replaced is not None:
-            anchors[champion] = anchors.get(replaced, replaced)
-        else:
-            anchors.setdefault(champion, champion)
-    return None if champion is None else anchors.get(champion, champion)
-
-
-def is_refresh(findings: Iterable[Finding]) -> bool:
-    """Whether the refresh lane decided: the gain was not proven, but non-inferiority was."""
-    return any(finding.name == REFRESH and finding.blocking for finding in findings)
 
 
 def _price(entry: Entry, declared: BudgetGate) -> float:

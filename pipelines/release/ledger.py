@@ -14,7 +14,7 @@ from pipelines.core.findings import Finding
 from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Instant, Record, canonical_json, sha256_text
 from pipelines.core.time import instant_text
-from pipelines.release.policies import policy_of
+from pipelines.release.policies import Lane, policy_of
 from pipelines.release.policy import Decision, Facts, decide
 from pipelines.release.rollout.transition import Transition
 from pipelines.release.witness import WitnessedEntry
@@ -87,6 +87,13 @@ class NewEntry(Record):
     def candidate(self) -> str | None:
         """The version that was judged, or None."""
         return self.facts.candidate if self.facts else None
+
+    @property
+    def lane(self) -> Lane:
+        """The lane that the candidate was judged in."""
+        # Release 0.1.0 had no lanes; this finding decided about refreshes.
+        first = any(one.name == "recent_window.refresh" and one.blocking for one in self.findings)
+        return "refresh" if first else self.facts.lane if self.facts else "change"
 
     @property
     def moves(self) -> bool:

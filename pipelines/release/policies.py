@@ -13,13 +13,17 @@ from pipelines.core.findings import Gate
 from pipelines.core.records import Record
 
 Case = Literal["first_version", "offline", "rollout"]
+Lane = Literal["change", "refresh"]
 BOTH: tuple[Case, ...] = ("first_version", "offline")
 ALL: tuple[Case, ...] = (*BOTH, "rollout")
 OFFLINE: tuple[Case, ...] = ("offline", "rollout")
+LANES: tuple[Lane, ...] = ("change", "refresh")
+CHANGE: tuple[Lane, ...] = ("change",)
+REFRESH: tuple[Lane, ...] = ("refresh",)
 
 
 class GateRequirement(Record):
-    """A gate that has to pass in some cases.
+    """A gate that has to pass in some cases of some lanes.
 
     ``required_findings`` lists findings that it must contain, by name or prefix of the name. If
     any of several findings is enough, they are separated by bars: ``recent_window.primary|...``.
@@ -28,6 +32,7 @@ class GateRequirement(Record):
     gate: Gate
     cases: tuple[Case, ...] = BOTH
     required_findings: tuple[str, ...] = ()
+    lanes: tuple[Lane, ...] = LANES
 
 
 class Policy(Record):
@@ -37,8 +42,11 @@ class Policy(Record):
     requirements: tuple[GateRequirement, ...]
 
 
-def _requires(gate: Gate, finding: str = "", cases: tuple[Case, ...] = BOTH) -> GateRequirement:
-    return GateRequirement(gate=gate, cases=cases, required_findings=(finding,) if finding else ())
+def _requires(
+    gate: Gate, finding: str = "", cases: tuple[Case, ...] = BOTH, lanes: tuple[Lane, ...] = LANES
+) -> GateRequirement:
+    names = (finding,) if finding else ()
+    return GateRequirement(gate=gate, cases=cases, required_findings=names, lanes=lanes)
 
 
 _Requirements = Mapping[str, GateRequirement]
@@ -70,11 +78,22 @@ _POLICY_3: _Requirements = {
     "canary": _requires(Gate.CANARY, "canary.primary", ("rollout",)),
 }
 
+# Two lanes: a changed recipe is shown to be better and pays for its try; a refresh is judged by
+# what its champion's age costs.
+_POLICY_4: _Requirements = {
+    **_POLICY_3,
+    "comparison": _requires(Gate.RECENT_WINDOW, "recent_window.primary", OFFLINE, CHANGE),
+    "budget": _requires(Gate.BUDGET, "budget.spent", OFFLINE, CHANGE),
+    "harm": _requires(Gate.RECENT_WINDOW, "recent_window.maturity", OFFLINE, REFRESH),
+    "refresh": _requires(Gate.REFRESH, "refresh.looks_better", OFFLINE, REFRESH),
+}
+
+_ALL = (("1", _POLICY_1), ("2", _POLICY_2), ("3", _POLICY_3), ("4", _POLICY_4))
 POLICIES = {
     version: Policy(version=version, requirements=tuple(requirements.values()))
-    for version, requirements in (("1", _POLICY_1), ("2", _POLICY_2), ("3", _POLICY_3))
+    for version, requirements in _ALL
 }
-CURRENT = POLICIES["3"]
+CURRENT = POLICIES["4"]
 
 
 def policy_of(version: str) -> Policy:

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from pipelines.core.findings import Finding, Gate, Verdict, overall
 from pipelines.core.records import Instant, Record, digest_of
-from pipelines.release.policies import CURRENT, Case, Policy
+from pipelines.release.policies import CURRENT, Case, Lane, Policy
 
 
 class Outcome(StrEnum):
@@ -56,6 +56,11 @@ class Facts(Record):
     champion: str | None = Field(description="version the evidence was gathered against")
     champion_at_decision: str | None = Field(
         description="the lineage's champion at the moment of decision"
+    )
+    lane: Lane = Field(
+        default="change",
+        description="how the candidate is judged: as a changed recipe, or as the champion's "
+        "recipe on newer data; without a champion it makes no difference",
     )
     review: Literal["none", "required"] = "none"
     approval: Approval | None = None
@@ -106,9 +111,11 @@ _BOUND = ("run", "candidate", "content", "champion", "waived", "reason")
 
 
 def evidence_digest(findings: Sequence[Finding], facts: Facts) -> str:
-    """The hash that an approval is bound to: findings (in any order), models and waivers."""
+    """The hash that an approval is bound to: findings (in any order), models, lane and waivers."""
     about = facts.as_json()
     bound = {key: about[key] for key in _BOUND}
+    if facts.lane != "change":  # release 0.1.0 had no lanes
+        bound["lane"] = facts.lane
     return digest_of({**bound, "findings": sorted(finding.digest for finding in findings)})
 
 
@@ -125,7 +132,7 @@ def decide(findings: Sequence[Finding], facts: Facts, policy: Policy = CURRENT) 
         policy: the requirements.
     """
     gates = tuple(_gate_verdicts(findings, facts, policy))
-    judged = _Judged(gates, facts, evidence_digest(findings, facts))
+    judged = _Judged(gates, facts, evidence_digest(findings, facts), tuple(findings))
     outcome, reasons = _apply(judged)
     return Decision(
         outcome=outcome,
@@ -140,8 +147,15 @@ def decide(findings: Sequence[Finding], facts: Facts, policy: Policy = CURRENT) 
 class _Judged:
     """The input of the rules."""
 
-    def __init__(self, gates: tuple[GateVerdict, ...], facts: Facts, evidence: str) -> None:
+    def __init__(
+        self,
+        gates: tuple[GateVerdict, ...],
+        facts: Facts,
+        evidence: str,
+        findings: tuple[Finding, ...],
+    ) -> None:
         self.gates, self.facts, self.evidence = gates, facts, evidence
+        self.findings = findings
 
     @property
     def approval(self) -> Approval | None:
@@ -173,6 +187,9 @@ def _reasons_of(judged: _Judged, verdicts: set[Verdict]) -> Iterable[str]:
             missing = f"; no finding {_either(gate.missing)}" if gate.missing else ""
             nothing = "; no finding that counts" if not gate.findings else ""
             yield f"{gate.gate}: {gate.verdict}{against}{missing or nothing}"
+            if gate.gate is Gate.REFRESH:
+                names = set(gate.not_passed)
+                yield from (one.reason for one in judged.findings if one.name in names)
 
 
 def _superseded(judged: _Judged) -> Iterable[str]:
@@ -227,8 +244,12 @@ def _first(judged: _Judged) -> Iterable[str]:
         yield "there was no champion in this lineage, and every gate of a first version passed"
 
 
-def _better(_: _Judged) -> Iterable[str]:
-    yield "every gate passed"
+def _passed(judged: _Judged) -> Iterable[str]:
+    if judged.facts.lane != "refresh":
+        yield "every gate passed"
+        return
+    yield "refreshed: the same recipe on newer data, which has not been shown to be better"
+    yield from (one.reason for one in judged.findings if one.gate is Gate.REFRESH)
 
 
 # Evaluated from the top; the first rule that gives a reason decides. The last one always does.
@@ -243,7 +264,7 @@ _RULES: tuple[tuple[Outcome, _Rule], ...] = (
     (Outcome.HOLD, _occupied),
     (Outcome.START_ROLLOUT, _admitted),
     (Outcome.FIRST_VERSION, _first),
-    (Outcome.PROMOTE, _better),
+    (Outcome.PROMOTE, _passed),
 )
 
 
@@ -260,7 +281,9 @@ def _gate_verdicts(
 ) -> Iterable[GateVerdict]:
     waived = set(facts.waived) if facts.reason.strip() else set()
     requirements = [
-        requirement for requirement in policy.requirements if facts.case in requirement.cases
+        requirement
+        for requirement in policy.requirements
+        if facts.case in requirement.cases and facts.lane in requirement.lanes
     ]
     for gate in Gate:
         blocking = [f for f in findings if f.gate is gate and f.blocking]

@@ -56,6 +56,7 @@ _FREE = {
     "pending": "the recent window only admits to live traffic: the canary pays",
     "complete": "the canary has paid",
 }
+_REFRESH_IS_FREE = "a refresh is judged by its recipe's record, so it is no try"
 _KINDS: dict[Outcome, Kind] = {Outcome.PROMOTE: "promotion", Outcome.FIRST_VERSION: "first_version"}
 
 
@@ -199,7 +200,7 @@ def _with_budget(
         return findings
     now = max(clock.now(), entries[-1].recorded_at) if entries else clock.now()
     year = budget_year(inputs.lineage, inputs.as_of, now)
-    free = _FREE.get(facts.rollout, "")
+    free = _FREE.get(facts.rollout, "") if facts.lane == "change" else _REFRESH_IS_FREE
     return (*findings, *budget_findings(entries, inputs.budget, year, facts.run, findings, free))
 
 

@@ -15,6 +15,13 @@ from pipelines.spec.include import expand
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.yaml_file import entry, place_of, read_nodes, value_of
 
+_RETIRED: dict[tuple[int | str, ...], str] = {
+    ("gates", "budget", "refresh"): "remove it: every model is refreshed, and `gates.refresh` "
+    "declares when; a refresh is no try",
+    ("gates", "budget", "margin"): "remove it: `gates.refresh.cost` is the cost of age from which "
+    "a refresh is worth it",
+}
+
 
 def load_model(path: Path) -> ModelSpec:
     """The declaration in ``path``, whose file name must be ``<name>.yaml``.
@@ -68,6 +75,9 @@ def _mistakes(tree: yaml.Node | None, error: ValidationError) -> Iterator[str]:
     for mistake in error.errors(include_url=False):
         place, got = tuple(mistake["loc"]), mistake.get("input")
         shown = "" if isinstance(got, dict | list) else f" (got {got!r})"
+        if retired := _RETIRED.get(place):
+            yield f"    {_place(tree, place)}: {'.'.join(map(str, place))}: {retired}"
+            continue
         ours = mistake.get("ctx", {}).get("error") if mistake["type"] == "value_error" else None
         for line in str(ours or mistake["msg"]).splitlines():
             further, text = _split_problem(line) if ours else ((), line)

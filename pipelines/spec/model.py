@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -39,6 +39,7 @@ from pipelines.spec.training import (
     Split,
 )
 
+RECIPE_PARTS = frozenset({"points", "label", "features", "split", "estimator", "streams"})
 MOST_STEPS = 1_000_000  # decision points of one entity in the spans of the split
 
 
@@ -131,9 +132,30 @@ class ModelSpec(Declaration):
 
     @property
     def recipe(self) -> str:
-        """Hash of everything that determines a trained model; not of owner, schedule or gates."""
-        parts = {"points", "label", "features", "serving", "split", "estimator", "streams"}
-        return digest_of({key: value for key, value in self.meaning().items() if key in parts})
+        """Hash of the recipe; a candidate with the champion's recipe is a refresh.
+
+        Part of the recipe: points, label, features and their streams, estimator and parameters,
+        and the spans of the split. Not part of it is what decides neither how a model is fitted
+        nor what it predicts from: description, owner, store, seeds, metrics, gates, rollout,
+        schedules and the cadence of the online features. Neither are exclusions: they say which
+        data are wrong.
+        """
+        return digest_of(self.recipe_parts())
+
+    def recipe_parts(self) -> dict[str, Any]:
+        """The parts of the declaration that the recipe consists of, as JSON without defaults."""
+        parts = {key: value for key, value in self.meaning().items() if key in RECIPE_PARTS}
+        parts["split"] = {key: span for key, span in parts["split"].items() if key != "exclude"}
+        return parts
+
+    def has_recipe(self, stored: str) -> bool:
+        """Whether a stored hash is that of this recipe.
+
+        Release 0.1.0 hashed the cadence of the online features and the exclusions as well.
+        """
+        parts = {*RECIPE_PARTS, "serving"}
+        first = {key: value for key, value in self.meaning().items() if key in parts}
+        return stored in (self.recipe, digest_of(first))
 
     def without_rollout(self) -> ModelSpec:
         """The same declaration without shadow and canary, so that the recent window promotes."""

@@ -263,19 +263,11 @@ class BudgetGate(Declaration):
         default=0.05, gt=0, lt=0.5, description="chance of any false promotion in a calendar year"
     )
     tries: int = Field(
-        default=60,
+        default=12,
         ge=1,
         le=10_000,
-        description="comparisons with a champion that a year may hold, each at alpha_year / tries; "
-        "the default is one a week and a few by hand, fewer tries find smaller gains",
-    )
-    refresh: bool = Field(
-        default=False,
-        description="let the same recipe on newer data be promoted when it looks better and is "
-        "shown not to be worse by the margin: promises less than being shown to be better",
-    )
-    margin: float = Field(
-        default=0.5, gt=0, le=1, description="of a refresh, as a share of the minimum effect"
+        description="changed recipes that a year may compare with a champion, each at "
+        "alpha_year / tries; fewer tries find smaller gains; refreshes are no tries",
     )
 
     @property

@@ -18,7 +18,7 @@ from pipelines.gates.shadow.findings import judge_shadow
 from pipelines.packaging.version import ModelVersion
 from pipelines.predictions.assignment import Allocation
 from pipelines.release.approval import approval_tag
-from pipelines.release.budget import charged_level, is_refresh
+from pipelines.release.budget import charged_level
 from pipelines.release.rollout.evidence import (
     CanaryCheck,
     Evidence,
@@ -120,8 +120,8 @@ def _canary_check(
         as_of,
         other_version=trial.champion,
     )
-    refresh = is_refresh(trial.admission.findings)
-    margin = version.spec.gates.budget.margin * rollout.canary.outcome.minimum_effect
+    refresh = trial.admission.lane == "refresh"
+    margin = version.spec.gates.refresh.cost * rollout.canary.outcome.minimum_effect
     verdict = judge_canary(
         measured.evidence,
         rollout,

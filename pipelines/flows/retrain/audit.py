@@ -19,7 +19,7 @@ from pipelines.gates.audit.findings import audit_impossible
 from pipelines.gates.audit.inputs import build_audit_data
 from pipelines.gates.audit.recipe_diff import recipe_changes
 from pipelines.gates.audit.record import Audit
-from pipelines.spec.model import ModelSpec
+from pipelines.spec.model import RECIPE_PARTS, ModelSpec
 
 
 class AuditResult(Record):
@@ -121,9 +121,8 @@ def audit_pair(
 
 def _changes(pair: Pair) -> tuple[str, ...]:
     """The parts of the two recipes that differ and affect the model."""
-    shaping = {"points", "label", "features", "split", "estimator", "streams"}
     before, after = (
-        {key: value for key, value in spec.as_json().items() if key in shaping}
+        {key: value for key, value in spec.as_json().items() if key in RECIPE_PARTS}
         for spec in (pair.old, pair.new)
     )
     return recipe_changes(before, after)

@@ -69,6 +69,7 @@ def _decision_input(run: Run, evidence: Evidence, version: VersionInfo | None) -
             content=version.content if version else "",
             champion=champion,
             champion_at_decision=champion,
+            lane=run.lane,
             review=run.spec.review,
             dry_run=request.dry_run,
             rollout="pending" if run.spec.rollout else "none",

@@ -24,6 +24,7 @@ from pipelines.flows.versions import VersionReader
 from pipelines.flows.workspace import Workspace
 from pipelines.packaging.version import ModelVersion
 from pipelines.release.ledger import Entry, Ledger
+from pipelines.release.policies import Lane
 from pipelines.release.policy import Outcome
 from pipelines.release.verification import verified_entries
 from pipelines.spec.combine import common_spec
@@ -128,6 +129,11 @@ class Run:
     def id(self) -> str:
         """The run's id."""
         return self.identity.id
+
+    @property
+    def lane(self) -> Lane:
+        """How the candidate is judged."""
+        return "change"
 
     def passes(self, findings: tuple[Finding, ...]) -> bool:
         """Whether all findings pass, without the waived ones. False if there is no finding."""

@@ -200,16 +200,6 @@ RECENT_WINDOW = (
         "depends",
     ),
     FindingEntry(
-        "recent_window.refresh",
-        "Whether a refresh looks better and is shown not to be worse than the champion.",
-        _LATER,
-    ),
-    FindingEntry(
-        "recent_window.reference",
-        "Whether a refresh is shown not to be worse than the version that was last proved better.",
-        _LATER + " If it fails, refreshes have lost quality in small steps: change the recipe.",
-    ),
-    FindingEntry(
         "recent_window.corrected_gain",
         "The gain, corrected for the fact that only large gains pass.",
         "Nothing: use it as the expected gain.",

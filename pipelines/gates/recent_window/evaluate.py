@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -59,14 +59,11 @@ class WindowPredictions:
         candidates: of the candidate, then of its refits with the other seeds.
         champion: ``None`` if there is no champion yet.
         naive: of a forecast without a model, which replaces the champion of a first version.
-        reference: version and predictions that a refresh must not be worse than, if that is not
-            the champion itself.
     """
 
     candidates: Sequence[Scored]
     champion: Scored | None
     naive: Scored
-    reference: tuple[str, Scored] | None = None
 
     @property
     def baseline(self) -> window_findings.Baseline:
@@ -77,8 +74,6 @@ class WindowPredictions:
         """Every model's predictions with a name for messages."""
         found = [(f"candidate {place}", one) for place, one in enumerate(self.candidates)]
         found.append((self.baseline, self.champion or self.naive))
-        if self.reference is not None:
-            found.append((f"version {self.reference[0]}", self.reference[1]))
         return found
 
 
@@ -90,7 +85,6 @@ class _LabelledRows:
     label: Floats
     candidates: tuple[Floats, ...]
     baseline: Floats
-    reference: tuple[str, Floats] | None
     clusters: EntityDays
     strict: bool
 
@@ -144,8 +138,8 @@ def evaluate(
         rows: the frame's rows of the window: keys, decision_time, features and label, which is
             null if there is none.
         predictions: of these rows.
-        refresh: the candidate is the champion's recipe on newer data, and the model allows
-            refreshes: if it is not shown to be better, it may still be shown not to be worse.
+        refresh: the candidate is the champion's recipe on newer data. The window then bounds harm
+            only: nothing is tested for being better, and luck does not decide.
 
     Raises:
         DifferentRows: if predictions were made for other rows.
@@ -191,6 +185,10 @@ def evaluate(
         metric.name,
     )
     gains = _gains(metric, arms)
+    luck = (
+        window_findings.seed_noise(spec, [gain.gain for gain in gains], metric.name),
+        window_findings.concentration(arms.clusters.entity),
+    )
     return record(
         _Results(
             comparisons=(primary, *guarded),
@@ -199,11 +197,10 @@ def evaluate(
             daily=_daily(metric, arms),
             findings=(
                 matured,
-                *_deciding(spec, arms, primary, baseline, refresh=refresh),
+                *(() if refresh else _deciding(spec, primary, baseline)),
                 *guard_findings,
                 *found_by_slice,
-                window_findings.seed_noise(spec, [gain.gain for gain in gains], metric.name),
-                window_findings.concentration(arms.clusters.entity),
+                *(_shown_only(one) if refresh else one for one in luck),
             ),
         )
     )
@@ -224,39 +221,18 @@ def _guardrails(spec: ModelSpec, arms: _LabelledRows) -> tuple[list[Comparison],
 
 
 def _deciding(
-    spec: ModelSpec,
-    arms: _LabelledRows,
-    comparison: Comparison,
-    baseline: window_findings.Baseline,
-    *,
-    refresh: bool,
+    spec: ModelSpec, comparison: Comparison, baseline: window_findings.Baseline
 ) -> list[Finding]:
-    """The deciding findings: being better or, for a refresh, being no worse.
-
-    A refresh that is shown to be better is promoted for that, and becomes a reference itself.
-    Both tests are one try of the error budget: the first hypothesis is part of the second.
-    """
+    """Whether the candidate is better; if it passed, its gain corrected for having passed."""
     better = window_findings.primary(spec, comparison, baseline)
-    refreshed = refresh and baseline == "champion" and better.verdict is not Verdict.PASS
-    found = [better.model_copy(update={"blocking": not refreshed})]
-    if refreshed:
-        found.append(window_findings.refresh(spec, comparison))
-        if arms.reference is not None:
-            found.append(_against_reference(spec, arms, *arms.reference))
-    if baseline == "champion" and all(f.verdict is Verdict.PASS for f in found if f.blocking):
-        corrected = window_findings.corrected_gain(spec, comparison, refreshed=refreshed)
-        found += [] if corrected is None else [corrected]
-    return found
+    corrected = None
+    if baseline == "champion" and better.verdict is Verdict.PASS:
+        corrected = window_findings.corrected_gain(spec, comparison)
+    return [better] if corrected is None else [better, corrected]
 
 
-def _against_reference(
-    spec: ModelSpec, arms: _LabelledRows, version: str, predictions: Floats
-) -> Finding:
-    try:
-        comparison = _comparison(primary_metric(spec), replace(arms, baseline=predictions))
-    except Undefined as problem:
-        return window_findings.no_reference(version, problem.what)
-    return window_findings.reference(spec, comparison, version)
+def _shown_only(finding: Finding) -> Finding:
+    return finding.model_copy(update={"blocking": False})
 
 
 def _same_rows(
@@ -302,7 +278,7 @@ def _labelled_rows(
     spec: ModelSpec, rows: pd.DataFrame, predictions: WindowPredictions
 ) -> _LabelledRows:
     labelled = np.asarray(rows["label"].notna(), dtype=bool)
-    known, reference = rows[labelled], predictions.reference
+    known = rows[labelled]
     label = label_numbers(known["label"], predictions.candidates[0].classes)
     baseline = predictions.champion or predictions.naive
     return _LabelledRows(
@@ -310,7 +286,6 @@ def _labelled_rows(
         label=label,
         candidates=tuple(scored.predictions[labelled] for scored in predictions.candidates),
         baseline=baseline.predictions[labelled],
-        reference=reference and (reference[0], reference[1].predictions[labelled]),
         clusters=entity_days(spec.points.keys, known),
         strict=spec.gates.recent_window.strict,
     )

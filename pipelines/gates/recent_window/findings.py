@@ -138,85 +138,7 @@ def _same(name: str, comparison: Comparison, other: str, effect: float) -> Findi
     )
 
 
-def refresh(spec: ModelSpec, comparison: Comparison) -> Finding:
-    """Whether the same recipe on newer data looks better and is shown not to be worse.
-
-    Worse means by more than the declared share of the minimum effect, at the level of one try.
-    """
-    return _not_worse(spec, comparison, "recent_window.refresh", "the champion", looks_better=True)
-
-
-def reference(spec: ModelSpec, comparison: Comparison, version: str) -> Finding:
-    """Whether a refresh is shown not to be worse than the version that was last proved better.
-
-    Without it, refreshes that are each a little worse would add up: every one of them is held
-    against the one before.
-    """
-    return _not_worse(spec, comparison, "recent_window.reference", f"version {version}")
-
-
-def no_reference(version: str, why: str) -> Finding:
-    """The finding of a refresh that could not be compared with its reference."""
-    return make_finding(
-        "recent_window.reference",
-        Verdict.NO_DATA,
-        f"not compared with the reference, version {version}: {why}",
-    )
-
-
-def _not_worse(
-    spec: ModelSpec, comparison: Comparison, name: str, other: str, *, looks_better: bool = False
-) -> Finding:
-    level, difference = spec.promoting_level, comparison.difference
-    margin = spec.gates.budget.margin * spec.metric.minimum_effect
-    if difference is None:
-        if looks_better:
-            return _same(name, comparison, other, -margin)
-        gain = comparison.candidate - comparison.baseline
-        gain = gain if comparison.higher_is_better else -gain
-        return make_finding(
-            name,
-            Verdict.PASS if gain > -margin else Verdict.FAIL,
-            f"differs from {other} by the same {gain:.4g} on every row, margin {margin:g}",
-            Measurement(value=gain, threshold=-margin, unit=comparison.metric),
-        )
-    interval = difference.interval(1 - 2 * spec.gates.recent_window.alpha)
-    p = difference.p_above(-margin)
-    summary = (
-        f"{comparison.metric} {comparison.candidate:.5g} against {comparison.baseline:.5g}, "
-        f"difference {with_interval(difference.estimate, interval)}, margin {margin:g}, "
-        f"p {p:.3g} of being worse by it, held at {level:.3g}"
-    )
-    if looks_better and difference.estimate <= 0:
-        verdict, reason = (
-            Verdict.INCONCLUSIVE,
-            f"a refresh has to look better, and does not: {summary}",
-        )
-    elif p <= level:
-        verdict, reason = Verdict.PASS, f"not worse by the margin than {other}: {summary}"
-    elif interval.high is not None and interval.high < -margin:
-        verdict, reason = Verdict.FAIL, f"worse by more than the margin than {other}: {summary}"
-    else:
-        detectable = difference.minimum_detectable_effect(level, POWER)
-        verdict = Verdict.INCONCLUSIVE
-        reason = (
-            f"not shown to be as good as {other}: {summary}; these days exclude {detectable:.3g}"
-        )
-    return make_finding(
-        name,
-        verdict,
-        reason,
-        Measurement(
-            value=difference.estimate,
-            interval=interval,
-            threshold=-margin,
-            unit=comparison.metric,
-            rows=difference.rows,
-        ),
-    )
-
-
-def corrected_gain(spec: ModelSpec, comparison: Comparison, *, refreshed: bool) -> Finding | None:
+def corrected_gain(spec: ModelSpec, comparison: Comparison) -> Finding | None:
     """The gain of a candidate that has passed, corrected for having passed; only shown.
 
     Only gains beyond the bar pass, so measured gains of passed candidates are too large on
@@ -227,8 +149,6 @@ def corrected_gain(spec: ModelSpec, comparison: Comparison, *, refreshed: bool) 
         return None
     error, level = difference.standard_error, spec.promoting_level
     bar = float(stats.t.isf(level, difference.df))
-    if refreshed:
-        bar = max(0.0, bar - spec.gates.budget.margin * spec.metric.minimum_effect / error)
     if difference.estimate < bar * error:
         return None
     gain = gain_given_passed(difference.estimate, error, bar)

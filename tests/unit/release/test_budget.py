@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from pipelines.core.findings import Finding, Gate, Verdict, overall
 from pipelines.gates.budget.findings import EXHAUSTED, LEVEL, SPENT
 from pipelines.release.budget import (
-    REFRESH,
     budget_account,
     budget_accounts,
     budget_findings,
     budget_year,
-    reference_version,
 )
 from pipelines.release.ledger import Entry, NewEntry
 from pipelines.release.policy import Facts
@@ -240,45 +237,3 @@ def test_a_refusal_that_a_person_answers_for_is_spent_all_the_same() -> None:
     year = budget_account(chain.entries, FOUR, 2026)
     assert year.spent == pytest.approx(0.0625), "the ledger says that more was tried than declared"
     assert year.left == 0
-
-
-def promoted(chain: Chain, version: str, *findings: Finding, kind: str = "promotion") -> None:
-    chain.add(f"run-{version}-{len(chain.entries)}", SUMMER, findings, kind=kind, after=version)
-
-
-BETTER, AS_GOOD = found(verdict="pass"), found(REFRESH, "pass")
-SHOWN = found().model_copy(update={"blocking": False})
-
-
-def test_the_anchor_is_the_last_version_that_was_proved() -> None:
-    chain = Chain()
-    assert reference_version(chain.entries) is None
-    steps: list[tuple[str, tuple[Finding, ...], str, str]] = [
-        ("1", (), "first_version", "1"),
-        ("2", (SHOWN, AS_GOOD), "promotion", "1"),
-        ("3", (SHOWN, AS_GOOD), "promotion", "1"),
-        ("4", (BETTER,), "promotion", "4"),
-        ("5", (SHOWN, AS_GOOD), "promotion", "4"),
-    ]
-    for version, findings, kind, wanted in steps:
-        promoted(chain, version, *findings, kind=kind)
-        assert reference_version(chain.entries) == wanted, f"after version {version}"
-    chain.add("nothing", SUMMER)
-    assert reference_version(chain.entries) == "4", "what moves nothing leaves the anchor"
-
-
-def test_a_rollback_brings_back_the_anchor_of_its_version() -> None:
-    chain = Chain()
-    promoted(chain, "1", kind="first_version")
-    promoted(chain, "2", SHOWN, AS_GOOD)
-    promoted(chain, "3", BETTER)
-    promoted(chain, "2", kind="rollback")
-    assert reference_version(chain.entries) == "1"
-
-
-def test_a_version_put_there_by_hand_is_its_own_anchor() -> None:
-    chain = Chain()
-    promoted(chain, "1", kind="first_version")
-    extra: dict[str, Any] = {"kind": "manual_alias_change"}
-    promoted(chain, "9", **extra)
-    assert reference_version(chain.entries) == "9"

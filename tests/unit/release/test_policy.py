@@ -251,18 +251,44 @@ def test_policy_2_requires_what_a_try_costs_and_policy_1_does_not() -> None:
     assert "budget: no_data; no finding budget.spent" in held.reasons
 
 
-def test_a_refresh_may_stand_where_a_better_candidate_would() -> None:
-    """Its primary finding is only shown then."""
+REFRESHED = ("refresh.record", "refresh.age", "refresh.looks_better", "refresh.stop")
+
+
+def test_policy_3_takes_a_refresh_where_a_better_candidate_would_be() -> None:
+    """Its primary finding is only shown then. Release 0.1.0 decided like this."""
     refreshed = (
         *findings([name for name in CHALLENGE if name != PRIMARY]),
         finding(PRIMARY, "inconclusive", blocking=False),
+        finding("recent_window.refresh"),
     )
-    held = decide(refreshed, facts())
-    assert held.outcome == Outcome.HOLD
-    assert any(
-        "recent_window.primary or recent_window.refresh" in answers for answers in held.reasons
-    )
-    assert decide((*refreshed, finding("recent_window.refresh")), facts()).outcome == "promote"
+    assert decide(refreshed, facts(), POLICIES["3"]).outcome == Outcome.PROMOTE
+    assert decide(refreshed, facts()).outcome == Outcome.HOLD, "now it has a lane of its own"
+
+
+def test_a_refresh_needs_its_record_and_no_proof_of_being_better() -> None:
+    others = [name for name in CHALLENGE if name not in (PRIMARY, SPENT)]
+    found = findings([*others, "recent_window.maturity", *REFRESHED])
+    decided = decide(found, facts(lane="refresh"))
+    assert decided.outcome == Outcome.PROMOTE
+    assert "not been shown to be better" in decided.reasons[0]
+    assert set(decided.reasons) >= {one.reason for one in found if one.name in REFRESHED}
+    assert decide(found, facts()).outcome == Outcome.HOLD, "a changed recipe has to be better"
+    without = [one for one in found if one.name != "refresh.looks_better"]
+    assert decide(without, facts(lane="refresh")).outcome == Outcome.HOLD
+
+
+def test_a_kept_version_is_explained_by_the_finding_that_kept_it() -> None:
+    others = [name for name in CHALLENGE if name not in (PRIMARY, SPENT)]
+    found = findings([*others, "recent_window.maturity", *REFRESHED])
+    young = finding("refresh.age", "inconclusive")
+    kept = decide((*(one for one in found if one.name != young.name), young), facts(lane="refresh"))
+    assert kept.outcome == Outcome.HOLD
+    assert kept.reasons == ("refresh: inconclusive because of refresh.age", young.reason)
+
+
+def test_an_approval_is_bound_to_the_lane() -> None:
+    found = findings(CHALLENGE)
+    assert evidence_digest(found, facts()) != evidence_digest(found, facts(lane="refresh"))
 
 
 def test_a_used_up_budget_holds_until_a_person_answers_for_it() -> None:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from pipelines.core.errors import SpecError
+from pipelines.core.records import digest_of
 from pipelines.spec.load import load_model
 from pipelines.spec.model import ModelSpec
 
@@ -166,3 +167,48 @@ def test_the_recipe_changes_with_features_and_not_with_gates(tmp_path: Path) -> 
     fewer = load_model(write(tmp_path, lambda d: d["features"].pop())).recipe
     assert gates == plain
     assert fewer != plain
+
+
+def test_data_and_how_a_model_is_run_are_no_part_of_the_recipe(tmp_path: Path) -> None:
+    plain = load_model(EXAMPLE)
+
+    def changed(**parts: Any) -> ModelSpec:
+        return load_model(write(tmp_path, lambda d: d.update(parts)))
+
+    wrong = {"start": "2026-01-01", "end": "2026-01-08", "reason": "a broken feed"}
+    excluded = plain.split.as_json() | {"exclude": [wrong]}
+    slower = plain.serving.as_json() | {"every": "6h", "ttl": None} if plain.serving else {}
+    for same in (
+        {"description": "another"},
+        {"schedule": "0 6 * * 2"},
+        {"serving": slower},
+        {"split": excluded},
+        {"gates": {"refresh": {"evidence": "proved"}}},
+        {"rollout": None},
+    ):
+        assert changed(**same).recipe == plain.recipe, same
+    longer = plain.split.as_json() | {"train": "200d"}
+    assert changed(split=longer).recipe != plain.recipe
+
+
+def test_a_recipe_stored_by_the_first_release_is_known() -> None:
+    plain = load_model(EXAMPLE)
+    assert plain.serving is not None, "its hash was part of the recipe"
+    parts = {"points", "label", "features", "serving", "split", "estimator", "streams"}
+    stored = digest_of({key: part for key, part in plain.meaning().items() if key in parts})
+    assert stored != plain.recipe
+    assert plain.has_recipe(stored)
+    assert plain.has_recipe(plain.recipe)
+    assert not plain.has_recipe("0" * 64)
+
+
+@pytest.mark.parametrize(("key", "option"), [("refresh", "gates.refresh"), ("margin", "cost")])
+def test_a_retired_option_is_answered_with_the_new_one(
+    key: str, option: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, lambda d: d.update(gates={"budget": {"tries": 4, key: 0.5}}))
+    with pytest.raises(SpecError) as caught:
+        load_model(path)
+    assert f"gates.budget.{key}: remove it" in str(caught.value)
+    assert option in str(caught.value)
+    assert ModelSpec.from_stored(yaml.safe_load(path.read_text())).gates.budget.tries == 4
