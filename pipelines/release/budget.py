@@ -52,7 +52,7 @@ from pipelines.spec.training import BudgetGate
 # Release 0.1.0 judged refreshes by recent_window.refresh, as a try.
 _COMPARISONS = ("recent_window.primary", "recent_window.refresh", "audit.live")
 REPLAY = timedelta(days=31)  # a live try as of longer ago replays the past
-_ROUNDING = 1e-9  # tolerance: the sum of twelve levels of 1/12 must not exceed 1
+_ROUNDING = 1e-9  # tolerance: the sum of sixty levels of 1/60 must not exceed 1
 
 
 class BudgetCharge(Record):

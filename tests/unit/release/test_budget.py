@@ -121,9 +121,9 @@ def test_the_fifth_of_four_tries_is_refused_and_costs_nothing() -> None:
     assert chain.spent(2026) == pytest.approx(0.05)
 
 
-def test_sixty_shares_of_the_default_budget_are_sixty_tries() -> None:
+def test_sixty_shares_of_a_budget_are_sixty_tries() -> None:
     """Sixty times a sixtieth of 0.05 is above 0.05 in binary fractions."""
-    chain, declared = Chain(), BudgetGate()
+    chain, declared = Chain(), BudgetGate(tries=60)
     refused = [
         EXHAUSTED in names(chain.add(f"run-{n}", SUMMER, declared=declared)) for n in range(62)
     ]

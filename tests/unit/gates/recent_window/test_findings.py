@@ -90,7 +90,7 @@ def test_the_level_is_that_of_one_try(regression, frame, recent) -> None:
             recent,
             rows,
             WindowPredictions(
-                candidates=[Scored(label + 0.92 * noise[0], digest)],
+                candidates=[Scored(label + 0.94 * noise[0], digest)],
                 champion=Scored(label + noise[1], digest),
                 naive=Scored(0 * label, digest),
             ),
