@@ -13,6 +13,7 @@ from pipelines.core.records import Record
 from pipelines.core.time import instant_text, utc
 from pipelines.data.cache import Cache
 from pipelines.data.objects import ObjectStore, StoredObject
+from pipelines.data.stored_rows import check_named_rows, lost_rows
 from pipelines.spec.streams import FilesSource, Stream
 
 Progress = Callable[[str], None]
@@ -105,6 +106,7 @@ class FileEvents:
         try:
             pulled = zip(fresh, pool.map(fetch, fresh), strict=True)
             for number, (stored, sha256) in enumerate(pulled, start=1):
+                check_named_rows(cache.object(sha256), self.store.address, stored.key)
                 index[_version(stored)] = sha256
                 progress(
                     f"{name}: pulled {number} of {len(fresh)} new objects"
@@ -114,14 +116,56 @@ class FileEvents:
             pool.shutdown(cancel_futures=True)
             if index != before:
                 cache.keep_note("pulled", about, index)
-        return tuple(
+        objects = tuple(
             PulledObject(**stored.model_dump(), sha256=index[_version(stored)]) for stored in listed
         )
+        self._check_history(name, prefix, as_of, objects, cache)
+        return objects
 
     def forget(self, name: str, stream: Stream, cache: Cache) -> None:
         """See ``EventSource.forget``."""
         about = {"store": self.store.address, "prefix": stream_prefix(name, stream)}
         cache.drop_note("pulled", about)
+        cache.drop_note("read", about)
+
+    def _check_history(
+        self,
+        name: str,
+        prefix: str,
+        as_of: datetime,
+        objects: tuple[PulledObject, ...],
+        cache: Cache,
+    ) -> None:
+        """Check that no row of an earlier pull is gone; rows may be added, objects be merged.
+
+        Raises:
+            DataError: when an object was changed or removed, and its day lacks rows now.
+        """
+        about = {"store": self.store.address, "prefix": prefix}
+        noted: dict[str, str] = cache.note("read", about) or {}
+        now = {one.key: one.sha256 for one in objects}
+        last = f"dt={utc(as_of).date()}"
+        days = {key: key[len(prefix) :].split("/")[0] for key in (*noted, *now)}
+        before = {key: sha256 for key, sha256 in noted.items() if days[key] <= last}
+        changed = {days[key] for key, sha256 in before.items() if now.get(key) != sha256}
+        for day in sorted(changed):
+            held, there = (
+                [cache.object(sha256) for key, sha256 in of.items() if days[key] == day]
+                for of in (before, now)
+            )
+            lost = lost_rows([path for path in held if path.is_file()], there)
+            if lost:
+                raise DataError(
+                    "the source rewrote history that was already read",
+                    where=f"stream {name}, {self.store.address}/{prefix}{day}",
+                    got=f"{lost} rows of this day are gone or have other values",
+                    wanted="rows that are only added",
+                    hint="find who changed the files, and restore them; `gauntlet stream accept "
+                    f"MODEL {name} --reason ...` accepts the stream as it is",
+                )
+        if noted != (read := {**noted, **now}) or changed:
+            gone = before.keys() - now.keys()
+            cache.keep_note("read", about, {k: v for k, v in read.items() if k not in gone})
 
     def _listed(self, name: str, prefix: str, as_of: datetime) -> Iterator[StoredObject]:
         last = utc(as_of).date()

@@ -95,6 +95,7 @@ def drop_days(
             entry = _record(model, what, digest_of(rows), using)
         for one in doomed:
             store.delete(one)
+        using.open_events(spec).forget({stream: declared})
     return DroppedDays(stream=stream, first=first, last=last, objects=len(doomed), entry=entry)
 
 

@@ -121,7 +121,7 @@ def check_same_run(registration: Registration, found: VersionInfo) -> None:
             where=f"{found.model} version {found.version}, run {found.run}",
             got=registration.content,
             wanted=found.content,
-            hint="remove the run's folder in the home and run again: the registered model is used",
+            hint="find out who writes to the registry; delete that version there and run again",
         )
 
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,7 +23,7 @@ from pipelines.core.time import instant_text, parse_instant, utc
 from pipelines.data.cache import Cache
 from pipelines.data.canonical import ARROW_TYPES, stored_types, time_names
 from pipelines.data.events import Progress, PulledObject
-from pipelines.data.paths import files_sql
+from pipelines.data.stored_rows import lost_rows
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import KnownTimeRule, PostgresSource, Stream
 
@@ -298,9 +297,6 @@ def _lost_rows(pull: _Pull, before: Increment, now: Increment) -> int:
         return max(before.rows - now.rows, 0)
     if now.pulled is None:
         return before.rows
-    old, new = (files_sql([pull.cache.object(one.sha256)]) for one in (before.pulled, now.pulled))
-    with duckdb.connect() as connection:
-        row = connection.execute(
-            f"SELECT count(*) FROM (FROM {old} EXCEPT ALL FROM {new})"  # noqa: S608
-        ).fetchone()
-    return int(row[0]) if row else 0
+    return lost_rows(
+        [pull.cache.object(before.pulled.sha256)], [pull.cache.object(now.pulled.sha256)]
+    )

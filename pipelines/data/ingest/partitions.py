@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from pipelines.core.errors import DataError
 from pipelines.core.files import disk_full_as_error, working_folder
 from pipelines.core.names import internal
-from pipelines.data.canonical import hash_sums, literal, quoted, row_hash
+from pipelines.data.canonical import literal, quoted
 from pipelines.data.events import Progress
 from pipelines.data.objects import ObjectStore, StoredObject
-from pipelines.spec.fields import ColumnType
+from pipelines.data.stored_rows import names_of_days
 
 pc: Any = pyarrow.compute
 _GROUP_ROWS = 131_072
@@ -85,23 +85,16 @@ def write_partitions(
         folder: folder for drafts.
         progress: called after each day.
     """
-    described = connection.execute(f"DESCRIBE {relation}").fetchall()
-    columns = {name: _hashed_as(kind) for name, kind, *_ in described}
-    hashed = f"SELECT {row_hash(columns)} AS h, {day} AS day FROM {relation}"
-    sums = connection.execute(
-        f"SELECT day::VARCHAR, count(*), {hash_sums()} FROM ({hashed}) GROUP BY day ORDER BY day"
-    ).fetchall()
     prefix = stream_path.strip("/") + "/"
-    names = {
-        text: f"{prefix}dt={text}/{count:x}-{(int(high) << 64) + int(low) & (1 << 128) - 1:032x}"
-        for text, count, high, low in sums
-    }
+    hashes = names_of_days(connection, relation, day)
+    names = {text: f"{prefix}dt={text}/{name}" for text, name in hashes.items()}
     there = {stored.key: stored for stored in store.list(prefix)}
     todo = [text for text, key in names.items() if f"{key}.parquet" not in there]
     written: dict[str, StoredObject] = {}
     if todo:
         wanted = ", ".join(literal(text) for text in todo)
-        order = ", ".join(quoted(name) for name in columns)
+        columns = connection.execute(f"DESCRIBE FROM {relation}").fetchall()
+        order = ", ".join(quoted(name) for name, *_ in columns)
         rows = connection.execute(
             f"SELECT *, ({day})::VARCHAR AS {quoted(_DAY)} FROM {relation} "
             f"WHERE ({day})::VARCHAR IN ({wanted}) ORDER BY {quoted(_DAY)}, {order}"
@@ -174,11 +167,3 @@ def _check_times(table: pa.Table, known_time: str, stream_path: str) -> None:
             where=f"events for {stream_path}, column {known_time}",
             got=f"{table.column(known_time).null_count} of {table.num_rows} missing",
         )
-
-
-def _hashed_as(sql_type: str) -> ColumnType:
-    if sql_type.startswith("TIMESTAMP"):
-        return ColumnType.TIMESTAMP
-    if sql_type == "VARCHAR" or sql_type.startswith("ENUM"):
-        return ColumnType.STRING
-    return ColumnType.FLOAT

@@ -10,7 +10,7 @@ from pipelines.flows.retrain.evidence import Evidence
 from pipelines.flows.retrain.run import Run
 from pipelines.flows.retrain.train import CANDIDATE, TrainedCandidate, recent_rows
 from pipelines.gates.recent_window.record import Evaluation
-from pipelines.packaging.package import complete_package
+from pipelines.packaging.package import Package, complete_package
 from pipelines.packaging.version import (
     AUDIT,
     AVAILABILITY,
@@ -41,7 +41,8 @@ def register(run: Run, evidence: Evidence) -> VersionInfo | None:
         The version; ``None`` without an evaluated candidate, and in a dry run.
 
     Raises:
-        IntegrityError: the candidate's directory has changed since it was written.
+        IntegrityError: the candidate's directory has changed since it was written, or the run's
+            version in the registry has other content.
         Unavailable: the registry does not answer; it is safe to retry.
     """
     trained, evaluation = evidence.trained, evidence.evaluation
@@ -51,17 +52,18 @@ def register(run: Run, evidence: Evidence) -> VersionInfo | None:
     if run.identity.decided is not None:
         number = run.identity.decided.candidate
         return None if number is None else registry.get(model, number)
-    registered = registry.find(model, run.id)
-    if registered is not None:
-        return registered
     run.collaborators.progress("registering the version")
     folder = run.workspace.path(VERSION)
-    package = complete_package(
-        trained.package,
-        run.workspace.path(CANDIDATE),
-        folder,
-        facts={"model": model, "run": run.id, "snapshot": evidence.snapshot.id},
-        evidence=_files(run, evidence, trained, evaluation),
+    package = run.workspace.once(
+        VERSION,
+        Package,
+        lambda: complete_package(
+            trained.package,
+            run.workspace.path(CANDIDATE),
+            folder,
+            facts={"model": model, "run": run.id, "snapshot": evidence.snapshot.id},
+            evidence=_files(run, evidence, trained, evaluation),
+        ),
     )
     return registry.register(
         Registration(
