@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipelines.core.errors import IntegrityError
+from pipelines.core.errors import IntegrityError, Unavailable
 from pipelines.flows.retrain.run import Run
 
 if TYPE_CHECKING:
@@ -15,23 +16,25 @@ def version_of_twin(run: Run) -> ModelVersion | None:
     """The version whose refit is the twin of this run's candidate; ``None`` if there is none.
 
     It has the same recipe, first seed and lineage, and was refitted on the twin's training span.
-    A version that cannot be verified is not used: the twin is fitted instead.
+    A version that cannot be read or verified is not used: the twin is fitted instead.
     """
+    if run.plan.refit is None:
+        return None
+    try:
+        return next(_versions_of_twin(run), None)
+    except (IntegrityError, Unavailable) as problem:
+        run.collaborators.progress(f"no earlier refit is used: {problem.what}")
+        return None
+
+
+def _versions_of_twin(run: Run) -> Iterator[ModelVersion]:
     versions, spec, plan = run.collaborators.versions, run.spec, run.plan
     wanted = (run.request.lineage, spec.recipe, plan.trained_until)
-    if plan.refit is None:
-        return None
     for info in versions.registry.versions(spec.name):
-        if (info.lineage, info.recipe, info.as_of) != wanted:
-            continue
-        try:
+        if (info.lineage, info.recipe, info.as_of) == wanted:
             found = versions.load(spec.name, info.version)
-        except IntegrityError as problem:
-            run.collaborators.progress(f"version {info.version} is not used: {problem.what}")
-            continue
-        if found.plan.refit == plan.train and found.spec.seeds[0] == spec.seeds[0]:
-            return found
-    return None
+            if found.plan.refit == plan.train and found.spec.seeds[0] == spec.seeds[0]:
+                yield found
 
 
 def past_differences(run: Run) -> tuple[float, ...]:

@@ -130,6 +130,8 @@ def _files(
 def _shown(run: Run, trained: TrainedCandidate, evaluation: Evaluation) -> Shown:
     """Parameters and metrics for the registry's own pages."""
     metrics = {"training_rows": float(trained.rows), "recent_rows": float(evaluation.labelled)}
+    if trained.refit_rows is not None:
+        metrics["refit_training_rows"] = float(trained.refit_rows)
     for comparison in evaluation.comparisons:
         metrics[comparison.metric] = comparison.candidate
         metrics[f"{evaluation.baseline}_{comparison.metric}"] = comparison.baseline
