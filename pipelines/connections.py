@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipelines.data.objects import ObjectStore
     from pipelines.data.reader import EventReader
     from pipelines.features.online.store import OnlineStore
-    from pipelines.flows.backtest import BacktestCollaborators
+    from pipelines.flows.backtest.run import BacktestCollaborators
     from pipelines.flows.features.materialize import MaterializeCollaborators
     from pipelines.flows.release.collaborators import ReleaseCollaborators
     from pipelines.flows.retrain.run import LoadSuite, RetrainCollaborators
@@ -116,7 +116,7 @@ class Connections:
     @property
     def backtesting(self) -> BacktestCollaborators:
         """Collaborators of a backtest."""
-        from pipelines.flows.backtest import BacktestCollaborators
+        from pipelines.flows.backtest.run import BacktestCollaborators
 
         return BacktestCollaborators(
             home=self.home,

@@ -83,7 +83,6 @@ class Candidates:
 def backtest(
     plan: Plan,
     predictions: Predictions,
-    late_labels: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> BacktestReport:
     """Replay every policy over the plan's Mondays.
@@ -91,7 +90,6 @@ def backtest(
     Arguments:
         plan: what is covered.
         predictions: of the recipe's candidates.
-        late_labels: labels that changed after they had matured, for the report.
         progress: called with a short message for each policy.
 
     Raises:
@@ -120,7 +118,7 @@ def backtest(
             frozenset(),
         )
     )
-    return _report(plan, live, replays, candidates, late_labels)
+    return _report(plan, live, replays, candidates)
 
 
 def _replayed(entry: Entry, live: Live, steps: Sequence[Step], candidates: Candidates) -> Replayed:
@@ -145,9 +143,8 @@ def _report(
     live: Live,
     replays: Sequence[Replayed],
     candidates: Candidates,
-    late_labels: int,
 ) -> BacktestReport:
-    spec, metric = plan.spec, live.losses.metric
+    spec, metric, predictions = plan.spec, live.losses.metric, live.losses.predictions
     acting = [one for one in replays if one.group != "hindsight"]
     best = min(acting, key=lambda one: live.mean(one.weekly))
     reference = acting[0]  # the declared one
@@ -176,8 +173,8 @@ def _report(
         policies=tuple(results),
         choice=choose(live, replays, reference),
         fits=len(made),
-        fit_seconds=round(sum(live.losses.predictions.seconds(one) for one in made), 3),
-        late_labels=late_labels,
+        fit_seconds=round(sum(predictions.seconds(one) for one in made), 3),
+        late_labels=predictions.history.late_labels,
         left_out=LEFT_OUT,
     )
 

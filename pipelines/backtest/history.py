@@ -47,6 +47,12 @@ class History:
         """The first decision time."""
         return from_epoch_us(int(self._times[0])) if len(self._times) else EARLIEST
 
+    @property
+    def late_labels(self) -> int:
+        """How many labels changed after they had matured."""
+        changed: set[int] = set()
+        return len(changed.union(*(labels.index for labels in self._corrected.values())))
+
     def part(self, window: Window) -> slice:
         """The positions of the rows with a decision time in a window."""
         bounds = [epoch_us(window.start), epoch_us(window.end)]

@@ -37,7 +37,7 @@ def backtest(
     with bar("backtest") as progress:
         connections = connect(progress=progress)
         connections.load_spec(name)  # report its mistakes before the libraries are loaded
-        from pipelines.flows.backtest import BacktestRequest, run_backtest
+        from pipelines.flows.backtest.run import BacktestRequest, run_backtest
 
         request = BacktestRequest(
             model=name,

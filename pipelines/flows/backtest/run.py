@@ -1,4 +1,4 @@
-"""Replays the promotion policy over a model's history; nothing is recorded or registered."""
+"""A backtest from a request to its report: one pass over the events, then every policy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from pipelines.spec.model import ModelSpec
 from pipelines.training.split import WEEK, split_plan
 
 if TYPE_CHECKING:
+    from pipelines.backtest.engine import Plan
     from pipelines.backtest.history import History
+    from pipelines.backtest.predictions import Predictions
     from pipelines.backtest.results import BacktestReport
 
 LINEAGE = "backtest"
@@ -68,8 +70,22 @@ def run_backtest(request: BacktestRequest, collaborators: BacktestCollaborators)
         DataError: there are too few events for a candidate or for a measured week.
         LockedError: another backtest of this model is at work.
     """
+    from pipelines.backtest.engine import backtest
+
+    with collaborators.lock(request.model, LINEAGE):
+        return backtest(*open_backtest(request, collaborators), collaborators.progress)
+
+
+def open_backtest(
+    request: BacktestRequest, collaborators: BacktestCollaborators
+) -> tuple[Plan, Predictions]:
+    """The plan of a backtest, and the predictions of its candidates; the caller holds the lock.
+
+    Raises:
+        As ``run_backtest``.
+    """
     from pipelines.backtest.catalogue import NEAR
-    from pipelines.backtest.engine import Plan, backtest
+    from pipelines.backtest.engine import Plan
     from pipelines.backtest.predictions import Predictions
     from pipelines.backtest.weeks import monday_from, mondays
 
@@ -84,16 +100,14 @@ def run_backtest(request: BacktestRequest, collaborators: BacktestCollaborators)
     span = Window(monday_from(request.first), monday_from(request.end))
     labels_as_of = min(span.end + spec.maturity, now)
     folder = collaborators.home / FOLDER
-    with collaborators.lock(request.model, LINEAGE):
-        history = _history(spec, span.start, labels_as_of, folder, collaborators)
-        predictions = Predictions(history, folder / "predictions", NEAR, collaborators.progress)
-        plan = Plan(spec, span, labels_as_of)
-        return backtest(plan, predictions, progress=collaborators.progress)
+    history = _history(spec, span, labels_as_of, folder, collaborators)
+    predictions = Predictions(history, folder / "predictions", NEAR, collaborators.progress)
+    return Plan(spec, span, labels_as_of), predictions
 
 
 def _history(
     spec: ModelSpec,
-    first: datetime,
+    span: Window,
     labels_as_of: datetime,
     folder: Path,
     collaborators: BacktestCollaborators,
@@ -101,12 +115,13 @@ def _history(
     """The rows of the whole span, from one pass over the events."""
     from pipelines.backtest.catalogue import NEAR
     from pipelines.backtest.history import History
-    from pipelines.backtest.weeks import version_as_of, with_refit
+    from pipelines.backtest.weeks import monday_before, mondays, version_as_of, with_refit
+    from pipelines.flows.backtest.labels import labels_that_changed
 
     events = collaborators.open_events(spec)
     collaborators.progress("reading events")
     snapshot = events.snapshot(spec.streams, labels_as_of)
-    earliest = version_as_of(with_refit(spec, True), first - NEAR * WEEK)
+    earliest = version_as_of(with_refit(spec, True), span.start - NEAR * WEEK)
     start = earliest.judged.train.start
     plan = split_plan(spec, labels_as_of)
     plan = plan.model_copy(update={"train": Window(start, plan.train.end)})
@@ -117,4 +132,6 @@ def _history(
     collaborators.progress("building features")
     workspace.once("features", Frame, lambda: write_frame(events, spec, snapshot, plan, workspace))
     rows = read_rows(spec, workspace.path(FRAME), Window(start, labels_as_of))
-    return History(spec, rows)
+    looked_at = mondays(Window(earliest.judged.trained_until, monday_before(labels_as_of) + WEEK))
+    changed = labels_that_changed(events, spec, snapshot, rows, looked_at, collaborators.progress)
+    return History(spec, rows, changed)

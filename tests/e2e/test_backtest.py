@@ -1,0 +1,88 @@
+"""`gauntlet backtest` in a small home where refreshing pays: its answer, and its traces."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.cli.app import app
+from tests.support.backtest.drifting_shops import build_home, settings_of
+from tests.support.shared_worlds import built_once
+
+SPAN = ["--from", "2025-04-01", "--to", "2025-06-10"]
+
+
+def gauntlet(folder: Path, *words: str, exit_code: int = 0) -> str:
+    """The output of a command in this process."""
+    settings = settings_of(folder).model_dump()
+    places = {f"GAUNTLET_{name.upper()}": str(value) for name, value in settings.items()}
+    done = CliRunner().invoke(app, list(words), env=places)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == exit_code, done.output
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home of its own with the events of the shared one."""
+    source, place = built_once("drifting-shops", build_home), tmp_path_factory.mktemp("backtest")
+    (place / "home").mkdir()
+    for name in ("models", "expectations", "home/store"):
+        (place / name).symlink_to(source / name)
+    return place
+
+
+@pytest.fixture(scope="module")
+def report(home: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(gauntlet(home, "backtest", "shops", *SPAN, "--json"))
+    return found
+
+
+def policy(report: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(one for one in report["policies"] if one["name"] == name)
+
+
+def test_drift_makes_newer_models_better(report: dict[str, Any]) -> None:
+    losses = {one["name"]: one["loss"] for one in report["policies"]}
+    assert losses["hindsight"] <= losses["always"] < losses["every_4"] < losses["never"]
+    assert losses["always"] < losses["always_held_out"], "a refit is newer"
+    assert policy(report, "always")["promotions"] == len(report["weeks"]) - 1
+    assert policy(report, "never")["promotions"] == 0
+
+
+def test_the_declared_policy_is_the_reference(report: dict[str, Any]) -> None:
+    assert report["reference"] == report["choice"]["declared"] == "likely"
+    assert policy(report, "likely")["difference"] is None
+    gap = policy(report, "never")["difference"]
+    assert gap["estimate"] == pytest.approx(
+        policy(report, "never")["loss"] - policy(report, "likely")["loss"]
+    )
+    assert gap["standard_error"] > 0
+
+
+def test_a_second_run_is_identical(home: Path, report: dict[str, Any]) -> None:
+    assert json.loads(gauntlet(home, "backtest", "shops", *SPAN, "--json")) == report
+
+
+def test_nothing_is_recorded_or_registered(home: Path, report: dict[str, Any]) -> None:
+    assert report["candidates"] == len(report["weeks"])
+    left = {path.name for path in (home / "home").iterdir()}
+    assert not {"ledger.db", "mlflow.db", "versions", "runs"} & left
+
+
+def test_the_table_lists_every_policy(home: Path, report: dict[str, Any]) -> None:
+    shown = gauntlet(home, "backtest", "shops", *SPAN)
+    assert all(one["name"] in shown for one in report["policies"])
+
+
+@pytest.mark.parametrize(
+    "span", [["--from", "2025-06-10", "--to", "2025-04-01"], ["--from", "soon"]]
+)
+def test_an_impossible_span_is_refused(home: Path, span: list[str]) -> None:
+    with pytest.raises(Exception, match=r"no Monday|cannot read"):
+        gauntlet(home, "backtest", "shops", *span)

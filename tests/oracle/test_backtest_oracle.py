@@ -1,0 +1,87 @@
+"""The backtest against the real flow: the same rows, twins, comparisons and serving models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+
+from pipelines.backtest.predictions import Predictions
+from pipelines.backtest.recent_window import RecentWindows
+from pipelines.backtest.weeks import Version, version_as_of
+from pipelines.core.time import Window, parse_instant
+from pipelines.flows.backtest.run import BacktestRequest, open_backtest
+from pipelines.flows.retrain.request import Request
+from pipelines.flows.retrain.steps import Retraining, retrain
+from pipelines.flows.versions import score_version
+from pipelines.packaging.version import ModelVersion
+from tests.support.backtest.drifting_shops import build_home, connections_at
+from tests.support.shared_worlds import built_once
+
+FIRST, WEEKS = parse_instant("2025-04-07"), 4
+
+
+@dataclass(frozen=True)
+class Both:
+    """The real flow's runs, and a backtest of the same Mondays."""
+
+    runs: Sequence[tuple[datetime, str | None, Retraining]]
+    registered: dict[str, ModelVersion]
+    predictions: Predictions
+
+    def version(self, at: datetime) -> Version:
+        return version_as_of(self.predictions.history.spec, at)
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
+    source = built_once("drifting-shops", build_home)
+    place = tmp_path_factory.mktemp("oracle")
+    (place / "home").mkdir()
+    for name in ("models", "expectations", "home/store"):
+        (place / name).symlink_to(source / name)
+    champion: str | None = None
+    runs, registered = [], {}
+    for number in range(WEEKS):
+        at = FIRST + number * timedelta(days=7)
+        connections = connections_at(place, at)
+        done = retrain(Request(model="shops", as_of=at, lineage="oracle"), connections.retraining)
+        assert done.version is not None, done.decision.reasons
+        registered[done.version.version] = connections.versions.load("shops", done.version.version)
+        runs.append((at, champion, done))
+        champion = done.version.version if done.decision.outcome.moves else champion
+    end = FIRST + WEEKS * timedelta(days=7)
+    later = connections_at(place, end + timedelta(days=30))
+    request = BacktestRequest(model="shops", first=FIRST, end=end)
+    _, predictions = open_backtest(request, later.backtesting)
+    return Both(runs, registered, predictions)
+
+
+def test_comparisons_are_those_of_the_flow(both: Both) -> None:
+    """The flow's frame ends at its as-of, the backtest's at the end of the whole span."""
+    windows = RecentWindows(both.predictions, both.predictions.history.spec)
+    champions = {None: None} | {
+        number: both.version(version.plan.as_of) for number, version in both.registered.items()
+    }
+    for at, champion, done in both.runs:
+        ours = windows.evaluation(both.version(at), champions[champion])
+        theirs = done.evidence.evaluation
+        assert theirs is not None
+        assert ours.rows_digest == theirs.rows_digest, f"{at.date()}: other rows"
+        assert ours.window == theirs.window
+        assert ours.comparisons == theirs.comparisons
+
+
+def test_spans_and_serving_models_are_those_of_the_flow(both: Both) -> None:
+    history = both.predictions.history
+    for at, _, done in both.runs:
+        assert done.version is not None
+        registered, version = both.registered[done.version.version], both.version(at)
+        assert version.judged.train == registered.plan.train
+        assert version.serves.train == registered.plan.refit
+        part = history.part(Window(at, at + timedelta(days=7)))
+        served = score_version(registered, history.spec, history.rows.iloc[part], model="refit")
+        np.testing.assert_array_equal(both.predictions.of(version.serves, part), served.predictions)
