@@ -187,8 +187,9 @@ RECENT_WINDOW = (
     ),
     FindingEntry(
         "recent_window.refit.answers",
-        "The refit, which would serve, differs from its twin, which was judged, by more than past "
-        "refits of this recipe differed from theirs. Only shown while there are few past refits.",
+        "The answers of the refit, which would serve, differ from those of its twin, which was "
+        "judged, by a larger share of the twin's error than for past refits of this recipe. Only "
+        "shown while there are few past refits.",
         "Look for wrong rows in the recent window: only the refit was trained on them. " + _REAL,
         "depends",
     ),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ANSWERS = "recent_window.refit.answers"
 ERROR = "recent_window.refit.error"
-LEVEL = 0.99  # of the differences that are expected
+LEVEL = 0.99  # of the changes that are expected
 FEWEST = 8  # past refits from which a bound is computed
 
 
@@ -37,36 +37,50 @@ def refit_findings(
         rows: of the recent window, with labels.
         twin: its predictions of these rows.
         refit: as ``twin``.
-        past: the mean differences of this recipe's past refits, from ``answer_difference``.
+        past: the values of the first finding of this recipe's past refits.
     """
+    known = rows["label"].notna().to_numpy()
+    if not known.any():
+        reason = "refit and twin were not compared: no point of the recent window has a label"
+        return tuple(
+            make_finding(name, Verdict.NO_DATA, reason, blocking=False) for name in (ANSWERS, ERROR)
+        )
+    label = label_numbers(rows["label"][known], spec.classes)
+    before, after = twin.predictions[known], refit.predictions[known]
+    labelled = rows[known].assign(label=label)
     return (
-        _answers(answer_difference(twin.predictions, refit.predictions), past, len(rows)),
-        _error(spec, rows, twin, refit),
+        _answers(answer_change(label, before, after), past, len(label)),
+        _error(spec, labelled, label, before, after),
     )
 
 
-def answer_difference(twin: Floats, refit: Floats) -> float:
-    """The mean absolute difference of predictions; of many classes, half the sum over classes.
+def answer_change(label: Floats, twin: Floats, refit: Floats) -> float:
+    """How far the refit's answers are from the twin's, as a share of the twin's error.
+
+    Errors are absolute differences; of many classes, half the sum over classes. Where the world has
+    moved, both distances grow, so the share stays comparable.
 
     Arguments:
+        label: labels as numbers, shape (n,), n > 0.
         twin: predictions, shape (n,) or (n, classes).
         refit: as ``twin``.
 
-    >>> answer_difference(np.array([1.0, 2.0]), np.array([1.5, 1.5]))
+    >>> answer_change(np.array([0.0, 0.0]), np.array([2.0, 2.0]), np.array([1.0, 1.0]))
     0.5
     """
-    gap = np.abs(refit - twin)
-    each = gap / 2 if gap.ndim > 1 else gap
-    return float(each.sum() / len(each)) if len(each) else 0.0
+    if twin.ndim > 1:
+        label = np.eye(twin.shape[1])[label.astype(int)]
+    moved, wrong = float(np.abs(refit - twin).sum()), float(np.abs(label - twin).sum())
+    return moved / wrong if wrong else float(moved > 0)
 
 
 def largest_expected(past: Sequence[float]) -> float | None:
-    """The difference that 99 % of refits like the past ones stay below.
+    """The change that 99 % of refits like the past ones stay below.
 
     It is the upper prediction bound of a log-normal sample, and never below the largest past value.
 
     Arguments:
-        past: differences, zero or more.
+        past: changes of past refits, zero or more.
 
     Returns:
         The bound; ``None`` if there are fewer than eight past refits.
@@ -81,39 +95,34 @@ def largest_expected(past: Sequence[float]) -> float | None:
     return max(math.exp(float(logs.mean()) + reach), *past)
 
 
-def _answers(difference: float, past: Sequence[float], rows: int) -> Finding:
+def _answers(change: float, past: Sequence[float], rows: int) -> Finding:
     bound = largest_expected(past)
-    differs = f"the refit's answers differ from the twin's by {difference:.3g} on average"
+    differs = f"the refit's answers differ from the twin's by {change:.0%} of the twin's error"
     if bound is None:
         few = f"{len(past)} past refits of this recipe are too few for a bound, which needs"
         return make_finding(
             ANSWERS,
             Verdict.INCONCLUSIVE,
             f"{differs}; {few} {FEWEST}",
-            Measurement(value=difference, rows=rows),
+            Measurement(value=change, rows=rows),
             blocking=False,
         )
-    usual = difference <= bound * (1 + 1e-9)
+    usual = change <= bound * (1 + 1e-9)
     return make_finding(
         ANSWERS,
         Verdict.PASS if usual else Verdict.INCONCLUSIVE,
-        f"{differs}; after {len(past)} past refits {'up to ' if usual else 'at most '}{bound:.3g} "
-        f"is expected in {LEVEL:.0%} of cases",
-        Measurement(value=difference, threshold=bound, rows=rows),
+        f"{differs}; {'up to' if usual else 'at most'} {bound:.0%} is expected after {len(past)} "
+        "past refits",
+        Measurement(value=change, threshold=bound, unit="share of the twin's error", rows=rows),
     )
 
 
-def _error(spec: ModelSpec, rows: pd.DataFrame, twin: Scored, refit: Scored) -> Finding:
+def _error(
+    spec: ModelSpec, rows: pd.DataFrame, label: Floats, twin: Floats, refit: Floats
+) -> Finding:
     metric, effect = primary_metric(spec), spec.metric.minimum_effect
-    known = rows["label"].notna().to_numpy()
     try:
-        if not known.any():
-            raise Undefined("no point of the recent window has a label")
-        label = label_numbers(rows["label"][known], spec.classes)
-        labelled = rows[known].assign(label=label)
-        before, after = (
-            metric.utilities(label, scored.predictions[known], labelled) for scored in (twin, refit)
-        )
+        before, after = (metric.utilities(label, each, rows) for each in (twin, refit))
     except Undefined as problem:
         reason = f"the refit's error is not known: {problem.what}"
         return make_finding(ERROR, Verdict.NO_DATA, reason, blocking=False)
@@ -127,5 +136,5 @@ def _error(spec: ModelSpec, rows: pd.DataFrame, twin: Scored, refit: Scored) -> 
         ERROR,
         Verdict.PASS if passed else Verdict.FAIL,
         compared if passed else f"{compared}: worse by more than the minimum effect of {effect:g}",
-        Measurement(value=lost, threshold=effect, unit=metric.name, rows=int(known.sum())),
+        Measurement(value=lost, threshold=effect, unit=metric.name, rows=len(label)),
     )

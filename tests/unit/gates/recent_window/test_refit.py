@@ -10,13 +10,13 @@ from pipelines.core.findings import Finding, Verdict
 from pipelines.gates.recent_window.refit import (
     ANSWERS,
     ERROR,
-    answer_difference,
+    answer_change,
     largest_expected,
     refit_findings,
 )
 from pipelines.training.score import Scored
 
-PAST = tuple(np.exp(np.random.default_rng(5).normal(0, 0.2, 20)))
+PAST = tuple(0.5 * np.exp(np.random.default_rng(5).normal(0, 0.2, 20)))
 
 
 @pytest.fixture
@@ -40,14 +40,18 @@ def test_a_usual_refit_passes(judge):
 
 
 def test_a_refit_that_differs_more_than_past_refits_is_held_back(judge):
-    found = judge([10.0, -10.0], [0.5, -0.5])
+    found = judge([1.0, -1.0], [-0.5, 0.5])
     assert (found[ANSWERS].verdict, found[ANSWERS].blocking) == (Verdict.INCONCLUSIVE, True)
     assert found[ERROR].verdict is Verdict.PASS
 
 
+def test_where_the_world_has_moved_refits_may_differ_more(judge):
+    assert judge([100.0, -100.0], [50.0, -50.0])[ANSWERS].verdict is Verdict.PASS
+
+
 def test_few_past_refits_are_reported_and_block_nothing(judge):
-    found = judge([10.0, -10.0], [0.5, -0.5], past=PAST[:7])[ANSWERS]
-    assert (found.verdict, found.blocking, found.value) == (Verdict.INCONCLUSIVE, False, 9.5)
+    found = judge([1.0, -1.0], [-0.5, 0.5], past=PAST[:7])[ANSWERS]
+    assert (found.verdict, found.blocking, found.value) == (Verdict.INCONCLUSIVE, False, 1.5)
     assert "7 past refits of this recipe are too few" in found.reason
 
 
@@ -58,14 +62,21 @@ def test_a_refit_may_be_worse_on_its_own_rows_by_the_minimum_effect_at_most(judg
     assert worse.value == pytest.approx(0.15)
 
 
-def test_without_labels_the_error_is_unknown_and_the_deciding_metric_reports_it(judge):
-    unknown = judge([1.0, 1.0], [1.1, 1.0], label=None)[ERROR]
-    assert (unknown.verdict, unknown.blocking) == (Verdict.NO_DATA, False)
+def test_without_labels_nothing_is_compared_and_the_deciding_metric_reports_it(judge):
+    for unknown in judge([1.0, 1.0], [1.1, 1.0], label=None).values():
+        assert (unknown.verdict, unknown.blocking) == (Verdict.NO_DATA, False)
 
 
 def test_probabilities_of_many_classes_differ_by_half_the_sum():
-    twin, refit = np.array([[1.0, 0.0, 0.0]]), np.array([[0.25, 0.5, 0.25]])
-    assert answer_difference(twin, refit) == 0.75
+    label = np.array([2.0])
+    twin, refit = np.array([[0.5, 0.5, 0.0]]), np.array([[0.25, 0.25, 0.5]])
+    assert answer_change(label, twin, refit) == 0.5
+
+
+def test_a_twin_without_an_error_can_only_be_left_alone():
+    label = np.array([1.0, 2.0])
+    assert answer_change(label, label, label) == 0.0
+    assert answer_change(label, label, label + 1) == 1.0
 
 
 def test_the_bound_holds_for_99_of_100_new_refits_of_the_same_kind():
