@@ -9,14 +9,17 @@ import numpy as np
 from pydantic import Field
 from scipy import stats
 
-from pipelines.core.arrays import Codes, Floats
+from pipelines.core.arrays import Codes, Floats, Integers
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Interval
 from pipelines.core.records import Record
+from pipelines.stats.long_run import cosine_terms, first_order_variance, long_run_variance
 from pipelines.stats.power import Noise
-from pipelines.stats.undefined import NoVariation, TooFewDays, TooFewEntities
+from pipelines.stats.undefined import NoVariation, TooFewDays
 
 FEWEST_DAYS = 3  # the two slowest cosines are not defined on fewer
+FEWEST_DAYS_ALONE = 7  # where days are the only noise: the correlation of days needs a week
+FEWEST_ENTITIES = 12  # effective number: fewer do not determine their variance, see decision 19
 LONGEST_WEEKS = 156  # longest window that is considered
 
 
@@ -34,6 +37,10 @@ class PairedDifference(Record):
     entities: int
     largest_entity_share: float = Field(description="share of rows, 0 to 1, of the largest entity")
     strict: bool
+    days_alone: bool = Field(
+        default=False,
+        description="too few entities for a variance between them: days are the only noise",
+    )
 
     @property
     def statistic(self) -> float:
@@ -65,8 +72,8 @@ class PairedDifference(Record):
     def days_to_detect(self, effect: float, alpha: float, power: float = 0.9) -> int | None:
         """Length in days, in whole weeks, of a window that detects ``effect`` with these entities.
 
-        Lasting differences between entities do not shrink with time, so ``None`` (not within three
-        years) means that more entities are needed.
+        ``None``: not within three years. Lasting differences between entities do not shrink with
+        time, so this means that more entities are needed, unless days are the only noise.
         """
 
         def lacks(weeks: int) -> bool:
@@ -88,29 +95,6 @@ class PairedDifference(Record):
         )
 
 
-def cosine_terms(days: int) -> int:
-    """Number of cosines in the average, which is also the long-run variance's degrees of freedom.
-
-    Source: Lazarus, Lewis, Stock, Watson (2018), JBES 36, equation 4; never below two.
-    """
-    return max(2, round(0.4 * math.pow(days, 2 / 3)))
-
-
-def long_run_variance(series: Floats) -> float:
-    """Variance of the sum of a dependent series, equal-weighted cosine estimate.
-
-    Arguments:
-        series: one value for each day in order, mean zero, shape (days,).
-
-    Source: Lazarus, Lewis, Stock, Watson (2018), JBES 36, equation 10.
-    """
-    days = len(series)
-    terms = cosine_terms(days)
-    frequency = np.arange(1, terms + 1)[:, None]
-    waves = np.cos(np.pi * frequency * (np.arange(days) + 0.5) / days)
-    return float(days / terms * np.sum(np.square(math.sqrt(2 / days) * (waves @ series))))
-
-
 def paired_difference(
     candidate: Floats, champion: Floats, entity: Codes, day: Codes, *, strict: bool
 ) -> PairedDifference:
@@ -120,6 +104,11 @@ def paired_difference(
     intersections, and at least that of entities or of intersections alone: a small time part by
     chance must not give less than clustering by entity does.
 
+    A few entities do not determine a variance between them. Below ``FEWEST_ENTITIES``, counted as
+    entities with equally many rows, days are the only noise, and the difference is that of these
+    entities: others may differ. The variance is then the larger one of two estimates, because a
+    few cosines underestimate it where days are strongly dependent.
+
     Arguments:
         candidate: influence values of each row, higher is better, shape (n,).
         champion: the same for the other model, on the same rows in the same order.
@@ -128,8 +117,7 @@ def paired_difference(
         strict: use the long-run variance's own degrees of freedom, as if days were the only noise.
 
     Raises:
-        TooFewDays: on fewer than three days.
-        TooFewEntities: on fewer than two entities.
+        TooFewDays: on fewer than three days, or seven if there are few entities.
         NoVariation: when the difference is the same on all rows.
         DataError: when the arrays differ in length or contain a value that is not a number.
 
@@ -139,29 +127,31 @@ def paired_difference(
     difference = row_differences(candidate, champion, entity, day)
     n = len(difference)
     days, day_code = np.unique(day, return_inverse=True)
-    entities, entity_code = np.unique(entity, return_inverse=True)
-    if len(days) < FEWEST_DAYS:
+    entities, entity_code, counts = np.unique(entity, return_inverse=True, return_counts=True)
+    alone = effective_number(counts) < FEWEST_ENTITIES
+    fewest = FEWEST_DAYS_ALONE if alone else FEWEST_DAYS
+    if len(days) < fewest:
         raise TooFewDays(
             "the noise between days cannot be estimated",
-            got=f"{n} rows on {len(days)} day(s)",
-            wanted=f"at least {FEWEST_DAYS} days",
-        )
-    if len(entities) < 2:
-        raise TooFewEntities(
-            "the noise between entities cannot be estimated",
-            got=f"{n} rows of {len(entities)} entity",
-            wanted="at least 2 entities",
+            got=f"{n} rows of {len(entities)} entities on {len(days)} day(s)",
+            wanted=f"at least {fewest} days",
         )
     estimate = float(difference.mean())
     share = (difference - estimate) / n
     series: Floats = np.bincount(day_code, weights=share).astype(np.float64)
-    time = long_run_variance(series)
-    many = len(entities)
-    between = float(np.sum(np.square(np.bincount(entity_code, weights=share))))
-    between *= many / (many - 1)
-    _, cell_code = np.unique(entity_code * len(days) + day_code, return_inverse=True)
-    cell = float(np.sum(np.square(np.bincount(cell_code, weights=share))))
-    noise = Noise(time, between, cell, cosine_terms(len(days)), many, strict)
+    time, terms = long_run_variance(series), cosine_terms(len(days))
+    if alone:
+        time = max(time, first_order_variance(series, _numbers(days)))
+        noise = Noise(time, 0.0, 0.0, terms, len(entities), strict)
+    else:
+        noise = Noise(
+            time,
+            _entity_variance(share, entity_code, len(entities)),
+            float(np.sum(np.square(_sums(share, entity_code * len(days) + day_code)))),
+            terms,
+            len(entities),
+            strict,
+        )
     scale = max(float(np.abs(candidate).max()), float(np.abs(champion).max()))
     if math.sqrt(noise.variance) <= 8 * np.finfo(np.float64).eps * scale:
         raise NoVariation(estimate if difference.any() else 0.0, n)
@@ -169,15 +159,46 @@ def paired_difference(
         estimate=estimate,
         standard_error=math.sqrt(noise.variance),
         df=noise.df,
-        variance_time=time,
-        variance_entity=between,
-        variance_cell=cell,
+        variance_time=noise.time,
+        variance_entity=noise.entity,
+        variance_cell=noise.cell,
         rows=n,
         days=len(days),
-        entities=many,
-        largest_entity_share=float(np.bincount(entity_code).max() / n),
+        entities=len(entities),
+        largest_entity_share=float(counts.max() / n),
         strict=strict,
+        days_alone=alone,
     )
+
+
+def effective_number(counts: Integers) -> float:
+    """Number of entities with equally many rows that would weigh as much as these.
+
+    Arguments:
+        counts: rows of each entity, shape (entities,).
+
+    >>> effective_number(np.array([10, 10, 10]))
+    3.0
+
+    Source: the inverse of Simpson's index, Hill (1973), Ecology 54.
+    """
+    return float(np.square(counts.sum()) / np.sum(np.square(counts)))
+
+
+def _entity_variance(share: Floats, code: Integers, entities: int) -> float:
+    return float(np.sum(np.square(_sums(share, code)))) * entities / (entities - 1)
+
+
+def _sums(share: Floats, code: Integers) -> Floats:
+    _, place = np.unique(code, return_inverse=True)
+    return np.asarray(np.bincount(place, weights=share), np.float64)
+
+
+def _numbers(days: Codes) -> Integers:
+    """Consecutive numbers of days, for their weekday; their order where they have none."""
+    if days.dtype.kind == "M":
+        return days.astype("datetime64[D]").astype(np.int64)
+    return days.astype(np.int64) if days.dtype.kind in "iu" else np.arange(len(days))
 
 
 def row_differences(candidate: Floats, champion: Floats, entity: Codes, day: Codes) -> Floats:

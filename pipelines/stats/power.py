@@ -27,7 +27,8 @@ class Noise:
 
     ``time`` is the long-run variance of the day sums, an average of ``terms`` squares; ``entity``
     is that of the sums of ``entities``; ``cell`` is the part that both include. ``strict``: the
-    test treats days as the only noise.
+    test treats days as the only noise. Where there are too few entities for a variance between
+    them, ``entity`` and ``cell`` are zero.
     """
 
     time: float
@@ -73,7 +74,7 @@ class Noise:
         """
         time = self.time * self.terms / _median(self.terms)
         days, day_weights = _chi_squares(self.terms)
-        others, other_weights = _chi_squares(self.entities - 1)
+        others, other_weights = _chi_squares(max(1, self.entities - 1))
         drawn = np.multiply.outer(time * days, np.ones(NODES))
         variance = _together(drawn, self.entity * others, self.cell)
         error = float(np.sqrt(_together(time, self.entity, self.cell)))
@@ -101,7 +102,7 @@ class Noise:
         rest = np.maximum(np.subtract(variance, time), 0.0)
         most = np.asarray(time) * self.terms / _doubted(self.terms)
         found = np.square(most + rest)
-        found /= np.square(most) / self.terms + np.square(rest) / (self.entities - 1)
+        found /= np.square(most) / self.terms + np.square(rest) / max(1, self.entities - 1)
         return np.maximum(found, self.terms)
 
 

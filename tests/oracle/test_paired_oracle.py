@@ -16,7 +16,8 @@ from statsmodels.stats.multitest import multipletests
 
 from pipelines.core.errors import DataError
 from pipelines.stats.holm import holm
-from pipelines.stats.paired import cosine_terms, long_run_variance, paired_difference
+from pipelines.stats.long_run import cosine_terms, long_run_variance
+from pipelines.stats.paired import paired_difference
 from pipelines.stats.undefined import NoVariation, TooFewDays, TooFewEntities
 
 
