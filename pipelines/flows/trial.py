@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TRIAL_ROWS = 5_000  # labelled training rows
 ROWS_OF_A_CLASS = 30  # of each class at least, if there are so many: for estimators with folds
-MATURITY, CONCENTRATION = "recent_window.maturity", "recent_window.concentration"
+MATURITY = "recent_window.maturity"
 
 
 class DetectableGain(Record):
@@ -80,10 +80,7 @@ def try_training(run: Run) -> Trial:
 
 def _ends_a_run(finding: Finding) -> bool:
     """Whether a finding blocks for a reason that does not depend on the candidate."""
-    return finding.blocking and (
-        finding.verdict is Verdict.NO_DATA
-        or (finding.name == CONCENTRATION and finding.verdict is not Verdict.PASS)
-    )
+    return finding.blocking and finding.verdict is Verdict.NO_DATA
 
 
 def _thin_frame(run: Run) -> None:

@@ -24,6 +24,7 @@ from pipelines.gates.recent_window.findings import primary
 from pipelines.stats.paired import PairedDifference
 from tests.montecarlo.canary.rows import canaries, canary_years, late_outcomes
 from tests.montecarlo.canary.segments import segments
+from tests.montecarlo.few_entities import few_series
 from tests.montecarlo.refresh.rows import cost_of_age_rows, refresh_claims, refresh_years
 from tests.montecarlo.row import MeanRow, Row
 from tests.montecarlo.slices import blamed
@@ -172,6 +173,7 @@ def year(replications: int) -> Iterator[Row]:
 SECTIONS: tuple[tuple[str, Callable[[int], Iterator[Row | MeanRow]], float], ...] = (
     ("A year of weekly tries with equal models", year, 0.25),
     ("One comparison: false promotions", size, 1.0),
+    ("One comparison: few entities", few_series, 0.5),
     ("One comparison: first versions", first_version, 1.0),
     ("One comparison: power at the stated effect", power, 1.0),
     ("Intervals on autocorrelated, clustered data", coverage, 1.0),

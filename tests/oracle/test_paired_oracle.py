@@ -11,14 +11,14 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import signal, stats
 from statsmodels.stats.multitest import multipletests
 
 from pipelines.core.errors import DataError
 from pipelines.stats.holm import holm
-from pipelines.stats.long_run import cosine_terms, long_run_variance
+from pipelines.stats.long_run import cosine_terms, first_order_variance, long_run_variance
 from pipelines.stats.paired import paired_difference
-from pipelines.stats.undefined import NoVariation, TooFewDays, TooFewEntities
+from pipelines.stats.undefined import NoVariation, TooFewDays
 
 
 def world(seed: int = 0, n: int = 900, entities: int = 40, days: int = 28):
@@ -42,7 +42,7 @@ def test_the_entity_part_is_the_cluster_robust_variance_of_statsmodels():
 
 @pytest.mark.parametrize("strict", [True, False])
 def test_every_part_equals_a_slow_loop(strict):
-    candidate, champion, entity, day = world(seed=4, n=300, entities=12, days=20)
+    candidate, champion, entity, day = world(seed=4, n=300, entities=20, days=20)
     result = paired_difference(candidate, champion, entity, day, strict=strict)
     d = candidate - champion
     n, days, entities = len(d), sorted(set(day)), sorted(set(entity))
@@ -146,7 +146,7 @@ def test_rows_that_stand_twice_are_no_evidence():
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(3, 30), st.integers(2, 20))
+@given(st.integers(0, 2**32 - 1), st.integers(7, 30), st.integers(1, 30))
 def test_never_surer_than_clustering_by_entity(seed, days, entities):
     rng = np.random.default_rng(seed)
     n = 200
@@ -161,8 +161,8 @@ def test_too_little_data_is_refused_by_name():
     candidate, champion, entity, day = world(n=50)
     with pytest.raises(TooFewDays):
         paired_difference(candidate, champion, entity, day % 2, strict=True)
-    with pytest.raises(TooFewEntities):
-        paired_difference(candidate, champion, entity * 0, day, strict=True)
+    with pytest.raises(TooFewDays):
+        paired_difference(candidate, champion, entity * 0, day % 6, strict=True)
     with pytest.raises(NoVariation) as same_everywhere:
         paired_difference(champion, champion, entity, day, strict=True)
     assert same_everywhere.value.difference == 0
@@ -173,6 +173,34 @@ def test_too_little_data_is_refused_by_name():
         paired_difference(candidate[:-1], champion, entity, day, strict=True)
     with pytest.raises(DataError, match="not a number"):
         paired_difference(np.full(50, np.nan), champion, entity, day, strict=True)
+
+
+def test_one_series_has_the_noise_of_its_days_alone():
+    candidate, champion, entity, day = world(seed=6)
+    result = paired_difference(candidate, champion, entity * 0, day, strict=False)
+    sums = np.bincount(day, weights=candidate - champion - result.estimate) / len(day)
+    assert result.days_alone
+    assert (result.variance_entity, result.variance_cell) == (0, 0)
+    assert result.df == cosine_terms(28)
+    assert result.standard_error**2 == pytest.approx(
+        max(long_run_variance(sums), first_order_variance(sums, np.arange(28)))
+    )
+    assert result.minimum_detectable_effect(0.05) > 2 * result.standard_error
+    assert result.days_to_detect(0.1, 0.05) is not None, "days alone: a longer window helps"
+
+
+def test_the_first_order_variance_is_that_of_an_autoregression():
+    """Sum of 5,000 days with coefficient 0.6: 5000 (1 + 0.6) / (1 - 0.6) of unit days."""
+    rng = np.random.default_rng(8)
+    shocks = rng.normal(size=5000) * math.sqrt(1 - 0.6**2)
+    series = signal.lfilter([1.0], [1.0, -0.6], shocks)
+    series = series - series.mean()
+    found = first_order_variance(series, np.arange(5000))
+    assert found == pytest.approx(5000 * 4, rel=0.15)
+    weekly = series + np.tile([3.0, 0, 0, 0, 0, 0, -3.0], 715)[:5000]
+    assert first_order_variance(weekly - weekly.mean(), np.arange(5000)) == pytest.approx(
+        found, rel=0.01
+    ), "a weekday's pattern is no noise"
 
 
 def test_entities_and_days_may_be_any_codes():

@@ -273,14 +273,23 @@ def test_a_trial_names_what_no_training_survives(
     assert any(words in problem for problem in problems), problems
 
 
-def test_an_entity_alone_cannot_be_compared(home: Home) -> None:
+def test_one_series_is_compared(home: Home) -> None:
     one = [{"column": "shop", "is": "shop 01"}]
     home.declare(
         points=declaration()["points"] | {"where": one, "every": "6h"},
         gates={"recent_window": {"minimum_days": 7, "minimum_rows": 30}},
     )
-    problems = home.check().problems
-    assert any("1 entity" in problem for problem in problems), problems
+    found = home.check()
+    assert found.problems == ()
+    assert found.detectable is not None
+    assert found.detectable.entities == 1
+    done = home.retrain()
+    [stated] = [f for f in done.findings if f.name == "recent_window.concentration"]
+    assert "days as the only noise" in stated.reason
+    assert known_before(done) == []
+    assert done.evidence.evaluation is not None
+    assert done.evidence.evaluation.primary is not None
+    assert done.evidence.evaluation.primary.difference is not None
 
 
 def test_a_budget_that_is_used_up_is_a_problem(home: Home) -> None:

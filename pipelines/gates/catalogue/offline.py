@@ -219,9 +219,10 @@ RECENT_WINDOW = (
     ),
     FindingEntry(
         "recent_window.concentration",
-        "One entity, or a few, have most of the rows and decide the comparison.",
-        "Use more entities or a longer window; check whether one entity repeats rows.",
-        "depends",
+        "Whether a few entities make the comparison. With fewer than twelve, days are its only "
+        "noise, and it holds for these entities.",
+        "Nothing, if these are the entities that the model is for; check whether one repeats rows.",
+        "no",
     ),
     FindingEntry(
         "recent_window.slice.<column>.<value>",

@@ -228,18 +228,21 @@ def test_a_few_missing_labels_are_left_out_of_both_arms(regression, frame, recen
     assert sum(day.rows for day in evaluation.daily) == evaluation.labelled
 
 
-def test_one_entity_with_a_quarter_of_the_rows_blocks(regression, frame, recent, judge):
-    rows = frame(recent)
-    rows["shop"] = rows["shop"].where(rows.index % 4 > 0, "giant")
-    evaluation = judge(regression(), rows, [errors(rows, 1, 1)], errors(rows, 1.5, 2))
-    assert found(evaluation, "concentration").verdict is Verdict.INCONCLUSIVE
-    assert evaluation.verdict is Verdict.INCONCLUSIVE
-    few = frame(recent, shops=15)
-    warned = found(
-        judge(regression(), few, [errors(few, 1, 1)], errors(few, 1.5, 2)), "concentration"
-    )
-    assert warned.verdict is Verdict.INCONCLUSIVE
-    assert not warned.blocking, "15 entities are a warning"
+@pytest.mark.parametrize(
+    ("shops", "words"), [(1, "one entity"), (8, "these entities"), (15, "few entities")]
+)
+def test_few_entities_are_compared_and_the_assumption_is_stated(
+    regression, frame, recent, judge, shops, words
+):
+    rows = frame(recent, shops=shops)
+    spec = regression(gates={"recent_window": {"minimum_rows": 30}})
+    evaluation = judge(spec, rows, [errors(rows, 1, 1)], errors(rows, 1.5, 2))
+    warned = found(evaluation, "concentration")
+    assert (warned.verdict, warned.blocking) == (Verdict.INCONCLUSIVE, False)
+    assert words in warned.reason
+    assert ("only noise" in warned.reason) == (shops < 12)
+    assert evaluation.primary.difference.days_alone == (shops < 12)
+    assert found(evaluation, "primary").verdict is not Verdict.NO_DATA
 
 
 def test_predictions_for_other_rows_are_refused(regression, frame, recent):
