@@ -31,6 +31,7 @@ Kind = Literal[
     "first_version",
     "rollout",
     "rollback",
+    "stop",
     "manual_alias_change",
     "history",
 ]
@@ -47,6 +48,7 @@ class NewEntry(Record):
         promotion, first_version: judged; the candidate became champion.
         rollout: a rollout began, advanced, or ended without a promotion.
         rollback: a former champion became champion again.
+        stop: the stop-loss of refreshes did the same; its finding has the account.
         manual_alias_change: the champion's alias was moved outside Gauntlet, and set back. Entries
             of release 0.1.0 followed the alias instead.
         history: days of a stream were dropped, or a rewritten history was accepted.

@@ -1,11 +1,18 @@
-"""Rollback: restores a former champion. Writes the ledger first, then the alias."""
+"""Rollback: restores a former champion. Writes the ledger first, then the alias.
+
+A person, a canary's harm or a holdback restores by an entry of kind ``rollback``, the stop-loss of
+refreshes by one of kind ``stop``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 
 from pipelines.core.errors import GauntletError
+from pipelines.core.findings import Finding
 from pipelines.core.time import Clock
 from pipelines.release.ledger import LIVE, Entry, Ledger, NewEntry
 from pipelines.release.reconciliation import exists, reconcile, sync_champion_alias
@@ -14,7 +21,8 @@ from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.verification import verified_entries
 from pipelines.release.version_facts import no_such_version
 
-_UNDONE = ("rollback", "manual_alias_change")
+_RESTORED = ("rollback", "stop")
+_UNDONE = (*_RESTORED, "manual_alias_change")
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,10 @@ class RollbackRequest:
         to: a version that has been champion in this lineage; None: the newest of
             ``former_champions`` that the registry has; right after another rollback, nothing more
             happens.
+        kind: of the ledger's entry.
+        as_of: of the evidence; None: the present.
+        recipe: of the version to restore, for a stop.
+        findings: that the rollback follows from.
     """
 
     model: str
@@ -34,6 +46,10 @@ class RollbackRequest:
     reason: str
     to: str | None = None
     lineage: str = LIVE
+    kind: Literal["rollback", "stop"] = "rollback"
+    as_of: datetime | None = None
+    recipe: str = ""
+    findings: tuple[Finding, ...] = ()
 
 
 def rollback(
@@ -68,7 +84,7 @@ def rollback(
         if done and done.kind in _UNDONE and to in (None, done.champion_after):
             return done  # an interrupted rollback, or an alias set back: this call completes it
         state = ReleaseState.from_entries(model, found.entries)
-    made = [entry for entry in ledger.of_run(model, lineage, run) if entry.kind == "rollback"]
+    made = [entry for entry in ledger.of_run(model, lineage, run) if entry.kind == request.kind]
     if made:
         return made[0]
     last = next((entry for entry in reversed(state.entries) if entry.moves), None)
@@ -84,12 +100,14 @@ def rollback(
     new = NewEntry(
         model=model,
         lineage=lineage,
-        kind="rollback",
+        kind=request.kind,
         run=run,
-        as_of=clock.now(),
+        as_of=request.as_of or clock.now(),
         champion_before=state.champion,
         champion_after=to,
         reasons=(request.reason, *([_gone(skipped)] if skipped else [])),
+        recipe=request.recipe,
+        findings=request.findings,
     )
     entry = ledger.append(new, after=state.sequence)
     if lineage == LIVE:
@@ -105,7 +123,7 @@ def former_champions(chain: Sequence[Entry]) -> tuple[str, ...]:
     former: list[str | None] = []
     for entry in chain:
         to = entry.champion_after
-        if entry.kind == "rollback" and to in former:
+        if entry.kind in _RESTORED and to in former:
             while former[-1] != to:
                 former.pop()
         elif entry.moves:

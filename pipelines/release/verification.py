@@ -19,6 +19,7 @@ from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.rollout.transition import Stage
 from pipelines.release.witness import WitnessedEntry
 
+STOP = "refresh.stop"
 _JUDGED = frozenset({"decision", "dry_run", "review", "promotion", "first_version"})
 _KIND_OF_MOVE = {Outcome.PROMOTE: "promotion", Outcome.FIRST_VERSION: "first_version"}
 
@@ -140,10 +141,13 @@ def _errors(state: ReleaseState, entry: Entry) -> Iterator[str]:
         yield from _judgement_errors(state, entry)
     elif entry.kind == "rollout":
         yield from _rollout_errors(state, entry)
-    elif entry.kind == "rollback":
+    elif entry.kind in ("rollback", "stop"):
         former = {one.champion_after for one in state.entries} - {None}
         if entry.champion_after not in former:
             yield f"rolls back to version {entry.champion_after}, which never was champion"
+        failed = {one.name for one in entry.findings if one.verdict is Verdict.FAIL}
+        if entry.kind == "stop" and failed != {STOP}:
+            yield f"is a stop without the finding {STOP}"
     elif entry.kind in ("audit", "history") and entry.moves:
         yield f"changes the champion by an entry of kind {entry.kind}"
 

@@ -57,7 +57,7 @@ class RolloutHistory(Record):
     def status(self) -> str:
         """The rollout's status in a word or two, as written to the version's tag."""
         if self.replaced is not None:
-            taken_back = "taken back" if self.replaced.kind == "rollback" else "replaced"
+            taken_back = "taken back" if self.replaced.kind in ("rollback", "stop") else "replaced"
             return taken_back if self.promoted else "void"
         if self.promoted and self.last_stage is Stage.ENDED:
             return "kept"
