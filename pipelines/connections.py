@@ -138,6 +138,7 @@ class Connections:
             versions=self.versions,
             ledger=self.ledger,
             online=self.online,
+            lock=self.lock,
             clock=self.clock,
         )
 
@@ -164,6 +165,7 @@ class Connections:
             open_store=self.open_store,
             scratch_online=self.scratch_online,
             publish=self.publishing,
+            lock=self.lock,
             clock=self.clock,
         )
 

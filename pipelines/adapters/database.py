@@ -42,7 +42,10 @@ def open_engine(url: str) -> sa.Engine:
             address.set(drivername="postgresql+psycopg"),
             isolation_level="AUTOCOMMIT",
             poolclass=NullPool,
-            connect_args={"connect_timeout": _CONNECT_TIMEOUT_S},
+            connect_args={
+                "connect_timeout": _CONNECT_TIMEOUT_S,
+                "tcp_user_timeout": 1000 * _CONNECT_TIMEOUT_S,  # milliseconds, for lost packets
+            },
         )
     if kind != "sqlite":
         raise Unavailable("no such kind of database", got=kind, wanted=_WANTED)

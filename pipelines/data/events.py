@@ -63,6 +63,13 @@ class EventSource(Protocol):
         """
         ...
 
+    def remembered(self, name: str, stream: Stream, cache: Cache) -> object:
+        """What was pulled, as JSON; ``None`` before the first pull and after ``forget``.
+
+        Arguments: as for ``pull``.
+        """
+        ...
+
     def forget(self, name: str, stream: Stream, cache: Cache) -> None:
         """Forget what was pulled, so that the next pull reads the whole source as it is then.
 
@@ -121,6 +128,11 @@ class FileEvents:
         )
         self._check_history(name, prefix, as_of, objects, cache)
         return objects
+
+    def remembered(self, name: str, stream: Stream, cache: Cache) -> object:
+        """See ``EventSource.remembered``."""
+        about = {"store": self.store.address, "prefix": stream_prefix(name, stream)}
+        return cache.note("read", about)
 
     def forget(self, name: str, stream: Stream, cache: Cache) -> None:
         """See ``EventSource.forget``."""

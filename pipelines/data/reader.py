@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.core.records import digest_of
 from pipelines.data.cache import Cache
 from pipelines.data.events import EventSource, Progress
 from pipelines.data.identity import Copies
@@ -34,6 +35,13 @@ class EventReader:
         self, open_sources: OpenSources, cache: Path, progress: Progress = lambda _: None
     ) -> None:
         self.open_sources, self.cache, self.progress = open_sources, cache, progress
+
+    def remembered(self, streams: Streams) -> str:
+        """A hash over what was pulled of some streams; it changes when they are forgotten."""
+        sources, cache = self.open_sources(streams), Cache(self.cache)
+        return digest_of(
+            {name: one.remembered(name, streams[name], cache) for name, one in sources.items()}
+        )
 
     def forget(self, streams: Streams) -> None:
         """Forget what was pulled of some streams; the next snapshot reads them as they are then."""

@@ -9,7 +9,7 @@ from datetime import date
 
 from pipelines.core.errors import SpecError
 from pipelines.core.records import Record, digest_of
-from pipelines.core.time import Clock, instant_text
+from pipelines.core.time import Clock
 from pipelines.data.events import is_event_object, partition_day, stream_prefix
 from pipelines.data.objects import ObjectStore, StoredObject
 from pipelines.data.reader import EventReader
@@ -18,8 +18,6 @@ from pipelines.release.ledger import Ledger, NewEntry
 from pipelines.release.lock import in_turn
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.streams import FilesSource, Stream
-
-WAIT_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -84,8 +82,8 @@ def drop_days(
     store, prefix = using.open_store(spec), stream_prefix(stream, declared)
     place = digest_of({"store": store.address, "prefix": prefix})[:16]
     with (
-        in_turn(using.lock, f"stream-{place}", "import", WAIT_S),
-        in_turn(using.lock, model, LIVE, WAIT_S),
+        in_turn(using.lock, f"stream-{place}", "import"),
+        in_turn(using.lock, model, LIVE),
     ):
         doomed = [one for one in store.list(prefix) if _lies_in(one, prefix, days)]
         entry = None
@@ -102,6 +100,8 @@ def drop_days(
 def accept_history(model: str, stream: str, reason: str, using: HistoryCollaborators) -> int:
     """Accept a stream as its source has it now, whatever was read before.
 
+    The entry is written first. A killed command that is run again finds its entry.
+
     Returns:
         Sequence of the ledger's entry.
 
@@ -111,10 +111,11 @@ def accept_history(model: str, stream: str, reason: str, using: HistoryCollabora
     """
     spec = using.load_spec(model)
     declared = _stream(spec, stream, reason)
-    with in_turn(using.lock, model, LIVE, WAIT_S):
-        about = instant_text(using.clock.now())
-        entry = _record(model, f"accepted the history of {stream} as it is: {reason}", about, using)
-        using.open_events(spec).forget({stream: declared})
+    with in_turn(using.lock, model, LIVE):
+        events, what = using.open_events(spec), f"accepted the history of {stream} as it is"
+        about = events.remembered({stream: declared})
+        entry = _record(model, f"{what}: {reason}", about, using)
+        events.forget({stream: declared})
     return entry
 
 
@@ -141,10 +142,14 @@ def _record(model: str, what: str, about: str, using: HistoryCollaborators) -> i
     head = using.ledger.head(model)
     champion = head.champion_after if head else None
     after = head.sequence if head else 0
+    run = f"history-{digest_of([what, about])[:16]}"
+    made = using.ledger.of_run(model, LIVE, run)
+    if made:
+        return made[-1].sequence
     draft = NewEntry(
         model=model,
         kind="history",
-        run=f"history-{digest_of([what, about])[:16]}",
+        run=run,
         as_of=using.clock.now(),
         champion_before=champion,
         champion_after=champion,

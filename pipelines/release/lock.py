@@ -58,7 +58,7 @@ def in_turn(
     lock: Callable[[str, str], AbstractContextManager[object]],
     model: str,
     lineage: str,
-    wait_s: float,
+    wait_s: float = 600.0,
 ) -> Iterator[None]:
     """Hold a lock during a ``with`` block, and wait while another process holds it.
 

@@ -100,6 +100,10 @@ class PostgresEvents:
             cache.keep_note("increments", about, [one.as_json() for one in increments])
         return tuple(one.pulled for one in increments if one.pulled is not None)
 
+    def remembered(self, name: str, stream: Stream, cache: Cache) -> object:  # noqa: ARG002
+        """See ``EventSource.remembered``."""
+        return cache.note("increments", self._about(stream))
+
     def forget(self, name: str, stream: Stream, cache: Cache) -> None:  # noqa: ARG002
         """See ``EventSource.forget``."""
         cache.drop_note("increments", self._about(stream))

@@ -19,16 +19,24 @@ from pipelines.data.objects import StoredObject
 _GONE = {"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "412", "MethodNotAllowed"}
 _EXISTS = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
 
+# With the pauses between them, of at most 1 and 2 seconds, all attempts end within 15 seconds.
+ATTEMPTS, TIMEOUT_S = 3, 4.0
+
 
 class S3Store:
     """Objects below ``s3://bucket/prefix``, pinned by ETag and, in a versioned bucket, version id.
 
     boto3 reads credentials, region and ``AWS_ENDPOINT_URL`` from its usual sources. A profile from
     the AWS configuration files takes precedence over the environment.
+
+    Arguments:
+        address: bucket and prefix.
+        profile: name of a profile in the AWS configuration files.
+        timeout_s: longest wait for a connection, and for the next bytes of an answer.
     """
 
     def __init__(
-        self, address: str, *, profile: str | None = None, connect_timeout_s: float = 10
+        self, address: str, *, profile: str | None = None, timeout_s: float = TIMEOUT_S
     ) -> None:
         bucket, _, prefix = address.removeprefix("s3://").partition("/")
         if not address.startswith("s3://") or not bucket:
@@ -37,9 +45,9 @@ class S3Store:
             )
         self.bucket, self.prefix = bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         config = Config(
-            connect_timeout=connect_timeout_s,
-            read_timeout=60,
-            retries={"mode": "standard", "total_max_attempts": 3},
+            connect_timeout=timeout_s,
+            read_timeout=timeout_s,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         )
         with self._answers(""):
             self.client: Any = boto3.Session(profile_name=profile).client("s3", config=config)

@@ -8,6 +8,7 @@ answer.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -26,6 +27,7 @@ from pipelines.features.online.store import OnlineStore, ViewState
 from pipelines.flows.retrain.request import LIVE, Request
 from pipelines.flows.versions import VersionReader
 from pipelines.release.ledger import Ledger
+from pipelines.release.lock import in_turn
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.verification import verified_entries
 from pipelines.spec.combine import combined_spec, common_spec
@@ -78,6 +80,7 @@ class MaterializeCollaborators:
         versions: the registry, and verified copies of its versions.
         ledger: holds the champion and the challenger.
         online: the store to fill.
+        lock: held for one model and the name of the command while it is at work.
         clock: the present instant.
     """
 
@@ -86,6 +89,7 @@ class MaterializeCollaborators:
     versions: VersionReader
     ledger: Ledger
     online: OnlineStore
+    lock: Callable[[str, str], AbstractContextManager[object]]
     clock: Clock
 
 
@@ -112,12 +116,25 @@ def materialize(
         SpecError: the model declares no serving, or cannot be combined with the champion.
         TimeError: as-of is in the future.
         DataError: events are missing, malformed, or contradict their declaration.
-        StaleEvidenceError: another process wrote the view meanwhile; running again is safe.
+        LockedError: another materialization of the model takes longer than ten minutes.
+        StaleEvidenceError: another machine wrote the view meanwhile; running again is safe.
         Unavailable: a source, the registry or the store does not answer.
     """
     spec, champion = served_spec(model, collaborators)
     refuse_future(as_of, collaborators.clock.now(), f"model {model}")
-    done = []
+    with in_turn(collaborators.lock, model, "materialize"):
+        return _materialized(spec, champion, as_of, collaborators, force=force)
+
+
+def _materialized(
+    spec: ModelSpec,
+    champion: str | None,
+    as_of: datetime,
+    collaborators: MaterializeCollaborators,
+    *,
+    force: bool,
+) -> MaterializeReport:
+    done, model = [], spec.name
     for view in feature_views(spec):
         if view.cadence is None:
             raise SpecError(

@@ -11,6 +11,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +37,7 @@ from pipelines.features.online.store import OnlineStore, ViewState
 from pipelines.flows.serving.publish import PublishCollaborators, publish_plan
 from pipelines.predictions.entity import entity_values
 from pipelines.predictions.shipping import LEAD, log_object
+from pipelines.release.lock import in_turn
 from pipelines.serving.plan import ServingPlan
 from pipelines.serving.service import Deployed
 from pipelines.spec.combine import combined_spec
@@ -82,6 +84,7 @@ class ScoreCollaborators:
         open_store: opens the object store of a model.
         scratch_online: makes an empty online store that lives as long as the process.
         publish: makes the plan with the versions that predict.
+        lock: held for one model and the name of the command while it is at work.
         clock: the present instant.
     """
 
@@ -90,6 +93,7 @@ class ScoreCollaborators:
     open_store: Callable[[ModelSpec], ObjectStore]
     scratch_online: Callable[[], OnlineStore]
     publish: PublishCollaborators
+    lock: Callable[[str, str], AbstractContextManager[object]]
     clock: Clock
 
 
@@ -108,6 +112,7 @@ def score(model: str, as_of: datetime, collaborators: ScoreCollaborators) -> Sco
         TimeError: as-of is in the future.
         DataError: no entity is active, or events contradict their declaration.
         IntegrityError: a version's content is not what was registered.
+        LockedError: another scoring of the model takes longer than ten minutes.
         Unavailable: a source, the registry or the store does not answer.
     """
     from pipelines.features.active_entities import newest_step
@@ -117,12 +122,13 @@ def score(model: str, as_of: datetime, collaborators: ScoreCollaborators) -> Sco
     refuse_future(as_of, collaborators.clock.now(), f"model {model}")
     at, store = newest_step(spec, utc(as_of)), collaborators.open_store(spec)
     log = _key(stream_prefix(LOG, prediction_log(model)), at, "batch-")
-    found = _stored(store, log)
-    outcome: Literal["scored", "already_scored"] = "already_scored"
-    if found is None:
-        content = _predicted(model, at, collaborators)
-        found, outcome = store.write(log, content), "scored"
-    return _published(spec, at, outcome, found, store, collaborators.clock)
+    with in_turn(collaborators.lock, model, "score"):
+        found = _stored(store, log)
+        outcome: Literal["scored", "already_scored"] = "already_scored"
+        if found is None:
+            content = _predicted(model, at, collaborators)
+            found, outcome = store.write(log, content), "scored"
+        return _published(spec, at, outcome, found, store, collaborators.clock)
 
 
 def score_status(spec: ModelSpec, store: ObjectStore, now: datetime) -> ScoreStatus:

@@ -192,7 +192,7 @@ def test_s3_that_goes_away_between_two_snapshots(
     taken = world.snapshot(DAY_10)
     assert all(one.version_id and one.etag for one in taken.streams["sales"].objects)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    world.source = FileEvents(S3Store(f"s3://{versioned_bucket}", connect_timeout_s=1))
+    world.source = FileEvents(S3Store(f"s3://{versioned_bucket}", timeout_s=1))
     with pytest.raises(Unavailable, match="object store"):
         world.snapshot(DAY_10 + timedelta(days=1))
     world.source = source

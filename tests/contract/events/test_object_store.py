@@ -1,11 +1,12 @@
 """What every object store does, run on a folder and on S3 with and without versions."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from pipelines.adapters.objects.local import LocalStore
-from pipelines.adapters.objects.s3 import S3Store
+from pipelines.adapters.objects.s3 import ATTEMPTS, TIMEOUT_S, S3Store
 from pipelines.core.errors import IntegrityError, SpecError, Unavailable
 from pipelines.data.objects import ObjectStore
 
@@ -118,6 +119,25 @@ def test_an_s3_that_is_away_is_unavailable(
         "AWS_ENDPOINT_URL", "http://127.0.0.1:9"
     )  # the discard port: nothing listens
     with pytest.raises(Unavailable) as raised:
-        list(S3Store("s3://bucket", connect_timeout_s=1).list("a/"))
+        list(S3Store("s3://bucket", timeout_s=1).list("a/"))
     assert "127.0.0.1:9" in raised.value.where
     assert raised.value.exit_code == 5
+
+
+def test_an_s3_that_never_answers_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel accepts the connection, and no process reads from it."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "someone")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        store = S3Store("s3://bucket", timeout_s=0.1)
+        with pytest.raises(Unavailable, match=r"timeout|timed out"):
+            list(store.list("a/"))
+
+
+def test_all_attempts_end_within_fifteen_seconds() -> None:
+    config = S3Store("s3://bucket").client.meta.config
+    assert config.connect_timeout == config.read_timeout == TIMEOUT_S
+    pauses_s = sum(2**number for number in range(ATTEMPTS - 1))
+    assert ATTEMPTS * TIMEOUT_S + pauses_s <= 15

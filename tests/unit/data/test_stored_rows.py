@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -63,7 +64,7 @@ def test_other_rows_under_the_name_of_written_ones_are_refused(
 
 def test_every_kind_of_value_keeps_its_name(tmp_path: Path) -> None:
     at = pa.array([datetime(2026, 1, 2, tzinfo=UTC)] * 3, pa.timestamp("us", "UTC"))
-    columns = {
+    columns: dict[str, Any] = {
         "at": at,
         "ns": at.cast(pa.timestamp("ns", "UTC")),
         "text": pa.array(["a,:b", "", None]),

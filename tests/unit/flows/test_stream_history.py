@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from pipelines.adapters.database import open_engine
 from pipelines.adapters.ledger.sql import SqlLedger
 from pipelines.adapters.objects.local import LocalStore
-from pipelines.core.errors import SpecError
+from pipelines.core.errors import DataError, SpecError
 from pipelines.core.time import FixedClock
 from pipelines.data.events import FileEvents
 from pipelines.data.ingest.partitions import write_events
@@ -99,3 +100,31 @@ def test_an_accepted_history_is_in_the_ledger(using: HistoryCollaborators) -> No
     assert accept_history("sales", "sales", "the table was rebuilt", using) == 1
     [entry] = using.ledger.entries("sales")
     assert entry.reasons == ("accepted the history of sales as it is: the table was rebuilt",)
+
+
+def test_an_acceptance_that_was_killed_is_recorded_once(
+    store: LocalStore, using: HistoryCollaborators, sales_rows: Callable[..., pa.Table]
+) -> None:
+    write_events(store, "sales", sales_rows(range(3)), "told_at")
+    spec = using.load_spec("sales")
+    reader = using.open_events(spec)
+    reader.snapshot(spec.streams, NOW)
+    for one in store.list("sales/"):
+        store.delete(one)
+    write_events(store, "sales", sales_rows(range(3), price=[1.0, 2.0, 3.0]), "told_at")
+
+    class Killed(Exception):
+        pass
+
+    class KilledReader(EventReader):
+        def forget(self, streams: object) -> None:
+            raise Killed
+
+    killed = KilledReader(reader.open_sources, reader.cache)
+    with pytest.raises(Killed):
+        accept_history("sales", "sales", "why", replace(using, open_events=lambda _: killed))
+    with pytest.raises(DataError, match="rewrote history"):
+        reader.snapshot(spec.streams, NOW)
+    assert accept_history("sales", "sales", "why", using) == 1
+    assert len(using.ledger.entries("sales")) == 1
+    assert reader.snapshot(spec.streams, NOW).streams["sales"].rows == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def run_steps(folder: Path) -> tuple[list[str], list[int]]:
         workspace.write(f"{name}.parquet", lambda draft: draft.write_text(name))
         return Numbered(number=len(name))
 
-    records = [workspace.once(name, Numbered, lambda name=name: make(name)) for name in STEPS]
+    records = [workspace.once(name, Numbered, partial(make, name)) for name in STEPS]
     return made, [record.number for record in records]
 
 
