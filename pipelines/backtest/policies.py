@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from pipelines.backtest.recent_window import RecentWindows, against, gain
+from pipelines.backtest.recent_window import RecentWindows, against
 from pipelines.backtest.weeks import Version
 from pipelines.training.split import WEEK
 
@@ -122,7 +122,7 @@ class Usual:
         candidate, champion = now.candidate, now.champion
         if champion is None or candidate is None:
             return Answer(candidate or champion)
-        found = gain(self.windows.evaluation(candidate, champion))
+        found = self.windows.gain(candidate, champion)
         return Answer(candidate if found is not None and found > 0 else champion)
 
 

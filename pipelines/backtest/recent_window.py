@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from pipelines.backtest.history import labelled
 from pipelines.backtest.predictions import Predictions
 from pipelines.backtest.weeks import Candidate, Version
 from pipelines.core.findings import Finding, Verdict
 from pipelines.gates.recent_window.evaluate import WindowPredictions, evaluate
 from pipelines.gates.recent_window.record import Evaluation
 from pipelines.spec.model import ModelSpec
+from pipelines.stats.undefined import Undefined
+from pipelines.training.metrics import primary_metric
 from pipelines.training.score import Scored, rows_digest
 from pipelines.training.split import split_plan
 
@@ -39,18 +42,41 @@ class RecentWindows:
     def __init__(self, predictions: Predictions, spec: ModelSpec) -> None:
         self.predictions, self.spec = predictions, spec
         self._windows: dict[datetime, _Window] = {}
-        self._done: dict[tuple[datetime, Candidate, Candidate | None], Evaluation] = {}
+        self._done: dict[tuple[datetime, Candidate, Candidate | None, bool], Evaluation] = {}
 
-    def evaluation(self, version: Version, champion: Version | None) -> Evaluation:
+    def gain(self, version: Version, champion: Version) -> float | None:
+        """Mean utility of a version's held-out fit minus the champion's; no error is needed.
+
+        ``None`` without labels, or where the metric does not exist for them.
+        """
+        window, metric = self._window(version.as_of), primary_metric(self.spec)
+        numbers = self.predictions.history.numbers(window.part, version.as_of)
+        there = labelled(numbers)
+        if not there.any():
+            return None
+        rows = window.rows[there].assign(label=numbers[there])
+        means = []
+        try:
+            for judged in (version.judged, champion.judged):
+                predicted = self.predictions.of(judged, window.part)[there]
+                means.append(float(metric.utilities(numbers[there], predicted, rows).mean()))
+        except Undefined:
+            return None
+        return means[0] - means[1]
+
+    def evaluation(
+        self, version: Version, champion: Version | None, *, refresh: bool = False
+    ) -> Evaluation:
         """The gate's evaluation of a version's held-out fit as of its Monday.
 
         Arguments:
             version: the candidate.
             champion: the version in force; ``None``: the naive forecast.
+            refresh: the window bounds harm only, and tests nothing for being better.
         """
         at, judged = version.as_of, version.judged
         against = None if champion is None else champion.judged
-        key = at, judged, against
+        key = at, judged, against, refresh
         if key not in self._done:
             window = self._window(at)
             naive = Candidate(judged.train, judged.labels_as_of, judged.trained_until, naive=True)
@@ -63,6 +89,7 @@ class RecentWindows:
                     champion=None if against is None else self._scored(against, window),
                     naive=self._scored(naive, window),
                 ),
+                refresh=refresh,
             )
         return self._done[key]
 
@@ -77,11 +104,6 @@ class RecentWindows:
     def _scored(self, candidate: Candidate, window: _Window) -> Scored:
         predicted = self.predictions.of(candidate, window.part)
         return Scored(predicted, window.digest, self.spec.classes)
-
-
-def gain(evaluation: Evaluation) -> float | None:
-    """Candidate minus champion on the recent window, in utility; ``None`` if nothing compares."""
-    return None if evaluation.primary is None else evaluation.primary.gain
 
 
 def against(findings: tuple[Finding, ...]) -> tuple[str, ...]:

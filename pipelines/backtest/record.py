@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from pipelines.backtest.losses import Losses
-from pipelines.backtest.weeks import Version
+from pipelines.backtest.weeks import Version, monday_from
 from pipelines.gates.refresh.record import RecordedWeek, RefreshRecord
 from pipelines.training.split import WEEK
 
@@ -23,7 +23,7 @@ class Records:
 
     def __init__(self, losses: Losses, recipe: str, versions: Sequence[Version], span: int) -> None:
         self.losses, self.recipe, self.span = losses, recipe, span
-        self._versions = {version.as_of: version for version in versions}
+        self._versions = {version.trained_until: version for version in versions}
         self._weeks: dict[tuple[datetime, frozenset[datetime]], RecordedWeek | None] = {}
 
     def as_of(self, at: datetime, champions: Iterable[datetime]) -> RefreshRecord:
@@ -31,12 +31,12 @@ class Records:
 
         Arguments:
             at: weeks count whose labels are all known by then.
-            champions: as-of of versions that are scored beyond the span: they are or were champion.
+            champions: versions, by ``trained_until``, that are scored beyond the span.
         """
         weeks = []
         if self._versions:
             kept = frozenset(champions)
-            monday = min(self._versions)
+            monday = monday_from(min(self._versions))
             while self.losses.known_from(monday) <= at:
                 week = self._week(monday, kept)
                 weeks += [] if week is None else [week]

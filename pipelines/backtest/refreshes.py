@@ -16,8 +16,6 @@ from pipelines.gates.refresh.findings import TwinComparison, refresh_findings, r
 from pipelines.gates.refresh.state import ChampionPeriod, RefreshCase, RefreshState, refresh_state
 from pipelines.spec.training import RefreshGate
 
-REPLACED = ("recent_window.primary", "recent_window.corrected_gain")
-
 
 @dataclass(frozen=True)
 class Refreshes:
@@ -51,8 +49,8 @@ class Refreshes:
             return Answer(_served(now.past, restored.as_of), ("refresh.stop",), stopped=True)
         if candidate is None:
             return Answer(champion)
-        evaluation = self.windows.evaluation(candidate, champion)
-        wrong = against((*_kept(evaluation), *self._findings(state, evaluation)))
+        evaluation = self.windows.evaluation(candidate, champion, refresh=True)
+        wrong = against((*evaluation.findings, *self._findings(state, evaluation)))
         return Answer(champion if wrong else candidate, wrong)
 
     def _state(self, now: Situation, candidate: Version) -> RefreshState:
@@ -61,7 +59,7 @@ class Refreshes:
         case = RefreshCase(
             record=self.records.as_of(now.at, served),
             now=now.at,
-            candidate=candidate.as_of,
+            candidate=candidate.trained_until,
             periods=periods,
             stops=tuple(step.at for step in now.past if step.event == "stopped"),
             minimum_effect=self.minimum_effect,
@@ -84,23 +82,18 @@ class Refreshes:
         return refresh_findings(self.gate, primary.metric, state, twins)
 
 
-def _kept(evaluation: Evaluation) -> tuple[Finding, ...]:
-    """The recent window's findings that count for a refresh too: all but superiority."""
-    if evaluation.primary is None:
-        return evaluation.findings
-    return tuple(one for one in evaluation.findings if one.name not in REPLACED)
-
-
 def _periods(past: Sequence[Step]) -> list[ChampionPeriod]:
     """The champions so far, each from the Monday on which it came into force."""
     found: list[ChampionPeriod] = []
     for step in past:
         version = step.in_force
-        if version is not None and (not found or found[-1].as_of != version.as_of):
-            found.append(ChampionPeriod(step.at, version.as_of, str(version.as_of.date())))
+        if version is not None and (not found or found[-1].as_of != version.trained_until):
+            name = str(version.as_of.date())
+            found.append(ChampionPeriod(step.at, version.trained_until, name))
     return found
 
 
-def _served(past: Sequence[Step], as_of: datetime) -> Version:
+def _served(past: Sequence[Step], trained_until: datetime) -> Version:
     """The version of an earlier step."""
-    return next(s.in_force for s in past if s.in_force is not None and s.in_force.as_of == as_of)
+    versions = (step.in_force for step in past)
+    return next(one for one in versions if one and one.trained_until == trained_until)

@@ -65,6 +65,11 @@ class Version:
     judged: Candidate
     serves: Candidate
 
+    @property
+    def trained_until(self) -> datetime:
+        """No label that the serving fit was trained on ends later; records name it by this."""
+        return self.serves.trained_until
+
 
 def version_as_of(spec: ModelSpec, as_of: datetime) -> Version:
     """The version of a Monday, with the spans of a retraining.
