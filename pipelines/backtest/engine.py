@@ -12,12 +12,14 @@ from pipelines.backtest.live import Live
 from pipelines.backtest.losses import Losses
 from pipelines.backtest.policies import Step, run
 from pipelines.backtest.predictions import Predictions
-from pipelines.backtest.results import BacktestReport
+from pipelines.backtest.record import Records
+from pipelines.backtest.results import AgeCost, BacktestReport
 from pipelines.backtest.summary import Replayed, summarize
 from pipelines.backtest.weeks import Candidate, Version, mondays, version_as_of, with_refit
 from pipelines.core.errors import DataError
 from pipelines.core.time import Window, instant_text
 from pipelines.spec.model import ModelSpec
+from pipelines.stats.ageing import cost_of_age
 from pipelines.training.split import WEEK
 
 LEFT_OUT = (
@@ -28,6 +30,8 @@ LEFT_OUT = (
     "seeds: the first one is fitted; the others only describe luck",
     "review: no approval is waited for",
 )
+
+LEVEL = 0.9  # coverage of the shown interval of the cost of age
 
 
 @dataclass(frozen=True)
@@ -148,15 +152,7 @@ def _report(
     acting = [one for one in replays if one.group != "hindsight"]
     best = min(acting, key=lambda one: live.mean(one.weekly))
     reference = acting[0]  # the declared one
-    results = [
-        summarize(
-            live,
-            one,
-            best,
-            None if one is reference else live.difference(one.steps, reference.steps),
-        )
-        for one in replays
-    ]
+    results = [summarize(live, one, best, reference) for one in replays]
     made: set[Candidate] = set().union(*(one.fitted for one in replays))
     return BacktestReport(
         model=spec.name,
@@ -172,11 +168,30 @@ def _report(
         reference=reference.name,
         policies=tuple(results),
         choice=choose(live, replays, reference),
+        cost_of_age=_cost_of_age(live, spec, candidates),
         fits=len(made),
         fit_seconds=round(sum(predictions.seconds(one) for one in made), 3),
         late_labels=predictions.history.late_labels,
         left_out=LEFT_OUT,
     )
+
+
+def _cost_of_age(live: Live, spec: ModelSpec, candidates: Candidates) -> tuple[AgeCost | None, ...]:
+    """What a week of age costs by the record of each Monday."""
+    gate = spec.gates.refresh
+    found: list[AgeCost | None] = []
+    records = Records(live.losses, spec.recipe, candidates.with_earlier(spec), gate.span)
+    for at in live.mondays:
+        slopes, points = records.as_of(at, ()).slopes(gate.span)
+        if len(slopes) < max(2, gate.least):
+            found.append(None)
+            continue
+        cost = cost_of_age(slopes, points)
+        ends = cost.interval(LEVEL)
+        found.append(
+            AgeCost(estimate=cost.estimate, low=ends.low, high=ends.high, weeks=len(slopes))
+        )
+    return tuple(found)
 
 
 def _check(plan: Plan, live: Live, versions: Sequence[Version | None]) -> None:

@@ -16,6 +16,8 @@ from pipelines.spec.model import ModelSpec
 from pipelines.stats.paired import paired_difference
 from pipelines.stats.undefined import Undefined
 
+QUARTER = 13  # weeks
+
 
 class Live:
     """The weeks that policies are measured on: those with labelled points and a defined metric.
@@ -75,6 +77,11 @@ class Live:
         except Undefined:
             return Difference(estimate=estimate, standard_error=None)
         return Difference(estimate=estimate, standard_error=found.standard_error)
+
+    def quarters(self, one: Sequence[Step], other: Sequence[Step]) -> tuple[Difference | None, ...]:
+        """``difference`` in each 13 weeks."""
+        place = np.arange(len(self.mondays)) // QUARTER
+        return tuple(self.difference(one, other, place == quarter) for quarter in np.unique(place))
 
     def _utilities(self, steps: Sequence[Step], chosen: Mask) -> Floats:
         parts = [

@@ -24,6 +24,15 @@ class Difference(Record):
         return self.standard_error is not None and abs(self.estimate) > 2 * self.standard_error
 
 
+class AgeCost(Record):
+    """What a week of age costs, by the record of one Monday; in the metric's unit."""
+
+    estimate: float
+    low: float
+    high: float
+    weeks: int
+
+
 class Stretch(Record):
     """Consecutive weeks, and how much more a policy lost in them than the best one."""
 
@@ -67,6 +76,9 @@ class PolicyResult(Record):
     fits: int
     fit_seconds: float
     losses: tuple[float | None, ...] = Field(description="by week")
+    quarters: tuple[Difference | None, ...] = Field(
+        description="as `difference`, by 13 weeks; none where the same versions were in force"
+    )
     versions: tuple[date | None, ...] = Field(description="Monday of the version, by week")
     changes: tuple[Promotion, ...]
 
@@ -105,8 +117,8 @@ class BacktestReport(Record):
     reference: str = Field(description="the policy that differences are to")
     policies: tuple[PolicyResult, ...]
     choice: Choice
-    cost_of_age: tuple[float | None, ...] = Field(
-        default=(), description="of one week, by week; metric's unit"
+    cost_of_age: tuple[AgeCost | None, ...] = Field(
+        description="by week, with a 90 % interval; none while the record is too short"
     )
     fits: int
     fit_seconds: float

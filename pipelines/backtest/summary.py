@@ -9,7 +9,7 @@ import numpy as np
 
 from pipelines.backtest.live import Live
 from pipelines.backtest.policies import Group, Step
-from pipelines.backtest.results import Difference, PolicyResult, Promotion, Stretch
+from pipelines.backtest.results import PolicyResult, Promotion, Stretch
 from pipelines.backtest.weeks import Candidate, Version
 from pipelines.core.arrays import Floats
 
@@ -35,14 +35,12 @@ class Replayed:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
-def summarize(
-    live: Live, replayed: Replayed, best: Replayed, difference: Difference | None
-) -> PolicyResult:
+def summarize(live: Live, replayed: Replayed, best: Replayed, reference: Replayed) -> PolicyResult:
     """The result of one policy.
 
     Arguments:
         best: the policy with the lowest loss, for the worst stretch.
-        difference: to the reference; ``None`` for itself.
+        reference: the policy that differences are to.
     """
     steps = replayed.steps
     changes = _changes(live, steps)
@@ -61,7 +59,7 @@ def summarize(
         options=dict(replayed.options),
         loss=loss,
         value=0.0 - loss if live.losses.metric.higher_is_better else loss,
-        difference=difference,
+        difference=live.difference(steps, reference.steps),
         promotions=len(moves),
         stops=sum(change.stopped for change in changes),
         followed=len(following),
@@ -72,6 +70,7 @@ def summarize(
         worst=_worst(live, replayed.weekly, best.weekly),
         fits=len(replayed.fitted),
         fit_seconds=round(sum(predictions.seconds(one) for one in replayed.fitted), 3),
+        quarters=live.quarters(steps, reference.steps),
         losses=tuple(None if np.isnan(value) else float(value) for value in replayed.weekly),
         versions=tuple(None if one is None else one.as_of.date() for one in in_force),
         changes=tuple(changes),

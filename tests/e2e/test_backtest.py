@@ -75,9 +75,14 @@ def test_nothing_is_recorded_or_registered(home: Path, report: dict[str, Any]) -
     assert not {"ledger.db", "mlflow.db", "versions", "runs"} & left
 
 
-def test_the_table_lists_every_policy(home: Path, report: dict[str, Any]) -> None:
-    shown = gauntlet(home, "backtest", "shops", *SPAN)
-    assert all(one["name"] in shown for one in report["policies"])
+def test_table_and_page_list_every_policy(home: Path, report: dict[str, Any]) -> None:
+    path = home / "report.html"
+    shown = gauntlet(home, "backtest", "shops", *SPAN, "--html", str(path))
+    page = path.read_text(encoding="utf-8")
+    assert all(one["name"] in shown and one["name"] in page for one in report["policies"])
+    assert "The declared policy, likely" in shown
+    assert page.count("<svg") == 4
+    assert not any(word in page for word in ("<script", 'src="', "<link", "@import")), "one file"
 
 
 @pytest.mark.parametrize(

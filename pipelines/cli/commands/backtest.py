@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from pipelines.cli.options import Json, ModelName, instant
 from pipelines.cli.output import answer, bar, console, number, show_table
+from pipelines.core.files import write_bytes
 from pipelines.core.time import parse_instant
 from pipelines.wiring import connect
 
@@ -28,6 +30,9 @@ def backtest(
     end: Annotated[
         str | None, typer.Option("--to", help="they act before this instant; default: now")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="also write the report to this file, with its plots inside")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Replay the promotion policy over history and compare it with simpler policies.
@@ -45,6 +50,11 @@ def backtest(
             end=instant(end, connections.clock.now()),
         )
         report = run_backtest(request, connections.backtesting)
+        if html is not None:
+            from pipelines.reporting.backtest_page import backtest_page
+
+            progress("drawing the report")
+            write_bytes(html, backtest_page(report).encode())
     if as_json:
         answer("backtest", report.as_json())
     else:
@@ -67,6 +77,10 @@ def show(report: BacktestReport) -> None:
     for result in sorted(report.policies, key=lambda one: one.loss):
         table.add_row(*_row(report, result))
     show_table(table)
+    from pipelines.reporting.backtest_text import sentences
+
+    for sentence in sentences(report):
+        console.print(escape(sentence))
 
 
 def _row(report: BacktestReport, result: PolicyResult) -> list[str]:

@@ -1,0 +1,115 @@
+"""The report of a backtest as one HTML file, with its plots inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from pipelines.backtest.results import BacktestReport, PolicyResult
+from pipelines.reporting import backtest_plots as plots
+from pipelines.reporting.backtest_text import sentences
+
+STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;color:#1c1c1c}
+body{max-width:72rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{margin:.4rem 0}
+.facts{color:#555}table{border-collapse:collapse;width:100%;font-size:.85rem}
+th,td{padding:.3rem .5rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
+th:first-child,td:first-child{text-align:left}tr.declared{background:#e8f1f8;font-weight:600}
+tr.bound{color:#777}svg{width:100%;height:auto;margin:.5rem 0}li{margin:.2rem 0}
+.scroll{overflow-x:auto}
+"""
+NOTE = (
+    "<p>Names that end in <code>_held_out</code> serve the model that was judged, without a refit. "
+    "<i>Lost</i>: promotions after which the replaced version did better in the next four weeks; "
+    "<i>bad</i>: by more than one minimum effect.</p>"
+)
+HEADS = (
+    "policy",
+    "{metric}",
+    "worse than {reference} by (SE)",
+    "promoted",
+    "stopped",
+    "lost",
+    "bad",
+    "no version",
+    "worst 4 weeks",
+    "fits",
+)
+
+
+def backtest_page(report: BacktestReport) -> str:
+    """The whole page; the same report gives the same text."""
+    facts = (
+        f"{report.metric}, minimum effect {report.minimum_effect:g}; {len(report.weeks)} weeks "
+        f"from {report.weeks[0]} to {report.weeks[-1]}, {sum(report.points):,} labelled points; "
+        f"{report.candidates} candidates, {report.fits} fits in {report.fit_seconds:,.0f} s"
+    )
+    late = (
+        f"{report.late_labels:,} labels changed after they had matured; each Monday used those "
+        "that were known then."
+        if report.late_labels
+        else "Every label was final when it matured."
+    )
+    parts = (
+        f"<h1>Backtest of {escape(report.model)}</h1>",
+        f'<p class="facts">{escape(facts)}</p>',
+        *(f"<p>{escape(one)}</p>" for one in sentences(report)),
+        "<h2>Policies</h2>",
+        _table(report),
+        NOTE,
+        "<h2>Differences</h2>",
+        plots.differences(report),
+        plots.over_time(report),
+        "<h2>Age</h2>",
+        plots.ages(report),
+        plots.cost_of_age(report),
+        "<h2>What is left out</h2>",
+        _list((*report.left_out, late)),
+    )
+    body = "\n".join(parts)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>Backtest of {escape(report.model)}</title><style>{STYLE}</style></head>"
+        f"<body>\n{body}\n</body></html>\n"
+    )
+
+
+def _table(report: BacktestReport) -> str:
+    words = {"metric": report.metric, "reference": report.reference}
+    heads = "".join(f"<th>{escape(head.format(**words))}</th>" for head in HEADS)
+    ordered = sorted(report.policies, key=lambda one: one.loss)
+    rows = "\n".join(_row(report, one) for one in ordered)
+    return f'<div class="scroll"><table><tr>{heads}</tr>\n{rows}</table></div>'
+
+
+def _row(report: BacktestReport, one: PolicyResult) -> str:
+    declared, bound = one.name == report.reference, one.group == "hindsight"
+    kind = ' class="declared"' if declared else ' class="bound"' if bound else ""
+    difference = "" if declared else "same versions"
+    if one.difference is not None:
+        error = one.difference.standard_error
+        difference = f"{one.difference.estimate:+.4g}" + (
+            "" if error is None else f" ({error:.2g})"
+        )
+    counts = (
+        str(one.promotions),
+        str(one.stops) if one.stops else "",
+        f"{one.lost} of {one.followed}",
+        str(one.bad),
+        f"{one.weeks_without_version} weeks" if one.weeks_without_version else "",
+    )
+    cells = (
+        one.name,
+        f"{one.value:.4g}",
+        difference,
+        *(("",) * len(counts) if bound else counts),
+        "" if one.worst is None else f"{one.worst.excess:+.3g}",
+        "" if bound else str(one.fits),
+    )
+    inside = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+    return f'<tr{kind} title="{escape(one.title)}">{inside}</tr>'
+
+
+def _list(items: Iterable[str]) -> str:
+    return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"

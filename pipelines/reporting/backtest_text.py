@@ -1,0 +1,76 @@
+"""What a backtest means, in sentences for the terminal and the page."""
+
+from __future__ import annotations
+
+from pipelines.backtest.results import BacktestReport, Difference, PolicyResult
+
+WARNING = (
+    "Choosing a declaration on the same history that it was compared on makes it look better than "
+    "it is. Change it only for a difference that is large against its standard error, and look "
+    "again after a few months."
+)
+
+
+def sentences(report: BacktestReport) -> tuple[str, ...]:
+    """Which policy did best, how sure that is, and what the choice would have been earlier."""
+    choice = report.choice
+    declared, simple = report.policy(choice.declared), report.policy(choice.best_simple)
+    best = report.policy(choice.best_declaration)
+    return (
+        _against_simple(report, declared, simple),
+        _against_best(report, declared, best),
+        _first_half(report),
+        WARNING,
+    )
+
+
+def amount(report: BacktestReport, difference: Difference) -> str:
+    """The size of a difference with its standard error and its share of the declared loss."""
+    loss, size = abs(report.policy(report.reference).loss), abs(difference.estimate)
+    share = f", {size / loss:.1%}" if loss else ""
+    error = difference.standard_error
+    noise = "" if error is None else f" (standard error {error:.2g}{share})"
+    return f"{size:.4g} {report.metric}{noise}"
+
+
+def _against_simple(report: BacktestReport, declared: PolicyResult, simple: PolicyResult) -> str:
+    if simple.difference is None:
+        return (
+            f"The declared policy, {declared.name}, had the same versions in force as "
+            f"{simple.name}, the best of the simple policies."
+        )
+    side = "more" if simple.difference.estimate < 0 else "less"
+    sure = "beyond" if simple.difference.beyond_noise else "within"
+    return (
+        f"The declared policy, {declared.name}, lost {amount(report, simple.difference)} {side} "
+        f"than {simple.name}, the best of the simple policies: {sure} two standard errors."
+    )
+
+
+def _against_best(report: BacktestReport, declared: PolicyResult, best: PolicyResult) -> str:
+    others = [name for name in report.choice.as_good if name != best.name]
+    also = f" Not distinguishable from it: {', '.join(others)}." if others else ""
+    if best.name == declared.name:
+        return f"Of the compared declarations, the declared one did best.{also}"
+    gain = best.difference
+    by = (
+        "with the same versions in force"
+        if gain is None
+        else f"it lost {amount(report, gain)} less than the declared one"
+    )
+    return f"Of the compared declarations, {best.name} would have done best: {by}.{also}"
+
+
+def _first_half(report: BacktestReport) -> str:
+    choice = report.choice
+    if choice.chosen_on_first_half == choice.declared:
+        return "On the first half alone, the declared policy would have been chosen as well."
+    later = choice.second_half
+    result = "had the same versions in force as the declared one"
+    if later is not None:
+        side = "less" if later.estimate < 0 else "more"
+        result = f"lost {amount(report, later)} {side} than the declared one"
+    return (
+        f"On the first half alone, {choice.chosen_on_first_half} would have been chosen; in the "
+        f"second half it {result}."
+    )
