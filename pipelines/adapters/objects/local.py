@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,13 +28,16 @@ class LocalStore:
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """See ``ObjectStore.list``."""
-        start = (self.folder / prefix.rpartition("/")[0]).resolve()
-        paths = start.rglob("*") if start.is_dir() else ()
-        found = {path.relative_to(self.folder.resolve()).as_posix(): path for path in paths}
-        for key in sorted(found):
-            hidden = any(part.startswith(".") for part in key.split("/"))
-            if key.startswith(prefix) and not hidden and found[key].is_file():
-                yield _described(key, found[key])
+        folder = "".join(prefix.rpartition("/")[:2])
+        if any(part.startswith(".") for part in folder.split("/")):
+            return
+        for key in sorted(_keys(str(self.folder), folder)):
+            if key.startswith(prefix):
+                try:
+                    described = _described(key, f"{self.folder}/{key}")
+                except FileNotFoundError:
+                    continue  # it was deleted meanwhile
+                yield described
 
     def read(self, stored: StoredObject, to: Path) -> None:
         """See ``ObjectStore.read``."""
@@ -79,8 +83,24 @@ class LocalStore:
         return path
 
 
-def _described(key: str, path: Path) -> StoredObject:
-    facts = path.stat()
+def _keys(root: str, folder: str) -> Iterator[str]:
+    """Keys of the objects below a folder of the store, in no order."""
+    try:
+        entries = os.scandir(f"{root}/{folder}")
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _keys(root, f"{folder}{entry.name}/")
+            elif entry.is_file():
+                yield folder + entry.name
+
+
+def _described(key: str, path: Path | str) -> StoredObject:
+    facts = os.stat(path)
     etag = f"{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}"
     return StoredObject(key=key, size=facts.st_size, etag=etag)
 
