@@ -7,6 +7,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -126,7 +128,7 @@ def _by_schema(
         path = cache.object(pulled.sha256)
         where = f"stream {name}, object {pulled.key}"
         try:
-            schema = pq.read_schema(path)
+            schema = _schema(path)
         except pa.ArrowInvalid as cause:
             raise DataError(
                 "an object is empty" if not pulled.size else "an object is no Parquet file",
@@ -147,6 +149,12 @@ def _by_schema(
         used = sorted(str(schema.field(column)) for column in required)
         groups.setdefault("\n".join(used), ({}, schema))[0][str(path)] = pulled
     yield from groups.values()
+
+
+@lru_cache(maxsize=10_000)
+def _schema(path: Path) -> pa.Schema:
+    """The columns of an object; its path contains the hash of its content, so they never change."""
+    return pq.read_schema(path)
 
 
 def _scan(
