@@ -34,7 +34,7 @@ class LocalStore:
         for key in sorted(_keys(str(self.folder), folder)):
             if key.startswith(prefix):
                 try:
-                    described = _described(key, f"{self.folder}/{key}")
+                    described = _described(key, self.folder / key)
                 except FileNotFoundError:
                     continue  # it was deleted meanwhile
                 yield described
@@ -99,8 +99,8 @@ def _keys(root: str, folder: str) -> Iterator[str]:
                 yield folder + entry.name
 
 
-def _described(key: str, path: Path | str) -> StoredObject:
-    facts = os.stat(path)
+def _described(key: str, path: Path) -> StoredObject:
+    facts = path.stat()
     etag = f"{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}"
     return StoredObject(key=key, size=facts.st_size, etag=etag)
 
