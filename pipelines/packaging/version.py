@@ -34,6 +34,7 @@ FINDINGS = "findings.json"
 FEATURES = "features.json"
 AUDIT = "audit.json"
 AVAILABILITY = "availability.json"
+RECORD = "record.json"
 PLOTS = "plots"
 TWIN = "twin"
 

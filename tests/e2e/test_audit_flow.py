@@ -61,7 +61,7 @@ def test_what_was_served_is_held_against_what_is_computed_before_anything_is_tra
     pharmacy = logged(champion, tmp_path, capitals)
     pharmacy.declare(RICH)
     reported = pharmacy.retrain(SECOND, dry_run=True)
-    assert reported.skipped == ("train", "evaluate", "audit", "register")
+    assert reported.skipped == ("train", "evaluate", "record", "audit", "register")
     named = {f.name: f for f in reported.done.findings if f.name.startswith("availability.parity.")}
     medicine = named["availability.parity.medicine"]
     assert (medicine.verdict, medicine.blocking) == (Verdict.FAIL, True)

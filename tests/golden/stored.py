@@ -29,9 +29,11 @@ from pipelines.flows.frames import Frame
 from pipelines.flows.retrain.audit import AuditResult
 from pipelines.flows.retrain.availability import AvailabilityResult
 from pipelines.flows.retrain.contract import ContractResult
+from pipelines.flows.retrain.record import RecordResult
 from pipelines.flows.retrain.train import TrainedCandidate
 from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.gates.recent_window.record import Evaluation
+from pipelines.gates.refresh.record import RefreshRecord
 from pipelines.gates.shadow.findings import ShadowEvidence
 from pipelines.packaging import version as files
 from pipelines.packaging.package import content_digest
@@ -69,6 +71,8 @@ ROOTS: tuple[type[Record], ...] = (
     ServingPlan,
     Increment,
     Scan,
+    RefreshRecord,
+    RecordResult,
     *VERSION_FILES.values(),
     *STEP_RECORDS.values(),
     *RELEASE_EVIDENCE.values(),

@@ -79,7 +79,7 @@ def stopped(pharmacy: Pharmacy, **requested: Any) -> tuple[RetrainResult, dict[s
     before = len(tries(parts.ledger.entries("demand"), budget))
     reported = pharmacy.retrain(SECOND, **requested)
     assert reported.outcome == "reject", f"{reported.outcome}: nothing stopped it"
-    assert reported.skipped == ("train", "evaluate", "audit", "register")
+    assert reported.skipped == ("train", "evaluate", "record", "audit", "register")
     assert all(name.startswith("availability.") for name in reported.against())
     assert len(pharmacy.registry.versions("demand")) == 1, "nothing was registered"
     assert len(tries(parts.ledger.entries("demand"), budget)) == before, "it was no comparison"

@@ -10,6 +10,7 @@ from pipelines.flows.frames import Frame
 from pipelines.flows.retrain.audit import AuditResult
 from pipelines.flows.retrain.availability import AvailabilityResult
 from pipelines.flows.retrain.contract import ContractResult
+from pipelines.flows.retrain.record import RecordResult
 from pipelines.flows.retrain.train import TrainedCandidate
 from pipelines.gates.recent_window.record import Evaluation
 
@@ -24,6 +25,7 @@ class Evidence:
     availability: AvailabilityResult | None = None
     trained: TrainedCandidate | None = None
     evaluation: Evaluation | None = None
+    record: RecordResult | None = None
     audit: AuditResult | None = None
 
     @property
@@ -35,6 +37,7 @@ class Evidence:
             self.availability.findings if self.availability else (),
             self.trained.findings if self.trained else (),
             self.evaluation.findings if self.evaluation else (),
+            self.record.findings if self.record else (),
             self.audit.findings if self.audit else (),
         )
         return tuple(finding for findings in steps for finding in findings)

@@ -19,6 +19,7 @@ from pipelines.packaging.version import (
     FEATURES,
     FINDINGS,
     PLOTS,
+    RECORD,
     SNAPSHOT,
     SPEC,
     SPLIT,
@@ -108,6 +109,8 @@ def _files(
     }
     if evidence.audit is not None and evidence.audit.audit is not None:
         documents[AUDIT] = evidence.audit
+    if evidence.record is not None:
+        documents[RECORD] = evidence.record.record
     if evidence.availability is not None and evidence.availability.findings:
         documents[AVAILABILITY] = evidence.availability
     actual = label_numbers(rows["label"][known], trained.classes)

@@ -17,6 +17,7 @@ Step = Literal[
     "availability",
     "train",
     "evaluate",
+    "record",
     "audit",
     "register",
     "decide",

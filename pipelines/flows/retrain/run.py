@@ -132,8 +132,14 @@ class Run:
 
     @property
     def lane(self) -> Lane:
-        """How the candidate is judged."""
-        return "change"
+        """How the candidate is judged: the champion's recipe on newer data is a refresh.
+
+        The data has to be newer: with the same data and other seeds, a refresh could pass by luck.
+        """
+        champion = self.champion
+        if champion is None or champion.spec.recipe != self.spec.recipe:
+            return "change"
+        return "refresh" if self.plan.refit_until > champion.plan.refit_until else "change"
 
     def passes(self, findings: tuple[Finding, ...]) -> bool:
         """Whether all findings pass, without the waived ones. False if there is no finding."""

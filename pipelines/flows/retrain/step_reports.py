@@ -8,11 +8,14 @@ from pipelines.flows.frames import Frame
 from pipelines.flows.retrain.audit import AuditResult
 from pipelines.flows.retrain.availability import AvailabilityResult
 from pipelines.flows.retrain.contract import ContractResult
+from pipelines.flows.retrain.record import RecordResult
 from pipelines.flows.retrain.request import StepReport
 from pipelines.flows.retrain.train import TrainedCandidate
 from pipelines.gates.recent_window.record import Evaluation
+from pipelines.gates.refresh.findings import describe_cost
 from pipelines.release.policy import Decision
 from pipelines.release.registry import VersionInfo
+from pipelines.spec.model import ModelSpec
 
 MOST_NAMES = 3
 
@@ -95,6 +98,22 @@ def evaluate_report(run: str, evaluation: Evaluation | None) -> StepReport:
         summary=numbers + summarize(evaluation.findings),
         verdict=evaluation.verdict,
         ids={"rows": evaluation.rows_digest},
+    )
+
+
+def record_report(run: str, result: RecordResult | None, spec: ModelSpec) -> StepReport:
+    """The weeks of the record and, for a refresh, the cost of age and how many checks passed."""
+    if result is None:
+        return StepReport(step="record", run=run, summary="nothing to record", skipped=True)
+    weeks = len(result.record.weeks)
+    if result.state is None:
+        return StepReport(step="record", run=run, summary=f"{weeks} weeks of this recipe")
+    return StepReport(
+        step="record",
+        run=run,
+        summary=f"{describe_cost(result.state, spec.metric.name.value)}; "
+        f"{summarize(result.findings)}",
+        verdict=overall(result.findings),
     )
 
 

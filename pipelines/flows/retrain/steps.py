@@ -20,6 +20,7 @@ from pipelines.flows.retrain.dataset import build_features, take_snapshot
 from pipelines.flows.retrain.decide import decide
 from pipelines.flows.retrain.evaluate import evaluate_candidate
 from pipelines.flows.retrain.evidence import Evidence
+from pipelines.flows.retrain.record import record_weeks
 from pipelines.flows.retrain.register import register
 from pipelines.flows.retrain.request import Request, Step, StepReport
 from pipelines.flows.retrain.run import RetrainCollaborators, Run, open_run
@@ -132,6 +133,10 @@ def perform(run: Run) -> Iterator[Retraining]:
     evaluation = evaluate_candidate(run, trained) if trained else None
     evidence = replace(evidence, evaluation=evaluation)
     yield Retraining(run, reports.evaluate_report(run.id, evaluation), evidence)
+
+    record = record_weeks(run, evaluation) if evaluation else None
+    evidence = replace(evidence, record=record)
+    yield Retraining(run, reports.record_report(run.id, record, run.spec), evidence)
 
     unequal = availability.unequal if availability else None
     audit = audit_candidate(run, evidence.snapshot, unequal) if trained else None

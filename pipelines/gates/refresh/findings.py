@@ -10,6 +10,7 @@ from pipelines.gates.refresh.state import RefreshState, ReplacedAccount
 from pipelines.spec.training import RefreshEvidence, RefreshGate
 
 LEVEL = 0.9  # coverage of shown intervals
+_NOT_COMPARED = "nothing was compared on the recent window"
 _POOLED = (RefreshEvidence.LIKELY, RefreshEvidence.PROVED)
 
 
@@ -28,7 +29,7 @@ class TwinComparison:
 
 
 def refresh_findings(
-    gate: RefreshGate, unit: str, state: RefreshState, twins: TwinComparison
+    gate: RefreshGate, unit: str, state: RefreshState, twins: TwinComparison | None
 ) -> tuple[Finding, ...]:
     """All findings of this gate.
 
@@ -36,7 +37,7 @@ def refresh_findings(
         gate: the declared thresholds.
         unit: the primary metric's name.
         state: what the record says.
-        twins: the comparison on the recent window.
+        twins: the comparison on the recent window; ``None`` where nothing could be compared.
     """
     found = [
         _record(gate, unit, state),
@@ -151,13 +152,15 @@ def _overdue(gate: RefreshGate, state: RefreshState) -> bool:
 
 
 def _looks_better(
-    gate: RefreshGate, unit: str, state: RefreshState, twins: TwinComparison
+    gate: RefreshGate, unit: str, state: RefreshState, twins: TwinComparison | None
 ) -> Finding:
     """Whether the held-out twin has the better metric on the recent window."""
+    if twins is None:
+        return make_finding("refresh.looks_better", Verdict.NO_DATA, _NOT_COMPARED)
     better, overdue = twins.gain > 0, _overdue(gate, state)
     compared = (
-        f"on the recent window the held-out candidate is {'better' if better else 'not better'} "
-        f"than the champion's by {twins.gain:.3g} {unit}"
+        f"on the recent window the candidate's twin is {'better' if better else 'worse'} than the "
+        f"champion's by {abs(twins.gain):.3g} {unit}"
     )
     if better:
         verdict, reason = Verdict.PASS, f"{compared}; this is not a proof"
@@ -175,8 +178,10 @@ def _looks_better(
     )
 
 
-def _tested(gate: RefreshGate, unit: str, twins: TwinComparison) -> Finding:
+def _tested(gate: RefreshGate, unit: str, twins: TwinComparison | None) -> Finding:
     """Whether the held-out twin is shown to be better, at the level of one refresh."""
+    if twins is None:
+        return make_finding("refresh.tested", Verdict.NO_DATA, _NOT_COMPARED)
     p = twins.p_value
     if p is None:
         return make_finding(
@@ -189,7 +194,7 @@ def _tested(gate: RefreshGate, unit: str, twins: TwinComparison) -> Finding:
     return make_finding(
         "refresh.tested",
         Verdict.PASS if passed else Verdict.INCONCLUSIVE,
-        f"the held-out candidate is {'' if passed else 'not '}shown to be better than the "
+        f"the candidate's twin is {'' if passed else 'not '}shown to be better than the "
         f"champion's: gain {twins.gain:.3g} {unit}, p {p:.2g} held at {gate.tested_level:g}",
         Measurement(value=twins.gain, unit=unit),
     )

@@ -1,0 +1,97 @@
+"""The versions of a recipe that a record is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipelines.core.errors import IntegrityError
+from pipelines.flows.retrain.run import Run
+from pipelines.flows.versions import VersionReader
+from pipelines.gates.refresh.record import RefreshRecord
+from pipelines.packaging.version import (
+    RECORD,
+    ModelVersion,
+    evidence_path,
+    read_record,
+    read_version,
+)
+from pipelines.release.ledger import Entry
+from pipelines.release.registry import VersionInfo
+from pipelines.training.split import SplitPlan
+
+
+@dataclass(frozen=True)
+class KeptVersion:
+    """A registered version of the candidate's recipe and lineage.
+
+    Arguments:
+        info: its facts in the registry.
+        trained_until: the instant until which its serving model was trained; records name the
+            version by it.
+    """
+
+    info: VersionInfo
+    trained_until: datetime
+
+
+@dataclass(frozen=True)
+class KeptVersions:
+    """The versions of one recipe, oldest first, read only when they are needed."""
+
+    versions: tuple[KeptVersion, ...]
+    reader: VersionReader
+    entries: Sequence[Entry]
+
+    def load(self, kept: KeptVersion) -> ModelVersion:
+        """The verified version.
+
+        Raises:
+            IntegrityError: it is not what was registered, or was trained on another span than its
+                facts in the registry state.
+        """
+        info = kept.info
+        verified = self.reader.verified(info.model, info.version, self.entries)
+        version = read_version(self.reader.fetch(verified), info.model, info.version)
+        if version.plan.refit_until != kept.trained_until:
+            raise IntegrityError(
+                "a version's tags name another training span than its files",
+                where=f"{info.model} version {info.version}",
+                got=str(kept.trained_until),
+                wanted=str(version.plan.refit_until),
+            )
+        return version
+
+    def newest_record(self, run: Run) -> RefreshRecord:
+        """The record that the newest version has; an empty one if none has any."""
+        for kept in reversed(self.versions):
+            for version in readable(self, kept, run):
+                if evidence_path(version.folder, RECORD).is_file():
+                    return read_record(version.folder, RECORD, RefreshRecord)
+        return RefreshRecord(recipe=run.spec.recipe)
+
+
+def kept_versions(run: Run, entries: Sequence[Entry]) -> KeptVersions:
+    """The versions of the candidate's recipe and lineage that were trained as of earlier instants.
+
+    Arguments:
+        run: the opened run.
+        entries: the verified chain of its lineage.
+    """
+    found = (
+        KeptVersion(info, SplitPlan.from_stored(info.split).refit_until)
+        for info in run.collaborators.versions.registry.versions(run.spec.name)
+        if info.lineage == run.request.lineage and info.as_of < run.request.as_of
+        if run.spec.has_recipe(info.recipe)
+    )
+    ordered = sorted(found, key=lambda one: (one.trained_until, int(one.info.version)))
+    return KeptVersions(tuple(ordered), run.collaborators.versions, entries)
+
+
+def readable(versions: KeptVersions, kept: KeptVersion, run: Run) -> Iterator[ModelVersion]:
+    """The version, or nothing if it cannot be verified: the record then goes on without it."""
+    try:
+        yield versions.load(kept)
+    except IntegrityError as problem:
+        run.collaborators.progress(f"version {kept.info.version} is not used: {problem.what}")

@@ -1,0 +1,204 @@
+"""Scores the weeks that have matured since the last record, and judges a refresh by all weeks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from pipelines.core.findings import Finding
+from pipelines.core.records import Record
+from pipelines.core.time import Window
+from pipelines.flows.frames import FRAME, read_rows
+from pipelines.flows.retrain.kept_versions import (
+    KeptVersion,
+    KeptVersions,
+    kept_versions,
+    readable,
+)
+from pipelines.flows.retrain.run import Run
+from pipelines.flows.versions import score_version
+from pipelines.gates.recent_window.record import Evaluation
+from pipelines.gates.refresh.findings import TwinComparison, refresh_findings
+from pipelines.gates.refresh.record import (
+    WEEK,
+    RecordedWeek,
+    RefreshRecord,
+    known_weeks,
+    week_window,
+)
+from pipelines.gates.refresh.refit_gain import refit_gain, refit_gain_finding
+from pipelines.gates.refresh.state import ChampionPeriod, RefreshCase, RefreshState, refresh_state
+from pipelines.release.champion_periods import champion_periods, unanswered_stops
+from pipelines.release.ledger import Entry
+from pipelines.release.verification import verified_entries
+from pipelines.stats.undefined import Undefined
+from pipelines.training.split import twin_lag
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipelines.core.arrays import Floats
+
+
+class RecordResult(Record):
+    """The recipe's record up to this run, and the findings about a refresh."""
+
+    record: RefreshRecord
+    state: RefreshState | None = Field(
+        default=None, description="None: the candidate is no refresh"
+    )
+    findings: tuple[Finding, ...] = ()
+
+
+def record_weeks(run: Run, evaluation: Evaluation) -> RecordResult:
+    """Extend the record of the candidate's recipe; the result is ``record.json``.
+
+    Each week that has matured since the last record is scored with all candidates of the recipe
+    that were trained before it: those of the last ``gates.refresh.span`` weeks, promoted or not,
+    the champion, and versions that were replaced within ``gates.refresh.watch``. For a refresh,
+    the record then gives the findings of the gate.
+
+    Arguments:
+        run: the opened run; its frame has been written.
+        evaluation: of the candidate's twin against the champion's.
+    """
+    return run.workspace.once("record", RecordResult, lambda: _record(run, evaluation))
+
+
+def _record(run: Run, evaluation: Evaluation) -> RecordResult:
+    request = run.request
+    entries = [
+        entry
+        for entry in verified_entries(request.model, run.collaborators.ledger, request.lineage)
+        if entry.as_of <= request.as_of
+    ]
+    versions = kept_versions(run, entries)
+    trained = {kept.info.version: kept.trained_until for kept in versions.versions}
+    periods = champion_periods(entries, trained)
+    record = _grown(run, versions, periods)
+    if run.lane != "refresh" or not periods:
+        return RecordResult(record=record)
+    return _judged(run, record, periods, entries, evaluation)
+
+
+def _judged(
+    run: Run,
+    record: RefreshRecord,
+    periods: tuple[ChampionPeriod, ...],
+    entries: Sequence[Entry],
+    evaluation: Evaluation,
+) -> RecordResult:
+    spec, gate, primary = run.spec, run.spec.gates.refresh, evaluation.primary
+    case = RefreshCase(
+        record=record,
+        now=run.request.as_of,
+        candidate=run.plan.refit_until,
+        periods=periods,
+        stops=unanswered_stops(entries),
+        minimum_effect=spec.metric.minimum_effect,
+    )
+    state = refresh_state(gate, case)
+    twins = None
+    if primary is not None:
+        difference = primary.difference
+        twins = TwinComparison(primary.gain, None if difference is None else difference.p_value)
+    unit = spec.metric.name.value
+    findings = (
+        *refresh_findings(gate, unit, state, twins),
+        refit_gain_finding(gate, unit, refit_gain(record, twin_lag(spec))),
+    )
+    return RecordResult(record=record, state=state, findings=findings)
+
+
+def _grown(run: Run, versions: KeptVersions, periods: Sequence[ChampionPeriod]) -> RefreshRecord:
+    """The newest record with the weeks that have matured since."""
+    record = versions.newest_record(run)
+    if not versions.versions:
+        return record
+    first = versions.versions[0].trained_until
+    after = record.weeks[-1].window.end if record.weeks else first
+    begin = max(after, run.plan.train.start)  # the frame has no earlier rows
+    weeks = known_weeks(begin, run.request.as_of, run.spec.maturity)
+    if not weeks:
+        return record
+    span = Window(week_window(weeks[0]).start, week_window(weeks[-1]).end)
+    rows = read_rows(run.spec, run.workspace.path(FRAME), span)
+    rows = rows[rows["label"].notna()].reset_index(drop=True)
+    run.collaborators.progress(f"scoring {len(rows):,} points with earlier candidates")
+    losses: dict[date, dict[datetime, float]] = {week: {} for week in weeks}
+    for kept in _wanted(run, versions, periods, span):
+        for version in readable(versions, kept, run):
+            own = rows[_from(rows, kept.trained_until)]
+            if not len(own):
+                continue
+            predicted = score_version(version, run.spec, own, "refit").predictions
+            for week, loss in _weekly(run, own, predicted, weeks).items():
+                if week_window(week).start >= kept.trained_until:
+                    losses[week][kept.trained_until] = loss
+    return record.with_weeks(
+        {week: _recorded(run, rows, week, found) for week, found in losses.items() if found}
+    )
+
+
+def _wanted(
+    run: Run, versions: KeptVersions, periods: Sequence[ChampionPeriod], span: Window
+) -> list[KeptVersion]:
+    """The versions to score: of the last weeks, champions, and versions that are still watched."""
+    gate = run.spec.gates.refresh
+    oldest, watched = span.start - gate.span * WEEK, run.request.as_of - gate.watch
+    champions = {
+        period.version
+        for place, period in enumerate(periods)
+        if place + 1 == len(periods) or periods[place + 1].since > watched
+    }
+    return [
+        kept
+        for kept in versions.versions
+        if kept.trained_until >= oldest or kept.info.version in champions
+    ]
+
+
+def _weekly(
+    run: Run, rows: pd.DataFrame, predicted: Floats, weeks: Sequence[date]
+) -> dict[date, float]:
+    """The mean loss of each week; a week for which the metric is not defined is left out."""
+    from pipelines.training.fit import label_numbers
+    from pipelines.training.metrics import primary_metric
+    from pipelines.training.split import inside
+
+    metric, found = primary_metric(run.spec), {}
+    for week in weeks:
+        mask = inside(rows, week_window(week))
+        if not mask.any():
+            continue
+        label = label_numbers(rows["label"][mask], run.spec.classes)
+        part = rows[mask].assign(label=label)
+        try:
+            found[week] = 0.0 - float(metric.utilities(label, predicted[mask], part).mean())
+        except Undefined:
+            continue
+    return found
+
+
+def _recorded(
+    run: Run, rows: pd.DataFrame, week: date, losses: dict[datetime, float]
+) -> RecordedWeek:
+    from pipelines.training.score import rows_digest
+    from pipelines.training.split import inside
+
+    part = rows[inside(rows, week_window(week))].reset_index(drop=True)
+    return RecordedWeek(
+        start=week,
+        points=len(part),
+        rows_digest=rows_digest(run.spec, part),
+        losses=losses,
+    )
+
+
+def _from(rows: pd.DataFrame, start: datetime) -> pd.Series:
+    from pipelines.training.split import decision_times
+
+    return decision_times(rows) >= start.replace(tzinfo=None)

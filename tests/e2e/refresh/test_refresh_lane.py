@@ -1,0 +1,75 @@
+"""A stale champion is refreshed because its age costs more than a refresh is worth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipelines.core.findings import Gate
+from pipelines.flows.frames import FRAME, read_rows
+from pipelines.gates.refresh.record import RefreshRecord, week_window
+from pipelines.packaging.version import RECORD, read_record
+from pipelines.simulation.changes import DemandShift
+from pipelines.training.columns import feature_matrix
+from tests.support.pharmacy import FIRST, RICH, START, WEEK, Pharmacy, write_days
+
+# Demand of one chain grows sixfold in three months. Labels take eleven days.
+GROWTH = DemandShift(start=FIRST - WEEK, factor=6.0, chain="beta", over_days=90)
+WEEKS = (0, 1, 7, 8)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A first version, a candidate a week later, and two candidates when weeks have matured."""
+    folder = tmp_path_factory.mktemp("growth")
+    pharmacy = Pharmacy(folder / "home", str(folder / "store"))
+    write_days(folder / "store", START, FIRST + WEEKS[-1] * WEEK, GROWTH)
+    pharmacy.declare(RICH, seeds=[11])
+    return pharmacy, {number: pharmacy.retrain(FIRST + number * WEEK) for number in WEEKS}
+
+
+def test_the_champion_is_refreshed_for_the_cost_of_its_age(runs):
+    _, found = runs
+    assert [found[number].outcome for number in WEEKS[:3]] == ["first_version", "hold", "promote"]
+    assert found[1].against()["refresh.record"] == "no_data"
+    refreshed = found[7].done
+    assert refreshed.run.lane == "refresh"
+    state = refreshed.evidence.record.state
+    assert (state.weeks, state.age) == (4, 7)
+    assert state.cost.estimate > 0
+    assert "has not been shown to be better" in refreshed.decision.reasons[0]
+
+
+def test_a_refresh_spends_nothing_of_the_error_budget(runs):
+    _, found = runs
+    budget = {one.name: one for one in found[7].done.findings if one.gate is Gate.BUDGET}
+    assert set(budget) == {"budget.spent"}
+    assert budget["budget.spent"].value == 0
+
+
+def test_the_record_has_the_losses_of_the_serving_models_on_weeks_after_their_training(runs):
+    pharmacy, found = runs
+    run, record = found[7].done.run, found[7].done.evidence.record.record
+    assert [week.start for week in record.weeks] == [
+        (FIRST + number * WEEK).date() for number in range(5)
+    ]
+    assert [len(week.losses) for week in record.weeks] == [1, 2, 2, 2, 2]
+    rows = read_rows(run.spec, run.workspace.path(FRAME), week_window(record.weeks[3].start))
+    rows = rows[rows["label"].notna()]
+    assert record.weeks[3].points == len(rows)
+    for number in (0, 1):
+        version = pharmacy.parts().versions.load("demand", found[number].done.version.version)
+        predicted = version.load_pipeline().predict(feature_matrix(run.spec, rows))
+        loss = float(np.abs(predicted - rows["label"]).mean())
+        assert record.weeks[3].losses[FIRST + number * WEEK] == pytest.approx(loss)
+
+
+def test_the_next_run_goes_on_with_the_record_that_the_version_carries(runs):
+    pharmacy, found = runs
+    version = pharmacy.parts().versions.load("demand", found[7].done.version.version)
+    saved = read_record(version.folder, RECORD, RefreshRecord)
+    assert saved == found[7].done.evidence.record.record
+    later = found[8].done.evidence.record.record
+    assert later.weeks[:-1] == saved.weeks
+    assert later.weeks[-1].start == (FIRST + 5 * WEEK).date()
+    assert found[8].done.evidence.record.state.age == 1

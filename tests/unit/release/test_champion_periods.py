@@ -1,0 +1,60 @@
+from datetime import timedelta
+
+from pipelines.core.time import parse_instant
+from pipelines.release.champion_periods import champion_periods, unanswered_stops
+from pipelines.release.ledger import NewEntry
+from pipelines.release.policy import Facts
+
+START = parse_instant("2026-01-05")
+TRAINED = {"1": START, "2": START + timedelta(days=7)}
+
+
+def entry(day, after, before=None, kind="promotion", facts=None):
+    return NewEntry(
+        model="m",
+        kind=kind,
+        run=str(day),
+        as_of=START + timedelta(days=day),
+        champion_before=before,
+        champion_after=after,
+        reasons=("r",),
+        facts=facts,
+    )
+
+
+def test_each_change_of_the_champion_begins_a_period():
+    chain = [entry(0, "1"), entry(7, "1", "1", "decision"), entry(14, "2", "1")]
+    found = champion_periods(chain, TRAINED)
+    assert [(period.version, period.as_of) for period in found] == [
+        ("1", TRAINED["1"]),
+        ("2", TRAINED["2"]),
+    ]
+    assert [period.since for period in found] == [chain[0].as_of, chain[2].as_of]
+
+
+def test_a_version_that_was_restored_has_a_second_period():
+    chain = [entry(0, "1"), entry(7, "2", "1"), entry(14, "1", "2", "rollback")]
+    assert [one.version for one in champion_periods(chain, TRAINED)] == ["1", "2", "1"]
+
+
+def test_periods_begin_anew_after_a_changed_recipe():
+    chain = [entry(0, "1"), entry(7, "9", "1"), entry(14, "2", "9")]
+    assert [one.version for one in champion_periods(chain, TRAINED)] == ["2"]
+
+
+def test_a_stop_counts_until_a_person_waives_it():
+    def waiver(reason):
+        return Facts(
+            run="r",
+            candidate="3",
+            champion="1",
+            champion_at_decision="1",
+            waived=("refresh.stop",),
+            reason=reason,
+        )
+
+    stop = entry(20, "1", "2", "stop")
+    chain = [entry(0, "1"), entry(7, "2", "1"), stop]
+    assert unanswered_stops(chain) == (stop.as_of,)
+    assert unanswered_stops([*chain, entry(27, "1", "1", "decision", waiver(""))]) == (stop.as_of,)
+    assert unanswered_stops([*chain, entry(27, "1", "1", "decision", waiver("mended"))]) == ()
