@@ -130,7 +130,7 @@ FORGERIES: dict[str, tuple[Callable[[str, str], NewEntry], str]] = {
     ),
     "it was judged by an older policy": (
         lambda first, second: judged("x", second, first, policy="1"),
-        "was judged by policy 1 after entries of policy 3",
+        "was judged by policy 1 after entries of policy 4",
     ),
     "its approval answers for nothing": (approved, "never awaited review"),
     "it rolls back to a version that never was champion": (
