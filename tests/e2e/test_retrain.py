@@ -9,10 +9,15 @@ import pytest
 
 from pipelines.cli.commands.retrain import show_decision
 from pipelines.cli.output import console
-from pipelines.core.errors import GauntletError
+from pipelines.core.errors import GauntletError, IntegrityError
 from pipelines.core.findings import Verdict
 from pipelines.core.time import instant_text
-from pipelines.flows.retrain.request import STEPS
+from pipelines.flows.frames import FRAME, read_rows
+from pipelines.flows.retrain.register import VERSION
+from pipelines.flows.retrain.rehearsal import REQUESTS, rehearse, requests
+from pipelines.flows.retrain.request import STEPS, Request
+from pipelines.flows.retrain.run import open_run
+from pipelines.packaging.package import content_digest
 from pipelines.release.ledger import chain_errors, replay
 from pipelines.release.registry import CHAMPION
 from pipelines.simulation.faults import ColumnGone
@@ -63,6 +68,22 @@ def test_the_first_version_serves_and_carries_its_evidence(champion: Pharmacy) -
         "plots/daily.png",
     }
     assert champion.half_written() == []
+
+
+def test_a_service_answers_with_a_candidate_before_it_is_registered(
+    champion: Pharmacy, tmp_path: Path
+) -> None:
+    pharmacy = champion.copy(tmp_path / "home")
+    run = open_run(Request(model="demand", as_of=FIRST), pharmacy.parts().retraining)
+    rows = read_rows(run.spec, run.workspace.path(FRAME), run.plan.recent)
+    folder = run.workspace.path(VERSION)
+    rehearse(run, folder, content_digest(folder), rows)
+    points = [*requests(run.spec, rows)]
+    assert len(points) == REQUESTS
+    assert all(set(point) == set(run.spec.request_columns()) for point in points)
+    (folder / "input_example.json").write_text("{}")
+    with pytest.raises(IntegrityError, match="a service could not answer with this candidate"):
+        rehearse(run, folder, content_digest(folder), rows)
 
 
 def test_the_same_question_again_has_the_same_answer(champion: Pharmacy, tmp_path: Path) -> None:

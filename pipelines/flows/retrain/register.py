@@ -7,6 +7,7 @@ from pipelines.core.time import instant_text
 from pipelines.flows.features.catalogue import save_features
 from pipelines.flows.retrain.contract import envelope_of
 from pipelines.flows.retrain.evidence import Evidence
+from pipelines.flows.retrain.rehearsal import rehearse
 from pipelines.flows.retrain.run import Run
 from pipelines.flows.retrain.train import CANDIDATE, TrainedCandidate, recent_rows
 from pipelines.gates.recent_window.record import Evaluation
@@ -42,8 +43,8 @@ def register(run: Run, evidence: Evidence) -> VersionInfo | None:
         The version; ``None`` without an evaluated candidate, and in a dry run.
 
     Raises:
-        IntegrityError: the candidate's directory has changed since it was written, or the run's
-            version in the registry has other content.
+        IntegrityError: the candidate's directory has changed since it was written, a service
+            could not answer with it, or the run's version in the registry has other content.
         Unavailable: the registry does not answer; it is safe to retry.
     """
     trained, evaluation = evidence.trained, evidence.evaluation
@@ -55,17 +56,20 @@ def register(run: Run, evidence: Evidence) -> VersionInfo | None:
         return None if number is None else registry.get(model, number)
     run.collaborators.progress("registering the version")
     folder = run.workspace.path(VERSION)
-    package = run.workspace.once(
-        VERSION,
-        Package,
-        lambda: complete_package(
+
+    def complete() -> Package:
+        rows, _, _ = recent_rows(run, trained, evaluation.window)
+        made = complete_package(
             trained.package,
             run.workspace.path(CANDIDATE),
             folder,
             facts={"model": model, "run": run.id, "snapshot": evidence.snapshot.id},
             evidence=_files(run, evidence, trained, evaluation),
-        ),
-    )
+        )
+        rehearse(run, folder, made.content, rows)
+        return made
+
+    package = run.workspace.once(VERSION, Package, complete)
     return registry.register(
         Registration(
             model=model,
