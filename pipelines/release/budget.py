@@ -10,7 +10,7 @@ overlap from week to week, and several tries share a champion.
   promoted or not. A refresh is judged by its recipe's record and is no try. A run that stopped
   earlier because of broken data costs nothing, and neither does a first version. If a rollout is
   declared, the recent window only admits to it and costs nothing: the canary is the try, and it is
-  charged when it begins.
+  charged when it begins. The canary of a refresh is a try where predictions change their labels.
 - A dry run that reached the comparison is a try, because it shows the p-value. The real run with
   the same request is the same test, so the two cost one try.
 - A manual audit of a recipe other than the champion's is a try, because it uses the same rows.
@@ -41,6 +41,7 @@ from pipelines.core.records import Record
 from pipelines.gates.budget.findings import (
     EXHAUSTED,
     LEVEL,
+    SPENT,
     exhausted_finding,
     level_finding,
     spent_finding,
@@ -139,7 +140,7 @@ def budget_findings(
     declared: BudgetGate,
     year: int,
     run: str,
-    findings: Iterable[Finding],
+    findings: Iterable[Finding] | None,
     free: str = "",
 ) -> tuple[Finding, ...]:
     """Findings about this run's cost, the rest of the year's budget, and whether that is enough.
@@ -147,12 +148,13 @@ def budget_findings(
     Arguments:
         entries: the lineage's chain, oldest first, without the entry that is about to be written.
         run: id of the run; a run is charged only once.
-        findings: all other findings of the run; a run without a comparison costs nothing.
+        findings: all other findings of the run, which costs nothing without a comparison among
+            them; None for a canary, which is a comparison.
         free: why a comparison costs nothing here.
     """
     before = budget_account(entries, declared, year)
     paid = next((one for one in tries(entries, declared) if one.run == run), None)
-    if free or not compared(findings):
+    if free or (findings is not None and not compared(findings)):
         return (_spent(before, free or "nothing was compared with the champion: it costs nothing"),)
     if paid is not None:
         reason = f"this run has paid for its try before, in {paid.year}"
@@ -201,9 +203,14 @@ def _price(entry: Entry, declared: BudgetGate) -> float:
 
 
 def _costs(entry: Entry) -> bool:
-    """Whether an entry is charged: a canary when it begins, or a comparison that admits to none."""
+    """Whether an entry is charged: a canary when it begins, or a comparison that admits to none.
+
+    A canary that is no try begins with an account of the budget, and without a level.
+    """
     if entry.transition is not None:
-        return entry.transition.stage is Stage.CANARY and entry.transition.step == 0
+        names = {one.name for one in entry.findings}
+        begins = entry.transition.stage is Stage.CANARY and entry.transition.step == 0
+        return begins and (LEVEL in names or SPENT not in names)
     live_decides = entry.facts is not None and entry.facts.rollout != "none"
     return not live_decides and compared(entry.findings)
 

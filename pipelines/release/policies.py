@@ -86,6 +86,8 @@ _POLICY_4: _Requirements = {
     "budget": _requires(Gate.BUDGET, "budget.spent", OFFLINE, CHANGE),
     "harm": _requires(Gate.RECENT_WINDOW, "recent_window.maturity", OFFLINE, REFRESH),
     "refresh": _requires(Gate.REFRESH, "refresh.looks_better", OFFLINE, REFRESH),
+    "canary": _requires(Gate.CANARY, "canary.primary", ("rollout",), CHANGE),
+    "week": _requires(Gate.CANARY, "canary.primary|canary.refresh_week", ("rollout",), REFRESH),
 }
 
 _ALL = (("1", _POLICY_1), ("2", _POLICY_2), ("3", _POLICY_3), ("4", _POLICY_4))

@@ -133,7 +133,8 @@ class Shadow(Declaration):
     )
     predictions_affect_outcomes: bool = Field(
         default=True,
-        description="predictions change outcomes; if not, shadow also compares matured losses",
+        description="predictions change outcomes; if not, shadow also compares matured losses, and "
+        "a refresh needs a day of shadow and a week of canary without harm",
     )
 
 

@@ -25,7 +25,12 @@ from pipelines.stats.paired import PairedDifference
 from tests.montecarlo.canary.rows import canaries, canary_years, late_outcomes
 from tests.montecarlo.canary.segments import segments
 from tests.montecarlo.few_entities import few_series
-from tests.montecarlo.refresh.rows import cost_of_age_rows, refresh_claims, refresh_years
+from tests.montecarlo.refresh.rows import (
+    cost_of_age_rows,
+    refresh_canaries,
+    refresh_claims,
+    refresh_years,
+)
 from tests.montecarlo.row import MeanRow, Row
 from tests.montecarlo.slices import blamed
 from tests.montecarlo.test_audit_null import stopped_by
@@ -184,6 +189,7 @@ SECTIONS: tuple[tuple[str, Callable[[int], Iterator[Row | MeanRow]], float], ...
     ("Refreshes: the claim that they pay", refresh_claims, 0.5),
     ("Refreshes: the cost of age", cost_of_age_rows, 0.25),
     ("Refreshes: a year of weekly candidates", refresh_years, 0.1),
+    ("Refreshes and changes through both gates", refresh_canaries, 0.1),
     ("A year of weekly candidates through both gates", canary_years, 1.0),
     ("One canary", canaries, 1.0),
     ("One canary whose outcomes come late", late_outcomes, 0.25),

@@ -12,7 +12,8 @@ from pipelines.gates.canary.evidence import (
     maturity_time,
 )
 from pipelines.gates.canary.holdback import HoldbackVerdict, judge_holdback
-from pipelines.gates.canary.verdict import CanaryStep, judge_canary
+from pipelines.gates.canary.refresh import REFRESH_WEEK, judge_refresh_canary
+from pipelines.gates.canary.verdict import CanaryStep, CanaryVerdict, judge_canary
 from pipelines.gates.shadow.evidence import shadow_evidence
 from pipelines.gates.shadow.findings import judge_shadow
 from pipelines.packaging.version import ModelVersion
@@ -30,9 +31,11 @@ from pipelines.release.rollout.evidence import (
     ShadowStart,
 )
 from pipelines.release.rollout.holdback_action import promised_gain
+from pipelines.release.rollout.lanes import record_watches, rollout_of
 from pipelines.release.rollout.state import Holdback, ReleaseState, Trial
 from pipelines.release.rollout.transition import Stage
 from pipelines.release.rollout.trial_action import shadow_passed
+from pipelines.spec.rollout import Rollout
 
 
 def collect_evidence(
@@ -62,14 +65,16 @@ def _holdback_start(
     promotion = state.promotion
     if promotion is None or promotion.champion_before is None or state.champion is None:
         return None
-    rollout = declared_rollout(collaborators.versions.load(state.model, state.champion))
+    version = collaborators.versions.load(state.model, state.champion)
+    rollout = rollout_of(declared_rollout(version), promotion.lane)
     return HoldbackStart(rollout) if rollout.canary.holdback else None
 
 
 def _waiting_evidence(state: ReleaseState, collaborators: ReleaseCollaborators) -> Evidence:
     challenger, versions = state.next_challenger, collaborators.versions
     if challenger is not None and challenger.candidate is not None:
-        return ShadowStart(declared_rollout(versions.load(state.model, challenger.candidate)))
+        version = versions.load(state.model, challenger.candidate)
+        return ShadowStart(rollout_of(declared_rollout(version), challenger.lane))
     if state.awaiting_review is not None:
         return ReviewTag(approval_tag(state.awaiting_review, collaborators.registry))
     return NothingWaiting(collaborators.load_spec(state.model).rollout is not None)
@@ -89,7 +94,7 @@ def _trial_evidence(
 def _shadow_check(
     trial: Trial, version: ModelVersion, as_of: datetime, collaborators: ReleaseCollaborators
 ) -> ShadowCheck:
-    rollout, transition = declared_rollout(version), trial.transition
+    rollout, transition = _rollout(trial, version), trial.transition
     evidence = shadow_evidence(
         collaborators.open_events(version.spec),
         version,
@@ -112,7 +117,7 @@ def _canary_check(
     as_of: datetime,
     collaborators: ReleaseCollaborators,
 ) -> CanaryCheck:
-    rollout, ramp = declared_rollout(version), state.ramp(trial.transition.salt)
+    rollout, ramp = _rollout(trial, version), state.ramp(trial.transition.salt)
     measured = canary_evidence(
         collaborators.open_events(version.spec),
         version,
@@ -120,23 +125,40 @@ def _canary_check(
         as_of,
         other_version=trial.champion,
     )
-    refresh = trial.admission.lane == "refresh"
-    margin = version.spec.gates.refresh.cost * rollout.canary.outcome.minimum_effect
-    verdict = judge_canary(
-        measured.evidence,
-        rollout,
-        charged_level(state.entries, f"{trial.run}.{Stage.CANARY}.0"),
-        margin=margin if refresh else 0.0,
-        assignment=measured.assignment,
-    )
+    if record_watches(rollout, trial.admission.lane):
+        verdict = judge_refresh_canary(measured.evidence, rollout, assignment=measured.assignment)
+        week_ends: tuple[datetime, ...] = (ramp.began + REFRESH_WEEK,)
+    else:
+        verdict = _judge_canary(state, trial, version, measured)
+        week_ends = _week_ends(version, ramp.began, verdict.weeks)
     won = verdict.step is CanaryStep.PROMOTE
     return CanaryCheck(
         rollout=rollout,
         evidence=measured.evidence,
         verdict=verdict,
-        week_ends=_week_ends(version, ramp.began, verdict.weeks),
+        week_ends=week_ends,
         budget=collaborators.load_spec(trial.model).gates.budget if won else None,
     )
+
+
+def _judge_canary(
+    state: ReleaseState, trial: Trial, version: ModelVersion, measured: CanaryInputs
+) -> CanaryVerdict:
+    """Judge a canary by its looks: better, or for a refresh not worse by the margin."""
+    rollout = _rollout(trial, version)
+    margin = version.spec.gates.refresh.cost * rollout.canary.outcome.minimum_effect
+    return judge_canary(
+        measured.evidence,
+        rollout,
+        charged_level(state.entries, f"{trial.run}.{Stage.CANARY}.0"),
+        margin=margin if trial.admission.lane == "refresh" else 0.0,
+        assignment=measured.assignment,
+    )
+
+
+def _rollout(trial: Trial, version: ModelVersion) -> Rollout:
+    """The rollout that a version declares, in the lane of its trial."""
+    return rollout_of(declared_rollout(version), trial.admission.lane)
 
 
 def _holdback_evidence(

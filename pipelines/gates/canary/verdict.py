@@ -60,6 +60,8 @@ class CanaryVerdict(Record):
     findings: tuple[Finding, ...]
     looks: tuple[Look, ...]
     weeks: int = Field(description="whole matured weeks that counted")
+    planned_weeks: int = Field(description="after which it ends at the latest")
+    planned_looks: tuple[int, ...] = Field(description="weeks at which it may win")
     level: float = Field(description="one-sided level of this canary")
 
 
@@ -106,6 +108,8 @@ def judge_canary(
         findings=(*deciding, *(() if chance is None else (chance,)), *corrected),
         looks=looks,
         weeks=len(evidence.cumulative_weeks),
+        planned_weeks=canary.weeks,
+        planned_looks=canary.looks,
         level=level,
     )
 

@@ -97,6 +97,12 @@ CANARY = (
         "`no_data`: the segment has too few entities; wait, or declare larger segments next time.",
     ),
     FindingEntry(
+        "canary.refresh_week",
+        "Whether a refresh has answered for a week without harm. Only where predictions do not "
+        "affect outcomes.",
+        "Wait. `no_data` in `canary.harm` means that a guardrail has too few entities.",
+    ),
+    FindingEntry(
         "canary.last_week",
         "Whether the newest matured week alone looks better.",
         "Wait: novelty may have worn off.",

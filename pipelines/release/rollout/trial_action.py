@@ -14,6 +14,7 @@ from pipelines.release.ledger import LIVE
 from pipelines.release.promotion import DecisionInput
 from pipelines.release.rollout.actions import NextAction, Progress, Promotion, ReleaseAction
 from pipelines.release.rollout.evidence import CanaryCheck, ShadowCheck
+from pipelines.release.rollout.lanes import record_watches
 from pipelines.release.rollout.recording import StageChange
 from pipelines.release.rollout.stages import final_transition, next_transition
 from pipelines.release.rollout.state import ReleaseState, Trial
@@ -21,6 +22,7 @@ from pipelines.release.rollout.transition import Stage
 
 LONGEST_SHADOW = 2  # an inconclusive shadow ends after this multiple of its duration
 BUDGET_CHECK = timedelta(days=1)  # interval between two checks for a new year or a larger budget
+_WATCHED = "the record of its recipe judges the outcome, so the canary of a refresh is no try"
 _ENDED = {
     CanaryStep.ROLL_BACK: "harm is shown",
     CanaryStep.VOID: "void",
@@ -83,7 +85,7 @@ def shadow_action(
 def _begin_canary(
     state: ReleaseState, trial: Trial, check: ShadowCheck, as_of: datetime, now: datetime
 ) -> NextAction:
-    """Begin the canary and charge it to the error budget of the year."""
+    """Begin the canary and charge it, unless it is no try, to the error budget of the year."""
     transition = next_transition(trial, check.rollout)
     if transition is None or check.budget is None:
         raise ValueError("a canary needs at least one stage, and the model's error budget")
@@ -93,9 +95,8 @@ def _begin_canary(
         reason=f"shadow passed; {transition.share:.0%} of entities in each arm",
     )
     year = budget_year(LIVE, as_of, now)
-    charged = budget_findings(
-        state.entries, check.budget, year, change.run, trial.admission.findings
-    )
+    free = _WATCHED if record_watches(check.rollout, trial.admission.lane) else ""
+    charged = budget_findings(state.entries, check.budget, year, change.run, None, free)
     if any(one.name == EXHAUSTED for one in charged) and not _waived(trial):
         return NextAction(
             action=ReleaseAction.BUDGET_EXHAUSTED,
@@ -138,9 +139,9 @@ def canary_action(
     progress = Progress(
         findings=verdict.findings,
         weeks=verdict.weeks,
-        planned_weeks=canary.weeks,
+        planned_weeks=verdict.planned_weeks,
         looks=verdict.looks,
-        planned_looks=canary.looks,
+        planned_looks=verdict.planned_looks,
     )
     if verdict.step is CanaryStep.PROMOTE:
         return _promote(state, trial, check, as_of, progress)
@@ -168,7 +169,7 @@ def canary_action(
         checks.append(trial.since + canary.stage_duration)
     return NextAction(
         action=ReleaseAction.WAITING,
-        summary=f"{verdict.weeks} of {canary.weeks} weeks have matured; not passed yet: "
+        summary=f"{verdict.weeks} of {verdict.planned_weeks} weeks have matured; not passed yet: "
         + "; ".join(verdict.reasons),
         next_check=min(at for at in checks if at > as_of),
         progress=progress,

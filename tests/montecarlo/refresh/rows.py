@@ -9,6 +9,7 @@ import numpy as np
 
 from pipelines.spec.training import RefreshEvidence, RefreshGate
 from pipelines.stats.ageing import betting_evidence, cost_of_age
+from tests.montecarlo.refresh.both_gates import HARM, BothLanes, both_year, harm_in_a_week
 from tests.montecarlo.refresh.worlds import (
     AGEING,
     EQUAL,
@@ -121,6 +122,53 @@ def refresh_years(replications: int) -> Iterator[Row | MeanRow]:
         beyond = sum(year.most_known > GATE.stop for year in lanes)
         yield Row("more lost against a replaced version than the stop-loss allows", where, beyond,
                   len(lanes), "at most", 0.0, _stopped(lanes))  # fmt: skip
+
+
+BOTH = (
+    ("all equal", BothLanes(EQUAL)),
+    ("luck 1", BothLanes(AgeingWorld())),
+    ("luck 1, a week of age costs 0.25", BothLanes(AgeingWorld(age=0.25))),
+    ("the same, recipes differ by 0.75", BothLanes(AgeingWorld(age=0.25), spread=0.75)),
+    (
+        "luck 1, age 0.25, fits from week 20 are worse by 8",
+        BothLanes(AgeingWorld(age=0.25, worse_from=20, worse_by=8.0)),
+    ),
+)
+
+
+def refresh_canaries(replications: int) -> Iterator[Row | MeanRow]:
+    """A year of refreshes and changed recipes through the offline gate and the canary.
+
+    Preset `likely`; predictions do not change their labels. A refresh has a day of shadow and a
+    week of canary with harm bounds; a changed recipe, every four weeks, has a week of shadow and
+    has to win its canary at 0.05 / 12. One challenger is on trial at a time.
+    """
+    for seed, (where, world) in enumerate(BOTH):
+        rng = np.random.default_rng([SEED, 200, seed])
+        years = [both_year(world, rng) for _ in range(replications)]
+        changes, refreshes, harmed, loss = (
+            float(np.mean(counts))
+            for counts in zip(
+                *((one.changes, one.refreshes, one.harmed, one.loss) for one in years), strict=True
+            )
+        )
+        more = (
+            f" ({changes:.2f} changes, {refreshes:.1f} refreshes, {harmed:.2f} rolled back; loss "
+            f"{loss:+.2f})"
+        )
+        false = sum(one.false > 0 for one in years)
+        yield Row("year with a change that is no better", where, false, replications, "at most",
+                  0.05, more)  # fmt: skip
+        beyond = sum(one.most_known > GATE.stop for one in years)
+        stops = f" ({np.mean([one.stops for one in years]):.2f} stops a year)"
+        yield Row("more lost by refreshes than the stop-loss allows", where, beyond, replications,
+                  "at most", 0.0, stops)  # fmt: skip
+    for gain in (0.0, -1.0, -2.0, -4.0):
+        rng = np.random.default_rng([SEED, 300, int(-gain)])
+        many = 10 * replications
+        hits = sum(harm_in_a_week(gain, rng) for _ in range(many))
+        yield Row("refresh rolled back in its week", f"worse by {abs(gain):g}", hits, many,
+                  None if gain else "at most", HARM)  # fmt: skip
 
 
 def _year(name: str, where: str, years: list[RefreshYear]) -> Row:

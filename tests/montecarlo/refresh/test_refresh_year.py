@@ -7,6 +7,7 @@ import pytest
 
 from pipelines.spec.training import RefreshEvidence, RefreshGate
 from pipelines.stats.ageing import betting_evidence, cost_of_age
+from tests.montecarlo.refresh.both_gates import HARM, BothLanes, both_year, harm_in_a_week
 from tests.montecarlo.refresh.rows import slopes
 from tests.montecarlo.refresh.worlds import (
     AGEING,
@@ -113,3 +114,18 @@ def test_a_policy_that_always_refreshes_serves_the_newest_fit():
     year = follow(loss, always)
     assert year.serving.tolist() == list(range(WEEKS))
     assert lower(0.5, WEEKS) <= year.worse / (WEEKS - 1) <= upper(0.5, WEEKS)
+
+
+def test_both_lanes_through_both_gates_keep_their_promises():
+    rng = np.random.default_rng(11)
+    equal = [both_year(BothLanes(EQUAL), rng) for _ in range(YEARS)]
+    assert np.mean([year.false > 0 for year in equal]) <= upper(0.05, YEARS)
+    ageing = [both_year(BothLanes(AGEING[1][1], spread=0.75), rng) for _ in range(YEARS)]
+    assert np.mean([year.refreshes for year in ageing]) > 2
+    assert max(year.most_known for year in (*equal, *ageing)) <= GATE.stop
+
+
+def test_a_week_of_canary_finds_a_broken_refresh_and_spares_an_equal_one():
+    rng, many = np.random.default_rng(12), 200
+    assert np.mean([harm_in_a_week(0.0, rng) for _ in range(many)]) <= upper(HARM, many)
+    assert np.mean([harm_in_a_week(-4.0, rng) for _ in range(many)]) >= lower(0.99, many)

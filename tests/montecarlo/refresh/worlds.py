@@ -85,12 +85,24 @@ AGEING = (
 )
 
 
-def losses(world: AgeingWorld, rng: np.random.Generator) -> Floats:
-    """Loss of each fit in each week, shape (fits, weeks); both begin at ``-BEFORE``.
+@dataclass(frozen=True)
+class Drawn:
+    """Losses of each fit in each week, shape (fits, weeks); both begin at ``-BEFORE``.
 
     The entry of fit ``s`` in week ``v`` is meaningful from ``v = s`` on; week ``v`` begins with
     Monday ``v``.
+
+    Arguments:
+        expected: without the noise of weeks.
+        realised: with it.
     """
+
+    expected: Floats
+    realised: Floats
+
+
+def losses(world: AgeingWorld, rng: np.random.Generator) -> Drawn:
+    """The losses of a year of weekly fits."""
     fits, weeks = BEFORE + WEEKS, BEFORE + WEEKS + AFTER
     born, week = np.arange(-BEFORE, WEEKS), np.arange(-BEFORE, WEEKS + AFTER)
     luck = world.luck * _wandering(world, rng, (fits,), world.neighbours)
@@ -98,7 +110,8 @@ def losses(world: AgeingWorld, rng: np.random.Generator) -> Floats:
     lasting = luck + world.newer * born
     if world.worse_from is not None:
         lasting = lasting + world.worse_by * (born >= world.worse_from)
-    return lasting[:, None] + world.age * (week[None, :] - born[:, None]) + noise
+    expected = lasting[:, None] + world.age * (week[None, :] - born[:, None])
+    return Drawn(expected, expected + noise)
 
 
 def _wandering(

@@ -20,11 +20,16 @@ from pipelines.gates.refresh.findings import TwinComparison, refresh_findings, r
 from pipelines.gates.refresh.record import RecordedWeek, RefreshRecord, known_weeks
 from pipelines.gates.refresh.state import ChampionPeriod, RefreshCase, RefreshState, refresh_state
 from pipelines.spec.training import RefreshGate
-from tests.montecarlo.refresh.worlds import AFTER, BEFORE, RECENT, WEEKS, AgeingWorld
+from tests.montecarlo.refresh.worlds import AFTER, BEFORE, RECENT, WEEKS, AgeingWorld, Drawn
 
 FIRST = datetime(2027, 1, 4, tzinfo=UTC)  # a Monday
 WEEK = timedelta(weeks=1)
 POINTS = 1000
+
+
+def monday(week: int) -> datetime:
+    """The instant at which a week begins."""
+    return FIRST + week * WEEK
 
 
 @dataclass(frozen=True)
@@ -62,9 +67,9 @@ class RefreshYear:
 class Loss:
     """The losses of one year by the Monday of the fit and the week."""
 
-    def __init__(self, world: AgeingWorld, values: Floats) -> None:
+    def __init__(self, world: AgeingWorld, drawn: Drawn) -> None:
         self.world = world
-        self.values = values
+        self.values, self.expected = drawn.realised, drawn.expected
 
     def of(self, fit: int, first: int, until: int) -> Floats:
         """Weekly losses of one fit."""
@@ -93,21 +98,21 @@ class KnownRecord(RefreshRecord):
         return np.array(self.known[:count]), np.full(count, float(POINTS))
 
 
-def full_record(loss: Loss) -> KnownRecord:
-    """The record of a whole year, in which every fit counts, promoted or not."""
+def full_record(loss: Loss, born: int = 0) -> KnownRecord:
+    """The record of a year, in which every fit counts from ``born`` on, promoted or not."""
     record = RefreshRecord(
         recipe="simulated",
         weeks=tuple(
             RecordedWeek(
-                start=(FIRST + week * WEEK).date(),
+                start=monday(week).date(),
                 points=POINTS,
                 rows_digest="",
                 losses={
-                    FIRST + fit * WEEK: float(loss.of(fit, week, week + 1)[0])
-                    for fit in range(week + 1)
+                    monday(fit): float(loss.of(fit, week, week + 1)[0])
+                    for fit in range(born, week + 1)
                 },
             )
-            for week in range(WEEKS)
+            for week in range(born, WEEKS)
         ),
     )
     known, _ = record.slopes(RefreshGate().span)
@@ -119,17 +124,27 @@ Decide = Callable[[int, int], int]
 
 
 class Lane:
-    """The product's refresh lane, with a state of its own."""
+    """The product's refresh lane, with a state of its own.
 
-    def __init__(self, gate: RefreshGate, loss: Loss, record: RefreshRecord) -> None:
-        self.gate, self.loss, self.record = gate, loss, record
-        self.periods = [ChampionPeriod(FIRST, FIRST, "0")]
-        self.stopped: list[datetime] = []
+    Arguments:
+        gate: the thresholds.
+        loss: the losses of the recipe's fits.
+        record: the record of the recipe at the end of the year.
+        born: the Monday of the recipe's first fit.
+        since: the Monday from which that fit serves.
+    """
+
+    def __init__(
+        self, gate: RefreshGate, loss: Loss, record: RefreshRecord, born: int = 0, since: int = 0
+    ) -> None:
+        self.gate, self.loss, self.record, self.born = gate, loss, record, born
+        self.periods = [ChampionPeriod(monday(since), monday(born), str(born))]
+        self.stopped: list[int] = []
 
     def state(self, week: int) -> RefreshState:
         """What is known on a Monday."""
-        now = FIRST + week * WEEK
-        known = known_weeks(FIRST, now, self.loss.world.delay * WEEK)
+        now = monday(week)
+        known = known_weeks(monday(self.born), now, self.loss.world.delay * WEEK)
         return refresh_state(
             self.gate,
             RefreshCase(
@@ -137,30 +152,33 @@ class Lane:
                 now=now,
                 candidate=now,
                 periods=tuple(self.periods),
-                stops=tuple(self.stopped),
+                stops=tuple(map(monday, self.stopped)),
                 minimum_effect=1.0,
             ),
         )
 
-    def __call__(self, week: int, champion: int) -> int:
-        """Judge the candidate of one Monday."""
+    def judged(self, week: int, champion: int) -> int:
+        """The fit that shall serve: the Monday's candidate, a restored one, or the champion."""
         state = self.state(week)
         restored = restored_by_stop(self.gate, state)
         if restored is not None:
-            to = (restored.as_of - FIRST) // WEEK
-            self.stopped.append(FIRST + week * WEEK)
-            self._serve(week, to)
-            return to
+            self.stopped.append(week)
+            return (restored.as_of - FIRST) // WEEK
         twins = self.loss.twins(week, champion)
         found = refresh_findings(self.gate, "loss", state, twins)
-        if all(one.verdict is Verdict.PASS for one in found if one.blocking):
-            self._serve(week, week)
-            return week
-        return champion
+        passed = all(one.verdict is Verdict.PASS for one in found if one.blocking)
+        return week if passed else champion
 
-    def _serve(self, week: int, fit: int) -> None:
-        now = FIRST + week * WEEK
-        self.periods.append(ChampionPeriod(now, FIRST + fit * WEEK, str(fit)))
+    def serve(self, week: int, fit: int) -> None:
+        """Record that a fit serves from a Monday on."""
+        self.periods.append(ChampionPeriod(monday(week), monday(fit), str(fit)))
+
+    def __call__(self, week: int, champion: int) -> int:
+        """Judge the candidate of one Monday; what shall serve serves at once."""
+        fit = self.judged(week, champion)
+        if fit != champion:
+            self.serve(week, fit)
+        return fit
 
 
 def always(week: int, champion: int) -> int:
@@ -181,9 +199,9 @@ def follow(loss: Loss, decide: Decide) -> RefreshYear:
         serving.append(after)
         if after == week:
             followed.append(loss.over(after, before, week, week + AFTER))
-    stopped = [(at - FIRST) // WEEK for at in decide.stopped] if isinstance(decide, Lane) else []
+    stopped = decide.stopped if isinstance(decide, Lane) else []
     lost = [loss.over(fit, 0, week, week + 1) for week, fit in enumerate(serving)]
-    most, known = _most_lost(loss, np.array(serving), stopped)
+    most, known = most_lost(loss, np.array(serving), stopped)
     return RefreshYear(
         serving=np.array(serving),
         followed=np.array(followed),
@@ -194,23 +212,31 @@ def follow(loss: Loss, decide: Decide) -> RefreshYear:
     )
 
 
-def _most_lost(loss: Loss, serving: np.ndarray, stopped: list[int]) -> tuple[float, float]:
+def most_lost(
+    loss: Loss, serving: np.ndarray, stopped: list[int], first: int = 0
+) -> tuple[float, float]:
     """The largest loss against any replaced version, with and without the weeks not yet known.
 
     A loss counts from the replacement, and anew after each stop, until the version serves again or
     is no longer watched.
+
+    Arguments:
+        loss: the losses of the fits.
+        serving: the fit that served in each week from ``first`` on.
+        stopped: the weeks in which the stop-loss restored a version.
+        first: the first week.
     """
     watched = RefreshGate().watch // WEEK - 1
-    weeks = np.arange(WEEKS)
-    served = loss.values[serving + BEFORE, weeks + BEFORE]
+    last = first + len(serving)
+    served = loss.values[serving + BEFORE, np.arange(first, last) + BEFORE]
     most = known = 0.0
-    for at in (np.flatnonzero(np.diff(serving)) + 1).tolist():
-        before = serving[at - 1]
-        again = np.flatnonzero(serving[at:] == before)
-        until = min(at + watched, at + int(again[0]) if len(again) else WEEKS)
+    for at in (np.flatnonzero(np.diff(serving)) + 1 + first).tolist():
+        before = int(serving[at - 1 - first])
+        again = np.flatnonzero(serving[at - first :] == before)
+        until = min(at + watched, at + int(again[0]) if len(again) else last)
         cuts = [at, *(stop for stop in stopped if at < stop < until), until]
         for start, end in pairwise(cuts):
-            gaps = served[start:end] - loss.of(before, start, end)
+            gaps = served[start - first : end - first] - loss.of(before, start, end)
             total = np.concatenate(([0.0], np.cumsum(gaps)))
             most = max(most, float(total.max()))
             known = max(known, float(total[: len(total) - 1 - loss.world.delay].max(initial=0.0)))

@@ -8,11 +8,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.gates.canary.refresh import judge_refresh_canary
 from pipelines.gates.shadow.findings import ShadowEvidence
+from pipelines.release.budget import budget_account
 from pipelines.release.ledger import Entry, NewEntry
-from pipelines.release.policy import Decision, Facts, Outcome
-from pipelines.release.rollout.actions import NextAction
+from pipelines.release.policies import Lane, policy_of
+from pipelines.release.policy import Decision, Facts, Outcome, decide
+from pipelines.release.rollout.actions import NextAction, Promotion
 from pipelines.release.rollout.evidence import (
+    CanaryCheck,
     Evidence,
     HoldbackStart,
     NothingWaiting,
@@ -20,12 +24,15 @@ from pipelines.release.rollout.evidence import (
     ShadowCheck,
     ShadowStart,
 )
+from pipelines.release.rollout.lanes import rollout_of
 from pipelines.release.rollout.next_action import next_action
 from pipelines.release.rollout.recording import StageChange
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.rollout.transition import Stage, Transition
 from pipelines.spec.rollout import Canary, LiveOutcome, Rollout
 from pipelines.spec.training import BudgetGate
+from tests.support.canary_factory import SimulatedCanary, evidence
+from tests.support.canary_factory import rollout as canary_rollout
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -66,7 +73,7 @@ class Book:
         self.entries.append(entry)
         return entry
 
-    def judged(self, version: str, outcome: Outcome) -> Entry:
+    def judged(self, version: str, outcome: Outcome, lane: Lane = "change") -> Entry:
         """A decision about a version."""
         run = f"run-{version}"
         champion = self.entries[-1].champion_after
@@ -79,6 +86,7 @@ class Book:
                 champion=champion,
                 champion_at_decision=champion,
                 rollout="pending",
+                lane=lane,
             ),
             decision=Decision(
                 outcome=outcome,
@@ -170,6 +178,63 @@ def test_a_passed_shadow_begins_the_canary_and_is_charged(in_shadow: Book) -> No
     names = [one.name for one in action.effect.findings]
     assert names == ["shadow.errors", "budget.spent", "budget.level"]
     assert list(action.saved) == ["run-2.shadow"], "the evidence is kept before anything changes"
+
+
+def watched(book: Book) -> Entry:
+    """A refresh in shadow; its canary began after the day that it needs."""
+    book.judged("2", Outcome.START_ROLLOUT, "refresh")
+    book.moved(Stage.SHADOW)
+    quiet = ROLLOUT.shadow.model_copy(update={"predictions_affect_outcomes": False})
+    rollout = rollout_of(ROLLOUT.model_copy(update={"shadow": quiet}), "refresh")
+    passed = ShadowCheck(rollout, NOTHING_LOGGED, (finding("shadow.errors"),), BudgetGate())
+    early = book.next(passed, as_of=NOW + DAY - timedelta(seconds=1))
+    assert (early.action, early.next_check) == ("waiting", NOW + DAY)
+    action = book.next(passed, as_of=NOW + DAY)
+    assert action.action == "canary"
+    assert isinstance(action.effect, StageChange)
+    change = action.effect
+    return book.add("rollout", change.run, transition=change.transition, findings=change.findings)
+
+
+def test_a_refresh_that_its_record_watches_begins_its_canary_after_a_day_and_for_free(
+    book: Book,
+) -> None:
+    began = watched(book)
+    assert [one.name for one in began.findings] == ["shadow.errors", "budget.spent"]
+    assert "no try" in began.findings[-1].reason
+    assert not budget_account(book.entries, BudgetGate(), NOW.year).tries
+
+
+def test_a_week_without_harm_promotes_a_refresh_under_its_own_requirements(book: Book) -> None:
+    watched(book)
+    quiet = SimulatedCanary(per_day=100)
+    declared = canary_rollout(margin=0.05)
+    live = evidence(quiet, 7.0, guards=True)
+    check = CanaryCheck(
+        ROLLOUT, live, judge_refresh_canary(live, declared), (NOW + 8 * DAY,), BudgetGate()
+    )
+    action = book.next(check, as_of=NOW + 8 * DAY)
+    assert action.action == "promoted"
+    assert isinstance(action.effect, Promotion)
+    inputs = action.effect.inputs
+    week = policy_of("4").requirements
+    needed = [one for one in week if one.gate is Gate.CANARY and "refresh" in one.lanes]
+    assert [one.required_findings for one in needed] == [("canary.primary|canary.refresh_week",)]
+    assert inputs.facts.lane == "refresh"
+    assert decide(inputs.findings, inputs.facts).gates[-1].verdict is Verdict.PASS
+
+
+def test_an_early_check_of_a_refreshs_week_waits_for_its_end(book: Book) -> None:
+    watched(book)
+    live = evidence(SimulatedCanary(per_day=100), 3.0, guards=True)
+    verdict = judge_refresh_canary(live, canary_rollout(margin=0.05))
+    single = ROLLOUT.model_copy(
+        update={"canary": ROLLOUT.canary.model_copy(update={"stages": (0.05,)})}
+    )
+    check = CanaryCheck(single, live, verdict, (NOW + 8 * DAY,))
+    action = book.next(check, as_of=NOW + 8 * DAY - timedelta(hours=1))
+    assert (action.action, action.next_check) == ("waiting", NOW + 8 * DAY)
+    assert action.summary.startswith("0 of 1 weeks have matured")
 
 
 def test_an_exhausted_budget_holds_the_canary_back(in_shadow: Book) -> None:
