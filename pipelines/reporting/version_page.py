@@ -19,6 +19,7 @@ from pipelines.reporting.markdown import (
     signed_number,
     table,
 )
+from pipelines.reporting.refresh_section import is_refresh, refresh_section
 from pipelines.spec.model import ModelSpec
 from pipelines.training.columns import text_features
 from pipelines.training.split import SplitPlan
@@ -35,6 +36,10 @@ _HEADLINES = {
     Outcome.HOLD: "○ Held back: not proved",
     Outcome.SUPERSEDED: "○ Void: the champion changed meanwhile",
     Outcome.DRY_RUN: "○ Dry run: nothing changes",
+}
+_REFRESH_HEADLINES = {
+    Outcome.PROMOTE: "✔ Refreshed: the same recipe on newer data serves",
+    Outcome.HOLD: "○ Kept: the champion stays",
 }
 _MOST_SLICES, _MOST_CHANGES, _MOST_FINDINGS = 8, 12, 6
 
@@ -68,6 +73,7 @@ def version_page(about: VersionReview) -> str:
         _headline(about),
         _metrics(about),
         _gates(about),
+        refresh_section(about.findings, about.champion),
         audit_section(about.audit, about.findings),
         _slices(about),
         _origin(about),
@@ -84,8 +90,12 @@ def _headline(about: VersionReview) -> str:
         title = f"{SIGNS[overall(about.findings)]}: not decided yet"
         reasons: Sequence[str] = ()
     else:
-        title, reasons = _HEADLINES[decision.outcome], decision.reasons
+        own = _REFRESH_HEADLINES if is_refresh(about.findings) else {}
+        title = own.get(decision.outcome, _HEADLINES[decision.outcome])
+        reasons = decision.reasons
     deciding = _finding(about, "recent_window.primary", "recent_window.baseline")
+    if is_refresh(about.findings):
+        deciding = _finding(about, "refresh.age")
     sentences = [sentence(f.reason) for f in _against(about)]
     if deciding and deciding.reason not in (f.reason for f in _against(about)):
         sentences = [*sentences[:2], sentence(deciding.reason)]  # problems come first

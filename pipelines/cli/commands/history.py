@@ -14,12 +14,14 @@ from pipelines.core.errors import GauntletError, IntegrityError, SpecError, Unav
 from pipelines.core.findings import Gate, Verdict
 from pipelines.core.time import instant_text
 from pipelines.flows.retrain.request import LIVE
+from pipelines.release.verification import STOP
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipelines.connections import Connections
+    from pipelines.core.findings import Finding
     from pipelines.release.budget import BudgetAccount
     from pipelines.release.ledger import Entry
 
@@ -34,7 +36,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> None:
-    """List all decisions, oldest first, with the error budget by year.
+    """List all decisions, oldest first, with the two purses that they are paid from.
+
+    Changed recipes use tries of a year's error budget. Refreshes have an account against the
+    versions that they replaced.
 
     Checks the hash chain and its witness, and judges every decision again.
     """
@@ -46,6 +51,7 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
     for other in book.lineages(name):
         verified_entries(name, book, other)
     entries = verified_entries(name, book, lineage)
+    account = _refresh_account(entries)
     if as_json:
         answer(
             "ledger",
@@ -58,6 +64,7 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
                     {**year.as_json(), "spent": year.spent, "left": year.left}
                     for year in _budget(connections, name, lineage, entries)
                 ],
+                "refreshes": None if account is None else account.as_json(),
             },
         )
         return
@@ -73,7 +80,9 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
         reasons = [*([entry.trained.summary] if entry.trained else []), *entry.reasons]
         console.print(Padding(f"[dim]{escape('; '.join(reasons))}[/]", (0, 0, 0, 5)))
     for year in _budget(connections, name, lineage, entries):
-        console.print(f"error budget: {year.summary}")
+        console.print(f"error budget for changed recipes: {year.summary}")
+    if account is not None:
+        console.print(f"refreshes: {escape(account.reason)}", soft_wrap=True)
     console.print(f"[dim]{checked} entries of {name} checked, the hash chain is whole[/]")
 
 
@@ -265,6 +274,12 @@ def approve(
 def _subject(entry: Entry) -> str:
     """The version that an entry is about: judged, or moved on live traffic."""
     return entry.candidate or (entry.transition.challenger if entry.transition else "-")
+
+
+def _refresh_account(entries: Sequence[Entry]) -> Finding | None:
+    """The newest finding about what refreshes gained or lost against replaced versions."""
+    found = (one for entry in reversed(entries) for one in entry.findings)
+    return next((one for one in found if one.name == STOP), None)
 
 
 def _budget(

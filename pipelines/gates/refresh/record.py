@@ -41,7 +41,7 @@ class RecordedWeek(Record):
         Arguments:
             span: candidates that are older than the freshest by more weeks do not count.
         """
-        ages, losses = self._by_age(span)
+        ages, losses = self.by_age(span)
         return None if len(ages) < 2 else week_slope(ages, losses)
 
     def refit_gain(self, lag: timedelta) -> float | None:
@@ -58,8 +58,12 @@ class RecordedWeek(Record):
         newest = max(both, default=None)
         return None if newest is None else self.losses[newest - lag] - self.losses[newest]
 
-    def _by_age(self, span: int) -> tuple[Floats, Floats]:
-        """Age in weeks and loss, of the newest candidate in each week of age."""
+    def by_age(self, span: int) -> tuple[Floats, Floats]:
+        """Ages in weeks and losses of the newest candidate in each week of age.
+
+        Arguments:
+            span: candidates that are older than the freshest by more weeks are left out.
+        """
         start = self.window.start
         newest: dict[int, tuple[float, float]] = {}
         for as_of, loss in sorted(self.losses.items()):
