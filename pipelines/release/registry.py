@@ -124,6 +124,15 @@ class Registry(Aliases, Protocol):
         """
         ...
 
+    def remove(self, info: VersionInfo) -> None:
+        """Remove a version with its files; repeatable. Its number is not given again.
+
+        Raises:
+            GauntletError: an alias names the version.
+            Unavailable: the registry did not answer; running again is safe.
+        """
+        ...
+
     def describe(self, model: str, version: str, markdown: str) -> None:
         """Set the description that a reviewer reads on the version's page."""
         ...

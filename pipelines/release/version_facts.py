@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pipelines.core.errors import GauntletError, IntegrityError
@@ -79,6 +79,21 @@ def check_alias_lineage(model: str, name: str, version: str, tags: Mapping[str, 
             got=f"lineage {lineage}",
             wanted="a version of the live lineage, or one registered by hand",
             hint="retrain live; backfills and backtests never touch what serves",
+        )
+
+
+def check_no_alias(info: VersionInfo, names: Sequence[str]) -> None:
+    """Check that no alias names a version that is to be removed.
+
+    Raises:
+        GauntletError: one does.
+    """
+    if names:
+        raise GauntletError(
+            "a version that an alias names cannot be removed",
+            where=f"{info.model} version {info.version}",
+            got=f"alias {', '.join(sorted(names))}",
+            hint="move the alias first",
         )
 
 

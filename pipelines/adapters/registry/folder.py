@@ -13,6 +13,7 @@ from pipelines.release.registry import Registration, Shown, VersionInfo
 from pipelines.release.version_facts import (
     check_alias_lineage,
     check_content,
+    check_no_alias,
     check_same_run,
     download_verified,
     no_such_version,
@@ -73,6 +74,12 @@ class FolderRegistry:
         """A verified copy of the version's directory inside ``into``."""
         found = self._root / info.model / info.version / _MODEL
         return download_verified(info, into, lambda part: shutil.copytree(found, part))
+
+    def remove(self, info: VersionInfo) -> None:
+        """Remove a version; its number is not given again, unless it was the highest."""
+        aliases = self._aliases(info.model)
+        check_no_alias(info, [name for name, to in aliases.items() if to == info.version])
+        shutil.rmtree(self._root / info.model / info.version, ignore_errors=True)
 
     def describe(self, model: str, version: str, markdown: str) -> None:
         """Save the description of a version."""

@@ -20,6 +20,7 @@ from pipelines.release.version_facts import (
     RUN,
     check_alias_lineage,
     check_content,
+    check_no_alias,
     check_same_run,
     download_verified,
     no_such_version,
@@ -114,6 +115,21 @@ class MlflowRegistry:
 
         with self._connected():
             return download_verified(info, into, fetch)
+
+    def remove(self, info: VersionInfo) -> None:
+        """Remove a version, its logged model and its run; ``mlflow gc`` then frees the files."""
+        from pipelines.adapters.registry.mlflow_client import find
+
+        with self._connected() as client:
+            found = find(client.get_model_version, info.model, info.version)
+            if found is None:
+                return
+            check_no_alias(info, list(found.aliases))
+            # The version goes last: a process that is killed before finds it again.
+            find(client.delete_logged_model, str(found.source).removeprefix("models:/"))
+            if found.run_id:
+                find(client.delete_run, found.run_id)
+            find(client.delete_model_version, info.model, info.version)
 
     def describe(self, model: str, version: str, markdown: str) -> None:
         """Set the description of a version; links to its pictures lead to the model's files."""

@@ -23,6 +23,7 @@ from pipelines.flows.retrain.evidence import Evidence
 from pipelines.flows.retrain.record import record_weeks
 from pipelines.flows.retrain.register import register
 from pipelines.flows.retrain.request import Request, Step, StepReport
+from pipelines.flows.retrain.retention import remove_expired
 from pipelines.flows.retrain.run import RetrainCollaborators, Run, open_run
 from pipelines.flows.retrain.train import train_candidate
 from pipelines.release.policy import Decision
@@ -147,5 +148,7 @@ def perform(run: Run) -> Iterator[Retraining]:
     yield Retraining(run, reports.register_report(run.id, version), evidence, version)
 
     result = decide(run, evidence, version)
+    if version is not None:
+        remove_expired(run)
     report = reports.decide_report(run.id, result.decision)
     yield Retraining(run, report, evidence, version, result)

@@ -397,3 +397,22 @@ def test_mlflows_own_addresses_work(server: str, pack: Callable, registration: M
     run = client.get_run(logged.source_run_id)
     assert run.data.metrics == SHOWN.metrics
     assert run.inputs.dataset_inputs[0].dataset.digest == "c" * 36
+
+
+def test_a_removed_version_is_gone_and_its_number_is_not_given_again(
+    registry: Registry, model: str, pack: Callable, registration: Make, tmp_path: Path
+) -> None:
+    folder = pack("regression").folder
+    first, second = (registry.register(registration(run, model), folder) for run in ("r1", "r2"))
+    registry.set_alias(model, "champion", second.version)
+    with pytest.raises(GauntletError, match="alias"):
+        registry.remove(second)
+    for _ in range(2):  # repeatable
+        registry.remove(first)
+    assert registry.versions(model) == (second,)
+    assert registry.find(model, "r1") is None
+    assert not registry.tags(model, first.version)
+    assert registry.alias(model, "champion") == second.version
+    assert content_digest(registry.download(second, tmp_path)) == second.content
+    third = registry.register(registration("r3", model), folder)
+    assert third.version not in (first.version, second.version)

@@ -1,0 +1,66 @@
+"""Which versions may be removed from the registry: no record, account or rollback needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from pipelines.gates.refresh.record import WEEK
+from pipelines.release.ledger import Entry
+from pipelines.release.registry import VersionInfo
+from pipelines.release.rollback import former_champions
+from pipelines.release.rollout.state import ReleaseState
+from pipelines.spec.training import RefreshGate
+
+
+def expired_versions(
+    versions: Sequence[VersionInfo],
+    entries: Sequence[Entry],
+    gate: RefreshGate,
+    as_of: datetime,
+    lag: timedelta,
+) -> tuple[VersionInfo, ...]:
+    """The versions of a lineage that nothing needs any more, oldest first.
+
+    Candidates are needed for ``gate.span`` weeks and the weeks whose labels are still to come;
+    replaced versions for ``gate.watch``. The champion, the newest former champion, versions on
+    live traffic and versions that wait for it or for a review are always needed. So is a version
+    that the ledger has no decision about: its run may still be at work.
+
+    Arguments:
+        versions: of one model.
+        entries: the verified chain of the lineage, oldest first.
+        gate: ``gates.refresh`` as declared.
+        as_of: the instant of the run.
+        lag: from ``training.split.twin_lag``: a later version's twin is that much older.
+    """
+    if not entries:
+        return ()
+    oldest = as_of - gate.span * WEEK - lag - WEEK
+    needed = set(_needed(entries, as_of - gate.watch))
+    decided = {entry.candidate for entry in entries}
+    return tuple(
+        info
+        for info in versions
+        if info.lineage == entries[-1].lineage
+        and info.as_of < oldest
+        and info.version in decided
+        and info.version not in needed
+    )
+
+
+def _needed(entries: Sequence[Entry], watched: datetime) -> Iterator[str | None]:
+    """Versions that are kept whatever their age."""
+    state = ReleaseState.from_entries(entries[-1].model, entries)
+    yield state.champion
+    yield from former_champions(entries)[:1]
+    for entry in entries:
+        if entry.moves and max(entry.as_of, entry.recorded_at) > watched:
+            yield entry.champion_before
+    if state.trial is not None:
+        yield from (state.trial.challenger, state.trial.champion)
+    if state.holdback is not None:
+        yield state.holdback.former
+    for waiting in (state.next_challenger, state.awaiting_review):
+        if waiting is not None:
+            yield waiting.candidate

@@ -1,0 +1,114 @@
+"""Versions are removed when no record, account or rollback needs them."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from pipelines.core.time import parse_instant
+from pipelines.release.ledger import Entry, NewEntry
+from pipelines.release.policy import Decision, Facts
+from pipelines.release.registry import VersionInfo
+from pipelines.release.retention import expired_versions
+from pipelines.spec.training import RefreshGate
+
+START = parse_instant("2024-01-01")
+WEEK = timedelta(days=7)
+LAG = 5 * WEEK
+SPAN = 26 + 5 + 1  # weeks
+
+
+def version(number: int, week: int, **changed: Any) -> VersionInfo:
+    about = {
+        "model": "m",
+        "run": f"r{number}",
+        "recipe": "r",
+        "spec": "s",
+        "snapshot": "s",
+        "as_of": START + week * WEEK,
+        "content": f"{number:064x}",
+        "split": {},
+        "lineage": "live",
+        "created_at": START,
+        "version": str(number),
+    }
+    return VersionInfo.model_validate(about | changed)
+
+
+class Chain:
+    """Decisions of the lineage live, one a week."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def add(self, week: int, candidate: int, *, promoted: bool, outcome: str = "hold") -> None:
+        head = self.entries[-1] if self.entries else None
+        before = head.champion_after if head else None
+        facts = Facts(
+            run=f"r{candidate}",
+            candidate=str(candidate),
+            champion=before,
+            champion_at_decision=before,
+        )
+        decision = Decision(
+            outcome="promote" if promoted else outcome,
+            case="offline",
+            reasons=("r",),
+            gates=(),
+            evidence="e",
+            policy="4",
+        )
+        draft = NewEntry(
+            model="m",
+            kind="promotion" if promoted else "decision",
+            run=f"r{candidate}",
+            as_of=START + week * WEEK,
+            champion_before=before,
+            champion_after=str(candidate) if promoted else before,
+            reasons=("r",),
+            facts=facts,
+            decision=decision,
+        )
+        self.entries.append(Entry.append_to(draft, head, START + week * WEEK))
+
+
+def removed(chain: Chain, versions: list[VersionInfo], week: int) -> list[str]:
+    now = START + week * WEEK
+    found = expired_versions(versions, chain.entries, RefreshGate(), now, LAG)
+    return [info.version for info in found]
+
+
+def test_candidates_are_kept_as_long_as_the_record_needs_them() -> None:
+    chain = Chain()
+    chain.add(0, 1, promoted=True)
+    for week in range(1, 60):
+        chain.add(week, week + 1, promoted=False)
+    versions = [version(week + 1, week) for week in range(60)]
+    kept_from = 60 - SPAN
+    assert removed(chain, versions, 60) == [str(n + 1) for n in range(1, kept_from)]
+
+
+def test_a_replaced_version_is_kept_while_it_is_watched_and_the_newest_one_for_a_rollback() -> None:
+    chain = Chain()
+    for week, number in ((0, 1), (10, 2), (20, 3)):
+        chain.add(week, number, promoted=True)
+    versions = [version(1, 0), version(2, 10), version(3, 20)]
+    assert removed(chain, versions, 61) == []
+    assert removed(chain, versions, 63) == ["1"], "replaced 53 weeks ago"
+    assert removed(chain, versions, 200) == ["1"], "a rollback would restore version 2"
+
+
+@pytest.mark.parametrize("outcome", ["start_rollout", "await_review"])
+def test_a_version_that_waits_is_kept(outcome: str) -> None:
+    chain = Chain()
+    chain.add(0, 1, promoted=True)
+    chain.add(1, 2, promoted=False, outcome=outcome)
+    assert removed(chain, [version(1, 0), version(2, 1)], 200) == []
+
+
+def test_a_version_without_a_decision_and_other_lineages_are_left_alone() -> None:
+    chain = Chain()
+    chain.add(0, 1, promoted=True)
+    others = [version(2, 1), version(1, 0, lineage="backfill")]
+    assert removed(chain, others, 200) == []
+    assert removed(Chain(), others, 200) == []
