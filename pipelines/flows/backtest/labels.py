@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pipelines.core.time import MICROSECOND, epoch_us
+from pipelines.core.time import epoch_us
 from pipelines.data.events import Progress
 from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
@@ -64,12 +64,13 @@ def labels_that_changed(
 
 def _arrives_late(spec: ModelSpec, tables: dict[str, ibis.Table]) -> bool:
     """Whether an event of the label's stream was known later than its label's delay allows."""
+    from pipelines.features.engine.time_grid import micros, span
+
     label = spec.label
     if isinstance(label, OwnRowLabel):
         return False
     table = tables[label.stream]
-    delay = label.delay // MICROSECOND
-    late = table.known_time.epoch_us() - table.event_time.epoch_us() > delay
+    late = micros(table.known_time) - micros(table.event_time) > span(label.delay)
     return bool(table.filter(late).limit(1).count().execute())
 
 
