@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import resource
 import time
 from collections.abc import Mapping
@@ -52,13 +53,26 @@ class ConnectionLimits:
         )
 
 
+_HTTP2 = re.compile(rb"(\r\n)Upgrade(:[ \t]*h2c[ \t]*\r\n)", re.IGNORECASE)
+
+
+def _without_http2(data: bytes) -> bytes:
+    """The first bytes of a request with the header ``Upgrade: h2c`` under another name.
+
+    The parser stops at this header, and does not read a body that arrives later.
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _HTTP2.sub(rb"\1Ignored\2", head + end) + rest
+
+
 class LimitedHttp(HttpToolsProtocol):
     """The HTTP protocol of uvicorn, within ``ConnectionLimits``.
 
     A new connection above the limit closes the one that has waited longest for a whole request of
     its caller, so idle connections do not keep out others. If the service is at work for all of
     them, the new one is answered with 503.
-    WebSocket upgrades are refused.
+    WebSocket upgrades are refused. An offer to change to HTTP/2, which Java's client makes with
+    each request, is ignored.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -69,7 +83,7 @@ class LimitedHttp(HttpToolsProtocol):
         self.idle_since: float | None = time.perf_counter()
         self._deadline: asyncio.TimerHandle | None = None
         self._slow_reader: asyncio.TimerHandle | None = None
-        self._head_bytes, self._refused = 0, False
+        self._head_bytes, self._refused, self._in_head = 0, False, True
         if len(self.connections) > self.limits.connections and not self._make_room():
             self._refuse(503, "unavailable", "too many connections")
             return
@@ -100,6 +114,7 @@ class LimitedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is complete."""
+        self._in_head = False
         if self._refused:
             return
         if self._head_bytes > self.limits.head_bytes:
@@ -117,6 +132,7 @@ class LimitedHttp(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The body is complete."""
+        self._in_head = True
         if self._deadline is not None:
             self._deadline.cancel()
         if not self._refused:
@@ -134,7 +150,7 @@ class LimitedHttp(HttpToolsProtocol):
         """Bytes from the caller; a head that never ends is refused before it is complete."""
         if self._refused or self.transport.is_closing():
             return
-        super().data_received(data)
+        super().data_received(_without_http2(data) if self._in_head else data)
         if self._head_bytes > self.limits.head_bytes and not self._refused:
             self._refuse(431, "head_too_large", "the path and headers are too large")
 

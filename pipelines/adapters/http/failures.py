@@ -6,13 +6,33 @@ import json
 import logging
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pipelines.core.redaction import redacted
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 _CONTENT = json.dumps({"error": "internal", "what": "the service failed; its log says why"})
+
+
+class RedactingFormatter(logging.Formatter):
+    """Formats log records, tracebacks included, without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text."""
+        return redacted(super().format(record))
+
+
+# For ``logging.config.dictConfig``: one stream for all loggers of a service.
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"redacted": {"()": RedactingFormatter, "fmt": "%(levelname)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "redacted"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+}
 
 
 class UnexpectedErrors:

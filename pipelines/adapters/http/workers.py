@@ -8,6 +8,7 @@ from uvicorn import Config
 from uvicorn.config import STARTUP_FAILURE
 
 from pipelines.adapters.http.connection_limits import LimitedHttp
+from pipelines.adapters.http.failures import LOGGING
 from pipelines.adapters.http.lifetime import end_with_parent
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def worker_config(application: str, workers: int) -> WorkerConfig:
         http=LimitedHttp,
         ws="none",
         proxy_headers=False,
+        log_config=LOGGING,
         log_level="warning",
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_S,

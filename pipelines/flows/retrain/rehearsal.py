@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,7 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _answer(run: Run, folder: Path, content: str, points: list[Mapping[str, Any]]) -> None:
+def _answer(run: Run, folder: Path, content: str, points: Sequence[Mapping[str, Any]]) -> None:
     from pipelines.predictions.shipping import log_object
     from pipelines.serving.batch import NoMetrics
     from pipelines.serving.loaded_version import load_for_serving

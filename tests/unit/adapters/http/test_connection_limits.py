@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -109,6 +110,26 @@ def test_a_head_that_is_too_large_is_refused(head: bytes) -> None:
         caller.sendall(head)
         assert refused(whole(caller)) == (431, "head_too_large")
         assert is_healthy(port)
+
+
+@pytest.mark.parametrize("name", [b"upgrade", b"Upgrade", b"UPGRADE"])
+@pytest.mark.parametrize("together", [True, False])
+def test_an_offer_of_http2_is_ignored(name: bytes, together: bool) -> None:
+    """As Java's client makes it, with the body in the same packet or in a later one."""
+    head = (
+        b"POST /v1/models/demand/predict HTTP/1.1\r\nhost: here\r\n"
+        b"connection: Upgrade, HTTP2-Settings\r\n" + name + b": h2c\r\n"
+        b"http2-settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n"
+        b"content-type: application/json\r\ncontent-length: 13\r\n\r\n"
+    )
+    with serve_in_process(app(ConnectionLimits())) as port, connected(port) as caller:
+        for part in (head + b'{"points": []',) if together else (head, b'{"points": []'):
+            caller.sendall(part)
+            time.sleep(0.1)
+        answer = caller.recv(65536)
+        assert b"no_model" in answer or answer.startswith((b"HTTP/1.1 404", b"HTTP/1.1 422"))
+        caller.sendall(HEALTH)
+        assert caller.recv(65536).startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/v1/models/demand/predict"])
