@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines.core.errors import IntegrityError
 from pipelines.flows.retrain.evidence import Evidence
-from pipelines.flows.retrain.register import VERSION
+from pipelines.flows.retrain.register import AGE_PLOT, VERSION
 from pipelines.flows.retrain.request import LIVE
 from pipelines.flows.retrain.run import Run
 from pipelines.gates.audit.recipe_diff import recipe_changes
@@ -14,10 +14,13 @@ from pipelines.release.policy import Decision, Facts
 from pipelines.release.promotion import DecisionInput, DecisionResult, judge_dry_run, promote
 from pipelines.release.reconciliation import reconcile
 from pipelines.release.registry import VersionInfo
+from pipelines.release.rollback import RollbackRequest, rollback
+from pipelines.release.verification import STOP
 from pipelines.release.version_facts import OUTCOME
 from pipelines.reporting.version_page import VersionReview, version_page
 
 PAGE_PLOTS = (
+    ("cost of age, and what refreshes gained", AGE_PLOT),
     ("gain by day", "daily.png"),
     ("slices", "slices.png"),
     ("predicted and actual", "calibration.png"),
@@ -28,6 +31,7 @@ PAGE_PLOTS = (
 def decide(run: Run, evidence: Evidence, version: VersionInfo | None) -> DecisionResult:
     """Apply the policy to all findings, and promote the candidate if the policy allows it.
 
+    Afterwards, the stop-loss restores a former champion if refreshes have lost too much against it.
     If the run was decided before, that decision is returned. If a process was killed after its
     decision, the registry's alias and the review page are completed.
 
@@ -47,6 +51,7 @@ def decide(run: Run, evidence: Evidence, version: VersionInfo | None) -> Decisio
     if decided is not None and decided.decision is not None:
         if not run.request.dry_run:
             _finish(run, evidence, version, decided)
+            _stop_loss(run, evidence)
         return DecisionResult(decided.decision, decided.findings)
     inputs = _decision_input(run, evidence, version)
     ledger, clock = run.collaborators.ledger, run.collaborators.clock
@@ -54,6 +59,7 @@ def decide(run: Run, evidence: Evidence, version: VersionInfo | None) -> Decisio
         return judge_dry_run(inputs, ledger, clock)
     entry = promote(inputs, ledger, run.collaborators.versions.registry, clock)
     _describe(run, evidence, version, entry)
+    _stop_loss(run, evidence)
     return DecisionResult(_decision_of(entry), entry.findings)
 
 
@@ -92,6 +98,53 @@ def _finish(run: Run, evidence: Evidence, version: VersionInfo | None, decided: 
         reconcile(decided.model, run.collaborators.ledger, registry, run.collaborators.clock)
     if version is not None and version.tags.get(OUTCOME) != decided.outcome:
         _describe(run, evidence, version, decided)
+
+
+def _stop_loss(run: Run, evidence: Evidence) -> Entry | None:
+    """Make the version champion again whose account has crossed the stop, after the decision.
+
+    Nothing happens in a dry run, if a person has waived the finding, or if the champion has changed
+    since the evidence was gathered. Safe to repeat.
+
+    Returns:
+        The ledger's entry; ``None`` if the stop-loss does not act.
+
+    Raises:
+        GauntletError: the version is no longer in the registry.
+        IntegrityError: the version's content is not what was registered.
+        StaleEvidenceError: the champion changed at this moment; running again is safe.
+    """
+    from pipelines.gates.refresh.findings import restored_by_stop
+
+    record, request = evidence.record, run.request
+    if record is None or record.state is None or request.dry_run or STOP in request.waived:
+        return None
+    account = restored_by_stop(run.spec.gates.refresh, record.state)
+    if account is None:
+        return None
+    versions, ledger = run.collaborators.versions, run.collaborators.ledger
+    stop = f"stop.{run.id}"
+    made = ledger.of_run(request.model, request.lineage, stop)
+    if not made and ledger.champion(request.model, request.lineage) != run.identity.champion:
+        return None
+    finding = next(one for one in record.findings if one.name == STOP)
+    return rollback(
+        RollbackRequest(
+            request.model,
+            run=stop,
+            reason=finding.reason,
+            to=account.version,
+            lineage=request.lineage,
+            kind="stop",
+            as_of=request.as_of,
+            recipe=run.spec.recipe,
+            findings=(finding,),
+        ),
+        ledger,
+        versions.registry,
+        run.collaborators.clock,
+        check_servable=lambda version: versions.load(request.model, version),
+    )
 
 
 def _describe(run: Run, evidence: Evidence, version: VersionInfo | None, entry: Entry) -> None:

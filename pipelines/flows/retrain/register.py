@@ -33,6 +33,7 @@ from pipelines.release.registry import Registration, Shown, VersionInfo
 from pipelines.release.version_facts import REFIT_UNTIL, TWIN_UNTIL
 
 VERSION = "version"
+AGE_PLOT = "age.png"
 LEVEL = 0.9  # level of the intervals in plots: both sides of a one-sided 5 %
 
 
@@ -128,10 +129,24 @@ def _files(
         actual=actual,
         predicted=predicted,
     )
+    plots |= _age_plot(run, evidence)
     return {
         **{name: record_bytes(name, record) for name, record in documents.items()},
         **{f"{PLOTS}/{name}": content for name, content in plots.items()},
     }
+
+
+def _age_plot(run: Run, evidence: Evidence) -> dict[str, bytes]:
+    """The plot of what age costs a refresh; nothing while its record is too short."""
+    from pipelines.gates.refresh.age_costs import costs_by_age
+    from pipelines.reporting.refresh_plot import refresh_plot
+
+    found, gate = evidence.record, run.spec.gates.refresh
+    if found is None or found.state is None:
+        return {}
+    costs = costs_by_age(found.record, gate.span)
+    plot = refresh_plot(gate, run.spec.metric.name.value, found.state, costs)
+    return {} if plot is None else {AGE_PLOT: plot}
 
 
 def _shown(run: Run, trained: TrainedCandidate, evaluation: Evaluation) -> Shown:
