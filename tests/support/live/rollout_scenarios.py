@@ -18,9 +18,15 @@ from pipelines.simulation.demo.scenarios import (
     packs_guardrail,
     packs_outcome,
 )
-from pipelines.spec.rollout import Segments
+from pipelines.spec.rollout import Canary, Segments
 
 _WEEK = timedelta(weeks=1)
+
+
+def _checked_weekly(canary: Canary) -> Canary:
+    """The canary with one check for harm a week; each check reads its whole log again."""
+    return canary.model_copy(update={"check_every": _WEEK})
+
 
 ONE_REGION = RolloutScenario(
     model="one_region",
@@ -37,11 +43,13 @@ ONE_REGION = RolloutScenario(
     challenger=VersionRecipe(
         trained_at=MAY + 23 * _WEEK, sold_days=(42,), loss=MEDIAN, keys=("pharmacy", "medicine")
     ),
-    canary=canary(
-        error_outcome(3.0),
-        (packs_guardrail(0.5),),
-        (Segments(column="region", values=("north",), metric="packs_sold", margin=0.1),),
-        weeks=4,
+    canary=_checked_weekly(
+        canary(
+            error_outcome(3.0),
+            (packs_guardrail(0.5),),
+            (Segments(column="region", values=("north",), metric="packs_sold", margin=0.1),),
+            weeks=4,
+        )
     ),
     days=44,
     expected="rolled_back",
@@ -54,6 +62,6 @@ FULL_SHELVES = RolloutScenario(
     chain=SimulatedChain(scale=chain_scale("full shelves"), order_factor=5.0),
     champion=VersionRecipe(trained_at=SUMMER + 9 * _WEEK, sold_days=(1,)),
     challenger=VersionRecipe(trained_at=SUMMER + 9 * _WEEK, sold_days=(7, 28)),
-    canary=canary(packs_outcome(0.5)),
+    canary=_checked_weekly(canary(packs_outcome(0.5))),
     expected="inconclusive",
 )
