@@ -28,6 +28,7 @@ class Gate(StrEnum):
     CONTRACT = "contract"
     AVAILABILITY = "availability"
     RECENT_WINDOW = "recent_window"
+    CHAMPION = "champion"
     REFRESH = "refresh"
     AUDIT = "audit"
     BUDGET = "budget"

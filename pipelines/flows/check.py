@@ -128,7 +128,7 @@ def _check(run: Run) -> Readiness:
         plan=run.plan,
         streams=facts,
         points=points,
-        findings=tuple(findings),
+        findings=(*findings, *trial.findings),
         problems=(
             *_failed(finding for finding in findings if finding.blocking),
             *_point_problems(points),

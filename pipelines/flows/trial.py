@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipelines.core.errors import DataError, SpecError
-from pipelines.core.findings import Finding, Verdict
+from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.records import Record
 from pipelines.flows.frames import FRAME, touches
 from pipelines.flows.retrain.evaluate import evaluate_candidate
@@ -51,6 +51,7 @@ class Trial(Record):
     """The result of a trial: reasons why a retraining would end without a verdict."""
 
     problems: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = Field(default=(), description="about the champion")
     detectable: DetectableGain | None = None
 
 
@@ -74,6 +75,7 @@ def try_training(run: Run) -> Trial:
     failed = [f for f in trained.findings if f.blocking and f.verdict is not Verdict.PASS]
     return Trial(
         problems=tuple(f"{finding.name}: {finding.reason}" for finding in (*failed, *undecided)),
+        findings=tuple(f for f in evaluation.findings if f.gate is Gate.CHAMPION),
         detectable=_detectable(run, evaluation),
     )
 

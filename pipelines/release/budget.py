@@ -207,6 +207,8 @@ def _costs(entry: Entry) -> bool:
 
     A canary that is no try begins with an account of the budget, and without a level.
     """
+    if entry.lane == "emergency":
+        return False
     if entry.transition is not None:
         names = {one.name for one in entry.findings}
         begins = entry.transition.stage is Stage.CANARY and entry.transition.step == 0

@@ -13,13 +13,14 @@ from pipelines.core.findings import Gate
 from pipelines.core.records import Record
 
 Case = Literal["first_version", "offline", "rollout"]
-Lane = Literal["change", "refresh"]
+Lane = Literal["change", "refresh", "emergency"]
 BOTH: tuple[Case, ...] = ("first_version", "offline")
 ALL: tuple[Case, ...] = (*BOTH, "rollout")
 OFFLINE: tuple[Case, ...] = ("offline", "rollout")
-LANES: tuple[Lane, ...] = ("change", "refresh")
+LANES: tuple[Lane, ...] = ("change", "refresh", "emergency")
 CHANGE: tuple[Lane, ...] = ("change",)
 REFRESH: tuple[Lane, ...] = ("refresh",)
+EMERGENCY: tuple[Lane, ...] = ("emergency",)
 
 
 class GateRequirement(Record):
@@ -78,8 +79,9 @@ _POLICY_3: _Requirements = {
     "canary": _requires(Gate.CANARY, "canary.primary", ("rollout",)),
 }
 
-# Two lanes: a changed recipe is shown to be better and pays for its try; a refresh is judged by
-# what its champion's age costs.
+# Lanes: a changed recipe is shown to be better and pays for its try; a refresh is judged by what
+# its champion's age costs; a champion that is worse than the naive forecast is replaced by any
+# candidate that is better than both.
 _POLICY_4: _Requirements = {
     **_POLICY_3,
     "comparison": _requires(Gate.RECENT_WINDOW, "recent_window.primary", OFFLINE, CHANGE),
@@ -88,6 +90,8 @@ _POLICY_4: _Requirements = {
     "refresh": _requires(Gate.REFRESH, "refresh.looks_better", OFFLINE, REFRESH),
     "canary": _requires(Gate.CANARY, "canary.primary", ("rollout",), CHANGE),
     "week": _requires(Gate.CANARY, "canary.primary|canary.refresh_week", ("rollout",), REFRESH),
+    "better": _requires(Gate.RECENT_WINDOW, "recent_window.primary", OFFLINE, EMERGENCY),
+    "useful": _requires(Gate.RECENT_WINDOW, "recent_window.baseline", OFFLINE, EMERGENCY),
 }
 
 _ALL = (("1", _POLICY_1), ("2", _POLICY_2), ("3", _POLICY_3), ("4", _POLICY_4))

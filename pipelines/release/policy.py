@@ -59,8 +59,9 @@ class Facts(Record):
     )
     lane: Lane = Field(
         default="change",
-        description="how the candidate is judged: as a changed recipe, or as the champion's "
-        "recipe on newer data; without a champion it makes no difference",
+        description="how the candidate is judged: as a changed recipe, as the champion's recipe on "
+        "newer data, or as the replacement of a champion that is worse than the naive forecast; "
+        "without a champion it makes no difference",
     )
     review: Literal["none", "required"] = "none"
     approval: Approval | None = None
@@ -235,7 +236,8 @@ def _occupied(judged: _Judged) -> Iterable[str]:
 
 
 def _admitted(judged: _Judged) -> Iterable[str]:
-    if judged.facts.case == "offline" and judged.facts.rollout == "pending":
+    facts = judged.facts
+    if facts.case == "offline" and facts.rollout == "pending" and facts.lane != "emergency":
         yield "every offline gate passed: live traffic decides"
 
 
@@ -245,6 +247,12 @@ def _first(judged: _Judged) -> Iterable[str]:
 
 
 def _passed(judged: _Judged) -> Iterable[str]:
+    if judged.facts.lane == "emergency":
+        yield (
+            "the champion is worse than the naive forecast, and the candidate is better than both; "
+            "every gate passed"
+        )
+        return
     if judged.facts.lane != "refresh":
         yield "every gate passed"
         return

@@ -44,6 +44,7 @@ from pipelines.core.retry import compare_and_swap
 from pipelines.core.time import Clock
 from pipelines.release.budget import budget_findings, budget_year, compared
 from pipelines.release.ledger import LIVE, Entry, Kind, Ledger, NewEntry
+from pipelines.release.policies import Lane
 from pipelines.release.policy import Decision, Facts, Outcome, decide
 from pipelines.release.reconciliation import reconcile, sync_champion_alias
 from pipelines.release.registry import Aliases
@@ -56,7 +57,10 @@ _FREE = {
     "pending": "the recent window only admits to live traffic: the canary pays",
     "complete": "the canary has paid",
 }
-_REFRESH_IS_FREE = "a refresh is judged by its recipe's record, so it is no try"
+_FREE_LANES: dict[Lane, str] = {
+    "refresh": "a refresh is judged by its recipe's record, so it is no try",
+    "emergency": "the champion is worse than the naive forecast: replacing it is no try",
+}
 _KINDS: dict[Outcome, Kind] = {Outcome.PROMOTE: "promotion", Outcome.FIRST_VERSION: "first_version"}
 
 
@@ -200,7 +204,7 @@ def _with_budget(
         return findings
     now = max(clock.now(), entries[-1].recorded_at) if entries else clock.now()
     year = budget_year(inputs.lineage, inputs.as_of, now)
-    free = _FREE.get(facts.rollout, "") if facts.lane == "change" else _REFRESH_IS_FREE
+    free = _FREE_LANES.get(facts.lane, _FREE.get(facts.rollout, ""))
     return (*findings, *budget_findings(entries, inputs.budget, year, facts.run, findings, free))
 
 

@@ -25,6 +25,7 @@ _GUIDES = {
     Gate.CONTRACT: "[How it decides](deciding.md), [the suite](declaration.md#the-suite)",
     Gate.AVAILABILITY: "[Availability and parity](availability.md)",
     Gate.RECENT_WINDOW: "[How it decides](deciding.md)",
+    Gate.CHAMPION: "[A broken champion](deciding.md#a-broken-champion)",
     Gate.REFRESH: "[How it decides](deciding.md)",
     Gate.AUDIT: "[The audit](audit.md)",
     Gate.BUDGET: "[The year's error budget](deciding.md#the-years-error-budget)",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.core.findings import Finding, Gate, Verdict, overall
 from pipelines.core.time import Window
+from pipelines.gates.champion.emergency import alarms
 from pipelines.gates.recent_window.record import Comparison, Evaluation
 from pipelines.release.policy import Decision, Outcome
 from pipelines.reporting.audit_section import audit_section
@@ -107,6 +108,7 @@ def _headline(about: VersionReview) -> str:
     ]  # underlined: lists of versions show the bare first line
     remarks = [reason for reason in reasons if "waive" in reason]
     lines += [f"**{sentence(reason)}**" for reason in remarks]
+    lines += [f"**Alarm: {one.reason}.**" for one in alarms(about.findings)]
     return "\n\n".join(lines)
 
 
@@ -157,9 +159,9 @@ def _gates(about: VersionReview) -> str:
     rows = []
     for gate in Gate:
         found = [finding for finding in about.findings if finding.gate is gate]
-        if not found:
-            continue
         counted = [finding for finding in found if finding.blocking]
+        if not found or gate is Gate.CHAMPION:  # its finding is an alarm, in the headline
+            continue
         passed = sum(finding.verdict is Verdict.PASS for finding in counted)
         against = [finding for finding in _against(about) if finding.gate is gate]
         words = "; ".join(f"`{finding.name}`" for finding in against[:_MOST_FINDINGS])

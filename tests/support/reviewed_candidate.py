@@ -42,7 +42,9 @@ def reviewed() -> Callable[..., VersionReview]:
     luck = rng.normal(0, 0.4, (3, 1)) + rng.normal(0, 1, (3, len(rows)))
     sign = rng.choice([-1.0, 1.0], len(rows))
 
-    def make(gain: float, *, champion: bool = True, harm: float = 0.0) -> VersionReview:
+    def make(
+        gain: float, *, champion: bool = True, harm: float = 0.0, naive: float = 60.0
+    ) -> VersionReview:
         error = 6 + rng.normal(0, 1, len(rows))
         harmed = (rows["medicine"] == "insulin").to_numpy() * harm
         digest = rows_digest(spec, rows)
@@ -57,7 +59,7 @@ def reviewed() -> Callable[..., VersionReview]:
             WindowPredictions(
                 candidates=candidates,
                 champion=Scored(label + sign * error, digest, ()) if champion else None,
-                naive=Scored(np.full(len(label), 30.0), digest, ()),
+                naive=Scored(np.full(len(label), naive), digest, ()),
             ),
         )
         return VersionReview(

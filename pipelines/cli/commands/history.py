@@ -140,6 +140,7 @@ def champion(
     name: ModelName, at: At = None, lineage: Lineage = LIVE, as_json: Json = False
 ) -> None:
     """Show which version was champion at an instant, and since which decision."""
+    from pipelines.release.champion_health import champion_health
     from pipelines.release.ledger import training_dates
     from pipelines.release.verification import verified_entries
 
@@ -149,12 +150,14 @@ def champion(
     moves = [entry for entry in entries if entry.moves and entry.recorded_at <= moment]
     version = moves[-1].champion_after if moves else None
     trained = training_dates(entries, version)
+    health = champion_health(entries, version, moment)
     if as_json:
         since = moves[-1].as_json()["recorded_at"] if moves else None
         answer(
             "champion",
             {"model": name, "lineage": lineage, "at": instant_text(moment), "version": version}
-            | {"since": since, "trained": trained.as_json() if trained else None},
+            | {"since": since, "trained": trained.as_json() if trained else None}
+            | {"health": health.as_json() if health else None},
         )
     elif version is None:
         console.print(f"{name} had no champion at {instant_text(moment)}")
@@ -163,6 +166,8 @@ def champion(
         console.print(f"version {version}, since {since}: {escape('; '.join(moves[-1].reasons))}")
         if trained is not None:
             console.print(trained.summary)
+        if health is not None:
+            show_findings([health], everything=True)
 
 
 def rollback(

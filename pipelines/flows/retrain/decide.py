@@ -8,6 +8,7 @@ from pipelines.flows.retrain.register import AGE_PLOT, VERSION
 from pipelines.flows.retrain.request import LIVE
 from pipelines.flows.retrain.run import Run
 from pipelines.gates.audit.recipe_diff import recipe_changes
+from pipelines.gates.champion.emergency import is_emergency
 from pipelines.packaging.version import PLOTS, evidence_path
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Decision, Facts
@@ -75,7 +76,7 @@ def _decision_input(run: Run, evidence: Evidence, version: VersionInfo | None) -
             content=version.content if version else "",
             champion=champion,
             champion_at_decision=champion,
-            lane=run.lane,
+            lane="emergency" if is_emergency(evidence.findings) else run.lane,
             review=run.spec.review,
             dry_run=request.dry_run,
             rollout="pending" if run.spec.rollout else "none",

@@ -12,6 +12,7 @@ from pipelines.flows.retrain.availability import AvailabilityResult
 from pipelines.flows.retrain.contract import ContractResult
 from pipelines.flows.retrain.record import RecordResult
 from pipelines.flows.retrain.train import TrainedCandidate
+from pipelines.gates.champion.emergency import is_emergency, without_the_record
 from pipelines.gates.recent_window.record import Evaluation
 
 
@@ -40,4 +41,5 @@ class Evidence:
             self.record.findings if self.record else (),
             self.audit.findings if self.audit else (),
         )
-        return tuple(finding for findings in steps for finding in findings)
+        found = tuple(finding for findings in steps for finding in findings)
+        return without_the_record(found) if is_emergency(found) else found

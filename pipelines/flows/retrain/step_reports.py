@@ -11,6 +11,7 @@ from pipelines.flows.retrain.contract import ContractResult
 from pipelines.flows.retrain.record import RecordResult
 from pipelines.flows.retrain.request import StepReport
 from pipelines.flows.retrain.train import TrainedCandidate
+from pipelines.gates.champion.emergency import alarms
 from pipelines.gates.recent_window.record import Evaluation
 from pipelines.gates.refresh.findings import describe_cost
 from pipelines.release.policy import Decision
@@ -83,7 +84,7 @@ def train_report(run: str, trained: TrainedCandidate | None, seeds: int) -> Step
 
 
 def evaluate_report(run: str, evaluation: Evaluation | None) -> StepReport:
-    """The primary metric of candidate and champion, and how many checks passed."""
+    """The primary metric of candidate and champion, how many checks passed, and any alarm."""
     if evaluation is None:
         return StepReport(step="evaluate", run=run, summary="nothing to evaluate", skipped=True)
     primary = evaluation.primary
@@ -92,10 +93,11 @@ def evaluate_report(run: str, evaluation: Evaluation | None) -> StepReport:
         if primary
         else ""
     )
+    alarm = "".join(f"; {one.reason}" for one in alarms(evaluation.findings))
     return StepReport(
         step="evaluate",
         run=run,
-        summary=numbers + summarize(evaluation.findings),
+        summary=numbers + summarize(evaluation.findings) + alarm,
         verdict=evaluation.verdict,
         ids={"rows": evaluation.rows_digest},
     )

@@ -286,6 +286,17 @@ REFRESH = (
     ),
 )
 
+CHAMPION = (
+    FindingEntry(
+        "champion.worse_than_naive",
+        "Whether the champion is worse than the naive forecast on the recent window. `fail` is an "
+        "alarm: any candidate that is shown to be better than both replaces the champion.",
+        "`fail`: find what broke the champion; roll back if no candidate is better. "
+        "`inconclusive`: it only looks worse; watch the next weeks.",
+        "no",
+    ),
+)
+
 AUDIT = (
     FindingEntry(
         "audit.live",

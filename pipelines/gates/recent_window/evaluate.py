@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +13,8 @@ from pipelines.core.arrays import Floats, Mask
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.time import Window
+from pipelines.gates.champion.emergency import is_emergency
+from pipelines.gates.champion.findings import health, unknown_health
 from pipelines.gates.recent_window import findings as window_findings
 from pipelines.gates.recent_window.comparison import compare_utilities
 from pipelines.gates.recent_window.record import (
@@ -85,6 +87,7 @@ class _LabelledRows:
     label: Floats
     candidates: tuple[Floats, ...]
     baseline: Floats
+    naive: Floats
     clusters: EntityDays
     strict: bool
 
@@ -132,6 +135,10 @@ def evaluate(
 ) -> Evaluation:
     """Compare a candidate on the recent window, and make the gate's findings.
 
+    A champion is also compared with the naive forecast on the same rows. If it is shown to be
+    worse, the candidate is judged in an emergency: it must be shown to be better than both, at the
+    level of a first version, whatever its recipe.
+
     Arguments:
         spec: the candidate's declaration.
         window: from ``comparison_window`` or ``split_plan``; every row lies in it.
@@ -177,6 +184,8 @@ def evaluate(
     if undefined:
         missing = window_findings.no_comparison(baseline, undefined)
         return record(_Results(findings=(matured, missing)))
+    champion = _champion_health(spec, metric, arms) if baseline == "champion" else ()
+    emergency = is_emergency(champion)
     guarded, guard_findings = _guardrails(spec, arms)
     slices, found_by_slice = slice_findings(
         (*spec.slices, *undeclared_slices(spec, arms.rows)),
@@ -197,7 +206,9 @@ def evaluate(
             daily=_daily(metric, arms),
             findings=(
                 matured,
-                *(() if refresh else _deciding(spec, primary, baseline)),
+                *champion,
+                *(_emergency(spec, metric, arms, primary) if emergency else ()),
+                *(() if refresh or emergency else _deciding(spec, primary, baseline)),
                 *guard_findings,
                 *found_by_slice,
                 *(_shown_only(one) if refresh else one for one in luck),
@@ -229,6 +240,28 @@ def _deciding(
     if baseline == "champion" and better.verdict is Verdict.PASS:
         corrected = window_findings.corrected_gain(spec, comparison)
     return [better] if corrected is None else [better, corrected]
+
+
+def _champion_health(
+    spec: ModelSpec, metric: RowMetric, arms: _LabelledRows
+) -> tuple[Finding, ...]:
+    """The champion against the naive forecast."""
+    pair = replace(arms, candidates=(arms.baseline,), baseline=arms.naive)
+    try:
+        return (health(_comparison(metric, pair), spec.gates.recent_window.alpha),)
+    except Undefined as problem:
+        return (unknown_health(problem.what),)
+
+
+def _emergency(
+    spec: ModelSpec, metric: RowMetric, arms: _LabelledRows, against_champion: Comparison
+) -> tuple[Finding, ...]:
+    """Whether the candidate is better than a broken champion, and than the naive forecast."""
+    against_naive = _comparison(metric, replace(arms, baseline=arms.naive))
+    return (
+        window_findings.primary(spec, against_champion, "champion", emergency=True),
+        window_findings.primary(spec, against_naive, "naive_forecast"),
+    )
 
 
 def _shown_only(finding: Finding) -> Finding:
@@ -286,6 +319,7 @@ def _labelled_rows(
         label=label,
         candidates=tuple(scored.predictions[labelled] for scored in predictions.candidates),
         baseline=baseline.predictions[labelled],
+        naive=predictions.naive.predictions[labelled],
         clusters=entity_days(spec.points.keys, known),
         strict=spec.gates.recent_window.strict,
     )

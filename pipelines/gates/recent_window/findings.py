@@ -63,15 +63,18 @@ def no_comparison(baseline: Baseline, why: str) -> Finding:
     return make_finding(_deciding(baseline), Verdict.NO_DATA, f"nothing was compared: {why}")
 
 
-def primary(spec: ModelSpec, comparison: Comparison, baseline: Baseline) -> Finding:
+def primary(
+    spec: ModelSpec, comparison: Comparison, baseline: Baseline, *, emergency: bool = False
+) -> Finding:
     """Whether the candidate is better on the metric that decides.
 
     It passes when "not better" is rejected: against a champion at the level of one of the year's
-    tries, against the naive forecast, which is no try, at the declared level. It fails when the
+    tries, against the naive forecast, which is no try, at the declared level. In an emergency both
+    comparisons are held at the declared level, and neither is a try. It fails when the
     interval excludes the smallest effect worth a promotion, and is inconclusive in between.
     """
     alpha, effect = spec.gates.recent_window.alpha, spec.metric.minimum_effect
-    level = spec.promoting_level if baseline == "champion" else alpha
+    level = spec.promoting_level if baseline == "champion" and not emergency else alpha
     difference = comparison.difference
     other = "the champion" if baseline == "champion" else "the naive forecast"
     if difference is None:

@@ -94,6 +94,12 @@ def test_a_first_version_is_held_against_the_naive_forecast(reviewed: Make) -> N
     assert "There is no champion" in page
 
 
+def test_a_champion_worse_than_the_naive_forecast_is_an_alarm(reviewed: Make) -> None:
+    page = version_page(decided(reviewed(2.0, naive=30.0)))
+    assert "**Alarm: the champion is worse than the naive forecast" in page
+    assert "Alarm" not in version_page(decided(reviewed(2.0)))
+
+
 def test_an_undecided_page_has_the_numbers_already(reviewed: Make) -> None:
     about = reviewed(2.0)
     page = version_page(about)

@@ -11,6 +11,7 @@ import pytest
 
 from pipelines.core.errors import DataError, SpecError
 from pipelines.core.findings import Verdict
+from pipelines.gates.champion.emergency import is_emergency
 from pipelines.gates.recent_window.evaluate import (
     DifferentClasses,
     DifferentRows,
@@ -285,6 +286,23 @@ def test_the_first_model_is_held_against_the_naive_forecast(regression, frame, r
     assert good.primary.baseline == pytest.approx((rows["label"] - 1.0).abs().mean())
     useless = judge(spec, rows, [errors(rows, 6, 1)], None, naive=1.0)
     assert found(useless, "baseline").verdict is Verdict.FAIL
+
+
+def test_a_champion_worse_than_the_naive_forecast_opens_the_way(regression, frame, recent, judge):
+    rows = frame(recent)
+    spec = regression()
+    broken, good = errors(rows, 30, 2), errors(rows, 0.5, 1)
+    replaced = judge(spec, rows, [good, errors(rows, 0.5, 3)], broken, naive=1.0)
+    assert is_emergency(replaced.findings)
+    assert found(replaced, "primary").verdict is Verdict.PASS
+    assert "held at 0.05" in found(replaced, "primary").reason, "the level of a first version"
+    assert found(replaced, "baseline").verdict is Verdict.PASS
+    useless = judge(spec, rows, [errors(rows, 20, 1), errors(rows, 20, 3)], broken, naive=1.0)
+    assert found(useless, "primary").verdict is Verdict.PASS, "better than what is broken"
+    assert found(useless, "baseline").verdict is Verdict.FAIL, "and still of no use"
+    sound = judge(spec, rows, [good], errors(rows, 0.6, 2), naive=1.0)
+    assert not is_emergency(sound.findings)
+    assert "recent_window.baseline" not in {finding.name for finding in sound.findings}
 
 
 def test_probabilities_are_judged_by_log_loss_auc_and_average_precision(classifier, binary, recent):

@@ -43,7 +43,7 @@ def judge(regression, frame, recent) -> Judge:
             WindowPredictions(
                 candidates=[scored(candidate, 0)],
                 champion=scored(champion, 1),
-                naive=scored(0.0, 3),
+                naive=scored(3.0, 3),
             ),
             refresh=refresh,
         )

@@ -1,0 +1,1 @@
+"""Champion: is the version that serves still better than the naive forecast?"""
