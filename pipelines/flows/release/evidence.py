@@ -103,7 +103,9 @@ def _shadow_check(
         as_of,
         champion=trial.champion,
     )
-    check = ShadowCheck(rollout, evidence, judge_shadow(evidence, rollout.shadow))
+    watched = record_watches(rollout, trial.admission.lane)
+    findings = judge_shadow(evidence, rollout.shadow, record_watches=watched)
+    check = ShadowCheck(rollout, evidence, findings)
     if not shadow_passed(trial, check, as_of):
         return check
     budget = collaborators.load_spec(trial.model).gates.budget

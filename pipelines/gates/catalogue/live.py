@@ -36,7 +36,9 @@ SHADOW = (
         "shadow.losses",
         "The challenger's loss on the same matured requests is larger. Only for models whose "
         "predictions do not affect outcomes.",
-        "Wait for newer data. The reason says what the data can detect.",
+        "Wait for newer data. The reason says what the data can detect. Only a `fail` "
+        "stops a refresh.",
+        "depends",
     ),
 )
 

@@ -61,7 +61,9 @@ class ShadowEvidence(Record):
     losses_missing: str = Field(default="", description="why there is no comparison of losses")
 
 
-def judge_shadow(evidence: ShadowEvidence, shadow: Shadow) -> tuple[Finding, ...]:
+def judge_shadow(
+    evidence: ShadowEvidence, shadow: Shadow, *, record_watches: bool = False
+) -> tuple[Finding, ...]:
     """Return the findings of the shadow gate; all blocking ones must pass before a canary starts.
 
     With too few requests, the finding ``shadow.requests`` has the verdict ``no_data``. A share
@@ -71,13 +73,15 @@ def judge_shadow(evidence: ShadowEvidence, shadow: Shadow) -> tuple[Finding, ...
     Arguments:
         evidence: evidence of the whole shadow so far.
         shadow: the declaration of the shadow.
+        record_watches: whether the record of the recipe judges the losses; then they block only
+            where the challenger is shown to be worse.
     """
     return (
         _requests(evidence, shadow),
         _errors(evidence, shadow),
         _latency(evidence, shadow),
         *_agreement(evidence, shadow),
-        *([] if shadow.predictions_affect_outcomes else [_losses(evidence)]),
+        *([] if shadow.predictions_affect_outcomes else [_losses(evidence, record_watches)]),
     )
 
 
@@ -174,11 +178,14 @@ def _agreement(evidence: ShadowEvidence, shadow: Shadow) -> Iterator[Finding]:
             yield found.model_copy(update={"blocking": found.verdict is Verdict.FAIL})
 
 
-def _losses(evidence: ShadowEvidence) -> Finding:
+def _losses(evidence: ShadowEvidence, record_watches: bool) -> Finding:
     found = evidence.losses
     if found is None:
         return make_finding(
-            "shadow.losses", Verdict.NO_DATA, evidence.losses_missing or "no label has matured"
+            "shadow.losses",
+            Verdict.NO_DATA,
+            evidence.losses_missing or "no label has matured",
+            blocking=not record_watches,
         )
     harm = found.p_below(0.0)
     verdict = Verdict.PASS if found.estimate >= 0 else Verdict.INCONCLUSIVE
@@ -192,6 +199,7 @@ def _losses(evidence: ShadowEvidence) -> Finding:
         Measurement(
             value=found.estimate, interval=found.interval(LEVEL), threshold=0.0, rows=found.rows
         ),
+        blocking=verdict is Verdict.FAIL or not record_watches,
     )
 
 

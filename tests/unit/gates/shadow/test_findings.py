@@ -101,3 +101,17 @@ def test_where_predictions_change_nothing_losses_are_compared() -> None:
         challenger = champion + shift + 0.1 * rng.normal(size=2000)
         found = paired_difference(challenger, champion, entity, day, strict=False)
         assert verdicts(harmless, losses=found)["shadow.losses"] is verdict
+
+
+def test_losses_that_the_record_judges_block_only_where_they_are_shown_to_be_worse() -> None:
+    harmless = SHADOW.model_copy(update={"predictions_affect_outcomes": False})
+    unknown = SOUND.model_copy(update={"losses": None})
+    assert overall(judge_shadow(unknown, harmless)) is Verdict.NO_DATA
+    assert overall(judge_shadow(unknown, harmless, record_watches=True)) is Verdict.PASS
+    day, entity = np.repeat(np.arange(20), 100), np.tile(np.arange(100), 20)
+    noise = np.random.default_rng(4).normal(size=2000)
+    for shift, verdict in ((-0.001, Verdict.PASS), (-0.5, Verdict.FAIL)):
+        gap = noise - noise.mean() + shift
+        found = paired_difference(gap, np.zeros(2000), entity, day, strict=False)
+        worse = SOUND.model_copy(update={"losses": found})
+        assert overall(judge_shadow(worse, harmless, record_watches=True)) is verdict
