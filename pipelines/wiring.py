@@ -367,11 +367,14 @@ class _GreatExpectations:
 
 def _load_suite(settings: Settings, spec: ModelSpec, thorough: bool = False) -> dict[str, Any]:
     """The hand-written suite; ``thorough`` checks it with Great Expectations, which is slow."""
-    from pipelines.adapters.expectations.validation import expectation_mistakes
+    from pipelines.adapters.expectations.validation import expectation_mistakes, remembering
+    from pipelines.data.cache import Cache
     from pipelines.quality.suite import load_suite
 
     path = settings.expectations / f"{spec.name}.json"
-    return load_suite(path, spec, expectation_mistakes if thorough else None)
+    if not thorough:
+        return load_suite(path, spec)
+    return load_suite(path, spec, remembering(expectation_mistakes, Cache(settings.home / "cache")))
 
 
 def open_lock(

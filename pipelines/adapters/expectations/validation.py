@@ -4,9 +4,36 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
-from pipelines.quality.suite import closest
+from pipelines.data.cache import Cache
+from pipelines.quality.suite import ExpectationValidator, closest
+
+_SOUND = "sound"
+
+
+def remembering(validate: ExpectationValidator, cache: Cache) -> ExpectationValidator:
+    """A validator that skips expectations which this release of Great Expectations accepted before.
+
+    So a command does not import Great Expectations, which takes seconds, for an unchanged suite.
+
+    Arguments:
+        validate: validates the others.
+        cache: holds a note about each accepted expectation.
+    """
+    release = version("great_expectations")
+
+    def mistakes(expectation: Mapping[str, Any]) -> list[str]:
+        about = {"great_expectations": release, "expectation": dict(expectation)}
+        if cache.note("expectations", about) == _SOUND:
+            return []
+        found = validate(expectation)
+        if not found:
+            cache.keep_note("expectations", about, _SOUND)
+        return found
+
+    return mistakes
 
 
 def expectation_mistakes(expectation: Mapping[str, Any]) -> list[str]:
