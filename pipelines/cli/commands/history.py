@@ -102,11 +102,13 @@ def explain(
     from pipelines.release.ledger import replay
     from pipelines.release.rollout.outcome import rollout_outcome
 
-    chain = connect().ledger.entries(name, lineage)
+    connections = connect()
+    chain = connections.ledger.entries(name, lineage)
     entry = _judged(name, version, lineage, chain)
     again, since = replay(entry), _since(entry, chain)
+    record = _record_again(connections, entry, chain)
     if as_json:
-        body = {"entry": entry.as_json(), "replayed": again.as_json()}
+        body = {"entry": entry.as_json(), "replayed": again.as_json(), "record": record}
         answer("explanation", body | {"since": [each.as_json() for each in since]})
         return
     subject = f"version {entry.candidate}" if entry.candidate else "no version"
@@ -134,6 +136,8 @@ def explain(
         f"[dim]run {entry.run}, snapshot {entry.snapshot[:12]}, policy {again.policy}, evidence "
         f"{again.evidence[:12]}; judged again just now from the stored findings: the same[/]"
     )
+    if record is not None:
+        console.print(f"[dim]the weekly record of the version, judged again: {escape(record)}[/]")
 
 
 def champion(
@@ -279,6 +283,21 @@ def approve(
 def _subject(entry: Entry) -> str:
     """The version that an entry is about: judged, or moved on live traffic."""
     return entry.candidate or (entry.transition.challenger if entry.transition else "-")
+
+
+def _record_again(connections: Connections, entry: Entry, chain: Sequence[Entry]) -> str | None:
+    """Whether a refresh's record gives the stored findings; ``None`` for other decisions."""
+    stored = tuple(one for one in entry.findings if one.gate is Gate.REFRESH)
+    if not stored or entry.candidate is None or entry.transition is not None:
+        return None
+    from pipelines.flows.retrain.record import judge_again
+
+    try:
+        version = connections.versions.load(entry.model, entry.candidate)
+        again = judge_again(version, entry, chain)
+    except (GauntletError, OSError, ValueError) as problem:
+        return f"not possible, {problem.what if isinstance(problem, GauntletError) else problem}"
+    return "the same findings" if again == stored else "other findings"
 
 
 def _refresh_account(entries: Sequence[Entry]) -> Finding | None:

@@ -31,11 +31,13 @@ from pipelines.gates.refresh.record import (
 )
 from pipelines.gates.refresh.refit_gain import refit_gain, refit_gain_finding
 from pipelines.gates.refresh.state import ChampionPeriod, RefreshCase, RefreshState, refresh_state
+from pipelines.packaging.version import EVALUATION, RECORD, ModelVersion, read_record
 from pipelines.release.champion_periods import champion_periods, unanswered_stops
 from pipelines.release.ledger import Entry
 from pipelines.release.verification import verified_entries
+from pipelines.spec.model import ModelSpec
 from pipelines.stats.undefined import Undefined
-from pipelines.training.split import twin_lag
+from pipelines.training.split import SplitPlan, twin_lag
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,21 +83,46 @@ def _record(run: Run, evaluation: Evaluation) -> RecordResult:
     record = _grown(run, versions, periods)
     if run.lane != "refresh" or not periods:
         return RecordResult(record=record)
-    return _judged(run, record, periods, entries, evaluation)
+    return _judged(run.spec, run.plan, record, periods, entries, evaluation)
+
+
+def judge_again(version: ModelVersion, entry: Entry, chain: Sequence[Entry]) -> tuple[Finding, ...]:
+    """The findings about a refresh once more, from the record and evaluation inside its version.
+
+    Arguments:
+        version: the candidate.
+        entry: its decision.
+        chain: the entries of the lineage, oldest first.
+
+    Raises:
+        OSError, ValueError: the version has no record, or it cannot be read.
+    """
+    spec, folder = version.spec, version.folder
+    before = [e for e in chain if e.sequence < entry.sequence and e.as_of <= entry.as_of]
+    trained = {
+        e.candidate: e.trained.refit
+        for e in before
+        if e.candidate and e.trained and spec.has_recipe(e.recipe)
+    }
+    record = read_record(folder, RECORD, RefreshRecord)
+    evaluation = read_record(folder, EVALUATION, Evaluation)
+    periods = champion_periods(before, trained)
+    return _judged(spec, version.plan, record, periods, before, evaluation).findings
 
 
 def _judged(
-    run: Run,
+    spec: ModelSpec,
+    plan: SplitPlan,
     record: RefreshRecord,
     periods: tuple[ChampionPeriod, ...],
     entries: Sequence[Entry],
     evaluation: Evaluation,
 ) -> RecordResult:
-    spec, gate, primary = run.spec, run.spec.gates.refresh, evaluation.primary
+    gate, primary = spec.gates.refresh, evaluation.primary
     case = RefreshCase(
         record=record,
-        now=run.request.as_of,
-        candidate=run.plan.refit_until,
+        now=plan.as_of,
+        candidate=plan.refit_until,
         periods=periods,
         stops=unanswered_stops(entries),
         minimum_effect=spec.metric.minimum_effect,

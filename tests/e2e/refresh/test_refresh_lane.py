@@ -7,6 +7,7 @@ import pytest
 
 from pipelines.core.findings import Gate
 from pipelines.flows.frames import FRAME, read_rows
+from pipelines.flows.retrain.record import judge_again
 from pipelines.gates.refresh.record import RefreshRecord, week_window
 from pipelines.packaging.version import RECORD, read_record
 from pipelines.simulation.changes import DemandShift
@@ -73,3 +74,15 @@ def test_the_next_run_goes_on_with_the_record_that_the_version_carries(runs):
     assert later.weeks[:-1] == saved.weeks
     assert later.weeks[-1].start == (FIRST + 5 * WEEK).date()
     assert found[8].done.evidence.record.state.age == 1
+
+
+def test_the_record_in_the_version_gives_the_stored_findings_again(runs):
+    pharmacy, found = runs
+    parts = pharmacy.parts()
+    chain = parts.ledger.entries("demand")
+    for number in (1, 7, 8):
+        version = found[number].done.version.version
+        entry = next(one for one in chain if one.candidate == version)
+        stored = tuple(one for one in entry.findings if one.gate is Gate.REFRESH)
+        assert stored
+        assert judge_again(parts.versions.load("demand", version), entry, chain) == stored
