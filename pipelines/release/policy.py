@@ -256,8 +256,10 @@ def _passed(judged: _Judged) -> Iterable[str]:
     if judged.facts.lane != "refresh":
         yield "every gate passed"
         return
-    yield "refreshed: the same recipe on newer data, which has not been shown to be better"
-    yield from (one.reason for one in judged.findings if one.gate is Gate.REFRESH)
+    tested = any(one.name == "refresh.tested" for one in judged.findings)
+    claim = "" if tested else ", which has not been shown to be better"
+    yield f"refreshed: the same recipe on newer data{claim}"
+    yield from (one.reason for one in judged.findings if one.gate is Gate.REFRESH and one.blocking)
 
 
 # Evaluated from the top; the first rule that gives a reason decides. The last one always does.

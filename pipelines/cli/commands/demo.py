@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 MODEL = "demand"
 _NO_TRAFFIC = (
     "models/demand.yaml declares a rollout. These retrainings have no live traffic, so they leave "
-    "it out: a candidate that passes the offline gates is promoted. Live traffic comes after them."
+    "it out: a candidate that passes the offline gates is promoted. Live traffic comes after them. "
+    "They are weeks apart, too few for a record of what age costs, so each refresh is tested by "
+    "itself (`gates.refresh.evidence: tested`)."
 )
 _QUIET = timedelta(days=2)  # every feed has events of every day
 
@@ -117,13 +119,14 @@ def _embedded() -> Settings:
 def _retrain(settings: Settings, run: DemoRun, number: int, *, quiet: bool) -> Retraining:
     from pipelines.flows.features.materialize import materialize
     from pipelines.flows.retrain.steps import retrain
+    from pipelines.simulation.demo.retrain_demo import demo_declaration
 
     if not quiet:
         console.rule(f"[bold]{number}. Monday {run.as_of:%d %B %Y}: {run.title}[/]")
         console.print(f"[dim]{escape(run.planted)}[/]\n")
     with spinner("retraining") as progress:
         connections = connect(settings, clock=FixedClock(run.as_of), progress=progress)
-        offline = connections.load_spec(MODEL).without_rollout()
+        offline = demo_declaration(connections.load_spec(MODEL))
         connections = replace(connections, load_spec=lambda _: offline)
         filled = materialize(MODEL, run.as_of, connections.materialization)
         if not quiet:

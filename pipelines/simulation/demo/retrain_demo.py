@@ -23,6 +23,8 @@ from pipelines.simulation.faults import (
 )
 from pipelines.simulation.scale import DEMO, Scale
 from pipelines.simulation.world import World
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.training import RefreshEvidence
 
 AnyScenario = Annotated[
     DemandShift
@@ -69,6 +71,16 @@ class RetrainDemo(Record):
         return World(self.scale, self.seed, self.scenarios)
 
 
+def demo_declaration(spec: ModelSpec) -> ModelSpec:
+    """A declaration without live traffic, whose refreshes are tested one by one.
+
+    The Mondays are weeks apart, so that no record of the cost of age can grow between them.
+    """
+    refresh = spec.gates.refresh.model_copy(update={"evidence": RefreshEvidence.TESTED})
+    gates = spec.gates.model_copy(update={"refresh": refresh})
+    return spec.without_rollout().model_copy(update={"gates": gates})
+
+
 RETRAIN_DEMO = RetrainDemo(
     scale=DEMO,
     seed=7,
@@ -111,8 +123,8 @@ RETRAIN_DEMO = RetrainDemo(
         DemoRun(
             as_of=parse_instant("2025-10-20"),
             title="A week later",
-            planted="Nothing. The champion is fresh, and a refit of it is no better.",
-            expected="not_promoted",
+            planted="Nothing. The twin of a refresh has seen a week more of the changed world.",
+            expected="promoted",
         ),
         DemoRun(
             as_of=parse_instant("2025-10-27"),
