@@ -21,6 +21,7 @@ NAMES = (
     "audit.sign_flip",
     "canary.harm",
 )
+REFRESHED = (*NAMES[:3], "recent_window.maturity", "refresh.looks_better", "refresh.stop")
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 # Mostly passing findings, so that promotions are not rare.
 VERDICTS = st.sampled_from([*[Verdict.PASS] * 12, *Verdict])
@@ -29,7 +30,7 @@ VERDICTS = st.sampled_from([*[Verdict.PASS] * 12, *Verdict])
 @st.composite
 def finding_sets(draw: st.DrawFn) -> tuple[Finding, ...]:
     names = draw(st.lists(st.sampled_from(NAMES), max_size=4)) + list(
-        draw(st.sampled_from([NAMES[:5], NAMES[:6], NAMES]))
+        draw(st.sampled_from([NAMES[:5], NAMES[:6], NAMES, REFRESHED]))
     )
     return tuple(
         Finding(
@@ -53,6 +54,7 @@ def fact_sets(draw: st.DrawFn, findings: tuple[Finding, ...]) -> Facts:
         candidate=draw(st.sampled_from(["3", "3", "3", None])),
         champion=champion,
         champion_at_decision=draw(st.just(champion) | versions),
+        lane=draw(st.sampled_from(["change", "change", "refresh"])),
         review=draw(st.sampled_from(["none", "none", "required"])),
         dry_run=draw(st.sampled_from([False, False, False, True])),
         waived=tuple(draw(st.lists(st.sampled_from(NAMES), max_size=2))),
@@ -103,7 +105,11 @@ def test_only_pass_moves(data: st.DataObject) -> None:
         return
     waived = set(facts.waived) if facts.reason else set()
     assert overall(f for f in findings if f.name not in waived) is Verdict.PASS
-    demanded = {d.gate for d in CURRENT.requirements if decision.case in d.cases}
+    demanded = {
+        one.gate
+        for one in CURRENT.requirements
+        if decision.case in one.cases and facts.lane in one.lanes
+    }
     assert demanded <= {f.gate for f in findings if f.blocking and f.name not in waived}
     assert facts.champion == facts.champion_at_decision
     assert facts.candidate is not None
