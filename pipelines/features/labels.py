@@ -35,7 +35,7 @@ LABEL, MATURED_AT = ":label", ":matured_at"
 
 
 def label_requests(spec: FrameSpec, steps: TimeGrid) -> list[AggregateRequest]:
-    """The cells that the label needs: an aggregate label reads its stream, other kinds no cells."""
+    """The pre-aggregation that the label needs; empty unless the label is an aggregate."""
     label = spec.label
     if not isinstance(label, AggregateLabel):
         return []
@@ -62,13 +62,13 @@ def with_label(
     ``:matured_at`` is the decision time plus horizon plus delay; before it the label is missing.
 
     - aggregate: over the events of ``[point, point + horizon)`` that are known as of ``as_of``;
-      float64.
+      float64. Without an event it is ``label.empty``, or missing where none is declared.
     - later_event: the column of the first event after the point's instant and before
       ``point + horizon``. An event at the same instant (such as the point's own row) is not later.
-      Events without a value are skipped; of several at one event time the one known first counts,
-      and of those the one with the largest value.
-    - own_row: the row's column, if its known time plus the delay is not after ``as_of``, and that
-      time is not after the end of the horizon.
+      Events without a value are skipped. Of several at one event time the one known first counts,
+      and of several known first the largest value. Without an event it is ``label.absent``.
+    - own_row: the row's column, if it became known by ``point + horizon`` and, with the delay
+      added, by ``as_of``.
 
     Booleans become 0 and 1.
 

@@ -95,18 +95,19 @@ class DecisionResult(NamedTuple):
 
 
 def promote(inputs: DecisionInput, ledger: Ledger, aliases: Aliases, clock: Clock) -> Entry:
-    """Judge a dossier, record the decision, and promote the candidate if the policy allows it.
+    """Judge a candidate, record the decision, and promote it if the policy allows that.
 
-    Safe to repeat: for a run that was decided, its entry is returned. A run that awaits review is
-    judged again, with the dossier's current approval.
+    Safe to repeat: the entry of a run that was decided is returned. A run that awaits review is
+    judged again, with the approval in ``inputs``.
 
-    Returns: the entry of the decision; see ``entry.outcome`` and ``entry.moves`` for the result.
+    Returns:
+        The entry of the decision; ``entry.outcome`` and ``entry.moves`` are the result.
 
     Raises:
         StaleEvidenceError: the evidence was gathered against another champion. This is recorded
             as well; gather the evidence again in a run with another id.
         Unavailable: ledger or registry did not answer; running again is safe.
-        IntegrityError: the ledger is damaged, or has lost what the registry cites.
+        IntegrityError: the ledger is damaged, or lacks an entry that a tag in the registry names.
     """
     facts = inputs.facts
     if facts.dry_run:

@@ -21,10 +21,10 @@ _GROUPS = (ColumnType.STRING, ColumnType.INTEGER, ColumnType.BOOLEAN)
 
 
 def losses_of(spec: ModelSpec) -> tuple[str, ...]:
-    """The losses of a model that exist for every answer once its label has matured.
+    """Names of the losses that each answer of a model has once its label has matured.
 
-    A loss that needs a parameter or a label other than zero is included if it is the model's
-    metric or a guardrail.
+    Losses that need a parameter, or labels other than zero, are only included where the model
+    declares them as its metric or a guardrail.
     """
     declared = {spec.metric.name, *(guard.name for guard in spec.guardrails)}
     return tuple(
@@ -50,7 +50,7 @@ def segment_stream(spec: ModelSpec, part: Segments) -> str | None:
 
 
 def rollout_problems(spec: ModelSpec, rollout: Rollout) -> Iterator[str]:
-    """The errors of a rollout within its declaration, one sentence each."""
+    """What is wrong with a rollout in its declaration: one sentence for each mistake."""
     there = live_metrics(spec, rollout.measures)
     lower = (*losses_of(spec), *OF_THE_LOG)
     canary = rollout.canary

@@ -1,7 +1,7 @@
 """Instants as whole microseconds inside Ibis expressions, steps of time, and zones.
 
-Integer arithmetic is exact, fast and the same on every engine. Only the three functions below,
-which convert an engine's timestamps to integers and back, have a different name on each engine.
+Integer arithmetic is exact, fast and the same on every engine. Only the three functions below have
+a different name on each engine: they convert timestamps to integers, back, and to local time.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def on_clock(value: Any, zone: str, place: str) -> Any:
 
 
 class TimeGrid:
-    """Instants ``origin + k * size``: the time grid of decision points.
+    """Instants ``origin + k * size``: those of decision points, or the bounds of cells.
 
     Arguments:
         size: distance between two instants, microseconds, at least 1.
@@ -93,11 +93,12 @@ class TimeGrid:
         """The last instant of the grid that is not after ``value`` (integers or a column)."""
         if self.size == 1:
             return value
+        # The remainder is taken twice, here and in ``ceil``: SQL gives it the sign of the dividend,
+        # Python that of the divisor.
         return value - ((value - self.origin) % self.size + self.size) % self.size
 
     def ceil(self, value: Any) -> Any:
         """The first instant of the grid that is not before ``value`` (integers or a column)."""
         if self.size == 1:
             return value
-        # Twice, because SQL's remainder has the sign of the dividend and Python's does not.
         return value + ((self.origin - value) % self.size + self.size) % self.size

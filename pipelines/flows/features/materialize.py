@@ -44,16 +44,18 @@ class Materialized(Record):
     view: str = Field(description="<model>.<view>, as the store knows it")
     outcome: Literal["whole", "increment", "unchanged", "newer_is_stored"]
     reason: str
-    as_of: Instant = Field(description="of what is stored now")
-    before: Instant | None = Field(description="of what was stored; null: nothing was")
+    as_of: Instant = Field(description="instant of the values that are stored now")
+    before: Instant | None = Field(
+        description="instant of the values before; null: there were none"
+    )
     definitions: int
     rows: int = Field(description="entities written")
     gone: int | None = Field(
-        description="entities that may have been taken away: no window sees them; null: of a whole "
-        "view, everybody who was not written"
+        description="entities without an event in any window, removed where they were stored; "
+        "null: the whole view was written, and removals were not counted"
     )
-    events: int | None = Field(description="known since `before`; null: they were not counted")
-    last_event: Instant | None = Field(description="of the stream, when it was read")
+    events: int | None = Field(description="events known since `before`; null: not counted")
+    last_event: Instant | None = Field(description="newest event of the stream; null: not read")
 
     @property
     def silent(self) -> bool:
@@ -315,7 +317,7 @@ class _Work:
         if stored is None:
             return "nothing was stored"
         if force:
-            return "asked for with --force"
+            return "--force was given"
         if stored.definitions != self.definitions:
             return "other definitions were stored"
         return self._moved(stored, earlier)
