@@ -27,6 +27,8 @@ LEFT_OUT = (
     "availability and parity: the online store keeps no past values",
     "audit: the recipe does not change within a backtest",
     "shadow and canary: a promoted version serves from its Monday on",
+    "emergency: a champion that is worse than the naive forecast is not replaced for that reason",
+    "the start: the record holds the 26 weeks before the first Monday; a new model has none",
     "seeds: the first one is fitted; the others only describe luck",
     "review: no approval is waited for",
 )
