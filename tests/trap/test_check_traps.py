@@ -297,6 +297,8 @@ def test_a_budget_that_is_used_up_is_a_problem(home: Home) -> None:
     home.declare(gates=budget)
     first, second = AS_OF - timedelta(days=8), AS_OF - timedelta(days=1)
     assert home.retrain(first).decision.outcome.moves
+    # A changed recipe: refreshes are no tries.
+    home.declare(gates=budget, **with_estimator("sklearn.linear_model.Ridge", alpha=2.0))
     assert home.check(second).problems == ()
     assert home.retrain(second).evidence.evaluation is not None
     [problem] = home.check(AS_OF).problems

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pipelines.core.findings import Finding, Gate, Verdict
 
 WORSE_THAN_NAIVE = "champion.worse_than_naive"
+_BETTER_THAN_BOTH = {"recent_window.primary", "recent_window.baseline"}
 
 
 def alarms(findings: Iterable[Finding]) -> list[Finding]:
@@ -15,8 +16,14 @@ def alarms(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def is_emergency(findings: Iterable[Finding]) -> bool:
-    """Whether the champion was shown to be worse than the naive forecast."""
-    return bool(alarms(findings))
+    """Whether a candidate may replace a champion that is worse than the naive forecast.
+
+    It is shown to be better than both. A candidate that is not is judged as without the alarm: a
+    broken champion is no reason to refuse what would have been accepted.
+    """
+    found = list(findings)
+    passed = {finding.name for finding in found if finding.verdict is Verdict.PASS}
+    return bool(alarms(found)) and passed >= _BETTER_THAN_BOTH
 
 
 def without_the_record(findings: Iterable[Finding]) -> tuple[Finding, ...]:

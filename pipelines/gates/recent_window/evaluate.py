@@ -13,7 +13,7 @@ from pipelines.core.arrays import Floats, Mask
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.time import Window
-from pipelines.gates.champion.emergency import is_emergency
+from pipelines.gates.champion.emergency import alarms, is_emergency
 from pipelines.gates.champion.findings import health, unknown_health
 from pipelines.gates.recent_window import findings as window_findings
 from pipelines.gates.recent_window.comparison import compare_utilities
@@ -136,8 +136,8 @@ def evaluate(
     """Compare a candidate on the recent window, and make the gate's findings.
 
     A champion is also compared with the naive forecast on the same rows. If it is shown to be
-    worse, the candidate is judged in an emergency: it must be shown to be better than both, at the
-    level of a first version, whatever its recipe.
+    worse, a candidate that is shown to be better than both, at the level of a first version, is
+    judged in an emergency, whatever its recipe.
 
     Arguments:
         spec: the candidate's declaration.
@@ -185,7 +185,8 @@ def evaluate(
         missing = window_findings.no_comparison(baseline, undefined)
         return record(_Results(findings=(matured, missing)))
     champion = _champion_health(spec, metric, arms) if baseline == "champion" else ()
-    emergency = is_emergency(champion)
+    replacing = _emergency(spec, metric, arms, primary) if alarms(champion) else ()
+    emergency = is_emergency((*champion, *replacing))
     guarded, guard_findings = _guardrails(spec, arms)
     slices, found_by_slice = slice_findings(
         (*spec.slices, *undeclared_slices(spec, arms.rows)),
@@ -207,7 +208,7 @@ def evaluate(
             findings=(
                 matured,
                 *champion,
-                *(_emergency(spec, metric, arms, primary) if emergency else ()),
+                *(replacing if emergency else map(_shown_only, replacing[1:])),
                 *(() if refresh or emergency else _deciding(spec, primary, baseline)),
                 *guard_findings,
                 *found_by_slice,

@@ -35,8 +35,13 @@ def test_only_a_champion_that_is_shown_to_be_worse_is_an_emergency(gain, verdict
     comparison = compared(gain)
     finding = health(comparison, 0.05)
     assert (finding.verdict, finding.blocking) == (verdict, False)
-    assert is_emergency([finding]) == (verdict is Verdict.FAIL)
-    assert len(alarms([finding])) == is_emergency([finding])
+    better = [
+        make_finding(name, Verdict.PASS, "better")
+        for name in ("recent_window.primary", "recent_window.baseline")
+    ]
+    assert is_emergency([finding, *better]) == (verdict is Verdict.FAIL)
+    assert not is_emergency([finding, better[0]]), "better than a broken champion is not enough"
+    assert len(alarms([finding])) == (verdict is Verdict.FAIL)
     assert finding.value == comparison.gain
 
 
