@@ -17,13 +17,16 @@ SECRET = "hunter2-and-more"
 @pytest.fixture
 def written() -> Iterator[io.StringIO]:
     """What the service's logging writes; the loggers of the test process stay as they are."""
-    stream, root = io.StringIO(), logging.getLogger()
+    stream, root, server = io.StringIO(), logging.getLogger(), logging.getLogger("uvicorn")
     before = root.handlers[:], root.level
+    own = server.handlers[:], server.propagate
+    server.handlers[:], server.propagate = [], True  # as in a new process
     logging.config.dictConfig(
         LOGGING | {"handlers": {"stderr": {**LOGGING["handlers"]["stderr"], "stream": stream}}}
     )
     yield stream
     root.handlers[:], root.level = before
+    server.handlers[:], server.propagate = own
 
 
 @pytest.mark.parametrize("logger", ["pipelines.adapters.http.worker", "uvicorn.error"])
