@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from pipelines.backtest.losses import Losses
-from pipelines.backtest.policies import Calendar, Group, Policy, Step, Superiority, Usual
+from pipelines.backtest.policies import (
+    Group,
+    Policy,
+    Simple,
+    Step,
+    Superiority,
+    after_weeks,
+    better_metric,
+)
 from pipelines.backtest.recent_window import RecentWindows
 from pipelines.backtest.record import Records
 from pipelines.backtest.refreshes import Refreshes
-from pipelines.backtest.weeks import Version, with_refit
+from pipelines.backtest.versions import Version, with_refit
+from pipelines.core.weeks import WEEK
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.training import RefreshEvidence
-from pipelines.training.split import WEEK
 
 NEAR = 26  # weeks that each candidate is scored on at once, and that are replayed before the first
 LEVEL_0_1_0 = {"alpha_year": 0.05, "tries": 60}
@@ -31,13 +39,12 @@ Versions = Callable[[ModelSpec], Sequence[Version]]
 
 
 @dataclass(frozen=True)
-class Entry:
+class ComparedPolicy:
     """A policy of a backtest.
 
     Arguments:
-        spec: the declaration that the policy uses: another one in a sweep.
+        spec: the declaration that the policy uses, with or without a refit.
         fits_weekly: whether it needs a candidate every Monday, promoted or not.
-        options: what a sweep changed.
     """
 
     policy: Policy
@@ -45,10 +52,11 @@ class Entry:
     group: Group
     spec: ModelSpec
     fits_weekly: bool = True
-    options: Mapping[str, str] = field(default_factory=dict)
 
 
-def entries(spec: ModelSpec, losses: Losses, versions: Versions) -> Iterator[Entry]:
+def compared_policies(
+    spec: ModelSpec, losses: Losses, versions: Versions
+) -> Iterator[ComparedPolicy]:
     """Every policy but the one that knows the future; the declared one comes first."""
     declared = spec.gates.refresh.evidence
     yield _preset(spec, declared, losses, versions)
@@ -61,15 +69,17 @@ def entries(spec: ModelSpec, losses: Losses, versions: Versions) -> Iterator[Ent
         mode = with_refit(spec, refit)
         windows = RecentWindows(losses.predictions, mode.without_rollout())
         for name, every, title in CALENDARS:
-            policy = Calendar(name + suffix, refit, every)
-            yield Entry(policy, f"{title}, {words}", "simple", mode, every == 1)
-        usual = Usual("usual" + suffix, refit, windows)
-        yield Entry(usual, f"the better metric on the recent window, {words}", "simple", mode)
+            policy = Simple(name + suffix, refit, after_weeks(every))
+            yield ComparedPolicy(policy, f"{title}, {words}", "simple", mode, every == 1)
+        usual = Simple("usual" + suffix, refit, better_metric(windows))
+        yield ComparedPolicy(
+            usual, f"the better metric on the recent window, {words}", "simple", mode
+        )
 
 
 def _preset(
     spec: ModelSpec, evidence: RefreshEvidence, losses: Losses, versions: Versions
-) -> Entry:
+) -> ComparedPolicy:
     refit = spec.split.refit
     suffix, words = next((suffix, words) for mode, suffix, words in MODES if mode == refit)
     gate = spec.gates.refresh.model_copy(update={"evidence": evidence})
@@ -81,16 +91,20 @@ def _preset(
         records=Records(losses, spec.recipe, versions(spec), gate.span),
         minimum_effect=spec.metric.minimum_effect,
     )
-    return Entry(policy, f"refreshes with evidence {evidence.value}, {words}", "preset", spec)
+    return ComparedPolicy(
+        policy, f"refreshes with evidence {evidence.value}, {words}", "preset", spec
+    )
 
 
-def _version_0_1_0(spec: ModelSpec, losses: Losses) -> Entry:
+def _version_0_1_0(spec: ModelSpec, losses: Losses) -> ComparedPolicy:
     budget = spec.gates.budget.model_copy(update=LEVEL_0_1_0)
     gates = spec.gates.model_copy(update={"budget": budget})
     mode = with_refit(spec, False)
     strict = mode.without_rollout().model_copy(update={"gates": gates})
     policy = Superiority("version_0_1_0", False, RecentWindows(losses.predictions, strict))
-    return Entry(policy, "shown to be better at 0.05 / 60, without refit", "version_0_1_0", mode)
+    return ComparedPolicy(
+        policy, "shown to be better at 0.05 / 60, without refit", "version_0_1_0", mode
+    )
 
 
 def hindsight(candidates: Sequence[tuple[datetime, Version | None]], losses: Losses) -> list[Step]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipelines.backtest.catalogue import NEAR, Entry, entries, hindsight
+from pipelines.backtest.catalogue import NEAR, ComparedPolicy, compared_policies, hindsight
 from pipelines.backtest.choice import choose
 from pipelines.backtest.live import Live
 from pipelines.backtest.losses import Losses
@@ -15,12 +15,12 @@ from pipelines.backtest.predictions import Predictions
 from pipelines.backtest.record import Records
 from pipelines.backtest.results import AgeCost, BacktestReport
 from pipelines.backtest.summary import Replayed, summarize
-from pipelines.backtest.weeks import Candidate, Version, mondays, version_as_of, with_refit
+from pipelines.backtest.versions import Candidate, Version, version_as_of, with_refit
 from pipelines.core.errors import DataError
 from pipelines.core.time import Window, instant_text
+from pipelines.core.weeks import WEEK, mondays
 from pipelines.spec.model import ModelSpec
-from pipelines.stats.ageing import cost_of_age
-from pipelines.training.split import WEEK
+from pipelines.stats.ageing import pooled_mean
 
 LEFT_OUT = (
     "contract: data checks are not replayed, so no Monday is stopped by them",
@@ -107,10 +107,10 @@ def backtest(
     versions = [version for _, version in candidates.of(plan.spec)]
     _check(plan, live, versions)
     replays = []
-    for entry in entries(plan.spec, losses, candidates.with_earlier):
-        progress(f"policy {entry.policy.name}")
-        steps = run(entry.policy, candidates.of(entry.spec))
-        replays.append(_replayed(entry, live, steps, candidates))
+    for compared in compared_policies(plan.spec, losses, candidates.with_earlier):
+        progress(f"policy {compared.policy.name}")
+        steps = run(compared.policy, candidates.of(compared.spec))
+        replays.append(_replayed(compared, live, steps, candidates))
     steps = hindsight(candidates.of(with_refit(plan.spec, True)), losses)
     weekly = live.weekly(steps)
     replays.append(
@@ -127,20 +127,21 @@ def backtest(
     return _report(plan, live, replays, candidates)
 
 
-def _replayed(entry: Entry, live: Live, steps: Sequence[Step], candidates: Candidates) -> Replayed:
-    policy = entry.policy
+def _replayed(
+    compared: ComparedPolicy, live: Live, steps: Sequence[Step], candidates: Candidates
+) -> Replayed:
+    policy = compared.policy
     served = {step.in_force.serves for step in steps if step.in_force is not None}
-    weekly = candidates.of(entry.spec) if entry.fits_weekly else ()
+    weekly = candidates.of(compared.spec) if compared.fits_weekly else ()
     made = {one for _, version in weekly if version for one in (version.judged, version.serves)}
     return Replayed(
         policy.name,
-        entry.title,
-        entry.group,
+        compared.title,
+        compared.group,
         policy.refit,
         steps,
         live.weekly(steps),
         frozenset(served | made),
-        entry.options,
     )
 
 
@@ -188,7 +189,7 @@ def _cost_of_age(live: Live, spec: ModelSpec, candidates: Candidates) -> tuple[A
         if len(slopes) < max(2, gate.least):
             found.append(None)
             continue
-        cost = cost_of_age(slopes, points)
+        cost = pooled_mean(slopes, points)
         ends = cost.interval(LEVEL)
         found.append(
             AgeCost(estimate=cost.estimate, low=ends.low, high=ends.high, weeks=len(slopes))

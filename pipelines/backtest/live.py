@@ -10,7 +10,7 @@ import numpy as np
 from pipelines.backtest.losses import Losses
 from pipelines.backtest.policies import Step
 from pipelines.backtest.results import Difference
-from pipelines.backtest.weeks import Candidate, naive_as_of
+from pipelines.backtest.versions import Candidate, naive_as_of
 from pipelines.core.arrays import Floats, Mask
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.paired import paired_difference

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from pipelines.backtest.history import History, labelled
 from pipelines.backtest.predictions import Predictions
-from pipelines.backtest.weeks import Candidate, monday_from, week_of
+from pipelines.backtest.versions import Candidate
 from pipelines.core.arrays import Floats, Mask
+from pipelines.core.weeks import WEEK, monday_from, week_of
 from pipelines.stats.undefined import Undefined
 from pipelines.training.metrics import primary_metric
-from pipelines.training.split import WEEK
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
 from pipelines.backtest.recent_window import RecentWindows, against
-from pipelines.backtest.weeks import Version
-from pipelines.training.split import WEEK
+from pipelines.backtest.versions import Version
+from pipelines.core.weeks import WEEK
 
-Group = Literal["simple", "version_0_1_0", "preset", "sweep", "hindsight"]
+Group = Literal["simple", "version_0_1_0", "preset", "hindsight"]
 Event = Literal["no_candidate", "kept", "first", "promoted", "stopped"]
 
 
@@ -93,37 +93,40 @@ def run(policy: Policy, candidates: Sequence[tuple[datetime, Version | None]]) -
 
 
 @dataclass(frozen=True)
-class Calendar:
-    """Promotes the newest candidate every so many weeks, whatever it is worth; 0 is never."""
+class Simple:
+    """Puts the first candidate into force, and later ones by one rule.
+
+    Arguments:
+        replaces: whether a candidate replaces the champion.
+    """
 
     name: str
     refit: bool
-    every: int
+    replaces: Callable[[Version, Version], bool]
 
     def decide(self, now: Situation) -> Answer:
         """See ``Policy``."""
         candidate, champion = now.candidate, now.champion
         if champion is None or candidate is None:
             return Answer(candidate or champion)
-        due = self.every and now.at - champion.as_of >= self.every * WEEK
-        return Answer(candidate if due else champion)
+        return Answer(candidate if self.replaces(candidate, champion) else champion)
 
 
-@dataclass(frozen=True)
-class Usual:
-    """Promotes a candidate whose metric is better on the recent window, by whatever it is."""
+def after_weeks(every: int) -> Callable[[Version, Version], bool]:
+    """The newest candidate every so many weeks, whatever it is worth; 0 is never."""
+    return lambda candidate, champion: (
+        every > 0 and candidate.as_of - champion.as_of >= every * WEEK
+    )
 
-    name: str
-    refit: bool
-    windows: RecentWindows
 
-    def decide(self, now: Situation) -> Answer:
-        """See ``Policy``."""
-        candidate, champion = now.candidate, now.champion
-        if champion is None or candidate is None:
-            return Answer(candidate or champion)
-        found = self.windows.gain(candidate, champion)
-        return Answer(candidate if found is not None and found > 0 else champion)
+def better_metric(windows: RecentWindows) -> Callable[[Version, Version], bool]:
+    """A candidate with the better metric on the recent window, by whatever it is."""
+
+    def replaces(candidate: Version, champion: Version) -> bool:
+        gain = windows.gain(candidate, champion)
+        return gain is not None and gain > 0
+
+    return replaces
 
 
 @dataclass(frozen=True)

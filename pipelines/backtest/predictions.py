@@ -17,16 +17,16 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.backtest.history import LABEL, History
-from pipelines.backtest.weeks import Candidate
+from pipelines.backtest.versions import Candidate
 from pipelines.core.arrays import Floats
 from pipelines.core.errors import DataError
 from pipelines.core.files import atomic_file, write_bytes
 from pipelines.core.records import canonical_json, digest_of
 from pipelines.core.time import Window
+from pipelines.core.weeks import WEEK
 from pipelines.training.baseline import baseline_predictions
 from pipelines.training.fit import fit
 from pipelines.training.score import predict
-from pipelines.training.split import WEEK
 
 CACHE_SCHEMA = 1
 OPEN_FILES = 256

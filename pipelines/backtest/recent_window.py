@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.backtest.history import labelled
 from pipelines.backtest.predictions import Predictions
-from pipelines.backtest.weeks import Candidate, Version
+from pipelines.backtest.versions import Candidate, Version
 from pipelines.core.findings import Finding, Verdict
 from pipelines.gates.recent_window.evaluate import WindowPredictions, evaluate
 from pipelines.gates.recent_window.record import Evaluation

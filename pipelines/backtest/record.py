@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from pipelines.backtest.losses import Losses
-from pipelines.backtest.weeks import Version, monday_from
+from pipelines.backtest.versions import Version
+from pipelines.core.weeks import WEEK, monday_from
 from pipelines.gates.refresh.record import RecordedWeek, RefreshRecord
-from pipelines.training.split import WEEK
 
 
 class Records:

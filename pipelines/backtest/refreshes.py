@@ -9,10 +9,11 @@ from datetime import datetime
 from pipelines.backtest.policies import Answer, Situation, Step
 from pipelines.backtest.recent_window import RecentWindows, against
 from pipelines.backtest.record import Records
-from pipelines.backtest.weeks import Version
+from pipelines.backtest.versions import Version
 from pipelines.core.findings import Finding
 from pipelines.gates.recent_window.record import Evaluation
 from pipelines.gates.refresh.findings import TwinComparison, refresh_findings, restored_by_stop
+from pipelines.gates.refresh.names import STOP
 from pipelines.gates.refresh.state import ChampionPeriod, RefreshCase, RefreshState, refresh_state
 from pipelines.spec.training import RefreshGate
 
@@ -46,7 +47,7 @@ class Refreshes:
         state = self._state(now, candidate or champion)
         restored = restored_by_stop(self.gate, state)
         if restored is not None:
-            return Answer(_served(now.past, restored.as_of), ("refresh.stop",), stopped=True)
+            return Answer(_served(now.past, restored.as_of), (STOP,), stopped=True)
         if candidate is None:
             return Answer(champion)
         evaluation = self.windows.evaluation(candidate, champion, refresh=True)

@@ -61,7 +61,6 @@ class PolicyResult(Record):
     title: str
     group: Group
     refit: bool
-    options: dict[str, str] = Field(default={}, description="what a sweep changed")
     loss: float = Field(description="live loss: mean over the points of all weeks")
     value: float = Field(description="the same in the metric's own sign")
     difference: Difference | None = Field(description="to the reference; none for itself")

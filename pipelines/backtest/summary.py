@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from pipelines.backtest.live import Live
 from pipelines.backtest.policies import Group, Step
 from pipelines.backtest.results import PolicyResult, Promotion, Stretch
-from pipelines.backtest.weeks import Candidate, Version
+from pipelines.backtest.versions import Candidate, Version
 from pipelines.core.arrays import Floats
 
 FOLLOWING = 4  # weeks in which a promotion is compared with what it replaced
@@ -32,7 +32,6 @@ class Replayed:
     steps: Sequence[Step]
     weekly: Floats
     fitted: frozenset[Candidate]
-    options: Mapping[str, str] = field(default_factory=dict)
 
 
 def summarize(live: Live, replayed: Replayed, best: Replayed, reference: Replayed) -> PolicyResult:
@@ -56,7 +55,6 @@ def summarize(live: Live, replayed: Replayed, best: Replayed, reference: Replaye
         title=replayed.title,
         group=replayed.group,
         refit=replayed.refit,
-        options=dict(replayed.options),
         loss=loss,
         value=0.0 - loss if live.losses.metric.higher_is_better else loss,
         difference=live.difference(steps, reference.steps),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from pipelines.gates.refresh.names import STOP
 from pipelines.gates.refresh.state import ChampionPeriod
 from pipelines.release.ledger import Entry
-
-STOP = "refresh.stop"
 
 
 def champion_periods(

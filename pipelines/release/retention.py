@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from pipelines.gates.refresh.record import WEEK
+from pipelines.core.weeks import WEEK
 from pipelines.release.ledger import Entry
 from pipelines.release.registry import VersionInfo
 from pipelines.release.rollback import former_champions

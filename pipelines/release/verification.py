@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Verdict
+from pipelines.gates.refresh.names import STOP
 from pipelines.release.ledger import LIVE, Entry, Ledger, chain_errors, damaged, replay
 from pipelines.release.policy import Outcome
 from pipelines.release.rollout.recording import follows
@@ -19,7 +20,6 @@ from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.rollout.transition import Stage
 from pipelines.release.witness import WitnessedEntry
 
-STOP = "refresh.stop"
 _JUDGED = frozenset({"decision", "dry_run", "review", "promotion", "first_version"})
 _KIND_OF_MOVE = {Outcome.PROMOTE: "promotion", Outcome.FIRST_VERSION: "first_version"}
 

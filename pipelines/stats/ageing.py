@@ -19,10 +19,10 @@ WAGERS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)  # shares of the wealth that are 
 FIRST_BET = 3  # weeks without a bet, which set the scale of the next
 
 
-class CostOfAge(Record):
-    """The loss that one week of age adds, pooled over weeks."""
+class PooledMean(Record):
+    """A mean of weekly values, such as the slopes of ``week_slope``, and its error."""
 
-    estimate: float = Field(description="loss per week of age; above zero, age costs")
+    estimate: float
     standard_error: float = Field(ge=0, description="zero when all weeks are equal")
     weeks: int = Field(ge=2)
 
@@ -33,7 +33,7 @@ class CostOfAge(Record):
 
     @property
     def p_value(self) -> float:
-        """One-sided p-value of "age costs nothing"."""
+        """One-sided p-value of "the mean is not above zero"."""
         if not self.standard_error:
             return 0.0 if self.estimate > 0 else 1.0
         return float(stats.t.sf(self.estimate / self.standard_error, self.df))
@@ -79,14 +79,14 @@ def week_slope(ages: Floats, losses: Floats) -> float | None:
     return float(np.sum(older * (losses - losses[freshest])) / weight)
 
 
-def cost_of_age(slopes: Floats, points: Floats) -> CostOfAge:
-    """Weekly slopes pooled by their number of points.
+def pooled_mean(values: Floats, points: Floats) -> PooledMean:
+    """Weekly values, pooled by the number of points of each week.
 
     Weeks may depend on each other: the variance is the larger of the independent one and the one
     with Bartlett weights, times W / (W - 1).
 
     Arguments:
-        slopes: of each week in order, from ``week_slope``, shape (weeks,), at least two.
+        values: of each week in order, shape (weeks,), at least two.
         points: number of points of each week, above zero, shape (weeks,).
 
     Raises:
@@ -94,12 +94,12 @@ def cost_of_age(slopes: Floats, points: Floats) -> CostOfAge:
 
     Source: Newey, West (1987), Econometrica 55, equation 5.
     """
-    weeks = len(slopes)
+    weeks = len(values)
     if weeks < 2:
-        raise ValueError("the cost of age needs at least two weeks")
+        raise ValueError("a pooled mean needs at least two weeks")
     share = points / points.sum()
-    estimate = float(np.sum(share * slopes))
-    noise = share * (slopes - estimate)
+    estimate = float(np.sum(share * values))
+    noise = share * (values - estimate)
     independent = float(np.sum(np.square(noise)))
     dependent = independent
     last = min(LONGEST_LAG, weeks - 1)
@@ -107,9 +107,11 @@ def cost_of_age(slopes: Floats, points: Floats) -> CostOfAge:
         weight = 1 - lag / (last + 1)
         dependent += 2 * weight * float(np.sum(noise[lag:] * noise[:-lag]))
     variance = max(independent, dependent) * weeks / (weeks - 1)
-    floor = 8 * np.finfo(np.float64).eps * float(np.abs(slopes).max())
+    floor = 8 * np.finfo(np.float64).eps * float(np.abs(values).max())
     error = math.sqrt(variance)
-    return CostOfAge(estimate=estimate, standard_error=error if error > floor else 0.0, weeks=weeks)
+    return PooledMean(
+        estimate=estimate, standard_error=error if error > floor else 0.0, weeks=weeks
+    )
 
 
 def betting_evidence(slopes: Floats) -> Floats:

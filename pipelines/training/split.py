@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import Window
+from pipelines.core.weeks import WEEK
 from pipelines.spec.fields import Duration
 from pipelines.spec.model import ModelSpec
 
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipelines.core.arrays import Mask
-
-
-WEEK = timedelta(days=7)
 
 
 class TrainingDates(Record):

@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.backtest.predictions import Predictions
 from pipelines.backtest.recent_window import RecentWindows
-from pipelines.backtest.weeks import Version, version_as_of
+from pipelines.backtest.versions import Version, version_as_of
 from pipelines.core.time import Window, parse_instant
 from pipelines.flows.backtest.run import BacktestRequest, open_backtest
 from pipelines.flows.retrain.request import Request

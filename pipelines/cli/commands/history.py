@@ -14,7 +14,7 @@ from pipelines.core.errors import GauntletError, IntegrityError, SpecError, Unav
 from pipelines.core.findings import Gate, Verdict
 from pipelines.core.time import instant_text
 from pipelines.flows.retrain.request import LIVE
-from pipelines.release.verification import STOP
+from pipelines.gates.refresh.names import STOP
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:

@@ -13,12 +13,13 @@ from pipelines.core.errors import TimeError
 from pipelines.core.names import Name
 from pipelines.core.records import Instant, Record, digest_of
 from pipelines.core.time import Clock, Window, instant_text, refuse_future
+from pipelines.core.weeks import WEEK
 from pipelines.data.events import Progress
 from pipelines.data.reader import EventReader
 from pipelines.flows.frames import FRAME, Frame, read_rows, write_frame
 from pipelines.flows.workspace import Workspace
 from pipelines.spec.model import ModelSpec
-from pipelines.training.split import WEEK, split_plan
+from pipelines.training.split import split_plan
 
 if TYPE_CHECKING:
     from pipelines.backtest.engine import Plan
@@ -87,7 +88,7 @@ def open_backtest(
     from pipelines.backtest.catalogue import NEAR
     from pipelines.backtest.engine import Plan
     from pipelines.backtest.predictions import Predictions
-    from pipelines.backtest.weeks import monday_from, mondays
+    from pipelines.core.weeks import monday_from, mondays
 
     spec, now = collaborators.load_spec(request.model), collaborators.clock.now()
     refuse_future(request.end, now, f"model {request.model}")
@@ -115,7 +116,8 @@ def _history(
     """The rows of the whole span, from one pass over the events."""
     from pipelines.backtest.catalogue import NEAR
     from pipelines.backtest.history import History
-    from pipelines.backtest.weeks import monday_before, mondays, version_as_of, with_refit
+    from pipelines.backtest.versions import version_as_of, with_refit
+    from pipelines.core.weeks import monday_before, mondays
     from pipelines.flows.backtest.labels import labels_that_changed
 
     events = collaborators.open_events(spec)

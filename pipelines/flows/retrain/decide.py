@@ -9,6 +9,7 @@ from pipelines.flows.retrain.request import LIVE
 from pipelines.flows.retrain.run import Run
 from pipelines.gates.audit.recipe_diff import recipe_changes
 from pipelines.gates.champion.emergency import is_emergency
+from pipelines.gates.refresh.names import STOP
 from pipelines.packaging.version import PLOTS, evidence_path
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Decision, Facts
@@ -16,7 +17,6 @@ from pipelines.release.promotion import DecisionInput, DecisionResult, judge_dry
 from pipelines.release.reconciliation import reconcile
 from pipelines.release.registry import VersionInfo
 from pipelines.release.rollback import RollbackRequest, rollback
-from pipelines.release.verification import STOP
 from pipelines.release.version_facts import OUTCOME
 from pipelines.reporting.version_page import VersionReview, version_page
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import Window
+from pipelines.core.weeks import WEEK
 from pipelines.flows.frames import FRAME, read_rows
 from pipelines.flows.retrain.kept_versions import (
     KeptVersion,
@@ -22,13 +23,7 @@ from pipelines.flows.retrain.run import Run
 from pipelines.flows.versions import score_version
 from pipelines.gates.recent_window.record import Evaluation
 from pipelines.gates.refresh.findings import TwinComparison, refresh_findings
-from pipelines.gates.refresh.record import (
-    WEEK,
-    RecordedWeek,
-    RefreshRecord,
-    known_weeks,
-    week_window,
-)
+from pipelines.gates.refresh.record import RecordedWeek, RefreshRecord, known_weeks, week_window
 from pipelines.gates.refresh.refit_gain import refit_gain, refit_gain_finding
 from pipelines.gates.refresh.state import ChampionPeriod, RefreshCase, RefreshState, refresh_state
 from pipelines.packaging.version import EVALUATION, RECORD, ModelVersion, read_record

@@ -53,8 +53,7 @@ def register(run: Run, evidence: Evidence) -> VersionInfo | None:
         return None
     registry, model = run.collaborators.versions.registry, run.spec.name
     if run.identity.decided is not None:
-        number = run.identity.decided.candidate
-        return None if number is None else registry.get(model, number)
+        return registry.find(model, run.id)  # None: there was none, or nothing needs it any more
     run.collaborators.progress("registering the version")
     folder = run.workspace.path(VERSION)
 

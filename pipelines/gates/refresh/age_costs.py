@@ -7,7 +7,7 @@ from pydantic import Field
 
 from pipelines.core.records import Record
 from pipelines.gates.refresh.record import RecordedWeek, RefreshRecord
-from pipelines.stats.ageing import CostOfAge, cost_of_age
+from pipelines.stats.ageing import PooledMean, pooled_mean
 
 AGES = (1, 2, 4, 8, 13, 26)  # weeks
 
@@ -16,7 +16,7 @@ class AgeCost(Record):
     """What candidates lost that were older than the freshest one by so many weeks."""
 
     age: int = Field(description="weeks")
-    cost: CostOfAge = Field(description="of the whole age, pooled over weeks")
+    cost: PooledMean = Field(description="of the whole age, pooled over weeks")
 
 
 def costs_by_age(record: RefreshRecord, span: int) -> tuple[AgeCost, ...]:
@@ -37,7 +37,7 @@ def costs_by_age(record: RefreshRecord, span: int) -> tuple[AgeCost, ...]:
         ]
         if len(known) >= 2:
             losses, points = np.array(known, dtype=np.float64).T
-            found.append(AgeCost(age=age, cost=cost_of_age(losses, points)))
+            found.append(AgeCost(age=age, cost=pooled_mean(losses, points)))
     return tuple(found)
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
+from pipelines.gates.refresh.names import STOP
 from pipelines.gates.refresh.state import RefreshState, ReplacedAccount
 from pipelines.spec.training import RefreshEvidence, RefreshGate
 
@@ -233,7 +234,7 @@ def _stop(gate: RefreshGate, state: RefreshState) -> Finding:
                 f"refreshes have {side} {abs(worst.lost):.3g} weeks of one minimum effect; they "
                 f"stop at a loss of {gate.stop:g}"
             )
-    return make_finding("refresh.stop", verdict, reason, measured)
+    return make_finding(STOP, verdict, reason, measured)
 
 
 def _pays(gate: RefreshGate, state: RefreshState) -> Finding:

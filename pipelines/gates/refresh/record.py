@@ -11,9 +11,8 @@ from pydantic import Field
 from pipelines.core.arrays import Floats
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import Window
+from pipelines.core.weeks import WEEK, monday_from, week_of
 from pipelines.stats.ageing import week_slope
-
-WEEK = timedelta(days=7)
 
 
 class RecordedWeek(Record):
@@ -120,8 +119,7 @@ class RefreshRecord(Record):
 
 def week_window(start: date) -> Window:
     """The week that starts on a Monday, as a window of decision times."""
-    first = datetime.combine(start, time(), UTC)
-    return Window(first, first + WEEK)
+    return week_of(datetime.combine(start, time(), UTC))
 
 
 def known_weeks(after: datetime, as_of: datetime, maturity: timedelta) -> tuple[date, ...]:
@@ -132,11 +130,8 @@ def known_weeks(after: datetime, as_of: datetime, maturity: timedelta) -> tuple[
     ... )]
     ['01-05', '01-12', '01-19']
     """
-    at = after.astimezone(UTC)
-    monday = datetime.combine(at.date() - timedelta(days=at.weekday()), time(), UTC)
-    start = monday if monday >= at else monday + WEEK
-    found = []
-    while start + WEEK + maturity <= as_of:
-        found.append(start.date())
-        start += WEEK
+    monday, found = monday_from(after), []
+    while monday + WEEK + maturity <= as_of:
+        found.append(monday.date())
+        monday += WEEK
     return tuple(found)

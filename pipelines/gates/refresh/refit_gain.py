@@ -10,7 +10,7 @@ from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.core.records import Record
 from pipelines.gates.refresh.record import RefreshRecord
 from pipelines.spec.training import RefreshGate
-from pipelines.stats.ageing import CostOfAge, betting_evidence, cost_of_age
+from pipelines.stats.ageing import PooledMean, betting_evidence, pooled_mean
 
 REFIT = "refresh.refit"
 LEVEL = 0.9  # coverage of the shown interval
@@ -20,7 +20,7 @@ class RefitGain(Record):
     """The running account of what refitting gains a recipe."""
 
     weeks: int
-    gain: CostOfAge | None = Field(
+    gain: PooledMean | None = Field(
         description="mean gain a point, pooled over weeks as the cost of age is; none below two"
     )
     evidence: float = Field(description="highest evidence that refitting gains, to 1")
@@ -37,7 +37,7 @@ def refit_gain(record: RefreshRecord, lag: timedelta) -> RefitGain:
     gains, points = record.refit_gains(lag)
     return RefitGain(
         weeks=len(gains),
-        gain=cost_of_age(gains, points) if len(gains) >= 2 else None,
+        gain=pooled_mean(gains, points) if len(gains) >= 2 else None,
         evidence=float(betting_evidence(gains).max(initial=1.0)),
         against=float(betting_evidence(-gains).max(initial=1.0)),
     )

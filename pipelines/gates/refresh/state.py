@@ -10,9 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from pipelines.core.records import Instant, Record
-from pipelines.gates.refresh.record import WEEK, RefreshRecord
+from pipelines.core.weeks import WEEK
+from pipelines.gates.refresh.record import RefreshRecord
 from pipelines.spec.training import RefreshGate
-from pipelines.stats.ageing import CostOfAge, betting_evidence, cost_of_age
+from pipelines.stats.ageing import PooledMean, betting_evidence, pooled_mean
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class RefreshState(Record):
 
     weeks: int = Field(description="weeks with a slope")
     candidates: int = Field(description="candidates that the newest week compares")
-    cost: CostOfAge | None = Field(description="in the metric's unit; None below two weeks")
+    cost: PooledMean | None = Field(description="in the metric's unit; None below two weeks")
     evidence: float = Field(description="the largest betting evidence so far, against one")
     age: float = Field(description="weeks by which the candidate is newer than the champion")
     minimum_effect: float
@@ -103,7 +104,7 @@ def refresh_state(gate: RefreshGate, case: RefreshCase) -> RefreshState:
     return RefreshState(
         weeks=len(slopes),
         candidates=0 if newest is None else len(newest.losses),
-        cost=cost_of_age(slopes, points) if len(slopes) >= 2 else None,
+        cost=pooled_mean(slopes, points) if len(slopes) >= 2 else None,
         evidence=float(betting_evidence(slopes).max(initial=1.0)),
         age=(case.candidate - case.champion.as_of) / WEEK,
         minimum_effect=case.minimum_effect,

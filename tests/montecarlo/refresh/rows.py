@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from pipelines.spec.training import RefreshEvidence, RefreshGate
-from pipelines.stats.ageing import betting_evidence, cost_of_age
+from pipelines.stats.ageing import betting_evidence, pooled_mean
 from tests.montecarlo.refresh.both_gates import HARM, BothLanes, both_year, harm_in_a_week
 from tests.montecarlo.refresh.worlds import (
     AGEING,
@@ -76,7 +76,7 @@ def cost_of_age_rows(replications: int) -> Iterator[Row | MeanRow]:
             exact = not world.noise
             many = 20 if exact else replications
             points = np.full(WEEKS - 1, float(POINTS))
-            found = [cost_of_age(slopes(world, rng), points) for _ in range(many)]
+            found = [pooled_mean(slopes(world, rng), points) for _ in range(many)]
             name = f"{where}, a week costs {age:g}"
             if exact:
                 right = sum(abs(one.estimate - age) < 1e-9 for one in found)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipelines.spec.training import RefreshEvidence, RefreshGate
-from pipelines.stats.ageing import betting_evidence, cost_of_age
+from pipelines.stats.ageing import betting_evidence, pooled_mean
 from tests.montecarlo.refresh.both_gates import HARM, BothLanes, both_year, harm_in_a_week
 from tests.montecarlo.refresh.rows import slopes
 from tests.montecarlo.refresh.worlds import (
@@ -72,7 +72,7 @@ def test_the_mean_evidence_does_not_grow_where_age_costs_nothing():
 def test_a_planted_cost_of_age_is_found_exactly_without_noise(age):
     found = slopes(AgeingWorld(luck=0.0, noise=0.0, age=age), np.random.default_rng(4))
     assert found == pytest.approx(np.full(WEEKS - 1, age), abs=1e-12)
-    assert cost_of_age(found, np.ones(WEEKS - 1)).estimate == pytest.approx(age, abs=1e-12)
+    assert pooled_mean(found, np.ones(WEEKS - 1)).estimate == pytest.approx(age, abs=1e-12)
 
 
 def test_likely_refreshes_where_age_costs_and_hardly_where_it_does_not():

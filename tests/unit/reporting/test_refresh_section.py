@@ -15,10 +15,10 @@ from pipelines.reporting.refresh_plot import refresh_plot
 from pipelines.reporting.refresh_section import refresh_section
 from pipelines.reporting.version_page import VersionReview, version_page
 from pipelines.spec.training import RefreshGate
-from pipelines.stats.ageing import CostOfAge
+from pipelines.stats.ageing import PooledMean
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
-COST = CostOfAge(estimate=0.8, standard_error=0.2, weeks=20)
+COST = PooledMean(estimate=0.8, standard_error=0.2, weeks=20)
 FINDINGS = (
     make_finding("refresh.stop", Verdict.PASS, "no version was replaced within the watch"),
     make_finding("refresh.age", Verdict.PASS, "the candidate is 3 weeks newer"),

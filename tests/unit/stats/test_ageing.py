@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 from statsmodels.regression.linear_model import OLS
 
-from pipelines.stats.ageing import CostOfAge, betting_evidence, cost_of_age, week_slope
+from pipelines.stats.ageing import PooledMean, betting_evidence, pooled_mean, week_slope
 
 
 def test_a_planted_cost_of_age_is_found_exactly():
@@ -23,17 +23,17 @@ def test_models_of_one_age_have_no_slope():
 
 
 def test_weeks_count_by_their_points():
-    pooled = cost_of_age(np.array([1.0, 4.0]), np.array([3.0, 1.0]))
+    pooled = pooled_mean(np.array([1.0, 4.0]), np.array([3.0, 1.0]))
     assert pooled.estimate == pytest.approx(1.75)
 
 
 def test_independent_weeks_of_equal_size_give_the_usual_error_or_a_larger_one():
     slopes = np.random.default_rng(2).normal(size=30)
-    pooled = cost_of_age(slopes, np.ones(30))
+    pooled = pooled_mean(slopes, np.ones(30))
     usual = stats.sem(slopes)
     assert pooled.standard_error >= usual * (1 - 1e-12)
     alternating = np.array([1.0, -1.0] * 10)  # negative dependence must not shrink the error
-    assert cost_of_age(alternating, np.ones(20)).standard_error == pytest.approx(
+    assert pooled_mean(alternating, np.ones(20)).standard_error == pytest.approx(
         stats.sem(alternating)
     )
 
@@ -44,27 +44,27 @@ def test_dependent_weeks_have_the_error_of_statsmodels():
     fitted = OLS(slopes, np.ones(40)).fit(
         cov_type="HAC", cov_kwds={"maxlags": 4, "use_correction": True}
     )
-    assert cost_of_age(slopes, np.ones(40)).standard_error == pytest.approx(fitted.bse[0])
+    assert pooled_mean(slopes, np.ones(40)).standard_error == pytest.approx(fitted.bse[0])
 
 
 def test_equal_weeks_have_no_error():
-    assert cost_of_age(np.full(5, 0.1), np.ones(5)).p_value == 0.0
-    assert cost_of_age(np.zeros(5), np.ones(5)).p_value == 1.0
-    assert cost_of_age(np.full(5, -0.1), np.ones(5)).p_value == 1.0
+    assert pooled_mean(np.full(5, 0.1), np.ones(5)).p_value == 0.0
+    assert pooled_mean(np.zeros(5), np.ones(5)).p_value == 1.0
+    assert pooled_mean(np.full(5, -0.1), np.ones(5)).p_value == 1.0
 
 
 def test_one_week_is_not_enough():
     with pytest.raises(ValueError, match="two weeks"):
-        cost_of_age(np.ones(1), np.ones(1))
+        pooled_mean(np.ones(1), np.ones(1))
 
 
 def test_the_weeks_until_an_estimate_is_sure():
-    unsure = CostOfAge(estimate=0.1, standard_error=0.2, weeks=8)
+    unsure = PooledMean(estimate=0.1, standard_error=0.2, weeks=8)
     later = unsure.weeks_until(0.2)
     assert later is not None
     error = 0.2 * np.sqrt(8 / later)
     assert stats.norm.sf(0.1 / error) <= 0.2
-    assert CostOfAge(estimate=-0.1, standard_error=0.2, weeks=8).weeks_until(0.2) is None
+    assert PooledMean(estimate=-0.1, standard_error=0.2, weeks=8).weeks_until(0.2) is None
 
 
 def test_no_bet_is_made_before_the_scale_is_known():

@@ -6,11 +6,11 @@ from pipelines.core.findings import Verdict, overall
 from pipelines.gates.refresh.findings import TwinComparison, refresh_findings, restored_by_stop
 from pipelines.gates.refresh.state import RefreshState, ReplacedAccount
 from pipelines.spec.training import RefreshGate
-from pipelines.stats.ageing import CostOfAge
+from pipelines.stats.ageing import PooledMean
 
 BETTER, WORSE = TwinComparison(0.1, 0.3), TwinComparison(-0.1, 0.7)
-SURE = CostOfAge(estimate=0.2, standard_error=0.05, weeks=20)
-UNSURE = CostOfAge(estimate=0.2, standard_error=0.5, weeks=20)
+SURE = PooledMean(estimate=0.2, standard_error=0.05, weeks=20)
+UNSURE = PooledMean(estimate=0.2, standard_error=0.5, weeks=20)
 
 
 def state(**changes):

@@ -1,37 +1,13 @@
-"""The Mondays of a backtest, and the training spans that belong to them."""
+"""What a retraining as of one Monday makes: its fits, with their training spans."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from pipelines.core.time import Window, utc
+from pipelines.core.time import Window
 from pipelines.spec.model import ModelSpec
-from pipelines.training.split import WEEK, split_plan
-
-_MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
-
-
-def monday_from(at: datetime) -> datetime:
-    """The first Monday's midnight UTC that is not before an instant."""
-    return _MONDAY + -(-(utc(at) - _MONDAY) // WEEK) * WEEK
-
-
-def monday_before(at: datetime) -> datetime:
-    """The last Monday's midnight UTC that is not after an instant."""
-    return _MONDAY + (utc(at) - _MONDAY) // WEEK * WEEK
-
-
-def mondays(span: Window) -> tuple[datetime, ...]:
-    """The Mondays in a span of time."""
-    return tuple(
-        Window(monday_from(span.start), max(span.end, monday_from(span.start))).steps(WEEK)
-    )
-
-
-def week_of(monday: datetime) -> Window:
-    """The seven days that begin on a Monday."""
-    return Window(monday, monday + WEEK)
+from pipelines.training.split import split_plan
 
 
 @dataclass(frozen=True)
