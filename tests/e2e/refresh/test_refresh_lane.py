@@ -86,3 +86,13 @@ def test_the_record_in_the_version_gives_the_stored_findings_again(runs):
         stored = tuple(one for one in entry.findings if one.gate is Gate.REFRESH)
         assert stored
         assert judge_again(parts.versions.load("demand", version), entry, chain) == stored
+
+
+def test_a_decided_run_is_repeated_after_its_version_was_removed(runs, tmp_path):
+    pharmacy, found = runs
+    home = pharmacy.copy(tmp_path / "home")
+    held = found[1].done
+    home.registry.remove(home.registry.get("demand", held.version.version))
+    again = home.retrain(FIRST + WEEK).done
+    assert again.version is None
+    assert again.decision == held.decision
