@@ -13,7 +13,7 @@ from pipelines.backtest.losses import Losses
 from pipelines.backtest.policies import Step, run
 from pipelines.backtest.predictions import Predictions
 from pipelines.backtest.record import Records
-from pipelines.backtest.results import AgeCost, BacktestReport
+from pipelines.backtest.results import BacktestReport, RecordedAgeCost
 from pipelines.backtest.summary import Replayed, summarize
 from pipelines.backtest.versions import Candidate, Version, version_as_of, with_refit
 from pipelines.core.errors import DataError
@@ -179,10 +179,12 @@ def _report(
     )
 
 
-def _cost_of_age(live: Live, spec: ModelSpec, candidates: Candidates) -> tuple[AgeCost | None, ...]:
+def _cost_of_age(
+    live: Live, spec: ModelSpec, candidates: Candidates
+) -> tuple[RecordedAgeCost | None, ...]:
     """What a week of age costs by the record of each Monday."""
     gate = spec.gates.refresh
-    found: list[AgeCost | None] = []
+    found: list[RecordedAgeCost | None] = []
     records = Records(live.losses, spec.recipe, candidates.with_earlier(spec), gate.span)
     for at in live.mondays:
         slopes, points = records.as_of(at, ()).slopes(gate.span)
@@ -192,7 +194,7 @@ def _cost_of_age(live: Live, spec: ModelSpec, candidates: Candidates) -> tuple[A
         cost = pooled_mean(slopes, points)
         ends = cost.interval(LEVEL)
         found.append(
-            AgeCost(estimate=cost.estimate, low=ends.low, high=ends.high, weeks=len(slopes))
+            RecordedAgeCost(estimate=cost.estimate, low=ends.low, high=ends.high, weeks=len(slopes))
         )
     return tuple(found)
 

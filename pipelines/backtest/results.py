@@ -24,7 +24,7 @@ class Difference(Record):
         return self.standard_error is not None and abs(self.estimate) > 2 * self.standard_error
 
 
-class AgeCost(Record):
+class RecordedAgeCost(Record):
     """What a week of age costs, by the record of one Monday; in the metric's unit."""
 
     estimate: float
@@ -116,7 +116,7 @@ class BacktestReport(Record):
     reference: str = Field(description="the policy that differences are to")
     policies: tuple[PolicyResult, ...]
     choice: Choice
-    cost_of_age: tuple[AgeCost | None, ...] = Field(
+    cost_of_age: tuple[RecordedAgeCost | None, ...] = Field(
         description="by week, with a 90 % interval; none while the record is too short"
     )
     fits: int

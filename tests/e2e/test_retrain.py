@@ -17,6 +17,7 @@ from pipelines.flows.retrain.register import VERSION
 from pipelines.flows.retrain.rehearsal import REQUESTS, rehearse, requests
 from pipelines.flows.retrain.request import STEPS, Request
 from pipelines.flows.retrain.run import open_run
+from pipelines.flows.retrain.steps import run_step
 from pipelines.packaging.package import content_digest
 from pipelines.release.ledger import chain_errors, replay
 from pipelines.release.registry import CHAMPION
@@ -84,6 +85,23 @@ def test_a_service_answers_with_a_candidate_before_it_is_registered(
     (folder / "input_example.json").write_text("{}")
     with pytest.raises(IntegrityError, match="a service could not answer with this candidate"):
         rehearse(run, folder, content_digest(folder), rows)
+
+
+def test_content_that_is_replaced_before_the_decision_is_refused(
+    champion: Pharmacy, tmp_path: Path
+) -> None:
+    """The tag in the registry is changed together with the files; the run's record is not."""
+    pharmacy = champion.copy(tmp_path / "home")
+    request, parts = Request(model="demand", as_of=SECOND), pharmacy.parts()
+    run_step("register", request, parts.retraining)
+    info = parts.registry.versions("demand")[-1]
+    folder = pharmacy.home / "registry" / "demand" / info.version
+    (folder / "model" / "MLmodel").write_text("other: files")
+    facts = folder / "version.json"
+    facts.write_text(facts.read_text().replace(info.content, content_digest(folder / "model")))
+    with pytest.raises(IntegrityError, match="this run has registered another model before"):
+        run_step("decide", request, parts.retraining)
+    assert len(parts.ledger.entries("demand")) == 1
 
 
 def test_the_same_question_again_has_the_same_answer(champion: Pharmacy, tmp_path: Path) -> None:

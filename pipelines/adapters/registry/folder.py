@@ -79,7 +79,9 @@ class FolderRegistry:
         """Remove a version; its number is not given again, unless it was the highest."""
         aliases = self._aliases(info.model)
         check_no_alias(info, [name for name, to in aliases.items() if to == info.version])
-        shutil.rmtree(self._root / info.model / info.version, ignore_errors=True)
+        folder = self._root / info.model / info.version
+        if folder.exists():
+            shutil.rmtree(folder)
 
     def describe(self, model: str, version: str, markdown: str) -> None:
         """Save the description of a version."""
