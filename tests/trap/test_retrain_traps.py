@@ -111,6 +111,7 @@ def nothing_moved(pharmacy: Pharmacy, outcome: str) -> None:
     """The run is in the ledger with what it found; champion and versions are as they were."""
     entries = pharmacy.parts().ledger.entries("demand")
     assert [entry.outcome for entry in entries] == ["first_version", outcome]
+    assert entries[-1].trained is None, "nothing was trained"
     assert pharmacy.registry.alias("demand", CHAMPION) == "1"
     assert [info.version for info in pharmacy.registry.versions("demand")] == ["1"]
 

@@ -87,7 +87,7 @@ def _decision_input(run: Run, evidence: Evidence, version: VersionInfo | None) -
         spec=run.spec.digest,
         recipe=run.spec.recipe,
         snapshot=evidence.snapshot.id,
-        trained=run.plan.dates,
+        trained=run.plan.dates if evidence.trained else None,
         budget=run.spec.gates.budget,
     )
 
