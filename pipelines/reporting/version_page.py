@@ -20,7 +20,7 @@ from pipelines.reporting.markdown import (
     signed_number,
     table,
 )
-from pipelines.reporting.refresh_section import is_refresh, refresh_section
+from pipelines.reporting.refresh_section import deciding_finding, is_refresh, refresh_section
 from pipelines.spec.model import ModelSpec
 from pipelines.training.columns import text_features
 from pipelines.training.split import SplitPlan
@@ -96,7 +96,7 @@ def _headline(about: VersionReview) -> str:
         reasons = decision.reasons
     deciding = _finding(about, "recent_window.primary", "recent_window.baseline")
     if is_refresh(about.findings):
-        deciding = _finding(about, "refresh.age")
+        deciding = deciding_finding(about.findings)
     sentences = [sentence(f.reason) for f in _against(about)]
     if deciding and deciding.reason not in (f.reason for f in _against(about)):
         sentences = [*sentences[:2], sentence(deciding.reason)]  # problems come first
@@ -124,7 +124,8 @@ def _metrics(about: VersionReview) -> str:
     if not rows:
         return ""
     head = ("metric", baseline, "candidate", "gain", "interval", "wanted", "")
-    note = "Gain: above zero the candidate is better. The first metric decides."
+    note = "Gain: above zero the candidate is better. "
+    note += "Twins are compared." if is_refresh(about.findings) else "The first metric decides."
     corrected = _finding(about, "recent_window.corrected_gain")
     if corrected is not None and corrected.value is not None:
         note += (
@@ -139,7 +140,11 @@ def _metric_row(about: VersionReview, comparison: Comparison) -> tuple[str, ...]
     first = comparison is about.evaluation.comparisons[0]
     if first:
         finding = _finding(about, "recent_window.primary", "recent_window.baseline")
-    gain = comparison.difference.estimate if comparison.difference else None
+    difference = comparison.difference
+    gain = difference.estimate if difference else None
+    interval = finding.interval if finding else None
+    if finding is None and difference is not None:  # of a refresh, whose first metric is no test
+        interval = difference.interval(1 - 2 * about.spec.gates.recent_window.alpha)
     margin = finding.threshold if finding else None
     wanted = "" if margin is None else f"{'worth it from' if first else 'above'} {number(margin)}"
     if first:
@@ -149,7 +154,7 @@ def _metric_row(about: VersionReview, comparison: Comparison) -> tuple[str, ...]
         number(comparison.baseline),
         number(comparison.candidate),
         signed_number(gain),
-        interval_text(finding.interval if finding else None),
+        interval_text(interval),
         wanted,
         SIGNS[finding.verdict] if finding else "",
     )

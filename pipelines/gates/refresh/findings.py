@@ -128,10 +128,11 @@ def _age(gate: RefreshGate, unit: str, state: RefreshState) -> Finding:
             blocking=blocking,
         )
     total, wanted = share * state.minimum_effect, gate.cost * state.minimum_effect
-    reason = (
-        f"the candidate is {_count(round(state.age, 1), 'week')} newer than the champion, which "
-        f"is worth about {total:.3g} {unit}; a refresh needs {wanted:.3g}"
-    )
+    reason = f"the candidate is {_count(round(state.age, 1), 'week')} newer than the champion, "
+    if cost.estimate <= 0:
+        reason += "and age has not been shown to cost anything"
+    else:
+        reason += f"which is worth about {total:.3g} {unit}; a refresh needs {wanted:.3g}"
     if share < gate.cost and cost.estimate > 0:
         weeks = math.ceil(wanted / cost.estimate - state.age)
         reason += f", which is reached in about {_count(max(1, weeks), 'week')}"

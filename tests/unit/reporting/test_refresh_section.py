@@ -12,7 +12,7 @@ from pipelines.core.findings import Verdict, make_finding
 from pipelines.gates.refresh.age_costs import AgeCost
 from pipelines.gates.refresh.state import RefreshState, ReplacedAccount
 from pipelines.reporting.refresh_plot import refresh_plot
-from pipelines.reporting.refresh_section import refresh_section
+from pipelines.reporting.refresh_section import deciding_finding, refresh_section
 from pipelines.reporting.version_page import VersionReview, version_page
 from pipelines.spec.training import RefreshGate
 from pipelines.stats.ageing import PooledMean
@@ -52,10 +52,27 @@ def test_the_page_begins_with_what_age_costs(reviewed: Callable[..., VersionRevi
     assert [line.split(" ", 2)[2] for line in lines] == [
         "pass A week of age costs 0.8.",
         "pass The candidate is 3 weeks newer.",
-        "cannot tell Not proved to pay.",
         "pass No version was replaced within the watch.",
+        "cannot tell (shown only) Not proved to pay.",
     ]
-    assert "not shown to be better than that version" in section
+    assert "is not shown to be better" in section
+
+
+def test_the_headline_quotes_the_evidence_of_the_preset(
+    reviewed: Callable[..., VersionReview],
+) -> None:
+    """With `tested`, the cost of age is only shown, and so is no reason."""
+    assert deciding_finding(FINDINGS) == FINDINGS[1]
+    tested = make_finding("refresh.tested", Verdict.PASS, "the twin is shown to be better")
+    shown = [one.model_copy(update={"blocking": False}) for one in FINDINGS]
+    about = reviewed(0.1)
+    others = [one for one in about.findings if one.name != "recent_window.primary"]
+    page = version_page(replace(about, findings=(*others, *shown, tested)))
+    headline = page[: page.index("| metric")]
+    assert "The twin is shown to be better." in headline
+    assert "3 weeks newer" not in headline
+    first = next(line for line in page.splitlines() if line.startswith("| **"))
+    assert "(90%)" in first, "the interval of the gain, though it is no test"
 
 
 def test_a_changed_recipe_has_no_such_section(reviewed: Callable[..., VersionReview]) -> None:
