@@ -37,7 +37,8 @@ sys.path.insert(0, str(ROOT))
 from pipelines.features.online.lookup import look_up  # noqa: E402
 from pipelines.wiring import connect  # noqa: E402
 from tests.support.pharmacy import Pharmacy  # noqa: E402
-from tests.support.running_service import (  # noqa: E402 - the tests are no installed package
+from tests.support.servers import free_port  # noqa: E402
+from tests.support.services.running import (  # noqa: E402 - the tests are no installed package
     build_serving_home,
     make_champion,
     points_of,
@@ -45,7 +46,6 @@ from tests.support.running_service import (  # noqa: E402 - the tests are no ins
     start_load,
     start_requests,
 )
-from tests.support.servers import free_port  # noqa: E402
 
 RATES = (50.0, 200.0)
 SECONDS = 15.0

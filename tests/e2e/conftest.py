@@ -9,7 +9,7 @@ from tests.support.shared_worlds import built_once
 @pytest.fixture(scope="session")
 def answering() -> Pharmacy:
     """Two versions in MLflow and a filled online store. Copy it before changing anything."""
-    from tests.support.running_service import build_serving_home
+    from tests.support.services.running import build_serving_home
 
     folder = built_once("answering", build_serving_home)
     return Pharmacy(folder / "home", str(folder / "store"))

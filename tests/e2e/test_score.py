@@ -31,7 +31,7 @@ from pipelines.spec.scores import score_stream
 from pipelines.wiring import connect
 from tests.support.pharmacy import CLOCK, SECOND, Pharmacy
 from tests.support.prediction_factory import logged_rows
-from tests.support.running_service import make_champion
+from tests.support.services.running import make_champion
 
 DAY = timedelta(days=1)
 AT = SECOND + DAY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,11 +12,50 @@ from scipy.stats import binomtest, norm
 
 from pipelines.core.arrays import Floats
 
-Promise = Literal["at most", "at least"]
+Promise = Literal["at most", "at least", "equals"]
+
+
+class Promised(ABC):
+    """What was simulated, what was promised of it, and the limits of the truth."""
+
+    what: str
+    where: str
+    promise: Promise | None
+
+    @property
+    @abstractmethod
+    def limits(self) -> tuple[float, float]:
+        """Where the true value lies, with 99 % confidence."""
+
+    @property
+    @abstractmethod
+    def wanted(self) -> float:
+        """The promised value."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether the limits allow what was promised."""
+        low, high = self.limits
+        return {
+            None: True,
+            "at most": low <= self.wanted,
+            "at least": high >= self.wanted,
+            "equals": low <= self.wanted <= high,
+        }[self.promise]
+
+    def _line(self, tried: int, found: str, limits: str, wanted: str) -> str:
+        promised = "" if self.promise is None else f"{self.promise} {wanted}"
+        answer = "" if self.promise is None else "yes" if self.kept else "**no**"
+        return (
+            f"| {self.what} | {self.where} | {tried:,} | {found} | {limits} | {promised} | "
+            f"{answer} |"
+        )
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(Promised):
+    """A share; its limits are exact binomial ones."""
+
     what: str
     where: str
     hits: int
@@ -31,58 +71,47 @@ class Row:
         return float(found.low), float(found.high)
 
     @property
-    def kept(self) -> bool:
-        """Whether the limits allow what was promised."""
-        low, high = self.limits
-        if self.promise is None:
-            return True
-        return low <= self.rate if self.promise == "at most" else high >= self.rate
+    def wanted(self) -> float:
+        """The promised rate."""
+        return self.rate
 
     @property
     def line(self) -> str:
+        """A line of the page's table."""
         low, high = self.limits
-        promised = "" if self.promise is None else f"{self.promise} {_number(self.rate)}"
-        answer = "" if self.promise is None else "yes" if self.kept else "**no**"
-        return (
-            f"| {self.what} | {self.where} | {self.tries:,} | {_number(self.hits / self.tries)}"
-            f"{self.more} | {_number(low)} to {_number(high)} | {promised} | {answer} |"
-        )
+        found = f"{_number(self.hits / self.tries)}{self.more}"
+        limits = f"{_number(low)} to {_number(high)}"
+        return self._line(self.tries, found, limits, _number(self.rate))
 
 
 @dataclass(frozen=True)
-class MeanRow:
-    """A mean and what was promised of it; its limits are those of the normal law."""
+class MeanRow(Promised):
+    """A mean; its limits are those of the normal law."""
 
     what: str
     where: str
     values: Floats
-    promise: Literal["at most", "equals"] | None = None
-    wanted: float = 0.0
+    promise: Promise | None = None
+    mean: float = 0.0
 
     @property
     def limits(self) -> tuple[float, float]:
         """Where the true mean lies, with 99 % confidence."""
         reach = norm.isf(0.005) * float(np.std(self.values, ddof=1)) / math.sqrt(len(self.values))
-        mean = float(np.mean(self.values))
-        return mean - reach, mean + reach
+        found = float(np.mean(self.values))
+        return found - reach, found + reach
 
     @property
-    def kept(self) -> bool:
-        """Whether the limits allow what was promised."""
-        low, high = self.limits
-        if self.promise is None:
-            return True
-        return low <= self.wanted and (self.promise == "at most" or self.wanted <= high)
+    def wanted(self) -> float:
+        """The promised mean."""
+        return self.mean
 
     @property
     def line(self) -> str:
+        """A line of the page's table."""
         low, high = self.limits
-        promised = "" if self.promise is None else f"{self.promise} {self.wanted:g}"
-        answer = "" if self.promise is None else "yes" if self.kept else "**no**"
-        return (
-            f"| {self.what} | {self.where} | {len(self.values):,} | {np.mean(self.values):.3g} | "
-            f"{low:.3g} to {high:.3g} | {promised} | {answer} |"
-        )
+        found = f"{np.mean(self.values):.3g}"
+        return self._line(len(self.values), found, f"{low:.3g} to {high:.3g}", f"{self.mean:g}")
 
 
 def _number(value: float) -> str:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.adapters.http.web import ErrorResponse, Limits, PredictResponse
-from tests.support.model_service import point
+from tests.support.services.model import point
 from tests.unit.adapters.http.test_web import PATH, caller
 
 if TYPE_CHECKING:

@@ -15,17 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.adapters.objects.local import LocalStore
 from pipelines.connections import Connections
 from pipelines.core.findings import Finding, Verdict
-from pipelines.core.time import FixedClock
-from pipelines.data.ingest.partitions import write_events
 from pipelines.flows.retrain.steps import Retraining
 from pipelines.release.budget import tries
 from pipelines.release.champion_health import champion_health
-from pipelines.settings import Settings
-from pipelines.wiring import connect
-from tests.trap.test_check_traps import Home
+from tests.support.sales_home import SalesHome, connections_to
 
 START, DAYS, TURNS, SHOPS = datetime(2025, 3, 3, tzinfo=UTC), 84, 40, 24
 BEFORE, AFTER = START + timedelta(days=TURNS), START + timedelta(days=72)
@@ -78,10 +73,8 @@ CHANGES: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def turned(tmp_path_factory: pytest.TempPathFactory) -> Connections:
-    folder = tmp_path_factory.mktemp("turned")
-    write_events(LocalStore(folder / "store"), "sales", rows(), "sold_at")
-    settings = Settings(home=folder / "home", store=str(folder / "store"))
-    return connect(settings, clock=FixedClock(AFTER + timedelta(days=10)))
+    now = AFTER + timedelta(days=10)
+    return connections_to(rows(), tmp_path_factory.mktemp("turned"), now)
 
 
 def named(findings: tuple[Finding, ...], name: str) -> Finding:
@@ -90,7 +83,7 @@ def named(findings: tuple[Finding, ...], name: str) -> Finding:
 
 
 def test_a_broken_champion_is_replaced_in_the_first_week(tmp_path: Path, turned: Connections):
-    home = Home(tmp_path, turned)
+    home = SalesHome(tmp_path, turned)
     home.declare(**CHANGES)
     first = home.retrain(BEFORE)
     assert first.decision.outcome.moves

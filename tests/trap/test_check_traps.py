@@ -7,159 +7,42 @@ one that is ready, the retraining does not stop for a reason that was known befo
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pytest
-import yaml
 
-from pipelines.adapters.database import open_engine
-from pipelines.adapters.expectations.validation import expectation_mistakes
-from pipelines.adapters.ledger.sql import SqlLedger
-from pipelines.adapters.objects.local import LocalStore
-from pipelines.adapters.registry.folder import FolderRegistry
 from pipelines.connections import Connections
 from pipelines.core.findings import Verdict
-from pipelines.core.time import FixedClock
-from pipelines.data.ingest.partitions import write_events
-from pipelines.flows.check import Readiness, check_readiness
 from pipelines.flows.retrain.dataset import build_features, take_snapshot
 from pipelines.flows.retrain.request import Request
-from pipelines.flows.retrain.run import RetrainCollaborators, Run, open_run
-from pipelines.flows.retrain.steps import Retraining, retrain
+from pipelines.flows.retrain.run import Run, open_run
+from pipelines.flows.retrain.steps import Retraining
 from pipelines.flows.trial import try_training
 from pipelines.flows.workspace import Workspace
-from pipelines.quality.suite import load_suite
-from pipelines.settings import Settings
-from pipelines.spec.load import load_model
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import split_plan
-from pipelines.wiring import connect
-
-START, DAYS, SHOPS = datetime(2025, 3, 3, tzinfo=UTC), 60, 24
-AS_OF = START + timedelta(days=DAYS)
-NOT_NULL = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "shop"}}
-SUITE = {"name": "sales", "expectations": [NOT_NULL]}
-
-
-def declaration() -> dict[str, Any]:
-    return {
-        "name": "sales",
-        "description": "Units that a shop sells in the next two days.",
-        "owner": "tests",
-        "streams": {
-            "sales": {
-                "event_time": "sold_at",
-                "known_time": "sold_at",
-                "columns": {
-                    "shop": "string",
-                    "units": "integer",
-                    "returned": "boolean",
-                    "kind": "string",
-                },
-            }
-        },
-        "points": {"kind": "grid", "stream": "sales", "keys": ["shop"], "every": "1d"},
-        "label": {
-            "kind": "aggregate",
-            "stream": "sales",
-            "by": ["shop"],
-            "aggregate": "sum",
-            "column": "units",
-            "horizon": "2d",
-        },
-        "features": [
-            {"kind": "attribute", "name": "shop"},
-            {
-                "kind": "window",
-                "name": "sold",
-                "stream": "sales",
-                "by": ["shop"],
-                "aggregate": "sum",
-                "column": "units",
-                "window": "7d",
-            },
-        ],
-        "split": {"train": "28d", "recent": "14d"},
-        "estimator": {"path": "sklearn.linear_model.Ridge"},
-        "seeds": [1, 2],
-        "metric": {"name": "absolute_error", "minimum_effect": 0.5},
-        "gates": {"recent_window": {"minimum_days": 7}},
-    }
-
-
-def rows(days: int = DAYS, shops: int = SHOPS) -> pa.Table:
-    rng = np.random.default_rng(3)
-    many = days * shops
-    shop = np.tile(np.arange(shops), days)
-    day = np.repeat(np.arange(days), shops)
-    times = [
-        START + timedelta(days=int(at), hours=9, minutes=int(s))
-        for at, s in zip(day, shop, strict=True)
-    ]
-    return pa.table(
-        {
-            "sold_at": pa.array(times, pa.timestamp("us", "UTC")),
-            "shop": [f"shop {number:02d}" for number in shop],
-            "units": pa.array(1 + rng.poisson(2 + shop % 5), pa.int64()),
-            "returned": (rng.random(many) < 0.3).tolist(),
-            "kind": rng.choice(["a", "b", "c"], many).tolist(),
-        }
-    )
+from tests.support.sales_home import (
+    AS_OF,
+    START,
+    SalesHome,
+    connections_to,
+    declaration,
+    rows,
+)
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Connections:
     """The events, and connections that read them."""
-    folder = tmp_path_factory.mktemp("sales")
-    write_events(LocalStore(folder / "store"), "sales", rows(), "sold_at")
-    settings = Settings(home=folder / "home", store=str(folder / "store"))
-    return connect(settings, clock=FixedClock(AS_OF + timedelta(days=1)))
-
-
-@dataclasses.dataclass(frozen=True)
-class Home:
-    """A model without a champion: its declaration and suite, and a ledger and registry of its own.
-
-    The events are shared.
-    """
-
-    folder: Path
-    shared: Connections
-
-    def declare(self, suite: dict[str, Any] | None = None, **changes: Any) -> None:
-        (self.folder / "sales.yaml").write_text(yaml.safe_dump(declaration() | changes))
-        (self.folder / "sales.json").write_text(json.dumps(suite or SUITE))
-
-    @property
-    def parts(self) -> RetrainCollaborators:
-        ledger = SqlLedger(open_engine(f"sqlite:///{self.folder / 'ledger.db'}"), self.shared.clock)
-        return dataclasses.replace(
-            self.shared,
-            home=self.folder / "home",
-            load_spec=lambda name: load_model(self.folder / f"{name}.yaml"),
-            load_suite=lambda spec, thorough=False: load_suite(
-                self.folder / "sales.json", spec, expectation_mistakes if thorough else None
-            ),
-            ledger=ledger,
-            registry=FolderRegistry(self.folder / "registry"),
-        ).retraining
-
-    def check(self, as_of: datetime = AS_OF) -> Readiness:
-        return check_readiness(Request(model="sales", as_of=as_of), self.parts)
-
-    def retrain(self, as_of: datetime = AS_OF) -> Retraining:
-        return retrain(Request(model="sales", as_of=as_of), self.parts)
+    return connections_to(rows(), tmp_path_factory.mktemp("sales"), AS_OF + timedelta(days=1))
 
 
 @pytest.fixture
-def home(tmp_path: Path, shared: Connections) -> Home:
-    return Home(tmp_path, shared)
+def home(tmp_path: Path, shared: Connections) -> SalesHome:
+    return SalesHome(tmp_path, shared)
 
 
 def with_estimator(path: str, **parameters: Any) -> dict[str, Any]:
@@ -202,7 +85,7 @@ BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 
 @pytest.mark.parametrize(("changes", "words"), BAD.values(), ids=BAD)
 def test_what_would_end_a_retraining_is_a_problem(
-    home: Home, changes: dict[str, Any], words: tuple[str, ...]
+    home: SalesHome, changes: dict[str, Any], words: tuple[str, ...]
 ) -> None:
     home.declare(**changes)
     problems = home.check().problems
@@ -213,7 +96,7 @@ def test_what_would_end_a_retraining_is_a_problem(
 @pytest.fixture(scope="module")
 def built(shared: Connections, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of the declaration whose frame has been written."""
-    home = Home(tmp_path_factory.mktemp("built"), shared)
+    home = SalesHome(tmp_path_factory.mktemp("built"), shared)
     home.declare()
     run = open_run(Request(model="sales", as_of=AS_OF), home.parts)
     build_features(run, take_snapshot(run))
@@ -273,7 +156,7 @@ def test_a_trial_names_what_no_training_survives(
     assert any(words in problem for problem in problems), problems
 
 
-def test_one_series_is_compared(home: Home) -> None:
+def test_one_series_is_compared(home: SalesHome) -> None:
     one = [{"column": "shop", "is": "shop 01"}]
     home.declare(
         points=declaration()["points"] | {"where": one, "every": "6h"},
@@ -292,7 +175,7 @@ def test_one_series_is_compared(home: Home) -> None:
     assert done.evidence.evaluation.primary.difference is not None
 
 
-def test_a_budget_that_is_used_up_is_a_problem(home: Home) -> None:
+def test_a_budget_that_is_used_up_is_a_problem(home: SalesHome) -> None:
     budget = {"budget": {"tries": 1}, "recent_window": {"minimum_days": 7}}
     home.declare(gates=budget)
     first, second = AS_OF - timedelta(days=8), AS_OF - timedelta(days=1)
@@ -322,7 +205,7 @@ GOOD: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("changes", GOOD.values(), ids=GOOD)
-def test_ready_means_that_the_retraining_compares(home: Home, changes: dict[str, Any]) -> None:
+def test_ready_means_that_the_retraining_compares(home: SalesHome, changes: dict[str, Any]) -> None:
     home.declare(**changes)
     found = home.check()
     assert found.problems == ()

@@ -25,7 +25,7 @@ from tests.support import servers
 from tests.support.fault_proxy import FaultProxy
 from tests.support.pharmacy import SECOND, Answer, Pharmacy
 from tests.support.prediction_factory import logged_rows
-from tests.support.running_service import (
+from tests.support.services.running import (
     Service,
     check_log,
     make_champion,

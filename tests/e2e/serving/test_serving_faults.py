@@ -17,7 +17,8 @@ from pipelines.wiring import connect
 from tests.support.fault_proxy import RefusingServer
 from tests.support.pharmacy import Pharmacy
 from tests.support.prediction_factory import logged_rows
-from tests.support.running_service import (
+from tests.support.servers import free_port
+from tests.support.services.running import (
     check_log,
     make_champion,
     points_of,
@@ -25,7 +26,6 @@ from tests.support.running_service import (
     start_load,
     wait_until,
 )
-from tests.support.servers import free_port
 
 POINT = {"pharmacy": "pharmacy_001", "medicine": "amoxicillin"}
 

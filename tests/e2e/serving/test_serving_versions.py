@@ -21,8 +21,8 @@ from pipelines.serving.loaded_version import load_for_serving
 from pipelines.serving.plan import PlannedVersion, ServingPlan, write_plan
 from pipelines.serving.service import ModelService
 from pipelines.wiring import connect, serving_app
-from tests.support.model_service import RecordingMetrics
 from tests.support.pharmacy import CLOCK, FIRST, SECOND, Pharmacy
+from tests.support.services.model import RecordingMetrics
 
 POINT = {"pharmacy": "pharmacy_002", "medicine": "amoxicillin"}
 

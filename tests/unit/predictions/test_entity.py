@@ -26,9 +26,9 @@ from pipelines.spec.fields import ColumnType
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm
 from pipelines.spec.views import definition_of, feature_views
-from tests.support.model_service import RecordingMetrics, serving_of
 from tests.support.pharmacy import declaration, sold
 from tests.support.prediction_factory import NOON
+from tests.support.services.model import RecordingMetrics, serving_of
 
 LEAVES = datetime(2026, 1, 5, 6, tzinfo=UTC)
 KEYS = [

@@ -10,7 +10,7 @@ from pipelines.core.errors import IntegrityError
 from pipelines.serving.deployment import KEPT, Deployment
 from pipelines.serving.loaded_version import LoadedVersion
 from pipelines.serving.plan import PlannedVersion, ServingPlan, plan_path, plan_stamp, write_plan
-from tests.support.model_service import ServiceHarness, constant_model, point, serving_of, version
+from tests.support.services.model import ServiceHarness, constant_model, point, serving_of, version
 
 
 class Loader:

@@ -18,7 +18,8 @@ from pipelines.predictions.assignment import Allocation, arm_of
 from pipelines.predictions.journal import Journal, JournalFull
 from pipelines.serving.service import ModelService
 from pipelines.spec.predictions import Arm
-from tests.support.model_service import (
+from tests.support.prediction_factory import NOON
+from tests.support.services.model import (
     RecordingMetrics,
     ServiceHarness,
     constant_model,
@@ -26,7 +27,6 @@ from tests.support.model_service import (
     point,
     version,
 )
-from tests.support.prediction_factory import NOON
 
 
 def breaks(rows: Sequence[Row]) -> Floats:

@@ -1,5 +1,5 @@
 """A model that answers in memory."""
 
-from tests.support.model_service import harness
+from tests.support.services.model import harness
 
 __all__ = ["harness"]

@@ -16,7 +16,7 @@ from tests.support.servers import free_port
 
 def test_starting_workers_of_a_killed_service_free_the_port() -> None:
     port = free_port()
-    command = [sys.executable, "-m", "tests.support.starting_service", str(port)]
+    command = [sys.executable, "-m", "tests.support.services.starting", str(port)]
     first = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
     workers: list[psutil.Process] = []
     try:

@@ -24,7 +24,9 @@ from pipelines.predictions.journal import Journal
 from pipelines.serving.deployment import Deployment
 from pipelines.serving.service import ModelService
 from pipelines.spec.predictions import Arm
-from tests.support.model_service import (
+from tests.support.pharmacy import ROOT
+from tests.support.prediction_factory import NOON
+from tests.support.services.model import (
     RecordingMetrics,
     ServiceHarness,
     constant_model,
@@ -32,8 +34,6 @@ from tests.support.model_service import (
     point,
     version,
 )
-from tests.support.pharmacy import ROOT
-from tests.support.prediction_factory import NOON
 
 PATH = "/v1/models/demand/predict"
 GOOD = {"points": [point(3)]}

@@ -20,5 +20,5 @@ def application() -> Any:
 
 
 if __name__ == "__main__":
-    config = worker_config("tests.support.starting_service:application", 2)
+    config = worker_config("tests.support.services.starting:application", 2)
     Multiprocess(config, [listening_socket("127.0.0.1", int(sys.argv[1]))]).run()
