@@ -33,12 +33,24 @@ def champion_periods(
 
 
 def unanswered_stops(entries: Iterable[Entry]) -> tuple[datetime, ...]:
-    """When the stop-loss acted, since a person last waived its finding with a reason."""
+    """When the stop-loss acted, since a person last answered."""
     stops: list[datetime] = []
     for entry in entries:
-        facts = entry.facts
         if entry.kind == "stop":
             stops.append(entry.as_of)
-        elif facts is not None and STOP in facts.waived and facts.reason.strip():
+        elif _answers(entry):
             stops.clear()
     return tuple(stops)
+
+
+def last_answer(entries: Iterable[Entry]) -> datetime | None:
+    """When a person last answered the stop-loss; ``None``: it has not been answered."""
+    return max((entry.as_of for entry in entries if _answers(entry)), default=None)
+
+
+def _answers(entry: Entry) -> bool:
+    """Whether a person waived the stop-loss's finding with a reason; a dry run is no answer."""
+    facts = entry.facts
+    if facts is None or entry.kind == "dry_run":
+        return False
+    return STOP in facts.waived and bool(facts.reason.strip())

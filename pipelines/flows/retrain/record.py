@@ -27,7 +27,11 @@ from pipelines.gates.refresh.record import RecordedWeek, RefreshRecord, known_we
 from pipelines.gates.refresh.refit_gain import refit_gain, refit_gain_finding
 from pipelines.gates.refresh.state import ChampionPeriod, RefreshCase, RefreshState, refresh_state
 from pipelines.packaging.version import EVALUATION, RECORD, ModelVersion, read_record
-from pipelines.release.champion_periods import champion_periods, unanswered_stops
+from pipelines.release.champion_periods import (
+    champion_periods,
+    last_answer,
+    unanswered_stops,
+)
 from pipelines.release.ledger import Entry
 from pipelines.release.verification import verified_entries
 from pipelines.spec.model import ModelSpec
@@ -121,6 +125,7 @@ def _judged(
         periods=periods,
         stops=unanswered_stops(entries),
         minimum_effect=spec.metric.minimum_effect,
+        answered=last_answer(entries),
     )
     state = refresh_state(gate, case)
     twins = None

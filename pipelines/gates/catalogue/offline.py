@@ -267,7 +267,8 @@ REFRESH = (
     FindingEntry(
         "refresh.stop",
         "`fail`: refreshes have lost too much against a version that they replaced, and it is "
-        "restored. `inconclusive`: refreshes rest after that, or wait for a person.",
+        "restored, at most twice within `gates.refresh.watch`. `inconclusive`: refreshes rest "
+        "after that, or wait for a person.",
         "Compare training data and features of the versions since then; something in them got "
         "worse week by week.",
     ),

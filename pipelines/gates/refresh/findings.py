@@ -51,7 +51,16 @@ def refresh_findings(
 
 
 def restored_by_stop(gate: RefreshGate, state: RefreshState) -> ReplacedAccount | None:
-    """The account of the version that the stop-loss restores; ``None`` while it does not act."""
+    """The account of the version that the stop-loss restores; ``None`` while it does not act.
+
+    It does not act while refreshes wait for a person. No refresh has been promoted since the last
+    stop then, so what the champion loses is not the cost of a refresh.
+    """
+    return None if state.needs_person else _beyond_limit(gate, state)
+
+
+def _beyond_limit(gate: RefreshGate, state: RefreshState) -> ReplacedAccount | None:
+    """The account with the largest loss, if that is more than the limit."""
     worst = state.worst
     return worst if worst is not None and worst.lost > gate.stop else None
 
@@ -208,20 +217,22 @@ def _stop(gate: RefreshGate, state: RefreshState) -> Finding:
     measured = Measurement(
         value=worst.lost if worst else 0.0, threshold=gate.stop, unit="minimum effects x weeks"
     )
-    stopping = restored_by_stop(gate, state)
-    if stopping is not None:
+    beyond = _beyond_limit(gate, state)
+    waits = (
+        f"the stop-loss has acted {gate.stops} times within {gate.watch.days} days: refreshes wait "
+        "until a person answers"
+    )
+    if beyond is not None:
         verdict = Verdict.FAIL
-        reason = (
-            f"since version {stopping.version} was replaced, refreshes have lost "
-            f"{stopping.lost:.3g} weeks of one minimum effect against it, more than "
-            f"{gate.stop:g}: it is restored"
+        lost = (
+            f"{beyond.lost:.3g} weeks of one minimum effect have been lost against version "
+            f"{beyond.version}, replaced {beyond.replaced_at:%Y-%m-%d}, more than {gate.stop:g}"
         )
+        reason = f"{lost}: it is restored"
+        if state.needs_person:
+            reason = f"{waits}. Since then {lost}: it is not restored again without a person"
     elif state.needs_person:
-        verdict = Verdict.INCONCLUSIVE
-        reason = (
-            f"the stop-loss has acted {gate.stops} times within {gate.watch.days} days: refreshes "
-            "wait until a person answers"
-        )
+        verdict, reason = Verdict.INCONCLUSIVE, waits
     elif state.rests_until is not None:
         verdict = Verdict.INCONCLUSIVE
         reason = f"no refreshes until {state.rests_until:%Y-%m-%d}, after the stop-loss acted"

@@ -42,6 +42,7 @@ class RefreshCase:
         periods: the champions of this recipe, oldest first; the last one is the present champion.
         stops: when the stop-loss restored a version, without stops that a person has answered.
         minimum_effect: in the metric's unit.
+        answered: when a person last answered a stop.
     """
 
     record: RefreshRecord
@@ -50,6 +51,7 @@ class RefreshCase:
     periods: tuple[ChampionPeriod, ...]
     stops: tuple[datetime, ...]
     minimum_effect: float
+    answered: datetime | None = None
 
     @property
     def champion(self) -> ChampionPeriod:
@@ -117,7 +119,8 @@ def refresh_state(gate: RefreshGate, case: RefreshCase) -> RefreshState:
 def replaced_accounts(case: RefreshCase, watch: timedelta) -> tuple[ReplacedAccount, ...]:
     """The account of every version that was replaced within ``watch``, oldest first.
 
-    An account begins when the version was replaced for the last time, and anew after each stop.
+    An account begins when the version was replaced for the last time, and anew after each stop and
+    after the answer of a person.
     Each week counts with its number of points relative to the mean week.
     """
     periods, weeks = case.periods, case.record.weeks
@@ -134,9 +137,10 @@ def replaced_accounts(case: RefreshCase, watch: timedelta) -> tuple[ReplacedAcco
         for _, start in served
         if start >= periods[0].since
     }
+    anew = (*case.stops, *([] if case.answered is None else [case.answered]))
     accounts = []
     for version, since in replaced.values():
-        begin = max((since, *case.stops))
+        begin = max((since, *anew))
         lost, counted = 0.0, 0
         for week, start in served:
             if start < begin:

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from pipelines.core.time import parse_instant
-from pipelines.release.champion_periods import champion_periods, unanswered_stops
+from pipelines.release.champion_periods import champion_periods, last_answer, unanswered_stops
 from pipelines.release.ledger import NewEntry
 from pipelines.release.policy import Facts
 
@@ -57,4 +57,9 @@ def test_a_stop_counts_until_a_person_waives_it():
     chain = [entry(0, "1"), entry(7, "2", "1"), stop]
     assert unanswered_stops(chain) == (stop.as_of,)
     assert unanswered_stops([*chain, entry(27, "1", "1", "decision", waiver(""))]) == (stop.as_of,)
-    assert unanswered_stops([*chain, entry(27, "1", "1", "decision", waiver("mended"))]) == ()
+    answer = entry(27, "1", "1", "decision", waiver("mended"))
+    assert unanswered_stops([*chain, answer]) == ()
+    assert last_answer([*chain, answer]) == answer.as_of
+    rehearsal = entry(27, "1", "1", "dry_run", waiver("mended"))
+    assert unanswered_stops([*chain, rehearsal]) == (stop.as_of,)
+    assert last_answer([*chain, rehearsal]) is None

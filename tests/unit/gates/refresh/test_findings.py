@@ -105,6 +105,15 @@ def test_after_a_stop_refreshes_wait():
     assert overall(findings(state(needs_person=True))) is Verdict.INCONCLUSIVE
 
 
+def test_the_stop_loss_acts_no_more_while_a_person_has_to_answer():
+    waiting = state(needs_person=True, accounts=(account(53.0),))
+    assert restored_by_stop(RefreshGate(), waiting) is None
+    found = judged(waiting)["refresh.stop"]
+    assert found.verdict is Verdict.FAIL
+    assert "against version 7" in found.reason
+    assert "not restored again without a person" in found.reason
+
+
 def test_that_refreshing_pays_is_shown_and_does_not_decide():
     shown = judged(state(evidence=38.0))["refresh.pays"]
     assert (shown.verdict, shown.blocking) == (Verdict.PASS, False)

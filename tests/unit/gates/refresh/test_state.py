@@ -34,11 +34,11 @@ def record_of(weeks, loss=loss_of, points=100):
     )
 
 
-def case(record, now, champions, stops=()):
+def case(record, now, champions, stops=(), answered=None):
     periods = tuple(
         ChampionPeriod(monday(since), monday(as_of), str(as_of)) for since, as_of in champions
     )
-    return RefreshCase(record, monday(now), monday(now), periods, stops, minimum_effect=0.5)
+    return RefreshCase(record, monday(now), monday(now), periods, stops, 0.5, answered)
 
 
 def test_the_cost_of_the_champions_age():
@@ -88,6 +88,15 @@ def test_after_a_stop_accounts_begin_anew_and_refreshes_rest():
     assert [one.weeks for one in state.accounts] == [2]
     assert state.rests_until == stop + timedelta(days=28)
     assert not state.needs_person
+
+
+def test_after_the_answer_of_a_person_accounts_begin_anew():
+    """Otherwise the losses before the stops would count again, and undo the answer."""
+    champions = [(0, 0), (1, 1), (2, 2), (4, 0), (5, 5)]
+    before = refresh_state(GATE, case(record_of(8), 9, champions))
+    assert {one.version: one.weeks for one in before.accounts} == {"0": 3, "1": 6, "2": 4}
+    after = refresh_state(GATE, case(record_of(8), 9, champions, answered=monday(6)))
+    assert {one.version: one.weeks for one in after.accounts} == {"0": 2, "1": 2, "2": 2}
 
 
 def test_after_two_stops_within_a_year_a_person_has_to_answer():
