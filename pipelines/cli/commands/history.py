@@ -288,13 +288,17 @@ def _subject(entry: Entry) -> str:
 def _record_again(connections: Connections, entry: Entry, chain: Sequence[Entry]) -> str | None:
     """Whether a refresh's record gives the stored findings; ``None`` for other decisions."""
     stored = tuple(one for one in entry.findings if one.gate is Gate.REFRESH)
-    if not stored or entry.candidate is None or entry.transition is not None:
+    lane = "change" if entry.facts is None else entry.facts.lane
+    if not stored or lane == "change" or entry.candidate is None or entry.transition is not None:
         return None
     from pipelines.flows.retrain.record import judge_again
+    from pipelines.gates.champion.emergency import without_the_record
 
     try:
         version = connections.versions.load(entry.model, entry.candidate)
         again = judge_again(version, entry, chain)
+        if lane == "emergency":
+            again = without_the_record(again)
     except (GauntletError, OSError, ValueError) as problem:
         return f"not possible, {problem.what if isinstance(problem, GauntletError) else problem}"
     return "the same findings" if again == stored else "other findings"

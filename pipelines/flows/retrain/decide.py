@@ -115,13 +115,10 @@ def _stop_loss(run: Run, evidence: Evidence) -> Entry | None:
         IntegrityError: the version's content is not what was registered.
         StaleEvidenceError: the champion changed at this moment; running again is safe.
     """
-    from pipelines.gates.refresh.findings import restored_by_stop
-
-    record, request = evidence.record, run.request
-    if record is None or record.state is None or request.dry_run or STOP in request.waived:
+    record, request, champion = evidence.record, run.request, run.champion
+    if record is None or record.restored is None or champion is None:
         return None
-    account = restored_by_stop(run.spec.gates.refresh, record.state)
-    if account is None:
+    if request.dry_run or STOP in request.waived:
         return None
     versions, ledger = run.collaborators.versions, run.collaborators.ledger
     stop = f"stop.{run.id}"
@@ -134,11 +131,11 @@ def _stop_loss(run: Run, evidence: Evidence) -> Entry | None:
             request.model,
             run=stop,
             reason=finding.reason,
-            to=account.version,
+            to=record.restored.version,
             lineage=request.lineage,
             kind="stop",
             as_of=request.as_of,
-            recipe=run.spec.recipe,
+            recipe=champion.spec.recipe,
             findings=(finding,),
         ),
         ledger,

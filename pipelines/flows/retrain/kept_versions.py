@@ -19,12 +19,13 @@ from pipelines.packaging.version import (
 )
 from pipelines.release.ledger import Entry
 from pipelines.release.registry import VersionInfo
+from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan
 
 
 @dataclass(frozen=True)
 class KeptVersion:
-    """A registered version of the candidate's recipe and lineage.
+    """A registered version of a recipe and lineage.
 
     Arguments:
         info: its facts in the registry.
@@ -40,6 +41,7 @@ class KeptVersion:
 class KeptVersions:
     """The versions of one recipe, oldest first, read only when they are needed."""
 
+    recipe: str
     versions: tuple[KeptVersion, ...]
     reader: VersionReader
     entries: Sequence[Entry]
@@ -69,24 +71,25 @@ class KeptVersions:
             for version in readable(self, kept, run):
                 if evidence_path(version.folder, RECORD).is_file():
                     return read_record(version.folder, RECORD, RefreshRecord)
-        return RefreshRecord(recipe=run.spec.recipe)
+        return RefreshRecord(recipe=self.recipe)
 
 
-def kept_versions(run: Run, entries: Sequence[Entry]) -> KeptVersions:
-    """The versions of the candidate's recipe and lineage that were trained as of earlier instants.
+def kept_versions(run: Run, spec: ModelSpec, entries: Sequence[Entry]) -> KeptVersions:
+    """The versions of one recipe in the run's lineage that were trained as of earlier instants.
 
     Arguments:
         run: the opened run.
+        spec: a declaration of the recipe: the candidate's or the champion's.
         entries: the verified chain of its lineage.
     """
     found = (
         KeptVersion(info, SplitPlan.from_stored(info.split).refit_until)
         for info in run.collaborators.versions.registry.versions(run.spec.name)
         if info.lineage == run.request.lineage and info.as_of < run.request.as_of
-        if run.spec.has_recipe(info.recipe)
+        if spec.has_recipe(info.recipe)
     )
     ordered = sorted(found, key=lambda one: (one.trained_until, int(one.info.version)))
-    return KeptVersions(tuple(ordered), run.collaborators.versions, entries)
+    return KeptVersions(spec.recipe, tuple(ordered), run.collaborators.versions, entries)
 
 
 def readable(versions: KeptVersions, kept: KeptVersion, run: Run) -> Iterator[ModelVersion]:

@@ -22,10 +22,21 @@ from pipelines.flows.retrain.kept_versions import (
 from pipelines.flows.retrain.run import Run
 from pipelines.flows.versions import score_version
 from pipelines.gates.recent_window.record import Evaluation
-from pipelines.gates.refresh.findings import TwinComparison, refresh_findings
+from pipelines.gates.refresh.findings import (
+    TwinComparison,
+    refresh_findings,
+    restored_by_stop,
+    stop_finding,
+)
 from pipelines.gates.refresh.record import RecordedWeek, RefreshRecord, known_weeks, week_window
 from pipelines.gates.refresh.refit_gain import refit_gain, refit_gain_finding
-from pipelines.gates.refresh.state import ChampionPeriod, RefreshCase, RefreshState, refresh_state
+from pipelines.gates.refresh.state import (
+    ChampionPeriod,
+    RefreshCase,
+    RefreshState,
+    ReplacedAccount,
+    refresh_state,
+)
 from pipelines.packaging.version import EVALUATION, RECORD, ModelVersion, read_record
 from pipelines.release.champion_periods import (
     champion_periods,
@@ -45,13 +56,16 @@ if TYPE_CHECKING:
 
 
 class RecordResult(Record):
-    """The recipe's record up to this run, and the findings about a refresh."""
+    """The recipe's record up to this run, the findings about a refresh, and the stop-loss."""
 
     record: RefreshRecord
     state: RefreshState | None = Field(
         default=None, description="None: the candidate is no refresh"
     )
     findings: tuple[Finding, ...] = ()
+    restored: ReplacedAccount | None = Field(
+        default=None, description="of the version that the stop-loss restores"
+    )
 
 
 def record_weeks(run: Run, evaluation: Evaluation) -> RecordResult:
@@ -60,7 +74,8 @@ def record_weeks(run: Run, evaluation: Evaluation) -> RecordResult:
     Each week that has matured since the last record is scored with all candidates of the recipe
     that were trained before it: those of the last ``gates.refresh.span`` weeks, promoted or not,
     the champion, and versions that were replaced within ``gates.refresh.watch``. For a refresh,
-    the record then gives the findings of the gate.
+    the record then gives the findings of the gate. For any other candidate, the champion's recipe
+    is scored in the same way, for the stop-loss.
 
     Arguments:
         run: the opened run; its frame has been written.
@@ -76,13 +91,31 @@ def _record(run: Run, evaluation: Evaluation) -> RecordResult:
         for entry in verified_entries(request.model, run.collaborators.ledger, request.lineage)
         if entry.as_of <= request.as_of
     ]
-    versions = kept_versions(run, entries)
+    record, periods = _of_recipe(run, run.spec, entries)
+    if run.lane == "refresh" and periods:
+        return _judged(run.spec, run.plan, record, periods, entries, evaluation)
+    champion = run.champion
+    if champion is None or champion.spec.label != run.spec.label:
+        return RecordResult(record=record)
+    served = record
+    if champion.spec.recipe != run.spec.recipe:
+        served, periods = _of_recipe(run, champion.spec, entries)
+    if not periods:
+        return RecordResult(record=record)
+    gate = run.spec.gates.refresh
+    state = refresh_state(gate, _case(run.spec, run.plan, served, periods, entries))
+    shown = stop_finding(gate, state).model_copy(update={"blocking": False})
+    return RecordResult(record=record, findings=(shown,), restored=restored_by_stop(gate, state))
+
+
+def _of_recipe(
+    run: Run, spec: ModelSpec, entries: Sequence[Entry]
+) -> tuple[RefreshRecord, tuple[ChampionPeriod, ...]]:
+    """The record of a declaration's recipe up to this run, and when its versions were champion."""
+    versions = kept_versions(run, spec, entries)
     trained = {kept.info.version: kept.trained_until for kept in versions.versions}
     periods = champion_periods(entries, trained)
-    record = _grown(run, versions, periods)
-    if run.lane != "refresh" or not periods:
-        return RecordResult(record=record)
-    return _judged(run.spec, run.plan, record, periods, entries, evaluation)
+    return _grown(run, versions, periods), periods
 
 
 def judge_again(version: ModelVersion, entry: Entry, chain: Sequence[Entry]) -> tuple[Finding, ...]:
@@ -118,16 +151,7 @@ def _judged(
     evaluation: Evaluation,
 ) -> RecordResult:
     gate, primary = spec.gates.refresh, evaluation.primary
-    case = RefreshCase(
-        record=record,
-        now=plan.as_of,
-        candidate=plan.refit_until,
-        periods=periods,
-        stops=unanswered_stops(entries),
-        minimum_effect=spec.metric.minimum_effect,
-        answered=last_answer(entries),
-    )
-    state = refresh_state(gate, case)
+    state = refresh_state(gate, _case(spec, plan, record, periods, entries))
     twins = None
     if primary is not None:
         difference = primary.difference
@@ -137,7 +161,27 @@ def _judged(
         *refresh_findings(gate, unit, state, twins),
         refit_gain_finding(gate, unit, refit_gain(record, twin_lag(spec))),
     )
-    return RecordResult(record=record, state=state, findings=findings)
+    return RecordResult(
+        record=record, state=state, findings=findings, restored=restored_by_stop(gate, state)
+    )
+
+
+def _case(
+    spec: ModelSpec,
+    plan: SplitPlan,
+    record: RefreshRecord,
+    periods: tuple[ChampionPeriod, ...],
+    entries: Sequence[Entry],
+) -> RefreshCase:
+    return RefreshCase(
+        record=record,
+        now=plan.as_of,
+        candidate=plan.refit_until,
+        periods=periods,
+        stops=unanswered_stops(entries),
+        minimum_effect=spec.metric.minimum_effect,
+        answered=last_answer(entries),
+    )
 
 
 def _grown(run: Run, versions: KeptVersions, periods: Sequence[ChampionPeriod]) -> RefreshRecord:

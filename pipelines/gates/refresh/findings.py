@@ -47,7 +47,7 @@ def refresh_findings(
     ]
     if gate.evidence is RefreshEvidence.TESTED:
         found.append(_tested(gate, unit, twins))
-    return (*found, _stop(gate, state), _pays(gate, state))
+    return (*found, stop_finding(gate, state), _pays(gate, state))
 
 
 def restored_by_stop(gate: RefreshGate, state: RefreshState) -> ReplacedAccount | None:
@@ -211,7 +211,7 @@ def _tested(gate: RefreshGate, unit: str, twins: TwinComparison | None) -> Findi
     )
 
 
-def _stop(gate: RefreshGate, state: RefreshState) -> Finding:
+def stop_finding(gate: RefreshGate, state: RefreshState) -> Finding:
     """Whether refreshes have lost too much against a version that they replaced."""
     worst = state.worst
     measured = Measurement(
