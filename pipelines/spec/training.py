@@ -316,7 +316,11 @@ class RefreshGate(Declaration):
         description="cost of the champion's age from which the recent window need not agree",
     )
     span: int = Field(default=26, ge=2, le=520, description="weeks that candidates are compared")
-    least: int = Field(default=4, ge=2, description="weeks that the record must have")
+    least: int = Field(
+        default=4,
+        ge=2,
+        description="weeks, each with a freshest candidate of its own, that the record must have",
+    )
     stop: float = Field(
         default=52.0,
         gt=0,

@@ -74,7 +74,8 @@ def _record(gate: RefreshGate, unit: str, state: RefreshState) -> Finding:
             "refresh.record",
             Verdict.NO_DATA,
             f"the record has {state.weeks} of the {gate.least} weeks that it needs: "
-            f"{_count(lacking, 'more week')} with labels and candidates of two ages",
+            f"{_count(lacking, 'more week')} with labels, candidates of two ages and a freshest "
+            "candidate of its own",
             Measurement(rows=state.weeks),
             blocking=blocking,
         )
@@ -93,7 +94,7 @@ def _record(gate: RefreshGate, unit: str, state: RefreshState) -> Finding:
     else:
         wanted = cost.weeks_until(gate.level)
         later = (
-            f"; about {wanted} weeks would be enough if the cost stays"
+            f"; about {wanted} weeks with a new candidate each would be enough if the cost stays"
             if gate.evidence is RefreshEvidence.LIKELY and wanted is not None
             else ""
         )

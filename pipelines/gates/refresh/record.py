@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
@@ -43,19 +43,20 @@ class RecordedWeek(Record):
         ages, losses = self.by_age(span)
         return None if len(ages) < 2 else week_slope(ages, losses)
 
-    def refit_gain(self, lag: timedelta) -> float | None:
-        """The twin's loss minus the refit's, of the newest candidate that has both.
+    @property
+    def freshest(self) -> datetime | None:
+        """The newest candidate that trained on none of the week's labels."""
+        return max((at for at in self.losses if at <= self.window.start), default=None)
+
+    def newest_refit(self, lag: timedelta) -> datetime | None:
+        """The newest candidate that trained on none of the week's labels and has a twin here.
 
         Arguments:
             lag: how much older the twin is.
         """
-        both = [
-            as_of
-            for as_of in self.losses
-            if as_of <= self.window.start and as_of - lag in self.losses
-        ]
-        newest = max(both, default=None)
-        return None if newest is None else self.losses[newest - lag] - self.losses[newest]
+        start = self.window.start
+        both = [at for at in self.losses if at <= start and at - lag in self.losses]
+        return max(both, default=None)
 
     def by_age(self, span: int) -> tuple[Floats, Floats]:
         """Ages in weeks and losses of the newest candidate in each week of age.
@@ -83,28 +84,33 @@ class RefreshRecord(Record):
     weeks: tuple[RecordedWeek, ...] = ()
 
     def slopes(self, span: int) -> tuple[Floats, Floats]:
-        """The slope and the number of points of each week that has a slope."""
-        found = [(week.slope(span), week.points) for week in self.weeks]
-        known = [(slope, points) for slope, points in found if slope is not None]
-        return (
-            np.array([slope for slope, _ in known], dtype=np.float64),
-            np.array([points for _, points in known], dtype=np.float64),
+        """The slope that each freshest candidate showed, and the number of points of its weeks.
+
+        Weeks with the same freshest candidate share its luck, so they count as one week. With a
+        candidate every week each week counts.
+
+        Arguments:
+            span: candidates that are older than the freshest by more weeks do not count.
+        """
+        return _by_candidate(
+            (week.freshest, slope, week.points)
+            for week in self.weeks
+            if (slope := week.slope(span)) is not None
         )
 
     def refit_gains(self, lag: timedelta) -> tuple[Floats, Floats]:
-        """What refitting gained in each week: the twin's loss minus the refit's, and the points.
+        """What each refit gained on its twin: the twin's loss minus its own, and the points.
 
-        A candidate's twin is the candidate of ``lag`` before it. Each week counts once, with its
-        newest candidate whose twin is in the record as well; other weeks are left out.
+        A candidate's twin is the candidate of ``lag`` before it. A week shows the gain of its
+        newest candidate whose twin is in the record as well; weeks of one candidate count as one.
 
         Arguments:
             lag: from ``training.split.twin_lag``.
         """
-        found = [(week.refit_gain(lag), week.points) for week in self.weeks]
-        known = [(gain, points) for gain, points in found if gain is not None]
-        return (
-            np.array([gain for gain, _ in known], dtype=np.float64),
-            np.array([points for _, points in known], dtype=np.float64),
+        return _by_candidate(
+            (refit, week.losses[refit - lag] - week.losses[refit], week.points)
+            for week in self.weeks
+            if (refit := week.newest_refit(lag)) is not None
         )
 
     def with_weeks(self, added: Mapping[date, RecordedWeek]) -> RefreshRecord:
@@ -115,6 +121,22 @@ class RefreshRecord(Record):
             weeks[start] = week.model_copy(update={"losses": losses})
         ordered = tuple(weeks[start] for start in sorted(weeks))
         return self.model_copy(update={"weeks": ordered})
+
+
+def _by_candidate(
+    found: Iterable[tuple[datetime | None, float, int]],
+) -> tuple[Floats, Floats]:
+    """The mean of each candidate's weekly values, weighted by points, and its points; in order.
+
+    Arguments:
+        found: candidate, value and points of each week.
+    """
+    sums: dict[datetime | None, tuple[float, int]] = {}
+    for candidate, value, points in found:
+        total, counted = sums.get(candidate, (0.0, 0))
+        sums[candidate] = total + points * value, counted + points
+    totals, points_of = np.array(list(sums.values()), dtype=np.float64).reshape(-1, 2).T
+    return totals / points_of, points_of
 
 
 def week_window(start: date) -> Window:

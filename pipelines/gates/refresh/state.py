@@ -76,7 +76,7 @@ class ReplacedAccount(Record):
 class RefreshState(Record):
     """What the record says as of one run."""
 
-    weeks: int = Field(description="weeks with a slope")
+    weeks: int = Field(description="weeks with a slope; those with one freshest candidate are one")
     candidates: int = Field(description="candidates that the newest week compares")
     cost: PooledMean | None = Field(description="in the metric's unit; None below two weeks")
     evidence: float = Field(description="the largest betting evidence so far, against one")

@@ -16,27 +16,29 @@ from tests.support.pharmacy import FIRST, RICH, START, WEEK, Pharmacy, write_day
 
 # Demand of one chain grows sixfold in three months. Labels take eleven days.
 GROWTH = DemandShift(start=FIRST - WEEK, factor=6.0, chain="beta", over_days=90)
-WEEKS = (0, 1, 7, 8)
+WEEKS = (0, 1, 2, 7, 8)
+GATES = {"budget": {"alpha_year": 0.2, "tries": 4}, "refresh": {"least": 2}}
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """A first version, a candidate a week later, and two candidates when weeks have matured."""
+    """A first version, a candidate in each of two weeks, and two when weeks have matured."""
     folder = tmp_path_factory.mktemp("growth")
     pharmacy = Pharmacy(folder / "home", str(folder / "store"))
     write_days(folder / "store", START, FIRST + WEEKS[-1] * WEEK, GROWTH)
-    pharmacy.declare(RICH, seeds=[11])
+    pharmacy.declare(RICH, seeds=[11], gates=GATES)
     return pharmacy, {number: pharmacy.retrain(FIRST + number * WEEK) for number in WEEKS}
 
 
 def test_the_champion_is_refreshed_for_the_cost_of_its_age(runs):
     _, found = runs
-    assert [found[number].outcome for number in WEEKS[:3]] == ["first_version", "hold", "promote"]
+    outcomes = [found[number].outcome for number in WEEKS[:4]]
+    assert outcomes == ["first_version", "hold", "hold", "promote"]
     assert found[1].against()["refresh.record"] == "no_data"
     refreshed = found[7].done
     assert refreshed.run.lane == "refresh"
     state = refreshed.evidence.record.state
-    assert (state.weeks, state.age) == (4, 7)
+    assert (state.weeks, state.age) == (2, 7)
     assert state.cost.estimate > 0
     assert "has not been shown to be better" in refreshed.decision.reasons[0]
 
@@ -54,7 +56,7 @@ def test_the_record_has_the_losses_of_the_serving_models_on_weeks_after_their_tr
     assert [week.start for week in record.weeks] == [
         (FIRST + number * WEEK).date() for number in range(5)
     ]
-    assert [len(week.losses) for week in record.weeks] == [1, 2, 2, 2, 2]
+    assert [len(week.losses) for week in record.weeks] == [1, 2, 3, 3, 3]
     rows = read_rows(run.spec, run.workspace.path(FRAME), week_window(record.weeks[3].start))
     rows = rows[rows["label"].notna()]
     assert record.weeks[3].points == len(rows)

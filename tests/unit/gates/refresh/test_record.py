@@ -51,6 +51,21 @@ def test_a_week_with_one_age_adds_nothing():
     assert points.tolist() == [10.0]
 
 
+def test_weeks_with_the_same_freshest_candidate_count_as_one():
+    later, last = MONDAY + timedelta(days=7), MONDAY + timedelta(days=14)
+    record = RefreshRecord(
+        recipe="r",
+        weeks=(
+            week({ago(7): 1.0, ago(14): 1.2}, points=10),
+            week({ago(7): 1.0, ago(14): 1.6}, later, points=30),
+            week({last: 1.0, ago(7): 1.3}, last, points=20),
+        ),
+    )
+    slopes, points = record.slopes(26)
+    assert slopes == pytest.approx(np.array([0.5, 0.1]))  # (10 x 0.2 + 30 x 0.6) / 40
+    assert points.tolist() == [40.0, 20.0]
+
+
 def test_weeks_are_added_in_order_and_keep_their_losses():
     later = MONDAY + timedelta(days=7)
     record = RefreshRecord(recipe="r", weeks=(week({ago(0): 1.0}, later),))

@@ -42,7 +42,7 @@ def test_the_newest_candidate_with_a_twin_counts_for_each_week():
 def test_a_candidate_that_was_trained_on_the_week_does_not_count():
     (week,) = record([0.5]).weeks
     later = week.model_copy(update={"losses": {**week.losses, MONDAY + WEEK: 0.0}})
-    assert later.refit_gain(LAG) == 0.5
+    assert later.newest_refit(LAG) == MONDAY
 
 
 def test_a_week_without_a_twin_is_left_out():

@@ -1,13 +1,17 @@
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
+from pipelines.core.findings import Verdict
+from pipelines.gates.refresh.findings import TwinComparison, refresh_findings
 from pipelines.gates.refresh.record import RecordedWeek, RefreshRecord
 from pipelines.gates.refresh.state import ChampionPeriod, RefreshCase, refresh_state
 from pipelines.spec.training import RefreshGate
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 GATE = RefreshGate()
+LOOKS_BETTER = TwinComparison(0.1, 0.3)
 
 
 def monday(number):
@@ -19,7 +23,9 @@ def loss_of(candidate, week):
     return 10.0 + 0.2 * (week - candidate)
 
 
-def record_of(weeks, loss=loss_of, points=100):
+def record_of(weeks, loss=loss_of, points=100, fits=None):
+    """The record of a candidate in each week, or in those of ``fits`` only."""
+    fits = range(weeks) if fits is None else fits
     return RefreshRecord(
         recipe="r",
         weeks=tuple(
@@ -27,7 +33,7 @@ def record_of(weeks, loss=loss_of, points=100):
                 start=monday(week).date(),
                 points=points,
                 rows_digest="r",
-                losses={monday(at): loss(at, week) for at in range(week + 1)},
+                losses={monday(at): loss(at, week) for at in fits if at <= week},
             )
             for week in range(weeks)
         ),
@@ -103,6 +109,35 @@ def test_after_two_stops_within_a_year_a_person_has_to_answer():
     stops = (monday(2), monday(6))
     assert refresh_state(GATE, case(record_of(8), 20, [(0, 0)], stops)).needs_person
     assert not refresh_state(GATE, case(record_of(8), 57, [(0, 0)], stops)).needs_person
+
+
+@pytest.mark.parametrize("evidence", ["likely", "proved"])
+def test_two_candidates_alone_show_no_cost_of_age_however_many_weeks(evidence):
+    """One fit was lucky; every week repeats the same comparison."""
+    noise = np.random.default_rng(1).normal(0, 0.1, (60, 2))
+    record = record_of(60, lambda at, week: 10.0 - at + noise[week, at], fits=(0, 1))
+    state = refresh_state(GATE, case(record, 61, [(0, 0)]))
+    found = {
+        one.name: one
+        for one in refresh_findings(RefreshGate(evidence=evidence), "mae", state, LOOKS_BETTER)
+    }
+    assert state.weeks == 1
+    assert found["refresh.record"].verdict is Verdict.NO_DATA
+    assert "1 of the 4 weeks" in found["refresh.record"].reason
+    assert found["refresh.pays"].verdict is Verdict.INCONCLUSIVE
+
+
+def test_the_luck_of_a_few_candidates_passes_no_more_often_than_its_level():
+    """A fit every eight weeks, each with luck of its own, and age costs nothing."""
+    rng, worlds = np.random.default_rng(2), 80
+
+    def passes():
+        luck, noise = rng.normal(0, 1, 52), rng.normal(0, 0.3, (52, 52))
+        record = record_of(52, lambda at, week: luck[at] + noise[week, at], fits=range(0, 52, 8))
+        return refresh_state(GATE, case(record, 52, [(0, 0)])).cost.p_value <= GATE.level
+
+    error = (GATE.level * (1 - GATE.level) / worlds) ** 0.5
+    assert sum(passes() for _ in range(worlds)) / worlds <= GATE.level + 2 * error
 
 
 def test_a_lineage_without_a_record():
