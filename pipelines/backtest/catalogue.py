@@ -19,10 +19,11 @@ from pipelines.backtest.policies import (
 from pipelines.backtest.recent_window import RecentWindows
 from pipelines.backtest.record import Records
 from pipelines.backtest.refreshes import Refreshes
+from pipelines.backtest.sweep import Variation
 from pipelines.backtest.versions import Version, with_refit
 from pipelines.core.weeks import WEEK
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.training import RefreshEvidence
+from pipelines.spec.training import RefreshEvidence, RefreshGate
 
 NEAR = 26  # weeks that each candidate is scored on at once, and that are replayed before the first
 LEVEL_0_1_0 = {"alpha_year": 0.05, "tries": 60}
@@ -35,7 +36,7 @@ CALENDARS = (
 )
 
 
-Versions = Callable[[ModelSpec], Sequence[Version]]
+Versions = Callable[[ModelSpec, str | None], Sequence[Version]]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class ComparedPolicy:
 
     Arguments:
         spec: the declaration that the policy uses, with or without a refit.
-        fits_weekly: whether it needs a candidate every Monday, promoted or not.
+        fits_weekly: whether it needs every candidate, promoted or not.
+        schedule: cron expression of its retrainings; ``None``: every Monday.
     """
 
     policy: Policy
@@ -52,59 +54,84 @@ class ComparedPolicy:
     group: Group
     spec: ModelSpec
     fits_weekly: bool = True
+    schedule: str | None = None
 
 
-def compared_policies(
-    spec: ModelSpec, losses: Losses, versions: Versions
-) -> Iterator[ComparedPolicy]:
-    """Every policy but the one that knows the future; the declared one comes first."""
-    declared = spec.gates.refresh.evidence
-    yield _preset(spec, declared, losses, versions)
-    for evidence in RefreshEvidence:
-        if evidence is not declared:
-            yield _preset(spec, evidence, losses, versions)
-    yield _preset(with_refit(spec, not spec.split.refit), declared, losses, versions)
-    yield _version_0_1_0(spec, losses)
-    for refit, suffix, words in MODES:
-        mode = with_refit(spec, refit)
-        windows = RecentWindows(losses.predictions, mode.without_rollout())
-        for name, every, title in CALENDARS:
-            policy = Simple(name + suffix, refit, after_weeks(every))
-            yield ComparedPolicy(policy, f"{title}, {words}", "simple", mode, every == 1)
-        usual = Simple("usual" + suffix, refit, better_metric(windows))
-        yield ComparedPolicy(
-            usual, f"the better metric on the recent window, {words}", "simple", mode
+class Catalogue:
+    """The policies of a backtest, on common recent windows.
+
+    Arguments:
+        losses: of all candidates.
+        versions: of all Mondays, by declaration and schedule.
+    """
+
+    def __init__(self, losses: Losses, versions: Versions) -> None:
+        self.losses, self.versions = losses, versions
+        self._windows: dict[str, RecentWindows] = {}
+
+    def policies(
+        self, spec: ModelSpec, swept: Sequence[Variation] = ()
+    ) -> Iterator[ComparedPolicy]:
+        """Every policy but the one that knows the future; the declared one comes first."""
+        declared = spec.gates.refresh.evidence
+        yield self._preset(spec, declared)
+        for evidence in RefreshEvidence:
+            if evidence is not declared:
+                yield self._preset(spec, evidence)
+        yield self._preset(with_refit(spec, not spec.split.refit), declared)
+        for one in swept:
+            yield self._refreshes(one, "sweep", f"the declaration with {one.name}")
+        yield self._version_0_1_0(spec)
+        for refit, suffix, words in MODES:
+            mode = with_refit(spec, refit)
+            for name, every, title in CALENDARS:
+                policy = Simple(name + suffix, refit, after_weeks(every))
+                yield ComparedPolicy(policy, f"{title}, {words}", "simple", mode, every == 1)
+            usual = Simple("usual" + suffix, refit, better_metric(self._windows_of(mode)))
+            yield ComparedPolicy(
+                usual, f"the better metric on the recent window, {words}", "simple", mode
+            )
+
+    def _preset(self, spec: ModelSpec, evidence: RefreshEvidence) -> ComparedPolicy:
+        refit = spec.split.refit
+        suffix, words = next((suffix, words) for mode, suffix, words in MODES if mode == refit)
+        gate = spec.gates.refresh.model_copy(update={"evidence": evidence})
+        gates = spec.gates.model_copy(update={"refresh": gate})
+        preset = Variation(evidence.value + suffix, spec.model_copy(update={"gates": gates}))
+        return self._refreshes(
+            preset, "preset", f"refreshes with evidence {evidence.value}, {words}"
         )
 
+    def _refreshes(self, variation: Variation, group: Group, title: str) -> ComparedPolicy:
+        spec, gate = variation.spec, variation.spec.gates.refresh
+        versions = self.versions(spec, variation.schedule)
+        policy = Refreshes(
+            name=variation.name,
+            refit=spec.split.refit,
+            gate=gate,
+            windows=self._windows_of(spec),
+            records=Records(self.losses, spec.recipe, versions, gate.span),
+            minimum_effect=spec.metric.minimum_effect,
+        )
+        return ComparedPolicy(policy, title, group, spec, schedule=variation.schedule)
 
-def _preset(
-    spec: ModelSpec, evidence: RefreshEvidence, losses: Losses, versions: Versions
-) -> ComparedPolicy:
-    refit = spec.split.refit
-    suffix, words = next((suffix, words) for mode, suffix, words in MODES if mode == refit)
-    gate = spec.gates.refresh.model_copy(update={"evidence": evidence})
-    policy = Refreshes(
-        name=evidence.value + suffix,
-        refit=refit,
-        gate=gate,
-        windows=RecentWindows(losses.predictions, spec.without_rollout()),
-        records=Records(losses, spec.recipe, versions(spec), gate.span),
-        minimum_effect=spec.metric.minimum_effect,
-    )
-    return ComparedPolicy(
-        policy, f"refreshes with evidence {evidence.value}, {words}", "preset", spec
-    )
+    def _version_0_1_0(self, spec: ModelSpec) -> ComparedPolicy:
+        budget = spec.gates.budget.model_copy(update=LEVEL_0_1_0)
+        gates = spec.gates.model_copy(update={"budget": budget})
+        mode = with_refit(spec, False)
+        windows = self._windows_of(mode.model_copy(update={"gates": gates}))
+        policy = Superiority("version_0_1_0", False, windows)
+        return ComparedPolicy(
+            policy, "shown to be better at 0.05 / 60, without refit", "version_0_1_0", mode
+        )
 
-
-def _version_0_1_0(spec: ModelSpec, losses: Losses) -> ComparedPolicy:
-    budget = spec.gates.budget.model_copy(update=LEVEL_0_1_0)
-    gates = spec.gates.model_copy(update={"budget": budget})
-    mode = with_refit(spec, False)
-    strict = mode.without_rollout().model_copy(update={"gates": gates})
-    policy = Superiority("version_0_1_0", False, RecentWindows(losses.predictions, strict))
-    return ComparedPolicy(
-        policy, "shown to be better at 0.05 / 60, without refit", "version_0_1_0", mode
-    )
+    def _windows_of(self, spec: ModelSpec) -> RecentWindows:
+        """The recent windows of a declaration, whatever its gate for refreshes and its schedule."""
+        gates = spec.gates.model_copy(update={"refresh": RefreshGate()})
+        judged = spec.model_copy(update={"gates": gates, "schedule": None, "rollout": None})
+        if judged.digest not in self._windows:
+            self._windows[judged.digest] = RecentWindows(self.losses.predictions, judged)
+        return self._windows[judged.digest]
 
 
 def hindsight(candidates: Sequence[tuple[datetime, Version | None]], losses: Losses) -> list[Step]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipelines.backtest.catalogue import NEAR, ComparedPolicy, compared_policies, hindsight
+from pipelines.backtest.catalogue import NEAR, Catalogue, ComparedPolicy, hindsight
 from pipelines.backtest.choice import choose
 from pipelines.backtest.live import Live
 from pipelines.backtest.losses import Losses
@@ -15,6 +15,7 @@ from pipelines.backtest.predictions import Predictions
 from pipelines.backtest.record import Records
 from pipelines.backtest.results import BacktestReport, RecordedAgeCost
 from pipelines.backtest.summary import Replayed, summarize
+from pipelines.backtest.sweep import Variation, retrains_in_week
 from pipelines.backtest.versions import Candidate, Version, version_as_of, with_refit
 from pipelines.core.errors import DataError
 from pipelines.core.time import Window, instant_text
@@ -44,11 +45,13 @@ class Plan:
         spec: the declaration.
         span: policies act on the Mondays in it.
         labels_as_of: the instant of the last labels.
+        swept: other declarations to compare.
     """
 
     spec: ModelSpec
     span: Window
     labels_as_of: datetime
+    swept: tuple[Variation, ...] = ()
 
 
 class Candidates:
@@ -58,32 +61,44 @@ class Candidates:
         self.predictions, self.mondays = predictions, mondays(span)
         self._known: dict[str, list[tuple[datetime, Version | None]]] = {}
 
-    def of(self, spec: ModelSpec) -> list[tuple[datetime, Version | None]]:
-        """Each Monday with its version; ``None`` where a part of it could not be fitted."""
-        if spec.digest not in self._known:
+    def of(
+        self, spec: ModelSpec, schedule: str | None = None
+    ) -> list[tuple[datetime, Version | None]]:
+        """Each Monday with its version; ``None`` where a part of it could not be fitted.
+
+        Arguments:
+            spec: the declaration.
+            schedule: cron expression: weeks in which it does not run have no version.
+        """
+        if spec.recipe not in self._known:
             found: list[tuple[datetime, Version | None]] = []
             for number, at in enumerate(self.mondays, 1):
                 self.predictions.progress(f"week {number} of {len(self.mondays)}, {at.date()}")
                 version = version_as_of(spec, at)
                 fits = all(map(self.predictions.can_fit, (version.judged, version.serves)))
                 found.append((at, version if fits else None))
-            self._known[spec.digest] = found
-        return self._known[spec.digest]
+            self._known[spec.recipe] = found
+        return [
+            (at, version if retrains_in_week(schedule, at) else None)
+            for at, version in self._known[spec.recipe]
+        ]
 
-    def with_earlier(self, spec: ModelSpec) -> list[Version]:
+    def with_earlier(self, spec: ModelSpec, schedule: str | None = None) -> list[Version]:
         """All versions, and those of the weeks before the first Monday that are replayed for it.
 
         An earlier one counts if the events reach back over its whole training span.
         """
         start = self.predictions.history.begins - WEEK
+        before = (self.mondays[0] - number * WEEK for number in range(NEAR, 0, -1))
         earlier = [
             version
-            for number in range(NEAR, 0, -1)
-            if (version := version_as_of(spec, self.mondays[0] - number * WEEK)).serves.train.start
-            >= start
+            for at in before
+            if retrains_in_week(schedule, at)
+            and (version := version_as_of(spec, at)).serves.train.start >= start
             and self.predictions.can_fit(version.serves)
         ]
-        return [*earlier, *(version for _, version in self.of(spec) if version is not None)]
+        weekly = self.of(spec, schedule)
+        return [*earlier, *(version for _, version in weekly if version is not None)]
 
 
 def backtest(
@@ -107,9 +122,9 @@ def backtest(
     versions = [version for _, version in candidates.of(plan.spec)]
     _check(plan, live, versions)
     replays = []
-    for compared in compared_policies(plan.spec, losses, candidates.with_earlier):
+    for compared in Catalogue(losses, candidates.with_earlier).policies(plan.spec, plan.swept):
         progress(f"policy {compared.policy.name}")
-        steps = run(compared.policy, candidates.of(compared.spec))
+        steps = run(compared.policy, candidates.of(compared.spec, compared.schedule))
         replays.append(_replayed(compared, live, steps, candidates))
     steps = hindsight(candidates.of(with_refit(plan.spec, True)), losses)
     weekly = live.weekly(steps)
@@ -132,7 +147,7 @@ def _replayed(
 ) -> Replayed:
     policy = compared.policy
     served = {step.in_force.serves for step in steps if step.in_force is not None}
-    weekly = candidates.of(compared.spec) if compared.fits_weekly else ()
+    weekly = candidates.of(compared.spec, compared.schedule) if compared.fits_weekly else ()
     made = {one for _, version in weekly if version for one in (version.judged, version.serves)}
     return Replayed(
         policy.name,

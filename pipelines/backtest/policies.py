@@ -11,7 +11,7 @@ from pipelines.backtest.recent_window import RecentWindows, against
 from pipelines.backtest.versions import Version
 from pipelines.core.weeks import WEEK
 
-Group = Literal["simple", "version_0_1_0", "preset", "hindsight"]
+Group = Literal["simple", "version_0_1_0", "preset", "sweep", "hindsight"]
 Event = Literal["no_candidate", "kept", "first", "promoted", "stopped"]
 
 

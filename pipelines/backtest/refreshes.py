@@ -39,17 +39,15 @@ class Refreshes:
     def decide(self, now: Situation) -> Answer:
         """See ``policies.Policy``."""
         candidate, champion = now.candidate, now.champion
+        if candidate is None:
+            return Answer(champion)  # no retraining, so no stop-loss either
         if champion is None:
-            if candidate is None:
-                return Answer(None)
             wrong = against(self.windows.evaluation(candidate, None).findings)
             return Answer(None if wrong else candidate, wrong)
-        state = self._state(now, candidate or champion)
+        state = self._state(now, candidate)
         restored = restored_by_stop(self.gate, state)
         if restored is not None:
             return Answer(_served(now.past, restored.as_of), (STOP,), stopped=True)
-        if candidate is None:
-            return Answer(champion)
         evaluation = self.windows.evaluation(candidate, champion, refresh=True)
         wrong = against((*evaluation.findings, *self._findings(state, evaluation)))
         return Answer(champion if wrong else candidate, wrong)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipelines.backtest.choice import NO_DECLARATION
 from pipelines.backtest.results import BacktestReport, Difference, PolicyResult
 
 WARNING = (
@@ -49,16 +50,18 @@ def _against_simple(report: BacktestReport, declared: PolicyResult, simple: Poli
 
 def _against_best(report: BacktestReport, declared: PolicyResult, best: PolicyResult) -> str:
     others = [name for name in report.choice.as_good if name != best.name]
-    also = f" Not distinguishable from it: {', '.join(others)}." if others else ""
+    also = f" Not distinguishable from it: {'; '.join(others)}." if others else ""
+    number = sum(one.group not in NO_DECLARATION for one in report.policies)
+    compared = f"Of the {number} compared declarations,"
     if best.name == declared.name:
-        return f"Of the compared declarations, the declared one did best.{also}"
+        return f"{compared} the declared one did best.{also}"
     gain = best.difference
     by = (
         "with the same versions in force"
         if gain is None
         else f"it lost {amount(report, gain)} less than the declared one"
     )
-    return f"Of the compared declarations, {best.name} would have done best: {by}.{also}"
+    return f"{compared} {best.name} would have done best: {by}.{also}"
 
 
 def _first_half(report: BacktestReport) -> str:

@@ -69,6 +69,22 @@ def test_a_second_run_is_identical(home: Path, report: dict[str, Any]) -> None:
     assert json.loads(gauntlet(home, "backtest", "shops", *SPAN, "--json")) == report
 
 
+def test_a_sweep_adds_rows_and_changes_no_other(home: Path, report: dict[str, Any]) -> None:
+    """Fits with the declared span are those that the backtest without a sweep has kept."""
+    sweep = ["--sweep", "split.train=28d,56d", "--sweep", "gates.refresh.evidence=better"]
+    swept = json.loads(gauntlet(home, "backtest", "shops", *SPAN, *sweep, "--json"))
+    rows = [one["name"] for one in swept["policies"] if one["group"] == "sweep"]
+    assert rows == [f"split.train={span}, gates.refresh.evidence=better" for span in ("28d", "56d")]
+    others = [one for one in swept["policies"] if one["group"] != "sweep"]
+    assert [one | {"worst": None} for one in others] == [
+        one | {"worst": None}  # it is measured against the best policy, swept ones included
+        for one in report["policies"]
+    ]
+    assert policy(swept, rows[1])["losses"] == policy(report, "better")["losses"]
+    assert policy(swept, rows[0])["losses"] != policy(report, "better")["losses"]
+    assert swept["choice"]["best_declaration"] in {"likely", *rows}
+
+
 def test_nothing_is_recorded_or_registered(home: Path, report: dict[str, Any]) -> None:
     assert report["candidates"] == len(report["weeks"])
     left = {path.name for path in (home / "home").iterdir()}

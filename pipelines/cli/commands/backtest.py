@@ -33,6 +33,14 @@ def backtest(
     html: Annotated[
         Path | None, typer.Option(help="also write the report to this file, with its plots inside")
     ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE,...",
+            help="also compare the declaration with other values of a key, such as "
+            "gates.refresh.evidence=better,likely; repeat it for combinations",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Replay the promotion policy over history and compare it with simpler policies.
@@ -48,6 +56,7 @@ def backtest(
             model=name,
             first=parse_instant(first, "--from"),
             end=instant(end, connections.clock.now()),
+            sweep=tuple(sweep or ()),
         )
         report = run_backtest(request, connections.backtesting)
         if html is not None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pydantic import Field
 
 from pipelines.core.errors import TimeError
 from pipelines.core.names import Name
@@ -32,11 +33,14 @@ FOLDER = "backtest"
 
 
 class BacktestRequest(Record):
-    """What is replayed: the Mondays from ``first`` on, before ``end``."""
+    """What is replayed: the Mondays from ``first`` on, before ``end``, also with other values."""
 
     model: Name
     first: Instant
     end: Instant
+    sweep: tuple[str, ...] = Field(
+        default=(), description="each with a key of the declaration and its values"
+    )
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ def run_backtest(request: BacktestRequest, collaborators: BacktestCollaborators)
 
     Raises:
         TimeError: the span holds no Monday, or lies in the future.
+        SpecError: a key cannot be swept, or a value is not valid.
         DataError: there are too few events for a candidate or for a measured week.
         LockedError: another backtest of this model is at work.
     """
@@ -88,6 +93,7 @@ def open_backtest(
     from pipelines.backtest.catalogue import NEAR
     from pipelines.backtest.engine import Plan
     from pipelines.backtest.predictions import Predictions
+    from pipelines.backtest.sweep import variations
     from pipelines.core.weeks import monday_from, mondays
 
     spec, now = collaborators.load_spec(request.model), collaborators.clock.now()
@@ -100,19 +106,15 @@ def open_backtest(
         )
     span = Window(monday_from(request.first), monday_from(request.end))
     labels_as_of = min(span.end + spec.maturity, now)
+    swept = variations(spec, request.sweep)
+    plan = Plan(spec, span, labels_as_of, swept)
     folder = collaborators.home / FOLDER
-    history = _history(spec, span, labels_as_of, folder, collaborators)
+    history = _history(plan, folder, collaborators)
     predictions = Predictions(history, folder / "predictions", NEAR, collaborators.progress)
-    return Plan(spec, span, labels_as_of), predictions
+    return plan, predictions
 
 
-def _history(
-    spec: ModelSpec,
-    span: Window,
-    labels_as_of: datetime,
-    folder: Path,
-    collaborators: BacktestCollaborators,
-) -> History:
+def _history(plan: Plan, folder: Path, collaborators: BacktestCollaborators) -> History:
     """The rows of the whole span, from one pass over the events."""
     from pipelines.backtest.catalogue import NEAR
     from pipelines.backtest.history import History
@@ -120,20 +122,24 @@ def _history(
     from pipelines.core.weeks import monday_before, mondays
     from pipelines.flows.backtest.labels import labels_that_changed
 
+    spec, labels_as_of = plan.spec, plan.labels_as_of
     events = collaborators.open_events(spec)
     collaborators.progress("reading events")
     snapshot = events.snapshot(spec.streams, labels_as_of)
-    earliest = version_as_of(with_refit(spec, True), span.start - NEAR * WEEK)
-    start = earliest.judged.train.start
-    plan = split_plan(spec, labels_as_of)
-    plan = plan.model_copy(update={"train": Window(start, plan.train.end)})
+    before = plan.span.start - NEAR * WEEK
+    specs = (spec, *(one.spec for one in plan.swept))
+    earliest = [version_as_of(with_refit(one, True), before).judged for one in specs]
+    start = min(one.train.start for one in earliest)
+    split = split_plan(spec, labels_as_of)
+    split = split.model_copy(update={"train": Window(start, split.train.end)})
     parts = ("streams", "points", "label", "features", "serving")
     made = {name: value for name, value in spec.as_json().items() if name in parts}
     key = digest_of({"snapshot": snapshot.id, "start": instant_text(start), **made})
     workspace = Workspace.open_locked(folder / spec.name / key[:16])
     collaborators.progress("building features")
-    workspace.once("features", Frame, lambda: write_frame(events, spec, snapshot, plan, workspace))
+    workspace.once("features", Frame, lambda: write_frame(events, spec, snapshot, split, workspace))
     rows = read_rows(spec, workspace.path(FRAME), Window(start, labels_as_of))
-    looked_at = mondays(Window(earliest.judged.trained_until, monday_before(labels_as_of) + WEEK))
+    first = min(one.trained_until for one in earliest)
+    looked_at = mondays(Window(first, monday_before(labels_as_of) + WEEK))
     changed = labels_that_changed(events, spec, snapshot, rows, looked_at, collaborators.progress)
     return History(spec, rows, changed)
