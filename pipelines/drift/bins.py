@@ -35,6 +35,8 @@ class NumberBins(Record):
     edges: tuple[float, ...] = Field(max_length=MOST_EDGES, description="ascending")
     values: tuple[float, ...] = Field(description="mean of each interval's reference rows")
     deviation: float = Field(ge=0, description="standard deviation of the clipped reference rows")
+    low: float | None = Field(default=None, description="smallest reference value; none: no value")
+    high: float | None = Field(default=None, description="largest reference value")
 
     @property
     def size(self) -> int:
@@ -114,6 +116,8 @@ def number_bins(numbers: Floats) -> NumberBins:
         edges=tuple(edges.tolist()),
         values=(float(low) - deviation, *means.tolist(), float(high) + deviation),
         deviation=deviation,
+        low=float(ordered[0]),
+        high=float(ordered[-1]),
     )
 
 

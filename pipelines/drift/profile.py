@@ -22,6 +22,7 @@ from pipelines.core.weeks import WEEK
 from pipelines.drift.bins import BLOCK, Bins, NumberBins, Places, TextBins, make_bins
 from pipelines.drift.bins import unseen_texts as texts_without_bin
 
+LABEL, PREDICTION = "label", "prediction"
 MOST_WEEKS = 53
 _WEEKDAYS = 7
 _DAY_US = 86_400_000_000
@@ -69,6 +70,18 @@ class Profile(Record):
     @property
     def _days_with_rows(self) -> Mask:
         return np.array(self.weekdays, np.int64).reshape(-1, _WEEKDAYS) > 0
+
+
+class VersionProfile(Record):
+    """``profile.json`` of a version: what monitoring compares fresh rows with."""
+
+    training: Profile = Field(
+        description="inputs and label of the rows that the serving model was trained on"
+    )
+    predictions: Profile = Field(
+        description="answers of the judged twin to rows that it was not trained on; of more than "
+        "two classes, the most probable one"
+    )
 
 
 def reference_profile(

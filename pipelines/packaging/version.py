@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from sklearn.pipeline import Pipeline
 
+    from pipelines.drift.profile import VersionProfile
+
 R = TypeVar("R", bound=Record)
 
 SPEC = "spec.json"
@@ -35,6 +37,7 @@ FEATURES = "features.json"
 AUDIT = "audit.json"
 AVAILABILITY = "availability.json"
 RECORD = "record.json"
+PROFILE = "profile.json"
 PLOTS = "plots"
 TWIN = "twin"
 
@@ -152,6 +155,25 @@ def read_findings(folder: Path) -> tuple[Finding, ...]:
     if not evidence_path(folder, FINDINGS).is_file():
         return ()
     return read_record(folder, FINDINGS, SavedFindings).findings
+
+
+def read_profile(folder: Path) -> VersionProfile | None:
+    """The profile inside a version's directory; ``None`` for a version that saved none.
+
+    Raises:
+        FormatError: when a newer release wrote it.
+        OSError, ValueError: when it cannot be read.
+    """
+    from pipelines.drift.profile import VersionProfile
+
+    if not evidence_path(folder, PROFILE).is_file():
+        return None
+    return read_record(folder, PROFILE, VersionProfile)
+
+
+def profile_bytes(profile: VersionProfile) -> bytes:
+    """``profile.json`` without white space: it has many numbers. ``read_profile`` reads it."""
+    return StoredFormat(f"{PROFILE} of a version", type(profile)).to_text(profile).encode()
 
 
 def read_record(folder: Path, name: str, kind: type[R]) -> R:

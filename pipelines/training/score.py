@@ -31,6 +31,13 @@ class Scored:
     rows_digest: str
     classes: tuple[str, ...] = ()
 
+    @property
+    def answers(self) -> Floats | list[str]:
+        """One value for each row: the prediction, or the most probable of more than two classes."""
+        if self.predictions.ndim == 1:
+            return self.predictions
+        return [self.classes[place] for place in self.predictions.argmax(axis=1)]
+
 
 def score(pipeline: Pipeline, spec: ModelSpec, rows: pd.DataFrame) -> Scored:
     """A fitted pipeline's predictions for every row, labelled or not, in the rows' order.

@@ -67,6 +67,7 @@ def test_the_first_version_serves_and_carries_its_evidence(champion: Pharmacy) -
         "evaluation.json",
         "findings.json",
         "plots/daily.png",
+        "profile.json",
     }
     assert champion.half_written() == []
 

@@ -25,6 +25,7 @@ from pipelines.core.time import FixedClock, parse_instant
 from pipelines.data.events import FileEvents
 from pipelines.data.scan import Scan
 from pipelines.data.snapshot import Snapshot, load_snapshot, take_snapshot
+from pipelines.drift.profile import VersionProfile
 from pipelines.flows.frames import Frame
 from pipelines.flows.retrain.audit import AuditResult
 from pipelines.flows.retrain.availability import AvailabilityResult
@@ -73,6 +74,7 @@ ROOTS: tuple[type[Record], ...] = (
     Scan,
     RefreshRecord,
     RecordResult,
+    VersionProfile,
     *VERSION_FILES.values(),
     *STEP_RECORDS.values(),
     *RELEASE_EVIDENCE.values(),

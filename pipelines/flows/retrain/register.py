@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pipelines.core.records import Record
 from pipelines.core.time import instant_text
 from pipelines.flows.features.catalogue import save_features
+from pipelines.flows.frames import FRAME, read_rows
 from pipelines.flows.retrain.contract import envelope_of
 from pipelines.flows.retrain.evidence import Evidence
 from pipelines.flows.retrain.rehearsal import rehearse
@@ -20,6 +23,7 @@ from pipelines.packaging.version import (
     FEATURES,
     FINDINGS,
     PLOTS,
+    PROFILE,
     RECORD,
     SNAPSHOT,
     SPEC,
@@ -27,10 +31,17 @@ from pipelines.packaging.version import (
     SUITE,
     SavedFindings,
     SavedSuite,
+    profile_bytes,
     record_bytes,
 )
 from pipelines.release.registry import Registration, Shown, VersionInfo
 from pipelines.release.version_facts import REFIT_UNTIL, TWIN_UNTIL
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipelines.drift.profile import VersionProfile
+    from pipelines.training.score import Scored
 
 VERSION = "version"
 AGE_PLOT = "age.png"
@@ -131,8 +142,33 @@ def _files(
     plots |= _age_plot(run, evidence)
     return {
         **{name: record_bytes(name, record) for name, record in documents.items()},
+        PROFILE: profile_bytes(_profile(run, rows, candidates[0])),
         **{f"{PLOTS}/{name}": content for name, content in plots.items()},
     }
+
+
+def _profile(run: Run, recent: pd.DataFrame, scored: Scored) -> VersionProfile:
+    """Profile what the serving model was trained on, and how the judged twin answered.
+
+    The twin was not trained on the recent window. Answers to a model's own training rows would be
+    spread wider than its answers to fresh rows.
+
+    Arguments:
+        run: the opened run; its frame has been written.
+        recent: rows of the recent window.
+        scored: the twin's predictions for them.
+    """
+    from pipelines.drift.profile import LABEL, PREDICTION, VersionProfile, reference_profile
+    from pipelines.training.columns import categorical_features
+
+    spec, plan = run.spec, run.plan
+    rows = read_rows(spec, run.workspace.path(FRAME), plan.refit or plan.train)
+    categorical = {*categorical_features(spec), *([LABEL] if spec.classes else [])}
+    answered = recent[["decision_time"]].assign(**{PREDICTION: scored.answers})
+    return VersionProfile(
+        training=reference_profile(rows, (*spec.input_names, LABEL), categorical),
+        predictions=reference_profile(answered, [PREDICTION]),
+    )
 
 
 def _age_plot(run: Run, evidence: Evidence) -> dict[str, bytes]:
