@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import Protocol
@@ -13,7 +13,7 @@ from pipelines.core.records import Record
 from pipelines.core.time import instant_text, utc
 from pipelines.data.cache import Cache
 from pipelines.data.objects import ObjectStore, StoredObject
-from pipelines.data.stored_rows import check_named_rows, lost_rows
+from pipelines.data.stored_rows import check_named_rows, lost_rows, row_hashing
 from pipelines.spec.streams import FilesSource, Stream
 
 Progress = Callable[[str], None]
@@ -106,21 +106,14 @@ class FileEvents:
         fresh = [stored for stored in listed if index.get(_version(stored), "missing") not in cache]
         before = dict(index)
 
-        def fetch(stored: StoredObject) -> str:
-            return cache.add(lambda to: self.store.read(stored, to))
-
-        pool = ThreadPoolExecutor(_AT_ONCE)
         try:
-            pulled = zip(fresh, pool.map(fetch, fresh), strict=True)
-            for number, (stored, sha256) in enumerate(pulled, start=1):
-                check_named_rows(cache.object(sha256), self.store.address, stored.key)
+            for number, (stored, sha256) in enumerate(self._fetched(fresh, cache), start=1):
                 index[_version(stored)] = sha256
                 progress(
                     f"{name}: pulled {number} of {len(fresh)} new objects"
                     f" ({len(listed)} in all), {stored.key}"
                 )
         finally:
-            pool.shutdown(cancel_futures=True)
             if index != before:
                 cache.keep_note("pulled", about, index)
         objects = tuple(
@@ -128,6 +121,26 @@ class FileEvents:
         )
         self._check_history(name, prefix, as_of, objects, cache)
         return objects
+
+    def _fetched(
+        self, objects: Sequence[StoredObject], cache: Cache
+    ) -> Iterator[tuple[StoredObject, str]]:
+        """Objects with their SHA-256, each once it is in the cache and its rows are checked."""
+        if not objects:
+            return
+
+        def fetch(stored: StoredObject) -> str:
+            return cache.add(lambda to: self.store.read(stored, to))
+
+        pool = ThreadPoolExecutor(_AT_ONCE)
+        try:
+            with row_hashing() as connection:
+                for stored, sha256 in zip(objects, pool.map(fetch, objects), strict=True):
+                    path = cache.object(sha256)
+                    check_named_rows(connection, path, self.store.address, stored.key)
+                    yield stored, sha256
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def remembered(self, name: str, stream: Stream, cache: Cache) -> object:
         """See ``EventSource.remembered``."""

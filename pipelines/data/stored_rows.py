@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,25 @@ def names_of_days(connection: Any, relation: str, day: str) -> dict[str, str]:
     }
 
 
-def check_named_rows(path: Path, store: str, key: str) -> None:
+@contextmanager
+def row_hashing() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB connection that hashes the rows of one small file after another."""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET threads = 1")
+        yield connection
+
+
+def check_named_rows(
+    connection: duckdb.DuckDBPyConnection, path: Path, store: str, key: str
+) -> None:
     """Compare a file's rows with the hash in its object's name.
 
     Names that other programs gave are not checked, nor those of prediction logs: their hash is of
     the rows in the journal. Nor is a file that is no Parquet file: ``scan_objects`` reports it.
 
     Arguments:
+        connection: from ``row_hashing``; opening one takes longer than checking a small file.
         path: the Parquet file.
         store: address of the store, for the error.
         key: the object's key.
@@ -66,13 +79,10 @@ def check_named_rows(path: Path, store: str, key: str) -> None:
     named = _NAMED.fullmatch(key)
     if named is None or key.startswith(f"{LOG}/"):
         return
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET threads = 1")
-        try:
-            found = names_of_days(connection, files_sql([path]), "''").get("", "no rows")
-        except duckdb.InvalidInputException:
-            return  # no Parquet file, which the scan of its columns reports
+    try:
+        found = names_of_days(connection, files_sql([path]), "''").get("", "no rows")
+    except duckdb.InvalidInputException:
+        return  # no Parquet file, which the scan of its columns reports
     if found != named[1]:
         raise IntegrityError(
             "an event object does not have the rows that its name stands for",

@@ -16,7 +16,7 @@ from pipelines.core.errors import DataError, IntegrityError
 from pipelines.data.events import FileEvents
 from pipelines.data.ingest.partitions import write_events
 from pipelines.data.reader import EventReader
-from pipelines.data.stored_rows import check_named_rows
+from pipelines.data.stored_rows import check_named_rows, row_hashing
 from pipelines.spec.model import ModelSpec
 
 Rows = Callable[..., pa.Table]
@@ -79,7 +79,8 @@ def test_every_kind_of_value_keeps_its_name(tmp_path: Path) -> None:
     }
     store = LocalStore(tmp_path)
     [stored] = write_events(store, "all", pa.table(columns), "at")
-    check_named_rows(store.folder / stored.key, store.address, stored.key)
+    with row_hashing() as connection:
+        check_named_rows(connection, store.folder / stored.key, store.address, stored.key)
 
 
 def test_rows_may_be_added_and_objects_merged(world: World, sales_rows: Rows) -> None:
