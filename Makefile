@@ -60,7 +60,7 @@ status:  ## what of it is running
 	@$(BIN)/python deploy/stack.py status
 
 compose-test: setup  ## the container stack on a real Docker engine: one scheduled retraining
-	@$(BIN)/python deploy/compose_test
+	@$(BIN)/python -m tests.compose
 
 docs: setup  ## the generated pages: docs/findings.md
 	@$(BIN)/python -m pipelines.reporting.findings_page > docs/findings.md

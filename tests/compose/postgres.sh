@@ -1,4 +1,4 @@
-# Make the cluster once, for POSTGRES_USER with POSTGRES_PASSWORD, and serve it on every address.
+# Entry point of the PostgreSQL stand-in, with the settings of the official image that the stack uses.
 set -eu
 PATH=$(echo /usr/lib/postgresql/*/bin):$PATH
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
