@@ -43,6 +43,15 @@ class Decimal(StrEnum):
     COMMA = ","
 
 
+class Thousands(StrEnum):
+    """Separator of groups of three digits in text."""
+
+    POINT = "."
+    COMMA = ","
+    APOSTROPHE = "'"
+    BLANK = " "
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
     app.command("import")(import_events)
@@ -86,6 +95,9 @@ def import_events(
         typer.Option(help="[COLUMN=]TEXT that means a missing value; repeatable"),
     ] = None,
     decimal: Annotated[Decimal, typer.Option(help="decimal separator of CSV")] = Decimal.POINT,
+    thousands: Annotated[
+        Thousands | None, typer.Option(help="separator of thousands in CSV; default: none")
+    ] = None,
     delimiter: Annotated[
         str | None, typer.Option(help="delimiter of CSV; default: found in the header")
     ] = None,
@@ -130,6 +142,7 @@ def import_events(
         nonexistent=nonexistent.value,
         ambiguous=ambiguous.value,
         decimal=decimal.value,
+        thousands=thousands.value if thousands else None,
         delimiter="\t" if delimiter == "\\t" else delimiter,
         encoding=encoding,
         fill_short_rows=fill_short_rows,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 
 from pipelines.core.errors import DataError
 from pipelines.data.ingest.reading import JOIN, ColumnReading, nearest
 
+SURROGATES = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, as Python decodes them
 _MOST = 60  # names shown in an error
 
 
@@ -29,6 +31,7 @@ def find_columns(
     twice: list[str] = []
     for reading in readings:
         if reading.constant is not None:
+            _check_absent(reading, present, readings, where)
             continue
         names = [reading.source]
         if reading.source not in present and JOIN in reading.source:
@@ -40,12 +43,23 @@ def find_columns(
     if missing:
         similar = [(declared, nearest(name, present)) for declared, name in missing]
         hints = [f"--column {declared}={shlex.quote(name)}" for declared, name in similar if name]
+        hint = f"is it {' '.join(hints)}?" if hints else "--column declared=in_file names it"
+        if any(SURROGATES.search(name) for name in present):
+            hint = (
+                "the header is not UTF-8 text: name the --encoding, or save the file as CSV or "
+                "Parquet"
+            )
+        elif not found:
+            hint += (
+                "; the first line of a CSV file has to be its header, and --delimiter names a "
+                "delimiter other than , ; | and tab"
+            )
         raise DataError(
             f"column(s) missing: {', '.join(name for _, name in missing)}",
             where=where,
             got="columns " + ", ".join(repr(name) for name in present[:_MOST]),
             wanted="columns " + ", ".join(repr(one.source) for one in readings if not one.constant),
-            hint=f"is it {' '.join(hints)}?" if hints else "--column declared=in_file names it",
+            hint=hint,
         )
     if twice:
         raise DataError(
@@ -56,3 +70,18 @@ def find_columns(
             hint="rename or remove one of them in the file",
         )
     return found
+
+
+def _check_absent(
+    reading: ColumnReading, present: Sequence[str], readings: Sequence[ColumnReading], where: str
+) -> None:
+    """Checks that the file has no column that a constant would replace."""
+    others = [one.source for one in readings if one is not reading]
+    if reading.name in present and reading.name not in others:
+        raise DataError(
+            "a constant is declared for a column that the file has",
+            where=where,
+            got=f"--constant {reading.name}={reading.constant}",
+            wanted="a column that the files do not have",
+            hint=f"leave --constant {reading.name} out, or remove the column from the file",
+        )

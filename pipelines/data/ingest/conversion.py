@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pipelines.core.errors import DataError
 from pipelines.data.canonical import SQL_TYPES, literal
 from pipelines.data.ingest.batches import Form, Source
-from pipelines.data.ingest.reading import EPOCHS, ColumnReading, Reading
+from pipelines.data.ingest.reading import ColumnReading, Reading
 from pipelines.data.ingest.times import parsed_time, time_problem, time_text, time_value
 from pipelines.spec.fields import ColumnType
 
@@ -36,7 +36,8 @@ class Conversion:
         parsed: of ``s<n>``; becomes the column ``p<n>``.
         value: of ``p<n>``; becomes ``v<n>``, NULL where it cannot be read.
         blank: condition on ``s<n>``: there is no value.
-        declared: by missing text, condition on ``s<n>`` and ``v<n>``: the value is that text.
+        declared: conditions on ``s<n>`` and ``v<n>``: the value is a declared missing text.
+        uses: by option, condition on ``s<n>``, ``p<n>`` and ``v<n>``: the value depends on it.
         problem: of ``s<n>`` and ``p<n>``, for rows without a value that are not missing.
         shown: of ``s<n>``: the source value as text, for messages.
     """
@@ -44,7 +45,8 @@ class Conversion:
     parsed: str
     value: str
     blank: str
-    declared: dict[str, str]
+    declared: tuple[str, ...]
+    uses: dict[str, str]
     problem: str
     shown: str
 
@@ -75,7 +77,7 @@ def conversion(
     _check_fits(source, reading, where)
     if source.form is Form.EMPTY:
         nothing = f"NULL::{SQL_TYPES[reading.kind]}"
-        return Conversion(s, nothing, blank="true", declared={}, problem="NULL", shown=s)
+        return Conversion(s, nothing, blank="true", declared=(), uses={}, problem="NULL", shown=s)
     if reading.kind is ColumnType.TIMESTAMP:
         parsed = parsed_time(s, source, reading)
         value, problem = time_value(p, reading, how), time_problem(p, source, reading)
@@ -84,18 +86,50 @@ def conversion(
         value = _VALUES[reading.kind](p, source.form)
         problem = literal(_problem(source, reading.kind, how))
     blank, declared = _missing(s, v, source, reading, how, blank_is_missing=blank_is_missing)
-    return Conversion(parsed, value, blank, declared, problem, shown=time_text(s, source))
+    uses = {f"--missing {text}": same for text, same in declared.items()}
+    uses |= _uses(p, source, reading, how)
+    shown = time_text(s, source)
+    return Conversion(parsed, value, blank, tuple(declared.values()), uses, problem, shown)
+
+
+def used_options(reading: ColumnReading, how: Reading) -> list[str]:
+    """The options that are declared for a column, as in ``Conversion.uses``."""
+    options = [f"--missing {text}" for text in reading.missing]
+    options += [f"--zone {reading.zone}"] if reading.zone else []
+    options += [f"--time-format {reading.time_format}"] if reading.time_format else []
+    options += ["--decimal ,"] if how.decimal == "," else []
+    return [*options, f"--thousands {how.thousands}"] if how.thousands else options
+
+
+def _uses(p: str, source: Source, reading: ColumnReading, how: Reading) -> dict[str, str]:
+    """Conditions for options other than missing texts, where the source's type can need them."""
+    uses = {}
+    if reading.kind is ColumnType.TIMESTAMP:
+        if source.form not in (Form.INSTANT, Form.WALL):
+            uses[f"--time-format {reading.time_format}"] = "true"
+        uses[f"--zone {reading.zone}"] = f"{p}.wall IS NOT NULL AND {p}.shift IS NULL"
+    elif _has_separator(source, reading.kind):
+        uses[f"--decimal {how.decimal}"] = uses[f"--thousands {how.thousands}"] = "true"
+    return uses
+
+
+def _has_separator(source: Source, kind: ColumnType) -> bool:
+    """Whether numbers are written with the decimal separator of the options."""
+    return kind in (ColumnType.INTEGER, ColumnType.FLOAT) and source.form is Form.TEXT
 
 
 def _check_fits(source: Source, reading: ColumnReading, where: str) -> None:
     accepted = _ACCEPTED[reading.kind]
-    if reading.kind is ColumnType.TIMESTAMP and reading.time_format in EPOCHS:
-        accepted = (Form.TEXT, *_NUMBERS)
+    if reading.time_format:
+        accepted = (*accepted, *_NUMBERS)
     if source.form in (*accepted, Form.EMPTY):
         return
     hint = "mend the file, or the declaration"
     if reading.kind is ColumnType.TIMESTAMP and source.form in _NUMBERS:
-        hint = f"for times since 1970, add --time-format {reading.name}=epoch_s (or epoch_ms, ...)"
+        hint = (
+            f"for times since 1970, add --time-format {reading.name}=epoch_s (or epoch_ms, ...); "
+            f"for dates such as 20260131, --time-format {reading.name}=%Y%m%d"
+        )
     raise DataError(
         f"column {reading.source!r} is of another type than declared",
         where=where,
@@ -109,12 +143,24 @@ def _parsed(s: str, source: Source, kind: ColumnType, how: Reading) -> str:
     if source.form not in _TEXTS or kind is ColumnType.STRING:
         return s
     text = f"trim({s}, {_BLANKS})"
-    number = kind in (ColumnType.INTEGER, ColumnType.FLOAT) and source.form is Form.TEXT
-    if number and how.decimal == ",":
+    return _plain_number(text, how) if _has_separator(source, kind) else text
+
+
+def _plain_number(text: str, how: Reading) -> str:
+    """SQL of a number's text with a decimal point and without separators of thousands."""
+    if how.thousands:
+        separator = _BLANK if how.thousands == " " else f"[{how.thousands}]"
+        grouped = rf"[+-]?\d{{1,3}}({separator}\d{{3}})+([{how.decimal}]\d*)?"
+        text = (
+            f"CASE WHEN regexp_full_match({text}, {literal(grouped)}) "
+            f"THEN regexp_replace({text}, {literal(separator)}, '', 'g') ELSE {text} END"
+        )
+    if how.decimal == ",":
         return f"CASE WHEN NOT contains({text}, '.') THEN replace({text}, ',', '.') END"
     return text
 
 
+_BLANK = "[ \u00a0\u202f]"  # between groups of digits
 _BLANKS = "' ' || chr(9) || chr(160)"
 
 
@@ -143,7 +189,8 @@ def _float(p: str, form: Form) -> str:
     number = p if form is Form.NUMBER else f"try_cast({p} AS DOUBLE)"
     if form in _TEXTS:
         number = f"CASE WHEN regexp_full_match({p}, {literal(_NUMBER)}) THEN {number} END"
-    return f"CASE WHEN isfinite({number}) THEN {number} END"
+    # Adding 0 makes a negative zero positive, as it is stored: equal rows have one hash.
+    return f"CASE WHEN isfinite({number}) THEN {number} + 0::DOUBLE END"
 
 
 def _boolean(p: str, form: Form) -> str:
@@ -171,7 +218,11 @@ def _problem(source: Source, kind: ColumnType, how: Reading) -> str:
         return "not one of true, false, yes, no, 1, 0"
     if source.form is not Form.TEXT:
         return "not a finite number"
-    return f"not a finite number with the decimal separator {how.decimal!r}"
+    thousands = f" and {how.thousands!r} between thousands" if how.thousands else ""
+    return (
+        f"not a finite number with the decimal separator {how.decimal!r}{thousands}; "
+        "--decimal and --thousands name others"
+    )
 
 
 def _missing(

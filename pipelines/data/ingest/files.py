@@ -148,7 +148,7 @@ def import_files(
         if how.rejects:
             write_rejects(connection, staged, how.rejects)
         check_tolerated(mistakes, rejected, rows, how.rejects, where)
-        notes += staging.unused_missing_texts()
+        notes += staging.unused_options(staged)
         prefix = stream_prefix(name, stream)
         with turn():
             repeated = _find_fresh_rows(

@@ -129,6 +129,10 @@ def _value_type(arrow: pa.DataType) -> pa.DataType:
     return arrow
 
 
+def _is_uuid(arrow: pa.DataType) -> bool:
+    return isinstance(arrow, pa.BaseExtensionType) and str(arrow.extension_name) == "arrow.uuid"
+
+
 def _is_text(arrow: pa.DataType) -> bool:
     return (
         pt.is_string(arrow)
@@ -137,6 +141,8 @@ def _is_text(arrow: pa.DataType) -> bool:
         or pt.is_binary(arrow)
         or pt.is_large_binary(arrow)
         or pt.is_binary_view(arrow)
+        or pt.is_fixed_size_binary(arrow)
+        or _is_uuid(arrow)
     )
 
 
@@ -195,6 +201,8 @@ def _check_can_join(field: pa.Field[Any], where: str) -> None:
 
 def _text(values: Any, name: str, broken: list[str | None]) -> Any:
     """A column as text; rows whose bytes are not UTF-8 get a problem in ``broken``."""
+    if _is_uuid(values.type):
+        return pa.array([None if one is None else str(one) for one in values.to_pylist()])
     values = _decoded(values)
     if pt.is_date(values.type):
         return values.cast(pa.date32()).cast(pa.string())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -50,6 +49,8 @@ class Reading:
             03:30.
         ambiguous: which instant a time means that the clock of its zone shows twice.
         decimal: decimal separator of numbers in text.
+        thousands: separator of groups of three digits in text; a blank stands for every kind of
+            blank.
         delimiter: of CSV files; default: the one with which the header has the declared names.
         encoding: of CSV files; default: UTF-8, or what a byte order mark says.
         fill_short_rows: read missing fields at the end of a CSV row as missing values.
@@ -65,6 +66,7 @@ class Reading:
     nonexistent: Literal["refuse", "forward"] = "refuse"
     ambiguous: Literal["refuse", "earliest", "latest"] = "latest"
     decimal: Literal[".", ","] = "."
+    thousands: Literal[".", ",", "'", " "] | None = None
     delimiter: str | None = None
     encoding: str | None = None
     fill_short_rows: bool = False
@@ -118,6 +120,12 @@ def column_readings(reading: Reading, stream: Stream) -> tuple[ColumnReading, ..
         raise SpecError("a column has a name in the files and a constant value", got=both[0])
     for zone in reading.zones.values():
         _check_zone(zone)
+    if not reading.zones and (reading.nonexistent, reading.ambiguous) != ("refuse", "latest"):
+        raise SpecError(
+            "--nonexistent and --ambiguous need --zone",
+            wanted="the zone of times without one",
+            hint="add --zone, such as --zone Europe/Paris",
+        )
     _check_encodable(reading)
     _check_text_options(reading)
     return tuple(
@@ -183,10 +191,16 @@ def _check_text_options(reading: Reading) -> None:
         raise SpecError(
             "a delimiter cannot be used", got=repr(reading.delimiter), wanted="one character"
         )
+    if reading.thousands == reading.decimal:
+        raise SpecError(
+            "--thousands and --decimal name the same separator",
+            got=repr(reading.decimal),
+            wanted="two different ones",
+        )
     if reading.encoding is not None:
         try:
-            codecs.lookup(reading.encoding)
-        except (LookupError, ValueError) as cause:
+            "".encode(reading.encoding)
+        except (LookupError, ValueError) as cause:  # unknown, or a codec of bytes such as base64
             raise SpecError(
                 "there is no such encoding",
                 got=repr(reading.encoding),

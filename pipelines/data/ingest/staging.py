@@ -16,7 +16,7 @@ from pipelines.core.errors import SpecError, TimeError
 from pipelines.core.time import EARLIEST, epoch_us
 from pipelines.data.canonical import LATEST_TIME, SQL_TYPES, literal
 from pipelines.data.ingest.batches import Form, Opened, Source
-from pipelines.data.ingest.conversion import Conversion, conversion
+from pipelines.data.ingest.conversion import Conversion, conversion, used_options
 from pipelines.data.ingest.parquet import open_parquet
 from pipelines.data.ingest.reading import EPOCHS, ColumnReading, Reading
 from pipelines.data.ingest.text import open_text
@@ -46,8 +46,8 @@ class Staging:
 
     Columns: ``file`` (position of the file, from 0), ``row`` (its number in the file), ``v0``,
     ``v1``, ... (the stored columns in the order of the declaration, times in UTC without a zone),
-    ``used`` (bits of the missing texts that the row has), and ``mistakes`` (a list; NULL when the
-    row is sound).
+    ``used`` (bits of the options that the row's values depend on), and ``mistakes`` (a list; NULL
+    when the row is sound).
 
     Arguments:
         connection: DuckDB connection with time zone UTC.
@@ -70,7 +70,7 @@ class Staging:
     ) -> None:
         self.connection, self.name, self.stream = connection, name, stream
         self.readings, self.how, self.work = readings, how, work
-        self.missing_texts = sorted({text for one in readings for text in one.missing})
+        self.options = sorted({text for one in readings for text in used_options(one, how)})
 
     def create(self) -> None:
         """Creates the empty table, and checks zones, time formats and constants.
@@ -117,14 +117,19 @@ class Staging:
                 self._insert(number, batch, found, where)
             return StagedFile(file, self._count() - before, found.row_word)
 
-    def unused_missing_texts(self) -> list[str]:
-        """A note for each declared missing text that no value of any file matched."""
+    def unused_options(self, files: Sequence[StagedFile]) -> list[str]:
+        """A note for each option that changed nothing; ``files`` are all that were read."""
         used = self.connection.execute("SELECT bit_or(used) FROM staged").fetchone()[0] or 0
-        return [
-            f"--missing {text}: no value in any file is this text"
-            for bit, text in enumerate(self.missing_texts)
-            if not used >> bit & 1
-        ]
+        unused = [text for bit, text in enumerate(self.options) if not used >> bit & 1]
+        notes = [f"{text} concerns no value in any file" for text in unused]
+        if not any(one.row_word == "line" for one in files):
+            of_text = {
+                "--delimiter": self.how.delimiter,
+                "--encoding": self.how.encoding,
+                "--fill-short-rows": self.how.fill_short_rows,
+            }
+            notes += [f"{text}: no file is a CSV file" for text, value in of_text.items() if value]
+        return notes
 
     def _insert(self, number: int, batch: pa.RecordBatch, found: Opened, where: str) -> None:
         self.connection.register("incoming", pa.Table.from_batches([batch]))
@@ -160,7 +165,7 @@ class Staging:
         values = [f"{one.value} AS v{at}" for at, one in enumerate(conversions)]
         inner = f"SELECT *, {', '.join(values)} FROM ({inner})"
         gone = [
-            f"({' OR '.join([one.blank, *one.declared.values()])}) AS m{at}"
+            f"({' OR '.join([one.blank, *one.declared])}) AS m{at}"
             for at, one in enumerate(conversions)
         ]
         inner = f"SELECT *, {', '.join(gone)}, {self._used(conversions)} AS used FROM ({inner})"
@@ -184,9 +189,10 @@ class Staging:
 
     def _used(self, conversions: list[Conversion]) -> str:
         bits = []
-        for bit, text in enumerate(self.missing_texts):
-            tests = [one.declared[text] for one in conversions if text in one.declared]
-            bits.append(f"CASE WHEN {' OR '.join(tests) or 'false'} THEN {1 << bit} ELSE 0 END")
+        for bit, option in enumerate(self.options):
+            tests = [one.uses[option] for one in conversions if option in one.uses]
+            used = " OR ".join(f"({test})" for test in tests) or "false"
+            bits.append(f"CASE WHEN {used} THEN {1 << bit} ELSE 0 END")
         return f"({' + '.join(bits) or '0'})::HUGEINT"
 
     def _mistakes(self, conversions: list[Conversion]) -> list[tuple[str, str]]:

@@ -17,13 +17,12 @@ import pyarrow as pa
 
 from pipelines.core.errors import DataError
 from pipelines.data.ingest.batches import BATCH_ROWS, Form, Opened, Source, batch_schema
-from pipelines.data.ingest.columns import find_columns
+from pipelines.data.ingest.columns import SURROGATES, find_columns
 from pipelines.data.ingest.reading import JOIN, ColumnReading, Reading
 from pipelines.data.ingest.unpack import DAMAGED, damaged
 
 _DELIMITERS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r"sep=(.)\s*$", re.IGNORECASE)
-_SURROGATES = re.compile("[\udc80-\udcff]")
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -218,6 +217,6 @@ def _joined(parts: list[str]) -> str:
 def _checked_bytes(record: _Record) -> _Record:
     """The record, or the problem that it holds bytes that are no UTF-8."""
     line, problem, row = record
-    if any(_SURROGATES.search(value) for value in row):
+    if any(SURROGATES.search(value) for value in row):
         return line, "the row has bytes that are not UTF-8 (is it --encoding latin-1?)", ()
     return line, problem, row

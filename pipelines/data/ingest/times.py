@@ -39,7 +39,7 @@ def parsed_time(s: str, source: Source, reading: ColumnReading) -> str:
         wall = _from_epoch(s, form.removeprefix("epoch_"), exact=source.form is not Form.NUMBER)
         return f"{{'wall': {wall}, 'shift': INTERVAL 0 SECOND}}"
     if form:
-        parsed = f"try_strptime(trim({s}), {literal(form)})"
+        parsed = f"try_strptime(trim({_digits(s, source)}), {literal(form)})"
         zoned = "%z" in form or "%Z" in form
         wall = f"make_timestamp(epoch_us({parsed}))" if zoned else f"{parsed}::TIMESTAMP"
         shift = "INTERVAL 0 SECOND" if zoned else "NULL::INTERVAL"
@@ -64,6 +64,13 @@ def parsed_time(s: str, source: Source, reading: ColumnReading) -> str:
     return f"list_transform([{parts}], lambda p: {struct})[1]"
 
 
+def _digits(s: str, source: Source) -> str:
+    """SQL of a number's digits, for dates such as 20260131; a text is left as it is."""
+    if source.form is Form.NUMBER:
+        return f"CASE WHEN {s} = trunc({s}) THEN try_cast({s} AS BIGINT)::VARCHAR END"
+    return f"{s}::VARCHAR"
+
+
 def time_value(p: str, reading: ColumnReading, how: Reading) -> str:
     """SQL of the instant, UTC without a zone, of a struct of ``parsed_time``; NULL when wrong."""
     local = f"CASE WHEN {_in_range(f'{p}.wall')} THEN {p}.wall END"
@@ -80,7 +87,10 @@ def time_problem(p: str, source: Source, reading: ColumnReading) -> str:
     if source.form in (Form.INSTANT, Form.WALL):
         wanted = _RANGE
     elif reading.time_format is None:
-        wanted = f"not an ISO 8601 time that exists, {_YEARS}"
+        wanted = (
+            f"not an ISO 8601 time that exists, {_YEARS}; --time-format names another format, "
+            "such as %d/%m/%Y %H:%M or epoch_s"
+        )
     naive = f"{p}.shift IS NULL"
     lines = [f"WHEN {p}.wall IS NULL THEN {literal(wanted)}"]
     lines.append(f"WHEN NOT {_in_range(f'{p}.wall')} THEN {literal(_RANGE)}")

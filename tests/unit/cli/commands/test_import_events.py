@@ -69,7 +69,7 @@ def test_options_reach_the_import(here: Path) -> None:
     )
     assert "0 written, 2 were there already" in again.stdout
     assert "units: not a finite number" in again.stdout
-    assert "--missing nothing: no value in any file is this text" in again.stdout
+    assert "--missing nothing concerns no value in any file" in again.stdout
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,12 @@ def test_importing_again_writes_nothing(imports: Imports) -> None:
     assert list(imports.store.list("")) == before
 
 
+def test_a_negative_zero_is_a_zero(imports: Imports) -> None:
+    """Parquet writers may store one for the other, so that equal rows would be two."""
+    assert imports.run(imports.parquet(price=[0.0, -0.0])).written == 2
+    assert imports.run(imports.parquet(price=[-0.0, 0.0])).already_there == 2
+
+
 def test_a_file_that_has_grown_adds_only_its_new_rows(imports: Imports) -> None:
     imports.run(imports.file(GOOD))
     grown = GOOD + "s4,north,1,1,2026-01-06T01:00:00Z,2026-01-06T02:00:00Z\n"

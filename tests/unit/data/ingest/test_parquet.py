@@ -113,6 +113,13 @@ def test_text_of_every_kind_is_read(imports: Imports, values: pa.Array) -> None:
     assert [row["shop"] for row in imports.rows()] == TEXTS
 
 
+def test_text_of_a_fixed_width_and_uuids(imports: Imports) -> None:
+    imports.run(imports.parquet("a.parquet", shop=pa.array([b"abcd", None], pa.binary(4))))
+    one = uuid.UUID(int=1)
+    imports.run(imports.parquet("b.parquet", sale=["t"], shop=pa.array([one.bytes], pa.uuid())))
+    assert [row["shop"] for row in imports.rows()] == ["abcd", None, str(one)]
+
+
 def test_identifiers_may_be_numbers(imports: Imports) -> None:
     imports.run(imports.parquet("a.parquet", shop=pa.array([7, -8])))
     imports.run(imports.parquet("b.parquet", sale=["t", "u"], shop=pa.array([9.0, None])))
@@ -141,8 +148,6 @@ def test_bytes_that_are_no_text_are_a_mistake_of_their_row(
         pa.array([[1.0]]),
         pa.array([{"a": 1.0}]),
         pa.array([[("a", 1.0)]], pa.map_(pa.string(), pa.float64())),
-        pa.array([uuid.UUID(int=1).bytes], pa.uuid()),
-        pa.array([b"abcd"], pa.binary(4)),
     ],
     ids=lambda one: str(one.type),
 )
@@ -226,7 +231,7 @@ def test_a_missing_number_is_missing_whatever_its_type(imports: Imports) -> None
         (1.0, 5),
         (None, None),
     ]
-    assert report.notes == ("--missing NA: no value in any file is this text",)
+    assert report.notes == ("--missing NA concerns no value in any file",)
 
 
 def test_a_type_hint_names_the_option_for_epoch_times(
@@ -240,3 +245,26 @@ def test_a_type_hint_names_the_option_for_epoch_times(
     assert imports.rows()[0]["event_time"].replace(tzinfo=UTC) == datetime(
         2025, 3, 1, 10, tzinfo=UTC
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (pa.array([20260131]), None),
+        (pa.array([20260131.0]), None),
+        (pa.array([Decimal(20260131)]), None),
+        (pa.array([20260131.5]), "not a time as %Y%m%d"),
+        (pa.array([20260231]), "not a time as %Y%m%d"),
+    ],
+    ids=str,
+)
+def test_dates_that_are_numbers(imports: Imports, values: pa.Array, problem: str | None) -> None:
+    """With the format for every time, which the column of instants does not need."""
+    file = imports.parquet(sold_at=values)
+    reading: dict[str, Any] = {"time_formats": {"": "%Y%m%d"}, "zones": {"": "UTC"}}
+    if problem:
+        with pytest.raises(DataError, match=problem):
+            imports.run(file, **reading)
+        return
+    imports.run(file, **reading)
+    assert imports.rows()[0]["event_time"] == datetime(2026, 1, 31)  # noqa: DTZ001

@@ -73,6 +73,32 @@ def test_a_decimal_comma(imports: Imports) -> None:
     assert [row["price"] for row in imports.rows()] == [1.5, 2.5, 3.5]
 
 
+@pytest.mark.parametrize(
+    ("text", "thousands", "decimal", "value"),
+    [
+        ("1.234,5", ".", ",", 1234.5),
+        ("-12.345.678", ".", ",", -12345678.0),
+        ("1234,5", ".", ",", 1234.5),
+        ("1.23,4", ".", ",", None),
+        ("1,234.5", ",", ".", 1234.5),
+        ("1e3", ",", ".", 1000.0),
+        ("1,23", ",", ".", None),
+        ("1\u202f234\u00a0567.5", " ", ".", 1234567.5),
+        ("1'234.50", "'", ".", 1234.5),
+    ],
+)
+def test_separators_of_thousands(
+    imports: Imports, text: str, thousands: Any, decimal: Any, value: float | None
+) -> None:
+    file = imports.file(f"{HEAD}\ns1,a,1,{{}},{TIMES}\n".replace(",", "\t").format(text))
+    if value is None:
+        with pytest.raises(DataError, match="--decimal and --thousands name others"):
+            imports.run(file, thousands=thousands, decimal=decimal)
+        return
+    imports.run(file, thousands=thousands, decimal=decimal)
+    assert imports.rows()[0]["price"] == value
+
+
 def test_short_rows(imports: Imports) -> None:
     order = "sale,told_at,sold_at,shop,units,price\n"
     text = order + f"s1,{TIMES.split(',')[1]},{TIMES.split(',', maxsplit=1)[0]},north\n"
@@ -104,6 +130,8 @@ def test_broken_bytes_and_quotes_are_mistakes_of_their_rows(
         (TEXT.replace("Łódź 1", '"Łódź 1'), {}, "line 2"),
         ("sale,shop,units,units,price,sold_at,told_at\n", {}, "more than once: units"),
         ("Sale,shop,units,price,sold_at,told_at\n", {}, "is it --column sale=Sale"),
+        ('{"sale": "s1"}\n', {}, "the first line of a CSV file has to be its header"),
+        (b"\x89PNG\r\n\x1a\n", {}, "the header is not UTF-8 text"),
     ],
 )
 def test_a_csv_file_that_cannot_be_read(
