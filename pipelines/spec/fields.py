@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -29,6 +29,7 @@ from pipelines.core.time import (
     zone_of,
 )
 
+_ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)  # from which a schedule has to have a next instant
 LONGEST = timedelta(days=36525)  # a hundred years, so that no sum of durations leaves the calendar
 
 
@@ -74,10 +75,19 @@ When = Annotated[
 
 
 def _read_cron(value: object) -> object:
-    from croniter import croniter  # Airflow parses schedules with it too
+    from croniter import CroniterBadDateError, croniter  # Airflow parses schedules with it too
 
-    if isinstance(value, str) and not croniter.is_valid(value):
+    if not isinstance(value, str):
+        return value
+    fields = value.split()
+    seconds = len(fields) > 5
+    random = any(field[:1] in "RrHh" for field in fields)
+    if seconds or random or not croniter.is_valid(value):
         raise ValueError("not a cron expression: wanted five fields such as '0 6 * * 1', or @daily")
+    try:
+        croniter(value, _ANY_DAY).get_next()
+    except CroniterBadDateError as cause:
+        raise ValueError("the cron expression names a day that no month has") from cause
     return value
 
 
@@ -116,6 +126,9 @@ class ColumnType(StrEnum):
     FLOAT = "float"
     BOOLEAN = "boolean"
     TIMESTAMP = "timestamp"
+
+
+NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.BOOLEAN)
 
 
 def is_value_of(value: Scalar, kind: ColumnType) -> bool:
@@ -162,6 +175,9 @@ class Condition(Declaration):
         tests = (self.is_, self.is_not, self.in_, self.at_least, self.at_most)
         if all(test is None for test in tests):
             raise ValueError("a condition needs one of: is, is_not, in, at_least, at_most")
+        bounds = (self.at_least, self.at_most)
+        if self.in_ == () or (None not in bounds and sorted(bounds) != list(bounds)):
+            raise ValueError("no value meets the condition")
         return self
 
     @property

@@ -17,8 +17,6 @@ from pipelines.spec.points import EventPoints, Label, Points
 from pipelines.spec.serving import Cadence, Serving
 from pipelines.spec.streams import Stream
 
-_NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.BOOLEAN)
-
 
 @dataclass(frozen=True)
 class FrameSpec:
@@ -78,6 +76,13 @@ class FrameSpec:
         if isinstance(feature, WindowFeature) and feature.column and feature.keeps_type:
             return self.streams[feature.stream].columns[feature.column]
         return ColumnType.FLOAT
+
+    def column_types(self) -> dict[Column, ColumnType]:
+        """Types of the keys and features, by name."""
+        points = self.point_columns()
+        return {key: points[key] for key in self.points.keys} | {
+            feature.name: self.type_of(feature) for feature in self.features
+        }
 
     def request_columns(self) -> dict[str, ColumnType]:
         """Columns of a request: keys, and columns that features are computed from or found by."""

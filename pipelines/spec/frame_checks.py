@@ -7,18 +7,17 @@ from collections.abc import Iterator, Mapping
 
 from pipelines.core.names import VIEW, Column, folded
 from pipelines.spec.features import AttributeFeature, ExpressionFeature, Feature, WindowFeature
-from pipelines.spec.fields import ColumnType, Condition, value_types
+from pipelines.spec.fields import NUMBERS, ColumnType, Condition, value_types
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.points import AggregateLabel, EventPoints, LaterEventLabel, WindowAggregate
 from pipelines.spec.streams import FilesSource
 
 FRAME_COLUMNS = ("decision_time", "label", "matured_at")  # columns that every frame has
 _LOGS = ("predictions", "scores")  # folders of the store with a folder for each model
-_NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.BOOLEAN)
 _ORDERED = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.STRING, ColumnType.TIMESTAMP)
 # The types of column that an aggregate takes; aggregates that are not listed take every type.
 _AGGREGATE_TYPES: Mapping[str, tuple[ColumnType, ...]] = {
-    **dict.fromkeys(("sum", "mean", "std", "median", "quantile"), _NUMBERS),
+    **dict.fromkeys(("sum", "mean", "std", "median", "quantile"), NUMBERS),
     **dict.fromkeys(("min", "max"), _ORDERED),
 }
 
@@ -169,7 +168,7 @@ def _expression_problems(frame: FrameSpec) -> Iterator[str]:
                 kind = columns.get(name) if operand is None else frame.type_of(operand)
             except KeyError:
                 continue  # reported where the operand is declared
-            if kind is not None and kind not in _NUMBERS:
+            if kind is not None and kind not in NUMBERS:
                 yield f"features.{feature.name}: {name!r} is a {kind.value}, not a number"
 
 
@@ -191,8 +190,7 @@ def _type_problems(frame: FrameSpec) -> Iterator[str]:
         place = f"features.{feature.name}"
         yield from _aggregate_problems(place, feature.aggregate, feature.column, columns)
     if isinstance(frame.label, AggregateLabel):
-        columns = frame.streams[frame.label.stream].columns
-        yield from _aggregate_problems("label", frame.label.aggregate, frame.label.column, columns)
+        yield from _aggregate_label_problems(frame.label, frame.streams[frame.label.stream].columns)
 
 
 def _condition_problems(place: str, condition: Condition, kind: ColumnType) -> Iterator[str]:
@@ -219,6 +217,22 @@ def _aggregate_problems(
         yield (
             f"{place}: {aggregate} does not fit {column} of type {columns[column].value}; "
             f"wanted {' or '.join(kind.value for kind in wanted)}"
+        )
+
+
+def _aggregate_label_problems(
+    label: AggregateLabel, columns: Mapping[Column, ColumnType]
+) -> Iterator[str]:
+    """As of an aggregate; besides, the label is a number."""
+    problems = list(_aggregate_problems("label", label.aggregate, label.column, columns))
+    yield from problems
+    if label.aggregate == "count":
+        if label.column is not None:
+            yield "label: count takes no column; `where` chooses the events that count"
+    elif label.column is not None and not problems and columns[label.column] not in NUMBERS:
+        yield (
+            f"label: {label.aggregate} of {label.column} is a {columns[label.column].value}, "
+            "not a number"
         )
 
 

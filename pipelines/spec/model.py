@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,7 +12,7 @@ from pipelines.core.names import Name
 from pipelines.core.records import digest_of
 from pipelines.core.time import duration_text
 from pipelines.spec.features import Feature
-from pipelines.spec.fields import ColumnType, Cron, Declaration
+from pipelines.spec.fields import NUMBERS, ColumnType, Cron, Declaration
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.frame_checks import frame_problems
 from pipelines.spec.live_metrics import rollout_problems
@@ -40,6 +40,7 @@ from pipelines.spec.training import (
 )
 
 RECIPE_PARTS = frozenset({"points", "label", "features", "split", "estimator", "streams"})
+Seed = Annotated[int, Field(ge=0, lt=2**31, description="as every estimator takes it")]
 MOST_STEPS = 1_000_000  # decision points of one entity in the spans of the split
 
 
@@ -63,7 +64,7 @@ class ModelSpec(Declaration):
     )
     split: Split
     estimator: Estimator
-    seeds: tuple[int, ...] = Field(
+    seeds: tuple[Seed, ...] = Field(
         default=(1, 2, 3),
         min_length=1,
         description="the first is the candidate; the others measure luck",
@@ -167,10 +168,12 @@ class ModelSpec(Declaration):
 
     @model_validator(mode="after")
     def _references(self) -> ModelSpec:
+        frame = list(frame_problems(self.frame))
         problems = [
-            *frame_problems(self.frame),
+            *frame,
             *self._size_problems(),
             *self._task_problems(),
+            *([] if frame else self._slice_problems()),
             *self._class_problems(),
             *([] if self.input_names else ["features: no feature is an input of the estimator"]),
             *self._batch_problems(),
@@ -203,11 +206,19 @@ class ModelSpec(Declaration):
             yield "score: needs points of kind grid; an event is not known before it comes"
 
     def _class_problems(self) -> Iterator[str]:
+        kind = self._label_type()
         if self.metric.name.task == "regression":
             if self.label.classes is not None:
                 yield f"label.classes: {self.metric.name.value} is a metric of numbers, not classes"
+            elif kind in (ColumnType.STRING, ColumnType.TIMESTAMP):
+                yield (
+                    f"label: {self.metric.name.value} needs a number, and the label's column is of "
+                    f"type {kind.value}"
+                )
             return
-        if self.label.classes is None and self._label_type() is ColumnType.STRING:
+        if kind is ColumnType.TIMESTAMP:
+            yield "label: a time is no class; declare a column of another type"
+        if self.label.classes is None and kind is ColumnType.STRING:
             yield (
                 "label.classes: the label is a text, so name its classes, such as [kept, "
                 "returned]; of two, the second is the positive class"
@@ -243,9 +254,26 @@ class ModelSpec(Declaration):
         tasks = {self.metric.name.task, *(guard.name.task for guard in self.guardrails)}
         if len(tasks) > 1:
             yield "metric and guardrails mix regression and classification"
+        for place, names in (
+            ("seeds", self.seeds),
+            ("guardrails", [guard.name.value for guard in self.guardrails]),
+            ("slices", [part.column for part in self.slices]),
+        ):
+            if twice := sorted({str(name) for name in names if names.count(name) > 1}):
+                yield f"{place}: {', '.join(twice)} stands twice"
+
+    def _slice_problems(self) -> Iterator[str]:
+        """Slices of columns that the frame does not have, and bins of what is no number."""
+        types = self.frame.column_types()
         for part in self.slices:
-            if part.column not in {*self.feature_names, *self.points.keys}:
+            kind = types.get(part.column)
+            if kind is None:
                 yield (
                     f"slices: {part.column!r} is neither a feature nor a key of the point; "
-                    f"there are {sorted({*self.feature_names, *self.points.keys})}"
+                    f"there are {sorted(types)}"
+                )
+            elif part.bins is not None and kind not in NUMBERS:
+                yield (
+                    f"slices: {part.column!r} is of type {kind.value}, and bins need a number; "
+                    "without bins, each value is a slice"
                 )

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipelines.core.names import Column
-from pipelines.spec.fields import Declaration, Duration, Share, When
+from pipelines.spec.fields import Declaration, Duration, Share, Span, When
 
 ALLOWED_ESTIMATORS = ("sklearn.", "lightgbm.", "xgboost.", "catboost.")
 
@@ -171,9 +171,7 @@ class SliceSearch(Declaration):
 class ContractGate(Declaration):
     """How fresh data is checked against the hand-written suite and the champion's envelope."""
 
-    lookback: Duration = Field(
-        default=timedelta(days=7), description="known in this long before as-of"
-    )
+    lookback: Span = Field(default=timedelta(days=7), description="known in this long before as-of")
     mostly: Share = Field(
         default=0.9, description="share of rows an envelope's ranges must hold for"
     )
@@ -186,7 +184,7 @@ class ContractGate(Declaration):
 class AvailabilityGate(Declaration):
     """Whether production has each feature: looked up for the newest points before training."""
 
-    lookback: Duration = Field(
+    lookback: Span = Field(
         default=timedelta(days=7), description="decision points this long before as-of are taken"
     )
     max_points: int = Field(

@@ -1,4 +1,4 @@
-"""Classes of a label: which are declared, and what a declaration of many classes may not have."""
+"""Classes of a label, and declarations that are refused because they could not be retrained."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pipelines.spec.model import ModelSpec
 from tests.support.pharmacy import RICH, declaration
 from tests.support.rollout_factory import ROLLOUT
+from tests.support.sales_home import declaration as sales_declaration
 
 KINDS = ["community", "hospital", "online"]
 
@@ -77,3 +78,56 @@ def test_a_declaration_that_cannot_work_is_refused(
 ) -> None:
     with pytest.raises(ValidationError, match=expected):
         classified(*classes, **changes)
+
+
+def label_of(**changes: Any) -> dict[str, Any]:
+    return {"label": sales_declaration()["label"] | changes}
+
+
+def sold_where(**condition: Any) -> dict[str, Any]:
+    return {"points": sales_declaration()["points"] | {"where": [{"column": "units"} | condition]}}
+
+
+NEXT_KIND = {
+    "kind": "later_event",
+    "stream": "sales",
+    "by": ["shop"],
+    "column": "kind",
+    "horizon": "2d",
+}
+GUARDRAIL = {"name": "rmse", "margin": 1.0}
+IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
+    "a negative seed": ({"seeds": [1, -1]}, "greater than or equal to 0"),
+    "a seed of more than 31 bits": ({"seeds": [1, 2**31]}, "less than 2147483648"),
+    "a seed twice": ({"seeds": [3, 1, 3]}, "seeds: 3 stands twice"),
+    "a guardrail twice": ({"guardrails": [GUARDRAIL, GUARDRAIL]}, "guardrails: rmse stands twice"),
+    "a slice twice": (
+        {"slices": [{"column": "shop", "margin": 1}, {"column": "shop", "margin": 2}]},
+        "slices: shop stands twice",
+    ),
+    "bins of a text": (
+        {"slices": [{"column": "shop", "margin": 1, "bins": 4}]},
+        "slices: 'shop' is of type string, and bins need a number",
+    ),
+    "a text as a number": ({"label": NEXT_KIND}, "absolute_error needs a number"),
+    "the least text": (label_of(aggregate="min", column="kind"), "min of kind is a string"),
+    "a count of a column": (label_of(aggregate="count", column="units"), "count takes no column"),
+    "a sum of nothing": (label_of(column=None), "label: sum needs a column"),
+    "a day that no month has": ({"schedule": "0 0 30 2 *"}, "a day that no month has"),
+    "a schedule with seconds": ({"score": "0 0 * * * *"}, "wanted five fields"),
+    "a random schedule": ({"schedule": "R R * * *"}, "wanted five fields"),
+    "a condition on no value": (sold_where(**{"in": []}), "no value meets the condition"),
+    "a condition with crossed bounds": (
+        sold_where(at_least=2, at_most=1),
+        "no value meets the condition",
+    ),
+    "no fresh rows": ({"gates": {"contract": {"lookback": "0d"}}}, "must be longer than 0"),
+}
+
+
+@pytest.mark.parametrize(("changes", "expected"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_a_declaration_that_could_not_be_retrained_is_refused(
+    changes: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(ValidationError, match=expected):
+        ModelSpec.model_validate(sales_declaration() | changes)
