@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipelines.core.errors import DataError, SpecError
+from pipelines.core.errors import DataError, IntegrityError, SpecError
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.records import Record
 from pipelines.flows.frames import FRAME, touches
@@ -66,7 +66,7 @@ def try_training(run: Run) -> Trial:
         _thin_frame(run)
         trained = train_candidate(run, trial=True)
         evaluation = evaluate_candidate(run, trained)
-    except (DataError, SpecError) as problem:
+    except (DataError, IntegrityError, SpecError) as problem:
         hint = f"; {problem.hint}" if problem.hint else ""
         wanted = f", wanted {problem.wanted}" if problem.wanted else ""
         return Trial(problems=(f"{problem.summary}{wanted}{hint}",))

@@ -13,16 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sklearn.dummy import DummyRegressor
+from sklearn.pipeline import Pipeline
 
 from pipelines.connections import Connections
+from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Verdict
+from pipelines.flows.frames import FRAME, read_rows
 from pipelines.flows.retrain.dataset import build_features, take_snapshot
+from pipelines.flows.retrain.rehearsal import rehearse_fitted
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.run import Run, open_run
 from pipelines.flows.retrain.steps import Retraining
 from pipelines.flows.trial import try_training
 from pipelines.flows.workspace import Workspace
 from pipelines.spec.model import ModelSpec
+from pipelines.training.columns import feature_matrix
+from pipelines.training.fit import label_numbers
 from pipelines.training.split import split_plan
 from tests.support.sales_home import (
     AS_OF,
@@ -154,6 +161,16 @@ def test_a_trial_names_what_no_training_survives(
     )
     problems = try_training(run).problems
     assert any(words in problem for problem in problems), problems
+
+
+def test_a_trial_answers_requests_as_the_service_would(built: Run) -> None:
+    rows = read_rows(built.spec, built.workspace.path(FRAME), built.plan.recent)
+    known = rows[rows["label"].notna()]
+    model = Pipeline([("model", DummyRegressor())])
+    with pytest.raises(IntegrityError, match="a service could not answer with this candidate"):
+        rehearse_fitted(built, model, rows)
+    model.fit(feature_matrix(built.spec, known), label_numbers(known["label"], ()))
+    rehearse_fitted(built, model, rows)
 
 
 def test_one_series_is_compared(home: SalesHome) -> None:

@@ -1,8 +1,12 @@
-"""Answers real requests with a candidate, in the service's own code, before it is registered."""
+"""Answers real requests with a candidate, in the service's own code, before it is registered.
+
+``rehearse`` does so with the stored version, ``rehearse_fitted`` with a pipeline in memory, so that
+`gauntlet check` knows what a registration would refuse.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +23,13 @@ from pipelines.spec.predictions import prediction_log
 
 if TYPE_CHECKING:
     import pandas as pd
+    from sklearn.pipeline import Pipeline
+
+    from pipelines.serving.loaded_version import LoadedVersion
 
 REQUESTS = 3  # spread over the recent window
 _NUMBER = "candidate"  # in place of a version's number
+_NO_CONTENT = "0" * 64  # in place of the hash of a directory
 _SERVED_CLASSES = 2
 
 
@@ -40,11 +48,39 @@ def rehearse(run: Run, folder: Path, content: str, rows: pd.DataFrame) -> None:
         IntegrityError: the service could not load the version, or not answer with it.
         Unavailable: the online store or the events do not answer; it is safe to retry.
     """
+    planned = PlannedVersion(version=_NUMBER, content=content, folder=str(folder))
+    _rehearse(run, planned, rows, lambda: _loaded(planned))
+
+
+def rehearse_fitted(run: Run, pipeline: Pipeline, rows: pd.DataFrame) -> None:
+    """As ``rehearse``, with a fitted pipeline that is not stored."""
+    planned = PlannedVersion(version=_NUMBER, content=_NO_CONTENT, folder="")
+
+    def fitted() -> LoadedVersion:
+        from pipelines.packaging.fast_predict import interpreted
+        from pipelines.serving.loaded_version import LoadedVersion
+        from pipelines.training.columns import text_features
+
+        predict = interpreted(pipeline, text_features(run.spec), run.spec.input_names)
+        return LoadedVersion(_NUMBER, _NO_CONTENT, run.spec, predict, is_compiled=False)
+
+    _rehearse(run, planned, rows, fitted)
+
+
+def _loaded(planned: PlannedVersion) -> LoadedVersion:
+    from pipelines.serving.loaded_version import load_for_serving
+
+    return load_for_serving(planned)
+
+
+def _rehearse(
+    run: Run, planned: PlannedVersion, rows: pd.DataFrame, load: Callable[[], LoadedVersion]
+) -> None:
     points = [*requests(run.spec, rows)]
     if len(run.spec.classes) > _SERVED_CLASSES or not points:
         return
     try:
-        _answer(run, folder, content, points)
+        _answer(run, planned, load(), points)
     except Unavailable:
         raise
     except Exception as cause:  # a model can raise any exception
@@ -87,14 +123,14 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _answer(run: Run, folder: Path, content: str, points: Sequence[Mapping[str, Any]]) -> None:
+def _answer(
+    run: Run, planned: PlannedVersion, loaded: LoadedVersion, points: Sequence[Mapping[str, Any]]
+) -> None:
     from pipelines.predictions.shipping import log_object
     from pipelines.serving.batch import NoMetrics
-    from pipelines.serving.loaded_version import load_for_serving
     from pipelines.serving.service import Deployed, ModelService
 
     model, as_of = run.spec.name, utc(run.request.as_of)
-    planned = PlannedVersion(version=_NUMBER, content=content, folder=str(folder))
     logged, clock = list[Prediction](), FixedClock(as_of)
     service = ModelService(
         model,
@@ -105,8 +141,6 @@ def _answer(run: Run, folder: Path, content: str, points: Sequence[Mapping[str, 
         run_later=lambda _: False,
         from_events=lambda spec: EventsOnline(spec, lambda _: run.events, clock),
     )
-    service.deployed = Deployed(
-        ServingPlan(model=model, champion=planned), load_for_serving(planned)
-    )
+    service.deployed = Deployed(ServingPlan(model=model, champion=planned), loaded)
     service.answer(points, run.id)
     log_object([(one.decided_at, one.values()) for one in logged], as_of, prediction_log(model))

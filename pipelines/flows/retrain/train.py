@@ -13,6 +13,7 @@ from pipelines.core.records import Record
 from pipelines.core.time import Window
 from pipelines.flows.frames import FRAME, read_rows
 from pipelines.flows.retrain.refit import past_differences, version_of_twin
+from pipelines.flows.retrain.rehearsal import rehearse_fitted
 from pipelines.flows.retrain.run import Run
 from pipelines.packaging.package import (
     Package,
@@ -63,11 +64,12 @@ def train_candidate(run: Run, *, trial: bool = False) -> TrainedCandidate:
 
     Arguments:
         run: the opened run; its frame has been written.
-        trial: fit only what is judged, and leave out writing the candidate's directory.
+        trial: fit only what is judged, and answer requests with it instead of writing it.
 
     Raises:
         DataError: there are too few rows to train or to evaluate.
         SpecError: the estimator or its parameters are wrong.
+        IntegrityError: in a trial, when a service could not answer with the candidate.
     """
     return run.workspace.once("train", TrainedCandidate, lambda: _train(run, trial))
 
@@ -98,6 +100,7 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
         refitted = score(serving, spec, recent)
         checks = refit_findings(spec, recent, scored[0], refitted, past_differences(run))
     if trial:
+        rehearse_fitted(run, serving, recent)
         package = plan_package(serving, probabilities=_probabilities(run))
     else:
         example = feature_matrix(spec, rows.head(EXAMPLE_ROWS))
