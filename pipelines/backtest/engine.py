@@ -28,7 +28,7 @@ LEFT_OUT = (
     "availability and parity: the online store keeps no past values",
     "audit: the recipe does not change within a backtest",
     "shadow and canary: a promoted version serves from its Monday on",
-    "emergency: a champion that is worse than the naive forecast is not replaced for that reason",
+    "refit check: a refit is not compared with its twin before it serves",
     "the start: the record holds the 26 weeks before the first Monday; a new model has none",
     "seeds: the first one is fitted; the others only describe luck",
     "review: no approval is waited for",

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from pipelines.backtest.recent_window import RecentWindows, against
+from pipelines.backtest.reasons import Reason, against, evidence
+from pipelines.backtest.recent_window import RecentWindows
 from pipelines.backtest.versions import Version
+from pipelines.core.findings import Finding
 from pipelines.core.weeks import WEEK
 
 Group = Literal["simple", "version_0_1_0", "preset", "sweep", "hindsight"]
@@ -23,13 +25,13 @@ class Step:
         at: the Monday.
         in_force: ``None`` before the first version: the naive forecast answers.
         event: ``stopped`` is a return to an earlier version by the stop-loss.
-        reasons: findings that were against the candidate, or what the policy says.
+        reasons: findings that were against the candidate or, after a change, that it rests on.
     """
 
     at: datetime
     in_force: Version | None
     event: Event
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,14 @@ class Answer:
     """What a policy does on one Monday: the version in force from now on, and why."""
 
     in_force: Version | None
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
     stopped: bool = False
+
+
+def judged(candidate: Version, champion: Version | None, findings: Sequence[Finding]) -> Answer:
+    """The candidate where no finding is against it, else the version in force so far."""
+    wrong = against(findings)
+    return Answer(champion, wrong) if wrong else Answer(candidate, evidence(findings))
 
 
 @dataclass(frozen=True)
@@ -146,5 +154,4 @@ class Superiority:
         candidate, champion = now.candidate, now.champion
         if candidate is None:
             return Answer(champion)
-        wrong = against(self.windows.evaluation(candidate, champion).findings)
-        return Answer(champion if wrong else candidate, wrong)
+        return judged(candidate, champion, self.windows.evaluation(candidate, champion).findings)

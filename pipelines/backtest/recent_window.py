@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from pipelines.backtest.history import labelled
 from pipelines.backtest.predictions import Predictions
 from pipelines.backtest.versions import Candidate, Version
-from pipelines.core.findings import Finding, Verdict
 from pipelines.gates.recent_window.evaluate import WindowPredictions, evaluate
 from pipelines.gates.recent_window.record import Evaluation
 from pipelines.spec.model import ModelSpec
@@ -104,8 +103,3 @@ class RecentWindows:
     def _scored(self, candidate: Candidate, window: _Window) -> Scored:
         predicted = self.predictions.of(candidate, window.part)
         return Scored(predicted, window.digest, self.spec.classes)
-
-
-def against(findings: tuple[Finding, ...]) -> tuple[str, ...]:
-    """Names of the blocking findings that did not pass."""
-    return tuple(f.name for f in findings if f.blocking and f.verdict is not Verdict.PASS)

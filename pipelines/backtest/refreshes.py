@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipelines.backtest.policies import Answer, Situation, Step
-from pipelines.backtest.recent_window import RecentWindows, against
+from pipelines.backtest.policies import Answer, Situation, Step, judged
+from pipelines.backtest.reasons import of_finding
+from pipelines.backtest.recent_window import RecentWindows
 from pipelines.backtest.record import Records
 from pipelines.backtest.versions import Version
 from pipelines.core.findings import Finding
+from pipelines.gates.champion.emergency import is_emergency, without_the_record
 from pipelines.gates.recent_window.record import Evaluation
 from pipelines.gates.refresh.findings import TwinComparison, refresh_findings, restored_by_stop
 from pipelines.gates.refresh.names import STOP
@@ -20,7 +22,7 @@ from pipelines.spec.training import RefreshGate
 
 @dataclass(frozen=True)
 class Refreshes:
-    """Refreshes by the record of the recipe, with the stop-loss.
+    """Refreshes by the record of the recipe, with the stop-loss and the lane ``emergency``.
 
     Arguments:
         gate: the declared thresholds.
@@ -42,15 +44,18 @@ class Refreshes:
         if candidate is None:
             return Answer(champion)  # no retraining, so no stop-loss either
         if champion is None:
-            wrong = against(self.windows.evaluation(candidate, None).findings)
-            return Answer(None if wrong else candidate, wrong)
+            return judged(candidate, None, self.windows.evaluation(candidate, None).findings)
         state = self._state(now, candidate)
-        restored = restored_by_stop(self.gate, state)
-        if restored is not None:
-            return Answer(_served(now.past, restored.as_of), (STOP,), stopped=True)
         evaluation = self.windows.evaluation(candidate, champion, refresh=True)
-        wrong = against((*evaluation.findings, *self._findings(state, evaluation)))
-        return Answer(champion if wrong else candidate, wrong)
+        findings = (*evaluation.findings, *self._findings(state, evaluation))
+        if is_emergency(findings):
+            findings = without_the_record(findings)
+        answer = judged(candidate, champion, findings)
+        restored = restored_by_stop(self.gate, state)
+        if answer.in_force != champion or restored is None:
+            return answer
+        served = _served(now.past, restored.as_of)
+        return Answer(served, of_finding(STOP, findings), stopped=True)
 
     def _state(self, now: Situation, candidate: Version) -> RefreshState:
         periods = tuple(_periods(now.past))
@@ -73,12 +78,11 @@ class Refreshes:
         return place == len(periods) or periods[place].since > at - self.gate.watch
 
     def _findings(self, state: RefreshState, evaluation: Evaluation) -> tuple[Finding, ...]:
-        primary = evaluation.primary
-        if primary is None:
-            return ()  # the recent window's own findings say why nothing was compared
-        p_value = None if primary.difference is None else primary.difference.p_value
-        twins = TwinComparison(primary.gain, p_value)
-        return refresh_findings(self.gate, primary.metric, state, twins)
+        primary, twins = evaluation.primary, None
+        if primary is not None:
+            p_value = None if primary.difference is None else primary.difference.p_value
+            twins = TwinComparison(primary.gain, p_value)
+        return refresh_findings(self.gate, self.windows.spec.metric.name.value, state, twins)
 
 
 def _periods(past: Sequence[Step]) -> list[ChampionPeriod]:

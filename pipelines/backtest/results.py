@@ -7,6 +7,7 @@ from datetime import date
 from pydantic import Field
 
 from pipelines.backtest.policies import Group
+from pipelines.backtest.reasons import Reason
 from pipelines.core.records import Instant, Record
 
 
@@ -52,6 +53,9 @@ class Promotion(Record):
         default=None,
         description="its loss minus that of the replaced one in the four weeks that followed",
     )
+    reasons: tuple[Reason, ...] = Field(
+        default=(), description="findings that it rests on; none for a simple policy"
+    )
 
 
 class PolicyResult(Record):
@@ -80,6 +84,9 @@ class PolicyResult(Record):
     )
     versions: tuple[date | None, ...] = Field(description="Monday of the version, by week")
     changes: tuple[Promotion, ...]
+    held_back: dict[str, int] = Field(
+        default_factory=dict, description="weeks in which a finding was against the candidate"
+    )
 
 
 class Choice(Record):

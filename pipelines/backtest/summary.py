@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -72,7 +73,14 @@ def summarize(live: Live, replayed: Replayed, best: Replayed, reference: Replaye
         losses=tuple(None if np.isnan(value) else float(value) for value in replayed.weekly),
         versions=tuple(None if one is None else one.as_of.date() for one in in_force),
         changes=tuple(changes),
+        held_back=_held_back(steps),
     )
+
+
+def _held_back(steps: Sequence[Step]) -> dict[str, int]:
+    """In how many weeks each finding was against the candidate, most often first."""
+    kept = (step for step in steps if step.event == "kept")
+    return dict(Counter(reason.finding for step in kept for reason in step.reasons).most_common())
 
 
 def _changes(live: Live, steps: Sequence[Step]) -> list[Promotion]:
@@ -88,6 +96,7 @@ def _changes(live: Live, steps: Sequence[Step]) -> list[Promotion]:
                     replaced=None if before is None else before.as_of.date(),
                     stopped=step.event == "stopped",
                     following=None if before is None else _following(live, place, now, before),
+                    reasons=step.reasons,
                 )
             )
         before = now

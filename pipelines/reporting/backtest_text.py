@@ -11,6 +11,8 @@ WARNING = (
     "again after a few months."
 )
 
+MOST_FINDINGS = 3
+
 
 def sentences(report: BacktestReport) -> tuple[str, ...]:
     """Which policy did best, how sure that is, and what the choice would have been earlier."""
@@ -21,6 +23,7 @@ def sentences(report: BacktestReport) -> tuple[str, ...]:
         _against_simple(report, declared, simple),
         _against_best(report, declared, best),
         _first_half(report),
+        *_held_back(declared),
         WARNING,
     )
 
@@ -62,6 +65,19 @@ def _against_best(report: BacktestReport, declared: PolicyResult, best: PolicyRe
         else f"it lost {amount(report, gain)} less than the declared one"
     )
     return f"{compared} {best.name} would have done best: {by}.{also}"
+
+
+def _held_back(declared: PolicyResult) -> tuple[str, ...]:
+    """Which findings were most often against the candidates of the declared policy."""
+    most = list(declared.held_back.items())[:MOST_FINDINGS]
+    if not most:
+        return ()
+    counts = ", ".join(f"{name} ({_weeks(number)})" for name, number in most)
+    return (f"Most often against a candidate of the declared policy: {counts}.",)
+
+
+def _weeks(number: int) -> str:
+    return f"{number} week{'' if number == 1 else 's'}"
 
 
 def _first_half(report: BacktestReport) -> str:

@@ -1,4 +1,4 @@
-"""The backtest against the real flow: the same rows, twins, comparisons and serving models."""
+"""The backtest against the real flow: the same rows, comparisons, models and decisions."""
 
 from __future__ import annotations
 
@@ -8,20 +8,26 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
+import yaml
 
+from pipelines.backtest.catalogue import Catalogue
+from pipelines.backtest.losses import Losses
+from pipelines.backtest.policies import Step, run
 from pipelines.backtest.predictions import Predictions
 from pipelines.backtest.recent_window import RecentWindows
 from pipelines.backtest.versions import Version, version_as_of
+from pipelines.core.findings import Verdict
 from pipelines.core.time import Window, parse_instant
 from pipelines.flows.backtest.run import BacktestRequest, open_backtest
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.steps import Retraining, retrain
 from pipelines.flows.versions import score_version
 from pipelines.packaging.version import ModelVersion
-from tests.support.backtest.drifting_shops import build_home, connections_at
+from tests.support.backtest.drifting_shops import DECLARATION, build_home, connections_at
 from tests.support.shared_worlds import built_once
 
-FIRST, WEEKS = parse_instant("2025-04-07"), 4
+FIRST, WEEKS = parse_instant("2025-04-07"), 6
+GATES = {**DECLARATION["gates"], "refresh": {"least": 2}}  # so that six weeks refresh once
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,11 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
     source = built_once("drifting-shops", build_home)
     place = tmp_path_factory.mktemp("oracle")
     (place / "home").mkdir()
-    for name in ("models", "expectations", "home/store"):
+    for name in ("expectations", "home/store"):
         (place / name).symlink_to(source / name)
+    (place / "models").mkdir()
+    declared = yaml.safe_dump({**DECLARATION, "gates": GATES}, sort_keys=False)
+    (place / "models" / "shops.yaml").write_text(declared, encoding="utf-8")
     champion: str | None = None
     runs, registered = [], {}
     for number in range(WEEKS):
@@ -85,3 +94,26 @@ def test_spans_and_serving_models_are_those_of_the_flow(both: Both) -> None:
         part = history.part(Window(at, at + timedelta(days=7)))
         served = score_version(registered, history.spec, history.rows.iloc[part], model="refit")
         np.testing.assert_array_equal(both.predictions.of(version.serves, part), served.predictions)
+
+
+def test_decisions_are_those_of_the_flow(both: Both) -> None:
+    """As in the flow, no candidate was made before the first Monday."""
+    spec = both.predictions.history.spec
+    candidates = [(at, both.version(at)) for at, _, _ in both.runs]
+    losses = Losses(both.predictions, FIRST + WEEKS * timedelta(days=7))
+    catalogue = Catalogue(losses, lambda *_: [version for _, version in candidates])
+    policy = next(catalogue.policies(spec)).policy
+    past: list[Step] = []
+    for at, champion, done in both.runs:
+        step = run(policy, candidates[: len(past) + 1])[-1]
+        serving = None if champion is None else both.registered[champion].plan.as_of
+        assert (past[-1].in_force.as_of if past else None) == serving
+        assert (step.event in {"first", "promoted"}) == done.decision.outcome.moves, at
+        theirs = {one.name: one for one in done.findings}
+        for reason in step.reasons:
+            assert reason.text == theirs[reason.finding].reason
+        against = {f.name for f in done.findings if f.blocking and f.verdict is not Verdict.PASS}
+        if not done.decision.outcome.moves:
+            assert {reason.finding for reason in step.reasons} == against
+        past.append(step)
+    assert [step.event for step in past].count("promoted") >= 1
