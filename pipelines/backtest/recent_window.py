@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.backtest.history import labelled
 from pipelines.backtest.predictions import Predictions
-from pipelines.backtest.versions import Candidate, Version
+from pipelines.backtest.versions import Candidate, Version, naive_of
 from pipelines.gates.recent_window.evaluate import WindowPredictions, evaluate
 from pipelines.gates.recent_window.record import Evaluation
 from pipelines.spec.model import ModelSpec
@@ -78,7 +78,6 @@ class RecentWindows:
         key = at, judged, against, refresh
         if key not in self._done:
             window = self._window(at)
-            naive = Candidate(judged.train, judged.labels_as_of, judged.trained_until, naive=True)
             self._done[key] = evaluate(
                 self.spec,
                 split_plan(self.spec, at).recent,
@@ -86,7 +85,7 @@ class RecentWindows:
                 WindowPredictions(
                     candidates=[self._scored(judged, window)],
                     champion=None if against is None else self._scored(against, window),
-                    naive=self._scored(naive, window),
+                    naive=self._scored(naive_of(judged), window),
                 ),
                 refresh=refresh,
             )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from pipelines.backtest.losses import Losses
-from pipelines.backtest.versions import Version
+from pipelines.backtest.versions import Version, naive_of
 from pipelines.core.weeks import WEEK, monday_from
 from pipelines.gates.refresh.record import RecordedWeek, RefreshRecord
 
@@ -64,4 +64,5 @@ class Records:
             points=points,
             rows_digest=self.losses.history.digest(self.losses.positions(monday)),
             losses=there,
+            naive=self.losses.mean(naive_of(self._versions[max(there)].serves), monday, known),
         )

@@ -14,6 +14,7 @@ from pipelines.backtest.versions import Version
 from pipelines.core.findings import Finding
 from pipelines.gates.champion.emergency import is_emergency, without_the_record
 from pipelines.gates.recent_window.record import Evaluation
+from pipelines.gates.recent_window.replay import decided_by_replay, replay_findings
 from pipelines.gates.refresh.findings import TwinComparison, refresh_findings, restored_by_stop
 from pipelines.gates.refresh.names import STOP
 from pipelines.gates.refresh.state import ChampionPeriod, RefreshCase, RefreshState, refresh_state
@@ -44,7 +45,7 @@ class Refreshes:
         if candidate is None:
             return Answer(champion)  # no retraining, so no stop-loss either
         if champion is None:
-            return judged(candidate, None, self.windows.evaluation(candidate, None).findings)
+            return judged(candidate, None, self._first_version(candidate))
         state = self._state(now, candidate)
         evaluation = self.windows.evaluation(candidate, champion, refresh=True)
         findings = (*evaluation.findings, *self._findings(state, evaluation))
@@ -56,6 +57,13 @@ class Refreshes:
             return answer
         served = _served(now.past, restored.as_of)
         return Answer(served, of_finding(STOP, findings), stopped=True)
+
+    def _first_version(self, candidate: Version) -> tuple[Finding, ...]:
+        """The findings about a candidate without a champion."""
+        spec, at = self.windows.spec, candidate.as_of
+        evaluation = self.windows.evaluation(candidate, None)
+        replayed = replay_findings(spec, at, self.records.as_of(at, ()), evaluation)
+        return decided_by_replay((*evaluation.findings, *replayed))
 
     def _state(self, now: Situation, candidate: Version) -> RefreshState:
         periods = tuple(_periods(now.past))

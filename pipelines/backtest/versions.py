@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipelines.core.time import Window
@@ -63,6 +63,11 @@ def naive_as_of(spec: ModelSpec, as_of: datetime) -> Candidate:
     """The naive forecast from everything that has matured as of an instant."""
     end = as_of - spec.maturity
     return Candidate(Window(end - spec.split.train, end), as_of, as_of, naive=True)
+
+
+def naive_of(fit: Candidate) -> Candidate:
+    """The naive forecast with the training rows of a fit."""
+    return replace(fit, naive=True)
 
 
 def with_refit(spec: ModelSpec, refit: bool) -> ModelSpec:

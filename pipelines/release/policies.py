@@ -94,12 +94,25 @@ _POLICY_4: _Requirements = {
     "useful": _requires(Gate.RECENT_WINDOW, "recent_window.baseline", OFFLINE, EMERGENCY),
 }
 
-_ALL = (("1", _POLICY_1), ("2", _POLICY_2), ("3", _POLICY_3), ("4", _POLICY_4))
+# A first version with history is judged by a replay of past weeks instead of one recent window.
+_BETTER_THAN_NAIVE = "recent_window.baseline|recent_window.replay"
+_POLICY_5: _Requirements = {
+    **_POLICY_4,
+    "first version": _requires(Gate.RECENT_WINDOW, _BETTER_THAN_NAIVE, ("first_version",)),
+}
+
+_ALL = (
+    ("1", _POLICY_1),
+    ("2", _POLICY_2),
+    ("3", _POLICY_3),
+    ("4", _POLICY_4),
+    ("5", _POLICY_5),
+)
 POLICIES = {
     version: Policy(version=version, requirements=tuple(requirements.values()))
     for version, requirements in _ALL
 }
-CURRENT = POLICIES["4"]
+CURRENT = POLICIES["5"]
 
 
 def policy_of(version: str) -> Policy:

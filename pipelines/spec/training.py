@@ -274,6 +274,21 @@ class BudgetGate(Declaration):
         return self.alpha_year / self.tries
 
 
+class FirstVersionGate(Declaration):
+    """How a first version is compared with the naive forecast."""
+
+    weeks: int = Field(
+        default=26,
+        ge=0,
+        le=26,
+        description="past weeks that are replayed: the recipe is fitted as of each of them and "
+        "compared on the week after it; 0: the recent window alone decides",
+    )
+    least: int = Field(
+        default=8, ge=4, description="known weeks below which the recent window alone decides"
+    )
+
+
 class RefreshEvidence(StrEnum):
     """What a refresh has to show, from eager to strict.
 
@@ -348,6 +363,7 @@ class Gates(Declaration):
     contract: ContractGate = ContractGate()
     availability: AvailabilityGate = AvailabilityGate()
     recent_window: RecentWindowGate = RecentWindowGate()
+    first_version: FirstVersionGate = FirstVersionGate()
     refresh: RefreshGate = RefreshGate()
     audit: AuditGate = AuditGate()
     budget: BudgetGate = BudgetGate()

@@ -13,9 +13,11 @@ from scipy import stats
 from pipelines.core.arrays import Floats
 from pipelines.core.findings import Interval
 from pipelines.core.records import Record
+from pipelines.stats.long_run import WEEK, first_order_variance
 
 LONGEST_LAG = 4  # weeks over which weekly slopes may depend on each other
 WAGERS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)  # shares of the wealth that are bet each week
+FEWEST_CORRELATED = 4  # weeks: fewer do not give a correlation of neighbours
 FIRST_BET = 3  # weeks without a bet, which set the scale of the next
 
 
@@ -43,10 +45,15 @@ class PooledMean(Record):
         reach = float(stats.t.ppf((1 + level) / 2, self.df)) * self.standard_error
         return Interval(low=self.estimate - reach, high=self.estimate + reach, level=level)
 
+    def smallest_shown(self, level: float) -> float:
+        """The estimate that would have a p-value of ``level`` with this error."""
+        return float(stats.t.isf(level, self.df)) * self.standard_error
+
     def weeks_until(self, level: float) -> int | None:
         """The number of weeks after which this estimate would have a p-value of ``level``.
 
-        It assumes that estimate and weekly noise stay as they are; ``None`` if age costs nothing.
+        It assumes that estimate and weekly noise stay as they are. ``None`` if the estimate is not
+        above zero.
         """
         if self.estimate <= 0:
             return None
@@ -95,22 +102,52 @@ def pooled_mean(values: Floats, points: Floats) -> PooledMean:
     Source: Newey, West (1987), Econometrica 55, equation 5.
     """
     weeks = len(values)
-    if weeks < 2:
-        raise ValueError("a pooled mean needs at least two weeks")
-    share = points / points.sum()
-    estimate = float(np.sum(share * values))
-    noise = share * (values - estimate)
+    estimate, noise = _pooled(values, points)
     independent = float(np.sum(np.square(noise)))
     dependent = independent
     last = min(LONGEST_LAG, weeks - 1)
     for lag in range(1, last + 1):
         weight = 1 - lag / (last + 1)
         dependent += 2 * weight * float(np.sum(noise[lag:] * noise[:-lag]))
-    variance = max(independent, dependent) * weeks / (weeks - 1)
+    return _with_error(values, estimate, max(independent, dependent) * weeks / (weeks - 1))
+
+
+def autoregressive_mean(values: Floats, points: Floats) -> PooledMean:
+    """``pooled_mean`` with an error for a test whose level has to hold.
+
+    Weeks are taken as an autoregression of order one. Bartlett weights underestimate the variance
+    of so few weeks: at a nominal 5 % they reject 12 % where neighbouring weeks are correlated by
+    0.5, and 14 % where labels overlap for four weeks; here it is 6 % and 4 % (26 weeks).
+
+    Arguments:
+        values: of each week in order, shape (weeks,), at least four.
+        points: number of points of each week, above zero, shape (weeks,).
+
+    Raises:
+        ValueError: when there are fewer than four weeks.
+
+    Source: as ``long_run.first_order_variance``.
+    """
+    if len(values) < FEWEST_CORRELATED:
+        raise ValueError("a mean of dependent weeks needs at least four weeks")
+    estimate, noise = _pooled(values, points)
+    return _with_error(values, estimate, first_order_variance(noise, WEEK * np.arange(len(noise))))
+
+
+def _pooled(values: Floats, points: Floats) -> tuple[float, Floats]:
+    """The mean with weights by points, and what each week adds to its error."""
+    if len(values) < 2:
+        raise ValueError("a pooled mean needs at least two weeks")
+    share = points / points.sum()
+    estimate = float(np.sum(share * values))
+    return estimate, share * (values - estimate)
+
+
+def _with_error(values: Floats, estimate: float, variance: float) -> PooledMean:
     floor = 8 * np.finfo(np.float64).eps * float(np.abs(values).max())
     error = math.sqrt(variance)
     return PooledMean(
-        estimate=estimate, standard_error=error if error > floor else 0.0, weeks=weeks
+        estimate=estimate, standard_error=error if error > floor else 0.0, weeks=len(values)
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipelines.gates.catalogue.entry import FindingEntry
 
 _LATER = "Wait for newer data. The reason says what the data can detect."
+_USELESS = " If it stays, the model has no use beyond a constant for each entity."
 _REAL = "If the change is real, waive the finding once with a reason."
 _FEED = "Contact the owner of the feed. Nothing is trained until it is back."
 _LOST = "Find the owner of the column or feed; drop the feature or wait. The reason has the cost."
@@ -182,8 +183,16 @@ RECENT_WINDOW = (
     ),
     FindingEntry(
         "recent_window.baseline",
-        "Whether a first version is better than the naive forecast.",
-        _LATER + " If it stays, the model has no use beyond a constant for each entity.",
+        "Whether a first version is better than the naive forecast on the recent window. Only "
+        "shown where `recent_window.replay` decides.",
+        _LATER + _USELESS,
+        "depends",
+    ),
+    FindingEntry(
+        "recent_window.replay",
+        "Whether the recipe of a first version, fitted each week, was better than the naive "
+        "forecast over the last 26 weeks, and the candidate itself on the recent window.",
+        _LATER + _USELESS,
     ),
     FindingEntry(
         "recent_window.refit.answers",

@@ -28,6 +28,10 @@ class RecordedWeek(Record):
     losses: dict[Instant, float] = Field(
         description="mean loss by the candidate's as-of; minus the mean utility, lower is better"
     )
+    naive: float | None = Field(
+        default=None,
+        description="mean loss of the naive forecast with the freshest candidate's training rows",
+    )
 
     @property
     def window(self) -> Window:
@@ -57,6 +61,13 @@ class RecordedWeek(Record):
         start = self.window.start
         both = [at for at in self.losses if at <= start and at - lag in self.losses]
         return max(both, default=None)
+
+    @property
+    def gain_over_naive(self) -> float | None:
+        """The naive forecast's loss minus the freshest candidate's; ``None`` if one is missing."""
+        if self.naive is None or self.freshest is None:
+            return None
+        return self.naive - self.losses[self.freshest]
 
     def by_age(self, span: int) -> tuple[Floats, Floats]:
         """Ages in weeks and losses of the newest candidate in each week of age.
@@ -111,6 +122,18 @@ class RefreshRecord(Record):
             (refit, week.losses[refit - lag] - week.losses[refit], week.points)
             for week in self.weeks
             if (refit := week.newest_refit(lag)) is not None
+        )
+
+    def gains_over_naive(self, since: datetime) -> tuple[Floats, Floats]:
+        """What each freshest candidate gained over the naive forecast, and the points of its weeks.
+
+        Arguments:
+            since: weeks that start earlier are left out.
+        """
+        return _by_candidate(
+            (week.freshest, gain, week.points)
+            for week in self.weeks
+            if week.window.start >= since and (gain := week.gain_over_naive) is not None
         )
 
     def with_weeks(self, added: Mapping[date, RecordedWeek]) -> RefreshRecord:

@@ -3,7 +3,13 @@ import pytest
 from scipy import stats
 from statsmodels.regression.linear_model import OLS
 
-from pipelines.stats.ageing import PooledMean, betting_evidence, pooled_mean, week_slope
+from pipelines.stats.ageing import (
+    PooledMean,
+    autoregressive_mean,
+    betting_evidence,
+    pooled_mean,
+    week_slope,
+)
 
 
 def test_a_planted_cost_of_age_is_found_exactly():
@@ -87,3 +93,27 @@ def test_each_bet_is_fair_when_age_costs_nothing():
 
 def test_the_evidence_of_decades_is_finite():
     assert np.isfinite(betting_evidence(np.full(3000, 1.0))).all()
+
+
+def test_the_mean_of_dependent_weeks_keeps_its_level_where_the_pooled_one_does_not():
+    rng = np.random.default_rng(4)
+    noise = rng.normal(size=(400, 26 + 50))
+    for week in range(1, noise.shape[1]):  # neighbouring weeks are correlated by a half
+        noise[:, week] += 0.5 * noise[:, week - 1]
+    points = np.ones(26)
+    tested = [autoregressive_mean(weeks[50:], points) for weeks in noise]
+    pooled = [pooled_mean(weeks[50:], points) for weeks in noise]
+    assert tested[0].estimate == pooled[0].estimate
+    assert np.mean([one.p_value <= 0.05 for one in tested]) <= 0.08
+    assert np.mean([one.p_value <= 0.05 for one in pooled]) > 0.09
+
+
+def test_an_estimate_at_the_smallest_shown_one_has_the_p_value_of_the_level():
+    pooled = PooledMean(estimate=1.0, standard_error=0.4, weeks=20)
+    moved = pooled.model_copy(update={"estimate": pooled.smallest_shown(0.05)})
+    assert moved.p_value == pytest.approx(0.05)
+
+
+def test_three_weeks_are_not_enough_for_a_autoregressive_mean():
+    with pytest.raises(ValueError, match="four weeks"):
+        autoregressive_mean(np.ones(3), np.ones(3))

@@ -88,3 +88,17 @@ def test_a_week_is_known_when_its_last_label_has_matured():
     assert known_weeks(MONDAY, MONDAY + timedelta(days=7, hours=23), timedelta(days=1)) == ()
     midweek = MONDAY + timedelta(days=2)
     assert known_weeks(midweek, MONDAY + timedelta(days=14), timedelta()) == (date(2026, 1, 12),)
+
+
+def test_the_freshest_candidate_is_compared_with_the_naive_forecast():
+    weeks = (
+        week({ago(0): 1.0, ago(7): 1.2, ago(-3): 0.1}).model_copy(update={"naive": 1.5}),
+        week({ago(0): 1.0}, MONDAY + timedelta(days=7)),
+        week({ago(0): 1.4}, MONDAY + timedelta(days=14), 20).model_copy(update={"naive": 1.5}),
+    )
+    record = RefreshRecord(recipe="r", weeks=weeks)
+    gains, points = record.gains_over_naive(MONDAY)
+    assert gains == pytest.approx(np.array([0.5, 0.1]))
+    assert points.tolist() == [10.0, 20.0]
+    assert len(record.gains_over_naive(MONDAY + timedelta(days=1))[0]) == 1
+    assert [len(part) for part in record.gains_over_naive(ago(-99))] == [0, 0]
