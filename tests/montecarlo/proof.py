@@ -24,6 +24,7 @@ from pipelines.gates.recent_window.findings import primary
 from pipelines.stats.paired import PairedDifference
 from tests.montecarlo.canary.rows import canaries, canary_years, late_outcomes
 from tests.montecarlo.canary.segments import segments
+from tests.montecarlo.drift.rows import drift_planted, drift_stable
 from tests.montecarlo.few_entities import few_series
 from tests.montecarlo.refresh.rows import (
     cost_of_age_rows,
@@ -194,6 +195,8 @@ SECTIONS: tuple[tuple[str, Callable[[int], Iterator[Row | MeanRow]], float], ...
     ("One canary", canaries, 1.0),
     ("One canary whose outcomes come late", late_outcomes, 0.25),
     ("One canary with segments", segments, 1.0),
+    ("Drift: a stable, seasonal year", drift_stable, 0.01),
+    ("Drift: planted changes", drift_planted, 0.01),
 )
 
 
@@ -254,7 +257,8 @@ comparison, the finding, the budget, the policy. Rows share entities (heavy-tail
 lasting difference) and days (some dependent); `tests/montecarlo/worlds.py` has the worlds.
 *Default* and *strict* are the two values of `gates.recent_window.strict`. Refreshes are simulated
 as weekly losses of fits (`tests/montecarlo/refresh/worlds.py`), with the real record, state and
-findings. Rows without a promise show what is not bounded.
+findings. Drift is simulated as two years of a seasonal business
+(`tests/montecarlo/drift/worlds.py`). Rows without a promise show what is not bounded.
 
 Promises of 0.065 at a level of 0.05, and of 0.87 for 90 % intervals, are what four weeks of
 dependent days allow: no method is known to be exact there. Power in strict mode is promised at

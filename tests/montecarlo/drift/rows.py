@@ -1,0 +1,62 @@
+"""The drift section of ``docs/proof.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from tests.montecarlo.drift.worlds import WEEKS, DriftWorld, alarms, started
+from tests.montecarlo.row import MeanRow, Row
+
+SEED = 320
+NULLS = (
+    ("280 rows a week", DriftWorld()),
+    ("2,800 rows a week", DriftWorld(rows=400)),
+    ("280 rows a week, weeks that vary more", DriftWorld(shock=0.15)),
+)
+CHANGES = (
+    ("mean of a column +0.1 sd", "mean", 0.1),
+    ("mean of a column +0.25 sd", "mean", 0.25),
+    ("mean of a column +0.5 sd", "mean", 0.5),
+    ("a column times 1.5", "unit", 0.5),
+    ("5 % of a column missing", "missing", 0.05),
+    ("a new text in 2 % of the rows", "new text", 0.02),
+)
+PATIENCE = 6  # weeks after a change within which it should be found
+
+
+def drift_stable(replications: int) -> Iterator[Row | MeanRow]:
+    """Drift alarms in a stable, seasonal year of weekly looks at eight columns.
+
+    The threshold allows one week a year above it, over all columns; an alarm needs two in a row.
+    """
+    for seed, (where, world) in enumerate(NULLS):
+        rng = np.random.default_rng([SEED, seed])
+        years = [alarms(world, rng, range(2, WEEKS + 1)) for _ in range(replications)]
+        counts = np.array([started(year) for year in years], float)
+        yield MeanRow("false alarms a year, all columns", where, counts, "at most", 1.0)
+        yield Row("year with a false alarm", where, int((counts > 0).sum()), replications)
+
+
+def drift_planted(replications: int) -> Iterator[Row | MeanRow]:
+    """One column changes in week 20: how often an alarm names it within six weeks, and when.
+
+    An alarm needs two weeks, so a delay of 2 is the shortest. Changes below the practical effect
+    (about 0.12 sd) are not meant to be found.
+    """
+    for size, world in (("280", DriftWorld()), ("2,800", DriftWorld(rows=400))):
+        for seed, (what, kind, amount) in enumerate(CHANGES):
+            rng = np.random.default_rng([SEED, 10, seed])
+            changed = replace(world, kind=kind, size=amount)
+            column = "region" if kind == "new text" else "price"
+            looks = range(changed.start + 1, changed.start + PATIENCE + 1)
+            found = [alarms(changed, rng, looks) for _ in range(replications)]
+            delays = [
+                next((at for at, names in enumerate(year, 1) if column in names), None)
+                for year in found
+            ]
+            hits = [delay for delay in delays if delay is not None]
+            more = f" ({np.mean(hits):.1f} weeks)" if hits else ""
+            yield Row(f"found: {what}", f"{size} rows a week", len(hits), replications, more=more)
