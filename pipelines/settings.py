@@ -5,10 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from pipelines.core.addresses import sqlite_url
+from pipelines.core.addresses import sqlite_path, sqlite_url
 from pipelines.core.errors import SpecError
 
 
@@ -62,6 +68,14 @@ class Settings(BaseSettings):
                 got=f"{cause.reason} at byte {cause.start}",
                 hint="save it as UTF-8",
             ) from cause
+
+    @field_validator("ledger_url")
+    @classmethod
+    def _kept(cls, url: str) -> str:
+        file = sqlite_path(url) if url.startswith("sqlite:") else Path("ledger.db")
+        if file is None or file.name in ("", ":memory:"):
+            raise ValueError("sqlite:///<file>: decisions in memory would be lost")
+        return url
 
     @model_validator(mode="wrap")
     @classmethod

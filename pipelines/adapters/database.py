@@ -34,7 +34,7 @@ def open_engine(url: str) -> sa.Engine:
     """
     try:
         address = sa.make_url(url)
-    except exc.ArgumentError as cause:
+    except (exc.ArgumentError, ValueError) as cause:  # a ValueError is about the port
         raise Unavailable("cannot read a database's address", wanted=_WANTED) from cause
     kind = address.get_backend_name()
     if kind == "postgresql":

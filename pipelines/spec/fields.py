@@ -175,8 +175,9 @@ class Condition(Declaration):
         tests = (self.is_, self.is_not, self.in_, self.at_least, self.at_most)
         if all(test is None for test in tests):
             raise ValueError("a condition needs one of: is, is_not, in, at_least, at_most")
-        bounds = (self.at_least, self.at_most)
-        if self.in_ == () or (None not in bounds and sorted(bounds) != list(bounds)):
+        least, most = self.at_least, self.at_most
+        crossed = least is not None and most is not None and least > most
+        if crossed or self.in_ == ():
             raise ValueError("no value meets the condition")
         return self
 

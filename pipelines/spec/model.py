@@ -255,11 +255,11 @@ class ModelSpec(Declaration):
         if len(tasks) > 1:
             yield "metric and guardrails mix regression and classification"
         for place, names in (
-            ("seeds", self.seeds),
+            ("seeds", list(map(str, self.seeds))),
             ("guardrails", [guard.name.value for guard in self.guardrails]),
             ("slices", [part.column for part in self.slices]),
         ):
-            if twice := sorted({str(name) for name in names if names.count(name) > 1}):
+            if twice := sorted({name for name in names if names.count(name) > 1}):
                 yield f"{place}: {', '.join(twice)} stands twice"
 
     def _slice_problems(self) -> Iterator[str]:

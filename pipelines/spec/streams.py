@@ -8,7 +8,15 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from pipelines.core.names import POSTGRES_LONGEST, Column, Name, clashes, folded
-from pipelines.spec.fields import ColumnType, Declaration, Duration, Keys, Scalar, is_value_of
+from pipelines.spec.fields import (
+    ColumnType,
+    Declaration,
+    Duration,
+    Keys,
+    Scalar,
+    Zone,
+    is_value_of,
+)
 
 
 def _below_the_store(path: str) -> str:
@@ -45,6 +53,10 @@ class PostgresSource(Declaration):
         default="GAUNTLET_POSTGRES_URL",
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="environment variable that holds the address",
+    )
+    zone: Zone | None = Field(
+        default=None,
+        description="whose clock `timestamp` and `date` columns are on; null: they are refused",
     )
     settle: Duration = Field(
         default=timedelta(),

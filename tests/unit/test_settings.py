@@ -22,3 +22,11 @@ def test_embedded_addresses_quote_the_home(tmp_path: Path) -> None:
     known = Settings(home=tmp_path / "shop%2Fnew?")
     assert known.ledger_address.endswith("/shop%252Fnew%3F/ledger.db")
     assert known.store_address.endswith("/shop%2Fnew?/store"), "a folder is no URL"
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
+def test_a_ledger_in_memory_is_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="GAUNTLET_LEDGER_URL") as error:
+        Settings(ledger_url=url)
+    assert "would be lost" in error.value.wanted
+    assert Settings(ledger_url=f"sqlite:///{tmp_path}/a.db").ledger_address.endswith("/a.db")

@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field
 
 from pipelines.adapters.events.postgres_types import COLUMNS_QUERY, TableColumn, check_table
-from pipelines.core.errors import DataError, Unavailable
+from pipelines.core.errors import DataError, SpecError, Unavailable
 from pipelines.core.records import Record
 from pipelines.core.time import instant_text, parse_instant, utc
 from pipelines.data.cache import Cache
@@ -57,6 +57,7 @@ class _Pull:
     connection: psycopg.Connection[Any]
     cache: Cache
     progress: Progress
+    on_clock: frozenset[str]  # columns that are on the clock of the declared zone
 
 
 class PostgresEvents:
@@ -67,13 +68,15 @@ class PostgresEvents:
     that a long transaction added to them are pulled and reported; other changes are an error.
     """
 
-    def __init__(self, url: str, table: str, settle: timedelta = timedelta()) -> None:
-        self.url, self.table, self.settle = url, table, settle
+    def __init__(
+        self, url: str, table: str, settle: timedelta = timedelta(), zone: str | None = None
+    ) -> None:
+        self.url, self.table, self.settle, self.zone = url, table, settle, zone
 
     @classmethod
     def of(cls, source: PostgresSource, url: str) -> PostgresEvents:
         """Create the source for a declaration, with the address of the database."""
-        return cls(url, source.table, source.settle)
+        return cls(url, source.table, source.settle, source.zone)
 
     def pull(
         self, name: str, stream: Stream, as_of: datetime, cache: Cache, progress: Progress
@@ -85,8 +88,8 @@ class PostgresEvents:
         increments = noted[: held.index(False)] if False in held else noted
         if not increments or parse_instant(increments[-1].upto) < utc(as_of):
             with self._transaction(name, stream) as connection:
-                self._check_columns(name, stream, connection)
-                pull = _Pull(name, stream, connection, cache, progress)
+                on_clock = self._check_columns(name, stream, connection)
+                pull = _Pull(name, stream, connection, cache, progress, on_clock)
                 noted = self._with_late_rows(pull, noted)
                 increments = noted[: held.index(False)] if False in held else noted
                 # pull increments whose objects were lost again with the same bounds, then new rows
@@ -114,15 +117,16 @@ class PostgresEvents:
     def _increment(self, pull: _Pull, *, after: str | None, upto: str) -> Increment:
         name, stream, connection = pull.name, pull.stream, pull.connection
         cache, progress = pull.cache, pull.progress
-        rows, checksum = self._checksum(stream, connection, after, upto)
+        rows, checksum = self._checksum(pull, after, upto)
         key = f"{self.table}/known-{after or 'ever'}-to-{upto}"
         if not rows:
             return Increment(upto=upto, rows=0, checksum=checksum, pulled=None)
         wanted = stored_types(stream)
         columns = sql.SQL(", ").join(
-            sql.SQL(_CASTS[kind]).format(sql.Identifier(column)) for column, kind in wanted.items()
+            sql.SQL(_CASTS[kind]).format(self._value(pull, column))
+            for column, kind in wanted.items()
         )
-        where, values = self._between(stream, after, upto)
+        where, values = self._between(pull, after, upto)
         query = sql.SQL("SELECT {} FROM {} WHERE {}").format(columns, self._table(), where)
         schema = pa.schema([(column, ARROW_TYPES[kind]) for column, kind in wanted.items()])
 
@@ -152,7 +156,8 @@ class PostgresEvents:
 
     def _check_columns(
         self, name: str, stream: Stream, connection: psycopg.Connection[Any]
-    ) -> None:
+    ) -> frozenset[str]:
+        """Check the table; returns the columns that are on the clock of the declared zone."""
         found = connection.execute(COLUMNS_QUERY, [self._table().as_string(connection)]).fetchall()
         where = f"stream {name}, table {self.table} at {self._address()}"
         if not found:
@@ -161,7 +166,8 @@ class PostgresEvents:
                 where=where,
                 hint="mend `source.table`, or grant USAGE and SELECT",
             )
-        check_table(map(TableColumn._make, found), stored_types(stream), where=where)
+        columns, wanted = [*map(TableColumn._make, found)], stored_types(stream)
+        check_table(columns, wanted, zone=self.zone, where=where)
         column = self._time_column(stream)
         missing = connection.execute(
             sql.SQL("SELECT count(*) FROM {} WHERE {} IS NULL").format(
@@ -176,6 +182,8 @@ class PostgresEvents:
                 wanted="a known time in every row",
                 hint="mend the table: a row that never became known cannot be an event",
             )
+        times = {one for one, kind in wanted.items() if kind is ColumnType.TIMESTAMP}
+        return frozenset(one.name for one in columns if one.is_naive and one.name in times)
 
     def _with_late_rows(self, pull: _Pull, increments: list[Increment]) -> list[Increment]:
         """The increments as the table has them now, with the rows that were added to them.
@@ -186,12 +194,12 @@ class PostgresEvents:
         if not increments:
             return []
         before = sum(one.rows for one in increments), sum(int(one.checksum) for one in increments)
-        rows, checksum = self._checksum(pull.stream, pull.connection, None, increments[-1].upto)
+        rows, checksum = self._checksum(pull, None, increments[-1].upto)
         if (rows, int(checksum)) == before:
             return list(increments)
         current, after = [], None
         for one in increments:
-            rows, checksum = self._checksum(pull.stream, pull.connection, after, one.upto)
+            rows, checksum = self._checksum(pull, after, one.upto)
             if (rows, checksum) != (one.rows, one.checksum):
                 fresh = self._increment(pull, after=after, upto=one.upto)
                 lost = _lost_rows(pull, one, fresh)
@@ -224,32 +232,34 @@ class PostgresEvents:
             raise ValueError("PostgreSQL returned no row for its own time")
         return utc(row[0])
 
-    def _checksum(
-        self,
-        stream: Stream,
-        connection: psycopg.Connection[Any],
-        after: str | None,
-        upto: str,
-    ) -> tuple[int, str]:
-        columns = sql.SQL(", ").join(map(sql.Identifier, stored_types(stream)))
-        where, values = self._between(stream, after, upto)
+    def _checksum(self, pull: _Pull, after: str | None, upto: str) -> tuple[int, str]:
+        columns = sql.SQL(", ").join(map(sql.Identifier, stored_types(pull.stream)))
+        where, values = self._between(pull, after, upto)
         query = sql.SQL(
             "SELECT count(*), coalesce(sum(hashtextextended(ROW({})::text, 0)::numeric), 0)::text "
             "FROM {} WHERE {}"
         ).format(columns, self._table(), where)
-        row = connection.execute(query, values).fetchone()
+        row = pull.connection.execute(query, values).fetchone()
         if row is None:
             raise ValueError("PostgreSQL returned no row for an aggregate")
         return int(row[0]), str(row[1])
 
     def _between(
-        self, stream: Stream, after: str | None, upto: str
+        self, pull: _Pull, after: str | None, upto: str
     ) -> tuple[sql.Composable, list[datetime]]:
         """Condition on the time column; a known-time rule shifts the bounds, not the column."""
-        delay, column = stream.known_delay, sql.Identifier(self._time_column(stream))
+        delay = pull.stream.known_delay
+        column = self._value(pull, self._time_column(pull.stream))
         bounds = [parse_instant(bound) - (delay or timedelta()) for bound in (upto, after) if bound]
         tests = [sql.SQL("{} <= %s"), sql.SQL("{} > %s")][: len(bounds)]
         return sql.SQL(" AND ").join(test.format(column) for test in tests), bounds
+
+    def _value(self, pull: _Pull, column: str) -> sql.Composable:
+        """A column; a time that is on the clock of the declared zone as an instant."""
+        name = sql.Identifier(column)
+        if column not in pull.on_clock:
+            return name
+        return sql.SQL("({}::timestamp AT TIME ZONE {})").format(name, self.zone)
 
     def _time_column(self, stream: Stream) -> str:
         known = stream.known_time
@@ -259,7 +269,20 @@ class PostgresEvents:
         return sql.Identifier(*self.table.split("."))
 
     def _address(self) -> str:
-        parts = conninfo_to_dict(self.url)
+        """Host, port and database.
+
+        Raises:
+            SpecError: when the address cannot be read. It is not shown: it can hold a password.
+        """
+        try:
+            parts = conninfo_to_dict(self.url)
+        except psycopg.ProgrammingError:
+            raise SpecError(
+                "the address of a PostgreSQL stream cannot be read",
+                where=f"table {self.table}",
+                wanted="postgresql://reader:...@host:port/database",
+                hint="mend the environment variable; %-encode special characters of the password",
+            ) from None
         return (
             f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
         )
@@ -281,6 +304,13 @@ class PostgresEvents:
                 got=str(cause).strip(),
                 wanted=f"finite times and numbers that fit the declared type; {time_names(stream)}",
                 hint="mend the row",
+            ) from cause
+        except psycopg.errors.InsufficientPrivilege as cause:
+            raise Unavailable(
+                "the role of a PostgreSQL stream may not read its table",
+                where=where,
+                got=str(cause).strip(),
+                hint="grant it USAGE on the schema and SELECT on the table",
             ) from cause
         except (
             psycopg.OperationalError,

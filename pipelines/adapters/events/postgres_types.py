@@ -25,6 +25,7 @@ WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
 _WHOLE = {"smallint", "integer", "bigint"}
 _TEXT = {"text", "character varying", "character", "name", "uuid", "json", "jsonb", "citext"}
 _TIME = {"timestamp with time zone"}
+_NAIVE = {"timestamp without time zone", "date"}
 _READ = {
     ColumnType.STRING: _TEXT | _WHOLE,
     ColumnType.INTEGER: _WHOLE,
@@ -49,8 +50,15 @@ class TableColumn(NamedTuple):
         scale = (self.modifier - 4) & 2047
         return self.base_type == "numeric" and self.modifier >= 0 and scale == 0
 
-    def can_be(self, kind: ColumnType) -> bool:
+    @property
+    def is_naive(self) -> bool:
+        """Whether its times are on the clock of a zone that it does not name."""
+        return self.base_type in _NAIVE
+
+    def can_be(self, kind: ColumnType, zone: str | None) -> bool:
         """Whether its values are read as a declared type without a change."""
+        if kind is ColumnType.TIMESTAMP and zone is not None and self.is_naive:
+            return True
         if kind is ColumnType.STRING and self.kind == "e":
             return True
         if self.is_whole and kind in (ColumnType.INTEGER, ColumnType.STRING):
@@ -59,9 +67,19 @@ class TableColumn(NamedTuple):
 
 
 def check_table(
-    found: Iterable[TableColumn], wanted: Mapping[str, ColumnType], *, where: str
+    found: Iterable[TableColumn],
+    wanted: Mapping[str, ColumnType],
+    *,
+    zone: str | None,
+    where: str,
 ) -> None:
     """Checks a table's columns against the declaration. Names are exact, as quoted names are.
+
+    Arguments:
+        found: the table's columns.
+        wanted: types of the declared columns, by name.
+        zone: the declared zone of times without one.
+        where: stream and table, for errors.
 
     Raises:
         DataError: when a column is missing or of another type; with PostgreSQL's own type.
@@ -78,10 +96,8 @@ def check_table(
     )
     for name, kind in wanted.items():
         column = columns[name]
-        if not column.can_be(kind):
-            naive = kind is ColumnType.TIMESTAMP and column.base_type.startswith(
-                ("timestamp", "date")
-            )
+        if not column.can_be(kind, zone):
+            naive = kind is ColumnType.TIMESTAMP and column.is_naive
             raise DataError(
                 f"the times in column {name!r} have no zone"
                 if naive
@@ -97,9 +113,12 @@ def _remedy(column: TableColumn, kind: ColumnType) -> str:
     """An expression for a view, which `source.table` can name like a table."""
     name = f'"{column.name}"'
     if kind is ColumnType.TIMESTAMP:
-        cast = "" if column.base_type.startswith("timestamp") else "::timestamp"
-        expression = f"{name}{cast} AT TIME ZONE 'Europe/Berlin'"
-        return f"declare a view as `source.table` that has {expression}, with the writer's zone"
+        if column.is_naive:
+            return "declare the writer's zone as `source.zone`, such as Europe/Berlin"
+        return (
+            f"declare a view as `source.table` that has {name}::timestamp AT TIME ZONE "
+            "'Europe/Berlin', with the writer's zone"
+        )
     target = {
         ColumnType.STRING: "text",
         ColumnType.INTEGER: "bigint",

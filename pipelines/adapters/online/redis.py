@@ -158,7 +158,10 @@ class RedisOnline:
     @cached_property
     def address(self) -> str:
         """The server's address without password or query, which can contain the password too."""
-        parts = urlsplit(self._url)
+        try:
+            parts = urlsplit(self._url)
+        except ValueError:
+            return "an address that cannot be read"  # the client refuses it on first use
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
     def _head(self, view: str) -> bytes | None:

@@ -8,9 +8,10 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from pipelines.adapters.events.postgres import PostgresEvents
-from pipelines.core.errors import DataError, Unavailable
+from pipelines.core.errors import DataError, SpecError, Unavailable
 from pipelines.data.cache import Cache
 from pipelines.spec.model import ModelSpec
 from tests.contract.events.event_world import World, postgres_source
@@ -137,8 +138,9 @@ def test_types_of_postgres_that_are_read(
 @pytest.mark.parametrize(
     ("own", "declared", "hint"),
     [
-        ("date", "timestamp", "::timestamp AT TIME ZONE"),
-        ("timestamp(3) without time zone", "timestamp", "AT TIME ZONE"),
+        ("date", "timestamp", "source.zone"),
+        ("timestamp(3) without time zone", "timestamp", "source.zone"),
+        ("text", "timestamp", "::timestamp AT TIME ZONE"),
         ("numeric", "integer", "::bigint"),
         ("numeric(8,2)", "integer", "::bigint"),
         ("bytea", "string", "::text"),
@@ -164,6 +166,65 @@ def test_other_types_of_postgres_are_named_with_a_remedy(
         world.snapshot(DAY_10)
     assert raised.value.got == own
     assert hint in raised.value.hint
+
+
+def test_times_on_the_clock_of_a_declared_zone(
+    postgres_url: str, sales_rows: Rows, sales_model: Callable[..., ModelSpec], tmp_path: Path
+) -> None:
+    """A domain of timestamp, a timestamp, a date, and an instant that has a zone of its own."""
+    world = _postgres_world(postgres_url, sales_model, tmp_path)
+    world.add(sales_rows(range(5)))
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("UPDATE sales SET due = date_trunc('day', due, 'Europe/Paris')")
+    before = world.snapshot(DAY_10)
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("CREATE DOMAIN moment AS timestamp")
+        for column, own in (("sold_at", "moment"), ("due", "date")):
+            connection.execute(
+                f"ALTER TABLE sales ALTER {column} TYPE {own} "
+                f"USING ({column} AT TIME ZONE 'Europe/Paris')::{own}"
+            )
+    source = PostgresEvents(postgres_url, "sales", zone="Europe/Paris")
+    world = World(source, world.add, world.spec, tmp_path / "other")
+    assert world.snapshot(DAY_10).id == before.id
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute(
+            "ALTER TABLE sales ALTER told_at TYPE timestamp "
+            "USING told_at AT TIME ZONE 'Europe/Paris'"
+        )
+    world = World(source, world.add, world.spec, tmp_path / "naive")
+    world.snapshot(DAY_10 - timedelta(days=7))
+    assert world.snapshot(DAY_10).id == before.id, "in two increments of known time"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["events", "mysql://me:hush@host/x", "postgresql://[::1/x", "postgresql://me:h%zz@host/x"],
+)
+def test_an_address_that_cannot_be_read_is_refused_and_not_shown(
+    url: str, sales_model: Callable[..., ModelSpec], tmp_path: Path
+) -> None:
+    with pytest.raises(SpecError, match="address of a PostgreSQL stream cannot be read") as raised:
+        World(PostgresEvents(url, "sales"), lambda _: None, sales_model(), tmp_path).snapshot(
+            DAY_10
+        )
+    assert url not in str(raised.value)
+    assert "%zz" not in str(raised.value)
+
+
+def test_a_role_without_rights_is_named(
+    postgres_url: str, sales_rows: Rows, sales_model: Callable[..., ModelSpec], tmp_path: Path
+) -> None:
+    world = _postgres_world(postgres_url, sales_model, tmp_path)
+    world.add(sales_rows([1]))
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("DROP ROLE IF EXISTS stranger")
+        connection.execute("CREATE ROLE stranger LOGIN PASSWORD 'stranger'")
+    url = make_conninfo(postgres_url, user="stranger", password="stranger")
+    source = PostgresEvents(url, "sales")
+    with pytest.raises(Unavailable, match="may not read its table") as raised:
+        World(source, lambda _: None, sales_model(), tmp_path / "other").snapshot(DAY_10)
+    assert "SELECT" in raised.value.hint
 
 
 def test_names_in_postgres_are_exact(

@@ -197,6 +197,8 @@ def test_two_processes_on_a_fresh_database(url: str, ledger: SqlLedger) -> None:
         "sqlite:////dev/null/ledger.db",
         "mysql://x",
         "",
+        "postgresql://unknown:secret@127.0.0.1:many/none",
+        "postgresql://unknown:secret@[::1/none",
     ],
 )
 def test_a_database_that_is_away_is_unavailable(address: str) -> None:

@@ -153,9 +153,12 @@ def test_a_store_of_an_unknown_kind_is_refused(url: str) -> None:
         store_at(url)
 
 
-def test_a_port_that_is_none_is_refused_when_the_store_is_used() -> None:
+@pytest.mark.parametrize("url", ["redis://host:many/0", "redis://[::1/0"])
+def test_an_address_that_cannot_be_read_is_refused_when_the_store_is_used(url: str) -> None:
     with pytest.raises(SpecError, match="GAUNTLET_ONLINE_URL"):
-        store_at("redis://host:many/0").views()
+        store_at(url).views()
+    with pytest.raises(SpecError, match="GAUNTLET_ONLINE_URL"):
+        store_at(url).state("view")
 
 
 def test_nothing_is_opened_before_it_is_used(tmp_path: Path) -> None:
