@@ -32,6 +32,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from pipelines.core.time import Window, instant_text
+from pipelines.release.registry import CHAMPION
 from pipelines.simulation.world import World
 from pipelines.wiring import connect
 from tests.support.kills.command_server import Ended, Order
@@ -64,7 +65,8 @@ class Command:
     """A command of a scenario.
 
     Arguments:
-        words: arguments of ``gauntlet``; ``{folder}`` is the folder with files to import.
+        words: arguments of ``gauntlet``; ``{folder}`` is the folder with files to import, and
+            ``{evidence}`` the hash of the evidence that awaits review.
         now: the instant at which it runs.
         prepare: what happens before it.
         step: whether a repetition takes the next step, as that of ``release`` does.
@@ -132,6 +134,21 @@ def salt_of_trial(pharmacy: Pharmacy) -> str:
     return move.salt if move else salt_of(pharmacy)
 
 
+def _reviewed(pharmacy: Pharmacy) -> None:
+    pharmacy.declare(RICH, review="required")
+
+
+def _moved_alias(pharmacy: Pharmacy) -> None:
+    connect(pharmacy.settings).registry.set_alias("demand", CHAMPION, "1")
+
+
+def evidence_of_review(pharmacy: Pharmacy) -> str:
+    """The hash of the evidence of the newest decision that awaits review."""
+    entries = connect(pharmacy.settings).ledger.entries("demand")
+    waiting = [one.decision for one in entries if one.outcome == "await_review" and one.decision]
+    return waiting[-1].evidence
+
+
 LATER = SECOND + 2 * DAY
 OFFLINE = (
     Command(("import", "demand", "dispensing", "{folder}/dispensing.csv"), LATER, _new_home),
@@ -152,11 +169,17 @@ ROLLOUT_STEPS = (
     Command(("release", "demand"), VERDICT, step=True),
     Command(("rollback", "demand", "--reason", "it sells nothing"), VERDICT),
 )
+REVIEW = (
+    retrain(FIRST, LATER, _history),
+    retrain(SECOND, LATER, _reviewed),
+    Command(("approve", "demand", "2", "--by", "Ann", "--evidence", "{evidence}"), LATER),
+    Command(("release", "demand"), LATER, _moved_alias),
+)
 SHORT = (
     retrain(FIRST, LATER, _new_home),
     Command(("import", "demand", "dispensing", "{folder}/dispensing.csv"), LATER),
 )
-SCENARIOS = {"offline": OFFLINE, "rollout": ROLLOUT_STEPS}
+SCENARIOS = {"offline": OFFLINE, "review": REVIEW, "rollout": ROLLOUT_STEPS}
 
 
 @dataclass(frozen=True)
@@ -200,8 +223,11 @@ class Server:
     def run(self, words: Sequence[str], now: datetime, **kill: Any) -> Ended:
         """Run a command to its end, or kill it."""
         pharmacy = pharmacy_in(self.folder / "work")
+        places = {"folder": str(self.folder / "work" / "files")}
+        if "{evidence}" in words:
+            places["evidence"] = evidence_of_review(pharmacy)
         order = Order(
-            words=[word.format(folder=self.folder / "work" / "files") for word in words],
+            words=[word.format(**places) for word in words],
             environment=pharmacy.environment,
             now=now.isoformat(),
             output=str(self.output),
