@@ -202,11 +202,11 @@ def _cost_of_age(
     found: list[RecordedAgeCost | None] = []
     records = Records(live.losses, spec.recipe, candidates.with_earlier(spec), gate.span)
     for at in live.mondays:
-        slopes, points = records.as_of(at, ()).slopes(gate.span)
+        slopes, weights = records.as_of(at, ()).slopes(gate.span)
         if len(slopes) < max(2, gate.least):
             found.append(None)
             continue
-        cost = pooled_mean(slopes, points)
+        cost = pooled_mean(slopes, weights)
         ends = cost.interval(LEVEL)
         found.append(
             RecordedAgeCost(estimate=cost.estimate, low=ends.low, high=ends.high, weeks=len(slopes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from bisect import insort
+from dataclasses import dataclass
 
 import numpy as np
 from pydantic import Field
@@ -27,11 +28,7 @@ class PooledMean(Record):
     estimate: float
     standard_error: float = Field(ge=0, description="zero when all weeks are equal")
     weeks: int = Field(ge=2)
-
-    @property
-    def df(self) -> int:
-        """Degrees of freedom."""
-        return self.weeks - 1
+    df: float = Field(ge=1, description="degrees of freedom; weeks - 1 where all weigh the same")
 
     @property
     def p_value(self) -> float:
@@ -63,53 +60,73 @@ class PooledMean(Record):
         return max(self.weeks, math.ceil(self.weeks * wanted * wanted))
 
 
-def week_slope(ages: Floats, losses: Floats) -> float | None:
+@dataclass(frozen=True)
+class WeekSlope:
     """The loss that one week of age adds, on the points of one week.
 
-    It is the least-squares slope through the freshest model.
+    Arguments:
+        cost: the slope.
+        weight: one over its variance, where the losses of the models have independent errors of
+            variance one.
+    """
+
+    cost: float
+    weight: float
+
+
+def week_slope(ages: Floats, losses: Floats) -> WeekSlope | None:
+    """The least-squares slope of the loss over the age, through the freshest model.
+
+    The error of the freshest model is part of all differences, so the variance of the slope is
+    (square of the sum of ages + sum of squared ages) / (sum of squared ages) squared, with ages
+    relative to the freshest.
 
     Arguments:
         ages: of each model in weeks, shape (n,).
-        losses: mean loss of each model on the same points, shape (n,).
+        losses: mean loss of each model on the same points of one week, shape (n,).
 
     Returns:
-        The slope; ``None`` when all models are equally old.
+        The slope; ``None`` with fewer than two ages.
 
-    >>> week_slope(np.array([0.0, 1.0, 2.0]), np.array([3.0, 3.5, 4.0]))
-    0.5
+    >>> week_slope(np.array([0.0, 2.0]), np.array([3.0, 4.0]))
+    WeekSlope(cost=0.5, weight=2.0)
     """
+    if not len(ages):
+        return None
     freshest = int(np.argmin(ages))
     older = ages - ages[freshest]
-    weight = float(np.sum(np.square(older)))
-    if not weight:
+    squares = float(np.sum(np.square(older)))
+    if not squares:
         return None
-    return float(np.sum(older * (losses - losses[freshest])) / weight)
+    cost = float(np.sum(older * (losses - losses[freshest]))) / squares
+    return WeekSlope(cost, squares * squares / (float(np.sum(older)) ** 2 + squares))
 
 
-def pooled_mean(values: Floats, points: Floats) -> PooledMean:
-    """Weekly values, pooled by the number of points of each week.
+def pooled_mean(values: Floats, weights: Floats) -> PooledMean:
+    """The weighted mean of weekly values, and its error.
 
     Weeks may depend on each other: the variance is the larger of the independent one and the one
-    with Bartlett weights, times W / (W - 1).
+    with Bartlett weights, times n / (n - 1). n is the number of weeks; where weights differ, it is
+    the smaller number of equal weeks that a mean with these weights is worth (at least two).
 
     Arguments:
         values: of each week in order, shape (weeks,), at least two.
-        points: number of points of each week, above zero, shape (weeks,).
+        weights: what each week counts, above zero, shape (weeks,).
 
     Raises:
         ValueError: when there are fewer than two weeks.
 
-    Source: Newey, West (1987), Econometrica 55, equation 5.
+    Source: Newey, West (1987), Econometrica 55, equation 5; Kish (1965), Survey Sampling, 11.7.
     """
     weeks = len(values)
-    estimate, noise = _pooled(values, points)
-    independent = float(np.sum(np.square(noise)))
+    pooled = _pooled(values, weights)
+    independent = float(np.sum(np.square(pooled.noise)))
     dependent = independent
     last = min(LONGEST_LAG, weeks - 1)
     for lag in range(1, last + 1):
         weight = 1 - lag / (last + 1)
-        dependent += 2 * weight * float(np.sum(noise[lag:] * noise[:-lag]))
-    return _with_error(values, estimate, max(independent, dependent) * weeks / (weeks - 1))
+        dependent += 2 * weight * float(np.sum(pooled.noise[lag:] * pooled.noise[:-lag]))
+    return _with_error(values, pooled, max(independent, dependent) * (pooled.df + 1) / pooled.df)
 
 
 def autoregressive_mean(values: Floats, points: Floats) -> PooledMean:
@@ -130,24 +147,37 @@ def autoregressive_mean(values: Floats, points: Floats) -> PooledMean:
     """
     if len(values) < FEWEST_CORRELATED:
         raise ValueError("a mean of dependent weeks needs at least four weeks")
-    estimate, noise = _pooled(values, points)
-    return _with_error(values, estimate, first_order_variance(noise, WEEK * np.arange(len(noise))))
+    pooled = _pooled(values, points)
+    weeks = WEEK * np.arange(len(values))
+    return _with_error(values, pooled, first_order_variance(pooled.noise, weeks))
 
 
-def _pooled(values: Floats, points: Floats) -> tuple[float, Floats]:
-    """The mean with weights by points, and what each week adds to its error."""
+@dataclass(frozen=True)
+class _Pooled:
+    """A weighted mean, what each week adds to its error, and the degrees of freedom."""
+
+    estimate: float
+    noise: Floats
+    df: float
+
+
+def _pooled(values: Floats, weights: Floats) -> _Pooled:
     if len(values) < 2:
         raise ValueError("a pooled mean needs at least two weeks")
-    share = points / points.sum()
+    share = weights / weights.sum()
     estimate = float(np.sum(share * values))
-    return estimate, share * (values - estimate)
+    df = max(1.0, 1 / float(np.sum(np.square(share))) - 1)
+    return _Pooled(estimate, share * (values - estimate), df)
 
 
-def _with_error(values: Floats, estimate: float, variance: float) -> PooledMean:
+def _with_error(values: Floats, pooled: _Pooled, variance: float) -> PooledMean:
     floor = 8 * np.finfo(np.float64).eps * float(np.abs(values).max())
     error = math.sqrt(variance)
     return PooledMean(
-        estimate=estimate, standard_error=error if error > floor else 0.0, weeks=len(values)
+        estimate=pooled.estimate,
+        standard_error=error if error > floor else 0.0,
+        weeks=len(values),
+        df=pooled.df,
     )
 
 

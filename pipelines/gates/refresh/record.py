@@ -12,7 +12,7 @@ from pipelines.core.arrays import Floats
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import Window
 from pipelines.core.weeks import WEEK, monday_from, week_of
-from pipelines.stats.ageing import week_slope
+from pipelines.stats.ageing import WeekSlope, week_slope
 
 
 class RecordedWeek(Record):
@@ -38,14 +38,13 @@ class RecordedWeek(Record):
         """The week as a window of decision times."""
         return week_window(self.start)
 
-    def slope(self, span: int) -> float | None:
+    def slope(self, span: int) -> WeekSlope | None:
         """The loss that one week of age adds; ``None`` with fewer than two ages.
 
         Arguments:
             span: candidates that are older than the freshest by more weeks do not count.
         """
-        ages, losses = self.by_age(span)
-        return None if len(ages) < 2 else week_slope(ages, losses)
+        return week_slope(*self.by_age(span))
 
     @property
     def freshest(self) -> datetime | None:
@@ -95,16 +94,20 @@ class RefreshRecord(Record):
     weeks: tuple[RecordedWeek, ...] = ()
 
     def slopes(self, span: int) -> tuple[Floats, Floats]:
-        """The slope that each freshest candidate showed, and the number of points of its weeks.
+        """The slope that each freshest candidate showed, and its weight.
 
         Weeks with the same freshest candidate share its luck, so they count as one week. With a
         candidate every week each week counts.
+
+        The weight is the number of points times the precision of a slope over these ages. Weeks
+        with few ages are worth little: with two candidates that differ by a week, the slope has
+        some 600 times the variance of one over 26 weeks.
 
         Arguments:
             span: candidates that are older than the freshest by more weeks do not count.
         """
         return _by_candidate(
-            (week.freshest, slope, week.points)
+            (week.freshest, slope.cost, week.points * slope.weight)
             for week in self.weeks
             if (slope := week.slope(span)) is not None
         )
@@ -147,19 +150,19 @@ class RefreshRecord(Record):
 
 
 def _by_candidate(
-    found: Iterable[tuple[datetime | None, float, int]],
+    found: Iterable[tuple[datetime | None, float, float]],
 ) -> tuple[Floats, Floats]:
-    """The mean of each candidate's weekly values, weighted by points, and its points; in order.
+    """The weighted mean of each candidate's weekly values, and its weight; in order.
 
     Arguments:
-        found: candidate, value and points of each week.
+        found: candidate, value and weight of each week.
     """
-    sums: dict[datetime | None, tuple[float, int]] = {}
-    for candidate, value, points in found:
-        total, counted = sums.get(candidate, (0.0, 0))
-        sums[candidate] = total + points * value, counted + points
-    totals, points_of = np.array(list(sums.values()), dtype=np.float64).reshape(-1, 2).T
-    return totals / points_of, points_of
+    sums: dict[datetime | None, tuple[float, float]] = {}
+    for candidate, value, weight in found:
+        total, weighed = sums.get(candidate, (0.0, 0.0))
+        sums[candidate] = total + weight * value, weighed + weight
+    totals, weights = np.array(list(sums.values()), dtype=np.float64).reshape(-1, 2).T
+    return totals / weights, weights
 
 
 def week_window(start: date) -> Window:

@@ -99,14 +99,14 @@ class RefreshState(Record):
 
 def refresh_state(gate: RefreshGate, case: RefreshCase) -> RefreshState:
     """What a record says about the age of the champion, as of one run."""
-    slopes, points = case.record.slopes(gate.span)
+    slopes, weights = case.record.slopes(gate.span)
     newest = case.record.weeks[-1] if case.record.weeks else None
     recent = [at for at in case.stops if at > case.now - gate.watch]
     rests = max(recent) + gate.rest if recent else None
     return RefreshState(
         weeks=len(slopes),
         candidates=0 if newest is None else len(newest.losses),
-        cost=pooled_mean(slopes, points) if len(slopes) >= 2 else None,
+        cost=pooled_mean(slopes, weights) if len(slopes) >= 2 else None,
         evidence=float(betting_evidence(slopes).max(initial=1.0)),
         age=(case.candidate - case.champion.as_of) / WEEK,
         minimum_effect=case.minimum_effect,

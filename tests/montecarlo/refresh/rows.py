@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from pipelines.core.arrays import Floats
 from pipelines.spec.training import RefreshEvidence, RefreshGate
 from pipelines.stats.ageing import betting_evidence, pooled_mean
 from tests.montecarlo.refresh.both_gates import HARM, BothLanes, both_year, harm_in_a_week
@@ -20,7 +21,6 @@ from tests.montecarlo.refresh.worlds import (
     losses,
 )
 from tests.montecarlo.refresh.year import (
-    POINTS,
     Decide,
     Lane,
     Loss,
@@ -38,9 +38,9 @@ WORLDS = (*NULLS, *WANDERING, *AGEING)
 Rule = Callable[[Loss], Decide]
 
 
-def slopes(world: AgeingWorld, rng: np.random.Generator) -> np.ndarray:
-    """The weekly slopes of one year, as the product records them."""
-    return np.array(full_record(Loss(world, losses(world, rng))).known)
+def slopes(world: AgeingWorld, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """The weekly slopes of one year and their weights, as the product records them."""
+    return full_record(Loss(world, losses(world, rng))).slopes(GATE.span)
 
 
 def refresh_claims(replications: int) -> Iterator[Row | MeanRow]:
@@ -53,7 +53,7 @@ def refresh_claims(replications: int) -> Iterator[Row | MeanRow]:
     """
     for seed, (where, world) in enumerate((*NULLS, *WANDERING)):
         rng = np.random.default_rng([SEED, seed])
-        wealth = np.array([betting_evidence(slopes(world, rng)) for _ in range(replications)])
+        wealth = np.array([betting_evidence(slopes(world, rng)[0]) for _ in range(replications)])
         claimed = int((wealth.max(axis=1) >= 1 / GATE.alpha).sum())
         wanders = world.neighbours > 0
         yield Row('"refreshing pays" claimed', where, claimed, replications,
@@ -75,8 +75,7 @@ def cost_of_age_rows(replications: int) -> Iterator[Row | MeanRow]:
             rng = np.random.default_rng([SEED, 50, int(100 * age)])
             exact = not world.noise
             many = 20 if exact else replications
-            points = np.full(WEEKS - 1, float(POINTS))
-            found = [pooled_mean(slopes(world, rng), points) for _ in range(many)]
+            found = [pooled_mean(*slopes(world, rng)) for _ in range(many)]
             name = f"{where}, a week costs {age:g}"
             if exact:
                 right = sum(abs(one.estimate - age) < 1e-9 for one in found)

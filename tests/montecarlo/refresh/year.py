@@ -90,12 +90,12 @@ class Loss:
 class KnownRecord(RefreshRecord):
     """A record whose slopes were computed before; those of a week do not change."""
 
-    known: tuple[float, ...]
+    known: tuple[tuple[float, float], ...]
 
     def slopes(self, span: int) -> tuple[Floats, Floats]:
-        """The slopes of the first weeks; the first week has one age and no slope."""
-        count = max(0, len(self.weeks) - 1)
-        return np.array(self.known[:count]), np.full(count, float(POINTS))
+        """Slopes and weights of the first weeks; the first week has one age and no slope."""
+        found = np.array(self.known[: max(0, len(self.weeks) - 1)]).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
 
 
 def full_record(loss: Loss, born: int = 0) -> KnownRecord:
@@ -115,7 +115,7 @@ def full_record(loss: Loss, born: int = 0) -> KnownRecord:
             for week in range(born, WEEKS)
         ),
     )
-    known, _ = record.slopes(RefreshGate().span)
+    known = zip(*record.slopes(RefreshGate().span), strict=True)
     return KnownRecord(recipe=record.recipe, weeks=record.weeks, known=tuple(known))
 
 

@@ -18,7 +18,7 @@ from pipelines.spec.training import RefreshGate
 from pipelines.stats.ageing import PooledMean
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
-COST = PooledMean(estimate=0.8, standard_error=0.2, weeks=20)
+COST = PooledMean(estimate=0.8, standard_error=0.2, weeks=20, df=19)
 FINDINGS = (
     make_finding("refresh.stop", Verdict.PASS, "no version was replaced within the watch"),
     make_finding("refresh.age", Verdict.PASS, "the candidate is 3 weeks newer"),

@@ -14,23 +14,42 @@ from pipelines.stats.ageing import (
 
 def test_a_planted_cost_of_age_is_found_exactly():
     ages = np.array([0.3, 1.3, 2.3, 9.3])
-    assert week_slope(ages, 5.0 + 0.25 * ages) == pytest.approx(0.25)
+    assert week_slope(ages, 5.0 + 0.25 * ages).cost == pytest.approx(0.25)
 
 
 def test_the_slope_is_the_least_squares_line_through_the_freshest():
     rng = np.random.default_rng(1)
     ages, losses = np.arange(12.0), rng.normal(size=12)
     fitted = OLS(losses[1:] - losses[0], ages[1:]).fit().params[0]
-    assert week_slope(ages, losses) == pytest.approx(fitted)
+    assert week_slope(ages, losses).cost == pytest.approx(fitted)
 
 
 def test_models_of_one_age_have_no_slope():
     assert week_slope(np.array([2.0, 2.0]), np.array([1.0, 3.0])) is None
+    assert week_slope(np.empty(0), np.empty(0)) is None
 
 
-def test_weeks_count_by_their_points():
+def test_the_weight_of_a_slope_is_one_over_its_variance():
+    rng = np.random.default_rng(5)
+    ages = np.arange(6.0)
+    slopes = [week_slope(ages, losses).cost for losses in rng.normal(size=(4000, 6))]
+    weight = week_slope(ages, ages).weight
+    assert np.var(slopes) * weight == pytest.approx(1.0, abs=0.1)
+
+
+def test_weeks_count_by_their_weights():
     pooled = pooled_mean(np.array([1.0, 4.0]), np.array([3.0, 1.0]))
     assert pooled.estimate == pytest.approx(1.75)
+
+
+def test_unequal_weeks_are_worth_fewer_equal_ones():
+    values = np.random.default_rng(6).normal(size=40)
+    assert pooled_mean(values, np.ones(40)).df == pytest.approx(39)
+    heavy = np.concatenate([np.ones(20), np.full(20, 1e-9)])
+    few, pooled = pooled_mean(values[:20], np.ones(20)), pooled_mean(values, heavy)
+    assert pooled.df == pytest.approx(few.df)
+    assert pooled.standard_error == pytest.approx(few.standard_error)
+    assert pooled_mean(values[:2], np.array([1.0, 1e-20])).df == 1  # no fewer than two weeks
 
 
 def test_independent_weeks_of_equal_size_give_the_usual_error_or_a_larger_one():
@@ -65,12 +84,12 @@ def test_one_week_is_not_enough():
 
 
 def test_the_weeks_until_an_estimate_is_sure():
-    unsure = PooledMean(estimate=0.1, standard_error=0.2, weeks=8)
+    unsure = PooledMean(estimate=0.1, standard_error=0.2, weeks=8, df=7)
     later = unsure.weeks_until(0.2)
     assert later is not None
     error = 0.2 * np.sqrt(8 / later)
     assert stats.norm.sf(0.1 / error) <= 0.2
-    assert PooledMean(estimate=-0.1, standard_error=0.2, weeks=8).weeks_until(0.2) is None
+    assert PooledMean(estimate=-0.1, standard_error=0.2, weeks=8, df=7).weeks_until(0.2) is None
 
 
 def test_no_bet_is_made_before_the_scale_is_known():
@@ -109,7 +128,7 @@ def test_the_mean_of_dependent_weeks_keeps_its_level_where_the_pooled_one_does_n
 
 
 def test_an_estimate_at_the_smallest_shown_one_has_the_p_value_of_the_level():
-    pooled = PooledMean(estimate=1.0, standard_error=0.4, weeks=20)
+    pooled = PooledMean(estimate=1.0, standard_error=0.4, weeks=20, df=19)
     moved = pooled.model_copy(update={"estimate": pooled.smallest_shown(0.05)})
     assert moved.p_value == pytest.approx(0.05)
 

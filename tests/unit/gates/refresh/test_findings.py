@@ -9,8 +9,8 @@ from pipelines.spec.training import RefreshGate
 from pipelines.stats.ageing import PooledMean
 
 BETTER, WORSE = TwinComparison(0.1, 0.3), TwinComparison(-0.1, 0.7)
-SURE = PooledMean(estimate=0.2, standard_error=0.05, weeks=20)
-UNSURE = PooledMean(estimate=0.2, standard_error=0.5, weeks=20)
+SURE = PooledMean(estimate=0.2, standard_error=0.05, weeks=20, df=19)
+UNSURE = PooledMean(estimate=0.2, standard_error=0.5, weeks=20, df=19)
 
 
 def state(**changes):

@@ -18,27 +18,27 @@ def ago(days, start=MONDAY):
 
 def test_a_candidate_is_as_old_as_its_as_of():
     recorded = week({ago(0): 1.0, ago(7): 1.2, ago(21): 1.6})
-    assert recorded.slope(26) == pytest.approx(0.2)
+    assert recorded.slope(26).cost == pytest.approx(0.2)
 
 
 def test_only_differences_of_age_count():
     recorded = week({ago(10): 1.0, ago(24): 1.4})
-    assert recorded.slope(26) == pytest.approx(0.2)
+    assert recorded.slope(26).cost == pytest.approx(0.2)
 
 
 def test_a_candidate_trained_within_the_week_does_not_count():
     recorded = week({ago(-1): 0.0, ago(0): 1.0, ago(7): 1.2})
-    assert recorded.slope(26) == pytest.approx(0.2)
+    assert recorded.slope(26).cost == pytest.approx(0.2)
 
 
 def test_one_candidate_of_each_week_of_age_counts():
     recorded = week({ago(0): 1.0, ago(3): 9.0, ago(6): 9.0, ago(7): 1.2})
-    assert recorded.slope(26) == pytest.approx(0.2)
+    assert recorded.slope(26).cost == pytest.approx(0.2)
 
 
 def test_older_candidates_than_the_span_do_not_count():
     recorded = week({ago(0): 1.0, ago(7): 1.2, ago(28): 9.0})
-    assert recorded.slope(3) == pytest.approx(0.2)
+    assert recorded.slope(3).cost == pytest.approx(0.2)
 
 
 def test_a_week_with_one_age_adds_nothing():
@@ -46,9 +46,9 @@ def test_a_week_with_one_age_adds_nothing():
         recipe="r",
         weeks=(week({ago(0): 1.0}), week({ago(0): 1.0, ago(7): 1.2}, MONDAY + timedelta(days=7))),
     )
-    slopes, points = record.slopes(26)
+    slopes, weights = record.slopes(26)
     assert slopes == pytest.approx(np.array([0.2]))
-    assert points.tolist() == [10.0]
+    assert weights.tolist() == [5.0]  # two models: half a point each
 
 
 def test_weeks_with_the_same_freshest_candidate_count_as_one():
@@ -61,9 +61,9 @@ def test_weeks_with_the_same_freshest_candidate_count_as_one():
             week({last: 1.0, ago(7): 1.3}, last, points=20),
         ),
     )
-    slopes, points = record.slopes(26)
+    slopes, weights = record.slopes(26)
     assert slopes == pytest.approx(np.array([0.5, 0.1]))  # (10 x 0.2 + 30 x 0.6) / 40
-    assert points.tolist() == [40.0, 20.0]
+    assert weights.tolist() == [20.0, 90.0]  # points times squared age, halved for two models
 
 
 def test_weeks_are_added_in_order_and_keep_their_losses():
@@ -94,7 +94,7 @@ def test_the_freshest_candidate_is_compared_with_the_naive_forecast():
     weeks = (
         week({ago(0): 1.0, ago(7): 1.2, ago(-3): 0.1}).model_copy(update={"naive": 1.5}),
         week({ago(0): 1.0}, MONDAY + timedelta(days=7)),
-        week({ago(0): 1.4}, MONDAY + timedelta(days=14), 20).model_copy(update={"naive": 1.5}),
+        week({ago(-14): 1.4}, MONDAY + timedelta(days=14), 20).model_copy(update={"naive": 1.5}),
     )
     record = RefreshRecord(recipe="r", weeks=weeks)
     gains, points = record.gains_over_naive(MONDAY)
