@@ -21,6 +21,7 @@ PAGE = HERE / "RESULTS.md"
 # Those with another side to be held against; it takes minutes at ten million.
 SIZES: dict[str, list[list[str]]] = {
     "decision": [["--rows", "1000000"]],
+    "drift": [["--rows", "1000000"], ["--rows", "10000000"]],
     "features": [["--rows", "200000"]],
     "retrain_cycle": [["--rows", "1000000"], ["--rows", "10000000", "--repeat", "1"]],
 }

@@ -98,26 +98,26 @@ def number_bins(numbers: Floats) -> NumberBins:
     Arguments:
         numbers: shape (rows,); missing values and those beyond 1e100 are left out.
     """
-    ordered = np.sort(numbers[np.abs(numbers) <= LARGEST])
+    ordered = numbers[np.abs(numbers) <= LARGEST]
+    ordered.sort()
     if not len(ordered):
         return NumberBins(edges=(), values=(0.0,), deviation=0.0)
     inner = np.arange(1, MOST_EDGES - 1) / (MOST_EDGES - 1)
     ranks = np.ceil(np.r_[CLIPPED_SHARE, inner, 1 - CLIPPED_SHARE] * len(ordered)).astype(int) - 1
     edges = ordered[ranks]
-    low, high = edges[0], edges[-1]
+    lowest, low, high, highest = (float(at) for at in (ordered[0], *edges[[0, -1]], ordered[-1]))
     edges[0] = np.nextafter(low, -np.inf)  # below the lowest quantile, not at it
     edges = np.unique(edges)
-    clipped = np.clip(ordered, low, high)
-    deviation = float(np.std(clipped))
     starts = np.searchsorted(ordered, edges, side="right")
-    sums = np.add.reduceat(np.r_[clipped, 0.0], starts)[:-1]
-    means = sums / np.diff(starts)
+    clipped = np.clip(ordered, low, high, out=ordered)
+    deviation = float(np.std(clipped))
+    means = np.add.reduceat(clipped[: starts[-1]], starts[:-1]) / np.diff(starts)
     return NumberBins(
         edges=tuple(edges.tolist()),
-        values=(float(low) - deviation, *means.tolist(), float(high) + deviation),
+        values=(low - deviation, *means.tolist(), high + deviation),
         deviation=deviation,
-        low=float(ordered[0]),
-        high=float(ordered[-1]),
+        low=lowest,
+        high=highest,
     )
 
 
@@ -139,7 +139,8 @@ def _frequencies(column: pd.Series) -> dict[str, int]:
     """The number of rows of each text, most frequent first."""
     counts = Counter[str]()
     for value, count in column.value_counts().items():
-        counts[_text(value)] += int(count)
+        if count:  # a categorical column also has the texts without a row
+            counts[_text(value)] += int(count)
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
@@ -22,7 +23,6 @@ from pipelines.core.weeks import WEEK
 from pipelines.drift.bins import BLOCK, Bins, NumberBins, Places, TextBins, make_bins
 from pipelines.drift.bins import unseen_texts as texts_without_bin
 
-LABEL, PREDICTION = "label", "prediction"
 MOST_WEEKS = 53
 _WEEKDAYS = 7
 _DAY_US = 86_400_000_000
@@ -70,18 +70,6 @@ class Profile(Record):
     @property
     def _days_with_rows(self) -> Mask:
         return np.array(self.weekdays, np.int64).reshape(-1, _WEEKDAYS) > 0
-
-
-class VersionProfile(Record):
-    """``profile.json`` of a version: what monitoring compares fresh rows with."""
-
-    training: Profile = Field(
-        description="inputs and label of the rows that the serving model was trained on"
-    )
-    predictions: Profile = Field(
-        description="answers of the judged twin to rows that it was not trained on; of more than "
-        "two classes, the most probable one"
-    )
 
 
 def reference_profile(
@@ -161,8 +149,7 @@ def _bins(profile: Profile) -> dict[str, NumberBins | TextBins]:
 
 def _profile(bins: Mapping[str, NumberBins | TextBins], rows: pd.DataFrame) -> Profile:
     """The counts of the rows. Line 0 of a table is for weeks that are too old to be kept."""
-    times = pd.to_datetime(rows["decision_time"], utc=True).dt.tz_localize(None)
-    days = times.to_numpy().astype("datetime64[D]").astype(np.int64) + _MONDAY
+    days = _days(rows["decision_time"])
     last = int(days.max()) // _WEEKDAYS if len(days) else 0
     oldest = last - MOST_WEEKS + 1
     line = np.maximum(days // _WEEKDAYS - oldest + 1, 0).astype(np.uint8)
@@ -173,6 +160,16 @@ def _profile(bins: Mapping[str, NumberBins | TextBins], rows: pd.DataFrame) -> P
     }
     mondays = (_monday(oldest + week) for week in np.flatnonzero(filled[1:]).tolist())
     return _assemble(tuple(mondays), weekdays[filled], bins, tables)
+
+
+def _days(times: pd.Series) -> npt.NDArray[np.int32]:
+    """Days from a Monday to each time in UTC, shape (rows,). Times without a zone are UTC."""
+    found = np.empty(len(times), np.int32)
+    for start in range(0, len(times), BLOCK):
+        some = slice(start, start + BLOCK)
+        zoneless = pd.to_datetime(times.iloc[some], utc=True).dt.tz_localize(None)
+        found[some] = zoneless.to_numpy().astype("datetime64[D]").astype(np.int64) + _MONDAY
+    return found
 
 
 def _monday(week: int) -> datetime:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from sklearn.pipeline import Pipeline
 
-    from pipelines.drift.profile import VersionProfile
+    from pipelines.drift.version_profile import VersionProfile
 
 R = TypeVar("R", bound=Record)
 
@@ -164,7 +164,7 @@ def read_profile(folder: Path) -> VersionProfile | None:
         FormatError: when a newer release wrote it.
         OSError, ValueError: when it cannot be read.
     """
-    from pipelines.drift.profile import VersionProfile
+    from pipelines.drift.version_profile import VersionProfile
 
     if not evidence_path(folder, PROFILE).is_file():
         return None

@@ -25,7 +25,7 @@ from pipelines.core.time import FixedClock, parse_instant
 from pipelines.data.events import FileEvents
 from pipelines.data.scan import Scan
 from pipelines.data.snapshot import Snapshot, load_snapshot, take_snapshot
-from pipelines.drift.profile import VersionProfile
+from pipelines.drift.version_profile import VersionProfile
 from pipelines.flows.frames import Frame
 from pipelines.flows.retrain.audit import AuditResult
 from pipelines.flows.retrain.availability import AvailabilityResult

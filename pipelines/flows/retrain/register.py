@@ -40,7 +40,7 @@ from pipelines.release.version_facts import REFIT_UNTIL, TWIN_UNTIL
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipelines.drift.profile import VersionProfile
+    from pipelines.drift.version_profile import VersionProfile
     from pipelines.training.score import Scored
 
 VERSION = "version"
@@ -158,16 +158,23 @@ def _profile(run: Run, recent: pd.DataFrame, scored: Scored) -> VersionProfile:
         recent: rows of the recent window.
         scored: the twin's predictions for them.
     """
-    from pipelines.drift.profile import LABEL, PREDICTION, VersionProfile, reference_profile
+    from pipelines.drift.multivariate import ERROR, SEGMENT, fit_space, joint_rows
+    from pipelines.drift.profile import reference_profile
+    from pipelines.drift.version_profile import LABEL, PREDICTION, VersionProfile
     from pipelines.training.columns import categorical_features
 
     spec, plan = run.spec, run.plan
     rows = read_rows(spec, run.workspace.path(FRAME), plan.refit or plan.train)
     categorical = {*categorical_features(spec), *([LABEL] if spec.classes else [])}
+    space = fit_space(rows, [name for name in spec.input_names if name not in categorical])
     answered = recent[["decision_time"]].assign(**{PREDICTION: scored.answers})
     return VersionProfile(
         training=reference_profile(rows, (*spec.input_names, LABEL), categorical),
         predictions=reference_profile(answered, [PREDICTION]),
+        space=space,
+        joint=None
+        if space is None
+        else reference_profile(joint_rows(space, rows), [ERROR, SEGMENT]),
     )
 
 

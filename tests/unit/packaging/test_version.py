@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from pipelines.core.errors import FormatError
-from pipelines.drift.profile import LABEL, PREDICTION, VersionProfile, reference_profile
+from pipelines.drift.multivariate import ERROR, SEGMENT, fit_space, joint_rows
+from pipelines.drift.profile import reference_profile
+from pipelines.drift.version_profile import LABEL, PREDICTION, VersionProfile
 from pipelines.packaging.version import PROFILE, evidence_path, profile_bytes, read_profile
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -20,14 +22,19 @@ def small_profile() -> VersionProfile:
         {
             "decision_time": pd.date_range("2026-01-05", periods=20, freq="18h", tz="UTC"),
             "units": [None, *range(19)],
+            "price": [1.0, 2.0, 3.0, 4.0] * 5,
             "shop": ["a", "b", "a", None] * 5,
             LABEL: [True, False] * 10,
             PREDICTION: [0.25, 0.75] * 10,
         }
     )
+    space = fit_space(rows, ["units", "price", "shop"])
+    assert space is not None
     return VersionProfile(
-        training=reference_profile(rows, ["units", "shop", LABEL]),
+        training=reference_profile(rows, ["units", "price", "shop", LABEL]),
         predictions=reference_profile(rows[10:], [PREDICTION]),
+        space=space,
+        joint=reference_profile(joint_rows(space, rows), [ERROR, SEGMENT]),
     )
 
 

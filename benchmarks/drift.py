@@ -1,0 +1,178 @@
+"""Drift between two samples of 20 columns; Evidently's data drift preset on the same files.
+
+python benchmarks/drift.py [--rows 1000000]
+
+Both sides read two Parquet files of so many rows. Ours also makes the stored profile of the first,
+by week; a monitoring run reads that profile only. Evidently runs in an environment of its own, made
+here with uv; without uv or Evidently the script says so and ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from parts.measuring import Meter, Step, machine, run_side, side_by_side
+
+from pipelines.drift.calibration import column_drift
+from pipelines.drift.profile import profile_like, reference_profile
+from pipelines.drift.univariate import column_distance
+
+HERE = Path(__file__).resolve().parent
+EVIDENTLY = ["evidently==0.7.23", "pandas<3", "pyarrow"]
+STEP = "drift of 20 columns"
+NUMBERS, TEXTS = 16, 4
+WEEKS = 52
+BLOCK = 1_000_000
+NOTES = [
+    "Two files of so many rows, read by both: 16 columns of numbers (Wasserstein distance in",
+    "standard deviations) and 4 of texts (Jensen-Shannon distance), the defaults of Evidently",
+    "0.7.23. Distances differ by at most 0.01. Ours also makes the profile of the first file by",
+    "week and the calibrated thresholds of the second.",
+]
+
+
+def write_input(folder: Path, rows: int) -> None:
+    """Two samples; half of the columns have moved a little in the second."""
+    rng = np.random.default_rng(1)
+    for name, first_week, weeks, moved in (
+        ("reference", 0, WEEKS, 0.0),
+        ("current", WEEKS, 4, 0.2),
+    ):
+        writer: pq.ParquetWriter | None = None
+        start = pd.Timestamp("2024-01-01") + pd.Timedelta(weeks=first_week)
+        for begin in range(0, rows, BLOCK):
+            count = min(BLOCK, rows - begin)
+            days = rng.integers(0, 7 * weeks, count)
+            columns: dict[str, Any] = {"decision_time": start + pd.to_timedelta(days, unit="D")}
+            for at in range(NUMBERS):
+                shift = moved * (at % 2)
+                noise = rng.normal(shift, 1, count)
+                columns[f"number_{at:02}"] = np.exp(noise / 2) if at % 4 > 1 else noise
+            for at in range(TEXTS):
+                chance = np.ones(20) + 0.5 * moved * (at % 2) * np.arange(20)
+                codes = rng.choice(20, count, p=chance / chance.sum())
+                texts = pa.array([f"text {code}" for code in range(20)])
+                columns[f"text_{at}"] = pa.DictionaryArray.from_arrays(codes, texts).cast("string")
+            table = pa.table(columns)
+            writer = writer or pq.ParquetWriter(folder / f"{name}.parquet", table.schema)
+            writer.write_table(table)
+        if writer is not None:
+            writer.close()
+
+
+def ours(folder: Path) -> dict[str, Any]:
+    """One column after the other: profile, distance and calibrated threshold."""
+    pa.set_cpu_count(1)
+    meter, answer = Meter(), dict[str, float]()
+    with meter.step(STEP):
+        for name in pq.read_schema(folder / "reference.parquet").names[1:]:
+            reference = reference_profile(_column(folder, "reference", name), [name])
+            current = profile_like(reference, _column(folder, "current", name))
+            column_drift(reference, current)
+            own, total = reference.columns[name].bins, reference.columns[name].total
+            distance = column_distance("wasserstein", own, total)
+            answer[name] = float(distance.between(total, current.columns[name].total))
+    return {"answer": answer, **meter.as_json()}
+
+
+def _column(folder: Path, sample: str, name: str) -> pd.DataFrame:
+    read = pq.read_table(
+        folder / f"{sample}.parquet",
+        columns=["decision_time", name],
+        read_dictionary=[name] if name.startswith("text") else None,
+    )
+    return read.to_pandas(self_destruct=True)
+
+
+def theirs(python: Path, folder: Path) -> dict[str, Any]:
+    """Evidently, in its environment."""
+    out = folder / "theirs.json"
+    script = HERE / "parts" / "with_evidently.py"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [str(python), str(script), str(folder), str(out)],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"Evidently ended with code {done.returncode}:\n{done.stderr[-4000:]}")
+    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    return found
+
+
+def evidently_environment(folder: Path) -> Path:
+    """The Python of a fresh environment with Evidently."""
+    uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
+    if uv is None:
+        raise SystemExit("skipped: uv is not installed, and Evidently needs its own environment")
+    python = folder / "bin" / "python"
+    for words in (
+        ["venv", "--quiet", "--python", sys.executable, str(folder)],
+        ["pip", "install", "--quiet", "--python", str(python), *EVIDENTLY],
+    ):
+        done = subprocess.run([uv, *words], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"skipped: Evidently cannot be installed: {done.stderr[-300:]}")
+    return python
+
+
+def check(one: dict[str, float], two: dict[str, float]) -> None:
+    """Both sides have to have measured the same distances; Evidently's texts are in nats."""
+    for name, found in one.items():
+        wanted = two[name] / (math.sqrt(math.log(2)) if name.startswith("text") else 1)
+        if abs(found - wanted) > 0.01:
+            raise SystemExit(f"{name}: ours {found:.4f}, theirs {wanted:.4f}; nothing is compared")
+
+
+def measure(rows: int) -> dict[str, Any]:
+    """Both sides on the same files."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        python = evidently_environment(folder / "evidently")
+        write_input(folder, rows)
+        one = run_side(Path(__file__), "ours", "--folder", name)
+        two = theirs(python, folder)
+    check(one["answer"], two["answer"])
+    compared = side_by_side(Step(**one["steps"][STEP]), Step(**two["steps"][STEP]))
+    return {
+        "benchmark": "drift",
+        "rows": rows,
+        **compared,
+        "steps": [{"step": STEP} | compared],
+        "repetitions": [1, 1],
+        "notes": NOTES,
+        "machine": machine(),
+    }
+
+
+def main() -> None:
+    """Measure and print; the last line is the JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--side", choices=("ours",), help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.side:
+        arguments.out.write_text(json.dumps(ours(arguments.folder)), encoding="utf-8")
+        return
+    answer = measure(arguments.rows)
+    print("\n".join(answer["notes"]))
+    print(answer["steps"][0])
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

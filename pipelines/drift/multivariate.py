@@ -1,0 +1,141 @@
+"""Drift of numbers together: two columns that are made of all of them and then judged as any other.
+
+``reconstruction_error`` is how far a row is from the plane of the first principal components: it
+grows when columns no longer move together, though each looks as before. ``segment`` is the nearest
+of a few centres: its shares show which kind of row has become more frequent.
+
+Reconstruction does not notice a movement inside the plane, such as a shift of all columns along
+their common direction; the columns by themselves do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
+
+from pipelines.core.arrays import Floats, Integers
+from pipelines.core.records import Record
+from pipelines.drift.profile import Profile
+from pipelines.drift.univariate import shares
+
+ERROR, SEGMENT = "reconstruction_error", "segment"
+EXPLAINED = 0.65  # share of the variance that the kept components explain
+SEGMENTS = 8
+FITTED_ROWS = 5000
+FARTHEST = 5.0  # standard deviations: values beyond are clipped
+DIGITS = 6
+SEED = 0
+
+
+class JointSpace(Record):
+    """Principal components and centres of the reference's numbers, after standardisation."""
+
+    columns: tuple[str, ...]
+    means: tuple[float, ...]
+    deviations: tuple[float, ...] = Field(description="all above zero")
+    components: tuple[tuple[float, ...], ...] = Field(description="orthonormal, largest first")
+    centres: tuple[tuple[float, ...], ...] = Field(description="of segment 1, segment 2, ...")
+
+
+class SegmentChange(NamedTuple):
+    """A segment's share of the reference and of the newest week."""
+
+    segment: str
+    before_share: float
+    now_share: float
+
+    def __str__(self) -> str:
+        verb = "grew" if self.now_share >= self.before_share else "shrank"
+        return f"segment {self.segment} {verb} from {self.before_share:.0%} to {self.now_share:.0%}"
+
+
+def fit_space(rows: pd.DataFrame, columns: Sequence[str]) -> JointSpace | None:
+    """The space of reference rows; ``None`` with fewer than two columns of numbers that vary.
+
+    It is fitted on at most 5,000 rows, evenly spaced.
+
+    Arguments:
+        rows: reference rows in a reproducible order.
+        columns: candidates; texts and constants are left out. Missing values count as the mean.
+    """
+    some = rows.iloc[:: max(1, -(-len(rows) // FITTED_ROWS))]
+    numbers = {name: _numbers(some[name]) for name in columns if _is_number(some[name])}
+    known = {name: values[~np.isnan(values)] for name, values in numbers.items()}
+    spread = {name: float(np.std(values)) for name, values in known.items() if len(values)}
+    names = tuple(name for name, deviation in spread.items() if 0 < deviation < np.inf)
+    if len(names) < 2:
+        return None
+    means = [float(np.mean(known[name])) for name in names]
+    deviations = [spread[name] for name in names]
+    matrix = _standardised(some, names, means, deviations)
+    with threadpool_limits(1):  # the sums of several threads differ in the last digits
+        values, vectors = np.linalg.eigh(matrix.T @ matrix)
+        explained = np.cumsum(values[::-1]) / values.sum()
+        kept = min(int(np.searchsorted(explained, EXPLAINED)) + 1, len(names) - 1)
+        clusters = min(SEGMENTS, len(np.unique(matrix, axis=0)))
+        model = KMeans(clusters, n_init=1, random_state=SEED).fit(matrix)
+    return JointSpace(
+        columns=names,
+        means=tuple(means),
+        deviations=tuple(deviations),
+        components=_rounded(vectors[:, ::-1][:, :kept].T),
+        centres=_rounded(model.cluster_centers_),
+    )
+
+
+def joint_rows(space: JointSpace, rows: pd.DataFrame) -> pd.DataFrame:
+    """The decision time, reconstruction error and segment of each row."""
+    matrix = _standardised(rows, space.columns, space.means, space.deviations)
+    components, centres = np.array(space.components), np.array(space.centres)
+    error = np.linalg.norm(matrix - matrix @ components.T @ components, axis=1)
+    squares = (centres**2).sum(axis=1) - 2 * matrix @ centres.T
+    names = pd.Index([str(number) for number in range(1, len(centres) + 1)])
+    nearest = pd.Categorical.from_codes(squares.argmin(axis=1), names)
+    return pd.DataFrame({"decision_time": rows["decision_time"], ERROR: error, SEGMENT: nearest})
+
+
+def segment_changes(reference: Profile, fresh: Profile) -> tuple[SegmentChange, ...]:
+    """How each segment's share of the newest week differs from the reference, most changed first.
+
+    Arguments:
+        reference: profile of ``joint_rows``.
+        fresh: ``profile_like`` it, with at least one week.
+    """
+    column, newest = reference.columns[SEGMENT], fresh.columns[SEGMENT].counts[-1]
+    before, now = _segment_shares(column.total), _segment_shares(newest)
+    names = getattr(column.bins, "texts", ())
+    found = (SegmentChange(*change) for change in zip(names, before, now, strict=False))
+    return tuple(sorted(found, key=lambda one: -abs(one.now_share - one.before_share)))
+
+
+def _segment_shares(counts: Integers) -> list[float]:
+    found: list[float] = shares(counts).tolist()
+    return found
+
+
+def _standardised(
+    rows: pd.DataFrame, names: Sequence[str], means: Sequence[float], deviations: Sequence[float]
+) -> Floats:
+    columns = [
+        (_numbers(rows[name]) - mean) / deviation
+        for name, mean, deviation in zip(names, means, deviations, strict=True)
+    ]
+    return np.clip(np.nan_to_num(np.column_stack(columns), nan=0.0), -FARTHEST, FARTHEST)
+
+
+def _numbers(column: pd.Series) -> Floats:
+    return column.to_numpy(np.float64, na_value=np.nan)
+
+
+def _is_number(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _rounded(table: Floats) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(line) for line in np.round(table, DIGITS).tolist())
