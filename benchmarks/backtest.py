@@ -1,12 +1,15 @@
 """A year of weekly retrains: one backtest against as many separate cycles of the product.
 
-    python benchmarks/backtest.py                  52 weeks, and the scoring of kept candidates
-    python benchmarks/backtest.py --weeks 8        fewer
+    python benchmarks/backtest.py                  52 weeks, into RESULTS.md
+    python benchmarks/backtest.py --weeks 8        fewer, printed only
 
 The events are a simulated pharmacy chain's. Both sides start with an empty home, each in a process
 of its own. The cycles are ``gauntlet retrain`` of every Monday in a lineage of its own; the
 backtest replays every policy over the same Mondays. Seconds with fitting left out are the whole
 time minus what was spent in the ``fit`` of a pipeline.
+
+After the cycles, one more Monday is retrained up to its step ``record``. Before that step the week
+that has just matured is enlarged to 100,000 points: its rows many times, each with other numbers.
 """
 
 from __future__ import annotations
@@ -14,50 +17,54 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything heavy is imported
+import yaml
 from parts.chain import HOME, PROJECT, SEED
-from parts.measuring import Meter, machine, run_side
+from parts.measuring import Meter, run_side
+from run_all import write_section
 
 from pipelines.adapters.objects.local import LocalStore
+from pipelines.connections import Connections
 from pipelines.core.time import FixedClock, Window
-from pipelines.simulation.scale import DEMO
+from pipelines.flows.backtest.run import BacktestRequest, run_backtest
+from pipelines.flows.frames import FRAME
+from pipelines.flows.retrain.request import Request
+from pipelines.flows.retrain.run import RetrainCollaborators, open_run
+from pipelines.flows.retrain.steps import perform, retrain
+from pipelines.settings import Settings
+from pipelines.simulation.scale import SMALL
 from pipelines.simulation.world import World
 from pipelines.simulation.writing import write_world
+from pipelines.wiring import connect
 
 WEEK = timedelta(days=7)
-BEFORE = 26  # weeks of events before the first Monday
-AFTER = 2  # and after the last one, until labels have matured
-KEPT, ROWS = 26, 100_000
+FIRST: datetime = SMALL.start + 26 * WEEK
+AFTER = 2  # weeks of events after the last Monday, until labels have matured
+WEEKS = 52
+POINTS = 100_000  # of the week that kept candidates are scored on
 CHANGES = {"split": {"train": "84d", "recent": "28d"}}
 
 
 def events(weeks: int) -> Path:
     """The folder with the chain's events; written once and kept."""
-    folder = HOME / f"backtest-{weeks}"
+    folder = HOME / f"backtest-{SMALL.name}-{weeks}"
     finished = folder / ".finished"
     if not finished.exists():
-        end = DEMO.start + (BEFORE + weeks + AFTER) * WEEK
-        write_world(World(DEMO, SEED), LocalStore(folder), Window(DEMO.start, end))
+        window = Window(SMALL.start, FIRST + (weeks + AFTER) * WEEK)
+        write_world(World(SMALL, SEED), LocalStore(folder), window)
         finished.touch()
     return folder
 
 
-def opened(home: Path, weeks: int, at: Any) -> Any:
+def opened(home: Path, weeks: int, at: datetime) -> Connections:
     """The product's parts in a home, with a clock that stands still."""
-    import shutil
-
-    import yaml
-
-    from pipelines.settings import Settings
-    from pipelines.wiring import connect
-
     for name in ("models", "expectations"):
         (home / name).mkdir(parents=True, exist_ok=True)
     shutil.copy(PROJECT / "expectations" / "demand.json", home / "expectations")
@@ -91,117 +98,127 @@ def timed_fits(meter: Meter) -> None:
 
 def one_backtest(weeks: int, home: Path) -> dict[str, Any]:
     """``gauntlet backtest`` over all Mondays, from an empty home."""
-    from pipelines.flows.backtest.run import BacktestRequest, run_backtest
-
-    meter, first = Meter(), DEMO.start + BEFORE * WEEK
+    meter, end = Meter(), FIRST + weeks * WEEK
     timed_fits(meter)
-    end = first + weeks * WEEK
     parts = opened(home, weeks, end + AFTER * WEEK)
     with meter.step("whole"):
-        request = BacktestRequest(model="demand", first=first, end=end)
+        request = BacktestRequest(model="demand", first=FIRST, end=end)
         report = run_backtest(request, parts.backtesting)
     return meter.as_json() | {"candidates": report.candidates, "policies": len(report.policies)}
 
 
 def separate_cycles(weeks: int, home: Path) -> dict[str, Any]:
-    """``gauntlet retrain`` of each Monday in turn."""
-    from pipelines.flows.retrain.request import Request
-    from pipelines.flows.retrain.steps import retrain
-
+    """``gauntlet retrain`` of each Monday in turn, then the scoring of the kept candidates."""
     meter, trained = Meter(), 0
     timed_fits(meter)
     with meter.step("whole"):
         for number in range(weeks):
-            at = DEMO.start + (BEFORE + number) * WEEK
-            request = Request(model="demand", as_of=at, lineage="benchmark")
-            done = retrain(request, opened(home, weeks, at).retraining)
+            at = FIRST + number * WEEK
+            done = retrain(_request(at), opened(home, weeks, at).retraining)
             trained += done.evidence.trained is not None
-    return meter.as_json() | {"candidates": trained}
+    at = FIRST + weeks * WEEK
+    scored = scored_week(meter, _request(at), opened(home, weeks, at).retraining)
+    return meter.as_json() | {"candidates": trained, "scored": scored}
 
 
-def scored_week() -> dict[str, Any]:
-    """Seconds to load 26 kept candidates and to score 100,000 new points with each."""
+def _request(at: datetime) -> Request:
+    return Request(model="demand", as_of=at, lineage="benchmark")
+
+
+def scored_week(
+    meter: Meter, request: Request, collaborators: RetrainCollaborators
+) -> dict[str, int]:
+    """Measure the step ``record`` of a run whose newest matured week has 100,000 points."""
+    with collaborators.lock(request.model, request.lineage):
+        run = open_run(request, collaborators)
+        states = perform(run)
+        while next(states).report.step != "evaluate":
+            pass
+        matured = request.as_of - run.spec.maturity
+        newest = matured - timedelta(days=matured.weekday())
+        enlarge(run.workspace.path(FRAME), Window(newest - WEEK, newest))
+        with meter.step("record", counted=False):
+            state = next(states)
+    if state.evidence.record is None:
+        raise SystemExit("the step record has left no evidence")
+    week = state.evidence.record.record.weeks[-1]
+    return {"points": week.points, "candidates": len(week.losses)}
+
+
+def enlarge(frame: Path, week: Window) -> None:
+    """Repeat the rows of a week in a frame until it has 100,000, each with other numbers."""
     import numpy as np
     import pandas as pd
 
-    from pipelines.core.time import parse_instant
-    from pipelines.packaging.package import write_package
-    from pipelines.packaging.version import load_pipeline
-    from pipelines.spec.load import load_model
-    from pipelines.training.columns import feature_matrix
-    from pipelines.training.fit import fit
-    from pipelines.training.score import score
-
-    spec = load_model(PROJECT / "models" / "demand.yaml")
+    rows = pd.read_parquet(frame)
+    start, end = (bound.replace(tzinfo=None) for bound in (week.start, week.end))
+    inside = (rows["decision_time"] >= start) & (rows["decision_time"] < end)
+    own = rows[inside & rows["label"].notna()]
     rng = np.random.default_rng(SEED)
-    rows = pd.DataFrame(
-        {name: rng.gamma(2.0, 5.0, ROWS) for name in spec.feature_names}
-        | {
-            "pharmacy": rng.choice([f"p{number:03d}" for number in range(200)], ROWS),
-            "medicine": rng.choice([f"m{number:02d}" for number in range(40)], ROWS),
-            "decision_time": pd.Timestamp("2026-01-05"),
-            "label": rng.poisson(30, ROWS).astype(float),
-        }
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        pipeline = fit(spec, rows, 1).pipeline
-        for number in range(KEPT):
-            write_package(
-                Path(folder) / str(number),
-                pipeline,
-                feature_matrix(spec, rows.head(5)),
-                probabilities=False,
-                created_at=parse_instant("2026-01-05"),
-                facts={},
-                evidence={},
-            )
-        began = perf_counter()
-        loaded = [load_pipeline(Path(folder) / str(number)) for number in range(KEPT)]
-        read = perf_counter()
-        for each in loaded:
-            score(each, spec, rows)
-        return {"load_s": round(read - began, 2), "score_s": round(perf_counter() - read, 2)}
+    many = own.iloc[rng.integers(0, len(own), POINTS)]
+    numbers = [name for name in own.columns if own[name].dtype == np.float64 and name != "label"]
+    noise = rng.lognormal(sigma=0.3, size=(POINTS, len(numbers)))
+    many = many.assign(**{name: many[name] * noise[:, n] for n, name in enumerate(numbers)})
+    pd.concat([rows[~inside], many], ignore_index=True).to_parquet(frame, index=False)
+
+
+def section(
+    weeks: int, sides: dict[str, dict[str, Any]], load: float
+) -> tuple[str, dict[str, Any]]:
+    """The figures as Markdown, and as JSON."""
+    lines = [
+        "| side | candidates | whole, s | CPU s | of it fits | without fits | peak, MiB |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    whole, without = {}, {}
+    for side, found in sides.items():
+        step, fits = found["steps"]["whole"], found["parts"]["fit"]["cpu_s"]
+        whole[side], without[side] = step["cpu_s"], step["cpu_s"] - fits
+        lines.append(
+            f"| {side} | {found['candidates']} | {step['wall_s']:.0f} | {step['cpu_s']:.0f} "
+            f"| {fits:.0f} | {without[side]:.0f} | {step['peak_mib']:,.0f} |"
+        )
+    ratio, ratio_without = (part["cycles"] / part["backtest"] for part in (whole, without))
+    record, scored = sides["cycles"]["steps"]["record"], sides["cycles"]["scored"]
+    policies, many = sides["backtest"]["policies"], scored["candidates"]
+    lines += [
+        "",
+        f"In CPU seconds the backtest is {ratio:.1f} times faster than {weeks} cycles, and",
+        f"{ratio_without:.1f} times with fitting left out. It replays {policies} policies.",
+        f"{SMALL.pharmacies} pharmacies, {SMALL.medicines} medicines, a point a day for each pair,",
+        "84 days of training, three seeds in a cycle. Both sides start with an empty home.",
+        "",
+        f"Then the step `record` of one Monday more scores {many} kept candidates on",
+        f"{scored['points']:,} points of one week: {record['cpu_s']:.1f} CPU seconds,",
+        f"{record['wall_s']:.1f} by the clock, {record['peak_mib']:,.0f} MiB.",
+        f"{load:.1f} processes wanted a core when it began.",
+    ]
+    answer = {"weeks": weeks, "ratio": round(ratio, 1), "without_fits": round(ratio_without, 1)}
+    return "\n".join(lines), answer | {"scored": scored | record, "sides": sides, "load": load}
 
 
 def main() -> None:
-    """Measure both sides, print a table, and the figures as JSON in the last line."""
+    """Measure both sides; print a table, and the figures as JSON in the last line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--weeks", type=int, default=52)
-    parser.add_argument("--side", choices=["backtest", "cycles", "scoring"])
+    parser.add_argument("--weeks", type=int, default=WEEKS)
+    parser.add_argument("--side", choices=["backtest", "cycles"])
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     if given.side:
         with tempfile.TemporaryDirectory() as folder:
-            found = {
-                "backtest": lambda: one_backtest(given.weeks, Path(folder)),
-                "cycles": lambda: separate_cycles(given.weeks, Path(folder)),
-                "scoring": scored_week,
-            }[given.side]()
-        given.out.write_text(json.dumps(found), encoding="utf-8")
+            side = {"backtest": one_backtest, "cycles": separate_cycles}[given.side]
+            given.out.write_text(json.dumps(side(given.weeks, Path(folder))), encoding="utf-8")
         return
+    load = os.getloadavg()[0]
     events(given.weeks)
     sides = {
         side: run_side(Path(__file__), side, "--weeks", str(given.weeks))
         for side in ("backtest", "cycles")
     }
-    answer: dict[str, Any] = {"weeks": given.weeks, "machine": machine()}
-    print("| side | whole, s | fits, s | without fits, s | peak, MiB |\n|---|---:|---:|---:|---:|")
-    for side, found in sides.items():
-        step, fits = found["steps"]["whole"], found["parts"]["fit"]["wall_s"]
-        whole = step["wall_s"]
-        answer[side] = {"whole_s": whole, "fit_s": fits, "peak_mib": step["peak_mib"]} | {
-            "candidates": found["candidates"]
-        }
-        cells = f"{whole:.1f} | {fits:.1f} | {whole - fits:.1f} | {step['peak_mib']:.0f}"
-        print(f"| {side}, {found['candidates']} candidates | {cells} |")
-    one, other = answer["backtest"], answer["cycles"]
-    answer["ratio"] = round(other["whole_s"] / one["whole_s"], 1)
-    without = [side["whole_s"] - side["fit_s"] for side in (other, one)]
-    answer["ratio_without_fits"] = round(without[0] / without[1], 1)
-    answer["scoring"] = run_side(Path(__file__), "scoring")
-    print(f"{answer['ratio']} times faster, {answer['ratio_without_fits']} times without fits")
-    print(f"{KEPT} kept candidates on {ROWS:,} new points: {answer['scoring']}")
-    print(json.dumps(answer))
+    text, answer = section(given.weeks, sides, load)
+    if given.weeks == WEEKS:
+        write_section(f"backtest, {WEEKS} weeks", text)
+    print(f"{text}\n{json.dumps(answer)}")
 
 
 if __name__ == "__main__":

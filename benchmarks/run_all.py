@@ -61,6 +61,11 @@ def _read() -> dict[str, str]:
     return {title: text.strip() for title, text in (part.split("\n", 1) for part in parts)}
 
 
+def write_section(title: str, text: str) -> None:
+    """Put one section into the page, in place of the one with its title."""
+    PAGE.write_text(page(_read() | {title: text}), encoding="utf-8")
+
+
 def run(script: Path, arguments: list[str]) -> dict[str, Any] | None:
     """One benchmark's figures: the JSON object in its last line."""
     command = [sys.executable, str(script), *arguments]

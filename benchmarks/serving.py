@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import psutil
 import yaml
-from run_all import PAGE, _read, page
+from run_all import write_section
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -73,9 +73,7 @@ def main() -> None:
         else:
             title = "serving, one row"
             section, answer = compared(pharmacy, Path(scratch))
-    found = _read()
-    found[title] = section
-    PAGE.write_text(page(found), encoding="utf-8")
+    write_section(title, section)
     print(json.dumps(answer))
     if answer.get("failed"):
         raise SystemExit(f"{answer['failed']} requests failed")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pipelines.core.errors import IntegrityError
 from pipelines.packaging.version import ModelVersion, read_version
@@ -98,25 +98,28 @@ class VersionReader:
         return self.registry.download(info, self.folder)
 
 
-def score_version(
-    version: ModelVersion,
-    spec: ModelSpec,
-    rows: pd.DataFrame,
-    model: Literal["twin", "refit"] = "twin",
-) -> Scored:
-    """A version's predictions for the rows of a frame that another declaration shares with it.
+def score_version(version: ModelVersion, spec: ModelSpec, rows: pd.DataFrame) -> Scored:
+    """The predictions of a version's twin for a frame that another declaration shares with it.
 
     Arguments:
         version: the version to score, usually the champion.
         spec: the declaration that ``combined_spec`` extended with the version's features.
         rows: rows of the combined frame.
-        model: the twin, by which versions are compared, or the refit, which serves.
     """
     from pipelines.training.score import score
 
-    renamed = {column: name for name, column in other_names(spec, version.spec).items()}
-    own = rows.drop(columns=[name for name in renamed.values() if name in rows.columns])
-    keys = {name: rows[name] for name in spec.points.keys if name not in own.columns}
-    frame = own.rename(columns=renamed).assign(**keys)
-    pipeline = version.load_twin() if model == "twin" else version.load_pipeline()
-    return score(pipeline, version.spec, frame)
+    return score(version.load_twin(), version.spec, rows_of_version(version.spec, spec, rows))
+
+
+def rows_of_version(own: ModelSpec, spec: ModelSpec, rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a combined frame with the names of columns as a version declared them.
+
+    Arguments:
+        own: the version's declaration.
+        spec, rows: as for ``score_version``.
+    """
+    renamed = {column: name for name, column in other_names(spec, own).items()}
+    others = [name for name in renamed.values() if name in rows.columns]
+    kept = rows.drop(columns=others)
+    keys = {name: rows[name] for name in spec.points.keys if name not in kept.columns}
+    return kept.rename(columns=renamed).assign(**keys)

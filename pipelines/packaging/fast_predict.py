@@ -3,7 +3,7 @@
 Most of what a scikit-learn pipeline does for a single row is to build, check and take apart data
 frames. Where its preparation is codes for categories and numbers as they are, the same matrix can
 be filled directly, and the fitted estimator predicts from it: boosted trees in one call
-(``packaging.fast_forest``), others by themselves. The two are compared to the last bit on rows
+(``training.forest``), others by themselves. The two are compared to the last bit on rows
 with known, unknown and missing categories and numbers.
 """
 
@@ -22,7 +22,7 @@ from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
 from pipelines.core.arrays import Floats
 from pipelines.core.errors import SpecError
-from pipelines.packaging.fast_forest import Codes, forest
+from pipelines.training.forest import Codes, forest
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

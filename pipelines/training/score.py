@@ -13,6 +13,7 @@ from pipelines.core.arrays import Floats, Mask
 from pipelines.core.errors import DataError
 from pipelines.spec.model import ModelSpec
 from pipelines.training.columns import feature_matrix
+from pipelines.training.forest import forest_predictions
 from pipelines.training.split import decision_times
 
 if TYPE_CHECKING:
@@ -58,11 +59,9 @@ def predict(pipeline: Pipeline, spec: ModelSpec, matrix: pd.DataFrame) -> Floats
     Raises:
         DataError: if a prediction is not a finite number.
     """
-    if spec.classes:
-        predictions = np.asarray(pipeline.predict_proba(matrix), dtype=np.float64)
-        predictions = predictions[:, 1] if len(spec.classes) == 2 else predictions
-    else:
-        predictions = np.asarray(pipeline.predict(matrix), dtype=np.float64).reshape(len(matrix))
+    predictions = forest_predictions(pipeline, matrix)
+    if predictions is None:
+        predictions = _pipeline_predictions(pipeline, spec, matrix)
     wrong = int(np.sum(~np.isfinite(predictions)))
     if wrong:
         raise DataError(
@@ -72,6 +71,13 @@ def predict(pipeline: Pipeline, spec: ModelSpec, matrix: pd.DataFrame) -> Floats
             wanted="a finite number for every row",
         )
     return predictions
+
+
+def _pipeline_predictions(pipeline: Pipeline, spec: ModelSpec, matrix: pd.DataFrame) -> Floats:
+    if not spec.classes:
+        return np.asarray(pipeline.predict(matrix), dtype=np.float64).reshape(len(matrix))
+    predictions = np.asarray(pipeline.predict_proba(matrix), dtype=np.float64)
+    return predictions[:, 1] if len(spec.classes) == 2 else predictions
 
 
 def rows_digest(spec: ModelSpec, rows: pd.DataFrame) -> str:

@@ -21,8 +21,8 @@ from pipelines.core.time import Window, parse_instant
 from pipelines.flows.backtest.run import BacktestRequest, open_backtest
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.steps import Retraining, retrain
-from pipelines.flows.versions import score_version
 from pipelines.packaging.version import ModelVersion
+from pipelines.training.score import score
 from tests.support.backtest.drifting_shops import DECLARATION, build_home, connections_at
 from tests.support.shared_worlds import built_once
 
@@ -92,7 +92,7 @@ def test_spans_and_serving_models_are_those_of_the_flow(both: Both) -> None:
         assert version.judged.train == registered.plan.train
         assert version.serves.train == registered.plan.refit
         part = history.part(Window(at, at + timedelta(days=7)))
-        served = score_version(registered, history.spec, history.rows.iloc[part], model="refit")
+        served = score(registered.load_pipeline(), history.spec, history.rows.iloc[part])
         np.testing.assert_array_equal(both.predictions.of(version.serves, part), served.predictions)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from pipelines.flows.retrain.kept_versions import (
     readable,
 )
 from pipelines.flows.retrain.run import Run
-from pipelines.flows.versions import score_version
+from pipelines.flows.versions import rows_of_version
 from pipelines.gates.recent_window.record import Evaluation
 from pipelines.gates.refresh.findings import (
     TwinComparison,
@@ -51,6 +52,7 @@ from pipelines.training.split import SplitPlan, twin_lag
 
 if TYPE_CHECKING:
     import pandas as pd
+    from sklearn.pipeline import Pipeline
 
     from pipelines.core.arrays import Floats
 
@@ -66,6 +68,39 @@ class RecordResult(Record):
     restored: ReplacedAccount | None = Field(
         default=None, description="of the version that the stop-loss restores"
     )
+
+
+@dataclass(frozen=True)
+class _WeekRows:
+    """The labelled points of one week, which every candidate of the recipe is scored on.
+
+    Arguments:
+        start: the week's Monday.
+        rows: its points.
+        matrix: their features, as all models of the recipe take them.
+        label: their labels as numbers, float64 (n,).
+    """
+
+    start: date
+    rows: pd.DataFrame
+    matrix: pd.DataFrame
+    label: Floats
+
+    @property
+    def window(self) -> Window:
+        """The week as a window of decision times."""
+        return week_window(self.start)
+
+    def recorded(self, spec: ModelSpec, losses: dict[datetime, float]) -> RecordedWeek:
+        """The week in a record, with the candidates' losses by their as-of."""
+        from pipelines.training.score import rows_digest
+
+        return RecordedWeek(
+            start=self.start,
+            points=len(self.rows),
+            rows_digest=rows_digest(spec, self.rows),
+            losses=losses,
+        )
 
 
 def record_weeks(run: Run, evaluation: Evaluation) -> RecordResult:
@@ -115,7 +150,7 @@ def _of_recipe(
     versions = kept_versions(run, spec, entries)
     trained = {kept.info.version: kept.trained_until for kept in versions.versions}
     periods = champion_periods(entries, trained)
-    return _grown(run, versions, periods), periods
+    return _grown(run, spec, versions, periods), periods
 
 
 def judge_again(version: ModelVersion, entry: Entry, chain: Sequence[Entry]) -> tuple[Finding, ...]:
@@ -184,8 +219,10 @@ def _case(
     )
 
 
-def _grown(run: Run, versions: KeptVersions, periods: Sequence[ChampionPeriod]) -> RefreshRecord:
-    """The newest record with the weeks that have matured since."""
+def _grown(
+    run: Run, spec: ModelSpec, versions: KeptVersions, periods: Sequence[ChampionPeriod]
+) -> RefreshRecord:
+    """The newest record of a recipe with the weeks that have matured since."""
     record = versions.newest_record(run)
     if not versions.versions:
         return record
@@ -197,20 +234,24 @@ def _grown(run: Run, versions: KeptVersions, periods: Sequence[ChampionPeriod]) 
         return record
     span = Window(week_window(weeks[0]).start, week_window(weeks[-1]).end)
     rows = read_rows(run.spec, run.workspace.path(FRAME), span)
-    rows = rows[rows["label"].notna()].reset_index(drop=True)
+    rows = rows[rows["label"].notna()]
     run.collaborators.progress(f"scoring {len(rows):,} points with earlier candidates")
-    losses: dict[date, dict[datetime, float]] = {week: {} for week in weeks}
+    labelled = [part for week in weeks if len((part := _week_rows(run, spec, rows, week)).rows)]
+    losses: dict[date, dict[datetime, float]] = {week.start: {} for week in labelled}
     for kept in _wanted(run, versions, periods, span):
-        for version in readable(versions, kept, run):
-            own = rows[_from(rows, kept.trained_until)]
-            if not len(own):
-                continue
-            predicted = score_version(version, run.spec, own, "refit").predictions
-            for week, loss in _weekly(run, own, predicted, weeks).items():
-                if week_window(week).start >= kept.trained_until:
-                    losses[week][kept.trained_until] = loss
+        later = [week for week in labelled if week.window.start >= kept.trained_until]
+        for version in readable(versions, kept, run) if later else ():
+            pipeline = version.load_pipeline()
+            for week in later:
+                loss = _mean_loss(run.spec, pipeline, week)
+                if loss is not None:
+                    losses[week.start][kept.trained_until] = loss
     return record.with_weeks(
-        {week: _recorded(run, rows, week, found) for week, found in losses.items() if found}
+        {
+            week.start: week.recorded(run.spec, losses[week.start])
+            for week in labelled
+            if losses[week.start]
+        }
     )
 
 
@@ -232,44 +273,24 @@ def _wanted(
     ]
 
 
-def _weekly(
-    run: Run, rows: pd.DataFrame, predicted: Floats, weeks: Sequence[date]
-) -> dict[date, float]:
-    """The mean loss of each week; a week for which the metric is not defined is left out."""
+def _week_rows(run: Run, spec: ModelSpec, rows: pd.DataFrame, week: date) -> _WeekRows:
+    from pipelines.training.columns import feature_matrix
     from pipelines.training.fit import label_numbers
+    from pipelines.training.split import inside
+
+    own = rows[inside(rows, week_window(week))].reset_index(drop=True)
+    matrix = feature_matrix(spec, rows_of_version(spec, run.spec, own))
+    return _WeekRows(week, own, matrix, label_numbers(own["label"], run.spec.classes))
+
+
+def _mean_loss(spec: ModelSpec, pipeline: Pipeline, week: _WeekRows) -> float | None:
+    """A model's mean loss in a week; ``None`` if the metric is not defined for it."""
     from pipelines.training.metrics import primary_metric
-    from pipelines.training.split import inside
+    from pipelines.training.score import predict
 
-    metric, found = primary_metric(run.spec), {}
-    for week in weeks:
-        mask = inside(rows, week_window(week))
-        if not mask.any():
-            continue
-        label = label_numbers(rows["label"][mask], run.spec.classes)
-        part = rows[mask].assign(label=label)
-        try:
-            found[week] = 0.0 - float(metric.utilities(label, predicted[mask], part).mean())
-        except Undefined:
-            continue
-    return found
-
-
-def _recorded(
-    run: Run, rows: pd.DataFrame, week: date, losses: dict[datetime, float]
-) -> RecordedWeek:
-    from pipelines.training.score import rows_digest
-    from pipelines.training.split import inside
-
-    part = rows[inside(rows, week_window(week))].reset_index(drop=True)
-    return RecordedWeek(
-        start=week,
-        points=len(part),
-        rows_digest=rows_digest(run.spec, part),
-        losses=losses,
-    )
-
-
-def _from(rows: pd.DataFrame, start: datetime) -> pd.Series:
-    from pipelines.training.split import decision_times
-
-    return decision_times(rows) >= start.replace(tzinfo=None)
+    predicted = predict(pipeline, spec, week.matrix)
+    rows = week.rows.assign(label=week.label)
+    try:
+        return 0.0 - float(primary_metric(spec).utilities(week.label, predicted, rows).mean())
+    except Undefined:
+        return None

@@ -13,10 +13,10 @@ from pipelines.flows.frames import FRAME, read_rows
 from pipelines.flows.retrain.refit import past_differences, version_of_twin
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.run import open_run
-from pipelines.flows.versions import score_version
 from pipelines.packaging.version import ModelVersion
 from pipelines.training.columns import feature_matrix
 from pipelines.training.fit import fit
+from pipelines.training.score import score
 from pipelines.training.split import twin_lag
 from tests.support.pharmacy import FIRST, RICH, SECOND, Pharmacy, RetrainResult
 
@@ -66,7 +66,7 @@ def test_refit_and_twin_are_the_fits_on_their_spans(weekly) -> None:
         fitted = fit(now.spec, read_rows(now.spec, frame, span), 11).pipeline
         matrix = feature_matrix(now.spec, rows)
         np.testing.assert_array_equal(fitted.predict(matrix), served.predict(matrix))
-    twin, refit = (score_version(now, now.spec, rows, model=model) for model in ("twin", "refit"))
+    twin, refit = (score(one, now.spec, rows) for one in (now.load_twin(), now.load_pipeline()))
     assert not np.array_equal(twin.predictions, refit.predictions)
     evaluation = later.done.evidence.evaluation
     label = rows["label"].notna()
