@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipelines.features.online.store import OnlineStore
     from pipelines.flows.backtest.run import BacktestCollaborators
     from pipelines.flows.features.materialize import MaterializeCollaborators
+    from pipelines.flows.monitor.collaborators import MonitorCollaborators
     from pipelines.flows.release.collaborators import ReleaseCollaborators
     from pipelines.flows.retrain.run import LoadSuite, RetrainCollaborators
     from pipelines.flows.serving.batch_score import ScoreCollaborators
@@ -123,6 +124,22 @@ class Connections:
             load_spec=self.load_spec,
             open_events=self.open_events,
             lock=self.lock,
+            clock=self.clock,
+            progress=self.progress,
+        )
+
+    @property
+    def monitoring(self) -> MonitorCollaborators:
+        """Collaborators of monitoring."""
+        from pipelines.flows.monitor.collaborators import MonitorCollaborators
+
+        return MonitorCollaborators(
+            folder=self.home / "monitor",
+            load_spec=self.load_spec,
+            open_events=self.open_events,
+            suite_runner=self.suite_runner,
+            versions=self.versions,
+            ledger=self.ledger,
             clock=self.clock,
             progress=self.progress,
         )

@@ -31,6 +31,7 @@ from airflow.sdk import (
 from pipelines.core.cron import cron_of
 from pipelines.core.errors import LockedError, StaleEvidenceError, Unavailable
 from pipelines.core.time import parse_duration, parse_instant, utc
+from pipelines.spec.monitor import DAILY
 
 ROOT = Path(__file__).resolve().parents[1]
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -44,7 +45,7 @@ CURED_BY_WAITING = ExceptionRetryPolicy(
     ],
     default=RetryAction.FAIL,
 )
-Job = Literal["retrain", "materialize", "release", "score"]
+Job = Literal["retrain", "materialize", "monitor", "release", "score"]
 Schedule = CronDataIntervalTimetable | CronTriggerTimetable | MultipleCronTriggerTimetable
 
 
@@ -89,6 +90,7 @@ def schedule_of(job: Job, tree: Mapping[str, Any]) -> Schedule | None:
     - ``retrain``: at the end of each interval of ``schedule``.
     - ``release``: hourly, if the model has a rollout and is retrained on a schedule.
     - ``score``: at each instant of ``score``.
+    - ``monitor``: at each instant of ``monitor.schedule``, which has a default.
     - ``materialize``: whenever one of the views is due.
 
     Raises:
@@ -101,6 +103,8 @@ def schedule_of(job: Job, tree: Mapping[str, Any]) -> Schedule | None:
         schedule = CronDataIntervalTimetable("@hourly", timezone="UTC")
     elif job == "score" and tree.get("score"):
         schedule = CronTriggerTimetable(tree["score"], timezone="UTC")
+    elif job == "monitor" and (cron := tree.get("monitor", {}).get("schedule", DAILY)):
+        schedule = CronTriggerTimetable(cron, timezone="UTC")
     elif job == "materialize" and tree.get("serving"):
         views = [tree["serving"], *tree["serving"].get("views", {}).values()]
         crons = {

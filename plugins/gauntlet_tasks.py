@@ -80,6 +80,23 @@ def materialize_views(model: str) -> dict[str, Any]:
     return materialize(model, as_of, connect().materialization, force=params["force"]).as_json()
 
 
+@task(task_id="monitor")
+def monitor_champion(model: str) -> dict[str, Any]:
+    """Report on the champion as of the run's instant."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from pipelines.flows.monitor.run import NoChampion, monitor
+    from pipelines.wiring import connect
+
+    context = get_current_context()
+    as_of = run_as_of(context["params"], context["dag_run"])
+    try:
+        report = monitor(model, as_of, connect().monitoring)
+    except NoChampion as absent:
+        raise AirflowSkipException(absent.what) from absent
+    return report.as_json()
+
+
 @task(task_id="score")
 def score_batch(model: str) -> dict[str, Any]:
     """Score the newest step of the grid by the run's instant."""

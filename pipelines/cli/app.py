@@ -19,6 +19,7 @@ from pipelines.cli.commands import (
     history,
     import_events,
     materialize,
+    monitor,
     release,
     retrain,
     score,
@@ -41,7 +42,7 @@ app = typer.Typer(
 )
 for part in (
     *(declare, import_events, streams, features, materialize, freshness, explore, check),
-    *(retrain, audit, backtest, release, history, serve, score, demo),
+    *(retrain, monitor, audit, backtest, release, history, serve, score, demo),
 ):
     part.add_to(app)
 

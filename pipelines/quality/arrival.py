@@ -7,7 +7,12 @@ only while a contract is checked.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from pipelines.core.records import Instant, Record
 
 if TYPE_CHECKING:
     import ibis
@@ -31,4 +36,32 @@ def with_arrival(table: ibis.Table) -> ibis.Table:
     }
     return table.mutate(
         **{name: column for name, column in columns.items() if name not in table.columns}
+    )
+
+
+class Pauses(Record):
+    """When rows of a stream arrived in a stretch of known time."""
+
+    newest: Instant | None = Field(description="known time of the newest row")
+    longest_s: float | None = Field(description="longest time without a row before the newest")
+
+
+def pauses(table: ibis.Table, since: datetime) -> Pauses:
+    """The newest arrival, and the longest pause between arrivals.
+
+    Arguments:
+        table: canonical rows of a stream.
+        since: rows that became known earlier do not count.
+    """
+    import ibis
+
+    rows = table.filter(table.known_time >= since.replace(tzinfo=None))
+    times = rows.select("known_time", at=rows.known_time.epoch_seconds().cast("float64"))
+    before = times["at"].lag().over(ibis.window(order_by="at"))
+    gaps = times.mutate(gap=times["at"] - before)
+    found = gaps.aggregate(newest=gaps.known_time.max(), longest=gaps.gap.max())
+    row = found.to_pyarrow().to_pylist()[0]
+    newest: datetime | None = row["newest"]
+    return Pauses(
+        newest=None if newest is None else newest.replace(tzinfo=UTC), longest_s=row["longest"]
     )

@@ -1,13 +1,29 @@
-"""When each version of a recipe was champion, and when the stop-loss acted, from the ledger."""
+"""What the ledger had decided by an instant, and when each version of a recipe was champion."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import takewhile
 
 from pipelines.gates.refresh.names import STOP
 from pipelines.gates.refresh.state import ChampionPeriod
 from pipelines.release.ledger import Entry
+
+
+def entries_as_of(entries: Sequence[Entry], as_of: datetime) -> tuple[Entry, ...]:
+    """The entries that were in the ledger at an instant.
+
+    A ledger that was begun after that instant is a replay of the past. Then the decisions as of
+    earlier instants count, up to the first that is later.
+
+    Arguments:
+        entries: of one lineage, oldest first.
+        as_of: the instant.
+    """
+    if entries and entries[0].recorded_at > as_of:
+        return tuple(takewhile(lambda entry: entry.as_of <= as_of, entries))
+    return tuple(entry for entry in entries if entry.recorded_at <= as_of)
 
 
 def champion_periods(

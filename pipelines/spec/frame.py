@@ -13,7 +13,14 @@ from pipelines.spec.features import (
     WindowFeature,
 )
 from pipelines.spec.fields import ColumnType
-from pipelines.spec.points import EventPoints, Label, Points
+from pipelines.spec.points import (
+    AggregateLabel,
+    EventPoints,
+    Label,
+    LaterEventLabel,
+    OwnRowLabel,
+    Points,
+)
 from pipelines.spec.serving import Cadence, Serving
 from pipelines.spec.streams import Stream
 
@@ -69,6 +76,27 @@ class FrameSpec:
         """The operands of an expression that are columns of the point and not features."""
         return [name for name in feature.parsed.operands if name not in self.feature_names]
 
+    def columns_read(self) -> dict[str, frozenset[str]]:
+        """By stream, the columns that points, features and label read.
+
+        All operands of an expression count as columns of the points' stream.
+        """
+        found: dict[str, set[str]] = {name: set() for name in self.streams}
+        points = found[self.points.stream]
+        points.update(self.points.keys, (one.column for one in self.points.where))
+        for feature in self.features:
+            if isinstance(feature, AttributeFeature):
+                points.add(feature.source)
+            elif isinstance(feature, ExpressionFeature):
+                points.update(feature.parsed.operands)
+            elif isinstance(feature, WindowFeature):
+                found[feature.stream].update(_aggregated(feature))
+        if isinstance(self.label, OwnRowLabel):
+            points.update((self.label.column, self.label.known_at))
+        elif self.label is not None:
+            found[self.label.stream].update(_aggregated(self.label))
+        return {name: frozenset(columns) for name, columns in found.items()}
+
     def type_of(self, feature: Feature) -> ColumnType:
         """The type of a feature's values."""
         if isinstance(feature, AttributeFeature):
@@ -95,3 +123,9 @@ class FrameSpec:
             elif isinstance(feature, ExpressionFeature):
                 needed += self.point_operands(feature)
         return {column: columns[column] for column in dict.fromkeys(needed)}
+
+
+def _aggregated(part: WindowFeature | AggregateLabel | LaterEventLabel) -> set[str]:
+    """The columns of a stream that a feature or a label reads."""
+    own = {part.column} if part.column else set()
+    return own | {*part.by, *(one.column for one in part.where)}

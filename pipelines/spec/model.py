@@ -16,6 +16,7 @@ from pipelines.spec.fields import NUMBERS, ColumnType, Cron, Declaration
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.frame_checks import frame_problems
 from pipelines.spec.live_metrics import rollout_problems
+from pipelines.spec.monitor import Monitoring
 from pipelines.spec.points import (
     AggregateLabel,
     EventPoints,
@@ -88,6 +89,7 @@ class ModelSpec(Declaration):
         description="cron expression in UTC of batch scoring; null: by hand only",
     )
     review: Literal["none", "required"] = "none"
+    monitor: Monitoring = Monitoring()
 
     @property
     def maturity(self) -> timedelta:
@@ -138,8 +140,8 @@ class ModelSpec(Declaration):
         Part of the recipe: points, label, features and their streams, estimator and parameters,
         and the spans of the split. Not part of it is what decides neither how a model is fitted
         nor what it predicts from: description, owner, store, seeds, metrics, gates, rollout,
-        schedules and the cadence of the online features. Neither are exclusions: they say which
-        data are wrong.
+        monitoring, schedules and the cadence of the online features. Neither are exclusions: they
+        say which data are wrong.
         """
         return digest_of(self.recipe_parts())
 

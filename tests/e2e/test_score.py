@@ -25,9 +25,9 @@ from pipelines.flows.serving.batch_score import ScoreStatus, score, score_status
 from pipelines.flows.serving.publish import PublishCollaborators
 from pipelines.predictions.assignment import Allocation, arm_of
 from pipelines.serving.plan import ServingPlan
+from pipelines.serving.scores import score_stream
 from pipelines.spec.points import EventPoints
 from pipelines.spec.predictions import Arm
-from pipelines.spec.scores import score_stream
 from pipelines.wiring import connect
 from tests.support.pharmacy import CLOCK, SECOND, Pharmacy
 from tests.support.prediction_factory import logged_rows

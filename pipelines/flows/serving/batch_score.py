@@ -39,11 +39,11 @@ from pipelines.predictions.entity import entity_values
 from pipelines.predictions.shipping import LEAD, log_object
 from pipelines.release.lock import in_turn
 from pipelines.serving.plan import ServingPlan
+from pipelines.serving.scores import SCORES, grid_of, score_stream, validity
 from pipelines.serving.service import Deployed
 from pipelines.spec.combine import combined_spec
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import LOG, Arm, prediction_log
-from pipelines.spec.scores import SCORES, grid_of, score_stream, validity
 from pipelines.spec.serving import Serving
 from pipelines.spec.views import feature_views
 
@@ -151,7 +151,7 @@ def score_status(spec: ModelSpec, store: ObjectStore, now: datetime) -> ScoreSta
 
 
 def newest_scores(spec: ModelSpec, store: ObjectStore) -> list[dict[str, Any]]:
-    """The rows of the newest scores, as published; see ``spec.scores.score_stream``.
+    """The rows of the newest scores, as published; see ``serving.scores.score_stream``.
 
     Raises:
         DataError: when the model was never scored.

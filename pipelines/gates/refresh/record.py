@@ -139,6 +139,14 @@ class RefreshRecord(Record):
             if week.window.start >= since and (gain := week.gain_over_naive) is not None
         )
 
+    def fresh_losses(self) -> dict[date, float]:
+        """The loss of the freshest candidate in each week that has one."""
+        return {
+            week.start: week.losses[week.freshest]
+            for week in self.weeks
+            if week.freshest is not None
+        }
+
     def with_weeks(self, added: Mapping[date, RecordedWeek]) -> RefreshRecord:
         """The record with further weeks; a week that it has gets the added losses, too."""
         weeks = {week.start: week for week in self.weeks}

@@ -12,10 +12,10 @@ import pytest
 from pipelines.data.events import stream_prefix
 from pipelines.release.ledger import chain_errors
 from pipelines.release.registry import CHAMPION
+from pipelines.serving.scores import SCORES
 from pipelines.simulation.demo.rollout_demo import ScenarioResult
 from pipelines.simulation.demo.scenarios import BETTER_FORECAST
 from pipelines.spec.predictions import LOG, prediction_log
-from pipelines.spec.scores import SCORES
 from tests.support.live.scenario_runner import run_in_folder
 
 BOTH_WAYS = pytest.mark.parametrize("batch", [False, True], ids=["over_http", "in_batch"])

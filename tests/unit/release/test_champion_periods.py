@@ -1,8 +1,13 @@
 from datetime import timedelta
 
 from pipelines.core.time import parse_instant
-from pipelines.release.champion_periods import champion_periods, last_answer, unanswered_stops
-from pipelines.release.ledger import NewEntry
+from pipelines.release.champion_periods import (
+    champion_periods,
+    entries_as_of,
+    last_answer,
+    unanswered_stops,
+)
+from pipelines.release.ledger import Entry, NewEntry
 from pipelines.release.policy import Facts
 
 START = parse_instant("2026-01-05")
@@ -63,3 +68,24 @@ def test_a_stop_counts_until_a_person_waives_it():
     rehearsal = entry(27, "1", "1", "dry_run", waiver("mended"))
     assert unanswered_stops([*chain, rehearsal]) == (stop.as_of,)
     assert last_answer([*chain, rehearsal]) is None
+
+
+def appended(entries, recorded_days):
+    head, chain = None, []
+    for draft, day in zip(entries, recorded_days, strict=True):
+        head = Entry.append_to(draft, head, START + timedelta(days=day))
+        chain.append(head)
+    return chain
+
+
+def test_an_instant_knows_what_had_been_recorded_by_then():
+    chain = appended([entry(0, "1"), entry(7, "2", "1")], [0, 9])
+    assert entries_as_of(chain, START + timedelta(days=8)) == (chain[0],)
+    assert entries_as_of(chain, START + timedelta(days=9)) == tuple(chain)
+
+
+def test_in_a_replay_of_the_past_decisions_count_from_their_as_of():
+    chain = appended([entry(0, "1"), entry(7, "2", "1"), entry(3, "2", "2")], [90, 91, 92])
+    assert entries_as_of(chain, START + timedelta(days=5)) == (chain[0],)
+    assert entries_as_of(chain, START - timedelta(days=1)) == ()
+    assert entries_as_of(chain, START + timedelta(days=91)) == tuple(chain[:2])

@@ -1,0 +1,28 @@
+"""``monitor__<model>``: one DAG for each declaration, unless its ``monitor.schedule`` is null.
+
+A run reports on the champion as of its instant. It decides nothing.
+"""
+
+# Airflow only reads files that contain the words "airflow" and "dag".
+
+from __future__ import annotations
+
+from gauntlet_dags import as_of_param, crons_of, dag_of, scheduled
+from gauntlet_tasks import monitor_champion
+
+PARAMS = as_of_param(
+    "The champion of this instant is monitored, from what was known by then. Empty: the moment of "
+    "triggering."
+)
+
+for model, schedule in scheduled("monitor"):
+    with dag_of(
+        "monitor",
+        model,
+        f"Health of the champion of {model.name}",
+        schedule,
+        PARAMS,
+        cron=crons_of(schedule),
+    ) as dag:
+        monitor_champion(model.name)
+    globals()[dag.dag_id] = dag

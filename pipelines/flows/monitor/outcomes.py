@@ -1,0 +1,153 @@
+"""The champion's predictions on decision points whose labels have matured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pipelines.core.errors import SpecError
+from pipelines.core.files import working_folder
+from pipelines.core.time import Window, utc
+from pipelines.core.weeks import WEEK, monday_before, mondays
+from pipelines.data.paths import write_parquet
+from pipelines.flows.frames import FRAME, read_rows
+from pipelines.flows.versions import score_version
+from pipelines.monitoring.earlier_version import EarlierVersion
+from pipelines.monitoring.performance import week_performance
+from pipelines.monitoring.report import WeekPerformance
+from pipelines.packaging.version import ModelVersion
+from pipelines.spec.combine import common_spec
+from pipelines.spec.model import ModelSpec
+from pipelines.stats.undefined import Undefined
+from pipelines.training.split import decision_times, inside
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import ibis
+    import pandas as pd
+
+    from pipelines.core.arrays import Floats
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What matured labels say about the champion.
+
+    Arguments:
+        weeks: the metric by week, oldest first: those of the twin's recent window, then those of
+            the champion.
+        earlier: the comparison with the version that it replaced; ``None`` without one.
+    """
+
+    weeks: tuple[WeekPerformance, ...]
+    earlier: EarlierVersion | None
+
+
+def shared_spec(champion: ModelVersion, earlier: ModelVersion | None) -> ModelSpec:
+    """The declaration of a frame for both versions; the champion's if they cannot share one."""
+    try:
+        return common_spec(champion.spec, None if earlier is None else earlier.spec)
+    except SpecError:
+        return champion.spec
+
+
+def read_outcomes(
+    champion: ModelVersion,
+    earlier: ModelVersion | None,
+    common: ModelSpec,
+    tables: Mapping[str, ibis.Table],
+    as_of: datetime,
+    weeks: int,
+) -> Outcomes:
+    """Score the weeks that have labels.
+
+    Arguments:
+        champion: the version that serves.
+        earlier: the version that it replaced, if they share ``common``.
+        common: from ``shared_spec``.
+        tables: canonical rows of every stream, as of ``as_of``.
+        as_of: the instant of the report.
+        weeks: weeks with labels that are scored at most, besides the twin's recent window.
+    """
+    plan = champion.plan
+    first = monday_before(as_of - plan.maturity) - weeks * WEEK
+    served = Window(max(plan.refit_until, min(first, as_of)), max(plan.refit_until, as_of))
+    rows = _rows(common, tables, as_of, min(plan.recent.start, served.start))
+    recent = rows[inside(rows, plan.recent)].reset_index(drop=True)
+    newer = rows[inside(rows, served)].reset_index(drop=True)
+    held_out = score_version(champion, common, recent, "twin").predictions
+    answers = score_version(champion, common, newer, "refit").predictions
+    spec = champion.spec
+    return Outcomes(
+        weeks=(
+            *(
+                week.model_copy(update={"held_out": True})
+                for week in _by_week(spec, recent, held_out, plan.recent, as_of)
+                if week.complete
+            ),
+            *_by_week(spec, newer, answers, served, as_of),
+        ),
+        earlier=None if earlier is None else _against(earlier, champion, common, newer, answers),
+    )
+
+
+def _rows(
+    common: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime, start: datetime
+) -> pd.DataFrame:
+    """The decision points from an instant on, as a version scores them."""
+    from pipelines.features.frame import build_frame
+
+    frame = build_frame(common.frame, tables, as_of)
+    with working_folder("gauntlet-monitor-") as folder:
+        path = folder / FRAME
+        write_parquet(frame.filter(frame.decision_time >= start.replace(tzinfo=None)), path)
+        return read_rows(common, path, Window(start, as_of))
+
+
+def _by_week(
+    spec: ModelSpec, rows: pd.DataFrame, predictions: Floats, span: Window, as_of: datetime
+) -> list[WeekPerformance]:
+    """The weeks that begin in a span and have labels; rows outside of the span are not there."""
+    found = (
+        week_performance(spec, rows, predictions, monday, as_of)
+        for monday in mondays(span)
+        if monday + WEEK <= span.end or span.end == as_of
+    )
+    return [week for week in found if week is not None]
+
+
+def _against(
+    earlier: ModelVersion,
+    champion: ModelVersion,
+    common: ModelSpec,
+    rows: pd.DataFrame,
+    answers: Floats,
+) -> EarlierVersion | None:
+    """The comparison on all labelled rows; ``None`` where it is not defined."""
+    from pipelines.gates.recent_window.comparison import compare_utilities
+    from pipelines.training.fit import label_numbers
+    from pipelines.training.metrics import primary_metric
+    from pipelines.training.row_sets import entity_days
+
+    begin = max(earlier.plan.refit_until, champion.plan.refit_until).replace(tzinfo=None)
+    known = rows["label"].notna().to_numpy(bool) & (decision_times(rows) >= begin).to_numpy(bool)
+    part, spec = rows[known].reset_index(drop=True), champion.spec
+    if not len(part):
+        return None
+    metric, label = primary_metric(spec), label_numbers(part["label"], spec.classes)
+    try:
+        comparison = compare_utilities(
+            metric,
+            metric.utilities(
+                label, score_version(earlier, common, part, "refit").predictions, part
+            ),
+            metric.utilities(label, answers[known], part),
+            entity_days(spec.points.keys, part),
+            strict=spec.gates.recent_window.strict,
+        )
+    except Undefined:
+        return None
+    since = utc(decision_times(part).iloc[0].to_pydatetime().replace(tzinfo=UTC))
+    return EarlierVersion(earlier.number, comparison, since)

@@ -1,0 +1,224 @@
+"""Monitoring of a model's champion as of an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipelines.core.errors import DataError, GauntletError, Unavailable
+from pipelines.core.files import write_bytes
+from pipelines.core.findings import Finding
+from pipelines.core.time import instant_text, refuse_future
+from pipelines.data.reader import EventReader
+from pipelines.data.snapshot import Snapshot
+from pipelines.flows.monitor.collaborators import MonitorCollaborators
+from pipelines.flows.monitor.incoming import arrivals, check_windows
+from pipelines.flows.monitor.outcomes import read_outcomes, shared_spec
+from pipelines.flows.versions import VersionReader
+from pipelines.gates.refresh.record import RefreshRecord
+from pipelines.gates.refresh.state import RefreshCase, refresh_state
+from pipelines.monitoring.age import account_alarm, age_alarm, champion_age
+from pipelines.monitoring.arrival import silence_alarm
+from pipelines.monitoring.contract import contract_alarms
+from pipelines.monitoring.earlier_version import earlier_version_alarm
+from pipelines.monitoring.performance import naive_alarm, performance, performance_alarm
+from pipelines.monitoring.report import REPORT_FORMAT, MonitorReport
+from pipelines.monitoring.triage import health, ranked, triage
+from pipelines.packaging.version import RECORD, ModelVersion, evidence_path, read_record
+from pipelines.release.champion_health import champion_health
+from pipelines.release.champion_periods import (
+    champion_periods,
+    entries_as_of,
+    last_answer,
+    unanswered_stops,
+)
+from pipelines.release.ledger import Entry
+from pipelines.release.rollback import former_champions
+from pipelines.release.verification import verified_entries
+from pipelines.spec.model import ModelSpec
+
+
+class NoChampion(DataError):  # noqa: N818 - named as the family in core is
+    """The model had no champion at the instant."""
+
+    code = "no_champion"
+
+
+def monitor(model: str, as_of: datetime, collaborators: MonitorCollaborators) -> MonitorReport:
+    """Report on the version that was champion at an instant, from what was known by then.
+
+    The report is also written to ``<folder>/<model>/<as-of>.json``. Nothing else changes.
+
+    Arguments:
+        model: its name.
+        as_of: zoned, not in the future.
+        collaborators: what monitoring works with.
+
+    Raises:
+        TimeError: as-of is in the future.
+        NoChampion: there was no champion.
+        DataError: events contradict their declaration.
+        IntegrityError: the ledger or the champion's content is not what was recorded.
+        Unavailable: a source, the registry or the ledger does not answer.
+    """
+    declared = collaborators.load_spec(model)
+    refuse_future(as_of, collaborators.clock.now(), f"model {model}")
+    opened = _open(declared, as_of, collaborators)
+    report = _observe(opened)
+    name = f"{instant_text(as_of).replace(':', '')}.json"
+    write_bytes(collaborators.folder / model / name, REPORT_FORMAT.to_text(report).encode())
+    return report
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A monitoring that was opened.
+
+    Arguments:
+        spec: the champion's declaration with the settings of monitoring of today.
+        as_of: the instant.
+        champion: the version that was champion.
+        earlier: the version that it replaced; ``None`` without one.
+        entries: what was in the ledger.
+        collaborators: everything else.
+    """
+
+    spec: ModelSpec
+    as_of: datetime
+    champion: ModelVersion
+    earlier: ModelVersion | None
+    entries: tuple[Entry, ...]
+    collaborators: MonitorCollaborators
+
+
+def _open(declared: ModelSpec, as_of: datetime, collaborators: MonitorCollaborators) -> _Opened:
+    model, versions = declared.name, collaborators.versions
+    entries = entries_as_of(verified_entries(model, collaborators.ledger), as_of)
+    number = entries[-1].champion_after if entries else None
+    if number is None:
+        raise NoChampion(
+            "there is no champion to monitor",
+            where=f"model {model} as of {instant_text(as_of)}",
+            got=f"{len(entries)} entries in the ledger",
+            wanted="a champion",
+            hint=f"`gauntlet retrain {model}` makes the first version",
+        )
+    champion = versions.load(model, number)
+    return _Opened(
+        spec=champion.spec.model_copy(update={"monitor": declared.monitor}),
+        as_of=as_of,
+        champion=champion,
+        earlier=next(_loaded(versions, model, former_champions(entries)[:1]), None),
+        entries=entries,
+        collaborators=collaborators,
+    )
+
+
+def _observe(opened: _Opened) -> MonitorReport:
+    spec, as_of, champion = opened.spec, opened.as_of, opened.champion
+    weeks, collaborators = spec.monitor.weeks, opened.collaborators
+    common = shared_spec(champion, opened.earlier)
+    events = collaborators.open_events(common)
+    collaborators.progress("reading events")
+    snapshot = events.snapshot(common.streams, as_of)
+    identity = _identity(spec, events, snapshot, as_of)
+    with events.tables(snapshot, common.streams) as tables:
+        own = {name: tables[name] for name in spec.streams}
+        collaborators.progress("checking fresh rows")
+        windows = check_windows(champion, own, identity, as_of, weeks, collaborators.suite_runner)
+        arrived = arrivals(own, as_of, weeks)
+        collaborators.progress("scoring matured points")
+        outcomes = read_outcomes(champion, opened.earlier, common, tables, as_of, weeks)
+    record = _newest_record(opened)
+    state = refresh_state(spec.gates.refresh, _refresh_case(opened, record))
+    naive, compared_at = _champion_health(opened)
+    realised = performance(spec, outcomes.weeks, record.fresh_losses())
+    found = [
+        *contract_alarms(spec, windows),
+        *(silence_alarm(one, spec.monitor.silence) for one in arrived),
+        performance_alarm(realised),
+        naive_alarm(naive, compared_at),
+        age_alarm(spec, state, champion.plan.refit_until),
+        account_alarm(spec, state),
+        earlier_version_alarm(spec, outcomes.earlier),
+    ]
+    alarms = ranked([alarm for alarm in found if alarm is not None])
+    return MonitorReport(
+        model=spec.name,
+        version=champion.number,
+        as_of=as_of,
+        snapshot=snapshot.id,
+        health=health(alarms, realised),
+        action=triage(spec.name, alarms),
+        alarms=alarms,
+        performance=realised,
+        age=champion_age(state),
+        arrivals=arrived,
+        findings=(*windows[0].findings, *([naive] if naive else [])),
+    )
+
+
+def _identity(
+    spec: ModelSpec, events: EventReader, snapshot: Snapshot, as_of: datetime
+) -> tuple[Finding, ...]:
+    """Findings about events that were delivered more than once."""
+    from pipelines.gates.contract.identity import identity_findings
+
+    gate = spec.gates.contract
+    copies = events.copies(snapshot, spec.streams, as_of - gate.lookback)
+    return tuple(identity_findings(copies, gate.max_contradicting_share))
+
+
+def _newest_record(opened: _Opened) -> RefreshRecord:
+    """The record of the champion's recipe that the newest of its candidates has."""
+    spec, versions = opened.spec, opened.collaborators.versions
+    candidates = [
+        entry.candidate
+        for entry in reversed(opened.entries)
+        if entry.candidate and spec.has_recipe(entry.recipe)
+    ]
+    for version in _loaded(versions, spec.name, candidates):
+        if evidence_path(version.folder, RECORD).is_file():
+            return read_record(version.folder, RECORD, RefreshRecord)
+    return RefreshRecord(recipe=spec.recipe)
+
+
+def _refresh_case(opened: _Opened, record: RefreshRecord) -> RefreshCase:
+    """The case of a refresh that would be trained as of the report's instant."""
+    spec, champion = opened.spec, opened.champion
+    trained = {
+        entry.candidate: entry.trained.refit
+        for entry in opened.entries
+        if entry.candidate and entry.trained and spec.has_recipe(entry.recipe)
+    }
+    trained[champion.number] = champion.plan.refit_until
+    return RefreshCase(
+        record=record,
+        now=opened.as_of,
+        candidate=opened.as_of,
+        periods=champion_periods(opened.entries, trained),
+        stops=unanswered_stops(opened.entries),
+        minimum_effect=spec.metric.minimum_effect,
+        answered=last_answer(opened.entries),
+    )
+
+
+def _champion_health(opened: _Opened) -> tuple[Finding | None, datetime | None]:
+    """The newest comparison of the champion with the naive forecast, and its as-of."""
+    for entry in reversed(opened.entries):
+        found = champion_health([entry], opened.champion.number, entry.recorded_at)
+        if found is not None:
+            return found, entry.as_of
+    return None, None
+
+
+def _loaded(versions: VersionReader, model: str, numbers: Sequence[str]) -> Iterator[ModelVersion]:
+    """The versions that are still in the registry, read one by one."""
+    for number in numbers:
+        try:
+            yield versions.load(model, number)
+        except Unavailable:
+            raise
+        except GauntletError:
+            continue

@@ -1,0 +1,135 @@
+"""The result of monitoring as one screen of text."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from datetime import timedelta
+
+from pipelines.core.findings import Interval
+from pipelines.core.time import duration_text, instant_text
+from pipelines.monitoring.report import ActionKind, Alarm, MonitorReport, WeekPerformance
+
+WIDTH = 100
+SHOWN_WEEKS = 8
+HEALTH = {
+    "healthy": "healthy",
+    "degraded": "degraded",
+    "broken_data": "broken data",
+    "unknown": "unknown, too few labels have matured",
+}
+ACTIONS = {
+    ActionKind.FIX_FEED: "fix the feed",
+    ActionKind.WAIT_FOR_LABELS: "wait for labels",
+    ActionKind.ROLL_BACK: "roll back",
+    ActionKind.ADD_CATEGORY: "add the new category",
+    ActionKind.RETRAIN: "retrain now",
+    ActionKind.NONE: "none",
+}
+
+
+def monitor_text(report: MonitorReport) -> tuple[str, ...]:
+    """The lines of the screen; the first is its heading."""
+    heading = f"{report.model} version {report.version}, as of {instant_text(report.as_of)}"
+    return (
+        f"{heading}: {HEALTH[report.health]}",
+        "",
+        *_action(report),
+        "",
+        *_alarms(report),
+        "",
+        *_performance(report),
+        *_age(report),
+        *_arrivals(report),
+    )
+
+
+def _action(report: MonitorReport) -> Iterator[str]:
+    action, unit = report.action, report.performance.metric
+    gain = "" if action.gain is None else f", worth about {action.gain:.3g} {unit} a point"
+    yield f"Action: {ACTIONS[action.kind]}{gain}"
+    yield from _wrapped(action.reason)
+    if action.next_step:
+        yield from _wrapped(f"Next: {action.next_step}")
+
+
+def _alarms(report: MonitorReport) -> Iterator[str]:
+    if not report.alarms:
+        yield "No alarm"
+        return
+    yield f"Alarms: {len(report.alarms)}"
+    for alarm in report.alarms:
+        yield f"  {alarm.name}, since {_since(alarm)}, {_cost(alarm, report.performance.metric)}"
+        yield from _wrapped(alarm.evidence, "    ")
+        if alarm.further:
+            yield from _wrapped(f"and {', '.join(alarm.further)}", "    ")
+
+
+def _since(alarm: Alarm) -> str:
+    return "unknown" if alarm.since is None else f"{alarm.since:%Y-%m-%d}"
+
+
+def _cost(alarm: Alarm, unit: str) -> str:
+    cost = "cost unknown" if alarm.cost is None else f"cost {alarm.cost:.3g} {unit} a point"
+    rate = alarm.false_alarm_rate
+    return cost if rate is None else f"{cost}, false alarms in {rate:.0%} of quiet weeks"
+
+
+def _performance(report: MonitorReport) -> Iterator[str]:
+    found = report.performance
+    side = "higher" if found.higher_is_better else "lower"
+    bound = "" if found.bound is None else f", alarm beyond {found.bound:.4g}"
+    yield f"Performance: {found.metric}, {side} is better{bound}"
+    if not found.weeks:
+        yield "  no labels have matured"
+    for week in found.weeks[-SHOWN_WEEKS:]:
+        yield f"  {week.start}  {week.value:>9.4g}  {_interval(week.interval):<22}{_labels(week)}"
+
+
+def _interval(interval: Interval | None) -> str:
+    if interval is None or interval.low is None or interval.high is None:
+        return ""
+    return f"{interval.low:.4g} to {interval.high:.4g}"
+
+
+def _labels(week: WeekPerformance) -> str:
+    count = f"{week.labelled:,} labels"
+    if not week.complete:
+        count += f" of {week.points:,} points so far"
+    return f"{count}, held out from training" if week.held_out else count
+
+
+def _age(report: MonitorReport) -> Iterator[str]:
+    age, unit = report.age, report.performance.metric
+    text = f"Age: {age.weeks:.1f} weeks since the end of training"
+    if age.cost_of_week is None or age.cost is None:
+        yield f"{text}; its cost is not known yet"
+        return
+    interval = age.cost_of_week.interval(0.9)
+    yield (
+        f"{text}; a week costs {age.cost_of_week.estimate:.3g} {unit} ({_interval(interval)}), "
+        f"so about {age.cost:.3g}"
+    )
+
+
+def _arrivals(report: MonitorReport) -> Iterator[str]:
+    for one in report.arrivals:
+        if one.silent_for_s is None:
+            yield f"Stream {one.stream}: no row"
+            continue
+        text = f"Stream {one.stream}: newest row {_duration(one.silent_for_s)} ago"
+        if one.longest_pause_s is not None:
+            text += f", longest pause {_duration(one.longest_pause_s)}"
+        yield text
+
+
+def _duration(seconds: float) -> str:
+    """A duration in whole hours, or in minutes below one hour."""
+    unit = 3600 if seconds >= 3600 else 60
+    return duration_text(timedelta(seconds=round(seconds / unit) * unit))
+
+
+def _wrapped(text: str, indent: str = "  ") -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )

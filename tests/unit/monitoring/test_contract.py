@@ -1,0 +1,63 @@
+"""Alarms from failed suites: grouped by column and cause, with the start of the trouble."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pipelines.core.findings import Measurement, Verdict, make_finding
+from pipelines.monitoring.contract import CheckedWindow, contract_alarms
+from pipelines.monitoring.report import Cause
+from pipelines.spec.load import load_model
+
+SPEC = load_model(Path(__file__).parents[3] / "models" / "demand.yaml")
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+RANGE = "contract.envelope.dispensing.quantity.range"
+
+
+def windows(*failures):
+    """One window a week, newest first, in which these findings fail."""
+    return [
+        CheckedWindow(NOW - timedelta(weeks=place + 1), [failing(name) for name in names])
+        for place, names in enumerate(failures)
+    ]
+
+
+def failing(name, verdict=Verdict.FAIL):
+    return make_finding(name, verdict, f"{name} failed", Measurement(value=0.7, threshold=0.9))
+
+
+def test_an_alarm_lasts_since_the_first_window_of_an_unbroken_run():
+    [alarm] = contract_alarms(SPEC, windows([RANGE], [RANGE], [], [RANGE]))
+    assert alarm.since == NOW - timedelta(weeks=2)
+    assert (alarm.cause, alarm.subject) == (Cause.FEED, "dispensing.quantity")
+
+
+def test_checks_of_one_column_are_one_alarm():
+    suite, mean = "contract.suite.dispensing.quantity.range", RANGE.replace("range", "mean")
+    [alarm] = contract_alarms(SPEC, windows([suite, mean, RANGE]))
+    assert alarm.name == RANGE, "its sentence compares with training"
+    assert alarm.further == (suite, mean)
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("contract.envelope.dispensing.price.range", Cause.UNUSED),
+        ("contract.envelope.dispensing.medicine.categories", Cause.CATEGORY),
+        ("contract.envelope.dispensing.region.categories", Cause.UNUSED),
+        ("contract.envelope.dispensing.table.lag", Cause.LATE),
+        ("contract.envelope.dispensing.table.volume", Cause.FEED),
+        ("contract.identity.dispensing", Cause.FEED),
+    ],
+)
+def test_the_cause_follows_from_the_check_and_from_what_the_model_reads(name, cause):
+    [alarm] = contract_alarms(SPEC, windows([name]))
+    assert alarm.cause is cause
+
+
+def test_a_stream_without_rows_is_one_alarm():
+    names = (RANGE, "contract.envelope.dispensing.price.range")
+    absent = [failing(name, Verdict.NO_DATA) for name in names]
+    [alarm] = contract_alarms(SPEC, [CheckedWindow(NOW, absent)])
+    assert (alarm.cause, alarm.subject) == (Cause.FEED, "dispensing")
