@@ -33,7 +33,7 @@ def frame(rows: list[tuple[datetime, float | None, str | None]]) -> pd.DataFrame
     )
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(ROWS, ROWS, ROWS)
 def test_the_profile_of_all_rows_is_that_of_the_parts_merged_in_any_way(one, two, three):
     reference = reference_profile(frame([*one, *three]), ["number", "text"])
@@ -43,7 +43,7 @@ def test_the_profile_of_all_rows_is_that_of_the_parts_merged_in_any_way(one, two
     assert merge_profiles(c, merge_profiles(b, a)) == whole
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(ROWS, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_does_not_matter(rows, random):
     shuffled = random.sample(rows, len(rows))
@@ -51,7 +51,7 @@ def test_the_order_of_the_rows_does_not_matter(rows, random):
     assert reference_profile(frame(shuffled), columns) == reference_profile(frame(rows), columns)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(ROWS)
 def test_a_profile_counts_every_row_once_and_is_stored_whole(rows):
     found = reference_profile(frame(rows), ["number", "text"])
