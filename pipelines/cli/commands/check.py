@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import typer
@@ -73,12 +74,26 @@ def check(
     if found.detectable is not None:
         console.print(escape(gain_sentence(found.detectable)), soft_wrap=True)
     if found.ready:
-        console.print(f"\n[bold green]ready[/]  next: `gauntlet retrain {name}`")
+        then = "" if as_of is None else f" --as-of {as_of}"
+        console.print(f"\n[bold green]ready[/]  next: `gauntlet retrain {name}{escape(then)}`")
         return
     console.print(f"\n[bold red]not ready[/], {len(found.problems)} problem(s):")
     for problem in found.problems:
         console.print(f"  - {escape(problem)}", soft_wrap=True)
+    if newest := _ended(found):
+        console.print(
+            f"the newest event is of {newest:%Y-%m-%d}; to check as of an instant in the past: "
+            f"`gauntlet check {name} --as-of {newest + timedelta(days=1):%Y-%m-%d}`",
+            soft_wrap=True,
+        )
     raise typer.Exit(3)
+
+
+def _ended(found: Readiness) -> datetime | None:
+    """The newest event, if all events are older than the recent window."""
+    events = [facts.last_event for facts in found.streams.values() if facts.last_event]
+    newest = max(events, default=found.plan.recent.start)
+    return newest if newest < found.plan.recent.start else None
 
 
 def _training_spans(found: Readiness) -> str:
