@@ -60,10 +60,10 @@ def check(
         )
     console.print(table)
     points = found.points
+    mean = "" if points.label_mean is None else f" (mean {number(points.label_mean)})"
     console.print(
         f"\n{points.points:,} decision points of {points.entities:,} entities, "
-        f"{points.matured:,} matured, {points.labelled:,} with a label "
-        f"(mean {number(points.label_mean)})\n"
+        f"{points.matured:,} matured, {points.labelled:,} with a label{mean}\n"
         f"{_training_spans(found)}\n"
         f"recent window {found.plan.recent}: {points.recent:,} labelled"
     )
