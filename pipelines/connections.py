@@ -122,7 +122,9 @@ class Connections:
         return BacktestCollaborators(
             home=self.home,
             load_spec=self.load_spec,
+            load_suite=self.load_suite,
             open_events=self.open_events,
+            suite_runner=self.suite_runner,
             lock=self.lock,
             clock=self.clock,
             progress=self.progress,

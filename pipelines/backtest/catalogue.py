@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from pipelines.backtest.losses import Losses
 from pipelines.backtest.policies import (
     Group,
     Policy,
+    Refused,
     Simple,
     Step,
     Superiority,
@@ -19,7 +21,7 @@ from pipelines.backtest.policies import (
 from pipelines.backtest.recent_window import RecentWindows
 from pipelines.backtest.record import Records
 from pipelines.backtest.refreshes import Refreshes
-from pipelines.backtest.sweep import Variation
+from pipelines.backtest.sweep import Variation, retrains_in_week
 from pipelines.backtest.versions import Version, with_refit
 from pipelines.core.weeks import WEEK
 from pipelines.spec.model import ModelSpec
@@ -36,7 +38,13 @@ CALENDARS = (
 )
 
 
-Versions = Callable[[ModelSpec, str | None], Sequence[Version]]
+Offers = Callable[[datetime], bool]
+Versions = Callable[[ModelSpec, Offers], Sequence[Version]]
+
+
+def every_monday(_: datetime) -> bool:
+    """A candidate on every Monday."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,8 @@ class ComparedPolicy:
     Arguments:
         spec: the declaration that the policy uses, with or without a refit.
         fits_weekly: whether it needs every candidate, promoted or not.
-        schedule: cron expression of its retrainings; ``None``: every Monday.
+        offers: the Mondays on which it has a candidate.
+        refused: Mondays on which the contract stops its retraining, with the reasons.
     """
 
     policy: Policy
@@ -54,7 +63,8 @@ class ComparedPolicy:
     group: Group
     spec: ModelSpec
     fits_weekly: bool = True
-    schedule: str | None = None
+    offers: Offers = every_monday
+    refused: Refused = field(default_factory=dict)
 
 
 class Catalogue:
@@ -62,11 +72,12 @@ class Catalogue:
 
     Arguments:
         losses: of all candidates.
-        versions: of all Mondays, by declaration and schedule.
+        versions: of the Mondays that are offered, by declaration.
+        refused: Mondays on which the contract stops a retraining.
     """
 
-    def __init__(self, losses: Losses, versions: Versions) -> None:
-        self.losses, self.versions = losses, versions
+    def __init__(self, losses: Losses, versions: Versions, refused: Refused | None = None) -> None:
+        self.losses, self.versions, self.refused = losses, versions, refused or {}
         self._windows: dict[str, RecentWindows] = {}
 
     def policies(
@@ -104,16 +115,16 @@ class Catalogue:
 
     def _refreshes(self, variation: Variation, group: Group, title: str) -> ComparedPolicy:
         spec, gate = variation.spec, variation.spec.gates.refresh
-        versions = self.versions(spec, variation.schedule)
+        offers = partial(self._offers, variation.schedule)
         policy = Refreshes(
             name=variation.name,
             refit=spec.split.refit,
             gate=gate,
             windows=self._windows_of(spec),
-            records=Records(self.losses, spec.recipe, versions, gate.span),
+            records=Records(self.losses, spec.recipe, self.versions(spec, offers), gate.span),
             minimum_effect=spec.metric.minimum_effect,
         )
-        return ComparedPolicy(policy, title, group, spec, schedule=variation.schedule)
+        return ComparedPolicy(policy, title, group, spec, offers=offers, refused=self.refused)
 
     def _version_0_1_0(self, spec: ModelSpec) -> ComparedPolicy:
         budget = spec.gates.budget.model_copy(update=LEVEL_0_1_0)
@@ -122,8 +133,17 @@ class Catalogue:
         windows = self._windows_of(mode.model_copy(update={"gates": gates}))
         policy = Superiority("version_0_1_0", False, windows)
         return ComparedPolicy(
-            policy, "shown to be better at 0.05 / 60, without refit", "version_0_1_0", mode
+            policy,
+            "shown to be better at 0.05 / 60, without refit",
+            "version_0_1_0",
+            mode,
+            offers=partial(self._offers, None),
+            refused=self.refused,
         )
+
+    def _offers(self, schedule: str | None, at: datetime) -> bool:
+        """Whether a retraining of the product has a candidate on a Monday."""
+        return at not in self.refused and retrains_in_week(schedule, at)
 
     def _windows_of(self, spec: ModelSpec) -> RecentWindows:
         """The recent windows of a declaration, whatever its gate for refreshes and its schedule."""

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from pipelines.backtest.catalogue import NEAR, Catalogue, ComparedPolicy, hindsight
+from pipelines.backtest.catalogue import (
+    NEAR,
+    Catalogue,
+    ComparedPolicy,
+    Offers,
+    every_monday,
+    hindsight,
+)
 from pipelines.backtest.choice import choose
 from pipelines.backtest.live import Live
 from pipelines.backtest.losses import Losses
-from pipelines.backtest.policies import Step, run
+from pipelines.backtest.policies import Refused, Step, run
 from pipelines.backtest.predictions import Predictions
 from pipelines.backtest.record import Records
 from pipelines.backtest.results import BacktestReport, RecordedAgeCost
 from pipelines.backtest.summary import Replayed, summarize
-from pipelines.backtest.sweep import Variation, retrains_in_week
+from pipelines.backtest.sweep import Variation
 from pipelines.backtest.versions import Candidate, Version, version_as_of, with_refit
 from pipelines.core.errors import DataError
 from pipelines.core.time import Window, instant_text
@@ -24,7 +31,7 @@ from pipelines.spec.model import ModelSpec
 from pipelines.stats.ageing import pooled_mean
 
 LEFT_OUT = (
-    "contract: data checks are not replayed, so no Monday is stopped by them",
+    "envelope: it is not replayed, and later weeks train on data that the suite refused",
     "availability and parity: the online store keeps no past values",
     "audit: the recipe does not change within a backtest",
     "shadow and canary: a promoted version serves from its Monday on",
@@ -46,12 +53,14 @@ class Plan:
         span: policies act on the Mondays in it.
         labels_as_of: the instant of the last labels.
         swept: other declarations to compare.
+        refused: Mondays on which the contract stops a retraining, with the reasons.
     """
 
     spec: ModelSpec
     span: Window
     labels_as_of: datetime
     swept: tuple[Variation, ...] = ()
+    refused: Refused = field(default_factory=dict)
 
 
 class Candidates:
@@ -62,13 +71,13 @@ class Candidates:
         self._known: dict[str, list[tuple[datetime, Version | None]]] = {}
 
     def of(
-        self, spec: ModelSpec, schedule: str | None = None
+        self, spec: ModelSpec, offers: Offers = every_monday
     ) -> list[tuple[datetime, Version | None]]:
         """Each Monday with its version; ``None`` where a part of it could not be fitted.
 
         Arguments:
             spec: the declaration.
-            schedule: cron expression: weeks in which it does not run have no version.
+            offers: the Mondays that have a version.
         """
         if spec.recipe not in self._known:
             found: list[tuple[datetime, Version | None]] = []
@@ -78,12 +87,9 @@ class Candidates:
                 fits = all(map(self.predictions.can_fit, (version.judged, version.serves)))
                 found.append((at, version if fits else None))
             self._known[spec.recipe] = found
-        return [
-            (at, version if retrains_in_week(schedule, at) else None)
-            for at, version in self._known[spec.recipe]
-        ]
+        return [(at, version if offers(at) else None) for at, version in self._known[spec.recipe]]
 
-    def with_earlier(self, spec: ModelSpec, schedule: str | None = None) -> list[Version]:
+    def with_earlier(self, spec: ModelSpec, offers: Offers = every_monday) -> list[Version]:
         """All versions, and those of the weeks before the first Monday that are replayed for it.
 
         An earlier one counts if the events reach back over its whole training span.
@@ -93,11 +99,11 @@ class Candidates:
         earlier = [
             version
             for at in before
-            if retrains_in_week(schedule, at)
+            if offers(at)
             and (version := version_as_of(spec, at)).serves.train.start >= start
             and self.predictions.can_fit(version.serves)
         ]
-        weekly = self.of(spec, schedule)
+        weekly = self.of(spec, offers)
         return [*earlier, *(version for _, version in weekly if version is not None)]
 
 
@@ -122,9 +128,11 @@ def backtest(
     versions = [version for _, version in candidates.of(plan.spec)]
     _check(plan, live, versions)
     replays = []
-    for compared in Catalogue(losses, candidates.with_earlier).policies(plan.spec, plan.swept):
+    catalogue = Catalogue(losses, candidates.with_earlier, plan.refused)
+    for compared in catalogue.policies(plan.spec, plan.swept):
         progress(f"policy {compared.policy.name}")
-        steps = run(compared.policy, candidates.of(compared.spec, compared.schedule))
+        offered = candidates.of(compared.spec, compared.offers)
+        steps = run(compared.policy, offered, compared.refused)
         replays.append(_replayed(compared, live, steps, candidates))
     steps = hindsight(candidates.of(with_refit(plan.spec, True)), losses)
     weekly = live.weekly(steps)
@@ -147,7 +155,7 @@ def _replayed(
 ) -> Replayed:
     policy = compared.policy
     served = {step.in_force.serves for step in steps if step.in_force is not None}
-    weekly = candidates.of(compared.spec, compared.schedule) if compared.fits_weekly else ()
+    weekly = candidates.of(compared.spec, compared.offers) if compared.fits_weekly else ()
     made = {one for _, version in weekly if version for one in (version.judged, version.serves)}
     return Replayed(
         policy.name,
@@ -186,7 +194,7 @@ def _report(
         reference=reference.name,
         policies=tuple(results),
         choice=choose(live, replays, reference),
-        cost_of_age=_cost_of_age(live, spec, candidates),
+        cost_of_age=_cost_of_age(live, plan, candidates),
         fits=len(made),
         fit_seconds=round(sum(predictions.seconds(one) for one in made), 3),
         late_labels=predictions.history.late_labels,
@@ -195,12 +203,13 @@ def _report(
 
 
 def _cost_of_age(
-    live: Live, spec: ModelSpec, candidates: Candidates
+    live: Live, plan: Plan, candidates: Candidates
 ) -> tuple[RecordedAgeCost | None, ...]:
     """What a week of age costs by the record of each Monday."""
-    gate = spec.gates.refresh
+    spec, gate = plan.spec, plan.spec.gates.refresh
     found: list[RecordedAgeCost | None] = []
-    records = Records(live.losses, spec.recipe, candidates.with_earlier(spec), gate.span)
+    versions = candidates.with_earlier(spec, lambda at: at not in plan.refused)
+    records = Records(live.losses, spec.recipe, versions, gate.span)
     for at in live.mondays:
         slopes, weights = records.as_of(at, ()).slopes(gate.span)
         if len(slopes) < max(2, gate.least):

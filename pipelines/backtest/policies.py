@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -15,6 +15,10 @@ from pipelines.core.weeks import WEEK
 
 Group = Literal["simple", "version_0_1_0", "preset", "sweep", "hindsight"]
 Event = Literal["no_candidate", "kept", "first", "promoted", "stopped"]
+
+
+Refused = Mapping[datetime, tuple[Reason, ...]]
+"""The Mondays whose data the contract refuses, with the findings against the data."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +91,18 @@ class Policy(Protocol):
         ...
 
 
-def run(policy: Policy, candidates: Sequence[tuple[datetime, Version | None]]) -> list[Step]:
-    """The steps of a policy over all Mondays."""
+def run(
+    policy: Policy,
+    candidates: Sequence[tuple[datetime, Version | None]],
+    refused: Refused | None = None,
+) -> list[Step]:
+    """The steps of a policy over all Mondays.
+
+    Arguments:
+        policy: decides.
+        candidates: each Monday with its version.
+        refused: why there is no version on some Mondays.
+    """
     past: list[Step] = []
     for at, candidate in candidates:
         now = Situation(at, candidate, past)
@@ -96,7 +110,8 @@ def run(policy: Policy, candidates: Sequence[tuple[datetime, Version | None]]) -
         event: Event = "no_candidate" if candidate is None else "kept"
         if answer.in_force != now.champion:
             event = "stopped" if answer.stopped else "promoted" if now.champion else "first"
-        past.append(Step(at, answer.in_force, event, answer.reasons))
+        reasons = answer.reasons if candidate is not None else (refused or {}).get(at, ())
+        past.append(Step(at, answer.in_force, event, reasons))
     return past
 
 

@@ -79,7 +79,7 @@ def summarize(live: Live, replayed: Replayed, best: Replayed, reference: Replaye
 
 def _held_back(steps: Sequence[Step]) -> dict[str, int]:
     """In how many weeks each finding was against the candidate, most often first."""
-    kept = (step for step in steps if step.event == "kept")
+    kept = (step for step in steps if step.event in ("kept", "no_candidate"))
     return dict(Counter(reason.finding for step in kept for reason in step.reasons).most_common())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,8 +12,9 @@ import pytest
 import yaml
 
 from pipelines.backtest.catalogue import Catalogue
+from pipelines.backtest.engine import Plan
 from pipelines.backtest.losses import Losses
-from pipelines.backtest.policies import Step, run
+from pipelines.backtest.policies import run
 from pipelines.backtest.predictions import Predictions
 from pipelines.backtest.recent_window import RecentWindows
 from pipelines.backtest.versions import Version, version_as_of
@@ -23,19 +25,27 @@ from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.steps import Retraining, retrain
 from pipelines.packaging.version import ModelVersion
 from pipelines.training.score import score
-from tests.support.backtest.drifting_shops import DECLARATION, build_home, connections_at
+from tests.support.backtest.drifting_shops import DECLARATION, SUITE, build_home, connections_at
 from tests.support.shared_worlds import built_once
 
 FIRST, WEEKS = parse_instant("2025-04-07"), 6
 GATES = {**DECLARATION["gates"], "refresh": {"least": 2}}  # so that six weeks refresh once
+END = FIRST + WEEKS * timedelta(days=7)
+REFUSES = {  # what became known in the week before END and later
+    "type": "expect_column_max_to_be_between",
+    "kwargs": {"column": "event_time", "max_value": f"{END - timedelta(days=7):%Y-%m-%dT%H:%M:%S}"},
+    "meta": {"stream": "orders"},
+}
 
 
 @dataclass(frozen=True)
 class Both:
-    """The real flow's runs, and a backtest of the same Mondays."""
+    """Runs of the real flow, one of which the contract stops, and a backtest of their Mondays."""
 
     runs: Sequence[tuple[datetime, str | None, Retraining]]
+    refused: Retraining
     registered: dict[str, ModelVersion]
+    plan: Plan
     predictions: Predictions
 
     def version(self, at: datetime) -> Version:
@@ -47,9 +57,11 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
     source = built_once("drifting-shops", build_home)
     place = tmp_path_factory.mktemp("oracle")
     (place / "home").mkdir()
-    for name in ("expectations", "home/store"):
-        (place / name).symlink_to(source / name)
-    (place / "models").mkdir()
+    (place / "home" / "store").symlink_to(source / "home" / "store")
+    for name in ("expectations", "models"):
+        (place / name).mkdir()
+    suite = {**SUITE, "expectations": [*SUITE["expectations"], REFUSES]}
+    (place / "expectations" / "shops.json").write_text(json.dumps(suite), encoding="utf-8")
     declared = yaml.safe_dump({**DECLARATION, "gates": GATES}, sort_keys=False)
     (place / "models" / "shops.yaml").write_text(declared, encoding="utf-8")
     champion: str | None = None
@@ -62,11 +74,11 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
         registered[done.version.version] = connections.versions.load("shops", done.version.version)
         runs.append((at, champion, done))
         champion = done.version.version if done.decision.outcome.moves else champion
-    end = FIRST + WEEKS * timedelta(days=7)
-    later = connections_at(place, end + timedelta(days=30))
-    request = BacktestRequest(model="shops", first=FIRST, end=end)
-    _, predictions = open_backtest(request, later.backtesting)
-    return Both(runs, registered, predictions)
+    last = Request(model="shops", as_of=END, lineage="oracle")
+    refused = retrain(last, connections_at(place, END).retraining)
+    later = connections_at(place, END + timedelta(days=30))
+    request = BacktestRequest(model="shops", first=FIRST, end=END + timedelta(days=7))
+    return Both(runs, refused, registered, *open_backtest(request, later.backtesting))
 
 
 def test_comparisons_are_those_of_the_flow(both: Both) -> None:
@@ -100,14 +112,13 @@ def test_decisions_are_those_of_the_flow(both: Both) -> None:
     """As in the flow, no candidate was made before the first Monday."""
     spec = both.predictions.history.spec
     candidates = [(at, both.version(at)) for at, _, _ in both.runs]
-    losses = Losses(both.predictions, FIRST + WEEKS * timedelta(days=7))
+    losses = Losses(both.predictions, END)
     catalogue = Catalogue(losses, lambda *_: [version for _, version in candidates])
     policy = next(catalogue.policies(spec)).policy
-    past: list[Step] = []
-    for at, champion, done in both.runs:
-        step = run(policy, candidates[: len(past) + 1])[-1]
-        serving = None if champion is None else both.registered[champion].plan.as_of
-        assert (past[-1].in_force.as_of if past else None) == serving
+    steps = run(policy, candidates)
+    served: datetime | None = None
+    for step, (at, champion, done) in zip(steps, both.runs, strict=True):
+        assert served == (None if champion is None else both.registered[champion].plan.as_of)
         assert (step.event in {"first", "promoted"}) == done.decision.outcome.moves, at
         theirs = {one.name: one for one in done.findings}
         for reason in step.reasons:
@@ -115,5 +126,13 @@ def test_decisions_are_those_of_the_flow(both: Both) -> None:
         against = {f.name for f in done.findings if f.blocking and f.verdict is not Verdict.PASS}
         if not done.decision.outcome.moves:
             assert {reason.finding for reason in step.reasons} == against
-        past.append(step)
-    assert [step.event for step in past].count("promoted") >= 1
+        served = None if step.in_force is None else step.in_force.as_of
+    assert [step.event for step in steps].count("promoted") >= 1
+
+
+def test_the_contract_refuses_what_it_refuses_in_the_flow(both: Both) -> None:
+    assert both.refused.version is None
+    assert [at for at in both.plan.refused if at >= FIRST] == [END]  # earlier ones had no data
+    theirs = {one.name: one.reason for one in both.refused.findings}
+    (ours,) = both.plan.refused[END]
+    assert ours.text == theirs[ours.finding]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +25,11 @@ from pipelines.training.split import split_plan
 if TYPE_CHECKING:
     from pipelines.backtest.engine import Plan
     from pipelines.backtest.history import History
+    from pipelines.backtest.policies import Refused
     from pipelines.backtest.predictions import Predictions
     from pipelines.backtest.results import BacktestReport
+    from pipelines.flows.retrain.run import LoadSuite
+    from pipelines.quality.suite import SuiteRunner
 
 LINEAGE = "backtest"
 FOLDER = "backtest"
@@ -50,7 +53,9 @@ class BacktestCollaborators:
     Arguments:
         home: the folder below which frames and predictions are kept.
         load_spec: reads a declaration by the model's name.
+        load_suite: reads the model's hand-written suite.
         open_events: opens the event streams of a model.
+        suite_runner: runs suites on tables.
         lock: held for one model and lineage while a backtest is at work.
         clock: the present instant.
         progress: called with short progress messages.
@@ -58,7 +63,9 @@ class BacktestCollaborators:
 
     home: Path
     load_spec: Callable[[str], ModelSpec]
+    load_suite: LoadSuite
     open_events: Callable[[ModelSpec], EventReader]
+    suite_runner: SuiteRunner
     lock: Callable[[str, str], AbstractContextManager[object]]
     clock: Clock
     progress: Progress = lambda _: None
@@ -109,17 +116,20 @@ def open_backtest(
     swept = variations(spec, request.sweep)
     plan = Plan(spec, span, labels_as_of, swept)
     folder = collaborators.home / FOLDER
-    history = _history(plan, folder, collaborators)
+    history, refused = _history(plan, folder, collaborators)
     predictions = Predictions(history, folder / "predictions", NEAR, collaborators.progress)
-    return plan, predictions
+    return replace(plan, refused=refused), predictions
 
 
-def _history(plan: Plan, folder: Path, collaborators: BacktestCollaborators) -> History:
-    """The rows of the whole span, from one pass over the events."""
+def _history(
+    plan: Plan, folder: Path, collaborators: BacktestCollaborators
+) -> tuple[History, Refused]:
+    """The rows of the whole span, from one pass over the events, and the refused Mondays."""
     from pipelines.backtest.catalogue import NEAR
     from pipelines.backtest.history import History
     from pipelines.backtest.versions import version_as_of, with_refit
     from pipelines.core.weeks import monday_before, mondays
+    from pipelines.flows.backtest.contract import RefusedWeeks, refused_weeks
     from pipelines.flows.backtest.labels import labels_that_changed
 
     spec, labels_as_of = plan.spec, plan.labels_as_of
@@ -142,4 +152,20 @@ def _history(plan: Plan, folder: Path, collaborators: BacktestCollaborators) -> 
     first = min(one.trained_until for one in earliest)
     looked_at = mondays(Window(first, monday_before(labels_as_of) + WEEK))
     changed = labels_that_changed(events, spec, snapshot, rows, looked_at, collaborators.progress)
-    return History(spec, rows, changed)
+    suite, gate = collaborators.load_suite(spec), spec.gates.contract.as_json()
+    retrained = mondays(Window(before, plan.span.end))
+    checked = digest_of({"suite": dict(suite), "gate": gate, "until": instant_text(plan.span.end)})
+    refused = workspace.once(
+        f"contract-{checked[:16]}",
+        RefusedWeeks,
+        lambda: refused_weeks(
+            events,
+            spec,
+            snapshot,
+            suite,
+            collaborators.suite_runner,
+            retrained,
+            collaborators.progress,
+        ),
+    )
+    return History(spec, rows, changed), refused.weeks

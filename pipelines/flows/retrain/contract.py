@@ -124,5 +124,9 @@ def fresh_rows(
     spec: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime
 ) -> dict[str, ibis.Table]:
     """Every stream's rows that became known within ``gates.contract.lookback`` before ``as_of``."""
-    start = (as_of - spec.gates.contract.lookback).replace(tzinfo=None)
-    return {name: table.filter(table.known_time > start) for name, table in tables.items()}
+    end = as_of.replace(tzinfo=None)
+    start = end - spec.gates.contract.lookback
+    return {
+        name: table.filter(table.known_time > start, table.known_time <= end)
+        for name, table in tables.items()
+    }
