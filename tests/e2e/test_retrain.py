@@ -19,6 +19,7 @@ from pipelines.flows.retrain.request import STEPS, Request
 from pipelines.flows.retrain.run import open_run
 from pipelines.flows.retrain.steps import run_step
 from pipelines.packaging.package import content_digest
+from pipelines.packaging.version import read_profile
 from pipelines.release.ledger import chain_errors, replay
 from pipelines.release.registry import CHAMPION
 from pipelines.simulation.faults import ColumnGone
@@ -70,6 +71,11 @@ def test_the_first_version_serves_and_carries_its_evidence(champion: Pharmacy) -
         "profile.json",
     }
     assert champion.half_written() == []
+    profile = read_profile(model.parent)
+    assert profile is not None
+    assert profile.training.columns.keys() == {"medicine", "weekday", "sold", "label"}
+    assert profile.training.columns["label"].total.sum() > 0
+    assert profile.predictions.columns["prediction"].total.sum() > 0
 
 
 def test_a_service_answers_with_a_candidate_before_it_is_registered(
