@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from pipelines.spec.streams import FilesSource, Stream
 
 Progress = Callable[[str], None]
 _AT_ONCE = 4  # objects fetched at a time, so that waits for the store and the disk overlap
+_CHECKED_AT_ONCE = 64  # objects whose rows are hashed by one query
 SCHEMA_KEY = b"gauntlet.schema"  # in the metadata of the Parquet objects that Gauntlet writes
 OBJECT_SCHEMA = 1
 _PARTITION = re.compile(r"dt=(\d{4}-\d{2}-\d{2})/")
@@ -135,10 +137,11 @@ class FileEvents:
         pool = ThreadPoolExecutor(_AT_ONCE)
         try:
             with row_hashing() as connection:
-                for stored, sha256 in zip(objects, pool.map(fetch, objects), strict=True):
-                    path = cache.object(sha256)
-                    check_named_rows(connection, path, self.store.address, stored.key)
-                    yield stored, sha256
+                arrived = zip(objects, pool.map(fetch, objects), strict=True)
+                while batch := list(itertools.islice(arrived, _CHECKED_AT_ONCE)):
+                    files = [(cache.object(sha256), stored.key) for stored, sha256 in batch]
+                    check_named_rows(connection, files, self.store.address)
+                    yield from batch
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.core.errors import IntegrityError
+from pipelines.core.names import internal
 from pipelines.data.canonical import hash_sums, quoted, row_hash
 from pipelines.data.paths import files_sql
 from pipelines.spec.fields import ColumnType
@@ -22,15 +24,22 @@ from pipelines.spec.predictions import LOG
 _NAMED = re.compile(r"(?:.*/)?([0-9a-f]+-[0-9a-f]{32})\.parquet")
 
 
-def names_of_days(connection: Any, relation: str, day: str) -> dict[str, str]:
-    """The name of each day's rows: their number and the hash of all of them, in any order.
+def names_of_parts(
+    connection: Any, relation: str, part: str, not_stored: str = ""
+) -> dict[str, str]:
+    """The name of the rows of each part: their number and the hash of all of them, in any order.
 
     Arguments:
         connection: DuckDB connection with time zone UTC.
         relation: SQL of a table, view or file.
-        day: SQL expression of a row's day.
+        part: SQL expression of the part that a row belongs to, such as its day.
+        not_stored: a column of the relation that is not hashed.
     """
-    described = connection.execute(f"DESCRIBE FROM {relation}").fetchall()
+    described = [
+        column
+        for column in connection.execute(f"DESCRIBE FROM {relation}").fetchall()
+        if column[0] != not_stored
+    ]
     columns = {name: _hashed_as(kind) for name, kind, *_ in described}
     # A negative zero becomes a positive one when DuckDB sorts rows before they are stored.
     numbers = [
@@ -40,9 +49,9 @@ def names_of_days(connection: Any, relation: str, day: str) -> dict[str, str]:
     ]
     if numbers:
         relation = f"(SELECT * REPLACE ({', '.join(numbers)}) FROM {relation})"
-    hashed = f"SELECT {row_hash(columns)} AS h, {day} AS day FROM {relation}"
+    hashed = f"SELECT {row_hash(columns)} AS h, {part} AS part FROM {relation}"
     sums = connection.execute(
-        f"SELECT day::VARCHAR, count(*), {hash_sums()} FROM ({hashed}) GROUP BY day ORDER BY day"
+        f"SELECT part::VARCHAR, count(*), {hash_sums()} FROM ({hashed}) GROUP BY part ORDER BY part"
     ).fetchall()
     return {
         text: f"{count:x}-{(int(high) << 64) + int(low) & (1 << 128) - 1:032x}"
@@ -52,7 +61,7 @@ def names_of_days(connection: Any, relation: str, day: str) -> dict[str, str]:
 
 @contextmanager
 def row_hashing() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB connection that hashes the rows of one small file after another."""
+    """A DuckDB connection for ``check_named_rows``; opening one takes longer than a small check."""
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET threads = 1")
@@ -60,38 +69,59 @@ def row_hashing() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def check_named_rows(
-    connection: duckdb.DuckDBPyConnection, path: Path, store: str, key: str
+    connection: duckdb.DuckDBPyConnection, objects: Sequence[tuple[Path, str]], store: str
 ) -> None:
-    """Compare a file's rows with the hash in its object's name.
+    """Compare the rows of files with the hashes in their objects' names.
 
     Names that other programs gave are not checked, nor those of prediction logs: their hash is of
     the rows in the journal. Nor is a file that is no Parquet file: ``scan_objects`` reports it.
 
     Arguments:
-        connection: from ``row_hashing``; opening one takes longer than checking a small file.
-        path: the Parquet file.
+        connection: from ``row_hashing``.
+        objects: Parquet files, each with its object's key.
         store: address of the store, for the error.
-        key: the object's key.
 
     Raises:
         IntegrityError: when the rows are not those that were written under this name.
     """
-    named = _NAMED.fullmatch(key)
-    if named is None or key.startswith(f"{LOG}/"):
-        return
-    try:
-        found = names_of_days(connection, files_sql([path]), "''").get("", "no rows")
-    except duckdb.InvalidInputException:
-        return  # no Parquet file, which the scan of its columns reports
-    if found != named[1]:
-        raise IntegrityError(
-            "an event object does not have the rows that its name stands for",
-            where=f"{store}/{key}",
-            got=found,
-            wanted=f"{named[1]}: the number of rows and the hash of all of them",
-            hint="restore the object from its backup, or drop its day with `gauntlet stream drop` "
-            "and import it again",
-        )
+    named = [
+        (path, key, match[1])
+        for path, key in objects
+        if (match := _NAMED.fullmatch(key)) and not key.startswith(f"{LOG}/")
+    ]
+    found = _names_of_files(connection, list(dict.fromkeys(path for path, *_ in named)))
+    for path, key, wanted in named:
+        if found.get(path, wanted) != wanted:
+            raise IntegrityError(
+                "an event object does not have the rows that its name stands for",
+                where=f"{store}/{key}",
+                got=found[path],
+                wanted=f"{wanted}: the number of rows and the hash of all of them",
+                hint="restore the object from its backup, or drop its day with "
+                "`gauntlet stream drop` and import it again",
+            )
+
+
+def _names_of_files(
+    connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]
+) -> dict[Path, str]:
+    """The name of each file's rows, without files that are no Parquet file."""
+    groups: dict[str, list[Path]] = {}
+    for path in paths:
+        with suppress(pa.ArrowInvalid):
+            groups.setdefault(str(pq.read_schema(path).remove_metadata()), []).append(path)
+    found, column = dict[Path, str](), internal("file")
+    for group in groups.values():
+        files = files_sql(group, column)
+        try:
+            names = names_of_parts(connection, files, quoted(column), not_stored=column)
+        except duckdb.Error:
+            if len(group) > 1:  # one of them is damaged
+                for path in group:
+                    found |= _names_of_files(connection, [path])
+            continue
+        found |= {path: names.get(str(path), "no rows") for path in group}
+    return found
 
 
 def lost_rows(before: Sequence[Path], now: Sequence[Path]) -> int:

@@ -19,7 +19,7 @@ from pipelines.core.names import internal
 from pipelines.data.canonical import literal, quoted
 from pipelines.data.events import Progress
 from pipelines.data.objects import ObjectStore, StoredObject
-from pipelines.data.stored_rows import names_of_days
+from pipelines.data.stored_rows import names_of_parts
 
 pc: Any = pyarrow.compute
 _GROUP_ROWS = 131_072
@@ -86,7 +86,7 @@ def write_partitions(
         progress: called after each day.
     """
     prefix = stream_path.strip("/") + "/"
-    hashes = names_of_days(connection, relation, day)
+    hashes = names_of_parts(connection, relation, day)
     names = {text: f"{prefix}dt={text}/{name}" for text, name in hashes.items()}
     there = {stored.key: stored for stored in store.list(prefix)}
     todo = [text for text, key in names.items() if f"{key}.parquet" not in there]

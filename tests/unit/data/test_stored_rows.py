@@ -80,7 +80,21 @@ def test_every_kind_of_value_keeps_its_name(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     [stored] = write_events(store, "all", pa.table(columns), "at")
     with row_hashing() as connection:
-        check_named_rows(connection, store.folder / stored.key, store.address, stored.key)
+        check_named_rows(connection, [(store.folder / stored.key, stored.key)], store.address)
+
+
+def test_a_damaged_object_hides_no_other(world: World, sales_rows: Rows) -> None:
+    """Files are checked together; one that cannot be read is left to the scan of its columns."""
+    day = [write_events(world.store, "sales", sales_rows([n]), "told_at")[0] for n in (1, 2, 3)]
+    first, second, third = (world.store.folder / stored.key for stored in day)
+    content = bytearray(first.read_bytes())
+    content[4:60] = bytes(56)  # the pages, not the footer
+    first.write_bytes(content)
+    third.write_bytes(second.read_bytes())
+    with row_hashing() as connection:
+        check_named_rows(connection, [(first, day[0].key), (second, day[1].key)], "store")
+        with pytest.raises(IntegrityError, match="rows that its name stands for"):
+            check_named_rows(connection, [(first, day[0].key), (third, day[2].key)], "store")
 
 
 def test_rows_may_be_added_and_objects_merged(world: World, sales_rows: Rows) -> None:
