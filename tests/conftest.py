@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pipelines.adapters.third_party import settle_libraries
 from tests.support import servers, shared_worlds
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
     from tests.support.pharmacy import Pharmacy
 
 settle_libraries()
+
+# No outcome depends on how fast a machine is.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:

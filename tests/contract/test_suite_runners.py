@@ -177,7 +177,6 @@ def same(left: Any, right: Any) -> bool:
 @settings(
     max_examples=8,
     phases=[Phase.explicit, Phase.generate],  # a small table shows a difference well enough
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

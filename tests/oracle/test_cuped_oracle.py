@@ -113,7 +113,7 @@ def close(a: ArmsDifference, b: ArmsDifference) -> bool:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4))
 def test_order_units_and_repeated_covariates_do_not_matter(seed, stages):
     columns, arms, stage = world(seed, 300, stages)
@@ -129,7 +129,7 @@ def test_order_units_and_repeated_covariates_do_not_matter(seed, stages):
     assert once.explained_share >= -1e-9
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, 30), min_size=1, max_size=6))
 def test_sums_of_parts_are_sums_of_the_whole(seed, sizes):
     rng = np.random.default_rng(seed)

@@ -145,7 +145,7 @@ def test_rows_that_stand_twice_are_no_evidence():
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(7, 30), st.integers(1, 30))
 def test_never_surer_than_clustering_by_entity(seed, days, entities):
     rng = np.random.default_rng(seed)

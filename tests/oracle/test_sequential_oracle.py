@@ -94,7 +94,7 @@ def test_planned_information_is_the_sizing_table():
     assert errors == pytest.approx([0.342, 0.284, 0.255, 0.240, 0.228], abs=6e-4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.floats(0.05, 1.0), min_size=1, max_size=5),
     st.floats(1e-4, 0.2),
@@ -108,14 +108,14 @@ def test_bounds_spend_exactly_what_they_are_given(gaps, level):
     assert sum(shares) == pytest.approx(level)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(0.01, 0.98), st.floats(0.001, 0.02), st.floats(1e-4, 0.4))
 def test_more_information_or_level_spends_more(fraction, step, level):
     assert alpha_spent(level, fraction) <= alpha_spent(level, fraction + step) <= level
     assert alpha_spent(level, fraction) <= alpha_spent(level * 1.1, fraction)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(1e-4, 0.05))
 def test_a_smaller_level_never_has_a_lower_bound(level):
     looks = [0.5, 0.75, 1.0]
@@ -216,7 +216,7 @@ def test_the_interval_is_the_asymptotic_confidence_sequence():
     assert expected / (stats.norm.ppf(0.975) / math.sqrt(n)) == pytest.approx(1.54860, abs=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(-3, 3), st.floats(0.01, 2), st.floats(-1, 1), st.floats(0.001, 0.2))
 def test_evidence_and_bound_say_the_same(estimate, error, limit, alpha):
     found = anytime_below(estimate, error, limit, 10.0, alpha)

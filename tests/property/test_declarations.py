@@ -21,7 +21,6 @@ SUITE: dict[str, Any] = json.loads((ROOT / "expectations" / "demand.json").read_
 SPEC = load_model(ROOT / "models" / "demand.yaml")
 FEW = settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 

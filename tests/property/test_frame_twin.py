@@ -14,7 +14,6 @@ from tests.property.twin import twin
 
 @settings(
     max_examples=50,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -36,7 +35,6 @@ def test_frame_equals_its_row_by_row_twin(
 
 @settings(
     max_examples=15,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -46,9 +46,7 @@ PATHS = st.sampled_from(
 ) | st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20).map(
     lambda text: f"/v1/models/{text.replace('#', '')}/predict"
 )
-FEW = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FEW = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

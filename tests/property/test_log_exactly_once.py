@@ -140,5 +140,5 @@ class Log(RuleBasedStateMachine):
         shutil.rmtree(self.home)
 
 
-Log.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+Log.TestCase.settings = settings(max_examples=25, stateful_step_count=20)
 TestLogExactlyOnce = pytest.mark.slow(Log.TestCase)

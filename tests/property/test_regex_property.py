@@ -60,7 +60,6 @@ def database() -> duckdb.DuckDBPyConnection:
 @settings(
     max_examples=300,
     phases=[Phase.explicit, Phase.generate],
-    deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )

@@ -51,7 +51,6 @@ if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
 # hundreds of examples find is for DuckDB's twins, and here is found where the engines differ.
 FEW = settings(
     max_examples=6,
-    deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),

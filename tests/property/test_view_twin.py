@@ -35,9 +35,7 @@ steps = st.lists(
 )
 
 
-@settings(
-    max_examples=10, deadline=None, derandomize=True, phases=UNSHRUNK, suppress_health_check=SLOW
-)
+@settings(max_examples=10, derandomize=True, phases=UNSHRUNK, suppress_health_check=SLOW)
 @given(spec=one_view(), visits=events(), first=st.integers(-10, 60), by=steps)
 def test_a_store_filled_in_steps_holds_what_the_twin_finds(
     tmp_path: Path,
@@ -70,9 +68,7 @@ def test_a_store_filled_in_steps_holds_what_the_twin_finds(
     )
 
 
-@settings(
-    max_examples=10, deadline=None, derandomize=True, phases=UNSHRUNK, suppress_health_check=SLOW
-)
+@settings(max_examples=10, derandomize=True, phases=UNSHRUNK, suppress_health_check=SLOW)
 @given(spec=one_view(), sales=events(), visits=events())
 def test_a_lookup_is_the_row_that_training_sees_as_served(
     tmp_path: Path, redis_server: str, spec: ModelSpec, sales: list[Row], visits: list[Row]

@@ -14,11 +14,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-import ibis  # noqa: F401
-import matplotlib.figure  # noqa: F401
-import mlflow.sklearn  # noqa: F401
-import skops.io  # noqa: F401
-
+from tests.support.kills.command_server import import_everything
 from tests.support.pharmacy import SECOND, Pharmacy
 
 
@@ -61,6 +57,7 @@ def live(home: str, store: str, place: str) -> int:
 
 
 def main() -> None:
+    import_everything()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

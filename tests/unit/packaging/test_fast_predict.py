@@ -68,7 +68,7 @@ row = st.fixed_dictionaries(
 PIPELINE = trained(boosted(), missing_shop=True)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rows=st.lists(row, min_size=1, max_size=5))
 def test_it_agrees_on_any_rows(rows: list[Row]) -> None:
     fast = compiled(PIPELINE, TEXTS, NAMES)

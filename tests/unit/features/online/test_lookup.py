@@ -228,7 +228,7 @@ near = st.builds(lambda edge, by: edge + by, st.sampled_from(EDGES), AROUND)
 instants = ANY.map(lambda s: datetime.fromtimestamp(s, UTC)) | near
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(instants, min_size=1, max_size=40))
 def test_the_clock_is_the_same_online_and_offline(at: list[datetime]) -> None:
     """Two programs with two lists of zones: Python's here, the engine's in the frame."""

@@ -212,7 +212,7 @@ def test_a_refresh_has_to_look_better_and_not_be_worse_by_the_margin():
     assert judge_canary(worse, rollout(), LEVEL, margin=0.4).step is not CanaryStep.PROMOTE
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1))
 def test_the_order_of_entities_does_not_matter_to_the_last_bit(seed):
     live = SimulatedCanary(effect=0.1, seed=seed % 97)
@@ -229,7 +229,7 @@ def test_a_verdict_survives_the_ledger():
     assert judge_canary(again, declared, LEVEL) == judge_canary(known, declared, LEVEL)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.floats(-0.5, 0.6), st.floats(-0.5, 0.6), st.sampled_from([14.0, 21.0, 28.0]))
 def test_a_better_outcome_never_turns_a_promotion_down(one, other, at):
     worse, better = sorted((one, other))
