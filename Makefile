@@ -23,7 +23,7 @@ demo: setup  ## six Mondays of a pharmacy chain, then two challengers on live tr
 	@$(BIN)/gauntlet demo
 
 # Three workers keep two cores busy while tests wait for servers and processes.
-test: setup  ## every test, the examples in docstrings among them
+test: setup  ## every test but the long simulations; also the examples in docstrings
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # PySpark and its jars are half a gigabyte, and nothing else needs them: an environment of its own.
@@ -67,6 +67,7 @@ docs: setup  ## the generated pages: docs/findings.md
 
 proof: setup  ## the long simulations, as a table in docs/proof.md
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.montecarlo.proof --out docs/proof.md
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m proof
 
 bench: setup  ## benchmarks against another side, into benchmarks/RESULTS.md; ROWS=1000000 for one size
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run_all.py $(if $(ROWS),--rows $(ROWS))

@@ -41,6 +41,7 @@ NEW = {**sold(7), "name": "medicine_sold", "by": ["medicine"]}
 
 
 WEEK = FIRST + timedelta(days=1)  # its first midnight; the last one is a run's as-of
+ServedWeek = tuple[Pharmacy, list[tuple[pd.DataFrame, pd.DataFrame]]]
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
     reported = pharmacy.retrain(FIRST)
     assert reported.outcome == "first_version", reported.against()
     return pharmacy
+
+
+@pytest.fixture(scope="module")
+def quiet_week(served: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> ServedWeek:
+    """A week in which production does what it should."""
+    pharmacy = served.twin(tmp_path_factory.mktemp("quiet"))
+    return pharmacy, Production(pharmacy).serve(WEEK)
 
 
 @pytest.fixture
@@ -177,22 +185,28 @@ def test_a_feature_dropped_upstream_has_vanished(pharmacy: Pharmacy, tmp_path: P
     assert "likely cause: missing" in found["availability.parity.on_hand"].reason
 
 
-def test_nulls_filled_with_zero_online_only_are_named(pharmacy: Pharmacy) -> None:
+def test_nulls_filled_with_zero_online_only_are_named(
+    quiet_week: ServedWeek, tmp_path: Path
+) -> None:
     """The service puts a price of 0 where nothing was sold yesterday."""
-
-    def filled(name: str, values: list[Any], _: pd.DataFrame) -> list[Any]:
-        return [0.0 if one is None else one for one in values] if name == "price" else values
-
-    log_days(pharmacy, Production(pharmacy, spoil=filled).serve(WEEK))
+    quiet, week = quiet_week
+    pharmacy = quiet.twin(tmp_path)
+    filled = [
+        (rows, values.assign(price=[0.0 if one is None else one for one in values["price"]]))
+        for rows, values in week
+    ]
+    log_days(pharmacy, filled)
     reported, found = stopped(pharmacy)
     assert set(reported.against()) == {"availability.parity.price"}
     assert "likely cause: null_filled: 0.0 is served" in found["availability.parity.price"].reason
 
 
-def test_a_counter_that_restarts_from_0_is_named(pharmacy: Pharmacy, tmp_path: Path) -> None:
+def test_a_counter_that_restarts_from_0_is_named(
+    pharmacy: Pharmacy, quiet_week: ServedWeek, tmp_path: Path
+) -> None:
     """From the fourth day on, production counts what it saw in the two days before it, and on."""
     lost = WEEK + DAY - timedelta(hours=2)
-    before = Production(pharmacy).serve(WEEK, days=3)
+    before = quiet_week[1][:3]
     anew = Production(pharmacy, store=elsewhere(tmp_path, start=lost))
     log_days(pharmacy, [*before, *anew.serve(WEEK + 3 * DAY, days=4)])
     _, found = stopped(pharmacy)
@@ -292,9 +306,13 @@ def test_a_lineage_that_is_not_served_looks_nothing_up(
     assert reported.outcome == "first_version", reported.against()
 
 
-def test_a_service_that_answers_with_another_model_is_named(pharmacy: Pharmacy) -> None:
+def test_a_service_that_answers_with_another_model_is_named(
+    quiet_week: ServedWeek, tmp_path: Path
+) -> None:
     """Its log says version 1; what it answers, version 1 does not."""
-    log_days(pharmacy, Production(pharmacy).serve(WEEK), answers=lambda output: output * 1.1)
+    quiet, week = quiet_week
+    pharmacy = quiet.twin(tmp_path)
+    log_days(pharmacy, week, answers=lambda output: output * 1.1)
     reported, found = stopped(pharmacy)
     assert set(reported.against()) == {"availability.parity.prediction"}
     assert "has loaded another model" in found["availability.parity.prediction"].reason

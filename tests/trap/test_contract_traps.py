@@ -235,7 +235,7 @@ def test_a_unit_change_is_explained_by_its_factor(
     assert "unit" in reason, reason
 
 
-@pytest.mark.slow
+@pytest.mark.proof  # of one week: test_retrain_traps.py
 def test_healthy_weeks_rarely_raise_an_alarm() -> None:
     """One hundred weeks, each against an envelope that ends 36 days before it.
 

@@ -17,11 +17,13 @@ from tests.support.live.scenario_runner import run_in_folder
 LEVEL = 0.05  # of one canary: 0.2 a year over 4 tries, as the scenarios declare
 
 
+pytestmark = pytest.mark.proof  # in short: trap/test_segment_traps.py, e2e/test_release.py
+
+
 def verdicts(result: ScenarioResult) -> dict[str, str]:
     return {one.name: one.verdict.value for one in result.last.findings}
 
 
-@pytest.mark.slow
 def test_only_the_guardrail_of_the_segment_finds_that_the_north_runs_empty(tmp_path: Path) -> None:
     """Better offline, in shadow and live; one region in four sells less, which the mean hides.
 
@@ -51,7 +53,6 @@ def test_only_the_guardrail_of_the_segment_finds_that_the_north_runs_empty(tmp_p
     assert parts.registry.alias("one_region", CHAMPION) == "1"
 
 
-@pytest.mark.slow
 def test_a_better_forecast_that_changes_nothing_is_not_promoted(tmp_path: Path) -> None:
     found, parts = run_in_folder(FULL_SHELVES, tmp_path)
     assert found.outcome == "inconclusive", (found.last.reasons, verdicts(found))

@@ -14,7 +14,14 @@ from pipelines.simulation.demo.rollout_demo import ScenarioResult
 from pipelines.simulation.demo.scenarios import MEDIAN_FORECAST
 from tests.support.live.scenario_runner import run_in_folder
 
-BOTH_WAYS = pytest.mark.parametrize("batch", [False, True], ids=["over_http", "in_batch"])
+BOTH_WAYS = pytest.mark.parametrize(
+    "batch",
+    [
+        pytest.param(False, id="over_http"),
+        # That batches feed a canary is shown by test_better_forecast.py as well.
+        pytest.param(True, id="in_batch", marks=pytest.mark.proof),
+    ],
+)
 
 
 def verdicts(result: ScenarioResult) -> dict[str, str]:

@@ -81,9 +81,6 @@ def log_predictions(
     )
 
 
-Spoil = Callable[[str, list[Any], pd.DataFrame], list[Any]]
-
-
 @dataclass(frozen=True)
 class Production:
     """A service with its online store, filled and queried through the real flows.
@@ -93,14 +90,12 @@ class Production:
         store: events that production materializes from; default: the pharmacy's own.
         serving: changes of the declared serving, when production does not do what it says.
         down: days, counted from the first, on which nothing is materialized.
-        spoil: what the service makes of a feature's values at some points.
     """
 
     pharmacy: Pharmacy
     store: Path | None = None
     serving: Mapping[str, str] = field(default_factory=dict)
     down: tuple[int, ...] = ()
-    spoil: Spoil = lambda _name, values, _points: values
 
     def parts(self) -> Connections:
         """The collaborators that production has."""
@@ -134,8 +129,7 @@ class Production:
                 self.materialize(at)
             rows = pd.DataFrame(points).assign(decision_time=at.replace(tzinfo=None), label=None)
             values = look_up(spec, parts.online, points, at).values
-            given = {name: self.spoil(name, values[name], rows) for name in values}
-            answered.append((rows, pd.DataFrame(given, dtype=object)))
+            answered.append((rows, pd.DataFrame(values, dtype=object)))
         return answered
 
 
