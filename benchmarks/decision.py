@@ -7,10 +7,10 @@ other side: ``scipy.stats.bootstrap`` of the mean of the same rows' difference, 
 percentile, in batches that fit into memory. Each side runs in a process of its own, in turns.
 
 The two do not answer the same question: SciPy resamples rows as if each stood for itself. So the
-estimates must be equal, and the errors are shown beside each other. Whether the errors agree
-is asked where rows do stand for themselves: there the analytic one must equal SciPy's.
+estimates must be equal, and the errors are shown side by side. Whether the errors agree
+is checked where rows are independent: there the analytic one must equal SciPy's.
 
-The audit (two recipes fitted, populations told apart, refits) has no other side. A third of its
+The audit (two recipes fitted, populations compared, refits) has no other side. A third of its
 rows are judged, the others are trained on.
 """
 

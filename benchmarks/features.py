@@ -1,10 +1,10 @@
-"""Fill an online store with 200 thousand entities and read from it; Feast beside it.
+"""Fill an online store with 200 thousand entities and read from it; Feast for comparison.
 
 python benchmarks/features.py [--rows 200000]
 
 The same SQLite and the same Redis for both. Ours computes its values from two million events; Feast
 computes no windows, so that it is given ours, finished, as a Parquet file. Feast runs in an
-environment of its own, made here with uv; without uv, Feast or Redis the script says so and ends.
+environment of its own, made here with uv; without uv, Feast or Redis the script ends with an error.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python benchmarks/journal.py --folder .            # on the disk that is to hold the journal
 
 Each append is one prediction with twelve features and returns when it is on the disk. Workers are
-processes of their own on one file. Beside it: an fsync of the same disk, and with ``--ship`` a
+processes of their own on one file. For comparison: an fsync of the same disk, and with ``--ship`` a
 process that ships to a folder all the time.
 """
 

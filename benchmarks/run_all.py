@@ -1,4 +1,4 @@
-"""Benchmarks that have another side, one after the other; figures in RESULTS.md beside this file.
+"""Benchmarks that have another side, one after the other; figures in RESULTS.md in this folder.
 
 python benchmarks/run_all.py                  the sizes named below
 python benchmarks/run_all.py --rows 1000000   every benchmark at this size only

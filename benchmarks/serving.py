@@ -3,7 +3,7 @@
     python benchmarks/serving.py              both at 50 and 200 requests a second, into RESULTS.md
     python benchmarks/serving.py --load 500   ours alone: a minute at this rate, ten switches
 
-The same registered version, two workers and one OpenMP thread for each side, which are asked in
+The same registered version, two workers and one OpenMP thread for each side, which get requests in
 turn; callers in a process of their own on the same cores. Ours looks features up and has each
 answer on the disk before it is given; MLflow is sent finished features and keeps nothing. A wait
 counts from when a request was due.
@@ -96,12 +96,12 @@ def compared(pharmacy: Pharmacy, scratch: Path) -> tuple[str, dict[str, Any]]:
         mlflow_server(folder, scratch) as (pid, address),
     ):
         path = "/v1/models/demand/predict"
-        asks = {
+        targets = {
             "gauntlet": (service.process.pid, service.address, path, ours),
             "gauntlet, no fsync": (without.process.pid, without.address, path, ours),
             "mlflow": (pid, address, "/invocations", theirs),
         }
-        sides, floor = measured(asks, scratch, pharmacy.home)
+        sides, floor = measured(targets, scratch, pharmacy.home)
         ours_first = [
             service.predict(point)[1]["predictions"][0]["prediction"] for point in points[:20]
         ]
@@ -153,19 +153,19 @@ def compared(pharmacy: Pharmacy, scratch: Path) -> tuple[str, dict[str, Any]]:
 
 
 def measured(
-    asks: dict[str, tuple[int, str, str, list[Any]]], scratch: Path, journal: Path
+    targets: dict[str, tuple[int, str, str, list[Any]]], scratch: Path, journal: Path
 ) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, float]]]:
     """Every rate, the sides and the journal's disk in turn, so that all meet the same machine."""
     floor: list[dict[str, float]] = []
-    best: dict[str, list[dict[str, Any]]] = {name: [] for name in asks}
-    for _pid, address, path, bodies in asks.values():
+    best: dict[str, list[dict[str, Any]]] = {name: [] for name in targets}
+    for _pid, address, path, bodies in targets.values():
         start_requests(address, path, bodies, scratch, {"rate": 50, "seconds": 3}).done()  # warm
     for rate in RATES:
-        runs: dict[str, list[dict[str, Any]]] = {name: [] for name in asks}
+        runs: dict[str, list[dict[str, Any]]] = {name: [] for name in targets}
         waits: list[list[float]] = []
         for _ in range(REPETITIONS):
             waits.append(disk_ms(journal, rate, SECONDS / 3))
-            for name, (pid, address, path, bodies) in asks.items():
+            for name, (pid, address, path, bodies) in targets.items():
                 before = cpu_s(pid)
                 report = start_requests(
                     address, path, bodies, scratch, {"rate": rate, "seconds": SECONDS}

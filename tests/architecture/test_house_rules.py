@@ -1,4 +1,4 @@
-"""The rules of the house, kept by a machine. Each message says why the rule is there."""
+"""The house rules. Each message gives the reason of its rule."""
 
 import ast
 import contextlib
@@ -58,7 +58,7 @@ def test_a_unit_test_has_the_path_of_its_module(path: Path) -> None:
 
 
 def test_the_product_raises_errors_of_its_own() -> None:
-    """An ``assert`` is gone under ``python -O``, and says nothing that helps."""
+    """An ``assert`` is gone under ``python -O``, and its message does not help."""
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"

@@ -117,7 +117,7 @@ def test_a_run_waits_deferred_until_the_trial_has_ended(airflow_database: Path, 
     finished = dags("release", home / "models")["demand"].test()
     assert str(finished.state) == "success"
     requested = finished.get_task_instance("approval")
-    assert str(requested.state) == "skipped", "without `review: required` no person is asked"
+    assert str(requested.state) == "skipped", "without `review: required` no approval is requested"
     report: dict[str, Any] = finished.get_task_instance("release").xcom_pull("release")
     assert report["action"] == "ended"
     assert report["next_check"] is None

@@ -13,7 +13,7 @@ WEEK = timedelta(days=7)
 
 
 def run(kind: str) -> SimpleNamespace:
-    """What Airflow tells a task about its run; runs by hand may or may not have an interval."""
+    """What Airflow passes to a task about its run; runs by hand may or may not have an interval."""
     from airflow.utils.types import DagRunType
 
     return SimpleNamespace(

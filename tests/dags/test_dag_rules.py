@@ -1,4 +1,4 @@
-"""The house rules of DAGs. Each message says which DAG breaks which rule, and what to do."""
+"""The house rules of DAGs. Each message names the DAG, the rule that it breaks, and what to do."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_every_dag_has_notes_for_the_person_on_call(bag: Any, heading: str) -> N
 
 def test_no_dag_catches_up_or_runs_twice_at_a_time(bag: Any) -> None:
     for name, dag in bag.dags.items():
-        assert dag.catchup is False, f"{name}: catching up is a backfill's work, asked for by name"
+        assert dag.catchup is False, f"{name}: catching up is a backfill's work, started by name"
         assert dag.max_active_runs == 1, f"{name}: two runs of one model compete for its lock"
 
 

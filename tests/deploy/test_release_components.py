@@ -31,18 +31,18 @@ from tests.support.rollout_factory import ROLLOUT, at, challenged
 from tests.support.servers import PATIENCE_S, free_port
 
 DAG = "release__demand"
-SHADOW_S = 30  # its requests count an hour after it begins; so it ends after twice as long, untold
+SHADOW_S = 30  # its requests count an hour after it begins; so it ends after twice as long
 WATCHED = {
     "airflow-scheduler": ("scheduler", "latest_scheduler_heartbeat"),
     "airflow-triggerer": ("triggerer", "latest_triggerer_heartbeat"),
     "airflow-dag-processor": ("dag_processor", "latest_dag_processor_heartbeat"),
 }
-WAITS = "Waiting for response"  # what Airflow's log says whenever it asks
+WAITS = "Waiting for response"  # in Airflow's log, at each request for an approval
 DAEMONS = ("airflow-api-server", *WATCHED)
 
 
 def until(what: str, found: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
-    """Look again and again until something is found."""
+    """Wait until a condition holds; returns its value."""
     begun = time.monotonic()
     while not (observed := found()):
         if time.monotonic() - begun > patience_s:
@@ -53,15 +53,15 @@ def until(what: str, found: Callable[[], Any], patience_s: float = PATIENCE_S) -
 
 @dataclass
 class Live:
-    """The stack of one home, and the ways to look at it and to hurt it."""
+    """The stack of one home: its API, logs and ledger, and kills of its daemons."""
 
     stack: Any
     pharmacy: Pharmacy
     token: str = ""
 
-    def ask(self, path: str, body: Any = None, method: str = "GET") -> Any:
+    def request(self, path: str, body: Any = None, method: str = "GET") -> Any:
         """Airflow's REST API, as the one user; None while nothing listens."""
-        request = urllib.request.Request(
+        call = urllib.request.Request(
             f"{self.stack.airflow_url}{path}",
             data=None if body is None else json.dumps(body).encode(),
             method=method,
@@ -69,7 +69,7 @@ class Live:
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=PATIENCE_S) as answer:
+            with opener.open(call, timeout=PATIENCE_S) as answer:
                 return json.loads(answer.read())
         except urllib.error.HTTPError as error:
             pytest.fail(f"{method} {path}: {error.code} {error.read().decode()[:500]}")
@@ -79,17 +79,17 @@ class Live:
     def login(self) -> None:
         """The token of the one user."""
         body = {"username": "admin", "password": self.stack.password}
-        self.token = self.ask("/auth/token", body, "POST")["access_token"]
+        self.token = self.request("/auth/token", body, "POST")["access_token"]
 
     def runs(self) -> list[str]:
         """Ids of the DAG's runs, oldest first."""
-        found = self.ask(f"/api/v2/dags/{DAG}/dagRuns?order_by=id") or {}
+        found = self.request(f"/api/v2/dags/{DAG}/dagRuns?order_by=id") or {}
         return [run["dag_run_id"] for run in found.get("dag_runs", [])]
 
     def task(self, run: str, task: str) -> dict[str, Any]:
         """A task instance as the metadata database has it."""
         path = f"/api/v2/dags/{DAG}/dagRuns/{run}/taskInstances/{task}"
-        found: dict[str, Any] = self.ask(path) or {}
+        found: dict[str, Any] = self.request(path) or {}
         return found
 
     def wait(self, run: str, task: str, state: str, patience_s: float = PATIENCE_S) -> None:
@@ -109,13 +109,13 @@ class Live:
         until(f"{task} is {state}", there, patience_s)
 
     def log(self, run: str, task: str) -> str:
-        """What a task's processes said."""
+        """The log of a task's processes."""
         folder = self.stack.home / "airflow" / "logs"
         files = sorted(folder.glob(f"dag_id={DAG}/run_id={run}/task_id={task}/*.log"))
         lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
         return "\n".join(line for line in lines if "DeprecatedImportWarning" not in line)
 
-    def requested(self, run: str) -> None:
+    def wait_for_question(self, run: str) -> None:
         """Wait for the question, and until the scheduler knows that its worker is done.
 
         Airflow 3.3 takes an answer that comes in between, some seconds, for a lost task: the state
@@ -133,16 +133,16 @@ class Live:
         until("the scheduler knows of the question", known)
 
     def question(self, run: str) -> dict[str, Any]:
-        """What the person is shown."""
+        """The form that a person fills in."""
         path = f"/api/v2/dags/{DAG}/dagRuns/{run}/taskInstances/approval/-1/hitlDetails"
-        found: dict[str, Any] = self.ask(path)
+        found: dict[str, Any] = self.request(path)
         return found
 
     def answer(self, run: str, option: str, evidence: str, note: str = "") -> None:
         """What the form of Airflow's page sends."""
         path = f"/api/v2/dags/{DAG}/dagRuns/{run}/taskInstances/approval/-1/hitlDetails"
         answers = {"evidence": evidence, "note": note}
-        assert self.ask(path, {"chosen_options": [option], "params_input": answers}, "PATCH")
+        assert self.request(path, {"chosen_options": [option], "params_input": answers}, "PATCH")
 
     def an_hour_passes(self, run: str) -> None:
         """The limit of the open question is moved into the past, where the scheduler finds it."""
@@ -155,14 +155,17 @@ class Live:
         with create_engine(own).begin() as connection:
             past = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)
             assert connection.execute(text(statement), {"past": past}).rowcount == 1
-        until("it asks on", lambda: self.log(run, "approval").count(WAITS) > before)
-        self.requested(run)
+        until(
+            "the approval is requested again",
+            lambda: self.log(run, "approval").count(WAITS) > before,
+        )
+        self.wait_for_question(run)
 
     def workers_are_idle(self) -> None:
         """Wait until no slot of a worker is taken, and no process of a task runs."""
 
         def idle() -> bool:
-            pool = self.ask("/api/v2/pools/default_pool")
+            pool = self.request("/api/v2/pools/default_pool")
             workers = self.daemon("airflow-scheduler").running().children()
             tasks = [task for worker in workers for task in worker.children()]
             ended = all(task.status() == psutil.STATUS_ZOMBIE for task in tasks)
@@ -183,11 +186,11 @@ class Live:
         until(f"{name} is dead", lambda: daemon.running() is None)
         until(f"{name} let go of its port", lambda: not (daemon.port and port_taken(daemon.port)))
 
-    def revived(self, begun: datetime) -> None:
-        """Wait until each has said that it lives, after an instant."""
+    def wait_for_heartbeats(self, begun: datetime) -> None:
+        """Wait for a heartbeat of each daemon after an instant."""
 
         def beating() -> bool:
-            health = self.ask("/api/v2/monitor/health") or {}
+            health = self.request("/api/v2/monitor/health") or {}
             beats = [health.get(part, {}).get(key) for part, key in WATCHED.values()]
             return bool(health) and all(
                 beat is not None and datetime.fromisoformat(beat) > begun for beat in beats
@@ -279,11 +282,11 @@ def test_a_release_goes_on_after_a_person_and_after_every_component_was_killed(
 ) -> None:
     requested = live.chain()[-1].decision
     assert requested is not None
-    live.ask(f"/api/v2/dags/{DAG}", {"is_paused": False}, "PATCH")
+    live.request(f"/api/v2/dags/{DAG}", {"is_paused": False}, "PATCH")
     [first, *_] = until("a run", live.runs)
 
     # Approval is requested for the evidence, and no worker is busy meanwhile.
-    live.requested(first)
+    live.wait_for_question(first)
     question = live.question(first)
     assert question["options"] == ["Approve", "Reject"]
     assert question["params"]["evidence"]["value"] == requested.evidence
@@ -296,15 +299,15 @@ def test_a_release_goes_on_after_a_person_and_after_every_component_was_killed(
     live.an_hour_passes(first)
     assert live.question(first)["response_received"] is False
 
-    # An answer for evidence that has changed does not count, and the next run asks anew.
+    # An answer for evidence that has changed does not count, and the next run requests a new one.
     evidence = judged_again(live)
     live.answer(first, "Approve", requested.evidence)
     live.wait(first, "approval", "failed")
     assert "the answer names other evidence" in live.log(first, "approval")
     assert live.chain()[-1].outcome == "await_review", "an answer for other evidence counted"
-    made = live.ask(f"/api/v2/dags/{DAG}/dagRuns", {"logical_date": None}, "POST")
+    made = live.request(f"/api/v2/dags/{DAG}/dagRuns", {"logical_date": None}, "POST")
     run = made["dag_run_id"]
-    live.requested(run)
+    live.wait_for_question(run)
     body = live.question(run)["body"]
     assert evidence in body
     assert f"an answer for `{requested.evidence[:12]}` does not count any more" in body
@@ -315,13 +318,13 @@ def test_a_release_goes_on_after_a_person_and_after_every_component_was_killed(
     killed = datetime.now(UTC)
     for name in DAEMONS:
         assert live.daemon(name).start()
-    live.revived(killed)
+    live.wait_for_heartbeats(killed)
     assert live.task(run, "approval")["state"] == "awaiting_input"
-    live.answer(run, "Approve", evidence, "seen")
+    live.answer(run, "Approve", evidence, "checked")
     live.wait(run, "release", "deferred")
     approvals = [entry.facts.approval for entry in live.chain() if entry.facts]
     [approval] = [one for one in approvals if one is not None]
-    assert (approval.by, approval.note) == ("admin, in Airflow", "seen")
+    assert (approval.by, approval.note) == ("admin, in Airflow", "checked")
     assert approval.evidence == evidence
 
     # Deferred to the end of shadow: each dies in turn, and comes back.
@@ -333,7 +336,7 @@ def test_a_release_goes_on_after_a_person_and_after_every_component_was_killed(
         live.kill(name)
         killed = datetime.now(UTC)
         assert live.daemon(name).start()
-    live.revived(killed)
+    live.wait_for_heartbeats(killed)
     undisturbed = live.task(run, "release")["state"] == "deferred"
     live.wait(run, "release", "success", 2 * SHADOW_S + 2 * PATIENCE_S)
     # On a machine so slow that its moment came meanwhile, a step was killed as well, and repeated.

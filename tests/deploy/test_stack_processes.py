@@ -30,7 +30,7 @@ time.sleep(60)
 
 @pytest.fixture
 def deploy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """``deploy/processes.py``; the folder is on the path, as it is for the script beside it."""
+    """``deploy/processes.py``; its folder is on the path, as for a script in it."""
     monkeypatch.syspath_prepend(str(ROOT / "deploy"))
     import processes
 

@@ -29,7 +29,7 @@ def logged(champion: Pharmacy, folder: Path, *skews: Skew) -> Pharmacy:
 def changed(
     champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Pharmacy, RetrainResult]:
-    """A recipe with another `sold`, beside a service that is as it should be."""
+    """A recipe with another `sold`, and a service without faults."""
     pharmacy = logged(champion, tmp_path_factory.mktemp("audited"))
     pharmacy.declare(RICH)
     return pharmacy, pharmacy.retrain(SECOND, dry_run=True)

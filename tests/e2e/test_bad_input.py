@@ -1,4 +1,4 @@
-"""Bad input through the command line: what it says, how it exits, and that nothing is left behind.
+"""Bad input through the command line: its message and exit code, and nothing is left behind.
 
 An error names what, where, got, wanted and do, as far as each makes sense. What is wrong with a
 single object or value is tested where it is found (``tests/unit/data``); here it has come through

@@ -54,7 +54,7 @@ Live = Callable[[Pharmacy, str], int]
 
 @pytest.fixture(scope="module")
 def live() -> Iterator[Live]:
-    """Retrains in a process of its own and says how that ended; place "" is to live on."""
+    """Retrains in a process of its own and returns its exit code; place "" does not kill it."""
     script = [sys.executable, str(ROOT / "tests" / "support" / "kills" / "fork_server.py")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(

@@ -176,7 +176,7 @@ def test_s3_away_while_objects_are_pulled(pharmacy: Pharmacy, s3: Any) -> None:
 
 
 def test_a_disk_that_is_full_while_events_are_pulled(pharmacy: Pharmacy) -> None:
-    """No file may grow beyond what an open SQLite needs: the operating system itself says so."""
+    """No file may grow beyond what an open SQLite needs: the operating system enforces it."""
     path = newest(pharmacy)
     many = pa.concat_tables([pq.ParquetFile(path).read()] * 20)
     pq.write_table(many, path, compression="none", use_dictionary=False)

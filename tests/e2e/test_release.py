@@ -51,7 +51,7 @@ def serves(pharmacy: Pharmacy) -> tuple[str | None, str | None]:
 
 
 def page(pharmacy: Pharmacy, status: str) -> str:
-    """What the registry says of version 2 on live traffic; what it said before is still there."""
+    """The tags of version 2 on live traffic; earlier ones are kept."""
     registry = pharmacy.registry
     assert registry.tags("demand", "2")["gauntlet.rollout_status"] == status
     live, before = registry.described("demand", "2").split("*Review before live traffic:*")

@@ -98,12 +98,12 @@ class Town:
 
     @property
     def aliases(self) -> tuple[str | None, str | None]:
-        """Who serves, and who stands beside."""
+        """The versions with the aliases champion and challenger."""
         registry = self.pharmacy.registry
         return registry.alias("demand", CHAMPION), registry.alias("demand", CHALLENGER)
 
     def plan(self) -> tuple[str, str | None]:
-        """What a service that looks now makes its plan of: the champion, and who is beside it."""
+        """The champion and challenger in the plan of a service that reads it now."""
         found = publish_plan("demand", at(self.pharmacy, VERDICT).publishing)
         return found.champion.version, found.challenger.version if found.challenger else None
 
@@ -123,7 +123,7 @@ def town(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Town]:
 
 
 def moves(chain: tuple[Entry, ...]) -> list[tuple[str, str, str | None, str | None]]:
-    """What a chain says, but for the instants at which it was written."""
+    """The entries of a chain without the instants at which they were written."""
     return [
         (
             one.kind,
@@ -229,7 +229,7 @@ def test_two_processes_at_one_promotion_make_one(town: Town) -> None:
             wire.catch(ASKS)
             both.append(town.release(VERDICT, wire))
         for wire in (town.wire, other):
-            assert wire.caught.wait(PATIENCE_S), "a process never asked who is champion"
+            assert wire.caught.wait(PATIENCE_S), "a process never requested the champion"
         for wire in (town.wire, other):
             wire.let_go()
         answers = [Answer.of(process) for process in both]
@@ -246,7 +246,7 @@ def test_two_processes_at_one_promotion_make_one(town: Town) -> None:
 
 
 def check_answers(answers: list[Answer]) -> None:
-    """One has moved at least; who has not agrees with it, or says clearly why and what to do."""
+    """At least one has moved; the other agrees with it, or its error has a reason and a hint."""
     assert 0 in [one.code for one in answers], answers
     for one in answers:
         if one.code:
@@ -283,7 +283,7 @@ def test_a_promotion_during_a_retraining_waits_and_a_killed_one_is_not_waited_fo
     town.wire.catch(ASKS)
     retraining = town.process("retrain", "demand", "--as-of", instant_text(VERDICT), "--json")
     try:
-        assert town.wire.caught.wait(PATIENCE_S), "the retraining never asked who is champion"
+        assert town.wire.caught.wait(PATIENCE_S), "the retraining never requested the champion"
         before = town.chain
         with FaultProxy(town.wire.to) as other:
             busy = Answer.of(town.release(VERDICT, other))
@@ -324,7 +324,7 @@ def test_mlflow_is_killed_before_a_promotion_and_under_it(town: Town) -> None:
 
 
 def check_waits(answer: Answer) -> None:
-    """It says that MLflow is away, and that asking again is safe."""
+    """The error: MLflow is away, and running again is safe."""
     assert (answer.code, answer.body["error"]) == (5, "unavailable"), answer
     assert "safe to run again" in answer.body["hint"]
 

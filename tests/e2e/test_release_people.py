@@ -212,7 +212,7 @@ def test_arms_of_the_simulated_service_are_those_of_the_hash(pharmacy: Pharmacy)
 
 @pytest.fixture
 def unanswered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pharmacy]:
-    """Version 2 awaits review, and MLflow's server is asked about it over HTTP."""
+    """Version 2 awaits review, and MLflow's server answers over HTTP."""
     pharmacy = challenged(tmp_path, mlflow=True, review="required")
     database = Path(pharmacy.settings.mlflow_address.removeprefix("sqlite:///"))
     shutil.copy(database, tmp_path / "server.db")

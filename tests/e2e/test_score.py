@@ -61,7 +61,7 @@ def pair(row: dict[str, Any]) -> tuple[str, str]:
 
 
 def on_trial(monkeypatch: pytest.MonkeyPatch, **allocation: Any) -> None:
-    """Version 2 beside the champion, as a release in progress plans it."""
+    """Version 2 as challenger, as a release in progress plans it."""
     real: Callable[[str, Any], ServingPlan] = vars(flow)["publish_plan"]
 
     def publish(model: str, collaborators: PublishCollaborators) -> ServingPlan:

@@ -94,7 +94,7 @@ class Golden:
 
     @cached_property
     def expected(self) -> dict[str, Any]:
-        """What the release that wrote the files said of them."""
+        """The facts that the release wrote about the files."""
         found: dict[str, Any] = json.loads((self.folder / "expected.json").read_text())
         return found
 
@@ -122,7 +122,7 @@ class Golden:
         return self.folder / "version"
 
     def check_ledger(self) -> None:
-        """Every entry has its hash, says what it said, and replays to its decision."""
+        """Every entry has its hash and its old content, and replays to its decision."""
         ledger, chain = self.ledger, self.expected["chain"]
         assert ledger.verify("demand") == len(chain)
         entries = ledger.entries("demand")

@@ -30,7 +30,7 @@ SPEC = ModelSpec.model_validate(declaration())
 
 
 def available(entities: int, online: int, unequal: int = 0) -> FeatureAvailability:
-    """A feature asked about once for each entity."""
+    """A feature requested once for each entity."""
     return FeatureAvailability(
         feature="sold",
         view="dispensing_by_pharmacy_medicine",
@@ -74,7 +74,7 @@ def test_unequal_values_at_the_limit_fail_rarely(requests: int) -> None:
 
 
 def test_a_share_well_beyond_the_limit_is_found() -> None:
-    """What the issue asks for: 99 % offline and 60 % online, on two hundred entities."""
+    """The promise: 99 % offline and 60 % online, on two hundred entities."""
     rng = np.random.default_rng(1)
     found = [available(200, int(there)) for there in rng.binomial(200, 0.6, 200)]
     assert all(failed(each) for each in found)

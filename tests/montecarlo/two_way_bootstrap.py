@@ -149,7 +149,7 @@ _POISSON = _poisson_steps()
 def _settings(resamples: int, block_days: int, level: float) -> None:
     if resamples < 100 or block_days < 1 or not 0 < level < 1:
         raise DataError(
-            "a bootstrap cannot be done as asked",
+            "a bootstrap cannot be done with these arguments",
             got=f"{resamples} resamples, blocks of {block_days} days, level {level:g}",
             wanted="at least 100 resamples, blocks of a day or more, a level between 0 and 1",
         )

@@ -117,7 +117,7 @@ def test_too_little_to_resample_is_refused_by_name():
         bootstrap_difference(candidate, champion, entity % 19, day, rng)
     with pytest.raises(NoVariation):
         bootstrap_difference(champion + 0.25, champion, entity, day, rng)
-    with pytest.raises(DataError, match="as asked"):
+    with pytest.raises(DataError, match="with these arguments"):
         bootstrap_difference(candidate, champion, entity, day, rng, resamples=10)
     with pytest.raises(DataError, match="same rows"):
         bootstrap_difference(candidate[:-1], champion, entity, day, rng)

@@ -66,4 +66,4 @@ def test_no_sequence_of_decisions_allots_more_than_the_year_has(
     for year, levels_of in allowed.items():
         assert sum(levels_of.values()) <= 0.05 * (1 + 1e-6), f"{year}: {levels_of}"
         spent = budget_account(chain, BudgetGate(), year).spent
-        assert abs(spent - sum(levels_of.values())) < 1e-12, "the ledger tells another sum"
+        assert abs(spent - sum(levels_of.values())) < 1e-12, "the ledger has another sum"

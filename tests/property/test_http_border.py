@@ -1,4 +1,4 @@
-"""Any request is answered as the OpenAPI page says, and never with 500."""
+"""Any request is answered as the OpenAPI page declares, and never with 500."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def test_a_store_filled_in_steps_holds_what_the_twin_finds(
 def test_a_lookup_is_the_row_that_training_sees_as_served(
     tmp_path: Path, redis_server: str, spec: ModelSpec, sales: list[Row], visits: list[Row]
 ) -> None:
-    """Time goes by; each event point is asked when it comes up, after what was filled by then."""
+    """Each event point is requested at its own time, after the fills up to then."""
     store, [view], streams = (
         new_stores(tmp_path, redis_server),
         feature_views(spec),

@@ -116,7 +116,7 @@ def new_stores(folder: Path, redis_server: str) -> AllAtOnce:
 
 @st.composite
 def one_view(draw: st.DrawFn) -> ModelSpec:
-    """A declaration whose windows make one view, and points that ask for it at any time."""
+    """A declaration whose windows make one view, and points that request it at any time."""
     chosen = draw(st.lists(windows(), min_size=2, max_size=5))
     by = draw(st.sampled_from([["shop", "item"], ["shop"], []]))
     features = [

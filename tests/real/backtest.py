@@ -4,8 +4,8 @@
     python -m tests.real.backtest --set bike_sharing  one set; its table on the screen, no page
     python -m tests.real.backtest --page              the page from the answers that are kept
 
-Answers are kept in ``.gauntlet/real-backtest/<name>.json``, and what was computed beside them, so
-that a run that was stopped goes on where it was.
+Answers are kept in ``.gauntlet/real-backtest/<name>.json``, and intermediate results in the same
+folder, so that a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Three published sets, from their files to the ledger, held against plain pandas.
 
 Every week is a real run: import, check, snapshot, contract, features, three fits, decision. The
-expected outcomes follow from what is published about the sets; the reasons stand beside them.
+expected outcomes follow from what is published about the sets; the reasons are next to them.
 """
 
 from __future__ import annotations
@@ -263,7 +263,7 @@ def test_flights_hours_are_those_of_the_airport(flights: Any) -> None:
     frame = flights.frame(flights.weeks["2014-09-01"]["run"])
     local = frame["decision_time"].dt.tz_localize("UTC").dt.tz_convert("America/Los_Angeles")
     assert (frame["hour"] == local.dt.hour).all()
-    # two hours before departure: hardly anybody is asked between midnight and three
+    # two hours before departure: hardly any requests between midnight and three
     assert frame["hour"].between(0, 2).mean() < 0.05
 
 

@@ -93,20 +93,20 @@ class FaultProxy:
                     threading.Thread(target=self._pass, args=way, daemon=True).start()
 
     def _pass(
-        self, source: socket.socket, sink: socket.socket, torn: threading.Event, asks: bool
+        self, source: socket.socket, sink: socket.socket, torn: threading.Event, to_server: bool
     ) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
-                if asks and (fate := self._fate(data)):
+                if to_server and (fate := self._fate(data)):
                     if fate == "answer lost":
                         torn.set()
                     else:
                         self._open.clear()
                         self.caught.set()
-                elif not asks and torn.is_set() and b" 100 " not in data[:16]:
+                elif not to_server and torn.is_set() and b" 100 " not in data[:16]:
                     self.caught.set()
                     break
-                if asks:  # a server ends what is idle, and the caller asks anew: that waits too
+                if to_server:  # the caller repeats what a server ended as idle: that waits too
                     self._open.wait()
                 sink.sendall(data)
         for end in (source, sink):

@@ -100,7 +100,7 @@ def declaration(features: tuple[dict[str, Any], ...] = PLAIN, **changes: Any) ->
 
 @dataclass(frozen=True)
 class Answer:
-    """What the command line said."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -128,7 +128,7 @@ class Pharmacy:
 
     @property
     def settings(self) -> Settings:
-        """As the environment of a process would say it."""
+        """As in the environment of a process."""
         return Settings(
             home=self.home,
             models=self.home / "models",
@@ -177,7 +177,7 @@ class Pharmacy:
         }
 
     def process(self, *words: str, **environment: str) -> subprocess.Popen[str]:
-        """``gauntlet <words>`` in a process of its own; what it says waits in its pipes."""
+        """``gauntlet <words>`` in a process of its own; its output waits in its pipes."""
         return subprocess.Popen(
             [str(Path(sys.executable).with_name("gauntlet")), *words],
             env=os.environ | self.environment | {"OMP_NUM_THREADS": "1"} | environment,

@@ -179,7 +179,7 @@ def _with(table: pa.Table, column: str, values: Any) -> pa.Table:
 
 @dataclass(frozen=True)
 class Traffic:
-    """A service that is asked about every pair, twice a day.
+    """A service that gets a request for every pair twice a day.
 
     Arguments:
         gap: how far the challenger's answers are from the champion's.
@@ -195,7 +195,7 @@ class Traffic:
     every: timedelta = timedelta(hours=12)
 
     def log(self, pharmacy: Pharmacy, start: datetime, end: datetime) -> None:
-        """Ask from one instant until another, under the plan that stands in the ledger."""
+        """Log requests from one instant to another, under the plan in the ledger."""
         parts = at(pharmacy, start)
         chain = parts.ledger.entries("demand")
         move = ReleaseState.from_entries("demand", chain).active

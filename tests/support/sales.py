@@ -54,7 +54,7 @@ def sales_model() -> Callable[..., ModelSpec]:
 
 @pytest.fixture(scope="session")
 def sales_rows() -> Callable[..., pa.Table]:
-    """Rows of ``sales``: number i is sold at noon of day i and told ``late_h`` hours later."""
+    """Rows of ``sales``: number i is sold at noon of day i and known ``late_h`` hours later."""
     zoned = pa.timestamp("us", tz="UTC")
 
     def rows(numbers: Iterable[int], *, late_h: float = 6, **columns: Any) -> pa.Table:

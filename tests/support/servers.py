@@ -32,7 +32,7 @@ class Server:
 
     Arguments:
         answers: whether it takes requests now.
-        log: takes what it says. A file: who inherits a pipe keeps it open for ever.
+        log: file for its output. A process that inherits a pipe would keep it open for ever.
         account: to run it under; default: the caller's own.
         farewell: what ends it in good order.
     """

@@ -27,7 +27,7 @@ def built_once(name: str, build: Callable[[Path], object]) -> Path:
     """The folder that ``build`` fills; the first worker that needs it builds, the others wait.
 
     Arguments:
-        name: of the world; says all that the result depends on.
+        name: of the world; names everything that the result depends on.
         build: gets the empty folder.
     """
     if FOLDER not in os.environ:  # a script, not a test run

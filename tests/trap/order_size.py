@@ -3,7 +3,7 @@
 A prescription has one pack and by chance more; how many more on average is a matter of the kind of
 pharmacy alone (``simulation.catalogue.KINDS``): 0.4 in communities, 2.5 in hospitals, 0.8 online.
 So the best answer for a pharmacy is known, and a model's loss in production is the mean square of
-what it misses that by, on the points that production asks about. No feature tells the kind.
+what it misses that by, on the points of production. No feature shows the kind.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def truth(rows: pd.DataFrame) -> np.ndarray:
 
 
 def answers(arm: RecipeView, training: pd.DataFrame, rows: pd.DataFrame, seed: int) -> np.ndarray:
-    """What a recipe, fitted on some rows, says of others."""
+    """Predictions of a recipe, fitted on some rows, for others."""
     fitted = fit(arm.spec, arm.view(training), seed)
     return score(fitted.pipeline, arm.spec, arm.view(rows)).predictions
 
@@ -174,7 +174,7 @@ def plain_harness(found: AuditData) -> float:
     """Mean gain over four seeds, both arms on one split: the candidate's own recent rows.
 
     This is what most teams do before they ship: retrain with and without the change, score both
-    on the same held-out rows, repeat with four seeds, compare the means. Above zero says "ship".
+    on the same held-out rows, repeat with four seeds, compare the means. Above zero means "ship".
     """
     evaluation = found.recent_rows("candidate", "candidate")
     label = evaluation["label"].to_numpy(np.float64)
@@ -193,7 +193,7 @@ def plain_harness(found: AuditData) -> float:
 
 
 def production_gain(found: AuditData, seeds: tuple[int, ...] = (1, 2, 3, 4)) -> float:
-    """Mean gain against the truth on the points that production asks about."""
+    """Mean gain against the truth on the points of production."""
     live = found.live
     best = truth(live)
     losses = {

@@ -1,7 +1,7 @@
 """Four ways in which an offline gain is no gain, planted where the truth is known.
 
 Each test first shows that the plain harness ships the change and that production would lose, and
-then that the audit says why, by name.
+then that the audit names the cause.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def trimmed() -> AuditData:
 def test_trimming_outliers_flips_the_sign() -> None:
     found = trimmed()
     assert plain_harness(found) > 0.05, "on trimmed rows, training on trimmed rows looks good"
-    assert production_gain(found) < -0.05, "production asks about large prescriptions as well"
+    assert production_gain(found) < -0.05, "production has large prescriptions as well"
 
     report = audited(found)
     assert report.own is not None
@@ -203,7 +203,7 @@ def test_a_gain_that_is_the_baselines_own_noise_is_named() -> None:
     """Seeds 1 to 4, the first that anyone takes; the truth is the mean over twenty others."""
     found = encoded()
     assert plain_harness(found) > 0.002, "four seeds have to show a gain worth a promotion"
-    assert production_gain(found, tuple(range(101, 121))) < 0, "the day of the month says nothing"
+    assert production_gain(found, tuple(range(101, 121))) < 0, "the day of the month has no effect"
 
     report = audited(found)
     caught = report.finding("audit.baseline_instability")

@@ -96,7 +96,7 @@ def stopped(pharmacy: Pharmacy, **requested: Any) -> tuple[RetrainResult, dict[s
 
 
 def test_production_as_it_should_be_raises_no_alarm(pharmacy: Pharmacy) -> None:
-    """It is asked at half past eight, when no decision point of the grid is: all is replayed."""
+    """Requests come at half past eight, between decision points of the grid: all are replayed."""
     log_days(pharmacy, Production(pharmacy).serve(WEEK + timedelta(hours=8, minutes=30), days=6))
     reported = pharmacy.retrain(SECOND)
     found = findings(reported)
@@ -249,7 +249,7 @@ def test_the_same_question_has_the_same_answer_when_production_was_mended_meanwh
     assert again.done.findings == first.done.findings
     assert len(pharmacy.parts().ledger.entries("demand")) == 2
     later = pharmacy.retrain(SECOND + timedelta(minutes=1))
-    assert "train" not in later.skipped, "asked as of another instant, it is looked up again"
+    assert "train" not in later.skipped, "as of another instant it is looked up again"
 
 
 def test_a_new_feature_is_distinguished_from_one_that_vanished(pharmacy: Pharmacy) -> None:
@@ -309,7 +309,7 @@ def test_a_lineage_that_is_not_served_looks_nothing_up(
 def test_a_service_that_answers_with_another_model_is_named(
     quiet_week: ServedWeek, tmp_path: Path
 ) -> None:
-    """Its log says version 1; what it answers, version 1 does not."""
+    """Its log names version 1, but the answers are not those of version 1."""
     quiet, week = quiet_week
     pharmacy = quiet.twin(tmp_path)
     log_days(pharmacy, week, answers=lambda output: output * 1.1)

@@ -1,4 +1,4 @@
-"""Planted fault: a gate that is asked until it says yes.
+"""Planted fault: a gate that is tried until it passes.
 
 Nothing in these worlds is better than the champion. Who tries often enough is promoted by chance:
 every Monday for a year, or by dry runs and audits of one question after another until one shines.
@@ -37,7 +37,7 @@ def test_a_year_of_mondays() -> None:
         return promotions(SMALL_AR_HALF, np.random.default_rng(YEAR_SEED), gate)
 
     assert promoted(usual) >= 5, "metric above the champion's: a promotion every few weeks"
-    assert promoted(one_test) >= 1, "a sound test, asked 52 times"
+    assert promoted(one_test) >= 1, "a sound test, tried 52 times"
     gauntlet = Gauntlet(spec(tries=60))
     assert promoted(gauntlet) == 0
     assert len(gauntlet.entries) == 52

@@ -53,9 +53,9 @@ def test_a_waiver_with_a_reason_settles_it_once_and_for_all(
     pharmacy = spoilt.copy(tmp_path / "home")
     reported = pharmacy.retrain(THIRD, waive=(NAME,), reason="tablets it is, from now on")
     assert NAME in {name for gate in reported.done.decision.gates for name in gate.waived}
-    later = pharmacy.retrain(THIRD, reason="asked again")
+    later = pharmacy.retrain(THIRD, reason="tried again")
     names = {finding.name for finding in later.done.findings}
-    assert NAME not in names, "what a person has answered for is not asked again"
+    assert NAME not in names, "what a person has approved is not refused again"
 
 
 def test_other_lineages_do_not_inherit_the_refusal(spoilt: Pharmacy, tmp_path: Path) -> None:

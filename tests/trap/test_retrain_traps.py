@@ -242,8 +242,8 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store
 
 
-def asks_for_complaints(pharmacy: Pharmacy, *features: dict[str, Any]) -> None:
-    """Declare that every dispensing is asked whether it will be complained of within a week."""
+def declare_complaints(pharmacy: Pharmacy, *features: dict[str, Any]) -> None:
+    """Declare the label: will there be a complaint about a dispensing within a week?"""
     streams = pharmacy.declare()["streams"]
     streams["dispensing"]["columns"] |= {"complaint": "float", "told_at": "timestamp"}
     pharmacy.declare(
@@ -260,7 +260,7 @@ def test_an_outcome_used_before_it_was_known_is_found_by_the_leak_probe(
 ) -> None:
     """The pharmacy's share of complaints in the last month counts some that are still unknown."""
     pharmacy = Pharmacy(tmp_path / "home", str(complaints))
-    asks_for_complaints(pharmacy, COMPLAINT)
+    declare_complaints(pharmacy, COMPLAINT)
     reported = pharmacy.retrain(FIRST)
     assert reported.against() == {"availability.leak_probe": "fail"}
     (probe,) = (f for f in reported.done.findings if f.name == "availability.leak_probe")
@@ -274,6 +274,6 @@ def test_the_label_itself_as_a_feature_is_refused_as_it_is_declared(
     complaints: Path, tmp_path: Path
 ) -> None:
     pharmacy = Pharmacy(tmp_path / "home", str(complaints))
-    asks_for_complaints(pharmacy, {"kind": "attribute", "name": "complaint"})
+    declare_complaints(pharmacy, {"kind": "attribute", "name": "complaint"})
     with pytest.raises(SpecError, match="the label itself"):
         pharmacy.retrain(FIRST)

@@ -43,7 +43,7 @@ class SettableClock:
 
 
 class ForecastClient(Protocol):
-    """Implementations pass ``tests/e2e/serving/test_askers.py``."""
+    """Implementations pass ``tests/e2e/serving/test_forecast_clients.py``."""
 
     def forecast(self, day: date) -> Floats:
         """Forecast packs of the seven days from ``day``, as of the first hour of that day.

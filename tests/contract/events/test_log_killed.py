@@ -91,5 +91,5 @@ def test_what_was_acknowledged_is_in_the_log_exactly_once(
     assert len(found) == len(set(found)), f"{len(found) - len(set(found))} rows stand twice"
     unanswered = set(found) - set(acknowledged)
     assert len(unanswered) <= lives * WORKERS * THREADS, (
-        "a kill leaves at most one prediction of each thread that was durable and not yet said"
+        "a kill leaves at most one prediction of each thread that was durable but not acknowledged"
     )

@@ -1,4 +1,4 @@
-"""What an online store says when it is away, damaged, full or misnamed."""
+"""Errors of an online store that is away, damaged, full or misnamed."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ def test_redis_keeps_a_head_a_counter_and_one_hash_for_each_view(redis_url: str)
 
 
 def test_a_writer_that_was_slow_does_not_move_old_rows_over_new_ones(redis_url: str) -> None:
-    """A move asks with each chunk whether the head is still the one whose rows it moves."""
+    """A move checks with each chunk whether the head is still the one whose rows it moves."""
     store = store_at(redis_url)
     store.write(state_at(0), [row(1, "old")], (), replaces=None)
     stale = redis.Redis.from_url(redis_url).hget("gauntlet:online", VIEW)

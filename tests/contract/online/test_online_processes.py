@@ -84,7 +84,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 def hours_observed(store: OnlineStore) -> tuple[int, set[int]]:
-    """The hour that the state says, and all those that rows are of."""
+    """The hour of the state, and the hours of its rows."""
     reading = store.read(VIEW, KEYS)
     assert reading.state is not None
     observed = {int(str(row.values[0])) for row in reading.rows if row is not None}

@@ -71,7 +71,7 @@ Order = tuple[str, tuple[str, str, str], str, str]
 
 @pytest.fixture(scope="module")
 def processes() -> Iterator[Callable[[list[Order]], list[int]]]:
-    """Promotes in processes of their own, all at once, and tells how each of them ended.
+    """Promotes in processes of their own, all at once, and returns how each of them ended.
 
     One process has imported everything and forks a child for each order.
     """

@@ -54,7 +54,7 @@ def test_only_the_canary_finds_that_orders_by_the_median_leave_shelves_empty(
         if entry.transition and str(entry.transition.stage) == "canary"
     ]
     shadow = [one for one in canary[0].findings if one.name.startswith("shadow.")]
-    assert shadow, "the move into the canary says what shadow found"
+    assert shadow, "the move into the canary has the findings of shadow"
     assert all(one.verdict == "pass" for one in shadow if one.blocking)
     assert parts.registry.alias("care_homes", CHAMPION) == "1"
     assert parts.registry.alias("care_homes", CHALLENGER) is None

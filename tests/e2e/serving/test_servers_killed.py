@@ -56,7 +56,7 @@ class Town:
     settled: dict[str, str]
     parts: Connections
 
-    def ask(self, *words: str) -> Answer:
+    def run(self, *words: str) -> Answer:
         """``gauntlet <words> --json``, in a process of its own."""
         return Answer.of(self.pharmacy.process(*words, "--json", **self.settled))
 
@@ -119,7 +119,7 @@ def test_mlflow_and_then_postgres_are_killed_and_everybody_is_answered(
         for killed in (town.mlflow, town.postgres):
             killed.kill()
             wait_until(lambda: silent(service) > 2, f"{STALE} does not say that it is away")
-            answer = town.ask("release", "demand")
+            answer = town.run("release", "demand")
             assert (answer.code, answer.body["error"]) == (5, "unavailable"), answer
             assert "again" in answer.body["hint"]
             assert service.version() == "1"
@@ -127,7 +127,7 @@ def test_mlflow_and_then_postgres_are_killed_and_everybody_is_answered(
             wait_until(lambda: silent(service) < 2, f"{STALE} does not say that it is back")
             assert ledger.entries("demand") == before, "half of a move was written"
         assert load.stop()["failed"] == 0, load.report
-        assert town.ask("release", "demand").code == 0
+        assert town.run("release", "demand").code == 0
         make_champion(town.parts, "2")
         wait_until(lambda: service.version() == "2", "MLflow is back and is not followed")
     assert not chain_errors(ledger.entries("demand"))
@@ -135,13 +135,13 @@ def test_mlflow_and_then_postgres_are_killed_and_everybody_is_answered(
 
 
 def silent(service: Service) -> float:
-    """Seconds for which the registry said nothing, as the service tells it."""
+    """Seconds without an answer of the registry, in the metrics of the service."""
     return service.measured(STALE + "{")
 
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
-    """A wire to a server of S3 with the bucket ``log``; this process asks without the wire."""
+    """A wire to a server of S3 with the bucket ``log``; this process connects without the wire."""
     import boto3
     from moto.server import ThreadedMotoServer
 

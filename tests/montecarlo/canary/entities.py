@@ -153,7 +153,7 @@ def declared_too_short(
         wait: days after which a conversion is declared to be known.
 
     Returns:
-        Ends of canaries that are not told which conversions came late, and of the same if told.
+        Ends of canaries without the data on which conversions came late, and with it.
     """
     worlds = [_conversions(np.random.default_rng([seed, one]), delay, better, per_day)
               for one in range(many)]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Hourly readings of low-cost gas sensors beside a certified analyser."""
+"""Hourly readings of low-cost gas sensors next to a certified analyser."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from tests.real.sets.real_set import DATA, STAMP, RealSet
 
 
 def prepare(out: Path) -> dict[str, Path]:
-    """Departures asked about two hours before schedule, their arrivals, and the weather as it is.
+    """Departures predicted two hours before schedule, their arrivals, and the weather as it is.
 
     The date of a flight is that of its schedule, also when it left after midnight: else a flight
     number would stand twice on days that begin with yesterday's late one. Flights that never left

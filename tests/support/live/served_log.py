@@ -59,12 +59,12 @@ def log_predictions(
     answers: Callable[[Any], Any] = lambda answers: answers,
     rows: pd.DataFrame | None = None,
 ) -> None:
-    """What version 1 was served over its last days and what it answered, beside the events.
+    """Log the features and answers of version 1 on its last days, in the store of the events.
 
     Arguments:
         serve: the features that reach the model.
         answers: what becomes of its answers on their way into the log.
-        rows: asked about; default: the newest of the one run's frame.
+        rows: points of the requests; default: the newest of the one run's frame.
     """
     parts = pharmacy.parts()
     spec = parts.load_spec("demand")
@@ -88,7 +88,7 @@ class Production:
     Arguments:
         pharmacy: whose home holds the online store and whose store gets the log.
         store: events that production materializes from; default: the pharmacy's own.
-        serving: changes of the declared serving, when production does not do what it says.
+        serving: changes of the declared serving, when production differs from it.
         down: days, counted from the first, on which nothing is materialized.
     """
 
@@ -118,7 +118,7 @@ class Production:
         materialize("demand", at, self.parts().materialization)
 
     def serve(self, first: datetime, days: int = 7) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-        """Every pair is asked about each midnight: the points of each day, and what was served."""
+        """Request every pair each midnight: the points of each day, and the served features."""
         spec, parts = self.declared("demand"), self.parts()
         pairs = frame_rows(self.pharmacy)[["pharmacy", "medicine"]].drop_duplicates()
         points: list[Any] = pairs.sort_values(["pharmacy", "medicine"]).to_dict("records")

@@ -1,4 +1,4 @@
-"""A model that answers in memory: what it says is made up, all that is around it is real."""
+"""A model in memory with made-up predictions; everything around it is real."""
 
 from __future__ import annotations
 

@@ -103,11 +103,11 @@ class Service:
         return str(answer["predictions"][0]["version"])
 
     def backlog(self) -> int:
-        """Rows that ``/metrics`` says are not shipped."""
+        """Rows that are not shipped, from ``/metrics``."""
         return int(self.measured("gauntlet_log_rows{"))
 
     def measured(self, beginning: str) -> float:
-        """The sum of what ``/metrics`` says in lines that begin so."""
+        """The sum of the values in lines of ``/metrics`` with this beginning."""
         _, page = self.get("/metrics")
         lines = page.decode().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(beginning))

@@ -192,7 +192,7 @@ def test_a_write_that_took_longer_than_its_lead_is_reported(
 def test_rows_that_are_equal_in_everything_are_still_two_answers(
     journal: Journal, store: LocalStore
 ) -> None:
-    """An object's name tells which rows it holds, not only what stands in them."""
+    """An object's name depends on which rows it holds, not only on their content."""
     for _ in range(2):
         journal.append([make_prediction("a")])
         ship(journal, store, "demand", FixedClock(NOON))

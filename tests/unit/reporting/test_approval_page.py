@@ -1,4 +1,4 @@
-"""What a person is asked: the newest open question, with its evidence, and what it replaced."""
+"""The newest open approval request, with its evidence, and what it replaced."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def finding(name: str, value: float | None = None) -> Finding:
 
 
 def judged(ledger: SqlLedger, version: str, run: str, approved: bool | None = None) -> Entry:
-    """A judgement of ``version`` under ``review: required``; its first asks a person."""
+    """A judgement of ``version`` under ``review: required``; the first awaits a person."""
     chain = ledger.entries("demand")
     found = (*(finding(name) for name in PASSED), finding(HARM, 1.25))
     facts = Facts(

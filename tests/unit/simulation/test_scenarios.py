@@ -1,4 +1,4 @@
-"""Each scenario does what it says, from its start to its end, and nothing else."""
+"""Each scenario does what it declares, from its start to its end, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pipeline a declaration becomes, and what it says when there is none."""
+"""The pipeline of a declaration, and the error when there is none."""
 
 from __future__ import annotations
 

@@ -169,11 +169,11 @@ def test_a_body_that_does_not_say_its_length_is_cut_off_at_the_limit(tmp_path: P
 def test_a_request_without_a_token_is_not_answered(tmp_path: Path, header: str | None) -> None:
     headers = {"Authorization": header.encode()} if header else {}
     with caller(tmp_path, Limits(tokens=("one", "two"))) as client:
-        for ask in (
+        for send in (
             lambda: client.post(PATH, json=GOOD, headers=headers),
             lambda: client.get("/v1/models/demand", headers=headers),
         ):
-            answer = ask()
+            answer = send()
             assert (answer.status_code, answer.json()["error"]) == (401, "unauthorized")
         for token in ("one", "two"):
             known = {"Authorization": f"bearer {token}"}
@@ -281,7 +281,7 @@ def test_metrics_are_those_of_all_workers_the_dead_among_them(tmp_path: Path) ->
     families = [family.name for family in text_string_to_metric_families(page)]
     assert len(families) == len(set(families)), "no valid page: a family stands in it twice"
     assert 'gauntlet_log_lag_seconds{model="demand"} 5.0' in page
-    assert "pid=" not in page, "what a dead worker said last would stand for ever"
+    assert "pid=" not in page, "the last values of a dead worker would stay for ever"
 
 
 def test_the_log_reports_once_why_a_version_fails(caplog: pytest.LogCaptureFixture) -> None:

@@ -147,7 +147,7 @@ def test_a_model_that_declares_no_serving_has_nothing_in_the_store() -> None:
 
 
 class Counting(MemoryOnline):
-    """A store that notes what it is asked."""
+    """A store that records its requests."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Registration says which form of a pipeline serves, and why."""
+"""Registration records which form of a pipeline serves, and why."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is said of a feature that production has, lacks, has not yet, or has no more."""
+"""Findings about a feature that production has, lacks, does not have yet, or has lost."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Each cause, planted in what a small service logged, is the one that is reported; and no other is.
 
-Eight shops sell at random for three weeks; a service asks every hour and reads features that are
+Eight shops sell at random for three weeks; a service reads, every hour, features that are
 materialized every hour, ten minutes late.
 """
 
@@ -80,7 +80,7 @@ Spoil = Callable[[pd.DataFrame], Any]
 
 
 def replayed(name: str, spoil: Spoil, **serving: str) -> FeatureParity:
-    """What a replay says of one feature, changed by ``spoil`` in all that was logged."""
+    """The replay of one feature, changed by ``spoil`` in all that was logged."""
     spec, rows = declared(**serving), frame(**serving)
     requested = rows[rows["decision_time"] >= LOGGED.replace(tzinfo=None)].reset_index(drop=True)
     served = requested[list(spec.feature_names)].astype(object).where(requested.notna(), None)

@@ -1,4 +1,4 @@
-"""Shadow's findings: what stops a challenger before anybody acts on what it says."""
+"""Shadow's findings: what stops a challenger before its answers are used."""
 
 from __future__ import annotations
 

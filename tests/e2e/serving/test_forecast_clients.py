@@ -1,4 +1,4 @@
-"""Who asks for a night's forecasts: one suite for pharmacies over HTTP and for a batch."""
+"""Clients that request a night's forecasts: one suite for pharmacies over HTTP and for a batch."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_every_pair_that_sells_has_a_forecast_and_every_forecast_is_in_the_log(
 def test_a_batch_orders_what_pharmacies_would_have_been_answered(
     pharmacy: Pharmacy, tmp_path: Path
 ) -> None:
-    """They ask half an hour later, so that a sale of the last hour may stand between them."""
+    """Requests come half an hour later, so that a sale of the last hour may lie between them."""
     other = pharmacy.copy(tmp_path / "other")
     answered, _, _ = night(pharmacy, "over_http")
     scored, _, clock = night(other, "in_batch")
