@@ -16,6 +16,8 @@ EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)  # no event happened before it
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _DURATION = re.compile(r"(?:[0-9]+[wdhms])+")
+# Files of the machine's own: its local time, and zones that count leap seconds.
+_OWN_ZONES = re.compile("localtime$|posixrules$|posix/|right/")
 _PART = re.compile(r"([0-9]+)([wdhms])")
 
 
@@ -70,6 +72,8 @@ def zone_of(name: str, place: str) -> ZoneInfo:
         SpecError: when it is not in the IANA list.
     """
     try:
+        if _OWN_ZONES.match(name):
+            raise ZoneInfoNotFoundError(name)
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as cause:
         raise SpecError(

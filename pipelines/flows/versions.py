@@ -121,5 +121,8 @@ def rows_of_version(own: ModelSpec, spec: ModelSpec, rows: pd.DataFrame) -> pd.D
     renamed = {column: name for name, column in other_names(spec, own).items()}
     others = [name for name in renamed.values() if name in rows.columns]
     kept = rows.drop(columns=others)
-    keys = {name: rows[name] for name in spec.points.keys if name not in kept.columns}
-    return kept.rename(columns=renamed).assign(**keys)
+    frame = kept.rename(columns=renamed)
+    for key in spec.points.keys:
+        if key not in kept.columns:
+            frame[key] = rows[key]
+    return frame

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DAY = timedelta(days=1)
-DAY_OF = ":day"
+CODE, DAY_OF = internal("code"), internal("day")
 TOTAL, COUNT, LATE = internal("total"), internal("count"), internal("late")
 _AT, _KNOWN = internal("at"), internal("known")
 

@@ -15,6 +15,7 @@ from pipelines.core.arrays import Floats, Integers, Mask
 from pipelines.core.time import utc
 from pipelines.data.reader import EventReader
 from pipelines.outcomes.events import (
+    CODE,
     COUNT,
     DAY,
     DAY_OF,
@@ -134,9 +135,8 @@ class MetricSource:
         rows = labels[known]
         if measure.denominator not in (None, "label"):
             served = [json.loads(text) for text in log.rows["features"].to_numpy(object)[known]]
-            rows = rows.assign(
-                **{str(measure.denominator): [one.get(measure.denominator) for one in served]}
-            )
+            rows = rows.copy(deep=False)
+            rows[measure.denominator] = [one.get(measure.denominator) for one in served]
         numbers = label_numbers(rows["label"], self.classes)
         predictions = log.rows["prediction"].to_numpy(np.float64)[known]
         return 0.0 - measure.utilities(numbers, predictions, rows)
@@ -175,7 +175,7 @@ class MetricSource:
             return None
         entered = log.enrolment_day(began)
         found = self._daily_sums(events, log.entities, began, end)
-        code, day = (found[name].to_numpy(np.int64) for name in ("code", DAY_OF))
+        code, day = (found[name].to_numpy(np.int64) for name in (CODE, DAY_OF))
         mine = day > entered[code]
         late, count = (found[name].to_numpy(np.float64)[mine] for name in (LATE, COUNT))
         return MetricRows(code[mine], day[mine], late, np.ones(len(late), np.bool_), count)
@@ -206,12 +206,12 @@ class MetricSource:
         spans = np.maximum(last - entered, 0)
         grid = pd.DataFrame(
             {
-                "code": np.repeat(codes, spans),
+                CODE: np.repeat(codes, spans),
                 DAY_OF: np.concatenate([np.arange(0), *(np.arange(one, last) for one in entered)]),
             }
         ).astype("int64")
         sums = self._daily_sums(measure_events(self.spec, measure), entities, began, end)
-        found = grid.merge(sums[["code", DAY_OF, TOTAL, COUNT]], on=["code", DAY_OF], how="left")
+        found = grid.merge(sums[[CODE, DAY_OF, TOTAL, COUNT]], on=[CODE, DAY_OF], how="left")
         total, count = (found[name].fillna(0.0).to_numpy(np.float64) for name in (TOTAL, COUNT))
         day = found[DAY_OF].to_numpy(np.int64)
         over = _naive_utc(began) + (day + 1) * np.timedelta64(DAY) + np.timedelta64(measure.delay)
@@ -221,7 +221,7 @@ class MetricSource:
         there = count > 0 if mean else np.ones(len(found), np.bool_)
         weight = count if mean else np.ones(len(found))
         return MetricRows(
-            found["code"].to_numpy(np.int64)[there],
+            found[CODE].to_numpy(np.int64)[there],
             day[there],
             value[there],
             matured[there],
@@ -231,13 +231,15 @@ class MetricSource:
     def _daily_sums(
         self, events: MetricEvents, entities: pd.DataFrame, began: datetime, end: datetime
     ) -> pd.DataFrame:
-        """Sum the events of the given entities by ``code`` and day."""
+        """Sum the events of the given entities by their code and day."""
         from pipelines.features.frame import as_known
 
         table = as_known(self.tables[events.stream], self.as_of)
         sums = sum_by_day(events, self.spec, table, began, end)
         return sums.merge(
-            entities.assign(code=np.arange(len(entities))), on=list(events.key_columns), how="inner"
+            entities.assign(**{CODE: np.arange(len(entities))}),
+            on=list(events.key_columns),
+            how="inner",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,7 +48,8 @@ def load_model(path: Path) -> ModelSpec:
             got=type(value).__name__,
         )
     try:
-        spec = ModelSpec.model_validate(value)
+        # Strict, as JSON: a text is no number, and a number is neither true nor false.
+        spec = ModelSpec.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as cause:
         mistakes = list(_mistakes(tree, cause))
         raise SpecError(

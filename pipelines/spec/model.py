@@ -68,6 +68,7 @@ class ModelSpec(Declaration):
     seeds: tuple[Seed, ...] = Field(
         default=(1, 2, 3),
         min_length=1,
+        max_length=50,
         description="the first is the candidate; the others measure luck",
     )
     metric: PrimaryMetric

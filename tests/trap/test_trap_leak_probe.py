@@ -13,7 +13,7 @@ from ibis import _
 
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.features.frame import build_frame
-from pipelines.gates.availability.leak_probe import probe_leaks
+from pipelines.gates.availability.leak_probe import PROBE, probe_leaks
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.model import ModelSpec
 
@@ -47,12 +47,12 @@ def orders() -> ibis.Table:
     return ibis.duckdb.connect().create_table("orders", pa.Table.from_pylist(rows, schema=schema))
 
 
-def declare(points: str = "grid", column: str = "amount") -> FrameSpec:
-    columns = {"order": "string", "shop": "string", "amount": "float", "refunded": "boolean"}
-    window = {"kind": "window", "stream": "orders", "by": ["shop"], "window": "7d"}
-    grid = {"kind": "grid", "stream": "orders", "keys": ["shop"], "every": "1d"}
-    events = {"kind": "event", "stream": "orders", "keys": ["shop"]}
-    forecast = {"kind": "aggregate", "stream": "orders", "by": ["shop"], "aggregate": "sum"}
+def declare(points: str = "grid", column: str = "amount", key: str = "shop") -> FrameSpec:
+    columns = {"order": "string", key: "string", "amount": "float", "refunded": "boolean"}
+    window = {"kind": "window", "stream": "orders", "by": [key], "window": "7d"}
+    grid = {"kind": "grid", "stream": "orders", "keys": [key], "every": "1d"}
+    events = {"kind": "event", "stream": "orders", "keys": [key]}
+    forecast = {"kind": "aggregate", "stream": "orders", "by": [key], "aggregate": "sum"}
     refund = {"kind": "own_row", "column": "refunded", "known_at": "told_at", "horizon": "7d"}
     spec = ModelSpec.model_validate(
         {
@@ -84,7 +84,7 @@ def declare(points: str = "grid", column: str = "amount") -> FrameSpec:
 
 
 def probe(spec: FrameSpec, build: Any, **more: Any) -> Finding:
-    streams = {"orders": orders()}
+    streams = {"orders": orders().rename({spec.points.keys[0]: "shop"})}
     frame = build(spec, streams, AS_OF)
     [finding] = probe_leaks(spec, streams, frame, AS_OF, build=build, **more)
     assert (finding.gate, finding.name) == (Gate.AVAILABILITY, "availability.leak_probe")
@@ -100,7 +100,7 @@ def known_at_once(spec: FrameSpec, streams: Streams, as_of: datetime) -> ibis.Ta
 def corrected(spec: FrameSpec, streams: Streams, as_of: datetime) -> ibis.Table:
     """Keeps only the latest version of each order, whenever that came."""
     rows = streams["orders"]
-    keys = [name for name in ("order", "leak_probe") if name in rows.columns]
+    keys = [name for name in ("order", PROBE) if name in rows.columns]
     same = ibis.window(group_by=keys)
     latest = rows.mutate(
         first=_.known_time.min().over(same), last=_.known_time.max().over(same)
@@ -117,6 +117,12 @@ def against_the_whole(spec: FrameSpec, streams: Streams, as_of: datetime) -> ibi
 @pytest.mark.parametrize("points", ["grid", "event"])
 def test_honest_frame_passes(points: str) -> None:
     finding = probe(declare(points), build_frame)
+    assert finding.verdict is Verdict.PASS, finding.reason
+
+
+@pytest.mark.parametrize("points", ["grid", "event"])
+def test_a_key_may_be_called_like_the_probe(points: str) -> None:
+    finding = probe(declare(points, key="leak_probe"), build_frame)
     assert finding.verdict is Verdict.PASS, finding.reason
     assert finding.rows == 32
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.core.arrays import Mask
+from pipelines.core.names import internal
 from pipelines.drift.describe_subgroup import describe_subgroup
 from pipelines.drift.domain_classifier import Method, Sample, domain_scores
 from pipelines.gates.audit.cross_scores import CrossEvaluation
@@ -30,6 +31,7 @@ from pipelines.training.row_sets import LABEL, SIDES, AuditData, Side, cluster_i
 TIME_PARTS = ("day", "month", "day_of_year")  # they separate any two periods
 SEED = 20260101  # of the classifiers; no decision depends on it
 MISSING = "features missing"
+_DAY = internal("day")
 HERE_AND_LIVE: tuple[Side, Side] = ("candidate", "champion")
 WHICH: tuple[Columns, Columns] = ("features", "surroundings")
 METHODS: tuple[Method, Method] = ("trees", "logistic")
@@ -114,8 +116,8 @@ class PopulationShift:
         if "decision_time" not in columns:
             start = rows["decision_time"].min()
             days = (rows["decision_time"] - start) / pd.Timedelta(days=1)
-            shown = rows.assign(_day=days)
-            columns["_day"] = f"days after {start:%Y-%m-%d}"
+            shown = rows.assign(**{_DAY: days})
+            columns[_DAY] = f"days after {start:%Y-%m-%d}"
         there = {name: word for name, word in columns.items() if name in shown.columns}
         return describe_subgroup(shown, picked, there)
 

@@ -67,9 +67,8 @@ def ablation_loss(
     declared = next(one for one in spec.features if one.name == feature)
     counts = isinstance(declared, WindowFeature) and declared.aggregate in ("count", "distinct")
     column = known[feature].astype(object)
-    without = known.assign(
-        **{feature: column.mask(pd.Series(hidden, known.index), 0 if counts else None)}
-    )
+    without = known.copy(deep=False)
+    without[feature] = column.mask(pd.Series(hidden, known.index), 0 if counts else None)
     label = label_numbers(known["label"], spec.classes)
     metric = primary_metric(spec)
     whole, lacking = (

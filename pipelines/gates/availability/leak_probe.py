@@ -28,7 +28,7 @@ Point = tuple[Any, ...]
 
 NAME = "availability.leak_probe"
 _ROW, _HASH, _REQUESTED = internal("row"), internal("hash"), internal("requested")
-PROBE = "leak_probe"  # the key that separates the sampled points
+PROBE = internal("leak_probe")  # the key that separates the sampled points
 
 
 def probe_leaks(

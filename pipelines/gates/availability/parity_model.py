@@ -146,12 +146,8 @@ def _as_served(
     spec: ModelSpec, rows: pd.DataFrame, served: Sequence[dict[str, Any]]
 ) -> pd.DataFrame:
     """Return the rows with their features as logged."""
-    logged = {
-        name: pd.Series(
-            [one.get(name, now) for one, now in zip(served, rows[name].tolist(), strict=True)],
-            index=rows.index,
-            dtype=object,
-        )
-        for name in spec.feature_names
-    }
-    return rows.assign(**logged)
+    logged = rows.copy(deep=False)
+    for name in spec.feature_names:
+        values = [one.get(name, now) for one, now in zip(served, rows[name].tolist(), strict=True)]
+        logged[name] = pd.Series(values, index=rows.index, dtype=object)
+    return logged

@@ -105,6 +105,8 @@ def quantiles(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
     if not isinstance(ranges, Mapping) or set(ranges) != {"quantiles", "value_ranges"}:
         return None
     quantiles, limits = ranges["quantiles"], ranges["value_ranges"]
+    if len(quantiles) != len(limits) or not all(map(_is_bounded, quantiles, limits)):
+        return None
     column = column_of(table, kwargs["column"])
 
     def follow_up(values: Values) -> dict[str, Any]:
@@ -122,6 +124,13 @@ def quantiles(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
         return {"success": held, "observed": {"quantiles": list(quantiles), "values": observed}}
 
     return CheckPlan(finish, {"present": column.count()}, follow_up)
+
+
+def _is_bounded(quantile: Any, limits: Any) -> bool:
+    """Whether a quantile is between 0 and 1, and its limits are two numbers or null."""
+    low, high = limits if len(limits) == 2 else ("", "")
+    bounds = [bound for bound in (low, high) if bound is not None]
+    return is_number(quantile) and 0 <= quantile <= 1 and all(map(is_number, bounds))
 
 
 def _in_range(value: Any, limits: Any) -> bool:

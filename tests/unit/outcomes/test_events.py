@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,7 +41,8 @@ def declared(outcome: str) -> ModelSpec:
 
 
 def source(spec: ModelSpec) -> MetricSource:
-    table = pd.DataFrame(SOLD, columns=["pharmacy", "event_time", "known_time"])
+    first = spec.points.keys[0]
+    table = pd.DataFrame(SOLD, columns=[first, "event_time", "known_time"])
     table = table.assign(medicine="m1", kind="community", quantity=2.0)
     for column in ("event_time", "known_time"):
         at = BEGAN.replace(tzinfo=None) + pd.to_timedelta(table[column], unit="D")
@@ -59,7 +61,8 @@ def log() -> EntityLog:
 
 def late(spec: ModelSpec) -> list[tuple[Any, ...]]:
     """Place of the entity, day, events that were late, events."""
-    found = source(spec).late_ratio(log(), BEGAN, END)
+    entities = ENTITIES.set_axis(spec.points.keys, axis="columns")
+    found = source(spec).late_ratio(EntityLog(log().rows, entities), BEGAN, END)
     assert found is not None
     assert found.weight is not None
     assert found.matured.all()
@@ -70,6 +73,12 @@ def late(spec: ModelSpec) -> list[tuple[Any, ...]]:
 def test_an_event_is_late_when_its_day_had_counted_without_it(outcome: str) -> None:
     """Of a business measure and of a label alike: both are declared to be known after four days."""
     assert late(declared(outcome)) == [(0, 1, 1, 2), (1, 3, 1, 1)]
+
+
+@pytest.mark.parametrize("key", ["code", "day", "self"])
+def test_a_key_may_have_a_name_that_the_code_uses(key: str) -> None:
+    text = json.dumps(declared("packs_a_sale").as_json()).replace('"pharmacy"', f'"{key}"')
+    assert late(ModelSpec.model_validate_json(text)) == [(0, 1, 1, 2), (1, 3, 1, 1)]
 
 
 def test_an_event_that_several_entities_share_is_one_of_each() -> None:

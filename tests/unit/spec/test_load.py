@@ -52,6 +52,31 @@ MISTAKES: dict[str, tuple[Edit, str]] = {
         lambda d: d["estimator"].update(path="os.system"),
         "estimator.path",
     ),
+    "a text as a number": (
+        lambda d: d["metric"].update(minimum_effect="0.1"),
+        "metric.minimum_effect: Input should be a valid number (got '0.1')",
+    ),
+    "true as a number": (
+        lambda d: d["metric"].update(minimum_effect=True),
+        "metric.minimum_effect: Input should be a valid number (got True)",
+    ),
+    "true as a seed": (lambda d: d.update(seeds=[True, 2]), "seeds.0: Input should be a valid"),
+    "a text as true": (
+        lambda d: d["split"].update(refit="off"),
+        "split.refit: Input should be a valid boolean",
+    ),
+    "the zone of this machine": (
+        lambda d: d["features"].append(
+            {"kind": "calendar", "name": "h", "part": "hour", "zone": "localtime"}
+        ),
+        "a time zone is not known",
+    ),
+    "a zone that counts leap seconds": (
+        lambda d: d["features"].append(
+            {"kind": "calendar", "name": "h", "part": "hour", "zone": "right/UTC"}
+        ),
+        "a time zone is not known",
+    ),
     "a column that a stream lacks": (
         lambda d: d["label"].update(column="quantty"),
         "'dispensing' has no column ['quantty']",

@@ -73,6 +73,27 @@ def test_a_quantile_is_the_nearest_rank() -> None:
     assert found["success"] is False, "the last one is above its bound"
 
 
+@pytest.mark.parametrize(
+    ("quantiles", "limits"),
+    [
+        ([0.5, 2], [[0, 1], [0, 1]]),
+        ([-0.5], [[0, 1]]),
+        (["half"], [[0, 1]]),
+        ([0.1, 0.5], [[0, 1]]),
+        ([0.5], [[0]]),
+        ([0.5], [["a", "b"]]),
+        ([0.5], [5]),
+    ],
+)
+def test_quantiles_that_make_no_sense_are_left_to_great_expectations(
+    quantiles: list[Any], limits: list[Any]
+) -> None:
+    ranges = {"quantiles": quantiles, "value_ranges": limits}
+    kwargs: dict[str, Any] = {"column": "packs", "quantile_ranges": ranges}
+    name = "expect_column_quantile_values_to_be_between"
+    assert compile_expectation(TABLE, name, kwargs) is None
+
+
 @pytest.mark.parametrize(("rows", "success"), [(4, True), (3, False)])
 def test_rows_are_counted(rows: int, success: bool) -> None:
     assert answer(TABLE, "table_row_count_to_equal", value=rows)["success"] is success
