@@ -102,6 +102,7 @@ class Connections:
 
         return RetrainCollaborators(
             runs=self.home / "runs",
+            fits=self.home / "backtest" / "predictions",
             load_spec=self.load_spec,
             load_suite=self.load_suite,
             open_events=self.open_events,

@@ -19,7 +19,7 @@ from pipelines.backtest.live import Live
 from pipelines.backtest.losses import Losses
 from pipelines.backtest.policies import Refused, Step, run
 from pipelines.backtest.predictions import Predictions
-from pipelines.backtest.record import Records
+from pipelines.backtest.record import Records, replayable
 from pipelines.backtest.results import BacktestReport, RecordedAgeCost
 from pipelines.backtest.summary import Replayed, summarize
 from pipelines.backtest.sweep import Variation
@@ -36,7 +36,7 @@ LEFT_OUT = (
     "audit: the recipe does not change within a backtest",
     "shadow and canary: a promoted version serves from its Monday on",
     "refit check: a refit is not compared with its twin before it serves",
-    "the start: the record holds the 26 weeks before the first Monday; a new model has none",
+    "the start: replayed candidates are scored on later weeks, too; in production, versions are",
     "seeds: the first one is fitted; the others only describe luck",
     "review: no approval is waited for",
 )
@@ -94,15 +94,9 @@ class Candidates:
 
         An earlier one counts if the events reach back over its whole training span.
         """
-        start = self.predictions.history.begins - WEEK
         before = (self.mondays[0] - number * WEEK for number in range(NEAR, 0, -1))
-        earlier = [
-            version
-            for at in before
-            if offers(at)
-            and (version := version_as_of(spec, at)).serves.train.start >= start
-            and self.predictions.can_fit(version.serves)
-        ]
+        made = (version_as_of(spec, at) for at in before if offers(at))
+        earlier = replayable(self.predictions, made)
         weekly = self.of(spec, offers)
         return [*earlier, *(version for _, version in weekly if version is not None)]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from pipelines.backtest.losses import Losses
+from pipelines.backtest.predictions import Predictions
 from pipelines.backtest.versions import Version, naive_of
 from pipelines.core.weeks import WEEK, monday_from
 from pipelines.gates.refresh.record import RecordedWeek, RefreshRecord
@@ -66,3 +67,13 @@ class Records:
             losses=there,
             naive=self.losses.mean(naive_of(self._versions[max(there)].serves), monday, known),
         )
+
+
+def replayable(predictions: Predictions, versions: Iterable[Version]) -> list[Version]:
+    """The versions that can be fitted, and whose whole training span the events reach back over."""
+    start = predictions.history.begins - WEEK
+    return [
+        version
+        for version in versions
+        if version.serves.train.start >= start and predictions.can_fit(version.serves)
+    ]

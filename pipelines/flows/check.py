@@ -1,7 +1,8 @@
 """Checks whether a model is ready: whether a retraining as of an instant would reach a verdict.
 
-The check runs the first steps of a retraining in a folder that is removed afterwards, and a trial
-of the others on few rows. It asks no question of its own that a step of a retraining asks.
+The check runs the first steps of a retraining in a folder that is removed afterwards, the replay of
+a first version, and a trial of the others on few rows. It asks no question of its own that a step
+of a retraining asks.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pipelines.data.paths import read_parquet
 from pipelines.data.profile import StreamFacts, stream_facts
 from pipelines.flows.features.store_gaps import missing_online
 from pipelines.flows.frames import FRAME, touches
+from pipelines.flows.replay import expected_findings
 from pipelines.flows.retrain.availability import check_availability
 from pipelines.flows.retrain.contract import check_contract
 from pipelines.flows.retrain.dataset import build_features, take_snapshot
@@ -120,6 +122,7 @@ def _check(run: Run) -> Readiness:
         too_small = sample_size_problems(spec, frame, tables, as_of)
     if points.points and not lacking:
         findings += check_availability(run, snapshot).findings
+    expected = expected_findings(run) if points.points else ()
     progress("training on few rows")
     trial = try_training(run) if points.points else Trial()
     return Readiness(
@@ -128,7 +131,7 @@ def _check(run: Run) -> Readiness:
         plan=run.plan,
         streams=facts,
         points=points,
-        findings=(*findings, *trial.findings),
+        findings=(*findings, *trial.findings, *expected),
         problems=(
             *_failed(finding for finding in findings if finding.blocking),
             *_point_problems(points),

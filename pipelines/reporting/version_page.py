@@ -10,6 +10,7 @@ from pipelines.core.findings import Finding, Gate, Verdict, overall
 from pipelines.core.time import Window
 from pipelines.gates.champion.emergency import alarms
 from pipelines.gates.recent_window.record import Comparison, Evaluation
+from pipelines.gates.refresh.names import REPLAY
 from pipelines.release.policy import Decision, Outcome
 from pipelines.reporting.audit_section import audit_section
 from pipelines.reporting.markdown import (
@@ -94,7 +95,9 @@ def _headline(about: VersionReview) -> str:
         own = _REFRESH_HEADLINES if is_refresh(about.findings) else {}
         title = own.get(decision.outcome, _HEADLINES[decision.outcome])
         reasons = decision.reasons
-    deciding = _finding(about, "recent_window.primary", "recent_window.baseline")
+    deciding = _finding(about, REPLAY) or _finding(
+        about, "recent_window.primary", "recent_window.baseline"
+    )
     if is_refresh(about.findings):
         deciding = deciding_finding(about.findings)
     sentences = [sentence(f.reason) for f in _against(about)]
@@ -125,7 +128,12 @@ def _metrics(about: VersionReview) -> str:
         return ""
     head = ("metric", baseline, "candidate", "gain", "interval", "wanted", "")
     note = "Gain: above zero the candidate is better. "
-    note += "Twins are compared." if is_refresh(about.findings) else "The first metric decides."
+    if is_refresh(about.findings):
+        note += "Twins are compared."
+    elif _finding(about, REPLAY) is not None:
+        note += "The replayed weeks decide, and the first metric has to be better here, too."
+    else:
+        note += "The first metric decides."
     corrected = _finding(about, "recent_window.corrected_gain")
     if corrected is not None and corrected.value is not None:
         note += (

@@ -26,6 +26,7 @@ from tests.montecarlo.canary.rows import canaries, canary_years, late_outcomes
 from tests.montecarlo.canary.segments import segments
 from tests.montecarlo.drift.rows import drift_planted, drift_stable
 from tests.montecarlo.few_entities import few_series
+from tests.montecarlo.first_version import replayed_first_versions
 from tests.montecarlo.refresh.rows import (
     cost_of_age_rows,
     refresh_canaries,
@@ -181,6 +182,7 @@ SECTIONS: tuple[tuple[str, Callable[[int], Iterator[Row | MeanRow]], float], ...
     ("One comparison: false promotions", size, 1.0),
     ("One comparison: few entities", few_series, 0.5),
     ("One comparison: first versions", first_version, 1.0),
+    ("First versions: the replay of past weeks", replayed_first_versions, 0.25),
     ("One comparison: power at the stated effect", power, 1.0),
     ("Intervals on autocorrelated, clustered data", coverage, 1.0),
     ("Intervals of the bootstrap by days and entities", resampled, 0.5),

@@ -13,6 +13,7 @@ from pipelines.cli.options import AsOf, Json, Lineage, ModelName, instant
 from pipelines.cli.output import answer, console, number, spinner
 from pipelines.core.time import instant_text
 from pipelines.flows.retrain.request import LIVE, Request
+from pipelines.gates.refresh.names import REPLAY
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ def check(
     if gaps:
         listed = ", ".join(f"{feature} {share:.1%}" for feature, share in gaps.items())
         console.print(f"missing at decision points: {listed}")
+    for finding in found.findings:
+        if finding.name == REPLAY:
+            text = f"first version: {finding.verdict}, {finding.reason}"
+            console.print(escape(text), soft_wrap=True)
     if found.detectable is not None:
         console.print(escape(gain_sentence(found.detectable)), soft_wrap=True)
     if found.ready:

@@ -14,7 +14,7 @@ from pipelines.core.errors import GauntletError, IntegrityError, SpecError, Unav
 from pipelines.core.findings import Gate, Verdict
 from pipelines.core.time import instant_text
 from pipelines.flows.retrain.request import LIVE
-from pipelines.gates.refresh.names import STOP
+from pipelines.gates.refresh.names import STOP, is_from_record
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
@@ -286,8 +286,8 @@ def _subject(entry: Entry) -> str:
 
 
 def _record_again(connections: Connections, entry: Entry, chain: Sequence[Entry]) -> str | None:
-    """Whether a refresh's record gives the stored findings; ``None`` for other decisions."""
-    stored = tuple(one for one in entry.findings if one.gate is Gate.REFRESH)
+    """Whether the recipe's record gives the stored findings; ``None`` without such findings."""
+    stored = tuple(filter(is_from_record, entry.findings))
     lane = "change" if entry.facts is None else entry.facts.lane
     if not stored or lane == "change" or entry.candidate is None or entry.transition is not None:
         return None

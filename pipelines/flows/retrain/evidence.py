@@ -14,6 +14,7 @@ from pipelines.flows.retrain.record import RecordResult
 from pipelines.flows.retrain.train import TrainedCandidate
 from pipelines.gates.champion.emergency import is_emergency, without_the_record
 from pipelines.gates.recent_window.record import Evaluation
+from pipelines.gates.recent_window.replay import decided_by_replay
 
 
 @dataclass(frozen=True)
@@ -41,5 +42,5 @@ class Evidence:
             self.record.findings if self.record else (),
             self.audit.findings if self.audit else (),
         )
-        found = tuple(finding for findings in steps for finding in findings)
+        found = decided_by_replay(finding for findings in steps for finding in findings)
         return without_the_record(found) if is_emergency(found) else found

@@ -14,6 +14,7 @@ from pipelines.core.records import Record
 from pipelines.core.time import Window
 from pipelines.core.weeks import WEEK
 from pipelines.flows.frames import FRAME, read_rows
+from pipelines.flows.replay import replay
 from pipelines.flows.retrain.kept_versions import (
     KeptVersion,
     KeptVersions,
@@ -23,6 +24,7 @@ from pipelines.flows.retrain.kept_versions import (
 from pipelines.flows.retrain.run import Run
 from pipelines.flows.versions import rows_of_version
 from pipelines.gates.recent_window.record import Evaluation
+from pipelines.gates.recent_window.replay import replay_findings
 from pipelines.gates.refresh.findings import (
     TwinComparison,
     refresh_findings,
@@ -52,7 +54,6 @@ from pipelines.training.split import SplitPlan, twin_lag
 
 if TYPE_CHECKING:
     import pandas as pd
-    from sklearn.pipeline import Pipeline
 
     from pipelines.core.arrays import Floats
 
@@ -91,8 +92,10 @@ class _WeekRows:
         """The week as a window of decision times."""
         return week_window(self.start)
 
-    def recorded(self, spec: ModelSpec, losses: dict[datetime, float]) -> RecordedWeek:
-        """The week in a record, with the candidates' losses by their as-of."""
+    def recorded(
+        self, spec: ModelSpec, losses: dict[datetime, float], naive: float | None
+    ) -> RecordedWeek:
+        """The week in a record, with the losses of candidates by their as-of."""
         from pipelines.training.score import rows_digest
 
         return RecordedWeek(
@@ -100,6 +103,7 @@ class _WeekRows:
             points=len(self.rows),
             rows_digest=rows_digest(spec, self.rows),
             losses=losses,
+            naive=naive,
         )
 
 
@@ -110,7 +114,7 @@ def record_weeks(run: Run, evaluation: Evaluation) -> RecordResult:
     that were trained before it: those of the last ``gates.refresh.span`` weeks, promoted or not,
     the champion, and versions that were replaced within ``gates.refresh.watch``. For a refresh,
     the record then gives the findings of the gate. For any other candidate, the champion's recipe
-    is scored in the same way, for the stop-loss.
+    is scored in the same way, for the stop-loss. Without a champion, past weeks are replayed once.
 
     Arguments:
         run: the opened run; its frame has been written.
@@ -127,10 +131,14 @@ def _record(run: Run, evaluation: Evaluation) -> RecordResult:
         if entry.as_of <= request.as_of
     ]
     record, periods = _of_recipe(run, run.spec, entries)
+    if run.champion is None:
+        record = _with_replay(run, record)
+        findings = replay_findings(run.spec, request.as_of, record, evaluation)
+        return RecordResult(record=record, findings=findings)
     if run.lane == "refresh" and periods:
         return _judged(run.spec, run.plan, record, periods, entries, evaluation)
     champion = run.champion
-    if champion is None or champion.spec.label != run.spec.label:
+    if champion.spec.label != run.spec.label:
         return RecordResult(record=record)
     served = record
     if champion.spec.recipe != run.spec.recipe:
@@ -141,6 +149,16 @@ def _record(run: Run, evaluation: Evaluation) -> RecordResult:
     state = refresh_state(gate, _case(run.spec, run.plan, served, periods, entries))
     shown = stop_finding(gate, state).model_copy(update={"blocking": False})
     return RecordResult(record=record, findings=(shown,), restored=restored_by_stop(gate, state))
+
+
+def _with_replay(run: Run, record: RefreshRecord) -> RefreshRecord:
+    """The record with replayed weeks, unless an earlier run of this recipe replayed them."""
+    if any(week.naive is not None for week in record.weeks):
+        return record
+    replayed = replay(run)
+    if replayed is None:
+        return record
+    return record.with_weeks({week.start: week for week in replayed.record.weeks})
 
 
 def _of_recipe(
@@ -154,7 +172,7 @@ def _of_recipe(
 
 
 def judge_again(version: ModelVersion, entry: Entry, chain: Sequence[Entry]) -> tuple[Finding, ...]:
-    """The findings about a refresh once more, from the record and evaluation inside its version.
+    """The findings from a record once more, by the record and evaluation inside its version.
 
     Arguments:
         version: the candidate.
@@ -173,6 +191,8 @@ def judge_again(version: ModelVersion, entry: Entry, chain: Sequence[Entry]) -> 
     }
     record = read_record(folder, RECORD, RefreshRecord)
     evaluation = read_record(folder, EVALUATION, Evaluation)
+    if evaluation.baseline == "naive_forecast":
+        return replay_findings(spec, version.plan.as_of, record, evaluation)
     periods = champion_periods(before, trained)
     return _judged(spec, version.plan, record, periods, before, evaluation).findings
 
@@ -223,6 +243,8 @@ def _grown(
     run: Run, spec: ModelSpec, versions: KeptVersions, periods: Sequence[ChampionPeriod]
 ) -> RefreshRecord:
     """The newest record of a recipe with the weeks that have matured since."""
+    from pipelines.training.score import predict
+
     record = versions.newest_record(run)
     if not versions.versions:
         return record
@@ -243,14 +265,14 @@ def _grown(
         for version in readable(versions, kept, run) if later else ():
             pipeline = version.load_pipeline()
             for week in later:
-                loss = _mean_loss(run.spec, pipeline, week)
+                loss = _mean_loss(run.spec, predict(pipeline, run.spec, week.matrix), week)
                 if loss is not None:
                     losses[week.start][kept.trained_until] = loss
     return record.with_weeks(
         {
-            week.start: week.recorded(run.spec, losses[week.start])
+            week.start: week.recorded(run.spec, found, _naive_loss(run, week, max(found)))
             for week in labelled
-            if losses[week.start]
+            if (found := losses[week.start])
         }
     )
 
@@ -283,14 +305,31 @@ def _week_rows(run: Run, spec: ModelSpec, rows: pd.DataFrame, week: date) -> _We
     return _WeekRows(week, own, matrix, label_numbers(own["label"], run.spec.classes))
 
 
-def _mean_loss(spec: ModelSpec, pipeline: Pipeline, week: _WeekRows) -> float | None:
-    """A model's mean loss in a week; ``None`` if the metric is not defined for it."""
+def _mean_loss(spec: ModelSpec, predicted: Floats, week: _WeekRows) -> float | None:
+    """The mean loss of predictions in a week; ``None`` if the metric is not defined for it."""
     from pipelines.training.metrics import primary_metric
-    from pipelines.training.score import predict
 
-    predicted = predict(pipeline, spec, week.matrix)
     rows = week.rows.assign(label=week.label)
     try:
         return 0.0 - float(primary_metric(spec).utilities(week.label, predicted, rows).mean())
     except Undefined:
         return None
+
+
+def _naive_loss(run: Run, week: _WeekRows, trained_until: datetime) -> float | None:
+    """The loss of the naive forecast with the training rows of a candidate.
+
+    ``None`` where a champion makes it needless, if the frame does not reach back to these rows, or
+    if the metric is not defined.
+    """
+    from pipelines.training.baseline import baseline_predictions
+
+    spec, end = run.spec, trained_until - run.spec.maturity
+    train = Window(end - spec.split.train, end)
+    if run.champion is not None or train.start < run.plan.train.start:
+        return None
+    known = read_rows(spec, run.workspace.path(FRAME), train)
+    known = known[known["label"].notna()]
+    return (
+        _mean_loss(spec, baseline_predictions(spec, known, week.rows), week) if len(known) else None
+    )

@@ -52,6 +52,7 @@ class RetrainCollaborators:
 
     Arguments:
         runs: folder of all runs.
+        fits: folder of what replayed candidates predicted, by content.
         load_spec: reads a declaration by the model's name.
         load_suite: reads the model's hand-written suite.
         open_events: opens the event streams of a model.
@@ -65,6 +66,7 @@ class RetrainCollaborators:
     """
 
     runs: Path
+    fits: Path
     load_spec: Callable[[str], ModelSpec]
     load_suite: LoadSuite
     open_events: Callable[[ModelSpec], EventReader]

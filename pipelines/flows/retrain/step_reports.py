@@ -14,6 +14,7 @@ from pipelines.flows.retrain.train import TrainedCandidate
 from pipelines.gates.champion.emergency import alarms
 from pipelines.gates.recent_window.record import Evaluation
 from pipelines.gates.refresh.findings import describe_cost
+from pipelines.gates.refresh.names import REPLAY
 from pipelines.release.policy import Decision
 from pipelines.release.registry import VersionInfo
 from pipelines.spec.model import ModelSpec
@@ -104,12 +105,14 @@ def evaluate_report(run: str, evaluation: Evaluation | None) -> StepReport:
 
 
 def record_report(run: str, result: RecordResult | None, spec: ModelSpec) -> StepReport:
-    """The weeks of the record and, for a refresh, the cost of age and how many checks passed."""
+    """The weeks of the record; of a refresh the cost of age, of a first version the replay."""
     if result is None:
         return StepReport(step="record", run=run, summary="nothing to record", skipped=True)
     weeks = len(result.record.weeks)
     if result.state is None:
-        return StepReport(step="record", run=run, summary=f"{weeks} weeks of this recipe")
+        replayed = [finding.reason for finding in result.findings if finding.name == REPLAY]
+        summary = "; ".join([f"{weeks} weeks of this recipe", *replayed])
+        return StepReport(step="record", run=run, summary=summary)
     return StepReport(
         step="record",
         run=run,
