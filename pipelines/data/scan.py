@@ -93,20 +93,23 @@ def scan_objects(
             found[pulled.sha256] = held
         else:
             fresh.setdefault(pulled.sha256, pulled)
-    done = 0
-    for batch in _batches(list(fresh.values())):
-        cache.verify([pulled.sha256 for pulled in batch])
-        remark = f"other objects have them, for instance {known_good}" if known_good else ""
-        for paths, schema in _by_schema(name, stream, batch, cache, remark):
-            scans = _scan(name, stream, paths, schema, as_of)
-            for sha256, scan in scans.items():
-                found[sha256] = scan
-                if scan.visible == scan.rows:  # scans of partly visible objects are not reusable
-                    notes[sha256] = scan.as_json()
-        cache.keep_note("scans", declared, notes)
-        known_good = batch[-1].key
-        done += len(batch)
-        progress(f"{name}: read {done} of {len(fresh)} objects")
+    done, noted = 0, len(notes)
+    try:
+        for batch in _batches(list(fresh.values())):
+            cache.verify([pulled.sha256 for pulled in batch])
+            remark = f"other objects have them, for instance {known_good}" if known_good else ""
+            for paths, schema in _by_schema(name, stream, batch, cache, remark):
+                scans = _scan(name, stream, paths, schema, as_of)
+                for sha256, scan in scans.items():
+                    found[sha256] = scan
+                    if scan.visible == scan.rows:  # a partly visible object is scanned again
+                        notes[sha256] = scan.as_json()
+            known_good = batch[-1].key
+            done += len(batch)
+            progress(f"{name}: read {done} of {len(fresh)} objects")
+    finally:
+        if len(notes) > noted:
+            cache.keep_note("scans", declared, notes)
     for pulled in objects:
         _check_partition(name, pulled, found[pulled.sha256])
     return found

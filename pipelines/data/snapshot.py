@@ -23,11 +23,11 @@ from pipelines.core.names import internal
 from pipelines.core.records import Instant, Record, digest_of
 from pipelines.core.time import epoch_us, from_epoch_us, instant_text, utc
 from pipelines.data.cache import Cache
-from pipelines.data.canonical import canonical_columns, quoted
+from pipelines.data.canonical import quoted
+from pipelines.data.compact import canonical_rows
 from pipelines.data.events import EventSource, NoEvents, Progress, PulledObject
 from pipelines.data.identity import Copies, count_once, describe_copies, has_copies
-from pipelines.data.paths import files_sql
-from pipelines.data.scan import by_schema, scan_objects
+from pipelines.data.scan import scan_objects
 from pipelines.spec.streams import Stream
 
 if TYPE_CHECKING:
@@ -214,7 +214,9 @@ def _open(snapshot: Snapshot, name: str, stream: Stream, cache: Cache, connectio
     cache.verify([one.sha256 for one in objects])
     view = f"{name}_{snapshot.id[:12]}_{stream.digest[:6]}"
     rows, repeated = internal(f"{view}_rows"), internal(f"{view}_repeated")
-    sql = _table_sql(name, stream, snapshot.as_of, objects, cache)
+    known = f"known_time <= make_timestamp({epoch_us(snapshot.as_of)}::BIGINT)"
+    every = canonical_rows(name, stream, objects, cache, connection)
+    sql = f"SELECT * FROM ({every}) WHERE {known}"
     if not stream.id:
         connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW {quoted(view)} AS {sql}")
         return _Opened(view, view, None)
@@ -260,17 +262,6 @@ def _take(
             SnapshotObject(**one.model_dump(), rows=scan.visible) for one, scan in scanned
         ),
     )
-
-
-def _table_sql(
-    name: str, stream: Stream, as_of: datetime, objects: list[SnapshotObject], cache: Cache
-) -> str:
-    parts = [
-        f"SELECT {canonical_columns(stream, schema)} FROM {files_sql(list(paths))}"
-        for paths, schema in by_schema(name, stream, objects, cache)
-    ]
-    cut = f"make_timestamp({epoch_us(as_of)}::BIGINT)"
-    return f"SELECT * FROM ({' UNION ALL '.join(parts)}) WHERE known_time <= {cut}"
 
 
 def _manifest(cache: Path, snapshot_id: str) -> Path:

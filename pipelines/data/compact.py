@@ -1,0 +1,90 @@
+"""Rows of many small objects in one file: opening a file takes longer than reading a few rows.
+
+A stream of daily rows is one object for each day. A query would open all of them, and a check runs
+dozens of queries. Here each full run of objects, in the order of their keys, is written once as one
+file with the canonical columns. The file is an object of the cache as well and is verified when it
+is used. Later snapshots share the files of the runs that have not changed.
+"""
+
+# ruff: noqa: S608 - names are quoted by canonical.quoted, and paths come from files_sql
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipelines.core.errors import IntegrityError
+from pipelines.data.cache import Cache
+from pipelines.data.canonical import canonical_columns
+from pipelines.data.events import PulledObject
+from pipelines.data.paths import files_sql, written_path
+from pipelines.data.scan import by_schema
+from pipelines.spec.streams import Stream
+
+FORMAT = 1
+RUN = 256  # objects in one file
+MOST_BYTES = 64 << 20  # of a run: larger objects are read as they are
+
+
+def canonical_rows(
+    name: str, stream: Stream, objects: Sequence[PulledObject], cache: Cache, connection: Any
+) -> str:
+    """SQL of the canonical rows of verified objects, with every row, whenever it became known.
+
+    Arguments:
+        name: of the stream.
+        stream: its declaration.
+        objects: in the order of their keys.
+        cache: has the objects, and keeps the files of their runs.
+        connection: DuckDB connection of Ibis, which writes the files.
+    """
+    files: list[Path] = []
+    single: list[PulledObject] = []
+    for first in range(0, len(objects), RUN):
+        run = objects[first : first + RUN]
+        if len(run) == RUN and sum(one.size for one in run) <= MOST_BYTES:
+            files.append(_file_of_run(name, stream, run, cache, connection))
+        else:
+            single += run
+    parts = _selects(name, stream, single, cache)
+    if files:
+        parts.append(f"SELECT * FROM {files_sql(files)}")
+    return " UNION ALL ".join(parts)
+
+
+def _file_of_run(
+    name: str, stream: Stream, run: Sequence[PulledObject], cache: Cache, connection: Any
+) -> Path:
+    """The verified file with the rows of a run; made when there is none, or when it has changed."""
+    about = {
+        "compact": FORMAT,
+        "stream": stream.digest,
+        "objects": [one.sha256 for one in run],
+    }
+    noted = cache.note("compact", about)
+    if isinstance(noted, str) and _is_intact(cache, noted):
+        return cache.object(noted)
+    rows = " UNION ALL ".join(_selects(name, stream, run, cache))
+
+    def write(draft: Path) -> None:
+        connection.raw_sql(f"COPY ({rows}) TO {written_path(draft)} (FORMAT parquet)")
+
+    sha256 = cache.add(write)
+    cache.keep_note("compact", about, sha256)
+    return cache.object(sha256)
+
+
+def _selects(name: str, stream: Stream, objects: Sequence[PulledObject], cache: Cache) -> list[str]:
+    return [
+        f"SELECT {canonical_columns(stream, schema)} FROM {files_sql(list(paths))}"
+        for paths, schema in by_schema(name, stream, objects, cache)
+    ]
+
+
+def _is_intact(cache: Cache, sha256: str) -> bool:
+    try:
+        cache.verify([sha256])
+    except IntegrityError:
+        return False
+    return True

@@ -1,0 +1,104 @@
+"""Runs of small objects are read from one file, with the same rows and the same refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pyarrow as pa
+import pytest
+
+from pipelines.adapters.objects.local import LocalStore
+from pipelines.core.errors import IntegrityError
+from pipelines.data.events import FileEvents
+from pipelines.data.ingest.partitions import write_events
+from pipelines.data.snapshot import Snapshot, open_streams, take_snapshot
+from pipelines.spec.model import ModelSpec
+
+Rows = Callable[..., pa.Table]
+AS_OF = datetime(2026, 1, 21, tzinfo=UTC)
+
+
+class World:
+    """A stream with one object for each day, in the order of days."""
+
+    def __init__(self, folder: Path, spec: ModelSpec) -> None:
+        self.store, self.streams = LocalStore(folder / "store"), spec.streams
+        self.cache = folder / "cache"
+
+    def snapshot(self, as_of: datetime = AS_OF) -> Snapshot:
+        return take_snapshot(self.streams, as_of, {"sales": FileEvents(self.store)}, self.cache)
+
+    def rows(self, snapshot: Snapshot) -> list[dict[str, Any]]:
+        connection = ibis.duckdb.connect()
+        table = open_streams(snapshot, self.streams, self.cache, connection)["sales"]
+        rows: list[dict[str, Any]] = table.order_by(*table.columns).to_pyarrow().to_pylist()
+        return rows
+
+    def files(self) -> set[Path]:
+        objects = {path for path in (self.cache / "objects").rglob("*") if path.is_file()}
+        return objects - {
+            self.object(one.sha256) for one in self.snapshot().streams["sales"].objects
+        }
+
+    def object(self, sha256: str) -> Path:
+        return self.cache / "objects" / sha256[:2] / sha256
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path,
+    sales_model: Callable[..., ModelSpec],
+    sales_rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+) -> World:
+    monkeypatch.setattr("pipelines.data.compact.RUN", 2)
+    found = World(tmp_path, sales_model())
+    write_events(found.store, "sales", sales_rows(range(5)), "told_at")
+    return found
+
+
+def test_a_run_has_the_rows_of_its_objects(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = world.snapshot()
+    assert len(taken.streams["sales"].objects) == 5, "one for each day"
+    compact = world.rows(taken)
+    assert len(world.files()) == 2
+    monkeypatch.setattr("pipelines.data.compact.RUN", 100)
+    assert compact == world.rows(taken)
+    assert len(compact) == 5
+
+
+def test_rows_that_became_known_later_are_left_out(world: World) -> None:
+    world.rows(world.snapshot())
+    fifth = datetime(2026, 1, 5, 18, tzinfo=UTC)
+    assert len(world.rows(world.snapshot(fifth - timedelta(microseconds=1)))) == 4
+    assert len(world.rows(world.snapshot(fifth))) == 5
+
+
+def test_later_snapshots_share_the_files(world: World, sales_rows: Rows) -> None:
+    world.rows(world.snapshot())
+    before = world.files()
+    write_events(world.store, "sales", sales_rows([6, 7]), "told_at")
+    assert len(world.rows(world.snapshot())) == 7
+    assert before < world.files()
+
+
+def test_a_damaged_file_is_written_again(world: World) -> None:
+    taken = world.snapshot()
+    rows = world.rows(taken)
+    for path in world.files():
+        path.write_bytes(b"damaged")
+    assert world.rows(taken) == rows
+
+
+def test_a_changed_object_is_refused_although_its_run_has_a_file(world: World) -> None:
+    taken = world.snapshot()
+    world.rows(taken)
+    path = world.object(taken.streams["sales"].objects[0].sha256)
+    path.write_bytes(b"changed")
+    with pytest.raises(IntegrityError) as raised:
+        world.rows(taken)
+    assert raised.value.where == str(path)
