@@ -34,7 +34,7 @@ LEFT_OUT = (
     "envelope: it is not replayed, and later weeks train on data that the suite refused",
     "availability and parity: the online store keeps no past values",
     "audit: the recipe does not change within a backtest",
-    "shadow and canary: a promoted version serves from its Monday on",
+    "shadow and canary: a promoted version serves from its Monday on, and no harm is looked for",
     "refit check: a refit is not compared with its twin before it serves",
     "the start: replayed candidates are scored on later weeks, too; in production, versions are",
     "seeds: the first one is fitted; the others only describe luck",
