@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,19 @@ def entities(parts: Connections) -> list[tuple[str, str]]:
     with parts.open_events(spec).tables(snapshot, spec.streams) as tables:
         found = tables["dispensing"].select("pharmacy", "medicine").distinct().to_pyarrow()
     return sorted((row["pharmacy"], row["medicine"]) for row in found.to_pylist())
+
+
+def test_two_at_once_take_turns(parts: Connections, online: OnlineStore) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        reports = list(pool.map(lambda _: fill(FIRST, parts), range(2)))
+    first, second = sorted(
+        (outcomes(one) for one in reports), key=lambda one: one[SALES] != "whole"
+    )
+    assert first == {SALES: "whole", STOCK: "whole"}
+    assert "whole" not in second.values()
+    alone = MemoryOnline()
+    fill(FIRST, dataclasses.replace(parts, online=alone))
+    assert contents(online, parts) == contents(alone, parts)
 
 
 def test_champion_and_declaration_are_filled_together(

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,14 @@ def on_trial(monkeypatch: pytest.MonkeyPatch, **allocation: Any) -> None:
 def status(parts: Connections) -> ScoreStatus:
     spec = parts.load_spec("demand")
     return score_status(spec, parts.open_store(spec), parts.clock.now())
+
+
+def test_two_at_once_publish_once(pharmacy: Pharmacy) -> None:
+    parts = parts_of(pharmacy)
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda _: score("demand", AT, parts.scoring), range(2)))
+    assert sorted(report.outcome for report in done) == ["already_scored", "scored"]
+    assert len(scores(pharmacy)) == len(log(pharmacy)) == done[0].entities
 
 
 def test_features_are_those_of_training_and_those_of_the_online_store(pharmacy: Pharmacy) -> None:
