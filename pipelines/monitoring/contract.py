@@ -12,6 +12,7 @@ from pipelines.monitoring.report import Alarm, Cause
 from pipelines.spec.model import ModelSpec
 
 TABLE = "table"
+VOLUME = "volume"
 LATE_CHECKS = frozenset({"lag", "lag_median"})
 CATEGORY_CHECKS = frozenset({"categories"})
 
@@ -48,6 +49,8 @@ def contract_alarms(spec: ModelSpec, windows: Sequence[CheckedWindow]) -> tuple[
         whole = finding.verdict is Verdict.NO_DATA
         subject = TABLE if whole else column
         cause = _cause(check, whole or column in used.get(stream, frozenset()), column)
+        if check == VOLUME and _grown(finding) and spec.streams[stream].id:
+            cause = Cause.DRIFT  # no row is counted twice, so there are more events
         groups.setdefault((stream, subject, cause), []).append(finding)
     return tuple(
         _alarm(stream, column, cause, found, windows)
@@ -75,6 +78,12 @@ def _cause(check: str, used: bool, column: str) -> Cause:
     if column != TABLE and not used:
         return Cause.UNUSED
     return Cause.CATEGORY if check in CATEGORY_CHECKS else Cause.FEED
+
+
+def _grown(finding: Finding) -> bool:
+    """Whether a value is above the bound that it breaks."""
+    value, threshold = finding.value, finding.threshold
+    return value is not None and threshold is not None and value > threshold
 
 
 def _explains_least(finding: Finding) -> tuple[bool, bool]:

@@ -142,6 +142,14 @@ def performance_alarm(found: Performance) -> Alarm | None:
     )
 
 
+def harmless_since(found: Performance) -> datetime | None:
+    """The start of the newest week whose labels are complete, if no week is beyond the bound."""
+    complete = [week for week in found.weeks if week.complete and not week.held_out]
+    if found.bound is None or not complete or performance_alarm(found) is not None:
+        return None
+    return week_window(complete[-1].start).start
+
+
 def naive_alarm(finding: Finding | None, since: datetime | None) -> Alarm | None:
     """The alarm of a champion that was shown to be worse than the naive forecast.
 

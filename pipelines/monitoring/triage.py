@@ -12,23 +12,28 @@ ACTIONS = {
     Cause.EARLIER_VERSION: ActionKind.ROLL_BACK,
     Cause.CATEGORY: ActionKind.ADD_CATEGORY,
     Cause.MODEL: ActionKind.RETRAIN,
+    Cause.DRIFT: ActionKind.WAIT_FOR_LABELS,
 }
+BROKEN = frozenset({Cause.FEED, Cause.LATE, Cause.CATEGORY})
 NEXT_STEPS = {
-    ActionKind.FIX_FEED: "correct the feed and import its days again; if the values are right, "
-    "waive the findings: `gauntlet retrain {model} --waive {finding} --reason ...`",
-    ActionKind.WAIT_FOR_LABELS: "wait until the late rows have arrived; do not retrain before",
-    ActionKind.ROLL_BACK: "`gauntlet rollback {model} --reason ...`",
-    ActionKind.ADD_CATEGORY: "check that the new values are right, then accept them: "
-    "`gauntlet retrain {model} --waive {finding} --reason ...`",
-    ActionKind.RETRAIN: "`gauntlet retrain {model}`",
+    Cause.FEED: "correct the feed and import its days again; if the values are right: {retrain}",
+    Cause.LATE: "wait until the late rows have arrived; do not retrain before",
+    Cause.EARLIER_VERSION: "`gauntlet rollback {model} --reason WHY`",
+    Cause.CATEGORY: "check that the new values are right, then {retrain}",
+    Cause.MODEL: "{retrain}",
+    Cause.DRIFT: "whether the change costs anything is known when the labels of these weeks mature",
 }
 
 
 def ranked(alarms: Sequence[Alarm]) -> tuple[Alarm, ...]:
-    """The alarms by cost, unknown costs first: what is not known may be large."""
-    return tuple(
-        sorted(alarms, key=lambda one: float("inf") if one.cost is None else one.cost, reverse=True)
-    )
+    """The alarms by cost; unknown costs of broken data come first, those of drift last."""
+
+    def cost(alarm: Alarm) -> float:
+        if alarm.cost is None:
+            return float("inf") if alarm.cause in BROKEN else -1.0
+        return alarm.cost
+
+    return tuple(sorted(alarms, key=cost, reverse=True))
 
 
 def triage(model: str, alarms: Sequence[Alarm]) -> Action:
@@ -36,38 +41,45 @@ def triage(model: str, alarms: Sequence[Alarm]) -> Action:
 
     Broken data comes before everything else, because no other evidence can be trusted until it is
     corrected. Late labels come next, for the same reason. An earlier version that does better can
-    be restored at once. New categories and a worse or old model need a retraining.
+    be restored at once. New categories and a worse or old model need a retraining. Drift without a
+    known loss is a reason to look again, and drift that was shown to cost nothing is none.
 
     Arguments:
         model: its name.
         alarms: ranked.
     """
+    costly = [alarm for alarm in alarms if alarm.cost is None or alarm.cost > 0]
     for cause, kind in ACTIONS.items():
-        own = [alarm for alarm in alarms if alarm.cause is cause]
+        own = [alarm for alarm in costly if alarm.cause is cause]
         if own:
-            first = own[0]
             costs = [alarm.cost for alarm in own if alarm.cost is not None]
+            retrain = _retrain(model, alarms)
             return Action(
                 kind=kind,
-                reason=first.evidence,
+                reason=own[0].evidence,
                 alarms=tuple(alarm.name for alarm in own),
                 gain=max(costs, default=None),
-                next_step=NEXT_STEPS[kind].format(model=model, finding=first.name),
+                next_step=NEXT_STEPS[cause].format(model=model, retrain=retrain),
             )
-    unused = tuple(alarm.name for alarm in alarms)
     return Action(
         kind=ActionKind.NONE,
-        reason="only data that the model does not read has changed"
-        if unused
-        else "no change is larger than its threshold",
-        alarms=unused,
+        reason="what changed costs nothing" if alarms else "no change is larger than its threshold",
+        alarms=tuple(alarm.name for alarm in alarms),
     )
+
+
+def _retrain(model: str, alarms: Sequence[Alarm]) -> str:
+    """The command that retrains although checks of the contract fail."""
+    names = [name for alarm in alarms for name in (alarm.name, *alarm.further)]
+    waived = [f"--waive {name}" for name in names if name.startswith("contract.")]
+    words = [f"gauntlet retrain {model}", *waived, *(["--reason WHY"] if waived else [])]
+    return f"`{' '.join(words)}`"
 
 
 def health(alarms: Sequence[Alarm], performance: Performance) -> Health:
     """The health of the model: of its data first, then of its performance."""
     causes = {alarm.cause for alarm in alarms}
-    if causes & {Cause.FEED, Cause.LATE, Cause.CATEGORY}:
+    if causes & BROKEN:
         return "broken_data"
     if causes & {Cause.EARLIER_VERSION, Cause.MODEL}:
         return "degraded"

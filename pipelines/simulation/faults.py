@@ -189,6 +189,23 @@ class PriceReform(Fault):
         return _with(table, "price", pc.multiply(table["price"], factor))
 
 
+class NewMedicine(Fault):
+    """A new medicine takes the place of another; a real change that no model was trained on."""
+
+    kind: Literal["new_medicine"] = "new_medicine"
+    share: Share = Field(default=0.5, description="of the rows of the medicine that it replaces")
+    replaces: str
+    name: str = "new_medicine"
+
+    def spoil(
+        self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
+    ) -> pa.Table:
+        """Puts the new name into the affected rows of the medicine."""
+        old = pc.equal(table["medicine"], self.replaces).to_numpy()
+        named = pc.if_else(pa.array(mask & old), self.name, table["medicine"])
+        return _with(table, "medicine", named)
+
+
 class HospitalBackfill(Fault):
     """Wards of a new hospital report several weeks of consumption at once."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from pipelines.spec.fields import Cron, Declaration
+from pipelines.spec.fields import Cron, Declaration, Share
 
 DAILY = "0 5 * * *"
 
@@ -29,6 +29,9 @@ class Monitoring(Declaration):
         gt=0,
         description="loss from which performance, age or a better earlier version is an alarm, in "
         "minimum effects",
+    )
+    unseen_share: Share = Field(
+        default=0.01, description="share of points with a value of a feature that training lacked"
     )
     silence: float = Field(
         default=2.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,12 @@ from pipelines.core.time import instant_text
 from pipelines.flows.monitor.run import monitor
 from pipelines.monitoring.report import REPORT_FORMAT, ActionKind, MonitorReport
 from pipelines.reporting.monitor_text import monitor_text
-from pipelines.simulation.faults import UnitChange
+from pipelines.simulation.changes import DemandShift
+from pipelines.simulation.faults import FeedStopped, NewMedicine, PriceReform, UnitChange
+from pipelines.simulation.scenarios import Scenario
 from tests.support.pharmacy import FIRST, SECOND, START, WEEK, Pharmacy, planted
+
+DAY = timedelta(days=1)
 
 
 def observe(pharmacy: Pharmacy, at=SECOND) -> MonitorReport:
@@ -40,6 +45,24 @@ def test_a_changed_unit_is_a_feed_to_fix(champion: Pharmacy, tmp_path: Path) -> 
     shown = "\n".join(monitor_text(report))
     assert "Action: fix the feed" in shown
     assert "since 2025-03-31" in shown
+
+
+@pytest.mark.parametrize(
+    ("incident", "action"),
+    [
+        (FeedStopped(start=FIRST + 3 * DAY), ActionKind.FIX_FEED),
+        (PriceReform(start=FIRST + DAY, factor=2.5), ActionKind.NONE),
+        (DemandShift(start=FIRST, factor=2.5, over_days=2), ActionKind.WAIT_FOR_LABELS),
+        (NewMedicine(start=FIRST, replaces="metformin"), ActionKind.ADD_CATEGORY),
+    ],
+    ids=["stopped_feed", "price_spike", "epidemic", "new_medicine"],
+)
+def test_an_incident_gives_the_intended_action(
+    incident: Scenario, action: ActionKind, champion: Pharmacy, tmp_path: Path
+) -> None:
+    """The price is not read by the model; an epidemic is judged when its labels have matured."""
+    report = observe(planted(champion, tmp_path, incident))
+    assert report.action.kind is action, "\n".join(monitor_text(report))
 
 
 def test_before_the_first_version_there_is_no_champion(champion: Pharmacy, tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from pipelines.core.files import working_folder
 from pipelines.core.time import Window, utc
 from pipelines.core.weeks import WEEK, monday_before, mondays
 from pipelines.data.paths import write_parquet
+from pipelines.drift.version_profile import PREDICTION
 from pipelines.flows.frames import FRAME, read_rows
-from pipelines.flows.versions import score_version
+from pipelines.flows.versions import rows_of_version, score_version
 from pipelines.monitoring.earlier_version import EarlierVersion
 from pipelines.monitoring.performance import week_performance
 from pipelines.monitoring.report import WeekPerformance
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipelines.core.arrays import Floats
+    from pipelines.training.score import Scored
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,12 @@ class Outcomes:
         weeks: the metric by week, oldest first: those of the twin's recent window, then those of
             the champion.
         earlier: the comparison with the version that it replaced; ``None`` without one.
+        fresh: the points after the champion's training rows, with its ``prediction``.
     """
 
     weeks: tuple[WeekPerformance, ...]
     earlier: EarlierVersion | None
+    fresh: pd.DataFrame
 
 
 def shared_spec(champion: ModelVersion, earlier: ModelVersion | None) -> ModelSpec:
@@ -73,13 +77,15 @@ def read_outcomes(
     """
     plan = champion.plan
     first = monday_before(as_of - plan.maturity) - weeks * WEEK
-    served = Window(max(plan.refit_until, min(first, as_of)), max(plan.refit_until, as_of))
-    rows = _rows(common, tables, as_of, min(plan.recent.start, served.start))
+    trained = (plan.refit or plan.train).end
+    fresh = Window(max(trained, min(first, as_of)), max(trained, as_of))
+    served = Window(max(plan.refit_until, fresh.start), max(plan.refit_until, as_of))
+    rows = _rows(common, tables, as_of, min(plan.recent.start, fresh.start))
     recent = rows[inside(rows, plan.recent)].reset_index(drop=True)
-    newer = rows[inside(rows, served)].reset_index(drop=True)
-    held_out = score_version(champion, common, recent, "twin").predictions
-    answers = score_version(champion, common, newer, "refit").predictions
-    spec = champion.spec
+    newer = rows[inside(rows, fresh)].reset_index(drop=True)
+    held_out = score_version(champion, common, recent).predictions
+    scored = _answers(champion, common, newer)
+    answers, spec = scored.predictions, champion.spec
     return Outcomes(
         weeks=(
             *(
@@ -90,6 +96,7 @@ def read_outcomes(
             *_by_week(spec, newer, answers, served, as_of),
         ),
         earlier=None if earlier is None else _against(earlier, champion, common, newer, answers),
+        fresh=newer.assign(**{PREDICTION: scored.answers}),
     )
 
 
@@ -104,6 +111,14 @@ def _rows(
         path = folder / FRAME
         write_parquet(frame.filter(frame.decision_time >= start.replace(tzinfo=None)), path)
         return read_rows(common, path, Window(start, as_of))
+
+
+def _answers(version: ModelVersion, common: ModelSpec, rows: pd.DataFrame) -> Scored:
+    """The predictions of the model that serves, for rows of the shared frame."""
+    from pipelines.training.score import score
+
+    own = rows_of_version(version.spec, common, rows)
+    return score(version.load_pipeline(), version.spec, own)
 
 
 def _by_week(
@@ -140,9 +155,7 @@ def _against(
     try:
         comparison = compare_utilities(
             metric,
-            metric.utilities(
-                label, score_version(earlier, common, part, "refit").predictions, part
-            ),
+            metric.utilities(label, _answers(earlier, common, part).predictions, part),
             metric.utilities(label, answers[known], part),
             entity_days(spec.points.keys, part),
             strict=spec.gates.recent_window.strict,

@@ -14,6 +14,7 @@ from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.monitor.collaborators import MonitorCollaborators
 from pipelines.flows.monitor.incoming import arrivals, check_windows
+from pipelines.flows.monitor.moved import Moved, find_moved
 from pipelines.flows.monitor.outcomes import read_outcomes, shared_spec
 from pipelines.flows.versions import VersionReader
 from pipelines.gates.refresh.record import RefreshRecord
@@ -21,9 +22,15 @@ from pipelines.gates.refresh.state import RefreshCase, refresh_state
 from pipelines.monitoring.age import account_alarm, age_alarm, champion_age
 from pipelines.monitoring.arrival import silence_alarm
 from pipelines.monitoring.contract import contract_alarms
+from pipelines.monitoring.drift import drift_alarms, unseen_alarms
 from pipelines.monitoring.earlier_version import earlier_version_alarm
-from pipelines.monitoring.performance import naive_alarm, performance, performance_alarm
-from pipelines.monitoring.report import REPORT_FORMAT, MonitorReport
+from pipelines.monitoring.performance import (
+    harmless_since,
+    naive_alarm,
+    performance,
+    performance_alarm,
+)
+from pipelines.monitoring.report import REPORT_FORMAT, Alarm, MonitorReport, Performance
 from pipelines.monitoring.triage import health, ranked, triage
 from pipelines.packaging.version import RECORD, ModelVersion, evidence_path, read_record
 from pipelines.release.champion_health import champion_health
@@ -130,6 +137,7 @@ def _observe(opened: _Opened) -> MonitorReport:
         arrived = arrivals(own, as_of, weeks)
         collaborators.progress("scoring matured points")
         outcomes = read_outcomes(champion, opened.earlier, common, tables, as_of, weeks)
+    moved = find_moved(champion, outcomes.fresh, as_of)
     record = _newest_record(opened)
     state = refresh_state(spec.gates.refresh, _refresh_case(opened, record))
     naive, compared_at = _champion_health(opened)
@@ -137,6 +145,7 @@ def _observe(opened: _Opened) -> MonitorReport:
     found = [
         *contract_alarms(spec, windows),
         *(silence_alarm(one, spec.monitor.silence) for one in arrived),
+        *_moved_alarms(spec, moved, realised),
         performance_alarm(realised),
         naive_alarm(naive, compared_at),
         age_alarm(spec, state, champion.plan.refit_until),
@@ -157,6 +166,16 @@ def _observe(opened: _Opened) -> MonitorReport:
         arrivals=arrived,
         findings=(*windows[0].findings, *([naive] if naive else [])),
     )
+
+
+def _moved_alarms(spec: ModelSpec, moved: Moved | None, realised: Performance) -> list[Alarm]:
+    """Alarms of drift and of new categories; none for a version without a profile."""
+    if moved is None:
+        return []
+    return [
+        *drift_alarms(moved.drifts, harmless_since(realised)),
+        *unseen_alarms(moved.unseen, moved.rows, spec.monitor.unseen_share, moved.since),
+    ]
 
 
 def _identity(

@@ -56,6 +56,22 @@ def test_the_cause_follows_from_the_check_and_from_what_the_model_reads(name, ca
     assert alarm.cause is cause
 
 
+@pytest.mark.parametrize(
+    ("stream", "rows", "cause"),
+    [
+        ("dispensing", 1200.0, Cause.DRIFT),  # its id shows that no event counts twice
+        ("stock", 1200.0, Cause.FEED),
+        ("dispensing", 100.0, Cause.FEED),
+    ],
+)
+def test_more_events_are_drift_where_none_can_count_twice(stream, rows, cause):
+    name, bound = f"contract.envelope.{stream}.table.volume", 1000.0 if rows > 500 else 500.0
+    measured = Measurement(value=rows, threshold=bound)
+    found = make_finding(name, Verdict.FAIL, "more or fewer rows", measured)
+    [alarm] = contract_alarms(SPEC, [CheckedWindow(NOW, [found])])
+    assert alarm.cause is cause
+
+
 def test_a_stream_without_rows_is_one_alarm():
     names = (RANGE, "contract.envelope.dispensing.price.range")
     absent = [failing(name, Verdict.NO_DATA) for name in names]

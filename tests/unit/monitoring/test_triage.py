@@ -21,7 +21,8 @@ def alarm(cause, cost=None, name="x"):
         ([Cause.MODEL, Cause.LATE], ActionKind.WAIT_FOR_LABELS),
         ([Cause.MODEL, Cause.EARLIER_VERSION], ActionKind.ROLL_BACK),
         ([Cause.MODEL, Cause.CATEGORY], ActionKind.ADD_CATEGORY),
-        ([Cause.MODEL], ActionKind.RETRAIN),
+        ([Cause.MODEL, Cause.DRIFT], ActionKind.RETRAIN),
+        ([Cause.DRIFT], ActionKind.WAIT_FOR_LABELS),
         ([Cause.UNUSED], ActionKind.NONE),
         ([], ActionKind.NONE),
     ],
@@ -37,9 +38,25 @@ def test_an_action_has_the_gain_of_the_largest_alarm_that_it_answers():
     assert action.next_step == "`gauntlet retrain demand`"
 
 
-def test_unknown_costs_come_first():
-    alarms = [alarm(Cause.UNUSED, 0.0, "a"), alarm(Cause.MODEL, 1.0, "b"), alarm(Cause.FEED, None)]
-    assert [one.name for one in ranked(alarms)] == ["x", "b", "a"]
+def test_the_command_waives_the_checks_that_would_stop_it():
+    grown = "contract.envelope.sales.table.volume"
+    action = triage("demand", [alarm(Cause.MODEL, 1.0), alarm(Cause.DRIFT, None, grown)])
+    assert action.next_step == f"`gauntlet retrain demand --waive {grown} --reason WHY`"
+
+
+def test_drift_that_cost_nothing_needs_no_action():
+    action = triage("demand", [alarm(Cause.DRIFT, 0.0)])
+    assert (action.kind, action.reason) == (ActionKind.NONE, "what changed costs nothing")
+
+
+def test_unknown_costs_of_broken_data_come_first_and_those_of_drift_last():
+    alarms = [
+        alarm(Cause.DRIFT, None, "drift"),
+        alarm(Cause.UNUSED, 0.0, "unused"),
+        alarm(Cause.MODEL, 1.0, "model"),
+        alarm(Cause.FEED, None, "feed"),
+    ]
+    assert [one.name for one in ranked(alarms)] == ["feed", "model", "unused", "drift"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,84 @@
+"""Alarms of columns whose values moved away from those of training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from pipelines.core.time import instant_text
+from pipelines.drift.calibration import AlarmRate, ColumnDrift
+from pipelines.monitoring.report import Alarm, Cause
+
+MOVED, UNSEEN = "drift.moved", "drift.unseen"
+
+
+def drift_alarms(drifts: Sequence[ColumnDrift], harmless_since: datetime | None) -> list[Alarm]:
+    """One alarm for each column that is above its threshold in the two newest weeks.
+
+    A threshold that could not be calibrated on the reference's own weeks gives none: it allows for
+    independent rows only, and would alarm all the time.
+
+    Arguments:
+        drifts: of features, label and predictions.
+        harmless_since: start of the newest week whose labels are complete, if performance is as
+            before; drift that began earlier costs nothing. ``None`` otherwise.
+    """
+    return [
+        _moved(drift, drift.false_alarms, harmless_since)
+        for drift in drifts
+        if drift.alarm and drift.false_alarms is not None
+    ]
+
+
+def unseen_alarms(
+    unseen: Mapping[str, Mapping[str, int]], rows: int, limit: float, since: datetime
+) -> list[Alarm]:
+    """One alarm for each feature with a share of values that training did not have.
+
+    Arguments:
+        unseen: by feature, the rows of each such value in the newest week.
+        rows: of that week.
+        limit: share from which they are an alarm.
+        since: start of that week.
+    """
+    found = []
+    for feature, values in unseen.items():
+        share = sum(values.values()) / max(rows, 1)
+        if share < limit:
+            continue
+        largest = sorted(values, key=lambda value: (-values[value], value))[:3]
+        named = ", ".join(repr(value) for value in largest)
+        found.append(
+            Alarm(
+                name=f"{UNSEEN}.{feature}",
+                cause=Cause.CATEGORY,
+                subject=feature,
+                size=share,
+                unit="share",
+                threshold=limit,
+                since=since,
+                cost=None,
+                evidence=f"{share:.3g} of {rows:,} points have a {feature} that training did not "
+                f"have: {named}" + (" and others" if len(values) > len(largest) else ""),
+            )
+        )
+    return found
+
+
+def _moved(drift: ColumnDrift, rate: AlarmRate, harmless_since: datetime | None) -> Alarm:
+    since = drift.since
+    harmless = since is not None and harmless_since is not None and since < harmless_since
+    return Alarm(
+        name=f"{MOVED}.{drift.column}",
+        cause=Cause.DRIFT,
+        subject=drift.column,
+        size=drift.distance,
+        unit=drift.method,
+        threshold=drift.threshold,
+        since=since,
+        cost=0.0 if harmless else None,
+        false_alarm_rate=rate.alarms / rate.weeks,
+        evidence=f"{drift.column}: {drift.method.replace('_', ' ')} {drift.distance:.3g} from "
+        f"training in the week of {instant_text(drift.week)[:10]}, alarm from "
+        f"{drift.threshold:.3g}",
+    )

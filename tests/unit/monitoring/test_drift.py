@@ -1,0 +1,55 @@
+"""Alarms of columns that moved, and of values that training did not have."""
+
+from datetime import timedelta
+
+from pipelines.core.time import parse_instant
+from pipelines.drift.calibration import AlarmRate, ColumnDrift
+from pipelines.monitoring.drift import drift_alarms, unseen_alarms
+from pipelines.monitoring.report import Cause
+
+MONDAY = parse_instant("2026-03-02")
+WEEK = timedelta(weeks=1)
+RATE = AlarmRate(alarms=1, weeks=16)
+
+
+def drift(*, alarm=True, rate=RATE):
+    return ColumnDrift(
+        column="sold",
+        method="jensen_shannon",
+        week=MONDAY,
+        rows=500,
+        distance=0.2,
+        threshold=0.05,
+        practical_effect=0.05,
+        alarm=alarm,
+        since=MONDAY - WEEK,
+        reference_weeks=16,
+        false_alarms=rate,
+        missing_share=0.0,
+        reference_missing_share=0.0,
+        unseen_share=0.0,
+    )
+
+
+def test_a_column_above_its_threshold_is_an_alarm_with_the_rate_of_false_ones():
+    assert drift_alarms([drift(alarm=False)], None) == []
+    assert drift_alarms([drift(rate=None)], None) == [], "its threshold is not calibrated"
+    [alarm] = drift_alarms([drift()], None)
+    assert (alarm.name, alarm.cause, alarm.since) == (
+        "drift.moved.sold",
+        Cause.DRIFT,
+        MONDAY - WEEK,
+    )
+    assert (alarm.cost, alarm.false_alarm_rate) == (None, 1 / 16)
+
+
+def test_drift_costs_nothing_when_later_weeks_were_as_good_as_before():
+    assert drift_alarms([drift()], MONDAY)[0].cost == 0.0
+    assert drift_alarms([drift()], MONDAY - WEEK)[0].cost is None
+
+
+def test_values_that_training_lacked_are_an_alarm_from_a_share_on():
+    unseen = {"medicine": {"a": 6, "b": 9}, "region": {"x": 1}}
+    [alarm] = unseen_alarms(unseen, 1000, 0.01, MONDAY)
+    assert (alarm.subject, alarm.cause, alarm.size) == ("medicine", Cause.CATEGORY, 0.015)
+    assert "'b', 'a'" in alarm.evidence
