@@ -117,15 +117,7 @@ def complete_package(
     """
     from mlflow.models import Model
 
-    found = content_digest(source)
-    if found != package.content:
-        raise IntegrityError(
-            "a model directory is not what was written",
-            where=str(source),
-            got=found,
-            wanted=package.content,
-            hint="remove the run's folder and run again",
-        )
+    verify_package(package, source)
     with atomic_folder(folder, replace=True) as part:
         shutil.copytree(source, part)
         saved = Model.load(str(part))
@@ -134,6 +126,27 @@ def complete_package(
         saved.save(str(part / "MLmodel"))
         _put_evidence(part, evidence)
     return measure_again(package, folder)
+
+
+def verify_package(package: Package, folder: Path) -> None:
+    """Compare a directory with what was written; call it before a model in it is loaded.
+
+    Arguments:
+        package: what ``write_package`` or ``measure_again`` returned.
+        folder: the directory.
+
+    Raises:
+        IntegrityError: its content is another.
+    """
+    found = content_digest(folder)
+    if found != package.content:
+        raise IntegrityError(
+            "a model directory is not what was written",
+            where=str(folder),
+            got=found,
+            wanted=package.content,
+            hint="remove the run's folder and run again",
+        )
 
 
 def copy_model(source: Path, folder: Path) -> None:

@@ -9,9 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Verdict
 from pipelines.core.time import instant_text
 from pipelines.flows.audit import ManualAudit, audit_recipes, choose_pair
+from pipelines.flows.retrain.parity import candidate_preprocessing
+from pipelines.flows.retrain.train import CANDIDATE
 from pipelines.release.budget import tries
 from tests.support.live.served_log import log_predictions
 from tests.support.live.simulated_log import Skew, served_features
@@ -99,6 +102,21 @@ def test_a_service_that_is_as_it_should_be_leaves_nothing_against_the_candidate(
         "availability.parity.candidate_preprocessing",
     } <= set(found)
     assert set(found.values()) == {Verdict.PASS}
+
+
+def test_a_candidate_that_was_changed_on_the_disk_is_not_loaded(
+    changed: tuple[Pharmacy, RetrainResult],
+) -> None:
+    run = changed[1].done.run
+    assert run.champion is not None
+    path = run.workspace.path(CANDIDATE) / "model.skops"
+    written = path.read_bytes()
+    path.write_bytes(b"other")
+    try:
+        with pytest.raises(IntegrityError, match="not what was written"):
+            candidate_preprocessing(run, run.champion)
+    finally:
+        path.write_bytes(written)
 
 
 def test_a_log_that_cannot_be_read_stops_the_candidate_and_gives_a_reason(

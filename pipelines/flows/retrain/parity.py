@@ -13,7 +13,7 @@ from pipelines.core.time import MICROSECOND, Window
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.frames import FRAME, read_rows
 from pipelines.flows.retrain.run import Run
-from pipelines.flows.retrain.train import CANDIDATE
+from pipelines.flows.retrain.train import CANDIDATE, train_candidate
 from pipelines.gates.availability.parity import (
     Parity,
     logged_requests,
@@ -23,6 +23,7 @@ from pipelines.gates.availability.parity import (
     requests_of,
     subsample_log,
 )
+from pipelines.packaging.package import verify_package
 from pipelines.packaging.version import ModelVersion, load_pipeline
 from pipelines.predictions.reader import read_log
 from pipelines.spec.combine import other_names
@@ -108,6 +109,9 @@ def candidate_preprocessing(run: Run, champion: ModelVersion) -> tuple[Finding, 
 
     Arguments:
         run: the opened run; its candidate has been trained.
+
+    Raises:
+        IntegrityError: the candidate's directory is not what was written.
     """
     from pipelines.gates.availability.parity_model import preprocessing_finding
 
@@ -121,7 +125,9 @@ def candidate_preprocessing(run: Run, champion: ModelVersion) -> tuple[Finding, 
         _, again, served = logged_requests(run.spec, rows, subsample_log(log))
         shared = {f.name for f in champion.spec.features if f in run.spec.features}
         served = [{name: one[name] for name in shared & one.keys()} for one in served]
-        pipeline = load_pipeline(run.workspace.path(CANDIDATE))
+        folder = run.workspace.path(CANDIDATE)
+        verify_package(train_candidate(run).package, folder)
+        pipeline = load_pipeline(folder)
         found = preprocessing_finding(
             run.spec, pipeline, again, served, "availability.parity.candidate_preprocessing"
         )
