@@ -34,6 +34,8 @@ ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     ColumnType.TIMESTAMP: pa.timestamp("us", tz="UTC"),
 }
 
+_MOST_DIGITS = 38  # of a decimal in DuckDB
+
 # Times outside of this range are refused at import: other readers cannot hold them.
 EARLIEST_TIME = datetime(1000, 1, 1, tzinfo=UTC)
 LATEST_TIME = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
@@ -143,10 +145,13 @@ def _fits(arrow: pa.DataType, kind: ColumnType) -> bool:
     if pt.is_dictionary(arrow):
         arrow = arrow.value_type
     small = pt.is_integer(arrow) and arrow != pa.uint64()
+    # DuckDB reads decimals of more digits wrongly, without an error.
+    exact = pt.is_decimal(arrow) and arrow.precision <= _MOST_DIGITS
+    text = pt.is_string(arrow) or pt.is_large_string(arrow) or pt.is_string_view(arrow)
     fits = {
-        ColumnType.STRING: pt.is_string(arrow) or pt.is_large_string(arrow),
+        ColumnType.STRING: text,
         ColumnType.INTEGER: small,
-        ColumnType.FLOAT: pt.is_floating(arrow) or pt.is_decimal(arrow) or small,
+        ColumnType.FLOAT: pt.is_floating(arrow) or exact or small,
         ColumnType.BOOLEAN: pt.is_boolean(arrow),
         ColumnType.TIMESTAMP: pt.is_timestamp(arrow),
     }

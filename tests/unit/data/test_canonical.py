@@ -1,9 +1,10 @@
-"""A stream gains a column: older objects are read with the declared default."""
+"""Types of stored columns, and columns that a stream gains: older objects have the default."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,56 @@ def read(spec: ModelSpec, folder: Path, as_of: datetime = AS_OF) -> tuple[Snapsh
     taken = take_snapshot(spec.streams, as_of, sources, folder / "cache")
     tables = open_streams(taken, spec.streams, folder / "cache", ibis.duckdb.connect())
     return taken, tables["sales"].order_by("sale").to_pyarrow().to_pylist()
+
+
+def foreign(folder: Path, rows: pa.Table) -> None:
+    """Rows in the store, as another program writes them."""
+    day = folder / "store" / "sales" / "dt=2026-01-01"
+    day.mkdir(parents=True)
+    pq.write_table(rows, day / "foreign.parquet")
+
+
+PRICES = [Decimal("1.10"), Decimal("-2.20"), None]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "read_as"),
+    [
+        ("shop", pa.array(["Łódź", "", None], pa.string_view()), ["Łódź", "", None]),
+        ("shop", pa.array(["a", "b", None], pa.large_string()), ["a", "b", None]),
+        ("shop", pa.array(["a", "b", None]).dictionary_encode(), ["a", "b", None]),
+        ("price", pa.array(PRICES, pa.decimal128(38, 2)), [1.1, -2.2, None]),
+        ("price", pa.array(PRICES, pa.decimal256(38, 2)), [1.1, -2.2, None]),
+        ("price", pa.array(PRICES, pa.decimal64(9, 2)), [1.1, -2.2, None]),
+        ("units", pa.array([1, 2**32 - 1, None], pa.uint32()), [1, 2**32 - 1, None]),
+    ],
+    ids=lambda one: str(one.type) if isinstance(one, pa.Array) else "",
+)
+def test_types_that_other_programs_write(
+    tmp_path: Path, sales_model: Model, sales_rows: Rows, column: str, values: Any, read_as: Any
+) -> None:
+    foreign(tmp_path, sales_rows([1, 2, 3], **{column: values}))
+    _, rows = read(sales_model(), tmp_path)
+    assert [row[column] for row in rows] == read_as
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("price", pa.array(PRICES, pa.decimal256(39, 2))),
+        ("price", pa.array(PRICES, pa.decimal256(50, 2))),
+        ("units", pa.array([1, 2, 3], pa.uint64())),
+        ("shop", pa.array([b"a", b"b", None])),
+    ],
+    ids=lambda one: str(one.type) if isinstance(one, pa.Array) else "",
+)
+def test_types_that_duckdb_does_not_hold_are_refused_by_name(
+    tmp_path: Path, sales_model: Model, sales_rows: Rows, column: str, values: Any
+) -> None:
+    foreign(tmp_path, sales_rows([1, 2, 3], **{column: values}))
+    with pytest.raises(DataError, match=f"column '{column}' is of another type") as raised:
+        read(sales_model(), tmp_path)
+    assert raised.value.got == str(values.type)
 
 
 @pytest.mark.parametrize(
