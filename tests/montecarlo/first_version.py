@@ -110,8 +110,8 @@ def replayed_first_versions(replications: int) -> Iterator[Row]:
     for seed, (where, world) in enumerate(NULLS, 600):
         rng = np.random.default_rng(seed)
         hits = sum(promoted(world, rng) for _ in range(replications))
-        promise = None if world.phi > 0.5 else "at most"
-        yield Row("first version without a gain", where, hits, replications, promise, 0.065)
+        yield Row("first version without a gain", where, hits, replications,
+                  None if world.phi > 0.5 else "at most", 0.065)  # fmt: skip
     for seed, (where, world) in enumerate(SKILLED, 620):
         rng = np.random.default_rng(seed)
         hits = sum(promoted(world, rng) for _ in range(replications))
