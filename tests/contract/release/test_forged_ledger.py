@@ -15,7 +15,7 @@ from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Verdict
 from pipelines.core.time import epoch_us
 from pipelines.release.ledger import LIVE, Entry, NewEntry
-from pipelines.release.policies import POLICIES
+from pipelines.release.policies import CURRENT, POLICIES
 from pipelines.release.policy import Approval, Facts, Outcome, decide
 from pipelines.release.rollout.transition import Stage, Transition
 from pipelines.release.verification import verified_entries
@@ -130,7 +130,7 @@ FORGERIES: dict[str, tuple[Callable[[str, str], NewEntry], str]] = {
     ),
     "it was judged by an older policy": (
         lambda first, second: judged("x", second, first, policy="1"),
-        "was judged by policy 1 after entries of policy 4",
+        f"was judged by policy 1 after entries of policy {CURRENT.version}",
     ),
     "its approval answers for nothing": (approved, "never awaited review"),
     "it rolls back to a version that never was champion": (
