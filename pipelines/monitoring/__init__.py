@@ -1,1 +1,1 @@
-"""Monitoring of a champion: what moved, what it costs, and what to do about it."""
+"""Monitoring of a champion: what changed, what it costs, and what to do about it."""

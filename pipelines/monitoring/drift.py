@@ -1,4 +1,4 @@
-"""Alarms of columns whose values moved away from those of training."""
+"""Alarms of columns whose values differ from those of training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipelines.core.time import instant_text
 from pipelines.drift.calibration import AlarmRate, ColumnDrift
 from pipelines.monitoring.report import Alarm, Cause
 
-MOVED, UNSEEN = "drift.moved", "drift.unseen"
+COLUMN, UNSEEN = "drift.column", "drift.unseen"
 
 
 def drift_alarms(drifts: Sequence[ColumnDrift], harmless_since: datetime | None) -> list[Alarm]:
@@ -69,7 +69,7 @@ def _moved(drift: ColumnDrift, rate: AlarmRate, harmless_since: datetime | None)
     since = drift.since
     harmless = since is not None and harmless_since is not None and since < harmless_since
     return Alarm(
-        name=f"{MOVED}.{drift.column}",
+        name=f"{COLUMN}.{drift.column}",
         cause=Cause.DRIFT,
         subject=drift.column,
         size=drift.distance,

@@ -22,7 +22,7 @@ class Cause(StrEnum):
     EARLIER_VERSION = "earlier_version"  # an earlier version does better
     CATEGORY = "category"  # values that training did not have
     MODEL = "model"  # the champion does worse than it did, or is too old
-    DRIFT = "drift"  # the world moved; whether it costs anything is known when labels mature
+    DRIFT = "drift"  # values changed; whether it costs anything is known when labels mature
     UNUSED = "unused"  # data that the model does not read
 
 

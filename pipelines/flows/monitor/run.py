@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipelines.core.errors import DataError, GauntletError, Unavailable
+from pipelines.core.errors import DataError
 from pipelines.core.files import write_bytes
 from pipelines.core.findings import Finding
 from pipelines.core.time import instant_text, refuse_future
 from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.monitor.collaborators import MonitorCollaborators
+from pipelines.flows.monitor.fresh_drift import FreshDrift, fresh_drift
 from pipelines.flows.monitor.incoming import arrivals, check_windows
-from pipelines.flows.monitor.moved import Moved, find_moved
 from pipelines.flows.monitor.outcomes import read_outcomes, shared_spec
 from pipelines.flows.versions import VersionReader
 from pipelines.gates.refresh.record import RefreshRecord
@@ -137,7 +137,7 @@ def _observe(opened: _Opened) -> MonitorReport:
         arrived = arrivals(own, as_of, weeks)
         collaborators.progress("scoring matured points")
         outcomes = read_outcomes(champion, opened.earlier, common, tables, as_of, weeks)
-    moved = find_moved(champion, outcomes.fresh, as_of)
+    drift = fresh_drift(champion, outcomes.fresh, as_of)
     record = _newest_record(opened)
     state = refresh_state(spec.gates.refresh, _refresh_case(opened, record))
     naive, compared_at = _champion_health(opened)
@@ -145,7 +145,7 @@ def _observe(opened: _Opened) -> MonitorReport:
     found = [
         *contract_alarms(spec, windows),
         *(silence_alarm(one, spec.monitor.silence) for one in arrived),
-        *_moved_alarms(spec, moved, realised),
+        *_drift_alarms(spec, drift, realised),
         performance_alarm(realised),
         naive_alarm(naive, compared_at),
         age_alarm(spec, state, champion.plan.refit_until),
@@ -168,13 +168,13 @@ def _observe(opened: _Opened) -> MonitorReport:
     )
 
 
-def _moved_alarms(spec: ModelSpec, moved: Moved | None, realised: Performance) -> list[Alarm]:
+def _drift_alarms(spec: ModelSpec, drift: FreshDrift | None, realised: Performance) -> list[Alarm]:
     """Alarms of drift and of new categories; none for a version without a profile."""
-    if moved is None:
+    if drift is None:
         return []
     return [
-        *drift_alarms(moved.drifts, harmless_since(realised)),
-        *unseen_alarms(moved.unseen, moved.rows, spec.monitor.unseen_share, moved.since),
+        *drift_alarms(drift.columns, harmless_since(realised)),
+        *unseen_alarms(drift.unseen, drift.rows, spec.monitor.unseen_share, drift.since),
     ]
 
 
@@ -234,10 +234,7 @@ def _champion_health(opened: _Opened) -> tuple[Finding | None, datetime | None]:
 
 def _loaded(versions: VersionReader, model: str, numbers: Sequence[str]) -> Iterator[ModelVersion]:
     """The versions that are still in the registry, read one by one."""
+    registered = {info.version for info in versions.registry.versions(model)}
     for number in numbers:
-        try:
+        if number in registered:
             yield versions.load(model, number)
-        except Unavailable:
-            raise
-        except GauntletError:
-            continue

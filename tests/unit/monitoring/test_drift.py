@@ -1,4 +1,4 @@
-"""Alarms of columns that moved, and of values that training did not have."""
+"""Alarms of columns that changed, and of values that training did not have."""
 
 from datetime import timedelta
 
@@ -36,7 +36,7 @@ def test_a_column_above_its_threshold_is_an_alarm_with_the_rate_of_false_ones():
     assert drift_alarms([drift(rate=None)], None) == [], "its threshold is not calibrated"
     [alarm] = drift_alarms([drift()], None)
     assert (alarm.name, alarm.cause, alarm.since) == (
-        "drift.moved.sold",
+        "drift.column.sold",
         Cause.DRIFT,
         MONDAY - WEEK,
     )

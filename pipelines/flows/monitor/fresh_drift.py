@@ -16,25 +16,29 @@ if TYPE_CHECKING:
     from pipelines.drift.calibration import ColumnDrift
 
 
+ALARMS_A_YEAR = 1.0  # weeks above a threshold without drift, in a whole report
+PARTS = 4  # features, label, predictions, and all numbers together
+
+
 @dataclass(frozen=True)
-class Moved:
+class FreshDrift:
     """How fresh points differ from training.
 
     Arguments:
-        drifts: of features, label and predictions.
+        columns: of features, label and predictions.
         unseen: by feature, the texts of the newest week that training did not have, with their
             rows.
         rows: of the newest week.
         since: start of the newest week.
     """
 
-    drifts: tuple[ColumnDrift, ...]
+    columns: tuple[ColumnDrift, ...]
     unseen: dict[str, dict[str, int]]
     rows: int
     since: datetime
 
 
-def find_moved(champion: ModelVersion, fresh: pd.DataFrame, as_of: datetime) -> Moved | None:
+def fresh_drift(champion: ModelVersion, fresh: pd.DataFrame, as_of: datetime) -> FreshDrift | None:
     """Compare fresh points with the champion's profile.
 
     Arguments:
@@ -56,7 +60,10 @@ def find_moved(champion: ModelVersion, fresh: pd.DataFrame, as_of: datetime) -> 
         return None
 
     def drift(profile: Profile, rows: pd.DataFrame) -> tuple[ColumnDrift, ...]:
-        return column_drift(profile, profile_like(profile, rows)) if len(rows) else ()
+        if not len(rows):
+            return ()
+        fresh = profile_like(profile, rows)
+        return column_drift(profile, fresh, alarms_a_year=ALARMS_A_YEAR / PARTS)
 
     joint: tuple[ColumnDrift, ...] = ()
     if reference.space is not None and reference.joint is not None:
@@ -64,8 +71,8 @@ def find_moved(champion: ModelVersion, fresh: pd.DataFrame, as_of: datetime) -> 
     since = as_of - WEEK
     newest = fresh[decision_times(fresh) >= since.replace(tzinfo=None)]
     inputs = fresh[["decision_time", *champion.spec.input_names]]
-    return Moved(
-        drifts=(
+    return FreshDrift(
+        columns=(
             *drift(reference.training, inputs),
             *drift(reference.training, fresh.loc[fresh[LABEL].notna(), ["decision_time", LABEL]]),
             *drift(reference.predictions, fresh[["decision_time", PREDICTION]]),
