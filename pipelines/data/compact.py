@@ -16,7 +16,7 @@ from typing import Any
 
 from pipelines.core.errors import IntegrityError
 from pipelines.data.cache import Cache
-from pipelines.data.canonical import canonical_columns
+from pipelines.data.canonical import canonical_columns, canonical_types, quoted
 from pipelines.data.events import PulledObject
 from pipelines.data.paths import files_sql, written_path
 from pipelines.data.scan import by_schema
@@ -49,7 +49,9 @@ def canonical_rows(
             single += run
     parts = _selects(name, stream, single, cache)
     if files:
-        parts.append(f"SELECT * FROM {files_sql(files)}")
+        # by name: a declaration with its columns in another order shares these files
+        names = ", ".join(map(quoted, canonical_types(stream)))
+        parts.append(f"SELECT {names} FROM {files_sql(files)}")
     return " UNION ALL ".join(parts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,15 @@ def test_a_changed_object_is_refused_although_its_run_has_a_file(world: World) -
     with pytest.raises(IntegrityError) as raised:
         world.rows(taken)
     assert raised.value.where == str(path)
+
+
+def test_a_declaration_with_columns_in_another_order_has_the_same_rows(world: World) -> None:
+    taken = world.snapshot()
+    rows = world.rows(taken)
+    files = world.files()
+    sales = world.streams["sales"]
+    turned = sales.model_copy(update={"columns": dict(reversed(sales.columns.items()))})
+    world.streams = {"sales": turned}
+    key = itemgetter("event_time", "shop")
+    assert sorted(world.rows(taken), key=key) == sorted(rows, key=key)
+    assert world.files() == files
