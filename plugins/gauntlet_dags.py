@@ -28,10 +28,9 @@ from airflow.sdk import (
     get_parsing_context,
 )
 
-from pipelines.core.cron import cron_of
+from pipelines.core.cron import DAILY, cron_of
 from pipelines.core.errors import LockedError, StaleEvidenceError, Unavailable
 from pipelines.core.time import parse_duration, parse_instant, utc
-from pipelines.spec.monitor import DAILY
 
 ROOT = Path(__file__).resolve().parents[1]
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

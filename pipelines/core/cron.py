@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 
+DAILY = "0 5 * * *"
+"""Once a day, after the rows of the day before have arrived: the default of monitoring."""
+
 _MINUTE = timedelta(minutes=1)
 _HOUR, _DAY = 60, 24 * 60  # minutes
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from pipelines.core.cron import DAILY
 from pipelines.spec.fields import Cron, Declaration, Share
-
-DAILY = "0 5 * * *"
 
 
 class Monitoring(Declaration):
