@@ -213,6 +213,8 @@ def declarations(draw: st.DrawFn) -> ModelSpec:
         features.append(window | {"name": f"window_{number}"})
     features += draw(st.lists(expressions(features), max_size=2, unique_by=lambda f: f["name"]))
     stream = {"event_time": "at", "known_time": "seen", "columns": COLUMNS}
+    label = draw(st.sampled_from(labels))
+    text = label["column"] == "tag"
     return ModelSpec.model_validate(
         {
             "name": "twin",
@@ -226,11 +228,11 @@ def declarations(draw: st.DrawFn) -> ModelSpec:
             "owner": "tests",
             "streams": {"sales": stream, "visits": stream},
             "points": points,
-            "label": draw(st.sampled_from(labels)) | horizon,
+            "label": label | horizon | ({"classes": ["x", "y"]} if text else {}),
             "features": features,
             "split": {"train": "28d"},
             "estimator": {"path": "sklearn.dummy.DummyRegressor"},
-            "metric": {"name": "absolute_error", "minimum_effect": 0.1},
+            "metric": {"name": "log_loss" if text else "absolute_error", "minimum_effect": 0.1},
         }
     )
 

@@ -100,7 +100,9 @@ def test_later_event_is_strictly_later_and_within_the_horizon(frame_of: Frame) -
 
 def test_later_event_without_a_value_is_passed_over(frame_of: Frame) -> None:
     kind = {"kind": "later_event", "stream": "sales", "by": ["shop"], "column": "kind"}
-    spec = declare(points=EVENT, label=kind | {"horizon": "10h"})
+    classes = {"horizon": "10h", "classes": ["a", "b"]}
+    log_loss = {"name": "log_loss", "minimum_effect": 0.1}
+    spec = declare(points=EVENT, label=kind | classes, metric=log_loss)
     sales = [
         {"t": 0, "kind": "first"},
         {"t": 3, "kind": None},
