@@ -95,7 +95,8 @@ def refresh_years(replications: int) -> Iterator[Row | MeanRow]:
     in the four weeks that followed, and bad when it did so by more than one minimum effect. The
     loss is that of what served, minus that of the first version. The stop-loss promises that a
     version is restored before more is lost against it than the limit, the newest week and the
-    weeks whose labels were missing.
+    weeks whose labels were missing. After the second stop of a year nothing moves until a person
+    answers, and the promise ends.
     """
     rules: tuple[tuple[str, Rule | RefreshEvidence], ...] = (
         ("always", lambda _: always),

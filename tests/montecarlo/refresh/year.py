@@ -217,8 +217,8 @@ def most_lost(
 ) -> tuple[float, float]:
     """The largest loss against any replaced version, with and without the weeks not yet known.
 
-    A loss counts from the replacement, and anew after each stop, until the version serves again or
-    is no longer watched.
+    A loss counts from the replacement, and anew after each stop, until the version serves again, is
+    no longer watched, or refreshes wait for a person: no refresh is at fault from then on.
 
     Arguments:
         loss: the losses of the fits.
@@ -226,8 +226,10 @@ def most_lost(
         stopped: the weeks in which the stop-loss restored a version.
         first: the first week.
     """
-    watched = RefreshGate().watch // WEEK - 1
-    last = first + len(serving)
+    gate = RefreshGate()
+    watched = gate.watch // WEEK - 1
+    last = stopped[gate.stops - 1] if len(stopped) >= gate.stops else first + len(serving)
+    serving = serving[: last - first]
     served = loss.values[serving + BEFORE, np.arange(first, last) + BEFORE]
     most = known = 0.0
     for at in (np.flatnonzero(np.diff(serving)) + 1 + first).tolist():
