@@ -14,22 +14,27 @@ from pipelines.adapters.http.failures import LOGGING
 SECRET = "hunter2-and-more"
 
 
+LOGGERS = ("pipelines.adapters.http.worker", "uvicorn.error")
+
+
 @pytest.fixture
-def written() -> Iterator[io.StringIO]:
+def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """What the service's logging writes; the loggers of the test process stay as they are."""
-    stream, root, server = io.StringIO(), logging.getLogger(), logging.getLogger("uvicorn")
+    stream, root = io.StringIO(), logging.getLogger()
     before = root.handlers[:], root.level
-    own = server.handlers[:], server.propagate
-    server.handlers[:], server.propagate = [], True  # as in a new process
+    for name in (*LOGGERS, "uvicorn"):  # as in a new process: other tests configure them
+        logger = logging.getLogger(name)
+        for attribute, value in (("handlers", []), ("propagate", True), ("disabled", False)):
+            monkeypatch.setattr(logger, attribute, value)
+        monkeypatch.setattr(logger, "level", logging.NOTSET)
     logging.config.dictConfig(
         LOGGING | {"handlers": {"stderr": {**LOGGING["handlers"]["stderr"], "stream": stream}}}
     )
     yield stream
     root.handlers[:], root.level = before
-    server.handlers[:], server.propagate = own
 
 
-@pytest.mark.parametrize("logger", ["pipelines.adapters.http.worker", "uvicorn.error"])
+@pytest.mark.parametrize("logger", LOGGERS)
 def test_a_traceback_is_logged_without_secrets(
     written: io.StringIO, monkeypatch: pytest.MonkeyPatch, logger: str
 ) -> None:
