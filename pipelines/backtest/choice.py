@@ -10,7 +10,7 @@ from pipelines.backtest.live import Live
 from pipelines.backtest.results import Choice
 from pipelines.backtest.summary import Replayed
 
-NO_DECLARATION = ("simple", "hindsight")
+NO_DECLARATION = ("simple", "naive", "hindsight")
 
 
 def choose(live: Live, replays: Sequence[Replayed], declared: Replayed) -> Choice:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from pipelines.backtest.catalogue import (
     NEAR,
@@ -20,7 +21,7 @@ from pipelines.backtest.losses import Losses
 from pipelines.backtest.policies import Refused, Step, run
 from pipelines.backtest.predictions import Predictions
 from pipelines.backtest.record import Records, replayable
-from pipelines.backtest.results import BacktestReport, RecordedAgeCost
+from pipelines.backtest.results import BOUNDS, BacktestReport, RecordedAgeCost
 from pipelines.backtest.summary import Replayed, summarize
 from pipelines.backtest.sweep import Variation
 from pipelines.backtest.versions import Candidate, Version, version_as_of, with_refit
@@ -128,20 +129,18 @@ def backtest(
         offered = candidates.of(compared.spec, compared.offers)
         steps = run(compared.policy, offered, compared.refused)
         replays.append(_replayed(compared, live, steps, candidates))
+    steps = [Step(at, None, "kept") for at in candidates.mondays]
+    replays.append(_bound("naive", "the naive forecast, without any model", live, steps))
     steps = hindsight(candidates.of(with_refit(plan.spec, True)), losses)
-    weekly = live.weekly(steps)
-    replays.append(
-        Replayed(
-            "hindsight",
-            "best candidate of each week",
-            "hindsight",
-            True,
-            steps,
-            weekly,
-            frozenset(),
-        )
-    )
+    replays.append(_bound("hindsight", "best candidate of each week", live, steps))
     return _report(plan, live, replays, candidates)
+
+
+def _bound(
+    name: Literal["naive", "hindsight"], title: str, live: Live, steps: Sequence[Step]
+) -> Replayed:
+    """A row that is no policy: it only shows what the others can be held against."""
+    return Replayed(name, title, name, True, steps, live.weekly(steps), frozenset())
 
 
 def _replayed(
@@ -169,7 +168,7 @@ def _report(
     candidates: Candidates,
 ) -> BacktestReport:
     spec, metric, predictions = plan.spec, live.losses.metric, live.losses.predictions
-    acting = [one for one in replays if one.group != "hindsight"]
+    acting = [one for one in replays if one.group not in BOUNDS]
     best = min(acting, key=lambda one: live.mean(one.weekly))
     reference = acting[0]  # the declared one
     results = [summarize(live, one, best, reference) for one in replays]

@@ -13,7 +13,7 @@ from pipelines.backtest.versions import Version
 from pipelines.core.findings import Finding
 from pipelines.core.weeks import WEEK
 
-Group = Literal["simple", "version_0_1_0", "preset", "sweep", "hindsight"]
+Group = Literal["simple", "version_0_1_0", "preset", "sweep", "naive", "hindsight"]
 Event = Literal["no_candidate", "kept", "first", "promoted", "stopped"]
 
 

@@ -10,6 +10,8 @@ from pipelines.backtest.policies import Group
 from pipelines.backtest.reasons import Reason
 from pipelines.core.records import Instant, Record
 
+BOUNDS = ("naive", "hindsight")  # groups of rows that are no policy
+
 
 class Difference(Record):
     """A policy's mean loss minus that of the reference on the same points: above zero, worse."""

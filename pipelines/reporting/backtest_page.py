@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from pipelines.backtest.results import BacktestReport, PolicyResult
+from pipelines.backtest.results import BOUNDS, BacktestReport, PolicyResult
 from pipelines.reporting import backtest_plots as plots
 from pipelines.reporting.backtest_text import sentences
 
@@ -84,7 +84,7 @@ def _table(report: BacktestReport) -> str:
 
 
 def _row(report: BacktestReport, one: PolicyResult) -> str:
-    declared, bound = one.name == report.reference, one.group == "hindsight"
+    declared, bound = one.name == report.reference, one.group in BOUNDS
     kind = ' class="declared"' if declared else ' class="bound"' if bound else ""
     difference = "" if declared else "same versions"
     if one.difference is not None:

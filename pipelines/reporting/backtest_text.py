@@ -21,6 +21,7 @@ def sentences(report: BacktestReport) -> tuple[str, ...]:
     best = report.policy(choice.best_declaration)
     return (
         _against_simple(report, declared, simple),
+        *_against_naive(report, declared, simple),
         _against_best(report, declared, best),
         _first_half(report),
         *_held_back(declared),
@@ -49,6 +50,26 @@ def _against_simple(report: BacktestReport, declared: PolicyResult, simple: Poli
         f"The declared policy, {declared.name}, lost {amount(report, simple.difference)} {side} "
         f"than {simple.name}, the best of the simple policies: {sure} two standard errors."
     )
+
+
+def _against_naive(
+    report: BacktestReport, declared: PolicyResult, simple: PolicyResult
+) -> tuple[str, ...]:
+    """Whether the declared policy was worth a model; nothing in reports of older versions."""
+    naive = next((one for one in report.policies if one.group == "naive"), None)
+    if naive is None:
+        return ()
+    if naive.difference is None:
+        return ("The declared policy never had a version: the naive forecast answered throughout.",)
+    side = "less" if naive.difference.estimate > 0 else "more"
+    sure = "beyond" if naive.difference.beyond_noise else "within"
+    found = (
+        f"It lost {amount(report, naive.difference)} {side} than the naive forecast: {sure} two "
+        "standard errors."
+    )
+    if naive.loss <= min(declared.loss, simple.loss):
+        found += f" {simple.name} did not beat the naive forecast either: no model paid here."
+    return (found,)
 
 
 def _against_best(report: BacktestReport, declared: PolicyResult, best: PolicyResult) -> str:

@@ -51,6 +51,7 @@ def test_drift_makes_newer_models_better(report: dict[str, Any]) -> None:
     losses = {one["name"]: one["loss"] for one in report["policies"]}
     assert losses["hindsight"] <= losses["always"] < losses["every_4"] < losses["never"]
     assert losses["always"] < losses["always_held_out"], "a refit is newer"
+    assert losses["naive"] > losses["never"], "sizes say much about amounts"
     assert policy(report, "always")["promotions"] == len(report["weeks"]) - 1
     assert policy(report, "never")["promotions"] == 0
 
@@ -97,6 +98,7 @@ def test_table_and_page_list_every_policy(home: Path, report: dict[str, Any]) ->
     page = path.read_text(encoding="utf-8")
     assert all(one["name"] in shown and one["name"] in page for one in report["policies"])
     assert "The declared policy, likely" in shown
+    assert "less than the naive forecast: beyond two standard errors" in " ".join(shown.split())
     assert page.count("<svg") == 4
     assert not any(word in page for word in ("<script", 'src="', "<link", "@import")), "one file"
 

@@ -19,6 +19,7 @@ ROWS = (
     "likely_held_out",
     *(f"{name}_held_out" for name in SIMPLE),
     OLD,
+    "naive",
 )
 
 

@@ -99,7 +99,9 @@ def _row(report: BacktestReport, result: PolicyResult) -> list[str]:
     elif result.difference is not None:
         error = result.difference.standard_error
         gap = f"{result.difference.estimate:+.4g}" + ("" if error is None else f" ({error:.2g})")
-    bound = result.group == "hindsight"
+    from pipelines.backtest.results import BOUNDS
+
+    bound = result.group in BOUNDS
     worst = "" if result.worst is None else f"+{number(result.worst.excess)}"
     return [
         escape(result.name),
@@ -108,7 +110,7 @@ def _row(report: BacktestReport, result: PolicyResult) -> list[str]:
         "" if bound else str(result.promotions),
         "" if bound else f"{result.lost} of {result.followed}",
         "" if bound else str(result.bad),
-        f"{result.weeks_without_version} w" if result.weeks_without_version else "",
+        f"{result.weeks_without_version} w" if result.weeks_without_version and not bound else "",
         worst,
         "" if bound else str(result.fits),
     ]
