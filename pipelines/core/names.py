@@ -14,6 +14,7 @@ Internal columns and tables have a colon in front (``internal``), which no decla
 
 from __future__ import annotations
 
+import difflib
 import re
 import string
 from collections.abc import Collection, Iterable, Iterator
@@ -98,6 +99,40 @@ def checked_name(text: str, rule: NameRule, where: str) -> str:
         raise SpecError(
             "a name cannot be used", where=where, got=repr(shown), wanted=str(cause)
         ) from cause
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The most similar name whatever its case; ``None`` when none is similar.
+
+    >>> nearest("Demnad", ["demand", "orders"]), nearest("x", ["demand"])
+    ('demand', None)
+    """
+    by_lower = {one.lower(): one for one in names}
+    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+    return by_lower[found[0]] if found else None
+
+
+def unknown_name(
+    what: str, name: str, known: Iterable[str], *, where: str = "", hint: str = ""
+) -> SpecError:
+    """The error for a name that does not exist; the hint begins with the most similar one.
+
+    Arguments:
+        what: the failure in one clause.
+        name: the name that was given.
+        known: the names that exist.
+        where: what the names belong to.
+        hint: the next thing to try when no name is similar.
+    """
+    names = sorted(known)
+    similar = nearest(name, names)
+    return SpecError(
+        what,
+        where=where,
+        got=name,
+        wanted=f"one of {names}" if names else "",
+        hint=f"is it {similar!r}?" if similar else hint,
+    )
 
 
 def folded(name: str) -> str:

@@ -41,6 +41,12 @@ class NoEvents(DataError):  # noqa: N818 - named as the family in core is
     code = "no_events"
 
 
+class RewrittenHistory(DataError):  # noqa: N818 - named as the family in core is
+    """Rows of a stream that were read before are gone or have other values."""
+
+    code = "rewritten_history"
+
+
 class EventSource(Protocol):
     """Implementations pass ``tests/contract/events/test_event_source.py``."""
 
@@ -183,7 +189,7 @@ class FileEvents:
             )
             lost = lost_rows([path for path in held if path.is_file()], there)
             if lost:
-                raise DataError(
+                raise RewrittenHistory(
                     "the source rewrote history that was already read",
                     where=f"stream {name}, {self.store.address}/{prefix}{day}",
                     got=f"{lost} rows of this day are gone or have other values",

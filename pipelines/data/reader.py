@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.core.records import digest_of
 from pipelines.data.cache import Cache
-from pipelines.data.events import EventSource, Progress
+from pipelines.data.events import EventSource, NoEvents, Progress, RewrittenHistory
 from pipelines.data.identity import Copies
 from pipelines.data.snapshot import Snapshot, find_copies, open_streams, take_snapshot
 from pipelines.spec.streams import Stream
@@ -42,6 +42,23 @@ class EventReader:
         return digest_of(
             {name: one.remembered(name, streams[name], cache) for name, one in sources.items()}
         )
+
+    def is_rewritten(self, streams: Streams, as_of: datetime) -> bool:
+        """Whether rows of some streams that were read before are gone or have other values.
+
+        Raises:
+            DataError: when a source contradicts its declaration.
+            Unavailable: when a source does not answer.
+        """
+        held = Cache(self.cache)
+        for name, source in self.open_sources(streams).items():
+            read_before = source.remembered(name, streams[name], held) is not None
+            try:
+                source.pull(name, streams[name], as_of, held, self.progress)
+            except (NoEvents, RewrittenHistory):
+                if read_before:
+                    return True
+        return False
 
     def forget(self, streams: Streams) -> None:
         """Forget what was pulled of some streams; the next snapshot reads them as they are then."""

@@ -11,12 +11,12 @@ from pipelines.core.errors import SpecError
 from pipelines.core.records import digest_of
 from pipelines.data.events import Progress, stream_prefix
 from pipelines.data.ingest.files import ImportReport, import_files
-from pipelines.data.ingest.reading import Reading, nearest
+from pipelines.data.ingest.reading import Reading
 from pipelines.data.objects import ObjectStore
 from pipelines.flows.retrain.request import LIVE
 from pipelines.release.lock import in_turn
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.streams import PostgresSource
+from pipelines.spec.streams import PostgresSource, declared_stream
 
 WAIT_S = 600.0
 
@@ -66,16 +66,7 @@ def import_events(
         GauntletError: as ``import_files``.
     """
     spec = collaborators.load_spec(model)
-    if stream not in spec.streams:
-        similar = nearest(stream, spec.streams)
-        raise SpecError(
-            "a model does not declare this stream",
-            where=f"{model}: streams",
-            got=stream,
-            wanted=f"one of {sorted(spec.streams)}",
-            hint=f"is it {similar!r}?" if similar else "",
-        )
-    declared = spec.streams[stream]
+    declared = declared_stream(model, spec.streams, stream)
     if isinstance(declared.source, PostgresSource):
         raise SpecError(
             "the events of this stream are in a database, so files cannot be imported into it",

@@ -17,7 +17,7 @@ from pipelines.flows.retrain.request import LIVE
 from pipelines.release.ledger import Ledger, NewEntry
 from pipelines.release.lock import in_turn
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.streams import FilesSource, Stream
+from pipelines.spec.streams import FilesSource, Stream, declared_stream
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def drop_days(
         Unavailable: when store or ledger does not answer.
     """
     spec = using.load_spec(model)
-    declared = _stream(spec, stream, reason)
+    declared = _checked(spec, stream, reason)
     if not isinstance(declared.source, FilesSource):
         raise SpecError(
             "the rows of this stream are in a database",
@@ -97,39 +97,36 @@ def drop_days(
     return DroppedDays(stream=stream, first=first, last=last, objects=len(doomed), entry=entry)
 
 
-def accept_history(model: str, stream: str, reason: str, using: HistoryCollaborators) -> int:
+def accept_history(model: str, stream: str, reason: str, using: HistoryCollaborators) -> int | None:
     """Accept a stream as its source has it now, whatever was read before.
 
     The entry is written first. A killed command that is run again finds its entry.
 
     Returns:
-        Sequence of the ledger's entry.
+        Sequence of the ledger's entry; None when the source still has all rows that were read, so
+        that there is nothing to accept and nothing is recorded.
 
     Raises:
         SpecError: when there is no such stream, or the reason is empty.
         Unavailable: when source or ledger does not answer.
     """
     spec = using.load_spec(model)
-    declared = _stream(spec, stream, reason)
+    declared = _checked(spec, stream, reason)
     with in_turn(using.lock, model, LIVE):
         events, what = using.open_events(spec), f"accepted the history of {stream} as it is"
+        if not events.is_rewritten({stream: declared}, using.clock.now()):
+            return None
         about = events.remembered({stream: declared})
         entry = _record(model, f"{what}: {reason}", about, using)
         events.forget({stream: declared})
     return entry
 
 
-def _stream(spec: ModelSpec, name: str, reason: str) -> Stream:
-    if name not in spec.streams:
-        raise SpecError(
-            "a model does not declare this stream",
-            where=f"{spec.name}: streams",
-            got=name,
-            wanted=f"one of {sorted(spec.streams)}",
-        )
+def _checked(spec: ModelSpec, name: str, reason: str) -> Stream:
+    declared = declared_stream(spec.name, spec.streams, name)
     if not reason.strip():
         raise SpecError("a change of history needs a reason", hint="say it with --reason")
-    return spec.streams[name]
+    return declared
 
 
 def _lies_in(stored: StoredObject, prefix: str, days: tuple[date, date]) -> bool:

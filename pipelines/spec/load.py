@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from pipelines.core.errors import SpecError
+from pipelines.core.names import unknown_name
 from pipelines.spec.include import expand
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.yaml_file import entry, place_of, read_nodes, value_of
@@ -31,11 +32,11 @@ def load_model(path: Path) -> ModelSpec:
         SpecError: with every mistake found, each with its line.
     """
     if not path.is_file():
-        there = sorted(other.stem for other in path.parent.glob("*.yaml"))
-        raise SpecError(
+        raise unknown_name(
             f"there is no model {path.stem!r}",
+            path.stem,
+            (other.stem for other in path.parent.glob("*.yaml")),
             where=str(path),
-            wanted=f"one of {there}" if there else "a declaration in that folder",
             hint="write the file, or name a model that is declared",
         )
     tree = read_nodes(path)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pipelines.core.names import POSTGRES_LONGEST, Column, Name, clashes, folded
+from pipelines.core.names import POSTGRES_LONGEST, Column, Name, clashes, folded, unknown_name
 from pipelines.spec.fields import (
     ColumnType,
     Declaration,
@@ -141,3 +141,16 @@ class Stream(Declaration):
 
 
 Streams = dict[Name, Stream]
+
+
+def declared_stream(model: str, streams: Streams, name: str) -> Stream:
+    """The stream of a model that a person named.
+
+    Raises:
+        SpecError: the model does not declare it.
+    """
+    if name not in streams:
+        raise unknown_name(
+            "a model does not declare this stream", name, streams, where=f"{model}: streams"
+        )
+    return streams[name]

@@ -22,7 +22,7 @@ from pipelines.core.records import Record
 from pipelines.core.time import instant_text, parse_instant, utc
 from pipelines.data.cache import Cache
 from pipelines.data.canonical import ARROW_TYPES, stored_types, time_names
-from pipelines.data.events import Progress, PulledObject
+from pipelines.data.events import Progress, PulledObject, RewrittenHistory
 from pipelines.data.stored_rows import lost_rows
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import KnownTimeRule, PostgresSource, Stream
@@ -189,7 +189,7 @@ class PostgresEvents:
         """The increments as the table has them now, with the rows that were added to them.
 
         Raises:
-            DataError: when rows that were read have changed or are gone.
+            RewrittenHistory: when rows that were read have changed or are gone.
         """
         if not increments:
             return []
@@ -215,8 +215,8 @@ class PostgresEvents:
             after = one.upto
         return current
 
-    def _rewritten(self, pull: _Pull, one: Increment, rows: int, lost: int) -> DataError:
-        return DataError(
+    def _rewritten(self, pull: _Pull, one: Increment, rows: int, lost: int) -> RewrittenHistory:
+        return RewrittenHistory(
             "the source rewrote history that was already read",
             where=f"stream {pull.name}, table {self.table}, known by {one.upto}",
             got=f"{lost} of {one.rows} rows are gone or have other values; there are {rows} now",

@@ -12,6 +12,7 @@ from pipelines.cli.options import Json, Lineage, ModelName, Reason, instant, wri
 from pipelines.cli.output import answer, console, errors, mark, show_findings
 from pipelines.core.errors import GauntletError, IntegrityError, SpecError, Unavailable
 from pipelines.core.findings import Gate, Verdict
+from pipelines.core.names import unknown_name
 from pipelines.core.time import instant_text
 from pipelines.flows.retrain.request import LIVE
 from pipelines.gates.refresh.names import STOP, is_from_record
@@ -35,6 +36,27 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
+def _connect(name: str, lineage: str = LIVE) -> Connections:
+    """Connect, and check that the model and its lineage exist.
+
+    A ledger is read also when its model is not declared any more.
+
+    Raises:
+        SpecError: the model is neither declared nor in the ledger, or it has no such lineage.
+    """
+    connections = connect()
+    lineages = connections.ledger.lineages(name)
+    if lineage in lineages or connections.ledger.witnessed(name, lineage) is not None:
+        return connections
+    if not lineages:
+        connections.load_spec(name)
+    if lineage != LIVE:
+        raise unknown_name(
+            "this model has no such lineage", lineage, (LIVE, *lineages), where=f"ledger of {name}"
+        )
+    return connections
+
+
 def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> None:
     """List all decisions, oldest first, with the two purses that they are paid from.
 
@@ -45,7 +67,7 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
     """
     from pipelines.release.verification import verified_entries
 
-    connections = connect()
+    connections = _connect(name, lineage)
     book = connections.ledger
     checked = book.verify(name)
     for other in book.lineages(name):
@@ -102,7 +124,7 @@ def explain(
     from pipelines.release.ledger import replay
     from pipelines.release.rollout.outcome import rollout_outcome
 
-    connections = connect()
+    connections = _connect(name, lineage)
     chain = connections.ledger.entries(name, lineage)
     entry = _judged(name, version, lineage, chain)
     again, since = replay(entry), _since(entry, chain)
@@ -148,7 +170,7 @@ def champion(
     from pipelines.release.ledger import training_dates
     from pipelines.release.verification import verified_entries
 
-    connections = connect()
+    connections = _connect(name, lineage)
     moment = instant(at, connections.clock.now())
     entries = verified_entries(name, connections.ledger, lineage)
     moves = [entry for entry in entries if entry.moves and entry.recorded_at <= moment]
@@ -190,10 +212,8 @@ def rollback(
     from pipelines.release.rollback import RollbackRequest
     from pipelines.release.rollback import rollback as roll_back
 
-    connections = connect()
+    connections = _connect(name)
     head = connections.ledger.head(name)
-    if head is None:
-        connections.load_spec(name)  # a name that is not declared is a slip of the keyboard
     entry = roll_back(
         RollbackRequest(
             name, run=f"rollback-after-{head.sequence if head else 0}", reason=reason, to=to
@@ -269,7 +289,7 @@ def approve(
     """Approve or reject a version that awaits review. Applies to the named evidence only."""
     from pipelines.release.approval import ReviewAnswer, answer_review
 
-    connections = connect()
+    connections = _connect(name)
     given = ReviewAnswer(by=by, evidence=evidence, approved=not refuse, note=note)
     entry = answer_review(
         name, version, given, connections.ledger, connections.registry, connections.clock

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.options import Json, ModelName
+from pipelines.cli.options import Json, ModelName, written
 from pipelines.cli.output import answer, console
 from pipelines.core.errors import SpecError
 from pipelines.wiring import connect
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipelines.flows.stream_history import HistoryCollaborators
 
 StreamName = Annotated[str, typer.Argument(help="a stream that the model declares")]
-Reason = Annotated[str, typer.Option(help="why; it stays in the ledger")]
+Reason = Annotated[str, typer.Option(help="why; it stays in the ledger", callback=written)]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -54,6 +54,9 @@ def accept(name: ModelName, stream: StreamName, reason: Reason, as_json: Json = 
     entry = accept_history(name, stream, reason, _collaborators())
     if as_json:
         answer("stream_accept", {"entry": entry})
+        return
+    if entry is None:
+        console.print("nothing to accept: the source has all rows that were read; nothing recorded")
         return
     console.print(f"accepted; entry {entry} of the ledger. The next run reads the whole stream")
 

@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Sequence
 
 from pipelines.core.errors import DataError
-from pipelines.data.ingest.reading import JOIN, ColumnReading, nearest
+from pipelines.core.names import nearest
+from pipelines.data.ingest.reading import JOIN, ColumnReading
 
 SURROGATES = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, as Python decodes them
 _MOST = 60  # names shown in an error

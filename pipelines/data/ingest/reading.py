@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pipelines.core.errors import SpecError, TimeError
+from pipelines.core.names import unknown_name
 from pipelines.data.canonical import stored_types
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import Stream
@@ -149,20 +149,7 @@ def _check_names(option: str, given: Iterable[str], allowed: Iterable[str]) -> N
     for name in given:
         if name == ALL or name in names:
             continue
-        similar = nearest(name, names)
-        raise SpecError(
-            f"--{option} names a column that it does not apply to",
-            got=name,
-            wanted=f"one of {names}",
-            hint=f"is it {similar!r}?" if similar else "",
-        )
-
-
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The most similar name whatever its case; ``None`` when none is similar."""
-    by_lower = {one.lower(): one for one in names}
-    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
-    return by_lower[found[0]] if found else None
+        raise unknown_name(f"--{option} names a column that it does not apply to", name, names)
 
 
 def _check_zone(zone: str) -> None:

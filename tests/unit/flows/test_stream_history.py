@@ -96,21 +96,53 @@ def test_a_reason_a_stream_and_days_in_order_are_needed(using: HistoryCollaborat
     assert using.ledger.entries("sales") == ()
 
 
-def test_an_accepted_history_is_in_the_ledger(using: HistoryCollaborators) -> None:
-    assert accept_history("sales", "sales", "the table was rebuilt", using) == 1
+def read_three_days(
+    store: LocalStore, using: HistoryCollaborators, sales_rows: Callable[..., pa.Table]
+) -> None:
+    write_events(store, "sales", sales_rows(range(3)), "told_at")
+    spec = using.load_spec("sales")
+    using.open_events(spec).snapshot(spec.streams, NOW)
+
+
+def delete_all(store: LocalStore) -> None:
+    for one in [*store.list("sales/")]:
+        store.delete(one)
+
+
+def test_an_accepted_history_is_in_the_ledger(
+    store: LocalStore, using: HistoryCollaborators, sales_rows: Callable[..., pa.Table]
+) -> None:
+    read_three_days(store, using, sales_rows)
+    delete_all(store)
+    assert accept_history("sales", "sales", "the table was emptied", using) == 1
     [entry] = using.ledger.entries("sales")
-    assert entry.reasons == ("accepted the history of sales as it is: the table was rebuilt",)
+    assert entry.reasons == ("accepted the history of sales as it is: the table was emptied",)
+    assert accept_history("sales", "sales", "the table was emptied", using) is None
+    assert len(using.ledger.entries("sales")) == 1
+
+
+@pytest.mark.parametrize("what", ["never read", "unchanged", "rows were added"])
+def test_nothing_is_recorded_when_nothing_changed(
+    what: str,
+    store: LocalStore,
+    using: HistoryCollaborators,
+    sales_rows: Callable[..., pa.Table],
+) -> None:
+    if what != "never read":
+        read_three_days(store, using, sales_rows)
+    if what == "rows were added":
+        write_events(store, "sales", sales_rows([3, 4]), "told_at")
+    assert accept_history("sales", "sales", "why", using) is None
+    assert using.ledger.entries("sales") == ()
 
 
 def test_an_acceptance_that_was_killed_is_recorded_once(
     store: LocalStore, using: HistoryCollaborators, sales_rows: Callable[..., pa.Table]
 ) -> None:
-    write_events(store, "sales", sales_rows(range(3)), "told_at")
+    read_three_days(store, using, sales_rows)
     spec = using.load_spec("sales")
     reader = using.open_events(spec)
-    reader.snapshot(spec.streams, NOW)
-    for one in store.list("sales/"):
-        store.delete(one)
+    delete_all(store)
     write_events(store, "sales", sales_rows(range(3), price=[1.0, 2.0, 3.0]), "told_at")
 
     class Killed(Exception):
