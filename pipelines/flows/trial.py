@@ -19,15 +19,11 @@ from pipelines.flows.frames import FRAME, touches
 from pipelines.flows.retrain.evaluate import evaluate_candidate
 from pipelines.flows.retrain.run import Run
 from pipelines.flows.retrain.train import train_candidate
-from pipelines.spec.model import ModelSpec
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from pipelines.gates.recent_window.record import Evaluation
 
 TRIAL_ROWS = 5_000  # labelled training rows
-ROWS_OF_A_CLASS = 30  # of each class at least, if there are so many: for estimators with folds
 MATURITY = "recent_window.maturity"
 
 
@@ -92,6 +88,8 @@ def _thin_frame(run: Run) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from pipelines.training.sample import spread_rows
+
     table = pq.ParquetFile(run.workspace.path(FRAME)).read()
     rows = table.select(["decision_time", "matured_at", "label"]).to_pandas()
     start, end = (
@@ -106,22 +104,10 @@ def _thin_frame(run: Run) -> None:
     most = max(TRIAL_ROWS, 2 * run.spec.gates.recent_window.minimum_rows)
     if int(usable.sum()) <= most:
         return
-    chosen = _spread(run.spec, rows[usable].sort_values("decision_time", kind="stable"), most)
+    ordered = rows[usable].sort_values("decision_time", kind="stable")
+    chosen = spread_rows(run.spec, ordered, most).index
     keep = np.asarray(~training) | np.isin(np.arange(len(rows)), chosen)
     run.workspace.write(FRAME, lambda part: pq.write_table(table.filter(pa.array(keep)), part))
-
-
-def _spread(spec: ModelSpec, rows: pd.DataFrame, most: int) -> pd.Index:
-    """Evenly spaced rows; of a classifier's rows evenly spaced ones of every label."""
-    import numpy as np
-
-    groups = rows.groupby("label", sort=False) if spec.classes else [("", rows)]
-    chosen = []
-    for _, group in groups:
-        wanted = max(ROWS_OF_A_CLASS, round(most * len(group) / len(rows)))
-        places = np.linspace(0, len(group) - 1, min(wanted, len(group))).astype(int)
-        chosen.append(group.index[np.unique(places)])
-    return chosen[0].append(chosen[1:])
 
 
 def _detectable(run: Run, evaluation: Evaluation) -> DetectableGain | None:

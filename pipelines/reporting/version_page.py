@@ -13,6 +13,7 @@ from pipelines.gates.recent_window.record import Comparison, Evaluation
 from pipelines.gates.refresh.names import REPLAY
 from pipelines.release.policy import Decision, Outcome
 from pipelines.reporting.audit_section import audit_section
+from pipelines.reporting.complexity_section import complexity_section
 from pipelines.reporting.markdown import (
     SIGNS,
     interval_text,
@@ -77,6 +78,7 @@ def version_page(about: VersionReview) -> str:
         _gates(about),
         refresh_section(about.findings, about.champion),
         audit_section(about.audit, about.findings),
+        complexity_section(about.findings),
         _slices(about),
         _origin(about),
         _commands(about),

@@ -18,8 +18,9 @@ from pipelines.flows.retrain.rehearsal import REQUESTS, rehearse, requests
 from pipelines.flows.retrain.request import STEPS, Request
 from pipelines.flows.retrain.run import open_run
 from pipelines.flows.retrain.steps import run_step
+from pipelines.gates.recent_window.record import Evaluation
 from pipelines.packaging.package import content_digest
-from pipelines.packaging.version import read_profile
+from pipelines.packaging.version import EVALUATION, read_profile, read_record
 from pipelines.release.ledger import chain_errors, replay
 from pipelines.release.registry import CHAMPION
 from pipelines.simulation.faults import ColumnGone
@@ -76,6 +77,10 @@ def test_the_first_version_serves_and_carries_its_evidence(champion: Pharmacy) -
     assert profile.training.columns.keys() == {"medicine", "weekday", "sold", "label"}
     assert profile.training.columns["label"].total.sum() > 0
     assert profile.predictions.columns["prediction"].total.sum() > 0
+    complexity = read_record(model.parent, EVALUATION, Evaluation).complexity
+    assert complexity is not None
+    assert {one.rival for one in complexity.rivals} == {"linear model", "shallow tree"}
+    assert complexity.gap is not None
 
 
 def test_a_service_answers_with_a_candidate_before_it_is_registered(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipelines.flows.retrain.refit import past_values
 from pipelines.flows.retrain.run import Run
 from pipelines.flows.retrain.train import TrainedCandidate, recent_rows
 from pipelines.flows.versions import score_version
@@ -15,21 +16,35 @@ def evaluate_candidate(run: Run, trained: TrainedCandidate) -> Evaluation:
 
 
 def _evaluate(run: Run, trained: TrainedCandidate) -> Evaluation:
+    from pipelines.gates.recent_window.complexity import GAP, complexity
     from pipelines.gates.recent_window.evaluate import WindowPredictions, evaluate
 
     champion, spec = run.champion, run.spec
     window = run.plan.recent
     if champion is not None:
         window = comparison_window(run.plan, champion.plan)
-    rows, candidates, naive = recent_rows(run, trained, window)
-    return evaluate(
+    recent = recent_rows(run, trained, window)
+    found = evaluate(
         spec,
         window,
-        rows,
+        recent.rows,
         WindowPredictions(
-            candidates=candidates,
-            champion=score_version(champion, spec, rows) if champion else None,
-            naive=naive,
+            candidates=recent.candidates,
+            champion=score_version(champion, spec, recent.rows) if champion else None,
+            naive=recent.naive,
         ),
         refresh=run.lane == "refresh",
+    )
+    if not found.comparisons or (trained.training is None and not recent.rivals):
+        return found
+    needed = complexity(
+        spec,
+        recent.rows,
+        recent.candidates[0],
+        recent.rivals,
+        trained.training,
+        past_values(run, GAP),
+    )
+    return found.model_copy(
+        update={"complexity": needed.record, "findings": (*found.findings, *needed.findings)}
     )

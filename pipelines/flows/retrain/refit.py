@@ -1,4 +1,4 @@
-"""Reads earlier runs for a refit: the version that is its twin, and how past refits differed."""
+"""Reads earlier runs of a recipe: the version that is a twin, and what was found about others."""
 
 from __future__ import annotations
 
@@ -37,10 +37,13 @@ def _versions_of_twin(run: Run) -> Iterator[ModelVersion]:
                 yield found
 
 
-def past_differences(run: Run) -> tuple[float, ...]:
-    """How much the answers of past refits differed from their twins', one value for each as-of."""
-    from pipelines.gates.recent_window.refit import ANSWERS
+def past_values(run: Run, name: str) -> tuple[float, ...]:
+    """The values of a finding about earlier candidates of the recipe, one for each as-of.
 
+    Arguments:
+        run: the opened run.
+        name: of the finding.
+    """
     request = run.request
     entries = run.collaborators.ledger.entries(request.model, request.lineage)
     found = {
@@ -49,6 +52,6 @@ def past_differences(run: Run) -> tuple[float, ...]:
         if entry.recipe == run.spec.recipe and entry.as_of < request.as_of
         if entry.transition is None  # a promotion from a canary repeats the offline findings
         for finding in entry.findings
-        if finding.name == ANSWERS and finding.value is not None
+        if finding.name == name and finding.value is not None
     }
     return tuple(found.values())

@@ -69,7 +69,7 @@ def register(run: Run, evidence: Evidence) -> VersionInfo | None:
     folder = run.workspace.path(VERSION)
 
     def complete() -> Package:
-        rows, _, _ = recent_rows(run, trained, evaluation.window)
+        rows = recent_rows(run, trained, evaluation.window).rows
         made = complete_package(
             trained.package,
             run.workspace.path(CANDIDATE),
@@ -110,7 +110,8 @@ def _files(
     from pipelines.reporting.plots import evaluation_plots
     from pipelines.training.fit import label_numbers
 
-    rows, candidates, _ = recent_rows(run, trained, evaluation.window)
+    recent = recent_rows(run, trained, evaluation.window)
+    rows, twin = recent.rows, recent.candidates[0]
     known = rows["label"].notna()
     documents: dict[str, Record] = {
         SPEC: run.spec,
@@ -129,7 +130,7 @@ def _files(
     if evidence.availability is not None and evidence.availability.findings:
         documents[AVAILABILITY] = evidence.availability
     actual = label_numbers(rows["label"][known], trained.classes)
-    predicted = candidates[0].predictions[known]
+    predicted = twin.predictions[known]
     if predicted.ndim > 1:  # how often the most probable class is the right one
         actual = (predicted.argmax(axis=1) == actual) * 1.0
         predicted = predicted.max(axis=1)
@@ -142,7 +143,7 @@ def _files(
     plots |= _age_plot(run, evidence)
     return {
         **{name: record_bytes(name, record) for name, record in documents.items()},
-        PROFILE: profile_bytes(_profile(run, rows, candidates[0])),
+        PROFILE: profile_bytes(_profile(run, rows, twin)),
         **{f"{PLOTS}/{name}": content for name, content in plots.items()},
     }
 
@@ -201,6 +202,11 @@ def _shown(run: Run, trained: TrainedCandidate, evaluation: Evaluation) -> Shown
         metrics[f"{evaluation.baseline}_{comparison.metric}"] = comparison.baseline
         if comparison.difference is not None:
             metrics[f"{comparison.metric}_gain"] = comparison.difference.estimate
+    complexity = evaluation.complexity
+    if complexity is not None and complexity.gap is not None:
+        metrics["training_gap"] = complexity.gap
+    if complexity is not None and complexity.best_rival is not None:
+        metrics["simple_rival_gain"] = complexity.best_rival.comparison.gain
     return Shown(
         parameters={
             "estimator": run.spec.estimator.path,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import Window
 from pipelines.flows.frames import FRAME, read_rows
-from pipelines.flows.retrain.refit import past_differences, version_of_twin
+from pipelines.flows.retrain.refit import past_values, version_of_twin
 from pipelines.flows.retrain.rehearsal import rehearse_fitted
 from pipelines.flows.retrain.run import Run
 from pipelines.packaging.package import (
@@ -30,12 +32,14 @@ if TYPE_CHECKING:
 
     from pipelines.core.arrays import Floats
     from pipelines.packaging.version import ModelVersion
+    from pipelines.spec.model import ModelSpec
     from pipelines.training.score import Scored
 
 CANDIDATE = "candidate"
 PREDICTIONS = "predictions.parquet"
-NAIVE = "naive"
+SEED, NAIVE, RIVAL = "seed_", "naive", "rival "  # columns of predictions, or their beginnings
 EXAMPLE_ROWS = 5
+TRAINING_ROWS = 50_000  # that the training error is measured on, evenly spaced
 
 
 class TrainedCandidate(Record):
@@ -53,6 +57,26 @@ class TrainedCandidate(Record):
     twin: str | None = Field(
         default=None, description="version whose refit is the twin; none: the twin was fitted"
     )
+    training: float | None = Field(
+        default=None, description="metric of the twin on rows that it was trained on"
+    )
+
+
+@dataclass(frozen=True)
+class RecentPredictions:
+    """The rows of a part of the recent window with the predictions that were made in training.
+
+    Arguments:
+        rows: the rows.
+        candidates: predictions of each seed; the first is the twin.
+        naive: the naive forecast.
+        rivals: predictions of simple models, by name.
+    """
+
+    rows: pd.DataFrame
+    candidates: Sequence[Scored]
+    naive: Scored
+    rivals: Mapping[str, Scored]
 
 
 def train_candidate(run: Run, *, trial: bool = False) -> TrainedCandidate:
@@ -79,26 +103,30 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
 
     from pipelines.gates.availability.fast_predict import fast_predict_finding
     from pipelines.gates.availability.serialization import serialization_finding
-    from pipelines.gates.recent_window.refit import refit_findings
+    from pipelines.gates.recent_window.refit import ANSWERS, refit_findings
     from pipelines.training.baseline import baseline_predictions
     from pipelines.training.columns import feature_matrix, text_features
     from pipelines.training.score import score
+    from pipelines.training.simple_rival import simple_predictions
 
     spec, plan, frame = run.spec, run.plan, run.workspace.path(FRAME)
     rows, recent = (read_rows(spec, frame, window) for window in (plan.train, plan.recent))
     earlier = None if trial else version_of_twin(run)
     twins = _fit_twins(run, rows, earlier)
     scored = [score(twin, spec, recent) for twin in twins]
-    columns = {f"seed_{number}": _column(each.predictions) for number, each in enumerate(scored)}
+    columns = {f"{SEED}{number}": _column(each.predictions) for number, each in enumerate(scored)}
     labelled = rows[rows["label"].notna()]
     columns[NAIVE] = _column(baseline_predictions(spec, labelled, recent))
+    if not trial:
+        rivals = simple_predictions(spec, labelled, recent)
+        columns |= {f"{RIVAL}{name}": _column(one.predictions) for name, one in rivals.items()}
     run.workspace.write(PREDICTIONS, lambda part: pd.DataFrame(columns).to_parquet(part))
     serving, refit_rows = twins[0], None
     checks: tuple[Finding, ...] = ()
     if plan.refit is not None and not trial:
         serving, refit_rows = _refit(run, plan.refit)
         refitted = score(serving, spec, recent)
-        checks = refit_findings(spec, recent, scored[0], refitted, past_differences(run))
+        checks = refit_findings(spec, recent, scored[0], refitted, past_values(run, ANSWERS))
     if trial:
         rehearse_fitted(run, serving, recent)
         package = plan_package(serving, probabilities=_probabilities(run))
@@ -118,7 +146,18 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
         classes=spec.classes,
         refit_rows=refit_rows,
         twin=earlier.number if earlier else None,
+        training=None if trial else _training_value(spec, twins[0], labelled),
     )
+
+
+def _training_value(spec: ModelSpec, twin: Pipeline, labelled: pd.DataFrame) -> float | None:
+    """The twin's metric on its own training rows, or on enough of them."""
+    from pipelines.gates.recent_window.complexity import training_value
+    from pipelines.training.sample import spread_rows
+    from pipelines.training.score import score
+
+    rows = spread_rows(spec, labelled, TRAINING_ROWS)
+    return training_value(spec, rows, score(twin, spec, rows))
 
 
 def _fit_twins(run: Run, rows: pd.DataFrame, earlier: ModelVersion | None) -> list[Pipeline]:
@@ -184,10 +223,8 @@ def _probabilities(run: Run) -> bool:
     return run.spec.metric.name.task == "classification"
 
 
-def recent_rows(
-    run: Run, trained: TrainedCandidate, window: Window
-) -> tuple[pd.DataFrame, list[Scored], Scored]:
-    """The rows of a part of the recent window, every seed's predictions, and the naive forecast."""
+def recent_rows(run: Run, trained: TrainedCandidate, window: Window) -> RecentPredictions:
+    """The rows of a part of the recent window, with everything that was predicted for them."""
     import pandas as pd
 
     from pipelines.training.score import Scored, rows_digest
@@ -207,12 +244,18 @@ def recent_rows(
     mask = inside(recent, window)
     rows = recent[mask].reset_index(drop=True)
     digest = rows_digest(run.spec, rows)
-    scored = {
-        name: Scored(_predictions(table[name])[mask], digest, trained.classes)
-        for name in table.columns
-    }
-    naive = scored.pop(NAIVE)
-    return rows, list(scored.values()), naive
+
+    def scored(prefix: str) -> dict[str, Scored]:
+        return {
+            name.removeprefix(prefix): Scored(
+                _predictions(table[name])[mask], digest, trained.classes
+            )
+            for name in table.columns
+            if name.startswith(prefix)
+        }
+
+    (naive,) = scored(NAIVE).values()
+    return RecentPredictions(rows, tuple(scored(SEED).values()), naive, scored(RIVAL))
 
 
 def _column(predictions: Floats) -> Floats | list[Floats]:

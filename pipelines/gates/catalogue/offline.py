@@ -234,6 +234,20 @@ RECENT_WINDOW = (
         "no",
     ),
     FindingEntry(
+        "recent_window.simple_rival",
+        "Whether a linear model or a shallow tree, fitted on the candidate's training rows, does "
+        "as well on the recent window. `fail`: it does, within the minimum effect.",
+        "Consider the simple model: it is easier to explain, and to keep.",
+        "no",
+    ),
+    FindingEntry(
+        "recent_window.training_gap",
+        "How much worse the metric is on recent rows than on training rows. `fail`: the gap is "
+        "larger than that of earlier versions of the recipe.",
+        "Regularise the estimator, or look for what changed between training and recent rows.",
+        "no",
+    ),
+    FindingEntry(
         "recent_window.slice.<column>.<value>",
         "The candidate is worse for this group by more than the margin.",
         "Do not waive it without the group's owner.",

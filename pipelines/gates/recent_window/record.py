@@ -60,6 +60,32 @@ class SeedGain(Record):
     gain: float
 
 
+class RivalComparison(Record):
+    """The candidate against a simple model that was fitted on the same rows."""
+
+    rival: str
+    comparison: Comparison = Field(description="the rival is the baseline")
+
+
+class Complexity(Record):
+    """Whether the candidate is more complex than its task needs, in the primary metric."""
+
+    training: float | None = Field(description="metric of the twin on its training rows")
+    recent: float | None = Field(default=None, description="metric of the twin on recent rows")
+    gap: float | None = Field(
+        default=None, description="how much worse recent rows are than training rows"
+    )
+    earlier_gaps: tuple[float, ...] = Field(
+        default=(), description="of earlier versions of the recipe, oldest first"
+    )
+    rivals: tuple[RivalComparison, ...] = ()
+
+    @property
+    def best_rival(self) -> RivalComparison | None:
+        """The simple model with the best metric."""
+        return min(self.rivals, key=lambda one: one.comparison.gain, default=None)
+
+
 class Evaluation(Record):
     """Candidate against baseline (the champion, or the naive forecast where there is none)."""
 
@@ -75,6 +101,9 @@ class Evaluation(Record):
     seeds: tuple[SeedGain, ...] = ()
     daily: tuple[DayDifference, ...] = ()
     findings: tuple[Finding, ...]
+    complexity: Complexity | None = Field(
+        default=None, description="None: it was not measured when the version was made"
+    )
 
     @property
     def verdict(self) -> Verdict:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from pipelines.flows.frames import FRAME, read_rows
-from pipelines.flows.retrain.refit import past_differences, version_of_twin
+from pipelines.flows.retrain.refit import past_values, version_of_twin
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.run import open_run
+from pipelines.gates.recent_window.refit import ANSWERS
 from pipelines.packaging.version import ModelVersion
 from pipelines.training.columns import feature_matrix
 from pipelines.training.fit import fit
@@ -107,7 +108,7 @@ def test_the_refit_is_compared_with_its_twin_and_the_difference_is_kept(weekly) 
             "recent_window.refit.answers": "inconclusive",
             "recent_window.refit.error": "pass",
         }
-    (past,) = past_differences(opened(pharmacy))
+    (past,) = past_values(opened(pharmacy), ANSWERS)
     assert past > 0
 
 
