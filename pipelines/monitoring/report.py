@@ -117,6 +117,28 @@ class Arrival(Record):
     longest_pause_s: float | None = Field(description="between arrivals, before the newest row")
 
 
+RangeSource = Literal["points", "served"]
+
+
+class RangeWeek(Record):
+    """The share of rows in the training range, in seven days."""
+
+    start: Instant
+    rows: int
+    share: float = Field(description="of rows that are inside in every column")
+    interval: Interval = Field(description="of the share, for independent rows")
+    columns: dict[str, float] = Field(description="the share of each column by itself")
+
+
+class TrainingRange(Record):
+    """Fresh rows against the training range."""
+
+    source: RangeSource = Field(
+        description="features of decision points, or those that the service answered with"
+    )
+    weeks: tuple[RangeWeek, ...] = Field(description="oldest first; the newest ends as of the run")
+
+
 Health = Literal["healthy", "degraded", "broken_data", "unknown"]
 
 
@@ -135,6 +157,9 @@ class MonitorReport(Record):
     arrivals: tuple[Arrival, ...]
     findings: tuple[Finding, ...] = Field(
         description="of the version's suites on the newest rows, and the champion's health"
+    )
+    ranges: tuple[TrainingRange, ...] = Field(
+        default=(), description="shares of fresh points and served features in the training range"
     )
 
 

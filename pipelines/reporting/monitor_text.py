@@ -9,6 +9,7 @@ from datetime import timedelta
 from pipelines.core.findings import Interval
 from pipelines.core.time import duration_text, instant_text
 from pipelines.monitoring.report import ActionKind, Alarm, MonitorReport, WeekPerformance
+from pipelines.monitoring.training_range import SOURCES, least_inside
 
 WIDTH = 100
 SHOWN_WEEKS = 8
@@ -40,6 +41,7 @@ def monitor_text(report: MonitorReport) -> tuple[str, ...]:
         "",
         *_performance(report),
         *_age(report),
+        *_ranges(report),
         *_arrivals(report),
     )
 
@@ -110,6 +112,20 @@ def _age(report: MonitorReport) -> Iterator[str]:
         f"{text}; a week costs {age.cost_of_week.estimate:.3g} {unit} ({_interval(interval)}), "
         f"so about {age.cost:.3g}"
     )
+
+
+def _ranges(report: MonitorReport) -> Iterator[str]:
+    for one in report.ranges:
+        newest, earlier = one.weeks[-1], one.weeks[:-1]
+        text = (
+            f"Training range: {newest.share:.1%} of {newest.rows:,} {SOURCES[one.source]} inside "
+            f"({newest.interval.low or 0:.1%} to {newest.interval.high or 0:.1%})"
+        )
+        if earlier:
+            text += f", weeks before {', '.join(f'{week.share:.1%}' for week in earlier)}"
+        if least := least_inside(newest):
+            text += f"; least {least}"
+        yield from _wrapped(text, "")
 
 
 def _arrivals(report: MonitorReport) -> Iterator[str]:

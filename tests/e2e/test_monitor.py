@@ -7,21 +7,42 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.adapters.objects.local import LocalStore
 from pipelines.core.errors import DataError
 from pipelines.core.time import instant_text
 from pipelines.flows.monitor.run import monitor
 from pipelines.monitoring.report import REPORT_FORMAT, ActionKind, MonitorReport
+from pipelines.predictions.shipping import log_object
 from pipelines.reporting.monitor_text import monitor_text
 from pipelines.simulation.changes import DemandShift
 from pipelines.simulation.faults import FeedStopped, NewMedicine, PriceReform, UnitChange
 from pipelines.simulation.scenarios import Scenario
+from pipelines.spec.predictions import prediction_log
 from tests.support.pharmacy import FIRST, SECOND, START, WEEK, Pharmacy, planted
+from tests.support.prediction_factory import make_prediction
 
 DAY = timedelta(days=1)
 
 
 def observe(pharmacy: Pharmacy, at=SECOND) -> MonitorReport:
     return monitor("demand", at, pharmacy.parts().monitoring)
+
+
+def log_served_features(pharmacy: Pharmacy, **features: float) -> None:
+    """Answers of version 1 on the last day, all with these features."""
+    moments = [SECOND - timedelta(minutes=10 + number) for number in range(200)]
+    rows = [
+        (
+            at,
+            make_prediction(
+                str(number), at, version="1", features={"weekday": 6, "medicine": "a"} | features
+            ).values(),
+        )
+        for number, at in enumerate(moments)
+    ]
+    content = log_object(rows, SECOND - timedelta(minutes=5), prediction_log("demand"))
+    day = (SECOND - DAY).date()
+    LocalStore(Path(pharmacy.store)).write(f"predictions/demand/dt={day}/one.parquet", content)
 
 
 def test_what_became_known_later_changes_nothing(champion: Pharmacy, tmp_path: Path) -> None:
@@ -36,13 +57,21 @@ def test_what_became_known_later_changes_nothing(champion: Pharmacy, tmp_path: P
 
 
 def test_a_changed_unit_is_a_feed_to_fix(champion: Pharmacy, tmp_path: Path) -> None:
-    report = observe(planted(champion, tmp_path, UnitChange(start=FIRST)))
+    pharmacy = planted(champion, tmp_path, UnitChange(start=FIRST))
+    log_served_features(pharmacy, sold=1e6)
+    report = observe(pharmacy)
     assert report.action.kind is ActionKind.FIX_FEED
     assert report.health == "broken_data"
     [alarm] = [one for one in report.alarms if one.subject == "dispensing.quantity"]
     assert alarm.since == FIRST
     assert "Was a unit changed?" in alarm.evidence
+    [served] = [one for one in report.alarms if one.name == "training_range.served"]
+    assert (served.size, served.threshold) == (0.0, 0.9)
+    points, requests = report.ranges
+    assert requests.weeks[-1].columns["sold"] == 0.0
+    assert points.weeks[-1].share < 0.95, "the sums of a feature that counts tablets"
     shown = "\n".join(monitor_text(report))
+    assert "Training range: 0.0% of 200 served requests inside" in shown
     assert "Action: fix the feed" in shown
     assert "since 2025-03-31" in shown
 

@@ -16,6 +16,7 @@ from pipelines.flows.monitor.collaborators import MonitorCollaborators
 from pipelines.flows.monitor.fresh_drift import FreshDrift, fresh_drift
 from pipelines.flows.monitor.incoming import arrivals, check_windows
 from pipelines.flows.monitor.outcomes import read_outcomes, shared_spec
+from pipelines.flows.monitor.training_range import range_checks
 from pipelines.flows.versions import VersionReader
 from pipelines.gates.refresh.record import RefreshRecord
 from pipelines.gates.refresh.state import RefreshCase, refresh_state
@@ -31,6 +32,7 @@ from pipelines.monitoring.performance import (
     performance_alarm,
 )
 from pipelines.monitoring.report import REPORT_FORMAT, Alarm, MonitorReport, Performance
+from pipelines.monitoring.training_range import range_alarm
 from pipelines.monitoring.triage import health, ranked, triage
 from pipelines.packaging.version import RECORD, ModelVersion, evidence_path, read_record
 from pipelines.release.champion_health import champion_health
@@ -137,6 +139,7 @@ def _observe(opened: _Opened) -> MonitorReport:
         arrived = arrivals(own, as_of, weeks)
         collaborators.progress("scoring matured points")
         outcomes = read_outcomes(champion, opened.earlier, common, tables, as_of, weeks)
+    ranges = range_checks(champion, outcomes.fresh, events, as_of, weeks)
     drift = fresh_drift(champion, outcomes.fresh, as_of)
     record = _newest_record(opened)
     state = refresh_state(spec.gates.refresh, _refresh_case(opened, record))
@@ -144,6 +147,7 @@ def _observe(opened: _Opened) -> MonitorReport:
     realised = performance(spec, outcomes.weeks, record.fresh_losses())
     found = [
         *contract_alarms(spec, windows),
+        *(range_alarm(one, spec.gates.contract.mostly) for one in ranges),
         *(silence_alarm(one, spec.monitor.silence) for one in arrived),
         *_drift_alarms(spec, drift, realised),
         performance_alarm(realised),
@@ -165,6 +169,7 @@ def _observe(opened: _Opened) -> MonitorReport:
         age=champion_age(state),
         arrivals=arrived,
         findings=(*windows[0].findings, *([naive] if naive else [])),
+        ranges=ranges,
     )
 
 

@@ -133,7 +133,7 @@ def logged_requests(
     found = place.reindex(row_ids(keys, requests)).to_numpy(np.float64)
     known = np.flatnonzero(~np.isnan(found))
     order = known[np.argsort(requests["decision_time"].to_numpy()[known], kind="stable")]
-    features = _objects(log["features"], "features")
+    features = logged_objects(log["features"], "features")
     return (
         log.iloc[order].reset_index(drop=True),
         rows.iloc[found[order].astype(np.intp)].reset_index(drop=True),
@@ -148,7 +148,7 @@ def requests_of(spec: ModelSpec, log: pd.DataFrame) -> pd.DataFrame:
         DataError: see ``replay``.
     """
     types, keys = spec.point_stream.columns, spec.points.keys
-    entity = [entity_values(one, types) for one in _objects(log["entity"], "entity")]
+    entity = [entity_values(one, types) for one in logged_objects(log["entity"], "entity")]
     lacking = [key for key in keys if entity and key not in entity[0]]
     if lacking:
         raise DataError(
@@ -246,7 +246,12 @@ def subsample_log(log: pd.DataFrame) -> pd.DataFrame:
     return kept
 
 
-def _objects(column: Iterable[str], name: str) -> list[dict[str, Any]]:
+def logged_objects(column: Iterable[str], name: str) -> list[dict[str, Any]]:
+    """Read a column of JSON objects of a prediction log.
+
+    Raises:
+        DataError: a value is not a JSON object.
+    """
     try:
         found = [json.loads(text) for text in column]
     except (ValueError, TypeError) as cause:
