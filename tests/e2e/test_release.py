@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,12 @@ import pytest
 
 from pipelines.core.errors import StaleEvidenceError, TimeError
 from pipelines.flows.release.advance import advance
+from pipelines.flows.retrain.earlier.held_back import with_holdbacks
+from pipelines.flows.retrain.earlier.kept_versions import KeptVersion, KeptVersions
+from pipelines.flows.retrain.request import Request
+from pipelines.flows.retrain.run import open_run
 from pipelines.flows.serving.publish import publish_plan
+from pipelines.gates.refresh.record import HeldBack, RefreshRecord
 from pipelines.release.ledger import chain_errors, replay
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.release.rollout.state import ReleaseState
@@ -113,6 +119,25 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
     assert page(pharmacy, "kept").startswith("✔ Champion")
     assert serves(pharmacy) == ("2", None)
     assert step(pharmacy, end).action == "idle"
+    (measured,) = held_back(pharmacy, end)
+    gain = next(one.value for one in kept.findings if one.name == "canary.realised_gain")
+    assert measured.weeks == 2
+    assert measured.lost == pytest.approx(-2 * gain / 0.2), "in minimum effects of its outcome"
+    assert held_back(pharmacy, VERDICT + 13 * DAY)[0].weeks == 1
+    assert held_back(pharmacy, VERDICT + DAY) == ()
+
+
+def held_back(pharmacy: Pharmacy, as_of: datetime) -> tuple[HeldBack, ...]:
+    """What a retraining as of an instant reads of holdbacks, as if both recipes were one."""
+    run = open_run(Request(model="demand", as_of=as_of), at(pharmacy, as_of).retraining)
+    entries = run.collaborators.ledger.entries("demand")
+    kept = tuple(
+        KeptVersion(info, info.as_of)
+        for info in run.collaborators.versions.registry.versions("demand")
+    )
+    versions = KeptVersions(run.spec.recipe, kept, run.collaborators.versions, entries)
+    record = with_holdbacks(run, RefreshRecord(recipe=run.spec.recipe), versions, entries)
+    return record.held_back
 
 
 @pytest.mark.slow

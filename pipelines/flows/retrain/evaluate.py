@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.flows.retrain.refit import past_values
+from pipelines.flows.retrain.earlier.refit import past_values
 from pipelines.flows.retrain.run import Run
 from pipelines.flows.retrain.train import TrainedCandidate, recent_rows
 from pipelines.flows.versions import score_version

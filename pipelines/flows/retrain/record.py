@@ -15,7 +15,8 @@ from pipelines.core.time import Window
 from pipelines.core.weeks import WEEK
 from pipelines.flows.frames import FRAME, read_rows
 from pipelines.flows.replay import replay
-from pipelines.flows.retrain.kept_versions import (
+from pipelines.flows.retrain.earlier.held_back import with_holdbacks
+from pipelines.flows.retrain.earlier.kept_versions import (
     KeptVersion,
     KeptVersions,
     kept_versions,
@@ -168,7 +169,8 @@ def _of_recipe(
     versions = kept_versions(run, spec, entries)
     trained = {kept.info.version: kept.trained_until for kept in versions.versions}
     periods = champion_periods(entries, trained)
-    return _grown(run, spec, versions, periods), periods
+    record = _grown(run, spec, versions, periods)
+    return with_holdbacks(run, record, versions, entries), periods
 
 
 def judge_again(version: ModelVersion, entry: Entry, chain: Sequence[Entry]) -> tuple[Finding, ...]:

@@ -14,7 +14,7 @@ from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import Window
 from pipelines.flows.frames import FRAME, read_rows
-from pipelines.flows.retrain.refit import past_values, version_of_twin
+from pipelines.flows.retrain.earlier.refit import past_values, version_of_twin
 from pipelines.flows.retrain.rehearsal import rehearse_fitted
 from pipelines.flows.retrain.run import Run
 from pipelines.packaging.package import (

@@ -227,7 +227,8 @@ def stop_finding(gate: RefreshGate, state: RefreshState) -> Finding:
         verdict = Verdict.FAIL
         lost = (
             f"{beyond.lost:.3g} weeks of one minimum effect have been lost against version "
-            f"{beyond.version}, replaced {beyond.replaced_at:%Y-%m-%d}, more than {gate.stop:g}"
+            f"{beyond.version}, replaced {beyond.replaced_at:%Y-%m-%d}{_live(beyond)}, more than "
+            f"{gate.stop:g}"
         )
         reason = f"{lost}: it is restored"
         if state.needs_person:
@@ -244,10 +245,17 @@ def stop_finding(gate: RefreshGate, state: RefreshState) -> Finding:
             side = "lost" if worst.lost > 0 else "gained"
             reason = (
                 f"against version {worst.version}, replaced {worst.replaced_at:%Y-%m-%d}, "
-                f"refreshes have {side} {abs(worst.lost):.3g} weeks of one minimum effect; they "
-                f"stop at a loss of {gate.stop:g}"
+                f"refreshes have {side} {abs(worst.lost):.3g} weeks of one minimum effect"
+                f"{_live(worst)}; they stop at a loss of {gate.stop:g}"
             )
     return make_finding(STOP, verdict, reason, measured)
+
+
+def _live(account: ReplacedAccount) -> str:
+    """How much of an account was measured on live traffic."""
+    if not account.live_weeks:
+        return ""
+    return f" ({account.live_weeks} of {_count(account.weeks, 'week')} measured by a holdback)"
 
 
 def _pays(gate: RefreshGate, state: RefreshState) -> Finding:

@@ -87,11 +87,33 @@ class RecordedWeek(Record):
         return np.array([age for age, _ in kept]), np.array([loss for _, loss in kept])
 
 
+class HeldBack(Record):
+    """What a holdback measured on live traffic, in its whole weeks so far.
+
+    Random entities stayed with a replaced version, so the difference holds where predictions
+    change their labels as well. Versions are named by their as-of, as in a week.
+    """
+
+    champion: Instant = Field(description="the version that replaced it")
+    former: Instant = Field(description="the replaced version")
+    since: Instant
+    weeks: int = Field(gt=0, description="whole matured weeks")
+    lost: float = Field(
+        description="by replacing it, in weeks of one minimum effect of the canary's outcome"
+    )
+
+    @property
+    def window(self) -> Window:
+        """The weeks that were measured."""
+        return Window(self.since, self.since + self.weeks * WEEK)
+
+
 class RefreshRecord(Record):
     """The recorded weeks of one recipe, oldest first."""
 
     recipe: str
     weeks: tuple[RecordedWeek, ...] = ()
+    held_back: tuple[HeldBack, ...] = Field(default=(), description="by live traffic")
 
     def slopes(self, span: int) -> tuple[Floats, Floats]:
         """The slope that each freshest candidate showed, and its weight.

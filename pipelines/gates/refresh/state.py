@@ -71,6 +71,7 @@ class ReplacedAccount(Record):
     replaced_at: Instant
     weeks: int = Field(description="known weeks since")
     lost: float = Field(description="below zero, replacing it gained")
+    live_weeks: int = Field(default=0, description="of these, measured by a holdback")
 
 
 class RefreshState(Record):
@@ -121,7 +122,8 @@ def replaced_accounts(case: RefreshCase, watch: timedelta) -> tuple[ReplacedAcco
 
     An account begins when the version was replaced for the last time, and anew after each stop and
     after the answer of a person.
-    Each week counts with its number of points relative to the mean week.
+    Each week counts with its number of points relative to the mean week. Weeks in which a holdback
+    compared the version with the one that replaced it count as it measured them.
     """
     periods, weeks = case.periods, case.record.weeks
     replaced = {
@@ -141,9 +143,15 @@ def replaced_accounts(case: RefreshCase, watch: timedelta) -> tuple[ReplacedAcco
     accounts = []
     for version, since in replaced.values():
         begin = max((since, *anew))
-        lost, counted = 0.0, 0
+        held_back = [
+            one
+            for one in case.record.held_back
+            if one.former == version.as_of and one.since >= begin
+        ]
+        live = sum(one.weeks for one in held_back)
+        lost, counted = sum(one.lost for one in held_back), live
         for week, start in served:
-            if start < begin:
+            if start < begin or any(start in one.window for one in held_back):
                 continue
             champion = serving[start].as_of
             if champion in week.losses and version.as_of in week.losses:
@@ -157,6 +165,7 @@ def replaced_accounts(case: RefreshCase, watch: timedelta) -> tuple[ReplacedAcco
                 replaced_at=since,
                 weeks=counted,
                 lost=lost,
+                live_weeks=live,
             )
         )
     return tuple(accounts)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipelines.flows.frames import FRAME, read_rows
-from pipelines.flows.retrain.refit import past_values, version_of_twin
+from pipelines.flows.retrain.earlier.refit import past_values, version_of_twin
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.run import open_run
 from pipelines.gates.recent_window.refit import ANSWERS

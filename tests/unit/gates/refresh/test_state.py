@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 
 from pipelines.core.findings import Verdict
-from pipelines.gates.refresh.findings import TwinComparison, refresh_findings
-from pipelines.gates.refresh.record import RecordedWeek, RefreshRecord
+from pipelines.gates.refresh.findings import (
+    TwinComparison,
+    refresh_findings,
+    restored_by_stop,
+    stop_finding,
+)
+from pipelines.gates.refresh.record import HeldBack, RecordedWeek, RefreshRecord
 from pipelines.gates.refresh.state import ChampionPeriod, RefreshCase, refresh_state
 from pipelines.spec.training import RefreshGate
 
@@ -77,6 +82,31 @@ def test_a_week_counts_with_its_share_of_points():
     record = RefreshRecord(recipe="r", weeks=weeks)
     (account,) = refresh_state(GATE, case(record, 9, [(0, 0), (7, 7)])).accounts
     assert account.lost == pytest.approx(-7 * 0.2 / 0.5 * 300 / 125)
+
+
+def test_weeks_of_a_holdback_count_as_it_measured_them():
+    """The record has a gain in each week; live, the replaced version does better."""
+    held_back = HeldBack(
+        champion=monday(4), former=monday(0), since=monday(4) + timedelta(days=2), weeks=2, lost=7.0
+    )
+    record = record_of(8).model_copy(update={"held_back": (held_back,)})
+    (account,) = refresh_state(GATE, case(record, 9, [(0, 0), (4, 4)])).accounts
+    assert (account.weeks, account.live_weeks) == (4, 2)  # the weeks 5 and 6 are not counted twice
+    assert account.lost == pytest.approx(7.0 - 2 * 4 * 0.2 / 0.5)
+    (anew,) = refresh_state(GATE, case(record, 9, [(0, 0), (4, 4)], answered=monday(6))).accounts
+    assert (anew.weeks, anew.live_weeks) == (2, 0)
+
+
+def test_losses_on_live_traffic_stop_refreshes():
+    held_back = HeldBack(
+        champion=monday(4), former=monday(0), since=monday(4), weeks=4, lost=GATE.stop + 1
+    )
+    record = record_of(8).model_copy(update={"held_back": (held_back,)})
+    state = refresh_state(GATE, case(record, 9, [(0, 0), (4, 4)]))
+    restored = restored_by_stop(GATE, state)
+    assert restored is not None
+    assert restored.version == "0"
+    assert "(4 of 4 weeks measured by a holdback)" in stop_finding(GATE, state).reason
 
 
 def test_a_version_that_is_champion_again_has_no_account():

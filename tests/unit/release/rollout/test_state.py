@@ -11,6 +11,7 @@ from pipelines.core.time import FixedClock
 from pipelines.release.budget import budget_account
 from pipelines.release.ledger import Entry, NewEntry
 from pipelines.release.policy import Decision, Facts, Outcome
+from pipelines.release.rollout.holdback_periods import holdback_periods
 from pipelines.release.rollout.recording import StageChange
 from pipelines.release.rollout.recording import record_transition as record
 from pipelines.release.rollout.stages import (
@@ -225,7 +226,13 @@ def test_after_a_promotion_the_former_champion_stays_as_challenger(ledger: SqlLe
     assert promotion.transition is not None
     assert watched.transition.salt != promotion.transition.salt, "arms must not carry over"
 
+    (running,) = holdback_periods(ledger.entries("demand"))
+    assert (running.champion, running.former, running.until) == ("2", "1", None)
+    assert running.salt == watched.transition.salt
+
     record_transition(promotion, final_transition(watched, Stage.ENDED), "kept", ledger)
+    (over,) = holdback_periods(ledger.entries("demand"))
+    assert (over.since, over.until) == (running.since, NOW)
     assert state(ledger).active is None
     assert state(ledger).holdback is None
     assert state(ledger).promotion is None, "it is not watched twice"
@@ -237,6 +244,7 @@ def test_a_rollback_ends_a_holdback_by_itself(ledger: SqlLedger) -> None:
     chain = ledger.entries("demand")
     ledger.append(draft("rollback", "back", "2", "1"), after=chain[-1].sequence)
     assert state(ledger).holdback is None
+    assert [one.until for one in holdback_periods(ledger.entries("demand"))] == [NOW]
     assert state(ledger).active is None
 
 

@@ -1,0 +1,1 @@
+"""What earlier versions and rollouts of a model leave to a retraining."""
