@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import Protocol
 
+from pydantic import Field
+
 from pipelines.core.errors import DataError
-from pipelines.core.records import Record
+from pipelines.core.records import Instant, Record
 from pipelines.core.time import instant_text, utc
 from pipelines.data.cache import Cache
 from pipelines.data.objects import ObjectStore, StoredObject
@@ -25,6 +27,14 @@ OBJECT_SCHEMA = 1
 _PARTITION = re.compile(r"dt=(\d{4}-\d{2}-\d{2})/")
 
 
+class LateRows(Record):
+    """Rows that a source added after it had been read past their known time."""
+
+    rows: int = Field(gt=0)
+    earliest: Instant | None = Field(description="first known time among them; null: unknown")
+    read_until: Instant = Field(description="known time up to which the source had been read")
+
+
 class PulledObject(Record):
     """An object in the cache, with its origin."""
 
@@ -33,6 +43,7 @@ class PulledObject(Record):
     size: int
     etag: str
     version_id: str | None = None
+    late: LateRows | None = Field(default=None, description="of databases; null: none")
 
 
 class NoEvents(DataError):  # noqa: N818 - named as the family in core is

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 
 from pipelines.core.errors import IntegrityError
 from pipelines.core.names import internal
+from pipelines.core.time import from_epoch_us
 from pipelines.data.canonical import hash_sums, quoted, row_hash
 from pipelines.data.paths import files_sql
 from pipelines.spec.fields import ColumnType
@@ -130,16 +132,35 @@ def lost_rows(before: Sequence[Path], now: Sequence[Path]) -> int:
         return 0
     if not now:
         return sum(pq.ParquetFile(path).metadata.num_rows for path in before)
-    names = [set(pq.read_schema(path).names) for path in (*before, *now)]
+    return int(_of_difference("count(*)", before, now))
+
+
+def earliest_added(before: Sequence[Path], now: Sequence[Path], column: str) -> datetime | None:
+    """The smallest time among the rows of some files that other files do not have.
+
+    Arguments:
+        before: files with the earlier rows.
+        now: files with the same columns.
+        column: a column of instants.
+    """
+    found = _of_difference(f"epoch_us(min({quoted(column)}))", now, before)
+    return None if found is None else from_epoch_us(found)
+
+
+def _of_difference(measure: str, rows: Sequence[Path], without: Sequence[Path]) -> Any:
+    """An aggregate over the rows of some files that others do not have, by common columns."""
+    names = [set(pq.read_schema(path).names) for path in (*rows, *without)]
     common = ", ".join(quoted(name) for name in sorted(set.intersection(*names)))
-    old, new = (
+    left, right = (
         " UNION ALL ".join(f"SELECT {common} FROM {files_sql([path])}" for path in paths)
-        for paths in (before, now)
+        for paths in (rows, without or rows)
     )
+    if not without:
+        right += " LIMIT 0"
     with duckdb.connect() as connection:
-        query = f"SELECT count(*) FROM (({old}) EXCEPT ALL ({new}))"
+        query = f"SELECT {measure} FROM (({left}) EXCEPT ALL ({right}))"
         row = connection.execute(query).fetchone()
-    return int(row[0]) if row else 0
+    return row[0] if row else None
 
 
 def _hashed_as(sql_type: str) -> ColumnType:

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import Field
 
 from pipelines.adapters.events.postgres_types import COLUMNS_QUERY, TableColumn, check_table
 from pipelines.core.errors import DataError, SpecError, Unavailable
@@ -22,8 +21,8 @@ from pipelines.core.records import Record
 from pipelines.core.time import instant_text, parse_instant, utc
 from pipelines.data.cache import Cache
 from pipelines.data.canonical import ARROW_TYPES, stored_types, time_names
-from pipelines.data.events import Progress, PulledObject, RewrittenHistory
-from pipelines.data.stored_rows import lost_rows
+from pipelines.data.events import LateRows, Progress, PulledObject, RewrittenHistory
+from pipelines.data.stored_rows import earliest_added, lost_rows
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import KnownTimeRule, PostgresSource, Stream
 
@@ -45,7 +44,6 @@ class Increment(Record):
     rows: int
     checksum: str
     pulled: PulledObject | None
-    late: int = Field(default=0, description="rows that were committed after they had been read")
 
 
 @dataclass(frozen=True)
@@ -205,15 +203,32 @@ class PostgresEvents:
                 lost = _lost_rows(pull, one, fresh)
                 if lost:
                     raise self._rewritten(pull, one, rows, lost)
-                late = rows - one.rows
-                pull.progress(
-                    f"{pull.name}: {late} late rows, committed after the table was read up to "
-                    f"{one.upto}; declare `settle` to wait for them"
-                )
-                one = fresh.model_copy(update={"late": one.late + late})  # noqa: PLW2901
+                one = self._with_late(pull, one, fresh)  # noqa: PLW2901
             current.append(one)
             after = one.upto
         return current
+
+    def _with_late(self, pull: _Pull, before: Increment, now: Increment) -> Increment:
+        """An increment that has gained rows, with what is known about these."""
+        if now.pulled is None:
+            raise ValueError("an increment that has gained rows has an object")
+        rows, earlier = now.rows - before.rows, before.pulled
+        pull.progress(
+            f"{pull.name}: {rows} late rows, committed after the table was read up to "
+            f"{now.upto}; declare `settle` to wait for them"
+        )
+        earliest = None
+        if earlier is None or earlier.sha256 in pull.cache:
+            held = [] if earlier is None else [pull.cache.object(earlier.sha256)]
+            column = self._time_column(pull.stream)
+            earliest = earliest_added(held, [pull.cache.object(now.pulled.sha256)], column)
+        if earliest is not None:
+            earliest += pull.stream.known_delay or timedelta()
+        if earlier is not None and earlier.late is not None:
+            rows += earlier.late.rows
+            earliest = min(filter(None, (earliest, earlier.late.earliest)), default=None)
+        late = LateRows(rows=rows, earliest=earliest, read_until=parse_instant(now.upto))
+        return now.model_copy(update={"pulled": now.pulled.model_copy(update={"late": late})})
 
     def _rewritten(self, pull: _Pull, one: Increment, rows: int, lost: int) -> RewrittenHistory:
         return RewrittenHistory(

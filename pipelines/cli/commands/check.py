@@ -11,6 +11,7 @@ from rich.table import Table
 
 from pipelines.cli.options import AsOf, Json, Lineage, ModelName, instant
 from pipelines.cli.output import answer, console, number, spinner
+from pipelines.core.findings import Verdict
 from pipelines.core.time import instant_text
 from pipelines.flows.retrain.request import LIVE, Request
 from pipelines.gates.refresh.names import REPLAY
@@ -75,6 +76,9 @@ def check(
     for finding in found.findings:
         if finding.name == REPLAY:
             text = f"first version: {finding.verdict}, {finding.reason}"
+            console.print(escape(text), soft_wrap=True)
+        elif finding.verdict is Verdict.FAIL and not finding.blocking:
+            text = f"shown only: {finding.name}: {finding.reason}"
             console.print(escape(text), soft_wrap=True)
     if found.detectable is not None:
         console.print(escape(gain_sentence(found.detectable)), soft_wrap=True)

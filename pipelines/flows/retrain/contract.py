@@ -36,6 +36,7 @@ def check_contract(run: Run, snapshot: Snapshot) -> ContractResult:
 def _check(run: Run, snapshot: Snapshot) -> ContractResult:
     from pipelines.gates.contract.findings import contract_findings, empty_suite
     from pipelines.gates.contract.identity import identity_findings
+    from pipelines.gates.contract.late_rows import late_row_findings
 
     default, runner = run.spec.points.stream, run.collaborators.suite_runner
     with run.events.tables(snapshot, run.common.streams) as tables:
@@ -48,6 +49,7 @@ def _check(run: Run, snapshot: Snapshot) -> ContractResult:
     since = run.request.as_of - run.spec.gates.contract.lookback
     copies = run.events.copies(snapshot, run.spec.streams, since)
     found += identity_findings(copies, run.spec.gates.contract.max_contradicting_share)
+    found += late_row_findings(snapshot, run.spec.streams, since)
     return ContractResult(findings=(*found, *refused_stretches(run)))
 
 

@@ -88,6 +88,14 @@ CONTRACT = (
         "depends",
     ),
     FindingEntry(
+        "contract.late.<stream>",
+        "Fresh rows of a PostgreSQL table were committed after a run had read past their known "
+        "time, so earlier runs did not have them. The reason says how late and names the declared "
+        "settling time.",
+        "Declare `source.settle` longer than the slowest transaction needs.",
+        "no",
+    ),
+    FindingEntry(
         "contract.previously_rejected.<day>",
         "Data that an earlier contract rejected would now be used for training or comparison.",
         "Add the stretch to `split.exclude` with a reason, or waive once if the data was right.",

@@ -13,6 +13,7 @@ from psycopg.conninfo import make_conninfo
 from pipelines.adapters.events.postgres import PostgresEvents
 from pipelines.core.errors import DataError, SpecError, Unavailable
 from pipelines.data.cache import Cache
+from pipelines.data.events import LateRows
 from pipelines.spec.model import ModelSpec
 from tests.contract.events.event_world import World, postgres_source
 
@@ -62,8 +63,17 @@ def test_rows_that_a_long_transaction_commits_late_are_read_and_reported(
     assert sum("1 late rows" in line and "settle" in line for line in messages) == 2
     assert [row["sale"] for row in world.sales(later)][:2] == ["late-s1", "late-s7"]
     assert later.streams["sales"].rows == 10
+    known = [datetime(2026, 1, day, 18, tzinfo=UTC) for day in (2, 8)]
+    until = [DAY_10 - timedelta(days=3), DAY_10]
+    late = [one.late for one in later.streams["sales"].objects if one.late]
+    assert sorted(late, key=lambda one: one.read_until) == [
+        LateRows(rows=1, earliest=at, read_until=end) for at, end in zip(known, until, strict=True)
+    ]
     messages.clear()
-    world.snapshot(DAY_10 + timedelta(days=2), messages)
+    world.add(sales_rows([2]))
+    third = world.snapshot(DAY_10 + timedelta(days=2))
+    assert [one.late.rows for one in third.streams["sales"].objects if one.late] == [2, 1]
+    world.snapshot(DAY_10 + timedelta(days=3), messages)
     assert not any("late" in line for line in messages)
     again = world.snapshot(DAY_10 - timedelta(days=3))
     assert again.id != first.id, "as with files, a late row belongs to every instant after it"
