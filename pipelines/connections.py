@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipelines.flows.retrain.run import LoadSuite, RetrainCollaborators
     from pipelines.flows.serving.batch_score import ScoreCollaborators
     from pipelines.flows.serving.publish import PublishCollaborators
+    from pipelines.flows.status import StatusCollaborators
     from pipelines.flows.versions import VersionReader
     from pipelines.quality.suite import SuiteRunner
     from pipelines.release.ledger import Ledger
@@ -39,6 +40,7 @@ class Connections:
 
     Arguments:
         home: folder of the cache, runs, plans and embedded databases.
+        declared: the names of the declared models.
         load_spec: reads a declaration by the model's name.
         load_suite: reads a model's hand-written suite.
         open_events: opens the event streams of a model.
@@ -54,6 +56,7 @@ class Connections:
     """
 
     home: Path
+    declared: Callable[[], tuple[str, ...]]
     load_spec: Callable[[str], ModelSpec]
     load_suite: LoadSuite
     open_events: Callable[[ModelSpec], EventReader]
@@ -145,6 +148,23 @@ class Connections:
             ledger=self.ledger,
             clock=self.clock,
             progress=self.progress,
+        )
+
+    @property
+    def overview(self) -> StatusCollaborators:
+        """Collaborators of the status of all models."""
+        from pipelines.flows.status import StatusCollaborators
+
+        return StatusCollaborators(
+            declared=self.declared,
+            load_spec=self.load_spec,
+            open_events=self.open_events,
+            open_store=self.open_store,
+            ledger=self.ledger,
+            online=self.online,
+            monitor_reports=self.monitoring.folder,
+            release_reports=self.release.evidence_folder,
+            clock=self.clock,
         )
 
     @property

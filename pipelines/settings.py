@@ -93,6 +93,10 @@ class Settings(BaseSettings):
                 hint="mend it in the environment, or in .env",
             ) from cause
 
+    def declared_models(self) -> tuple[str, ...]:
+        """The names of the files in the folder of declarations, in alphabetical order."""
+        return tuple(sorted(path.stem for path in self.models.glob("*.yaml")))
+
     def apart(self, model: str) -> Settings:
         """Settings of one model in a home of its own inside this one, embedded throughout."""
         home = self.home.resolve() / "live" / model

@@ -79,6 +79,7 @@ def connect(
     engine = open_engine(known.ledger_address)
     return Connections(
         home=known.home.resolve(),
+        declared=known.declared_models,
         load_spec=partial(declared_model, known),
         load_suite=partial(_load_suite, known),
         open_events=lambda spec: open_events(known, spec, known.home.resolve() / "cache", progress),

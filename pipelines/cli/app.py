@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from importlib.metadata import version
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -24,27 +25,63 @@ from pipelines.cli.commands import (
     retrain,
     score,
     serve,
+    status,
     streams,
 )
 from pipelines.cli.failures import as_known
-from pipelines.cli.output import complain, errors, flush
+from pipelines.cli.output import complain, console, errors, flush
 from pipelines.core.errors import GauntletError
 
 INTERRUPTED = 130
 
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"gauntlet {version('gauntlet')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="gauntlet",
-    help="Retrain models on fresh events, and promote only versions that beat the champion.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
 for part in (
-    *(declare, import_events, streams, features, materialize, freshness, explore, check),
-    *(retrain, monitor, audit, backtest, release, history, serve, score, demo),
+    *(declare, import_events, streams, check, explore, features, freshness, retrain, backtest),
+    *(audit, materialize, serve, score, release, history, status, monitor, demo),
 ):
     part.add_to(app)
+PANELS = {
+    "Declare a model": ("schema", "import", "stream", "check", "explore", "features", "freshness"),
+    "Train and judge": ("retrain", "backtest", "audit"),
+    "Serve and release": ("materialize", "serve", "score", "release", "approve", "rollback"),
+    "Watch and explain": ("status", "models", "monitor", "ledger", "explain", "champion"),
+    "Try it": ("demo",),
+}
+
+
+def _group_help() -> None:
+    """Show the commands in groups, in the order in which people need them."""
+    panel_of = {name: panel for panel, names in PANELS.items() for name in names}
+    for command in (*app.registered_commands, *app.registered_groups):
+        name = command.name or getattr(command.callback, "__name__", "")
+        if name in panel_of:
+            command.rich_help_panel = panel_of[name]
+
+
+_group_help()
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", callback=_show_version),
+    ] = False,
+) -> None:
+    """Retrain models on fresh events, and promote only versions that beat the champion."""
 
 
 def main() -> None:

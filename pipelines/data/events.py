@@ -16,7 +16,6 @@ from pipelines.core.records import Instant, Record
 from pipelines.core.time import instant_text, utc
 from pipelines.data.cache import Cache
 from pipelines.data.objects import ObjectStore, StoredObject
-from pipelines.data.stored_rows import check_named_rows, lost_rows, row_hashing
 from pipelines.spec.streams import FilesSource, Stream
 
 Progress = Callable[[str], None]
@@ -82,6 +81,17 @@ class EventSource(Protocol):
         """
         ...
 
+    def newest_day(self, name: str, stream: Stream, as_of: datetime) -> date | None:
+        """The newest day of known time with rows, not after that of ``as_of``; reads no events.
+
+        Arguments: as for ``pull``.
+
+        Raises:
+            DataError: when the source contradicts its declaration.
+            Unavailable: when the source does not answer.
+        """
+        ...
+
     def remembered(self, name: str, stream: Stream, cache: Cache) -> object:
         """What was pulled, as JSON; ``None`` before the first pull and after ``forget``.
 
@@ -141,12 +151,19 @@ class FileEvents:
         self._check_history(name, prefix, as_of, objects, cache)
         return objects
 
+    def newest_day(self, name: str, stream: Stream, as_of: datetime) -> date | None:
+        """See ``EventSource.newest_day``."""
+        prefix = stream_prefix(name, stream)
+        days = (partition_day(one.key[len(prefix) :]) for one in self._listed(name, prefix, as_of))
+        return max((day for day in days if day is not None), default=None)
+
     def _fetched(
         self, objects: Sequence[StoredObject], cache: Cache
     ) -> Iterator[tuple[StoredObject, str]]:
         """Objects with their SHA-256, each once it is in the cache and its rows are checked."""
         if not objects:
             return
+        from pipelines.data.stored_rows import check_named_rows, row_hashing
 
         def fetch(stored: StoredObject) -> str:
             return cache.add(lambda to: self.store.read(stored, to))
@@ -193,6 +210,8 @@ class FileEvents:
         days = {key: key[len(prefix) :].split("/")[0] for key in (*noted, *now)}
         before = {key: sha256 for key, sha256 in noted.items() if days[key] <= last}
         changed = {days[key] for key, sha256 in before.items() if now.get(key) != sha256}
+        if changed:
+            from pipelines.data.stored_rows import lost_rows
         for day in sorted(changed):
             held, there = (
                 [cache.object(sha256) for key, sha256 in of.items() if days[key] == day]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,16 @@ class EventReader:
         """Forget what was pulled of some streams; the next snapshot reads them as they are then."""
         for name, source in self.open_sources(streams).items():
             source.forget(name, streams[name], Cache(self.cache))
+
+    def newest_days(self, streams: Streams, as_of: datetime) -> dict[str, date | None]:
+        """The newest day of known time of some streams, from listings; ``None`` without rows.
+
+        Raises:
+            DataError: when a source contradicts its declaration.
+            Unavailable: when a source does not answer.
+        """
+        sources = self.open_sources(streams)
+        return {name: sources[name].newest_day(name, streams[name], as_of) for name in streams}
 
     def snapshot(self, streams: Streams, as_of: datetime, *, keep: bool = True) -> Snapshot:
         """Pin the events of some streams that were known by an instant.

@@ -34,6 +34,11 @@ def matches_evidence(evidence: str, named: str) -> bool:
     return len(named) >= SHORTEST and evidence.startswith(named)
 
 
+def approval_command(model: str, version: str, evidence: str) -> str:
+    """The command that approves a version, or with ``--refuse`` refuses it."""
+    return f"gauntlet approve {model} {version} --by YOU --evidence {evidence}"
+
+
 def approval_tag(entry: Entry, aliases: Aliases) -> str:
     """The approval tag, in the registry, of the version in an entry; "" if there is none."""
     return aliases.tags(entry.model, str(entry.candidate)).get(APPROVAL_TAG, "").strip()

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from pydantic import Field
-from scipy import stats
 
 from pipelines.core.arrays import Floats
 from pipelines.core.findings import Interval
@@ -35,15 +34,21 @@ class PooledMean(Record):
         """One-sided p-value of "the mean is not above zero"."""
         if not self.standard_error:
             return 0.0 if self.estimate > 0 else 1.0
+        from scipy import stats
+
         return float(stats.t.sf(self.estimate / self.standard_error, self.df))
 
     def interval(self, level: float) -> Interval:
         """Two-sided interval with coverage ``level``."""
+        from scipy import stats
+
         reach = float(stats.t.ppf((1 + level) / 2, self.df)) * self.standard_error
         return Interval(low=self.estimate - reach, high=self.estimate + reach, level=level)
 
     def smallest_shown(self, level: float) -> float:
         """The estimate that would have a p-value of ``level`` with this error."""
+        from scipy import stats
+
         return float(stats.t.isf(level, self.df)) * self.standard_error
 
     def weeks_until(self, level: float) -> int | None:
@@ -56,6 +61,8 @@ class PooledMean(Record):
             return None
         if not self.standard_error:
             return self.weeks
+        from scipy import stats
+
         wanted = float(stats.norm.isf(level)) * self.standard_error / self.estimate
         return max(self.weeks, math.ceil(self.weeks * wanted * wanted))
 

@@ -38,6 +38,7 @@ except SystemExit as end:
         ("--help", 0, set()),
         ("champion demand", 0, set()),
         ("ledger demand", 0, set()),
+        ("status", 0, {"duckdb", "pyarrow"}),
         ("features demand", 0, set()),
         ("check mistaken", 2, set()),
         ("retrain mistaken", 2, set()),

@@ -17,6 +17,7 @@ from pipelines.flows.retrain.earlier.kept_versions import KeptVersion, KeptVersi
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.run import open_run
 from pipelines.flows.serving.publish import publish_plan
+from pipelines.flows.status import overview
 from pipelines.gates.refresh.record import HeldBack, RefreshRecord
 from pipelines.release.ledger import chain_errors, replay
 from pipelines.release.registry import CHALLENGER, CHAMPION
@@ -240,6 +241,11 @@ def test_without_a_log_shadow_has_no_data_and_ends(pharmacy: Pharmacy) -> None:
     assert step(pharmacy, SECOND).action == "shadow"
     report = step(pharmacy, CANARY)
     assert (report.action, verdicts(report)["shadow.requests"]) == ("waiting", "no_data")
+    (status,) = overview(["demand"], at(pharmacy, CANARY).overview).models
+    assert status.rollout is not None
+    rollout = status.rollout
+    assert (rollout.challenger, rollout.stage, rollout.since) == ("2", "shadow", SECOND)
+    assert rollout.next_check == report.next_check
     report = step(pharmacy, CANARY + 2 * DAY)
     assert report.action == "ended"
     assert "no_data" in report.summary

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,18 @@ class PostgresEvents:
             cache.keep_note("increments", about, [one.as_json() for one in increments])
         return tuple(one.pulled for one in increments if one.pulled is not None)
 
+    def newest_day(self, name: str, stream: Stream, as_of: datetime) -> date | None:
+        """See ``EventSource.newest_day``; fast where the column of known time has an index."""
+        delay = stream.known_delay or timedelta()
+        with self._transaction(name, stream) as connection:
+            columns = self._columns(name, stream, connection)
+            column = self._value(self._on_clock(columns, stream), self._time_column(stream))
+            query = sql.SQL("SELECT max({0}) FROM {1} WHERE {0} <= %s").format(
+                column, self._table()
+            )
+            row = connection.execute(query, [utc(as_of) - delay]).fetchone()
+        return None if row is None or row[0] is None else utc(row[0] + delay).date()
+
     def remembered(self, name: str, stream: Stream, cache: Cache) -> object:  # noqa: ARG002
         """See ``EventSource.remembered``."""
         return cache.note("increments", self._about(stream))
@@ -121,7 +133,7 @@ class PostgresEvents:
             return Increment(upto=upto, rows=0, checksum=checksum, pulled=None)
         wanted = stored_types(stream)
         columns = sql.SQL(", ").join(
-            sql.SQL(_CASTS[kind]).format(self._value(pull, column))
+            sql.SQL(_CASTS[kind]).format(self._value(pull.on_clock, column))
             for column, kind in wanted.items()
         )
         where, values = self._between(pull, after, upto)
@@ -152,20 +164,33 @@ class PostgresEvents:
         pulled = PulledObject(key=key, sha256=sha256, size=size, etag=checksum)
         return Increment(upto=upto, rows=rows, checksum=checksum, pulled=pulled)
 
-    def _check_columns(
+    def _columns(
         self, name: str, stream: Stream, connection: psycopg.Connection[Any]
-    ) -> frozenset[str]:
-        """Check the table; returns the columns that are on the clock of the declared zone."""
+    ) -> list[TableColumn]:
+        """The columns of the table, which fit the declaration."""
         found = connection.execute(COLUMNS_QUERY, [self._table().as_string(connection)]).fetchall()
-        where = f"stream {name}, table {self.table} at {self._address()}"
+        where = self._place(name)
         if not found:
             raise DataError(
                 "there is no such table, or it cannot be seen",
                 where=where,
                 hint="mend `source.table`, or grant USAGE and SELECT",
             )
-        columns, wanted = [*map(TableColumn._make, found)], stored_types(stream)
-        check_table(columns, wanted, zone=self.zone, where=where)
+        columns = [*map(TableColumn._make, found)]
+        check_table(columns, stored_types(stream), zone=self.zone, where=where)
+        return columns
+
+    def _on_clock(self, columns: Iterable[TableColumn], stream: Stream) -> frozenset[str]:
+        """The times that are on the clock of the declared zone."""
+        wanted = stored_types(stream)
+        times = {one for one, kind in wanted.items() if kind is ColumnType.TIMESTAMP}
+        return frozenset(one.name for one in columns if one.is_naive and one.name in times)
+
+    def _check_columns(
+        self, name: str, stream: Stream, connection: psycopg.Connection[Any]
+    ) -> frozenset[str]:
+        """Check the table; returns the columns that are on the clock of the declared zone."""
+        columns = self._columns(name, stream, connection)
         column = self._time_column(stream)
         missing = connection.execute(
             sql.SQL("SELECT count(*) FROM {} WHERE {} IS NULL").format(
@@ -175,13 +200,12 @@ class PostgresEvents:
         if missing and missing[0]:
             raise DataError(
                 "a time is missing",
-                where=where,
+                where=self._place(name),
                 got=f"{missing[0]} row(s) without {column}",
                 wanted="a known time in every row",
                 hint="mend the table: a row that never became known cannot be an event",
             )
-        times = {one for one, kind in wanted.items() if kind is ColumnType.TIMESTAMP}
-        return frozenset(one.name for one in columns if one.is_naive and one.name in times)
+        return self._on_clock(columns, stream)
 
     def _with_late_rows(self, pull: _Pull, increments: list[Increment]) -> list[Increment]:
         """The increments as the table has them now, with the rows that were added to them.
@@ -264,15 +288,15 @@ class PostgresEvents:
     ) -> tuple[sql.Composable, list[datetime]]:
         """Condition on the time column; a known-time rule shifts the bounds, not the column."""
         delay = pull.stream.known_delay
-        column = self._value(pull, self._time_column(pull.stream))
+        column = self._value(pull.on_clock, self._time_column(pull.stream))
         bounds = [parse_instant(bound) - (delay or timedelta()) for bound in (upto, after) if bound]
         tests = [sql.SQL("{} <= %s"), sql.SQL("{} > %s")][: len(bounds)]
         return sql.SQL(" AND ").join(test.format(column) for test in tests), bounds
 
-    def _value(self, pull: _Pull, column: str) -> sql.Composable:
+    def _value(self, on_clock: frozenset[str], column: str) -> sql.Composable:
         """A column; a time that is on the clock of the declared zone as an instant."""
         name = sql.Identifier(column)
-        if column not in pull.on_clock:
+        if column not in on_clock:
             return name
         return sql.SQL("({}::timestamp AT TIME ZONE {})").format(name, self.zone)
 
@@ -282,6 +306,9 @@ class PostgresEvents:
 
     def _table(self) -> sql.Identifier:
         return sql.Identifier(*self.table.split("."))
+
+    def _place(self, name: str) -> str:
+        return f"stream {name}, table {self.table} at {self._address()}"
 
     def _address(self) -> str:
         """Host, port and database.
@@ -304,7 +331,7 @@ class PostgresEvents:
 
     @contextmanager
     def _transaction(self, name: str, stream: Stream) -> Iterator[psycopg.Connection[Any]]:
-        where = f"stream {name}, table {self.table} at {self._address()}"
+        where = self._place(name)
         try:
             with psycopg.connect(
                 self.url, connect_timeout=10, options="-c timezone=UTC -c datestyle=ISO"

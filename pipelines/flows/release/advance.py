@@ -16,7 +16,7 @@ from pipelines.flows.release.apply import apply_action
 from pipelines.flows.release.collaborators import ReleaseCollaborators
 from pipelines.flows.release.evidence import collect_evidence
 from pipelines.flows.release.pages import update_model_pages
-from pipelines.flows.release.report import ReleaseReport, report_of
+from pipelines.flows.release.report import ReleaseReport, report_of, write_newest_step
 from pipelines.release.ledger import LIVE
 from pipelines.release.reconciliation import reconcile, sync_challenger_alias
 from pipelines.release.rollout.next_action import next_action
@@ -54,6 +54,7 @@ def advance(model: str, as_of: datetime, collaborators: ReleaseCollaborators) ->
     action, state = apply_action(action, state, as_of, collaborators)
     report = report_of(state, replace(action, summary=f"{repaired}{action.summary}"), as_of)
     update_model_pages(model, state.entries, collaborators.registry, _latest_check(report))
+    write_newest_step(collaborators.evidence_folder, report)
     return report
 
 

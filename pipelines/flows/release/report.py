@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 from pydantic import Field
 
+from pipelines.core.files import write_bytes
 from pipelines.core.findings import Finding
+from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Instant, Record
-from pipelines.gates.canary.looks import Look
+from pipelines.gates.canary.look import Look
 from pipelines.release.rollout.actions import NextAction, ReleaseAction
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.rollout.transition import Stage
@@ -63,3 +66,29 @@ def report_of(state: ReleaseState, action: NextAction, as_of: datetime) -> Relea
         planned_looks=progress.planned_looks,
         next_check=action.next_check,
     )
+
+
+_FORMAT = StoredFormat("the report of a release step", ReleaseReport)
+
+
+def write_newest_step(folder: Path, report: ReleaseReport) -> None:
+    """Keep the report of the newest step as ``<folder>/<model>/newest.json``.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    write_bytes(_newest(folder, report.model), _FORMAT.to_text(report).encode())
+
+
+def newest_step(folder: Path, model: str) -> ReleaseReport | None:
+    """The report of the newest step of a model's release; ``None`` if none was made.
+
+    Raises:
+        FormatError: a newer release wrote it.
+    """
+    path = _newest(folder, model)
+    return _FORMAT.from_text(path.read_bytes(), str(path)) if path.is_file() else None
+
+
+def _newest(folder: Path, model: str) -> Path:
+    return folder / model / "newest.json"

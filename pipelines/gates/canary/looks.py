@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from pydantic import Field
-
-from pipelines.core.records import Record
+from pipelines.gates.canary.look import Look
 from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.spec.rollout import Canary
 from pipelines.stats.cuped import ArmsDifference
@@ -20,22 +18,6 @@ from pipelines.stats.group_sequential import (
 from pipelines.stats.undefined import Undefined
 
 MINIMUM_GAIN = 1.01  # a look needs at least this multiple of the previous look's information
-
-
-class Look(Record):
-    """A planned interim analysis of the whole matured weeks."""
-
-    week: int
-    estimate: float = Field(description="above zero, the challenger is better")
-    statistic: float = Field(description="estimate, and margin if there is one, over its error")
-    information: float
-    share: float = Field(description="of the level, spent here")
-    bound: float | None = Field(description="what the statistic needs; null: nothing to spend")
-
-    @property
-    def crossed(self) -> bool:
-        """Whether the statistic reached the bound."""
-        return self.bound is not None and self.statistic >= self.bound
 
 
 def target_information(canary: Canary, level: float) -> float:

@@ -25,7 +25,8 @@ from pipelines.gates.canary.comparability import (
     weekdays_finding,
 )
 from pipelines.gates.canary.harm import harm_findings, stopping_reason
-from pipelines.gates.canary.looks import Look, interim_looks
+from pipelines.gates.canary.look import Look
+from pipelines.gates.canary.looks import interim_looks
 from pipelines.gates.canary.success import (
     corrected_gain_finding,
     futility_finding,

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from pipelines.core.findings import Finding
 from pipelines.core.records import Record
-from pipelines.gates.canary.looks import Look
+from pipelines.gates.canary.look import Look
 from pipelines.release.promotion import DecisionInput
 from pipelines.release.rollout.recording import StageChange
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from pipelines.core.time import instant_text
-from pipelines.release.approval import APPROVAL_TAG
+from pipelines.release.approval import APPROVAL_TAG, approval_command
 from pipelines.release.ledger import Entry
 from pipelines.release.rollout.actions import NextAction, ReleaseAction
 from pipelines.release.rollout.evidence import (
@@ -131,8 +131,7 @@ def _review(entry: Entry, review: ReviewTag, as_of: datetime) -> NextAction:
         summary=f"version {version} awaits approval of the evidence {evidence}"
         + (ignored if review.tag else ""),
         next_step="read its page in MLflow, then run "
-        f"`gauntlet approve {entry.model} {version} --by YOU --evidence {evidence}` "
-        "(--refuse to refuse)",
+        f"`{approval_command(entry.model, version, evidence)}` (--refuse to refuse)",
         next_check=as_of + APPROVAL_CHECK,
     )
 

@@ -1,7 +1,7 @@
 """What every source of events does: files in a folder, files in S3, rows in PostgreSQL."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -101,6 +101,17 @@ def test_no_event_known_by_then_is_reported(world: World, sales_rows: Rows) -> N
     world.add(sales_rows(range(3)))
     with pytest.raises(DataError, match=r"sales.*known by 2025-12-01"):
         world.snapshot(datetime(2025, 12, 1, tzinfo=UTC))
+
+
+def test_the_newest_day_is_found_without_a_pull(world: World, sales_rows: Rows) -> None:
+    world.add(sales_rows(range(20)))
+    sales = world.spec.streams["sales"]
+
+    def newest_day(at: datetime) -> date | None:
+        return world.source.newest_day("sales", sales, at)
+
+    assert newest_day(DAY_10 - timedelta(hours=4)) == date(2026, 1, 10)
+    assert newest_day(datetime(2025, 12, 1, tzinfo=UTC)) is None
 
 
 def test_known_time_by_rule(
