@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipelines.features.online.store import OnlineStore
     from pipelines.flows.backtest.run import BacktestCollaborators
     from pipelines.flows.features.materialize import MaterializeCollaborators
+    from pipelines.flows.monitor.alert import AlertCollaborators
     from pipelines.flows.monitor.collaborators import MonitorCollaborators
     from pipelines.flows.release.collaborators import ReleaseCollaborators
     from pipelines.flows.retrain.run import LoadSuite, RetrainCollaborators
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
     from pipelines.flows.serving.publish import PublishCollaborators
     from pipelines.flows.status import StatusCollaborators
     from pipelines.flows.versions import VersionReader
+    from pipelines.monitoring.alerts import Channel
     from pipelines.quality.suite import SuiteRunner
     from pipelines.release.ledger import Ledger
     from pipelines.release.registry import Registry
     from pipelines.simulation.collaborators import SimulationCollaborators
     from pipelines.spec.model import ModelSpec
+    from pipelines.spec.monitor import Alerts
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Connections:
         online: the online store of production.
         scratch_online: creates an empty online store in memory.
         lock: locks one model and lineage during a run.
+        alert_channels: opens the channels for alerts that a model declares for every process.
         clock: gives the current time.
         progress: called with short progress messages.
     """
@@ -67,6 +71,7 @@ class Connections:
     online: OnlineStore
     scratch_online: Callable[[], OnlineStore]
     lock: Callable[[str, str], AbstractContextManager[object]]
+    alert_channels: Callable[[Alerts], tuple[Channel, ...]]
     clock: Clock
     progress: Progress = lambda _: None
 
@@ -148,6 +153,22 @@ class Connections:
             ledger=self.ledger,
             clock=self.clock,
             progress=self.progress,
+        )
+
+    def alerting(self, alerts: Alerts, further: Sequence[Channel] = ()) -> AlertCollaborators:
+        """Collaborators of the sending of alerts.
+
+        Arguments:
+            alerts: what the model declares.
+            further: channels that only this process can use.
+        """
+        from pipelines.flows.monitor.alert import AlertCollaborators
+
+        return AlertCollaborators(
+            folder=self.home / "alerts",
+            channels=(*self.alert_channels(alerts), *further),
+            budget=alerts.budget,
+            lock=self.lock,
         )
 
     @property

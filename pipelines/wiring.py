@@ -17,7 +17,6 @@ from pipelines.core.errors import SpecError, Unavailable
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
-    import ibis
     from fastapi import FastAPI
 
     from pipelines.connections import Connections
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from pipelines.data.reader import EventReader
     from pipelines.features.online.store import OnlineReader, OnlineStore
     from pipelines.flows.explore import Readers
-    from pipelines.quality.suite import ExpectationResult, Suite
     from pipelines.spec.model import ModelSpec
     from pipelines.spec.streams import Stream
 
@@ -57,7 +55,9 @@ def connect(
         Unavailable: when the home folder cannot be created, or an address cannot be read.
     """
     settle_libraries()
+    from pipelines.adapters.alerts.channels import open_channels
     from pipelines.adapters.database import open_engine
+    from pipelines.adapters.expectations.on_first_use import GreatExpectationsOnFirstUse
     from pipelines.adapters.ledger.sql import SqlLedger
     from pipelines.adapters.ledger.witness import FileWitness
     from pipelines.adapters.online.memory import MemoryOnline
@@ -84,12 +84,13 @@ def connect(
         load_suite=partial(_load_suite, known),
         open_events=lambda spec: open_events(known, spec, known.home.resolve() / "cache", progress),
         open_store=lambda spec: open_store(spec.store or known.store_address),
-        suite_runner=SqlRunner(_GreatExpectations()),
+        suite_runner=SqlRunner(GreatExpectationsOnFirstUse()),
         registry=MlflowRegistry(known.mlflow_address),
         ledger=SqlLedger(engine, present, FileWitness(known.home.resolve() / "witness")),
         online=open_online(known),
         scratch_online=MemoryOnline,
         lock=open_lock(known, present),
+        alert_channels=partial(open_channels, known.home.resolve(), os.environ),
         clock=present,
         progress=progress,
     )
@@ -354,16 +355,6 @@ def open_sources(
         else:
             sources[name] = FileEvents(files)
     return sources
-
-
-class _GreatExpectations:
-    """Runner with Great Expectations, imported on first use because the import takes seconds."""
-
-    def run(self, table: ibis.Table, suite: Suite) -> tuple[ExpectationResult, ...]:
-        """See ``SuiteRunner.run``."""
-        from pipelines.adapters.expectations.great_expectations import GreatExpectationsRunner
-
-        return GreatExpectationsRunner().run(table, suite)
 
 
 def _load_suite(settings: Settings, spec: ModelSpec, thorough: bool = False) -> dict[str, Any]:

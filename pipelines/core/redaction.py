@@ -13,7 +13,7 @@ from urllib.parse import unquote
 HIDDEN = "***"
 _SHORTEST = 6  # a shorter value would also match ordinary words
 _WORDS = r"(?:passwor[dt]|passwd|passphrase|pwd|secret|tokens?|api_?key|access_?key(?:_id)?)"
-_VARIABLE = re.compile(rf"(?:^|_){_WORDS}(?:_|$)|PGPASSWORD", re.IGNORECASE)
+_VARIABLE = re.compile(rf"(?:^|_)(?:{_WORDS}|webhook)(?:_|$)|PGPASSWORD", re.IGNORECASE)
 _IN_URL = re.compile(
     r"(?P<before>[a-z][\w+.-]*://[^\s:/?#@\"'<>]*:)(?!\.\.\.@)(?P<secret>[^\s\"'<>]+)@",
     re.IGNORECASE,

@@ -60,14 +60,16 @@ def _alarms(report: MonitorReport) -> Iterator[str]:
         yield "No alarm"
         return
     yield f"Alarms: {len(report.alarms)}"
+    unit = report.performance.metric
     for alarm in report.alarms:
-        yield f"  {alarm.name}, since {_since(alarm)}, {_cost(alarm, report.performance.metric)}"
+        yield f"  {alarm.name}, since {since_text(alarm)}, {_cost(alarm, unit)}"
         yield from _wrapped(alarm.evidence, "    ")
         if alarm.further:
             yield from _wrapped(f"and {', '.join(alarm.further)}", "    ")
 
 
-def _since(alarm: Alarm) -> str:
+def since_text(alarm: Alarm) -> str:
+    """The day since which an alarm lasts."""
     return "unknown" if alarm.since is None else f"{alarm.since:%Y-%m-%d}"
 
 

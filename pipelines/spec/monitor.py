@@ -1,11 +1,37 @@
-"""Monitoring: when `gauntlet monitor` runs, and from which size on a change is an alarm."""
+"""Monitoring: when `gauntlet monitor` runs, from which size on a change is an alarm, and alerts."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 from pydantic import Field
 
 from pipelines.core.cron import DAILY
 from pipelines.spec.fields import Cron, Declaration, Share
+
+
+class Alerts(Declaration):
+    """Where messages about alarms go, and how many. Without a channel, none is sent."""
+
+    budget: int = Field(
+        default=3, ge=1, le=1000, description="messages in seven days, at most; costly ones first"
+    )
+    webhook_env: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="environment variable that holds the address of a webhook, such as Slack's",
+    )
+    file: str | None = Field(
+        default=None,
+        min_length=1,
+        description="file that messages are appended to, one JSON object a line; relative to the "
+        "home folder",
+    )
+    connections: tuple[Annotated[str, Field(pattern=r"^[\w.-]+$")], ...] = Field(
+        default=(),
+        description="ids of Airflow connections of the type smtp, slackwebhook or http; the DAGs "
+        "send to them",
+    )
 
 
 class Monitoring(Declaration):
@@ -37,3 +63,4 @@ class Monitoring(Declaration):
         gt=1,
         description="times its longest earlier pause after which a stream counts as silent",
     )
+    alerts: Alerts = Field(default=Alerts(), description="messages about alarms")

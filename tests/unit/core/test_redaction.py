@@ -58,6 +58,11 @@ def test_other_text_is_left_alone(text: str) -> None:
     assert redacted(text) == text
 
 
+def test_the_address_of_a_webhook_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPS_WEBHOOK_URL", "https://hooks.example/services/T0/B0/x")
+    assert redacted("POST https://hooks.example/services/T0/B0/x failed") == "POST *** failed"
+
+
 def test_the_working_folder_is_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PWD", "/srv/forecasts")
     monkeypatch.setenv("DATABASE_PWD", "hunter22")

@@ -1,0 +1,1 @@
+"""Channels for alerts: a webhook, and a file."""

@@ -1,0 +1,108 @@
+"""Alerts to a real server on loopback and a file, through failures."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from pipelines.adapters.alerts.file import AlertFile
+from pipelines.adapters.alerts.webhook import Webhook
+from pipelines.core.errors import Unavailable
+from pipelines.flows.monitor.alert import AlertCollaborators, refuse_failures, send_alerts
+from pipelines.monitoring.report import Cause
+from tests.support.monitor_reports import DAY, MONDAY, alarm, report
+from tests.support.services.receivers import HttpReceiver, http_receiver
+
+FEED = alarm(Cause.FEED)
+
+
+def collaborators(home: Path, server: HttpReceiver, **fields) -> AlertCollaborators:
+    channels = (
+        Webhook("webhook OPS_HOOK", f"{server.address}/services/secret-path"),
+        AlertFile(home / "alerts.jsonl"),
+    )
+    known = {"folder": home, "channels": channels, "budget": 3}
+    return AlertCollaborators(lock=lambda *_: nullcontext(), **(known | fields))
+
+
+def lines(home: Path) -> list[dict]:
+    return [json.loads(line) for line in (home / "alerts.jsonl").read_text().splitlines()]
+
+
+def test_a_message_has_what_a_person_needs_at_night_and_is_sent_once(tmp_path: Path) -> None:
+    with http_receiver() as server:
+        own = collaborators(tmp_path, server, link="http://mlflow/#/run")
+        for day in (0, 0, 1):
+            refuse_failures(send_alerts(report(FEED, at=MONDAY + day * DAY), own))
+        [(path, headers, body)] = server.received
+    assert path == "/services/secret-path"
+    assert headers["Idempotency-Key"] == body["id"]
+    [line] = lines(tmp_path)
+    assert body == {**line, "text": f"{line['subject']}\n\n{line['text']}"}
+    assert line["subject"] == "demand: fix the feed: sales.units since 2025-03-31"
+    for wanted in (
+        "What: sales.units has changed by a factor of 20",
+        "Since: 2025-03-31",
+        "How sure: counted on every row that arrived",
+        "Cost: unknown until the data is correct",
+        "Do: fix the feed; correct the feed and import its days again",
+        "Whole report: http://mlflow/#/run",
+    ):
+        assert wanted in line["text"]
+
+
+def test_a_channel_that_fails_is_an_error_and_gets_the_alert_at_the_next_run(
+    tmp_path: Path,
+) -> None:
+    with http_receiver() as server:
+        own = collaborators(tmp_path, server)
+        server.status = 500
+        sent = send_alerts(report(FEED), own)
+        with pytest.raises(Unavailable, match="status 500") as error:
+            refuse_failures(sent)
+        assert "secret-path" not in str(error.value)
+        server.status = 200
+        refuse_failures(send_alerts(report(FEED, at=MONDAY + DAY), own))
+        assert len(server.received) == len(lines(tmp_path)) == 1
+
+
+def test_a_channel_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
+    with http_receiver() as server:
+        server.silent.set()
+        own = collaborators(tmp_path, server, longest_s=0.05)
+        sent = send_alerts(report(FEED), own)
+        assert sent.failures == ["there was no answer in time (webhook OPS_HOOK): 0.05 s"]
+        assert len(lines(tmp_path)) == 1
+
+
+def test_a_report_of_the_past_sends_nothing(tmp_path: Path) -> None:
+    with http_receiver() as server:
+        own = collaborators(tmp_path, server)
+        send_alerts(report(), own)
+        sent = send_alerts(report(FEED, at=MONDAY - DAY), own)
+        assert sent.lines == ["none: those of 2025-04-07T00:00:00Z were sent before"]
+        assert server.received == []
+
+
+class KilledWhileSending:
+    name = "file"
+
+    def send(self, message) -> None:
+        raise RuntimeError("as if killed")
+
+
+def test_a_run_that_was_killed_while_it_sent_is_shown_and_not_repeated(tmp_path: Path) -> None:
+    with http_receiver() as server:
+        own = collaborators(tmp_path, server)
+        killed = collaborators(tmp_path, server, channels=[KilledWhileSending()])
+        with pytest.raises(RuntimeError):
+            send_alerts(report(FEED), killed)
+        sent = send_alerts(report(FEED), own)
+        assert sent.lines == [
+            "feed 2025-04-07T00:00:00Z: a run ended while it sent to file; not repeated",
+            "feed 2025-04-07T00:00:00Z: sent to webhook OPS_HOOK",
+        ]
+        assert not (tmp_path / "alerts.jsonl").exists()
