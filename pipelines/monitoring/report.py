@@ -11,6 +11,7 @@ from pydantic import Field
 from pipelines.core.findings import Finding, Interval
 from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Instant, Record
+from pipelines.monitoring.attribution import Attribution
 from pipelines.stats.ageing import PooledMean
 
 
@@ -160,6 +161,9 @@ class MonitorReport(Record):
     )
     ranges: tuple[TrainingRange, ...] = Field(
         default=(), description="shares of fresh points and served features in the training range"
+    )
+    attribution: Attribution | None = Field(
+        default=None, description="None: no saved importance, or too few matured labels"
     )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
     from pipelines.drift.version_profile import VersionProfile
+    from pipelines.training.importance import Importance
 
 R = TypeVar("R", bound=Record)
 
@@ -38,6 +39,7 @@ AUDIT = "audit.json"
 AVAILABILITY = "availability.json"
 RECORD = "record.json"
 PROFILE = "profile.json"
+IMPORTANCE = "importance.json"
 PLOTS = "plots"
 TWIN = "twin"
 
@@ -115,7 +117,7 @@ def read_version(folder: Path, model: str, number: str) -> ModelVersion:
         IntegrityError: when evidence is missing or cannot be read.
     """
     try:
-        features = evidence_path(folder, FEATURES)
+        features = _read_if_saved(folder, FEATURES, SavedFeatures)
         return ModelVersion(
             model=model,
             number=number,
@@ -123,9 +125,7 @@ def read_version(folder: Path, model: str, number: str) -> ModelVersion:
             spec=read_spec(folder),
             envelope=read_record(folder, ENVELOPE, SavedSuite).suite,
             plan=read_record(folder, SPLIT, SplitPlan),
-            features=read_record(folder, FEATURES, SavedFeatures).features
-            if features.is_file()
-            else {},
+            features={} if features is None else features.features,
         )
     except (OSError, ValueError) as cause:
         raise IntegrityError(
@@ -152,9 +152,8 @@ def read_findings(folder: Path) -> tuple[Finding, ...]:
     Raises:
         OSError, ValueError: when they cannot be read.
     """
-    if not evidence_path(folder, FINDINGS).is_file():
-        return ()
-    return read_record(folder, FINDINGS, SavedFindings).findings
+    saved = _read_if_saved(folder, FINDINGS, SavedFindings)
+    return () if saved is None else saved.findings
 
 
 def read_profile(folder: Path) -> VersionProfile | None:
@@ -166,9 +165,23 @@ def read_profile(folder: Path) -> VersionProfile | None:
     """
     from pipelines.drift.version_profile import VersionProfile
 
-    if not evidence_path(folder, PROFILE).is_file():
-        return None
-    return read_record(folder, PROFILE, VersionProfile)
+    return _read_if_saved(folder, PROFILE, VersionProfile)
+
+
+def read_importance(folder: Path) -> Importance | None:
+    """The importance of features inside a version; ``None`` for a version that saved none.
+
+    Raises:
+        FormatError: when a newer release wrote it.
+        OSError, ValueError: when it cannot be read.
+    """
+    from pipelines.training.importance import Importance
+
+    return _read_if_saved(folder, IMPORTANCE, Importance)
+
+
+def _read_if_saved(folder: Path, name: str, kind: type[R]) -> R | None:
+    return read_record(folder, name, kind) if evidence_path(folder, name).is_file() else None
 
 
 def profile_bytes(profile: VersionProfile) -> bytes:

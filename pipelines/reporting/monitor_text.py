@@ -40,6 +40,7 @@ def monitor_text(report: MonitorReport) -> tuple[str, ...]:
         *_alarms(report),
         "",
         *_performance(report),
+        *_attribution(report),
         *_age(report),
         *_ranges(report),
         *_arrivals(report),
@@ -101,6 +102,17 @@ def _labels(week: WeekPerformance) -> str:
     if not week.complete:
         count += f" of {week.points:,} points so far"
     return f"{count}, held out from training" if week.held_out else count
+
+
+def _attribution(report: MonitorReport) -> Iterator[str]:
+    found = report.attribution
+    for one in found.moved if found else ():
+        change, drift = one.change, "" if one.drift is None else f", values {one.drift:.2g}"
+        text = (
+            f"Importance of {change.feature}: {change.later:.3g} {report.performance.metric}, was "
+            f"{change.earlier:.3g}; change {_interval(change.difference.interval(0.95))}"
+        )
+        yield from _wrapped(text + (f"{drift} of their drift threshold" if drift else ""), "")
 
 
 def _age(report: MonitorReport) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pipelines.gates.refresh.names import REPLAY
 from pipelines.release.policy import Decision, Outcome
 from pipelines.reporting.audit_section import audit_section
 from pipelines.reporting.complexity_section import complexity_section
+from pipelines.reporting.importance_section import importance_section
 from pipelines.reporting.markdown import (
     SIGNS,
     interval_text,
@@ -29,6 +30,7 @@ from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
     from pipelines.gates.audit.record import Audit
+    from pipelines.training.importance import Importance
 
 _HEADLINES = {
     Outcome.PROMOTE: "✔ Promoted",
@@ -52,7 +54,8 @@ class VersionReview:
     """The content of a review page.
 
     ``plots`` maps descriptions to file names in the version's ``extra_files/plots``, in the order
-    shown. Without a decision, the page shows the gates' verdicts so far.
+    shown. ``importance`` is that of the features to the candidate, then to the champion. Without a
+    decision, the page shows the gates' verdicts so far.
     """
 
     spec: ModelSpec
@@ -68,6 +71,7 @@ class VersionReview:
     plots: tuple[tuple[str, str], ...] = ()
     decision: Decision | None = None
     audit: Audit | None = None
+    importance: tuple[Importance | None, Importance | None] = (None, None)
 
 
 def version_page(about: VersionReview) -> str:
@@ -79,6 +83,7 @@ def version_page(about: VersionReview) -> str:
         refresh_section(about.findings, about.champion),
         audit_section(about.audit, about.findings),
         complexity_section(about.findings),
+        importance_section(*about.importance, about.spec.metric.minimum_effect),
         _slices(about),
         _origin(about),
         _commands(about),

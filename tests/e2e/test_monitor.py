@@ -22,6 +22,7 @@ from tests.support.pharmacy import FIRST, SECOND, START, WEEK, Pharmacy, planted
 from tests.support.prediction_factory import make_prediction
 
 DAY = timedelta(days=1)
+FEATURES = {"medicine", "weekday", "sold"}
 
 
 def observe(pharmacy: Pharmacy, at=SECOND) -> MonitorReport:
@@ -52,6 +53,8 @@ def test_what_became_known_later_changes_nothing(champion: Pharmacy, tmp_path: P
     assert observe(later) == report
     assert (report.version, report.action.kind, report.alarms) == ("1", ActionKind.NONE, ())
     assert {one.stream for one in report.arrivals} == {"dispensing", "stock"}
+    assert report.attribution is not None
+    assert {one.change.feature for one in report.attribution.features} == FEATURES
     written = later.home / "monitor" / "demand" / f"{instant_text(SECOND).replace(':', '')}.json"
     assert REPORT_FORMAT.from_text(written.read_bytes(), str(written)) == report
 

@@ -70,6 +70,7 @@ def test_the_first_version_serves_and_carries_its_evidence(champion: Pharmacy) -
         "findings.json",
         "plots/daily.png",
         "profile.json",
+        "importance.json",
     }
     assert champion.half_written() == []
     profile = read_profile(model.parent)

@@ -44,6 +44,7 @@ from pipelines.serving.plan import ServingPlan, read_plan
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import LOG, prediction_log
 from pipelines.spec.views import definitions
+from pipelines.training.importance import Importance
 from pipelines.training.split import SplitPlan
 
 VERSION_FILES: dict[str, type[Record]] = {
@@ -75,6 +76,7 @@ ROOTS: tuple[type[Record], ...] = (
     RefreshRecord,
     RecordResult,
     VersionProfile,
+    Importance,
     *VERSION_FILES.values(),
     *STEP_RECORDS.values(),
     *RELEASE_EVIDENCE.values(),

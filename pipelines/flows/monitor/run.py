@@ -12,6 +12,7 @@ from pipelines.core.findings import Finding
 from pipelines.core.time import instant_text, refuse_future
 from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
+from pipelines.flows.monitor.attribution import fresh_attribution
 from pipelines.flows.monitor.collaborators import MonitorCollaborators
 from pipelines.flows.monitor.fresh_drift import FreshDrift, fresh_drift
 from pipelines.flows.monitor.incoming import arrivals, check_windows
@@ -170,6 +171,9 @@ def _observe(opened: _Opened) -> MonitorReport:
         arrivals=arrived,
         findings=(*windows[0].findings, *([naive] if naive else [])),
         ranges=ranges,
+        attribution=fresh_attribution(
+            champion, spec, outcomes.fresh, drift.columns if drift else ()
+        ),
     )
 
 

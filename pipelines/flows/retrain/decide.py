@@ -10,7 +10,7 @@ from pipelines.flows.retrain.run import Run
 from pipelines.gates.audit.recipe_diff import recipe_changes
 from pipelines.gates.champion.emergency import is_emergency
 from pipelines.gates.refresh.names import STOP
-from pipelines.packaging.version import PLOTS, evidence_path
+from pipelines.packaging.version import PLOTS, evidence_path, read_importance
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Decision, Facts
 from pipelines.release.promotion import DecisionInput, DecisionResult, judge_dry_run, promote
@@ -167,6 +167,10 @@ def _describe(run: Run, evidence: Evidence, version: VersionInfo | None, entry: 
             plots=tuple((words, name) for words, name in PAGE_PLOTS if (made / name).exists()),
             decision=_decision_of(entry),
             audit=evidence.audit.audit if evidence.audit else None,
+            importance=(
+                evidence.trained.importance if evidence.trained else None,
+                read_importance(champion.folder) if champion else None,
+            ),
         )
     )
     registry = run.collaborators.versions.registry

@@ -22,6 +22,7 @@ from pipelines.packaging.version import (
     EVALUATION,
     FEATURES,
     FINDINGS,
+    IMPORTANCE,
     PLOTS,
     PROFILE,
     RECORD,
@@ -125,6 +126,8 @@ def _files(
     }
     if evidence.audit is not None and evidence.audit.audit is not None:
         documents[AUDIT] = evidence.audit
+    if trained.importance is not None:
+        documents[IMPORTANCE] = trained.importance
     if evidence.record is not None:
         documents[RECORD] = evidence.record.record
     if evidence.availability is not None and evidence.availability.findings:

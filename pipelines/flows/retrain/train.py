@@ -25,6 +25,7 @@ from pipelines.packaging.package import (
     write_package,
 )
 from pipelines.packaging.version import TWIN, evidence_path
+from pipelines.training.importance import Importance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +60,9 @@ class TrainedCandidate(Record):
     )
     training: float | None = Field(
         default=None, description="metric of the twin on rows that it was trained on"
+    )
+    importance: Importance | None = Field(
+        default=None, description="of each feature to the twin, on the recent window"
     )
 
 
@@ -147,6 +151,7 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
         refit_rows=refit_rows,
         twin=earlier.number if earlier else None,
         training=None if trial else _training_value(spec, twins[0], labelled),
+        importance=None if trial else _importance(run, twins[0], recent),
     )
 
 
@@ -158,6 +163,21 @@ def _training_value(spec: ModelSpec, twin: Pipeline, labelled: pd.DataFrame) -> 
 
     rows = spread_rows(spec, labelled, TRAINING_ROWS)
     return training_value(spec, rows, score(twin, spec, rows))
+
+
+def _importance(run: Run, twin: Pipeline, recent: pd.DataFrame) -> Importance | None:
+    """The importance of each feature; ``None`` where the metric does not exist."""
+    from pipelines.stats.undefined import Undefined
+    from pipelines.training.permutation import measure_importance
+
+    known = recent[recent["label"].notna()]
+    if not len(known):
+        return None
+    run.collaborators.progress("measuring the importance of features")
+    try:
+        return measure_importance(run.spec, twin, known)
+    except Undefined:
+        return None
 
 
 def _fit_twins(run: Run, rows: pd.DataFrame, earlier: ModelVersion | None) -> list[Pipeline]:
