@@ -25,9 +25,9 @@ from pipelines.cli.commands import (
     retrain,
     score,
     serve,
-    status,
     streams,
 )
+from pipelines.cli.commands.watch import explain, status
 from pipelines.cli.failures import as_known
 from pipelines.cli.output import complain, console, errors, flush
 from pipelines.core.errors import GauntletError
@@ -50,7 +50,7 @@ app = typer.Typer(
 )
 for part in (
     *(declare, import_events, streams, check, explore, features, freshness, retrain, backtest),
-    *(audit, materialize, serve, score, release, history, status, monitor, demo),
+    *(audit, materialize, serve, score, release, history, explain, status, monitor, demo),
 ):
     part.add_to(app)
 PANELS = {

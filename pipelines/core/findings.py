@@ -127,6 +127,18 @@ def slug(value: str) -> str:
     return f"{plain or 'empty'}-{hashlib.sha256(value.encode()).hexdigest()[:6]}"
 
 
+def reasons_against(findings: Iterable[Finding]) -> list[str]:
+    """The reasons of the blocking findings that did not pass, each once, the worst first.
+
+    Findings often share a reason: a feed that stopped leaves every check of its stream without
+    data.
+    """
+    order = (Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE)
+    bad = [one for one in findings if one.blocking and one.verdict is not Verdict.PASS]
+    ranked = sorted(bad, key=lambda one: order.index(one.verdict))
+    return list(dict.fromkeys(one.reason for one in ranked))
+
+
 def overall(findings: Iterable[Finding]) -> Verdict:
     """The worst verdict of all blocking findings; ``no_data`` when there are none.
 

@@ -26,7 +26,7 @@ from pipelines.monitoring.report import MonitorReport
 from pipelines.release.approval import SHORTEST, approval_command
 from pipelines.release.budget import budget_account
 from pipelines.release.champion_periods import unanswered_stops
-from pipelines.release.explanation import explain_decision
+from pipelines.release.explanation import explain_entry
 from pipelines.release.ledger import Entry, Ledger, training_dates
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.verification import verified_entries
@@ -169,9 +169,7 @@ def _decision(entries: Sequence[Entry]) -> DecisionStatus | None:
         as_of=entry.as_of,
         recorded_at=entry.recorded_at,
         candidate=entry.candidate,
-        reasons=explain_decision(entry.decision, entry.findings)
-        if entry.decision
-        else entry.reasons,
+        reasons=explain_entry(entry),
     )
 
 

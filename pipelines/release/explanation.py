@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pipelines.core.findings import Finding, Verdict
+from pipelines.core.findings import Finding, Verdict, reasons_against
+from pipelines.release.ledger import Entry
 from pipelines.release.policy import Decision, GateVerdict
 
 MOST_SENTENCES = 2  # of one gate
-_ORDER = (Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE)
 
 
 def explain_decision(decision: Decision, findings: Sequence[Finding]) -> tuple[str, ...]:
@@ -33,12 +33,15 @@ def explain_decision(decision: Decision, findings: Sequence[Finding]) -> tuple[s
     return tuple(dict.fromkeys(found))
 
 
+def explain_entry(entry: Entry) -> tuple[str, ...]:
+    """The reasons of an entry; those of a judgement in sentences."""
+    return explain_decision(entry.decision, entry.findings) if entry.decision else entry.reasons
+
+
 def _sentences(gate: GateVerdict, findings: Sequence[Finding]) -> Iterator[str]:
-    """The reasons of a gate's findings that did not pass, the most severe first."""
+    """The reasons of a gate's findings that count and did not pass, the worst first."""
     names = set(gate.not_passed)
-    bad = [one for one in findings if one.blocking and one.name in names]
-    ranked = sorted(bad, key=lambda one: _ORDER.index(one.verdict))
-    reasons = list(dict.fromkeys(one.reason for one in ranked))
+    reasons = reasons_against(one for one in findings if one.name in names)
     yield from reasons[:MOST_SENTENCES]
     left = len(reasons) - MOST_SENTENCES
     if left > 0:

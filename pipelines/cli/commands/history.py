@@ -1,4 +1,4 @@
-"""Decisions and their reasons: ``ledger``, ``explain``, ``champion``, ``rollback``, ``approve``."""
+"""Decisions: ``ledger``, ``champion``, ``rollback`` and ``approve``."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ import typer
 from rich.markup import escape
 from rich.padding import Padding
 
+from pipelines.cli.known_model import connect_known
 from pipelines.cli.options import Json, Lineage, ModelName, Reason, instant, written
-from pipelines.cli.output import answer, console, errors, mark, show_findings
+from pipelines.cli.output import answer, console, errors, show_findings
 from pipelines.core.errors import GauntletError, IntegrityError, SpecError, Unavailable
-from pipelines.core.findings import Gate, Verdict
-from pipelines.core.names import unknown_name
 from pipelines.core.time import instant_text
 from pipelines.flows.retrain.request import LIVE
-from pipelines.gates.refresh.names import STOP, is_from_record
-from pipelines.wiring import connect
+from pipelines.gates.refresh.names import STOP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,35 +24,13 @@ if TYPE_CHECKING:
     from pipelines.release.budget import BudgetAccount
     from pipelines.release.ledger import Entry
 
-Version = Annotated[str | None, typer.Argument(help="a version; default: the newest decision")]
 At = Annotated[str | None, typer.Option(help="an instant, ISO 8601 with a zone; default: now")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (ledger, explain, champion, rollback, approve):
+    for command in (ledger, champion, rollback, approve):
         app.command()(command)
-
-
-def _connect(name: str, lineage: str = LIVE) -> Connections:
-    """Connect, and check that the model and its lineage exist.
-
-    A ledger is read also when its model is not declared any more.
-
-    Raises:
-        SpecError: the model is neither declared nor in the ledger, or it has no such lineage.
-    """
-    connections = connect()
-    lineages = connections.ledger.lineages(name)
-    if lineage in lineages or connections.ledger.witnessed(name, lineage) is not None:
-        return connections
-    if not lineages:
-        connections.load_spec(name)
-    if lineage != LIVE:
-        raise unknown_name(
-            "this model has no such lineage", lineage, (LIVE, *lineages), where=f"ledger of {name}"
-        )
-    return connections
 
 
 def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> None:
@@ -65,9 +41,10 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
 
     Checks the hash chain and its witness, and judges every decision again.
     """
+    from pipelines.release.explanation import explain_entry
     from pipelines.release.verification import verified_entries
 
-    connections = _connect(name, lineage)
+    connections = connect_known(name, lineage)
     book = connections.ledger
     checked = book.verify(name)
     for other in book.lineages(name):
@@ -99,7 +76,7 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
             f"candidate {_subject(entry):<4} champion "
             f"{moved if entry.moves else entry.champion_after or 'none'}"
         )
-        reasons = [*([entry.trained.summary] if entry.trained else []), *entry.reasons]
+        reasons = [*([entry.trained.summary] if entry.trained else []), *explain_entry(entry)]
         console.print(Padding(f"[dim]{escape('; '.join(reasons))}[/]", (0, 0, 0, 5)))
     for year in _budget(connections, name, lineage, entries):
         console.print(f"error budget for changed recipes: {year.summary}")
@@ -108,69 +85,16 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
     console.print(f"[dim]{checked} entries of {name} checked, the hash chain is whole[/]")
 
 
-def explain(
-    name: ModelName,
-    version: Version = None,
-    lineage: Lineage = LIVE,
-    everything: Annotated[
-        bool, typer.Option("--all", help="also show every contract check that passed")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Explain a decision: gates, findings, and a replay of the verdict.
-
-    For a version on live traffic, also show what happened there since.
-    """
-    from pipelines.release.ledger import replay
-    from pipelines.release.rollout.outcome import rollout_outcome
-
-    connections = _connect(name, lineage)
-    chain = connections.ledger.entries(name, lineage)
-    entry = _judged(name, version, lineage, chain)
-    again, since = replay(entry), _since(entry, chain)
-    record = _record_again(connections, entry, chain)
-    if as_json:
-        body = {"entry": entry.as_json(), "replayed": again.as_json(), "record": record}
-        answer("explanation", body | {"since": [each.as_json() for each in since]})
-        return
-    subject = f"version {entry.candidate}" if entry.candidate else "no version"
-    console.print(
-        f"[bold]{name}[/] {subject}, as of {instant_text(entry.as_of)}: [bold]{entry.outcome}[/]"
-    )
-    console.print(escape("; ".join(entry.reasons)), soft_wrap=True)
-    if entry.trained is not None:
-        console.print(entry.trained.summary)
-    console.print()
-    for gate in again.gates:
-        own = [finding for finding in entry.findings if finding.gate is gate.gate]
-        brief = gate.gate is Gate.CONTRACT and not everything
-        shown = [f for f in own if not (brief and f.verdict is Verdict.PASS)]
-        console.print(f"{gate.gate.replace('_', ' ')}: {mark(gate.verdict)}, {len(own)} checks")
-        show_findings(shown, everything=True)
-    if since:
-        console.print(f"live traffic: [bold]{rollout_outcome(since[-1]) or since[-1].outcome}[/]")
-    for move in since:
-        line = f"{instant_text(move.as_of)[:10]}  {escape('; '.join(move.reasons))}"
-        console.print(Padding(line, (0, 0, 0, 2)))
-    show_findings(since[-1].findings if since else (), everything=True)
-    console.print()
-    console.print(
-        f"[dim]run {entry.run}, snapshot {entry.snapshot[:12]}, policy {again.policy}, evidence "
-        f"{again.evidence[:12]}; judged again just now from the stored findings: the same[/]"
-    )
-    if record is not None:
-        console.print(f"[dim]the weekly record of the version, judged again: {escape(record)}[/]")
-
-
 def champion(
     name: ModelName, at: At = None, lineage: Lineage = LIVE, as_json: Json = False
 ) -> None:
     """Show which version was champion at an instant, and since which decision."""
     from pipelines.release.champion_health import champion_health
+    from pipelines.release.explanation import explain_entry
     from pipelines.release.ledger import training_dates
     from pipelines.release.verification import verified_entries
 
-    connections = _connect(name, lineage)
+    connections = connect_known(name, lineage)
     moment = instant(at, connections.clock.now())
     entries = verified_entries(name, connections.ledger, lineage)
     moves = [entry for entry in entries if entry.moves and entry.recorded_at <= moment]
@@ -189,7 +113,9 @@ def champion(
         console.print(f"{name} had no champion at {instant_text(moment)}")
     else:
         since = instant_text(moves[-1].recorded_at)
-        console.print(f"version {version}, since {since}: {escape('; '.join(moves[-1].reasons))}")
+        console.print(
+            f"version {version}, since {since}: {escape('; '.join(explain_entry(moves[-1])))}"
+        )
         if trained is not None:
             console.print(trained.summary)
         if health is not None:
@@ -212,7 +138,7 @@ def rollback(
     from pipelines.release.rollback import RollbackRequest
     from pipelines.release.rollback import rollback as roll_back
 
-    connections = _connect(name)
+    connections = connect_known(name)
     head = connections.ledger.head(name)
     entry = roll_back(
         RollbackRequest(
@@ -289,7 +215,7 @@ def approve(
     """Approve or reject a version that awaits review. Applies to the named evidence only."""
     from pipelines.release.approval import ReviewAnswer, answer_review
 
-    connections = _connect(name)
+    connections = connect_known(name)
     given = ReviewAnswer(by=by, evidence=evidence, approved=not refuse, note=note)
     entry = answer_review(
         name, version, given, connections.ledger, connections.registry, connections.clock
@@ -303,25 +229,6 @@ def approve(
 def _subject(entry: Entry) -> str:
     """The version that an entry is about: judged, or moved on live traffic."""
     return entry.candidate or (entry.transition.challenger if entry.transition else "-")
-
-
-def _record_again(connections: Connections, entry: Entry, chain: Sequence[Entry]) -> str | None:
-    """Whether the recipe's record gives the stored findings; ``None`` without such findings."""
-    stored = tuple(filter(is_from_record, entry.findings))
-    lane = "change" if entry.facts is None else entry.facts.lane
-    if not stored or lane == "change" or entry.candidate is None or entry.transition is not None:
-        return None
-    from pipelines.flows.retrain.record import judge_again
-    from pipelines.gates.champion.emergency import without_the_record
-
-    try:
-        version = connections.versions.load(entry.model, entry.candidate)
-        again = judge_again(version, entry, chain)
-        if lane == "emergency":
-            again = without_the_record(again)
-    except (GauntletError, OSError, ValueError) as problem:
-        return f"not possible, {problem.what if isinstance(problem, GauntletError) else problem}"
-    return "the same findings" if again == stored else "other findings"
 
 
 def _refresh_account(entries: Sequence[Entry]) -> Finding | None:
@@ -344,27 +251,3 @@ def _budget(
     return budget_accounts(
         entries, declared, connections.clock.now().year if lineage == LIVE else None
     )
-
-
-def _judged(name: str, version: str | None, lineage: str, chain: Sequence[Entry]) -> Entry:
-    """The newest decision, or the newest about a version."""
-    entries = [entry for entry in chain if entry.decision is not None]
-    wanted = [e for e in entries if version is None or e.candidate == version]
-    if not wanted:
-        raise GauntletError(
-            "there is no such decision",
-            where=f"ledger of {name}, lineage {lineage}",
-            got=f"version {version}" if version else "an empty ledger",
-            wanted=f"one of {[e.candidate for e in entries if e.candidate]}" if entries else "",
-            hint=f"`gauntlet retrain {name}` makes one",
-        )
-    return wanted[-1]
-
-
-def _since(entry: Entry, chain: Sequence[Entry]) -> list[Entry]:
-    """What became of a version on live traffic after it was judged."""
-    from pipelines.reporting.rollout_page import rollout_histories
-
-    mine = [one for one in rollout_histories(chain) if one.version == entry.candidate]
-    moves = [move for one in mine for move in (*one.transitions, one.replaced) if move is not None]
-    return [move for move in moves if move.sequence > entry.sequence]

@@ -42,10 +42,10 @@ def _check(run: Run, snapshot: Snapshot) -> ContractResult:
     with run.events.tables(snapshot, run.common.streams) as tables:
         fresh = fresh_rows(run.spec, tables, run.request.as_of)
         found = empty_suite(run.suite)
-        found += contract_findings(run.suite, fresh, runner, "suite", default)
+        found += contract_findings(run.suite, fresh, runner, "suite", default, tables)
         if run.champion is not None:
             envelope = run.champion.envelope
-            found += contract_findings(envelope, fresh, runner, "envelope", default)
+            found += contract_findings(envelope, fresh, runner, "envelope", default, tables)
     since = run.request.as_of - run.spec.gates.contract.lookback
     copies = run.events.copies(snapshot, run.spec.streams, since)
     found += identity_findings(copies, run.spec.gates.contract.max_contradicting_share)

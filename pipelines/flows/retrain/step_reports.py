@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.core.findings import Finding, Verdict, overall
+from pipelines.core.findings import Finding, Verdict, overall, reasons_against
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.frames import Frame
 from pipelines.flows.retrain.audit import AuditResult
@@ -15,11 +15,13 @@ from pipelines.gates.champion.emergency import alarms
 from pipelines.gates.recent_window.record import Evaluation
 from pipelines.gates.refresh.findings import describe_cost
 from pipelines.gates.refresh.names import REPLAY
-from pipelines.release.policy import Decision
+from pipelines.release.explanation import explain_decision
+from pipelines.release.policy import Outcome
+from pipelines.release.promotion import DecisionResult
 from pipelines.release.registry import VersionInfo
 from pipelines.spec.model import ModelSpec
 
-MOST_NAMES = 3
+MOST_REASONS = 2
 
 
 def snapshot_report(run: str, snapshot: Snapshot) -> StepReport:
@@ -150,21 +152,27 @@ def register_report(run: str, version: VersionInfo | None) -> StepReport:
     )
 
 
-def decide_report(run: str, decision: Decision) -> StepReport:
-    """The outcome and its reasons."""
+def decide_report(run: str, result: DecisionResult, *, dry_run: bool) -> StepReport:
+    """The outcome and its reasons in sentences."""
+    decision = result.decision
+    outcome = decision.outcome.replace("_", " ")
+    if dry_run and decision.outcome is not Outcome.DRY_RUN:
+        outcome = f"dry run, {outcome}"
     return StepReport(
         step="decide",
         run=run,
-        summary=f"{decision.outcome}: {'; '.join(decision.reasons)}",
+        summary=f"{outcome}: {'; '.join(explain_decision(*result))}",
         ids={"evidence": decision.evidence, "outcome": decision.outcome},
     )
 
 
 def summarize(findings: tuple[Finding, ...]) -> str:
-    """The number of checks, and the names of those that did not pass."""
+    """The number of checks, and what is wrong where one did not pass."""
     bad = [f for f in findings if f.blocking and f.verdict is not Verdict.PASS]
     if not bad:
         return f"{len(findings)} checks passed"
-    names = ", ".join(f.name for f in bad[:MOST_NAMES])
-    more = f" and {len(bad) - MOST_NAMES} more" if len(bad) > MOST_NAMES else ""
-    return f"{len(bad)} of {len(findings)} checks did not pass: {names}{more}"
+    first, *others = reasons_against(findings)
+    more = (
+        f"; and {len(others)} more reasons" if others[1:] else "".join(f"; {one}" for one in others)
+    )
+    return f"{len(bad)} of {len(findings)} checks did not pass: {first}{more}"

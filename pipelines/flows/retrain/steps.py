@@ -150,5 +150,5 @@ def perform(run: Run) -> Iterator[Retraining]:
     result = decide(run, evidence, version)
     if version is not None:
         remove_expired(run)
-    report = reports.decide_report(run.id, result.decision)
+    report = reports.decide_report(run.id, result, dry_run=run.request.dry_run)
     yield Retraining(run, report, evidence, version, result)

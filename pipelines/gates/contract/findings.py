@@ -50,6 +50,7 @@ def contract_findings(
     runner: SuiteRunner,
     source: Source,
     default_stream: str | None = None,
+    stored: Mapping[str, ibis.Table] | None = None,
 ) -> list[Finding]:
     """One finding per expectation of a suite over the fresh rows of each stream.
 
@@ -59,6 +60,8 @@ def contract_findings(
         runner: answers the expectations.
         source: which of the two contracts this is, for the findings' names.
         default_stream: of expectations that name none; needed only when there are such.
+        stored: all rows of every stream, at least one each; they date the newest of a stream
+            without fresh rows.
 
     Returns:
         findings in the suite's order by stream. A stream without fresh rows is ``no_data``; an
@@ -77,13 +80,14 @@ def contract_findings(
             extra = named & {LAG, HOUR, DAY} - set(table.columns)
             results = runner.run(with_arrival(table) if extra else table, part)
         medians = _medians(part, results or ())
+        absence = "" if results is not None else _absence(stream, table, (stored or {}).get(stream))
         for index, expectation in enumerate(part["expectations"]):
             name = _name(expectation, stream, source)
             names[name] = names.get(name, 0) + 1
             if names[name] > 1:
                 name = f"{name}.{names[name]}"
             if results is None:
-                found.append(_absent(name, stream, expectation, known=table is not None))
+                found.append(_absent(name, absence, expectation))
             else:
                 found.append(_finding(name, rows, expectation, results[index], medians))
     return found
@@ -118,14 +122,17 @@ def _blocking(expectation: Mapping[str, Any]) -> bool:
     return (expectation.get("severity") or "critical") == "critical"
 
 
-def _absent(name: str, stream: str, expectation: Mapping[str, Any], *, known: bool) -> Finding:
-    why = "brought no fresh rows" if known else "was not read"
+def _absence(stream: str, fresh: ibis.Table | None, stored: ibis.Table | None) -> str:
+    """Why a stream has nothing to check, the same sentence for all its checks."""
+    if fresh is None:
+        return f"{stream} was not read, so its checks have no data"
+    since = "" if stored is None else f" since {stored.known_time.max().execute():%Y-%m-%d}"
+    return f"{stream} has no fresh rows{since}: its feed seems to have stopped"
+
+
+def _absent(name: str, absence: str, expectation: Mapping[str, Any]) -> Finding:
     return make_finding(
-        name,
-        Verdict.NO_DATA,
-        f"{stream} {why}, so the check has no data. Has the feed stopped?",
-        Measurement(rows=0),
-        blocking=_blocking(expectation),
+        name, Verdict.NO_DATA, absence, Measurement(rows=0), blocking=_blocking(expectation)
     )
 
 

@@ -177,6 +177,24 @@ def one(rows: list[dict[str, Any]], *expectations: dict[str, Any]) -> list[Any]:
     return contract_findings(suite, {"dispensing": table}, runner, "suite")
 
 
+def test_all_checks_of_a_stream_without_fresh_rows_have_one_dated_reason() -> None:
+    stored = parts()
+    fresh = stored.filter(stored.known_time > ibis.timestamp("2026-01-01"))
+    findings = contract_findings(
+        envelope(stored),
+        {"parts": fresh},
+        SqlRunner(Refusing()),
+        "envelope",
+        stored={"parts": stored},
+    )
+    (reason,) = {finding.reason for finding in findings}
+    newest = stored.known_time.max().execute()
+    assert (
+        reason == f"parts has no fresh rows since {newest:%Y-%m-%d}: its feed seems to have stopped"
+    )
+    assert overall(findings) is Verdict.NO_DATA
+
+
 class _Broken:
     """A runner whose every check raises inside, as Great Expectations reports it."""
 

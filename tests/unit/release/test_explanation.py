@@ -4,7 +4,7 @@ from pipelines.core.findings import Finding, Verdict, make_finding
 from pipelines.release.explanation import explain_decision
 from pipelines.release.policy import Facts, decide
 
-SILENT = "dispensing has no fresh rows since 2025-10-26. Has the feed stopped?"
+SILENT = "dispensing has no fresh rows since 2025-10-26: its feed seems to have stopped"
 FACTS = Facts(run="r", candidate=None, champion="3", champion_at_decision="3")
 
 

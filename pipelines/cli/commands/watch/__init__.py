@@ -1,0 +1,1 @@
+"""Commands that show what serves, why, and whether the installation works."""
