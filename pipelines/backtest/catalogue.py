@@ -9,6 +9,7 @@ from functools import partial
 
 from pipelines.backtest.losses import Losses
 from pipelines.backtest.policies import (
+    Envelope,
     Group,
     Policy,
     Refused,
@@ -17,6 +18,7 @@ from pipelines.backtest.policies import (
     Superiority,
     after_weeks,
     better_metric,
+    no_envelope,
 )
 from pipelines.backtest.recent_window import RecentWindows
 from pipelines.backtest.record import Records
@@ -55,7 +57,8 @@ class ComparedPolicy:
         spec: the declaration that the policy uses, with or without a refit.
         fits_weekly: whether it needs every candidate, promoted or not.
         offers: the Mondays on which it has a candidate.
-        refused: Mondays on which the contract stops its retraining, with the reasons.
+        refused: Mondays on which the suite stops its retraining, with the reasons.
+        envelope: what the envelope of a champion has against the data of a Monday.
     """
 
     policy: Policy
@@ -65,6 +68,7 @@ class ComparedPolicy:
     fits_weekly: bool = True
     offers: Offers = every_monday
     refused: Refused = field(default_factory=dict)
+    envelope: Envelope = no_envelope
 
 
 class Catalogue:
@@ -73,11 +77,19 @@ class Catalogue:
     Arguments:
         losses: of all candidates.
         versions: of the Mondays that are offered, by declaration.
-        refused: Mondays on which the contract stops a retraining.
+        refused: Mondays on which the suite stops a retraining.
+        envelope: what the envelope of a champion has against the data of a Monday.
     """
 
-    def __init__(self, losses: Losses, versions: Versions, refused: Refused | None = None) -> None:
-        self.losses, self.versions, self.refused = losses, versions, refused or {}
+    def __init__(
+        self,
+        losses: Losses,
+        versions: Versions,
+        refused: Refused | None = None,
+        envelope: Envelope = no_envelope,
+    ) -> None:
+        self.losses, self.versions = losses, versions
+        self.refused, self.envelope = refused or {}, envelope
         self._windows: dict[str, RecentWindows] = {}
 
     def policies(
@@ -124,7 +136,15 @@ class Catalogue:
             records=Records(self.losses, spec.recipe, self.versions(spec, offers), gate.span),
             minimum_effect=spec.metric.minimum_effect,
         )
-        return ComparedPolicy(policy, title, group, spec, offers=offers, refused=self.refused)
+        return ComparedPolicy(
+            policy,
+            title,
+            group,
+            spec,
+            offers=offers,
+            refused=self.refused,
+            envelope=self.envelope,
+        )
 
     def _version_0_1_0(self, spec: ModelSpec) -> ComparedPolicy:
         budget = spec.gates.budget.model_copy(update=LEVEL_0_1_0)
@@ -139,6 +159,7 @@ class Catalogue:
             mode,
             offers=partial(self._offers, None),
             refused=self.refused,
+            envelope=self.envelope,
         )
 
     def _offers(self, schedule: str | None, at: datetime) -> bool:

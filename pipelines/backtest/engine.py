@@ -18,7 +18,7 @@ from pipelines.backtest.catalogue import (
 from pipelines.backtest.choice import choose
 from pipelines.backtest.live import Live
 from pipelines.backtest.losses import Losses
-from pipelines.backtest.policies import Refused, Step, run
+from pipelines.backtest.policies import Envelope, Refused, Step, no_envelope, run
 from pipelines.backtest.predictions import Predictions
 from pipelines.backtest.record import Records, replayable
 from pipelines.backtest.results import BOUNDS, BacktestReport, RecordedAgeCost
@@ -32,11 +32,10 @@ from pipelines.spec.model import ModelSpec
 from pipelines.stats.ageing import pooled_mean
 
 LEFT_OUT = (
-    "envelope: it is not replayed, and later weeks train on data that the suite refused",
+    "waivers: later weeks train on data that suite or envelope refused, as after a waiver",
     "availability and parity: the online store keeps no past values",
     "audit: the recipe does not change within a backtest",
     "shadow and canary: a promoted version serves from its Monday on, and no harm is looked for",
-    "refit check: a refit is not compared with its twin before it serves",
     "the start: replayed candidates are scored on later weeks, too; in production, versions are",
     "seeds: the first one is fitted; the others only describe luck",
     "review: no approval is waited for",
@@ -54,7 +53,8 @@ class Plan:
         span: policies act on the Mondays in it.
         labels_as_of: the instant of the last labels.
         swept: other declarations to compare.
-        refused: Mondays on which the contract stops a retraining, with the reasons.
+        refused: Mondays on which the suite stops a retraining, with the reasons.
+        envelope: what the envelope of a champion has against the data of a Monday.
     """
 
     spec: ModelSpec
@@ -62,6 +62,7 @@ class Plan:
     labels_as_of: datetime
     swept: tuple[Variation, ...] = ()
     refused: Refused = field(default_factory=dict)
+    envelope: Envelope = no_envelope
 
 
 class Candidates:
@@ -123,11 +124,11 @@ def backtest(
     versions = [version for _, version in candidates.of(plan.spec)]
     _check(plan, live, versions)
     replays = []
-    catalogue = Catalogue(losses, candidates.with_earlier, plan.refused)
+    catalogue = Catalogue(losses, candidates.with_earlier, plan.refused, plan.envelope)
     for compared in catalogue.policies(plan.spec, plan.swept):
         progress(f"policy {compared.policy.name}")
         offered = candidates.of(compared.spec, compared.offers)
-        steps = run(compared.policy, offered, compared.refused)
+        steps = run(compared.policy, offered, compared.refused, compared.envelope)
         replays.append(_replayed(compared, live, steps, candidates))
     steps = [Step(at, None, "kept") for at in candidates.mondays]
     replays.append(_bound("naive", "the naive forecast, without any model", live, steps))
@@ -187,7 +188,7 @@ def _report(
         reference=reference.name,
         policies=tuple(results),
         choice=choose(live, replays, reference),
-        cost_of_age=_cost_of_age(live, plan, candidates),
+        cost_of_age=_cost_of_age(live, plan, candidates, reference.steps),
         fits=len(made),
         fit_seconds=round(sum(predictions.seconds(one) for one in made), 3),
         late_labels=predictions.history.late_labels,
@@ -196,15 +197,16 @@ def _report(
 
 
 def _cost_of_age(
-    live: Live, plan: Plan, candidates: Candidates
+    live: Live, plan: Plan, candidates: Candidates, steps: Sequence[Step]
 ) -> tuple[RecordedAgeCost | None, ...]:
-    """What a week of age costs by the record of each Monday."""
+    """What a week of age costs by the record of each Monday, without its absent candidates."""
     spec, gate = plan.spec, plan.spec.gates.refresh
     found: list[RecordedAgeCost | None] = []
     versions = candidates.with_earlier(spec, lambda at: at not in plan.refused)
     records = Records(live.losses, spec.recipe, versions, gate.span)
     for at in live.mondays:
-        slopes, weights = records.as_of(at, ()).slopes(gate.span)
+        absent = frozenset(s.at for s in steps if s.at < at and s.candidate is None)
+        slopes, weights = records.as_of(at, (), absent).slopes(gate.span)
         if len(slopes) < max(2, gate.least):
             found.append(None)
             continue

@@ -18,7 +18,15 @@ Event = Literal["no_candidate", "kept", "first", "promoted", "stopped"]
 
 
 Refused = Mapping[datetime, tuple[Reason, ...]]
-"""The Mondays whose data the contract refuses, with the findings against the data."""
+"""The Mondays whose data the hand-written suite refuses, with the findings against the data."""
+
+Envelope = Callable[[datetime, Version], tuple[Reason, ...]]
+"""The findings of a champion's envelope against the data of a Monday."""
+
+
+def no_envelope(_: datetime, __: Version) -> tuple[Reason, ...]:
+    """Nothing is checked."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -30,12 +38,14 @@ class Step:
         in_force: ``None`` before the first version: the naive forecast answers.
         event: ``stopped`` is a return to an earlier version by the stop-loss.
         reasons: findings that were against the candidate or, after a change, that it rests on.
+        candidate: the version that was offered, if there was one.
     """
 
     at: datetime
     in_force: Version | None
     event: Event
     reasons: tuple[Reason, ...] = ()
+    candidate: Version | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,16 @@ class Situation:
         """The version in force so far."""
         return self.past[-1].in_force if self.past else None
 
+    @property
+    def earlier(self) -> list[Version]:
+        """The candidates of earlier Mondays, promoted or not."""
+        return [step.candidate for step in self.past if step.candidate is not None]
+
+    @property
+    def absent(self) -> frozenset[datetime]:
+        """The earlier Mondays without a candidate."""
+        return frozenset(step.at for step in self.past if step.candidate is None)
+
 
 class Policy(Protocol):
     """Decides on each Monday which version is in force."""
@@ -95,6 +115,7 @@ def run(
     policy: Policy,
     candidates: Sequence[tuple[datetime, Version | None]],
     refused: Refused | None = None,
+    envelope: Envelope = no_envelope,
 ) -> list[Step]:
     """The steps of a policy over all Mondays.
 
@@ -102,16 +123,22 @@ def run(
         policy: decides.
         candidates: each Monday with its version.
         refused: why there is no version on some Mondays.
+        envelope: checks the data of a Monday against the version in force; what it refuses gives
+            no candidate.
     """
     past: list[Step] = []
-    for at, candidate in candidates:
+    for at, offered in candidates:
+        champion, wrong = past[-1].in_force if past else None, (refused or {}).get(at, ())
+        if offered is not None and champion is not None:
+            wrong = envelope(at, champion)
+        candidate = None if wrong else offered
         now = Situation(at, candidate, past)
         answer = policy.decide(now)
         event: Event = "no_candidate" if candidate is None else "kept"
         if answer.in_force != now.champion:
             event = "stopped" if answer.stopped else "promoted" if now.champion else "first"
-        reasons = answer.reasons if candidate is not None else (refused or {}).get(at, ())
-        past.append(Step(at, answer.in_force, event, reasons))
+        reasons = answer.reasons if candidate is not None else wrong
+        past.append(Step(at, answer.in_force, event, reasons, candidate))
     return past
 
 

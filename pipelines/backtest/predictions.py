@@ -1,7 +1,8 @@
 """Fits candidates and keeps what they predict, by content, for every run and policy.
 
 A candidate is scored on the weeks after its training in one piece, the *near* rows: those that the
-record and the recent windows need. One that stays in force for longer is fitted once more and
+record and the recent windows need. The same fit answers the newest rows that it was trained on, for
+the comparison of a refit with its twin. One that stays in force for longer is fitted once more and
 scored on all later rows. Models are not kept: a fit is repeatable, and its predictions are small.
 """
 
@@ -9,10 +10,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -28,6 +31,9 @@ from pipelines.training.baseline import baseline_predictions
 from pipelines.training.fit import fit
 from pipelines.training.score import predict
 
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
 CACHE_SCHEMA = 1
 OPEN_FILES = 256
 
@@ -40,6 +46,14 @@ class _Part:
     key: str
 
 
+class _Parts(NamedTuple):
+    """The rows after a candidate's training, and the newest ones of its training."""
+
+    near: _Part
+    far: _Part
+    trained: _Part
+
+
 class Predictions:
     """Predictions of candidates on the rows of a history, computed when they are first used.
 
@@ -48,6 +62,7 @@ class Predictions:
         folder: where predictions are kept; several runs and models can share it.
         near: weeks after its training on which a candidate is scored at once.
         progress: called with a short message for each fit.
+        in_sample_span: how far back from the end of its training ``in_sample`` can answer.
     """
 
     def __init__(
@@ -56,9 +71,11 @@ class Predictions:
         folder: Path,
         near: int,
         progress: Callable[[str], None] = lambda _: None,
+        in_sample_span: timedelta = timedelta(0),
     ) -> None:
         self.history, self.folder, self.near, self.progress = history, folder, near, progress
-        self._parts: dict[Candidate, tuple[_Part, _Part]] = {}
+        self.in_sample_span = in_sample_span
+        self._parts: dict[Candidate, _Parts] = {}
         self._open: dict[str, Floats] = {}
         self._facts: dict[str, dict[str, float | str]] = {}
 
@@ -69,7 +86,8 @@ class Predictions:
             DataError: the candidate cannot be fitted, or the rows lie before the end of its
                 training.
         """
-        near, far = self._split(candidate)
+        parts = self._split(candidate)
+        near, far = parts.near, parts.far
         if rows.start < near.rows.start:
             raise DataError(
                 "a candidate would be scored on rows that its labels were trained on",
@@ -84,23 +102,39 @@ class Predictions:
         ]
         return np.concatenate(pieces) if pieces else np.empty(0)
 
+    def in_sample(self, candidate: Candidate, rows: slice) -> Floats:
+        """A candidate's predictions for some of the newest rows that it was trained on.
+
+        Raises:
+            DataError: the candidate cannot be fitted, or other rows were wanted.
+        """
+        part = self._split(candidate).trained
+        if rows.start < part.rows.start or rows.stop > part.rows.stop:
+            raise DataError(
+                "other rows than the newest ones of its training were wanted of a candidate",
+                got=f"rows {rows.start} to {rows.stop}",
+                wanted=f"rows between {part.rows.start} and {part.rows.stop}",
+            )
+        first = part.rows.start
+        return self._predicted(candidate, part)[rows.start - first : rows.stop - first]
+
     def can_fit(self, candidate: Candidate) -> bool:
         """Whether the training rows are enough for a fit; fits the candidate if it is new."""
-        near, _ = self._split(candidate)
-        return "problem" not in self._known(candidate, near)
+        return "problem" not in self._known(candidate, self._split(candidate).near)
 
     def seconds(self, candidate: Candidate) -> float:
         """Seconds that the fit took when it was made."""
-        near, _ = self._split(candidate)
-        return float(self._known(candidate, near).get("seconds", 0.0))
+        return float(self._known(candidate, self._split(candidate).near).get("seconds", 0.0))
 
-    def _split(self, candidate: Candidate) -> tuple[_Part, _Part]:
+    def _split(self, candidate: Candidate) -> _Parts:
         if candidate not in self._parts:
             spec, history = self.history.spec, self.history
             train, start = history.part(candidate.train), candidate.trained_until
             border = start + (self.near + 1) * WEEK
             near = history.part(Window(start, border))
             far = slice(near.stop, len(history.rows))
+            matured = start - spec.maturity
+            trained = history.part(Window(matured - self.in_sample_span, matured))
             fitted = {
                 "schema": CACHE_SCHEMA,
                 "rows": history.digest_with_labels(train, candidate.labels_as_of),
@@ -112,11 +146,12 @@ class Predictions:
                 "seed": None if candidate.naive else spec.seeds[0],
                 "libraries": _libraries(spec.estimator.path),
             }
-            parts = [
-                _Part(rows, digest_of({**fitted, "scored": history.digest(rows)}))
-                for rows in (near, far)
-            ]
-            self._parts[candidate] = (parts[0], parts[1])
+            self._parts[candidate] = _Parts(
+                *(
+                    _Part(rows, digest_of({**fitted, "scored": history.digest(rows)}))
+                    for rows in (near, far, trained)
+                )
+            )
         return self._parts[candidate]
 
     def _predicted(self, candidate: Candidate, part: _Part) -> Floats:
@@ -134,42 +169,56 @@ class Predictions:
         if part.key not in self._facts:
             path = self._path(part, "json")
             if not path.exists():
-                self._make(candidate, part)
+                self._make(candidate, self._together(candidate, part))
             self._facts[part.key] = json.loads(path.read_text(encoding="utf-8"))
         return self._facts[part.key]
 
-    def _make(self, candidate: Candidate, part: _Part) -> None:
+    def _together(self, candidate: Candidate, part: _Part) -> list[_Part]:
+        """The part, and the newest training rows where the same fit can answer them as well."""
+        parts = self._split(candidate)
+        also = self.in_sample_span and not candidate.naive and part is parts.near
+        return [part, parts.trained] if also else [part]
+
+    def _make(self, candidate: Candidate, parts: Sequence[_Part]) -> None:
         """Fit, predict, and write the predictions before the facts: a killed run repeats it."""
-        path = self._path(part, "json")
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.progress(f"fitting {candidate.trained_until:%Y-%m-%d}")
         began = time.perf_counter()
         facts: dict[str, float | str]
         try:
-            predicted, seconds = self._fit(candidate, part.rows, began)
+            predicted, seconds = self._fit(candidate, [part.rows for part in parts], began)
         except DataError as problem:
-            facts = {"problem": problem.summary}
+            predicted, facts = [], {"problem": problem.summary}
         else:
-            with atomic_file(self._path(part, "npy")) as draft, draft.open("wb") as file:
-                np.save(file, predicted)
             facts = {"seconds": round(seconds, 3)}
-        write_bytes(path, canonical_json(facts).encode())
+        for part in parts:
+            self._path(part, "json").parent.mkdir(parents=True, exist_ok=True)
+        for part, values in zip(parts, predicted, strict=False):
+            with atomic_file(self._path(part, "npy")) as draft, draft.open("wb") as file:
+                np.save(file, values)
+        for part in parts:
+            write_bytes(self._path(part, "json"), canonical_json(facts).encode())
 
-    def _fit(self, candidate: Candidate, rows: slice, began: float) -> tuple[Floats, float]:
+    def _fit(
+        self, candidate: Candidate, rows: Sequence[slice], began: float
+    ) -> tuple[list[Floats], float]:
         spec, history = self.history.spec, self.history
         training = history.frame(history.part(candidate.train), candidate.labels_as_of)
         if candidate.naive:
             known = training[training[LABEL].notna()]
             if not len(known):
                 raise DataError("no training row has a label", where=str(candidate.train))
-            predicted = baseline_predictions(spec, known, history.rows.iloc[rows])
+            predicted = [baseline_predictions(spec, known, history.rows.iloc[one]) for one in rows]
             return predicted, time.perf_counter() - began
         pipeline = fit(spec, training, spec.seeds[0]).pipeline
         seconds = time.perf_counter() - began
+        return [self._answers(pipeline, one) for one in rows], seconds
+
+    def _answers(self, pipeline: Pipeline, rows: slice) -> Floats:
+        spec = self.history.spec
         if rows.stop <= rows.start:
             many = len(spec.classes)
-            return np.empty((0, many) if many > 2 else 0), seconds
-        return predict(pipeline, spec, history.matrix.iloc[rows]), seconds
+            return np.empty((0, many) if many > 2 else 0)
+        return predict(pipeline, spec, self.history.matrix.iloc[rows])
 
     def _path(self, part: _Part, suffix: str) -> Path:
         return self.folder / part.key[:2] / f"{part.key}.{suffix}"

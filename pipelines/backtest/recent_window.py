@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING
 from pipelines.backtest.history import labelled
 from pipelines.backtest.predictions import Predictions
 from pipelines.backtest.versions import Candidate, Version, naive_of
+from pipelines.core.findings import Finding
 from pipelines.gates.recent_window.evaluate import WindowPredictions, evaluate
 from pipelines.gates.recent_window.record import Evaluation
+from pipelines.gates.recent_window.refit import ANSWERS, refit_findings
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.undefined import Undefined
 from pipelines.training.metrics import primary_metric
@@ -41,6 +44,7 @@ class RecentWindows:
     def __init__(self, predictions: Predictions, spec: ModelSpec) -> None:
         self.predictions, self.spec = predictions, spec
         self._windows: dict[datetime, _Window] = {}
+        self._changes: dict[Version, float | None] = {}
         self._done: dict[tuple[datetime, Candidate, Candidate | None, bool], Evaluation] = {}
 
     def gain(self, version: Version, champion: Version) -> float | None:
@@ -91,6 +95,33 @@ class RecentWindows:
             )
         return self._done[key]
 
+    def refit_check(self, version: Version, earlier: Sequence[Version]) -> tuple[Finding, ...]:
+        """The gate's comparison of a refit with its twin; nothing where the twin itself serves.
+
+        Arguments:
+            version: the candidate.
+            earlier: candidates of earlier Mondays, whose refits show what is usual.
+        """
+        if version.serves == version.judged:
+            return ()
+        past = [self._answer_change(one) for one in earlier]
+        found = self._refit_findings(version, [value for value in past if value is not None])
+        self._changes.setdefault(version, _answers(found))
+        return found
+
+    def _refit_findings(self, version: Version, past: Sequence[float]) -> tuple[Finding, ...]:
+        window = self._window(version.as_of)
+        predicted = self.predictions.in_sample(version.serves, window.part)
+        refit = Scored(predicted, window.digest, self.spec.classes)
+        twin = self._scored(version.judged, window)
+        return refit_findings(self.spec, window.rows, twin, refit, past)
+
+    def _answer_change(self, version: Version) -> float | None:
+        """How much a refit's answers differed from its twin's; ``None`` if it is not known."""
+        if version not in self._changes:
+            self._changes[version] = _answers(self._refit_findings(version, ()))
+        return self._changes[version]
+
     def _window(self, at: datetime) -> _Window:
         if at not in self._windows:
             history = self.predictions.history
@@ -102,3 +133,8 @@ class RecentWindows:
     def _scored(self, candidate: Candidate, window: _Window) -> Scored:
         predicted = self.predictions.of(candidate, window.part)
         return Scored(predicted, window.digest, self.spec.classes)
+
+
+def _answers(findings: Sequence[Finding]) -> float | None:
+    """How much the answers of a refit differ from its twin's."""
+    return next(finding.value for finding in findings if finding.name == ANSWERS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from pipelines.backtest.losses import Losses
@@ -27,28 +27,41 @@ class Records:
         self._versions = {version.trained_until: version for version in versions}
         self._weeks: dict[tuple[datetime, frozenset[datetime]], RecordedWeek | None] = {}
 
-    def as_of(self, at: datetime, champions: Iterable[datetime]) -> RefreshRecord:
+    def as_of(
+        self,
+        at: datetime,
+        champions: Iterable[datetime],
+        absent: Collection[datetime] = frozenset(),
+    ) -> RefreshRecord:
         """The record of a Monday.
 
         Arguments:
             at: weeks count whose labels are all known by then.
             champions: versions, by ``trained_until``, that are scored beyond the span.
+            absent: earlier Mondays whose data gave no candidate. Each call names those of the
+                calls before it, too.
         """
         weeks = []
         if self._versions:
             kept = frozenset(champions)
             monday = monday_from(min(self._versions))
             while self.losses.known_from(monday) <= at:
-                week = self._week(monday, kept)
+                week = self._week(monday, kept, absent)
                 weeks += [] if week is None else [week]
                 monday += WEEK
         return RefreshRecord(recipe=self.recipe, weeks=tuple(weeks))
 
-    def _week(self, monday: datetime, champions: frozenset[datetime]) -> RecordedWeek | None:
+    def _week(
+        self, monday: datetime, champions: frozenset[datetime], absent: Collection[datetime]
+    ) -> RecordedWeek | None:
         oldest = monday - self.span * WEEK
         older = frozenset(at for at in champions if at < oldest)
         if (monday, older) not in self._weeks:
-            near = [at for at in self._versions if oldest <= at <= monday]
+            near = [
+                at
+                for at, version in self._versions.items()
+                if oldest <= at <= monday and version.as_of not in absent
+            ]
             self._weeks[monday, older] = self._scored(monday, [*sorted(older), *sorted(near)])
         return self._weeks[monday, older]
 

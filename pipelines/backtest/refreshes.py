@@ -45,10 +45,14 @@ class Refreshes:
         if candidate is None:
             return Answer(champion)  # no retraining, so no stop-loss either
         if champion is None:
-            return judged(candidate, None, self._first_version(candidate))
+            return judged(candidate, None, self._first_version(now, candidate))
         state = self._state(now, candidate)
         evaluation = self.windows.evaluation(candidate, champion, refresh=True)
-        findings = (*evaluation.findings, *self._findings(state, evaluation))
+        findings = (
+            *self.windows.refit_check(candidate, now.earlier),
+            *evaluation.findings,
+            *self._findings(state, evaluation),
+        )
         if is_emergency(findings):
             findings = without_the_record(findings)
         answer = judged(candidate, champion, findings)
@@ -58,18 +62,20 @@ class Refreshes:
         served = _served(now.past, restored.as_of)
         return Answer(served, of_finding(STOP, findings), stopped=True)
 
-    def _first_version(self, candidate: Version) -> tuple[Finding, ...]:
+    def _first_version(self, now: Situation, candidate: Version) -> tuple[Finding, ...]:
         """The findings about a candidate without a champion."""
         spec, at = self.windows.spec, candidate.as_of
         evaluation = self.windows.evaluation(candidate, None)
-        replayed = replay_findings(spec, at, self.records.as_of(at, ()), evaluation)
-        return decided_by_replay((*evaluation.findings, *replayed))
+        record = self.records.as_of(at, (), now.absent)
+        replayed = replay_findings(spec, at, record, evaluation)
+        checked = self.windows.refit_check(candidate, now.earlier)
+        return decided_by_replay((*checked, *evaluation.findings, *replayed))
 
     def _state(self, now: Situation, candidate: Version) -> RefreshState:
         periods = tuple(_periods(now.past))
         served = {period.as_of for period in periods if self._watched(period, periods, now.at)}
         case = RefreshCase(
-            record=self.records.as_of(now.at, served),
+            record=self.records.as_of(now.at, served, now.absent),
             now=now.at,
             candidate=candidate.trained_until,
             periods=periods,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 import yaml
 
+from pipelines.adapters.objects.local import LocalStore
 from pipelines.backtest.catalogue import Catalogue
 from pipelines.backtest.engine import Plan
 from pipelines.backtest.losses import Losses
@@ -20,12 +23,19 @@ from pipelines.backtest.recent_window import RecentWindows
 from pipelines.backtest.versions import Version, version_as_of
 from pipelines.core.findings import Verdict
 from pipelines.core.time import Window, parse_instant
+from pipelines.data.ingest.partitions import write_events
 from pipelines.flows.backtest.run import BacktestRequest, open_backtest
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.steps import Retraining, retrain
 from pipelines.packaging.version import ModelVersion
 from pipelines.training.score import score
-from tests.support.backtest.drifting_shops import DECLARATION, SUITE, build_home, connections_at
+from tests.support.backtest.drifting_shops import (
+    DECLARATION,
+    SUITE,
+    build_home,
+    connections_at,
+    orders,
+)
 from tests.support.shared_worlds import built_once
 
 FIRST, WEEKS = parse_instant("2025-04-07"), 6
@@ -53,11 +63,17 @@ class Both:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     source = built_once("drifting-shops", build_home)
     place = tmp_path_factory.mktemp("oracle")
-    (place / "home").mkdir()
-    (place / "home" / "store").symlink_to(source / "home" / "store")
+    shutil.copytree(source / "home" / "store", place / "home" / "store")
+    more = orders(seed=4)
+    week = pc.greater_equal(more["ordered_at"], END - timedelta(days=7))
+    late = pc.and_(week, pc.less(more["ordered_at"], END - timedelta(hours=12)))
+    for _ in range(3):  # the last week has four times as many orders as the others
+        write_events(
+            LocalStore(place / "home" / "store"), "orders", more.filter(late), "ordered_at"
+        )
     for name in ("expectations", "models"):
         (place / name).mkdir()
     suite = {**SUITE, "expectations": [*SUITE["expectations"], REFUSES]}
@@ -78,7 +94,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
     refused = retrain(last, connections_at(place, END).retraining)
     later = connections_at(place, END + timedelta(days=30))
     request = BacktestRequest(model="shops", first=FIRST, end=END + timedelta(days=7))
-    return Both(runs, refused, registered, *open_backtest(request, later.backtesting))
+    with open_backtest(request, later.backtesting) as (plan, predictions):
+        yield Both(runs, refused, registered, plan, predictions)
 
 
 def test_comparisons_are_those_of_the_flow(both: Both) -> None:
@@ -115,7 +132,7 @@ def test_decisions_are_those_of_the_flow(both: Both) -> None:
     losses = Losses(both.predictions, END)
     catalogue = Catalogue(losses, lambda *_: [version for _, version in candidates])
     policy = next(catalogue.policies(spec)).policy
-    steps = run(policy, candidates)
+    steps = run(policy, candidates, both.plan.refused, both.plan.envelope)
     served: datetime | None = None
     for step, (at, champion, done) in zip(steps, both.runs, strict=True):
         assert served == (None if champion is None else both.registered[champion].plan.as_of)
@@ -128,6 +145,39 @@ def test_decisions_are_those_of_the_flow(both: Both) -> None:
             assert {reason.finding for reason in step.reasons} == against
         served = None if step.in_force is None else step.in_force.as_of
     assert [step.event for step in steps].count("promoted") >= 1
+
+
+def test_refit_checks_are_those_of_the_flow(both: Both) -> None:
+    windows = RecentWindows(both.predictions, both.predictions.history.spec)
+    earlier: list[Version] = []
+    for at, _, done in both.runs:
+        theirs = [one for one in done.findings if one.name.startswith("recent_window.refit.")]
+        ours = windows.refit_check(both.version(at), earlier)
+        assert [(f.name, f.verdict, f.blocking) for f in ours] == [
+            (f.name, f.verdict, f.blocking) for f in theirs
+        ]
+        assert [one.value for one in ours] == pytest.approx([one.value for one in theirs])
+        assert [one.reason for one in ours] == [one.reason for one in theirs]
+        earlier.append(both.version(at))
+
+
+def test_envelopes_are_those_of_the_flow(both: Both) -> None:
+    """A week with four times as many orders does not fit the training of any champion."""
+    champion = both.refused.run.identity.champion
+    assert champion is not None
+    version = both.version(both.registered[champion].plan.as_of)
+    ours = {one.finding: one.text for one in both.plan.envelope(END, version)}
+    theirs = {
+        one.name: one.reason
+        for one in both.refused.findings
+        if one.name.startswith("contract.envelope.") and one.verdict is not Verdict.PASS
+    }
+    assert ours == theirs
+    assert "contract.envelope.orders.table.volume" in ours
+    for at, champion, _ in both.runs:
+        if champion is not None:
+            version = both.version(both.registered[champion].plan.as_of)
+            assert both.plan.envelope(at, version) == ()
 
 
 def test_the_contract_refuses_what_it_refuses_in_the_flow(both: Both) -> None:

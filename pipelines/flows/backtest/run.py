@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from pipelines.core.time import Clock, Window, instant_text, refuse_future
 from pipelines.core.weeks import WEEK
 from pipelines.data.events import Progress
 from pipelines.data.reader import EventReader
+from pipelines.data.snapshot import Snapshot
 from pipelines.flows.frames import FRAME, Frame, read_rows, write_frame
 from pipelines.flows.workspace import Workspace
 from pipelines.spec.model import ModelSpec
@@ -85,14 +86,20 @@ def run_backtest(request: BacktestRequest, collaborators: BacktestCollaborators)
     """
     from pipelines.backtest.engine import backtest
 
-    with collaborators.lock(request.model, LINEAGE):
-        return backtest(*open_backtest(request, collaborators), collaborators.progress)
+    with (
+        collaborators.lock(request.model, LINEAGE),
+        open_backtest(request, collaborators) as (plan, predictions),
+    ):
+        return backtest(plan, predictions, collaborators.progress)
 
 
+@contextmanager
 def open_backtest(
     request: BacktestRequest, collaborators: BacktestCollaborators
-) -> tuple[Plan, Predictions]:
+) -> Iterator[tuple[Plan, Predictions]]:
     """The plan of a backtest, and the predictions of its candidates; the caller holds the lock.
+
+    The plan's envelopes can be checked inside the block only.
 
     Raises:
         As ``run_backtest``.
@@ -102,6 +109,7 @@ def open_backtest(
     from pipelines.backtest.predictions import Predictions
     from pipelines.backtest.sweep import variations
     from pipelines.core.weeks import monday_from, mondays
+    from pipelines.flows.backtest.envelopes import ChampionEnvelopes
 
     spec, now = collaborators.load_spec(request.model), collaborators.clock.now()
     refuse_future(request.end, now, f"model {request.model}")
@@ -116,13 +124,23 @@ def open_backtest(
     swept = variations(spec, request.sweep)
     plan = Plan(spec, span, labels_as_of, swept)
     folder = collaborators.home / FOLDER
-    history, refused = _history(plan, folder, collaborators)
-    predictions = Predictions(history, folder / "predictions", NEAR, collaborators.progress)
-    return replace(plan, refused=refused), predictions
+    events = collaborators.open_events(spec)
+    collaborators.progress("reading events")
+    snapshot = events.snapshot(spec.streams, labels_as_of)
+    history, refused = _history(plan, folder, events, snapshot, collaborators)
+    recent = max(one.split.recent for one in (spec, *(one.spec for one in swept)))
+    predictions = Predictions(history, folder / "predictions", NEAR, collaborators.progress, recent)
+    runner, kept = collaborators.suite_runner, folder / "envelopes"
+    with ChampionEnvelopes(events, spec, snapshot, runner, kept) as envelopes:
+        yield replace(plan, refused=refused, envelope=envelopes.against), predictions
 
 
 def _history(
-    plan: Plan, folder: Path, collaborators: BacktestCollaborators
+    plan: Plan,
+    folder: Path,
+    events: EventReader,
+    snapshot: Snapshot,
+    collaborators: BacktestCollaborators,
 ) -> tuple[History, Refused]:
     """The rows of the whole span, from one pass over the events, and the refused Mondays."""
     from pipelines.backtest.catalogue import NEAR
@@ -133,9 +151,6 @@ def _history(
     from pipelines.flows.backtest.labels import labels_that_changed
 
     spec, labels_as_of = plan.spec, plan.labels_as_of
-    events = collaborators.open_events(spec)
-    collaborators.progress("reading events")
-    snapshot = events.snapshot(spec.streams, labels_as_of)
     before = plan.span.start - NEAR * WEEK
     specs = (spec, *(one.spec for one in plan.swept))
     earliest = [version_as_of(with_refit(one, True), before).judged for one in specs]

@@ -13,7 +13,6 @@ from pipelines.data.snapshot import Snapshot
 from pipelines.flows.retrain.run import Run
 from pipelines.release.ledger import Entry
 from pipelines.spec.model import ModelSpec
-from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
     import ibis
@@ -95,31 +94,49 @@ def _refuses(entry: Entry) -> bool:
 
 def envelope_of(run: Run, snapshot: Snapshot) -> dict[str, Any]:
     """One suite for all declared streams, generated from their rows from training until as-of."""
+    window = Window(run.plan.train.start, run.plan.as_of)
+    with run.events.tables(snapshot, run.spec.streams) as tables:
+        return envelope_suites(run.spec, snapshot, tables, window)
+
+
+def envelope_suites(
+    spec: ModelSpec, snapshot: Snapshot, tables: Mapping[str, ibis.Table], window: Window
+) -> dict[str, Any]:
+    """The envelope of one span: one suite for all declared streams.
+
+    Arguments:
+        spec: the declaration.
+        snapshot: of the events.
+        tables: the rows of every stream; only those in the window are used.
+        window: from the start of training until as-of.
+
+    Raises:
+        DataError: a stream has too few rows for an envelope.
+    """
     from pipelines.quality.envelope.suite import envelope_suite
     from pipelines.quality.suite import merge_suites
 
-    gate = run.spec.gates.contract
-    with run.events.tables(snapshot, run.spec.streams) as tables:
-        suites: list[Mapping[str, Any]] = [
-            envelope_suite(
-                tables[name],
-                name=f"{run.spec.name}.{name}",
-                stream=name,
-                declaration=declaration,
-                window=_history(snapshot, name, run.plan),
-                fresh=gate.lookback,
-                mostly=gate.mostly,
-            )
-            for name, declaration in run.spec.streams.items()
-        ]
-    meta = {"model": run.spec.name, "as_of": str(run.plan.as_of), "snapshot": snapshot.id}
-    return merge_suites(f"{run.spec.name}.envelope", suites, meta)
+    gate = spec.gates.contract
+    suites: list[Mapping[str, Any]] = [
+        envelope_suite(
+            tables[name],
+            name=f"{spec.name}.{name}",
+            stream=name,
+            declaration=declaration,
+            window=_history(snapshot, name, window),
+            fresh=gate.lookback,
+            mostly=gate.mostly,
+        )
+        for name, declaration in spec.streams.items()
+    ]
+    meta = {"model": spec.name, "as_of": str(window.end), "snapshot": snapshot.id}
+    return merge_suites(f"{spec.name}.envelope", suites, meta)
 
 
-def _history(snapshot: Snapshot, stream: str, plan: SplitPlan) -> Window:
+def _history(snapshot: Snapshot, stream: str, window: Window) -> Window:
     """The span from the start of training, or from the stream's later start, until as-of."""
     first = snapshot.streams[stream].first_event
-    return Window(max(plan.train.start, first) if first else plan.train.start, plan.as_of)
+    return Window(max(window.start, first) if first else window.start, window.end)
 
 
 def fresh_rows(

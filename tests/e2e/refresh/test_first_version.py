@@ -104,7 +104,8 @@ def test_the_next_run_starts_from_the_replayed_weeks(shops: Shops) -> None:
 def test_the_backtest_decides_alike_on_the_same_weeks(shops: Shops) -> None:
     request = BacktestRequest(model="shops", first=AT, end=AT + WEEK)
     parts = shops.connections(AT + 2 * WEEK)
-    plan, predictions = open_backtest(request, parts.backtesting)
+    with open_backtest(request, parts.backtesting) as (plan, predictions):
+        pass
     candidates = Candidates(predictions, plan.span)
     losses = Losses(predictions, plan.labels_as_of)
     spec = plan.spec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -58,6 +59,9 @@ class WrittenWindows:
             findings=(*PASSED, first) if champion is None else self.findings,
         )
 
+    def refit_check(self, version: Version, earlier: Sequence[Version]) -> tuple:
+        return ()
+
 
 @dataclass(frozen=True)
 class WrittenRecords:
@@ -65,7 +69,7 @@ class WrittenRecords:
 
     worse: float = 0.0
 
-    def as_of(self, at, champions):
+    def as_of(self, at, champions, absent=frozenset()):
         weeks = (
             RecordedWeek(
                 start=monday.date(),
