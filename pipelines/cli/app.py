@@ -10,6 +10,7 @@ import typer
 
 from pipelines.cli.commands import (
     audit,
+    backfill,
     backtest,
     check,
     declare,
@@ -50,12 +51,12 @@ app = typer.Typer(
 )
 for part in (
     *(declare, import_events, streams, check, explore, features, freshness, retrain, backtest),
-    *(audit, materialize, serve, score, release, history, explain, status, monitor, demo),
+    *(backfill, audit, materialize, serve, score, release, history, explain, status, monitor, demo),
 ):
     part.add_to(app)
 PANELS = {
     "Declare a model": ("schema", "import", "stream", "check", "explore", "features", "freshness"),
-    "Train and judge": ("retrain", "backtest", "audit"),
+    "Train and judge": ("retrain", "backtest", "backfill", "audit"),
     "Serve and release": ("materialize", "serve", "score", "release", "approve", "rollback"),
     "Watch and explain": ("status", "models", "monitor", "ledger", "explain", "champion"),
     "Try it": ("demo",),

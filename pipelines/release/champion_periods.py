@@ -41,6 +41,8 @@ def champion_periods(
         version = entry.champion_after
         if not entry.moves or version is None:
             continue
+        if entry.kind == "branch":  # a backfill has an account of its own
+            periods.clear()
         if version in trained_until:
             periods.append(ChampionPeriod(entry.as_of, trained_until[version], version))
         else:  # another recipe: what follows it has an account of its own

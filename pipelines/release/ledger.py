@@ -34,7 +34,16 @@ Kind = Literal[
     "stop",
     "manual_alias_change",
     "history",
+    "branch",
 ]
+
+
+class BranchPoint(Record):
+    """The entry of another lineage after which a lineage begins."""
+
+    lineage: str
+    sequence: int = Field(ge=1)
+    hash: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class NewEntry(Record):
@@ -52,6 +61,7 @@ class NewEntry(Record):
         manual_alias_change: the champion's alias was moved outside Gauntlet, and set back. Entries
             of release 0.1.0 followed the alias instead.
         history: days of a stream were dropped, or a rewritten history was accepted.
+        branch: a lineage began with the champion of ``live``; always the first entry.
 
     Entries that were judged hold what ``replay`` needs: findings, facts and decision.
     """
@@ -76,6 +86,9 @@ class NewEntry(Record):
     transition: Transition | None = Field(
         default=None,
         description="of a rollout",
+    )
+    branch_point: BranchPoint | None = Field(
+        default=None, description="where the lineage begins; only in a branch"
     )
 
     @property

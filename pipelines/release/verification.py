@@ -148,6 +148,9 @@ def _errors(state: ReleaseState, entry: Entry) -> Iterator[str]:
         failed = {one.name for one in entry.findings if one.verdict is Verdict.FAIL}
         if entry.kind == "stop" and failed != {STOP}:
             yield f"is a stop without the finding {STOP}"
+    elif entry.kind == "branch":
+        if state.entries or entry.lineage == LIVE or entry.branch_point is None:
+            yield "branches off, and is not the first entry of a lineage for a backfill"
     elif entry.kind in ("audit", "history") and entry.moves:
         yield f"changes the champion by an entry of kind {entry.kind}"
 

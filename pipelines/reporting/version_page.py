@@ -11,6 +11,7 @@ from pipelines.core.time import Window
 from pipelines.gates.champion.emergency import alarms
 from pipelines.gates.recent_window.record import Comparison, Evaluation
 from pipelines.gates.refresh.names import REPLAY
+from pipelines.release.ledger import LIVE
 from pipelines.release.policy import Decision, Outcome
 from pipelines.reporting.audit_section import audit_section
 from pipelines.reporting.complexity_section import complexity_section
@@ -66,7 +67,7 @@ class VersionReview:
     findings: tuple[Finding, ...]
     champion: str | None
     version: str | None = None
-    lineage: str = "live"
+    lineage: str = LIVE
     changes: tuple[str, ...] = ()
     plots: tuple[tuple[str, str], ...] = ()
     decision: Decision | None = None
@@ -102,6 +103,9 @@ def _headline(about: VersionReview) -> str:
         own = _REFRESH_HEADLINES if is_refresh(about.findings) else {}
         title = own.get(decision.outcome, _HEADLINES[decision.outcome])
         reasons = decision.reasons
+    if about.lineage != LIVE:
+        _, _, outcome = title.partition(" ")
+        title = f"↺ Backfill as of {about.plan.as_of:%Y-%m-%d}, would have been: {outcome}"
     deciding = _finding(about, REPLAY) or _finding(
         about, "recent_window.primary", "recent_window.baseline"
     )
@@ -245,7 +249,7 @@ def _origin(about: VersionReview) -> str:
         f"seed noise: {seeds.reason}" if seeds else "",
         f"error budget: {spent.reason}" if spent else "",
         f"snapshot `{about.snapshot[:16]}`, as of {about.plan.as_of:%Y-%m-%d %H:%M} UTC, "
-        f"run `{about.run}`" + ("" if about.lineage == "live" else f", lineage {about.lineage}"),
+        f"run `{about.run}`" + ("" if about.lineage == LIVE else f", lineage {about.lineage}"),
         f"owner: {about.spec.owner}",
     ]
     text = "\n".join(f"- {line}" for line in lines if line)

@@ -11,6 +11,7 @@ from pipelines.core.records import Record
 from pipelines.core.time import Window
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.retrain.run import Run
+from pipelines.release.branch import verified_history
 from pipelines.release.ledger import Entry
 from pipelines.spec.model import ModelSpec
 
@@ -56,12 +57,12 @@ def refused_stretches(run: Run) -> Iterator[Finding]:
     """Stretches that failed the contract when they were fresh, and now lie in the training window.
 
     Each has a finding ``contract.previously_rejected.<day>``. It passes if the declaration excludes
-    the stretch. There is none if a decision of this lineage has waived it, with a reason.
+    the stretch. There is none if a decision in the lineage's history has waived it, with a reason.
     """
     from pipelines.gates.contract.findings import previously_rejected
 
     request, gate = run.request, run.spec.gates.contract
-    entries = run.collaborators.ledger.entries(request.model, request.lineage)
+    entries = verified_history(request.model, run.collaborators.ledger, request.lineage)
     accepted = {
         name for e in entries if e.facts and e.facts.reason.strip() for name in e.facts.waived
     }

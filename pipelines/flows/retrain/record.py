@@ -42,13 +42,13 @@ from pipelines.gates.refresh.state import (
     refresh_state,
 )
 from pipelines.packaging.version import EVALUATION, RECORD, ModelVersion, read_record
+from pipelines.release.branch import verified_history
 from pipelines.release.champion_periods import (
     champion_periods,
     last_answer,
     unanswered_stops,
 )
 from pipelines.release.ledger import Entry
-from pipelines.release.verification import verified_entries
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.undefined import Undefined
 from pipelines.training.split import SplitPlan, twin_lag
@@ -128,7 +128,7 @@ def _record(run: Run, evaluation: Evaluation) -> RecordResult:
     request = run.request
     entries = [
         entry
-        for entry in verified_entries(request.model, run.collaborators.ledger, request.lineage)
+        for entry in verified_history(request.model, run.collaborators.ledger, request.lineage)
         if entry.as_of <= request.as_of
     ]
     record, periods = _of_recipe(run, run.spec, entries)
@@ -179,13 +179,13 @@ def judge_again(version: ModelVersion, entry: Entry, chain: Sequence[Entry]) -> 
     Arguments:
         version: the candidate.
         entry: its decision.
-        chain: the entries of the lineage, oldest first.
+        chain: the history of the lineage, oldest first.
 
     Raises:
         OSError, ValueError: the version has no record, or it cannot be read.
     """
     spec, folder = version.spec, version.folder
-    before = [e for e in chain if e.sequence < entry.sequence and e.as_of <= entry.as_of]
+    before = [e for e in chain[: chain.index(entry)] if e.as_of <= entry.as_of]
     trained = {
         e.candidate: e.trained.refit
         for e in before

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding, Verdict, overall
 from pipelines.core.records import digest_of
 from pipelines.core.time import Clock, instant_text, refuse_future
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
 
 _OPEN_OUTCOMES = frozenset({Outcome.SUPERSEDED, Outcome.AWAIT_REVIEW})
 _NO_DECISIONS = ("dry_run", "audit")
+
+
+class OutOfOrder(DataError):  # noqa: N818 - named as the family in core is
+    """A run of a backfill is older than the newest decision of its lineage."""
+
+    code = "out_of_order"
 
 
 class LoadSuite(Protocol):
@@ -163,6 +170,7 @@ def identify_run(
 
     Raises:
         IntegrityError: the ledger cannot be followed; see ``release.verification``.
+        OutOfOrder: the lineage is not ``live``, and has decided about a later instant.
     """
     digest = digest_of(
         {
@@ -184,7 +192,16 @@ def identify_run(
     ]
     if decisions:
         return RunIdentity(digest, decisions[-1].champion_before, decisions[-1])
-    return RunIdentity(digest, entries[-1].champion_after if entries else None, None)
+    newest = entries[-1] if entries else None
+    if newest is not None and request.lineage != LIVE and newest.as_of > request.as_of:
+        raise OutOfOrder(
+            "a run is older than the newest decision of its lineage",
+            where=f"model {request.model}, lineage {request.lineage}",
+            got=f"as of {instant_text(request.as_of)}",
+            wanted=f"as of {instant_text(newest.as_of)} or later",
+            hint="a backfill decides its weeks in order; begin it anew in another lineage",
+        )
+    return RunIdentity(digest, newest.champion_after if newest else None, None)
 
 
 def requested_spec(request: Request, load_spec: Callable[[str], ModelSpec]) -> ModelSpec:
@@ -203,6 +220,7 @@ def open_run(request: Request, collaborators: RetrainCollaborators) -> Run:
         SpecError: the declaration or the suite is wrong, or candidate and champion do not share
             their decision points.
         TimeError: as-of is in the future.
+        OutOfOrder: as ``identify_run``.
         IntegrityError: the champion's content is not what was registered.
         Unavailable: ledger or registry does not answer; it is safe to retry.
     """

@@ -38,7 +38,7 @@ def exhausted_finding(year: int, spent: float, declared: BudgetGate) -> Finding:
         EXHAUSTED,
         Verdict.INCONCLUSIVE,
         f"the tries of {year} are used up; until {year + 1} a promotion needs a person, who "
-        f"confirms it with --waive {EXHAUSTED} --reason WHY; to replay past weeks, use a lineage "
-        "with an account of its own: --lineage backfill",
+        f"confirms it with --waive {EXHAUSTED} --reason WHY; to replay past weeks, use "
+        "`gauntlet backfill`, which has an account of its own",
         Measurement(value=spent, threshold=declared.alpha_year),
     )

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from pipelines.core.findings import Gate
+from pipelines.flows.backfill import BackfillRequest, open_backfill
 from pipelines.flows.frames import FRAME, read_rows
 from pipelines.flows.retrain.record import judge_again
+from pipelines.flows.retrain.run import OutOfOrder
 from pipelines.gates.refresh.record import RefreshRecord, week_window
 from pipelines.packaging.version import RECORD, read_record
 from pipelines.simulation.changes import DemandShift
@@ -98,3 +100,28 @@ def test_a_decided_run_is_repeated_after_its_version_was_removed(runs, tmp_path)
     again = home.retrain(FIRST + WEEK).done
     assert again.version is None
     assert again.decision == held.decision
+
+
+def test_a_backfill_with_nothing_changed_decides_as_live_did(runs, tmp_path):
+    pharmacy, found = runs
+    home = pharmacy.copy(tmp_path / "home")
+    as_of = FIRST + 7 * WEEK
+    parts, live = home.parts(), found[7].done
+    opened = open_backfill(BackfillRequest(model="demand", as_of=(as_of,)), parts.retraining)
+    (week,) = opened.weeks()
+    assert (week.outcome, week.live_outcome) == ("promote", "promote")
+    assert week.live_champion == live.version.version != week.version == week.champion
+    chain = parts.ledger.entries("demand", opened.lineage)
+    assert [entry.kind for entry in chain] == ["branch", "promotion"]
+    assert chain[0].champion_after == live.run.champion.number
+    judged = {one.name: one.value for one in chain[1].findings if one.gate is not Gate.BUDGET}
+    assert judged == {
+        one.name: one.value for one in live.findings if one.gate is not Gate.BUDGET
+    }, "the same data, declaration and champion gave other findings"
+    assert home.registry.alias("demand", "champion") == parts.ledger.champion("demand")
+    described = home.registry.get("demand", week.version)
+    assert described.lineage == opened.lineage
+
+    assert list(opened.weeks()) == [week], "a repeated backfill is answered from the ledger"
+    with pytest.raises(OutOfOrder, match="older than the newest decision"):
+        home.retrain(FIRST, lineage=opened.lineage)

@@ -160,7 +160,7 @@ def test_an_exhausted_budget_names_the_lineage_for_replays() -> None:
     for run in "abcd":
         chain.add(run, SUMMER)
     [exhausted] = [f for f in chain.add("e", SUMMER) if f.name == EXHAUSTED]
-    assert "--lineage backfill" in exhausted.reason
+    assert "gauntlet backfill" in exhausted.reason
 
 
 @pytest.mark.parametrize(("days", "year"), [(0, 2027), (31, 2027), (32, 2026), (400, 2025)])

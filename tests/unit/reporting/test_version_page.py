@@ -47,6 +47,13 @@ def test_a_promoted_version_is_announced_first_and_how_to_go_back(reviewed: Make
     assert "gauntlet rollback demand --to 3 --reason WHY" in page
 
 
+def test_a_version_of_a_backfill_is_not_announced_as_the_champion(reviewed: Make) -> None:
+    page = version_page(replace(decided(reviewed(2.0)), lineage="backfill-1"))
+    assert page.startswith("↺ Backfill as of 20")
+    assert "would have been: Promoted\n" in page
+    assert "✔ Promoted" not in page.partition("\n")[0]
+
+
 def test_the_page_reports_what_the_year_has_left_and_corrects_the_gain(reviewed: Make) -> None:
     page = version_page(decided(reviewed(2.0)))
     assert "error budget: as declared" in page, "the reason of budget.spent"

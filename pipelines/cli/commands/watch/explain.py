@@ -52,7 +52,7 @@ def explain(
     chain = connections.ledger.entries(name, lineage)
     entry = _judged(name, version, lineage, chain)
     again, since = replay(entry), _since(entry, chain)
-    record = _record_again(connections, entry, chain)
+    record = _record_again(connections, entry)
     if as_json:
         body = {"entry": entry.as_json(), "replayed": again.as_json(), "record": record}
         answer("explanation", body | {"since": [each.as_json() for each in since]})
@@ -134,7 +134,7 @@ def _show_since(since: Sequence[Entry], *, everything: bool) -> None:
 _DECIDING = ("recent_window.primary", "recent_window.baseline", "refresh.record")  # by gate
 
 
-def _record_again(connections: Connections, entry: Entry, chain: Sequence[Entry]) -> str | None:
+def _record_again(connections: Connections, entry: Entry) -> str | None:
     """Whether the recipe's record gives the stored findings; ``None`` without such findings."""
     stored = tuple(filter(is_from_record, entry.findings))
     lane = "change" if entry.facts is None else entry.facts.lane
@@ -142,10 +142,12 @@ def _record_again(connections: Connections, entry: Entry, chain: Sequence[Entry]
         return None
     from pipelines.flows.retrain.record import judge_again
     from pipelines.gates.champion.emergency import without_the_record
+    from pipelines.release.branch import verified_history
 
     try:
         version = connections.versions.load(entry.model, entry.candidate)
-        again = judge_again(version, entry, chain)
+        history = verified_history(entry.model, connections.ledger, entry.lineage)
+        again = judge_again(version, entry, history)
         if lane == "emergency":
             again = without_the_record(again)
     except (GauntletError, OSError, ValueError) as problem:

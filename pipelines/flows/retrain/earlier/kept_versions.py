@@ -25,7 +25,7 @@ from pipelines.training.split import SplitPlan
 
 @dataclass(frozen=True)
 class KeptVersion:
-    """A registered version of a recipe and lineage.
+    """A registered version of a recipe.
 
     Arguments:
         info: its facts in the registry.
@@ -75,17 +75,18 @@ class KeptVersions:
 
 
 def kept_versions(run: Run, spec: ModelSpec, entries: Sequence[Entry]) -> KeptVersions:
-    """The versions of one recipe in the run's lineage that were trained as of earlier instants.
+    """The versions of one recipe in a lineage's history that were trained as of earlier instants.
 
     Arguments:
         run: the opened run.
         spec: a declaration of the recipe: the candidate's or the champion's.
-        entries: the verified chain of its lineage.
+        entries: the verified history of the run's lineage.
     """
+    decided = {entry.candidate for entry in entries}
     found = (
         KeptVersion(info, SplitPlan.from_stored(info.split).refit_until)
         for info in run.collaborators.versions.registry.versions(run.spec.name)
-        if info.lineage == run.request.lineage and info.as_of < run.request.as_of
+        if info.version in decided and info.as_of < run.request.as_of
         if spec.has_recipe(info.recipe)
     )
     ordered = sorted(found, key=lambda one: (one.trained_until, int(one.info.version)))

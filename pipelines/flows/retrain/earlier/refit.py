@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from pipelines.core.errors import IntegrityError, Unavailable
 from pipelines.flows.retrain.run import Run
+from pipelines.release.branch import verified_history
+from pipelines.release.ledger import Entry
 
 if TYPE_CHECKING:
     from pipelines.packaging.version import ModelVersion
@@ -15,8 +17,9 @@ if TYPE_CHECKING:
 def version_of_twin(run: Run) -> ModelVersion | None:
     """The version whose refit is the twin of this run's candidate; ``None`` if there is none.
 
-    It has the same recipe, first seed and lineage, and was refitted on the twin's training span.
-    A version that cannot be read or verified is not used: the twin is fitted instead.
+    It has the same recipe and first seed, is in the lineage's history, and was refitted on the
+    twin's training span. A version that cannot be read or verified is not used: the twin is fitted
+    instead.
     """
     if run.plan.refit is None:
         return None
@@ -29,9 +32,10 @@ def version_of_twin(run: Run) -> ModelVersion | None:
 
 def _versions_of_twin(run: Run) -> Iterator[ModelVersion]:
     versions, spec, plan = run.collaborators.versions, run.spec, run.plan
-    wanted = (run.request.lineage, spec.recipe, plan.trained_until)
+    decided = {entry.candidate for entry in _history(run)}
+    wanted = (spec.recipe, plan.trained_until)
     for info in versions.registry.versions(spec.name):
-        if (info.lineage, info.recipe, info.as_of) == wanted:
+        if info.version in decided and (info.recipe, info.as_of) == wanted:
             found = versions.load(spec.name, info.version)
             if found.plan.refit == plan.train and found.spec.seeds[0] == spec.seeds[0]:
                 yield found
@@ -44,14 +48,17 @@ def past_values(run: Run, name: str) -> tuple[float, ...]:
         run: the opened run.
         name: of the finding.
     """
-    request = run.request
-    entries = run.collaborators.ledger.entries(request.model, request.lineage)
     found = {
         entry.as_of: finding.value
-        for entry in entries
-        if entry.recipe == run.spec.recipe and entry.as_of < request.as_of
+        for entry in _history(run)
+        if entry.recipe == run.spec.recipe and entry.as_of < run.request.as_of
         if entry.transition is None  # a promotion from a canary repeats the offline findings
         for finding in entry.findings
         if finding.name == name and finding.value is not None
     }
     return tuple(found.values())
+
+
+def _history(run: Run) -> tuple[Entry, ...]:
+    request = run.request
+    return verified_history(request.model, run.collaborators.ledger, request.lineage)

@@ -1,0 +1,211 @@
+"""A backfill: a chain of retrainings as of past instants, in order and in a lineage of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count, islice, pairwise, takewhile
+
+from pydantic import Field
+
+from pipelines.core.errors import SpecError
+from pipelines.core.names import Name
+from pipelines.core.records import Instant, Record, digest_of
+from pipelines.core.time import instant_text, refuse_future
+from pipelines.flows.retrain.request import Request
+from pipelines.flows.retrain.run import RetrainCollaborators
+from pipelines.flows.retrain.steps import retrain
+from pipelines.release.branch import branch
+from pipelines.release.ledger import Entry
+from pipelines.release.verification import verified_entries
+from pipelines.spec.model import ModelSpec
+
+MOST_INSTANTS = 520  # ten years of weeks
+
+
+class BackfillRequest(Record):
+    """The retrainings of a backfill.
+
+    Its lineage begins with the champion that ``live`` had before the first instant, so that the
+    outcomes are those which the declaration would have had. ``from_scratch`` begins it without a
+    champion.
+    """
+
+    model: Name
+    as_of: tuple[Instant, ...] = Field(min_length=1, description="increasing")
+    from_scratch: bool = False
+    reason: str = ""
+
+
+class BackfillWeek(Record):
+    """What a backfill decided as of one instant, and what ``live`` had decided."""
+
+    as_of: Instant
+    outcome: str
+    reasons: tuple[str, ...]
+    version: str | None = Field(description="that was registered; None: no candidate")
+    champion: str | None = Field(description="of the lineage, after the decision")
+    live_outcome: str | None = Field(description="None: live decided nothing as of this instant")
+    live_champion: str | None = Field(description="of live, after its decisions by this instant")
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """A backfill that was opened.
+
+    Arguments:
+        request: what was requested.
+        lineage: where its decisions go; the same request gives the same lineage.
+        collaborators: what the retrainings work with.
+    """
+
+    request: BackfillRequest
+    lineage: str
+    collaborators: RetrainCollaborators
+
+    def weeks(self) -> Iterator[BackfillWeek]:
+        """Retrain as of each instant, oldest first.
+
+        A week that was decided before is answered from the ledger, so a backfill that was killed
+        goes on where it ended.
+
+        Raises:
+            As ``flows.retrain.steps.retrain`` and ``release.branch.branch``.
+        """
+        request, collaborators = self.request, self.collaborators
+        if not request.from_scratch:
+            start_lineage(request.model, self.lineage, request.as_of[0], collaborators)
+        live = verified_entries(request.model, collaborators.ledger)
+        for as_of in request.as_of:
+            one = Request(
+                model=request.model, as_of=as_of, lineage=self.lineage, reason=request.reason
+            )
+            done = retrain(one, collaborators)
+            decided = done.run.identity.decided
+            version = done.version.version if done.version else decided and decided.candidate
+            champion = version if done.decision.outcome.moves else done.run.identity.champion
+            yield BackfillWeek(
+                as_of=as_of,
+                outcome=done.decision.outcome.value,
+                reasons=done.decision.reasons,
+                version=version,
+                champion=champion,
+                live_outcome=_outcome(live, as_of),
+                live_champion=_champion(live, as_of),
+            )
+
+
+def backfill_instants(
+    spec: ModelSpec, first: datetime, last: datetime, every: timedelta | None
+) -> tuple[datetime, ...]:
+    """The as-of instants of a backfill, oldest first.
+
+    Arguments:
+        spec: its schedule is used without ``every``.
+        first, last: the earliest and the latest instant, both inclusive.
+        every: time between two instants, the first of which is ``first``.
+
+    Raises:
+        SpecError: there is no instant or too many, or neither a cadence nor a schedule.
+    """
+    if every is not None:
+        found: Iterator[datetime] = (first + number * every for number in count())
+    elif spec.schedule is not None:
+        found = _scheduled(spec.schedule, first)
+    else:
+        raise SpecError(
+            "a backfill needs a cadence",
+            where=f"model {spec.name}",
+            got="no `schedule` in the declaration",
+            hint="give one: --every 7d",
+        )
+    dates = tuple(islice(takewhile(lambda at: at <= last, found), MOST_INSTANTS + 1))
+    if not 0 < len(dates) <= MOST_INSTANTS:
+        raise SpecError(
+            "these are no as-of instants for a backfill",
+            where=f"{instant_text(first)} to {instant_text(last)}",
+            got=f"more than {MOST_INSTANTS} instants" if dates else "no instant",
+            wanted=f"1 to {MOST_INSTANTS} instants",
+        )
+    return dates
+
+
+def _scheduled(cron: str, first: datetime) -> Iterator[datetime]:
+    """The instants of a schedule in UTC from ``first`` on."""
+    from croniter import croniter
+
+    schedule = croniter(cron, first - timedelta(minutes=1))
+    while True:
+        at = schedule.get_next(datetime)
+        if at >= first:
+            yield at
+
+
+def open_backfill(request: BackfillRequest, collaborators: RetrainCollaborators) -> Backfill:
+    """Check the request and name its lineage; nothing is computed or written.
+
+    The name is ``backfill-<first day>-<last day>-<digest>``. The digest covers the instants, the
+    declaration and where the lineage begins.
+
+    Raises:
+        SpecError: the instants do not increase, or the declaration is wrong.
+        TimeError: an instant is in the future.
+    """
+    spec, dates = collaborators.load_spec(request.model), request.as_of
+    where = f"backfill of {request.model}"
+    if any(later <= earlier for earlier, later in pairwise(dates)):
+        raise SpecError(
+            "the instants of a backfill do not increase",
+            where=where,
+            got=", ".join(map(instant_text, dates)),
+            wanted="each instant once, the oldest first",
+        )
+    refuse_future(dates[-1], collaborators.clock.now(), where)
+    return Backfill(request, _lineage(request, spec), collaborators)
+
+
+def start_lineage(
+    model: str, lineage: str, as_of: datetime, collaborators: RetrainCollaborators
+) -> Entry | None:
+    """Begin the lineage of a backfill with the champion of ``live``, unless it has begun.
+
+    Arguments:
+        model: its name.
+        lineage: of the backfill.
+        as_of: of its first week.
+        collaborators: what its retrainings work with.
+
+    Returns:
+        The branch; ``None`` if the lineage begins without a champion.
+
+    Raises:
+        As ``release.branch.branch``.
+        LockedError: another run of the lineage is at work.
+    """
+    with collaborators.lock(model, lineage):
+        return branch(model, lineage, as_of, collaborators.ledger)
+
+
+def _lineage(request: BackfillRequest, spec: ModelSpec) -> str:
+    digest = digest_of(
+        {
+            "as_of": [instant_text(one) for one in request.as_of],
+            "from_scratch": request.from_scratch,
+            "spec": spec.digest,
+        }
+    )
+    first, last = request.as_of[0], request.as_of[-1]
+    return f"backfill-{first:%Y%m%d}-{last:%Y%m%d}-{digest[:8]}"
+
+
+def _outcome(live: tuple[Entry, ...], as_of: datetime) -> str | None:
+    """The decision of ``live`` as of an instant."""
+    decided = [e for e in live if e.as_of == as_of and e.decision and e.kind != "dry_run"]
+    return decided[-1].outcome if decided else None
+
+
+def _champion(live: tuple[Entry, ...], as_of: datetime) -> str | None:
+    """The champion of ``live`` after its decisions as of an instant or earlier ones."""
+    earlier = [entry for entry in live if entry.as_of <= as_of]
+    return earlier[-1].champion_after if earlier else None

@@ -1,0 +1,102 @@
+"""A lineage for a backfill begins with the champion that live had, and keeps its history."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from pipelines.core.errors import GauntletError, IntegrityError
+from pipelines.core.time import FixedClock
+from pipelines.release.branch import branch, verified_history
+from pipelines.release.ledger import Entry, NewEntry
+from pipelines.release.promotion import promote
+from pipelines.release.verification import verified_entries
+from tests.support.promotion_home import AT, Home, inputs
+
+WEEK = timedelta(days=7)
+
+
+def promoted(home: Home, run: str, champion: str | None, weeks: int, lineage: str = "live") -> Any:
+    """A version that was promoted as of some weeks after the first one, and recorded then."""
+    at = AT + weeks * WEEK
+    made = inputs(run, home.register(run, lineage), champion, lineage=lineage)
+    made = made.model_copy(update={"as_of": at})
+    return promote(made, home.ledger, home.registry, FixedClock(at + timedelta(hours=1)))
+
+
+def begun(home: Home, weeks: int, lineage: str = "backfill-1") -> Entry | None:
+    return branch("demand", lineage, AT + weeks * WEEK, home.ledger)
+
+
+@pytest.fixture
+def three(home: Home) -> Home:
+    """A home in which version 2 replaced version 1 after a week, and 3 after two."""
+    for number in range(3):
+        promoted(home, f"run-{number}", str(number) if number else None, number)
+    return home
+
+
+def test_a_lineage_begins_with_the_champion_before_its_first_week(three: Home) -> None:
+    entry = begun(three, 2)
+    assert entry is not None
+    assert (entry.kind, entry.champion_after, entry.sequence) == ("branch", "2", 1)
+    assert three.ledger.champion("demand", "backfill-1") == "2"
+    assert three.alias == "3", "what serves is not touched"
+    again = begun(three, 2)
+    assert again == entry
+    assert len(three.ledger.entries("demand", "backfill-1")) == 1
+
+
+def test_the_history_of_a_lineage_is_that_of_live_and_then_its_own(three: Home) -> None:
+    begun(three, 2)
+    promoted(three, "other", "2", 2, "backfill-1")
+    history = verified_history("demand", three.ledger, "backfill-1")
+    assert [(e.lineage, e.champion_after) for e in history] == [
+        *(("live", "1"), ("live", "2")),
+        *(("backfill-1", "2"), ("backfill-1", "4")),
+    ]
+    assert verified_history("demand", three.ledger) == verified_entries("demand", three.ledger)
+
+
+def test_a_week_before_the_first_version_begins_without_a_champion(three: Home) -> None:
+    assert begun(three, 0) is None
+    assert three.ledger.entries("demand", "backfill-1") == ()
+
+
+def test_a_lineage_that_began_without_a_branch_gets_none(three: Home) -> None:
+    promoted(three, "scratch", None, 1, "backfill-1")
+    assert begun(three, 2) is None
+
+
+def test_live_is_never_branched(three: Home) -> None:
+    with pytest.raises(GauntletError, match="live begins with a first version"):
+        branch("demand", "live", AT, three.ledger)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"champion_after": "1"}, "begins with another champion"),
+        ({"branch_point": {"lineage": "live", "sequence": 2, "hash": "0" * 64}}, "this hash"),
+        ({"branch_point": {"lineage": "live", "sequence": 9, "hash": "0" * 64}}, "this hash"),
+        ({"branch_point": None}, "branches off"),
+        ({"lineage": "live"}, "branches off"),
+    ],
+)
+def test_a_forged_branch_is_named(
+    home: Home, three: Home, change: dict[str, Any], message: str
+) -> None:
+    made = begun(three, 2, "honest")
+    assert made is not None
+    lineage = change.get("lineage", "backfill-1")
+    head = home.ledger.head("demand", lineage)
+    body = made.as_json() | {"lineage": lineage, "run": "forged"} | change
+    body = {key: value for key, value in body.items() if key in NewEntry.model_fields}
+    if head is not None:
+        body["champion_before"] = head.champion_after
+    home.ledger.append(NewEntry.model_validate(body), after=head.sequence if head else 0)
+    with pytest.raises(IntegrityError) as problem:
+        verified_history("demand", home.ledger, lineage)
+    assert message in str(problem.value)

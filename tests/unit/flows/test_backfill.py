@@ -1,0 +1,72 @@
+"""The as-of instants of a backfill, and the name of its lineage."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipelines.core.errors import SpecError, TimeError
+from pipelines.core.time import FixedClock
+from pipelines.flows.backfill import BackfillRequest, backfill_instants, open_backfill
+from pipelines.spec.model import ModelSpec
+from tests.support.pharmacy import declaration
+
+DAY = timedelta(days=1)
+MONDAY = datetime(2025, 10, 6, 6, tzinfo=UTC)
+SPEC = ModelSpec.model_validate(declaration(schedule="0 6 * * 1"))
+
+
+def test_both_ends_are_inclusive() -> None:
+    weekly = backfill_instants(SPEC, MONDAY, MONDAY + 14 * DAY, None)
+    assert weekly == tuple(MONDAY + week * 7 * DAY for week in range(3))
+    assert backfill_instants(SPEC, MONDAY, MONDAY + 14 * DAY, 7 * DAY) == weekly
+
+
+def test_a_schedule_begins_with_its_first_instant_after_the_day() -> None:
+    first = datetime(2025, 10, 2, tzinfo=UTC)
+    assert backfill_instants(SPEC, first, first + 8 * DAY, None) == (MONDAY,)
+
+
+@pytest.mark.parametrize(
+    ("changed", "last", "every", "message"),
+    [
+        ({}, MONDAY - DAY, None, "no instant"),
+        ({}, MONDAY + DAY, timedelta(minutes=1), "more than 520"),
+        ({"schedule": None}, MONDAY + DAY, None, "--every 7d"),
+    ],
+)
+def test_a_backfill_without_usable_instants_is_refused(
+    changed: dict[str, Any], last: datetime, every: timedelta | None, message: str
+) -> None:
+    spec = SPEC.model_copy(update=changed)
+    with pytest.raises(SpecError, match=message):
+        backfill_instants(spec, MONDAY, last, every)
+
+
+def opened(*dates: datetime, spec: ModelSpec = SPEC, **options: Any) -> Any:
+    parts: Any = SimpleNamespace(load_spec=lambda _: spec, clock=FixedClock(MONDAY + 30 * DAY))
+    return open_backfill(BackfillRequest(model="demand", as_of=dates, **options), parts)
+
+
+def test_the_lineage_names_what_the_backfill_is() -> None:
+    dates = (MONDAY, MONDAY + 7 * DAY)
+    name = opened(*dates).lineage
+    assert name.startswith("backfill-20251006-20251013-")
+    assert opened(*dates, reason="another").lineage == name
+    others = {
+        opened(*dates, from_scratch=True).lineage,
+        opened(MONDAY, MONDAY + 6 * DAY, MONDAY + 7 * DAY).lineage,
+        opened(*dates, spec=ModelSpec.model_validate(declaration(seeds=[1]))).lineage,
+    }
+    assert name not in others
+    assert len(others) == 3
+
+
+def test_instants_out_of_order_or_in_the_future_are_refused() -> None:
+    with pytest.raises(SpecError, match="do not increase"):
+        opened(MONDAY, MONDAY)
+    with pytest.raises(TimeError):
+        opened(MONDAY, MONDAY + 60 * DAY)
