@@ -7,12 +7,18 @@ from datetime import datetime
 
 from pipelines.core.time import instant_text
 from pipelines.drift.calibration import AlarmRate, ColumnDrift
+from pipelines.drift.multivariate import SEGMENT, SegmentChange
 from pipelines.monitoring.report import Alarm, Cause
 
 COLUMN, UNSEEN = "drift.column", "drift.unseen"
+SHOWN_SEGMENTS = 2
 
 
-def drift_alarms(drifts: Sequence[ColumnDrift], harmless_since: datetime | None) -> list[Alarm]:
+def drift_alarms(
+    drifts: Sequence[ColumnDrift],
+    harmless_since: datetime | None,
+    segments: Sequence[SegmentChange] = (),
+) -> list[Alarm]:
     """One alarm for each column that is above its threshold in the two newest weeks.
 
     A threshold that could not be calibrated on the reference's own weeks gives none: it allows for
@@ -22,9 +28,13 @@ def drift_alarms(drifts: Sequence[ColumnDrift], harmless_since: datetime | None)
         drifts: of features, label and predictions.
         harmless_since: start of the newest week whose labels are complete, if performance is as
             before; drift that began earlier costs nothing. ``None`` otherwise.
+        segments: the most changed first; they explain drift of ``segment``.
     """
+    changed = "".join(f"; {change}" for change in segments[:SHOWN_SEGMENTS])
     return [
-        _moved(drift, drift.false_alarms, harmless_since)
+        _moved(
+            drift, drift.false_alarms, harmless_since, changed if drift.column == SEGMENT else ""
+        )
         for drift in drifts
         if drift.alarm and drift.false_alarms is not None
     ]
@@ -65,7 +75,9 @@ def unseen_alarms(
     return found
 
 
-def _moved(drift: ColumnDrift, rate: AlarmRate, harmless_since: datetime | None) -> Alarm:
+def _moved(
+    drift: ColumnDrift, rate: AlarmRate, harmless_since: datetime | None, more: str
+) -> Alarm:
     since = drift.since
     harmless = since is not None and harmless_since is not None and since < harmless_since
     return Alarm(
@@ -80,5 +92,5 @@ def _moved(drift: ColumnDrift, rate: AlarmRate, harmless_since: datetime | None)
         false_alarm_rate=rate.alarms / rate.weeks,
         evidence=f"{drift.column}: {drift.method.replace('_', ' ')} {drift.distance:.3g} from "
         f"training in the week of {instant_text(drift.week)[:10]}, alarm from "
-        f"{drift.threshold:.3g}",
+        f"{drift.threshold:.3g}{more}",
     )

@@ -165,6 +165,9 @@ class MonitorReport(Record):
     attribution: Attribution | None = Field(
         default=None, description="None: no saved importance, or too few matured labels"
     )
+    newcomers: str = Field(
+        default="", description="who is new among the newest points, if anything drifts"
+    )
 
 
 REPORT_FORMAT = StoredFormat("a monitoring report", MonitorReport)

@@ -67,6 +67,8 @@ def _alarms(report: MonitorReport) -> Iterator[str]:
         yield from _wrapped(alarm.evidence, "    ")
         if alarm.further:
             yield from _wrapped(f"and {', '.join(alarm.further)}", "    ")
+    if report.newcomers:
+        yield from _wrapped(f"Who is new: {report.newcomers}")
 
 
 def since_text(alarm: Alarm) -> str:

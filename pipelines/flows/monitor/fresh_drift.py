@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipelines.drift.calibration import ColumnDrift
-
+    from pipelines.drift.multivariate import SegmentChange
 
 ALARMS_A_YEAR = 1.0  # weeks above a threshold without drift, in a whole report
 PARTS = 4  # features, label, predictions, and all numbers together
@@ -30,12 +30,14 @@ class FreshDrift:
             rows.
         rows: of the newest week.
         since: start of the newest week.
+        segments: the segments whose share of the points has changed most; none: too few numbers.
     """
 
     columns: tuple[ColumnDrift, ...]
     unseen: dict[str, dict[str, int]]
     rows: int
     since: datetime
+    segments: tuple[SegmentChange, ...] = ()
 
 
 def fresh_drift(champion: ModelVersion, fresh: pd.DataFrame, as_of: datetime) -> FreshDrift | None:
@@ -51,7 +53,7 @@ def fresh_drift(champion: ModelVersion, fresh: pd.DataFrame, as_of: datetime) ->
         ``None`` for a version without a profile, and without fresh points.
     """
     from pipelines.drift.calibration import column_drift
-    from pipelines.drift.multivariate import joint_rows
+    from pipelines.drift.multivariate import joint_rows, segment_changes
     from pipelines.drift.profile import Profile, profile_like, unseen_texts
     from pipelines.drift.version_profile import LABEL, PREDICTION
 
@@ -59,15 +61,18 @@ def fresh_drift(champion: ModelVersion, fresh: pd.DataFrame, as_of: datetime) ->
     if reference is None or not len(fresh):
         return None
 
+    def columns_drift(profile: Profile, counted: Profile) -> tuple[ColumnDrift, ...]:
+        return column_drift(profile, counted, alarms_a_year=ALARMS_A_YEAR / PARTS)
+
     def drift(profile: Profile, rows: pd.DataFrame) -> tuple[ColumnDrift, ...]:
-        if not len(rows):
-            return ()
-        fresh = profile_like(profile, rows)
-        return column_drift(profile, fresh, alarms_a_year=ALARMS_A_YEAR / PARTS)
+        return columns_drift(profile, profile_like(profile, rows)) if len(rows) else ()
 
     joint: tuple[ColumnDrift, ...] = ()
+    segments: tuple[SegmentChange, ...] = ()
     if reference.space is not None and reference.joint is not None:
-        joint = drift(reference.joint, joint_rows(reference.space, fresh))
+        together = profile_like(reference.joint, joint_rows(reference.space, fresh))
+        joint = columns_drift(reference.joint, together)
+        segments = segment_changes(reference.joint, together)
     since = as_of - WEEK
     newest = fresh[decision_times(fresh) >= since.replace(tzinfo=None)]
     inputs = fresh[["decision_time", *champion.spec.input_names]]
@@ -81,4 +86,5 @@ def fresh_drift(champion: ModelVersion, fresh: pd.DataFrame, as_of: datetime) ->
         unseen=unseen_texts(reference.training, newest[list(champion.spec.input_names)]),
         rows=len(newest),
         since=since,
+        segments=segments,
     )

@@ -42,11 +42,13 @@ class Outcomes:
             the champion.
         earlier: the comparison with the version that it replaced; ``None`` without one.
         fresh: the points after the champion's training rows, with its ``prediction``.
+        recent: the points of the twin's recent window.
     """
 
     weeks: tuple[WeekPerformance, ...]
     earlier: EarlierVersion | None
     fresh: pd.DataFrame
+    recent: pd.DataFrame
 
 
 def shared_spec(champion: ModelVersion, earlier: ModelVersion | None) -> ModelSpec:
@@ -97,6 +99,7 @@ def read_outcomes(
         ),
         earlier=None if earlier is None else _against(earlier, champion, common, newer, answers),
         fresh=newer.assign(**{PREDICTION: scored.answers}),
+        recent=recent,
     )
 
 

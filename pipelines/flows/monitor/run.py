@@ -9,14 +9,15 @@ from datetime import datetime
 from pipelines.core.errors import DataError
 from pipelines.core.files import write_bytes
 from pipelines.core.findings import Finding
-from pipelines.core.time import instant_text, refuse_future
+from pipelines.core.time import Window, instant_text, refuse_future
+from pipelines.core.weeks import WEEK
 from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.monitor.attribution import fresh_attribution
 from pipelines.flows.monitor.collaborators import MonitorCollaborators
 from pipelines.flows.monitor.fresh_drift import FreshDrift, fresh_drift
 from pipelines.flows.monitor.incoming import arrivals, check_windows
-from pipelines.flows.monitor.outcomes import read_outcomes, shared_spec
+from pipelines.flows.monitor.outcomes import Outcomes, read_outcomes, shared_spec
 from pipelines.flows.monitor.training_range import range_checks
 from pipelines.flows.versions import VersionReader
 from pipelines.gates.refresh.record import RefreshRecord
@@ -47,6 +48,7 @@ from pipelines.release.ledger import Entry
 from pipelines.release.rollback import former_champions
 from pipelines.release.verification import verified_entries
 from pipelines.spec.model import ModelSpec
+from pipelines.training.split import inside
 
 
 class NoChampion(DataError):  # noqa: N818 - named as the family in core is
@@ -146,11 +148,12 @@ def _observe(opened: _Opened) -> MonitorReport:
     state = refresh_state(spec.gates.refresh, _refresh_case(opened, record))
     naive, compared_at = _champion_health(opened)
     realised = performance(spec, outcomes.weeks, record.fresh_losses())
+    drifted = _drift_alarms(spec, drift, realised)
     found = [
         *contract_alarms(spec, windows),
         *(range_alarm(one, spec.gates.contract.mostly) for one in ranges),
         *(silence_alarm(one, spec.monitor.silence) for one in arrived),
-        *_drift_alarms(spec, drift, realised),
+        *drifted,
         performance_alarm(realised),
         naive_alarm(naive, compared_at),
         age_alarm(spec, state, champion.plan.refit_until),
@@ -174,7 +177,16 @@ def _observe(opened: _Opened) -> MonitorReport:
         attribution=fresh_attribution(
             champion, spec, outcomes.fresh, drift.columns if drift else ()
         ),
+        newcomers=_newcomers(spec, outcomes, as_of) if drifted else "",
     )
+
+
+def _newcomers(spec: ModelSpec, outcomes: Outcomes, as_of: datetime) -> str:
+    """What distinguishes the points of the last seven days from the recent window."""
+    from pipelines.monitoring.newcomers import describe_newcomers
+
+    newest = outcomes.fresh[inside(outcomes.fresh, Window(as_of - WEEK, as_of))]
+    return describe_newcomers(spec, outcomes.recent, newest)
 
 
 def _drift_alarms(spec: ModelSpec, drift: FreshDrift | None, realised: Performance) -> list[Alarm]:
@@ -182,7 +194,7 @@ def _drift_alarms(spec: ModelSpec, drift: FreshDrift | None, realised: Performan
     if drift is None:
         return []
     return [
-        *drift_alarms(drift.columns, harmless_since(realised)),
+        *drift_alarms(drift.columns, harmless_since(realised), drift.segments),
         *unseen_alarms(drift.unseen, drift.rows, spec.monitor.unseen_share, drift.since),
     ]
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from pipelines.core.time import parse_instant
 from pipelines.drift.calibration import AlarmRate, ColumnDrift
+from pipelines.drift.multivariate import SegmentChange
 from pipelines.monitoring.drift import drift_alarms, unseen_alarms
 from pipelines.monitoring.report import Cause
 
@@ -12,9 +13,9 @@ WEEK = timedelta(weeks=1)
 RATE = AlarmRate(alarms=1, weeks=16)
 
 
-def drift(*, alarm=True, rate=RATE):
+def drift(*, alarm=True, rate=RATE, column="sold"):
     return ColumnDrift(
-        column="sold",
+        column=column,
         method="jensen_shannon",
         week=MONDAY,
         rows=500,
@@ -41,6 +42,15 @@ def test_a_column_above_its_threshold_is_an_alarm_with_the_rate_of_false_ones():
         MONDAY - WEEK,
     )
     assert (alarm.cost, alarm.false_alarm_rate) == (None, 1 / 16)
+
+
+def test_drift_of_segments_names_those_that_changed_most():
+    changes = [SegmentChange("7", 0.04, 0.11), SegmentChange("2", 0.3, 0.25)]
+    [alarm, other] = drift_alarms([drift(column="segment"), drift()], None, changes)
+    assert alarm.evidence.endswith(
+        "; segment 7 grew from 4% to 11%; segment 2 shrank from 30% to 25%"
+    )
+    assert "grew" not in other.evidence
 
 
 def test_drift_costs_nothing_when_later_weeks_were_as_good_as_before():
