@@ -10,10 +10,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import TriggerRule
-from gauntlet_dags import Retries, dag_of, scheduled
+from gauntlet_dags import Retries, alert_connections, dag_of, scheduled
 from gauntlet_operators import ReleaseApproval, ReleaseSteps
 
 for model, schedule in scheduled("release"):
+    conn_ids = alert_connections(model.path)
     with dag_of(
         "release",
         model,
@@ -21,8 +22,11 @@ for model, schedule in scheduled("release"):
         schedule,
         retries=Retries(times=5, delay=timedelta(minutes=1)),
     ) as dag:
-        approval = ReleaseApproval(task_id="approval", model=model.name)
+        approval = ReleaseApproval(task_id="approval", model=model.name, conn_ids=conn_ids)
         approval >> ReleaseSteps(
-            task_id="release", model=model.name, trigger_rule=TriggerRule.NONE_FAILED
+            task_id="release",
+            model=model.name,
+            conn_ids=conn_ids,
+            trigger_rule=TriggerRule.NONE_FAILED,
         )
     globals()[dag.dag_id] = dag

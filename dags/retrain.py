@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from airflow.sdk import CronDataIntervalTimetable, Param, chain
+from gauntlet_alerts import Describe, RunAlert, stopped_by_contract, stopped_refreshes
 from gauntlet_dags import (
     Model,
+    alert_connections,
     as_of_param,
     crons_of,
     dag_of,
@@ -34,6 +36,7 @@ PARAMS = as_of_param(
         "the champion is charged to the error budget all the same.",
     ),
 }
+ALERTS: dict[str, Describe] = {"contract": stopped_by_contract, "decide": stopped_refreshes}
 
 for name, path in declarations("retrain"):
     try:
@@ -58,9 +61,11 @@ for name, path in declarations("retrain"):
         when = f"on `{crons}` (UTC)" if crons else "when triggered by hand"
         with dag_of("retrain", model, model.description, schedule, PARAMS, when=when) as dag:
             tasks = [fix_request(model.name)]
+            conn_ids = alert_connections(path)
             for step in STEPS:
                 if step == "availability" and tree.get("serving"):
                     tasks.append(first_fill())
-                tasks.append(retrain_step.override(task_id=step)(step))
+                alert = RunAlert(model.name, conn_ids, ALERTS[step]) if step in ALERTS else None
+                tasks.append(retrain_step.override(task_id=step, on_success_callback=alert)(step))
             chain(*tasks)
     globals()[dag.dag_id] = dag

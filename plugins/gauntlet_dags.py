@@ -27,6 +27,7 @@ from airflow.sdk import (
     RetryRule,
     get_parsing_context,
 )
+from gauntlet_alerts import RunAlert, failed_task
 
 from pipelines.core.cron import DAILY, cron_of
 from pipelines.core.errors import LockedError, StaleEvidenceError, Unavailable
@@ -132,6 +133,15 @@ def scheduled(job: Job) -> Iterator[tuple[Model, Schedule]]:
             yield model, schedule
 
 
+def alert_connections(path: Path) -> tuple[str, ...]:
+    """Ids of the connections that a declaration sends alerts to, as far as it can be read."""
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506, as above
+        return tuple(tree["monitor"]["alerts"]["connections"])
+    except Exception:  # it declares none, or the retraining DAG reports the error in the file
+        return ()
+
+
 def crons_of(schedule: Schedule | None) -> str:
     """The cron expressions of a schedule, for people; "" without one."""
     if isinstance(schedule, MultipleCronTriggerTimetable):
@@ -171,6 +181,8 @@ def dag_of(
             person on call.
         fields: values for the braces in these notes, besides the model's own.
     """
+    conn_ids = alert_connections(model.path)
+    on_failure = [RunAlert(model.name, conn_ids, failed_task)] if conn_ids else []
     return DAG(
         f"{job}__{model.name}",
         description=about,
@@ -184,6 +196,7 @@ def dag_of(
             "retries": retries.times,
             "retry_delay": retries.delay,
             "retry_policy": CURED_BY_WAITING,
+            "on_failure_callback": on_failure,
         },
         doc_md=_notes(notes or job).format(**model._asdict(), **fields),
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import BaseOperator, Param
 from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
+from gauntlet_alerts import RunAlert, question, rolled_back
 from gauntlet_links import version_page
 from gauntlet_triggers import UntilTrigger
 
@@ -36,11 +38,15 @@ class ReleaseApproval(ApprovalOperator):
     """Requests a person's approval of a version, bound to the evidence that the form shows.
 
     Skipped when no approval is needed.
+
+    Arguments:
+        model: its name.
+        conn_ids: Airflow connections that a new question is sent to.
     """
 
-    def __init__(self, *, model: str, **others: Any) -> None:
+    def __init__(self, *, model: str, conn_ids: Sequence[str] = (), **others: Any) -> None:
         super().__init__(subject="", params=FIELDS, response_timeout=ANSWER_CHECK, **others)
-        self.model = model
+        self.model, self.alert = model, RunAlert(model, conn_ids, question)
 
     def execute(self, context: Any, shown: str = "") -> None:
         """Show the approval request, or keep waiting for an answer.
@@ -63,6 +69,7 @@ class ReleaseApproval(ApprovalOperator):
                 "the approval is no longer needed" if shown else "no approval is needed"
             )
         self.show(request)
+        self.notifiers = [] if shown else [self.alert]
         try:
             super().execute(context)
         except TaskAwaitingInput as waits:
@@ -100,13 +107,18 @@ class ReleaseApproval(ApprovalOperator):
 
 
 class ReleaseSteps(BaseOperator):
-    """Runs release steps, deferred between them, until only a person's approval is missing."""
+    """Runs release steps, deferred between them, until only a person's approval is missing.
 
-    def __init__(self, *, model: str, **others: Any) -> None:
+    Arguments:
+        model: its name.
+        conn_ids: Airflow connections that the end of a challenger is sent to.
+    """
+
+    def __init__(self, *, model: str, conn_ids: Sequence[str] = (), **others: Any) -> None:
         super().__init__(**others)
-        self.model = model
+        self.model, self.alert = model, RunAlert(model, conn_ids, rolled_back)
 
-    def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002, Airflow's signature
+    def execute(self, context: Any) -> dict[str, Any]:
         """Run one step, and defer until the next one is due."""
         from pipelines.flows.release.advance import advance
         from pipelines.wiring import connect
@@ -115,11 +127,12 @@ class ReleaseSteps(BaseOperator):
         report = advance(self.model, connections.clock.now(), connections.release).as_json()
         action, next_check = report["action"], report["next_check"]
         self.log.info("%s: %s; next check %s", action, report["summary"], next_check)
+        self.alert.notify({**context, "release": report})
         # The first task of the next run requests the approval that is due by then.
         if next_check and action != "awaiting_approval":
             self.defer(trigger=UntilTrigger(next_check), method_name="resume")
         return report
 
-    def resume(self, context: Any, event: str) -> dict[str, Any]:  # noqa: ARG002, as above
+    def resume(self, context: Any, event: str) -> dict[str, Any]:  # noqa: ARG002, Airflow's signature
         """Continue when the instant is reached."""
         return self.execute(context)

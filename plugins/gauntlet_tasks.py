@@ -82,18 +82,20 @@ def materialize_views(model: str) -> dict[str, Any]:
 
 @task(task_id="monitor")
 def monitor_champion(model: str) -> dict[str, Any]:
-    """Report on the champion as of the run's instant."""
+    """Report on the champion as of the run's instant, and send alerts about new alarms."""
     from airflow.sdk.exceptions import AirflowSkipException
+    from gauntlet_alerts import send_report_alerts
 
     from pipelines.flows.monitor.run import NoChampion, monitor
     from pipelines.wiring import connect
 
-    context = get_current_context()
+    context, connections = get_current_context(), connect()
     as_of = run_as_of(context["params"], context["dag_run"])
     try:
-        report = monitor(model, as_of, connect().monitoring)
+        report = monitor(model, as_of, connections.monitoring)
     except NoChampion as absent:
         raise AirflowSkipException(absent.what) from absent
+    send_report_alerts(report, connections)
     return report.as_json()
 
 

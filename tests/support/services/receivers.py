@@ -97,7 +97,7 @@ class _Smtp(socketserver.StreamRequestHandler):
             lines.append(line[1:] if line.startswith(b"..") else line)
         message = message_from_bytes(b"".join(lines), policy=policy.default)
         server = cast(SmtpReceiver, self.server)
-        server.received.append((recipients, cast(EmailMessage, message)))
+        server.received.append((recipients, message))
 
     def _answer(self, text: str) -> None:
         self.wfile.write(f"{text}\r\n".encode())

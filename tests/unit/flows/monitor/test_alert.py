@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,10 @@ def collaborators(home: Path, server: HttpReceiver, **fields) -> AlertCollaborat
         Webhook("webhook OPS_HOOK", f"{server.address}/services/secret-path"),
         AlertFile(home / "alerts.jsonl"),
     )
-    known = {"folder": home, "channels": channels, "budget": 3}
-    return AlertCollaborators(lock=lambda *_: nullcontext(), **(known | fields))
+    own = AlertCollaborators(
+        folder=home, channels=channels, budget=3, lock=lambda *_: nullcontext()
+    )
+    return replace(own, **fields)
 
 
 def lines(home: Path) -> list[dict]:

@@ -1,0 +1,236 @@
+"""Messages from Airflow to people: alarms of monitoring, failed tasks, stops and questions.
+
+``monitor.alerts.connections`` of a declaration names the Airflow connections that they go to. The
+type of a connection decides the notifier: ``smtp`` (recipients in its extra's ``to``),
+``slackwebhook``, or ``http`` (the whole address as its host, a bearer token as its password).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.notifier import BaseNotifier
+from airflow.sdk import Connection
+from airflow.sdk.configuration import conf
+
+from pipelines.core.deadline import within
+from pipelines.core.errors import GauntletError, SpecError, Unavailable
+from pipelines.core.redaction import redacted
+
+if TYPE_CHECKING:
+    from pipelines.connections import Connections
+    from pipelines.monitoring.alerts import Message
+    from pipelines.monitoring.report import MonitorReport
+
+log = logging.getLogger(__name__)
+
+LONGEST_S = 15.0  # for the answer of one connection
+Describe = Callable[[Any], "tuple[str, str] | None"]
+
+
+class WebhookNotifier(BaseNotifier):
+    """Posts a message to the address of an Airflow connection of the type ``http``."""
+
+    def __init__(self, connection: Connection, message: Message) -> None:
+        super().__init__()
+        self.connection, self.message = connection, message
+
+    def notify(self, context: Any) -> None:  # noqa: ARG002, Airflow's signature
+        """Post it."""
+        from pipelines.adapters.alerts.webhook import Webhook
+
+        token = self.connection.password
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        name = f"connection {self.connection.conn_id}"
+        Webhook(name, self.connection.host or "", headers).send(self.message)
+
+
+class ConnectionChannel:
+    """A channel for alerts through an Airflow connection.
+
+    Arguments:
+        conn_id: of the connection.
+    """
+
+    def __init__(self, conn_id: str) -> None:
+        self.conn_id, self.name = conn_id, f"connection {conn_id}"
+
+    def send(self, message: Message) -> None:
+        """See ``pipelines.monitoring.alerts.Channel``."""
+        try:
+            notifier_of(Connection.get(self.conn_id), message).notify({})
+        except GauntletError:
+            raise
+        except Exception as cause:  # whatever a provider raises
+            raise Unavailable(
+                "a connection did not accept an alert",
+                where=self.name,
+                got=f"{type(cause).__name__}: {cause}",
+            ) from cause
+
+
+def notifier_of(connection: Connection, message: Message) -> BaseNotifier:
+    """The notifier that sends a message through a connection.
+
+    Raises:
+        SpecError: the connection has no recipients, or another type.
+    """
+    whole = f"{message.subject}\n\n{message.text}"
+    if connection.conn_type == "smtp":
+        from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+
+        return SmtpNotifier(
+            to=_recipients(connection),
+            subject=message.subject,
+            html_content=f'<pre style="white-space: pre-wrap">{escape(message.text)}</pre>',
+            custom_headers={"X-Gauntlet-Alert": message.id},
+            smtp_conn_id=connection.conn_id,
+        )
+    if connection.conn_type == "slackwebhook":
+        from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
+
+        return SlackWebhookNotifier(slack_webhook_conn_id=connection.conn_id, text=whole)
+    if connection.conn_type == "http":
+        return WebhookNotifier(connection, message)
+    raise SpecError(
+        "alerts cannot be sent through this connection",
+        where=f"connection {connection.conn_id}",
+        got=f"type {connection.conn_type}",
+        wanted="smtp, slackwebhook or http",
+    )
+
+
+def _recipients(connection: Connection) -> str:
+    to = connection.extra_dejson.get("to")
+    if not to:
+        raise SpecError(
+            "a connection for mail has no recipients",
+            where=f"connection {connection.conn_id}",
+            wanted='"to" in its extra, addresses separated by commas',
+        )
+    return str(to)
+
+
+def send_report_alerts(report: MonitorReport, connections: Connections) -> None:
+    """Send the new alarms of a report to every declared channel.
+
+    Raises:
+        Unavailable: a channel did not accept an alert.
+        LockedError: another process sends alerts of this model.
+    """
+    from pipelines.flows.monitor.alert import refuse_failures, send_alerts
+
+    alerts = connections.load_spec(report.model).monitor.alerts
+    further = [ConnectionChannel(one) for one in alerts.connections]
+    sent = send_alerts(report, connections.alerting(alerts, further))
+    for line in sent.lines:
+        log.info("alert %s", line)
+    refuse_failures(sent)
+
+
+class RunAlert(BaseNotifier):
+    """Sends a message about a run to the connections of its model, as an Airflow callback.
+
+    A connection that fails is an error in the log; it does not fail the task.
+
+    Arguments:
+        model: its name.
+        conn_ids: of the connections.
+        describe: subject and text from Airflow's context; None: there is nothing to send.
+    """
+
+    def __init__(self, model: str, conn_ids: Sequence[str], describe: Describe) -> None:
+        super().__init__()
+        self.model, self.conn_ids, self.describe = model, tuple(conn_ids), describe
+
+    def notify(self, context: Any) -> None:
+        """Send it."""
+        described = self.describe(context) if self.conn_ids else None
+        if described is None:
+            return
+        from pipelines.monitoring.alerts import Message
+
+        subject, text = described
+        run, dag_id = context.get("run_id", ""), context["dag"].dag_id
+        page = conf.get("api", "base_url", fallback="").rstrip("/")
+        link = f"{page}/dags/{dag_id}/runs/{run}" if page else ""
+        message = Message(
+            id=f"{dag_id} {run} {subject}",
+            model=self.model,
+            subject=f"{self.model}: {subject}",
+            text=redacted(f"{text}\nRun: {link or f'{run} of {dag_id}'}"),
+            link=link,
+        )
+        for conn_id in self.conn_ids:
+            channel = ConnectionChannel(conn_id)
+            try:
+                within(LONGEST_S, lambda one=channel: one.send(message), channel.name)  # type: ignore[misc]
+            except GauntletError as error:
+                self.log.error("%s", error)
+
+
+def failed_task(context: Any) -> tuple[str, str]:
+    """What a failed task means."""
+    ti, error = context.get("ti"), context.get("exception")
+    task = ti.task_id if ti is not None else "a task"
+    text = f"What: {error}" if error else "What: the task ended without an error of its own"
+    return f"task {task} of {context['dag'].dag_id} failed", f"{text}\nDo: open its log below"
+
+
+def stopped_by_contract(context: Any) -> tuple[str, str] | None:
+    """A retraining whose contract did not pass; backfills are left out."""
+    report = _returned(context)
+    if report is None or report["verdict"] == "pass":
+        return None
+    return "the retraining was stopped by the contract", (
+        f"What: {report['summary']}\nCost: no newer version until the data is correct\n"
+        "Do: docs/runbook.md names what each check means; correct the feed, or waive the check"
+    )
+
+
+def stopped_refreshes(context: Any) -> tuple[str, str] | None:
+    """A stop-loss that made a former version champion again."""
+    from pipelines.flows.retrain.request import LIVE
+    from pipelines.wiring import connect
+
+    report = _returned(context)
+    if report is None:
+        return None
+    model = context["dag"].dag_id.partition("__")[2]
+    entry = connect().ledger.of_run(model, LIVE, f"stop.{report['run']}")
+    if entry is None:
+        return None
+    return f"the stop-loss restored version {entry.champion_after}", (
+        f"What: {'; '.join(entry.reasons)}\n"
+        f"Do: `gauntlet explain {model}`; compare training data and features of the versions since"
+    )
+
+
+def rolled_back(context: Any) -> tuple[str, str] | None:
+    """A release step that ended a challenger, or took a promoted version back."""
+    report = context["release"]
+    if report["action"] not in {"rolled_back", "ended"}:
+        return None
+    return f"live traffic: {report['summary']}", (
+        f"What: version {report['champion']} serves\nDo: {report['next_step'] or 'nothing'}"
+    )
+
+
+def question(context: Any) -> tuple[str, str]:
+    """A question that waits for a person."""
+    task = context["task"]
+    return f"your approval is needed: {task.subject}", (
+        "Do: answer in Airflow under Required Actions, or in a shell with `gauntlet approve`"
+    )
+
+
+def _returned(context: Any) -> dict[str, Any] | None:
+    """What the task returned; None for a backfill."""
+    if context["dag_run"].run_type == "backfill":
+        return None
+    ti = context["ti"]
+    found: dict[str, Any] | None = ti.xcom_pull(task_ids=ti.task_id)
+    return found
