@@ -1,9 +1,7 @@
 """Retraining killed by SIGKILL at every step and inside steps, and run again.
 
-The killed process is a fork of one that has imported everything
-(``tests/support/kills/fork_server.py``). It kills itself at a named moment: just before it renames
-a file into place (Python's audit hooks report it), or before or after a call of the ledger or the
-registry. Nothing of the product is changed for it.
+The process (``tests/support/kills/dying.py``) kills itself at a named moment: just before it
+renames a file into place, or before or after a call of the ledger or the registry.
 """
 
 from __future__ import annotations
@@ -12,10 +10,7 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +20,9 @@ import pytest
 from pipelines.core.time import instant_text
 from pipelines.release.ledger import chain_errors
 from pipelines.release.registry import CHAMPION
+from tests.support.kills import dying
 from tests.support.pharmacy import FIRST, RICH, ROOT, Pharmacy
+from tests.support.processes.forked import Forked, Surroundings
 
 # In the order in which a run comes to them.
 PLACES = (
@@ -49,30 +46,13 @@ PLACES = (
     "tag before",
     "describe after",
 )
-Live = Callable[[Pharmacy, str], int]
 
 
-@pytest.fixture(scope="module")
-def live() -> Iterator[Live]:
+def live(pharmacy: Pharmacy, place: str) -> int:
     """Retrains in a process of its own and returns its exit code; place "" does not kill it."""
-    script = [sys.executable, str(ROOT / "tests" / "support" / "kills" / "fork_server.py")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
-
-        def run(pharmacy: Pharmacy, place: str) -> int:
-            assert server.stdin is not None
-            assert server.stdout is not None
-            order = [str(pharmacy.home), pharmacy.store, place]
-            server.stdin.write(json.dumps(order) + "\n")
-            server.stdin.flush()
-            return int(server.stdout.readline())
-
-        yield run
-        server.stdin.close()
+    log = pharmacy.home.with_suffix(".log")
+    inherits = Surroundings(os.environ, ROOT, log, log)
+    return Forked(dying.retrain, pharmacy, place, inherits=inherits).wait()
 
 
 def fresh(champion: Pharmacy, home: Path) -> Pharmacy:
@@ -131,16 +111,14 @@ def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(
-    champion: Pharmacy, live: Live, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Any]:
+def undisturbed(champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     pharmacy = fresh(champion, tmp_path_factory.mktemp("undisturbed") / "home")
     assert live(pharmacy, "") == 0
     return state(pharmacy)
 
 
 def test_a_run_killed_at_every_place_one_after_the_other_ends_as_if_never_disturbed(
-    champion: Pharmacy, live: Live, undisturbed: dict[str, Any], tmp_path: Path
+    champion: Pharmacy, undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:
     """Each life begins where the last one was killed, and is killed a little later."""
     pharmacy = fresh(champion, tmp_path / "home")
@@ -160,7 +138,7 @@ def test_a_run_killed_at_every_place_one_after_the_other_ends_as_if_never_distur
 
 
 def test_a_run_killed_between_ledger_and_alias_is_finished_by_running_it_again(
-    champion: Pharmacy, live: Live, undisturbed: dict[str, Any], tmp_path: Path
+    champion: Pharmacy, undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:
     """The ledger has its answer then, and the alias still shows the champion before."""
     pharmacy = fresh(champion, tmp_path / "home")
@@ -176,21 +154,11 @@ def test_a_run_killed_between_ledger_and_alias_is_finished_by_running_it_again(
 
 def killed_when(pharmacy: Pharmacy, appears: str) -> int:
     """``gauntlet retrain`` as a process, killed as soon as a file is there."""
-    command = Path(sys.executable).with_name("gauntlet")
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "GAUNTLET_HOME": str(pharmacy.home),
-        "GAUNTLET_MODELS": str(pharmacy.home / "models"),
-        "GAUNTLET_EXPECTATIONS": str(ROOT / "expectations"),
-        "GAUNTLET_STORE": pharmacy.store,
-    }
-    words = [str(command), "retrain", "demand", "--as-of", instant_text(FIRST), "--json"]
-    with subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL) as process:
-        while process.poll() is None and not list(pharmacy.home.glob(appears)):
-            time.sleep(0.005)
-        process.kill()
-        return process.wait()
+    process = pharmacy.process("retrain", "demand", "--as-of", instant_text(FIRST), "--json")
+    while process.poll() is None and not list(pharmacy.home.glob(appears)):
+        time.sleep(0.005)
+    process.kill()
+    return process.wait()
 
 
 def test_the_command_killed_while_mlflow_takes_the_version_in(

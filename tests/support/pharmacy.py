@@ -12,8 +12,8 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,6 +36,7 @@ from pipelines.simulation.world import World
 from pipelines.simulation.writing import write_world
 from pipelines.spec.model import ModelSpec
 from pipelines.wiring import connect
+from tests.support.processes.forked import Forked, Surroundings, run_gauntlet
 from tests.support.shared_worlds import built_once
 
 ROOT = Path(__file__).parents[2]
@@ -107,10 +108,10 @@ class Answer:
     err: str
 
     @classmethod
-    def of(cls, process: subprocess.Popen[str], within_s: float = 1200) -> Answer:
+    def of(cls, process: Forked, within_s: float = 1200) -> Answer:
         """Of a process, when it has ended."""
         out, err = process.communicate(timeout=within_s)
-        return cls(process.returncode, out, err)
+        return cls(process.wait(), out, err)
 
     @property
     def body(self) -> dict[str, Any]:
@@ -176,16 +177,16 @@ class Pharmacy:
             "GAUNTLET_STORE": self.store,
         }
 
-    def process(self, *words: str, **environment: str) -> subprocess.Popen[str]:
-        """``gauntlet <words>`` in a process of its own; its output waits in its pipes."""
-        return subprocess.Popen(
-            [str(Path(sys.executable).with_name("gauntlet")), *words],
-            env=os.environ | self.environment | {"OMP_NUM_THREADS": "1"} | environment,
-            cwd=self.home,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+    def process(self, *words: str, **environment: str) -> Forked:
+        """``gauntlet <words>`` in a process of its own; its output waits in two files."""
+        outputs = Path(tempfile.mkdtemp(prefix="process-", dir=self.home.parent))
+        inherits = Surroundings(
+            os.environ | self.environment | environment,
+            self.home,
+            outputs / "out",
+            outputs / "err",
         )
+        return Forked(run_gauntlet, words, inherits=inherits)
 
     def cli(self, *words: str, **environment: str) -> Answer:
         """``gauntlet <words>`` in this process, with MLflow and the ledger in the home."""

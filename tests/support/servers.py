@@ -9,13 +9,14 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
+from tests.support.processes.forked import Forked, Surroundings, run_mlflow
 
 PATIENCE_S = 600.0  # guards against a hang; no test depends on how fast a machine is
 
@@ -27,43 +28,42 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+Process = subprocess.Popen[bytes] | Forked
+
+
 class Server:
-    """A program that answers on a port; what it keeps in its folder outlives it.
+    """A process that answers on a port; what it keeps in its folder outlives it.
 
     Arguments:
+        begin: starts it, in a session of its own.
         answers: whether it takes requests now.
-        log: file for its output. A process that inherits a pipe would keep it open for ever.
-        account: to run it under; default: the caller's own.
+        log: file with its output. A process that inherits a pipe would keep it open for ever.
         farewell: what ends it in good order.
     """
 
     def __init__(
         self,
-        command: Sequence[str | Path],
+        begin: Callable[[], Process],
         answers: Callable[[], bool],
         log: Path,
-        *,
-        environment: Mapping[str, str] | None = None,
-        account: str | None = None,
         farewell: signal.Signals = signal.SIGTERM,
     ) -> None:
-        self._command, self._answers, self.log = command, answers, log
+        self._begin, self._answers, self.log = begin, answers, log
         self._farewell = farewell
-        self._environment, self._account = environment, account
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     def start(self) -> None:
         """Start it, and wait until it answers. One that was killed may hold its place a moment."""
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             if self._process is None or self._process.poll() is not None:
-                self._process = self._begun()
+                self._process = self._begin()
             with contextlib.suppress(Exception):
                 if self._answers():
                     return
             time.sleep(0.05)
         self.kill()
-        pytest.fail(f"{self._command[0]} did not start:\n{self.log.read_text()[-2000:]}")
+        pytest.fail(f"{self.log} did not start:\n{self.log.read_text()[-2000:]}")
 
     def kill(self) -> None:
         """``kill -9``, with all that it has started."""
@@ -71,6 +71,7 @@ class Server:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()  # one that leads no session yet
         self._process.wait()
         self._process = None
 
@@ -84,19 +85,30 @@ class Server:
             self._process.wait(5)
         self.kill()
 
-    def _begun(self) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
+
+def _program(
+    command: Sequence[str | Path], log: Path, account: str | None = None
+) -> Callable[[], Process]:
+    """What starts a program.
+
+    Arguments:
+        account: to run it under; default: the caller's own.
+    """
+
+    def begin() -> Process:
+        with log.open("ab") as file:
             return subprocess.Popen(
-                [str(word) for word in self._command],
-                env=self._environment,
-                stdout=log,
-                stderr=log,
+                [str(word) for word in command],
+                stdout=file,
+                stderr=file,
                 start_new_session=True,
                 cwd="/",
-                user=self._account,
-                group=self._account,
-                extra_groups=None if self._account is None else [],
+                user=account,
+                group=account,
+                extra_groups=None if account is None else [],
             )
+
+    return begin
 
 
 def _postgres_programs() -> Path | None:
@@ -148,7 +160,7 @@ def postgres(folder: Path) -> tuple[Server, str]:
 
     command: list[str | Path] = [programs / "postgres", "-D", data, *options.split()]
     quick = signal.SIGQUIT  # an immediate end, which gives its shared memory back
-    return Server(command, answers, log, account=account, farewell=quick), address
+    return Server(_program(command, log, account), answers, log, quick), address
 
 
 def redis(folder: Path) -> tuple[Server, str]:
@@ -168,8 +180,8 @@ def redis(folder: Path) -> tuple[Server, str]:
     port = free_port()
     options: list[str | Path] = ["--bind", "127.0.0.1", "--port", str(port), "--dir", folder]
     command = [program, *options, "--save", "", "--appendonly", "no"]
-    answers = library.Redis(port=port).ping
-    return Server(command, lambda: bool(answers()), folder / "log"), f"redis://127.0.0.1:{port}/0"
+    begin, answers = _program(command, folder / "log"), library.Redis(port=port).ping
+    return Server(begin, lambda: bool(answers()), folder / "log"), f"redis://127.0.0.1:{port}/0"
 
 
 def mlflow(home: Path, database: str = "") -> tuple[Server, str]:
@@ -179,18 +191,17 @@ def mlflow(home: Path, database: str = "") -> tuple[Server, str]:
         home: takes its files and its log.
         database: SQLAlchemy's address; default: ``server.db`` in the home.
     """
-    address = f"http://127.0.0.1:{free_port()}"
-    port = address.rpartition(":")[2]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", port]
-    command += ["--workers", "1", "--backend-store-uri"]
-    command += [database or f"sqlite:///{home / 'server.db'}"]
-    command += ["--artifacts-destination", str(home / "files")]
+    port, log = free_port(), home / "server.log"
+    address = f"http://127.0.0.1:{port}"
+    options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    options += ["--backend-store-uri", database or f"sqlite:///{home / 'server.db'}"]
+    options += ["--artifacts-destination", str(home / "files")]
     settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     inherited = {key: value for key, value in os.environ.items() if "MLFLOW" not in key}
+    surroundings = Surroundings(inherited | settings, Path("/"), log, log)
 
     def answers() -> bool:
         with urllib.request.urlopen(f"{address}/health", timeout=1):
             return True
 
-    server = Server(command, answers, home / "server.log", environment=inherited | settings)
-    return server, address
+    return Server(lambda: Forked(run_mlflow, options, inherits=surroundings), answers, log), address

@@ -1,17 +1,9 @@
-"""A worker of a service: threads that append and say so, and a shipper that never rests.
-
-    log_life.py <journal> <store> <name> <fsync: 0 or 1>
-
-Prints the request id of every prediction whose append has returned. Lives until it is killed.
-"""
+"""A worker of a service: threads that append and print so, and a shipper that never rests."""
 
 import os
-import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.adapters.objects.s3 import S3Store
@@ -34,19 +26,16 @@ def append_on(journal: Journal, name: str) -> None:
     while True:
         request = f"{name}-{number}"
         journal.append([make_prediction(request)])
-        os.write(1, f"{request}\n".encode())  # a pipe takes it whole, and keeps it
+        os.write(1, f"{request}\n".encode())  # a file opened to append takes it whole
         number += 1
 
 
-def main(path: str, address: str, name: str, fsync: str) -> None:
-    journal = Journal(Path(path), batch_rows=BATCH_ROWS, fsync=fsync == "1")
+def live(path: Path, address: str, name: str, fsync: bool) -> None:
+    """Print the id of every prediction whose append has returned, until this process is killed."""
+    journal = Journal(path, batch_rows=BATCH_ROWS, fsync=fsync)
     store = open_store(address)
     for thread in range(THREADS):
         work = threading.Thread(target=append_on, args=(journal, f"{name}-{thread}"), daemon=True)
         work.start()
     while True:
         ship(journal, store, "demand", FixedClock(datetime.now(UTC)))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -11,8 +11,6 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,10 +20,10 @@ import pytest
 from pipelines.core.time import FixedClock
 from pipelines.predictions.journal import Journal
 from pipelines.predictions.shipping import ship
-from tests.contract.events.log_life import BATCH_ROWS, THREADS, open_store
+from tests.contract.events.log_life import BATCH_ROWS, THREADS, live, open_store
 from tests.support.prediction_factory import logged_rows
+from tests.support.processes.forked import Forked, Surroundings
 
-SCRIPT = Path(__file__).with_name("log_life.py")
 LIVES, MOST_LIVES, WORKERS = 6, 40, 2  # more lives on a slow machine, until a ship was caught
 
 
@@ -36,40 +34,33 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"s3://{request.getfixturevalue('plain_bucket')}/below"
 
 
-def one_life(path: Path, address: str, life: int, fsync: str, rng: random.Random) -> list[str]:
+def one_life(path: Path, address: str, life: int, fsync: bool, rng: random.Random) -> list[str]:
     """Starts the workers, kills each at a moment of its own; what they had acknowledged."""
-    workers = [
-        subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(path), address, f"{life}-{number}", fsync],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        for number in range(WORKERS)
-    ]
-    answers = []
+    outputs = [path.with_name(f"{life}-{number}") for number in range(WORKERS)]
+    path.parent.mkdir(exist_ok=True)
+    workers = []
+    for output in outputs:
+        inherits = Surroundings(os.environ, path.parent, output, output)
+        workers.append(Forked(live, path, address, output.name, fsync, inherits=inherits))
+    while not all(output.exists() and output.stat().st_size for output in outputs):
+        assert [worker.poll() for worker in workers] == [None] * WORKERS, "one never was at work"
+        time.sleep(0.005)
     for worker in workers:
-        assert worker.stdout is not None
-        answers.append(worker.stdout.readline())  # it is at work
-    for worker in workers:
-        time.sleep(rng.uniform(0.02, 0.5))
+        time.sleep(rng.uniform(0.02, 0.25))
         worker.kill()
-    for worker in workers:
-        rest, _ = worker.communicate()
-        assert worker.returncode == -signal.SIGKILL, "it died by itself"
-        answers.append(rest)
-    return "".join(answers).split()
+    assert [worker.wait() for worker in workers] == [-signal.SIGKILL] * WORKERS, "one died itself"
+    return "".join(output.read_text() for output in outputs).split()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "fsync"),
-    [("folder", "1"), ("s3", "1"), ("folder", "0")],
+    [("folder", True), ("s3", True), ("folder", False)],
     ids=["folder", "s3", "folder, no fsync"],
     indirect=["address"],
 )
 def test_what_was_acknowledged_is_in_the_log_exactly_once(
-    address: str, fsync: str, tmp_path: Path
+    address: str, fsync: bool, tmp_path: Path
 ) -> None:
     path, rng = tmp_path / "journal" / "demand.db", random.Random(20260105)
     store = open_store(address)

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
 import json
 import os
-import pkgutil
 import signal
 import sys
 import time
@@ -62,17 +60,6 @@ class Ended:
     code: int
     seconds: float
     changes: int
-
-
-def import_everything() -> None:
-    """Import what commands import late, so that no child has to."""
-    import pipelines
-
-    for found in pkgutil.walk_packages(pipelines.__path__, "pipelines."):
-        with contextlib.suppress(ImportError):
-            importlib.import_module(found.name)
-    for name in ("mlflow.sklearn", "mlflow.pyfunc", "skops.io", "matplotlib.figure", "pandas"):
-        importlib.import_module(name)
 
 
 def _writes(event: str, arguments: tuple[Any, ...]) -> bool:
@@ -162,7 +149,8 @@ def execute(order: Order) -> Ended:
 
 def serve() -> None:
     """Execute orders until the input ends."""
-    import_everything()
+    import tests.support.processes.preloaded  # noqa: F401
+
     for line in sys.stdin:
         ended = execute(Order(**json.loads(line)))
         print(json.dumps(dataclasses.asdict(ended)), flush=True)

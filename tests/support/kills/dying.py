@@ -1,0 +1,74 @@
+"""Flows that kill their own process at a named place. Nothing of the product is changed for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipelines.core.errors import StaleEvidenceError
+from tests.support.pharmacy import SECOND, Pharmacy
+from tests.support.promotion_home import Home, inputs
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Mortal:
+    """Passes every call on, and dies before or after one of them.
+
+    Arguments:
+        place: ``<method> before`` or ``<method> after``.
+    """
+
+    def __init__(self, inner: Any, place: str) -> None:
+        self.inner, (self.method, _, self.when) = inner, place.partition(" ")
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self.inner, name)
+        if name != self.method:
+            return call
+
+        def dying(*arguments: Any, **named: Any) -> None:
+            if self.when == "after":
+                call(*arguments, **named)
+            die()
+
+        return dying
+
+
+def retrain(pharmacy: Pharmacy, place: str) -> int:
+    """Retrain until a place: a call of ledger or registry, or ``rename <pattern of the target>``.
+
+    Python's audit hooks report renames. No place is ever at "".
+
+    Returns: 0 if the candidate was promoted, else 1.
+    """
+    ledger = pharmacy.parts().ledger
+    if place.startswith("rename "):
+        name = place.removeprefix("rename ")
+
+        def hook(event: str, arguments: Any) -> None:
+            if event == "os.rename" and Path(os.fsdecode(arguments[1])).match(name):
+                die()
+
+        sys.addaudithook(hook)
+    parts = pharmacy.parts(registry=Mortal(pharmacy.registry, place), ledger=Mortal(ledger, place))
+    return 0 if pharmacy.retrain(SECOND, parts=parts).outcome == "promote" else 1
+
+
+def promote(folder: Path, run: str, candidate: str, champion: str | None, place: str) -> int:
+    """Promote until a call of ledger or registry.
+
+    Returns: 0 if the candidate was promoted, or the exit code of an error.
+    """
+    home = Home(folder)
+    home.ledger = Mortal(home.ledger, place)  # type: ignore[assignment]
+    home.registry = Mortal(home.registry, place)  # type: ignore[assignment]
+    try:
+        return 0 if home.promote(inputs(run, candidate, champion)).outcome == "promote" else 1
+    except StaleEvidenceError as error:
+        return error.exit_code
