@@ -10,24 +10,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.core.arrays import Floats, Mask
-from pipelines.core.findings import Finding, Interval, Verdict
+from pipelines.core.findings import Finding, Verdict
 from pipelines.core.weeks import week_of
 from pipelines.gates.refresh.record import week_window
+from pipelines.monitoring.mean_interval import mean_interval
 from pipelines.monitoring.report import Alarm, Cause, Performance, WeekPerformance
 from pipelines.spec.model import ModelSpec
-from pipelines.stats.paired import paired_difference
 from pipelines.stats.prediction_bound import false_alarm_rate, upper_prediction_bound
 from pipelines.stats.undefined import Undefined
 from pipelines.training.fit import label_numbers
 from pipelines.training.metrics import primary_metric
-from pipelines.training.row_sets import entity_days
 from pipelines.training.split import inside
 
 if TYPE_CHECKING:
     import pandas as pd
 
 WORSE = "performance.worse"
-LEVEL = 0.95  # coverage of a week's interval
 FEWEST = 30  # labels that a week needs to be shown
 
 
@@ -65,7 +63,9 @@ def week_performance(
         labelled=len(part),
         complete=week.end + spec.maturity <= as_of,
         value=metric.value(utilities),
-        interval=_interval(spec, utilities, part, higher=metric.higher_is_better),
+        interval=mean_interval(
+            spec, utilities if metric.higher_is_better else 0.0 - utilities, part
+        ),
     )
 
 
@@ -181,24 +181,3 @@ def _counted(week: WeekPerformance, sign: float) -> float | None:
         return None
     end = week.interval.low if sign > 0 else week.interval.high
     return None if end is None else sign * end
-
-
-def _interval(
-    spec: ModelSpec, utilities: Floats, rows: pd.DataFrame, *, higher: bool
-) -> Interval | None:
-    """Of the metric's mean, with days and entities as noise."""
-    clusters = entity_days(spec.points.keys, rows)
-    try:
-        mean = paired_difference(
-            utilities,
-            np.zeros(len(utilities)),
-            clusters.entity,
-            clusters.day,
-            strict=spec.gates.recent_window.strict,
-        )
-    except Undefined:
-        return None
-    reach = mean.interval(LEVEL)
-    if higher or reach.low is None or reach.high is None:
-        return reach
-    return Interval(low=0.0 - reach.high, high=0.0 - reach.low, level=LEVEL)

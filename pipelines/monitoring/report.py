@@ -12,6 +12,7 @@ from pipelines.core.findings import Finding, Interval
 from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Instant, Record
 from pipelines.monitoring.attribution import Attribution
+from pipelines.monitoring.measures import Measures
 from pipelines.stats.ageing import PooledMean
 
 
@@ -168,6 +169,7 @@ class MonitorReport(Record):
     newcomers: str = Field(
         default="", description="who is new among the newest points, if anything drifts"
     )
+    measures: Measures | None = Field(default=None, description="None: too few matured labels")
 
 
 REPORT_FORMAT = StoredFormat("a monitoring report", MonitorReport)

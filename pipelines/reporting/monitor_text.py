@@ -40,6 +40,7 @@ def monitor_text(report: MonitorReport) -> tuple[str, ...]:
         *_alarms(report),
         "",
         *_performance(report),
+        *_measures(report),
         *_attribution(report),
         *_age(report),
         *_ranges(report),
@@ -104,6 +105,27 @@ def _labels(week: WeekPerformance) -> str:
     if not week.complete:
         count += f" of {week.points:,} points so far"
     return f"{count}, held out from training" if week.held_out else count
+
+
+def _measures(report: MonitorReport) -> Iterator[str]:
+    found = report.measures
+    if found is None:
+        return
+    span = f"{found.start:%Y-%m-%d} to {found.end:%Y-%m-%d}"
+    yield f"Metrics: {found.labelled:,} labels, {span}"
+    for one in found.metrics:
+        before = "" if one.reference is None else f"held out {one.reference:.4g}"
+        wanted = "" if one.wanted is None else f", wanted {one.wanted:g}"
+        yield f"  {one.name:<20}{one.value:>9.4g}  {_interval(one.interval):<22}{before}{wanted}"
+    worse = [part for part in found.slices if part.worse]
+    for part in worse:
+        before = f"held out {part.reference:.4g}"
+        yield (
+            f"  {part.column} = {part.value} is worse: {part.metric:.4g}, "
+            f"{_interval(part.interval)}, {before}, {part.rows:,} labels"
+        )
+    if found.slices and not worse:
+        yield f"  {len(found.slices)} slices: none is worse by its margin"
 
 
 def _attribution(report: MonitorReport) -> Iterator[str]:

@@ -26,7 +26,8 @@ def spread_rows(spec: ModelSpec, rows: pd.DataFrame, most: int) -> pd.DataFrame:
         return rows
     groups = [np.arange(len(rows))]
     if spec.classes:
-        groups = list(rows.groupby("label", sort=False).indices.values())
+        codes = rows["label"].factorize()[0]
+        groups = [np.flatnonzero(codes == code) for code in range(codes.max() + 1)]
     chosen = []
     for group in groups:
         wanted = max(ROWS_OF_A_CLASS, round(most * len(group) / len(rows)))

@@ -16,6 +16,7 @@ from pipelines.flows.frames import FRAME, read_rows
 from pipelines.flows.versions import rows_of_version, score_version
 from pipelines.monitoring.earlier_version import EarlierVersion
 from pipelines.monitoring.performance import week_performance
+from pipelines.monitoring.predicted_rows import PredictedRows
 from pipelines.monitoring.report import WeekPerformance
 from pipelines.packaging.version import ModelVersion
 from pipelines.spec.combine import common_spec
@@ -42,13 +43,15 @@ class Outcomes:
             the champion.
         earlier: the comparison with the version that it replaced; ``None`` without one.
         fresh: the points after the champion's training rows, with its ``prediction``.
-        recent: the points of the twin's recent window.
+        served: those of them that were decided after everything that it was trained on.
+        held_out: the twin's recent window.
     """
 
     weeks: tuple[WeekPerformance, ...]
     earlier: EarlierVersion | None
     fresh: pd.DataFrame
-    recent: pd.DataFrame
+    served: PredictedRows
+    held_out: PredictedRows
 
 
 def shared_spec(champion: ModelVersion, earlier: ModelVersion | None) -> ModelSpec:
@@ -86,8 +89,9 @@ def read_outcomes(
     recent = rows[inside(rows, plan.recent)].reset_index(drop=True)
     newer = rows[inside(rows, fresh)].reset_index(drop=True)
     held_out = score_version(champion, common, recent).predictions
-    scored = _answers(champion, common, newer)
+    scored, deviations = _answers(champion, common, newer)
     answers, spec = scored.predictions, champion.spec
+    predicted = PredictedRows(newer, answers, deviations)
     return Outcomes(
         weeks=(
             *(
@@ -99,7 +103,8 @@ def read_outcomes(
         ),
         earlier=None if earlier is None else _against(earlier, champion, common, newer, answers),
         fresh=newer.assign(**{PREDICTION: scored.answers}),
-        recent=recent,
+        served=predicted.where(inside(newer, served)),
+        held_out=PredictedRows(recent, held_out),
     )
 
 
@@ -116,12 +121,20 @@ def _rows(
         return read_rows(common, path, Window(start, as_of))
 
 
-def _answers(version: ModelVersion, common: ModelSpec, rows: pd.DataFrame) -> Scored:
-    """The predictions of the model that serves, for rows of the shared frame."""
+def _answers(
+    version: ModelVersion, common: ModelSpec, rows: pd.DataFrame
+) -> tuple[Scored, Floats | None]:
+    """The predictions of the model that serves, and their standard deviations if it has them."""
+    from pipelines.training.columns import feature_matrix
     from pipelines.training.score import score
+    from pipelines.training.uncertainty import standard_deviations
 
-    own = rows_of_version(version.spec, common, rows)
-    return score(version.load_pipeline(), version.spec, own)
+    own, spec = rows_of_version(version.spec, common, rows), version.spec
+    pipeline = version.load_pipeline()
+    deviations = None
+    if not spec.classes:
+        deviations = standard_deviations(pipeline, feature_matrix(spec, own))
+    return score(pipeline, spec, own), deviations
 
 
 def _by_week(
@@ -158,7 +171,7 @@ def _against(
     try:
         comparison = compare_utilities(
             metric,
-            metric.utilities(label, _answers(earlier, common, part).predictions, part),
+            metric.utilities(label, _answers(earlier, common, part)[0].predictions, part),
             metric.utilities(label, answers[known], part),
             entity_days(spec.points.keys, part),
             strict=spec.gates.recent_window.strict,

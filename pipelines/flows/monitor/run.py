@@ -27,6 +27,7 @@ from pipelines.monitoring.arrival import silence_alarm
 from pipelines.monitoring.contract import contract_alarms
 from pipelines.monitoring.drift import drift_alarms, unseen_alarms
 from pipelines.monitoring.earlier_version import earlier_version_alarm
+from pipelines.monitoring.measuring import measure
 from pipelines.monitoring.performance import (
     harmless_since,
     naive_alarm,
@@ -178,6 +179,7 @@ def _observe(opened: _Opened) -> MonitorReport:
             champion, spec, outcomes.fresh, drift.columns if drift else ()
         ),
         newcomers=_newcomers(spec, outcomes, as_of) if drifted else "",
+        measures=measure(spec, outcomes.served, outcomes.held_out),
     )
 
 
@@ -186,7 +188,7 @@ def _newcomers(spec: ModelSpec, outcomes: Outcomes, as_of: datetime) -> str:
     from pipelines.monitoring.newcomers import describe_newcomers
 
     newest = outcomes.fresh[inside(outcomes.fresh, Window(as_of - WEEK, as_of))]
-    return describe_newcomers(spec, outcomes.recent, newest)
+    return describe_newcomers(spec, outcomes.held_out.rows, newest)
 
 
 def _drift_alarms(spec: ModelSpec, drift: FreshDrift | None, realised: Performance) -> list[Alarm]:

@@ -88,7 +88,7 @@ def slice_findings(
 
 def _groups(part: Slice, rows: pd.DataFrame, compare: Compare) -> Iterator[_Group]:
     column = rows[part.column]
-    codes, values = pd.factorize(_values(part, column))
+    codes, values = pd.factorize(slice_values(part, column))
     counts = np.bincount(codes)
     largest_first = np.argsort(-counts, kind="stable")
     for code in largest_first[:MOST_VALUES]:
@@ -120,7 +120,7 @@ def _too_noisy(group: _Group, difference: PairedDifference) -> bool:
     return too_wide and difference.p_above(-margin) > HARM_LEVEL
 
 
-def _values(part: Slice, column: pd.Series) -> pd.Series:
+def slice_values(part: Slice, column: pd.Series) -> pd.Series:
     """The value of each row as text; bins are named by place, for a name that stays."""
     if part.bins is None:
         codes, values = pd.factorize(column.astype(object).where(column.notna(), "missing"))

@@ -1,0 +1,1 @@
+"""Formulas of performance that describe a model but decide nothing."""
