@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pipelines.core.errors import IntegrityError
-from pipelines.core.files import draft_in, publish_file, sha256_of, write_bytes
+from pipelines.core.files import draft_in, fsync, sha256_of, write_bytes
 from pipelines.core.records import canonical_json, digest_of
 
 
@@ -36,13 +38,33 @@ class Cache:
         Raises:
             Unavailable: when the disk is full; nothing half-written stays.
         """
-        with draft_in(self.folder / "arrivals") as draft:
-            fetch(draft)
-            sha256 = sha256_of(draft)
-            target = self.object(sha256)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            publish_file(draft, target)
-        return sha256
+        with self.arrivals() as add:
+            return add(fetch)
+
+    @contextmanager
+    def arrivals(self) -> Iterator[Callable[[Callable[[Path], None]], str]]:
+        """A function that works as ``add``, for many files. Threads may call it at once.
+
+        The files are on the disk at the end of the block.
+        """
+        with draft_in(self.folder / "arrivals") as drafts:
+            drafts.mkdir()
+            numbers, folders = itertools.count(), set[Path]()
+
+            def add(fetch: Callable[[Path], None]) -> str:
+                draft = drafts / str(next(numbers))
+                fetch(draft)
+                sha256 = sha256_of(draft)
+                target = self.object(sha256)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                fsync(draft)
+                draft.replace(target)
+                folders.add(target.parent)
+                return sha256
+
+            yield add
+            for folder in folders:
+                fsync(folder)
 
     def verify(self, sha256s: list[str]) -> None:
         """Reads objects whole and compares their hashes.

@@ -20,7 +20,7 @@ from pipelines.spec.streams import FilesSource, Stream
 
 Progress = Callable[[str], None]
 _AT_ONCE = 4  # objects fetched at a time, so that waits for the store and the disk overlap
-_CHECKED_AT_ONCE = 64  # objects whose rows are hashed by one query
+_CHECKED_AT_ONCE = 1024  # objects whose rows are hashed by one query
 SCHEMA_KEY = b"gauntlet.schema"  # in the metadata of the Parquet objects that Gauntlet writes
 OBJECT_SCHEMA = 1
 _PARTITION = re.compile(r"dt=(\d{4}-\d{2}-\d{2})/")
@@ -165,19 +165,20 @@ class FileEvents:
             return
         from pipelines.data.stored_rows import check_named_rows, row_hashing
 
-        def fetch(stored: StoredObject) -> str:
-            return cache.add(lambda to: self.store.read(stored, to))
+        with cache.arrivals() as add, row_hashing() as connection:
 
-        pool = ThreadPoolExecutor(_AT_ONCE)
-        try:
-            with row_hashing() as connection:
+            def fetch(stored: StoredObject) -> str:
+                return add(lambda to: self.store.read(stored, to))
+
+            pool = ThreadPoolExecutor(_AT_ONCE)
+            try:
                 arrived = zip(objects, pool.map(fetch, objects), strict=True)
                 while batch := list(itertools.islice(arrived, _CHECKED_AT_ONCE)):
                     files = [(cache.object(sha256), stored.key) for stored, sha256 in batch]
                     check_named_rows(connection, files, self.store.address)
                     yield from batch
-        finally:
-            pool.shutdown(cancel_futures=True)
+            finally:
+                pool.shutdown(cancel_futures=True)
 
     def remembered(self, name: str, stream: Stream, cache: Cache) -> object:
         """See ``EventSource.remembered``."""

@@ -7,13 +7,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines.core.errors import DataError
 from pipelines.core.formats import check_schema_number
@@ -39,12 +36,13 @@ from pipelines.data.events import (
     day_start,
     partition_day,
 )
+from pipelines.data.object_schema import object_schema
 from pipelines.data.paths import files_sql
 from pipelines.spec.streams import Stream
 
 _OBJECT = quoted(internal("object"))
 _BATCH_BYTES = 64 << 20
-_BATCH_OBJECTS = 256
+_BATCH_OBJECTS = 1024
 
 
 class Scan(Record):
@@ -93,20 +91,14 @@ def scan_objects(
             found[pulled.sha256] = held
         else:
             fresh.setdefault(pulled.sha256, pulled)
-    done, noted = 0, len(notes)
+    noted = len(notes)
     try:
-        for batch in _batches(list(fresh.values())):
-            cache.verify([pulled.sha256 for pulled in batch])
-            remark = f"other objects have them, for instance {known_good}" if known_good else ""
-            for paths, schema in _by_schema(name, stream, batch, cache, remark):
-                scans = _scan(name, stream, paths, schema, as_of)
-                for sha256, scan in scans.items():
-                    found[sha256] = scan
-                    if scan.visible == scan.rows:  # a partly visible object is scanned again
-                        notes[sha256] = scan.as_json()
-            known_good = batch[-1].key
-            done += len(batch)
-            progress(f"{name}: read {done} of {len(fresh)} objects")
+        for scans in _scans(name, stream, [*fresh.values()], as_of, cache, known_good):
+            found |= scans
+            for sha256, scan in scans.items():
+                if scan.visible == scan.rows:  # a partly visible object is scanned again
+                    notes[sha256] = scan.as_json()
+            progress(f"{name}: read {len(found)} of {len(objects)} objects")
     finally:
         if len(notes) > noted:
             cache.keep_note("scans", declared, notes)
@@ -126,12 +118,13 @@ def _by_schema(
     name: str, stream: Stream, objects: Sequence[PulledObject], cache: Cache, remark: str
 ) -> Iterator[tuple[dict[str, PulledObject], pa.Schema]]:
     groups: dict[str, tuple[dict[str, PulledObject], pa.Schema]] = {}
+    checked: dict[int, dict[str, PulledObject]] = {}  # by the identity of the schema
     wanted = stored_types(stream)
     for pulled in objects:
         path = cache.object(pulled.sha256)
         where = f"stream {name}, object {pulled.key}"
         try:
-            schema = _schema(path)
+            schema = object_schema(path)
         except pa.ArrowInvalid as cause:
             raise DataError(
                 "an object is empty" if not pulled.size else "an object is no Parquet file",
@@ -140,6 +133,9 @@ def _by_schema(
                 wanted="a Parquet file",
                 hint="write the object again, or take it away",
             ) from cause
+        if id(schema) in checked:
+            checked[id(schema)][str(path)] = pulled
+            continue
         written = int((schema.metadata or {}).get(SCHEMA_KEY, OBJECT_SCHEMA))
         check_schema_number(written, OBJECT_SCHEMA, "an object", where)
         there = {folded(name) for name in schema.names}
@@ -150,17 +146,34 @@ def _by_schema(
         }
         check_schema(schema, required, where=where, remark=remark)
         used = sorted(str(schema.field(column)) for column in required)
-        groups.setdefault("\n".join(used), ({}, schema))[0][str(path)] = pulled
+        checked[id(schema)] = groups.setdefault("\n".join(used), ({}, schema))[0]
+        checked[id(schema)][str(path)] = pulled
     yield from groups.values()
 
 
-@lru_cache(maxsize=10_000)
-def _schema(path: Path) -> pa.Schema:
-    """The columns of an object; its path contains the hash of its content, so they never change."""
-    return pq.read_schema(path)
+def _scans(
+    name: str,
+    stream: Stream,
+    objects: list[PulledObject],
+    as_of: datetime,
+    cache: Cache,
+    known_good: str,
+) -> Iterator[dict[str, Scan]]:
+    """Facts about objects by their hash, in batches; each object is verified before it is read."""
+    if not objects:
+        return
+    with duckdb.connect() as connection:  # for all batches: opening one takes longer than a batch
+        connection.execute("SET preserve_insertion_order = false")
+        for batch in _batches(objects):
+            cache.verify([pulled.sha256 for pulled in batch])
+            remark = f"other objects have them, for instance {known_good}" if known_good else ""
+            for paths, schema in _by_schema(name, stream, batch, cache, remark):
+                yield _scan(connection, name, stream, paths, schema, as_of)
+            known_good = batch[-1].key
 
 
 def _scan(
+    connection: duckdb.DuckDBPyConnection,
     name: str,
     stream: Stream,
     paths: dict[str, PulledObject],
@@ -174,35 +187,33 @@ def _scan(
         f"SELECT {canonical_columns(stream, schema)}, {_OBJECT} "
         f"FROM {files_sql(list(paths), internal('object'))}"
     )
-    with duckdb.connect() as connection:
-        connection.execute("SET preserve_insertion_order = false")
-        rows = connection.execute(
-            f"SELECT {_OBJECT}, count(*), count(*) {by_cut}, {hash_sums(cut)}, "
-            f"epoch_us(min(known_time)), epoch_us(max(known_time)), "
-            f"epoch_us(min(event_time) {by_cut}), epoch_us(max(event_time) {by_cut}), "
-            f"count_if(known_time IS NULL OR event_time IS NULL), "
-            f"count_if({cut} AND known_time < event_time), count_if({cut} AND {early}) "
-            f"FROM (SELECT {_OBJECT}, event_time, known_time, "
-            f"{row_hash(canonical_types(stream))} AS h FROM ({source})) GROUP BY {_OBJECT}"
-        ).fetchall()
-        for path, *_, missing, backward, ancient in rows:
-            where = f"stream {name}, object {paths[path].key}"
-            problems = (
-                (missing, "a time is missing", "known_time IS NULL OR event_time IS NULL"),
-                (backward, "an event was known before it happened", "known_time < event_time"),
-                (ancient, "an event time is impossible", f"{early} AND {cut}"),
-            )
-            for count, what, condition in problems:
-                if count:
-                    raise DataError(
-                        what,
-                        where=where,
-                        got=f"{count} row(s), such as "
-                        + _sample(connection, source, path, f"({condition})"),
-                        wanted=f"{instant_text(EARLIEST)} <= event time <= known time; "
-                        + time_names(stream),
-                        hint="mend the source: wrong unit, zone or columns mixed up?",
-                    )
+    rows = connection.execute(
+        f"SELECT {_OBJECT}, count(*), count(*) {by_cut}, {hash_sums(cut)}, "
+        f"epoch_us(min(known_time)), epoch_us(max(known_time)), "
+        f"epoch_us(min(event_time) {by_cut}), epoch_us(max(event_time) {by_cut}), "
+        f"count_if(known_time IS NULL OR event_time IS NULL), "
+        f"count_if({cut} AND known_time < event_time), count_if({cut} AND {early}) "
+        f"FROM (SELECT {_OBJECT}, event_time, known_time, "
+        f"{row_hash(canonical_types(stream))} AS h FROM ({source})) GROUP BY {_OBJECT}"
+    ).fetchall()
+    for path, *_, missing, backward, ancient in rows:
+        where = f"stream {name}, object {paths[path].key}"
+        problems = (
+            (missing, "a time is missing", "known_time IS NULL OR event_time IS NULL"),
+            (backward, "an event was known before it happened", "known_time < event_time"),
+            (ancient, "an event time is impossible", f"{early} AND {cut}"),
+        )
+        for count, what, condition in problems:
+            if count:
+                raise DataError(
+                    what,
+                    where=where,
+                    got=f"{count} row(s), such as "
+                    + _sample(connection, source, path, f"({condition})"),
+                    wanted=f"{instant_text(EARLIEST)} <= event time <= known time; "
+                    + time_names(stream),
+                    hint="mend the source: wrong unit, zone or columns mixed up?",
+                )
     scans = {
         path: Scan(**dict(zip(Scan.model_fields, values, strict=False))) for path, *values in rows
     }

@@ -19,6 +19,7 @@ from pipelines.core.errors import IntegrityError
 from pipelines.core.names import internal
 from pipelines.core.time import from_epoch_us
 from pipelines.data.canonical import hash_sums, quoted, row_hash
+from pipelines.data.object_schema import object_schema
 from pipelines.data.paths import files_sql
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.predictions import LOG
@@ -111,7 +112,7 @@ def _names_of_files(
     groups: dict[str, list[Path]] = {}
     for path in paths:
         with suppress(pa.ArrowInvalid):
-            groups.setdefault(str(pq.read_schema(path).remove_metadata()), []).append(path)
+            groups.setdefault(str(object_schema(path).remove_metadata()), []).append(path)
     found, column = dict[Path, str](), internal("file")
     for group in groups.values():
         files = files_sql(group, column)
@@ -149,7 +150,7 @@ def earliest_added(before: Sequence[Path], now: Sequence[Path], column: str) -> 
 
 def _of_difference(measure: str, rows: Sequence[Path], without: Sequence[Path]) -> Any:
     """An aggregate over the rows of some files that others do not have, by common columns."""
-    names = [set(pq.read_schema(path).names) for path in (*rows, *without)]
+    names = [set(object_schema(path).names) for path in (*rows, *without)]
     common = ", ".join(quoted(name) for name in sorted(set.intersection(*names)))
     left, right = (
         " UNION ALL ".join(f"SELECT {common} FROM {files_sql([path])}" for path in paths)
