@@ -28,6 +28,7 @@ from airflow.sdk import (
     get_parsing_context,
 )
 from gauntlet_alerts import RunAlert, failed_task
+from gauntlet_backfills import BackfillTimetable
 
 from pipelines.core.cron import DAILY, cron_of
 from pipelines.core.errors import LockedError, StaleEvidenceError, Unavailable
@@ -45,8 +46,13 @@ CURED_BY_WAITING = ExceptionRetryPolicy(
     ],
     default=RetryAction.FAIL,
 )
-Job = Literal["retrain", "materialize", "monitor", "release", "score"]
-Schedule = CronDataIntervalTimetable | CronTriggerTimetable | MultipleCronTriggerTimetable
+Job = Literal["backfill", "retrain", "materialize", "monitor", "release", "score"]
+Schedule = (
+    BackfillTimetable
+    | CronDataIntervalTimetable
+    | CronTriggerTimetable
+    | MultipleCronTriggerTimetable
+)
 
 
 class Model(NamedTuple):
@@ -88,6 +94,7 @@ def schedule_of(job: Job, tree: Mapping[str, Any]) -> Schedule | None:
     """When a job of a declared model runs, in UTC; None for a job that has no schedule.
 
     - ``retrain``: at the end of each interval of ``schedule``.
+    - ``backfill``: for the same intervals, but only when a person creates a backfill.
     - ``release``: hourly, if the model has a rollout and is retrained on a schedule.
     - ``score``: at each instant of ``score``.
     - ``monitor``: at each instant of ``monitor.schedule``, which has a default.
@@ -99,6 +106,8 @@ def schedule_of(job: Job, tree: Mapping[str, Any]) -> Schedule | None:
     schedule: Schedule
     if job == "retrain" and tree.get("schedule") is not None:
         schedule = CronDataIntervalTimetable(tree["schedule"], timezone="UTC")
+    elif job == "backfill" and tree.get("schedule") is not None:
+        schedule = BackfillTimetable(tree["schedule"], timezone="UTC")
     elif job == "release" and tree.get("rollout") and tree.get("schedule"):
         schedule = CronDataIntervalTimetable("@hourly", timezone="UTC")
     elif job == "score" and tree.get("score"):
@@ -189,6 +198,9 @@ def dag_of(
         schedule=schedule,
         catchup=False,
         max_active_runs=1,
+        is_paused_upon_creation=False
+        if job == "backfill"
+        else None,  # nothing starts it but people
         params=dict(params or {}),
         tags={"gauntlet", job, model.name},
         default_args={
@@ -222,7 +234,7 @@ def as_of_param(description: str) -> dict[str, Param]:
 
 def run_as_of(params: Mapping[str, Any], run: Any) -> datetime:
     """The as-of instant of a run: the given one, else its interval's end, else its trigger time."""
-    if params["as_of"]:
+    if params.get("as_of"):
         return parse_instant(params["as_of"])
     has_interval = run.run_type in {"scheduled", "backfill"}
     return utc(run.data_interval_end if has_interval else run.run_after)

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
+from gauntlet_backfills import lineage_of, wait
 from gauntlet_dags import run_as_of
 
-from pipelines.core.errors import SpecError
+from pipelines.core.errors import LockedError, SpecError
 from pipelines.flows.retrain.request import LIVE, Request, Step
 
 
@@ -19,10 +20,10 @@ def fix_request(model: str) -> dict[str, Any]:
     params, run = context["params"], context["dag_run"]
     return Request(
         model=model,
+        lineage=lineage_of(model, context) if run.run_type == "backfill" else LIVE,
         as_of=run_as_of(params, run),
-        lineage="backfill" if run.run_type == "backfill" else LIVE,
         reason=params["reason"] or f"{run.run_type.value} run of Airflow",
-        dry_run=params["dry_run"],
+        dry_run=params.get("dry_run", False),
     ).as_json()
 
 
@@ -37,7 +38,10 @@ def retrain_step(step: Step) -> dict[str, Any]:
     from pipelines.wiring import connect
 
     request = Request(**get_current_context()["ti"].xcom_pull(task_ids="request"))
-    report = run_step(step, request, connect().retraining)
+    try:
+        report = run_step(step, request, connect().retraining)
+    except LockedError as busy:
+        wait(f"{busy.what}: {busy.got}")
     if report.skipped:
         raise AirflowSkipException(report.summary)
     return report.as_json()

@@ -37,7 +37,7 @@ def test_a_run_by_hand_has_the_instant_of_triggering(tasks_file: ModuleType) -> 
     assert tasks_file.run_as_of({"as_of": None}, by_hand) == by_hand.run_after
 
 
-@pytest.mark.parametrize("kind", ["scheduled", "backfill", "manual"])
+@pytest.mark.parametrize("kind", ["scheduled", "manual"])
 def test_an_as_of_that_is_requested_wins(tasks_file: ModuleType, kind: str) -> None:
     requested = {"as_of": "2025-12-01T07:00:00+01:00"}
     assert tasks_file.run_as_of(requested, run(kind)) == datetime(2025, 12, 1, 6, tzinfo=UTC)
@@ -50,17 +50,15 @@ def test_an_as_of_without_a_zone_is_refused(tasks_file: ModuleType) -> None:
         tasks_file.run_as_of({"as_of": "2025-12-01T07:00:00"}, run("manual"))
 
 
-@pytest.mark.parametrize(
-    ("kind", "lineage"), [("backfill", "backfill"), ("scheduled", "live"), ("manual", "live")]
-)
-def test_only_a_backfill_leaves_the_live_lineage(
-    tasks_file: ModuleType, monkeypatch: pytest.MonkeyPatch, kind: str, lineage: str
+@pytest.mark.parametrize("kind", ["scheduled", "manual"])
+def test_a_run_that_is_no_backfill_writes_to_live(
+    tasks_file: ModuleType, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     params = {"as_of": None, "reason": None, "dry_run": False}
     context = {"params": params, "dag_run": run(kind)}
     monkeypatch.setattr(tasks_file, "get_current_context", lambda: context)
     requested = tasks_file.fix_request.function("demand")
-    assert requested["lineage"] == lineage
+    assert requested["lineage"] == "live"
     assert requested["reason"] == f"{kind} run of Airflow"
 
 

@@ -1,0 +1,199 @@
+"""Backfills that Airflow really creates and starts: their plan, their order, and their lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.dags.conftest import ROOT
+
+DAG = "backfill__demand"
+FIRST = datetime(2025, 9, 22, 6, tzinfo=UTC)  # a Monday: the start of the first interval
+WEEK = timedelta(days=7)
+AS_OF = tuple(FIRST + number * WEEK for number in (1, 2, 3, 4))
+
+
+@pytest.fixture(scope="module")
+def backfills(airflow_database: Path) -> ModuleType:
+    """``plugins/gauntlet_backfills.py`` as the module that Airflow has loaded."""
+    import gauntlet_backfills
+
+    return gauntlet_backfills
+
+
+@pytest.fixture(scope="module")
+def parsed(bag: Any) -> Any:
+    """The DAG, in Airflow's database as its DAG processor writes it."""
+    from airflow.dag_processing.collection import update_dag_parsing_results_in_db
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.serialization.serialized_objects import LazyDeserializedDAG
+    from airflow.utils.session import create_session
+
+    dag = bag.dags[DAG]
+    with create_session() as session:
+        session.merge(DagBundleModel(name="dags-folder"))
+        session.flush()
+        update_dag_parsing_results_in_db(
+            bundle_name="dags-folder",
+            bundle_version=None,
+            dags=[LazyDeserializedDAG.from_dag(dag)],
+            import_errors={},
+            parse_duration=None,
+            warnings=set(),
+            session=session,
+        )
+    return dag
+
+
+@pytest.fixture
+def create(parsed: Any) -> Iterator[Any]:
+    """Creates a backfill of four weeks and starts its runs, as API server and scheduler do."""
+    from airflow.jobs.job import Job
+    from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+    from airflow.models.backfill import Backfill, BackfillDagRun, _create_backfill
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete, select
+
+    def made(**options: Any) -> list[Any]:
+        _create_backfill(
+            dag_id=DAG,
+            from_date=FIRST,
+            to_date=FIRST + 3 * WEEK,
+            triggering_user_name="a person",
+            **{"max_active_runs": 10, "reverse": False, "dag_run_conf": None} | options,
+        )
+        with create_session() as session:
+            SchedulerJobRunner(Job())._start_queued_dagruns(session)
+        with create_session() as session:
+            runs = session.scalars(
+                select(DagRun).where(DagRun.dag_id == DAG).order_by(DagRun.logical_date)
+            ).all()
+            session.expunge_all()
+        return list(runs)
+
+    yield made
+    with create_session() as session:
+        for model in (BackfillDagRun, DagRun, Backfill):
+            session.execute(delete(model))
+
+
+def plans(backfills: ModuleType, runs: list[Any]) -> list[Any]:
+    """The plan in the conf of each run that was started."""
+    return [
+        backfills.BackfillPlan.from_conf(run.conf) for run in runs if str(run.state) == "running"
+    ]
+
+
+def test_every_run_knows_all_weeks_and_whether_the_order_can_work(
+    backfills: ModuleType, create: Any
+) -> None:
+    found = plans(backfills, create())
+    assert len(found) == 4
+    assert {tuple(week.as_of for week in plan.weeks) for plan in found} == {AS_OF}
+    assert not any(plan.stuck for plan in found)
+
+
+@pytest.mark.parametrize(("active", "stuck"), [(4, False), (3, True), (1, True)])
+def test_a_backwards_backfill_needs_as_many_active_runs_as_weeks(
+    backfills: ModuleType, create: Any, active: int, stuck: bool
+) -> None:
+    found = plans(backfills, create(reverse=True, max_active_runs=active))
+    assert len(found) == active
+    assert {plan.stuck for plan in found} == {stuck}
+
+
+def test_the_scheduler_starts_no_run_by_itself(parsed: Any) -> None:
+    from airflow.serialization.encoders import coerce_to_core_timetable
+    from airflow.timetables.base import TimeRestriction
+
+    timetable = coerce_to_core_timetable(parsed.timetable)
+    never = TimeRestriction(earliest=None, latest=None, catchup=False)
+    assert timetable.next_dagrun_info(last_automated_data_interval=None, restriction=never) is None
+    assert parsed.is_paused_upon_creation is False
+
+
+def request(parsed: Any, run: Any) -> Any:
+    """Run the task ``request`` of a run in this process, against Airflow's own execution API."""
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.sdk.api.datamodels._generated import TaskInstance as TaskInstanceSDK
+    from airflow.sdk.execution_time.supervisor import run_task_in_process
+    from airflow.utils.session import create_session
+    from airflow.utils.state import TaskInstanceState
+    from sqlalchemy import select
+
+    with create_session() as session:
+        own = (TaskInstance.run_id == run.run_id) & (TaskInstance.task_id == "request")
+        ti = session.scalars(select(TaskInstance).where(own)).one()
+        ti.state = TaskInstanceState.QUEUED
+        names = ("id", "task_id", "dag_id", "run_id", "try_number", "map_index", "dag_version_id")
+        known = TaskInstanceSDK(**{name: getattr(ti, name) for name in names})
+    return run_task_in_process(ti=known, task=parsed.get_task("request"))
+
+
+def finish(run: Any, state: str) -> None:
+    """Let a run end in a state."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    with create_session() as session:
+        session.execute(update(DagRun).where(DagRun.run_id == run.run_id).values(_state=state))
+
+
+def handed_on(run: Any) -> Any:
+    """What the task ``request`` of a run returned, as the next task reads it."""
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        wanted = XComModel.get_many(
+            run_id=run.run_id, key="return_value", task_ids="request", dag_ids=DAG
+        )
+        return XComModel.deserialize_value(session.scalars(wanted).one())
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home of Gauntlet: no live champion yet."""
+    monkeypatch.setenv("GAUNTLET_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GAUNTLET_MODELS", str(ROOT / "models"))
+    monkeypatch.setenv("GAUNTLET_EXPECTATIONS", str(ROOT / "expectations"))
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize("ended", ["success", "failed"])
+def test_a_week_waits_for_the_earlier_ones_and_then_joins_their_lineage(
+    parsed: Any, create: Any, home: Path, ended: str
+) -> None:
+    from pipelines.flows.backfill import BackfillRequest, open_backfill
+    from pipelines.wiring import connect
+
+    first, second, *_ = create()
+    waits = request(parsed, second)
+    assert waits.ti.state == "up_for_reschedule", waits.error
+    assert waits.msg.reschedule_date > datetime.now(UTC)
+    for run in (first, second):
+        assert request(parsed, run).ti.state == "success"
+        finish(run, ended)
+    begun, joined = handed_on(first), handed_on(second)
+    assert (begun["as_of"], joined["as_of"]) == ("2025-09-29T06:00:00Z", "2025-10-06T06:00:00Z")
+    shell = open_backfill(BackfillRequest(model="demand", as_of=AS_OF), connect().retraining)
+    assert begun["lineage"] == joined["lineage"] == shell.lineage, "the shell's backfill is another"
+
+
+def test_an_order_that_cannot_work_is_refused(parsed: Any, create: Any, home: Path) -> None:
+    newest = create(reverse=True, max_active_runs=1)[-1]
+    assert "begins with its newest week" in str(request(parsed, newest).error)
+
+
+def test_an_as_of_in_the_form_of_a_backfill_is_refused(
+    parsed: Any, create: Any, home: Path
+) -> None:
+    first = create(dag_run_conf={"as_of": "2025-10-20T06:00:00Z"})[0]
+    assert "takes no as-of instant" in str(request(parsed, first).error)
