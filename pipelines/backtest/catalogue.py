@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
+from pipelines.backtest.canary import RefreshCanaries, replayed_rollout
 from pipelines.backtest.losses import Losses
 from pipelines.backtest.policies import (
     Envelope,
@@ -23,6 +24,7 @@ from pipelines.backtest.policies import (
 from pipelines.backtest.recent_window import RecentWindows
 from pipelines.backtest.record import Records
 from pipelines.backtest.refreshes import Refreshes
+from pipelines.backtest.rollouts import AfterCanary
 from pipelines.backtest.sweep import Variation, retrains_in_week
 from pipelines.backtest.versions import Version, with_refit
 from pipelines.core.weeks import WEEK
@@ -128,7 +130,7 @@ class Catalogue:
     def _refreshes(self, variation: Variation, group: Group, title: str) -> ComparedPolicy:
         spec, gate = variation.spec, variation.spec.gates.refresh
         offers = partial(self._offers, variation.schedule)
-        policy = Refreshes(
+        policy: Policy = Refreshes(
             name=variation.name,
             refit=spec.split.refit,
             gate=gate,
@@ -136,6 +138,9 @@ class Catalogue:
             records=Records(self.losses, spec.recipe, self.versions(spec, offers), gate.span),
             minimum_effect=spec.metric.minimum_effect,
         )
+        if (rollout := replayed_rollout(spec)) is not None:
+            canaries = RefreshCanaries(self.losses.predictions, spec, rollout)
+            policy = AfterCanary(policy, canaries)
         return ComparedPolicy(
             policy,
             title,

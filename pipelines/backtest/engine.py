@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from pipelines.backtest.canary import replayed_rollout
 from pipelines.backtest.catalogue import (
     NEAR,
     Catalogue,
@@ -35,12 +36,19 @@ LEFT_OUT = (
     "waivers: later weeks train on data that suite or envelope refused, as after a waiver",
     "availability and parity: the online store keeps no past values",
     "audit: the recipe does not change within a backtest",
-    "shadow and canary: a promoted version serves from its Monday on, and no harm is looked for",
     "the start: replayed candidates are scored on later weeks, too; in production, versions are",
     "seeds: the first one is fitted; the others only describe luck",
     "review: no approval is waited for",
 )
 
+_NO_CANARY = (
+    "shadow and canary: a promoted version serves from its Monday on. A canary can be replayed "
+    "where predictions do not affect outcomes and its outcome is a loss of predictions"
+)
+_PART_OF_CANARY = (
+    "shadow, and of the canary errors, latency, business measures, segments and covariates: the "
+    "history does not have them, or they cannot depend on the arms"
+)
 LEVEL = 0.9  # coverage of the shown interval of the cost of age
 
 
@@ -192,8 +200,17 @@ def _report(
         fits=len(made),
         fit_seconds=round(sum(predictions.seconds(one) for one in made), 3),
         late_labels=predictions.history.late_labels,
-        left_out=LEFT_OUT,
+        left_out=_left_out(spec),
     )
+
+
+def _left_out(spec: ModelSpec) -> tuple[str, ...]:
+    """What this backtest does not replay."""
+    if spec.rollout is None:
+        return LEFT_OUT
+    if replayed_rollout(spec) is None:
+        return (*LEFT_OUT, _NO_CANARY)
+    return (*LEFT_OUT, _PART_OF_CANARY)
 
 
 def _cost_of_age(

@@ -67,7 +67,11 @@ class History:
             inside = earlier[(earlier.index >= part.start) & (earlier.index < part.stop)]
             known = known.copy()
             known.iloc[np.asarray(inside.index) - part.start] = inside.to_numpy()
-        return known.where(self._matured[part] <= epoch_us(as_of))
+        return known.where(self.matured(part, as_of))
+
+    def matured(self, part: slice, as_of: datetime) -> Mask:
+        """Whether the labels of some rows, if there are any, are known at an instant."""
+        return np.asarray(self._matured[part] <= epoch_us(as_of), dtype=bool)
 
     def frame(self, part: slice, as_of: datetime) -> pd.DataFrame:
         """Some rows with their labels as known at an instant, numbered from zero."""

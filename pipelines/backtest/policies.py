@@ -14,7 +14,7 @@ from pipelines.core.findings import Finding
 from pipelines.core.weeks import WEEK
 
 Group = Literal["simple", "version_0_1_0", "preset", "sweep", "naive", "hindsight"]
-Event = Literal["no_candidate", "kept", "first", "promoted", "stopped"]
+Event = Literal["no_candidate", "kept", "trial", "first", "promoted", "stopped"]
 
 
 Refused = Mapping[datetime, tuple[Reason, ...]]
@@ -36,9 +36,11 @@ class Step:
     Arguments:
         at: the Monday.
         in_force: ``None`` before the first version: the naive forecast answers.
-        event: ``stopped`` is a return to an earlier version by the stop-loss.
+        event: ``stopped`` is a return to an earlier version by the stop-loss, ``trial`` the
+            beginning of a canary.
         reasons: findings that were against the candidate or, after a change, that it rests on.
         candidate: the version that was offered, if there was one.
+        trial: the version that is in its canary.
     """
 
     at: datetime
@@ -46,15 +48,26 @@ class Step:
     event: Event
     reasons: tuple[Reason, ...] = ()
     candidate: Version | None = None
+    trial: Version | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a policy does on one Monday: the version in force from now on, and why."""
+    """What a policy does on one Monday: the version in force from now on, and why.
+
+    Arguments:
+        in_force: the version.
+        reasons: as in ``Step``.
+        stopped: it is restored by the stop-loss.
+        refresh: it is put into force by the rule for refreshes, which a canary may follow.
+        trial: the version whose canary begins or goes on.
+    """
 
     in_force: Version | None
     reasons: tuple[Reason, ...] = ()
     stopped: bool = False
+    refresh: bool = False
+    trial: Version | None = None
 
 
 def judged(candidate: Version, champion: Version | None, findings: Sequence[Finding]) -> Answer:
@@ -81,6 +94,11 @@ class Situation:
     def champion(self) -> Version | None:
         """The version in force so far."""
         return self.past[-1].in_force if self.past else None
+
+    @property
+    def trial(self) -> Version | None:
+        """The version that is in its canary."""
+        return self.past[-1].trial if self.past else None
 
     @property
     def earlier(self) -> list[Version]:
@@ -137,8 +155,10 @@ def run(
         event: Event = "no_candidate" if candidate is None else "kept"
         if answer.in_force != now.champion:
             event = "stopped" if answer.stopped else "promoted" if now.champion else "first"
+        elif answer.trial is not None and answer.trial == candidate:
+            event = "trial"
         reasons = answer.reasons if candidate is not None else wrong
-        past.append(Step(at, answer.in_force, event, reasons, candidate))
+        past.append(Step(at, answer.in_force, event, reasons, candidate, answer.trial))
     return past
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipelines.backtest.policies import Answer, Situation, Step, judged
@@ -53,9 +53,10 @@ class Refreshes:
             *evaluation.findings,
             *self._findings(state, evaluation),
         )
-        if is_emergency(findings):
+        emergency = is_emergency(findings)
+        if emergency:
             findings = without_the_record(findings)
-        answer = judged(candidate, champion, findings)
+        answer = replace(judged(candidate, champion, findings), refresh=not emergency)
         restored = restored_by_stop(self.gate, state)
         if answer.in_force != champion or restored is None:
             return answer

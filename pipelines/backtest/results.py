@@ -72,6 +72,7 @@ class PolicyResult(Record):
     difference: Difference | None = Field(description="to the reference; none for itself")
     promotions: int = Field(description="after the first version")
     stops: int
+    ended_canaries: int = Field(default=0, description="refreshes that a canary did not promote")
     followed: int = Field(description="promotions with four scored weeks after them")
     lost: int = Field(description="of these, the replaced version did better")
     bad: int = Field(description="of these, by more than the minimum effect")

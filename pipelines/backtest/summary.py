@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -61,6 +62,7 @@ def summarize(live: Live, replayed: Replayed, best: Replayed, reference: Replaye
         difference=live.difference(steps, reference.steps),
         promotions=len(moves),
         stops=sum(change.stopped for change in changes),
+        ended_canaries=_ended_canaries(steps),
         followed=len(following),
         lost=sum(value > 0 for value in following),
         bad=sum(value > effect for value in following),
@@ -74,6 +76,14 @@ def summarize(live: Live, replayed: Replayed, best: Replayed, reference: Replaye
         versions=tuple(None if one is None else one.as_of.date() for one in in_force),
         changes=tuple(changes),
         held_back=_held_back(steps),
+    )
+
+
+def _ended_canaries(steps: Sequence[Step]) -> int:
+    """How many canaries ended without a promotion."""
+    return sum(
+        before.trial is not None and now.trial != before.trial != now.in_force
+        for before, now in pairwise(steps)
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
@@ -14,6 +16,7 @@ import pytest
 import yaml
 
 from pipelines.adapters.objects.local import LocalStore
+from pipelines.backtest.canary import RefreshCanaries, replayed_rollout
 from pipelines.backtest.catalogue import Catalogue
 from pipelines.backtest.engine import Plan
 from pipelines.backtest.losses import Losses
@@ -27,7 +30,11 @@ from pipelines.data.ingest.partitions import write_events
 from pipelines.flows.backtest.run import BacktestRequest, open_backtest
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.steps import Retraining, retrain
+from pipelines.gates.canary.evidence import canary_evidence
 from pipelines.packaging.version import ModelVersion
+from pipelines.predictions.assignment import Allocation
+from pipelines.spec.model import ModelSpec
+from pipelines.spec.predictions import prediction_log
 from pipelines.training.score import score
 from tests.support.backtest.drifting_shops import (
     DECLARATION,
@@ -36,6 +43,7 @@ from tests.support.backtest.drifting_shops import (
     connections_at,
     orders,
 )
+from tests.support.live.simulated_log import Service, service_log
 from tests.support.shared_worlds import built_once
 
 FIRST, WEEKS = parse_instant("2025-04-07"), 6
@@ -52,6 +60,7 @@ REFUSES = {  # what became known in the week before END and later
 class Both:
     """Runs of the real flow, one of which the contract stops, and a backtest of their Mondays."""
 
+    place: Path
     runs: Sequence[tuple[datetime, str | None, Retraining]]
     refused: Retraining
     registered: dict[str, ModelVersion]
@@ -95,7 +104,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     later = connections_at(place, END + timedelta(days=30))
     request = BacktestRequest(model="shops", first=FIRST, end=END + timedelta(days=7))
     with open_backtest(request, later.backtesting) as (plan, predictions):
-        yield Both(runs, refused, registered, plan, predictions)
+        yield Both(place, runs, refused, registered, plan, predictions)
 
 
 def test_comparisons_are_those_of_the_flow(both: Both) -> None:
@@ -178,6 +187,54 @@ def test_envelopes_are_those_of_the_flow(both: Both) -> None:
         if champion is not None:
             version = both.version(both.registered[champion].plan.as_of)
             assert both.plan.envelope(at, version) == ()
+
+
+ROLLOUT = {
+    "shadow": {"predictions_affect_outcomes": False, "duration": "2d"},
+    "canary": {
+        "outcome": {"name": "absolute_error", "minimum_effect": 0.2, "ratio": True},
+        "guardrails": [{"name": "squared_error", "margin": 0.5, "ratio": True, "upper_bound": 100}],
+        "stages": [0.25, 0.5],
+    },
+}
+
+
+def test_canaries_count_what_the_release_counts(both: Both) -> None:
+    """A service that answers as the versions do, and its log."""
+    history = both.predictions.history
+    spec = ModelSpec.model_validate({**DECLARATION, "rollout": ROLLOUT})
+    old, new = (both.version(both.runs[place][0]) for place in (0, 2))
+    rollout = replayed_rollout(spec)
+    assert rollout is not None
+    canaries = RefreshCanaries(both.predictions, spec, rollout)
+    end = new.as_of + timedelta(days=8)
+    ramp = canaries.ramp(new, end)
+    assert ramp.began == new.as_of + timedelta(days=1), "a day of shadow is enough for a refresh"
+    stream = prediction_log("shops")
+    for number, (since, share) in enumerate(zip(ramp.since, ramp.shares, strict=True)):
+        until = ramp.since[number + 1] if number + 1 < len(ramp.since) else end
+        part = history.part(Window(since, until))
+        service = Service(
+            champion="1", challenger="3", allocation=Allocation(salt=ramp.salt, share=share)
+        )
+        answers = {"1": both.predictions.of(old.serves, part)}
+        answers["3"] = both.predictions.of(new.serves, part)
+        write_events(
+            LocalStore(both.place / "home" / "store"),
+            str(stream.source.path),
+            service_log(spec, history.rows.iloc[part], service, answers),
+            str(stream.known_time),
+        )
+    number = both.runs[2][2].version
+    assert number is not None
+    version = dataclasses.replace(both.registered[number.version], spec=spec, number="3")
+    events = connections_at(both.place, END).backtesting.open_events(spec)
+    for days in (4, 8):  # in the second stage, and at the end
+        at = new.as_of + timedelta(days=days)
+        theirs = canary_evidence(events, version, canaries.ramp(new, at), at, other_version="1")
+        ours = canaries.evidence(new, old, at)
+        assert ours == theirs.evidence, f"after {days} days"
+        assert min(ours.to_date.units("absolute_error")) > 0
 
 
 def test_the_contract_refuses_what_it_refuses_in_the_flow(both: Both) -> None:

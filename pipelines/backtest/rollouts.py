@@ -1,0 +1,64 @@
+"""Refreshes that go through a canary before they are in force."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pipelines.backtest.canary import RefreshCanaries
+from pipelines.backtest.policies import Answer, Policy, Situation
+from pipelines.backtest.reasons import Reason, against, of_finding
+from pipelines.backtest.versions import Version
+from pipelines.gates.canary.refresh import WEEK_FINDING
+
+
+@dataclass(frozen=True)
+class AfterCanary:
+    """A policy whose refreshes are in force when their canary is over, a week later.
+
+    One canary is at work at a time. A first version, a replacement in an emergency and the
+    stop-loss need none.
+
+    Arguments:
+        policy: decides offline.
+        canaries: replays the canary of a refresh.
+    """
+
+    policy: Policy
+    canaries: RefreshCanaries
+
+    @property
+    def name(self) -> str:
+        """See ``policies.Policy``."""
+        return self.policy.name
+
+    @property
+    def refit(self) -> bool:
+        """See ``policies.Policy``."""
+        return self.policy.refit
+
+    def decide(self, now: Situation) -> Answer:
+        """See ``policies.Policy``."""
+        answer, trial, champion = self.policy.decide(now), now.trial, now.champion
+        if trial is None or champion is None or answer.stopped:
+            return _with_trial(now, answer)
+        end = self.canaries.end(trial, champion)
+        # Weeks are whole here: what ends by the evening of a Monday is counted from that Monday.
+        if end.at > now.at + self.canaries.rollout.shadow.duration:
+            return Answer(champion, trial=trial)
+        if end.promoted:
+            reasons = (*_admitted(now, trial), *of_finding(WEEK_FINDING, end.findings))
+            return Answer(trial, reasons)
+        following = _with_trial(now, answer)
+        return replace(following, reasons=(*against(end.findings), *following.reasons))
+
+
+def _with_trial(now: Situation, answer: Answer) -> Answer:
+    """The answer, with a canary in the place of a refresh."""
+    if not answer.refresh or answer.in_force == now.champion:
+        return answer
+    return Answer(now.champion, answer.reasons, trial=answer.in_force)
+
+
+def _admitted(now: Situation, trial: Version) -> tuple[Reason, ...]:
+    """What the admission of a challenger rests on."""
+    return next(step.reasons for step in reversed(now.past) if step.candidate == trial)
