@@ -1,4 +1,6 @@
-"""Replays past weeks for a first version: its recipe, fitted as of each of them, on the week after.
+"""Replays past weeks of a recipe: fitted as of each of them, and scored on the weeks after it.
+
+A first version is judged by it, and the record of a new recipe begins with it.
 
 The replay is a small backtest, and shares its parts: one pass over the events serves all weeks, and
 predictions are kept by content, so that a run that was killed fits nothing twice.
@@ -62,7 +64,7 @@ def replay(run: Run) -> Replay | None:
     versions = [*_possible(run)]
     if not versions or _known(run, versions[0].as_of) < spec.gates.first_version.least:
         return None
-    progress(f"replaying {len(versions)} past weeks for a first version")
+    progress(f"replaying {len(versions)} past weeks of this recipe")
     refused = refused_weeks(
         run.events,
         spec,

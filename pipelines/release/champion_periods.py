@@ -51,12 +51,23 @@ def champion_periods(
 
 
 def unanswered_stops(entries: Iterable[Entry]) -> tuple[datetime, ...]:
-    """When the stop-loss acted, since a person last answered."""
+    """When the stop-loss acted, since a person last answered or the recipe was changed.
+
+    Arguments:
+        entries: of one lineage, oldest first.
+    """
     stops: list[datetime] = []
+    recipes: dict[str, str] = {}
+    serving: str | None = None
     for entry in entries:
+        if entry.candidate and entry.recipe:
+            recipes[entry.candidate] = entry.recipe
+        before = serving
+        if entry.moves and entry.champion_after is not None:
+            serving = recipes.get(entry.champion_after, serving)
         if entry.kind == "stop":
             stops.append(entry.as_of)
-        elif _answers(entry):
+        elif _answers(entry) or (before is not None and before != serving):
             stops.clear()
     return tuple(stops)
 

@@ -139,6 +139,11 @@ class PrimaryMetric(Declaration):
             raise ValueError("scaled_absolute_error needs a denominator, no other metric takes one")
         return self
 
+    def measures_as(self, other: PrimaryMetric) -> bool:
+        """Whether losses by both can be compared; the minimum effect may differ."""
+        effect = {"minimum_effect": self.minimum_effect}
+        return other.model_copy(update=effect) == self
+
 
 class Guardrail(Declaration):
     """A metric that must not get worse by more than a margin, in the metric's unit."""
@@ -282,7 +287,8 @@ class FirstVersionGate(Declaration):
         ge=0,
         le=26,
         description="past weeks that are replayed: the recipe is fitted as of each of them and "
-        "compared on the week after it; 0: the recent window alone decides",
+        "compared on the week after it; 0: the recent window alone decides. The record of a "
+        "changed recipe begins with them, too",
     )
     least: int = Field(
         default=8, ge=4, description="known weeks below which the recent window alone decides"

@@ -221,7 +221,8 @@ def _newest_record(opened: _Opened) -> RefreshRecord:
         if entry.candidate and spec.has_recipe(entry.recipe)
     ]
     for version in _loaded(versions, spec.name, candidates):
-        if evidence_path(version.folder, RECORD).is_file():
+        measured = version.spec.metric.measures_as(spec.metric)
+        if measured and evidence_path(version.folder, RECORD).is_file():
             return read_record(version.folder, RECORD, RefreshRecord)
     return RefreshRecord(recipe=spec.recipe)
 

@@ -115,7 +115,8 @@ def record_weeks(run: Run, evaluation: Evaluation) -> RecordResult:
     that were trained before it: those of the last ``gates.refresh.span`` weeks, promoted or not,
     the champion, and versions that were replaced within ``gates.refresh.watch``. For a refresh,
     the record then gives the findings of the gate. For any other candidate, the champion's recipe
-    is scored in the same way, for the stop-loss. Without a champion, past weeks are replayed once.
+    is scored in the same way, for the stop-loss. Without a champion, and for the first refresh of
+    a changed recipe, past weeks are replayed once.
 
     Arguments:
         run: the opened run; its frame has been written.
@@ -137,6 +138,9 @@ def _record(run: Run, evaluation: Evaluation) -> RecordResult:
         findings = replay_findings(run.spec, request.as_of, record, evaluation)
         return RecordResult(record=record, findings=findings)
     if run.lane == "refresh" and periods:
+        gate = run.spec.gates.refresh
+        if len(record.slopes(gate.span)[0]) < gate.least:
+            record = _with_replay(run, record)
         return _judged(run.spec, run.plan, record, periods, entries, evaluation)
     champion = run.champion
     if champion.spec.label != run.spec.label:
@@ -153,7 +157,11 @@ def _record(run: Run, evaluation: Evaluation) -> RecordResult:
 
 
 def _with_replay(run: Run, record: RefreshRecord) -> RefreshRecord:
-    """The record with replayed weeks, unless an earlier run of this recipe replayed them."""
+    """The record with replayed weeks, unless an earlier run of this recipe replayed them.
+
+    A recipe that replaced another one has candidates of one age only: its past weeks are replayed
+    as for a first version, so that its refreshes begin with a known cost of age.
+    """
     if any(week.naive is not None for week in record.weeks):
         return record
     replayed = replay(run)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pipelines.backtest.catalogue import Catalogue
 from pipelines.backtest.engine import Candidates
@@ -24,7 +25,7 @@ from pipelines.flows.retrain.steps import Retraining, retrain
 from pipelines.gates.refresh.names import REPLAY
 from pipelines.gates.refresh.record import RefreshRecord
 from pipelines.packaging.version import RECORD, read_record
-from tests.support.backtest.drifting_shops import build_home, connections_at
+from tests.support.backtest.drifting_shops import DECLARATION, build_home, connections_at
 from tests.support.shared_worlds import built_once
 
 AT = datetime(2025, 6, 2, tzinfo=UTC)
@@ -95,6 +96,30 @@ def test_the_version_keeps_the_replayed_weeks_and_explain_judges_them_again(shop
 def test_the_next_run_starts_from_the_replayed_weeks(shops: Shops) -> None:
     assert shops.later.run.lane == "refresh"
     found = shops.later.evidence.record
+    assert found is not None
+    assert found.state is not None
+    assert found.state.weeks >= 7
+    assert {one.name: one.verdict for one in found.findings}["refresh.record"] is Verdict.PASS
+
+
+def test_a_changed_recipe_begins_with_replayed_weeks(tmp_path: Path) -> None:
+    """The first recipe shrinks its slope by half; the second is promoted, and then refreshed."""
+    folder = home(tmp_path / "shops")
+    models = folder / "models"
+    models.unlink()
+    models.mkdir()
+    outcomes = []
+    shrunken = {"path": "sklearn.linear_model.Ridge", "parameters": {"alpha": 1700.0}}
+    for number, estimator in enumerate((shrunken, *[DECLARATION["estimator"]] * 2)):
+        declared = {**DECLARATION, "estimator": estimator}
+        (models / "shops.yaml").write_text(yaml.safe_dump(declared, sort_keys=False))
+        at = AT + number * WEEK
+        done = retrain(Request(model="shops", as_of=at), connections_at(folder, at).retraining)
+        outcomes.append(str(done.decision.outcome))
+        last = done
+    assert outcomes[1] == "promote", outcomes
+    assert last.run.lane == "refresh"
+    found = last.evidence.record
     assert found is not None
     assert found.state is not None
     assert found.state.weeks >= 7

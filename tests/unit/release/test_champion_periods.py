@@ -70,6 +70,19 @@ def test_a_stop_counts_until_a_person_waives_it():
     assert last_answer([*chain, rehearsal]) is None
 
 
+def test_stops_of_a_recipe_do_not_count_for_the_next_one():
+    def promoted(day, version, before, recipe):
+        facts = Facts(run="r", candidate=version, champion=before, champion_at_decision=before)
+        changed = {"facts": facts, "recipe": recipe}
+        return entry(day, version, before).model_copy(update=changed)
+
+    chain = [promoted(0, "1", None, "a"), promoted(7, "2", "1", "a"), entry(20, "1", "2", "stop")]
+    assert len(unanswered_stops([*chain, promoted(27, "3", "1", "a")])) == 1
+    assert unanswered_stops([*chain, promoted(27, "3", "1", "b")]) == ()
+    later = [promoted(27, "3", "1", "b"), promoted(34, "4", "3", "b"), entry(41, "3", "4", "stop")]
+    assert unanswered_stops([*chain, *later]) == (later[-1].as_of,)
+
+
 def appended(entries, recorded_days):
     head, chain = None, []
     for draft, day in zip(entries, recorded_days, strict=True):

@@ -66,9 +66,15 @@ class KeptVersions:
         return version
 
     def newest_record(self, run: Run) -> RefreshRecord:
-        """The record that the newest version has; an empty one if none has any."""
+        """The record that the newest version has; an empty one if none has any.
+
+        A record ends when the declaration has another metric. The kept versions are then scored
+        once more, on the weeks that the run's frame holds.
+        """
         for kept in reversed(self.versions):
             for version in readable(self, kept, run):
+                if not version.spec.metric.measures_as(run.spec.metric):
+                    return RefreshRecord(recipe=self.recipe)
                 if evidence_path(version.folder, RECORD).is_file():
                     return read_record(version.folder, RECORD, RefreshRecord)
         return RefreshRecord(recipe=self.recipe)
