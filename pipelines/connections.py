@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pipelines.features.online.store import OnlineStore
     from pipelines.flows.backtest.run import BacktestCollaborators
     from pipelines.flows.features.materialize import MaterializeCollaborators
-    from pipelines.flows.monitor.alert import AlertCollaborators
     from pipelines.flows.monitor.collaborators import MonitorCollaborators
+    from pipelines.flows.monitor.deliver import DeliverCollaborators
     from pipelines.flows.release.collaborators import ReleaseCollaborators
     from pipelines.flows.retrain.run import LoadSuite, RetrainCollaborators
     from pipelines.flows.serving.batch_score import ScoreCollaborators
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipelines.flows.status import StatusCollaborators
     from pipelines.flows.versions import VersionReader
     from pipelines.monitoring.alerts import Channel
+    from pipelines.monitoring.page import ReportPages
     from pipelines.quality.suite import SuiteRunner
     from pipelines.release.ledger import Ledger
     from pipelines.release.registry import Registry
@@ -50,6 +51,7 @@ class Connections:
         open_store: opens the object store of a model.
         suite_runner: runs suites on tables.
         registry: holds versions and aliases.
+        report_pages: holds pages of monitoring reports.
         ledger: records decisions.
         online: the online store of production.
         scratch_online: creates an empty online store in memory.
@@ -67,6 +69,7 @@ class Connections:
     open_store: Callable[[ModelSpec], ObjectStore]
     suite_runner: SuiteRunner
     registry: Registry
+    report_pages: ReportPages
     ledger: Ledger
     online: OnlineStore
     scratch_online: Callable[[], OnlineStore]
@@ -155,20 +158,36 @@ class Connections:
             progress=self.progress,
         )
 
-    def alerting(self, alerts: Alerts, further: Sequence[Channel] = ()) -> AlertCollaborators:
-        """Collaborators of the sending of alerts.
+    def delivery(
+        self,
+        spec: ModelSpec,
+        *,
+        publish: bool = True,
+        alert: bool = True,
+        further: Sequence[Channel] = (),
+    ) -> DeliverCollaborators:
+        """Collaborators of the delivery of a monitoring report.
 
         Arguments:
-            alerts: what the model declares.
+            spec: the model's declaration.
+            publish: whether it becomes a run in MLflow and rows of a stream.
+            alert: whether alerts are sent.
             further: channels that only this process can use.
         """
         from pipelines.flows.monitor.alert import AlertCollaborators
+        from pipelines.flows.monitor.deliver import DeliverCollaborators
 
-        return AlertCollaborators(
+        alerts = AlertCollaborators(
             folder=self.home / "alerts",
-            channels=(*self.alert_channels(alerts), *further),
-            budget=alerts.budget,
+            channels=(*self.alert_channels(spec.monitor.alerts), *further),
+            budget=spec.monitor.alerts.budget,
             lock=self.lock,
+        )
+        return DeliverCollaborators(
+            pages=self.report_pages if publish else None,
+            open_store=(lambda: self.open_store(spec)) if publish else None,
+            alerts=alerts if alert else None,
+            clock=self.clock,
         )
 
     @property

@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     expectations: Path = Field(default=Path("expectations"), description="hand-written suites")
     store: str = Field(default="", description="events: a folder or s3://bucket/prefix")
     mlflow_uri: str = Field(default="", description="MLflow's tracking address")
+    mlflow_ui: str = Field(default="", description="where people open MLflow; default: mlflow_uri")
     ledger_url: str = Field(default="", description="the ledger's database, as an SQLAlchemy URL")
     online_url: str = Field(
         default="", description="the online store: sqlite:///file or redis://host:port/0"
@@ -101,7 +102,7 @@ class Settings(BaseSettings):
         """Settings of one model in a home of its own inside this one, embedded throughout."""
         home = self.home.resolve() / "live" / model
         own = {"home": home, "models": home / "models", "expectations": home / "expectations"}
-        empty = dict.fromkeys(("store", "mlflow_uri", "ledger_url", "online_url"), "")
+        empty = dict.fromkeys(("store", "mlflow_uri", "mlflow_ui", "ledger_url", "online_url"), "")
         return self.model_copy(update={**own, **empty, "serve_models": model})
 
     @property
@@ -118,6 +119,12 @@ class Settings(BaseSettings):
     def mlflow_address(self) -> str:
         """MLflow; embedded default: a SQLite file in the home."""
         return self.mlflow_uri or sqlite_url(self.home.resolve() / "mlflow.db")
+
+    @property
+    def mlflow_page(self) -> str:
+        """Where people open MLflow; "" if it has no address for a browser."""
+        page = self.mlflow_ui or self.mlflow_uri
+        return page.rstrip("/") if page.startswith(("http://", "https://")) else ""
 
     @property
     def ledger_address(self) -> str:

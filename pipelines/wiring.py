@@ -62,6 +62,7 @@ def connect(
     from pipelines.adapters.ledger.witness import FileWitness
     from pipelines.adapters.online.memory import MemoryOnline
     from pipelines.adapters.registry.mlflow import MlflowRegistry
+    from pipelines.adapters.registry.mlflow_reports import MlflowReports
     from pipelines.connections import Connections
     from pipelines.quality.sql.runner import SqlRunner
 
@@ -86,6 +87,7 @@ def connect(
         open_store=lambda spec: open_store(spec.store or known.store_address),
         suite_runner=SqlRunner(GreatExpectationsOnFirstUse()),
         registry=MlflowRegistry(known.mlflow_address),
+        report_pages=MlflowReports(known.mlflow_address, known.mlflow_page),
         ledger=SqlLedger(engine, present, FileWitness(known.home.resolve() / "witness")),
         online=open_online(known),
         scratch_online=MemoryOnline,
@@ -142,6 +144,7 @@ def serving_app(
     settle_libraries()
     from pipelines.adapters.http.connection_limits import ConnectionLimits
     from pipelines.adapters.http.metrics import PrometheusMetrics
+    from pipelines.adapters.http.report_metrics import ReportGauges, newest_reports
     from pipelines.adapters.http.web import Limits, ModelEndpoint, build_app
     from pipelines.adapters.http.worker import ShadowExecutor, follow_plans
     from pipelines.flows.serving.publish import journal_path, plans_folder
@@ -170,7 +173,8 @@ def serving_app(
         return EventsOnline(spec, lambda one: open_events(known, one, cache), present)
 
     endpoints: dict[str, ModelEndpoint] = {}
-    metrics = PrometheusMetrics(backlog, stale_for)
+    reports = ReportGauges(lambda: newest_reports(home / "monitor", journals))
+    metrics = PrometheusMetrics(backlog, stale_for, [reports])
     for name, journal in journals.items():
         service = ModelService(
             name,

@@ -114,18 +114,17 @@ def _recipients(connection: Connection) -> str:
     return str(to)
 
 
-def send_report_alerts(report: MonitorReport, connections: Connections) -> None:
-    """Send the new alarms of a report to every declared channel.
+def deliver_report(report: MonitorReport, connections: Connections) -> None:
+    """Deliver a report, with its new alarms to every declared channel.
 
     Raises:
-        Unavailable: a channel did not accept an alert.
-        LockedError: another process sends alerts of this model.
+        Unavailable: MLflow, the store or a channel did not accept it.
     """
-    from pipelines.flows.monitor.alert import refuse_failures, send_alerts
+    from pipelines.flows.monitor.deliver import deliver, refuse_failures
 
-    alerts = connections.load_spec(report.model).monitor.alerts
-    further = [ConnectionChannel(one) for one in alerts.connections]
-    sent = send_alerts(report, connections.alerting(alerts, further))
+    spec = connections.load_spec(report.model)
+    further = [ConnectionChannel(one) for one in spec.monitor.alerts.connections]
+    sent = deliver(report, connections.delivery(spec, further=further))
     for line in sent.lines:
         log.info("alert %s", line)
     refuse_failures(sent)

@@ -88,7 +88,7 @@ def materialize_views(model: str) -> dict[str, Any]:
 def monitor_champion(model: str) -> dict[str, Any]:
     """Report on the champion as of the run's instant, and send alerts about new alarms."""
     from airflow.sdk.exceptions import AirflowSkipException
-    from gauntlet_alerts import send_report_alerts
+    from gauntlet_alerts import deliver_report
 
     from pipelines.flows.monitor.run import NoChampion, monitor
     from pipelines.wiring import connect
@@ -99,7 +99,7 @@ def monitor_champion(model: str) -> dict[str, Any]:
         report = monitor(model, as_of, connections.monitoring)
     except NoChampion as absent:
         raise AirflowSkipException(absent.what) from absent
-    send_report_alerts(report, connections)
+    deliver_report(report, connections)
     return report.as_json()
 
 

@@ -28,6 +28,7 @@ from pipelines.drift.univariate import (
     shares,
     unseen_share,
 )
+from pipelines.drift.week_distance import WeekDistance
 
 WEEKS_IN_A_ROW = 2  # above the threshold, for an alarm
 FEWEST_WEEKS = 8  # of the reference, for a calibration
@@ -66,6 +67,9 @@ class ColumnDrift(Record):
     missing_share: float
     reference_missing_share: float
     unseen_share: float = Field(description="share of rows in bins that have no reference row")
+    weeks: tuple[WeekDistance, ...] = Field(
+        default=(), description="every judged week, oldest first"
+    )
 
     @property
     def ratio(self) -> float:
@@ -173,6 +177,10 @@ class _Column:
             missing_share=float(missing_share(counts)),
             reference_missing_share=float(missing_share(self.total)),
             unseen_share=float(unseen_share(self.total, counts)),
+            weeks=tuple(
+                WeekDistance(week=at, distance=float(self.distance.between(self.total, own)))
+                for at, own in weeks
+            ),
         )
 
     def _weeks_above(self, weeks: list[tuple[datetime, Integers]]) -> Iterator[datetime]:

@@ -8,10 +8,24 @@ from datetime import datetime
 from pipelines.core.time import instant_text
 from pipelines.drift.calibration import AlarmRate, ColumnDrift
 from pipelines.drift.multivariate import SEGMENT, SegmentChange
-from pipelines.monitoring.report import Alarm, Cause
+from pipelines.monitoring.report import Alarm, Cause, DriftWeeks
 
 COLUMN, UNSEEN = "drift.column", "drift.unseen"
 SHOWN_SEGMENTS = 2
+
+
+def drift_weeks(drifts: Sequence[ColumnDrift]) -> tuple[DriftWeeks, ...]:
+    """What a report keeps of the drift of each column."""
+    return tuple(
+        DriftWeeks(
+            column=drift.column,
+            method=drift.method,
+            threshold=drift.threshold,
+            weeks=drift.weeks,
+        )
+        for drift in drifts
+        if drift.weeks
+    )
 
 
 def drift_alarms(

@@ -11,6 +11,7 @@ from pydantic import Field
 from pipelines.core.findings import Finding, Interval
 from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Instant, Record
+from pipelines.drift.week_distance import WeekDistance
 from pipelines.monitoring.attribution import Attribution
 from pipelines.monitoring.measures import Measures
 from pipelines.stats.ageing import PooledMean
@@ -119,6 +120,20 @@ class Arrival(Record):
     longest_pause_s: float | None = Field(description="between arrivals, before the newest row")
 
 
+class DriftWeeks(Record):
+    """Fresh weeks of a feature, the label or the predictions against training."""
+
+    column: str
+    method: str = Field(description="how distances are measured")
+    threshold: float = Field(description="of the newest week")
+    weeks: tuple[WeekDistance, ...] = Field(description="at least one, oldest first")
+
+    @property
+    def ratio(self) -> float:
+        """The newest distance in thresholds."""
+        return self.weeks[-1].distance / self.threshold
+
+
 RangeSource = Literal["points", "served"]
 
 
@@ -165,6 +180,11 @@ class MonitorReport(Record):
     )
     attribution: Attribution | None = Field(
         default=None, description="None: no saved importance, or too few matured labels"
+    )
+    drift: tuple[DriftWeeks, ...] = Field(
+        default=(),
+        description="features, label and predictions of fresh weeks against training; empty: the "
+        "version has no profile, or there are no whole weeks",
     )
     newcomers: str = Field(
         default="", description="who is new among the newest points, if anything drifts"

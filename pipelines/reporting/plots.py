@@ -82,7 +82,7 @@ def daily(evaluation: Evaluation, level: float) -> bytes:
         axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
         axes.legend(fontsize=8, framealpha=0.8, edgecolor="none")
 
-    return _png(title, draw)
+    return png(title, draw)
 
 
 def slices(evaluation: Evaluation, level: float) -> bytes:
@@ -110,7 +110,7 @@ def slices(evaluation: Evaluation, level: float) -> bytes:
         axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.set_xlabel(f"gain and {level:.0%} interval; right of zero the candidate is better")
 
-    return _png(title, draw, height=1.3 + 0.24 * len(shown))
+    return png(title, draw, height=1.3 + 0.24 * len(shown))
 
 
 def calibration(actual: Floats, predicted: Floats) -> bytes:
@@ -132,7 +132,7 @@ def calibration(actual: Floats, predicted: Floats) -> bytes:
         axes.set_ylabel("mean label")
         axes.legend(frameon=False, fontsize=8)
 
-    return _png(title, draw)
+    return png(title, draw)
 
 
 def seeds(evaluation: Evaluation) -> bytes:
@@ -151,7 +151,7 @@ def seeds(evaluation: Evaluation) -> bytes:
         axes.set_xlabel("gain")
         axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper center")
 
-    return _png(title, draw, height=1.9)
+    return png(title, draw, height=1.9)
 
 
 def _ends(difference: PairedDifference, level: float) -> tuple[float, float]:
@@ -169,7 +169,8 @@ def _estimate(part: SliceDifference) -> float:
     return part.difference.estimate
 
 
-def _png(title: str, draw: Callable[[Axes], None], height: float = 3.0) -> bytes:
+def png(title: str, draw: Callable[[Axes], None], height: float = 3.0) -> bytes:
+    """A plot as a PNG file, with a title that states what it shows."""
     with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(6.6, height), dpi=100, layout="constrained")
         canvas = FigureCanvasAgg(figure)

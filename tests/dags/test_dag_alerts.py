@@ -136,7 +136,7 @@ def test_an_alarm_reaches_every_channel_of_its_model(
     monkeypatch.setenv("GAUNTLET_MODELS", str(tmp_path))
     for _ in range(2):
         with pytest.raises(Unavailable, match="type ftp"):
-            alerts_file.send_report_alerts(report(alarm(Cause.FEED)), connect())
+            alerts_file.deliver_report(report(alarm(Cause.FEED)), connect())
     [(_, received)] = mail.received
     [line] = (tmp_path / "alerts.jsonl").read_text().splitlines()
     assert json.loads(line)["subject"] == received["Subject"]

@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 from pipelines.core.findings import Interval
+from pipelines.drift.week_distance import WeekDistance
 from pipelines.monitoring.report import (
     Age,
     Alarm,
     Cause,
+    DriftWeeks,
     MonitorReport,
     Performance,
+    RangeWeek,
+    TrainingRange,
     WeekPerformance,
 )
 from pipelines.monitoring.triage import health, ranked, triage
@@ -65,4 +69,31 @@ def report(*alarms: Alarm, at: datetime = MONDAY) -> MonitorReport:
         age=Age(weeks=4.0, cost_of_week=None, cost=None),
         arrivals=(),
         findings=(),
+    )
+
+
+def drift(column: str, *distances: float) -> DriftWeeks:
+    """Of the newest weeks, which end as of the report; the threshold is 0.1."""
+    first = MONDAY - len(distances) * 7 * DAY
+    weeks = tuple(
+        WeekDistance(week=first + n * 7 * DAY, distance=distance)
+        for n, distance in enumerate(distances)
+    )
+    return DriftWeeks(column=column, method="jensen_shannon", threshold=0.1, weeks=weeks)
+
+
+def measured_report(*alarms: Alarm) -> MonitorReport:
+    """A report with drift and a training range as well."""
+    inside = RangeWeek(
+        start=MONDAY - 7 * DAY,
+        rows=500,
+        share=0.93,
+        interval=Interval(low=0.9, high=0.95, level=0.95),
+        columns={"price": 0.93},
+    )
+    return report(*alarms).model_copy(
+        update={
+            "drift": (drift("price, net", 0.05, 0.2), drift("label", 0.02, 0.01)),
+            "ranges": (TrainingRange(source="points", weeks=(inside,)),),
+        }
     )

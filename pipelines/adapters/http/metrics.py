@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -33,14 +33,16 @@ class PrometheusMetrics:
     Arguments:
         backlog: for each model, the number of unshipped predictions and the age of the oldest in s.
         stale_for: for each model, seconds since its serving plan was last confirmed.
+        further: collectors of other values, which all processes read for themselves.
     """
 
     def __init__(
         self,
         backlog: Callable[[], dict[str, tuple[int, float]]],
         stale_for: Callable[[], dict[str, float]],
+        further: Sequence[Collector] = (),
     ) -> None:
-        self._backlog, self._stale_for = backlog, stale_for
+        self._current = (_CurrentGauges(backlog, stale_for), *further)
         self._logged: set[tuple[str, str, Arm, type[Exception]]] = set()
         self._own = CollectorRegistry()
         self._latency = Histogram(
@@ -106,7 +108,8 @@ class PrometheusMetrics:
             multiprocess.MultiProcessCollector(page)  # type: ignore[no-untyped-call]
         else:
             page.register(self._own)
-        page.register(_CurrentGauges(self._backlog, self._stale_for))
+        for collector in self._current:
+            page.register(collector)
         return generate_latest(page), CONTENT_TYPE_LATEST
 
 

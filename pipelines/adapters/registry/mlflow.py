@@ -46,7 +46,7 @@ class MlflowRegistry:
 
     def __init__(self, uri: str, artifacts: str | None = None) -> None:
         self._uri = uri
-        self._artifacts = artifacts or _artifact_folder(uri)
+        self._artifacts = artifacts or artifact_folder(uri)
 
     def find(self, model: str, run: str) -> VersionInfo | None:
         """The complete version that this run registered; None when there is none (yet)."""
@@ -252,7 +252,7 @@ def _files_of(found: ModelVersion) -> str:
     return f"/ajax-api/2.0/mlflow/logged-models/{model}/artifacts/files?artifact_file_path="
 
 
-def _artifact_folder(uri: str) -> str | None:
+def artifact_folder(uri: str) -> str | None:
     """The folder ``mlartifacts`` next to MLflow's database file, as a URI."""
     database = sqlite_path(uri)
     return (database.resolve().parent / "mlartifacts").as_uri() if database else None

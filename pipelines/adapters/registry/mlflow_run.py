@@ -47,7 +47,9 @@ def log_run(
     Returns:
         The id of the MLflow run.
     """
-    experiment = _experiment(client, registration, artifacts)
+    live = registration.lineage == LIVE
+    name = registration.model if live else f"{registration.model} ({registration.lineage})"
+    experiment = experiment_of(client, name, artifacts)
     tags = {**version_tags(registration), "mlflow.runName": registration.run}
     found = client.search_runs([experiment], f"tags.`{RUN}` = '{registration.run}'")
     at = int(registration.created_at.timestamp() * 1000)
@@ -98,10 +100,14 @@ def log_model(
     return model
 
 
-def _experiment(client: MlflowClient, registration: Registration, artifacts: str | None) -> str:
-    name = registration.model
-    if registration.lineage != LIVE:
-        name = f"{registration.model} ({registration.lineage})"
+def experiment_of(client: MlflowClient, name: str, artifacts: str | None) -> str:
+    """Find or create an experiment; its id.
+
+    Arguments:
+        client: of the server or database.
+        name: of the experiment.
+        artifacts: location of its files, if it is new; None: the server chooses.
+    """
     found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,23 +34,33 @@ def monitor(
     alert: Annotated[
         bool, typer.Option("--alert", help="send new alarms to the channels that are declared")
     ] = False,
+    textfile: Annotated[
+        Path | None,
+        typer.Option(help="also write the gauges here, for Prometheus's textfile collector"),
+    ] = None,
+    publish: Annotated[
+        bool, typer.Option(help="also make the run in MLflow and the rows of the stream")
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Show what changed for the champion, what it costs, and what to do.
 
-    Reads what was known as of the instant and decides nothing. A channel that does not accept an
-    alert is exit code 5, after the report.
+    Reads what was known as of the instant and decides nothing. Where the report cannot be
+    delivered, the exit code is 5.
     """
     with bar("monitoring") as progress:
         connections = connect(progress=progress)
         spec = connections.load_spec(name)  # report its mistakes before the libraries are loaded
-        from pipelines.flows.monitor.alert import Sent, refuse_failures, send_alerts
+        from pipelines.flows.monitor.deliver import deliver, refuse_failures
         from pipelines.flows.monitor.run import monitor as observe
         from pipelines.reporting.monitor_text import monitor_text
 
         report = observe(name, instant(as_of, connections.clock.now()), connections.monitoring)
-        alerting = connections.alerting(spec.monitor.alerts)
-        sent = send_alerts(report, alerting) if alert else Sent()
+        sent = deliver(report, connections.delivery(spec, publish=publish, alert=alert))
+        if textfile is not None:
+            from pipelines.adapters.http.report_metrics import write_textfile
+
+            write_textfile(textfile, report)
     if as_json:
         refuse_failures(sent)  # an answer is one JSON object
         answer("monitoring", report.as_json())

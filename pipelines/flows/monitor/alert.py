@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.core.deadline import within
-from pipelines.core.errors import GauntletError, Unavailable
+from pipelines.core.errors import GauntletError
 from pipelines.core.files import write_bytes
 from pipelines.core.time import instant_text
 from pipelines.monitoring.alerts import (
@@ -78,21 +78,6 @@ def send_alerts(report: MonitorReport, collaborators: AlertCollaborators) -> Sen
         if book.as_of is not None and report.as_of < book.as_of:
             return Sent([f"none: those of {instant_text(book.as_of)} were sent before"])
         return _send(with_report(book, report), report, path, collaborators)
-
-
-def refuse_failures(sent: Sent) -> None:
-    """Fail when a channel failed.
-
-    Raises:
-        Unavailable: names each channel and its error.
-    """
-    if sent.failures:
-        raise Unavailable(
-            "an alert could not be sent",
-            got="; ".join(sent.failures),
-            wanted="every channel to accept it",
-            hint="the report was written; the next run sends the alert again to these channels",
-        )
 
 
 def _send(

@@ -25,7 +25,7 @@ from pipelines.gates.refresh.state import RefreshCase, refresh_state
 from pipelines.monitoring.age import account_alarm, age_alarm, champion_age
 from pipelines.monitoring.arrival import silence_alarm
 from pipelines.monitoring.contract import contract_alarms
-from pipelines.monitoring.drift import drift_alarms, unseen_alarms
+from pipelines.monitoring.drift import drift_alarms, drift_weeks, unseen_alarms
 from pipelines.monitoring.earlier_version import earlier_version_alarm
 from pipelines.monitoring.measuring import measure
 from pipelines.monitoring.performance import (
@@ -178,6 +178,7 @@ def _observe(opened: _Opened) -> MonitorReport:
         attribution=fresh_attribution(
             champion, spec, outcomes.fresh, drift.columns if drift else ()
         ),
+        drift=drift_weeks(drift.columns) if drift else (),
         newcomers=_newcomers(spec, outcomes, as_of) if drifted else "",
         measures=measure(spec, outcomes.served, outcomes.held_out),
     )

@@ -12,7 +12,8 @@ import pytest
 from pipelines.adapters.alerts.file import AlertFile
 from pipelines.adapters.alerts.webhook import Webhook
 from pipelines.core.errors import Unavailable
-from pipelines.flows.monitor.alert import AlertCollaborators, refuse_failures, send_alerts
+from pipelines.flows.monitor.alert import AlertCollaborators, send_alerts
+from pipelines.flows.monitor.deliver import refuse_failures
 from pipelines.monitoring.report import Cause
 from tests.support.monitor_reports import DAY, MONDAY, alarm, report
 from tests.support.services.receivers import HttpReceiver, http_receiver
