@@ -58,7 +58,15 @@ PANELS = {
     "Declare a model": ("schema", "import", "stream", "check", "explore", "features", "freshness"),
     "Train and judge": ("retrain", "backtest", "backfill", "audit"),
     "Serve and release": ("materialize", "serve", "score", "release", "approve", "rollback"),
-    "Watch and explain": ("status", "models", "monitor", "ledger", "explain", "champion"),
+    "Watch and explain": (
+        "status",
+        "models",
+        "monitor",
+        "ledger",
+        "lineages",
+        "explain",
+        "champion",
+    ),
     "Try it": ("demo",),
 }
 

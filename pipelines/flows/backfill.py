@@ -16,8 +16,8 @@ from pipelines.core.time import instant_text, refuse_future
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.run import RetrainCollaborators
 from pipelines.flows.retrain.steps import retrain
-from pipelines.release.branch import branch
 from pipelines.release.ledger import Entry
+from pipelines.release.lineages import branch
 from pipelines.release.verification import verified_entries
 from pipelines.spec.model import ModelSpec
 
@@ -71,7 +71,7 @@ class Backfill:
         goes on where it ended.
 
         Raises:
-            As ``flows.retrain.steps.retrain`` and ``release.branch.branch``.
+            As ``flows.retrain.steps.retrain`` and ``release.lineages.branch``.
         """
         request, collaborators = self.request, self.collaborators
         if not request.from_scratch:
@@ -180,7 +180,7 @@ def start_lineage(
         The branch; ``None`` if the lineage begins without a champion.
 
     Raises:
-        As ``release.branch.branch``.
+        As ``release.lineages.branch``.
         LockedError: another run of the lineage is at work.
     """
     with collaborators.lock(model, lineage):

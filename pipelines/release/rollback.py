@@ -93,7 +93,7 @@ def rollback(
     skipped: tuple[str, ...] = ()
     if to is None:
         to, skipped = _newest(state, aliases if lineage == LIVE else None)
-    _check_former(state, to)
+    _check_former(state, to, ledger, lineage)
     if lineage == LIVE and not exists(model, to, aliases):
         raise no_such_version(model, to)  # before anything is recorded
     check_servable(to)
@@ -156,7 +156,7 @@ def _newest(state: ReleaseState, aliases: Aliases | None) -> tuple[str, tuple[st
     )
 
 
-def _check_former(state: ReleaseState, to: str) -> None:
+def _check_former(state: ReleaseState, to: str, ledger: Ledger, lineage: str) -> None:
     """Raise unless a version was champion and is not now, or only became so by hand."""
     possible = {entry.champion_after for entry in state.entries} - {None}
     if state.moved_by_hand is None:
@@ -167,7 +167,20 @@ def _check_former(state: ReleaseState, to: str) -> None:
             where=state.model,
             got=f"version {to}; the champion is version {state.champion}",
             wanted=f"one of {sorted(str(version) for version in possible)}",
+            hint=_hint_about_backfills(state.model, to, ledger, lineage),
         )
+
+
+def _hint_about_backfills(model: str, version: str, ledger: Ledger, lineage: str) -> str:
+    """What to do with a version that a backfill made; "" for other versions."""
+    for other in ledger.lineages(model):
+        made = any(entry.candidate == version for entry in ledger.entries(model, other))
+        if other != lineage and made:
+            return (
+                f"version {version} is of lineage {other} and cannot serve; declare its recipe, "
+                f"and `gauntlet retrain {model}` judges it on the data of today"
+            )
+    return ""
 
 
 def _gone(versions: Sequence[str]) -> str:

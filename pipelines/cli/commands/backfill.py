@@ -1,4 +1,4 @@
-"""``gauntlet backfill``: retrainings as of past instants, in order, in a lineage of their own."""
+"""``gauntlet backfill``: retrainings as of past instants; and ``lineages``: where they went."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from pipelines.cli.known_model import connect_known
 from pipelines.cli.options import Json, ModelName, Reason
 from pipelines.cli.output import answer, bar, console, show_table
 from pipelines.core.errors import SpecError
@@ -25,8 +26,9 @@ _DAY, _TICK = timedelta(days=1), timedelta(microseconds=1)
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the command."""
+    """Register the commands."""
     app.command()(backfill)
+    app.command()(lineages)
 
 
 def backfill(
@@ -85,6 +87,30 @@ def backfill(
         answer("backfill", body)
     else:
         _show(opened, weeks)
+
+
+def lineages(name: ModelName, as_json: Json = False) -> None:
+    """List the lineages of a model: `live`, and one for each backfill."""
+    from pipelines.release.lineages import summarize
+
+    connections = connect_known(name)
+    found = [summarize(name, one, connections.ledger) for one in connections.ledger.lineages(name)]
+    if as_json:
+        answer("lineages", {"model": name, "lineages": [one.as_json() for one in found]})
+        return
+    table = Table(title=None)
+    for title in ("lineage", "begins with", "as of", "decisions", "promoted", "champion"):
+        table.add_column(title)
+    for one in found:
+        table.add_row(
+            escape(one.lineage),
+            f"version {one.begins_with}" if one.begins_with else "no champion",
+            f"{one.first:%Y-%m-%d} to {one.last:%Y-%m-%d}",
+            str(one.decisions),
+            str(one.promotions),
+            one.champion or "none",
+        )
+    show_table(table)
 
 
 def _instant(text: str, where: str, *, end_of_day: bool = False) -> datetime:

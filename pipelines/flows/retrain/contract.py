@@ -11,8 +11,8 @@ from pipelines.core.records import Record
 from pipelines.core.time import Window
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.retrain.run import Run
-from pipelines.release.branch import verified_history
 from pipelines.release.ledger import Entry
+from pipelines.release.lineages import verified_history
 from pipelines.spec.model import ModelSpec
 
 if TYPE_CHECKING:

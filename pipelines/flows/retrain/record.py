@@ -42,13 +42,13 @@ from pipelines.gates.refresh.state import (
     refresh_state,
 )
 from pipelines.packaging.version import EVALUATION, RECORD, ModelVersion, read_record
-from pipelines.release.branch import verified_history
 from pipelines.release.champion_periods import (
     champion_periods,
     last_answer,
     unanswered_stops,
 )
 from pipelines.release.ledger import Entry
+from pipelines.release.lineages import verified_history
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.undefined import Undefined
 from pipelines.training.split import SplitPlan, twin_lag

@@ -142,7 +142,7 @@ def _record_again(connections: Connections, entry: Entry) -> str | None:
         return None
     from pipelines.flows.retrain.record import judge_again
     from pipelines.gates.champion.emergency import without_the_record
-    from pipelines.release.branch import verified_history
+    from pipelines.release.lineages import verified_history
 
     try:
         version = connections.versions.load(entry.model, entry.candidate)

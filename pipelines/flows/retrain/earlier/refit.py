@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pipelines.core.errors import IntegrityError, Unavailable
 from pipelines.flows.retrain.run import Run
-from pipelines.release.branch import verified_history
 from pipelines.release.ledger import Entry
+from pipelines.release.lineages import verified_history
 
 if TYPE_CHECKING:
     from pipelines.packaging.version import ModelVersion

@@ -9,8 +9,8 @@ import pytest
 
 from pipelines.core.errors import GauntletError, IntegrityError
 from pipelines.core.time import FixedClock
-from pipelines.release.branch import branch, verified_history
 from pipelines.release.ledger import Entry, NewEntry
+from pipelines.release.lineages import branch, summarize, verified_history
 from pipelines.release.promotion import promote
 from pipelines.release.verification import verified_entries
 from tests.support.promotion_home import AT, Home, inputs
@@ -100,3 +100,21 @@ def test_a_forged_branch_is_named(
     with pytest.raises(IntegrityError) as problem:
         verified_history("demand", home.ledger, lineage)
     assert message in str(problem.value)
+
+
+def test_a_summary_counts_what_a_lineage_decided(three: Home) -> None:
+    begun(three, 2)
+    promoted(three, "other", "2", 2, "backfill-1")
+    found = summarize("demand", "backfill-1", three.ledger)
+    assert (found.begins_with, found.decisions, found.promotions) == ("2", 1, 1)
+    assert found.champion == "4"
+    assert (found.first, found.last) == (AT + 2 * WEEK, AT + 2 * WEEK)
+    live = summarize("demand", "live", three.ledger)
+    assert (live.begins_with, live.decisions, live.champion) == (None, 3, "3")
+
+
+def test_a_rollback_to_a_version_of_a_backfill_names_its_lineage(three: Home) -> None:
+    begun(three, 2)
+    promoted(three, "other", "2", 2, "backfill-1")
+    with pytest.raises(GauntletError, match=r"version 4 is of lineage backfill-1"):
+        three.rollback("undo", "4")

@@ -1,4 +1,6 @@
-"""Lineages that begin with the champion that ``live`` had as of an instant, for backfills.
+"""Lineages: the beginning of one, its history, and its summary.
+
+The lineage of a backfill begins with the champion that ``live`` had as of an instant.
 
 The first entry of such a lineage is a *branch*. It names the entry of ``live`` after which the
 lineage begins. What ``live`` had decided until then is the history of the lineage too: its record
@@ -11,11 +13,26 @@ from __future__ import annotations
 from datetime import datetime
 from itertools import takewhile
 
+from pydantic import Field
+
 from pipelines.core.errors import GauntletError, IntegrityError
+from pipelines.core.records import Instant, Record
 from pipelines.core.time import instant_text
 from pipelines.release.champion_periods import entries_as_of
 from pipelines.release.ledger import LIVE, BranchPoint, Entry, Ledger, NewEntry
 from pipelines.release.verification import verified_entries
+
+
+class LineageSummary(Record):
+    """What a lineage has decided."""
+
+    lineage: str
+    begins_with: str | None = Field(description="champion of the branch; None: no branch")
+    first: Instant = Field(description="as-of of the oldest entry")
+    last: Instant = Field(description="as-of of the newest entry")
+    decisions: int
+    promotions: int
+    champion: str | None
 
 
 def branch(model: str, lineage: str, as_of: datetime, ledger: Ledger) -> Entry | None:
@@ -85,3 +102,23 @@ def verified_history(model: str, ledger: Ledger, lineage: str = LIVE) -> tuple[E
             hint="restore the ledger from its backup, or begin the backfill in another lineage",
         )
     return inherited + own
+
+
+def summarize(model: str, lineage: str, ledger: Ledger) -> LineageSummary:
+    """Summarize a lineage that has an entry, after verifying it.
+
+    Raises:
+        IntegrityError: as ``verified_entries``.
+    """
+    entries = verified_entries(model, ledger, lineage)
+    decided = [entry for entry in entries if entry.decision and entry.kind != "dry_run"]
+    branch = entries[0] if entries[0].kind == "branch" else None
+    return LineageSummary(
+        lineage=lineage,
+        begins_with=branch.champion_after if branch else None,
+        first=min(entry.as_of for entry in entries),
+        last=max(entry.as_of for entry in entries),
+        decisions=len(decided),
+        promotions=sum(entry.moves for entry in decided),
+        champion=entries[-1].champion_after,
+    )
