@@ -1,4 +1,4 @@
-"""Alarms of columns whose values differ from those of training."""
+"""Alarms of columns whose values differ from those of training, and of everything at once."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from datetime import datetime
 from pipelines.core.time import instant_text
 from pipelines.drift.calibration import AlarmRate, ColumnDrift
 from pipelines.drift.multivariate import SEGMENT, SegmentChange
+from pipelines.drift.version_profile import LABEL, PREDICTION
+from pipelines.monitoring.concept import CONCEPT
+from pipelines.monitoring.performance import WORSE
 from pipelines.monitoring.report import Alarm, Cause, DriftWeeks
 
 COLUMN, UNSEEN = "drift.column", "drift.unseen"
+REAL_WORLD = "drift.real_world"
 SHOWN_SEGMENTS = 2
 
 
@@ -87,6 +91,38 @@ def unseen_alarms(
             )
         )
     return found
+
+
+def real_world_alarm(alarms: Sequence[Alarm]) -> Alarm | None:
+    """The alarm of a change that shows everywhere; ``None`` without one.
+
+    One column that moves may be a feed. A new price level or a new competitor moves features, the
+    label or the predictions, and the losses.
+
+    Arguments:
+        alarms: of the report.
+    """
+    moved = [alarm for alarm in alarms if alarm.name.startswith(f"{COLUMN}.")]
+    outcomes = [alarm for alarm in moved if alarm.subject in (LABEL, PREDICTION)]
+    features = [alarm for alarm in moved if alarm not in outcomes]
+    losses = [alarm for alarm in alarms if alarm.name in (CONCEPT, WORSE)]
+    if not (features and outcomes and losses):
+        return None
+    parts = [*features, *outcomes, *losses]
+    worst = max(losses, key=lambda alarm: alarm.cost or 0.0)
+    subjects = ", ".join(dict.fromkeys(alarm.subject for alarm in parts))
+    return Alarm(
+        name=REAL_WORLD,
+        cause=Cause.MODEL,
+        subject="real world",
+        size=worst.size,
+        unit=worst.unit,
+        threshold=worst.threshold,
+        since=min((alarm.since for alarm in parts if alarm.since is not None), default=None),
+        cost=worst.cost,
+        evidence=f"{subjects} changed at once: the world has changed, not one feed",
+        further=tuple(alarm.name for alarm in parts),
+    )
 
 
 def _moved(

@@ -134,6 +134,14 @@ class DriftWeeks(Record):
         return self.weeks[-1].distance / self.threshold
 
 
+class LabelShare(Record):
+    """A class's share of the labels, in training and among the newest points."""
+
+    label: str
+    before_share: float = Field(description="in training")
+    now_share: float = Field(description="estimated from predictions, before labels arrive")
+
+
 RangeSource = Literal["points", "served"]
 
 
@@ -190,6 +198,9 @@ class MonitorReport(Record):
         default="", description="who is new among the newest points, if anything drifts"
     )
     measures: Measures | None = Field(default=None, description="None: too few matured labels")
+    label_shares: tuple[LabelShare, ...] = Field(
+        default=(), description="of each class; empty: a regression, or too few points"
+    )
 
 
 REPORT_FORMAT = StoredFormat("a monitoring report", MonitorReport)

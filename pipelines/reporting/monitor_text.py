@@ -13,6 +13,7 @@ from pipelines.monitoring.training_range import SOURCES, least_inside
 
 WIDTH = 100
 SHOWN_WEEKS = 8
+SHOWN_DIFFERENCE = 0.02  # of an estimated share of a class
 HEALTH = {
     "healthy": "healthy",
     "degraded": "degraded",
@@ -44,6 +45,7 @@ def monitor_text(report: MonitorReport) -> tuple[str, ...]:
         *_attribution(report),
         *_age(report),
         *_ranges(report),
+        *_label_shares(report),
         *_arrivals(report),
     )
 
@@ -150,6 +152,18 @@ def _age(report: MonitorReport) -> Iterator[str]:
         f"{text}; a week costs {age.cost_of_week.estimate:.3g} {unit} ({_interval(interval)}), "
         f"so about {age.cost:.3g}"
     )
+
+
+def _label_shares(report: MonitorReport) -> Iterator[str]:
+    """The classes whose estimated share is not that of training, before their labels arrive."""
+    changed = [
+        f"{one.label} {one.now_share:.1%} (training {one.before_share:.1%})"
+        for one in report.label_shares
+        if abs(one.now_share - one.before_share) >= SHOWN_DIFFERENCE
+    ]
+    if changed:
+        shown = ", ".join(changed[:SHOWN_WEEKS])
+        yield from _wrapped(f"Label of the newest week, estimated from predictions: {shown}", "")
 
 
 def _ranges(report: MonitorReport) -> Iterator[str]:

@@ -13,8 +13,11 @@ from pipelines.training.split import decision_times
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipelines.core.arrays import Mask
     from pipelines.drift.calibration import ColumnDrift
     from pipelines.drift.multivariate import SegmentChange
+    from pipelines.monitoring.predicted_rows import PredictedRows
+    from pipelines.monitoring.report import LabelShare
 
 ALARMS_A_YEAR = 1.0  # weeks above a threshold without drift, in a whole report
 PARTS = 4  # features, label, predictions, and all numbers together
@@ -31,6 +34,7 @@ class FreshDrift:
         rows: of the newest week.
         since: start of the newest week.
         segments: the segments whose share of the points has changed most; none: too few numbers.
+        label_shares: of a classifier, estimated on the newest week.
     """
 
     columns: tuple[ColumnDrift, ...]
@@ -38,15 +42,19 @@ class FreshDrift:
     rows: int
     since: datetime
     segments: tuple[SegmentChange, ...] = ()
+    label_shares: tuple[LabelShare, ...] = ()
 
 
-def fresh_drift(champion: ModelVersion, fresh: pd.DataFrame, as_of: datetime) -> FreshDrift | None:
+def fresh_drift(
+    champion: ModelVersion, fresh: pd.DataFrame, served: PredictedRows, as_of: datetime
+) -> FreshDrift | None:
     """Compare fresh points with the champion's profile.
 
     Arguments:
         champion: has the profile.
         fresh: decision points after its training rows: features, ``label`` where it has matured,
             and ``prediction``.
+        served: those of them that were decided after everything that it was trained on.
         as_of: the instant of the report.
 
     Returns:
@@ -56,6 +64,7 @@ def fresh_drift(champion: ModelVersion, fresh: pd.DataFrame, as_of: datetime) ->
     from pipelines.drift.multivariate import joint_rows, segment_changes
     from pipelines.drift.profile import Profile, profile_like, unseen_texts
     from pipelines.drift.version_profile import LABEL, PREDICTION
+    from pipelines.monitoring.label_shares import label_shares
 
     reference = read_profile(champion.folder)
     if reference is None or not len(fresh):
@@ -74,7 +83,7 @@ def fresh_drift(champion: ModelVersion, fresh: pd.DataFrame, as_of: datetime) ->
         joint = columns_drift(reference.joint, together)
         segments = segment_changes(reference.joint, together)
     since = as_of - WEEK
-    newest = fresh[decision_times(fresh) >= since.replace(tzinfo=None)]
+    newest = fresh[_lately(fresh, since)]
     inputs = fresh[["decision_time", *champion.spec.input_names]]
     return FreshDrift(
         columns=(
@@ -87,4 +96,13 @@ def fresh_drift(champion: ModelVersion, fresh: pd.DataFrame, as_of: datetime) ->
         rows=len(newest),
         since=since,
         segments=segments,
+        label_shares=label_shares(
+            reference.training,
+            champion.spec.classes,
+            served.where(_lately(served.rows, since)).predictions,
+        ),
     )
+
+
+def _lately(rows: pd.DataFrame, since: datetime) -> Mask:
+    return (decision_times(rows) >= since.replace(tzinfo=None)).to_numpy(bool)

@@ -24,8 +24,9 @@ from pipelines.gates.refresh.record import RefreshRecord
 from pipelines.gates.refresh.state import RefreshCase, refresh_state
 from pipelines.monitoring.age import account_alarm, age_alarm, champion_age
 from pipelines.monitoring.arrival import silence_alarm
+from pipelines.monitoring.concept import concept_alarm
 from pipelines.monitoring.contract import contract_alarms
-from pipelines.monitoring.drift import drift_alarms, drift_weeks, unseen_alarms
+from pipelines.monitoring.drift import drift_alarms, drift_weeks, real_world_alarm, unseen_alarms
 from pipelines.monitoring.earlier_version import earlier_version_alarm
 from pipelines.monitoring.measuring import measure
 from pipelines.monitoring.performance import (
@@ -144,7 +145,7 @@ def _observe(opened: _Opened) -> MonitorReport:
         collaborators.progress("scoring matured points")
         outcomes = read_outcomes(champion, opened.earlier, common, tables, as_of, weeks)
     ranges = range_checks(champion, outcomes.fresh, events, as_of, weeks)
-    drift = fresh_drift(champion, outcomes.fresh, as_of)
+    drift = fresh_drift(champion, outcomes.fresh, outcomes.served, as_of)
     record = _newest_record(opened)
     state = refresh_state(spec.gates.refresh, _refresh_case(opened, record))
     naive, compared_at = _champion_health(opened)
@@ -156,12 +157,15 @@ def _observe(opened: _Opened) -> MonitorReport:
         *(silence_alarm(one, spec.monitor.silence) for one in arrived),
         *drifted,
         performance_alarm(realised),
+        concept_alarm(spec, outcomes.held_out, outcomes.served),
         naive_alarm(naive, compared_at),
         age_alarm(spec, state, champion.plan.refit_until),
         account_alarm(spec, state),
         earlier_version_alarm(spec, outcomes.earlier),
     ]
-    alarms = ranked([alarm for alarm in found if alarm is not None])
+    known = [alarm for alarm in found if alarm is not None]
+    world = real_world_alarm(known)
+    alarms = ranked(known if world is None else [world, *known])
     return MonitorReport(
         model=spec.name,
         version=champion.number,
@@ -181,6 +185,7 @@ def _observe(opened: _Opened) -> MonitorReport:
         drift=drift_weeks(drift.columns) if drift else (),
         newcomers=_newcomers(spec, outcomes, as_of) if drifted else "",
         measures=measure(spec, outcomes.served, outcomes.held_out),
+        label_shares=drift.label_shares if drift else (),
     )
 
 

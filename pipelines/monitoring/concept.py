@@ -1,0 +1,84 @@
+"""Concept drift: a lasting rise of the champion's daily losses, found by the Page-Hinkley test.
+
+It adds up small rises, so that it finds those that no single week shows. The bound of a week
+(``performance``) finds large ones sooner.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+
+from pipelines.core.time import utc
+from pipelines.drift.concept import page_hinkley
+from pipelines.monitoring.predicted_rows import PredictedRows
+from pipelines.monitoring.report import Alarm, Cause
+from pipelines.spec.model import ModelSpec
+from pipelines.stats.undefined import Undefined
+from pipelines.training.fit import label_numbers
+from pipelines.training.metrics import primary_metric
+from pipelines.training.split import decision_times
+
+CONCEPT = "drift.concept"
+FEWEST_DAYS = 14  # of the recent window
+TOLERANCE = 0.5  # standard deviations of a day
+THRESHOLD = 10.0
+
+
+def daily_losses(spec: ModelSpec, points: PredictedRows) -> pd.Series:
+    """The mean loss of each day's labelled points, lower is better.
+
+    Returns:
+        By midnight UTC, oldest first; empty without labels, or where the metric is not defined.
+    """
+    known = points.labelled
+    part = known.rows
+    try:
+        label = label_numbers(part["label"], spec.classes)
+        losses = 0.0 - primary_metric(spec).utilities(label, known.predictions, part)
+    except Undefined:
+        return pd.Series(dtype=float)
+    return pd.Series(losses).groupby(decision_times(part).dt.floor("D").to_numpy()).mean()
+
+
+def concept_alarm(spec: ModelSpec, held_out: PredictedRows, served: PredictedRows) -> Alarm | None:
+    """The alarm of daily losses that have risen for good; ``None`` without one.
+
+    Losses are standardised by the days of the recent window. The rise counts from where it began
+    to add up, and has to cost ``monitor.cost`` minimum effects.
+
+    Arguments:
+        spec: the declaration with the settings of monitoring.
+        held_out: predictions of the twin in its recent window.
+        served: those of the champion, later.
+    """
+    before, after = daily_losses(spec, held_out), daily_losses(spec, served)
+    usual, spread = float(before.mean()), float(before.std())
+    if len(before) < FEWEST_DAYS or not len(after) or not spread > 0:
+        return None
+    days = (pd.concat([before, after]).to_numpy(np.float64) - usual) / spread
+    found = page_hinkley(days, threshold=THRESHOLD, tolerance=TOLERANCE, warm_up=len(before) + 1)
+    if not found:
+        return None
+    added = np.cumsum(np.r_[0.0, days[len(before) :] - TOLERANCE])
+    risen = after.iloc[int(np.argmin(added[:-1])) :]
+    excess, limit = float(risen.mean()) - usual, spec.monitor.cost * spec.metric.minimum_effect
+    if excess < limit:
+        return None
+    since: datetime = risen.index[0].to_pydatetime()
+    unit = spec.metric.name.value
+    return Alarm(
+        name=CONCEPT,
+        cause=Cause.MODEL,
+        subject=unit,
+        size=excess,
+        unit=unit,
+        threshold=limit,
+        since=utc(since.replace(tzinfo=UTC)),
+        cost=excess,
+        evidence=f"the daily {unit} has been worse by {excess:.4g} since {since.date()} "
+        f"({len(risen)} days) than in the {len(before)} days of the recent window "
+        "(Page-Hinkley test)",
+    )
