@@ -199,11 +199,11 @@ def stopped_refreshes(context: Any) -> tuple[str, str] | None:
     if report is None:
         return None
     model = context["dag"].dag_id.partition("__")[2]
-    entry = connect().ledger.of_run(model, LIVE, f"stop.{report['run']}")
-    if entry is None:
+    entries = connect().ledger.of_run(model, LIVE, f"stop.{report['run']}")
+    if not entries:
         return None
-    return f"the stop-loss restored version {entry.champion_after}", (
-        f"What: {'; '.join(entry.reasons)}\n"
+    return f"the stop-loss restored version {entries[0].champion_after}", (
+        f"What: {'; '.join(entries[0].reasons)}\n"
         f"Do: `gauntlet explain {model}`; compare training data and features of the versions since"
     )
 

@@ -59,8 +59,12 @@ def write_report(store: ObjectStore, report: MonitorReport, known: datetime) -> 
     """
     stream = monitor_stream(report.model)
     instant = instant_text(report.as_of)
-    same = {"as_of": report.as_of, "recorded_at": max(known, report.as_of)}
-    same |= {"report": f"{report.model} {instant}", "version": report.version}
+    same: Row = {
+        "as_of": report.as_of,
+        "recorded_at": max(known, report.as_of),
+        "report": f"{report.model} {instant}",
+        "version": report.version,
+    }
     types = {name: ARROW_TYPES[kind] for name, kind in stored_types(stream).items()}
     table = pa.Table.from_pylist([{**same, **row} for row in rows_of(report)], pa.schema(types))
     written = io.BytesIO()

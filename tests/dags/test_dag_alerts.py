@@ -14,6 +14,7 @@ import yaml
 from pipelines.core.errors import SpecError, Unavailable
 from pipelines.monitoring.alerts import Message
 from tests.dags.conftest import ROOT, dags, load
+from tests.support.ledger_entries import move
 from tests.support.monitor_reports import alarm, report
 from tests.support.pharmacy import declaration
 from tests.support.services.receivers import (
@@ -145,8 +146,8 @@ def test_an_alarm_reaches_every_channel_of_its_model(
 def test_a_task_that_fails_sends_what_to_do(
     airflow_database: Path, connections: None, http: HttpReceiver, tmp_path: Path
 ) -> None:
-    alerts = {"monitor": {"alerts": {"connections": ["ops_hook", "ops_absent"]}}}
-    whole = declaration(**alerts) | {"schedule": "every Monday"}
+    alerts = {"alerts": {"connections": ["ops_hook", "ops_absent"]}}
+    whole = declaration(monitor=alerts) | {"schedule": "every Monday"}
     (tmp_path / "demand.yaml").write_text(yaml.safe_dump(whole))
     finished = dags("retrain", tmp_path)["demand"].test()
     assert str(finished.state) == "failed"
@@ -168,6 +169,23 @@ def test_a_stop_by_contract_is_a_message_unless_it_is_a_backfill(alerts_file: Mo
     assert "60 of 63 checks" in text
     assert alerts_file.stopped_by_contract(context(stopped, "backfill")) is None
     assert alerts_file.stopped_by_contract(context(stopped | {"verdict": "pass"})) is None
+
+
+def test_a_version_that_the_stop_loss_restored_is_a_message(
+    alerts_file: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipelines.wiring import connect
+
+    monkeypatch.setenv("GAUNTLET_HOME", str(tmp_path))
+    monkeypatch.delenv("GAUNTLET_LEDGER_URL", raising=False)
+    given = context({"run": "r7"}) | {"dag": SimpleNamespace(dag_id="retrain__demand")}
+    assert alerts_file.stopped_refreshes(given) is None
+    ledger = connect().ledger
+    ledger.append(move("r1", None, "1"), 0)
+    ledger.append(move("stop.r7", "1", "2", kind="stop", reasons=("refreshes lost 60",)), 1)
+    subject, text = alerts_file.stopped_refreshes(given)
+    assert subject == "the stop-loss restored version 2"
+    assert text.startswith("What: refreshes lost 60\n")
 
 
 def test_a_rollback_is_a_message_and_a_step_of_a_rollout_is_none(alerts_file: ModuleType) -> None:
