@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from pipelines.core.errors import GauntletError, IntegrityError
+from pipelines.core.findings import Verdict
 from pipelines.core.time import FixedClock
+from pipelines.flows.lineage_comparison import compare_lineages
 from pipelines.release.ledger import Entry, NewEntry
 from pipelines.release.lineages import branch, summarize, verified_history
 from pipelines.release.promotion import promote
@@ -118,3 +120,45 @@ def test_a_rollback_to_a_version_of_a_backfill_names_its_lineage(three: Home) ->
     promoted(three, "other", "2", 2, "backfill-1")
     with pytest.raises(GauntletError, match=r"version 4 is of lineage backfill-1"):
         three.rollback("undo", "4")
+
+
+def weeks(home: Home) -> list[tuple[str, ...]]:
+    """The differences of each week between live and the backfill."""
+    found = compare_lineages("demand", "live", "backfill-1", home.ledger)
+    return [week.differences for week in found.weeks]
+
+
+def test_a_backfill_with_the_same_findings_differs_by_nothing(three: Home) -> None:
+    begun(three, 1)
+    promoted(three, "again-1", "1", 1, "backfill-1")
+    promoted(three, "again-2", "4", 2, "backfill-1")
+    found = compare_lineages("demand", "live", "backfill-1", three.ledger)
+    assert [week.as_of for week in found.weeks] == [AT + WEEK, AT + 2 * WEEK]
+    assert weeks(three) == [(), ()]
+    first = found.weeks[0]
+    assert first.first is not None
+    assert first.second is not None
+    assert (first.first.champion, first.second.champion) == ("2", "4")
+
+
+@pytest.mark.parametrize(
+    ("changed", "differences"),
+    [
+        ({"recipe": "another"}, ["recipe"]),
+        ({"spec": "another"}, ["declaration"]),
+        ({"snapshot": "another"}, ["data"]),
+        ({}, ["code"]),
+    ],
+)
+def test_a_difference_is_attributed_and_the_next_week_follows_from_it(
+    three: Home, changed: dict[str, Any], differences: list[str]
+) -> None:
+    begun(three, 1)
+    held = inputs("held", three.register("held", "backfill-1"), "1", Verdict.FAIL, "backfill-1")
+    at = AT + WEEK
+    held = held.model_copy(update={"as_of": at, **changed})
+    promote(held, three.ledger, three.registry, FixedClock(at + timedelta(hours=1)))
+    promoted(three, "next", "1", 2, "backfill-1")
+    assert weeks(three)[0] == tuple(differences)
+    later = compare_lineages("demand", "live", "backfill-1", three.ledger).weeks[1]
+    assert later.differences == (), "the same findings and outcome"
