@@ -45,6 +45,7 @@ class RecentWindows:
         self.predictions, self.spec = predictions, spec
         self._windows: dict[datetime, _Window] = {}
         self._changes: dict[Version, float | None] = {}
+        self._checked: dict[tuple[Version, tuple[float, ...]], tuple[Finding, ...]] = {}
         self._done: dict[tuple[datetime, Candidate, Candidate | None, bool], Evaluation] = {}
 
     def gain(self, version: Version, champion: Version) -> float | None:
@@ -104,8 +105,11 @@ class RecentWindows:
         """
         if version.serves == version.judged:
             return ()
-        past = [self._answer_change(one) for one in earlier]
-        found = self._refit_findings(version, [value for value in past if value is not None])
+        changes = (self._answer_change(one) for one in earlier)
+        past = tuple(value for value in changes if value is not None)
+        if (version, past) not in self._checked:
+            self._checked[version, past] = self._refit_findings(version, past)
+        found = self._checked[version, past]
         self._changes.setdefault(version, _answers(found))
         return found
 

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-from pipelines.backtest.canary import RefreshCanaries
+from pipelines.backtest.canary import CanaryEnd
 from pipelines.backtest.policies import Answer, Policy, Situation
 from pipelines.backtest.reasons import Reason, against, of_finding
 from pipelines.backtest.versions import Version
 from pipelines.gates.canary.refresh import WEEK_FINDING
+from pipelines.spec.rollout import Rollout
+
+
+class Canaries(Protocol):
+    """How canaries end, as ``canary.RefreshCanaries``."""
+
+    @property
+    def rollout(self) -> Rollout:
+        """The rollout of a refresh."""
+        ...
+
+    def end(self, challenger: Version, champion: Version) -> CanaryEnd:
+        """How a canary ends that begins on its challenger's Monday."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -24,7 +39,7 @@ class AfterCanary:
     """
 
     policy: Policy
-    canaries: RefreshCanaries
+    canaries: Canaries
 
     @property
     def name(self) -> str:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from pipelines.cli.app import app
-from tests.support.backtest.drifting_shops import build_home, settings_of
+from tests.support.backtest.drifting_shops import DECLARATION, build_home, settings_of
 from tests.support.shared_worlds import built_once
 
+ROLLOUT = {
+    "shadow": {"predictions_affect_outcomes": False},
+    "canary": {
+        "outcome": {"name": "absolute_error", "minimum_effect": 0.2, "ratio": True},
+        "stages": [0.5],
+    },
+}
 SPAN = ["--from", "2025-04-01", "--to", "2025-06-10"]
 
 
@@ -31,9 +40,12 @@ def gauntlet(folder: Path, *words: str, exit_code: int = 0) -> str:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home of its own with the events of the shared one."""
     source, place = built_once("drifting-shops", build_home), tmp_path_factory.mktemp("backtest")
-    (place / "home").mkdir()
-    for name in ("models", "expectations", "home/store"):
+    for name in ("home", "models"):
+        (place / name).mkdir()
+    for name in ("expectations", "home/store"):
         (place / name).symlink_to(source / name)
+    declared = yaml.safe_dump({**DECLARATION, "rollout": ROLLOUT}, sort_keys=False)
+    (place / "models" / "shops.yaml").write_text(declared, encoding="utf-8")
     return place
 
 
@@ -64,6 +76,15 @@ def test_the_declared_policy_is_the_reference(report: dict[str, Any]) -> None:
         policy(report, "never")["loss"] - policy(report, "likely")["loss"]
     )
     assert gap["standard_error"] > 0
+
+
+def test_a_refresh_is_in_force_a_week_after_it_is_admitted(report: dict[str, Any]) -> None:
+    first, second, *_ = policy(report, "better")["changes"]
+    monday, trained = (date.fromisoformat(second[name]) for name in ("week", "version"))
+    assert monday - trained == timedelta(days=7)
+    assert "canary.refresh_week" in [one["finding"] for one in second["reasons"]]
+    assert first["replaced"] is None
+    assert any("of the canary errors" in one for one in report["left_out"])
 
 
 def test_a_second_run_is_identical(home: Path, report: dict[str, Any]) -> None:

@@ -104,7 +104,12 @@ def _policies(
     yield _row(("policy", *(f"`{report.model}`" for report in reports)))
     yield _row(("---", *["---:"] * len(reports)))
     for name in ROWS:
-        yield _row((f"`{name}`", *(cell(report, report.policy(name)) for report in reports)))
+        found = ([one for one in report.policies if one.name == name] for report in reports)
+        cells = (
+            cell(report, one[0]) if one else "not measured"
+            for report, one in zip(reports, found, strict=True)
+        )
+        yield _row((f"`{name}`", *cells))
 
 
 def _percent(report: BacktestReport, policy: PolicyResult) -> str:

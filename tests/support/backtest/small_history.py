@@ -22,9 +22,9 @@ UNLABELLED = 9  # the week whose labels never came
 MONDAYS = [BEGIN + number * WEEK for number in range(WEEKS + 1)]
 
 
-def small_history() -> History:
+def small_history(shops: int = SHOPS) -> History:
     """The decision points of all weeks, three times a day."""
-    day, part, shop = (one.ravel() for one in np.mgrid[0 : 7 * WEEKS, 0:3, 0:SHOPS])
+    day, part, shop = (one.ravel() for one in np.mgrid[0 : 7 * WEEKS, 0:3, 0:shops])
     rng = np.random.default_rng(5)
     size = rng.normal(2, 1, len(day))
     at = BEGIN + pd.to_timedelta(24 * day + 6 * part, unit="h")
