@@ -58,7 +58,8 @@ for name, path in declarations("retrain"):
             read_declaration(str(path), f"{type(error).__name__}: {error}")
     else:
         crons = crons_of(schedule)
-        when = f"on `{crons}` (UTC)" if crons else "when triggered by hand"
+        zone = tree.get("schedule_zone", "UTC")
+        when = f"on `{crons}` ({zone})" if crons else "when triggered by hand"
         with dag_of("retrain", model, model.description, schedule, PARAMS, when=when) as dag:
             tasks = [fix_request(model.name)]
             conn_ids = alert_connections(path)

@@ -93,7 +93,7 @@ def read(path: Path) -> tuple[Model, dict[str, Any]]:
 def schedule_of(job: Job, tree: Mapping[str, Any]) -> Schedule | None:
     """When a job of a declared model runs, in UTC; None for a job that has no schedule.
 
-    - ``retrain``: at the end of each interval of ``schedule``.
+    - ``retrain``: at the end of each interval of ``schedule``, in ``schedule_zone``.
     - ``backfill``: for the same intervals, but only when a person creates a backfill.
     - ``release``: hourly, if the model has a rollout and is retrained on a schedule.
     - ``score``: at each instant of ``score``.
@@ -105,9 +105,9 @@ def schedule_of(job: Job, tree: Mapping[str, Any]) -> Schedule | None:
     """
     schedule: Schedule
     if job == "retrain" and tree.get("schedule") is not None:
-        schedule = CronDataIntervalTimetable(tree["schedule"], timezone="UTC")
+        schedule = CronDataIntervalTimetable(tree["schedule"], timezone=_zone(tree))
     elif job == "backfill" and tree.get("schedule") is not None:
-        schedule = BackfillTimetable(tree["schedule"], timezone="UTC")
+        schedule = BackfillTimetable(tree["schedule"], timezone=_zone(tree))
     elif job == "release" and tree.get("rollout") and tree.get("schedule"):
         schedule = CronDataIntervalTimetable("@hourly", timezone="UTC")
     elif job == "score" and tree.get("score"):
@@ -125,6 +125,11 @@ def schedule_of(job: Job, tree: Mapping[str, Any]) -> Schedule | None:
         return None
     schedule.validate()
     return schedule
+
+
+def _zone(tree: Mapping[str, Any]) -> str:
+    """The time zone of a declaration's ``schedule``."""
+    return str(tree.get("schedule_zone", "UTC"))
 
 
 def scheduled(job: Job) -> Iterator[tuple[Model, Schedule]]:

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count, islice, pairwise, takewhile
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
 from pipelines.core.errors import SpecError
 from pipelines.core.names import Name
 from pipelines.core.records import Instant, Record, digest_of
-from pipelines.core.time import instant_text, refuse_future
+from pipelines.core.time import instant_text, refuse_future, utc
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.run import RetrainCollaborators
 from pipelines.flows.retrain.steps import retrain
@@ -112,7 +113,7 @@ def backfill_instants(
     if every is not None:
         found: Iterator[datetime] = (first + number * every for number in count())
     elif spec.schedule is not None:
-        found = _scheduled(spec.schedule, first)
+        found = _scheduled(spec.schedule, spec.schedule_zone, first)
     else:
         raise SpecError(
             "a backfill needs a cadence",
@@ -131,13 +132,13 @@ def backfill_instants(
     return dates
 
 
-def _scheduled(cron: str, first: datetime) -> Iterator[datetime]:
-    """The instants of a schedule in UTC from ``first`` on."""
+def _scheduled(cron: str, zone: str, first: datetime) -> Iterator[datetime]:
+    """The instants of a schedule in a time zone from ``first`` on."""
     from croniter import croniter
 
-    schedule = croniter(cron, first - timedelta(minutes=1))
+    schedule = croniter(cron, (first - timedelta(minutes=1)).astimezone(ZoneInfo(zone)))
     while True:
-        at = schedule.get_next(datetime)
+        at = utc(schedule.get_next(datetime))
         if at >= first:
             yield at
 

@@ -12,7 +12,7 @@ from pipelines.core.names import Name
 from pipelines.core.records import digest_of
 from pipelines.core.time import duration_text
 from pipelines.spec.features import Feature
-from pipelines.spec.fields import NUMBERS, ColumnType, Cron, Declaration
+from pipelines.spec.fields import NUMBERS, ColumnType, Cron, Declaration, Zone
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.frame_checks import frame_problems
 from pipelines.spec.live_metrics import rollout_problems
@@ -83,8 +83,9 @@ class ModelSpec(Declaration):
         description="shadow and canary before a promotion; null: the recent window promotes",
     )
     schedule: Cron | None = Field(
-        default=None, description="cron expression in UTC; null: by hand only"
+        default=None, description="cron expression of retrainings; null: by hand only"
     )
+    schedule_zone: Zone = Field(default="UTC", description="time zone of `schedule`")
     score: Cron | None = Field(
         default=None,
         description="cron expression in UTC of batch scoring; null: by hand only",

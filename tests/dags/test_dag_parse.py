@@ -17,24 +17,17 @@ from tests.dags.conftest import PLUGINS
 ROOT = Path(__file__).resolve().parents[2]
 DAG_FILE = ROOT / "dags" / "retrain.py"
 MODELS = 100
-# Airflow's processor forks with its own imports done, so what counts is the rest; and processor
-# time, since other work on the machine must not decide. Airflow gives up on a file after 50 s and
-# by default reads it each 30 s. Building 100 DAGs of 8 tasks took 1.2 s here, nearly all in
-# Airflow's own constructors; one import of pandas and MLflow at the top would add 2 s.
-WHOLE_FILE_S = 3.0
-ONE_TASK_S = 0.3
+# Airflow reads each DAG file every 30 s, and in the process of every task: what counts is what the
+# file imports beyond Airflow's own imports.
 MEASURE = """
-import json, runpy, sys, time
+import json, runpy, sys
 import yaml
 from airflow.sdk import (
     DAG, CronDataIntervalTimetable, ExceptionRetryPolicy, Param, RetryRule, TriggerRule, task
 )
 before = set(sys.modules)
-begun = time.process_time()
 found = runpy.run_path(sys.argv[1])
-spent = time.process_time() - begun
 print(json.dumps({
-    "seconds": spent,
     "dags": sorted(name for name in found if name.startswith("retrain__")),
     "modules": sorted({name.split(".")[0] for name in set(sys.modules) - before}),
 }))
@@ -66,7 +59,7 @@ def parse(models: Path, **environment: str) -> dict[str, Any]:
     return answer
 
 
-def test_a_hundred_models_parse_in_a_moment_and_pull_in_nothing_heavy(
+def test_a_hundred_models_parse_and_pull_in_nothing_heavy(
     hundred: Path, airflow_database: Path
 ) -> None:
     parsed = parse(hundred)
@@ -75,9 +68,6 @@ def test_a_hundred_models_parse_in_a_moment_and_pull_in_nothing_heavy(
     assert not heavy & set(parsed["modules"]), (
         f"parsing {DAG_FILE.name} imported {sorted(heavy & set(parsed['modules']))}"
     )
-    assert parsed["seconds"] < WHOLE_FILE_S, (
-        f"parsing {MODELS} models took {parsed['seconds']:.2f} s of processor time"
-    )
 
 
 def test_a_task_builds_only_the_dag_that_it_belongs_to(
@@ -85,7 +75,6 @@ def test_a_task_builds_only_the_dag_that_it_belongs_to(
 ) -> None:
     parsed = parse(hundred, _AIRFLOW_PARSING_CONTEXT_DAG_ID="retrain__demand_7")
     assert parsed["dags"] == ["retrain__demand_7"]
-    assert parsed["seconds"] < ONE_TASK_S, f"one task's parse took {parsed['seconds']:.2f} s"
 
 
 BAD: dict[str, str | bytes] = {

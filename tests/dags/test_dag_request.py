@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+
+from tests.dags.conftest import ROOT, dags
 
 MONDAY = datetime(2026, 1, 5, 6, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -74,3 +77,23 @@ def test_the_interval_of_a_weekly_schedule_ends_where_its_cron_ends_it(bag: Any)
     end = info.data_interval.end
     assert (end.weekday(), end.hour, end.minute, end.utcoffset()) == (0, 6, 0, timedelta(0))
     assert info.data_interval.start == end - WEEK
+
+
+@pytest.mark.parametrize("job", ["retrain", "backfill"])
+def test_a_schedule_in_a_zone_follows_its_clock(
+    airflow_database: Path, tmp_path: Path, job: str
+) -> None:
+    from airflow.serialization.encoders import coerce_to_core_timetable
+    from airflow.timetables.base import TimeRestriction
+
+    declared = (ROOT / "models" / "demand.yaml").read_text()
+    (tmp_path / "demand.yaml").write_text(f"{declared}\nschedule_zone: Europe/Berlin\n")
+    timetable = coerce_to_core_timetable(dags(job, tmp_path)["demand"].timetable)
+    october = TimeRestriction(MONDAY.replace(year=2025, month=10, day=13, hour=0), None, True)
+    first = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=october)
+    ends = [first.data_interval.end]
+    info = timetable.next_dagrun_info(
+        last_automated_data_interval=first.data_interval, restriction=october
+    )
+    ends.append(info.data_interval.end)
+    assert [f"{end:%m-%d %H}" for end in ends] == ["10-20 04", "10-27 05"]

@@ -30,6 +30,12 @@ def test_a_schedule_begins_with_its_first_instant_after_the_day() -> None:
     assert backfill_instants(SPEC, first, first + 8 * DAY, None) == (MONDAY,)
 
 
+def test_a_schedule_in_a_zone_follows_its_clock() -> None:
+    spec = SPEC.model_copy(update={"schedule_zone": "Europe/Berlin"})
+    found = backfill_instants(spec, datetime(2025, 10, 20, tzinfo=UTC), MONDAY + 28 * DAY, None)
+    assert [f"{at:%m-%d %H:%M}" for at in found] == ["10-20 04:00", "10-27 05:00", "11-03 05:00"]
+
+
 @pytest.mark.parametrize(
     ("changed", "last", "every", "message"),
     [
