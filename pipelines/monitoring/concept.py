@@ -13,7 +13,7 @@ import pandas as pd
 
 from pipelines.core.time import utc
 from pipelines.drift.concept import page_hinkley
-from pipelines.monitoring.predicted_rows import PredictedRows
+from pipelines.monitoring.metrics.predicted_rows import PredictedRows
 from pipelines.monitoring.report import Alarm, Cause
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.undefined import Undefined

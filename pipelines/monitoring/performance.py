@@ -13,7 +13,7 @@ from pipelines.core.arrays import Floats, Mask
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.weeks import week_of
 from pipelines.gates.refresh.record import week_window
-from pipelines.monitoring.mean_interval import mean_interval
+from pipelines.monitoring.metrics.mean_interval import mean_interval
 from pipelines.monitoring.report import Alarm, Cause, Performance, WeekPerformance
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.prediction_bound import false_alarm_rate, upper_prediction_bound

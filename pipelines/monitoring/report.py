@@ -13,7 +13,8 @@ from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Instant, Record
 from pipelines.drift.week_distance import WeekDistance
 from pipelines.monitoring.attribution import Attribution
-from pipelines.monitoring.measures import Measures
+from pipelines.monitoring.metrics.estimates import Estimates
+from pipelines.monitoring.metrics.measures import Measures
 from pipelines.stats.ageing import PooledMean
 
 
@@ -200,6 +201,9 @@ class MonitorReport(Record):
     measures: Measures | None = Field(default=None, description="None: too few matured labels")
     label_shares: tuple[LabelShare, ...] = Field(
         default=(), description="of each class; empty: a regression, or too few points"
+    )
+    estimates: Estimates | None = Field(
+        default=None, description="of weeks without labels; None: too few matured labels"
     )
 
 

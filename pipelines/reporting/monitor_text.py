@@ -42,6 +42,7 @@ def monitor_text(report: MonitorReport) -> tuple[str, ...]:
         "",
         *_performance(report),
         *_measures(report),
+        *_estimates(report),
         *_attribution(report),
         *_age(report),
         *_ranges(report),
@@ -128,6 +129,22 @@ def _measures(report: MonitorReport) -> Iterator[str]:
         )
     if found.slices and not worse:
         yield f"  {len(found.slices)} slices: none is worse by its margin"
+
+
+def _estimates(report: MonitorReport) -> Iterator[str]:
+    found = report.estimates
+    if found is None or not found.unknown:
+        return
+    yield f"Estimate of {found.metric}, valid while labels depend on the features as before"
+    for week in found.unknown:
+        probable = ""
+        if found.interval and found.interval.low is not None and found.interval.high is not None:
+            low, high = week.value - found.interval.high, week.value - found.interval.low
+            probable = f"{low:.4g} to {high:.4g}"
+        yield f"  {week.start}  {week.value:>9.4g}  {probable:<22}{week.points:,} points"
+    if found.bias is not None:
+        side = "high" if found.bias > 0 else "low"
+        yield f"  {abs(found.bias):.3g} too {side} on average in {len(found.known)} past weeks"
 
 
 def _attribution(report: MonitorReport) -> Iterator[str]:

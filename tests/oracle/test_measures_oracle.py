@@ -8,8 +8,8 @@ import pytest
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
-from pipelines.monitoring.measuring import measure
-from pipelines.monitoring.predicted_rows import PredictedRows
+from pipelines.monitoring.metrics.measuring import measure
+from pipelines.monitoring.metrics.predicted_rows import PredictedRows
 from pipelines.stats.performance import measures
 from pipelines.stats.undefined import OneClass
 from tests.support.training_frame import classifier, regression

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipelines.core.arrays import Mask
     from pipelines.drift.calibration import ColumnDrift
     from pipelines.drift.multivariate import SegmentChange
-    from pipelines.monitoring.predicted_rows import PredictedRows
+    from pipelines.monitoring.metrics.predicted_rows import PredictedRows
     from pipelines.monitoring.report import LabelShare
 
 ALARMS_A_YEAR = 1.0  # weeks above a threshold without drift, in a whole report

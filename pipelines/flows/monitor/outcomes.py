@@ -15,8 +15,8 @@ from pipelines.drift.version_profile import PREDICTION
 from pipelines.flows.frames import FRAME, read_rows
 from pipelines.flows.versions import rows_of_version, score_version
 from pipelines.monitoring.earlier_version import EarlierVersion
+from pipelines.monitoring.metrics.predicted_rows import PredictedRows
 from pipelines.monitoring.performance import week_performance
-from pipelines.monitoring.predicted_rows import PredictedRows
 from pipelines.monitoring.report import WeekPerformance
 from pipelines.packaging.version import ModelVersion
 from pipelines.spec.combine import common_spec

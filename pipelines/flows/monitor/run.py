@@ -28,7 +28,8 @@ from pipelines.monitoring.concept import concept_alarm
 from pipelines.monitoring.contract import contract_alarms
 from pipelines.monitoring.drift import drift_alarms, drift_weeks, real_world_alarm, unseen_alarms
 from pipelines.monitoring.earlier_version import earlier_version_alarm
-from pipelines.monitoring.measuring import measure
+from pipelines.monitoring.metrics.label_free import estimate
+from pipelines.monitoring.metrics.measuring import measure
 from pipelines.monitoring.performance import (
     harmless_since,
     naive_alarm,
@@ -186,6 +187,7 @@ def _observe(opened: _Opened) -> MonitorReport:
         newcomers=_newcomers(spec, outcomes, as_of) if drifted else "",
         measures=measure(spec, outcomes.served, outcomes.held_out),
         label_shares=drift.label_shares if drift else (),
+        estimates=estimate(spec, (outcomes.held_out, outcomes.served), as_of),
     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from pipelines.core.time import parse_instant
 from pipelines.monitoring.concept import concept_alarm, daily_losses
 from pipelines.monitoring.drift import real_world_alarm
-from pipelines.monitoring.predicted_rows import PredictedRows
+from pipelines.monitoring.metrics.predicted_rows import PredictedRows
 from pipelines.monitoring.report import Alarm, Cause
 from pipelines.spec.model import ModelSpec
 from tests.support.sales import sales_model

@@ -11,9 +11,9 @@ import pandas as pd
 
 from pipelines.core.arrays import Floats, Mask
 from pipelines.gates.recent_window.slices import slice_values
-from pipelines.monitoring.mean_interval import mean_interval
-from pipelines.monitoring.measures import Measure, Measures, SliceMeasure
-from pipelines.monitoring.predicted_rows import PredictedRows
+from pipelines.monitoring.metrics.mean_interval import mean_interval
+from pipelines.monitoring.metrics.measures import Measure, Measures, SliceMeasure
+from pipelines.monitoring.metrics.predicted_rows import PredictedRows
 from pipelines.stats import influence, multiclass
 from pipelines.stats.performance import measures as formulas
 from pipelines.stats.undefined import Undefined

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pipelines.core.time import Window
-from pipelines.monitoring.measuring import measure
-from pipelines.monitoring.predicted_rows import PredictedRows
+from pipelines.monitoring.metrics.measuring import measure
+from pipelines.monitoring.metrics.predicted_rows import PredictedRows
 from tests.support.training_frame import frame, recent, regression, train
 
 __all__ = ["frame", "recent", "regression", "train"]
