@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SPARK  := .venv-spark
 
-.PHONY: help setup demo test kill-test spark-test check format up down status compose-test docs proof bench serving-load real-backtest lock clean
+.PHONY: help setup demo test kill-test spark-test check format up down status airflow compose-test docs proof bench serving-load real-backtest lock clean
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -58,6 +58,9 @@ down:  ## stop what `make up` started
 
 status:  ## what of it is running
 	@$(BIN)/python deploy/stack.py status
+
+airflow: setup  ## a command of the Airflow that `make up` started: make airflow ARGS="dags list"
+	@$(BIN)/python deploy/stack.py airflow $(ARGS)
 
 compose-test: setup  ## the container stack on a real Docker engine: one scheduled retraining
 	@$(BIN)/python -m tests.compose

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
@@ -29,6 +29,56 @@ GRACE_S = 8.0
 
 class StackError(Exception):
     """A problem that prevents the stack from running, described so that a user can fix it."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A program that was started as the leader of a session, and everything in that session.
+
+    Arguments:
+        pid: of the leader; also the number of the session and of its first process group.
+        started: when the leader was started, in seconds since 1970.
+    """
+
+    pid: int
+    started: float
+
+    def leader(self) -> psutil.Process | None:
+        """The live leader; None when it ended, or when its pid now belongs to another program."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.started) < 1
+        except psutil.Error:
+            return None
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+
+    def members(self) -> list[psutil.Process]:
+        """The live processes of the session, and the leader's children in sessions of their own.
+
+        While a session has a member, the system gives its number to no other process.
+        """
+        leader = self.leader()
+        if leader is None and self._taken():
+            return []
+        found: dict[int, psutil.Process] = {}
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                own = (
+                    os.getsid(process.pid) == self.pid and process.create_time() > self.started - 1
+                )
+                if own and process.status() != psutil.STATUS_ZOMBIE:
+                    found[process.pid] = process
+        if leader is not None:
+            with contextlib.suppress(psutil.Error):
+                found |= {child.pid: child for child in leader.children(recursive=True)}
+        return list(found.values())
+
+    def _taken(self) -> bool:
+        """Whether the leader's pid now belongs to another program."""
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.started) >= 1
+        except psutil.Error:
+            return False
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +109,10 @@ class Process:
 
     @property
     def pid_file(self) -> Path:
-        """Holds the pid and the start time; together they name one process of this machine."""
+        """Holds pid and start time of each leader; together they name one process of this machine.
+
+        The last is of the newest start. Those before it were killed, and left children.
+        """
         return self.state / f"{self.name}.pid"
 
     @property
@@ -69,13 +122,19 @@ class Process:
 
     def running(self) -> psutil.Process | None:
         """The live process, or None; a pid that now belongs to another program does not count."""
+        noted = self._noted()
+        return noted[-1].leader() if noted else None
+
+    def members(self) -> list[psutil.Process]:
+        """Every live process of its sessions, also of those whose leader was killed."""
+        return [member for session in self._noted() for member in session.members()]
+
+    def _noted(self) -> list[Session]:
         try:
-            note = json.loads(self.pid_file.read_text(encoding="utf-8"))
-            process = psutil.Process(note["pid"])
-            same = abs(process.create_time() - note["started"]) < 1
-        except (OSError, ValueError, KeyError, TypeError, psutil.Error):
-            return None
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+            noted = json.loads(self.pid_file.read_text(encoding="utf-8"))
+            return [Session(int(one["pid"]), float(one["started"])) for one in noted]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
 
     def start(self) -> bool:
         """Start it; False when it is running already.
@@ -107,8 +166,9 @@ class Process:
                 group=self.user,
                 extra_groups=[] if self.user else None,
             )
-        note = {"pid": child.pid, "started": psutil.Process(child.pid).create_time()}
-        write_bytes(self.pid_file, json.dumps(note).encode())
+        sessions = [session for session in self._noted() if session.members()]
+        sessions.append(Session(child.pid, psutil.Process(child.pid).create_time()))
+        write_bytes(self.pid_file, json.dumps([asdict(one) for one in sessions]).encode())
         return True
 
     def wait_until(self, ready: Callable[[], bool], timeout_s: float) -> float:
@@ -138,27 +198,30 @@ def stop(processes: Sequence[Process], grace_s: float = GRACE_S) -> list[str]:
     """Stop processes together with all that they started; the names of those that were running.
 
     Airflow's daemons do not all end on SIGTERM, and ending only the parent orphans its
-    workers; so the whole group gets the signal, has time to end, and is then killed.
+    workers; so the whole group gets the signal, has time to end, and is then killed. What a killed
+    leader left behind ends as well.
     """
-    leaders = {process: found for process in processes if (found := process.running())}
-    family = [*leaders.values()]
-    for leader in leaders.values():
+    families = {process: found for process in processes if (found := process.members())}
+    family = [member for members in families.values() for member in members]
+    for process, members in families.items():
+        leader = process.running()
+        for member in members if leader is None else [leader]:
+            _signal_group(member, process.stop_signal)
+    psutil.wait_procs(family, timeout=grace_s)
+    left = [*family, *(member for process in families for member in process.members())]
+    for member in left:
         with contextlib.suppress(psutil.NoSuchProcess):
-            family += leader.children(recursive=True)
-    for process, leader in leaders.items():
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(leader.pid, process.stop_signal)
-    _, stubborn = psutil.wait_procs(family, timeout=grace_s)
-    for leader in leaders.values():
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(leader.pid, signal.SIGKILL)
-    for left in stubborn:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            left.kill()
-    psutil.wait_procs(stubborn, timeout=grace_s)
+            member.kill()
+    psutil.wait_procs(left, timeout=grace_s)
     for process in processes:
         process.pid_file.unlink(missing_ok=True)
-    return [process.name for process in leaders]
+    return [process.name for process in families]
+
+
+def _signal_group(process: psutil.Process, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+        if process.is_running():  # the pid is still this process's
+            os.killpg(os.getpgid(process.pid), number)
 
 
 def port_taken(port: int) -> bool:

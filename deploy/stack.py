@@ -15,11 +15,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from layout import BIN, ROOT, USER, Stack
+from layout import BIN, DAEMONS, ROOT, USER, Stack
 from processes import Process, StackError, stop
 
 START_S = 120.0
@@ -172,6 +172,7 @@ def addresses(stack: Stack) -> None:
     say("Service  is not among these: `gauntlet serve <model>`, once it has a champion")
     say(f"Logs     {stack.logs}")
     say("New DAGs are paused: the trigger form offers to unpause. Stop everything: make down")
+    say('Its command line: make airflow ARGS="dags list"')
 
 
 def down(stack: Stack) -> None:
@@ -195,19 +196,37 @@ def status(stack: Stack) -> None:
         addresses(stack)
 
 
+def airflow(stack: Stack, arguments: Sequence[str]) -> int:
+    """Run Airflow's command line on the Airflow that ``up`` started; returns its exit code.
+
+    Raises:
+        StackError: it is not running. Airflow's command line would make a database of its own.
+    """
+    if not any(process.running() for process in stack.names() if process.name in DAEMONS):
+        raise StackError("Airflow is not running here.\n  do:     make up")
+    command = [str(BIN / "airflow"), *arguments]
+    return subprocess.run(command, check=False, env=stack.environment).returncode
+
+
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("do", choices=["up", "down", "status"])
-    chosen = parser.parse_args().do
+    parser.add_argument("do", choices=["up", "down", "status", "airflow"])
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of airflow")
+    chosen = parser.parse_args()
     os.chdir(ROOT)
     try:
-        {"up": up, "down": down, "status": status}[chosen](Stack.from_environment())
+        stack = Stack.from_environment()
+        if chosen.do == "airflow":
+            return airflow(stack, chosen.arguments)
+        {"up": up, "down": down, "status": status}[chosen.do](stack)
     except StackError as error:
         say(str(error))
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # the reader closed the output, as `head` does; make would complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -86,6 +86,24 @@ def test_what_ignores_the_polite_signal_is_killed_with_its_children(
     assert not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie"
 
 
+def test_what_a_killed_leader_left_behind_is_stopped_even_after_a_new_start(
+    deploy: ModuleType, make: Any
+) -> None:
+    process = make("-c", STUBBORN)
+    process.start()
+    process.wait_until(lambda: bool(process.log.read_text().strip()), 600)
+    child = int(process.log.read_text())
+    leader = process.running()
+    leader.kill()
+    leader.wait(600)
+    assert process.running() is None
+    assert psutil.pid_exists(child)
+    assert process.start() is True
+    deploy.stop([process], grace_s=0.2)
+    assert process.members() == []
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie"
+
+
 def test_a_stale_pid_file_neither_blocks_a_start_nor_kills_a_stranger(
     deploy: ModuleType, make: Any
 ) -> None:
@@ -94,7 +112,7 @@ def test_a_stale_pid_file_neither_blocks_a_start_nor_kills_a_stranger(
         process = make("-c", "import time; time.sleep(60)")
         process.state.mkdir()
         started = psutil.Process(stranger.pid).create_time() - 3600
-        note = {"pid": stranger.pid, "started": started}
+        note = [{"pid": stranger.pid, "started": started}]
         process.pid_file.write_text(json.dumps(note))
         assert process.running() is None, "a pid that was given to another program counts"
         assert deploy.stop([process]) == []
