@@ -135,6 +135,11 @@ def _freshness(status: ModelStatus, now: datetime) -> Iterator[tuple[str, str]]:
         yield "scores", f"{until} {instant_text(scores.valid_until)}"
 
 
+def freshness_text(status: ModelStatus, now: datetime) -> Iterator[str]:
+    """One line each for events, online features and scores."""
+    return (f"{label}: {value}" for label, value in _freshness(status, now))
+
+
 def model_rows(overview: Overview) -> Sequence[tuple[str, ...]]:
     """One row a model for a table: name, champion, since, last decision, what is due, owner."""
     return [

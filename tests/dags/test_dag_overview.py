@@ -1,0 +1,75 @@
+"""The page in Airflow: for those who are logged in, one row a model, and nothing to change."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.dags.conftest import ROOT, load
+
+USER = "reader"
+
+
+class Manager:
+    """Whom Airflow's auth manager knows, and what that person may read."""
+
+    async def get_user_from_token(self, token: str) -> str:
+        from jwt import InvalidTokenError
+
+        if token != USER:
+            raise InvalidTokenError
+        return token
+
+    def get_authorized_dag_ids(self, *, user: str, method: str) -> set[str]:
+        assert (user, method) == (USER, "GET")
+        return {"retrain__demand"}
+
+
+@pytest.fixture
+def overview_file(
+    airflow_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> ModuleType:
+    """The plugin, with a home that declares two models, of which one may be read."""
+    from airflow.api_fastapi import app
+    from airflow.api_fastapi.core_api import security
+
+    models = tmp_path / "models"
+    models.mkdir()
+    shutil.copy(ROOT / "models" / "demand.yaml", models)
+    text = (ROOT / "models" / "demand.yaml").read_text(encoding="utf-8")
+    (models / "secret.yaml").write_text(text.replace("name: demand", "name: secret", 1))
+    monkeypatch.setenv("GAUNTLET_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GAUNTLET_MODELS", str(models))
+    monkeypatch.setattr(app, "get_auth_manager", Manager)
+    monkeypatch.setattr(security, "get_auth_manager", Manager)
+    return load(ROOT / "plugins" / "gauntlet_overview.py")
+
+
+def client(overview_file: ModuleType) -> Any:
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+    server = FastAPI()
+    (mounted,) = overview_file.GauntletOverview.fastapi_apps
+    server.mount(mounted["url_prefix"], mounted["app"])
+    return TestClient(server)
+
+
+def test_the_page_needs_a_login(overview_file: ModuleType) -> None:
+    browser = client(overview_file)
+    assert browser.get("/gauntlet/").status_code == 401
+    assert browser.get("/gauntlet/", cookies={"_token": "forged"}).status_code == 403
+    assert browser.post("/gauntlet/", cookies={"_token": USER}).status_code == 405
+
+
+def test_a_reader_sees_the_models_whose_dags_they_may_read(overview_file: ModuleType) -> None:
+    answer = client(overview_file).get("/gauntlet/", cookies={"_token": USER})
+    assert answer.status_code == 200
+    assert "retrain__demand" in answer.text
+    assert "secret" not in answer.text
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "<script" not in answer.text
