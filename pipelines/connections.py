@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipelines.data.reader import EventReader
     from pipelines.features.online.store import OnlineStore
     from pipelines.flows.backtest.run import BacktestCollaborators
+    from pipelines.flows.doctor import DoctorCollaborators
     from pipelines.flows.features.materialize import MaterializeCollaborators
     from pipelines.flows.monitor.collaborators import MonitorCollaborators
     from pipelines.flows.monitor.deliver import DeliverCollaborators
@@ -204,6 +205,23 @@ class Connections:
             online=self.online,
             monitor_reports=self.monitoring.folder,
             release_reports=self.release.evidence_folder,
+            clock=self.clock,
+        )
+
+    @property
+    def diagnosis(self) -> DoctorCollaborators:
+        """Collaborators of the checks of an installation."""
+        from pipelines.flows.doctor import DoctorCollaborators
+
+        return DoctorCollaborators(
+            home=self.home,
+            declared=self.declared,
+            load_spec=self.load_spec,
+            load_suite=self.load_suite,
+            open_store=self.open_store,
+            registry=self.registry,
+            ledger=self.ledger,
+            online=self.online,
             clock=self.clock,
         )
 

@@ -28,7 +28,7 @@ from pipelines.cli.commands import (
     serve,
     streams,
 )
-from pipelines.cli.commands.watch import explain, status
+from pipelines.cli.commands.watch import doctor, explain, status
 from pipelines.cli.failures import as_known
 from pipelines.cli.output import complain, console, errors, flush
 from pipelines.core.errors import GauntletError
@@ -51,7 +51,20 @@ app = typer.Typer(
 )
 for part in (
     *(declare, import_events, streams, check, explore, features, freshness, retrain, backtest),
-    *(backfill, audit, materialize, serve, score, release, history, explain, status, monitor, demo),
+    *(
+        backfill,
+        audit,
+        materialize,
+        serve,
+        score,
+        release,
+        history,
+        explain,
+        status,
+        doctor,
+        monitor,
+        demo,
+    ),
 ):
     part.add_to(app)
 PANELS = {
@@ -66,6 +79,7 @@ PANELS = {
         "lineages",
         "explain",
         "champion",
+        "doctor",
     ),
     "Try it": ("demo",),
 }
@@ -74,10 +88,11 @@ PANELS = {
 def _group_help() -> None:
     """Show the commands in groups, in the order in which people need them."""
     panel_of = {name: panel for panel, names in PANELS.items() for name in names}
-    for command in (*app.registered_commands, *app.registered_groups):
+    for command in app.registered_commands:
         name = command.name or getattr(command.callback, "__name__", "")
-        if name in panel_of:
-            command.rich_help_panel = panel_of[name]
+        command.rich_help_panel = panel_of.get(name)
+    for group in app.registered_groups:
+        group.rich_help_panel = panel_of.get(str(group.name), "Commands")
 
 
 _group_help()

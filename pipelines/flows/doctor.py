@@ -1,0 +1,157 @@
+"""Checks of an installation: what works, and what to do about what does not. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from pipelines.core.errors import GauntletError
+from pipelines.core.records import Record
+from pipelines.core.time import Clock, instant_text
+from pipelines.data.objects import ObjectStore
+from pipelines.features.online.store import OnlineStore
+from pipelines.release.ledger import Ledger
+from pipelines.release.registry import CHAMPION, Registry
+from pipelines.release.verification import verified_entries
+from pipelines.spec.model import ModelSpec
+
+FREE_BYTES = 2 << 30  # what a retraining of a few million rows needs beside its snapshot
+
+
+class Check(Record):
+    """One checked fact."""
+
+    name: str
+    ok: bool
+    found: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class DoctorCollaborators:
+    """What is checked.
+
+    Arguments:
+        home: folder of everything that is written.
+        declared: the names of the declared models.
+        load_spec: reads a declaration by the model's name.
+        load_suite: reads a model's hand-written suite.
+        open_store: opens the object store of a model.
+        registry: holds the versions.
+        ledger: has the decisions.
+        online: the online store.
+        clock: gives the present instant.
+    """
+
+    home: Path
+    declared: Callable[[], tuple[str, ...]]
+    load_spec: Callable[[str], ModelSpec]
+    load_suite: Callable[[ModelSpec], object]
+    open_store: Callable[[ModelSpec], ObjectStore]
+    registry: Registry
+    ledger: Ledger
+    online: OnlineStore
+    clock: Clock
+
+
+def diagnose(using: DoctorCollaborators) -> Iterator[Check]:
+    """Every check, in the order in which a person would repair things."""
+    yield Check(
+        name="versions",
+        ok=True,
+        found=f"gauntlet {version('gauntlet')}, Python {platform.python_version()}",
+    )
+    yield _home(using.home)
+    names = using.declared()
+    yield Check(
+        name="declarations",
+        ok=bool(names),
+        found=f"{len(names)} in the folder of declarations",
+        fix="" if names else "write models/<name>.yaml, or set GAUNTLET_MODELS",
+    )
+    specs: dict[str, ModelSpec] = {}
+    for name in names:
+        try:
+            specs[name] = using.load_spec(name)
+            using.load_suite(specs[name])
+            yield Check(name=f"model {name}", ok=True, found="declaration and suite can be read")
+        except GauntletError as problem:
+            yield _problem(f"model {name}", problem)
+    yield _checked("online store", lambda: f"{len(using.online.views())} views")
+    for spec in {spec.store: spec for spec in specs.values()}.values():
+        yield _store(using.open_store(spec))
+    for name in names:
+        yield from _model(name, using)
+
+
+def _home(home: Path) -> Check:
+    free = shutil.disk_usage(home).free
+    found = f"{home}, {free / (1 << 30):.1f} GiB free"
+    fix = "" if free >= FREE_BYTES else "free some space: a retraining may need 2 GiB"
+    if not os.access(home, os.W_OK):
+        fix = "change the rights of the home, or set GAUNTLET_HOME"
+    return Check(name="home", ok=not fix, found=found, fix=fix)
+
+
+def _store(store: ObjectStore) -> Check:
+    def first() -> str:
+        there = next(iter(store.list("")), None)
+        return f"{store.address}, {'has objects' if there else 'empty'}"
+
+    return _checked("event store", first)
+
+
+def _model(name: str, using: DoctorCollaborators) -> Iterator[Check]:
+    """The ledger of a model, the clock against its newest entry, and the alias in the registry."""
+    try:
+        entries = verified_entries(name, using.ledger)
+    except GauntletError as problem:
+        yield _problem(f"ledger of {name}", problem)
+        return
+    yield Check(name=f"ledger of {name}", ok=True, found=f"{len(entries)} entries, chain is whole")
+    if entries:
+        yield _clock(using.clock.now(), entries[-1].recorded_at)
+    yield _checked(
+        f"alias of {name}",
+        lambda: _alias(name, entries[-1].champion_after if entries else None, using.registry),
+    )
+
+
+def _clock(now: datetime, newest: datetime) -> Check:
+    late = newest > now
+    found = f"{instant_text(now)}, newest ledger entry {instant_text(newest)}"
+    fix = "the ledger is ahead of the clock: synchronise the machine's time" if late else ""
+    return Check(name="clock", ok=not late, found=found, fix=fix)
+
+
+def _alias(name: str, champion: str | None, registry: Registry) -> str:
+    """That registry and ledger agree.
+
+    Raises:
+        GauntletError: they do not; the next run of the model sets the alias.
+    """
+    alias = registry.alias(name, CHAMPION)
+    if alias != champion:
+        raise GauntletError(
+            "the alias is not the ledger's champion",
+            got=f"alias {alias or 'none'}, ledger {champion or 'none'}",
+            hint=f"`gauntlet release {name}` sets the alias as the ledger has it",
+        )
+    return f"version {champion}, as in the ledger" if champion else "no champion yet"
+
+
+def _checked(name: str, read: Callable[[], str]) -> Check:
+    try:
+        return Check(name=name, ok=True, found=read())
+    except GauntletError as problem:
+        return _problem(name, problem)
+
+
+def _problem(name: str, problem: GauntletError) -> Check:
+    return Check(name=name, ok=False, found=problem.summary, fix=problem.hint)
