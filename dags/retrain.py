@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import CronDataIntervalTimetable, Param, chain
 from gauntlet_alerts import Describe, RunAlert, stopped_by_contract, stopped_refreshes
+from gauntlet_assets import decision_outlets
 from gauntlet_dags import (
     Model,
     alert_connections,
@@ -14,7 +15,7 @@ from gauntlet_dags import (
     read,
     schedule_of,
 )
-from gauntlet_tasks import first_fill, fix_request, read_declaration, retrain_step
+from gauntlet_tasks import STEP_NOTES, first_fill, fix_request, read_declaration, retrain_step
 
 from pipelines.flows.retrain.request import STEPS
 
@@ -67,6 +68,13 @@ for name, path in declarations("retrain"):
                 if step == "availability" and tree.get("serving"):
                     tasks.append(first_fill())
                 alert = RunAlert(model.name, conn_ids, ALERTS[step]) if step in ALERTS else None
-                tasks.append(retrain_step.override(task_id=step, on_success_callback=alert)(step))
+                made = retrain_step.override(
+                    task_id=step,
+                    doc_md=STEP_NOTES[step],
+                    outlets=decision_outlets(model.name) if step == "decide" else [],
+                    on_success_callback=alert,
+                    on_skipped_callback=alert,
+                )
+                tasks.append(made(step))
             chain(*tasks)
     globals()[dag.dag_id] = dag

@@ -76,7 +76,7 @@ class Session:
     def _taken(self) -> bool:
         """Whether the leader's pid now belongs to another program."""
         try:
-            return abs(psutil.Process(self.pid).create_time() - self.started) >= 1
+            return bool(abs(psutil.Process(self.pid).create_time() - self.started) >= 1)
         except psutil.Error:
             return False
 

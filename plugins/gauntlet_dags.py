@@ -29,6 +29,7 @@ from airflow.sdk import (
 )
 from gauntlet_alerts import RunAlert, failed_task
 from gauntlet_backfills import BackfillTimetable
+from gauntlet_reports import note_failure
 
 from pipelines.core.cron import DAILY, cron_of
 from pipelines.core.errors import LockedError, StaleEvidenceError, Unavailable
@@ -196,7 +197,7 @@ def dag_of(
         fields: values for the braces in these notes, besides the model's own.
     """
     conn_ids = alert_connections(model.path)
-    on_failure = [RunAlert(model.name, conn_ids, failed_task)] if conn_ids else []
+    alerts = [RunAlert(model.name, conn_ids, failed_task)] if conn_ids else []
     return DAG(
         f"{job}__{model.name}",
         description=about,
@@ -213,7 +214,7 @@ def dag_of(
             "retries": retries.times,
             "retry_delay": retries.delay,
             "retry_policy": CURED_BY_WAITING,
-            "on_failure_callback": on_failure,
+            "on_failure_callback": [note_failure, *alerts],
         },
         doc_md=_notes(notes or job).format(**model._asdict(), **fields),
     )

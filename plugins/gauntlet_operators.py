@@ -11,6 +11,7 @@ from airflow.sdk import BaseOperator, Param
 from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 from gauntlet_alerts import RunAlert, question, rolled_back
 from gauntlet_links import version_page
+from gauntlet_reports import Progress, change_champion, note
 from gauntlet_triggers import UntilTrigger
 
 if TYPE_CHECKING:
@@ -123,14 +124,17 @@ class ReleaseSteps(BaseOperator):
         from pipelines.flows.release.advance import advance
         from pipelines.wiring import connect
 
-        connections = connect()
-        report = advance(self.model, connections.clock.now(), connections.release).as_json()
+        connections = connect(progress=Progress())
+        step = advance(self.model, connections.clock.now(), connections.release)
+        report = step.as_json()
         action, next_check = report["action"], report["next_check"]
         self.log.info("%s: %s; next check %s", action, report["summary"], next_check)
+        note(step.as_of, f"{action.replace('_', ' ')}: {step.summary}")
         self.alert.notify({**context, "release": report})
         # The first task of the next run requests the approval that is due by then.
         if next_check and action != "awaiting_approval":
             self.defer(trigger=UntilTrigger(next_check), method_name="resume")
+        change_champion(self.model, connections.ledger)
         return report
 
     def resume(self, context: Any, event: str) -> dict[str, Any]:  # noqa: ARG002, Airflow's signature

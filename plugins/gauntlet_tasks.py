@@ -8,9 +8,26 @@ from typing import Any
 from airflow.sdk import TriggerRule, get_current_context, task
 from gauntlet_backfills import lineage_of, wait
 from gauntlet_dags import run_as_of
+from gauntlet_reports import Progress, note, shown_monitoring, shown_step, skip_if_stopped
 
 from pipelines.core.errors import LockedError, SpecError
 from pipelines.flows.retrain.request import LIVE, Request, Step
+
+STEP_NOTES: dict[Step, str] = {
+    "snapshot": "Pins the events that were known at the as-of instant. Fails if a stream has none.",
+    "contract": "Checks the fresh rows with the hand-written suite and the champion's envelope. "
+    "**Skipped** means: they did not pass, and nothing is trained on them.",
+    "features": "Computes decision points, labels and features as of each point.",
+    "availability": "Checks that production has the features, with the values that training read. "
+    "**Skipped** means: they did not pass, or the model has no online features.",
+    "train": "Fits the twin, which is judged, and the refit, which would serve; each seed once.",
+    "evaluate": "Compares the candidate with the champion on the recent window.",
+    "record": "Adds the matured weeks to the record that the cost of age is estimated from.",
+    "audit": "Splits the gain of a changed recipe into model, rows and labels.",
+    "register": "Uploads the candidate to MLflow. Skipped in a dry run, and without a candidate.",
+    "decide": "Applies the policy to all findings and records the decision in the ledger. Runs "
+    "after every stop. The run's note has its result.",
+}
 
 
 @task(task_id="request")
@@ -24,6 +41,7 @@ def fix_request(model: str) -> dict[str, Any]:
         as_of=run_as_of(params, run),
         reason=params["reason"] or f"{run.run_type.value} run of Airflow",
         dry_run=params.get("dry_run", False),
+        requested_by=run.triggering_user_name or "",
     ).as_json()
 
 
@@ -32,19 +50,17 @@ def fix_request(model: str) -> dict[str, Any]:
 @task(trigger_rule=TriggerRule.NONE_FAILED)
 def retrain_step(step: Step) -> dict[str, Any]:
     """Run one step of a retraining."""
-    from airflow.sdk.exceptions import AirflowSkipException
-
+    skip_if_stopped(step)
     from pipelines.flows.retrain.steps import run_step
     from pipelines.wiring import connect
 
     request = Request(**get_current_context()["ti"].xcom_pull(task_ids="request"))
+    connections = connect(progress=Progress())
     try:
-        report = run_step(step, request, connect().retraining)
+        report = run_step(step, request, connections.retraining)
     except LockedError as busy:
         wait(f"{busy.what}: {busy.got}")
-    if report.skipped:
-        raise AirflowSkipException(report.summary)
-    return report.as_json()
+    return shown_step(request, report, connections.ledger)
 
 
 # With the default trigger rule, the store is not filled from data that breaks the contract.
@@ -81,26 +97,26 @@ def materialize_views(model: str) -> dict[str, Any]:
     context = get_current_context()
     params = context["params"]
     as_of = run_as_of(params, context["dag_run"])
-    return materialize(model, as_of, connect().materialization, force=params["force"]).as_json()
+    report = materialize(model, as_of, connect().materialization, force=params["force"])
+    note(as_of, ", ".join(f"{view.view} {view.outcome}" for view in report.views))
+    return report.as_json()
 
 
 @task(task_id="monitor")
 def monitor_champion(model: str) -> dict[str, Any]:
     """Report on the champion as of the run's instant, and send alerts about new alarms."""
     from airflow.sdk.exceptions import AirflowSkipException
-    from gauntlet_alerts import deliver_report
 
     from pipelines.flows.monitor.run import NoChampion, monitor
     from pipelines.wiring import connect
 
-    context, connections = get_current_context(), connect()
+    context, connections = get_current_context(), connect(progress=Progress())
     as_of = run_as_of(context["params"], context["dag_run"])
     try:
         report = monitor(model, as_of, connections.monitoring)
     except NoChampion as absent:
         raise AirflowSkipException(absent.what) from absent
-    deliver_report(report, connections)
-    return report.as_json()
+    return shown_monitoring(report, connections)
 
 
 @task(task_id="score")
@@ -111,4 +127,6 @@ def score_batch(model: str) -> dict[str, Any]:
 
     context = get_current_context()
     as_of = run_as_of(context["params"], context["dag_run"])
-    return score(model, as_of, connect().scoring).as_json()
+    report = score(model, as_of, connect(progress=Progress()).scoring)
+    note(as_of, f"{report.outcome}: {report.entities:,} entities")
+    return report.as_json()

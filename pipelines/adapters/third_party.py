@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import warnings
 
 _COLLECT_AFTER = (50_000, 20, 50)  # objects, and rounds of the younger generations
 
@@ -33,3 +34,5 @@ def settle_libraries() -> None:
         os.environ.setdefault(name, value)
     for name in ("great_expectations", "mlflow", "alembic", "botocore", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # skops looks up names in every loaded module, and Airflow's old modules warn of each of them.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"skops\.io\._utils")

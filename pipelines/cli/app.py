@@ -89,7 +89,7 @@ def _group_help() -> None:
     """Show the commands in groups, in the order in which people need them."""
     panel_of = {name: panel for panel, names in PANELS.items() for name in names}
     for command in app.registered_commands:
-        name = command.name or getattr(command.callback, "__name__", "")
+        name = str(command.name or getattr(command.callback, "__name__", ""))
         command.rich_help_panel = panel_of.get(name)
     for group in app.registered_groups:
         group.rich_help_panel = panel_of.get(str(group.name), "Commands")

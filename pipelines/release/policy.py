@@ -76,6 +76,13 @@ class Facts(Record):
     )
     waived: tuple[str, ...] = Field(default=(), description="names of findings, spelled out")
     reason: str = Field(default="", description="why the run was asked for; a waiver needs one")
+    requested_by: str = Field(default="", description="the person who started the run, if known")
+
+    @property
+    def origin(self) -> str:
+        """Why the run was started, and by whom; "" if neither is known."""
+        by = f"by {self.requested_by}" if self.requested_by else ""
+        return ", ".join(filter(None, (self.reason, by)))
 
     @property
     def case(self) -> Case:

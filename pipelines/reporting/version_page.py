@@ -55,8 +55,9 @@ class VersionReview:
     """The content of a review page.
 
     ``plots`` maps descriptions to file names in the version's ``extra_files/plots``, in the order
-    shown. ``importance`` is that of the features to the candidate, then to the champion. Without a
-    decision, the page shows the gates' verdicts so far.
+    shown. ``importance`` is that of the features to the candidate, then to the champion. ``origin``
+    is why the run was started, and by whom. Without a decision, the page shows the gates' verdicts
+    so far.
     """
 
     spec: ModelSpec
@@ -73,6 +74,7 @@ class VersionReview:
     decision: Decision | None = None
     audit: Audit | None = None
     importance: tuple[Importance | None, Importance | None] = (None, None)
+    origin: str = ""
 
 
 def version_page(about: VersionReview) -> str:
@@ -250,6 +252,7 @@ def _origin(about: VersionReview) -> str:
         f"error budget: {spent.reason}" if spent else "",
         f"snapshot `{about.snapshot[:16]}`, as of {about.plan.as_of:%Y-%m-%d %H:%M} UTC, "
         f"run `{about.run}`" + ("" if about.lineage == LIVE else f", lineage {about.lineage}"),
+        f"started: {about.origin}" if about.origin else "",
         f"owner: {about.spec.owner}",
     ]
     text = "\n".join(f"- {line}" for line in lines if line)

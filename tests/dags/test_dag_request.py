@@ -25,6 +25,7 @@ def run(kind: str) -> SimpleNamespace:
         logical_date=None if kind == "manual" else MONDAY - WEEK,
         data_interval_start=MONDAY - WEEK,
         data_interval_end=MONDAY,
+        triggering_user_name="ada",
     )
 
 

@@ -77,6 +77,8 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
             f"{moved if entry.moves else entry.champion_after or 'none'}"
         )
         reasons = [*([entry.trained.summary] if entry.trained else []), *explain_entry(entry)]
+        if entry.facts is not None and entry.facts.origin:
+            reasons.append(f"started: {entry.facts.origin}")
         console.print(Padding(f"[dim]{escape('; '.join(reasons))}[/]", (0, 0, 0, 5)))
     for year in _budget(connections, name, lineage, entries):
         console.print(f"error budget for changed recipes: {year.summary}")

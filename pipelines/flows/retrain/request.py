@@ -42,6 +42,7 @@ class Request(Record):
         description="judge, but neither register nor decide; to have seen a comparison is a try",
     )
     waive: tuple[str, ...] = ()
+    requested_by: str = Field(default="", description="the person who started the run, if known")
 
     @property
     def waived(self) -> tuple[str, ...]:
@@ -56,5 +57,9 @@ class StepReport(Record):
     run: str = Field(description="id of the run, the same whenever the same is asked")
     verdict: Verdict | None = None
     skipped: bool = False
+    stops: bool = Field(default=False, description="no candidate is trained after this step")
     summary: str
+    problems: tuple[str, ...] = Field(
+        default=(), description="what did not pass, two lines each: the finding, and why"
+    )
     ids: dict[str, str] = {}

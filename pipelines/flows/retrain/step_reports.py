@@ -19,6 +19,7 @@ from pipelines.release.explanation import explain_decision
 from pipelines.release.policy import Outcome
 from pipelines.release.promotion import DecisionResult
 from pipelines.release.registry import VersionInfo
+from pipelines.reporting.findings_text import problem_lines
 from pipelines.spec.model import ModelSpec
 
 MOST_REASONS = 2
@@ -37,17 +38,19 @@ def snapshot_report(run: str, snapshot: Snapshot) -> StepReport:
     )
 
 
-def contract_report(run: str, contract: ContractResult) -> StepReport:
-    """How many checks of the fresh data passed."""
+def contract_report(run: str, contract: ContractResult, *, stops: bool) -> StepReport:
+    """How many checks of the fresh data passed, and whether nothing is trained on them."""
     return StepReport(
         step="contract",
         run=run,
+        stops=stops,
         summary=summarize(contract.findings),
+        problems=tuple(problem_lines(contract.findings)),
         verdict=overall(contract.findings),
     )
 
 
-def features_report(run: str, frame: Frame | None) -> StepReport:
+def features_report(run: str, frame: Frame | None, *, stops: bool) -> StepReport:
     """Decision points, and the training window."""
     if frame is None:
         return StepReport(
@@ -56,12 +59,16 @@ def features_report(run: str, frame: Frame | None) -> StepReport:
     return StepReport(
         step="features",
         run=run,
+        stops=stops,
+        problems=tuple(problem_lines(frame.findings)),
         summary=f"{frame.rows:,} decision points, training on {frame.plan.train}",
         verdict=overall(frame.findings),
     )
 
 
-def availability_report(run: str, availability: AvailabilityResult | None) -> StepReport:
+def availability_report(
+    run: str, availability: AvailabilityResult | None, *, stops: bool
+) -> StepReport:
     """How many checks of the features in production passed."""
     if availability is None or not availability.findings:
         reason = "nothing was looked up" if availability is None else availability.not_checked
@@ -69,7 +76,9 @@ def availability_report(run: str, availability: AvailabilityResult | None) -> St
     return StepReport(
         step="availability",
         run=run,
+        stops=stops,
         summary=summarize(availability.findings),
+        problems=tuple(problem_lines(availability.findings)),
         verdict=overall(availability.findings),
     )
 
@@ -101,6 +110,7 @@ def evaluate_report(run: str, evaluation: Evaluation | None) -> StepReport:
         step="evaluate",
         run=run,
         summary=numbers + summarize(evaluation.findings) + alarm,
+        problems=tuple(problem_lines(evaluation.findings)),
         verdict=evaluation.verdict,
         ids={"rows": evaluation.rows_digest},
     )
@@ -120,6 +130,7 @@ def record_report(run: str, result: RecordResult | None, spec: ModelSpec) -> Ste
         run=run,
         summary=f"{describe_cost(result.state, spec.metric.name.value)}; "
         f"{summarize(result.findings)}",
+        problems=tuple(problem_lines(result.findings)),
         verdict=overall(result.findings),
     )
 
@@ -136,6 +147,7 @@ def audit_report(run: str, audit: AuditResult | None) -> StepReport:
         step="audit",
         run=run,
         summary=summarize(audit.findings),
+        problems=tuple(problem_lines(audit.findings)),
         verdict=overall(audit.findings),
     )
 

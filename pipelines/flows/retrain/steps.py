@@ -114,19 +114,22 @@ def perform(run: Run) -> Iterator[Retraining]:
     yield Retraining(run, reports.snapshot_report(run.id, evidence.snapshot), evidence)
 
     contract = check_contract(run, evidence.snapshot)
+    sound = run.passes(contract.findings)
     evidence = replace(evidence, contract=contract)
-    yield Retraining(run, reports.contract_report(run.id, contract), evidence)
+    report = reports.contract_report(run.id, contract, stops=not sound)
+    yield Retraining(run, report, evidence)
 
-    frame = build_features(run, evidence.snapshot) if run.passes(contract.findings) else None
-    evidence = replace(evidence, frame=frame)
-    yield Retraining(run, reports.features_report(run.id, frame), evidence)
-
+    frame = build_features(run, evidence.snapshot) if sound else None
     usable = frame is not None and run.passes(frame.findings)
-    availability = check_availability(run, evidence.snapshot) if usable else None
-    evidence = replace(evidence, availability=availability)
-    yield Retraining(run, reports.availability_report(run.id, availability), evidence)
+    evidence = replace(evidence, frame=frame)
+    yield Retraining(run, reports.features_report(run.id, frame, stops=not usable), evidence)
 
+    availability = check_availability(run, evidence.snapshot) if usable else None
     available = availability is not None and not run.blocked_by(availability.findings)
+    evidence = replace(evidence, availability=availability)
+    report = reports.availability_report(run.id, availability, stops=not available)
+    yield Retraining(run, report, evidence)
+
     trained = train_candidate(run) if available else None
     evidence = replace(evidence, trained=trained)
     yield Retraining(run, reports.train_report(run.id, trained, len(run.spec.seeds)), evidence)

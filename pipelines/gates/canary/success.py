@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 from pipelines.core.findings import Finding, Interval, Measurement, Verdict, make_finding
+from pipelines.gates.canary.look import Look
 from pipelines.gates.canary.looks import (
-    Look,
     cumulative_difference,
     remaining_power,
     target_information,

@@ -86,8 +86,8 @@ def _show_decision(entry: Entry) -> None:
         console.print(Padding(escape(sentence), (0, 0, 0, 2)))
     if entry.trained is not None:
         console.print(f"[dim]{entry.trained.summary}[/]")
-    if entry.facts is not None and entry.facts.reason:
-        console.print(f"[dim]reason of the run: {escape(entry.facts.reason)}[/]")
+    if entry.facts is not None and entry.facts.origin:
+        console.print(f"[dim]started: {escape(entry.facts.origin)}[/]")
     console.print()
 
 
