@@ -69,7 +69,7 @@ for part in (
     part.add_to(app)
 PANELS = {
     "Declare a model": ("schema", "import", "stream", "check", "explore", "features", "freshness"),
-    "Train and judge": ("retrain", "backtest", "backfill", "audit"),
+    "Train and judge": ("retrain", "backtest", "backfill", "compare", "audit"),
     "Serve and release": ("materialize", "serve", "score", "release", "approve", "rollback"),
     "Watch and explain": (
         "status",
