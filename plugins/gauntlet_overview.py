@@ -56,7 +56,7 @@ def page(readable: set[str]) -> str:
     from airflow.configuration import conf
 
     from pipelines.flows.status import overview
-    from pipelines.reporting.status_page import PageLinks, status_page
+    from pipelines.reporting.status.status_page import PageLinks, status_page
 
     using = _collaborators()
     models = [name for name in using.declared() if f"retrain__{name}" in readable]

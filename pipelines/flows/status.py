@@ -30,7 +30,7 @@ from pipelines.release.explanation import explain_entry
 from pipelines.release.ledger import Entry, Ledger, training_dates
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.verification import verified_entries
-from pipelines.reporting.model_status import (
+from pipelines.reporting.status.model_status import (
     BudgetStatus,
     ChampionStatus,
     DecisionStatus,

@@ -14,7 +14,7 @@ from pipelines.monitoring.report import (
     MonitorReport,
     Performance,
 )
-from pipelines.reporting.model_status import ModelStatus
+from pipelines.reporting.status.model_status import ModelStatus
 from pipelines.settings import Settings
 from pipelines.stats.ageing import PooledMean
 from pipelines.training.split import TrainingDates

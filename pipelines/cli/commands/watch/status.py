@@ -30,7 +30,7 @@ def status(names: Models = None, as_json: Json = False) -> None:
     Reads the ledger and the newest reports, and no events.
     """
     from pipelines.flows.status import overview
-    from pipelines.reporting.status_text import overview_text
+    from pipelines.reporting.status.status_text import overview_text
 
     with bar("reading") as _:
         found = overview(names, connect().overview)
@@ -46,7 +46,7 @@ def status(names: Models = None, as_json: Json = False) -> None:
 def models(as_json: Json = False) -> None:
     """List the declared models in one line each."""
     from pipelines.flows.status import overview
-    from pipelines.reporting.status_text import model_rows
+    from pipelines.reporting.status.status_text import model_rows
 
     found = overview(None, connect().overview)
     if as_json:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from pipelines.reporting.model_status import (
+from pipelines.reporting.status.model_status import (
     BudgetStatus,
     ChampionStatus,
     DecisionStatus,
@@ -14,7 +14,7 @@ from pipelines.reporting.model_status import (
     StreamStatus,
     ViewStatus,
 )
-from pipelines.reporting.status_text import model_rows, overview_text
+from pipelines.reporting.status.status_text import model_rows, overview_text
 
 NOW = datetime(2026, 1, 19, 8, tzinfo=UTC)
 WEEK = timedelta(weeks=1)

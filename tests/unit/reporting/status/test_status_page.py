@@ -1,8 +1,8 @@
 """The overview page: one row a model, links out of the frame, and texts that cannot become tags."""
 
-from pipelines.reporting.model_status import ModelStatus, Overview
-from pipelines.reporting.status_page import PageLinks, status_page
-from tests.unit.reporting.test_status_text import BUSY, NOW
+from pipelines.reporting.status.model_status import ModelStatus, Overview
+from pipelines.reporting.status.status_page import PageLinks, status_page
+from tests.unit.reporting.status.test_status_text import BUSY, NOW
 
 LINKS = PageLinks(
     airflow="http://airflow", mlflow="http://mlflow", next_runs={"demand": "2026-01-26 06:00 UTC"}

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from pipelines.core.time import duration_text, instant_text
 from pipelines.reporting.markdown import number
-from pipelines.reporting.model_status import ModelStatus, Overview, RolloutStatus
+from pipelines.reporting.status.model_status import ModelStatus, Overview, RolloutStatus
 
 WIDTH = 80
 _LABEL = 16

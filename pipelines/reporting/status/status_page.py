@@ -8,8 +8,8 @@ from html import escape
 from urllib.parse import quote
 
 from pipelines.core.time import instant_text
-from pipelines.reporting.model_status import ModelStatus, Overview
-from pipelines.reporting.status_text import age_text, ago, freshness_text, rollout_text
+from pipelines.reporting.status.model_status import ModelStatus, Overview
+from pipelines.reporting.status.status_text import age_text, ago, freshness_text, rollout_text
 
 _STYLE = """
 :root { color-scheme: light dark; }

@@ -1,0 +1,1 @@
+"""The status of models: its records, as text and as a page."""
