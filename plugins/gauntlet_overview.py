@@ -32,7 +32,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 @cache
 def _page_app() -> FastAPI:
-    """One page, for users whom Airflow's own dependency finds in the session; else 401.
+    """One page, for the user that Airflow's own dependency finds in the session; else 401.
 
     A model is shown to those who may read its retraining DAG.
     """

@@ -80,7 +80,7 @@ class Facts(Record):
 
     @property
     def origin(self) -> str:
-        """Why the run was started, and by whom; "" if neither is known."""
+        """The reason of the run and the person that started it; "" if neither is known."""
         by = f"by {self.requested_by}" if self.requested_by else ""
         return ", ".join(filter(None, (self.reason, by)))
 

@@ -56,7 +56,7 @@ class VersionReview:
 
     ``plots`` maps descriptions to file names in the version's ``extra_files/plots``, in the order
     shown. ``importance`` is that of the features to the candidate, then to the champion. ``origin``
-    is why the run was started, and by whom. Without a decision, the page shows the gates' verdicts
+    is the reason of the run, and its person. Without a decision, the page shows the gates' verdicts
     so far.
     """
 

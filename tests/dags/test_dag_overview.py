@@ -15,7 +15,7 @@ USER = "reader"
 
 
 class Manager:
-    """Whom Airflow's auth manager knows, and what that person may read."""
+    """The user of Airflow's auth manager, and what this user may read."""
 
     async def get_user_from_token(self, token: str) -> str:
         from jwt import InvalidTokenError
