@@ -19,7 +19,8 @@ class HttpReceiver(ThreadingHTTPServer):
     Arguments:
         received: paths, headers and parsed bodies, oldest first.
         status: what it answers.
-        silent: while set, it accepts connections and does not answer.
+        silent: while set, it reads requests and does not answer.
+        waiting: set when such a request was read.
     """
 
     daemon_threads = True
@@ -28,7 +29,7 @@ class HttpReceiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Post)
         self.received: list[tuple[str, dict[str, str], Any]] = []
         self.status = 200
-        self.silent = threading.Event()
+        self.silent, self.waiting = threading.Event(), threading.Event()
         self.ended = threading.Event()
 
     @property
@@ -41,6 +42,7 @@ class _Post(BaseHTTPRequestHandler):
         server = cast(HttpReceiver, self.server)
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if server.silent.is_set():
+            server.waiting.set()
             server.ended.wait()
             return
         if server.status == 200:
