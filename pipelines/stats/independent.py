@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from scipy import stats
-
 from pipelines.core.findings import Interval
 from pipelines.core.records import Record
 
@@ -19,12 +17,16 @@ class EstimatedMean(Record):
 
     def interval(self, level: float) -> Interval:
         """Two-sided interval with coverage ``level``."""
+        from scipy import stats
+
         reach = float(stats.t.ppf((1 + level) / 2, self.df)) * self.standard_error
         return Interval(low=self.estimate - reach, high=self.estimate + reach, level=level)
 
     @property
     def p_value(self) -> float:
         """Two-sided p-value of "the mean is zero"; 1 for a constant zero."""
+        from scipy import stats
+
         if not self.standard_error:
             return float(self.estimate == 0)
         return 2 * float(stats.t.sf(abs(self.estimate) / self.standard_error, self.df))
