@@ -156,7 +156,7 @@ class Catalogue:
         gates = spec.gates.model_copy(update={"budget": budget})
         mode = with_refit(spec, False)
         windows = self._windows_of(mode.model_copy(update={"gates": gates}))
-        policy = Superiority("version_0_1_0", False, windows)
+        policy = Superiority("version_0_1_0", False, windows, self.envelope)
         return ComparedPolicy(
             policy,
             "shown to be better at 0.05 / 60, without refit",
@@ -164,7 +164,6 @@ class Catalogue:
             mode,
             offers=partial(self._offers, None),
             refused=self.refused,
-            envelope=self.envelope,
         )
 
     def _offers(self, schedule: str | None, at: datetime) -> bool:

@@ -204,16 +204,23 @@ class Superiority:
     """Promotes a candidate that the recent window shows to be better; every other finding counts.
 
     The first version has to beat the naive forecast. This is the rule of version 0.1.0, with its
-    level of 0.05 divided by 60 tries in the declaration of ``windows``.
+    level of 0.05 divided by 60 tries in the declaration of ``windows``. It keeps no record, so the
+    envelope matters only where it would promote.
     """
 
     name: str
     refit: bool
     windows: RecentWindows
+    envelope: Envelope = no_envelope
 
     def decide(self, now: Situation) -> Answer:
         """See ``Policy``."""
         candidate, champion = now.candidate, now.champion
         if candidate is None:
             return Answer(champion)
-        return judged(candidate, champion, self.windows.evaluation(candidate, champion).findings)
+        findings = self.windows.evaluation(candidate, champion).findings
+        answer = judged(candidate, champion, findings)
+        if champion is not None and answer.in_force != champion:
+            wrong = self.envelope(now.at, champion)
+            return Answer(champion, wrong) if wrong else answer
+        return answer
