@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def history() -> History:
 def canaries(history, size=1.0):
     rollout = replayed_rollout(ROLLED_OUT)
     assert rollout is not None
-    predictions = Errors(history, {CHALLENGER.serves: size})
+    predictions: Any = Errors(history, {CHALLENGER.serves: size})
     return RefreshCanaries(predictions, ROLLED_OUT, rollout)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import SimpleNamespace
+from typing import Any
 
 from pipelines.backtest.policies import Simple, Superiority, after_weeks, run
 from pipelines.backtest.reasons import Reason
@@ -52,7 +53,8 @@ class BetterFrom:
 
 def test_without_a_record_the_envelope_is_checked_before_a_promotion_only():
     envelope = Refusing((OFFERED[2][0],))
-    policy = Superiority("old", False, BetterFrom(OFFERED[2][0]), envelope.against)
+    windows: Any = BetterFrom(OFFERED[2][0])
+    policy = Superiority("old", False, windows, envelope.against)
     found = run(policy, OFFERED)
     assert [step.event for step in found] == ["first", "kept", "kept", "promoted"]
     assert found[2].reasons == (MOVED,)
