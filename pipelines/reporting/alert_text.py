@@ -34,7 +34,7 @@ def alert_message(alert: OpenAlert, report: MonitorReport, held: int, link: str)
         f"Since: {since_text(first)}",
         f"How sure: {_certainty(first)}",
         f"Cost: {_cost(first, report.performance.metric)}",
-        f"Do: {ACTIONS[action.kind]}; {action.next_step}",
+        f"Do: {'; '.join(filter(None, (ACTIONS[action.kind], action.next_step)))}",
         *_further(alarms[1:]),
         *([f"Held back by the weekly budget: {held} more; `{_shown(report)}`"] if held else []),
         f"Whole report: {link or f'`{_shown(report)}`'}",
