@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from pipelines.adapters.objects.local import LocalStore
-from pipelines.core.errors import DataError
+from pipelines.core.errors import DataError, IntegrityError
 from pipelines.core.time import instant_text
 from pipelines.flows.monitor.run import monitor
 from pipelines.monitoring.report import REPORT_FORMAT, ActionKind, MonitorReport
+from pipelines.packaging.package import content_digest
 from pipelines.predictions.shipping import log_object
+from pipelines.release.ledger import LIVE
+from pipelines.release.promotion import promote
+from pipelines.release.registry import Registration
 from pipelines.reporting.monitor_text import monitor_text
 from pipelines.simulation.changes import DemandShift
 from pipelines.simulation.faults import FeedStopped, NewMedicine, PriceReform, UnitChange
 from pipelines.simulation.scenarios import Scenario
 from pipelines.spec.predictions import prediction_log
-from tests.support.pharmacy import FIRST, SECOND, START, WEEK, Pharmacy, planted
+from tests.support.pharmacy import CLOCK, FIRST, SECOND, START, WEEK, Pharmacy, planted
 from tests.support.prediction_factory import make_prediction
+from tests.support.promotion_home import inputs
 
 DAY = timedelta(days=1)
 FEATURES = {"medicine", "weekday", "sold"}
@@ -95,6 +101,52 @@ def test_an_incident_gives_the_intended_action(
     """The price is not read by the model; an epidemic is judged when its labels have matured."""
     report = observe(planted(champion, tmp_path, incident))
     assert report.action.kind is action, "\n".join(monitor_text(report))
+
+
+def promote_copy(pharmacy: Pharmacy) -> None:
+    """Make a copy of the champion, with another file, champion a day after ``SECOND``."""
+    parts, at = pharmacy.parts(), SECOND + DAY
+    [entry] = parts.ledger.entries("demand")
+    package = pharmacy.home / "copy"
+    shutil.copytree(pharmacy.home / "registry" / "demand" / "1" / "model", package)
+    (package / "note.txt").write_text("a copy")
+    content = content_digest(package)
+    made = Registration(
+        model="demand",
+        run="later",
+        recipe=entry.recipe,
+        spec=entry.spec,
+        snapshot=entry.snapshot,
+        as_of=at,
+        content=content,
+        split={},
+        lineage=LIVE,
+        created_at=at,
+    )
+    pharmacy.registry.register(made, package)
+    decided = inputs("later", "2", "1", content=content).model_copy(
+        update={
+            "as_of": at,
+            "recipe": entry.recipe,
+            "spec": entry.spec,
+            "trained": entry.trained,
+        }
+    )
+    assert promote(decided, parts.ledger, pharmacy.registry, CLOCK).champion_after == "2"
+
+
+def test_later_decisions_change_nothing_and_damage_stops_a_report(
+    champion: Pharmacy, tmp_path: Path
+) -> None:
+    pharmacy = champion.copy(tmp_path / "home")
+    report = observe(pharmacy)
+    promote_copy(pharmacy)
+    assert observe(pharmacy) == report
+    shutil.rmtree(pharmacy.home / "versions")
+    [profile] = (pharmacy.home / "registry" / "demand" / "1").rglob("profile.json")
+    profile.write_text(profile.read_text() + " ")
+    with pytest.raises(IntegrityError, match="1"):
+        observe(pharmacy, SECOND + 2 * DAY)  # version 2 has replaced version 1
 
 
 def test_before_the_first_version_there_is_no_champion(champion: Pharmacy, tmp_path: Path) -> None:
