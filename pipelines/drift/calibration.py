@@ -1,23 +1,26 @@
 """Drift of each column, with thresholds that are calibrated on the reference's own weeks.
 
 The weeks of the reference show how far a week is from the others while nothing is wrong: noise,
-season and all. A fresh week is above the threshold when it is farther than a practical effect and
-farther than the reference's weeks are, and two such weeks in a row are an alarm.
+season and all. A reference of a year is compared by season. A fresh week is above the threshold
+when it is farther than a practical effect and farther than the reference's weeks are, and two such
+weeks in a row are an alarm.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 from pydantic import Field
 from scipy import stats
 
-from pipelines.core.arrays import Floats, Integers
+from pipelines.core.arrays import Floats, Integers, Mask
 from pipelines.core.records import Instant, Record
+from pipelines.core.weeks import WEEK
 from pipelines.drift.profile import Profile
 from pipelines.drift.univariate import (
     PRACTICAL_EFFECT,
@@ -33,6 +36,10 @@ from pipelines.drift.week_distance import WeekDistance
 WEEKS_IN_A_ROW = 2  # above the threshold, for an alarm
 FEWEST_WEEKS = 8  # of the reference, for a calibration
 FEWEST_ROWS = 30  # of a week
+SEASON = 6  # weeks around the same time of the year that have its season
+CLOSE = 2  # weeks around a week that may share what moved it, such as a storm
+FEWEST_OF_SEASON = 5  # others of its season that every week of a reference of a year has
+YEAR = 52  # weeks
 DEVIATIONS = 3.0
 DRAWS = 200
 SEED = 20260101
@@ -88,9 +95,12 @@ def column_drift(
     """Compare the newest whole weeks of every fresh column with its reference.
 
     The threshold is the largest of the practical effect and the mean plus k standard deviations of
-    the distances between each week of the reference and the other weeks. For equal noise, the
-    weeks have at most as many rows as the fresh one: others are drawn at random. k is at least 3
-    and is chosen for all columns together, so that a year without drift has on average at most
+    the distances between each week of the reference and the other weeks. A reference of a year is
+    compared by season: each of its weeks, and each fresh one, with the weeks that are at most six
+    weeks from the same time of the year. A week of the reference is not compared with the two on
+    either side of it, which are more like it than those of another year. For equal noise, the weeks
+    have at most as many rows as the fresh one: others are drawn at random. k is at least 3 and is
+    chosen for all columns together, so that a year without drift has on average at most
     ``alarms_a_year`` weeks in which any column is above its threshold.
 
     Only weeks with at least 30 rows, and rows on all usual weekdays of the reference, are used.
@@ -107,15 +117,18 @@ def column_drift(
     """
     weekdays = reference.usual_weekdays
     whole, judged = reference.whole_weeks(weekdays), fresh.whole_weeks(weekdays)
-    level = alarms_a_year / 52 / max(len(fresh.columns), 1)
+    season = _week_numbers(reference.mondays)
+    level = alarms_a_year / YEAR / max(len(fresh.columns), 1)
     found: list[ColumnDrift] = []
     for name, own in fresh.columns.items():
         profile = reference.columns[name]
         distance = column_distance(method, profile.bins, profile.total)
         usual = PRACTICAL_EFFECT[distance.method]
+        large = whole & (profile.counts.sum(axis=1) >= FEWEST_ROWS)
         column = _Column(
             total=profile.total,
-            weeks=_large(profile.counts[whole]),
+            weeks=profile.counts[large],
+            season=season[large],
             distance=distance,
             effect=usual if effect is None or distance.method != method else effect,
             level=level,
@@ -130,8 +143,15 @@ def column_drift(
     return tuple(sorted(found, key=lambda drift: (-drift.ratio, drift.column)))
 
 
-def _large(weeks: Integers) -> Integers:
-    return np.asarray(weeks[weeks.sum(axis=1) >= FEWEST_ROWS])
+def _week_numbers(mondays: Sequence[datetime]) -> Integers:
+    """The number of each week since 1970, shape (weeks,)."""
+    return np.array([monday.timestamp() // WEEK.total_seconds() for monday in mondays], np.int64)
+
+
+def _weeks_apart(first: Integers, second: Integers) -> Integers:
+    """Weeks between the times of the year of two weeks, shape (first, second)."""
+    away = np.abs(first[:, None] - second[None, :]) % YEAR
+    return np.asarray(np.minimum(away, YEAR - away))
 
 
 @dataclass(frozen=True)
@@ -141,6 +161,7 @@ class _Column:
     Arguments:
         total: its rows in each bin, shape (bins,).
         weeks: the rows of its whole weeks, shape (weeks, bins).
+        season: the numbers of these weeks, shape (weeks,).
         distance: between samples.
         effect: smallest distance that matters.
         level: chance of a week above the threshold without drift.
@@ -148,6 +169,7 @@ class _Column:
 
     total: Integers
     weeks: Integers
+    season: Integers
     distance: ColumnDistance
     effect: float
     level: float
@@ -156,6 +178,33 @@ class _Column:
     def calibrated(self) -> bool:
         """Whether there are enough weeks for a calibration."""
         return len(self.weeks) >= FEWEST_WEEKS
+
+    @cached_property
+    def _others(self) -> Integers:
+        """What each week is compared with, shape (weeks, bins): its season, else all others."""
+        return np.asarray(
+            self._same_season @ self.weeks if self._seasonal else self.total - self.weeks
+        )
+
+    @cached_property
+    def _same_season(self) -> Mask:
+        """Which others each week of a reference of a year is compared with, (weeks, weeks)."""
+        apart = _weeks_apart(self.season, self.season)
+        return np.asarray((apart > CLOSE) & (apart <= SEASON))
+
+    @cached_property
+    def _seasonal(self) -> bool:
+        """Whether every week has enough others of its season; fewer weeks than a year have not."""
+        others = self._same_season.sum(axis=1)
+        return len(others) > 0 and bool(others.min() >= FEWEST_OF_SEASON)
+
+    def _distance(self, monday: datetime, counts: Integers) -> float:
+        """Of a fresh week from the reference, or from its weeks of the same season."""
+        reference = self.total
+        if self._seasonal:
+            apart = _weeks_apart(_week_numbers([monday]), self.season)[0]
+            reference = (apart <= SEASON) @ self.weeks
+        return float(self.distance.between(reference, counts))
 
     def judge(self, name: str, weeks: list[tuple[datetime, Integers]]) -> ColumnDrift:
         """The drift of the newest of these weeks, which are oldest first."""
@@ -167,7 +216,7 @@ class _Column:
             method=self.distance.method,
             week=monday,
             rows=int(counts.sum()),
-            distance=float(self.distance.between(self.total, counts)),
+            distance=self._distance(monday, counts),
             threshold=self._threshold(usual),
             practical_effect=self.effect,
             alarm=len(above) >= WEEKS_IN_A_ROW,
@@ -178,8 +227,7 @@ class _Column:
             reference_missing_share=float(missing_share(self.total)),
             unseen_share=float(unseen_share(self.total, counts)),
             weeks=tuple(
-                WeekDistance(week=at, distance=float(self.distance.between(self.total, own)))
-                for at, own in weeks
+                WeekDistance(week=at, distance=self._distance(at, own)) for at, own in weeks
             ),
         )
 
@@ -187,7 +235,7 @@ class _Column:
         """The newest weeks without a gap that are above the threshold, newest first."""
         for monday, counts in reversed(weeks):
             threshold = self._threshold(self._usual_distances(int(counts.sum())))
-            if float(self.distance.between(self.total, counts)) <= threshold:
+            if self._distance(monday, counts) <= threshold:
                 return
             yield monday
 
@@ -201,7 +249,7 @@ class _Column:
             week if week.sum() <= rows else rng.multivariate_hypergeometric(week, rows)
             for week in self.weeks
         ]
-        return self.distance.between(self.total - self.weeks, np.array(fewer))
+        return self.distance.between(self._others, np.array(fewer))
 
     def _threshold(self, usual: Floats) -> float:
         spread = float(np.std(usual, ddof=1))

@@ -114,3 +114,19 @@ def test_an_effect_belongs_to_the_method_that_was_chosen(reference: Profile) -> 
     found = drift(reference, rows(1, first=20), method="wasserstein", effect=2.0)
     assert (found["number"].method, found["number"].practical_effect) == ("wasserstein", 2.0)
     assert (found["kind"].method, found["kind"].practical_effect) == ("jensen_shannon", 0.05)
+
+
+def test_a_reference_of_a_year_is_compared_by_season() -> None:
+    """A season of two hides a rise of 1.5 from the other weeks, and not from last year's."""
+
+    def seasonal(weeks: int, first: int, shift: float = 0) -> pd.DataFrame:
+        found = rows(weeks, first=first, shift=shift)
+        week = (found["decision_time"] - pd.Timestamp(MONDAY)).dt.days // 7
+        return found.assign(number=found["number"] + 2 * np.sin(2 * np.pi * week / 52))
+
+    year = reference_profile(seasonal(52, 0), ["number"])
+    shorter = reference_profile(seasonal(46, 0), ["number"])
+    quiet, moved = seasonal(4, 88), seasonal(4, 88, shift=1.5)
+    assert drift(year, moved)["number"].since == MONDAY + timedelta(weeks=88)
+    assert not drift(year, quiet)["number"].alarm
+    assert not drift(shorter, moved)["number"].alarm
