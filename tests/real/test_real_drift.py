@@ -34,7 +34,7 @@ def test_the_filled_outage_of_january_2017_is_found_in_every_drug_group() -> Non
     assert from_week(sales, "2017-01-02", "2017-02-06") == set(sales.columns)
 
 
-def test_the_growth_of_bicycle_rentals_is_found_beside_last_years_season() -> None:
+def test_the_growth_of_bicycle_rentals_is_found_against_last_years_season() -> None:
     present("bike_sharing")
     found = replace(bike_sharing(), columns=("registered", "temp"), end="2012-03-12").alarms()
     assert {column: weeks[0] for column, weeks in found.items()} == {"registered": "2012-01-30"}
