@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.core.records import digest_of
 from pipelines.data.cache import Cache
+from pipelines.data.connection import open_duckdb
 from pipelines.data.events import EventSource, NoEvents, Progress, RewrittenHistory
 from pipelines.data.identity import Copies
 from pipelines.data.snapshot import Snapshot, find_copies, open_streams, take_snapshot
@@ -99,9 +100,7 @@ class EventReader:
         Raises:
             IntegrityError: when a cached object is missing or has changed.
         """
-        import ibis
-
-        connection = ibis.duckdb.connect()
+        connection = open_duckdb()
         try:
             yield self.attach(connection, snapshot, streams)
         finally:
@@ -117,9 +116,7 @@ class EventReader:
             streams: the declared streams to look at.
             fresh_since: zoned; rows known later are fresh.
         """
-        import ibis
-
-        connection = ibis.duckdb.connect()
+        connection = open_duckdb()
         try:
             return find_copies(snapshot, streams, self.cache, connection, fresh_since)
         finally:

@@ -158,7 +158,7 @@ def open_streams(
         snapshot: taken with the same declarations.
         streams: the declared streams to open, by name; all of them are in the snapshot.
         cache: cache folder of the snapshot.
-        connection: ``ibis.duckdb.connect()``; temporary views are created in it.
+        connection: of ``open_duckdb``; temporary views are created in it.
 
     Returns:
         By stream: ``event_time``, ``known_time`` (timestamp(6), UTC, no zone), then the declared

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.core.errors import GauntletError, SpecError
 from pipelines.core.time import Clock, refuse_future
 from pipelines.data.canonical import quoted
+from pipelines.data.connection import open_duckdb
 from pipelines.data.events import Progress
 from pipelines.data.paths import database_path
 from pipelines.data.reader import EventReader
@@ -168,7 +169,7 @@ def _prepare(database: Path, spec: ModelSpec, snapshot: Snapshot, events: EventR
 
     from pipelines.features.frame import build_frame
 
-    connection = ibis.duckdb.connect(database_path(database))
+    connection = open_duckdb(database_path(database))
     try:
         for name, table in events.attach(connection, snapshot, spec.streams).items():
             connection.raw_sql(f"CREATE TABLE {quoted(name)} AS {ibis.to_sql(table, 'duckdb')}")
@@ -181,9 +182,7 @@ def _prepare(database: Path, spec: ModelSpec, snapshot: Snapshot, events: EventR
 
 def _locked(database: Path) -> Any:
     """Open the database read-only, without external access, and with locked settings."""
-    import ibis
-
-    connection = ibis.duckdb.connect(database_path(database), read_only=True)
+    connection = open_duckdb(database_path(database), read_only=True)
     connection.raw_sql("SET enable_external_access = false")
     connection.raw_sql("SET lock_configuration = true")
     return connection

@@ -9,6 +9,7 @@ import ibis
 import pyarrow as pa
 from hypothesis import strategies as st
 
+from pipelines.data.connection import open_duckdb
 from pipelines.spec.model import ModelSpec
 
 START = datetime(2026, 3, 28, tzinfo=UTC)  # the clocks of Europe change the night after
@@ -38,7 +39,7 @@ EXPRESSIONS = [
     "({0} - {1}) / ({0} + {1})",
     "2 / 3 * {0} - 1e-3 * {1}",
 ]
-CONNECTION = ibis.duckdb.connect()
+CONNECTION = open_duckdb()
 CONNECTION.raw_sql("SET threads = 1")
 
 
