@@ -22,9 +22,10 @@ $(READY): requirements.lock pyproject.toml
 demo: setup  ## six Mondays of a pharmacy chain, then two challengers on live traffic
 	@$(BIN)/gauntlet demo
 
-# Three workers keep two cores busy while tests wait for servers and processes.
+# Three workers keep two cores busy while tests wait for servers and processes. All of them, and
+# every process that a test starts, share compiled modules, so a setting that forbids them is lifted.
 test: setup  ## every test but the long simulations; also the examples in docstrings
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # PySpark and its jars are half a gigabyte, and nothing else needs them: an environment of its own.
 $(SPARK)/.ready: $(READY)
