@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ LONGEST_FIRST = (
 if TYPE_CHECKING:
     from tests.support.pharmacy import Pharmacy
 
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")  # a busy machine answers late
 settle_libraries()
 
 # No outcome depends on how fast a machine is.

@@ -13,9 +13,9 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from pipelines.adapters.sqlite import write_ahead
 from pipelines.core.errors import IntegrityError, Unavailable
+from pipelines.core.patience import attempt_s
 
 _BUSY_TIMEOUT_S = 30
-_CONNECT_TIMEOUT_S = 10
 _WANTED = "sqlite:///<file> or postgresql://<user>:<password>@<host>:<port>/<database>"
 
 
@@ -43,8 +43,8 @@ def open_engine(url: str) -> sa.Engine:
             isolation_level="AUTOCOMMIT",
             poolclass=NullPool,
             connect_args={
-                "connect_timeout": _CONNECT_TIMEOUT_S,
-                "tcp_user_timeout": 1000 * _CONNECT_TIMEOUT_S,  # milliseconds, for lost packets
+                "connect_timeout": int(attempt_s(2)),  # a name can have two addresses
+                "tcp_user_timeout": int(1000 * attempt_s(1)),  # milliseconds, for lost packets
             },
         )
     if kind != "sqlite":

@@ -7,6 +7,8 @@ import logging
 import os
 import warnings
 
+from pipelines.core.patience import attempt_s
+
 _COLLECT_AFTER = (50_000, 20, 50)  # objects, and rounds of the younger generations
 
 
@@ -23,8 +25,8 @@ def settle_libraries() -> None:
     defaults = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_LOGGING_LEVEL": "WARNING",  # importing MLflow resets the level of its logger
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # gives up on a dead server after 14 s, not minutes
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # at once, because its first pause is of 0 s
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(int(attempt_s(2))),
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout is for results
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "GX_ANALYTICS_ENABLED": "false",

@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from pipelines.adapters.events.postgres_types import COLUMNS_QUERY, TableColumn, check_table
 from pipelines.core.errors import DataError, SpecError, Unavailable
+from pipelines.core.patience import attempt_s
 from pipelines.core.records import Record
 from pipelines.core.time import instant_text, parse_instant, utc
 from pipelines.data.cache import Cache
@@ -334,7 +335,9 @@ class PostgresEvents:
         where = self._place(name)
         try:
             with psycopg.connect(
-                self.url, connect_timeout=10, options="-c timezone=UTC -c datestyle=ISO"
+                self.url,
+                connect_timeout=int(attempt_s(2)),  # a name can have two addresses
+                options="-c timezone=UTC -c datestyle=ISO",
             ) as connection:
                 connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
                 connection.read_only = True

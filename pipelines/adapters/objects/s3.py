@@ -14,13 +14,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from pipelines.core.errors import IntegrityError, SpecError, Unavailable
 from pipelines.core.files import disk_full_as_error
+from pipelines.core.patience import attempt_s
 from pipelines.data.objects import StoredObject
 
 _GONE = {"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "412", "MethodNotAllowed"}
 _EXISTS = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
 
-# With the pauses between them, of at most 1 and 2 seconds, all attempts end within 15 seconds.
-ATTEMPTS, TIMEOUT_S = 3, 4.0
+_ATTEMPTS, _PAUSES_S = 3, 3.0  # of at most 1 and 2 seconds
 
 
 class S3Store:
@@ -32,11 +32,12 @@ class S3Store:
     Arguments:
         address: bucket and prefix.
         profile: name of a profile in the AWS configuration files.
-        timeout_s: longest wait for a connection, and for the next bytes of an answer.
+        timeout_s: longest wait for a connection, and for the next bytes of an answer; default: all
+            attempts end within ``patience.ANSWER_S``.
     """
 
     def __init__(
-        self, address: str, *, profile: str | None = None, timeout_s: float = TIMEOUT_S
+        self, address: str, *, profile: str | None = None, timeout_s: float | None = None
     ) -> None:
         bucket, _, prefix = address.removeprefix("s3://").partition("/")
         if not address.startswith("s3://") or not bucket:
@@ -44,10 +45,11 @@ class S3Store:
                 "cannot read an S3 address", got=address, wanted="s3://bucket or s3://bucket/prefix"
             )
         self.bucket, self.prefix = bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        longest = timeout_s or attempt_s(_ATTEMPTS, _PAUSES_S)
         config = Config(
-            connect_timeout=timeout_s,
-            read_timeout=timeout_s,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            connect_timeout=longest,
+            read_timeout=longest,
+            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         )
         with self._answers(""):
             self.client: Any = boto3.Session(profile_name=profile).client("s3", config=config)

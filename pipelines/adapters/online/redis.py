@@ -30,12 +30,12 @@ from pipelines.adapters.online.codec import (
     state_text,
 )
 from pipelines.core.errors import SpecError, Unavailable
+from pipelines.core.patience import attempt_s
 from pipelines.features.online.store import Key, OnlineRow, Reading, ViewState
 
 _HEADS = "gauntlet:online"  # a hash: the head of each view, as JSON
 _NUMBERS = "gauntlet:online:number"
 _CHUNK = 500  # rows in one command: about one millisecond on the server
-_TIMEOUT_S = 5
 _UNKNOWN_FOR_S = 3600  # lifetime of rows that no head refers to, since their last change
 _NO_ROW = b""
 
@@ -252,8 +252,8 @@ class RedisOnline:
         try:
             return self._library.Redis.from_url(
                 self._url,
-                socket_timeout=_TIMEOUT_S,
-                socket_connect_timeout=_TIMEOUT_S,
+                socket_timeout=attempt_s(3),  # a connection, and two answers
+                socket_connect_timeout=attempt_s(3),
                 retry=Retry(NoBackoff(), 1),  # a server that restarted has closed the connection
             )
         except ValueError as cause:

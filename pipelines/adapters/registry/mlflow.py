@@ -97,15 +97,20 @@ class MlflowRegistry:
             from mlflow.artifacts import download_artifacts
             from mlflow.exceptions import MlflowException
 
-            from pipelines.adapters.registry.mlflow_client import client_address, is_outage
+            from pipelines.adapters.registry.mlflow_client import (
+                client_address,
+                is_outage,
+                transferring_files,
+            )
 
             part.mkdir()
             try:
-                download_artifacts(
-                    artifact_uri=f"models:/{info.model}/{info.version}",
-                    dst_path=str(part),
-                    tracking_uri=client_address(self._uri),
-                )
+                with transferring_files():
+                    download_artifacts(
+                        artifact_uri=f"models:/{info.model}/{info.version}",
+                        dst_path=str(part),
+                        tracking_uri=client_address(self._uri),
+                    )
             except MlflowException as cause:
                 if is_outage(cause) and not _missing_files(cause):
                     raise

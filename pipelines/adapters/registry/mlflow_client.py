@@ -5,6 +5,7 @@ This module loads MLflow, which takes seconds. ``MlflowRegistry`` imports it on 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import mlflow
 import requests
 from botocore.exceptions import BotoCoreError
 from mlflow import MlflowClient
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_TIMEOUT
 from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
@@ -23,6 +25,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from pipelines.core.addresses import sqlite_path, sqlite_url
 from pipelines.core.errors import GauntletError, IntegrityError, SpecError, Unavailable
 from pipelines.core.files import atomic_file
+from pipelines.core.patience import TRANSFER_S, attempt_s
 from pipelines.core.retry import compare_and_swap
 
 P = ParamSpec("P")
@@ -31,7 +34,6 @@ R = TypeVar("R")
 _ABSENT, _THERE = "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"
 _AWAY = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "IO_ERROR"}
 _ATTEMPTS = 20
-ANSWER_S = 12.0  # for the first, trivial request of a process; later ones may take longer
 # MLflow passes on what its database says: sqlite3.IntegrityError, UniqueViolation, ...
 _OVERTAKEN = re.compile(r"IntegrityError|UniqueViolation|unique constraint", re.IGNORECASE)
 
@@ -91,13 +93,10 @@ def connected(uri: str) -> Iterator[MlflowClient]:
 def check_answer(uri: str) -> None:
     """Check once in a process that a server answers a request that reads its database.
 
-    MLflow's client waits for minutes when a server or its database does not answer, because large
-    requests may take long.
-
     The request is MLflow's own, with the credentials and certificates of its variables.
 
     Raises:
-        MlflowException: it does not answer within ``ANSWER_S`` seconds.
+        MlflowException: it does not answer in time.
     """
     if uri.startswith(("http://", "https://")):
         http_request(
@@ -107,8 +106,23 @@ def check_answer(uri: str) -> None:
             params={"experiment_name": "Default"},
             max_retries=0,
             raise_on_status=False,
-            timeout=ANSWER_S,
+            timeout=attempt_s(1),
         )
+
+
+@contextmanager
+def transferring_files() -> Iterator[None]:
+    """Wait longer for answers in the block: a server stores a file before it answers."""
+    name = MLFLOW_HTTP_REQUEST_TIMEOUT.name
+    before = os.environ.get(name)
+    os.environ[name] = str(max(MLFLOW_HTTP_REQUEST_TIMEOUT.get(), int(TRANSFER_S)))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _create_database(uri: str) -> None:

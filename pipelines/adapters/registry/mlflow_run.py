@@ -21,7 +21,7 @@ from mlflow.entities import (
     Param,
 )
 
-from pipelines.adapters.registry.mlflow_client import create, write
+from pipelines.adapters.registry.mlflow_client import create, transferring_files, write
 from pipelines.core.errors import Unavailable
 from pipelines.release.ledger import LIVE
 from pipelines.release.registry import Registration, Shown
@@ -95,7 +95,8 @@ def log_model(
             for key, value in shown.metrics.items()
         ]
         write(client.log_batch, run, metrics=metrics)
-        client.log_model_artifacts(model.model_id, str(folder))
+        with transferring_files():
+            client.log_model_artifacts(model.model_id, str(folder))
         model = client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     return model
 

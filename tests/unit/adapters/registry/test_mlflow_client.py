@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from pipelines.adapters.registry import mlflow_client
 from pipelines.adapters.registry.mlflow_client import check_answer, connected, write
+from pipelines.core import patience
 from pipelines.core.errors import Unavailable
 
 
@@ -27,7 +28,7 @@ def silent() -> Iterator[str]:
 def test_a_server_that_never_answers_is_reported(
     silent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mlflow_client, "ANSWER_S", 0.2)
+    monkeypatch.setattr(patience, "ANSWER_S", 0.2)
     with pytest.raises(Unavailable, match="does not answer") as error, connected(silent):
         pass
     assert silent in str(error.value)
