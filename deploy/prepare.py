@@ -12,6 +12,7 @@ import boto3
 import psycopg
 import sqlalchemy as sa
 from botocore.exceptions import ClientError
+from mlflow_server import write_users
 from psycopg import sql
 
 from pipelines.adapters.database import open_engine
@@ -19,8 +20,9 @@ from pipelines.adapters.ledger.sql import SqlLedger
 from pipelines.wiring import SystemClock
 
 # The role that owns each database. The ledger's belongs to the administrator.
-OWNERS = {"airflow": "airflow", "mlflow": "mlflow", "gauntlet": None}
+OWNERS = {"airflow": "airflow", "mlflow": "mlflow", "mlflow_login": "mlflow", "gauntlet": None}
 ROLES = ("airflow", "mlflow", "gauntlet", "serving")
+MLFLOW_USERS = ("people", "airflow", "service")
 LEDGER_RIGHTS = (
     "REASSIGN OWNED BY gauntlet TO CURRENT_USER",  # of an installation before 0.2
     "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, gauntlet, serving",
@@ -97,6 +99,10 @@ def main() -> None:
     }
     databases(environment["POSTGRES_ADMIN_URL"], secrets)
     ledger(environment["POSTGRES_ADMIN_URL"])
+    write_users(
+        environment["MLFLOW_LOGIN_DATABASE_URI"],
+        {name: environment[f"MLFLOW_{name.upper()}_PASSWORD"] for name in MLFLOW_USERS},
+    )
     buckets(environment["ARTIFACTS_BUCKET"], environment["EVENTS_BUCKET"])
     password_file(
         Path(environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]),

@@ -127,7 +127,7 @@ def test_everything_comes_from_one_env_file() -> None:
 def test_a_secret_has_no_default() -> None:
     """A default that everybody can read is no secret: without .env the file is refused."""
     secrets = [name for name in environment() if re.search("PASSWORD|SECRET", name)]
-    assert len(secrets) == 9
+    assert len(secrets) == 13
     for name in secrets:
         rest = variables(TEXT)[name]
         assert not any(one.startswith(":-") for one in rest), f"{name} has a default"
@@ -238,4 +238,12 @@ def test_a_secret_goes_only_to_its_users() -> None:
         n for n, s in SERVICES.items() if "AIRFLOW__API_AUTH__JWT_SECRET" in s["environment"]
     }
     assert admin == {"prepare"}
+    people = {n for n, s in SERVICES.items() if "MLFLOW_PEOPLE_PASSWORD" in s["environment"]}
+    assert people == {"prepare"}
+    service, tasks = (
+        SERVICES[name]["environment"]["MLFLOW_TRACKING_PASSWORD"]
+        for name in ("serving", "airflow-scheduler")
+    )
+    assert service != tasks
+    assert "MLFLOW_TRACKING_PASSWORD" not in SERVICES["mlflow"]["environment"]
     assert not signing & {"mlflow", "postgres", "redis", "s3"}

@@ -9,15 +9,17 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.support.processes.forked import Forked, Surroundings, run_mlflow
 
+MLFLOW_WITH_LOGIN = Path(__file__).parents[2] / "deploy" / "mlflow_server.py"
 PATIENCE_S = 600.0  # guards against a hang; no test depends on how fast a machine is
 
 
@@ -87,18 +89,23 @@ class Server:
 
 
 def _program(
-    command: Sequence[str | Path], log: Path, account: str | None = None
+    command: Sequence[str | Path],
+    log: Path,
+    account: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Callable[[], Process]:
     """What starts a program.
 
     Arguments:
         account: to run it under; default: the caller's own.
+        environment: its variables; default: the caller's own.
     """
 
     def begin() -> Process:
         with log.open("ab") as file:
             return subprocess.Popen(
                 [str(word) for word in command],
+                env=environment,
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
@@ -184,12 +191,13 @@ def redis(folder: Path) -> tuple[Server, str]:
     return Server(begin, lambda: bool(answers()), folder / "log"), f"redis://127.0.0.1:{port}/0"
 
 
-def mlflow(home: Path, database: str = "") -> tuple[Server, str]:
+def mlflow(home: Path, database: str = "", login: str = "") -> tuple[Server, str]:
     """An MLflow server, and its address.
 
     Arguments:
         home: takes its files and its log.
         database: SQLAlchemy's address; default: ``server.db`` in the home.
+        login: SQLAlchemy's address of the users; default: there is no login.
     """
     port, log = free_port(), home / "server.log"
     address = f"http://127.0.0.1:{port}"
@@ -204,4 +212,10 @@ def mlflow(home: Path, database: str = "") -> tuple[Server, str]:
         with urllib.request.urlopen(f"{address}/health", timeout=1):
             return True
 
+    if login:
+        settings |= {"MLFLOW_LOGIN_DATABASE_URI": login, "MLFLOW_FLASK_SERVER_SECRET_KEY": "tests"}
+        command = [sys.executable, MLFLOW_WITH_LOGIN, *options]
+        return Server(
+            _program(command, log, environment=inherited | settings), answers, log
+        ), address
     return Server(lambda: Forked(run_mlflow, options, inherits=surroundings), answers, log), address

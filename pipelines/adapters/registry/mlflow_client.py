@@ -10,16 +10,17 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from http import HTTPStatus
 from typing import ParamSpec, TypeVar
 
 import mlflow
 import requests
 from botocore.exceptions import BotoCoreError
 from mlflow import MlflowClient
-from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_TIMEOUT
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_TIMEOUT, MLFLOW_TRACKING_USERNAME
 from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
-from mlflow.utils.rest_utils import http_request
+from mlflow.utils.rest_utils import http_request, verify_rest_response
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from pipelines.core.addresses import sqlite_path, sqlite_url
@@ -33,6 +34,10 @@ R = TypeVar("R")
 
 _ABSENT, _THERE = "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"
 _AWAY = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "IO_ERROR"}
+_HINTS = {
+    "UNAUTHENTICATED": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to a user",
+    "PERMISSION_DENIED": "run the command as the user of the tasks, who may change models",
+}
 _ATTEMPTS = 20
 # MLflow passes on what its database says: sqlite3.IntegrityError, UniqueViolation, ...
 _OVERTAKEN = re.compile(r"IntegrityError|UniqueViolation|unique constraint", re.IGNORECASE)
@@ -63,6 +68,14 @@ def connected(uri: str) -> Iterator[MlflowClient]:
     except MlflowException as cause:
         if error_code(cause) in _AWAY:
             raise _away(uri, cause) from cause
+        if error_code(cause) in _HINTS:
+            raise GauntletError(
+                "MLflow refuses this account",
+                where=uri,
+                got=f"{error_code(cause)}, user {MLFLOW_TRACKING_USERNAME.get() or '(none)'}",
+                wanted="a user who may do this",
+                hint=_HINTS[error_code(cause)],
+            ) from cause
         raise GauntletError(
             "MLflow refuses a request",
             where=uri,
@@ -96,18 +109,21 @@ def check_answer(uri: str) -> None:
     The request is MLflow's own, with the credentials and certificates of its variables.
 
     Raises:
-        MlflowException: it does not answer in time.
+        MlflowException: it does not answer in time, or refuses the login.
     """
     if uri.startswith(("http://", "https://")):
-        http_request(
+        endpoint = "/api/2.0/mlflow/experiments/get-by-name"
+        answer = http_request(
             get_default_host_creds(uri),
-            "/api/2.0/mlflow/experiments/get-by-name",
+            endpoint,
             "GET",
             params={"experiment_name": "Default"},
             max_retries=0,
             raise_on_status=False,
             timeout=attempt_s(1),
         )
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+            verify_rest_response(answer, endpoint)  # raises
 
 
 @contextmanager
