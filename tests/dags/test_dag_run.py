@@ -86,7 +86,8 @@ def test_a_run_takes_every_step_and_again_finds_the_same_answers(bag: Any, home:
 @contextmanager
 def in_processes(dag: Any, logs: Path) -> Iterator[None]:
     """Run each task as a worker does, in a process of its own, with its log in ``<task>.log``."""
-    from airflow.sdk.api.datamodels._generated import BundleInfo, TaskInstance
+    from airflow.executors.workloads.base import BundleInfo
+    from airflow.sdk.api.datamodels._generated import TaskInstance
     from airflow.sdk.definitions import dag as module
     from airflow.sdk.execution_time.supervisor import InProcessTestSupervisor, supervise_task
     from sqlalchemy.orm import object_session

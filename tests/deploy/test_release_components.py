@@ -92,6 +92,11 @@ class Live:
         found: dict[str, Any] = self.request(path) or {}
         return found
 
+    def note(self, run: str) -> str:
+        """The note of a run; "" before it has one."""
+        found = self.request(f"/api/v2/dags/{DAG}/dagRuns/{run}") or {}
+        return found.get("note") or ""
+
     def wait(self, run: str, task: str, state: str, patience_s: float = PATIENCE_S) -> None:
         """Wait for a task's state; fail at once when it has ended in another one."""
 
@@ -112,8 +117,7 @@ class Live:
         """The log of a task's processes."""
         folder = self.stack.home / "airflow" / "logs"
         files = sorted(folder.glob(f"dag_id={DAG}/run_id={run}/task_id={task}/*.log"))
-        lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
-        return "\n".join(line for line in lines if "DeprecatedImportWarning" not in line)
+        return "\n".join(path.read_text(encoding="utf-8").rstrip("\n") for path in files)
 
     def wait_for_question(self, run: str) -> None:
         """Wait for the question, and until the scheduler knows that its worker is done.
@@ -304,6 +308,7 @@ def test_a_release_goes_on_after_a_person_and_after_every_component_was_killed(
     live.answer(first, "Approve", requested.evidence)
     live.wait(first, "approval", "failed")
     assert "the answer names other evidence" in live.log(first, "approval")
+    until("the run's note", lambda: live.note(first).startswith("▸ approval failed: the answer"))
     assert live.chain()[-1].outcome == "await_review", "an answer for other evidence counted"
     made = live.request(f"/api/v2/dags/{DAG}/dagRuns", {"logical_date": None}, "POST")
     run = made["dag_run_id"]
@@ -342,6 +347,8 @@ def test_a_release_goes_on_after_a_person_and_after_every_component_was_killed(
     # On a machine so slow that its moment came meanwhile, a step was killed as well, and repeated.
     again = live.task(run, "release")["try_number"] > 1
     assert not (undisturbed and again), "it did not go on, it began anew"
+    assert "py.warnings" not in live.log(run, "release")
+    until("the run's note", lambda: ": ended: " in live.note(run))
     last = live.chain()[-1]
     assert [one.transition.stage.value for one in live.chain() if one.transition] == [
         "shadow",

@@ -36,7 +36,8 @@ def home(folder: Path, alias: str | None, **changes: Any) -> DoctorCollaborators
     )
     parts = connect(settings, clock=FixedClock(MONDAY))
     parts.ledger.append(judged("r1"), 0)
-    return dataclasses.replace(parts.diagnosis, registry=Aliases(alias), **changes)
+    registry: Any = Aliases(alias)
+    return dataclasses.replace(parts.diagnosis, registry=registry, **changes)
 
 
 def faults(using: DoctorCollaborators) -> list[Check]:
