@@ -86,11 +86,12 @@ def test_a_schedule_in_a_zone_follows_its_clock(
 ) -> None:
     from airflow.serialization.encoders import coerce_to_core_timetable
     from airflow.timetables.base import TimeRestriction
+    from pendulum import DateTime
 
     declared = (ROOT / "models" / "demand.yaml").read_text()
     (tmp_path / "demand.yaml").write_text(f"{declared}\nschedule_zone: Europe/Berlin\n")
     timetable = coerce_to_core_timetable(dags(job, tmp_path)["demand"].timetable)
-    october = TimeRestriction(MONDAY.replace(year=2025, month=10, day=13, hour=0), None, True)
+    october = TimeRestriction(DateTime(2025, 10, 13, tzinfo=UTC), None, catchup=True)
     first = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=october)
     ends = [first.data_interval.end]
     info = timetable.next_dagrun_info(

@@ -130,5 +130,5 @@ def run_mlflow(options: Sequence[str]) -> None:
         os.environ.update(extra_env)
         uvicorn.main(command[command.index("uvicorn") + 1 :])
 
-    mlflow.server._exec_cmd = run_here  # type: ignore[assignment]
+    mlflow.server._exec_cmd = run_here  # type: ignore[assignment, attr-defined]
     mlflow.cli.cli(["server", *options])
