@@ -27,6 +27,7 @@ from tests.montecarlo.canary.segments import segments
 from tests.montecarlo.drift.rows import drift_planted, drift_stable
 from tests.montecarlo.few_entities import few_series
 from tests.montecarlo.first_version import replayed_first_versions
+from tests.montecarlo.label_free import label_free_estimates
 from tests.montecarlo.refresh.rows import (
     cost_of_age_rows,
     refresh_canaries,
@@ -199,6 +200,7 @@ SECTIONS: tuple[tuple[str, Callable[[int], Iterator[Row | MeanRow]], float], ...
     ("One canary with segments", segments, 1.0),
     ("Drift: a stable, seasonal year", drift_stable, 0.01),
     ("Drift: planted changes", drift_planted, 0.01),
+    ("Estimates before labels mature", label_free_estimates, 0.0125),
 )
 
 

@@ -102,16 +102,26 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
+def declared_regression(**changes: Any) -> ModelSpec:
+    """The regression declaration, with changes to top-level keys."""
+    return ModelSpec.model_validate(_declaration(**changes))
+
+
+def declared_classification(**changes: Any) -> ModelSpec:
+    """The classification declaration, with changes to top-level keys."""
+    return ModelSpec.model_validate(_classification(**changes))
+
+
 @pytest.fixture
 def regression() -> Callable[..., ModelSpec]:
     """Makes the regression declaration, with changes to top-level keys."""
-    return lambda **changes: ModelSpec.model_validate(_declaration(**changes))
+    return declared_regression
 
 
 @pytest.fixture
 def classifier() -> Callable[..., ModelSpec]:
     """Makes the classification declaration, with changes to top-level keys."""
-    return lambda **changes: ModelSpec.model_validate(_classification(**changes))
+    return declared_classification
 
 
 @pytest.fixture
