@@ -1,14 +1,15 @@
 """``monitor__<model>``: one DAG for each declaration, unless its ``monitor.schedule`` is null.
 
-A run reports on the champion as of its instant. It decides nothing.
+A run reports on the champion as of its instant. It decides nothing; if the report recommends a
+retraining, it updates the asset that starts one.
 """
 
 # Airflow only reads files that contain the words "airflow" and "dag".
 
 from __future__ import annotations
 
-from gauntlet_dags import as_of_param, crons_of, dag_of, scheduled
-from gauntlet_tasks import monitor_champion
+from gauntlet_dags import as_of_param, crons_of, dag_of, read, retrain_asset, scheduled
+from gauntlet_tasks import monitor_champion, start_retraining
 
 PARAMS = as_of_param(
     "The champion of this instant is monitored, from what was known by then. Empty: the moment of "
@@ -24,5 +25,8 @@ for model, schedule in scheduled("monitor"):
         PARAMS,
         cron=crons_of(schedule),
     ) as dag:
-        monitor_champion(model.name)
+        report = monitor_champion(model.name)
+        asset = retrain_asset(read(model.path)[1])
+        if asset is not None:
+            report >> start_retraining.override(outlets=[asset])(model.name)
     globals()[dag.dag_id] = dag

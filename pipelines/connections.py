@@ -131,6 +131,7 @@ class Connections:
     def backtesting(self) -> BacktestCollaborators:
         """Collaborators of a backtest."""
         from pipelines.flows.backtest.run import BacktestCollaborators
+        from pipelines.release.broken_windows.exclusions import with_exclusions
 
         return BacktestCollaborators(
             home=self.home,
@@ -140,6 +141,9 @@ class Connections:
             suite_runner=self.suite_runner,
             lock=self.lock,
             clock=self.clock,
+            with_exclusions=lambda spec, as_of: with_exclusions(
+                spec, self.ledger.entries(spec.name), as_of
+            ),
             progress=self.progress,
         )
 

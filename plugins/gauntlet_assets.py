@@ -13,7 +13,7 @@ from airflow.sdk import Asset, AssetAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal["decision", "champion", "monitoring"]
+Kind = Literal["decision", "champion", "monitoring", "retrain"]
 
 
 def asset(model: str, kind: Kind) -> Asset:
@@ -22,7 +22,8 @@ def asset(model: str, kind: Kind) -> Asset:
     Arguments:
         model: the model's name.
         kind: ``decision`` changes with each decision of a retraining, ``champion`` when the
-            champion changes, ``monitoring`` with each monitoring report.
+            champion changes, ``monitoring`` with each monitoring report, ``retrain`` when a report
+            starts a retraining.
     """
     return Asset(name=f"{model}.{kind}", uri=f"gauntlet://{model}/{kind}", group="gauntlet")
 

@@ -18,6 +18,8 @@ from typing import Any, Literal, NamedTuple
 import yaml
 from airflow.sdk import (
     DAG,
+    Asset,
+    AssetOrTimeSchedule,
     CronDataIntervalTimetable,
     CronTriggerTimetable,
     ExceptionRetryPolicy,
@@ -28,6 +30,7 @@ from airflow.sdk import (
     get_parsing_context,
 )
 from gauntlet_alerts import RunAlert, failed_task
+from gauntlet_assets import asset
 from gauntlet_backfills import BackfillTimetable
 from gauntlet_reports import note_failure
 
@@ -49,7 +52,8 @@ CURED_BY_WAITING = ExceptionRetryPolicy(
 )
 Job = Literal["backfill", "retrain", "materialize", "monitor", "release", "score"]
 Schedule = (
-    BackfillTimetable
+    AssetOrTimeSchedule
+    | BackfillTimetable
     | CronDataIntervalTimetable
     | CronTriggerTimetable
     | MultipleCronTriggerTimetable
@@ -94,7 +98,8 @@ def read(path: Path) -> tuple[Model, dict[str, Any]]:
 def schedule_of(job: Job, tree: Mapping[str, Any]) -> Schedule | None:
     """When a job of a declared model runs, in UTC; None for a job that has no schedule.
 
-    - ``retrain``: at the end of each interval of ``schedule``, in ``schedule_zone``.
+    - ``retrain``: at the end of each interval of ``schedule``, in ``schedule_zone``, and when
+      monitoring recommends it.
     - ``backfill``: for the same intervals, but only when a person creates a backfill.
     - ``release``: hourly, if the model has a rollout and is retrained on a schedule.
     - ``score``: at each instant of ``score``.
@@ -125,7 +130,21 @@ def schedule_of(job: Job, tree: Mapping[str, Any]) -> Schedule | None:
     else:
         return None
     schedule.validate()
-    return schedule
+    reason = retrain_asset(tree) if job == "retrain" else None
+    return schedule if reason is None else AssetOrTimeSchedule(timetable=schedule, assets=[reason])
+
+
+def retrain_asset(tree: Mapping[str, Any]) -> Asset | None:
+    """The asset that starts a retraining on reason.
+
+    ``None`` for a model that is retrained or monitored by hand only, and where the declaration
+    switches it off.
+    """
+    monitor = tree.get("monitor", {})
+    by_hand = tree.get("schedule") is None or monitor.get("schedule", DAILY) is None
+    if by_hand or monitor.get("retrain", {}) is None:
+        return None
+    return asset(tree["name"], "retrain")
 
 
 def _zone(tree: Mapping[str, Any]) -> str:
@@ -159,6 +178,8 @@ def alert_connections(path: Path) -> tuple[str, ...]:
 
 def crons_of(schedule: Schedule | None) -> str:
     """The cron expressions of a schedule, for people; "" without one."""
+    if isinstance(schedule, AssetOrTimeSchedule):
+        schedule = schedule.timetable
     if isinstance(schedule, MultipleCronTriggerTimetable):
         return ", ".join(one.expression for one in schedule.timetables)
     return schedule.expression if schedule is not None else ""

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
+from gauntlet_assets import asset
 from gauntlet_backfills import lineage_of, wait
 from gauntlet_dags import run_as_of
 from gauntlet_reports import Progress, note, shown_monitoring, shown_step, skip_if_stopped
 
 from pipelines.core.errors import LockedError, SpecError
 from pipelines.flows.retrain.request import LIVE, Request, Step
+from pipelines.release.retrain_reason import RetrainReason
 
 STEP_NOTES: dict[Step, str] = {
     "snapshot": "Pins the events that were known at the as-of instant. Fails if a stream has none.",
@@ -32,17 +34,48 @@ STEP_NOTES: dict[Step, str] = {
 
 @task(task_id="request")
 def fix_request(model: str) -> dict[str, Any]:
-    """Fix the request of a retraining, once for all its steps."""
+    """Fix the request of a retraining, once for all its steps.
+
+    A run that monitoring started is skipped if another one was decided meanwhile.
+    """
+    from airflow.sdk.exceptions import AirflowSkipException
+
     context = get_current_context()
     params, run = context["params"], context["dag_run"]
+    as_of, found = run_as_of(params, run), _recommendation(context)
+    if found is not None:
+        from pipelines.flows.retrain.on_reason import hold
+        from pipelines.wiring import connect
+
+        if held := hold(model, as_of, connect().retraining):
+            raise AirflowSkipException(held)
+    usual = found.text if found else f"{run.run_type.value} run of Airflow"
     return Request(
         model=model,
         lineage=lineage_of(model, context) if run.run_type == "backfill" else LIVE,
-        as_of=run_as_of(params, run),
-        reason=params["reason"] or f"{run.run_type.value} run of Airflow",
+        as_of=as_of,
+        reason=params["reason"] or usual,
         dry_run=params.get("dry_run", False),
         requested_by=run.triggering_user_name or "",
+        monitoring=found,
     ).as_json()
+
+
+def _recommendation(context: Any) -> RetrainReason | None:
+    """The newest report that triggered this run; ``None`` if the schedule or a person did."""
+    events = [one for own in context.get("triggering_asset_events", {}).values() for one in own]
+    reasons = [RetrainReason(**event.extra) for event in events if event.extra]
+    return max(reasons, key=lambda reason: reason.as_of, default=None)
+
+
+def _request() -> Request:
+    """The request of this run; skips the task if there is none."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    request = get_current_context()["ti"].xcom_pull(task_ids="request")
+    if request is None:
+        raise AirflowSkipException("the request was skipped")
+    return Request(**request)
 
 
 # Each step decides whether it has anything to do, as in a shell. It therefore also runs after
@@ -54,8 +87,7 @@ def retrain_step(step: Step) -> dict[str, Any]:
     from pipelines.flows.retrain.steps import run_step
     from pipelines.wiring import connect
 
-    request = Request(**get_current_context()["ti"].xcom_pull(task_ids="request"))
-    connections = connect(progress=Progress())
+    request, connections = _request(), connect(progress=Progress())
     try:
         report = run_step(step, request, connections.retraining)
     except LockedError as busy:
@@ -72,8 +104,7 @@ def first_fill() -> dict[str, Any]:
     from pipelines.flows.features.materialize import materialize_new_model
     from pipelines.wiring import connect
 
-    request = Request(**get_current_context()["ti"].xcom_pull(task_ids="request"))
-    filled = materialize_new_model(request, connect().materialization)
+    filled = materialize_new_model(_request(), connect().materialization)
     if filled is None:
         raise AirflowSkipException("nothing to do: there is a champion, or the store was filled")
     return filled.as_json()
@@ -117,6 +148,22 @@ def monitor_champion(model: str) -> dict[str, Any]:
     except NoChampion as absent:
         raise AirflowSkipException(absent.what) from absent
     return shown_monitoring(report, connections)
+
+
+@task(task_id="start_retraining")
+def start_retraining(model: str) -> None:
+    """Update the asset that starts a retraining, if the report recommends one."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from pipelines.flows.monitor.recommendation import retrain_reason
+    from pipelines.monitoring.report import MonitorReport
+
+    context = get_current_context()
+    report = MonitorReport.model_validate(context["ti"].xcom_pull(task_ids="monitor"))
+    reason = retrain_reason(report)
+    if reason is None:
+        raise AirflowSkipException(report.retraining_hold or f"the action is {report.action.kind}")
+    context["outlet_events"][asset(model, "retrain")].extra = reason.as_json()
 
 
 @task(task_id="score")

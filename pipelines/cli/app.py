@@ -28,7 +28,7 @@ from pipelines.cli.commands import (
     serve,
     streams,
 )
-from pipelines.cli.commands.watch import doctor, explain, status
+from pipelines.cli.commands.watch import doctor, explain, mark_broken, status
 from pipelines.cli.failures import as_known
 from pipelines.cli.output import complain, console, errors, flush
 from pipelines.core.errors import GauntletError
@@ -63,6 +63,7 @@ for part in (
         status,
         doctor,
         monitor,
+        mark_broken,
         demo,
     ),
 ):
@@ -75,6 +76,7 @@ PANELS = {
         "status",
         "models",
         "monitor",
+        "mark-broken",
         "ledger",
         "lineages",
         "explain",

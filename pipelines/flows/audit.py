@@ -68,7 +68,7 @@ def audit_recipes(collaborators: RetrainCollaborators, pair: Pair, as_of: dateti
         Unavailable: when the ledger does not answer; nothing is shown, and it is safe to retry.
     """
     request = Request(model=pair.new.name, as_of=as_of)
-    declared = requested_spec(request, collaborators.load_spec)
+    declared = requested_spec(request, collaborators.load_spec, collaborators.ledger)
     refuse_future(as_of, collaborators.clock.now(), f"model {request.model}")
     suite = collaborators.load_suite(declared)
     identity = identify_run(request, declared, suite, collaborators.ledger)

@@ -14,6 +14,7 @@ from pipelines.spec.model import ModelSpec
 TABLE = "table"
 VOLUME = "volume"
 LATE_CHECKS = frozenset({"lag", "lag_median"})
+MISSING_ROWS = frozenset({VOLUME, "days", "hours"})
 CATEGORY_CHECKS = frozenset({"categories"})
 
 
@@ -38,19 +39,26 @@ def failed(findings: Sequence[Finding]) -> list[Finding]:
 def contract_alarms(spec: ModelSpec, windows: Sequence[CheckedWindow]) -> tuple[Alarm, ...]:
     """One alarm for each stream, column and cause whose checks fail on the newest window.
 
+    Rows that are missing from a stream whose rows arrive too late are late as well.
+
     Arguments:
         spec: the champion's declaration.
         windows: newest first; earlier ones are needed only while a check of the newest fails.
     """
     groups: dict[tuple[str, str, Cause], list[Finding]] = {}
     used = spec.frame.columns_read()
-    for finding in failed(windows[0].findings):
-        stream, column, check = place_of(finding.name)
+    newest = failed(windows[0].findings)
+    late = {stream for stream, _, check in map(_place, newest) if check in LATE_CHECKS}
+    for finding in newest:
+        stream, column, check = _place(finding)
         whole = finding.verdict is Verdict.NO_DATA
         subject = TABLE if whole else column
         cause = _cause(check, whole or column in used.get(stream, frozenset()), column)
-        if check == VOLUME and _grown(finding) and spec.streams[stream].id:
-            cause = Cause.DRIFT  # no row is counted twice, so there are more events
+        if check == VOLUME and _grown(finding):
+            if spec.streams[stream].id:
+                cause = Cause.DRIFT  # no row is counted twice, so there are more events
+        elif check in MISSING_ROWS and stream in late:
+            cause = Cause.LATE
         groups.setdefault((stream, subject, cause), []).append(finding)
     return tuple(
         _alarm(stream, column, cause, found, windows)
@@ -72,6 +80,10 @@ def place_of(name: str) -> tuple[str, str, str]:
     return place[0], place[1], place[2]
 
 
+def _place(finding: Finding) -> tuple[str, str, str]:
+    return place_of(finding.name)
+
+
 def _cause(check: str, used: bool, column: str) -> Cause:
     if check in LATE_CHECKS:
         return Cause.LATE
@@ -87,9 +99,9 @@ def _grown(finding: Finding) -> bool:
 
 
 def _explains_least(finding: Finding) -> tuple[bool, bool]:
-    """Order of findings about one column: a range of the envelope compares with training."""
+    """Order of findings about one subject: a range of the envelope compares with training."""
     _, source, *_ = finding.name.split(".")
-    return place_of(finding.name)[2] != "range", source != "envelope"
+    return _place(finding)[2] not in {"range", "lag"}, source != "envelope"
 
 
 def _alarm(

@@ -109,15 +109,19 @@ def performance(
 def performance_alarm(found: Performance) -> Alarm | None:
     """The alarm of a newest week that is worse than the bound; ``None`` without one.
 
-    A week counts by its metric when all its labels have had time to arrive, before that by the
-    better end of its interval.
+    A week counts by its metric when all its labels have had time to arrive. Before that, it counts
+    only if the better end of its interval is worse than the bound.
     """
     if found.bound is None or found.reference is None:
         return None
     sign = -1.0 if found.higher_is_better else 1.0
     bound, reference = sign * found.bound, sign * found.reference
     own = [week for week in found.weeks if not week.held_out]
-    known = [(week, loss) for week in own if (loss := _counted(week, sign)) is not None]
+    known = [
+        (week, loss)
+        for week in own
+        if (loss := _counted(week, sign)) is not None and (week.complete or loss > bound)
+    ]
     worse = list(takewhile(lambda one: one[1] > bound, reversed(known)))
     if not worse:
         return None

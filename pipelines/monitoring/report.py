@@ -23,6 +23,7 @@ class Cause(StrEnum):
 
     FEED = "feed"  # rows are wrong or missing
     LATE = "late"  # labels are late
+    LABEL = "label"  # the label may have another definition
     EARLIER_VERSION = "earlier_version"  # an earlier version does better
     CATEGORY = "category"  # values that training did not have
     MODEL = "model"  # the champion does worse than it did, or is too old
@@ -56,6 +57,7 @@ class ActionKind(StrEnum):
 
     FIX_FEED = "fix_feed"
     WAIT_FOR_LABELS = "wait_for_labels"
+    CHECK_LABEL = "check_label"
     ROLL_BACK = "roll_back"
     ADD_CATEGORY = "add_category"
     RETRAIN = "retrain"
@@ -204,6 +206,9 @@ class MonitorReport(Record):
     )
     estimates: Estimates | None = Field(
         default=None, description="of weeks without labels; None: too few matured labels"
+    )
+    retraining_hold: str = Field(
+        default="", description="why the DAGs may not retrain now although that is the action"
     )
 
 

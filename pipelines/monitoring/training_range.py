@@ -78,7 +78,8 @@ def training_range(
 def range_alarm(found: TrainingRange, wanted: float) -> Alarm | None:
     """The alarm of a newest week with too few rows in the training range; ``None`` without one.
 
-    The share is below the declared one, and so is its whole interval.
+    The share is below the declared one, and so is its whole interval. Points are computed from rows
+    that other checks judge, so their alarm is drift; that of served features may be their feed.
 
     Arguments:
         found: the shares by week.
@@ -91,7 +92,7 @@ def range_alarm(found: TrainingRange, wanted: float) -> Alarm | None:
     earlier = ", ".join(f"{week.share:.1%}" for week in found.weeks[:-1])
     return Alarm(
         name=f"{NAME}.{found.source}",
-        cause=Cause.FEED,
+        cause=Cause.FEED if found.source == "served" else Cause.DRIFT,
         subject=SOURCES[found.source],
         size=newest.share,
         unit="share",

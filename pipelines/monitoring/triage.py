@@ -9,6 +9,7 @@ from pipelines.monitoring.report import Action, ActionKind, Alarm, Cause, Health
 ACTIONS = {
     Cause.FEED: ActionKind.FIX_FEED,
     Cause.LATE: ActionKind.WAIT_FOR_LABELS,
+    Cause.LABEL: ActionKind.CHECK_LABEL,
     Cause.EARLIER_VERSION: ActionKind.ROLL_BACK,
     Cause.CATEGORY: ActionKind.ADD_CATEGORY,
     Cause.MODEL: ActionKind.RETRAIN,
@@ -16,8 +17,11 @@ ACTIONS = {
 }
 BROKEN = frozenset({Cause.FEED, Cause.LATE, Cause.CATEGORY})
 NEXT_STEPS = {
-    Cause.FEED: "correct the feed and import its days again; if the values are right: {retrain}",
+    Cause.FEED: "correct the feed and import its days again; until then, keep its days out of "
+    "training with `gauntlet mark-broken`; if the values are right: {retrain}",
     Cause.LATE: "wait until the late rows have arrived; do not retrain before",
+    Cause.LABEL: "find out whether the label has another definition since then; if the new one is "
+    "to be predicted: {retrain}",
     Cause.EARLIER_VERSION: "`gauntlet rollback {model} --reason WHY`",
     Cause.CATEGORY: "check that the new values are right, then {retrain}",
     Cause.MODEL: "{retrain}",
@@ -40,9 +44,11 @@ def triage(model: str, alarms: Sequence[Alarm]) -> Action:
     """The action that comes first.
 
     Broken data comes before everything else, because no other evidence can be trusted until it is
-    corrected. Late labels come next, for the same reason. An earlier version that does better can
-    be restored at once. New categories and a worse or old model need a retraining. Drift without a
-    known loss is a reason to look again, and drift that was shown to cost nothing is none.
+    corrected. Late labels come next, for the same reason. A label that may have another definition
+    needs a person: every loss since then was measured against it. An earlier version that does
+    better can be restored at once. New categories and a worse or old model need a retraining.
+    Drift without a known loss is a reason to look again, and drift that was shown to cost nothing
+    is none.
 
     Arguments:
         model: its name.
@@ -81,7 +87,7 @@ def health(alarms: Sequence[Alarm], performance: Performance) -> Health:
     causes = {alarm.cause for alarm in alarms}
     if causes & BROKEN:
         return "broken_data"
-    if causes & {Cause.EARLIER_VERSION, Cause.MODEL}:
+    if causes & {Cause.LABEL, Cause.EARLIER_VERSION, Cause.MODEL}:
         return "degraded"
     served = [week for week in performance.weeks if not week.held_out]
     return "healthy" if served and performance.bound is not None else "unknown"

@@ -14,8 +14,10 @@ from pipelines.core.findings import Finding
 from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Instant, Record, canonical_json, sha256_text
 from pipelines.core.time import instant_text
+from pipelines.release.broken_windows.window import BrokenWindow
 from pipelines.release.policies import Lane, policy_of
 from pipelines.release.policy import Decision, Facts, decide
+from pipelines.release.retrain_reason import RetrainReason
 from pipelines.release.rollout.transition import Transition
 from pipelines.release.witness import WitnessedEntry
 from pipelines.training.split import TrainingDates
@@ -34,6 +36,7 @@ Kind = Literal[
     "stop",
     "manual_alias_change",
     "history",
+    "broken_window",
     "branch",
 ]
 
@@ -61,6 +64,7 @@ class NewEntry(Record):
         manual_alias_change: the champion's alias was moved outside Gauntlet, and set back. Entries
             of release 0.1.0 followed the alias instead.
         history: days of a stream were dropped, or a rewritten history was accepted.
+        broken_window: a window of events was marked as broken, or as mended.
         branch: a lineage began with the champion of ``live``; always the first entry.
 
     Entries that were judged hold what ``replay`` needs: findings, facts and decision.
@@ -86,6 +90,12 @@ class NewEntry(Record):
     transition: Transition | None = Field(
         default=None,
         description="of a rollout",
+    )
+    monitoring: RetrainReason | None = Field(
+        default=None, description="why monitoring started the retraining; None: it did not"
+    )
+    broken: BrokenWindow | None = Field(
+        default=None, description="a window that is never trained on"
     )
     branch_point: BranchPoint | None = Field(
         default=None, description="where the lineage begins; only in a branch"

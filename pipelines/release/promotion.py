@@ -48,6 +48,7 @@ from pipelines.release.policies import Lane
 from pipelines.release.policy import Decision, Facts, Outcome, decide
 from pipelines.release.reconciliation import reconcile, sync_champion_alias
 from pipelines.release.registry import Aliases
+from pipelines.release.retrain_reason import RetrainReason
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.rollout.transition import Transition
 from pipelines.spec.training import BudgetGate
@@ -79,6 +80,9 @@ class DecisionInput(Record):
     recipe: str
     snapshot: str
     trained: TrainingDates | None = Field(default=None, description="of the candidate")
+    monitoring: RetrainReason | None = Field(
+        default=None, description="why monitoring started the retraining"
+    )
     budget: BudgetGate | None = Field(
         default=None, description="what its tries cost; None: the findings say so already"
     )
@@ -233,5 +237,6 @@ def _draft(inputs: DecisionInput, judged: _Judged, awaited_review: bool) -> NewE
         recipe=inputs.recipe,
         snapshot=inputs.snapshot,
         trained=inputs.trained,
+        monitoring=inputs.monitoring,
         transition=inputs.transition if outcome.moves else None,
     )

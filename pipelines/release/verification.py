@@ -151,7 +151,7 @@ def _errors(state: ReleaseState, entry: Entry) -> Iterator[str]:
     elif entry.kind == "branch":
         if state.entries or entry.lineage == LIVE or entry.branch_point is None:
             yield "branches off, and is not the first entry of a lineage for a backfill"
-    elif entry.kind in ("audit", "history") and entry.moves:
+    elif entry.kind in ("audit", "history", "broken_window") and entry.moves:
         yield f"changes the champion by an entry of kind {entry.kind}"
 
 

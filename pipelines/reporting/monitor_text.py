@@ -23,6 +23,7 @@ HEALTH = {
 ACTIONS = {
     ActionKind.FIX_FEED: "fix the feed",
     ActionKind.WAIT_FOR_LABELS: "wait for labels",
+    ActionKind.CHECK_LABEL: "check the label's definition",
     ActionKind.ROLL_BACK: "roll back",
     ActionKind.ADD_CATEGORY: "add the new category",
     ActionKind.RETRAIN: "retrain now",
@@ -58,6 +59,8 @@ def _action(report: MonitorReport) -> Iterator[str]:
     yield from _wrapped(action.reason)
     if action.next_step:
         yield from _wrapped(f"Next: {action.next_step}")
+    if report.retraining_hold:
+        yield from _wrapped(f"The DAGs do not retrain now: {report.retraining_hold}")
 
 
 def _alarms(report: MonitorReport) -> Iterator[str]:

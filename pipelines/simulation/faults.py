@@ -124,11 +124,12 @@ class NullFilledWithZero(Fault):
 
 
 class DuplicateRows(Fault):
-    """Rows arrive twice: same id, same content, recorded again up to an hour later."""
+    """Rows arrive twice: same content, recorded again up to an hour later."""
 
     kind: Literal["duplicate_rows"] = "duplicate_rows"
     share: Share = 0.1
     known_column: str = "recorded_at"
+    new_ids: bool = Field(default=False, description="the copies have ids of their own")
 
     def spoil(
         self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
@@ -136,6 +137,12 @@ class DuplicateRows(Fault):
         """Appends the copies."""
         copies = table.filter(pa.array(mask))
         later = rng.integers(60_000_000, 3_600_000_000, copies.num_rows)
+        if self.new_ids:
+            number = pc.utf8_slice_codeunits(copies["dispensing_id"], 10)
+            ids = pc.binary_join_element_wise(
+                pc.utf8_slice_codeunits(copies["dispensing_id"], 0, 9), "9", number, ""
+            )
+            copies = _with(copies, "dispensing_id", ids)
         return pa.concat_tables([table, _moved(copies, self.known_column, later)])
 
 
@@ -204,6 +211,36 @@ class NewMedicine(Fault):
         old = pc.equal(table["medicine"], self.replaces).to_numpy()
         named = pc.if_else(pa.array(mask & old), self.name, table["medicine"])
         return _with(table, "medicine", named)
+
+
+class Recoded(Fault):
+    """A text column gets another of its values: what is counted by it has another definition."""
+
+    kind: Literal["recoded"] = "recoded"
+    column: str
+    to: str
+
+    def spoil(
+        self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
+    ) -> pa.Table:
+        """Writes the value into the affected rows."""
+        return _with(table, self.column, pc.if_else(pa.array(mask), self.to, table[self.column]))
+
+
+class MixedUp(Fault):
+    """The values of a column are recorded in wrong rows: the column looks as before."""
+
+    kind: Literal["mixed_up"] = "mixed_up"
+    stream: str = "stock"
+    column: str = "on_hand"
+
+    def spoil(
+        self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
+    ) -> pa.Table:
+        """Permutes the values of the affected rows."""
+        places = np.arange(table.num_rows)
+        places[mask] = rng.permutation(places[mask])
+        return _with(table, self.column, table[self.column].take(pa.array(places)))
 
 
 class HospitalBackfill(Fault):

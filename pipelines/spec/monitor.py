@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field
 
 from pipelines.core.cron import DAILY
-from pipelines.spec.fields import Cron, Declaration, Share
+from pipelines.spec.fields import Cron, Declaration, Duration, Share
 
 
 class Alerts(Declaration):
@@ -32,6 +33,15 @@ class Alerts(Declaration):
         description="ids of Airflow connections of the type smtp, slackwebhook or http; the DAGs "
         "send to them",
     )
+
+
+class RetrainOnReason(Declaration):
+    """How often the DAGs retrain because monitoring recommends it, besides the schedule."""
+
+    cooldown: Duration = Field(
+        default=timedelta(days=14), description="shortest time between two such retrainings"
+    )
+    a_year: int = Field(default=12, ge=1, le=366, description="such retrainings in 365 days")
 
 
 class Monitoring(Declaration):
@@ -64,3 +74,7 @@ class Monitoring(Declaration):
         description="times its longest earlier pause after which a stream counts as silent",
     )
     alerts: Alerts = Field(default=Alerts(), description="messages about alarms")
+    retrain: RetrainOnReason | None = Field(
+        default=RetrainOnReason(),
+        description="retrain when monitoring recommends it; null: on the schedule only",
+    )

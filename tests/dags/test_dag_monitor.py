@@ -40,3 +40,48 @@ def test_its_notes_are_for_the_person_on_call(models: Path) -> None:
     assert (dag.catchup, dag.max_active_runs) == (False, 1)
     for wanted in ("**Normal.**", "**Worry**", "**Find out.**", "gauntlet monitor demand"):
         assert wanted in dag.doc_md
+
+
+def test_a_recommended_retraining_updates_the_asset_that_starts_it(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report is a made-up one; Airflow stores the event, from which the next run starts."""
+    from airflow.models.asset import AssetEvent
+    from airflow.settings import Session
+
+    from pipelines.monitoring.report import Cause
+    from tests.support.monitor_reports import alarm, report
+
+    monkeypatch.setenv("GAUNTLET_HOME", str(models))
+    monkeypatch.setenv("GAUNTLET_MODELS", str(models))
+    monkeypatch.setattr("gauntlet_alerts.deliver_report", lambda *_: None)
+    dag = dags("monitor", models)["demand"]
+    [asset] = dag.task_dict["start_retraining"].outlets
+    assert dags("retrain", models)["demand"].timetable.asset_condition.objects == (asset,)
+    found = report(alarm(Cause.MODEL, "absolute_error", cost=2.5))
+    states = []
+    for hold in ("", "too early"):
+        held = found.model_copy(update={"retraining_hold": hold})
+        monkeypatch.setattr("pipelines.flows.monitor.run.monitor", lambda *_, held=held: held)
+        states.append(str(dag.test().get_task_instance("start_retraining").state))
+    assert states == ["success", "skipped"]
+    with Session() as session:
+        [event] = (one for one in session.query(AssetEvent) if one.asset.uri == asset.uri)
+        assert (event.extra["action"], event.extra["cost"]) == ("retrain", 2.5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"schedule": None}, {"monitor": {"schedule": None}}, {"monitor": {"retrain": None}}],
+    ids=["retrained by hand", "monitored by hand", "switched off"],
+)
+def test_without_a_reason_the_schedule_alone_retrains(
+    changes: dict[str, Any], tmp_path: Path, airflow_database: Path
+) -> None:
+    from airflow.sdk import AssetOrTimeSchedule
+
+    (tmp_path / "demand.yaml").write_text(yaml.safe_dump(declaration(**changes)))
+    for dag in dags("monitor", tmp_path).values():
+        assert list(dag.task_dict) == ["monitor"]
+    timetable = dags("retrain", tmp_path)["demand"].timetable
+    assert not isinstance(timetable, AssetOrTimeSchedule)

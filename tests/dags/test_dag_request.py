@@ -8,8 +8,10 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowSkipException
 
 from tests.dags.conftest import ROOT, dags
+from tests.support.ledger_entries import judged
 
 MONDAY = datetime(2026, 1, 5, 6, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -64,6 +66,35 @@ def test_a_run_that_is_no_backfill_writes_to_live(
     requested = tasks_file.fix_request.function("demand")
     assert requested["lineage"] == "live"
     assert requested["reason"] == f"{kind} run of Airflow"
+
+
+def test_a_run_that_monitoring_started_has_its_reason_and_keeps_to_the_cooldown(
+    tasks_file: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from pipelines.release.retrain_reason import RetrainReason
+    from pipelines.wiring import connect
+
+    monkeypatch.setenv("GAUNTLET_HOME", str(tmp_path))
+    monkeypatch.setenv("GAUNTLET_MODELS", str(ROOT / "models"))
+    reasons = [
+        RetrainReason(as_of=at, action="retrain", alarms=("age.cost",), cost=1.5, unit="packs")
+        for at in (MONDAY, MONDAY - WEEK)
+    ]
+    events = {"asset": [SimpleNamespace(extra=reason.as_json()) for reason in reasons]}
+    context = {
+        "params": {"as_of": None, "reason": None, "dry_run": False},
+        "dag_run": run("asset_triggered"),
+        "triggering_asset_events": events,
+    }
+    monkeypatch.setattr(tasks_file, "get_current_context", lambda: context)
+    requested = tasks_file.fix_request.function("demand")
+    assert requested["monitoring"] == reasons[0].as_json()
+    assert requested["reason"] == reasons[0].text
+
+    made = judged("run").model_copy(update={"as_of": MONDAY, "monitoring": reasons[0]})
+    connect().ledger.append(made, after=0)
+    with pytest.raises(AirflowSkipException, match="cooldown"):
+        tasks_file.fix_request.function("demand")
 
 
 def test_the_interval_of_a_weekly_schedule_ends_where_its_cron_ends_it(bag: Any) -> None:

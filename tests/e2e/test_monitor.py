@@ -19,9 +19,7 @@ from pipelines.release.ledger import LIVE
 from pipelines.release.promotion import promote
 from pipelines.release.registry import Registration
 from pipelines.reporting.monitor_text import monitor_text
-from pipelines.simulation.changes import DemandShift
-from pipelines.simulation.faults import FeedStopped, NewMedicine, PriceReform, UnitChange
-from pipelines.simulation.scenarios import Scenario
+from pipelines.simulation.faults import UnitChange
 from pipelines.spec.predictions import prediction_log
 from tests.support.pharmacy import CLOCK, FIRST, SECOND, START, WEEK, Pharmacy, planted
 from tests.support.prediction_factory import make_prediction
@@ -83,24 +81,6 @@ def test_a_changed_unit_is_a_feed_to_fix(champion: Pharmacy, tmp_path: Path) -> 
     assert "Training range: 0.0% of 200 served requests inside" in shown
     assert "Action: fix the feed" in shown
     assert "since 2025-03-31" in shown
-
-
-@pytest.mark.parametrize(
-    ("incident", "action"),
-    [
-        (FeedStopped(start=FIRST + 3 * DAY), ActionKind.FIX_FEED),
-        (PriceReform(start=FIRST + DAY, factor=2.5), ActionKind.NONE),
-        (DemandShift(start=FIRST, factor=2.5, over_days=2), ActionKind.WAIT_FOR_LABELS),
-        (NewMedicine(start=FIRST, replaces="metformin"), ActionKind.ADD_CATEGORY),
-    ],
-    ids=["stopped_feed", "price_spike", "epidemic", "new_medicine"],
-)
-def test_an_incident_gives_the_intended_action(
-    incident: Scenario, action: ActionKind, champion: Pharmacy, tmp_path: Path
-) -> None:
-    """The price is not read by the model; an epidemic is judged when its labels have matured."""
-    report = observe(planted(champion, tmp_path, incident))
-    assert report.action.kind is action, "\n".join(monitor_text(report))
 
 
 def promote_copy(pharmacy: Pharmacy) -> None:

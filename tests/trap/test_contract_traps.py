@@ -89,7 +89,7 @@ def days(frame: pd.DataFrame, first: int, last: int) -> pd.DataFrame:
 def envelope(table: ibis.Table, first: int, last: int) -> dict[str, Any]:
     start = parse_instant(DAY0.date().isoformat())
     window = Window(start + timedelta(days=first), start + timedelta(days=last))
-    return envelope_suite(table, name="e", stream="sales", declaration=SALES, window=window)
+    return envelope_suite(table, stream="sales", declaration=SALES, window=window)
 
 
 def check(suite: dict[str, Any], fresh: pd.DataFrame) -> dict[str, Finding]:

@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.core.time import instant_text
+from pipelines.core.time import FixedClock, instant_text
+from pipelines.flows.check import check_readiness
+from pipelines.flows.mark_broken import MarkCollaborators, mark_broken
+from pipelines.flows.retrain.request import Request
+from pipelines.release.broken_windows.window import BrokenWindow
 from pipelines.simulation.faults import UnitChange
 from tests.support.pharmacy import FIRST, SECOND, WEEK, Pharmacy, planted, write_days
 
@@ -45,6 +49,17 @@ def test_an_exclusion_settles_it_and_takes_the_rows_away(spoilt: Pharmacy, tmp_p
     reported = pharmacy.retrain(THIRD)
     assert NAME not in reported.against()
     assert next(f.verdict for f in reported.done.findings if f.name == NAME) == "pass"
+
+
+def test_a_broken_window_settles_it_for_later_runs(spoilt: Pharmacy, tmp_path: Path) -> None:
+    """The ledger's clock stands in 2026, so a replay of 2025 counts the mark from its as-of on."""
+    pharmacy = spoilt.copy(tmp_path / "home")
+    parts = pharmacy.parts(clock=FixedClock(THIRD))
+    window = BrokenWindow(start=FIRST, end=SECOND, stream="dispensing", by="Ada")
+    using = MarkCollaborators(parts.load_spec, parts.ledger, parts.lock, parts.clock)
+    mark_broken("demand", window, "the till's new system counted tablets", using)
+    check = check_readiness(Request(model="demand", as_of=THIRD), pharmacy.parts().retraining)
+    assert next(f.verdict for f in check.findings if f.name == NAME) == "pass"
 
 
 def test_a_waiver_with_a_reason_settles_it_once_and_for_all(

@@ -24,6 +24,8 @@ from pipelines.spec.model import ModelSpec
 from pipelines.training.split import split_plan
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pipelines.backtest.engine import Plan
     from pipelines.backtest.history import History
     from pipelines.backtest.policies import Refused
@@ -49,7 +51,7 @@ class BacktestRequest(Record):
 
 @dataclass(frozen=True)
 class BacktestCollaborators:
-    """What a backtest works with; neither ledger nor registry is among it.
+    """What a backtest works with; it reads no decision and no version.
 
     Arguments:
         home: the folder below which frames and predictions are kept.
@@ -59,6 +61,7 @@ class BacktestCollaborators:
         suite_runner: runs suites on tables.
         lock: held for one model and lineage while a backtest is at work.
         clock: the present instant.
+        with_exclusions: adds the windows that were marked as broken by an instant.
         progress: called with short progress messages.
     """
 
@@ -69,6 +72,7 @@ class BacktestCollaborators:
     suite_runner: SuiteRunner
     lock: Callable[[str, str], AbstractContextManager[object]]
     clock: Clock
+    with_exclusions: Callable[[ModelSpec, datetime], ModelSpec] = lambda spec, _: spec
     progress: Progress = lambda _: None
 
 
@@ -111,7 +115,7 @@ def open_backtest(
     from pipelines.core.weeks import monday_from, mondays
     from pipelines.flows.backtest.envelopes import ChampionEnvelopes
 
-    spec, now = collaborators.load_spec(request.model), collaborators.clock.now()
+    declared, now = collaborators.load_spec(request.model), collaborators.clock.now()
     refuse_future(request.end, now, f"model {request.model}")
     if request.end <= request.first or not mondays(Window(request.first, request.end)):
         raise TimeError(
@@ -120,7 +124,8 @@ def open_backtest(
             wanted="a span that holds a Monday",
         )
     span = Window(monday_from(request.first), monday_from(request.end))
-    labels_as_of = min(span.end + spec.maturity, now)
+    labels_as_of = min(span.end + declared.maturity, now)
+    spec = collaborators.with_exclusions(declared, labels_as_of)
     swept = variations(spec, request.sweep)
     plan = Plan(spec, span, labels_as_of, swept)
     folder = collaborators.home / FOLDER

@@ -19,7 +19,7 @@ from pipelines.monitoring.metrics.predicted_rows import PredictedRows
 from pipelines.monitoring.performance import week_performance
 from pipelines.monitoring.report import WeekPerformance
 from pipelines.packaging.version import ModelVersion
-from pipelines.spec.combine import common_spec
+from pipelines.spec.combine import common_spec, other_names
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.undefined import Undefined
 from pipelines.training.split import decision_times, inside
@@ -88,8 +88,8 @@ def read_outcomes(
     rows = _rows(common, tables, as_of, min(plan.recent.start, fresh.start))
     recent = rows[inside(rows, plan.recent)].reset_index(drop=True)
     newer = rows[inside(rows, fresh)].reset_index(drop=True)
-    held_out = score_version(champion, common, recent).predictions
-    scored, deviations = _answers(champion, common, newer)
+    held_out = score_version(champion, champion.spec, recent).predictions
+    scored, deviations = _answers(champion, champion.spec, newer)
     answers, spec = scored.predictions, champion.spec
     predicted = PredictedRows(newer, answers, deviations)
     return Outcomes(
@@ -101,7 +101,7 @@ def read_outcomes(
             ),
             *_by_week(spec, newer, answers, served, as_of),
         ),
-        earlier=None if earlier is None else _against(earlier, champion, common, newer, answers),
+        earlier=None if earlier is None else _against(earlier, champion, newer, answers),
         fresh=newer.assign(**{PREDICTION: scored.answers}),
         served=predicted.where(inside(newer, served)),
         held_out=PredictedRows(recent, held_out),
@@ -122,14 +122,20 @@ def _rows(
 
 
 def _answers(
-    version: ModelVersion, common: ModelSpec, rows: pd.DataFrame
+    version: ModelVersion, champion: ModelSpec, rows: pd.DataFrame
 ) -> tuple[Scored, Floats | None]:
-    """The predictions of the model that serves, and their standard deviations if it has them."""
+    """The predictions of the model that serves, and their standard deviations if it has them.
+
+    Arguments:
+        version: the champion, or the version that it replaced.
+        champion: its declaration, by whose names the columns of the rows are called.
+        rows: of the frame that both share.
+    """
     from pipelines.training.columns import feature_matrix
     from pipelines.training.score import score
     from pipelines.training.uncertainty import standard_deviations
 
-    own, spec = rows_of_version(version.spec, common, rows), version.spec
+    own, spec = rows_of_version(version.spec, champion, rows), version.spec
     pipeline = version.load_pipeline()
     deviations = None
     if not spec.classes:
@@ -152,11 +158,13 @@ def _by_week(
 def _against(
     earlier: ModelVersion,
     champion: ModelVersion,
-    common: ModelSpec,
     rows: pd.DataFrame,
     answers: Floats,
 ) -> EarlierVersion | None:
-    """The comparison on all labelled rows; ``None`` where it is not defined."""
+    """The comparison on all labelled rows; ``None`` where it is not defined.
+
+    It is not defined either where the two versions cannot share a frame.
+    """
     from pipelines.gates.recent_window.comparison import compare_utilities
     from pipelines.training.fit import label_numbers
     from pipelines.training.metrics import primary_metric
@@ -165,13 +173,13 @@ def _against(
     begin = max(earlier.plan.refit_until, champion.plan.refit_until).replace(tzinfo=None)
     known = rows["label"].notna().to_numpy(bool) & (decision_times(rows) >= begin).to_numpy(bool)
     part, spec = rows[known].reset_index(drop=True), champion.spec
-    if not len(part):
+    if not len(part) or not set(other_names(spec, earlier.spec).values()) <= set(rows.columns):
         return None
     metric, label = primary_metric(spec), label_numbers(part["label"], spec.classes)
     try:
         comparison = compare_utilities(
             metric,
-            metric.utilities(label, _answers(earlier, common, part)[0].predictions, part),
+            metric.utilities(label, _answers(earlier, spec, part)[0].predictions, part),
             metric.utilities(label, answers[known], part),
             entity_days(spec.points.keys, part),
             strict=spec.gates.recent_window.strict,

@@ -28,6 +28,7 @@ from pipelines.monitoring.concept import concept_alarm
 from pipelines.monitoring.contract import contract_alarms
 from pipelines.monitoring.drift import drift_alarms, drift_weeks, real_world_alarm, unseen_alarms
 from pipelines.monitoring.earlier_version import earlier_version_alarm
+from pipelines.monitoring.label import with_label_cause
 from pipelines.monitoring.metrics.label_free import estimate
 from pipelines.monitoring.metrics.measuring import measure
 from pipelines.monitoring.performance import (
@@ -36,10 +37,17 @@ from pipelines.monitoring.performance import (
     performance,
     performance_alarm,
 )
-from pipelines.monitoring.report import REPORT_FORMAT, Alarm, MonitorReport, Performance
+from pipelines.monitoring.report import (
+    REPORT_FORMAT,
+    ActionKind,
+    Alarm,
+    MonitorReport,
+    Performance,
+)
 from pipelines.monitoring.training_range import range_alarm
 from pipelines.monitoring.triage import health, ranked, triage
 from pipelines.packaging.version import RECORD, ModelVersion, evidence_path, read_record
+from pipelines.release.broken_windows.exclusions import with_exclusions
 from pipelines.release.champion_health import champion_health
 from pipelines.release.champion_periods import (
     champion_periods,
@@ -48,6 +56,7 @@ from pipelines.release.champion_periods import (
     unanswered_stops,
 )
 from pipelines.release.ledger import Entry
+from pipelines.release.retrain_reason import retraining_hold
 from pipelines.release.rollback import former_champions
 from pipelines.release.verification import verified_entries
 from pipelines.spec.model import ModelSpec
@@ -133,7 +142,7 @@ def _open(declared: ModelSpec, as_of: datetime, collaborators: MonitorCollaborat
 def _observe(opened: _Opened) -> MonitorReport:
     spec, as_of, champion = opened.spec, opened.as_of, opened.champion
     weeks, collaborators = spec.monitor.weeks, opened.collaborators
-    common = shared_spec(champion, opened.earlier)
+    common = with_exclusions(shared_spec(champion, opened.earlier), opened.entries, as_of)
     events = collaborators.open_events(common)
     collaborators.progress("reading events")
     snapshot = events.snapshot(common.streams, as_of)
@@ -164,16 +173,19 @@ def _observe(opened: _Opened) -> MonitorReport:
         account_alarm(spec, state),
         earlier_version_alarm(spec, outcomes.earlier),
     ]
-    known = [alarm for alarm in found if alarm is not None]
+    known = with_label_cause([alarm for alarm in found if alarm is not None])
     world = real_world_alarm(known)
     alarms = ranked(known if world is None else [world, *known])
+    action = triage(spec.name, alarms)
+    retrains = action.kind is ActionKind.RETRAIN
+    limits = spec.monitor.retrain
     return MonitorReport(
         model=spec.name,
         version=champion.number,
         as_of=as_of,
         snapshot=snapshot.id,
         health=health(alarms, realised),
-        action=triage(spec.name, alarms),
+        action=action,
         alarms=alarms,
         performance=realised,
         age=champion_age(state),
@@ -188,6 +200,7 @@ def _observe(opened: _Opened) -> MonitorReport:
         measures=measure(spec, outcomes.served, outcomes.held_out),
         label_shares=drift.label_shares if drift else (),
         estimates=estimate(spec, (outcomes.held_out, outcomes.served), as_of),
+        retraining_hold=retraining_hold(opened.entries, limits, as_of) if retrains else "",
     )
 
 

@@ -105,6 +105,8 @@ def envelope_suites(
 ) -> dict[str, Any]:
     """The envelope of one span: one suite for all declared streams.
 
+    Excluded windows are left out: they would make the bounds too wide to find the same fault again.
+
     Arguments:
         spec: the declaration.
         snapshot: of the events.
@@ -121,12 +123,12 @@ def envelope_suites(
     suites: list[Mapping[str, Any]] = [
         envelope_suite(
             tables[name],
-            name=f"{spec.name}.{name}",
             stream=name,
             declaration=declaration,
             window=_history(snapshot, name, window),
             fresh=gate.lookback,
             mostly=gate.mostly,
+            left_out=[Window(one.start, one.end) for one in spec.split.exclude],
         )
         for name, declaration in spec.streams.items()
     ]

@@ -89,6 +89,7 @@ def _decision_input(run: Run, evidence: Evidence, version: VersionInfo | None) -
         recipe=run.spec.recipe,
         snapshot=evidence.snapshot.id,
         trained=run.plan.dates if evidence.trained else None,
+        monitoring=request.monitoring,
         budget=run.spec.gates.budget,
     )
 

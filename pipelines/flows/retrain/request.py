@@ -9,6 +9,7 @@ from pydantic import Field
 from pipelines.core.findings import Verdict
 from pipelines.core.names import Lineage, Name
 from pipelines.core.records import Instant, Record
+from pipelines.release.retrain_reason import RetrainReason
 
 Step = Literal[
     "snapshot",
@@ -43,6 +44,9 @@ class Request(Record):
     )
     waive: tuple[str, ...] = ()
     requested_by: str = Field(default="", description="the person who started the run, if known")
+    monitoring: RetrainReason | None = Field(
+        default=None, description="why monitoring started it; None: it did not"
+    )
 
     @property
     def waived(self) -> tuple[str, ...]:

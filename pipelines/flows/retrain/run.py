@@ -24,6 +24,7 @@ from pipelines.flows.retrain.request import LIVE, Request
 from pipelines.flows.versions import VersionReader
 from pipelines.flows.workspace import Workspace
 from pipelines.packaging.version import ModelVersion
+from pipelines.release.broken_windows.exclusions import with_exclusions
 from pipelines.release.ledger import Entry, Ledger
 from pipelines.release.policies import Lane
 from pipelines.release.policy import Outcome
@@ -204,12 +205,16 @@ def identify_run(
     return RunIdentity(digest, newest.champion_after if newest else None, None)
 
 
-def requested_spec(request: Request, load_spec: Callable[[str], ModelSpec]) -> ModelSpec:
+def requested_spec(
+    request: Request, load_spec: Callable[[str], ModelSpec], ledger: Ledger
+) -> ModelSpec:
     """The declaration as it applies to a request; other lineages than ``live`` have no rollout.
 
-    Other lineages receive no traffic, so there the recent window promotes.
+    Other lineages receive no traffic, so there the recent window promotes. Windows that were marked
+    as broken by the request's as-of join its exclusions.
     """
-    spec = load_spec(request.model)
+    entries = ledger.entries(request.model)
+    spec = with_exclusions(load_spec(request.model), entries, request.as_of)
     return spec if request.lineage == LIVE else spec.without_rollout()
 
 
@@ -224,7 +229,7 @@ def open_run(request: Request, collaborators: RetrainCollaborators) -> Run:
         IntegrityError: the champion's content is not what was registered.
         Unavailable: ledger or registry does not answer; it is safe to retry.
     """
-    spec = requested_spec(request, collaborators.load_spec)
+    spec = requested_spec(request, collaborators.load_spec, collaborators.ledger)
     refuse_future(request.as_of, collaborators.clock.now(), f"model {request.model}")
     suite = collaborators.load_suite(spec)
     identity = identify_run(request, spec, suite, collaborators.ledger)

@@ -98,7 +98,8 @@ CONTRACT = (
     FindingEntry(
         "contract.previously_rejected.<day>",
         "Data that an earlier contract rejected would now be used for training or comparison.",
-        "Add the stretch to `split.exclude` with a reason, or waive once if the data was right.",
+        "Mark the stretch with `gauntlet mark-broken`, add it to `split.exclude`, or waive once if "
+        "the data was right.",
     ),
 )
 

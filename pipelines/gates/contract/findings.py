@@ -169,7 +169,7 @@ def previously_rejected(name: str, window: Window, failed: str, *, excluded: boo
         name: of the finding.
         window: when the data became known.
         failed: name of the finding that rejected it.
-        excluded: whether the declaration leaves the window out of training.
+        excluded: whether training leaves the window out.
     """
     return make_finding(
         name,
@@ -177,8 +177,8 @@ def previously_rejected(name: str, window: Window, failed: str, *, excluded: boo
         f"{window} is excluded"
         if excluded
         else f"the contract rejected what became known in {window} ({failed}), and training or "
-        f"evaluation would read it: exclude the window under split.exclude, or waive {name} with "
-        "a reason",
+        f"evaluation would read it: exclude the window with `gauntlet mark-broken` or under "
+        f"split.exclude, or waive {name} with a reason",
     )
 
 

@@ -30,12 +30,13 @@ class Chunks:
 
 
 def split_into_chunks(
-    table: ibis.Table, window: Window, length: timedelta
+    table: ibis.Table, window: Window, length: timedelta, left_out: Sequence[Window] = ()
 ) -> tuple[ibis.Table, int]:
     """Number the rows by chunk, from the oldest; the last chunk ends with the window.
 
     Chunk ``i`` of ``n`` holds the rows that became known in
-    ``[end - (n - i) length, end - (n - i - 1) length)``.
+    ``[end - (n - i) length, end - (n - i - 1) length)``. Chunks that overlap a window that is left
+    out are not among them, and the others are numbered without gaps.
 
     Returns:
         The rows in whole chunks, and the number of chunks.
@@ -44,17 +45,29 @@ def split_into_chunks(
         DataError: the window holds fewer than three chunks, too few to estimate their variation.
     """
     number = int(window.duration / length)
-    if number < 3:
+    starts = [window.end - (number - place) * length for place in range(number)]
+    dropped = [
+        place
+        for place, start in enumerate(starts)
+        if any(start < one.end and one.start < start + length for one in left_out)
+    ]
+    if number - len(dropped) < 3:
         raise DataError(
             "the training window is too short for an envelope",
-            got=f"{window}, which holds {number} stretch(es) of {length}",
+            got=f"{window}, which holds {number - len(dropped)} stretch(es) of {length}"
+            + (" that are not excluded" if dropped else ""),
             wanted="at least three stretches as long as the fresh window",
             hint="lengthen split.train or shorten gates.contract.lookback",
         )
     end, seconds = int(window.end.timestamp()), int(length.total_seconds())
     age = ((end - 1 - with_arrival(table).known_time.epoch_seconds()) / seconds).floor()
     numbered = with_arrival(table).mutate(**{CHUNK: (number - 1 - age).cast("int64")})
-    return numbered.filter((numbered[CHUNK] >= 0) & (numbered[CHUNK] < number)), number
+    rows = numbered.filter((numbered[CHUNK] >= 0) & (numbered[CHUNK] < number))
+    if dropped:
+        rows = rows.filter(rows[CHUNK].notin(dropped))
+        fewer = sum((rows[CHUNK] > place).cast("int64") for place in dropped)
+        rows = rows.mutate(**{CHUNK: rows[CHUNK] - fewer})
+    return rows, number - len(dropped)
 
 
 def chunk_facts(

@@ -51,12 +51,12 @@ BUSY_HOUR = 10  # rows per hour above which an hour without rows is not due to c
 def envelope_suite(
     table: ibis.Table,
     *,
-    name: str,
     stream: str,
     declaration: Stream,
     window: Window,
     fresh: timedelta = timedelta(days=7),
     mostly: float = 0.9,
+    left_out: Sequence[Window] = (),
 ) -> dict[str, Any]:
     """Return the envelope of one stream as a Great Expectations suite.
 
@@ -64,19 +64,19 @@ def envelope_suite(
 
     Arguments:
         table: canonical rows of the stream; only those known within ``window`` are used.
-        name: name of the suite.
-        stream: name of the stream, written into the ``meta`` of every expectation.
+        stream: its name; names the suite, and is written into the ``meta`` of every expectation.
         declaration: the stream as declared, with its columns and the identity of an event.
         window: the training window, in known time.
         fresh: length of the fresh window to check later, which is the length of a chunk.
         mostly: largest share of rows that ranges and categories require, 0 to 1. They require less
             if the training window itself had a smaller share.
+        left_out: windows whose chunks are not used, because their rows are known to be wrong.
 
     Raises:
         DataError: the window holds fewer than three chunks, or more than a third of the chunks have
             no rows.
     """
-    rows, number = split_into_chunks(table, window, fresh)
+    rows, number = split_into_chunks(table, window, fresh, left_out)
     columns = [column for column in declaration.columns if column in table.columns]
     numbers = [c for c in columns if declaration.columns[c] in _NUMBERS]
     if declaration.known_delay is None:
@@ -103,7 +103,7 @@ def envelope_suite(
     if identity:
         _identity(build, repeated_rows(rows, number, identity), chunks.rows, identity)
     meta = {"window": str(window), "chunk": duration_text(fresh), "chunks": number}
-    return {"name": name, "expectations": build.expectations, "meta": meta}
+    return {"name": stream, "expectations": build.expectations, "meta": meta}
 
 
 _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT)

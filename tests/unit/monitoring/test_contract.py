@@ -72,6 +72,12 @@ def test_more_events_are_drift_where_none_can_count_twice(stream, rows, cause):
     assert alarm.cause is cause
 
 
+def test_rows_that_are_missing_because_others_are_late_are_late():
+    volume, lag = (f"contract.envelope.dispensing.table.{check}" for check in ("volume", "lag"))
+    [alarm] = contract_alarms(SPEC, windows([volume, lag]))
+    assert (alarm.name, alarm.cause, alarm.further) == (lag, Cause.LATE, (volume,))
+
+
 def test_a_stream_without_rows_is_one_alarm():
     names = (RANGE, "contract.envelope.dispensing.price.range")
     absent = [failing(name, Verdict.NO_DATA) for name in names]

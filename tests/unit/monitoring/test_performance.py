@@ -59,6 +59,12 @@ def test_a_week_whose_labels_still_arrive_counts_by_the_better_end_of_its_interv
     assert performance_alarm(unsure) is None
 
 
+def test_a_week_that_proves_nothing_yet_does_not_end_an_alarm():
+    weeks = [week(0, 6.0), week(1, 6.0, complete=False, reach=2.5)]
+    alarm = performance_alarm(performance(spec(), weeks, recorded()))
+    assert alarm.since.date() == MONDAY
+
+
 def test_for_a_metric_where_higher_is_better_the_bound_is_below():
     metric = {"name": "auc", "minimum_effect": 0.01}
     classifier = spec(metric=metric, estimator={"path": "sklearn.linear_model.LogisticRegression"})

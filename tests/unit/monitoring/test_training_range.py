@@ -112,7 +112,7 @@ def test_no_alarm_while_the_interval_reaches_the_wanted_share(weeks):
 
 def test_the_alarm_has_the_columns_the_trend_and_when_it_began():
     alarm = range_alarm(weeks_of(990, 800, 700), 0.9)
-    assert (alarm.name, alarm.cause, alarm.size) == ("training_range.points", Cause.FEED, 0.7)
+    assert (alarm.name, alarm.cause, alarm.size) == ("training_range.points", Cause.DRIFT, 0.7)
     assert alarm.since == AS_OF + WEEK
     assert (
         "70.0% of 1,000 points lie in the range of training, wanted at least 90%: sold 70.0%; "

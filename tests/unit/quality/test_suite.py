@@ -70,7 +70,25 @@ def parts(connection: Any = None) -> ibis.Table:
 
 def envelope(table: ibis.Table, **changed: Any) -> dict[str, Any]:
     requested: dict[str, Any] = {"declaration": PARTS, "window": WINDOW, **changed}
-    return envelope_suite(table, name="parts.envelope", stream="parts", **requested)
+    return envelope_suite(table, stream="parts", **requested)
+
+
+def test_chunks_that_are_left_out_set_no_bound() -> None:
+    table, week = parts(), timedelta(days=7)
+    broken = Window(WINDOW.end - 2 * week, WINDOW.end - week)
+    wrong = (table.known_time >= broken.start.replace(tzinfo=None)) & (
+        table.known_time < broken.end.replace(tzinfo=None)
+    )
+    spoilt = table.mutate(weight=table.weight * wrong.ifelse(1000.0, 1.0))
+    clean, left_out = envelope(table), envelope(spoilt, left_out=[broken])
+    assert left_out["meta"]["chunks"] == clean["meta"]["chunks"] - 1
+
+    def highest(suite: dict[str, Any]) -> float:
+        places = ((one["meta"]["column"], one["meta"]["check"]) for one in suite["expectations"])
+        checks = dict(zip(places, suite["expectations"], strict=True))
+        return float(checks["weight", "range"]["kwargs"]["max_value"])
+
+    assert highest(left_out) < 1.1 * highest(clean) < highest(envelope(spoilt))
 
 
 def suite_file(folder: Path, *expectations: dict[str, Any]) -> Path:

@@ -1,0 +1,1 @@
+"""Windows of events that a person marked as broken."""
