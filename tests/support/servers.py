@@ -214,7 +214,7 @@ def mlflow(home: Path, database: str = "", login: str = "") -> tuple[Server, str
 
     if login:
         settings |= {"MLFLOW_LOGIN_DATABASE_URI": login, "MLFLOW_FLASK_SERVER_SECRET_KEY": "tests"}
-        command = [sys.executable, MLFLOW_WITH_LOGIN, *options]
+        command: list[str | Path] = [sys.executable, MLFLOW_WITH_LOGIN, *options]
         return Server(
             _program(command, log, environment=inherited | settings), answers, log
         ), address
