@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import mlflow
@@ -18,11 +13,9 @@ import pytest
 
 from pipelines.adapters.registry.folder import FolderRegistry
 from pipelines.adapters.registry.mlflow import MlflowRegistry
-from pipelines.core.errors import GauntletError, IntegrityError, Unavailable
+from pipelines.core.errors import GauntletError, IntegrityError
 from pipelines.packaging.package import content_digest
 from pipelines.release.registry import Registration, Registry, Shown
-from tests.support.fault_proxy import RefusingServer
-from tests.support.servers import free_port
 
 Make = Callable[..., Registration]
 SHOWN = Shown(parameters={"estimator": "HistGradientBoosting"}, metrics={"absolute_error": 4.1})
@@ -204,176 +197,6 @@ def test_tags_and_description_can_be_added(
     ):
         with pytest.raises(GauntletError, match="no such version"):
             act()
-
-
-MLFLOW_POINTS = (
-    "create_run:after",
-    "create_logged_model:after",
-    "log_model_artifacts:before",
-    "finalize_logged_model:before",
-    "create_model_version:before",
-    "create_model_version:after",
-)
-# Forks one process for each point, so that the heavy imports are done once; each kills itself.
-KILLED = """
-import json, os, signal, sys
-from pathlib import Path
-from pipelines.adapters.registry.folder import FolderRegistry
-from pipelines.adapters.registry.mlflow import MlflowRegistry
-from pipelines.release.registry import Registration
-address, folder, facts, *points = sys.argv[1:]
-
-def dying(owner, name, when):
-    true = getattr(owner, name)
-    def die(*args, **kwargs):
-        if when == "after":
-            true(*args, **kwargs)
-        os.kill(os.getpid(), signal.SIGKILL)
-    setattr(owner, name, die)
-
-def run(point):
-    registration = Registration.model_validate_json(facts)
-    name, when = point.split(":")
-    if name == "rename":
-        registry, owner = FolderRegistry(Path(address.removeprefix("sqlite:///") + ".folder")), Path
-    else:
-        registry = MlflowRegistry(address)
-        import mlflow
-        owner = mlflow.MlflowClient
-    dying(owner, name, when)
-    model = "killed_" + point.replace(":", "_")
-    registry.register(registration.model_copy(update={"model": model}), Path(folder))
-
-answers = {}
-for point in points:
-    child = os.fork()
-    if child == 0:
-        try:
-            run(point)
-        finally:
-            os._exit(1)
-    answers[point] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-print(json.dumps(answers))
-"""
-
-
-@pytest.fixture(scope="module")
-def killed(database: str, pack: Callable, registration: Make) -> dict[str, int]:
-    packed = pack("regression")
-    facts = registration("r1").model_dump_json()
-    arguments = [database, str(packed.folder), facts, *MLFLOW_POINTS, "rename:before"]
-    command = [sys.executable, "-c", KILLED, *arguments]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    answers = json.loads(done.stdout.splitlines()[-1])
-    assert set(answers.values()) == {-signal.SIGKILL}, f"{answers}\n{done.stderr}"
-    return answers
-
-
-@pytest.mark.parametrize("point", MLFLOW_POINTS)
-def test_a_registration_killed_anywhere_and_run_again_makes_one_version(
-    point: str,
-    killed: dict[str, int],
-    database: str,
-    pack: Callable,
-    registration: Make,
-    tmp_path: Path,
-) -> None:
-    model, folder = "killed_" + point.replace(":", "_"), pack("regression").folder
-    given, registry = registration("r1", model), MlflowRegistry(database)
-    complete = point == "create_model_version:after"
-    assert len(registry.versions(model)) == complete, "half a version must not be shown"
-    made = registry.register(given, folder, SHOWN)
-    assert [info.run for info in registry.versions(model)] == ["r1"]
-    assert content_digest(registry.download(made, tmp_path)) == given.content
-    client = mlflow.MlflowClient()
-    experiment = client.get_experiment_by_name(model).experiment_id
-    assert [run.info.status for run in client.search_runs([experiment])] == ["FINISHED"]
-    (logged,) = client.search_logged_models([experiment])
-    assert str(logged.status) == "READY", "the model begun by the killed process is finished"
-    assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": model, "version": 1}]
-
-
-def test_a_killed_copy_into_the_folder_is_no_version(
-    killed: dict[str, int], database: str, pack: Callable, registration: Make
-) -> None:
-    registry = FolderRegistry(Path(database.removeprefix("sqlite:///") + ".folder"))
-    model = "killed_rename_before"
-    assert registry.versions(model) == ()
-    given = registration("r1", model)
-    assert registry.register(given, pack("regression").folder).version == "1"
-
-
-def test_a_database_whose_creation_was_killed_is_created_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """MLflow would refuse it for ever: it does not continue its migrations."""
-
-    class KilledError(BaseException):
-        pass
-
-    def die(*_: object, **__: object) -> None:
-        raise KilledError
-
-    registry = MlflowRegistry(f"sqlite:///{tmp_path}/mlflow.db")
-    with monkeypatch.context() as patched:
-        patched.setattr("mlflow.store.db.utils._upgrade_db", die)
-        with pytest.raises(KilledError):
-            registry.versions("demand")
-    assert not (tmp_path / "mlflow.db").exists()
-    assert registry.versions("demand") == ()
-    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
-
-
-def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
-    """The process's address is a database's; what is there is none."""
-    path = tmp_path / "notes.txt"
-    path.write_bytes(b"no database" * 1000)
-    with pytest.raises(IntegrityError, match="MLflow's database cannot be read") as found:
-        MlflowRegistry(f"sqlite:///{path}").alias("demand", "champion")
-    assert str(path) in found.value.where
-    assert "not a database" in found.value.got
-    assert "GAUNTLET_MLFLOW_URI" in found.value.hint
-    assert path.read_bytes() == b"no database" * 1000, "it was written to"
-
-
-def test_a_server_that_is_away_is_unavailable_and_reported() -> None:
-    with RefusingServer() as server, pytest.raises(Unavailable) as away:
-        MlflowRegistry(server.address).find("demand", "r1")
-    assert server.address in str(away.value)
-    assert "safe to run again" in str(away.value)
-    assert server.attempts == 1, "the first request is not repeated, so that the answer comes soon"
-
-
-def test_where_no_server_listens_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    address = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(Unavailable, match=address):
-        MlflowRegistry(address).find("demand", "r1")
-
-
-class _Failing(BaseHTTPRequestHandler):
-    status: int
-
-    def do_GET(self) -> None:
-        self.send_error(self.status)
-
-    do_POST = do_GET
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.mark.parametrize("status", [500, 502, 503])
-def test_a_server_that_fails_is_unavailable(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    handler = type("Failing", (_Failing,), {"status": status})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as failing:
-        threading.Thread(target=failing.serve_forever, daemon=True).start()
-        registry = MlflowRegistry(f"http://127.0.0.1:{failing.server_port}")
-        with pytest.raises(Unavailable, match="safe to run again"):
-            registry.alias("demand", "champion")
-        failing.shutdown()
 
 
 def test_mlflows_own_addresses_work(server: str, pack: Callable, registration: Make) -> None:

@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pipelines.adapters.registry.folder import FolderRegistry
+from pipelines.adapters.registry.mlflow import MlflowRegistry
 from pipelines.core.errors import StaleEvidenceError
+from pipelines.release.registry import Registration
 from tests.support.pharmacy import SECOND, Pharmacy
 from tests.support.promotion_home import Home, inputs
 
@@ -72,3 +75,26 @@ def promote(folder: Path, run: str, candidate: str, champion: str | None, place:
         return 0 if home.promote(inputs(run, candidate, champion)).outcome == "promote" else 1
     except StaleEvidenceError as error:
         return error.exit_code
+
+
+def register(place: str | Path, folder: Path, registration: Registration, point: str) -> None:
+    """Register until a call of MLflow's client, or until ``rename before``.
+
+    Arguments:
+        place: address of MLflow, or folder of a registry.
+        folder: the version's files.
+    """
+    import mlflow
+
+    name, _, when = point.partition(" ")
+    registry = FolderRegistry(place) if isinstance(place, Path) else MlflowRegistry(place)
+    owner: Any = Path if isinstance(place, Path) else mlflow.MlflowClient
+    call = getattr(owner, name)
+
+    def dying(*arguments: Any, **named: Any) -> None:
+        if when == "after":
+            call(*arguments, **named)
+        die()
+
+    setattr(owner, name, dying)
+    registry.register(registration, folder)
