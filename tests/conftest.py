@@ -19,9 +19,14 @@ from tests.support import servers, shared_worlds
 # The longest files and folders first, so that all workers end together.
 LONGEST_FIRST = (
     "deploy/test_release_components.py",
+    "trap/test_availability_traps.py",
     "e2e/live",
+    "e2e/serving",
+    "e2e/test_materialize.py",
+    "e2e/test_release_faults.py",
     "dags/test_dag_run.py",
     "e2e/test_killed.py",
+    "trap/test_retrain_traps.py",
     "real",
     "property/test_frame_twin.py",
     "e2e",
