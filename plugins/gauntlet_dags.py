@@ -131,7 +131,9 @@ def schedule_of(job: Job, tree: Mapping[str, Any]) -> Schedule | None:
         return None
     schedule.validate()
     reason = retrain_asset(tree) if job == "retrain" else None
-    return schedule if reason is None else AssetOrTimeSchedule(timetable=schedule, assets=[reason])
+    if reason is None or not isinstance(schedule, CronDataIntervalTimetable):
+        return schedule
+    return AssetOrTimeSchedule(timetable=schedule, assets=[reason])
 
 
 def retrain_asset(tree: Mapping[str, Any]) -> Asset | None:
@@ -178,11 +180,11 @@ def alert_connections(path: Path) -> tuple[str, ...]:
 
 def crons_of(schedule: Schedule | None) -> str:
     """The cron expressions of a schedule, for people; "" without one."""
-    if isinstance(schedule, AssetOrTimeSchedule):
-        schedule = schedule.timetable
-    if isinstance(schedule, MultipleCronTriggerTimetable):
-        return ", ".join(one.expression for one in schedule.timetables)
-    return schedule.expression if schedule is not None else ""
+    timed = schedule.timetable if isinstance(schedule, AssetOrTimeSchedule) else schedule
+    if isinstance(timed, MultipleCronTriggerTimetable):
+        return ", ".join(one.expression for one in timed.timetables)
+    single = BackfillTimetable | CronDataIntervalTimetable | CronTriggerTimetable
+    return timed.expression if isinstance(timed, single) else ""
 
 
 @dataclass(frozen=True)

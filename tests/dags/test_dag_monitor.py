@@ -57,7 +57,8 @@ def test_a_recommended_retraining_updates_the_asset_that_starts_it(
     monkeypatch.setattr("gauntlet_alerts.deliver_report", lambda *_: None)
     dag = dags("monitor", models)["demand"]
     [asset] = dag.task_dict["start_retraining"].outlets
-    assert dags("retrain", models)["demand"].timetable.asset_condition.objects == (asset,)
+    schedule: Any = dags("retrain", models)["demand"].timetable
+    assert schedule.asset_condition.objects == (asset,)
     found = report(alarm(Cause.MODEL, "absolute_error", cost=2.5))
     states = []
     for hold in ("", "too early"):

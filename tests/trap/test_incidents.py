@@ -75,7 +75,7 @@ def after(folder: Path, weeks: int, *incident: Scenario) -> Pharmacy:
     made = built_once("incidents", build)
     shutil.copytree(made / "store", folder / "store")
     write_days(folder / "store", NOW, NOW + weeks * WEEK, *incident, seed=SEED)
-    return Pharmacy(made / "home", "").copy(folder / "home").with_store(str(folder / "store"))
+    return Pharmacy(made / "home", "").copy(folder / "home").with_store(folder / "store")
 
 
 def observe(pharmacy: Pharmacy, weeks: int) -> MonitorReport:
