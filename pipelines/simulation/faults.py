@@ -129,7 +129,6 @@ class DuplicateRows(Fault):
     kind: Literal["duplicate_rows"] = "duplicate_rows"
     share: Share = 0.1
     known_column: str = "recorded_at"
-    new_ids: bool = Field(default=False, description="the copies have ids of their own")
 
     def spoil(
         self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
@@ -137,12 +136,6 @@ class DuplicateRows(Fault):
         """Appends the copies."""
         copies = table.filter(pa.array(mask))
         later = rng.integers(60_000_000, 3_600_000_000, copies.num_rows)
-        if self.new_ids:
-            number = pc.utf8_slice_codeunits(copies["dispensing_id"], 10)
-            ids = pc.binary_join_element_wise(
-                pc.utf8_slice_codeunits(copies["dispensing_id"], 0, 9), "9", number, ""
-            )
-            copies = _with(copies, "dispensing_id", ids)
         return pa.concat_tables([table, _moved(copies, self.known_column, later)])
 
 
@@ -225,22 +218,6 @@ class Recoded(Fault):
     ) -> pa.Table:
         """Writes the value into the affected rows."""
         return _with(table, self.column, pc.if_else(pa.array(mask), self.to, table[self.column]))
-
-
-class MixedUp(Fault):
-    """The values of a column are recorded in wrong rows: the column looks as before."""
-
-    kind: Literal["mixed_up"] = "mixed_up"
-    stream: str = "stock"
-    column: str = "on_hand"
-
-    def spoil(
-        self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
-    ) -> pa.Table:
-        """Permutes the values of the affected rows."""
-        places = np.arange(table.num_rows)
-        places[mask] = rng.permutation(places[mask])
-        return _with(table, self.column, table[self.column].take(pa.array(places)))
 
 
 class HospitalBackfill(Fault):
