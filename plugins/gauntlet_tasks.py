@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
 from gauntlet_assets import asset
@@ -13,7 +13,9 @@ from gauntlet_reports import Progress, note, shown_monitoring, shown_step, skip_
 
 from pipelines.core.errors import LockedError, SpecError
 from pipelines.flows.retrain.request import LIVE, Request, Step
-from pipelines.release.retrain_reason import RetrainReason
+
+if TYPE_CHECKING:
+    from pipelines.release.retrain_reason import RetrainReason
 
 STEP_NOTES: dict[Step, str] = {
     "snapshot": "Pins the events that were known at the as-of instant. Fails if a stream has none.",
@@ -63,6 +65,8 @@ def fix_request(model: str) -> dict[str, Any]:
 
 def _recommendation(context: Any) -> RetrainReason | None:
     """The newest report that triggered this run; ``None`` if the schedule or a person did."""
+    from pipelines.release.retrain_reason import RetrainReason
+
     events = [one for own in context.get("triggering_asset_events", {}).values() for one in own]
     reasons = [RetrainReason(**event.extra) for event in events if event.extra]
     return max(reasons, key=lambda reason: reason.as_of, default=None)

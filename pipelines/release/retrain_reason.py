@@ -10,10 +10,10 @@ from pydantic import Field
 
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import duration_text, instant_text
-from pipelines.spec.monitor import RetrainOnReason
 
 if TYPE_CHECKING:
     from pipelines.release.ledger import Entry
+    from pipelines.spec.monitor import RetrainOnReason
 
 YEAR = timedelta(days=365)
 

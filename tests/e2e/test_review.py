@@ -156,7 +156,7 @@ def test_explain_replays_the_verdict(reviewed: Pharmacy) -> None:
     assert reported["replayed"] == reported["entry"]["decision"]
     words = reviewed.cli("explain", "demand", "1")
     assert words.code == 0
-    assert "first_version" in words.out
+    assert "first version" in words.out
     assert "judged again just now from the stored findings: the same" in " ".join(words.out.split())
     assert json.loads(reviewed.cli("ledger", "demand", "--json").out)["lineages"] == ["live"]
 

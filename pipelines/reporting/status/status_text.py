@@ -77,6 +77,7 @@ def rollout_text(rollout: RolloutStatus, now: datetime) -> str:
 def ago(then: datetime, now: datetime) -> str:
     """How long ago an instant was, in the two largest units.
 
+    >>> from datetime import UTC, datetime, timedelta
     >>> day = datetime(2026, 1, 5, tzinfo=UTC)
     >>> ago(day, day + timedelta(days=1, hours=2, minutes=3)), ago(day, day)
     ('1d2h ago', 'just now')
