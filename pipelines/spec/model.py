@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from pipelines.core.names import Name
 from pipelines.core.records import digest_of
 from pipelines.core.time import duration_text
-from pipelines.spec.features import Feature
+from pipelines.spec.features import CalendarFeature, Feature
 from pipelines.spec.fields import NUMBERS, ColumnType, Cron, Declaration, Zone
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.frame_checks import frame_problems
@@ -123,6 +123,12 @@ class ModelSpec(Declaration):
     def input_names(self) -> tuple[str, ...]:
         """Names of the features that the estimator receives, in declared order."""
         return tuple(feature.name for feature in self.features if feature.input)
+
+    @property
+    def measured_inputs(self) -> tuple[str, ...]:
+        """The inputs whose values come from data, and not from the calendar."""
+        calendar = {one.name for one in self.features if isinstance(one, CalendarFeature)}
+        return tuple(name for name in self.input_names if name not in calendar)
 
     @property
     def classes(self) -> tuple[str, ...]:

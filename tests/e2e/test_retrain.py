@@ -75,7 +75,7 @@ def test_the_first_version_serves_and_carries_its_evidence(champion: Pharmacy) -
     assert champion.half_written() == []
     profile = read_profile(model.parent)
     assert profile is not None
-    assert profile.training.columns.keys() == {"medicine", "weekday", "sold", "label"}
+    assert profile.training.columns.keys() == {"medicine", "sold", "label"}
     assert profile.training.columns["label"].total.sum() > 0
     assert profile.predictions.columns["prediction"].total.sum() > 0
     complexity = read_record(model.parent, EVALUATION, Evaluation).complexity

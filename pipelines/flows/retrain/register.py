@@ -170,10 +170,12 @@ def _profile(run: Run, recent: pd.DataFrame, scored: Scored) -> VersionProfile:
     spec, plan = run.spec, run.plan
     rows = read_rows(spec, run.workspace.path(FRAME), plan.refit or plan.train)
     categorical = {*categorical_features(spec), *([LABEL] if spec.classes else [])}
-    space = fit_space(rows, [name for name in spec.input_names if name not in categorical])
+    # The calendar is no data: the next day of the year is new, and nothing has drifted.
+    inputs = spec.measured_inputs
+    space = fit_space(rows, [name for name in inputs if name not in categorical])
     answered = recent[["decision_time"]].assign(**{PREDICTION: scored.answers})
     return VersionProfile(
-        training=reference_profile(rows, (*spec.input_names, LABEL), categorical),
+        training=reference_profile(rows, (*inputs, LABEL), categorical),
         predictions=reference_profile(answered, [PREDICTION]),
         space=space,
         joint=None
