@@ -40,15 +40,15 @@ class BackfillRequest(Record):
 
 
 class BackfillWeek(Record):
-    """What a backfill decided as of one instant, and what ``live`` had decided."""
+    """What a backfill decided as of one instant, and what ``live`` had decided that day."""
 
     as_of: Instant
     outcome: str
     reasons: tuple[str, ...]
     version: str | None = Field(description="that was registered; None: no candidate")
     champion: str | None = Field(description="of the lineage, after the decision")
-    live_outcome: str | None = Field(description="None: live decided nothing as of this instant")
-    live_champion: str | None = Field(description="of live, after its decisions by this instant")
+    live_outcome: str | None = Field(description="None: live decided nothing on this day")
+    live_champion: str | None = Field(description="of live, after its decisions until this day")
 
 
 @dataclass(frozen=True)
@@ -201,12 +201,13 @@ def _lineage(request: BackfillRequest, spec: ModelSpec) -> str:
 
 
 def _outcome(live: tuple[Entry, ...], as_of: datetime) -> str | None:
-    """The decision of ``live`` as of an instant."""
-    decided = [e for e in live if e.as_of == as_of and e.decision and e.kind != "dry_run"]
+    """The newest decision of ``live`` on the day of an instant."""
+    day = as_of.date()
+    decided = [e for e in live if e.as_of.date() == day and e.decision and e.kind != "dry_run"]
     return decided[-1].outcome if decided else None
 
 
 def _champion(live: tuple[Entry, ...], as_of: datetime) -> str | None:
-    """The champion of ``live`` after its decisions as of an instant or earlier ones."""
-    earlier = [entry for entry in live if entry.as_of <= as_of]
+    """The champion of ``live`` after its decisions until the day of an instant."""
+    earlier = [entry for entry in live if entry.as_of.date() <= as_of.date()]
     return earlier[-1].champion_after if earlier else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from enum import StrEnum
 
 from pydantic import Field
@@ -10,6 +12,8 @@ from pipelines.core.findings import Gate
 from pipelines.core.records import Instant, Record
 from pipelines.release.ledger import Entry, Ledger
 from pipelines.release.verification import verified_entries
+
+_GAINS = ("recent_window.primary", "recent_window.baseline", "refresh.looks_better")
 
 
 class Difference(StrEnum):
@@ -60,17 +64,14 @@ def compare_lineages(model: str, first: str, second: str, ledger: Ledger) -> Lin
         IntegrityError: as ``verified_entries``.
     """
     chains = [verified_entries(model, ledger, lineage) for lineage in (first, second)]
-    start = max((chain[0].as_of for chain in chains if chain), default=None)
+    start = max((chain[0].as_of.date() for chain in chains if chain), default=None)
     decided = [
-        {entry.as_of: entry for entry in chain if _decides(entry) and entry.as_of >= start}
-        if start
-        else {}
+        [entry for entry in chain if _decides(entry) and start and entry.as_of.date() >= start]
         for chain in chains
     ]
     same = {(None, None), *_branch_points(chains)}
     weeks = []
-    for as_of in sorted({*decided[0], *decided[1]}):
-        one, other = decided[0].get(as_of), decided[1].get(as_of)
+    for as_of, one, other in _pairs(*decided):
         differences = _differences(one, other, same) if one and other else ()
         if one and other and not differences:
             same.add((one.champion_after, other.champion_after))
@@ -83,6 +84,24 @@ def compare_lineages(model: str, first: str, second: str, ledger: Ledger) -> Lin
             )
         )
     return LineageComparison(model=model, first=first, second=second, weeks=tuple(weeks))
+
+
+def _pairs(
+    first: Sequence[Entry], second: Sequence[Entry]
+) -> Iterator[tuple[datetime, Entry | None, Entry | None]]:
+    """The decisions of both lineages by their instants, oldest first.
+
+    They are paired by day: a run by hand and the same week of a schedule may be hours apart. If a
+    lineage has decided more than once a day, they are paired by instant.
+    """
+    chains = [{entry.as_of: entry for entry in chain} for chain in (first, second)]
+    daily = all(len({at.date() for at in chain}) == len(chain) for chain in chains)
+    keyed = [{at.date() if daily else at: e for at, e in chain.items()} for chain in chains]
+    for key in sorted({*keyed[0], *keyed[1]}):
+        one, other = keyed[0].get(key), keyed[1].get(key)
+        known = one or other
+        if known is not None:
+            yield known.as_of, one, other
 
 
 def _decides(entry: Entry) -> bool:
@@ -127,11 +146,7 @@ def _values(entry: Entry) -> dict[str, tuple[str, float | None]]:
 def _decision(entry: Entry | None) -> LineageDecision | None:
     if entry is None:
         return None
-    gains = [
-        finding.value
-        for finding in entry.findings
-        if finding.name in ("recent_window.primary", "recent_window.baseline")
-    ]
+    gains = [finding.value for finding in entry.findings if finding.name in _GAINS]
     return LineageDecision(
         outcome=entry.outcome,
         candidate=entry.candidate,

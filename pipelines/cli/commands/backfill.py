@@ -199,4 +199,6 @@ def _show(opened: Backfill, weeks: list[BackfillWeek]) -> None:
     console.print()
     show_table(table)
     model, lineage = opened.request.model, opened.lineage
-    console.print(f"[dim]every decision: gauntlet ledger {model} --lineage {lineage}[/]")
+    console.print(
+        f"[dim]every decision: gauntlet ledger {model} --lineage {lineage}[/]", soft_wrap=True
+    )

@@ -162,3 +162,16 @@ def test_a_difference_is_attributed_and_the_next_week_follows_from_it(
     assert weeks(three)[0] == tuple(differences)
     later = compare_lineages("demand", "live", "backfill-1", three.ledger).weeks[1]
     assert later.differences == (), "the same findings and outcome"
+
+
+def test_decisions_of_one_day_are_compared_although_hours_apart(three: Home) -> None:
+    begun(three, 1)
+    made = inputs("later", three.register("later", "backfill-1"), "1", lineage="backfill-1")
+    at = AT + WEEK + timedelta(hours=6)
+    made = made.model_copy(update={"as_of": at})
+    promote(made, three.ledger, three.registry, FixedClock(at + timedelta(hours=1)))
+    found = compare_lineages("demand", "live", "backfill-1", three.ledger)
+    assert [(bool(week.first), bool(week.second)) for week in found.weeks] == [
+        (True, True),
+        (True, False),
+    ]
