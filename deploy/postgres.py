@@ -112,6 +112,7 @@ class Cluster:
         self._own(self.folder)
         _ = self.password
         with atomic_folder(self.data) as draft:
+            self._own(draft.parent)  # only its owner may enter it
             self._run(
                 str(self.programs / "initdb"),
                 *("-D", str(draft), "-U", ROLE, "-A", "scram-sha-256"),
