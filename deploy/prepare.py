@@ -17,6 +17,7 @@ from psycopg import sql
 
 from pipelines.adapters.database import open_engine
 from pipelines.adapters.ledger.sql import SqlLedger
+from pipelines.adapters.lock.postgres import create_holders
 from pipelines.wiring import SystemClock
 
 # The role that owns each database. The ledger's belongs to the administrator.
@@ -30,6 +31,7 @@ LEDGER_RIGHTS = (
     "GRANT CONNECT ON DATABASE gauntlet TO gauntlet, serving",
     "GRANT SELECT, INSERT ON gauntlet_ledger TO gauntlet",
     "GRANT SELECT ON gauntlet_ledger TO serving",
+    "GRANT SELECT, INSERT, UPDATE ON gauntlet_lock TO gauntlet",
 )
 
 
@@ -59,9 +61,15 @@ def databases(admin_url: str, passwords: Mapping[str, str]) -> None:
 
 
 def ledger(admin_url: str) -> None:
-    """The ledger's table, and the rights to it: the tasks may append, the service may read."""
+    """The tables of ledger and lock, and the rights to them.
+
+    The tasks may append to the ledger and take locks, and the service may read the ledger.
+    """
     address = sa.make_url(admin_url).set(database="gauntlet")
-    SqlLedger(open_engine(address.render_as_string(hide_password=False)), SystemClock()).head("")
+    engine = open_engine(address.render_as_string(hide_password=False))
+    SqlLedger(engine, SystemClock()).head("")
+    with engine.begin() as connection:
+        create_holders(connection)
     plain = address.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(plain, autocommit=True) as connection:
         for right in LEDGER_RIGHTS:

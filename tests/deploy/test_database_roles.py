@@ -12,6 +12,8 @@ import prepare  # the script of the service `prepare`
 
 from pipelines.adapters.database import open_engine
 from pipelines.adapters.ledger.sql import SqlLedger
+from pipelines.adapters.lock.postgres import PostgresLock
+from pipelines.core.errors import LockedError
 from pipelines.release.ledger import NewEntry
 from tests.support.promotion_home import AT, CLOCK
 
@@ -57,6 +59,16 @@ def test_the_tasks_append_and_read(address: Callable[[str, str], str]) -> None:
     written = ledger.append(entry("tasks"), head.sequence if head else 0)
     assert ledger.entries("demand")[-1] == written
     assert ledger.verify("demand") == len(ledger.entries("demand"))
+
+
+def test_the_tasks_take_locks(address: Callable[[str, str], str]) -> None:
+    lock = PostgresLock(open_engine(address("gauntlet", "gauntlet")), CLOCK)
+    with (
+        lock.hold("demand", "live", "tasks"),
+        pytest.raises(LockedError, match="tasks"),
+        lock.hold("demand", "live", "others"),
+    ):
+        pass
 
 
 def test_the_service_reads_and_cannot_append(address: Callable[[str, str], str]) -> None:

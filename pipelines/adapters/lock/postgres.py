@@ -47,7 +47,7 @@ class PostgresLock:
             connection = self._engine.connect()
         with connection:
             with answered(self._engine, "the lock's database"):
-                _create(connection)
+                create_holders(connection)
                 connection.execute(sa.text("SET idle_session_timeout = 0"))
                 key = _key(name)
                 taken = connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar()
@@ -64,8 +64,11 @@ class PostgresLock:
             # Closing the session releases the lock.
 
 
-def _create(connection: sa.Connection) -> None:
-    """Create the table of holders; processes that start at the same time take turns."""
+def create_holders(connection: sa.Connection) -> None:
+    """Create the table of holders; processes that start at the same time take turns.
+
+    Where the account that takes locks may not create tables, another account calls this before.
+    """
     if sa.inspect(connection).has_table(HOLDERS.name):
         return
     turn = sa.func.pg_advisory_lock(_SETUP_KEY), sa.func.pg_advisory_unlock(_SETUP_KEY)
