@@ -78,6 +78,7 @@ class ChampionEnvelopes:
             {
                 "snapshot": self.snapshot.id,
                 "gate": self.spec.gates.contract.as_json(),
+                "excluded": [one.as_json() for one in self.spec.split.exclude],
                 "trained": str(window),
                 "at": instant_text(at),
             }
