@@ -105,6 +105,7 @@ class Connections:
             lock=self.lock,
             clock=self.clock,
             evidence_folder=self.home / "releases",
+            report_folder=self.home / "release_reports",
         )
 
     @property
@@ -208,7 +209,7 @@ class Connections:
             ledger=self.ledger,
             online=self.online,
             monitor_reports=self.monitoring.folder,
-            release_reports=self.release.evidence_folder,
+            release_reports=self.release.report_folder,
             clock=self.clock,
         )
 

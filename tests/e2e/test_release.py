@@ -100,8 +100,7 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
     chain = at(pharmacy, VERDICT).ledger.entries("demand")
     assert not chain_errors(chain)
     assert replay(chain[-1]).outcome == "promote"
-    files = {path.name for path in (pharmacy.home / "releases" / "demand").glob("*.json")}
-    assert len(files - {"newest.json"}) == 2
+    assert len(list((pharmacy.home / "releases" / "demand").glob("*.json"))) == 2
 
     assert step(pharmacy, VERDICT).action == "holdback"
     assert serves(pharmacy) == ("2", "1"), "the former champion answers what is held back"

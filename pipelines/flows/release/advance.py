@@ -54,7 +54,7 @@ def advance(model: str, as_of: datetime, collaborators: ReleaseCollaborators) ->
     action, state = apply_action(action, state, as_of, collaborators)
     report = report_of(state, replace(action, summary=f"{repaired}{action.summary}"), as_of)
     update_model_pages(model, state.entries, collaborators.registry, _latest_check(report))
-    write_newest_step(collaborators.evidence_folder, report)
+    write_newest_step(collaborators.report_folder, report)
     return report
 
 

@@ -28,6 +28,7 @@ class ReleaseCollaborators:
         lock: held while the champion changes, by model and lineage.
         clock: the present instant.
         evidence_folder: the folder for the evidence of transitions.
+        report_folder: the folder for the report of each model's newest step.
     """
 
     load_spec: Callable[[str], ModelSpec]
@@ -38,3 +39,4 @@ class ReleaseCollaborators:
     lock: Callable[[str, str], AbstractContextManager[object]]
     clock: Clock
     evidence_folder: Path
+    report_folder: Path

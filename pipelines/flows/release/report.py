@@ -72,7 +72,7 @@ _FORMAT = StoredFormat("the report of a release step", ReleaseReport)
 
 
 def write_newest_step(folder: Path, report: ReleaseReport) -> None:
-    """Keep the report of the newest step as ``<folder>/<model>/newest.json``.
+    """Keep the report of the newest step as ``<folder>/<model>.json``.
 
     Raises:
         OSError: the file cannot be written.
@@ -91,4 +91,4 @@ def newest_step(folder: Path, model: str) -> ReleaseReport | None:
 
 
 def _newest(folder: Path, model: str) -> Path:
-    return folder / model / "newest.json"
+    return folder / f"{model}.json"

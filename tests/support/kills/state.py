@@ -19,9 +19,6 @@ from pipelines.settings import Settings
 from pipelines.wiring import connect
 
 MODEL = "demand"
-# What the newest call of `gauntlet release` reported. A repeated call reports what it found: the
-# step that the killed one took is in the ledger by then.
-NEWEST_REPORT = "newest.json"
 
 
 def print_state(home: Path, store: Path) -> None:
@@ -51,11 +48,11 @@ def state_of(home: Path, store: Path) -> dict[str, Any]:
 
 
 def _files(folder: Path) -> dict[str, str]:
-    """The hash of each file by its path, without newest reports; of a table its sorted rows."""
+    """The hash of each file by its path; of a table its sorted rows."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(_content(path)).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != NEWEST_REPORT and ".draft" not in path.as_posix()
+        if path.is_file() and ".draft" not in path.as_posix()
     }
 
 
