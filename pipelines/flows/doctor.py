@@ -1,4 +1,7 @@
-"""Checks of an installation: what works, and what to do about what does not. Changes nothing."""
+"""Checks of an installation: what works, and what to do about what does not.
+
+Only an empty online store is made where an embedded one does not exist yet.
+"""
 
 from __future__ import annotations
 

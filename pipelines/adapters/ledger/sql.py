@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -134,6 +135,8 @@ class SqlLedger:
 
     def lineages(self, model: str) -> tuple[str, ...]:
         """Every lineage that has an entry, in alphabetical order."""
+        if self._absent:
+            return ()
         query = sa.select(ENTRIES.c.lineage).where(ENTRIES.c.model == model).distinct()
         with self._connection() as connection:
             return tuple(sorted(connection.execute(query).scalars()))
@@ -187,6 +190,8 @@ class SqlLedger:
         order: sa.ColumnElement[Any] | None = None,
         limit: int | None = None,
     ) -> tuple[Entry, ...]:
+        if self._absent:
+            return ()
         by = ENTRIES.c.sequence if order is None else order
         query = sa.select(ENTRIES).where(*conditions).order_by(by).limit(limit)
         with self._connection() as connection:
@@ -202,6 +207,12 @@ class SqlLedger:
     @property
     def _where(self) -> str:
         return address_of(self._engine)
+
+    @property
+    def _absent(self) -> bool:
+        """Whether the database is a file that was never made: reading does not make it."""
+        file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
+        return not (self._ready or file in (None, "", ":memory:") or Path(str(file)).exists())
 
     @contextmanager
     def _connection(self) -> Iterator[sa.Connection]:
