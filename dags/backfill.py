@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import Param, chain
 from gauntlet_dags import dag_of, scheduled
-from gauntlet_tasks import fix_request, retrain_step
+from gauntlet_tasks import STEP_NOTES, fix_request, retrain_step
 
 from pipelines.flows.retrain.request import STEPS
 
@@ -20,6 +20,8 @@ PARAMS = {
 for model, schedule in scheduled("backfill"):
     about = f"Past weeks of {model.name}, decided in a lineage of their own"
     with dag_of("backfill", model, about, schedule, PARAMS) as dag:
-        steps = [retrain_step.override(task_id=step)(step) for step in STEPS]
+        steps = [
+            retrain_step.override(task_id=step, doc_md=STEP_NOTES[step])(step) for step in STEPS
+        ]
         chain(fix_request(model.name), *steps)
     globals()[dag.dag_id] = dag

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import TriggerRule
-from gauntlet_assets import champion_alias
+from gauntlet_assets import changes
 from gauntlet_dags import Retries, alert_connections, dag_of, scheduled
 from gauntlet_operators import ReleaseApproval, ReleaseSteps
 
@@ -29,6 +29,6 @@ for model, schedule in scheduled("release"):
             model=model.name,
             conn_ids=conn_ids,
             trigger_rule=TriggerRule.NONE_FAILED,
-            outlets=[champion_alias(model.name)],
+            outlets=[changes(model.name)],
         )
     globals()[dag.dag_id] = dag

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import CronDataIntervalTimetable, Param, chain
 from gauntlet_alerts import Describe, RunAlert, stopped_by_contract, stopped_refreshes
-from gauntlet_assets import decision_outlets
+from gauntlet_assets import changes
 from gauntlet_dags import (
     Model,
     alert_connections,
@@ -71,7 +71,7 @@ for name, path in declarations("retrain"):
                 made = retrain_step.override(
                     task_id=step,
                     doc_md=STEP_NOTES[step],
-                    outlets=decision_outlets(model.name) if step == "decide" else [],
+                    outlets=[changes(model.name)] if step == "decide" else [],
                     on_success_callback=alert,
                     on_skipped_callback=alert,
                 )

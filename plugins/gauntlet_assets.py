@@ -13,7 +13,7 @@ from airflow.sdk import Asset, AssetAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal["decision", "champion", "monitoring", "retrain"]
+Kind = Literal["decision", "champion", "retrain"]
 
 
 def asset(model: str, kind: Kind) -> Asset:
@@ -21,29 +21,24 @@ def asset(model: str, kind: Kind) -> Asset:
 
     Arguments:
         model: the model's name.
-        kind: ``decision`` changes with each decision of a retraining, ``champion`` when the
-            champion changes, ``monitoring`` with each monitoring report, ``retrain`` when a report
-            starts a retraining.
+        kind: ``decision`` changes with each decision about what serves, ``champion`` when the
+            champion changes, ``retrain`` when a monitoring report starts a retraining.
     """
     return Asset(name=f"{model}.{kind}", uri=f"gauntlet://{model}/{kind}", group="gauntlet")
 
 
-def champion_alias(model: str) -> AssetAlias:
-    """The outlet of a task that may change the champion; it changes the asset only if it does."""
-    return AssetAlias(name=f"{model}.champion_changes", group="gauntlet")
+def changes(model: str) -> AssetAlias:
+    """The outlet of a task that may change assets of a model; it changes those it names."""
+    return AssetAlias(name=f"{model}.changes", group="gauntlet")
 
 
-def decision_outlets(model: str) -> list[Asset | AssetAlias]:
-    """The outlets of the task that decides."""
-    return [asset(model, "decision"), champion_alias(model)]
-
-
-def champion_changed(model: str, events: Any, facts: Mapping[str, Any]) -> None:
-    """Change the asset ``champion`` when the running task ends successfully.
+def change(model: str, kind: Kind, events: Any, facts: Mapping[str, Any]) -> None:
+    """Change an asset when the running task, which has the outlet ``changes``, has succeeded.
 
     Arguments:
         model: the model's name.
+        kind: of the asset.
         events: ``outlet_events`` of the task's context.
-        facts: what a DAG that it starts can read: the version, the outcome.
+        facts: what a DAG that it starts can read.
     """
-    events[champion_alias(model)].add(asset(model, "champion"), extra=dict(facts))
+    events[changes(model)].add(asset(model, kind), extra=dict(facts))

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
-from gauntlet_assets import asset, champion_changed
+from gauntlet_assets import change
 from gauntlet_links import version_page
 
 from pipelines.flows.retrain.request import LIVE, STEPS, Request, Step, StepReport
@@ -120,17 +120,17 @@ def change_champion(model: str, ledger: Ledger) -> None:
     moves = [entry for entry in ledger.entries(model) if entry.moves and entry.recorded_at >= start]
     if moves:
         facts = {"version": moves[-1].champion_after, "former": moves[-1].champion_before}
-        champion_changed(model, context["outlet_events"], {**facts, "kind": moves[-1].kind})
+        change(model, "champion", context["outlet_events"], {**facts, "kind": moves[-1].kind})
 
 
 def _change_assets(request: Request, report: StepReport, ledger: Ledger) -> None:
-    """Describe the event of the decision, and change the champion's asset if it changed."""
-    events = get_current_context()["outlet_events"]
-    events[asset(request.model, "decision")].extra = {
+    """Change the asset of decisions, and that of the champion if it changed."""
+    facts = {
         "outcome": report.ids["outcome"],
         "as_of": request.as_json()["as_of"],
         "dry_run": request.dry_run,
     }
+    change(request.model, "decision", get_current_context()["outlet_events"], facts)
     change_champion(request.model, ledger)
 
 
