@@ -18,6 +18,7 @@ from airflow.sdk.configuration import conf
 
 from pipelines.core.deadline import within
 from pipelines.core.errors import GauntletError, SpecError, Unavailable
+from pipelines.core.patience import ANSWER_S
 from pipelines.core.redaction import redacted
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LONGEST_S = 15.0  # for the answer of one connection
 Describe = Callable[[Any], "tuple[str, str] | None"]
 
 
@@ -166,7 +166,7 @@ class RunAlert(BaseNotifier):
         for conn_id in self.conn_ids:
             channel = ConnectionChannel(conn_id)
             try:
-                within(LONGEST_S, lambda one=channel: one.send(message), channel.name)  # type: ignore[misc]
+                within(ANSWER_S, lambda one=channel: one.send(message), channel.name)  # type: ignore[misc]
             except GauntletError as error:
                 self.log.error("%s", error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
     from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction
 
 KEY = "gauntlet_backfill"  # in the conf of each run
-JOBS = ("backfill", "retrain")
+DAGS = ("backfill__", "retrain__")  # of which a person can create a backfill
 NAP = timedelta(seconds=30)
 UNFINISHED = ["queued", "running"]
+log = logging.getLogger("gauntlet")
 
 
 class BackfillTimetable(CronDataIntervalTimetable):
@@ -99,12 +101,8 @@ class RunsOfBackfill:
     @hookimpl
     def on_dag_run_running(self, dag_run: DagRun, msg: str) -> None:  # noqa: ARG002, Airflow's names
         """Add the plan to the conf of a run that a backfill created."""
-        if dag_run.backfill_id is not None and dag_run.dag_id.startswith(tuple(map(_prefix, JOBS))):
+        if dag_run.backfill_id is not None and dag_run.dag_id.startswith(DAGS):
             dag_run.conf = {**(dag_run.conf or {}), KEY: _plan(dag_run).as_conf()}
-
-
-def _prefix(job: str) -> str:
-    return f"{job}__"
 
 
 def _plan(dag_run: DagRun) -> BackfillPlan:
@@ -184,7 +182,7 @@ def wait(reason: str) -> NoReturn:
     """
     from airflow.sdk.exceptions import AirflowRescheduleException
 
-    print(f"{reason}; looking again in {NAP.total_seconds():.0f} s")  # noqa: T201, a task's log
+    log.info("%s; looking again in %.0f s", reason, NAP.total_seconds())
     raise AirflowRescheduleException(datetime.now(UTC) + NAP)
 
 

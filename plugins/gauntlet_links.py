@@ -9,6 +9,8 @@ from urllib.parse import quote
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseOperatorLink
 
+from pipelines.core import addresses
+
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
@@ -29,8 +31,7 @@ def model_page(mlflow: str, dag_id: str) -> str:
 
 def version_page(model: str, version: str) -> str:
     """The page of a version, with all its evidence; "" if MLflow has no address."""
-    mlflow = mlflow_page()
-    return f"{mlflow}/#/models/{quote(model, safe='')}/versions/{version}" if mlflow else ""
+    return addresses.version_page(mlflow_page(), model, version)
 
 
 class ModelInMLflow(BaseOperatorLink):

@@ -51,21 +51,8 @@ app = typer.Typer(
 )
 for part in (
     *(declare, import_events, streams, check, explore, features, freshness, retrain, backtest),
-    *(
-        backfill,
-        audit,
-        materialize,
-        serve,
-        score,
-        release,
-        history,
-        explain,
-        status,
-        doctor,
-        monitor,
-        mark_broken,
-        demo,
-    ),
+    *(backfill, audit, materialize, serve, score, release, history, explain, status, doctor),
+    *(monitor, mark_broken, demo),
 ):
     part.add_to(app)
 PANELS = {
@@ -73,15 +60,8 @@ PANELS = {
     "Train and judge": ("retrain", "backtest", "backfill", "compare", "audit"),
     "Serve and release": ("materialize", "serve", "score", "release", "approve", "rollback"),
     "Watch and explain": (
-        "status",
-        "models",
-        "monitor",
-        "mark-broken",
-        "ledger",
-        "lineages",
-        "explain",
-        "champion",
-        "doctor",
+        *("status", "models", "monitor", "mark-broken", "ledger", "lineages"),
+        *("explain", "champion", "doctor"),
     ),
     "Try it": ("demo",),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 _SQLITE = "sqlite:///"
 
@@ -26,3 +26,12 @@ def sqlite_path(url: str) -> Path | None:
     if not url.startswith(_SQLITE):
         return None
     return Path(unquote(url.removeprefix(_SQLITE).partition("?")[0]))
+
+
+def version_page(mlflow: str, model: str, version: str) -> str:
+    """The page of a version in MLflow; "" where MLflow has no address.
+
+    >>> version_page("http://localhost:5000", "demand", "3")
+    'http://localhost:5000/#/models/demand/versions/3'
+    """
+    return f"{mlflow}/#/models/{quote(model, safe='')}/versions/{quote(version)}" if mlflow else ""

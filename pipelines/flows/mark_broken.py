@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from pipelines.core.errors import SpecError
+from pipelines.core.names import unknown_name
 from pipelines.core.records import digest_of
 from pipelines.core.time import Clock
 from pipelines.release.broken_windows.window import BrokenWindow
@@ -14,6 +15,7 @@ from pipelines.release.ledger import LIVE, Entry, Ledger, NewEntry
 from pipelines.release.lock import in_turn
 from pipelines.release.verification import verified_entries
 from pipelines.spec.model import ModelSpec
+from pipelines.spec.streams import declared_stream
 
 
 @dataclass(frozen=True)
@@ -73,18 +75,13 @@ def mark_broken(model: str, window: BrokenWindow, reason: str, using: MarkCollab
 def _check(spec: ModelSpec, window: BrokenWindow, reason: str) -> None:
     if not reason.strip():
         raise SpecError("a broken window needs a reason", hint="say it with --reason")
-    if window.stream and window.stream not in spec.streams:
-        raise SpecError(
-            "a model does not declare this stream",
-            where=f"{spec.name}: streams",
-            got=window.stream,
-            wanted=f"one of {sorted(spec.streams)}",
-        )
-    columns = spec.streams[window.stream].columns if window.column else {}
+    if not window.stream:
+        return
+    columns = declared_stream(spec.name, spec.streams, window.stream).columns
     if window.column and window.column not in columns:
-        raise SpecError(
+        raise unknown_name(
             "a stream does not declare this column",
+            window.column,
+            columns,
             where=f"{spec.name}: streams.{window.stream}.columns",
-            got=window.column,
-            wanted=f"one of {sorted(columns)}",
         )

@@ -112,10 +112,10 @@ def summarize(model: str, lineage: str, ledger: Ledger) -> LineageSummary:
     """
     entries = verified_entries(model, ledger, lineage)
     decided = [entry for entry in entries if entry.decision and entry.kind != "dry_run"]
-    branch = entries[0] if entries[0].kind == "branch" else None
+    begun = entries[0].champion_after if entries[0].kind == "branch" else None
     return LineageSummary(
         lineage=lineage,
-        begins_with=branch.champion_after if branch else None,
+        begins_with=begun,
         first=min(entry.as_of for entry in entries),
         last=max(entry.as_of for entry in entries),
         decisions=len(decided),

@@ -11,6 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.dates import ConciseDateFormatter
 
 from pipelines.monitoring.report import DriftWeeks, MonitorReport, Performance, TrainingRange
+from pipelines.monitoring.training_range import SOURCES
 from pipelines.reporting.plots import BLUE, GREY, ORANGE, png
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ MOST_COLUMNS = 16
 _DISTANCES = LinearSegmentedColormap.from_list(  # changes its colour at the threshold
     "distances", [(0, "white"), (0.5, "#9ecae1"), (0.5, "#fdd0a2"), (1, ORANGE)]
 )
-SOURCES = {"points": "decision points", "served": "served features"}
 
 
 def monitor_plots(report: MonitorReport) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from pipelines.core.deadline import within
 from pipelines.core.errors import GauntletError
 from pipelines.core.files import write_bytes
+from pipelines.core.patience import ANSWER_S
 from pipelines.core.time import instant_text
 from pipelines.monitoring.alerts import (
     BOOK_FORMAT,
@@ -24,8 +25,6 @@ from pipelines.monitoring.alerts import (
 )
 from pipelines.monitoring.report import MonitorReport
 from pipelines.reporting.alert_text import alert_message
-
-LONGEST_S = 15.0  # for the answer of one channel
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class AlertCollaborators:
     budget: int
     lock: Callable[[str, str], AbstractContextManager[object]]
     link: str = ""
-    longest_s: float = LONGEST_S
+    longest_s: float = ANSWER_S
 
 
 @dataclass

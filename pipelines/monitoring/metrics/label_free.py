@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from sklearn import metrics
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -25,6 +24,7 @@ from pipelines.monitoring.metrics.estimates import Estimates, WeekEstimate
 from pipelines.monitoring.metrics.predicted_rows import PredictedRows
 from pipelines.spec.training import Metric
 from pipelines.stats.performance.expected import Score, expected_metric
+from pipelines.stats.prediction_bound import upper_prediction_bound
 from pipelines.stats.undefined import Undefined
 from pipelines.training.columns import feature_matrix, text_features
 from pipelines.training.fit import label_numbers
@@ -92,12 +92,11 @@ def _mondays(rows: pd.DataFrame) -> tuple[datetime, ...]:
 
 def _next_error(errors: Floats) -> Interval | None:
     """What a further week's estimate is expected to be off by: a prediction interval."""
-    n = len(errors)
-    if n < FEWEST_WEEKS:
+    if len(errors) < FEWEST_WEEKS:
         return None
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * errors.std(ddof=1) * np.sqrt(1 + 1 / n))
-    mean = float(errors.mean())
-    return Interval(low=mean - reach, high=mean + reach, level=LEVEL)
+    side = (1 - LEVEL) / 2
+    low, high = -upper_prediction_bound(-errors, side), upper_prediction_bound(errors, side)
+    return Interval(low=low, high=high, level=LEVEL)
 
 
 def _week(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from urllib.parse import quote
 
+from pipelines.core.addresses import version_page
 from pipelines.core.time import instant_text
 from pipelines.reporting.status.model_status import ModelStatus, Overview
 from pipelines.reporting.status.status_text import age_text, ago, freshness_text, rollout_text
@@ -57,9 +58,7 @@ class PageLinks:
 
     def version(self, model: str, version: str) -> str:
         """The page of a version; "" where MLflow has no address."""
-        if not self.mlflow:
-            return ""
-        return f"{self.mlflow}/#/models/{quote(model, safe='')}/versions/{quote(version, safe='')}"
+        return version_page(self.mlflow, model, version)
 
 
 def status_page(overview: Overview, links: PageLinks) -> str:
