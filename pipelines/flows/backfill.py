@@ -111,6 +111,10 @@ def backfill_instants(
         SpecError: there is no instant or too many, or neither a cadence nor a schedule.
     """
     if every is not None:
+        if every <= timedelta(0):
+            raise SpecError(
+                "the time between two instants is zero", got=str(every), wanted="such as 7d"
+            )
         found: Iterator[datetime] = (first + number * every for number in count())
     elif spec.schedule is not None:
         found = _scheduled(spec.schedule, spec.schedule_zone, first)

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from pipelines.core.errors import GauntletError
 from pipelines.core.findings import Finding
+from pipelines.core.names import unknown_name
 from pipelines.core.time import Clock
 from pipelines.core.weeks import WEEK
 from pipelines.data.events import day_start
@@ -86,8 +87,15 @@ def overview(models: Sequence[str] | None, collaborators: StatusCollaborators) -
     Arguments:
         models: their names; ``None`` for all declared models.
         collaborators: what is read.
+
+    Raises:
+        SpecError: a model is neither declared nor in the ledger.
     """
-    names = collaborators.declared() if models is None else models
+    declared = collaborators.declared()
+    names = declared if models is None else models
+    for name in names:
+        if name not in declared and not collaborators.ledger.lineages(name):
+            raise unknown_name(f"there is no model {name!r}", name, declared)
     now = collaborators.clock.now()
     return Overview(at=now, models=tuple(_Status(one, now, collaborators).read() for one in names))
 

@@ -42,6 +42,7 @@ def test_a_schedule_in_a_zone_follows_its_clock() -> None:
         ({}, MONDAY - DAY, None, "no instant"),
         ({}, MONDAY + DAY, timedelta(minutes=1), "more than 520"),
         ({"schedule": None}, MONDAY + DAY, None, "--every 7d"),
+        ({}, MONDAY + DAY, timedelta(0), "such as 7d"),
     ],
 )
 def test_a_backfill_without_usable_instants_is_refused(

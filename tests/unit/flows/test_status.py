@@ -4,6 +4,9 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
+from pipelines.core.errors import SpecError
 from pipelines.core.time import FixedClock
 from pipelines.flows.status import overview
 from pipelines.monitoring.report import (
@@ -85,3 +88,10 @@ def test_the_champion_comes_from_the_ledger_and_its_cost_from_the_newest_report(
     assert found.decision is not None
     assert found.decision.outcome == "first_version"
     assert (found.champion.age_weeks, found.champion.cost) == (2.0, 1.0)
+
+
+def test_a_model_that_is_neither_declared_nor_in_the_ledger_is_an_error(tmp_path: Path) -> None:
+    using = connect(home(tmp_path), clock=FixedClock(NOW)).overview
+    with pytest.raises(SpecError, match=r"there is no model 'demnad'") as problem:
+        overview(["demand", "demnad"], using)
+    assert problem.value.hint == "is it 'demand'?"
