@@ -10,6 +10,7 @@ from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseOperatorLink
 
 from pipelines.core import addresses
+from pipelines.core.version_id import registered_models
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -24,9 +25,14 @@ def mlflow_page() -> str:
 
 
 def model_page(mlflow: str, dag_id: str) -> str:
-    """The page of the model that a DAG (``<job>__<model>``) is about; "" for other DAGs."""
-    model = dag_id.partition("__")[2]
-    return f"{mlflow}/#/models/{quote(model, safe='')}" if mlflow and model else ""
+    """The page of the model that a DAG (``<job>__<model>``) is about; "" for other DAGs.
+
+    The versions of backfills are in a registered model of their own.
+    """
+    job, _, model = dag_id.partition("__")
+    live, backfill = registered_models(model)
+    name = backfill if job == "backfill" else live
+    return f"{mlflow}/#/models/{quote(name, safe='')}" if mlflow and model else ""
 
 
 def version_page(model: str, version: str) -> str:

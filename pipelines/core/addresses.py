@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from pipelines.core.version_id import registered_version
+
 _SQLITE = "sqlite:///"
 
 
@@ -33,5 +35,8 @@ def version_page(mlflow: str, model: str, version: str) -> str:
 
     >>> version_page("http://localhost:5000", "demand", "3")
     'http://localhost:5000/#/models/demand/versions/3'
+    >>> version_page("http://localhost:5000", "demand", "backfill-3")
+    'http://localhost:5000/#/models/demand.backfill/versions/3'
     """
-    return f"{mlflow}/#/models/{quote(model, safe='')}/versions/{quote(version)}" if mlflow else ""
+    name, number = registered_version(model, version)
+    return f"{mlflow}/#/models/{quote(name, safe='')}/versions/{quote(number)}" if mlflow else ""

@@ -43,7 +43,7 @@ class Shown(Record):
 class VersionInfo(Registration):
     """A registered version. ``tags`` holds its tags from registration and those set since."""
 
-    version: str
+    version: str = Field(description="its id, see ``core.version_id``")
 
 
 class Aliases(Protocol):
@@ -112,7 +112,7 @@ class Registry(Aliases, Protocol):
         ...
 
     def versions(self, model: str) -> tuple[VersionInfo, ...]:
-        """Every complete version, oldest first."""
+        """Every complete version: those of ``live``, then the others, each oldest first."""
         ...
 
     def download(self, info: VersionInfo, into: Path) -> Path:

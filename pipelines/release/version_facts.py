@@ -10,6 +10,7 @@ from pipelines.core.errors import GauntletError, IntegrityError
 from pipelines.core.files import draft_in, publish_folder
 from pipelines.core.formats import check_schema_number
 from pipelines.core.records import canonical_json
+from pipelines.core.version_id import registered_models
 from pipelines.packaging.package import content_digest
 from pipelines.release.ledger import LIVE
 from pipelines.release.registry import Registration, VersionInfo
@@ -21,6 +22,12 @@ TWIN_UNTIL, REFIT_UNTIL = "gauntlet.twin_trained_until", "gauntlet.refit_trained
 _FACTS = ("run", "recipe", "spec", "snapshot", "as_of", "content", "lineage", "created_at")
 _SPLIT, _SCHEMA = "gauntlet.split", "gauntlet.schema"
 TAGS_SCHEMA = 1
+
+
+def registered_model_of(registration: Registration) -> str:
+    """The registered model that a version is added to."""
+    live, backfill = registered_models(registration.model)
+    return live if registration.lineage == LIVE else backfill
 
 
 def version_tags(registration: Registration) -> dict[str, str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.core.findings import Finding, Gate, Verdict, overall
 from pipelines.core.time import Window
+from pipelines.core.version_id import registered_version
 from pipelines.gates.champion.emergency import alarms
 from pipelines.gates.recent_window.record import Comparison, Evaluation
 from pipelines.gates.refresh.names import REPLAY
@@ -46,6 +46,18 @@ _HEADLINES = {
 _REFRESH_HEADLINES = {
     Outcome.PROMOTE: "✔ Refreshed: the same recipe on newer data serves",
     Outcome.HOLD: "○ Kept: the champion stays",
+}
+_BACKFILL_HEADLINES = {
+    Outcome.PROMOTE: "would have been promoted",
+    Outcome.FIRST_VERSION: "would have been promoted as the first champion",
+    Outcome.AWAIT_REVIEW: "would have waited for an approval",
+    Outcome.REJECT: "would have been rejected",
+    Outcome.HOLD: "would have been held back: not proved",
+    Outcome.SUPERSEDED: "void: the champion of the backfill changed meanwhile",
+}
+_BACKFILL_REFRESH_HEADLINES = {
+    Outcome.PROMOTE: "would have been refreshed: the same recipe on newer data",
+    Outcome.HOLD: "the champion would have been kept",
 }
 _MOST_SLICES, _MOST_CHANGES, _MOST_FINDINGS = 8, 12, 6
 
@@ -97,17 +109,7 @@ def version_page(about: VersionReview) -> str:
 
 
 def _headline(about: VersionReview) -> str:
-    decision = about.decision
-    if decision is None:
-        title = f"{SIGNS[overall(about.findings)]}: not decided yet"
-        reasons: Sequence[str] = ()
-    else:
-        own = _REFRESH_HEADLINES if is_refresh(about.findings) else {}
-        title = own.get(decision.outcome, _HEADLINES[decision.outcome])
-        reasons = decision.reasons
-    if about.lineage != LIVE:
-        _, _, outcome = title.partition(" ")
-        title = f"↺ Backfill as of {about.plan.as_of:%Y-%m-%d}, would have been: {outcome}"
+    title, reasons = _title(about), about.decision.reasons if about.decision else ()
     deciding = _finding(about, REPLAY) or _finding(
         about, "recent_window.primary", "recent_window.baseline"
     )
@@ -128,6 +130,21 @@ def _headline(about: VersionReview) -> str:
     return "\n\n".join(lines)
 
 
+def _title(about: VersionReview) -> str:
+    """The outcome with its sign; a backfill changes nothing, so it has a sign of its own."""
+    live, refresh = about.lineage == LIVE, is_refresh(about.findings)
+    if about.decision is None:
+        sign, outcome = SIGNS[overall(about.findings)], "not decided yet"
+        return f"{sign}: {outcome}" if live else f"↺ Backfill: {outcome}"
+    outcome = about.decision.outcome
+    if live:
+        own = _REFRESH_HEADLINES if refresh else {}
+        return own.get(outcome, _HEADLINES[outcome])
+    own = _BACKFILL_REFRESH_HEADLINES if refresh else {}
+    words = own.get(outcome) or _BACKFILL_HEADLINES[outcome]
+    return f"↺ Backfill, as of {about.plan.as_of:%Y-%m-%d}: {words}"
+
+
 def _against(about: VersionReview) -> list[Finding]:
     order = (Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE)
     worst = [f for f in about.findings if f.blocking and f.verdict in order]
@@ -135,7 +152,7 @@ def _against(about: VersionReview) -> list[Finding]:
 
 
 def _metrics(about: VersionReview) -> str:
-    baseline = f"champion (v{about.champion})" if about.champion else "naive forecast"
+    baseline = f"champion (version {about.champion})" if about.champion else "naive forecast"
     rows = [_metric_row(about, comparison) for comparison in about.evaluation.comparisons]
     if not rows:
         return ""
@@ -287,6 +304,9 @@ def _changed(about: VersionReview) -> str:
 def _commands(about: VersionReview) -> str:
     name, version, decision = about.spec.name, about.version or "", about.decision
     lines = [f"gauntlet explain {name} {version}".strip()]
+    if about.lineage != LIVE:
+        shown = f"{lines[0]} --lineage {about.lineage}"
+        return f"```\n{shown}\ngauntlet compare {name} {about.lineage}\n```"
     if decision is not None and decision.outcome is Outcome.AWAIT_REVIEW:
         answer = f"gauntlet approve {name} {version} --by YOU --evidence {decision.evidence[:8]}"
         lines += [answer, f"{answer} --refuse --note WHY"]
@@ -299,9 +319,8 @@ def _loading(about: VersionReview) -> str:
     """How to predict with the version outside of this project."""
     texts = text_features(about.spec)
     numbers = [name for name in about.spec.input_names if name not in texts]
-    lines = ["import mlflow", f'model = mlflow.pyfunc.load_model("models:/{about.spec.name}/N")']
-    if about.version:
-        lines[-1] = lines[-1].replace("/N", f"/{about.version}")
+    model, number = registered_version(about.spec.name, about.version or "N")
+    lines = ["import mlflow", f'model = mlflow.pyfunc.load_model("models:/{model}/{number}")']
     if numbers:
         lines.append(f"numbers = {numbers}")
         lines.append('rows = rows.astype(dict.fromkeys(numbers, "float64"))')

@@ -11,6 +11,7 @@ import pytest
     ("dag_id", "page"),
     [
         ("retrain__demand", "http://mlflow.example:5000/#/models/demand"),
+        ("backfill__demand", "http://mlflow.example:5000/#/models/demand.backfill"),
         ("release__price_by_shop", "http://mlflow.example:5000/#/models/price_by_shop"),
         ("x__../../admin?y", "http://mlflow.example:5000/#/models/..%2F..%2Fadmin%3Fy"),
         ("somebody_elses_dag", ""),

@@ -282,9 +282,9 @@ def test_a_lineage_other_than_live_has_its_own_champion_and_touches_no_alias(
     assert outcomes(pharmacy, "backfill") == ["first_version"]
     assert outcomes(pharmacy) == ["first_version"]
     assert serving(pharmacy) == "1"
-    assert pharmacy.parts().ledger.champion("demand", "backfill") == "2"
+    assert pharmacy.parts().ledger.champion("demand", "backfill") == "backfill-1"
     with pytest.raises(GauntletError, match="outside the live lineage"):
-        pharmacy.registry.set_alias("demand", CHAMPION, "2")
+        pharmacy.registry.set_alias("demand", CHAMPION, "backfill-1")
 
 
 # Waivers

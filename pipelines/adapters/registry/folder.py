@@ -9,6 +9,12 @@ from pathlib import Path
 
 from pipelines.core.files import atomic_folder, remove_drafts, write_bytes
 from pipelines.core.records import canonical_json
+from pipelines.core.version_id import (
+    RegisteredVersion,
+    registered_models,
+    registered_version,
+    version_id,
+)
 from pipelines.release.registry import Registration, Shown, VersionInfo
 from pipelines.release.version_facts import (
     check_alias_lineage,
@@ -17,6 +23,7 @@ from pipelines.release.version_facts import (
     check_same_run,
     download_verified,
     no_such_version,
+    registered_model_of,
     version_from_tags,
     version_tags,
 )
@@ -26,7 +33,7 @@ _ALIASES = "aliases.json"
 
 
 class FolderRegistry:
-    """Versions under ``<root>/<model>/<number>/``: a file of facts and tags, and the model.
+    """Versions under ``<root>/<registered model>/<number>/``: facts and tags, and the model.
 
     A version is created by one rename. Use one writer at a time for each model: of concurrent
     writes to an alias or tag the last one wins, and no reader gets a partial file.
@@ -48,15 +55,13 @@ class FolderRegistry:
         if found is not None:
             check_same_run(registration, found)
             return found
-        home = self._root / registration.model
-        number = str(
-            max((int(path.name) for path in self._numbers(registration.model)), default=0) + 1
-        )
+        home = self._root / registered_model_of(registration)
+        number = str(max((int(path.name) for path in _numbers(home)), default=0) + 1)
         remove_drafts(home)
         with atomic_folder(home / number) as draft:
             shutil.copytree(folder, draft / _MODEL)
             _write(draft / _FACTS, {"tags": version_tags(registration), "shown": _json(shown)})
-        return self.get(registration.model, number)
+        return self.get(*version_id(RegisteredVersion(home.name, number)))
 
     def get(self, model: str, version: str) -> VersionInfo:
         """A version's facts."""
@@ -66,32 +71,35 @@ class FolderRegistry:
         return version_from_tags(model, version, tags)
 
     def versions(self, model: str) -> tuple[VersionInfo, ...]:
-        """Every complete version, oldest first."""
-        numbers = sorted(self._numbers(model), key=lambda path: int(path.name))
-        return tuple(self.get(model, path.name) for path in numbers)
+        """Every complete version: those of ``live``, then the others, each oldest first."""
+        return tuple(
+            self.get(*version_id(RegisteredVersion(name, path.name)))
+            for name in registered_models(model)
+            for path in sorted(_numbers(self._root / name), key=lambda path: int(path.name))
+        )
 
     def download(self, info: VersionInfo, into: Path) -> Path:
         """A verified copy of the version's directory inside ``into``."""
-        found = self._root / info.model / info.version / _MODEL
+        found = self._folder(info.model, info.version) / _MODEL
         return download_verified(info, into, lambda part: shutil.copytree(found, part))
 
     def remove(self, info: VersionInfo) -> None:
         """Remove a version; its number is not given again, unless it was the highest."""
         aliases = self._aliases(info.model)
         check_no_alias(info, [name for name, to in aliases.items() if to == info.version])
-        folder = self._root / info.model / info.version
+        folder = self._folder(info.model, info.version)
         if folder.exists():
             shutil.rmtree(folder)
 
     def describe(self, model: str, version: str, markdown: str) -> None:
         """Save the description of a version."""
         self.get(model, version)
-        (self._root / model / version / _PAGE).write_text(markdown, encoding="utf-8")
+        (self._folder(model, version) / _PAGE).write_text(markdown, encoding="utf-8")
 
     def described(self, model: str, version: str) -> str:
         """The description of a version; empty when it has none."""
         self.get(model, version)
-        page = self._root / model / version / _PAGE
+        page = self._folder(model, version) / _PAGE
         return page.read_text(encoding="utf-8") if page.exists() else ""
 
     def alias(self, model: str, name: str) -> str | None:
@@ -113,7 +121,7 @@ class FolderRegistry:
 
     def tags(self, model: str, version: str) -> Mapping[str, str]:
         """Tags of a version; empty when absent."""
-        path = self._root / model / version / _FACTS
+        path = self._folder(model, version) / _FACTS
         if not path.exists():
             return {}
         tags: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["tags"]
@@ -121,15 +129,15 @@ class FolderRegistry:
 
     def tag(self, model: str, version: str, key: str, value: str) -> None:
         """Set a tag."""
-        path = self._root / model / version / _FACTS
+        path = self._folder(model, version) / _FACTS
         if not path.exists():
             raise no_such_version(model, version)
         facts = json.loads(path.read_text(encoding="utf-8"))
         _write(path, {**facts, "tags": {**facts["tags"], key: value}})
 
-    def _numbers(self, model: str) -> Iterator[Path]:
-        home = self._root / model
-        return (path for path in home.glob("*") if path.name.isdigit())
+    def _folder(self, model: str, version: str) -> Path:
+        found = registered_version(model, version)
+        return self._root / found.model / found.number
 
     def _aliases(self, model: str) -> dict[str, str]:
         path = self._root / model / _ALIASES
@@ -137,6 +145,11 @@ class FolderRegistry:
             json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         )
         return found
+
+
+def _numbers(home: Path) -> Iterator[Path]:
+    """The folders of the versions of a registered model."""
+    return (path for path in home.glob("*") if path.name.isdigit())
 
 
 def _json(shown: Shown | None) -> object:

@@ -15,6 +15,12 @@ from typing import TYPE_CHECKING
 
 from pipelines.core.addresses import sqlite_path
 from pipelines.core.errors import IntegrityError, Unavailable
+from pipelines.core.version_id import (
+    RegisteredVersion,
+    registered_models,
+    registered_version,
+    version_id,
+)
 from pipelines.release.registry import Registration, Shown, VersionInfo
 from pipelines.release.version_facts import (
     RUN,
@@ -24,6 +30,7 @@ from pipelines.release.version_facts import (
     check_same_run,
     download_verified,
     no_such_version,
+    registered_model_of,
     version_from_tags,
     version_tags,
 )
@@ -31,6 +38,8 @@ from pipelines.release.version_facts import (
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
+
+_BACKFILLS = "Versions that backfills of `{}` trained. None of them can serve."
 
 
 class MlflowRegistry:
@@ -51,7 +60,7 @@ class MlflowRegistry:
     def find(self, model: str, run: str) -> VersionInfo | None:
         """The complete version that this run registered; None when there is none (yet)."""
         with self._connected() as client:
-            found = _search(client, f"name = '{model}' and tags.`{RUN}` = '{run}'")
+            found = _search(client, model, f" and tags.`{RUN}` = '{run}'")
         return _info(found[0]) if found else None
 
     def register(
@@ -81,9 +90,12 @@ class MlflowRegistry:
             return _info(_version(client, model, version))
 
     def versions(self, model: str) -> tuple[VersionInfo, ...]:
-        """Every complete version that Gauntlet registered, oldest first; one for each run."""
+        """Every complete version that Gauntlet registered, one for each run.
+
+        Those of ``live`` come first, then the others, each oldest first.
+        """
         with self._connected() as client:
-            found = _search(client, f"name = '{model}'")
+            found = _search(client, model)
         infos = (_info(one) for one in found if RUN in one.tags)
         first: dict[str, VersionInfo] = {}
         for info in infos:
@@ -92,6 +104,8 @@ class MlflowRegistry:
 
     def download(self, info: VersionInfo, into: Path) -> Path:
         """A verified copy of the version's directory inside ``into``."""
+
+        model, number = registered_version(info.model, info.version)
 
         def fetch(part: Path) -> None:
             from mlflow.artifacts import download_artifacts
@@ -107,7 +121,7 @@ class MlflowRegistry:
             try:
                 with transferring_files():
                     download_artifacts(
-                        artifact_uri=f"models:/{info.model}/{info.version}",
+                        artifact_uri=f"models:/{model}/{number}",
                         dst_path=str(part),
                         tracking_uri=client_address(self._uri),
                     )
@@ -125,8 +139,9 @@ class MlflowRegistry:
         """Remove a version, its logged model and its run; ``mlflow gc`` then frees the files."""
         from pipelines.adapters.registry.mlflow_client import find
 
+        place = registered_version(info.model, info.version)
         with self._connected() as client:
-            found = find(client.get_model_version, info.model, info.version)
+            found = find(client.get_model_version, *place)
             if found is None:
                 return
             check_no_alias(info, list(found.aliases))
@@ -134,7 +149,7 @@ class MlflowRegistry:
             find(client.delete_logged_model, str(found.source).removeprefix("models:/"))
             if found.run_id:
                 find(client.delete_run, found.run_id)
-            find(client.delete_model_version, info.model, info.version)
+            find(client.delete_model_version, *place)
 
     def describe(self, model: str, version: str, markdown: str) -> None:
         """Set the description of a version; links to its pictures lead to the model's files."""
@@ -143,7 +158,7 @@ class MlflowRegistry:
         with self._connected() as client:
             found = _version(client, model, version)
             text = markdown.replace("](extra_files/", f"]({_files_of(found)}extra_files%2F")
-            write(client.update_model_version, model, version, description=text)
+            write(client.update_model_version, found.name, found.version, description=text)
 
     def described(self, model: str, version: str) -> str:
         """The description of a version; links to its pictures lead to this server."""
@@ -168,15 +183,16 @@ class MlflowRegistry:
                 if self.alias(model, name) is not None:
                     client.delete_registered_model_alias(model, name)
                 return
-            check_alias_lineage(model, name, version, _version(client, model, version).tags)
-            write(client.set_registered_model_alias, model, name, version)
+            found = _version(client, model, version)
+            check_alias_lineage(model, name, version, found.tags)
+            write(client.set_registered_model_alias, found.name, name, found.version)
 
     def tags(self, model: str, version: str) -> Mapping[str, str]:
         """Tags of any version, including one registered by hand; empty when absent."""
         from pipelines.adapters.registry.mlflow_client import find
 
         with self._connected() as client:
-            found = find(client.get_model_version, model, version)
+            found = find(client.get_model_version, *registered_version(model, version))
             return dict(found.tags) if found else {}
 
     def tag(self, model: str, version: str, key: str, value: str) -> None:
@@ -184,8 +200,8 @@ class MlflowRegistry:
         from pipelines.adapters.registry.mlflow_client import write
 
         with self._connected() as client:
-            _version(client, model, version)
-            write(client.set_model_version_tag, model, version, key, value)
+            found = _version(client, model, version)
+            write(client.set_model_version_tag, found.name, found.version, key, value)
 
     @contextmanager
     def _connected(self) -> Iterator[MlflowClient]:
@@ -204,9 +220,11 @@ class MlflowRegistry:
         run = log_run(client, registration, shown, self._artifacts)
         model = log_model(client, registration, run, folder, shown)
         write(client.set_terminated, run, "FINISHED")
-        create(client.create_registered_model, registration.model)
+        name = registered_model_of(registration)
+        about = "" if name == registration.model else _BACKFILLS.format(registration.model)
+        create(client.create_registered_model, name, description=about)
         client.create_model_version(
-            registration.model,
+            name,
             source=model.model_uri,
             run_id=run,
             tags=version_tags(registration),
@@ -215,22 +233,27 @@ class MlflowRegistry:
         )
 
 
-def _search(client: MlflowClient, query: str) -> list[ModelVersion]:
-    """Versions that are READY, oldest first."""
+def _search(client: MlflowClient, model: str, condition: str = "") -> list[ModelVersion]:
+    """Versions that are READY: those of ``live``, then the others, each oldest first."""
     found: list[ModelVersion] = []
-    token: str | None = None
-    while token is None or token:
-        page = client.search_model_versions(query, max_results=200, page_token=token)
-        found += page
-        token = page.token or ""
-    ready = (one for one in found if one.status == "READY")
-    return sorted(ready, key=lambda one: int(one.version))
+    for name in registered_models(model):
+        versions: list[ModelVersion] = []
+        token: str | None = None
+        while token is None or token:
+            page = client.search_model_versions(
+                f"name = '{name}'{condition}", max_results=200, page_token=token
+            )
+            versions += page
+            token = page.token or ""
+        ready = (one for one in versions if one.status == "READY")
+        found += sorted(ready, key=lambda one: int(one.version))
+    return found
 
 
 def _version(client: MlflowClient, model: str, version: str) -> ModelVersion:
     from pipelines.adapters.registry.mlflow_client import find
 
-    found = find(client.get_model_version, model, version)
+    found = find(client.get_model_version, *registered_version(model, version))
     if found is None:
         raise no_such_version(model, version)
     return found
@@ -240,15 +263,16 @@ def _link(client: MlflowClient, info: VersionInfo) -> None:
     """Link the page of the logged model to its version."""
     from pipelines.adapters.registry.mlflow_client import write
 
-    source = _version(client, info.model, info.version).source or ""
-    model = source.removeprefix("models:/")
-    link = json.dumps([{"name": info.model, "version": int(info.version)}])
+    found = _version(client, info.model, info.version)
+    model = str(found.source or "").removeprefix("models:/")
+    link = json.dumps([{"name": found.name, "version": int(found.version)}])
     if client.get_logged_model(model).tags.get("mlflow.modelVersions") != link:
         write(client.set_logged_model_tags, model, {"mlflow.modelVersions": link})
 
 
 def _info(found: ModelVersion) -> VersionInfo:
-    return version_from_tags(found.name, str(found.version), found.tags)
+    model, version = version_id(RegisteredVersion(found.name, str(found.version)))
+    return version_from_tags(model, version, found.tags)
 
 
 def _files_of(found: ModelVersion) -> str:

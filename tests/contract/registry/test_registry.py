@@ -166,11 +166,31 @@ def test_two_writers_at_once_both_come_to_their_end(
 def test_only_the_live_lineage_may_serve(
     registry: Registry, model: str, pack: Callable, registration: Make
 ) -> None:
-    registry.register(registration("r1", model, lineage="backtest"), pack("regression").folder)
+    made = registry.register(registration("r1", model, lineage="past"), pack("regression").folder)
     with pytest.raises(GauntletError, match="outside the live lineage"):
-        registry.set_alias(model, "champion", "1")
+        registry.set_alias(model, "champion", made.version)
     assert registry.alias(model, "champion") is None
-    assert registry.get(model, "1").lineage == "backtest"
+
+
+def test_versions_of_a_backfill_leave_no_holes_in_the_numbers_of_live(
+    registry: Registry, model: str, pack: Callable, registration: Make, tmp_path: Path
+) -> None:
+    folder, made = pack("regression").folder, []
+    for run, lineage in (("r1", "live"), ("r2", "past"), ("r3", "live"), ("r4", "other")):
+        made.append(registry.register(registration(run, model, lineage=lineage), folder))
+    assert [one.version for one in made] == ["1", "backfill-1", "2", "backfill-2"]
+    assert registry.versions(model) == (made[0], made[2], made[1], made[3])
+    backfilled = made[1]
+    assert registry.find(model, "r2") == registry.get(model, "backfill-1") == backfilled
+    assert content_digest(registry.download(backfilled, tmp_path)) == backfilled.content
+    registry.describe(model, "backfill-1", "A page.")
+    registry.tag(model, "backfill-1", "key", "value")
+    assert registry.described(model, "1") == ""
+    assert registry.described(model, "backfill-1") == "A page."
+    assert registry.tags(model, "backfill-1")["key"] == "value"
+    registry.remove(backfilled)
+    assert [one.version for one in registry.versions(model)] == ["1", "2", "backfill-2"]
+    assert registry.find(model, "r2") is None
 
 
 def test_tags_and_description_can_be_added(

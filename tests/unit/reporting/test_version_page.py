@@ -48,10 +48,13 @@ def test_a_promoted_version_is_announced_first_and_how_to_go_back(reviewed: Make
 
 
 def test_a_version_of_a_backfill_is_not_announced_as_the_champion(reviewed: Make) -> None:
-    page = version_page(replace(decided(reviewed(2.0)), lineage="backfill-1"))
-    assert page.startswith("↺ Backfill as of 20")
-    assert "would have been: Promoted\n" in page
-    assert "✔ Promoted" not in page.partition("\n")[0]
+    about = replace(decided(reviewed(2.0)), lineage="lineage-1", version="backfill-4")
+    title, _, page = version_page(about).partition("\n")
+    assert title == f"↺ Backfill, as of {about.plan.as_of:%Y-%m-%d}: would have been promoted"
+    assert "gauntlet explain demand backfill-4 --lineage lineage-1\n" in page
+    assert "gauntlet rollback" not in page, "it never served"
+    assert "models:/demand.backfill/4" in page
+    assert version_page(replace(about, decision=None)).startswith("↺ Backfill: not decided yet\n")
 
 
 def test_the_page_reports_what_the_year_has_left_and_corrects_the_gain(reviewed: Make) -> None:

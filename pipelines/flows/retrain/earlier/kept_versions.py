@@ -95,7 +95,7 @@ def kept_versions(run: Run, spec: ModelSpec, entries: Sequence[Entry]) -> KeptVe
         if info.version in decided and info.as_of < run.request.as_of
         if spec.has_recipe(info.recipe)
     )
-    ordered = sorted(found, key=lambda one: (one.trained_until, int(one.info.version)))
+    ordered = sorted(found, key=lambda one: one.trained_until)  # equal ones stay oldest first
     return KeptVersions(spec.recipe, tuple(ordered), run.collaborators.versions, entries)
 
 
