@@ -13,9 +13,12 @@ import pyarrow as pa
 import pyarrow.compute
 from pydantic import Field
 
-from pipelines.core.arrays import Integers, Mask
+from pipelines.core.arrays import Mask
 from pipelines.core.records import Instant
 from pipelines.core.time import epoch_us
+from pipelines.faults.rows import lose, rename, repeat
+from pipelines.faults.times import move
+from pipelines.faults.values import empty, fill_missing, multiply, overwrite, with_values
 from pipelines.simulation.population import Population
 from pipelines.simulation.scenarios import HAPPENED, Scenario
 from pipelines.spec.fields import Duration, Share
@@ -67,12 +70,10 @@ class UnitChange(Fault):
     ) -> pa.Table:
         """Multiplies quantities by the pack size, or all by one factor."""
         if self.factor is not None:
-            quantity = table["quantity"].to_numpy()
-            return _with(table, "quantity", np.where(mask, quantity * self.factor, quantity))
+            return multiply(table, "quantity", np.where(mask, self.factor, 1.0))
         sizes = dict(zip(population.medicines, population.pack_size.tolist(), strict=True))
         size = np.array([sizes[name] for name in table["medicine"].to_numpy()])
-        quantity = table["quantity"].to_numpy()
-        return _with(table, "quantity", np.where(mask, quantity * size, quantity))
+        return multiply(table, "quantity", np.where(mask, size, 1))
 
 
 class FeedStopped(Fault):
@@ -85,7 +86,7 @@ class FeedStopped(Fault):
         self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
     ) -> pa.Table:
         """Drops the rows."""
-        return table.filter(pa.array(~mask))
+        return lose(table, mask)
 
 
 class ColumnGone(Fault):
@@ -101,10 +102,7 @@ class ColumnGone(Fault):
         """Empties or drops the column."""
         if self.missing and mask.all():
             return table.drop_columns([self.column])
-        kept = pc.if_else(
-            pa.array(mask), pa.scalar(None, table[self.column].type), table[self.column]
-        )
-        return _with(table, self.column, kept)
+        return empty(table, self.column, mask)
 
 
 class NullFilledWithZero(Fault):
@@ -117,10 +115,7 @@ class NullFilledWithZero(Fault):
         self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
     ) -> pa.Table:
         """Fills nulls of the affected rows."""
-        filled = pc.if_else(
-            pa.array(mask), pc.fill_null(table[self.column], 0.0), table[self.column]
-        )
-        return _with(table, self.column, filled)
+        return fill_missing(table, self.column, mask, 0.0)
 
 
 class DuplicateRows(Fault):
@@ -134,9 +129,8 @@ class DuplicateRows(Fault):
         self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
     ) -> pa.Table:
         """Appends the copies."""
-        copies = table.filter(pa.array(mask))
-        later = rng.integers(60_000_000, 3_600_000_000, copies.num_rows)
-        return pa.concat_tables([table, _moved(copies, self.known_column, later)])
+        later = rng.integers(60_000_000, 3_600_000_000, int(mask.sum()))
+        return repeat(table, mask, self.known_column, later)
 
 
 class LateBurst(Fault):
@@ -152,7 +146,7 @@ class LateBurst(Fault):
     ) -> pa.Table:
         """Delays the known time."""
         low, high = (int(d.total_seconds() * 1e6) for d in (self.shortest, self.longest))
-        return _moved(table, self.known_column, rng.integers(low, high + 1, table.num_rows) * mask)
+        return move(table, self.known_column, rng.integers(low, high + 1, table.num_rows) * mask)
 
 
 class ClockSlip(Fault):
@@ -166,7 +160,7 @@ class ClockSlip(Fault):
         self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
     ) -> pa.Table:
         """Moves the event time and keeps the known time."""
-        return _moved(table, self.event_column, mask * (self.by_minutes * 60_000_000))
+        return move(table, self.event_column, mask * (self.by_minutes * 60_000_000))
 
 
 class PriceReform(Fault):
@@ -185,8 +179,7 @@ class PriceReform(Fault):
             chosen = np.asarray(
                 pc.is_in(table["medicine"], pa.array(self.medicines)).to_numpy(), np.bool_
             )
-        factor = pa.array(np.where(mask & chosen, self.factor, 1.0))
-        return _with(table, "price", pc.multiply(table["price"], factor))
+        return multiply(table, "price", np.where(mask & chosen, self.factor, 1.0))
 
 
 class NewMedicine(Fault):
@@ -202,8 +195,7 @@ class NewMedicine(Fault):
     ) -> pa.Table:
         """Puts the new name into the affected rows of the medicine."""
         old = pc.equal(table["medicine"], self.replaces).to_numpy()
-        named = pc.if_else(pa.array(mask & old), self.name, table["medicine"])
-        return _with(table, "medicine", named)
+        return overwrite(table, "medicine", np.asarray(mask & old), self.name)
 
 
 class Recoded(Fault):
@@ -217,7 +209,7 @@ class Recoded(Fault):
         self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
     ) -> pa.Table:
         """Writes the value into the affected rows."""
-        return _with(table, self.column, pc.if_else(pa.array(mask), self.to, table[self.column]))
+        return overwrite(table, self.column, mask, self.to)
 
 
 class HospitalBackfill(Fault):
@@ -235,13 +227,12 @@ class HospitalBackfill(Fault):
         """Appends rows of the wards, similar to other rows but with larger quantities."""
         rows = table.filter(pa.array(mask))
         ward = rng.integers(1, self.wards + 1, rows.num_rows)
-        rows = _with(rows, "pharmacy", pa.array([f"ward_{number:02d}" for number in ward]))
-        rows = _with(rows, "quantity", np.asarray(rows["quantity"].to_numpy() * 10))
-        ids = pc.binary_join_element_wise("ward", rows["dispensing_id"], "-")
-        rows = _with(rows, "dispensing_id", ids)
+        rows = with_values(rows, "pharmacy", pa.array([f"ward_{number:02d}" for number in ward]))
+        rows = with_values(rows, "quantity", np.asarray(rows["quantity"].to_numpy() * 10))
+        rows = rename(rows, ("dispensing_id",), "ward")
         known = pc.cast(rows[self.known_column], pa.int64()).to_numpy()
         later = np.maximum(epoch_us(self.known_at) - known, 0)
-        return pa.concat_tables([table, _moved(rows, self.known_column, later)])
+        return pa.concat_tables([table, move(rows, self.known_column, later)])
 
 
 class CounterRestart(Fault):
@@ -258,20 +249,6 @@ class CounterRestart(Fault):
         true_days = pc.subtract(table[HAPPENED], pa.scalar(back, pa.duration("us")))
         number = pc.utf8_slice_codeunits(table["dispensing_id"], 8)
         again = pc.binary_join_element_wise(pc.strftime(true_days, "%Y%m%d"), number, "")
-        return _with(
+        return with_values(
             table, "dispensing_id", pc.if_else(pa.array(mask), again, table["dispensing_id"])
         )
-
-
-def _with(table: pa.Table, column: str, values: Any) -> pa.Table:
-    """The table with one column's values replaced, its type kept."""
-    field = table.schema.field(column)
-    if isinstance(values, np.ndarray):
-        values = pa.array(values, field.type)
-    return table.set_column(table.schema.get_field_index(column), field, values)
-
-
-def _moved(table: pa.Table, column: str, microseconds: Integers) -> pa.Table:
-    """The table with a column of instants moved by ``microseconds``, one value per row."""
-    by = pa.array(np.asarray(microseconds, dtype=np.int64)).cast(pa.duration("us"))
-    return _with(table, column, pc.add(table[column], by))

@@ -1,0 +1,1 @@
+"""Known faults of event data, shared by the drill, simulations and tests."""
