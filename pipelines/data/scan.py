@@ -38,24 +38,38 @@ from pipelines.data.events import (
 )
 from pipelines.data.object_schema import object_schema
 from pipelines.data.paths import files_sql
+from pipelines.data.week_sums import WeekSum, add_weeks, week_columns, week_sum
 from pipelines.spec.streams import Stream
 
 _OBJECT = quoted(internal("object"))
+_TIMES = ("first_known", "last_known", "first_event", "last_event")
 _BATCH_BYTES = 64 << 20
 _BATCH_OBJECTS = 1024
 
 
 class Scan(Record):
-    """Facts about one object; times are microseconds since 1970, sums are of the row hashes."""
+    """Facts about one object; times are microseconds since 1970, sums are of the row hashes.
+
+    ``weeks`` are of the visible rows.
+    """
 
     rows: int
     visible: int
-    high: int = 0
-    low: int = 0
+    weeks: tuple[WeekSum, ...] = ()
     first_known: int | None = None
     last_known: int | None = None
     first_event: int | None = None
     last_event: int | None = None
+
+    @property
+    def high(self) -> int:
+        """The sum of the upper halves of the hashes of the visible rows."""
+        return sum(week.high for week in self.weeks)
+
+    @property
+    def low(self) -> int:
+        """The sum of the lower halves of the hashes of the visible rows."""
+        return sum(week.low for week in self.weeks)
 
 
 def scan_objects(
@@ -75,7 +89,7 @@ def scan_objects(
         DataError: when columns, times or the partition of an object contradict the declaration.
         IntegrityError: when an object's content differs from the pulled content.
     """
-    declared = {"scan": 3, "stream": stream.digest}
+    declared = {"scan": 4, "stream": stream.digest}
     notes: dict[str, Any] = cache.note("scans", declared) or {}
     found: dict[str, Scan] = {}
     fresh: dict[str, PulledObject] = {}
@@ -187,16 +201,28 @@ def _scan(
         f"SELECT {canonical_columns(stream, schema)}, {_OBJECT} "
         f"FROM {files_sql(list(paths), internal('object'))}"
     )
-    rows = connection.execute(
-        f"SELECT {_OBJECT}, count(*), count(*) {by_cut}, {hash_sums(cut)}, "
+    hashed = (
+        f"SELECT {_OBJECT}, event_time, known_time, {row_hash(canonical_types(stream))} AS h "
+        f"FROM ({source})"
+    )
+    by_week = (
+        f"SELECT {_OBJECT}, {week_columns()}, count(*), count(*) {by_cut}, {hash_sums(cut)}, "
         f"epoch_us(min(known_time)), epoch_us(max(known_time)), "
         f"epoch_us(min(event_time) {by_cut}), epoch_us(max(event_time) {by_cut}), "
         f"count_if(known_time IS NULL OR event_time IS NULL), "
         f"count_if({cut} AND known_time < event_time), count_if({cut} AND {early}) "
-        f"FROM (SELECT {_OBJECT}, event_time, known_time, "
-        f"{row_hash(canonical_types(stream))} AS h FROM ({source})) GROUP BY {_OBJECT}"
+        f"FROM ({hashed}) GROUP BY {_OBJECT}, happened, known"
+    )
+    found = connection.execute(
+        "SELECT object, sum(rows), sum(visible), "
+        "list([happened, known, visible, high, low]) FILTER (visible > 0), "
+        "min(first_known), max(last_known), min(first_event), max(last_event), "
+        "sum(missing), sum(backward), sum(ancient) "
+        f"FROM ({by_week}) AS by_week(object, happened, known, rows, visible, high, low, "
+        "first_known, last_known, first_event, last_event, missing, backward, ancient) "
+        "GROUP BY object"
     ).fetchall()
-    for path, *_, missing, backward, ancient in rows:
+    for path, *_, missing, backward, ancient in found:
         where = f"stream {name}, object {paths[path].key}"
         problems = (
             (missing, "a time is missing", "known_time IS NULL OR event_time IS NULL"),
@@ -215,7 +241,13 @@ def _scan(
                     hint="mend the source: wrong unit, zone or columns mixed up?",
                 )
     scans = {
-        path: Scan(**dict(zip(Scan.model_fields, values, strict=False))) for path, *values in rows
+        path: Scan(
+            rows=rows,
+            visible=visible,
+            weeks=add_weeks(week_sum(*week) for week in weeks or ()),
+            **dict(zip(_TIMES, times, strict=False)),
+        )
+        for path, rows, visible, weeks, *times in found
     }
     empty = Scan(rows=0, visible=0)
     return {pulled.sha256: scans.get(path, empty) for path, pulled in paths.items()}

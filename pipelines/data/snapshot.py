@@ -28,6 +28,7 @@ from pipelines.data.compact import canonical_rows
 from pipelines.data.events import EventSource, NoEvents, Progress, PulledObject
 from pipelines.data.identity import Copies, count_once, describe_copies, has_copies
 from pipelines.data.scan import scan_objects
+from pipelines.data.week_sums import WeekSum, add_weeks
 from pipelines.spec.streams import Stream
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ class StreamSnapshot(Record):
     first_event: Instant | None
     last_event: Instant | None
     objects: tuple[SnapshotObject, ...]
+    weeks: tuple[WeekSum, ...] = Field(
+        default=(), description="of all rows; empty in manifests of earlier releases"
+    )
 
 
 class Snapshot(Record):
@@ -261,6 +265,7 @@ def _take(
         objects=tuple(
             SnapshotObject(**one.model_dump(), rows=scan.visible) for one, scan in scanned
         ),
+        weeks=add_weeks(week for _, scan in scanned for week in scan.weeks),
     )
 
 

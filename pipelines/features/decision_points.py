@@ -10,7 +10,7 @@ import ibis
 from ibis import _
 
 from pipelines.core.errors import DataError
-from pipelines.core.time import MICROSECOND, duration_text, epoch_us
+from pipelines.core.time import MICROSECOND, Window, duration_text, epoch_us
 from pipelines.features.conditions import holding
 from pipelines.features.engine.interval_join import AT
 from pipelines.features.engine.pre_aggregation import (
@@ -56,14 +56,16 @@ def decision_points(
     streams: Mapping[str, ibis.Table],
     sources: Mapping[Source, PreAggregated],
     as_of: datetime,
+    window: Window | None = None,
 ) -> ibis.Table:
-    """All decision points up to ``as_of``.
+    """All decision points up to ``as_of``, or those in a window.
 
     Arguments:
         spec: the declaration.
         streams: canonical tables; rows known after ``as_of`` are not in them.
         sources: the cells of ``point_requests``.
         as_of: no point is later.
+        window: no point is outside of it.
 
     Raises:
         DataError: when there are more than 100 million points on the grid.
@@ -73,23 +75,32 @@ def decision_points(
         ``:at``, the same in int64 microseconds. Event points with equal values are all kept.
     """
     points = spec.points
+    first = None if window is None else epoch_us(window.start)
+    end = epoch_us(as_of) + 1 if window is None else min(epoch_us(as_of) + 1, epoch_us(window.end))
     if isinstance(points, EventPoints):
         columns = spec.point_stream.columns
         events = holding(streams[points.stream], points.where, columns, "points")
         rows = events.mutate(**{DECISION_TIME: _.known_time, AT: micros(_.known_time)})
-        return rows.filter(_[AT] <= epoch_us(as_of))
+        rows = rows.filter(_[AT] < end)
+        return rows if first is None else rows.filter(_[AT] >= first)
     [use] = point_requests(spec)
-    return _grid(points, sources[use.source].cells, use.steps, as_of)
+    return _grid(points, sources[use.source].cells, use.steps, first, end)
 
 
-def _grid(points: GridPoints, cells: ibis.Table, steps: TimeGrid, as_of: datetime) -> ibis.Table:
-    """Points of each entity while it has a known event younger than ``active_for``."""
+def _grid(
+    points: GridPoints, cells: ibis.Table, steps: TimeGrid, first: int | None, end: int
+) -> ibis.Table:
+    """Points of each entity while it has a known event younger than ``active_for``.
+
+    They are in ``[first, end)``, microseconds since 1970.
+    """
     keys = list(points.keys)
-    end = steps.ceil(_[NEWEST].max() + span(points.active_for))
+    known = _[FIRST_KNOWN] if first is None else ibis.greatest(_[FIRST_KNOWN], steps.ceil(first))
+    until = steps.ceil(_[NEWEST].max() + span(points.active_for))
     active = (
         cells.filter([_[key].notnull() for key in keys])
-        .group_by([*keys, _[FIRST_KNOWN].name(_BEGIN)])
-        .agg(**{_END: ibis.least(end, epoch_us(as_of) + 1)})
+        .group_by([*keys, known.name(_BEGIN)])
+        .agg(**{_END: ibis.least(until, end)})
         .filter(_[_BEGIN] < _[_END])
     )
     # Each interval yields the points until the next one begins: each point once, in one sort.

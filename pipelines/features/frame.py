@@ -9,7 +9,7 @@ from typing import Any
 import ibis
 from ibis import _
 
-from pipelines.core.time import epoch_us
+from pipelines.core.time import Window, epoch_us
 from pipelines.features.decision_points import (
     DECISION_TIME,
     decision_points,
@@ -29,7 +29,12 @@ from pipelines.spec.features import (
 from pipelines.spec.frame import FrameSpec
 
 
-def build_frame(spec: FrameSpec, streams: Mapping[str, ibis.Table], as_of: datetime) -> ibis.Table:
+def build_frame(
+    spec: FrameSpec,
+    streams: Mapping[str, ibis.Table],
+    as_of: datetime,
+    window: Window | None = None,
+) -> ibis.Table:
     """Features and label of every decision point up to ``as_of``, as a lazy table.
 
     A window feature at ``t`` is the value that production has at ``t``: as of the last
@@ -44,6 +49,8 @@ def build_frame(spec: FrameSpec, streams: Mapping[str, ibis.Table], as_of: datet
         streams: canonical table of each declared stream: ``event_time``, ``known_time``
             (timestamps, UTC without zone) and the declared columns.
         as_of: rows known later are not read; later points are not included.
+        window: if given, only its points are included. Their rows do not depend on it, nor on
+            events that ``within_reach`` leaves out.
 
     Returns:
         The points' keys, ``decision_time``, each feature by name in declared order, ``label``
@@ -61,7 +68,7 @@ def build_frame(spec: FrameSpec, streams: Mapping[str, ibis.Table], as_of: datet
     sources = pre_aggregate(
         spec, known, [*point_requests(spec), *windows, *label_requests(spec, steps)]
     )
-    bare = decision_points(spec, known, sources, as_of)
+    bare = decision_points(spec, known, sources, as_of, window)
     points = with_windows(bare, windows, sources)
     if spec.label is not None:
         points = with_label(spec, spec.label, known, points, bare, sources, as_of)
