@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseOperatorLink
@@ -32,7 +31,7 @@ def model_page(mlflow: str, dag_id: str) -> str:
     job, _, model = dag_id.partition("__")
     live, backfill = registered_models(model)
     name = backfill if job == "backfill" else live
-    return f"{mlflow}/#/models/{quote(name, safe='')}" if mlflow and model else ""
+    return addresses.model_page(mlflow, name) if model else ""
 
 
 def version_page(model: str, version: str) -> str:
@@ -55,7 +54,7 @@ class GauntletLinks(AirflowPlugin):
 
     name = "gauntlet_links"
     external_views = (
-        [{"name": "MLflow", "href": f"{mlflow_page()}/#/models", "destination": "nav"}]
+        [{"name": "MLflow", "href": addresses.models_page(mlflow_page()), "destination": "nav"}]
         if mlflow_page()
         else []
     )

@@ -30,13 +30,43 @@ def sqlite_path(url: str) -> Path | None:
     return Path(unquote(url.removeprefix(_SQLITE).partition("?")[0]))
 
 
+def models_page(mlflow: str) -> str:
+    """The page of all registered models in MLflow; "" where MLflow has no address.
+
+    MLflow has two views of the same data. These addresses open the one for machine learning: the
+    other one, for GenAI, is MLflow's default, and shows neither runs nor metrics.
+
+    >>> models_page("http://localhost:5000")
+    'http://localhost:5000/#/models?workflowType=machine_learning'
+    """
+    return _page(mlflow, "models")
+
+
+def model_page(mlflow: str, model: str) -> str:
+    """The page of a registered model in MLflow; "" where MLflow has no address."""
+    return _page(mlflow, f"models/{quote(model, safe='')}")
+
+
 def version_page(mlflow: str, model: str, version: str) -> str:
     """The page of a version in MLflow; "" where MLflow has no address.
 
     >>> version_page("http://localhost:5000", "demand", "3")
-    'http://localhost:5000/#/models/demand/versions/3'
+    'http://localhost:5000/#/models/demand/versions/3?workflowType=machine_learning'
     >>> version_page("http://localhost:5000", "demand", "backfill-3")
-    'http://localhost:5000/#/models/demand.backfill/versions/3'
+    'http://localhost:5000/#/models/demand.backfill/versions/3?workflowType=machine_learning'
     """
     name, number = registered_version(model, version)
-    return f"{mlflow}/#/models/{quote(name, safe='')}/versions/{quote(number)}" if mlflow else ""
+    return _page(mlflow, f"models/{quote(name, safe='')}/versions/{quote(number)}")
+
+
+def run_page(mlflow: str, experiment: str, run: str, part: str = "") -> str:
+    """The page of a run in MLflow, or of a part of it, such as ``/artifacts/report.html``.
+
+    >>> run_page("", "1", "a8c0", "/artifacts/report.html")
+    ''
+    """
+    return _page(mlflow, f"experiments/{experiment}/runs/{run}{part}")
+
+
+def _page(mlflow: str, path: str) -> str:
+    return f"{mlflow}/#/{path}?workflowType=machine_learning" if mlflow else ""

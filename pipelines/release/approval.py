@@ -94,7 +94,7 @@ def answer_review(
         trained=entry.trained,
     )
     answered = promote(inputs, ledger, aliases, clock)
-    aliases.tag(model, version, OUTCOME, answered.outcome)
+    aliases.tag(model, version, OUTCOME, Outcome(answered.outcome).words)
     return answered
 
 

@@ -36,6 +36,23 @@ class Outcome(StrEnum):
         """Whether the candidate becomes champion."""
         return self in (Outcome.PROMOTE, Outcome.FIRST_VERSION)
 
+    @property
+    def words(self) -> str:
+        """What became of the candidate, for names and tags."""
+        return _WORDS[self]
+
+
+_WORDS = {
+    Outcome.PROMOTE: "promoted",
+    Outcome.FIRST_VERSION: "promoted",
+    Outcome.START_ROLLOUT: "passed offline",
+    Outcome.AWAIT_REVIEW: "awaits approval",
+    Outcome.REJECT: "rejected",
+    Outcome.HOLD: "held",
+    Outcome.SUPERSEDED: "void",
+    Outcome.DRY_RUN: "dry run",
+}
+
 
 class Approval(Record):
     """A person's answer. It is valid only for the evidence that it was given for."""

@@ -8,20 +8,19 @@ from pathlib import Path
 
 from pipelines.core.errors import GauntletError, IntegrityError
 from pipelines.core.files import draft_in, publish_folder
-from pipelines.core.formats import check_schema_number
-from pipelines.core.records import canonical_json
+from pipelines.core.formats import SCHEMA, StoredFormat
 from pipelines.core.version_id import registered_models
 from pipelines.packaging.package import content_digest
 from pipelines.release.ledger import LIVE
 from pipelines.release.registry import Registration, VersionInfo
 
-RUN, CONTENT, LINEAGE, OUTCOME, ROLLOUT_STATUS = (
-    f"gauntlet.{name}" for name in ("run", "content", "lineage", "outcome", "rollout_status")
-)
-TWIN_UNTIL, REFIT_UNTIL = "gauntlet.twin_trained_until", "gauntlet.refit_trained_until"
-_FACTS = ("run", "recipe", "spec", "snapshot", "as_of", "content", "lineage", "created_at")
-_SPLIT, _SCHEMA = "gauntlet.split", "gauntlet.schema"
-TAGS_SCHEMA = 1
+AS_OF, LINEAGE, OUTCOME, GAIN, ROLLOUT = "as_of", "lineage", "outcome", "gain", "rollout"
+FACTS = "gauntlet.facts"
+_FORMAT = StoredFormat("a version", Registration, upgrades=(lambda fields: fields,))
+_OLD = "gauntlet."  # before 0.2.0 each fact had a tag of its own, with this prefix
+_OLD_FACTS = ("run", "recipe", "spec", "snapshot", "as_of", "content", "lineage", "created_at")
+_OLD_NAMES = {f"{_OLD}outcome": OUTCOME, f"{_OLD}rollout_status": ROLLOUT}
+_OLD_SCHEMA, _OLD_SPLIT = f"{_OLD}schema", f"{_OLD}split"
 
 
 def registered_model_of(registration: Registration) -> str:
@@ -31,45 +30,59 @@ def registered_model_of(registration: Registration) -> str:
 
 
 def version_tags(registration: Registration) -> dict[str, str]:
-    """The registration's facts and its own tags, as one mapping."""
-    facts = registration.as_json()
+    """The registration as tags: a few short ones for people, and all facts in one for Gauntlet."""
+    facts = registration.model_copy(update={"tags": {}})
     return {
+        AS_OF: f"{registration.as_of:%Y-%m-%d}",
+        LINEAGE: registration.lineage,
         **registration.tags,
-        **{f"gauntlet.{name}": str(facts[name]) for name in _FACTS},
-        _SPLIT: canonical_json(facts["split"]),
-        _SCHEMA: str(TAGS_SCHEMA),
+        FACTS: _FORMAT.to_text(facts),
     }
 
 
+def has_facts(tags: Mapping[str, str]) -> bool:
+    """Whether Gauntlet registered the version with these tags."""
+    return FACTS in tags or f"{_OLD}run" in tags
+
+
 def version_from_tags(model: str, version: str, tags: Mapping[str, str]) -> VersionInfo:
-    """Read a version from the tags that ``version_tags`` made.
+    """Read a version from the tags that ``version_tags`` made, in this release or in 0.1.0.
 
     Raises:
         FormatError: a newer release registered it.
         GauntletError: the tags are not those of a version that Gauntlet registered.
     """
-    named = {f"gauntlet.{name}" for name in _FACTS} | {_SPLIT, _SCHEMA}
+    where = f"{model} version {version}"
+    own = (AS_OF, LINEAGE, FACTS)
     try:
-        check_schema_number(
-            int(tags[_SCHEMA]), TAGS_SCHEMA, "a version", f"{model} version {version}"
-        )
-        return VersionInfo.model_validate(
-            {
-                "model": model,
-                "version": version,
-                **{name: tags[f"gauntlet.{name}"] for name in _FACTS},
-                "split": json.loads(tags[_SPLIT]),
-                "tags": {key: value for key, value in tags.items() if key not in named},
-            }
-        )
+        if FACTS in tags:
+            facts = _FORMAT.from_text(tags[FACTS], where)
+        else:
+            facts = _FORMAT.from_json(_old_facts(model, tags), where)
+            own = (_OLD_SCHEMA, _OLD_SPLIT, *(f"{_OLD}{name}" for name in _OLD_FACTS))
     except (KeyError, ValueError) as cause:
         raise GauntletError(
             "a version was not registered by Gauntlet",
-            where=f"{model} version {version}",
+            where=where,
             got=f"tags {sorted(tags)}",
-            wanted=f"tags {sorted(named)}",
+            wanted=f"the tag {FACTS}",
             hint="register it with `gauntlet retrain`, or leave it out of what Gauntlet decides on",
         ) from cause
+    others = {_OLD_NAMES.get(key, key): value for key, value in tags.items() if key not in own}
+    return VersionInfo(
+        **{**dict(facts), "model": model, "tags": others},
+        version=version,
+    )
+
+
+def _old_facts(model: str, tags: Mapping[str, str]) -> dict[str, object]:
+    """The facts in the tags of 0.1.0, as JSON of schema 1."""
+    return {
+        SCHEMA: int(tags[_OLD_SCHEMA]),
+        "model": model,
+        **{name: tags[f"{_OLD}{name}"] for name in _OLD_FACTS},
+        "split": json.loads(tags[_OLD_SPLIT]),
+    }
 
 
 def check_alias_lineage(model: str, name: str, version: str, tags: Mapping[str, str]) -> None:
@@ -78,7 +91,7 @@ def check_alias_lineage(model: str, name: str, version: str, tags: Mapping[str, 
     Raises:
         GauntletError: the version was made by a backfill or a backtest.
     """
-    lineage = tags.get(LINEAGE, LIVE)
+    lineage = version_from_tags(model, version, tags).lineage if has_facts(tags) else LIVE
     if lineage != LIVE:
         raise GauntletError(
             f"a version outside the live lineage cannot be made {name}",

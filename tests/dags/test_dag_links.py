@@ -6,14 +6,16 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+VIEW = "?workflowType=machine_learning"
+
 
 @pytest.mark.parametrize(
     ("dag_id", "page"),
     [
-        ("retrain__demand", "http://mlflow.example:5000/#/models/demand"),
-        ("backfill__demand", "http://mlflow.example:5000/#/models/demand.backfill"),
-        ("release__price_by_shop", "http://mlflow.example:5000/#/models/price_by_shop"),
-        ("x__../../admin?y", "http://mlflow.example:5000/#/models/..%2F..%2Fadmin%3Fy"),
+        ("retrain__demand", f"http://mlflow.example:5000/#/models/demand{VIEW}"),
+        ("backfill__demand", f"http://mlflow.example:5000/#/models/demand.backfill{VIEW}"),
+        ("release__price_by_shop", f"http://mlflow.example:5000/#/models/price_by_shop{VIEW}"),
+        ("x__../../admin?y", f"http://mlflow.example:5000/#/models/..%2F..%2Fadmin%3Fy{VIEW}"),
         ("somebody_elses_dag", ""),
     ],
 )
@@ -24,7 +26,7 @@ def test_a_tasks_button_leads_to_its_model(links_file: ModuleType, dag_id: str, 
 
 def test_the_menu_leads_to_all_models(links_file: ModuleType) -> None:
     [entry] = links_file.GauntletLinks.external_views
-    assert entry["href"] == "http://mlflow.example:5000/#/models"
+    assert entry["href"] == f"http://mlflow.example:5000/#/models{VIEW}"
     assert entry["destination"] == "nav"
 
 

@@ -60,7 +60,7 @@ def serves(pharmacy: Pharmacy) -> tuple[str | None, str | None]:
 def page(pharmacy: Pharmacy, status: str) -> str:
     """The tags of version 2 on live traffic; earlier ones are kept."""
     registry = pharmacy.registry
-    assert registry.tags("demand", "2")["gauntlet.rollout_status"] == status
+    assert registry.tags("demand", "2")["rollout"] == status
     live, before = registry.described("demand", "2").split("*Review before live traffic:*")
     assert before.strip().startswith("✔ Passed offline: live traffic decides\n---")
     return live

@@ -91,7 +91,7 @@ def test_a_promotion_that_harms_later_is_taken_back_and_brings_everything_back(
     assert report.action == "rolled_back", (report.summary, verdicts(report))
     assert pharmacy.registry.alias("demand", CHAMPION) == "1"
     assert pharmacy.registry.alias("demand", CHALLENGER) is None
-    assert pharmacy.registry.tags("demand", "2")["gauntlet.rollout_status"] == "taken back"
+    assert pharmacy.registry.tags("demand", "2")["rollout"] == "taken back"
     reported = pharmacy.registry.described("demand", "2")
     assert reported.startswith(
         "○ No longer champion: version 1 is\n---\n\nHarm after the promotion"

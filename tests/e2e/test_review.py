@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.core.errors import GauntletError
 from pipelines.release.approval import ReviewAnswer, answer_review
-from pipelines.release.version_facts import CONTENT
+from pipelines.release.version_facts import FACTS
 from pipelines.wiring import connect
 from tests.support.pharmacy import (
     FIRST,
@@ -105,7 +105,9 @@ def test_nothing_is_rolled_back_to_a_damaged_version(waiting: tuple[Pharmacy, st
     pharmacy, evidence = waiting
     answers = ("approve", "demand", "2", "--by", "ana", "--evidence", evidence[:8])
     assert pharmacy.cli(*answers).code == 0
-    connect(pharmacy.settings).registry.tag("demand", "1", CONTENT, "0" * 64)
+    registry = connect(pharmacy.settings).registry
+    facts, content = registry.tags("demand", "1")[FACTS], registry.get("demand", "1").content
+    registry.tag("demand", "1", FACTS, facts.replace(content, "0" * 64))
     answer = pharmacy.cli("rollback", "demand", "--reason", "orders doubled", "--json")
     assert (answer.code, answer.body["error"]) == (4, "integrity")
     assert "--to" in answer.body["hint"]

@@ -23,12 +23,12 @@ from pipelines.core.version_id import (
 )
 from pipelines.release.registry import Registration, Shown, VersionInfo
 from pipelines.release.version_facts import (
-    RUN,
     check_alias_lineage,
     check_content,
     check_no_alias,
     check_same_run,
     download_verified,
+    has_facts,
     no_such_version,
     registered_model_of,
     version_from_tags,
@@ -59,9 +59,7 @@ class MlflowRegistry:
 
     def find(self, model: str, run: str) -> VersionInfo | None:
         """The complete version that this run registered; None when there is none (yet)."""
-        with self._connected() as client:
-            found = _search(client, model, f" and tags.`{RUN}` = '{run}'")
-        return _info(found[0]) if found else None
+        return next((info for info in self.versions(model) if info.run == run), None)
 
     def register(
         self, registration: Registration, folder: Path, shown: Shown | None = None
@@ -96,7 +94,7 @@ class MlflowRegistry:
         """
         with self._connected() as client:
             found = _search(client, model)
-        infos = (_info(one) for one in found if RUN in one.tags)
+        infos = (_info(one) for one in found if has_facts(one.tags))
         first: dict[str, VersionInfo] = {}
         for info in infos:
             first.setdefault(info.run, info)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pipelines.adapters.registry.mlflow import artifact_folder
+from pipelines.core.addresses import run_page
 from pipelines.core.files import working_folder
 from pipelines.core.time import instant_text
 
@@ -44,9 +45,7 @@ class MlflowReports:
             if run.data.tags.get(CONTENT) != page.content:
                 self._fill(client, run.info.run_id, page)
                 write(client.set_tag, run.info.run_id, CONTENT, page.content)
-        if not self._browser:
-            return ""
-        return f"{self._browser}/#/experiments/{experiment}/runs/{run.info.run_id}"
+        return run_page(self._browser, experiment, run.info.run_id)
 
     def _run(self, client: MlflowClient, experiment: str, page: ReportPage) -> Run:
         """The run of the page's instant; one of other content is replaced."""

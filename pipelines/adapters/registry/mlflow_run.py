@@ -25,11 +25,14 @@ from pipelines.adapters.registry.mlflow_client import create, transferring_files
 from pipelines.core.errors import Unavailable
 from pipelines.release.ledger import LIVE
 from pipelines.release.registry import Registration, Shown
-from pipelines.release.version_facts import RUN, version_tags
+from pipelines.release.version_facts import AS_OF, LINEAGE, version_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+RUN, CONTENT = "gauntlet.run", "gauntlet.content"
+# The tag that makes MLflow open an experiment in its view for machine learning.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 _DIGEST_LENGTH = 36  # the limit of MLflow for a data set; its tags have the whole id
 
 
@@ -50,13 +53,14 @@ def log_run(
     live = registration.lineage == LIVE
     name = registration.model if live else f"{registration.model} ({registration.lineage})"
     experiment = experiment_of(client, name, artifacts)
-    tags = {**version_tags(registration), "mlflow.runName": registration.run}
     found = client.search_runs([experiment], f"tags.`{RUN}` = '{registration.run}'")
     at = int(registration.created_at.timestamp() * 1000)
     if found:
         run = str(found[0].info.run_id)
     else:
-        run = str(client.create_run(experiment, start_time=at, tags=tags).info.run_id)
+        name = f"{registration.as_of:%Y-%m-%d} undecided"
+        tags = {**version_tags(registration), RUN: registration.run, "mlflow.runName": name}
+        run = str(client.create_run(experiment, tags=tags).info.run_id)
     write(
         client.log_batch,
         run,
@@ -73,11 +77,15 @@ def log_model(
     """The run's model with its files, set READY; completes what a killed process started."""
     experiment = client.get_run(run).info.experiment_id
     begun = client.search_logged_models([experiment], f"source_run_id = '{run}'")
-    tags = version_tags(registration)
-    mine = [m for m in begun if m.tags.get("gauntlet.content") == registration.content]
+    mine = [m for m in begun if m.tags.get(CONTENT) == registration.content]
     model = next((m for m in mine if m.status != LoggedModelStatus.FAILED), None)
     if model is None:
         name = f"{registration.model}-{registration.as_of:%Y-%m-%d}"
+        tags = {
+            AS_OF: f"{registration.as_of:%Y-%m-%d}",
+            LINEAGE: registration.lineage,
+            CONTENT: registration.content,
+        }
         model = client.create_logged_model(
             experiment, name=name, source_run_id=run, tags=tags, params=shown.parameters
         )
@@ -113,7 +121,7 @@ def experiment_of(client: MlflowClient, name: str, artifacts: str | None) -> str
     if found is not None:
         return str(found.experiment_id)
     folder = artifacts and f"{artifacts}/{quote(name)}"
-    made = create(client.create_experiment, name, artifact_location=folder)
+    made = create(client.create_experiment, name, artifact_location=folder, tags=_KIND)
     if made is not None:
         return str(made)
     found = client.get_experiment_by_name(name)

@@ -10,6 +10,7 @@ from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Record
 from pipelines.flows.release.collaborators import ReleaseCollaborators
 from pipelines.release.ledger import LIVE
+from pipelines.release.policy import Outcome
 from pipelines.release.promotion import promote
 from pipelines.release.reconciliation import sync_challenger_alias
 from pipelines.release.rollback import RollbackRequest, rollback
@@ -52,7 +53,7 @@ def apply_action(
                 ended = end_trial(state, state.trial, reason, action.progress, as_of)
                 return apply_action(ended, _refreshed(state, collaborators), as_of, collaborators)
             sync_challenger_alias(_refreshed(state, collaborators), ledger, registry)
-            registry.tag(model, str(entry.candidate), OUTCOME, entry.outcome)
+            registry.tag(model, str(entry.candidate), OUTCOME, Outcome(entry.outcome).words)
     return action, sync_challenger_alias(_refreshed(state, collaborators), ledger, registry)
 
 

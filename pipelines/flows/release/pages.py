@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipelines.release.ledger import Entry
 from pipelines.release.registry import Registry
-from pipelines.release.version_facts import ROLLOUT_STATUS
+from pipelines.release.version_facts import ROLLOUT
 from pipelines.reporting.rollout_page import (
     LatestCheck,
     RolloutHistory,
@@ -21,7 +21,7 @@ def update_model_pages(
     """Show the newest rollout on its version's page, and the one of the champion before it.
 
     The rollout is put above the review page in the version's description; its status is the tag
-    ``gauntlet.rollout_status``. Safe to repeat: the tag is written last.
+    ``rollout``. Safe to repeat: the tag is written last.
 
     Arguments:
         model: the model's name.
@@ -49,7 +49,7 @@ def _update_page(
     tags = registry.tags(model, version)
     if not tags:  # the version was deleted together with its page
         return
-    shown = tags.get(ROLLOUT_STATUS)
+    shown = tags.get(ROLLOUT)
     if latest is None and shown == status:
         return
     page = registry.described(model, version)
@@ -57,4 +57,4 @@ def _update_page(
     if updated != page:
         registry.describe(model, version, updated)
     if shown != status:
-        registry.tag(model, version, ROLLOUT_STATUS, status)
+        registry.tag(model, version, ROLLOUT, status)

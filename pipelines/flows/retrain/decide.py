@@ -99,7 +99,7 @@ def _finish(run: Run, evidence: Evidence, version: VersionInfo | None, decided: 
     registry = run.collaborators.versions.registry
     if decided.lineage == LIVE:
         reconcile(decided.model, run.collaborators.ledger, registry, run.collaborators.clock)
-    if version is not None and version.tags.get(OUTCOME) != decided.outcome:
+    if version is not None and version.tags.get(OUTCOME) != _decision_of(decided).outcome.words:
         _describe(run, evidence, version, decided)
 
 
@@ -178,7 +178,7 @@ def _describe(run: Run, evidence: Evidence, version: VersionInfo | None, entry: 
     )
     registry = run.collaborators.versions.registry
     registry.describe(model, version.version, page)
-    registry.tag(model, version.version, OUTCOME, _decision_of(entry).outcome.value)
+    registry.tag(model, version.version, OUTCOME, _decision_of(entry).outcome.words)
 
 
 def _decision_of(entry: Entry) -> Decision:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipelines.core.records import Record
-from pipelines.core.time import instant_text
 from pipelines.flows.features.catalogue import save_features
 from pipelines.flows.frames import FRAME, read_rows
 from pipelines.flows.retrain.contract import envelope_of
@@ -36,7 +35,7 @@ from pipelines.packaging.version import (
     record_bytes,
 )
 from pipelines.release.registry import Registration, Shown, VersionInfo
-from pipelines.release.version_facts import REFIT_UNTIL, TWIN_UNTIL
+from pipelines.release.version_facts import GAIN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,14 +93,17 @@ def register(run: Run, evidence: Evidence) -> VersionInfo | None:
             split=run.plan.as_json(),
             lineage=run.request.lineage,
             created_at=run.collaborators.clock.now(),
-            tags={
-                TWIN_UNTIL: instant_text(run.plan.trained_until),
-                REFIT_UNTIL: instant_text(run.plan.refit_until),
-            },
+            tags=_tags(evaluation),
         ),
         folder,
         _shown(run, trained, evaluation),
     )
+
+
+def _tags(evaluation: Evaluation) -> dict[str, str]:
+    """Short tags that a list of versions shows."""
+    primary = evaluation.primary
+    return {} if primary is None else {GAIN: f"{primary.gain:+.3g} {primary.metric}"}
 
 
 def _files(

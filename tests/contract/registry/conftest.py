@@ -89,7 +89,7 @@ def make_registration(
         "split": {"train": ["2025-10-01T00:00:00Z", "2025-12-01T00:00:00Z"]},
         "lineage": "live",
         "created_at": parse_instant("2026-01-05T06:00:00Z"),
-        "tags": {"gauntlet.outcome": "undecided"},
+        "tags": {"gain": "+1.5 absolute_error"},
     }
     return Registration.model_validate({**facts, **other})
 

@@ -38,7 +38,10 @@ def test_an_instant_has_one_run_below_the_champions_own(
         client.search_runs([experiment]), key=lambda run: "gauntlet.monitored" in run.data.tags
     )
     run = watched.info.run_id
-    assert address == f"http://mlflow.example/#/experiments/{experiment}/runs/{run}"
+    assert (
+        address
+        == f"http://mlflow.example/#/experiments/{experiment}/runs/{run}?workflowType=machine_learning"
+    )
     assert watched.info.run_name == "2025-04-07 monitor v3: broken data"
     assert (watched.info.status, watched.info.start_time) == ("FINISHED", _ms())
     assert watched.data.tags["mlflow.parentRunId"] == trained.info.run_id

@@ -198,7 +198,7 @@ def test_tags_and_description_can_be_added(
 ) -> None:
     assert registry.tags(model, "1") == {}
     registry.register(registration("r1", model), pack("regression").folder)
-    registry.tag(model, "1", "gauntlet.outcome", "promoted")
+    registry.tag(model, "1", "outcome", "promoted")
     assert registry.described(model, "1") == ""
     registry.describe(model, "1", "Promoted, ![so](extra_files/plots/a.png).")
     page = registry.described(model, "1")
@@ -207,8 +207,15 @@ def test_tags_and_description_can_be_added(
     assert registry.described(model, "1") == f"Since then.\n{page}", (
         "a page is taken as it was given"
     )
-    assert registry.tags(model, "1")["gauntlet.outcome"] == "promoted"
-    assert registry.get(model, "1").tags == {"gauntlet.outcome": "promoted"}
+    tags = dict(registry.tags(model, "1"))
+    assert tags.pop("gauntlet.facts").startswith("{"), "hashes and windows are in one tag"
+    assert tags == {
+        "as_of": "2026-01-05",
+        "lineage": "live",
+        "gain": "+1.5 absolute_error",
+        "outcome": "promoted",
+    }
+    assert registry.get(model, "1").tags == {"gain": "+1.5 absolute_error", "outcome": "promoted"}
     for act in (
         lambda: registry.tag(model, "9", "key", "value"),
         lambda: registry.describe(model, "9", "text"),

@@ -9,7 +9,7 @@ from pipelines.core.findings import Verdict
 from pipelines.flows.versions import VersionReader
 from pipelines.packaging.package import content_digest
 from pipelines.release.registry import Registration
-from pipelines.release.version_facts import CONTENT
+from pipelines.release.version_facts import FACTS
 from tests.support.promotion_home import AT, Home, home, inputs
 
 __all__ = ["home"]
@@ -42,7 +42,9 @@ def test_files_and_tag_forged_together_are_refused(home: Home, reader: VersionRe
     version = decided(home, "run-1")
     model = home.folder / "registry" / "demand" / version / "model"
     (model / "model.txt").write_text("forged")
-    home.registry.tag("demand", version, CONTENT, content_digest(model))
+    facts = home.registry.tags("demand", version)[FACTS]
+    forged = facts.replace(home.registry.get("demand", version).content, content_digest(model))
+    home.registry.tag("demand", version, FACTS, forged)
     with pytest.raises(IntegrityError):
         reader.download("demand", version)
     assert not any((home.folder / "versions").glob("*/model.txt"))

@@ -15,8 +15,8 @@ def test_each_cell_leads_to_its_page() -> None:
         "http://airflow/dags/retrain__demand",
         "http://airflow/dags/monitor__demand/runs",
         "http://airflow/dags/release__demand/runs",
-        "http://mlflow/#/models/demand/versions/3",
-        "http://mlflow/#/models/demand/versions/4",
+        "http://mlflow/#/models/demand/versions/3?workflowType=machine_learning",
+        "http://mlflow/#/models/demand/versions/4?workflowType=machine_learning",
     ):
         assert f'href="{address}" target="_top"' in page
     for text in (
