@@ -6,6 +6,10 @@ import numpy as np
 
 from pipelines.core.arrays import Floats
 
+FEWEST_DAYS = 14  # of the reference of daily losses
+TOLERANCE = 0.5  # rise of a day that does not count, in standard deviations of a day
+THRESHOLD = 10.0  # on the cumulative rise of days, in standard deviations
+
 
 def page_hinkley(
     losses: Floats, *, threshold: float = 50.0, tolerance: float = 0.1, warm_up: int = 30
@@ -42,3 +46,30 @@ def page_hinkley(
             return tuple(found)
         start += int(over[0]) + warm_up
         found.append(start)
+
+
+def lasting_rise(usual: Floats, later: Floats) -> int | None:
+    """Where daily losses began to rise for good; ``None`` where they did not.
+
+    The Page-Hinkley test on days that are standardised by the reference.
+
+    Arguments:
+        usual: losses of the days of the reference, shape (days,).
+        later: losses of the days after it, oldest first, shape (later days,).
+
+    Returns:
+        The place in ``later`` from which on the rise adds up; ``None`` without a rise, with fewer
+        than 14 days of reference, and where the reference does not vary.
+
+    >>> lasting_rise(np.tile([9.0, 11.0], 14), np.r_[np.tile([9.0, 11.0], 7), np.full(20, 12.0)])
+    13
+    """
+    spread = float(np.std(usual, ddof=1)) if len(usual) >= FEWEST_DAYS else 0.0
+    if not len(later) or not spread > 0:
+        return None
+    days = (np.concatenate([usual, later]) - usual.mean()) / spread
+    warm_up = len(usual) + 1
+    if not page_hinkley(days, threshold=THRESHOLD, tolerance=TOLERANCE, warm_up=warm_up):
+        return None
+    risen = np.cumsum(np.r_[0.0, days[len(usual) :] - TOLERANCE])
+    return int(np.argmin(risen[:-1]))

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.core.time import utc
-from pipelines.drift.concept import page_hinkley
+from pipelines.drift.concept import lasting_rise
 from pipelines.monitoring.metrics.predicted_rows import PredictedRows
 from pipelines.monitoring.report import Alarm, Cause
 from pipelines.spec.model import ModelSpec
@@ -22,9 +22,6 @@ from pipelines.training.metrics import primary_metric
 from pipelines.training.split import decision_times
 
 CONCEPT = "drift.concept"
-FEWEST_DAYS = 14  # of the recent window
-TOLERANCE = 0.5  # standard deviations of a day
-THRESHOLD = 10.0
 
 
 def daily_losses(spec: ModelSpec, points: PredictedRows) -> pd.Series:
@@ -55,16 +52,12 @@ def concept_alarm(spec: ModelSpec, held_out: PredictedRows, served: PredictedRow
         served: those of the champion, later.
     """
     before, after = daily_losses(spec, held_out), daily_losses(spec, served)
-    usual, spread = float(before.mean()), float(before.std())
-    if len(before) < FEWEST_DAYS or not len(after) or not spread > 0:
+    began = lasting_rise(before.to_numpy(np.float64), after.to_numpy(np.float64))
+    if began is None:
         return None
-    days = (pd.concat([before, after]).to_numpy(np.float64) - usual) / spread
-    found = page_hinkley(days, threshold=THRESHOLD, tolerance=TOLERANCE, warm_up=len(before) + 1)
-    if not found:
-        return None
-    added = np.cumsum(np.r_[0.0, days[len(before) :] - TOLERANCE])
-    risen = after.iloc[int(np.argmin(added[:-1])) :]
-    excess, limit = float(risen.mean()) - usual, spec.monitor.cost * spec.metric.minimum_effect
+    risen = after.iloc[began:]
+    excess = float(risen.mean()) - float(before.mean())
+    limit = spec.monitor.cost * spec.metric.minimum_effect
     if excess < limit:
         return None
     since: datetime = risen.index[0].to_pydatetime()
