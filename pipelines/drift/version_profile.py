@@ -18,8 +18,9 @@ class VersionProfile(Record):
         description="inputs and label of the rows that the serving model was trained on"
     )
     predictions: Profile = Field(
-        description="answers of the judged twin to rows that it was not trained on; of more than "
-        "two classes, the most probable one"
+        description="answers of the judged twin, and in earlier weeks of earlier fits of its "
+        "recipe, each to rows that it was not trained on; of more than two classes, the most "
+        "probable one"
     )
     space: JointSpace | None = Field(
         default=None, description="of the inputs that are numbers; none: fewer than two"

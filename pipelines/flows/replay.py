@@ -38,10 +38,12 @@ class Replay:
     Arguments:
         record: the losses of the recipe's past candidates, and of the naive forecast.
         predictions: of these candidates.
+        versions: the candidates, oldest first.
     """
 
     record: RefreshRecord
     predictions: Predictions
+    versions: Sequence[Version]
 
 
 def replay(run: Run) -> Replay | None:
@@ -78,7 +80,7 @@ def replay(run: Run) -> Replay | None:
     fitted = replayable(predictions, (one for one in versions if one.as_of not in refused))
     losses = Losses(predictions, as_of)
     record = Records(losses, spec.recipe, fitted, spec.gates.refresh.span).as_of(as_of, ())
-    return Replay(record, predictions)
+    return Replay(record, predictions, fitted)
 
 
 def expected_findings(run: Run) -> tuple[Finding, ...]:

@@ -167,6 +167,9 @@ def _with_replay(run: Run, record: RefreshRecord) -> RefreshRecord:
     replayed = replay(run)
     if replayed is None:
         return record
+    from pipelines.flows.retrain.earlier.predictions import keep_replayed  # loads pandas
+
+    keep_replayed(run, replayed)
     return record.with_weeks({week.start: week for week in replayed.record.weeks})
 
 

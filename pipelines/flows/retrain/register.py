@@ -157,7 +157,8 @@ def _profile(run: Run, recent: pd.DataFrame, scored: Scored) -> VersionProfile:
     """Profile what the serving model was trained on, and how the judged twin answered.
 
     The twin was not trained on the recent window. Answers to a model's own training rows would be
-    spread wider than its answers to fresh rows.
+    spread wider than its answers to fresh rows. The weeks before have answers of earlier fits of
+    the recipe.
 
     Arguments:
         run: the opened run; its frame has been written.
@@ -165,8 +166,10 @@ def _profile(run: Run, recent: pd.DataFrame, scored: Scored) -> VersionProfile:
         scored: the twin's predictions for them.
     """
     from pipelines.drift.multivariate import ERROR, SEGMENT, fit_space, joint_rows
+    from pipelines.drift.predictions import continued_predictions
     from pipelines.drift.profile import reference_profile
     from pipelines.drift.version_profile import LABEL, PREDICTION, VersionProfile
+    from pipelines.flows.retrain.earlier.predictions import earlier_predictions
     from pipelines.training.columns import categorical_features
 
     spec, plan = run.spec, run.plan
@@ -176,9 +179,12 @@ def _profile(run: Run, recent: pd.DataFrame, scored: Scored) -> VersionProfile:
     inputs = spec.measured_inputs
     space = fit_space(rows, [name for name in inputs if name not in categorical])
     answered = recent[["decision_time"]].assign(**{PREDICTION: scored.answers})
+    earlier = earlier_predictions(run)
     return VersionProfile(
         training=reference_profile(rows, (*inputs, LABEL), categorical),
-        predictions=reference_profile(answered, [PREDICTION]),
+        predictions=reference_profile(answered, [PREDICTION])
+        if earlier is None
+        else continued_predictions(earlier, answered),
         space=space,
         joint=None
         if space is None

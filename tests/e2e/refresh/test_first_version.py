@@ -17,6 +17,7 @@ from pipelines.backtest.policies import run
 from pipelines.backtest.record import Records
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.weeks import WEEK
+from pipelines.drift.calibration import FEWEST_WEEKS
 from pipelines.flows.backtest.run import BacktestRequest, open_backtest
 from pipelines.flows.check import check_readiness
 from pipelines.flows.retrain.record import judge_again
@@ -24,7 +25,7 @@ from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.steps import Retraining, retrain
 from pipelines.gates.refresh.names import REPLAY
 from pipelines.gates.refresh.record import RefreshRecord
-from pipelines.packaging.version import RECORD, read_record
+from pipelines.packaging.version import RECORD, read_profile, read_record
 from tests.support.backtest.drifting_shops import DECLARATION, build_home, connections_at
 from tests.support.shared_worlds import built_once
 
@@ -91,6 +92,16 @@ def test_the_version_keeps_the_replayed_weeks_and_explain_judges_them_again(shop
     assert len(record.weeks[-1].losses) > 8
     chain = parts.ledger.entries("shops", "live")
     assert judge_again(version, chain[0], chain) == (replayed(shops.first.findings),)
+
+
+def test_drift_of_predictions_is_calibrated_from_the_first_version_on(shops: Shops) -> None:
+    """The replayed candidates answered the weeks before; the next version continues them."""
+    parts = shops.connections()
+    profiles = [read_profile(parts.versions.load("shops", number).folder) for number in "12"]
+    first, second = (one.predictions.mondays for one in profiles if one is not None)
+    assert len(first) > FEWEST_WEEKS
+    assert second[:-1] == first
+    assert second[-1] - first[-1] == WEEK
 
 
 def test_the_next_run_starts_from_the_replayed_weeks(shops: Shops) -> None:
