@@ -124,13 +124,15 @@ class DuplicateRows(Fault):
     kind: Literal["duplicate_rows"] = "duplicate_rows"
     share: Share = 0.1
     known_column: str = "recorded_at"
+    renamed: str | None = Field(default=None, description="id column that the copies have anew")
 
     def spoil(
         self, table: pa.Table, mask: Mask, rng: np.random.Generator, population: Population
     ) -> pa.Table:
         """Appends the copies."""
         later = rng.integers(60_000_000, 3_600_000_000, int(mask.sum()))
-        return repeat(table, mask, self.known_column, later)
+        ids = () if self.renamed is None else (self.renamed,)
+        return repeat(table, mask, self.known_column, later, ids)
 
 
 class LateBurst(Fault):

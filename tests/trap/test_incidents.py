@@ -1,4 +1,4 @@
-"""Ten incidents after a promotion, and the action that monitoring has to recommend for each.
+"""Eleven incidents after a promotion, and the action that monitoring has to recommend for each.
 
 One champion is made, and every incident gets a copy of its home and of its events. The label counts
 packs that are not sold online, so that it can be redefined without any feature changing.
@@ -96,6 +96,14 @@ def shown(report: MonitorReport) -> str:
             DuplicateRows(start=NOW + 5 * DAY, end=NOW + 6 * DAY, share=1.0),
             ActionKind.NONE,  # each event has an id and counts once
             id="duplicated_day",
+        ),
+        pytest.param(
+            1,
+            DuplicateRows(
+                start=NOW + 5 * DAY, end=NOW + 6 * DAY, share=1.0, renamed="dispensing_id"
+            ),
+            ActionKind.FIX_FEED,
+            id="duplicated_day_with_new_ids",
         ),
         pytest.param(1, LateBurst(start=NOW), ActionKind.WAIT_FOR_LABELS, id="late_labels"),
         pytest.param(

@@ -10,8 +10,9 @@ from pipelines.core.findings import Finding
 from pipelines.core.time import Window
 from pipelines.core.weeks import WEEK
 from pipelines.monitoring.contract import CheckedWindow, failed
-from pipelines.monitoring.report import Arrival
+from pipelines.monitoring.report import Alarm, Arrival
 from pipelines.packaging.version import SUITE, ModelVersion, SavedSuite, read_record
+from pipelines.spec.model import ModelSpec
 
 if TYPE_CHECKING:
     import ibis
@@ -73,6 +74,25 @@ def arrivals(tables: Tables, as_of: datetime, weeks: int) -> tuple[Arrival, ...]
             )
         )
     return tuple(found)
+
+
+def repeat_alarms(spec: ModelSpec, tables: Tables, as_of: datetime) -> tuple[Alarm, ...]:
+    """Alarms of streams whose fresh rows repeat others, in the last ``monitor.weeks``.
+
+    Columns of the id do not count, unless the model reads them.
+    """
+    from pipelines.monitoring.arrival import repeat_alarm
+    from pipelines.quality.repeats import repeats_by_day
+
+    window = Window(as_of - spec.monitor.weeks * WEEK, as_of)
+    fresh, used = as_of - spec.gates.contract.lookback, spec.frame.columns_read()
+    found = []
+    for name, table in tables.items():
+        stream = spec.streams[name]
+        ids = {*stream.id} - used.get(name, frozenset())
+        columns = [column for column in stream.columns if column not in ids]
+        found.append(repeat_alarm(name, repeats_by_day(table, columns, window, fresh)))
+    return tuple(alarm for alarm in found if alarm is not None)
 
 
 def _windows(as_of: datetime, length: timedelta, weeks: int) -> Iterator[Window]:

@@ -16,7 +16,7 @@ from pipelines.data.snapshot import Snapshot
 from pipelines.flows.monitor.attribution import fresh_attribution
 from pipelines.flows.monitor.collaborators import MonitorCollaborators
 from pipelines.flows.monitor.fresh_drift import FreshDrift, fresh_drift
-from pipelines.flows.monitor.incoming import arrivals, check_windows
+from pipelines.flows.monitor.incoming import arrivals, check_windows, repeat_alarms
 from pipelines.flows.monitor.outcomes import Outcomes, read_outcomes, shared_spec
 from pipelines.flows.monitor.training_range import range_checks
 from pipelines.flows.versions import VersionReader
@@ -152,6 +152,7 @@ def _observe(opened: _Opened) -> MonitorReport:
         collaborators.progress("checking fresh rows")
         windows = check_windows(champion, own, identity, as_of, weeks, collaborators.suite_runner)
         arrived = arrivals(own, as_of, weeks)
+        repeated = repeat_alarms(spec, own, as_of)
         collaborators.progress("scoring matured points")
         outcomes = read_outcomes(champion, opened.earlier, common, tables, as_of, weeks)
     ranges = range_checks(champion, outcomes.fresh, events, as_of, weeks)
@@ -165,6 +166,7 @@ def _observe(opened: _Opened) -> MonitorReport:
         *contract_alarms(spec, windows),
         *(range_alarm(one, spec.gates.contract.mostly) for one in ranges),
         *(silence_alarm(one, spec.monitor.silence) for one in arrived),
+        *repeated,
         *drifted,
         performance_alarm(realised),
         concept_alarm(spec, outcomes.held_out, outcomes.served),

@@ -1,9 +1,10 @@
-"""The alarm of a silent stream."""
+"""Alarms of a silent stream, and of one that sends rows again."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from pipelines.monitoring.arrival import silence_alarm
-from pipelines.monitoring.report import Arrival
+from pipelines.monitoring.arrival import repeat_alarm, silence_alarm
+from pipelines.monitoring.report import Arrival, Cause
+from pipelines.quality.repeats import DayRepeats
 
 NEWEST = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -24,3 +25,34 @@ def test_silence_is_an_alarm_beyond_twice_the_longest_pause():
 def test_a_stream_without_arrivals_has_no_pause_to_compare_with():
     empty = Arrival(stream="sales", newest=None, silent_for_s=None, longest_pause_s=None)
     assert silence_alarm(empty, 2) is None
+
+
+def repeats(*shares, fresh=7, rows=100):
+    """Days with shares of repeated rows, the last of which are fresh."""
+    first = NEWEST - timedelta(days=len(shares))
+    return [
+        DayRepeats(first + timedelta(days=at), rows, float(at >= len(shares) - fresh), share)
+        for at, share in enumerate(shares)
+    ]
+
+
+USUAL = [0.01, 0.02, 0.015] * 10
+
+
+def test_a_day_that_was_sent_twice_is_an_alarm_of_the_feed():
+    alarm = repeat_alarm("sales", repeats(*USUAL, 0.01, 0.5, 0.02))
+    assert (alarm.cause, alarm.subject, alarm.size) == (Cause.FEED, "sales", 0.5)
+    assert alarm.since == NEWEST - timedelta(days=2)
+    assert alarm.false_alarm_rate == 0
+    assert "50.0% of 100 rows of 2026-01-03 repeat others" in alarm.evidence
+
+
+def test_a_stream_that_always_repeats_itself_is_none():
+    assert repeat_alarm("stock", repeats(*[0.9, 0.95, 1.0] * 12)) is None
+
+
+def test_few_repeats_few_rows_and_a_short_history_are_none():
+    assert repeat_alarm("sales", repeats(*USUAL, 0.05)) is None
+    assert repeat_alarm("sales", repeats(*USUAL, 0.5, rows=20)) is None
+    assert repeat_alarm("sales", repeats(*USUAL[:10], 0.5)) is None
+    assert repeat_alarm("sales", repeats(*USUAL, 0.5, *USUAL[:7])) is None, "it is not fresh"
