@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.kills.campaign import SHORT, Trial, run_campaign
+from tests.support.kills.campaign import Trial, run_campaign
+from tests.support.kills.scenarios import SHORT
 
 KILLS = 4
 

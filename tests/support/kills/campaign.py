@@ -24,162 +24,16 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow.csv
-import pyarrow.parquet
-
-from pipelines.core.time import Window, instant_text
-from pipelines.release.registry import CHAMPION
-from pipelines.simulation.world import World
-from pipelines.wiring import connect
 from tests.support.kills.command_server import Ended, Order
-from tests.support.pharmacy import FIRST, PLAIN, RICH, ROOT, SCALE, SECOND, SEED, START, Pharmacy
-from tests.support.pharmacy import write_days as write_history
-from tests.support.rollout_factory import (
-    BUDGET,
-    CANARY,
-    HOUR,
-    ROLLOUT,
-    VERDICT,
-    Traffic,
-    sales_factor,
-    salt_of,
-    write_sales,
-)
+from tests.support.kills.scenarios import SCENARIOS, Command, evidence_of_review
+from tests.support.pharmacy import ROOT, Pharmacy
 
-DAY = timedelta(days=1)
-SERVING = {"every": "1h", "delay": "15m", "ttl": "9000d"}
 MOST_KILLS = 3  # of one command in a row
-Prepare = Callable[[Pharmacy], object]
-
-
-def nothing(_: Pharmacy) -> None:
-    """A command that needs no preparation."""
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command of a scenario.
-
-    Arguments:
-        words: arguments of ``gauntlet``; ``{folder}`` is the folder with files to import, and
-            ``{evidence}`` the hash of the evidence that awaits review.
-        now: the instant at which it runs.
-        prepare: what happens before it.
-        step: whether a repetition takes the next step, as that of ``release`` does.
-    """
-
-    words: tuple[str, ...]
-    now: datetime
-    prepare: Prepare = nothing
-    step: bool = False
-
-    @property
-    def name(self) -> str:
-        """The command as a person would type it."""
-        return " ".join(self.words)
-
-
-def retrain(as_of: datetime, now: datetime, prepare: Prepare) -> Command:
-    """``gauntlet retrain`` as of an instant."""
-    return Command(("retrain", "demand", "--as-of", instant_text(as_of)), now, prepare)
-
-
-def _new_home(pharmacy: Pharmacy) -> None:
-    """A declaration, events until ``FIRST`` and files with a week more; no home."""
-    write_history(Path(pharmacy.store), START, FIRST)
-    pharmacy.declare(PLAIN)
-    folder = pharmacy.home.parent / "files"
-    folder.mkdir()
-    events = World(SCALE, SEED).events(Window(FIRST, SECOND + DAY))
-    pyarrow.csv.write_csv(events["dispensing"], folder / "dispensing.csv")
-    pyarrow.parquet.write_table(events["stock"], folder / "stock.parquet")
-
-
-def _richer(pharmacy: Pharmacy) -> None:
-    pharmacy.declare(RICH)
-
-
-def _served(pharmacy: Pharmacy) -> None:
-    pharmacy.declare(RICH, serving=SERVING)
-
-
-def _with_rollout(pharmacy: Pharmacy) -> None:
-    write_history(Path(pharmacy.store), SECOND, SECOND)
-    pharmacy.declare(RICH, rollout=ROLLOUT, gates=BUDGET)
-
-
-def _history(pharmacy: Pharmacy) -> None:
-    write_history(Path(pharmacy.store), START, SECOND)
-    pharmacy.declare()
-
-
-def _shadow_traffic(pharmacy: Pharmacy) -> None:
-    Traffic().log(pharmacy, SECOND + HOUR, CANARY)
-    write_sales(Path(pharmacy.store), SECOND, CANARY, "", 0, sales_factor(1.4))
-
-
-def _canary_traffic(pharmacy: Pharmacy) -> None:
-    salt = salt_of_trial(pharmacy)
-    write_sales(Path(pharmacy.store), CANARY, VERDICT, salt, 0.5, sales_factor(1.4))
-    Traffic().log(pharmacy, CANARY + HOUR, VERDICT)
-
-
-def salt_of_trial(pharmacy: Pharmacy) -> str:
-    """The salt of the challenger on trial."""
-    move = connect(pharmacy.settings).ledger.entries("demand")[-1].transition
-    return move.salt if move else salt_of(pharmacy)
-
-
-def _reviewed(pharmacy: Pharmacy) -> None:
-    pharmacy.declare(RICH, review="required")
-
-
-def _moved_alias(pharmacy: Pharmacy) -> None:
-    connect(pharmacy.settings).registry.set_alias("demand", CHAMPION, "1")
-
-
-def evidence_of_review(pharmacy: Pharmacy) -> str:
-    """The hash of the evidence of the newest decision that awaits review."""
-    entries = connect(pharmacy.settings).ledger.entries("demand")
-    waiting = [one.decision for one in entries if one.outcome == "await_review" and one.decision]
-    return waiting[-1].evidence
-
-
-LATER = SECOND + 2 * DAY
-OFFLINE = (
-    Command(("import", "demand", "dispensing", "{folder}/dispensing.csv"), LATER, _new_home),
-    Command(("import", "demand", "stock", "{folder}/stock.parquet"), LATER),
-    retrain(FIRST, LATER, nothing),
-    retrain(SECOND, LATER, _richer),
-    Command(("materialize", "demand", "--as-of", instant_text(FIRST)), LATER, _served),
-    Command(("materialize", "demand", "--as-of", instant_text(SECOND)), LATER),
-    Command(("score", "demand", "--as-of", instant_text(SECOND)), LATER),
-    Command(("rollback", "demand", "--reason", "it sells nothing"), LATER),
-)
-ROLLOUT_STEPS = (
-    retrain(FIRST, FIRST, _history),
-    retrain(SECOND, SECOND, _with_rollout),
-    Command(("release", "demand"), SECOND, step=True),
-    Command(("release", "demand"), CANARY, _shadow_traffic, step=True),
-    Command(("release", "demand"), VERDICT, _canary_traffic, step=True),
-    Command(("release", "demand"), VERDICT, step=True),
-    Command(("rollback", "demand", "--reason", "it sells nothing"), VERDICT),
-)
-REVIEW = (
-    retrain(FIRST, LATER, _history),
-    retrain(SECOND, LATER, _reviewed),
-    Command(("approve", "demand", "2", "--by", "Ann", "--evidence", "{evidence}"), LATER),
-    Command(("release", "demand"), LATER, _moved_alias),
-)
-SHORT = (
-    retrain(FIRST, LATER, _new_home),
-    Command(("import", "demand", "dispensing", "{folder}/dispensing.csv"), LATER),
-)
-SCENARIOS = {"offline": OFFLINE, "review": REVIEW, "rollout": ROLLOUT_STEPS}
+RESTORE_S = 2.0  # time that a trial takes besides its command, about
 
 
 @dataclass(frozen=True)
@@ -346,7 +200,7 @@ def run_campaign(
     scenarios: Mapping[str, Sequence[Command]],
     report: Callable[[Trial], None] = lambda _: None,
 ) -> list[Trial]:
-    """Run trials until enough commands were killed; each command gets its turn.
+    """Run trials until enough commands were killed; the command with the least time so far is next.
 
     Arguments:
         folder: an empty folder.
@@ -363,8 +217,11 @@ def run_campaign(
             for name, commands in scenarios.items()
             for twin in run_undisturbed(server, name, commands)
         ]
+        spent = [0.0] * len(twins)  # seconds, so that short commands get more turns than long ones
         while sum(len(trial.kills) for trial in trials) < kills:
-            trial = run_trial(server, twins[len(trials) % len(twins)], chance)
+            turn = spent.index(min(spent))
+            spent[turn] += RESTORE_S + twins[turn].ended.seconds
+            trial = run_trial(server, twins[turn], chance)
             trials.append(trial)
             report(trial)
     return trials

@@ -31,20 +31,39 @@ def state_of(home: Path, store: Path) -> dict[str, Any]:
     if not (home / "ledger.db").exists():
         return {"files": _files(store), "drafts": _drafts(home, store)}
     parts = connect(Settings())
-    entries = parts.ledger.entries(MODEL)
+    chains = {one: parts.ledger.entries(MODEL, one) for one in parts.ledger.lineages(MODEL)}
     versions = parts.registry.versions(MODEL)
     return {
-        "ledger": [entry.as_json() for entry in entries],
-        "chain_errors": [str(error) for error in chain_errors(entries)],
+        "ledger": {one: [entry.as_json() for entry in chain] for one, chain in chains.items()},
+        "chain_errors": [str(error) for one in chains.values() for error in chain_errors(one)],
         "aliases": {name: parts.registry.alias(MODEL, name) for name in (CHAMPION, CHALLENGER)},
         "versions": {info.version: info.as_json() for info in versions},
         "tags": {info.version: parts.registry.tags(MODEL, info.version) for info in versions},
         "online": _online(home / "online.db"),
+        "witness": _files(home / "witness"),
         "runs": _files(home / "runs"),
         "releases": _files(home / "releases"),
+        "reports": _files(home / "monitor"),
+        "alerts": _files(home / "alerts") | {"sent": _text(home / "alerts.jsonl")},
+        "mlflow": _mlflow(home / "mlflow.db"),
+        "made": _files(home.parent / "files"),
         "files": _files(store),
         "drafts": _drafts(home, store),
     }
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _mlflow(database: Path) -> list[str]:
+    """Every run that is not deleted, and every version of every registered model."""
+    queries = (
+        "SELECT 'run', name, status, lifecycle_stage FROM runs WHERE lifecycle_stage = 'active'",
+        "SELECT 'version', name, version, status FROM model_versions",
+    )
+    with closing(sqlite3.connect(database)) as connection:
+        return sorted(str(row) for query in queries for row in connection.execute(query))
 
 
 def _files(folder: Path) -> dict[str, str]:
@@ -71,15 +90,15 @@ def _content(path: Path) -> bytes:
 def _drafts(*folders: Path) -> list[str]:
     """Unfinished files.
 
-    An empty draft folder, or a draft that is a second name of a complete object, is removed by the
-    next write next to it.
+    An empty draft folder, a draft in the cache, or a draft that is a second name of a complete
+    object, is removed by the next write next to it.
     """
     return sorted(
         path.relative_to(folder).as_posix()
         for folder in folders
         for draft in folder.rglob(".draft*")
         for path in draft.rglob("*")
-        if path.is_file() and path.stat().st_nlink == 1
+        if path.is_file() and path.stat().st_nlink == 1 and folder / "cache" not in path.parents
     )
 
 
