@@ -56,6 +56,7 @@ def mark_broken(model: str, window: BrokenWindow, reason: str, using: MarkCollab
         entries = verified_entries(model, using.ledger)
         marks = [one for one in entries if one.broken and one.broken.place == window.place]
         if marks and marks[-1].broken == window and reason in marks[-1].reasons:
+            using.ledger.witness(entries[-1])  # a killed command may have left it out
             return marks[-1]
         head = entries[-1] if entries else None
         champion, after = (head.champion_after, head.sequence) if head else (None, 0)

@@ -10,6 +10,7 @@ from datetime import date
 from pipelines.core.errors import SpecError
 from pipelines.core.records import Record, digest_of
 from pipelines.core.time import Clock
+from pipelines.data.cache import Cache
 from pipelines.data.events import is_event_object, partition_day, stream_prefix
 from pipelines.data.objects import ObjectStore, StoredObject
 from pipelines.data.reader import EventReader
@@ -56,7 +57,8 @@ def drop_days(
 ) -> DroppedDays:
     """Delete a stream's objects of some days, so that these days can be imported again.
 
-    The entry is written first. A killed command that is run again deletes what is left.
+    The entry is written first, then a note of what is deleted. A killed command that is run again
+    finds the note, and deletes what is left under the same entry.
 
     Arguments:
         model: name of the model.
@@ -86,15 +88,23 @@ def drop_days(
         in_turn(using.lock, model, LIVE),
     ):
         doomed = [one for one in store.list(prefix) if _lies_in(one, prefix, days)]
-        entry = None
-        if doomed:
-            rows = ", ".join(f"{one.key} {one.etag}" for one in doomed)
+        events, subject = using.open_events(spec), [place, f"{first} to {last}", reason]
+        notes, rows = Cache(events.cache), {one.key: one.etag for one in doomed}
+        begun = notes.note("drop", subject)
+        if begun is not None and rows.items() <= begun["rows"].items():
+            rows, entry = begun["rows"], begun["entry"]
+        elif doomed:
             what = f"dropped {len(doomed)} objects of {stream}, {first} to {last}: {reason}"
-            entry = _record(model, what, digest_of(rows), using)
+            about = digest_of(", ".join(f"{key} {etag}" for key, etag in rows.items()))
+            entry = _record(model, what, about, using)
+            notes.keep_note("drop", subject, {"rows": rows, "entry": entry})
+        else:
+            entry = None
         for one in doomed:
             store.delete(one)
-        using.open_events(spec).forget({stream: declared})
-    return DroppedDays(stream=stream, first=first, last=last, objects=len(doomed), entry=entry)
+        events.forget({stream: declared})
+        notes.drop_note("drop", subject)
+    return DroppedDays(stream=stream, first=first, last=last, objects=len(rows), entry=entry)
 
 
 def accept_history(model: str, stream: str, reason: str, using: HistoryCollaborators) -> int | None:
@@ -140,9 +150,6 @@ def _record(model: str, what: str, about: str, using: HistoryCollaborators) -> i
     champion = head.champion_after if head else None
     after = head.sequence if head else 0
     run = f"history-{digest_of([what, about])[:16]}"
-    made = using.ledger.of_run(model, LIVE, run)
-    if made:
-        return made[-1].sequence
     draft = NewEntry(
         model=model,
         kind="history",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -13,11 +14,13 @@ import pytest
 
 from pipelines.adapters.database import open_engine
 from pipelines.adapters.ledger.sql import SqlLedger
+from pipelines.adapters.lock.file import FileLock
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.core.errors import DataError, SpecError
 from pipelines.core.time import FixedClock
 from pipelines.data.events import FileEvents
 from pipelines.data.ingest.partitions import write_events
+from pipelines.data.objects import StoredObject
 from pipelines.data.reader import EventReader
 from pipelines.flows.stream_history import HistoryCollaborators, accept_history, drop_days
 from pipelines.spec.model import ModelSpec
@@ -86,6 +89,31 @@ def test_dropping_again_drops_and_records_nothing(
     assert len(using.ledger.entries("sales")) == 1
 
 
+def test_a_drop_that_was_killed_goes_on_under_its_entry(
+    store: LocalStore, using: HistoryCollaborators, sales_rows: Callable[..., pa.Table]
+) -> None:
+    write_events(store, "sales", sales_rows(range(5)), "told_at")
+
+    class Killed(Exception):
+        pass
+
+    class KilledStore(LocalStore):
+        def delete(self, stored: StoredObject) -> None:
+            if len([*self.list("sales/")]) < 5:
+                raise Killed
+            super().delete(stored)
+
+    killed = KilledStore(store.folder)
+    with pytest.raises(Killed):
+        drop_days("sales", "sales", DAYS, "why", replace(using, open_store=lambda _: killed))
+    again = drop_days("sales", "sales", DAYS, "why", using)
+    assert (again.objects, again.entry) == (2, 1)
+    assert len([*store.list("sales/")]) == 3
+    assert len(using.ledger.entries("sales")) == 1
+    write_events(store, "sales", sales_rows([1]), "told_at")
+    assert drop_days("sales", "sales", DAYS, "why", using).entry == 2, "another drop"
+
+
 def test_a_reason_a_stream_and_days_in_order_are_needed(using: HistoryCollaborators) -> None:
     with pytest.raises(SpecError, match="reason"):
         drop_days("sales", "sales", DAYS, " ", using)
@@ -118,6 +146,26 @@ def test_an_accepted_history_is_in_the_ledger(
     [entry] = using.ledger.entries("sales")
     assert entry.reasons == ("accepted the history of sales as it is: the table was emptied",)
     assert accept_history("sales", "sales", "the table was emptied", using) is None
+    assert len(using.ledger.entries("sales")) == 1
+
+
+def test_two_acceptances_at_once_are_recorded_once(
+    store: LocalStore,
+    using: HistoryCollaborators,
+    sales_rows: Callable[..., pa.Table],
+    tmp_path: Path,
+) -> None:
+    read_three_days(store, using, sales_rows)
+    delete_all(store)
+    lock = FileLock(tmp_path / "locks", FixedClock(NOW))
+    locked = replace(using, lock=lambda model, lineage: lock.hold(model, lineage, "a test"))
+
+    def accept(_: int) -> int | None:
+        return accept_history("sales", "sales", "the table was emptied", locked)
+
+    with ThreadPoolExecutor() as pool:
+        found = [*pool.map(accept, range(2))]
+    assert sorted(found, key=str) == [1, None]
     assert len(using.ledger.entries("sales")) == 1
 
 
