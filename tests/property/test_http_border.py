@@ -7,8 +7,11 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from schemathesis import GenerationMode, checks
+from schemathesis.checks import load_all_checks
 
 from pipelines.adapters.http.web import ErrorResponse, Limits, PredictResponse
 from tests.support.services.model import point
@@ -17,6 +20,8 @@ from tests.unit.adapters.http.test_web import PATH, caller
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from schemathesis.checks import CheckFunction
+    from schemathesis.specs.openapi.schemas import OpenApiSchema
     from starlette.testclient import TestClient
 
 SCALARS = (
@@ -46,6 +51,13 @@ PATHS = st.sampled_from(
 ) | st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20).map(
     lambda text: f"/v1/models/{text.replace('#', '')}/predict"
 )
+load_all_checks()
+DOCUMENTED: list[CheckFunction] = [
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
+]
+SOME = settings(max_examples=60, suppress_health_check=[*HealthCheck])
 FEW = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -81,3 +93,30 @@ def test_a_predict_request_is_answered_as_documented(
 def test_no_path_or_method_fails(client: TestClient, method: str, path: str, body: bytes) -> None:
     answer = client.request(method, path, content=body)
     assert answer.status_code < 500 or answer.status_code == 503, (method, path, body)
+
+
+@pytest.fixture(scope="module")
+def page(client: TestClient) -> OpenApiSchema:
+    found = schemathesis.openapi.from_dict(client.get("/openapi.json").json())
+    found.app = client.app
+    return found
+
+
+@SOME
+@given(data=st.data(), mode=st.sampled_from([GenerationMode.POSITIVE, GenerationMode.NEGATIVE]))
+def test_every_operation_answers_as_the_openapi_page_says(
+    page: OpenApiSchema,
+    client: TestClient,
+    caplog: pytest.LogCaptureFixture,
+    data: st.DataObject,
+    mode: GenerationMode,
+) -> None:
+    """Status, kind of content and schema of the answer are those of the page."""
+    caplog.clear()
+    served = page["/v1/models/{model}/predict"]["POST"]
+    fixed = served.as_strategy(mode, path_parameters={"model": "demand"})
+    case = data.draw(page.as_strategy(mode) | fixed)
+    answer = client.request(**case.as_transport_kwargs())
+    case.validate_response(answer, checks=DOCUMENTED)
+    assert answer.status_code != 500
+    assert not [one for one in caplog.records if one.levelno >= logging.ERROR]

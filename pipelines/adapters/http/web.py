@@ -19,6 +19,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse
 
 from pipelines.adapters.http.connection_limits import STATE, ConnectionLimits
 from pipelines.adapters.http.failures import UnexpectedErrors
@@ -186,7 +187,7 @@ def build_app(
         """The process is alive."""
         return {"status": "ok"}
 
-    @app.get("/readyz")
+    @app.get("/readyz", responses={503: {"description": "A model has no version yet"}})
     def ready(response: Response) -> dict[str, Any]:
         """Whether each model has a deployed version; 503 until then."""
         models = {name: _readiness(endpoint) for name, endpoint in endpoints.items()}
@@ -194,7 +195,7 @@ def build_app(
         response.status_code = 200 if done else 503
         return {"ready": done, "models": models}
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     def measured() -> Response:
         """Metrics in the exposition format of Prometheus."""
         content, kind = metrics.exposition()
