@@ -17,6 +17,7 @@ from gauntlet_dags import (
 )
 from gauntlet_tasks import STEP_NOTES, first_fill, fix_request, read_declaration, retrain_step
 
+from pipelines.core.markup import markdown_block, markdown_text
 from pipelines.flows.retrain.request import STEPS
 
 PARAMS = as_of_param(
@@ -53,14 +54,14 @@ for name, path in declarations("retrain"):
             f"The declaration {path.name} cannot be read",
             CronDataIntervalTimetable("@daily", timezone="UTC"),
             notes="broken",
-            problem=f"{type(error).__name__}: {error}",
+            problem=markdown_block(f"{type(error).__name__}: {error}"),
         ) as dag:
             dag.tags.add("broken")
             read_declaration(str(path), f"{type(error).__name__}: {error}")
     else:
         crons = crons_of(schedule)
         zone = tree.get("schedule_zone", "UTC")
-        when = f"on `{crons}` ({zone})" if crons else "when triggered by hand"
+        when = f"on `{crons}` ({markdown_text(str(zone))})" if crons else "when triggered by hand"
         with dag_of("retrain", model, model.description, schedule, PARAMS, when=when) as dag:
             tasks = [fix_request(model.name)]
             conn_ids = alert_connections(path)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.notifier import BaseNotifier
@@ -18,6 +17,7 @@ from airflow.sdk.configuration import conf
 
 from pipelines.core.deadline import within
 from pipelines.core.errors import GauntletError, SpecError, Unavailable
+from pipelines.core.markup import html_text, one_line, slack_text, url_part
 from pipelines.core.patience import ANSWER_S
 from pipelines.core.redaction import redacted
 
@@ -84,15 +84,17 @@ def notifier_of(connection: Connection, message: Message) -> BaseNotifier:
 
         return SmtpNotifier(
             to=_recipients(connection),
-            subject=message.subject,
-            html_content=f'<pre style="white-space: pre-wrap">{escape(message.text)}</pre>',
-            custom_headers={"X-Gauntlet-Alert": message.id},
+            subject=one_line(message.subject),
+            html_content=f'<pre style="white-space: pre-wrap">{html_text(message.text)}</pre>',
+            custom_headers={"X-Gauntlet-Alert": one_line(message.id)},
             smtp_conn_id=connection.conn_id,
         )
     if connection.conn_type == "slackwebhook":
         from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
 
-        return SlackWebhookNotifier(slack_webhook_conn_id=connection.conn_id, text=whole)
+        return SlackWebhookNotifier(
+            slack_webhook_conn_id=connection.conn_id, text=slack_text(whole)
+        )
     if connection.conn_type == "http":
         return WebhookNotifier(connection, message)
     raise SpecError(
@@ -155,7 +157,7 @@ class RunAlert(BaseNotifier):
         subject, text = described
         run, dag_id = context.get("run_id", ""), context["dag"].dag_id
         page = conf.get("api", "base_url", fallback="").rstrip("/")
-        link = f"{page}/dags/{dag_id}/runs/{run}" if page else ""
+        link = f"{page}/dags/{dag_id}/runs/{url_part(str(run))}" if page else ""
         message = Message(
             id=f"{dag_id} {run} {subject}",
             model=self.model,

@@ -36,6 +36,7 @@ from gauntlet_reports import note_failure
 
 from pipelines.core.cron import DAILY, cron_of
 from pipelines.core.errors import LockedError, StaleEvidenceError, Unavailable
+from pipelines.core.markup import markdown_code, markdown_text
 from pipelines.core.time import parse_duration, parse_instant, utc
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -217,7 +218,7 @@ def dag_of(
         retries: how a task is retried when waiting can help; everything else fails at once.
         notes: name of the file in ``dags/notes``; the job's by default. It explains the DAG to the
             person on call.
-        fields: values for the braces in these notes, besides the model's own.
+        fields: Markdown for the braces in these notes, besides the model's own fields.
     """
     conn_ids = alert_connections(model.path)
     alerts = [RunAlert(model.name, conn_ids, failed_task)] if conn_ids else []
@@ -239,8 +240,14 @@ def dag_of(
             "retry_policy": CURED_BY_WAITING,
             "on_failure_callback": [note_failure, *alerts],
         },
-        doc_md=_notes(notes or job).format(**model._asdict(), **fields),
+        doc_md=_notes(notes or job).format(**_in_markdown(model), **fields),
     )
+
+
+def _in_markdown(model: Model) -> dict[str, str]:
+    texts = {"name": model.name, "description": model.description, "owner": model.owner}
+    texts = {name: markdown_text(text) for name, text in texts.items()}
+    return texts | {"path": markdown_code(str(model.path))}
 
 
 @cache

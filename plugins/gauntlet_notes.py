@@ -12,6 +12,8 @@ from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
 from gauntlet_reports import NOTE
 
+from pipelines.core.markup import markdown_text
+
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
 
@@ -55,7 +57,7 @@ def _write_note(run: DagRun) -> None:
     if kept is not None:
         paragraphs = (run.note or "").split("\n\n")
         own = [paragraph for paragraph in paragraphs if not paragraph.startswith(SIGN)]
-        text = f"{SIGN}{XComModel.deserialize_value(kept)}"
+        text = f"{SIGN}{markdown_text(XComModel.deserialize_value(kept))}"
         run.note = "\n\n".join((text, *own))[:LONGEST].rstrip()
 
 

@@ -10,27 +10,35 @@ from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
+from pipelines.cli.markup import rich_text, shown
 from pipelines.core.errors import GauntletError
 from pipelines.core.findings import Finding, Verdict
+from pipelines.core.markup import visible
 
 OUTPUT_CLOSED = 141  # as of a program that SIGPIPE ended
 
 
 class Output(Console):
-    """A console that ends the program when the reader of its output has closed it."""
+    """A console that shows ``rich_text`` and ends the program when its output is closed."""
 
     def on_broken_pipe(self) -> NoReturn:
         """Called by Rich; without this, it ends the program with an exit code of its own."""
         end_output()
 
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Markup as text; what ``rich_text`` has hidden from it is shown again."""
+        rendered = super().render_str(text, **options)
+        rendered.plain = shown(rendered.plain)
+        return rendered
 
-console = Output(highlight=False)
-errors = Output(stderr=True, highlight=False)
+
+console = Output(highlight=False, emoji=False)
+errors = Output(stderr=True, highlight=False, emoji=False)
 SCHEMA_VERSION = 1
 WIDEST = 4000
 MARKS = {
@@ -71,9 +79,9 @@ def complain(error: GauntletError, *, as_json: bool) -> None:
         answer("error", {"exit_code": error.exit_code, **error.as_dict()})
     else:
         first, *rest = str(error).splitlines()
-        errors.print(f"[bold red]error:[/] {escape(first)}")
+        errors.print(f"[bold red]error:[/] {rich_text(first)}")
         for line in rest:
-            errors.print(escape(line), soft_wrap=True)
+            errors.print(rich_text(line), soft_wrap=True)
 
 
 @contextmanager
@@ -83,24 +91,24 @@ def bar(title: str) -> Iterator[Callable[[str], None]]:
         SpinnerColumn(),
         BarColumn(30),
         TimeElapsedColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
     )
     quiet = not errors.is_terminal  # what is left of a bar in a file is an empty line
     with Progress(*columns, console=errors, transient=True, disable=quiet) as progress:
-        work = progress.add_task(escape(title), total=None)
-        yield lambda text: progress.update(work, description=escape(text))
+        work = progress.add_task(title, total=None)
+        yield lambda text: progress.update(work, description=visible(text))
 
 
 @contextmanager
 def spinner(title: str) -> Iterator[Callable[[str], None]]:
     """A line under what is printed while work lasts; what is yielded says what is being done."""
-    with console.status(escape(title), spinner="dots") as status:
-        yield lambda text: status.update(escape(text))
+    with console.status(Text(title), spinner="dots") as status:
+        yield lambda text: status.update(Text(visible(text)))
 
 
 def show_table(table: Table) -> None:
     """A table as wide as the terminal, or in a file or pipe as wide as its cells need."""
-    wide = console if console.is_terminal else Output(width=WIDEST, highlight=False)
+    wide = console if console.is_terminal else Output(width=WIDEST, highlight=False, emoji=False)
     wide.print(table)
 
 
@@ -138,7 +146,7 @@ def show_findings(findings: Iterable[Finding], *, everything: bool, most: int = 
     for (blocking, verdict, reason), names in list(alike.items())[: None if everything else most]:
         aside = "" if blocking else " [dim](shown only)[/]"
         others = f" [dim]and {len(names) - 1} more with the same answer[/]" if names[1:] else ""
-        console.print(f"  {mark(verdict)}  [bold]{escape(names[0])}[/]{others}{aside}")
-        console.print(Padding(escape(reason), (0, 0, 0, 8)))
+        console.print(f"  {mark(verdict)}  [bold]{rich_text(names[0])}[/]{others}{aside}")
+        console.print(Padding(rich_text(reason), (0, 0, 0, 8)))
     if len(alike) > most and not everything:
         console.print(f"  and {len(alike) - most} more; `gauntlet explain` shows all")

@@ -8,9 +8,9 @@ import sys
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 from rich.table import Table
 
+from pipelines.cli.markup import rich_text
 from pipelines.cli.output import console, show_table
 from pipelines.core.errors import GauntletError
 
@@ -31,7 +31,7 @@ def show_rows(exploration: Exploration, query: str) -> None:
     for field in found.schema:
         kind = field.type
         number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
-        table.add_column(escape(field.name), justify="right" if number else "left")
+        table.add_column(rich_text(field.name), justify="right" if number else "left")
     columns = found.slice(0, MOST_ROWS).columns
     for row in zip(*(column.to_pylist() for column in columns), strict=True):
         table.add_row(*(_cell(value) for value in row))
@@ -80,7 +80,7 @@ def run_shell(database: Path, history: Path) -> None:
 
 
 def _cell(value: object) -> str:
-    return "[dim]null[/]" if value is None else escape(str(value))
+    return "[dim]null[/]" if value is None else rich_text(str(value))
 
 
 def _json_value(value: object) -> object:

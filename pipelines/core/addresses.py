@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
+from pipelines.core.markup import url_part
 from pipelines.core.version_id import registered_version
 
 _SQLITE = "sqlite:///"
@@ -44,7 +45,7 @@ def models_page(mlflow: str) -> str:
 
 def model_page(mlflow: str, model: str) -> str:
     """The page of a registered model in MLflow; "" where MLflow has no address."""
-    return _page(mlflow, f"models/{quote(model, safe='')}")
+    return _page(mlflow, f"models/{url_part(model)}")
 
 
 def version_page(mlflow: str, model: str, version: str) -> str:
@@ -56,7 +57,7 @@ def version_page(mlflow: str, model: str, version: str) -> str:
     'http://localhost:5000/#/models/demand.backfill/versions/3?workflowType=machine_learning'
     """
     name, number = registered_version(model, version)
-    return _page(mlflow, f"models/{quote(name, safe='')}/versions/{quote(number)}")
+    return _page(mlflow, f"models/{url_part(name)}/versions/{url_part(number)}")
 
 
 def run_page(mlflow: str, experiment: str, run: str, part: str = "") -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pydantic import Field
 
 from pipelines.core.findings import Finding, Gate
+from pipelines.core.markup import markdown_text
 from pipelines.core.records import Record
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Outcome
@@ -76,12 +77,19 @@ def _rows(entry: Entry) -> Iterator[tuple[str, ...]]:
         against = f"; not {', '.join(gate.not_passed)}" if gate.not_passed else ""
         waived = f"; waived: {', '.join(gate.waived)}" if gate.waived else ""
         result = f"{gate.findings} checks{against}{waived}"
-        yield (f"gate {gate.gate.replace('_', ' ')}", SIGNS[gate.verdict], "", "", "", result)
+        yield (
+            f"gate {gate.gate.replace('_', ' ')}",
+            SIGNS[gate.verdict],
+            "",
+            "",
+            "",
+            markdown_text(result),
+        )
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
     return (
-        " ".join(finding.name.split(".")[1:]).replace("_", " "),
+        markdown_text(" ".join(finding.name.split(".")[1:]).replace("_", " ")),
         SIGNS[finding.verdict] + ("" if finding.blocking else " (shown only)"),
         "" if finding.value is None else signed_number(finding.value),
         interval_text(finding.interval),

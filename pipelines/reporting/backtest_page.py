@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 
 from pipelines.backtest.results import BOUNDS, BacktestReport, PolicyResult
+from pipelines.core.markup import html_text
 from pipelines.reporting import backtest_plots as plots
 from pipelines.reporting.backtest_text import sentences
 
@@ -52,9 +52,9 @@ def backtest_page(report: BacktestReport) -> str:
         else "Every label was final when it matured."
     )
     parts = (
-        f"<h1>Backtest of {escape(report.model)}</h1>",
-        f'<p class="facts">{escape(facts)}</p>',
-        *(f"<p>{escape(one)}</p>" for one in sentences(report)),
+        f"<h1>Backtest of {html_text(report.model)}</h1>",
+        f'<p class="facts">{html_text(facts)}</p>',
+        *(f"<p>{html_text(one)}</p>" for one in sentences(report)),
         "<h2>Policies</h2>",
         _table(report),
         NOTE,
@@ -70,14 +70,14 @@ def backtest_page(report: BacktestReport) -> str:
     body = "\n".join(parts)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>Backtest of {escape(report.model)}</title><style>{STYLE}</style></head>"
+        f"<title>Backtest of {html_text(report.model)}</title><style>{STYLE}</style></head>"
         f"<body>\n{body}\n</body></html>\n"
     )
 
 
 def _table(report: BacktestReport) -> str:
     words = {"metric": report.metric, "reference": report.reference}
-    heads = "".join(f"<th>{escape(head.format(**words))}</th>" for head in HEADS)
+    heads = "".join(f"<th>{html_text(head.format(**words))}</th>" for head in HEADS)
     ordered = sorted(report.policies, key=lambda one: one.loss)
     rows = "\n".join(_row(report, one) for one in ordered)
     return f'<div class="scroll"><table><tr>{heads}</tr>\n{rows}</table></div>'
@@ -107,9 +107,9 @@ def _row(report: BacktestReport, one: PolicyResult) -> str:
         "" if one.worst is None else f"{one.worst.excess:+.3g}",
         "" if bound else str(one.fits),
     )
-    inside = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-    return f'<tr{kind} title="{escape(one.title)}">{inside}</tr>'
+    inside = "".join(f"<td>{html_text(cell)}</td>" for cell in cells)
+    return f'<tr{kind} title="{html_text(one.title)}">{inside}</tr>'
 
 
 def _list(items: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
+    return "<ul>" + "".join(f"<li>{html_text(item)}</li>" for item in items) + "</ul>"

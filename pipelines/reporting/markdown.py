@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from pipelines.core.findings import Interval, Verdict
+from pipelines.core.markup import markdown_text
 
 SIGNS = {
     Verdict.PASS: "✔ pass",
@@ -17,21 +18,22 @@ _GAP = "&emsp;"  # MLflow shows cells without padding
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; bars in cells are replaced by slashes."""
+    """A Markdown table of cells that are Markdown themselves."""
 
     def lines() -> Iterator[str]:
         yield f"| {' | '.join(cell + _GAP for cell in head)} |"
         yield f"|{':---|' * len(head)}"
         for row in rows:
-            yield f"| {' | '.join(cell.replace('|', '/') + _GAP for cell in row)} |"
+            yield f"| {' | '.join(cell + _GAP for cell in row)} |"
 
     return "\n".join(lines())
 
 
 def sentence(text: str) -> str:
-    """One sentence, shortened if it is too long."""
+    """Text as one sentence of Markdown, shortened if it is too long."""
     short = textwrap.shorten(text, 400, placeholder="...")
-    return short[:1].upper() + short[1:] + ("" if short.endswith((".", "...")) else ".")
+    end = "" if short.endswith((".", "...")) else "."
+    return markdown_text(short[:1].upper() + short[1:] + end)
 
 
 def number(value: float) -> str:

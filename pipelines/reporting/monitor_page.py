@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from pipelines.core.markup import markdown_block
 from pipelines.core.time import instant_text
 from pipelines.monitoring.page import ReportPage
 from pipelines.monitoring.report import REPORT_FORMAT, MonitorReport
@@ -29,7 +30,7 @@ def report_page(report: MonitorReport) -> ReportPage:
         as_of=report.as_of,
         content=report.digest,
         title=f"{report.as_of:%Y-%m-%d} monitor v{report.version}: {health}",
-        text=f"```\n{text}\n```",
+        text=markdown_block(text),
         tags={
             "gauntlet.health": report.health,
             "gauntlet.action": report.action.kind.value,

@@ -8,6 +8,7 @@ from datetime import datetime
 from pydantic import Field
 
 from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.markup import markdown_code, markdown_text
 from pipelines.core.records import Instant, Record
 from pipelines.release.ledger import Entry
 from pipelines.release.rollout.outcome import rollout_outcome
@@ -136,13 +137,13 @@ def _findings(history: RolloutHistory, latest: LatestCheck | None) -> str:
         return ""
     shown = [one for one in findings if one.interval is not None or _is_negative(one)]
     shown.sort(key=lambda one: (not one.blocking, _WORST_FIRST.index(one.verdict)))
-    rows = [(one.name, SIGNS[one.verdict], *_numbers(one)) for one in shown]
+    rows = [(markdown_text(one.name), SIGNS[one.verdict], *_numbers(one)) for one in shown]
     others = len(findings) - len(shown)
     note = "Above zero, the challenger is better."
     if others:
         note = f"{others} further check{'' if others == 1 else 's'} passed. {note}"
     reasons = "\n".join(
-        f"- `{one.name}`: {sentence(one.reason)}" for one in shown if _is_negative(one)
+        f"- {markdown_code(one.name)}: {sentence(one.reason)}" for one in shown if _is_negative(one)
     )
     head = ("finding", "", "gain or value", "interval", "threshold", "unit")
     parts = ("### Live traffic", _when(latest), table(head, rows), note, reasons)

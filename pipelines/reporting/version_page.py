@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.core.findings import Finding, Gate, Verdict, overall
+from pipelines.core.markup import markdown_block, markdown_code, markdown_text
 from pipelines.core.time import Window
 from pipelines.core.version_id import registered_version
 from pipelines.gates.champion.emergency import alarms
@@ -126,7 +127,7 @@ def _headline(about: VersionReview) -> str:
     ]  # underlined: lists of versions show the bare first line
     remarks = [reason for reason in reasons if "waive" in reason]
     lines += [f"**{sentence(reason)}**" for reason in remarks]
-    lines += [f"**Alarm: {one.reason}.**" for one in alarms(about.findings)]
+    lines += [f"**Alarm: {markdown_text(one.reason)}.**" for one in alarms(about.findings)]
     return "\n\n".join(lines)
 
 
@@ -207,7 +208,7 @@ def _gates(about: VersionReview) -> str:
             continue
         passed = sum(finding.verdict is Verdict.PASS for finding in counted)
         against = [finding for finding in _against(about) if finding.gate is gate]
-        words = "; ".join(f"`{finding.name}`" for finding in against[:_MOST_FINDINGS])
+        words = "; ".join(markdown_code(finding.name) for finding in against[:_MOST_FINDINGS])
         more = len(against) - _MOST_FINDINGS
         words += f"; and {more} more" if more > 0 else ""
         rows.append(
@@ -234,7 +235,7 @@ def _slices(about: VersionReview) -> str:
             raise ValueError("the slice has no difference")
         rows.append(
             (
-                f"{part.column} = {part.value}",
+                markdown_text(f"{part.column} = {part.value}"),
                 f"{part.rows:,}",
                 signed_number(part.difference.estimate),
                 interval_text(part.difference.interval(level)),
@@ -264,13 +265,13 @@ def _origin(about: VersionReview) -> str:
     lines = [
         f"judged on {_days(found.window)}: {found.labelled:,} of {found.rows:,} rows have a label",
         *_trained(about.plan),
-        refit.reason if refit else "",
-        f"seed noise: {seeds.reason}" if seeds else "",
-        f"error budget: {spent.reason}" if spent else "",
+        markdown_text(refit.reason) if refit else "",
+        f"seed noise: {markdown_text(seeds.reason)}" if seeds else "",
+        f"error budget: {markdown_text(spent.reason)}" if spent else "",
         f"snapshot `{about.snapshot[:16]}`, as of {about.plan.as_of:%Y-%m-%d %H:%M} UTC, "
         f"run `{about.run}`" + ("" if about.lineage == LIVE else f", lineage {about.lineage}"),
-        f"started: {about.origin}" if about.origin else "",
-        f"owner: {about.spec.owner}",
+        f"started: {markdown_text(about.origin)}" if about.origin else "",
+        f"owner: {markdown_text(about.spec.owner)}",
     ]
     text = "\n".join(f"- {line}" for line in lines if line)
     return f"### Where it comes from\n\n{text}\n\n{_changed(about)}"
@@ -295,7 +296,7 @@ def _changed(about: VersionReview) -> str:
         return "There is no champion, so no recipe to compare with."
     if not about.changes:
         return f"The recipe is that of version {about.champion}; only the data are newer."
-    shown = [f"- `{change}`" for change in about.changes[:_MOST_CHANGES]]
+    shown = [f"- {markdown_code(change)}" for change in about.changes[:_MOST_CHANGES]]
     more = len(about.changes) - _MOST_CHANGES
     shown += [f"- and {more} more"] if more > 0 else []
     return "\n".join([f"Changed since version {about.champion}:", "", *shown])
@@ -312,7 +313,7 @@ def _commands(about: VersionReview) -> str:
         lines += [answer, f"{answer} --refuse --note WHY"]
     if decision is not None and decision.outcome.moves and about.champion is not None:
         lines.append(f"gauntlet rollback {name} --to {about.champion} --reason WHY")
-    return "```\n" + "\n".join(lines) + "\n```"
+    return markdown_block("\n".join(lines))
 
 
 def _loading(about: VersionReview) -> str:
@@ -329,7 +330,7 @@ def _loading(about: VersionReview) -> str:
     return (
         "### Load it\n\n"
         + (f"{note}\n\n" if numbers else "")
-        + "\n".join(["```python", *lines, "```"])
+        + markdown_block("\n".join(lines), "python")
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipelines.core.errors import GauntletError, SpecError, Unavailable
+from pipelines.core.markup import one_line, slack_text
 
 if TYPE_CHECKING:
     from pipelines.monitoring.alerts import Message
@@ -15,9 +16,9 @@ TIMEOUT_S = 10.0  # of each step of a request
 class Webhook:
     """A channel that posts each message as a JSON object with the fields of ``Message``.
 
-    ``text`` is the subject and the whole message, which is the key that Slack's incoming webhooks
-    read. The header ``Idempotency-Key`` has the message's id, so that a receiver can recognise a
-    message that is sent again. The address is a secret and is in no error.
+    ``text`` is the subject and the whole message with Slack's escapes, because Slack's incoming
+    webhooks read this key. The header ``Idempotency-Key`` has the message's id, so that a receiver
+    can recognise a message that is sent again. The address is a secret and is in no error.
 
     Arguments:
         name: of the channel.
@@ -33,8 +34,8 @@ class Webhook:
         """See ``Channel``."""
         import httpx
 
-        body = {**message.as_json(), "text": f"{message.subject}\n\n{message.text}"}
-        headers = {**self._headers, "Idempotency-Key": message.id}
+        body = {**message.as_json(), "text": slack_text(f"{message.subject}\n\n{message.text}")}
+        headers = {**self._headers, "Idempotency-Key": one_line(message.id)}
         if not self._address.startswith(("http://", "https://")):
             raise SpecError(
                 "the address of a webhook is missing or wrong",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import fcntl
 from pathlib import Path
-from urllib.parse import quote
 
 from pipelines.core.errors import IntegrityError, Unavailable
 from pipelines.core.files import write_bytes
 from pipelines.core.formats import StoredFormat
+from pipelines.core.markup import url_part
 from pipelines.release.witness import WitnessedEntry
 
 _FORMAT = StoredFormat("the ledger's witness", WitnessedEntry)
@@ -63,4 +63,4 @@ class FileWitness:
             ) from cause
 
     def _path(self, model: str, lineage: str) -> Path:
-        return self._folder / quote(model, safe="") / f"{quote(lineage, safe='')}.json"
+        return self._folder / url_part(model) / f"{url_part(lineage)}.json"

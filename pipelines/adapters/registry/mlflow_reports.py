@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from pipelines.adapters.registry.mlflow import artifact_folder
 from pipelines.core.addresses import run_page
 from pipelines.core.files import working_folder
+from pipelines.core.markup import url_part
 from pipelines.core.time import instant_text
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class MlflowReports:
         for start in range(0, len(metrics), _AT_ONCE):
             write(client.log_batch, run, metrics=metrics[start : start + _AT_ONCE])
         pictures = [
-            f"![{name}](/get-artifact?path={quote(name)}&run_uuid={run})"
+            f"![{name}](/get-artifact?path={url_part(name)}&run_uuid={run})"
             for name in page.files
             if name.endswith(".png")
         ]

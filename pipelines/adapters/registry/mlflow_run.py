@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from mlflow.entities import (
     Dataset,
@@ -23,6 +22,7 @@ from mlflow.entities import (
 
 from pipelines.adapters.registry.mlflow_client import create, transferring_files, write
 from pipelines.core.errors import Unavailable
+from pipelines.core.markup import url_part
 from pipelines.release.ledger import LIVE
 from pipelines.release.registry import Registration, Shown
 from pipelines.release.version_facts import AS_OF, LINEAGE, version_tags
@@ -120,7 +120,7 @@ def experiment_of(client: MlflowClient, name: str, artifacts: str | None) -> str
     found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
-    folder = artifacts and f"{artifacts}/{quote(name)}"
+    folder = artifacts and f"{artifacts}/{url_part(name)}"
     made = create(client.create_experiment, name, artifact_location=folder, tags=_KIND)
     if made is not None:
         return str(made)

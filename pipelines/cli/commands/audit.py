@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import AsOf, Json, ModelName, instant
 from pipelines.cli.output import answer, console, show_findings, spinner
 from pipelines.core.findings import Interval, Verdict
@@ -63,18 +63,18 @@ def audit(
         answer("audit", {"stopped": stopped, **found.as_json(), "ledger_entry": entry})
     else:
         show(found, everything=everything)
-        console.print(f"[dim]{escape(done.summary)}[/]", soft_wrap=True)
+        console.print(f"[dim]{rich_text(done.summary)}[/]", soft_wrap=True)
     raise typer.Exit(1 if stopped else 0)
 
 
 def show(found: Audit, *, everything: bool = False) -> None:
     """The report: what decides first, then why own holdouts say something else."""
     console.print(
-        f"[bold]{escape(found.model)}[/] against {escape(found.champion)}, "
+        f"[bold]{rich_text(found.model)}[/] against {rich_text(found.champion)}, "
         f"as of {instant_text(found.as_of)[:16]}"
     )
     for change in found.changes or ("the recipes are the same",):
-        console.print(f"  {escape(change)}", soft_wrap=True)
+        console.print(f"  {rich_text(change)}", soft_wrap=True)
     _live(found)
     _own(found)
     _moved(found)
@@ -84,7 +84,7 @@ def show(found: Audit, *, everything: bool = False) -> None:
     show_findings(found.findings, everything=everything)
     stopped = [f.name for f in found.findings if f.blocking and f.verdict is not Verdict.PASS]
     colour, word = ("red", "stopped by " + ", ".join(stopped)) if stopped else ("green", "no flag")
-    console.print(f"\n[bold {colour}]{escape(word)}[/]", soft_wrap=True)
+    console.print(f"\n[bold {colour}]{rich_text(word)}[/]", soft_wrap=True)
 
 
 def _live(found: Audit) -> None:
@@ -144,7 +144,7 @@ def _moved(found: Audit) -> None:
 
     for moved in found.movements:
         words = describe_movement(moved.left, moved.left_share, moved.entered, moved.entered_share)
-        console.print(f"{moved.population:<9} {escape(words)}", soft_wrap=True)
+        console.print(f"{moved.population:<9} {rich_text(words)}", soft_wrap=True)
 
 
 def _distances(found: Audit) -> None:

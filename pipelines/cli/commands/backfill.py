@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli.known_model import connect_known
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json, ModelName, Reason
 from pipelines.cli.output import answer, bar, console, number, show_table
 from pipelines.core.errors import SpecError
@@ -84,7 +84,7 @@ def backfill(
         for week in opened.weeks():
             weeks.append(week)
             if not as_json:
-                console.print(escape(_line(week)), soft_wrap=True)
+                console.print(rich_text(_line(week)), soft_wrap=True)
     if as_json:
         body = {"model": name, "lineage": opened.lineage, "weeks": [one.as_json() for one in weeks]}
         answer("backfill", body)
@@ -106,7 +106,7 @@ def lineages(name: ModelName, as_json: Json = False) -> None:
         table.add_column(title)
     for one in found:
         table.add_row(
-            escape(one.lineage),
+            rich_text(one.lineage),
             f"version {one.begins_with}" if one.begins_with else "no champion",
             f"{one.first:%Y-%m-%d} to {one.last:%Y-%m-%d}",
             str(one.decisions),
@@ -133,7 +133,7 @@ def compare(
         return
     table = Table(title=None)
     for title in ("as of", other, "champion", lineage, "champion", "differs by"):
-        table.add_column(escape(title), overflow="fold")
+        table.add_column(rich_text(title), overflow="fold")
     for week in found.weeks:
         cells = [f"{week.as_of:%Y-%m-%d}"]
         for one in (week.first, week.second):

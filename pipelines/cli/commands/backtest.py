@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json, ModelName, instant
 from pipelines.cli.output import answer, bar, console, number, show_table
 from pipelines.core.files import write_bytes
@@ -73,7 +73,7 @@ def backtest(
 def show(report: BacktestReport) -> None:
     """The table of all policies, and what it means."""
     console.print(
-        f"[bold]{escape(report.model)}[/]  {report.metric}, {len(report.weeks)} weeks from "
+        f"[bold]{rich_text(report.model)}[/]  {report.metric}, {len(report.weeks)} weeks from "
         f"{report.weeks[0]} to {report.weeks[-1]}, {sum(report.points):,} labelled points, "
         f"{report.candidates} candidates"
     )
@@ -89,7 +89,7 @@ def show(report: BacktestReport) -> None:
     from pipelines.reporting.backtest_text import sentences
 
     for sentence in sentences(report):
-        console.print(escape(sentence))
+        console.print(rich_text(sentence))
 
 
 def _row(report: BacktestReport, result: PolicyResult) -> list[str]:
@@ -104,7 +104,7 @@ def _row(report: BacktestReport, result: PolicyResult) -> list[str]:
     bound = result.group in BOUNDS
     worst = "" if result.worst is None else f"+{number(result.worst.excess)}"
     return [
-        escape(result.name),
+        rich_text(result.name),
         number(result.value),
         gap,
         "" if bound else str(result.promotions),

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import AsOf, Json, Lineage, ModelName, instant
 from pipelines.cli.output import answer, console, number, spinner
 from pipelines.core.findings import Verdict
@@ -76,19 +76,19 @@ def check(
     for finding in found.findings:
         if finding.name == REPLAY:
             text = f"first version: {finding.verdict}, {finding.reason}"
-            console.print(escape(text), soft_wrap=True)
+            console.print(rich_text(text), soft_wrap=True)
         elif finding.verdict is Verdict.FAIL and not finding.blocking:
             text = f"shown only: {finding.name}: {finding.reason}"
-            console.print(escape(text), soft_wrap=True)
+            console.print(rich_text(text), soft_wrap=True)
     if found.detectable is not None:
-        console.print(escape(gain_sentence(found.detectable)), soft_wrap=True)
+        console.print(rich_text(gain_sentence(found.detectable)), soft_wrap=True)
     if found.ready:
         then = "" if as_of is None else f" --as-of {as_of}"
-        console.print(f"\n[bold green]ready[/]  next: `gauntlet retrain {name}{escape(then)}`")
+        console.print(f"\n[bold green]ready[/]  next: `gauntlet retrain {name}{rich_text(then)}`")
         return
     console.print(f"\n[bold red]not ready[/], {len(found.problems)} problem(s):")
     for problem in found.problems:
-        console.print(f"  - {escape(problem)}", soft_wrap=True)
+        console.print(f"  - {rich_text(problem)}", soft_wrap=True)
     if newest := _ended(found):
         console.print(
             f"the newest event is of {newest:%Y-%m-%d}; to check as of an instant in the past: "

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
+from pipelines.cli.markup import rich_text
 from pipelines.cli.output import console
 from pipelines.core.errors import SpecError
 from pipelines.spec.schema import written_schema
@@ -37,4 +37,4 @@ def schema(
                 got=cause.strerror or str(cause),
                 wanted="a file in a folder that exists",
             ) from cause
-        console.print(f"wrote {escape(str(out))}")
+        console.print(f"wrote {rich_text(str(out))}")

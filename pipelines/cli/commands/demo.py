@@ -9,11 +9,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli.commands.demo_live import show_live_scenarios, show_moves
 from pipelines.cli.commands.retrain import show_decision, show_step
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json
 from pipelines.cli.output import answer, console, spinner
 from pipelines.core.addresses import sqlite_url
@@ -82,11 +82,12 @@ def demo(as_json: Json = False) -> None:
         console.print("  gauntlet ledger demand      every decision and why")
         home = settings.home / "live" / lived[0].scenario.model
         console.print(
-            f"  GAUNTLET_HOME={home} gauntlet ledger {lived[0].scenario.model}", soft_wrap=True
+            f"  GAUNTLET_HOME={rich_text(str(home))} gauntlet ledger {lived[0].scenario.model}",
+            soft_wrap=True,
         )
         console.print("                              the same of a challenger on live traffic")
         pages = f"mlflow ui --backend-store-uri '{sqlite_url(home / 'mlflow.db')}'"
-        console.print(f"  {pages}", soft_wrap=True)
+        console.print(f"  {rich_text(pages)}", soft_wrap=True)
         console.print("                              its page, with what live traffic said")
         console.print("  gauntlet explain demand     the last one, judged again from its findings")
         console.print("  make up                     MLflow and Airflow, with these versions")
@@ -123,7 +124,7 @@ def _retrain(settings: Settings, run: DemoRun, number: int, *, quiet: bool) -> R
 
     if not quiet:
         console.rule(f"[bold]{number}. Monday {run.as_of:%d %B %Y}: {run.title}[/]")
-        console.print(f"[dim]{escape(run.planted)}[/]\n")
+        console.print(f"[dim]{rich_text(run.planted)}[/]\n")
     with spinner("retraining") as progress:
         connections = connect(settings, clock=FixedClock(run.as_of), progress=progress)
         offline = demo_declaration(connections.load_spec(MODEL))

@@ -6,10 +6,10 @@ import shutil
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli.commands.retrain import show_decision
+from pipelines.cli.markup import rich_text
 from pipelines.cli.output import console, show_findings, show_table, spinner
 from pipelines.settings import Settings
 from pipelines.wiring import connect, service_here
@@ -88,7 +88,7 @@ def _live(
     _clear_what_was_cut_off(known.home)
     if not quiet:
         console.rule(f"[bold]{number}. Live traffic: {story.title}[/]")
-        console.print(f"[dim]{escape(story.planted)}[/]\n")
+        console.print(f"[dim]{rich_text(story.planted)}[/]\n")
     with spinner(story.title) as say:
 
         def progress(text: str) -> None:
@@ -141,6 +141,6 @@ def _show_release(report: ReleaseReport) -> None:
         console.print(f"  [dim]{day}  {action.replace('_', ' ')}  {weeks}[/]")
         return
     console.print(f"  {day}  [bold {_COLOURS.get(action, 'yellow')}]{action}[/]", end="  ")
-    console.print(escape(report.summary), soft_wrap=True)
+    console.print(rich_text(report.summary), soft_wrap=True)
     if report.challenger is None:
         show_findings([f for f in report.findings if f.name.startswith(_SHOWN)], everything=True)

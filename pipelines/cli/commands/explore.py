@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import AsOf, Json, ModelName, instant
 from pipelines.cli.output import answer, bar, errors
 from pipelines.cli.query import records, run_shell, show_rows
@@ -52,7 +52,7 @@ def explore(
             show_rows(exploration, sql)
         else:
             errors.print(
-                f"[bold]{escape(name)}[/] as of {instant_text(exploration.snapshot.as_of)}, "
+                f"[bold]{rich_text(name)}[/] as of {instant_text(exploration.snapshot.as_of)}, "
                 f"snapshot {exploration.snapshot.id[:12]}"
             )
             if python:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 from typer.core import TyperGroup
 
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import AsOf, Json, instant, model_names
 from pipelines.cli.output import answer, bar, console, errors, show_table
 from pipelines.core.errors import SpecError
@@ -111,7 +111,9 @@ def export(
     if as_json:
         answer("feast", {"folder": str(feast), "files": list(files)})
     else:
-        console.print(f"wrote {escape(str(feast))}: {escape(', '.join(files))}", soft_wrap=True)
+        console.print(
+            f"wrote {rich_text(str(feast))}: {rich_text(', '.join(files))}", soft_wrap=True
+        )
 
 
 def show(found: Catalogue) -> None:
@@ -121,7 +123,7 @@ def show(found: Catalogue) -> None:
         show_table(_table(tuple(features)))
         console.print()
     for problem in found.problems:
-        errors.print(f"[yellow]not looked at:[/] {escape(problem)}", soft_wrap=True)
+        errors.print(f"[yellow]not looked at:[/] {rich_text(problem)}", soft_wrap=True)
 
 
 def _view(feature: FeatureEntry) -> str:
@@ -136,7 +138,9 @@ def _table(features: tuple[FeatureEntry, ...]) -> Table:
     table.add_column("missing", justify="right", no_wrap=True)
     table.add_column("drift", overflow="fold")
     for feature in features:
-        text = f"[bold]{feature.name}[/]\n[dim]{feature.definition[:10]} {escape(feature.what)}[/]"
+        text = (
+            f"[bold]{feature.name}[/]\n[dim]{feature.definition[:10]} {rich_text(feature.what)}[/]"
+        )
         for number, use in enumerate(feature.uses):
             missing = "-" if use.missing_share is None else f"{use.missing_share:.1%}"
             first = text if number == 0 else ""
@@ -180,7 +184,7 @@ def _drift(use: FeatureUsage) -> str:
         _, column, check = name.removeprefix("contract.envelope.").split(".", 2)
         checks.setdefault(column, []).append(check)
     text = "; ".join(f"{column} {', '.join(names)}" for column, names in checks.items())
-    return f"[red]{escape(text)}[/]" if text else "[green]no[/]"
+    return f"[red]{rich_text(text)}[/]" if text else "[green]no[/]"
 
 
 def _declared(names: list[str] | None) -> list[ModelSpec]:

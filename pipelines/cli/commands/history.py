@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.padding import Padding
 
 from pipelines.cli.known_model import connect_known
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json, Lineage, ModelName, Reason, instant, written
 from pipelines.cli.output import answer, console, errors, show_findings
 from pipelines.core.errors import GauntletError, IntegrityError, SpecError, Unavailable
@@ -79,11 +79,11 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
         reasons = [*([entry.trained.summary] if entry.trained else []), *explain_entry(entry)]
         if entry.facts is not None and entry.facts.origin:
             reasons.append(f"started: {entry.facts.origin}")
-        console.print(Padding(f"[dim]{escape('; '.join(reasons))}[/]", (0, 0, 0, 5)))
+        console.print(Padding(f"[dim]{rich_text('; '.join(reasons))}[/]", (0, 0, 0, 5)))
     for year in _budget(connections, name, lineage, entries):
         console.print(f"error budget for changed recipes: {year.summary}")
     if account is not None:
-        console.print(f"refreshes: {escape(account.reason)}", soft_wrap=True)
+        console.print(f"refreshes: {rich_text(account.reason)}", soft_wrap=True)
     console.print(f"[dim]{checked} entries of {name} checked, the hash chain is whole[/]")
 
 
@@ -116,7 +116,7 @@ def champion(
     else:
         since = instant_text(moves[-1].recorded_at)
         console.print(
-            f"version {version}, since {since}: {escape('; '.join(explain_entry(moves[-1])))}"
+            f"version {version}, since {since}: {rich_text('; '.join(explain_entry(moves[-1])))}"
         )
         if trained is not None:
             console.print(trained.summary)
@@ -162,7 +162,7 @@ def rollback(
     else:
         console.print(f"champion of {name}: {entry.champion_before} -> {entry.champion_after}")
         for problem in unfilled:
-            console.print(f"[yellow]to do:[/] {escape(problem)}", soft_wrap=True)
+            console.print(f"[yellow]to do:[/] {rich_text(problem)}", soft_wrap=True)
 
 
 def _untold(connections: Connections, name: str) -> list[str]:
@@ -225,7 +225,7 @@ def approve(
     if as_json:
         answer("review", {"entry": entry.as_json()})
     else:
-        console.print(f"{entry.outcome}: {escape('; '.join(entry.reasons))}")
+        console.print(f"{entry.outcome}: {rich_text('; '.join(entry.reasons))}")
 
 
 def _subject(entry: Entry) -> str:
@@ -248,7 +248,7 @@ def _budget(
     try:
         declared = connections.load_spec(name).gates.budget
     except SpecError as problem:
-        errors.print(f"[yellow]no error budget is shown:[/] {escape(problem.what)}")
+        errors.print(f"[yellow]no error budget is shown:[/] {rich_text(problem.what)}")
         return ()
     return budget_accounts(
         entries, declared, connections.clock.now().year if lineage == LIVE else None

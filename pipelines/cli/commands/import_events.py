@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json, ModelName
 from pipelines.cli.output import answer, bar, console
 from pipelines.core.errors import SpecError
@@ -166,14 +166,14 @@ def import_events(
 def _print(report: ImportReport) -> None:
     console.print(
         f"{report.rows:,} rows in {report.files} file(s): {report.written:,} written, "
-        f"{report.already_there:,} were there already; known time: {escape(report.known_time)}"
+        f"{report.already_there:,} were there already; known time: {rich_text(report.known_time)}"
     )
     if report.rejected:
         console.print(f"{report.rejected:,} row(s) rejected:")
     for mistake in report.mistakes:
-        console.print(escape(f"  {mistake.text}"), soft_wrap=True)
+        console.print(rich_text(f"  {mistake.text}"), soft_wrap=True)
     for note in report.notes:
-        console.print(escape(f"note: {note}"), soft_wrap=True)
+        console.print(rich_text(f"note: {note}"), soft_wrap=True)
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.padding import Padding
 
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import AsOf, Json, ModelName, instant
 from pipelines.cli.output import answer, bar, console
 from pipelines.core.time import instant_text
@@ -56,12 +56,12 @@ def materialize(
 def show_materialized(found: MaterializeReport) -> None:
     """What became of each view, and why: a few lines that fit a narrow terminal."""
     champion = f", with what champion version {found.champion} reads" if found.champion else ""
-    console.print(f"[bold]{escape(found.model)}[/], as of {instant_text(found.as_of)}{champion}")
+    console.print(f"[bold]{rich_text(found.model)}[/], as of {instant_text(found.as_of)}{champion}")
     for view in found.views:
-        console.print(f"\n{escape(view.view)}", soft_wrap=True)
+        console.print(f"\n{rich_text(view.view)}", soft_wrap=True)
         lines = [f"{OUTCOMES[view.outcome]}, as of {instant_text(view.as_of)}", view.reason]
         for line in (*lines, *_written(view)):
-            console.print(Padding(line, (0, 0, 0, 4), expand=False))
+            console.print(Padding(rich_text(line), (0, 0, 0, 4), expand=False))
     if not found.views:
         console.print("the model has no window features: there is nothing to store")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import AsOf, Json, ModelName, instant
 from pipelines.cli.output import answer, bar, console
 from pipelines.wiring import connect
@@ -66,11 +66,11 @@ def monitor(
         answer("monitoring", report.as_json())
     else:
         heading, *lines = monitor_text(report)
-        console.print(f"[bold]{escape(heading)}[/]", soft_wrap=True)
+        console.print(f"[bold]{rich_text(heading)}[/]", soft_wrap=True)
         for line in lines:
-            console.print(escape(line), soft_wrap=True)
+            console.print(rich_text(line), soft_wrap=True)
         for line in sent.lines:
-            console.print(f"Alert {escape(line)}", soft_wrap=True)
+            console.print(f"Alert {rich_text(line)}", soft_wrap=True)
     refuse_failures(sent)
     if fail_on is FailOn.ALARM and report.alarms:
         raise typer.Exit(1)

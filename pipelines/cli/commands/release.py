@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import AsOf, Json, ModelName, instant
 from pipelines.cli.output import answer, console, mark, number, show_findings, show_table, spinner
 from pipelines.core.findings import Verdict
@@ -47,7 +47,7 @@ def _show(report: ReleaseReport) -> None:
     """The step, the state of the rollout, the interim analyses, and the next check."""
     action = report.action
     colour = _COLOURS.get(action, "yellow" if action.changes_ledger else "default")
-    console.print(f"[bold {colour}]{action.replace('_', ' ')}[/]  {escape(report.summary)}")
+    console.print(f"[bold {colour}]{action.replace('_', ' ')}[/]  {rich_text(report.summary)}")
     show_findings(
         report.findings, everything=not action.changes_ledger and bool(report.planned_weeks)
     )
@@ -68,7 +68,7 @@ def _show(report: ReleaseReport) -> None:
     if report.planned_looks:
         show_table(_looks(report))
     if report.next_step:
-        console.print(f"[bold]next step:[/] {escape(report.next_step)}", soft_wrap=True)
+        console.print(f"[bold]next step:[/] {rich_text(report.next_step)}", soft_wrap=True)
     if report.next_check:
         console.print(f"[dim]next check at {instant_text(report.next_check)}[/]")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import AsOf, Json, Lineage, ModelName, Reason, instant
 from pipelines.cli.output import answer, console, mark, show_findings, spinner
 from pipelines.core.time import instant_text
@@ -75,7 +75,7 @@ def show_step(report: StepReport) -> None:
         sign = "[dim]skipped[/]"
     else:
         sign = mark(report.verdict) if report.verdict else "[green]done[/]"
-    console.print(f"  {report.step:<12} {sign}  {escape(report.summary)}", soft_wrap=True)
+    console.print(f"  {report.step:<12} {sign}  {rich_text(report.summary)}", soft_wrap=True)
 
 
 def show_decision(done: Retraining, *, everything: bool) -> None:
@@ -84,7 +84,7 @@ def show_decision(done: Retraining, *, everything: bool) -> None:
     show_findings(done.findings, everything=everything)
     colour = "green" if decision.outcome.moves else "yellow"
     console.print(f"[bold {colour}]{decision.outcome.replace('_', ' ')}[/]", end="  ")
-    console.print(escape("; ".join(decision.reasons)), soft_wrap=True)
+    console.print(rich_text("; ".join(decision.reasons)), soft_wrap=True)
     if before := done.run.identity.decided:
         earlier = (
             f"decided at {instant_text(before.recorded_at)}: the same question, the same answer"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import AsOf, Json, ModelName, instant
 from pipelines.cli.output import answer, bar, console
 from pipelines.core.time import instant_text
@@ -40,12 +40,12 @@ def score(
         answer("scores", found.as_json())
         return
     known = "scored" if found.outcome == "scored" else "was scored before"
-    console.print(f"{escape(name)} as of {instant_text(found.at)}: {known}")
+    console.print(f"{rich_text(name)} as of {instant_text(found.at)}: {known}")
     text = ", ".join(f"{number:,} by version {each}" for each, number in found.versions.items())
     console.print(f"{found.entities:,} entities: {text}")
     if found.fell_back:
         console.print(f"[yellow]the challenger could not answer for {found.fell_back:,}[/]")
-    console.print(f"valid until {instant_text(found.valid_until)}: {escape(found.scores)}")
+    console.print(f"valid until {instant_text(found.valid_until)}: {rich_text(found.scores)}")
 
 
 def _check(name: str, *, as_json: bool) -> None:
@@ -59,7 +59,7 @@ def _check(name: str, *, as_json: bool) -> None:
     else:
         text = "[red]stale since[/]" if found.stale else "valid until"
         console.print(
-            f"{escape(name)} as of {instant_text(found.at)}, {found.entities:,} entities: "
+            f"{rich_text(name)} as of {instant_text(found.at)}, {found.entities:,} entities: "
             f"{text} {instant_text(found.valid_until)}"
         )
     if found.stale:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import model_names
 from pipelines.cli.output import console
 from pipelines.core.errors import GauntletError, Unavailable
@@ -67,7 +68,9 @@ def serve(
     for name in names:
         console.print(f"{name}: version {_first_plan(name, connections).champion.version}")
         Journal(journal_path(settings.home, name)).close()
-    console.print(f"http://{host}:{port}/docs answers in some seconds; /readyz lists the models")
+    console.print(
+        f"http://{rich_text(host)}:{port}/docs answers in some seconds; /readyz lists the models"
+    )
     os.environ["GAUNTLET_SERVE_MODELS"] = ",".join(names)
     ended = threading.Event()
     # Each has its own thread: a registry that hangs does not delay the shipping of the log.

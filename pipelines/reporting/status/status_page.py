@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
-from urllib.parse import quote
 
 from pipelines.core.addresses import version_page
+from pipelines.core.markup import html_text, url_part
 from pipelines.core.time import instant_text
 from pipelines.reporting.status.model_status import ModelStatus, Overview
 from pipelines.reporting.status.status_text import age_text, ago, freshness_text, rollout_text
@@ -54,7 +53,7 @@ class PageLinks:
 
     def dag(self, job: str, model: str) -> str:
         """The page of a model's DAG."""
-        return f"{self.airflow}/dags/{job}__{quote(model, safe='')}"
+        return f"{self.airflow}/dags/{job}__{url_part(model)}"
 
     def version(self, model: str, version: str) -> str:
         """The page of a version; "" where MLflow has no address."""
@@ -100,7 +99,7 @@ def _row(status: ModelStatus, overview: Overview, links: PageLinks) -> str:
 
 def _model(status: ModelStatus, links: PageLinks) -> Iterator[str]:
     yield _linked(links.dag("retrain", status.model), status.model)
-    yield f"<p><small>{escape(status.owner)}</small></p>" if status.owner else ""
+    yield f"<p><small>{html_text(status.owner)}</small></p>" if status.owner else ""
 
 
 def _champion(status: ModelStatus, overview: Overview, links: PageLinks) -> Iterator[str]:
@@ -131,17 +130,17 @@ def _decision(status: ModelStatus, links: PageLinks) -> Iterator[str]:
 def _due(status: ModelStatus, links: PageLinks) -> Iterator[str]:
     """What needs a person: a problem, an answer, or the action that monitoring recommends."""
     for problem in status.problems:
-        yield f'<p class="due">Problem: {escape(problem)}</p>'
+        yield f'<p class="due">Problem: {html_text(problem)}</p>'
     for task in status.pending:
-        step = f"<code>{escape(task.next_step)}</code>"
-        yield f'<p class="due">To do: {escape(task.what)}: {step}</p>'
+        step = f"<code>{html_text(task.next_step)}</code>"
+        yield f'<p class="due">To do: {html_text(task.what)}: {step}</p>'
     report = status.monitoring
     if report is not None:
         action = report.action.replace("_", " ")
         text = f"{report.health.replace('_', ' ')}, {report.alarms} alarm(s): {action}"
         css = ' class="due"' if report.action != "none" else ""
         page = f"{links.dag('monitor', status.model)}/runs"
-        yield f'<p{css}><a href="{escape(page)}" target="_top">{escape(text)}</a></p>'
+        yield f'<p{css}><a href="{html_text(page)}" target="_top">{html_text(text)}</a></p>'
         yield _text(report.reason) if report.action != "none" else ""
     if status.budget is not None:
         budget = status.budget
@@ -155,11 +154,11 @@ def _live(status: ModelStatus, overview: Overview, links: PageLinks) -> Iterator
 
 
 def _text(text: str) -> str:
-    return f"<p>{escape(text)}</p>" if text else ""
+    return f"<p>{html_text(text)}</p>" if text else ""
 
 
 def _linked(address: str, text: str) -> str:
     """A paragraph with a link; Airflow shows this page in a frame, so it opens outside of that."""
     if not address:
         return _text(text)
-    return f'<p><a href="{escape(address)}" target="_top">{escape(text)}</a></p>'
+    return f'<p><a href="{html_text(address)}" target="_top">{html_text(text)}</a></p>'

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import typer
-from rich.markup import escape
 from rich.padding import Padding
 
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json
 from pipelines.cli.output import answer, bar, console
 from pipelines.wiring import connect
@@ -30,10 +30,10 @@ def doctor(as_json: Json = False) -> None:
             checks.append(check)
             if not as_json:
                 colour, word = ("green", "ok ") if check.ok else ("red", "FIX")
-                line = f"[{colour}]{word}[/]  [bold]{escape(check.name)}[/]  {escape(check.found)}"
-                console.print(line)
+                name, found = rich_text(check.name), rich_text(check.found)
+                console.print(f"[{colour}]{word}[/]  [bold]{name}[/]  {found}")
                 if check.fix:
-                    console.print(Padding(f"to do: {escape(check.fix)}", (0, 0, 0, 5)))
+                    console.print(Padding(f"to do: {rich_text(check.fix)}", (0, 0, 0, 5)))
     if as_json:
         answer("diagnosis", {"checks": [check.as_json() for check in checks]})
     if not all(check.ok for check in checks):

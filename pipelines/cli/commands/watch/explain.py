@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
 from pipelines.cli.known_model import connect_known
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json, Lineage, ModelName
 from pipelines.cli.output import answer, console, mark, show_findings
 from pipelines.core.errors import GauntletError
@@ -68,7 +68,9 @@ def explain(
         f"{again.evidence[:12]}; judged again just now from the stored findings: the same[/]"
     )
     if record is not None:
-        console.print(f"[dim]the weekly record of the version, judged again: {escape(record)}[/]")
+        console.print(
+            f"[dim]the weekly record of the version, judged again: {rich_text(record)}[/]"
+        )
     if not everything:
         console.print("[dim]every finding: the same command with --all[/]")
 
@@ -83,11 +85,11 @@ def _show_decision(entry: Entry) -> None:
         f"[bold]{entry.outcome.replace('_', ' ')}[/]"
     )
     for sentence in explain_entry(entry):
-        console.print(Padding(escape(sentence), (0, 0, 0, 2)))
+        console.print(Padding(rich_text(sentence), (0, 0, 0, 2)))
     if entry.trained is not None:
         console.print(f"[dim]{entry.trained.summary}[/]")
     if entry.facts is not None and entry.facts.origin:
-        console.print(f"[dim]started: {escape(entry.facts.origin)}[/]")
+        console.print(f"[dim]started: {rich_text(entry.facts.origin)}[/]")
     console.print()
 
 
@@ -103,7 +105,7 @@ def _show_gates(entry: Entry, again: Decision) -> None:
             checks = f"{len(gate.not_passed)} of {len(own)} checks did not pass"
         if gate.verdict is Verdict.PASS and deciding:
             checks = deciding[0]
-        table.add_row(gate.gate.replace("_", " "), mark(gate.verdict), escape(checks))
+        table.add_row(gate.gate.replace("_", " "), mark(gate.verdict), rich_text(checks))
     console.print(table)
     console.print()
 
@@ -125,7 +127,7 @@ def _show_since(since: Sequence[Entry], *, everything: bool) -> None:
     last = since[-1]
     console.print(f"live traffic: [bold]{rollout_outcome(last) or last.outcome}[/]")
     for move in since:
-        line = f"{instant_text(move.as_of)[:10]}  {escape('; '.join(move.reasons))}"
+        line = f"{instant_text(move.as_of)[:10]}  {rich_text('; '.join(move.reasons))}"
         console.print(Padding(line, (0, 0, 0, 2)))
     show_findings(last.findings, everything=everything)
     console.print()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json, ModelName, Reason, written
 from pipelines.cli.output import answer, console
 from pipelines.core.errors import SpecError
@@ -60,4 +60,4 @@ def mark_broken(
     if as_json:
         answer("broken_window", {"entry": entry.as_json()})
         return
-    console.print(f"{escape(window.text)}; entry {entry.sequence} of the ledger", soft_wrap=True)
+    console.print(f"{rich_text(window.text)}; entry {entry.sequence} of the ledger", soft_wrap=True)

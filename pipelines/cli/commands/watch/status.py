@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
+from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json, model_names
 from pipelines.cli.output import answer, bar, console, show_table
 from pipelines.wiring import connect
@@ -40,7 +40,7 @@ def status(names: Models = None, as_json: Json = False) -> None:
     for line in overview_text(found):
         marked = any(word in line for word in MARKED)
         style = "yellow" if marked else "bold" if line[:1].strip() else ""
-        console.print(escape(line), style=style, soft_wrap=True)
+        console.print(rich_text(line), style=style, soft_wrap=True)
 
 
 def models(as_json: Json = False) -> None:
@@ -56,5 +56,5 @@ def models(as_json: Json = False) -> None:
     for column in ("model", "champion", "since", "last decision", "due", "owner"):
         table.add_column(column)
     for row in model_rows(found):
-        table.add_row(*map(escape, row))
+        table.add_row(*map(rich_text, row))
     show_table(table)
