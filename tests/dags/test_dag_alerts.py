@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from pipelines.core.errors import SpecError, Unavailable
+from pipelines.core.markup import slack_text
 from pipelines.monitoring.alerts import Message
 from tests.dags.conftest import ROOT, dags, load
 from tests.support.ledger_entries import move
@@ -93,7 +94,7 @@ def test_slack_and_a_webhook_get_the_whole_message(
         alerts_file.ConnectionChannel(name).send(MESSAGE)
     (slack, _, posted), (hook, headers, body) = http.received
     assert slack == f"/services/T0/B0/{TOKEN}"
-    assert posted["text"] == body["text"] == f"{MESSAGE.subject}\n\n{MESSAGE.text}"
+    assert posted["text"] == body["text"] == slack_text(f"{MESSAGE.subject}\n\n{MESSAGE.text}")
     assert (hook, headers["Authorization"]) == ("/hook", f"Bearer {TOKEN}")
 
 
