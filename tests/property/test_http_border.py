@@ -104,14 +104,14 @@ def page(client: TestClient) -> OpenApiSchema:
 
 @SOME
 @given(data=st.data(), mode=st.sampled_from([GenerationMode.POSITIVE, GenerationMode.NEGATIVE]))
-def test_every_operation_answers_as_the_openapi_page_says(
+def test_every_operation_answers_as_the_openapi_page_declares(
     page: OpenApiSchema,
     client: TestClient,
     caplog: pytest.LogCaptureFixture,
     data: st.DataObject,
     mode: GenerationMode,
 ) -> None:
-    """Status, kind of content and schema of the answer are those of the page."""
+    """Status, kind of content and schema of the answer are on the page."""
     caplog.clear()
     served = page["/v1/models/{model}/predict"]["POST"]
     fixed = served.as_strategy(mode, path_parameters={"model": "demand"})
