@@ -20,6 +20,7 @@ from pipelines.cli.commands import (
     freshness,
     history,
     import_events,
+    init,
     materialize,
     monitor,
     release,
@@ -50,13 +51,16 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 for part in (
-    *(declare, import_events, streams, check, explore, features, freshness, retrain, backtest),
-    *(backfill, audit, materialize, serve, score, release, history, explain, status, doctor),
-    *(monitor, mark_broken, demo),
+    *(init, declare, import_events, streams, check, explore, features, freshness, retrain),
+    *(backtest, backfill, audit, materialize, serve, score, release, history, explain, status),
+    *(doctor, monitor, mark_broken, demo),
 ):
     part.add_to(app)
 PANELS = {
-    "Declare a model": ("schema", "import", "stream", "check", "explore", "features", "freshness"),
+    "Declare a model": (
+        *("init", "schema", "import", "stream", "check"),
+        *("explore", "features", "freshness"),
+    ),
     "Train and judge": ("retrain", "backtest", "backfill", "compare", "audit"),
     "Serve and release": ("materialize", "serve", "score", "release", "approve", "rollback"),
     "Watch and explain": (

@@ -44,11 +44,14 @@ class FilesSource(Declaration):
         return (self.path or stream).strip("/")
 
 
+TABLE = r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)?$"
+
+
 class PostgresSource(Declaration):
     """Rows of a PostgreSQL table, read in a read-only, repeatable-read transaction."""
 
     kind: Literal["postgres"]
-    table: str = Field(pattern=r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)?$")
+    table: str = Field(pattern=TABLE)
     url_env: str = Field(
         default="GAUNTLET_POSTGRES_URL",
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pipelines.core.errors import DataError
 from pipelines.core.names import nearest
 from pipelines.data.ingest.reading import JOIN, ColumnReading
+from pipelines.spec.fields import ColumnType
 
 SURROGATES = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, as Python decodes them
 _MOST = 60  # names shown in an error
@@ -71,6 +72,16 @@ def find_columns(
             hint="rename or remove one of them in the file",
         )
     return found
+
+
+def every_column(present: Sequence[str]) -> tuple[ColumnReading, ...]:
+    """Readings of all columns of a file as texts, under the names that they have there.
+
+    Arguments:
+        present: names in the file; blank ones are left out.
+    """
+    names = dict.fromkeys(name for name in present if name.strip())
+    return tuple(ColumnReading(name=name, kind=ColumnType.STRING, source=name) for name in names)
 
 
 def _check_absent(

@@ -19,18 +19,19 @@ import pyarrow.types as pt
 
 from pipelines.core.errors import DataError
 from pipelines.data.ingest.batches import BATCH_ROWS, Form, Opened, Source, batch_schema
-from pipelines.data.ingest.columns import find_columns
+from pipelines.data.ingest.columns import every_column, find_columns
 from pipelines.data.ingest.reading import ColumnReading
 
 pc: Any = pyarrow.compute
 
 
-def open_parquet(path: Path, readings: Sequence[ColumnReading], where: str) -> Opened:
+def open_parquet(path: Path, readings: Sequence[ColumnReading] | None, where: str) -> Opened:
     """Opens a Parquet file.
 
     Arguments:
         path: an uncompressed Parquet file.
-        readings: how each declared column is read.
+        readings: how each declared column is read; ``None`` reads every column whose type can be
+            imported.
         where: stream and file, for errors.
 
     Raises:
@@ -42,7 +43,10 @@ def open_parquet(path: Path, readings: Sequence[ColumnReading], where: str) -> O
         schema = file.schema_arrow
     except (pa.ArrowException, OSError) as cause:
         raise _unreadable(where, cause) from cause
-    found = find_columns(schema.names, readings, where)
+    wanted_columns = readings
+    if wanted_columns is None:
+        wanted_columns = every_column([one.name for one in schema if _can_be_held(one, where)])
+    found = find_columns(schema.names, wanted_columns, where)
     sources: dict[str, Source] = {}
     for declared, positions in found.items():
         fields = [schema.field(at) for at in positions]
@@ -96,6 +100,14 @@ def _batches(
             schema=schema,
         )
         first += count
+
+
+def _can_be_held(field: pa.Field[Any], where: str) -> bool:
+    try:
+        _source(field, where)
+    except DataError:
+        return False
+    return True
 
 
 def _source(field: pa.Field[Any], where: str) -> Source:

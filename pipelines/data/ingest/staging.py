@@ -17,10 +17,8 @@ from pipelines.core.time import EARLIEST, epoch_us
 from pipelines.data.canonical import LATEST_TIME, SQL_TYPES, literal
 from pipelines.data.ingest.batches import Form, Opened, Source
 from pipelines.data.ingest.conversion import Conversion, conversion, used_options
-from pipelines.data.ingest.parquet import open_parquet
+from pipelines.data.ingest.opening import open_file
 from pipelines.data.ingest.reading import EPOCHS, ColumnReading, Reading
-from pipelines.data.ingest.text import open_text
-from pipelines.data.ingest.unpack import is_parquet, opened, seekable
 from pipelines.spec.streams import KnownTimeRule, Stream
 
 MISTAKE = "STRUCT(col VARCHAR, found VARCHAR, problem VARCHAR)"
@@ -103,13 +101,7 @@ class Staging:
             DataError: when the file cannot be read, or its columns do not match the declaration.
         """
         where = f"stream {self.name}, file {file}"
-        with opened(file) as (content, head):
-            found: Opened | None
-            if is_parquet(head, file):
-                path = seekable(content, file, self.work)
-                found = open_parquet(path, self.readings, where)
-            else:
-                found = open_text(content, file, self.readings, self.how, where) if head else None
+        with open_file(file, self.readings, self.how, self.work, where) as found:
             if found is None:
                 return StagedFile(file, 0, "line")
             before = self._count()

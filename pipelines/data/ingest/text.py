@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from pipelines.core.errors import DataError
 from pipelines.data.ingest.batches import BATCH_ROWS, Form, Opened, Source, batch_schema
-from pipelines.data.ingest.columns import SURROGATES, find_columns
+from pipelines.data.ingest.columns import SURROGATES, every_column, find_columns
 from pipelines.data.ingest.reading import JOIN, ColumnReading, Reading
 from pipelines.data.ingest.unpack import DAMAGED, damaged
 
@@ -42,7 +42,7 @@ _Record = tuple[int, str | None, Sequence[str]]  # line, problem, fields
 def open_text(
     content: IO[bytes],
     file: Path,
-    readings: Sequence[ColumnReading],
+    readings: Sequence[ColumnReading] | None,
     how: Reading,
     where: str,
 ) -> Opened | None:
@@ -51,7 +51,7 @@ def open_text(
     Arguments:
         content: the uncompressed file, a buffered reader.
         file: its path, for errors.
-        readings: how each declared column is read.
+        readings: how each declared column is read; ``None`` reads every column of the file.
         how: options for reading.
         where: stream and file, for errors.
 
@@ -75,14 +75,15 @@ def open_text(
     if separator_line:
         first[0] = "\n"  # a blank line, so that the numbers of the lines stay right
     delimiter = how.delimiter or (
-        separator_line[1] if separator_line else _delimiter(first, readings)
+        separator_line[1] if separator_line else _delimiter(first, readings or ())
     )
     reader = csv.reader(itertools.chain(first, text), delimiter=delimiter, strict=True)
     with _reading_text(file, where):
         header = next((row for row in reader if row), None)
     if header is None:
         return None
-    positions = find_columns(header, readings, where)
+    wanted = every_column(header) if readings is None else readings
+    positions = find_columns(header, wanted, where)
     sources = dict.fromkeys(positions, Source(Form.TEXT))
     records = _records(reader, len(header), fill=how.fill_short_rows, where=where)
     return Opened(

@@ -1,0 +1,1 @@
+"""Writes the first declaration of a model from a file of its events."""

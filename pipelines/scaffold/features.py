@@ -1,0 +1,104 @@
+"""The first features of a model: its keys, the calendar, and the label's own past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from pipelines.core.names import NAME
+from pipelines.core.time import duration_text, parse_duration
+from pipelines.scaffold.profile import Column, FileProfile
+from pipelines.scaffold.roles import Roles
+from pipelines.scaffold.shape import DAY, Kind, Shape
+from pipelines.spec.fields import ColumnType
+
+MOST_CATEGORIES = 200  # different values of a text that becomes an input
+MOST_OTHERS = 4  # other columns of numbers that become features of a grid
+_LONG = timedelta(days=180)  # training span from which the season is an input
+_WINDOWS = {Kind.GRID: (1, 4, 12), Kind.SLOW_PANEL: (3, 6, 12), Kind.OUTCOME: ()}  # steps
+
+
+def features(
+    stream: str, profile: FileProfile, roles: Roles, shape: Shape
+) -> Iterator[dict[str, Any]]:
+    """The features in declared form, with names that differ."""
+    taken: set[str] = set()
+    for one in _unnamed(stream, profile, roles, shape):
+        name = _free_name(one["name"], taken)
+        taken.add(name)
+        yield {**one, "name": name}
+
+
+def _unnamed(
+    stream: str, profile: FileProfile, roles: Roles, shape: Shape
+) -> Iterator[dict[str, Any]]:
+    label = roles.label.text
+    for key in roles.entity.value:
+        if profile.column(key).distinct <= MOST_CATEGORIES:
+            yield {"kind": "attribute", "name": key, "column": key, "categorical": True}
+    for part in _calendar(shape):
+        yield {"kind": "calendar", "name": part, "part": part}
+    if shape.kind is Kind.OUTCOME:
+        for one in _known_columns(profile, roles):
+            yield {"kind": "attribute", "name": one.name, "column": one.name}
+    if shape.kind is Kind.SLOW_PANEL:
+        yield {"kind": "attribute", "name": f"{label}_now", "column": label}
+    unit = max(shape.ahead, roles.step)
+    aggregate = roles.aggregate.text if shape.kind is Kind.GRID else "mean"
+    for steps in _WINDOWS[shape.kind]:
+        yield _window(stream, roles, aggregate, label, steps * unit)
+    if shape.kind is Kind.GRID:
+        yield _window(stream, roles, aggregate, label, unit, before=True)
+        for one in _other_numbers(profile, roles):
+            yield _window(stream, roles, "mean", one.name, unit)
+
+
+def _calendar(shape: Shape) -> Iterator[str]:
+    yield "month" if shape.kind is Kind.SLOW_PANEL else "weekday"
+    if shape.kind is Kind.OUTCOME:
+        yield "hour"
+    if shape.kind is not Kind.SLOW_PANEL and parse_duration(shape.train.text) >= _LONG:
+        yield "day_of_year"
+
+
+def _window(
+    stream: str, roles: Roles, aggregate: str, column: str, span: timedelta, *, before: bool = False
+) -> dict[str, Any]:
+    window = duration_text(-(-span // DAY) * DAY)
+    return {
+        "kind": "window",
+        "name": f"{column}_{window}{'_before' if before else ''}",
+        "stream": stream,
+        "by": list(roles.keys),
+        "aggregate": aggregate,
+        "column": column,
+        "window": window,
+        **({"lag": window} if before else {}),
+    }
+
+
+def _other_numbers(profile: FileProfile, roles: Roles) -> list[Column]:
+    taken = {roles.label.text, *roles.entity.value, *roles.id.value}
+    able = (one for one in profile.columns if one.is_number and one.distinct > 1)
+    return [one for one in able if one.name not in taken and one.missing < 0.5][:MOST_OTHERS]
+
+
+def _known_columns(profile: FileProfile, roles: Roles) -> Iterator[Column]:
+    """Columns of an outcome's row that can be inputs."""
+    taken = {roles.label.text, *roles.entity.value, *roles.id.value}
+    for one in profile.columns:
+        is_amount = one.is_number or one.kind is ColumnType.BOOLEAN
+        fits = not one.is_time and (is_amount or one.distinct <= MOST_CATEGORIES)
+        if one.name not in taken and one.distinct > 1 and fits:
+            yield one
+
+
+def _free_name(wanted: str, taken: set[str]) -> str:
+    """A feature's name that is not taken: lower case, and not too long."""
+    plain = wanted.lower().lstrip("_")[: NAME.longest - 4] or "feature"
+    name, number = plain, 2
+    while name in taken:
+        name = f"{plain}_{number}"
+        number += 1
+    return name

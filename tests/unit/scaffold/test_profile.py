@@ -1,0 +1,89 @@
+"""Names, types, gaps and values of the columns of a file."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipelines.core.errors import DataError
+from pipelines.spec.fields import ColumnType
+
+HEADER = "id,sold_at,shop,units,price,paid"
+ROWS = [f"{n},2026-01-{n:02}T10:00:00Z,s{n % 3},{n % 5},{n / 4},{n % 2 == 0}" for n in range(1, 29)]
+
+
+def test_each_column_has_the_narrowest_type_that_reads_it(examine: Callable[..., Any]) -> None:
+    with examine(HEADER, ROWS) as file:
+        kinds = {one.name: one.kind for one in file.profile.columns}
+    assert kinds == {
+        "id": ColumnType.INTEGER,
+        "sold_at": ColumnType.TIMESTAMP,
+        "shop": ColumnType.STRING,
+        "units": ColumnType.INTEGER,
+        "price": ColumnType.FLOAT,
+        "paid": ColumnType.BOOLEAN,
+    }
+
+
+def test_counts_of_values_and_gaps(examine: Callable[..., Any]) -> None:
+    with examine(HEADER, [*ROWS, "29,2026-01-29T10:00:00Z,,7,1.5,true"]) as file:
+        shop, units = file.profile.column("shop"), file.profile.column("units")
+    assert (shop.distinct, shop.values) == (3, ("s0", "s1", "s2"))
+    assert shop.missing == pytest.approx(1 / 29)
+    assert (units.smallest, units.largest) == ("0", "7")
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern", "zoned"),
+    [
+        ("2026-01-{:02}T10:00:00+01:00", None, True),
+        ("2026-01-{:02} 10:00", None, False),
+        ("{:02}/01/2026 10:00", "%d/%m/%Y %H:%M", False),
+        ("01/{:02}/2026 10:00:00", "%m/%d/%Y %H:%M:%S", False),
+        ("202601{:02}", "%Y%m%d", False),
+        ("17674{:02}000", "epoch_s", True),
+        ("17674{:02}000000", "epoch_ms", True),
+    ],
+)
+def test_formats_of_times(
+    examine: Callable[..., Any], text: str, pattern: str | None, zoned: bool
+) -> None:
+    with examine("sold_at,units", [f"{text.format(day)},{day}" for day in range(10, 29)]) as file:
+        column = file.profile.column("sold_at")
+    assert (column.kind, column.reading.time_format) == (ColumnType.TIMESTAMP, pattern)
+    assert column.zoned is zoned
+
+
+def test_a_date_and_a_clock_are_one_time(examine: Callable[..., Any]) -> None:
+    rows = [f"{day:02}/03/2026,18.{day}.00,{day}" for day in range(10, 29)]
+    with examine("Date,Time,units", rows) as file:
+        joined = file.profile.columns[0]
+    assert joined.reading.source == "Date+Time"
+    assert joined.smallest == "2026-03-10 18:10"
+
+
+def test_a_day_and_a_month_that_could_be_swapped_are_listed(examine: Callable[..., Any]) -> None:
+    with examine("day,units", [f"0{n}/0{m}/2026,1" for n in range(1, 7) for m in (1, 2)]) as file:
+        assert file.profile.column("day").formats == ("%d/%m/%Y", "%m/%d/%Y")
+
+
+def test_usual_words_for_a_missing_value(examine: Callable[..., Any]) -> None:
+    rows = [f"2026-01-{n:02}T10:00:00Z,{'NA' if n % 7 == 0 else n}" for n in range(1, 29)]
+    with examine("sold_at,units", rows) as file:
+        units = file.profile.column("units")
+    assert (units.kind, units.reading.missing) == (ColumnType.INTEGER, ("NA",))
+    assert units.missing == pytest.approx(4 / 28)
+
+
+def test_a_value_of_another_type_among_many_is_counted(examine: Callable[..., Any]) -> None:
+    rows = [f"2026-01-{1 + n % 28:02}T10:00:00Z,{n if n else 'broken'}" for n in range(300)]
+    with examine("sold_at,units", rows) as file:
+        units = file.profile.column("units")
+    assert units.kind is ColumnType.INTEGER
+    assert units.unreadable == pytest.approx(1 / 300)
+
+
+@pytest.mark.parametrize("rows", [[], ["", ""]])
+def test_a_file_without_rows(examine: Callable[..., Any], rows: list[str]) -> None:
+    with pytest.raises(DataError, match="no row"), examine("sold_at,units", rows):
+        pass
