@@ -10,7 +10,6 @@ import typer
 
 from pipelines.cli.commands import (
     audit,
-    backfill,
     backtest,
     check,
     declare,
@@ -29,6 +28,7 @@ from pipelines.cli.commands import (
     serve,
     streams,
 )
+from pipelines.cli.commands.lineages import adopt, backfill, compare, lineages
 from pipelines.cli.commands.watch import doctor, explain, mark_broken, status
 from pipelines.cli.failures import as_known
 from pipelines.cli.output import complain, console, errors, flush
@@ -52,8 +52,8 @@ app = typer.Typer(
 )
 for part in (
     *(init, declare, import_events, streams, check, explore, features, freshness, retrain),
-    *(backtest, backfill, audit, materialize, serve, score, release, history, explain, status),
-    *(doctor, monitor, mark_broken, demo),
+    *(backtest, backfill, compare, adopt, lineages, audit, materialize, serve, score, release),
+    *(history, explain, status, doctor, monitor, mark_broken, demo),
 ):
     part.add_to(app)
 PANELS = {
@@ -61,7 +61,7 @@ PANELS = {
         *("init", "schema", "import", "stream", "check"),
         *("explore", "features", "freshness"),
     ),
-    "Train and judge": ("retrain", "backtest", "backfill", "compare", "audit"),
+    "Train and judge": ("retrain", "backtest", "backfill", "compare", "adopt", "audit"),
     "Serve and release": ("materialize", "serve", "score", "release", "approve", "rollback"),
     "Watch and explain": (
         *("status", "models", "monitor", "mark-broken", "ledger", "lineages"),

@@ -42,7 +42,12 @@ def written(text: str | None) -> str | None:
     return text
 
 
-def _lineage(text: str) -> str:
+def lineage_name(text: str) -> str:
+    """A lineage's name from the command line.
+
+    Raises:
+        SpecError: when no lineage can have this name.
+    """
     return checked_name(text, LINEAGE, "--lineage")
 
 
@@ -56,7 +61,7 @@ AsOf = Annotated[
 ]
 Lineage = Annotated[
     str,
-    typer.Option(help="chain of decisions; only `live` affects what serves", callback=_lineage),
+    typer.Option(help="chain of decisions; only `live` affects what serves", callback=lineage_name),
 ]
 Reason = Annotated[str, typer.Option(help="reason, kept in the ledger", callback=written)]
 

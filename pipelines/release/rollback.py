@@ -177,8 +177,9 @@ def _hint_about_backfills(model: str, version: str, ledger: Ledger, lineage: str
         made = any(entry.candidate == version for entry in ledger.entries(model, other))
         if other != lineage and made:
             return (
-                f"version {version} is of lineage {other} and cannot serve; declare its recipe, "
-                f"and `gauntlet retrain {model}` judges it on the data of today"
+                f"version {version} is of lineage {other} and cannot serve; "
+                f"`gauntlet adopt {model} --lineage {other}` trains the recipe of that lineage's "
+                "last champion as of now, and judges it"
             )
     return ""
 

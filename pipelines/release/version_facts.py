@@ -98,7 +98,7 @@ def check_alias_lineage(model: str, name: str, version: str, tags: Mapping[str, 
             where=f"{model} version {version}",
             got=f"lineage {lineage}",
             wanted="a version of the live lineage, or one registered by hand",
-            hint="retrain live; backfills and backtests never touch what serves",
+            hint=f"`gauntlet adopt {model} --lineage {lineage}` lets the gates of live judge it",
         )
 
 

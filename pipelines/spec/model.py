@@ -172,6 +172,16 @@ class ModelSpec(Declaration):
         """The same declaration without shadow and canary, so that the recent window promotes."""
         return self.model_copy(update={"rollout": None})
 
+    def with_recipe_of(self, other: ModelSpec) -> ModelSpec:
+        """This declaration with another recipe; its own gates, schedules and exclusions stay.
+
+        Raises:
+            ValidationError: the recipe does not fit, for example because a slice has no column.
+        """
+        parts = {key: value for key, value in other.as_json().items() if key in RECIPE_PARTS}
+        parts["split"]["exclude"] = self.as_json()["split"]["exclude"]
+        return ModelSpec.model_validate({**self.as_json(), **parts})
+
     def with_serving(self, serving: Serving) -> ModelSpec:
         """The same declaration with another cadence of its online features."""
         return ModelSpec.model_validate({**self.as_json(), "serving": serving.as_json()})

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from pipelines.adapters.lock.file import FileLock
 from pipelines.core.errors import GauntletError, IntegrityError
 from pipelines.core.findings import Verdict
 from pipelines.core.time import FixedClock
-from pipelines.flows.lineage_comparison import compare_lineages
+from pipelines.flows.lineages.adoption import plan_adoption
+from pipelines.flows.lineages.comparison import compare_lineages
+from pipelines.flows.lineages.pruning import prune_lineage
+from pipelines.flows.versions import VersionReader
 from pipelines.release.ledger import Entry, NewEntry
 from pipelines.release.lineages import branch, summarize, verified_history
 from pipelines.release.promotion import promote
@@ -119,8 +126,40 @@ def test_a_summary_counts_what_a_lineage_decided(three: Home) -> None:
 def test_a_rollback_to_a_version_of_a_backfill_names_its_lineage(three: Home) -> None:
     begun(three, 2)
     promoted(three, "other", "2", 2, PAST)
-    with pytest.raises(GauntletError, match="version backfill-1 is of lineage past"):
+    with pytest.raises(GauntletError, match="gauntlet adopt demand --lineage past"):
         three.rollback("undo", "backfill-1")
+
+
+def parts(home: Home, tmp_path: Path, **others: Any) -> Any:
+    """Collaborators for what reads ledger and registry only."""
+    versions = VersionReader(home.registry, tmp_path / "copies", home.ledger)
+    lock = partial(FileLock(tmp_path / "locks", FixedClock(AT)).hold, process="test")
+    found = {"versions": versions, "ledger": home.ledger, "lock": lock, "runs": tmp_path / "runs"}
+    return SimpleNamespace(**found, **others)
+
+
+def test_a_pruned_lineage_keeps_its_decisions_and_no_version(three: Home, tmp_path: Path) -> None:
+    begun(three, 2)
+    promoted(three, "other", "2", 2, PAST)
+    files = tmp_path / "runs" / "demand" / "other"
+    files.mkdir(parents=True)
+    collaborators = parts(three, tmp_path)
+    assert prune_lineage("demand", PAST, collaborators) == 1
+    assert prune_lineage("demand", PAST, collaborators) == 0
+    assert not files.exists()
+    assert [one.version for one in three.registry.versions("demand")] == ["1", "2", "3"]
+    assert three.ledger.champion("demand", PAST) == "backfill-1"
+    with pytest.raises(GauntletError, match="never pruned"):
+        prune_lineage("demand", "live", collaborators)
+
+
+@pytest.mark.parametrize("lineage", ["live", PAST])
+def test_a_lineage_without_a_champion_of_its_own_is_not_adopted(
+    three: Home, tmp_path: Path, lineage: str
+) -> None:
+    begun(three, 2)
+    with pytest.raises(GauntletError, match="no champion that could be adopted"):
+        plan_adoption("demand", lineage, parts(three, tmp_path))
 
 
 def weeks(home: Home) -> list[tuple[str, ...]]:

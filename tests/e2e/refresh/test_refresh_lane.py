@@ -8,6 +8,7 @@ import pytest
 from pipelines.core.findings import Gate
 from pipelines.flows.backfill import BackfillRequest, open_backfill
 from pipelines.flows.frames import FRAME, read_rows
+from pipelines.flows.lineages.adoption import plan_adoption
 from pipelines.flows.retrain.record import judge_again
 from pipelines.flows.retrain.run import OutOfOrder
 from pipelines.gates.refresh.record import RefreshRecord, week_window
@@ -121,6 +122,10 @@ def test_a_backfill_with_nothing_changed_decides_as_live_did(runs, tmp_path):
     assert home.registry.alias("demand", "champion") == parts.ledger.champion("demand")
     described = home.registry.get("demand", week.version)
     assert described.lineage == opened.lineage
+
+    adoption = plan_adoption("demand", opened.lineage, parts.retraining)
+    assert (adoption.version, adoption.changes) == (week.version, ())
+    assert adoption.spec == parts.load_spec("demand")
 
     assert list(opened.weeks()) == [week], "a repeated backfill is answered from the ledger"
     with pytest.raises(OutOfOrder, match="older than the newest decision"):

@@ -55,6 +55,18 @@ def test_classes_are_part_of_the_recipe() -> None:
     assert classified("a", "b").recipe != classified("b", "a").recipe
 
 
+def test_another_recipe_leaves_gates_seeds_and_exclusions_as_declared() -> None:
+    broken = {"start": "2025-03-01", "end": "2025-03-05", "reason": "a feed stopped"}
+    own = declaration(RICH, seeds=[1, 2])
+    own["split"] = {**own["split"], "exclude": [broken]}
+    declared = ModelSpec.model_validate(own)
+    other = ModelSpec.model_validate(declaration(seeds=[7]))
+    adopted = declared.with_recipe_of(other)
+    assert adopted.recipe == other.recipe != declared.recipe
+    assert (adopted.seeds, adopted.split.exclude) == (declared.seeds, declared.split.exclude)
+    assert declared.with_recipe_of(declared) == declared
+
+
 WRONG: dict[str, tuple[tuple[Any, ...], dict[str, Any], str]] = {
     "a text without classes": ((), {}, "name its classes"),
     "one class": (("online",), {}, "at least 2"),

@@ -1,4 +1,4 @@
-"""``gauntlet backfill``: retrainings as of past instants; ``lineages`` and ``compare``."""
+"""``gauntlet backfill``: retrainings as of past instants."""
 
 from __future__ import annotations
 
@@ -10,28 +10,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from pipelines.cli.known_model import connect_known
 from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json, ModelName, Reason
-from pipelines.cli.output import answer, bar, console, number, show_table
+from pipelines.cli.output import answer, bar, console, show_table
 from pipelines.core.errors import SpecError
 from pipelines.core.time import instant_text, parse_duration, parse_instant, refuse_ancient
-from pipelines.flows.retrain.request import LIVE
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
     from pipelines.flows.backfill import Backfill, BackfillWeek
-    from pipelines.flows.lineage_comparison import LineageDecision
     from pipelines.spec.model import ModelSpec
 
 _DAY, _TICK = timedelta(days=1), timedelta(microseconds=1)
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the commands."""
+    """Register the command."""
     app.command()(backfill)
-    app.command()(lineages)
-    app.command()(compare)
 
 
 def backfill(
@@ -90,65 +85,6 @@ def backfill(
         answer("backfill", body)
     else:
         _show(opened, weeks)
-
-
-def lineages(name: ModelName, as_json: Json = False) -> None:
-    """List the lineages of a model: `live`, and one for each backfill."""
-    from pipelines.release.lineages import summarize
-
-    connections = connect_known(name)
-    found = [summarize(name, one, connections.ledger) for one in connections.ledger.lineages(name)]
-    if as_json:
-        answer("lineages", {"model": name, "lineages": [one.as_json() for one in found]})
-        return
-    table = Table(title=None)
-    for title in ("lineage", "begins with", "as of", "decisions", "promoted", "champion"):
-        table.add_column(title)
-    for one in found:
-        table.add_row(
-            rich_text(one.lineage),
-            f"version {one.begins_with}" if one.begins_with else "no champion",
-            f"{one.first:%Y-%m-%d} to {one.last:%Y-%m-%d}",
-            str(one.decisions),
-            str(one.promotions),
-            one.champion or "none",
-        )
-    show_table(table)
-
-
-def compare(
-    name: ModelName,
-    lineage: Annotated[str, typer.Argument(help="lineage to compare, as in `lineages`")],
-    other: Annotated[str, typer.Option("--with", help="the lineage to compare it with")] = LIVE,
-    as_json: Json = False,
-) -> None:
-    """Compare the decisions of two lineages week by week, and say why they differ."""
-    from pipelines.flows.lineage_comparison import compare_lineages
-
-    ledger = connect_known(name, lineage).ledger
-    connect_known(name, other)
-    found = compare_lineages(name, other, lineage, ledger)
-    if as_json:
-        answer("lineage_comparison", found.as_json())
-        return
-    table = Table(title=None)
-    for title in ("as of", other, "champion", lineage, "champion", "differs by"):
-        table.add_column(rich_text(title), overflow="fold")
-    for week in found.weeks:
-        cells = [f"{week.as_of:%Y-%m-%d}"]
-        for one in (week.first, week.second):
-            cells += [_outcome(one), (one.champion or "none") if one else ""]
-        both = week.first and week.second
-        causes = ", ".join(cause.replace("_", " ") for cause in week.differences)
-        table.add_row(*cells, causes or ("nothing" if both else ""))
-    show_table(table)
-
-
-def _outcome(decision: LineageDecision | None) -> str:
-    if decision is None:
-        return "not run"
-    gain = "" if decision.gain is None else f", gain {number(decision.gain)}"
-    return decision.outcome.replace("_", " ") + gain
 
 
 def _instant(text: str, where: str, *, end_of_day: bool = False) -> datetime:

@@ -1,0 +1,1 @@
+"""Commands about lineages: backfills, their list, comparison and adoption."""

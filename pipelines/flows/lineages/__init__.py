@@ -1,0 +1,1 @@
+"""Lineages besides ``live``: comparing, adopting and removing them."""
