@@ -8,13 +8,15 @@ other. import-linter keeps this (``pyproject.toml``).
     settings | adapters | simulation    environment | ports made real | a world with known truth
     flows                               orchestration: lock, read, call, write
     reporting                           pages and plots
-    release | serving                   decisions, ledger, rollouts | answering requests
+    backtest                            the policy replayed over history
+    release | serving | monitoring      decisions, ledger | answering requests | what changed
     gates                               one folder a gate: evidence in, findings out
     outcomes                            the prediction log joined with what happened
     predictions | packaging             the prediction log | the version folder
     training                            fit, score, split
     features | quality | drift          point-in-time features | suites | what moved
-    data                                snapshots and ingestion
+      | scaffold                        | the first declaration of a model
+    data | faults                       snapshots and ingestion | known faults of events
     spec | stats                        what a user declares | formulas
     core                                errors, time, findings, records, files
 """
