@@ -16,7 +16,9 @@ from pipelines.spec.fields import ColumnType
 MOST_CATEGORIES = 200  # different values of a text that becomes an input
 MOST_OTHERS = 4  # other columns of numbers that become features of a grid
 _LONG = timedelta(days=180)  # training span from which the season is an input
-_WINDOWS = {Kind.GRID: (1, 4, 12), Kind.SLOW_PANEL: (3, 6, 12), Kind.OUTCOME: ()}  # steps
+_WEEKS = (1, 4, 12)  # windows of a grid whose label covers whole weeks, in horizons
+_DAYS = (1, 7, 28)  # of one whose label covers a day
+_ROWS = (3, 6, 12)  # windows of a slow panel, in steps
 
 
 def features(
@@ -44,14 +46,17 @@ def _unnamed(
             yield {"kind": "attribute", "name": one.name, "column": one.name}
     if shape.kind is Kind.SLOW_PANEL:
         yield {"kind": "attribute", "name": f"{label}_now", "column": label}
-    unit = max(shape.ahead, roles.step)
-    aggregate = roles.aggregate.text if shape.kind is Kind.GRID else "mean"
-    for steps in _WINDOWS[shape.kind]:
-        yield _window(stream, roles, aggregate, label, steps * unit)
+        for rows in _ROWS:
+            yield _window(stream, roles, "mean", label, rows * shape.ahead)
     if shape.kind is Kind.GRID:
-        yield _window(stream, roles, aggregate, label, unit, before=True)
+        aggregate, ahead = roles.aggregate.text, shape.ahead
+        for horizons in _DAYS if ahead <= DAY else _WEEKS:
+            yield _window(stream, roles, aggregate, label, horizons * ahead)
+        # The part of the week that the label covers, a week earlier or two.
+        lag = max(7 * DAY - ahead, ahead)
+        yield _window(stream, roles, aggregate, label, ahead, lag=lag)
         for one in _other_numbers(profile, roles):
-            yield _window(stream, roles, "mean", one.name, unit)
+            yield _window(stream, roles, "mean", one.name, ahead)
 
 
 def _calendar(shape: Shape) -> Iterator[str]:
@@ -63,18 +68,24 @@ def _calendar(shape: Shape) -> Iterator[str]:
 
 
 def _window(
-    stream: str, roles: Roles, aggregate: str, column: str, span: timedelta, *, before: bool = False
+    stream: str,
+    roles: Roles,
+    aggregate: str,
+    column: str,
+    span: timedelta,
+    *,
+    lag: timedelta | None = None,
 ) -> dict[str, Any]:
-    window = duration_text(-(-span // DAY) * DAY)
+    window = duration_text(span)
     return {
         "kind": "window",
-        "name": f"{column}_{window}{'_before' if before else ''}",
+        "name": f"{column}_{window}{'_before' if lag else ''}",
         "stream": stream,
         "by": list(roles.keys),
         "aggregate": aggregate,
         "column": column,
         "window": window,
-        **({"lag": window} if before else {}),
+        **({"lag": duration_text(lag)} if lag else {}),
     }
 
 

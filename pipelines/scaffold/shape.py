@@ -106,7 +106,7 @@ def choose_shape(connection: Any, profile: FileProfile, roles: Roles, answers: A
         kind, every = Kind.OUTCOME, timedelta()
     elif roles.panel and roles.step > _SLOW:
         kind, every = Kind.SLOW_PANEL, timedelta()
-    horizon, delay = _label_times(connection, profile, roles, answers, kind, span)
+    horizon, delay = _label_times(connection, profile, roles, answers, kind)
     maturity = parse_duration(horizon.text) + delay
     weeks = span // WEEK
     train = min(_MOST_TRAINING_WEEKS, max(4, (weeks - 2 * math.ceil(maturity / WEEK)) // 2))
@@ -160,7 +160,6 @@ def _label_times(
     roles: Roles,
     answers: Answers,
     kind: Kind,
-    span: timedelta,
 ) -> tuple[Guess, timedelta]:
     """The horizon, and how long after it the label is known."""
     if kind is Kind.OUTCOME and roles.label_known_at is not None:
@@ -182,8 +181,8 @@ def _label_times(
         )
     if answers.horizon is not None:
         return Guess((answers.horizon,)), roles.delay
-    if span < 20 * WEEK and roles.step <= timedelta(hours=6):
-        return Guess(("1d",), "the file is short, and has several rows a day"), roles.delay
+    if roles.panel and roles.step <= timedelta(hours=6):
+        return Guess((duration_text(DAY),), "a series with several rows a day"), roles.delay
     return Guess(("7d",), "a week holds every weekday once"), roles.delay
 
 

@@ -20,13 +20,13 @@ START = datetime(2026, 1, 5, tzinfo=UTC)
 
 @pytest.fixture
 def orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A CSV of 26 weeks of orders of twelve shops with different levels and slow trends."""
+    """A CSV of 18 weeks of orders of eight shops with different levels and slow trends."""
     monkeypatch.chdir(tmp_path)
     rng = random.Random(5)
     rows = ["order_no,Shop Name,ordered_at,recorded_at,cups"]
-    for shop in range(12):
+    for shop in range(8):
         level, trend = rng.uniform(2, 9), 0.0
-        for day in range(182):
+        for day in range(126):
             trend = 0.97 * trend + rng.gauss(0, 0.2)
             for _ in range(round(level * math.exp(trend))):
                 at = START + timedelta(days=day, hours=rng.uniform(7, 19))
@@ -47,7 +47,7 @@ def test_what_it_writes_is_ready_after_the_import_that_it_prints(orders: Path) -
     spec = load_model(Path("models/coffee.yaml"))
     assert spec.points.keys == ("shop_name",)
     text = Path("models/coffee.yaml").read_text(encoding="utf-8")
-    assert "# guess, keys: 12 values" in text
+    assert "# guess, keys: 8 values" in text
     for line in found["next"][:2]:
         done = RUN.invoke(app, shlex.split(line)[1:])
         assert done.exit_code == 0, done.output
