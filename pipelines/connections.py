@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pipelines.core.run_page import RunPages
     from pipelines.core.time import Clock
     from pipelines.data.events import Progress
     from pipelines.data.objects import ObjectStore
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from pipelines.flows.status import StatusCollaborators
     from pipelines.flows.versions import VersionReader
     from pipelines.monitoring.alerts import Channel
-    from pipelines.monitoring.page import ReportPages
     from pipelines.quality.suite import SuiteRunner
     from pipelines.release.ledger import Ledger
     from pipelines.release.registry import Registry
@@ -52,7 +52,7 @@ class Connections:
         open_store: opens the object store of a model.
         suite_runner: runs suites on tables.
         registry: holds versions and aliases.
-        report_pages: holds pages of monitoring reports.
+        pages: holds pages of retrainings and of monitoring reports.
         ledger: records decisions.
         online: the online store of production.
         scratch_online: creates an empty online store in memory.
@@ -70,7 +70,7 @@ class Connections:
     open_store: Callable[[ModelSpec], ObjectStore]
     suite_runner: SuiteRunner
     registry: Registry
-    report_pages: ReportPages
+    pages: RunPages
     ledger: Ledger
     online: OnlineStore
     scratch_online: Callable[[], OnlineStore]
@@ -101,6 +101,7 @@ class Connections:
             open_events=self.open_events,
             versions=self.versions,
             registry=self.registry,
+            pages=self.pages,
             ledger=self.ledger,
             lock=self.lock,
             clock=self.clock,
@@ -121,6 +122,7 @@ class Connections:
             open_events=self.open_events,
             suite_runner=self.suite_runner,
             versions=self.versions,
+            pages=self.pages,
             ledger=self.ledger,
             online=self.online,
             lock=self.lock,
@@ -190,7 +192,7 @@ class Connections:
             lock=self.lock,
         )
         return DeliverCollaborators(
-            pages=self.report_pages if publish else None,
+            pages=self.pages if publish else None,
             open_store=(lambda: self.open_store(spec)) if publish else None,
             alerts=alerts if alert else None,
             clock=self.clock,

@@ -62,7 +62,7 @@ def connect(
     from pipelines.adapters.ledger.witness import FileWitness
     from pipelines.adapters.online.memory import MemoryOnline
     from pipelines.adapters.registry.mlflow import MlflowRegistry
-    from pipelines.adapters.registry.mlflow_reports import MlflowReports
+    from pipelines.adapters.registry.mlflow_pages import MlflowPages
     from pipelines.connections import Connections
     from pipelines.quality.sql.runner import SqlRunner
 
@@ -87,7 +87,7 @@ def connect(
         open_store=lambda spec: open_store(spec.store or known.store_address),
         suite_runner=SqlRunner(GreatExpectationsOnFirstUse()),
         registry=MlflowRegistry(known.mlflow_address),
-        report_pages=MlflowReports(known.mlflow_address, known.mlflow_page),
+        pages=MlflowPages(known.mlflow_address, known.mlflow_page),
         ledger=SqlLedger(engine, present, FileWitness(known.home.resolve() / "witness")),
         online=open_online(known),
         scratch_online=MemoryOnline,

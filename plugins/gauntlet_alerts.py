@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.notifier import BaseNotifier
 from airflow.sdk import Connection
-from airflow.sdk.configuration import conf
+from gauntlet_links import dag_run_page
 
 from pipelines.core.deadline import within
 from pipelines.core.errors import GauntletError, SpecError, Unavailable
-from pipelines.core.markup import html_text, one_line, slack_text, url_part
+from pipelines.core.markup import html_text, one_line, slack_text
 from pipelines.core.patience import ANSWER_S
 from pipelines.core.redaction import redacted
 
@@ -156,8 +156,7 @@ class RunAlert(BaseNotifier):
 
         subject, text = described
         run, dag_id = context.get("run_id", ""), context["dag"].dag_id
-        page = conf.get("api", "base_url", fallback="").rstrip("/")
-        link = f"{page}/dags/{dag_id}/runs/{url_part(str(run))}" if page else ""
+        link = dag_run_page(dag_id, run)
         message = Message(
             id=f"{dag_id} {run} {subject}",
             model=self.model,

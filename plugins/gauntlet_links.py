@@ -9,6 +9,7 @@ from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseOperatorLink
 
 from pipelines.core import addresses
+from pipelines.core.markup import url_part
 from pipelines.core.version_id import registered_models
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ def model_page(mlflow: str, dag_id: str) -> str:
 def version_page(model: str, version: str) -> str:
     """The page of a version, with all its evidence; "" if MLflow has no address."""
     return addresses.version_page(mlflow_page(), model, version)
+
+
+def dag_run_page(dag_id: str, run_id: str) -> str:
+    """The page of a DAG run in Airflow; "" if its API server has no address."""
+    from airflow.sdk.configuration import conf
+
+    base = conf.get("api", "base_url", fallback="").rstrip("/")
+    return f"{base}/dags/{url_part(dag_id)}/runs/{url_part(run_id)}" if base else ""
 
 
 class ModelInMLflow(BaseOperatorLink):

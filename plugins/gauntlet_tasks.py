@@ -9,6 +9,7 @@ from airflow.sdk import TriggerRule, get_current_context, task
 from gauntlet_assets import asset
 from gauntlet_backfills import lineage_of, wait
 from gauntlet_dags import run_as_of
+from gauntlet_links import dag_run_page
 from gauntlet_reports import Progress, note, shown_monitoring, shown_step, skip_if_stopped
 
 from pipelines.core.errors import LockedError, SpecError
@@ -59,6 +60,7 @@ def fix_request(model: str) -> dict[str, Any]:
         reason=params["reason"] or usual,
         dry_run=params.get("dry_run", False),
         requested_by=run.triggering_user_name or "",
+        dag_run=dag_run_page(run.dag_id, run.run_id),
         monitoring=found,
     ).as_json()
 

@@ -56,18 +56,36 @@ def version_page(mlflow: str, model: str, version: str) -> str:
     >>> version_page("http://localhost:5000", "demand", "backfill-3")
     'http://localhost:5000/#/models/demand.backfill/versions/3?workflowType=machine_learning'
     """
+    return f"{mlflow}/{version_link(model, version)}" if mlflow else ""
+
+
+def version_link(model: str, version: str) -> str:
+    """A link from a page of MLflow to a version, on the same server."""
     name, number = registered_version(model, version)
-    return _page(mlflow, f"models/{url_part(name)}/versions/{url_part(number)}")
+    return _place(f"models/{url_part(name)}/versions/{url_part(number)}")
 
 
-def run_page(mlflow: str, experiment: str, run: str, part: str = "") -> str:
-    """The page of a run in MLflow, or of a part of it, such as ``/artifacts/report.html``.
+def run_page(mlflow: str, experiment: str, run: str) -> str:
+    """The page of a run in MLflow; "" where MLflow has no address.
 
-    >>> run_page("", "1", "a8c0", "/artifacts/report.html")
+    >>> run_page("", "1", "a8c0")
     ''
     """
-    return _page(mlflow, f"experiments/{experiment}/runs/{run}{part}")
+    return _page(mlflow, f"experiments/{experiment}/runs/{run}")
+
+
+def run_file_link(experiment: str, run: str, name: str) -> str:
+    """A link from a page of MLflow to a file of a run, on the same server.
+
+    >>> run_file_link("1", "a8c0", "report.html")
+    '#/experiments/1/runs/a8c0/artifacts/report.html?workflowType=machine_learning'
+    """
+    return _place(f"experiments/{experiment}/runs/{run}/artifacts/{name}")
 
 
 def _page(mlflow: str, path: str) -> str:
-    return f"{mlflow}/#/{path}?workflowType=machine_learning" if mlflow else ""
+    return f"{mlflow}/{_place(path)}" if mlflow else ""
+
+
+def _place(path: str) -> str:
+    return f"#/{path}?workflowType=machine_learning"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from pipelines.core.formats import StoredFormat, seal, unseal
 from pipelines.core.records import Record
 
 R = TypeVar("R", bound=Record)
-WRITTEN = "written.json"
+WRITTEN, STARTED = "written.json", "started"
 
 
 class WrittenFile(Record):
@@ -55,9 +56,16 @@ class Workspace:
         """
         folder.mkdir(parents=True, exist_ok=True)
         remove_drafts(folder)
+        if not (folder / STARTED).exists():
+            write_bytes(folder / STARTED, b"")
         workspace = cls(folder)
         workspace._read_files()
         return workspace
+
+    @property
+    def started(self) -> datetime:
+        """When the folder was first opened, by the clock of the file system."""
+        return datetime.fromtimestamp(self.path(STARTED).stat().st_mtime, UTC)
 
     def path(self, name: str) -> Path:
         """The path of the file ``name``, which need not exist."""

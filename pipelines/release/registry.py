@@ -38,6 +38,9 @@ class Shown(Record):
 
     parameters: dict[str, str] = {}
     metrics: dict[str, float] = {}
+    started: Instant | None = Field(
+        default=None, description="when the run's work began, by the wall clock; None: just now"
+    )
 
 
 class VersionInfo(Registration):
@@ -135,6 +138,10 @@ class Registry(Aliases, Protocol):
 
     def describe(self, model: str, version: str, markdown: str) -> None:
         """Set the description that a reviewer reads on the version's page."""
+        ...
+
+    def describe_model(self, model: str, markdown: str) -> None:
+        """Set the description of a registered model; repeatable. Nothing if it does not exist."""
         ...
 
     def described(self, model: str, version: str) -> str:

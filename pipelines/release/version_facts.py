@@ -15,6 +15,7 @@ from pipelines.release.ledger import LIVE
 from pipelines.release.registry import Registration, VersionInfo
 
 AS_OF, LINEAGE, OUTCOME, GAIN, ROLLOUT = "as_of", "lineage", "outcome", "gain", "rollout"
+UNDECIDED = "undecided"  # the outcome until the decision
 FACTS = "gauntlet.facts"
 _FORMAT = StoredFormat("a version", Registration, upgrades=(lambda fields: fields,))
 _OLD = "gauntlet."  # before 0.2.0 each fact had a tag of its own, with this prefix
@@ -33,9 +34,9 @@ def version_tags(registration: Registration) -> dict[str, str]:
     """The registration as tags: a few short ones for people, and all facts in one for Gauntlet."""
     facts = registration.model_copy(update={"tags": {}})
     return {
+        **registration.tags,
         AS_OF: f"{registration.as_of:%Y-%m-%d}",
         LINEAGE: registration.lineage,
-        **registration.tags,
         FACTS: _FORMAT.to_text(facts),
     }
 
@@ -53,7 +54,7 @@ def version_from_tags(model: str, version: str, tags: Mapping[str, str]) -> Vers
         GauntletError: the tags are not those of a version that Gauntlet registered.
     """
     where = f"{model} version {version}"
-    own = (AS_OF, LINEAGE, FACTS)
+    own: tuple[str, ...] = (AS_OF, LINEAGE, FACTS)
     try:
         if FACTS in tags:
             facts = _FORMAT.from_text(tags[FACTS], where)

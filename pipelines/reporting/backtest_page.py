@@ -8,16 +8,12 @@ from pipelines.backtest.results import BOUNDS, BacktestReport, PolicyResult
 from pipelines.core.markup import html_text
 from pipelines.reporting import backtest_plots as plots
 from pipelines.reporting.backtest_text import sentences
+from pipelines.reporting.html_page import html_page
 
-STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#1c1c1c}
-body{max-width:72rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{margin:.4rem 0}
-.facts{color:#555}table{border-collapse:collapse;width:100%;font-size:.85rem}
-th,td{padding:.3rem .5rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
+_OWN_STYLE = """
+.facts{color:#555}th,td{text-align:right;white-space:nowrap}
 th:first-child,td:first-child{text-align:left}tr.declared{background:#e8f1f8;font-weight:600}
-tr.bound{color:#777}svg{width:100%;height:auto;margin:.5rem 0}li{margin:.2rem 0}
-.scroll{overflow-x:auto}
+tr.bound{color:#777}
 """
 NOTE = (
     "<p>Names that end in <code>_held_out</code> serve the model that was judged, without a refit. "
@@ -68,11 +64,7 @@ def backtest_page(report: BacktestReport) -> str:
         _list((*report.left_out, late)),
     )
     body = "\n".join(parts)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>Backtest of {html_text(report.model)}</title><style>{STYLE}</style></head>"
-        f"<body>\n{body}\n</body></html>\n"
-    )
+    return html_page(f"Backtest of {report.model}", _OWN_STYLE, body)
 
 
 def _table(report: BacktestReport) -> str:

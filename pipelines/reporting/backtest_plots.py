@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.dates import ConciseDateFormatter
-from matplotlib.figure import Figure
 
 from pipelines.backtest.results import BacktestReport, Difference, PolicyResult
+from pipelines.reporting.plots import BLUE, GREY, ORANGE, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#6b6b6b"
+GREEN, PURPLE = "#009E73", "#CC79A7"
 SMOOTHED = 4  # weeks in a point of a line
 TWO_ERRORS = 2.0
 
@@ -41,7 +37,7 @@ def differences(report: BacktestReport) -> str:
         axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.set_xlabel(f"{report.metric}: loss above {report.reference}; right of zero is worse")
 
-    return _svg(title, draw, 1.2 + 0.25 * len(shown))
+    return svg(title, draw, 1.2 + 0.25 * len(shown))
 
 
 def over_time(report: BacktestReport) -> str:
@@ -78,7 +74,7 @@ def over_time(report: BacktestReport) -> str:
         axes.set_ylabel(f"{report.metric} above {report.reference}")
         _dates(axes)
 
-    return _svg("Loss over time; dots are quarters with two standard errors", draw)
+    return svg("Loss over time; dots are quarters with two standard errors", draw)
 
 
 def ages(report: BacktestReport) -> str:
@@ -99,7 +95,7 @@ def ages(report: BacktestReport) -> str:
         _dates(axes)
 
     promoted = report.policy(report.reference).promotions
-    return _svg(f"Age of the version in force; {report.reference} promoted {promoted} times", draw)
+    return svg(f"Age of the version in force; {report.reference} promoted {promoted} times", draw)
 
 
 def cost_of_age(report: BacktestReport) -> str:
@@ -126,7 +122,7 @@ def cost_of_age(report: BacktestReport) -> str:
         axes.set_ylabel(f"{report.metric} a week")
         _dates(axes)
 
-    return _svg(title, draw)
+    return svg(title, draw)
 
 
 def _compared(report: BacktestReport) -> list[tuple[PolicyResult, str]]:
@@ -166,26 +162,3 @@ def _dates(axes: Axes) -> None:
     handles: Sequence[Any] = axes.get_legend_handles_labels()[0]
     if handles:
         axes.legend(fontsize=8, framealpha=0.8, edgecolor="none")
-
-
-def _svg(title: str, draw: Callable[[Axes], None], height: float = 3.2) -> str:
-    """An SVG element; the same figure gives the same text."""
-    with mpl.rc_context(
-        {
-            "font.size": 9,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "svg.fonttype": "none",
-            "svg.hashsalt": "gauntlet",
-        }
-    ):
-        figure = Figure(figsize=(8.4, height), layout="constrained")
-        canvas = FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
-        draw(axes)
-        words = textwrap.fill(title, 92)
-        figure.suptitle(words, x=0.01, ha="left", fontsize=10, fontweight="bold")
-        file = io.StringIO()
-        canvas.print_svg(file, metadata={"Date": None, "Creator": None})
-    text = file.getvalue()
-    return text[text.index("<svg") :]

@@ -7,27 +7,32 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from pipelines.core.markup import markdown_block
+from pipelines.core.run_page import RunPage, Values
 from pipelines.core.time import instant_text
-from pipelines.monitoring.page import ReportPage
 from pipelines.monitoring.report import REPORT_FORMAT, MonitorReport
+from pipelines.release.ledger import LIVE
 from pipelines.reporting.monitor_plots import monitor_plots
 from pipelines.reporting.monitor_text import monitor_text
 
+INSTANT = "gauntlet.monitored"
 _NOT_IN_NAMES = re.compile(r"[^\w.\- /]", re.ASCII)  # MLflow refuses names of metrics with others
 Value = tuple[str, datetime, float]
 
 
-def report_page(report: MonitorReport) -> ReportPage:
+def report_page(report: MonitorReport) -> RunPage:
     """Compose the page of a report."""
     metrics: dict[str, list[tuple[datetime, float]]] = {}
     for name, at, value in _metrics(report):
         metrics.setdefault(_NOT_IN_NAMES.sub("_", name), []).append((at, value))
     text = "\n".join(monitor_text(report))
     health = report.health.replace("_", " ")
-    return ReportPage(
+    return RunPage(
         model=report.model,
+        lineage=LIVE,
+        key=(INSTANT, instant_text(report.as_of)),
         version=report.version,
-        as_of=report.as_of,
+        started=report.as_of,
+        ended=report.as_of,
         content=report.digest,
         title=f"{report.as_of:%Y-%m-%d} monitor v{report.version}: {health}",
         text=markdown_block(text),
@@ -44,6 +49,16 @@ def report_page(report: MonitorReport) -> ReportPage:
             **monitor_plots(report),
         },
     )
+
+
+def champion_chart(report: MonitorReport) -> Values:
+    """The champion's metric in each week whose labels have all arrived."""
+    weeks = [
+        (datetime.combine(week.start, datetime.min.time(), UTC), week.value)
+        for week in report.performance.weeks
+        if week.complete and not week.held_out
+    ]
+    return {f"champion/{report.performance.metric}": weeks}
 
 
 def _metrics(report: MonitorReport) -> Iterator[Value]:

@@ -1,4 +1,4 @@
-"""Four small plots of an evaluation, each with the finding as its title.
+"""Small plots of an evaluation, each with the finding as its title; as PNG files and as SVG texts.
 
 Drawn without pyplot, to avoid global state. The colours are those of Okabe and Ito (2008), which
 people with any common form of colour blindness can distinguish.
@@ -9,15 +9,17 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from pipelines.core.arrays import Floats
+from pipelines.core.markup import html_text
 from pipelines.gates.recent_window.record import Evaluation, SliceDifference
 from pipelines.stats.paired import PairedDifference
 
@@ -29,14 +31,38 @@ _MOST_SLICES = 16
 _BINS = 10
 
 
+class Plot(NamedTuple):
+    """A plot that has not been rendered.
+
+    Arguments:
+        title: a sentence that states what it shows.
+        draw: draws it.
+        height: in inches.
+    """
+
+    title: str
+    draw: Callable[[Axes], None]
+    height: float = 3.0
+
+    def png(self) -> bytes:
+        """The plot as a PNG file."""
+        return png(self.title, self.draw, self.height)
+
+    def svg(self) -> str:
+        """The plot as an SVG element."""
+        return svg(self.title, self.draw, self.height)
+
+
 def evaluation_plots(
     evaluation: Evaluation,
     *,
     level: float,
     actual: Floats | None = None,
     predicted: Floats | None = None,
-) -> dict[str, bytes]:
-    """PNG files by name: ``daily``, ``slices``, ``seeds`` and ``calibration``, if there is data.
+) -> dict[str, Plot]:
+    """Plots by name: ``daily``, ``losses``, ``slices``, ``calibration`` and ``seeds``.
+
+    A plot without data is left out.
 
     Arguments:
         evaluation: the evaluation of the recent window.
@@ -44,19 +70,44 @@ def evaluation_plots(
         actual: labels of the window, shape (n,); 0 and 1 for a classifier.
         predicted: the candidate's predictions for them, shape (n,).
     """
-    made: dict[str, bytes] = {}
+    made: dict[str, Plot] = {}
     if evaluation.daily and evaluation.primary is not None:
-        made["daily.png"] = daily(evaluation, level)
+        made["daily"] = daily(evaluation, level)
+        if evaluation.daily[0].candidate is not None:
+            made["losses"] = losses(evaluation)
     if any(part.difference is not None for part in evaluation.slices):
-        made["slices.png"] = slices(evaluation, level)
+        made["slices"] = slices(evaluation, level)
     if actual is not None and predicted is not None and len(actual) >= _BINS:
-        made["calibration.png"] = calibration(actual, predicted)
+        made["calibration"] = calibration(actual, predicted)
     if len(evaluation.seeds) > 1:
-        made["seeds.png"] = seeds(evaluation)
+        made["seeds"] = seeds(evaluation)
     return made
 
 
-def daily(evaluation: Evaluation, level: float) -> bytes:
+def losses(evaluation: Evaluation) -> Plot:
+    """The primary metric of both models on each day."""
+    days: Any = [part.day for part in evaluation.daily]  # matplotlib accepts dates
+    primary = evaluation.primary
+    metric = primary.metric if primary else "metric"
+    other = evaluation.baseline.replace("_", " ")
+    title = f"{metric} on each day of the recent window"
+    if primary:
+        title += f": candidate {primary.candidate:.4g}, {other} {primary.baseline:.4g}"
+
+    def draw(axes: Axes) -> None:
+        own: Any = [part.candidate for part in evaluation.daily]
+        others: Any = [part.baseline for part in evaluation.daily]
+        axes.plot(days, others, color=GREY, linewidth=1.4, marker="s", markersize=3, label=other)
+        axes.plot(days, own, color=BLUE, linewidth=1.6, marker="o", markersize=3, label="candidate")
+        better = "higher" if primary and primary.higher_is_better else "lower"
+        axes.set_ylabel(f"{metric}, {better} is better")
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
+        axes.legend(fontsize=8, framealpha=0.8, edgecolor="none")
+
+    return Plot(title, draw)
+
+
+def daily(evaluation: Evaluation, level: float) -> Plot:
     """Each day's mean gain, the mean up to each day, and the interval of the whole window."""
     days: Any = [part.day for part in evaluation.daily]  # matplotlib accepts dates
     gains = np.array([part.difference for part in evaluation.daily])
@@ -82,10 +133,10 @@ def daily(evaluation: Evaluation, level: float) -> bytes:
         axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
         axes.legend(fontsize=8, framealpha=0.8, edgecolor="none")
 
-    return png(title, draw)
+    return Plot(title, draw)
 
 
-def slices(evaluation: Evaluation, level: float) -> bytes:
+def slices(evaluation: Evaluation, level: float) -> Plot:
     """A forest plot, worst slice on top."""
     compared = [part for part in evaluation.slices if part.difference is not None]
     compared.sort(key=_estimate)
@@ -110,10 +161,10 @@ def slices(evaluation: Evaluation, level: float) -> bytes:
         axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.set_xlabel(f"gain and {level:.0%} interval; right of zero the candidate is better")
 
-    return png(title, draw, height=1.3 + 0.24 * len(shown))
+    return Plot(title, draw, height=1.3 + 0.24 * len(shown))
 
 
-def calibration(actual: Floats, predicted: Floats) -> bytes:
+def calibration(actual: Floats, predicted: Floats) -> Plot:
     """Mean label against mean prediction, in ten groups of rows with similar predictions."""
     order = np.argsort(predicted, kind="stable")
     groups = [group for group in np.array_split(order, _BINS) if len(group)]
@@ -132,10 +183,10 @@ def calibration(actual: Floats, predicted: Floats) -> bytes:
         axes.set_ylabel("mean label")
         axes.legend(frameon=False, fontsize=8)
 
-    return png(title, draw)
+    return Plot(title, draw)
 
 
-def seeds(evaluation: Evaluation) -> bytes:
+def seeds(evaluation: Evaluation) -> Plot:
     """The gain of each fit with another seed."""
     gains = [part.gain for part in evaluation.seeds]
     title = (
@@ -151,7 +202,7 @@ def seeds(evaluation: Evaluation) -> bytes:
         axes.set_xlabel("gain")
         axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper center")
 
-    return png(title, draw, height=1.9)
+    return Plot(title, draw, height=1.9)
 
 
 def _ends(difference: PairedDifference, level: float) -> tuple[float, float]:
@@ -181,3 +232,27 @@ def png(title: str, draw: Callable[[Axes], None], height: float = 3.0) -> bytes:
         file = io.BytesIO()
         canvas.print_png(file, metadata={"Software": None})
         return file.getvalue()
+
+
+def svg(title: str, draw: Callable[[Axes], None], height: float = 3.2) -> str:
+    """A plot as an SVG element; the same figure gives the same text."""
+    with mpl.rc_context(
+        {
+            "font.size": 9,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "svg.fonttype": "none",
+            "svg.hashsalt": "gauntlet",
+        }
+    ):
+        figure = Figure(figsize=(8.4, height), layout="constrained")
+        canvas = FigureCanvasSVG(figure)
+        axes = figure.add_subplot()
+        draw(axes)
+        words = textwrap.fill(title, 92)
+        figure.suptitle(words, x=0.01, ha="left", fontsize=10, fontweight="bold")
+        file = io.StringIO()
+        canvas.print_svg(file, metadata={"Date": None, "Creator": None})
+    text = file.getvalue()
+    label = f'<svg role="img" aria-label="{html_text(title)}"'
+    return label + text[text.index("<svg") + len("<svg") :]

@@ -22,6 +22,8 @@ def run(kind: str) -> SimpleNamespace:
     from airflow.utils.types import DagRunType
 
     return SimpleNamespace(
+        dag_id="retrain__demand",
+        run_id=f"{kind}__2026-01-05",
         run_type=DagRunType(kind),
         run_after=MONDAY + timedelta(minutes=3),
         logical_date=None if kind == "manual" else MONDAY - WEEK,
@@ -63,9 +65,12 @@ def test_a_run_that_is_no_backfill_writes_to_live(
     params = {"as_of": None, "reason": None, "dry_run": False}
     context = {"params": params, "dag_run": run(kind)}
     monkeypatch.setattr(tasks_file, "get_current_context", lambda: context)
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://airflow.example/")
     requested = tasks_file.fix_request.function("demand")
     assert requested["lineage"] == "live"
     assert requested["reason"] == f"{kind} run of Airflow"
+    page = "http://airflow.example/dags/retrain__demand/runs/"
+    assert requested["dag_run"] == f"{page}{kind}__2026-01-05", "MLflow links back to it"
 
 
 def test_a_run_that_monitoring_started_has_its_reason_and_keeps_to_the_cooldown(

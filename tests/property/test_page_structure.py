@@ -10,17 +10,18 @@ import pytest
 from pipelines.monitoring.report import Cause
 from pipelines.release.policy import Decision
 from pipelines.reporting.monitor_page import report_page
+from pipelines.reporting.retraining.sections import VersionReview
+from pipelines.reporting.retraining.version_page import version_page
 from pipelines.reporting.rollout_page import rollout_histories, rollout_page
 from pipelines.reporting.status.model_status import Overview, PendingTask
 from pipelines.reporting.status.status_page import status_page
-from pipelines.reporting.version_page import VersionReview, version_page
 from tests.support.monitor_reports import alarm, measured_report
 from tests.support.reviewed_candidate import reviewed
 from tests.unit.core.test_markup import MARKDOWN, Tags, structure
+from tests.unit.reporting.retraining.test_version_page import decided
 from tests.unit.reporting.status.test_status_page import LINKS
 from tests.unit.reporting.status.test_status_text import BUSY, NOW
 from tests.unit.reporting.test_rollout_page import OFFLINE, WON, chain
-from tests.unit.reporting.test_version_page import decided
 
 __all__ = ["reviewed"]
 

@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.core.time import parse_instant
 from pipelines.gates.recent_window.evaluate import WindowPredictions, evaluate
-from pipelines.reporting.version_page import VersionReview
+from pipelines.reporting.retraining.sections import VersionReview
 from pipelines.spec.load import load_model
 from pipelines.training.score import Scored, rows_digest
 from pipelines.training.split import split_plan

@@ -96,6 +96,11 @@ class FolderRegistry:
         self.get(model, version)
         (self._folder(model, version) / _PAGE).write_text(markdown, encoding="utf-8")
 
+    def describe_model(self, model: str, markdown: str) -> None:
+        """Save the description of a registered model."""
+        if (self._root / model).exists():
+            (self._root / model / _PAGE).write_text(markdown, encoding="utf-8")
+
     def described(self, model: str, version: str) -> str:
         """The description of a version; empty when it has none."""
         self.get(model, version)

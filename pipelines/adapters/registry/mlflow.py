@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.core.addresses import sqlite_path
 from pipelines.core.errors import IntegrityError, Unavailable
+from pipelines.core.run_page import RUN_FILES
 from pipelines.core.version_id import (
     RegisteredVersion,
     registered_models,
@@ -150,13 +151,25 @@ class MlflowRegistry:
             find(client.delete_model_version, *place)
 
     def describe(self, model: str, version: str, markdown: str) -> None:
-        """Set the description of a version; links to its pictures lead to the model's files."""
+        """Set the description of a version; links lead to the files of the model and of its run."""
         from pipelines.adapters.registry.mlflow_client import write
+        from pipelines.adapters.registry.mlflow_run import with_run_links
 
         with self._connected() as client:
             found = _version(client, model, version)
             text = markdown.replace("](extra_files/", f"]({_files_of(found)}extra_files%2F")
+            if f"]({RUN_FILES}" in text and found.run_id:
+                text = with_run_links(text, client.get_run(found.run_id))
             write(client.update_model_version, found.name, found.version, description=text)
+
+    def describe_model(self, model: str, markdown: str) -> None:
+        """Set the description of a registered model, unless it has this one."""
+        from pipelines.adapters.registry.mlflow_client import find, write
+
+        with self._connected() as client:
+            found = find(client.get_registered_model, model)
+            if found is not None and found.description != markdown:
+                write(client.update_registered_model, model, description=markdown)
 
     def described(self, model: str, version: str) -> str:
         """The description of a version; links to its pictures lead to this server."""
@@ -215,7 +228,7 @@ class MlflowRegistry:
         from pipelines.adapters.registry.mlflow_client import create, write
         from pipelines.adapters.registry.mlflow_run import log_model, log_run
 
-        run = log_run(client, registration, shown, self._artifacts)
+        run = log_run(client, registration, shown, folder, self._artifacts)
         model = log_model(client, registration, run, folder, shown)
         write(client.set_terminated, run, "FINISHED")
         name = registered_model_of(registration)

@@ -6,6 +6,7 @@ Everything is found again by its tags, so a process that was killed is continued
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,25 +20,34 @@ from mlflow.entities import (
     Metric,
     Param,
 )
+from mlflow.models import Model
 
 from pipelines.adapters.registry.mlflow_client import create, transferring_files, write
+from pipelines.core.addresses import run_file_link
 from pipelines.core.errors import Unavailable
 from pipelines.core.markup import url_part
+from pipelines.core.run_page import RUN_FILES
 from pipelines.release.ledger import LIVE
 from pipelines.release.registry import Registration, Shown
-from pipelines.release.version_facts import AS_OF, LINEAGE, version_tags
+from pipelines.release.version_facts import AS_OF, LINEAGE, UNDECIDED, version_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 RUN, CONTENT = "gauntlet.run", "gauntlet.content"
 # The tag that makes MLflow open an experiment in its view for machine learning.
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
+_RUN_FILE = re.compile(rf"\]\({RUN_FILES}([^)]+)\)")
 _DIGEST_LENGTH = 36  # the limit of MLflow for a data set; its tags have the whole id
 
 
 def log_run(
-    client: MlflowClient, registration: Registration, shown: Shown, artifacts: str | None
+    client: MlflowClient,
+    registration: Registration,
+    shown: Shown,
+    folder: Path,
+    artifacts: str | None,
 ) -> str:
     """Find or create the MLflow run of a Gauntlet run, and log its parameters and metrics.
 
@@ -45,29 +55,29 @@ def log_run(
         client: of the server or database.
         registration: the facts of the version.
         shown: what its page shows.
+        folder: with the version's files.
         artifacts: location of a new experiment's files; None: the server chooses.
 
     Returns:
         The id of the MLflow run.
     """
-    live = registration.lineage == LIVE
-    name = registration.model if live else f"{registration.model} ({registration.lineage})"
-    experiment = experiment_of(client, name, artifacts)
+    experiment = experiment_for(client, registration.model, registration.lineage, artifacts)
     found = client.search_runs([experiment], f"tags.`{RUN}` = '{registration.run}'")
     at = int(registration.created_at.timestamp() * 1000)
     if found:
         run = str(found[0].info.run_id)
     else:
-        name = f"{registration.as_of:%Y-%m-%d} undecided"
+        name = f"{registration.as_of:%Y-%m-%d} {UNDECIDED}"
         tags = {**version_tags(registration), RUN: registration.run, "mlflow.runName": name}
-        run = str(client.create_run(experiment, tags=tags).info.run_id)
+        begun = None if shown.started is None else int(shown.started.timestamp() * 1000)
+        run = str(client.create_run(experiment, start_time=begun, tags=tags).info.run_id)
     write(
         client.log_batch,
         run,
         params=[Param(key, value) for key, value in shown.parameters.items()],
         metrics=[Metric(key, value, at, 0) for key, value in shown.metrics.items()],
     )
-    write(client.log_inputs, run, [_data(registration)])
+    write(client.log_inputs, run, [_data(registration, folder, shown)])
     return run
 
 
@@ -93,7 +103,10 @@ def log_model(
         if other.model_id != model.model_id and other.status == LoggedModelStatus.PENDING:
             client.finalize_logged_model(other.model_id, LoggedModelStatus.FAILED)
     if model.status != LoggedModelStatus.READY:
-        data, at = _data(registration).dataset, int(registration.created_at.timestamp() * 1000)
+        data, at = (
+            _data(registration, folder, shown).dataset,
+            int(registration.created_at.timestamp() * 1000),
+        )
         known = client.get_run(run).outputs
         outputs = known.model_outputs if known else []
         if model.model_id not in {one.model_id for one in outputs}:  # once only
@@ -109,14 +122,22 @@ def log_model(
     return model
 
 
-def experiment_of(client: MlflowClient, name: str, artifacts: str | None) -> str:
-    """Find or create an experiment; its id.
+def with_run_links(markdown: str, run: Run) -> str:
+    """A page whose links to files of its run lead to them, on the same server."""
+    experiment, id_ = run.info.experiment_id, run.info.run_id
+    return _RUN_FILE.sub(lambda found: f"]({run_file_link(experiment, id_, found[1])})", markdown)
+
+
+def experiment_for(client: MlflowClient, model: str, lineage: str, artifacts: str | None) -> str:
+    """Find or create the experiment of a model's lineage; its id.
 
     Arguments:
         client: of the server or database.
-        name: of the experiment.
+        model: the model's name.
+        lineage: of the ledger.
         artifacts: location of its files, if it is new; None: the server chooses.
     """
+    name = model if lineage == LIVE else f"{model} ({lineage})"
     found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
@@ -134,9 +155,19 @@ def experiment_of(client: MlflowClient, name: str, artifacts: str | None) -> str
     return str(found.experiment_id)
 
 
-def _data(registration: Registration) -> DatasetInput:
+def _data(registration: Registration, folder: Path, shown: Shown) -> DatasetInput:
+    """The training data: its snapshot and windows, the model's input columns, and its rows."""
     source = json.dumps({"snapshot": registration.snapshot, "split": registration.split})
-    digest = registration.snapshot[:_DIGEST_LENGTH]
-    data = Dataset("snapshot", digest, "gauntlet_snapshot", source)
+    signature = Model.load(str(folder)).signature
+    columns = signature.inputs.to_dict() if signature and signature.inputs else []
+    rows = {key: value for key, value in shown.metrics.items() if key.endswith("_rows")}
+    data = Dataset(
+        f"{registration.model}-{registration.as_of:%Y-%m-%d}",
+        registration.snapshot[:_DIGEST_LENGTH],
+        "gauntlet_snapshot",
+        source,
+        schema=json.dumps({"mlflow_colspec": columns}),
+        profile=json.dumps(rows),
+    )
     tags = [InputTag("mlflow.data.context", "training"), InputTag("id", registration.snapshot)]
     return DatasetInput(data, tags)

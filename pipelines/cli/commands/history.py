@@ -170,7 +170,8 @@ def _untold(connections: Connections, name: str) -> list[str]:
     from pipelines.flows.release.pages import update_model_pages
 
     try:
-        update_model_pages(name, connections.ledger.entries(name), connections.registry)
+        owner = connections.load_spec(name).owner
+        update_model_pages(name, connections.ledger.entries(name), connections.registry, owner)
     except GauntletError as problem:
         return [f"the next `gauntlet release {name}` tells it in MLflow: {problem.what}"]
     return []

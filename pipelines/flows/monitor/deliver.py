@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import TypeVar
 
 from pipelines.core.errors import GauntletError, Unavailable
+from pipelines.core.run_page import RunPages
 from pipelines.core.time import Clock
 from pipelines.data.objects import ObjectStore
 from pipelines.flows.monitor.alert import AlertCollaborators, Sent, send_alerts
-from pipelines.monitoring.page import ReportPages
 from pipelines.monitoring.report import MonitorReport
 
 LEAD = timedelta(minutes=1)  # by which rows are known after the write begins
@@ -29,7 +29,7 @@ class DeliverCollaborators:
         clock: gives the time at which rows are known.
     """
 
-    pages: ReportPages | None
+    pages: RunPages | None
     open_store: Callable[[], ObjectStore] | None
     alerts: AlertCollaborators | None
     clock: Clock
@@ -76,10 +76,12 @@ def refuse_failures(sent: Sent) -> None:
         )
 
 
-def _publish(pages: ReportPages, report: MonitorReport) -> str:
-    from pipelines.reporting.monitor_page import report_page  # loads Matplotlib
+def _publish(pages: RunPages, report: MonitorReport) -> str:
+    from pipelines.reporting.monitor_page import champion_chart, report_page  # loads Matplotlib
 
-    return pages.publish(report_page(report))
+    link = pages.publish(report_page(report))
+    pages.continue_charts(report.model, report.version, champion_chart(report))
+    return link
 
 
 def _write_rows(store: ObjectStore, report: MonitorReport, clock: Clock) -> str:

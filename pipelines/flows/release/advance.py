@@ -10,17 +10,23 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from pipelines.core.errors import LockedError
+from pipelines.core.errors import LockedError, SpecError
 from pipelines.core.time import refuse_future
 from pipelines.flows.release.apply import apply_action
 from pipelines.flows.release.collaborators import ReleaseCollaborators
 from pipelines.flows.release.evidence import collect_evidence
 from pipelines.flows.release.pages import update_model_pages
-from pipelines.flows.release.report import ReleaseReport, report_of, write_newest_step
+from pipelines.flows.release.report import (
+    ReleaseReport,
+    live_chart,
+    report_of,
+    write_newest_step,
+)
 from pipelines.release.ledger import LIVE
 from pipelines.release.reconciliation import reconcile, sync_challenger_alias
 from pipelines.release.rollout.next_action import next_action
 from pipelines.release.rollout.state import ReleaseState
+from pipelines.release.rollout.transition import Stage
 from pipelines.release.verification import verified_entries
 from pipelines.reporting.rollout_page import LatestCheck
 
@@ -53,7 +59,11 @@ def advance(model: str, as_of: datetime, collaborators: ReleaseCollaborators) ->
     action = next_action(state, evidence, as_of, now)
     action, state = apply_action(action, state, as_of, collaborators)
     report = report_of(state, replace(action, summary=f"{repaired}{action.summary}"), as_of)
-    update_model_pages(model, state.entries, collaborators.registry, _latest_check(report))
+    owner = _owner(model, collaborators)
+    update_model_pages(model, state.entries, collaborators.registry, owner, _latest_check(report))
+    newer = report.champion if report.stage is Stage.HOLDBACK else report.challenger
+    if newer is not None:
+        collaborators.pages.continue_charts(model, newer, live_chart(report))
     write_newest_step(collaborators.report_folder, report)
     return report
 
@@ -74,6 +84,14 @@ def _reconciled(model: str, collaborators: ReleaseCollaborators) -> tuple[Releas
         entries = verified_entries(model, ledger)
     state = ReleaseState.from_entries(model, entries)
     return sync_challenger_alias(state, ledger, registry), repaired
+
+
+def _owner(model: str, collaborators: ReleaseCollaborators) -> str:
+    """The declared owner; "" where the declaration is broken: a rollout goes on without it."""
+    try:
+        return collaborators.load_spec(model).owner
+    except SpecError:
+        return ""
 
 
 def _latest_check(report: ReleaseReport) -> LatestCheck | None:

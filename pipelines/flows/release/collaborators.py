@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.core.run_page import RunPages
 from pipelines.core.time import Clock
 from pipelines.data.reader import EventReader
 from pipelines.flows.versions import VersionReader
@@ -24,6 +25,7 @@ class ReleaseCollaborators:
         open_events: reads the prediction log and the streams of a declaration.
         versions: reads registered versions.
         registry: holds the aliases, tags and pages of versions.
+        pages: show live measurements in the charts of a version.
         ledger: records every decision.
         lock: held while the champion changes, by model and lineage.
         clock: the present instant.
@@ -35,6 +37,7 @@ class ReleaseCollaborators:
     open_events: Callable[[ModelSpec], EventReader]
     versions: VersionReader
     registry: Registry
+    pages: RunPages
     ledger: Ledger
     lock: Callable[[str, str], AbstractContextManager[object]]
     clock: Clock

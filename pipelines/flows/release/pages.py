@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pipelines.release.ledger import Entry
 from pipelines.release.registry import Registry
 from pipelines.release.version_facts import ROLLOUT
+from pipelines.reporting.retraining.model_page import model_page
 from pipelines.reporting.rollout_page import (
     LatestCheck,
     RolloutHistory,
@@ -16,9 +17,15 @@ from pipelines.reporting.rollout_page import (
 
 
 def update_model_pages(
-    model: str, entries: Sequence[Entry], registry: Registry, latest: LatestCheck | None = None
+    model: str,
+    entries: Sequence[Entry],
+    registry: Registry,
+    owner: str,
+    latest: LatestCheck | None = None,
 ) -> None:
-    """Show the newest rollout on its version's page, and the one of the champion before it.
+    """Show the champion on the model's page, and the newest rollout on its version's.
+
+    The champion before it is shown as well, if it had a rollout.
 
     The rollout is put above the review page in the version's description; its status is the tag
     ``rollout``. Safe to repeat: the tag is written last.
@@ -27,11 +34,13 @@ def update_model_pages(
         model: the model's name.
         entries: its ledger, oldest first.
         registry: holds the pages.
+        owner: who is responsible for the model.
         latest: the newest check; None shows the findings of the last transition.
 
     Raises:
         Unavailable: the registry did not answer; running again is safe.
     """
+    registry.describe_model(model, model_page(model, entries, owner))
     histories = rollout_histories(entries)
     if not histories:
         return

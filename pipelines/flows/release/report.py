@@ -11,6 +11,7 @@ from pipelines.core.files import write_bytes
 from pipelines.core.findings import Finding
 from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Instant, Record
+from pipelines.core.run_page import Values
 from pipelines.gates.canary.look import Look
 from pipelines.release.rollout.actions import NextAction, ReleaseAction
 from pipelines.release.rollout.state import ReleaseState
@@ -66,6 +67,22 @@ def report_of(state: ReleaseState, action: NextAction, as_of: datetime) -> Relea
         planned_looks=progress.planned_looks,
         next_check=action.next_check,
     )
+
+
+def live_chart(report: ReleaseReport) -> Values:
+    """Each measured gain on live traffic with the ends of its interval, at the report's instant.
+
+    Over the steps of a canary, those of ``canary.harm`` are its confidence sequences.
+    """
+    found: dict[str, list[tuple[datetime, float]]] = {}
+    for one in report.findings:
+        if one.value is None or one.interval is None:
+            continue
+        ends = {"": one.value, "/low": one.interval.low, "/high": one.interval.high}
+        for end, value in ends.items():
+            if value is not None:
+                found[f"{one.name}{end}"] = [(report.as_of, value)]
+    return found
 
 
 _FORMAT = StoredFormat("the report of a release step", ReleaseReport)

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 from pipelines.core.errors import IntegrityError
 from pipelines.flows.retrain.evidence import Evidence
-from pipelines.flows.retrain.register import AGE_PLOT, VERSION
+from pipelines.flows.retrain.pages.show import show_champion, show_decision
 from pipelines.flows.retrain.request import LIVE
 from pipelines.flows.retrain.run import Run
-from pipelines.gates.audit.recipe_diff import recipe_changes
 from pipelines.gates.champion.emergency import is_emergency
 from pipelines.gates.refresh.names import STOP
-from pipelines.packaging.version import PLOTS, evidence_path, read_importance
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Decision, Facts
 from pipelines.release.promotion import DecisionInput, DecisionResult, judge_dry_run, promote
 from pipelines.release.reconciliation import reconcile
 from pipelines.release.registry import VersionInfo
 from pipelines.release.rollback import RollbackRequest, rollback
-from pipelines.release.version_facts import OUTCOME
-from pipelines.reporting.version_page import VersionReview, version_page
-
-PAGE_PLOTS = (
-    ("cost of age, and what refreshes gained", AGE_PLOT),
-    ("gain by day", "daily.png"),
-    ("slices", "slices.png"),
-    ("predicted and actual", "calibration.png"),
-    ("gain by seed", "seeds.png"),
-)
 
 
 def decide(run: Run, evidence: Evidence, version: VersionInfo | None) -> DecisionResult:
@@ -53,14 +41,16 @@ def decide(run: Run, evidence: Evidence, version: VersionInfo | None) -> Decisio
         if not run.request.dry_run:
             _finish(run, evidence, version, decided)
             _stop_loss(run, evidence)
+            show_champion(run)
         return DecisionResult(decided.decision, decided.findings)
     inputs = _decision_input(run, evidence, version)
     ledger, clock = run.collaborators.ledger, run.collaborators.clock
     if run.request.dry_run:
         return judge_dry_run(inputs, ledger, clock)
     entry = promote(inputs, ledger, run.collaborators.versions.registry, clock)
-    _describe(run, evidence, version, entry)
+    show_decision(run, evidence, version, entry, _decision_of(entry))
     _stop_loss(run, evidence)
+    show_champion(run)
     return DecisionResult(_decision_of(entry), entry.findings)
 
 
@@ -99,8 +89,7 @@ def _finish(run: Run, evidence: Evidence, version: VersionInfo | None, decided: 
     registry = run.collaborators.versions.registry
     if decided.lineage == LIVE:
         reconcile(decided.model, run.collaborators.ledger, registry, run.collaborators.clock)
-    if version is not None and version.tags.get(OUTCOME) != _decision_of(decided).outcome.words:
-        _describe(run, evidence, version, decided)
+    show_decision(run, evidence, version, decided, _decision_of(decided))
 
 
 def _stop_loss(run: Run, evidence: Evidence) -> Entry | None:
@@ -145,40 +134,6 @@ def _stop_loss(run: Run, evidence: Evidence) -> Entry | None:
         run.collaborators.clock,
         check_servable=lambda version: versions.load(request.model, version),
     )
-
-
-def _describe(run: Run, evidence: Evidence, version: VersionInfo | None, entry: Entry) -> None:
-    """Write the version's review page, and tag the version with the outcome."""
-    evaluation = evidence.evaluation
-    if version is None or evaluation is None:
-        return
-    champion, model = run.champion, run.spec.name
-    made = evidence_path(run.workspace.path(VERSION), PLOTS)
-    page = version_page(
-        VersionReview(
-            spec=run.spec,
-            run=run.id,
-            snapshot=evidence.snapshot.id,
-            plan=run.plan,
-            evaluation=evaluation,
-            findings=entry.findings,
-            champion=champion.number if champion else None,
-            version=version.version,
-            lineage=run.request.lineage,
-            origin=entry.facts.origin if entry.facts else "",
-            changes=recipe_changes(champion.spec.as_json(), run.spec.as_json()) if champion else (),
-            plots=tuple((words, name) for words, name in PAGE_PLOTS if (made / name).exists()),
-            decision=_decision_of(entry),
-            audit=evidence.audit.audit if evidence.audit else None,
-            importance=(
-                evidence.trained.importance if evidence.trained else None,
-                read_importance(champion.folder) if champion else None,
-            ),
-        )
-    )
-    registry = run.collaborators.versions.registry
-    registry.describe(model, version.version, page)
-    registry.tag(model, version.version, OUTCOME, _decision_of(entry).outcome.words)
 
 
 def _decision_of(entry: Entry) -> Decision:

@@ -9,6 +9,7 @@ from pipelines.flows.features.catalogue import save_features
 from pipelines.flows.frames import FRAME, read_rows
 from pipelines.flows.retrain.contract import envelope_of
 from pipelines.flows.retrain.evidence import Evidence
+from pipelines.flows.retrain.pages.plots import plots_of
 from pipelines.flows.retrain.rehearsal import rehearse
 from pipelines.flows.retrain.run import Run
 from pipelines.flows.retrain.train import CANDIDATE, TrainedCandidate, recent_rows
@@ -35,7 +36,7 @@ from pipelines.packaging.version import (
     record_bytes,
 )
 from pipelines.release.registry import Registration, Shown, VersionInfo
-from pipelines.release.version_facts import GAIN
+from pipelines.release.version_facts import GAIN, OUTCOME, UNDECIDED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 VERSION = "version"
 AGE_PLOT = "age.png"
-LEVEL = 0.9  # level of the intervals in plots: both sides of a one-sided 5 %
+PNG_PLOTS = ("daily", "slices", "calibration", "seeds")
 
 
 def register(run: Run, evidence: Evidence) -> VersionInfo | None:
@@ -101,21 +102,18 @@ def register(run: Run, evidence: Evidence) -> VersionInfo | None:
 
 
 def _tags(evaluation: Evaluation) -> dict[str, str]:
-    """Short tags that a list of versions shows."""
+    """Short tags, in the order in which a list of versions shows them."""
     primary = evaluation.primary
-    return {} if primary is None else {GAIN: f"{primary.gain:+.3g} {primary.metric}"}
+    gain = {} if primary is None else {GAIN: f"{primary.gain:+.3g} {primary.metric}"}
+    return {OUTCOME: UNDECIDED, **gain}
 
 
 def _files(
     run: Run, evidence: Evidence, trained: TrainedCandidate, evaluation: Evaluation
 ) -> dict[str, bytes]:
     """The files of evidence inside the version: declaration, suites, data, findings, plots."""
-    from pipelines.reporting.plots import evaluation_plots
-    from pipelines.training.fit import label_numbers
-
     recent = recent_rows(run, trained, evaluation.window)
     rows, twin = recent.rows, recent.candidates[0]
-    known = rows["label"].notna()
     documents: dict[str, Record] = {
         SPEC: run.spec,
         SUITE: SavedSuite(suite=dict(run.suite)),
@@ -134,17 +132,8 @@ def _files(
         documents[RECORD] = evidence.record.record
     if evidence.availability is not None and evidence.availability.findings:
         documents[AVAILABILITY] = evidence.availability
-    actual = label_numbers(rows["label"][known], trained.classes)
-    predicted = twin.predictions[known]
-    if predicted.ndim > 1:  # how often the most probable class is the right one
-        actual = (predicted.argmax(axis=1) == actual) * 1.0
-        predicted = predicted.max(axis=1)
-    plots = evaluation_plots(
-        evaluation,
-        level=LEVEL,
-        actual=actual,
-        predicted=predicted,
-    )
+    made = plots_of(run, trained, evaluation)
+    plots = {f"{name}.png": made[name].png() for name in PNG_PLOTS if name in made}
     plots |= _age_plot(run, evidence)
     return {
         **{name: record_bytes(name, record) for name, record in documents.items()},
@@ -221,12 +210,18 @@ def _shown(run: Run, trained: TrainedCandidate, evaluation: Evaluation) -> Shown
     if complexity is not None and complexity.best_rival is not None:
         metrics["simple_rival_gain"] = complexity.best_rival.comparison.gain
     return Shown(
-        parameters={
-            "estimator": run.spec.estimator.path,
-            **{name: str(value) for name, value in run.spec.estimator.parameters.items()},
-            "train": str(run.plan.train),
-            "refit": str(run.plan.refit or "none"),
-            "recent": str(evaluation.window),
-        },
+        parameters=shown_parameters(run),
         metrics=metrics,
+        started=run.workspace.started,
     )
+
+
+def shown_parameters(run: Run) -> dict[str, str]:
+    """The estimator with its parameters, and the windows."""
+    return {
+        "estimator": run.spec.estimator.path,
+        **{name: str(value) for name, value in run.spec.estimator.parameters.items()},
+        "train": str(run.plan.train),
+        "refit": str(run.plan.refit or "none"),
+        "recent": str(run.plan.recent),
+    }

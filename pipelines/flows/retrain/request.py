@@ -44,6 +44,7 @@ class Request(Record):
     )
     waive: tuple[str, ...] = ()
     requested_by: str = Field(default="", description="the person who started the run, if known")
+    dag_run: str = Field(default="", description="address of the page of the DAG run, if there is")
     monitoring: RetrainReason | None = Field(
         default=None, description="why monitoring started it; None: it did not"
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding, Verdict, overall
 from pipelines.core.records import digest_of
+from pipelines.core.run_page import RunPages
 from pipelines.core.time import Clock, instant_text, refuse_future
 from pipelines.data.events import Progress
 from pipelines.data.reader import EventReader
@@ -66,6 +67,7 @@ class RetrainCollaborators:
         open_events: opens the event streams of a model.
         suite_runner: runs suites on tables.
         versions: the registry, and verified copies of its versions.
+        pages: show each retraining as a run.
         ledger: records decisions.
         online: the online store of production.
         lock: held for one model and lineage while a run is at work.
@@ -80,6 +82,7 @@ class RetrainCollaborators:
     open_events: Callable[[ModelSpec], EventReader]
     suite_runner: SuiteRunner
     versions: VersionReader
+    pages: RunPages
     ledger: Ledger
     online: OnlineStore
     lock: Callable[[str, str], AbstractContextManager[object]]

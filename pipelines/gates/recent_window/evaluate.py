@@ -341,9 +341,17 @@ def _gains(metric: RowMetric, arms: _LabelledRows) -> tuple[SeedGain, ...]:
 
 def _daily(metric: RowMetric, arms: _LabelledRows) -> tuple[DayDifference, ...]:
     candidate, baseline = arms.utilities(metric)
-    days, code, rows = np.unique(arms.clusters.day, return_inverse=True, return_counts=True)
-    means = np.bincount(code, weights=candidate - baseline) / rows
-    return tuple(
-        DayDifference(day=EPOCH + timedelta(days=int(at)), rows=int(count), difference=float(mean))
-        for at, count, mean in zip(days, rows, means, strict=True)
-    )
+    days, code = np.unique(arms.clusters.day, return_inverse=True)
+    found = []
+    for place, at in enumerate(days):
+        own, other = candidate[code == place], baseline[code == place]
+        found.append(
+            DayDifference(
+                day=EPOCH + timedelta(days=int(at)),
+                rows=len(own),
+                difference=float((own - other).mean()),
+                candidate=metric.value(own),
+                baseline=metric.value(other),
+            )
+        )
+    return tuple(found)

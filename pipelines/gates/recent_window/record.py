@@ -39,6 +39,8 @@ class DayDifference(Record):
     day: date
     rows: int
     difference: float
+    candidate: float | None = Field(default=None, description="the metric of the day's rows")
+    baseline: float | None = Field(default=None, description="the metric of the day's rows")
 
 
 class SliceDifference(Record):

@@ -12,7 +12,8 @@ from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.gates.audit.audit import audit
 from pipelines.gates.audit.record import Audit
 from pipelines.reporting.markdown import signed_number
-from pipelines.reporting.version_page import VersionReview, version_page
+from pipelines.reporting.retraining.sections import VersionReview
+from pipelines.reporting.retraining.version_page import version_page
 from pipelines.training.row_sets import AuditData, RecipeView
 from tests.montecarlo.test_audit_null import AS_OF, recipe, rows
 
@@ -80,7 +81,7 @@ def test_rows_that_left_and_how_far_that_leads_from_live_points(page: str) -> No
 
 def test_the_page_of_a_changed_recipe_is_still_read_in_about_a_minute(page: str) -> None:
     """At 240 words a minute, of prose; half of the page are tables that are glanced over."""
-    assert len(page[page.index(TITLE) : page.index("### Slices")].split()) < 180
+    assert len(page[page.index(TITLE) : page.index("### Where it comes from")].split()) < 180
     assert len(page.split()) < 600
     assert all(line.count("|") < 10 for line in page.splitlines())
     assert "nan" not in page.lower().split()

@@ -13,7 +13,8 @@ from pipelines.gates.refresh.age_costs import AgeCost
 from pipelines.gates.refresh.state import RefreshState, ReplacedAccount
 from pipelines.reporting.refresh_plot import refresh_plot
 from pipelines.reporting.refresh_section import deciding_finding, refresh_section
-from pipelines.reporting.version_page import VersionReview, version_page
+from pipelines.reporting.retraining.sections import VersionReview
+from pipelines.reporting.retraining.version_page import version_page
 from pipelines.spec.training import RefreshGate
 from pipelines.stats.ageing import PooledMean
 
@@ -47,7 +48,7 @@ def account(version: str, lost: float) -> ReplacedAccount:
 def test_the_page_begins_with_what_age_costs(reviewed: Callable[..., VersionReview]) -> None:
     about = reviewed(0.1)
     page = version_page(replace(about, findings=(*about.findings, *FINDINGS)))
-    section = page[page.index("### Refresh") : page.index("### Slices")]
+    section = page[page.index("### Refresh") : page.index("### Where it comes from")]
     lines = [line for line in section.splitlines() if line.startswith("- ")]
     assert [line.split(" ", 2)[2] for line in lines] == [
         "pass A week of age costs 0.8.",

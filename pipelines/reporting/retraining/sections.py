@@ -1,4 +1,4 @@
-"""The review page of a version, in Markdown: enough to decide in one minute."""
+"""The sections about a retraining, in Markdown, that its pages are made of."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.core.findings import Finding, Gate, Verdict, overall
 from pipelines.core.markup import markdown_block, markdown_code, markdown_text
+from pipelines.core.run_page import RUN_FILES
 from pipelines.core.time import Window
 from pipelines.core.version_id import registered_version
 from pipelines.gates.champion.emergency import alarms
@@ -14,9 +15,6 @@ from pipelines.gates.recent_window.record import Comparison, Evaluation
 from pipelines.gates.refresh.names import REPLAY
 from pipelines.release.ledger import LIVE
 from pipelines.release.policy import Decision, Outcome
-from pipelines.reporting.audit_section import audit_section
-from pipelines.reporting.complexity_section import complexity_section
-from pipelines.reporting.importance_section import importance_section
 from pipelines.reporting.markdown import (
     SIGNS,
     interval_text,
@@ -25,7 +23,7 @@ from pipelines.reporting.markdown import (
     signed_number,
     table,
 )
-from pipelines.reporting.refresh_section import deciding_finding, is_refresh, refresh_section
+from pipelines.reporting.refresh_section import deciding_finding, is_refresh
 from pipelines.spec.model import ModelSpec
 from pipelines.training.columns import text_features
 from pipelines.training.split import SplitPlan
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from pipelines.gates.audit.record import Audit
     from pipelines.training.importance import Importance
 
+REPORT = "report.html"  # of the run that trained the version
 _HEADLINES = {
     Outcome.PROMOTE: "✔ Promoted",
     Outcome.FIRST_VERSION: "✔ Promoted as the first champion",
@@ -65,19 +64,34 @@ _MOST_SLICES, _MOST_CHANGES, _MOST_FINDINGS = 8, 12, 6
 
 @dataclass(frozen=True)
 class VersionReview:
-    """The content of a review page.
+    """What the pages about a retraining show.
 
-    ``plots`` maps descriptions to file names in the version's ``extra_files/plots``, in the order
-    shown. ``importance`` is that of the features to the candidate, then to the champion. ``origin``
-    is the reason of the run, and its person. Without a decision, the page shows the gates' verdicts
-    so far.
+    Without a decision, they show the gates' verdicts so far.
+
+    Arguments:
+        spec: the candidate's declaration.
+        run: id of the run.
+        snapshot: id of the snapshot.
+        plan: training and recent windows.
+        evaluation: ``None`` if a gate stopped the run before it.
+        findings: all that the decision is based on.
+        champion: the version to beat.
+        version: the candidate's; ``None`` if there is none.
+        lineage: of the ledger.
+        changes: of the recipe, since the champion's.
+        plots: descriptions and names of files in the version's ``extra_files/plots``, as shown.
+        decision: the decision.
+        audit: of a changed recipe.
+        importance: of the features to the candidate, then to the champion.
+        origin: the reason of the run, and its person.
+        dag_run: address of the page of the DAG run; "" if another process made it.
     """
 
     spec: ModelSpec
     run: str
     snapshot: str
     plan: SplitPlan
-    evaluation: Evaluation
+    evaluation: Evaluation | None
     findings: tuple[Finding, ...]
     champion: str | None
     version: str | None = None
@@ -88,28 +102,11 @@ class VersionReview:
     audit: Audit | None = None
     importance: tuple[Importance | None, Importance | None] = (None, None)
     origin: str = ""
+    dag_run: str = ""
 
 
-def version_page(about: VersionReview) -> str:
-    """The whole page, in Markdown for MLflow."""
-    parts = (
-        _headline(about),
-        _metrics(about),
-        _gates(about),
-        refresh_section(about.findings, about.champion),
-        audit_section(about.audit, about.findings),
-        complexity_section(about.findings),
-        importance_section(*about.importance, about.spec.metric.minimum_effect),
-        _slices(about),
-        _origin(about),
-        _commands(about),
-        _loading(about),
-        _pictures(about),
-    )
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _headline(about: VersionReview) -> str:
+def headline(about: VersionReview) -> str:
+    """The outcome, and why."""
     title, reasons = _title(about), about.decision.reasons if about.decision else ()
     deciding = _finding(about, REPLAY) or _finding(
         about, "recent_window.primary", "recent_window.baseline"
@@ -152,7 +149,10 @@ def _against(about: VersionReview) -> list[Finding]:
     return sorted(worst, key=lambda finding: order.index(finding.verdict))
 
 
-def _metrics(about: VersionReview) -> str:
+def metrics_section(about: VersionReview) -> str:
+    """Every metric of candidate and champion, and the gain with its interval."""
+    if about.evaluation is None:
+        return ""
     baseline = f"champion (version {about.champion})" if about.champion else "naive forecast"
     rows = [_metric_row(about, comparison) for comparison in about.evaluation.comparisons]
     if not rows:
@@ -176,7 +176,7 @@ def _metrics(about: VersionReview) -> str:
 
 def _metric_row(about: VersionReview, comparison: Comparison) -> tuple[str, ...]:
     finding = _finding(about, f"recent_window.guardrail.{comparison.metric}")
-    first = comparison is about.evaluation.comparisons[0]
+    first = about.evaluation is not None and comparison is about.evaluation.primary
     if first:
         finding = _finding(about, "recent_window.primary", "recent_window.baseline")
     difference = comparison.difference
@@ -199,7 +199,8 @@ def _metric_row(about: VersionReview, comparison: Comparison) -> tuple[str, ...]
     )
 
 
-def _gates(about: VersionReview) -> str:
+def gates_section(about: VersionReview) -> str:
+    """The verdict of each gate in a line."""
     rows = []
     for gate in Gate:
         found = [finding for finding in about.findings if finding.gate is gate]
@@ -211,17 +212,17 @@ def _gates(about: VersionReview) -> str:
         words = "; ".join(markdown_code(finding.name) for finding in against[:_MOST_FINDINGS])
         more = len(against) - _MOST_FINDINGS
         words += f"; and {more} more" if more > 0 else ""
-        rows.append(
-            (
-                gate.value.replace("_", " "),
-                SIGNS[overall(found)],
-                f"{passed} of {len(counted)} checks passed" + (f"; not {words}" if words else ""),
-            )
-        )
+        result = f"{passed} of {len(counted)} checks passed" + (f"; not {words}" if words else "")
+        if gate is Gate.BUDGET:  # what is left of the year
+            result = markdown_text("; ".join(one.reason for one in found))
+        rows.append((gate.value.replace("_", " "), SIGNS[overall(found)], result))
     return f"### Gates\n\n{table(('gate', '', 'what it says'), rows)}"
 
 
-def _slices(about: VersionReview) -> str:
+def slices_section(about: VersionReview) -> str:
+    """The gain of each slice, worst first."""
+    if about.evaluation is None:
+        return ""
     compared = [part for part in about.evaluation.slices if part.difference is not None]
     if not compared:
         return ""
@@ -249,25 +250,39 @@ def _slices(about: VersionReview) -> str:
     return f"### Slices ({shown})\n\n{table(heads, rows)}"
 
 
+def links_section(about: VersionReview) -> str:
+    """Links to the report and to the DAG run."""
+    links = [f"[Full report]({RUN_FILES}{REPORT})"]
+    if about.dag_run:
+        links.append(f"[DAG run]({about.dag_run})")
+    return " · ".join(links)
+
+
 def _tolerated(margin: float | None) -> str:
     return "" if margin is None else number(-margin)
 
 
-def _pictures(about: VersionReview) -> str:
+def pictures_section(about: VersionReview) -> str:
+    """Plots that are files of the version."""
     return "\n".join(f"![{words}](extra_files/plots/{name})" for words, name in about.plots)
 
 
-def _origin(about: VersionReview) -> str:
+def origin_section(about: VersionReview) -> str:
+    """Windows, budget, snapshot and owner, and what changed in the recipe."""
     seeds = _finding(about, "recent_window.seed_noise")
-    spent = _finding(about, "budget.spent")
     refit = _finding(about, "refresh.refit")
     found = about.evaluation
+    judged = (
+        ""
+        if found is None
+        else f"judged on {_days(found.window)}: {found.labelled:,} of {found.rows:,} rows have a "
+        "label"
+    )
     lines = [
-        f"judged on {_days(found.window)}: {found.labelled:,} of {found.rows:,} rows have a label",
-        *_trained(about.plan),
+        judged,
+        *(_trained(about.plan) if found else ()),
         markdown_text(refit.reason) if refit else "",
         f"seed noise: {markdown_text(seeds.reason)}" if seeds else "",
-        f"error budget: {markdown_text(spent.reason)}" if spent else "",
         f"snapshot `{about.snapshot[:16]}`, as of {about.plan.as_of:%Y-%m-%d %H:%M} UTC, "
         f"run `{about.run}`" + ("" if about.lineage == LIVE else f", lineage {about.lineage}"),
         f"started: {markdown_text(about.origin)}" if about.origin else "",
@@ -302,7 +317,8 @@ def _changed(about: VersionReview) -> str:
     return "\n".join([f"Changed since version {about.champion}:", "", *shown])
 
 
-def _commands(about: VersionReview) -> str:
+def commands_section(about: VersionReview) -> str:
+    """The commands that explain, answer or undo the decision."""
     name, version, decision = about.spec.name, about.version or "", about.decision
     lines = [f"gauntlet explain {name} {version}".strip()]
     if about.lineage != LIVE:
@@ -316,7 +332,7 @@ def _commands(about: VersionReview) -> str:
     return markdown_block("\n".join(lines))
 
 
-def _loading(about: VersionReview) -> str:
+def loading_section(about: VersionReview) -> str:
     """How to predict with the version outside of this project."""
     texts = text_features(about.spec)
     numbers = [name for name in about.spec.input_names if name not in texts]

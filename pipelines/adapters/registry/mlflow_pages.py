@@ -1,0 +1,178 @@
+"""Pages as runs in MLflow: of retrainings and of monitoring reports."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pipelines.adapters.registry.mlflow import artifact_folder
+from pipelines.core.addresses import run_page
+from pipelines.core.files import working_folder
+from pipelines.core.markup import url_part
+from pipelines.core.version_id import registered_version
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Run
+
+    from pipelines.core.run_page import PagePart, RunPage, Values
+
+CONTENT = "gauntlet.report"
+_ABOVE = "mlflow.parentRunId"
+_DAY_S = 24 * 3600
+_AT_ONCE = 900  # metrics in one request; MLflow's limit is 1,000 entities
+
+
+class MlflowPages:
+    """``RunPages`` in an MLflow server or database: one run for each key.
+
+    A run that a killed process left is completed. It connects, and loads MLflow, on first use.
+
+    Arguments:
+        uri: ``http://...`` of a server, or ``sqlite:///...``.
+        browser: address of MLflow's pages for people; "" for none.
+    """
+
+    def __init__(self, uri: str, browser: str) -> None:
+        self._uri, self._artifacts, self._browser = uri, artifact_folder(uri), browser.rstrip("/")
+
+    def publish(self, page: RunPage) -> str:
+        """See ``RunPages``."""
+        from pipelines.adapters.registry.mlflow_client import connected, write
+        from pipelines.adapters.registry.mlflow_run import experiment_for
+
+        with connected(self._uri) as client:
+            experiment = experiment_for(client, page.model, page.lineage, self._artifacts)
+            run = self._run(client, experiment, page)
+            if run.data.tags.get(CONTENT) != page.content:
+                self._fill(client, run, page)
+                for part in _missing(client, run, page):
+                    _add(client, run, part, page)
+                write(client.set_tag, run.info.run_id, CONTENT, page.content)
+        return run_page(self._browser, experiment, run.info.run_id)
+
+    def continue_charts(self, model: str, version: str, values: Values) -> None:
+        """See ``RunPages``. The step of a value is the number of its day."""
+        from mlflow.entities import Metric
+
+        from pipelines.adapters.registry.mlflow_client import connected, find, write
+
+        metrics = [
+            Metric(name, value, _ms(at), int(at.timestamp() // _DAY_S))
+            for name, series in values.items()
+            for at, value in series
+        ]
+        if not metrics:
+            return
+        with connected(self._uri) as client:
+            found = find(client.get_model_version, *registered_version(model, version))
+            if found is not None and found.run_id:
+                write(client.log_batch, found.run_id, metrics=metrics)
+
+    def _run(self, client: MlflowClient, experiment: str, page: RunPage) -> Run:
+        """The run of the page's key; a report of other content is replaced."""
+        from pipelines.adapters.registry.mlflow_client import find
+
+        name, value = page.key
+        for run in client.search_runs([experiment], f"tags.`{name}` = '{value}'"):
+            has_model = run.outputs is not None and run.outputs.model_outputs
+            if has_model or run.data.tags.get(CONTENT) in (None, page.content):
+                return run
+            client.delete_run(run.info.run_id)
+        tags = {name: value, "mlflow.runName": page.title}
+        if page.version:
+            above = registered_version(page.model, page.version)
+            trained = find(client.get_model_version, *above)
+            if trained is not None and trained.run_id:
+                tags[_ABOVE] = trained.run_id
+        return client.create_run(
+            experiment, start_time=page.started and _ms(page.started), tags=tags
+        )
+
+    def _fill(self, client: MlflowClient, own: Run, page: RunPage) -> None:
+        from mlflow.entities import Param, RunTag
+
+        from pipelines.adapters.registry.mlflow_client import write
+        from pipelines.adapters.registry.mlflow_run import with_run_links
+
+        run = own.info.run_id
+        with working_folder("gauntlet-page-") as folder:
+            for name, content in page.files.items():
+                (folder / name).write_bytes(content)
+            client.log_artifacts(run, str(folder))
+        tables = [{"path": name, "type": "table"} for name in page.tables]
+        tags = {
+            "mlflow.user": getpass.getuser(),
+            **page.tags,
+            "mlflow.note.content": with_run_links(_note(page, run), own),
+            **({"mlflow.loggedArtifacts": json.dumps(tables)} if tables else {}),
+        }
+        metrics = list(_metrics(page))
+        for start in range(0, max(len(metrics), 1), _AT_ONCE):
+            first = start == 0
+            write(
+                client.log_batch,
+                run,
+                metrics=metrics[start : start + _AT_ONCE],
+                params=[Param(*one) for one in page.parameters.items()] if first else (),
+                tags=[RunTag(*one) for one in tags.items()] if first else (),
+            )
+        write(client.update_run, run, name=page.title)
+        write(client.set_terminated, run, "FINISHED", page.ended and _ms(page.ended))
+
+
+def _missing(client: MlflowClient, run: Run, page: RunPage) -> Iterator[PagePart]:
+    """The parts that no complete run below the page's run has."""
+    if not page.parts:
+        return
+    query = f"tags.`{_ABOVE}` = '{run.info.run_id}'"
+    below = client.search_runs([run.info.experiment_id], query)
+    complete = {one.info.run_name for one in below if one.info.status == "FINISHED"}
+    for one in below:
+        if one.info.status != "FINISHED":
+            client.delete_run(one.info.run_id)
+    yield from (part for part in page.parts if part.name not in complete)
+
+
+def _add(client: MlflowClient, run: Run, part: PagePart, page: RunPage) -> None:
+    from mlflow.entities import Metric, Param
+
+    from pipelines.adapters.registry.mlflow_client import write
+
+    tags = {_ABOVE: run.info.run_id}
+    below = client.create_run(
+        run.info.experiment_id,
+        start_time=page.started and _ms(page.started),
+        tags=tags,
+        run_name=part.name,
+    ).info
+    metrics = [Metric(key, value, below.start_time, 0) for key, value in part.metrics.items()]
+    params = [Param(*one) for one in part.parameters.items()]
+    write(client.log_batch, below.run_id, metrics=metrics, params=params)
+    write(client.set_terminated, below.run_id, "FINISHED", page.ended and _ms(page.ended))
+
+
+def _note(page: RunPage, run: str) -> str:
+    pictures = [
+        f"![{name}](/get-artifact?path={url_part(name)}&run_uuid={run})"
+        for name in page.files
+        if name.endswith(".png")
+    ]
+    return "\n\n".join([page.text, *pictures])
+
+
+def _metrics(page: RunPage) -> list[Metric]:
+    from mlflow.entities import Metric
+
+    return [
+        Metric(name, value, _ms(at), step)
+        for name, values in page.metrics.items()
+        for step, (at, value) in enumerate(values)
+    ]
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)

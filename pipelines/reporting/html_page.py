@@ -1,0 +1,31 @@
+"""The frame of HTML reports. They request nothing, so the style is in each of them."""
+
+from __future__ import annotations
+
+from pipelines.core.markup import html_text
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;color:#1c1c1c}
+body{max-width:72rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{margin:.4rem 0}
+table{border-collapse:collapse;width:100%;font-size:.85rem}
+th,td{padding:.3rem .5rem;border-bottom:1px solid #ddd}
+svg{width:100%;height:auto;margin:.5rem 0}li{margin:.2rem 0}
+.scroll{overflow-x:auto}
+"""
+
+
+def html_page(title: str, style: str, body: str) -> str:
+    """A whole page.
+
+    Arguments:
+        title: as text.
+        style: rules of CSS besides those that all reports have.
+        body: as HTML.
+    """
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html_text(title)}</title><style>{_STYLE}{style}</style></head>"
+        f"<body>\n{body}\n</body></html>\n"
+    )

@@ -1,0 +1,162 @@
+"""The report of a retraining: one HTML file with its plots inside, which requests nothing."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+
+from markdown_it import MarkdownIt
+
+from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.markup import html_text
+from pipelines.reporting.audit_section import audit_section
+from pipelines.reporting.complexity_section import complexity_section
+from pipelines.reporting.html_page import html_page
+from pipelines.reporting.importance_section import importance_section
+from pipelines.reporting.markdown import SIGNS, interval_text, number
+from pipelines.reporting.refresh_section import refresh_section
+from pipelines.reporting.retraining import sections
+from pipelines.reporting.retraining.sections import VersionReview
+
+_OWN_STYLE = """
+h3{font-size:1.05rem;margin:1.6rem 0 .4rem}th,td{text-align:left;vertical-align:top}
+td{white-space:nowrap}td:last-child{white-space:normal;min-width:16rem}svg{min-width:36rem}
+pre{background:#f4f4f4;padding:.6rem;overflow-x:auto}img{max-width:100%}
+summary{cursor:pointer;padding:.4rem 0}
+"""
+_SUITES = {"suite": "hand-written", "envelope": "champion's envelope"}
+_WORST_FIRST = (Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE, Verdict.PASS)
+_MOST_PASSED = 200  # findings that passed, of one gate
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+
+
+def report_page(about: VersionReview, plots: Mapping[str, str], age_plot: bytes = b"") -> str:
+    """The whole report; the same content gives the same text.
+
+    Arguments:
+        about: what it shows.
+        plots: SVG elements by the names of ``evaluation_plots``, and ``losses``.
+        age_plot: PNG file of the cost of age; empty if there is none.
+    """
+
+    def plot(name: str) -> str:
+        return f'<div class="scroll">{plots[name]}</div>' if name in plots else ""
+
+    title = f"{about.spec.name}, as of {about.plan.as_of:%Y-%m-%d}"
+    if about.version:
+        title += f", version {about.version}"
+    parts = (
+        f"<h1>{html_text(title)}</h1>",
+        _html(sections.headline(about)),
+        _html(sections.metrics_section(about)),
+        _html(sections.gates_section(about)),
+        _problems(about),
+        plot("losses"),
+        plot("daily"),
+        _html(sections.slices_section(about)),
+        plot("slices"),
+        plot("calibration"),
+        plot("seeds"),
+        _html(refresh_section(about.findings, about.champion)),
+        _picture("cost of age, and what refreshes gained", age_plot),
+        _html(audit_section(about.audit, about.findings)),
+        _html(complexity_section(about.findings)),
+        _html(importance_section(*about.importance, about.spec.metric.minimum_effect)),
+        _availability(about),
+        _data_checks(about),
+        _html(sections.origin_section(about)),
+        _html(sections.commands_section(about)),
+        _html(sections.loading_section(about)) if about.version else "",
+    )
+    body = "\n".join(part for part in parts if part)
+    return html_page(title, _OWN_STYLE, body)
+
+
+def _html(markdown: str) -> str:
+    """A section as HTML; wide tables scroll in a box of their own."""
+    text = str(_MARKDOWN.render(markdown))
+    return text.replace("<table>", '<div class="scroll"><table>').replace(
+        "</table>", "</table></div>"
+    )
+
+
+def _picture(words: str, png: bytes) -> str:
+    if not png:
+        return ""
+    data = b64encode(png).decode()
+    return f'<img alt="{html_text(words)}" src="data:image/png;base64,{data}">'
+
+
+def _problems(about: VersionReview) -> str:
+    """What did not pass and decides, each with its numbers."""
+    bad = [one for one in about.findings if one.blocking and one.verdict is not Verdict.PASS]
+    if not bad:
+        return ""
+    rows = [(one.name, *_numbers(one)) for one in _ordered(bad)]
+    return "<h3>What did not pass</h3>" + _table(("check", *_NUMBERS), rows)
+
+
+def _availability(about: VersionReview) -> str:
+    """Features in production: parity with training, and what was served."""
+    found = [one for one in about.findings if one.gate is Gate.AVAILABILITY]
+    if not found:
+        return ""
+    rows = [
+        (one.name.removeprefix("availability."), *_numbers(one))
+        for one in _ordered(found)[:_MOST_PASSED]
+    ]
+    return "<h3>Features in production, and parity</h3>" + _table(("check", *_NUMBERS), rows)
+
+
+def _data_checks(about: VersionReview) -> str:
+    """Each expectation of both suites: where it looks, what it found, and what it wanted."""
+    found = [one for one in about.findings if one.gate is Gate.CONTRACT]
+    if not found:
+        return ""
+    bad = [one for one in found if one.verdict is not Verdict.PASS]
+    passed = [one for one in found if one.verdict is Verdict.PASS]
+    heads = ("suite", "stream", "column", "expectation", *_NUMBERS)
+    parts = [f"<h3>Checks of fresh data: {len(passed)} of {len(found)} passed</h3>"]
+    if bad:
+        parts.append(_table(heads, [_expectation(one) for one in _ordered(bad)]))
+    if passed:
+        rows = [_expectation(one) for one in passed[:_MOST_PASSED]]
+        parts.append(
+            f"<details><summary>{len(passed)} checks that passed</summary>"
+            f"{_table(heads, rows)}</details>"
+        )
+    return "\n".join(parts)
+
+
+def _expectation(one: Finding) -> tuple[str, ...]:
+    _, source, *place = one.name.split(".")
+    if source not in _SUITES or len(place) < 3:
+        return ("Gauntlet", "", "", ".".join((source, *place)), *_numbers(one))
+    stream, column, *check = place
+    return (_SUITES[source], stream, column, ".".join(check), *_numbers(one))
+
+
+_NUMBERS = ("", "got", "wanted", "in words")
+
+
+def _numbers(one: Finding) -> tuple[str, str, str, str]:
+    got = "" if one.value is None else f"{number(one.value)} {one.unit}".strip()
+    if one.interval is not None:
+        got += f" ({interval_text(one.interval)})"
+    wanted = "" if one.threshold is None else number(one.threshold)
+    verdict = SIGNS[one.verdict] + ("" if one.blocking else " (shown only)")
+    return verdict, got, wanted, one.reason
+
+
+def _ordered(findings: list[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda one: (not one.blocking, _WORST_FIRST.index(one.verdict)))
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def lines() -> Iterator[str]:
+        yield "".join(f"<th>{html_text(head)}</th>" for head in heads)
+        for row in rows:
+            yield "".join(f"<td>{html_text(cell)}</td>" for cell in row)
+
+    inside = "\n".join(f"<tr>{line}</tr>" for line in lines())
+    return f'<div class="scroll"><table>{inside}</table></div>'

@@ -1,0 +1,132 @@
+"""Pages of monitoring reports and of retrainings in MLflow: one run for each key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.artifacts import list_artifacts
+
+from pipelines.adapters.registry.mlflow import MlflowRegistry
+from pipelines.adapters.registry.mlflow_pages import MlflowPages
+from pipelines.core.run_page import PagePart, RunPage
+from pipelines.monitoring.report import Cause
+from pipelines.reporting.monitor_page import champion_chart, report_page
+from tests.support.monitor_reports import MONDAY, alarm, measured_report
+
+DAY = timedelta(days=1)
+
+
+def test_an_instant_has_one_run_below_the_champions_own(
+    database: str, pack: Callable, registration: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = registration("r1", "watched")
+    version = MlflowRegistry(database).register(given, pack("regression").folder)
+    report = measured_report(alarm(Cause.FEED)).model_copy(update={"model": "watched"})
+    page = replace(report_page(report), version=version.version)
+    pages = MlflowPages(database, "http://mlflow.example/")
+    with monkeypatch.context() as killed:
+        killed.setattr(mlflow.MlflowClient, "set_terminated", _fail)
+        with pytest.raises(KeyboardInterrupt):
+            pages.publish(page)
+    address = pages.publish(page)
+    assert pages.publish(page) == address, "a repeated run makes no second page"
+    for _ in range(2):  # repeatable
+        pages.continue_charts("watched", version.version, champion_chart(report))
+    pages.continue_charts("watched", "99", champion_chart(report))
+
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name("watched").experiment_id
+    trained, watched = sorted(
+        client.search_runs([experiment]), key=lambda run: "gauntlet.monitored" in run.data.tags
+    )
+    run = watched.info.run_id
+    assert (
+        address
+        == f"http://mlflow.example/#/experiments/{experiment}/runs/{run}?workflowType=machine_learning"
+    )
+    assert watched.info.run_name == "2025-04-07 monitor v3: broken data"
+    assert (watched.info.status, watched.info.start_time) == ("FINISHED", _ms())
+    assert watched.data.tags["mlflow.parentRunId"] == trained.info.run_id
+    note = watched.data.tags["mlflow.note.content"]
+    assert "Action: fix the feed" in note
+    assert f"(/get-artifact?path=drift.png&run_uuid={run})" in note
+    weekly = client.get_metric_history(run, "performance/absolute_error")
+    assert [(one.step, one.value) for one in weekly] == [(0, 20.0), (1, 22.0), (2, 24.0), (3, 26.0)]
+    assert {Path(one.path).name for one in list_artifacts(run_id=run)} == {
+        *("drift.png", "performance.png", "training_range.png", "report.json", "report.txt")
+    }
+
+    over_time = client.get_metric_history(trained.info.run_id, "champion/absolute_error")
+    first, second = sorted((one.step, one.value) for one in over_time)
+    assert (first[1], second[1]) == (22.0, 24.0), "matured weeks, without the held-out one"
+    assert second[0] - first[0] == DAY * 7 // DAY
+
+    pages.publish(replace(page, content="other settings of monitoring"))
+    assert len(client.search_runs([experiment])) == 2, "other content replaces the page"
+
+
+def _fail(*_: object) -> None:
+    raise KeyboardInterrupt("as if killed")
+
+
+def _ms() -> int:
+    return int(MONDAY.timestamp() * 1000)
+
+
+def test_a_retraining_has_its_run_completed_after_a_kill_with_parts_tables_and_links(
+    server: str, pack: Callable, registration: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, pages = MlflowRegistry(server), MlflowPages(server, "http://mlflow.example")
+    version = registry.register(registration("r7", "shown"), pack("regression").folder)
+    table = {"columns": ["part", "gain"], "data": [["overall", 1.5], ["day", 1.25]]}
+    page = RunPage(
+        model="shown",
+        lineage="live",
+        key=("gauntlet.run", "r7"),
+        content="decided",
+        title="2026-01-05 promoted v1",
+        text="✔ Promoted\n\n[Full report](run_files/report.html)",
+        tags={"outcome": "promoted", "mlflow.user": "ada"},
+        parameters={"estimator": "trees"},
+        metrics={"day_gain/absolute_error": [(MONDAY, 1.0), (MONDAY + DAY, 1.5)]},
+        files={"report.html": b"<html></html>", "evaluation.json": json.dumps(table).encode()},
+        tables=("evaluation.json",),
+        parts=(PagePart("candidate", {}, {"gain": 1.0}), PagePart("seed 2", {}, {"gain": 2.0})),
+        started=MONDAY,
+    )
+    with monkeypatch.context() as killed:
+        killed.setattr(mlflow.MlflowClient, "set_terminated", _fail)
+        with pytest.raises(KeyboardInterrupt):
+            pages.publish(page)
+    address = pages.publish(page)
+    assert pages.publish(page) == address
+
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name("shown")
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    found = client.search_runs([experiment.experiment_id])
+    (run,) = (one for one in found if "mlflow.parentRunId" not in one.data.tags)
+    assert run.info.run_id == client.get_model_version("shown", version.version).run_id
+    assert (run.info.run_name, run.data.tags["mlflow.user"]) == (page.title, "ada")
+    assert {one.info.run_name for one in found if one is not run} == {"candidate", "seed 2"}
+    assert {one.info.status for one in found} == {"FINISHED"}
+    link = f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts/report.html"
+    assert link in run.data.tags["mlflow.note.content"]
+    assert address.endswith("?workflowType=machine_learning")
+    loaded = client.load_table(run.info.experiment_id, "evaluation.json", run_ids=[run.info.run_id])
+    assert loaded["gain"].tolist() == [1.5, 1.25]
+    schema = json.loads(run.inputs.dataset_inputs[0].dataset.schema)
+    assert [one["name"] for one in schema["mlflow_colspec"]] == ["size", "kind"]
+
+    registry.describe("shown", version.version, page.text)
+    assert link in registry.described("shown", version.version)
+    registry.describe_model("shown", "Champion: version 1")
+    assert client.get_registered_model("shown").description == "Champion: version 1"
+    updated = replace(page, content="approved", title="2026-01-05 promoted v1, approved")
+    assert pages.publish(updated) == address, "the run of a version is kept"
