@@ -15,13 +15,14 @@ last bit or on categories that they do not know.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipelines.core.arrays import Floats
+from pipelines.training.forest_table import LEAVES, every_leaf, leaf_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,13 +30,10 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 Codes = Mapping[float, float]
-Bits = npt.NDArray[np.uint32]
 FEWEST_ROWS = 10_000  # with fewer, making the tables takes longer than walking the trees
 MOST_FEATURES = 32  # with more, looking up all features takes longer than walking the trees
 COMPARED_ROWS = 200
-_LEAVES = 32  # in one column of the table; a larger tree has several columns
 _ENTRIES_AT_ONCE = 1 << 17  # of the table, so that they stay in a processor's cache
-_MOST_ENTRIES = 1 << 25  # of the table: 128 MiB
 _ONE = np.uint32(1)
 
 
@@ -59,10 +57,10 @@ class Forest:
         self._stretches = _stretches(trees, self.columns)
         self._features = [place for place, ends in enumerate(self._stretches) if len(ends)]
         self._starts = _starts(self._stretches)
-        self._every = np.concatenate([_words(*_every_leaf(tree.nodes))[:, 0] for tree in trees])
-        self._table = _joined(trees, self._stretches)
-        self._values = np.concatenate([_leaf_values(tree.nodes) for tree in trees])
-        self._places = np.arange(len(self._every)) * (_LEAVES + 1)
+        self._every = every_leaf(trees)
+        self._table = leaf_table(trees, self._stretches)
+        self._values = np.concatenate([_leaf_values(tree) for tree in trees])
+        self._places = np.arange(len(self._every)) * (LEAVES + 1)
         self._baseline = estimator._baseline_prediction.item()
         self._estimator, self._finish = estimator, _finish(estimator)
 
@@ -184,70 +182,9 @@ def _starts(stretches: list[Floats]) -> npt.NDArray[np.int64]:
     return np.cumsum([0, *map(len, stretches)])
 
 
-def _joined(trees: list[TreePredictor], stretches: list[Floats]) -> Bits:
-    """The leaves that are left in each column of trees, shape (entries, columns).
-
-    Raises:
-        ValueError: the table would be too large.
-    """
-    columns = sum(_every_leaf(tree.nodes)[1] for tree in trees)
-    if columns * int(_starts(stretches)[-1]) > _MOST_ENTRIES:
-        raise ValueError("the table of the trees would be too large")
-    return np.ascontiguousarray(np.concatenate([_table(tree, stretches) for tree in trees]).T)
-
-
-def _table(tree: TreePredictor, stretches: list[Floats]) -> Bits:
-    """The leaves that one tree has left for each stretch of each feature, (columns, entries)."""
-    nodes, starts = tree.nodes, _starts(stretches)
-    every, width = _every_leaf(nodes)
-    table = np.repeat(_words(every, width), starts[-1], axis=1)
-    for place, left, right in _splits(nodes):
-        node = nodes[place]
-        feature = node["feature_idx"]
-        ends = stretches[feature]
-        if node["is_categorical"]:
-            codes = tree.raw_left_cat_bitsets[node["bitset_idx"]].view(np.uint8)
-            goes_left = np.unpackbits(codes, bitorder="little")[: len(ends)].astype(bool)
-        else:
-            goes_left = ends <= node["num_threshold"]
-        goes_left[-1] = node["missing_go_to_left"]
-        remain = np.where(goes_left, _words(every & ~right, width), _words(every & ~left, width))
-        table[:, starts[feature] : starts[feature + 1]] &= remain
-    return table
-
-
-def _splits(nodes: npt.NDArray[Any]) -> Iterator[tuple[int, int, int]]:
-    """The place of each split and the leaves on its two sides, as bits.
-
-    The nodes are in pre-order, so that the leaves of a subtree follow each other.
-    """
-    leaves = nodes["is_leaf"].astype(np.int64)
-    before = np.cumsum(leaves) - leaves
-    for place in map(int, np.flatnonzero(leaves == 0)[::-1]):
-        left, right = nodes["left"][place], nodes["right"][place]
-        leaves[place] = leaves[left] + leaves[right]
-        yield place, _run(before[left], leaves[left]), _run(before[right], leaves[right])
-
-
-def _run(first: int, many: int) -> int:
-    """So many bits from the first one on."""
-    return ((1 << int(many)) - 1) << int(first)
-
-
-def _words(bits: int, width: int) -> Bits:
-    """Bits of a tree as one entry in each of its columns, shape (columns, 1)."""
-    return np.frombuffer(bits.to_bytes(width * _LEAVES // 8, "little"), "<u4")[:, None]
-
-
-def _every_leaf(nodes: npt.NDArray[Any]) -> tuple[int, int]:
-    """All leaves of a tree as bits, and how many columns they take."""
-    many = int(nodes["is_leaf"].sum())
-    return _run(0, many), -(-many // _LEAVES)
-
-
-def _leaf_values(nodes: npt.NDArray[Any]) -> Floats:
+def _leaf_values(tree: TreePredictor) -> Floats:
     """The values of the leaves of each column of a tree, and zero for none of them."""
-    values, (_, width) = nodes["value"][nodes["is_leaf"] == 1], _every_leaf(nodes)
-    table = np.zeros((width, _LEAVES + 1))
-    table[:, :_LEAVES].flat[: len(values)] = values
+    values = tree.nodes["value"][tree.nodes["is_leaf"] == 1]
+    table = np.zeros((-(-len(values) // LEAVES), LEAVES + 1))
+    table[:, :LEAVES].flat[: len(values)] = values
     return table.ravel()

@@ -91,7 +91,7 @@ def test_trees_without_a_split_have_a_forest() -> None:
 
 def test_too_many_thresholds_and_trees_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
     estimator = HistGradientBoostingRegressor(max_iter=3).fit(MATRIX, LABEL)
-    monkeypatch.setattr("pipelines.training.forest._MOST_ENTRIES", 100)
+    monkeypatch.setattr("pipelines.training.forest_table._MOST_ENTRIES", 100)
     assert forest(estimator) is None
 
 
