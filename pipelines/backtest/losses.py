@@ -41,7 +41,7 @@ class Losses:
         self.metric = primary_metric(self.history.spec)
         self._means: dict[tuple[Candidate, datetime, datetime], float | None] = {}
         self._points: dict[tuple[datetime, datetime], int] = {}
-        self._week: tuple[tuple[datetime, datetime], _Week] | None = None
+        self._weeks: dict[tuple[datetime, datetime], _Week] = {}
 
     @property
     def history(self) -> History:
@@ -102,7 +102,7 @@ class Losses:
 
     def _at(self, monday: datetime, as_of: datetime) -> _Week:
         key = monday, as_of
-        if self._week is None or self._week[0] != key:
+        if key not in self._weeks:
             part = self.positions(monday)
             numbers = self.history.numbers(part, as_of)
             there = labelled(numbers)
@@ -111,5 +111,5 @@ class Losses:
             rows = self.history.rows[columns].iloc[part][there]
             if below == "label":
                 rows = rows.assign(label=numbers[there])
-            self._week = key, _Week(part, there, numbers[there], rows)
-        return self._week[1]
+            self._weeks[key] = _Week(part, there, numbers[there], rows)
+        return self._weeks[key]

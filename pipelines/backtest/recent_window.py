@@ -43,7 +43,8 @@ class RecentWindows:
 
     def __init__(self, predictions: Predictions, spec: ModelSpec) -> None:
         self.predictions, self.spec = predictions, spec
-        self._windows: dict[datetime, _Window] = {}
+        self._window_of: tuple[datetime, _Window] | None = None
+        self._digests: dict[datetime, str] = {}
         self._changes: dict[Version, float | None] = {}
         self._checked: dict[tuple[Version, tuple[float, ...]], tuple[Finding, ...]] = {}
         self._done: dict[tuple[datetime, Candidate, Candidate | None, bool], Evaluation] = {}
@@ -127,12 +128,15 @@ class RecentWindows:
         return self._changes[version]
 
     def _window(self, at: datetime) -> _Window:
-        if at not in self._windows:
+        """The window of a Monday; the newest one is kept, and the digests of all."""
+        if self._window_of is None or self._window_of[0] != at:
             history = self.predictions.history
             part = history.part(split_plan(self.spec, at).recent)
             rows = history.frame(part, at)
-            self._windows = {at: _Window(part, rows, rows_digest(self.spec, rows))}
-        return self._windows[at]
+            if at not in self._digests:
+                self._digests[at] = rows_digest(self.spec, rows)
+            self._window_of = at, _Window(part, rows, self._digests[at])
+        return self._window_of[1]
 
     def _scored(self, candidate: Candidate, window: _Window) -> Scored:
         predicted = self.predictions.of(candidate, window.part)

@@ -105,7 +105,9 @@ class _LabelledRows:
 
     def within(self, metric: RowMetric, mask: Mask) -> PairedDifference:
         """The paired difference of a metric computed on some of the rows only."""
-        label, rows, clusters = self.label[mask], self.rows[mask], self.clusters.where(mask)
+        below = [] if metric.denominator is None else [metric.denominator]
+        label, clusters = self.label[mask], self.clusters.where(mask)
+        rows = self.rows[below][mask]
         return paired_difference(
             metric.utilities(label, self.candidates[0][mask], rows),
             metric.utilities(label, self.baseline[mask], rows),

@@ -49,7 +49,8 @@ class RecordedWeek(Record):
     @property
     def freshest(self) -> datetime | None:
         """The newest candidate that trained on none of the week's labels."""
-        return max((at for at in self.losses if at <= self.window.start), default=None)
+        start = self.window.start
+        return max((at for at in self.losses if at <= start), default=None)
 
     def newest_refit(self, lag: timedelta) -> datetime | None:
         """The newest candidate that trained on none of the week's labels and has a twin here.
