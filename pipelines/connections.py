@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipelines.flows.status import StatusCollaborators
     from pipelines.flows.versions import VersionReader
     from pipelines.monitoring.alerts import Channel
-    from pipelines.quality.suite import SuiteRunner
+    from pipelines.quality.suite import GroupedSuiteRunner
     from pipelines.release.ledger import Ledger
     from pipelines.release.registry import Registry
     from pipelines.simulation.collaborators import SimulationCollaborators
@@ -68,7 +68,7 @@ class Connections:
     load_suite: LoadSuite
     open_events: Callable[[ModelSpec], EventReader]
     open_store: Callable[[ModelSpec], ObjectStore]
-    suite_runner: SuiteRunner
+    suite_runner: GroupedSuiteRunner
     registry: Registry
     pages: RunPages
     ledger: Ledger

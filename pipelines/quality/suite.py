@@ -57,6 +57,22 @@ class SuiteRunner(Protocol):
         ...
 
 
+class GroupedSuiteRunner(SuiteRunner, Protocol):
+    """Runs the expectations of a suite over many groups of rows as well."""
+
+    def run_each(
+        self, table: ibis.Table, by: str, suite: Suite
+    ) -> dict[Any, tuple[ExpectationResult, ...]]:
+        """Return the results in each group that has rows.
+
+        Arguments:
+            table: the rows of all groups.
+            by: the column that names the group; expectations do not see it.
+            suite: the expectations.
+        """
+        ...
+
+
 def streams_of(suite: Suite, default: str) -> dict[str, dict[str, Any]]:
     """Split a suite into one suite per stream (``meta.stream``, or ``default``)."""
     parts: dict[str, dict[str, Any]] = {}

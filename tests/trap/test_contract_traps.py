@@ -16,7 +16,7 @@ from pipelines.adapters.expectations.great_expectations import GreatExpectations
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.time import Window, parse_instant
 from pipelines.gates.contract.findings import contract_findings
-from pipelines.quality.envelope.suite import envelope_suite
+from pipelines.quality.envelope.suite import envelope_suite, stream_chunks
 from pipelines.quality.sql.runner import SqlRunner
 from pipelines.spec.streams import Stream
 
@@ -89,7 +89,8 @@ def days(frame: pd.DataFrame, first: int, last: int) -> pd.DataFrame:
 def envelope(table: ibis.Table, first: int, last: int) -> dict[str, Any]:
     start = parse_instant(DAY0.date().isoformat())
     window = Window(start + timedelta(days=first), start + timedelta(days=last))
-    return envelope_suite(table, stream="sales", declaration=SALES, window=window)
+    chunks = stream_chunks(table, SALES, window)
+    return envelope_suite(chunks, stream="sales", window=window)
 
 
 def check(suite: dict[str, Any], fresh: pd.DataFrame) -> dict[str, Finding]:

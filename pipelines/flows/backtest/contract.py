@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,14 @@ from pipelines.core.records import Instant, Record
 from pipelines.data.events import Progress
 from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
-from pipelines.flows.retrain.contract import fresh_rows
-from pipelines.gates.contract.findings import contract_findings, empty_suite
+from pipelines.flows.retrain.contract import AS_OF, fresh_rows_each
+from pipelines.gates.contract.answers import answers_each
+from pipelines.gates.contract.findings import empty_suite, findings_of
+from pipelines.quality.suite import streams_of
 from pipelines.spec.model import ModelSpec
 
 if TYPE_CHECKING:
-    from pipelines.quality.suite import SuiteRunner
+    from pipelines.quality.suite import GroupedSuiteRunner
 
 
 class RefusedWeeks(Record):
@@ -31,8 +33,8 @@ def refused_weeks(
     spec: ModelSpec,
     snapshot: Snapshot,
     suite: Mapping[str, Any],
-    runner: SuiteRunner,
-    mondays: Iterable[datetime],
+    runner: GroupedSuiteRunner,
+    mondays: Collection[datetime],
     progress: Progress,
 ) -> RefusedWeeks:
     """Check the rows that became known in ``gates.contract.lookback`` before each Monday.
@@ -44,20 +46,18 @@ def refused_weeks(
         suite: the hand-written suite.
         runner: answers its expectations.
         mondays: the instants of the retrainings.
-        progress: called with a short message for each Monday.
+        progress: called with a short message.
     """
-    found, missing, ordered = {}, empty_suite(suite), sorted(mondays)
+    progress(f"contract of {len(mondays)} weeks")
+    parts, missing = streams_of(suite, spec.points.stream), empty_suite(suite)
     with events.tables(snapshot, spec.streams) as stored, ExitStack() as open_tables:
-        first = (ordered[0] - spec.gates.contract.lookback).replace(tzinfo=None)
-        tables = {  # read once for all Mondays
-            name: open_tables.enter_context(one.filter(one.known_time > first).cache())
-            for name, one in stored.items()
+        fresh = {
+            name: open_tables.enter_context(one.cache())
+            for name, one in fresh_rows_each(spec, stored, mondays).items()
         }
-        for at in ordered:
-            progress(f"contract as of {at.date()}")
-            fresh = fresh_rows(spec, tables, at)
-            default = spec.points.stream
-            checked = contract_findings(suite, fresh, runner, "suite", default)
-            if reasons := against((*missing, *checked)):
-                found[at] = reasons
+        answered = answers_each(parts, fresh, AS_OF, runner)
+    found = {}
+    for at in sorted(mondays):
+        if reasons := against((*missing, *findings_of(parts, answered(at), "suite", {}))):
+            found[at] = reasons
     return RefusedWeeks(weeks=found)

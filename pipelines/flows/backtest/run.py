@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pipelines.backtest.predictions import Predictions
     from pipelines.backtest.results import BacktestReport
     from pipelines.flows.retrain.run import LoadSuite
-    from pipelines.quality.suite import SuiteRunner
+    from pipelines.quality.suite import GroupedSuiteRunner
 
 LINEAGE = "backtest"
 FOLDER = "backtest"
@@ -69,7 +69,7 @@ class BacktestCollaborators:
     load_spec: Callable[[str], ModelSpec]
     load_suite: LoadSuite
     open_events: Callable[[ModelSpec], EventReader]
-    suite_runner: SuiteRunner
+    suite_runner: GroupedSuiteRunner
     lock: Callable[[str, str], AbstractContextManager[object]]
     clock: Clock
     with_exclusions: Callable[[ModelSpec, datetime], ModelSpec] = lambda spec, _: spec
@@ -113,7 +113,7 @@ def open_backtest(
     from pipelines.backtest.predictions import Predictions
     from pipelines.backtest.sweep import variations
     from pipelines.core.weeks import monday_from, mondays
-    from pipelines.flows.backtest.envelopes import ChampionEnvelopes
+    from pipelines.flows.backtest.envelopes import ChampionEnvelopes, CheckedEvents
 
     declared, now = collaborators.load_spec(request.model), collaborators.clock.now()
     refuse_future(request.end, now, f"model {request.model}")
@@ -135,8 +135,8 @@ def open_backtest(
     history, refused = _history(plan, folder, events, snapshot, collaborators)
     recent = max(one.split.recent for one in (spec, *(one.spec for one in swept)))
     predictions = Predictions(history, folder / "predictions", NEAR, collaborators.progress, recent)
-    runner, kept = collaborators.suite_runner, folder / "envelopes"
-    with ChampionEnvelopes(events, spec, snapshot, runner, kept) as envelopes:
+    checked = CheckedEvents(events, snapshot, mondays(span), collaborators.suite_runner)
+    with ChampionEnvelopes(checked, spec, folder / "envelopes") as envelopes:
         yield replace(plan, refused=refused, envelope=envelopes.against), predictions
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.names import internal
 from pipelines.core.records import Record
 from pipelines.core.time import Window
 from pipelines.data.snapshot import Snapshot
@@ -17,6 +18,10 @@ from pipelines.spec.model import ModelSpec
 
 if TYPE_CHECKING:
     import ibis
+
+    from pipelines.quality.envelope.chunks import StreamChunks
+
+AS_OF, _SINCE = internal("as_of"), internal("since")
 
 
 class ContractResult(Record):
@@ -97,20 +102,43 @@ def envelope_of(run: Run, snapshot: Snapshot) -> dict[str, Any]:
     """One suite for all declared streams, generated from their rows from training until as-of."""
     window = Window(run.plan.train.start, run.plan.as_of)
     with run.events.tables(snapshot, run.spec.streams) as tables:
-        return envelope_suites(run.spec, snapshot, tables, window)
+        chunks = envelope_chunks(run.spec, snapshot, tables, window)
+        return envelope_suites(run.spec, snapshot, chunks, window)
+
+
+def envelope_chunks(
+    spec: ModelSpec, snapshot: Snapshot, tables: Mapping[str, ibis.Table], span: Window
+) -> dict[str, StreamChunks]:
+    """What the envelopes of one or many windows are made of, by stream.
+
+    Arguments:
+        spec: the declaration.
+        snapshot: of the events.
+        tables: the rows of every stream; only those in the span are used.
+        span: holds the windows; its end differs from theirs by whole lookbacks of the contract.
+    """
+    from pipelines.quality.envelope.suite import stream_chunks
+
+    gate = spec.gates.contract
+    return {
+        name: stream_chunks(
+            tables[name], declaration, _history(snapshot, name, span), gate.lookback, gate.mostly
+        )
+        for name, declaration in spec.streams.items()
+    }
 
 
 def envelope_suites(
-    spec: ModelSpec, snapshot: Snapshot, tables: Mapping[str, ibis.Table], window: Window
+    spec: ModelSpec, snapshot: Snapshot, chunks: Mapping[str, StreamChunks], window: Window
 ) -> dict[str, Any]:
-    """The envelope of one span: one suite for all declared streams.
+    """The envelope of one window: one suite for all declared streams.
 
     Excluded windows are left out: they would make the bounds too wide to find the same fault again.
 
     Arguments:
         spec: the declaration.
         snapshot: of the events.
-        tables: the rows of every stream; only those in the window are used.
+        chunks: of every stream.
         window: from the start of training until as-of.
 
     Raises:
@@ -119,18 +147,15 @@ def envelope_suites(
     from pipelines.quality.envelope.suite import envelope_suite
     from pipelines.quality.suite import merge_suites
 
-    gate = spec.gates.contract
     suites: list[Mapping[str, Any]] = [
         envelope_suite(
-            tables[name],
+            chunks[name],
             stream=name,
-            declaration=declaration,
             window=_history(snapshot, name, window),
-            fresh=gate.lookback,
-            mostly=gate.mostly,
+            mostly=spec.gates.contract.mostly,
             left_out=[Window(one.start, one.end) for one in spec.split.exclude],
         )
-        for name, declaration in spec.streams.items()
+        for name in spec.streams
     ]
     meta = {"model": spec.name, "as_of": str(window.end), "snapshot": snapshot.id}
     return merge_suites(f"{spec.name}.envelope", suites, meta)
@@ -150,5 +175,25 @@ def fresh_rows(
     start = end - spec.gates.contract.lookback
     return {
         name: table.filter(table.known_time > start, table.known_time <= end)
+        for name, table in tables.items()
+    }
+
+
+def fresh_rows_each(
+    spec: ModelSpec, tables: Mapping[str, ibis.Table], as_ofs: Iterable[datetime]
+) -> dict[str, ibis.Table]:
+    """``fresh_rows`` of many instants, each row with its instant in the column ``AS_OF``.
+
+    A row is there once for each instant that it is fresh at.
+    """
+    import ibis
+
+    ends = [as_of.replace(tzinfo=None) for as_of in as_ofs]
+    starts = [end - spec.gates.contract.lookback for end in ends]
+    windows = ibis.memtable({AS_OF: ends, _SINCE: starts})
+    return {
+        name: table.join(
+            windows, [table.known_time > windows[_SINCE], table.known_time <= windows[AS_OF]]
+        ).drop(_SINCE)
         for name, table in tables.items()
     }

@@ -35,7 +35,7 @@ from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan, split_plan
 
 if TYPE_CHECKING:
-    from pipelines.quality.suite import SuiteRunner
+    from pipelines.quality.suite import GroupedSuiteRunner
 
 _OPEN_OUTCOMES = frozenset({Outcome.SUPERSEDED, Outcome.AWAIT_REVIEW})
 _NO_DECISIONS = ("dry_run", "audit")
@@ -80,7 +80,7 @@ class RetrainCollaborators:
     load_spec: Callable[[str], ModelSpec]
     load_suite: LoadSuite
     open_events: Callable[[ModelSpec], EventReader]
-    suite_runner: SuiteRunner
+    suite_runner: GroupedSuiteRunner
     versions: VersionReader
     pages: RunPages
     ledger: Ledger

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.core.time import Window
+from pipelines.gates.contract.answers import NO_ROWS, Answers, StreamAnswer, answers
 from pipelines.gates.contract.messages import sentence
-from pipelines.quality.arrival import DAY, HOUR, LAG, with_arrival
 from pipelines.quality.suite import (
     ExpectationResult,
     Suite,
@@ -68,19 +68,31 @@ def contract_findings(
         expectation that could not be run is ``inconclusive``; neither is a pass. An expectation
         with severity ``warning`` or ``info`` is shown and does not block.
     """
+    parts = streams_of(suite, default_stream or next(iter(tables), ""))
+    return findings_of(parts, answers(parts, tables, runner), source, stored or {})
+
+
+def findings_of(
+    parts: Mapping[str, Suite],
+    answered: Answers,
+    source: Source,
+    stored: Mapping[str, ibis.Table],
+) -> list[Finding]:
+    """The findings of ``contract_findings`` from what the streams have answered.
+
+    Arguments:
+        parts: the suite of each stream.
+        answered: the streams' answers.
+        source: as in ``contract_findings``.
+        stored: as in ``contract_findings``; may be empty.
+    """
     found: list[Finding] = []
     names: dict[str, int] = {}
-    default = default_stream or next(iter(tables), "")
-    for stream, part in streams_of(suite, default).items():
-        table = tables.get(stream)
-        rows = 0 if table is None else int(table.count().execute())
-        results: tuple[ExpectationResult, ...] | None = None
-        if table is not None and rows:
-            named = {name for e in part["expectations"] for name in columns_of(e["kwargs"])}
-            extra = named & {LAG, HOUR, DAY} - set(table.columns)
-            results = runner.run(with_arrival(table) if extra else table, part)
+    for stream, part in parts.items():
+        answer = answered.get(stream)
+        rows, results = answer or NO_ROWS
         medians = _medians(part, results or ())
-        absence = "" if results is not None else _absence(stream, table, (stored or {}).get(stream))
+        absence = "" if results is not None else _absence(stream, answer, stored.get(stream))
         for index, expectation in enumerate(part["expectations"]):
             name = _name(expectation, stream, source)
             names[name] = names.get(name, 0) + 1
@@ -122,9 +134,9 @@ def _blocking(expectation: Mapping[str, Any]) -> bool:
     return (expectation.get("severity") or "critical") == "critical"
 
 
-def _absence(stream: str, fresh: ibis.Table | None, stored: ibis.Table | None) -> str:
+def _absence(stream: str, answer: StreamAnswer | None, stored: ibis.Table | None) -> str:
     """Why a stream has nothing to check, the same sentence for all its checks."""
-    if fresh is None:
+    if answer is None:
         return f"{stream} was not read, so its checks have no data"
     since = "" if stored is None else f" since {stored.known_time.max().execute():%Y-%m-%d}"
     return f"{stream} has no fresh rows{since}: its feed seems to have stopped"

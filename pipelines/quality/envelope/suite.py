@@ -28,15 +28,7 @@ from pipelines.quality.envelope.bounds import (
     share_error,
     spread_of,
 )
-from pipelines.quality.envelope.chunks import (
-    Chunks,
-    categories,
-    chunk_facts,
-    count_inside,
-    repeated_rows,
-    split_into_chunks,
-)
-from pipelines.spec.fields import ColumnType
+from pipelines.quality.envelope.chunks import Chunks, StreamChunks
 from pipelines.spec.streams import Stream
 
 if TYPE_CHECKING:
@@ -48,13 +40,31 @@ CATEGORY_LIMIT = 1000  # a text column with more values holds identifiers, not c
 BUSY_HOUR = 10  # rows per hour above which an hour without rows is not due to chance
 
 
-def envelope_suite(
+def stream_chunks(
     table: ibis.Table,
+    declaration: Stream,
+    span: Window,
+    fresh: timedelta = timedelta(days=7),
+    mostly: float = 0.9,
+) -> StreamChunks:
+    """Return the chunks that the envelopes of one or many training windows are made of.
+
+    Arguments:
+        table: canonical rows of the stream; only those known within ``span`` are used.
+        declaration: the stream as declared, with its columns and the identity of an event.
+        span: the training window, or a span that holds many of them; their ends differ from its
+            end by whole chunks.
+        fresh: length of the fresh window to check later, which is the length of a chunk.
+        mostly: as in ``envelope_suite``.
+    """
+    return StreamChunks(table, declaration, span, fresh, tail=(1 - mostly) / 5)
+
+
+def envelope_suite(
+    stream_rows: StreamChunks,
     *,
     stream: str,
-    declaration: Stream,
     window: Window,
-    fresh: timedelta = timedelta(days=7),
     mostly: float = 0.9,
     left_out: Sequence[Window] = (),
 ) -> dict[str, Any]:
@@ -63,11 +73,9 @@ def envelope_suite(
     The same rows always give the same JSON.
 
     Arguments:
-        table: canonical rows of the stream; only those known within ``window`` are used.
+        stream_rows: the rows of the stream, from ``stream_chunks``.
         stream: its name; names the suite, and is written into the ``meta`` of every expectation.
-        declaration: the stream as declared, with its columns and the identity of an event.
         window: the training window, in known time.
-        fresh: length of the fresh window to check later, which is the length of a chunk.
         mostly: largest share of rows that ranges and categories require, 0 to 1. They require less
             if the training window itself had a smaller share.
         left_out: windows whose chunks are not used, because their rows are known to be wrong.
@@ -76,14 +84,8 @@ def envelope_suite(
         DataError: the window holds fewer than three chunks, or more than a third of the chunks have
             no rows.
     """
-    rows, number = split_into_chunks(table, window, fresh, left_out)
-    columns = [column for column in declaration.columns if column in table.columns]
-    numbers = [c for c in columns if declaration.columns[c] in _NUMBERS]
-    if declaration.known_delay is None:
-        numbers.append(LAG)
-    types, identity = declaration.columns, declaration.id
-    texts = [c for c in columns if types[c] is ColumnType.STRING and c not in identity]
-    chunks = chunk_facts(rows, number, columns, numbers, texts, tail=(1 - mostly) / 5)
+    chunks, fresh = stream_rows.of(window, left_out), stream_rows.length
+    number = len(chunks.numbers)
     empty = chunks.rows.count(0)
     if empty * 3 > number:
         raise DataError(
@@ -94,19 +96,16 @@ def envelope_suite(
         )
     build = _Builder(stream, number, instant_text(window.end), duration_text(fresh))
     _volume(build, chunks)
-    for column in columns:
+    for column in stream_rows.columns:
         build.add("expect_column_to_exist", column, "present", {"column": column})
         _missing(build, chunks, column)
-    _numbers(build, rows, chunks, numbers, mostly)
-    for column, counts in categories(rows, chunks, texts, CATEGORY_LIMIT).items():
-        _categories(build, counts, len(chunks.rows), column, mostly)
-    if identity:
-        _identity(build, repeated_rows(rows, number, identity), chunks.rows, identity)
+    _numbers(build, stream_rows, chunks, mostly)
+    for column, counts in stream_rows.categories(chunks, CATEGORY_LIMIT).items():
+        _categories(build, counts, number, column, mostly)
+    if identity := stream_rows.declaration.id:
+        _identity(build, stream_rows.repeated(chunks), chunks.rows, identity)
     meta = {"window": str(window), "chunk": duration_text(fresh), "chunks": number}
     return {"name": stream, "expectations": build.expectations, "meta": meta}
-
-
-_NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT)
 
 
 class _Builder:
@@ -169,18 +168,16 @@ def _missing(build: _Builder, chunks: Chunks, column: str) -> None:
         )
 
 
-def _numbers(
-    build: _Builder, rows: ibis.Table, chunks: Chunks, numbers: Sequence[str], mostly: float
-) -> None:
+def _numbers(build: _Builder, rows: StreamChunks, chunks: Chunks, mostly: float) -> None:
     """Add bounds for most values and for the median, except in columns that only rise or fall."""
     ranges: dict[str, tuple[float, float]] = {}
-    for column in numbers:
+    for column in rows.numeric:
         medians = chunks.series(f"median.{column}")
         lows, highs = chunks.series(f"low.{column}"), chunks.series(f"high.{column}")
         if len(medians) < 3 or runs_away(medians, lows, highs):
             continue
         ranges[column] = outer_range(lows, highs)
-    inside = count_inside(rows, len(chunks.rows), ranges)
+    inside = rows.inside(chunks, ranges)
     for column, (low, high) in ranges.items():
         there = [fact.get(f"there.{column}") or 0 for fact in inside]
         shares = [

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import ibis
 
+from pipelines.core.names import internal
 from pipelines.quality.times import naive_utc
 
+VALUE = internal("value")
 Values = Mapping[str, Any]
 Kwargs = Mapping[str, Any]
 
@@ -23,13 +25,14 @@ class CheckPlan:
         finish: computes the fields of the result from all values.
         aggregates: scalar expressions that are computed in one query for all plans.
         follow_up: returns further scalar expressions, given the values of ``aggregates``.
-        separate: scalar expressions over groups, each computed in its own query.
+        separate: values that need a query of their own. Each function takes the columns to group
+            by, which may be none, and returns a table with these columns and ``VALUE``.
     """
 
     finish: Callable[[Values], dict[str, Any]]
     aggregates: dict[str, Any] = field(default_factory=dict)
     follow_up: Callable[[Values], dict[str, Any]] | None = None
-    separate: dict[str, Any] = field(default_factory=dict)
+    separate: dict[str, Callable[[Sequence[str]], ibis.Table]] = field(default_factory=dict)
 
 
 def kind_of(table: ibis.Table, name: str) -> str:

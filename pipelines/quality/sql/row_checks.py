@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ibis
 
 from pipelines.core.names import internal
 from pipelines.quality.sql.plan import (
+    VALUE,
     CheckPlan,
     Kwargs,
     Values,
@@ -131,13 +132,16 @@ def unique(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
         left_out = left_out | null if ignored == "any_value_is_missing" else left_out & null
     if ignored == "never" and not single:
         left_out = left_out & ibis.literal(False)
-    groups = (
-        table.filter(~left_out)
-        .select(*(column.name(name) for name, column in columns.items()))
-        .group_by(names)
-        .aggregate(ibis._.count().name(_GROUP))
-    )
-    repeated = groups.filter(groups[_GROUP] > 1)[_GROUP].sum()
+
+    def repeated(by: Sequence[str]) -> ibis.Table:
+        rows = table.filter(~left_out).select(
+            *by, *(column.name(name) for name, column in columns.items())
+        )
+        groups = rows.group_by([*by, *names]).aggregate(ibis._.count().name(_GROUP))
+        return groups.filter(groups[_GROUP] > 1).aggregate(
+            [ibis._[_GROUP].sum().name(VALUE)], by=list(by)
+        )
+
     aggregates = {"rows": table.count(), "missing": left_out.sum()}
     return CheckPlan(
         lambda values: _map_answer(values, kwargs), aggregates, separate={"unexpected": repeated}

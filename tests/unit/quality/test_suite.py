@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from pipelines.core.errors import DataError, SpecError
 from pipelines.core.findings import Verdict, overall
 from pipelines.core.time import Window, parse_instant
 from pipelines.gates.contract.findings import contract_findings
-from pipelines.quality.envelope.suite import envelope_suite
+from pipelines.quality.envelope.suite import envelope_suite, stream_chunks
 from pipelines.quality.sql.runner import SqlRunner
 from pipelines.quality.suite import (
     ExpectationResult,
@@ -68,9 +69,11 @@ def parts(connection: Any = None) -> ibis.Table:
     return connection.table("parts")
 
 
-def envelope(table: ibis.Table, **changed: Any) -> dict[str, Any]:
-    requested: dict[str, Any] = {"declaration": PARTS, "window": WINDOW, **changed}
-    return envelope_suite(table, stream="parts", **requested)
+def envelope(
+    table: ibis.Table, left_out: Sequence[Window] = (), fresh: timedelta = timedelta(days=7)
+) -> dict[str, Any]:
+    chunks = stream_chunks(table, PARTS, WINDOW, fresh)
+    return envelope_suite(chunks, stream="parts", window=WINDOW, left_out=left_out)
 
 
 def test_chunks_that_are_left_out_set_no_bound() -> None:
