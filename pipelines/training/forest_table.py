@@ -200,4 +200,5 @@ def _bits(first: Integers, many: Integers, place: Integers) -> Bits:
         np.clip(end - place * LEAVES, 0, LEAVES).astype(np.uint64) for end in (first, first + many)
     )
     one = np.uint64(1)
-    return ((one << high) - (one << low)).astype(np.uint32)
+    bits: Bits = ((one << high) - (one << low)).astype(np.uint32)
+    return bits
