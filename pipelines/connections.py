@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipelines.features.online.store import OnlineStore
     from pipelines.flows.backtest.run import BacktestCollaborators
     from pipelines.flows.doctor import DoctorCollaborators
+    from pipelines.flows.drill.run import DrillCollaborators
     from pipelines.flows.features.materialize import MaterializeCollaborators
     from pipelines.flows.monitor.collaborators import MonitorCollaborators
     from pipelines.flows.monitor.deliver import DeliverCollaborators
@@ -149,6 +150,13 @@ class Connections:
             ),
             progress=self.progress,
         )
+
+    @property
+    def drilling(self) -> DrillCollaborators:
+        """Collaborators of a drill."""
+        from pipelines.flows.drill.run import DrillCollaborators
+
+        return DrillCollaborators(folder=self.home / "drills", retraining=self.retraining)
 
     @property
     def monitoring(self) -> MonitorCollaborators:

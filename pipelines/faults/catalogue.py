@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from pipelines.core.time import MICROSECOND
 from pipelines.faults.fault import EVENT, KNOWN, EventFault, Fault, Target
 from pipelines.faults.rows import lose, rename, repeat
 from pipelines.faults.times import move
-from pipelines.faults.values import empty, exchange, limit, multiply, shift
+from pipelines.faults.values import empty, exchange, limit, multiply, repeat_previous, shift
 
 Random = np.random.Generator
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
@@ -53,10 +54,11 @@ def _upstream_filter(table: pa.Table, target: Target, size: float, rng: Random) 
 
 
 def _swapped_categories(table: pa.Table, target: Target, size: float, rng: Random) -> pa.Table:
-    counts = table[target.column].drop_null().value_counts().to_pylist()
-    often = sorted(counts, key=lambda one: (-one["counts"], one["values"]))
-    one, other = (each["values"] for each in often[:2])
-    return exchange(table, target.column, _some(table, size, rng), one, other)
+    counts = Counter(table[target.column].drop_null().to_pylist())
+    often = sorted(counts, key=lambda value: (-counts[value], value))
+    if len(often) < 2:  # there is nothing to exchange
+        return table
+    return exchange(table, target.column, _some(table, size, rng), often[0], often[1])
 
 
 def _shifted_labels(table: pa.Table, target: Target, size: float, rng: Random) -> pa.Table:
@@ -71,6 +73,10 @@ def _duplicated_day(table: pa.Table, target: Target, size: float, rng: Random) -
     again = _known_in(table, target.end - (size + 1) * _DAY, target.end - _DAY)
     later = np.full(int(again.sum()), _DAY // MICROSECOND)
     return repeat(table, again, KNOWN, later, target.id)
+
+
+def _reused_ids(table: pa.Table, target: Target, size: float, rng: Random) -> pa.Table:
+    return repeat_previous(table, target.column, _some(table, size, rng))
 
 
 def _time_zone_slip(table: pa.Table, target: Target, size: float, rng: Random) -> pa.Table:
@@ -145,6 +151,14 @@ EVENT_FAULTS = (
         (1.0, 3.0),
         "rows",
         _duplicated_day,
+    ),
+    EventFault(
+        "reused_ids",
+        "New events have the ids of other events, as when a counter restarts.",
+        OF_ROWS,
+        (0.005, 0.05, 0.5),
+        "id",
+        _reused_ids,
     ),
     EventFault(
         "time_zone_slip",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-Part = Literal["number", "category", "label", "feed", "rows"]
+Part = Literal["number", "category", "label", "feed", "rows", "id"]
 EVENT, KNOWN = "event_time", "known_time"  # columns of a canonical table
 
 
@@ -21,13 +21,13 @@ class Fault:
 
     Arguments:
         name: how the drill and its option name it.
-        meaning: what happens, in one sentence.
+        description: what happens, in one sentence.
         unit: what a size counts, as a suffix: ``" of rows"`` for shares, ``"x"``, ``" d"``.
         sizes: growing.
     """
 
     name: str
-    meaning: str
+    description: str
     unit: str
     sizes: tuple[float, ...]
 
@@ -68,7 +68,8 @@ class EventFault(Fault):
     """A fault in the events of one stream.
 
     Arguments:
-        part: what it concerns: a number, a category, the label's column, a feed, or whole rows.
+        part: what it concerns: a column of numbers or categories, the label's column, a column of
+            the id, whole rows, or a feed.
         plant: returns the rows of a canonical table with the fault.
     """
 

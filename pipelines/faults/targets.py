@@ -32,6 +32,7 @@ def find_target(spec: ModelSpec, part: Part, end: datetime) -> Target | None:
         "label": _label_columns,
         "feed": _feeds,
         "rows": _label_streams,
+        "id": _ids,
     }
     found = next(places[part](spec), None)
     if found is None:
@@ -73,6 +74,11 @@ def _feeds(spec: ModelSpec) -> Iterator[tuple[str, str]]:
 
 def _label_streams(spec: ModelSpec) -> Iterator[tuple[str, str]]:
     yield _label_stream(spec), ""
+
+
+def _ids(spec: ModelSpec) -> Iterator[tuple[str, str]]:
+    stream = _label_stream(spec)
+    yield from ((stream, column) for column in spec.streams[stream].id)
 
 
 def _label_stream(spec: ModelSpec) -> str:

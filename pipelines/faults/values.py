@@ -78,4 +78,11 @@ def shift(table: pa.Table, column: str, rows: Integers) -> pa.Table:
     """
     order = np.arange(table.num_rows)
     order[rows] = np.roll(rows, -1)
-    return with_values(table, column, table[column].take(pa.array(order)))
+    return with_values(table, column, table[column].take(order))
+
+
+def repeat_previous(table: pa.Table, column: str, mask: Mask) -> pa.Table:
+    """Some rows get the value of the row before them; the first row keeps its value."""
+    order = np.arange(table.num_rows)
+    order[mask] = np.maximum(order[mask] - 1, 0)
+    return with_values(table, column, table[column].take(order))

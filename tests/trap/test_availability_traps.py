@@ -7,6 +7,7 @@ its service. The warehouse that training reads is right all along.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ import pandas as pd
 import pytest
 
 from pipelines.core.findings import Finding, Verdict
+from pipelines.faults.catalogue import MISSING_ONLINE
+from pipelines.faults.matrix import Cell
+from pipelines.flows.drill.cells import DrillCells
+from pipelines.flows.drill.run import DrillCollaborators, DrillRequest, opened
 from pipelines.release.budget import tries
 from pipelines.simulation.faults import ColumnGone, FeedStopped, UnitChange
 from pipelines.simulation.scenarios import Scenario
@@ -250,6 +255,24 @@ def test_the_same_question_has_the_same_answer_when_production_was_mended_meanwh
     assert len(pharmacy.parts().ledger.entries("demand")) == 2
     later = pharmacy.retrain(SECOND + timedelta(minutes=1))
     assert "train" not in later.skipped, "as of another instant it is looked up again"
+
+
+def test_values_that_the_store_lost_are_found_by_a_drill(
+    pharmacy: Pharmacy, tmp_path: Path
+) -> None:
+    """A drill plants the loss; without the check of the online store it goes undetected."""
+    Production(pharmacy).materialize(SECOND)
+    collaborators = DrillCollaborators(tmp_path / "drills", pharmacy.parts().retraining)
+    request = DrillRequest(model="demand", as_of=SECOND)
+    with opened(request, collaborators) as context:
+        planted = DrillCells(context, quick=False)
+        cell = planted.planter(MISSING_ONLINE).cell(0.5)
+        assert isinstance(cell, Cell), cell
+        assert "availability.online.sold" in cell.caught_by
+        blind = DrillCells(replace(context, checks=context.checks - {"online"}), quick=False)
+        unseen = blind.planter(MISSING_ONLINE).cell(0.5)
+        assert isinstance(unseen, Cell)
+        assert not unseen.caught
 
 
 def test_a_new_feature_is_distinguished_from_one_that_vanished(pharmacy: Pharmacy) -> None:

@@ -14,7 +14,7 @@ from pipelines.faults.fault import EventFault, Target
 
 END, DAYS = datetime.fromisoformat("2025-03-10"), 14
 N = 40 * DAYS
-TARGETS = {"number": "units", "category": "kind", "label": "units", "feed": "", "rows": ""}
+COLUMNS = {"number": "units", "category": "kind", "label": "units", "id": "sale"}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def rows() -> pa.Table:
 
 
 def plant(fault: EventFault, rows: pa.Table, size: float) -> pa.Table:
-    target = Target("sales", TARGETS[fault.part], ("sale",), ("shop",), END)
+    target = Target("sales", COLUMNS.get(fault.part, ""), ("sale",), ("shop",), END)
     return fault.plant(rows, target, size, np.random.default_rng(2))
 
 
@@ -83,6 +83,14 @@ def test_a_duplicated_day_has_new_ids(rows: pa.Table) -> None:
     assert pc.max(planted["known_time"]).as_py() <= END
 
 
+def test_reused_ids_are_those_of_the_row_before(rows: pa.Table) -> None:
+    found = plant(by_name("reused_ids"), rows, 0.5)["sale"].to_pylist()
+    before = rows["sale"].to_pylist()
+    changed = [at for at in range(N) if found[at] != before[at]]
+    assert 0.4 * N < len(changed) < 0.6 * N
+    assert all(found[at] == before[at - 1] for at in changed)
+
+
 def test_clipped_values_and_filtered_rows_have_a_largest_value(rows: pa.Table) -> None:
     median = np.quantile(rows["units"].to_numpy(), 0.5)
     assert pc.max(plant(by_name("clipped_values"), rows, 0.5)["units"]).as_py() == median
@@ -113,7 +121,7 @@ def test_a_poisoned_backfill_is_about_other_entities_of_long_ago(rows: pa.Table)
 
 
 def test_names_are_unique_and_sizes_grow() -> None:
-    assert len({one.name for one in FAULTS}) == len(FAULTS) == 15
+    assert len({one.name for one in FAULTS}) == len(FAULTS) == 16
     assert all(list(one.sizes) == sorted(set(one.sizes)) for one in FAULTS)
     sizes = [one.size_text(one.sizes[0]) for one in FAULTS]
     assert sizes[:2] == ["1.5x", "2% of rows"]

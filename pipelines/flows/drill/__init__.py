@@ -1,0 +1,1 @@
+"""Plants known faults in copies of a model's own data, and records which check catches which."""

@@ -1,0 +1,87 @@
+"""The contract on fresh rows with a fault, and on past weeks without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+from pipelines.core.errors import DataError
+from pipelines.core.findings import Finding
+from pipelines.core.time import Window
+from pipelines.data.reader import EventReader
+from pipelines.data.snapshot import Snapshot
+from pipelines.faults.matrix import CleanWeek
+from pipelines.flows.drill.context import DrillContext, run_checks, verdicts
+from pipelines.flows.retrain.contract import envelope_suites, fresh_rows
+
+
+def contract_of(
+    context: DrillContext, events: EventReader, snapshot: Snapshot
+) -> tuple[Finding, ...]:
+    """The contract's findings, as the step of a retraining makes them.
+
+    Arguments:
+        context: the drill.
+        events: reads the events, with or without a fault.
+        snapshot: of these events.
+    """
+    from pipelines.gates.contract.findings import contract_findings
+    from pipelines.gates.contract.identity import identity_findings
+
+    spec, runner = context.spec, context.collaborators.suite_runner
+    default = spec.points.stream
+    with events.tables(snapshot, spec.streams) as tables:
+        fresh = fresh_rows(spec, tables, context.as_of)
+        since = context.as_of - context.lookback
+        return run_checks(
+            context.checks,
+            {
+                "suite": lambda: contract_findings(
+                    context.suite, fresh, runner, "suite", default, tables
+                ),
+                "envelope": lambda: contract_findings(
+                    context.envelope, fresh, runner, "envelope", default, tables
+                ),
+                "identity": lambda: identity_findings(
+                    events.copies(snapshot, spec.streams, since),
+                    spec.gates.contract.max_contradicting_share,
+                ),
+            },
+        )
+
+
+def clean_weeks(context: DrillContext, weeks: int) -> Iterator[CleanWeek]:
+    """The contract on past weeks as they are, each against the envelope of the week before.
+
+    A week whose data are too thin for an envelope is left out.
+
+    Arguments:
+        context: the drill.
+        weeks: how many lookbacks, counted back from as-of.
+    """
+    from pipelines.core.findings import Verdict
+    from pipelines.gates.contract.findings import contract_findings
+
+    spec, runner = context.spec, context.collaborators.suite_runner
+    snapshot, default = context.copies.snapshot, spec.points.stream
+    with ExitStack() as opened:
+        stored = opened.enter_context(context.copies.reader().tables(snapshot, spec.streams))
+        tables = {name: opened.enter_context(one.cache()) for name, one in stored.items()}
+        for back in range(weeks):
+            at = context.as_of - back * context.lookback
+            context.collaborators.progress(f"a week without a fault, as of {at:%Y-%m-%d}")
+            try:
+                window = Window(
+                    context.plan.train.start - (back + 1) * context.lookback,
+                    at - context.lookback,
+                )
+                envelope = envelope_suites(spec, snapshot, tables, window)
+            except DataError:
+                continue
+            fresh = fresh_rows(spec, tables, at)
+            found = (
+                *contract_findings(context.suite, fresh, runner, "suite", default, tables),
+                *contract_findings(envelope, fresh, runner, "envelope", default, tables),
+            )
+            stopped = verdicts(one for one in found if one.verdict is not Verdict.PASS)
+            yield CleanWeek(as_of=at, fired=tuple(stopped))

@@ -1,0 +1,36 @@
+"""The section about a drill at the end of a version's review page, in Markdown."""
+
+from __future__ import annotations
+
+from pipelines.core.markup import markdown_text
+from pipelines.faults.matrix import Matrix
+from pipelines.reporting.drill.matrix_text import matrix_lines, sentences
+from pipelines.reporting.markdown import table
+
+_HEADING = "## Drill"
+_COLUMNS = ("fault", "planted in", "caught from", "first by", "not caught")
+
+
+def with_drill(page: str, matrix: Matrix) -> str:
+    """A review page with the section about a drill; an earlier one is replaced.
+
+    Arguments:
+        page: the version's page in Markdown; may be empty.
+        matrix: the result of the drill.
+    """
+    before = page.split(f"{_HEADING}\n", maxsplit=1)[0].rstrip()
+    return "\n\n".join(filter(None, (before, drill_section(matrix))))
+
+
+def drill_section(matrix: Matrix) -> str:
+    """The matrix, and what it means."""
+    rows = [
+        ["<br>".join(markdown_text(part) for part in cell.split("\n")) for cell in line]
+        for line in matrix_lines(matrix)
+    ]
+    summary = "\n".join(f"- {markdown_text(one)}" for one in sentences(matrix))
+    intro = (
+        f"Known faults, planted in copies of the data as of {matrix.as_of:%Y-%m-%d} on "
+        f"{matrix.drilled_at:%Y-%m-%d}."
+    )
+    return f"{_HEADING}\n\n{intro}\n\n{summary}\n\n{table(_COLUMNS, rows)}\n"

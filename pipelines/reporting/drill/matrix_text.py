@@ -1,0 +1,92 @@
+"""What a drill found, in words and as the rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pipelines.faults.matrix import Cell, FaultCost, FaultRow, Matrix
+
+
+class MatrixLine(NamedTuple):
+    """One fault as a row of the table."""
+
+    fault: str
+    place: str
+    caught_from: str
+    first_finding: str
+    undetected: str
+
+
+def matrix_lines(matrix: Matrix) -> tuple[MatrixLine, ...]:
+    """The rows of the table, one for each fault."""
+    return tuple(_line(row, matrix) for row in matrix.rows)
+
+
+def _line(row: FaultRow, matrix: Matrix) -> MatrixLine:
+    if row.not_applicable:
+        return MatrixLine(row.fault, row.place, "", f"not applicable: {row.not_applicable}", "")
+    first = next((cell.caught_by[0] for cell in row.cells if cell.caught), "")
+    costs = [
+        f"{size}: {_cost(cell, matrix)}"
+        for size, cell in zip(row.sizes, row.cells, strict=True)
+        if not cell.caught
+    ]
+    return MatrixLine(
+        row.fault, row.place, row.smallest_caught or "no size", first, "\n".join(costs)
+    )
+
+
+def _cost(cell: Cell, matrix: Matrix) -> str:
+    if cell.cost is None:
+        return "cost not measured"
+    return cost_text(cell.cost, matrix)
+
+
+def cost_text(cost: FaultCost, matrix: Matrix) -> str:
+    """A cost with its interval and unit.
+
+    >>> cost = FaultCost(value=1.234, low=0.5, high=2.0, level=0.9, rows=100)
+    >>> cost_text(cost, Matrix.model_construct(metric="absolute_error"))
+    'costs 1.23 (0.5 to 2) absolute_error'
+    """
+    if cost.low is None or cost.high is None:
+        return "costs nothing"
+    return f"costs {cost.value:.3g} ({cost.low:.3g} to {cost.high:.3g}) {matrix.metric}"
+
+
+def sentences(matrix: Matrix) -> Sequence[str]:
+    """What the matrix means: how many faults are caught, the worst of the others, false alarms."""
+    planted = [row for row in matrix.rows if not row.not_applicable]
+    caught = [row for row in planted if row.smallest_caught]
+    found = [
+        f"{len(caught)} of {len(planted)} planted faults are caught from some size on"
+        + (
+            f"; {len(matrix.rows) - len(planted)} were not applicable."
+            if len(matrix.rows) > len(planted)
+            else "."
+        )
+    ]
+    harmful = [
+        (cell.cost.value, row.fault, size, cell.cost)
+        for row in planted
+        for size, cell in zip(row.sizes, row.cells, strict=True)
+        if cell.cost is not None and cell.cost.low is not None and cell.cost.low > 0
+    ]
+    if harmful:
+        _, fault, size, cost = max(harmful, key=lambda one: one[0])
+        found.append(
+            f"The most expensive fault that no check catches is {fault} ({size}): it "
+            f"{cost_text(cost, matrix)} for each prediction; the minimum effect is "
+            f"{matrix.minimum_effect:g}."
+        )
+    elif not matrix.quick:
+        found.append("No undetected fault is shown to cost anything.")
+    weeks = len(matrix.weeks)
+    if weeks:
+        names = sorted({name for week in matrix.weeks for name in week.fired})
+        found.append(
+            f"Without a fault, the contract stops {matrix.fired} of {weeks} past weeks"
+            + (f": {', '.join(names[:3])}{' and others' if names[3:] else ''}." if names else ".")
+        )
+    return found

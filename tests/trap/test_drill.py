@@ -1,0 +1,74 @@
+"""A mutation test of the gates: without any one check, a fault of the drill goes undetected."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+
+from pipelines.faults.catalogue import FAULTS
+from pipelines.faults.matrix import Cell
+from pipelines.flows.drill.cells import DrillCells
+from pipelines.flows.drill.context import DrillContext
+from pipelines.flows.drill.run import DrillCollaborators, DrillRequest, opened
+from tests.support.pharmacy import Pharmacy
+
+# For each check a fault that it alone catches, its size, and the finding that has to name it.
+CAUGHT_BY = {
+    "suite": ("clipped_values", 0.5, "contract.suite.dispensing.quantity.mean"),
+    "envelope": ("time_zone_slip", 2.0, "contract.envelope.dispensing.table.lag_median"),
+    "identity": ("reused_ids", 0.05, "contract.identity.dispensing"),
+    "artifact": ("swapped_artifact", 1.0, "registry.content"),
+}
+
+
+@pytest.fixture(scope="module")
+def drill(champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DrillContext]:
+    """The opened drill of the champion's training data."""
+    collaborators = DrillCollaborators(
+        tmp_path_factory.mktemp("drills"), champion.parts().retraining
+    )
+    request = DrillRequest(model="demand", quick=True)
+    with opened(request, collaborators) as context:
+        yield context
+
+
+@pytest.fixture(scope="module")
+def complete(drill: DrillContext) -> DrillCells:
+    """The drill with every check."""
+    return DrillCells(drill, quick=True)
+
+
+def cell(cells: DrillCells, fault: str, size: float) -> Cell:
+    [planted] = [one for one in FAULTS if one.name == fault]
+    found = cells.planter(planted).cell(size)
+    assert isinstance(found, Cell), found
+    return found
+
+
+@pytest.mark.parametrize("check", CAUGHT_BY)
+def test_without_a_check_its_fault_goes_undetected(
+    drill: DrillContext, complete: DrillCells, check: str
+) -> None:
+    fault, size, finding = CAUGHT_BY[check]
+    caught = cell(complete, fault, size)
+    assert caught.caught_by[:1] == (finding,)
+    assert caught.reason
+    without = dataclasses.replace(drill, checks=drill.checks - {check})
+    assert not cell(DrillCells(without, quick=True), fault, size).caught
+
+
+def test_ingestion_refuses_a_label_from_the_future(complete: DrillCells) -> None:
+    assert cell(complete, "label_from_the_future", 1.0).caught_by == ("ingestion",)
+
+
+def test_without_the_leak_probe_a_leaked_label_goes_undetected(drill: DrillContext) -> None:
+    caught = cell(DrillCells(drill, quick=False), "leaked_column", 0.5)
+    assert caught.caught_by[:1] == ("availability.leak_probe",)
+    without = dataclasses.replace(drill, checks=drill.checks - {"leak_probe", "recent_window"})
+    missed = cell(DrillCells(without, quick=False), "leaked_column", 0.5)
+    assert not missed.caught
+    assert missed.cost is not None
+    assert missed.cost.low is not None
+    assert missed.cost.low > 0, "production serves the feature without the label"

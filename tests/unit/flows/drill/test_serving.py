@@ -1,0 +1,60 @@
+"""Faults of what serves, given to the check that owns them."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pipelines.adapters.online.memory import MemoryOnline
+from pipelines.features.online.store import OnlineRow, ViewState
+from pipelines.flows.drill.context import CHECKS, DrillContext
+from pipelines.flows.drill.serving import ForgetfulStore, broken_split
+from pipelines.spec.model import ModelSpec
+from tests.support.pharmacy import declaration
+
+AS_OF = datetime(2025, 3, 10, tzinfo=UTC)
+POINTS = pd.DataFrame({"pharmacy": [f"p{number}" for number in range(300)], "medicine": "m"})
+
+
+@pytest.fixture
+def context() -> DrillContext:
+    champion: Any = SimpleNamespace(spec=ModelSpec.model_validate(declaration()))
+    nothing: Any = None
+    return DrillContext(
+        champion=champion,
+        as_of=AS_OF,
+        plan=nothing,
+        suite={},
+        envelope={},
+        copies=nothing,
+        checks=frozenset(CHECKS),
+        folder=nothing,
+        collaborators=nothing,
+    )
+
+
+def test_one_request_in_the_wrong_arm_is_enough(context: DrillContext) -> None:
+    caught = broken_split(context, 0.001, POINTS)
+    assert caught.caught_by == ("canary.sample_ratio.assignment",)
+    assert not broken_split(context, 0.0, POINTS).caught
+    without = dataclasses.replace(context, checks=context.checks - {"canary"})
+    assert not broken_split(without, 0.1, POINTS).caught
+
+
+def test_a_forgetful_store_lacks_some_entities_of_one_view() -> None:
+    store, hour = MemoryOnline(), timedelta(hours=1)
+    keys = [(number,) for number in range(200)]
+    for view in ("demand.sales", "demand.stock"):
+        state = ViewState(view, AS_OF, AS_OF + hour, ("abc",))
+        rows = [OnlineRow(key, (1.0,), AS_OF, AS_OF + hour) for key in keys]
+        store.write(state, rows, None, replaces=None)
+    forgetful = ForgetfulStore(store, "demand.sales", 0.5)
+    kept = [row for row in forgetful.read("demand.sales", keys).rows if row is not None]
+    assert 70 < len(kept) < 130
+    assert None not in forgetful.read("demand.stock", keys).rows
+    assert forgetful.state("demand.sales") == store.state("demand.sales")

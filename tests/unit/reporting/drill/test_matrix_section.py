@@ -1,0 +1,15 @@
+"""The section at the end of a version's review page."""
+
+from __future__ import annotations
+
+from pipelines.reporting.drill.matrix_section import drill_section, with_drill
+from tests.support.drill_matrix import MATRIX
+
+
+def test_a_second_drill_replaces_the_section_of_the_first() -> None:
+    page = with_drill("# demand 3\n\nPromoted.\n", MATRIX)
+    assert page.startswith("# demand 3\n\nPromoted.\n\n## Drill\n")
+    again = with_drill(page, MATRIX.model_copy(update={"quick": True}))
+    assert again.count("## Drill") == 1
+    assert "null_spike" in again
+    assert with_drill("", MATRIX) == drill_section(MATRIX)
