@@ -12,11 +12,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from pydantic import Field
-from scipy import stats
+from scipy.special import stdtrit
 
 from pipelines.core.arrays import Floats, Integers, Mask
 from pipelines.core.records import Instant, Record
@@ -253,17 +253,24 @@ class _Column:
 
     def _threshold(self, usual: Floats) -> float:
         spread = float(np.std(usual, ddof=1))
-        return max(self.effect, float(np.mean(usual)) + self._deviations(len(usual)) * spread)
-
-    def _deviations(self, weeks: int) -> float:
-        """Standard deviations for one more value of a normal law, of which ``weeks`` are known."""
-        known = float(stats.t.isf(self.level, weeks - 1)) * math.sqrt(1 + 1 / weeks)
-        return max(DEVIATIONS, known)
+        return max(self.effect, float(np.mean(usual)) + _reach(self.level, len(usual)) * spread)
 
     def _false_alarms(self, usual: Floats) -> AlarmRate:
         """Alarms in the reference, where each week has the threshold of the other weeks."""
-        others = (np.delete(usual, place) for place in range(len(usual)))
-        above = usual > np.array([self._threshold(other) for other in others])
+        others = len(usual) - 1
+        away = usual - usual.mean()
+        mean = -away / others  # of the other weeks, from the mean of all
+        squares = (away**2).sum() - away**2 - others * mean**2
+        spread = np.sqrt(np.maximum(squares, 0.0) / (others - 1))
+        reach = usual.mean() + mean + _reach(self.level, others) * spread
+        above = usual > np.maximum(self.effect, reach)
         in_a_row = above[1:] & above[:-1]
         started = in_a_row & ~np.r_[False, in_a_row[:-1]]
         return AlarmRate(alarms=int(started.sum()), weeks=len(usual))
+
+
+@cache
+def _reach(level: float, weeks: int) -> float:
+    """Standard deviations for one more value of a normal law, of which ``weeks`` are known."""
+    known = -float(stdtrit(weeks - 1, level)) * math.sqrt(1 + 1 / weeks)
+    return max(DEVIATIONS, known)

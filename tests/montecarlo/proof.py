@@ -206,7 +206,7 @@ SECTIONS: tuple[tuple[str, Callable[[int], Iterator[Row | MeanRow]], float], ...
     ("Drift: predictions", drift_predictions, 0.025),
     ("Drift: a lasting rise of losses", drift_concept, 0.125),
     ("Drift: principal components against an autoencoder", drift_reconstruction, 0.05),
-    ("Estimates before labels mature", label_free_estimates, 0.0125),
+    ("Estimates before labels mature", label_free_estimates, 0.05),
 )
 
 
