@@ -38,7 +38,10 @@ PARAMS = as_of_param(
         "the champion is charged to the error budget all the same.",
     ),
 }
-ALERTS: dict[str, Describe] = {"contract": stopped_by_contract, "decide": stopped_refreshes}
+ALERTS: dict[str, tuple[Describe, ...]] = {
+    "contract": (stopped_by_contract,),
+    "decide": (stopped_refreshes,),
+}
 
 for name, path in declarations("retrain"):
     try:
@@ -68,13 +71,13 @@ for name, path in declarations("retrain"):
             for step in STEPS:
                 if step == "availability" and tree.get("serving"):
                     tasks.append(first_fill())
-                alert = RunAlert(model.name, conn_ids, ALERTS[step]) if step in ALERTS else None
+                alerts = [RunAlert(model.name, conn_ids, one) for one in ALERTS.get(step, ())]
                 made = retrain_step.override(
                     task_id=step,
                     doc_md=STEP_NOTES[step],
                     outlets=[changes(model.name)] if step == "decide" else [],
-                    on_success_callback=alert,
-                    on_skipped_callback=alert,
+                    on_success_callback=[*alerts, *dag.default_args["on_success_callback"]],
+                    on_skipped_callback=alerts,
                 )
                 tasks.append(made(step))
             chain(*tasks)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.core.errors import GauntletError
+
 if TYPE_CHECKING:
     from pipelines.core.run_page import RunPages
     from pipelines.core.time import Clock
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from pipelines.flows.doctor import DoctorCollaborators
     from pipelines.flows.drill.run import DrillCollaborators
     from pipelines.flows.features.materialize import MaterializeCollaborators
+    from pipelines.flows.monitor.alert import AlertCollaborators
     from pipelines.flows.monitor.collaborators import MonitorCollaborators
     from pipelines.flows.monitor.deliver import DeliverCollaborators
     from pipelines.flows.release.collaborators import ReleaseCollaborators
@@ -204,6 +207,24 @@ class Connections:
             open_store=(lambda: self.open_store(spec)) if publish else None,
             alerts=alerts if alert else None,
             clock=self.clock,
+        )
+
+    def event_alerts(self, model: str, channels: Sequence[Channel]) -> AlertCollaborators:
+        """Collaborators of messages about runs of a model, also if its declaration is wrong.
+
+        Arguments:
+            model: its name.
+            channels: that messages go to.
+        """
+        from pipelines.flows.monitor.alert import AlertCollaborators
+        from pipelines.spec.monitor import Alerts
+
+        try:
+            budget = self.load_spec(model).monitor.alerts.budget
+        except GauntletError:
+            budget = Alerts().budget
+        return AlertCollaborators(
+            folder=self.home / "alerts", channels=channels, budget=budget, lock=self.lock
         )
 
     @property

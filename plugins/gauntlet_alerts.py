@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.providers.common.compat.notifier import BaseNotifier
 from airflow.sdk import Connection
 from gauntlet_links import dag_run_page
 
-from pipelines.core.deadline import within
 from pipelines.core.errors import GauntletError, SpecError, Unavailable
 from pipelines.core.markup import html_text, one_line, slack_text
-from pipelines.core.patience import ANSWER_S
 from pipelines.core.redaction import redacted
 
 if TYPE_CHECKING:
@@ -27,8 +25,24 @@ if TYPE_CHECKING:
     from pipelines.monitoring.report import MonitorReport
 
 log = logging.getLogger(__name__)
+QUESTION = "approval "  # beginning of the cause of a question
 
-Describe = Callable[[Any], "tuple[str, str] | None"]
+
+class Event(NamedTuple):
+    """What a callback has to report.
+
+    Arguments:
+        cause: an event of this cause is not sent again until it has ended.
+        subject: of the message; "" when the cause has ended.
+        text: of the message.
+    """
+
+    cause: str
+    subject: str = ""
+    text: str = ""
+
+
+Describe = Callable[[Any], Event | None]
 
 
 class WebhookNotifier(BaseNotifier):
@@ -135,12 +149,13 @@ def deliver_report(report: MonitorReport, connections: Connections) -> None:
 class RunAlert(BaseNotifier):
     """Sends a message about a run to the connections of its model, as an Airflow callback.
 
-    A connection that fails is an error in the log; it does not fail the task.
+    Messages share the budget of alerts, and a cause that has not ended is not sent again. A
+    connection that fails is an error in the log; it does not fail the task.
 
     Arguments:
         model: its name.
         conn_ids: of the connections.
-        describe: subject and text from Airflow's context; None: there is nothing to send.
+        describe: the event of Airflow's context; None: there is none.
     """
 
     def __init__(self, model: str, conn_ids: Sequence[str], describe: Describe) -> None:
@@ -148,50 +163,72 @@ class RunAlert(BaseNotifier):
         self.model, self.conn_ids, self.describe = model, tuple(conn_ids), describe
 
     def notify(self, context: Any) -> None:
-        """Send it."""
-        described = self.describe(context) if self.conn_ids else None
-        if described is None:
+        """Send it, or record that its cause has ended."""
+        event = self.describe(context) if self.conn_ids else None
+        if event is None:
             return
-        from pipelines.monitoring.alerts import Message
+        try:
+            failures = self._record(event, context)
+        except GauntletError as error:
+            failures = [str(error)]
+        for failure in failures:
+            self.log.error("%s", failure)
 
-        subject, text = described
+    def _record(self, event: Event, context: Any) -> list[str]:
+        """Why connections did not accept the event."""
+        from pipelines.flows.monitor.alert import end_events, send_event
+        from pipelines.monitoring.alerts import Message
+        from pipelines.wiring import connect
+
+        connections = connect()
+        channels = [ConnectionChannel(one) for one in self.conn_ids]
+        alerts = connections.event_alerts(self.model, channels)
+        if not event.subject:
+            end_events(self.model, event.cause, alerts)
+            return []
         run, dag_id = context.get("run_id", ""), context["dag"].dag_id
         link = dag_run_page(dag_id, run)
         message = Message(
-            id=f"{dag_id} {run} {subject}",
+            id=f"{dag_id} {run} {event.subject}",
             model=self.model,
-            subject=f"{self.model}: {subject}",
-            text=redacted(f"{text}\nRun: {link or f'{run} of {dag_id}'}"),
+            subject=f"{self.model}: {event.subject}",
+            text=redacted(f"{event.text}\nRun: {link or f'{run} of {dag_id}'}"),
             link=link,
         )
-        for conn_id in self.conn_ids:
-            channel = ConnectionChannel(conn_id)
-            try:
-                within(ANSWER_S, lambda one=channel: one.send(message), channel.name)  # type: ignore[misc]
-            except GauntletError as error:
-                self.log.error("%s", error)
+        sent = send_event(event.cause, message, connections.clock.now(), alerts)
+        for line in sent.lines:
+            log.info("alert %s", line)
+        return sent.failures
 
 
-def failed_task(context: Any) -> tuple[str, str]:
+def failed_task(context: Any) -> Event:
     """What a failed task means."""
-    ti, error = context.get("ti"), context.get("exception")
-    task = ti.task_id if ti is not None else "a task"
+    error, task = context.get("exception"), _task(context)
     text = f"What: {error}" if error else "What: the task ended without an error of its own"
-    return f"task {task} of {context['dag'].dag_id} failed", f"{text}\nDo: open its log below"
+    return Event(_failure(context), f"task {task} failed", f"{text}\nDo: open its log below")
 
 
-def stopped_by_contract(context: Any) -> tuple[str, str] | None:
+def recovered_task(context: Any) -> Event:
+    """A task that succeeds again."""
+    return Event(_failure(context))
+
+
+def stopped_by_contract(context: Any) -> Event | None:
     """A retraining whose contract did not pass; backfills are left out."""
     report = _returned(context)
-    if report is None or report["verdict"] == "pass":
+    if report is None:
         return None
-    return "the retraining was stopped by the contract", (
+    if report["verdict"] == "pass":
+        return Event("contract")
+    return Event(
+        "contract",
+        "the retraining was stopped by the contract",
         f"What: {report['summary']}\nCost: no newer version until the data is correct\n"
-        "Do: docs/runbook.md names what each check means; correct the feed, or waive the check"
+        "Do: docs/runbook.md names what each check means; correct the feed, or waive the check",
     )
 
 
-def stopped_refreshes(context: Any) -> tuple[str, str] | None:
+def stopped_refreshes(context: Any) -> Event | None:
     """A stop-loss that made a former version champion again."""
     from pipelines.flows.retrain.request import LIVE
     from pipelines.wiring import connect
@@ -203,28 +240,48 @@ def stopped_refreshes(context: Any) -> tuple[str, str] | None:
     entries = connect().ledger.of_run(model, LIVE, f"stop.{report['run']}")
     if not entries:
         return None
-    return f"the stop-loss restored version {entries[0].champion_after}", (
+    return Event(
+        f"stop-loss {report['run']}",
+        f"the stop-loss restored version {entries[0].champion_after}",
         f"What: {'; '.join(entries[0].reasons)}\n"
-        f"Do: `gauntlet explain {model}`; compare training data and features of the versions since"
+        f"Do: `gauntlet explain {model}`; compare training data and features of the versions since",
     )
 
 
-def rolled_back(context: Any) -> tuple[str, str] | None:
+def rolled_back(context: Any) -> Event | None:
     """A release step that ended a challenger, or took a promoted version back."""
     report = context["release"]
     if report["action"] not in {"rolled_back", "ended"}:
         return None
-    return f"live traffic: {report['summary']}", (
-        f"What: version {report['champion']} serves\nDo: {report['next_step'] or 'nothing'}"
+    return Event(
+        f"release {report['as_of']}",
+        f"live traffic: {report['summary']}",
+        f"What: version {report['champion']} serves\nDo: {report['next_step'] or 'nothing'}",
     )
 
 
-def question(context: Any) -> tuple[str, str]:
+def question(context: Any) -> Event:
     """A question that waits for a person."""
     task = context["task"]
-    return f"your approval is needed: {task.subject}", (
-        "Do: answer in Airflow under Required Actions, or in a shell with `gauntlet approve`"
+    return Event(
+        f"{QUESTION}{task.params['evidence']}",
+        f"your approval is needed: {task.subject}",
+        "Do: answer in Airflow under Required Actions, or in a shell with `gauntlet approve`",
     )
+
+
+def answered(_: Any) -> Event:
+    """No question waits any longer."""
+    return Event(QUESTION)
+
+
+def _task(context: Any) -> str:
+    ti = context.get("ti")
+    return f"{ti.task_id if ti is not None else 'a task'} of {context['dag'].dag_id}"
+
+
+def _failure(context: Any) -> str:
+    return f"task {_task(context)}"
 
 
 def _returned(context: Any) -> dict[str, Any] | None:

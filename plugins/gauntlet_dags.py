@@ -29,7 +29,7 @@ from airflow.sdk import (
     RetryRule,
     get_parsing_context,
 )
-from gauntlet_alerts import RunAlert, failed_task
+from gauntlet_alerts import RunAlert, failed_task, recovered_task
 from gauntlet_assets import asset
 from gauntlet_backfills import BackfillTimetable
 from gauntlet_reports import note_failure
@@ -221,7 +221,8 @@ def dag_of(
         fields: Markdown for the braces in these notes, besides the model's own fields.
     """
     conn_ids = alert_connections(model.path)
-    alerts = [RunAlert(model.name, conn_ids, failed_task)] if conn_ids else []
+    describes = (failed_task, recovered_task) if conn_ids else ()
+    alerts = {one: [RunAlert(model.name, conn_ids, one)] for one in describes}
     return DAG(
         f"{job}__{model.name}",
         description=about,
@@ -238,7 +239,8 @@ def dag_of(
             "retries": retries.times,
             "retry_delay": retries.delay,
             "retry_policy": CURED_BY_WAITING,
-            "on_failure_callback": [note_failure, *alerts],
+            "on_failure_callback": [note_failure, *alerts.get(failed_task, [])],
+            "on_success_callback": alerts.get(recovered_task, []),
         },
         doc_md=_notes(notes or job).format(**_in_markdown(model), **fields),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import BaseOperator, Param
 from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
-from gauntlet_alerts import RunAlert, question, rolled_back
+from gauntlet_alerts import RunAlert, answered, question, rolled_back
 from gauntlet_links import version_page
 from gauntlet_reports import Progress, change_champion, note
 from gauntlet_triggers import UntilTrigger
@@ -48,6 +48,7 @@ class ReleaseApproval(ApprovalOperator):
     def __init__(self, *, model: str, conn_ids: Sequence[str] = (), **others: Any) -> None:
         super().__init__(subject="", params=FIELDS, response_timeout=ANSWER_CHECK, **others)
         self.model, self.alert = model, RunAlert(model, conn_ids, question)
+        self.ended = RunAlert(model, conn_ids, answered)
 
     def execute(self, context: Any, shown: str = "") -> None:
         """Show the approval request, or keep waiting for an answer.
@@ -66,6 +67,7 @@ class ReleaseApproval(ApprovalOperator):
         request = pending_approval(self.model, connections.ledger)
         # Airflow never changes a form that it has shown: other evidence needs another run.
         if request is None or shown not in ("", request.evidence):
+            self.ended.notify(context)
             raise AirflowSkipException(
                 "the approval is no longer needed" if shown else "no approval is needed"
             )
@@ -104,6 +106,7 @@ class ReleaseApproval(ApprovalOperator):
             self.model, version, given, connections.ledger, connections.registry, connections.clock
         )
         self.log.info("%s: %s", entry.outcome, "; ".join(entry.reasons))
+        self.ended.notify(context)
         return answer
 
 

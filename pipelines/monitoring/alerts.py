@@ -1,4 +1,4 @@
-"""Which alarms become messages: grouped by cause, within a weekly budget, each of them once.
+"""Which alarms and events become messages: by cause, within a weekly budget, each of them once.
 
 Alarms that cost nothing send no message. While a feed is broken or late, drift is taken for its
 consequence and sends none of its own.
@@ -7,14 +7,16 @@ An alert is open from the report in which its alarms first appeared until the re
 them have ended. It is sent once to each channel. What was sent is recorded before and after: a
 channel that failed gets the alert at the next run (at least once), and a run that was killed while
 it sent does not send again (at most once).
+
+An event of a run, such as a failed task, is open until its cause has ended, and shares the budget.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pydantic import Field
 
@@ -24,6 +26,7 @@ from pipelines.core.time import instant_text
 from pipelines.monitoring.report import Alarm, Cause, MonitorReport
 
 SPAN = timedelta(days=7)  # of the budget
+LONGEST = timedelta(days=90)  # after which an event without an end counts as ended
 BY_SUBJECT = frozenset({Cause.FEED, Cause.LATE, Cause.CATEGORY})
 BROKEN_DATA = frozenset({Cause.FEED, Cause.LATE})
 
@@ -75,6 +78,21 @@ class OpenAlert(Record):
         return f"{self.cause.value} {instant_text(self.opened)}"
 
 
+class OpenEvent(Record):
+    """Something that happened in a run, and whose cause has not ended."""
+
+    cause: str = Field(description="of several events of one cause, the first is sent")
+    opened: Instant
+    message: Message
+    channels: tuple[str, ...] = Field(description="names of those that it goes to")
+    sent: dict[str, Sending] = Field(default_factory=dict, description="by name of a channel")
+
+    @property
+    def id(self) -> str:
+        """Identifies it among alerts and events of the model."""
+        return self.message.id
+
+
 class AlertBook(Record):
     """What is open, and what was sent."""
 
@@ -83,8 +101,10 @@ class AlertBook(Record):
     counted: tuple[Instant, ...] = Field(
         default=(), description="as-of of each message of the last seven days"
     )
+    events: tuple[OpenEvent, ...] = Field(default=(), description="of runs, oldest first")
 
 
+A = TypeVar("A", OpenAlert, OpenEvent)
 BOOK_FORMAT = StoredFormat("a record of alerts", AlertBook)
 
 
@@ -138,20 +158,42 @@ def with_report(book: AlertBook, report: MonitorReport) -> AlertBook:
         for cause, keys in new.items()
         if keys
     ]
-    return AlertBook(
-        as_of=report.as_of,
-        open=tuple(sorted([*kept, *opened], key=lambda alert: min(order[k] for k in alert.keys))),
-        counted=tuple(at for at in book.counted if at > report.as_of - SPAN),
+    every = sorted([*kept, *opened], key=lambda alert: min(order[k] for k in alert.keys))
+    return _recent(
+        book.model_copy(update={"as_of": report.as_of, "open": tuple(every)}), report.as_of
+    )
+
+
+def with_event(book: AlertBook, event: OpenEvent) -> AlertBook:
+    """The record with an event, unless one of its cause is open."""
+    book = _recent(book, event.opened)
+    known = any(one.cause == event.cause for one in book.events)
+    return book if known else book.model_copy(update={"events": (*book.events, event)})
+
+
+def without_events(book: AlertBook, beginning: str) -> AlertBook:
+    """The record without the events whose cause begins with a text: it has ended."""
+    kept = tuple(one for one in book.events if not one.cause.startswith(beginning))
+    return book.model_copy(update={"events": kept})
+
+
+def _recent(book: AlertBook, now: datetime) -> AlertBook:
+    """The record without messages that no longer count, and without events of long ago."""
+    return book.model_copy(
+        update={
+            "counted": tuple(at for at in book.counted if at > now - SPAN),
+            "events": tuple(one for one in book.events if one.opened > now - LONGEST),
+        }
     )
 
 
 def due(
     book: AlertBook, channels: Collection[str], budget: int
-) -> tuple[Mapping[str, Sequence[str]], Sequence[OpenAlert]]:
-    """What to send now.
+) -> tuple[Mapping[str, Sequence[str]], Sequence[OpenAlert | OpenEvent]]:
+    """What to send now: alerts first, then events.
 
     Arguments:
-        book: from ``with_report``.
+        book: from ``with_report`` or ``with_event``.
         channels: names of the channels that this process can use.
         budget: messages in seven days, at most.
 
@@ -161,9 +203,14 @@ def due(
     """
     left = budget - len(book.counted)
     send: dict[str, Sequence[str]] = {}
-    held: list[OpenAlert] = []
-    for alert in book.open:
-        missing = [one for one in channels if alert.sent.get(one, Sending.FAILED) is Sending.FAILED]
+    held: list[OpenAlert | OpenEvent] = []
+    for alert in (*book.open, *book.events):
+        wanted = alert.channels if isinstance(alert, OpenEvent) else channels
+        missing = [
+            one
+            for one in channels
+            if one in wanted and alert.sent.get(one, Sending.FAILED) is Sending.FAILED
+        ]
         if not missing:
             continue
         if not alert.sent:
@@ -175,17 +222,27 @@ def due(
     return send, held
 
 
-def marked(book: AlertBook, alert: str, channel: str, sending: Sending) -> AlertBook:
-    """The record in which the sending of an alert to a channel has come that far."""
-    first = any(one.id == alert and not one.sent for one in book.open)
+def marked(book: AlertBook, alert: str, channel: str, sending: Sending, at: datetime) -> AlertBook:
+    """The record in which the sending of an alert or event to a channel has come that far.
+
+    Arguments:
+        book: the record.
+        alert: id of an alert or event.
+        channel: name of the channel.
+        sending: how far it has come.
+        at: instant at which a first message counts for the budget.
+    """
+    every = (*book.open, *book.events)
+    first = any(one.id == alert and not one.sent for one in every)
+
+    def changed(one: A) -> A:
+        sent = {**one.sent, channel: sending}
+        return one.model_copy(update={"sent": sent}) if one.id == alert else one
+
     return book.model_copy(
         update={
-            "open": tuple(
-                one.model_copy(update={"sent": {**one.sent, channel: sending}})
-                if one.id == alert
-                else one
-                for one in book.open
-            ),
-            "counted": (*book.counted, *([book.as_of] if first else [])),
+            "open": tuple(changed(one) for one in book.open),
+            "events": tuple(changed(one) for one in book.events),
+            "counted": (*book.counted, *([at] if first else [])),
         }
     )

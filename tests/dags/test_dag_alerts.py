@@ -144,18 +144,32 @@ def test_an_alarm_reaches_every_channel_of_its_model(
     assert json.loads(line)["subject"] == received["Subject"]
 
 
-def test_a_task_that_fails_sends_what_to_do(
-    airflow_database: Path, connections: None, http: HttpReceiver, tmp_path: Path
+def test_a_task_that_fails_sends_what_to_do_once_until_it_succeeds(
+    airflow_database: Path,
+    connections: None,
+    http: HttpReceiver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("GAUNTLET_HOME", str(tmp_path / "home"))
     alerts = {"alerts": {"connections": ["ops_hook", "ops_absent"]}}
     whole = declaration(monitor=alerts) | {"schedule": "every Monday"}
-    (tmp_path / "demand.yaml").write_text(yaml.safe_dump(whole))
-    finished = dags("retrain", tmp_path)["demand"].test()
+    path = tmp_path / "demand.yaml"
+    path.write_text(yaml.safe_dump(whole))
+    failed = dags("retrain", tmp_path)["demand"]
+    finished = failed.test()
     assert str(finished.state) == "failed"
     [(_, _, body)] = http.received
     assert body["subject"] == "demand: task declaration of retrain__demand failed"
     assert "schedule" in body["text"]
     assert finished.run_id in body["text"]
+    failed.test()
+    assert len(http.received) == 1, "the cause has not ended"
+    succeeded = SimpleNamespace(task_id="declaration")
+    [recovered] = failed.default_args["on_success_callback"]
+    recovered.notify({"ti": succeeded, "dag": failed})
+    failed.test()
+    assert len(http.received) == 2
 
 
 def context(returned: dict[str, Any], run_type: str = "scheduled") -> dict[str, Any]:
@@ -165,11 +179,12 @@ def context(returned: dict[str, Any], run_type: str = "scheduled") -> dict[str, 
 
 def test_a_stop_by_contract_is_a_message_unless_it_is_a_backfill(alerts_file: ModuleType) -> None:
     stopped = {"verdict": "no_data", "summary": "60 of 63 checks did not pass: x"}
-    subject, text = alerts_file.stopped_by_contract(context(stopped))
+    cause, subject, text = alerts_file.stopped_by_contract(context(stopped))
     assert subject == "the retraining was stopped by the contract"
     assert "60 of 63 checks" in text
     assert alerts_file.stopped_by_contract(context(stopped, "backfill")) is None
-    assert alerts_file.stopped_by_contract(context(stopped | {"verdict": "pass"})) is None
+    passed = alerts_file.stopped_by_contract(context(stopped | {"verdict": "pass"}))
+    assert passed == (cause, "", ""), "the cause has ended"
 
 
 def test_a_version_that_the_stop_loss_restored_is_a_message(
@@ -184,13 +199,14 @@ def test_a_version_that_the_stop_loss_restored_is_a_message(
     ledger = connect().ledger
     ledger.append(move("r1", None, "1"), 0)
     ledger.append(move("stop.r7", "1", "2", kind="stop", reasons=("refreshes lost 60",)), 1)
-    subject, text = alerts_file.stopped_refreshes(given)
+    _, subject, text = alerts_file.stopped_refreshes(given)
     assert subject == "the stop-loss restored version 2"
     assert text.startswith("What: refreshes lost 60\n")
 
 
 def test_a_rollback_is_a_message_and_a_step_of_a_rollout_is_none(alerts_file: ModuleType) -> None:
     taken = {"action": "rolled_back", "summary": "it was slower", "champion": "1", "next_step": ""}
-    subject, text = alerts_file.rolled_back({"release": taken})
+    taken |= {"as_of": "2025-04-07T00:00:00Z"}
+    _, subject, text = alerts_file.rolled_back({"release": taken})
     assert (subject, text) == ("live traffic: it was slower", "What: version 1 serves\nDo: nothing")
     assert alerts_file.rolled_back({"release": taken | {"action": "canary"}}) is None

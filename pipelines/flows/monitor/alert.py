@@ -1,16 +1,18 @@
-"""Sends the alerts of a monitoring report, each once to each channel."""
+"""Sends the alerts of a monitoring report, and events of runs, each once to each channel."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from pipelines.core.deadline import within
-from pipelines.core.errors import GauntletError
+from pipelines.core.errors import GauntletError, LockedError
 from pipelines.core.files import write_bytes
 from pipelines.core.patience import ANSWER_S
+from pipelines.core.retry import compare_and_swap
 from pipelines.core.time import instant_text
 from pipelines.monitoring.alerts import (
     BOOK_FORMAT,
@@ -18,10 +20,13 @@ from pipelines.monitoring.alerts import (
     Channel,
     Message,
     OpenAlert,
+    OpenEvent,
     Sending,
     due,
     marked,
+    with_event,
     with_report,
+    without_events,
 )
 from pipelines.monitoring.report import MonitorReport
 from pipelines.reporting.alert_text import alert_message
@@ -76,35 +81,98 @@ def send_alerts(report: MonitorReport, collaborators: AlertCollaborators) -> Sen
         book = _read(path)
         if book.as_of is not None and report.as_of < book.as_of:
             return Sent([f"none: those of {instant_text(book.as_of)} were sent before"])
-        return _send(with_report(book, report), report, path, collaborators)
+        book = with_report(book, report)
+        return _send(book, path, collaborators, report.as_of, report)
+
+
+def send_event(
+    cause: str, message: Message, at: datetime, collaborators: AlertCollaborators
+) -> Sent:
+    """Send a message about a run, unless an earlier one of its cause is open.
+
+    Arguments:
+        cause: what has to end before a message about it is sent again.
+        message: to the channels of the collaborators.
+        at: the present instant.
+        collaborators: as for alerts, whose budget it shares.
+
+    Raises:
+        Unavailable: other processes send without an end, or the record cannot be written.
+        FormatError: the record of what was sent is of a newer release.
+    """
+    path = collaborators.folder / f"{message.model}.json"
+    names = tuple(channel.name for channel in collaborators.channels)
+    event = OpenEvent(cause=cause, opened=at, message=message, channels=names)
+
+    def attempt() -> Sent:
+        with collaborators.lock(message.model, "alerts"):
+            return _send(with_event(_read(path), event), path, collaborators, at)
+
+    return compare_and_swap(attempt, retry_on=LockedError, pause_s=0.1)
+
+
+def end_events(model: str, beginning: str, collaborators: AlertCollaborators) -> None:
+    """Record that causes of events have ended, so that the next one is sent.
+
+    Arguments:
+        model: its name.
+        beginning: of the causes.
+        collaborators: have the record.
+    """
+    path = collaborators.folder / f"{model}.json"
+    book = _read(path)
+    if without_events(book, beginning) == book:
+        return  # the usual case needs no lock
+
+    def attempt() -> None:
+        with collaborators.lock(model, "alerts"):
+            _write(path, without_events(_read(path), beginning))
+
+    compare_and_swap(attempt, retry_on=LockedError, pause_s=0.1)
 
 
 def _send(
-    book: AlertBook, report: MonitorReport, path: Path, collaborators: AlertCollaborators
+    book: AlertBook,
+    path: Path,
+    collaborators: AlertCollaborators,
+    at: datetime,
+    report: MonitorReport | None = None,
 ) -> Sent:
+    """Send what is due at an instant; without a report, only events."""
     sent = Sent()
-    for alert in book.open:
+    for alert in (*book.open, *book.events):
         for name, state in alert.sent.items():
             if state is Sending.BEGUN:
                 sent.lines.append(f"{alert.id}: a run ended while it sent to {name}; not repeated")
     channels = {channel.name: channel for channel in collaborators.channels}
     to_send, held = due(book, list(channels), collaborators.budget)
     _write(path, book)
-    for alert in book.open:
-        message = None
-        for name in to_send.get(alert.id, ()):
-            message = message or alert_message(alert, report, len(held), collaborators.link)
-            book = _write(path, marked(book, alert.id, name, Sending.BEGUN))
+    for alert in (*book.open, *book.events):
+        names = to_send.get(alert.id, ())
+        message = _message(alert, report, len(held), collaborators.link) if names else None
+        if message is None:
+            continue
+        for name in names:
+            book = _write(path, marked(book, alert.id, name, Sending.BEGUN, at))
             failure = _failure(channels[name], message, collaborators.longest_s)
             outcome = Sending.FAILED if failure else Sending.SENT
-            book = _write(path, marked(book, alert.id, name, outcome))
+            book = _write(path, marked(book, alert.id, name, outcome, at))
             sent.lines.append(f"{alert.id}: {failure or f'sent to {name}'}")
             sent.failures += [failure] if failure else []
     sent.lines += [_held(alert, collaborators.budget) for alert in held]
     return sent
 
 
-def _held(alert: OpenAlert, budget: int) -> str:
+def _message(
+    alert: OpenAlert | OpenEvent, report: MonitorReport | None, held: int, link: str
+) -> Message | None:
+    """The message of an event, or of an alert if there is a report."""
+    if isinstance(alert, OpenEvent):
+        return alert.message
+    return None if report is None else alert_message(alert, report, held, link)
+
+
+def _held(alert: OpenAlert | OpenEvent, budget: int) -> str:
     return f"{alert.id}: held back, {budget} messages were sent in seven days"
 
 

@@ -20,7 +20,7 @@ def run(book: AlertBook, *alarms, day: int = 0, budget: int = 3, result=Sending.
     send, _ = due(book, CHANNELS, budget)
     for alert, names in send.items():
         for name in names:
-            book = marked(book, alert, name, result)
+            book = marked(book, alert, name, result, MONDAY + day * DAY)
     return book, [alert.partition(" ")[0] for alert in send]
 
 
@@ -71,7 +71,7 @@ def test_the_budget_goes_to_the_largest_losses_and_returns_after_a_week():
 
 def test_a_channel_that_failed_is_tried_again_and_costs_the_budget_once():
     book, _ = run(AlertBook(), FEED, budget=1, result=Sending.FAILED)
-    book = marked(book, book.open[0].id, "file", Sending.SENT)
+    book = marked(book, book.open[0].id, "file", Sending.SENT, MONDAY)
     assert list(due(book, CHANNELS, 1)[0].values()) == [["webhook"]]
     assert len(book.counted) == 1
 

@@ -13,8 +13,9 @@ import pytest
 from pipelines.adapters.alerts.file import AlertFile
 from pipelines.adapters.alerts.webhook import Webhook
 from pipelines.core.errors import Unavailable
-from pipelines.flows.monitor.alert import AlertCollaborators, send_alerts
+from pipelines.flows.monitor.alert import AlertCollaborators, end_events, send_alerts, send_event
 from pipelines.flows.monitor.deliver import refuse_failures
+from pipelines.monitoring.alerts import Message
 from pipelines.monitoring.report import Cause
 from tests.support.monitor_reports import DAY, MONDAY, alarm, report
 from tests.support.processes.forked import Forked, Surroundings
@@ -112,3 +113,44 @@ def test_a_run_that_is_killed_while_it_sends_is_shown_and_not_repeated(tmp_path:
         assert ended == "a run ended while it sent to webhook OPS_HOOK; not repeated"
         assert other == "sent to file"
         assert (server.received, len(lines(tmp_path))) == ([], 1)
+
+
+def failed(number: int) -> Message:
+    return Message(id=f"run {number}", model="demand", subject="a task failed", text="What: x")
+
+
+def test_an_event_is_sent_once_until_its_cause_has_ended(tmp_path: Path) -> None:
+    own = AlertCollaborators(
+        tmp_path, [AlertFile(tmp_path / "alerts.jsonl")], 3, lambda *_: nullcontext()
+    )
+    for number in (1, 2):
+        send_event("task x", failed(number), MONDAY, own)
+    end_events("demand", "task", own)
+    send_event("task x", failed(3), MONDAY, own)
+    assert [line["id"] for line in lines(tmp_path)] == ["run 1", "run 3"]
+
+
+def test_events_and_alerts_share_a_budget_and_what_waits_is_sent_with_a_later_report(
+    tmp_path: Path,
+) -> None:
+    own = AlertCollaborators(
+        tmp_path, [AlertFile(tmp_path / "alerts.jsonl")], 1, lambda *_: nullcontext()
+    )
+    send_alerts(report(FEED), own)
+    assert send_event("task x", failed(1), MONDAY + DAY, own).lines == [
+        "run 1: held back, 1 messages were sent in seven days"
+    ]
+    assert len(lines(tmp_path)) == 1
+    send_alerts(report(FEED, at=MONDAY + 7 * DAY), own)
+    assert [line["id"] for line in lines(tmp_path)][1:] == ["run 1"]
+
+
+def test_an_event_that_failed_is_sent_again_to_the_channel_that_failed(tmp_path: Path) -> None:
+    with http_receiver() as server:
+        own = collaborators(tmp_path, server.address)
+        server.status = 500
+        assert send_event("task x", failed(1), MONDAY, own).failures
+        server.status = 200
+        assert not send_event("task x", failed(2), MONDAY + DAY, own).failures
+        assert [body["id"] for _, _, body in server.received] == ["run 1"]
+        assert len(lines(tmp_path)) == 1
