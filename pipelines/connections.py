@@ -62,6 +62,7 @@ class Connections:
         scratch_online: creates an empty online store in memory.
         lock: locks one model and lineage during a run.
         alert_channels: opens the channels for alerts that a model declares for every process.
+        channel_problems: why declared channels would get no alert, as far as this process knows.
         clock: gives the current time.
         progress: called with short progress messages.
     """
@@ -80,6 +81,7 @@ class Connections:
     scratch_online: Callable[[], OnlineStore]
     lock: Callable[[str, str], AbstractContextManager[object]]
     alert_channels: Callable[[Alerts], tuple[Channel, ...]]
+    channel_problems: Callable[[Alerts], tuple[str, ...]]
     clock: Clock
     progress: Progress = lambda _: None
 

@@ -55,7 +55,7 @@ def connect(
         Unavailable: when the home folder cannot be created, or an address cannot be read.
     """
     settle_libraries()
-    from pipelines.adapters.alerts.channels import open_channels
+    from pipelines.adapters.alerts.channels import channel_problems, open_channels
     from pipelines.adapters.database import open_engine
     from pipelines.adapters.expectations.on_first_use import GreatExpectationsOnFirstUse
     from pipelines.adapters.ledger.sql import SqlLedger
@@ -93,6 +93,7 @@ def connect(
         scratch_online=MemoryOnline,
         lock=open_lock(known, present),
         alert_channels=partial(open_channels, known.home.resolve(), os.environ),
+        channel_problems=partial(channel_problems, os.environ),
         clock=present,
         progress=progress,
     )

@@ -37,15 +37,16 @@ def check(
     """
     with spinner("reading") as progress:
         connections = connect(progress=progress)
-        connections.load_spec(name)  # a mistake in it is reported before heavy libraries load
+        spec = connections.load_spec(name)  # a mistake in it is reported before heavy libraries
         from pipelines.flows.check import check_readiness
 
         request = Request(
             model=name, as_of=instant(as_of, connections.clock.now()), lineage=lineage
         )
         found = check_readiness(request, connections.retraining)
+        silent = connections.channel_problems(spec.monitor.alerts)
     if as_json:
-        answer("readiness", {"ready": found.ready, **found.as_json()})
+        answer("readiness", {"ready": found.ready, **found.as_json(), "alert_problems": silent})
         raise typer.Exit(0 if found.ready else 3)
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("stream", "rows", "first event", "last event", "repeated", "missing"):
@@ -80,6 +81,8 @@ def check(
         elif finding.verdict is Verdict.FAIL and not finding.blocking:
             text = f"shown only: {finding.name}: {finding.reason}"
             console.print(rich_text(text), soft_wrap=True)
+    for problem in silent:
+        console.print(rich_text(f"alerts would not arrive: {problem}"), soft_wrap=True)
     if found.detectable is not None:
         console.print(rich_text(gain_sentence(found.detectable)), soft_wrap=True)
     if found.ready:
