@@ -88,6 +88,19 @@ def reference_profile(
     return _profile(bins, rows)
 
 
+def empty_profile(bins: Mapping[str, NumberBins | TextBins]) -> Profile:
+    """The profile of no rows. A reference that is too large for the memory is made from it.
+
+    Each part of the rows is counted with ``profile_like``, and the parts are merged: the result is
+    that of ``reference_profile``.
+
+    Arguments:
+        bins: of each column, from ``make_bins`` on all reference rows of this column.
+    """
+    tables = {name: np.zeros((1, own.size), np.int64) for name, own in bins.items()}
+    return _assemble((), np.zeros((1, _WEEKDAYS), np.int64), bins, tables)
+
+
 def profile_like(reference: Profile, rows: pd.DataFrame) -> Profile:
     """The profile of fresh rows, in the bins of the reference.
 

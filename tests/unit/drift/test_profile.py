@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from pipelines.core.errors import DataError
+from pipelines.drift.bins import make_bins
 from pipelines.drift.profile import (
     Profile,
+    empty_profile,
     merge_profiles,
     profile_like,
     reference_profile,
@@ -18,6 +21,7 @@ from pipelines.drift.profile import (
 )
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+COLUMNS = ["units", "kind"]
 
 
 def sales(days: int, start: datetime = MONDAY) -> pd.DataFrame:
@@ -33,7 +37,7 @@ def sales(days: int, start: datetime = MONDAY) -> pd.DataFrame:
 
 
 def profile(rows: pd.DataFrame) -> Profile:
-    return reference_profile(rows, ["units", "kind"])
+    return reference_profile(rows, COLUMNS)
 
 
 def test_weeks_begin_on_monday_at_midnight_utc() -> None:
@@ -88,6 +92,13 @@ def test_a_profile_of_no_rows_is_empty_and_changes_nothing() -> None:
     assert empty.columns["kind"].total.tolist() == [0, 0, 0, 0]
     assert merge_profiles(empty, reference) == merge_profiles(reference, empty) == reference
     assert merge_profiles(empty, empty) == empty
+
+
+def test_a_reference_counted_in_parts_is_the_reference() -> None:
+    rows = sales(21)
+    empty = empty_profile({name: make_bins(rows[name], categorical=False) for name in COLUMNS})
+    parts = (profile_like(empty, rows[start : start + 9]) for start in range(0, len(rows), 9))
+    assert reduce(merge_profiles, parts, empty) == profile(rows)
 
 
 def test_profiles_with_other_bins_are_not_merged() -> None:
