@@ -28,6 +28,6 @@ def connect_known(name: str, lineage: str = LIVE) -> Connections:
         connections.load_spec(name)
     if lineage != LIVE:
         raise unknown_name(
-            "this model has no such lineage", lineage, (LIVE, *lineages), where=f"ledger of {name}"
+            "this model has no such lineage", lineage, {LIVE, *lineages}, where=f"ledger of {name}"
         )
     return connections

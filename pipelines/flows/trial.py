@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipelines.core.errors import DataError, IntegrityError, SpecError
+from pipelines.core.errors import DataError, GauntletError, IntegrityError, SpecError
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.records import Record
 from pipelines.flows.frames import FRAME, touches
@@ -57,15 +57,20 @@ def try_training(run: Run) -> Trial:
     Arguments:
         run: an opened run in a folder of its own; its frame has been written, and is thinned here.
     """
+    from pipelines.training.estimator import declared_estimator
+
     run = replace(run, spec=run.spec.model_copy(update={"seeds": run.spec.seeds[:1]}))
+    wrong: list[str] = []
+    try:
+        declared_estimator(run.spec, run.spec.seeds[0])
+    except SpecError as problem:  # reported also where the rows are too few to train
+        wrong.append(_sentence(problem))
     try:
         _thin_frame(run)
         trained = train_candidate(run, trial=True)
         evaluation = evaluate_candidate(run, trained)
     except (DataError, IntegrityError, SpecError) as problem:
-        hint = f"; {problem.hint}" if problem.hint else ""
-        wanted = f", wanted {problem.wanted}" if problem.wanted else ""
-        return Trial(problems=(f"{problem.summary}{wanted}{hint}",))
+        return Trial(problems=tuple(dict.fromkeys([*wrong, _sentence(problem)])))
     immature = [f for f in evaluation.findings if f.name == MATURITY and _ends_a_run(f)]
     undecided = immature or [f for f in evaluation.findings if _ends_a_run(f)]
     failed = [f for f in trained.findings if f.blocking and f.verdict is not Verdict.PASS]
@@ -74,6 +79,12 @@ def try_training(run: Run) -> Trial:
         findings=tuple(f for f in evaluation.findings if f.gate is Gate.CHAMPION),
         detectable=_detectable(run, evaluation),
     )
+
+
+def _sentence(problem: GauntletError) -> str:
+    hint = f"; {problem.hint}" if problem.hint else ""
+    wanted = f", wanted {problem.wanted}" if problem.wanted else ""
+    return f"{problem.summary}{wanted}{hint}"
 
 
 def _ends_a_run(finding: Finding) -> bool:

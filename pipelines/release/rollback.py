@@ -165,8 +165,9 @@ def _check_former(state: ReleaseState, to: str, ledger: Ledger, lineage: str) ->
         raise GauntletError(
             "only a former champion can be restored",
             where=state.model,
-            got=f"version {to}; the champion is version {state.champion}",
-            wanted=f"one of {sorted(str(version) for version in possible)}",
+            got=f"version {to}; the champion is "
+            + (f"version {state.champion}" if state.champion else "none"),
+            wanted=f"one of {sorted(map(str, possible))}" if possible else "a former champion",
             hint=_hint_about_backfills(state.model, to, ledger, lineage),
         )
 

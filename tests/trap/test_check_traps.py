@@ -74,6 +74,11 @@ NEVER = declaration()["features"][1] | {
     "where": [{"column": "kind", "is": "z"}],
 }
 BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "a misspelt estimator and too few rows": (
+        with_estimator("sklearn.linear_model.Rigde")
+        | {"gates": {"recent_window": {"minimum_rows": 100_000}}},
+        ("too few training rows", "Rigde"),
+    ),
     "an empty suite and a misspelt estimator": (
         with_expectations() | with_estimator("sklearn.linear_model.Rigde"),
         ("contract.suite.empty", "Rigde"),

@@ -31,7 +31,8 @@ def backtest(
         str | None, typer.Option("--to", help="they act before this instant; default: now")
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(help="also write the report to this file, with its plots inside")
+        Path | None,
+        typer.Option(dir_okay=False, help="also write the report to this file, plots inside"),
     ] = None,
     sweep: Annotated[
         list[str] | None,

@@ -36,7 +36,9 @@ def monitor(
     ] = False,
     textfile: Annotated[
         Path | None,
-        typer.Option(help="also write the gauges here, for Prometheus's textfile collector"),
+        typer.Option(
+            dir_okay=False, help="also write the gauges here, for Prometheus's textfile collector"
+        ),
     ] = None,
     publish: Annotated[
         bool, typer.Option(help="also make the run in MLflow and the rows of the stream")

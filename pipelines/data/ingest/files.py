@@ -214,6 +214,10 @@ def _check_files(files: Sequence[Path], how: Reading) -> None:
     if not files:
         raise DataError("no file to import was named", hint="name CSV or Parquet files")
     for file in files:
+        if file.is_dir():
+            raise DataError(
+                "this is a folder", where=str(file), wanted="a file", hint="name the files in it"
+            )
         if not file.is_file():
             raise DataError("there is no such file", where=str(file), hint="mend the path")
         if how.rejects and how.rejects.file.resolve() == file.resolve():

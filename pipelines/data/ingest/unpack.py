@@ -28,6 +28,13 @@ _OTHERS = {
     b"ARRO": "an Arrow file",
     b"ORC": "an ORC file",
     b"Obj\x01": "an Avro file",
+    b'{"': "JSON",
+    b"[{": "JSON",
+    b"[\n": "JSON",
+    b"<?xm": "XML",
+    b"<htm": "a page of HTML",
+    b"<!DO": "a page of HTML",
+    b"%PDF": "a PDF document",
 }
 
 

@@ -278,6 +278,10 @@ def test_files_that_are_not_there(imports: Imports, tmp_path: Path) -> None:
         imports.run()
     with pytest.raises(DataError, match="no such file"):
         imports.run(tmp_path / "missing.csv")
+    with pytest.raises(DataError, match="this is a folder"):
+        imports.run(tmp_path)
+    with pytest.raises(DataError, match="JSON"):
+        imports.run(imports.file('{"sale": "s1"}\n', "sales.json"))
     with pytest.raises(DataError, match="compressed file is damaged"):
         imports.run(imports.file(b"\x1f\x8b\x08\x00broken", "c.csv.gz"))
     with pytest.raises(TimeError, match="no such time zone"):
