@@ -14,6 +14,8 @@ from pipelines.core.errors import IntegrityError
 from pipelines.core.files import draft_in, fsync, sha256_of, write_bytes
 from pipelines.core.records import canonical_json, digest_of
 
+_VERIFIED_AT_ONCE = 16  # objects in one task of a thread: starting one takes longer than a hash
+
 
 class Cache:
     """A folder with ``objects/<sha256>``, ``notes/`` about them, and ``snapshots/<id>.json``.
@@ -72,9 +74,18 @@ class Cache:
         Raises:
             IntegrityError: when an object is missing or its content changed.
         """
+        step = _VERIFIED_AT_ONCE
+        parts = [sha256s[at : at + step] for at in range(0, len(sha256s), step)]
+        if len(parts) == 1:
+            self._verify_all(parts[0])
+            return
         with ThreadPoolExecutor(2) as pool:
-            for _ in pool.map(self._verify, sha256s):
+            for _ in pool.map(self._verify_all, parts):
                 pass
+
+    def _verify_all(self, sha256s: list[str]) -> None:
+        for sha256 in sha256s:
+            self._verify(sha256)
 
     def _verify(self, sha256: str) -> None:
         path = self.object(sha256)

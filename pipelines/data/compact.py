@@ -30,7 +30,9 @@ MOST_BYTES = 64 << 20  # of a run: larger objects are read as they are
 def canonical_rows(
     name: str, stream: Stream, objects: Sequence[PulledObject], cache: Cache, connection: Any
 ) -> str:
-    """SQL of the canonical rows of verified objects, with every row, whenever it became known.
+    """SQL of the canonical rows of objects, with every row, whenever it became known.
+
+    Every file that the SQL reads is verified.
 
     Arguments:
         name: of the stream.
@@ -38,6 +40,9 @@ def canonical_rows(
         objects: in the order of their keys.
         cache: has the objects, and keeps the files of their runs.
         connection: DuckDB connection of Ibis, which writes the files.
+
+    Raises:
+        IntegrityError: when an object that has to be read is missing or has changed.
     """
     files: list[Path] = []
     single: list[PulledObject] = []
@@ -47,6 +52,7 @@ def canonical_rows(
             files.append(_file_of_run(name, stream, run, cache, connection))
         else:
             single += run
+    cache.verify([one.sha256 for one in single])
     parts = _selects(name, stream, single, cache)
     if files:
         # by name: a declaration with its columns in another order shares these files
@@ -67,6 +73,7 @@ def _file_of_run(
     noted = cache.note("compact", about)
     if isinstance(noted, str) and _is_intact(cache, noted):
         return cache.object(noted)
+    cache.verify([one.sha256 for one in run])
     rows = " UNION ALL ".join(_selects(name, stream, run, cache))
 
     def write(draft: Path) -> None:

@@ -215,7 +215,6 @@ def _open(snapshot: Snapshot, name: str, stream: Stream, cache: Cache, connectio
     connection.raw_sql("SET parquet_metadata_cache = true")
     taken = snapshot.streams[name]
     objects = [one for one in taken.objects if one.rows]
-    cache.verify([one.sha256 for one in objects])
     view = f"{name}_{snapshot.id[:12]}_{stream.digest[:6]}"
     rows, repeated = internal(f"{view}_rows"), internal(f"{view}_repeated")
     known = f"known_time <= make_timestamp({epoch_us(snapshot.as_of)}::BIGINT)"
