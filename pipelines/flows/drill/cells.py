@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -121,8 +121,12 @@ class DrillCells:
         return self._lasting_cell(fault, target, size)
 
     def _lasting_cell(self, fault: EventFault, target: Target, size: float) -> Cell:
-        """A fault since as many days before the twin's last label as the recent window has."""
+        """A fault since as many days before the twin's last label as the recent window has.
+
+        A fault of single days is planted in the last days of the recent window.
+        """
         context, plan = self.context, self.context.plan
+        target = replace(target, end=plan.recent.end.replace(tzinfo=None))
         planted = self._plant(fault, target, size, plan.trained_until - context.spec.split.recent)
         if planted is None:
             return Cell(size=size)

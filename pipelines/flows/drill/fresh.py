@@ -12,7 +12,7 @@ from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
 from pipelines.faults.matrix import CleanWeek
 from pipelines.flows.drill.context import DrillContext, run_checks, verdicts
-from pipelines.flows.retrain.contract import envelope_suites, fresh_rows
+from pipelines.flows.retrain.contract import envelope_chunks, envelope_suites, fresh_rows
 
 
 def contract_of(
@@ -64,18 +64,24 @@ def clean_weeks(context: DrillContext, weeks: int) -> Iterator[CleanWeek]:
 
     spec, runner = context.spec, context.collaborators.suite_runner
     snapshot, default = context.copies.snapshot, spec.points.stream
+    began = [one.first_event for one in snapshot.streams.values() if one.first_event]
     with ExitStack() as opened:
         stored = opened.enter_context(context.copies.reader().tables(snapshot, spec.streams))
         tables = {name: opened.enter_context(one.cache()) for name, one in stored.items()}
+        longest = context.plan.train.start - weeks * context.lookback
+        span = Window(longest, context.as_of - context.lookback)
+        chunks = envelope_chunks(spec, snapshot, tables, span)
         for back in range(weeks):
             at = context.as_of - back * context.lookback
+            if at - context.lookback <= max(began):
+                return  # before all streams began
             context.collaborators.progress(f"a week without a fault, as of {at:%Y-%m-%d}")
             try:
                 window = Window(
                     context.plan.train.start - (back + 1) * context.lookback,
                     at - context.lookback,
                 )
-                envelope = envelope_suites(spec, snapshot, tables, window)
+                envelope = envelope_suites(spec, snapshot, chunks, window)
             except DataError:
                 continue
             fresh = fresh_rows(spec, tables, at)

@@ -23,7 +23,7 @@ from pipelines.flows.drill.cells import DrillCells
 from pipelines.flows.drill.context import CHECKS, DrillContext
 from pipelines.flows.drill.event_copies import EventCopies
 from pipelines.flows.drill.fresh import clean_weeks
-from pipelines.flows.retrain.contract import envelope_suites
+from pipelines.flows.retrain.contract import envelope_chunks, envelope_suites
 from pipelines.flows.retrain.run import RetrainCollaborators
 from pipelines.flows.workspace import Workspace
 from pipelines.packaging.version import ModelVersion
@@ -164,7 +164,8 @@ def opened(
         plan, lookback = split_plan(spec, as_of), spec.gates.contract.lookback
         window = Window(plan.train.start - lookback, as_of - lookback)
         with copies.reader().tables(snapshot, spec.streams) as tables:
-            envelope = envelope_suites(spec, snapshot, tables, window)
+            chunks = envelope_chunks(spec, snapshot, tables, window)
+            envelope = envelope_suites(spec, snapshot, chunks, window)
         yield DrillContext(
             champion=champion,
             as_of=as_of,
