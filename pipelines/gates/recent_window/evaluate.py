@@ -25,8 +25,9 @@ from pipelines.gates.recent_window.record import (
     SliceDifference,
 )
 from pipelines.gates.recent_window.slice_search import undeclared_slices
-from pipelines.gates.recent_window.slices import slice_findings
+from pipelines.gates.recent_window.slices import slice_findings, slice_values
 from pipelines.spec.model import ModelSpec
+from pipelines.spec.training import Slice
 from pipelines.stats.paired import PairedDifference, paired_difference
 from pipelines.stats.undefined import Undefined
 from pipelines.training.fit import label_numbers
@@ -190,8 +191,9 @@ def evaluate(
     replacing = _emergency(spec, metric, arms, primary) if alarms(champion) else ()
     emergency = is_emergency((*champion, *replacing))
     guarded, guard_findings = _guardrails(spec, arms)
+    declared = (*spec.slices, *undeclared_slices(spec, arms.rows))
     slices, found_by_slice = slice_findings(
-        (*spec.slices, *undeclared_slices(spec, arms.rows)),
+        declared,
         arms.rows,
         lambda mask: arms.within(metric, mask),
         metric.name,
@@ -204,7 +206,7 @@ def evaluate(
     return record(
         _Results(
             comparisons=(primary, *guarded),
-            slices=slices,
+            slices=_with_values(slices, declared, metric, arms),
             seeds=gains,
             daily=_daily(metric, arms),
             findings=(
@@ -352,8 +354,33 @@ def _daily(metric: RowMetric, arms: _LabelledRows) -> tuple[DayDifference, ...]:
                 day=EPOCH + timedelta(days=int(at)),
                 rows=len(own),
                 difference=float((own - other).mean()),
-                candidate=metric.value(own),
-                baseline=metric.value(other),
+                candidate=_mean(metric, own),
+                baseline=_mean(metric, other),
             )
         )
     return tuple(found)
+
+
+def _with_values(
+    slices: tuple[SliceDifference, ...],
+    declared: Sequence[Slice],
+    metric: RowMetric,
+    arms: _LabelledRows,
+) -> tuple[SliceDifference, ...]:
+    """The slices with the metric of both models on their rows."""
+    candidate, baseline = arms.utilities(metric)
+    named = {part.column: slice_values(part, arms.rows[part.column]) for part in declared}
+    found = []
+    for one in slices:
+        mask = np.asarray(named[one.column] == one.value)
+        values = {
+            "candidate": _mean(metric, candidate[mask]),
+            "baseline": _mean(metric, baseline[mask]),
+        }
+        found.append(one.model_copy(update=values))
+    return tuple(found)
+
+
+def _mean(metric: RowMetric, utilities: Floats) -> float | None:
+    """The metric of some of the rows; ``None`` if it is no mean over rows, or there are none."""
+    return metric.value(utilities) if metric.kind.is_row_mean and len(utilities) else None

@@ -39,8 +39,10 @@ class DayDifference(Record):
     day: date
     rows: int
     difference: float
-    candidate: float | None = Field(default=None, description="the metric of the day's rows")
-    baseline: float | None = Field(default=None, description="the metric of the day's rows")
+    candidate: float | None = Field(
+        default=None, description="the metric of these rows; None: it is no mean over rows"
+    )
+    baseline: float | None = Field(default=None, description="the same of the other model")
 
 
 class SliceDifference(Record):
@@ -53,6 +55,10 @@ class SliceDifference(Record):
     harm_p: float | None = Field(
         description="one-sided p-value of harm beyond the margin, after Holm; none: not testable"
     )
+    candidate: float | None = Field(
+        default=None, description="the metric of these rows; None: it is no mean over rows"
+    )
+    baseline: float | None = Field(default=None, description="the same of the other model")
 
 
 class SeedGain(Record):

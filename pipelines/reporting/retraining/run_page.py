@@ -116,6 +116,12 @@ def _metrics(about: VersionReview) -> Iterator[tuple[str, list[tuple[datetime, f
         if part.difference is not None:
             name = _NOT_IN_NAMES.sub("_", f"{part.column} {part.value}")
             yield f"slice_gain/{name}", [(at, part.difference.estimate)]
+            for model, value in (
+                ("candidate", part.candidate),
+                (evaluation.baseline, part.baseline),
+            ):
+                if value is not None:
+                    yield f"slice/{model} {name}", [(at, value)]
     metric = evaluation.primary.metric
     days = [(datetime.combine(one.day, time.min, UTC), one) for one in evaluation.daily]
     yield f"day_gain/{metric}", [(at, one.difference) for at, one in days]
@@ -154,7 +160,8 @@ def _evaluated(evaluation: Evaluation) -> bytes:
     ]
     for part in evaluation.slices:
         name = f"{part.column} = {part.value}"
-        rows.append(["slice", name, part.rows, None, None, *_gain(part.difference)])
+        values = [part.candidate, part.baseline, *_gain(part.difference)]
+        rows.append(["slice", name, part.rows, *values])
     for day in evaluation.daily:
         values = [day.candidate, day.baseline, day.difference, None, None]
         rows.append(["day", str(day.day), day.rows, *values])

@@ -62,7 +62,11 @@ def test_both_models_have_a_value_for_each_day_and_slices_have_gains(reviewed: M
     days = [one.day for one in about.evaluation.daily]
     for name in ("day/candidate_absolute_error", "day/champion_absolute_error"):
         assert [at.date() for at, _ in page.metrics[name]] == days
-    assert "slice_gain/medicine insulin" in page.metrics
+    gain, own, other = (
+        page.metrics[f"{name} insulin"][0][1]
+        for name in ("slice_gain/medicine", "slice/candidate medicine", "slice/champion medicine")
+    )
+    assert other - own == pytest.approx(gain)
     first = about.evaluation.daily[0]
     assert first.candidate is not None
     assert first.baseline is not None
