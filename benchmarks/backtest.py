@@ -237,11 +237,12 @@ def main() -> None:
     cycles = given.cycles or given.weeks
     if given.side:
         with tempfile.TemporaryDirectory() as folder:
-            side = {
-                "backtest": one_backtest,
-                "cycles": lambda weeks, home: separate_cycles(weeks, cycles, home),
-            }[given.side]
-            given.out.write_text(json.dumps(side(given.weeks, Path(folder))), encoding="utf-8")
+            home = Path(folder)
+            if given.side == "backtest":
+                found = one_backtest(given.weeks, home)
+            else:
+                found = separate_cycles(given.weeks, cycles, home)
+            given.out.write_text(json.dumps(found), encoding="utf-8")
         return
     load = os.getloadavg()[0]
     events(given.weeks)
