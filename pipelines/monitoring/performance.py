@@ -84,7 +84,8 @@ def performance(
     """
     metric = primary_metric(spec)
     sign = -1.0 if metric.higher_is_better else 1.0
-    held_out = {week.start: sign * week.value for week in weeks if week.held_out}
+    reference = (week for week in weeks if week.held_out and not week.after_recent)
+    held_out = {week.start: sign * week.value for week in reference}
     served = {week.start for week in weeks if not week.held_out}
     losses = np.array(
         [loss for start, loss in sorted((held_out | dict(recorded)).items()) if start not in served]

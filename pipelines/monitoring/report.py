@@ -81,13 +81,18 @@ class WeekPerformance(Record):
 
     start: date = Field(description="a Monday")
     held_out: bool = Field(
-        description="predicted by the twin in its recent window; otherwise by the champion"
+        description="predicted by the twin, which was not trained on it; otherwise by the champion"
     )
     points: int = Field(description="decision points so far")
     labelled: int = Field(description="of these, with a matured label")
     complete: bool = Field(description="every label of the week has had its time to arrive")
     value: float
     interval: Interval | None = Field(description="of the mean; None: too few days")
+    after_recent: bool = Field(
+        default=False,
+        description="held out, but not all of it lies in the recent window: it is shown, and is no "
+        "reference",
+    )
 
 
 class Performance(Record):

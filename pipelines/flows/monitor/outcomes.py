@@ -39,12 +39,14 @@ class Outcomes:
     """What matured labels say about the champion.
 
     Arguments:
-        weeks: the metric by week, oldest first: those of the twin's recent window, then those of
-            the champion.
+        weeks: the metric by week, oldest first: those of the twin until the last label that the
+            champion was trained on, then those of the champion.
         earlier: the comparison with the version that it replaced; ``None`` without one.
         fresh: the points after the champion's training rows, with its ``prediction``.
         served: those of them that were decided after everything that it was trained on.
         held_out: the twin's recent window.
+        by_twin: these, and the points after them whose labels overlap those that the champion was
+            trained on.
     """
 
     weeks: tuple[WeekPerformance, ...]
@@ -52,6 +54,7 @@ class Outcomes:
     fresh: pd.DataFrame
     served: PredictedRows
     held_out: PredictedRows
+    by_twin: PredictedRows
 
 
 def shared_spec(champion: ModelVersion, earlier: ModelVersion | None) -> ModelSpec:
@@ -86,17 +89,24 @@ def read_outcomes(
     fresh = Window(max(trained, min(first, as_of)), max(trained, as_of))
     served = Window(max(plan.refit_until, fresh.start), max(plan.refit_until, as_of))
     rows = _rows(common, tables, as_of, min(plan.recent.start, fresh.start))
-    recent = rows[inside(rows, plan.recent)].reset_index(drop=True)
+    # Until the last label that the champion was trained on, only the twin has unseen points.
+    until = max(plan.recent.end, min(plan.refit_until, as_of))
+    unseen = Window(plan.recent.start, until)
+    older = rows[inside(rows, unseen)].reset_index(drop=True)
     newer = rows[inside(rows, fresh)].reset_index(drop=True)
-    held_out = score_version(champion, champion.spec, recent).predictions
+    by_twin = PredictedRows(older, score_version(champion, champion.spec, older).predictions)
     scored, deviations = _answers(champion, champion.spec, newer)
     answers, spec = scored.predictions, champion.spec
     predicted = PredictedRows(newer, answers, deviations)
     return Outcomes(
         weeks=(
             *(
-                week.model_copy(update={"held_out": True})
-                for week in _by_week(spec, recent, held_out, plan.recent, as_of)
+                week.model_copy(update={"held_out": True, "after_recent": after})
+                for span, after in (
+                    (plan.recent, False),
+                    (Window(monday_before(plan.recent.end), unseen.end), True),
+                )
+                for week in _by_week(spec, older, by_twin.predictions, span, as_of)
                 if week.complete
             ),
             *_by_week(spec, newer, answers, served, as_of),
@@ -104,7 +114,8 @@ def read_outcomes(
         earlier=None if earlier is None else _against(earlier, champion, newer, answers),
         fresh=newer.assign(**{PREDICTION: scored.answers}),
         served=predicted.where(inside(newer, served)),
-        held_out=PredictedRows(recent, held_out),
+        held_out=by_twin.where(inside(older, plan.recent)),
+        by_twin=by_twin,
     )
 
 

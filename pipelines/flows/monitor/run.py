@@ -201,7 +201,7 @@ def _observe(opened: _Opened) -> MonitorReport:
         newcomers=_newcomers(spec, outcomes, as_of) if drifted else "",
         measures=measure(spec, outcomes.served, outcomes.held_out),
         label_shares=drift.label_shares if drift else (),
-        estimates=estimate(spec, (outcomes.held_out, outcomes.served), as_of),
+        estimates=estimate(spec, (outcomes.by_twin, outcomes.served), as_of),
         retraining_hold=retraining_hold(opened.entries, limits, as_of) if retrains else "",
     )
 

@@ -53,8 +53,8 @@ def estimate(spec: ModelSpec, parts: Sequence[PredictedRows], as_of: datetime) -
 
     Arguments:
         spec: the champion's declaration.
-        parts: points that the predicting model was not trained on: the twin's recent window, then
-            those that the champion serves. Each is in the order of time.
+        parts: points that the predicting model was not trained on: those of the twin, then those
+            that the champion serves. Each is in the order of time.
         as_of: the instant of the report.
 
     Returns:

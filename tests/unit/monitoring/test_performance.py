@@ -85,6 +85,15 @@ def test_weeks_of_the_twin_are_the_reference_where_there_is_no_record():
     assert performance_alarm(found) is not None
 
 
+def test_a_week_after_the_recent_window_is_shown_and_is_no_reference():
+    weeks = [week(place - 4, 4.0 + place / 10, held_out=True) for place in range(3)]
+    after = week(-1, 9.0, held_out=True).model_copy(update={"after_recent": True})
+    found = performance(spec(), [*weeks, after], {})
+    assert found.reference == performance(spec(), weeks, {}).reference
+    assert found.weeks[-1] == after
+    assert performance_alarm(found) is None
+
+
 def test_one_earlier_week_gives_no_bound():
     found = performance(spec(), [week(0, 9.0)], recorded((4.0,)))
     assert found.bound is None
