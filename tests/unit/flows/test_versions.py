@@ -38,13 +38,33 @@ def test_a_rejected_version_may_be_read_as_well(home: Home, reader: VersionReade
     assert reader.verified("demand", version).version == version
 
 
-def test_files_and_tag_forged_together_are_refused(home: Home, reader: VersionReader) -> None:
-    version = decided(home, "run-1")
+def forge(home: Home, version: str) -> None:
+    """Change a version's files, and the hash of its content in its tag."""
     model = home.folder / "registry" / "demand" / version / "model"
     (model / "model.txt").write_text("forged")
     facts = home.registry.tags("demand", version)[FACTS]
     forged = facts.replace(home.registry.get("demand", version).content, content_digest(model))
     home.registry.tag("demand", version, FACTS, forged)
+
+
+def test_files_and_tag_forged_together_are_refused(home: Home, reader: VersionReader) -> None:
+    version = decided(home, "run-1")
+    forge(home, version)
+    with pytest.raises(IntegrityError):
+        reader.download("demand", version)
+    assert not any((home.folder / "versions").glob("*/model.txt"))
+
+
+def test_a_version_forged_between_registration_and_decision_is_refused(
+    home: Home, reader: VersionReader
+) -> None:
+    """The decision is about the content that was registered, not about what is there by then."""
+    version = home.register("run-1")
+    content = home.registry.get("demand", version).content
+    forge(home, version)
+    with pytest.raises(IntegrityError):  # a task that decides finds the version of its run so
+        home.register("run-1")
+    home.promote(inputs("run-1", version, None, content=content))
     with pytest.raises(IntegrityError):
         reader.download("demand", version)
     assert not any((home.folder / "versions").glob("*/model.txt"))
