@@ -96,7 +96,7 @@ def _poisoned_backfill(table: pa.Table, target: Target, size: float, rng: Random
 
 
 SHARES = (0.02, 0.1, 0.5, 1.0)
-OF_ROWS = " of rows"
+SHARE = "%"
 EVENT_FAULTS = (
     EventFault(
         "unit_change",
@@ -107,12 +107,12 @@ EVENT_FAULTS = (
         _unit_change,
     ),
     EventFault(
-        "null_spike", "Values of a column are missing.", OF_ROWS, SHARES, "number", _null_spike
+        "null_spike", "Values of a column are missing.", SHARE, SHARES, "number", _null_spike
     ),
     EventFault(
         "clipped_values",
         "The largest values of a column are recorded as an upper limit.",
-        OF_ROWS,
+        SHARE,
         (0.01, 0.1, 0.5),
         "number",
         _clipped_values,
@@ -120,7 +120,7 @@ EVENT_FAULTS = (
     EventFault(
         "upstream_filter",
         "Rows with the largest values are filtered out before they arrive.",
-        OF_ROWS,
+        SHARE,
         (0.02, 0.1, 0.5),
         "number",
         _upstream_filter,
@@ -128,7 +128,7 @@ EVENT_FAULTS = (
     EventFault(
         "swapped_categories",
         "The two most frequent values of a category are exchanged.",
-        OF_ROWS,
+        SHARE,
         (0.1, 0.5, 1.0),
         "category",
         _swapped_categories,
@@ -136,7 +136,7 @@ EVENT_FAULTS = (
     EventFault(
         "shifted_labels",
         "Values of the label's column are in the wrong rows.",
-        OF_ROWS,
+        SHARE,
         (0.1, 0.5, 1.0),
         "label",
         _shifted_labels,
@@ -155,7 +155,7 @@ EVENT_FAULTS = (
     EventFault(
         "reused_ids",
         "New events have the ids of other events, as when a counter restarts.",
-        OF_ROWS,
+        SHARE,
         (0.005, 0.05, 0.5),
         "id",
         _reused_ids,
@@ -179,7 +179,7 @@ EVENT_FAULTS = (
     EventFault(
         "poisoned_backfill",
         "Rows of another source are filled in: unknown entities, ten times the values.",
-        OF_ROWS,
+        SHARE,
         (0.02, 0.1, 0.5),
         "number",
         _poisoned_backfill,
@@ -188,19 +188,19 @@ EVENT_FAULTS = (
 LEAKED_COLUMN = Fault(
     "leaked_column",
     "A feature of past points contains their label.",
-    " of rows",
+    SHARE,
     (0.02, 0.1, 0.5, 1.0),
 )
 MISSING_ONLINE = Fault(
     "missing_online",
     "The online store has lost values of a feature.",
-    " of values",
+    SHARE,
     (0.01, 0.1, 1.0),
 )
 BROKEN_SPLIT = Fault(
     "broken_canary_split",
     "Requests are answered in another arm than the one that was assigned.",
-    " of requests",
+    SHARE,
     (0.001, 0.01, 0.1),
 )
 SWAPPED_ARTIFACT = Fault(

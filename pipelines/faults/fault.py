@@ -22,7 +22,7 @@ class Fault:
     Arguments:
         name: how the drill and its option name it.
         description: what happens, in one sentence.
-        unit: what a size counts, as a suffix: ``" of rows"`` for shares, ``"x"``, ``" d"``.
+        unit: what a size counts, as a suffix: ``"%"`` for shares, ``"x"``, ``" d"``.
         sizes: growing.
     """
 
@@ -34,11 +34,11 @@ class Fault:
     def size_text(self, size: float) -> str:
         """A size with its unit.
 
-        >>> Fault("null_spike", "", " of rows", (0.05,)).size_text(0.05)
-        '5% of rows'
+        >>> Fault("null_spike", "Values are missing.", "%", (0.05,)).size_text(0.05)
+        '5%'
         """
-        number = f"{size:.3g}" if " of " not in self.unit else f"{100 * size:.3g}%"
-        return f"{number}{self.unit}"
+        number = 100 * size if self.unit == "%" else size
+        return f"{number:.3g}{self.unit}"
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,14 @@ MATRIX = Matrix(
         FaultRow(
             fault="null_spike",
             description="Values are missing.",
-            sizes=("2% of rows", "50% of rows"),
+            sizes=("2%", "50%"),
             place="dispensing.quantity",
             cells=(Cell(size=0.02, cost=COST), Cell(size=0.5, caught_by=("contract.x", "b"))),
         ),
         FaultRow(
             fault="shifted_labels",
             description="Labels are in the wrong rows.",
-            sizes=("100% of rows",),
+            sizes=("100%",),
             cells=(Cell(size=1, cost=COST.model_copy(update={"value": 9.0})),),
         ),
         FaultRow(fault="split", description="d", sizes=("1%",), not_applicable="no rollout"),

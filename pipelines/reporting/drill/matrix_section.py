@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pipelines.core.markup import markdown_text
 from pipelines.faults.matrix import Matrix
-from pipelines.reporting.drill.matrix_text import matrix_lines, sentences
+from pipelines.reporting.drill.matrix_text import headings, matrix_lines, sentences
 from pipelines.reporting.markdown import table
 
 _HEADING = "## Drill"
-_COLUMNS = ("fault", "planted in", "caught from", "first by", "not caught")
 
 
 def with_drill(page: str, matrix: Matrix) -> str:
@@ -33,4 +32,4 @@ def drill_section(matrix: Matrix) -> str:
         f"Known faults, planted in copies of the data as of {matrix.as_of:%Y-%m-%d} on "
         f"{matrix.drilled_at:%Y-%m-%d}."
     )
-    return f"{_HEADING}\n\n{intro}\n\n{summary}\n\n{table(_COLUMNS, rows)}\n"
+    return f"{_HEADING}\n\n{intro}\n\n{summary}\n\n{table(headings(matrix), rows)}\n"

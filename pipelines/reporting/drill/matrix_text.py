@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipelines.faults.matrix import Cell, FaultCost, FaultRow, Matrix
+from pipelines.faults.matrix import FaultCost, FaultRow, Matrix
 
 
 class MatrixLine(NamedTuple):
@@ -20,39 +20,39 @@ class MatrixLine(NamedTuple):
 
 def matrix_lines(matrix: Matrix) -> tuple[MatrixLine, ...]:
     """The rows of the table, one for each fault."""
-    return tuple(_line(row, matrix) for row in matrix.rows)
+    return tuple(map(_line, matrix.rows))
 
 
-def _line(row: FaultRow, matrix: Matrix) -> MatrixLine:
+def _line(row: FaultRow) -> MatrixLine:
     if row.not_applicable:
         return MatrixLine(row.fault, row.place, "", f"not applicable: {row.not_applicable}", "")
     first = next((cell.caught_by[0] for cell in row.cells if cell.caught), "")
-    costs = [
-        f"{size}: {_cost(cell, matrix)}"
+    missed = [
+        (size, cell.cost)
         for size, cell in zip(row.sizes, row.cells, strict=True)
         if not cell.caught
     ]
-    return MatrixLine(
-        row.fault, row.place, row.smallest_caught or "no size", first, "\n".join(costs)
+    undetected = "\n".join(
+        size if cost is None else f"{size}: {cost_text(cost)}" for size, cost in missed
     )
+    return MatrixLine(row.fault, row.place, row.smallest_caught or "no size", first, undetected)
 
 
-def _cost(cell: Cell, matrix: Matrix) -> str:
-    if cell.cost is None:
-        return "cost not measured"
-    return cost_text(cell.cost, matrix)
+def cost_text(cost: FaultCost) -> str:
+    """A cost with its interval.
 
-
-def cost_text(cost: FaultCost, matrix: Matrix) -> str:
-    """A cost with its interval and unit.
-
-    >>> cost = FaultCost(value=1.234, low=0.5, high=2.0, level=0.9, rows=100)
-    >>> cost_text(cost, Matrix.model_construct(metric="absolute_error"))
-    'costs 1.23 (0.5 to 2) absolute_error'
+    >>> cost_text(FaultCost(value=1.234, low=0.5, high=2.0, level=0.9, rows=100))
+    '+1.23 (+0.5 to +2)'
     """
     if cost.low is None or cost.high is None:
-        return "costs nothing"
-    return f"costs {cost.value:.3g} ({cost.low:.3g} to {cost.high:.3g}) {matrix.metric}"
+        return "0"
+    return f"{cost.value:+.3g} ({cost.low:+.3g} to {cost.high:+.3g})"
+
+
+def headings(matrix: Matrix) -> tuple[str, ...]:
+    """The headings of the table."""
+    missed = "not caught" if matrix.quick else f"not caught: cost in {matrix.metric}"
+    return ("fault", "planted in", "caught from", "first by", missed)
 
 
 def sentences(matrix: Matrix) -> Sequence[str]:
@@ -76,8 +76,8 @@ def sentences(matrix: Matrix) -> Sequence[str]:
     if harmful:
         _, fault, size, cost = max(harmful, key=lambda one: one[0])
         found.append(
-            f"The most expensive fault that no check catches is {fault} ({size}): it "
-            f"{cost_text(cost, matrix)} for each prediction; the minimum effect is "
+            f"The most expensive fault that no check catches is {fault} ({size}): "
+            f"{cost_text(cost)} {matrix.metric} for each prediction. The minimum effect is "
             f"{matrix.minimum_effect:g}."
         )
     elif not matrix.quick:

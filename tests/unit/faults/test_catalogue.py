@@ -124,4 +124,4 @@ def test_names_are_unique_and_sizes_grow() -> None:
     assert len({one.name for one in FAULTS}) == len(FAULTS) == 16
     assert all(list(one.sizes) == sorted(set(one.sizes)) for one in FAULTS)
     sizes = [one.size_text(one.sizes[0]) for one in FAULTS]
-    assert sizes[:2] == ["1.5x", "2% of rows"]
+    assert sizes[:2] == ["1.5x", "2%"]

@@ -59,22 +59,19 @@ def drill(
 
 def show(matrix: Matrix) -> None:
     """The matrix as a table, and what it means."""
-    from pipelines.reporting.drill.matrix_text import matrix_lines, sentences
+    from pipelines.reporting.drill.matrix_text import headings, matrix_lines, sentences
 
     console.print(
         f"[bold]{rich_text(matrix.model)}[/] version {matrix.version}, data as of "
         f"{matrix.as_of:%Y-%m-%d}"
     )
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("fault", "caught from", "first by", "not caught"):
+    fault, _, *others = headings(matrix)
+    for heading in (fault, *others):
         table.add_column(heading, overflow="fold")
     for line in matrix_lines(matrix):
-        table.add_row(
-            rich_text(line.fault),
-            rich_text(line.caught_from),
-            rich_text(line.first_finding),
-            rich_text(line.undetected),
-        )
+        cells = (line.fault, line.caught_from, line.first_finding, line.undetected)
+        table.add_row(*("\n".join(map(rich_text, cell.split("\n"))) for cell in cells))
     console.print(table)
     for sentence in sentences(matrix):
         console.print(rich_text(sentence))
