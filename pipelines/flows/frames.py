@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.core.files import working_folder
 from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import Window
@@ -17,6 +20,7 @@ from pipelines.spec.training import Exclusion
 from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
+    import ibis
     import pandas as pd
 
 FRAME = "frame.parquet"
@@ -71,6 +75,28 @@ def read_rows(spec: ModelSpec, path: Path, window: Window) -> pd.DataFrame:
         rows = rows[~touches(stretch, rows["decision_time"], rows["matured_at"])]
     order = ["decision_time", *spec.points.keys, *spec.feature_names]
     return rows.sort_values(list(dict.fromkeys(order)), kind="stable", ignore_index=True)
+
+
+def window_rows(
+    spec: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime, window: Window
+) -> pd.DataFrame:
+    """The decision points of a window of decision times, without what the declaration excludes.
+
+    Arguments:
+        spec: the declaration of the frame.
+        tables: canonical rows of every stream, as of ``as_of``.
+        as_of: labels that matured later are missing.
+        window: decision times; ordered as by ``read_rows``.
+    """
+    from pipelines.features.frame import build_frame
+
+    start, end = (bound.replace(tzinfo=None) for bound in (window.start, window.end))
+    frame = build_frame(spec.frame, tables, as_of)
+    with working_folder("gauntlet-points-") as folder:
+        path = folder / FRAME
+        inside = (frame.decision_time >= start) & (frame.decision_time < end)
+        write_parquet(frame.filter(inside), path)
+        return read_rows(spec, path, window)
 
 
 def touches(stretch: Exclusion, decision_time: Any, matured_at: Any) -> Any:

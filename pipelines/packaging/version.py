@@ -14,6 +14,7 @@ from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Finding
 from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Record
+from pipelines.packaging.origin import Origin
 from pipelines.packaging.package import EVIDENCE
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan
@@ -40,6 +41,7 @@ AVAILABILITY = "availability.json"
 RECORD = "record.json"
 PROFILE = "profile.json"
 IMPORTANCE = "importance.json"
+ORIGIN = "origin.json"
 PLOTS = "plots"
 TWIN = "twin"
 
@@ -178,6 +180,16 @@ def read_importance(folder: Path) -> Importance | None:
     from pipelines.training.importance import Importance
 
     return _read_if_saved(folder, IMPORTANCE, Importance)
+
+
+def read_origin(folder: Path) -> Origin | None:
+    """The code and environment that made a version; ``None`` for a version that saved none.
+
+    Raises:
+        FormatError: when a newer release wrote it.
+        OSError, ValueError: when it cannot be read.
+    """
+    return _read_if_saved(folder, ORIGIN, Origin)
 
 
 def _read_if_saved(folder: Path, name: str, kind: type[R]) -> R | None:

@@ -7,12 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pipelines.core.errors import SpecError
-from pipelines.core.files import working_folder
 from pipelines.core.time import Window, utc
 from pipelines.core.weeks import WEEK, monday_before, mondays
-from pipelines.data.paths import write_parquet
 from pipelines.drift.version_profile import PREDICTION
-from pipelines.flows.frames import FRAME, read_rows
+from pipelines.flows.frames import window_rows
 from pipelines.flows.versions import rows_of_version, score_version
 from pipelines.monitoring.earlier_version import EarlierVersion
 from pipelines.monitoring.metrics.predicted_rows import PredictedRows
@@ -88,7 +86,7 @@ def read_outcomes(
     trained = (plan.refit or plan.train).end
     fresh = Window(max(trained, min(first, as_of)), max(trained, as_of))
     served = Window(max(plan.refit_until, fresh.start), max(plan.refit_until, as_of))
-    rows = _rows(common, tables, as_of, min(plan.recent.start, fresh.start))
+    rows = window_rows(common, tables, as_of, Window(min(plan.recent.start, fresh.start), as_of))
     # Until the last label that the champion was trained on, only the twin has unseen points.
     until = max(plan.recent.end, min(plan.refit_until, as_of))
     unseen = Window(plan.recent.start, until)
@@ -117,19 +115,6 @@ def read_outcomes(
         held_out=by_twin.where(inside(older, plan.recent)),
         by_twin=by_twin,
     )
-
-
-def _rows(
-    common: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime, start: datetime
-) -> pd.DataFrame:
-    """The decision points from an instant on, as a version scores them."""
-    from pipelines.features.frame import build_frame
-
-    frame = build_frame(common.frame, tables, as_of)
-    with working_folder("gauntlet-monitor-") as folder:
-        path = folder / FRAME
-        write_parquet(frame.filter(frame.decision_time >= start.replace(tzinfo=None)), path)
-        return read_rows(common, path, Window(start, as_of))
 
 
 def _answers(

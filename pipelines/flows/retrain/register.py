@@ -14,6 +14,7 @@ from pipelines.flows.retrain.rehearsal import rehearse
 from pipelines.flows.retrain.run import Run
 from pipelines.flows.retrain.train import CANDIDATE, TrainedCandidate, recent_rows
 from pipelines.gates.recent_window.record import Evaluation
+from pipelines.packaging.origin import present_origin
 from pipelines.packaging.package import Package, complete_package
 from pipelines.packaging.version import (
     AUDIT,
@@ -23,6 +24,7 @@ from pipelines.packaging.version import (
     FEATURES,
     FINDINGS,
     IMPORTANCE,
+    ORIGIN,
     PLOTS,
     PROFILE,
     RECORD,
@@ -123,6 +125,7 @@ def _files(
         EVALUATION: evaluation,
         FINDINGS: SavedFindings(findings=evidence.findings),
         FEATURES: save_features(run.spec, rows),
+        ORIGIN: present_origin(),
     }
     if evidence.audit is not None and evidence.audit.audit is not None:
         documents[AUDIT] = evidence.audit

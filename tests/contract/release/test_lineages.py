@@ -15,10 +15,10 @@ from pipelines.core.errors import GauntletError, IntegrityError
 from pipelines.core.findings import Verdict
 from pipelines.core.time import FixedClock
 from pipelines.flows.lineages.adoption import plan_adoption
-from pipelines.flows.lineages.comparison import compare_lineages
 from pipelines.flows.lineages.pruning import prune_lineage
 from pipelines.flows.versions import VersionReader
 from pipelines.release.ledger import Entry, NewEntry
+from pipelines.release.lineage_comparison.comparison import compare_lineages
 from pipelines.release.lineages import branch, summarize, verified_history
 from pipelines.release.promotion import promote
 from pipelines.release.verification import verified_entries
@@ -186,8 +186,8 @@ def test_a_backfill_with_the_same_findings_differs_by_nothing(three: Home) -> No
     [
         ({"recipe": "another"}, ["recipe"]),
         ({"spec": "another"}, ["declaration"]),
-        ({"snapshot": "another"}, ["data"]),
-        ({}, ["code"]),
+        ({"snapshot": "another"}, ["data_revision"]),
+        ({}, ["unknown"]),
     ],
 )
 def test_a_difference_is_attributed_and_the_next_week_follows_from_it(

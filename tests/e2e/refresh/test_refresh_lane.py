@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+from datetime import timedelta
+
 import numpy as np
 import pytest
 
 from pipelines.core.findings import Gate
+from pipelines.core.time import FixedClock
 from pipelines.flows.backfill import BackfillRequest, open_backfill
 from pipelines.flows.frames import FRAME, read_rows
 from pipelines.flows.lineages.adoption import plan_adoption
+from pipelines.flows.lineages.champion_errors import NOT_MATURED, SAME
+from pipelines.flows.lineages.compare import compare_with_errors
 from pipelines.flows.retrain.record import judge_again
 from pipelines.flows.retrain.run import OutOfOrder
 from pipelines.gates.refresh.record import RefreshRecord, week_window
 from pipelines.packaging.version import RECORD, read_record
+from pipelines.release.lineages import branch
+from pipelines.reporting.lineages.comparison_page import comparison_page
 from pipelines.simulation.changes import DemandShift
 from pipelines.training.columns import feature_matrix
 from tests.support.pharmacy import FIRST, RICH, START, WEEK, Pharmacy, write_days
@@ -130,3 +138,29 @@ def test_a_backfill_with_nothing_changed_decides_as_live_did(runs, tmp_path):
     assert list(opened.weeks()) == [week], "a repeated backfill is answered from the ledger"
     with pytest.raises(OutOfOrder, match="older than the newest decision"):
         home.retrain(FIRST, lineage=opened.lineage)
+
+
+def test_the_champions_of_two_lineages_are_scored_on_the_same_points(runs, tmp_path):
+    pharmacy, found = runs
+    home = pharmacy.twin(tmp_path)
+    end = FIRST + 10 * WEEK
+    write_days(tmp_path / "store", FIRST + WEEKS[-1] * WEEK, end, GROWTH)
+    parts = home.parts(clock=FixedClock(end))
+    branch("demand", "past", FIRST + WEEK, parts.ledger)  # keeps the first version
+    compared = compare_with_errors("demand", "live", "past", parts.retraining)
+    refreshed = found[7].done.version.version
+    assert [week.champions for week in compared.weeks] == [
+        *[("1", "1")] * 2,
+        *[(refreshed, "1")] * 2,
+    ]
+    assert [week.no_errors for week in compared.weeks] == [*[SAME] * 2, "", NOT_MATURED]
+    errors = compared.weeks[2].errors
+    assert (errors.start, errors.end) == (FIRST + 7 * WEEK, FIRST + 8 * WEEK)
+    assert errors.points > 0
+    assert errors.first < errors.second, "demand grows, so the older version is worse"
+    assert errors.gain == pytest.approx(errors.first - errors.second)
+    assert errors.low < errors.gain < errors.high < 0
+    assert compared.total == errors
+    later = dataclasses.replace(parts, clock=FixedClock(end + timedelta(days=1)))
+    again = compare_with_errors("demand", "live", "past", later.retraining)
+    assert comparison_page(again) == comparison_page(compared)

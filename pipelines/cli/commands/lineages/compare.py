@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from pipelines.cli.known_model import connect_known
 from pipelines.cli.markup import rich_text
-from pipelines.cli.options import Json, ModelName
-from pipelines.cli.output import answer, number, show_table
-from pipelines.flows.retrain.request import LIVE
-
-if TYPE_CHECKING:
-    from pipelines.flows.lineages.comparison import LineageDecision
+from pipelines.cli.options import Json, ModelName, lineage_name
+from pipelines.cli.output import answer, bar, console, show_table
+from pipelines.core.files import write_bytes
+from pipelines.wiring import connect
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,34 +23,37 @@ def add_to(app: typer.Typer) -> None:
 
 def compare(
     name: ModelName,
-    lineage: Annotated[str, typer.Argument(help="lineage to compare, as in `lineages`")],
-    other: Annotated[str, typer.Option("--with", help="the lineage to compare it with")] = LIVE,
+    first: Annotated[str, typer.Argument(help="a lineage: live", callback=lineage_name)],
+    second: Annotated[
+        str, typer.Argument(help="another one, as in `lineages`", callback=lineage_name)
+    ],
+    html: Annotated[Path | None, typer.Option(help="also write the page to this file")] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare the decisions of two lineages week by week, and say why they differ."""
-    from pipelines.flows.lineages.comparison import compare_lineages
+    """Compare two lineages week by week: decisions, champions, their errors, and why they differ.
 
-    ledger = connect_known(name, lineage).ledger
-    connect_known(name, other)
-    found = compare_lineages(name, other, lineage, ledger)
+    Both champions of a week are scored on the same points, which trained neither.
+    """
+    for lineage in (first, second):
+        connect_known(name, lineage)
+    with bar("compare") as progress:
+        from pipelines.flows.lineages.compare import compare_with_errors
+        from pipelines.reporting.lineages.comparison_page import comparison_page
+
+        connections = connect(progress=progress)
+        found = compare_with_errors(name, first, second, connections.retraining)
+        if html is not None:
+            write_bytes(html, comparison_page(found).encode())
     if as_json:
         answer("lineage_comparison", found.as_json())
         return
+    from pipelines.reporting.lineages.comparison_text import cells, heads, sentences
+
     table = Table(title=None)
-    for title in ("as of", other, "champion", lineage, "champion", "differs by"):
+    for title in heads(found):
         table.add_column(rich_text(title), overflow="fold")
     for week in found.weeks:
-        cells = [f"{week.as_of:%Y-%m-%d}"]
-        for one in (week.first, week.second):
-            cells += [_outcome(one), (one.champion or "none") if one else ""]
-        both = week.first and week.second
-        causes = ", ".join(cause.replace("_", " ") for cause in week.differences)
-        table.add_row(*cells, causes or ("nothing" if both else ""))
+        table.add_row(*map(rich_text, cells(week)))
     show_table(table)
-
-
-def _outcome(decision: LineageDecision | None) -> str:
-    if decision is None:
-        return "not run"
-    gain = "" if decision.gain is None else f", gain {number(decision.gain)}"
-    return decision.outcome.replace("_", " ") + gain
+    for sentence in sentences(found):
+        console.print(rich_text(sentence), soft_wrap=True)

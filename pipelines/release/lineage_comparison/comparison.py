@@ -1,48 +1,57 @@
-"""Two lineages of a model, week by week: what each decided, and why they differ."""
+"""Two lineages of a model, week by week: decisions, champions, their errors, and differences."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipelines.core.findings import Gate
 from pipelines.core.records import Instant, Record
 from pipelines.release.ledger import Entry, Ledger
+from pipelines.release.lineage_comparison.difference import CandidateFacts, Difference, differences
 from pipelines.release.verification import verified_entries
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _GAINS = ("recent_window.primary", "recent_window.baseline", "refresh.looks_better")
-
-
-class Difference(StrEnum):
-    """Why two decisions as of the same instant differ."""
-
-    EARLIER_WEEK = "earlier_week"  # the champions that they judged against are not the same
-    RECIPE = "recipe"  # the candidates were declared differently
-    DECLARATION = "declaration"  # the recipe is the same, and gates or schedules differ
-    DATA = "data"  # events arrived or were changed between the two runs
-    BUDGET = "budget"  # the lineages have error budgets of their own
-    CODE = "code"  # nothing of this differs: the code or its libraries do
 
 
 class LineageDecision(Record):
     """What one lineage decided as of an instant."""
 
+    as_of: Instant
     outcome: str
     candidate: str | None
     champion: str | None = Field(description="after the decision")
     gain: float | None = Field(description="of the candidate on the recent window; above 0: better")
 
 
+class ChampionErrors(Record):
+    """The metric of both champions on the same points, which trained neither."""
+
+    start: Instant
+    end: Instant
+    points: int = Field(description="with a label")
+    first: float
+    second: float
+    gain: float = Field(description="of the second over the first; above 0: it is better")
+    low: float | None = Field(description="of the gain's interval; None: it does not exist")
+    high: float | None
+
+
 class ComparedWeek(Record):
-    """The decisions of two lineages as of one instant."""
+    """The decisions of two lineages as of one instant, and the errors of their champions since."""
 
     as_of: Instant
     first: LineageDecision | None = Field(description="None: it decided nothing as of this instant")
     second: LineageDecision | None
     differences: tuple[Difference, ...] = Field(description="empty: the same decision and findings")
+    champions: tuple[str | None, str | None] = Field(description="after this instant's decisions")
+    errors: ChampionErrors | None = None
+    no_errors: str = Field(default="", description="why there are none")
 
 
 class LineageComparison(Record):
@@ -52,13 +61,31 @@ class LineageComparison(Record):
     first: str
     second: str
     weeks: tuple[ComparedWeek, ...]
+    data_as_of: Instant | None = Field(default=None, description="of the events for the errors")
+    metric: str = ""
+    level: float = Field(default=0.9, description="of the intervals")
+    total: ChampionErrors | None = Field(
+        default=None, description="all weeks together in which the champions were not the same"
+    )
 
 
-def compare_lineages(model: str, first: str, second: str, ledger: Ledger) -> LineageComparison:
-    """Compare the decisions of two lineages, from the ledger alone.
+def compare_lineages(
+    model: str,
+    first: str,
+    second: str,
+    ledger: Ledger,
+    facts_of: Callable[[str | None], CandidateFacts | None] = lambda _: None,
+) -> LineageComparison:
+    """Compare the decisions of two lineages; the errors of their champions are not computed.
 
     Two candidates correspond if they came from decisions without a difference. A decision against
     champions that do not correspond differs because of an earlier week.
+
+    Arguments:
+        model: its name.
+        first, second: the lineages.
+        ledger: has both.
+        facts_of: what the version of a candidate says about its origin; ``None`` if it is gone.
 
     Raises:
         IntegrityError: as ``verified_entries``.
@@ -71,16 +98,26 @@ def compare_lineages(model: str, first: str, second: str, ledger: Ledger) -> Lin
     ]
     same = {(None, None), *_branch_points(chains)}
     weeks = []
-    for as_of, one, other in _pairs(*decided):
-        differences = _differences(one, other, same) if one and other else ()
-        if one and other and not differences:
-            same.add((one.champion_after, other.champion_after))
+    for one, other in _pairs(*decided):
+        known = [entry for entry in (one, other) if entry is not None]
+        as_of = max(entry.as_of for entry in known)
+        found: tuple[Difference, ...] = ()
+        if one is not None and other is not None:
+            found = differences(
+                one,
+                other,
+                (facts_of(one.candidate), facts_of(other.candidate)),
+                same_champions=(one.champion_before, other.champion_before) in same,
+            )
+            if not found:
+                same.add((one.champion_after, other.champion_after))
         weeks.append(
             ComparedWeek(
                 as_of=as_of,
                 first=_decision(one),
                 second=_decision(other),
-                differences=differences,
+                differences=found,
+                champions=(_champion(chains[0], as_of), _champion(chains[1], as_of)),
             )
         )
     return LineageComparison(model=model, first=first, second=second, weeks=tuple(weeks))
@@ -88,7 +125,7 @@ def compare_lineages(model: str, first: str, second: str, ledger: Ledger) -> Lin
 
 def _pairs(
     first: Sequence[Entry], second: Sequence[Entry]
-) -> Iterator[tuple[datetime, Entry | None, Entry | None]]:
+) -> Iterator[tuple[Entry | None, Entry | None]]:
     """The decisions of both lineages by their instants, oldest first.
 
     They are paired by day: a run by hand and the same week of a schedule may be hours apart. If a
@@ -98,10 +135,7 @@ def _pairs(
     daily = all(len({at.date() for at in chain}) == len(chain) for chain in chains)
     keyed = [{at.date() if daily else at: e for at, e in chain.items()} for chain in chains]
     for key in sorted({*keyed[0], *keyed[1]}):
-        one, other = keyed[0].get(key), keyed[1].get(key)
-        known = one or other
-        if known is not None:
-            yield known.as_of, one, other
+        yield keyed[0].get(key), keyed[1].get(key)
 
 
 def _decides(entry: Entry) -> bool:
@@ -114,33 +148,10 @@ def _branch_points(chains: list[tuple[Entry, ...]]) -> set[tuple[str | None, str
     return {(version, version) for version in taken}
 
 
-def _differences(
-    one: Entry, other: Entry, same: set[tuple[str | None, str | None]]
-) -> tuple[Difference, ...]:
-    if one.outcome == other.outcome and _values(one) == _values(other):
-        return ()
-    found = []
-    if (one.champion_before, other.champion_before) not in same:
-        found.append(Difference.EARLIER_WEEK)
-    if one.recipe != other.recipe:
-        found.append(Difference.RECIPE)
-    elif one.spec != other.spec:
-        found.append(Difference.DECLARATION)
-    if one.snapshot != other.snapshot:
-        found.append(Difference.DATA)
-    if not found:
-        budget = _values(one) == _values(other)
-        found.append(Difference.BUDGET if budget else Difference.CODE)
-    return tuple(found)
-
-
-def _values(entry: Entry) -> dict[str, tuple[str, float | None]]:
-    """Verdict and value of each finding, without those of the error budget."""
-    return {
-        finding.name: (finding.verdict.value, finding.value)
-        for finding in entry.findings
-        if finding.gate is not Gate.BUDGET
-    }
+def _champion(chain: Sequence[Entry], as_of: datetime) -> str | None:
+    """The champion of a lineage after its decisions as of an instant and before."""
+    earlier = [entry for entry in chain if entry.as_of <= as_of]
+    return earlier[-1].champion_after if earlier else None
 
 
 def _decision(entry: Entry | None) -> LineageDecision | None:
@@ -148,6 +159,7 @@ def _decision(entry: Entry | None) -> LineageDecision | None:
         return None
     gains = [finding.value for finding in entry.findings if finding.name in _GAINS]
     return LineageDecision(
+        as_of=entry.as_of,
         outcome=entry.outcome,
         candidate=entry.candidate,
         champion=entry.champion_after,

@@ -1,0 +1,1 @@
+"""Two lineages next to each other: what each decided, and why they differ."""

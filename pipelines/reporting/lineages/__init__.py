@@ -1,0 +1,1 @@
+"""The comparison of two lineages in the terminal and as a page."""
