@@ -61,6 +61,7 @@ def create(parsed: Any) -> Iterator[Any]:
     from sqlalchemy import delete, select
 
     def made(**options: Any) -> list[Any]:
+        SchedulerJobRunner(Job())._mark_backfills_complete()  # an earlier one of the same test
         _create_backfill(
             dag_id=DAG,
             from_date=FIRST,
@@ -185,6 +186,53 @@ def test_a_week_waits_for_the_earlier_ones_and_then_joins_their_lineage(
     assert (begun["as_of"], joined["as_of"]) == ("2025-09-29T06:00:00Z", "2025-10-06T06:00:00Z")
     shell = open_backfill(BackfillRequest(model="demand", as_of=AS_OF), connect().retraining)
     assert begun["lineage"] == joined["lineage"] == shell.lineage, "the shell's backfill is another"
+
+
+def test_failed_weeks_that_are_reprocessed_join_the_lineage_of_all_weeks(
+    backfills: ModuleType, parsed: Any, create: Any, home: Path
+) -> None:
+    from airflow.models.backfill import ReprocessBehavior
+
+    for run in create():
+        assert request(parsed, run).ti.state == "success"
+        finish(run, "success" if run.logical_date == FIRST else "failed")
+    first, second, third, _ = create(reprocess_behavior=ReprocessBehavior.FAILED)
+    assert [str(run.state) for run in (first, second)] == ["success", "running"]
+    assert tuple(week.as_of for week in plans(backfills, [second])[0].weeks) == AS_OF
+    assert request(parsed, third).ti.state == "up_for_reschedule", "the second week runs again"
+    assert request(parsed, second).ti.state == "success"
+    assert handed_on(second)["lineage"] == handed_on(first)["lineage"]
+
+
+def test_a_killed_scheduler_loses_no_week_and_no_order(
+    parsed: Any, create: Any, home: Path
+) -> None:
+    from airflow.jobs.job import Job
+    from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from airflow.utils.state import JobState
+    from sqlalchemy import select, update
+
+    first, second, *_ = create()
+    own = (TaskInstance.task_id == "request") & TaskInstance.run_id.in_(
+        [first.run_id, second.run_id]
+    )
+    killed = Job(job_type="SchedulerJob", state=JobState.RUNNING)
+    killed.latest_heartbeat = datetime.now(UTC) - timedelta(hours=1)
+    with create_session() as session:
+        session.add(killed)
+        session.flush()
+        given = {"state": "queued", "queued_by_job_id": killed.id}
+        session.execute(update(TaskInstance).where(own).values(given))
+    assert SchedulerJobRunner(Job()).adopt_or_reset_orphaned_tasks() == 2
+    with create_session() as session:
+        assert session.scalars(select(TaskInstance.state).where(own)).all() == [None, None]
+    assert request(parsed, second).ti.state == "up_for_reschedule"
+    assert request(parsed, first).ti.state == "success"
+    finish(first, "success")
+    assert request(parsed, second).ti.state == "success"
+    assert handed_on(first)["lineage"] == handed_on(second)["lineage"]
 
 
 def test_an_order_that_cannot_work_is_refused(parsed: Any, create: Any, home: Path) -> None:

@@ -323,7 +323,7 @@ def commands_section(about: VersionReview) -> str:
     lines = [f"gauntlet explain {name} {version}".strip()]
     if about.lineage != LIVE:
         shown = f"{lines[0]} --lineage {about.lineage}"
-        return f"```\n{shown}\ngauntlet compare {name} {about.lineage}\n```"
+        return f"```\n{shown}\ngauntlet compare {name} live {about.lineage}\n```"
     if decision is not None and decision.outcome is Outcome.AWAIT_REVIEW:
         answer = f"gauntlet approve {name} {version} --by YOU --evidence {decision.evidence[:8]}"
         lines += [answer, f"{answer} --refuse --note WHY"]
