@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import Param, chain
 from gauntlet_dags import dag_of, scheduled
-from gauntlet_tasks import STEP_NOTES, fix_request, retrain_step
+from gauntlet_tasks import STEP_NOTES, compare_with_live, fix_request, retrain_step
 
 from pipelines.flows.retrain.request import STEPS
 
@@ -23,5 +23,5 @@ for model, schedule in scheduled("backfill"):
         steps = [
             retrain_step.override(task_id=step, doc_md=STEP_NOTES[step])(step) for step in STEPS
         ]
-        chain(fix_request(model.name), *steps)
+        chain(fix_request(model.name), *steps, compare_with_live())
     globals()[dag.dag_id] = dag

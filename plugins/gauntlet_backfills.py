@@ -174,6 +174,19 @@ def lineage_of(model: str, context: Any) -> str:
     return opened.lineage
 
 
+def skip_before_newest_week(context: Any) -> None:
+    """Skip a task whose run is not that of the newest week of its backfill.
+
+    Raises:
+        AirflowSkipException: it is another week.
+    """
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    run = context["dag_run"]
+    if run.logical_date != BackfillPlan.from_conf(run.conf).weeks[-1].logical_date:
+        raise AirflowSkipException("the run of the newest week does this for all weeks")
+
+
 def wait(reason: str) -> NoReturn:
     """Let the task run again after a nap, which holds no worker and uses no try.
 

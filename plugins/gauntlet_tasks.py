@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
 from gauntlet_assets import asset
-from gauntlet_backfills import lineage_of, wait
+from gauntlet_backfills import lineage_of, skip_before_newest_week, wait
 from gauntlet_dags import run_as_of
 from gauntlet_links import dag_run_page
-from gauntlet_reports import Progress, note, shown_monitoring, shown_step, skip_if_stopped
+from gauntlet_reports import Progress, note, show, shown_monitoring, shown_step, skip_if_stopped
 
 from pipelines.core.errors import LockedError, SpecError
 from pipelines.flows.retrain.request import LIVE, Request, Step
@@ -99,6 +99,22 @@ def retrain_step(step: Step) -> dict[str, Any]:
     except LockedError as busy:
         wait(f"{busy.what}: {busy.got}")
     return shown_step(request, report, connections.ledger)
+
+
+@task(task_id="compare", trigger_rule=TriggerRule.NONE_FAILED)
+def compare_with_live() -> str:
+    """Compare the whole backfill with ``live`` after its newest week; the address of the page."""
+    skip_before_newest_week(get_current_context())
+    from pipelines.flows.lineages.compare import compare_with_errors
+    from pipelines.flows.lineages.publish import publish_comparison
+    from pipelines.reporting.lineages.comparison_text import lines
+    from pipelines.wiring import connect
+
+    request, connections = _request(), connect(progress=Progress())
+    found = compare_with_errors(request.model, LIVE, request.lineage, connections.retraining)
+    address = publish_comparison(found, connections.pages, connections.registry)
+    show((*lines(found), address))
+    return address
 
 
 # With the default trigger rule, the store is not filled from data that breaks the contract.

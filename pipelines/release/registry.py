@@ -144,6 +144,13 @@ class Registry(Aliases, Protocol):
         """Set the description of a registered model; repeatable. Nothing if it does not exist."""
         ...
 
+    def link_backfills(self, model: str, title: str, address: str) -> None:
+        """Show a link where the versions of backfills are listed; a link of this title is replaced.
+
+        Nothing happens without such versions.
+        """
+        ...
+
     def described(self, model: str, version: str) -> str:
         """The description that ``describe`` has set; empty if there is none.
 

@@ -30,6 +30,17 @@ def registered_model_of(registration: Registration) -> str:
     return live if registration.lineage == LIVE else backfill
 
 
+def with_link(page: str, title: str, address: str) -> str:
+    """A page of Markdown with a link in a line of its own, in place of one with this title.
+
+    >>> with_link("Versions.", "A", "http://b")
+    'Versions.\\n- [A](http://b)'
+    """
+    start = f"- [{title}]("
+    kept = [line for line in page.splitlines() if not line.startswith(start)]
+    return "\n".join([*kept, f"{start}{address})"])
+
+
 def version_tags(registration: Registration) -> dict[str, str]:
     """The registration as tags: a few short ones for people, and all facts in one for Gauntlet."""
     facts = registration.model_copy(update={"tags": {}})

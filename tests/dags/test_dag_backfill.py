@@ -207,11 +207,10 @@ def test_failed_weeks_that_are_reprocessed_join_the_lineage_of_all_weeks(
 def test_a_killed_scheduler_loses_no_week_and_no_order(
     parsed: Any, create: Any, home: Path
 ) -> None:
-    from airflow.jobs.job import Job
+    from airflow.jobs.job import Job, JobState
     from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
-    from airflow.utils.state import JobState
     from sqlalchemy import select, update
 
     first, second, *_ = create()

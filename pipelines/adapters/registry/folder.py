@@ -26,6 +26,7 @@ from pipelines.release.version_facts import (
     registered_model_of,
     version_from_tags,
     version_tags,
+    with_link,
 )
 
 _FACTS, _PAGE, _MODEL = "version.json", "description.md", "model"
@@ -100,6 +101,14 @@ class FolderRegistry:
         """Save the description of a registered model."""
         if (self._root / model).exists():
             (self._root / model / _PAGE).write_text(markdown, encoding="utf-8")
+
+    def link_backfills(self, model: str, title: str, address: str) -> None:
+        """Save a link next to the versions of backfills."""
+        _, backfills = registered_models(model)
+        page = self._root / backfills / _PAGE
+        if page.parent.exists():
+            text = page.read_text(encoding="utf-8") if page.exists() else ""
+            page.write_text(with_link(text, title, address), encoding="utf-8")
 
     def described(self, model: str, version: str) -> str:
         """The description of a version; empty when it has none."""

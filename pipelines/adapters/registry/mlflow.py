@@ -34,6 +34,7 @@ from pipelines.release.version_facts import (
     registered_model_of,
     version_from_tags,
     version_tags,
+    with_link,
 )
 
 if TYPE_CHECKING:
@@ -170,6 +171,17 @@ class MlflowRegistry:
             found = find(client.get_registered_model, model)
             if found is not None and found.description != markdown:
                 write(client.update_registered_model, model, description=markdown)
+
+    def link_backfills(self, model: str, title: str, address: str) -> None:
+        """Show a link in the description of the registered model of backfills."""
+        from pipelines.adapters.registry.mlflow_client import find, write
+
+        _, backfills = registered_models(model)
+        with self._connected() as client:
+            found = find(client.get_registered_model, backfills)
+            if found is not None:
+                text = with_link(found.description or "", title, address)
+                write(client.update_registered_model, backfills, text)
 
     def described(self, model: str, version: str) -> str:
         """The description of a version; links to its pictures lead to this server."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pipelines.core.markup import html_text
 from pipelines.release.lineage_comparison.comparison import LineageComparison
-from pipelines.reporting.backtest_page import STYLE
+from pipelines.reporting.html_page import html_page
 from pipelines.reporting.lineages.comparison_text import cells, heads, sentences
 
+_OWN_STYLE = "td{vertical-align:top}th,td{text-align:left}"
 _ERRORS = (
     "Errors are those of the models that serve, on the decision points from one instant to the "
     "next, which trained neither of them."
@@ -23,7 +24,7 @@ _DIFFERENCES = (
 
 def comparison_page(comparison: LineageComparison) -> str:
     """The whole page; the same comparison gives the same text."""
-    title = html_text(f"{comparison.model}: {comparison.first} and {comparison.second}")
+    title = f"{comparison.model}: {comparison.first} and {comparison.second}"
     head = "".join(f"<th>{html_text(text)}</th>" for text in heads(comparison))
     rows = "\n".join(
         "<tr>" + "".join(f"<td>{html_text(text)}</td>" for text in cells(week)) + "</tr>"
@@ -31,14 +32,11 @@ def comparison_page(comparison: LineageComparison) -> str:
     )
     body = "\n".join(
         (
-            f"<h1>{title}</h1>",
+            f"<h1>{html_text(title)}</h1>",
             *(f"<p>{html_text(text)}</p>" for text in sentences(comparison)),
             f'<div class="scroll"><table><tr>{head}</tr>\n{rows}</table></div>',
             f"<p>{_ERRORS}</p>",
             f"<p>{_DIFFERENCES}</p>",
         )
     )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>{title}</title><style>{STYLE}</style></head><body>\n{body}\n</body></html>\n"
-    )
+    return html_page(title, _OWN_STYLE, body)

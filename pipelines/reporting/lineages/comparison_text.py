@@ -45,12 +45,20 @@ def cells(week: ComparedWeek) -> tuple[str, ...]:
     )
 
 
+def lines(comparison: LineageComparison) -> Iterator[str]:
+    """The comparison for a log: one line for each week, then what all weeks say."""
+    for week in comparison.weeks:
+        named = zip(heads(comparison), cells(week), strict=True)
+        yield "; ".join(f"{head}: {text}" for head, text in named if text)
+    yield from sentences(comparison)
+
+
 def sentences(comparison: LineageComparison) -> Iterator[str]:
     """What all weeks together say."""
     first, second = comparison.first, comparison.second
     differing = sum(bool(week.differences) for week in comparison.weeks)
     both = sum(bool(week.first and week.second) for week in comparison.weeks)
-    yield f"{both} weeks were decided by both lineages; {differing} of these decisions differ."
+    yield f"Weeks decided by both lineages: {both}; decisions that differ: {differing}."
     total = comparison.total
     if total is None or comparison.data_as_of is None:
         yield "No week has labels on which two different champions can be compared."
@@ -58,7 +66,7 @@ def sentences(comparison: LineageComparison) -> Iterator[str]:
     yield (
         f"In the weeks with different champions from {total.start:%Y-%m-%d} to "
         f"{total.end:%Y-%m-%d}, on the same {total.points:,} labelled points, the champions of "
-        f"{first} have a {comparison.metric} of {number(total.first)} and those of {second} of "
+        f"{first} reach {number(total.first)} {comparison.metric} and those of {second} "
         f"{number(total.second)}: gain {_gain(total)}. Above zero, {second} is better."
     )
     if total.low is not None and total.high is not None and total.low <= 0 <= total.high:

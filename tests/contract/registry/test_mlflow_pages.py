@@ -15,7 +15,9 @@ from mlflow.artifacts import list_artifacts
 from pipelines.adapters.registry.mlflow import MlflowRegistry
 from pipelines.adapters.registry.mlflow_pages import MlflowPages
 from pipelines.core.run_page import PagePart, RunPage
+from pipelines.flows.lineages.publish import publish_comparison
 from pipelines.monitoring.report import Cause
+from pipelines.release.lineage_comparison.comparison import LineageComparison
 from pipelines.reporting.monitor_page import champion_chart, report_page
 from tests.support.monitor_reports import MONDAY, alarm, measured_report
 
@@ -130,3 +132,21 @@ def test_a_retraining_has_its_run_completed_after_a_kill_with_parts_tables_and_l
     assert client.get_registered_model("shown").description == "Champion: version 1"
     updated = replace(page, content="approved", title="2026-01-05 promoted v1, approved")
     assert pages.publish(updated) == address, "the run of a version is kept"
+
+
+def test_a_comparison_is_published_once_and_linked_from_the_versions_of_backfills(
+    database: str, pack: Callable, registration: Callable
+) -> None:
+    registry, pages = MlflowRegistry(database), MlflowPages(database, "http://mlflow.example/")
+    compared = LineageComparison(model="compared", first="live", second="past", weeks=())
+    registry.register(registration("r1", "compared", lineage="past"), pack("regression").folder)
+    address = publish_comparison(compared, pages, registry)
+    assert publish_comparison(compared, pages, registry) == address
+    client = mlflow.MlflowClient()
+    about = client.get_registered_model("compared.backfill").description
+    assert about.splitlines()[1:] == [f"- [live and past]({address})"]
+    run = address.partition("/runs/")[2].partition("?")[0]
+    assert {Path(one.path).name for one in list_artifacts(run_id=run)} == {
+        "comparison.html",
+        "comparison.json",
+    }

@@ -185,6 +185,8 @@ def test_versions_of_a_backfill_leave_no_holes_in_the_numbers_of_live(
     assert content_digest(registry.download(backfilled, tmp_path)) == backfilled.content
     registry.describe(model, "backfill-1", "A page.")
     registry.tag(model, "backfill-1", "key", "value")
+    registry.link_backfills(model, "live and past", "http://old")
+    registry.link_backfills(model, "live and past", "http://new")
     assert registry.described(model, "1") == ""
     assert registry.described(model, "backfill-1") == "A page."
     assert registry.tags(model, "backfill-1")["key"] == "value"

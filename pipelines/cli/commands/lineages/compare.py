@@ -28,6 +28,9 @@ def compare(
         str, typer.Argument(help="another one, as in `lineages`", callback=lineage_name)
     ],
     html: Annotated[Path | None, typer.Option(help="also write the page to this file")] = None,
+    publish: Annotated[
+        bool, typer.Option(help="show the page in MLflow, next to the versions of backfills")
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Compare two lineages week by week: decisions, champions, their errors, and why they differ.
@@ -42,6 +45,11 @@ def compare(
 
         connections = connect(progress=progress)
         found = compare_with_errors(name, first, second, connections.retraining)
+        address = ""
+        if publish:
+            from pipelines.flows.lineages.publish import publish_comparison
+
+            address = publish_comparison(found, connections.pages, connections.registry)
         if html is not None:
             write_bytes(html, comparison_page(found).encode())
     if as_json:
@@ -57,3 +65,5 @@ def compare(
     show_table(table)
     for sentence in sentences(found):
         console.print(rich_text(sentence), soft_wrap=True)
+    if address:
+        console.print(f"[dim]{rich_text(address)}[/]", soft_wrap=True)
