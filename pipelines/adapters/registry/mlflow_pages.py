@@ -88,9 +88,7 @@ class MlflowPages:
             trained = find(client.get_model_version, *above)
             if trained is not None and trained.run_id:
                 tags[_ABOVE] = trained.run_id
-        return client.create_run(
-            experiment, start_time=page.started and _ms(page.started), tags=tags
-        )
+        return client.create_run(experiment, start_time=_ms_or_now(page.started), tags=tags)
 
     def _fill(self, client: MlflowClient, own: Run, page: RunPage) -> None:
         from mlflow.entities import Param, RunTag
@@ -121,7 +119,7 @@ class MlflowPages:
                 tags=[RunTag(*one) for one in tags.items()] if first else (),
             )
         write(client.update_run, run, name=page.title)
-        write(client.set_terminated, run, "FINISHED", page.ended and _ms(page.ended))
+        write(client.set_terminated, run, "FINISHED", _ms_or_now(page.ended))
 
 
 def _missing(client: MlflowClient, run: Run, page: RunPage) -> Iterator[PagePart]:
@@ -145,14 +143,14 @@ def _add(client: MlflowClient, run: Run, part: PagePart, page: RunPage) -> None:
     tags = {_ABOVE: run.info.run_id}
     below = client.create_run(
         run.info.experiment_id,
-        start_time=page.started and _ms(page.started),
+        start_time=_ms_or_now(page.started),
         tags=tags,
         run_name=part.name,
     ).info
     metrics = [Metric(key, value, below.start_time, 0) for key, value in part.metrics.items()]
     params = [Param(*one) for one in part.parameters.items()]
     write(client.log_batch, below.run_id, metrics=metrics, params=params)
-    write(client.set_terminated, below.run_id, "FINISHED", page.ended and _ms(page.ended))
+    write(client.set_terminated, below.run_id, "FINISHED", _ms_or_now(page.ended))
 
 
 def _note(page: RunPage, run: str) -> str:
@@ -176,3 +174,8 @@ def _metrics(page: RunPage) -> list[Metric]:
 
 def _ms(at: datetime) -> int:
     return int(at.timestamp() * 1000)
+
+
+def _ms_or_now(at: datetime | None) -> int | None:
+    """Milliseconds; ``None`` makes MLflow take the present instant."""
+    return None if at is None else _ms(at)
