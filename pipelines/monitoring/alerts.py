@@ -103,6 +103,12 @@ class AlertBook(Record):
     )
     events: tuple[OpenEvent, ...] = Field(default=(), description="of runs, oldest first")
 
+    @property
+    def every(self) -> tuple[OpenAlert | OpenEvent, ...]:
+        """Alerts, then events."""
+        alerts: tuple[OpenAlert | OpenEvent, ...] = self.open
+        return alerts + self.events
+
 
 A = TypeVar("A", OpenAlert, OpenEvent)
 BOOK_FORMAT = StoredFormat("a record of alerts", AlertBook)
@@ -204,7 +210,7 @@ def due(
     left = budget - len(book.counted)
     send: dict[str, Sequence[str]] = {}
     held: list[OpenAlert | OpenEvent] = []
-    for alert in (*book.open, *book.events):
+    for alert in book.every:
         wanted = alert.channels if isinstance(alert, OpenEvent) else channels
         missing = [
             one
@@ -232,8 +238,7 @@ def marked(book: AlertBook, alert: str, channel: str, sending: Sending, at: date
         sending: how far it has come.
         at: instant at which a first message counts for the budget.
     """
-    every = (*book.open, *book.events)
-    first = any(one.id == alert and not one.sent for one in every)
+    first = any(one.id == alert and not one.sent for one in book.every)
 
     def changed(one: A) -> A:
         sent = {**one.sent, channel: sending}

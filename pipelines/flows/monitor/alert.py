@@ -140,14 +140,14 @@ def _send(
 ) -> Sent:
     """Send what is due at an instant; without a report, only events."""
     sent = Sent()
-    for alert in (*book.open, *book.events):
+    for alert in book.every:
         for name, state in alert.sent.items():
             if state is Sending.BEGUN:
                 sent.lines.append(f"{alert.id}: a run ended while it sent to {name}; not repeated")
     channels = {channel.name: channel for channel in collaborators.channels}
     to_send, held = due(book, list(channels), collaborators.budget)
     _write(path, book)
-    for alert in (*book.open, *book.events):
+    for alert in book.every:
         names = to_send.get(alert.id, ())
         message = _message(alert, report, len(held), collaborators.link) if names else None
         if message is None:
