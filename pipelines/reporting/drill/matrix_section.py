@@ -8,17 +8,25 @@ from pipelines.reporting.drill.matrix_text import headings, matrix_lines, senten
 from pipelines.reporting.markdown import table
 
 _HEADING = "## Drill"
+_LONGEST = 5000  # characters of a version's description in MLflow's database
 
 
 def with_drill(page: str, matrix: Matrix) -> str:
     """A review page with the section about a drill; an earlier one is replaced.
+
+    The section has no table where the page would be longer than MLflow's database can hold, and is
+    left out where it would be too long even so.
 
     Arguments:
         page: the version's page in Markdown; may be empty.
         matrix: the result of the drill.
     """
     before = page.split(f"{_HEADING}\n", maxsplit=1)[0].rstrip()
-    return "\n\n".join(filter(None, (before, drill_section(matrix))))
+    for section in (drill_section(matrix), _summary(matrix)):
+        whole = "\n\n".join(filter(None, (before, section)))
+        if len(whole) <= _LONGEST:
+            return whole
+    return page
 
 
 def drill_section(matrix: Matrix) -> str:
@@ -27,9 +35,13 @@ def drill_section(matrix: Matrix) -> str:
         ["<br>".join(markdown_text(part) for part in cell.split("\n")) for cell in line]
         for line in matrix_lines(matrix)
     ]
-    summary = "\n".join(f"- {markdown_text(one)}" for one in sentences(matrix))
+    return f"{_summary(matrix)}\n{table(headings(matrix), rows)}\n"
+
+
+def _summary(matrix: Matrix) -> str:
     intro = (
         f"Known faults, planted in copies of the data as of {matrix.as_of:%Y-%m-%d} on "
         f"{matrix.drilled_at:%Y-%m-%d}."
     )
-    return f"{_HEADING}\n\n{intro}\n\n{summary}\n\n{table(headings(matrix), rows)}\n"
+    listed = "\n".join(f"- {markdown_text(one)}" for one in sentences(matrix))
+    return f"{_HEADING}\n\n{intro}\n\n{listed}\n"

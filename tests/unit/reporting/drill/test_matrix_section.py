@@ -13,3 +13,12 @@ def test_a_second_drill_replaces_the_section_of_the_first() -> None:
     assert again.count("## Drill") == 1
     assert "null_spike" in again
     assert with_drill("", MATRIX) == drill_section(MATRIX)
+
+
+def test_a_long_page_gets_no_table_and_a_full_one_no_section() -> None:
+    section = drill_section(MATRIX)
+    long = with_drill("x" * (5000 - len(section)), MATRIX)
+    assert "## Drill" in long
+    assert "| fault" not in long
+    full = "x" * 4990
+    assert with_drill(full, MATRIX) == full
