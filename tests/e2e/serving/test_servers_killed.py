@@ -26,6 +26,7 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.pharmacy import SECOND, Answer, Pharmacy
 from tests.support.prediction_factory import logged_rows
 from tests.support.services.running import (
+    ONE_WORKER,
     Service,
     check_log,
     make_champion,
@@ -113,7 +114,7 @@ def test_mlflow_and_then_postgres_are_killed_and_everybody_is_answered(
 ) -> None:
     ledger = town.parts.ledger
     before = ledger.entries("demand")
-    with serving(town.pharmacy, "--every", "0.1", **town.settled) as service:
+    with serving(town.pharmacy, *ONE_WORKER, "--every", "0.1", **town.settled) as service:
         load = start_load(service, points_of(town.pharmacy), tmp_path, rate=60)
         wait_until(lambda: service.backlog() > 0, "no request was answered")
         for killed in (town.mlflow, town.postgres):
@@ -169,7 +170,8 @@ def test_s3_loses_an_answer_and_is_cut_off_while_the_log_is_shipped(
 ) -> None:
     """An object that arrived and was never acknowledged is found again, and not written twice."""
     store, address = S3Store("s3://log/events"), {"GAUNTLET_STORE": "s3://log/events"}
-    with serving(pharmacy, "--every", "0.1", AWS_ENDPOINT_URL=s3.address, **address) as service:
+    options = (*ONE_WORKER, "--every", "0.1")
+    with serving(pharmacy, *options, AWS_ENDPOINT_URL=s3.address, **address) as service:
         load = start_load(service, points_of(pharmacy), tmp_path, rate=60)
         wait_until(lambda: len(logged_rows(store)) > 60, "nothing was shipped")
         s3.catch(b"PUT /log/", "answer lost")
@@ -216,7 +218,8 @@ def test_redis_is_killed_and_callers_get_503(
         assert pharmacy.cli(*words, GAUNTLET_ONLINE_URL=address).code == 0
 
     fill()
-    with serving(pharmacy, "--every", "0.1", GAUNTLET_ONLINE_URL=address) as service:
+    options = (*ONE_WORKER, "--every", "0.1")
+    with serving(pharmacy, *options, GAUNTLET_ONLINE_URL=address) as service:
         _, known = service.predict(POINT)
         load = start_load(service, points_of(pharmacy), tmp_path, rate=60)
         wait_until(lambda: service.backlog() > 0, "no request was answered")

@@ -19,6 +19,7 @@ from tests.support.pharmacy import Pharmacy
 from tests.support.prediction_factory import logged_rows
 from tests.support.servers import free_port
 from tests.support.services.running import (
+    ONE_WORKER,
     check_log,
     make_champion,
     points_of,
@@ -93,9 +94,9 @@ def test_a_killed_service_loses_and_doubles_nothing_and_leaves_no_process(
 def test_an_operators_stop_answers_ships_and_leaves_nothing(
     pharmacy: Pharmacy, tmp_path: Path
 ) -> None:
-    """One worker, which is no other case than many; the folder of its counts is in ``tmp_path``."""
-    options, hour = ("--workers", "1", "--every"), "3600"
-    with serving(pharmacy, *options, hour, TMPDIR=str(tmp_path)) as service:
+    """The folder of its counts is in ``tmp_path``."""
+    options = (*ONE_WORKER, "--every", "3600")
+    with serving(pharmacy, *options, TMPDIR=str(tmp_path)) as service:
         reported = [service.predict(POINT)[1]["predictions"][0]["request_id"] for _ in range(3)]
         taken = pharmacy.cli("serve", "demand", "--port", str(service.port))
         assert taken.code == 2, taken.err
@@ -125,7 +126,7 @@ def test_a_service_that_cannot_start_reports_it(pharmacy: Pharmacy) -> None:
 
 def test_the_store_is_away_and_serving_goes_on(pharmacy: Pharmacy, tmp_path: Path) -> None:
     store, away = Path(pharmacy.store), tmp_path / "away"
-    with serving(pharmacy, "--every", "0.1") as service:
+    with serving(pharmacy, *ONE_WORKER, "--every", "0.1") as service:
         store.rename(away)
         store.write_bytes(b"no folder")
         load = start_load(service, points_of(pharmacy), tmp_path, rate=60, seconds=3)
@@ -145,7 +146,7 @@ def test_the_store_is_away_and_serving_goes_on(pharmacy: Pharmacy, tmp_path: Pat
 
 def test_mlflow_is_away_and_the_known_version_answers(pharmacy: Pharmacy, tmp_path: Path) -> None:
     known, away = pharmacy.home / "mlflow.db", tmp_path / "mlflow.db"
-    with serving(pharmacy, "--every", "0.1") as service:
+    with serving(pharmacy, *ONE_WORKER, "--every", "0.1") as service:
         known.rename(away)
         known.write_bytes(b"no database" * 1000)
         time.sleep(1)
@@ -163,7 +164,7 @@ def test_a_service_starts_and_stops_while_mlflow_is_away(pharmacy: Pharmacy) -> 
     # As the service before has left it.
     publish_plan("demand", connect(pharmacy.settings).publishing)
     away = RefusingServer()
-    with away, serving(pharmacy, GAUNTLET_MLFLOW_URI=away.address) as service:
+    with away, serving(pharmacy, *ONE_WORKER, GAUNTLET_MLFLOW_URI=away.address) as service:
         assert service.version() == "1"
         assert "the last known plan is served" in service.log.read_text()
         before = away.attempts

@@ -101,10 +101,16 @@ def _live(inherits: Surroundings, work: Callable[..., int | None], arguments: An
     os.environ.update(inherits.environment)
     tempfile.tempdir = None
     os.chdir(inherits.folder)
-    for descriptor, path in ((1, inherits.output), (2, inherits.errors)):
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    appended = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    for descriptor, path, mode in (
+        (0, os.devnull, os.O_RDONLY),
+        (1, inherits.output, appended),
+        (2, inherits.errors, appended),
+    ):
+        file = os.open(path, mode, 0o644)
         os.dup2(file, descriptor)
         os.close(file)
+    sys.stdin = os.fdopen(0, closefd=False)  # multiprocessing gives it another descriptor
     sys.exit(work(*arguments))
 
 

@@ -29,11 +29,14 @@ from pipelines.release.promotion import promote
 from pipelines.wiring import SystemClock, connect
 from tests.support.pharmacy import FIRST, RICH, ROOT, SECOND, START, WEEK, Pharmacy, write_days
 from tests.support.prediction_factory import logged_rows
+from tests.support.processes.forked import Forked, Surroundings, run_gauntlet
 from tests.support.promotion_home import inputs
 from tests.support.servers import PATIENCE_S, free_port
 
 # The world ended years ago, so what is in the online store is served for as long as it takes.
 SERVING = {"every": "1h", "delay": "15m", "ttl": "9000d"}
+# Options for tests in which workers do not differ: each is a process that imports everything.
+ONE_WORKER = ("--workers", "1")
 
 
 def build_serving_home(folder: Path, **changes: Any) -> Pharmacy:
@@ -69,7 +72,7 @@ def points_of(pharmacy: Pharmacy) -> list[dict[str, str]]:
 class Service:
     """A running ``gauntlet serve demand``."""
 
-    process: subprocess.Popen[bytes]
+    process: Forked
     port: int
     log: Path
 
@@ -146,15 +149,9 @@ def serving(pharmacy: Pharmacy, *options: str, **environment: str) -> Iterator[S
     port = free_port()
     settled = pharmacy.environment | {"OMP_NUM_THREADS": "1"} | environment
     log = pharmacy.home / f"serve-{port}.log"
-    command = [str(Path(sys.executable).parent / "gauntlet"), "serve", "demand"]
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [*command, "--port", str(port), *options],
-            env=os.environ | settled,
-            cwd=pharmacy.home,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
+    words = ["serve", "demand", "--port", str(port), *options]
+    inherits = Surroundings(os.environ | settled, pharmacy.home, log, log)
+    process = Forked(run_gauntlet, words, inherits=inherits)
     service = Service(process, port, log)
     family: list[psutil.Process] = []
     try:
