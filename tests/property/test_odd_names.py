@@ -216,6 +216,10 @@ def test_names_that_are_likely_to_collide_are_like_any_other(start: int) -> None
 
 
 @settings(max_examples=4, phases=[Phase.generate])
-@given(st.lists(st.sampled_from(odd_names()), min_size=9, max_size=9, unique_by=folded).map(tuple))
+@given(
+    st.lists(
+        st.deferred(lambda: st.sampled_from(odd_names())), min_size=9, max_size=9, unique_by=folded
+    ).map(tuple)
+)
 def test_names_from_the_code_are_like_any_other(names: tuple[str, ...]) -> None:
     compare(names)

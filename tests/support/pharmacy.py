@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import io
 import json
 import os
@@ -265,8 +266,21 @@ class RetrainResult:
 def write_days(
     store: Path, start: datetime, end: datetime, *scenarios: Scenario, seed: int = SEED
 ) -> None:
-    """What happens in the world from one instant to another, with what is planted."""
-    write_world(World(SCALE, seed, scenarios), LocalStore(store), Window(start, end))
+    """What happens in the world from one instant to another, with what is planted.
+
+    The same days are written once for a test run, and then copied.
+    """
+    days = hashlib.sha256(repr((start, end, scenarios, seed)).encode()).hexdigest()[:16]
+
+    def build(folder: Path) -> None:
+        write_world(World(SCALE, seed, scenarios), LocalStore(folder), Window(start, end))
+
+    def copy(source: str, target: str) -> None:
+        if not Path(target).exists():
+            shutil.copy2(source, target)
+
+    written = built_once(f"days-{days}", build)
+    shutil.copytree(written, store, copy_function=copy, dirs_exist_ok=True)
 
 
 def build_champion(folder: Path) -> Pharmacy:

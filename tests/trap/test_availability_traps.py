@@ -44,8 +44,8 @@ MEDICINE = {"kind": "attribute", "name": "medicine"}
 FEATURES = (MEDICINE, WEEKDAY, sold(14), SALES, PRICE, ON_HAND)
 NEW = {**sold(7), "name": "medicine_sold", "by": ["medicine"]}
 
-
 WEEK = FIRST + timedelta(days=1)  # its first midnight; the last one is a run's as-of
+LAST_DAYS = SECOND - 2 * DAY  # where a fault is on every day, three midnights show it
 ServedWeek = tuple[Pharmacy, list[tuple[pd.DataFrame, pd.DataFrame]]]
 
 
@@ -102,7 +102,9 @@ def stopped(pharmacy: Pharmacy, **requested: Any) -> tuple[RetrainResult, dict[s
 
 def test_production_as_it_should_be_raises_no_alarm(pharmacy: Pharmacy) -> None:
     """Requests come at half past eight, between decision points of the grid: all are replayed."""
-    log_days(pharmacy, Production(pharmacy).serve(WEEK + timedelta(hours=8, minutes=30), days=6))
+    log_days(
+        pharmacy, Production(pharmacy).serve(LAST_DAYS + timedelta(hours=8, minutes=30), days=2)
+    )
     reported = pharmacy.retrain(SECOND)
     found = findings(reported)
     windows = ("sold", "sales", "price", "on_hand")
@@ -126,7 +128,7 @@ def test_production_as_it_should_be_raises_no_alarm(pharmacy: Pharmacy) -> None:
 def test_a_unit_that_differs_online_is_named(pharmacy: Pharmacy, tmp_path: Path) -> None:
     """Production's feed counts tablets, thirty of them in a pack."""
     tablets = elsewhere(tmp_path, UnitChange(start=START, factor=30))
-    log_days(pharmacy, Production(pharmacy, store=tablets).serve(WEEK))
+    log_days(pharmacy, Production(pharmacy, store=tablets).serve(LAST_DAYS, days=3))
     reported, found = stopped(pharmacy)
     assert set(reported.against()) == {
         "availability.parity.sold",
@@ -139,7 +141,7 @@ def test_a_unit_that_differs_online_is_named(pharmacy: Pharmacy, tmp_path: Path)
 
 def test_a_clock_of_another_zone_is_named(pharmacy: Pharmacy) -> None:
     """The job that is to run at 22:00 UTC runs at 22:00 in a zone seven hours ahead of it."""
-    log_days(pharmacy, Production(pharmacy, serving={"offset": "15h"}).serve(WEEK))
+    log_days(pharmacy, Production(pharmacy, serving={"offset": "15h"}).serve(LAST_DAYS, days=3))
     _, found = stopped(pharmacy)
     for name in ("sold", "sales"):
         finding = found[f"availability.parity.{name}"]
@@ -177,7 +179,7 @@ def test_a_feature_dropped_upstream_has_vanished(pharmacy: Pharmacy, tmp_path: P
     """The shelves are still reported, with nothing in the column that the champion reads."""
     gone = ColumnGone(start=START, stream="stock", column="on_hand")
     production = Production(pharmacy, store=elsewhere(tmp_path, gone))
-    log_days(pharmacy, production.serve(WEEK))
+    log_days(pharmacy, production.serve(LAST_DAYS, days=3))
     reported, found = stopped(pharmacy)
     assert set(reported.against()) == {
         "availability.vanished.on_hand",
