@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-import ibis
-from ibis import _
-
-from pipelines.core.time import MICROSECOND, epoch_us
+from pipelines.core.time import MICROSECOND, Window, epoch_us
 from pipelines.features.decision_points import decision_points, point_grid, point_requests
-from pipelines.features.engine.interval_join import AT
 from pipelines.features.engine.pre_aggregation import pre_aggregate
 from pipelines.features.frame import as_known
 from pipelines.spec.model import ModelSpec
+
+if TYPE_CHECKING:
+    import ibis
 
 
 def newest_step(spec: ModelSpec, at: datetime) -> datetime:
@@ -36,7 +36,7 @@ def active_entities(
     known = {name: as_known(table, at) for name, table in streams.items()}
     sources = pre_aggregate(spec.frame, known, point_requests(spec.frame))
     keys = list(spec.points.keys)
-    points = decision_points(spec.frame, known, sources, at).filter(_[AT] == epoch_us(at))
+    points = decision_points(spec.frame, known, sources, at, Window(at, at + MICROSECOND))
     found: list[dict[str, object]] = (
         points.select(keys).distinct().order_by(keys).to_pyarrow().to_pylist()
     )
