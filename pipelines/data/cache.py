@@ -14,6 +14,7 @@ from pipelines.core.errors import IntegrityError
 from pipelines.core.files import draft_in, fsync, sha256_of, write_bytes
 from pipelines.core.records import canonical_json, digest_of
 
+_VERIFIED: dict[Path, tuple[int, int, int] | None] = {}  # each file's state when it was verified
 _VERIFIED_AT_ONCE = 16  # objects in one task of a thread: starting one takes longer than a hash
 
 
@@ -69,7 +70,9 @@ class Cache:
                 fsync(folder)
 
     def verify(self, sha256s: list[str]) -> None:
-        """Reads objects whole and compares their hashes.
+        """Reads objects whole and compares their hashes; each once in a process.
+
+        An object is read again when its file was written since.
 
         Raises:
             IntegrityError: when an object is missing or its content changed.
@@ -89,7 +92,10 @@ class Cache:
 
     def _verify(self, sha256: str) -> None:
         path = self.object(sha256)
-        got = sha256_of(path) if path.is_file() else "no such file"
+        state = _state_of(path)
+        if state is not None and _VERIFIED.get(path) == state:
+            return
+        got = "no such file" if state is None else sha256_of(path)
         if got != sha256:
             raise IntegrityError(
                 "an event object in the cache is not what it was",
@@ -98,6 +104,7 @@ class Cache:
                 wanted=sha256,
                 hint="delete that file and run again: it is fetched anew from the store",
             )
+        _VERIFIED[path] = state
 
     def note(self, kind: str, about: Any) -> Any | None:
         """The note about a subject, or ``None``; a damaged note counts as absent."""
@@ -120,3 +127,11 @@ class Cache:
 
     def _note_path(self, kind: str, about: Any) -> Path:
         return self.folder / "notes" / kind / f"{digest_of(about)}.json"
+
+
+def _state_of(path: Path) -> tuple[int, int, int] | None:
+    """Number, size and time of the last change of a file; ``None`` if there is none."""
+    if not path.is_file():
+        return None
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_ctime_ns
