@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     online_url: str = Field(
         default="", description="the online store: sqlite:///file or redis://host:port/0"
     )
+    frames_bytes: int = Field(
+        default=8 << 30, ge=0, description="of the weeks of decision points that are kept, at most"
+    )
 
     serve_models: str = Field(default="", description="names that a service answers for, by comma")
     serve_tokens: str = Field(default="", description="bearer tokens, by comma; none: everybody")

@@ -314,7 +314,7 @@ def open_events(
     def sources(streams: Mapping[str, Stream]) -> Mapping[str, EventSource]:
         return open_sources(settings, streams, spec.store, reading=reading)
 
-    return EventReader(sources, cache, progress)
+    return EventReader(sources, cache, progress, settings.frames_bytes)
 
 
 def open_sources(

@@ -12,6 +12,7 @@ altogether is an event of its own.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +22,8 @@ from pipelines.core.names import internal
 from pipelines.core.records import Record
 from pipelines.core.time import epoch_us
 from pipelines.data.cache import Cache
-from pipelines.data.canonical import canonical_types, quoted
+from pipelines.data.canonical import canonical_types, hash_sums, quoted, row_hash
+from pipelines.data.week_sums import WeekSum, add_weeks, week_columns, week_sum
 from pipelines.spec.streams import Stream
 
 _EXAMPLES = 3
@@ -47,24 +49,54 @@ class Copies(Record):
 
 
 def has_copies(
-    connection: Any, relation: str, stream: Stream, content_hash: str, cache: Cache
+    connection: Any,
+    relation: str,
+    stream: Stream,
+    content_hash: str,
+    visible: Mapping[str, int],
+    rows_of: Callable[[Collection[str]], str],
+    cache: Cache,
 ) -> bool:
     """Whether two rows of a relation have the same id; the answer is kept for the same rows.
+
+    Only rows of objects that were not looked at before are grouped by their id.
 
     Arguments:
         connection: DuckDB connection of Ibis.
         relation: a relation with the stream's canonical columns.
         stream: its declaration, with an id.
         content_hash: of the relation's rows.
-        cache: for the note.
+        visible: the number of rows in the relation of each object, by its SHA-256.
+        rows_of: SQL of the rows in the relation of some objects.
+        cache: for the notes.
     """
     about = {"content": content_hash, "id": list(stream.id)}
     noted = cache.note("copies", about)
     if isinstance(noted, bool):
         return noted
-    found = _row(connection, f"SELECT count(*) FROM ({_twice(relation, stream)} LIMIT 1)")
-    cache.keep_note("copies", about, bool(found[0]))
-    return bool(found[0])
+    # Objects whose ids are all different. Rows of an object become visible in one order only, so
+    # fewer of them are a part of those that were looked at.
+    distinct: dict[str, int] = cache.note("distinct", stream.digest) or {}
+    new = [sha256 for sha256, rows in visible.items() if rows > distinct.get(sha256, 0)]
+    twice = f"SELECT count(*) FROM ({_twice(relation, stream)} LIMIT 1)"
+    if distinct and new:
+        twice = _new_copies(relation, f"({rows_of(new)})", stream)
+    found = bool(new) and bool(_row(connection, twice)[0])
+    if new and not found:
+        cache.keep_note("distinct", stream.digest, dict(visible))
+    cache.keep_note("copies", about, found)
+    return found
+
+
+def _new_copies(relation: str, new: str, stream: Stream) -> str:
+    """SQL of the number of rows with an id that new rows repeat; the others are all different."""
+    named = f"SELECT * FROM {new} WHERE {_has_id(stream)}"
+    return (
+        f"WITH named AS MATERIALIZED ({named}) "
+        f"SELECT (SELECT count(*) FROM ({_twice('named', stream)})) + "
+        f"(SELECT count(*) FROM {relation} a SEMI JOIN named b ON {_same_id(stream)}) - "
+        "(SELECT count(*) FROM named)"
+    )
 
 
 def count_once(connection: Any, relation: str, stream: Stream, name: str) -> str:
@@ -128,6 +160,30 @@ def describe_copies(
         fresh_contradicting=fresh_contradicting,
         examples=_examples(connection, stream, joined, other, compared),
     )
+
+
+def sums_once(
+    connection: Any, relation: str, stream: Stream, first: str, sums: Iterable[WeekSum]
+) -> tuple[WeekSum, ...]:
+    """The sums of the rows that count, from those of all rows.
+
+    Arguments:
+        connection, relation, stream: as for ``describe_copies``.
+        first: temporary table that ``count_once`` wrote.
+        sums: of all rows of the relation.
+    """
+    repeated = f"SELECT a.* FROM {relation} a SEMI JOIN {quoted(first)} b ON {_same_id(stream)}"
+    counted = _week_sums(connection, quoted(first), stream)
+    return add_weeks([*sums, *counted], _week_sums(connection, f"({repeated})", stream))
+
+
+def _week_sums(connection: Any, relation: str, stream: Stream) -> list[WeekSum]:
+    hashed = f"SELECT event_time, known_time, {row_hash(canonical_types(stream))} AS h"
+    found = connection.raw_sql(
+        f"SELECT {week_columns()}, count(*), {hash_sums()} FROM ({hashed} FROM {relation}) "
+        "GROUP BY happened, known"
+    ).fetchall()
+    return [week_sum(*week) for week in found]
 
 
 def _examples(

@@ -13,7 +13,15 @@ from pipelines.data.cache import Cache
 from pipelines.data.connection import open_duckdb
 from pipelines.data.events import EventSource, NoEvents, Progress, RewrittenHistory
 from pipelines.data.identity import Copies
-from pipelines.data.snapshot import Snapshot, find_copies, open_streams, take_snapshot
+from pipelines.data.kept_files import MOST_BYTES, KeptFiles
+from pipelines.data.snapshot import (
+    Snapshot,
+    find_copies,
+    open_streams,
+    sums_of_weeks,
+    take_snapshot,
+)
+from pipelines.data.week_sums import WeekSum
 from pipelines.spec.streams import Stream
 
 if TYPE_CHECKING:
@@ -30,12 +38,18 @@ class EventReader:
         open_sources: returns one event source for each declared stream.
         cache: folder for pulled objects and snapshot manifests; models and runs can share it.
         progress: called with a short message now and then.
+        kept_bytes: of the files in ``frames``, at most.
     """
 
     def __init__(
-        self, open_sources: OpenSources, cache: Path, progress: Progress = lambda _: None
+        self,
+        open_sources: OpenSources,
+        cache: Path,
+        progress: Progress = lambda _: None,
+        kept_bytes: int = MOST_BYTES,
     ) -> None:
         self.open_sources, self.cache, self.progress = open_sources, cache, progress
+        self.frames = KeptFiles(cache / "frames", kept_bytes)
 
     def remembered(self, streams: Streams) -> str:
         """A hash over what was pulled of some streams; it changes when they are forgotten."""
@@ -121,6 +135,18 @@ class EventReader:
             return find_copies(snapshot, streams, self.cache, connection, fresh_since)
         finally:
             connection.disconnect()
+
+    def sums_of_weeks(
+        self, snapshot: Snapshot, streams: Streams, connection: Any
+    ) -> dict[str, tuple[WeekSum, ...]]:
+        """What the tables of some streams hold in each week; empty where it is not known.
+
+        Arguments:
+            snapshot: taken by ``snapshot`` with the same declarations.
+            streams: the declared streams.
+            connection: of DuckDB, with their tables.
+        """
+        return sums_of_weeks(snapshot, streams, self.cache, connection)
 
     def attach(
         self, connection: Any, snapshot: Snapshot, streams: Streams

@@ -8,7 +8,7 @@ rows known by then. So it does not depend on file layout, order, or rows that be
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from pipelines.data.cache import Cache
 from pipelines.data.canonical import quoted
 from pipelines.data.compact import canonical_rows
 from pipelines.data.events import EventSource, NoEvents, Progress, PulledObject
-from pipelines.data.identity import Copies, count_once, describe_copies, has_copies
+from pipelines.data.identity import Copies, count_once, describe_copies, has_copies, sums_once
 from pipelines.data.scan import scan_objects
 from pipelines.data.week_sums import WeekSum, add_weeks
 from pipelines.spec.streams import Stream
@@ -201,6 +201,24 @@ def find_copies(
     return found
 
 
+def sums_of_weeks(
+    snapshot: Snapshot, streams: Mapping[str, Stream], cache: Path, connection: Any
+) -> dict[str, tuple[WeekSum, ...]]:
+    """What the tables of ``open_streams`` hold in each week; empty where it is not known.
+
+    Arguments: as for ``open_streams``.
+    """
+    found = {}
+    for name, stream in streams.items():
+        sums = snapshot.streams[name].weeks
+        if stream.id and sums:
+            opened = _open(snapshot, name, stream, Cache(cache), connection)
+            if opened.repeated is not None:
+                sums = sums_once(connection, opened.rows, stream, opened.repeated, sums)
+        found[name] = sums
+    return found
+
+
 @dataclass(frozen=True)
 class _Opened:
     """Names in DuckDB: the view of the rows that count, of all rows, the table of repeated ids."""
@@ -218,13 +236,20 @@ def _open(snapshot: Snapshot, name: str, stream: Stream, cache: Cache, connectio
     view = f"{name}_{snapshot.id[:12]}_{stream.digest[:6]}"
     rows, repeated = internal(f"{view}_rows"), internal(f"{view}_repeated")
     known = f"known_time <= make_timestamp({epoch_us(snapshot.as_of)}::BIGINT)"
-    every = canonical_rows(name, stream, objects, cache, connection)
-    sql = f"SELECT * FROM ({every}) WHERE {known}"
+
+    def rows_of(some: Collection[str]) -> str:
+        chosen = [one for one in objects if one.sha256 in some]
+        every = canonical_rows(name, stream, chosen, cache, connection)
+        return f"SELECT * FROM ({every}) WHERE {known}"
+
+    visible = {one.sha256: one.rows for one in objects}
+    sql = rows_of(visible)
     if not stream.id:
         connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW {quoted(view)} AS {sql}")
         return _Opened(view, view, None)
     connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW {quoted(rows)} AS {sql}")
-    copies = has_copies(connection, quoted(rows), stream, taken.content_hash, cache)
+    content = taken.content_hash
+    copies = has_copies(connection, quoted(rows), stream, content, visible, rows_of, cache)
     once = f"SELECT * FROM {quoted(rows)}"
     if copies:
         once = count_once(connection, quoted(rows), stream, repeated)

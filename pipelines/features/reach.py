@@ -42,8 +42,8 @@ def reaches(spec: FrameSpec) -> dict[str, Reach]:
     def reach_back(stream: str, span: timedelta) -> None:
         before[stream] = max(span, before.get(stream, timedelta(0)))
 
-    grid = isinstance(points, GridPoints)
-    reach_back(points.stream, points.active_for + points.every if grid else timedelta(0))
+    grid = points if isinstance(points, GridPoints) else None
+    reach_back(points.stream, grid.active_for + grid.every if grid else timedelta(0))
     for feature in spec.window_features:
         cadence = spec.cadence_of(feature)
         stale = cadence.every + cadence.delay if cadence else timedelta(0)
@@ -55,7 +55,7 @@ def reaches(spec: FrameSpec) -> dict[str, Reach]:
         name: Reach(
             before=before.get(name, timedelta(0)),
             after=after.get(name, timedelta(0)),
-            own=name == points.stream and not grid,
+            own=name == points.stream and grid is None,
         )
         for name in sorted({*before, *after})
     }

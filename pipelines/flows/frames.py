@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from pipelines.core.files import working_folder
 from pipelines.core.findings import Finding
 from pipelines.core.records import Record
-from pipelines.core.time import Window
-from pipelines.data.paths import read_parquet, write_parquet
+from pipelines.core.time import MICROSECOND, Window
+from pipelines.data.paths import read_parquet
 from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.workspace import Workspace
+from pipelines.spec.frame import FrameSpec
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.training import Exclusion
 from pipelines.training.split import SplitPlan
@@ -43,21 +44,64 @@ def write_frame(
     plan: SplitPlan,
     workspace: Workspace,
 ) -> Frame:
-    """Build a frame as of the plan's instant, probe it for leaks, and write it as Parquet."""
-    from pipelines.features.frame import build_frame
+    """Write a frame as of the plan's instant as Parquet, and probe what was computed for leaks."""
+    from pipelines.features.reach import reaches, within_reach
     from pipelines.gates.availability.leak_probe import probe_leaks
 
-    start = plan.train.start.replace(tzinfo=None)
     with events.tables(snapshot, spec.streams) as tables:
-        frame = build_frame(spec.frame, tables, plan.as_of)
-        wanted = frame.filter(frame.decision_time >= start)
-        path = workspace.write(FRAME, lambda draft: write_parquet(wanted, draft))
-        written = read_parquet(wanted.get_backend(), path)
-        findings = probe_leaks(
-            spec.frame, tables, written, plan.as_of, sample=PROBED_POINTS, seed=PROBE_SEED
+        computed: list[datetime] = []
+        path = workspace.write(
+            FRAME,
+            lambda draft: computed.append(
+                write_points(events, spec.frame, snapshot, tables, plan.train.start, draft)
+            ),
         )
+        written = read_parquet(next(iter(tables.values())).get_backend(), path)
         rows = int(written.count().execute())
+        # The run that computed the other weeks has probed them.
+        since = computed[0].replace(tzinfo=None)
+        fresh = written.filter(written.decision_time >= since)
+        near = within_reach(
+            tables, reaches(spec.frame), Window(computed[0], plan.as_of + MICROSECOND)
+        )
+        if int(fresh.count().execute()) < PROBED_POINTS:
+            fresh, near = written, tables
+        findings = probe_leaks(
+            spec.frame, near, fresh, plan.as_of, sample=PROBED_POINTS, seed=PROBE_SEED
+        )
     return Frame(plan=plan, rows=rows, findings=tuple(findings))
+
+
+def write_points(
+    events: EventReader,
+    frame: FrameSpec,
+    snapshot: Snapshot,
+    tables: Mapping[str, ibis.Table],
+    start: datetime,
+    path: Path,
+) -> datetime:
+    """Write the decision points from an instant until the snapshot's as Parquet.
+
+    Weeks that were computed before from the same events are read, and the others are computed.
+
+    Arguments:
+        events: reads the streams, and keeps the weeks.
+        frame: points, features and label.
+        snapshot: of the streams.
+        tables: the snapshot's tables, in an open connection.
+        start: zoned; earlier points are left out.
+        path: the file to write.
+
+    Returns:
+        The first Monday whose week was computed.
+    """
+    from pipelines.features.frame_weeks import FrameWeeks
+
+    connection = next(iter(tables.values())).get_backend()
+    streams = {name: frame.streams[name] for name in tables if name in frame.streams}
+    sums = events.sums_of_weeks(snapshot, streams, connection)
+    weeks = FrameWeeks(frame, tables, sums, snapshot.as_of, events.frames, events.progress)
+    return weeks.write(start, path)
 
 
 def read_rows(spec: ModelSpec, path: Path, window: Window) -> pd.DataFrame:
@@ -78,24 +122,24 @@ def read_rows(spec: ModelSpec, path: Path, window: Window) -> pd.DataFrame:
 
 
 def window_rows(
-    spec: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime, window: Window
+    events: EventReader,
+    spec: ModelSpec,
+    snapshot: Snapshot,
+    tables: Mapping[str, ibis.Table],
+    window: Window,
 ) -> pd.DataFrame:
-    """The decision points of a window of decision times, without what the declaration excludes.
+    """The decision points of a window of decision times, as ``read_rows`` returns them.
+
+    Labels that matured after the snapshot's instant are missing.
 
     Arguments:
+        events, snapshot, tables: as for ``write_points``.
         spec: the declaration of the frame.
-        tables: canonical rows of every stream, as of ``as_of``.
-        as_of: labels that matured later are missing.
-        window: decision times; ordered as by ``read_rows``.
+        window: decision times.
     """
-    from pipelines.features.frame import build_frame
-
-    start, end = (bound.replace(tzinfo=None) for bound in (window.start, window.end))
-    frame = build_frame(spec.frame, tables, as_of)
     with working_folder("gauntlet-points-") as folder:
         path = folder / FRAME
-        inside = (frame.decision_time >= start) & (frame.decision_time < end)
-        write_parquet(frame.filter(inside), path)
+        write_points(events, spec.frame, snapshot, tables, window.start, path)
         return read_rows(spec, path, window)
 
 

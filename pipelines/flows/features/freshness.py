@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from pipelines.core.errors import SpecError
 from pipelines.core.records import Instant, Record
-from pipelines.data.paths import write_parquet
 from pipelines.data.reader import EventReader
-from pipelines.flows.frames import read_rows
+from pipelines.flows.frames import read_rows, write_points
 from pipelines.gates.availability.staleness_cost import (
     FeatureSource,
     FreshnessComparison,
@@ -52,8 +51,6 @@ def freshness(
         SpecError: the model declares no serving.
         DataError: there are too few rows to train or to evaluate.
     """
-    from pipelines.features.frame import build_frame
-
     if spec.serving is None:
         raise SpecError(
             "the model does not say when its features are materialized",
@@ -71,10 +68,8 @@ def freshness(
         with events.tables(snapshot, spec.streams) as tables:
             for source, declared in sources.items():
                 events.progress(f"decision points with {source} features")
-                frame = build_frame(declared, tables, as_of)
-                start = plan.train.start.replace(tzinfo=None)
-                rows = frame.filter(frame.decision_time >= start)
-                write_parquet(rows, Path(folder) / f"{source}.parquet")
+                path = Path(folder) / f"{source}.parquet"
+                write_points(events, declared, snapshot, tables, plan.train.start, path)
         for source in sources:
             path = Path(folder) / f"{source}.parquet"
             train[source] = read_rows(spec, path, plan.train)

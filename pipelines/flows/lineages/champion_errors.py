@@ -158,7 +158,7 @@ def _scored(
         events = collaborators.open_events(common)
         snapshot = events.snapshot(common.streams, as_of, keep=False)
         with events.tables(snapshot, common.streams) as tables:
-            rows = window_rows(known, tables, as_of, span)
+            rows = window_rows(events, known, snapshot, tables, span)
         for pair in group:
             week = _score_week(pair, model.spec, rows[rows["label"].notna()])
             if week is None:

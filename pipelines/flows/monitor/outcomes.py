@@ -10,7 +10,6 @@ from pipelines.core.errors import SpecError
 from pipelines.core.time import Window, utc
 from pipelines.core.weeks import WEEK, monday_before, mondays
 from pipelines.drift.version_profile import PREDICTION
-from pipelines.flows.frames import window_rows
 from pipelines.flows.versions import rows_of_version, score_version
 from pipelines.monitoring.earlier_version import EarlierVersion
 from pipelines.monitoring.metrics.predicted_rows import PredictedRows
@@ -23,9 +22,8 @@ from pipelines.stats.undefined import Undefined
 from pipelines.training.split import decision_times, inside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
-    import ibis
     import pandas as pd
 
     from pipelines.core.arrays import Floats
@@ -66,8 +64,7 @@ def shared_spec(champion: ModelVersion, earlier: ModelVersion | None) -> ModelSp
 def read_outcomes(
     champion: ModelVersion,
     earlier: ModelVersion | None,
-    common: ModelSpec,
-    tables: Mapping[str, ibis.Table],
+    points_in: Callable[[Window], pd.DataFrame],
     as_of: datetime,
     weeks: int,
 ) -> Outcomes:
@@ -75,9 +72,8 @@ def read_outcomes(
 
     Arguments:
         champion: the version that serves.
-        earlier: the version that it replaced, if they share ``common``.
-        common: from ``shared_spec``.
-        tables: canonical rows of every stream, as of ``as_of``.
+        earlier: the version that it replaced.
+        points_in: reads the decision points of a window, with the features of ``shared_spec``.
         as_of: the instant of the report.
         weeks: weeks with labels that are scored at most, besides the twin's recent window.
     """
@@ -86,7 +82,7 @@ def read_outcomes(
     trained = (plan.refit or plan.train).end
     fresh = Window(max(trained, min(first, as_of)), max(trained, as_of))
     served = Window(max(plan.refit_until, fresh.start), max(plan.refit_until, as_of))
-    rows = window_rows(common, tables, as_of, Window(min(plan.recent.start, fresh.start), as_of))
+    rows = points_in(Window(min(plan.recent.start, fresh.start), as_of))
     # Until the last label that the champion was trained on, only the twin has unseen points.
     until = max(plan.recent.end, min(plan.refit_until, as_of))
     unseen = Window(plan.recent.start, until)

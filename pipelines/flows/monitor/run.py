@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from pipelines.core.errors import DataError
 from pipelines.core.files import write_bytes
@@ -13,6 +14,7 @@ from pipelines.core.time import Window, instant_text, refuse_future
 from pipelines.core.weeks import WEEK
 from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
+from pipelines.flows.frames import window_rows
 from pipelines.flows.monitor.attribution import fresh_attribution
 from pipelines.flows.monitor.collaborators import MonitorCollaborators
 from pipelines.flows.monitor.fresh_drift import FreshDrift, fresh_drift
@@ -154,7 +156,8 @@ def _observe(opened: _Opened) -> MonitorReport:
         arrived = arrivals(own, as_of, weeks)
         repeated = repeat_alarms(spec, own, as_of)
         collaborators.progress("scoring matured points")
-        outcomes = read_outcomes(champion, opened.earlier, common, tables, as_of, weeks)
+        points_in = partial(window_rows, events, common, snapshot, tables)
+        outcomes = read_outcomes(champion, opened.earlier, points_in, as_of, weeks)
     ranges = range_checks(champion, outcomes.fresh, events, as_of, weeks)
     drift = fresh_drift(champion, outcomes.fresh, outcomes.served, as_of)
     record = _newest_record(opened)
