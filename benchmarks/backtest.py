@@ -52,6 +52,7 @@ WEEK = timedelta(days=7)
 FIRST: datetime = SMALL.start + 26 * WEEK
 AFTER = 2  # weeks of events after the last Monday, until labels have matured
 WEEKS = 52
+KEPT = 26  # candidates: the span of a record
 POINTS = 100_000  # of the week that kept candidates are scored on
 CHANGES = {"split": {"train": "84d", "recent": "28d"}}
 
@@ -205,6 +206,12 @@ def section(
     ratio, ratio_without = (part["cycles"] / part["backtest"] for part in (whole, without))
     record, scored = sides["cycles"]["steps"]["record"], sides["cycles"]["scored"]
     policies, many = sides["backtest"]["policies"], scored["candidates"]
+    if made < weeks:
+        lines += [
+            "",
+            f"Only the first {made} cycles were run. The others count as the mean of those after",
+            "the first, which is too little: later cycles have more kept candidates to score.",
+        ]
     lines += [
         "",
         f"In CPU seconds the backtest is {ratio:.1f} times faster than {weeks} cycles, and",
@@ -214,7 +221,8 @@ def section(
         "",
         f"Then the step `record` of one Monday more scores {many} kept candidates on",
         f"{scored['points']:,} points of one week: {record['cpu_s']:.1f} CPU seconds,",
-        f"{record['wall_s']:.1f} by the clock, {record['peak_mib']:,.0f} MiB.",
+        f"{record['wall_s']:.1f} by the clock, {record['peak_mib']:,.0f} MiB. In proportion,",
+        f"{KEPT} candidates take {record['cpu_s'] * KEPT / many:.1f} CPU seconds.",
         f"{load:.1f} processes wanted a core when it began.",
     ]
     answer = {"weeks": weeks, "ratio": round(ratio, 1), "without_fits": round(ratio_without, 1)}
