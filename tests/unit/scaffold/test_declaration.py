@@ -14,7 +14,13 @@ from pipelines.scaffold.roles import Answers
 from pipelines.scaffold.suite import suite_text
 from pipelines.spec.load import load_model
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.points import AggregateLabel, EventPoints, LaterEventLabel, OwnRowLabel
+from pipelines.spec.points import (
+    AggregateLabel,
+    EventPoints,
+    GridPoints,
+    LaterEventLabel,
+    OwnRowLabel,
+)
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -75,6 +81,7 @@ def test_a_series_gets_a_key_and_enough_points(examine: Callable[..., Any], tmp_
         spec = loaded(proposal, tmp_path)
         options = import_options(proposal)
     assert spec.points.keys == ("series",)
+    assert isinstance(spec.points, GridPoints)
     assert spec.points.every == timedelta(hours=3)
     assert options == ["--zone", "time=UTC", "--constant", "series=all"]
     assert any("no zone" in note for note in notes(proposal))
