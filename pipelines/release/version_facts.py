@@ -31,14 +31,14 @@ def registered_model_of(registration: Registration) -> str:
 
 
 def with_link(page: str, title: str, address: str) -> str:
-    """A page of Markdown with a link in a line of its own, in place of one with this title.
+    r"""A page of Markdown with a link under its first line, in place of one with this title.
 
-    >>> with_link("Versions.", "A", "http://b")
-    'Versions.\\n- [A](http://b)'
+    >>> with_link("Versions.\n- [A](http://a)", "B", "http://b")
+    'Versions.\n- [B](http://b)\n- [A](http://a)'
     """
     start = f"- [{title}]("
     kept = [line for line in page.splitlines() if not line.startswith(start)]
-    return "\n".join([*kept, f"{start}{address})"])
+    return "\n".join([*kept[:1], f"{start}{address})", *kept[1:]])
 
 
 def version_tags(registration: Registration) -> dict[str, str]:

@@ -36,6 +36,18 @@ def sentence(text: str) -> str:
     return markdown_text(short[:1].upper() + short[1:] + end)
 
 
+def shortened(page: str, longest: int) -> str:
+    r"""A page, or its first lines and a remark where it has more than ``longest`` characters.
+
+    >>> shortened("one line\nanother line\n" * 9, 60)
+    'one line\n\n*The rest is too long for this page.*\n'
+    """
+    if len(page) <= longest:
+        return page
+    remark = "\n\n*The rest is too long for this page.*\n"
+    return page[: longest - len(remark)].rpartition("\n")[0].rstrip() + remark
+
+
 def number(value: float) -> str:
     """A number with four digits."""
     return f"{value:.4g}"

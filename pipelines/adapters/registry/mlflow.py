@@ -36,11 +36,13 @@ from pipelines.release.version_facts import (
     version_tags,
     with_link,
 )
+from pipelines.reporting.markdown import shortened
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
+LONGEST_DESCRIPTION = 5000  # characters in MLflow's database; SQLite alone takes longer ones
 _BACKFILLS = "Versions that backfills of `{}` trained. None of them can serve."
 
 
@@ -161,16 +163,18 @@ class MlflowRegistry:
             text = markdown.replace("](extra_files/", f"]({_files_of(found)}extra_files%2F")
             if f"]({RUN_FILES}" in text and found.run_id:
                 text = with_run_links(text, client.get_run(found.run_id))
+            text = shortened(text, LONGEST_DESCRIPTION)
             write(client.update_model_version, found.name, found.version, description=text)
 
     def describe_model(self, model: str, markdown: str) -> None:
         """Set the description of a registered model, unless it has this one."""
         from pipelines.adapters.registry.mlflow_client import find, write
 
+        text = shortened(markdown, LONGEST_DESCRIPTION)
         with self._connected() as client:
             found = find(client.get_registered_model, model)
-            if found is not None and found.description != markdown:
-                write(client.update_registered_model, model, description=markdown)
+            if found is not None and found.description != text:
+                write(client.update_registered_model, model, description=text)
 
     def link_backfills(self, model: str, title: str, address: str) -> None:
         """Show a link in the description of the registered model of backfills."""
@@ -181,6 +185,7 @@ class MlflowRegistry:
             found = find(client.get_registered_model, backfills)
             if found is not None:
                 text = with_link(found.description or "", title, address)
+                text = shortened(text, LONGEST_DESCRIPTION)
                 write(client.update_registered_model, backfills, text)
 
     def described(self, model: str, version: str) -> str:

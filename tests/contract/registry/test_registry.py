@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipelines.adapters.registry.folder import FolderRegistry
-from pipelines.adapters.registry.mlflow import MlflowRegistry
+from pipelines.adapters.registry.mlflow import LONGEST_DESCRIPTION, MlflowRegistry
 from pipelines.core.errors import GauntletError, IntegrityError
 from pipelines.packaging.package import content_digest
 from pipelines.release.registry import Registration, Registry, Shown
@@ -226,6 +226,19 @@ def test_tags_and_description_can_be_added(
     ):
         with pytest.raises(GauntletError, match="no such version"):
             act()
+
+
+def test_a_page_is_never_longer_than_mlflows_database_can_hold(
+    server: str, pack: Callable, registration: Make
+) -> None:
+    registry = MlflowRegistry(server)
+    registry.register(registration("r1", "long_page"), pack("regression").folder, SHOWN)
+    registry.describe("long_page", "1", "one line of a page\n" * 400)
+    registry.describe_model("long_page", "one line of a page\n" * 400)
+    model = mlflow.MlflowClient(server).get_registered_model("long_page")
+    for page in (registry.described("long_page", "1"), model.description):
+        assert LONGEST_DESCRIPTION - 80 < len(page) <= LONGEST_DESCRIPTION
+        assert page.endswith("one line of a page\n\n*The rest is too long for this page.*\n")
 
 
 def test_mlflows_own_addresses_work(server: str, pack: Callable, registration: Make) -> None:
