@@ -85,10 +85,16 @@ def state(pharmacy: Pharmacy) -> dict[str, Any]:
 
 
 def content(path: Path) -> bytes:
-    """A file's bytes; of the frame its rows, for it is written by as many threads as there are."""
+    """A file's bytes; of the frame its rows, for it is written by as many threads as there are.
+
+    A version shows the time at which its run began by the wall clock, which differs.
+    """
     if path.name == "written.json":  # the hash of the frame depends on the order of its rows
         listed = json.loads(path.read_bytes())["record"]["files"]
         return repr([one for one in listed if one["name"] != "frame.parquet"]).encode()
+    if path.name == "version.json":
+        facts = json.loads(path.read_bytes())
+        return json.dumps({**facts, "shown": {**facts["shown"], "started": None}}).encode()
     if path.name != "frame.parquet":
         return path.read_bytes()
     rows = pd.read_parquet(path)

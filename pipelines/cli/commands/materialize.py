@@ -59,9 +59,9 @@ def show_materialized(found: MaterializeReport) -> None:
     console.print(f"[bold]{rich_text(found.model)}[/], as of {instant_text(found.as_of)}{champion}")
     for view in found.views:
         console.print(f"\n{rich_text(view.view)}", soft_wrap=True)
-        lines = [f"{OUTCOMES[view.outcome]}, as of {instant_text(view.as_of)}", view.reason]
-        for line in (*lines, *_written(view)):
-            console.print(Padding(rich_text(line), (0, 0, 0, 4), expand=False))
+        outcome = f"{OUTCOMES[view.outcome]}, as of {instant_text(view.as_of)}"
+        for line in (outcome, rich_text(view.reason), *map(rich_text, _written(view))):
+            console.print(Padding(line, (0, 0, 0, 4), expand=False))
     if not found.views:
         console.print("the model has no window features: there is nothing to store")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipelines.core.version_id import registered_version
 from pipelines.flows.frames import FRAME, read_rows
 from pipelines.flows.retrain.earlier.refit import past_values, version_of_twin
 from pipelines.flows.retrain.request import Request
@@ -121,7 +122,8 @@ def test_a_version_of_another_seed_lineage_or_content_is_no_twin(weekly, tmp_pat
     other.declare(RICH, seeds=[11])
     again = opened(other, waive=("recent_window.primary",), reason="another run")
     shutil.rmtree(other.home / "versions")
-    path = other.home / "registry" / "demand" / number / "model" / "model.skops"
+    found = registered_version("demand", number)
+    path = other.home / "registry" / found.model / found.number / "model" / "model.skops"
     path.write_bytes(path.read_bytes() + b"changed")
     assert version_of_twin(again) is None
 
