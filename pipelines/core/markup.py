@@ -99,7 +99,7 @@ def url_part(text: str) -> str:
 def one_line(text: str) -> str:
     r"""Text without line breaks, for a subject or a header.
 
-    >>> one_line("a\r\nBcc: b")
+    >>> one_line("a\nBcc: b")
     'a Bcc: b'
     """
     return " ".join(visible(text).split())

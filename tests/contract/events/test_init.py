@@ -20,7 +20,10 @@ TIMES = [START + timedelta(hours=2 * n, minutes=n**3 % 101) for n in range(12 * 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own for declarations, suites and the home."""
     monkeypatch.chdir(tmp_path)
+    for name in ("models", "expectations", "home"):
+        monkeypatch.setenv(f"GAUNTLET_{name.upper()}", str(tmp_path / name))
     return tmp_path
 
 

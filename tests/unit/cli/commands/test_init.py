@@ -18,10 +18,18 @@ RUN = CliRunner()
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
 
-@pytest.fixture
-def orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A CSV of 18 weeks of orders of eight shops with different levels and slow trends."""
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own for declarations, suites and the home."""
     monkeypatch.chdir(tmp_path)
+    for name in ("models", "expectations", "home"):
+        monkeypatch.setenv(f"GAUNTLET_{name.upper()}", str(tmp_path / name))
+    return tmp_path
+
+
+@pytest.fixture
+def orders(folder: Path) -> Path:
+    """A CSV of 18 weeks of orders of eight shops with different levels and slow trends."""
     rng = random.Random(5)
     rows = ["order_no,Shop Name,ordered_at,recorded_at,cups"]
     for shop in range(8):
@@ -33,7 +41,7 @@ def orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 known = at + timedelta(minutes=rng.uniform(1, 50))
                 times = f"{at.isoformat()},{known.isoformat()}"
                 rows.append(f"{len(rows)},s{shop:02},{times},{rng.randint(1, 3)}")
-    file = tmp_path / "orders.csv"
+    file = folder / "orders.csv"
     file.write_text("\n".join(rows), encoding="utf-8")
     return file
 
@@ -70,8 +78,7 @@ def test_without_a_terminal_it_needs_yes(orders: Path) -> None:
     assert "--yes" in str(refused.exception)
 
 
-def test_a_short_history_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_short_history_is_refused() -> None:
     days = (f"2026-01-{day:02}T10:00:00Z,{day}" for day in range(1, 29))
     Path("short.csv").write_text("\n".join(["at,units", *days]), encoding="utf-8")
     refused = RUN.invoke(app, ["init", "short", "--from", "short.csv", "--yes"])

@@ -130,7 +130,8 @@ def test_broken_bytes_and_quotes_are_mistakes_of_their_rows(
         (TEXT.replace("Łódź 1", '"Łódź 1'), {}, "line 2"),
         ("sale,shop,units,units,price,sold_at,told_at\n", {}, "more than once: units"),
         ("Sale,shop,units,price,sold_at,told_at\n", {}, "is it --column sale=Sale"),
-        ('{"sale": "s1"}\n', {}, "the first line of a CSV file has to be its header"),
+        ("a report of sales\n", {}, "the first line of a CSV file has to be its header"),
+        ('{"sale": "s1"}\n', {}, "got:    JSON"),
         (b"\x89PNG\r\n\x1a\n", {}, "the header is not UTF-8 text"),
     ],
 )
