@@ -94,7 +94,8 @@ def content(path: Path) -> bytes:
         return repr([one for one in listed if one["name"] != "frame.parquet"]).encode()
     if path.name == "version.json":
         facts = json.loads(path.read_bytes())
-        return json.dumps({**facts, "shown": {**facts["shown"], "started": None}}).encode()
+        facts.get("shown", {}).pop("started", None)
+        return json.dumps(facts).encode()
     if path.name != "frame.parquet":
         return path.read_bytes()
     rows = pd.read_parquet(path)
