@@ -10,7 +10,7 @@ import typer
 from pipelines.cli.commands.retrain import as_dict, show_decision, show_step
 from pipelines.cli.known_model import connect_known
 from pipelines.cli.markup import rich_text
-from pipelines.cli.options import Json, ModelName, Reason, lineage_name
+from pipelines.cli.options import AsOf, Json, ModelName, Reason, instant, lineage_name
 from pipelines.cli.output import answer, console, spinner
 from pipelines.flows.retrain.request import Request
 from pipelines.wiring import connect
@@ -26,12 +26,14 @@ def adopt(
     lineage: Annotated[
         str, typer.Option(help="the backfill, as in `lineages`", callback=lineage_name)
     ],
+    as_of: AsOf = None,
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
-    """Train the recipe of a backfill's last champion as of now, and let all gates of live judge it.
+    """Train the recipe of a backfill's last champion, and let all gates of live judge it.
 
-    It is a retraining of `live`: a changed recipe uses a try of the error budget.
+    It is a retraining of `live`: a changed recipe uses a try of the error budget. To continue one
+    that was interrupted, name its `--as-of`.
     """
     connect_known(name, lineage)
     with spinner("connecting") as progress:
@@ -46,7 +48,7 @@ def adopt(
         adopts = f"adopts the recipe of version {adoption.version}, lineage {lineage}"
         request = Request(
             model=name,
-            as_of=connections.clock.now(),
+            as_of=instant(as_of, connections.clock.now()),
             reason=f"{reason}; {adopts}" if reason.strip() else adopts,
         )
         parts = replace(parts, load_spec=lambda _: adoption.spec)
@@ -61,8 +63,8 @@ def adopt(
 
 def _announce(model: str, lineage: str, version: str, changes: tuple[str, ...]) -> None:
     console.print(
-        f"version {rich_text(version)} of {rich_text(lineage)}: its recipe is trained as of now "
-        "and judged in live",
+        f"version {rich_text(version)} of {rich_text(lineage)}: its recipe is trained and "
+        "judged in live",
         soft_wrap=True,
     )
     if changes:
