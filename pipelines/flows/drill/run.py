@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -30,9 +29,6 @@ from pipelines.packaging.version import ModelVersion
 from pipelines.release.ledger import LIVE
 from pipelines.reporting.drill.matrix_section import with_drill
 from pipelines.training.split import split_plan
-
-if TYPE_CHECKING:
-    pass
 
 LOCK = "drill"
 WEEKS, QUICK_WEEKS = 12, 4
