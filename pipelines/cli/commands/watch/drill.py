@@ -9,7 +9,7 @@ from rich.table import Table
 
 from pipelines.cli.markup import rich_text
 from pipelines.cli.options import AsOf, Json, ModelName
-from pipelines.cli.output import answer, bar, console
+from pipelines.cli.output import answer, bar, console, show_table
 from pipelines.core.time import parse_instant
 from pipelines.wiring import connect
 
@@ -72,6 +72,6 @@ def show(matrix: Matrix) -> None:
     for line in matrix_lines(matrix):
         cells = (line.fault, line.caught_from, line.first_finding, line.undetected)
         table.add_row(*("\n".join(map(rich_text, cell.split("\n"))) for cell in cells))
-    console.print(table)
+    show_table(table)
     for sentence in sentences(matrix):
-        console.print(rich_text(sentence))
+        console.print(rich_text(sentence), soft_wrap=True)
