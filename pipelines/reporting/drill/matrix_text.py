@@ -62,7 +62,7 @@ def sentences(matrix: Matrix) -> Sequence[str]:
     found = [
         f"{len(caught)} of {len(planted)} planted faults are caught from some size on"
         + (
-            f"; {len(matrix.rows) - len(planted)} were not applicable."
+            f"; not applicable: {len(matrix.rows) - len(planted)}."
             if len(matrix.rows) > len(planted)
             else "."
         )

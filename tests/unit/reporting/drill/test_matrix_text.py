@@ -16,7 +16,7 @@ def test_a_line_names_the_smallest_size_and_what_the_others_cost() -> None:
 
 def test_sentences_name_the_worst_fault_and_false_alarms() -> None:
     counted, worst, alarms = sentences(MATRIX)
-    assert counted == "1 of 2 planted faults are caught from some size on; 1 were not applicable."
+    assert counted == "1 of 2 planted faults are caught from some size on; not applicable: 1."
     assert "shifted_labels (100%)" in worst
     assert "The minimum effect is 0.5" in worst
     assert alarms == "Without a fault, the contract stops 1 of 2 past weeks: contract.a."
