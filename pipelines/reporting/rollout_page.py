@@ -11,6 +11,7 @@ from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.markup import markdown_code, markdown_text
 from pipelines.core.records import Instant, Record
 from pipelines.release.ledger import Entry
+from pipelines.release.policy import Outcome
 from pipelines.release.rollout.outcome import rollout_outcome
 from pipelines.release.rollout.transition import Stage
 from pipelines.reporting.markdown import SIGNS, interval_text, number, sentence, table
@@ -48,6 +49,12 @@ class RolloutHistory(Record):
     def promoted(self) -> bool:
         """Whether the version became champion."""
         return any(_stage(entry) is Stage.PROMOTED for entry in self.transitions)
+
+    @property
+    def outcome(self) -> str | None:
+        """The outcome that made the version champion, in words; None if it did not become one."""
+        made = [entry for entry in self.transitions if _stage(entry) is Stage.PROMOTED]
+        return Outcome(made[0].outcome).words if made else None
 
     @property
     def was_live(self) -> bool:

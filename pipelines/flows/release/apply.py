@@ -10,7 +10,6 @@ from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Record
 from pipelines.flows.release.collaborators import ReleaseCollaborators
 from pipelines.release.ledger import LIVE
-from pipelines.release.policy import Outcome
 from pipelines.release.promotion import promote
 from pipelines.release.reconciliation import sync_challenger_alias
 from pipelines.release.rollback import RollbackRequest, rollback
@@ -18,7 +17,6 @@ from pipelines.release.rollout.actions import NextAction, Promotion, TakeBack
 from pipelines.release.rollout.recording import StageChange, record_transition
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.rollout.trial_action import end_trial
-from pipelines.release.version_facts import OUTCOME
 
 
 def apply_action(
@@ -53,7 +51,6 @@ def apply_action(
                 ended = end_trial(state, state.trial, reason, action.progress, as_of)
                 return apply_action(ended, _refreshed(state, collaborators), as_of, collaborators)
             sync_challenger_alias(_refreshed(state, collaborators), ledger, registry)
-            registry.tag(model, str(entry.candidate), OUTCOME, Outcome(entry.outcome).words)
     return action, sync_challenger_alias(_refreshed(state, collaborators), ledger, registry)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipelines.release.ledger import Entry
 from pipelines.release.registry import Registry
-from pipelines.release.version_facts import ROLLOUT
+from pipelines.release.version_facts import OUTCOME, ROLLOUT
 from pipelines.reporting.retraining.model_page import model_page
 from pipelines.reporting.rollout_page import (
     LatestCheck,
@@ -28,7 +28,8 @@ def update_model_pages(
     The champion before it is shown as well, if it had a rollout.
 
     The rollout is put above the review page in the version's description; its status is the tag
-    ``rollout``. Safe to repeat: the tag is written last.
+    ``rollout``, and a promotion changes the tag ``outcome``. Safe to repeat: the tag ``rollout`` is
+    written last.
 
     Arguments:
         model: the model's name.
@@ -58,6 +59,8 @@ def _update_page(
     tags = registry.tags(model, version)
     if not tags:  # the version was deleted together with its page
         return
+    if history.outcome is not None and tags.get(OUTCOME) != history.outcome:
+        registry.tag(model, version, OUTCOME, history.outcome)
     shown = tags.get(ROLLOUT)
     if latest is None and shown == status:
         return
