@@ -58,8 +58,9 @@ def lasting_rise(usual: Floats, later: Floats) -> int | None:
         later: losses of the days after it, oldest first, shape (later days,).
 
     Returns:
-        The place in ``later`` from which on the rise adds up; ``None`` without a rise, with fewer
-        than 14 days of reference, and where the reference does not vary.
+        The place in ``later`` from which on the rise adds up; ``None`` without a rise, after one
+        that usual days have made up for, with fewer than 14 days of reference, and where the
+        reference does not vary.
 
     >>> lasting_rise(np.tile([9.0, 11.0], 14), np.r_[np.tile([9.0, 11.0], 7), np.full(20, 12.0)])
     13
@@ -72,4 +73,5 @@ def lasting_rise(usual: Floats, later: Floats) -> int | None:
     if not page_hinkley(days, threshold=THRESHOLD, tolerance=TOLERANCE, warm_up=warm_up):
         return None
     risen = np.cumsum(np.r_[0.0, days[len(usual) :] - TOLERANCE])
-    return int(np.argmin(risen[:-1]))
+    began = int(np.argmin(risen[:-1]))
+    return began if risen[-1] - risen[began] > THRESHOLD else None
