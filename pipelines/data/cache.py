@@ -35,6 +35,11 @@ class Cache:
     def __contains__(self, sha256: str) -> bool:
         return self.object(sha256).is_file()
 
+    def size(self, sha256: str) -> int | None:
+        """The size of the object with that hash in bytes; ``None`` if there is none."""
+        state = _state_of(self.object(sha256))
+        return None if state is None else state[1]
+
     def add(self, fetch: Callable[[Path], None]) -> str:
         """Adds the file that ``fetch`` writes to the given path; returns its SHA-256.
 

@@ -22,7 +22,7 @@ from pipelines.data.paths import files_sql, written_path
 from pipelines.data.scan import by_schema
 from pipelines.spec.streams import Stream
 
-FORMAT = 1
+FORMAT = 2
 RUN = 256  # objects in one file
 MOST_BYTES = 64 << 20  # of a run: larger objects are read as they are
 
@@ -32,7 +32,7 @@ def canonical_rows(
 ) -> str:
     """SQL of the canonical rows of objects, with every row, whenever it became known.
 
-    Every file that the SQL reads is verified.
+    Every file that the SQL reads is verified. Objects of equal content are all read.
 
     Arguments:
         name: of the stream.
@@ -52,13 +52,22 @@ def canonical_rows(
             files.append(_file_of_run(name, stream, run, cache, connection))
         else:
             single += run
-    cache.verify([one.sha256 for one in single])
-    parts = _selects(name, stream, single, cache)
+    parts = [rows_as_stored(name, stream, single, cache)] if single else []
     if files:
         # by name: a declaration with its columns in another order shares these files
         names = ", ".join(map(quoted, canonical_types(stream)))
         parts.append(f"SELECT {names} FROM {files_sql(files)}")
     return " UNION ALL ".join(parts)
+
+
+def rows_as_stored(name: str, stream: Stream, objects: Sequence[PulledObject], cache: Cache) -> str:
+    """As ``canonical_rows``, from the objects themselves; writes nothing."""
+    cache.verify([one.sha256 for one in objects])
+    return " UNION ALL ".join(
+        f"SELECT {canonical_columns(stream, schema)} "
+        f"FROM {files_sql([cache.object(one.sha256) for one in group])}"
+        for group, schema in by_schema(name, stream, objects, cache)
+    )
 
 
 def _file_of_run(
@@ -72,9 +81,10 @@ def _file_of_run(
     }
     noted = cache.note("compact", about)
     if isinstance(noted, str) and _is_intact(cache, noted):
+        # The file has the rows. A size is cheap to compare, and tells of most damage.
+        cache.verify([one.sha256 for one in run if cache.size(one.sha256) != one.size])
         return cache.object(noted)
-    cache.verify([one.sha256 for one in run])
-    rows = " UNION ALL ".join(_selects(name, stream, run, cache))
+    rows = rows_as_stored(name, stream, run, cache)
 
     def write(draft: Path) -> None:
         connection.raw_sql(f"COPY ({rows}) TO {written_path(draft)} (FORMAT parquet)")
@@ -82,13 +92,6 @@ def _file_of_run(
     sha256 = cache.add(write)
     cache.keep_note("compact", about, sha256)
     return cache.object(sha256)
-
-
-def _selects(name: str, stream: Stream, objects: Sequence[PulledObject], cache: Cache) -> list[str]:
-    return [
-        f"SELECT {canonical_columns(stream, schema)} FROM {files_sql(list(paths))}"
-        for paths, schema in by_schema(name, stream, objects, cache)
-    ]
 
 
 def _is_intact(cache: Cache, sha256: str) -> bool:

@@ -12,7 +12,8 @@ altogether is an event of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +28,7 @@ from pipelines.data.week_sums import WeekSum, add_weeks, week_columns, week_sum
 from pipelines.spec.streams import Stream
 
 _EXAMPLES = 3
+_NOTES = 2  # a higher number makes every note obsolete
 
 
 class Copies(Record):
@@ -53,7 +55,7 @@ def has_copies(
     relation: str,
     stream: Stream,
     content_hash: str,
-    visible: Mapping[str, int],
+    visible: Sequence[tuple[str, int]],
     rows_of: Callable[[Collection[str]], str],
     cache: Cache,
 ) -> bool:
@@ -66,24 +68,29 @@ def has_copies(
         relation: a relation with the stream's canonical columns.
         stream: its declaration, with an id.
         content_hash: of the relation's rows.
-        visible: the number of rows in the relation of each object, by its SHA-256.
+        visible: SHA-256 of each object, and the number of its rows in the relation. Objects of
+            equal content are all there.
         rows_of: SQL of the rows in the relation of some objects.
         cache: for the notes.
     """
-    about = {"content": content_hash, "id": list(stream.id)}
+    about = {"copies": _NOTES, "content": content_hash, "id": list(stream.id)}
     noted = cache.note("copies", about)
     if isinstance(noted, bool):
         return noted
     # Objects whose ids are all different. Rows of an object become visible in one order only, so
     # fewer of them are a part of those that were looked at.
-    distinct: dict[str, int] = cache.note("distinct", stream.digest) or {}
-    new = [sha256 for sha256, rows in visible.items() if rows > distinct.get(sha256, 0)]
+    looked_at = {"distinct": _NOTES, "stream": stream.digest}
+    distinct: dict[str, int] = cache.note("distinct", looked_at) or {}
+    often = Counter(sha256 for sha256, _ in visible)
+    new = {
+        sha256 for sha256, rows in visible if rows > distinct.get(sha256, 0) or often[sha256] > 1
+    }
     twice = f"SELECT count(*) FROM ({_twice(relation, stream)} LIMIT 1)"
     if distinct and new:
         twice = _new_copies(relation, f"({rows_of(new)})", stream)
     found = bool(new) and bool(_row(connection, twice)[0])
     if new and not found:
-        cache.keep_note("distinct", stream.digest, dict(visible))
+        cache.keep_note("distinct", looked_at, dict(visible))
     cache.keep_note("copies", about, found)
     return found
 

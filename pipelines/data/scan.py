@@ -122,17 +122,22 @@ def scan_objects(
 
 
 def by_schema(
-    name: str, stream: Stream, objects: Sequence[PulledObject], cache: Cache
-) -> list[tuple[dict[str, PulledObject], pa.Schema]]:
-    """Objects grouped by equal columns, by their path in the cache."""
-    return list(_by_schema(name, stream, objects, cache, ""))
+    name: str, stream: Stream, objects: Sequence[PulledObject], cache: Cache, remark: str = ""
+) -> list[tuple[list[PulledObject], pa.Schema]]:
+    """Objects grouped by equal columns. Objects of equal content are all there.
 
+    Arguments:
+        name: of the stream.
+        stream: its declaration.
+        objects: in the cache.
+        cache: has the objects.
+        remark: for the error of an object that lacks columns.
 
-def _by_schema(
-    name: str, stream: Stream, objects: Sequence[PulledObject], cache: Cache, remark: str
-) -> Iterator[tuple[dict[str, PulledObject], pa.Schema]]:
-    groups: dict[str, tuple[dict[str, PulledObject], pa.Schema]] = {}
-    checked: dict[int, dict[str, PulledObject]] = {}  # by the identity of the schema
+    Raises:
+        DataError: when an object is no Parquet file, or contradicts the declaration.
+    """
+    groups: dict[str, tuple[list[PulledObject], pa.Schema]] = {}
+    checked: dict[int, list[PulledObject]] = {}  # by the identity of the schema
     wanted = stored_types(stream)
     for pulled in objects:
         path = cache.object(pulled.sha256)
@@ -147,22 +152,20 @@ def _by_schema(
                 wanted="a Parquet file",
                 hint="write the object again, or take it away",
             ) from cause
-        if id(schema) in checked:
-            checked[id(schema)][str(path)] = pulled
-            continue
-        written = int((schema.metadata or {}).get(SCHEMA_KEY, OBJECT_SCHEMA))
-        check_schema_number(written, OBJECT_SCHEMA, "an object", where)
-        there = {folded(name) for name in schema.names}
-        required = {
-            column: kind
-            for column, kind in wanted.items()
-            if folded(column) in there or column not in stream.defaults
-        }
-        check_schema(schema, required, where=where, remark=remark)
-        used = sorted(str(schema.field(column)) for column in required)
-        checked[id(schema)] = groups.setdefault("\n".join(used), ({}, schema))[0]
-        checked[id(schema)][str(path)] = pulled
-    yield from groups.values()
+        if id(schema) not in checked:
+            written = int((schema.metadata or {}).get(SCHEMA_KEY, OBJECT_SCHEMA))
+            check_schema_number(written, OBJECT_SCHEMA, "an object", where)
+            there = {folded(name) for name in schema.names}
+            required = {
+                column: kind
+                for column, kind in wanted.items()
+                if folded(column) in there or column not in stream.defaults
+            }
+            check_schema(schema, required, where=where, remark=remark)
+            used = sorted(str(schema.field(column)) for column in required)
+            checked[id(schema)] = groups.setdefault("\n".join(used), ([], schema))[0]
+        checked[id(schema)].append(pulled)
+    return [*groups.values()]
 
 
 def _scans(
@@ -181,7 +184,8 @@ def _scans(
         for batch in _batches(objects):
             cache.verify([pulled.sha256 for pulled in batch])
             remark = f"other objects have them, for instance {known_good}" if known_good else ""
-            for paths, schema in _by_schema(name, stream, batch, cache, remark):
+            for group, schema in by_schema(name, stream, batch, cache, remark):
+                paths = {str(cache.object(one.sha256)): one for one in group}
                 yield _scan(connection, name, stream, paths, schema, as_of)
             known_good = batch[-1].key
 

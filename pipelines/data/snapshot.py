@@ -24,7 +24,7 @@ from pipelines.core.records import Instant, Record, digest_of
 from pipelines.core.time import epoch_us, from_epoch_us, instant_text, utc
 from pipelines.data.cache import Cache
 from pipelines.data.canonical import quoted
-from pipelines.data.compact import canonical_rows
+from pipelines.data.compact import canonical_rows, rows_as_stored
 from pipelines.data.events import EventSource, NoEvents, Progress, PulledObject
 from pipelines.data.identity import Copies, count_once, describe_copies, has_copies, sums_once
 from pipelines.data.scan import scan_objects
@@ -156,7 +156,9 @@ def load_snapshot(cache: Path, snapshot_id: str) -> Snapshot:
 def open_streams(
     snapshot: Snapshot, streams: Mapping[str, Stream], cache: Path, connection: Any
 ) -> dict[str, ibis.Table]:
-    """The canonical tables of a snapshot; verifies every object.
+    """The canonical tables of a snapshot, read from files whose hashes are verified.
+
+    Objects whose rows are in one verified file are not read; their sizes are compared.
 
     Arguments:
         snapshot: taken with the same declarations.
@@ -237,19 +239,20 @@ def _open(snapshot: Snapshot, name: str, stream: Stream, cache: Cache, connectio
     rows, repeated = internal(f"{view}_rows"), internal(f"{view}_repeated")
     known = f"known_time <= make_timestamp({epoch_us(snapshot.as_of)}::BIGINT)"
 
+    def visible(rows: str) -> str:
+        return f"SELECT * FROM ({rows}) WHERE {known}"
+
     def rows_of(some: Collection[str]) -> str:
         chosen = [one for one in objects if one.sha256 in some]
-        every = canonical_rows(name, stream, chosen, cache, connection)
-        return f"SELECT * FROM ({every}) WHERE {known}"
+        return visible(rows_as_stored(name, stream, chosen, cache))
 
-    visible = {one.sha256: one.rows for one in objects}
-    sql = rows_of(visible)
+    sql = visible(canonical_rows(name, stream, objects, cache, connection))
     if not stream.id:
         connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW {quoted(view)} AS {sql}")
         return _Opened(view, view, None)
     connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW {quoted(rows)} AS {sql}")
-    content = taken.content_hash
-    copies = has_copies(connection, quoted(rows), stream, content, visible, rows_of, cache)
+    content, counts = taken.content_hash, [(one.sha256, one.rows) for one in objects]
+    copies = has_copies(connection, quoted(rows), stream, content, counts, rows_of, cache)
     once = f"SELECT * FROM {quoted(rows)}"
     if copies:
         once = count_once(connection, quoted(rows), stream, repeated)

@@ -301,9 +301,10 @@ def _load_stored_rows(
         for stored in found
     ]
     hashes = " UNION ALL ".join(
-        f"SELECT {row_hash(canonical_types(stream))} AS h FROM "
-        f"(SELECT {canonical_columns(stream, schema)} FROM {files_sql(list(paths))})"
-        for paths, schema in by_schema(name, stream, pulled, cache)
+        f"SELECT {row_hash(canonical_types(stream))} AS h FROM (SELECT "
+        f"{canonical_columns(stream, schema)} "
+        f"FROM {files_sql([cache.object(one.sha256) for one in group])})"
+        for group, schema in by_schema(name, stream, pulled, cache)
     )
     connection.execute(f"CREATE TABLE there AS SELECT h, count(*) AS n FROM ({hashes}) GROUP BY h")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
@@ -27,6 +28,7 @@ class World:
     """A stream with one object for each day, in the order of days."""
 
     def __init__(self, folder: Path, spec: ModelSpec) -> None:
+        self.folder = folder
         self.store, self.streams = LocalStore(folder / "store"), spec.streams
         self.cache = folder / "cache"
 
@@ -95,17 +97,46 @@ def test_a_damaged_file_is_written_again(world: World) -> None:
     assert world.rows(taken) == rows
 
 
-def test_a_changed_object_is_never_read(world: World) -> None:
+def test_a_changed_object_is_refused_although_its_run_has_a_file(world: World) -> None:
+    taken = world.snapshot()
+    world.rows(taken)
+    path = world.object(taken.streams["sales"].objects[0].sha256)
+    path.write_bytes(b"changed")
+    with pytest.raises(IntegrityError) as raised:
+        world.rows(taken)
+    assert raised.value.where == str(path)
+    path.unlink()
+    with pytest.raises(IntegrityError, match="no such file"):
+        world.rows(taken)
+
+
+def test_a_damaged_file_of_a_run_and_a_changed_object_of_equal_size(world: World) -> None:
     taken = world.snapshot()
     rows = world.rows(taken)
     path = world.object(taken.streams["sales"].objects[0].sha256)
-    path.write_bytes(b"changed")
+    path.write_bytes(bytes(path.stat().st_size))
     assert world.rows(taken) == rows, "the file of its run has the rows"
     for file in world.files():
         file.write_bytes(b"damaged")
     with pytest.raises(IntegrityError) as raised:
         world.rows(taken)
     assert raised.value.where == str(path)
+
+
+@pytest.mark.parametrize("run", [2, 3, 100])
+def test_objects_of_equal_content_are_all_read(
+    world: World, monkeypatch: pytest.MonkeyPatch, run: int
+) -> None:
+    """In one run, in different runs, and outside of runs."""
+    monkeypatch.setattr("pipelines.data.compact.RUN", run)
+    world.streams = {"sales": world.streams["sales"].model_copy(update={"id": ()})}
+    [first, *_] = sorted((world.folder / "store").rglob("*.parquet"))
+    for name in ("y", "z"):
+        shutil.copy(first, first.with_name(f"{name}.parquet"))
+    taken = world.snapshot()
+    assert len(world.rows(taken)) == 7
+    stream = taken.streams["sales"]
+    assert stream.rows == sum(week.rows for week in stream.weeks) == 7
 
 
 def test_a_declaration_with_columns_in_another_order_has_the_same_rows(world: World) -> None:

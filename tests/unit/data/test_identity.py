@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,6 +65,35 @@ def test_a_copy_in_another_file_or_a_month_later_counts_once(
     assert sorted(rows, key=key) == sorted(before, key=key)
     copies = copies_of(reader, spec, START + 90 * DAY)
     assert (copies.rows, copies.equal, copies.contradicting) == (15, 5, 0)
+
+
+def test_a_copied_file_counts_once_after_its_ids_were_looked_at(
+    store: LocalStore, reader: EventReader, sales_model: Model, sales_rows: Rows, tmp_path: Path
+) -> None:
+    spec = sales_model()
+    write(store, sales_rows(range(10)))
+    assert len(read(reader, spec, START + 90 * DAY)) == 10
+    stored = sorted((tmp_path / "store").rglob("*.parquet"))[4]
+    shutil.copy(stored, stored.with_name("copy.parquet"))
+    assert len(read(reader, spec, START + 90 * DAY)) == 10
+    copies = copies_of(reader, spec, START + 90 * DAY)
+    assert (copies.rows, copies.equal, copies.contradicting) == (11, 1, 0)
+
+
+def test_new_objects_are_looked_at_without_a_file_of_their_own(
+    store: LocalStore,
+    reader: EventReader,
+    sales_model: Model,
+    sales_rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipelines.data.compact.RUN", 2)
+    spec, kept = sales_model(), reader.cache / "notes" / "compact"
+    write(store, sales_rows(range(5)))
+    read(reader, spec, START + 90 * DAY)
+    write(store, sales_rows([5, 6]))
+    assert len(read(reader, spec, START + 90 * DAY)) == 7
+    assert len(list(kept.iterdir())) == 3, "of days 0 and 1, 2 and 3, 4 and 5"
 
 
 def test_the_row_that_became_known_first_counts_at_every_instant(
