@@ -12,6 +12,7 @@ import pytest
 
 from pipelines.core.errors import StaleEvidenceError, TimeError
 from pipelines.flows.release.advance import advance
+from pipelines.flows.release.pages import update_model_pages
 from pipelines.flows.retrain.earlier.held_back import with_holdbacks
 from pipelines.flows.retrain.earlier.kept_versions import KeptVersion, KeptVersions
 from pipelines.flows.retrain.request import Request
@@ -19,7 +20,7 @@ from pipelines.flows.retrain.run import open_run
 from pipelines.flows.serving.publish import publish_plan
 from pipelines.flows.status import overview
 from pipelines.gates.refresh.record import HeldBack, RefreshRecord
-from pipelines.release.ledger import chain_errors, replay
+from pipelines.release.ledger import Entry, NewEntry, chain_errors, replay
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.spec.predictions import Arm
@@ -163,6 +164,34 @@ def test_what_only_the_canary_can_show_is_rolled_back_at_once(pharmacy: Pharmacy
     assert "FAIL  canary.harm.packs_a_sale" in explained.out
     since = pharmacy.cli("explain", "demand", "2", "--json").body["since"]
     assert [one["transition"]["stage"] for one in since] == ["shadow", "canary", "ended"]
+
+
+def test_a_repeated_decision_keeps_the_page_that_a_promotion_left(pharmacy: Pharmacy) -> None:
+    """Clearing the task ``decide`` in Airflow repeats it weeks later."""
+    registry, decided = pharmacy.registry, at(pharmacy, SECOND).ledger.entries("demand")
+    entries = list(decided)
+    for stage, after in (("shadow", "1"), ("canary", "1"), ("promoted", "2")):
+        transition = {"challenger": "2", "stage": stage, "salt": "a"}
+        draft = NewEntry.model_validate(
+            {
+                "model": "demand",
+                "kind": "rollout",
+                "run": f"the stage {stage}",
+                "as_of": CANARY,
+                "reasons": (stage,),
+                "champion_before": "1",
+                "champion_after": after,
+                "transition": transition,
+                "decision": {**dict(decided[-1].decision), "outcome": "promote"},
+            }
+        )
+        entries.append(Entry.append_to(draft, entries[-1], CANARY))
+    update_model_pages("demand", entries, registry, "")
+    assert registry.tags("demand", "2")["outcome"] == "promoted"
+    left = page(pharmacy, "promoted"), dict(registry.tags("demand", "2"))
+    again = pharmacy.retrain(SECOND, parts=at(pharmacy, CANARY))
+    assert again.outcome == "start_rollout"
+    assert (page(pharmacy, "promoted"), dict(registry.tags("demand", "2"))) == left
 
 
 @pytest.mark.slow

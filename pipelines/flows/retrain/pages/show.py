@@ -9,9 +9,9 @@ from pipelines.flows.retrain.run import Run
 from pipelines.gates.audit.recipe_diff import recipe_changes
 from pipelines.packaging.version import PLOTS, evidence_path, read_importance
 from pipelines.release.ledger import LIVE, Entry
-from pipelines.release.policy import Decision
+from pipelines.release.policy import Decision, Outcome
 from pipelines.release.registry import VersionInfo
-from pipelines.release.version_facts import OUTCOME
+from pipelines.release.version_facts import OUTCOME, UNDECIDED
 from pipelines.reporting.retraining.model_page import model_page
 from pipelines.reporting.retraining.report import report_page
 from pipelines.reporting.retraining.run_page import RunFacts, retraining_page
@@ -25,6 +25,7 @@ PAGE_PLOTS = (
     ("predicted and actual", "calibration.png"),
     ("gain by seed", "seeds.png"),
 )
+_OPEN = {UNDECIDED, Outcome.AWAIT_REVIEW.words, Outcome.SUPERSEDED.words}
 
 
 def show_decision(
@@ -32,7 +33,8 @@ def show_decision(
 ) -> None:
     """Publish the run of a retraining, also of one that a gate stopped; describe its version.
 
-    Safe to repeat. Nothing is done if the version was described before, or has been removed.
+    Safe to repeat. Nothing is done if the version was removed, or if its tag has this outcome or a
+    final one: live traffic may have promoted it since, and its page then begins with its rollout.
 
     Raises:
         Unavailable: the registry does not answer; running again is safe.
@@ -40,7 +42,8 @@ def show_decision(
     outcome = decision.outcome.words
     if version is None and evidence.evaluation is not None:
         return
-    if version is not None and version.tags.get(OUTCOME) == outcome:
+    shown = UNDECIDED if version is None else version.tags.get(OUTCOME, UNDECIDED)
+    if shown == outcome or shown not in _OPEN:
         return
     about = _review(run, evidence, version, entry, decision)
     page = retraining_page(
