@@ -145,9 +145,10 @@ def _send(
             if state is Sending.BEGUN:
                 sent.lines.append(f"{alert.id}: a run ended while it sent to {name}; not repeated")
     channels = {channel.name: channel for channel in collaborators.channels}
-    to_send, held = due(book, list(channels), collaborators.budget)
+    can_send = book if report is not None else book.model_copy(update={"open": ()})
+    to_send, held = due(can_send, list(channels), collaborators.budget)
     _write(path, book)
-    for alert in book.every:
+    for alert in can_send.every:
         names = to_send.get(alert.id, ())
         message = _message(alert, report, len(held), collaborators.link) if names else None
         if message is None:

@@ -145,6 +145,14 @@ def test_events_and_alerts_share_a_budget_and_what_waits_is_sent_with_a_later_re
     assert [line["id"] for line in lines(tmp_path)][1:] == ["run 1"]
 
 
+def test_an_unsent_alert_leaves_the_budget_to_an_event(tmp_path: Path) -> None:
+    """Without a report an alert cannot be sent, so it takes nothing of the budget."""
+    own = AlertCollaborators(tmp_path, [], 1, lambda *_: nullcontext())
+    send_alerts(report(FEED), own)  # no channel yet, so the alert stays open
+    own = replace(own, channels=[AlertFile(tmp_path / "alerts.jsonl")])
+    assert send_event("task x", failed(1), MONDAY + DAY, own).lines == ["run 1: sent to file"]
+
+
 def test_an_event_that_failed_is_sent_again_to_the_channel_that_failed(tmp_path: Path) -> None:
     with http_receiver() as server:
         own = collaborators(tmp_path, server.address)
