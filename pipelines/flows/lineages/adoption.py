@@ -41,7 +41,8 @@ def plan_adoption(model: str, lineage: str, collaborators: RetrainCollaborators)
         IntegrityError: the version is not what was registered, or the ledger cannot be followed.
     """
     entries = verified_entries(model, collaborators.ledger, lineage)
-    version, where = entries[-1].champion_after, f"{model}, lineage {lineage}"
+    where = f"{model}, lineage {lineage}"
+    version = entries[-1].champion_after if entries else None
     own = {entry.candidate for entry in entries}
     if version is None or version not in own or lineage == LIVE:
         raise GauntletError(
