@@ -49,6 +49,14 @@ class VersionReader:
         """
         return read_version(self.download(model, number), model, number)
 
+    def exists(self, model: str, number: str) -> bool:
+        """Whether the registry has a version; ``False`` after it was removed.
+
+        Raises:
+            Unavailable: the registry does not answer.
+        """
+        return bool(self.registry.tags(model, number))
+
     def download(self, model: str, number: str) -> Path:
         """The verified directory of a version.
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipelines.core.errors import GauntletError, SpecError
+from pipelines.core.errors import SpecError
 from pipelines.core.time import Window
 from pipelines.core.weeks import WEEK
 from pipelines.flows.frames import window_rows
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 SAME, NONE = "the same version", "a lineage has no champion"
 NOT_MATURED = "labels have not matured"
 NO_LABELS = "no point has a label"
+OTHER_MEASURE = "label, metric or keys are declared otherwise than in the first week"
 
 
 class _Pair(NamedTuple):
@@ -61,16 +62,18 @@ def with_errors(
 
     The models that serve are scored. A week counts when all its labels have matured. Events are
     read as of the instant at which the last such week had matured, so that a comparison which is
-    repeated later gives the same result.
+    repeated later gives the same result. All weeks have one label, metric and keys: those of the
+    first week that counts.
 
     Raises:
+        IntegrityError: a version is not what was registered.
         DataError: events are missing or contradict their declaration.
         Unavailable: registry or event store does not answer.
     """
     weeks, problems = list(comparison.weeks), dict[int, str]()
     pairs = list(_pairs(comparison, collaborators, problems))
     if pairs:
-        as_of = max(pair.window.end for pair in pairs) + pairs[0].first.plan.maturity
+        as_of = max(pair.window.end + pair.first.plan.maturity for pair in pairs)
         scored = list(_scored(pairs, as_of, collaborators, problems))
         spec = pairs[0].first.spec
         for place, week in scored:
@@ -95,7 +98,9 @@ def _pairs(
     problems: dict[int, str],
 ) -> Iterator[_Pair]:
     """The weeks that can be scored; why another one cannot goes to ``problems``."""
+    versions, model = collaborators.versions, comparison.model
     now, loaded = collaborators.clock.now(), dict[str, ModelVersion]()
+    measured: ModelSpec | None = None
     for place, (week, end) in enumerate(_spans(comparison.weeks)):
         one, other = week.champions
         if one is None or other is None:
@@ -104,13 +109,13 @@ def _pairs(
         if one == other:
             problems[place] = SAME
             continue
-        try:
-            for number in (one, other):
-                if number not in loaded:
-                    loaded[number] = collaborators.versions.load(comparison.model, number)
-        except GauntletError as problem:
-            problems[place] = problem.summary
+        gone = [n for n in (one, other) if n not in loaded and not versions.exists(model, n)]
+        if gone:
+            problems[place] = f"version {gone[0]} was removed"
             continue
+        for number in (one, other):
+            if number not in loaded:
+                loaded[number] = versions.load(model, number)
         first, second = loaded[one], loaded[other]
         trained = max(first.plan.refit_until, second.plan.refit_until)
         if first.spec.label != second.spec.label:
@@ -119,8 +124,17 @@ def _pairs(
             problems[place] = NOT_MATURED
         elif trained >= end:
             problems[place] = "one of them was trained on these points"
+        elif measured is not None and _measure(first.spec) != _measure(measured):
+            problems[place] = OTHER_MEASURE
         else:
+            measured = measured or first.spec
             yield _Pair(place, first, second, Window(max(week.as_of, trained), end))
+
+
+def _measure(spec: ModelSpec) -> tuple[object, ...]:
+    """What has to be declared alike in weeks that are scored together."""
+    metric = spec.metric
+    return spec.label, metric.name, metric.quantile, metric.denominator, spec.points.keys
 
 
 def _spans(weeks: Sequence[ComparedWeek]) -> Iterator[tuple[ComparedWeek, datetime]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from pipelines.core.errors import GauntletError
 from pipelines.flows.lineages.champion_errors import with_errors
 from pipelines.flows.retrain.run import RetrainCollaborators
 from pipelines.flows.versions import VersionReader
@@ -20,7 +19,7 @@ def compare_with_errors(
     """Compare two lineages week by week. Nothing is written.
 
     Raises:
-        IntegrityError: the ledger cannot be followed.
+        IntegrityError: the ledger cannot be followed, or a version is not what was registered.
         DataError: events are missing or contradict their declaration.
         Unavailable: ledger, registry or event store does not answer.
     """
@@ -32,15 +31,17 @@ def compare_with_errors(
 def candidate_facts(
     model: str, version: str | None, versions: VersionReader
 ) -> CandidateFacts | None:
-    """What a candidate says about its origin; ``None`` without a version that can be read."""
-    if version is None:
+    """What a candidate says about its origin; ``None`` if there is none, or it was removed.
+
+    Raises:
+        IntegrityError: the version is not what was registered, or evidence is missing.
+        Unavailable: ledger or registry does not answer.
+    """
+    if version is None or not versions.exists(model, version):
         return None
-    try:
-        folder = versions.download(model, version)
-        return CandidateFacts(
-            spec=read_spec(folder),
-            evaluation=read_record(folder, EVALUATION, Evaluation),
-            origin=read_origin(folder),
-        )
-    except (GauntletError, OSError, ValueError):
-        return None
+    folder = versions.download(model, version)
+    return CandidateFacts(
+        spec=read_spec(folder),
+        evaluation=read_record(folder, EVALUATION, Evaluation),
+        origin=read_origin(folder),
+    )

@@ -55,7 +55,7 @@ class ComparedWeek(Record):
 
 
 class LineageComparison(Record):
-    """Two lineages from the first instant of the younger one on."""
+    """Two lineages, from the first instant of the younger one to the day when one ends."""
 
     model: str
     first: str
@@ -79,7 +79,9 @@ def compare_lineages(
     """Compare the decisions of two lineages; the errors of their champions are not computed.
 
     Two candidates correspond if they came from decisions without a difference. A decision against
-    champions that do not correspond differs because of an earlier week.
+    champions that do not correspond differs because of an earlier week. What one lineage decided
+    after the last decision of the other is left out: a comparison with a finished backfill stays
+    the same when ``live`` goes on.
 
     Arguments:
         model: its name.
@@ -91,11 +93,13 @@ def compare_lineages(
         IntegrityError: as ``verified_entries``.
     """
     chains = [verified_entries(model, ledger, lineage) for lineage in (first, second)]
-    start = max((chain[0].as_of.date() for chain in chains if chain), default=None)
-    decided = [
-        [entry for entry in chain if _decides(entry) and start and entry.as_of.date() >= start]
-        for chain in chains
-    ]
+    decided = [[entry for entry in chain if _decides(entry)] for chain in chains]
+    if all(decided):
+        start = max(chain[0].as_of.date() for chain in chains)
+        end = min(max(entry.as_of.date() for entry in own) for own in decided)
+        decided = [[one for one in own if start <= one.as_of.date() <= end] for own in decided]
+    else:
+        decided = [[], []]
     same = {(None, None), *_branch_points(chains)}
     weeks = []
     for one, other in _pairs(*decided):
@@ -106,7 +110,7 @@ def compare_lineages(
             found = differences(
                 one,
                 other,
-                (facts_of(one.candidate), facts_of(other.candidate)),
+                facts_of,
                 same_champions=(one.champion_before, other.champion_before) in same,
             )
             if not found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -46,7 +46,7 @@ class CandidateFacts:
 def differences(
     one: Entry,
     other: Entry,
-    facts: tuple[CandidateFacts | None, CandidateFacts | None],
+    facts_of: Callable[[str | None], CandidateFacts | None],
     *,
     same_champions: bool,
 ) -> tuple[Difference, ...]:
@@ -54,11 +54,12 @@ def differences(
 
     Arguments:
         one, other: the decisions.
-        facts: of their candidates.
+        facts_of: what a candidate says about its origin; called only for decisions that differ.
         same_champions: whether they judged against champions that correspond.
     """
     if one.outcome == other.outcome and _values(one) == _values(other):
         return ()
+    facts = (facts_of(one.candidate), facts_of(other.candidate))
     found = list(_found(one, other, facts, same_champions=same_champions))
     if not found and _values(one) == _values(other):
         return (Difference.BUDGET,)

@@ -15,6 +15,8 @@ from pipelines.core.errors import GauntletError, IntegrityError
 from pipelines.core.findings import Verdict
 from pipelines.core.time import FixedClock
 from pipelines.flows.lineages.adoption import plan_adoption
+from pipelines.flows.lineages.champion_errors import with_errors
+from pipelines.flows.lineages.compare import candidate_facts
 from pipelines.flows.lineages.pruning import prune_lineage
 from pipelines.flows.versions import VersionReader
 from pipelines.release.ledger import Entry, NewEntry
@@ -162,6 +164,11 @@ def test_a_lineage_without_a_champion_of_its_own_is_not_adopted(
         plan_adoption("demand", lineage, parts(three, tmp_path))
 
 
+def test_a_model_without_decisions_has_nothing_to_adopt(home: Home, tmp_path: Path) -> None:
+    with pytest.raises(GauntletError, match="no champion that could be adopted"):
+        plan_adoption("demand", "live", parts(home, tmp_path))
+
+
 def weeks(home: Home) -> list[tuple[str, ...]]:
     """The differences of each week between live and the backfill."""
     found = compare_lineages("demand", "live", PAST, home.ledger)
@@ -210,8 +217,49 @@ def test_decisions_of_one_day_are_compared_although_hours_apart(three: Home) -> 
     at = AT + WEEK + timedelta(hours=6)
     made = made.model_copy(update={"as_of": at})
     promote(made, three.ledger, three.registry, FixedClock(at + timedelta(hours=1)))
+    promoted(three, "run-3", "3", 3)
+    promoted(three, "last", "backfill-1", 3, PAST)
     found = compare_lineages("demand", "live", PAST, three.ledger)
     assert [(bool(week.first), bool(week.second)) for week in found.weeks] == [
         (True, True),
         (True, False),
+        (True, True),
     ]
+
+
+def test_a_comparison_with_a_finished_backfill_stays_the_same_when_live_goes_on(
+    three: Home,
+) -> None:
+    begun(three, 1)
+    assert weeks(three) == [], "the backfill has decided nothing"
+    promoted(three, "again-1", "1", 1, PAST)
+    before = compare_lineages("demand", "live", PAST, three.ledger)
+    assert [week.as_of for week in before.weeks] == [AT + WEEK]
+    promoted(three, "run-3", "3", 3)
+    assert compare_lineages("demand", "live", PAST, three.ledger) == before
+
+
+def test_only_a_version_that_was_removed_says_nothing_about_its_origin(
+    three: Home, tmp_path: Path
+) -> None:
+    versions = parts(three, tmp_path).versions
+    assert candidate_facts("demand", None, versions) is None
+    assert candidate_facts("demand", "backfill-9", versions) is None
+    with pytest.raises(IntegrityError, match="does not vouch"):
+        candidate_facts("demand", "2", versions)  # no decision recorded its content
+
+
+def test_only_a_version_that_was_removed_is_a_week_without_errors(
+    three: Home, tmp_path: Path
+) -> None:
+    begun(three, 1)
+    promoted(three, "again-1", "1", 1, PAST)
+    compared = compare_lineages("demand", "live", PAST, three.ledger)
+    own = parts(three, tmp_path, clock=FixedClock(AT + 9 * WEEK))
+    with pytest.raises(IntegrityError, match="does not vouch"):
+        with_errors(compared, own)  # no decision recorded its content
+    prune_lineage("demand", PAST, own)
+    three.registry.set_alias("demand", "champion", None)
+    three.registry.remove(three.registry.get("demand", "2"))
+    (week,) = with_errors(compared, own).weeks
+    assert week.no_errors == "version 2 was removed"

@@ -50,8 +50,8 @@ def entry(gain: float, **changes: Any) -> Entry:
 
 def found(other: CandidateFacts | None, changes: dict[str, Any], *, same: bool = True) -> list[str]:
     """The differences of two entries whose gains differ."""
-    one, two = entry(1.0), entry(2.0, **changes)
-    return list(differences(one, two, (FACTS, other), same_champions=same))
+    one, two, facts = entry(1.0), entry(2.0, **changes), iter((FACTS, other))
+    return list(differences(one, two, lambda _: next(facts), same_champions=same))
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,15 @@ def test_a_difference_is_attributed_to_everything_that_is_not_the_same(
 
 def test_the_same_findings_with_another_budget_differ_by_the_budget() -> None:
     one, two = entry(1.0), entry(1.0, kind="stop")
-    assert differences(one, two, (FACTS, FACTS), same_champions=True) == (Difference.BUDGET,)
-    assert differences(one, one, (FACTS, FACTS), same_champions=True) == ()
+    assert differences(one, two, lambda _: FACTS, same_champions=True) == (Difference.BUDGET,)
+
+
+def test_no_version_is_read_for_decisions_that_do_not_differ() -> None:
+    def read(_: str | None) -> CandidateFacts:
+        raise AssertionError("a version was read")
+
+    one = entry(1.0)
+    assert differences(one, one, read, same_champions=True) == ()
 
 
 def test_the_present_origin_names_code_and_libraries() -> None:
