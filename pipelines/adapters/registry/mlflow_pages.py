@@ -103,7 +103,7 @@ class MlflowPages:
             client.log_artifacts(run, str(folder))
         tables = [{"path": name, "type": "table"} for name in page.tables]
         tags = {
-            "mlflow.user": getpass.getuser(),
+            **({} if "mlflow.user" in page.tags else _user()),
             **page.tags,
             "mlflow.note.content": with_run_links(_note(page, run), own),
             **({"mlflow.loggedArtifacts": json.dumps(tables)} if tables else {}),
@@ -151,6 +151,14 @@ def _add(client: MlflowClient, run: Run, part: PagePart, page: RunPage) -> None:
     params = [Param(*one) for one in part.parameters.items()]
     write(client.log_batch, below.run_id, metrics=metrics, params=params)
     write(client.set_terminated, below.run_id, "FINISHED", _ms_or_now(page.ended))
+
+
+def _user() -> dict[str, str]:
+    """The tag with the account of this process; none for a user id without an account."""
+    try:
+        return {"mlflow.user": getpass.getuser()}
+    except (KeyError, OSError):  # the latter since Python 3.13
+        return {}
 
 
 def _note(page: RunPage, run: str) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
-from pipelines.core.findings import Interval, Verdict, reasons_against
+from pipelines.core.findings import Interval, Verdict, reasons_against, slug
 from pipelines.core.records import canonical_json
 from pipelines.core.run_page import PagePart, RunPage
 from pipelines.gates.recent_window.record import Evaluation
@@ -21,7 +20,6 @@ from pipelines.stats.paired import PairedDifference
 RUN = "gauntlet.run"
 EVALUATION, CHECKS, HASHES = "evaluation.json", "checks.json", "hashes.json"
 LEVEL = 0.9
-_NOT_IN_NAMES = re.compile(r"[^\w.\- ]", re.ASCII)  # MLflow refuses names of metrics with others
 _MOST_WORDS = 250
 
 
@@ -114,7 +112,7 @@ def _metrics(about: VersionReview) -> Iterator[tuple[str, list[tuple[datetime, f
         return
     for part in evaluation.slices:
         if part.difference is not None:
-            name = _NOT_IN_NAMES.sub("_", f"{part.column} {part.value}")
+            name = f"{part.column} {slug(part.value)}"
             yield f"slice_gain/{name}", [(at, part.difference.estimate)]
             for model, value in (
                 ("candidate", part.candidate),

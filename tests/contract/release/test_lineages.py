@@ -239,7 +239,7 @@ def test_a_comparison_with_a_finished_backfill_stays_the_same_when_live_goes_on(
     assert compare_lineages("demand", "live", PAST, three.ledger) == before
 
 
-def test_only_a_version_that_was_removed_says_nothing_about_its_origin(
+def test_only_a_version_that_was_removed_has_no_origin(
     three: Home, tmp_path: Path
 ) -> None:
     versions = parts(three, tmp_path).versions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -71,6 +72,20 @@ def test_both_models_have_a_value_for_each_day_and_slices_have_gains(reviewed: M
     assert first.candidate is not None
     assert first.baseline is not None
     assert first.baseline - first.candidate == pytest.approx(first.difference)
+
+
+def test_slices_of_any_value_have_charts_of_their_own_that_mlflow_accepts(reviewed: Make) -> None:
+    about = decided(reviewed(2.0))
+    assert about.evaluation is not None
+    one = about.evaluation.slices[0]
+    values = ("東京", "大阪", "a/b", "a:b", "a b", "x" * 300)
+    slices = tuple(one.model_copy(update={"value": value}) for value in values)
+    evaluation = about.evaluation.model_copy(update={"slices": slices})
+    page = page_of(replace(about, evaluation=evaluation))
+    names = [name for name in page.metrics if name.startswith("slice_gain/")]
+    assert len(names) == len(values)
+    for name in page.metrics:
+        assert re.fullmatch(r"[\w.\-/ :]{1,250}", name, re.ASCII), name
 
 
 def test_the_tables_have_every_finding_and_every_part_of_the_evaluation(reviewed: Make) -> None:
