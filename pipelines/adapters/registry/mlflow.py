@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
+ABOVE = "mlflow.parentRunId"  # tag with the run that MLflow shows a run below
 LONGEST_DESCRIPTION = 5000  # characters in MLflow's database; SQLite alone takes longer ones
 _BACKFILLS = "Versions that backfills of `{}` trained. None of them can serve."
 
@@ -138,7 +139,10 @@ class MlflowRegistry:
             return download_verified(info, into, fetch)
 
     def remove(self, info: VersionInfo) -> None:
-        """Remove a version, its logged model and its run; ``mlflow gc`` then frees the files."""
+        """Remove a version, its logged model, its run and the runs below that.
+
+        ``mlflow gc`` then frees the files.
+        """
         from pipelines.adapters.registry.mlflow_client import find
 
         place = registered_version(info.model, info.version)
@@ -150,7 +154,7 @@ class MlflowRegistry:
             # The version goes last: a process that is killed before finds it again.
             find(client.delete_logged_model, str(found.source).removeprefix("models:/"))
             if found.run_id:
-                find(client.delete_run, found.run_id)
+                _delete_run(client, found.run_id)
             find(client.delete_model_version, *place)
 
     def describe(self, model: str, version: str, markdown: str) -> None:
@@ -261,7 +265,21 @@ class MlflowRegistry:
         )
 
 
-def _search(client: MlflowClient, model: str, condition: str = "") -> list[ModelVersion]:
+def _delete_run(client: MlflowClient, run: str) -> None:
+    """Delete a run, after the runs below it."""
+    from pipelines.adapters.registry.mlflow_client import find
+
+    own = find(client.get_run, run)
+    if own is None:
+        return
+    query = f"tags.`{ABOVE}` = '{run}'"
+    while below := client.search_runs([own.info.experiment_id], query):
+        for one in below:
+            find(client.delete_run, one.info.run_id)
+    find(client.delete_run, run)
+
+
+def _search(client: MlflowClient, model: str) -> list[ModelVersion]:
     """Versions that are READY: those of ``live``, then the others, each oldest first."""
     found: list[ModelVersion] = []
     for name in registered_models(model):
@@ -269,7 +287,7 @@ def _search(client: MlflowClient, model: str, condition: str = "") -> list[Model
         token: str | None = None
         while token is None or token:
             page = client.search_model_versions(
-                f"name = '{name}'{condition}", max_results=200, page_token=token
+                f"name = '{name}'", max_results=200, page_token=token
             )
             versions += page
             token = page.token or ""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pipelines.adapters.registry.mlflow import artifact_folder
+from pipelines.adapters.registry.mlflow import ABOVE, artifact_folder
 from pipelines.core.addresses import run_page
 from pipelines.core.files import working_folder
 from pipelines.core.markup import url_part
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipelines.core.run_page import PagePart, RunPage, Values
 
 CONTENT = "gauntlet.report"
-_ABOVE = "mlflow.parentRunId"
+_PART = "gauntlet.part"  # tag of a run that is a part of a page
 _DAY_S = 24 * 3600
 _AT_ONCE = 900  # metrics in one request; MLflow's limit is 1,000 entities
 
@@ -87,7 +87,7 @@ class MlflowPages:
             above = registered_version(page.model, page.version)
             trained = find(client.get_model_version, *above)
             if trained is not None and trained.run_id:
-                tags[_ABOVE] = trained.run_id
+                tags[ABOVE] = trained.run_id
         return client.create_run(experiment, start_time=_ms_or_now(page.started), tags=tags)
 
     def _fill(self, client: MlflowClient, own: Run, page: RunPage) -> None:
@@ -123,10 +123,13 @@ class MlflowPages:
 
 
 def _missing(client: MlflowClient, run: Run, page: RunPage) -> Iterator[PagePart]:
-    """The parts that no complete run below the page's run has."""
+    """The parts that no complete run below the page's run has; removes those that are unfinished.
+
+    Other runs below it are pages of their own, such as monitoring reports.
+    """
     if not page.parts:
         return
-    query = f"tags.`{_ABOVE}` = '{run.info.run_id}'"
+    query = f"tags.`{ABOVE}` = '{run.info.run_id}' AND tags.`{_PART}` != ''"
     below = client.search_runs([run.info.experiment_id], query)
     complete = {one.info.run_name for one in below if one.info.status == "FINISHED"}
     for one in below:
@@ -140,7 +143,7 @@ def _add(client: MlflowClient, run: Run, part: PagePart, page: RunPage) -> None:
 
     from pipelines.adapters.registry.mlflow_client import write
 
-    tags = {_ABOVE: run.info.run_id}
+    tags = {ABOVE: run.info.run_id, _PART: part.name}
     below = client.create_run(
         run.info.experiment_id,
         start_time=_ms_or_now(page.started),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -131,7 +132,44 @@ def test_a_retraining_has_its_run_completed_after_a_kill_with_parts_tables_and_l
     registry.describe_model("shown", "Champion: version 1")
     assert client.get_registered_model("shown").description == "Champion: version 1"
     updated = replace(page, content="approved", title="2026-01-05 promoted v1, approved")
+    report = client.create_run(
+        experiment.experiment_id, tags={"mlflow.parentRunId": run.info.run_id}, run_name="report"
+    )
     assert pages.publish(updated) == address, "the run of a version is kept"
+    found = client.search_runs([experiment.experiment_id])
+    assert report.info.run_id in {one.info.run_id for one in found}, (
+        "a report that another process is publishing is no part of the page"
+    )
+    registry.remove(version)
+    assert client.search_runs([experiment.experiment_id]) == []
+    registry.remove(version)  # repeatable
+
+
+def test_a_page_has_no_user_where_the_process_has_no_account(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container that runs as a user id without a line in ``/etc/passwd``."""
+
+    def no_account() -> str:
+        raise KeyError("getpwuid(): uid not found: 50123")
+
+    monkeypatch.setattr(getpass, "getuser", no_account)
+    page = RunPage(
+        model="accounts",
+        lineage="live",
+        key=("gauntlet.run", "r8"),
+        content="decided",
+        title="2026-01-05 held",
+        text="held",
+        tags={},
+        metrics={},
+        files={},
+    )
+    MlflowPages(database, "").publish(page)
+    client = mlflow.MlflowClient()
+    (run,) = client.search_runs([client.get_experiment_by_name("accounts").experiment_id])
+    assert run.info.status == "FINISHED"
+    assert "mlflow.user" not in run.data.tags
 
 
 def test_a_comparison_is_published_once_and_linked_from_the_versions_of_backfills(

@@ -239,9 +239,7 @@ def test_a_comparison_with_a_finished_backfill_stays_the_same_when_live_goes_on(
     assert compare_lineages("demand", "live", PAST, three.ledger) == before
 
 
-def test_only_a_version_that_was_removed_has_no_origin(
-    three: Home, tmp_path: Path
-) -> None:
+def test_only_a_version_that_was_removed_has_no_origin(three: Home, tmp_path: Path) -> None:
     versions = parts(three, tmp_path).versions
     assert candidate_facts("demand", None, versions) is None
     assert candidate_facts("demand", "backfill-9", versions) is None
