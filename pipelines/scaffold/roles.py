@@ -151,12 +151,11 @@ def _event_time(profile: FileProfile, answers: Answers) -> Guess:
         return Guess((_named(profile, answers.event_time, "--event-time", times=True).name,))
     times = [one for one in profile.columns if one.is_time and not one.missing]
     if not times:
-        raise DataError(
+        raise _no_column(
+            profile,
             "no column of the file is a time in every row",
-            where=str(profile.file),
-            got=", ".join(f"{one.reading.source} ({one.kind.value})" for one in profile.columns),
-            wanted="a column with the time of each event",
-            hint="name a format that `gauntlet import --time-format` reads, or add the column",
+            wanted="a column with the time of each event, in ISO 8601 or another usual form",
+            hint="is it another --delimiter? Else add the column, or write its times as ISO 8601",
         )
     likely = [one for one in times if not _matches(_KNOWN, one)] or times
     best = max(likely, key=lambda one: (_matches(_EVENT, one), one.distinct > 1))
@@ -297,16 +296,22 @@ def _id(
 def _label(profile: FileProfile, used: set[str], answers: Answers) -> Guess:
     if answers.label is not None:
         one = _named(profile, answers.label, "--label")
+        if not (one.is_number or one.kind is ColumnType.BOOLEAN) or not one.distinct:
+            raise SpecError(
+                "--label names a column that is no number",
+                got=f"{one.reading.source}: {one.kind.value}, {one.distinct:,} values",
+                wanted="a column of numbers, or of true and false",
+                hint="a class in words needs `label.classes`: declare it by hand",
+            )
         return Guess((one.name,))
     able = [one for one in profile.columns if one.name not in used and one.distinct > 1]
     numbers = [one for one in able if one.is_number]
     if answers.label_known_at is not None:
         numbers = [one for one in able if one.kind is ColumnType.BOOLEAN] or numbers
     if not numbers:
-        raise DataError(
+        raise _no_column(
+            profile,
             "no column of the file can be the label",
-            where=str(profile.file),
-            got=", ".join(f"{one.reading.source} ({one.kind.value})" for one in profile.columns),
             wanted="a column of numbers whose future values the model predicts",
             hint="name it with --label, or add the column to the file",
         )
@@ -324,6 +329,12 @@ def _aggregate(label: Column, answers: Answers) -> Guess:
     if label.kind is ColumnType.INTEGER and 0 <= low <= _NEAR_ZERO * high:
         return Guess(("sum",), f"{label.name} counts from {label.smallest} to {label.largest}")
     return Guess(("mean",), f"{label.name} looks like a level, which does not add up")
+
+
+def _no_column(profile: FileProfile, what: str, *, wanted: str, hint: str) -> DataError:
+    """The error for a file that has no column for a role."""
+    found = ", ".join(f"{one.reading.source} ({one.kind.value})" for one in profile.columns)
+    return DataError(what, where=str(profile.file), got=found, wanted=wanted, hint=hint)
 
 
 def _distinct_share(connection: Any, columns: Sequence[Column]) -> float:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -91,3 +91,22 @@ def links_file(airflow_database: Path, monkeypatch: pytest.MonkeyPatch) -> Modul
     """``plugins/gauntlet_links.py`` as a module, with an address for MLflow."""
     monkeypatch.setenv("GAUNTLET_MLFLOW_UI", "http://mlflow.example:5000/")
     return load(ROOT / "plugins" / "gauntlet_links.py")
+
+
+def store_dag(dag: Any, session: Any) -> None:
+    """Write a DAG into Airflow's database as its DAG processor does."""
+    from airflow.dag_processing.collection import update_dag_parsing_results_in_db
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.serialization.serialized_objects import LazyDeserializedDAG
+
+    session.merge(DagBundleModel(name="dags-folder"))
+    session.flush()
+    update_dag_parsing_results_in_db(
+        bundle_name="dags-folder",
+        bundle_version=None,
+        dags=[LazyDeserializedDAG.from_dag(dag)],
+        import_errors={},
+        parse_duration=None,
+        warnings=set(),
+        session=session,
+    )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.dags.conftest import dags
+from tests.dags.conftest import dags, store_dag
 from tests.support.pharmacy import declaration
 
 REASON = {"as_of": "2025-04-07T00:00:00Z", "action": "retrain", "alarms": [], "cost": 2.5}
@@ -18,28 +18,15 @@ REASON = {"as_of": "2025-04-07T00:00:00Z", "action": "retrain", "alarms": [], "c
 @pytest.fixture
 def parsed(tmp_path: Path, airflow_database: Path) -> Iterator[Any]:
     """The DAG ``retrain__assets`` in Airflow's database, as its DAG processor writes it."""
-    from airflow.dag_processing.collection import update_dag_parsing_results_in_db
     from airflow.models import DagModel
-    from airflow.models.dagbundle import DagBundleModel
     from airflow.models.dagrun import DagRun
-    from airflow.serialization.serialized_objects import LazyDeserializedDAG
     from airflow.utils.session import create_session
     from sqlalchemy import delete, update
 
     (tmp_path / "assets.yaml").write_text(yaml.safe_dump(declaration() | {"name": "assets"}))
     dag = dags("retrain", tmp_path)["assets"]
     with create_session() as session:
-        session.merge(DagBundleModel(name="dags-folder"))
-        session.flush()
-        update_dag_parsing_results_in_db(
-            bundle_name="dags-folder",
-            bundle_version=None,
-            dags=[LazyDeserializedDAG.from_dag(dag)],
-            import_errors={},
-            parse_duration=None,
-            warnings=set(),
-            session=session,
-        )
+        store_dag(dag, session)
         session.execute(
             update(DagModel).where(DagModel.dag_id == dag.dag_id).values(is_paused=False)
         )

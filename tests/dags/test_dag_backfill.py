@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.dags.conftest import ROOT
+from tests.dags.conftest import ROOT, store_dag
 
 DAG = "backfill__demand"
 FIRST = datetime(2025, 9, 22, 6, tzinfo=UTC)  # a Monday: the start of the first interval
@@ -29,24 +29,11 @@ def backfills(airflow_database: Path) -> ModuleType:
 @pytest.fixture(scope="module")
 def parsed(bag: Any) -> Any:
     """The DAG, in Airflow's database as its DAG processor writes it."""
-    from airflow.dag_processing.collection import update_dag_parsing_results_in_db
-    from airflow.models.dagbundle import DagBundleModel
-    from airflow.serialization.serialized_objects import LazyDeserializedDAG
     from airflow.utils.session import create_session
 
     dag = bag.dags[DAG]
     with create_session() as session:
-        session.merge(DagBundleModel(name="dags-folder"))
-        session.flush()
-        update_dag_parsing_results_in_db(
-            bundle_name="dags-folder",
-            bundle_version=None,
-            dags=[LazyDeserializedDAG.from_dag(dag)],
-            import_errors={},
-            parse_duration=None,
-            warnings=set(),
-            session=session,
-        )
+        store_dag(dag, session)
     return dag
 
 

@@ -12,19 +12,13 @@ from typer.testing import CliRunner
 from pipelines.cli.app import app
 from pipelines.core.errors import DataError, SpecError, Unavailable
 from pipelines.spec.load import load_model
+from tests.support.own_folder import own_folder
+
+__all__ = ["own_folder"]
 
 RUN = CliRunner()
 START = datetime(2026, 1, 5, tzinfo=UTC)
 TIMES = [START + timedelta(hours=2 * n, minutes=n**3 % 101) for n in range(12 * 70)]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of its own for declarations, suites and the home."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("models", "expectations", "home"):
-        monkeypatch.setenv(f"GAUNTLET_{name.upper()}", str(tmp_path / name))
-    return tmp_path
 
 
 @pytest.fixture
@@ -46,12 +40,12 @@ def table(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return "public.orders"
 
 
-def test_a_table_stays_where_it_is(folder: Path, table: str) -> None:
+def test_a_table_stays_where_it_is(own_folder: Path, table: str) -> None:
     done = RUN.invoke(app, ["init", "orders", "--from", f"postgres:{table}", "--json"])
     assert done.exit_code == 0, done.output
     found = json.loads(done.output)
     assert [line.split()[1] for line in found["next"]] == ["check", "retrain"]
-    spec = load_model(folder / "models" / "orders.yaml")
+    spec = load_model(own_folder / "models" / "orders.yaml")
     stream = spec.streams["events"]
     assert stream.source.kind == "postgres"
     assert stream.columns == {"order_no": "string", "shop_code": "string", "amount": "float"}
@@ -61,27 +55,27 @@ def test_a_table_stays_where_it_is(folder: Path, table: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["nosuch", "public.nosuch", 'a"b', "a.b.c"])
-def test_a_table_that_does_not_exist(folder: Path, table: str, name: str) -> None:
+def test_a_table_that_does_not_exist(own_folder: Path, table: str, name: str) -> None:
     refused = RUN.invoke(app, ["init", "orders", "--from", f"postgres:{name}", "--yes"])
     assert isinstance(refused.exception, SpecError)
-    assert not (folder / "models").exists()
+    assert not (own_folder / "models").exists()
 
 
-def test_a_database_that_does_not_answer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_does_not_answer(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GAUNTLET_POSTGRES_URL", "postgresql://reader:secret@127.0.0.1:1/none")
     refused = RUN.invoke(app, ["init", "orders", "--from", "postgres:orders", "--yes"])
     assert isinstance(refused.exception, Unavailable)
     assert "secret" not in str(refused.exception)
-    assert not (folder / "models").exists()
+    assert not (own_folder / "models").exists()
 
 
-def test_an_object_in_s3(folder: Path, plain_bucket: str) -> None:
+def test_an_object_in_s3(own_folder: Path, plain_bucket: str) -> None:
     rows = [f"{n},s{n % 6},{at.isoformat()},{n % 9}" for n, at in enumerate(TIMES)]
     body = "\n".join(["order_no,shop,ordered_at,units", *rows]).encode()
     boto3.client("s3").put_object(Bucket=plain_bucket, Key="in/orders.csv", Body=body)
     source = f"s3://{plain_bucket}/in/orders.csv"
     done = RUN.invoke(app, ["init", "orders", "--from", source, "--yes"])
     assert done.exit_code == 0, done.output
-    assert load_model(folder / "models" / "orders.yaml").points.keys == ("shop",)
+    assert load_model(own_folder / "models" / "orders.yaml").points.keys == ("shop",)
     missing = RUN.invoke(app, ["init", "other", "--from", source[:-1], "--yes"])
     assert isinstance(missing.exception, DataError)

@@ -74,6 +74,7 @@ def test_answers_count_and_need_no_evidence(examine: Callable[..., Any]) -> None
     ("answers", "message"),
     [
         ({"label": "cupz"}, "--label names no column"),
+        ({"label": "shop"}, "--label names a column that is no number"),
         ({"event_time": "cups"}, "--event-time names a column that is no time"),
     ],
 )

@@ -13,22 +13,18 @@ from typer.testing import CliRunner
 from pipelines.cli.app import app
 from pipelines.core.errors import DataError, SpecError
 from pipelines.spec.load import load_model
+from tests.support.own_folder import own_folder
 
 RUN = CliRunner()
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of its own for declarations, suites and the home."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("models", "expectations", "home"):
-        monkeypatch.setenv(f"GAUNTLET_{name.upper()}", str(tmp_path / name))
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("own_folder")
+__all__ = ["own_folder"]
 
 
 @pytest.fixture
-def orders(folder: Path) -> Path:
+def orders(own_folder: Path) -> Path:
     """A CSV of 18 weeks of orders of eight shops with different levels and slow trends."""
     rng = random.Random(5)
     rows = ["order_no,Shop Name,ordered_at,recorded_at,cups"]
@@ -41,7 +37,7 @@ def orders(folder: Path) -> Path:
                 known = at + timedelta(minutes=rng.uniform(1, 50))
                 times = f"{at.isoformat()},{known.isoformat()}"
                 rows.append(f"{len(rows)},s{shop:02},{times},{rng.randint(1, 3)}")
-    file = folder / "orders.csv"
+    file = own_folder / "orders.csv"
     file.write_text("\n".join(rows), encoding="utf-8")
     return file
 
