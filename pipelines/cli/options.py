@@ -78,3 +78,14 @@ def instant(text: str | None, default: datetime) -> datetime:
     value = parse_instant(text, where)
     refuse_ancient(value, where)
     return value
+
+
+def _tab(text: str | None) -> str | None:
+    """A delimiter; a tab is written ``\\t`` in a shell."""
+    return "\t" if text == "\\t" else text
+
+
+Delimiter = Annotated[
+    str | None,
+    typer.Option(help="delimiter of CSV; default: found in the header", callback=_tab),
+]

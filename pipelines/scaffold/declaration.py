@@ -68,7 +68,8 @@ def _stream(proposal: Proposal) -> Iterator[str]:
     yield f"  {_flow(proposal.stream)}:"
     if proposal.table is not None:
         source = {"kind": "postgres", "table": proposal.table}
-        zone = {} if event.zoned else {"zone": event.reading.zone}
+        naive = any(one.is_time and not one.zoned for one in profile.columns)
+        zone = {"zone": event.reading.zone} if naive else {}
         yield f"    source: {_flow(source | zone)}"
     yield from _why("event_time", roles.event_time, "    ")
     if not event.zoned:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,8 +13,9 @@ from typing import Any
 
 import duckdb
 
+from pipelines.core.errors import SpecError
 from pipelines.core.files import working_folder
-from pipelines.data.ingest.reading import Reading
+from pipelines.data.ingest.reading import TOLERATED, Reading
 from pipelines.data.paths import database_path
 from pipelines.scaffold.declaration import Proposal
 from pipelines.scaffold.profile import FileProfile, read_profile
@@ -45,9 +47,16 @@ class Examined:
 
         Raises:
             DataError: when the file has no time, no number, or less than eight weeks.
-            SpecError: when an answer does not fit the file.
+            SpecError: when an answer does not fit the file, or a table has no entity.
         """
         roles = guess_roles(self.connection, self.profile, answers)
+        if table is not None and not roles.entity.value:
+            raise SpecError(
+                "a table without an entity has no column for the key of its series",
+                got=table,
+                wanted="an entity, named with --entity, or a column with one value in every row",
+                hint="declare a view that has such a column, and name it with --entity",
+            )
         shape = choose_shape(self.connection, self.profile, roles, answers)
         return Proposal(name, stream, table, self.profile, roles, shape)
 
@@ -61,10 +70,12 @@ def examined(
     Arguments:
         file: CSV with a header or Parquet; may be compressed.
         how: zone, encoding, delimiter and decimal separator.
-        kinds: types of columns that are known and not guessed, by their names in the file.
+        kinds: the types of the columns, if the file is a copy of a table.
 
     Raises:
         DataError: when the file cannot be read, or has no row.
+        SpecError: when an option has an impossible value.
+        TimeError: when a zone is unknown.
     """
     with (
         working_folder("gauntlet-init-") as work,
@@ -72,7 +83,7 @@ def examined(
     ):
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET memory_limit = '1GB'")
-        yield Examined(connection, read_profile(connection, file, how, work, kinds or {}))
+        yield Examined(connection, read_profile(connection, file, how, work, kinds))
 
 
 def guesses(proposal: Proposal) -> dict[str, Guess]:
@@ -126,13 +137,25 @@ def import_options(proposal: Proposal) -> list[str]:
         options += ["--decimal", how.decimal]
     for option, value in (("--encoding", how.encoding), ("--delimiter", how.delimiter)):
         options += [option, value] if value is not None else []
-    if any(column.unreadable for column in proposal.profile.columns):
+    if proposal.profile.refused:
         options += ["--reject", "rejected.csv"]
+        share = proposal.profile.refused_share
+        if share > TOLERATED:
+            options += ["--tolerate", f"{math.ceil(share * 100) / 100:g}"]
     return options
 
 
 def notes(proposal: Proposal) -> Iterator[str]:
     """What the file does not say and a person has to decide."""
+    profile = proposal.profile
+    if profile.refused:
+        yield (
+            f"{profile.refused:,} rows have too few or too many fields, or a value that cannot be "
+            "read; the import writes them to rejected.csv"
+        )
+    if profile.left_out:
+        names = ", ".join(profile.left_out)
+        yield f"no declaration can have these columns, and they are left out: {names}"
     for column in proposal.profile.columns:
         chosen = column.reading.time_format
         others = [one or "ISO 8601" for one in column.formats if one != chosen]

@@ -8,17 +8,22 @@ from collections.abc import Iterable
 
 from pipelines.core.names import COLUMN, folded
 
-_RESERVED = ("event_time", "known_time", "decision_time", "label", "matured_at")
+CONSTANT_KEY = "series"  # the key of a file without an entity
+RESERVED = (CONSTANT_KEY, "event_time", "known_time", "decision_time", "label", "matured_at")
 
 
-def declared_names(in_file: Iterable[str]) -> dict[str, str]:
+def declared_names(in_file: Iterable[str], reserved: Iterable[str] = RESERVED) -> dict[str, str]:
     """A name that a declaration may use for each column of a file; most names stay as they are.
+
+    Arguments:
+        in_file: names in the file, in order.
+        reserved: names that no column gets.
 
     >>> declared_names(["shop", "Unit Price (€)", "1st", "Shop"])
     {'shop': 'shop', 'Unit Price (€)': 'unit_price', '1st': 'c_1st', 'Shop': 'shop_2'}
     """
     names: dict[str, str] = {}
-    taken = {folded(name) for name in _RESERVED}
+    taken = {folded(name) for name in reserved}
     for name in in_file:
         plain = name if _is_allowed(name) else _plain(name)
         declared, number = plain, 2

@@ -14,11 +14,13 @@ from typing import Any
 from pipelines.core.errors import DataError, SpecError
 from pipelines.core.names import unknown_name
 from pipelines.core.time import duration_text, parse_duration
-from pipelines.scaffold.profile import Column, FileProfile
+from pipelines.scaffold.column_types import Column
+from pipelines.scaffold.names import CONSTANT_KEY
+from pipelines.scaffold.profile import FileProfile
 from pipelines.spec.fields import ColumnType
 
-CONSTANT_KEY = "series"  # the key of a file without an entity
 _UNIQUE = 0.99  # share of rows with a key and time of their own, in one row a key and time
+_IDENTIFIES = 0.9  # least share of rows with an id of their own; the others are repeated deliveries
 _REGULAR = 0.8  # share of the distances between times that are the usual one, in a regular series
 _NEAR_ZERO = 0.1  # of the largest value: an amount comes so near to zero, a level does not
 _MOST_ENTITIES = 0.2  # of the rows: what has more values than this is no entity
@@ -139,7 +141,7 @@ def guess_roles(connection: Any, profile: FileProfile, answers: Answers) -> Role
     used = {*times, *entity.value, *(unique.value if len(unique.value) == 1 else ())}
     known_at = None
     if answers.label_known_at is not None:
-        known_at = _named(profile, answers.label_known_at, "--label-known-at", times=True).name
+        known_at = _named_time(profile, answers.label_known_at, "--label-known-at").name
         used.add(known_at)
     label = _label(profile, used, answers)
     aggregate = _aggregate(profile.column(label.text), answers)
@@ -148,7 +150,7 @@ def guess_roles(connection: Any, profile: FileProfile, answers: Answers) -> Role
 
 def _event_time(profile: FileProfile, answers: Answers) -> Guess:
     if answers.event_time is not None:
-        return Guess((_named(profile, answers.event_time, "--event-time", times=True).name,))
+        return Guess((_named_time_of_every_row(profile, answers.event_time, "--event-time").name,))
     times = [one for one in profile.columns if one.is_time and not one.missing]
     if not times:
         raise _no_column(
@@ -174,7 +176,7 @@ def _known_time(
     ]
     guess = None
     if answers.known_time is not None and not re.fullmatch(r"(\d+[wdhms])+", answers.known_time):
-        one = _named(profile, answers.known_time, "--known-time", times=True)
+        one = _named_time_of_every_row(profile, answers.known_time, "--known-time")
         guess = Guess((one.name,))
     elif answers.known_time is not None:
         return Guess((answers.known_time,)), parse_duration(answers.known_time)
@@ -273,7 +275,15 @@ def _id(
     answers: Answers,
 ) -> Guess:
     if answers.id is not None:
-        return Guess(tuple(_named(profile, one, "--id").name for one in answers.id))
+        given = [_named(profile, one, "--id") for one in answers.id]
+        share = _distinct_share(connection, given)
+        if share < _IDENTIFIES:
+            raise SpecError(
+                "--id names columns that do not identify an event",
+                got=f"{share * profile.rows:,.0f} different values in {profile.rows:,} rows",
+                wanted="a value of its own for each event; a repeated delivery is one event",
+            )
+        return Guess(tuple(one.name for one in given))
     able = [
         one
         for one in profile.columns
@@ -345,17 +355,32 @@ def _distinct_share(connection: Any, columns: Sequence[Column]) -> float:
     return float(distinct) / float(rows)
 
 
-def _named(profile: FileProfile, name: str, option: str, *, times: bool = False) -> Column:
+def _named(profile: FileProfile, name: str, option: str) -> Column:
     try:
-        column = profile.column(name)
+        return profile.column(name)
     except KeyError:
         names = [one.reading.source for one in profile.columns]
         raise unknown_name(f"{option} names no column of the file", name, names) from None
-    if times and not column.is_time:
+
+
+def _named_time(profile: FileProfile, name: str, option: str) -> Column:
+    column = _named(profile, name, option)
+    if not column.is_time:
         raise SpecError(
             f"{option} names a column that is no time",
             got=f"{name}: {column.kind.value}, from {column.smallest!r} to {column.largest!r}",
             wanted="a column of times",
+        )
+    return column
+
+
+def _named_time_of_every_row(profile: FileProfile, name: str, option: str) -> Column:
+    column = _named_time(profile, name, option)
+    if column.missing:
+        raise SpecError(
+            f"{option} names a column without a time in some rows",
+            got=f"{name}: missing in {column.missing:.1%} of the rows",
+            wanted="a time in every row",
         )
     return column
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from pipelines.core.errors import DataError
+from pipelines.core.errors import DataError, SpecError
 from pipelines.core.time import duration_text, parse_duration
 from pipelines.scaffold.profile import FileProfile
 from pipelines.scaffold.roles import Answers, Guess, Roles
@@ -89,6 +89,7 @@ def choose_shape(connection: Any, profile: FileProfile, roles: Roles, answers: A
 
     Raises:
         DataError: when the file spans less than eight weeks.
+        SpecError: when the horizon is 0, or too long for the file.
     """
     event = profile.column(roles.event_time.text).value
     first, last = connection.execute(f"SELECT min({event}), max({event}) FROM rows").fetchone()
@@ -107,7 +108,16 @@ def choose_shape(connection: Any, profile: FileProfile, roles: Roles, answers: A
     elif roles.panel and roles.step > _SLOW:
         kind, every = Kind.SLOW_PANEL, timedelta()
     horizon, delay = _label_times(connection, profile, roles, answers, kind)
-    maturity = parse_duration(horizon.text) + delay
+    maturity, longest = parse_duration(horizon.text) + delay, (span - 4 * WEEK) / 2
+    if not parse_duration(horizon.text) or maturity > longest:
+        raise SpecError(
+            "the horizon does not fit the file: it is trained on labels that have matured, and "
+            "judged on later ones",
+            where=str(profile.file),
+            got=f"a horizon of {horizon.text} and a delay of {duration_text(delay)}",
+            wanted=f"more than 0, and at most {duration_text(longest // DAY * DAY)} together",
+            hint="name a shorter --horizon or --known-time, or import a longer history",
+        )
     weeks = span // WEEK
     train = min(_MOST_TRAINING_WEEKS, max(4, (weeks - 2 * math.ceil(maturity / WEEK)) // 2))
     recent = 4 * WEEK if weeks >= 16 else 2 * WEEK

@@ -13,10 +13,10 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 
+from pipelines.adapters.events.postgres_address import public_address
 from pipelines.adapters.events.postgres_types import COLUMNS_QUERY, TableColumn, check_table
-from pipelines.core.errors import DataError, SpecError, Unavailable
+from pipelines.core.errors import DataError, Unavailable
 from pipelines.core.patience import attempt_s
 from pipelines.core.records import Record
 from pipelines.core.time import instant_text, parse_instant, utc
@@ -123,7 +123,11 @@ class PostgresEvents:
         cache.drop_note("increments", self._about(stream))
 
     def _about(self, stream: Stream) -> dict[str, str]:
-        return {"address": self._address(), "table": self.table, "stream": stream.digest}
+        return {
+            "address": public_address(self.url, self.table),
+            "table": self.table,
+            "stream": stream.digest,
+        }
 
     def _increment(self, pull: _Pull, *, after: str | None, upto: str) -> Increment:
         name, stream, connection = pull.name, pull.stream, pull.connection
@@ -309,26 +313,7 @@ class PostgresEvents:
         return sql.Identifier(*self.table.split("."))
 
     def _place(self, name: str) -> str:
-        return f"stream {name}, table {self.table} at {self._address()}"
-
-    def _address(self) -> str:
-        """Host, port and database.
-
-        Raises:
-            SpecError: when the address cannot be read. It is not shown: it can hold a password.
-        """
-        try:
-            parts = conninfo_to_dict(self.url)
-        except psycopg.ProgrammingError:
-            raise SpecError(
-                "the address of a PostgreSQL stream cannot be read",
-                where=f"table {self.table}",
-                wanted="postgresql://reader:...@host:port/database",
-                hint="mend the environment variable; %-encode special characters of the password",
-            ) from None
-        return (
-            f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
-        )
+        return f"stream {name}, table {self.table} at {public_address(self.url, self.table)}"
 
     @contextmanager
     def _transaction(self, name: str, stream: Stream) -> Iterator[psycopg.Connection[Any]]:

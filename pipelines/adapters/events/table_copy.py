@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from pipelines.adapters.events.postgres_address import public_address
 from pipelines.adapters.events.postgres_types import COLUMNS_QUERY, TableColumn
 from pipelines.core.errors import SpecError, Unavailable
 from pipelines.core.patience import attempt_s
@@ -44,6 +45,7 @@ def copy_table(url: str, table: str, to: Path) -> Mapping[str, ColumnType]:
             wanted="table or schema.table, of letters, digits and _",
             hint="declare a view with such a name",
         )
+    where = f"table {table} at {public_address(url, table)}"
     try:
         with psycopg.connect(
             url,
@@ -76,7 +78,7 @@ def copy_table(url: str, table: str, to: Path) -> Mapping[str, ColumnType]:
     except psycopg.Error as cause:
         raise Unavailable(
             "a PostgreSQL table cannot be copied",
-            where=f"table {table}",
+            where=where,
             got=str(cause).strip(),
             hint="check the address, and that its role may read the table",
         ) from cause

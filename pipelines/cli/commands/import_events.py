@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli.markup import rich_text
-from pipelines.cli.options import Json, ModelName
+from pipelines.cli.options import Delimiter, Json, ModelName
 from pipelines.cli.output import answer, bar, console
 from pipelines.core.errors import SpecError
 from pipelines.settings import Settings
@@ -98,9 +98,7 @@ def import_events(
     thousands: Annotated[
         Thousands | None, typer.Option(help="separator of thousands in CSV; default: none")
     ] = None,
-    delimiter: Annotated[
-        str | None, typer.Option(help="delimiter of CSV; default: found in the header")
-    ] = None,
+    delimiter: Delimiter = None,
     encoding: Annotated[
         str | None, typer.Option(help="encoding of CSV; default: UTF-8, or the byte order mark")
     ] = None,
@@ -120,7 +118,7 @@ def import_events(
     as_json: Json = False,
 ) -> None:
     """Import files into a stream. Safe to repeat; each day is written completely or not at all."""
-    from pipelines.data.ingest.reading import Reading, Rejects
+    from pipelines.data.ingest.reading import TOLERATED, Reading, Rejects
     from pipelines.flows.import_events import ImportCollaborators
     from pipelines.flows.import_events import import_events as run
 
@@ -143,10 +141,10 @@ def import_events(
         ambiguous=ambiguous.value,
         decimal=decimal.value,
         thousands=thousands.value if thousands else None,
-        delimiter="\t" if delimiter == "\\t" else delimiter,
+        delimiter=delimiter,
         encoding=encoding,
         fill_short_rows=fill_short_rows,
-        rejects=Rejects(reject, 0.01 if tolerate is None else tolerate) if reject else None,
+        rejects=Rejects(reject, TOLERATED if tolerate is None else tolerate) if reject else None,
     )
     settings = Settings()
     with bar("importing") as show:

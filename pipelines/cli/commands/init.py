@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,9 +16,9 @@ from rich.table import Table
 
 from pipelines.cli.commands.import_events import Decimal
 from pipelines.cli.markup import rich_text
-from pipelines.cli.options import Json, model_name
-from pipelines.cli.output import answer, console, show_table, spinner
-from pipelines.core.errors import DataError, SpecError
+from pipelines.cli.options import Delimiter, Json, model_name
+from pipelines.cli.output import answer, complain, console, show_table, spinner
+from pipelines.core.errors import DataError, GauntletError, SpecError
 from pipelines.core.files import working_folder
 from pipelines.settings import Settings
 from pipelines.spec.fields import ColumnType
@@ -54,12 +54,12 @@ class Source:
     Arguments:
         file: a local file or a copy.
         table: the table in PostgreSQL; ``None`` for files.
-        kinds: types of its columns, where the source knows them.
+        kinds: the types of the table's columns; ``None`` for files.
     """
 
     file: Path
     table: str | None = None
-    kinds: Mapping[str, ColumnType] = field(default_factory=dict)
+    kinds: Mapping[str, ColumnType] | None = None
 
 
 def add_to(app: typer.Typer) -> None:
@@ -102,7 +102,7 @@ def init(
     ] = "events",
     zone: Annotated[str, typer.Option(help="zone of times without one")] = "UTC",
     decimal: Annotated[Decimal, typer.Option(help="decimal separator of CSV")] = Decimal.POINT,
-    delimiter: Annotated[str | None, typer.Option(help="delimiter of CSV")] = None,
+    delimiter: Delimiter = None,
     encoding: Annotated[str | None, typer.Option(help="encoding of CSV")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="take every guess without a question")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace existing files")] = False,
@@ -122,8 +122,10 @@ def init(
             wanted="a terminal, or --yes to take every guess",
             hint="add --yes, and name what you know with the other options",
         )
-    targets = Targets.of(settings.models, settings.expectations, name)
-    targets.check(overwrite=overwrite)
+    targets = Targets(
+        settings.models / f"{name}.yaml", settings.expectations / f"{name}.json", overwrite
+    )
+    targets.check_absent()
     answers = Answers(
         event_time=event_time,
         known_time=known_time,
@@ -145,7 +147,7 @@ def init(
         if not as_json:
             _show_columns(file.profile)
         if asks:
-            answers = _ask(answers, propose)
+            answers = ask(answers, propose)
         proposal = propose(answers)
         targets.write(proposal)
     steps = next_steps(proposal, source)
@@ -183,21 +185,31 @@ def _entity(given: list[str] | None) -> tuple[str, ...] | None:
     return () if given == [ONE_SERIES] else tuple(given)
 
 
-def _ask(answers: Answers, propose: Callable[[Answers], Proposal]) -> Answers:
-    """Ask for every role that no option names; the default is the guess."""
+def ask(answers: Answers, propose: Callable[[Answers], Proposal]) -> Answers:
+    """Ask for every role that no option names; the default is the guess.
+
+    A question is repeated after an answer that does not fit the file.
+
+    Arguments:
+        answers: given by options.
+        propose: makes the proposal that belongs to answers.
+    """
     from pipelines.scaffold.examine import guesses
 
     for role, question in QUESTIONS.items():
-        if getattr(answers, role) is not None:
-            continue
-        guess = guesses(propose(answers))[role]
-        if guess.evidence:
-            console.print(f"[dim]{rich_text(guess.evidence)}[/]", soft_wrap=True)
-        given = typer.prompt(question, default=guess.text or ONE_SERIES).strip()
-        if role == "entity":
-            answers = replace(answers, entity=_entity([one.strip() for one in given.split(",")]))
-        else:
-            answers = replace(answers, **{role: given})
+        while getattr(answers, role) is None:
+            guess = guesses(propose(answers))[role]
+            if guess.evidence:
+                console.print(f"[dim]{rich_text(guess.evidence)}[/]", soft_wrap=True)
+            given = typer.prompt(question, default=guess.text or ONE_SERIES).strip()
+            columns = _entity([one.strip() for one in given.split(",")])
+            changed = replace(answers, **{role: columns if role == "entity" else given})
+            try:
+                propose(changed)
+            except GauntletError as problem:
+                complain(problem, as_json=False)
+            else:
+                answers = changed
     return answers
 
 
@@ -238,7 +250,12 @@ def _show_guesses(proposal: Proposal) -> None:
 def _fetched(source: str) -> Iterator[Source]:
     """A local file with the events: the file itself, or a copy for as long as it is needed."""
     if source.startswith(S3):
+        bucket, _, path = source.removeprefix(S3).partition("/")
         folder, _, key = source.rpartition("/")
+        if not (bucket and path and key):
+            raise SpecError(
+                "an address names no object", got=source, wanted="s3://bucket/path/file"
+            )
         store = open_store(folder)
         stored = next((one for one in store.list(key) if one.key == key), None)
         if stored is None:
@@ -263,5 +280,6 @@ def _fetched(source: str) -> Iterator[Source]:
     else:
         file = Path(source)
         if not file.is_file():
-            raise DataError("there is no such file", where=source, hint="correct the path")
+            what = "this is a folder" if file.is_dir() else "there is no such file"
+            raise DataError(what, where=source, wanted="a CSV or Parquet file")
         yield Source(file)

@@ -16,6 +16,7 @@ from pipelines.spec.streams import Stream
 
 ALL = ""  # the key of a value that applies to every column
 JOIN = "+"  # between the names of columns that are joined into one
+TOLERATED = 0.01  # share of rows that may be rejected where no other is declared
 EPOCHS = ("epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "epoch_days")
 
 
@@ -29,7 +30,7 @@ class Rejects:
     """
 
     file: Path
-    tolerated_share: float = 0.01
+    tolerated_share: float = TOLERATED
 
 
 @dataclass(frozen=True)
@@ -118,16 +119,13 @@ def column_readings(reading: Reading, stream: Stream) -> tuple[ColumnReading, ..
     both = sorted(set(reading.columns) & set(reading.constants))
     if both:
         raise SpecError("a column has a name in the files and a constant value", got=both[0])
-    for zone in reading.zones.values():
-        _check_zone(zone)
+    check_options(reading)
     if not reading.zones and (reading.nonexistent, reading.ambiguous) != ("refuse", "latest"):
         raise SpecError(
             "--nonexistent and --ambiguous need --zone",
             wanted="the zone of times without one",
             hint="add --zone, such as --zone Europe/Paris",
         )
-    _check_encodable(reading)
-    _check_text_options(reading)
     return tuple(
         ColumnReading(
             name=name,
@@ -142,6 +140,19 @@ def column_readings(reading: Reading, stream: Stream) -> tuple[ColumnReading, ..
         )
         for name, kind in declared.items()
     )
+
+
+def check_options(reading: Reading) -> None:
+    """Check the options that do not depend on what is declared.
+
+    Raises:
+        SpecError: when an option has an impossible value.
+        TimeError: when a zone is unknown.
+    """
+    for zone in reading.zones.values():
+        _check_zone(zone)
+    _check_encodable(reading)
+    _check_text_options(reading)
 
 
 def _check_names(option: str, given: Iterable[str], allowed: Iterable[str]) -> None:

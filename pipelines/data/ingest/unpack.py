@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import shutil
 import zipfile
 import zlib
@@ -20,6 +21,7 @@ from pipelines.core.errors import DataError
 
 DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
 _PARQUET, _ENCRYPTED = b"PAR1", b"PARE"
+_JSON = re.compile(rb'\{["\s]|\[\s*[{\s]')  # not a header such as [id],[name]
 _ZIP = b"PK\x03\x04"
 _OTHERS = {
     b"7z\xbc\xaf": "a 7-Zip archive",
@@ -28,9 +30,6 @@ _OTHERS = {
     b"ARRO": "an Arrow file",
     b"ORC": "an ORC file",
     b"Obj\x01": "an Avro file",
-    b'{"': "JSON",
-    b"[{": "JSON",
-    b"[\n": "JSON",
     b"<?xm": "XML",
     b"<htm": "a page of HTML",
     b"<!DO": "a page of HTML",
@@ -53,6 +52,8 @@ def opened(file: Path) -> Iterator[tuple[IO[bytes], bytes]]:
             head = content.peek(4)[:4]
         except DAMAGED as cause:
             raise damaged(file, cause) from cause
+        if _JSON.match(head):
+            raise _other(file, "JSON")
         for start, kind in _OTHERS.items():
             if head.startswith(start):
                 raise _other(file, kind)

@@ -1,6 +1,7 @@
 """``gauntlet init`` from a PostgreSQL table and from an object in S3."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from pipelines.cli.app import app
 from pipelines.core.errors import DataError, SpecError, Unavailable
 from pipelines.spec.load import load_model
+from pipelines.spec.streams import PostgresSource
 from tests.support.own_folder import own_folder
 
 __all__ = ["own_folder"]
@@ -79,3 +81,36 @@ def test_an_object_in_s3(own_folder: Path, plain_bucket: str) -> None:
     assert load_model(own_folder / "models" / "orders.yaml").points.keys == ("shop",)
     missing = RUN.invoke(app, ["init", "other", "--from", source[:-1], "--yes"])
     assert isinstance(missing.exception, DataError)
+
+
+def test_an_address_that_cannot_be_read_is_not_shown(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GAUNTLET_POSTGRES_URL", "postgres//reader:secret@host/db")
+    refused = RUN.invoke(app, ["init", "orders", "--from", "postgres:orders", "--yes"])
+    assert isinstance(refused.exception, SpecError)
+    assert "secret" not in str(refused.exception)
+
+
+def test_a_table_keeps_its_names_and_has_an_entity(own_folder: Path, table: str) -> None:
+    """A view of it has a name that no declaration can have, a naive time and an empty column."""
+    with psycopg.connect(os.environ["GAUNTLET_POSTGRES_URL"]) as connection:
+        connection.execute(
+            "CREATE VIEW odd AS SELECT ordered_at AS event_time, recorded_at::timestamp AS "
+            'recorded_at, shop_code, amount, amount AS "Unit Price", NULL::float8 AS rebate '
+            "FROM orders"
+        )
+        connection.execute("CREATE VIEW lonely AS SELECT ordered_at, amount FROM orders")
+    done = RUN.invoke(app, ["init", "odd", "--from", "postgres:odd", "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output)
+    stream = load_model(own_folder / "models" / "odd.yaml").streams["events"]
+    assert isinstance(stream.source, PostgresSource)
+    assert (stream.event_time, stream.source.zone) == ("event_time", "UTC")
+    assert stream.columns == {"shop_code": "string", "amount": "float", "rebate": "float"}
+    assert any("Unit Price" in note for note in found["notes"])
+    checked = RUN.invoke(app, ["check", "odd", *found["next"][0].split()[3:], "--json"])
+    assert json.loads(checked.output)["streams"]["events"]["rows"] == len(TIMES)
+    refused = RUN.invoke(app, ["init", "lonely", "--from", "postgres:lonely", "--yes"])
+    assert isinstance(refused.exception, SpecError)
+    assert "view" in refused.exception.hint

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.core.errors import SpecError
 from pipelines.scaffold.declaration import Proposal, declaration_text
 from pipelines.scaffold.examine import import_options, notes
 from pipelines.scaffold.roles import Answers
@@ -113,3 +114,34 @@ def test_the_suite_names_what_holds_in_the_file(examine: Callable[..., Any]) -> 
     assert found["expect_column_values_to_be_unique", "order_no"]["severity"] == "critical"
     between = found["expect_column_values_to_be_between", "units"]["kwargs"]
     assert (between["min_value"], between["max_value"]) == (0.0, 9.0)
+
+
+@pytest.mark.parametrize(
+    "answers", [{"horizon": "300000000d"}, {"horizon": "0d"}, {"horizon": "60d"}]
+)
+def test_a_horizon_that_does_not_fit_the_file(
+    examine: Callable[..., Any], answers: dict[str, str]
+) -> None:
+    rows = [f"{START + timedelta(hours=n):%Y-%m-%dT%H:%MZ},{n % 24}" for n in range(24 * 100)]
+    with (
+        examine("time,load", rows) as file,
+        pytest.raises(SpecError, match="the horizon does not fit the file"),
+    ):
+        file.propose("short", "loads", None, Answers(**answers))
+
+
+def test_a_column_with_the_name_of_the_constant_key(
+    examine: Callable[..., Any], tmp_path: Path
+) -> None:
+    rows = [f"{START + timedelta(hours=n):%Y-%m-%dT%H:%MZ},{n % 24}" for n in range(24 * 100)]
+    with examine("time,series", rows) as file:
+        spec = loaded(file.propose("one", "events", None, Answers()), tmp_path)
+    assert set(spec.streams["events"].columns) == {"series", "series_2"}
+
+
+def test_rows_with_mistakes_are_rejected_by_the_import(examine: Callable[..., Any]) -> None:
+    rows = [f"{START + timedelta(hours=n):%Y-%m-%dT%H:%MZ},{n % 24}" for n in range(24 * 100)]
+    with examine("time,load", [*rows, *(["too,many,fields"] * 60)]) as file:
+        proposal = file.propose("one", "events", None, Answers())
+    assert import_options(proposal)[-4:] == ["--reject", "rejected.csv", "--tolerate", "0.03"]
+    assert any("60 rows" in note for note in notes(proposal))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.core.errors import DataError
+from pipelines.core.errors import DataError, GauntletError
 from pipelines.spec.fields import ColumnType
 
 HEADER = "id,sold_at,shop,units,price,paid"
@@ -86,4 +86,47 @@ def test_a_value_of_another_type_among_many_is_counted(examine: Callable[..., An
 @pytest.mark.parametrize("rows", [[], ["", ""]])
 def test_a_file_without_rows(examine: Callable[..., Any], rows: list[str]) -> None:
     with pytest.raises(DataError, match="no row"), examine("sold_at,units", rows):
+        pass
+
+
+def test_a_column_without_a_value_is_no_time_of_day(examine: Callable[..., Any]) -> None:
+    rows = [f"2026-01-{n:02} 00:00:00+00,{n},," for n in range(1, 29)]
+    with examine("sold_at,units,note,other", rows) as file:
+        columns = file.profile.columns
+    assert [one.name for one in columns] == ["sold_at", "units", "note", "other"]
+    assert columns[0].zoned
+
+
+def test_a_time_and_another_clock_are_not_joined(examine: Callable[..., Any]) -> None:
+    rows = [f"2026-01-{n:02} 10:{n}:00,11:{n},{n}" for n in range(10, 29)]
+    with examine("sold_at,closes,units", rows) as file:
+        assert file.profile.columns[0].reading.source == "sold_at"
+
+
+def test_rows_that_an_import_would_refuse_are_counted(examine: Callable[..., Any]) -> None:
+    rows = [f"2026-01-{1 + n % 28:02}T10:00:00Z,{n or 'broken'}" for n in range(300)]
+    with examine("sold_at,units", [*rows, "2026-01-01T10:00:00Z", "a,b,c"]) as file:
+        profile = file.profile
+    assert (profile.rows, profile.broken, profile.mistaken) == (300, 2, 1)
+    assert profile.refused_share == pytest.approx(3 / 302)
+
+
+def test_a_sample_does_not_depend_on_the_numbers_of_lines(examine: Callable[..., Any]) -> None:
+    rows = [f'2026-01-{1 + n % 28:02}T10:00:00Z,"two\nlines",{n}' for n in range(40_000)]
+    with examine("sold_at,note,units", rows) as file:
+        assert file.profile.column("sold_at").kind is ColumnType.TIMESTAMP
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"zones": {"": "Nowhere/X"}}, "no such time zone"),
+        ({"delimiter": "ab"}, "a delimiter cannot be used"),
+        ({"encoding": "xx"}, "no such encoding"),
+    ],
+)
+def test_an_impossible_option(
+    examine: Callable[..., Any], options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(GauntletError, match=message), examine(HEADER, ROWS, **options):
         pass

@@ -75,6 +75,7 @@ def test_answers_count_and_need_no_evidence(examine: Callable[..., Any]) -> None
     [
         ({"label": "cupz"}, "--label names no column"),
         ({"label": "shop"}, "--label names a column that is no number"),
+        ({"id": ("shop",)}, "--id names columns that do not identify an event"),
         ({"event_time": "cups"}, "--event-time names a column that is no time"),
     ],
 )
@@ -89,3 +90,12 @@ def test_an_answer_that_does_not_fit(
 def test_a_file_without_a_time(examine: Callable[..., Any]) -> None:
     with examine("shop,units", ["a,1", "b,2"]) as file, pytest.raises(DataError, match="time"):
         roles_of(file)
+
+
+def test_a_time_with_gaps_is_no_event_time(examine: Callable[..., Any]) -> None:
+    rows = [f"{START + timedelta(hours=n)},{START if n % 3 else ''},{n % 5}" for n in range(90)]
+    with (
+        examine("at,other,units", rows) as file,
+        pytest.raises(SpecError, match="without a time in some rows"),
+    ):
+        roles_of(file, event_time="other")

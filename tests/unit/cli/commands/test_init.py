@@ -11,7 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli.app import app
+from pipelines.cli.commands.init import ask
 from pipelines.core.errors import DataError, SpecError
+from pipelines.data.ingest.reading import Reading
+from pipelines.scaffold.examine import examined
+from pipelines.scaffold.roles import Answers
 from pipelines.spec.load import load_model
 from tests.support.own_folder import own_folder
 
@@ -81,3 +85,49 @@ def test_a_short_history_is_refused() -> None:
     assert isinstance(refused.exception, DataError)
     assert "at least 8 weeks" in str(refused.exception)
     assert not Path("models").exists()
+
+
+def test_a_command_that_was_killed_between_the_two_files_goes_on(orders: Path) -> None:
+    """Its suite is there already, and the declaration is not."""
+    command = ["init", "coffee", "--from", str(orders), "--yes"]
+    assert RUN.invoke(app, command).exit_code == 0
+    declared = Path("models/coffee.yaml").read_bytes()
+    Path("models/coffee.yaml").unlink()
+    assert RUN.invoke(app, command).exit_code == 0
+    assert Path("models/coffee.yaml").read_bytes() == declared
+    Path("models/coffee.yaml").unlink()
+    Path("expectations/coffee.json").write_text("{}", encoding="utf-8")
+    refused = RUN.invoke(app, command)
+    assert isinstance(refused.exception, SpecError)
+    assert not Path("models/coffee.yaml").exists()
+
+
+def test_a_question_is_repeated_after_an_answer_that_does_not_fit(orders: Path) -> None:
+    answers = Answers(event_time="ordered_at", known_time="recorded_at", horizon="7d")
+    with examined(orders, Reading()) as file, RUN.isolation(input="nosuch\nShop Name\n\n"):
+        chosen = ask(answers, lambda given: file.propose("coffee", "events", None, given))
+    assert (chosen.entity, chosen.label) == (("Shop Name",), "cups")
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        (".", DataError),
+        ("nosuch.csv", DataError),
+        ("s3://", SpecError),
+        ("s3://bucket", SpecError),
+        ("s3://bucket/", SpecError),
+    ],
+)
+def test_an_address_without_events(source: str, error: type[Exception]) -> None:
+    refused = RUN.invoke(app, ["init", "coffee", "--from", source, "--yes"])
+    assert isinstance(refused.exception, error)
+
+
+def test_answers_that_make_no_declaration(orders: Path) -> None:
+    keys = ["--entity", "Shop Name", "--entity", "Shop Name"]
+    refused = RUN.invoke(app, ["init", "coffee", "--from", str(orders), "--yes", *keys])
+    assert isinstance(refused.exception, SpecError)
+    assert refused.exception.where.endswith("models/coffee.yaml")
+    assert refused.exception.got.strip().startswith("line ")
+    assert not Path("expectations").exists()

@@ -132,6 +132,9 @@ def test_broken_bytes_and_quotes_are_mistakes_of_their_rows(
         ("Sale,shop,units,price,sold_at,told_at\n", {}, "is it --column sale=Sale"),
         ("a report of sales\n", {}, "the first line of a CSV file has to be its header"),
         ('{"sale": "s1"}\n', {}, "got:    JSON"),
+        ('{\n  "sale": "s1"\n}\n', {}, "got:    JSON"),
+        ('[\r\n {"sale": "s1"}]\n', {}, "got:    JSON"),
+        ('[ {"sale": "s1"}]\n', {}, "got:    JSON"),
         (b"\x89PNG\r\n\x1a\n", {}, "the header is not UTF-8 text"),
     ],
 )
