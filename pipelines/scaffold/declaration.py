@@ -10,9 +10,11 @@ from typing import Any
 import yaml
 
 from pipelines.core.time import duration_text
+from pipelines.scaffold.answers import Guess
+from pipelines.scaffold.column_types import Column
 from pipelines.scaffold.features import features
-from pipelines.scaffold.profile import Column, FileProfile
-from pipelines.scaffold.roles import Guess, Roles
+from pipelines.scaffold.profile import FileProfile
+from pipelines.scaffold.roles import Roles
 from pipelines.scaffold.shape import LEAST_ROWS, WEEK, Kind, Shape
 
 

@@ -17,9 +17,10 @@ from pipelines.core.errors import SpecError
 from pipelines.core.files import working_folder
 from pipelines.data.ingest.reading import TOLERATED, Reading
 from pipelines.data.paths import database_path
+from pipelines.scaffold.answers import Answers, Guess
 from pipelines.scaffold.declaration import Proposal
 from pipelines.scaffold.profile import FileProfile, read_profile
-from pipelines.scaffold.roles import Answers, Guess, guess_roles
+from pipelines.scaffold.roles import guess_roles
 from pipelines.scaffold.shape import Kind, choose_shape
 from pipelines.spec.fields import ColumnType
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from pipelines.core.names import NAME
 from pipelines.core.time import duration_text, parse_duration
-from pipelines.scaffold.profile import Column, FileProfile
+from pipelines.scaffold.column_types import Column
+from pipelines.scaffold.profile import FileProfile
 from pipelines.scaffold.roles import Roles
 from pipelines.scaffold.shape import DAY, Kind, Shape
 from pipelines.spec.fields import ColumnType

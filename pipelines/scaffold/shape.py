@@ -18,8 +18,9 @@ from typing import Any
 
 from pipelines.core.errors import DataError, SpecError
 from pipelines.core.time import duration_text, parse_duration
+from pipelines.scaffold.answers import Answers, Guess
 from pipelines.scaffold.profile import FileProfile
-from pipelines.scaffold.roles import Answers, Guess, Roles
+from pipelines.scaffold.roles import Roles
 from pipelines.spec.training import RecentWindowGate
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)

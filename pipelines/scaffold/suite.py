@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from pipelines.scaffold.profile import Column, FileProfile
+from pipelines.scaffold.column_types import Column
+from pipelines.scaffold.profile import FileProfile
 from pipelines.scaffold.roles import Roles
 
 _ROOM = 0.5  # of the range of the label that new values may lie outside of it

@@ -25,9 +25,9 @@ from pipelines.spec.fields import ColumnType
 from pipelines.wiring import open_store
 
 if TYPE_CHECKING:
+    from pipelines.scaffold.answers import Answers
     from pipelines.scaffold.declaration import Proposal
     from pipelines.scaffold.profile import FileProfile
-    from pipelines.scaffold.roles import Answers
 
 POSTGRES, S3, ONE_SERIES = "postgres:", "s3://", "-"
 URL_ENV = "GAUNTLET_POSTGRES_URL"
@@ -110,8 +110,8 @@ def init(
 ) -> None:
     """Profile a file of events, and write a declaration and a suite for a first model."""
     from pipelines.data.ingest.reading import Reading
+    from pipelines.scaffold.answers import Answers
     from pipelines.scaffold.examine import examined, guesses, next_steps, notes
-    from pipelines.scaffold.roles import Answers
     from pipelines.scaffold.targets import Targets
 
     settings = Settings()
@@ -202,8 +202,7 @@ def ask(answers: Answers, propose: Callable[[Answers], Proposal]) -> Answers:
             if guess.evidence:
                 console.print(f"[dim]{rich_text(guess.evidence)}[/]", soft_wrap=True)
             given = typer.prompt(question, default=guess.text or ONE_SERIES).strip()
-            columns = _entity([one.strip() for one in given.split(",")])
-            changed = replace(answers, **{role: columns if role == "entity" else given})
+            changed = _with_answer(answers, role, given)
             try:
                 propose(changed)
             except GauntletError as problem:
@@ -211,6 +210,14 @@ def ask(answers: Answers, propose: Callable[[Answers], Proposal]) -> Answers:
             else:
                 answers = changed
     return answers
+
+
+def _with_answer(answers: Answers, role: str, given: str) -> Answers:
+    """The answers with one more, as it was typed."""
+    if role == "entity":
+        return replace(answers, entity=_entity([one.strip() for one in given.split(",")]))
+    typed: dict[str, str] = {role: given}
+    return replace(answers, **typed)  # type: ignore[arg-type]  # every other role is a text
 
 
 def _show_columns(profile: FileProfile) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pipelines.core.errors import DataError, SpecError
-from pipelines.scaffold.roles import Answers, Roles, guess_roles
+from pipelines.scaffold.answers import Answers
+from pipelines.scaffold.roles import Roles, guess_roles
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -99,3 +100,12 @@ def test_a_time_with_gaps_is_no_event_time(examine: Callable[..., Any]) -> None:
         pytest.raises(SpecError, match="without a time in some rows"),
     ):
         roles_of(file, event_time="other")
+
+
+@pytest.mark.parametrize(("least", "aggregate"), [(1, "sum"), (-1, "mean")])
+def test_whole_numbers_of_orders_add_up(
+    examine: Callable[..., Any], least: int, aggregate: str
+) -> None:
+    rows = [f"{row.rpartition(',')[0]},{least + at % 3}" for at, row in enumerate(orders())]
+    with examine("order_no,shop,ordered_at,recorded_at,pieces", rows) as file:
+        assert roles_of(file).aggregate.text == aggregate

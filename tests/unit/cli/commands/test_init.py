@@ -14,8 +14,8 @@ from pipelines.cli.app import app
 from pipelines.cli.commands.init import ask
 from pipelines.core.errors import DataError, SpecError
 from pipelines.data.ingest.reading import Reading
+from pipelines.scaffold.answers import Answers
 from pipelines.scaffold.examine import examined
-from pipelines.scaffold.roles import Answers
 from pipelines.spec.load import load_model
 from tests.support.own_folder import own_folder
 
