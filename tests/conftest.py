@@ -134,3 +134,12 @@ def champion() -> Pharmacy:
     from tests.support.pharmacy import shared_champion
 
     return shared_champion()
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The present folder, with its own declarations, suites and home."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("models", "expectations", "home"):
+        monkeypatch.setenv(f"GAUNTLET_{name.upper()}", str(tmp_path / name))
+    return tmp_path

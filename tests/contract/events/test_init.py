@@ -14,9 +14,6 @@ from pipelines.cli.app import app
 from pipelines.core.errors import DataError, SpecError, Unavailable
 from pipelines.spec.load import load_model
 from pipelines.spec.streams import PostgresSource
-from tests.support.own_folder import own_folder
-
-__all__ = ["own_folder"]
 
 RUN = CliRunner()
 START = datetime(2026, 1, 5, tzinfo=UTC)

@@ -17,14 +17,12 @@ from pipelines.data.ingest.reading import Reading
 from pipelines.scaffold.answers import Answers
 from pipelines.scaffold.examine import examined
 from pipelines.spec.load import load_model
-from tests.support.own_folder import own_folder
 
 RUN = CliRunner()
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
 
 pytestmark = pytest.mark.usefixtures("own_folder")
-__all__ = ["own_folder"]
 
 
 @pytest.fixture
