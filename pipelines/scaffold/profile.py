@@ -31,7 +31,7 @@ class FileProfile:
     Arguments:
         file: its path.
         how: the options with which it was read.
-        rows: number of rows whose fields can be told apart.
+        rows: number of rows whose fields can be separated.
         broken: further rows, with too few or too many fields.
         mistaken: rows with a value that the type of its column does not read.
         columns: in the order of the file.
