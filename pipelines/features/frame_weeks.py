@@ -50,15 +50,12 @@ class FrameWeeks:
     kept: KeptFiles
     progress: Progress = lambda _: None
 
-    def write(self, start: datetime, path: Path) -> datetime:
+    def write(self, start: datetime, path: Path) -> None:
         """Write the rows of ``build_frame`` from an instant on as one Parquet file.
 
         Arguments:
             start: zoned; earlier points are left out.
             path: the file to write.
-
-        Returns:
-            The first Monday whose week was computed by this call.
 
         Raises:
             As ``build_frame``.
@@ -71,10 +68,9 @@ class FrameWeeks:
             for monday, key in keys.items()
             if (file := self.kept.read(key, self.progress)) is not None
         }
-        missing = [*_runs([monday for monday in weeks if monday not in files])]
         with draft_in(path.parent) as folder:
             folder.mkdir()
-            for run in missing:
+            for run in _runs([monday for monday in weeks if monday not in files]):
                 file = files[run.start] = folder / f"{run.start:%Y-%m-%d}.parquet"
                 self._compute(run, file)
                 for monday in run.steps(WEEK):
@@ -82,7 +78,6 @@ class FrameWeeks:
                         self._keep(keys[monday], file, week_of(monday))
             self._copy([files[monday] for monday in sorted(files)], start, None, path)
         self.kept.prune()
-        return missing[0].start
 
     def _weeks(self, start: datetime) -> list[datetime]:
         """The Mondays of all weeks that can have points, oldest first."""

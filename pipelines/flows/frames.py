@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.core.files import working_folder
 from pipelines.core.findings import Finding
 from pipelines.core.records import Record
-from pipelines.core.time import MICROSECOND, Window
+from pipelines.core.time import Window
 from pipelines.data.paths import read_parquet
 from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
@@ -44,31 +44,24 @@ def write_frame(
     plan: SplitPlan,
     workspace: Workspace,
 ) -> Frame:
-    """Write a frame as of the plan's instant as Parquet, and probe what was computed for leaks."""
-    from pipelines.features.reach import reaches, within_reach
+    """Write a frame as of the plan's instant as Parquet, and probe it for leaks.
+
+    The probe samples all weeks, also those that were computed before.
+    """
     from pipelines.gates.availability.leak_probe import probe_leaks
 
     with events.tables(snapshot, spec.streams) as tables:
-        computed: list[datetime] = []
         path = workspace.write(
             FRAME,
-            lambda draft: computed.append(
-                write_points(events, spec.frame, snapshot, tables, plan.train.start, draft)
+            lambda draft: write_points(
+                events, spec.frame, snapshot, tables, plan.train.start, draft
             ),
         )
         written = read_parquet(next(iter(tables.values())).get_backend(), path)
-        rows = int(written.count().execute())
-        # The run that computed the other weeks has probed them.
-        since = computed[0].replace(tzinfo=None)
-        fresh = written.filter(written.decision_time >= since)
-        near = within_reach(
-            tables, reaches(spec.frame), Window(computed[0], plan.as_of + MICROSECOND)
-        )
-        if int(fresh.count().execute()) < PROBED_POINTS:
-            fresh, near = written, tables
         findings = probe_leaks(
-            spec.frame, near, fresh, plan.as_of, sample=PROBED_POINTS, seed=PROBE_SEED
+            spec.frame, tables, written, plan.as_of, sample=PROBED_POINTS, seed=PROBE_SEED
         )
+        rows = int(written.count().execute())
     return Frame(plan=plan, rows=rows, findings=tuple(findings))
 
 
@@ -79,7 +72,7 @@ def write_points(
     tables: Mapping[str, ibis.Table],
     start: datetime,
     path: Path,
-) -> datetime:
+) -> None:
     """Write the decision points from an instant until the snapshot's as Parquet.
 
     Weeks that were computed before from the same events are read, and the others are computed.
@@ -91,9 +84,6 @@ def write_points(
         tables: the snapshot's tables, in an open connection.
         start: zoned; earlier points are left out.
         path: the file to write.
-
-    Returns:
-        The first Monday whose week was computed.
     """
     from pipelines.features.frame_weeks import FrameWeeks
 
@@ -101,7 +91,7 @@ def write_points(
     streams = {name: frame.streams[name] for name in tables if name in frame.streams}
     sums = events.sums_of_weeks(snapshot, streams, connection)
     weeks = FrameWeeks(frame, tables, sums, snapshot.as_of, events.frames, events.progress)
-    return weeks.write(start, path)
+    weeks.write(start, path)
 
 
 def read_rows(spec: ModelSpec, path: Path, window: Window) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import ibis
@@ -18,10 +18,11 @@ from pipelines.features.decision_points import decision_points
 from pipelines.features.engine.interval_join import AT
 from pipelines.features.engine.time_grid import instant, micros, span
 from pipelines.features.frame import build_frame
+from pipelines.features.reach import Reach, reaches
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.frame import FrameSpec
-from pipelines.spec.points import GridPoints, OwnRowLabel
+from pipelines.spec.points import OwnRowLabel
 
 Build = Callable[[FrameSpec, Mapping[str, ibis.Table], datetime], ibis.Table]
 Point = tuple[Any, ...]
@@ -112,7 +113,7 @@ def _probes(
 ) -> ibis.Table:
     """Return the sampled points with their number, instant and all keys of their features."""
     keys = list(spec.points.keys)
-    by = {key for feature in _window_features(spec) for key in feature.by}
+    by = {key for feature in spec.window_features for key in feature.by}
     numbered = chosen.append_column(PROBE, pa.array(range(chosen.num_rows), pa.int64()))
     sampled = ibis.memtable(numbered)
     sampled = sampled.mutate(**{AT: micros(sampled["decision_time"])}).drop("decision_time")
@@ -124,28 +125,13 @@ def _probes(
     return sampled.join(points, [*keys, AT]).distinct()
 
 
-def _window_features(spec: FrameSpec) -> list[WindowFeature]:
-    return list(spec.window_features)
-
-
-def _reach(spec: FrameSpec, feature: WindowFeature) -> timedelta:
-    """Return how far before its point a feature may read events."""
-    cadence = spec.cadence_of(feature)
-    stale = cadence.every + cadence.delay if cadence else timedelta(0)
-    return feature.window + feature.lag + stale
-
-
 def _cut(spec: FrameSpec, name: str, table: ibis.Table, probes: ibis.Table) -> ibis.Table:
     """Return the rows of a stream for each probe: known in time, recent enough, and of its keys."""
     declared = table.columns
-    sets = {feature.by for feature in _window_features(spec) if feature.stream == name}
-    spans = [_reach(spec, each) for each in _window_features(spec) if each.stream == name]
-    is_own = spec.points.stream == name
-    if is_own:
+    sets = {feature.by for feature in spec.window_features if feature.stream == name}
+    reach = reaches(spec).get(name, Reach())
+    if spec.points.stream == name:
         sets.add(spec.points.keys)
-        spans.append(
-            spec.points.active_for if isinstance(spec.points, GridPoints) else timedelta(0)
-        )
     shared = sorted(set.intersection(*map(set, sets))) if sets else []
     columns = {column for each in sets for column in each}
     requested = probes.select(PROBE, AT, *sorted(columns)).distinct()
@@ -159,11 +145,8 @@ def _cut(spec: FrameSpec, name: str, table: ibis.Table, probes: ibis.Table) -> i
         return ibis.and_(*tests)
 
     known = micros(table["known_time"]) <= requested[f"probe:{AT}"]
-    young = micros(table["event_time"]) >= requested[f"probe:{AT}"] - span(
-        max(spans, default=timedelta(0))
-    )
-    own = is_own and not isinstance(spec.points, GridPoints)
-    if own:  # the point's own row may have an event time before any window
+    young = micros(table["event_time"]) >= requested[f"probe:{AT}"] - span(reach.before)
+    if reach.own:  # the point's own row may have an event time before any window
         young = young | (micros(table["known_time"]) == requested[f"probe:{AT}"])
     tests = [table[key] == requested[f"probe:{key}"] for key in shared]
     of_keys = [ibis.or_(*(same(each) for each in sorted(sets)))] if len(sets) > 1 else []
@@ -171,7 +154,7 @@ def _cut(spec: FrameSpec, name: str, table: ibis.Table, probes: ibis.Table) -> i
     if of_keys:  # keep a row once even if it matches several key sets of a probe
         cut = cut.select(*table.columns, PROBE, f"probe:{AT}").distinct().drop(_ROW)
     label = spec.label
-    if own and isinstance(label, OwnRowLabel):
+    if reach.own and isinstance(label, OwnRowLabel):
         known_label = micros(cut[label.known_at]) <= cut[f"probe:{AT}"]
         cut = cut.mutate(
             **{

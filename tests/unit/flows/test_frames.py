@@ -1,0 +1,72 @@
+"""The probe of a written frame samples every week, whichever run computed it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pyarrow as pa
+import pytest
+from ibis import _
+
+from pipelines.adapters.objects.local import LocalStore
+from pipelines.core.findings import Verdict
+from pipelines.core.time import Window, parse_instant
+from pipelines.data.events import FileEvents
+from pipelines.data.ingest.partitions import write_events
+from pipelines.data.reader import EventReader
+from pipelines.features.frame import build_frame
+from pipelines.flows.frames import FRAME, write_frame, write_points
+from pipelines.flows.workspace import Workspace
+from pipelines.spec.frame import FrameSpec
+from pipelines.spec.model import ModelSpec
+from pipelines.training.split import split_plan
+from tests.support.sales import sales_model, sales_rows
+
+__all__ = ["sales_model", "sales_rows"]
+AS_OF = parse_instant("2026-03-23")
+
+
+def known_at_once(
+    spec: FrameSpec, streams: Mapping[str, ibis.Table], as_of: datetime, window: Window
+) -> ibis.Table:
+    """A frame that takes the time of an event for the time at which it became known."""
+    early = {name: table.mutate(known_time=_.event_time) for name, table in streams.items()}
+    return build_frame(spec, early, as_of, window)
+
+
+@pytest.mark.parametrize("leaks", [True, False])
+def test_a_leak_in_weeks_that_were_kept_without_a_probe_is_found(
+    tmp_path: Path,
+    sales_model: Callable[..., ModelSpec],
+    sales_rows: Callable[..., pa.Table],
+    monkeypatch: pytest.MonkeyPatch,
+    leaks: bool,
+) -> None:
+    """As monitoring keeps them, or a run that ends before its probe."""
+    units: dict[str, Any] = {"kind": "window", "name": "units_14d", "stream": "sales"}
+    units |= {"by": ["shop"], "aggregate": "count", "window": "14d"}
+    declared = sales_model().as_json()
+    spec = ModelSpec.model_validate(declared | {"features": [*declared["features"], units]})
+    store, messages = LocalStore(tmp_path / "store"), list[str]()
+    write_events(store, "sales", sales_rows(range(80), late_h=30), "told_at")
+    events = EventReader(
+        lambda _: {"sales": FileEvents(store)}, tmp_path / "cache", messages.append
+    )
+    snapshot, plan = events.snapshot(spec.streams, AS_OF), split_plan(spec, AS_OF)
+    if leaks:
+        monkeypatch.setattr("pipelines.features.frame_weeks.build_frame", known_at_once)
+    with events.tables(snapshot, spec.streams) as tables:
+        path = tmp_path / FRAME
+        write_points(events, spec.frame, snapshot, tables, plan.train.start, path)
+    monkeypatch.undo()
+    messages.clear()
+    workspace = Workspace.open_locked(tmp_path / "work")
+    [finding] = write_frame(events, spec, snapshot, plan, workspace).findings
+    assert [text for text in messages if text.startswith("computing")] == [
+        "computing the points of 2 weeks from 2026-03-16"
+    ]
+    assert finding.verdict is (Verdict.FAIL if leaks else Verdict.PASS)
