@@ -10,6 +10,7 @@ from typing import Protocol
 Values = Mapping[str, Sequence[tuple[datetime, float]]]
 # An address in a page that begins so leads to a file of the page's run.
 RUN_FILES = "run_files/"
+RETRAINING = "gauntlet.run"  # tag with the id of the retraining that a run shows
 
 
 @dataclass(frozen=True)

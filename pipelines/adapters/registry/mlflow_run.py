@@ -26,7 +26,7 @@ from pipelines.adapters.registry.mlflow_client import create, transferring_files
 from pipelines.core.addresses import run_file_link
 from pipelines.core.errors import Unavailable
 from pipelines.core.markup import url_part
-from pipelines.core.run_page import RUN_FILES
+from pipelines.core.run_page import RETRAINING, RUN_FILES
 from pipelines.release.ledger import LIVE
 from pipelines.release.registry import Registration, Shown
 from pipelines.release.version_facts import AS_OF, LINEAGE, UNDECIDED, version_tags
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-RUN, CONTENT = "gauntlet.run", "gauntlet.content"
+CONTENT = "gauntlet.content"
 # The tag that makes MLflow open an experiment in its view for machine learning.
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 _RUN_FILE = re.compile(rf"\]\({RUN_FILES}([^)]+)\)")
@@ -62,13 +62,13 @@ def log_run(
         The id of the MLflow run.
     """
     experiment = experiment_for(client, registration.model, registration.lineage, artifacts)
-    found = client.search_runs([experiment], f"tags.`{RUN}` = '{registration.run}'")
+    found = client.search_runs([experiment], f"tags.`{RETRAINING}` = '{registration.run}'")
     at = int(registration.created_at.timestamp() * 1000)
     if found:
         run = str(found[0].info.run_id)
     else:
         name = f"{registration.as_of:%Y-%m-%d} {UNDECIDED}"
-        tags = {**version_tags(registration), RUN: registration.run, "mlflow.runName": name}
+        tags = {**version_tags(registration), RETRAINING: registration.run, "mlflow.runName": name}
         begun = None if shown.started is None else int(shown.started.timestamp() * 1000)
         run = str(client.create_run(experiment, start_time=begun, tags=tags).info.run_id)
     write(

@@ -6,6 +6,7 @@ from pipelines.core.records import canonical_json, digest_of
 from pipelines.core.run_page import RunPage, RunPages
 from pipelines.release.lineage_comparison.comparison import LineageComparison
 from pipelines.release.registry import Registry
+from pipelines.release.version_facts import LINEAGE
 from pipelines.reporting.lineages.comparison_page import comparison_page
 from pipelines.reporting.lineages.comparison_text import sentences
 
@@ -33,7 +34,7 @@ def publish_comparison(comparison: LineageComparison, pages: RunPages, registry:
             content=digest_of(body),
             title=f"comparison of {title}",
             text="\n\n".join((*sentences(comparison), "The page is `comparison.html`.")),
-            tags={"gauntlet.lineage": comparison.second},
+            tags={LINEAGE: comparison.second},
             metrics={},
             files={
                 "comparison.html": comparison_page(comparison).encode(),

@@ -38,7 +38,8 @@ from pipelines.packaging.version import (
     record_bytes,
 )
 from pipelines.release.registry import Registration, Shown, VersionInfo
-from pipelines.release.version_facts import GAIN, OUTCOME, UNDECIDED
+from pipelines.release.version_facts import OUTCOME, UNDECIDED
+from pipelines.reporting.retraining.run_page import gain_tag
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,9 +106,7 @@ def register(run: Run, evidence: Evidence) -> VersionInfo | None:
 
 def _tags(evaluation: Evaluation) -> dict[str, str]:
     """Short tags, in the order in which a list of versions shows them."""
-    primary = evaluation.primary
-    gain = {} if primary is None else {GAIN: f"{primary.gain:+.3g} {primary.metric}"}
-    return {OUTCOME: UNDECIDED, **gain}
+    return {OUTCOME: UNDECIDED, **gain_tag(evaluation)}
 
 
 def _files(

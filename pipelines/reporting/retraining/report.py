@@ -26,7 +26,7 @@ summary{cursor:pointer;padding:.4rem 0}
 """
 _SUITES = {"suite": "hand-written", "envelope": "champion's envelope"}
 _WORST_FIRST = (Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE, Verdict.PASS)
-_MOST_PASSED = 200  # findings that passed, of one gate
+_MOST_ROWS = 200  # of one table of checks
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
@@ -101,11 +101,8 @@ def _availability(about: VersionReview) -> str:
     found = [one for one in about.findings if one.gate is Gate.AVAILABILITY]
     if not found:
         return ""
-    rows = [
-        (one.name.removeprefix("availability."), *_numbers(one))
-        for one in _ordered(found)[:_MOST_PASSED]
-    ]
-    return "<h3>Features in production, and parity</h3>" + _table(("check", *_NUMBERS), rows)
+    rows = [(one.name.removeprefix("availability."), *_numbers(one)) for one in _ordered(found)]
+    return "<h3>Features in production, and parity</h3>" + _shown(("check", *_NUMBERS), rows)
 
 
 def _data_checks(about: VersionReview) -> str:
@@ -118,12 +115,11 @@ def _data_checks(about: VersionReview) -> str:
     heads = ("suite", "stream", "column", "expectation", *_NUMBERS)
     parts = [f"<h3>Checks of fresh data: {len(passed)} of {len(found)} passed</h3>"]
     if bad:
-        parts.append(_table(heads, [_expectation(one) for one in _ordered(bad)]))
+        parts.append(_shown(heads, [_expectation(one) for one in _ordered(bad)]))
     if passed:
-        rows = [_expectation(one) for one in passed[:_MOST_PASSED]]
         parts.append(
             f"<details><summary>{len(passed)} checks that passed</summary>"
-            f"{_table(heads, rows)}</details>"
+            f"{_shown(heads, [_expectation(one) for one in passed])}</details>"
         )
     return "\n".join(parts)
 
@@ -150,6 +146,14 @@ def _numbers(one: Finding) -> tuple[str, str, str, str]:
 
 def _ordered(findings: list[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda one: (not one.blocking, _WORST_FIRST.index(one.verdict)))
+
+
+def _shown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of checks; only the first ones of many, since the report has to stay small."""
+    if len(rows) <= _MOST_ROWS:
+        return _table(heads, rows)
+    note = f"<p>The first {_MOST_ROWS} of {len(rows)}; all are in the run's file checks.json.</p>"
+    return _table(heads, rows[:_MOST_ROWS]) + note
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

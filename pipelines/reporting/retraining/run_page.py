@@ -9,18 +9,17 @@ from datetime import UTC, datetime, time
 
 from pipelines.core.findings import Interval, Verdict, reasons_against, slug
 from pipelines.core.records import canonical_json
-from pipelines.core.run_page import PagePart, RunPage
+from pipelines.core.run_page import RETRAINING, PagePart, RunPage
 from pipelines.gates.recent_window.record import Evaluation
-from pipelines.release.ledger import Entry
+from pipelines.release.ledger import LIVE, Entry
 from pipelines.release.version_facts import AS_OF, GAIN, LINEAGE, OUTCOME
-from pipelines.reporting.retraining.sections import REPORT, VersionReview
+from pipelines.reporting.retraining.sections import REPORT, VersionReview, backfill_words
 from pipelines.reporting.retraining.version_page import run_text
 from pipelines.stats.paired import PairedDifference
 
-RUN = "gauntlet.run"
 EVALUATION, CHECKS, HASHES = "evaluation.json", "checks.json", "hashes.json"
 LEVEL = 0.9
-_MOST_WORDS = 250
+_LONGEST_TAG = 250  # characters
 
 
 @dataclass(frozen=True)
@@ -59,22 +58,22 @@ def retraining_page(about: VersionReview, entry: Entry, facts: RunFacts, report:
         AS_OF: f"{about.plan.as_of:%Y-%m-%d}",
         LINEAGE: about.lineage,
         OUTCOME: outcome,
-        "reason": next(iter(reasons), "")[:_MOST_WORDS],
-        "started": about.origin[:_MOST_WORDS],
+        "reason": next(iter(reasons), "")[:_LONGEST_TAG],
+        "origin": about.origin[:_LONGEST_TAG],
         "mlflow.source.name": facts.source,
         "mlflow.source.type": "JOB" if about.dag_run else "LOCAL",
         **({"mlflow.user": facts.user} if facts.user else {}),
     }
     evaluation = about.evaluation
-    if evaluation is not None and evaluation.primary is not None:
-        tags[GAIN] = f"{evaluation.primary.gain:+.3g} {evaluation.primary.metric}"
+    if evaluation is not None:
+        tags |= gain_tag(evaluation)
     tables = {CHECKS: _checks(about)}
     if evaluation is not None:
         tables[EVALUATION] = _evaluated(evaluation)
     return RunPage(
         model=about.spec.name,
         lineage=about.lineage,
-        key=(RUN, about.run),
+        key=(RETRAINING, about.run),
         content=entry.hash,
         title=_title(about, outcome),
         text=run_text(about),
@@ -92,8 +91,17 @@ def retraining_page(about: VersionReview, entry: Entry, facts: RunFacts, report:
     )
 
 
+def gain_tag(evaluation: Evaluation) -> dict[str, str]:
+    """The tag of the gain in the primary metric; none where there is none."""
+    primary = evaluation.primary
+    return {} if primary is None else {GAIN: f"{primary.gain:+.3g} {primary.metric}"}
+
+
 def _title(about: VersionReview, outcome: str) -> str:
-    title = f"{about.plan.as_of:%Y-%m-%d} {outcome}"
+    day = f"{about.plan.as_of:%Y-%m-%d}"
+    if about.lineage != LIVE and about.decision is not None:
+        return f"{day} {about.version or 'backfill'}: {backfill_words(about, about.decision)}"
+    title = f"{day} {outcome}"
     if about.version:
         return f"{title} v{about.version}"
     gates = about.decision.gates if about.decision else ()

@@ -130,17 +130,22 @@ def headline(about: VersionReview) -> str:
 
 def _title(about: VersionReview) -> str:
     """The outcome with its sign; a backfill changes nothing, so it has a sign of its own."""
-    live, refresh = about.lineage == LIVE, is_refresh(about.findings)
+    live = about.lineage == LIVE
     if about.decision is None:
         sign, outcome = SIGNS[overall(about.findings)], "not decided yet"
         return f"{sign}: {outcome}" if live else f"↺ Backfill: {outcome}"
     outcome = about.decision.outcome
     if live:
-        own = _REFRESH_HEADLINES if refresh else {}
+        own = _REFRESH_HEADLINES if is_refresh(about.findings) else {}
         return own.get(outcome, _HEADLINES[outcome])
-    own = _BACKFILL_REFRESH_HEADLINES if refresh else {}
-    words = own.get(outcome) or _BACKFILL_HEADLINES[outcome]
+    words = backfill_words(about, about.decision)
     return f"↺ Backfill, as of {about.plan.as_of:%Y-%m-%d}: {words}"
+
+
+def backfill_words(about: VersionReview, decision: Decision) -> str:
+    """What would have become of the candidate of a backfill."""
+    own = _BACKFILL_REFRESH_HEADLINES if is_refresh(about.findings) else {}
+    return own.get(decision.outcome) or _BACKFILL_HEADLINES[decision.outcome]
 
 
 def _against(about: VersionReview) -> list[Finding]:

@@ -128,7 +128,7 @@ def _facts(run: Run, evidence: Evidence, version: VersionInfo | None, entry: Ent
             "ledger_entry": entry.hash,
         },
         user=request.requested_by,
-        source=request.dag_run or f"gauntlet retrain {request.model}",
+        source=request.dag_run or "gauntlet",
         started=run.workspace.started,
         refit_rows=trained.refit_rows if trained else None,
     )

@@ -77,3 +77,16 @@ def test_a_check_of_fresh_data_names_its_suite_what_it_found_and_what_it_wanted(
         *("dispensing", "quantity", "range", "✘ fail", "0.755 share", "0.9")
     ]
     assert "<unit>" not in page, "texts are escaped"
+
+
+def test_a_long_table_of_checks_states_where_the_others_are(reviewed: Make) -> None:
+    checks = tuple(
+        make_finding(f"contract.suite.dispensing.c{number}.range", Verdict.PASS, "all rows")
+        for number in range(201)
+    )
+    stopped = replace(reviewed(2.0), evaluation=None, version=None)
+    page = report_page(replace(stopped, findings=checks), {})
+    assert "The first 200 of 201; all are in the run's file checks.json." in page
+    assert "<td>c199</td>" in page
+    assert "<td>c200</td>" not in page
+    assert "The first" not in report_page(replace(stopped, findings=checks[1:]), {})

@@ -25,7 +25,7 @@ FACTS = RunFacts(
     parameters={"estimator": "trees"},
     hashes={"recipe": "a" * 64},
     user="ada",
-    source="gauntlet retrain demand",
+    source="gauntlet",
     started=datetime(2026, 1, 5, 6, tzinfo=UTC),
     refit_rows=500,
 )
@@ -44,6 +44,17 @@ def test_a_run_is_named_by_its_instant_outcome_and_version(reviewed: Make) -> No
     assert (page.tags["mlflow.user"], page.tags["mlflow.source.type"]) == ("ada", "LOCAL")
     assert page.started == FACTS.started
     assert page.ended is None, "it ends when its page is complete"
+
+
+def test_the_run_of_a_backfill_is_named_by_what_would_have_become_of_its_candidate(
+    reviewed: Make,
+) -> None:
+    about = replace(decided(reviewed(2.0)), lineage="past", version="backfill-3")
+    page = page_of(about)
+    assert page.title == f"{page.tags['as_of']} backfill-3: would have been promoted"
+    assert page_of(replace(about, version=None)).title.endswith(
+        "backfill: would have been promoted"
+    )
 
 
 def test_a_run_that_a_gate_stopped_has_a_page_with_the_gate_and_the_reason(reviewed: Make) -> None:

@@ -181,12 +181,13 @@ def test_plots_are_small_pictures_and_the_same_each_time(reviewed: Make) -> None
     shown |= {"predicted": actual + rng.normal(0, 3, 500)}
     made = evaluation_plots(about.evaluation, **shown)
     assert set(made) == {"daily", "losses", "slices", "calibration", "seeds"}
+    again = evaluation_plots(about.evaluation, **shown)
     for name, plot in made.items():
         content = plot.png()
         assert content.startswith(b"\x89PNG"), name
         assert len(content) < 80_000, name
-    again = evaluation_plots(about.evaluation, **shown)
-    assert made["slices"].svg() == again["slices"].svg()
+        assert content == again[name].png(), name
+        assert plot.svg() == again[name].svg(), name
 
 
 def test_plots_of_an_evaluation_without_data_are_none(reviewed: Make) -> None:
