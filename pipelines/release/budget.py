@@ -7,10 +7,11 @@ year is at most ``alpha_year``, however the tries depend on each other. They do 
 overlap from week to week, and several tries share a champion.
 
 - A try is a run that compared a changed recipe with a champion on the recent window, whether it was
-  promoted or not. A refresh is judged by its recipe's record and is no try. A run that stopped
-  earlier because of broken data costs nothing, and neither does a first version. If a rollout is
+  promoted or not. A refresh is no try, offline and in its canary: it is not tested for being
+  better. A run that stopped earlier because of broken data costs nothing, and neither does a first
+  version. If a rollout is
   declared, the recent window only admits to it and costs nothing: the canary is the try, and it is
-  charged when it begins. The canary of a refresh is a try where predictions change their labels.
+  charged when it begins.
 - A dry run that reached the comparison is a try, because it shows the p-value. The real run with
   the same request is the same test, so the two cost one try.
 - A manual audit of a recipe other than the champion's is a try, because it uses the same rows.
@@ -170,24 +171,23 @@ def budget_findings(
     return (_spent(after, "this run's try included"), level_finding(declared.level, declared))
 
 
-def charged_level(entries: Iterable[Entry], run: str) -> float:
-    """The level that a try was charged, according to the ledger.
+def charged_level(entries: Iterable[Entry], run: str) -> float | None:
+    """The level that a canary was charged, according to the ledger; None: it was no try.
 
     Arguments:
-        run: the run whose first entry holds the charge; for a canary, the run of its first stage.
+        run: the run of the canary's first stage, whose entry holds the charge.
 
     Raises:
-        IntegrityError: no entry of the run names a level.
+        IntegrityError: no entry of the run has an account of the error budget.
     """
     for entry in entries:
-        if entry.run == run:
-            for finding in entry.findings:
-                if finding.name == LEVEL and finding.value is not None:
-                    return finding.value
+        by_name = {finding.name: finding for finding in entry.findings}
+        if entry.run == run and (LEVEL in by_name or SPENT in by_name):
+            return by_name[LEVEL].value if LEVEL in by_name else None
     raise IntegrityError(
         "a canary was not charged to the error budget",
         where=f"run {run}",
-        wanted=f"an entry with the finding {LEVEL}",
+        wanted=f"an entry with the finding {LEVEL} or {SPENT}",
         hint="end it: `gauntlet rollback` to the champion before, or move the alias by hand",
     )
 

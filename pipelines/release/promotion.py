@@ -58,8 +58,8 @@ _FREE = {
     "pending": "the recent window only admits to live traffic: the canary pays",
     "complete": "the canary has paid",
 }
-_FREE_LANES: dict[Lane, str] = {
-    "refresh": "a refresh is judged by its recipe's record, so it is no try",
+FREE_LANES: dict[Lane, str] = {
+    "refresh": "a refresh is not tested for being better, so it is no try",
     "emergency": "the champion is worse than the naive forecast: replacing it is no try",
 }
 _KINDS: dict[Outcome, Kind] = {Outcome.PROMOTE: "promotion", Outcome.FIRST_VERSION: "first_version"}
@@ -209,7 +209,7 @@ def _with_budget(
         return findings
     now = max(clock.now(), entries[-1].recorded_at) if entries else clock.now()
     year = budget_year(inputs.lineage, inputs.as_of, now)
-    free = _FREE_LANES.get(facts.lane, _FREE.get(facts.rollout, ""))
+    free = FREE_LANES.get(facts.lane, _FREE.get(facts.rollout, ""))
     return (*findings, *budget_findings(entries, inputs.budget, year, facts.run, findings, free))
 
 

@@ -152,10 +152,20 @@ def _judge_canary(
     return judge_canary(
         measured.evidence,
         rollout,
-        charged_level(state.entries, f"{trial.run}.{Stage.CANARY}.0"),
+        _level(state, trial.run, rollout),
         margin=margin if trial.admission.lane == "refresh" else 0.0,
         assignment=measured.assignment,
     )
+
+
+def _level(state: ReleaseState, run: str, rollout: Rollout) -> float:
+    """The level of a canary: its charge, or that of a guardrail where it is no try.
+
+    Arguments:
+        run: the run that admitted the challenger.
+    """
+    charged = charged_level(state.entries, f"{run}.{Stage.CANARY}.0")
+    return rollout.canary.guardrail_alpha if charged is None else charged
 
 
 def _rollout(trial: Trial, version: ModelVersion) -> Rollout:
@@ -173,7 +183,7 @@ def _holdback_evidence(
     rollout, promotion = declared_rollout(version), holdback.promotion
     events = collaborators.open_events(version.spec)
     run = promotion.run.removesuffix(f".{Stage.PROMOTED}")
-    level = charged_level(state.entries, f"{run}.{Stage.CANARY}.0")
+    level = _level(state, run, rollout)
     gain = promised_gain(promotion)
 
     def judge(measured: CanaryInputs, *, last: bool) -> HoldbackVerdict:

@@ -79,7 +79,8 @@ def judge_canary(
     Arguments:
         evidence: sums from ``canary_sums``.
         rollout: the rollout as declared when the canary began.
-        level: one-sided level of this canary: the year's level divided by the number of tries.
+        level: one-sided level of this canary: the year's level divided by the number of tries, or
+            for a refresh, which is no try, the level of a guardrail.
         margin: non-inferiority margin of a refresh, in the outcome's unit, at least 0. With a
             margin above 0, the estimate must be positive and the challenger must be shown not to
             be worse by the margin. With 0, it must be shown to be better.

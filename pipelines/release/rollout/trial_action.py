@@ -11,10 +11,9 @@ from pipelines.gates.budget.findings import EXHAUSTED
 from pipelines.gates.canary.verdict import CanaryStep
 from pipelines.release.budget import budget_findings, budget_year
 from pipelines.release.ledger import LIVE
-from pipelines.release.promotion import DecisionInput
+from pipelines.release.promotion import FREE_LANES, DecisionInput
 from pipelines.release.rollout.actions import NextAction, Progress, Promotion, ReleaseAction
 from pipelines.release.rollout.evidence import CanaryCheck, ShadowCheck
-from pipelines.release.rollout.lanes import record_watches
 from pipelines.release.rollout.recording import StageChange
 from pipelines.release.rollout.stages import final_transition, next_transition
 from pipelines.release.rollout.state import ReleaseState, Trial
@@ -22,7 +21,6 @@ from pipelines.release.rollout.transition import Stage
 
 LONGEST_SHADOW = 2  # an inconclusive shadow ends after this multiple of its duration
 BUDGET_CHECK = timedelta(days=1)  # interval between two checks for a new year or a larger budget
-_WATCHED = "the record of its recipe judges the outcome, so the canary of a refresh is no try"
 _ENDED = {
     CanaryStep.ROLL_BACK: "harm is shown",
     CanaryStep.VOID: "void",
@@ -95,7 +93,7 @@ def _begin_canary(
         reason=f"shadow passed; {transition.share:.0%} of entities in each arm",
     )
     year = budget_year(LIVE, as_of, now)
-    free = _WATCHED if record_watches(check.rollout, trial.admission.lane) else ""
+    free = FREE_LANES.get(trial.admission.lane, "")
     charged = budget_findings(state.entries, check.budget, year, change.run, None, free)
     if any(one.name == EXHAUSTED for one in charged) and not _waived(trial):
         return NextAction(

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.gates.canary.refresh import judge_refresh_canary
 from pipelines.gates.shadow.findings import ShadowEvidence
-from pipelines.release.budget import budget_account
+from pipelines.release.budget import budget_account, charged_level
 from pipelines.release.ledger import Entry, NewEntry
 from pipelines.release.policies import Lane, policy_of
 from pipelines.release.policy import Decision, Facts, Outcome, decide
@@ -203,6 +204,44 @@ def test_a_refresh_that_its_record_watches_begins_its_canary_after_a_day_and_for
     assert [one.name for one in began.findings] == ["shadow.errors", "budget.spent"]
     assert "no try" in began.findings[-1].reason
     assert not budget_account(book.entries, BudgetGate(), NOW.year).tries
+
+
+def test_a_refresh_whose_predictions_act_begins_its_canary_for_free_in_a_year_without_tries(
+    book: Book,
+) -> None:
+    book.judged("2", Outcome.START_ROLLOUT, "refresh")
+    book.moved(Stage.SHADOW)
+    book.add("audit", "by-hand", findings=(finding("audit.live"),))
+    ends, budget = NOW + ROLLOUT.shadow.duration, BudgetGate(tries=1)
+    action = book.next(shadow(Verdict.PASS, budget), as_of=ends)
+    assert action.action == "canary"
+    assert isinstance(action.effect, StageChange)
+    change = action.effect
+    assert [one.name for one in change.findings] == ["shadow.errors", "budget.spent"]
+    book.add("rollout", change.run, transition=change.transition, findings=change.findings)
+    assert len(budget_account(book.entries, budget, NOW.year).tries) == 1, "the audit alone"
+    assert charged_level(book.entries, change.run) is None
+
+
+def test_a_refresh_that_an_earlier_release_charged_keeps_its_charge_and_its_level(
+    book: Book,
+) -> None:
+    book.judged("2", Outcome.START_ROLLOUT, "refresh")
+    book.moved(Stage.SHADOW)
+    level = finding("budget.level").model_copy(update={"value": 0.0042})
+    begun = Transition(challenger="2", stage=Stage.CANARY, salt="spring")
+    entry = book.add(
+        "rollout", "run-2.canary.0", transition=begun, findings=(finding("budget.spent"), level)
+    )
+    assert [one.run for one in budget_account(book.entries, BudgetGate(), NOW.year).tries] == [
+        entry.run
+    ]
+    assert charged_level(book.entries, entry.run) == 0.0042
+
+
+def test_a_canary_without_an_account_of_the_budget_is_refused(book: Book) -> None:
+    with pytest.raises(IntegrityError, match="was not charged"):
+        charged_level(book.entries, "first")
 
 
 def test_a_week_without_harm_promotes_a_refresh_under_its_own_requirements(book: Book) -> None:
