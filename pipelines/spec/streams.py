@@ -136,6 +136,12 @@ class Stream(Declaration):
         return problems
 
     @property
+    def known_column(self) -> str | None:
+        """The column of the known time; ``None`` if it is a rule, or the event time's column."""
+        known = self.known_time
+        return None if isinstance(known, KnownTimeRule) or known == self.event_time else known
+
+    @property
     def known_delay(self) -> timedelta | None:
         """The delay of the declared rule; ``None`` when a column contains the known time."""
         return (

@@ -17,7 +17,8 @@ from pipelines.data.cache import Cache
 from pipelines.data.events import EventSource, Progress, PulledObject
 from pipelines.data.reader import EventReader, OpenSources, Streams
 from pipelines.data.snapshot import Snapshot
-from pipelines.spec.streams import KnownTimeRule, Stream
+from pipelines.faults.fault import EVENT, KNOWN
+from pipelines.spec.streams import Stream
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -103,7 +104,8 @@ class EventCopies:
             change: gets these rows, canonical, and returns them with the fault.
 
         Returns:
-            ``None`` when there is no such row.
+            ``None`` when there is no such row. Times that the declaration also has as a column are
+            the changed ones.
         """
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -114,7 +116,10 @@ class EventCopies:
             return None
         rows = self._rows(stream, touched)
         late = pc.greater(rows["known_time"], pa.scalar(since.replace(tzinfo=None)))
-        whole = pa.concat_tables([rows.filter(pc.invert(late)), change(rows.filter(late))])
+        fresh = rows.filter(late)
+        if not fresh.num_rows:
+            return None
+        whole = pa.concat_tables([rows.filter(pc.invert(late)), change(fresh)])
         planted = _store(whole, declared, stream, cache)
         return self.reader({stream: PinnedEvents((*kept, *planted))})
 
@@ -172,15 +177,12 @@ def _store(rows: pa.Table, declared: Stream, stream: str, cache: Cache) -> tuple
 
     if not rows.num_rows:
         return ()
-    names = {"event_time": declared.event_time}
-    if isinstance(declared.known_time, KnownTimeRule):
-        rows = rows.drop_columns(["known_time"])
-    else:
-        names["known_time"] = declared.known_time
-    types = canonical_types(declared)
-    stored = pa.Table.from_arrays(
-        [rows[name].cast(ARROW_TYPES[types[name]]) for name in rows.column_names],
-        names=[names.get(name, name) for name in rows.column_names],
+    times, types = {declared.event_time: EVENT}, canonical_types(declared)
+    if declared.known_column:
+        times[declared.known_column] = KNOWN
+    columns = {**{name: name for name in declared.columns}, **times}
+    stored = pa.table(
+        {name: rows[read].cast(ARROW_TYPES[types[read]]) for name, read in columns.items()}
     )
     sha256 = cache.add(lambda draft: pq.write_table(stored, draft))
     size = cache.object(sha256).stat().st_size
