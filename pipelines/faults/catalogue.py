@@ -14,7 +14,7 @@ import pyarrow as pa
 from pipelines.core.arrays import Mask
 from pipelines.core.time import MICROSECOND
 from pipelines.faults.fault import EVENT, KNOWN, EventFault, Fault, Target
-from pipelines.faults.rows import lose, rename, repeat
+from pipelines.faults.rows import lose, renamable, rename, repeat
 from pipelines.faults.times import move
 from pipelines.faults.values import empty, exchange, limit, multiply, repeat_previous, shift
 
@@ -42,6 +42,8 @@ def _null_spike(table: pa.Table, target: Target, size: float, rng: Random) -> pa
 
 def _clipped_values(table: pa.Table, target: Target, size: float, rng: Random) -> pa.Table:
     values = table[target.column].drop_null().to_numpy()
+    if not len(values):
+        return table
     return limit(table, target.column, np.quantile(values, 1 - size).item())
 
 
@@ -72,11 +74,14 @@ def _stale_feed(table: pa.Table, target: Target, size: float, rng: Random) -> pa
 def _duplicated_day(table: pa.Table, target: Target, size: float, rng: Random) -> pa.Table:
     again = _known_in(table, target.end - (size + 1) * _DAY, target.end - _DAY)
     later = np.full(int(again.sum()), _DAY // MICROSECOND)
-    return repeat(table, again, KNOWN, later, target.id)
+    new = renamable(table, [one for one in target.id if one not in target.keys])
+    if target.id and not new:  # the copies would be the same events
+        return table
+    return repeat(table, again, KNOWN, later, new)
 
 
 def _reused_ids(table: pa.Table, target: Target, size: float, rng: Random) -> pa.Table:
-    return repeat_previous(table, target.column, _some(table, size, rng))
+    return repeat_previous(table, target.id, _some(table, size, rng))
 
 
 def _time_zone_slip(table: pa.Table, target: Target, size: float, rng: Random) -> pa.Table:
@@ -89,7 +94,7 @@ def _label_from_the_future(table: pa.Table, target: Target, size: float, rng: Ra
 
 def _poisoned_backfill(table: pa.Table, target: Target, size: float, rng: Random) -> pa.Table:
     rows = table.filter(pa.array(_some(table, size, rng)))
-    rows = rename(rows, (*target.id, *target.keys), "other")
+    rows = rename(rows, list(dict.fromkeys((*target.id, *target.keys))), "other")
     rows = multiply(rows, target.column, np.full(rows.num_rows, 10.0))
     back = np.full(rows.num_rows, -(_PAST // MICROSECOND))
     return pa.concat_tables([table, move(rows, EVENT, back)])
@@ -173,7 +178,7 @@ EVENT_FAULTS = (
         "Outcomes have times after the moment at which they were known.",
         " h",
         (1.0, 24.0, 168.0),
-        "rows",
+        "known-time column",
         _label_from_the_future,
     ),
     EventFault(

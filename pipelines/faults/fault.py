@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-Part = Literal["number", "category", "label", "feed", "rows", "id"]
+Part = Literal["number", "category", "label", "feed", "rows", "id", "known-time column"]
 EVENT, KNOWN = "event_time", "known_time"  # columns of a canonical table
 
 
@@ -47,8 +47,8 @@ class Target:
 
     Arguments:
         stream: its name.
-        column: the column concerned; empty for faults of whole rows.
-        id: columns that identify an event; may be empty.
+        column: the column concerned; empty for faults of ids and of whole rows.
+        id: columns of a canonical table that identify an event; may be empty.
         keys: columns of the entity that the stream has.
         end: UTC without a zone; the newest instant at which rows are known.
     """
@@ -68,8 +68,8 @@ class EventFault(Fault):
     """A fault in the events of one stream.
 
     Arguments:
-        part: what it concerns: a column of numbers or categories, the label's column, a column of
-            the id, whole rows, or a feed.
+        part: what it concerns: a column of numbers or categories, the label's column, the id,
+            whole rows, a feed, or a known time that is a column of its own.
         plant: returns the rows of a canonical table with the fault.
     """
 

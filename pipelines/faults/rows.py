@@ -40,11 +40,17 @@ def rename(table: pa.Table, columns: Sequence[str], prefix: str) -> pa.Table:
 
     Columns of other types are left as they are.
     """
-    for column in columns:
-        kind = table.schema.field(column).type
-        if pa.types.is_integer(kind):
+    for column in renamable(table, columns):
+        if pa.types.is_integer(table.schema.field(column).type):
             table = with_values(table, column, pc.subtract(-1, table[column]))
-        elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        else:
             named = pc.binary_join_element_wise(prefix, table[column], "-")
             table = with_values(table, column, named)
     return table
+
+
+def renamable(table: pa.Table, columns: Sequence[str]) -> list[str]:
+    """The columns of texts or whole numbers among these."""
+    kinds = {column: table.schema.field(column).type for column in columns}
+    fits = (pa.types.is_integer, pa.types.is_string, pa.types.is_large_string)
+    return [column for column, kind in kinds.items() if any(one(kind) for one in fits)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from pipelines.faults.fault import Part, Target
+from pipelines.faults.fault import EVENT, KNOWN, Part, Target
 from pipelines.spec.features import AttributeFeature, WindowFeature
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.model import ModelSpec
@@ -33,6 +33,7 @@ def find_target(spec: ModelSpec, part: Part, end: datetime) -> Target | None:
         "feed": _feeds,
         "rows": _label_streams,
         "id": _ids,
+        "known-time column": _known_columns,
     }
     found = next(places[part](spec), None)
     if found is None:
@@ -40,7 +41,8 @@ def find_target(spec: ModelSpec, part: Part, end: datetime) -> Target | None:
     stream, column = found
     declared = spec.streams[stream]
     keys = tuple(key for key in spec.points.keys if key in declared.columns)
-    return Target(stream, column, declared.id, keys, end)
+    times = {declared.known_column: KNOWN, declared.event_time: EVENT}
+    return Target(stream, column, tuple(times.get(one, one) for one in declared.id), keys, end)
 
 
 def _label_columns(spec: ModelSpec) -> Iterator[tuple[str, str]]:
@@ -77,8 +79,11 @@ def _label_streams(spec: ModelSpec) -> Iterator[tuple[str, str]]:
 
 
 def _ids(spec: ModelSpec) -> Iterator[tuple[str, str]]:
-    stream = _label_stream(spec)
-    yield from ((stream, column) for column in spec.streams[stream].id)
+    yield from (one for one in _label_streams(spec) if spec.streams[one[0]].id)
+
+
+def _known_columns(spec: ModelSpec) -> Iterator[tuple[str, str]]:
+    yield from (one for one in _label_streams(spec) if spec.streams[one[0]].known_column)
 
 
 def _label_stream(spec: ModelSpec) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -81,8 +82,10 @@ def shift(table: pa.Table, column: str, rows: Integers) -> pa.Table:
     return with_values(table, column, table[column].take(order))
 
 
-def repeat_previous(table: pa.Table, column: str, mask: Mask) -> pa.Table:
-    """Some rows get the value of the row before them; the first row keeps its value."""
+def repeat_previous(table: pa.Table, columns: Sequence[str], mask: Mask) -> pa.Table:
+    """Some rows get the values of the row before them; the first row keeps its values."""
     order = np.arange(table.num_rows)
     order[mask] = np.maximum(order[mask] - 1, 0)
-    return with_values(table, column, table[column].take(order))
+    for column in columns:
+        table = with_values(table, column, table[column].take(order))
+    return table

@@ -14,7 +14,7 @@ from pipelines.faults.fault import EventFault, Target
 
 END, DAYS = datetime.fromisoformat("2025-03-10"), 14
 N = 40 * DAYS
-COLUMNS = {"number": "units", "category": "kind", "label": "units", "id": "sale"}
+COLUMNS = {"number": "units", "category": "kind", "label": "units"}
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +125,29 @@ def test_names_are_unique_and_sizes_grow() -> None:
     assert all(list(one.sizes) == sorted(set(one.sizes)) for one in FAULTS)
     sizes = [one.size_text(one.sizes[0]) for one in FAULTS]
     assert sizes[:2] == ["1.5x", "2%"]
+
+
+def test_a_day_is_not_duplicated_where_the_copies_would_be_the_same_events(rows: pa.Table) -> None:
+    composite = Target("sales", "", ("shop", "sale", "event_time"), ("shop",), END)
+    planted = by_name("duplicated_day").plant(rows, composite, 1, np.random.default_rng(2))
+    assert planted["shop"].slice(N).unique().sort().to_pylist() == ["a", "b"]
+    assert pc.starts_with(planted["sale"].slice(N), "again-").to_pylist() == [True] * 40
+    keyed = Target("sales", "", ("shop", "event_time"), ("shop",), END)
+    assert by_name("duplicated_day").plant(rows, keyed, 1, np.random.default_rng(2)) is rows
+
+
+def test_every_column_of_an_id_is_reused_and_named_once(rows: pa.Table) -> None:
+    target = Target("sales", "units", ("shop", "sale"), ("shop",), END)
+    found = by_name("reused_ids").plant(rows, target, 1.0, np.random.default_rng(2))
+    assert (
+        found.select(["shop", "sale"])
+        .slice(1)
+        .equals(rows.select(["shop", "sale"]).slice(0, N - 1))
+    )
+    added = by_name("poisoned_backfill").plant(rows, target, 0.5, np.random.default_rng(2))
+    assert set(added["shop"].to_pylist()) == {"a", "b", "other-a", "other-b"}
+
+
+def test_a_column_without_values_is_not_clipped(rows: pa.Table) -> None:
+    empty = rows.set_column(5, "units", pa.nulls(N, pa.int64()))
+    assert plant(by_name("clipped_values"), empty, 0.5) is empty
