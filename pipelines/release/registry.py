@@ -12,6 +12,7 @@ from pipelines.core.records import Instant, Record
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+LONGEST_DESCRIPTION = 5000  # characters in MLflow's database; SQLite alone takes longer ones
 
 
 class Registration(Record):

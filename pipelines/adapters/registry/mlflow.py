@@ -22,7 +22,7 @@ from pipelines.core.version_id import (
     registered_version,
     version_id,
 )
-from pipelines.release.registry import Registration, Shown, VersionInfo
+from pipelines.release.registry import LONGEST_DESCRIPTION, Registration, Shown, VersionInfo
 from pipelines.release.version_facts import (
     check_alias_lineage,
     check_content,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 ABOVE = "mlflow.parentRunId"  # tag with the run that MLflow shows a run below
-LONGEST_DESCRIPTION = 5000  # characters in MLflow's database; SQLite alone takes longer ones
 _BACKFILLS = "Versions that backfills of `{}` trained. None of them can serve."
 
 

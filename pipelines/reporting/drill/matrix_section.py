@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pipelines.core.markup import markdown_text
 from pipelines.faults.matrix import Matrix
+from pipelines.release.registry import LONGEST_DESCRIPTION
 from pipelines.reporting.drill.matrix_text import headings, matrix_lines, sentences
 from pipelines.reporting.markdown import table
 
 _HEADING = "## Drill"
-_LONGEST = 5000  # characters of a version's description in MLflow's database
 
 
 def with_drill(page: str, matrix: Matrix) -> str:
@@ -24,9 +24,9 @@ def with_drill(page: str, matrix: Matrix) -> str:
     before = page.split(f"{_HEADING}\n", maxsplit=1)[0].rstrip()
     for section in (drill_section(matrix), _summary(matrix)):
         whole = "\n\n".join(filter(None, (before, section)))
-        if len(whole) <= _LONGEST:
+        if len(whole) <= LONGEST_DESCRIPTION:
             return whole
-    return page
+    return before
 
 
 def drill_section(matrix: Matrix) -> str:

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from pipelines.adapters.registry.folder import FolderRegistry
-from pipelines.adapters.registry.mlflow import LONGEST_DESCRIPTION, MlflowRegistry
+from pipelines.adapters.registry.mlflow import MlflowRegistry
 from pipelines.core.errors import GauntletError, IntegrityError
 from pipelines.packaging.package import content_digest
-from pipelines.release.registry import Registration, Registry, Shown
+from pipelines.release.registry import LONGEST_DESCRIPTION, Registration, Registry, Shown
 
 Make = Callable[..., Registration]
 SHOWN = Shown(parameters={"estimator": "HistGradientBoosting"}, metrics={"absolute_error": 4.1})

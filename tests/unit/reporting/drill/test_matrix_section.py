@@ -22,3 +22,4 @@ def test_a_long_page_gets_no_table_and_a_full_one_no_section() -> None:
     assert "| fault" not in long
     full = "x" * 4990
     assert with_drill(full, MATRIX) == full
+    assert with_drill(f"{full}\n\n## Drill\n\nold", MATRIX) == full
