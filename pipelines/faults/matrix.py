@@ -6,6 +6,7 @@ from pydantic import Field
 
 from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Instant, Record
+from pipelines.spec.fields import Duration
 
 
 class FaultCost(Record):
@@ -56,10 +57,10 @@ class FaultRow(Record):
         return found
 
 
-class CleanWeek(Record):
-    """A past week of the model's own data, as it is."""
+class CleanStretch(Record):
+    """Past fresh rows of the model's own data, as they are."""
 
-    as_of: Instant
+    as_of: Instant = Field(description="its rows became known within one lookback before")
     fired: tuple[str, ...] = Field(description="findings that would have stopped a retraining")
 
 
@@ -74,12 +75,13 @@ class Matrix(Record):
     minimum_effect: float
     quick: bool = Field(description="nothing was trained, so costs are unknown")
     rows: tuple[FaultRow, ...]
-    weeks: tuple[CleanWeek, ...]
+    lookback: Duration = Field(description="of the contract")
+    stretches: tuple[CleanStretch, ...] = Field(description="each as long as the lookback")
 
     @property
     def fired(self) -> int:
-        """Weeks without a planted fault that a check stopped."""
-        return sum(bool(week.fired) for week in self.weeks)
+        """Stretches without a planted fault that a suite stopped."""
+        return sum(bool(one.fired) for one in self.stretches)
 
 
 MATRIX = StoredFormat("the result of a drill", Matrix)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from pipelines.faults.matrix import Cell, CleanWeek, FaultCost, FaultRow, Matrix
+from pipelines.faults.matrix import Cell, CleanStretch, FaultCost, FaultRow, Matrix
 
 AT = datetime(2025, 3, 10, tzinfo=UTC)
 COST = FaultCost(value=2.5, low=1.5, high=3.5, level=0.9, rows=500)
@@ -32,5 +32,6 @@ MATRIX = Matrix(
         ),
         FaultRow(fault="split", description="d", sizes=("1%",), not_applicable="no rollout"),
     ),
-    weeks=(CleanWeek(as_of=AT, fired=("contract.a",)), CleanWeek(as_of=AT, fired=())),
+    lookback=timedelta(days=1),
+    stretches=(CleanStretch(as_of=AT, fired=("contract.a",)), CleanStretch(as_of=AT, fired=())),
 )

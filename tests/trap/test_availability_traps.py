@@ -20,6 +20,8 @@ from pipelines.faults.catalogue import MISSING_ONLINE
 from pipelines.faults.matrix import Cell
 from pipelines.flows.drill.cells import DrillCells
 from pipelines.flows.drill.run import DrillCollaborators, DrillRequest, opened
+from pipelines.flows.retrain import online_features
+from pipelines.flows.retrain.online_features import check_online_features
 from pipelines.release.budget import tries
 from pipelines.simulation.faults import ColumnGone, FeedStopped, UnitChange
 from pipelines.simulation.scenarios import Scenario
@@ -275,6 +277,27 @@ def test_values_that_the_store_lost_are_found_by_a_drill(
         unseen = blind.planter(MISSING_ONLINE).cell(0.5)
         assert isinstance(unseen, Cell)
         assert not unseen.caught
+
+
+def test_a_drill_of_the_past_compares_a_newer_store_with_newer_events(
+    pharmacy: Pharmacy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the planted loss, the store has what the events have."""
+    found: list[tuple[Finding, ...]] = []
+
+    def check(*arguments: Any) -> tuple[Finding, ...]:
+        found.append(check_online_features(*arguments))
+        return found[-1]
+
+    monkeypatch.setattr(online_features, "check_online_features", check)
+    Production(pharmacy).materialize(SECOND)
+    collaborators = DrillCollaborators(tmp_path / "drills", pharmacy.parts().retraining)
+    with opened(DrillRequest(model="demand", as_of=LAST_DAYS), collaborators) as context:
+        cell = DrillCells(context, quick=False).planter(MISSING_ONLINE).cell(0.5)
+    assert isinstance(cell, Cell), cell
+    assert "availability.online.sold" in cell.caught_by
+    _, without_fault = found
+    assert {one.verdict for one in without_fault} == {Verdict.PASS}
 
 
 def test_a_new_feature_is_distinguished_from_one_that_vanished(pharmacy: Pharmacy) -> None:

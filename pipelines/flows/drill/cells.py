@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SEED = 20260101
-NO_ROWS = "no row became known in the fresh stretch"
+NO_CHANGE = "it changes no row of the fresh stretch"
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,13 @@ class DrillCells:
         context = self.context
         planted = self._plant(fault, target, size, context.as_of - context.lookback)
         if planted is None:
-            return NO_ROWS
+            return NO_CHANGE
+        without_fault = self._clean_contract
         try:
             snapshot = self._snapshot(planted)
-            against = turned(contract_of(context, planted, snapshot), self._clean_contract)
+            if snapshot.id == context.copies.snapshot.id:
+                return NO_CHANGE
+            against = turned(contract_of(context, planted, snapshot), without_fault)
         except DataError as problem:
             return Cell(size=size, caught_by=(INGESTION,), reason=problem.what)
         if against or self.quick:
@@ -130,27 +133,32 @@ class DrillCells:
         planted = self._plant(fault, target, size, plan.trained_until - context.spec.split.recent)
         if planted is None:
             return Cell(size=size)
-        folder = context.folder / "faulty"
+        folder, clean = context.folder / "faulty", self._clean_twin
         shutil.rmtree(folder, ignore_errors=True)
         try:
             workspace, frame = frame_of(context, planted, self._snapshot(planted), folder)
             faulty = train(context, workspace.path(FRAME), frame.findings)
         except DataError as problem:
             return Cell(size=size, caught_by=(TRAINING,), reason=problem.what)
-        return self._judged(size, faulty, faulty.recent)
+        return self._judged(size, clean, faulty, faulty.recent)
 
     def _leak_cell(self, feature: str, size: float) -> Cell:
         """The label in a feature of past points; production serves the true feature."""
+        import pandas as pd
+
         from pipelines.data.paths import read_parquet
         from pipelines.flows.frames import PROBE_SEED, PROBED_POINTS
         from pipelines.gates.availability.leak_probe import probe_leaks
 
-        context, spec = self.context, self.context.spec
+        context, spec, clean = self.context, self.context.spec, self._clean_twin
         folder = context.folder / "faulty"
         shutil.rmtree(folder, ignore_errors=True)
         workspace = Workspace.open_locked(folder)
         path = workspace.write(
-            FRAME, lambda draft: self._with_leak(feature, size).to_parquet(draft)
+            FRAME,
+            lambda draft: with_leak(
+                pd.read_parquet(self._clean_frame[0].path(FRAME)), spec.classes, feature, size
+            ).to_parquet(draft),
         )
         snapshot = context.copies.snapshot
         with context.copies.reader().tables(snapshot, spec.streams) as tables:
@@ -160,22 +168,15 @@ class DrillCells:
                 spec.frame, tables, frame, context.as_of, sample=PROBED_POINTS, seed=PROBE_SEED
             )
         faulty = train(context, path, tuple(probed))
-        return self._judged(size, faulty, self._clean_twin.recent)
+        return self._judged(size, clean, faulty, clean.recent)
 
-    def _judged(self, size: float, faulty: TrainedTwin, served: pd.DataFrame) -> Cell:
-        against = turned(faulty.findings, verdicts(self._clean_twin.findings))
+    def _judged(
+        self, size: float, clean: TrainedTwin, faulty: TrainedTwin, served: pd.DataFrame
+    ) -> Cell:
+        against = turned(faulty.findings, verdicts(clean.findings))
         if against:
             return cell_of(size, against)
-        return Cell(size=size, cost=cost(self.context, self._clean_twin, faulty, served))
-
-    def _with_leak(self, feature: str, share: float) -> pd.DataFrame:
-        import pandas as pd
-
-        rows = pd.read_parquet(self._clean_frame[0].path(FRAME))
-        some = np.random.default_rng(_SEED).random(len(rows)) < share
-        leaked = some & rows["label"].notna().to_numpy()
-        values = rows[feature].where(~leaked, rows["label"])
-        return rows.assign(**{feature: values.astype(rows[feature].dtype)})
+        return Cell(size=size, cost=cost(self.context, clean, faulty, served))
 
     def _plant(
         self, fault: EventFault, target: Target, size: float, since: datetime
@@ -205,6 +206,19 @@ class DrillCells:
     def _clean_twin(self) -> TrainedTwin:
         workspace, frame = self._clean_frame
         return train(self.context, workspace.path(FRAME), frame.findings)
+
+
+def with_leak(
+    rows: pd.DataFrame, classes: tuple[str, ...], feature: str, share: float
+) -> pd.DataFrame:
+    """Rows of a frame, some of which have their label in a feature; classes as their numbers."""
+    from pipelines.training.fit import label_numbers
+
+    some = np.random.default_rng(_SEED).random(len(rows)) < share
+    leaked = some & rows["label"].notna().to_numpy()
+    values = rows[feature].astype(np.float64)
+    values[leaked] = label_numbers(rows["label"][leaked], classes)
+    return rows.assign(**{feature: values.astype(rows[feature].dtype)})
 
 
 def _impossible(size: float) -> Cell:

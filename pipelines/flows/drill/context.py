@@ -24,7 +24,6 @@ CHECKS = (
     "recent_window",
     "online",
     "canary",
-    "artifact",
 )
 _ORDER = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.NO_DATA, Verdict.FAIL)
 
@@ -38,11 +37,11 @@ class DrillContext:
         as_of: the instant of the data.
         plan: training spans and recent window as of that instant.
         suite: the hand-written suite.
-        envelope: as of one lookback earlier, as a version of the week before would have it.
+        envelope: of a version that was trained one lookback earlier.
         copies: the events.
-        checks: names of ``CHECKS`` that take part.
         folder: for scratch files.
         collaborators: those of a retraining; ledger and registry are only read.
+        checks: names of ``CHECKS`` that take part; tests leave some out.
     """
 
     champion: ModelVersion
@@ -51,9 +50,9 @@ class DrillContext:
     suite: Mapping[str, Any]
     envelope: Mapping[str, Any]
     copies: EventCopies
-    checks: frozenset[str]
     folder: Path
     collaborators: RetrainCollaborators
+    checks: frozenset[str] = frozenset(CHECKS)
 
     @property
     def spec(self) -> ModelSpec:

@@ -1,4 +1,4 @@
-"""The contract on fresh rows with a fault, and on past weeks without one."""
+"""The contract on fresh rows with a fault, and on past fresh rows without one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipelines.core.findings import Finding
 from pipelines.core.time import Window
 from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
-from pipelines.faults.matrix import CleanWeek
+from pipelines.faults.matrix import CleanStretch
 from pipelines.flows.drill.context import DrillContext, run_checks, verdicts
 from pipelines.flows.retrain.contract import envelope_chunks, envelope_suites, fresh_rows
 
@@ -50,14 +50,15 @@ def contract_of(
         )
 
 
-def clean_weeks(context: DrillContext, weeks: int) -> Iterator[CleanWeek]:
-    """The contract on past weeks as they are, each against the envelope of the week before.
+def clean_stretches(context: DrillContext, many: int) -> Iterator[CleanStretch]:
+    """Suite and envelope on past stretches as they are.
 
-    A week whose data are too thin for an envelope is left out.
+    A stretch is as long as the contract's lookback. Its envelope is the one of a version of one
+    lookback earlier; where the data are too thin for one, the stretch is left out.
 
     Arguments:
         context: the drill.
-        weeks: how many lookbacks, counted back from as-of.
+        many: how many stretches, counted back from as-of.
     """
     from pipelines.core.findings import Verdict
     from pipelines.gates.contract.findings import contract_findings
@@ -68,14 +69,14 @@ def clean_weeks(context: DrillContext, weeks: int) -> Iterator[CleanWeek]:
     with ExitStack() as opened:
         stored = opened.enter_context(context.copies.reader().tables(snapshot, spec.streams))
         tables = {name: opened.enter_context(one.cache()) for name, one in stored.items()}
-        longest = context.plan.train.start - weeks * context.lookback
+        longest = context.plan.train.start - many * context.lookback
         span = Window(longest, context.as_of - context.lookback)
         chunks = envelope_chunks(spec, snapshot, tables, span)
-        for back in range(weeks):
+        for back in range(many):
             at = context.as_of - back * context.lookback
             if at - context.lookback <= max(began):
                 return  # before all streams began
-            context.collaborators.progress(f"a week without a fault, as of {at:%Y-%m-%d}")
+            context.collaborators.progress(f"a stretch without a fault, as of {at:%Y-%m-%d}")
             try:
                 window = Window(
                     context.plan.train.start - (back + 1) * context.lookback,
@@ -90,4 +91,4 @@ def clean_weeks(context: DrillContext, weeks: int) -> Iterator[CleanWeek]:
                 *contract_findings(envelope, fresh, runner, "envelope", default, tables),
             )
             stopped = verdicts(one for one in found if one.verdict is not Verdict.PASS)
-            yield CleanWeek(as_of=at, fired=tuple(stopped))
+            yield CleanStretch(as_of=at, fired=tuple(stopped))

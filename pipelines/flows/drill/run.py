@@ -1,4 +1,4 @@
-"""A drill from a request to its matrix: every fault in every size, and past weeks without one."""
+"""A drill from a request to its matrix: every fault in every size, and past data without one."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pipelines.core.errors import DataError, SpecError
 from pipelines.core.files import draft_in, write_bytes
 from pipelines.core.names import Name
 from pipelines.core.records import Instant, Record, digest_of
-from pipelines.core.time import Window, duration_text, instant_text
-from pipelines.faults.catalogue import FAULTS
+from pipelines.core.time import Window, duration_text, instant_text, refuse_future
+from pipelines.faults.catalogue import FAULTS, MISSING_ONLINE
 from pipelines.faults.fault import Fault
-from pipelines.faults.matrix import MATRIX, Cell, CleanWeek, FaultRow, Matrix
-from pipelines.flows.drill.cells import DrillCells
-from pipelines.flows.drill.context import CHECKS, DrillContext
+from pipelines.faults.matrix import MATRIX, Cell, CleanStretch, FaultRow, Matrix
+from pipelines.flows.drill.cells import DrillCells, Planter
+from pipelines.flows.drill.context import DrillContext
 from pipelines.flows.drill.event_copies import EventCopies
-from pipelines.flows.drill.fresh import clean_weeks
+from pipelines.flows.drill.fresh import clean_stretches
 from pipelines.flows.retrain.contract import envelope_chunks, envelope_suites
 from pipelines.flows.retrain.run import RetrainCollaborators
 from pipelines.flows.workspace import Workspace
@@ -31,8 +31,8 @@ from pipelines.reporting.drill.matrix_section import with_drill
 from pipelines.training.split import split_plan
 
 LOCK = "drill"
-WEEKS, QUICK_WEEKS = 12, 4
-_KEPT = 1  # raised when equal inputs give other cells
+STRETCHES, QUICK_STRETCHES = 12, 4
+_KEPT = 2  # raised when equal inputs give other cells
 
 
 class DrillRequest(Record):
@@ -64,10 +64,10 @@ class KeptCell(Record):
     not_applicable: str = ""
 
 
-class KeptWeeks(Record):
-    """Past weeks that were checked before."""
+class KeptStretches(Record):
+    """Past stretches that were checked before."""
 
-    weeks: tuple[CleanWeek, ...]
+    stretches: tuple[CleanStretch, ...]
 
 
 def drill(request: DrillRequest, collaborators: DrillCollaborators) -> Matrix:
@@ -80,6 +80,7 @@ def drill(request: DrillRequest, collaborators: DrillCollaborators) -> Matrix:
     Raises:
         SpecError: there is no champion, or no fault of this name.
         DataError: the data without a fault cannot be used.
+        TimeError: as-of is in the future.
         LockedError: another drill of this model is at work.
     """
     chosen, using = chosen_faults(request.faults), collaborators.retraining
@@ -96,7 +97,8 @@ def drill(request: DrillRequest, collaborators: DrillCollaborators) -> Matrix:
             minimum_effect=spec.metric.minimum_effect,
             quick=request.quick,
             rows=tuple(_rows(DrillCells(context, request.quick), chosen, kept)),
-            weeks=_weeks(context, QUICK_WEEKS if request.quick else WEEKS, kept),
+            lookback=context.lookback,
+            stretches=_stretches(context, QUICK_STRETCHES if request.quick else STRETCHES, kept),
         )
         if not (request.faults or request.quick):
             text = MATRIX.to_text(found) + "\n"
@@ -125,17 +127,12 @@ def chosen_faults(names: tuple[str, ...]) -> tuple[Fault, ...]:
 
 
 @contextmanager
-def opened(
-    request: DrillRequest,
-    collaborators: DrillCollaborators,
-    checks: frozenset[str] = frozenset(CHECKS),
-) -> Iterator[DrillContext]:
+def opened(request: DrillRequest, collaborators: DrillCollaborators) -> Iterator[DrillContext]:
     """Read champion and events, and link the events into a scratch folder that is removed.
 
     Arguments:
         request: what is drilled.
         collaborators: what the drill works with.
-        checks: names of ``CHECKS`` that take part; tests leave some out.
 
     Raises:
         As ``drill``.
@@ -144,6 +141,7 @@ def opened(
     champion = _champion(request.model, using)
     as_of = request.as_of or champion.plan.as_of
     spec = champion.spec
+    refuse_future(as_of, using.clock.now(), f"model {request.model}")
     if as_of < champion.plan.as_of:
         raise DataError(
             "a drill is older than the champion's training",
@@ -169,7 +167,6 @@ def opened(
             suite=using.load_suite(spec),
             envelope=envelope,
             copies=copies,
-            checks=checks,
             folder=scratch,
             collaborators=using,
         )
@@ -193,39 +190,46 @@ def _rows(planted: DrillCells, faults: tuple[Fault, ...], kept: Workspace) -> It
     for fault in faults:
         left = _time_left(using.clock.now() - started, done, total)
         using.progress(f"{fault.name}, {done} of {total} planted{left}")
-        yield _row(planted, fault, kept)
+        yield fault_row(planted, fault, kept)
         done += len(fault.sizes)
 
 
-def _weeks(context: DrillContext, many: int, kept: Workspace) -> tuple[CleanWeek, ...]:
+def _stretches(context: DrillContext, many: int, kept: Workspace) -> tuple[CleanStretch, ...]:
     return kept.once(
-        f"weeks-{_key(context, str(many))}",
-        KeptWeeks,
-        lambda: KeptWeeks(weeks=tuple(clean_weeks(context, many))),
-    ).weeks
+        f"stretches-{_key(context, str(many))}",
+        KeptStretches,
+        lambda: KeptStretches(stretches=tuple(clean_stretches(context, many))),
+    ).stretches
 
 
-def _row(planted: DrillCells, fault: Fault, kept: Workspace) -> FaultRow:
+def fault_row(planted: DrillCells, fault: Fault, kept: Workspace) -> FaultRow:
+    """One fault in the sizes that change anything."""
     planter = planted.planter(fault)
     why, cells = planter.why_not, list[Cell]()
     for size in () if why else fault.sizes:
-        found = kept.once(
-            _key(planted.context, fault.name, f"{size}", f"{planted.quick}"),
-            KeptCell,
-            lambda size=size: _kept(planter.cell(size)),  # type: ignore[misc]
-        )
-        if found.cell is None:
-            why, cells = found.not_applicable, []
-            break
-        cells.append(found.cell)
+        found = _cell(planted, fault, size, planter, kept)
+        if isinstance(found, Cell):
+            cells.append(found)
+        else:
+            why = found
     return FaultRow(
         fault=fault.name,
         description=fault.description,
-        sizes=tuple(fault.size_text(size) for size in fault.sizes),
+        sizes=tuple(fault.size_text(cell.size) for cell in cells),
         place=planter.place,
         cells=tuple(cells),
-        not_applicable=why,
+        not_applicable="" if cells else why,
     )
+
+
+def _cell(
+    planted: DrillCells, fault: Fault, size: float, planter: Planter, kept: Workspace
+) -> Cell | str:
+    if fault is MISSING_ONLINE:  # the store is no part of the key, and goes on
+        return planter.cell(size)
+    key = _key(planted.context, fault.name, f"{size}", f"{planted.quick}")
+    found = kept.once(key, KeptCell, lambda: _kept(planter.cell(size)))
+    return found.not_applicable if found.cell is None else found.cell
 
 
 def _kept(found: Cell | str) -> KeptCell:
@@ -235,7 +239,7 @@ def _kept(found: Cell | str) -> KeptCell:
 
 
 def _key(context: DrillContext, *more: str) -> str:
-    """A hash over everything that a cell is computed from."""
+    """A hash over everything that a kept cell is computed from."""
     return digest_of(
         {
             "format": _KEPT,
@@ -243,7 +247,6 @@ def _key(context: DrillContext, *more: str) -> str:
             "spec": context.spec.digest,
             "champion": context.champion.number,
             "suite": digest_of(dict(context.suite)),
-            "checks": sorted(context.checks),
             "more": list(more),
         }
     )[:32]

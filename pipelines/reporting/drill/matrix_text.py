@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pipelines.core.time import duration_text
 from pipelines.faults.matrix import FaultCost, FaultRow, Matrix
 
 
@@ -39,14 +40,16 @@ def _line(row: FaultRow) -> MatrixLine:
 
 
 def cost_text(cost: FaultCost) -> str:
-    """A cost with its interval.
+    """A cost with its interval, and predictions that could not be compared.
 
-    >>> cost_text(FaultCost(value=1.234, low=0.5, high=2.0, level=0.9, rows=100))
-    '+1.23 (+0.5 to +2)'
+    >>> cost_text(FaultCost(value=1.234, low=0.5, high=2.0, level=0.9, rows=70, lost=30))
+    '+1.23 (+0.5 to +2), 30 of 100 predictions missing'
     """
-    if cost.low is None or cost.high is None:
-        return "0"
-    return f"{cost.value:+.3g} ({cost.low:+.3g} to {cost.high:+.3g})"
+    text = "0"
+    if cost.low is not None and cost.high is not None:
+        text = f"{cost.value:+.3g} ({cost.low:+.3g} to {cost.high:+.3g})"
+    total = cost.rows + cost.lost
+    return f"{text}, {cost.lost} of {total} predictions missing" if cost.lost else text
 
 
 def headings(matrix: Matrix) -> tuple[str, ...]:
@@ -67,6 +70,7 @@ def sentences(matrix: Matrix) -> Sequence[str]:
             else "."
         )
     ]
+    cells = [cell for row in planted for cell in row.cells]
     harmful = [
         (cell.cost.value, row.fault, size, cell.cost)
         for row in planted
@@ -76,17 +80,18 @@ def sentences(matrix: Matrix) -> Sequence[str]:
     if harmful:
         _, fault, size, cost = max(harmful, key=lambda one: one[0])
         found.append(
-            f"The most expensive fault that no check catches is {fault} ({size}): "
-            f"{cost_text(cost)} {matrix.metric} for each prediction. The minimum effect is "
+            f"The most expensive fault that no check catches is {fault} ({size}). Its cost in "
+            f"{matrix.metric} for each prediction: {cost_text(cost)}. The minimum effect is "
             f"{matrix.minimum_effect:g}."
         )
-    elif not matrix.quick:
+    elif not matrix.quick and not any(cell.cost and cell.cost.lost for cell in cells):
         found.append("No undetected fault is shown to cost anything.")
-    weeks = len(matrix.weeks)
-    if weeks:
-        names = sorted({name for week in matrix.weeks for name in week.fired})
+    stretches = len(matrix.stretches)
+    if stretches:
+        names = sorted({name for one in matrix.stretches for name in one.fired})
         found.append(
-            f"Without a fault, the contract stops {matrix.fired} of {weeks} past weeks"
+            f"Without a fault, suite and envelope stop {matrix.fired} of {stretches} past "
+            f"stretches of {duration_text(matrix.lookback)}"
             + (f": {', '.join(names[:3])}{' and others' if names[3:] else ''}." if names else ".")
         )
     return found

@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.adapters.online.memory import MemoryOnline
 from pipelines.features.online.store import OnlineRow, ViewState
-from pipelines.flows.drill.context import CHECKS, DrillContext
+from pipelines.flows.drill.context import DrillContext
 from pipelines.flows.drill.serving import ForgetfulStore, broken_split
 from pipelines.spec.model import ModelSpec
 from tests.support.pharmacy import declaration
@@ -32,13 +32,12 @@ def context() -> DrillContext:
         suite={},
         envelope={},
         copies=nothing,
-        checks=frozenset(CHECKS),
         folder=nothing,
         collaborators=nothing,
     )
 
 
-def test_one_request_in_the_wrong_arm_is_enough(context: DrillContext) -> None:
+def test_a_thousandth_of_requests_in_the_wrong_arm_is_enough(context: DrillContext) -> None:
     caught = broken_split(context, 0.001, POINTS)
     assert caught.caught_by == ("canary.sample_ratio.assignment",)
     assert not broken_split(context, 0.0, POINTS).caught
