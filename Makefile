@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SPARK  := .venv-spark
 
-.PHONY: help setup demo test kill-test spark-test check format up down status airflow compose-test docs proof bench serving-load real-backtest lock clean
+.PHONY: help setup demo test kill-test spark-test check format up down status airflow compose-test docs site proof bench serving-load real-backtest lock clean
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -40,11 +40,12 @@ spark-test: $(SPARK)/.ready  ## the same features on Spark as on DuckDB and in e
 kill-test: setup  ## every command killed at random moments and run again: at least 200 kills; KILLS=20 for fewer
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.support.kills.campaign --kills $(or $(KILLS),200)
 
-check: setup  ## lint, types, import contracts, tests
+check: setup  ## lint, types, import contracts, documentation, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory site
 	@$(MAKE) --no-print-directory test
 
 format: setup  ## put the code into its one form
@@ -66,8 +67,13 @@ airflow: setup  ## a command of the Airflow that `make up` started: make airflow
 compose-test: setup  ## the container stack on a real Docker engine: one scheduled retraining
 	@$(BIN)/python -m tests.compose
 
-docs: setup  ## the generated pages: docs/findings.md
+docs: setup  ## the generated pages: docs/findings.md and docs/options.md
 	@$(BIN)/python -m pipelines.reporting.findings_page > docs/findings.md
+	@$(BIN)/typer pipelines.cli.app utils docs --name gauntlet --title Options --output docs/options.md
+
+site: setup  ## the documentation as a site in build/site; a broken link is an error
+	@$(BIN)/sphinx-build -W --keep-going -n -q -c docs -d build/doctrees . build/site
+	@echo "The site is in build/site/docs/index.html"
 
 proof: setup  ## the long simulations, as a table in docs/proof.md
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.montecarlo.proof --out docs/proof.md
@@ -91,4 +97,4 @@ lock: setup  ## resolve pyproject.toml anew into requirements.lock, with a hash 
 	  pyproject.toml -o requirements.lock
 
 clean:  ## remove the environment and everything that was made
-	rm -rf $(VENV) $(SPARK) .gauntlet .airflow .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(SPARK) build .gauntlet .airflow .pytest_cache .mypy_cache .ruff_cache .hypothesis

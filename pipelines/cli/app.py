@@ -76,9 +76,9 @@ def _group_help() -> None:
     panel_of = {name: panel for panel, names in PANELS.items() for name in names}
     for command in app.registered_commands:
         name = str(command.name or getattr(command.callback, "__name__", ""))
-        command.rich_help_panel = panel_of.get(name)
+        command.rich_help_panel = panel_of[name.replace("_", "-")]
     for group in app.registered_groups:
-        group.rich_help_panel = panel_of.get(str(group.name), "Commands")
+        group.rich_help_panel = panel_of[str(group.name)]
 
 
 _group_help()

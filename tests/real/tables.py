@@ -154,14 +154,14 @@ def _aims(reports: Sequence[BacktestReport]) -> Iterator[str]:
 def tables(reports: Sequence[BacktestReport]) -> str:
     """All tables as Markdown."""
     losses = (
-        "### All policies: per cent of loss above the best simple policy as practised (promotions)"
+        "## All policies: per cent of loss above the best simple policy as practised (promotions)"
     )
     after = (
-        "### All policies: promotions that were lost, of those that could be followed, and bad ones"
+        "## All policies: promotions that were lost, of those that could be followed, and bad ones"
     )
     parts = (
-        ("### What was aimed at", _aims(reports)),
-        ("### By set", _summary(reports)),
+        ("## What was aimed at", _aims(reports)),
+        ("## By set", _summary(reports)),
         (losses, _policies(reports, _percent)),
         (after, _policies(reports, _after)),
     )
