@@ -202,6 +202,12 @@ MISSING_ONLINE = Fault(
     SHARE,
     (0.01, 0.1, 1.0),
 )
+SKEWED_FEATURE = Fault(
+    "skewed_feature",
+    "Requests are served ten times the value that training has for a feature.",
+    SHARE,
+    (0.001, 0.01, 0.1),
+)
 BROKEN_SPLIT = Fault(
     "broken_canary_split",
     "Requests are answered in another arm than the one that was assigned.",
@@ -218,6 +224,7 @@ FAULTS: tuple[Fault, ...] = (
     *EVENT_FAULTS,
     LEAKED_COLUMN,
     MISSING_ONLINE,
+    SKEWED_FEATURE,
     BROKEN_SPLIT,
     SWAPPED_ARTIFACT,
 )

@@ -1,13 +1,16 @@
-"""Faults of what serves: answers in the wrong arm, a changed file, values that a store lost."""
+"""Faults of what serves: lost or wrong values, answers in the wrong arm, a changed file."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.core.arrays import Mask
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PLACES = 1 << 32
 
@@ -24,6 +27,17 @@ def wrong_arms(arms: Sequence[str], wrong: Mask) -> list[str]:
     return [
         other.get(arm, arm) if bad else arm for arm, bad in zip(arms, wrong.tolist(), strict=True)
     ]
+
+
+def multiply_served(rows: pd.DataFrame, feature: str, wrong: Mask) -> pd.DataFrame:
+    """Decision points, some of which were served ten times the value of a feature.
+
+    Arguments:
+        rows: decision points with their features.
+        feature: a number.
+        wrong: shape (rows,).
+    """
+    return rows.assign(**{feature: rows[feature].where(~wrong, 10 * rows[feature])})
 
 
 def change_model_file(folder: Path) -> Path:

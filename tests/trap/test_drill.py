@@ -12,6 +12,7 @@ from pipelines.faults.matrix import Cell
 from pipelines.flows.drill.cells import DrillCells
 from pipelines.flows.drill.context import DrillContext
 from pipelines.flows.drill.run import DrillCollaborators, DrillRequest, opened
+from pipelines.spec.model import ModelSpec
 from tests.support.pharmacy import Pharmacy
 
 # For each check a fault that it alone catches, its size, and the finding that has to name it.
@@ -20,6 +21,13 @@ CAUGHT_BY = {
     "envelope": ("time_zone_slip", 2.0, "contract.envelope.dispensing.table.lag_median"),
     "identity": ("reused_ids", 0.05, "contract.identity.dispensing"),
 }
+
+# The same for checks of a fit, which need the declaration's guardrail.
+CAUGHT_IN_TRAINING = {
+    "leak_probe": ("leaked_column", 0.5, "availability.leak_probe"),
+    "recent_window": ("shifted_labels", 1.0, "recent_window.guardrail.squared_error"),
+}
+GUARDRAIL = {"name": "squared_error", "margin": 100.0}  # as in models/demand.yaml
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +45,20 @@ def drill(champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def complete(drill: DrillContext) -> DrillCells:
     """The drill with every check."""
     return DrillCells(drill, quick=True)
+
+
+@pytest.fixture(scope="module")
+def guarded(drill: DrillContext) -> DrillContext:
+    """The drill of a champion that declares a guardrail."""
+    declared = {**drill.spec.as_json(), "guardrails": [GUARDRAIL]}
+    champion = dataclasses.replace(drill.champion, spec=ModelSpec.model_validate(declared))
+    return dataclasses.replace(drill, champion=champion)
+
+
+@pytest.fixture(scope="module")
+def trained(guarded: DrillContext) -> DrillCells:
+    """That drill with every check, also those of training."""
+    return DrillCells(guarded, quick=False)
 
 
 def cell(cells: DrillCells, fault: str, size: float) -> Cell:
@@ -66,14 +88,21 @@ def test_a_changed_model_file_is_not_what_was_registered(complete: DrillCells) -
     assert cell(complete, "swapped_artifact", 1.0).caught_by == ("registry.content",)
 
 
-def test_without_leak_probe_and_recent_window_a_leaked_label_goes_undetected(
-    drill: DrillContext,
+@pytest.mark.parametrize("check", CAUGHT_IN_TRAINING)
+def test_without_a_check_of_training_its_fault_goes_undetected_and_costs(
+    guarded: DrillContext, trained: DrillCells, check: str
 ) -> None:
-    caught = cell(DrillCells(drill, quick=False), "leaked_column", 0.5)
-    assert caught.caught_by[:1] == ("availability.leak_probe",)
-    without = dataclasses.replace(drill, checks=drill.checks - {"leak_probe", "recent_window"})
-    missed = cell(DrillCells(without, quick=False), "leaked_column", 0.5)
+    fault, size, finding = CAUGHT_IN_TRAINING[check]
+    assert cell(trained, fault, size).caught_by == (finding,)
+    without = dataclasses.replace(guarded, checks=guarded.checks - {check})
+    missed = cell(DrillCells(without, quick=False), fault, size)
     assert not missed.caught
     assert missed.cost is not None
     assert missed.cost.low is not None
-    assert missed.cost.low > 0, "production serves the feature without the label"
+    assert missed.cost.low > 0
+
+
+def test_parity_finds_features_that_are_served_with_another_value(trained: DrillCells) -> None:
+    caught = cell(trained, "skewed_feature", 0.01)
+    assert caught.caught_by == ("availability.parity.sold",)
+    assert "likely cause: unit: every served value is 10 times" in caught.reason

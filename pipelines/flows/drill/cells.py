@@ -15,9 +15,16 @@ from pipelines.core.errors import DataError
 from pipelines.core.findings import Verdict
 from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
-from pipelines.faults.catalogue import BROKEN_SPLIT, LEAKED_COLUMN, MISSING_ONLINE, SWAPPED_ARTIFACT
+from pipelines.faults.catalogue import (
+    BROKEN_SPLIT,
+    LEAKED_COLUMN,
+    MISSING_ONLINE,
+    SKEWED_FEATURE,
+    SWAPPED_ARTIFACT,
+)
 from pipelines.faults.fault import EventFault, Fault, Target
 from pipelines.faults.matrix import Cell
+from pipelines.faults.serving import multiply_served
 from pipelines.faults.targets import find_target
 from pipelines.flows.drill import serving
 from pipelines.flows.drill.context import (
@@ -86,12 +93,14 @@ class DrillCells:
         quick = "a quick drill builds no features" if self.quick else ""
         windows = [one for one in spec.features if isinstance(one, WindowFeature)]
         numbers = [one.name for one in windows if not one.keeps_type]
-        leaked = numbers[0] if numbers else ""
+        number = numbers[0] if numbers else ""
+        no_number = quick or ("" if number else "the model has no window feature with a number")
         return {
             LEAKED_COLUMN.name: Planter(
-                lambda size: self._leak_cell(leaked, size),
-                leaked,
-                quick or ("" if leaked else "the model has no window feature with a number"),
+                lambda size: self._leak_cell(number, size), number, no_number
+            ),
+            SKEWED_FEATURE.name: Planter(
+                lambda size: self._skewed_cell(number, size), number, no_number
             ),
             MISSING_ONLINE.name: Planter(
                 lambda size: serving.missing_online(context, size, self._clean_frame[0]),
@@ -169,6 +178,14 @@ class DrillCells:
             )
         faulty = train(context, path, tuple(probed))
         return self._judged(size, clean, faulty, clean.recent)
+
+    def _skewed_cell(self, feature: str, size: float) -> Cell:
+        """A log of requests about the recent window, some served another value of a feature."""
+        clean = self._clean_twin
+        wrong = np.random.default_rng(_SEED).random(len(clean.recent)) < size
+        served = multiply_served(clean.recent, feature, wrong)
+        against = serving.parity_of(self.context, clean.recent, served)
+        return self._judged(size, clean, replace(clean, findings=against), served)
 
     def _judged(
         self, size: float, clean: TrainedTwin, faulty: TrainedTwin, served: pd.DataFrame

@@ -23,6 +23,7 @@ CHECKS = (
     "leak_probe",
     "recent_window",
     "online",
+    "parity",
     "canary",
 )
 _ORDER = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.NO_DATA, Verdict.FAIL)

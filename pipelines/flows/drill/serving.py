@@ -11,12 +11,13 @@ import numpy as np
 
 from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Finding
-from pipelines.core.records import digest_of
+from pipelines.core.records import canonical_json, digest_of
 from pipelines.faults.matrix import Cell
 from pipelines.faults.serving import change_model_file, is_lost, wrong_arms
 from pipelines.flows.drill.context import DrillContext, run_checks, turned, verdicts
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.run import Run, RunIdentity
+from pipelines.predictions.entity import entity_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,6 +113,38 @@ class ForgetfulStore:
             for key, row in zip(keys, found.rows, strict=True)
         )
         return replace(found, rows=rows)
+
+
+def parity_of(
+    context: DrillContext, computed: pd.DataFrame, served: pd.DataFrame
+) -> tuple[Finding, ...]:
+    """The findings of the parity check on a log of requests about decision points.
+
+    Arguments:
+        context: the drill.
+        computed: decision points with the features that training has.
+        served: the same points with the features that were served.
+    """
+    import pandas as pd
+
+    from pipelines.gates.availability.fast_predict import rows_of
+    from pipelines.gates.availability.parity import parity_findings, replay
+    from pipelines.training.sample import spread_rows
+
+    spec = context.spec
+    keys, features = list(spec.points.keys), list(spec.feature_names)
+    points = computed.drop_duplicates([*dict.fromkeys((*keys, "decision_time"))])
+    points = spread_rows(spec, points, _REQUESTS)
+    logged = served.loc[points.index]
+    log = pd.DataFrame(
+        {
+            "event_time": logged["decision_time"],
+            "entity": [canonical_json(entity_json(one)) for one in rows_of(logged[keys])],
+            "features": [canonical_json(one) for one in rows_of(logged[features])],
+        }
+    )
+    checks = {"parity": lambda: parity_findings(replay(spec, points, log), spec)}
+    return run_checks(context.checks, checks)
 
 
 def missing_online(context: DrillContext, size: float, workspace: Workspace) -> Cell | str:

@@ -121,7 +121,7 @@ def test_a_poisoned_backfill_is_about_other_entities_of_long_ago(rows: pa.Table)
 
 
 def test_names_are_unique_and_sizes_grow() -> None:
-    assert len({one.name for one in FAULTS}) == len(FAULTS) == 16
+    assert len({one.name for one in FAULTS}) == len(FAULTS) == 17
     assert all(list(one.sizes) == sorted(set(one.sizes)) for one in FAULTS)
     sizes = [one.size_text(one.sizes[0]) for one in FAULTS]
     assert sizes[:2] == ["1.5x", "2%"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from pipelines.faults.serving import change_model_file, is_lost, wrong_arms
+from pipelines.faults.serving import change_model_file, is_lost, multiply_served, wrong_arms
 
 
 def test_some_requests_are_answered_in_the_other_arm() -> None:
@@ -17,6 +18,13 @@ def test_some_requests_are_answered_in_the_other_arm() -> None:
         "control",
     ]
     assert wrong_arms(["control"], np.array([True])) == ["control"], "there is no other arm"
+
+
+def test_some_points_are_served_ten_times_the_value() -> None:
+    rows = pd.DataFrame({"sold": [1.0, None, 3.0], "stock": [1.0, 2.0, 3.0]})
+    served = multiply_served(rows, "sold", np.array([True, True, False]))
+    assert served["sold"].fillna(-1).tolist() == [10.0, -1.0, 3.0]
+    assert served["stock"].equals(rows["stock"])
 
 
 def test_one_byte_of_the_model_is_changed(tmp_path: Path) -> None:

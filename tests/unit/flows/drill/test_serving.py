@@ -7,13 +7,16 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from pipelines.adapters.online.memory import MemoryOnline
+from pipelines.core.findings import Verdict
+from pipelines.faults.serving import multiply_served
 from pipelines.features.online.store import OnlineRow, ViewState
 from pipelines.flows.drill.context import DrillContext
-from pipelines.flows.drill.serving import ForgetfulStore, broken_split
+from pipelines.flows.drill.serving import ForgetfulStore, broken_split, parity_of
 from pipelines.spec.model import ModelSpec
 from tests.support.pharmacy import declaration
 
@@ -43,6 +46,22 @@ def test_a_thousandth_of_requests_in_the_wrong_arm_is_enough(context: DrillConte
     assert not broken_split(context, 0.0, POINTS).caught
     without = dataclasses.replace(context, checks=context.checks - {"canary"})
     assert not broken_split(without, 0.1, POINTS).caught
+
+
+def test_features_that_were_served_with_another_value_are_found(context: DrillContext) -> None:
+    """One request in a hundred; without the check of parity it goes undetected."""
+    values = {name: np.arange(300.0) for name in context.spec.feature_names}
+    at = pd.Timestamp("2025-03-03")
+    computed = pd.DataFrame(values).assign(decision_time=at, label=None, **POINTS)
+    served = multiply_served(computed, "sold", np.arange(300) % 100 == 7)
+
+    def against(checks: frozenset[str], rows: pd.DataFrame) -> list[str]:
+        found = parity_of(dataclasses.replace(context, checks=checks), computed, rows)
+        return [one.name for one in found if one.verdict is not Verdict.PASS]
+
+    assert against(context.checks, served) == ["availability.parity.sold"]
+    assert not against(context.checks, computed)
+    assert not against(context.checks - {"parity"}, served)
 
 
 def test_a_forgetful_store_lacks_some_entities_of_one_view() -> None:
