@@ -25,13 +25,13 @@ from pipelines.drift.profile import Profile
 from pipelines.drift.univariate import (
     PRACTICAL_EFFECT,
     ColumnDistance,
-    Method,
     column_distance,
     missing_share,
     shares,
     unseen_share,
 )
 from pipelines.drift.week_distance import WeekDistance
+from pipelines.spec.monitor import DriftMethod
 
 WEEKS_IN_A_ROW = 2  # above the threshold, for an alarm
 FEWEST_WEEKS = 8  # of the reference, for a calibration
@@ -56,7 +56,7 @@ class ColumnDrift(Record):
     """How far the newest week of a column is from its reference."""
 
     column: str
-    method: Method
+    method: DriftMethod
     week: Instant = Field(description="Monday of the newest judged week")
     rows: int = Field(description="rows of that week")
     distance: float
@@ -87,7 +87,7 @@ class ColumnDrift(Record):
 def column_drift(
     reference: Profile,
     fresh: Profile,
-    method: Method = "jensen_shannon",
+    method: DriftMethod = "jensen_shannon",
     *,
     effect: float | None = None,
     alarms_a_year: float = 1.0,

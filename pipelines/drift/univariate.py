@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +16,12 @@ from scipy.special import kl_div, rel_entr
 
 from pipelines.core.arrays import Floats, Integers
 from pipelines.drift.bins import NumberBins, TextBins
+from pipelines.spec.monitor import DriftMethod
 from pipelines.stats.undefined import TooFewRows, ZeroDenominator
 
-Method = Literal["jensen_shannon", "ks", "psi", "kl", "wasserstein", "chi_square"]
 Counts = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
-PRACTICAL_EFFECT: Mapping[Method, float] = {
+PRACTICAL_EFFECT: Mapping[DriftMethod, float] = {
     "jensen_shannon": 0.05,
     "ks": 0.05,
     "psi": 0.1,
@@ -131,7 +130,7 @@ def missing_share(counts: Counts) -> Floats:
     return shares(counts)[..., -1]
 
 
-_BY_SHARES: Mapping[Method, Callable[[Counts, Counts], Floats]] = {
+_BY_SHARES: Mapping[DriftMethod, Callable[[Counts, Counts], Floats]] = {
     "jensen_shannon": jensen_shannon,
     "psi": psi,
     "kl": kl,
@@ -149,7 +148,7 @@ class ColumnDistance:
         groups: the group of each bin, for methods that compare shares.
     """
 
-    method: Method
+    method: DriftMethod
     bins: NumberBins | TextBins
     groups: Integers
 
@@ -168,7 +167,7 @@ class ColumnDistance:
 
 
 def column_distance(
-    method: Method, bins: NumberBins | TextBins, reference: Counts
+    method: DriftMethod, bins: NumberBins | TextBins, reference: Counts
 ) -> ColumnDistance:
     """A method for a column.
 

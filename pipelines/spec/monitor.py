@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pipelines.core.cron import DAILY
 from pipelines.spec.fields import Cron, Declaration, Duration, Share
+
+DriftMethod = Literal["jensen_shannon", "ks", "psi", "kl", "wasserstein", "chi_square"]
+Reconstruction = Literal["pca", "autoencoder"]
+
+
+class Drift(Declaration):
+    """How fresh points are compared with training."""
+
+    method: DriftMethod = Field(
+        default="jensen_shannon", description="distance of a column from training"
+    )
+    reconstruction: tuple[Reconstruction, ...] = Field(
+        default=("pca",),
+        description="what rebuilds the numbers of a row, to find relations that break; an "
+        "autoencoder is fitted when a version is registered",
+    )
 
 
 class Alerts(Declaration):
@@ -73,6 +89,7 @@ class Monitoring(Declaration):
         gt=1,
         description="times its longest earlier pause after which a stream counts as silent",
     )
+    drift: Drift = Field(default=Drift(), description="how fresh points are compared with training")
     alerts: Alerts = Field(default=Alerts(), description="messages about alarms")
     retrain: RetrainOnReason | None = Field(
         default=RetrainOnReason(),

@@ -26,7 +26,7 @@ from tests.montecarlo.canary.rows import canaries, canary_years, late_outcomes
 from tests.montecarlo.canary.segments import segments
 from tests.montecarlo.drift.concept import drift_concept
 from tests.montecarlo.drift.predictions import drift_predictions
-from tests.montecarlo.drift.reconstruction import drift_reconstruction
+from tests.montecarlo.drift.reconstruction import drift_reconstruction, drift_together
 from tests.montecarlo.drift.rows import drift_planted, drift_stable
 from tests.montecarlo.few_entities import few_series
 from tests.montecarlo.first_version import replayed_first_versions
@@ -206,6 +206,7 @@ SECTIONS: tuple[tuple[str, Callable[[int], Iterator[Row | MeanRow]], float], ...
     ("Drift: predictions", drift_predictions, 0.025),
     ("Drift: a lasting rise of losses", drift_concept, 0.125),
     ("Drift: principal components against an autoencoder", drift_reconstruction, 0.05),
+    ("Drift: numbers together", drift_together, 0.01),
     ("Estimates before labels mature", label_free_estimates, 0.05),
 )
 

@@ -10,7 +10,6 @@ from scipy.spatial.distance import jensenshannon
 
 from pipelines.drift.bins import NumberBins, number_bins
 from pipelines.drift.univariate import (
-    Method,
     column_distance,
     cramers_v,
     jensen_shannon,
@@ -19,6 +18,7 @@ from pipelines.drift.univariate import (
     psi,
     wasserstein,
 )
+from pipelines.spec.monitor import DriftMethod
 
 RNG = np.random.default_rng(20)
 FIRST, SECOND = RNG.integers(1, 400, 12), RNG.integers(1, 400, 12)
@@ -85,7 +85,7 @@ def test_effects_of_a_normal_shift_have_their_closed_forms(shift: float) -> None
     ],
 )
 def test_effects_in_ten_groups_are_those_of_a_million_simulated_rows(
-    shift: float, expected: dict[Method, float]
+    shift: float, expected: dict[DriftMethod, float]
 ) -> None:
     first, second = exact(NORMAL, 0), exact(NORMAL, shift)
     for method, effect in expected.items():

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.drift.calibration import column_drift
-from pipelines.drift.multivariate import ERROR, SEGMENT, fit_space, joint_rows
+from pipelines.drift.multivariate import fit_space, joint_profile
 from pipelines.drift.profile import profile_like, reference_profile
 from pipelines.drift.version_profile import VersionProfile
 from pipelines.monitoring.training_range import range_alarm, training_range
@@ -70,7 +70,7 @@ class Watched:
             training=reference_profile(kept, self.columns, self.categorical),
             predictions=reference_profile(kept, []),
             space=space,
-            joint=space and reference_profile(joint_rows(space, kept), [ERROR, SEGMENT]),
+            joint=space and joint_profile(space, kept),
         )
         found = []
         for week in pd.date_range(start, pd.Timestamp(self.end) - WEEK, freq=WEEK):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipelines.drift.multivariate import SegmentChange
     from pipelines.monitoring.metrics.predicted_rows import PredictedRows
     from pipelines.monitoring.report import LabelShare
+    from pipelines.spec.monitor import Drift
 
 ALARMS_A_YEAR = 1.0  # weeks above a threshold without drift, in a whole report
 PARTS = 4  # features, label, predictions, and all numbers together
@@ -46,7 +47,11 @@ class FreshDrift:
 
 
 def fresh_drift(
-    champion: ModelVersion, fresh: pd.DataFrame, served: PredictedRows, as_of: datetime
+    champion: ModelVersion,
+    fresh: pd.DataFrame,
+    served: PredictedRows,
+    settings: Drift,
+    as_of: datetime,
 ) -> FreshDrift | None:
     """Compare fresh points with the champion's profile.
 
@@ -55,13 +60,20 @@ def fresh_drift(
         fresh: decision points after its training rows: features, ``label`` where it has matured,
             and ``prediction``.
         served: those of them that were decided after everything that it was trained on.
+        settings: of monitoring today. An autoencoder that the profile lacks is not there.
         as_of: the instant of the report.
 
     Returns:
         ``None`` for a version without a profile, and without fresh points.
     """
     from pipelines.drift.calibration import column_drift
-    from pipelines.drift.multivariate import joint_rows, segment_changes
+    from pipelines.drift.multivariate import (
+        AUTOENCODER_ERROR,
+        ERROR,
+        SEGMENT,
+        joint_rows,
+        segment_changes,
+    )
     from pipelines.drift.profile import Profile, profile_like, unseen_texts
     from pipelines.drift.version_profile import LABEL, PREDICTION
     from pipelines.monitoring.label_shares import label_shares
@@ -71,7 +83,8 @@ def fresh_drift(
         return None
 
     def columns_drift(profile: Profile, counted: Profile) -> tuple[ColumnDrift, ...]:
-        return column_drift(profile, counted, alarms_a_year=ALARMS_A_YEAR / PARTS)
+        rate = ALARMS_A_YEAR / PARTS
+        return column_drift(profile, counted, settings.method, alarms_a_year=rate)
 
     def drift(profile: Profile, rows: pd.DataFrame) -> tuple[ColumnDrift, ...]:
         return columns_drift(profile, profile_like(profile, rows)) if len(rows) else ()
@@ -79,7 +92,10 @@ def fresh_drift(
     joint: tuple[ColumnDrift, ...] = ()
     segments: tuple[SegmentChange, ...] = ()
     if reference.space is not None and reference.joint is not None:
-        together = profile_like(reference.joint, joint_rows(reference.space, fresh))
+        errors = {"pca": ERROR, "autoencoder": AUTOENCODER_ERROR}
+        judged = ["decision_time", *(errors[name] for name in settings.reconstruction), SEGMENT]
+        rows = joint_rows(reference.space, fresh)
+        together = profile_like(reference.joint, rows[[name for name in rows if name in judged]])
         joint = columns_drift(reference.joint, together)
         segments = segment_changes(reference.joint, together)
     since = as_of - WEEK

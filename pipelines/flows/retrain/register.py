@@ -156,7 +156,7 @@ def _profile(run: Run, recent: pd.DataFrame, scored: Scored) -> VersionProfile:
         recent: rows of the recent window.
         scored: the twin's predictions for them.
     """
-    from pipelines.drift.multivariate import ERROR, SEGMENT, fit_space, joint_rows
+    from pipelines.drift.multivariate import fit_space, joint_profile
     from pipelines.drift.predictions import continued_predictions
     from pipelines.drift.profile import reference_profile
     from pipelines.drift.version_profile import LABEL, PREDICTION, VersionProfile
@@ -168,7 +168,11 @@ def _profile(run: Run, recent: pd.DataFrame, scored: Scored) -> VersionProfile:
     categorical = {*categorical_features(spec), *([LABEL] if spec.classes else [])}
     # The calendar is no data: the next day of the year is new, and nothing has drifted.
     inputs = spec.measured_inputs
-    space = fit_space(rows, [name for name in inputs if name not in categorical])
+    space = fit_space(
+        rows,
+        [name for name in inputs if name not in categorical],
+        autoencoder="autoencoder" in spec.monitor.drift.reconstruction,
+    )
     answered = recent[["decision_time"]].assign(**{PREDICTION: scored.answers})
     earlier = earlier_predictions(run)
     return VersionProfile(
@@ -177,9 +181,7 @@ def _profile(run: Run, recent: pd.DataFrame, scored: Scored) -> VersionProfile:
         if earlier is None
         else continued_predictions(earlier, answered),
         space=space,
-        joint=None
-        if space is None
-        else reference_profile(joint_rows(space, rows), [ERROR, SEGMENT]),
+        joint=None if space is None else joint_profile(space, rows),
     )
 
 

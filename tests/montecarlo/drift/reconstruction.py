@@ -1,24 +1,34 @@
-"""Reconstruction by principal components against that by an autoencoder, which is left out."""
+"""Reconstruction by principal components against that by an autoencoder."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPRegressor
 
 from pipelines.core.arrays import Floats
-from pipelines.drift.multivariate import ERROR, fit_space, joint_rows
-from tests.montecarlo.row import Row
+from pipelines.drift.calibration import column_drift
+from pipelines.drift.multivariate import (
+    AUTOENCODER_ERROR,
+    ERROR,
+    SEGMENT,
+    fit_space,
+    joint_profile,
+    joint_rows,
+)
+from pipelines.drift.profile import profile_like
+from pipelines.flows.monitor.fresh_drift import ALARMS_A_YEAR, PARTS
+from tests.montecarlo.drift.worlds import WEEKS, autoregressive, newest, started
+from tests.montecarlo.row import MeanRow, Row
 
 SEED = 350
 COLUMNS, FACTORS, CURVED = 10, 3, 9
 REFERENCE, WINDOW, WINDOWS = 4000, 500, 20
+PATIENCE, CHANGED = 6, 20
 NAMES = [f"x{number}" for number in range(COLUMNS)]
-LAYERS = (8, FACTORS, 8)
+METHODS = {"pca": ERROR, "autoencoder": AUTOENCODER_ERROR}
 
 Change = Callable[[Floats, np.random.Generator], Floats]
 
@@ -55,55 +65,108 @@ def drift_reconstruction(replications: int) -> Iterator[Row]:
     """Windows of 500 rows whose mean reconstruction error is far from that of the reference.
 
     Ten columns come from three factors, one of them from the square of a factor. Far is more than
-    three standard deviations of 20 windows without a change. The autoencoder is scikit-learn's
-    `MLPRegressor` with layers of 8, 3 and 8.
+    three standard deviations of 20 windows without a change.
     """
     rng = np.random.default_rng(SEED)
     loadings = rng.normal(size=(FACTORS, COLUMNS))
-    reference = _draw(rng, loadings, REFERENCE)
-    for method, error in (
-        ("principal components", _components(reference)),
-        ("autoencoder", _autoencoder(reference)),
-    ):
-        usual = [error(_draw(rng, loadings, WINDOW)) for _ in range(WINDOWS)]
-        mean, spread = float(np.mean(usual)), float(np.std(usual, ddof=1))
-        for what, change in CHANGES:
-            windows = (change(_draw(rng, loadings, WINDOW), rng) for _ in range(replications))
-            hits = sum(abs(error(window) - mean) > 3 * spread for window in windows)
-            yield Row(f"far from the reference: {what}", method, hits, replications)
+    error = _errors(_columns(rng, loadings, rng.normal(size=(REFERENCE, FACTORS))))
+
+    def draw() -> Floats:
+        return _columns(rng, loadings, rng.normal(size=(WINDOW, FACTORS)))
+
+    usual = np.array([error(draw()) for _ in range(WINDOWS)])
+    mean, spread = usual.mean(axis=0), usual.std(axis=0, ddof=1)
+    for what, change in CHANGES:
+        far = sum(
+            np.abs(error(change(draw(), rng)) - mean) > 3 * spread for _ in range(replications)
+        )
+        for method, hits in zip(METHODS, far, strict=True):
+            yield Row(f"far from the reference: {what}", method, int(hits), replications)
 
 
-def _draw(rng: np.random.Generator, loadings: Floats, rows: int) -> Floats:
-    factors = rng.normal(size=(rows, FACTORS))
-    found = factors @ loadings + 0.5 * rng.normal(size=(rows, COLUMNS))
-    found[:, CURVED] = factors[:, 0] ** 2 + 0.5 * rng.normal(size=rows)
+def _columns(rng: np.random.Generator, loadings: Floats, factors: Floats) -> Floats:
+    found = factors @ loadings + 0.5 * rng.normal(size=(len(factors), COLUMNS))
+    found[:, CURVED] = factors[:, 0] ** 2 + 0.5 * rng.normal(size=len(factors))
     return found
 
 
-def _components(reference: Floats) -> Callable[[Floats], float]:
-    """The mean error of a window from the monitor's own plane."""
-    space = fit_space(pd.DataFrame(reference, columns=NAMES), NAMES)
+def _errors(reference: Floats) -> Callable[[Floats], Floats]:
+    """The mean error of a window by each method."""
+    space = fit_space(pd.DataFrame(reference, columns=NAMES), NAMES, autoencoder=True)
     if space is None:
         raise ValueError("the columns do not vary")
 
-    def error(rows: Floats) -> float:
+    def error(rows: Floats) -> Floats:
         frame = pd.DataFrame(rows, columns=NAMES).assign(decision_time=pd.Timestamp("2026-01-05"))
-        return float(joint_rows(space, frame)[ERROR].mean())
+        return joint_rows(space, frame)[list(METHODS.values())].mean().to_numpy()
 
     return error
 
 
-def _autoencoder(reference: Floats) -> Callable[[Floats], float]:
-    """The mean error of a window from what the autoencoder makes of it."""
-    means, deviations = reference.mean(axis=0), reference.std(axis=0)
-    standard = (reference - means) / deviations
-    model = MLPRegressor(hidden_layer_sizes=LAYERS, activation="tanh", random_state=0, max_iter=300)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(standard, standard)
+@dataclass(frozen=True)
+class JointWorld:
+    """Two years of these columns, whose factors have a season and shocks of a week.
 
-    def error(rows: Floats) -> float:
-        scaled = (rows - means) / deviations
-        return float(np.linalg.norm(scaled - model.predict(scaled), axis=1).mean())
+    Arguments:
+        rows: of a day.
+        broken: whether the curved column has nothing to do with the others from week 20 on.
+    """
 
-    return error
+    rows: int = 40
+    broken: bool = False
+
+    def alarms(self, rng: np.random.Generator, looks: range) -> list[set[str]]:
+        """The columns with an alarm at each look; look n comes after week n of the second year."""
+        day = np.repeat(np.arange(2 * WEEKS * 7), self.rows)
+        season = 0.3 * np.sin(2 * np.pi * day / 365.25)[:, None]
+        shocks = 0.05 * autoregressive(rng, 2 * WEEKS, FACTORS)[day // 7]
+        factors = rng.normal(size=(len(day), FACTORS)) + season + shocks
+        values = _columns(rng, rng.normal(size=(FACTORS, COLUMNS)), factors)
+        if self.broken:
+            after = day >= 7 * (WEEKS + CHANGED)
+            values[after, CURVED] = rng.permutation(values[after, CURVED])
+        times = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(day, unit="D")
+        frame = pd.DataFrame(values, columns=NAMES).assign(decision_time=times)
+        first = day < 7 * WEEKS
+        space = fit_space(frame[first], NAMES, autoencoder=True)
+        if space is None:
+            raise ValueError("the columns do not vary")
+        reference = joint_profile(space, frame[first])
+        fresh = profile_like(reference, joint_rows(space, frame[~first]))
+        level = ALARMS_A_YEAR / PARTS
+        return [
+            {
+                one.column
+                for one in column_drift(reference, newest(fresh, look), alarms_a_year=level)
+                if one.alarm
+            }
+            for look in looks
+        ]
+
+
+def drift_together(replications: int) -> Iterator[Row | MeanRow]:
+    """A seasonal year of weekly looks at numbers together, as the monitor looks at them.
+
+    A curved relation of one of ten columns breaks in week 20 and is to be found within six weeks.
+    The three columns together may be above their thresholds in one week of four years.
+    """
+    for seed, (where, world) in enumerate(
+        (("280 rows a week", JointWorld()), ("2,800 rows a week", JointWorld(rows=400)))
+    ):
+        rng = np.random.default_rng([SEED, seed])
+        years = [world.alarms(rng, range(2, WEEKS + 1)) for _ in range(replications)]
+        for what, column in {**METHODS, "segments": SEGMENT}.items():
+            counts = np.array([started([look & {column} for look in year]) for year in years])
+            yield MeanRow(f"false alarms a year, {what}", where, counts, "at most",
+                          ALARMS_A_YEAR / PARTS)  # fmt: skip
+        looks = range(CHANGED + 1, CHANGED + PATIENCE + 1)
+        found = [replace(world, broken=True).alarms(rng, looks) for _ in range(replications)]
+        for what, column in METHODS.items():
+            delays = [
+                1 + [column in look for look in year].index(True)
+                for year in found
+                if any(column in look for look in year)
+            ]
+            more = f" ({np.mean(delays):.1f} weeks)" if delays else ""
+            yield Row(f"found: a curved relation is broken, {what}", where, len(delays),
+                      replications, more=more)  # fmt: skip

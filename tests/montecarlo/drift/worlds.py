@@ -40,7 +40,7 @@ class DriftWorld:
         per_day = rng.poisson(np.tile(weekday_rows, 2 * WEEKS))
         day = np.repeat(np.arange(len(per_day)), per_day)
         season = np.sin(2 * np.pi * day / 365.25)
-        shocks = _autoregressive(rng, 2 * WEEKS, 3)[day // 7] * self.shock
+        shocks = autoregressive(rng, 2 * WEEKS, 3)[day // 7] * self.shock
         noise = rng.normal(size=(len(day), 4))
         weekend = day % 7 >= 5
         frame = pd.DataFrame(
@@ -71,7 +71,7 @@ class DriftWorld:
         return frame
 
 
-def _autoregressive(rng: np.random.Generator, weeks: int, columns: int) -> np.ndarray:
+def autoregressive(rng: np.random.Generator, weeks: int, columns: int) -> np.ndarray:
     """Standard normal weeks with a correlation of 0.5 from one to the next."""
     values = rng.normal(size=(weeks, columns))
     for week in range(1, weeks):

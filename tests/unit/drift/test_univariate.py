@@ -9,7 +9,6 @@ import pytest
 from pipelines.drift.bins import NumberBins, TextBins, make_bins
 from pipelines.drift.univariate import (
     PRACTICAL_EFFECT,
-    Method,
     column_distance,
     cramers_v,
     jensen_shannon,
@@ -19,6 +18,7 @@ from pipelines.drift.univariate import (
     unseen_share,
     wasserstein,
 )
+from pipelines.spec.monitor import DriftMethod
 from pipelines.stats.undefined import TooFewRows, ZeroDenominator
 
 LEFT, RIGHT = np.array([8, 0, 2, 0]), np.array([0, 5, 0, 5])
@@ -34,7 +34,7 @@ def counts(bins: NumberBins | TextBins, column: pd.Series) -> np.ndarray:
 @pytest.mark.parametrize("method", PRACTICAL_EFFECT)
 @pytest.mark.parametrize("column", [NUMBERS, TEXTS], ids=["numbers", "texts"])
 def test_a_distance_does_not_depend_on_the_number_of_rows(
-    method: Method, column: pd.Series
+    method: DriftMethod, column: pd.Series
 ) -> None:
     bins = make_bins(column, categorical=False)
     reference, window = counts(bins, column), counts(bins, column[:300])
@@ -57,7 +57,7 @@ def test_windows_are_compared_all_at_once() -> None:
 
 
 @pytest.mark.parametrize("method", PRACTICAL_EFFECT)
-def test_missing_values_are_part_of_the_distribution(method: Method) -> None:
+def test_missing_values_are_part_of_the_distribution(method: DriftMethod) -> None:
     bins = make_bins(NUMBERS, categorical=False)
     reference = counts(bins, NUMBERS)
     window = counts(bins, NUMBERS.where(np.arange(ROWS) % 5 > 0))  # a fifth is lost

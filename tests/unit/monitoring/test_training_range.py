@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.core.time import parse_instant
 from pipelines.core.weeks import WEEK
-from pipelines.drift.multivariate import ERROR, SEGMENT, fit_space, joint_rows
+from pipelines.drift.multivariate import ERROR, fit_space, joint_profile
 from pipelines.drift.profile import reference_profile
 from pipelines.drift.version_profile import LABEL, VersionProfile
 from pipelines.monitoring.report import Cause, RangeWeek, TrainingRange
@@ -41,7 +41,7 @@ def make_profile():
         training=reference_profile(trained, [*NUMBERS, "gap", "text", LABEL]),
         predictions=reference_profile(trained, [LABEL]),
         space=space,
-        joint=reference_profile(joint_rows(space, trained), [ERROR, SEGMENT]),
+        joint=joint_profile(space, trained),
     )
 
 

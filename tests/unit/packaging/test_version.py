@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pipelines.core.errors import FormatError
-from pipelines.drift.multivariate import ERROR, SEGMENT, fit_space, joint_rows
+from pipelines.drift.multivariate import fit_space, joint_profile
 from pipelines.drift.profile import reference_profile
 from pipelines.drift.version_profile import LABEL, PREDICTION, VersionProfile
 from pipelines.packaging.version import PROFILE, evidence_path, profile_bytes, read_profile
@@ -34,7 +34,7 @@ def small_profile() -> VersionProfile:
         training=reference_profile(rows, ["units", "price", "shop", LABEL]),
         predictions=reference_profile(rows[10:], [PREDICTION]),
         space=space,
-        joint=reference_profile(joint_rows(space, rows), [ERROR, SEGMENT]),
+        joint=joint_profile(space, rows),
     )
 
 
