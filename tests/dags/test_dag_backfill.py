@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.dags.conftest import ROOT, store_dag
+from tests.support.services.empty_mlflow import empty_mlflow
 
 DAG = "backfill__demand"
 FIRST = datetime(2025, 9, 22, 6, tzinfo=UTC)  # a Monday: the start of the first interval
@@ -106,8 +108,8 @@ def test_the_scheduler_starts_no_run_by_itself(parsed: Any) -> None:
     assert parsed.is_paused_upon_creation is False
 
 
-def request(parsed: Any, run: Any) -> Any:
-    """Run the task ``request`` of a run in this process, against Airflow's own execution API."""
+def request(parsed: Any, run: Any, task: str = "request") -> Any:
+    """Run a task of a run in this process, against Airflow's own execution API."""
     from airflow.models.taskinstance import TaskInstance
     from airflow.sdk.api.datamodels._generated import TaskInstance as TaskInstanceSDK
     from airflow.sdk.execution_time.supervisor import run_task_in_process
@@ -116,12 +118,12 @@ def request(parsed: Any, run: Any) -> Any:
     from sqlalchemy import select
 
     with create_session() as session:
-        own = (TaskInstance.run_id == run.run_id) & (TaskInstance.task_id == "request")
+        own = (TaskInstance.run_id == run.run_id) & (TaskInstance.task_id == task)
         ti = session.scalars(select(TaskInstance).where(own)).one()
         ti.state = TaskInstanceState.QUEUED
         names = ("id", "task_id", "dag_id", "run_id", "try_number", "map_index", "dag_version_id")
         known = TaskInstanceSDK(**{name: getattr(ti, name) for name in names})
-    return run_task_in_process(ti=known, task=parsed.get_task("request"))
+    return run_task_in_process(ti=known, task=parsed.get_task(task))
 
 
 def finish(run: Any, state: str) -> None:
@@ -231,3 +233,27 @@ def test_an_as_of_in_the_form_of_a_backfill_is_refused(
 ) -> None:
     first = create(dag_run_conf={"as_of": "2025-10-20T06:00:00Z"})[0]
     assert "takes no as-of instant" in str(request(parsed, first).error)
+
+
+def test_the_run_of_the_newest_week_compares_the_backfill_with_live(
+    parsed: Any, create: Any, home: Path
+) -> None:
+    runs = create()
+    home.mkdir()
+    shutil.copy(empty_mlflow(), home / "mlflow.db")
+    for run in (runs[0], runs[-1]):
+        for earlier in runs[:-1]:
+            finish(earlier, "success")
+        assert request(parsed, run).ti.state == "success"
+    first, newest = (request(parsed, run, "compare") for run in (runs[0], runs[-1]))
+    assert (first.ti.state, newest.ti.state) == ("skipped", "success")
+    assert f"comparison of live and {handed_on(runs[-1])['lineage']}" in published(home)
+
+
+def published(home: Path) -> list[str]:
+    """The names of all runs in MLflow."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    return [run.info.run_name for run in client.search_runs(experiments)]

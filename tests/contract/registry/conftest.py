@@ -17,11 +17,11 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-from pipelines.adapters.registry.mlflow import MlflowRegistry
 from pipelines.core.time import parse_instant
 from pipelines.packaging.package import Package, write_package
 from pipelines.release.registry import Registration
 from tests.support.servers import mlflow
+from tests.support.services.empty_mlflow import empty_mlflow
 
 
 @dataclass(frozen=True)
@@ -110,11 +110,8 @@ def mlflow_server(home: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's tables, made once: they take longer than all that is done with them."""
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    MlflowRegistry(f"sqlite:///{path}").versions("none")
-    return path
+def empty_database() -> Path:
+    return empty_mlflow()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipelines.adapters.lock.file import FileLock
-from pipelines.core.errors import GauntletError, IntegrityError
+from pipelines.core.errors import GauntletError, IntegrityError, SpecError
 from pipelines.core.findings import Verdict
 from pipelines.core.time import FixedClock
 from pipelines.flows.lineages.adoption import plan_adoption
@@ -24,6 +24,8 @@ from pipelines.release.lineage_comparison.comparison import compare_lineages
 from pipelines.release.lineages import branch, summarize, verified_history
 from pipelines.release.promotion import promote
 from pipelines.release.verification import verified_entries
+from pipelines.spec.model import ModelSpec
+from tests.support.pharmacy import PLAIN, RICH, declaration
 from tests.support.promotion_home import AT, Home, inputs
 
 WEEK = timedelta(days=7)
@@ -162,6 +164,22 @@ def test_a_lineage_without_a_champion_of_its_own_is_not_adopted(
     begun(three, 2)
     with pytest.raises(GauntletError, match="no champion that could be adopted"):
         plan_adoption("demand", lineage, parts(three, tmp_path))
+
+
+def test_a_recipe_that_does_not_fit_the_present_declaration_is_refused(
+    three: Home, tmp_path: Path
+) -> None:
+    begun(three, 2)
+    promoted(three, "other", "2", 2, PAST)
+    own = {"slices": [{"column": "weekday", "margin": 1.0}]}
+    declared, adopted = (
+        ModelSpec.model_validate(declaration(features, **changes))
+        for features, changes in ((PLAIN, own), (RICH, {}))
+    )
+    collaborators = parts(three, tmp_path, load_spec=lambda _: declared)
+    collaborators.versions = SimpleNamespace(load=lambda *_: SimpleNamespace(spec=adopted))
+    with pytest.raises(SpecError, match="'weekday' is neither a feature nor a key"):
+        plan_adoption("demand", PAST, collaborators)
 
 
 def test_a_model_without_decisions_has_nothing_to_adopt(home: Home, tmp_path: Path) -> None:
