@@ -9,25 +9,27 @@ import numpy as np
 import pytest
 
 from pipelines.core.findings import Gate
-from pipelines.core.time import FixedClock
+from pipelines.core.time import FixedClock, instant_text
 from pipelines.flows.backfill import BackfillRequest, open_backfill
 from pipelines.flows.frames import FRAME, read_rows
-from pipelines.flows.lineages.adoption import plan_adoption
 from pipelines.flows.lineages.champion_errors import NOT_MATURED, SAME
 from pipelines.flows.lineages.compare import compare_with_errors
 from pipelines.flows.retrain.record import judge_again
 from pipelines.flows.retrain.run import OutOfOrder
 from pipelines.gates.refresh.record import RefreshRecord, week_window
 from pipelines.packaging.version import RECORD, read_record
+from pipelines.release.budget import tries
 from pipelines.release.lineages import branch
 from pipelines.reporting.lineages.comparison_page import comparison_page
 from pipelines.simulation.changes import DemandShift
 from pipelines.training.columns import feature_matrix
-from tests.support.pharmacy import FIRST, RICH, START, WEEK, Pharmacy, write_days
+from tests.support.pharmacy import FIRST, RICH, START, WEEK, Pharmacy, declaration, write_days
 
 # Demand of one chain grows sixfold in three months. Labels take eleven days.
 GROWTH = DemandShift(start=FIRST - WEEK, factor=6.0, chain="beta", over_days=90)
 WEEKS = (0, 1, 2, 7, 8)
+OTHER = declaration()["estimator"]
+OTHER["parameters"]["max_iter"] = 20
 GATES = {"budget": {"alpha_year": 0.2, "tries": 4}, "refresh": {"least": 2}}
 
 
@@ -131,10 +133,6 @@ def test_a_backfill_with_nothing_changed_decides_as_live_did(runs, tmp_path):
     described = home.registry.get("demand", week.version)
     assert described.lineage == opened.lineage
 
-    adoption = plan_adoption("demand", opened.lineage, parts.retraining)
-    assert (adoption.version, adoption.changes) == (week.version, ())
-    assert adoption.spec == parts.load_spec("demand")
-
     assert list(opened.weeks()) == [week], "a repeated backfill is answered from the ledger"
     with pytest.raises(OutOfOrder, match="older than the newest decision"):
         home.retrain(FIRST, lineage=opened.lineage)
@@ -166,3 +164,25 @@ def test_the_champions_of_two_lineages_are_scored_on_the_same_points(runs, tmp_p
     later = dataclasses.replace(parts, clock=FixedClock(end + timedelta(days=1)))
     again = compare_with_errors("demand", "live", "past", later.retraining)
     assert comparison_page(again) == comparison_page(compared)
+
+
+def test_another_recipe_is_adopted_as_one_try(runs, tmp_path, monkeypatch):
+    pharmacy, _ = runs
+    home = pharmacy.copy(tmp_path / "home")
+    parts = home.parts()
+    alone = GATES | {"first_version": {"weeks": 0}}
+    home.declare(RICH, seeds=[11], gates=alone, estimator=OTHER)
+    last = home.retrain(FIRST, lineage="other").done.version.version
+    home.declare(RICH, seeds=[11], gates=GATES)
+    for module in ("known_model", "commands.lineages.adopt"):
+        monkeypatch.setattr(f"pipelines.cli.{module}.connect", lambda **_: parts)
+    as_of = ("--as-of", instant_text(FIRST + 8 * WEEK + timedelta(hours=1)), "--json")
+    adopted = home.cli("adopt", "demand", "--lineage", "other", *as_of)
+    assert adopted.code == 0, adopted.err
+    assert adopted.body["adopted"] == last
+    assert adopted.body["changes"] == ["estimator.parameters.max_iter: 15 -> 20"]
+    again = home.cli("adopt", "demand", "--lineage", "other", *as_of)
+    assert again.body == adopted.body, "an adoption that is repeated goes on with its run"
+    versions = home.registry.versions("demand")
+    assert sum(one.run == adopted.body["run"] for one in versions) == 1
+    assert len(tries(parts.ledger.entries("demand"), parts.load_spec("demand").gates.budget)) == 1
