@@ -27,6 +27,8 @@ from pipelines.core.files import atomic_file, write_bytes
 from pipelines.core.records import canonical_json, digest_of
 from pipelines.core.time import Window
 from pipelines.core.weeks import WEEK
+from pipelines.own_code.libraries import distributions_of
+from pipelines.spec.training import Estimator
 from pipelines.training.baseline import baseline_predictions
 from pipelines.training.fit import fit
 from pipelines.training.score import predict
@@ -144,7 +146,7 @@ class Predictions:
                 "estimator": None if candidate.naive else spec.estimator.as_json(),
                 "metric": spec.metric.as_json() if candidate.naive else None,
                 "seed": None if candidate.naive else spec.seeds[0],
-                "libraries": _libraries(spec.estimator.path),
+                "libraries": _libraries(spec.estimator),
             }
             self._parts[candidate] = _Parts(
                 *(
@@ -228,10 +230,10 @@ class Predictions:
         return self.folder / part.key[:2] / f"{part.key}.{suffix}"
 
 
-def _libraries(estimator: str) -> dict[str, str]:
+def _libraries(estimator: Estimator) -> dict[str, str]:
     """Versions of what fits a model: the same rows can give another model with others."""
-    names = {"numpy", "scikit-learn"}
-    library = estimator.partition(".")[0]
+    names = {"numpy", "scikit-learn", *distributions_of(estimator.files)}
+    library = (estimator.path or "sklearn").partition(".")[0]
     if library != "sklearn":
         names.add(library)
     return {name: version(name) for name in sorted(names)}

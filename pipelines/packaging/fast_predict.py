@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
 from pipelines.core.arrays import Floats
 from pipelines.core.errors import SpecError
+from pipelines.training.estimator import is_prepared
 from pipelines.training.forest import Codes, forest
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def matches(one: Predict, two: Predict, rows: Sequence[Row]) -> bool:
 
 def _fills(pipeline: Pipeline, numbers: frozenset[str]) -> list[tuple[str, Fill]] | None:
     """For each column of the estimator's matrix its feature and what to make of a value."""
-    if len(pipeline.steps) != 2 or not isinstance(pipeline[0], ColumnTransformer):
+    if not is_prepared(pipeline):
         return None
     fills: list[tuple[str, Fill]] = []
     for _name, part, columns in pipeline[0].transformers_:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 EVIDENCE = "extra_files"
+CODE = "code"  # MLflow's name for the folder of own code
 METADATA_SCHEMA = 1
 _ADDED_BY_A_READER = "registered_model_meta"  # MLflow writes it into what it downloads
 
@@ -54,7 +55,7 @@ def write_package(
 
     Arguments:
         folder: where it will be; the parent must exist.
-        pipeline: fitted, made of storable libraries' classes only.
+        pipeline: fitted, made of classes of storable libraries and of own code only.
         example: a few rows as the pipeline takes them; they become the signature and the example.
         probabilities: whether the generic form of the model returns probabilities.
         created_at: written into the directory; with the same input the bytes are the same.
@@ -252,6 +253,7 @@ def _save(
         mlflow_model=header,
         signature=infer_signature(example, predicted),
         input_example=example.head(5),
+        code_paths=[str(code) for code in form.code] or None,
         pip_requirements=list(form.requirements),
         serialization_format=form.name,
         skops_trusted_types=form.trusted,

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import pickle
 import pickletools
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import packages_distributions, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pipelines.core.errors import SpecError
+from pipelines.own_code.libraries import distributions_of
+from pipelines.own_code.load import folder_of, is_own, read_package
 from pipelines.spec.training import ALLOWED_ESTIMATORS
 
 if TYPE_CHECKING:
@@ -34,11 +39,13 @@ class StorageForm:
         name: ``skops``, or ``cloudpickle`` where skops cannot store the model.
         trusted: types that a reader of the skops file has to trust; ``None`` for a pickle.
         requirements: what has to be installed to load it, pinned to the versions here.
+        code: folders of own code that it needs.
     """
 
     name: Literal["skops", "cloudpickle"]
     trusted: list[str] | None
     requirements: tuple[str, ...]
+    code: tuple[Path, ...] = ()
 
 
 def storage_form(pipeline: Pipeline) -> StorageForm:
@@ -47,13 +54,16 @@ def storage_form(pipeline: Pipeline) -> StorageForm:
     Raises:
         SpecError: for a type outside the allowed libraries.
     """
-    trusted = storable_types(pipeline)
+    trusted, types = _stored_types(pipeline)
     name: Literal["skops", "cloudpickle"] = "cloudpickle" if trusted is None else "skops"
-    return StorageForm(name, trusted, requirements_of(pipeline, name))
+    packages = sorted({one.partition(".")[0] for one in types if is_own(one)})
+    code = tuple(map(folder_of, packages))
+    return StorageForm(name, trusted, requirements_of(pipeline, name, code), code)
 
 
-def storable_types(pipeline: Pipeline) -> list[str] | None:
-    """Types that a reader has to trust, or None where skops cannot store the model.
+def _stored_types(pipeline: Pipeline) -> tuple[list[str] | None, list[str]]:
+    """Types that a reader has to trust, or None where skops cannot store the model; and all names
+    of types or modules that loading it imports.
 
     Raises:
         SpecError: for a type outside the allowed libraries.
@@ -64,27 +74,51 @@ def storable_types(pipeline: Pipeline) -> list[str] | None:
     try:
         types = sorted(skops_io.get_untrusted_types(data=skops_io.dumps(pipeline)))
     except (UnsupportedTypeException, RecursionError, AttributeError, TypeError, ValueError):
-        _refuse_foreign(_pickled_modules(pipeline))
-        return None
+        modules = _pickled_modules(pipeline)
+        _refuse_foreign(modules)
+        return None, modules
     _refuse_foreign(types)
-    return types
+    _refuse_nameless(types)
+    return types, types
 
 
 def _refuse_foreign(names: list[str]) -> None:
-    foreign = [name for name in names if not name.startswith((*_STORABLE, "builtins."))]
+    allowed = (*_STORABLE, "builtins.")
+    foreign = [name for name in names if not (name.startswith(allowed) or is_own(name))]
     if foreign:
         raise SpecError(
             "the fitted model holds types that load only where other code is installed",
             where="estimator",
             got=f"{foreign}",
             wanted=f"types of {', '.join(prefix.rstrip('.') for prefix in _STORABLE)}",
-            hint="use an estimator of one of these libraries",
+            hint="use an estimator of one of these libraries, or move the code to models/code/",
         )
+
+
+def _refuse_nameless(types: list[str]) -> None:
+    """Refuse own code that a reader would not find by its name; skops stores it nevertheless."""
+    for one in filter(is_own, types):
+        module, _, name = one.rpartition(".")
+        if not hasattr(sys.modules.get(module), name):
+            raise _without_name(one.partition(".")[2])
+
+
+def _without_name(got: str) -> SpecError:
+    return SpecError(
+        "the fitted model cannot be stored",
+        where="estimator",
+        got=got,
+        wanted="classes and functions that are defined at the top level of a module",
+        hint="replace lambdas and functions within functions by functions of the module",
+    )
 
 
 def _pickled_modules(pipeline: Pipeline) -> list[str]:
     """Modules that a pickle of the model imports when it is loaded, each with a dot at its end."""
-    content = pickle.dumps(pipeline, protocol=2)  # names each import in a GLOBAL, a plain text
+    try:
+        content = pickle.dumps(pipeline, protocol=2)  # names each import in a GLOBAL, a plain text
+    except (pickle.PicklingError, AttributeError, TypeError) as cause:
+        raise _without_name(str(cause)) from cause
     imports = {
         str(argument).split(" ")[0]
         for code, argument, _ in pickletools.genops(content)
@@ -93,9 +127,17 @@ def _pickled_modules(pipeline: Pipeline) -> list[str]:
     return sorted(f"{name}." for name in imports - {"copy_reg", "__builtin__", "_codecs"})
 
 
-def requirements_of(pipeline: Pipeline, form: str) -> tuple[str, ...]:
-    """What has to be installed to load it, each pinned to the version that is here."""
+def requirements_of(pipeline: Pipeline, form: str, code: Sequence[Path] = ()) -> tuple[str, ...]:
+    """What has to be installed to load it, each pinned to the version that is here.
+
+    Arguments:
+        pipeline: fitted.
+        form: name of the storage form.
+        code: folders of own code that it needs.
+    """
     needed = {*_NEEDED, form} | _distributions(_libraries(pipeline) - {"sklearn"})
+    for folder in code:
+        needed |= distributions_of(read_package(folder))
     return tuple(f"{name}=={version(name)}" for name in sorted(needed))
 
 
@@ -105,7 +147,7 @@ def _libraries(pipeline: Pipeline) -> set[str]:
 
     parts = (pipeline[-1], *pipeline[-1].get_params().values())
     modules = {type(part).__module__ for part in parts if isinstance(part, BaseEstimator)}
-    return {module.partition(".")[0] for module in modules}
+    return {module.partition(".")[0] for module in modules if not is_own(module)}
 
 
 def _distributions(libraries: set[str]) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Finding
 from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Record
+from pipelines.own_code.load import put_packages_of
 from pipelines.packaging.origin import Origin
-from pipelines.packaging.package import EVIDENCE
+from pipelines.packaging.package import CODE, EVIDENCE
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan
 
@@ -244,8 +246,15 @@ def load_input_example(folder: Path) -> pd.DataFrame:
 
 
 def load_pipeline(folder: Path) -> Pipeline:
-    """The fitted pipeline in a model directory."""
+    """The fitted pipeline in a model directory.
+
+    Raises:
+        IntegrityError: its own code is not what was stored.
+    """
     import mlflow.sklearn
 
+    put_packages_of(folder / CODE)
     pipeline: Pipeline = mlflow.sklearn.load_model(str(folder))
+    # MLflow adds the code folder in front of sys.path; the package is imported already.
+    sys.path = [one for one in sys.path if one != str(folder / CODE)]
     return pipeline

@@ -13,9 +13,10 @@ from pydantic import ValidationError
 
 from pipelines.core.errors import SpecError
 from pipelines.core.names import unknown_name
-from pipelines.spec.include import expand
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.yaml_file import entry, place_of, read_nodes, value_of
+from pipelines.spec.yaml_source.include import expand
+from pipelines.spec.yaml_source.own_functions import add_sources
+from pipelines.spec.yaml_source.yaml_file import entry, place_of, read_nodes, value_of
 
 _RETIRED: dict[tuple[int | str, ...], str] = {
     ("gates", "budget", "refresh"): "remove it: every model is refreshed, and `gates.refresh` "
@@ -41,6 +42,7 @@ def load_model(path: Path) -> ModelSpec:
         )
     tree = read_nodes(path)
     expand(tree, path.parent)
+    add_sources(tree, path.parent / "code")
     value = value_of(tree)
     if not isinstance(value, dict):
         raise SpecError(

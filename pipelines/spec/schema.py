@@ -9,8 +9,8 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from pipelines.core.records import Record
 from pipelines.core.time import duration_text
-from pipelines.spec.include import Include
 from pipelines.spec.model import ModelSpec
+from pipelines.spec.yaml_source.include import Include
 
 
 class _SchemaOfFiles(GenerateJsonSchema):

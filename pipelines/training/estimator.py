@@ -5,6 +5,9 @@ It holds no classes of this project, so that a saved model loads where it is not
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
@@ -16,6 +19,7 @@ from pipelines.core.errors import SpecError
 from pipelines.spec.model import ModelSpec
 from pipelines.training.columns import categorical_features
 from pipelines.training.instantiate import Instantiation, load_class
+from pipelines.training.own_estimator import own_estimator
 
 UNKNOWN_CATEGORY = -1
 MOST_COLUMNS_OF_A_CATEGORY = 100
@@ -24,6 +28,8 @@ MOST_HISTOGRAM_CATEGORIES = 255
 
 def build_pipeline(spec: ModelSpec, cardinality: dict[str, int], seed: int) -> Pipeline:
     """The unfitted pipeline: selects columns by name, prepares them, then applies the estimator.
+
+    The estimator of an own function prepares its inputs itself: it is the only step.
 
     Estimators that take missing values get numbers as they are and categories as codes (unknown
     -1, missing NaN). All others get numbers with the median for what is missing, scaled, and one
@@ -37,6 +43,8 @@ def build_pipeline(spec: ModelSpec, cardinality: dict[str, int], seed: int) -> P
         SpecError: when the class does not exist, is of the wrong kind, or lacks a parameter.
     """
     estimator = declared_estimator(spec, seed)
+    if spec.estimator.function is not None:
+        return Pipeline([("estimator", estimator)])
     texts = categorical_features(spec)
     numbers = tuple(name for name in spec.input_names if name not in texts)
     takes_missing = bool(get_tags(estimator).input_tags.allow_nan)
@@ -73,6 +81,11 @@ def _scaled() -> Pipeline:
     return make_pipeline(imputer, StandardScaler())
 
 
+def is_prepared(pipeline: Pipeline) -> bool:
+    """Whether a pipeline has the preparation of ``build_pipeline`` in front of its estimator."""
+    return len(pipeline.steps) == 2 and isinstance(pipeline[0], ColumnTransformer)
+
+
 def declared_estimator(spec: ModelSpec, seed: int) -> BaseEstimator:
     """The declared estimator with its parameters and its seed, unfitted.
 
@@ -80,18 +93,26 @@ def declared_estimator(spec: ModelSpec, seed: int) -> BaseEstimator:
         SpecError: as ``build_pipeline``.
     """
     where = f"{spec.name}: estimator"
-    created = load_class(spec.estimator.path, where)
+    if spec.estimator.path is None:
+        estimator = own_estimator(spec.estimator, seed, where)
+    else:
+        estimator = _library_estimator(spec.estimator.path, spec.estimator.parameters, seed, where)
+    _right_kind(estimator, spec, where)
+    return estimator
+
+
+def _library_estimator(
+    path: str, parameters: Mapping[str, Any], seed: int, where: str
+) -> BaseEstimator:
+    created = load_class(path, where)
     if not (issubclass(created, BaseEstimator) and hasattr(created, "fit")):
         raise SpecError(
             "a path does not name an estimator",
             where=where,
-            got=f"{spec.estimator.path} is a class without fit",
+            got=f"{path} is a class without fit",
             wanted="a class such as sklearn.ensemble.HistGradientBoostingRegressor",
         )
-    estimator: BaseEstimator = Instantiation(seed).create(
-        spec.estimator.path, spec.estimator.parameters, where
-    )
-    _right_kind(estimator, spec, where)
+    estimator: BaseEstimator = Instantiation(seed).create(path, parameters, where)
     return estimator
 
 

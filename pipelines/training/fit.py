@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from pipelines.core.arrays import Floats
 from pipelines.core.errors import DataError, SpecError
+from pipelines.own_code.load import place_in_code
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import class_text
 from pipelines.training.columns import categorical_features, feature_matrix
@@ -87,9 +88,10 @@ def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
             got=str(cause),
         ) from cause
     except Exception as cause:  # an estimator is foreign code, with exceptions of its own
+        place = place_in_code(cause)
         raise DataError(
             "the estimator cannot be fitted on these rows",
-            where=f"{spec.name}: {spec.estimator.path}",
+            where=f"{spec.name}: {spec.estimator.source}" + (f", {place}" if place else ""),
             got=str(cause),
             hint="look at the label's values, and at parameters that restrict them, such as loss",
         ) from cause

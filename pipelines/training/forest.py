@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.core.arrays import Floats
+from pipelines.training.estimator import is_prepared
 from pipelines.training.forest_table import LEAVES, every_leaf, leaf_table
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def forest_predictions(pipeline: Pipeline, matrix: pd.DataFrame) -> Floats | Non
         The label, or the probability of the positive class, float64 (n,); ``None`` where the
         pipeline itself has to predict.
     """
-    if len(matrix) < FEWEST_ROWS:
+    if len(matrix) < FEWEST_ROWS or not is_prepared(pipeline):
         return None
     trees = forest(pipeline[-1])
     if trees is None or trees.features > MOST_FEATURES:

@@ -51,10 +51,7 @@ class Instantiation:
         """
         created = load_class(path, where)
         _check_names(created, parameters, f"{where}.parameters")
-        arguments = {
-            name: self._resolve(value, f"{where}.parameters.{name}")
-            for name, value in parameters.items()
-        }
+        arguments = self.arguments(parameters, where)
         if issubclass(created, BaseEstimator) and "random_state" in parameter_names(created):
             arguments["random_state"] = self.seed
         try:
@@ -67,6 +64,13 @@ class Instantiation:
                 wanted="the parameters of this class; a nested estimator is written as "
                 "{path: <import path>, parameters: {...}}",
             ) from cause
+
+    def arguments(self, parameters: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """Parameters with their objects created, as in ``create``."""
+        return {
+            name: self._resolve(value, f"{where}.parameters.{name}")
+            for name, value in parameters.items()
+        }
 
     def _resolve(self, value: Any, where: str) -> Any:
         if isinstance(value, str) and value.startswith(ALLOWED_ESTIMATORS):
@@ -146,14 +150,8 @@ def _lightgbm_parameters() -> set[str]:
 
 
 def _check_names(created: type[Any], parameters: Mapping[str, Any], where: str) -> None:
-    seeds = sorted(parameters.keys() & _SEEDS)
-    if seeds and issubclass(created, BaseEstimator):
-        raise SpecError(
-            "the seed is not a parameter",
-            where=where,
-            got=f"{seeds[0]}: {parameters[seeds[0]]}",
-            wanted="seeds: [...] of the model; the first gives the candidate",
-        )
+    if issubclass(created, BaseEstimator):
+        check_no_seed(parameters, where)
     known = parameter_names(created)
     unknown = sorted(set(parameters) - known)
     if unknown:
@@ -164,6 +162,22 @@ def _check_names(created: type[Any], parameters: Mapping[str, Any], where: str) 
             got=f"{unknown}",
             wanted=f"some of {sorted(known - _SEEDS)}",
             hint=f"did you mean {near[0]}?" if near else "",
+        )
+
+
+def check_no_seed(parameters: Mapping[str, Any], where: str) -> None:
+    """Refuse a seed among the parameters of an estimator.
+
+    Raises:
+        SpecError: when there is one.
+    """
+    seeds = sorted(parameters.keys() & _SEEDS)
+    if seeds:
+        raise SpecError(
+            "the seed is not a parameter",
+            where=where,
+            got=f"{seeds[0]}: {parameters[seeds[0]]}",
+            wanted="seeds: [...] of the model; the first gives the candidate",
         )
 
 

@@ -12,6 +12,7 @@ from pipelines.stats.independent import EstimatedMean
 from pipelines.stats.paired import paired_difference
 from pipelines.stats.undefined import NoVariation
 from pipelines.training.columns import feature_matrix
+from pipelines.training.estimator import is_prepared
 from pipelines.training.fit import label_numbers
 from pipelines.training.importance import FeatureImportance, Importance
 from pipelines.training.metrics import primary_metric
@@ -100,7 +101,7 @@ def tree_contributions(pipeline: Pipeline, matrix: pd.DataFrame) -> dict[str, fl
     """
     estimator = pipeline[-1]
     library = type(estimator).__module__.partition(".")[0]
-    if library not in ("lightgbm", "xgboost"):
+    if library not in ("lightgbm", "xgboost") or not is_prepared(pipeline):
         return {}
     inputs = pipeline[:-1].transform(matrix)
     names = [name.partition("__")[2] for name in pipeline[-2].get_feature_names_out()]

@@ -115,6 +115,33 @@ def built(shared: Connections, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
+def own(text: str) -> dict[str, Any]:
+    return {"estimator": {"function": "shops:build", "files": {"shops.py": text}}}
+
+
+GUESS = """\
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+
+class Guess(RegressorMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.guess_ = np.random.normal()
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.guess_)
+
+def build():
+    return Guess()
+"""
+NAMELESS = """\
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+def build():
+    return make_pipeline(FunctionTransformer(lambda X: X[["sold"]]), LinearRegression())
+"""
 LOGISTIC = with_estimator("sklearn.linear_model.LogisticRegression")
 LOG_LOSS = {"metric": {"name": "log_loss", "minimum_effect": 0.01}}
 WITHOUT_TRAINING = {
@@ -130,6 +157,13 @@ UNTRAINABLE: dict[str, tuple[dict[str, Any], str]] = {
         with_estimator("lightgbm.LGBMRegressor", objective="sqaured"),
         "the estimator cannot be fitted",
     ),
+    "own code that is no estimator": (own("def build():\n    return 1\n"), "returns no estimator"),
+    "own code that needs what is not there": (
+        own("import shop_library\ndef build(): ...\n"),
+        "models/code/shops.py:1",
+    ),
+    "own code that gives another model each time": (own(GUESS), "two fits with the same seed"),
+    "own code that cannot be stored": (own(NAMELESS), "the fitted model cannot be stored"),
     "a classifier for a number": (LOGISTIC, "does not fit the metric"),
     "more than two classes": (LOGISTIC | LOG_LOSS, "none of the model's classes"),
     "a denominator that is no feature": (
@@ -220,8 +254,20 @@ def known_before(done: Retraining) -> list[str]:
     ]
 
 
+SOLD = """\
+from sklearn.base import BaseEstimator, RegressorMixin
+
+class Sold(RegressorMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.ratio_ = y.sum() / X["sold"].sum()
+        return self
+
+    def predict(self, X):
+        return X["sold"].fillna(0.0) * self.ratio_
+"""
 GOOD: dict[str, dict[str, Any]] = {
     "a regression": {},
+    "own code": {"estimator": {"function": "shops:Sold"}},
     "a forest": with_estimator("sklearn.ensemble.HistGradientBoostingRegressor", max_iter=5),
 }
 
@@ -229,6 +275,8 @@ GOOD: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("changes", GOOD.values(), ids=GOOD)
 def test_ready_means_that_the_retraining_compares(home: SalesHome, changes: dict[str, Any]) -> None:
     home.declare(**changes)
+    (home.folder / "code").mkdir()
+    (home.folder / "code" / "shops.py").write_text(SOLD)
     found = home.check()
     assert found.problems == ()
     assert not list((home.folder / "home").glob("runs/*")), "a check leaves nothing behind"

@@ -223,7 +223,7 @@ def _shown(run: Run, trained: TrainedCandidate, evaluation: Evaluation) -> Shown
 def shown_parameters(run: Run) -> dict[str, str]:
     """The estimator with its parameters, and the windows."""
     return {
-        "estimator": run.spec.estimator.path,
+        "estimator": run.spec.estimator.source,
         **{name: str(value) for name, value in run.spec.estimator.parameters.items()},
         "train": str(run.plan.train),
         "refit": str(run.plan.refit or "none"),

@@ -110,16 +110,18 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
     from pipelines.gates.recent_window.refit import ANSWERS, refit_findings
     from pipelines.training.baseline import baseline_predictions
     from pipelines.training.columns import feature_matrix, text_features
+    from pipelines.training.repeatable import check_repeatable
     from pipelines.training.score import score
     from pipelines.training.simple_rival import simple_predictions
 
     spec, plan, frame = run.spec, run.plan, run.workspace.path(FRAME)
     rows, recent = (read_rows(spec, frame, window) for window in (plan.train, plan.recent))
+    labelled = rows[rows["label"].notna()]
+    check_repeatable(spec, labelled)
     earlier = None if trial else version_of_twin(run)
     twins = _fit_twins(run, rows, earlier)
     scored = [score(twin, spec, recent) for twin in twins]
     columns = {f"{SEED}{number}": _column(each.predictions) for number, each in enumerate(scored)}
-    labelled = rows[rows["label"].notna()]
     columns[NAIVE] = _column(baseline_predictions(spec, labelled, recent))
     if not trial:
         rivals = simple_predictions(spec, labelled, recent)

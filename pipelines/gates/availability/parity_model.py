@@ -15,6 +15,7 @@ from pipelines.gates.availability.value_comparison import value_text, values_equ
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.proportion import wilson_interval
 from pipelines.training.columns import feature_matrix
+from pipelines.training.estimator import is_prepared
 from pipelines.training.score import score
 
 if TYPE_CHECKING:
@@ -43,8 +44,11 @@ def preprocessing_finding(
         name: name of the finding.
 
     Returns:
-        The finding, or None if no request has equal features.
+        The finding, or None if no request has equal features, or the estimator prepares its inputs
+        itself: ``prediction_finding`` compares what it makes of them.
     """
+    if not is_prepared(pipeline):
+        return None
     equal = _all_equal(spec, rows, served)
     if not equal.any():
         return None

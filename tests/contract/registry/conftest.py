@@ -20,6 +20,8 @@ from sklearn.preprocessing import OrdinalEncoder
 from pipelines.core.time import parse_instant
 from pipelines.packaging.package import Package, write_package
 from pipelines.release.registry import Registration
+from pipelines.spec.training import Estimator
+from pipelines.training.own_estimator import own_estimator
 from tests.support.servers import mlflow
 from tests.support.services.empty_mlflow import empty_mlflow
 
@@ -52,6 +54,38 @@ def fitted(kind: str) -> tuple[Pipeline, pd.DataFrame]:
     return pipeline.fit(rows, target if kind == "regression" else target > 0), rows
 
 
+OWN = """\
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from .columns import sizes
+
+
+class Doubled(RegressorMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.line_ = LinearRegression().fit(X, y)
+        return self
+
+    def predict(self, X):
+        return 2 * self.line_.predict(X)
+
+
+def build():
+    return make_pipeline(FunctionTransformer(sizes), Doubled())
+"""
+
+
+def own_pipeline() -> tuple[Pipeline, pd.DataFrame]:
+    """A pipeline of a class and a function in two modules of own code."""
+    columns = "def sizes(rows):\n    return rows[['size']].to_numpy()\n"
+    declared = Estimator(function="shops:build", files={"columns.py": columns, "shops.py": OWN})
+    rows = sample_rows()
+    pipeline = Pipeline([("estimator", own_estimator(declared, 1, ""))])
+    return pipeline.fit(rows, rows["size"]), rows
+
+
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Packed]:
     made: dict[str, Packed] = {}
@@ -59,7 +93,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Packed]:
     def packed(kind: str) -> Packed:
         if kind not in made:
             folder = tmp_path_factory.mktemp("package") / kind
-            pipeline, rows = fitted(kind)
+            pipeline, rows = own_pipeline() if kind == "own" else fitted(kind)
             package = write_package(
                 folder,
                 pipeline,

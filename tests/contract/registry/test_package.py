@@ -22,6 +22,7 @@ from pipelines.core.time import parse_instant
 from pipelines.gates.availability.serialization import serialization_finding
 from pipelines.packaging import package as module
 from pipelines.packaging.package import complete_package, content_digest, write_package
+from pipelines.packaging.version import load_pipeline
 
 STRANGER = """
 import sys
@@ -43,10 +44,10 @@ assert not any(name.split(".")[0] == "pipelines" for name in sys.modules)
 
 
 def test_a_model_loads_and_predicts_without_this_project(pack: Callable, tmp_path: Path) -> None:
-    kinds = [pack("regression"), pack("classes")]
+    kinds = [pack("regression"), pack("classes"), pack("own")]
     rows = kinds[0].rows
     rows.to_pickle(tmp_path / "rows.pickle")  # exact: bins of the model end at values of the rows
-    command = [sys.executable, "-I", "-c", STRANGER, str(tmp_path / "rows.pickle")]
+    command = [sys.executable, "-I", "-B", "-c", STRANGER, str(tmp_path / "rows.pickle")]
     done = subprocess.run(
         [*command, *(str(packed.folder) for packed in kinds)],
         check=False,
@@ -55,13 +56,30 @@ def test_a_model_loads_and_predicts_without_this_project(pack: Callable, tmp_pat
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    regression, classes = (json.loads(line) for line in done.stdout.splitlines())
+    regression, classes, own = (json.loads(line) for line in done.stdout.splitlines())
     wanted = kinds[0].pipeline.predict(rows)
     np.testing.assert_allclose(regression[0], wanted, rtol=1e-12)
     np.testing.assert_allclose(regression[1], wanted, rtol=1e-12)
     np.testing.assert_array_equal(classes[0], kinds[1].pipeline.predict(rows))
     probability = kinds[1].pipeline.predict_proba(rows)
     np.testing.assert_allclose(classes[1], probability, rtol=1e-12)
+    np.testing.assert_allclose(own, [2 * rows["size"]] * 2, rtol=1e-12)
+
+
+def test_own_code_is_stored_by_its_hash_and_loaded_from_there(
+    pack: Callable, tmp_path: Path
+) -> None:
+    packed = pack("own")
+    [code] = (packed.folder / "code").iterdir()
+    assert sorted(path.name for path in code.iterdir()) == ["__init__.py", "columns.py", "shops.py"]
+    path = list(sys.path)
+    loaded = load_pipeline(packed.folder)
+    assert type(loaded[-1][-1]) is type(packed.pipeline[-1][-1])
+    assert sys.path == path
+    assert _write(tmp_path / "again", packed).content == packed.package.content
+    (code / "columns.py").write_text("def sizes(rows):\n    return rows * 0\n")
+    with pytest.raises(IntegrityError, match="not what was stored"):
+        load_pipeline(packed.folder)
 
 
 def test_a_package_reports_what_it_needs_and_no_more(pack: Callable) -> None:

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from pipelines.spec.schema import written_schema
-from pipelines.spec.yaml_file import read_nodes, value_of
+from pipelines.spec.yaml_source.yaml_file import read_nodes, value_of
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = written_schema()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipelines.core.errors import SpecError
-from pipelines.spec.yaml_file import LARGEST_FILE, read_nodes, value_of
+from pipelines.spec.yaml_source.yaml_file import LARGEST_FILE, read_nodes, value_of
 
 
 def read(folder: Path, content: str | bytes) -> Any:

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from pipelines.core.errors import SpecError
 from pipelines.core.names import Name
 from pipelines.spec.fields import Declaration
-from pipelines.spec.yaml_file import entry, place_of, read_nodes, value_of
+from pipelines.spec.yaml_source.yaml_file import entry, place_of, read_nodes, value_of
 
 
 class Include(Declaration):

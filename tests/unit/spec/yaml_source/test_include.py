@@ -12,7 +12,7 @@ from pipelines.spec.load import load_model, load_models
 from pipelines.spec.schema import written_schema
 from pipelines.spec.views import definitions
 
-EXAMPLE = Path(__file__).parents[3] / "models" / "demand.yaml"
+EXAMPLE = Path(__file__).parents[4] / "models" / "demand.yaml"
 SHARED = """\
 # Sales as every model of the chain counts them.
 - {kind: window, name: sold_7d, stream: dispensing, by: [pharmacy, medicine],

@@ -1,0 +1,1 @@
+"""A declaration's YAML: read as nodes, with shared features and the source of own functions."""

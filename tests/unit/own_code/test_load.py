@@ -1,0 +1,101 @@
+"""Own code is a package that is named by its hash, so that two versions are loaded at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines.core.errors import IntegrityError, SpecError
+from pipelines.own_code.declared import OwnFunction
+from pipelines.own_code.load import (
+    load_function,
+    package_name,
+    place_in_code,
+    put_package,
+    put_packages_of,
+)
+
+RATES = "from .deep import BASE\n\ndef rate():\n    return BASE\n"
+
+
+def own(base: int) -> OwnFunction:
+    return OwnFunction(
+        function="rates:rate", files={"deep.py": f"BASE = {base}\n", "rates.py": RATES}
+    )
+
+
+def test_two_versions_of_one_module_are_loaded_at_once() -> None:
+    first, second = (load_function(own(base), "m.yaml:3") for base in (1, 2))
+    assert (first(), second(), first()) == (1, 2, 1)
+    assert load_function(own(1), "m.yaml:3") is first
+    assert "rates" not in sys.modules
+    assert pickle.loads(pickle.dumps(first)) is first
+
+
+def test_a_worker_process_finds_it() -> None:
+    function = load_function(own(3), "")
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply(function) == 3
+
+
+def test_every_byte_counts() -> None:
+    names = {
+        package_name(files)
+        for files in ({"a.py": "x"}, {"a.py": "x\n"}, {"b.py": "x"}, {"a.py": "x", "b.py": ""})
+    }
+    assert len(names) == 4
+
+
+WRONG = {
+    "an error": ("import math\nmath.sqrt(-1)\n", "models/code/rates.py:2", "ValueError"),
+    "a name that is imported and absent": (
+        "from math import cube\n",
+        "models/code/rates.py:1",
+        "cube",
+    ),
+    "not installed": ("x = 1\nimport shopping_lib\n", "models/code/rates.py:2", "not installed"),
+    "no function": ("from math import pi as rate\n", "m.yaml:3", "is not a function"),
+}
+
+
+@pytest.mark.parametrize(("text", "where", "words"), WRONG.values(), ids=WRONG)
+def test_a_module_that_cannot_be_imported_is_named(text: str, where: str, words: str) -> None:
+    declared = OwnFunction(function="rates:rate", files={"rates.py": text})
+    with pytest.raises(SpecError) as caught:
+        load_function(declared, "m.yaml:3")
+    assert caught.value.where == where
+    assert words in str(caught.value)
+
+
+def test_an_error_of_a_call_has_its_line() -> None:
+    text = "def rate():\n    return half(1)\n\ndef half(x):\n    return x / 0\n"
+    function = load_function(OwnFunction(function="rates:rate", files={"rates.py": text}), "")
+    with pytest.raises(ZeroDivisionError) as caught:
+        function()
+    assert place_in_code(caught.value) == "models/code/rates.py:5"
+    assert place_in_code(ZeroDivisionError()) == ""
+
+
+def test_stored_code_with_another_hash_is_not_imported(tmp_path: Path) -> None:
+    package = tmp_path / package_name(own(4).files)
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    for name, text in own(4).files.items():
+        (package / name).write_text(text)
+    put_packages_of(tmp_path)
+    put_packages_of(tmp_path / "absent")
+    assert (put_package(own(4).files) / "rates.py").read_text() == RATES
+    (package / "rates.py").write_text(RATES + "\n")
+    with pytest.raises(IntegrityError, match="not what was stored"):
+        put_packages_of(tmp_path)
+
+
+def test_source_belongs_to_a_function() -> None:
+    with pytest.raises(ValueError, match="read from models/code"):
+        OwnFunction(function="rates:rate")
+    with pytest.raises(ValueError, match="belong to a function"):
+        OwnFunction(files={"rates.py": RATES})

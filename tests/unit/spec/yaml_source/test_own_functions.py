@@ -1,0 +1,83 @@
+"""The source of own functions is part of the declaration; the guide's example works as shown."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from pipelines.core.errors import SpecError
+from pipelines.spec.load import load_model
+from pipelines.training.estimator import declared_estimator
+
+ROOT = Path(__file__).parents[4]
+EXAMPLE = yaml.safe_load((ROOT / "models" / "demand.yaml").read_text(encoding="utf-8"))
+GUIDE = (ROOT / "docs" / "own-code.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> dict[str, str]:
+    """The guide's examples by the file that they begin with."""
+    found = re.findall(rf"^```{language}\n# (\S+)\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+    return dict(found)
+
+
+def write(folder: Path, **changes: Any) -> Path:
+    for name, text in blocks("python").items():
+        path = folder / Path(name).relative_to("models")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    path = folder / "demand.yaml"
+    path.write_text(yaml.safe_dump(EXAMPLE | changes), encoding="utf-8")
+    return path
+
+
+def test_the_estimator_of_the_guide_is_fitted_as_it_is_shown(tmp_path: Path) -> None:
+    spec = load_model(write(tmp_path, **yaml.safe_load(blocks("yaml")["models/demand.yaml"])))
+    assert spec.estimator.files.keys() == {"shops.py"}
+    estimator = declared_estimator(spec, 1)
+    assert estimator.get_params()["regressor__ridge__alpha"] == 3.0
+    rows = pd.DataFrame({name: np.arange(8.0) for name in spec.input_names})
+    rows = rows.assign(pharmacy=list("aabbaabb"), medicine=list("xyxyxyxy"))
+    predicted = estimator.fit(rows, rows["sold_7d"]).predict(rows)
+    assert np.corrcoef(predicted, rows["sold_7d"])[0, 1] > 0.9
+
+
+def test_a_changed_file_is_a_changed_recipe(tmp_path: Path) -> None:
+    own = {"estimator": {"function": "shops:build"}}
+    first = load_model(write(tmp_path, **own))
+    assert load_model(write(tmp_path, **own)).recipe == first.recipe
+    path = write(tmp_path, **own)
+    (tmp_path / "code" / "unused.py").write_text("x = 1\n")
+    assert load_model(path).recipe == first.recipe
+    (tmp_path / "code" / "shops.py").write_text("def build(): ...\n")
+    assert load_model(path).recipe != first.recipe
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "files are written out": (
+        {"function": "shops:build", "files": {"shops.py": ""}},
+        "files are not declared",
+    ),
+    "a path beside a function": (
+        {"function": "shops:build", "path": "sklearn.linear_model.Ridge"},
+        "a path, or a function",
+    ),
+    "another folder": ({"function": "../shops:build"}, "estimator.function"),
+    "a dotted module": ({"function": "code.shops:build"}, "estimator.function"),
+    "no such module": ({"function": "shop:build"}, "one of ['shops']"),
+}
+
+
+@pytest.mark.parametrize(("estimator", "words"), WRONG.values(), ids=WRONG)
+def test_a_mistake_is_named_with_its_line(
+    tmp_path: Path, estimator: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        load_model(write(tmp_path, estimator=estimator))
+    assert words in str(caught.value)
+    assert "demand.yaml:" in str(caught.value)
