@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.dags.conftest import ROOT, store_dag
-from tests.support.services.empty_mlflow import empty_mlflow
+from tests.support.services.mlflow_database import put_database
 
 DAG = "backfill__demand"
 FIRST = datetime(2025, 9, 22, 6, tzinfo=UTC)  # a Monday: the start of the first interval
@@ -240,7 +239,7 @@ def test_the_run_of_the_newest_week_compares_the_backfill_with_live(
 ) -> None:
     runs = create()
     home.mkdir()
-    shutil.copy(empty_mlflow(), home / "mlflow.db")
+    put_database(home / "mlflow.db")
     for run in (runs[0], runs[-1]):
         for earlier in runs[:-1]:
             finish(earlier, "success")

@@ -38,6 +38,7 @@ from pipelines.simulation.writing import write_world
 from pipelines.spec.model import ModelSpec
 from pipelines.wiring import connect
 from tests.support.processes.forked import Forked, Surroundings, run_gauntlet
+from tests.support.services.mlflow_database import put_database
 from tests.support.shared_worlds import built_once
 
 ROOT = Path(__file__).parents[2]
@@ -154,6 +155,7 @@ class Pharmacy:
     ) -> dict[str, Any]:
         """Write the declaration."""
         declared = declaration(features, **changes)
+        put_database(self.home / "mlflow.db")
         path = self.home / "models" / "demand.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(declared, sort_keys=False))

@@ -28,6 +28,7 @@ from pipelines.quality.suite import load_suite
 from pipelines.settings import Settings
 from pipelines.spec.load import load_model
 from pipelines.wiring import connect
+from tests.support.services.mlflow_database import put_database
 
 START, DAYS, SHOPS = datetime(2025, 3, 3, tzinfo=UTC), 60, 24
 AS_OF = START + timedelta(days=DAYS)
@@ -105,6 +106,7 @@ def connections_to(rows: pa.Table, folder: Path, now: datetime) -> Connections:
     """Connections to a store in ``folder`` with these events, at an instant."""
     write_events(LocalStore(folder / "store"), "sales", rows, "sold_at")
     settings = Settings(home=folder / "home", store=str(folder / "store"))
+    put_database(settings.home / "mlflow.db")
     return connect(settings, clock=FixedClock(now))
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes.forked import Forked, Surroundings, run_mlflow
+from tests.support.services.mlflow_database import put_database
 
 MLFLOW_WITH_LOGIN = Path(__file__).parents[2] / "deploy" / "mlflow_server.py"
 PATIENCE_S = 600.0  # guards against a hang; no test depends on how fast a machine is
@@ -200,6 +201,8 @@ def mlflow(home: Path, database: str = "", login: str = "") -> tuple[Server, str
         login: SQLAlchemy's address of the users; default: there is no login.
     """
     port, log = free_port(), home / "server.log"
+    if not database:
+        put_database(home / "server.db")
     address = f"http://127.0.0.1:{port}"
     options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     options += ["--backend-store-uri", database or f"sqlite:///{home / 'server.db'}"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +22,7 @@ from pipelines.release.registry import Registration
 from pipelines.spec.training import Estimator
 from pipelines.training.own_estimator import own_estimator
 from tests.support.servers import mlflow
-from tests.support.services.empty_mlflow import empty_mlflow
+from tests.support.services.mlflow_database import put_database
 
 
 @dataclass(frozen=True)
@@ -144,20 +143,15 @@ def mlflow_server(home: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def empty_database() -> Path:
-    return empty_mlflow()
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("file") / "mlflow.db"
+    put_database(path)
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> str:
-    return f"sqlite:///{shutil.copy(empty_database, tmp_path_factory.mktemp('file'))}"
-
-
-@pytest.fixture(scope="session")
-def server_home(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:
-    home = tmp_path_factory.mktemp("server")
-    shutil.copy(empty_database, home / "server.db")
-    return home
+def server_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("server")
 
 
 @pytest.fixture(scope="session")

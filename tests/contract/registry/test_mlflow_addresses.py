@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,15 +11,15 @@ from pipelines.adapters.registry.mlflow import MlflowRegistry
 from pipelines.core.addresses import sqlite_url
 from pipelines.core.errors import SpecError
 from pipelines.packaging.package import content_digest
+from tests.support.services.mlflow_database import put_database
 
 
 @pytest.mark.parametrize("name", ["shop_feature%2Fnew", "a b #1?x=1&y", "日本 100%"])
 def test_versions_stay_inside_a_home_of_any_name(
-    name: str, empty_database: Path, pack: Callable, registration: Callable, tmp_path: Path
+    name: str, pack: Callable, registration: Callable, tmp_path: Path
 ) -> None:
     home = tmp_path / "homes" / name
-    home.mkdir(parents=True)
-    shutil.copy(empty_database, home / "mlflow.db")
+    put_database(home / "mlflow.db")
     registry = MlflowRegistry(sqlite_url(home / "mlflow.db"))
     made = registry.register(registration("r1"), pack("regression").folder)
     registry.set_alias("demand", "champion", made.version)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,9 +22,8 @@ PASSWORDS = {name: f"a-secret-of-{name}" for name in ("people", "airflow", "serv
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[str]:
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("login")
-    shutil.copy(empty_database, home / "server.db")
     users = f"sqlite:///{home / 'users.db'}"
     write_users(users, dict.fromkeys(PASSWORDS, "an-earlier-secret"))
     write_users(users, PASSWORDS)

@@ -21,6 +21,7 @@ from pipelines.simulation.demo.scenarios import RolloutScenario
 from pipelines.simulation.people.forecast_clients import SettableClock, batch_client, http_clients
 from pipelines.wiring import connect, service_here
 from tests.support.pharmacy import ROOT
+from tests.support.services.mlflow_database import put_database
 from tests.support.shared_worlds import built_once
 
 
@@ -83,6 +84,7 @@ def _trained(scenario: RolloutScenario) -> Path:
 
     def build(folder: Path) -> None:
         own = ScenarioFolder(scenario, folder)
+        put_database(own.settings.home / "mlflow.db")
         clock = SettableClock(scenario.champion.trained_at)
         result = train_versions(scenario, own.declarations, own.connect(clock).simulation, clock)
         assert result.outcome == "start_rollout", result.last.reasons
