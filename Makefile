@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SPARK  := .venv-spark
 
-.PHONY: help setup demo test kill-test spark-test check format up down status airflow compose-test docs site proof bench serving-load real-backtest lock clean
+.PHONY: help setup demo test kill-test spark-test check format up down status airflow compose-test docs site tutorial proof bench serving-load real-backtest lock clean
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -40,12 +40,12 @@ spark-test: $(SPARK)/.ready  ## the same features on Spark as on DuckDB and in e
 kill-test: setup  ## every command killed at random moments and run again: at least 200 kills; KILLS=20 for fewer
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.support.kills.campaign --kills $(or $(KILLS),200)
 
-check: setup  ## lint, types, import contracts, documentation, tests
+check: setup  ## lint, types, import contracts, documentation, tutorial, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@$(MAKE) --no-print-directory site
+	@$(MAKE) --no-print-directory site tutorial
 	@$(MAKE) --no-print-directory test
 
 format: setup  ## put the code into its one form
@@ -74,6 +74,9 @@ docs: setup  ## the generated pages: docs/findings.md and docs/options.md
 site: setup  ## the documentation as a site in build/site; a broken link is an error
 	@$(BIN)/sphinx-build -W --keep-going -n -q -c docs -d build/doctrees . build/site
 	@echo "The site is in build/site/docs/index.html"
+
+tutorial: setup  ## follow docs/tutorial.md step by step and compare what it prints
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m proof tests/e2e/test_tutorial.py
 
 proof: setup  ## the long simulations, as a table in docs/proof.md
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.montecarlo.proof --out docs/proof.md
