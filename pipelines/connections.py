@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pipelines.flows.release.collaborators import ReleaseCollaborators
     from pipelines.flows.retrain.run import LoadSuite, RetrainCollaborators
     from pipelines.flows.serving.batch_score import ScoreCollaborators
+    from pipelines.flows.serving.board import BoardCollaborators
     from pipelines.flows.serving.publish import PublishCollaborators
     from pipelines.flows.status import StatusCollaborators
     from pipelines.flows.versions import VersionReader
@@ -302,6 +303,19 @@ class Connections:
             scratch_online=self.scratch_online,
             publish=self.publishing,
             lock=self.lock,
+            clock=self.clock,
+        )
+
+    @property
+    def boards(self) -> BoardCollaborators:
+        """Collaborators of boards."""
+        from pipelines.flows.serving.board import BoardCollaborators
+
+        return BoardCollaborators(
+            home=self.home,
+            load_spec=self.load_spec,
+            open_events=self.open_events,
+            open_store=self.open_store,
             clock=self.clock,
         )
 

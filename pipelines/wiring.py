@@ -148,6 +148,7 @@ def serving_app(
     from pipelines.adapters.http.report_metrics import ReportGauges, newest_reports
     from pipelines.adapters.http.web import Limits, ModelEndpoint, build_app
     from pipelines.adapters.http.worker import ShadowExecutor, follow_plans
+    from pipelines.flows.serving.board import boards_folder
     from pipelines.flows.serving.publish import journal_path, plans_folder
     from pipelines.predictions.journal import Journal
     from pipelines.serving.deployment import Deployment
@@ -208,7 +209,7 @@ def serving_app(
         for journal in journals.values():
             journal.close()
 
-    app = build_app(endpoints, metrics, limits, around)
+    app = build_app(endpoints, metrics, limits, around, boards_folder(home))
     app.state.endpoints, app.state.shadow_executor = endpoints, shadow_executor
     return app
 

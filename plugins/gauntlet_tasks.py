@@ -190,12 +190,15 @@ def start_retraining(model: str) -> None:
 
 @task(task_id="score")
 def score_batch(model: str) -> dict[str, Any]:
-    """Score the newest step of the grid by the run's instant."""
+    """Score the newest step of the grid by the run's instant, and write the declared board."""
     from pipelines.flows.serving.batch_score import score
+    from pipelines.flows.serving.board import write_board
     from pipelines.wiring import connect
 
     context = get_current_context()
     as_of = run_as_of(context["params"], context["dag_run"])
-    report = score(model, as_of, connect(progress=Progress()).scoring)
+    connections = connect(progress=Progress())
+    report = score(model, as_of, connections.scoring)
+    write_board(model, connections.boards)
     note(as_of, f"{report.outcome}: {report.entities:,} entities")
     return report.as_json()

@@ -27,7 +27,7 @@ from pipelines.spec.points import (
     class_text,
 )
 from pipelines.spec.rollout import Rollout
-from pipelines.spec.serving import Serving
+from pipelines.spec.serving import BoardPage, Serving
 from pipelines.spec.streams import Stream, Streams
 from pipelines.spec.training import (
     Estimator,
@@ -89,6 +89,9 @@ class ModelSpec(Declaration):
     score: Cron | None = Field(
         default=None,
         description="cron expression in UTC of batch scoring; null: by hand only",
+    )
+    board: BoardPage | None = Field(
+        default=None, description="a page of the newest scores; null: none is written"
     )
     review: Literal["none", "required"] = "none"
     monitor: Monitoring = Monitoring()
@@ -194,6 +197,7 @@ class ModelSpec(Declaration):
             *self._size_problems(),
             *self._task_problems(),
             *([] if frame else self._slice_problems()),
+            *([] if frame else self._board_problems()),
             *self._class_problems(),
             *([] if self.input_names else ["features: no feature is an input of the estimator"]),
             *self._batch_problems(),
@@ -224,6 +228,15 @@ class ModelSpec(Declaration):
     def _batch_problems(self) -> Iterator[str]:
         if self.score is not None and isinstance(self.points, EventPoints):
             yield "score: needs points of kind grid; an event is not known before it comes"
+
+    def _board_problems(self) -> Iterator[str]:
+        if self.board is None:
+            return
+        if isinstance(self.points, EventPoints) or self.metric.name.task != "regression":
+            yield "board: needs points of kind grid and a label that is a number"
+        stock = self.board.stock
+        if stock is not None and self.frame.column_types().get(stock) not in NUMBERS:
+            yield f"board.stock: {stock!r} is no feature of numbers"
 
     def _class_problems(self) -> Iterator[str]:
         kind = self._label_type()

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from pydantic import Field, model_validator
 
-from pipelines.core.names import ViewName
+from pipelines.core.names import Column, ViewName
 from pipelines.spec.fields import Declaration, Duration, Span
 
 
@@ -52,3 +52,17 @@ class Serving(Cadence):
 
 # Of a model without ``serving``: its values are computed as of each lookup, so none gets old.
 AT_LOOKUP = Serving(every=timedelta(days=1))
+
+
+class BoardPage(Declaration):
+    """A page with the newest scores, what became of earlier ones, and what to order."""
+
+    stock: Column | None = Field(
+        default=None,
+        description="feature with the units that an entity has in stock; null: no orders",
+    )
+    new_for: Span = Field(
+        default=timedelta(days=28),
+        description="time after its first event in which an entity is shown as new",
+    )
+    weeks: int = Field(default=8, ge=1, le=52, description="weeks of earlier scores")

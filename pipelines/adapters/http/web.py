@@ -6,13 +6,13 @@ share one wait for the disk of the prediction log.
 
 from __future__ import annotations
 
-import hmac
 import json
 import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -21,9 +21,16 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 
+from pipelines.adapters.http.boards import board_routes
 from pipelines.adapters.http.connection_limits import STATE, ConnectionLimits
 from pipelines.adapters.http.failures import UnexpectedErrors
 from pipelines.adapters.http.metrics import PrometheusMetrics
+from pipelines.adapters.http.rejected import (
+    ErrorResponse,
+    RejectedRequestError,
+    check_token,
+    rejected,
+)
 from pipelines.core.errors import DataError, GauntletError, Unavailable
 from pipelines.core.time import instant_text
 from pipelines.serving.deployment import Deployment
@@ -81,30 +88,12 @@ class PredictResponse(BaseModel):
     predictions: list[PredictedPoint]
 
 
-class ErrorResponse(BaseModel):
-    """Why a request was not answered."""
-
-    error: str
-    what: str
-    where: str = ""
-    got: str = ""
-    wanted: str = ""
-    hint: str = ""
-
-
-class RejectedRequestError(Exception):
-    """A request that is not answered."""
-
-    def __init__(self, status: int, error: str, what: str, **more: str) -> None:
-        super().__init__(what)
-        self.status, self.problem = status, {"error": error, "what": what, **more}
-
-
 def build_app(
     endpoints: Mapping[str, ModelEndpoint],
     metrics: PrometheusMetrics,
     limits: Limits,
     around: Callable[[], AbstractContextManager[object]] = nullcontext,
+    boards: Path | None = None,
 ) -> FastAPI:
     """Build the application that serves some models.
 
@@ -113,6 +102,7 @@ def build_app(
         metrics: metrics for ``/metrics``.
         limits: limits of each request.
         around: context that is entered before the first request and left after the last.
+        boards: folder of the models' boards; none: there are none.
     """
 
     @asynccontextmanager
@@ -124,7 +114,7 @@ def build_app(
         lifespan=lifespan,
         title="Gauntlet",
         description="Predictions of the champion, and of a challenger on trial.",
-        exception_handlers={RejectedRequestError: _rejected},
+        exception_handlers={RejectedRequestError: rejected},
     )
     app.add_middleware(UnexpectedErrors)
     problems: dict[int | str, dict[str, Any]] = {
@@ -145,7 +135,7 @@ def build_app(
     async def predict(model: str, request: Request) -> Response:
         """Predict one or more decision points as of now."""
         try:
-            _check_token(request, limits.tokens)
+            check_token(request, limits.tokens)
             endpoint = _endpoint(endpoints, model)
             points = _points(await _body(request, limits.body_bytes), limits.rows)
             request_id = uuid.uuid4().hex
@@ -167,7 +157,7 @@ def build_app(
     @app.get("/v1/models/{model}", responses=problems)
     def described(model: str, request: Request) -> dict[str, Any]:
         """The deployed versions, and the columns that a predict request needs."""
-        _check_token(request, limits.tokens)
+        check_token(request, limits.tokens)
         deployed = _endpoint(endpoints, model).service.deployed
         if deployed is None:
             raise RejectedRequestError(503, "unavailable", "no version is deployed", where=model)
@@ -181,6 +171,12 @@ def build_app(
             },
             "compiled": deployed.champion.is_compiled,
         }
+
+    def check(model: str, request: Request) -> None:
+        check_token(request, limits.tokens)
+        _endpoint(endpoints, model)
+
+    app.include_router(board_routes(boards, check, problems))
 
     @app.get("/healthz")
     def healthy() -> dict[str, str]:
@@ -218,17 +214,6 @@ def _endpoint(endpoints: Mapping[str, ModelEndpoint], model: str) -> ModelEndpoi
             404, "unknown_model", f"there is no model {model!r} here", wanted=f"{sorted(endpoints)}"
         )
     return endpoints[model]
-
-
-def _check_token(request: Request, tokens: tuple[str, ...]) -> None:
-    kind, _, given = request.headers.get("authorization", "").partition(" ")
-    known = kind.lower() == "bearer" and any(
-        hmac.compare_digest(given.encode(), token.encode()) for token in tokens
-    )
-    if tokens and not known:
-        raise RejectedRequestError(
-            401, "unauthorized", "the bearer token is missing or unknown", where="Authorization"
-        )
 
 
 async def _body(request: Request, most: int) -> bytes:
@@ -311,11 +296,3 @@ def _error_body(cause: GauntletError) -> dict[str, str]:
     if isinstance(cause, DataError):
         return cause.as_dict()
     return {"error": cause.code, "what": cause.what}
-
-
-async def _rejected(_: Request, cause: Any) -> Response:
-    if not isinstance(cause, RejectedRequestError):
-        raise TypeError(f"not a rejected request: {cause!r}")
-    headers = {"Retry-After": "1"} if cause.status == 503 else None
-    content = json.dumps(cause.problem)  # ASCII, because the request may contain lone surrogates
-    return Response(content, cause.status, headers, media_type="application/json")

@@ -34,8 +34,10 @@ def score(
         connections = connect(progress=progress)
         connections.load_spec(name)  # report its mistakes before the libraries are loaded
         from pipelines.flows.serving.batch_score import score as predict
+        from pipelines.flows.serving.board import write_board
 
         found = predict(name, instant(as_of, connections.clock.now()), connections.scoring)
+        board = write_board(name, connections.boards)
     if as_json:
         answer("scores", found.as_json())
         return
@@ -46,6 +48,8 @@ def score(
     if found.fell_back:
         console.print(f"[yellow]the challenger could not answer for {found.fell_back:,}[/]")
     console.print(f"valid until {instant_text(found.valid_until)}: {rich_text(found.scores)}")
+    if board is not None:
+        console.print(f"board: {rich_text(str(board))}", soft_wrap=True)
 
 
 def _check(name: str, *, as_json: bool) -> None:
