@@ -76,7 +76,7 @@ site: setup  ## the documentation as a site in build/site; a broken link is an e
 	@echo "The site is in build/site/docs/index.html"
 
 tutorial: setup  ## follow docs/tutorial.md step by step and compare what it prints
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m proof tests/e2e/test_tutorial.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m proof tests/docs/test_tutorial.py
 
 proof: setup  ## the long simulations, as a table in docs/proof.md
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.montecarlo.proof --out docs/proof.md

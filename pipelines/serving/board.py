@@ -102,12 +102,12 @@ def board_days(past: pd.DataFrame) -> tuple[BoardDay, ...]:
     )
     return tuple(
         BoardDay(
-            decided_at=at.to_pydatetime(),
-            entities=int(row.entities),
-            predicted=float(row.predicted),
-            actual=float(row.actual),
+            decided_at=row["decision_time"].to_pydatetime(),
+            entities=row["entities"],
+            predicted=row["predicted"],
+            actual=row["actual"],
         )
-        for at, row in sums.iterrows()
+        for row in sums.reset_index().to_dict("records")
     )
 
 

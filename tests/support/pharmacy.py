@@ -81,10 +81,11 @@ RICH = ({"kind": "attribute", "name": "medicine"}, sold(14), ON_HAND)
 def declaration(features: tuple[dict[str, Any], ...] = PLAIN, **changes: Any) -> dict[str, Any]:
     """``models/demand.yaml`` made quick: a month of training, two weeks to be judged on.
 
-    It is neither served nor rolled out, unless changes say so: each is a subject of its own.
+    It is neither served nor rolled out and has no board, unless changes say so: each is a subject
+    of its own.
     """
     declared: dict[str, Any] = yaml.safe_load((ROOT / "models" / "demand.yaml").read_text())
-    del declared["serving"], declared["rollout"]
+    del declared["serving"], declared["rollout"], declared["board"]
     declared["points"]["active_for"] = "28d"
     declared["features"] = list(features)
     declared["split"] = {"train": "28d", "recent": "14d"}

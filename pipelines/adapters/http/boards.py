@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from starlette.responses import FileResponse, HTMLResponse
+from starlette.responses import FileResponse
 
 from pipelines.adapters.http.rejected import RejectedRequestError
 
@@ -26,7 +26,7 @@ def board_routes(
     """
     routes = APIRouter()
 
-    @routes.get("/board/{model}", response_class=HTMLResponse, responses=problems)
+    @routes.get("/board/{model}", responses={**problems, 200: {"content": {"text/html": {}}}})
     def page(model: str, request: Request) -> Response:
         """A page with the newest scores, earlier ones and their labels, and what to order."""
         return answer(model, request, "html")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.dates import ConciseDateFormatter
@@ -43,7 +44,7 @@ def board_page(board: Board) -> str:
     """The whole page; the same board gives the same text."""
     has_orders = board.shortages is not None
     parts = [
-        f"<h1>{html_text(board.model)}: predictions of {board.at:%d %B %Y, %H:%M} UTC</h1>",
+        f"<h1>{html_text(board.model)}: predictions of {_minute(board.at)}</h1>",
         f"<p>{html_text(board.description)}</p>",
         _valid_until(board),
         _numbers(board),
@@ -65,12 +66,16 @@ def board_page(board: Board) -> str:
 
 
 def _valid_until(board: Board) -> str:
-    until = f"{board.valid_until:%d %B %Y, %H:%M} UTC"
+    until = _minute(board.valid_until)
     by = ", ".join(f"{count:,} by version {name}" for name, count in board.versions.items())
     return (
         f'<p>Valid until <time id="until" datetime="{instant_text(board.valid_until)}">{until}'
         f"</time>. Predicted {html_text(by)}.</p>"
     )
+
+
+def _minute(at: datetime) -> str:
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"
 
 
 def _numbers(board: Board) -> str:
@@ -79,8 +84,9 @@ def _numbers(board: Board) -> str:
         "predicted in total": _amount(sum(one.prediction for one in board.entities)),
     }
     if board.shortages is not None:
-        shown["to order"] = _amount(sum(_units(one.order) for one in board.entities))
-        shown["out of stock"] = f"{sum(not one.stock for one in board.entities):,}"
+        shown["to order"] = f"{sum(_units(one.order) for one in board.entities):,}"
+        shown["out of stock"] = f"{sum(one.stock == 0 for one in board.entities):,}"
+        shown["stock unknown"] = f"{sum(one.stock is None for one in board.entities):,}"
     shown["new"] = f"{sum(one.is_new for one in board.entities):,}"
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in shown.items())
     return f'<dl class="numbers">{cells}</dl>'
@@ -92,9 +98,8 @@ def _past(board: Board) -> Iterable[str]:
         yield "<p>No earlier score has a label yet.</p>"
         return
     days: Any = [day.decided_at for day in board.days]  # matplotlib accepts instants
-    predicted, actual = (
-        [getattr(day, name) for day in board.days] for name in ("predicted", "actual")
-    )
+    predicted = [day.predicted for day in board.days]
+    actual = [day.actual for day in board.days]
     share = sum(predicted) / sum(actual) - 1 if sum(actual) else math.nan
     title = "Predicted and actual, summed over all entities, by the instant of the scores"
     if not math.isnan(share):
@@ -103,7 +108,7 @@ def _past(board: Board) -> Iterable[str]:
     def draw(axes: Axes) -> None:
         axes.plot(days, actual, color=GREY, marker="s", markersize=3, label="actual")
         axes.plot(days, predicted, color=BLUE, marker="o", markersize=3, label="predicted")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * max(*actual, *predicted, 1))
         axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
         axes.legend(fontsize=8, framealpha=0.8, edgecolor="none")
 

@@ -87,6 +87,7 @@ class RolloutScenario(Record):
             "gates": {"budget": {"alpha_year": 0.2, "tries": 4}, "audit": {"refits": 3}},
             "rollout": self._rollout(),
             "schedule": None,
+            "board": None,
         }
 
     def _rollout(self) -> dict[str, Any]:

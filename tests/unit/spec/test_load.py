@@ -189,7 +189,7 @@ def test_a_file_is_called_after_its_model(tmp_path: Path) -> None:
 def test_the_recipe_changes_with_features_and_not_with_gates(tmp_path: Path) -> None:
     plain = load_model(EXAMPLE).recipe
     gates = load_model(write(tmp_path, lambda d: d.update(owner="another team"))).recipe
-    fewer = load_model(write(tmp_path, lambda d: d["features"].pop())).recipe
+    fewer = load_model(write(tmp_path, lambda d: d["features"].pop(0))).recipe
     assert gates == plain
     assert fewer != plain
 
@@ -210,6 +210,7 @@ def test_data_and_how_a_model_is_run_are_no_part_of_the_recipe(tmp_path: Path) -
         {"split": excluded},
         {"gates": {"refresh": {"evidence": "proved"}}},
         {"rollout": None},
+        {"board": None},
     ):
         assert changed(**same).recipe == plain.recipe, same
     longer = plain.split.as_json() | {"train": "200d"}
@@ -237,3 +238,16 @@ def test_a_retired_option_is_answered_with_the_new_one(
     assert f"gates.budget.{key}: remove it" in str(caught.value)
     assert option in str(caught.value)
     assert ModelSpec.from_stored(yaml.safe_load(path.read_text())).gates.budget.tries == 4
+
+
+@pytest.mark.parametrize("stock", ["medicine", "no_such_feature"])
+def test_the_stock_of_a_board_is_a_feature_of_numbers(tmp_path: Path, stock: str) -> None:
+    path = write(tmp_path, lambda d: d.update(board={"stock": stock}))
+    with pytest.raises(SpecError, match=f"board.stock: '{stock}' is no feature of numbers"):
+        load_model(path)
+
+
+def test_a_board_is_for_numbers(tmp_path: Path) -> None:
+    classes = {"metric": {"name": "log_loss", "minimum_effect": 0.1}, "guardrails": []}
+    with pytest.raises(SpecError, match="board: needs points of kind grid and a label that is a n"):
+        load_model(write(tmp_path, lambda d: d.update(classes)))

@@ -27,6 +27,7 @@ def write(
 ) -> Path:
     declared = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     declared |= {"name": name, "features": [{"kind": "attribute", "name": "medicine"}, *entries]}
+    del declared["board"]  # it names a feature of the example
     (folder / "features").mkdir(exist_ok=True)
     (folder / "features" / "sold.yaml").write_text(shared, encoding="utf-8")
     path = folder / f"{name}.yaml"

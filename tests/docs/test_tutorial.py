@@ -77,7 +77,7 @@ def run(step: Step, folder: Path) -> str:
 
 
 @pytest.mark.proof
-def test_the_tutorial_prints_what_it_says(tmp_path: Path) -> None:
+def test_the_tutorial_shows_what_is_printed(tmp_path: Path) -> None:
     missing = []
     for step in follow(tmp_path):
         if step.command.startswith("mlflow ui"):
